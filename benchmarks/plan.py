@@ -1,0 +1,67 @@
+"""How long a plan with nothing to do takes, and how it grows with the number of definitions."""
+
+import subprocess
+import time
+from pathlib import Path
+
+from bakery import definition, documents, fingerprint
+from bakery.catalog import Catalog, Record, open_store
+from bakery.cli import toolbox
+from bakery.project import Project
+
+ROOT = Path(__file__).parents[1]
+SIZES = (10, 100, 1000)
+RUNS = 5  # the best of five: what the machine can do when nothing disturbs it
+TEMPLATE = """\
+name: image-{number}
+description: Benchmark image {number}
+os: debian-12
+arch: x86_64
+version: "1.0"
+base:
+  qemu: {{debootstrap: {{suite: bookworm}}}}
+software:
+  packages: [jq, curl]
+  roles:
+    - name: nginx
+      vars: {{nginx_port: {port}}}
+targets: [local]
+"""
+
+
+def measure(folder: Path) -> dict[int, float]:
+    """Wall seconds of `bakery plan` by number of definitions, every image up to date, caches warm."""
+    return {size: _best(_prepare(folder / str(size), size)) for size in SIZES}
+
+
+def _prepare(folder: Path, size: int) -> list[str]:
+    """Definitions and a catalog in which each is complete with the inputs that it has now."""
+    images = folder / "images"
+    images.mkdir(parents=True)
+    for number in range(size):
+        (images / f"image-{number}.yaml").write_text(TEMPLATE.format(number=number, port=1024 + number))
+    project = Project(ROOT, images, folder / "workspace")
+    loaded = definition.load(images)
+    prints = fingerprint.Fingerprints(project, toolbox.versions(project), toolbox.machine())
+    catalog = Catalog(open_store(str(project.workspace / "catalog")))
+    for image in loaded.images.values():
+        _complete(catalog, image, prints.inputs(image, loaded.sources[image.name], ""))
+    return ["plan", "--definitions", str(images), "--workspace", str(project.workspace), "--detailed-exitcode"]
+
+
+def _complete(catalog: Catalog, image: definition.ImageDefinition, inputs: dict[str, str]) -> None:
+    reserved = catalog.reserve(image.name, image.arch, image.version, fingerprint.key(inputs), inputs)
+    place = documents.Place("", "", f"/images/{image.name}.qcow2")
+    local = documents.Publication(image.name, image.arch, reserved.version, "0" * 64, "local", (place,))
+    fields = {"state": "complete", "baked": reserved.at, "sha256": "0" * 64, "publications": (local,)}
+    catalog.revise(Record(**(vars(reserved) | fields)))
+
+
+def _best(arguments: list[str]) -> float:
+    seconds = []
+    for _ in range(RUNS):
+        began = time.monotonic()
+        # Exit code 0 with --detailed-exitcode says that there was really nothing to do.
+        subprocess.run([ROOT / ".venv/bin/bakery", *arguments], check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+        seconds.append(time.monotonic() - began)
+    return min(seconds)

@@ -1,0 +1,86 @@
+"""Measures, prints, and writes benchmarks/RESULTS.md: ratios of one run on one machine, losses included."""
+
+import argparse
+import os
+import platform
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import bakes
+import plan
+import synth
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+PARTS = ("plan", "synth", "bakes")
+
+
+def main() -> None:
+    """Run the parts that were asked for, and write down what they gave."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all by default; bakes take about 10 min")
+    parts = parser.parse_args().parts or PARTS
+    with tempfile.TemporaryDirectory(prefix="bakery-bench-") as folder:
+        lines = [line for part in parts for line in _rows(part, Path(folder) / part)]
+    report = "\n".join([*_head(), *lines, ""])
+    print(report)
+    RESULTS.write_text(report)
+
+
+def _head() -> Iterator[str]:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
+    yield "# Results\n\nWritten by `make bench`. Ratios of one run; seconds only say what was compared.\n"
+    yield f"{datetime.now(UTC):%Y-%m-%d}, {_cpu()}, {os.cpu_count()} cores, {memory} GiB, kernel {platform.release()},"
+    yield f"Python {platform.python_version()}.\n"
+    yield "| what | goal | measured | |\n|---|---|---|---|"
+
+
+def _cpu() -> str:
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if "model name" in line
+    ]
+    return names[0] if names else platform.machine()
+
+
+def _rows(part: str, folder: Path) -> Iterator[str]:
+    folder.mkdir()
+    match part:
+        case "plan":
+            seconds = plan.measure(folder)
+            yield _row("no-op plan of 1,000 definitions", "< 1 s", f"{seconds[1000]:.2f} s", seconds[1000] < 1)
+            yield _note(
+                "the same, 1,000 definitions over 10", f"{seconds[1000] / seconds[10]:.1f} ({seconds[10]:.2f} s)"
+            )
+        case "synth":
+            cpu = synth.measure(folder)
+            ratio = cpu["lazy"] / cpu["eager"]
+            text = f"{ratio:.2f} ({cpu['lazy']:.1f} of {cpu['eager']:.1f} CPU s)"
+            yield _row("`cdktf/main.py`, lazy bindings over eager", "≤ 0.15", text, ratio <= 0.15)
+        case "bakes":
+            yield from _bakes(bakes.measure(folder))
+
+
+def _bakes(found: bakes.Bakes) -> Iterator[str]:
+    where = f"accelerator {found.accelerator}"
+    extra = found.vm - found.packer
+    text = f"{extra / found.packer:.1%}, {extra:.1f} s more than {found.packer:.0f} s"
+    yield _row(f"`bakery bake` over its Packer ({where})", "≤ 3 % or 2 s", text, extra <= max(2, 0.03 * found.packer))
+    for name, seconds, goal in (("vm", found.vm, 0.8), ("chroot", found.chroot, 0.1)):
+        ratio = seconds / found.stock
+        text = f"{ratio:.2f} ({seconds:.0f} of {found.stock:.0f} s)"
+        yield _row(f"{name} mode over Packer with plugin defaults ({where})", f"≤ {goal}", text, ratio <= goal)
+
+
+def _row(what: str, goal: str, measured: str, met: bool) -> str:
+    return f"| {what} | {goal} | {measured} | {'met' if met else 'missed'} |"
+
+
+def _note(what: str, measured: str) -> str:
+    return f"| {what} | | {measured} | |"
+
+
+if __name__ == "__main__":
+    main()

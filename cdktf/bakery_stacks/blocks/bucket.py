@@ -1,0 +1,85 @@
+"""The bucket that holds the catalog: encrypted, versioned, private, over TLS only."""
+
+from bakery_stacks.bindings import (
+    Construct,
+    S3Bucket,
+    S3BucketOwnershipControls,
+    S3BucketOwnershipControlsRule,
+    S3BucketPolicy,
+    S3BucketPublicAccessBlock,
+    S3BucketServerSideEncryptionConfigurationA,
+    S3BucketServerSideEncryptionConfigurationRuleA,
+    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
+    S3BucketVersioningA,
+    S3BucketVersioningVersioningConfiguration,
+    TerraformResourceLifecycle,
+)
+from bakery_stacks.blocks.policy import document, statement
+from bakery_stacks.config import Settings
+
+
+class CatalogBucket(Construct):
+    """Nothing in the catalog ever changes, so old object versions only ever come from accidents: all are kept."""
+
+    def __init__(self, scope: Construct, name: str, *, settings: Settings, key_arn: str) -> None:
+        super().__init__(scope, name)
+        disposable = settings.environment.disposable
+        made = S3Bucket(
+            self,
+            "bucket",
+            bucket=settings.environment.catalog_bucket,
+            force_destroy=disposable,
+            lifecycle=None if disposable else TerraformResourceLifecycle(prevent_destroy=True),
+        )
+        self.arn: str = made.arn
+        self.name: str = made.bucket
+        self._keep(made)
+        self._encrypt(made, key_arn)
+        block = self._close(made)
+        if not settings.stand_in:
+            # Both at once is a conflict (409) at S3.
+            S3BucketPolicy(self, "policy", bucket=made.id, policy=tls_only(made.arn), depends_on=[block])
+
+    def _keep(self, bucket: S3Bucket) -> None:
+        enabled = S3BucketVersioningVersioningConfiguration(status="Enabled")
+        S3BucketVersioningA(self, "versioning", bucket=bucket.id, versioning_configuration=enabled)
+
+    def _encrypt(self, bucket: S3Bucket, key_arn: str) -> None:
+        with_key = S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
+            sse_algorithm="aws:kms", kms_master_key_id=key_arn
+        )
+        rule = S3BucketServerSideEncryptionConfigurationRuleA(
+            apply_server_side_encryption_by_default=with_key,
+            bucket_key_enabled=True,  # one call to KMS for many small records
+        )
+        S3BucketServerSideEncryptionConfigurationA(self, "encryption", bucket=bucket.id, rule=[rule])
+
+    def _close(self, bucket: S3Bucket) -> S3BucketPublicAccessBlock:
+        S3BucketOwnershipControls(
+            self,
+            "ownership",
+            bucket=bucket.id,
+            rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
+        )
+        return S3BucketPublicAccessBlock(
+            self,
+            "private",
+            bucket=bucket.id,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+        )
+
+
+def tls_only(arn: str) -> str:
+    """Refuses every request that is not encrypted on its way."""
+    refusal = statement(
+        "RefusePlainHttp",
+        ["s3:*"],
+        [arn, f"{arn}/*"],
+        effect="Deny",
+        principals={"AWS": "*"},
+        conditions={"Bool": {"aws:SecureTransport": "false"}},
+    )
+    return document(refusal)

@@ -1,0 +1,60 @@
+"""The key that encrypts a region's images; the home region's encrypts catalog and topic as well."""
+
+from typing import Any
+
+from bakery_stacks.bindings import Construct, KmsAlias, KmsKey, TerraformResourceLifecycle
+from bakery_stacks.blocks.policy import Statement, account_root, document, statement
+from bakery_stacks.config import Environment, partition
+
+WAITING_DAYS = 30  # before AWS deletes a key for ever: its longest; without the key, images cannot be started
+WAITING_DAYS_DISPOSABLE = 7  # its shortest
+
+
+class ImageKey(Construct):
+    """A rotating key with the alias that definitions name as `kms_alias`."""
+
+    def __init__(self, scope: Construct, name: str, *, environment: Environment, region: str, provider: Any) -> None:
+        super().__init__(scope, name)
+        key = KmsKey(
+            self,
+            "key",
+            description=f"Machine images of {environment.name}",
+            enable_key_rotation=True,
+            deletion_window_in_days=WAITING_DAYS_DISPOSABLE if environment.disposable else WAITING_DAYS,
+            policy=key_policy(environment, region),
+            provider=provider,
+            lifecycle=None if environment.disposable else TerraformResourceLifecycle(prevent_destroy=True),
+        )
+        KmsAlias(self, "alias", name=alias(environment), target_key_id=key.key_id, provider=provider)
+        self.arn: str = key.arn
+
+
+def alias(environment: Environment) -> str:
+    """The same in every region, so that a definition names it once."""
+    return f"alias/bakery-{environment.name}"
+
+
+def key_policy(environment: Environment, region: str) -> str:
+    """Who may use the key: this account by its own policies, consumers to start images, EventBridge for the topic."""
+    root = account_root(partition(region), environment.account)
+    owner = statement("OwnAccount", ["kms:*"], ["*"], principals={"AWS": root})
+    topic = [_topic()] if region == environment.home_region else []
+    return document(owner, *topic, *_consumers(environment))
+
+
+def _topic() -> Statement:
+    """AWS knows no aws:SourceArn here (SNS guide, "key management"); the topic's own policy names the rules."""
+    actions = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    return statement("EventBridgeToTopic", actions, ["*"], principals={"Service": "events.amazonaws.com"})
+
+
+def _consumers(environment: Environment) -> list[Statement]:
+    """Launching needs a grant as well: for the Auto Scaling role it is made by hand, so not only for AWS services."""
+    if not environment.consumer_accounts:
+        return []
+    roots = [account_root(partition(environment.home_region), account) for account in environment.consumer_accounts]
+    use = ["kms:Decrypt", "kms:DescribeKey", "kms:ReEncrypt*", "kms:GenerateDataKeyWithoutPlaintext"]
+    return [
+        statement("ConsumersUse", use, ["*"], principals={"AWS": roots}),
+        statement("ConsumersGrant", ["kms:CreateGrant"], ["*"], principals={"AWS": roots}),
+    ]

@@ -1,0 +1,102 @@
+"""The role that publishes: what `bakery publish` and `bakery promote` call, in this environment's regions only."""
+
+from collections.abc import Sequence
+
+from bakery.definition import AwsDistribution
+from bakery_stacks.bindings import Construct, IamRole, IamRolePolicy
+from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
+from bakery_stacks.config import Environment, partition
+
+SESSION_SECONDS = 7200  # copies to far regions take longer than the hour that is usual
+# What definitions assume in consumer accounts unless they say otherwise.
+CONSUMER_ROLE: str = AwsDistribution.model_fields["consumer_role"].default
+
+LOOK = [
+    "ec2:DescribeImages",
+    "ec2:DescribeImageAttribute",
+    "ec2:DescribeSnapshots",
+    "ec2:DescribeSnapshotAttribute",
+]
+# What `bakery.publish.aws` makes carries this tag from the call that makes it; the role changes nothing else.
+OURS: Conditions = {"Null": {"aws:ResourceTag/bakery:image": "false"}}
+MADE_AS_OURS: Conditions = {"Null": {"aws:RequestTag/bakery:image": "false"}}
+
+
+class Publisher(Construct):
+    """Assumed by whom this account's own policies allow it: the CI's role, a person."""
+
+    def __init__(
+        self, scope: Construct, name: str, *, environment: Environment, bucket_arn: str, key_arns: Sequence[str]
+    ) -> None:
+        super().__init__(scope, name)
+        root = account_root(partition(environment.home_region), environment.account)
+        trust = {"Sid": "OwnAccount", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": root}}
+        role = IamRole(
+            self,
+            "role",
+            name=f"bakery-{environment.name}-publisher",
+            description=f"Publishes machine images of {environment.name}",
+            assume_role_policy=document(trust),
+            max_session_duration=SESSION_SECONDS,
+        )
+        rights = [
+            *_images(environment),
+            _pointers(environment),
+            *_catalog(bucket_arn, environment.catalog_prefix),
+            *_keys(key_arns),
+            *_consumers(environment),
+        ]
+        IamRolePolicy(self, "policy", name="publish", role=role.id, policy=document(*rights))
+        self.role_arn: str = role.arn
+
+
+def _images(environment: Environment) -> list[Statement]:
+    """Snapshots and images have no account in their ARNs."""
+    region: Conditions = {"StringEquals": {"aws:RequestedRegion": environment.regions}}
+    home = partition(environment.home_region)
+    snapshots, images = f"arn:{home}:ec2:*::snapshot/*", f"arn:{home}:ec2:*::image/*"
+    both = [images, snapshots]
+    write = ["ebs:PutSnapshotBlock", "ebs:CompleteSnapshot"]
+    change = ["ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute", "ec2:DeregisterImage", "ec2:DeleteSnapshot"]
+    make = ["ec2:RegisterImage", "ec2:CopyImage", "ec2:CopySnapshot", "ec2:CreateTags"]
+    return [
+        statement("Look", LOOK, ["*"], conditions=region),
+        statement("StartSnapshots", ["ebs:StartSnapshot"], [snapshots], conditions={**region, **MADE_AS_OURS}),
+        statement("WriteSnapshots", write, [snapshots], conditions={**region, **OURS}),
+        statement("MakeImages", make, both, conditions=region),
+        statement("ChangeOurs", change, both, conditions={**region, **OURS}),
+    ]
+
+
+def _pointers(environment: Environment) -> Statement:
+    home = partition(environment.home_region)
+    names = [f"arn:{home}:ssm:{region}:{environment.account}:parameter/bakery/*" for region in environment.regions]
+    actions = ["ssm:GetParameter", "ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameter"]
+    return statement("Pointers", actions, names)
+
+
+def _catalog(bucket_arn: str, prefix: str) -> list[Statement]:
+    """Records never change: nothing here deletes, and `bakery.catalog` only ever writes what is absent."""
+    return [
+        statement("CatalogList", ["s3:ListBucket"], [bucket_arn]),
+        statement("CatalogRecords", ["s3:GetObject", "s3:PutObject"], [f"{bucket_arn}/{prefix}/*"]),
+    ]
+
+
+def _keys(arns: Sequence[str]) -> list[Statement]:
+    """EC2 makes its own grants when it encrypts a copy; only for AWS services can this role make them."""
+    use = ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
+    for_services: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+    return [
+        statement("Keys", use, arns),
+        statement("KeysForEc2", ["kms:CreateGrant"], arns, conditions=for_services),
+    ]
+
+
+def _consumers(environment: Environment) -> list[Statement]:
+    """Parameters in consumer accounts are written by a role there."""
+    if not environment.consumer_accounts:
+        return []
+    home = partition(environment.home_region)
+    roles = [f"arn:{home}:iam::{account}:role/{CONSUMER_ROLE}" for account in environment.consumer_accounts]
+    return [statement("Consumers", ["sts:AssumeRole"], roles)]

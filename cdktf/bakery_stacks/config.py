@@ -1,0 +1,117 @@
+"""Environments: YAML files beside the stacks -> Settings. Errors say `file:line`, as they do for definitions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from bakery import yamlfile
+from bakery.definition import Account, Name, Region
+from bakery.errors import UsageError
+from bakery.strict import Model, near, validate
+
+DEFAULT_ENVIRONMENT = "demo"
+# S3's rules for names that work as host names; no dots, which TLS certificates of virtual-hosted buckets do not cover.
+BUCKET = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
+PREFIX = r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*"
+
+Bucket = Annotated[str, StringConstraints(pattern=f"^{BUCKET}$")]
+Prefix = Annotated[str, StringConstraints(pattern=f"^{PREFIX}$")]
+CatalogLocation = Annotated[str, StringConstraints(pattern=f"^s3://{BUCKET}/{PREFIX}$")]
+
+
+class State(Model):
+    """Where Terraform keeps its state. The bucket has to exist, with versioning; each stack has its own key."""
+
+    bucket: Bucket
+    prefix: Prefix = Field(description="keys are PREFIX/STACK.tfstate")
+
+
+class Environment(Model):
+    """One set of accounts and regions that images are distributed in."""
+
+    name: Name
+    account: Account = Field(description="the account that owns images, catalog and keys")
+    home_region: Region = Field(description="where the catalog bucket, the topic and the state are")
+    regions: Annotated[tuple[Region, ...], Field(min_length=1)] = Field(description="where images are used")
+    consumer_accounts: tuple[Account, ...] = Field(default=(), description="accounts that may launch the images")
+    catalog: CatalogLocation = Field(description="s3://BUCKET/PREFIX; the distribution stack makes the bucket")
+    channel: Name = Field(description="the channel whose versions this environment hands out")
+    state: State
+    topic: Name = Field(description="SNS topic that tells of new images")
+    tags: dict[str, str] = Field(default_factory=dict, description="on every resource")
+    disposable: bool = Field(default=False, description="destroy may delete the catalog with all its records")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name in ("regions", "consumer_accounts"):
+            values = getattr(self, name)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} has an entry twice")
+        if self.home_region not in self.regions:
+            raise ValueError(f"regions must contain home_region, {self.home_region}")
+        if len({partition(region) for region in self.regions}) > 1:
+            raise ValueError("regions are in different AWS partitions, between which images cannot be copied")
+        if self.account in self.consumer_accounts:
+            raise ValueError("consumer_accounts must not contain account: it owns the images")
+        return self
+
+    @property
+    def catalog_bucket(self) -> str:
+        """The bucket in `catalog`."""
+        return bucket_of(self.catalog)
+
+    @property
+    def catalog_prefix(self) -> str:
+        """The prefix in `catalog`."""
+        return self.catalog.removeprefix("s3://").partition("/")[2]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """An environment and how this run sees it.
+
+    `stand_in`: AWS is stood in for by a server behind plain HTTP, where buckets are paths and TLS cannot be asked for.
+    """
+
+    environment: Environment
+    catalog: str
+    stand_in: bool
+
+
+def load(folder: Path, environ: Mapping[str, str]) -> Settings:
+    """The environment that BAKERY_ENVIRONMENT names; UsageError if it is absent or wrong.
+
+    BAKERY_CATALOG reads the images from another catalog, as it does for the command line.
+    """
+    environment = _read(folder, environ.get("BAKERY_ENVIRONMENT") or DEFAULT_ENVIRONMENT)
+    catalog = environ.get("BAKERY_CATALOG") or environment.catalog
+    return Settings(environment, catalog, stand_in=environ.get("AWS_ENDPOINT_URL", "").startswith("http://"))
+
+
+def bucket_of(location: str) -> str:
+    """The bucket in s3://BUCKET/PREFIX."""
+    return location.removeprefix("s3://").partition("/")[0]
+
+
+def partition(region: str) -> str:
+    """The AWS partition of a region: the part of an ARN after `arn`."""
+    return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rsplit("-", 2)[0], "aws")
+
+
+def _read(folder: Path, name: str) -> Environment:
+    path = folder / f"{name}.yaml"
+    known = sorted(found.stem for found in folder.glob("*.yaml"))
+    if name not in known:
+        hint = near(name, known) or f"BAKERY_ENVIRONMENT can be {', '.join(known)}"
+        raise UsageError(f"no environment named '{name}'", where=str(folder), hint=hint)
+    environment = validate(Environment, "environment", path, yamlfile.parse(path))
+    if environment.name != name:
+        raise UsageError(
+            f"name is '{environment.name}', but the file is {path.name}",
+            where=yamlfile.where(path, ("name",)),
+            hint="give both the same name",
+        )
+    return environment

@@ -1,0 +1,67 @@
+#!/bin/sh
+# Copies the base to $OUTPUT/disk.raw, attaches it, runs Ansible in it and detaches it.
+#
+# All of that happens in namespaces of its own. When this script ends, however it ends, the kernel stops what was
+# started in the chroot, takes the mounts away and frees the loop device: there is nothing to clean up by hand.
+set -eu
+
+if [ "$$" -ne 1 ]; then # not yet the first process of its own namespace
+    echo "$$" >"$PID_FILE"
+    exec unshare --mount --propagation private --pid --fork --kill-child --mount-proc --uts --ipc -- "$0"
+fi
+
+# GUIDs of a root partition (x86-64) and of the older "Linux filesystem", from the Discoverable Partitions Specification.
+root_types='4f68bce3-e8cd-4db1-96e7-fbcaf984b709|0fc63daf-8483-4772-8e79-3d69d8477de4'
+
+attach() {
+    echo "Attaching the disk"
+    root="$OUTPUT/root"
+    mkdir -p "$root"
+    qemu-img convert -O raw "$BASE_DISK" "$OUTPUT/disk.raw"
+    start="$(partx --noheadings --raw --output START,TYPE "$OUTPUT/disk.raw" | grep -Ei "$root_types" | head -n 1 | cut -d' ' -f1)"
+    [ -n "$start" ] || { echo "error: $BASE_DISK has no Linux root partition" >&2; exit 1; }
+    # By offset: a kernel without partition scan gives loop devices no partitions.
+    mount -o "loop,offset=$((start * 512)),noatime" "$OUTPUT/disk.raw" "$root"
+}
+
+populate() {
+    mount -t proc proc "$root/proc"
+    mount -t sysfs -o ro sysfs "$root/sys"
+    mount -t tmpfs tmpfs "$root/run"
+    mount -t tmpfs tmpfs "$root/tmp"
+    # Not the host's /dev: a role runs as root and must not see the host's disks.
+    mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+    for device in null zero full random urandom tty; do
+        : >"$root/dev/$device"
+        mount --bind "/dev/$device" "$root/dev/$device"
+    done
+    ln -s /proc/self/fd "$root/dev/fd"
+    mkdir "$root/dev/shm" "$root/dev/pts"
+    mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
+    ln -s pts/ptmx "$root/dev/ptmx"
+
+    # Name servers of the host. The file is often a link into /run, which is not the system's own here.
+    resolv="$(chroot "$root" readlink -m /etc/resolv.conf)"
+    mkdir -p "$root${resolv%/*}"
+    [ -e "$root$resolv" ] || : >"$root$resolv"
+    mount --bind /etc/resolv.conf "$root$resolv"
+
+    # Debian's packages ask this before they start a service.
+    printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+    chmod 755 "$root/usr/sbin/policy-rc.d"
+}
+
+detach() {
+    echo "Detaching the disk"
+    kill -KILL -1 2>/dev/null || true # whatever a package started after all: this script is process 1 here
+    rm -f "$root/usr/sbin/policy-rc.d"
+    umount --recursive "$root"
+    rmdir "$root"
+}
+
+attach
+populate
+# Told here since in a process namespace neither Ansible nor systemctl notices the chroot by itself.
+SYSTEMD_OFFLINE=1 debian_chroot=bakery "$ANSIBLE_PLAYBOOK" \
+    --inventory image, --extra-vars "ansible_host=$root" --connection community.general.chroot --extra-vars "@$ANSIBLE_VARS" "$PLAYBOOK"
+detach

@@ -1,0 +1,106 @@
+# What `bakery bake` hands over in a JSON file; a template of your own gets the same and may declare fewer.
+
+variable "image" {
+  type        = string
+  description = "Name of the image."
+}
+
+variable "version" {
+  type        = string
+  description = "Version that is being baked."
+}
+
+variable "base_disk" {
+  type        = string
+  description = "Disk to start from (qcow2); never written to."
+}
+
+variable "output_folder" {
+  type        = string
+  description = "Where the disk goes; the folder does not exist yet."
+}
+
+variable "manifest" {
+  type        = string
+  description = "File for the manifest post-processor."
+}
+
+variable "pid_file" {
+  type        = string
+  description = "File for the process ID of what holds the disk, so that nothing is left if Packer is killed."
+}
+
+variable "ansible_playbook" {
+  type        = string
+  description = "The program."
+}
+
+variable "ansible_folder" {
+  type        = string
+  description = "Holds bake.yml, ansible.cfg and roles/."
+}
+
+variable "ansible_vars" {
+  type        = string
+  description = "JSON file with the definition's packages, roles and role variables."
+}
+
+variable "disk_size" {
+  type        = number
+  description = "Virtual size of the base in bytes."
+}
+
+variable "secrets" {
+  type        = map(object({ path = string, key = string }))
+  description = "Where each secret is in Vault, by name. Roles find the value in the environment variable NAME."
+}
+
+variable "ssh_private_key" {
+  type        = string
+  description = "Key file made for this bake; the public half lies beside it."
+}
+
+variable "ssh_timeout" {
+  type        = string
+  description = "How long the guest may take to answer."
+}
+
+variable "serial_log" {
+  type        = string
+  description = "File for what the guest prints while it boots."
+}
+
+variable "accelerator" {
+  type        = string
+  description = "kvm, or tcg where that does not work."
+}
+
+variable "machine_type" {
+  type        = string
+  description = "QEMU's machine type."
+}
+
+variable "cpu" {
+  type        = string
+  description = "QEMU's CPU model."
+}
+
+variable "cpus" {
+  type        = number
+  description = "Virtual CPUs."
+}
+
+variable "memory_mib" {
+  type        = number
+  description = "Memory in MiB."
+}
+
+variable "firmware_code" {
+  type        = string
+  description = "UEFI firmware (read only)."
+}
+
+variable "firmware_vars" {
+  type        = string
+  description = "UEFI variables to copy from; they belong to the firmware."
+}

@@ -1,0 +1,1 @@
+"""Multi-Cloud Image Bakery: build, verify, publish and catalog machine images."""

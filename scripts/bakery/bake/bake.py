@@ -1,0 +1,153 @@
+"""Bake one image: base disk, Packer with Ansible, sealed disk, artifact.json; all of it or nothing."""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bakery import documents, files, process, qemu
+from bakery.bake import manifest, packer
+from bakery.bake.base import BaseDisk
+from bakery.bake.job import Job, Toolchain, secret_environment
+from bakery.bake.roles import check_mode, check_roles
+from bakery.definition import ImageDefinition
+from bakery.documents import Artifact, Disk
+from bakery.errors import BakeryError, ConflictError
+from bakery.events import Tell, step
+from bakery.project import Project
+from bakery.vault import Vault, read_secrets
+
+# Bytes beside two copies of the base: a measured bake added 180 MB before it was sealed.
+HEADROOM = 1 << 30
+# The ansible plugin hands paths on as `name=value` words, and QEMU's options end at a comma.
+UNFIT = re.compile(r"[\s,'\"]")
+
+
+def bake(
+    project: Project,
+    definition: ImageDefinition,
+    version: str,
+    inputs: Mapping[str, str],
+    input_key: str,
+    base: BaseDisk,
+    toolchain: Toolchain,
+    vault: Vault | None,
+    tell: Tell,
+) -> Artifact:
+    """Make the disk of a version and its artifact.json in the artifact's folder, which appears only when whole."""
+    folder = project.artifact_folder(definition.name, definition.arch, version)
+    secrets = _refuse_early(project, definition, vault)
+    with _reserved(project, definition, folder) as drafts, files.scratch(drafts, version) as scratch:
+        log = project.logs / f"{definition.name}-{version}-bake-{time.strftime('%Y%m%d-%H%M%S')}.log"
+        job = Job(project, definition, version, base, toolchain, scratch, log, tell)
+        lineage = f"{base.base.name} {base.base.version}".rstrip()
+        with step(tell, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
+            _require_space(job)
+            staged, disk, seconds = _make(job, vault, secrets)
+        artifact = Artifact(
+            image=definition.name,
+            arch=definition.arch,
+            version=version,
+            os=definition.os,
+            mode=definition.mode,
+            input_key=input_key,
+            inputs=dict(inputs),
+            base=base.base,
+            disk=replace(disk, path=str(folder / "disk.qcow2")),
+            commit=_commit(project.root),
+            tools=dict(toolchain.versions),
+            seconds=seconds,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            log=str(log) if log.exists() else "",
+        )
+        documents.save(artifact, staged / "artifact.json")
+        staged.rename(folder)
+    return artifact
+
+
+def _refuse_early(project: Project, definition: ImageDefinition, vault: Vault | None) -> dict[str, str]:
+    """Raise whatever would otherwise fail the bake after minutes; gives the values of the secrets."""
+    file = str(project.definitions / f"{definition.name}.yaml")
+    check_roles(project, definition, lambda *keys: file)
+    check_mode(project, definition, lambda *keys: file)
+    for path in (project.root, project.workspace):
+        if UNFIT.search(str(path)):
+            raise BakeryError(
+                "Packer's plugins cannot work in a folder with spaces, commas or quotes in its path",
+                where=str(path),
+                hint="move it, or point --workspace elsewhere",
+            )
+    if definition.mode == "chroot" and os.geteuid() != 0:
+        raise BakeryError(
+            "a bake in chroot mode mounts the disk and needs root", where=file, hint="use mode: vm, or run it as root"
+        )
+    if not definition.secrets:
+        return {}
+    if vault is None:
+        raise BakeryError(f"{definition.name} needs secrets, and there is no Vault", where=file, hint="log in first")
+    return read_secrets(vault, definition.secrets, lambda name: file)
+
+
+@contextmanager
+def _reserved(project: Project, definition: ImageDefinition, folder: Path) -> Iterator[Path]:
+    """Hold the image's lock; gives the folder for half-made versions, free of what killed runs left in it."""
+    lock = project.workspace / "locks" / f"bake-{definition.name}.lock"
+    with files.exclusive(lock, f"{definition.name} is being baked by another process"):
+        if folder.exists():
+            raise ConflictError(
+                f"{folder.name} was baked before and is never overwritten",
+                where=str(folder),
+                hint="go on with that one, or remove the folder if nothing needs it",
+            )
+        drafts = folder.parent / f".{definition.name}"
+        packer.sweep(drafts)
+        yield drafts
+
+
+def _require_space(job: Job) -> None:
+    taken = job.base.path.stat().st_blocks * 512  # what stat counts in, whatever the file system's blocks are
+    files.require_space(job.scratch, 2 * taken + HEADROOM, f"the bake of {job.definition.name}")
+
+
+def _make(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:
+    """A folder with the finished disk, what that disk is, and the seconds per phase."""
+    made, seconds = _provisioned(job, vault, secrets)
+    staged = job.scratch / "whole"
+    staged.mkdir()
+    with _timed(seconds, "flatten"):
+        job.progress("flattening the disk")
+        qemu.to_qcow2(made, staged / "disk.qcow2", compress=False)  # images are built on it
+        shutil.rmtree(job.output, ignore_errors=True)  # reading the digests needs the space
+    with _timed(seconds, "digest"):
+        job.progress("computing digests")
+        disk = qemu.describe(staged / "disk.qcow2")
+    return staged, disk, seconds
+
+
+def _provisioned(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, dict[str, float]]:
+    """The disk with the software on it; the base itself if the definition adds nothing."""
+    if not job.definition.provisioned:
+        return job.base.path, {}
+    hidden = [*secrets.values(), *([vault.token] if vault else ())]
+    seconds = packer.build(job, secret_environment(job, vault, secrets), hidden)
+    return manifest.disk(job.manifest, job.definition.name, job.version, job.output), seconds
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    seconds[phase] = round(time.monotonic() - began, 1)
+
+
+def _commit(root: Path) -> str:
+    """The commit of the project, marked if files differ from it; empty outside of git."""
+    found = process.run(
+        ["git", "-C", root, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"], check=False
+    )
+    return found.stdout.strip() if found.returncode == 0 else ""

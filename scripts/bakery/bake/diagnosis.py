@@ -1,0 +1,166 @@
+"""Why a build failed, in one message: most of what Packer prints then is about the consequences."""
+
+import re
+import shutil
+import signal
+from pathlib import Path
+
+from bakery.bake.job import Job
+from bakery.bake.watch import Watch
+from bakery.errors import BakeryError
+from bakery.process import ProcessError
+
+FULL = 16 << 20  # bytes free; QEMU and qemu-img stop at the first block that does not fit
+SHOWN = 15  # lines of a console or of a program's output
+
+SCREEN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+PLACE = re.compile(r"^\s+on (?P<file>\S+) line (?P<line>\d+)")
+PLUGIN = re.compile(r"^\* (?P<source>\S+) (?P<version>.+)$")
+KILLED_HINT = "if nobody killed it, the machine may have run out of memory: see 'dmesg'; nothing was left running"
+# How Packer words it when a program it started was stopped from outside.
+CANCELLED = "Cleanly cancelled builds after being interrupted"
+
+
+def explain(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
+    """The error to show for a failed Packer."""
+    found = (
+        _full_disk(job.scratch)
+        or _own_words(error)
+        or _killed(error)
+        or _interrupted(watch)
+        or _failed_task(watch)
+        or _silent_guest(watch, job.console)
+        or _failed_start(watch, job.qemu_log)
+        or _missing_plugins(watch)
+        or _vault(watch)
+        or _template(watch)
+        or _last_words(error, watch)
+    )
+    found.log = error.log
+    return found
+
+
+def died(job: Job) -> BakeryError:
+    """Packer runs as two processes: when the inner one is killed, the outer one ends as if all were well."""
+    return BakeryError("Packer ended in the middle of its work", hint=KILLED_HINT, log=job.log)
+
+
+def _full_disk(scratch: Path) -> BakeryError | None:
+    if shutil.disk_usage(scratch).free > FULL:
+        return None
+    return BakeryError(
+        "the disk filled up during the bake",
+        where=str(scratch.parent),
+        hint="free some space, or point --workspace at a larger disk",
+    )
+
+
+def _own_words(error: ProcessError) -> BakeryError | None:
+    """Packer is missing, or never ended: nothing that it printed says more."""
+    return None if "failed with exit code" in error.message else error
+
+
+def _killed(error: ProcessError) -> BakeryError | None:
+    number = -error.returncode if error.returncode < 0 else error.returncode - 128
+    if number not in (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT):
+        return None
+    return BakeryError(
+        f"Packer was killed ({signal.Signals(number).name})",
+        detail=error.tail,
+        hint=KILLED_HINT,
+    )
+
+
+def _interrupted(watch: Watch) -> BakeryError | None:
+    if not any(CANCELLED in line for line in watch.lines):
+        return None
+    return BakeryError("the bake was interrupted", hint="nothing was left behind; run it again")
+
+
+def _failed_task(watch: Watch) -> BakeryError | None:
+    failure = watch.failure
+    if failure is None:
+        return None
+    if failure.unreachable:
+        return BakeryError(
+            f"the guest stopped answering at task '{failure.task}'",
+            where=failure.where,
+            detail=failure.message,
+            hint="did the role change the network or SSH, or reboot?",
+        )
+    return BakeryError(
+        f"task '{failure.task}' failed: {failure.message}",
+        where=failure.where,
+        detail=_end(failure.output),
+        hint="the task's role and variables are what to look at; the log has the whole play",
+    )
+
+
+def _silent_guest(watch: Watch, console: Path) -> BakeryError | None:
+    if not any("Timeout waiting for SSH" in line for line in watch.lines):
+        return None
+    said = _end(console.read_text(errors="replace")) if console.exists() else ""
+    return BakeryError(
+        "the guest never answered on SSH",
+        where=str(console),
+        detail=said or "it printed nothing on its console either: its firmware found nothing to boot",
+        hint="the console shows how far it came; a base needs UEFI boot, cloud-init and an SSH server",
+    )
+
+
+def _failed_start(watch: Watch, log: Path) -> BakeryError | None:
+    if not any("Qemu failed to start" in line for line in watch.lines):
+        return None
+    said = log.read_text(errors="replace") if log.exists() else ""
+    return BakeryError("QEMU did not start", detail=_end(said), hint="run 'bakery doctor bake'")
+
+
+def _missing_plugins(watch: Watch) -> BakeryError | None:
+    if not any("Missing plugins" in line for line in watch.lines):
+        return None
+    missing = [f"{match['source']} {match['version']}" for line in watch.lines if (match := PLUGIN.match(line))]
+    return BakeryError(
+        f"Packer has no plugin {', '.join(missing)}", hint="run 'make setup', or 'bakery doctor' to see what is missing"
+    )
+
+
+def _vault(watch: Watch) -> BakeryError | None:
+    text = " ".join(line.strip() for line in watch.lines)
+    match = re.search(r'Call to function "vault" failed: (.+?)(?:\.? {2}|$)', text)
+    return (
+        BakeryError(f"Packer cannot read a secret: {match[1]}", hint="is VAULT_ADDR reachable from here?")
+        if match
+        else None
+    )
+
+
+def _template(watch: Watch) -> BakeryError | None:
+    """The first HCL error: `Error: title`, then the place, then a paragraph that explains."""
+    start = next((number for number, line in enumerate(watch.lines) if line.startswith("Error: ")), None)
+    if start is None:
+        return None
+    end = next(
+        (n for n in range(start + 1, len(watch.lines)) if watch.lines[n].startswith("Error: ")), len(watch.lines)
+    )
+    block = watch.lines[start + 1 : end]
+    place = next((match for line in block if (match := PLACE.match(line))), None)
+    told = [line.strip() for line in block if line.strip() and not PLACE.match(line) and "source code not" not in line]
+    return BakeryError(
+        f"Packer refuses the template: {watch.lines[start].removeprefix('Error: ')}",
+        where=f"{place['file']}:{place['line']}" if place else "",
+        detail="\n".join(told[:SHOWN]),
+        hint="mend the template and run it again; nothing was started",
+    )
+
+
+def _last_words(error: ProcessError, watch: Watch) -> BakeryError:
+    """Packer's own summary of what went wrong, else its last lines."""
+    summary = [line for line in watch.lines if " errored after " in line]
+    reason = summary[-1].split(": ", 1)[-1] if summary else f"exit code {error.returncode}"
+    return BakeryError(f"Packer failed: {reason}", detail=_end(error.tail), hint="the log has all of its output")
+
+
+def _end(text: str) -> str:
+    """The last lines that say something, without what a console does to its screen."""
+    lines = [line.strip() for line in SCREEN.sub("", text).splitlines()]
+    return "\n".join([line for line in lines if line][-SHOWN:])

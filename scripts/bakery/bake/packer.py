@@ -1,0 +1,113 @@
+"""One Packer process from start to end, and nothing of it left behind."""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bakery import files, process
+from bakery.bake.diagnosis import died, explain
+from bakery.bake.job import Job, ansible_variables, packer_variables
+from bakery.bake.watch import Watch
+
+# Only so that a task that hangs does not hold the image's lock for ever; the slowest bakes known take an hour.
+TIMEOUT_SECONDS = 4 * 3600.0
+KILL_SECONDS = 10.0  # a killed guest with 2 GiB of memory is gone within one
+POLL_SECONDS = 0.05
+TEMPORARY = "bakery-"
+
+
+def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str, float]:
+    """Run `packer build`; gives the wall seconds per phase. `env` goes to Packer alone, `secrets` are never shown."""
+    ansible_vars = job.scratch / "ansible.json"
+    files.write_atomic(ansible_vars, ansible_variables(job))
+    variables = job.scratch / "variables.json"
+    files.write_atomic(variables, packer_variables(job, ansible_vars))
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    watch = Watch(job)
+    with _short_folder(job.scratch) as temporary:
+        try:
+            process.run(
+                [
+                    job.toolchain.packer,
+                    "build",
+                    "-color=false",
+                    "-timestamp-ui",
+                    f"-var-file={variables}",
+                    job.template,
+                ],
+                env={**_environment(job, temporary), **env},
+                secrets=secrets,
+                timeout=TIMEOUT_SECONDS,
+                log=job.log,
+                on_line=watch.line,
+            )
+        except process.ProcessError as error:
+            raise explain(error, watch, job) from None
+        finally:
+            release(job.scratch)
+    if not watch.ended:
+        raise died(job)
+    return watch.finish()
+
+
+def release(scratch: Path) -> None:
+    """Stop what a killed Packer left running: the holder of the disk, and with it mounts and loop devices."""
+    for record in scratch.glob("*.pid"):
+        with suppress(OSError, ValueError):
+            _kill(int(record.read_text()), scratch)
+    link = scratch / "tmp"
+    if link.is_symlink() and link.readlink().name.startswith(TEMPORARY):
+        shutil.rmtree(link.readlink(), ignore_errors=True)
+
+
+def sweep(drafts: Path) -> None:
+    """Remove the folders of runs that were killed. The caller holds the image's lock, so none of them is in use."""
+    for scratch in drafts.glob(".*"):
+        release(scratch)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _environment(job: Job, temporary: Path) -> dict[str, str]:
+    cache = str(job.project.cache / "packer")
+    return {
+        "PACKER_PLUGIN_PATH": str(job.toolchain.plugins),
+        "PACKER_CACHE_DIR": cache,  # shared: lock files in it keep the ports of two bakes apart
+        "PACKER_CONFIG_DIR": cache,
+        "CHECKPOINT_DISABLE": "1",  # no question to HashiCorp's servers about newer versions
+        "PYTHONUNBUFFERED": "1",  # tasks show up when they start
+        # Its sockets and temporary files go with the bake, and nothing that the user installed for himself gets in.
+        "ANSIBLE_HOME": str(temporary / "ansible"),
+        "TMPDIR": str(temporary),
+        "QEMU_LOG": str(job.qemu_log),
+    }
+
+
+@contextmanager
+def _short_folder(scratch: Path) -> Iterator[Path]:
+    """A temporary folder with a short path: Packer puts sockets there, whose paths may have 107 characters.
+
+    A link in `scratch` lets the next run find it if this one is killed.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=TEMPORARY))
+    try:
+        (scratch / "tmp").symlink_to(folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kill(pid: int, scratch: Path) -> None:
+    """End a process that works in `scratch`; another one that has got the same ID since is left alone."""
+    proc = Path("/proc") / str(pid)
+    if os.fsencode(scratch) not in (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes():
+        return
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + KILL_SECONDS
+    # Raises OSError when it is gone; empty while it waits for its parent to notice.
+    while (proc / "cmdline").read_bytes() and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)

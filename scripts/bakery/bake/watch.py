@@ -1,0 +1,99 @@
+"""Reads what Packer and Ansible print while it comes: progress, seconds per phase, and what explains a failure."""
+
+import json
+import re
+import time
+from dataclasses import dataclass
+
+from bakery.bake.job import Job
+
+# `2026-11-23T15:48:34Z: ==> qemu.image: text`; the later lines of a message have no time.
+PREFIX = re.compile(r"^(?:\S+Z: )?(?:(?:==> |--> | {4})[\w.-]+(?: \([\w-]+\))?: ?)?")
+TASK = re.compile(r"^TASK \[(?P<name>.+?)\] \*")
+FAILED = re.compile(r"^(?:fatal|failed): \[[^]]*\].*?(?P<kind>FAILED|UNREACHABLE)! => (?P<result>\{.*\})")
+FAILED_ITEM = re.compile(r"^failed: \[[^]]*\] \(item=.*?\) => (?P<result>\{.*\})")
+ORIGIN = re.compile(r"^Origin: (?P<where>.+:\d+):\d+$")
+
+# What starts a phase. The texts are those of Packer 1.11, packer-plugin-qemu 1.0.9, Ansible 2.19 and chroot.sh.
+PHASES = (
+    (re.compile(r"^Starting VM"), "boot", "booting the guest"),
+    (re.compile(r"^Attaching the disk$"), "attach", "attaching the disk"),
+    (re.compile(r"^(?:Provisioning with Ansible|PLAY \[)"), "provision", "starting Ansible"),
+    (re.compile(r"^TASK \[seal : "), "seal", ""),
+    (re.compile(r"^Gracefully halting"), "shutdown", "shutting the guest down"),
+    (re.compile(r"^Detaching the disk$"), "detach", "detaching the disk"),
+)
+NOISE = ("Gathering Facts", "Validating arguments")
+
+
+@dataclass(frozen=True)
+class TaskFailure:
+    """The Ansible task that ended a bake. `where` is the task's file:line, `output` what its program printed."""
+
+    task: str
+    message: str
+    output: str = ""
+    where: str = ""
+    unreachable: bool = False
+
+
+class Watch:
+    """Takes lines; tells progress."""
+
+    def __init__(self, job: Job) -> None:
+        self.seconds: dict[str, float] = {}
+        self.lines: list[str] = []
+        self.failure: TaskFailure | None = None
+        self._job = job
+        self._task = ""
+        self._origin = ""
+        self._phase = "prepare"
+        self._since = time.monotonic()
+
+    @property
+    def ended(self) -> bool:
+        """Whether Packer came to its end, good or bad."""
+        return any(line.startswith("==> Builds finished") for line in self.lines)
+
+    def line(self, raw: str) -> None:
+        """Take the next line of output."""
+        text = PREFIX.sub("", raw, count=1).rstrip()
+        self.lines.append(text)
+        for pattern, phase, news in PHASES:
+            if pattern.search(text) and phase != self._phase:
+                self._enter(phase, news)
+        if match := TASK.search(text):
+            self._task, self._origin = match["name"], ""
+            if not any(noise in self._task for noise in NOISE):
+                self._job.progress(self._task)
+        elif match := ORIGIN.search(text):
+            self._origin = self._origin or match["where"]
+        elif match := FAILED.search(text) or FAILED_ITEM.search(text):
+            self.failure = self._failed(match["result"], "UNREACHABLE!" in text)
+        elif text.startswith("...ignoring"):
+            self.failure = None
+
+    def finish(self) -> dict[str, float]:
+        """Seconds per phase, the last one included."""
+        self._close_phase()
+        return self.seconds
+
+    def _enter(self, phase: str, news: str) -> None:
+        self._close_phase()
+        self._phase = phase
+        if news:
+            self._job.progress(news)
+
+    def _close_phase(self) -> None:
+        now = time.monotonic()
+        self.seconds[self._phase] = round(self.seconds.get(self._phase, 0) + now - self._since, 1)
+        self._since = now
+
+    def _failed(self, result: str, unreachable: bool) -> TaskFailure:
+        try:
+            told = json.loads(result)
+        except ValueError:
+            told = {"msg": result}
+        output = told.get("stderr") or told.get("stdout") or told.get("module_stderr") or ""
+        message = str(told.get("msg") or told.get("censored") or "it gave no reason")
+        return TaskFailure(self._task, message, str(output), self._origin, unreachable)

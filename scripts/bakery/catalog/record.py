@@ -1,0 +1,59 @@
+"""The facts that the catalog holds."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bakery.documents import Base, Mode, Parameter, Publication, Strict
+
+State = Literal["reserved", "complete", "revoked", "retired"]
+
+
+@dataclass(frozen=True)
+class Record(Strict):
+    """One revision of one version. `sha256` is of the disk file, empty while the version is only reserved.
+
+    `at` and `by` tell of this revision, `baked` of the disk.
+    """
+
+    image: str
+    arch: str
+    version: str
+    revision: int
+    state: State
+    input_key: str
+    inputs: dict[str, str]
+    at: str
+    by: str
+    reason: str = ""
+    mode: Mode = "vm"
+    os: str = ""
+    sha256: str = ""
+    raw_sha256: str = ""
+    base: Base | None = None
+    baked: str = ""
+    commit: str = ""
+    tools: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    publications: tuple[Publication, ...] = ()
+    checks: int = 0
+    schema: Literal["bakery/record/1"] = "bakery/record/1"
+
+    def publication(self, target: str) -> Publication | None:
+        """This version's publication at a target, if it has one."""
+        return next((found for found in self.publications if found.target == target), None)
+
+
+@dataclass(frozen=True)
+class ChannelEntry(Strict):
+    """One step in a channel's history; `pointers` are the target's pointers that moved with it."""
+
+    image: str
+    arch: str
+    channel: str
+    number: int
+    version: str
+    at: str
+    by: str
+    reason: str
+    pointers: tuple[Parameter, ...] = ()
+    schema: Literal["bakery/channel/1"] = "bakery/channel/1"

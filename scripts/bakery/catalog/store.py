@@ -1,0 +1,143 @@
+"""Where the catalog's bytes are: a folder or an S3 bucket. Keys are slash-separated; objects never change."""
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+from bakery import files
+from bakery.errors import BakeryError, NotFoundError
+
+
+class Store(Protocol):
+    """The three operations that the catalog needs."""
+
+    location: str
+
+    def list(self, prefix: str) -> list[str]:
+        """Names directly under `prefix`, unordered; empty if there are none."""
+
+    def read(self, key: str) -> bytes:
+        """The object's bytes; NotFoundError if it is not there."""
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write a new object; False, and nothing written, if the key is taken."""
+
+
+def open_store(location: str) -> Store:
+    """A store by its location: a path, or s3://BUCKET/PREFIX."""
+    if location.startswith("s3://"):
+        bucket, _, prefix = location.removeprefix("s3://").partition("/")
+        return S3Store(bucket, prefix.strip("/"))
+    return FolderStore(Path(location))
+
+
+class FolderStore:
+    """A folder: for one machine, or a shared file system that knows link(2)."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.location = str(root)
+
+    def list(self, prefix: str) -> list[str]:
+        try:
+            with os.scandir(self._root / prefix) as entries:
+                return [entry.name for entry in entries if _is_there(entry)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self._explain(error, prefix) from None
+
+    def read(self, key: str) -> bytes:
+        try:
+            return (self._root / key).read_bytes()
+        except FileNotFoundError:
+            raise NotFoundError("not in the catalog", where=f"{self.location}/{key}") from None
+        except OSError as error:
+            raise self._explain(error, key) from None
+
+    def create(self, key: str, data: bytes) -> bool:
+        return files.create(self._root / key, data)
+
+    def _explain(self, error: OSError, key: str) -> BakeryError:
+        return BakeryError(f"the catalog cannot be read: {error.strerror}", where=f"{self.location}/{key}")
+
+
+class S3Store:
+    """A bucket, through conditional writes (If-None-Match: *, in S3 since August 2024)."""
+
+    def __init__(self, bucket: str, prefix: str) -> None:
+        import boto3  # 150 ms: only when the catalog is in S3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        self._bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._errors = (BotoCoreError, ClientError)
+        self.location = f"s3://{bucket}/{prefix}".rstrip("/")
+        retries = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10)
+        try:
+            self._client = boto3.client("s3", config=retries)
+        except self._errors as error:  # such as AWS_PROFILE with a name that does not exist
+            raise self._explain(error, "") from None
+
+    def list(self, prefix: str) -> list[str]:
+        start = f"{self._prefix}{prefix.rstrip('/')}/"
+        paginator = self._client.get_paginator("list_objects_v2")
+        try:
+            pages = list(paginator.paginate(Bucket=self._bucket, Prefix=start, Delimiter="/"))
+        except self._errors as error:
+            raise self._explain(error, prefix) from None
+        keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
+        folders = [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", ())]
+        names = (key.removeprefix(start).rstrip("/") for key in (*keys, *folders))
+        return [name for name in names if name and not name.startswith(".")]
+
+    def read(self, key: str) -> bytes:
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            data: bytes = answer["Body"].read()
+        except self._errors as error:
+            raise self._explain(error, key) from None
+        return data
+
+    def create(self, key: str, data: bytes) -> bool:
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, IfNoneMatch="*")
+        except self._errors as error:
+            if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict"):
+                return False
+            raise self._explain(error, key) from None
+        return True
+
+    def _explain(self, error: Exception, key: str) -> BakeryError:
+        where = f"{self.location}/{key}".rstrip("/")
+        match _code(error):
+            case "NoSuchKey":
+                return NotFoundError("not in the catalog", where=where)
+            case "NoSuchBucket":
+                return NotFoundError(
+                    "the catalog bucket does not exist",
+                    where=where,
+                    hint="deploy the distribution stack first",
+                )
+            case "AccessDenied" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken":
+                return BakeryError(
+                    "no access to the catalog",
+                    where=where,
+                    detail=str(error),
+                    hint="check the AWS credentials",
+                )
+            case _:
+                return BakeryError("the catalog cannot be reached", where=where, detail=str(error))
+
+
+def _is_there(entry: os.DirEntry[str]) -> bool:
+    """Not what an interrupted `create` leaves: a hidden file, or a folder with nothing else in it."""
+    if entry.name.startswith("."):
+        return False
+    return not entry.is_dir() or any(not name.startswith(".") for name in os.listdir(entry.path))  # noqa: PTH208 - speed
+
+
+def _code(error: Exception) -> str:
+    response: dict[str, dict[str, str]] = getattr(error, "response", {})
+    return response.get("Error", {}).get("Code", "")

@@ -1,0 +1,95 @@
+"""The command line: one file per verb, and the only place where rooms are wired together."""
+
+import os
+import signal
+import sys
+import traceback
+from importlib import metadata
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from bakery.cli import bake, catalog, channels, demo, doctor, env, plan, publish, run, schema, validate, verify
+from bakery.errors import BakeryError, ExitCode
+
+app = typer.Typer(
+    name="bakery",
+    help="Bake machine images once, test them, publish them everywhere, and hand their IDs to Terraform.",
+    epilog="Start with 'bakery doctor', then 'bakery plan', then 'bakery run IMAGE'.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(metadata.version("multi-cloud-image-bakery"))
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Hold the options of the program itself."""
+
+
+app.command()(validate.validate)
+app.command()(plan.plan)
+app.command()(bake.bake)
+app.command()(verify.verify)
+app.command()(publish.publish)
+app.command()(run.run)
+app.command()(channels.promote)
+app.command()(channels.rollback)
+app.command()(catalog.catalog)
+app.command()(env.env)
+app.command()(doctor.doctor)
+app.command()(schema.schema)
+app.command()(demo.demo)
+
+
+def main() -> int:
+    """Run the command line; every exception ends here as one message and an exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    # Shells start background jobs with SIGINT ignored; Packer and Terraform would inherit that and not stop gently.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code = int(app(sys.argv[1:] or ["--help"], standalone_mode=False) or ExitCode.OK)
+        sys.stdout.flush()  # not at exit, where nobody would catch that the reader left
+        if code == ExitCode.INTERRUPTED:  # what Typer makes of KeyboardInterrupt
+            print("interrupted: nothing is half done; run the same command again", file=sys.stderr)
+        return code
+    except typer.TyperException as usage:
+        print(f"error: {usage.format_message()}\nhint: see 'bakery --help'", file=sys.stderr)
+        return ExitCode.USAGE
+    except BakeryError as error:
+        _print(error)
+        return error.exit_code
+    except (BrokenPipeError, SystemExit) as end:
+        if not isinstance(end.__context__ or end, BrokenPipeError):  # Typer exits with 1 when the reader left
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # as in `bakery plan | head`
+        return ExitCode.FAILED  # as a program that SIGPIPE ends: work may have been cut off
+    except Exception:  # noqa: BLE001 - the last line of defence: a bug gets a report, not a bare trace
+        traceback.print_exc()
+        print("error: this is a bug in bakery; please report it with the lines above", file=sys.stderr)
+        return ExitCode.BUG
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _print(error: BakeryError) -> None:
+    where = f"{error.where}: " if error.where else ""
+    print(f"error: {where}{error.message}", file=sys.stderr)
+    for line in error.detail.splitlines():
+        print(f"  {line}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+    if error.log:
+        print(f"log: {error.log}", file=sys.stderr)

@@ -1,0 +1,42 @@
+"""`bakery catalog`: what exists."""
+
+from bakery import documents
+from bakery.catalog import Catalog, Record
+from bakery.cli import options
+from bakery.cli.session import locate, open_catalog
+from bakery.errors import NotFoundError
+from bakery.reports import table
+
+
+def catalog(
+    images: options.Images = None,
+    catalog: options.CatalogAt = options.CATALOG,
+    workspace: options.Workspace = options.WORKSPACE,
+    json: options.Json = False,
+) -> None:
+    """List versions, their states and channels.
+
+    Example: bakery catalog web
+    """
+    opened = open_catalog(locate(options.DEFINITIONS, workspace), catalog)
+    known = opened.images()
+    for name in images or []:
+        if name not in [image for image, _ in known]:
+            raise NotFoundError(f"no image named '{name}' in the catalog", where=opened.location)
+    found = [(image, arch) for image, arch in known if not images or image in images]
+    records = [opened.record(image, arch, version) for image, arch in found for version in opened.versions(image, arch)]
+    if json:
+        print(documents.dump_all(records).decode(), end="")
+        return
+    rows = [_row(opened, record) for record in records]
+    print(table(("image", "version", "state", "channels", "mode", "baked", "places"), rows))
+
+
+def _row(opened: Catalog, record: Record) -> tuple[str, ...]:
+    heads = {
+        name: opened.channel(record.image, record.arch, name) for name in opened.channels(record.image, record.arch)
+    }
+    channels = [name for name, head in heads.items() if head and head.version == record.version]
+    places = [f"{found.target}:{len(found.places)}" for found in record.publications]
+    cells = (",".join(channels), record.mode, record.baked, " ".join(places))
+    return (record.image, record.version, record.state, *(cell or "-" for cell in cells))

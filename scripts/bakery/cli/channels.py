@@ -1,0 +1,63 @@
+"""`bakery promote` and `bakery rollback`: move a channel."""
+
+from typing import Annotated
+
+import typer
+
+from bakery.catalog import ChannelEntry
+from bakery.cli import line, options
+from bakery.cli.session import session
+from bakery.publish import channels
+
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="A complete version, such as 1.0.3.")]
+Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="Channel name, such as stable.")]
+
+
+def promote(
+    image: options.Image,
+    version: Version,
+    channel: Channel,
+    reason: options.Reason = "",
+    definitions: options.Definitions = options.DEFINITIONS,
+    workspace: options.Workspace = options.WORKSPACE,
+    catalog: options.CatalogAt = options.CATALOG,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Point a channel at a version.
+
+    Its pointers move in every region and account, or in none.
+
+    Example: bakery promote web 1.0.3 stable --reason "tested in staging"
+    """
+    with session(definitions, workspace, catalog, verb="promote", quiet=quiet, verbose=verbose) as opened:
+        found = opened.definitions.select([image])[0]
+        record = opened.catalog.record(image, found.arch, version)
+        targets = line.targets(opened, found)
+        moved = channels.promote(opened.catalog, record, channel, reason, targets, opened.tell)
+    _report(moved)
+
+
+def rollback(
+    image: options.Image,
+    channel: Channel,
+    reason: options.Reason = "",
+    definitions: options.Definitions = options.DEFINITIONS,
+    workspace: options.Workspace = options.WORKSPACE,
+    catalog: options.CatalogAt = options.CATALOG,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Point a channel at its version before.
+
+    Example: bakery rollback web stable --reason "1.0.3 does not start"
+    """
+    with session(definitions, workspace, catalog, verb="rollback", quiet=quiet, verbose=verbose) as opened:
+        found = opened.definitions.select([image])[0]
+        targets = line.targets(opened, found)
+        moved = channels.rollback(opened.catalog, image, found.arch, channel, reason, targets, opened.tell)
+    _report(moved)
+
+
+def _report(moved: ChannelEntry) -> None:
+    print(f"{moved.image} {moved.channel} -> {moved.version} ({len(moved.pointers)} pointers)")

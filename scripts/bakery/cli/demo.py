@@ -1,0 +1,54 @@
+"""`bakery demo`: the whole line on this machine, without a cloud account."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bakery import demo as story
+from bakery.cli import options
+from bakery.reports import Verbosity, table, watch
+
+
+def demo(
+    change: Annotated[bool, typer.Option("--change", help="Change a role variable first: the next version.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Stop what the demo left running.")] = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Do it all here, without a cloud account.
+
+    Bakes, tests and publishes an image to an AWS stand-in on loopback, and hands its ID to Terraform.
+
+    Example: bakery demo --change
+    """
+    root = Path.cwd()
+    if down:
+        print("\n".join(f"{name} stopped" for name in story.end(root)) or "nothing was running")
+        return
+    log = story.folder_of(root) / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-demo.log"
+    with watch(sys.stderr, Verbosity.VERBOSE if verbose else Verbosity.NORMAL, log) as tell:
+        result = story.play(root, change, tell, say)
+    print(f"\n{render(result)}")
+
+
+def say(line: str) -> None:
+    """Show a line of a command that the demo runs."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def render(result: story.Result) -> str:
+    """The places, what Terraform read, and the seconds."""
+    rows = [(row.image, row.version, row.account, row.region, row.ami, row.parameter) for row in result.rows]
+    verdict = f"baked, because {result.reason}" if result.baked else f"not baked: {result.reason}"
+    consumer = ", ".join(f"{name} = {value}" for name, value in result.consumer.items())
+    phases = [(name, f"{seconds:.1f}") for name, seconds in result.seconds.items()]
+    return "\n\n".join(
+        (
+            table(("image", "version", "account", "region", "ami", "parameter"), rows),
+            f"{result.image} {result.version}: {verdict}\ndownstream Terraform read: {consumer}",
+            table(("phase", "seconds"), phases),
+            "written to .bakery/demo/result.json; Vault and the AWS stand-in run on until 'make demo-down'",
+        )
+    )

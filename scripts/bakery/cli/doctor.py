@@ -1,0 +1,186 @@
+"""`bakery doctor`: what is missing, found by trying and not by looking."""
+
+import json as jsonlib
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bakery import process, qemu
+from bakery.cli import options, toolbox
+from bakery.cli.session import locate
+from bakery.errors import BakeryError, ExitCode
+from bakery.infra.env import variables
+from bakery.project import Project
+from bakery.reports import table
+from bakery.vault import Vault
+
+Verb = Literal["bake", "verify", "publish", "infra"]
+SECONDS = 120.0  # for a program to answer; a first start from a cold disk can take half a minute
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. `found` is empty when the thing is missing; `hint` says what to do then."""
+
+    tool: str
+    found: str
+    needed: str
+    hint: str
+
+    @property
+    def good(self) -> bool:
+        return bool(self.found)
+
+
+Probe = Callable[[Project], str]  # what was found; raises BakeryError when it does not work
+
+
+def doctor(
+    verb: Annotated[Verb | None, typer.Argument(help="Look only at what this verb needs.")] = None,
+    workspace: options.Workspace = options.WORKSPACE,
+    json: options.Json = False,
+) -> int:
+    """Prove that the tools work.
+
+    Exits with 1 if something is missing, and says what to do.
+
+    Example: bakery doctor bake
+    """
+    project = locate(options.DEFINITIONS, workspace)
+    needs = toolbox.pinned(project)
+    probes = {name: probe for group, found in PROBES.items() if verb in (None, group) for name, probe in found.items()}
+    findings = [_find(name, probe, needs.get(name, ""), project) for name, probe in probes.items()]
+    if json:
+        print(jsonlib.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        rows = [
+            (_mark(finding), finding.tool, finding.found or "-", finding.needed or "any", finding.hint)
+            for finding in findings
+        ]
+        print(table(("", "tool", "found", "needed", "hint"), rows))
+    return ExitCode.OK if all(finding.good for finding in findings) else ExitCode.FAILED
+
+
+def _mark(finding: Finding) -> str:
+    return "ok" if finding.good else "MISSING"
+
+
+def _find(name: str, probe: Probe, needed: str, project: Project) -> Finding:
+    try:
+        found = probe(project)
+    except BakeryError as error:
+        return Finding(name, "", needed, f"{error.message}: {error.hint}" if error.hint else error.message)
+    if needed and not re.search(rf"(?<![\d.]){re.escape(needed)}(?![\d.])", found):  # 1.11.2 is not in 1.11.21
+        return Finding(name, "", needed, f"version {found} is there; run 'make setup'")
+    return Finding(name, found, needed, "")
+
+
+def _version(name: str, *arguments: str) -> Probe:
+    """Runs a program of the set-up and gives the first line that it prints."""
+
+    def probe(project: Project) -> str:
+        answer = process.run([toolbox.find(project, name), *arguments], env=_quiet(project), timeout=SECONDS)
+        if not answer.stdout.strip():
+            raise BakeryError(f"{name} does not say its version", hint="run 'make setup'")
+        return answer.stdout.strip().splitlines()[0]
+
+    return probe
+
+
+def _present(name: str) -> Probe:
+    def probe(_: Project) -> str:
+        found = process.which(name)
+        if found is None:
+            raise BakeryError(f"{name} is not on PATH", hint="run 'make setup'")
+        return found
+
+    return probe
+
+
+def _plugin(name: str) -> Probe:
+    """Packer itself lists what it can load."""
+
+    def probe(project: Project) -> str:
+        packer = toolbox.find(project, "packer")
+        listed = process.run([packer, "plugins", "installed"], env=_quiet(project), timeout=SECONDS).stdout
+        found = [line for line in listed.splitlines() if name in line]
+        if not found:
+            raise BakeryError("Packer does not load it", hint="run 'make setup'")
+        return Path(found[0]).name
+
+    return probe
+
+
+def _firmware(_: Project) -> str:
+    return str(qemu.firmware()[0])
+
+
+def _accelerator(project: Project) -> str:
+    found = qemu.accelerator(project.cache / "accelerator.json")
+    return (
+        f"{found}: a guest ran on it" if found == "kvm" else f"{found}: no usable KVM, guests are 5 to 10 times slower"
+    )
+
+
+def _python(code: str) -> Probe:
+    """Runs a line of Python in a child: what it prints is what was found."""
+
+    def probe(project: Project) -> str:
+        return process.run(
+            [sys.executable, "-c", code], env=variables(project, os.environ), timeout=SECONDS
+        ).stdout.strip()
+
+    return probe
+
+
+def _cdktf_cli(project: Project) -> str:
+    cdktf = project.root / "node_modules" / ".bin" / "cdktf"
+    return process.run([cdktf, "--version"], env=variables(project, os.environ), timeout=SECONDS).stdout.strip()
+
+
+def _vault(_: Project) -> str:
+    if "VAULT_ADDR" not in os.environ:
+        return "not configured (only images with secrets need it)"
+    with Vault.login(os.environ) as vault:
+        return f"login works at {vault.address}"
+
+
+def _quiet(project: Project) -> dict[str, str]:
+    """No update checks, our own plugins."""
+    plugins = project.root / ".bakery" / "tools" / "packer-plugins"
+    return {"PACKER_PLUGIN_PATH": str(plugins), "CHECKPOINT_DISABLE": "1"}
+
+
+PROBES: dict[Verb, dict[str, Probe]] = {
+    "bake": {
+        "packer": _version("packer", "version"),
+        "packer-plugin-qemu": _plugin("packer-plugin-qemu"),
+        "packer-plugin-ansible": _plugin("packer-plugin-ansible"),
+        "ansible-core": _python("from ansible.release import __version__; print(__version__)"),
+        "qemu-img": _version("qemu-img", "--version"),
+        "mmdebstrap": _version("mmdebstrap", "--version"),
+        "mtools": _present("mcopy"),
+        "sfdisk": _present("sfdisk"),
+        "xorriso": _present("xorriso"),
+        "vault login": _vault,
+    },
+    "verify": {
+        "qemu": _version("qemu-system-x86_64", "--version"),
+        "UEFI firmware": _firmware,
+        "accelerator": _accelerator,
+        "ssh": _present("ssh"),
+        "debugfs": _present("debugfs"),
+    },
+    "publish": {"boto3": _python("import boto3; print(boto3.__version__)")},
+    "infra": {
+        "terraform": _version("terraform", "version"),
+        "cdktf": _python("import cdktf; print(cdktf.App.__name__, 'loads')"),
+        "cdktf-cli": _cdktf_cli,
+    },
+}

@@ -1,0 +1,20 @@
+"""`bakery env`: the variables that cdktf and Terraform need when run by hand."""
+
+import os
+import shlex
+
+from bakery.cli import options
+from bakery.cli.session import locate
+from bakery.infra.env import variables
+
+
+def env(workspace: options.Workspace = options.WORKSPACE) -> None:
+    """Print exports for cdktf and Terraform.
+
+    Node, the Terraform binary, and a provider mirror if there is one on this machine.
+
+    Example: eval "$(bakery env)" && cdktf diff images
+    """
+    found = variables(locate(options.DEFINITIONS, workspace), os.environ)
+    for name in sorted(found):
+        print(f"export {name}={shlex.quote(found[name])}")

@@ -1,0 +1,30 @@
+"""Options that several verbs share, each written once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Images = Annotated[list[str] | None, typer.Argument(metavar="IMAGE", help="Image names; all if none is given.")]
+Image = Annotated[str, typer.Argument(metavar="IMAGE", help="Image name.")]
+Definitions = Annotated[
+    Path, typer.Option("--definitions", envvar="BAKERY_DEFINITIONS", help="Folder of image definitions.")
+]
+CatalogAt = Annotated[
+    str, typer.Option("--catalog", envvar="BAKERY_CATALOG", help="Folder or s3://BUCKET/PREFIX of the catalog.")
+]
+Workspace = Annotated[
+    Path, typer.Option("--workspace", envvar="BAKERY_WORKSPACE", help="Folder for artifacts, logs and caches.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as a JSON document.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show failures only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show everything that happens.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, envvar="BAKERY_JOBS", help="Images worked on side by side.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the channel's history.")]
+Arch = Annotated[str, typer.Option("--arch", help="Architecture of the image.")]
+
+DEFINITIONS = Path("packer/images")
+WORKSPACE = Path(".bakery")
+CATALOG = ""  # the workspace's own
+ARCH = "x86_64"
+JOBS = 1  # a bake uses two cores by itself

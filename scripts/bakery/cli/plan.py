@@ -1,0 +1,40 @@
+"""`bakery plan`: what would be done, and why."""
+
+from typing import Annotated
+
+import typer
+
+from bakery import documents
+from bakery.cli import options
+from bakery.cli.session import quick_session
+from bakery.errors import ExitCode
+from bakery.plan import Plan
+from bakery.reports import table
+
+
+def plan(
+    images: options.Images = None,
+    definitions: options.Definitions = options.DEFINITIONS,
+    workspace: options.Workspace = options.WORKSPACE,
+    catalog: options.CatalogAt = options.CATALOG,
+    json: options.Json = False,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 when something would be done.")
+    ] = False,
+) -> int:
+    """Show what would be done, and why.
+
+    Changes nothing. A changed input is named, with both values where they can be read.
+
+    Example: bakery plan web
+    """
+    planned = quick_session(definitions, workspace, catalog).plan(images)
+    print(documents.dump(planned).decode() if json else render(planned), end="" if json else "\n")
+    return ExitCode.CHANGES if detailed_exitcode and planned.pending else ExitCode.OK
+
+
+def render(planned: Plan) -> str:
+    """A line per image and a summary."""
+    rows = [(action.image, action.kind, action.version or "-", action.reason) for action in planned.actions]
+    summary = f"{len(planned.pending)} of {len(planned.actions)} images need work"
+    return f"{table(('image', 'action', 'version', 'reason'), rows)}\n\n{summary}"

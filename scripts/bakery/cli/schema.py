@@ -1,0 +1,29 @@
+"""`bakery schema`: the JSON Schema of definitions and documents."""
+
+import json
+from typing import Annotated, Literal
+
+import typer
+
+from bakery import definition, documents
+from bakery.catalog import ChannelEntry, Record
+from bakery.plan import Plan
+
+Name = Literal["definition", "plan", "artifact", "verdict", "publication", "record", "channel"]
+DOCUMENTS: dict[str, type] = {
+    "plan": Plan,
+    "artifact": documents.Artifact,
+    "verdict": documents.Verdict,
+    "publication": documents.Publication,
+    "record": Record,
+    "channel": ChannelEntry,
+}
+
+
+def schema(name: Annotated[Name, typer.Argument(help="Which document.")] = "definition") -> None:
+    """Print the JSON Schema of a document.
+
+    Example: bakery schema > .vscode/image.schema.json
+    """
+    found = definition.json_schema() if name == "definition" else documents.json_schema(DOCUMENTS[name])
+    print(json.dumps(found, indent=2))

@@ -1,0 +1,226 @@
+"""Image definitions: YAML files that users edit -> ImageDefinition. Every error says `file:line`."""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, JsonValue, StringConstraints, model_validator
+
+from bakery import strict, yamlfile
+from bakery.documents import Mode
+from bakery.errors import UsageError
+from bakery.strict import Model, near
+
+# Image names end up in AMI names (128 characters with version and arch), SSM paths and host names (63).
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,48}[a-z0-9]$")]
+VariableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+Account = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")]
+TargetName = Literal["local", "aws"]
+
+
+class Debootstrap(Model):
+    """A Debian base made from packages, without any vendor image."""
+
+    suite: Name = Field(description="Debian release by code name, such as bookworm")
+    mirror: Url = Field(default="http://deb.debian.org/debian", description="package mirror to install from")
+
+
+class QemuBase(Model):
+    """What a QEMU build starts from: exactly one of image, url and debootstrap."""
+
+    image: Name | None = Field(default=None, description="another image of ours: its newest complete version")
+    url: Url | None = Field(default=None, description="a vendor's cloud image, http(s); needs sha256")
+    sha256: Sha256 | None = Field(default=None, description="hex digest of the file behind url")
+    debootstrap: Debootstrap | None = Field(default=None, description="a fresh Debian made from packages")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [name for name in ("image", "url", "debootstrap") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"needs exactly one of image, url, debootstrap; it has {', '.join(given) or 'none'}")
+        if (self.url is None) != (self.sha256 is None):
+            raise ValueError("url and sha256 belong together")
+        return self
+
+
+class Bases(Model):
+    """What each builder starts from."""
+
+    qemu: QemuBase
+
+
+class RoleUse(Model):
+    """An Ansible role and the values of its variables."""
+
+    name: VariableName
+    vars: dict[VariableName, JsonValue] = Field(default_factory=dict)
+
+
+class Software(Model):
+    """The software requirements: Debian packages by name, then roles in order."""
+
+    packages: tuple[str, ...] = ()
+    roles: tuple[RoleUse, ...] = ()
+
+    @model_validator(mode="after")
+    def _no_clash(self) -> Self:
+        # All roles of a bake run in one play, which has one set of variables.
+        for what in ([use.name for use in self.roles], [name for use in self.roles for name in use.vars]):
+            twice = [name for name in what if what.count(name) > 1]
+            if twice:
+                raise ValueError(f"'{twice[0]}' is there twice, and roles share their variables")
+        return self
+
+
+class SecretRef(Model):
+    """Where a secret is in Vault; never its value. Roles read it from the environment variable of its name."""
+
+    path: str = Field(description="API path; KV version 2 has data/ in it: secret/data/bakery/web")
+    key: str = Field(description="the key inside the secret")
+
+
+class AwsDistribution(Model):
+    """Where the AMI goes. The first region is where it is registered; the others get copies."""
+
+    regions: Annotated[tuple[Region, ...], Field(min_length=1)]
+    accounts: tuple[Account, ...] = Field(default=(), description="consumer accounts that may launch it")
+    consumer_role: str = Field(default="bakery-publisher", description="role assumed there to write SSM parameters")
+    kms_alias: str | None = Field(default=None, description="encrypt each region's snapshot with this key alias")
+
+
+class Distribution(Model):
+    """Settings per target."""
+
+    aws: AwsDistribution | None = None
+
+
+class ImageDefinition(Model):
+    """One machine image: what it is built from, what is in it, where it goes."""
+
+    name: Name = Field(description="goes into the names of AMIs, parameters and files")
+    description: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(description="for people")
+    os: Annotated[str, StringConstraints(pattern=r"^[a-z]+-[0-9.]+$")] = Field(description="family-release: debian-12")
+    arch: Literal["x86_64"]
+    version: Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$")] = Field(
+        description="MAJOR.MINOR in quotes; the catalog counts PATCH"
+    )
+    mode: Mode = Field(default="vm", description="vm boots the image to provision it; chroot needs fit roles")
+    base: Bases
+    template: str | None = Field(default=None, description="folder with your own *.pkr.hcl, relative to the definition")
+    software: Software = Field(
+        default=Software(), description="what goes onto the base; nothing makes the base the image"
+    )
+    secrets: dict[VariableName, SecretRef] = Field(
+        default_factory=dict, description="by name; roles find the value in the environment variable NAME"
+    )
+    tests: tuple[VariableName, ...] = Field(default=(), description="test_<name>.py in tests/images/")
+    targets: Annotated[tuple[TargetName, ...], Field(min_length=1)] = Field(
+        default=("local",), description="where the tested image goes"
+    )
+    distribution: Distribution = Field(default=Distribution(), description="settings of the targets")
+    tags: dict[str, str] = Field(default_factory=dict, description="on image and snapshots, everywhere")
+    channel: Name | None = Field(default=None, description="channel that follows each successful run")
+    rebuild_after_days: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="bake again after this many days even if nothing changed, for package updates",
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if "aws" in self.targets and self.distribution.aws is None:
+            raise ValueError("target aws needs distribution.aws with its regions")
+        return self
+
+    @property
+    def provisioned(self) -> bool:
+        """Whether Packer has anything to do; without software the base disk is the image."""
+        return bool(self.software.packages or self.software.roles or self.template)
+
+    @property
+    def parent(self) -> str | None:
+        """The image of ours that this one is built on."""
+        return self.base.qemu.image
+
+
+class Definitions:
+    """All definitions of a folder by name, each with the file it came from."""
+
+    def __init__(self, images: Mapping[str, ImageDefinition], sources: Mapping[str, Path]) -> None:
+        self.images = dict(images)
+        self.sources = dict(sources)
+
+    def select(self, names: Iterable[str]) -> list[ImageDefinition]:
+        """The named images, or all. UsageError with a near miss for a name that is not there."""
+        wanted = list(dict.fromkeys(names)) or list(self.images)
+        for name in wanted:
+            if name not in self.images:
+                raise UsageError(f"no image named '{name}'", hint=near(name, self.images) or "see 'bakery validate'")
+        return [self.images[name] for name in wanted]
+
+    def with_ancestors(self, names: Iterable[str]) -> list[ImageDefinition]:
+        """The selected images and all they are built on."""
+        found = {image.name: image for image in self.select(names)}
+        for image in tuple(found.values()):
+            while image.parent and image.parent not in found:
+                image = self.images[image.parent]
+                found[image.name] = image
+        return list(found.values())
+
+    def where(self, name: str, *keys: str | int) -> str:
+        """`file:line` of a key of an image."""
+        return yamlfile.where(self.sources[name], keys)
+
+
+def load(folder: Path, cache: Path | None = None) -> Definitions:
+    """Read every *.yaml of a folder. Raises UsageError with all that is wrong in the first bad file.
+
+    `cache` is a file that saves parsing unchanged ones again.
+    """
+    # Editors keep hidden files beside the one that is open; some are links to nowhere.
+    paths = sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("."))
+    if not paths:
+        raise UsageError(
+            "no definitions (*.yaml) found",
+            where=str(folder),
+            hint="add packer/images/<name>.yaml, or --definitions DIR",
+        )
+    reader = yamlfile.Reader(cache)
+    images: dict[str, ImageDefinition] = {}
+    sources: dict[str, Path] = {}
+    for path in paths:
+        image = strict.validate(ImageDefinition, "definition", path, reader.read(path))
+        if image.name in images:
+            raise UsageError(
+                f"image '{image.name}' is defined twice",
+                where=yamlfile.where(path, ("name",)),
+                detail=f"also in {sources[image.name]}",
+            )
+        images[image.name], sources[image.name] = image, path
+    definitions = Definitions(images, sources)
+    _check_lineage(definitions)
+    reader.save()
+    return definitions
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a definition, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ImageDefinition.model_json_schema()}
+
+
+def _check_lineage(definitions: Definitions) -> None:
+    """Every parent exists and no image is its own ancestor."""
+    for name in definitions.images:
+        line = [name]
+        while parent := definitions.images[line[-1]].parent:
+            where = partial(definitions.where, line[-1], "base", "qemu", "image")
+            if parent not in definitions.images:
+                message = f"'{line[-1]}' is built on '{parent}', which is not defined"
+                raise UsageError(message, where=where(), hint=near(parent, definitions.images))
+            if parent in line:
+                circle = " -> ".join([*line[line.index(parent) :], parent])
+                raise UsageError(f"lineage goes in a circle: {circle}", where=where())
+            line.append(parent)

@@ -1,0 +1,98 @@
+"""The stand-ins of the demo: programs on loopback that stay alive until `make demo-down`."""
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bakery import files, process, qemu
+from bakery.errors import BakeryError
+
+START_SECONDS = 60.0  # the AWS double imports for about 5 s on a cold disk, Vault answers within 2 s
+STOP_SECONDS = 60.0  # the AWS double writes its state when it ends
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running program and its port on 127.0.0.1."""
+
+    pid: int
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], ready: Path | None = None) -> Service:
+    """The service of that name, started if it does not run. `argv` gets the port to listen on.
+
+    It is up when it takes connections and, if given, when it has written the file `ready`.
+    """
+    before = known(name, folder)
+    if before and _answers(before):
+        return before
+    # The old port, if it is free: URLs of an earlier run then go on working.
+    port = before.port if before and _free(before.port) else qemu.free_port()
+    log = folder / f"{name}.log"
+    if ready:
+        ready.unlink(missing_ok=True)
+    child = process.spawn(argv(port), log=log, outlive=True)
+    service = Service(child.pid, port)
+    deadline = time.monotonic() + START_SECONDS
+    while not _answers(service) or (ready and not ready.exists()):
+        if child.poll() is not None or time.monotonic() > deadline:
+            process.stop(child)
+            raise BakeryError(f"{name} did not start", detail=log.read_text()[-2000:], log=log)
+        time.sleep(POLL_SECONDS)
+    files.write_atomic(folder / f"{name}.json", json.dumps(asdict(service)).encode())
+    return service
+
+
+def stop(name: str, folder: Path) -> bool:
+    """End a service and wait until it is gone; False if it was not running. Its port stays remembered."""
+    service = known(name, folder)
+    if service is None or not _answers(service):
+        return False
+    with suppress(ProcessLookupError):
+        os.kill(service.pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while _answers(service):
+        if time.monotonic() > deadline:
+            raise BakeryError(f"{name} does not stop", hint=f"kill {service.pid}")
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def known(name: str, folder: Path) -> Service | None:
+    """The service as it was last started; None if it never was."""
+    try:
+        return Service(**json.loads((folder / f"{name}.json").read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _answers(service: Service) -> bool:
+    """The process lives and its port takes connections; either alone may be somebody else's."""
+    try:
+        os.kill(service.pid, 0)
+        socket.create_connection(("127.0.0.1", service.port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

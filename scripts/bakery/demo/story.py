@@ -1,0 +1,165 @@
+"""What the demo does, in order. Each step is a command that a user would type, run as a process of its own."""
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bakery import documents, files, process
+from bakery.catalog import Record
+from bakery.demo import images, stand_ins
+from bakery.documents import Artifact, Verdict
+from bakery.errors import BakeryError
+from bakery.events import Tell, silent, step
+from bakery.infra.cdktf import Cdktf
+from bakery.infra.terraform import Terraform
+from bakery.project import Project
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One place where the image can be launched from, and the parameter that names it there."""
+
+    image: str
+    version: str
+    account: str
+    region: str
+    ami: str
+    parameter: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the demo did. `reason` says why it baked or not, `consumer` what plain Terraform read in the end."""
+
+    image: str
+    version: str
+    baked: bool
+    reason: str
+    rows: tuple[Row, ...]
+    outputs: dict[str, Any]
+    consumer: dict[str, Any]
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where the demo plays: `.bakery/demo` holds everything that it makes."""
+
+    project: Project
+    environment: dict[str, str]
+    tell: Tell
+    say: Say
+
+    def run(self, *arguments: str) -> None:
+        """Run a verb and show all that it says."""
+        self.say(f"$ bakery {' '.join(arguments)}")
+        self._bakery(arguments, self.say)
+
+    def ask(self, *arguments: str) -> bytes:
+        """Run a verb for the JSON that it prints."""
+        return self._bakery((*arguments, "--json"), None).encode()
+
+    def _bakery(self, arguments: tuple[str, ...], on_line: Say | None) -> str:
+        command: list[str | Path] = [Path(sys.executable).with_name("bakery"), *arguments]
+        secrets = [self.environment[name] for name in stand_ins.SECRET]
+        root = self.project.root
+        return process.run(command, env=self.environment, secrets=secrets, cwd=root, on_line=on_line).stdout
+
+
+def folder_of(root: Path) -> Path:
+    """Where the demo keeps everything."""
+    return root / ".bakery" / "demo"
+
+
+def play(root: Path, change: bool, tell: Tell, say: Say) -> Result:
+    """The whole line: infrastructure, bake, publish, outputs, and a downstream consumer."""
+    folder = folder_of(root)
+    project = Project(root, folder / "images", folder)
+    seconds: dict[str, float] = {}
+    with files.exclusive(folder / "lock", "the demo is running already"):
+        with _timed(seconds, tell, "stand-ins", "start Vault and the AWS stand-in on loopback"):
+            images.prepare(root / "packer" / "images", project.definitions, change)
+            environment = stand_ins.start(project)
+        stage = Stage(project, environment, tell, say)
+        cdktf = Cdktf(project, environment, project.logs / "demo-cdktf.log", tell)
+        with _timed(seconds, tell, "distribution", "cdktf deploy distribution"):
+            cdktf.deploy("distribution")
+        with _timed(seconds, silent, "run", "bakery run"):  # it tells its own news
+            action = json.loads(stage.ask("plan", images.IMAGE))["actions"][-1]
+            stage.run("run", images.IMAGE)
+            records = documents.parse(list[Record], stage.ask("catalog", images.IMAGE), "bakery catalog")
+            record = [found for found in records if found.state == "complete"][-1]
+        with _timed(seconds, tell, "images", "cdktf deploy images"):
+            outputs = cdktf.deploy("images")["images"]
+        with _timed(seconds, tell, "consumer", "terraform apply in examples/consumer"):
+            consumer = _consume(stage)
+        stand_ins.save(project)
+        result = Result(
+            image=record.image,
+            version=record.version,
+            baked=action["kind"] != "keep",
+            reason=action["reason"],
+            rows=tuple(_rows(record)),
+            outputs=outputs,
+            consumer=consumer,
+            seconds=seconds | _phases(project, record),
+        )
+        documents.save(result, folder / "result.json")
+    return result
+
+
+def end(root: Path) -> list[str]:
+    """Stop the stand-ins; the names of those that ran. What they hold is kept for the next demo."""
+    return stand_ins.stop(folder_of(root))
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], tell: Tell, name: str, text: str) -> Iterator[None]:
+    began = time.monotonic()
+    with step(tell, "demo", name, text):
+        yield
+    seconds[name] = round(time.monotonic() - began, 1)
+
+
+def _phases(project: Project, record: Record) -> dict[str, float]:
+    """Seconds of the version's bake, test and upload, from the documents that they left."""
+    folder = project.artifact_folder(record.image, record.arch, record.version)
+    artifact = documents.load(Artifact, folder / "artifact.json")
+    verdict = documents.load(Verdict, folder / "verdict.json")
+    rooms = {"bake": artifact.seconds, "verify": verdict.seconds}
+    rooms |= {f"publish {found.target}": found.seconds for found in record.publications}
+    return {f"{room}: {phase}": value for room, phases in rooms.items() for phase, value in phases.items()}
+
+
+def _rows(record: Record) -> Iterator[Row]:
+    publication = record.publication("aws")
+    if publication is None:
+        return
+    names = {(found.account, found.region): found.name for found in publication.parameters}
+    for place in publication.places:
+        name = names[place.account, place.region]
+        yield Row(record.image, record.version, place.account, place.region, place.id, name)
+
+
+def _consume(stage: Stage) -> dict[str, Any]:
+    """Apply the downstream example, and prove that a second plan has nothing to do."""
+    folder = stage.project.workspace / "consumer"
+    shutil.copytree(stage.project.root / "examples" / "consumer", folder, dirs_exist_ok=True)
+    variables = {"follow": True, "state": stand_ins.IMAGES_STATE}
+    log = stage.project.logs / "demo-consumer.log"
+    terraform = Terraform(stage.project, folder, stage.environment, variables=variables, log=log)
+    terraform.init()
+    plan = folder / "apply.tfplan"
+    terraform.plan(plan)
+    terraform.apply(plan)
+    if terraform.plan(plan):
+        raise BakeryError("the consumer's plan shows changes right after its apply", where=str(folder))
+    return {name: output.value for name, output in terraform.output().items() if not output.sensitive}

@@ -1,0 +1,1 @@
+"""Infra: runs cdktf and Terraform, with an environment of their own."""

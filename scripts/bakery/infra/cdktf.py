@@ -1,0 +1,89 @@
+"""Runs the cdktf command: synth, diff, deploy, destroy, output."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bakery import files, process
+from bakery.events import Event, Tell, silent, step
+from bakery.infra import env, explain
+from bakery.project import Project
+
+SECONDS = 3600.0  # per command
+# One stack after the other: when one fails beside another, cdktf leaves the other's lock (terraform-cdk #2030).
+UNATTENDED = ("--auto-approve", "--no-color", "--parallelism=1")
+# A destroy that looks first fails where a parameter that the images stack checks is gone.
+WITHOUT_LOOKING = {"TF_CLI_ARGS_destroy": "-refresh=false"}
+
+
+@dataclass(frozen=True)
+class Cdktf:
+    """The CDKTF program of a project. `environment` is the user's; methods raise BakeryError.
+
+    Stacks are written to the workspace, apart from what a user synthesizes by hand.
+    """
+
+    project: Project
+    environment: Mapping[str, str]
+    log: Path
+    tell: Tell = silent
+
+    @property
+    def output(self) -> Path:
+        """Where the stacks are written to."""
+        return self.project.workspace / "cdktf.out"
+
+    def folder(self, stack: str) -> Path:
+        """The Terraform folder of a stack."""
+        return self.output / "stacks" / stack
+
+    def synth(self) -> None:
+        """Write all stacks."""
+        self._run("synth", ())
+
+    def deploy(self, *stacks: str) -> dict[str, Any]:
+        """Apply stacks in the order of their dependencies; their outputs that are not sensitive, by stack."""
+        return self._with_outputs("deploy", stacks, *UNATTENDED)
+
+    def destroy(self, *stacks: str) -> None:
+        """Remove what stacks made. What vanished by itself is no hindrance."""
+        self._run("destroy", stacks, *UNATTENDED)
+
+    def outputs(self, *stacks: str) -> dict[str, Any]:
+        """Outputs that are not sensitive, as they are in the state, by stack."""
+        return self._with_outputs("output", stacks)
+
+    def _with_outputs(self, command: str, stacks: tuple[str, ...], *options: str) -> dict[str, Any]:
+        with files.scratch(self.project.workspace, "outputs") as folder:
+            wanted = folder / "outputs.json"
+            self._run(command, stacks, *options, f"--outputs-file={wanted}")
+            found: dict[str, Any] = json.loads(wanted.read_bytes())
+        return found
+
+    def _run(self, command: str, stacks: tuple[str, ...], *options: str) -> None:
+        subject = ", ".join(stacks) or "all stacks"
+        lines: list[str] = []
+
+        def hear(line: str) -> None:
+            lines.append(line)
+            self.tell(Event("progress", "infra", subject, line))
+
+        self.project.workspace.mkdir(parents=True, exist_ok=True)  # cdktf makes only the last folder of its output
+        with step(self.tell, "infra", subject, f"cdktf {command}"):
+            done = process.run(
+                ["cdktf", command, *stacks, *options, f"--output={self.output}"],
+                env={**env.for_child(self.project, self.environment), **WITHOUT_LOOKING},
+                secrets=env.secrets(self.environment),
+                cwd=self.project.root,
+                timeout=SECONDS,
+                log=self.log,
+                on_line=hear,
+                check=False,
+            )
+            if done.returncode != 0:
+                folder = self.folder(stacks[0]) if stacks else self.output
+                error = explain.failure(f"{command} {subject}", "\n".join(lines), str(folder))
+                error.log = self.log
+                raise error

@@ -1,0 +1,86 @@
+"""The environment of cdktf and Terraform: what a user exports to run them by hand, and what our children get."""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from bakery import files
+from bakery.infra import mirror, node
+from bakery.project import Project
+
+# What a child gets of the user's own settings: cloud credentials, and which environment and catalog are meant.
+PASSED_ON = ("AWS_", "BAKERY_")
+ENVIRONMENT = "demo"  # where BAKERY_ENVIRONMENT names none, as in the CDKTF program
+# Those of which the value is a secret.
+SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def variables(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
+    """What cdktf and Terraform need besides credentials, so it can be printed. Writes a CLI configuration if needed."""
+    name = environment.get("BAKERY_ENVIRONMENT") or ENVIRONMENT
+    return {
+        "PATH": _path(project, _search_path(environment)),
+        "BAKERY_ENVIRONMENT": name,
+        # What Terraform remembers of a backend is kept per environment: else, after a change of BAKERY_ENVIRONMENT, it
+        # would offer to copy the state of one environment into the other.
+        "TF_DATA_DIR": f".terraform/{name}",
+        "JSII_NODE": str(node.binary()),
+        "TERRAFORM_BINARY_NAME": terraform(project, environment),
+        "CDKTF_HOME": str(project.workspace / "cdktf"),
+        "CHECKPOINT_DISABLE": "1",  # no telemetry, of cdktf and Terraform alike
+        "DISABLE_VERSION_CHECK": "true",
+        **_providers(project, environment),
+    }
+
+
+def for_child(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
+    """The above for a program that nobody watches, with the user's credentials. Never print it."""
+    own = {name: value for name, value in environment.items() if name.startswith(PASSED_ON)}
+    unattended = {"CI": "true", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
+    return {**own, **_user_config(environment), **variables(project, environment), **unattended}
+
+
+def secrets(environment: Mapping[str, str]) -> list[str]:
+    """Values that no log may show."""
+    return [environment[name] for name in SECRET if environment.get(name)]
+
+
+def terraform(project: Project, environment: Mapping[str, str]) -> str:
+    """The Terraform program: the user's choice, else the one of the set-up, else the one on PATH."""
+    installed = project.tool_bin / "terraform"
+    found = str(installed) if installed.exists() else shutil.which("terraform", path=_search_path(environment))
+    return environment.get("TERRAFORM_BINARY_NAME") or found or "terraform"
+
+
+def _search_path(environment: Mapping[str, str]) -> str:
+    """A partial environment means the rest of ours, as for every child."""
+    return environment.get("PATH") or os.environ.get("PATH", os.defpath)
+
+
+def _path(project: Project, path: str) -> str:
+    """Our tools and this Python first, each once: the output may be evaluated again and again."""
+    ours = [str(project.tool_bin), str(Path(sys.executable).parent)]
+    return ":".join([*ours, *(folder for folder in path.split(":") if folder and folder not in ours)])
+
+
+def _providers(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
+    """Providers from a mirror where there is one; else a download that all stacks share."""
+    found = mirror.find(environment)
+    if found is None:
+        cache = project.cache / "terraform-plugins"
+        cache.mkdir(parents=True, exist_ok=True)
+        # Lock files live in cdktf.out/ and are never kept, so the cache may fill them with this machine's checksums.
+        return {"TF_PLUGIN_CACHE_DIR": str(cache), "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "true"}
+    config = project.workspace / "cdktf" / "terraform.rc"
+    files.write_atomic(config, mirror.cli_config(found).encode())
+    return {
+        "TF_CLI_CONFIG_FILE": str(config),
+        "CDKTF_SKIP_PROVIDER_LOCK": "true",  # `terraform providers lock` asks the registry, whatever the mirror has
+        "CDKTF_DISABLE_PLUGIN_CACHE_ENV": "1",  # a cache would copy 700 MB that Terraform else only links to
+    }
+
+
+def _user_config(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: environment[name] for name in ("TF_CLI_CONFIG_FILE",) if name in environment}

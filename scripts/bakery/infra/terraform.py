@@ -1,0 +1,152 @@
+"""Terraform behind typed calls. The only user of python_terraform, whose defaults are from 2019.
+
+python_terraform turns options into a command line; `_Driver` has our process wrapper run it. Its own way would pass our
+whole environment, know no time limit, and write outputs, secrets included, to its log. Every flag is set here: its
+defaults ask on the terminal (apply), drop a state migration (init -reconfigure), or are gone from Terraform (-force).
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import python_terraform
+from python_terraform import IsFlagged, IsNotFlagged
+
+from bakery import process
+from bakery.errors import BakeryError
+from bakery.infra import env, explain
+from bakery.project import Project
+
+SECONDS = 3600.0  # per command; then Terraform is interrupted, so that it saves its state and frees the lock
+CHANGES = 2  # exit code of `plan -detailed-exitcode`
+
+# Variables would be written to its log in clear.
+logging.getLogger("python_terraform").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True)
+class Output:
+    """A stack's output; a sensitive value is never shown by accident."""
+
+    value: Any = field(repr=False)
+    sensitive: bool
+
+    def __repr__(self) -> str:
+        return f"Output({process.REDACTED if self.sensitive else repr(self.value)})"
+
+
+class Terraform:
+    """One folder of Terraform files. Every method raises BakeryError; ConflictError if the state is locked."""
+
+    def __init__(
+        self,
+        project: Project,
+        folder: Path,
+        environment: Mapping[str, str],
+        *,
+        variables: Mapping[str, Any] | None = None,
+        log: Path | None = None,
+        seconds: float = SECONDS,
+    ) -> None:
+        """`environment` is the user's, `variables` the values of the folder's input variables."""
+        inputs = {f"TF_VAR_{name}": _text(value) for name, value in (variables or {}).items()}
+        self._driver = _Driver(
+            folder,
+            env.terraform(project, environment),
+            {**env.for_child(project, environment), **inputs},
+            env.secrets(environment),
+            log,
+            seconds,
+        )
+
+    def version(self) -> str:
+        """The program's version, such as 1.11.4."""
+        return str(json.loads(self._driver.run("version", json=IsFlagged))["terraform_version"])
+
+    def init(self) -> None:
+        """Install providers and connect to the backend; refuses a backend that changed."""
+        self._driver.init(reconfigure=IsNotFlagged, input=False, var=None)
+
+    def plan(self, out: Path, *, destroy: bool = False) -> bool:
+        """Save a plan to `out`; whether it changes anything."""
+        code, _, _ = self._driver.plan(out=str(out), destroy=IsFlagged if destroy else IsNotFlagged, var=None)
+        return bool(code == CHANGES)
+
+    def show(self, plan: Path) -> dict[str, Any]:
+        """A saved plan as Terraform's JSON; it has sensitive values in clear."""
+        shown: dict[str, Any] = json.loads(self._driver.run("show", str(plan), json=IsFlagged))
+        return shown
+
+    def apply(self, plan: Path) -> None:
+        """Carry out a saved plan, nothing else."""
+        self._driver.apply(str(plan), skip_plan=True, var=None)
+
+    def destroy(self) -> None:
+        """Remove everything that the state knows."""
+        self._driver.destroy(force=IsNotFlagged, auto_approve=True, input=False, var=None)
+
+    def output(self) -> dict[str, Output]:
+        """All outputs of the state, by name."""
+        found: dict[str, dict[str, Any]] = json.loads(self._driver.run("output", json=IsFlagged))
+        return {name: Output(entry["value"], entry["sensitive"]) for name, entry in found.items()}
+
+
+def _text(value: Any) -> str:
+    """A variable's value as Terraform reads it from the environment: text as it is, all else as an expression."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package has no types
+    """python_terraform's command lines, run by our process wrapper."""
+
+    def __init__(
+        self,
+        folder: Path,
+        binary: str,
+        environ: Mapping[str, str],
+        secrets: Sequence[str],
+        log: Path | None,
+        seconds: float,
+    ) -> None:
+        super().__init__(str(folder), terraform_bin_path=binary)
+        self._folder = folder
+        self._environ = dict(environ)
+        self._secrets = secrets
+        self._log = log
+        self._seconds = seconds
+
+    def read_state_file(self, file_path: str | None = None) -> None:
+        """Nothing: state is asked of Terraform, wherever it is kept."""
+
+    def run(self, command: str, *args: str, **options: Any) -> str:
+        """Standard output of a command that only reads. It may hold secrets, so it never goes to the log."""
+        return self._call(self.generate_cmd_string(command, *args, **options), command, None)[1]
+
+    def cmd(self, cmd: str, *args: str, **options: Any) -> tuple[int, str, str]:
+        """Where all of python_terraform's methods end: exit code, standard output, and no standard error."""
+        argv = self.generate_cmd_string(cmd, *args, **{"no_color": IsFlagged, **options})
+        return self._call(argv, cmd, self._log)
+
+    def _call(self, argv: Sequence[str], command: str, log: Path | None) -> tuple[int, str, str]:
+        lines: list[str] = []
+        done = process.run(
+            argv,
+            env=self._environ,
+            secrets=self._secrets,
+            cwd=self._folder,
+            timeout=self._seconds,
+            log=log,
+            on_line=lines.append,
+            check=False,
+        )
+        if done.returncode != 0 and not (command == "plan" and done.returncode == CHANGES):
+            raise self._failure(command, lines, log)
+        return done.returncode, done.stdout, ""
+
+    def _failure(self, command: str, lines: Sequence[str], log: Path | None) -> BakeryError:
+        error = explain.failure(f"{command} with Terraform", "\n".join(lines), str(self._folder))
+        error.log = log
+        return error

@@ -1,0 +1,56 @@
+"""Where things are: the project's folders and the workspace that the bakery may write to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Project:
+    """`root` holds packer/, ansible/ and tests/; `definitions` is what users edit; `workspace` is ours to write."""
+
+    root: Path
+    definitions: Path
+    workspace: Path
+
+    @property
+    def templates(self) -> Path:
+        return self.root / "packer" / "templates"
+
+    @property
+    def ansible(self) -> Path:
+        return self.root / "ansible"
+
+    @property
+    def roles(self) -> Path:
+        return self.ansible / "roles"
+
+    @property
+    def image_tests(self) -> Path:
+        return self.root / "tests" / "images"
+
+    @property
+    def tools(self) -> Path:
+        return self.root / "tools"
+
+    @property
+    def tool_bin(self) -> Path:
+        """Programs that the set-up installed; looked at before PATH."""
+        return self.root / ".bakery" / "tools" / "bin"
+
+    @property
+    def logs(self) -> Path:
+        return self.workspace / "logs"
+
+    @property
+    def cache(self) -> Path:
+        """Things that can be made again: parsed definitions, downloads, bases."""
+        return self.workspace / "cache"
+
+    @property
+    def store(self) -> Path:
+        """Where the local target keeps images."""
+        return self.workspace / "store"
+
+    def artifact_folder(self, image: str, arch: str, version: str) -> Path:
+        """Holds disk.qcow2, artifact.json, verdict.json and publication-<target>.json of one version."""
+        return self.workspace / "artifacts" / f"{image}-{version}-{arch}"

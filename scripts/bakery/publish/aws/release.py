@@ -1,0 +1,121 @@
+"""One version on its way to every region: snapshot, image, copies, tags, shares."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bakery.definition import ImageDefinition
+from bakery.events import Event, Tell, step
+from bakery.publish.aws import copies, images, snapshots, tags
+from bakery.publish.aws.calls import everywhere
+from bakery.publish.aws.images import Image
+from bakery.publish.aws.session import Account
+from bakery.publish.aws.snapshots import Share
+
+
+class Phases:
+    """Tells what goes on and keeps the seconds of each phase by its name."""
+
+    def __init__(self, tell: Tell, subject: str) -> None:
+        self._tell = tell
+        self._subject = subject
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str, text: str) -> Iterator[Share]:
+        """Gives a function to report the share that is done, 0..1; it tells whole per cents only."""
+        told = -1
+        began = time.monotonic()
+
+        def share(fraction: float) -> None:
+            nonlocal told
+            if int(fraction * 100) != told:
+                told = int(fraction * 100)
+                self._tell(Event("progress", "publish", self._subject, text, fraction=fraction))
+
+        with step(self._tell, "publish", self._subject, text):
+            yield share
+        self.seconds[name] = round(time.monotonic() - began, 3)
+
+
+class Release:
+    """Brings one version's images to all regions; every step finds before it creates."""
+
+    def __init__(self, definition: ImageDefinition, account: Account, want: tags.Tags, phases: Phases) -> None:
+        aws = definition.distribution.aws
+        assert aws
+        self._description = definition.description
+        self._account = account
+        self._regions = aws.regions
+        self._home = aws.regions[0]
+        self._alias = aws.kms_alias or ""
+        self._want = want
+        self._phases = phases
+
+    def bring(self, disk: Path, consumers: Sequence[str]) -> dict[str, Image]:
+        """The available image of every region, tagged and shared with the consumer accounts."""
+        ec2 = self._account.ec2(self._regions)
+        image = self._register(ec2[self._home], disk)
+        found = {self._home: image, **self._copy(ec2, image)}
+        with self._phases.phase("share", f"tag and share in {', '.join(found)}"):
+            self._mark_and_share(ec2, found, consumers)
+        return found
+
+    def _register(self, ec2: Any, disk: Path) -> Image:
+        """The image of the first region; afterwards its snapshot is the only one of this version there."""
+        image = self._adopt(ec2) or self._make(ec2, disk)
+        snapshots.sweep(ec2, self._want, keep=images.snapshot_of(image))
+        return image
+
+    def _adopt(self, ec2: Any) -> Image | None:
+        """What an earlier run registered; an image that failed is removed."""
+        image = images.find(ec2, self._want["Name"])
+        if image is None:
+            return None
+        images.refuse_foreign(ec2, image, self._want[tags.SHA256])
+        if image["State"] in images.BROKEN:
+            images.remove(ec2, image)
+            return None
+        if image["State"] == "available":
+            return image
+        with self._phases.phase("register", f"wait for {image['ImageId']} in {self._home}"):
+            return images.wait_available(ec2, image["ImageId"])
+
+    def _make(self, ec2: Any, disk: Path) -> Image:
+        ebs = self._account.client("ebs", self._home)
+        with self._phases.phase("upload", f"upload the disk to {self._home}") as share:
+            snapshot = snapshots.ensure(ec2, ebs, disk, self._want, self._key, share)
+        with self._phases.phase("register", f"register in {self._home}"):
+            image_id = images.register(ec2, self._description, snapshot, self._want)
+            return images.wait_available(ec2, image_id)
+
+    def _copy(self, ec2: Mapping[str, Any], image: Image) -> dict[str, Image]:
+        source = copies.Source(image["ImageId"], self._home, self._description, self._want, self._key)
+        others = {region: copies.Copy(client, source) for region, client in ec2.items() if region != self._home}
+        if not others:
+            return {}
+        with self._phases.phase("copy", f"copies in {', '.join(others)}") as share:
+            return copies.bring(others, share)
+
+    def _mark_and_share(self, ec2: Mapping[str, Any], found: Mapping[str, Image], consumers: Sequence[str]) -> None:
+        """Each step in all regions before the next: an image is shared only when its snapshot is everywhere."""
+        pairs = {region: (ec2[region], image) for region, image in found.items()}
+        everywhere("tag", pairs, lambda pair: _mark(*pair, self._want))
+        everywhere("share snapshots", pairs, lambda pair: images.share_snapshot(*pair, consumers))
+        everywhere("share images", pairs, lambda pair: images.share_image(*pair, consumers))
+
+    @property
+    def _key(self) -> str:
+        """The KMS key by its alias, which is the same in every region; empty for no encryption."""
+        prefix = "" if not self._alias or self._alias.startswith("alias/") else "alias/"
+        return prefix + self._alias
+
+
+def _mark(ec2: Any, image: Image, want: tags.Tags) -> None:
+    """Repair tags: adopted images may have lost some, and the definition may ask for others by now."""
+    snapshot = images.snapshot_of(image)
+    described = snapshots.by_id(ec2, snapshot) or {}
+    have = {image["ImageId"]: tags.from_aws(image), snapshot: tags.from_aws(described)}
+    tags.repair(ec2, have, want)

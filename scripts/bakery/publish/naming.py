@@ -1,0 +1,31 @@
+"""The names that a version has at every target. The version stands in them, so finding is by name."""
+
+from typing import Protocol
+
+
+class Versioned(Protocol):
+    """Artifacts, publications and catalog records."""
+
+    @property
+    def image(self) -> str: ...
+
+    @property
+    def arch(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+
+def full_name(of: Versioned) -> str:
+    """`web-1.0.3-x86_64`: the AMI's name, the file's stem."""
+    return f"{of.image}-{of.version}-{of.arch}"
+
+
+def version_parameter(of: Versioned) -> str:
+    """The SSM parameter that holds this version for ever."""
+    return f"/bakery/{of.image}/{of.arch}/{of.version}"
+
+
+def channel_parameter(of: Versioned, channel: str) -> str:
+    """The SSM parameter that follows a channel."""
+    return f"/bakery/{of.image}/{of.arch}/channels/{channel}"

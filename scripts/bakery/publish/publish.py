@@ -1,0 +1,114 @@
+"""Brings a verified disk to every target of its definition."""
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from bakery import documents, files
+from bakery.definition import ImageDefinition
+from bakery.documents import Artifact, Publication, Verdict
+from bakery.errors import BakeryError, NotFoundError, PartialError
+from bakery.events import Tell
+from bakery.project import Project
+from bakery.publish.naming import full_name
+from bakery.publish.target import Target
+
+
+def publish(
+    project: Project, definition: ImageDefinition, artifact: Artifact, verdict: Verdict, tell: Tell
+) -> list[Publication]:
+    """Publish to all targets, each of which is tried; PartialError when only some succeeded.
+
+    Each publication is saved in the artifact's folder as soon as it is done, so a rerun goes on from there.
+    """
+    folder = project.artifact_folder(artifact.image, artifact.arch, artifact.version)
+    disk = folder / Path(artifact.disk.path).name
+    targets = {name: target(name, project, definition) for name in definition.targets}
+    failures: dict[str, BakeryError] = {}
+    publications = []
+    with files.exclusive(folder / "publish.lock", f"{full_name(artifact)} is being published by another run"):
+        _refuse_unverified(artifact, verdict, disk)
+        for name, destination in targets.items():
+            try:
+                publications.append(_keep(destination.publish(artifact, disk, tell), folder))
+            except BakeryError as error:
+                failures[name] = error
+    _raise(failures, [found.target for found in publications])
+    return publications
+
+
+def target(name: str, project: Project, definition: ImageDefinition) -> Target:
+    """A target by the name that definitions use."""
+    return {"local": _local, "aws": _aws}[name](project, definition)
+
+
+def _local(project: Project, definition: ImageDefinition) -> Target:
+    from bakery.publish.local import LocalTarget
+
+    return LocalTarget(project.store)
+
+
+def _aws(project: Project, definition: ImageDefinition) -> Target:
+    from bakery.publish.aws import AwsTarget  # boto3 takes 150 ms to import
+
+    return AwsTarget(definition)
+
+
+def _refuse_unverified(artifact: Artifact, verdict: Verdict, disk: Path) -> None:
+    """Only the very bytes that passed may leave."""
+    again = f"run 'bakery verify {artifact.image}' again"
+    if not verdict.passed:
+        failing = "\n".join(f"{check.name}: {check.detail}" for check in verdict.checks if not check.passed)
+        raise BakeryError(f"{full_name(artifact)} did not pass its tests", detail=failing, hint=again)
+    if verdict.sha256 != artifact.disk.sha256:
+        raise BakeryError(
+            f"the verdict speaks of another disk than {full_name(artifact)}",
+            where=str(disk),
+            detail=f"tested {verdict.sha256}\nbaked  {artifact.disk.sha256}",
+            hint=again,
+        )
+    try:
+        seen = files.sha256(disk)
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"the disk of {full_name(artifact)} is gone",
+            where=str(disk),
+            hint=f"run 'bakery run {artifact.image}' to bake it again",
+        ) from None
+    if seen != artifact.disk.sha256:
+        raise BakeryError(
+            f"the disk of {full_name(artifact)} changed after it was tested",
+            where=str(disk),
+            detail=f"tested {artifact.disk.sha256}\nnow    {seen}",
+            hint=f"remove {disk.parent} and run 'bakery run {artifact.image}' again",
+        )
+
+
+def _keep(publication: Publication, folder: Path) -> Publication:
+    """Save it; one that says the same as before stays as it was, with the seconds of the run that did the work."""
+    path = folder / f"publication-{publication.target}.json"
+    with suppress(BakeryError):  # absent or written by another release: this one replaces it
+        before = documents.load(Publication, path)
+        if replace(before, seconds=publication.seconds) == publication:
+            return before
+    documents.save(publication, path)
+    return publication
+
+
+def _raise(failures: dict[str, BakeryError], done: list[str]) -> None:
+    """One error for all failures; the error itself if it is alone."""
+    if not failures:
+        return
+    if len(failures) == 1 and not done:
+        raise next(iter(failures.values()))
+    raise (PartialError if done else BakeryError)(
+        f"publishing failed at {', '.join(failures)}" + (f", succeeded at {', '.join(done)}" if done else ""),
+        detail="\n".join(f"{name}: {_describe(error)}" for name, error in failures.items()),
+        hint="run 'bakery publish' again: what is there is kept, only the rest is done",
+    )
+
+
+def _describe(error: BakeryError) -> str:
+    hint = f" ({error.hint})" if error.hint else ""
+    detail = "".join(f"\n  {line}" for line in error.detail.splitlines())
+    return f"{error.message}{hint}{detail}"

@@ -1,0 +1,41 @@
+"""What every target can do. Names carry the version, so finding is by name and a rerun makes nothing twice."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from bakery.documents import Artifact, Parameter, Publication
+from bakery.events import Tell
+
+Status = Literal["correct", "incorrect", "missing", "unreachable"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Expected against seen, for one place of a publication; `detail` names what differs."""
+
+    place: str
+    status: Status
+    detail: str = ""
+
+
+class Target(Protocol):
+    """A final location of images. All methods raise BakeryError; `tell` gets the progress."""
+
+    def find(self, artifact: Artifact) -> Publication | None:
+        """What is already there of this version, whole; None if anything is missing."""
+
+    def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
+        """Bring the version to every place, adopting what an earlier run left; returns when all of it is usable."""
+
+    def inspect(self, publication: Publication) -> list[Finding]:
+        """Compare what a publication says with what is there."""
+
+    def withdraw(self, publication: Publication) -> None:
+        """Remove the images of a publication; what is already gone is fine."""
+
+    def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
+        """Move the channel's pointers to this version in every place, or in none."""
+
+    def unpoint(self, publication: Publication, channel: str) -> None:
+        """Remove the channel's pointers that hold this version: the undoing of a channel's first step."""

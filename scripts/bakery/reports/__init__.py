@@ -1,0 +1,6 @@
+"""How news and results look: a live view on a terminal, plain lines in a pipe, and always a full log file."""
+
+from bakery.reports.screen import Verbosity, watch
+from bakery.reports.tables import table
+
+__all__ = ["Verbosity", "table", "watch"]

@@ -1,0 +1,140 @@
+"""Progress on standard error. Standard output is for results only."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from bakery import files
+from bakery.events import Event, Tell
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+HEARTBEAT_SECONDS = 60.0  # GitLab and most CI systems call a job stuck after some minutes of silence
+
+
+class Verbosity(IntEnum):
+    """QUIET shows failures only, NORMAL one line per step, VERBOSE everything that rooms tell."""
+
+    QUIET = 0
+    NORMAL = 1
+    VERBOSE = 2
+
+
+@contextmanager
+def watch(stream: TextIO, verbosity: Verbosity, log: Path) -> Iterator[Tell]:
+    """A `Tell` that writes to the screen and to the log file, safe to call from any thread."""
+    from rich.console import Console  # 50 ms: verbs that answer at once do without
+
+    # Without emoji, rich would show the text ":key:" as a picture.
+    console = Console(file=stream, highlight=False, soft_wrap=True, emoji=False)
+    with ExitStack() as stack:
+        with files.explained(log):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            record = stack.enter_context(log.open("ab", buffering=0))
+        live = console.is_terminal and not console.is_dumb_terminal and verbosity > Verbosity.QUIET
+        view: _Live | _Plain = _Live(console, verbosity) if live else _Plain(console, verbosity)
+        stack.enter_context(view)
+        lock = threading.Lock()
+
+        def tell(event: Event) -> None:
+            with lock:
+                with files.explained(log):
+                    record.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {event.kind:8} {_line(event)}\n".encode())
+                view.show(event)
+
+        yield tell
+
+
+def _line(event: Event) -> str:
+    share = f" {event.fraction:.0%}" if event.fraction is not None else ""
+    seconds = f" ({event.seconds:.1f} s)" if event.seconds is not None else ""
+    return f"{event.room} {event.subject}: {event.text}{share}{seconds}"
+
+
+def _wanted(event: Event, verbosity: Verbosity) -> bool:
+    if verbosity == Verbosity.VERBOSE or event.kind == "failed":
+        return True
+    return verbosity == Verbosity.NORMAL and event.kind in ("start", "done", "note")
+
+
+class _Plain:
+    """One line per step, and a heartbeat while a step is silent."""
+
+    def __init__(self, console: "Console", verbosity: Verbosity) -> None:
+        self._console = console
+        self._verbosity = verbosity
+        self._running: dict[tuple[str, str, str], float] = {}
+        self._stop = threading.Event()
+        self._beat = threading.Thread(target=self._heartbeat, daemon=True)
+
+    def __enter__(self) -> "_Plain":
+        self._beat.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._beat.join()
+
+    def show(self, event: Event) -> None:
+        step = (event.room, event.subject, event.text)
+        if event.kind == "start":
+            self._running[step] = time.monotonic()
+        elif event.kind in ("done", "failed"):
+            self._running.pop(step, None)
+        if _wanted(event, self._verbosity):
+            mark = {"start": "...", "progress": "   ", "note": "   ", "done": "ok ", "failed": "FAILED"}[event.kind]
+            self._console.print(f"{mark} {_line(event)}", markup=False)
+
+    def _heartbeat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            if self._verbosity > Verbosity.QUIET:
+                for (room, subject, text), began in list(self._running.items()):
+                    waited = time.monotonic() - began
+                    self._console.print(f"... {room} {subject}: {text}, {waited:.0f} s so far", markup=False)
+
+
+class _Live:
+    """A spinner per running step; finished steps scroll away above."""
+
+    def __init__(self, console: "Console", verbosity: Verbosity) -> None:
+        from rich.markup import escape
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._escape = escape
+        self._verbosity = verbosity
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[tuple[str, str], list[TaskID]] = {}
+
+    def __enter__(self) -> "_Live":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, event: Event) -> None:
+        tasks = self._tasks.setdefault((event.room, event.subject), [])
+        label = self._escape(f"{event.room} {event.subject}: {event.text}")
+        if event.kind == "start":
+            tasks.append(self._progress.add_task(label, total=None))
+        elif event.kind == "progress" and tasks:
+            total = None if event.fraction is None else 1.0
+            self._progress.update(tasks[-1], description=label, total=total, completed=event.fraction or 0)
+        elif event.kind in ("done", "failed") and tasks:
+            self._progress.remove_task(tasks.pop())
+        if _wanted(event, self._verbosity) and event.kind not in ("start", "progress"):
+            colour = {"done": "[green]ok[/]    ", "failed": "[red]failed[/]", "note": "      "}[event.kind]
+            self._progress.console.print(f"{colour} {self._escape(_line(event))}")

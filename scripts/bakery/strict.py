@@ -1,0 +1,85 @@
+"""Strict models of YAML files that users edit, and what is wrong with one in a user's words, as `file:line`."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bakery import yamlfile
+from bakery.errors import UsageError
+
+
+class Model(BaseModel):
+    """Strict: unknown keys and YAML's guesses at types (1.10 as a number) are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Kind = TypeVar("Kind", bound=Model)
+
+
+def validate(kind: type[Kind], what: str, path: Path, text: str) -> Kind:
+    """The JSON `text` of the file `path`, a `what`, as a model; UsageError with everything that is wrong."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        # A misspelt key is also a missing one; the first says more.
+        found = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    (where, message, hint), *others = [_explain(kind, what, path, dict(problem)) for problem in found]
+    rest = "\n".join(f"{at}: {more}{f' ({advice})' if advice else ''}" for at, more, advice in others)
+    raise UsageError(message, where=where, detail=rest, hint=hint)
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """The hint for a misspelt word; empty if nothing known is like it."""
+    matches = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean '{matches[0]}'?" if matches else ""
+
+
+def _explain(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any]) -> tuple[str, str, str]:
+    """One pydantic error as (file:line, message, hint) in a user's words."""
+    keys = tuple(key for key in problem["loc"] if key != "[key]")  # pydantic's mark for a key of a mapping
+    dotted = ".".join(str(key) for key in keys) or what
+    where = yamlfile.where(path, keys)
+    match problem["type"]:
+        case "extra_forbidden":
+            return where, f"unknown key '{dotted}'", near(str(keys[-1]), _keys_at(kind, keys[:-1]))
+        case "missing":
+            return where, f"'{dotted}' is missing", ""
+        case _ if problem["input"] is None:
+            return where, f"'{dotted}' has no value", ""
+        case "string_type" if isinstance(problem["input"], int | float):
+            text = yamlfile.written(path, keys)
+            guess = "boolean" if isinstance(problem["input"], bool) else "number"
+            return where, f"'{dotted}' must be text, not the {guess} {text}", f'quote it: "{text}"'
+        case "literal_error":
+            expected = problem["ctx"]["expected"]
+            options = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
+            hint = near(str(problem["input"]), options)
+            return where, f"'{dotted}' is {problem['input']!r}; it must be {expected}", hint
+        case "value_error":
+            return where, f"{dotted}: {problem['ctx']['error']}", ""
+        case _:
+            return where, f"'{dotted}' is {problem['input']!r}: {problem['msg']}", ""
+
+
+def _keys_at(kind: type[Model], keys: tuple[str | int, ...]) -> list[str]:
+    """The keys that the schema allows at a place, for near-miss hints."""
+    schema = kind.model_json_schema()
+    node: dict[str, Any] = schema
+    for key in keys:
+        node = _resolve(node, schema)
+        # An object of the schema names its keys; a mapping that users fill has one schema for all of them.
+        any_key = next(iter(node.get("patternProperties", {}).values()), node.get("additionalProperties") or {})
+        node = node.get("items", {}) if isinstance(key, int) else node.get("properties", {}).get(key, any_key)
+    return list(_resolve(node, schema).get("properties", {}))
+
+
+def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    for option in (node, *node.get("anyOf", ())):
+        if "$ref" in option:
+            resolved: dict[str, Any] = schema["$defs"][option["$ref"].rsplit("/", 1)[-1]]
+            return resolved
+    return node

@@ -1,0 +1,131 @@
+"""Boot a throwaway overlay of a disk and run tests against it over SSH."""
+
+import os
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from bakery import files, process, qemu
+from bakery.documents import Check
+from bakery.events import Event, Tell
+from bakery.guest import Guest, GuestError, guest
+
+USER = "tester"
+HOST = "ssh://guest"
+ENDED = re.compile(r"(test_\w+\.py::.+?) (?:PASSED|FAILED|ERROR|SKIPPED)")  # pytest -v, one line per test
+STATE_SECONDS = 600.0  # for the services of an emulated guest to come up; 20 s after SSH answers on an idle machine
+TESTS_SECONDS = 3600.0  # a command in an emulated guest takes up to a second
+SHOWN = 2000  # characters of a failed test
+
+
+@dataclass(frozen=True)
+class Run:
+    """One boot: the disk, its tests, where logs go, and what is kept out of them."""
+
+    disk: Path
+    tests: Sequence[Path]
+    folder: Path
+    accelerator: str
+    secrets: Sequence[str]
+    subject: str
+    tell: Tell
+
+    def progress(self, text: str) -> None:
+        self.tell(Event("progress", "verify", self.subject, text))
+
+    def follow(self, line: str) -> None:
+        """Tell which test is done."""
+        if ended := ENDED.search(line):
+            self.progress(_plain(ended[1]))
+
+
+def check(run: Run, seconds: dict[str, float]) -> list[Check]:
+    """Checks that boot, services and tests passed; adds the seconds of `boot` and `tests`."""
+    checks: list[Check] = []
+    began = time.monotonic()
+    run.progress("booting")
+    try:
+        with files.scratch(run.folder, "boot") as scratch:
+            key = qemu.make_key(scratch)
+            with guest(run.disk, user=USER, key=key, folder=run.folder, accelerator=run.accelerator) as running:
+                checks.append(_services(running))
+                seconds["boot"] = round(time.monotonic() - began, 1)
+                checks.extend(_tests(run, running, scratch / "tests.xml"))
+    except GuestError as error:
+        return [Check("boots and answers over SSH", False, f"{error.message}\n{error.detail}")]
+    finally:
+        seconds.setdefault("boot", round(time.monotonic() - began, 1))
+        seconds["tests"] = round(time.monotonic() - began - seconds["boot"], 1)
+    return [Check("boots and answers over SSH", True), *checks]
+
+
+def _services(running: Guest) -> Check:
+    """Waits until the boot is over; services that failed are named."""
+    name = "all services run"
+    try:
+        state = running.ssh("systemctl is-system-running --wait", timeout=STATE_SECONDS, check=False).stdout.strip()
+        failed = running.ssh("systemctl list-units --failed --plain --no-legend", check=False).stdout
+    except process.ProcessError as error:
+        return Check(name, False, f"{error.message}\n{error.tail}")
+    units = [line.split()[0] for line in failed.splitlines() if line.strip()]
+    return Check(name, state == "running", "" if state == "running" else f"{state or 'no answer'}: {', '.join(units)}")
+
+
+def _tests(run: Run, running: Guest, report: Path) -> list[Check]:
+    if not run.tests:
+        return []
+    # fmt: off
+    command: list[str | Path] = [
+        sys.executable, "-m", "pytest",
+        # The project's own settings are for the project's own tests.
+        "-c", os.devnull, "--rootdir", run.tests[0].parent, "--import-mode=importlib",
+        "-p", "no:cacheprovider",
+        "-v", "--tb=short",
+        f"--hosts={HOST}?controlpersist=0",  # the connection is shared already
+        f"--ssh-config={running.ssh_config}",
+        f"--junitxml={report}",
+        *run.tests,
+    ]
+    # fmt: on
+    try:
+        process.run(
+            command,
+            env={"PYTHONDONTWRITEBYTECODE": "1"},
+            secrets=run.secrets,
+            timeout=TESTS_SECONDS,
+            log=run.folder / "tests.log",
+            on_line=run.follow,
+            check=False,
+        )
+        return _results(report, process.Redactor(run.secrets))
+    except process.ProcessError as error:
+        return [Check("tests ran", False, f"{error.message}\n{error.tail}")]
+
+
+def _results(report: Path, hide: process.Redactor) -> list[Check]:
+    """One check per test, from pytest's report."""
+    try:
+        cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - our own child wrote it
+    except (OSError, ElementTree.ParseError) as error:
+        return [Check("tests ran", False, f"no report: {error}; see tests.log")]
+    if not cases:
+        return [Check("tests ran", False, "there was nothing to run; see tests.log")]
+    return [_result(case, hide) for case in cases]
+
+
+def _result(case: ElementTree.Element, hide: process.Redactor) -> Check:
+    name = f"{case.get('classname', '')}: {_plain(case.get('name', ''))}".removeprefix(": ")
+    odd = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
+    if odd is None:
+        return Check(name, True)
+    seen = odd.get("message") or odd.text or ""
+    return Check(name, odd.tag == "skipped", f"{odd.tag}: {hide(seen)}"[:SHOWN])
+
+
+def _plain(name: str) -> str:
+    """A test's name without the host that the test plugin adds to it."""
+    return name.replace(f"[{HOST}]", "").replace(f"{HOST}-", "")

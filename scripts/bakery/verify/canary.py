@@ -1,0 +1,106 @@
+"""Search a whole disk, deleted files included, for secret values in the forms that programs write them in."""
+
+import base64
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+from bakery import qemu
+from bakery.documents import Check
+from bakery.verify.filesystem import FileSystem, root_of
+
+NAME = "no secret on the disk"
+SHORTEST = 8  # characters; shorter values are found everywhere by chance
+CHUNK = 64 << 20  # bytes read at once; larger gains nothing
+# Encoded text is often broken into lines of 64 or 76 characters. Two neighbouring windows from the middle of a long
+# value: a line break is in one of them at most. 12 characters of base64 or 16 of hex do not turn up by chance.
+BASE64_WINDOW = 12
+HEX_WINDOW = 16
+LINE = 20  # characters; shorter lines of a value say too little
+
+Needles = dict[str, set[bytes]]  # by the name of the encoding
+
+
+def search(raw: Path, secrets: Iterable[str]) -> list[Check]:
+    """One check over all values. It says where and in which encoding, never what."""
+    values = [value.strip() for value in secrets if value.strip()]
+    short = [value for value in values if len(value) < SHORTEST]
+    needles = {number: _needles(value) for number, value in enumerate(values, 1) if len(value) >= SHORTEST}
+    root = root_of(raw) if needles else None
+    found = [
+        f"secret {number} of {len(values)} in {encoding} at byte {offset}: {_place(root, offset)}"
+        for number, encoding, offset in _hits(raw, needles)
+    ]
+    checks = [Check(NAME, not found, "; ".join(found))]
+    if short:
+        seen = f"{len(short)} of {len(values)} are shorter than {SHORTEST} characters and cannot be told from chance"
+        checks.append(Check("secrets are long enough to be searched for", False, seen))
+    return checks
+
+
+def _needles(value: str) -> Needles:
+    plain = value.encode()
+    # A path keeps its slashes, a form writes spaces as "+", and JavaScript leaves a few more characters alone.
+    quoted = {quote(value), quote(value, safe=""), quote(value, safe="!'()*"), quote_plus(value)}
+    joined = {json.dumps(value, ensure_ascii=ascii)[1:-1].encode() for ascii in (True, False)}
+    lines = {line.strip() for line in value.splitlines() if len(line.strip()) >= LINE}
+    return {
+        # A line such as "-----BEGIN PRIVATE KEY-----" is no secret.
+        "plain text": {plain, *(line.encode() for line in lines if not line.startswith("-----"))},
+        "JSON": joined - {plain},
+        "a URL": {text.encode() for text in quoted} - {plain},
+        "UTF-16": {value.encode("utf-16-le")},
+        "base64": {window for text in _base64(plain) for window in _windows(text, BASE64_WINDOW)},
+        "hex": {
+            window for text in (plain.hex(), plain.hex().upper()) for window in _windows(text.encode(), HEX_WINDOW)
+        },
+    }
+
+
+def _base64(plain: bytes) -> Iterator[bytes]:
+    """The value inside of longer data: it may start at any of three places in a group; both alphabets."""
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + plain)
+        # Characters that also carry bits of what stands before or after the value.
+        first = -(-before * 8 // 6)
+        last = (before + len(plain)) * 8 // 6
+        text = encoded[first:last]
+        yield text
+        yield text.translate(bytes.maketrans(b"+/", b"-_"))
+
+
+def _windows(text: bytes, size: int) -> Iterable[bytes]:
+    if len(text) < 2 * size:
+        return (text,)
+    middle = len(text) // 2
+    return (text[middle - size : middle], text[middle : middle + size])
+
+
+def _hits(raw: Path, needles: dict[int, Needles]) -> Iterator[tuple[int, str, int]]:
+    """(number of the secret, encoding, first offset) of what is found."""
+    pending = {
+        (number, encoding): texts for number, forms in needles.items() for encoding, texts in forms.items() if texts
+    }
+    longest = max((len(text) for texts in pending.values() for text in texts), default=0)
+    for start, data in _data(raw, longest):
+        for key, texts in list(pending.items()):
+            places = [place for place in (data.find(text) for text in texts) if place >= 0]
+            if places:
+                del pending[key]
+                yield (*key, start + min(places))
+
+
+def _data(raw: Path, overlap: int) -> Iterator[tuple[int, bytes]]:
+    """(offset, bytes) of all that is not a hole; each piece repeats `overlap` bytes of the one before."""
+    with raw.open("rb") as stream:
+        for start, end in qemu.extents(raw):
+            for offset in range(start, end, CHUNK):
+                stream.seek(max(start, offset - overlap))
+                yield stream.tell(), stream.read(min(offset + CHUNK, end) - stream.tell())
+
+
+def _place(root: FileSystem | None, offset: int) -> str:
+    if root and root.partition.start <= offset < root.partition.start + root.partition.size:
+        return root.owner(offset)
+    return "outside of the root file system"

@@ -1,0 +1,102 @@
+"""The root file system of a raw disk, read by debugfs: nothing is mounted, and no privilege is needed."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISDIR, S_ISLNK
+
+from bakery import process, qemu
+
+# Discoverable Partitions Specification: root (x86-64). Others are looked at, too, since vendors use older types.
+ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
+# Offsets in an ext superblock, itself 1024 bytes into the partition: struct ext2_super_block of e2fsprogs.
+SUPERBLOCK, BLOCK_SIZE, MAGIC = 1024, 24, 56
+EXT_MAGIC = 0xEF53
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name in a folder; size in bytes, 0 for folders."""
+
+    name: str
+    mode: int
+    size: int
+
+    @property
+    def is_folder(self) -> bool:
+        return S_ISDIR(self.mode)
+
+    @property
+    def is_link(self) -> bool:
+        return S_ISLNK(self.mode)
+
+
+class FileSystem:
+    """An ext2, ext3 or ext4 file system in a partition of a raw disk."""
+
+    def __init__(self, raw: Path, partition: qemu.Partition) -> None:
+        self.partition = partition
+        self._raw = raw
+        with raw.open("rb") as stream:
+            stream.seek(partition.start + SUPERBLOCK + BLOCK_SIZE)
+            self._block: int = 1024 << struct.unpack("<I", stream.read(4))[0]
+
+    def list(self, path: str) -> list[Entry]:
+        """What is in a folder; nothing if it is not there."""
+        entries = []
+        for line in self._ask(f'ls -p "{path}"').splitlines():
+            # /inode/mode/uid/gid/name/size/
+            fields = line.split("/")
+            if len(fields) == 8 and fields[5] not in (".", ".."):
+                entries.append(Entry(fields[5], int(fields[2], 8), int(fields[6] or 0)))
+        return entries
+
+    def find(self, path: str) -> Entry | None:
+        """One entry by its path; None if it is not there."""
+        folder, _, name = path.rpartition("/")
+        return next((entry for entry in self.list(folder or "/") if entry.name == name), None)
+
+    def walk(self, path: str) -> Iterator[tuple[str, Entry]]:
+        """(path, entry) of everything below a folder that is not a folder itself."""
+        for entry in self.list(path):
+            below = f"{path}/{entry.name}"
+            if entry.is_folder:
+                yield from self.walk(below)
+            else:
+                yield below, entry
+
+    def read(self, path: str) -> str:
+        """Text of a file; empty if it is not there."""
+        return self._ask(f'cat "{path}"')
+
+    def owner(self, offset: int) -> str:
+        """Which file holds a byte of the disk: its path, or where it is if no file holds it any more."""
+        block = (offset - self.partition.start) // self._block
+        inode = self._column(f"icheck {block}")
+        path = self._column(f"ncheck {inode}") if inode.isdecimal() else ""
+        return path or f"block {block} of the root file system, in no file"
+
+    def _column(self, request: str) -> str:
+        """Second column of the one row that follows the heading."""
+        rows = self._ask(request).splitlines()[1:]
+        return rows[0].partition("\t")[2].strip() if rows else ""
+
+    def _ask(self, request: str) -> str:
+        # Without the folder in it, the name cannot hold the question mark that starts debugfs' options.
+        disk = f"{self._raw.name}?offset={self.partition.start}"
+        return process.run(["debugfs", "-c", "-R", request, disk], cwd=self._raw.parent).stdout
+
+
+def root_of(raw: Path) -> FileSystem | None:
+    """The root file system: the partition that says so, else the largest one. None if it is none of the ext family."""
+    readable = [partition for partition in qemu.partitions(raw) if _is_ext(raw, partition.start)]
+    if not readable:
+        return None
+    return FileSystem(raw, max(readable, key=lambda partition: (partition.type == ROOT_TYPE, partition.size)))
+
+
+def _is_ext(raw: Path, start: int) -> bool:
+    with raw.open("rb") as stream:
+        stream.seek(start + SUPERBLOCK + MAGIC)
+        return stream.read(2) == struct.pack("<H", EXT_MAGIC)

@@ -1,0 +1,119 @@
+"""What an image must not carry: traces of the machine it was baked on, and what its copies must not share."""
+
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatch
+from pathlib import Path
+
+from bakery.documents import Check
+from bakery.verify.filesystem import FileSystem, root_of
+
+# Packages create empty logs. 64 KiB leaves room for those that a first boot needs (lastlog), not for a bake's.
+LOG_BYTES = 64 << 10
+EMPTY_IDS = ("", "uninitialized")  # machine-id(5)
+BUILD_USERS = ("packer", "vagrant")  # logins that templates create by custom
+HISTORIES = (
+    ".bash_history",
+    ".zsh_history",
+    ".sh_history",
+    ".python_history",
+    ".viminfo",
+    ".lesshst",
+    ".mysql_history",
+)
+SHOWN = 10  # findings named in a verdict
+
+Look = Callable[[FileSystem], Iterable[str]]  # gives what should not be there
+
+
+def check(raw: Path) -> list[Check]:
+    """One check per rule, or one that says why the disk cannot be looked at."""
+    root = root_of(raw)
+    if root is None:
+        return [Check("root file system can be read", False, "no partition of the disk has ext2, ext3 or ext4")]
+    return [_judge(name, list(look(root))) for name, look in RULES.items()]
+
+
+def _judge(name: str, found: list[str]) -> Check:
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return Check(name, not found, ", ".join(found[:SHOWN]) + more)
+
+
+def _host_keys(root: FileSystem) -> Iterable[str]:
+    return _named(root, "/etc/ssh", "ssh_host_*")
+
+
+def _machine_id(root: FileSystem) -> Iterable[str]:
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        entry = root.find(path)
+        if entry and not entry.is_link and root.read(path).strip() not in EMPTY_IDS:
+            yield f"{path} is set"
+
+
+def _authorized_keys(root: FileSystem) -> Iterable[str]:
+    for home in _homes(root):
+        yield from _named(root, f"{home}/.ssh", "authorized_keys*")
+
+
+def _cloud_init(root: FileSystem) -> Iterable[str]:
+    yield from _named(root, "/var/lib/cloud", "instance")
+    yield from _named(root, "/var/lib/cloud/instances", "*")
+
+
+def _network(root: FileSystem) -> Iterable[str]:
+    """What cloud-init wrote for the network card of the bake."""
+    yield from _named(root, "/etc/systemd/network", "10-cloud-init-*")
+    yield from _named(root, "/etc/netplan", "50-cloud-init.yaml")
+    yield from _named(root, "/etc/network/interfaces.d", "50-cloud-init*")
+    yield from _named(root, "/etc/udev/rules.d", "*persistent-net.rules")
+
+
+def _logs(root: FileSystem) -> Iterable[str]:
+    found = sorted(root.walk("/var/log"), key=lambda log: -log[1].size)
+    if sum(entry.size for _, entry in found) > LOG_BYTES:
+        yield from (f"{path} ({entry.size} bytes)" for path, entry in found if entry.size)
+
+
+def _histories(root: FileSystem) -> Iterable[str]:
+    for home in _homes(root):
+        yield from (f"{home}/{entry.name}" for entry in root.list(home) if entry.name in HISTORIES)
+
+
+def _build_user(root: FileSystem) -> Iterable[str]:
+    users = [line.partition(":")[0] for line in root.read("/etc/passwd").splitlines()]
+    yield from (f"user {name}" for name in users if name in BUILD_USERS)
+    yield from (f"/home/{name}" for name in BUILD_USERS if name not in users and root.find(f"/home/{name}"))
+    yield from _named(root, "/etc/sudoers.d", "90-cloud-init-users")
+
+
+def _policy(root: FileSystem) -> Iterable[str]:
+    return _named(root, "/usr/sbin", "policy-rc.d")
+
+
+def _apt_cache(root: FileSystem) -> Iterable[str]:
+    yield from _named(root, "/var/cache/apt/archives", "*.deb")
+    yield from _named(root, "/var/cache/apt", "*.bin")
+
+
+RULES: dict[str, Look] = {
+    "no SSH host keys": _host_keys,
+    "machine ID is empty": _machine_id,
+    "no authorized keys": _authorized_keys,
+    "no cloud-init instance": _cloud_init,
+    "no network settings of the bake": _network,
+    "logs are empty": _logs,
+    "no shell history": _histories,
+    "no build user": _build_user,
+    "services may start (no policy-rc.d)": _policy,
+    "no package cache": _apt_cache,
+}
+
+
+def _homes(root: FileSystem) -> list[str]:
+    """Home folders of all users, and those of users that are gone."""
+    known = {fields[5] for line in root.read("/etc/passwd").splitlines() if len(fields := line.split(":")) > 5}
+    left = {f"/home/{entry.name}" for entry in root.list("/home") if entry.is_folder}
+    return sorted((known | left | {"/root"}) - {"", "/"})
+
+
+def _named(root: FileSystem, folder: str, pattern: str) -> Iterable[str]:
+    return [f"{folder}/{entry.name}" for entry in root.list(folder) if fnmatch(entry.name, pattern)]

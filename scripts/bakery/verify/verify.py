@@ -1,0 +1,101 @@
+"""One disk: unchanged since it was baked, clean, without secrets, boots, passes its tests."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bakery import files, qemu
+from bakery.definition import ImageDefinition
+from bakery.documents import Artifact, Check, Verdict
+from bakery.errors import BakeryError, UsageError
+from bakery.events import Event, Tell, step
+from bakery.project import Project
+from bakery.verify import boot, canary, hygiene
+
+
+def verify(
+    project: Project, definition: ImageDefinition, artifact: Artifact, disk: Path, secrets: Iterable[str], tell: Tell
+) -> Verdict:
+    """Look at a baked disk, search it for `secrets` (values), boot a throwaway overlay and run the image's tests.
+
+    Failing checks are in the verdict. Raises BakeryError if the disk is not the one that was baked.
+    """
+    tests = _tests(project, definition)
+    values = list(secrets)
+    subject = f"{artifact.image} {artifact.version}"
+    accelerator = qemu.accelerator(project.cache / "accelerator.json")
+    seconds: dict[str, float] = {}
+    with step(tell, "verify", subject, f"{len(tests)} test files, on {accelerator}"):
+        _require_unchanged(artifact, disk)
+        checks = _look(disk, values, subject, seconds, tell)
+        run = boot.Run(disk, tests, _folder(project, artifact), accelerator, values, subject, tell)
+        checks += boot.check(run, seconds)
+    return Verdict(
+        image=artifact.image,
+        arch=artifact.arch,
+        version=artifact.version,
+        sha256=artifact.disk.sha256,
+        passed=all(check.passed for check in checks),
+        checks=tuple(checks),
+        accelerator=accelerator,
+        seconds=seconds,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _look(disk: Path, secrets: list[str], subject: str, seconds: dict[str, float], tell: Tell) -> list[Check]:
+    """Checks on the disk at rest."""
+    tell(Event("progress", "verify", subject, "looking at the disk"))
+    files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
+    with qemu.as_raw(disk) as raw:
+        with _timed(seconds, "hygiene"):
+            checks = hygiene.check(raw)
+        with _timed(seconds, "secrets"):
+            checks += canary.search(raw, secrets)
+    return checks
+
+
+def _require_unchanged(artifact: Artifact, disk: Path) -> None:
+    if not disk.is_file():
+        raise BakeryError("the disk is not there", where=str(disk), hint=f"bake {artifact.image} again")
+    found = files.sha256(disk)
+    if found != artifact.disk.sha256:
+        raise BakeryError(
+            "the disk changed since it was baked",
+            where=str(disk),
+            detail=f"baked {artifact.disk.sha256}\nfound {found}",
+            hint=f"remove its folder and bake {artifact.image} again",
+        )
+
+
+def _tests(project: Project, definition: ImageDefinition) -> list[Path]:
+    paths = [project.image_tests / f"test_{name}.py" for name in definition.tests]
+    for name, path in zip(definition.tests, paths, strict=True):
+        if not path.is_file():
+            raise UsageError(
+                f"'{definition.name}' asks for the tests '{name}', which are not there",
+                where=str(path),
+                hint=f"there are: {', '.join(sorted(_known(project))) or 'none'}",
+            )
+    return paths
+
+
+def _known(project: Project) -> list[str]:
+    return [path.stem.removeprefix("test_") for path in project.image_tests.glob("test_*.py")]
+
+
+def _folder(project: Project, artifact: Artifact) -> Path:
+    """For the logs of one run."""
+    started = time.strftime("%Y%m%d-%H%M%S")
+    folder = project.logs / f"{artifact.image}-{artifact.version}-verify-{started}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    seconds[phase] = round(time.monotonic() - began, 1)

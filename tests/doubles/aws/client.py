@@ -1,0 +1,128 @@
+"""Start the stand-in and talk to it: for tests, with boto3 clients of any region and account."""
+
+import base64
+import hashlib
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+SERVER = Path(__file__).with_name("server.py")
+HOME_ACCOUNT = "123456789012"  # where moto sends credentials it does not know
+HOME_REGION = "eu-central-1"
+BLOCK_SIZE = 524_288
+ROOT = "/dev/xvda"
+SESSION = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")
+# No retries unless a test is about them, so that a fault is seen as it was made.
+ONCE = Config(retries={"total_max_attempts": 1})
+
+
+class Double:
+    """A running stand-in; clients are kept, they cost 50 ms each."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._clients: dict[tuple[str, str, str], Any] = {}
+
+    def client(self, service: str, region: str = HOME_REGION, account: str = HOME_ACCOUNT) -> Any:
+        """A boto3 client; that of another account acts in a role assumed there."""
+        key = service, region, account
+        if key not in self._clients:
+            keys = {} if account == HOME_ACCOUNT else self._role_in(account)
+            self._clients[key] = SESSION.client(service, region, endpoint_url=self.url, config=ONCE, **keys)
+        return self._clients[key]
+
+    def _role_in(self, account: str) -> dict[str, str]:
+        role = self.client("sts").assume_role(RoleArn=f"arn:aws:iam::{account}:role/test", RoleSessionName="test")
+        keys = role["Credentials"]
+        return {
+            "aws_access_key_id": keys["AccessKeyId"],
+            "aws_secret_access_key": keys["SecretAccessKey"],
+            "aws_session_token": keys["SessionToken"],
+        }
+
+    def control(self, method: str, name: str, body: object = None) -> Any:
+        """The parsed answer of `/_double/<name>`; raises HTTPError when it is refused."""
+        data = json.dumps(body).encode() if body is not None else None
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/_double/{name}", data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read() or "null")
+
+    def reset(self) -> None:
+        """An empty cloud; the credentials of assumed roles are gone with it."""
+        self.control("POST", "reset")
+        self._clients = {key: client for key, client in self._clients.items() if key[2] == HOME_ACCOUNT}
+
+    def settings(self, **values: object) -> None:
+        self.control("POST", "settings", values)
+
+    def fault(self, service: str, action: str, **rule: object) -> None:
+        self.control("POST", "faults", [{"service": service, "action": action, **rule}])
+
+    def actions(self) -> list[str]:
+        """The operations that were called, oldest first."""
+        return [call["action"] for call in self.control("GET", "calls")]
+
+
+def upload(double: Double, region: str = HOME_REGION, **start: Any) -> str:
+    """A completed 1 GiB snapshot with one block; gives its ID."""
+    ebs, ec2 = double.client("ebs", region), double.client("ec2", region)
+    snapshot_id: str = ebs.start_snapshot(**{"VolumeSize": 1, **start})["SnapshotId"]
+    put_block(ebs, snapshot_id, 0, bytes(BLOCK_SIZE))
+    ebs.complete_snapshot(SnapshotId=snapshot_id, ChangedBlocksCount=1)
+    until("completed", lambda: ec2.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"][0])
+    return snapshot_id
+
+
+def put_block(ebs: Any, snapshot_id: str, index: int, data: bytes, **wrong: Any) -> Any:
+    """PutSnapshotBlock with the right length and checksum, unless `wrong` says otherwise."""
+    checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
+    sums = {"DataLength": len(data), "Checksum": checksum, "ChecksumAlgorithm": "SHA256"}
+    return ebs.put_snapshot_block(SnapshotId=snapshot_id, BlockIndex=index, BlockData=data, **(sums | wrong))
+
+
+def register(double: Double, name: str, region: str = HOME_REGION, **request: Any) -> str:
+    """A pending UEFI image on an uploaded snapshot; gives its ID."""
+    if "BlockDeviceMappings" not in request:
+        request["BlockDeviceMappings"] = [{"DeviceName": ROOT, "Ebs": {"SnapshotId": upload(double, region)}}]
+    traits = {"Architecture": "x86_64", "VirtualizationType": "hvm", "BootMode": "uefi", "RootDeviceName": ROOT}
+    image_id: str = double.client("ec2", region).register_image(**(traits | {"Name": name} | request))["ImageId"]
+    return image_id
+
+
+def available(double: Double, image_id: str, region: str = HOME_REGION) -> dict[str, Any]:
+    """The image as DescribeImages shows it once it is available."""
+    ec2 = double.client("ec2", region)
+    return until("available", lambda: ec2.describe_images(ImageIds=[image_id])["Images"][0])
+
+
+def until(state: str, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Look until the State is the wanted one; time passes by looking here, so there is nothing to sleep for."""
+    for _ in range(10):
+        seen = look()
+        if seen["State"] == state:
+            return seen
+    raise AssertionError(f"still {seen['State']}, not {state}: {seen}")
+
+
+@contextmanager
+def running(state: Path | None = None) -> Iterator[Double]:
+    """A server of its own on a free port; stopped by SIGTERM, so that it saves its state."""
+    command = [sys.executable, str(SERVER), "--port", "0", *(["--state", str(state)] if state else [])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            ready = process.stdout.readline()
+            assert ready, f"{' '.join(command)} did not start: see its messages above"
+            yield Double(json.loads(ready)["url"])
+        finally:
+            process.terminate()
+            process.wait(timeout=30)

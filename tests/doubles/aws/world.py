@@ -1,0 +1,70 @@
+"""What the strict layer remembers beyond moto's own state; saved and restored with it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from moto.ssm.models import Parameter
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How slow this cloud is; `POST /_double/settings` changes any of them."""
+
+    pending_reads: int = 1  # DescribeImages or DescribeSnapshots answers that still say "pending"
+    parameter_reads: int = 1  # reads of an `aws:ec2:image` parameter that still give the old value
+    image_outcome: str = "available"  # how registering and copying end: "available" or "failed"
+
+
+@dataclass
+class Pending:
+    """An image or snapshot on its way to the state `outcome`."""
+
+    reads_left: int
+    outcome: str
+    copied: bool = False  # a copy takes one of the places for concurrent copies
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A request that carried a client token, and the ID of what it made."""
+
+    request: str
+    resource_id: str
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The blocks of one snapshot: index → SHA-256 in hex; `written` came through this snapshot itself."""
+
+    size: int  # GiB
+    inherited: dict[int, str]
+    written: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> dict[int, str]:
+        return dict(sorted({**self.inherited, **self.written}.items()))
+
+
+@dataclass
+class PendingParameter:
+    """A version of a typed parameter that was answered but not validated yet."""
+
+    version: Parameter
+    reads_left: int
+
+
+@dataclass
+class World:
+    blocks_folder: Path = Path()
+    settings: Settings = field(default_factory=Settings)
+    pending: dict[str, Pending] = field(default_factory=dict)  # by image or snapshot ID
+    tokens: dict[tuple[str, ...], Remembered] = field(default_factory=dict)  # action, account, region, token
+    disks: dict[str, Disk] = field(default_factory=dict)  # by snapshot ID
+    parameters: dict[tuple[str, str, str], PendingParameter] = field(default_factory=dict)  # account, region, name
+
+    def forget(self) -> None:
+        """Back to a new world, over the same folder of blocks."""
+        vars(self).update(vars(World(self.blocks_folder)))
+
+
+WORLD = World()

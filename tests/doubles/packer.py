@@ -1,0 +1,159 @@
+"""A small project, and executables that stand in for Packer and the programs around it."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery import qemu
+from bakery.bake.base import BaseDisk
+from bakery.bake.job import Job, Toolchain
+from bakery.definition import ImageDefinition
+from bakery.documents import Base
+from bakery.events import Event
+from bakery.project import Project
+
+DEFINITION: dict[str, Any] = {
+    "name": "web",
+    "description": "A web server",
+    "os": "debian-12",
+    "arch": "x86_64",
+    "version": "1.0",
+    "base": {"qemu": {"image": "debian-12"}},
+    "software": {"packages": ["jq"], "roles": [{"name": "nginx", "vars": {"nginx_port": 8080}}]},
+}
+
+# What every stand-in for Packer begins with: it notes what it was given, and can do what Packer does.
+PACKER = '''#!{python}
+import json, os, pathlib, signal, subprocess, sys, time
+file = next(argument.removeprefix("-var-file=") for argument in sys.argv if argument.startswith("-var-file="))
+variables = json.loads(pathlib.Path(file).read_text())
+software = json.loads(pathlib.Path(variables["ansible_vars"]).read_text())
+mode = oct(os.stat(pathlib.Path(file).parent).st_mode & 0o777)
+pathlib.Path({record!r}).write_text(json.dumps(
+    dict(argv=sys.argv, env=dict(os.environ), variables=variables, software=software, mode=mode)
+))
+output = pathlib.Path(variables["output_folder"])
+
+def say(text, mark="==> "):
+    """A line of Packer's; with four spaces as mark, one of Ansible's."""
+    print(f"2026-11-23T15:48:34Z: {{mark}}qemu.image: {{text}}", flush=True)
+
+def ansible(*lines):
+    for line in lines:
+        say(line, "    ")
+
+def disk(name="disk.qcow2", content=b"baked"):
+    output.mkdir()
+    (output / name).write_bytes(content)
+
+def manifest(**changes):
+    files = [dict(name=str(path), size=1) for path in output.iterdir()]
+    build = dict(packer_run_uuid="now", files=files) | changes
+    pathlib.Path(variables["manifest"]).write_text(json.dumps(dict(builds=[build], last_run_uuid="now")))
+
+def done():
+    print("==> Builds finished. The artifacts of successful builds are:", flush=True)
+
+def guest():
+    """A process that goes on when Packer is killed, as a guest does."""
+    child = subprocess.Popen(["sleep", "60"], env=dict(os.environ, DISK=str(output)), start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pathlib.Path(variables["pid_file"]).write_text(str(child.pid))
+    pathlib.Path({guest!r}).write_text(str(child.pid))
+
+'''
+
+# The last two arguments of `convert` are source and target.
+QEMU_IMG = """#!/bin/sh
+case "$1" in
+info) echo '{"virtual-size": 4294967296, "format": "qcow2"}' ;;
+convert) shift $(($# - 2)); cp "$1" "$2" ;;
+esac
+"""
+SSH_KEYGEN = """#!/bin/sh
+while [ "$1" != -f ]; do shift; done
+echo private >"$2"; echo public >"$2.pub"
+"""
+
+
+@dataclass
+class World:
+    """A project with one role, its programs, and what rooms told."""
+
+    folder: Path
+    project: Project
+    toolchain: Toolchain
+    base: BaseDisk
+    events: list[Event] = field(default_factory=list)
+
+    def packer(self, body: str) -> None:
+        """Let Packer do `body`, Python with the helpers above."""
+        record, guest = self.folder / "record.json", self.folder / "guest"
+        head = PACKER.format(python=sys.executable, record=str(record), guest=str(guest))
+        _executable(self.toolchain.packer, head + body)
+
+    def role(self, name: str, files: Mapping[str, str] | None = None) -> None:
+        """A role with files by path."""
+        for path, text in {"tasks/main.yml": "[]\n", **(files or {})}.items():
+            target = self.project.roles / name / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+
+    def job(self, definition: ImageDefinition) -> Job:
+        """A job with an empty scratch folder."""
+        scratch = self.folder / "scratch"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(mode=0o700)
+        log = self.project.logs / "bake.log"
+        return Job(self.project, definition, "1.0.0", self.base, self.toolchain, scratch, log, self.events.append)
+
+    def record(self) -> dict[str, Any]:
+        """What the stand-in for Packer was given; empty if it never ran."""
+        file = self.folder / "record.json"
+        return dict(json.loads(file.read_text())) if file.exists() else {}
+
+    def guest_lives(self) -> bool:
+        """Whether the process that `guest()` started is still there (a zombie is not)."""
+        try:
+            return bool(Path("/proc", (self.folder / "guest").read_text(), "cmdline").read_bytes())
+        except FileNotFoundError:
+            return False
+
+
+def make_world(folder: Path, patch: pytest.MonkeyPatch) -> World:
+    """A project whose Packer succeeds, with its programs first on PATH."""
+    programs = folder / "bin"
+    _executable(programs / "qemu-img", QEMU_IMG)
+    _executable(programs / "ssh-keygen", SSH_KEYGEN)
+    patch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    for name in ("code.fd", "vars.fd", "base.qcow2"):
+        (folder / name).write_bytes(b"base")
+    patch.setattr(qemu, "FIRMWARE", ((folder / "code.fd", folder / "vars.fd"),))
+    root = folder / "project"
+    project = Project(root, root / "packer" / "images", folder / "workspace")
+    toolchain = Toolchain(
+        programs / "packer", folder / "plugins", programs / "ansible-playbook", "tcg", {"packer": "1.11.2"}
+    )
+    base = BaseDisk(folder / "base.qcow2", Base("debian-12", "1.0.3", "b" * 64))
+    world = World(folder, project, toolchain, base)
+    world.role("nginx", {"meta/bakery.yml": "modes: [vm, chroot]\n"})
+    world.packer("disk(); manifest(); done()")
+    return world
+
+
+def define(**changes: Any) -> ImageDefinition:
+    """A definition, with changes at its top level."""
+    return ImageDefinition.model_validate_json(json.dumps(DEFINITION | changes))
+
+
+def _executable(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)

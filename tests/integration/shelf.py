@@ -1,0 +1,85 @@
+"""An AWS stand-in with images on it, and the catalog that knows them: what the stacks' tests start from."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bakery.catalog import Catalog, Record
+from bakery.documents import Parameter, Place, Publication
+from bakery.project import Project
+from doubles.aws.client import Double, available, register
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "123456789012"  # of cdktf/environments/demo.yaml, as are the regions
+REGIONS = ("us-east-1", "us-west-2", "eu-west-1")
+STATE_BUCKET = "bakery-demo-state"
+
+
+def project(workspace: Path) -> Project:
+    """This project with a workspace of its own."""
+    return Project(ROOT, ROOT / "packer" / "images", workspace)
+
+
+def environment(aws: Double) -> dict[str, str]:
+    """Everything that a user of the demo's stand-in has to set."""
+    return {
+        "AWS_ENDPOINT_URL": aws.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGIONS[0],
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "BAKERY_ENVIRONMENT": "demo",
+    }
+
+
+def make_state_bucket(aws: Double) -> None:
+    """In real life, this is done once by hand."""
+    aws.client("s3", REGIONS[0]).create_bucket(Bucket=STATE_BUCKET)
+
+
+class Shelf:
+    """Publishes versions of `web` in all regions, without the bytes."""
+
+    def __init__(self, aws: Double, catalog: Catalog) -> None:
+        self._aws = aws
+        self._catalog = catalog
+
+    def publish(self, version: str) -> Record:
+        """Images and their parameters, and a complete record."""
+        places = [Place(ACCOUNT, region, self._image(version, region)) for region in REGIONS]
+        parameters = tuple(self.point(place, f"/bakery/web/x86_64/{version}") for place in places)
+        publication = Publication("web", "x86_64", version, "0" * 64, "aws", tuple(places), parameters)
+        reserved = self._catalog.reserve("web", "x86_64", version.rsplit(".", 1)[0], f"key of {version}", {})
+        return self._catalog.revise(replace(reserved, state="complete", publications=(publication,)))
+
+    def promote(self, record: Record) -> None:
+        """Move the channel `stable`, in every region and in the catalog."""
+        publication = record.publication("aws")
+        assert publication
+        pointers = tuple(self.point(place, "/bakery/web/x86_64/channels/stable") for place in publication.places)
+        self._catalog.move(record, "stable", "test", self._catalog.channel("web", "x86_64", "stable"), pointers)
+
+    def point(self, place: Place, name: str) -> Parameter:
+        """Write a parameter and read it until it is live, as the bakery does."""
+        ssm = self._aws.client("ssm", place.region)
+        put = {"Name": name, "Value": place.id, "Type": "String", "DataType": "aws:ec2:image", "Overwrite": True}
+        number: int = ssm.put_parameter(**put)["Version"]
+        for _ in range(10):
+            if [found["Value"] for found in ssm.get_parameters(Names=[name])["Parameters"]] == [place.id]:
+                return Parameter(place.account, place.region, name, number, place.id)
+        raise AssertionError(f"{name} does not hold {place.id}")
+
+    def remove(self, region: str, name: str) -> None:
+        """What a careless person does."""
+        self._aws.client("ssm", region).delete_parameter(Name=name)
+
+    def _image(self, version: str, region: str) -> str:
+        image_id = register(self._aws, f"web-{version}-x86_64", region)
+        available(self._aws, image_id, region)
+        return image_id
+
+
+def images_of(record: Record) -> dict[str, str]:
+    """Image IDs by region."""
+    publication: Any = record.publication("aws")
+    return {place.region: place.id for place in publication.places}

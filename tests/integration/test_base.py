@@ -1,0 +1,141 @@
+"""Bases with the real tools: mmdebstrap, mke2fs, mtools, QEMU."""
+
+import hashlib
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from bakery import qemu
+from bakery.bake.base import BaseDisk, prepare
+from bakery.definition import QemuBase
+from bakery.errors import BakeryError
+from bakery.events import silent
+from bakery.verify import hygiene
+from bakery.verify.filesystem import ROOT_TYPE, FileSystem, root_of
+
+pytestmark = pytest.mark.integration
+
+ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"  # UEFI specification, table of partition types
+
+
+def tool(*command: str | Path) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def raw(base_disk: BaseDisk) -> Iterator[Path]:
+    with qemu.as_raw(base_disk.path) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def root(raw: Path) -> FileSystem:
+    found = root_of(raw)
+    assert found
+    return found
+
+
+def test_firmware_finds_a_loader_a_kernel_and_the_root(raw: Path, root: FileSystem) -> None:
+    esp, last = qemu.partitions(raw)
+    assert (esp.type, last.type) == (ESP_TYPE, ROOT_TYPE)
+    image = f"{raw}@@{esp.start}"
+    names = {line.removeprefix("::") for line in tool("mdir", "-/", "-b", "-i", image, "::").split()}
+    assert {"/EFI/BOOT/BOOTX64.EFI", "/EFI/systemd/systemd-bootx64.efi", "/loader/loader.conf"} <= names
+    (entry,) = [name for name in names if name.startswith("/loader/entries/debian-")]
+    settings = dict(
+        line.split(maxsplit=1) for line in tool("mtype", "-i", image, f"::{entry}").splitlines() if " " in line
+    )
+    assert {settings["linux"], settings["initrd"]} <= names
+    assert "root=LABEL=root" in settings["options"]
+    assert root.list("/boot/efi") == []
+
+
+def test_the_root_file_system_is_sound(raw: Path, root: FileSystem) -> None:
+    assert " clean" not in tool("e2fsck", "-f", "-n", f"{raw}?offset={root.partition.start}")
+    assert root.find("/etc/passwd")
+
+
+def test_it_carries_what_a_bake_needs(root: FileSystem) -> None:
+    assert root.find("/usr/lib/python3/dist-packages/apt")
+    assert any(entry.name.endswith("_Packages") for entry in root.list("/var/lib/apt/lists"))
+    assert not any("Translation" in entry.name for entry in root.list("/var/lib/apt/lists"))
+    assert "127.0.1.1 debian" in root.read("/etc/hosts")
+    assert "bookworm-security" in root.read("/etc/apt/sources.list")
+    assert "datasource_list" in root.read("/etc/cloud/cloud.cfg.d/90_bakery.cfg")
+
+
+def test_it_is_clean(raw: Path) -> None:
+    assert [check for check in hygiene.check(raw) if not check.passed] == []
+
+
+def test_it_is_found_again_without_any_tool(
+    base_disk: BaseDisk, project_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    cache = base_disk.path.parents[2]
+    spec = QemuBase.model_validate({"debootstrap": {"suite": "bookworm"}})
+    assert prepare(spec, cache, project_root / "packer" / "base" / "debian", silent) == base_disk
+
+
+def test_a_digest_of_the_content_is_one_for_all_formats(base_disk: BaseDisk, raw: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.qcow2"
+    qemu.to_qcow2(base_disk.path, small, compress=True)
+    disk = qemu.describe(small)
+    assert disk.raw_sha256 == qemu.digest(raw)
+    assert disk.virtual_size == raw.stat().st_size
+    assert small.stat().st_size < base_disk.path.stat().st_size / 2
+
+
+def test_emulation_proves_itself_as_kvm_has_to(tmp_path: Path) -> None:
+    assert qemu.runs_on("tcg", tmp_path)
+    assert not qemu.runs_on("no-such-accelerator", tmp_path)
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A file server: its address and its folder."""
+    folder = tmp_path / "vendor"
+    folder.mkdir()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", folder
+    server.shutdown()
+    server.server_close()
+
+
+def fetch(vendor: tuple[str, Path], name: str, cache: Path) -> BaseDisk:
+    address, folder = vendor
+    digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    return prepare(QemuBase(url=f"{address}/{name}", sha256=digest), cache, cache / "no-recipe", silent)
+
+
+def test_a_vendors_packed_image_becomes_a_plain_one(vendor: tuple[str, Path], tmp_path: Path) -> None:
+    source = tmp_path / "source.raw"
+    source.write_bytes(os.urandom(1 << 20) + bytes(7 << 20))
+    tool("qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", source, vendor[1] / "packed.img")
+    disk = fetch(vendor, "packed.img", tmp_path / "cache")
+    assert qemu.describe(disk.path).raw_sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert "compressed" not in tool("qemu-img", "map", "--output=json", disk.path).replace('"compressed": false', "")
+
+
+@pytest.mark.parametrize("options", [["-b", "outside.raw", "-F", "raw"], ["-o", "data_file=outside.raw"]])
+def test_a_vendors_image_cannot_take_in_files_of_ours(
+    vendor: tuple[str, Path], tmp_path: Path, options: list[str]
+) -> None:
+    (vendor[1] / "outside.raw").write_bytes(b"secret of the host".ljust(1 << 20))
+    image = vendor[1] / "trap.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *options, image, "1M"], check=True, cwd=vendor[1])
+    with pytest.raises(BakeryError):
+        fetch(vendor, "trap.qcow2", tmp_path / "cache")
+    assert not list((tmp_path / "cache").rglob("disk.qcow2"))

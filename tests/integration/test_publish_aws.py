@@ -1,0 +1,563 @@
+"""Publishing to the strict AWS stand-in: fresh, again, killed, throttled, refused, promoted, withdrawn."""
+
+import multiprocessing
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery import documents, process, qemu
+from bakery.catalog import Catalog, Record, open_store
+from bakery.definition import ImageDefinition
+from bakery.documents import Artifact, Base, Disk, Publication, Verdict
+from bakery.errors import BakeryError, ConflictError, PartialError, UsageError
+from bakery.events import silent
+from bakery.project import Project
+from bakery.publish import channels, publish, target
+from bakery.publish.aws import calls, images, parameters, snapshots
+from bakery.publish.target import Target
+from doubles.aws.client import HOME_ACCOUNT, Double, running
+
+pytestmark = pytest.mark.integration
+
+HOME, SECOND, THIRD = REGIONS = ("eu-central-1", "us-east-1", "ap-southeast-2")
+CONSUMER = "210987654321"
+ACCOUNTS = (HOME_ACCOUNT, CONSUMER)
+MIB = 1 << 20
+DISK_SIZE, DATA = 64 * MIB, 8 * MIB
+NAME = "web-1.0.0-x86_64"
+PARAMETER = "/bakery/web/x86_64/1.0.0"
+CHANNEL = "/bakery/web/x86_64/channels/stable"
+WRITES = {
+    "StartSnapshot",
+    "PutSnapshotBlock",
+    "CompleteSnapshot",
+    "RegisterImage",
+    "CopyImage",
+    "CopySnapshot",
+    "CreateTags",
+    "ModifySnapshotAttribute",
+    "ModifyImageAttribute",
+    "PutParameter",
+    "DeleteParameter",
+    "DeregisterImage",
+    "DeleteSnapshot",
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Double]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # thousands of public images per region, each time
+        with running() as double:
+            yield double
+
+
+@pytest.fixture
+def aws(server: Double, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Double:
+    """An empty cloud that the environment points at, and waits fifty times as fast as in life."""
+    server.reset()
+    nap = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: nap(seconds / 50))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return server
+
+
+@pytest.fixture(scope="module")
+def disks(tmp_path_factory: pytest.TempPathFactory) -> list[Disk]:
+    """Two qcow2 disks, 8 MiB of noise and one block of written zeros in 64 MiB each."""
+    return [_make_disk(tmp_path_factory.mktemp("disk"), seed) for seed in (1, 2)]
+
+
+def _make_disk(folder: Path, seed: int) -> Disk:
+    raw = folder / "disk.raw"
+    with raw.open("wb") as file:
+        file.truncate(DISK_SIZE)
+        file.seek(5 * MIB)
+        file.write(random.Random(seed).randbytes(DATA))  # noqa: S311 - noise, the same in each run
+        file.write(bytes(MIB))
+    process.run(["qemu-img", "convert", "-S", "0", "-O", "qcow2", raw, folder / "disk.qcow2"])
+    return qemu.describe(folder / "disk.qcow2")
+
+
+class Bench:
+    """A workspace with one definition and its baked disks."""
+
+    def __init__(self, folder: Path, disks: list[Disk]) -> None:
+        self.project = Project(root=folder, definitions=folder, workspace=folder / "workspace")
+        self.definition = _definition()
+        self._disks = disks
+
+    def artifact(self, version: str = "1.0.0") -> Artifact:
+        """Version 1.0.N has the disk N."""
+        disk = self._disks[int(version[-1])]
+        folder = self.project.artifact_folder("web", "x86_64", version)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "disk.qcow2").exists():
+            os.link(disk.path, folder / "disk.qcow2")
+        # fmt: off
+        return Artifact(
+            image="web", arch="x86_64", version=version, os="debian-12", mode="vm", input_key="0123abcd", inputs={},
+            base=Base("debian-12", "12.0.0", "f" * 64), disk=replace(disk, path=str(folder / "disk.qcow2")),
+            commit="c0ffee", tools={}, seconds={}, created="2026-01-01T00:00:00+00:00", log="",
+        )
+        # fmt: on
+
+    def publish(self, version: str = "1.0.0") -> Publication:
+        artifact = self.artifact(version)
+        (publication,) = publish(self.project, self.definition, artifact, _verdict(artifact), silent)
+        return publication
+
+    def target(self) -> Target:
+        return target("aws", self.project, self.definition)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, disks: list[Disk]) -> Bench:
+    return Bench(tmp_path, disks)
+
+
+def _definition(**aws: Any) -> ImageDefinition:
+    return ImageDefinition.model_validate(
+        {
+            "name": "web",
+            "description": "A web server",
+            "os": "debian-12",
+            "arch": "x86_64",
+            "version": "1.0",
+            "base": {"qemu": {"image": "debian-12"}},
+            "targets": ("aws",),
+            "distribution": {"aws": {"regions": REGIONS, "accounts": (CONSUMER,)} | aws},
+            "tags": {"team": "platform", "Name": "ignored"},
+        }
+    )
+
+
+def _verdict(artifact: Artifact) -> Verdict:
+    # fmt: off
+    return Verdict(
+        image="web", arch="x86_64", version=artifact.version, sha256=artifact.disk.sha256, passed=True, checks=(),
+        accelerator="tcg", seconds={}, created="2026-01-01T00:00:00+00:00",
+    )
+    # fmt: on
+
+
+def _images(aws: Double, region: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = aws.client("ec2", region).describe_images(Owners=["self"])["Images"]
+    return [image for image in found if image["OwnerId"] == HOME_ACCOUNT]
+
+
+def _snapshots(aws: Double, region: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = aws.client("ec2", region).describe_snapshots(OwnerIds=["self"])["Snapshots"]
+    return found
+
+
+def _tags(resource: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in resource["Tags"]}
+
+
+def _pointers(aws: Double, name: str) -> dict[tuple[str, str], str]:
+    """The values of a parameter, by account and region, where it exists."""
+    found = {}
+    for account in ACCOUNTS:
+        for region in REGIONS:
+            for parameter in aws.client("ssm", region, account).get_parameters(Names=[name])["Parameters"]:
+                found[account, region] = parameter["Value"]
+    return found
+
+
+def _writes(aws: Double) -> Counter[str]:
+    return Counter(action for action in aws.actions() if action in WRITES)
+
+
+def _assert_whole(aws: Double, publication: Publication) -> None:
+    """Exactly one image on exactly one snapshot per region, nothing orphaned, and every pointer right."""
+    ids = {}
+    for region in REGIONS:
+        (image,), (snapshot,) = _images(aws, region), _snapshots(aws, region)
+        assert (image["Name"], image["State"], snapshot["State"]) == (NAME, "available", "completed")
+        assert images.snapshot_of(image) == snapshot["SnapshotId"]
+        ids[region] = image["ImageId"]
+    assert {(place.account, place.region, place.id) for place in publication.places} == {
+        (account, region, ids[region]) for account in ACCOUNTS for region in REGIONS
+    }
+    assert _pointers(aws, PARAMETER) == {(account, region): ids[region] for account in ACCOUNTS for region in REGIONS}
+
+
+def test_fresh(aws: Double, bench: Bench) -> None:
+    publication = bench.publish()
+    _assert_whole(aws, publication)
+    (image,) = _images(aws, HOME)
+    expected = {"BootMode": "uefi", "EnaSupport": True, "ImdsSupport": "v2.0", "Architecture": "x86_64"}
+    assert {key: image[key] for key in expected} == expected
+    assert image["BlockDeviceMappings"][0]["Ebs"]["VolumeType"] == "gp3"
+    artifact = bench.artifact()
+    for region in REGIONS:
+        for resource in (*_images(aws, region), *_snapshots(aws, region)):
+            assert _tags(resource) == {
+                "team": "platform",
+                "Name": NAME,
+                "bakery:image": "web",
+                "bakery:version": "1.0.0",
+                "bakery:arch": "x86_64",
+                "bakery:os": "debian-12",
+                "bakery:base": "debian-12 12.0.0",
+                "bakery:input-key": "0123abcd",
+                "bakery:commit": "c0ffee",
+                "bakery:sha256": artifact.disk.sha256,
+                "bakery:raw-sha256": artifact.disk.raw_sha256,
+            }
+        shared = aws.client("ec2", region, CONSUMER).describe_images(ExecutableUsers=["self"])["Images"]
+        assert [image["Name"] for image in shared] == [NAME]
+    assert "CreateTags" not in aws.actions()  # tagged by the calls that made them
+    assert aws.actions().count("PutSnapshotBlock") == DATA // snapshots.BLOCK  # neither holes nor zeros
+    assert {parameter.number for parameter in publication.parameters} == {1}
+    assert set(publication.seconds) == {"upload", "register", "copy", "share", "parameters"}
+
+
+def test_the_snapshot_holds_the_disk(aws: Double, bench: Bench, disks: list[Disk]) -> None:
+    snapshot = bench.publish().places[0].snapshot
+    ebs = aws.client("ebs", HOME)
+    content = bytearray(DISK_SIZE)
+    for block in ebs.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"]:
+        index = block["BlockIndex"]
+        data = ebs.get_snapshot_block(SnapshotId=snapshot, BlockIndex=index, BlockToken=block["BlockToken"])
+        content[index * snapshots.BLOCK : (index + 1) * snapshots.BLOCK] = data["BlockData"].read()
+    assert content == Path(disks[0].path).with_name("disk.raw").read_bytes()
+
+
+def test_again_writes_nothing(aws: Double, bench: Bench) -> None:
+    first = bench.publish()
+    before = _writes(aws)
+    assert bench.publish() == first  # with the seconds of the run that did the work
+    assert _writes(aws) == before
+    assert bench.target().find(bench.artifact()) == replace(first, seconds={})
+
+
+def test_again_repairs_tags_and_shares(aws: Double, bench: Bench) -> None:
+    first = bench.publish()
+    ec2, place = aws.client("ec2", SECOND), first.places[1]
+    ec2.delete_tags(Resources=[place.id, place.snapshot], Tags=[{"Key": "bakery:version"}])
+    ec2.modify_image_attribute(
+        ImageId=place.id, Attribute="launchPermission", OperationType="remove", UserIds=[CONSUMER]
+    )
+    wrong = [finding for finding in bench.target().inspect(first) if finding.status != "correct"]
+    assert [(finding.place.split(" ", 2)[2], finding.status) for finding in wrong] == [
+        ("tags", "incorrect"),
+        ("snapshot tags", "incorrect"),
+        ("launch permissions", "incorrect"),
+    ]
+    assert bench.target().find(bench.artifact()) is None
+    bench.publish()
+    assert all(finding.status == "correct" for finding in bench.target().inspect(first))
+
+
+def test_killed_at_every_step(aws: Double, bench: Bench) -> None:
+    steps = [
+        ("ebs", "PutSnapshotBlock", HOME),  # in the middle of the upload
+        ("ec2", "RegisterImage", HOME),  # after the snapshot
+        ("ec2", "CopyImage", None),  # after registering
+        ("ec2", "CopyImage", THIRD),  # after one of two copies
+        ("ec2", "ModifyImageAttribute", SECOND),  # in the middle of sharing
+        ("ssm", "PutParameter", None),  # before the parameters
+        ("ssm", "PutParameter", THIRD),  # after some of the parameters
+    ]
+    for service, action, region in steps:
+        seen = aws.actions().count(action)
+        aws.fault(service, action, kind="reset", region=region, times=1000)
+        _kill_when(bench.publish, lambda: aws.actions().count(action) > seen + 2)  # noqa: B023 - called in this turn
+        aws.control("DELETE", "faults")
+        assert all(len(_images(aws, region)) <= 1 for region in REGIONS)
+    _assert_whole(aws, bench.publish())
+    assert aws.actions().count("StartSnapshot") == 2  # only what was half uploaded was thrown away
+
+
+def _kill_when(work: Callable[[], object], reached: Callable[[], bool]) -> None:
+    """Run `work` in a process of its own and kill it, without any clean-up, once it got far enough."""
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    while not reached():
+        assert child.is_alive(), "it ended before it could be killed"
+        time.sleep(1)
+    child.kill()
+    child.join()
+
+
+def test_two_runs_at_once(aws: Double, tmp_path: Path, disks: list[Disk], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On two machines, where no lock file helps. The slower one takes up what the other made, or says so and fails."""
+    for module in (calls, snapshots):
+        monkeypatch.setattr(module, "VISIBLE_SECONDS", 1.0)
+    benches = [Bench(tmp_path / name, disks) for name in ("one", "two")]
+    runs = [multiprocessing.get_context("fork").Process(target=bench.publish) for bench in benches]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert 0 in [run.exitcode for run in runs]
+    _assert_whole(aws, benches[0].publish())
+
+
+def test_throttling_is_survived(aws: Double, bench: Bench) -> None:
+    for action in ("RegisterImage", "CopyImage", "DescribeImages", "ModifySnapshotAttribute"):
+        aws.fault("ec2", action, error="RequestLimitExceeded", status=503, times=6)
+    aws.fault("ebs", "PutSnapshotBlock", error="RequestThrottledException", status=400, times=20)
+    aws.fault("ssm", "PutParameter", error="ThrottlingException", status=400, times=12)
+    _assert_whole(aws, bench.publish())
+
+
+def test_lost_answers_make_nothing_twice(aws: Double, bench: Bench) -> None:
+    for action in ("StartSnapshot", "PutSnapshotBlock", "CompleteSnapshot"):
+        aws.fault("ebs", action, kind="after")
+    for action, times in (("RegisterImage", 1), ("CopyImage", 2), ("ModifyImageAttribute", 3)):
+        aws.fault("ec2", action, kind="after", times=times)
+    aws.fault("ssm", "PutParameter", kind="after", times=6)
+    _assert_whole(aws, bench.publish())
+    assert aws.actions().count("CopyImage") == 4
+
+
+def test_busy_copies_are_tried_again(aws: Double, bench: Bench) -> None:
+    aws.fault("ec2", "CopyImage", region=SECOND, error="ResourceLimitExceeded", status=400, times=3)
+    _assert_whole(aws, bench.publish())
+
+
+def test_a_failed_copy_is_made_again_once(aws: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    _before(monkeypatch, snapshots, "sweep", lambda: aws.settings(image_outcome="failed"))
+    _before(monkeypatch, images, "remove", lambda: aws.settings(image_outcome="available"))
+    _assert_whole(aws, bench.publish())
+    assert aws.actions().count("CopyImage") == 4
+
+
+def test_copies_that_keep_failing(aws: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    _before(monkeypatch, snapshots, "sweep", lambda: aws.settings(image_outcome="failed"))
+    with pytest.raises(BakeryError) as caught:
+        bench.publish()
+    assert f"cannot copy the image in {SECOND}, {THIRD}" in caught.value.message
+    assert not _pointers(aws, PARAMETER)
+    monkeypatch.undo()
+
+
+def test_one_region_down_keeps_the_others(aws: Double, bench: Bench) -> None:
+    aws.fault("ec2", "CopyImage", region=THIRD, error="UnauthorizedOperation", status=403)
+    with pytest.raises(PartialError) as caught:
+        bench.publish()
+    assert THIRD in caught.value.message
+    assert f"done in {SECOND}" in caught.value.message
+    assert not _pointers(aws, PARAMETER)
+    _assert_whole(aws, bench.publish())
+    assert aws.actions().count("CopyImage") == 3
+
+
+def test_an_image_that_failed_to_register_is_made_anew(aws: Double, bench: Bench) -> None:
+    aws.settings(image_outcome="failed")
+    with pytest.raises(BakeryError, match="is failed"):
+        bench.publish()
+    aws.settings(image_outcome="available")
+    _assert_whole(aws, bench.publish())
+
+
+def _before(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, act: Callable[[], None]) -> None:
+    real = getattr(module, name)
+
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        act()
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(module, name, wrapped)
+
+
+def test_a_consumer_without_the_role_stops_all(aws: Double, bench: Bench) -> None:
+    aws.fault("sts", "AssumeRole", error="AccessDenied", status=403)
+    with pytest.raises(BakeryError, match=f"{CONSUMER}:role/bakery-publisher") as caught:
+        bench.publish()
+    assert f"distribution stack in account {CONSUMER}" in caught.value.hint
+    assert not _writes(aws)
+
+
+def test_an_image_that_is_not_shared_is_never_pointed_at(
+    aws: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "share_image", lambda *_: None)
+    monkeypatch.setattr(parameters, "LIVE_SECONDS", 1.0)
+    with pytest.raises(BakeryError) as caught:
+        bench.publish()
+    assert "ec2:DescribeImages" in caught.value.hint
+    assert {account for account, _ in _pointers(aws, PARAMETER)} == {HOME_ACCOUNT}
+
+
+def test_a_text_parameter_is_refused_before_anything_is_made(aws: Double, bench: Bench) -> None:
+    aws.client("ssm", THIRD, CONSUMER).put_parameter(Name=PARAMETER, Value="ami-1", Type="String")
+    before = _writes(aws)
+    with pytest.raises(BakeryError, match="data type text, which cannot be changed") as caught:
+        bench.publish()
+    assert caught.value.where == f"{CONSUMER}/{THIRD}"
+    assert _writes(aws) == before
+
+
+def test_a_parameter_of_another_image_is_never_overwritten(aws: Double, bench: Bench) -> None:
+    first = bench.publish("1.0.1")
+    place = first.places[0]
+    ssm = aws.client("ssm", HOME)
+    typed = {"Type": "String", "DataType": "aws:ec2:image"}
+    ssm.put_parameter(Name=PARAMETER, Value=place.id, **typed)
+    with pytest.raises(ConflictError, match="belongs to another image"):
+        bench.publish("1.0.0")
+    assert _pointers(aws, PARAMETER) == {(HOME_ACCOUNT, HOME): place.id}
+
+
+def test_an_image_of_somebody_else_is_never_touched(aws: Double, bench: Bench) -> None:
+    other = bench.publish("1.0.1").places[0].snapshot
+    device = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": other}}
+    aws.client("ec2", HOME).register_image(Name=NAME, RootDeviceName="/dev/xvda", BlockDeviceMappings=[device])
+    before = _writes(aws)
+    with pytest.raises(ConflictError, match="is not of this disk"):
+        bench.publish("1.0.0")
+    assert _writes(aws) == before
+
+
+def test_an_unknown_region_is_found_before_any_call(aws: Double, bench: Bench) -> None:
+    bench.definition = _definition(regions=("eu-central-1", "us-eastt-1"))
+    with pytest.raises(UsageError, match="no AWS region 'us-eastt-1'") as caught:
+        bench.publish()
+    assert caught.value.hint == "did you mean 'us-east-1'?"
+    assert not aws.actions()
+
+
+def test_no_credentials(aws: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(BakeryError, match="cannot log in to AWS") as caught:
+        bench.publish()
+    assert "AWS_ACCESS_KEY_ID" in caught.value.hint
+    assert not aws.actions()
+
+
+def test_expired_credentials(aws: Double, bench: Bench) -> None:
+    aws.fault("sts", "GetCallerIdentity", error="ExpiredToken", status=403)
+    with pytest.raises(BakeryError, match="cannot log in to AWS") as caught:
+        bench.publish()
+    assert "expired" in caught.value.hint
+    assert not _writes(aws)
+
+
+def test_nobody_answers(aws: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{qemu.free_port()}")
+    with pytest.raises(BakeryError, match="cannot log in to AWS") as caught:
+        bench.publish()
+    assert "AWS_ENDPOINT_URL" in caught.value.hint
+
+
+def test_a_disk_that_changed_is_refused(aws: Double, bench: Bench) -> None:
+    artifact = bench.artifact()
+    disk = Path(artifact.disk.path)
+    data = bytearray(disk.read_bytes())
+    data[-1] ^= 1
+    disk.unlink()  # it is a link to the disk of the other tests
+    disk.write_bytes(data)
+    with pytest.raises(BakeryError, match="changed after it was tested"):
+        bench.publish()
+    assert not aws.actions()
+
+
+def test_content_that_is_not_what_was_baked_leaves_no_snapshot(aws: Double, bench: Bench, disks: list[Disk]) -> None:
+    bench._disks = [replace(disks[0], raw_sha256="0" * 64)]
+    with pytest.raises(BakeryError, match="not what was baked"):
+        bench.publish()
+    assert not _snapshots(aws, HOME)
+
+
+def test_encrypted(aws: Double, bench: Bench) -> None:
+    for region in REGIONS:
+        kms = aws.client("kms", region)
+        kms.create_alias(AliasName="alias/bakery", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+    bench.definition = _definition(kms_alias="alias/bakery")
+    _assert_whole(aws, bench.publish())
+    assert all(snapshot["Encrypted"] for region in REGIONS for snapshot in _snapshots(aws, region))
+    before = _writes(aws)
+    bench.publish()
+    assert _writes(aws) == before
+
+
+def test_withdraw_leaves_nothing(aws: Double, bench: Bench) -> None:
+    publication = bench.publish()
+    for _ in range(2):  # what is gone is fine
+        bench.target().withdraw(publication)
+        assert not any(_images(aws, region) or _snapshots(aws, region) for region in REGIONS)
+        assert not _pointers(aws, PARAMETER)
+
+
+def _record(catalog: Catalog, publication: Publication) -> Record:
+    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {})
+    assert reserved.version == publication.version
+    return catalog.revise(
+        replace(reserved, state="complete", sha256=publication.sha256, publications=(publication,)), "published"
+    )
+
+
+def _values(publication: Publication) -> dict[tuple[str, str], str]:
+    return {(place.account, place.region): place.id for place in publication.places}
+
+
+def test_channels(aws: Double, bench: Bench) -> None:
+    aws.client("s3", "us-east-1").create_bucket(Bucket="catalog")
+    catalog = Catalog(open_store("s3://catalog/images"))
+    old, new = bench.publish("1.0.0"), bench.publish("1.0.1")
+    first, second = _record(catalog, old), _record(catalog, new)
+    targets = {"aws": bench.target()}
+
+    # The first step fails in one place: nothing points anywhere.
+    aws.fault("ssm", "PutParameter", region=THIRD, account=CONSUMER, error="AccessDeniedException", status=400)
+    with pytest.raises(BakeryError, match=f"cannot write {CHANNEL}"):
+        channels.promote(catalog, first, "stable", "", targets, silent)
+    assert _pointers(aws, CHANNEL) == {}
+    assert catalog.channel("web", "x86_64", "stable") is None
+
+    entry = channels.promote(catalog, first, "stable", "", targets, silent)
+    assert _pointers(aws, CHANNEL) == _values(old)
+    assert {pointer.name for pointer in entry.pointers} == {CHANNEL}
+    before = _writes(aws)
+    assert channels.promote(catalog, first, "stable", "", targets, silent) == entry
+    assert _writes(aws) == before
+
+    # A later step fails in the third region: all keep, or get back, what they had.
+    aws.fault("ssm", "PutParameter", region=THIRD, account=HOME_ACCOUNT, error="AccessDeniedException", status=400)
+    with pytest.raises(BakeryError, match=f"cannot write {CHANNEL}") as caught:
+        channels.promote(catalog, second, "stable", "", targets, silent)
+    assert f"put back in {HOME_ACCOUNT}/{SECOND}: {old.places[1].id}" in caught.value.detail
+    assert _pointers(aws, CHANNEL) == _values(old)
+    assert catalog.channel("web", "x86_64", "stable") == entry
+
+    channels.promote(catalog, second, "stable", "", targets, silent)
+    assert _pointers(aws, CHANNEL) == _values(new)
+    assert channels.rollback(catalog, "web", "x86_64", "stable", "", targets, silent).version == "1.0.0"
+    assert _pointers(aws, CHANNEL) == _values(old)
+    steps = [step.version for step in catalog.history("web", "x86_64", "stable")]
+    assert steps == ["1.0.0", "1.0.1", "1.0.0"]
+
+
+def test_a_version_that_lost_an_image_is_not_promoted(aws: Double, bench: Bench, tmp_path: Path) -> None:
+    catalog = Catalog(open_store(str(tmp_path / "catalog")))
+    publication = bench.publish()
+    record = _record(catalog, publication)
+    targets = {"aws": bench.target()}
+    entry = channels.promote(catalog, record, "stable", "", targets, silent)
+    assert catalog.channel("web", "x86_64", "stable") == entry
+    aws.client("ec2", SECOND).deregister_image(ImageId=publication.places[1].id)
+    with pytest.raises(BakeryError, match="cannot be used everywhere") as caught:
+        channels.promote(catalog, record, "next", "", targets, silent)
+    assert f"{HOME_ACCOUNT}/{SECOND} {publication.places[1].id}: missing" in caught.value.detail
+    assert _pointers(aws, CHANNEL.replace("stable", "next")) == {}
+
+
+def test_the_publication_is_kept(aws: Double, bench: Bench) -> None:
+    publication = bench.publish()
+    folder = bench.project.artifact_folder("web", "x86_64", "1.0.0")
+    assert documents.load(Publication, folder / "publication-aws.json") == publication

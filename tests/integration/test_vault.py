@@ -1,0 +1,217 @@
+"""The Vault client against a real server."""
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bakery import process
+from bakery.definition import SecretRef
+from bakery.errors import BakeryError, NotFoundError
+from bakery.vault import OutageError, Vault, read_secrets
+from doubles.vault import Issuer, VaultServer, vault_server
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+PATH = "secret/data/bakery/web"
+VALUE = "canary-0815"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultServer]:
+    with vault_server(tmp_path_factory.mktemp("vault")) as running:
+        running.put(PATH, {"password": VALUE, "number": 5})
+        yield running
+
+
+@pytest.fixture(scope="module")
+def policy(server: VaultServer) -> str:
+    return server.policy("bake", "secret/data/bakery/*")
+
+
+def login(server: VaultServer, **env: str) -> Vault:
+    return Vault.login({"VAULT_ADDR": server.address, **env})
+
+
+def lives(server: VaultServer, token: str) -> bool:
+    try:
+        login(server, VAULT_TOKEN=token).close()
+    except BakeryError:
+        return False
+    return True
+
+
+def test_a_token_reads_what_its_policy_allows(server: VaultServer, policy: str) -> None:
+    token = server.new_token(policy)
+    server.put("secret/data/other", {"password": "x"})
+    with login(server, VAULT_TOKEN=token) as vault:
+        assert vault.read(PATH, "password") == VALUE
+        with pytest.raises(BakeryError, match="denies access to secret/data/other"):
+            vault.read("secret/data/other", "password")
+    assert lives(server, token), "the user's token is not ours to revoke"
+
+
+def test_an_expired_token(server: VaultServer, policy: str) -> None:
+    token = server.new_token(policy, ttl="1s")
+    time.sleep(1.5)
+    with pytest.raises(BakeryError, match="expired, revoked or wrong"):
+        login(server, VAULT_TOKEN=token)
+
+
+def test_a_token_without_the_default_policy(server: VaultServer, policy: str) -> None:
+    made = server.client.auth.token.create(policies=[policy], no_default_policy=True)
+    with login(server, VAULT_TOKEN=made["auth"]["client_token"]) as vault:
+        assert vault.read(PATH, "password") == VALUE
+
+
+def test_an_approle_logs_in_and_leaves_no_token(server: VaultServer, policy: str) -> None:
+    role, secret = server.approle(policy)
+    with login(server, VAULT_ROLE_ID=role, VAULT_SECRET_ID=secret) as vault:
+        assert vault.read(PATH, "password") == VALUE
+        token = vault.token
+        assert lives(server, token)
+    assert not lives(server, token)
+
+
+def test_a_wrong_secret_id(server: VaultServer, policy: str) -> None:
+    role, _ = server.approle(policy)
+    with pytest.raises(BakeryError, match="refused the AppRole login"):
+        login(server, VAULT_ROLE_ID=role, VAULT_SECRET_ID="00000000-0000-0000-0000-000000000000")
+
+
+def test_a_ci_job_logs_in_with_its_jwt(server: VaultServer, policy: str) -> None:
+    issuer = Issuer()
+    server.jwt_role("bake", issuer, {"project_id": "7", "ref_protected": "true"}, policy)
+    token = issuer.token(server.address, project_id="7", ref_protected="true")
+    with login(server, VAULT_ROLE="bake", VAULT_ID_TOKEN=token) as vault:
+        assert vault.read(PATH, "password") == VALUE
+        own = vault.token
+    assert not lives(server, own)
+
+
+def test_a_jwt_that_does_not_fit_is_refused_with_the_reason(server: VaultServer, policy: str) -> None:
+    issuer, fits = Issuer(), {"project_id": "7", "ref_protected": "true"}
+    server.jwt_role("bake", issuer, fits, policy)
+    wrong = {
+        "audience": issuer.token("somebody else", **fits),
+        "project_id": issuer.token(server.address, **{**fits, "project_id": "8"}),
+        "ref_protected": issuer.token(server.address, **{**fits, "ref_protected": "false"}),
+        "expired": issuer.token(server.address, -400, **fits),  # Vault allows 150 s of leeway
+        "signature": Issuer().token(server.address, **fits),
+    }
+    for reason, token in wrong.items():
+        with pytest.raises(BakeryError, match="refused the JWT login") as caught:
+            login(server, VAULT_ROLE="bake", VAULT_JWT=token)
+        assert reason in caught.value.detail
+        assert token not in repr(vars(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "message"),
+    [
+        (PATH, "pasword", f"the secret {PATH} has no key 'pasword'"),
+        (PATH, "number", f"the value of 'number' in {PATH} is not text but int"),
+        ("secret/data/none", "password", "there is no secret at secret/data/none"),
+        ("nowhere/data/none", "password", "there is no secret at nowhere/data/none"),
+        ("secret/bakery/web", "password", "secret/bakery/web is not an API path: this secrets engine keeps versions"),
+    ],
+)
+def test_what_cannot_be_read(server: VaultServer, path: str, key: str, message: str) -> None:
+    with Vault.login(server.env) as vault, pytest.raises(BakeryError, match=re.escape(message)) as caught:
+        vault.read(path, key)
+    assert caught.value.hint
+
+
+def test_versions_that_are_gone(server: VaultServer) -> None:
+    server.put("secret/data/deleted", {"password": VALUE})
+    server.client.secrets.kv.v2.delete_latest_version_of_secret("deleted")
+    server.put("secret/data/destroyed", {"password": VALUE})
+    server.client.secrets.kv.v2.destroy_secret_versions("destroyed", [1])
+    with Vault.login(server.env) as vault:
+        for name in ("deleted", "destroyed"):
+            with pytest.raises(NotFoundError, match=f"secret/data/{name} was deleted"):
+                vault.read(f"secret/data/{name}", "password")
+
+
+def test_version_1_of_the_engine(server: VaultServer) -> None:
+    server.client.sys.enable_secrets_engine("kv", path="old", options={"version": "1"})
+    server.client.write_data("old/web", data={"password": VALUE})
+    with Vault.login(server.env) as vault:
+        assert vault.read("old/web", "password") == VALUE
+
+
+def test_all_problems_at_once(server: VaultServer) -> None:
+    secrets = {"a": SecretRef(path="secret/data/none", key="x"), "b": SecretRef(path=PATH, key="pass")}
+    with Vault.login(server.env) as vault, pytest.raises(NotFoundError) as caught:
+        read_secrets(vault, secrets, lambda name: f"web.yaml:{name}")
+    assert caught.value.where == "web.yaml:a"
+    assert caught.value.detail.startswith("web.yaml:b: ")
+
+
+def test_a_vault_that_is_sealed_says_so_at_once(tmp_path: Path) -> None:
+    with vault_server(tmp_path) as server:
+        opened = Vault.login(server.env)
+        server.client.sys.seal()
+        began = time.monotonic()
+        with pytest.raises(OutageError, match="is sealed"):
+            Vault.login(server.env)
+        assert time.monotonic() - began < 5, "a sealed Vault is not waited for"
+        opened.close()
+
+
+def test_packer_itself_hides_what_the_template_reads(server: VaultServer, tmp_path: Path) -> None:
+    """The `local` of the qemu template with a provisioner that prints the value."""
+    template = (ROOT / "packer" / "templates" / "qemu" / "qemu.pkr.hcl").read_text()
+    local = re.search(r'^local "secrets" \{.*?^\}', template, re.MULTILINE | re.DOTALL)
+    assert local
+    (tmp_path / "leak.pkr.hcl").write_text(
+        f"""
+variable "secrets" {{ type = map(object({{ path = string, key = string }})) }}
+{local[0]}
+source "null" "image" {{ communicator = "none" }}
+build {{
+  sources = ["source.null.image"]
+  provisioner "shell-local" {{ inline = ["echo the value is $LEAK"] }}
+}}
+"""
+    )
+    (tmp_path / "values.json").write_text(json.dumps({"secrets": {"db": {"path": PATH, "key": "password"}}}))
+    packer = ROOT / ".bakery" / "tools" / "bin" / "packer"
+    env = {**server.env, "LEAK": VALUE, "CHECKPOINT_DISABLE": "1", "PACKER_CONFIG_DIR": str(tmp_path)}
+    finished = process.run([packer, "build", f"-var-file={tmp_path}/values.json", tmp_path], env=env)
+    assert "the value is <sensitive>" in finished.stdout
+    assert VALUE not in finished.stdout
+
+
+def test_the_stand_in_as_a_program(tmp_path: Path) -> None:
+    """What the demo starts: it serves until it is told to stop, and its login is for us alone."""
+    (tmp_path / "secrets.json").write_text('{"secret/data/web": {"password": "first"}}')
+    program = [sys.executable, ROOT / "tests" / "doubles" / "vault.py", "--port", "0"]
+    command = [*program, "--folder", tmp_path, "--secrets", tmp_path / "secrets.json"]
+    child, login = process.spawn(command, log=tmp_path / "log"), tmp_path / "login.json"
+    try:
+        deadline = time.monotonic() + 30
+        while not login.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert stat.S_IMODE(login.stat().st_mode) == 0o600
+        env = json.loads(login.read_text())
+        with Vault.login(env) as vault:
+            assert vault.read("secret/data/web", "password") == "first"
+            with pytest.raises(BakeryError, match="denies"):
+                vault.read("secret/data/other", "password")
+        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        assert not any(env[name] in listed for name in ("VAULT_ROLE_ID", "VAULT_SECRET_ID"))
+        os.kill(child.pid, 15)
+        assert child.wait(30) == 0
+        with pytest.raises(OutageError):
+            Vault.login(env)
+    finally:
+        process.stop(child)

@@ -1,0 +1,248 @@
+"""The bake around Packer: all of a version or nothing of it."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bakery import documents, files
+from bakery.bake import bake
+from bakery.definition import ImageDefinition
+from bakery.documents import Artifact
+from bakery.errors import BakeryError, ConflictError, NotFoundError, UsageError
+from bakery.project import Project
+from bakery.vault import Vault
+from doubles.packer import World, define, make_world
+
+SECRET = "canary-4711"
+SECRETS = {"nginx_status_password": {"path": "secret/data/web", "key": "password"}}
+
+
+class Opened:
+    """What a bake needs of a Vault."""
+
+    token = "token-0815"
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def read(self, path: str, key: str) -> str:
+        if path not in self._values:
+            raise NotFoundError(f"there is no secret at {path}")
+        return self._values[path]
+
+    def environment(self) -> dict[str, str]:
+        return {"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": self.token}
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return make_world(tmp_path, monkeypatch)
+
+
+def run(world: World, definition: ImageDefinition | None = None, vault: Opened | None = None) -> Artifact:
+    return bake(
+        world.project,
+        definition or define(),
+        "1.0.0",
+        {"os": "debian-12"},
+        "k" * 64,
+        world.base,
+        world.toolchain,
+        cast(Vault | None, vault),
+        world.events.append,
+    )
+
+
+def folder(world: World) -> Path:
+    return world.project.artifact_folder("web", "x86_64", "1.0.0")
+
+
+def assert_nothing_is_left(world: World) -> None:
+    """No image, no half of one, no temporary folder, no lock that is held."""
+    artifacts = world.project.workspace / "artifacts"
+    assert [path for path in artifacts.rglob("*") if path.name != ".web"] == []
+    assert not list(world.folder.glob("bakery-*"))
+    with files.exclusive(world.project.workspace / "locks" / "bake-web.lock", "held"):
+        pass
+
+
+def test_an_artifact_is_a_disk_and_what_is_known_of_it(world: World) -> None:
+    artifact = run(world)
+    assert sorted(path.name for path in folder(world).iterdir()) == ["artifact.json", "disk.qcow2"]
+    assert documents.load(Artifact, folder(world) / "artifact.json") == artifact
+    assert (folder(world) / "disk.qcow2").read_bytes() == b"baked"
+    assert artifact.disk.path == str(folder(world) / "disk.qcow2")
+    assert artifact.disk.sha256 == files.sha256(folder(world) / "disk.qcow2")
+    assert (artifact.base, artifact.tools) == (world.base.base, {"packer": "1.11.2"})
+    assert (artifact.inputs, artifact.input_key, artifact.mode) == ({"os": "debian-12"}, "k" * 64, "vm")
+    assert {"prepare", "flatten", "digest"} <= set(artifact.seconds)
+    assert Path(artifact.log).exists()
+    assert artifact.commit == "", "the project is not in git"
+    assert [event.kind for event in world.events if event.kind != "progress"] == ["start", "done"]
+
+
+def test_a_definition_without_software_is_its_base(world: World) -> None:
+    artifact = run(world, define(software={}))
+    assert (folder(world) / "disk.qcow2").read_bytes() == b"base"
+    assert world.record() == {}, "Packer has nothing to do"
+    assert artifact.log == ""
+
+
+def test_a_template_of_ones_own_always_runs(world: World) -> None:
+    run(world, define(software={}, template="own"))
+    assert world.record()
+
+
+def test_the_base_is_not_touched(world: World) -> None:
+    run(world)
+    assert world.base.path.read_bytes() == b"base"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("sys.exit(1)", "Packer failed"),
+        ("disk(); sys.exit(1)", "Packer failed"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "Packer was killed"),
+        ("disk(); done()", "left no manifest"),
+        ("disk(); manifest(files=[]); done()", "not one disk"),
+        ("disk(); manifest(custom_data=dict(version='9.9.9')); done()", "built version 9.9.9"),
+        ("disk(); manifest(); open(variables['manifest'], 'w').write('{'); done()", "cannot be read"),
+    ],
+)
+def test_whatever_packer_does_wrong_leaves_nothing(world: World, body: str, message: str) -> None:
+    world.packer(body)
+    with pytest.raises(BakeryError, match=message):
+        run(world)
+    assert_nothing_is_left(world)
+    assert world.events[-1].kind == "failed"
+
+
+def test_a_failure_after_packer_leaves_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(documents, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(world)
+    assert_nothing_is_left(world)
+
+
+def test_a_bake_works_again_after_one_that_failed(world: World) -> None:
+    world.packer("sys.exit(1)")
+    with pytest.raises(BakeryError):
+        run(world)
+    world.packer("disk(); manifest(); done()")
+    assert run(world).version == "1.0.0"
+
+
+def test_what_a_killed_run_left_goes_at_the_next(world: World) -> None:
+    stale = folder(world).parent / ".web" / ".1.0.0-abcdefgh"
+    stale.mkdir(parents=True)
+    (stale / "disk.raw").write_bytes(b"half")
+    run(world)
+    assert not stale.exists()
+
+
+def test_another_image_is_left_alone(world: World) -> None:
+    other = folder(world).parent / ".web-api" / ".1.0.0-abcdefgh"
+    other.mkdir(parents=True)
+    run(world)
+    assert other.exists()
+
+
+def test_a_version_is_never_baked_over(world: World) -> None:
+    run(world)
+    before = files.sha256(folder(world) / "artifact.json")
+    with pytest.raises(ConflictError, match="never overwritten"):
+        run(world)
+    assert files.sha256(folder(world) / "artifact.json") == before
+
+
+def test_two_bakes_of_an_image_exclude_each_other(world: World) -> None:
+    lock = world.project.workspace / "locks" / "bake-web.lock"
+    with files.exclusive(lock, "held"), pytest.raises(ConflictError, match="baked by another process"):
+        run(world)
+    assert world.record() == {}
+
+
+def test_too_little_space_is_known_before_packer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 1 << 40, 1 << 20))  # type: ignore[attr-defined]
+    with pytest.raises(BakeryError, match="not enough disk space for the bake of web"):
+        run(world)
+    assert world.record() == {}
+    assert_nothing_is_left(world)
+
+
+def test_a_guest_asks_vault_and_its_variables_hold_no_value(world: World) -> None:
+    run(world, define(secrets=SECRETS), Opened({"secret/data/web": SECRET}))
+    given = world.record()
+    assert given["env"]["VAULT_TOKEN"] == "token-0815"
+    assert "NGINX_STATUS_PASSWORD" not in given["env"]
+    assert SECRET not in json.dumps(given)
+
+
+def test_a_chroot_gets_values_by_environment_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    run(world, define(secrets=SECRETS, mode="chroot"), Opened({"secret/data/web": SECRET}))
+    given = world.record()
+    assert given["env"].pop("NGINX_STATUS_PASSWORD") == SECRET
+    assert "VAULT_TOKEN" not in given["env"]
+    assert SECRET not in json.dumps(given)
+
+
+def test_no_secret_in_what_stays(world: World) -> None:
+    world.packer(f"disk(); manifest(); done(); print({SECRET!r}, 'token-0815')")
+    run(world, define(secrets=SECRETS), Opened({"secret/data/web": SECRET}))
+    kept = [path for path in world.project.workspace.rglob("*") if path.is_file()]
+    assert len(kept) > 2
+    for path in kept:
+        assert SECRET.encode() not in path.read_bytes()
+        assert b"token-0815" not in path.read_bytes()
+
+
+def test_without_secrets_packer_knows_nothing_of_vault(world: World) -> None:
+    run(world, define(), Opened({}))
+    assert not [name for name in world.record()["env"] if name.startswith("VAULT_")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "vault", "error", "message"),
+    [
+        ({"secrets": SECRETS}, Opened({}), NotFoundError, "no secret at secret/data/web"),
+        ({"secrets": SECRETS}, None, BakeryError, "there is no Vault"),
+        ({"software": {"roles": [{"name": "nginy"}]}}, None, UsageError, "no role named 'nginy'"),
+        ({"mode": "chroot", "software": {"roles": [{"name": "kernel"}]}}, None, UsageError, "not declared fit"),
+    ],
+)
+def test_what_can_be_known_is_known_before_packer(
+    world: World, changes: dict[str, Any], vault: Opened | None, error: type[BakeryError], message: str
+) -> None:
+    world.role("kernel")
+    with pytest.raises(error, match=message):
+        run(world, define(**changes), vault)
+    assert world.record() == {}
+
+
+def test_chroot_mode_needs_root(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(BakeryError, match="needs root") as caught:
+        run(world, define(mode="chroot"))
+    assert "mode: vm" in caught.value.hint
+    assert world.record() == {}
+
+
+@pytest.mark.parametrize("name", ["my work", "a,b", "it's"])
+def test_a_path_that_plugins_cannot_take(world: World, name: str) -> None:
+    world.project = Project(world.project.root, world.project.definitions, world.folder / name)
+    with pytest.raises(BakeryError, match="spaces, commas or quotes") as caught:
+        run(world)
+    assert caught.value.where.endswith(name)
+    assert world.record() == {}

@@ -1,0 +1,379 @@
+"""The Packer process: what it is given, what its output becomes, and that nothing of it stays."""
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from bakery import process
+from bakery.bake import packer
+from bakery.errors import BakeryError
+from doubles.packer import World, define, make_world
+
+SECRET = "canary-4711"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return make_world(tmp_path, monkeypatch)
+
+
+def failure(world: World, body: str, **changes: object) -> BakeryError:
+    """The error of a build whose Packer does `body`."""
+    world.packer(body)
+    with pytest.raises(BakeryError) as caught:
+        packer.build(world.job(define(**changes)), {}, [SECRET])
+    assert caught.value.log == world.project.logs / "bake.log"
+    return caught.value
+
+
+def test_a_guest_build_gets_its_variables(world: World) -> None:
+    packer.build(world.job(define(secrets={"db": {"path": "secret/data/db", "key": "password"}})), {}, [])
+    given = world.record()
+    assert given["argv"][-1] == str(world.project.templates / "qemu")
+    assert given["variables"] == given["variables"] | {
+        "base_disk": str(world.base.path),
+        "disk_size": 4294967296,
+        "secrets": {"db": {"path": "secret/data/db", "key": "password"}},
+        "ssh_private_key": str(world.folder / "scratch" / "key"),
+        "ssh_timeout": "10m",
+        "accelerator": "tcg",
+        "machine_type": "pc",
+        "firmware_code": str(world.folder / "code.fd"),
+    }
+    assert given["mode"] == "0o700", "the folder of the variables is for us alone"
+
+
+def test_a_chroot_build_knows_no_guest_and_no_secret(world: World) -> None:
+    secrets = {"db": {"path": "secret/data/db", "key": "password"}}
+    packer.build(world.job(define(mode="chroot", secrets=secrets)), {"DB": SECRET}, [SECRET])
+    given = world.record()
+    assert given["argv"][-1] == str(world.project.templates / "chroot")
+    assert not {"secrets", "accelerator", "ssh_private_key"} & set(given["variables"])
+    assert given["env"]["DB"] == SECRET
+    del given["env"]
+    assert SECRET not in str(given)
+
+
+def test_a_template_of_ones_own_gets_the_same(world: World) -> None:
+    packer.build(world.job(define(template="own")), {}, [])
+    given = world.record()
+    assert given["argv"][-1] == str(world.project.definitions / "own")
+    assert given["variables"]["accelerator"] == "tcg"
+
+
+def test_every_variable_is_declared_by_the_template(world: World, project_root: Path) -> None:
+    for mode, folder in (("vm", "qemu"), ("chroot", "chroot")):
+        packer.build(world.job(define(mode=mode)), {}, [])
+        declared = (project_root / "packer" / "templates" / folder / "variables.pkr.hcl").read_text()
+        names = {line.split('"')[1] for line in declared.splitlines() if line.startswith("variable ")}
+        assert names == set(world.record()["variables"])
+
+
+def test_ansible_gets_the_software(world: World) -> None:
+    packer.build(world.job(define()), {}, [])
+    assert world.record()["software"] == {
+        "bakery_image": "web",
+        "bakery_version": "1.0.0",
+        "nginx_port": 8080,
+        "software_packages": ["jq"],
+        "software_roles": ["nginx"],
+    }
+
+
+def test_the_environment_is_small_and_private(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "mine")
+    packer.build(world.job(define()), {"VAULT_TOKEN": "token"}, [])
+    env = world.record()["env"]
+    assert env["VAULT_TOKEN"] == "token"
+    assert env["PACKER_PLUGIN_PATH"] == str(world.toolchain.plugins)
+    assert env["CHECKPOINT_DISABLE"] == "1"
+    assert "AWS_SECRET_ACCESS_KEY" not in env
+    # Packer's sockets lie there, and a path of a socket has 107 characters at most.
+    assert Path(env["TMPDIR"]).parent == world.folder
+    assert not Path(env["TMPDIR"]).exists()
+
+
+def test_phases_are_timed_and_tasks_told(world: World) -> None:
+    world.packer(
+        """
+say("Starting VM, booting disk image")
+say("Provisioning with Ansible...")
+ansible("PLAY [Bake] ****", "TASK [nginx : Install nginx] ****", "changed: [image]")
+ansible("TASK [seal : Take out what must go] ****")
+say("Gracefully halting virtual machine...")
+disk(); manifest(); done()
+"""
+    )
+    seconds = packer.build(world.job(define()), {}, [])
+    assert list(seconds) == ["prepare", "boot", "provision", "seal", "shutdown"]
+    told = [event.text for event in world.events]
+    assert told == [
+        "booting the guest",
+        "starting Ansible",
+        "nginx : Install nginx",
+        "seal : Take out what must go",
+        "shutting the guest down",
+    ]
+    assert all(event.subject == "web 1.0.0" for event in world.events)
+
+
+def test_secrets_never_reach_the_log_or_the_screen(world: World) -> None:
+    error = failure(
+        world,
+        f"""
+ansible("TASK [nginx : Print {SECRET}] ****", 'fatal: [image]: FAILED! => {{"msg": "no {SECRET} here"}}')
+sys.exit(1)
+""",
+    )
+    assert SECRET not in error.message + error.detail
+    assert error.message == "task 'nginx : Print <redacted>' failed: no <redacted> here"
+    assert SECRET not in (world.project.logs / "bake.log").read_text()
+    assert not any(SECRET in event.text for event in world.events)
+
+
+def test_a_role_that_fails_names_task_reason_and_place(world: World) -> None:
+    error = failure(
+        world,
+        """
+ansible(
+    "TASK [Install packages] ****", "ok: [image]",
+    "TASK [nginx : Check the configuration] ****",
+    "[ERROR]: Task failed: Module failed: non-zero return code",
+    "Origin: roles/nginx/tasks/main.yml:51:7",
+    "",
+    'fatal: [image]: FAILED! => {"changed": false, "msg": "non-zero return code", "stderr": "nginx: [emerg] line 3"}',
+    "PLAY RECAP ****",
+)
+say("Provisioning step had errors: Running the cleanup provisioner, if present...")
+print("Build 'qemu.image' errored after 9 seconds: Error executing Ansible: Non-zero exit status: exit status 2")
+sys.exit(1)
+""",
+    )
+    assert error.message == "task 'nginx : Check the configuration' failed: non-zero return code"
+    assert error.where == "roles/nginx/tasks/main.yml:51"
+    assert error.detail == "nginx: [emerg] line 3"
+
+
+def test_an_item_of_a_loop_that_fails(world: World) -> None:
+    line = 'failed: [image] (item=eve) => {"item": "eve", "msg": "no such group"}'
+    error = failure(world, f"ansible('TASK [app : Users] ****', {line!r}); sys.exit(1)")
+    assert error.message == "task 'app : Users' failed: no such group"
+
+
+IGNORED = """
+ansible("TASK [app : Try] ****", "Origin: tasks/main.yml:1:3", 'fatal: [image]: FAILED! => {"msg": "x"}', "...ignoring")
+"""
+
+
+def test_a_failure_that_the_role_ignores_is_not_the_reason(world: World) -> None:
+    error = failure(
+        world,
+        IGNORED
+        + """
+ansible("TASK [app : Do] ****", "Origin: tasks/main.yml:9:3", 'fatal: [image]: FAILED! => {"msg": "the reason"}')
+sys.exit(1)
+""",
+    )
+    assert (error.message, error.where) == ("task 'app : Do' failed: the reason", "tasks/main.yml:9")
+
+
+def test_a_failure_that_the_role_ignores_is_not_a_failure(world: World) -> None:
+    summary = "Build 'qemu.image' errored after 9 seconds: Timeout while waiting for shutdown"
+    assert failure(world, f"{IGNORED}print({summary!r}); sys.exit(1)").message.endswith("waiting for shutdown")
+
+
+def test_a_guest_that_goes_away_during_a_task(world: World) -> None:
+    line = 'fatal: [image]: UNREACHABLE! => {"msg": "Failed to connect", "unreachable": true}'
+    error = failure(world, f"ansible('TASK [app : Reboot] ****', {line!r}); sys.exit(1)")
+    assert error.message == "the guest stopped answering at task 'app : Reboot'"
+    assert error.detail == "Failed to connect"
+
+
+def test_a_guest_that_never_answers_shows_its_console(world: World) -> None:
+    error = failure(
+        world,
+        """
+pathlib.Path(variables["serial_log"]).write_text("BdsDxe: starting\\n\\x1b[2JKernel panic\\n\\n")
+say("Timeout waiting for SSH.")
+sys.exit(1)
+""",
+    )
+    assert error.message == "the guest never answered on SSH"
+    assert error.detail == "BdsDxe: starting\nKernel panic"
+    assert error.where == str(world.project.logs / "bake.console")
+
+
+def test_a_guest_that_does_not_start_shows_what_qemu_said(world: World) -> None:
+    error = failure(
+        world,
+        """
+pathlib.Path(os.environ["QEMU_LOG"]).write_text("qemu-system-x86_64: Could not set up host forwarding rule")
+say("Error launching VM: Qemu failed to start. Please run with PACKER_LOG=1 to get more info.")
+sys.exit(1)
+""",
+    )
+    assert error.message == "QEMU did not start"
+    assert "host forwarding" in error.detail
+
+
+def test_plugins_that_are_missing_are_named(world: World) -> None:
+    error = failure(
+        world,
+        '''
+print("""Error: Missing plugins
+
+The following plugins are required, but not installed:
+
+* github.com/hashicorp/ansible >= 1.0.3
+* github.com/hashicorp/qemu >= 1.0.9
+
+Did you run packer init for this project ?
+""", file=sys.stderr)
+sys.exit(1)
+''',
+    )
+    assert "github.com/hashicorp/ansible >= 1.0.3, github.com/hashicorp/qemu >= 1.0.9" in error.message
+    assert "make setup" in error.hint
+
+
+def test_an_invalid_template_is_condensed(world: World) -> None:
+    error = failure(
+        world,
+        '''
+print("""Error: Unsupported argument
+
+  on templates/qemu/qemu.pkr.hcl line 50:
+  (source code not available)
+
+An argument named "memry" is not expected here. Did you mean "memory"?
+
+Error: Another
+
+more
+""", file=sys.stderr)
+sys.exit(1)
+''',
+    )
+    assert error.message == "Packer refuses the template: Unsupported argument"
+    assert error.where == "templates/qemu/qemu.pkr.hcl:50"
+    assert error.detail == 'An argument named "memry" is not expected here. Did you mean "memory"?'
+
+
+def test_vault_that_goes_away_between_our_look_and_packers(world: World) -> None:
+    error = failure(
+        world,
+        '''
+print("""Error: Error in function call
+
+  on qemu.pkr.hcl line 18, in local "secrets":
+  (source code not available)
+
+Call to function "vault" failed: Error reading vault secret: connection refused.
+""", file=sys.stderr)
+sys.exit(1)
+''',
+    )
+    assert error.message.startswith("Packer cannot read a secret: Error reading vault secret: connection refused")
+
+
+def test_any_other_failure_shows_packers_own_summary(world: World) -> None:
+    error = failure(
+        world,
+        """
+print("Build 'qemu.image' errored after 3 seconds: Failed creating Qemu driver: exec: not found")
+sys.exit(1)
+""",
+    )
+    assert error.message == "Packer failed: Failed creating Qemu driver: exec: not found"
+
+
+def test_packer_is_missing(world: World) -> None:
+    world.toolchain.packer.unlink()
+    with pytest.raises(BakeryError, match="packer is not installed") as caught:
+        packer.build(world.job(define()), {}, [])
+    assert "bakery doctor" in caught.value.hint
+
+
+def test_packer_is_killed(world: World) -> None:
+    error = failure(world, "guest(); os.kill(os.getpid(), signal.SIGKILL)")
+    assert error.message == "Packer was killed (SIGKILL)"
+    assert not world.guest_lives()
+
+
+def test_packer_whose_inner_process_is_killed_reports_success(world: World) -> None:
+    """Seen with Packer 1.11.2: exit code 0, and the disk's holder goes on."""
+    error = failure(world, "disk(); manifest(); guest()")
+    assert error.message == "Packer ended in the middle of its work"
+    assert not world.guest_lives()
+
+
+def test_an_interrupted_packer_is_not_called_a_failure_of_the_template(world: World) -> None:
+    error = failure(world, 'print("Cleanly cancelled builds after being interrupted."); sys.exit(1)')
+    assert error.message == "the bake was interrupted"
+
+
+def test_a_build_that_hangs_is_stopped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packer, "TIMEOUT_SECONDS", 0.5)
+    error = failure(world, "guest(); time.sleep(60)")
+    assert "did not end within" in error.message
+    assert not world.guest_lives()
+
+
+def test_a_full_disk_is_the_reason_whatever_broke_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = world.job(define())
+    monkeypatch.setattr("bakery.bake.diagnosis.FULL", 1 << 62)
+    world.packer("sys.exit(1)")
+    with pytest.raises(BakeryError, match="the disk filled up"):
+        packer.build(job, {}, [])
+
+
+def test_ctrl_c_leaves_no_guest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **options: object) -> None:
+        run(*_, **options)
+        raise KeyboardInterrupt
+
+    run = process.run
+    world.packer("guest(); done()")
+    monkeypatch.setattr(process, "run", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        packer.build(world.job(define()), {}, [])
+    assert not world.guest_lives()
+
+
+def test_what_a_killed_run_left_is_swept(world: World) -> None:
+    drafts = world.folder / "drafts"
+    stale, elsewhere = drafts / ".1.0.0-abcdefgh", world.folder / "bakery-left"
+    stale.mkdir(parents=True)
+    elsewhere.mkdir()
+    (stale / "tmp").symlink_to(elsewhere)
+    with subprocess.Popen(["sleep", "60"], env={"DISK": str(stale / "output")}) as guest:
+        (stale / "holder.pid").write_text(str(guest.pid))
+        packer.sweep(drafts)
+        assert guest.wait(5) < 0
+    assert list(drafts.iterdir()) == []
+    assert not elsewhere.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [str(os.getpid()), "1", "999999999", "", "not a number", "-1"],
+    ids=["us", "1", "no", "none", "text", "-1"],
+)
+def test_a_stale_process_id_kills_nobody(world: World, content: str) -> None:
+    scratch = world.folder / "scratch"
+    scratch.mkdir()
+    (scratch / "holder.pid").write_text(content)
+    packer.release(scratch)
+
+
+def test_a_foreign_link_is_not_followed(world: World) -> None:
+    scratch, precious = world.folder / "scratch", world.folder / "precious"
+    scratch.mkdir()
+    precious.mkdir()
+    (scratch / "tmp").symlink_to(precious)
+    packer.release(scratch)
+    assert precious.exists()

@@ -1,0 +1,286 @@
+import getpass
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bakery.catalog import Catalog, Record, Store
+from bakery.catalog.catalog import actor, now
+from bakery.documents import Base, Parameter, Place, Publication, dump
+from bakery.errors import BakeryError, ConflictError, NotFoundError
+
+WEB = ("web", "x86_64")
+INPUTS = {"var:nginx.port": "8080"}
+
+
+def reserve(catalog: Catalog, key: str = "key", line: str = "1.0") -> Record:
+    return catalog.reserve(*WEB, line, key, INPUTS)
+
+
+def complete(catalog: Catalog, key: str = "key", line: str = "1.0", **changes: Any) -> Record:
+    return catalog.revise(replace(reserve(catalog, key, line), state="complete", **changes), "published")
+
+
+def fill(store: Store, *versions: str, **changes: Any) -> None:
+    for version in versions:
+        record = Record(*WEB, version, 0, "complete", version, {}, at="", by="", **changes)
+        assert store.create(f"images/web/x86_64/versions/{version}/000000.json", dump(record))
+
+
+class TestReserve:
+    def test_counts_patches_of_each_line(self, catalog: Catalog) -> None:
+        assert [reserve(catalog, key).version for key in "abc"] == ["1.0.0", "1.0.1", "1.0.2"]
+        assert [reserve(catalog, key, "1.1").version for key in "abc"] == ["1.1.0", "1.1.1", "1.1.2"]
+        assert reserve(catalog, "d", "1.10").version == "1.10.0"
+        assert catalog.reserve("web", "aarch64", "1.0", "a", {}).version == "1.0.0"
+        assert catalog.reserve("shop", "x86_64", "1.0", "a", {}).version == "1.0.0"
+
+    def test_is_a_record_without_a_disk(self, catalog: Catalog) -> None:
+        record = reserve(catalog)
+        assert (record.state, record.revision, record.sha256) == ("reserved", 0, "")
+        assert (record.input_key, record.inputs) == ("key", INPUTS)
+        assert (record.at, record.by) != ("", "")
+        assert catalog.record(*WEB, "1.0.0") == record
+
+    def test_same_inputs_take_up_an_open_reservation(self, catalog: Catalog) -> None:
+        first = reserve(catalog)
+        assert reserve(catalog) == first
+        assert catalog.versions(*WEB) == ["1.0.0"]
+
+    def test_same_inputs_after_completion_get_a_new_version(self, catalog: Catalog) -> None:
+        complete(catalog)
+        assert reserve(catalog).version == "1.0.1"
+
+    @pytest.mark.parametrize("last", [9, 10, 99, 100])
+    def test_counts_past_9_and_99(self, catalog: Catalog, store: Store, last: int) -> None:
+        fill(store, *(f"1.0.{number}" for number in range(max(0, last - 2), last + 1)))
+        assert reserve(catalog).version == f"1.0.{last + 1}"
+
+    def test_many_at_once_get_a_version_each(self, catalog: Catalog) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            records = list(pool.map(lambda number: reserve(catalog, f"key {number}"), range(16)))
+        assert sorted(record.version for record in records) == sorted(f"1.0.{number}" for number in range(16))
+        assert {record.input_key for record in records} == {f"key {number}" for number in range(16)}
+        for record in records:
+            assert catalog.record(*WEB, record.version) == record
+
+    def test_many_at_once_with_the_same_inputs_share_a_version(self, catalog: Catalog) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            records = list(pool.map(lambda _: reserve(catalog), range(16)))
+        assert {record.version for record in records} == {"1.0.0"}
+
+    def test_gives_up_when_every_number_is_taken(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(catalog, "versions", lambda *_: [])
+        reserve(catalog)
+        with pytest.raises(ConflictError, match="others take every number"):
+            reserve(catalog, "other")
+
+
+class TestVersions:
+    def test_order_is_by_number(self, catalog: Catalog, store: Store) -> None:
+        fill(store, "1.0.10", "1.0.9", "1.0.100", "10.0.0", "1.10.0", "2.0.0", "1.9.0", "1.0.99")
+        in_order = ["1.0.9", "1.0.10", "1.0.99", "1.0.100", "1.9.0", "1.10.0", "2.0.0", "10.0.0"]
+        assert catalog.versions(*WEB) == in_order
+        newest = {line: catalog.newest(*WEB, line) for line in ("1.0", "1.1", "1.10", "2.0", "")}
+        assert {line: record.version if record else None for line, record in newest.items()} == {
+            "1.0": "1.0.100",
+            "1.1": None,
+            "1.10": "1.10.0",
+            "2.0": "2.0.0",
+            "": "10.0.0",
+        }
+
+    def test_newest_is_complete(self, catalog: Catalog) -> None:
+        assert catalog.newest(*WEB) is None
+        first = complete(catalog, "a")
+        second = complete(catalog, "b")
+        reserve(catalog, "c")
+        assert catalog.newest(*WEB, "1.0") == second
+        catalog.revise(replace(second, state="revoked"), "broken")
+        assert catalog.newest(*WEB, "1.0") == first
+        catalog.revise(replace(first, state="retired"), "old")
+        assert catalog.newest(*WEB, "1.0") is None
+
+    def test_images(self, catalog: Catalog) -> None:
+        assert catalog.images() == []
+        for image, arch in (("web", "x86_64"), ("app", "x86_64"), ("web", "aarch64")):
+            catalog.reserve(image, arch, "1.0", "a", {})
+        assert catalog.images() == [("app", "x86_64"), ("web", "aarch64"), ("web", "x86_64")]
+
+    def test_unknown_version(self, catalog: Catalog) -> None:
+        with pytest.raises(NotFoundError, match=re.escape("web 1.0.0 (x86_64) is not in the catalog")) as caught:
+            catalog.record(*WEB, "1.0.0")
+        assert caught.value.hint == "newest versions: none"
+        for key in "abcdefg":
+            reserve(catalog, key)
+        with pytest.raises(NotFoundError) as caught:
+            catalog.record(*WEB, "2.0.0")
+        assert caught.value.hint == "newest versions: 1.0.2, 1.0.3, 1.0.4, 1.0.5, 1.0.6"
+
+    def test_other_things_in_the_folder_do_not_count(self, catalog: Catalog, store: Store) -> None:
+        record = reserve(catalog)
+        store.create("images/web/x86_64/versions/README.md", b"")
+        store.create("images/web/x86_64/versions/1.0.0/000001.json~", b"")
+        store.create("images/web/x86_64/versions/1.0.0/notes.txt", b"")
+        assert catalog.versions(*WEB) == ["1.0.0"]
+        assert catalog.record(*WEB, "1.0.0") == record
+
+
+class TestRevise:
+    def test_keeps_everything(self, catalog: Catalog) -> None:
+        full = complete(
+            catalog,
+            sha256="d" * 64,
+            base=Base("debian-12", "1.0.0", "b" * 64),
+            publications=(Publication(*WEB, "1.0.0", "d" * 64, "local", (Place("", "", "disk"),)),),
+            tags={"team": "platform"},
+            tools={"packer": "1.11.2"},
+        )
+        assert catalog.record(*WEB, "1.0.0") == full
+        assert (full.revision, full.reason, full.state) == (1, "published", "complete")
+        assert full.publication("local") == full.publications[0]
+        assert full.publication("aws") is None
+
+    def test_earlier_revisions_stay(self, catalog: Catalog, store: Store) -> None:
+        complete(catalog)
+        assert sorted(store.list("images/web/x86_64/versions/1.0.0")) == ["000000.json", "000001.json"]
+
+    def test_two_writers(self, catalog: Catalog) -> None:
+        record = reserve(catalog)
+        won = catalog.revise(replace(record, state="complete", commit="one"))
+        with pytest.raises(ConflictError, match=re.escape("web 1.0.0 was changed by somebody else")) as caught:
+            catalog.revise(replace(record, state="complete", commit="two"))
+        assert caught.value.where.endswith("images/web/x86_64/versions/1.0.0/000001.json")
+        assert caught.value.hint
+        assert catalog.record(*WEB, "1.0.0") == won
+
+    def test_many_writers(self, catalog: Catalog) -> None:
+        record = reserve(catalog)
+
+        def attempt(number: int) -> Record | None:
+            try:
+                return catalog.revise(replace(record, commit=str(number)))
+            except ConflictError:
+                return None
+
+        with ThreadPoolExecutor(8) as pool:
+            won = [revised for revised in pool.map(attempt, range(16)) if revised]
+        assert [catalog.record(*WEB, "1.0.0")] == won
+
+    def test_more_than_nine(self, catalog: Catalog) -> None:
+        record = reserve(catalog)
+        for number in range(1, 12):
+            record = catalog.revise(record, f"reason {number}")
+        assert catalog.record(*WEB, "1.0.0").reason == "reason 11"
+
+
+class TestChannels:
+    def test_moves_and_remembers(self, catalog: Catalog) -> None:
+        assert catalog.channel(*WEB, "stable") is None
+        assert catalog.channels(*WEB) == []
+        first, second = complete(catalog, "a"), complete(catalog, "b")
+        pointer = Parameter("1", "eu-west-1", "/bakery/web", 1, "ami-1")
+        one = catalog.move(first, "stable", "tested", None, (pointer,))
+        two = catalog.move(second, "stable", "newer", one)
+        three = catalog.move(first, "stable", "back", two)
+        assert [entry.version for entry in (one, two, three)] == ["1.0.0", "1.0.1", "1.0.0"]
+        assert catalog.channel(*WEB, "stable") == three
+        assert catalog.history(*WEB, "stable") == [one, two, three]
+        assert (one.pointers, one.reason, one.number, three.number) == ((pointer,), "tested", 0, 2)
+        catalog.move(first, "candidate", "", None)
+        assert catalog.channels(*WEB) == ["candidate", "stable"]
+
+    @pytest.mark.parametrize("state", ["reserved", "revoked", "retired"])
+    def test_only_complete_versions(self, catalog: Catalog, state: Any) -> None:
+        record = catalog.revise(replace(reserve(catalog), state=state))
+        with pytest.raises(BakeryError, match=f"web 1.0.0 is {state}: only a complete version") as caught:
+            catalog.move(record, "stable", "", None)
+        assert caught.value.hint
+        assert catalog.channels(*WEB) == []
+
+    def test_two_movers(self, catalog: Catalog) -> None:
+        first, second = complete(catalog, "a"), complete(catalog, "b")
+        before = catalog.move(first, "stable", "", None)
+        won = catalog.move(second, "stable", "", before)
+        for stale in (before, None):
+            with pytest.raises(ConflictError, match="channel stable of web was moved by somebody else"):
+                catalog.move(first, "stable", "", stale)
+        assert catalog.channel(*WEB, "stable") == won
+
+    def test_many_movers(self, catalog: Catalog) -> None:
+        record = complete(catalog)
+
+        def attempt(number: int) -> bool:
+            try:
+                catalog.move(record, "stable", str(number), None)
+            except ConflictError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(attempt, range(16))) == 1
+        assert len(catalog.history(*WEB, "stable")) == 1
+
+    def test_history_past_9(self, catalog: Catalog) -> None:
+        record, entry = complete(catalog), None
+        for _ in range(12):
+            entry = catalog.move(record, "stable", "", entry)
+        assert [found.number for found in catalog.history(*WEB, "stable")] == list(range(12))
+        assert catalog.channel(*WEB, "stable") == entry
+
+
+class TestDamage:
+    @pytest.mark.parametrize(
+        ("data", "where", "message"),
+        [
+            (b"{", "", "Invalid JSON"),
+            (b"", "", "Invalid JSON"),
+            (b"{}", ": image", "Unexpected keyword argument|Field required|Missing required"),
+        ],
+    )
+    def test_record_says_which(self, catalog: Catalog, store: Store, data: bytes, where: str, message: str) -> None:
+        key = "images/web/x86_64/versions/1.0.0/000000.json"
+        store.create(key, data)
+        with pytest.raises(BakeryError, match=f"not a valid record document: {message}") as caught:
+            catalog.record(*WEB, "1.0.0")
+        assert caught.value.where == f"{catalog.location}/{key}{where}"
+        assert caught.value.hint
+
+    def test_record_of_a_newer_bakery(self, catalog: Catalog, store: Store) -> None:
+        data = dump(reserve(catalog)).replace(b"bakery/record/1", b"bakery/record/2")
+        store.create("images/web/x86_64/versions/1.0.0/000001.json", data)
+        with pytest.raises(BakeryError, match="Input should be 'bakery/record/1'") as caught:
+            catalog.newest(*WEB)
+        assert "another version of bakery" in caught.value.hint
+
+    def test_channel_says_which(self, catalog: Catalog, store: Store) -> None:
+        store.create("images/web/x86_64/channels/stable/000000.json", b"{")
+        for read in (catalog.channel, catalog.history):
+            with pytest.raises(BakeryError, match="not a valid channelentry document") as caught:
+                read(*WEB, "stable")
+            assert caught.value.where == f"{catalog.location}/images/web/x86_64/channels/stable/000000.json"
+
+
+class TestWho:
+    def test_job_of_the_pipeline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CI_JOB_URL", "https://gitlab.example.org/job/1")
+        assert actor() == "https://gitlab.example.org/job/1"
+
+    def test_user(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(getpass, "getuser", lambda: "ada")
+        assert actor().startswith("ada@")
+
+    @pytest.mark.parametrize("error", [KeyError, OSError])
+    def test_number_without_a_name(self, monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
+        def unknown() -> str:
+            raise error("getpwuid(): uid not found: 1234")
+
+        monkeypatch.setattr(getpass, "getuser", unknown)
+        monkeypatch.setattr("os.getuid", lambda: 1234)
+        assert actor().startswith("1234@")
+
+    def test_time_is_utc(self) -> None:
+        assert datetime.fromisoformat(now()).utcoffset() == timedelta(0)

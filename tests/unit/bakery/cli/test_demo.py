@@ -1,0 +1,58 @@
+"""What the demo shows in the end."""
+
+import pytest
+
+from bakery import demo as story
+from bakery.demo.story import Result, Row
+from unit.bakery.cli.workshop import Workshop
+
+ROW = Row("web", "1.0.1", "123456789012", "us-east-1", "ami-1", "/bakery/web/x86_64/1.0.1")
+
+
+def result(**changes: object) -> Result:
+    fields: dict[str, object] = {
+        "image": "web",
+        "version": "1.0.1",
+        "baked": True,
+        "reason": "var:nginx.nginx_message changed",
+        "rows": (ROW,),
+        "outputs": {},
+        "consumer": {"ami": "ami-1"},
+        "seconds": {"run": 12.34},
+    }
+    return Result(**(fields | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (result(), "web 1.0.1: baked, because var:nginx.nginx_message changed"),
+        (result(baked=False, reason="inputs unchanged"), "web 1.0.1: not baked: inputs unchanged"),
+    ],
+    ids=["baked", "kept"],
+)
+def test_the_result(bakery: Workshop, found: Result, verdict: str) -> None:
+    bakery.monkeypatch.setattr(story, "play", lambda *_: found)
+    answer = bakery("demo")
+    assert answer.code == 0
+    assert verdict in answer.out
+    assert "downstream Terraform read: ami = ami-1" in answer.out
+    assert [ROW.image, ROW.version, ROW.account, ROW.region, ROW.ami, ROW.parameter] in [
+        line.split() for line in answer.out.splitlines()
+    ]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--change",)])
+def test_a_change_is_asked_for(bakery: Workshop, arguments: tuple[str, ...]) -> None:
+    asked = []
+    bakery.monkeypatch.setattr(story, "play", lambda root, change, *_: asked.append((root, change)) or result())
+    bakery("demo", *arguments)
+    assert asked == [(bakery.project.root, bool(arguments))]
+
+
+@pytest.mark.parametrize(
+    ("stopped", "said"), [(["aws", "vault"], "aws stopped\nvault stopped\n"), ([], "nothing was running\n")]
+)
+def test_down(bakery: Workshop, stopped: list[str], said: str) -> None:
+    bakery.monkeypatch.setattr(story, "end", lambda _: stopped)
+    assert bakery("demo", "--down").out == said

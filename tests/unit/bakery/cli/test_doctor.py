@@ -1,0 +1,125 @@
+"""What the doctor says about tools that are there, missing or of another version."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery import qemu
+from bakery.errors import BakeryError
+from doubles.programs import Programs
+from unit.bakery.cli.workshop import Workshop
+
+PLUGINS = "\n".join(f"echo /plugins/{name}_v1.2.3_x5.0" for name in ("packer-plugin-qemu", "packer-plugin-ansible"))
+PYTHON = 'case "$2" in *ansible*) echo 2.19.14;; *boto3*) echo 1.44.5;; *) echo App loads;; esac'
+
+
+@pytest.fixture
+def programs(bakery: Workshop, tmp_path: Path) -> Programs:
+    """Everything that the doctor looks for."""
+    found = Programs(tmp_path / "bin", bakery.monkeypatch)
+    for name in ("mcopy", "sfdisk", "xorriso", "ssh", "debugfs"):
+        found.shell(name)
+    for name in ("qemu-img", "qemu-system-x86_64", "mmdebstrap", "terraform"):
+        found.shell(name, f"echo {name} 7.2.0; echo more")
+    found.shell("packer", f'case "$1" in version) echo Packer v1.2.3;; *) {PLUGINS};; esac')
+    found.shell("python", PYTHON)
+    bakery.monkeypatch.setattr(sys, "executable", str(found.folder / "python"))
+    bakery.write("node_modules/.bin/cdktf", "#!/bin/sh\necho 0.21.0\n").chmod(0o755)
+    bakery.monkeypatch.setattr(qemu, "firmware", lambda: (Path("/firmware/code.fd"), Path("/firmware/vars.fd")))
+    bakery.monkeypatch.setattr(qemu, "accelerator", lambda _: "tcg")
+    return found
+
+
+def findings(bakery: Workshop, *arguments: str) -> dict[str, dict[str, Any]]:
+    return {found["tool"]: found for found in json.loads(bakery("doctor", *arguments, "--json").out)}
+
+
+def row(out: str, tool: str) -> str:
+    return next(line for line in out.splitlines() if f" {tool} " in line)
+
+
+def test_all_is_well(bakery: Workshop, programs: Programs) -> None:
+    answer = bakery("doctor")
+    assert (answer.code, answer.err) == (0, "")
+    assert "MISSING" not in answer.out
+    assert row(answer.out, "packer").split() == ["ok", "packer", "Packer", "v1.2.3", "1.2.3"]
+    assert "no usable KVM, guests are 5 to 10 times slower" in row(answer.out, "accelerator")
+    assert "only images with secrets need it" in row(answer.out, "vault login")
+
+
+def test_json(bakery: Workshop, programs: Programs) -> None:
+    found = findings(bakery)
+    assert found["packer-plugin-qemu"] == {
+        "tool": "packer-plugin-qemu",
+        "found": "packer-plugin-qemu_v1.2.3_x5.0",
+        "needed": "1.2.3",
+        "hint": "",
+    }
+    assert found["ansible-core"]["found"] == "2.19.14"
+    assert found["UEFI firmware"]["found"] == "/firmware/code.fd"
+    assert found["cdktf-cli"]["found"] == "0.21.0"
+
+
+@pytest.mark.parametrize(
+    ("verb", "tools"),
+    [
+        ("verify", {"qemu", "UEFI firmware", "accelerator", "ssh", "debugfs"}),
+        ("publish", {"boto3"}),
+        ("infra", {"terraform", "cdktf", "cdktf-cli"}),
+    ],
+)
+def test_one_verb_only(bakery: Workshop, programs: Programs, verb: str, tools: set[str]) -> None:
+    assert findings(bakery, verb).keys() == tools
+
+
+@pytest.mark.parametrize(("name", "tool"), [("packer", "packer"), ("qemu-img", "qemu-img")])
+def test_a_missing_tool(bakery: Workshop, programs: Programs, name: str, tool: str) -> None:
+    (programs.folder / name).unlink()
+    answer = bakery("doctor", "bake")
+    assert answer.code == 1
+    assert row(answer.out, tool).startswith("MISSING")
+    assert "make setup" in row(answer.out, tool)
+    assert row(answer.out, "mtools").startswith("ok")
+
+
+@pytest.mark.parametrize("version", ["1.2.4", "1.2.31", "11.2.3", "1.2.3.4"])
+def test_another_version(bakery: Workshop, programs: Programs, version: str) -> None:
+    programs.shell("packer", f"echo Packer v{version}")
+    answer = bakery("doctor", "bake")
+    assert answer.code == 1
+    assert f"version Packer v{version} is there; run 'make setup'" in row(answer.out, "packer")
+
+
+def test_a_plugin_that_packer_does_not_load(bakery: Workshop, programs: Programs) -> None:
+    programs.shell("packer", "echo Packer v1.2.3")
+    found = findings(bakery, "bake")["packer-plugin-qemu"]
+    assert (found["found"], found["hint"]) == ("", "Packer does not load it: run 'make setup'")
+
+
+def test_a_tool_that_does_not_work(bakery: Workshop, programs: Programs) -> None:
+    programs.shell("mmdebstrap", "exit 3")
+    programs.shell("qemu-img")
+    found = findings(bakery, "bake")
+    assert "exit code 3" in found["mmdebstrap"]["hint"]
+    assert "does not say its version" in found["qemu-img"]["hint"]
+
+
+def test_no_firmware(bakery: Workshop, programs: Programs) -> None:
+    def fail() -> None:
+        raise BakeryError("no UEFI firmware for guests found", hint="install the package ovmf")
+
+    bakery.monkeypatch.setattr(qemu, "firmware", fail)
+    assert findings(bakery, "verify")["UEFI firmware"]["hint"].endswith("install the package ovmf")
+
+
+def test_a_vault_that_refuses(bakery: Workshop, programs: Programs) -> None:
+    bakery.monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")
+    bakery.broken = {"login"}
+    assert "login failed" in findings(bakery, "bake")["vault login"]["hint"]
+
+
+def test_an_unknown_verb(bakery: Workshop) -> None:
+    assert bakery("doctor", "bakes").code == 64

@@ -1,0 +1,138 @@
+"""Every way in which the command line can end."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.cli import plan, session
+from bakery.errors import BakeryError, PartialError, UsageError
+from bakery.events import Event
+from unit.bakery.cli.workshop import Workshop
+
+
+def failing(bakery: Workshop, error: BaseException) -> None:
+    """Let `bakery plan` end with an error."""
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    bakery.monkeypatch.setattr(plan, "quick_session", fail)
+
+
+def test_no_arguments_show_the_help(bakery: Workshop) -> None:
+    answer = bakery()
+    assert (answer.code, answer.err) == (0, "")
+    assert "Usage: bakery" in answer.out
+    assert "doctor" in answer.out
+
+
+def test_version(bakery: Workshop) -> None:
+    answer = bakery("--version")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.strip().count(".") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bak"], "No such command 'bak'"),
+        (["plan", "--jsn"], "No such option: --jsn"),
+        (["promote", "web"], "Missing argument 'VERSION'"),
+        (["run", "--jobs", "0"], "Invalid value for '--jobs' / '-j'"),
+        (["schema", "image"], "Invalid value for"),
+    ],
+)
+def test_a_wrong_command_line(bakery: Workshop, arguments: list[str], message: str) -> None:
+    answer = bakery(*arguments)
+    error, hint = answer.err.splitlines()
+    assert (answer.code, answer.out) == (64, "")
+    assert error.startswith(f"error: {message}")
+    assert hint == "hint: see 'bakery --help'"
+
+
+def test_a_wrong_definition(bakery: Workshop) -> None:
+    bakery.edit("web", "targets: [local]", "targets: [locl]")
+    answer = bakery("plan")
+    assert answer.code == 64
+    assert answer.err.startswith("error: packer/images/web.yaml:15: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(BakeryError, 1), (PartialError, 4), (UsageError, 64)], ids=lambda value: str(value)
+)
+def test_an_expected_failure_says_everything(bakery: Workshop, error: type[BakeryError], code: int) -> None:
+    failing(bakery, error("it broke", where="web.yaml:3", detail="one\ntwo", hint="mend it", log=Path("logs/plan.log")))
+    answer = bakery("plan")
+    assert (answer.code, answer.out) == (code, "")
+    assert answer.err.splitlines() == [
+        "error: web.yaml:3: it broke",
+        "  one",
+        "  two",
+        "hint: mend it",
+        "log: logs/plan.log",
+    ]
+
+
+def test_a_failure_says_no_more_than_it_knows(bakery: Workshop) -> None:
+    failing(bakery, BakeryError("it broke"))
+    assert bakery("plan").err == "error: it broke\n"
+
+
+def test_a_bug_asks_for_a_report(bakery: Workshop) -> None:
+    failing(bakery, ZeroDivisionError("by zero"))
+    answer = bakery("plan")
+    assert answer.code == 3
+    assert "ZeroDivisionError: by zero" in answer.err
+    assert answer.err.splitlines()[-1].startswith("error: this is a bug in bakery")
+
+
+def test_an_interrupt(bakery: Workshop) -> None:
+    failing(bakery, KeyboardInterrupt())
+    answer = bakery("plan")
+    assert (answer.code, answer.out) == (130, "")
+    assert answer.err.strip() == "interrupted: nothing is half done; run the same command again"
+
+
+def test_sigterm_is_an_interrupt(bakery: Workshop) -> None:
+    def end(*_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    bakery.monkeypatch.setattr(plan, "quick_session", end)
+    answer = bakery("plan")
+    assert answer.code == 130
+    assert "interrupted" in answer.err
+
+
+def test_a_failed_verb_names_its_log(bakery: Workshop) -> None:
+    def fail(opened: session.Session, *_: Any) -> None:
+        opened.tell(Event("note", "run", "web", "told before it broke"))
+        raise BakeryError("it broke")
+
+    bakery.monkeypatch.setattr("bakery.cli.run.run_line", fail)
+    answer = bakery("run")
+    log = Path(answer.err.splitlines()[-1].removeprefix("log: "))
+    assert log.parent == bakery.project.logs
+    assert "told before it broke" in log.read_text()
+
+
+def test_the_installed_command() -> None:
+    program = [sys.executable, "-c", "import sys; from bakery.cli import main; sys.exit(main())", "bak"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "hint: " in done.stderr
+
+
+@pytest.mark.parametrize("argument", ["schema", "--version"], ids=["while it prints", "before it ends"])
+def test_a_reader_that_leaves_is_no_bug(argument: str) -> None:
+    """`bakery schema | head -1`: nothing on standard error, but no success either: work may have been cut off."""
+    program = [sys.executable, "-c", "import sys; from bakery.cli import main; sys.exit(main())", argument]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(program, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -1,0 +1,76 @@
+"""`bakery plan` on real definitions and a catalog in a folder."""
+
+from pathlib import Path
+
+from bakery import documents
+from bakery.plan import Plan
+from unit.bakery.cli.workshop import Workshop
+
+
+def rows(out: str) -> list[list[str]]:
+    """Image, action, version and reason of each line of the table, without what frames it."""
+    return [line.split(maxsplit=3) for line in out.splitlines() if line.startswith(("base ", "web "))]
+
+
+def test_a_table_with_reasons(bakery: Workshop) -> None:
+    answer = bakery("plan")
+    assert (answer.code, answer.err) == (0, "")
+    assert rows(answer.out) == [
+        ["base", "bake", "-", "no complete version in line 1.0"],
+        ["web", "wait", "-", "built on base, which comes first"],
+    ]
+    assert answer.out.splitlines()[-1] == "2 of 2 images need work"
+
+
+def test_json_is_the_document(bakery: Workshop) -> None:
+    bakery.line("base")
+    answer = bakery("plan", "--json")
+    planned = documents.parse(Plan, answer.out.encode(), "stdout")
+    assert (answer.code, answer.err) == (0, "")
+    assert [(action.image, action.kind) for action in planned.actions] == [("base", "keep"), ("web", "bake")]
+    assert planned.actions[1].inputs["var:nginx.nginx_message"] == '"hello"'
+
+
+def test_a_changed_variable_is_named_with_both_values(bakery: Workshop) -> None:
+    bakery.line()
+    bakery.edit("web", "nginx_message: hello", "nginx_message: goodbye")
+    assert rows(bakery("plan").out) == [
+        ["base", "keep", "1.0.0", "inputs unchanged"],
+        ["web", "bake", "1.0.0", 'var:nginx.nginx_message: "hello" -> "goodbye"'],
+    ]
+
+
+def test_detailed_exit_code(bakery: Workshop) -> None:
+    assert bakery("plan", "--detailed-exitcode").code == 2
+    bakery.line()
+    assert bakery("plan", "--detailed-exitcode").code == 0
+    assert bakery("plan").code == 0
+
+
+def test_one_image_brings_its_parents_only(bakery: Workshop) -> None:
+    assert [row[0] for row in rows(bakery("plan", "web").out)] == ["base", "web"]
+    assert [row[0] for row in rows(bakery("plan", "base").out)] == ["base"]
+
+
+def test_an_unknown_image(bakery: Workshop) -> None:
+    answer = bakery("plan", "wbe")
+    assert (answer.code, answer.out) == (64, "")
+    assert answer.err == "error: no image named 'wbe'\nhint: did you mean 'web'?\n"
+
+
+def test_a_plan_changes_nothing(bakery: Workshop) -> None:
+    bakery("plan")
+    made = {
+        path.relative_to(bakery.project.workspace) for path in bakery.project.workspace.rglob("*") if path.is_file()
+    }
+    assert {path.parts[0] for path in made} <= {"cache"}
+    assert bakery.did == []
+
+
+def test_another_catalog_and_workspace(bakery: Workshop, tmp_path: Path) -> None:
+    bakery.line()
+    other = str(tmp_path / "other")
+    assert bakery("plan", "--catalog", other, "--detailed-exitcode").code == 2
+    assert bakery("plan", "--workspace", other, "--detailed-exitcode").code == 2
+    bakery.monkeypatch.setenv("BAKERY_CATALOG", other)
+    assert bakery("plan", "--detailed-exitcode").code == 2

@@ -1,0 +1,23 @@
+"""The schemas that `bakery schema` prints are those of what the other verbs read and print."""
+
+import json
+
+import pytest
+
+from bakery.cli.schema import DOCUMENTS
+from unit.bakery.cli.workshop import Workshop
+
+
+def test_definition_is_the_default(bakery: Workshop) -> None:
+    found = json.loads(bakery("schema").out)
+    assert found == json.loads(bakery("schema", "definition").out)
+    assert {"name", "version", "base"} <= set(found["required"])
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_documents(bakery: Workshop, name: str) -> None:
+    answer = bakery("schema", name)
+    assert (answer.code, answer.err) == (0, "")
+    found = json.loads(answer.out)
+    assert found["title"] == DOCUMENTS[name].__name__
+    assert found["properties"]["schema"]["const"] == f"bakery/{name}/1"

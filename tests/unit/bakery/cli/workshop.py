@@ -1,0 +1,222 @@
+"""A small project in a folder of its own, and a line that works without Packer, guests and Vault."""
+
+import hashlib
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery import cli, documents
+from bakery.bake.base import BaseDisk
+from bakery.catalog import Catalog, Record, open_store
+from bakery.cli import run
+from bakery.cli.session import Session, quick_session
+from bakery.definition import ImageDefinition
+from bakery.documents import Artifact, Base, Check, Disk, Verdict
+from bakery.errors import BakeryError
+from bakery.events import Event
+from bakery.project import Project
+
+BASE = """\
+name: base
+description: What others are built on
+os: debian-12
+arch: x86_64
+version: "1.0"
+base:
+  qemu:
+    debootstrap:
+      suite: bookworm
+tests: [base]
+targets: [local]
+"""
+
+WEB = """\
+name: web
+description: A page
+os: debian-12
+arch: x86_64
+version: "1.0"
+base:
+  qemu:
+    image: base
+software:
+  roles:
+    - name: nginx
+      vars:
+        nginx_message: hello
+tests: [base]
+targets: [local]
+channel: stable
+"""
+
+FILES = {
+    "packer/images/base.yaml": BASE,
+    "packer/images/web.yaml": WEB,
+    "packer/templates/qemu/qemu.pkr.hcl": "# template\n",
+    "packer/base/debian/network.yaml": "# recipe\n",
+    "ansible/ansible.cfg": "[defaults]\n",
+    "ansible/roles/nginx/tasks/main.yml": "[]\n",
+    "ansible/roles/nginx/meta/argument_specs.yml": (
+        "argument_specs: {main: {options: {nginx_message: {}, nginx_port: {}}}}\n"
+    ),
+    "ansible/roles/seal/tasks/main.yml": "[]\n",
+    "tests/images/test_base.py": "",
+    "tools/tools.toml": "".join(
+        f'[{name}]\nversion = "1.2.3"\n' for name in ("packer", "packer-plugin-qemu", "packer-plugin-ansible")
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a call of the command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class FakeVault:
+    """A session that nobody reads from."""
+
+
+@dataclass
+class Workshop:
+    """The project, its command line, and what its line was asked to do, in order."""
+
+    project: Project
+    capture: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch
+    did: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    bases: dict[str, Base] = field(default_factory=dict)  # what each image was baked on
+    content: dict[str, str] = field(default_factory=dict)  # of a disk by image, where not the inputs decide
+    broken: set[str] = field(default_factory=set)  # steps that fail: "bake web"
+    failing_checks: set[str] = field(default_factory=set)  # images that fail their tests
+
+    def __call__(self, *arguments: str) -> Answer:
+        """`bakery ARGUMENTS`, in this process."""
+        self.capture.readouterr()
+        self.monkeypatch.setattr(sys, "argv", ["bakery", *arguments])
+        code = cli.main()
+        return Answer(code, *self.capture.readouterr())
+
+    def write(self, path: str, text: str) -> Path:
+        """A file of the project."""
+        file = self.project.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def edit(self, image: str, old: str, new: str) -> None:
+        """Change a definition as a user would."""
+        file = self.project.definitions / f"{image}.yaml"
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+
+    def session(self) -> Session:
+        """What a verb works with."""
+        found = quick_session(Path("packer/images"), Path(".bakery"), "")
+        return Session(found.project, found.definitions, found.catalog, self.events.append)
+
+    def line(self, *images: str, jobs: int = 1) -> list[Record]:
+        """The whole line; what it did is in `did`, of this call only."""
+        self.did.clear()
+        self.events.clear()
+        return run.run_line(self.session(), list(images) or None, jobs)
+
+    @property
+    def catalog(self) -> Catalog:
+        return Catalog(open_store(str(self.project.workspace / "catalog")))
+
+    def states(self, image: str) -> dict[str, str]:
+        """State by version, oldest first."""
+        found = self.catalog
+        return {version: found.record(image, "x86_64", version).state for version in found.versions(image, "x86_64")}
+
+    def folder(self, image: str, version: str) -> Path:
+        return self.project.artifact_folder(image, "x86_64", version)
+
+    # The rooms, as `bakery.cli.line` calls them.
+
+    def bake(
+        self,
+        project: Project,
+        image: ImageDefinition,
+        version: str,
+        inputs: dict[str, str],
+        input_key: str,
+        base: BaseDisk,
+        *_: Any,
+    ) -> Artifact:
+        self._begin(f"bake {image.name}")
+        self.bases[image.name] = base.base
+        content = self.content.get(image.name, input_key).encode()
+        folder = project.artifact_folder(image.name, image.arch, version)
+        folder.mkdir(parents=True)
+        (folder / "disk.qcow2").write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        artifact = Artifact(
+            image=image.name,
+            arch=image.arch,
+            version=version,
+            os=image.os,
+            mode=image.mode,
+            input_key=input_key,
+            inputs=inputs,
+            base=base.base,
+            disk=Disk(str(folder / "disk.qcow2"), "qcow2", 2**30, digest, digest),
+            commit="",
+            tools={},
+            seconds={},
+            created="2026-01-31T12:00:00+00:00",
+            log="",
+        )
+        documents.save(artifact, folder / "artifact.json")
+        return artifact
+
+    def verify(
+        self, _: Project, image: ImageDefinition, artifact: Artifact, _disk: Path, secrets: Collection[str], _tell: Any
+    ) -> Verdict:
+        self._begin(f"verify {image.name}")
+        passed = image.name not in self.failing_checks
+        checks = (Check("boots", True), Check("answers", passed, "" if passed else "port 80 is closed"))
+        return Verdict(
+            image.name,
+            image.arch,
+            artifact.version,
+            artifact.disk.sha256,
+            passed,
+            checks,
+            "tcg",
+            {},
+            "2026-01-31T12:01:00+00:00",
+        )
+
+    def prepare(self, *_: Any) -> BaseDisk:
+        return BaseDisk(self.project.cache / "base.qcow2", Base("debian bookworm", "", "d" * 64))
+
+    def publishing(self, publish: Callable[..., Any]) -> Callable[..., Any]:
+        """The real room, behind a note of what it is asked."""
+
+        def noted(project: Project, image: ImageDefinition, *arguments: Any) -> Any:
+            self._begin(f"publish {image.name}")
+            return publish(project, image, *arguments)
+
+        return noted
+
+    @contextmanager
+    def vault(self, _: Any) -> Iterator[FakeVault]:
+        self._begin("login")
+        yield FakeVault()
+
+    def _begin(self, step: str) -> None:
+        self.did.append(step)
+        if step in self.broken:
+            raise BakeryError(f"{step} failed", where="here:1", hint="mend it")

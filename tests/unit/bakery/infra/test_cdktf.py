@@ -1,0 +1,86 @@
+"""The cdktf command: how it is called, and how its failures read."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.errors import BakeryError
+from bakery.events import Event
+from bakery.infra.cdktf import Cdktf
+from bakery.project import Project
+
+KEYS = {"AWS_SECRET_ACCESS_KEY": "hidden-value", "BAKERY_ENVIRONMENT": "prod"}
+
+
+@pytest.fixture
+def program(fake: Callable[[str], Any]) -> Any:
+    return fake("cdktf")
+
+
+@pytest.fixture
+def told() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+def cdktf(project: Project, told: list[Event]) -> Cdktf:
+    return Cdktf(project, KEYS, project.logs / "cdktf.log", told.append)
+
+
+def test_the_command_lines(program: Any, cdktf: Cdktf, project: Project) -> None:
+    program.answer("deploy", outputs={"images": {}})
+    program.answer("output", outputs={"images": {}})
+    cdktf.synth()
+    cdktf.deploy("distribution", "images")
+    cdktf.outputs("images")
+    cdktf.destroy("images")
+    output = f"--output={project.workspace}/cdktf.out"
+    unattended = ["--auto-approve", "--no-color", "--parallelism=1"]
+    shown = [[part for part in call["argv"] if not part.startswith("--outputs-file=")] for call in program.calls]
+    assert shown == [
+        ["synth", output],
+        ["deploy", "distribution", "images", *unattended, output],
+        ["output", "images", output],
+        ["destroy", "images", *unattended, output],
+    ]
+    assert {call["cwd"] for call in program.calls} == {str(project.root)}
+
+
+def test_deploy_gives_the_outputs_and_leaves_no_file(program: Any, cdktf: Cdktf, project: Project) -> None:
+    program.answer("deploy", outputs={"images": {"images": {"web": 1}}})
+    assert cdktf.deploy("images") == {"images": {"images": {"web": 1}}}
+    assert not list(project.workspace.glob(".outputs*"))
+
+
+def test_its_environment_is_ours(program: Any, cdktf: Cdktf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNRELATED", "x")
+    cdktf.synth()
+    [call] = program.calls
+    assert call["env"]["AWS_SECRET_ACCESS_KEY"] == "hidden-value"
+    assert call["env"]["BAKERY_ENVIRONMENT"] == "prod"
+    assert call["env"]["CI"] == "true"
+    assert "UNRELATED" not in call["env"]
+
+
+def test_a_failure_says_why_and_where(program: Any, cdktf: Cdktf, project: Project, told: list[Event]) -> None:
+    program.answer("deploy", code=1, stdout="images  ╷\n        │ Error: no such bucket: hidden-value\n", outputs={})
+    with pytest.raises(BakeryError, match="cannot deploy images: no such bucket: <redacted>") as caught:
+        cdktf.deploy("images")
+    assert caught.value.where == str(project.workspace / "cdktf.out" / "stacks" / "images")
+    assert caught.value.log == project.logs / "cdktf.log"
+    assert "hidden-value" not in caught.value.log.read_text()
+    assert [event.kind for event in told if event.kind != "progress"] == ["start", "failed"]
+
+
+def test_what_it_prints_is_told(program: Any, cdktf: Cdktf, told: list[Event]) -> None:
+    program.answer("synth", stdout="Generated Terraform code")
+    cdktf.synth()
+    assert "Generated Terraform code" in [event.text for event in told if event.kind == "progress"]
+
+
+def test_cdktf_that_is_not_there(cdktf: Cdktf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BakeryError, match="cdktf is not installed"):
+        cdktf.synth()

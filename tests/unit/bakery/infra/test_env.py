@@ -1,0 +1,78 @@
+"""The variables that cdktf and Terraform run with."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bakery.infra import env
+from bakery.project import Project
+
+SECRETS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "hidden", "AWS_SESSION_TOKEN": "token"}
+
+
+def test_our_tools_come_first_and_once(project: Project) -> None:
+    first = env.variables(project, {"PATH": "/usr/bin:/bin"})["PATH"]
+    assert first.split(":") == [str(project.tool_bin), str(Path(sys.executable).parent), "/usr/bin", "/bin"]
+    assert env.variables(project, {"PATH": first})["PATH"] == first
+
+
+def test_a_partial_environment_keeps_our_path(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/somewhere/bin")
+    assert env.variables(project, {})["PATH"].endswith(":/somewhere/bin")
+
+
+def test_nothing_secret_is_for_printing(project: Project) -> None:
+    printed = env.variables(project, {**SECRETS, "HOME": "/nowhere"})
+    assert not any(name.startswith("AWS_") for name in printed)
+    assert not set(SECRETS.values()) & set(printed.values())
+
+
+def test_a_child_gets_credentials_and_choices_only(project: Project) -> None:
+    child = env.for_child(
+        project, {**SECRETS, "BAKERY_CATALOG": "c", "EDITOR": "vi", "TF_CLI_ARGS": "-x", "TF_LOG": "1"}
+    )
+    assert child.items() >= SECRETS.items()
+    assert child["BAKERY_CATALOG"] == "c"
+    assert child["TF_INPUT"] == "0"
+    assert not {"EDITOR", "TF_CLI_ARGS", "TF_LOG"} & set(child)
+
+
+def test_secret_values_are_named_for_redaction() -> None:
+    assert env.secrets({**SECRETS, "AWS_SESSION_TOKEN": ""}) == ["hidden"]
+
+
+@pytest.mark.parametrize(("environment", "name"), [({}, "demo"), ({"BAKERY_ENVIRONMENT": "prod"}, "prod")])
+def test_backends_are_remembered_per_environment(project: Project, environment: dict[str, str], name: str) -> None:
+    found = env.variables(project, environment)
+    assert (found["BAKERY_ENVIRONMENT"], found["TF_DATA_DIR"]) == (name, f".terraform/{name}")
+
+
+def test_with_a_mirror_terraform_gets_a_configuration_of_ours(
+    project: Project, tmp_path: Path, make_mirror: Callable[..., Path]
+) -> None:
+    folder = make_mirror(tmp_path / "mirror")
+    found = env.variables(project, {"BAKERY_TERRAFORM_MIRROR": str(folder), "TF_CLI_CONFIG_FILE": "/theirs"})
+    assert Path(found["TF_CLI_CONFIG_FILE"]).is_relative_to(project.workspace)
+    assert str(folder) in Path(found["TF_CLI_CONFIG_FILE"]).read_text()
+    assert found["CDKTF_SKIP_PROVIDER_LOCK"] == "true"
+    assert "TF_PLUGIN_CACHE_DIR" not in found
+
+
+def test_without_a_mirror_stacks_share_a_download(project: Project) -> None:
+    found = env.for_child(project, {"TF_CLI_CONFIG_FILE": "/theirs"})
+    assert Path(found["TF_PLUGIN_CACHE_DIR"]).is_dir()
+    assert found["TF_CLI_CONFIG_FILE"] == "/theirs"
+    assert "CDKTF_SKIP_PROVIDER_LOCK" not in found
+
+
+def test_terraform_is_the_users_choice_then_ours_then_any(project: Project, tmp_path: Path) -> None:
+    assert env.terraform(project, {"PATH": str(tmp_path)}) == "terraform"
+    other = tmp_path / "terraform"
+    other.touch(mode=0o755)
+    assert env.terraform(project, {"PATH": str(tmp_path)}) == str(other)
+    ours = project.tool_bin / "terraform"
+    ours.touch(mode=0o755)
+    assert env.terraform(project, {"PATH": str(tmp_path)}) == str(ours)
+    assert env.terraform(project, {"TERRAFORM_BINARY_NAME": "tofu"}) == "tofu"

@@ -1,0 +1,137 @@
+"""What publish refuses, that it tries every target, and what it keeps."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery import documents, files, process
+from bakery.definition import ImageDefinition
+from bakery.documents import Artifact, Check, Publication, Verdict
+from bakery.errors import BakeryError, ConflictError, NotFoundError, PartialError
+from bakery.events import Tell, silent
+from bakery.project import Project
+from bakery.publish import publish
+from bakery.publish.aws import AwsTarget
+from bakery.publish.local import LocalTarget
+
+
+class FakeTarget:
+    """Publishes at once, or raises."""
+
+    def __init__(self, name: str, error: BakeryError | None = None) -> None:
+        self.name = name
+        self.error = error
+        self.seconds = {"store": 1.0}
+
+    def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
+        assert disk.read_bytes() == b"a disk"
+        if self.error:
+            raise self.error
+        sha256 = artifact.disk.sha256
+        return Publication("web", "x86_64", artifact.version, sha256, self.name, (), seconds=self.seconds)
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeTarget]:
+    targets = {name: FakeTarget(name) for name in ("local", "aws")}
+    monkeypatch.setattr(sys.modules["bakery.publish.publish"], "target", lambda name, *_: targets[name])
+    return targets
+
+
+@pytest.fixture
+def folder(project: Project) -> Path:
+    return project.artifact_folder("web", "x86_64", "1.0.0")
+
+
+Parts = tuple[Project, ImageDefinition, Artifact, Verdict]
+
+
+@pytest.fixture
+def parts(project: Project, definition: ImageDefinition, artifact: Artifact, verdict: Verdict) -> Parts:
+    return project, definition, artifact, verdict
+
+
+def test_all_targets(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -> None:
+    publications = publish(*parts, silent)
+    assert [found.target for found in publications] == ["local", "aws"]
+    for found in publications:
+        assert documents.load(Publication, folder / f"publication-{found.target}.json") == found
+
+
+def test_the_seconds_of_the_first_run_stay(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -> None:
+    first = publish(*parts, silent)
+    fakes["aws"].seconds = {"store": 0.0}
+    assert publish(*parts, silent) == first
+    (folder / "publication-aws.json").write_text("{}")  # written by another release
+    assert publish(*parts, silent)[1].seconds == {"store": 0.0}
+
+
+def test_one_target_fails(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -> None:
+    fakes["local"].error = BakeryError("no space", detail="0 MiB", hint="free some")
+    with pytest.raises(PartialError, match="publishing failed at local, succeeded at aws") as caught:
+        publish(*parts, silent)
+    assert caught.value.detail == "local: no space (free some)\n  0 MiB"
+    assert (folder / "publication-aws.json").exists()
+    assert not (folder / "publication-local.json").exists()
+
+
+def test_all_targets_fail(parts: Parts, fakes: dict[str, FakeTarget]) -> None:
+    for fake in fakes.values():
+        fake.error = BakeryError("down")
+    with pytest.raises(BakeryError, match=r"publishing failed at local, aws$") as caught:
+        publish(*parts, silent)
+    assert not isinstance(caught.value, PartialError)
+
+
+def test_the_only_target_fails_with_its_own_error(parts: Parts, fakes: dict[str, FakeTarget]) -> None:
+    project, definition, artifact, verdict = parts
+    fakes["local"].error = BakeryError("no space")
+    with pytest.raises(BakeryError, match=r"^no space$"):
+        publish(project, definition.model_copy(update={"targets": ("local",)}), artifact, verdict, silent)
+
+
+def test_a_failed_verdict_is_refused(parts: Parts, fakes: dict[str, FakeTarget]) -> None:
+    project, definition, artifact, verdict = parts
+    failed = replace(verdict, passed=False, checks=(Check("boots", True), Check("nginx", False, "port 80 is closed")))
+    with pytest.raises(BakeryError, match=r"web-1\.0\.0-x86_64 did not pass its tests") as caught:
+        publish(project, definition, artifact, failed, silent)
+    assert caught.value.detail == "nginx: port 80 is closed"
+
+
+def test_a_verdict_on_another_disk_is_refused(parts: Parts, fakes: dict[str, FakeTarget]) -> None:
+    project, definition, artifact, verdict = parts
+    with pytest.raises(BakeryError, match="the verdict speaks of another disk"):
+        publish(project, definition, artifact, replace(verdict, sha256="0" * 64), silent)
+
+
+def test_a_changed_disk_is_refused(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -> None:
+    (folder / "disk.qcow2").write_bytes(b"A disk")
+    with pytest.raises(BakeryError, match="changed after it was tested"):
+        publish(*parts, silent)
+    assert not list(folder.glob("publication-*"))
+
+
+def test_a_lost_disk(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -> None:
+    (folder / "disk.qcow2").unlink()
+    with pytest.raises(NotFoundError, match="is gone"):
+        publish(*parts, silent)
+
+
+def test_two_at_once(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -> None:
+    with files.exclusive(folder / "publish.lock", ""), pytest.raises(ConflictError, match="by another run"):
+        publish(*parts, silent)
+
+
+def test_targets_by_name(project: Project, definition: ImageDefinition) -> None:
+    target: Any = sys.modules["bakery.publish.publish"].target
+    assert isinstance(target("local", project, definition), LocalTarget)
+    assert isinstance(target("aws", project, definition), AwsTarget)
+
+
+def test_local_targets_load_no_cloud_sdk(project_root: Path) -> None:
+    code = "import bakery.publish.local, bakery.publish.channels, sys; print('botocore' in sys.modules)"
+    scripts = {"PYTHONPATH": str(project_root / "scripts")}
+    assert process.run([sys.executable, "-c", code], env=scripts).stdout == "False\n"

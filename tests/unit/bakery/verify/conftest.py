@@ -1,0 +1,64 @@
+"""An image with a disk, an artifact and a project in a temporary folder."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from bakery.definition import Bases, Debootstrap, ImageDefinition, QemuBase
+from bakery.documents import Artifact, Base, Disk
+from bakery.events import Event
+from bakery.project import Project
+
+
+@dataclass
+class World:
+    project: Project
+    definition: ImageDefinition
+    artifact: Artifact
+    disk: Path
+    events: list[Event] = field(default_factory=list)
+
+    def test_file(self, name: str, text: str) -> Path:
+        path = self.project.image_tests / f"test_{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    definition = ImageDefinition(
+        name="debian-12",
+        description="x",
+        os="debian-12",
+        arch="x86_64",
+        version="1.0",
+        base=Bases(qemu=QemuBase(debootstrap=Debootstrap(suite="bookworm"))),
+        tests=("base",),
+    )
+    disk = tmp_path / "artifact" / "disk.qcow2"
+    disk.parent.mkdir()
+    disk.write_bytes(b"disk")
+    digest = hashlib.sha256(b"disk").hexdigest()
+    artifact = Artifact(
+        image="debian-12",
+        arch="x86_64",
+        version="1.0.3",
+        os="debian-12",
+        mode="vm",
+        input_key="k",
+        inputs={},
+        base=Base("debian bookworm", "", "b" * 64),
+        disk=Disk(str(disk), "qcow2", 4, digest, "r" * 64),
+        commit="",
+        tools={},
+        seconds={},
+        created="2026-11-23T16:00:00+00:00",
+        log="",
+    )
+    root = tmp_path / "project"
+    made = World(Project(root, root / "images", tmp_path / "workspace"), definition, artifact, disk)
+    made.test_file("base", "def test_something() -> None:\n    pass\n")
+    return made

