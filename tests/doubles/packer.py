@@ -65,6 +65,8 @@ def guest():
     """A process that goes on when Packer is killed, as a guest does."""
     child = subprocess.Popen(["sleep", "60"], env=dict(os.environ, DISK=str(output)), start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not pathlib.Path(f"/proc/{{child.pid}}/environ").read_bytes():
+        pass  # Popen returns while the kernel still loads the program
     pathlib.Path(variables["pid_file"]).write_text(str(child.pid))
     pathlib.Path({guest!r}).write_text(str(child.pid))
 

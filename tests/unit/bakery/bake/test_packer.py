@@ -3,6 +3,7 @@
 import os
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -344,6 +345,12 @@ def test_ctrl_c_leaves_no_guest(world: World, monkeypatch: pytest.MonkeyPatch) -
     assert not world.guest_lives()
 
 
+def _wait_for_program(pid: int) -> None:
+    """Popen returns while the kernel still loads the program: for a moment /proc shows nothing of it."""
+    while not Path(f"/proc/{pid}/environ").read_bytes():
+        time.sleep(0.001)
+
+
 def test_what_a_killed_run_left_is_swept(world: World) -> None:
     drafts = world.folder / "drafts"
     stale, elsewhere = drafts / ".1.0.0-abcdefgh", world.folder / "bakery-left"
@@ -351,6 +358,7 @@ def test_what_a_killed_run_left_is_swept(world: World) -> None:
     elsewhere.mkdir()
     (stale / "tmp").symlink_to(elsewhere)
     with subprocess.Popen(["sleep", "60"], env={"DISK": str(stale / "output")}) as guest:
+        _wait_for_program(guest.pid)
         (stale / "holder.pid").write_text(str(guest.pid))
         packer.sweep(drafts)
         assert guest.wait(5) < 0
