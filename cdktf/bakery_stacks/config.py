@@ -8,8 +8,8 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from bakery import yamlfile
-from bakery.definition import Account, Name, Region
 from bakery.errors import UsageError
+from bakery.fields import Account, Name, Region
 from bakery.strict import Model, near, validate
 
 DEFAULT_ENVIRONMENT = "demo"

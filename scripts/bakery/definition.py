@@ -8,49 +8,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from bakery import strict, yamlfile
+from bakery.bases import Bases
+from bakery.distribution import Distribution
 from bakery.documents import Mode
 from bakery.errors import UsageError
+from bakery.fields import Name, VariableName
 from bakery.strict import Model, near
 
-# Image names end up in AMI names (128 characters with version and arch), SSM paths and host names (63).
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,48}[a-z0-9]$")]
-VariableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
-Account = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")]
-TargetName = Literal["local", "aws"]
-
-
-class Debootstrap(Model):
-    """A Debian base made from packages, without any vendor image."""
-
-    suite: Name = Field(description="Debian release by code name, such as bookworm")
-    mirror: Url = Field(default="http://deb.debian.org/debian", description="package mirror to install from")
-
-
-class QemuBase(Model):
-    """What a QEMU build starts from: exactly one of image, url and debootstrap."""
-
-    image: Name | None = Field(default=None, description="another image of ours: its newest complete version")
-    url: Url | None = Field(default=None, description="a vendor's cloud image, http(s); needs sha256")
-    sha256: Sha256 | None = Field(default=None, description="hex digest of the file behind url")
-    debootstrap: Debootstrap | None = Field(default=None, description="a fresh Debian made from packages")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        given = [name for name in ("image", "url", "debootstrap") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"needs exactly one of image, url, debootstrap; it has {', '.join(given) or 'none'}")
-        if (self.url is None) != (self.sha256 is None):
-            raise ValueError("url and sha256 belong together")
-        return self
-
-
-class Bases(Model):
-    """What each builder starts from."""
-
-    qemu: QemuBase
+TargetName = Literal["local", "aws", "vsphere", "azure"]
 
 
 class RoleUse(Model):
@@ -81,21 +46,6 @@ class SecretRef(Model):
 
     path: str = Field(description="API path; KV version 2 has data/ in it: secret/data/bakery/web")
     key: str = Field(description="the key inside the secret")
-
-
-class AwsDistribution(Model):
-    """Where the AMI goes. The first region is where it is registered; the others get copies."""
-
-    regions: Annotated[tuple[Region, ...], Field(min_length=1)]
-    accounts: tuple[Account, ...] = Field(default=(), description="consumer accounts that may launch it")
-    consumer_role: str = Field(default="bakery-publisher", description="role assumed there to write SSM parameters")
-    kms_alias: str | None = Field(default=None, description="encrypt each region's snapshot with this key alias")
-
-
-class Distribution(Model):
-    """Settings per target."""
-
-    aws: AwsDistribution | None = None
 
 
 class ImageDefinition(Model):
@@ -131,9 +81,38 @@ class ImageDefinition(Model):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if "aws" in self.targets and self.distribution.aws is None:
-            raise ValueError("target aws needs distribution.aws with its regions")
+        for target in self.targets:
+            if target != "local" and getattr(self.distribution, target) is None:
+                raise ValueError(f"target {target} needs distribution.{target}")
+            if self.builder_of(target) not in self.base.builders:
+                raise ValueError(f"target {target} needs base.{' or base.'.join(_sources(target))}")
+        if self.mode == "chroot" and self.windows:
+            raise ValueError("Windows cannot be baked in mode chroot")
         return self
+
+    @property
+    def windows(self) -> bool:
+        """Whether Packer speaks WinRM to it instead of SSH."""
+        return self.os.startswith("windows-")
+
+    def builder_of(self, target: str) -> str:
+        """What makes the image of a target: Packer's builder there if it has a base, else QEMU."""
+        return target if target in self.base.builders else "qemu"
+
+    @property
+    def builders(self) -> list[str]:
+        """What its targets need, QEMU first: a base that no target asks for is not built on."""
+        needed = {self.builder_of(target) for target in self.targets}
+        return [name for name in self.base.builders if name in needed]
+
+    @property
+    def remote_targets(self) -> list[str]:
+        """The targets at which Packer builds."""
+        return [target for target in self.targets if self.builder_of(target) == target]
+
+    def template_folder(self, builder: str) -> str:
+        """Below packer/templates, unless the definition brings its own."""
+        return "chroot" if builder == "qemu" and self.mode == "chroot" else builder
 
     @property
     def provisioned(self) -> bool:
@@ -143,7 +122,11 @@ class ImageDefinition(Model):
     @property
     def parent(self) -> str | None:
         """The image of ours that this one is built on."""
-        return self.base.qemu.image
+        return next(iter(self.base.images), None)
+
+
+def _sources(target: str) -> list[str]:
+    return ["qemu"] if target == "local" else [target, "qemu"]
 
 
 class Definitions:
@@ -216,7 +199,8 @@ def _check_lineage(definitions: Definitions) -> None:
     for name in definitions.images:
         line = [name]
         while parent := definitions.images[line[-1]].parent:
-            where = partial(definitions.where, line[-1], "base", "qemu", "image")
+            builder = next(iter(definitions.images[line[-1]].base.builders))
+            where = partial(definitions.where, line[-1], "base", builder, "image")
             if parent not in definitions.images:
                 message = f"'{line[-1]}' is built on '{parent}', which is not defined"
                 raise UsageError(message, where=where(), hint=near(parent, definitions.images))

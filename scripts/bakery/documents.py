@@ -70,6 +70,34 @@ class Check(Strict):
 
 
 @dataclass(frozen=True)
+class RemoteBuild(Strict):
+    """What Packer's own builder made at a target, tested there while it was built.
+
+    `ids` are the images by place (AWS region, vSphere library, Azure location). No bytes come here, so `identity`
+    stands where a disk has its digest: SHA-256 over builder and image ID, as Packer's provenance counts it.
+    """
+
+    image: str
+    arch: str
+    version: str
+    os: str
+    target: str
+    builder: str
+    input_key: str
+    inputs: dict[str, str]
+    base: str
+    identity: str
+    ids: dict[str, str]
+    checks: tuple[Check, ...]
+    commit: str
+    tools: dict[str, str]
+    seconds: dict[str, float]
+    created: str
+    log: str
+    schema: Literal["bakery/remote-build/1"] = "bakery/remote-build/1"
+
+
+@dataclass(frozen=True)
 class Verdict(Strict):
     """What verify saw. It speaks of the disk file with `sha256` and of no other."""
 

@@ -13,6 +13,7 @@ from typing import Any
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from bakery import files, yamlfile
+from bakery.bases import QemuBase
 from bakery.definition import ImageDefinition
 from bakery.errors import UsageError
 from bakery.project import Project
@@ -54,7 +55,7 @@ class Fingerprints:
     def inputs(self, definition: ImageDefinition, where: Path, base: str) -> Inputs:
         """All inputs of a bake. `where` is the definition's file, `base` the parent's disk digest ("" if none)."""
         inputs = {"engine": ENGINE, "os": definition.os, "arch": definition.arch, **self._base(definition, base)}
-        if definition.provisioned:
+        if definition.provisioned or definition.remote_targets:
             return inputs | self._tools | self._provisioned(definition, where)
         return inputs | {name: version for name, version in self._tools.items() if name in DISK_TOOLS}
 
@@ -76,7 +77,14 @@ class Fingerprints:
         return inputs
 
     def _base(self, definition: ImageDefinition, parent: str) -> Inputs:
-        base = definition.base.qemu
+        """What each builder starts from; the content of an image of ours, whatever it is built with."""
+        given = definition.base.model_dump(mode="json", exclude_none=True, exclude={"qemu"})
+        remote = {f"base:{name}": canonical(base) for name, base in given.items()}
+        return {**self._local_base(definition.base.qemu, parent), **remote}
+
+    def _local_base(self, base: QemuBase | None, parent: str) -> Inputs:
+        if base is None:
+            return {"base": parent} if parent else {}
         if base.image:
             return {"base": parent}
         if base.url:
@@ -85,9 +93,13 @@ class Fingerprints:
         return {"base": canonical(base.model_dump(mode="json")["debootstrap"]), **recipe}
 
     def _template(self, definition: ImageDefinition, where: Path) -> Inputs:
-        folder = "chroot" if definition.mode == "chroot" else "qemu"
-        own = where.parent / definition.template if definition.template else None
-        return self._tree(own or self._project.templates / folder, "template")
+        if definition.template:
+            return self._tree(where.parent / definition.template, "template")
+        inputs: Inputs = {}
+        for builder in definition.builders:
+            folder = definition.template_folder(builder)
+            inputs |= self._tree(self._project.templates / folder, f"template:{folder}")
+        return inputs
 
     def _with_dependencies(self, roles: list[str]) -> list[str]:
         """The roles and all that they use, directly or not; they may use each other."""

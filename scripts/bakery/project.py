@@ -54,3 +54,7 @@ class Project:
     def artifact_folder(self, image: str, arch: str, version: str) -> Path:
         """Holds disk.qcow2, artifact.json, verdict.json and publication-<target>.json of one version."""
         return self.workspace / "artifacts" / f"{image}-{version}-{arch}"
+
+    def build_folder(self, image: str, arch: str, version: str, target: str) -> Path:
+        """Holds build.json and publication.json of what Packer built at a target."""
+        return self.workspace / "artifacts" / f"{image}-{version}-{arch}-{target}"

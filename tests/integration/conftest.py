@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bakery.bake.base import BaseDisk, prepare
-from bakery.definition import Debootstrap, QemuBase
+from bakery.bases import Debootstrap, QemuBase
 from bakery.events import silent
 
 

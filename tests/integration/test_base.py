@@ -13,7 +13,7 @@ import pytest
 
 from bakery import qemu
 from bakery.bake.base import BaseDisk, prepare
-from bakery.definition import QemuBase
+from bakery.bases import QemuBase
 from bakery.errors import BakeryError
 from bakery.events import silent
 from bakery.verify import hygiene

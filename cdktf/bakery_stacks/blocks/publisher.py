@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bakery.definition import AwsDistribution
+from bakery.distribution import AwsDistribution
 from bakery_stacks.bindings import Construct, IamRole, IamRolePolicy
 from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
 from bakery_stacks.config import Environment, partition

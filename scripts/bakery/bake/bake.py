@@ -44,7 +44,7 @@ def bake(
     secrets = _refuse_early(project, definition, vault)
     with _reserved(project, definition, folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-bake-{time.strftime('%Y%m%d-%H%M%S')}.log"
-        job = Job(project, definition, version, base, toolchain, scratch, log, tell)
+        job = Job(project, definition, version, "qemu", base, toolchain, scratch, log, tell)
         lineage = f"{base.base.name} {base.base.version}".rstrip()
         with step(tell, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
             _require_space(job)
@@ -110,6 +110,7 @@ def _reserved(project: Project, definition: ImageDefinition, folder: Path) -> It
 
 
 def _require_space(job: Job) -> None:
+    assert job.base
     taken = job.base.path.stat().st_blocks * 512  # what stat counts in, whatever the file system's blocks are
     files.require_space(job.scratch, 2 * taken + HEADROOM, f"the bake of {job.definition.name}")
 
@@ -131,6 +132,7 @@ def _make(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Pa
 
 def _provisioned(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, dict[str, float]]:
     """The disk with the software on it; the base itself if the definition adds nothing."""
+    assert job.base
     if not job.definition.provisioned:
         return job.base.path, {}
     hidden = [*secrets.values(), *([vault.token] if vault else ())]

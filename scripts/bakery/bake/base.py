@@ -11,7 +11,7 @@ from pathlib import Path
 from bakery import documents, files, qemu
 from bakery.bake import debian
 from bakery.bake.download import download
-from bakery.definition import QemuBase
+from bakery.bases import QemuBase
 from bakery.documents import Base
 from bakery.errors import BakeryError, ConflictError, NotFoundError
 from bakery.events import Event, Tell, step

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bakery import files, process, qemu
-from bakery.definition import Debootstrap
+from bakery.bases import Debootstrap
 from bakery.errors import BakeryError, UsageError
 from bakery.events import Event, Tell, step
 

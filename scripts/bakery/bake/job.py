@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bakery import qemu
 from bakery.bake.base import BaseDisk
 from bakery.definition import ImageDefinition
 from bakery.events import Event, Tell
+from bakery.naming import Named, full_name
 from bakery.project import Project
+from bakery.tags import identity
 from bakery.vault import Vault
-
-TEMPLATES = {"vm": "qemu", "chroot": "chroot"}
-# Boot to SSH takes 40 s without acceleration on two idle cores; a busy machine gets ten times that and more.
-SSH_TIMEOUT = {"kvm": "3m", "tcg": "10m"}
 
 
 @dataclass(frozen=True)
@@ -31,16 +28,21 @@ class Toolchain:
 
 @dataclass(frozen=True)
 class Job:
-    """A bake. `scratch` is a private folder that goes away with it, `log` gets what Packer prints."""
+    """A bake. `scratch` is a private folder that goes away with it, `log` gets what Packer prints.
+
+    `builder` is the key of the definition's base; only QEMU's has a base disk here.
+    """
 
     project: Project
     definition: ImageDefinition
     version: str
-    base: BaseDisk
+    builder: str
+    base: BaseDisk | None
     toolchain: Toolchain
     scratch: Path
     log: Path
     tell: Tell
+    source: str = ""  # image at the target that a remote build starts from, if it is one of ours
 
     @property
     def subject(self) -> str:
@@ -49,7 +51,8 @@ class Job:
     @property
     def template(self) -> Path:
         own = self.definition.template
-        return self.project.definitions / own if own else self.project.templates / TEMPLATES[self.definition.mode]
+        folder = self.definition.template_folder(self.builder)
+        return self.project.definitions / own if own else self.project.templates / folder
 
     @property
     def output(self) -> Path:
@@ -69,44 +72,28 @@ class Job:
     def qemu_log(self) -> Path:
         return self.scratch / "qemu.log"
 
+    @property
+    def secret_references(self) -> dict[str, dict[str, str]]:
+        """For templates that ask Vault themselves."""
+        return {name: {"path": ref.path, "key": ref.key} for name, ref in self.definition.secrets.items()}
+
     def progress(self, text: str) -> None:
         self.tell(Event("progress", "bake", self.subject, text))
 
 
-def packer_variables(job: Job, ansible_vars: Path) -> bytes:
-    """What every template gets, as JSON; packer/templates/*/variables.pkr.hcl say what each is for."""
-    variables: dict[str, Any] = {
+def common_variables(job: Job, ansible_vars: Path) -> dict[str, Any]:
+    """What every template gets; packer/templates/common.pkr.hcl says what each is for."""
+    of = Named(job.definition.name, job.definition.arch, job.version)
+    return {
         "image": job.definition.name,
         "version": job.version,
-        "base_disk": str(job.base.path),
-        "output_folder": str(job.output),
+        "artifact_name": full_name(of),
+        "description": job.definition.description,
+        "tags": {**job.definition.tags, **identity(of)},
         "manifest": str(job.manifest),
-        "pid_file": str(job.scratch / "holder.pid"),
         "ansible_playbook": str(job.toolchain.ansible_playbook),
         "ansible_folder": str(job.project.ansible),
         "ansible_vars": str(ansible_vars),
-    }
-    if job.definition.mode == "vm":
-        variables |= _guest_variables(job)
-    return json.dumps(variables, indent=2).encode()
-
-
-def _guest_variables(job: Job) -> dict[str, Any]:
-    code, variables = qemu.firmware()
-    machine = qemu.MACHINE
-    return {
-        "disk_size": qemu.inspect(job.base.path)["virtual-size"],
-        "secrets": {name: {"path": ref.path, "key": ref.key} for name, ref in job.definition.secrets.items()},
-        "ssh_private_key": str(qemu.make_key(job.scratch)),
-        "ssh_timeout": SSH_TIMEOUT[job.toolchain.accelerator],
-        "serial_log": str(job.console),
-        "accelerator": job.toolchain.accelerator,
-        "machine_type": machine.type,
-        "cpu": machine.cpu,
-        "cpus": machine.cpus,
-        "memory_mib": machine.memory_mib,
-        "firmware_code": str(code),
-        "firmware_vars": str(variables),
     }
 
 

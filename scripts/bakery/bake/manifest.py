@@ -25,6 +25,7 @@ class Build:
     """One entry of a manifest; `custom_data` is what the template says about itself."""
 
     packer_run_uuid: str
+    artifact_id: str = ""
     files: tuple[File, ...] | None = None
     custom_data: dict[str, str] | None = None
 
@@ -39,15 +40,7 @@ class Manifest:
 
 def disk(path: Path, image: str, version: str, folder: Path) -> Path:
     """The one disk that the last run made inside `folder`; BakeryError if the manifest tells anything else."""
-    build = _last_build(path)
-    told = build.custom_data or {}
-    for name, expected in (("image", image), ("version", version)):
-        if told.get(name, expected) != expected:
-            raise BakeryError(
-                f"Packer built {name} {told[name]}, not {expected}",
-                where=str(path),
-                hint="check the template's custom_data",
-            )
+    build = last_build(path, image, version)
     named = [Path(file.name).absolute() for file in build.files or ()]
     disks = [file for file in named if file.suffix in DISKS]
     if len(disks) != 1:
@@ -66,7 +59,21 @@ def disk(path: Path, image: str, version: str, folder: Path) -> Path:
     return disks[0]
 
 
-def _last_build(path: Path) -> Build:
+def last_build(path: Path, image: str, version: str) -> Build:
+    """The one artifact of the last run; BakeryError if there are several, or if it is of another image or version."""
+    build = _read_last(path)
+    told = build.custom_data or {}
+    for name, expected in (("image", image), ("version", version)):
+        if told.get(name, expected) != expected:
+            raise BakeryError(
+                f"Packer built {name} {told[name]}, not {expected}",
+                where=str(path),
+                hint="check the template's custom_data",
+            )
+    return build
+
+
+def _read_last(path: Path) -> Build:
     try:
         manifest = TypeAdapter(Manifest).validate_json(path.read_bytes())
     except FileNotFoundError:

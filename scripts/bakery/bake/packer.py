@@ -1,5 +1,6 @@
 """One Packer process from start to end, and nothing of it left behind."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,11 +12,13 @@ from pathlib import Path
 
 from bakery import files, process
 from bakery.bake.diagnosis import died, explain
-from bakery.bake.job import Job, ansible_variables, packer_variables
+from bakery.bake.builders import BUILDERS
+from bakery.bake.job import Job, ansible_variables, common_variables
 from bakery.bake.watch import Watch
 
 # Only so that a task that hangs does not hold the image's lock for ever; the slowest bakes known take an hour.
 TIMEOUT_SECONDS = 4 * 3600.0
+VALIDATE_SECONDS = 120.0  # it takes one or two, most of them to start plugins
 KILL_SECONDS = 10.0  # a killed guest with 2 GiB of memory is gone within one
 POLL_SECONDS = 0.05
 TEMPORARY = "bakery-"
@@ -23,23 +26,13 @@ TEMPORARY = "bakery-"
 
 def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str, float]:
     """Run `packer build`; gives the wall seconds per phase. `env` goes to Packer alone, `secrets` are never shown."""
-    ansible_vars = job.scratch / "ansible.json"
-    files.write_atomic(ansible_vars, ansible_variables(job))
-    variables = job.scratch / "variables.json"
-    files.write_atomic(variables, packer_variables(job, ansible_vars))
+    variables = _write_variables(job)
     job.log.parent.mkdir(parents=True, exist_ok=True)
     watch = Watch(job)
     with _short_folder(job.scratch) as temporary:
         try:
             process.run(
-                [
-                    job.toolchain.packer,
-                    "build",
-                    "-color=false",
-                    "-timestamp-ui",
-                    f"-var-file={variables}",
-                    job.template,
-                ],
+                [job.toolchain.packer, "build", "-color=false", "-timestamp-ui", *_arguments(job, variables)],
                 env={**_environment(job, temporary), **env},
                 secrets=secrets,
                 timeout=TIMEOUT_SECONDS,
@@ -53,6 +46,40 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
     if not watch.ended:
         raise died(job)
     return watch.finish()
+
+
+def validate(job: Job) -> None:
+    """Run `packer validate` on a job's template, with its variables and without secrets; BakeryError if it is refused.
+
+    Nothing is built, and no cloud and no Vault is asked.
+    """
+    variables = _write_variables(job)
+    watch = Watch(job)
+    with _short_folder(job.scratch) as temporary:
+        try:
+            process.run(
+                [job.toolchain.packer, "validate", *_arguments(job, variables)],
+                env=_environment(job, temporary),
+                timeout=VALIDATE_SECONDS,
+                on_line=watch.line,
+            )
+        except process.ProcessError as error:
+            raise explain(error, watch, job) from None
+
+
+def _write_variables(job: Job) -> Path:
+    ansible_vars = job.scratch / "ansible.json"
+    files.write_atomic(ansible_vars, ansible_variables(job))
+    variables = job.scratch / "variables.json"
+    given = {**common_variables(job, ansible_vars), **BUILDERS[job.builder].variables(job)}
+    files.write_atomic(variables, json.dumps(given, indent=2).encode())
+    return variables
+
+
+def _arguments(job: Job, variables: Path) -> list[str | Path]:
+    """A template of the user's own is built as a whole; of ours, the source for this OS."""
+    only = [] if job.definition.template else [f"-only={BUILDERS[job.builder].source(job.definition)}"]
+    return [*only, f"-var-file={variables}", job.template]
 
 
 def release(scratch: Path) -> None:

@@ -8,7 +8,7 @@ from bakery.catalog import Catalog, ChannelEntry, Record
 from bakery.documents import Parameter, Publication
 from bakery.errors import BakeryError, ConflictError, NotFoundError, UsageError
 from bakery.events import Event, Tell
-from bakery.publish.naming import full_name
+from bakery.naming import full_name
 from bakery.publish.target import Target
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,48}[a-z0-9]")  # as in definitions: it ends up in paths and parameter names

@@ -10,7 +10,7 @@ from bakery import files
 from bakery.documents import Artifact, Parameter, Place, Publication
 from bakery.errors import ConflictError
 from bakery.events import Tell, step
-from bakery.publish.naming import Versioned, full_name
+from bakery.naming import Versioned, full_name
 from bakery.publish.target import Finding
 
 FICLONE = 0x40049409  # ioctl of linux/fs.h: share the source's blocks, copy on write

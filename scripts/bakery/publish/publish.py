@@ -9,8 +9,8 @@ from bakery.definition import ImageDefinition
 from bakery.documents import Artifact, Publication, Verdict
 from bakery.errors import BakeryError, NotFoundError, PartialError
 from bakery.events import Tell
+from bakery.naming import full_name
 from bakery.project import Project
-from bakery.publish.naming import full_name
 from bakery.publish.target import Target
 
 

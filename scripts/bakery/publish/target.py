@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from bakery.documents import Artifact, Parameter, Publication
+from bakery.documents import Artifact, Parameter, Publication, RemoteBuild
 from bakery.events import Tell
 
 Status = Literal["correct", "incorrect", "missing", "unreachable"]
@@ -39,3 +39,10 @@ class Target(Protocol):
 
     def unpoint(self, publication: Publication, channel: str) -> None:
         """Remove the channel's pointers that hold this version: the undoing of a channel's first step."""
+
+
+class RemoteTarget(Target, Protocol):
+    """One where Packer can build, too."""
+
+    def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
+        """Take over what Packer made here: finish its moves, set and verify tags of images and what is behind them."""

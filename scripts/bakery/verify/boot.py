@@ -7,9 +7,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
-from bakery import files, process, qemu
+from bakery import files, junit, process, qemu
 from bakery.documents import Check
 from bakery.events import Event, Tell
 from bakery.guest import Guest, GuestError, guest
@@ -19,7 +18,6 @@ HOST = "ssh://guest"
 ENDED = re.compile(r"(test_\w+\.py::.+?) (?:PASSED|FAILED|ERROR|SKIPPED)")  # pytest -v, one line per test
 STATE_SECONDS = 600.0  # for the services of an emulated guest to come up; 20 s after SSH answers on an idle machine
 TESTS_SECONDS = 3600.0  # a command in an emulated guest takes up to a second
-SHOWN = 2000  # characters of a failed test
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Run:
     def follow(self, line: str) -> None:
         """Tell which test is done."""
         if ended := ENDED.search(line):
-            self.progress(_plain(ended[1]))
+            self.progress(junit.plain(ended[1], HOST))
 
 
 def check(run: Run, seconds: dict[str, float]) -> list[Check]:
@@ -101,31 +99,6 @@ def _tests(run: Run, running: Guest, report: Path) -> list[Check]:
             on_line=run.follow,
             check=False,
         )
-        return _results(report, process.Redactor(run.secrets))
+        return junit.checks(report, HOST, process.Redactor(run.secrets))
     except process.ProcessError as error:
         return [Check("tests ran", False, f"{error.message}\n{error.tail}")]
-
-
-def _results(report: Path, hide: process.Redactor) -> list[Check]:
-    """One check per test, from pytest's report."""
-    try:
-        cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - our own child wrote it
-    except (OSError, ElementTree.ParseError) as error:
-        return [Check("tests ran", False, f"no report: {error}; see tests.log")]
-    if not cases:
-        return [Check("tests ran", False, "there was nothing to run; see tests.log")]
-    return [_result(case, hide) for case in cases]
-
-
-def _result(case: ElementTree.Element, hide: process.Redactor) -> Check:
-    name = f"{case.get('classname', '')}: {_plain(case.get('name', ''))}".removeprefix(": ")
-    odd = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
-    if odd is None:
-        return Check(name, True)
-    seen = odd.get("message") or odd.text or ""
-    return Check(name, odd.tag == "skipped", f"{odd.tag}: {hide(seen)}"[:SHOWN])
-
-
-def _plain(name: str) -> str:
-    """A test's name without the host that the test plugin adds to it."""
-    return name.replace(f"[{HOST}]", "").replace(f"{HOST}-", "")

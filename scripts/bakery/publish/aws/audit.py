@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bakery import tags
 from bakery.documents import Parameter, Place, Publication
 from bakery.errors import BakeryError
-from bakery.publish.aws import images, parameters, snapshots, tags
+from bakery.publish.aws import images, parameters, snapshots, tagging
 from bakery.publish.aws.session import Site
 from bakery.publish.target import Finding, Status
 
@@ -19,7 +20,7 @@ def inspect_place(ec2: Any, publication: Publication, place: Place) -> list[Find
             return [Finding(label, "missing", "no such image")]
         return [
             Finding(label, *_same("available", image["State"], "it")),
-            *_inspect_tags(ec2, publication, place, tags.from_aws(image), label),
+            *_inspect_tags(ec2, publication, place, tagging.from_aws(image), label),
             Finding(f"{label} launch permissions", *_shares(ec2, publication, place)),
         ]
     except BakeryError as error:
@@ -50,7 +51,7 @@ def _inspect_tags(
     yield Finding(f"{label} tags", *_tags(image_tags, want))
     snapshot = snapshots.by_id(ec2, place.snapshot)
     if snapshot:
-        yield Finding(f"{label} snapshot tags", *_tags(tags.from_aws(snapshot), want))
+        yield Finding(f"{label} snapshot tags", *_tags(tagging.from_aws(snapshot), want))
     else:
         yield Finding(f"{label} snapshot tags", "missing", f"no snapshot {place.snapshot}")
 

@@ -14,7 +14,8 @@ from bakery.publish.aws import images
 from bakery.publish.aws.calls import VISIBLE_SECONDS, attempt, calling, error_code, poll, raise_failures
 from bakery.publish.aws.images import Image
 from bakery.publish.aws.snapshots import Share
-from bakery.publish.aws.tags import SHA256, Tags, specifications
+from bakery.publish.aws.tagging import specifications
+from bakery.tags import SHA256, Tags
 
 # A first copy to a region is a full one: users report over ten minutes, large disks across oceans over an hour.
 COPY_SECONDS = 5400.0

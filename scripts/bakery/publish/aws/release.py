@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bakery import tags
 from bakery.definition import ImageDefinition
 from bakery.events import Event, Tell, step
-from bakery.publish.aws import copies, images, snapshots, tags
+from bakery.publish.aws import copies, images, snapshots, tagging
 from bakery.publish.aws.calls import everywhere
 from bakery.publish.aws.images import Image
 from bakery.publish.aws.session import Account
@@ -117,5 +118,5 @@ def _mark(ec2: Any, image: Image, want: tags.Tags) -> None:
     """Repair tags: adopted images may have lost some, and the definition may ask for others by now."""
     snapshot = images.snapshot_of(image)
     described = snapshots.by_id(ec2, snapshot) or {}
-    have = {image["ImageId"]: tags.from_aws(image), snapshot: tags.from_aws(described)}
-    tags.repair(ec2, have, want)
+    have = {image["ImageId"]: tagging.from_aws(image), snapshot: tagging.from_aws(described)}
+    tagging.repair(ec2, have, want)

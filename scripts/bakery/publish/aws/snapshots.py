@@ -18,8 +18,9 @@ from botocore.exceptions import ClientError
 from bakery.errors import BakeryError
 from bakery.publish.aws.calls import BLOCK_WORKERS, VISIBLE_SECONDS, Described, calling, error_code, poll, watch
 from bakery.publish.aws.disk import BLOCK, RawDisk
-from bakery.publish.aws.tags import CONTENT, Tags, specifications, to_aws
+from bakery.publish.aws.tagging import specifications, to_aws
 from bakery.qemu import as_raw
+from bakery.tags import CONTENT, Tags
 
 COMPLETE_SECONDS = 3600.0  # completing takes about a minute, the encrypted copy of a full disk many
 IDLE_MINUTES = 60  # AWS gives up a snapshot that gets no blocks for so long (StartSnapshot's default)

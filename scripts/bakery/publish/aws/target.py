@@ -4,17 +4,18 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
+from bakery import tags
 from bakery.definition import ImageDefinition
 from bakery.documents import Artifact, Parameter, Place, Publication
 from bakery.errors import BakeryError
 from bakery.events import Tell, step
-from bakery.publish.aws import audit, images, parameters, tags
+from bakery.naming import channel_parameter, full_name, version_parameter
+from bakery.publish.aws import audit, images, parameters
 from bakery.publish.aws.calls import attempt, everywhere, raise_failures
 from bakery.publish.aws.images import Image
 from bakery.publish.aws.regions import check_regions
 from bakery.publish.aws.release import Phases, Release
 from bakery.publish.aws.session import Account, Site, Spots, connect, reach, spot_name
-from bakery.publish.naming import channel_parameter, full_name, version_parameter
 from bakery.publish.target import Finding
 
 

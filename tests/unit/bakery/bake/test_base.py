@@ -6,7 +6,7 @@ import pytest
 
 from bakery.bake import base, debian
 from bakery.bake.base import prepare
-from bakery.definition import Debootstrap, QemuBase
+from bakery.bases import Debootstrap, QemuBase
 from bakery.documents import Base
 from bakery.errors import BakeryError, ConflictError
 from bakery.events import Event, Tell, silent

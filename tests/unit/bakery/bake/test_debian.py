@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bakery.bake import debian
-from bakery.definition import Debootstrap
+from bakery.bases import Debootstrap
 from bakery.errors import BakeryError, UsageError
 from bakery.events import Event, silent
 from doubles.programs import Programs

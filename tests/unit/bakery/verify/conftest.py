@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bakery.definition import Bases, Debootstrap, ImageDefinition, QemuBase
+from bakery.bases import Bases, Debootstrap, QemuBase
+from bakery.definition import ImageDefinition
 from bakery.documents import Artifact, Base, Disk
 from bakery.events import Event
 from bakery.project import Project

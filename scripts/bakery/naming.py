@@ -1,5 +1,6 @@
 """The names that a version has at every target. The version stands in them, so finding is by name."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -14,6 +15,15 @@ class Versioned(Protocol):
 
     @property
     def version(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Named:
+    """A version that nothing was made of yet."""
+
+    image: str
+    arch: str
+    version: str
 
 
 def full_name(of: Versioned) -> str:

@@ -1,0 +1,29 @@
+"""The shape of a builder."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bakery.bake.job import Job
+from bakery.bake.manifest import Build
+from bakery.definition import ImageDefinition
+
+
+@dataclass(frozen=True)
+class Builder:
+    """`source` is the block of the template that builds a definition; `variables` are its own, beside the common."""
+
+    source: Callable[[ImageDefinition], str]
+    variables: Callable[[Job], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class RemoteBuilder(Builder):
+    """One that makes the image at a target.
+
+    `environment` turns the fields of the target's credentials in Vault into what Packer's environment needs, `ids` reads
+    the images by place out of Packer's manifest.
+    """
+
+    environment: Callable[[Mapping[str, str]], dict[str, str]]
+    ids: Callable[[Build], dict[str, str]]

@@ -1,0 +1,92 @@
+"""Have Packer build an image at a target: its own builder there, tested before it is sealed; all of it or nothing."""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from bakery import documents, files, junit, process
+from bakery.bake import manifest, packer
+from bakery.bake.bake import commit, refuse_early, reserved
+from bakery.bake.builders import REMOTE
+from bakery.bake.job import Job, Toolchain, secret_environment
+from bakery.definition import ImageDefinition
+from bakery.documents import Check, RemoteBuild
+from bakery.errors import BakeryError
+from bakery.events import Tell, step
+from bakery.project import Project
+from bakery.vault import Vault
+
+
+def build(
+    project: Project,
+    definition: ImageDefinition,
+    target: str,
+    version: str,
+    inputs: Mapping[str, str],
+    input_key: str,
+    source: str,
+    toolchain: Toolchain,
+    credentials: Mapping[str, str],
+    vault: Vault | None,
+    tell: Tell,
+) -> RemoteBuild:
+    """Build a version at `target` and keep build.json in its folder.
+
+    `source` is the image there to start from if it is one of ours; `credentials` are the fields of the target's secret
+    in Vault, empty where the environment has them already. BakeryError if the build or one of the image's tests fails:
+    Packer then leaves no image.
+    """
+    builder = REMOTE[target]
+    folder = project.build_folder(definition.name, definition.arch, version, target)
+    secrets = refuse_early(project, definition, vault)
+    logged_in = builder.environment(credentials) if credentials else {}
+    hidden = [*secrets.values(), *credentials.values(), *([vault.token] if vault else ())]
+    with reserved(project, f"{definition.name}-{target}", folder) as drafts, files.scratch(drafts, version) as scratch:
+        log = project.logs / f"{definition.name}-{version}-{target}-{time.strftime('%Y%m%d-%H%M%S')}.log"
+        job = Job(project, definition, version, target, None, toolchain, scratch, log, tell, source)
+        kind = builder.source(definition).partition(".")[0]
+        with step(tell, "bake", job.subject, f"{kind}, at {target}"):
+            env = {**secret_environment(job, vault, secrets), **logged_in}
+            seconds = packer.build(job, env, hidden)
+            made = manifest.last_build(job.manifest, definition.name, version)
+            ids = builder.ids(made)
+            checks = _checks(job, hidden)
+        staged = scratch / "whole"
+        staged.mkdir()
+        found = RemoteBuild(
+            image=definition.name,
+            arch=definition.arch,
+            version=version,
+            os=definition.os,
+            target=target,
+            builder=kind,
+            input_key=input_key,
+            inputs=dict(inputs),
+            base=inputs.get(f"base:{target}", ""),
+            identity=hashlib.sha256(f"{kind} {made.artifact_id}".encode()).hexdigest(),
+            ids=ids,
+            checks=tuple(checks),
+            commit=commit(project.root),
+            tools=dict(toolchain.versions),
+            seconds=seconds,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            log=str(log),
+        )
+        documents.save(found, staged / "build.json")
+        staged.rename(folder)
+    return found
+
+
+def _checks(job: Job, hidden: list[str]) -> list[Check]:
+    """What the tests said inside of the build. A failing one has stopped Packer, so these have passed."""
+    if not job.tests:
+        return []
+    found = junit.checks(job.test_report, job.test_host, process.Redactor(hidden))
+    if failing := [check for check in found if not check.passed]:
+        raise BakeryError(
+            f"{job.subject}: {len(failing)} of {len(found)} tests did not pass, and Packer went on",
+            detail="\n".join(f"{check.name}: {check.detail}" for check in failing),
+            hint="does the template run ansible/bake.yml with var.ansible_vars?",
+        )
+    return found
