@@ -41,8 +41,8 @@ def bake(
 ) -> Artifact:
     """Make the disk of a version and its artifact.json in the artifact's folder, which appears only when whole."""
     folder = project.artifact_folder(definition.name, definition.arch, version)
-    secrets = _refuse_early(project, definition, vault)
-    with _reserved(project, definition, folder) as drafts, files.scratch(drafts, version) as scratch:
+    secrets = refuse_early(project, definition, vault)
+    with reserved(project, definition.name, folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-bake-{time.strftime('%Y%m%d-%H%M%S')}.log"
         job = Job(project, definition, version, "qemu", base, toolchain, scratch, log, tell)
         lineage = f"{base.base.name} {base.base.version}".rstrip()
@@ -59,7 +59,7 @@ def bake(
             inputs=dict(inputs),
             base=base.base,
             disk=replace(disk, path=str(folder / "disk.qcow2")),
-            commit=_commit(project.root),
+            commit=commit(project.root),
             tools=dict(toolchain.versions),
             seconds=seconds,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -70,7 +70,7 @@ def bake(
     return artifact
 
 
-def _refuse_early(project: Project, definition: ImageDefinition, vault: Vault | None) -> dict[str, str]:
+def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | None) -> dict[str, str]:
     """Raise whatever would otherwise fail the bake after minutes; gives the values of the secrets."""
     file = str(project.definitions / f"{definition.name}.yaml")
     check_roles(project, definition, lambda *keys: file)
@@ -94,17 +94,17 @@ def _refuse_early(project: Project, definition: ImageDefinition, vault: Vault | 
 
 
 @contextmanager
-def _reserved(project: Project, definition: ImageDefinition, folder: Path) -> Iterator[Path]:
-    """Hold the image's lock; gives the folder for half-made versions, free of what killed runs left in it."""
-    lock = project.workspace / "locks" / f"bake-{definition.name}.lock"
-    with files.exclusive(lock, f"{definition.name} is being baked by another process"):
+def reserved(project: Project, subject: str, folder: Path) -> Iterator[Path]:
+    """Hold a lock per `subject`; gives the folder for half-made versions, free of what killed runs left in it."""
+    lock = project.workspace / "locks" / f"bake-{subject}.lock"
+    with files.exclusive(lock, f"{subject} is being baked by another process"):
         if folder.exists():
             raise ConflictError(
                 f"{folder.name} was baked before and is never overwritten",
                 where=str(folder),
                 hint="go on with that one, or remove the folder if nothing needs it",
             )
-        drafts = folder.parent / f".{definition.name}"
+        drafts = folder.parent / f".{subject}"
         packer.sweep(drafts)
         yield drafts
 
@@ -147,7 +147,7 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     seconds[phase] = round(time.monotonic() - began, 1)
 
 
-def _commit(root: Path) -> str:
+def commit(root: Path) -> str:
     """The commit of the project, marked if files differ from it; empty outside of git."""
     found = process.run(
         ["git", "-C", root, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"], check=False

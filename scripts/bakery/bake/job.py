@@ -73,6 +73,17 @@ class Job:
         return self.scratch / "qemu.log"
 
     @property
+    def tests(self) -> list[str]:
+        """Test files to run inside of the build: where no disk comes here that could be booted."""
+        if self.base or self.definition.windows:  # testinfra speaks SSH
+            return []
+        return [str(self.project.image_tests / f"test_{name}.py") for name in self.definition.tests]
+
+    @property
+    def test_report(self) -> Path:
+        return self.scratch / "tests.xml"
+
+    @property
     def secret_references(self) -> dict[str, dict[str, str]]:
         """For templates that ask Vault themselves."""
         return {name: {"path": ref.path, "key": ref.key} for name, ref in self.definition.secrets.items()}
@@ -106,6 +117,8 @@ def ansible_variables(job: Job) -> bytes:
         "bakery_version": job.version,
         "software_packages": software.packages,
         "software_roles": [use.name for use in software.roles],
+        "image_tests": job.tests,
+        "image_test_report": str(job.test_report),
     }
     return json.dumps(values, indent=2).encode()
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bakery import files, process
-from bakery.bake.diagnosis import died, explain
 from bakery.bake.builders import BUILDERS
+from bakery.bake.diagnosis import died, explain
 from bakery.bake.job import Job, ansible_variables, common_variables
 from bakery.bake.watch import Watch
 

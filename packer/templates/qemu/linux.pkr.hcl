@@ -32,7 +32,7 @@ locals {
   }
 }
 
-source "qemu" "image" {
+source "qemu" "linux" {
   # An overlay: nothing is copied. Its size must be told, or the plugin makes it 40 GiB.
   disk_image       = true
   use_backing_file = true
@@ -95,7 +95,7 @@ source "qemu" "image" {
 }
 
 build {
-  sources = ["source.qemu.image"]
+  sources = ["source.qemu.linux"]
 
   provisioner "ansible" {
     command       = var.ansible_playbook

@@ -4,12 +4,12 @@
 # Packer's ansible provisioner cannot work without a communicator, so shell-local runs ansible-playbook.
 # It puts its `environment_vars` on a command line: secrets come through the environment of Packer itself.
 
-source "null" "image" {
+source "null" "linux" {
   communicator = "none"
 }
 
 build {
-  sources = ["source.null.image"]
+  sources = ["source.null.linux"]
 
   provisioner "shell-local" {
     script = "${path.root}/chroot.sh"
