@@ -20,7 +20,7 @@ CHANGES = {
     "base": {"aws": {"ami": {"name": "debian-12-*", "owner": "self"}}},
     "distribution": {"aws": {"regions": ["eu-central-1", "us-east-1"]}},
 }
-REPORT = "<testsuite><testcase classname='test_web' name='test_nginx[ansible://image]'>{inner}</testcase></testsuite>"
+REPORT = "<testsuite><testcase classname='test_web' name='test_nginx[ssh://image]'>{inner}</testcase></testsuite>"
 BUILT = """\
 pathlib.Path(software["image_test_report"]).write_text({report!r})
 manifest_of("eu-central-1:ami-1,us-east-1:ami-2")
