@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli import bake, catalog, channels, demo, doctor, env, plan, publish, run, schema, validate, verify
+from bakery.cli import bake, catalog, channels, demo, doctor, env, plan, publish, run, schema, validate, vault, verify
 from bakery.errors import BakeryError, ExitCode
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ app.command()(run.run)
 app.command()(channels.promote)
 app.command()(channels.rollback)
 app.command()(catalog.catalog)
+app.add_typer(vault.app, name="vault")
 app.command()(env.env)
 app.command()(doctor.doctor)
 app.command()(schema.schema)
