@@ -1,4 +1,4 @@
-"""The roles, baked for real: what each leaves on a Debian disk, that a second bake changes nothing, and that it works."""
+"""The roles, baked for real: what each leaves on a Debian disk, and that a second bake changes nothing."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from bakery import definition, files, qemu
+from bakery import files, qemu
 from bakery.bake import Toolchain, bake
 from bakery.bake.base import BaseDisk
 from bakery.cli import toolbox
