@@ -58,7 +58,8 @@ def remove_package(path: Path, text: str, name: str) -> str:
     data = _data(path, text)
     packages = data.get("software", {}).get("packages", [])
     if name not in packages:
-        raise UsageError(f"there is no package '{name}'", where=str(path), hint=near(name, packages))
+        where = yamlfile.where(path, ("software", "packages"))
+        raise UsageError(f"there is no package '{name}'", where=where, hint=near(name, packages))
     number = packages.index(name)
     packages.remove(name)
     return _checked(path, _without(path, text, number), data)

@@ -52,12 +52,15 @@ class Shop:
         """Each role with variables that make it do all it can."""
         return {
             "python_app": {"python_app_requirements": ["--no-index", f"--find-links={self.url}", "greeting==1.0"]},
-            "vault": self.binary("vault", "vault.zip"),
-            "gitlab_runner": self.binary("gitlab_runner", "runner"),
+            "vault": {
+                "vault_url": f"{self.url}vault.zip",
+                "vault_sha256": files.sha256(self.folder / "vault.zip"),
+            },
+            "gitlab_runner": {
+                "gitlab_runner_url": (self.folder / "runner").as_uri(),
+                "gitlab_runner_sha256": files.sha256(self.folder / "runner"),
+            },
         }
-
-    def binary(self, role: str, name: str) -> dict[str, object]:
-        return {f"{role}_url": self.url + name, f"{role}_sha256": files.sha256(self.folder / name)}
 
     def define(self, **roles: dict[str, object]) -> ImageDefinition:
         """An image with roles and their variables."""
