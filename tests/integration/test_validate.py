@@ -18,8 +18,7 @@ arch: x86_64
 version: "1.0"
 base:
   {base}
-software:
-  packages: [jq]
+software: {software}
 targets: [{target}]
 distribution:
   aws: {{regions: [eu-central-1, us-east-1], accounts: ["210987654321"], kms_alias: alias/images}}
@@ -73,7 +72,8 @@ def validate(tmp_path: Path) -> Validate:
 
 
 def image(name: str, os: str = "debian-12", base: str = QEMU, target: str = "local") -> str:
-    return IMAGE.format(name=name, os=os, base=base, target=target)
+    software = "{roles: [{name: windows_base}]}" if os.startswith("windows") else "{packages: [jq]}"
+    return IMAGE.format(name=name, os=os, base=base, target=target, software=software)
 
 
 def test_every_image_file_of_ours_is_valid(validate: Validate) -> None:

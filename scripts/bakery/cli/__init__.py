@@ -10,7 +10,22 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli import bake, catalog, channels, demo, doctor, env, plan, publish, run, schema, validate, vault, verify
+from bakery.cli import (
+    bake,
+    catalog,
+    channels,
+    demo,
+    doctor,
+    env,
+    plan,
+    publish,
+    run,
+    schema,
+    update,
+    validate,
+    vault,
+    verify,
+)
 from bakery.errors import BakeryError, ExitCode
 
 app = typer.Typer(
@@ -38,6 +53,8 @@ def _program(
 
 
 app.command()(validate.validate)
+app.command()(update.update)
+app.command()(update.bump)
 app.command()(plan.plan)
 app.command()(bake.bake)
 app.command()(verify.verify)
