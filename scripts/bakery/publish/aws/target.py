@@ -14,8 +14,9 @@ from bakery.publish.aws import audit, images, parameters
 from bakery.publish.aws.calls import attempt, everywhere, raise_failures
 from bakery.publish.aws.images import Image
 from bakery.publish.aws.regions import check_regions
-from bakery.publish.aws.release import Phases, Release
+from bakery.publish.aws.release import Release
 from bakery.publish.aws.session import Account, Site, Spots, connect, reach, spot_name
+from bakery.publish.phases import Phases
 from bakery.publish.target import Finding
 
 
