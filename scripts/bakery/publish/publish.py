@@ -1,5 +1,6 @@
 """Brings a verified disk to every target of its definition."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -37,21 +38,29 @@ def publish(
     return publications
 
 
-def target(name: str, project: Project, definition: ImageDefinition) -> Target:
-    """A target by the name that definitions use."""
-    return {"local": _local, "aws": _aws}[name](project, definition)
+def target(
+    name: str, project: Project, definition: ImageDefinition, credentials: Mapping[str, str] | None = None
+) -> Target:
+    """A target by the name that definitions use; `credentials` are the fields of its secret in Vault."""
+    return {"local": _local, "aws": _aws, "azure": _azure}[name](project, definition, credentials or {})
 
 
-def _local(project: Project, definition: ImageDefinition) -> Target:
+def _local(project: Project, definition: ImageDefinition, credentials: Mapping[str, str]) -> Target:
     from bakery.publish.local import LocalTarget
 
     return LocalTarget(project.store)
 
 
-def _aws(project: Project, definition: ImageDefinition) -> Target:
+def _aws(project: Project, definition: ImageDefinition, credentials: Mapping[str, str]) -> Target:
     from bakery.publish.aws import AwsTarget  # boto3 takes 150 ms to import
 
     return AwsTarget(definition)
+
+
+def _azure(project: Project, definition: ImageDefinition, credentials: Mapping[str, str]) -> Target:
+    from bakery.publish.azure import AzureTarget  # the SDK takes 700 ms to import
+
+    return AzureTarget(definition, credentials)
 
 
 def _refuse_unverified(artifact: Artifact, verdict: Verdict, disk: Path) -> None:
