@@ -43,5 +43,5 @@ def _inspect_place(place: Place, found: GalleryImageVersion) -> Finding:
     if replica is None:
         return Finding(label, "missing", "no replica")
     if replica.state != "Completed":
-        return Finding(label, "incorrect", f"its replica is {replica.state}, expected Completed")
+        return Finding(label, "incorrect", f"its replica is {replication.text(replica.state)}, expected Completed")
     return Finding(label, "correct")

@@ -92,7 +92,7 @@ def _upload_disk(blob: BlobClient, disk: Path, tags: Tags, share: Share) -> None
 def _leased(blob: BlobClient, size: int) -> Iterator[Lease]:
     """The blob, made if it is absent, as ours alone."""
     with suppress(ResourceExistsError):
-        blob.create_page_blob(size, etag="*", match_condition=MatchConditions.IfMissing)
+        blob.create_page_blob(size, match_condition=MatchConditions.IfMissing)
     lease = acquire(blob)
     try:
         yield lease

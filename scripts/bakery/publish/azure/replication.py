@@ -1,6 +1,7 @@
 """How far the replicas of a version are: looking, waiting, and telling what is missing."""
 
 from collections.abc import Iterable, Sequence
+from enum import Enum
 
 from azure.core.exceptions import AzureError
 from azure.mgmt.compute.models import GalleryImageVersion, RegionalReplicationStatus
@@ -18,7 +19,8 @@ REASON_SECONDS = 30.0  # a failed operation tells why a moment after its version
 
 
 def state(found: GalleryImageVersion) -> str:
-    return str(found.provisioning_state)
+    """Creating, Updating, Succeeded, Failed, Deleting or Migrating."""
+    return text(found.provisioning_state)
 
 
 def replicas(found: GalleryImageVersion) -> dict[str, RegionalReplicationStatus]:
@@ -46,7 +48,7 @@ def settled(found: GalleryImageVersion) -> bool:
 def wait(
     session: Session, address: GalleryVersion, regions: Sequence[str], share: Share, *, to_the_end: bool
 ) -> GalleryImageVersion:
-    """The version once Azure has settled it, for good or ill; or, if not `to_the_end`, as soon as all regions have it."""
+    """The version once Azure has settled it, for good or ill; not `to_the_end`: as soon as all `regions` have it."""
     latest: GalleryImageVersion | None = None
 
     def look() -> bool | None:
@@ -111,8 +113,8 @@ def _describe(found: GalleryImageVersion, regions: Iterable[str]) -> str:
     lines = []
     for region in regions:
         replica = seen.get(region)
-        text = f"{replica.state}, {replica.progress or 0} %: {replica.details or ''}" if replica else "no replica"
-        lines.append(f"{region}: {text}".rstrip(": "))
+        line = f"{text(replica.state)}, {replica.progress or 0} %: {replica.details or ''}" if replica else "no replica"
+        lines.append(f"{region}: {line}".rstrip(": "))
     return "\n".join(lines)
 
 
@@ -120,6 +122,11 @@ def targets(found: GalleryImageVersion) -> list[str]:
     """The regions that Azure was asked for."""
     profile = found.publishing_profile
     return [_plain(region.name) for region in (profile.target_regions if profile else None) or ()]
+
+
+def text(value: object) -> str:
+    """The SDK gives words that it knows as members of an enumeration, and others as they are."""
+    return str(value.value if isinstance(value, Enum) else value or "")
 
 
 def _plain(region: str | None) -> str:

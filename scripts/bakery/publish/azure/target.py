@@ -1,8 +1,8 @@
 """The Azure target: one version in a Compute Gallery with replicas in regions, and channels as tags.
 
-A channel is the tag `bakery:channel:<name>` of the image definition; its value is the version. The gallery has no pointer
-of its own but "latest", which is the highest number and cannot go back. One tag of one resource holds for all regions, so
-it moves everywhere or nowhere by itself.
+A channel is the tag `bakery:channel:<name>` of the image definition; its value is the version. The gallery has no
+pointer of its own but "latest", which is the highest number and cannot go back. One tag of one resource holds for all
+regions, so it moves everywhere or nowhere by itself.
 """
 
 from collections.abc import Mapping
