@@ -38,6 +38,7 @@ ONE_DOOR = {
     "rich": ("reports/screen.py",),
     "typer": ("cli/",),
     "boto3": ("publish/aws/", "catalog/store.py", "demo/"),
+    "azure": ("publish/azure/",),
     "botocore": ("publish/aws/", "catalog/store.py", "demo/"),
 }
 

@@ -9,6 +9,7 @@ from bakery.documents import Place, Publication
 from bakery.errors import BakeryError
 from bakery.naming import GalleryVersion
 from bakery.publish.azure import replication, versions
+from bakery.publish.azure.calls import word
 from bakery.publish.azure.session import Session
 from bakery.publish.target import Finding
 
@@ -43,5 +44,5 @@ def _inspect_place(place: Place, found: GalleryImageVersion) -> Finding:
     if replica is None:
         return Finding(label, "missing", "no replica")
     if replica.state != "Completed":
-        return Finding(label, "incorrect", f"its replica is {replication.text(replica.state)}, expected Completed")
+        return Finding(label, "incorrect", f"its replica is {word(replica.state)}, expected Completed")
     return Finding(label, "correct")

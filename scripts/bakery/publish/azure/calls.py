@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from typing import Any
 
 from azure.core.exceptions import (
@@ -15,10 +16,15 @@ from azure.core.exceptions import (
 from bakery.errors import BakeryError
 
 # azure-core waits 0.8 s, then twice as long each time: six tries ride out about 50 s. Throttling tells its own pause.
-SETTINGS: dict[str, Any] = {"retry_total": 6, "connection_timeout": 10, "read_timeout": 60}
+SETTINGS: dict[str, Any] = {"retry_total": 6, "retry_status": 6, "connection_timeout": 10, "read_timeout": 60}
 
 DENIED = {403}
 THROTTLED = {429, 503}
+
+
+def word(value: object) -> str:
+    """The SDK gives words that it knows as members of an enumeration, and others as they are."""
+    return str(value.value if isinstance(value, Enum) else value or "")
 
 
 def status(error: AzureError) -> int:

@@ -11,10 +11,11 @@ from azure.mgmt.compute.models import (
 from bakery.definition import ImageDefinition
 from bakery.errors import ConflictError, NotFoundError
 from bakery.naming import GalleryVersion
-from bakery.publish.azure.calls import calling
+from bakery.publish.azure.calls import calling, word
 from bakery.publish.azure.session import Session
 
 PUBLISHER = "bakery"  # publisher, offer and sku together name a definition once in a gallery
+KIND = ("os_type", "os_state", "hyper_v_generation", "architecture")  # what never changes
 PAUSE = 2  # seconds between looks; it is made in a few
 
 
@@ -74,11 +75,8 @@ def _properties(definition: ImageDefinition) -> GalleryImageProperties:
 
 
 def _refuse_other(address: GalleryVersion, found: GalleryImage, want: GalleryImageProperties) -> None:
-    wrong = [
-        f"{name} is {have}, expected {getattr(want, name)}"
-        for name in ("os_type", "os_state", "hyper_v_generation", "architecture")
-        if (have := getattr(found.properties, name)) != getattr(want, name)
-    ]
+    pairs = {name: (word(getattr(found, name)), word(getattr(want, name))) for name in KIND}
+    wrong = [f"{name} is {have}, expected {expected}" for name, (have, expected) in pairs.items() if have != expected]
     if wrong:
         raise ConflictError(
             f"the image definition {address.image} is for another kind of image",

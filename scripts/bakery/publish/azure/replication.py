@@ -1,13 +1,13 @@
 """How far the replicas of a version are: looking, waiting, and telling what is missing."""
 
 from collections.abc import Iterable, Sequence
-from enum import Enum
 
 from azure.core.exceptions import AzureError
 from azure.mgmt.compute.models import GalleryImageVersion, RegionalReplicationStatus
 
 from bakery.errors import BakeryError, PartialError
 from bakery.naming import GalleryVersion
+from bakery.publish.azure.calls import word
 from bakery.publish.azure.session import Session
 from bakery.publish.azure.versions import Operation, find
 from bakery.publish.phases import Share, poll
@@ -20,7 +20,7 @@ REASON_SECONDS = 30.0  # a failed operation tells why a moment after its version
 
 def state(found: GalleryImageVersion) -> str:
     """Creating, Updating, Succeeded, Failed, Deleting or Migrating."""
-    return text(found.provisioning_state)
+    return word(found.provisioning_state)
 
 
 def replicas(found: GalleryImageVersion) -> dict[str, RegionalReplicationStatus]:
@@ -113,7 +113,7 @@ def _describe(found: GalleryImageVersion, regions: Iterable[str]) -> str:
     lines = []
     for region in regions:
         replica = seen.get(region)
-        line = f"{text(replica.state)}, {replica.progress or 0} %: {replica.details or ''}" if replica else "no replica"
+        line = f"{word(replica.state)}, {replica.progress or 0} %: {replica.details or ''}" if replica else "no replica"
         lines.append(f"{region}: {line}".rstrip(": "))
     return "\n".join(lines)
 
@@ -122,11 +122,6 @@ def targets(found: GalleryImageVersion) -> list[str]:
     """The regions that Azure was asked for."""
     profile = found.publishing_profile
     return [_plain(region.name) for region in (profile.target_regions if profile else None) or ()]
-
-
-def text(value: object) -> str:
-    """The SDK gives words that it knows as members of an enumeration, and others as they are."""
-    return str(value.value if isinstance(value, Enum) else value or "")
 
 
 def _plain(region: str | None) -> str:
