@@ -79,12 +79,18 @@ class VsphereBase(Model):
 
 
 class AzureBase(Model):
-    """Has Packer build in Azure (azure-arm) instead of publishing the QEMU disk."""
+    """Has Packer build in Azure (azure-arm) instead of publishing the QEMU disk: exactly one of image and urn."""
 
-    urn: Annotated[str, StringConstraints(pattern=r"^[^:\s]+:[^:\s]+:[^:\s]+:[^:\s]+$")] = Field(
-        description="marketplace image, PUBLISHER:OFFER:SKU:VERSION"
+    image: Name | None = Field(default=None, description="another image of ours: its newest complete version there")
+    urn: Annotated[str, StringConstraints(pattern=r"^[^:\s]+:[^:\s]+:[^:\s]+:[^:\s]+$")] | None = Field(
+        default=None, description="marketplace image, PUBLISHER:OFFER:SKU:VERSION; latest stands for the newest"
     )
     vm_size: str = Field(default="Standard_D2s_v5", description="what the build runs on")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        _exactly_one(self, "image", "urn")
+        return self
 
 
 class Bases(Model):
@@ -111,7 +117,7 @@ class Bases(Model):
     @property
     def images(self) -> list[str]:
         """The images of ours that builders start from, each once."""
-        given = [base.image for base in (self.qemu, self.aws) if base and base.image]
+        given = [base.image for base in (self.qemu, self.aws, self.azure) if base and base.image]
         return list(dict.fromkeys(given))
 
 

@@ -86,6 +86,9 @@ class ImageDefinition(Model):
                 raise ValueError(f"target {target} needs distribution.{target}")
             if self.builder_of(target) not in self.base.builders:
                 raise ValueError(f"target {target} needs base.{' or base.'.join(_sources(target))}")
+        azure = self.distribution.azure
+        if "azure" in self.targets and self.builder_of("azure") == "qemu" and azure and not azure.storage_account:
+            raise ValueError("target azure needs distribution.azure.storage_account to publish the QEMU disk")
         if self.mode == "chroot" and self.windows:
             raise ValueError("Windows cannot be baked in mode chroot")
         return self

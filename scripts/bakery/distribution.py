@@ -1,14 +1,18 @@
 """Where images go: settings of the targets. `credentials` name a path in Vault, never a value."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from bakery.fields import Account, Region, VaultPath
 from bakery.strict import Model
 
 Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Location = Annotated[str, StringConstraints(pattern=r"^[a-z]+[a-z0-9]*$")]  # as ARM writes it: westeurope
+# What ARM accepts as names: "Naming rules and restrictions for Azure resources".
+ResourceGroup = Annotated[str, StringConstraints(pattern=r"^[\w().-]{0,89}[\w()-]$")]
+Gallery = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._]{0,78}[A-Za-z0-9])?$")]
+StorageAccount = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{3,24}$")]
 
 
 class AwsDistribution(Model):
@@ -41,11 +45,20 @@ class AzureDistribution(Model):
 
     tenant: Uuid
     subscription: Uuid
-    resource_group: str
-    gallery: str
+    resource_group: ResourceGroup = Field(description="of the gallery and the storage account")
+    gallery: Gallery = Field(description="has to exist; image definitions in it are made")
     regions: Annotated[tuple[Location, ...], Field(min_length=1)]
-    storage_account: str | None = Field(default=None, description="gets the disk on its way into the gallery")
+    storage_account: StorageAccount | None = Field(
+        default=None, description="in the first region: gets the QEMU disk on its way into the gallery"
+    )
     credentials: VaultPath = Field(description="Vault path of client_id and client_secret, such as azure/creds/bake")
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        twice = [region for region in self.regions if self.regions.count(region) > 1]
+        if twice:
+            raise ValueError(f"region '{twice[0]}' is named twice")
+        return self
 
 
 class Distribution(Model):

@@ -151,6 +151,17 @@ def to_raw(source: Path, target: Path) -> None:
         settle(staged, target)
 
 
+def vhd_footer(folder: Path, size: int) -> bytes:
+    """The 512 bytes that make a raw disk of `size` bytes a fixed VHD; `folder` holds an empty one for the moment."""
+    with files.scratch(folder, "vhd") as scratch:
+        empty = scratch / "empty.vhd"
+        # Without force_size the size is rounded up to what cylinders, heads and sectors of the nineties can say.
+        process.run(["qemu-img", "create", "-q", "-f", "vpc", "-o", "subformat=fixed,force_size=on", empty, str(size)])
+        with empty.open("rb") as stream:
+            stream.seek(size)
+            return stream.read()
+
+
 def settle(staged: Path, target: Path) -> None:
     """Move a finished file to its place: it is there as a whole or not at all, also after a power cut."""
     with staged.open("rb") as stream:

@@ -196,7 +196,7 @@ class TestTaggingStep:
         packer = Packer(aws)
         packer.copy(OTHERS[0], tagged=True)
         aws.client("ec2", HOME).deregister_image(ImageId=packer.home)
-        AwsTarget(definition).clear(VERSION)
+        AwsTarget(definition).prepare(VERSION)
         assert [images_in(aws, region) for region in REGIONS] == [[], [], []]
         assert aws.client("ec2", OTHERS[0]).describe_snapshots(OwnerIds=["self"])["Snapshots"] == []
 
@@ -205,7 +205,7 @@ class TestTaggingStep:
         build = packer.told()
         AwsTarget(definition).adopt(build, silent)
         with pytest.raises(BakeryError) as caught:
-            AwsTarget(definition).clear(VERSION)
+            AwsTarget(definition).prepare(VERSION)
         assert caught.value.detail.count("no unfinished build left it") == len(REGIONS)
         assert all(len(images_in(aws, region)) == 1 for region in REGIONS)
 

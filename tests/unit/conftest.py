@@ -15,7 +15,10 @@ settings.register_profile("bakery", deadline=None, derandomize=True, max_example
 settings.load_profile("bakery")
 
 # Tools read these without being asked; PATH, TMPDIR and the like stay.
-THEIRS = ("AWS_", "VAULT_", "TF_", "PKR_", "PACKER_", "ANSIBLE_", "BAKERY_", "CI", "GITLAB_", "CDKTF_", "GIT_", "XDG_")
+THEIRS = (
+    *("AWS_", "AZURE_", "VAULT_", "TF_", "PKR_", "PACKER_", "ANSIBLE_", "BAKERY_"),
+    *("CI", "GITLAB_", "CDKTF_", "GIT_", "XDG_"),
+)
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 # [text](target "title"), but no picture's address on the web and no link inside a page.
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)[^)]*\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`[^`\n]*`")
 
 
 @cache
@@ -41,7 +42,7 @@ def anchors(page: Path) -> set[str]:
 
 def broken(page: Path) -> list[str]:
     found = []
-    for target in LINK.findall(FENCE.sub("", page.read_text())):
+    for target in LINK.findall(CODE.sub("", FENCE.sub("", page.read_text()))):
         if re.match(r"[a-z]+:", target):
             continue
         name, _, anchor = target.partition("#")

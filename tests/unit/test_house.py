@@ -39,6 +39,7 @@ ONE_DOOR = {
     "rich": ("reports/screen.py",),
     "typer": ("cli/",),
     "boto3": ("publish/aws/", "catalog/store.py", "demo/"),
+    "azure": ("publish/azure/",),
     "botocore": ("publish/aws/", "catalog/store.py", "demo/"),
 }
 

@@ -82,7 +82,7 @@ class _Work:
         with _vault(self.image.secrets, self.image.distribution.credentials(target)) as vault:
             credentials = _credentials(vault, self.image, target)
             place = cast(RemoteTarget, _target(self.session, self.image, target, credentials))
-            place.clear(Baked(self.image, self.version, None, {}))
+            place.prepare(Baked(self.image, self.version, None, {}))
             return remote.build(
                 self.session.project,
                 self.image,

@@ -45,10 +45,11 @@ class Target(Protocol):
 class RemoteTarget(Target, Protocol):
     """One where Packer can build, too."""
 
-    def clear(self, of: Versioned) -> None:
-        """Remove what an unfinished build of this version left, before the next one; ConflictError if it is not ours.
+    def prepare(self, of: Versioned) -> None:
+        """Make way for a build of this version: what it needs is there, what an unfinished one left is gone.
 
-        Packer takes its image back when a copy fails, but leaves the finished copies where they are.
+        Packer takes its image back when a copy fails, but leaves the finished copies where they are. ConflictError if
+        what is there was not left by an unfinished build.
         """
 
     def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:

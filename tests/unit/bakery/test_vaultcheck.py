@@ -48,6 +48,7 @@ distribution:
     resource_group: images
     gallery: images
     regions: [westeurope]
+    storage_account: images
     credentials: azure/creds/bake
 """
 

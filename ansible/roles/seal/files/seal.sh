@@ -30,6 +30,11 @@ fi
 rm -f /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /var/lib/dhcp/*.leases \
     /var/lib/NetworkManager/*.lease /var/lib/NetworkManager/secret_key /var/lib/NetworkManager/seen-bssids
 
+# Azure's agent knows best what it wrote for one machine. It also removes the login that Azure made for the build.
+if command -v waagent >/dev/null; then
+    waagent -force -deprovision+user
+fi
+
 # Keys and traces of everybody who logged in, the bake included.
 getent passwd | cut -d: -f6 | sort -u | while read -r home; do
     [ "$home" != / ] && [ -d "$home" ] || continue

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from bakery.errors import BakeryError, PartialError
+from bakery.publish.phases import poll
 
 BLOCK_WORKERS = 16  # parallel block uploads: enough for a 100 Mbit/s to 1 Gbit/s line at 50 ms a block
 PARALLEL_CALLS = 16  # regions and accounts asked at once; the limits of AWS count per region and account
@@ -22,8 +23,6 @@ CONFIG = Config(
     read_timeout=60,
     max_pool_connections=BLOCK_WORKERS,
 )
-FIRST_PAUSE = 1.0  # seconds between two looks, growing to LONGEST_PAUSE: short waits stay short
-LONGEST_PAUSE = 15.0  # the interval of the AWS waiters
 # What was just made can be "not found" for a while: coldsnap saw 56 s with snapshots, and its 132 s got past them all.
 VISIBLE_SECONDS = 132.0
 
@@ -116,19 +115,6 @@ def raise_failures(doing: str, failures: Mapping[str, BakeryError], done: Collec
         detail="\n".join(f"{key}: {error.message}: {error.detail}".rstrip(": ") for key, error in failures.items()),
         hint=first.hint or "run again: what is there is kept, only the rest is done",
     )
-
-
-def poll(look: Callable[[], Result | None], limit: float) -> Result | None:
-    """Look until there is an answer; None after `limit` seconds. Runs on the caller's thread, so Ctrl-C ends it."""
-    end = time.monotonic() + limit
-    pause = FIRST_PAUSE
-    while (answer := look()) is None:
-        left = end - time.monotonic()
-        if left <= 0:
-            return None
-        time.sleep(min(pause, left))
-        pause = min(pause * 1.5, LONGEST_PAUSE)
-    return answer
 
 
 def watch(look: Callable[[], Described | None], moving: Container[str], limit: float) -> Described | None:

@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError
 
 from bakery.errors import BakeryError
 from bakery.publish.aws import images
-from bakery.publish.aws.calls import VISIBLE_SECONDS, attempt, calling, error_code, poll, raise_failures
+from bakery.publish.aws.calls import VISIBLE_SECONDS, attempt, calling, error_code, raise_failures
 from bakery.publish.aws.images import Image
-from bakery.publish.aws.snapshots import Share
 from bakery.publish.aws.tagging import specifications
+from bakery.publish.phases import Share, poll
 from bakery.tags import SHA256, Tags
 
 # A first copy to a region is a full one: users report over ten minutes, large disks across oceans over an hour.

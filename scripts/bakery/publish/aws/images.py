@@ -8,8 +8,9 @@ from botocore.exceptions import ClientError
 from bakery.documents import Place
 from bakery.errors import BakeryError, ConflictError
 from bakery.publish.aws import snapshots
-from bakery.publish.aws.calls import VISIBLE_SECONDS, Described, calling, error_code, poll, watch
+from bakery.publish.aws.calls import VISIBLE_SECONDS, Described, calling, error_code, watch
 from bakery.publish.aws.tagging import from_aws, specifications
+from bakery.publish.phases import poll
 from bakery.tags import SHA256, Tags, wrong
 
 ROOT_DEVICE = "/dev/xvda"  # what Debian's and Amazon's own images call it; on Nitro it shows as NVMe anyway

@@ -10,8 +10,9 @@ from botocore.exceptions import ClientError
 
 from bakery.documents import Parameter
 from bakery.errors import BakeryError, ConflictError
-from bakery.publish.aws.calls import attempt, calling, error_code, everywhere, poll, raise_failures
+from bakery.publish.aws.calls import attempt, calling, error_code, everywhere, raise_failures
 from bakery.publish.aws.session import Site
+from bakery.publish.phases import poll
 
 DATA_TYPE = "aws:ec2:image"
 LIVE_SECONDS = 120.0  # validation takes seconds; nothing that was not live by then ever was

@@ -1,44 +1,16 @@
 """One version on its way to every region: snapshot, image, copies, tags, shares."""
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bakery import tags
 from bakery.definition import ImageDefinition
-from bakery.events import Event, Tell, step
 from bakery.publish.aws import copies, images, snapshots, tagging
 from bakery.publish.aws.calls import everywhere
 from bakery.publish.aws.images import Image
 from bakery.publish.aws.session import Account
-from bakery.publish.aws.snapshots import Share
-
-
-class Phases:
-    """Tells what goes on and keeps the seconds of each phase by its name."""
-
-    def __init__(self, tell: Tell, subject: str) -> None:
-        self._tell = tell
-        self._subject = subject
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str, text: str) -> Iterator[Share]:
-        """Gives a function to report the share that is done, 0..1; it tells whole per cents only."""
-        told = -1
-        began = time.monotonic()
-
-        def share(fraction: float) -> None:
-            nonlocal told
-            if int(fraction * 100) != told:
-                told = int(fraction * 100)
-                self._tell(Event("progress", "publish", self._subject, text, fraction=fraction))
-
-        with step(self._tell, "publish", self._subject, text):
-            yield share
-        self.seconds[name] = round(time.monotonic() - began, 3)
+from bakery.publish.phases import Phases
 
 
 class Release:

@@ -7,7 +7,7 @@ would read as noise: encryption is done by copying the finished snapshot.
 import base64
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -16,17 +16,17 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bakery.errors import BakeryError
-from bakery.publish.aws.calls import BLOCK_WORKERS, VISIBLE_SECONDS, Described, calling, error_code, poll, watch
-from bakery.publish.aws.disk import BLOCK, RawDisk
+from bakery.publish.aws.calls import BLOCK_WORKERS, VISIBLE_SECONDS, Described, calling, error_code, watch
 from bakery.publish.aws.tagging import specifications, to_aws
+from bakery.publish.disk import RawDisk
+from bakery.publish.phases import Share, poll
 from bakery.qemu import as_raw
 from bakery.tags import CONTENT, Tags
 
+BLOCK = 524_288  # bytes; the only block size of the EBS direct API
 COMPLETE_SECONDS = 3600.0  # completing takes about a minute, the encrypted copy of a full disk many
 IDLE_MINUTES = 60  # AWS gives up a snapshot that gets no blocks for so long (StartSnapshot's default)
 WINDOW = 4 * BLOCK_WORKERS  # blocks in memory (32 MiB), so that workers never wait for the reader
-
-Share = Callable[[float], None]
 
 
 def ensure(ec2: Any, ebs: Any, disk: Path, tags: Tags, key: str, share: Share) -> str:
@@ -76,7 +76,7 @@ def sweep(ec2: Any, tags: Tags, keep: str) -> None:
 
 def _upload_disk(ec2: Any, ebs: Any, disk: Path, tags: Tags, share: Share) -> str:
     with as_raw(disk) as raw:
-        return upload(ec2, ebs, RawDisk(raw), tags, share)
+        return upload(ec2, ebs, RawDisk(raw, BLOCK), tags, share)
 
 
 def upload(ec2: Any, ebs: Any, raw: RawDisk, tags: Tags, share: Share) -> str:
@@ -85,7 +85,10 @@ def upload(ec2: Any, ebs: Any, raw: RawDisk, tags: Tags, share: Share) -> str:
     with calling("start a snapshot", region):
         # botocore adds a random client token: a call that it repeats starts nothing twice.
         snapshot: str = ebs.start_snapshot(
-            VolumeSize=raw.gib, Tags=to_aws(tags), Description=f"sha256 {tags[CONTENT]}", Timeout=IDLE_MINUTES
+            VolumeSize=raw.gib,
+            Tags=to_aws(tags),
+            Description=f"sha256 {tags[CONTENT]}",
+            Timeout=IDLE_MINUTES,
         )["SnapshotId"]
     try:
         digests = list(_put_blocks(ebs, snapshot, raw, share))

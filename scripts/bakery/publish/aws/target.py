@@ -14,8 +14,9 @@ from bakery.publish.aws import audit, images, parameters
 from bakery.publish.aws.calls import attempt, everywhere, raise_failures
 from bakery.publish.aws.images import Image
 from bakery.publish.aws.regions import check_regions
-from bakery.publish.aws.release import Phases, Release
+from bakery.publish.aws.release import Release
 from bakery.publish.aws.session import NONE, Account, Site, Spots, connect, reach, spot_name
+from bakery.publish.phases import Phases
 from bakery.publish.target import Finding
 
 
@@ -55,7 +56,7 @@ class AwsTarget:
         want = tags.of_build(self._definition, build)
         return self._release(build, build.identity, want, tell, lambda release: release.adopt(build.ids[self._home]))
 
-    def clear(self, of: Versioned) -> None:
+    def prepare(self, of: Versioned) -> None:
         """Remove images of an unfinished build in all regions."""
         ec2 = self._account.ec2(self._aws.regions)
         everywhere("clear the way", ec2, lambda client: images.clear(client, tags.identity(of)))

@@ -73,8 +73,8 @@ class Cloud:
         documents.save(built, project.build_folder(image.name, image.arch, version, target) / "build.json")
         return built
 
-    def clear(self, of: Versioned) -> None:
-        self.bakery.begin(f"clear {full_name(of)}")
+    def prepare(self, of: Versioned) -> None:
+        self.bakery.begin(f"prepare {full_name(of)}")
 
     def adopt(self, build: RemoteBuild, _tell: Any) -> Publication:
         self.bakery.begin(f"adopt {full_name(build)}")
@@ -115,7 +115,7 @@ def cloud(bakery: Workshop, monkeypatch: pytest.MonkeyPatch) -> Cloud:
 def test_it_is_built_there_and_taken_over(bakery: Workshop, cloud: Cloud) -> None:
     (record,) = bakery.line("cloud")
     assert bakery.did == [
-        "clear cloud-1.0.0-x86_64",
+        "prepare cloud-1.0.0-x86_64",
         "build cloud at aws from elsewhere",
         "publish cloud",
         "adopt cloud-1.0.0-x86_64",
@@ -158,7 +158,7 @@ def test_disk_and_build_of_one_version(bakery: Workshop, cloud: Cloud) -> None:
     (record,) = bakery.line("cloud")
     assert [step for step in bakery.did if "cloud" in step][:4] == [
         "bake cloud",
-        "clear cloud-1.0.0-x86_64",
+        "prepare cloud-1.0.0-x86_64",
         "build cloud at aws from elsewhere",
         "verify cloud",
     ]
@@ -205,7 +205,7 @@ class TestCredentials:
         assert bakery.did == [
             "login",
             "lease aws/sts/bake",
-            "clear cloud-1.0.0-x86_64",
+            "prepare cloud-1.0.0-x86_64",
             "build cloud at aws from elsewhere",
             "logout",
             "login",

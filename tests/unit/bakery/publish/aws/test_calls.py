@@ -76,18 +76,6 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return taken
 
 
-def test_poll_waits_longer_and_longer(naps: list[float]) -> None:
-    answers = iter([None, None, None, "there"])
-    assert calls.poll(lambda: next(answers), 60) == "there"
-    assert naps == [1.0, 1.5, 2.25]
-
-
-def test_poll_gives_up(naps: list[float]) -> None:
-    assert calls.poll(lambda: None, 60) is None
-    assert sum(naps) == 60
-    assert max(naps) <= calls.LONGEST_PAUSE
-
-
 def _states(*states: str | None) -> Callable[[], dict[str, Any] | None]:
     """Looks that see these states, then the last one for ever; None is not there."""
     rest = list(states)

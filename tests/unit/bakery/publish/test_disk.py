@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakery.publish.aws.disk import BLOCK, GIB, RawDisk
+from bakery.publish.disk import GIB, RawDisk
 
+BLOCK = 524_288
 ONES = b"\1" * BLOCK
 
 
@@ -18,7 +19,7 @@ def _write(path: Path, size: int, parts: dict[int, bytes]) -> RawDisk:
             file.seek(offset)
             file.write(data)
         file.truncate(size)
-    return RawDisk(path)
+    return RawDisk(path, BLOCK)
 
 
 def test_holes_and_zeros_are_left_out(tmp_path: Path) -> None:

@@ -1,0 +1,174 @@
+"""The server's WSGI application: note each call, apply faults, then answer as Azure would."""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from werkzeug import Request, Response
+from werkzeug.exceptions import HTTPException
+
+from doubles.azure import images, tags, tokens, versions
+from doubles.azure.faults import Faults, Rule, drop
+from doubles.azure.refusal import Refusal, missing
+from doubles.azure.world import SUBSCRIPTION, Json, Version, World
+
+CONTROL = "/_double/"
+API_VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
+GROUP = r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/[^/]+"
+GALLERY = rf"(?P<gallery>{GROUP}/providers/Microsoft\.Compute/galleries/[^/]+)"
+IMAGE = rf"(?P<image>{GALLERY}/images/[^/]+)"
+VERSION = rf"(?P<version>{IMAGE}/versions/[^/]+)"
+TAGS = r"(?P<scope>/subscriptions/(?P<subscription>[^/]+)/.+)/providers/Microsoft\.Resources/tags/default"
+OPERATIONS = r"/subscriptions/(?P<subscription>[^/]+)/providers/Microsoft\.Compute/locations/[^/]+/capsOperations"
+OPERATION = rf"{OPERATIONS}/(?P<name>[^/]+)"
+LOGIN = r"/(?P<tenant>[^/]+)/oauth2/v2\.0/token"
+DISCOVERY = r"/(?P<tenant>[^/]+)/v2\.0/\.well-known/openid-configuration"
+
+# The operations by the names of Azure's own API descriptions, which calls and fault rules use.
+ROUTES = {
+    ("POST", LOGIN): "Login",
+    ("GET", DISCOVERY): "Discovery",
+    ("GET", GALLERY): "Galleries_Get",
+    ("GET", IMAGE): "GalleryImages_Get",
+    ("PUT", IMAGE): "GalleryImages_CreateOrUpdate",
+    ("GET", VERSION): "GalleryImageVersions_Get",
+    ("PUT", VERSION): "GalleryImageVersions_CreateOrUpdate",
+    ("PATCH", VERSION): "GalleryImageVersions_Update",
+    ("DELETE", VERSION): "GalleryImageVersions_Delete",
+    ("GET", OPERATION): "Operations_Get",
+    ("GET", TAGS): "Tags_GetAtScope",
+    ("PATCH", TAGS): "Tags_UpdateAtScope",
+}
+
+StartResponse = Callable[..., Any]
+
+
+class StrictAzure:
+    """Login and resource manager, and the control surface under `/_double/`."""
+
+    def __init__(self) -> None:
+        self._world = World()
+        self._calls: list[str] = []
+        self._faults = Faults()
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        request = Request(environ)
+        with self._lock:
+            answer = self._control(request) if request.path.startswith(CONTROL) else self._serve(request)
+        return answer(environ, start_response)
+
+    def _serve(self, request: Request) -> Response:
+        operation, parts = _route(request)
+        self._calls.append(operation)
+        rule = self._faults.take(operation)
+        if rule and rule.kind == "reset":
+            drop(request.environ)
+        try:
+            if rule and rule.kind == "error":
+                raise Refusal(rule.status, rule.error, "Asked for by a fault rule")
+            answer = self._act(operation, parts, request)
+        except Refusal as refusal:
+            answer = _json(refusal.body, refusal.status)
+        if rule and rule.kind == "after":
+            drop(request.environ)
+        return answer
+
+    def _act(self, operation: str, parts: dict[str, str], request: Request) -> Response:
+        match operation:
+            case "Discovery":
+                return _json(tokens.discovery(request.host_url.rstrip("/"), parts["tenant"]))
+            case "Login":
+                return _json(tokens.issue(request.form))
+        _check(request, parts)
+        body: Json = request.get_json(silent=True) or {}
+        match operation:
+            case "Galleries_Get":
+                return _json(self._gallery(parts["gallery"]))
+            case "GalleryImages_Get":
+                return _json(images.get(self._world, parts["image"]))
+            case "GalleryImages_CreateOrUpdate":
+                return _json(*images.put(self._world, parts["gallery"], parts["image"], body))
+            case "GalleryImageVersions_Get":
+                expand = request.args.get("$expand") == "ReplicationStatus"
+                return _json(versions.get(self._world, parts["version"], replication=expand))
+            case "GalleryImageVersions_CreateOrUpdate":
+                found, status = versions.put(self._world, parts["image"], parts["version"], body)
+                return _started(request, found, status)
+            case "GalleryImageVersions_Update":
+                return _started(request, versions.patch(self._world, parts["version"], body), 200)
+            case "GalleryImageVersions_Delete":
+                return _started(request, versions.delete(self._world, parts["version"]), 202)
+            case "Operations_Get":
+                return _json(versions.operation(self._world, parts["name"]))
+            case "Tags_GetAtScope":
+                return _json(tags.read(self._world, parts["scope"]))
+            case "Tags_UpdateAtScope":
+                return _json(tags.update(self._world, parts["scope"], body))
+        raise Refusal(501, "NotImplemented", f"The stand-in cannot do {request.method} {request.path}")
+
+    def _gallery(self, resource_id: str) -> Json:
+        if resource_id.lower() not in self._world.galleries:
+            raise missing(resource_id)
+        return self._world.galleries[resource_id.lower()]
+
+    def _control(self, request: Request) -> Response:
+        try:
+            match request.method, request.path.removeprefix(CONTROL):
+                case "GET", "calls":
+                    return _json(self._calls)
+                case "POST", "faults":
+                    self._faults.add([Rule(**rule) for rule in request.get_json(force=True)])
+                case "DELETE", "faults":
+                    self._faults.clear()
+                case "POST", "settings":
+                    self._world.settings = replace(self._world.settings, **request.get_json(force=True))
+                case "POST", "hurry":
+                    versions.hurry(self._world)
+                case "POST", "reset":
+                    self._world = World()
+                    self._calls.clear()
+                    self._faults.clear()
+                case _:
+                    return Response(f"no such control: {request.method} {request.path}\n", status=404)
+        except (TypeError, ValueError, HTTPException) as error:
+            return Response(f"{error}\n", status=400)
+        return Response(status=204)
+
+
+def _route(request: Request) -> tuple[str, dict[str, str]]:
+    for (method, pattern), operation in ROUTES.items():
+        match = re.fullmatch(pattern, request.path, re.IGNORECASE)
+        if match and method == request.method:
+            return operation, match.groupdict()
+    return f"{request.method} {request.path}", {}
+
+
+def _check(request: Request, parts: dict[str, str]) -> None:
+    """What the resource manager asks of every request."""
+    tokens.check(request.headers.get("Authorization", ""))
+    version = request.args.get("api-version", "")
+    if not version:
+        raise Refusal(400, "MissingApiVersionParameter", "The api-version query parameter is required.")
+    if not API_VERSION.fullmatch(version):
+        raise Refusal(400, "InvalidApiVersionParameter", f"The api-version {version!r} is invalid.")
+    if parts.get("subscription", SUBSCRIPTION) != SUBSCRIPTION:
+        raise Refusal(404, "SubscriptionNotFound", f"The subscription '{parts['subscription']}' could not be found.")
+
+
+def _started(request: Request, found: Version, status: int) -> Response:
+    """A request that Azure works on: where to ask, and the resource as it is by now."""
+    shown = {**found.body, "properties": {**found.body["properties"], "provisioningState": found.provisioning}}
+    answer = _json(shown, status) if status != 202 else Response(status=202)
+    base = f"{request.host_url}subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute"
+    where = f"{base}/locations/{found.body['location']}/capsOperations/{found.operation}"
+    answer.headers["Azure-AsyncOperation"] = f"{where}?api-version={request.args['api-version']}"
+    answer.headers["Retry-After"] = "1"
+    return answer
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(json.dumps(value), status=status, mimetype="application/json")

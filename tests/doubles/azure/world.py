@@ -1,0 +1,80 @@
+"""All that the stand-in knows: one tenant with one application, one subscription with one gallery."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+TENANT = "11111111-1111-1111-1111-111111111111"
+SUBSCRIPTION = "22222222-2222-2222-2222-222222222222"
+CLIENT_ID = "33333333-3333-3333-3333-333333333333"
+CLIENT_SECRET = "not-a-secret"
+RESOURCE_GROUP = "images"
+GALLERY = "bakery"
+STORAGE_ACCOUNT = "bakerystore"
+LOCATION = "westeurope"
+
+# Names and display names; Azure answers with the latter where it tells of replicas.
+REGIONS = {
+    "eastus": "East US",
+    "germanywestcentral": "Germany West Central",
+    "northeurope": "North Europe",
+    "westeurope": "West Europe",
+    "westus2": "West US 2",
+}
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Replica:
+    """One region's copy. `looks` are the answers that still show it as on its way."""
+
+    looks: int
+    state: str = "Replicating"
+
+
+@dataclass
+class Version:
+    """A gallery image version; `provisioning` moves by looking."""
+
+    body: Json
+    replicas: dict[str, Replica]
+    provisioning: str
+    operation: str
+    deleting_looks: int = 0
+
+
+@dataclass
+class Settings:
+    """`pending_reads` answers show the first replica as on its way, twice as many the others."""
+
+    pending_reads: int = 1
+    failing: tuple[str, ...] = ()
+
+
+@dataclass
+class World:
+    """Resources by ID, in lower case as ARM compares them."""
+
+    galleries: dict[str, Json] = field(default_factory=dict)
+    images: dict[str, Json] = field(default_factory=dict)
+    versions: dict[str, Version] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+
+    def __post_init__(self) -> None:
+        gallery = compute_id(f"galleries/{GALLERY}")
+        self.galleries[gallery.lower()] = {
+            "id": gallery,
+            "name": GALLERY,
+            "type": "Microsoft.Compute/galleries",
+            "location": LOCATION,
+            "properties": {"provisioningState": "Succeeded"},
+        }
+
+
+def compute_id(name: str) -> str:
+    return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.Compute/{name}"
+
+
+def storage_id(account: str) -> str:
+    group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
+    return f"{group}/providers/Microsoft.Storage/storageAccounts/{account}"
