@@ -68,6 +68,11 @@ class Distribution(Model):
     vsphere: VsphereDistribution | None = None
     azure: AzureDistribution | None = None
 
+    def wanted(self, target: str) -> tuple[str, ...]:
+        """The regions and accounts that a target brings an image to."""
+        settings = getattr(self, target, None)
+        return (*getattr(settings, "regions", ()), *getattr(settings, "accounts", ()))
+
     def credentials(self, target: str) -> str | None:
         """The Vault path of a target's credentials; None if it has none, such as the local target."""
         return getattr(getattr(self, target, None), "credentials", None)

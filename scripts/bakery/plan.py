@@ -128,13 +128,10 @@ def _unpublished(image: ImageDefinition, record: Record) -> str:
         publication = record.publication(target)
         if publication is None:
             return f"not yet at target {target}"
-        if target == "aws" and image.distribution.aws:
-            have = {(place.account, place.region) for place in publication.places}
-            aws = image.distribution.aws
-            regions = [region for region in aws.regions if region not in {region for _, region in have}]
-            accounts = [account for account in aws.accounts if account not in {account for account, _ in have}]
-            if regions or accounts:
-                return f"not yet in {', '.join(regions + accounts)}"
+        have = {name for place in publication.places for name in (place.account, place.region)}
+        missing = [name for name in image.distribution.wanted(target) if name not in have]
+        if missing:
+            return f"not yet in {', '.join(missing)}"
     if record.tags != image.tags:
         names = [change.input for change in compare(record.tags, image.tags)]
         return f"tags changed: {', '.join(names)}"
