@@ -7,6 +7,9 @@ from pydantic import Field, StringConstraints, model_validator
 from bakery.fields import Account, Name, Sha256, Url
 from bakery.strict import Model
 
+# The secret with which Packer logs in to a base that knows no key; templates and ansible/bake-windows.yml look it up.
+BUILD_LOGIN = "build_password"
+
 
 class Debootstrap(Model):
     """A Debian base made from packages, without any vendor image."""
@@ -61,7 +64,12 @@ class Iso(Model):
     answers: str = Field(
         description="folder with the answer files, relative to the definition; the installer finds them on a CD"
     )
+    label: str = Field(
+        default="cidata", description="of that CD: cidata for autoinstall, OEMDRV for kickstart, any for the others"
+    )
     boot_command: tuple[str, ...] = Field(default=(), description="keys to type, in Packer's notation")
+    guest_os: str = Field(default="otherLinux64Guest", description="vSphere's identifier of the system")
+    disk_gib: Annotated[int, Field(ge=1)] = Field(default=20, description="size of the disk to install on")
 
 
 class VsphereBase(Model):
@@ -69,8 +77,9 @@ class VsphereBase(Model):
 
     template: str | None = Field(default=None, description="virtual machine or template to clone (vsphere-clone)")
     iso: Iso | None = Field(default=None, description="installation from scratch (vsphere-iso)")
-    guest_os: str = Field(default="otherLinux64Guest", description="guest identifier of vSphere, for iso")
-    user: str = Field(default="root", description="login of the base; its password is the secret build_password")
+    user: str = Field(
+        default="root", description="login of the base; its password, if it needs one, is the secret build_password"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

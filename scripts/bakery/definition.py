@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
-from bakery import strict, yamlfile
+from bakery import bases, strict, yamlfile
 from bakery.bases import Bases
 from bakery.distribution import Distribution
 from bakery.documents import Mode
@@ -91,7 +91,20 @@ class ImageDefinition(Model):
             raise ValueError("target azure needs distribution.azure.storage_account to publish the QEMU disk")
         if self.mode == "chroot" and self.windows:
             raise ValueError("Windows cannot be baked in mode chroot")
+        self._buildable_in_vsphere()
         return self
+
+    def _buildable_in_vsphere(self) -> None:
+        """What some of Packer's builds there need; Packer itself would say it late."""
+        base, settings = self.base.vsphere, self.distribution.vsphere
+        if base is None or settings is None:
+            return
+        if settings.build is None:
+            raise ValueError("base.vsphere needs distribution.vsphere.build")
+        if base.iso and not settings.build.network:
+            raise ValueError("base.vsphere.iso needs distribution.vsphere.build.network")
+        if self.windows and bases.BUILD_LOGIN not in self.secrets:
+            raise ValueError(f"base.vsphere of Windows needs the secret {bases.BUILD_LOGIN}, for WinRM")
 
     @property
     def windows(self) -> bool:

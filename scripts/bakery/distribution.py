@@ -14,6 +14,8 @@ ResourceGroup = Annotated[str, StringConstraints(pattern=r"^[\w().-]{0,89}[\w()-
 Gallery = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._]{0,78}[A-Za-z0-9])?$")]
 StorageAccount = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{3,24}$")]
 
+Server = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?$")]
+
 
 class AwsDistribution(Model):
     """Where the AMI goes. The first region is where it is registered; the others get copies."""
@@ -27,16 +29,22 @@ class AwsDistribution(Model):
     )
 
 
+class VsphereSite(Model):
+    """Where in vSphere a machine lives while Packer builds it."""
+
+    datacenter: str
+    cluster: str
+    datastore: str
+    network: str | None = Field(default=None, description="else the one of the template; an iso needs it")
+    folder: str | None = Field(default=None, description="else the datacenter's own")
+
+
 class VsphereDistribution(Model):
     """Which vCenter, and the content library that gets the image."""
 
-    server: str = Field(description="vCenter, HOST or HOST:PORT")
-    datacenter: str
-    datastore: str
+    server: Server = Field(description="vCenter, HOST or HOST:PORT; its certificate is verified")
     library: str = Field(description="local content library; subscribed ones follow it by themselves")
-    cluster: str | None = Field(default=None, description="where Packer builds, if base.vsphere is set")
-    network: str | None = Field(default=None, description="network of the build, if base.vsphere is set")
-    folder: str | None = Field(default=None, description="folder of the build, if base.vsphere is set")
+    build: VsphereSite | None = Field(default=None, description="where Packer builds, if base.vsphere is set")
     credentials: VaultPath = Field(description="Vault path of username and password")
 
 

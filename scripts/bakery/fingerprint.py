@@ -75,6 +75,7 @@ class Fingerprints:
             **self._provisioning,
             **(self._machine if "qemu" in definition.builders else {}),
             **self._template(definition, where),
+            **self._answers(definition, where),
             "mode": definition.mode,
             "packages": canonical(software.packages),
             "roles": canonical([use.name for use in software.roles]),
@@ -110,6 +111,12 @@ class Fingerprints:
             folder = definition.template_folder(builder)
             inputs |= self._tree(self._project.templates / folder, f"template:{folder}")
         return inputs
+
+    def _answers(self, definition: ImageDefinition, where: Path) -> Inputs:
+        """What an installer is told."""
+        vsphere = definition.base.vsphere
+        iso = vsphere.iso if vsphere else None
+        return self._tree(where.parent / iso.answers, "answers") if iso else {}
 
     def _with_dependencies(self, roles: list[str]) -> list[str]:
         """The roles and all that they use, directly or not; they may use each other."""

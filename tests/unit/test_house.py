@@ -34,6 +34,7 @@ ONE_DOOR = {
     "multiprocessing": (),
     "pty": (),
     "hvac": ("vault.py",),
+    "requests": ("publish/vsphere/session.py", "vault.py"),
     "python_terraform": ("infra/terraform.py",),
     "filelock": ("files.py",),
     "rich": ("reports/screen.py",),

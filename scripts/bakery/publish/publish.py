@@ -54,7 +54,7 @@ def _bring(project: Project, baked: Baked, name: str, destination: Target, tell:
 
 def target(name: str, project: Project, definition: ImageDefinition, credentials: Credentials = NONE) -> Target:
     """A target by the name that definitions use; `credentials` are the fields of its secret in Vault."""
-    return {"local": _local, "aws": _aws, "azure": _azure}[name](project, definition, credentials)
+    return {"local": _local, "aws": _aws, "vsphere": _vsphere, "azure": _azure}[name](project, definition, credentials)
 
 
 def _local(project: Project, _definition: ImageDefinition, _credentials: Credentials) -> Target:
@@ -67,6 +67,12 @@ def _aws(_project: Project, definition: ImageDefinition, credentials: Credential
     from bakery.publish.aws import AwsTarget  # boto3 takes 150 ms to import
 
     return AwsTarget(definition, credentials)
+
+
+def _vsphere(_project: Project, definition: ImageDefinition, credentials: Credentials) -> Target:
+    from bakery.publish.vsphere import VsphereTarget  # requests takes 80 ms to import
+
+    return VsphereTarget(definition, credentials)
 
 
 def _azure(_project: Project, definition: ImageDefinition, credentials: Credentials) -> Target:

@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bakery import process, qemu
+from doubles.guests import boot, stop
 
 LOOK_SECONDS = 0.5
-STOP_SECONDS = 5.0
 ALIVE = ("pending", "running")
 
 
@@ -48,7 +47,7 @@ class _Keeper:
                 self._look()
         finally:
             for guest in self._guests.values():
-                process.stop(guest, STOP_SECONDS)
+                stop(guest)
 
     def _look(self) -> None:
         pages = self._ec2.describe_instances()["Reservations"]
@@ -61,36 +60,9 @@ class _Keeper:
         for name in alive.keys() - self._guests.keys():
             self._guests[name] = self._boot(name, alive[name])
         for name in self._guests.keys() - alive.keys():
-            process.stop(self._guests.pop(name), STOP_SECONDS)
+            stop(self._guests.pop(name))
 
     def _boot(self, name: str, address: str) -> subprocess.Popen[bytes]:
-        folder = self._folder / name
-        folder.mkdir(parents=True)
-        overlay, code, variables = folder / "disk.qcow2", *qemu.firmware()
-        process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", self._disk.resolve(), overlay])
-        (folder / "variables.fd").write_bytes(variables.read_bytes())
-        # fmt: off
-        command = [
-            qemu.SYSTEM,
-            "-machine", f"{qemu.MACHINE.type},accel={self._accelerator}", "-cpu", qemu.MACHINE.cpu,
-            "-smp", str(qemu.MACHINE.cpus), "-m", str(qemu.MACHINE.memory_mib),
-            "-nodefaults", "-display", "none", "-serial", f"file:{folder / 'serial.log'}",
-            "-drive", f"if=pflash,format=raw,readonly=on,file={code}",
-            "-drive", f"if=pflash,format=raw,file={folder / 'variables.fd'}",
-            "-drive", f"if=virtio,format=qcow2,cache=unsafe,discard=unmap,file={overlay}",
-            "-drive", f"if=virtio,format=raw,readonly=on,file={self._seed(name, folder)}",
-            "-netdev", f"user,id=net,hostfwd=tcp:{address}:22-:22",
-            "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci",
-        ]
-        # fmt: on
-        return process.spawn(command, log=folder / "qemu.log")
-
-    def _seed(self, name: str, folder: Path) -> Path:
-        """The user data as cloud-init's NoCloud disk."""
         told = self._ec2.describe_instance_attribute(InstanceId=name, Attribute="userData")
-        (folder / "user-data").write_bytes(base64.b64decode(told["UserData"]["Value"]))
-        (folder / "meta-data").write_text(f"instance-id: {name}\n")
-        seed = folder / "seed.img"
-        process.run(["mformat", "-C", "-f", "1440", "-v", "cidata", "-i", seed, "::"])
-        process.run(["mcopy", "-i", seed, folder / "user-data", folder / "meta-data", "::"])
-        return seed
+        user_data = base64.b64decode(told["UserData"]["Value"])
+        return boot(name, self._disk, user_data, address, self._folder / name, self._accelerator)

@@ -441,3 +441,46 @@ def test_schema_describes_every_key() -> None:
     assert schema["additionalProperties"] is False
     assert set(schema["required"]) == {"name", "description", "os", "arch", "version", "base"}
     assert schema["properties"]["version"]["description"]
+
+
+VSPHERE = """\
+name: web
+description: A web server
+os: debian-12
+arch: x86_64
+version: "1.0"
+base:
+  vsphere:
+    template: debian-12
+targets: [vsphere]
+distribution:
+  vsphere:
+    server: vcenter.example.net
+    library: images
+    build: {datacenter: DC0, cluster: C0, datastore: ssd}
+    credentials: secret/data/vcenter
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("    build: {datacenter: DC0, cluster: C0, datastore: ssd}\n", "", "needs distribution.vsphere.build"),
+        (
+            "template: debian-12",
+            'iso: {path: "[ssd] x.iso", answers: answers}',
+            "needs distribution.vsphere.build.network",
+        ),
+        ("os: debian-12", "os: windows-2022", "needs the secret build_password"),
+        ("vcenter.example.net", "https://vcenter.example.net", "'distribution.vsphere.server' is"),
+    ],
+    ids=["site", "network", "password", "server"],
+)
+def test_what_a_build_in_vsphere_needs(folder: Path, old: str, new: str, message: str) -> None:
+    (folder / "web.yaml").write_text(VSPHERE)
+    assert definition.load(folder).images["web"].builders == ["vsphere"]
+    assert old in VSPHERE
+    (folder / "web.yaml").write_text(VSPHERE.replace(old, new))
+    with pytest.raises(UsageError) as caught:
+        definition.load(folder)
+    assert message in caught.value.message

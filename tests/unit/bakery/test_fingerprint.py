@@ -215,6 +215,17 @@ def test_inputs_of_other_bases(world: World, where: str) -> None:
     ]
 
 
+def test_answers_of_an_installer_count(world: World) -> None:
+    world.image["base"] = {"vsphere": {"iso": {"path": "[ssd] x.iso", "answers": "answers"}}}
+    site = {"datacenter": "DC0", "cluster": "C0", "datastore": "ssd", "network": "build"}
+    settings = {"server": "vcenter", "library": "images", "build": site, "credentials": "secret/data/vcenter"}
+    world.image |= {"targets": ["vsphere"], "distribution": {"vsphere": settings}}
+    world.write("packer/images/answers/preseed.cfg", "d-i")
+    before = world.inputs()
+    world.write("packer/images/answers/preseed.cfg", "changed")
+    assert [found.input for found in plan.compare(before, world.inputs())] == ["answers/preseed.cfg"]
+
+
 @pytest.mark.parametrize(
     "apply", [change("ansible/bake.yml"), change("packer/templates/qemu/image.pkr.hcl"), define("mode", to="chroot")]
 )

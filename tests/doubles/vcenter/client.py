@@ -1,0 +1,120 @@
+"""Build the stand-in, start it and talk to it: for tests."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+HERE = Path(__file__).parent
+REST = "/rest/com/vmware"
+ITEMS = "/content/library/item"
+USER, PASSWORD, LIBRARY = "bakery@vsphere.local", "vcenter", "images"
+
+
+@dataclass
+class Double:
+    """A running stand-in. `server` is HOST:PORT, `authority` the file to trust."""
+
+    server: str
+    authority: Path
+    _http: requests.Session = field(default_factory=requests.Session)
+
+    def __post_init__(self) -> None:
+        answer = self._http.post(f"{self.url}{REST}/cis/session", auth=(USER, PASSWORD), verify=str(self.authority))
+        self._http.headers["vmware-api-session-id"] = answer.json()["value"]
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.server}"
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """The value of vCenter's answer; raises HTTPError when it refuses."""
+        answer = self._http.request(method, f"{self.url}{REST}{path}", json=body, verify=str(self.authority))
+        answer.raise_for_status()
+        return answer.json().get("value") if answer.content else None
+
+    def control(self, method: str, name: str, body: object = None) -> Any:
+        """The parsed answer of `/_double/<name>`."""
+        answer = self._http.request(method, f"{self.url}/_double/{name}", json=body, verify=str(self.authority))
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def fault(self, call: str, kind: str = "error", **rule: object) -> None:
+        """Let the next calls fail that contain `call`, such as "~action=copy"."""
+        self.control("POST", "faults", [{"call": call, "kind": kind, "times": 1, **rule}])
+
+    def calls(self) -> list[str]:
+        """Every call, "POST /rest/…", oldest first."""
+        return list(self.control("GET", "calls") or [])
+
+    def library(self, name: str = LIBRARY) -> str:
+        """A library's ID."""
+        (found,) = self.call("POST", "/content/library?~action=find", {"spec": {"name": name}})
+        return str(found)
+
+    def items(self) -> dict[str, dict[str, Any]]:
+        """The items of the library by name."""
+        ids = self.call("GET", f"{ITEMS}?library_id={self.library()}") or []
+        found = [self.call("GET", f"{ITEMS}/id:{item}") for item in ids]
+        return {item["name"]: item for item in found}
+
+    def sessions(self) -> list[str]:
+        """The update sessions that are open."""
+        return list(self.call("GET", f"{ITEMS}/update-session") or [])
+
+    def files(self, item: str) -> list[str]:
+        """The names of an item's files."""
+        return sorted(file["name"] for file in self.call("GET", f"{ITEMS}/file?library_item_id={item}") or [])
+
+    def download(self, item: str, file: str) -> bytes:
+        """A file of an item, as a client of vCenter gets it."""
+        session = self.call("POST", f"{ITEMS}/download-session", {"create_spec": {"library_item_id": item}})
+        prepared = self.call("POST", f"{ITEMS}/downloadsession/file/id:{session}?~action=prepare", {"file_name": file})
+        answer = self._http.get(prepared["download_endpoint"]["uri"], verify=str(self.authority))
+        answer.raise_for_status()
+        return answer.content
+
+
+def program() -> Path:
+    """The stand-in's program, built once for its source and kept in the user's cache."""
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if go is None:
+        pytest.skip("the vCenter stand-in is built from Go source, and Go is not installed")
+    sources = sorted(path for path in HERE.iterdir() if path.suffix == ".go" or path.name.startswith("go."))
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    built = cache / "image-bakery" / "doubles" / f"vcenter-{digest}"
+    if not built.exists():
+        built.parent.mkdir(parents=True, exist_ok=True)
+        staged = built.with_suffix(f".{os.getpid()}")
+        command = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-o", str(staged), "."]
+        subprocess.run(command, cwd=HERE, check=True, env={**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"})
+        staged.replace(built)
+    return built
+
+
+@contextmanager
+def running(**flags: str) -> Iterator[Double]:
+    """A vCenter of its own on a free port, with the library LIBRARY; gone afterwards with all that it holds."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"user": USER, "password": PASSWORD, "library": LIBRARY, "folder": folder, **flags}
+        command = [str(program()), *(f"-{name}={value}" for name, value in options.items())]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, "TMPDIR": folder}
+        ) as process:
+            assert process.stdout
+            try:
+                told = json.loads(process.stdout.readline())
+                yield Double(told["server"], Path(told["ca"]))
+            finally:
+                process.kill()

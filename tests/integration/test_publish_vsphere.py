@@ -1,0 +1,489 @@
+"""Publishing to the strict vCenter stand-in: fresh, again, killed, throttled, refused, promoted, withdrawn."""
+
+import multiprocessing
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import stamina
+
+from bakery import process, qemu
+from bakery.definition import ImageDefinition
+from bakery.documents import Artifact, Base, Disk, Publication, RemoteBuild
+from bakery.errors import BakeryError, ConflictError, NotFoundError
+from bakery.events import Event, silent
+from bakery.naming import Named, full_name
+from bakery.publish.vsphere import VsphereTarget, notes, upload
+from bakery.publish.vsphere.session import VCenter
+from bakery.tags import identity
+from doubles.vcenter.client import LIBRARY, PASSWORD, USER, Double, running
+
+pytestmark = pytest.mark.integration
+
+MIB = 1 << 20
+DISK_SIZE, DATA = 64 * MIB, 8 * MIB
+VERSION = Named("web", "x86_64", "1.0.0")
+NAME = full_name(VERSION)
+FILES = [f"{NAME}.ovf", f"{NAME}.vmdk"]
+CHANNEL = "web-stable-x86_64"
+LOGIN = {"username": USER, "password": PASSWORD}
+# The steps of a publication by what their calls contain.
+STEPS = (
+    "POST /rest/com/vmware/content/library/item$",
+    "update-session",
+    "~action=add",
+    ".vmdk",
+    "~action=complete",
+    "PATCH",
+)
+
+
+@pytest.fixture
+def vcenter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
+    """An empty library that the environment trusts, and waits fifty times as fast as in life."""
+    nap = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: nap(seconds / 50))
+    with running() as double, stamina.set_testing(True, attempts=10, cap=True):
+        monkeypatch.setenv("VSPHERE_CACERT", str(double.authority))
+        yield double
+
+
+@pytest.fixture(scope="module")
+def disks(tmp_path_factory: pytest.TempPathFactory) -> list[Disk]:
+    """Two qcow2 disks with 8 MiB of noise in 64 MiB each."""
+    return [_make_disk(tmp_path_factory.mktemp("disk"), seed) for seed in (1, 2)]
+
+
+def _make_disk(folder: Path, seed: int) -> Disk:
+    raw = folder / "disk.raw"
+    with raw.open("wb") as file:
+        file.truncate(DISK_SIZE)
+        file.seek(5 * MIB)
+        file.write(random.Random(seed).randbytes(DATA))  # noqa: S311 - noise, the same in each run
+    process.run(["qemu-img", "convert", "-O", "qcow2", raw, folder / "disk.qcow2"])
+    return qemu.describe(folder / "disk.qcow2")
+
+
+@dataclass
+class Bench:
+    """One definition, and its disks."""
+
+    server: str
+    disks: list[Disk]
+    login: dict[str, str]
+    library: str = LIBRARY
+
+    def artifact(self, version: str = "1.0.0") -> Artifact:
+        """Version 1.0.N has the disk N."""
+        # fmt: off
+        return Artifact(
+            image="web", arch="x86_64", version=version, os="debian-12", mode="vm", input_key="0123abcd", inputs={},
+            base=Base("debian-12", "12.0.0", "f" * 64), disk=self.disks[int(version[-1])], commit="c0ffee", tools={},
+            seconds={}, created="2026-01-01T00:00:00+00:00", log="",
+        )
+        # fmt: on
+
+    def publish(self, version: str = "1.0.0", tell: Callable[[Event], None] = silent) -> Publication:
+        artifact = self.artifact(version)
+        return self.target().publish(artifact, Path(artifact.disk.path), tell)
+
+    def target(self) -> VsphereTarget:
+        given = {"server": self.server, "library": self.library, "credentials": "secret/data/vcenter"}
+        definition = {
+            "name": "web",
+            "description": "A web server",
+            "os": "debian-12",
+            "arch": "x86_64",
+            "version": "1.0",
+            "base": {"qemu": {"image": "debian-12"}},
+            "targets": ("vsphere",),
+            "distribution": {"vsphere": given},
+            "tags": {"team": "platform"},
+        }
+        return VsphereTarget(ImageDefinition.model_validate(definition), self.login)
+
+
+@pytest.fixture
+def bench(vcenter: Double, disks: list[Disk]) -> Bench:
+    return Bench(vcenter.server, disks, dict(LOGIN))
+
+
+def _assert_whole(vcenter: Double, publication: Publication) -> None:
+    """Exactly one item, with exactly its two files, and no session that is still open."""
+    items = vcenter.items()
+    assert list(items) == [NAME]
+    assert vcenter.files(items[NAME]["id"]) == FILES
+    assert [(place.account, place.region, place.id) for place in publication.places] == [
+        (vcenter.server, LIBRARY, items[NAME]["id"])
+    ]
+    assert vcenter.sessions() == []
+
+
+def _changes(vcenter: Double) -> list[str]:
+    """The calls that made or changed something."""
+    reading = re.compile(r"^GET |~action=find|/cis/session|download")
+    return [call for call in vcenter.calls() if not reading.search(call)]
+
+
+def test_fresh(vcenter: Double, bench: Bench) -> None:
+    told: list[Event] = []
+    publication = bench.publish(tell=told.append)
+    _assert_whole(vcenter, publication)
+    item, disk = vcenter.items()[NAME], bench.artifact().disk
+    assert item["description"].splitlines()[0] == "A web server"
+    assert notes.read(item["description"]) == {
+        "team": "platform",
+        "Name": NAME,
+        "bakery:image": "web",
+        "bakery:version": "1.0.0",
+        "bakery:arch": "x86_64",
+        "bakery:os": "debian-12",
+        "bakery:base": "debian-12 12.0.0",
+        "bakery:input-key": "0123abcd",
+        "bakery:commit": "c0ffee",
+        "bakery:sha256": disk.sha256,
+        "bakery:raw-sha256": disk.raw_sha256,
+    }
+    assert item["type"] == "ovf"
+    assert set(publication.seconds) == {"pack", "upload"}
+    assert [event.fraction for event in told if event.fraction][-1] > 0.9
+    assert not list(Path(disk.path).parent.glob(".ovf-*"))
+
+
+def test_the_item_holds_the_disk(vcenter: Double, bench: Bench, tmp_path: Path) -> None:
+    item = bench.publish().places[0].id
+    (tmp_path / "disk.vmdk").write_bytes(vcenter.download(item, f"{NAME}.vmdk"))
+    assert b'createType="streamOptimized"' in (tmp_path / "disk.vmdk").read_bytes()[:4096]
+    qemu.to_raw(tmp_path / "disk.vmdk", tmp_path / "disk.raw")
+    assert qemu.digest(tmp_path / "disk.raw") == bench.artifact().disk.raw_sha256
+    envelope = ElementTree.fromstring(vcenter.download(item, f"{NAME}.ovf"))
+    attributes = {key.rpartition("}")[2]: value for node in envelope.iter() for key, value in node.attrib.items()}
+    assert attributes["href"] == f"{NAME}.vmdk"
+    assert attributes["size"] == str((tmp_path / "disk.vmdk").stat().st_size)
+    assert attributes["capacity"] == str(DISK_SIZE)
+    configured = {node.get(f"{{{VMW}}}key"): node.get(f"{{{VMW}}}value") for node in envelope.iter(f"{{{VMW}}}Config")}
+    assert configured == {"firmware": "efi", "bootOptions.efiSecureBootEnabled": "false"}
+
+
+VMW = "http://www.vmware.com/schema/ovf"
+
+
+def test_again_changes_nothing(vcenter: Double, bench: Bench) -> None:
+    first = bench.publish()
+    before = _changes(vcenter)
+    assert replace(bench.publish(), seconds=first.seconds) == first
+    assert bench.target().find(bench.artifact()) == replace(first, seconds={})
+    assert _changes(vcenter) == before
+    assert bench.target().find(bench.artifact("1.0.1")) is None
+
+
+def test_again_repairs_notes(vcenter: Double, bench: Bench) -> None:
+    first = bench.publish()
+    item = vcenter.items()[NAME]
+    text = item["description"].replace("bakery:version: 1.0.0", "bakery:version: 2.0.0")
+    vcenter.call("PATCH", f"/content/library/item/id:{item['id']}", {"update_spec": {"description": text}})
+    (finding,) = bench.target().inspect(first)
+    assert (finding.status, finding.detail) == ("incorrect", "bakery:version is 2.0.0, expected 1.0.0")
+    bench.publish()
+    assert [finding.status for finding in bench.target().inspect(first)] == ["correct"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed(vcenter: Double, bench: Bench, step: str) -> None:
+    seen = len(vcenter.calls())
+    vcenter.fault(step, "reset", times=1000)
+    _kill_when(bench.publish, lambda: any(step in call for call in vcenter.calls()[seen:]))
+    vcenter.control("DELETE", "faults")
+    assert NAME not in vcenter.items(), "half an item has the version's name"
+    assert bench.target().find(bench.artifact()) is None
+    _assert_whole(vcenter, bench.publish())
+
+
+def _kill_when(work: Callable[[], object], reached: Callable[[], bool]) -> None:
+    """Run `work` in a process of its own and kill it, without any clean-up, once it got far enough."""
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    while not reached():
+        assert child.is_alive(), "it ended before it could be killed"
+        time.sleep(1)
+    child.kill()
+    child.join()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_throttling_is_survived(vcenter: Double, bench: Bench, status: int) -> None:
+    for step in ("/cis/session", "~action=find", *STEPS):
+        vcenter.fault(step, status=status, times=2)
+    _assert_whole(vcenter, bench.publish())
+
+
+def test_lost_answers_make_nothing_twice(vcenter: Double, bench: Bench) -> None:
+    for step in STEPS:
+        vcenter.fault(step, "after")
+    _assert_whole(vcenter, bench.publish())
+
+
+def test_a_login_that_was_idle_is_renewed(vcenter: Double, bench: Bench) -> None:
+    vcenter.fault("~action=complete", status=401)
+    _assert_whole(vcenter, bench.publish())
+    assert sum("POST /rest/com/vmware/cis/session" in call for call in vcenter.calls()) == 3  # with that of the test
+
+
+def test_a_long_upload_keeps_its_session_alive(vcenter: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "ALIVE_SECONDS", 0.0)
+    _assert_whole(vcenter, bench.publish())
+    assert any("~action=keep-alive" in call for call in vcenter.calls())
+
+
+def test_a_disk_that_arrives_damaged_leaves_nothing(
+    vcenter: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload.files, "sha256", lambda _: "0" * 64)
+    with pytest.raises(BakeryError) as caught:
+        bench.publish()
+    assert "SHA256" in caught.value.detail
+    assert (vcenter.items(), vcenter.sessions()) == ({}, [])
+
+
+def test_a_failure_leaves_nothing(vcenter: Double, bench: Bench) -> None:
+    vcenter.fault("~action=complete", status=400)
+    with pytest.raises(BakeryError, match="cannot complete"):
+        bench.publish()
+    assert (vcenter.items(), vcenter.sessions()) == ({}, [])
+
+
+def test_an_item_of_somebody_else_is_never_touched(vcenter: Double, bench: Bench) -> None:
+    spec = {"library_id": vcenter.library(), "name": NAME, "description": "mine", "type": "ovf"}
+    vcenter.call("POST", "/content/library/item", {"create_spec": spec})
+    before = _changes(vcenter)
+    with pytest.raises(ConflictError, match="is not of this disk"):
+        bench.publish()
+    assert _changes(vcenter) == before
+
+
+def test_two_runs_at_once(vcenter: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one gets the name first: its item is taken, ours goes."""
+    real, others = VCenter.patch, []
+
+    def patch(self: VCenter, *arguments: Any) -> None:
+        monkeypatch.setattr(VCenter, "patch", real)
+        if left := vcenter.items().get(f"{NAME}-unfinished"):
+            spec = {"library_id": vcenter.library(), "name": NAME, "description": left["description"]}
+            copy = {"destination_create_spec": spec}
+            others.append(vcenter.call("POST", f"/content/library/item/id:{left['id']}?~action=copy", copy))
+        real(self, *arguments)
+
+    monkeypatch.setattr(VCenter, "patch", patch)
+    publication = bench.publish()
+    assert [place.id for place in publication.places] == others
+    assert list(vcenter.items()) == [NAME]
+
+
+def test_refused_logins(vcenter: Double, bench: Bench) -> None:
+    for login in ({"username": USER, "password": "canary-4711"}, {"username": USER}):
+        bench.login = login
+        with pytest.raises(BakeryError, match="login") as caught:
+            bench.publish()
+        assert "distribution.vsphere.credentials" in caught.value.hint
+        assert "canary-4711" not in repr(vars(caught.value))
+    assert not _changes(vcenter)
+
+
+def test_a_library_that_does_not_exist(vcenter: Double, bench: Bench) -> None:
+    bench.library = "imags"
+    with pytest.raises(NotFoundError, match="no content library imags"):
+        bench.publish()
+    assert not _changes(vcenter)
+
+
+def test_a_certificate_that_is_not_trusted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VSPHERE_CACERT")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    with pytest.raises(BakeryError, match="certificate is not trusted") as caught:
+        bench.publish()
+    assert "VSPHERE_CACERT" in caught.value.hint
+
+
+def test_nobody_answers(bench: Bench) -> None:
+    bench.server = f"127.0.0.1:{qemu.free_port()}"
+    with pytest.raises(BakeryError, match="cannot be reached"):
+        bench.publish()
+
+
+def test_withdraw_leaves_nothing(vcenter: Double, bench: Bench) -> None:
+    publication = bench.publish()
+    for _ in range(2):  # what is gone is fine
+        bench.target().withdraw(publication)
+        assert vcenter.items() == {}
+    assert [finding.status for finding in bench.target().inspect(publication)] == ["missing"]
+
+
+def test_another_vcenter_is_not_taken_for_this_one(bench: Bench) -> None:
+    publication = bench.publish()
+    bench.server = "vcenter.example.net"
+    with pytest.raises(BakeryError, match="is in the vCenter 127"):
+        bench.target().withdraw(publication)
+
+
+class TestChannels:
+    @pytest.fixture
+    def published(self, bench: Bench) -> tuple[Publication, Publication]:
+        return bench.publish("1.0.0"), bench.publish("1.0.1")
+
+    def version(self, vcenter: Double) -> str:
+        """What the channel holds, after a look at its files."""
+        items = vcenter.items()
+        assert sorted(items) == sorted(["web-1.0.0-x86_64", "web-1.0.1-x86_64", CHANNEL]), "something was left"
+        told = notes.read(items[CHANNEL]["description"])
+        assert told["bakery:channel"] == "stable"
+        version = told["bakery:version"]
+        disk = f"web-{version}-x86_64.vmdk"
+        original = items[f"web-{version}-x86_64"]["id"]
+        assert vcenter.download(items[CHANNEL]["id"], disk) == vcenter.download(original, disk)
+        return version
+
+    def test_move(self, vcenter: Double, bench: Bench, published: tuple[Publication, Publication]) -> None:
+        old, new = published
+        (pointer,) = bench.target().point(old, "stable", silent)
+        assert (pointer.name, pointer.value) == (CHANNEL, old.places[0].id)
+        assert self.version(vcenter) == "1.0.0"
+        before = _changes(vcenter)
+        assert bench.target().point(old, "stable", silent) == (pointer,)
+        assert _changes(vcenter) == before
+        bench.target().point(new, "stable", silent)
+        assert self.version(vcenter) == "1.0.1"
+        bench.target().point(old, "stable", silent)
+        assert self.version(vcenter) == "1.0.0"
+
+    def test_a_copy_that_fails(self, vcenter: Double, bench: Bench, published: tuple[Publication, Publication]) -> None:
+        old, new = published
+        vcenter.fault("~action=copy", "rollback")
+        with pytest.raises(BakeryError, match="took it back"):
+            bench.target().point(old, "stable", silent)
+        assert CHANNEL not in vcenter.items()
+        bench.target().point(old, "stable", silent)
+        vcenter.fault("~action=copy", "rollback")
+        with pytest.raises(BakeryError, match="took it back"):
+            bench.target().point(new, "stable", silent)
+        assert self.version(vcenter) == "1.0.0"
+
+    @pytest.mark.parametrize("kind", ["error", "lost"])
+    def test_the_second_rename_fails(
+        self,
+        vcenter: Double,
+        bench: Bench,
+        published: tuple[Publication, Publication],
+        monkeypatch: pytest.MonkeyPatch,
+        kind: str,
+    ) -> None:
+        """Whether it never arrived or only its answer was lost."""
+        old, new = published
+        bench.target().point(old, "stable", silent)
+        real, renames = VCenter.patch, []
+
+        def patch(self: VCenter, doing: str, *arguments: Any) -> None:
+            renames.append(doing)
+            if len(renames) == 2 and kind == "error":
+                raise BakeryError("refused")
+            real(self, doing, *arguments)
+            if len(renames) == 2:
+                raise BakeryError("lost")
+
+        monkeypatch.setattr(VCenter, "patch", patch)
+        with pytest.raises(BakeryError) as caught:
+            bench.target().point(new, "stable", silent)
+        assert f"{CHANNEL} was put back" in caught.value.detail
+        assert self.version(vcenter) == "1.0.0"
+        bench.target().point(new, "stable", silent)
+        assert self.version(vcenter) == "1.0.1"
+
+    @pytest.mark.parametrize("after", [1, 2, 3])
+    def test_killed(
+        self,
+        vcenter: Double,
+        bench: Bench,
+        published: tuple[Publication, Publication],
+        monkeypatch: pytest.MonkeyPatch,
+        after: int,
+    ) -> None:
+        """After the copy, after the first rename, after the second: the next move cleans up."""
+        old, new = published
+        bench.target().point(old, "stable", silent)
+        real, calls = VCenter._call, []
+
+        class Killed(BaseException):
+            """Nobody catches it, and no call goes through any more."""
+
+        def call(self: VCenter, doing: str, method: str, *arguments: Any, **options: Any) -> Any:
+            calls.append(doing)
+            changing = [made for made in calls if made.startswith(("copy", "call", "remove"))]
+            if len(changing) > after:
+                raise Killed
+            return real(self, doing, method, *arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(VCenter, "_call", call)
+            with pytest.raises(Killed):
+                bench.target().point(new, "stable", silent)
+        assert len(vcenter.items()) == 4, "it was not killed on the way"
+        bench.target().point(old, "stable", silent)
+        assert self.version(vcenter) == "1.0.0"
+
+    def test_unpoint(self, vcenter: Double, bench: Bench, published: tuple[Publication, Publication]) -> None:
+        old, new = published
+        bench.target().point(new, "stable", silent)
+        bench.target().unpoint(old, "stable")
+        assert self.version(vcenter) == "1.0.1"
+        bench.target().unpoint(new, "stable")
+        assert sorted(vcenter.items()) == ["web-1.0.0-x86_64", "web-1.0.1-x86_64"]
+
+
+def test_what_packer_built_is_adopted(vcenter: Double, bench: Bench) -> None:
+    build = _packer_built(vcenter)
+    publication = bench.target().adopt(build, silent)
+    item = vcenter.items()[NAME]
+    assert (publication.sha256, publication.places[0].id) == (build.identity, item["id"])
+    assert notes.read(item["description"])["bakery:sha256"] == build.identity
+    assert [finding.status for finding in bench.target().inspect(publication)] == ["correct"]
+    before = _changes(vcenter)
+    assert replace(bench.target().adopt(build, silent), seconds=publication.seconds) == publication
+    assert _changes(vcenter) == before
+    with pytest.raises(ConflictError, match="not of this disk"):
+        bench.target().adopt(replace(build, identity="0" * 64), silent)
+    bench.target().withdraw(publication)
+    with pytest.raises(NotFoundError, match="not in the library any more"):
+        bench.target().adopt(build, silent)
+
+
+def test_what_a_killed_build_left_is_cleared(vcenter: Double, bench: Bench) -> None:
+    build = _packer_built(vcenter)
+    bench.target().clear(Named("web", "x86_64", "1.0.1"))
+    bench.target().clear(build)
+    assert vcenter.items() == {}
+    bench.target().adopt(_packer_built(vcenter), silent)
+    with pytest.raises(ConflictError, match="no unfinished build left it"):
+        bench.target().clear(build)
+    assert list(vcenter.items()) == [NAME]
+
+
+def _packer_built(vcenter: Double) -> RemoteBuild:
+    """An item as vCenter makes it of a machine for Packer, and what the bake room says of it."""
+    spec = {
+        "create_spec": {"name": NAME, "description": notes.write("A web server", identity(VERSION))},
+        "source": {"type": "VirtualMachine", "id": "vm-1"},
+        "target": {"library_id": vcenter.library()},
+    }
+    vcenter.call("POST", "/vcenter/ovf/library-item", spec)
+    # fmt: off
+    return RemoteBuild(
+        image="web", arch="x86_64", version="1.0.0", os="debian-12", target="vsphere", builder="vsphere-clone",
+        input_key="0123abcd", inputs={}, base="", identity="1" * 64, ids={LIBRARY: NAME}, checks=(), commit="c0ffee",
+        tools={}, seconds={}, created="2026-01-01T00:00:00+00:00", log="",
+    )
+    # fmt: on

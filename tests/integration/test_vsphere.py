@@ -1,0 +1,113 @@
+"""Builds by Packer in vSphere: a clone with a real Packer and guest; what has no double is only validated."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.bake import remote, validator
+from bakery.bake.base import BaseDisk
+from bakery.cli import toolbox
+from bakery.definition import ImageDefinition
+from bakery.events import silent
+from bakery.project import Project
+from bakery.publish.vsphere import VsphereTarget, notes
+from bakery.vault import Vault
+from doubles.vault import vault_server
+from doubles.vcenter.client import LIBRARY, PASSWORD, USER, running
+from doubles.vcenter.guests import ADDRESS, guests
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+NAME = "web-1.0.0-x86_64"
+SECRET = "canary-5e1f08b2-pass"
+TEMPLATE = "DC0_C0_RP0_VM0"  # of the stand-in's inventory
+PRESEED = """\
+d-i passwd/user-fullname string ${user}
+d-i passwd/user-password password ${password}
+d-i preseed/late_command string echo '${public_key}' >/target/root/.ssh/authorized_keys
+"""
+
+
+def define(base: dict[str, Any], server: str = "vcenter.example.net", **changes: Any) -> ImageDefinition:
+    site = {"datacenter": "DC0", "cluster": "DC0_C0", "datastore": "LocalDS_0", "network": "VM Network"}
+    return ImageDefinition.model_validate(
+        {
+            "name": "web",
+            "description": "A web server",
+            "os": "debian-12",
+            "arch": "x86_64",
+            "version": "1.0",
+            "base": {"vsphere": base},
+            "targets": ("vsphere",),
+            "distribution": {
+                "vsphere": {"server": server, "library": LIBRARY, "build": site, "credentials": "secret/data/vcenter"}
+            },
+        }
+        | changes
+    )
+
+
+WINDOWS = {"os": "windows-2022", "secrets": {"build_password": {"path": "secret/data/windows", "key": "password"}}}
+ISO = {"path": "[LocalDS_0] iso/os.iso", "answers": "answers", "boot_command": ("<esc><wait>", "auto<enter>")}
+DEFINITIONS = {
+    "vsphere-clone.linux": define({"template": "debian-12"}),
+    "vsphere-clone.windows": define({"template": "windows-2022", "user": "Administrator"}, **WINDOWS),
+    "vsphere-iso.linux": define({"iso": ISO}),
+    "vsphere-iso.windows": define({"iso": ISO, "user": "Administrator"}, **WINDOWS),
+}
+
+
+@pytest.mark.parametrize("source", DEFINITIONS)
+def test_is_valid(tmp_path: Path, source: str) -> None:
+    """Packer's own validator with the real plugin; nothing here boots the last three."""
+    (tmp_path / "answers").mkdir()
+    (tmp_path / "answers" / "preseed.cfg").write_text(PRESEED)
+    project = Project(ROOT, tmp_path, tmp_path / "workspace")
+    (template,) = validator.templates([DEFINITIONS[source]])
+    assert template.source == source
+    validator.validate(project, template, toolbox.toolchain(project))
+
+
+@pytest.mark.guest
+@pytest.mark.root
+def test_packer_clones_and_hands_over(tmp_path: Path, base_disk: BaseDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packer, its plugin, Ansible, the guest and Vault are real; vCenter is the stand-in."""
+    project = Project(ROOT, ROOT / "packer" / "images", tmp_path)
+    toolchain = toolbox.toolchain(project)
+    with (
+        running(guest=ADDRESS) as vcenter,
+        vault_server(tmp_path / "vault") as server,
+        Vault.login(server.env) as vault,
+        guests(vcenter, base_disk.path, tmp_path / "guests", toolchain.accelerator),
+    ):
+        monkeypatch.setenv("VSPHERE_CACERT", str(vcenter.authority))
+        server.put("secret/data/bakery/web", {"status_password": SECRET})
+        definition = define(
+            {"template": TEMPLATE},
+            vcenter.server,
+            software={"roles": ({"name": "nginx", "vars": {"nginx_message": "Baked to order."}},)},
+            secrets={"nginx_status_password": {"path": "secret/data/bakery/web", "key": "status_password"}},
+            tests=("base", "web"),
+        )
+        login = {"username": USER, "password": PASSWORD}
+        # fmt: off
+        build = remote.build(
+            project, definition, "vsphere", "1.0.0", {"base:vsphere": TEMPLATE}, "k" * 64, "", toolchain, login, vault,
+            silent,
+        )
+        # fmt: on
+        assert build.ids == {LIBRARY: NAME}
+        assert len(build.checks) > 2 and all(check.passed for check in build.checks)
+        publication = VsphereTarget(definition, login).adopt(build, silent)
+        item = vcenter.items()[NAME]
+        assert publication.places[0].id == item["id"]
+        assert notes.read(item["description"])["bakery:sha256"] == build.identity
+        names = [machine["name"] for machine in vcenter.control("GET", "machines")]
+        assert not [name for name in names if name.startswith("web-")], "the machine of the build is gone"
+    for path in tmp_path.rglob("*.*"):
+        if path.is_file() and path.suffix in (".log", ".json", ".console"):
+            content = path.read_bytes()
+            assert SECRET.encode() not in content, path
+            assert f"password={PASSWORD}".encode() not in content, path
