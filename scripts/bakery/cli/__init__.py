@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli import bake, catalog, channels, demo, doctor, env, plan, publish, run, schema, validate, verify
+from bakery.cli import bake, catalog, channels, ci, demo, doctor, env, plan, publish, run, schema, validate, verify
 from bakery.errors import BakeryError, ExitCode
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ app.command()(bake.bake)
 app.command()(verify.verify)
 app.command()(publish.publish)
 app.command()(run.run)
+app.command()(ci.ci)
 app.command()(channels.promote)
 app.command()(channels.rollback)
 app.command()(catalog.catalog)

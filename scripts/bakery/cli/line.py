@@ -86,8 +86,8 @@ def verify_image(session: Session, artifact: Artifact, folder: Path) -> Verdict:
     return verdict
 
 
-def publish_image(session: Session, artifact: Artifact, folder: Path) -> Record:
-    """Publish a verified artifact, complete its record, and let its channel follow."""
+def publish_image(session: Session, artifact: Artifact, folder: Path, channel: str = "") -> Record:
+    """Publish a verified artifact, complete its record, and let its channel follow, or the one that is given."""
     image = session.definitions.images[artifact.image]
     verdict = documents.load(Verdict, folder / "verdict.json")
     publications = publish(session.project, image, artifact, verdict, session.tell)
@@ -95,8 +95,8 @@ def publish_image(session: Session, artifact: Artifact, folder: Path) -> Record:
     complete = _complete(record, image, artifact, verdict, tuple(publications))
     if complete != record:
         record = session.catalog.revise(complete, "published")
-    if image.channel:
-        channels.promote(session.catalog, record, image.channel, "published", targets(session, image), session.tell)
+    if channel := channel or image.channel or "":
+        channels.promote(session.catalog, record, channel, "published", targets(session, image), session.tell)
     return record
 
 
