@@ -54,3 +54,7 @@ class Distribution(Model):
     aws: AwsDistribution | None = None
     vsphere: VsphereDistribution | None = None
     azure: AzureDistribution | None = None
+
+    def credentials(self, target: str) -> str | None:
+        """The Vault path of a target's credentials; None if it has none, such as the local target."""
+        return getattr(getattr(self, target, None), "credentials", None)

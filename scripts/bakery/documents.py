@@ -202,6 +202,14 @@ def load(kind: type[Document], path: Path) -> Document:
     return parse(kind, data, str(path))
 
 
+def find(kind: type[Document], path: Path) -> Document | None:
+    """Read a document; None if it is not there."""
+    try:
+        return load(kind, path)
+    except NotFoundError:
+        return None
+
+
 def json_schema(kind: type[Any]) -> dict[str, Any]:
     """The JSON Schema of a document class."""
     return _adapter(kind).json_schema()

@@ -22,6 +22,13 @@ from bakery.project import Project
 ENGINE = "1"
 # The tools that make a disk when nothing is installed on it.
 DISK_TOOLS = ("tool:mmdebstrap", "tool:mke2fs", "tool:qemu-img")
+# What only one builder uses; all else counts for every build.
+ONLY = {
+    **dict.fromkeys((*DISK_TOOLS, "tool:qemu-system-x86_64", "tool:packer-plugin-qemu"), "qemu"),
+    "tool:packer-plugin-amazon": "aws",
+    "tool:packer-plugin-vsphere": "vsphere",
+    "tool:packer-plugin-azure": "azure",
+}
 SEAL = "seal"  # the role that ends every bake
 INCLUDES = ("include_role", "import_role")
 
@@ -45,8 +52,8 @@ class Fingerprints:
         """`tools` are versions by name, `machine` what a guest sees of its hardware and firmware."""
         self._project = project
         self._tools = {f"tool:{name}": version for name, version in tools.items()}
+        self._machine = {f"machine:{name}": value for name, value in machine.items()}
         self._provisioning = {
-            **{f"machine:{name}": value for name, value in machine.items()},
             **{f"ansible:{name}": digest for name, digest in _walk(project.ansible, without=project.roles)},
         }
         self._trees: dict[Path, Inputs] = {}
@@ -54,9 +61,11 @@ class Fingerprints:
 
     def inputs(self, definition: ImageDefinition, where: Path, base: str) -> Inputs:
         """All inputs of a bake. `where` is the definition's file, `base` the parent's disk digest ("" if none)."""
+        builders = definition.builders
         inputs = {"engine": ENGINE, "os": definition.os, "arch": definition.arch, **self._base(definition, base)}
         if definition.provisioned or definition.remote_targets:
-            return inputs | self._tools | self._provisioned(definition, where)
+            tools = {name: version for name, version in self._tools.items() if ONLY.get(name) in (None, *builders)}
+            return inputs | tools | self._provisioned(definition, where)
         return inputs | {name: version for name, version in self._tools.items() if name in DISK_TOOLS}
 
     def _provisioned(self, definition: ImageDefinition, where: Path) -> Inputs:
@@ -64,6 +73,7 @@ class Fingerprints:
         software = definition.software
         inputs = {
             **self._provisioning,
+            **(self._machine if "qemu" in definition.builders else {}),
             **self._template(definition, where),
             "mode": definition.mode,
             "packages": canonical(software.packages),

@@ -114,7 +114,9 @@ class World:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(mode=0o700)
         log = self.project.logs / "bake.log"
-        return Job(self.project, definition, "1.0.0", self.base, self.toolchain, scratch, log, self.events.append)
+        return Job(
+            self.project, definition, "1.0.0", "qemu", self.base, self.toolchain, scratch, log, self.events.append
+        )
 
     def record(self) -> dict[str, Any]:
         """What the stand-in for Packer was given; empty if it never ran."""

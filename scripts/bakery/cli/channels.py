@@ -33,8 +33,8 @@ def promote(
     with session(definitions, workspace, catalog, verb="promote", quiet=quiet, verbose=verbose) as opened:
         found = opened.definitions.select([image])[0]
         record = opened.catalog.record(image, found.arch, version)
-        targets = line.targets(opened, found)
-        moved = channels.promote(opened.catalog, record, channel, reason, targets, opened.tell)
+        with line.targets(opened, found) as targets:
+            moved = channels.promote(opened.catalog, record, channel, reason, targets, opened.tell)
     _report(moved)
 
 
@@ -54,8 +54,8 @@ def rollback(
     """
     with session(definitions, workspace, catalog, verb="rollback", quiet=quiet, verbose=verbose) as opened:
         found = opened.definitions.select([image])[0]
-        targets = line.targets(opened, found)
-        moved = channels.rollback(opened.catalog, image, found.arch, channel, reason, targets, opened.tell)
+        with line.targets(opened, found) as targets:
+            moved = channels.rollback(opened.catalog, image, found.arch, channel, reason, targets, opened.tell)
     _report(moved)
 
 

@@ -4,22 +4,24 @@ Each step leaves its document in the artifact's folder, so a rerun goes on from 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
-from bakery import documents
-from bakery.bake import bake
+from bakery import baked, documents
+from bakery.bake import bake, remote
 from bakery.bake.base import BaseDisk, prepare
+from bakery.baked import Baked
 from bakery.catalog import Record
 from bakery.cli import toolbox
 from bakery.cli.session import Session
 from bakery.cli.validate import check
 from bakery.definition import ImageDefinition
-from bakery.documents import Artifact, Base, Publication, Verdict
-from bakery.errors import BakeryError, NotFoundError
+from bakery.documents import Artifact, Base, Publication, RemoteBuild, Verdict
+from bakery.errors import BakeryError
 from bakery.events import Event
 from bakery.plan import Action
 from bakery.publish import channels, publish, target
@@ -28,46 +30,88 @@ from bakery.vault import Vault, read_secrets
 from bakery.verify import verify
 
 
-def bake_image(session: Session, action: Action) -> tuple[Artifact, Path]:
-    """Bake what a plan asks for, or take up what an interrupted run already baked from the same inputs."""
+def bake_image(session: Session, action: Action, builders: Sequence[str] = ()) -> Baked:
+    """Bake what a plan asks for, or take up what an interrupted run already baked from the same inputs.
+
+    `builders` limits it to some of those that the definition needs.
+    """
     image = session.definitions.images[action.image]
     if action.kind == "wait":
         raise BakeryError(f"{image.name} cannot be baked yet: {action.reason}", hint=f"run 'bakery run {image.name}'")
     check(session, image)
     reserved = session.catalog.reserve(image.name, image.arch, action.line, action.input_key, action.inputs)
-    folder = session.project.artifact_folder(image.name, image.arch, reserved.version)
-    baked = _baked(folder, action.input_key)
-    if baked:
-        session.tell(Event("note", "bake", f"{image.name} {baked.version}", "baked before from the same inputs"))
-        return baked, folder
-    with _vault(image) as vault:
-        artifact = bake(
-            session.project,
-            image,
-            reserved.version,
-            action.inputs,
-            action.input_key,
-            _base(session, image),
-            toolbox.toolchain(session.project),
-            vault,
-            session.tell,
-        )
-    return artifact, folder
+    work = _Work(session, image, reserved.version, action)
+    wanted = [name for name in image.builders if not builders or name in builders]
+    artifact = work.disk() if "qemu" in wanted else None
+    return Baked(image, reserved.version, artifact, {name: work.build(name) for name in wanted if name != "qemu"})
 
 
-def verified(artifact: Artifact, folder: Path) -> bool:
+@dataclass(frozen=True)
+class _Work:
+    """The builds of one version; each takes up what is there already."""
+
+    session: Session
+    image: ImageDefinition
+    version: str
+    action: Action
+
+    def disk(self) -> Artifact:
+        found = baked.find_artifact(self.session.project, self.image, self.version)
+        if self._fits(found, ""):
+            assert found
+            return found
+        with _vault(self.image.secrets) as vault:
+            return bake(
+                self.session.project,
+                self.image,
+                self.version,
+                self.action.inputs,
+                self.action.input_key,
+                _base(self.session, self.image),
+                toolbox.toolchain(self.session.project),
+                vault,
+                self.session.tell,
+            )
+
+    def build(self, target: str) -> RemoteBuild:
+        found = baked.find_build(self.session.project, self.image, self.version, target)
+        if self._fits(found, f" at {target}"):
+            assert found
+            return found
+        with _vault(self.image.secrets, self.image.distribution.credentials(target)) as vault:
+            return remote.build(
+                self.session.project,
+                self.image,
+                target,
+                self.version,
+                self.action.inputs,
+                self.action.input_key,
+                self.session.parent_image(self.image, target),
+                toolbox.toolchain(self.session.project),
+                _credentials(vault, self.image, target),
+                vault,
+                self.session.tell,
+            )
+
+    def _fits(self, found: Artifact | RemoteBuild | None, where: str) -> bool:
+        """Whether an interrupted run left it, made from these inputs."""
+        if found is None or found.input_key != self.action.input_key:
+            return False
+        subject = f"{self.image.name} {self.version}"
+        self.session.tell(Event("note", "bake", subject, f"baked before from the same inputs{where}"))
+        return True
+
+
+def verified(session: Session, artifact: Artifact) -> bool:
     """Whether an interrupted run already passed this very disk."""
-    try:
-        verdict = documents.load(Verdict, folder / "verdict.json")
-    except NotFoundError:
-        return False
-    return verdict.passed and verdict.sha256 == artifact.disk.sha256
+    verdict = documents.find(Verdict, _folder(session, artifact) / "verdict.json")
+    return verdict is not None and verdict.passed and verdict.sha256 == artifact.disk.sha256
 
 
-def verify_image(session: Session, artifact: Artifact, folder: Path) -> Verdict:
+def verify_image(session: Session, artifact: Artifact) -> Verdict:
     """Test an artifact and keep the verdict; BakeryError with the failing checks if it does not pass."""
-    image = session.definitions.images[artifact.image]
-    with _vault(image) as vault:
+    image, folder = session.definitions.images[artifact.image], _folder(session, artifact)
+    with _vault(image.secrets) as vault:
         found = (
             read_secrets(vault, image.secrets, partial(session.definitions.where, image.name, "secrets"))
             if vault
@@ -86,43 +130,55 @@ def verify_image(session: Session, artifact: Artifact, folder: Path) -> Verdict:
     return verdict
 
 
-def publish_image(session: Session, artifact: Artifact, folder: Path, channel: str = "") -> Record:
-    """Publish a verified artifact, complete its record, and let its channel follow, or the one that is given."""
-    image = session.definitions.images[artifact.image]
-    verdict = documents.load(Verdict, folder / "verdict.json")
-    publications = publish(session.project, image, artifact, verdict, session.tell)
-    record = session.catalog.record(image.name, image.arch, artifact.version)
-    complete = _complete(record, image, artifact, verdict, tuple(publications))
-    if complete != record:
-        record = session.catalog.revise(complete, "published")
-    if channel := channel or image.channel or "":
-        channels.promote(session.catalog, record, channel, "published", targets(session, image), session.tell)
+def publish_image(session: Session, whole: Baked, channel: str = "") -> Record:
+    """Publish a verified version, complete its record, and let its channel follow, or the one that is given."""
+    image, project = whole.definition, session.project
+    verdict = documents.find(Verdict, whole.folder(project, "local") / "verdict.json")
+    with targets(session, image) as destinations:
+        publications = publish(project, whole, verdict, destinations, session.tell)
+        record = session.catalog.record(image.name, image.arch, whole.version)
+        complete = _complete(record, whole, verdict, tuple(publications))
+        if complete != record:
+            record = session.catalog.revise(complete, "published")
+        if channel := channel or image.channel or "":
+            channels.promote(session.catalog, record, channel, "published", destinations, session.tell)
     return record
 
 
-def targets(session: Session, image: ImageDefinition) -> dict[str, Target]:
-    """Every target of an image by name."""
-    return {name: target(name, session.project, image) for name in image.targets}
+@contextmanager
+def targets(session: Session, image: ImageDefinition) -> Iterator[dict[str, Target]]:
+    """Every target of an image by name, logged in to: what Vault lent for that ends with the block."""
+    with _vault(*map(image.distribution.credentials, image.targets)) as vault:
+        yield {name: target(name, session.project, image, _credentials(vault, image, name)) for name in image.targets}
 
 
-def _complete(
-    record: Record, image: ImageDefinition, artifact: Artifact, verdict: Verdict, publications: tuple[Publication, ...]
-) -> Record:
+def _complete(record: Record, whole: Baked, verdict: Verdict | None, publications: tuple[Publication, ...]) -> Record:
+    disk, first = whole.artifact, whole.parts[0]
+    checks = [*(verdict.checks if verdict else ()), *chain(*(build.checks for build in whole.builds.values()))]
     return replace(
         record,
         state="complete",
-        mode=artifact.mode,
-        os=artifact.os,
-        sha256=artifact.disk.sha256,
-        raw_sha256=artifact.disk.raw_sha256,
-        base=artifact.base,
-        baked=artifact.created,
-        commit=artifact.commit,
-        tools=artifact.tools,
-        tags=image.tags,
+        mode=whole.definition.mode,
+        os=first.os,
+        sha256=disk.disk.sha256 if disk else _first_identity(whole),
+        raw_sha256=disk.disk.raw_sha256 if disk else _first_identity(whole),
+        base=disk.base if disk else None,
+        baked=first.created,
+        commit=first.commit,
+        tools=first.tools,
+        tags=whole.definition.tags,
         publications=publications,
-        checks=len(verdict.checks),
+        checks=len(checks),
     )
+
+
+def _first_identity(whole: Baked) -> str:
+    """What stands for the content of a version that has no disk here."""
+    return next(iter(whole.builds.values())).identity
+
+
+def _folder(session: Session, artifact: Artifact) -> Path:
+    return session.project.artifact_folder(artifact.image, artifact.arch, artifact.version)
 
 
 def _base(session: Session, image: ImageDefinition) -> BaseDisk:
@@ -134,20 +190,17 @@ def _base(session: Session, image: ImageDefinition) -> BaseDisk:
     return prepare(image.base.qemu, session.project.cache, recipe, session.tell)
 
 
-def _baked(folder: Path, input_key: str) -> Artifact | None:
-    """What an interrupted run left for this version; None if nothing, or if it was made from other inputs."""
-    try:
-        artifact = documents.load(Artifact, folder / "artifact.json")
-    except NotFoundError:
-        return None
-    return artifact if artifact.input_key == input_key else None
-
-
 @contextmanager
-def _vault(image: ImageDefinition) -> Iterator[Vault | None]:
-    """A session with Vault for an image that has secrets; no other image needs a Vault."""
-    if not image.secrets:
+def _vault(*needed: object) -> Iterator[Vault | None]:
+    """A session with Vault if anything is needed from there; nobody else has to have a Vault."""
+    if not any(needed):
         yield None
         return
     with Vault.login(os.environ) as vault:
         yield vault
+
+
+def _credentials(vault: Vault | None, image: ImageDefinition, target: str) -> dict[str, str]:
+    """The fields of a target's secret; none where it has none, and its tools look into the environment."""
+    path = image.distribution.credentials(target)
+    return vault.fields(path) if vault and path else {}

@@ -55,7 +55,7 @@ def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] =
         return
     if len(outcomes) == 1 and not skipped:
         raise failures[0][1]
-    lines = [_describe(name, error) for name, error in failures]
+    lines = [f"{name}: {describe(error)}" for name, error in failures]
     lines += [f"{name}: not started, since it is built on what failed" for name in skipped]
     partial = len(failures) < len(outcomes)
     raise (PartialError if partial else BakeryError)(
@@ -65,8 +65,9 @@ def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] =
     )
 
 
-def _describe(name: str, error: BakeryError) -> str:
+def describe(error: BakeryError) -> str:
+    """One line, and the detail below it."""
     where = f"{error.where}: " if error.where else ""
     hint = f" ({error.hint})" if error.hint else ""
     detail = "".join(f"\n  {line}" for line in error.detail.splitlines())
-    return f"{name}: {where}{error.message}{hint}{detail}"
+    return f"{where}{error.message}{hint}{detail}"

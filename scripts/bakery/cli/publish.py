@@ -32,7 +32,7 @@ def publish(
     with session(definitions, workspace, catalog, verb="publish", quiet=quiet, verbose=verbose) as opened:
 
         def work(name: str) -> Record:
-            return line.publish_image(opened, *opened.newest_artifact(opened.definitions.images[name]), channel)
+            return line.publish_image(opened, opened.newest_baked(opened.definitions.images[name]), channel)
 
         names = [image.name for image in opened.definitions.select(images or [])]
         outcomes = many.each(names, work, jobs)

@@ -1,6 +1,6 @@
 """`bakery run`: the whole line for every image that needs it, parents first."""
 
-from bakery import documents
+from bakery import baked, documents
 from bakery.catalog import Record
 from bakery.cli import line, many, options
 from bakery.cli.publish import render
@@ -64,9 +64,9 @@ def run_line(opened: Session, images: list[str] | None, jobs: int) -> list[Recor
 
 def _work(opened: Session, action: Action) -> Record:
     if action.kind == "publish":
-        artifact, folder = opened.artifact(opened.definitions.images[action.image], action.version)
+        whole = baked.load(opened.project, opened.definitions.images[action.image], action.version)
     else:
-        artifact, folder = line.bake_image(opened, action)
-        if not line.verified(artifact, folder):
-            line.verify_image(opened, artifact, folder)
-    return line.publish_image(opened, artifact, folder)
+        whole = line.bake_image(opened, action)
+        if whole.artifact and not line.verified(opened, whole.artifact):
+            line.verify_image(opened, whole.artifact)
+    return line.publish_image(opened, whole)

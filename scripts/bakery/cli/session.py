@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bakery import definition, documents
+from bakery import baked, definition
+from bakery.baked import Baked
 from bakery.catalog import Catalog, Record, open_store
 from bakery.cli import toolbox
 from bakery.definition import Definitions, ImageDefinition
@@ -42,27 +43,38 @@ class Session:
             now=datetime.now(UTC),
         )
 
-    def artifact(self, image: ImageDefinition, version: str) -> tuple[Artifact, Path]:
-        """A baked version in the workspace and its folder; NotFoundError if it is not here."""
-        folder = self.project.artifact_folder(image.name, image.arch, version)
-        try:
-            return documents.load(Artifact, folder / "artifact.json"), folder
-        except NotFoundError:
-            raise NotFoundError(
-                f"the disk of {image.name} {version} is not in this workspace",
-                where=str(folder),
-                hint=f"run 'bakery bake {image.name}', or bring the artifact's folder here",
-            ) from None
+    def newest_artifact(self, image: ImageDefinition) -> Artifact:
+        """The newest disk of the line in the workspace; NotFoundError if there is none."""
+        for version in self._newest_first(image):
+            if artifact := baked.find_artifact(self.project, image, version):
+                return artifact
+        raise _not_baked(image)
 
-    def newest_artifact(self, image: ImageDefinition) -> tuple[Artifact, Path]:
-        """The newest baked version of the line in the workspace and its folder; NotFoundError if there is none."""
-        for version in reversed(self.catalog.versions(image.name, image.arch)):
-            folder = self.project.artifact_folder(image.name, image.arch, version)
-            if version.startswith(f"{image.version}.") and (folder / "artifact.json").exists():
-                return self.artifact(image, version)
-        raise NotFoundError(
-            f"{image.name} {image.version} has not been baked here", hint=f"run 'bakery bake {image.name}' first"
-        )
+    def newest_baked(self, image: ImageDefinition) -> Baked:
+        """The newest version of the line of which anything is in the workspace; NotFoundError unless it is whole."""
+        for version in self._newest_first(image):
+            if baked.anything(self.project, image, version):
+                return baked.load(self.project, image, version)
+        raise _not_baked(image)
+
+    def _newest_first(self, image: ImageDefinition) -> list[str]:
+        versions = self.catalog.versions(image.name, image.arch)
+        return [version for version in reversed(versions) if version.startswith(f"{image.version}.")]
+
+    def parent_image(self, image: ImageDefinition, target: str) -> str:
+        """The ID at a target of the parent's newest complete version, where builds start; empty without a parent."""
+        if image.parent is None:
+            return ""
+        parent = self.definitions.images[image.parent]
+        record = self.catalog.newest(parent.name, parent.arch, parent.version)
+        published = record.publication(target) if record else None
+        if published is None:
+            raise BakeryError(
+                f"{image.name} is built on {parent.name}, which has no complete version at {target}",
+                where=self.definitions.where(image.name, "base", target, "image"),
+                hint=f"add the target {target} to {parent.name} and run 'bakery run {parent.name}' first",
+            )
+        return published.places[0].id
 
     def parent_disk(self, image: ImageDefinition) -> tuple[Record, Path]:
         """The newest complete version of the parent and its disk at the local target."""
@@ -78,6 +90,12 @@ class Session:
         stored = Path(local.places[0].id)
         brought = self.project.store / stored.name  # a CI job gets it as an artifact, and may run in another folder
         return record, brought if brought.exists() else stored
+
+
+def _not_baked(image: ImageDefinition) -> NotFoundError:
+    return NotFoundError(
+        f"{image.name} {image.version} has not been baked here", hint=f"run 'bakery bake {image.name}' first"
+    )
 
 
 def locate(definitions: Path, workspace: Path) -> Project:

@@ -14,7 +14,7 @@ from bakery.errors import BakeryError
 from bakery.project import Project
 
 # Of tools.toml, those whose version can change an image.
-BAKE_TOOLS = ("packer", "packer-plugin-qemu", "packer-plugin-ansible")
+PLUGINS = tuple(f"packer-plugin-{name}" for name in ("qemu", "ansible", "amazon", "vsphere", "azure"))
 # Programs of the system that can, and how each is asked for its version.
 SYSTEM_TOOLS = {"qemu-system-x86_64": "--version", "qemu-img": "--version", "mke2fs": "-V", "mmdebstrap": "--version"}
 MISSING = "missing"
@@ -39,7 +39,7 @@ def versions(project: Project) -> dict[str, str]:
     """Version of every tool that can change an image. Starts neither Packer nor a guest."""
     asked = pinned(project)
     return {
-        **{name: asked[name] for name in BAKE_TOOLS},
+        **{name: asked[name] for name in ("packer", *PLUGINS)},
         **_system_versions(project.cache / "tools.json"),
         "ansible-core": version("ansible-core"),
         "python": platform.python_version(),

@@ -1,27 +1,51 @@
-"""`bakery validate`: is every definition right, before anything is started."""
+"""`bakery validate`: is every definition and every image file right, before anything is started."""
 
-from bakery.bake import check_mode, check_roles
-from bakery.cli import options
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bakery import files
+from bakery.bake import check_mode, check_roles, validator
+from bakery.cli import many, options, toolbox
+from bakery.cli.many import Outcome
 from bakery.cli.session import Session, quick_session
 from bakery.definition import ImageDefinition
-from bakery.errors import UsageError
+from bakery.errors import BakeryError, UsageError
+from bakery.reports import junit
 
 
 def validate(
     images: options.Images = None,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
+    report: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report there, for CI.")] = None,
 ) -> int:
-    """Check definitions before anything starts.
+    """Check definitions and image files before anything starts.
 
-    Keys, types, lineage, roles, tests and regions; errors say file:line.
+    Keys, types, lineage, roles, tests and regions of definitions; then Packer's own validator on every template that
+    they use, side by side. Errors say file:line; all of them are shown.
 
     Example: bakery validate --definitions packer/images
     """
-    session = quick_session(definitions, workspace, options.CATALOG)
-    for image in session.definitions.select(images or []):
-        check(session, image)
-        print(f"{session.definitions.sources[image.name]}: ok")
+    outcomes: list[Outcome[str]] = []
+    try:
+        session = quick_session(definitions, workspace, options.CATALOG)
+        selected = session.definitions.select(images or [])
+    except UsageError as error:
+        outcomes.append(Outcome(str(definitions), None, error))
+    else:
+        outcomes += _definitions(session, selected)
+        if not any(outcome.error for outcome in outcomes):
+            outcomes += _templates(session, selected)
+    if report:
+        files.write_atomic(report, junit("bakery validate", [(outcome.name, outcome.error) for outcome in outcomes]))
+    for outcome in outcomes:
+        if not outcome.error:
+            print(f"{outcome.name}: ok")
+    _raise([outcome.error for outcome in outcomes if outcome.error])
     return 0
 
 
@@ -33,6 +57,7 @@ def check(session: Session, image: ImageDefinition) -> None:
 
     check_roles(session.project, image, where)
     check_mode(session.project, image, where)
+    _check_template(session, image, where)
     for number, name in enumerate(image.tests):
         if not (session.project.image_tests / f"test_{name}.py").is_file():
             raise UsageError(
@@ -44,3 +69,43 @@ def check(session: Session, image: ImageDefinition) -> None:
         from bakery.publish.aws import check_regions  # boto3 takes 150 ms to import
 
         check_regions(image, where)
+
+
+def _check_template(session: Session, image: ImageDefinition, where: Callable[..., str]) -> None:
+    if image.template and not list((session.project.definitions / image.template).glob("*.pkr.hcl")):
+        raise UsageError(
+            f"no *.pkr.hcl in '{image.template}'",
+            where=where("template"),
+            hint="name a folder relative to the definitions; docs/how-to/bring-your-own-template.md has the contract",
+        )
+
+
+def _definitions(session: Session, selected: list[ImageDefinition]) -> list[Outcome[str]]:
+    by_file = {str(session.definitions.sources[image.name]): image for image in selected}
+
+    def work(name: str) -> str:
+        check(session, by_file[name])
+        return name
+
+    return many.each(list(by_file), work, 1)
+
+
+def _templates(session: Session, selected: list[ImageDefinition]) -> list[Outcome[str]]:
+    found = {str(template): template for template in validator.templates(selected)}
+    if not found:
+        return []
+    toolchain = toolbox.toolchain(session.project)
+
+    def work(name: str) -> str:
+        validator.validate(session.project, found[name], toolchain)
+        return name
+
+    return many.each(list(found), work, os.cpu_count() or 1)
+
+
+def _raise(errors: list[BakeryError]) -> None:
+    """The error itself if it is alone, else one that lists all."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise UsageError(f"{len(errors)} things are wrong", detail="\n".join(map(many.describe, errors)))

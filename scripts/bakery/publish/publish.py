@@ -1,62 +1,79 @@
 """Brings a verified disk to every target of its definition."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import cast
 
 from bakery import documents, files
+from bakery.baked import Baked
 from bakery.definition import ImageDefinition
 from bakery.documents import Artifact, Publication, Verdict
 from bakery.errors import BakeryError, NotFoundError, PartialError
 from bakery.events import Tell
 from bakery.naming import full_name
 from bakery.project import Project
-from bakery.publish.target import Target
+from bakery.publish.target import RemoteTarget, Target
+
+Credentials = Mapping[str, str]
+NONE: Credentials = MappingProxyType({})
 
 
 def publish(
-    project: Project, definition: ImageDefinition, artifact: Artifact, verdict: Verdict, tell: Tell
+    project: Project, baked: Baked, verdict: Verdict | None, targets: Mapping[str, Target], tell: Tell
 ) -> list[Publication]:
     """Publish to all targets, each of which is tried; PartialError when only some succeeded.
 
-    Each publication is saved in the artifact's folder as soon as it is done, so a rerun goes on from there.
+    `verdict` is on the disk. Each publication is saved as soon as it is done, so a rerun goes on from there.
     """
-    folder = project.artifact_folder(artifact.image, artifact.arch, artifact.version)
-    disk = folder / Path(artifact.disk.path).name
-    targets = {name: target(name, project, definition) for name in definition.targets}
     failures: dict[str, BakeryError] = {}
     publications = []
-    with files.exclusive(folder / "publish.lock", f"{full_name(artifact)} is being published by another run"):
-        _refuse_unverified(artifact, verdict, disk)
+    lock = project.workspace / "locks" / f"publish-{full_name(baked)}.lock"
+    with files.exclusive(lock, f"{full_name(baked)} is being published by another run"):
+        if baked.artifact:
+            _refuse_unverified(baked.artifact, verdict, baked.folder(project, "local") / "disk.qcow2")
         for name, destination in targets.items():
             try:
-                publications.append(_keep(destination.publish(artifact, disk, tell), folder))
+                publication = _bring(project, baked, name, destination, tell)
+                publications.append(_keep(publication, baked.folder(project, name)))
             except BakeryError as error:
                 failures[name] = error
     _raise(failures, [found.target for found in publications])
     return publications
 
 
-def target(name: str, project: Project, definition: ImageDefinition) -> Target:
-    """A target by the name that definitions use."""
-    return {"local": _local, "aws": _aws}[name](project, definition)
+def _bring(project: Project, baked: Baked, name: str, destination: Target, tell: Tell) -> Publication:
+    """What Packer built at the target is taken over, else the disk goes there."""
+    if name in baked.builds:
+        return cast(RemoteTarget, destination).adopt(baked.builds[name], tell)
+    assert baked.artifact  # `baked.load` holds that a target without a build of its own has a disk
+    return destination.publish(baked.artifact, baked.folder(project, name) / "disk.qcow2", tell)
 
 
-def _local(project: Project, definition: ImageDefinition) -> Target:
+def target(name: str, project: Project, definition: ImageDefinition, credentials: Credentials = NONE) -> Target:
+    """A target by the name that definitions use; `credentials` are the fields of its secret in Vault."""
+    return {"local": _local, "aws": _aws}[name](project, definition, credentials)
+
+
+def _local(project: Project, _definition: ImageDefinition, _credentials: Credentials) -> Target:
     from bakery.publish.local import LocalTarget
 
     return LocalTarget(project.store)
 
 
-def _aws(project: Project, definition: ImageDefinition) -> Target:
+def _aws(_project: Project, definition: ImageDefinition, credentials: Credentials) -> Target:
     from bakery.publish.aws import AwsTarget  # boto3 takes 150 ms to import
 
-    return AwsTarget(definition)
+    return AwsTarget(definition, credentials)
 
 
-def _refuse_unverified(artifact: Artifact, verdict: Verdict, disk: Path) -> None:
+def _refuse_unverified(artifact: Artifact, verdict: Verdict | None, disk: Path) -> None:
     """Only the very bytes that passed may leave."""
     again = f"run 'bakery verify {artifact.image}' again"
+    if verdict is None:
+        raise NotFoundError(f"{full_name(artifact)} was never tested", hint=f"run 'bakery verify {artifact.image}'")
     if not verdict.passed:
         failing = "\n".join(f"{check.name}: {check.detail}" for check in verdict.checks if not check.passed)
         raise BakeryError(f"{full_name(artifact)} did not pass its tests", detail=failing, hint=again)

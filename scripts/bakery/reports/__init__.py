@@ -1,6 +1,7 @@
 """How news and results look: a live view on a terminal, plain lines in a pipe, and always a full log file."""
 
+from bakery.reports.junit import junit
 from bakery.reports.screen import Verbosity, watch
 from bakery.reports.tables import table
 
-__all__ = ["Verbosity", "table", "watch"]
+__all__ = ["Verbosity", "junit", "table", "watch"]

@@ -58,7 +58,18 @@ def test_a_role_says_in_which_modes_it_works(role: Path) -> None:
 
 @every_file
 def test_every_task_has_a_name_and_a_full_module_name(file: Path) -> None:
-    keywords = {"name", "when", "loop", "loop_control", "register", "no_log", "changed_when", "vars", "args"}
+    keywords = {
+        "name",
+        "when",
+        "loop",
+        "loop_control",
+        "register",
+        "no_log",
+        "changed_when",
+        "vars",
+        "args",
+        "delegate_to",
+    }
     for task in tasks(load(file)):
         modules = set(task) - keywords
         assert len(modules) == 1 and next(iter(modules)).count(".") == 2, task

@@ -179,7 +179,7 @@ BAD = {
         "targets: [local, aws]",
         "targets: [local, awss]",
         19,
-        "'targets.1' is 'awss'; it must be 'local' or 'aws'",
+        "'targets.1' is 'awss'; it must be 'local', 'aws', 'vsphere' or 'azure'",
         "did you mean 'aws'?",
     ),
     "missing key": ("os: debian-12\n", "", 1, "'os' is missing", ""),
@@ -226,7 +226,7 @@ BAD = {
         'distribution:\n  aws:\n    regions: [eu-central-1]\n    accounts: ["123456789012"]\n',
         "",
         1,
-        "definition: target aws needs distribution.aws with its regions",
+        "definition: target aws needs distribution.aws",
         "",
     ),
     "role twice": (

@@ -135,7 +135,7 @@ COUNTS: dict[str, tuple[Callable[[World], None], list[str]]] = {
     "play": (change("ansible/bake.yml"), ["ansible:bake.yml"]),
     "collections": (change("ansible/requirements.yml"), ["ansible:requirements.yml"]),
     "plugin": (change("ansible/filter_plugins/names.py"), ["ansible:filter_plugins/names.py"]),
-    "template": (change("packer/templates/qemu/image.pkr.hcl"), ["template/image.pkr.hcl"]),
+    "template": (change("packer/templates/qemu/image.pkr.hcl"), ["template:qemu/image.pkr.hcl"]),
     "variable": (define("software", "roles", 0, "vars", "port", to=8081), ["var:nginx.port"]),
     "variable deep down": (define("software", "roles", 0, "vars", "sites", "b", to=3), ["var:nginx.sites"]),
     "variable of another type": (define("software", "roles", 0, "vars", "port", to="8080"), ["var:nginx.port"]),
@@ -151,9 +151,9 @@ COUNTS: dict[str, tuple[Callable[[World], None], list[str]]] = {
     "key of a secret": (define("secrets", "token", "key", to="other"), ["secret:token"]),
     "version of a tool": (lambda world: world.tools.update(packer="1.11.3"), ["tool:packer"]),
     "machine": (lambda world: world.machine.update(memory_mib="4096"), ["machine:memory_mib"]),
-    "mode": (define("mode", to="chroot"), ["mode", "template/chroot.pkr.hcl", "template/image.pkr.hcl"]),
+    "mode": (define("mode", to="chroot"), ["mode", "template:chroot/chroot.pkr.hcl", "template:qemu/image.pkr.hcl"]),
     "operating system": (define("os", to="debian-13"), ["os"]),
-    "own template": (define("template", to="own"), ["template/image.pkr.hcl", "template/mine.pkr.hcl"]),
+    "own template": (define("template", to="own"), ["template/mine.pkr.hcl", "template:qemu/image.pkr.hcl"]),
     "base by url": (
         define("base", to={"qemu": {"url": "https://example.org/disk", "sha256": "d" * 64}}),
         ["base"],
@@ -229,7 +229,12 @@ def test_provisioning_does_not_count_without_software(world: World, apply: Calla
 @pytest.mark.parametrize("software", [{"packages": ["curl"]}, {"roles": [{"name": "tls"}]}])
 def test_provisioning_counts_with_any_software(world: World, software: dict[str, Any]) -> None:
     world.image["software"] = software
-    assert {"ansible:bake.yml", "template/image.pkr.hcl", "role:seal/tasks/main.yml", "mode"} <= world.inputs().keys()
+    assert {
+        "ansible:bake.yml",
+        "template:qemu/image.pkr.hcl",
+        "role:seal/tasks/main.yml",
+        "mode",
+    } <= world.inputs().keys()
 
 
 def test_place_and_times_do_not_count(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:

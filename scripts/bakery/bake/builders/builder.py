@@ -21,8 +21,8 @@ class Builder:
 class RemoteBuilder(Builder):
     """One that makes the image at a target.
 
-    `environment` turns the fields of the target's credentials in Vault into what Packer's environment needs, `ids` reads
-    the images by place out of Packer's manifest.
+    `environment` turns the fields of the target's credentials in Vault into what Packer's environment needs, `ids`
+    reads the images by place out of Packer's manifest.
     """
 
     environment: Callable[[Mapping[str, str]], dict[str, str]]

@@ -44,7 +44,9 @@ class Phases:
 class Release:
     """Brings one version's images to all regions; every step finds before it creates."""
 
-    def __init__(self, definition: ImageDefinition, account: Account, want: tags.Tags, phases: Phases) -> None:
+    def __init__(
+        self, definition: ImageDefinition, account: Account, want: tags.Tags, consumers: Sequence[str], phases: Phases
+    ) -> None:
         aws = definition.distribution.aws
         assert aws
         self._description = definition.description
@@ -53,15 +55,27 @@ class Release:
         self._home = aws.regions[0]
         self._alias = aws.kms_alias or ""
         self._want = want
+        self._consumers = consumers
         self._phases = phases
 
-    def bring(self, disk: Path, consumers: Sequence[str]) -> dict[str, Image]:
+    def bring(self, disk: Path) -> dict[str, Image]:
         """The available image of every region, tagged and shared with the consumer accounts."""
         ec2 = self._account.ec2(self._regions)
-        image = self._register(ec2[self._home], disk)
+        return self._spread(ec2, self._register(ec2[self._home], disk))
+
+    def adopt(self, image_id: str) -> dict[str, Image]:
+        """The same around an image that Packer registered in the first region; its copies are taken up, too."""
+        ec2 = self._account.ec2(self._regions)
+        with self._phases.phase("register", f"wait for {image_id} in {self._home}"):
+            image = images.wait_available(ec2[self._home], image_id)
+        if tags.SHA256 in tagging.from_aws(image):  # an earlier run was here
+            images.refuse_foreign(ec2[self._home], image, self._want[tags.SHA256])
+        return self._spread(ec2, image)
+
+    def _spread(self, ec2: Mapping[str, Any], image: Image) -> dict[str, Image]:
         found = {self._home: image, **self._copy(ec2, image)}
         with self._phases.phase("share", f"tag and share in {', '.join(found)}"):
-            self._mark_and_share(ec2, found, consumers)
+            self._mark_and_share(ec2, found)
         return found
 
     def _register(self, ec2: Any, disk: Path) -> Image:
@@ -100,12 +114,12 @@ class Release:
         with self._phases.phase("copy", f"copies in {', '.join(others)}") as share:
             return copies.bring(others, share)
 
-    def _mark_and_share(self, ec2: Mapping[str, Any], found: Mapping[str, Image], consumers: Sequence[str]) -> None:
+    def _mark_and_share(self, ec2: Mapping[str, Any], found: Mapping[str, Image]) -> None:
         """Each step in all regions before the next: an image is shared only when its snapshot is everywhere."""
         pairs = {region: (ec2[region], image) for region, image in found.items()}
         everywhere("tag", pairs, lambda pair: _mark(*pair, self._want))
-        everywhere("share snapshots", pairs, lambda pair: images.share_snapshot(*pair, consumers))
-        everywhere("share images", pairs, lambda pair: images.share_image(*pair, consumers))
+        everywhere("share snapshots", pairs, lambda pair: images.share_snapshot(*pair, self._consumers))
+        everywhere("share images", pairs, lambda pair: images.share_image(*pair, self._consumers))
 
     @property
     def _key(self) -> str:

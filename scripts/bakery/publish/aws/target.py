@@ -1,31 +1,33 @@
 """The AWS target: one version as AMIs in regions, shared with accounts, with parameters that point at them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
 from bakery import tags
 from bakery.definition import ImageDefinition
-from bakery.documents import Artifact, Parameter, Place, Publication
+from bakery.documents import Artifact, Parameter, Place, Publication, RemoteBuild
 from bakery.errors import BakeryError
 from bakery.events import Tell, step
-from bakery.naming import channel_parameter, full_name, version_parameter
+from bakery.naming import Versioned, channel_parameter, full_name, version_parameter
 from bakery.publish.aws import audit, images, parameters
 from bakery.publish.aws.calls import attempt, everywhere, raise_failures
 from bakery.publish.aws.images import Image
 from bakery.publish.aws.regions import check_regions
 from bakery.publish.aws.release import Phases, Release
-from bakery.publish.aws.session import Account, Site, Spots, connect, reach, spot_name
+from bakery.publish.aws.session import NONE, Account, Site, Spots, connect, reach, spot_name
 from bakery.publish.target import Finding
 
 
 class AwsTarget:
     """Images before shares, shares before parameters: nothing points at what cannot be used."""
 
-    def __init__(self, definition: ImageDefinition) -> None:
+    def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str] = NONE) -> None:
+        """`credentials` are those of Vault's AWS engine; none means those of the environment."""
         aws = definition.distribution.aws
         assert aws  # the definition's own rule: target aws needs distribution.aws
         self._definition = definition
+        self._credentials = credentials
         self._aws = aws
         self._home = aws.regions[0]
 
@@ -38,26 +40,36 @@ class AwsTarget:
             return None
         live = parameters.read_all(self._sites(self._spots), version_parameter(artifact))
         pointers = tuple(parameter for parameter in live.values() if parameter)
-        publication = _publication(artifact, self._places(present), pointers, {})
+        publication = _publication(artifact, artifact.disk.sha256, self._places(present), pointers, {})
         right = all(finding.status == "correct" for finding in self.inspect(publication))
         pointed = [pointer.value for pointer in pointers] == [place.id for place in publication.places]
         return publication if right and pointed else None
 
     def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
         """Bring the version to every region and account; a rerun goes on where the last one stopped."""
+        want = tags.of_artifact(self._definition, artifact)
+        return self._release(artifact, artifact.disk.sha256, want, tell, lambda release: release.bring(disk))
+
+    def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
+        """The same for what amazon-ebs registered: Packer's copies are taken up, tagged, and made where they lack."""
+        want = tags.of_build(self._definition, build)
+        return self._release(build, build.identity, want, tell, lambda release: release.adopt(build.ids[self._home]))
+
+    def _release(
+        self, of: Versioned, sha256: str, want: tags.Tags, tell: Tell, bring: Callable[[Release], dict[str, Image]]
+    ) -> Publication:
         check_regions(self._definition, lambda *keys: ".".join(map(str, (self._definition.name, *keys))))
-        phases = Phases(tell, full_name(artifact))
-        spots, name = self._spots, version_parameter(artifact)
+        phases = Phases(tell, full_name(of))
+        spots, name = self._spots, version_parameter(of)
         # Before anything is made: every account lets us in, and no place has a parameter that cannot be used.
         parameters.read_all(self._sites(spots), name)
-        want = tags.of_artifact(self._definition, artifact)
-        found = Release(self._definition, self._account, want, phases).bring(disk, self._consumers)
+        found = bring(Release(self._definition, self._account, want, self._consumers, phases))
         with phases.phase("parameters", f"write {name} in {len(spots)} places"):
             # Roles are assumed again: their hour may have passed while copies were made.
             sites = self._sites(spots)
             values = {key: found[site.region]["ImageId"] for key, site in sites.items()}
             pointers = parameters.fix(sites, name, values)
-        return _publication(artifact, self._places(found), pointers, phases.seconds)
+        return _publication(of, sha256, self._places(found), pointers, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Images, tags, snapshots' tags, shares and parameters of a publication, as they are now."""
@@ -93,7 +105,7 @@ class AwsTarget:
 
     @cached_property
     def _account(self) -> Account:
-        return connect(self._home)
+        return connect(self._home, self._credentials)
 
     @property
     def _consumers(self) -> list[str]:
@@ -133,11 +145,9 @@ class AwsTarget:
 
 
 def _publication(
-    artifact: Artifact, places: tuple[Place, ...], pointers: tuple[Parameter, ...], seconds: dict[str, float]
+    of: Versioned, sha256: str, places: tuple[Place, ...], pointers: tuple[Parameter, ...], seconds: dict[str, float]
 ) -> Publication:
-    return Publication(
-        artifact.image, artifact.arch, artifact.version, artifact.disk.sha256, "aws", places, pointers, seconds
-    )
+    return Publication(of.image, of.arch, of.version, sha256, "aws", places, pointers, seconds)
 
 
 def _spots(located: Iterable[Place | Parameter]) -> list[tuple[str, str]]:

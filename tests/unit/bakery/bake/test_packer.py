@@ -69,8 +69,8 @@ def test_a_template_of_ones_own_gets_the_same(world: World) -> None:
 def test_every_variable_is_declared_by_the_template(world: World, project_root: Path) -> None:
     for mode, folder in (("vm", "qemu"), ("chroot", "chroot")):
         packer.build(world.job(define(mode=mode)), {}, [])
-        declared = (project_root / "packer" / "templates" / folder / "variables.pkr.hcl").read_text()
-        names = {line.split('"')[1] for line in declared.splitlines() if line.startswith("variable ")}
+        declared = [path.read_text() for path in (project_root / "packer" / "templates" / folder).glob("*.pkr.hcl")]
+        names = {line.split('"')[1] for text in declared for line in text.splitlines() if line.startswith("variable ")}
         assert names == set(world.record()["variables"])
 
 
@@ -82,6 +82,8 @@ def test_ansible_gets_the_software(world: World) -> None:
         "nginx_port": 8080,
         "software_packages": ["jq"],
         "software_roles": ["nginx"],
+        "image_tests": [],
+        "image_test_report": str(world.folder / "scratch" / "tests.xml"),
     }
 
 

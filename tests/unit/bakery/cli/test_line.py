@@ -86,7 +86,7 @@ def test_publish_before_verify(bakery: Workshop) -> None:
     bakery("bake", "base")
     answer = bakery("publish", "base")
     assert answer.code == 1
-    assert "no verdict document" in answer.err
+    assert "error: base-1.0.0-x86_64 was never tested\nhint: run 'bakery verify base'\n" in answer.err
     assert bakery.states("base") == {"1.0.0": "reserved"}
 
 

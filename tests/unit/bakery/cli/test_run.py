@@ -214,7 +214,9 @@ class TestPublishOnly:
         bakery.line()
         bakery.edit("web", "channel: stable", "channel: stable\ntags: {team: shop}")
         (bakery.folder("web", "1.0.0") / "artifact.json").unlink()
-        with pytest.raises(NotFoundError, match=r"the disk of web 1\.0\.0 is not in this workspace"):
+        with pytest.raises(
+            NotFoundError, match=r"web-1\.0\.0-x86_64 is not in this workspace as a whole: qemu missing"
+        ):
             bakery.line()
 
 

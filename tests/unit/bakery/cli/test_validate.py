@@ -1,28 +1,103 @@
 """Definitions are wrong by file and line, and nothing was started."""
 
+from xml.etree import ElementTree
+
 import pytest
 
+from bakery.bake import validator
+from bakery.errors import BakeryError, UsageError
 from unit.bakery.cli.workshop import WEB, Workshop
 
+OK = "packer/images/base.yaml: ok\npacker/images/web.yaml: ok\n"
 AWS = "targets: [aws]\ndistribution:\n  aws:\n    regions: [eu-central-1, {region}]\n"
 
 
-def test_right_definitions(bakery: Workshop) -> None:
+Packer = dict[str, BakeryError | None]
+
+
+@pytest.fixture
+def packer(bakery: Workshop, monkeypatch: pytest.MonkeyPatch) -> Packer:
+    """What Packer's validator says of each template that it is given."""
+    said: Packer = {}
+
+    def validate(_project: object, template: validator.Template, _toolchain: object) -> None:
+        if error := said.setdefault(str(template), None):
+            raise error
+
+    monkeypatch.setattr(validator, "validate", validate)
+    return said
+
+
+def test_right_definitions(bakery: Workshop, packer: Packer) -> None:
     answer = bakery("validate")
     assert (answer.code, answer.err) == (0, "")
-    assert answer.out == "packer/images/base.yaml: ok\npacker/images/web.yaml: ok\n"
+    assert answer.out == OK + "packer/templates/qemu qemu.linux: ok\n"
+    assert list(packer) == ["packer/templates/qemu qemu.linux"], "the base has no software: Packer is never asked"
 
 
-def test_one_image_only(bakery: Workshop) -> None:
+def test_one_image_only(bakery: Workshop, packer: Packer) -> None:
     bakery.edit("base", "tests: [base]", "tests: [nothing]")
     answer = bakery("validate", "web")
-    assert (answer.code, answer.out) == (0, "packer/images/web.yaml: ok\n")
+    assert (answer.code, answer.out) == (
+        0,
+        "packer/images/web.yaml: ok\npacker/templates/qemu qemu.linux: ok\n",
+    )
 
 
-def test_another_folder(bakery: Workshop) -> None:
+def test_a_template_that_packer_refuses(bakery: Workshop, packer: Packer) -> None:
+    packer["packer/templates/qemu qemu.linux"] = UsageError("Packer refuses the template", where="linux.pkr.hcl:7")
+    answer = bakery("validate")
+    assert (answer.code, answer.out) == (64, OK)
+    assert answer.err == "error: linux.pkr.hcl:7: Packer refuses the template\n"
+
+
+def test_packer_is_not_asked_about_wrong_definitions(bakery: Workshop, packer: Packer) -> None:
+    bakery.edit("base", "tests: [base]", "tests: [nothing]")
+    bakery.edit("web", "name: nginx", "name: ngix")
+    answer = bakery("validate")
+    assert (answer.code, answer.out, packer) == (64, "", {})
+    assert answer.err.startswith("error: 2 things are wrong\n  packer/images/base.yaml:10: no test named 'nothing' (")
+    assert "\n  packer/images/web.yaml:11: no role named 'ngix' (did you mean 'nginx'?)\n" in answer.err
+
+
+def test_each_template_once(bakery: Workshop, packer: Packer) -> None:
+    """A thousand images take no longer than one; a template of somebody's own is another."""
+    for number in range(3):
+        bakery.write(f"packer/images/web{number}.yaml", WEB.replace("name: web", f"name: web{number}"))
+    bakery.write("packer/images/own/own.pkr.hcl", "# mine\n")
+    bakery.edit("web", "targets:", "template: own\ntargets:")
+    assert bakery("validate").code == 0
+    assert sorted(packer) == ["own", "packer/templates/qemu qemu.linux"]
+
+
+def test_a_template_of_ones_own_that_is_not_there(bakery: Workshop, packer: Packer) -> None:
+    bakery.edit("web", "targets:", "template: own\ntargets:")
+    answer = bakery("validate")
+    assert (answer.code, packer) == (64, {})
+    assert answer.err.startswith("error: packer/images/web.yaml:15: no *.pkr.hcl in 'own'\nhint: ")
+
+
+def test_a_report_for_ci(bakery: Workshop, packer: Packer) -> None:
+    packer["packer/templates/qemu qemu.linux"] = UsageError("refused", where="linux.pkr.hcl:7", hint="mend it")
+    assert bakery("validate", "--junit", "report.xml").code == 64
+    suite = ElementTree.parse(bakery.project.root / "report.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
+    failure = suite.find("testcase[@name='packer/templates/qemu qemu.linux']/failure")
+    assert failure is not None
+    assert (failure.get("message"), failure.text) == ("refused", "linux.pkr.hcl:7\nmend it")
+
+
+def test_a_report_of_files_that_cannot_be_read(bakery: Workshop) -> None:
+    bakery.edit("web", "description:", "desription:")
+    assert bakery("validate", "--junit", "report.xml").code == 64
+    suite = ElementTree.parse(bakery.project.root / "report.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+
+
+def test_another_folder(bakery: Workshop, packer: Packer) -> None:
     bakery.write("elsewhere/web.yaml", WEB.replace("image: base", "debootstrap: {suite: bookworm}"))
     answer = bakery("validate", "--definitions", "elsewhere")
-    assert answer.out == "elsewhere/web.yaml: ok\n"
+    assert answer.out == "elsewhere/web.yaml: ok\npacker/templates/qemu qemu.linux: ok\n"
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import pytest
 
 from bakery import cli, documents
 from bakery.bake.base import BaseDisk
+from bakery.baked import Baked
 from bakery.catalog import Catalog, Record, open_store
-from bakery.cli import run
+from bakery.cli import run, toolbox
 from bakery.cli.session import Session, quick_session
 from bakery.definition import ImageDefinition
 from bakery.documents import Artifact, Base, Check, Disk, Verdict
@@ -66,9 +67,7 @@ FILES = {
     ),
     "ansible/roles/seal/tasks/main.yml": "[]\n",
     "tests/images/test_base.py": "",
-    "tools/tools.toml": "".join(
-        f'[{name}]\nversion = "1.2.3"\n' for name in ("packer", "packer-plugin-qemu", "packer-plugin-ansible")
-    ),
+    "tools/tools.toml": "".join(f'[{name}]\nversion = "1.2.3"\n' for name in ("packer", *toolbox.PLUGINS)),
 }
 
 
@@ -205,9 +204,9 @@ class Workshop:
     def publishing(self, publish: Callable[..., Any]) -> Callable[..., Any]:
         """The real room, behind a note of what it is asked."""
 
-        def noted(project: Project, image: ImageDefinition, *arguments: Any) -> Any:
-            self._begin(f"publish {image.name}")
-            return publish(project, image, *arguments)
+        def noted(project: Project, baked: Baked, *arguments: Any) -> Any:
+            self._begin(f"publish {baked.image}")
+            return publish(project, baked, *arguments)
 
         return noted
 

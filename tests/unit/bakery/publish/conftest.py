@@ -6,7 +6,7 @@ import pytest
 
 from bakery import files
 from bakery.definition import ImageDefinition
-from bakery.documents import Artifact, Base, Disk, Verdict
+from bakery.documents import Artifact, Base, Check, Disk, RemoteBuild, Verdict
 from bakery.project import Project
 
 NOW = "2026-01-01T00:00:00+00:00"
@@ -41,6 +41,18 @@ def artifact(project: Project) -> Artifact:
     return Artifact(
         image="web", arch="x86_64", version="1.0.0", os="debian-12", mode="vm", input_key="0123abcd", inputs={},
         base=Base("debian-12", "12.0.0", "f" * 64), disk=Disk(str(disk), "qcow2", 6, files.sha256(disk), "e" * 64),
+        commit="c0ffee", tools={}, seconds={}, created=NOW, log="",
+    )
+    # fmt: on
+
+
+@pytest.fixture
+def build() -> RemoteBuild:
+    # fmt: off
+    return RemoteBuild(
+        image="web", arch="x86_64", version="1.0.0", os="debian-12", target="aws", builder="amazon-ebs",
+        input_key="0123abcd", inputs={}, base="{}", identity="b" * 64,
+        ids={"eu-central-1": "ami-1", "us-east-1": "ami-2"}, checks=(Check("nginx runs", True),),
         commit="c0ffee", tools={}, seconds={}, created=NOW, log="",
     )
     # fmt: on

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from bakery import documents, files, process
+from bakery.baked import Baked
 from bakery.definition import ImageDefinition
-from bakery.documents import Artifact, Check, Publication, Verdict
+from bakery.documents import Artifact, Check, Publication, RemoteBuild, Verdict
 from bakery.errors import BakeryError, ConflictError, NotFoundError, PartialError
 from bakery.events import Tell, silent
 from bakery.project import Project
@@ -26,6 +27,9 @@ class FakeTarget:
         self.error = error
         self.seconds = {"store": 1.0}
 
+    def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
+        return Publication("web", "x86_64", build.version, build.identity, self.name, (), seconds=self.seconds)
+
     def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
         assert disk.read_bytes() == b"a disk"
         if self.error:
@@ -35,10 +39,8 @@ class FakeTarget:
 
 
 @pytest.fixture
-def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeTarget]:
-    targets = {name: FakeTarget(name) for name in ("local", "aws")}
-    monkeypatch.setattr(sys.modules["bakery.publish.publish"], "target", lambda name, *_: targets[name])
-    return targets
+def fakes() -> dict[str, FakeTarget]:
+    return {name: FakeTarget(name) for name in ("local", "aws")}
 
 
 @pytest.fixture
@@ -46,12 +48,18 @@ def folder(project: Project) -> Path:
     return project.artifact_folder("web", "x86_64", "1.0.0")
 
 
-Parts = tuple[Project, ImageDefinition, Artifact, Verdict]
+Parts = tuple[Project, Baked, Verdict, dict[str, FakeTarget]]
 
 
 @pytest.fixture
-def parts(project: Project, definition: ImageDefinition, artifact: Artifact, verdict: Verdict) -> Parts:
-    return project, definition, artifact, verdict
+def parts(
+    project: Project,
+    definition: ImageDefinition,
+    artifact: Artifact,
+    verdict: Verdict,
+    fakes: dict[str, FakeTarget],
+) -> Parts:
+    return project, Baked(definition, "1.0.0", artifact, {}), verdict, fakes
 
 
 def test_all_targets(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -> None:
@@ -87,24 +95,30 @@ def test_all_targets_fail(parts: Parts, fakes: dict[str, FakeTarget]) -> None:
 
 
 def test_the_only_target_fails_with_its_own_error(parts: Parts, fakes: dict[str, FakeTarget]) -> None:
-    project, definition, artifact, verdict = parts
+    del fakes["aws"]
     fakes["local"].error = BakeryError("no space")
     with pytest.raises(BakeryError, match=r"^no space$"):
-        publish(project, definition.model_copy(update={"targets": ("local",)}), artifact, verdict, silent)
+        publish(*parts, silent)
 
 
-def test_a_failed_verdict_is_refused(parts: Parts, fakes: dict[str, FakeTarget]) -> None:
-    project, definition, artifact, verdict = parts
+def test_a_failed_verdict_is_refused(parts: Parts) -> None:
+    project, baked, verdict, fakes = parts
     failed = replace(verdict, passed=False, checks=(Check("boots", True), Check("nginx", False, "port 80 is closed")))
     with pytest.raises(BakeryError, match=r"web-1\.0\.0-x86_64 did not pass its tests") as caught:
-        publish(project, definition, artifact, failed, silent)
+        publish(project, baked, failed, fakes, silent)
     assert caught.value.detail == "nginx: port 80 is closed"
 
 
-def test_a_verdict_on_another_disk_is_refused(parts: Parts, fakes: dict[str, FakeTarget]) -> None:
-    project, definition, artifact, verdict = parts
+def test_a_disk_without_a_verdict_is_refused(parts: Parts) -> None:
+    project, baked, _, fakes = parts
+    with pytest.raises(NotFoundError, match="was never tested"):
+        publish(project, baked, None, fakes, silent)
+
+
+def test_a_verdict_on_another_disk_is_refused(parts: Parts) -> None:
+    project, baked, verdict, fakes = parts
     with pytest.raises(BakeryError, match="the verdict speaks of another disk"):
-        publish(project, definition, artifact, replace(verdict, sha256="0" * 64), silent)
+        publish(project, baked, replace(verdict, sha256="0" * 64), fakes, silent)
 
 
 def test_a_changed_disk_is_refused(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -> None:
@@ -120,9 +134,25 @@ def test_a_lost_disk(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -
         publish(*parts, silent)
 
 
-def test_two_at_once(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -> None:
-    with files.exclusive(folder / "publish.lock", ""), pytest.raises(ConflictError, match="by another run"):
+def test_two_at_once(parts: Parts, project: Project) -> None:
+    lock = project.workspace / "locks" / "publish-web-1.0.0-x86_64.lock"
+    with files.exclusive(lock, ""), pytest.raises(ConflictError, match="by another run"):
         publish(*parts, silent)
+
+
+def test_what_packer_built_at_a_target_is_taken_over(parts: Parts, artifact: Artifact, build: RemoteBuild) -> None:
+    project, baked, verdict, fakes = parts
+    publications = publish(project, replace(baked, builds={"aws": build}), verdict, fakes, silent)
+    assert [found.sha256 for found in publications] == [artifact.disk.sha256, build.identity]
+    kept = project.build_folder("web", "x86_64", "1.0.0", "aws") / "publication-aws.json"
+    assert documents.load(Publication, kept) == publications[1]
+
+
+def test_without_a_disk_no_verdict_is_needed(parts: Parts, build: RemoteBuild) -> None:
+    project, baked, _, fakes = parts
+    del fakes["local"]
+    only = replace(baked, artifact=None, builds={"aws": build})
+    assert [found.target for found in publish(project, only, None, fakes, silent)] == ["aws"]
 
 
 def test_targets_by_name(project: Project, definition: ImageDefinition) -> None:

@@ -1,0 +1,68 @@
+"""Packer's validator on image files, before anything is started: no Vault, no cloud and no guest is needed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery import files, process
+from bakery.bake import packer
+from bakery.bake.base import BaseDisk
+from bakery.bake.builders import BUILDERS
+from bakery.bake.job import Job, Toolchain
+from bakery.definition import ImageDefinition
+from bakery.documents import Base
+from bakery.errors import BakeryError, UsageError
+from bakery.events import silent
+from bakery.project import Project
+
+VERSION = "0.0.0"  # of nothing
+
+
+@dataclass(frozen=True)
+class Template:
+    """A folder of *.pkr.hcl, the block of it that is built (none: all), and an image that it builds."""
+
+    folder: str
+    source: str
+    image: ImageDefinition
+    builder: str
+
+    def __str__(self) -> str:
+        return f"{self.folder} {self.source}".rstrip()
+
+
+def templates(images: Iterable[ImageDefinition]) -> list[Template]:
+    """Every image file that the images are built with, each once: other images only bring other values."""
+    found: dict[str, Template] = {}
+    for image in images:
+        for builder in image.builders:
+            if builder == "qemu" and not image.provisioned:
+                continue  # its base is the image, and Packer is never asked
+            if image.template:
+                template = Template(image.template, "", image, builder)
+            else:
+                folder = f"packer/templates/{image.template_folder(builder)}"
+                template = Template(folder, BUILDERS[builder].source(image), image, builder)
+            found.setdefault(str(template), template)
+    return list(found.values())
+
+
+def validate(project: Project, template: Template, toolchain: Toolchain) -> None:
+    """Have Packer validate a template with the variables of its image; UsageError with file:line if it refuses."""
+    image = template.image.model_copy(update={"secrets": {}})  # else Packer would ask Vault for them
+    with files.scratch(project.workspace / "validate", image.name) as scratch:
+        base = BaseDisk(_empty_disk(scratch), Base("none", "", "")) if template.builder == "qemu" else None
+        log = scratch / "packer.log"
+        try:
+            packer.validate(Job(project, image, VERSION, template.builder, base, toolchain, scratch, log, silent))
+        except UsageError:
+            raise
+        except BakeryError as error:
+            where = error.where or str(project.definitions / f"{image.name}.yaml")
+            raise UsageError(error.message, where=where, detail=error.detail, hint=error.hint) from None
+
+
+def _empty_disk(folder: Path) -> Path:
+    disk = folder / "base.qcow2"
+    process.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "1M"])
+    return disk
