@@ -42,7 +42,7 @@ mode: chroot
 base:
   qemu:
     url: {url}
-    sha256: {sha256}
+    sha256: "{sha256}"
 software:
   roles:
     - name: nginx
