@@ -1,20 +1,16 @@
 #!/bin/bash
-# Sourced by every job, in the folder of the repository: goes to the project and puts the tools there that the runner
-# image brings. Gives `section` and `due` to the lines that follow.
+# Sourced by every job, in the folder of the repository: adds what it lacks out of the runner image, and gives `section`
+# and `due` to the lines that follow.
 
 toolbox=${BAKERY_TOOLBOX:-/opt/bakery}
-job_dir=$PWD
 
-# A repository that has definitions alone is baked with the roles, templates and stacks of the runner image.
-if [ ! -e ansible/bake.yml ]; then
-  export BAKERY_DEFINITIONS="${BAKERY_DEFINITIONS:-$job_dir/packer/images}"
-  export BAKERY_WORKSPACE="${BAKERY_WORKSPACE:-$job_dir/.bakery}"
-  cd "$toolbox" || exit
-fi
-for made in .venv node_modules .bakery/tools; do
-  if [ ! -e "$made" ]; then
-    mkdir -p .bakery
-    ln -s "$toolbox/$made" "$made"
+# What set-up made; and of the project all that the repository does not have itself, so that definitions are enough.
+for part in .venv node_modules .bakery/tools tools scripts tests/images packer/base packer/templates \
+  ansible/ansible.cfg ansible/bake.yml cdktf.json cdktf/main.py cdktf/bakery_stacks cdktf/environments \
+  $(cd "$toolbox" && printf '%s ' ansible/roles/*); do
+  if [ ! -e "$part" ]; then
+    mkdir -p "$(dirname "$part")"
+    ln -s "$toolbox/$part" "$part"
   fi
 done
 export PATH="$PWD/.venv/bin:$PWD/.bakery/tools/bin:$PATH" PYTHONPATH="$PWD/scripts:$PWD/cdktf"

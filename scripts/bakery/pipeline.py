@@ -20,10 +20,10 @@ Job = dict[str, Any]
 Jobs = dict[str, Job]
 
 STAGES = ("bake", "verify", "publish", "apply")
-# Who may reach what: private builders need our own machines (KVM, the vCenter), public ones a cloud account.
-PRIVATE = ("qemu", "vsphere")
-PUBLIC = ("aws", "azure")
-PRIVATE_RUNNER = "bakery-private"  # the tag of runners with KVM and a way to the vCenter
+# Builders by duty: private ones need machines of our own (KVM, a way to the vCenter), public ones a cloud account.
+BUILDERS = {"bake-private": ("qemu", "vsphere"), "bake-public": ("aws", "azure")}
+# Runners by duty, as tags: what checks merge requests must not be what may write to the catalog.
+RUNNERS = {"bake-private": "bakery-private", "bake-public": "bakery-public"}
 KEPT = "3 days"  # what jobs hand on: time to run a failed job again after a weekend
 ARTIFACTS = ".bakery/artifacts/"
 LOGS = ".bakery/logs/"
@@ -98,20 +98,19 @@ def _line(
     bakes = _bakes(image, parent) if action.kind != "publish" else {}
     verify = _verify(image.name) if f"bake-private {image.name}" in bakes else {}
     children = any(images[name].parent == image.name for name in due)
-    publish = _publish(image.name, [*bakes, *verify], channel, keep_disk=children)
+    publish = _publish(image, [*bakes, *verify], channel, keep_disk=children)
     return {**bakes, **verify, **publish}
 
 
 def _bakes(image: ImageDefinition, needs: list[str]) -> Jobs:
     jobs = {}
-    for name, builders in (("bake-private", PRIVATE), ("bake-public", PUBLIC)):
-        used = [builder for builder in image.builders if builder in builders]
-        if used:
+    for duty in BUILDERS:
+        if used := _used(image, duty):
             options = " ".join(f"--builder {builder}" for builder in used)
-            jobs[f"{name} {image.name}"] = {
+            jobs[f"{duty} {image.name}"] = {
                 "stage": "bake",
-                **_runner(name),
-                "variables": {"VAULT_ROLE": name},
+                "tags": [RUNNERS[duty]],
+                "variables": {"VAULT_ROLE": duty},
                 "needs": list(needs),
                 "script": [f"section bake 'Bake {image.name}' bakery bake {image.name} {options}"],
                 "artifacts": _artifacts(ARTIFACTS, LOGS),
@@ -122,7 +121,7 @@ def _bakes(image: ImageDefinition, needs: list[str]) -> Jobs:
 def _verify(name: str) -> Jobs:
     job = {
         "stage": "verify",
-        **_runner("bake-private"),
+        "tags": [RUNNERS["bake-private"]],
         "variables": {"VAULT_ROLE": "bake-private"},  # it searches the disk for the secrets of the bake
         "needs": [f"bake-private {name}"],
         "script": [f"due {name} || exit 0", f"section verify 'Test {name}' bakery verify {name}"],
@@ -131,12 +130,14 @@ def _verify(name: str) -> Jobs:
     return {f"verify {name}": job}
 
 
-def _publish(name: str, needs: list[str], channel: str, *, keep_disk: bool) -> Jobs:
-    """With the disk in the local target for the images that are built on it here."""
+def _publish(image: ImageDefinition, needs: list[str], channel: str, *, keep_disk: bool) -> Jobs:
+    """Where it was baked; with the disk in the local target for the images that are built on it here."""
+    name = image.name
     option = f" --channel {shlex.quote(channel)}" if channel else ""
     kept = [f"{ARTIFACTS}*/publication*.json", LOGS, *([STORE] if keep_disk else [])]
     job = {
         "stage": "publish",
+        "tags": [RUNNERS["bake-private" if _used(image, "bake-private") else "bake-public"]],
         "variables": {"VAULT_ROLE": "publish"},
         # An environment is an account. GitLab's lock spares a pipeline the wait for ours; ours also holds for laptops.
         "resource_group": f"publish/{name}/$BAKERY_ENVIRONMENT",
@@ -151,6 +152,7 @@ def _apply() -> Job:
     """Waits for all stages before it: a list of needs would end at GitLab's limit of 50."""
     return {
         "stage": "apply",
+        "tags": [RUNNERS["bake-public"]],
         "rules": [{"if": "$BAKERY_ENVIRONMENT"}],
         "variables": {"VAULT_ROLE": "apply"},
         "resource_group": "apply/images/$BAKERY_ENVIRONMENT",
@@ -158,7 +160,6 @@ def _apply() -> Job:
         "script": [
             'eval "$(bakery env)"',
             "section apply 'Hand the IDs to Terraform' cdktf deploy images --auto-approve --outputs-file images.json",
-            'mv images.json "$job_dir/"',
         ],
         "artifacts": {"expire_in": KEPT, "paths": ["images.json"]},
     }
@@ -168,8 +169,8 @@ def _nothing() -> Job:
     return {"stage": "bake", "before_script": [], "script": ["echo 'Every image is up to date.'"]}
 
 
-def _runner(duty: str) -> Job:
-    return {"tags": [PRIVATE_RUNNER]} if duty == "bake-private" else {}
+def _used(image: ImageDefinition, duty: str) -> list[str]:
+    return [builder for builder in image.builders if builder in BUILDERS[duty]]
 
 
 def _artifacts(*paths: str) -> Job:

@@ -87,8 +87,19 @@ def test_private_and_public_bakes_are_apart() -> None:
     assert "bake-private cloud" not in found
     assert "verify cloud" not in found, "Packer's builder there tests while it builds"
     assert found["publish cloud"]["needs"] == ["bake-public cloud"]
-    assert found["bake-private both"]["tags"] == ["bakery-private"]
-    assert "tags" not in found["bake-public both"]
+
+
+def test_what_writes_runs_on_runners_of_its_own() -> None:
+    found = child(cloud="bake", both="bake")
+    assert {name: found[name]["tags"] for name in jobs(found)} == {
+        "bake-public cloud": ["bakery-public"],
+        "publish cloud": ["bakery-public"],
+        "bake-private both": ["bakery-private"],
+        "bake-public both": ["bakery-public"],
+        "verify both": ["bakery-private"],
+        "publish both": ["bakery-private"],
+        "apply images": ["bakery-public"],
+    }
 
 
 def test_a_version_that_lacks_a_target_is_not_baked_again() -> None:
