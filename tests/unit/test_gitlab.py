@@ -14,6 +14,7 @@ from bakery.cli.ci import Target
 from bakery.definition import ImageDefinition, TargetName
 from bakery.errors import ExitCode
 from bakery.plan import Action, Plan
+from doubles.programs import Programs
 
 ROOT = Path(__file__).parents[2]
 FILES = (".gitlab-ci.yml", "templates/bakery/template.yml")
@@ -122,3 +123,17 @@ def test_every_job_logs_in_to_vault_for_one_of_the_duties() -> None:
 def test_nothing_needs_a_paid_tier() -> None:
     texts = [*(parts(name)[1] for name in FILES), pipeline.render(child())]
     assert not any("secrets:" in text for text in texts)
+
+
+def test_the_runner_image_is_handed_on_by_digest_and_the_password_in_no_argument(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = Programs(tmp_path / "bin", monkeypatch)
+    programs.shell("buildah", '[ "$1" != login ] || cat >password; [ "$1" != push ] || echo sha256:0123 >"$3"')
+    for name in ("REGISTRY", "REGISTRY_IMAGE", "REGISTRY_USER", "REGISTRY_PASSWORD"):
+        monkeypatch.setenv(f"CI_{name}", name.lower())
+    subprocess.run([ROOT / "runner" / "build.sh"], cwd=tmp_path, check=True)
+    assert (tmp_path / "runner.env").read_text() == "BAKERY_RUNNER_IMAGE=registry_image/runner@sha256:0123\n"
+    assert [call.split()[0] for call in programs.calls("buildah")] == ["login", "build", "push"]
+    assert not any("registry_password" in call for call in programs.calls("buildah"))
+    assert (tmp_path / "password").read_text() == "registry_password\n"
