@@ -305,12 +305,15 @@ def test_a_broken_template_stops_it_before_any_build(repository: Repository, log
     assert run.jobs == {"vault-check": "PASS", "validate": "FAIL"}, run.out
 
 
-@pytest.mark.parametrize("wrong", ["VAULT_ID_TOKEN", "VAULT_ADDR"])
-def test_a_vault_that_refuses_or_is_away_stops_it_first(repository: Repository, login: Login, wrong: str) -> None:
+@pytest.mark.parametrize(("wrong", "code"), [("VAULT_ID_TOKEN", 1), ("VAULT_ADDR", 75)])
+def test_a_vault_that_refuses_or_is_away_stops_it_first(
+    repository: Repository, login: Login, wrong: str, code: int
+) -> None:
     other = {"VAULT_ID_TOKEN": Issuer().token("somebody else", **CLAIMS), "VAULT_ADDR": "http://127.0.0.1:1"}
     run = repository.run(**{**login.environment, wrong: other[wrong]})
     assert run.code == 1
     assert run.jobs == {"vault-check": "FAIL"}, run.out
+    assert re.search(rf"vault-check +finished in .* FAIL {code} ", run.out), "75 is what GitLab tries again"
 
 
 def test_a_repository_with_definitions_alone_includes_the_component(repository: Repository, login: Login) -> None:
