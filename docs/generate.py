@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from typer import Typer
 from typer.testing import CliRunner
 
 from bakery import definition
@@ -38,17 +39,24 @@ def pages() -> dict[Path, str]:
 def _cli() -> Iterator[str]:
     yield "# Command line\n"
     yield _help([])
-    for name in _verbs():
-        yield f"## {name}\n"
-        yield _help([name])
+    for verb in _verbs():
+        yield f"## {' '.join(verb)}\n"
+        yield _help(verb)
     yield "## Exit codes\n\n| code | meaning |\n|---|---|"
     for code, meaning in EXIT_CODES.items():
         yield f"| {int(code)} | {meaning} |"
     yield ""
 
 
-def _verbs() -> list[str]:
-    return [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+def _verbs() -> Iterator[list[str]]:
+    yield from ([name] for name in _names(app))
+    for group in app.registered_groups:
+        if group.name and group.typer_instance:
+            yield from ([group.name, name] for name in _names(group.typer_instance))
+
+
+def _names(program: Typer) -> list[str]:
+    return [command.name or command.callback.__name__ for command in program.registered_commands if command.callback]
 
 
 def _help(arguments: list[str]) -> str:

@@ -1,6 +1,7 @@
 """The only door to Vault: log in, read, revoke. No error here carries a secret value or a token."""
 
 import difflib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -38,13 +39,14 @@ class OutageError(BakeryError):
 
 
 class Vault:
-    """A session with Vault. On exit it revokes its token if it made that itself."""
+    """A session with Vault. On exit it revokes what it was given: its own token, or leases of the user's."""
 
     def __init__(self, client: "hvac.Client", env: Mapping[str, str], owned: bool) -> None:
         """`owned` says that the client's token came from our own login; `env` is what a child needs besides it."""
         self._client = client
         self._env = dict(env)
         self._owned = owned
+        self._leases: list[str] = []
 
     @classmethod
     def login(cls, env: Mapping[str, str]) -> Self:
@@ -80,9 +82,8 @@ class Vault:
         fields = self._fetch(path)
         if key not in fields:
             near = difflib.get_close_matches(key, fields, n=1)
-            raise NotFoundError(
-                f"the secret {path} has no key '{key}'", hint=f"did you mean '{near[0]}'?" if near else ""
-            )
+            hint = f"did you mean '{near[0]}'?" if near else "check the key, or write it"
+            raise NotFoundError(f"the secret {path} has no key '{key}'", hint=hint)
         value = fields[key]
         if not isinstance(value, str):
             raise BakeryError(
@@ -91,16 +92,41 @@ class Vault:
             )
         return value
 
+    def fields(self, path: str) -> dict[str, str]:
+        """All that is at an API path as text, without what is null: a KV secret, or credentials made by asking.
+
+        Such credentials end with this session, so it stays open for as long as they are used.
+        """
+        found = {name: value for name, value in self._fetch(path).items() if value is not None}
+        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
+
+    def engines(self) -> dict[str, str]:
+        """The kind of every secrets engine that we may use, by where it is: secret/ is kv-v2, aws/ is aws."""
+        found = self._get("sys/internal/ui/mounts")["data"]["secret"]
+        return {
+            mount: "kv-v2" if (engine["options"] or {}).get("version") == "2" else engine["type"]
+            for mount, engine in found.items()
+        }
+
+    def may_read(self, path: str) -> bool:
+        """Whether our policies let us read a path, without doing so."""
+        with _explained(self.address, "sys/capabilities-self", "update"):
+            answer = self._client.sys.get_capabilities([path])
+        return not {"read", "root"}.isdisjoint(answer["data"][path])
+
     def close(self) -> None:
-        """Revoke our own token; the user's stays."""
+        """Revoke our own token, and with it its leases; of the user's token, only the leases that we were given."""
         import hvac.exceptions
         import requests
 
-        if self._owned:
-            self._owned = False
-            # One that cannot be revoked any more runs out by itself, and must not hide why we are leaving.
-            with suppress(hvac.exceptions.VaultError, requests.RequestException):
+        # What cannot be revoked any more runs out by itself, and must not hide why we are leaving.
+        with suppress(hvac.exceptions.VaultError, requests.RequestException):
+            if self._owned:
                 self._client.auth.token.revoke_self()
+            else:
+                for lease in self._leases:
+                    self._client.sys.revoke_lease(lease)
+        self._owned, self._leases = False, []
         self._client.adapter.close()
 
     def __enter__(self) -> Self:
@@ -112,16 +138,22 @@ class Vault:
         self.close()
 
     def _fetch(self, path: str) -> dict[str, Any]:
+        answer = self._get(path)
+        if answer.get("lease_id"):
+            self._leases.append(answer["lease_id"])
+        data: dict[str, Any] = answer.get("data") or {}
+        inner = data.get("data")
+        return inner if isinstance(inner, dict) else data  # KV version 2 and 1, told apart as Packer does
+
+    def _get(self, path: str) -> dict[str, Any]:
         import hvac.exceptions
 
         try:
             with _explained(self.address, path):
-                answer = self._client.adapter.get(f"/v1/{path.strip('/')}")
+                answer: dict[str, Any] = self._client.adapter.get(f"/v1/{path.strip('/')}")
         except hvac.exceptions.InvalidPath as error:
             raise _missing(path, error.json or {}) from None
-        data: dict[str, Any] = answer["data"]
-        inner = data.get("data")
-        return inner if isinstance(inner, dict) else data  # KV version 2 and 1, told apart as Packer does
+        return answer
 
 
 def read_secrets(vault: Vault, secrets: Mapping[str, Reference], where: Callable[[str], str]) -> dict[str, str]:
@@ -208,7 +240,7 @@ def _obtain_token(client: "hvac.Client", env: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _explained(address: str, what: str) -> Iterator[None]:
+def _explained(address: str, what: str, capability: str = "read") -> Iterator[None]:
     """Turn what hvac and requests raise into one clear error; a missing path stays hvac's InvalidPath."""
     import hvac.exceptions
     import requests
@@ -221,7 +253,11 @@ def _explained(address: str, what: str) -> Iterator[None]:
         raise BakeryError(
             f"Vault denies access to {what}",
             where=address,
-            hint="the token's policy must allow 'read' on that path; an expired token is denied everything",
+            hint=f"the token's policy must allow '{capability}' on that path; an expired token is denied everything",
+        ) from None
+    except (hvac.exceptions.InvalidRequest, hvac.exceptions.UnsupportedOperation) as error:
+        raise BakeryError(
+            f"Vault refuses {what}: {', '.join(error.errors or ())}", where=address, hint="check the path and its role"
         ) from None
     except hvac.exceptions.VaultError as error:
         reason = ", ".join(error.errors or ()) or type(error).__name__
@@ -234,13 +270,18 @@ def _explained(address: str, what: str) -> Iterator[None]:
         ) from None
 
 
+def no_api_path(path: str, mount: str) -> BakeryError:
+    """What is wrong with a path at which the vault command finds a secret, and Packer does not."""
+    return BakeryError(
+        f"{path} is not an API path: this secrets engine keeps versions",
+        hint=f"write it as {mount}data/{path.strip('/').removeprefix(mount)}",
+    )
+
+
 def _missing(path: str, body: Mapping[str, Any]) -> BakeryError:
     """Why Vault answers 404: its body tells a deleted version and a wrong path from one that never was."""
     if any("versioned K/V" in warning for warning in body.get("warnings") or ()):
-        mount, _, rest = path.strip("/").partition("/")
-        return BakeryError(
-            f"{path} is not an API path: this secrets engine keeps versions", hint=f"write it as {mount}/data/{rest}"
-        )
+        return no_api_path(path, f"{path.strip('/').partition('/')[0]}/")
     version = ((body.get("data") or {}).get("metadata")) or {}
     if version.get("destroyed") or version.get("deletion_time"):
         return NotFoundError(

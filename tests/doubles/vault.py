@@ -24,8 +24,7 @@ from typing import Any
 import hvac
 import requests
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from bakery import process, qemu
 
@@ -95,15 +94,15 @@ class Issuer:
     """Signs JSON web tokens with a key of its own, as a CI server does."""
 
     def __init__(self) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     @property
     def public_key(self) -> str:
         kind = serialization.PublicFormat.SubjectPublicKeyInfo
-        return self._key.public_key().public_bytes(serialization.Encoding.PEM, kind).decode()
+        return self.key.public_key().public_bytes(serialization.Encoding.PEM, kind).decode()
 
-    def token(self, audience: str, seconds: int = 300, **claims: str) -> str:
-        """An ES256 token that runs out after some seconds, or ran out if they are negative."""
+    def token(self, audience: str, seconds: int = 300, **claims: str | int) -> str:
+        """An RS256 token that runs out after some seconds, or ran out if they are negative."""
         now = int(time.time())
         body = {
             "iss": "ci",
@@ -113,9 +112,8 @@ class Issuer:
             "nbf": now - 600,
             "exp": now + seconds,
         }
-        text = f"{_part({'alg': 'ES256', 'typ': 'JWT'})}.{_part(body | claims)}"
-        r, s = decode_dss_signature(self._key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
-        return f"{text}.{_encoded(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+        text = f"{_part({'alg': 'RS256', 'typ': 'JWT'})}.{_part(body | claims)}"
+        return f"{text}.{base64url(self.key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
 
 
 @contextmanager
@@ -182,10 +180,11 @@ def _wait(server: VaultServer, log: Path) -> None:
 
 
 def _part(value: Mapping[str, Any]) -> str:
-    return _encoded(json.dumps(value).encode())
+    return base64url(json.dumps(value).encode())
 
 
-def _encoded(data: bytes) -> str:
+def base64url(data: bytes) -> str:
+    """As web tokens and keys are written: no padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hvac
 import pytest
 
 from bakery import process
@@ -49,6 +50,14 @@ def lives(server: VaultServer, token: str) -> bool:
     return True
 
 
+def leased(server: VaultServer, lease: str) -> bool:
+    try:
+        server.client.sys.read_lease(lease)
+    except hvac.exceptions.InvalidRequest:
+        return False
+    return True
+
+
 def test_a_token_reads_what_its_policy_allows(server: VaultServer, policy: str) -> None:
     token = server.new_token(policy)
     server.put("secret/data/other", {"password": "x"})
@@ -79,6 +88,24 @@ def test_an_approle_logs_in_and_leaves_no_token(server: VaultServer, policy: str
         token = vault.token
         assert lives(server, token)
     assert not lives(server, token)
+
+
+def test_a_lease_ends_with_the_token_that_got_it(server: VaultServer) -> None:
+    """Certificates stand in for credentials of a cloud: they are leases too, and this Vault can make them."""
+    client = server.client
+    client.sys.enable_secrets_engine("pki")
+    client.write_data("pki/root/generate/internal", data={"common_name": "test"})
+    client.write_data("pki/roles/test", data={"allow_any_name": True, "generate_lease": True, "max_ttl": "1h"})
+    client.sys.create_or_update_policy("issue", 'path "pki/issue/test" { capabilities = ["update"] }')
+    role, secret = server.approle("issue")
+    with login(server, VAULT_ROLE_ID=role, VAULT_SECRET_ID=secret) as vault:
+        own = hvac.Client(url=server.address, token=vault.token)
+        lease = own.write_data("pki/issue/test", data={"common_name": "web"})["lease_id"]
+        assert leased(server, lease)
+    deadline = time.monotonic() + 10  # Vault revokes what a token got in the background
+    while leased(server, lease) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not leased(server, lease)
 
 
 def test_a_wrong_secret_id(server: VaultServer, policy: str) -> None:
@@ -121,6 +148,7 @@ def test_a_jwt_that_does_not_fit_is_refused_with_the_reason(server: VaultServer,
         (PATH, "number", f"the value of 'number' in {PATH} is not text but int"),
         ("secret/data/none", "password", "there is no secret at secret/data/none"),
         ("nowhere/data/none", "password", "there is no secret at nowhere/data/none"),
+        ("sys/health", "password", "the secret sys/health has no key 'password'"),
         ("secret/bakery/web", "password", "secret/bakery/web is not an API path: this secrets engine keeps versions"),
     ],
 )
@@ -165,6 +193,12 @@ def test_a_vault_that_is_sealed_says_so_at_once(tmp_path: Path) -> None:
             Vault.login(server.env)
         assert time.monotonic() - began < 5, "a sealed Vault is not waited for"
         opened.close()
+
+
+def test_all_fields_as_text(server: VaultServer) -> None:
+    server.put("secret/data/target", {"username": "ada", "port": 443, "token": None, "verify": True})
+    with Vault.login(server.env) as vault:
+        assert vault.fields("secret/data/target") == {"username": "ada", "port": "443", "verify": "true"}
 
 
 def test_packer_itself_hides_what_the_template_reads(server: VaultServer, tmp_path: Path) -> None:

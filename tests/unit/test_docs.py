@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import typer
 
 ROOT = Path(__file__).parents[2]
 # [text](target "title"), but no picture's address on the web and no link inside a page.
@@ -61,7 +62,8 @@ def test_generated_pages_are_up_to_date() -> None:
 
 def test_the_command_line_page_has_every_verb_and_exit_code() -> None:
     text = generator().pages()[ROOT / "docs" / "reference" / "cli.md"]
-    for verb in ("validate", "plan", "bake", "verify", "publish", "run", "promote", "rollback", "catalog", "doctor"):
+    verbs = ("validate", "plan", "bake", "verify", "publish", "run", "promote", "rollback", "catalog", "doctor")
+    for verb in (*verbs, "vault check"):
         assert f"\n## {verb}\n" in text
     for code in (0, 1, 2, 3, 4, 64, 75, 130):
         assert f"\n| {code} |" in text
@@ -100,7 +102,7 @@ def test_what_the_pages_make_is_in_the_makefile() -> None:
 def test_what_the_pages_run_is_a_verb() -> None:
     from bakery.cli import app
 
-    verbs = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    verbs = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     pattern = re.compile(r"(?:^|`|\$ |\()bakery ([a-z]+)\b", re.MULTILINE)
     named = {name for page in pages() for name in pattern.findall(page.read_text())}
     assert {"plan", "run"} <= named

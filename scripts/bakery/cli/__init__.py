@@ -10,7 +10,22 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli import bake, catalog, channels, ci, demo, doctor, env, plan, publish, run, schema, validate, verify
+from bakery.cli import (
+    bake,
+    catalog,
+    channels,
+    ci,
+    demo,
+    doctor,
+    env,
+    plan,
+    publish,
+    run,
+    schema,
+    validate,
+    vault,
+    verify,
+)
 from bakery.errors import BakeryError, ExitCode
 
 app = typer.Typer(
@@ -47,6 +62,7 @@ app.command()(ci.ci)
 app.command()(channels.promote)
 app.command()(channels.rollback)
 app.command()(catalog.catalog)
+app.add_typer(vault.app, name="vault")
 app.command()(env.env)
 app.command()(doctor.doctor)
 app.command()(schema.schema)

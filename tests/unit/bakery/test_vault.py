@@ -222,6 +222,87 @@ def test_the_token_is_revoked_when_the_work_fails(server: Script) -> None:
     assert server.asked[-1] == "POST /v1/auth/token/revoke-self"
 
 
+LEASE: Answer = (
+    200,
+    {
+        "lease_id": "aws/sts/bake/one",
+        "data": {"access_key": "AKIA", "secret_key": VALUE, "security_token": None, "ttl": 3600},
+    },
+)
+
+
+def test_fields_are_text_and_never_null(server: Script) -> None:
+    server.answers["GET /v1/aws/sts/bake"] = [LEASE]
+    with Vault.login(server.env) as opened:
+        assert opened.fields("aws/sts/bake") == {"access_key": "AKIA", "secret_key": VALUE, "ttl": "3600"}
+        assert opened.fields("secret/data/web") == {"password": VALUE}
+
+
+def test_of_the_users_token_the_leases_made_here_are_revoked(server: Script) -> None:
+    server.answers["GET /v1/aws/sts/bake"] = [LEASE]
+    server.answers["GET /v1/azure/creds/bake"] = [(200, LEASE[1] | {"lease_id": "azure/creds/bake/two"})]
+    server.answers["PUT /v1/sys/leases/revoke"] = [(204, {})]
+    opened = Vault.login(server.env)
+    opened.fields("aws/sts/bake")
+    opened.fields("secret/data/web")
+    with pytest.raises(BakeryError, match="not text but int"):
+        opened.read("azure/creds/bake", "ttl")  # of no use, but made
+    opened.close()
+    opened.close()
+    asked = [body for request, body in zip(server.asked, server.bodies, strict=True) if "revoke" in request]
+    assert [json.loads(body)["lease_id"] for body in asked] == ["aws/sts/bake/one", "azure/creds/bake/two"]
+
+
+def test_leases_of_our_own_token_go_with_it(server: Script) -> None:
+    server.answers["GET /v1/aws/sts/bake"] = [LEASE]
+    env = {"VAULT_ADDR": server.env["VAULT_ADDR"], "VAULT_JWT": "j", "VAULT_ROLE": "r"}
+    with Vault.login(env) as opened:
+        opened.fields("aws/sts/bake")
+    assert [request for request in server.asked if "revoke" in request] == ["POST /v1/auth/token/revoke-self"]
+
+
+def test_a_lease_that_cannot_be_revoked_hides_nothing(server: Script) -> None:
+    server.answers["GET /v1/aws/sts/bake"] = [LEASE]
+    server.answers["PUT /v1/sys/leases/revoke"] = [(403, {"errors": ["permission denied"]})]
+    with pytest.raises(ZeroDivisionError), Vault.login(server.env) as opened:
+        opened.fields("aws/sts/bake")
+        raise ZeroDivisionError
+    assert server.asked[-1] == "PUT /v1/sys/leases/revoke"
+
+
+def test_a_refusal_is_no_outage(server: Script) -> None:
+    server.answers["GET /v1/aws/sts/none"] = [(400, {"errors": ['Role "none" not found']})]
+    with Vault.login(server.env) as opened, pytest.raises(BakeryError) as caught:
+        opened.fields("aws/sts/none")
+    assert caught.value.message == 'Vault refuses aws/sts/none: Role "none" not found'
+    assert not isinstance(caught.value, OutageError)
+    assert server.asked.count("GET /v1/aws/sts/none") == 1
+
+
+def test_engines_by_their_place(server: Script) -> None:
+    mounts = {
+        "secret/": {"type": "kv", "options": {"version": "2"}},
+        "old/": {"type": "kv", "options": {"version": "1"}},
+        "older/": {"type": "kv", "options": None},
+        "aws/": {"type": "aws", "options": None},
+    }
+    server.answers["GET /v1/sys/internal/ui/mounts"] = [(200, {"data": {"secret": mounts, "auth": {"token/": {}}}})]
+    with Vault.login(server.env) as opened:
+        assert opened.engines() == {"secret/": "kv-v2", "old/": "kv", "older/": "kv", "aws/": "aws"}
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "may"),
+    [(["read"], True), (["list", "read"], True), (["root"], True), (["deny"], False), (["update"], False)],
+)
+def test_a_right_is_asked_for_without_using_it(server: Script, capabilities: list[str], may: bool) -> None:
+    answer = {"data": {"aws/sts/bake": capabilities, "capabilities": capabilities}}
+    server.answers["POST /v1/sys/capabilities-self"] = [(200, answer)]
+    with Vault.login(server.env) as opened:
+        assert opened.may_read("aws/sts/bake") is may
+    assert "GET /v1/aws/sts/bake" not in server.asked
+
+
 def test_a_namespace_goes_along(server: Script) -> None:
     env = server.env | {"VAULT_NAMESPACE": "team"}
     with Vault.login(env) as opened:

@@ -1,0 +1,22 @@
+# Secrets that go into images: one level, so that bakery/targets/ stays out of reach.
+path "secret/data/bakery/+" {
+  capabilities = ["read"]
+}
+
+# Credentials that the cloud makes for one job.
+path "aws/sts/bake" {
+  capabilities = ["read"]
+}
+
+path "azure/creds/bake" {
+  capabilities = ["read"]
+}
+
+# Static ones, where Vault has no engine for the cloud.
+path "secret/data/bakery/targets/aws" {
+  capabilities = ["read"]
+}
+
+path "secret/data/bakery/targets/azure" {
+  capabilities = ["read"]
+}

@@ -1,0 +1,121 @@
+"""Whether a login may have what definitions name in Vault, found before a build without making any credentials."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bakery.definition import Definitions, ImageDefinition
+from bakery.errors import BakeryError
+from bakery.vault import OutageError, Vault, no_api_path
+
+# What a target's log-in takes from its `credentials`. An engine that makes them knows these names by itself.
+CREDENTIALS = {
+    "aws": ("access_key", "secret_key"),
+    "vsphere": ("username", "password"),
+    "azure": ("client_id", "client_secret"),
+}
+# Engines that keep what was written; to read from any other (aws, azure, database) is to have something made.
+KEEPING = ("kv", "kv-v2", "generic")
+
+
+@dataclass(frozen=True)
+class Need:
+    """A path in Vault that a definition names under `name`, and the keys that have to be there."""
+
+    where: str
+    image: str
+    name: str
+    path: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of a need. `found` is empty when something is wrong; `problem` and `hint` say what then."""
+
+    where: str
+    image: str
+    name: str
+    path: str
+    found: str
+    problem: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a finding says about a path, whoever names it."""
+
+    found: str
+    problem: str = ""
+    hint: str = ""
+
+
+def needs(definitions: Definitions, names: Iterable[str]) -> list[Need]:
+    """The secrets of some images, or of all, and the credentials of their targets."""
+    return [need for image in definitions.select(names) for need in _needs(definitions, image)]
+
+
+def check(vault: Vault, wanted: Iterable[Need]) -> list[Finding]:
+    """Ask for each need, for what several images share once. Raises OutageError if Vault does not serve."""
+    engines = vault.engines()
+    wanted = list(wanted)
+    answers = {
+        (path, keys): _ask(vault, engines, path, keys)
+        for path, keys in dict.fromkeys((need.path, need.keys) for need in wanted)
+    }
+    return [_finding(need, answers[need.path, need.keys]) for need in wanted]
+
+
+def _needs(definitions: Definitions, image: ImageDefinition) -> Iterable[Need]:
+    for name, secret in image.secrets.items():
+        where = definitions.where(image.name, "secrets", name, "path")
+        yield Need(where, image.name, f"secrets.{name}", secret.path, (secret.key,))
+    for target, keys in CREDENTIALS.items():
+        settings = getattr(image.distribution, target)
+        if target in image.targets and settings.credentials:
+            where = definitions.where(image.name, "distribution", target, "credentials")
+            yield Need(where, image.name, f"distribution.{target}.credentials", settings.credentials, keys)
+
+
+def _finding(need: Need, answer: _Answer) -> Finding:
+    return Finding(need.where, need.image, need.name, need.path, answer.found, answer.problem, answer.hint)
+
+
+def _ask(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> _Answer:
+    try:
+        return _Answer(_prove(vault, engines, path.strip("/"), keys))
+    except OutageError:
+        raise
+    except BakeryError as error:
+        return _Answer("", error.message, error.hint)
+
+
+def _prove(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> str:
+    """What is at a path; BakeryError if it is not what a build needs."""
+    mount = next((mount for mount in engines if path.startswith(mount)), "")
+    kind = engines.get(mount, "")
+    if kind == "kv-v2" and not path.removeprefix(mount).startswith("data/"):
+        raise no_api_path(path, mount)  # before reading: a policy for the right path denies this one
+    if kind in KEEPING:
+        _read(vault, path, keys)
+        return "can be read"
+    if not vault.may_read(path):
+        raise BakeryError(f"Vault denies access to {path}", hint="the token's policy must allow 'read' on that path")
+    if not kind:
+        raise BakeryError(f"there is no secrets engine at {path}", hint="check the first part of the path")
+    return f"may be made by the {kind} engine"
+
+
+def _read(vault: Vault, path: str, keys: Iterable[str]) -> None:
+    """Read as a build will. Raises one error with the problems of all keys."""
+    errors = []
+    for key in keys:
+        try:
+            vault.read(path, key)
+        except OutageError:
+            raise
+        except BakeryError as error:
+            errors.append(error)
+    if errors:
+        messages = dict.fromkeys(error.message for error in errors)
+        raise BakeryError("; ".join(messages), hint=errors[0].hint)
