@@ -31,11 +31,11 @@ targets: [local]
 
 def measure(folder: Path) -> dict[int, float]:
     """Wall seconds of `bakery plan` by number of definitions, every image up to date, caches warm."""
-    return {size: _best(_prepare(folder / str(size), size)) for size in SIZES}
+    return {size: best(["plan", "--detailed-exitcode", *prepare(folder / str(size), size)]) for size in SIZES}
 
 
-def _prepare(folder: Path, size: int) -> list[str]:
-    """Definitions and a catalog in which each is complete with the inputs that it has now."""
+def prepare(folder: Path, size: int) -> list[str]:
+    """Options that name definitions, and a catalog in which each is complete with the inputs that it has now."""
     images = folder / "images"
     images.mkdir(parents=True)
     for number in range(size):
@@ -46,7 +46,7 @@ def _prepare(folder: Path, size: int) -> list[str]:
     catalog = Catalog(open_store(str(project.workspace / "catalog")))
     for image in loaded.images.values():
         _complete(catalog, image, prints.inputs(image, loaded.sources[image.name], ""))
-    return ["plan", "--definitions", str(images), "--workspace", str(project.workspace), "--detailed-exitcode"]
+    return ["--definitions", str(images), "--workspace", str(project.workspace)]
 
 
 def _complete(catalog: Catalog, image: definition.ImageDefinition, inputs: dict[str, str]) -> None:
@@ -57,7 +57,8 @@ def _complete(catalog: Catalog, image: definition.ImageDefinition, inputs: dict[
     catalog.revise(Record(**(vars(reserved) | fields)))
 
 
-def _best(arguments: list[str]) -> float:
+def best(arguments: list[str]) -> float:
+    """Wall seconds of the fastest of some runs of a verb that ends well."""
     seconds = []
     for _ in range(RUNS):
         began = time.monotonic()

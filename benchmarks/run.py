@@ -11,9 +11,10 @@ from pathlib import Path
 import bakes
 import plan
 import synth
+import validate
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PARTS = ("plan", "synth", "bakes")
+PARTS = ("plan", "validate", "synth", "bakes")
 
 
 def main() -> None:
@@ -54,6 +55,8 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
             yield _note(
                 "the same, 1,000 definitions over 10", f"{seconds[1000] / seconds[10]:.1f} ({seconds[10]:.2f} s)"
             )
+        case "validate":
+            yield from _validation(validate.measure(folder))
         case "synth":
             cpu = synth.measure(folder)
             ratio = cpu["lazy"] / cpu["eager"]
@@ -61,6 +64,15 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
             yield _row("`cdktf/main.py`, lazy bindings over eager", "≤ 0.15", text, ratio <= 0.15)
         case "bakes":
             yield from _bakes(bakes.measure(folder))
+
+
+def _validation(found: validate.Validation) -> Iterator[str]:
+    ratio = found.side_by_side / found.one_by_one
+    text = f"{ratio:.2f} ({found.side_by_side:.1f} of {found.one_by_one:.1f} s)"
+    yield _note(f"Packer's validator on {found.files} image files, side by side over one after the other", text)
+    growth = found.by_size[1000] / found.by_size[10]
+    text = f"{growth:.1f} ({found.by_size[1000]:.2f} of {found.by_size[10]:.2f} s)"
+    yield _note("`bakery validate`, 1,000 definitions over 10", text)
 
 
 def _bakes(found: bakes.Bakes) -> Iterator[str]:

@@ -26,7 +26,7 @@ class RoleUse(Model):
 
 
 class Software(Model):
-    """The software requirements: Debian packages by name, then roles in order."""
+    """The software requirements: packages of the OS by name, then roles in order."""
 
     packages: tuple[str, ...] = ()
     roles: tuple[RoleUse, ...] = ()

@@ -45,19 +45,23 @@ class Reader:
                 files.write_atomic(self._cache, json.dumps(self._fresh).encode())
 
 
-def parse(path: Path) -> str:
-    """A YAML 1.2 file as JSON text; duplicate keys, bad syntax and dates are errors with a line."""
+def parse(path: Path, text: str | None = None) -> str:
+    """A YAML 1.2 file, or `text` that shall be in it, as JSON text; errors have a line.
+
+    Duplicate keys, bad syntax and dates are errors.
+    """
     with _errors_of(path):
         yaml = YAML(typ="safe", pure=True)
-        node = yaml.compose(path.read_text(encoding="utf-8"))
+        node = yaml.compose(path.read_text(encoding="utf-8") if text is None else text)
         _check(path, node)
         return json.dumps(yaml.constructor.construct_document(node) if node else None)
 
 
-def compose(path: Path) -> Node | None:
-    """A YAML file as nodes, whatever tags it uses; None if it is empty."""
+def compose(path: Path, text: str | None = None) -> Node | None:
+    """A YAML file, or `text` that shall be in it, as nodes, whatever tags it uses; None if it is empty."""
     with _errors_of(path):
-        node: Node | None = YAML(typ="safe", pure=True).compose(path.read_text(encoding="utf-8"))
+        read = path.read_text(encoding="utf-8") if text is None else text
+        node: Node | None = YAML(typ="safe", pure=True).compose(read)
         return node
 
 

@@ -39,7 +39,7 @@ mode = oct(os.stat(pathlib.Path(file).parent).st_mode & 0o777)
 pathlib.Path({record!r}).write_text(json.dumps(
     dict(argv=sys.argv, env=dict(os.environ), variables=variables, software=software, mode=mode)
 ))
-output = pathlib.Path(variables["output_folder"])
+output = pathlib.Path(variables.get("output_folder", "/nowhere"))  # a build at a target has none
 
 def say(text, mark="==> "):
     """A line of Packer's; with four spaces as mark, one of Ansible's."""
@@ -56,6 +56,11 @@ def disk(name="disk.qcow2", content=b"baked"):
 def manifest(**changes):
     files = [dict(name=str(path), size=1) for path in output.iterdir()]
     build = dict(packer_run_uuid="now", files=files) | changes
+    pathlib.Path(variables["manifest"]).write_text(json.dumps(dict(builds=[build], last_run_uuid="now")))
+
+def manifest_of(artifact_id, **custom):
+    """The manifest of a build at a target."""
+    build = dict(packer_run_uuid="now", artifact_id=artifact_id, custom_data=custom)
     pathlib.Path(variables["manifest"]).write_text(json.dumps(dict(builds=[build], last_run_uuid="now")))
 
 def done():

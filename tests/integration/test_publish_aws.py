@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from bakery import documents, process, qemu
+from bakery.baked import Baked
 from bakery.catalog import Catalog, Record, open_store
 from bakery.definition import ImageDefinition
 from bakery.documents import Artifact, Base, Disk, Publication, Verdict
@@ -115,7 +116,8 @@ class Bench:
 
     def publish(self, version: str = "1.0.0") -> Publication:
         artifact = self.artifact(version)
-        (publication,) = publish(self.project, self.definition, artifact, _verdict(artifact), silent)
+        baked = Baked(self.definition, version, artifact, {})
+        (publication,) = publish(self.project, baked, _verdict(artifact), {"aws": self.target()}, silent)
         return publication
 
     def target(self) -> Target:

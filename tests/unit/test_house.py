@@ -118,6 +118,11 @@ class TestCheckers:
         assert found
         run(tool("yamllint"), "--strict", "-d", YAMLLINT, *found)
 
+    def test_ansible_lint(self) -> None:
+        # It looks for Ansible on PATH.
+        path = f"{tool('ansible-lint').parent}:{os.environ['PATH']}"
+        run(tool("ansible-lint"), "--nocolor", "-c", "ansible/.ansible-lint", "ansible", PATH=path)
+
     def test_shellcheck(self) -> None:
         shebang = re.compile(rb"#!.*\b(ba|da)?sh\b")
         found = [path for path in tracked() if path.suffix == ".sh" or shebang.match(path.read_bytes()[:80])]
@@ -288,7 +293,8 @@ class TestVerbs:
         assert missing == []
 
     def test_that_read_definitions_say_from_where(self) -> None:
-        reading = {"validate", "plan", "ci", "bake", "verify", "publish", "run", "promote", "rollback", "vault check"}
+        reading = {"validate", "plan", "ci", "bake", "verify", "publish", "run", "promote", "rollback", "update", "bump"}
+        reading |= {"vault check"}
         for verb in reading:
             (option,) = [option for option in commands()[verb].params if option.name == "definitions"]
             assert (option.opts, option.envvar) == (["--definitions"], "BAKERY_DEFINITIONS")

@@ -21,5 +21,5 @@ locals {
   # One of ours by its ID, somebody else's by owner and name.
   filters = var.source_ami == "" ? [var.source_filter] : []
   # Each region has its own key behind the same alias; without one, snapshots stay as the base's are.
-  region_keys = var.kms_alias == "" ? {} : { for region in concat([var.region], var.copy_regions) : region => var.kms_alias }
+  region_keys = var.kms_alias == "" ? {} : { for region in var.copy_regions : region => var.kms_alias }
 }

@@ -17,7 +17,7 @@ from bakery.events import Tell, step
 from bakery.project import Project
 from bakery.vault import Vault
 
-TEST_HOST = "ansible://image"  # as in ansible/bake.yml
+TEST_HOST = "ssh://image"  # as in ansible/bake.yml
 
 
 def build(

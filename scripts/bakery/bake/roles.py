@@ -1,29 +1,40 @@
 """Whether a definition's software can be baked at all: known before anything is started."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from bakery import process
-from bakery.definition import ImageDefinition
+from bakery.definition import ImageDefinition, RoleUse
 from bakery.errors import UsageError
 from bakery.project import Project
 from bakery.strict import near
 
 Where = Callable[..., str]  # keys of a definition -> file:line
 
-# What a role says about the bake modes it works in; without the file it is vm only.
+# What a role says about the bake modes and OS families it works in; without the file it is vm and Debian only.
 FITNESS = Path("meta") / "bakery.yml"
 SPECS = Path("meta") / "argument_specs.yml"
+
+# Ansible's name of the family (the fact os_family) by the first part of a definition's `os`.
+FAMILIES = {
+    "debian": "Debian",
+    "ubuntu": "Debian",
+    "almalinux": "RedHat",
+    "rhel": "RedHat",
+    "rocky": "RedHat",
+    "windows": "Windows",
+}
 
 # Secrets travel as environment variables of these programs: a secret must not pass for one of their settings.
 RESERVED_PREFIXES = ("ANSIBLE_", "PACKER_", "VAULT_", "PYTHON", "LD_", "SSH_")
 
 
 def check_roles(project: Project, definition: ImageDefinition, where: Where) -> None:
-    """UsageError unless every role is there and knows its variables, and no secret's name is taken."""
+    """UsageError unless every role is there, works on the OS and has its variables, and no secret's name is taken."""
     known = sorted(path.name for path in project.roles.glob("*") if (path / "tasks").is_dir())
     for number, use in enumerate(definition.software.roles):
         if use.name not in known:
@@ -32,21 +43,15 @@ def check_roles(project: Project, definition: ImageDefinition, where: Where) -> 
                 where=where("software", "roles", number, "name"),
                 hint=near(use.name, known) or f"write {project.roles / use.name}/tasks/main.yml",
             )
-        options = _options(project.roles / use.name)
-        for name in use.vars:
-            if options and name not in options:
-                raise UsageError(
-                    f"the role {use.name} has no variable '{name}'",
-                    where=where("software", "roles", number, "vars", name),
-                    hint=near(name, options),
-                )
+        _check_variables(project.roles / use.name, use, partial(where, "software", "roles", number))
+    _check_family(project, definition, where)
     _check_secret_names(definition, where)
 
 
 def check_mode(project: Project, definition: ImageDefinition, where: Where) -> None:
     """UsageError unless every role declares itself fit for the definition's mode."""
     for number, use in enumerate(definition.software.roles):
-        if definition.mode not in _modes(project.roles / use.name):
+        if definition.mode not in _declared(project.roles / use.name, "modes", "vm"):
             raise UsageError(
                 f"the role {use.name} is not declared fit for mode {definition.mode}",
                 where=where("software", "roles", number, "name"),
@@ -54,15 +59,60 @@ def check_mode(project: Project, definition: ImageDefinition, where: Where) -> N
             )
 
 
-def _modes(role: Path) -> list[str]:
-    declared = _load(role / FITNESS)
-    return list(declared.get("modes") or ["vm"])
+def _check_variables(role: Path, use: RoleUse, where: Where) -> None:
+    """A role that documents no variables takes all."""
+    options = _options(role)
+    for name in use.vars:
+        if options and name not in options:
+            raise UsageError(
+                f"the role {use.name} has no variable '{name}'", where=where("vars", name), hint=near(name, options)
+            )
+    for name, option in options.items():
+        if (option or {}).get("required") and name not in use.vars:
+            raise UsageError(
+                f"the role {use.name} needs the variable '{name}'",
+                where=where("name"),
+                hint=f"{role / SPECS} says what it is for",
+            )
 
 
-def _options(role: Path) -> list[str]:
-    """Variables that a role documents; empty if it documents none, which allows all."""
+def _check_family(project: Project, definition: ImageDefinition, where: Where) -> None:
+    """Every role works on the family of the definition's OS, and so does installing packages."""
+    software = definition.software
+    if not (software.roles or software.packages):
+        return
+    system = definition.os.partition("-")[0]
+    family = FAMILIES.get(system)
+    if family is None:
+        raise UsageError(
+            f"no role works on '{definition.os}'",
+            where=where("os"),
+            hint=near(system, FAMILIES) or f"there are roles for {', '.join(FAMILIES)}",
+        )
+    if software.packages and family == "Windows":
+        raise UsageError(
+            "packages cannot be installed on Windows",
+            where=where("software", "packages"),
+            hint="install the software in a role",
+        )
+    for number, use in enumerate(software.roles):
+        families = _declared(project.roles / use.name, "families", "Debian")
+        if family not in families:
+            raise UsageError(
+                f"the role {use.name} works on {' and '.join(families)}, and {definition.os} is {family}",
+                where=where("software", "roles", number, "name"),
+                hint=f"leave it out; or make it work there and add {family} to the families in its {FITNESS}",
+            )
+
+
+def _options(role: Path) -> dict[str, Any]:
+    """What a role documents about its variables, by name."""
     specs = _load(role / SPECS).get("argument_specs") or {}
-    return list((specs.get("main") or {}).get("options") or {})
+    return (specs.get("main") or {}).get("options") or {}
+
+
+def _declared(role: Path, key: str, default: str) -> list[str]:
+    return list(_load(role / FITNESS).get(key) or [default])
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery import files, process
-from bakery.bake import packer
+from bakery.bake import contract, packer
 from bakery.bake.base import BaseDisk
 from bakery.bake.builders import BUILDERS
 from bakery.bake.job import Job, Toolchain
@@ -48,7 +48,12 @@ def templates(images: Iterable[ImageDefinition]) -> list[Template]:
 
 
 def validate(project: Project, template: Template, toolchain: Toolchain) -> None:
-    """Have Packer validate a template with the variables of its image; UsageError with file:line if it refuses."""
+    """Have Packer validate a template with the variables of its image; UsageError with file:line if it refuses.
+
+    A template of somebody's own also has to keep to the contract.
+    """
+    if template.image.template:
+        contract.check(project.definitions / template.image.template, template.image, template.builder)
     image = template.image.model_copy(update={"secrets": {}})  # else Packer would ask Vault for them
     with files.scratch(project.workspace / "validate", image.name) as scratch:
         base = BaseDisk(_empty_disk(scratch), Base("none", "", "")) if template.builder == "qemu" else None

@@ -22,6 +22,7 @@ from bakery.cli import (
     publish,
     run,
     schema,
+    update,
     validate,
     vault,
     verify,
@@ -53,6 +54,8 @@ def _program(
 
 
 app.command()(validate.validate)
+app.command()(update.update)
+app.command()(update.bump)
 app.command()(plan.plan)
 app.command()(bake.bake)
 app.command()(verify.verify)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
 from bakery import baked, documents
 from bakery.bake import bake, remote
@@ -25,7 +26,7 @@ from bakery.errors import BakeryError
 from bakery.events import Event
 from bakery.plan import Action
 from bakery.publish import channels, publish, target
-from bakery.publish.target import Target
+from bakery.publish.target import RemoteTarget, Target
 from bakery.vault import Vault, read_secrets
 from bakery.verify import verify
 
@@ -79,6 +80,9 @@ class _Work:
             assert found
             return found
         with _vault(self.image.secrets, self.image.distribution.credentials(target)) as vault:
+            credentials = _credentials(vault, self.image, target)
+            place = cast(RemoteTarget, _target(self.session, self.image, target, credentials))
+            place.clear(Baked(self.image, self.version, None, {}))
             return remote.build(
                 self.session.project,
                 self.image,
@@ -88,7 +92,7 @@ class _Work:
                 self.action.input_key,
                 self.session.parent_image(self.image, target),
                 toolbox.toolchain(self.session.project),
-                _credentials(vault, self.image, target),
+                credentials,
                 vault,
                 self.session.tell,
             )
@@ -149,7 +153,7 @@ def publish_image(session: Session, whole: Baked, channel: str = "") -> Record:
 def targets(session: Session, image: ImageDefinition) -> Iterator[dict[str, Target]]:
     """Every target of an image by name, logged in to: what Vault lent for that ends with the block."""
     with _vault(*map(image.distribution.credentials, image.targets)) as vault:
-        yield {name: target(name, session.project, image, _credentials(vault, image, name)) for name in image.targets}
+        yield {name: _target(session, image, name, _credentials(vault, image, name)) for name in image.targets}
 
 
 def _complete(record: Record, whole: Baked, verdict: Verdict | None, publications: tuple[Publication, ...]) -> Record:
@@ -188,6 +192,10 @@ def _base(session: Session, image: ImageDefinition) -> BaseDisk:
     assert image.base.qemu
     recipe = session.project.root / "packer" / "base" / "debian"
     return prepare(image.base.qemu, session.project.cache, recipe, session.tell)
+
+
+def _target(session: Session, image: ImageDefinition, name: str, credentials: dict[str, str]) -> Target:
+    return target(name, session.project, image, credentials)
 
 
 @contextmanager

@@ -62,13 +62,13 @@ def machine() -> dict[str, str]:
     }
 
 
-def toolchain(project: Project) -> Toolchain:
-    """Everything that a bake runs, proven to be there."""
+def toolchain(project: Project, accelerator: str = "") -> Toolchain:
+    """Everything that a bake runs, proven to be there; the accelerator is tried out unless it is told."""
     return Toolchain(
         packer=find(project, "packer"),
         plugins=project.root / ".bakery" / "tools" / "packer-plugins",
         ansible_playbook=Path(sys.executable).parent / "ansible-playbook",
-        accelerator=qemu.accelerator(project.cache / "accelerator.json"),
+        accelerator=accelerator or qemu.accelerator(project.cache / "accelerator.json"),
         versions=versions(project),
     )
 

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from bakery.documents import Artifact, Parameter, Publication, RemoteBuild
 from bakery.events import Tell
+from bakery.naming import Versioned
 
 Status = Literal["correct", "incorrect", "missing", "unreachable"]
 
@@ -43,6 +44,12 @@ class Target(Protocol):
 
 class RemoteTarget(Target, Protocol):
     """One where Packer can build, too."""
+
+    def clear(self, of: Versioned) -> None:
+        """Remove what an unfinished build of this version left, before the next one; ConflictError if it is not ours.
+
+        Packer takes its image back when a copy fails, but leaves the finished copies where they are.
+        """
 
     def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
         """Take over what Packer made here: finish its moves, set and verify tags of images and what is behind them."""

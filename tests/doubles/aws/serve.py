@@ -17,7 +17,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from moto.ssm.responses import SimpleSystemManagerResponse
 from werkzeug.serving import make_server
 
-from doubles.aws import copies, ebs, images, parameters, snapshots, state
+from doubles.aws import copies, ebs, images, instances, parameters, snapshots, state
 from doubles.aws.app import StrictAws
 from doubles.aws.world import WORLD
 
@@ -55,6 +55,7 @@ def _run(arguments: argparse.Namespace) -> int:
     for service, handlers in STRICT:
         for handler in handlers:
             setattr(service, handler.__name__, handler)
+    instances.install()
     with contextlib.ExitStack() as cleanup:
         WORLD.blocks_folder = _blocks_folder(arguments.state, cleanup)
         if arguments.state and arguments.state.exists():

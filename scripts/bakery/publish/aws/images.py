@@ -10,7 +10,7 @@ from bakery.errors import BakeryError, ConflictError
 from bakery.publish.aws import snapshots
 from bakery.publish.aws.calls import VISIBLE_SECONDS, Described, calling, error_code, poll, watch
 from bakery.publish.aws.tagging import from_aws, specifications
-from bakery.tags import SHA256, Tags
+from bakery.tags import SHA256, Tags, wrong
 
 ROOT_DEVICE = "/dev/xvda"  # what Debian's and Amazon's own images call it; on Nitro it shows as NVMe anyway
 MOVING = {"pending", "transient"}
@@ -110,6 +110,24 @@ def remove(ec2: Any, image: Image) -> None:
                 raise
     if snapshot := snapshot_of(image):
         snapshots.remove(ec2, snapshot)
+
+
+def clear(ec2: Any, unfinished: Tags) -> None:
+    """Remove the image that an unfinished build left: it has the tags that Packer sets, and not the one of a version.
+
+    ConflictError for any other image of that name.
+    """
+    image = find(ec2, unfinished["Name"])
+    if image is None:
+        return
+    have = from_aws(image)
+    if SHA256 in have or wrong(have, unfinished):
+        raise ConflictError(
+            f"{image['Name']} exists as {image['ImageId']}, and no unfinished build left it",
+            where=ec2.meta.region_name,
+            hint="deregister it if nobody uses it, or bake a new version",
+        )
+    remove(ec2, image)
 
 
 def withdraw(ec2: Any, place: Place) -> None:

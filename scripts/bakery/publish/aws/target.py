@@ -55,6 +55,11 @@ class AwsTarget:
         want = tags.of_build(self._definition, build)
         return self._release(build, build.identity, want, tell, lambda release: release.adopt(build.ids[self._home]))
 
+    def clear(self, of: Versioned) -> None:
+        """Remove images of an unfinished build in all regions."""
+        ec2 = self._account.ec2(self._aws.regions)
+        everywhere("clear the way", ec2, lambda client: images.clear(client, tags.identity(of)))
+
     def _release(
         self, of: Versioned, sha256: str, want: tags.Tags, tell: Tell, bring: Callable[[Release], dict[str, Image]]
     ) -> Publication:

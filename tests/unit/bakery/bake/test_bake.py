@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +16,7 @@ from bakery.documents import Artifact
 from bakery.errors import BakeryError, ConflictError, NotFoundError, UsageError
 from bakery.project import Project
 from bakery.vault import Vault
-from doubles.packer import World, define, make_world
+from doubles.packer import World, define
 
 SECRET = "canary-4711"
 SECRETS = {"nginx_status_password": {"path": "secret/data/web", "key": "password"}}
@@ -38,12 +37,6 @@ class Opened:
 
     def environment(self) -> dict[str, str]:
         return {"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": self.token}
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return make_world(tmp_path, monkeypatch)
 
 
 def run(world: World, definition: ImageDefinition | None = None, vault: Opened | None = None) -> Artifact:

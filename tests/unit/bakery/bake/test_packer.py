@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -11,15 +10,9 @@ import pytest
 from bakery import process
 from bakery.bake import packer
 from bakery.errors import BakeryError
-from doubles.packer import World, define, make_world
+from doubles.packer import World, define
 
 SECRET = "canary-4711"
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return make_world(tmp_path, monkeypatch)
 
 
 def failure(world: World, body: str, **changes: object) -> BakeryError:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bakery.bake import check_mode, check_roles
+from bakery.bake.roles import FAMILIES
 from bakery.errors import UsageError
 from doubles.packer import World, define, make_world
 
@@ -63,6 +64,67 @@ def test_a_variable_that_the_role_does_not_know(world: World) -> None:
 
 def test_a_role_without_argument_specs_takes_any_variable(world: World) -> None:
     check_roles(world.project, define(**use({"name": "kernel", "vars": {"anything": 1}})), where)
+
+
+def test_a_variable_that_the_role_needs(world: World) -> None:
+    specs = "argument_specs: {main: {options: {vault_url: {required: true}, vault_port: {}}}}\n"
+    world.role("vault", {"meta/argument_specs.yml": specs})
+    error = refused(world, **use({"name": "nginx"}, {"name": "vault", "vars": {"vault_port": 8200}}))
+    assert error.message == "the role vault needs the variable 'vault_url'"
+    assert error.where == "web.yaml: software.roles.1.name"
+    assert error.hint.endswith("roles/vault/meta/argument_specs.yml says what it is for")
+    check_roles(world.project, define(**use({"name": "vault", "vars": {"vault_url": "http://x"}})), where)
+
+
+def on(system: str, *roles: str, packages: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A definition for an OS."""
+    return {"os": system, "software": {"packages": packages, "roles": [{"name": name} for name in roles]}}
+
+
+@pytest.mark.parametrize("system", ["debian-12", "ubuntu-24.04"])
+def test_a_role_that_says_nothing_works_on_debian(world: World, system: str) -> None:
+    check_roles(world.project, define(**on(system, "kernel")), where)
+
+
+@pytest.mark.parametrize("system", ["rocky-9", "rhel-9.4", "almalinux-9"])
+def test_a_role_and_an_os_of_another_family(world: World, system: str) -> None:
+    world.role("both", {"meta/bakery.yml": "families: [Debian, RedHat]\n"})
+    check_roles(world.project, define(**on(system, "both")), where)
+    error = refused(world, **on(system, "both", "kernel"))
+    assert error.message == f"the role kernel works on Debian, and {system} is RedHat"
+    assert error.where == "web.yaml: software.roles.1.name"
+    assert error.hint.endswith("add RedHat to the families in its meta/bakery.yml")
+
+
+def test_roles_of_linux_are_not_for_windows(world: World) -> None:
+    world.role("both", {"meta/bakery.yml": "families: [Debian, RedHat]\n"})
+    error = refused(world, **on("windows-2022", "both"))
+    assert error.message == "the role both works on Debian and RedHat, and windows-2022 is Windows"
+
+
+def test_packages_are_not_for_windows(world: World) -> None:
+    error = refused(world, **on("windows-2022", packages=("jq",)))
+    assert (error.message, error.where) == ("packages cannot be installed on Windows", "web.yaml: software.packages")
+    assert error.hint == "install the software in a role"
+
+
+def test_an_os_that_nobody_wrote_roles_for(world: World) -> None:
+    error = refused(world, **on("rokcy-9", "nginx"))
+    assert (error.message, error.where) == ("no role works on 'rokcy-9'", "web.yaml: os")
+    assert error.hint == "did you mean 'rocky'?"
+    assert "rocky" in refused(world, **on("plan-9", packages=("jq",))).hint
+
+
+def test_any_os_without_software(world: World) -> None:
+    check_roles(world.project, define(**on("plan-9")), where)
+
+
+def test_families_are_those_that_ansible_knows() -> None:
+    from ansible.module_utils.facts.system.distribution import Distribution
+
+    known = {name.lower(): family for name, family in Distribution.OS_FAMILY.items()}
+    linux = {name: family for name, family in FAMILIES.items() if family != "Windows"}
+    assert {name: known[{"rhel": "redhat"}.get(name, name)] for name in linux} == linux
 
 
 @pytest.mark.parametrize("name", ["path", "home", "ansible_config", "vault_token", "ld_preload"])

@@ -22,7 +22,7 @@ def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.chdir(root)
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     monkeypatch.setattr(toolbox, "machine", lambda: {"type": "q35"})
-    monkeypatch.setattr(toolbox, "toolchain", lambda _: None)
+    monkeypatch.setattr(toolbox, "toolchain", lambda *_: None)
     monkeypatch.setattr(line, "bake", workshop.bake)
     monkeypatch.setattr(line, "verify", workshop.verify)
     monkeypatch.setattr(line, "prepare", workshop.prepare)

@@ -114,10 +114,11 @@ def test_another_folder(bakery: Workshop, packer: Packer) -> None:
         ("tests: [base]", "tests: [base, web]", 14, "no test named 'web'", "tests/images/test_web.py"),
         ("targets: [local]\n", AWS.format(region="eu-wset-1"), 18, "no AWS region 'eu-wset-1'", "'eu-west-1'"),
         ("version:", "mode: chroot\nversion:", 12, "not declared fit for mode chroot", "use mode: vm"),
+        ("os: debian-12", "os: rocky-9", 11, "the role nginx works on Debian, and rocky-9 is RedHat", "leave it out"),
         ("image: base", "image: bass", 8, "built on 'bass', which is not defined", "did you mean 'base'?"),
         ("description:", "desription:", 2, "desription", "did you mean 'description'?"),
     ],
-    ids=["role", "variable", "test", "region", "mode", "parent", "key"],
+    ids=["role", "variable", "test", "region", "mode", "family", "parent", "key"],
 )
 @pytest.mark.parametrize("verb", ["validate", "bake"])
 def test_a_wrong_one(bakery: Workshop, verb: str, old: str, new: str, line: int, message: str, hint: str) -> None:

@@ -154,7 +154,7 @@ class Workshop:
         base: BaseDisk,
         *_: Any,
     ) -> Artifact:
-        self._begin(f"bake {image.name}")
+        self.begin(f"bake {image.name}")
         self.bases[image.name] = base.base
         content = self.content.get(image.name, input_key).encode()
         folder = project.artifact_folder(image.name, image.arch, version)
@@ -183,7 +183,7 @@ class Workshop:
     def verify(
         self, _: Project, image: ImageDefinition, artifact: Artifact, _disk: Path, secrets: Collection[str], _tell: Any
     ) -> Verdict:
-        self._begin(f"verify {image.name}")
+        self.begin(f"verify {image.name}")
         passed = image.name not in self.failing_checks
         checks = (Check("boots", True), Check("answers", passed, "" if passed else "port 80 is closed"))
         return Verdict(
@@ -205,17 +205,17 @@ class Workshop:
         """The real room, behind a note of what it is asked."""
 
         def noted(project: Project, baked: Baked, *arguments: Any) -> Any:
-            self._begin(f"publish {baked.image}")
+            self.begin(f"publish {baked.image}")
             return publish(project, baked, *arguments)
 
         return noted
 
     @contextmanager
     def vault(self, _: Any) -> Iterator[FakeVault]:
-        self._begin("login")
+        self.begin("login")
         yield FakeVault()
 
-    def _begin(self, step: str) -> None:
+    def begin(self, step: str) -> None:
         self.did.append(step)
         if step in self.broken:
             raise BakeryError(f"{step} failed", where="here:1", hint="mend it")

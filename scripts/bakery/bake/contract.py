@@ -1,0 +1,41 @@
+"""What a template of somebody's own has to do, read from its text: Packer's validator knows nothing of it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from bakery.definition import ImageDefinition
+from bakery.errors import UsageError
+
+DOCS = "docs/how-to/bring-your-own-template.md has the contract"
+# By builder: what the bakery looks at afterwards, or what keeps it from finding anything.
+USED = {"qemu": ("base_disk", "output_folder", "manifest")}
+USED_BY_ALL = ("artifact_name", "manifest")
+COMMUNICATOR = re.compile(r'^\s*communicator\s*=\s*"(\w+)"')
+
+
+def check(folder: Path, definition: ImageDefinition, builder: str) -> None:
+    """UsageError unless the template uses the variables that the bakery relies on, and suits the definition's OS."""
+    files = sorted(folder.glob("*.pkr.hcl"))
+    text = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
+    missing = [name for name in USED.get(builder, USED_BY_ALL) if f"var.{name}" not in text]
+    if missing:
+        raise UsageError(
+            f"the template never uses {' and '.join(f'var.{name}' for name in missing)}", where=str(folder), hint=DOCS
+        )
+    wanted = "winrm" if definition.windows else "ssh"
+    found = [(place, kind) for file in files for place, kind in _communicators(file)]
+    if found and all(kind != wanted for _, kind in found):
+        place, kind = found[0]
+        raise UsageError(
+            f"the template talks {kind}, but {definition.name} is {definition.os}, which needs {wanted}",
+            where=place,
+            hint=DOCS,
+        )
+
+
+def _communicators(file: Path) -> Iterator[tuple[str, str]]:
+    """(file:line, kind) of those that log in to a guest."""
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        if (match := COMMUNICATOR.match(line)) and match[1] != "none":
+            yield f"{file}:{number}", match[1]

@@ -1,0 +1,76 @@
+"""`bakery update` and `bakery bump`: changes of a definition that are made often, as one line of its file."""
+
+import difflib
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bakery import edit, files, strict, yamlfile
+from bakery.bake import check_roles
+from bakery.cli import options
+from bakery.cli.plan import render
+from bakery.cli.session import Session, quick_session
+from bakery.definition import ImageDefinition
+
+
+def update(
+    image: options.Image,
+    packages: Annotated[list[str], typer.Argument(metavar="PACKAGE", help="Package names, or NAME=VERSION.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take the packages out instead.")] = False,
+    definitions: options.Definitions = options.DEFINITIONS,
+    workspace: options.Workspace = options.WORKSPACE,
+    catalog: options.CatalogAt = options.CATALOG,
+) -> None:
+    """Add packages to a definition, or take them out.
+
+    Everything else in the file stays as it is. Shows what would be done next.
+
+    Example: bakery update web jq curl
+    """
+    session = quick_session(definitions, workspace, catalog)
+    (chosen,) = session.definitions.select([image])
+    path = session.definitions.sources[image]
+    before = text = edit.read(path)
+    for name in packages:
+        text = (edit.remove_package if remove else edit.add_package)(path, text, name)
+    _save(session, chosen, before, text)
+    _show_plan(quick_session(definitions, workspace, catalog), chosen)
+
+
+def bump(
+    image: options.Image,
+    major: Annotated[bool, typer.Option("--major/--minor", help="Which number to count up.")] = False,
+    definitions: options.Definitions = options.DEFINITIONS,
+    workspace: options.Workspace = options.WORKSPACE,
+    catalog: options.CatalogAt = options.CATALOG,
+) -> None:
+    """Start the next version line of an image.
+
+    The catalog counts the third number, from 0 in a new line. Shows what would be done next.
+
+    Example: bakery bump web --major
+    """
+    session = quick_session(definitions, workspace, catalog)
+    (chosen,) = session.definitions.select([image])
+    path = session.definitions.sources[image]
+    first, second = map(int, chosen.version.split("."))
+    before = edit.read(path)
+    text = edit.set_version(path, before, f"{first + 1}.0" if major else f"{first}.{second + 1}")
+    _save(session, chosen, before, text)
+    _show_plan(quick_session(definitions, workspace, catalog), chosen)
+
+
+def _save(session: Session, image: ImageDefinition, before: str, text: str) -> None:
+    """Write the file if what it says then is right, and show the lines that changed."""
+    path: Path = session.definitions.sources[image.name]
+    changed = strict.validate(ImageDefinition, "definition", path, yamlfile.parse(path, text))
+    check_roles(session.project, changed, partial(session.definitions.where, image.name))
+    files.write_atomic(path.resolve(), text.encode())  # a link stays one
+    lines = difflib.unified_diff(before.splitlines(), text.splitlines(), str(path), str(path), n=0, lineterm="")
+    print("\n".join(lines))
+
+
+def _show_plan(session: Session, image: ImageDefinition) -> None:
+    print(f"\n{render(session.plan([image.name]))}")

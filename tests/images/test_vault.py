@@ -1,0 +1,40 @@
+"""The Vault image: nothing to tell, a server that starts with its configuration, and memory that is never swapped."""
+
+import json
+
+from testinfra.host import Host
+
+# Storage in memory and no TLS: for this look only.
+CONFIGURATION = 'storage "inmem" {} listener "tcp" { address = "127.0.0.1:8200" tls_disable = true }'
+STATUS = "VAULT_ADDR=http://127.0.0.1:8200 vault status -format=json"
+IPC_LOCK = 1 << 14  # CAP_IPC_LOCK of linux/capability.h
+
+
+def test_there_is_no_configuration(host: Host) -> None:
+    folder = host.file("/etc/vault.d")
+    assert (folder.user, folder.group, folder.mode) == ("root", "vault", 0o750)
+    with host.sudo():
+        assert folder.listdir() == []
+
+
+def test_the_unit_waits_for_it(host: Host) -> None:
+    assert host.service("vault").is_enabled
+    assert not host.service("vault").is_running
+
+
+def test_the_program_has_no_capability_of_its_own(host: Host) -> None:
+    assert host.run("getfattr --name=security.capability /usr/local/bin/vault").rc != 0
+    assert host.check_output("vault version").startswith("Vault v")
+
+
+def test_it_starts_with_its_configuration_and_locks_its_memory(host: Host) -> None:
+    with host.sudo():
+        host.check_output("printf '%%s' %s >/etc/vault.d/test.hcl", CONFIGURATION)
+        host.check_output("systemctl start vault")
+        main = host.check_output("systemctl show --property=MainPID --value vault")
+        status = dict(line.split(":\t", 1) for line in host.file(f"/proc/{main}/status").content_string.splitlines())
+        owner = host.check_output("stat --format=%%U /proc/%s", main)
+    assert json.loads(host.run(STATUS).stdout)["initialized"] is False
+    assert owner == "vault"
+    assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == IPC_LOCK
+    assert int(status["VmLck"].split()[0]) > 0

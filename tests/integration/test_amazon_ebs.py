@@ -1,0 +1,238 @@
+"""Builds by amazon-ebs: the tagging step after Packer's own copies, and a whole build with a real Packer and guest."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery import tags
+from bakery.bake import remote
+from bakery.bake.base import BaseDisk
+from bakery.cli import toolbox
+from bakery.definition import ImageDefinition
+from bakery.documents import Publication, RemoteBuild
+from bakery.errors import BakeryError
+from bakery.events import silent
+from bakery.naming import Named, full_name
+from bakery.project import Project
+from bakery.publish.aws import AwsTarget
+from bakery.vault import Vault
+from doubles.aws.client import Double, available, register, running
+from doubles.aws.guests import guests
+from doubles.vault import vault_server
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+REGIONS = ("eu-central-1", "us-east-1", "eu-west-1")
+HOME, *OTHERS = REGIONS
+CONSUMER = "210987654321"
+VERSION = Named("web", "x86_64", "1.0.0")
+NAME = full_name(VERSION)
+SECRET = "canary-5e1f08b2-pass"
+DEBIAN = {"name": "debian-12-amd64-*", "owner": "136693071363"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Double]:
+    with running() as double:
+        yield double
+
+
+@pytest.fixture
+def aws(server: Double, monkeypatch: pytest.MonkeyPatch) -> Double:
+    """An empty cloud that the environment points at."""
+    server.reset()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    return server
+
+
+@pytest.fixture
+def definition() -> ImageDefinition:
+    return ImageDefinition.model_validate(
+        {
+            "name": "web",
+            "description": "A web server",
+            "os": "debian-12",
+            "arch": "x86_64",
+            "version": "1.0",
+            "base": {"aws": {"ami": DEBIAN, "user": "debian"}},
+            "software": {"roles": ({"name": "nginx", "vars": {"nginx_message": "Baked to order."}},)},
+            "secrets": {"nginx_status_password": {"path": "secret/data/bakery/web", "key": "status_password"}},
+            "tests": ("base", "web"),
+            "targets": ("aws",),
+            "distribution": {"aws": {"regions": REGIONS, "accounts": (CONSUMER,)}},
+            "tags": {"team": "platform"},
+        }
+    )
+
+
+class Packer:
+    """Leaves in the cloud what amazon-ebs leaves: an image with its tags, and copies without any."""
+
+    def __init__(self, aws: Double) -> None:
+        self._aws = aws
+        self.home = self.build()
+
+    def build(self) -> str:
+        image = register(self._aws, NAME, HOME)
+        available(self._aws, image, HOME)
+        self.tag(image, HOME)
+        return image
+
+    def copy(self, region: str, tagged: bool = False) -> str:
+        source = {"SourceImageId": self.home, "SourceRegion": HOME}
+        copy: str = self._aws.client("ec2", region).copy_image(Name=NAME, **source)["ImageId"]
+        available(self._aws, copy, region)
+        if tagged:
+            self.tag(copy, region)
+        return copy
+
+    def tag(self, image: str, region: str) -> None:
+        named = [{"Key": key, "Value": value} for key, value in tags.identity(VERSION).items()]
+        self._aws.client("ec2", region).create_tags(Resources=[image], Tags=named)
+
+    def told(self, **ids: str) -> RemoteBuild:
+        """What `bakery bake` writes down of it."""
+        # fmt: off
+        return RemoteBuild(
+            image="web", arch="x86_64", version="1.0.0", os="debian-12", target="aws", builder="amazon-ebs",
+            input_key="k" * 64, inputs={}, base="debian", identity="b" * 64, ids={HOME: self.home, **ids}, checks=(),
+            commit="c0ffee", tools={}, seconds={}, created="2026-01-01T00:00:00+00:00", log="",
+        )
+        # fmt: on
+
+
+def images_in(aws: Double, region: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = aws.client("ec2", region).describe_images(Owners=["self"])["Images"]
+    return [image for image in found if image["Name"] == NAME]
+
+
+def tags_of(resource: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in resource.get("Tags", ())}
+
+
+def assert_whole(aws: Double, publication: Publication, build: RemoteBuild, definition: ImageDefinition) -> None:
+    """One image per region, it and its snapshot with all tags, shared, and pointed at in both accounts."""
+    want = tags.of_build(definition, build)
+    for region in REGIONS:
+        (image,) = images_in(aws, region)
+        ec2 = aws.client("ec2", region)
+        snapshot = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+        (behind,) = ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"]
+        assert (tags_of(image), tags_of(behind)) == (want, want)
+        assert [place.id for place in publication.places if place.region == region] == [image["ImageId"]] * 2
+        shared = aws.client("ec2", region, CONSUMER).describe_images(ExecutableUsers=["self"])["Images"]
+        assert [found["ImageId"] for found in shared] == [image["ImageId"]]
+        for account in ("123456789012", CONSUMER):
+            ssm = aws.client("ssm", region, account)
+            (parameter,) = ssm.get_parameters(Names=["/bakery/web/x86_64/1.0.0"])["Parameters"]
+            assert (parameter["Value"], parameter["DataType"]) == (image["ImageId"], "aws:ec2:image")
+
+
+@pytest.mark.usefixtures("quick")
+class TestTaggingStep:
+    @pytest.fixture
+    def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Waits fifty times as fast as in life."""
+        nap = time.sleep
+        monkeypatch.setattr(time, "sleep", lambda seconds: nap(seconds / 50))
+
+    def test_packers_copies_are_taken_up_and_tagged(self, aws: Double, definition: ImageDefinition) -> None:
+        packer = Packer(aws)
+        build = packer.told(**{region: packer.copy(region) for region in OTHERS})
+        publication = AwsTarget(definition).adopt(build, silent)
+        assert_whole(aws, publication, build, definition)
+        assert publication.sha256 == build.identity
+        assert {place.id for place in publication.places} == set(build.ids.values()), "nothing was copied again"
+
+    def test_a_copy_that_is_missing_is_made(self, aws: Double, definition: ImageDefinition) -> None:
+        packer = Packer(aws)
+        packer.copy(OTHERS[0])
+        build = packer.told()
+        assert_whole(aws, AwsTarget(definition).adopt(build, silent), build, definition)
+
+    def test_again_writes_nothing(self, aws: Double, definition: ImageDefinition) -> None:
+        packer = Packer(aws)
+        build = packer.told(**{region: packer.copy(region) for region in OTHERS})
+        first = AwsTarget(definition).adopt(build, silent)
+        before = aws.actions()
+        again = AwsTarget(definition).adopt(build, silent)
+        assert again.places == first.places
+        assert not {"CopyImage", "CreateTags", "PutParameter", "ModifyImageAttribute"} & set(
+            aws.actions()[len(before) :]
+        )
+
+    def test_tags_that_somebody_removed_are_found_and_set_again(self, aws: Double, definition: ImageDefinition) -> None:
+        packer = Packer(aws)
+        build = packer.told(**{region: packer.copy(region) for region in OTHERS})
+        target = AwsTarget(definition)
+        publication = target.adopt(build, silent)
+        copy = build.ids[OTHERS[0]]
+        aws.client("ec2", OTHERS[0]).delete_tags(Resources=[copy], Tags=[{"Key": "bakery:version"}])
+        (wrong,) = [found for found in target.inspect(publication) if found.status != "correct"]
+        assert OTHERS[0] in wrong.place and "bakery:version" in wrong.detail
+        assert_whole(aws, target.adopt(build, silent), build, definition)
+
+    def test_a_copy_of_another_image_is_never_touched(self, aws: Double, definition: ImageDefinition) -> None:
+        packer = Packer(aws)
+        other = register(aws, NAME, OTHERS[0])
+        available(aws, other, OTHERS[0])
+        with pytest.raises(BakeryError) as caught:
+            AwsTarget(definition).adopt(packer.told(), silent)
+        assert f"{NAME} exists as {other} and is not of this disk" in caught.value.message + caught.value.detail
+        (left,) = images_in(aws, OTHERS[0])
+        assert (left["ImageId"], tags_of(left)) == (other, {})
+
+    def test_what_a_failed_build_left_is_cleared(self, aws: Double, definition: ImageDefinition) -> None:
+        """Packer deregisters the image of the first region when a copy fails; finished copies stay."""
+        packer = Packer(aws)
+        packer.copy(OTHERS[0], tagged=True)
+        aws.client("ec2", HOME).deregister_image(ImageId=packer.home)
+        AwsTarget(definition).clear(VERSION)
+        assert [images_in(aws, region) for region in REGIONS] == [[], [], []]
+        assert aws.client("ec2", OTHERS[0]).describe_snapshots(OwnerIds=["self"])["Snapshots"] == []
+
+    def test_what_is_published_or_not_ours_is_not_cleared(self, aws: Double, definition: ImageDefinition) -> None:
+        packer = Packer(aws)
+        build = packer.told()
+        AwsTarget(definition).adopt(build, silent)
+        with pytest.raises(BakeryError) as caught:
+            AwsTarget(definition).clear(VERSION)
+        assert caught.value.detail.count("no unfinished build left it") == len(REGIONS)
+        assert all(len(images_in(aws, region)) == 1 for region in REGIONS)
+
+
+@pytest.mark.guest
+@pytest.mark.root
+def test_packer_builds_copies_and_tests_an_image(
+    aws: Double, definition: ImageDefinition, base_disk: BaseDisk, tmp_path: Path
+) -> None:
+    """Packer, its plugin, Ansible, the guest and Vault are real; EC2 is the stand-in."""
+    project = Project(ROOT, ROOT / "packer" / "images", tmp_path)
+    toolchain = toolbox.toolchain(project)
+    with vault_server(tmp_path / "vault") as server, Vault.login(server.env) as vault:
+        server.put("secret/data/bakery/web", {"status_password": SECRET})
+        with guests(aws.client("ec2", HOME), base_disk.path, tmp_path / "guests", toolchain.accelerator):
+            # fmt: off
+            build = remote.build(
+                project, definition, "aws", "1.0.0", {"base:aws": "debian"}, "k" * 64, "", toolchain,
+                {"access_key": "test", "secret_key": "test-key"}, vault, silent,
+            )
+            # fmt: on
+    assert set(build.ids) == set(REGIONS)
+    assert len(build.checks) > 2 and all(check.passed for check in build.checks)
+    assert_whole(aws, AwsTarget(definition).adopt(build, silent), build, definition)
+    instances = aws.client("ec2", HOME).describe_instances()["Reservations"][0]["Instances"]
+    assert [instance["State"]["Name"] for instance in instances] == ["terminated"]
+    assert aws.client("ec2", HOME).describe_key_pairs()["KeyPairs"] == [], "no key stays in the account"
+    for path in tmp_path.rglob("*.*"):
+        if path.is_file() and path.suffix in (".log", ".json"):
+            assert SECRET.encode() not in path.read_bytes(), path

@@ -1,0 +1,191 @@
+"""The roles, baked for real: what each leaves on a Debian disk, and that a second bake changes nothing."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from bakery import files, qemu
+from bakery.bake import Toolchain, bake
+from bakery.bake.base import BaseDisk
+from bakery.cli import toolbox
+from bakery.definition import ImageDefinition
+from bakery.documents import Artifact, Base
+from bakery.errors import BakeryError
+from bakery.events import silent
+from bakery.project import Project
+from bakery.verify import verify
+from bakery.verify.filesystem import FileSystem, root_of
+
+pytestmark = [pytest.mark.integration, pytest.mark.root]
+
+ROOT = Path(__file__).parents[2]
+VAULT = ROOT / ".bakery" / "tools" / "bin" / "vault"
+# Stands in for the runner, which can be had from its vendor only: it starts, and stays.
+RUNNER = '#!/bin/sh\n[ "$1" = --version ] || exec sleep infinity\n'
+# A wheel is a .zip of a certain layout.
+WHEEL = {
+    "greeting.py": "print('hello')\n",
+    "greeting-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n",
+    "greeting-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "greeting-1.0.dist-info/RECORD": "",
+}
+IDENTITY = {"name": "roles", "description": "Roles under test", "os": "debian-12", "arch": "x86_64", "version": "1.0"}
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Files on loopback, where vendors would be, and a bakery that gets its software there."""
+
+    url: str
+    folder: Path
+    project: Project
+    toolchain: Toolchain
+
+    @property
+    def roles(self) -> dict[str, dict[str, object]]:
+        """Each role with variables that make it do all it can."""
+        return {
+            "python_app": {"python_app_requirements": ["--no-index", f"--find-links={self.url}", "greeting==1.0"]},
+            "vault": {
+                "vault_url": f"{self.url}vault.zip",
+                "vault_sha256": files.sha256(self.folder / "vault.zip"),
+            },
+            "gitlab_runner": {
+                "gitlab_runner_url": (self.folder / "runner").as_uri(),
+                "gitlab_runner_sha256": files.sha256(self.folder / "runner"),
+            },
+        }
+
+    def define(self, **roles: dict[str, object]) -> ImageDefinition:
+        """An image with roles and their variables."""
+        software = {"roles": [{"name": name, "vars": given} for name, given in roles.items()]}
+        tests = ["base", "cloud", *(name.removeprefix("python_") for name in roles)]
+        base = {"qemu": {"image": "debian-12"}}
+        return ImageDefinition.model_validate(
+            {**IDENTITY, "mode": "chroot", "base": base, "software": software, "tests": tests}, strict=False
+        )
+
+    def bake(self, image: ImageDefinition, version: str, base: BaseDisk) -> Artifact:
+        return bake(self.project, image, version, {}, "k" * 64, base, self.toolchain, None, silent)
+
+
+@dataclass(frozen=True)
+class Baked:
+    """A role on a disk of its own."""
+
+    image: ImageDefinition
+    artifact: Artifact
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("shop")
+    with ZipFile(folder / "vault.zip", "w") as archive:
+        archive.write(VAULT, "vault")
+    with ZipFile(folder / "greeting-1.0-py3-none-any.whl", "w") as archive:
+        for name, text in WHEEL.items():
+            archive.writestr(name, text)
+    (folder / "runner").write_text(RUNNER)
+    project = Project(ROOT, ROOT / "packer" / "images", tmp_path_factory.mktemp("workspace"))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Shop(f"http://127.0.0.1:{server.server_port}/", folder, project, toolbox.toolchain(project))
+        server.shutdown()
+
+
+@pytest.fixture(scope="module", params=["python_app", "vault", "gitlab_runner"])
+def baked(shop: Shop, base_disk: BaseDisk, request: pytest.FixtureRequest) -> Baked:
+    image = shop.define(**{request.param: shop.roles[request.param]}).model_copy(
+        update={"name": request.param.replace("_", "-")}
+    )
+    return Baked(image, shop.bake(image, "1.0.0", base_disk))
+
+
+def on_top(artifact: Artifact) -> BaseDisk:
+    return BaseDisk(Path(artifact.disk.path), Base(artifact.image, artifact.version, artifact.disk.sha256))
+
+
+def mode(root: FileSystem, path: str) -> str:
+    entry = root.find(path)
+    assert entry, path
+    return oct(entry.mode & 0o7777)
+
+
+def wanted(root: FileSystem, unit: str) -> bool:
+    """Whether systemd starts it at boot."""
+    entry = root.find(f"/etc/systemd/system/multi-user.target.wants/{unit}")
+    return bool(entry and entry.is_link)
+
+
+def look_at_python_app(root: FileSystem) -> None:
+    assert wanted(root, "app.service")
+    unit = root.read("/etc/systemd/system/app.service")
+    assert "ExecStart=/opt/app/venv/bin/python -m app\n" in unit
+    assert "User=app\n" in unit
+    (library,) = [path for path, _ in root.walk("/opt/app/venv/lib") if path.endswith("/greeting.py")]
+    assert root.read(library) == WHEEL["greeting.py"]
+    assert root.find("/opt/app/src") is None
+    assert "app:x:" in root.read("/etc/passwd")
+
+
+def look_at_vault(root: FileSystem) -> None:
+    assert wanted(root, "vault.service")
+    assert mode(root, "/usr/local/bin/vault") == "0o755"
+    assert mode(root, "/etc/vault.d") == "0o750"
+    assert root.list("/etc/vault.d") == []
+    unit = root.read("/etc/systemd/system/vault.service")
+    assert "LimitMEMLOCK=infinity\n" in unit
+    assert "AmbientCapabilities=CAP_IPC_LOCK\n" in unit
+
+
+def look_at_gitlab_runner(root: FileSystem) -> None:
+    assert wanted(root, "gitlab-runner.path")
+    assert root.read("/usr/local/bin/gitlab-runner") == RUNNER
+    assert mode(root, "/etc/gitlab-runner") == "0o700"
+    assert root.list("/etc/gitlab-runner") == []
+    assert root.list("/home/gitlab-runner") == []
+    assert "ExecStart=/usr/local/bin/gitlab-runner run " in root.read("/etc/systemd/system/gitlab-runner.service")
+    assert root.find("/usr/bin/git")
+
+
+LOOKS = {"python-app": look_at_python_app, "vault": look_at_vault, "gitlab-runner": look_at_gitlab_runner}
+
+
+def test_a_role_leaves_what_it_promises(baked: Baked) -> None:
+    with qemu.as_raw(Path(baked.artifact.disk.path)) as raw:
+        root = root_of(raw)
+        assert root
+        LOOKS[baked.image.name](root)
+
+
+def test_a_second_bake_on_top_changes_nothing_but_the_seal(shop: Shop, baked: Baked) -> None:
+    again = shop.bake(baked.image, "1.0.1", on_top(baked.artifact))
+    recap = next(line for line in Path(again.log).read_text().splitlines() if "unreachable=0" in line)
+    assert "changed=1 " in recap and "failed=0" in recap
+
+
+def test_a_wrong_checksum_ends_the_bake(shop: Shop, base_disk: BaseDisk) -> None:
+    image = shop.define(vault={**shop.roles["vault"], "vault_sha256": "0" * 64})
+    with pytest.raises(BakeryError, match="Fetch what holds the program") as caught:
+        shop.bake(image, "1.0.0", base_disk)
+    assert "checksum" in caught.value.message
+    assert not list(shop.project.workspace.glob("artifacts/roles-*"))
+
+
+@pytest.mark.guest
+def test_all_of_them_work_in_a_booted_image(shop: Shop, base_disk: BaseDisk) -> None:
+    """One boot for all: their tests look at different things."""
+    image = shop.define(**shop.roles)
+    artifact = shop.bake(image, "1.0.0", base_disk)
+    verdict = verify(shop.project, image, artifact, Path(artifact.disk.path), [], silent)
+    assert [(check.name, check.detail) for check in verdict.checks if not check.passed] == []
+    assert {"test_app", "test_vault", "test_gitlab_runner", "test_cloud"} <= {
+        check.name.partition(":")[0] for check in verdict.checks
+    }

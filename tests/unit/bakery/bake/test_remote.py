@@ -1,0 +1,117 @@
+"""A build at a target, around Packer: all of it or nothing."""
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bakery import documents
+from bakery.bake import remote
+from bakery.documents import Check, RemoteBuild
+from bakery.errors import BakeryError, ConflictError
+from bakery.vault import Vault
+from doubles.packer import World, define
+
+LEASE = {"access_key": "AKIA", "secret_key": "canary-4711"}
+CHANGES = {
+    "targets": ["aws"],
+    "tests": ["web"],
+    "base": {"aws": {"ami": {"name": "debian-12-*", "owner": "self"}}},
+    "distribution": {"aws": {"regions": ["eu-central-1", "us-east-1"]}},
+}
+REPORT = "<testsuite><testcase classname='test_web' name='test_nginx[ssh://image]'>{inner}</testcase></testsuite>"
+BUILT = """\
+pathlib.Path(software["image_test_report"]).write_text({report!r})
+manifest_of("eu-central-1:ami-1,us-east-1:ami-2")
+done()
+"""
+
+
+def build(world: World, body: str | None = None, inner: str = "", **changes: Any) -> RemoteBuild:
+    world.packer(body or BUILT.format(report=REPORT.format(inner=inner)))
+    return remote.build(
+        world.project,
+        define(**CHANGES | changes),
+        "aws",
+        "1.0.0",
+        {"base:aws": "debian"},
+        "k" * 64,
+        "",
+        world.toolchain,
+        LEASE,
+        cast(Vault | None, None),
+        world.events.append,
+    )
+
+
+def folder(world: World) -> Path:
+    return world.project.build_folder("web", "x86_64", "1.0.0", "aws")
+
+
+def nothing_is_left(world: World) -> bool:
+    return [path.name for path in (world.project.workspace / "artifacts").rglob("*")] in ([], [".web-aws"])
+
+
+def test_a_build_is_what_packer_says_it_made(world: World) -> None:
+    built = build(world)
+    assert documents.load(RemoteBuild, folder(world) / "build.json") == built
+    assert (built.builder, built.target, built.base) == ("amazon-ebs", "aws", "debian")
+    assert built.ids == {"eu-central-1": "ami-1", "us-east-1": "ami-2"}
+    assert built.checks == (Check("test_web: test_nginx", True),)
+    assert len(built.identity) == 64
+
+
+def test_packer_gets_the_target_and_the_login_through_its_environment(world: World) -> None:
+    build(world)
+    given = world.record()
+    assert given["argv"][-1] == str(world.project.templates / "aws")
+    assert "-only=amazon-ebs.linux" in given["argv"]
+    assert given["variables"]["artifact_name"] == "web-1.0.0-x86_64"
+    assert given["variables"]["tags"]["bakery:version"] == "1.0.0"
+    assert given["env"]["AWS_SECRET_ACCESS_KEY"] == LEASE["secret_key"]
+    assert given["software"]["image_tests"] == [str(world.project.image_tests / "test_web.py")]
+    del given["env"]
+    assert LEASE["secret_key"] not in json.dumps(given)
+
+
+def test_credentials_never_reach_the_log(world: World) -> None:
+    with pytest.raises(BakeryError) as caught:
+        build(world, 'say(os.environ["AWS_SECRET_ACCESS_KEY"]); sys.exit(1)')
+    assert caught.value.log
+    assert LEASE["secret_key"] not in caught.value.log.read_text() + str(vars(caught.value))
+
+
+def test_a_failed_build_leaves_nothing(world: World) -> None:
+    with pytest.raises(BakeryError):
+        build(world, "sys.exit(1)")
+    assert nothing_is_left(world)
+
+
+def test_a_test_that_fails_while_packer_goes_on_is_no_build(world: World) -> None:
+    """As with a template of one's own that ignores what Ansible says."""
+    with pytest.raises(BakeryError, match="1 of 1 tests did not pass") as caught:
+        build(world, inner="<failure message='port 80 is closed'/>")
+    assert caught.value.detail == "test_web: test_nginx: failure: port 80 is closed"
+    assert nothing_is_left(world)
+
+
+def test_a_build_without_its_test_report_is_refused(world: World) -> None:
+    with pytest.raises(BakeryError, match="1 of 1 tests did not pass"):
+        build(world, 'manifest_of("eu-central-1:ami-1"); done()')
+
+
+def test_windows_is_built_without_tests_over_ssh(world: World) -> None:
+    built = build(world, 'manifest_of("eu-central-1:ami-1"); done()', os="windows-2022", software={})
+    assert built.checks == ()
+
+
+def test_a_version_is_built_once(world: World) -> None:
+    build(world)
+    with pytest.raises(ConflictError, match="was baked before"):
+        build(world)
+
+
+def test_the_wrong_version_is_refused(world: World) -> None:
+    with pytest.raises(BakeryError, match=r"Packer built version 9\.9\.9, not 1\.0\.0"):
+        build(world, 'manifest_of("eu-central-1:ami-1", version="9.9.9"); done()', os="windows-2022", software={})

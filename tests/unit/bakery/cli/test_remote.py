@@ -1,0 +1,238 @@
+"""The line of images that Packer builds at their target."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bakery import documents
+from bakery.bake import remote
+from bakery.cli import line
+from bakery.definition import ImageDefinition
+from bakery.documents import Check, Parameter, Place, Publication, RemoteBuild
+from bakery.errors import BakeryError
+from bakery.naming import Versioned, full_name
+from bakery.project import Project
+from bakery.publish.target import Finding
+from bakery.vault import Vault
+from unit.bakery.cli.workshop import Workshop
+
+CLOUD = """\
+name: cloud
+description: A page in the cloud
+os: debian-12
+arch: x86_64
+version: "1.0"
+base:
+  aws:
+    ami: {name: "debian-12-*", owner: self}
+software:
+  roles:
+    - name: nginx
+tests: [base]
+targets: [aws]
+distribution:
+  aws:
+    regions: [eu-central-1]
+channel: stable
+"""
+
+
+@dataclass
+class Cloud:
+    """A target that remembers what it was asked, and a Packer that builds there."""
+
+    bakery: Workshop
+    credentials: list[Mapping[str, str]] = field(default_factory=list)
+
+    def build(
+        self,
+        project: Project,
+        image: ImageDefinition,
+        target: str,
+        version: str,
+        inputs: dict[str, str],
+        input_key: str,
+        source: str,
+        _toolchain: Any,
+        credentials: Mapping[str, str],
+        *_: Any,
+    ) -> RemoteBuild:
+        self.bakery.begin(f"build {image.name} at {target} from {source or 'elsewhere'}")
+        self.credentials.append(credentials)
+        # fmt: off
+        built = RemoteBuild(
+            image=image.name, arch=image.arch, version=version, os=image.os, target=target, builder="amazon-ebs",
+            input_key=input_key, inputs=inputs, base="", identity="b" * 64, ids={"eu-central-1": "ami-1"},
+            checks=(Check("answers", True),), commit="", tools={}, seconds={}, created="2026-01-31T12:00:00+00:00",
+            log="",
+        )
+        # fmt: on
+        documents.save(built, project.build_folder(image.name, image.arch, version, target) / "build.json")
+        return built
+
+    def clear(self, of: Versioned) -> None:
+        self.bakery.begin(f"clear {full_name(of)}")
+
+    def adopt(self, build: RemoteBuild, _tell: Any) -> Publication:
+        self.bakery.begin(f"adopt {full_name(build)}")
+        places = tuple(Place("123456789012", region, image) for region, image in build.ids.items())
+        return Publication(build.image, build.arch, build.version, build.identity, "aws", places)
+
+    def publish(self, artifact: Any, _disk: Any, _tell: Any) -> Publication:
+        self.bakery.begin(f"upload {full_name(artifact)}")
+        place = Place("123456789012", "eu-central-1", "ami-9")
+        return Publication(artifact.image, artifact.arch, artifact.version, artifact.disk.sha256, "aws", (place,))
+
+    def inspect(self, _publication: Publication) -> list[Finding]:
+        return []
+
+    def point(self, publication: Publication, channel: str, _tell: Any) -> tuple[Parameter, ...]:
+        self.bakery.begin(f"point {channel} at {publication.version}")
+        return ()
+
+
+@pytest.fixture
+def cloud(bakery: Workshop, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    cloud = Cloud(bakery)
+    real = line.target
+    bakery.write("packer/images/cloud.yaml", CLOUD)
+    bakery.write("packer/templates/aws/linux.pkr.hcl", "# template\n")
+
+    def target(name: str, project: Project, image: ImageDefinition, credentials: Mapping[str, str]) -> Any:
+        if name != "aws":
+            return real(name, project, image, credentials)
+        cloud.credentials.append(credentials)
+        return cloud
+
+    monkeypatch.setattr(line, "target", target)
+    monkeypatch.setattr(remote, "build", cloud.build)
+    return cloud
+
+
+def test_it_is_built_there_and_taken_over(bakery: Workshop, cloud: Cloud) -> None:
+    (record,) = bakery.line("cloud")
+    assert bakery.did == [
+        "clear cloud-1.0.0-x86_64",
+        "build cloud at aws from elsewhere",
+        "publish cloud",
+        "adopt cloud-1.0.0-x86_64",
+        "point stable at 1.0.0",
+    ]
+    assert (record.state, record.sha256, record.checks, record.base) == ("complete", "b" * 64, 1, None)
+    assert bakery.line("cloud") == [] and bakery.did == []
+
+
+def test_a_build_of_an_interrupted_run_is_taken_up(bakery: Workshop, cloud: Cloud) -> None:
+    bakery.broken = {"adopt cloud-1.0.0-x86_64"}
+    with pytest.raises(BakeryError, match="adopt cloud"):
+        bakery.line("cloud")
+    assert bakery.states("cloud") == {"1.0.0": "reserved"}
+    bakery.broken = set()
+    bakery.line("cloud")
+    assert bakery.did == ["publish cloud", "adopt cloud-1.0.0-x86_64", "point stable at 1.0.0"]
+
+
+def test_a_build_that_fails_reserves_and_leaves_nothing_else(bakery: Workshop, cloud: Cloud) -> None:
+    bakery.broken = {"build cloud at aws from elsewhere"}
+    with pytest.raises(BakeryError, match="build cloud"):
+        bakery.line("cloud")
+    bakery.broken = set()
+    assert [record.version for record in bakery.line("cloud")] == ["1.0.0"]
+
+
+def test_a_child_starts_from_its_parents_image_there(bakery: Workshop, cloud: Cloud) -> None:
+    bakery.write(
+        "packer/images/child.yaml",
+        CLOUD.replace("name: cloud", "name: child").replace('ami: {name: "debian-12-*", owner: self}', "image: cloud"),
+    )
+    bakery.line("child")
+    assert "build child at aws from ami-1" in bakery.did
+
+
+def test_disk_and_build_of_one_version(bakery: Workshop, cloud: Cloud) -> None:
+    bakery.edit("cloud", "base:\n", "base:\n  qemu:\n    debootstrap: {suite: bookworm}\n")
+    bakery.edit("cloud", "targets: [aws]", "targets: [local, aws]")
+    (record,) = bakery.line("cloud")
+    assert [step for step in bakery.did if "cloud" in step][:4] == [
+        "bake cloud",
+        "clear cloud-1.0.0-x86_64",
+        "build cloud at aws from elsewhere",
+        "verify cloud",
+    ]
+    assert [found.target for found in record.publications] == ["local", "aws"]
+    assert record.checks == 3
+    assert record.sha256 != "b" * 64, "a version with a disk is known by the disk"
+
+
+def test_one_builder_only(bakery: Workshop, cloud: Cloud) -> None:
+    """As in CI, where private and public builds are jobs of their own."""
+    bakery.edit("cloud", "base:\n", "base:\n  qemu:\n    debootstrap: {suite: bookworm}\n")
+    bakery.edit("cloud", "targets: [aws]", "targets: [local, aws]")
+    assert bakery("bake", "cloud", "--builder", "qemu").code == 0
+    assert bakery.did == ["bake cloud"]
+    answer = bakery("publish", "cloud")
+    assert "cloud-1.0.0-x86_64 is not in this workspace as a whole: aws missing" in answer.err
+    answer = bakery("bake", "cloud", "--builder", "aws")
+    assert (answer.code, bakery.did[-1]) == (0, "build cloud at aws from elsewhere")
+    assert "cloud  1.0.0    ami-1" in answer.out
+    assert bakery("verify", "cloud").code == 0
+    assert bakery("publish", "cloud").code == 0
+    assert bakery.states("cloud") == {"1.0.0": "complete"}
+
+
+def test_verify_passes_over_what_was_tested_while_it_was_built(bakery: Workshop, cloud: Cloud) -> None:
+    bakery("bake", "cloud")
+    assert bakery("verify", "cloud").code == 0
+    assert "verify cloud" not in bakery.did
+
+
+class TestCredentials:
+    @pytest.fixture(autouse=True)
+    def lease(self, bakery: Workshop, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+        bakery.edit("cloud", "regions: [eu-central-1]", "regions: [eu-central-1]\n    credentials: aws/sts/bake")
+
+        def fields(path: str) -> dict[str, str]:
+            bakery.begin(f"lease {path}")
+            return {"access_key": "AKIA"}
+
+        monkeypatch.setattr(Vault, "login", lambda _: _Opened(bakery, fields))
+
+    def test_are_leased_for_the_build_and_again_for_the_publication(self, bakery: Workshop, cloud: Cloud) -> None:
+        bakery.line("cloud")
+        assert bakery.did == [
+            "login",
+            "lease aws/sts/bake",
+            "clear cloud-1.0.0-x86_64",
+            "build cloud at aws from elsewhere",
+            "logout",
+            "login",
+            "lease aws/sts/bake",
+            "publish cloud",
+            "adopt cloud-1.0.0-x86_64",
+            "point stable at 1.0.0",
+            "logout",
+        ]
+        assert cloud.credentials == [{"access_key": "AKIA"}] * 3
+
+    def test_are_given_back_when_the_build_fails(self, bakery: Workshop, cloud: Cloud) -> None:
+        bakery.broken = {"build cloud at aws from elsewhere"}
+        with pytest.raises(BakeryError):
+            bakery.line("cloud")
+        assert bakery.did[-1] == "logout"
+
+
+class _Opened(SimpleNamespace):
+    """A session with Vault that says when it begins and ends."""
+
+    def __init__(self, bakery: Workshop, fields: Any) -> None:
+        super().__init__(fields=fields, bakery=bakery)
+
+    def __enter__(self) -> "_Opened":
+        self.bakery.begin("login")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bakery.begin("logout")

@@ -1,0 +1,46 @@
+"""The definitions that come with the project, and the examples, are right."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bakery import definition
+from bakery.catalog import Catalog, open_store
+from bakery.cli.session import Session
+from bakery.cli.validate import check
+from bakery.project import Project
+
+ROOT = Path(__file__).parents[3]
+IMAGES = sorted((ROOT / "packer" / "images").glob("*.yaml"))
+EXAMPLES = sorted((ROOT / "examples" / "definitions").glob("*.yaml"))
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    """The project with its examples copied to where definitions are, as their README says."""
+    for path in (*IMAGES, *EXAMPLES):
+        shutil.copyfile(path, tmp_path / path.name)
+    project = Project(ROOT, tmp_path, tmp_path / "workspace")
+    return Session(project, definition.load(tmp_path), Catalog(open_store(str(tmp_path / "catalog"))))
+
+
+@pytest.mark.parametrize("path", [*IMAGES, *EXAMPLES], ids=lambda path: path.stem)
+def test_a_definition_is_right(session: Session, path: Path) -> None:
+    check(session, session.definitions.images[path.stem])
+
+
+def test_every_family_and_kind_of_base_is_there(session: Session) -> None:
+    images = session.definitions.images.values()
+    assert {image.os for image in images} == {"debian-12", "ubuntu-24.04", "rocky-9", "windows-2022"}
+    assert {image.name for image in images if image.parent == "debian-12"} == {"web", "app", "vault", "gitlab-runner"}
+
+
+def test_every_role_is_used_by_an_image(session: Session) -> None:
+    used = {use.name for image in session.definitions.images.values() for use in image.software.roles}
+    assert {path.name for path in (ROOT / "ansible" / "roles").iterdir()} - used == {"seal"}
+
+
+def test_every_example_is_explained() -> None:
+    readme = (ROOT / "examples" / "definitions" / "README.md").read_text()
+    assert [path.name for path in EXAMPLES if f"]({path.name})" not in readme] == []
