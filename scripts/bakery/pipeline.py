@@ -15,13 +15,13 @@ from ruamel.yaml import YAML
 from bakery.definition import ImageDefinition
 from bakery.errors import ExitCode
 from bakery.plan import Action, Plan
+from bakery.vaultcheck import Duty, used
 
 Job = dict[str, Any]
 Jobs = dict[str, Job]
 
 STAGES = ("bake", "verify", "publish", "apply")
-# Builders by duty: private ones need machines of our own (KVM, a way to the vCenter), public ones a cloud account.
-BUILDERS = {"bake-private": ("qemu", "vsphere"), "bake-public": ("aws", "azure")}
+BAKES: tuple[Duty, ...] = ("bake-private", "bake-public")
 # Runners by duty, as tags: what checks merge requests must not be what may write to the catalog.
 RUNNERS = {"bake-private": "bakery-private", "bake-public": "bakery-public"}
 KEPT = "3 days"  # what jobs hand on: time to run a failed job again after a weekend
@@ -104,13 +104,13 @@ def _line(
 
 def _bakes(image: ImageDefinition, needs: list[str]) -> Jobs:
     jobs = {}
-    for duty in BUILDERS:
-        if used := _used(image, duty):
-            options = " ".join(f"--builder {builder}" for builder in used)
+    for duty in BAKES:
+        if builders := used(image, duty):
+            options = " ".join(f"--builder {builder}" for builder in builders)
             jobs[f"{duty} {image.name}"] = {
                 "stage": "bake",
                 "tags": [RUNNERS[duty]],
-                "variables": {"VAULT_ROLE": duty},
+                "variables": _role(duty),
                 "needs": list(needs),
                 "script": [f"section bake 'Bake {image.name}' bakery bake {image.name} {options}"],
                 "artifacts": _artifacts(ARTIFACTS, LOGS),
@@ -122,7 +122,7 @@ def _verify(name: str) -> Jobs:
     job = {
         "stage": "verify",
         "tags": [RUNNERS["bake-private"]],
-        "variables": {"VAULT_ROLE": "bake-private"},  # it searches the disk for the secrets of the bake
+        "variables": _role("bake-private"),  # it searches the disk for the secrets of the bake
         "needs": [f"bake-private {name}"],
         "script": [f"due {name} || exit 0", f"section verify 'Test {name}' bakery verify {name}"],
         "artifacts": _artifacts(f"{ARTIFACTS}*/verdict.json", LOGS),
@@ -137,8 +137,8 @@ def _publish(image: ImageDefinition, needs: list[str], channel: str, *, keep_dis
     kept = [f"{ARTIFACTS}*/publication*.json", LOGS, *([STORE] if keep_disk else [])]
     job = {
         "stage": "publish",
-        "tags": [RUNNERS["bake-private" if _used(image, "bake-private") else "bake-public"]],
-        "variables": {"VAULT_ROLE": "publish"},
+        "tags": [RUNNERS["bake-private" if used(image, "bake-private") else "bake-public"]],
+        "variables": _role("publish"),
         # An environment is an account. GitLab's lock spares a pipeline the wait for ours; ours also holds for laptops.
         "resource_group": f"publish/{name}/$BAKERY_ENVIRONMENT",
         "needs": needs,
@@ -154,7 +154,7 @@ def _apply() -> Job:
         "stage": "apply",
         "tags": [RUNNERS["bake-public"]],
         "rules": [{"if": "$BAKERY_ENVIRONMENT"}],
-        "variables": {"VAULT_ROLE": "apply"},
+        "variables": _role("apply"),
         "resource_group": "apply/images/$BAKERY_ENVIRONMENT",
         "dependencies": [],
         "script": [
@@ -169,8 +169,9 @@ def _nothing() -> Job:
     return {"stage": "bake", "before_script": [], "script": ["echo 'Every image is up to date.'"]}
 
 
-def _used(image: ImageDefinition, duty: str) -> list[str]:
-    return [builder for builder in image.builders if builder in BUILDERS[duty]]
+def _role(duty: Duty) -> dict[str, str]:
+    """As docs/how-to/vault/set-up.sh names it."""
+    return {"VAULT_ROLE": f"bakery-{duty}"}
 
 
 def _artifacts(*paths: str) -> Job:

@@ -138,6 +138,7 @@ class TestRules:
             ({"CI_PIPELINE_SOURCE": "merge_request_event", "CI_COMMIT_REF_PROTECTED": "true"}, False),
             ({"CI_PIPELINE_SOURCE": "web", "CI_COMMIT_REF_PROTECTED": "true"}, True),
             ({"CI_PIPELINE_SOURCE": "web", "CI_COMMIT_REF_PROTECTED": "false"}, False),
+            ({"CI_PIPELINE_SOURCE": "web", "CI_COMMIT_REF_PROTECTED": "true", "CI_COMMIT_BRANCH": ""}, False),
             ({"CI_PIPELINE_SOURCE": "api", "CI_COMMIT_REF_PROTECTED": "true"}, True),
             ({"CI_PIPELINE_SOURCE": "trigger", "CI_COMMIT_REF_PROTECTED": "true"}, True),
             ({"CI_PIPELINE_SOURCE": "schedule", "CI_COMMIT_REF_PROTECTED": "true"}, True),
@@ -242,9 +243,9 @@ class Login:
 @pytest.fixture
 def login(vault: VaultServer, tmp_path: Path) -> Login:
     issuer = Issuer()
-    policy = vault.policy("bakery", "secret/data/bakery/web")
-    for duty in ("validate", "bake-private", "publish"):
-        vault.jwt_role(duty, issuer, CLAIMS, policy)
+    policy = vault.policy("images", "secret/data/bakery/web")
+    for duty in ("validate", "bake-private", "bake-public", "publish", "apply"):
+        vault.jwt_role(f"bakery-{duty}", issuer, CLAIMS, *([policy] if duty == "bake-private" else []))
     found = vault.client.sys.list_enabled_audit_devices()["data"]["file/"]["options"]["file_path"]
     environment = {
         "VAULT_ADDR": vault.address,
@@ -283,7 +284,8 @@ def test_a_green_run_bakes_tests_and_publishes_an_image(repository: Repository, 
     assert record
     assert (record.state, record.version, record.mode) == ("complete", "1.0.0", "chroot")
     assert Path(record.publications[0].places[0].id).is_file()
-    assert login.roles() == ["validate", "bake-private"], "publishing at the local target needs no Vault"
+    roles = ["validate", "bake-private", "bake-public", "publish", "apply"]
+    assert login.roles() == [f"bakery-{duty}" for duty in roles]
     assert CANARY not in first.out
     assert login.environment["VAULT_ID_TOKEN"] not in first.out
 

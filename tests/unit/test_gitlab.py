@@ -1,6 +1,7 @@
 """The GitLab files: valid by GitLab's own schema, and of one mind with each other and with the code."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,11 @@ from bakery.cli.ci import Target
 from bakery.definition import ImageDefinition, TargetName
 from bakery.errors import ExitCode
 from bakery.plan import Action, Plan
+from bakery.vaultcheck import Duty
 from doubles.programs import Programs
 
 ROOT = Path(__file__).parents[2]
 FILES = (".gitlab-ci.yml", "templates/bakery/template.yml")
-DUTIES = {"validate", "bake-private", "bake-public", "publish", "apply"}
 
 
 def parts(name: str) -> tuple[str, str]:
@@ -102,7 +103,7 @@ def test_the_root_passes_on_each_input_it_shares_with_the_component() -> None:
 
 def test_targets_are_those_of_definitions() -> None:
     component = load(parts(FILES[1])[0])["spec"]["inputs"]
-    assert component["target"]["options"] == list(Target) == ["all", *get_args(TargetName)]
+    assert component["target"]["options"] == list(get_args(Target)) == ["all", *get_args(TargetName)]
 
 
 def test_jobs_try_again_what_the_bakery_calls_so() -> None:
@@ -113,11 +114,14 @@ def test_jobs_try_again_what_the_bakery_calls_so() -> None:
 
 def test_every_job_logs_in_to_vault_for_one_of_the_duties() -> None:
     jobs = load(parts(FILES[1])[1])
-    assert jobs[".bakery"]["variables"] == {"VAULT_ROLE": "validate"}
+    assert jobs[".bakery"]["variables"] == {"VAULT_ROLE": "bakery-validate"}
     own = {name for name, job in jobs.items() if "variables" in job and name != ".bakery"}
     assert own == set(), "checks have the least role"
     made = {job["variables"]["VAULT_ROLE"] for job in child().values() if "variables" in job}
-    assert made | {"validate"} == DUTIES
+    assert made | {"bakery-validate"} == {f"bakery-{duty}" for duty in get_args(Duty)}
+    looped = re.search(r"for duty in (.*);", jobs["vault-check"]["script"][1])
+    assert looped
+    assert ["validate", *looped[1].split()] == list(get_args(Duty))
 
 
 def test_nothing_needs_a_paid_tier() -> None:

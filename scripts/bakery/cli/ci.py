@@ -1,8 +1,7 @@
 """`bakery ci`: a plan as a GitLab pipeline."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,21 +11,13 @@ from bakery.cli.session import quick_session
 from bakery.pipeline import Settings, pipeline, render
 from bakery.plan import Plan
 
-
-class Target(StrEnum):
-    """What the pipeline is for."""
-
-    ALL = "all"
-    LOCAL = "local"
-    AWS = "aws"
-    VSPHERE = "vsphere"
-    AZURE = "azure"
+Target = Literal["all", "local", "aws", "vsphere", "azure"]
 
 
 def ci(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="What 'bakery plan --json' printed.")],
     runner_image: Annotated[str, typer.Option("--runner-image", help="Container image that the jobs run in.")],
-    target: Annotated[Target, typer.Option("--target", help="Only images that go there.")] = Target.ALL,
+    target: Annotated[Target, typer.Option("--target", help="Only images that go there.")] = "all",
     channel: Annotated[str, typer.Option("--channel", help="Channel that follows, not the definition's.")] = "",
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,

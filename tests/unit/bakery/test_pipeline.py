@@ -138,11 +138,11 @@ def test_no_two_publish_or_apply_at_the_same_place_at_once() -> None:
 def test_every_job_has_a_role_for_its_duty_and_no_more() -> None:
     found = child(both="bake")
     assert {name: found[name]["variables"]["VAULT_ROLE"] for name in jobs(found)} == {
-        "bake-private both": "bake-private",
-        "bake-public both": "bake-public",
-        "verify both": "bake-private",
-        "publish both": "publish",
-        "apply images": "apply",
+        "bake-private both": "bakery-bake-private",
+        "bake-public both": "bakery-bake-public",
+        "verify both": "bakery-bake-private",
+        "publish both": "bakery-publish",
+        "apply images": "bakery-apply",
     }
     assert found["default"]["id_tokens"] == {"VAULT_ID_TOKEN": {"aud": "$VAULT_ADDR"}}
 
