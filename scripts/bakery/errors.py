@@ -14,6 +14,7 @@ class ExitCode(IntEnum):
     BUG = 3
     PARTIAL = 4
     USAGE = 64  # EX_USAGE of sysexits.h, since 2 is taken by "changes pending"
+    TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h; the retry rule of the GitLab jobs names it
     INTERRUPTED = 130
 
 
@@ -51,3 +52,9 @@ class NotFoundError(BakeryError):
 
 class ConflictError(BakeryError):
     """Somebody else holds it or wrote it first."""
+
+
+class BusyError(ConflictError):
+    """Another run holds the lock; it will end by itself, so the same command may succeed later."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.TRY_AGAIN

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bakery.errors import BakeryError, ConflictError
+from bakery.errors import BakeryError, BusyError
 
 CHUNK = 1 << 20  # bytes per read when hashing; larger gains nothing
 
@@ -55,14 +55,14 @@ def scratch(parent: Path, prefix: str) -> Iterator[Path]:
 
 @contextmanager
 def exclusive(path: Path, busy: str) -> Iterator[None]:
-    """Hold the lock file `path` or raise ConflictError(`busy`) at once; freed by the kernel if we die."""
+    """Hold the lock file `path` or raise BusyError(`busy`) at once; freed by the kernel if we die."""
     lock = FileLock(path)
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise ConflictError(busy, hint="wait until it ends, or stop it, and run again") from None
+            raise BusyError(busy, hint="wait until it ends, or stop it, and run again") from None
     try:
         yield
     finally:

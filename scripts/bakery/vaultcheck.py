@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from bakery.definition import Definitions, ImageDefinition
 from bakery.errors import BakeryError
@@ -13,6 +14,10 @@ CREDENTIALS = {
     "vsphere": ("username", "password"),
     "azure": ("client_id", "client_secret"),
 }
+# Builders by the duty of the job that runs them: private ones need machines of our own (KVM, a way to the vCenter),
+# public ones a cloud account. Each duty has a role in Vault.
+BUILDERS = {"bake-private": ("qemu", "vsphere"), "bake-public": ("aws", "azure")}
+Duty = Literal["validate", "bake-private", "bake-public", "publish", "apply"]
 # Engines that keep what was written; to read from any other (aws, azure, database) is to have something made.
 KEEPING = ("kv", "kv-v2", "generic")
 
@@ -50,9 +55,14 @@ class _Answer:
     hint: str = ""
 
 
-def needs(definitions: Definitions, names: Iterable[str]) -> list[Need]:
-    """The secrets of some images, or of all, and the credentials of their targets."""
-    return [need for image in definitions.select(names) for need in _needs(definitions, image)]
+def needs(definitions: Definitions, names: Iterable[str], duty: Duty | None = None) -> list[Need]:
+    """The secrets of some images, or of all, and the credentials of their targets; of these what a duty works with."""
+    return [need for image in definitions.select(names) for need in _needs(definitions, image, duty)]
+
+
+def used(image: ImageDefinition, duty: str) -> list[str]:
+    """The builders of an image that a duty runs."""
+    return [builder for builder in image.builders if builder in BUILDERS.get(duty, ())]
 
 
 def check(vault: Vault, wanted: Iterable[Need]) -> list[Finding]:
@@ -66,13 +76,15 @@ def check(vault: Vault, wanted: Iterable[Need]) -> list[Finding]:
     return [_finding(need, answers[need.path, need.keys]) for need in wanted]
 
 
-def _needs(definitions: Definitions, image: ImageDefinition) -> Iterable[Need]:
-    for name, secret in image.secrets.items():
+def _needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) -> Iterable[Need]:
+    secrets = image.secrets if duty is None or used(image, duty) else {}
+    for name, secret in secrets.items():
         where = definitions.where(image.name, "secrets", name, "path")
         yield Need(where, image.name, f"secrets.{name}", secret.path, (secret.key,))
     for target, keys in CREDENTIALS.items():
         settings = getattr(image.distribution, target)
-        if target in image.targets and settings.credentials:
+        works_there = duty in (None, "publish") or target in used(image, duty)
+        if target in image.targets and settings.credentials and works_there:
             where = definitions.where(image.name, "distribution", target, "credentials")
             yield Need(where, image.name, f"distribution.{target}.credentials", settings.credentials, keys)
 

@@ -205,7 +205,7 @@ def test_only_protected_branches_get_more_than_validate(
 
 
 @pytest.mark.parametrize("duty", BEYOND_VALIDATE)
-@pytest.mark.parametrize("source", ["push", "web", "schedule", "api", "trigger"])
+@pytest.mark.parametrize("source", ["push", "web", "schedule", "api", "trigger", "parent_pipeline"])
 def test_every_way_to_start_a_pipeline_on_a_protected_branch(
     server: VaultServer, ci: GitLab, duty: str, source: str
 ) -> None:

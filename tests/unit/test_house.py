@@ -131,6 +131,11 @@ class TestCheckers:
         assert found
         run(tool("shellcheck"), *found)
 
+    def test_hadolint(self) -> None:
+        found = [path for path in tracked() if path.name == "Dockerfile"]
+        assert found
+        run(tool("hadolint"), *found)
+
     def test_terraform_fmt(self) -> None:
         run(installed("terraform"), "fmt", "-check", "-diff", "-recursive", "examples")
 
@@ -290,8 +295,8 @@ class TestVerbs:
         assert missing == []
 
     def test_that_read_definitions_say_from_where(self) -> None:
-        reading = {"validate", "plan", "bake", "verify", "publish", "run", "promote", "rollback", "update", "bump"}
-        reading |= {"vault check"}
+        reading = {"validate", "plan", "ci", "bake", "verify", "publish", "run", "promote", "rollback"}
+        reading |= {"update", "bump", "vault check"}
         for verb in reading:
             (option,) = [option for option in commands()[verb].params if option.name == "definitions"]
             assert (option.opts, option.envvar) == (["--definitions"], "BAKERY_DEFINITIONS")

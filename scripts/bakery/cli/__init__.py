@@ -14,6 +14,7 @@ from bakery.cli import (
     bake,
     catalog,
     channels,
+    ci,
     demo,
     doctor,
     env,
@@ -60,6 +61,7 @@ app.command()(bake.bake)
 app.command()(verify.verify)
 app.command()(publish.publish)
 app.command()(run.run)
+app.command()(ci.ci)
 app.command()(channels.promote)
 app.command()(channels.rollback)
 app.command()(catalog.catalog)

@@ -134,8 +134,8 @@ def verify_image(session: Session, artifact: Artifact) -> Verdict:
     return verdict
 
 
-def publish_image(session: Session, whole: Baked) -> Record:
-    """Publish a verified version, complete its record, and let its channel follow."""
+def publish_image(session: Session, whole: Baked, channel: str = "") -> Record:
+    """Publish a verified version, complete its record, and let its channel follow, or the one that is given."""
     image, project = whole.definition, session.project
     verdict = documents.find(Verdict, whole.folder(project, "local") / "verdict.json")
     with targets(session, image) as destinations:
@@ -144,8 +144,8 @@ def publish_image(session: Session, whole: Baked) -> Record:
         complete = _complete(record, whole, verdict, tuple(publications))
         if complete != record:
             record = session.catalog.revise(complete, "published")
-        if image.channel:
-            channels.promote(session.catalog, record, image.channel, "published", destinations, session.tell)
+        if channel := channel or image.channel or "":
+            channels.promote(session.catalog, record, channel, "published", destinations, session.tell)
     return record
 
 

@@ -1,5 +1,9 @@
 """`bakery publish`: bring tested disks to their targets."""
 
+from typing import Annotated
+
+import typer
+
 from bakery import documents
 from bakery.catalog import Record
 from bakery.cli import line, many, options
@@ -12,6 +16,7 @@ def publish(
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
+    channel: Annotated[str, typer.Option("--channel", help="Channel that follows, not the definition's.")] = "",
     jobs: options.Jobs = options.JOBS,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -27,7 +32,7 @@ def publish(
     with session(definitions, workspace, catalog, verb="publish", quiet=quiet, verbose=verbose) as opened:
 
         def work(name: str) -> Record:
-            return line.publish_image(opened, opened.newest_baked(opened.definitions.images[name]))
+            return line.publish_image(opened, opened.newest_baked(opened.definitions.images[name]), channel)
 
         names = [image.name for image in opened.definitions.select(images or [])]
         outcomes = many.each(names, work, jobs)

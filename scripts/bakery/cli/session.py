@@ -87,7 +87,9 @@ class Session:
                 where=self.definitions.where(image.name, "base", "qemu", "image"),
                 hint=f"run 'bakery run {parent.name}' first",
             )
-        return record, Path(local.places[0].id)
+        stored = Path(local.places[0].id)
+        brought = self.project.store / stored.name  # a CI job gets it as an artifact, and may run in another folder
+        return record, brought if brought.exists() else stored
 
 
 def _not_baked(image: ImageDefinition) -> NotFoundError:

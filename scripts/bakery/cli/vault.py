@@ -4,6 +4,7 @@ import json as jsonlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
@@ -13,7 +14,7 @@ from bakery.cli.session import quick_session
 from bakery.errors import BakeryError
 from bakery.reports import table
 from bakery.vault import Vault
-from bakery.vaultcheck import Finding
+from bakery.vaultcheck import Duty, Finding
 
 app = typer.Typer(
     help="Look at what definitions need from Vault.\n\nExample: bakery vault check", rich_markup_mode=None
@@ -25,6 +26,7 @@ def check(
     images: options.Images = None,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
+    duty: Annotated[Duty | None, typer.Option("--duty", help="Only what jobs of this duty work with.")] = None,
     json: options.Json = False,
 ) -> None:
     """Prove that secrets can be had.
@@ -35,7 +37,7 @@ def check(
     Example: bakery vault check web
     """
     opened = quick_session(definitions, workspace, options.CATALOG)
-    needs = vaultcheck.needs(opened.definitions, images or [])
+    needs = vaultcheck.needs(opened.definitions, images or [], duty)
     login, findings = "", []
     if needs or os.environ.get("VAULT_ADDR"):
         with Vault.login(os.environ) as vault:

@@ -2,12 +2,19 @@ from pathlib import Path
 
 import pytest
 
-from bakery.errors import BakeryError, ConflictError, ExitCode, NotFoundError, PartialError, UsageError
+from bakery.errors import BakeryError, BusyError, ConflictError, ExitCode, NotFoundError, PartialError, UsageError
 
 
 @pytest.mark.parametrize(
     ("kind", "code"),
-    [(BakeryError, 1), (NotFoundError, 1), (ConflictError, 1), (PartialError, 4), (UsageError, 64)],
+    [
+        (BakeryError, 1),
+        (NotFoundError, 1),
+        (ConflictError, 1),
+        (BusyError, 75),
+        (PartialError, 4),
+        (UsageError, 64),
+    ],
 )
 def test_exit_codes(kind: type[BakeryError], code: int) -> None:
     error = kind("it failed")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bakery import files
-from bakery.errors import BakeryError, ConflictError
+from bakery.errors import BakeryError, ConflictError, ExitCode
 
 # Writing more than this fails in the child, as on a full disk: the kernel refuses, whatever Python thinks of it.
 LIMIT = 1000
@@ -183,6 +183,7 @@ class TestExclusive:
             ):
                 pass
             assert caught.value.hint
+            assert caught.value.exit_code == ExitCode.TRY_AGAIN
         with files.exclusive(lock, "free again"):
             pass
 

@@ -11,7 +11,7 @@ import pytest
 
 from bakery import vault
 from bakery.definition import SecretRef
-from bakery.errors import BakeryError, NotFoundError
+from bakery.errors import BakeryError, ExitCode, NotFoundError
 from bakery.vault import OutageError, Vault, read_secrets
 
 TOKEN = "token-0815"
@@ -110,8 +110,9 @@ def test_a_login_is_tried_again_too(server: Script) -> None:
 
 def test_a_lasting_fault_is_told_with_vaults_words(server: Script) -> None:
     server.answers["GET /v1/secret/data/web"] = [(500, {"errors": ["storage is gone"]})]
-    with Vault.login(server.env) as opened, pytest.raises(OutageError, match="storage is gone"):
+    with Vault.login(server.env) as opened, pytest.raises(OutageError, match="storage is gone") as caught:
         opened.read("secret/data/web", "password")
+    assert caught.value.exit_code == ExitCode.TRY_AGAIN
     assert server.asked.count("GET /v1/secret/data/web") == 1 + vault.RETRIES
 
 

@@ -138,6 +138,37 @@ def test_named_images_only(tmp_path: Path) -> None:
         vaultcheck.needs(definitions, ["wbe"])
 
 
+@pytest.mark.parametrize(
+    ("duty", "names"),
+    [
+        ("validate", []),
+        ("bake-private", ["secrets.password", "secrets.user"]),
+        ("bake-public", []),
+        ("publish", [f"distribution.{target}.credentials" for target in ("aws", "vsphere", "azure")]),
+        ("apply", []),
+    ],
+)
+def test_a_duty_needs_what_its_jobs_work_with(tmp_path: Path, duty: vaultcheck.Duty, names: list[str]) -> None:
+    """An image that QEMU makes for all targets."""
+    text = SECRETS + TARGETS.format(targets="local, aws, vsphere, azure")
+    assert [need.name for need in vaultcheck.needs(load(tmp_path, web=text), [], duty)] == names
+
+
+def test_a_builder_at_a_target_needs_its_credentials(tmp_path: Path) -> None:
+    text = SECRETS + TARGETS.format(targets="local, aws, vsphere")
+    ami = "base:\n  aws: {ami: {name: debian-12-*, owner: '136693071363'}}\n"
+    load(tmp_path, web=text)
+    file = tmp_path / "web.yaml"
+    file.write_text(file.read_text().replace("base:\n", ami))
+    definitions = definition.load(tmp_path)
+    secrets = ["secrets.password", "secrets.user"]
+    found = {
+        duty: [need.name for need in vaultcheck.needs(definitions, [], duty)]
+        for duty in ("bake-private", "bake-public")
+    }
+    assert found == {"bake-private": secrets, "bake-public": [*secrets, "distribution.aws.credentials"]}
+
+
 def test_a_secret_that_is_there() -> None:
     vault = FakeVault({"secret/data/web": {"password": "canary"}, "old/web": {"password": "canary"}})
     assert result(vault, "secret/data/web") == ("can be read", "", "")

@@ -1,0 +1,32 @@
+#!/bin/bash
+# Sourced by every job, in the folder of the repository: adds what it lacks out of the runner image, and gives `section`
+# and `due` to the lines that follow.
+
+toolbox=${BAKERY_TOOLBOX:-/opt/bakery}
+
+# What set-up made; and of the project all that the repository does not have itself, so that definitions are enough.
+for part in .venv node_modules .bakery/tools tools scripts tests/images packer/base packer/templates \
+  ansible/ansible.cfg ansible/bake.yml cdktf.json cdktf/main.py cdktf/bakery_stacks cdktf/environments \
+  $(cd "$toolbox" && printf '%s ' ansible/roles/*); do
+  if [ ! -e "$part" ]; then
+    mkdir -p "$(dirname "$part")"
+    ln -s "$toolbox/$part" "$part"
+  fi
+done
+export PATH="$PWD/.venv/bin:$PWD/.bakery/tools/bin:$PATH" PYTHONPATH="$PWD/scripts:$PWD/cdktf"
+
+# section NAME TITLE COMMAND...: runs a command in a part of the job's log that can be folded.
+section() {
+  local name=$1 title=$2 code=0
+  shift 2
+  printf '\e[0Ksection_start:%s:%s\r\e[0K%s\n' "$(date +%s)" "$name" "$title"
+  "$@" || code=$?
+  printf '\e[0Ksection_end:%s:%s\r\e[0K\n' "$(date +%s)" "$name"
+  return "$code"
+}
+
+# due IMAGE: whether it still needs work. A parent that came out the same leaves its children alone, and another
+# pipeline may have been faster. What goes wrong here goes wrong in the verb that follows, which says it.
+due() {
+  ! bakery plan "$1" --detailed-exitcode
+}

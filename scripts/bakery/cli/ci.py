@@ -1,0 +1,34 @@
+"""`bakery ci`: a plan as a GitLab pipeline."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bakery import documents
+from bakery.cli import options
+from bakery.cli.session import quick_session
+from bakery.pipeline import Settings, pipeline, render
+from bakery.plan import Plan
+
+Target = Literal["all", "local", "aws", "vsphere", "azure"]
+
+
+def ci(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="What 'bakery plan --json' printed.")],
+    runner_image: Annotated[str, typer.Option("--runner-image", help="Container image that the jobs run in.")],
+    target: Annotated[Target, typer.Option("--target", help="Only images that go there.")] = "all",
+    channel: Annotated[str, typer.Option("--channel", help="Channel that follows, not the definition's.")] = "",
+    definitions: options.Definitions = options.DEFINITIONS,
+    workspace: options.Workspace = options.WORKSPACE,
+) -> None:
+    """Print the GitLab pipeline of a plan.
+
+    It bakes, tests, publishes and applies what is due; the same plan gives the same text.
+
+    Example: bakery ci plan.json --runner-image registry.example.com/bakery/runner:1 > bakery-pipeline.yml
+    """
+    planned = documents.load(Plan, plan)
+    loaded = quick_session(definitions, workspace, options.CATALOG).definitions
+    loaded.select(action.image for action in planned.actions)
+    print(render(pipeline(planned, loaded.images, Settings(runner_image, target, channel))), end="")

@@ -1,0 +1,26 @@
+"""Where a session finds what other runs left."""
+
+from unit.bakery.cli.workshop import Workshop
+
+
+def test_a_parents_disk_is_where_it_was_stored(bakery: Workshop) -> None:
+    bakery.line("base")
+    session = bakery.session()
+    record, disk = session.parent_disk(session.definitions.images["web"])
+    assert (record.image, record.version) == ("base", "1.0.0")
+    assert disk == bakery.project.store / "base-1.0.0-x86_64.qcow2"
+
+
+def test_a_parents_disk_that_was_brought_here_from_another_folder(bakery: Workshop) -> None:
+    """A CI job gets it as an artifact; the record names a folder of the job that stored it."""
+    other = bakery.project.root / "other"
+    assert (
+        bakery("run", "base", "--workspace", str(other), "--catalog", str(bakery.project.workspace / "catalog")).code
+        == 0
+    )
+    session = bakery.session()
+    web = session.definitions.images["web"]
+    assert session.parent_disk(web)[1] == other / "store" / "base-1.0.0-x86_64.qcow2"
+    bakery.project.store.mkdir(parents=True)
+    brought = (other / "store" / "base-1.0.0-x86_64.qcow2").rename(bakery.project.store / "base-1.0.0-x86_64.qcow2")
+    assert session.parent_disk(web)[1] == brought
