@@ -66,7 +66,7 @@ def definition() -> ImageDefinition:
             "base": {"aws": {"ami": DEBIAN, "user": "debian"}},
             "software": {"roles": ({"name": "nginx", "vars": {"nginx_message": "Baked to order."}},)},
             "secrets": {"nginx_status_password": {"path": "secret/data/bakery/web", "key": "status_password"}},
-            "tests": ("base", "web"),
+            "tests": ("cloud", "web"),
             "targets": ("aws",),
             "distribution": {"aws": {"regions": REGIONS, "accounts": (CONSUMER,)}},
             "tags": {"team": "platform"},

@@ -463,12 +463,12 @@ def test_what_packer_built_is_adopted(vcenter: Double, bench: Bench) -> None:
 
 def test_what_a_killed_build_left_is_cleared(vcenter: Double, bench: Bench) -> None:
     build = _packer_built(vcenter)
-    bench.target().clear(Named("web", "x86_64", "1.0.1"))
-    bench.target().clear(build)
+    bench.target().prepare(Named("web", "x86_64", "1.0.1"))
+    bench.target().prepare(build)
     assert vcenter.items() == {}
     bench.target().adopt(_packer_built(vcenter), silent)
     with pytest.raises(ConflictError, match="no unfinished build left it"):
-        bench.target().clear(build)
+        bench.target().prepare(build)
     assert list(vcenter.items()) == [NAME]
 
 

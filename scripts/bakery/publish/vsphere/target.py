@@ -47,7 +47,7 @@ class VsphereTarget:
             item = Release(library, self._definition.description, want, phases).bring(disk, artifact.os)
         return self._publication(artifact, artifact.disk.sha256, item, phases.seconds)
 
-    def clear(self, of: Versioned) -> None:
+    def prepare(self, of: Versioned) -> None:
         """Remove the item of a build that was killed before it was written down."""
         unfinished = tags.identity(of)
         with self._library() as library:
