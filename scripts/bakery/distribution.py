@@ -11,7 +11,7 @@ Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-
 Location = Annotated[str, StringConstraints(pattern=r"^[a-z]+[a-z0-9]*$")]  # as ARM writes it: westeurope
 # What ARM accepts as names: "Naming rules and restrictions for Azure resources".
 ResourceGroup = Annotated[str, StringConstraints(pattern=r"^[\w().-]{0,89}[\w()-]$")]
-Gallery = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._]{0,78}[A-Za-z0-9])?$")]
+Gallery = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._]{0,78}[A-Za-z0-9]$")]
 StorageAccount = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{3,24}$")]
 
 Server = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?$")]

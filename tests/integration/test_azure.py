@@ -250,9 +250,12 @@ def test_the_blob_holds_the_disk(azure: Double, bench: Bench) -> None:
     assert written == 4 * blobs.RANGE + 512  # neither holes nor zeros: three ranges of noise, the last, the footer
 
 
-def test_an_upload_is_done_once(azure: Double, bench: Bench) -> None:
+def test_an_upload_is_done_once(azure: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     url = bench.upload()
     before = _blob(bench).get_blob_properties().etag
+    # As one that waited for the lease while another run wrote.
+    blobs._upload_disk(_blob(bench), Path(bench.artifact().disk.path), bench.want(), lambda share: None)
+    monkeypatch.setattr(blobs, "_upload_disk", None)  # the next one need not even read the disk
     assert bench.upload() == url
     assert _blob(bench).get_blob_properties().etag == before
 
@@ -346,9 +349,24 @@ def test_two_runs_at_once(azure: Double, bench: Bench) -> None:
     assert _writes(azure)["GalleryImageVersions_CreateOrUpdate"] <= 2
 
 
+def test_another_run_is_done_before_the_upload_ends(
+    azure: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure = blobs.ensure
+
+    def overtaken(*arguments: Any) -> str:
+        monkeypatch.setattr(blobs, "ensure", ensure)
+        bench.publish()
+        return ensure(*arguments)
+
+    monkeypatch.setattr(blobs, "ensure", overtaken)
+    _assert_whole(bench, bench.publish())
+    assert _writes(azure)["GalleryImageVersions_CreateOrUpdate"] == 1
+
+
 def test_a_version_that_is_being_deleted_is_awaited(azure: Double, bench: Bench) -> None:
     bench.publish()
-    azure.settings(pending_reads=3)
+    azure.settings(pending_reads=10)
     session, address = _session(), GalleryVersion.parse(VERSION_ID)
     names = (address.resource_group, address.gallery, address.image, address.version)
     session.compute.gallery_image_versions.begin_delete(*names, polling=False)

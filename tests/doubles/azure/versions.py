@@ -80,12 +80,13 @@ def operation(world: World, name: str) -> Json:
 
 
 def advance(world: World, found: Version) -> None:
-    """One look later. The first replica is the source of the others."""
+    """One look later. The first replica is the source of the others; a look after the last, the version is settled."""
     if found.provisioning == "Deleting":
         found.deleting_looks -= 1
         if found.deleting_looks < 0:
             del world.versions[found.body["id"].lower()]
         return
+    before = {replica.state for replica in found.replicas.values()}
     home = found.replicas[found.body["location"]]
     for region, replica in found.replicas.items():
         if replica.state == "Replicating":
@@ -94,9 +95,8 @@ def advance(world: World, found: Version) -> None:
                 replica.state = "Failed"
             elif replica.looks < 0:
                 replica.state = "Failed" if region in world.settings.failing else "Completed"
-    states = {replica.state for replica in found.replicas.values()}
-    if "Replicating" not in states:
-        found.provisioning = "Failed" if "Failed" in states else "Succeeded"
+    if "Replicating" not in before:
+        found.provisioning = "Failed" if "Failed" in before else "Succeeded"
 
 
 def hurry(world: World) -> None:
