@@ -38,8 +38,6 @@ distribution:
     credentials: aws/sts/bake
   vsphere:
     server: vcenter.example.com
-    datacenter: one
-    datastore: one
     library: images
     credentials: secret/data/bakery/targets/vsphere
   azure:
