@@ -47,6 +47,15 @@ class VsphereDistribution(Model):
     build: VsphereSite | None = Field(default=None, description="where Packer builds, if base.vsphere is set")
     credentials: VaultPath = Field(description="Vault path of username and password")
 
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """As the places of a publication are called."""
+        return (self.library,)
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        return (self.server,)
+
 
 class AzureDistribution(Model):
     """The Compute Gallery that gets the image. The first region is where it is made; the others get replicas."""

@@ -16,7 +16,7 @@ func reportGuests(model *simulator.Model, ip string) {
 			context := model.Service.Context
 			context.WithLock(vm, func() {
 				running := vm.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn
-				if running && len(vm.Guest.Net) == 0 {
+				if running && !reported(vm) {
 					context.Update(vm, []types.PropertyChange{{Name: "guest.net", Val: nics(vm, ip)}})
 				}
 			})
@@ -47,6 +47,11 @@ func machines(model *simulator.Model) []machine {
 		})
 	}
 	return found
+}
+
+// reported: the simulator gives a machine network cards without addresses by itself.
+func reported(vm *simulator.VirtualMachine) bool {
+	return len(vm.Guest.Net) > 0 && vm.Guest.Net[0].IpConfig != nil
 }
 
 func nics(vm *simulator.VirtualMachine, ip string) []types.GuestNicInfo {

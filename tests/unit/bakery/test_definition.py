@@ -478,7 +478,9 @@ distribution:
 )
 def test_what_a_build_in_vsphere_needs(folder: Path, old: str, new: str, message: str) -> None:
     (folder / "web.yaml").write_text(VSPHERE)
-    assert definition.load(folder).images["web"].builders == ["vsphere"]
+    image = definition.load(folder).images["web"]
+    assert image.builders == ["vsphere"]
+    assert image.distribution.wanted("vsphere") == ("images", "vcenter.example.net")
     assert old in VSPHERE
     (folder / "web.yaml").write_text(VSPHERE.replace(old, new))
     with pytest.raises(UsageError) as caught:
