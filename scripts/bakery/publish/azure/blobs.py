@@ -49,7 +49,7 @@ def name(tags: Tags) -> str:
 def ensure(blobs: BlobServiceClient, disk: Path, tags: Tags, share: Share) -> str:
     """The URL of a blob with the disk's content, uploaded if no earlier run did."""
     blob = blobs.get_blob_client(CONTAINER, name(tags))
-    with calling("look for the disk", blob.url):
+    with calling("upload the disk", blob.url):
         _make_container(blobs)
         if not finished(blob, tags):
             _upload_disk(blob, disk, tags, share)
