@@ -258,13 +258,18 @@ def test_a_failure_leaves_nothing(vcenter: Double, bench: Bench) -> None:
     assert (vcenter.items(), vcenter.sessions()) == ({}, [])
 
 
-def test_an_item_of_somebody_else_is_never_touched(vcenter: Double, bench: Bench) -> None:
-    spec = {"library_id": vcenter.library(), "name": NAME, "description": "mine", "type": "ovf"}
-    vcenter.call("POST", "/content/library/item", {"create_spec": spec})
+@pytest.mark.parametrize("name", [NAME, f"{NAME}-unfinished"])
+def test_an_item_of_somebody_else_is_never_touched(vcenter: Double, bench: Bench, name: str) -> None:
+    _make_item(vcenter, name)
     before = _changes(vcenter)
-    with pytest.raises(ConflictError, match="is not of this disk"):
+    with pytest.raises(ConflictError, match=r"is not of this disk|is somebody else's"):
         bench.publish()
     assert _changes(vcenter) == before
+
+
+def _make_item(vcenter: Double, name: str) -> None:
+    spec = {"library_id": vcenter.library(), "name": name, "description": "mine", "type": "ovf"}
+    vcenter.call("POST", "/content/library/item", {"create_spec": spec})
 
 
 def test_two_runs_at_once(vcenter: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -434,6 +439,20 @@ class TestChannels:
         assert len(vcenter.items()) == 4, "it was not killed on the way"
         bench.target().point(old, "stable", silent)
         assert self.version(vcenter) == "1.0.0"
+
+    @pytest.mark.parametrize("name", [CHANNEL, f"{CHANNEL}-next", f"{CHANNEL}-previous"])
+    def test_an_item_of_somebody_else_is_never_touched(
+        self, vcenter: Double, bench: Bench, published: tuple[Publication, Publication], name: str
+    ) -> None:
+        _make_item(vcenter, name)
+        before = _changes(vcenter)
+        for act in (
+            lambda: bench.target().point(published[0], "stable", silent),
+            lambda: bench.target().unpoint(published[0], "stable"),
+        ):
+            with pytest.raises(ConflictError, match="is somebody else's item"):
+                act()
+        assert _changes(vcenter) == before
 
     def test_unpoint(self, vcenter: Double, bench: Bench, published: tuple[Publication, Publication]) -> None:
         old, new = published

@@ -43,6 +43,10 @@ class Double:
         answer.raise_for_status()
         return answer.json().get("value") if answer.content else None
 
+    def put(self, uri: str, content: bytes) -> None:
+        """Send a file to where vCenter wants it."""
+        self._http.put(uri, content, verify=str(self.authority)).raise_for_status()
+
     def control(self, method: str, name: str, body: object = None) -> Any:
         """The parsed answer of `/_double/<name>`."""
         answer = self._http.request(method, f"{self.url}/_double/{name}", json=body, verify=str(self.authority))
@@ -109,9 +113,9 @@ def running(**flags: str) -> Iterator[Double]:
     with tempfile.TemporaryDirectory() as folder:
         options = {"user": USER, "password": PASSWORD, "library": LIBRARY, "folder": folder, **flags}
         command = [str(program()), *(f"-{name}={value}" for name, value in options.items())]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, "TMPDIR": folder}
-        ) as process:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        environment = {**os.environ, "TMPDIR": folder}
+        with subprocess.Popen(command, text=True, env=environment, **pipes) as process:
             assert process.stdout
             try:
                 told = json.loads(process.stdout.readline())

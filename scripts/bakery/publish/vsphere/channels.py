@@ -7,7 +7,7 @@ two versions for the length of an upload, and a failed one could not be put back
 
 from contextlib import suppress
 
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, ConflictError
 from bakery.naming import Versioned
 from bakery.publish.vsphere import notes
 from bakery.publish.vsphere.library import Item, Library
@@ -25,7 +25,7 @@ def item_name(of: Versioned, channel: str) -> str:
 def move(library: Library, name: str, version: Item, text: str) -> None:
     """Let the item `name` be a copy of a version's; if that fails, it is what it was before."""
     settle(library, name)
-    current = library.item(name)
+    current = _ours(library, name)
     if current and current.description == text and library.same_content(current, version):
         return
     fresh = library.copy(version, name + NEXT, text)
@@ -40,20 +40,32 @@ def move(library: Library, name: str, version: Item, text: str) -> None:
 def remove(library: Library, name: str, tags: Tags) -> None:
     """Remove the channel's item if it holds the version with these tags."""
     settle(library, name)
-    current = library.item(name)
+    current = _ours(library, name)
     if current and notes.read(current.description).get(SHA256) == tags[SHA256]:
         library.delete(current)
 
 
 def settle(library: Library, name: str) -> None:
     """Finish or take back what a run left that was killed while it moved the channel."""
-    if fresh := library.item(name + NEXT):
+    if fresh := _ours(library, name + NEXT):
         library.delete(fresh)
-    if previous := library.item(name + PREVIOUS):
+    if previous := _ours(library, name + PREVIOUS):
         if library.item(name):
             library.delete(previous)
         else:
             library.rename(previous, name, previous.description)
+
+
+def _ours(library: Library, name: str) -> Item | None:
+    """The item of this name; ConflictError if no channel made it."""
+    item = library.item(name)
+    if item and CHANNEL not in notes.read(item.description):
+        raise ConflictError(
+            f"{name} is somebody else's item",
+            where=library.where,
+            hint="give it another name, or choose another channel",
+        )
+    return item
 
 
 def _swap(library: Library, name: str, current: Item, fresh: Item) -> None:

@@ -75,9 +75,15 @@ class Release:
 
     def _sweep(self) -> None:
         """Remove what a run that was killed left; of two runs at the same time, the earlier one fails."""
-        if left := self._library.item(self._name + UNFINISHED):
-            upload.sweep(self._library, left)
-            self._library.delete(left)
+        left = self._library.item(self._name + UNFINISHED)
+        if left is None:
+            return
+        if notes.read(left.description).get("Name") != self._name:
+            raise ConflictError(
+                f"{left.name} is somebody else's item", where=self._library.where, hint="give it another name"
+            )
+        upload.sweep(self._library, left)
+        self._library.delete(left)
 
 
 def refuse_foreign(library: Library, item: Item, sha256: str) -> None:
