@@ -1,6 +1,6 @@
 """Whether a login may have what definitions name in Vault, found before a build without making any credentials."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,17 +42,8 @@ class Finding:
     name: str
     path: str
     found: str
-    problem: str = ""
-    hint: str = ""
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What a finding says about a path, whoever names it."""
-
-    found: str
-    problem: str = ""
-    hint: str = ""
+    problem: str
+    hint: str
 
 
 def needs(definitions: Definitions, names: Iterable[str], duty: Duty | None = None) -> list[Need]:
@@ -65,15 +56,14 @@ def used(image: ImageDefinition, duty: str) -> list[str]:
     return [builder for builder in image.builders if builder in BUILDERS.get(duty, ())]
 
 
-def check(vault: Vault, wanted: Iterable[Need]) -> list[Finding]:
+def check(vault: Vault, wanted: Sequence[Need]) -> list[Finding]:
     """Ask for each need, for what several images share once. Raises OutageError if Vault does not serve."""
     engines = vault.engines()
-    wanted = list(wanted)
     answers = {
         (path, keys): _ask(vault, engines, path, keys)
         for path, keys in dict.fromkeys((need.path, need.keys) for need in wanted)
     }
-    return [_finding(need, answers[need.path, need.keys]) for need in wanted]
+    return [Finding(need.where, need.image, need.name, need.path, *answers[need.path, need.keys]) for need in wanted]
 
 
 def _needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) -> Iterable[Need]:
@@ -89,17 +79,14 @@ def _needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) 
             yield Need(where, image.name, f"distribution.{target}.credentials", settings.credentials, keys)
 
 
-def _finding(need: Need, answer: _Answer) -> Finding:
-    return Finding(need.where, need.image, need.name, need.path, answer.found, answer.problem, answer.hint)
-
-
-def _ask(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> _Answer:
+def _ask(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> tuple[str, str, str]:
+    """What a finding says at its end."""
     try:
-        return _Answer(_prove(vault, engines, path.strip("/"), keys))
+        return _prove(vault, engines, path.strip("/"), keys), "", ""
     except OutageError:
         raise
     except BakeryError as error:
-        return _Answer("", error.message, error.hint)
+        return "", error.message, error.hint
 
 
 def _prove(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> str:
@@ -114,7 +101,9 @@ def _prove(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[s
     if not vault.may_read(path):
         raise BakeryError(f"Vault denies access to {path}", hint="the token's policy must allow 'read' on that path")
     if not kind:
-        raise BakeryError(f"there is no secrets engine at {path}", hint="check the first part of the path")
+        raise BakeryError(
+            f"there is no secrets engine at {path}", hint="check the path's first part, and VAULT_NAMESPACE"
+        )
     return f"may be made by the {kind} engine"
 
 

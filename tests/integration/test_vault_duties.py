@@ -9,6 +9,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +149,8 @@ def test_a_token_ends_with_its_phase(server: VaultServer, ci: GitLab, duty: str)
 
 def test_a_project_is_one_entity_whoever_starts_the_job(server: VaultServer, ci: GitLab) -> None:
     entities = set()
-    for user in ("ada", "grace"):
-        with login(server, "publish", ci.job(AUDIENCE, user_login=user)) as vault:
+    for duty, user in product(MAY_READ, ("ada", "grace")):
+        with login(server, duty, ci.job(AUDIENCE, user_login=user)) as vault:
             about = hvac.Client(url=server.address, token=vault.token).auth.token.lookup_self()["data"]
             entities.add(about["entity_id"])
     assert len(entities) == 1

@@ -175,7 +175,7 @@ def test_a_secret_that_is_there() -> None:
 
 def test_a_finding_says_whose_it_is() -> None:
     (found,) = check(FakeVault({"old/web": {"password": "canary"}}), need("old/web"))
-    assert found == Finding("web.yaml:8", "web", "secrets.x", "old/web", "can be read")
+    assert found == Finding("web.yaml:8", "web", "secrets.x", "old/web", "can be read", "", "")
 
 
 def test_the_problems_of_all_keys() -> None:
