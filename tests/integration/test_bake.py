@@ -250,7 +250,7 @@ def test_variables_of_the_wrong_type_are_refused_by_the_role(bakery: Bakery) -> 
 @needs_root
 def test_a_template_that_packer_refuses(bakery: Bakery, tmp_path: Path) -> None:
     bakery.project = copied(tmp_path)
-    template = bakery.project.templates / "chroot" / "chroot.pkr.hcl"
+    template = bakery.project.templates / "chroot" / "linux.pkr.hcl"
     template.write_text(template.read_text().replace("communicator", "comunicator"))
     with pytest.raises(BakeryError) as caught:
         bakery.bake(bakery.define(mode="chroot"))
