@@ -2,7 +2,8 @@
 
 Each instance that starts gets a QEMU guest from a throwaway overlay of one disk, whatever its image is. The guest sees
 the instance's user data as its cloud-init seed, and answers SSH at the instance's address (127.77.0.x, port 22: only
-root may listen there). It ends when the instance is stopped or terminated.
+root may listen there). It ends when the instance is stopped or terminated; one that restarts is started anew, since
+firmware that is reset under emulation does not always come back.
 """
 
 import base64
@@ -57,8 +58,11 @@ class _Keeper:
             for instance in page["Instances"]
             if instance["State"]["Name"] in ALIVE
         }
-        for name in alive.keys() - self._guests.keys():
-            self._guests[name] = self._boot(name, alive[name])
+        for name in alive:
+            if name not in self._guests:
+                self._prepare(self._folder / name, name)
+            if name not in self._guests or self._guests[name].poll() is not None:
+                self._guests[name] = self._boot(self._folder / name, alive[name])
         for name in self._guests.keys() - alive.keys():
             stop(self._guests.pop(name))
 
