@@ -6,29 +6,32 @@ from pathlib import Path
 from bakery import process, qemu
 
 STOP_SECONDS = 5.0
+SERIAL = "serial.log"
+RESTARTS = b"reboot: Restarting system"  # kernel/reboot.c of Linux; "reboot: Power down" otherwise
+LAST_WORDS = 500  # bytes
 
 
 def boot(
     name: str, disk: Path, user_data: bytes, address: str, folder: Path, accelerator: str
 ) -> subprocess.Popen[bytes]:
-    """Start a guest from a throwaway overlay of a disk, with user data as its cloud-init seed.
+    """Start a guest from a throwaway overlay of a disk, with user data as its cloud-init seed; or start it again.
 
     It answers SSH at `address`, port 22, where only root may listen; its serial log stays in `folder`.
     """
-    folder.mkdir(parents=True)
-    overlay, code, variables = folder / "disk.qcow2", *qemu.firmware()
-    process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk.resolve(), overlay])
-    (folder / "variables.fd").write_bytes(variables.read_bytes())
+    if not folder.exists():
+        _prepare(name, disk, user_data, folder)
     # fmt: off
     command = [
         qemu.SYSTEM,
         "-machine", f"{qemu.MACHINE.type},accel={accelerator}", "-cpu", qemu.MACHINE.cpu,
         "-smp", str(qemu.MACHINE.cpus), "-m", str(qemu.MACHINE.memory_mib),
-        "-nodefaults", "-display", "none", "-serial", f"file:{folder / 'serial.log'}",
-        "-drive", f"if=pflash,format=raw,readonly=on,file={code}",
+        "-nodefaults", "-display", "none",
+        "-chardev", f"file,id=serial,append=on,path={folder / SERIAL}", "-serial", "chardev:serial",
+        "-no-reboot",  # firmware that is reset under emulation does not always come back: see `wants_restart`
+        "-drive", f"if=pflash,format=raw,readonly=on,file={qemu.firmware()[0]}",
         "-drive", f"if=pflash,format=raw,file={folder / 'variables.fd'}",
-        "-drive", f"if=virtio,format=qcow2,cache=unsafe,discard=unmap,file={overlay}",
-        "-drive", f"if=virtio,format=raw,readonly=on,file={_seed(name, user_data, folder)}",
+        "-drive", f"if=virtio,format=qcow2,cache=unsafe,discard=unmap,file={folder / 'disk.qcow2'}",
+        "-drive", f"if=virtio,format=raw,readonly=on,file={folder / 'seed.img'}",
         "-netdev", f"user,id=net,hostfwd=tcp:{address}:22-:22",
         "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci",
     ]
@@ -36,15 +39,23 @@ def boot(
     return process.spawn(command, log=folder / "qemu.log")
 
 
+def wants_restart(guest: subprocess.Popen[bytes], folder: Path) -> bool:
+    """Whether a guest ended to be started again: QEMU ends when it is switched off, too, and the kernel says which."""
+    return guest.poll() is not None and RESTARTS in (folder / SERIAL).read_bytes()[-LAST_WORDS:]
+
+
 def stop(guest: subprocess.Popen[bytes]) -> None:
     process.stop(guest, STOP_SECONDS)
 
 
-def _seed(name: str, user_data: bytes, folder: Path) -> Path:
-    """The user data as cloud-init's NoCloud disk."""
+def _prepare(name: str, disk: Path, user_data: bytes, folder: Path) -> None:
+    """Overlay, firmware variables, and the user data as cloud-init's NoCloud disk."""
+    folder.mkdir(parents=True)
+    overlay = folder / "disk.qcow2"
+    process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk.resolve(), overlay])
+    (folder / "variables.fd").write_bytes(qemu.firmware()[1].read_bytes())
     (folder / "user-data").write_bytes(user_data)
     (folder / "meta-data").write_text(f"instance-id: {name}\n")
     seed = folder / "seed.img"
     process.run(["mformat", "-C", "-f", "1440", "-v", "cidata", "-i", seed, "::"])
     process.run(["mcopy", "-i", seed, folder / "user-data", folder / "meta-data", "::"])
-    return seed

@@ -2,8 +2,7 @@
 
 Each instance that starts gets a QEMU guest from a throwaway overlay of one disk, whatever its image is. The guest sees
 the instance's user data as its cloud-init seed, and answers SSH at the instance's address (127.77.0.x, port 22: only
-root may listen there). It ends when the instance is stopped or terminated; one that restarts is started anew, since
-firmware that is reset under emulation does not always come back.
+root may listen there). It ends when the instance is stopped or terminated.
 """
 
 import base64
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from doubles.guests import boot, stop
+from doubles.guests import boot, stop, wants_restart
 
 LOOK_SECONDS = 0.5
 ALIVE = ("pending", "running")
@@ -58,11 +57,9 @@ class _Keeper:
             for instance in page["Instances"]
             if instance["State"]["Name"] in ALIVE
         }
-        for name in alive:
-            if name not in self._guests:
-                self._prepare(self._folder / name, name)
-            if name not in self._guests or self._guests[name].poll() is not None:
-                self._guests[name] = self._boot(self._folder / name, alive[name])
+        for name, address in alive.items():
+            if name not in self._guests or wants_restart(self._guests[name], self._folder / name):
+                self._guests[name] = self._boot(name, address)
         for name in self._guests.keys() - alive.keys():
             stop(self._guests.pop(name))
 

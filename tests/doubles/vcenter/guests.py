@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from doubles.guests import boot, stop
+from doubles.guests import boot, stop, wants_restart
 from doubles.vcenter.client import Double
 
 ADDRESS = "127.77.1.1"  # what the stand-in is told to report: running(guest=ADDRESS)
@@ -40,9 +40,10 @@ def _run(ended: threading.Event, vcenter: Double, disk: Path, folder: Path, acce
                 found["name"]: found["guestinfo"] for found in vcenter.control("GET", "machines") if found["running"]
             }
             alive = {name for name, guestinfo in told.items() if USER_DATA in guestinfo}
-            for name in alive - running.keys():
-                user_data = base64.b64decode(told[name][USER_DATA])
-                running[name] = boot(name, disk, user_data, ADDRESS, folder / name, accelerator)
+            for name in alive:
+                if name not in running or wants_restart(running[name], folder / name):
+                    user_data = base64.b64decode(told[name][USER_DATA])
+                    running[name] = boot(name, disk, user_data, ADDRESS, folder / name, accelerator)
             for name in running.keys() - alive:
                 stop(running.pop(name))
     finally:
