@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matrix
 from typer import Typer
 from typer.testing import CliRunner
 
@@ -33,6 +34,7 @@ def pages() -> dict[Path, str]:
     return {
         REFERENCE / "cli.md": NOTE + "\n".join(_cli()),
         REFERENCE / "definition.md": NOTE + "\n".join(_definition()),
+        REFERENCE / "matrix.md": NOTE + "\n".join(matrix.page()),
     }
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,7 @@ def generator() -> ModuleType:
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(ROOT / "docs"))  # as when it is run
     spec.loader.exec_module(module)
     return module
 
