@@ -53,9 +53,7 @@ def _row(image: ImageDefinition, target: str) -> str:
     if builder == "qemu" and not image.provisioned:
         built, tested = "mmdebstrap" if image.base.qemu and image.base.qemu.debootstrap else "the vendor", REAL
     else:
-        built, tested = (
-            f"`{source.partition('.')[0].replace('null', 'chroot')}`",
-            BUILT.get((family, source), VALIDATED),
-        )
-    published = PUBLISHED[target] if tested != VALIDATED else "-"
+        built = f"`{source.partition('.')[0].replace('null', 'chroot')}`"
+        tested = BUILT.get((family, source)) or (UNREACHED if builder == "qemu" else VALIDATED)
+    published = "-" if tested in (UNREACHED, VALIDATED) else PUBLISHED[target]
     return f"| {image.name} | {image.os} | {built} | {tested} | {TARGETS[target]} | {published} |"
