@@ -1,6 +1,8 @@
 """Builds by amazon-ebs: the tagging step after Packer's own copies, and a whole build with a real Packer and guest."""
 
 import os
+import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -194,11 +196,21 @@ class TestTaggingStep:
     def test_what_a_failed_build_left_is_cleared(self, aws: Double, definition: ImageDefinition) -> None:
         """Packer deregisters the image of the first region when a copy fails; finished copies stay."""
         packer = Packer(aws)
-        packer.copy(OTHERS[0], tagged=True)
+        packer.copy(OTHERS[0])
+        packer.copy(OTHERS[1], tagged=True)
         aws.client("ec2", HOME).deregister_image(ImageId=packer.home)
         AwsTarget(definition).prepare(VERSION)
         assert [images_in(aws, region) for region in REGIONS] == [[], [], []]
-        assert aws.client("ec2", OTHERS[0]).describe_snapshots(OwnerIds=["self"])["Snapshots"] == []
+        for region in OTHERS:
+            assert aws.client("ec2", region).describe_snapshots(OwnerIds=["self"])["Snapshots"] == []
+
+    def test_a_copy_of_what_is_still_there_is_not_cleared(self, aws: Double, definition: ImageDefinition) -> None:
+        other = register(aws, "other", HOME)
+        available(aws, other, HOME)
+        aws.client("ec2", OTHERS[0]).copy_image(Name=NAME, SourceImageId=other, SourceRegion=HOME)
+        with pytest.raises(BakeryError, match="no unfinished build left it"):
+            AwsTarget(definition).prepare(VERSION)
+        assert len(images_in(aws, OTHERS[0])) == 1
 
     def test_what_is_published_or_not_ours_is_not_cleared(self, aws: Double, definition: ImageDefinition) -> None:
         packer = Packer(aws)
@@ -208,6 +220,46 @@ class TestTaggingStep:
             AwsTarget(definition).prepare(VERSION)
         assert caught.value.detail.count("no unfinished build left it") == len(REGIONS)
         assert all(len(images_in(aws, region)) == 1 for region in REGIONS)
+
+
+class TestPackersCopies:
+    """Packer and its plugin are real; nobody logs in, so that a build takes seconds."""
+
+    @pytest.fixture
+    def quick(self, definition: ImageDefinition, tmp_path: Path) -> ImageDefinition:
+        """The image file of ours, without its login and its provisioner."""
+        folder = tmp_path / "template"
+        shutil.copytree(ROOT / "packer" / "templates" / "aws", folder, ignore=shutil.ignore_patterns("windows*"))
+        file = folder / "linux.pkr.hcl"
+        text = re.sub(r"  ssh_\w+ += .*\n", "", file.read_text().replace('= "ssh"', '= "none"'))
+        file.write_text(text[: text.index('  provisioner "ansible"')] + text[text.index("  post-processor") :])
+        return definition.model_copy(update={"template": str(folder), "tests": (), "secrets": {}})
+
+    def build(self, definition: ImageDefinition, folder: Path) -> RemoteBuild:
+        project = Project(ROOT, folder, folder / "workspace")
+        login = {"access_key": "dummy-id", "secret_key": "dummy-key"}
+        toolchain = toolbox.toolchain(project, "tcg")
+        return remote.build(project, definition, "aws", "1.0.0", {}, "k" * 64, "", toolchain, login, None, silent)
+
+    def test_are_tagged_and_shared_by_the_tagging_step(
+        self, aws: Double, quick: ImageDefinition, tmp_path: Path
+    ) -> None:
+        build = self.build(quick, tmp_path)
+        assert set(build.ids) == set(REGIONS)
+        assert_whole(aws, AwsTarget(quick).adopt(build, silent), build, quick)
+
+    def test_that_fail_leave_nothing_in_the_way_of_the_next_build(
+        self, aws: Double, quick: ImageDefinition, tmp_path: Path
+    ) -> None:
+        aws.fault("ec2", "CopyImage", region=OTHERS[1], error="InvalidRequest", status=400, times=10)
+        with pytest.raises(BakeryError, match="Packer failed"):
+            self.build(quick, tmp_path)
+        assert images_in(aws, HOME) == [], "Packer took its own image back"
+        assert images_in(aws, OTHERS[0]), "and left the finished copy"
+        aws.control("DELETE", "faults")
+        AwsTarget(quick).prepare(VERSION)
+        build = self.build(quick, tmp_path)
+        assert_whole(aws, AwsTarget(quick).adopt(build, silent), build, quick)
 
 
 @pytest.mark.guest

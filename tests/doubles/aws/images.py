@@ -33,7 +33,6 @@ TRAITS = {
 SOURCE_FILTERS = {"source-image-id": "source_image_id", "source-image-region": "source_image_region"}
 
 Device = dict[str, Any]
-moto_create_image = AmisResponse.create_image
 moto_modify_image_attribute = AmisResponse.modify_image_attribute
 moto_describe_image_attribute = AmisResponse.describe_image_attribute
 
@@ -62,7 +61,7 @@ class Image(Ami):
 def register_image(self: AmisResponse) -> ActionResult:
     self.error_on_dryrun()
     backend: EC2Backend = self.ec2_backend
-    name = _new_name(self)
+    name = new_name(self)
     tags = tags_for(self, "image", allowed={"image"})
     traits = {attribute: self._get_param(key, default) for key, (attribute, default) in TRAITS.items()}
     devices = _devices(self, traits["root_device_name"])
@@ -72,22 +71,13 @@ def register_image(self: AmisResponse) -> ActionResult:
     return ActionResult({"ImageId": image.id})
 
 
-def create_image(self: AmisResponse) -> ActionResult:
-    """From an instance: moto makes it; the name is checked and it is pending like the others."""
-    _new_name(self)
-    created: Any = moto_create_image(self)
-    image = self.ec2_backend.amis[created.result["ImageId"]]
-    image.state = "pending"
-    begin(image, WORLD.settings.image_outcome)
-    return ActionResult(created.result)
-
-
 def begin(image: Ami, outcome: str) -> None:
     """From now on the image moves towards `outcome`, one DescribeImages at a time."""
     WORLD.pending[image.id] = Pending(WORLD.settings.pending_reads, outcome)
 
 
-def _new_name(self: AmisResponse) -> str:
+def new_name(self: AmisResponse) -> str:
+    """The name in a request, which no image of this account and region has."""
     name: str = self._get_param("Name")
     if not NAME.fullmatch(name):
         raise EC2ClientError("InvalidAMIName.Malformed", f"AMI name {name!r} does not fit {NAME.pattern}")
@@ -280,7 +270,6 @@ def _delete_snapshots(self: AmisResponse, image: Ami) -> list[dict[str, str]]:
 
 HANDLERS = (
     register_image,
-    create_image,
     describe_images,
     modify_image_attribute,
     describe_image_attribute,

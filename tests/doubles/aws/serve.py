@@ -27,6 +27,7 @@ STRICT: tuple[tuple[type, tuple[Callable[..., ActionResult], ...]], ...] = (
     (ElasticBlockStore, snapshots.HANDLERS),
     (AmisResponse, images.HANDLERS),
     (AmisResponse, copies.IMAGE_HANDLERS),
+    (AmisResponse, instances.HANDLERS),
     (ElasticBlockStore, copies.SNAPSHOT_HANDLERS),
     (SimpleSystemManagerResponse, parameters.HANDLERS),
 )

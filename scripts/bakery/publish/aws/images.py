@@ -113,16 +113,18 @@ def remove(ec2: Any, image: Image) -> None:
         snapshots.remove(ec2, snapshot)
 
 
-def clear(ec2: Any, unfinished: Tags) -> None:
-    """Remove the image that an unfinished build left: it has the tags that Packer sets, and not the one of a version.
+def clear(ec2: Any, unfinished: Tags, home: Any) -> None:
+    """Remove the image that an unfinished build left; ConflictError for any other one of that name.
 
-    ConflictError for any other image of that name.
+    It has the tags that Packer sets in the end, or it is a copy of an image that Packer took back before that; and it
+    does not have the tag of a version.
     """
     image = find(ec2, unfinished["Name"])
     if image is None:
         return
     have = from_aws(image)
-    if SHA256 in have or wrong(have, unfinished):
+    orphan = image.get("SourceImageRegion") == home.meta.region_name and by_id(home, image["SourceImageId"]) is None
+    if SHA256 in have or (wrong(have, unfinished) and not orphan):
         raise ConflictError(
             f"{image['Name']} exists as {image['ImageId']}, and no unfinished build left it",
             where=ec2.meta.region_name,

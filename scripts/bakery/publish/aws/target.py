@@ -59,7 +59,7 @@ class AwsTarget:
     def prepare(self, of: Versioned) -> None:
         """Remove images of an unfinished build in all regions."""
         ec2 = self._account.ec2(self._aws.regions)
-        everywhere("clear the way", ec2, lambda client: images.clear(client, tags.identity(of)))
+        everywhere("clear the way", ec2, lambda client: images.clear(client, tags.identity(of), ec2[self._home]))
 
     def _release(
         self, of: Versioned, sha256: str, want: tags.Tags, tell: Tell, bring: Callable[[Release], dict[str, Image]]

@@ -232,8 +232,7 @@ def test_a_snapshot_in_use_is_not_deleted(cloud: Double) -> None:
 
 def test_an_image_made_from_an_instance_has_a_name_of_its_own_and_is_pending_too(cloud: Double) -> None:
     ec2 = cloud.client("ec2")
-    public = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-    [instance] = ec2.run_instances(ImageId=public, MinCount=1, MaxCount=1)["Instances"]
+    instance = _instance(cloud)
     image_id = ec2.create_image(InstanceId=instance["InstanceId"], Name=NAME)["ImageId"]
     assert ec2.describe_images(ImageIds=[image_id])["Images"][0]["State"] == "pending"
     available(cloud, image_id)
@@ -245,3 +244,32 @@ def _id(cloud: Double) -> str:
     """The ID of the only own image."""
     [image] = cloud.client("ec2").describe_images(Owners=["self"])["Images"]
     return str(image["ImageId"])
+
+
+def test_an_image_of_an_instance_has_a_snapshot_with_tags(cloud: Double) -> None:
+    ec2 = cloud.client("ec2")
+    instance = _instance(cloud)
+    tags = [{"ResourceType": kind, "Tags": [{"Key": "of", "Value": kind}]} for kind in ("image", "snapshot")]
+    image_id = ec2.create_image(InstanceId=instance["InstanceId"], Name=NAME, TagSpecifications=tags)["ImageId"]
+    image = available(cloud, image_id)
+    [device] = image["BlockDeviceMappings"]
+    [snapshot] = ec2.describe_snapshots(SnapshotIds=[device["Ebs"]["SnapshotId"]])["Snapshots"]
+    assert image["Tags"] == [{"Key": "of", "Value": "image"}]
+    assert snapshot["Tags"] == [{"Key": "of", "Value": "snapshot"}]
+    assert (snapshot["State"], snapshot["VolumeSize"]) == ("completed", device["Ebs"]["VolumeSize"])
+    assert image["RootDeviceName"] == device["DeviceName"]
+
+
+def test_an_instance_has_an_address_on_loopback(cloud: Double) -> None:
+    addresses = {_instance(cloud)["PublicIpAddress"], _instance(cloud)["PublicIpAddress"]}
+    assert len(addresses) == 2
+    assert all(address.startswith("127.77.") for address in addresses)
+
+
+def _instance(cloud: Double) -> dict[str, Any]:
+    ec2 = cloud.client("ec2")
+    public = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    [started] = ec2.run_instances(ImageId=public, MinCount=1, MaxCount=1)["Instances"]
+    [reservation] = ec2.describe_instances(InstanceIds=[started["InstanceId"]])["Reservations"]
+    instance: dict[str, Any] = reservation["Instances"][0]
+    return instance
