@@ -89,7 +89,7 @@ def test_packer_clones_and_hands_over(tmp_path: Path, base_disk: BaseDisk, monke
             vcenter.server,
             software={"roles": ({"name": "nginx", "vars": {"nginx_message": "Baked to order."}},)},
             secrets={"nginx_status_password": {"path": "secret/data/bakery/web", "key": "status_password"}},
-            tests=("base", "web"),
+            tests=("cloud", "web"),
         )
         login = {"username": USER, "password": PASSWORD}
         # fmt: off
