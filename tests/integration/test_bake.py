@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bakery import definition, files, process, qemu
-from bakery.bake import Toolchain, bake, job
+from bakery.bake import Toolchain, bake, builders
 from bakery.bake.base import BaseDisk
 from bakery.cli import toolbox
 from bakery.definition import ImageDefinition
@@ -342,7 +342,7 @@ def test_the_templates_are_formatted() -> None:
 def test_a_guest_that_never_answers(bakery: Bakery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = tmp_path / "empty.qcow2"
     process.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "64M"])
-    monkeypatch.setitem(job.SSH_TIMEOUT, bakery.toolchain.accelerator, "10s")
+    monkeypatch.setitem(builders.qemu.SSH_TIMEOUT, bakery.toolchain.accelerator, "10s")
     with pytest.raises(BakeryError) as caught:
         bakery.bake(bakery.define(), base=BaseDisk(disk, Base("empty", "1.0.0", files.sha256(disk))))
     assert caught.value.message == "the guest never answered on SSH"
