@@ -93,7 +93,7 @@ def program() -> Path:
     """The stand-in's program, built once for its source and kept in the user's cache."""
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if go is None:
-        pytest.skip("the vCenter stand-in is built from Go source, and Go is not installed")
+        pytest.skip("the vCenter stand-in is built from Go source: install Go 1.21 or newer from go.dev/dl")
     sources = sorted(path for path in HERE.iterdir() if path.suffix == ".go" or path.name.startswith("go."))
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
