@@ -78,7 +78,7 @@ def _stock(project: Project, accelerator: str) -> float:
     folder.mkdir()
     code, variables = qemu.firmware()
     vars_file = folder / "ansible.json"
-    vars_file.write_text(json.dumps({"software_packages": ["jq"], "software_roles": ["nginx"]}))
+    vars_file.write_text(json.dumps({"software_packages": ["jq"], "software_roles": ["nginx"], "image_tests": []}))
     given = {
         "base_disk": project.store / "debian-12-1.0.0-x86_64.qcow2",
         "output_folder": folder / "output",
