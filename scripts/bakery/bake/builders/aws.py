@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from bakery import qemu
-from bakery.bake.builders.builder import RemoteBuilder
+from bakery.bake.builders.builder import RemoteBuilder, require
 from bakery.bake.job import Job
 from bakery.bake.manifest import Build
 from bakery.definition import ImageDefinition
-from bakery.errors import BakeryError
 
 # What Vault's AWS engine calls them (aws/creds, aws/sts) -> what every AWS SDK reads. Static keys have no token.
 VARIABLES = {
@@ -46,9 +45,7 @@ def variables(job: Job) -> dict[str, Any]:
 
 def environment(fields: Mapping[str, str]) -> dict[str, str]:
     """The variables of a lease or a KV secret; BakeryError if it is neither."""
-    missing = [name for name in REQUIRED if not fields.get(name)]
-    if missing:
-        raise BakeryError(f"the AWS credentials in Vault have no {' and no '.join(missing)}")
+    require(fields, REQUIRED, "AWS")
     return {variable: fields[name] for name, variable in VARIABLES.items() if fields.get(name)}
 
 

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from bakery import qemu
-from bakery.bake.builders.builder import RemoteBuilder
+from bakery.bake.builders.builder import RemoteBuilder, require
 from bakery.bake.job import Job
 from bakery.bake.manifest import Build
 from bakery.definition import ImageDefinition
-from bakery.errors import BakeryError
 from bakery.naming import GalleryVersion, Named, gallery_image
 
 FIELDS = ("client_id", "client_secret")  # what Vault's Azure engine calls them (azure/creds)
@@ -39,9 +38,7 @@ def variables(job: Job) -> dict[str, Any]:
 
 def environment(fields: Mapping[str, str]) -> dict[str, str]:
     """The sensitive variables of the template; BakeryError if a field is missing."""
-    missing = [name for name in FIELDS if not fields.get(name)]
-    if missing:
-        raise BakeryError(f"the Azure credentials in Vault have no {' and no '.join(missing)}")
+    require(fields, FIELDS, "Azure")
     return {f"PKR_VAR_{name}": fields[name] for name in FIELDS}
 
 

@@ -1,12 +1,13 @@
 """The shape of a builder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bakery.bake.job import Job
 from bakery.bake.manifest import Build
 from bakery.definition import ImageDefinition
+from bakery.errors import BakeryError
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,10 @@ class RemoteBuilder(Builder):
 
     environment: Callable[[Mapping[str, str]], dict[str, str]]
     ids: Callable[[Build], dict[str, str]]
+
+
+def require(fields: Mapping[str, str], names: Iterable[str], cloud: str) -> None:
+    """BakeryError unless a target's credentials have all of these fields; none of their values is shown."""
+    missing = [name for name in names if not fields.get(name)]
+    if missing:
+        raise BakeryError(f"the {cloud} credentials in Vault have no {' and no '.join(missing)}")

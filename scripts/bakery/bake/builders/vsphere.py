@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bakery import qemu
-from bakery.bake.builders.builder import RemoteBuilder
+from bakery.bake.builders.builder import RemoteBuilder, require
 from bakery.bake.job import Job
 from bakery.bake.manifest import Build
 from bakery.bases import Iso
@@ -49,9 +49,7 @@ def variables(job: Job) -> dict[str, Any]:
 
 def environment(fields: Mapping[str, str]) -> dict[str, str]:
     """The login as variables of the template, and the CA where Go programs look for it."""
-    missing = [name for name in ("username", "password") if not fields.get(name)]
-    if missing:
-        raise BakeryError(f"the vCenter credentials in Vault have no {' and no '.join(missing)}")
+    require(fields, ("username", "password"), "vCenter")
     authority = os.environ.get("VSPHERE_CACERT")
     return {
         "PKR_VAR_username": fields["username"],
