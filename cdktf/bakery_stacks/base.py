@@ -1,49 +1,36 @@
-"""What every stack has: its own state with a lock, one provider per region, tags on everything."""
+"""What every stack has: its own state with a lock, one provider per region, tags on everything, the rules."""
 
 from typing import Any
 
-from bakery_stacks.bindings import AwsProvider, AwsProviderDefaultTags, Construct, S3Backend, TerraformStack
+from bakery_stacks import rules
+from bakery_stacks.bindings import Construct, aws, core
+from bakery_stacks.boundary import PermissionsBoundary
 from bakery_stacks.config import Settings
 
 TERRAFORM = ">= 1.10"  # the first release whose S3 backend locks by itself (use_lockfile)
 
 
-class BakeryStack(TerraformStack):
-    """A stack of one environment, called like its state key."""
+class BakeryStack(core.TerraformStack):
+    """A stack of one environment, called like its state key. A violated rule fails the synth."""
 
     def __init__(self, scope: Construct, name: str, settings: Settings) -> None:
         super().__init__(scope, name)
         self.settings = settings
         self.environment = settings.environment
-        self._name = name
-        self._providers: dict[str, AwsProvider] = {}
+        self.name = name
         self._keep_state()
-        self.provider(self.environment.home_region)
+        core.Aspects.of(self).add(rules.Check())
 
-    def provider(self, region: str) -> Any:
-        """The provider of a region, made when first asked for; the home region's is the default one."""
-        if region not in self._providers:
-            self._providers[region] = self._make_provider(region)
-        return self._providers[region]
-
-    def _make_provider(self, region: str) -> AwsProvider:
-        identity = {"bakery:environment": self.environment.name, "bakery:stack": self._name}
-        return AwsProvider(
-            self,
-            f"aws-{region}",
-            region=region,
-            alias=None if region == self.environment.home_region else region,
-            allowed_account_ids=[self.environment.account],  # the wrong credentials touch nothing
-            default_tags=[AwsProviderDefaultTags(tags={**self.environment.tags, **identity})],
-            s3_use_path_style=True if self.settings.stand_in else None,
-        )
+    def output(self, name: str, value: Any, description: str) -> None:
+        """A named output, which docs/reference/stacks.md lists."""
+        core.TerraformOutput(self, name, value=value, description=description)
 
     def _keep_state(self) -> None:
         state = self.environment.state
-        S3Backend(
+        core.S3Backend(
             self,
             bucket=state.bucket,
-            key=f"{state.prefix}/{self._name}.tfstate",
+            key=f"{state.prefix}/{self.name}.tfstate",
             region=self.environment.home_region,
             encrypt=True,
             allowed_account_ids=[self.environment.account],
@@ -52,3 +39,32 @@ class BakeryStack(TerraformStack):
         # cdktf 0.21 knows neither setting.
         self.add_override("terraform.backend.s3.use_lockfile", True)
         self.add_override("terraform.required_version", TERRAFORM)
+
+
+class AwsStack(BakeryStack):
+    """A stack in one AWS account; the home region's provider is the default one."""
+
+    def __init__(self, scope: Construct, name: str, settings: Settings) -> None:
+        super().__init__(scope, name, settings)
+        self._providers: dict[str, Any] = {}
+        self.provider(self.environment.home_region)
+        if boundary := self.environment.permissions_boundary:
+            core.Aspects.of(self).add(PermissionsBoundary(boundary))
+
+    def provider(self, region: str) -> Any:
+        """The provider of a region, made when first asked for."""
+        if region not in self._providers:
+            self._providers[region] = self._make_provider(region)
+        return self._providers[region]
+
+    def _make_provider(self, region: str) -> Any:
+        identity = {"bakery:environment": self.environment.name, "bakery:stack": self.name}
+        return aws.AwsProvider(
+            self,
+            f"aws-{region}",
+            region=region,
+            alias=None if region == self.environment.home_region else region,
+            allowed_account_ids=[self.environment.account],  # the wrong credentials touch nothing
+            default_tags=[aws.AwsProviderDefaultTags(tags={**self.environment.tags, **identity})],
+            s3_use_path_style=True if self.settings.stand_in else None,
+        )

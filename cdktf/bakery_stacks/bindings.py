@@ -1,70 +1,69 @@
-"""Every name of cdktf and of the provider bindings that the stacks use: moving to another package changes this module.
+"""The only door to cdktf and the provider bindings: everything of theirs that the stacks use comes from here.
 
-Resources come from their submodules; the root of a provider package would import 2,135 of them (see `lazy`).
+`BAKERY_FRAMEWORK=cdktn` runs the same program on CDK Terrain, the fork that goes on where cdktf was archived. Both keep
+the same names, so the package is all that differs.
 """
 
-from cdktf import (
-    App,
-    Postcondition,
-    S3Backend,
-    TerraformOutput,
-    TerraformResourceLifecycle,
-    TerraformStack,
-)
-from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
-from cdktf_cdktf_provider_aws.cloudwatch_event_target import CloudwatchEventTarget
-from cdktf_cdktf_provider_aws.data_aws_s3_bucket import DataAwsS3Bucket
-from cdktf_cdktf_provider_aws.data_aws_ssm_parameter import DataAwsSsmParameter
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
-from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
-from cdktf_cdktf_provider_aws.kms_key import KmsKey
-from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
-from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
-from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import (
-    S3BucketOwnershipControls,
-    S3BucketOwnershipControlsRule,
-)
-from cdktf_cdktf_provider_aws.s3_bucket_policy import S3BucketPolicy
-from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
-from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration import (
-    S3BucketServerSideEncryptionConfigurationA,
-    S3BucketServerSideEncryptionConfigurationRuleA,
-    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
-)
-from cdktf_cdktf_provider_aws.s3_bucket_versioning import S3BucketVersioningA, S3BucketVersioningVersioningConfiguration
-from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
-from cdktf_cdktf_provider_aws.sns_topic_policy import SnsTopicPolicy
-from constructs import Construct
+import importlib
+import os
+import pkgutil
+import re
+from collections.abc import Iterator
+from importlib.machinery import PathFinder
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "App",
-    "AwsProvider",
-    "AwsProviderDefaultTags",
-    "CloudwatchEventRule",
-    "CloudwatchEventTarget",
-    "Construct",
-    "DataAwsS3Bucket",
-    "DataAwsSsmParameter",
-    "IamRole",
-    "IamRolePolicy",
-    "KmsAlias",
-    "KmsKey",
-    "Postcondition",
-    "S3Backend",
-    "S3Bucket",
-    "S3BucketOwnershipControls",
-    "S3BucketOwnershipControlsRule",
-    "S3BucketPolicy",
-    "S3BucketPublicAccessBlock",
-    "S3BucketServerSideEncryptionConfigurationA",
-    "S3BucketServerSideEncryptionConfigurationRuleA",
-    "S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA",
-    "S3BucketVersioningA",
-    "S3BucketVersioningVersioningConfiguration",
-    "SnsTopic",
-    "SnsTopicPolicy",
-    "TerraformOutput",
-    "TerraformResourceLifecycle",
-    "TerraformStack",
-]
+import jsii
+from constructs import Construct, IConstruct
+
+FRAMEWORK = os.environ.get("BAKERY_FRAMEWORK") or "cdktf"
+PROVIDER = {"cdktf": "cdktf_cdktf_provider_{}", "cdktn": "cdktn_provider_{}"}[FRAMEWORK]
+
+if TYPE_CHECKING:
+    import cdktf as core
+else:
+    core = importlib.import_module(FRAMEWORK)
+
+
+# On a class with `visit(node)`: cdktf then calls it for every construct of a stack.
+aspect = jsii.implements(core.IAspect)
+
+
+class Bindings:
+    """The classes of one provider as attributes: `aws.S3Bucket`.
+
+    A class lives in the submodule whose name begins its own (S3BucketVersioningA: s3_bucket_versioning), so only what
+    is used gets imported: the root of the AWS package would import 2,135 modules (see `lazy`).
+    """
+
+    def __init__(self, provider: str) -> None:
+        self._package = PROVIDER.format(provider)
+
+    def __getattr__(self, name: str) -> Any:
+        for module in self._modules(name):
+            found = getattr(importlib.import_module(f"{self._package}.{module}"), name, None)
+            if found is not None:
+                setattr(self, name, found)
+                return found
+        raise AttributeError(f"{self._package} has no {name}")
+
+    def _modules(self, name: str) -> Iterator[str]:
+        """Submodules that may define `name`: the longest that begins it first, then the one of the provider itself."""
+        words = re.findall(r"[A-Z][a-z0-9]*", name)
+        names = ("_".join(words[:end]).lower() for end in range(len(words), 0, -1))
+        known = submodules(self._package)
+        return (found for found in (*names, "provider") if found in known)
+
+
+def submodules(package: str) -> frozenset[str]:
+    """Names of a package's modules, found without running it."""
+    spec = PathFinder.find_spec(package)
+    folders = spec.submodule_search_locations if spec else None
+    return frozenset(module.name for module in pkgutil.iter_modules(folders or ()))
+
+
+aws = Bindings("aws")
+azurerm = Bindings("azurerm")
+vault = Bindings("vault")
+vsphere = Bindings("vsphere")
+
+__all__ = ["Construct", "IConstruct", "aspect", "aws", "azurerm", "core", "vault", "vsphere"]

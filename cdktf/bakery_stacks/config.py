@@ -11,6 +11,12 @@ from bakery import yamlfile
 from bakery.errors import UsageError
 from bakery.fields import Account, Name, Region
 from bakery.strict import Model, near, validate
+from bakery_stacks.sections.azure import Azure
+from bakery_stacks.sections.network import Network
+from bakery_stacks.sections.runner import Runner
+from bakery_stacks.sections.vault import Vault
+from bakery_stacks.sections.vault_config import VaultConfig
+from bakery_stacks.sections.vsphere import Vsphere
 
 DEFAULT_ENVIRONMENT = "demo"
 # S3's rules for names that work as host names; no dots, which TLS certificates of virtual-hosted buckets do not cover.
@@ -19,6 +25,7 @@ PREFIX = r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*"
 
 Bucket = Annotated[str, StringConstraints(pattern=f"^{BUCKET}$")]
 Prefix = Annotated[str, StringConstraints(pattern=f"^{PREFIX}$")]
+PolicyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:policy/\S+$")]
 CatalogLocation = Annotated[str, StringConstraints(pattern=f"^s3://{BUCKET}/{PREFIX}$")]
 
 
@@ -42,7 +49,14 @@ class Environment(Model):
     state: State
     topic: Name = Field(description="SNS topic that tells of new images")
     tags: dict[str, str] = Field(default_factory=dict, description="on every resource")
+    permissions_boundary: PolicyArn | None = Field(default=None, description="on every role that stacks make")
     disposable: bool = Field(default=False, description="destroy may delete the catalog with all its records")
+    network: Network | None = None
+    vault: Vault | None = None
+    vault_config: VaultConfig | None = None
+    runner: Runner | None = None
+    vsphere: Vsphere | None = None
+    azure: Azure | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

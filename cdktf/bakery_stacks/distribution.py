@@ -1,15 +1,16 @@
 """The stack that images are distributed with: keys, catalog, publisher, announcements."""
 
-from bakery_stacks.base import BakeryStack
-from bakery_stacks.bindings import Construct, TerraformOutput
+from bakery_stacks.base import AwsStack
+from bakery_stacks.bindings import Construct
 from bakery_stacks.blocks.announcements import Announcements
 from bakery_stacks.blocks.bucket import CatalogBucket
 from bakery_stacks.blocks.key import ImageKey, alias
 from bakery_stacks.blocks.publisher import Publisher
 from bakery_stacks.config import Settings
+from bakery_stacks.handover import DistributionOutputs
 
 
-class DistributionStack(BakeryStack):
+class DistributionStack(AwsStack):
     """Deployed once per environment, before the first image is published."""
 
     def __init__(self, scope: Construct, settings: Settings) -> None:
@@ -24,11 +25,12 @@ class DistributionStack(BakeryStack):
         news = Announcements(
             self, "announcements", topic=environment.topic, key_arn=home_key, environment=environment.name
         )
-        TerraformOutput(self, "catalog", value=f"s3://{bucket.name}/{environment.catalog_prefix}")
-        TerraformOutput(self, "key_alias", value=alias(environment))
-        TerraformOutput(self, "key_arns", value=keys)
-        TerraformOutput(self, "publisher_role_arn", value=publisher.role_arn)
-        TerraformOutput(self, "topic_arn", value=news.topic_arn)
+        self.output("catalog", f"s3://{bucket.name}/{environment.catalog_prefix}", "for --catalog of the bakery")
+        self.output("key_alias", alias(environment), "for kms_alias of definitions; the same in every region")
+        self.output("key_arns", keys, "region -> key that encrypts images there")
+        self.output("publisher_role_arn", publisher.role_arn, "assumed to publish and promote")
+        self.output("topic_arn", news.topic_arn, "tells of new images")
+        self.outputs = DistributionOutputs(keys, bucket.arn, publisher.role_arn, news.topic_arn)
 
     def _key(self, region: str) -> str:
         key = ImageKey(

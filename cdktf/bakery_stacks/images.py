@@ -7,21 +7,14 @@ catalog and AWS disagree.
 from collections.abc import Sequence
 from typing import Any
 
-from bakery.documents import Parameter
-from bakery_stacks.base import BakeryStack
-from bakery_stacks.bindings import (
-    Construct,
-    DataAwsS3Bucket,
-    DataAwsSsmParameter,
-    Postcondition,
-    TerraformOutput,
-    TerraformResourceLifecycle,
-)
+from bakery_stacks.base import AwsStack
+from bakery_stacks.bindings import Construct, aws
+from bakery_stacks.blocks.image import expect
 from bakery_stacks.config import Settings, bucket_of
 from bakery_stacks.published import PublishedImage, RegionalImage
 
 
-class ImagesStack(BakeryStack):
+class ImagesStack(AwsStack):
     """Deployed after each publish or promotion; downstream Terraform reads its outputs."""
 
     def __init__(self, scope: Construct, settings: Settings, images: Sequence[PublishedImage] | None) -> None:
@@ -32,32 +25,17 @@ class ImagesStack(BakeryStack):
                 self._check(image, region, place)
         if images is None:
             # Fails the plan: a bucket that is gone must not take the outputs away from those who read them.
-            DataAwsS3Bucket(self, "made-by-the-distribution-stack", bucket=bucket_of(settings.catalog))
-        TerraformOutput(
-            self,
-            "images",
-            value=self._outputs(images or ()),
-            description="image -> architecture -> version, and per region its ID and parameters",
-        )
+            aws.DataAwsS3Bucket(self, "made-by-the-distribution-stack", bucket=bucket_of(settings.catalog))
+        about = "image -> architecture -> version, and per region its ID and parameters"
+        self.output("images", self._outputs(images or ()), about)
 
     def _check(self, image: PublishedImage, region: str, place: RegionalImage) -> None:
-        name = f"{image.name}-{image.arch}-{region}"
+        name, provider = f"{image.name}-{image.arch}-{region}", self.provider(region)
         pinned = f"{place.version.name}:{place.version.number}"
-        self._expect(f"{name}-version", region, pinned, place.version, f"run 'bakery publish {image.name}'")
+        publish = f"run 'bakery publish {image.name}'"
+        expect(self, f"{name}-version", place.version, publish, read=pinned, provider=provider)
         promote = f"run 'bakery promote {image.name} {image.version} {self.environment.channel}'"
-        self._expect(f"{name}-channel", region, place.channel.name, place.channel, promote)
-
-    def _expect(self, name: str, region: str, read: str, expected: Parameter, remedy: str) -> None:
-        """Fails the plan if the parameter is gone or holds another image."""
-        message = f"{expected.name} in {region} does not hold {expected.value}, as the catalog says: {remedy}"
-        same = Postcondition(condition=f'${{self.insecure_value == "{expected.value}"}}', error_message=f"{message}.")
-        DataAwsSsmParameter(
-            self,
-            name,
-            name=read,
-            provider=self.provider(region),
-            lifecycle=TerraformResourceLifecycle(postcondition=[same]),
-        )
+        expect(self, f"{name}-channel", place.channel, promote, read=place.channel.name, provider=provider)
 
     def _outputs(self, images: Sequence[PublishedImage]) -> dict[str, Any]:
         outputs: dict[str, Any] = {}

@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-PROVIDERS = ("cdktf_cdktf_provider_aws",)
+PROVIDERS = tuple(f"cdktf_cdktf_provider_{name}" for name in ("aws", "azurerm", "vault", "vsphere"))
 HOOK = Path(__file__).with_name("lazy.cjs")
 
 

@@ -5,24 +5,24 @@ from pathlib import Path
 
 from bakery.catalog import Catalog, open_store
 from bakery_stacks import config, published
-from bakery_stacks.bindings import App
+from bakery_stacks.bindings import core
 from bakery_stacks.config import Settings
 from bakery_stacks.distribution import DistributionStack
 from bakery_stacks.images import ImagesStack
 from bakery_stacks.published import PublishedImage
 
 
-def program(environments: Path, environ: Mapping[str, str]) -> App:
+def program(environments: Path, environ: Mapping[str, str]) -> core.App:
     """The whole program, ready for synth(): what BAKERY_ENVIRONMENT names, with the images of its catalog."""
     settings = config.load(environments, environ)
     images = published.read(Catalog(open_store(settings.catalog)), settings.environment)
     return build(settings, images)
 
 
-def build(settings: Settings, images: Sequence[PublishedImage] | None, outdir: Path | None = None) -> App:
+def build(settings: Settings, images: Sequence[PublishedImage] | None, outdir: Path | None = None) -> core.App:
     """All stacks of an environment; written to `outdir`, or to where the cdktf command says."""
     # Stack traces would put this machine's paths into the output.
-    app = App(stack_traces=False, outdir=str(outdir) if outdir else None)
+    app = core.App(stack_traces=False, outdir=str(outdir) if outdir else None)
     DistributionStack(app, settings)
     ImagesStack(app, settings, images)
     return app

@@ -2,7 +2,7 @@
 
 import json
 
-from bakery_stacks.bindings import CloudwatchEventRule, CloudwatchEventTarget, Construct, SnsTopic, SnsTopicPolicy
+from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks.policy import document, statement
 
 # Both are best effort at AWS: they wake a consumer, the parameters are the truth.
@@ -25,14 +25,14 @@ class Announcements(Construct):
 
     def __init__(self, scope: Construct, name: str, *, topic: str, key_arn: str, environment: str) -> None:
         super().__init__(scope, name)
-        made = SnsTopic(self, "topic", name=topic, kms_master_key_id=key_arn)
+        made = aws.SnsTopic(self, "topic", name=topic, kms_master_key_id=key_arn)
         self.topic_arn: str = made.arn
         rules = [self._rule(f"bakery-{environment}-{kind}", kind, made.arn) for kind in PATTERNS]
-        SnsTopicPolicy(self, "policy", arn=made.arn, policy=_from_rules(made.arn, rules))
+        aws.SnsTopicPolicy(self, "policy", arn=made.arn, policy=_from_rules(made.arn, rules))
 
     def _rule(self, name: str, kind: str, topic_arn: str) -> str:
-        rule = CloudwatchEventRule(self, kind, name=name, event_pattern=json.dumps(PATTERNS[kind]))
-        CloudwatchEventTarget(self, f"{kind}-target", rule=rule.name, target_id="topic", arn=topic_arn)
+        rule = aws.CloudwatchEventRule(self, kind, name=name, event_pattern=json.dumps(PATTERNS[kind]))
+        aws.CloudwatchEventTarget(self, f"{kind}-target", rule=rule.name, target_id="topic", arn=topic_arn)
         return str(rule.arn)
 
 

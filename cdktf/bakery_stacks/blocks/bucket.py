@@ -1,19 +1,8 @@
 """The bucket that holds the catalog: encrypted, versioned, private, over TLS only."""
 
-from bakery_stacks.bindings import (
-    Construct,
-    S3Bucket,
-    S3BucketOwnershipControls,
-    S3BucketOwnershipControlsRule,
-    S3BucketPolicy,
-    S3BucketPublicAccessBlock,
-    S3BucketServerSideEncryptionConfigurationA,
-    S3BucketServerSideEncryptionConfigurationRuleA,
-    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
-    S3BucketVersioningA,
-    S3BucketVersioningVersioningConfiguration,
-    TerraformResourceLifecycle,
-)
+from typing import Any
+
+from bakery_stacks.bindings import Construct, aws, core
 from bakery_stacks.blocks.policy import document, statement
 from bakery_stacks.config import Settings
 
@@ -24,12 +13,12 @@ class CatalogBucket(Construct):
     def __init__(self, scope: Construct, name: str, *, settings: Settings, key_arn: str) -> None:
         super().__init__(scope, name)
         disposable = settings.environment.disposable
-        made = S3Bucket(
+        made = aws.S3Bucket(
             self,
             "bucket",
             bucket=settings.environment.catalog_bucket,
             force_destroy=disposable,
-            lifecycle=None if disposable else TerraformResourceLifecycle(prevent_destroy=True),
+            lifecycle=None if disposable else core.TerraformResourceLifecycle(prevent_destroy=True),
         )
         self.arn: str = made.arn
         self.name: str = made.bucket
@@ -38,30 +27,30 @@ class CatalogBucket(Construct):
         block = self._close(made)
         if not settings.stand_in:
             # Both at once is a conflict (409) at S3.
-            S3BucketPolicy(self, "policy", bucket=made.id, policy=tls_only(made.arn), depends_on=[block])
+            aws.S3BucketPolicy(self, "policy", bucket=made.id, policy=tls_only(made.arn), depends_on=[block])
 
-    def _keep(self, bucket: S3Bucket) -> None:
-        enabled = S3BucketVersioningVersioningConfiguration(status="Enabled")
-        S3BucketVersioningA(self, "versioning", bucket=bucket.id, versioning_configuration=enabled)
+    def _keep(self, bucket: Any) -> None:
+        enabled = aws.S3BucketVersioningVersioningConfiguration(status="Enabled")
+        aws.S3BucketVersioningA(self, "versioning", bucket=bucket.id, versioning_configuration=enabled)
 
-    def _encrypt(self, bucket: S3Bucket, key_arn: str) -> None:
-        with_key = S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
+    def _encrypt(self, bucket: Any, key_arn: str) -> None:
+        with_key = aws.S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
             sse_algorithm="aws:kms", kms_master_key_id=key_arn
         )
-        rule = S3BucketServerSideEncryptionConfigurationRuleA(
+        rule = aws.S3BucketServerSideEncryptionConfigurationRuleA(
             apply_server_side_encryption_by_default=with_key,
             bucket_key_enabled=True,  # one call to KMS for many small records
         )
-        S3BucketServerSideEncryptionConfigurationA(self, "encryption", bucket=bucket.id, rule=[rule])
+        aws.S3BucketServerSideEncryptionConfigurationA(self, "encryption", bucket=bucket.id, rule=[rule])
 
-    def _close(self, bucket: S3Bucket) -> S3BucketPublicAccessBlock:
-        S3BucketOwnershipControls(
+    def _close(self, bucket: Any) -> Any:
+        aws.S3BucketOwnershipControls(
             self,
             "ownership",
             bucket=bucket.id,
-            rule=S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
+            rule=aws.S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
         )
-        return S3BucketPublicAccessBlock(
+        return aws.S3BucketPublicAccessBlock(
             self,
             "private",
             bucket=bucket.id,

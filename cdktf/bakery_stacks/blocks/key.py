@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bakery_stacks.bindings import Construct, KmsAlias, KmsKey, TerraformResourceLifecycle
+from bakery_stacks.bindings import Construct, aws, core
 from bakery_stacks.blocks.policy import Statement, account_root, document, statement
 from bakery_stacks.config import Environment, partition
 
@@ -15,7 +15,7 @@ class ImageKey(Construct):
 
     def __init__(self, scope: Construct, name: str, *, environment: Environment, region: str, provider: Any) -> None:
         super().__init__(scope, name)
-        key = KmsKey(
+        key = aws.KmsKey(
             self,
             "key",
             description=f"Machine images of {environment.name}",
@@ -23,9 +23,9 @@ class ImageKey(Construct):
             deletion_window_in_days=WAITING_DAYS_DISPOSABLE if environment.disposable else WAITING_DAYS,
             policy=key_policy(environment, region),
             provider=provider,
-            lifecycle=None if environment.disposable else TerraformResourceLifecycle(prevent_destroy=True),
+            lifecycle=None if environment.disposable else core.TerraformResourceLifecycle(prevent_destroy=True),
         )
-        KmsAlias(self, "alias", name=alias(environment), target_key_id=key.key_id, provider=provider)
+        aws.KmsAlias(self, "alias", name=alias(environment), target_key_id=key.key_id, provider=provider)
         self.arn: str = key.arn
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bakery.distribution import AwsDistribution
-from bakery_stacks.bindings import Construct, IamRole, IamRolePolicy
+from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
 from bakery_stacks.config import Environment, partition
 
@@ -31,7 +31,7 @@ class Publisher(Construct):
         super().__init__(scope, name)
         root = account_root(partition(environment.home_region), environment.account)
         trust = {"Sid": "OwnAccount", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": root}}
-        role = IamRole(
+        role = aws.IamRole(
             self,
             "role",
             name=f"bakery-{environment.name}-publisher",
@@ -46,7 +46,7 @@ class Publisher(Construct):
             *_keys(key_arns),
             *_consumers(environment),
         ]
-        IamRolePolicy(self, "policy", name="publish", role=role.id, policy=document(*rights))
+        aws.IamRolePolicy(self, "policy", name="publish", role=role.id, policy=document(*rights))
         self.role_arn: str = role.arn
 
 

@@ -45,7 +45,7 @@ def test_the_shipped_environments_are_good(path: Path) -> None:
 
 def test_only_the_demo_may_be_destroyed_with_its_catalog() -> None:
     assert config.load(SHIPPED, {}).environment.disposable
-    assert not config.load(SHIPPED, {"BAKERY_ENVIRONMENT": "example"}).environment.disposable
+    assert not config.load(SHIPPED, {"BAKERY_ENVIRONMENT": "production"}).environment.disposable
 
 
 def test_images_may_come_from_another_catalog(tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""What stacks hand to each other: typed, by name, never the resources themselves.
+
+The values are references; cdktf turns one that crosses stacks into an output there and a read of its state here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NetworkOutputs:
+    """Where machines are put: private subnets of one VPC, one in each zone."""
+
+    vpc_id: str
+    cidr: str
+    subnet_ids: Sequence[str]
+
+
+@dataclass(frozen=True)
+class DistributionOutputs:
+    """What images are published with. `key_arns` by region."""
+
+    key_arns: dict[str, str]
+    catalog_bucket_arn: str
+    publisher_role_arn: str
+    topic_arn: str
+
+
+@dataclass(frozen=True)
+class VaultOutputs:
+    """How clients reach Vault: `address` is the URL in their VAULT_ADDR, `role_arn` that of its nodes."""
+
+    address: str
+    role_arn: str
