@@ -20,7 +20,7 @@ from bakery.vaultcheck import Duty, used
 Job = dict[str, Any]
 Jobs = dict[str, Job]
 
-STAGES = ("bake", "verify", "publish", "apply")
+STEPS = ("bake", "verify", "publish")  # of an image; each is a stage
 BAKES: tuple[Duty, ...] = ("bake-private", "bake-public")
 # Runners by duty, as tags: what checks merge requests must not be what may write to the catalog.
 RUNNERS = {"bake-private": "bakery-private", "bake-public": "bakery-public"}
@@ -48,10 +48,14 @@ class Settings:
 def pipeline(plan: Plan, images: Mapping[str, ImageDefinition], settings: Settings) -> dict[str, Any]:
     """The child pipeline; with one job that does nothing if nothing is due, since GitLab refuses an empty one."""
     due = {action.image: action for action in _due(plan, images, settings.target)}
+    generations: dict[str, int] = {}
     jobs: Jobs = {}
     for name, action in due.items():
-        jobs |= _line(images[name], action, jobs, settings.channel)
-    return _common(settings) | ({**jobs, "apply images": _apply()} if due else {"nothing due": _nothing()})
+        generations[name] = generations.get(images[name].parent or "", 0) + 1
+        line = _line(images[name], action, jobs, settings.channel)
+        jobs |= {job: {**line[job], "stage": _stage(line[job]["stage"], generations[name])} for job in line}
+    common = _common(settings, max(generations.values(), default=1))
+    return common | ({**jobs, "apply images": _apply()} if due else {"nothing due": _nothing()})
 
 
 def render(found: Mapping[str, Any]) -> str:
@@ -74,9 +78,15 @@ def _due(plan: Plan, images: Mapping[str, ImageDefinition], target: str) -> Iter
     return (action for action in plan.pending if action.image in wanted)
 
 
-def _common(settings: Settings) -> dict[str, Any]:
+def _stage(step: str, generation: int) -> str:
+    """Children have stages of their own, after their parents': GitLab refuses a job that needs one of a later stage."""
+    return step if generation == 1 else f"{step} {generation}"
+
+
+def _common(settings: Settings, generations: int) -> dict[str, Any]:
+    stages = [_stage(step, generation + 1) for generation in range(generations) for step in STEPS]
     return {
-        "stages": list(STAGES),
+        "stages": [*stages, "apply"],
         "workflow": {"auto_cancel": {"on_new_commit": "none"}},
         "default": {
             "image": settings.runner_image,

@@ -74,6 +74,18 @@ def test_a_child_waits_for_its_parent_and_gets_its_disk() -> None:
     }
 
 
+def test_nothing_needs_a_job_of_a_later_stage() -> None:
+    """GitLab would refuse the whole pipeline."""
+    found = child(base="bake", web="wait", both="wait", cloud="bake")
+    steps = ["bake", "verify", "publish"]
+    assert found["stages"] == [*steps, *(f"{step} 2" for step in steps), *(f"{step} 3" for step in steps), "apply"]
+    assert [found[f"{step} web"]["stage"] for step in ("bake-private", "verify", "publish")] == found["stages"][3:6]
+    assert (found["bake-public both"]["stage"], found["bake-public cloud"]["stage"]) == ("bake 3", "bake")
+    order = {name: found["stages"].index(found[name]["stage"]) for name in jobs(found)}
+    assert all(order[need] < order[name] for name, wanted in needs(found).items() for need in wanted)
+    assert child(base="keep", web="bake")["stages"] == child(base="keep")["stages"] == [*steps, "apply"]
+
+
 def test_a_disk_is_handed_on_once_by_the_job_that_baked_it() -> None:
     found = child(base="bake", web="wait")
     logs = ".bakery/logs/"
