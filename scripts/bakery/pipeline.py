@@ -192,5 +192,5 @@ def _folders(image: ImageDefinition) -> str:
 
 
 def _artifacts(*paths: str) -> Job:
-    """Also of a failed job: its logs say why."""
-    return {"when": "always", "expire_in": KEPT, "paths": list(paths)}
+    """Also of a failed job: its logs say why. Not for everybody who may see the pipeline: disks are among them."""
+    return {"when": "always", "access": "developer", "expire_in": KEPT, "paths": list(paths)}

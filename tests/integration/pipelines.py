@@ -157,13 +157,13 @@ class Login:
 
     def readers(self, path: str) -> set[str]:
         """Roles that were given what is at a path."""
-        given = [entry for entry in self._entries() if entry["request"]["path"] == path and not entry.get("error")]
-        return {entry["auth"]["metadata"]["role"] for entry in given}
+        given = [entry for entry in self._entries() if entry["request"]["path"] == path]
+        return {entry["auth"]["metadata"]["role"] for entry in given if entry["request"]["operation"] == "read"}
 
     def _entries(self) -> Iterator[dict[str, Any]]:
-        """Answers, oldest first."""
+        """Good answers, oldest first."""
         entries = map(json.loads, self.audit.read_text().splitlines())
-        return (entry for entry in entries if entry["type"] == "response")
+        return (entry for entry in entries if entry["type"] == "response" and not entry.get("error"))
 
 
 @contextmanager

@@ -98,6 +98,7 @@ def test_a_disk_is_handed_on_once_by_the_job_that_baked_it() -> None:
         "publish web": [".bakery/artifacts/web-1.0.*/publication*.json", logs],
         "apply images": ["images.json"],
     }
+    assert all(found[name]["artifacts"]["access"] == "developer" for name in jobs(found) if name != "apply images")
 
 
 def test_only_who_builds_on_the_disk_fetches_it() -> None:
