@@ -23,15 +23,22 @@ from bakery.vault import RETRIES, OutageError
 from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, Double, running
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import VaultServer, vault_server
-from integration.duties import AUDIENCE, FILES, administer, login, set_up
+from integration.duties import (
+    APPLY_ROLE,
+    AUDIENCE,
+    BAKE_ROLE,
+    FILES,
+    IMAGES_ACCOUNT,
+    administer,
+    login,
+    set_up,
+    set_up_aws,
+)
 
 pytestmark = pytest.mark.integration
 
 BAKE = "aws/sts/bake"
 APPLY = "aws/sts/apply"
-IMAGES = "210987654321"  # the account that images are made in; Vault's own login is in the stand-in's first one
-BAKE_ROLE = f"arn:aws:iam::{IMAGES}:role/bakery-bake"
-APPLY_ROLE = f"arn:aws:iam::{IMAGES}:role/bakery-apply"
 OWN_KEY = {"access_key": "AKIAVAULT", "secret_key": "vaults-own-secret"}
 DEFINITION = f"""\
 name: web
@@ -81,14 +88,6 @@ def server(vaults: VaultServer, cloud: Double, monkeypatch: pytest.MonkeyPatch) 
     return vaults
 
 
-def set_up_aws(server: VaultServer, cloud: Double, *own: str, stdin: str = "") -> None:
-    """What the how-to says, but for the two endpoints."""
-    administer(server, FILES / "set-up-aws.sh", BAKE_ROLE_ARN=BAKE_ROLE, APPLY_ROLE_ARN=APPLY_ROLE)
-    endpoints = (f"iam_endpoint={cloud.url}", f"sts_endpoint={cloud.url}", f"sts_region={HOME_REGION}")
-    root = ("vault", "write", "aws/config/root", f"region={HOME_REGION}")
-    administer(server, *root, *own, *endpoints, stdin=stdin)
-
-
 def calls(cloud: Double) -> list[tuple[str, str]]:
     """What was called of STS and IAM, and in whose account."""
     found = cloud.control("GET", "calls")
@@ -111,9 +110,9 @@ def test_a_duty_acts_as_its_role(
         fields = vault.fields(path)
     assert calls(cloud) == [("GetCallerIdentity", HOME_ACCOUNT), ("AssumeRole", HOME_ACCOUNT)]
     account = connect(HOME_REGION, fields)
-    assert account.number == IMAGES
+    assert account.number == IMAGES_ACCOUNT
     arn = account.client("sts", HOME_REGION).get_caller_identity()["Arn"]
-    assert arn.startswith(f"arn:aws:sts::{IMAGES}:assumed-role/{role}/vault-jwt-")
+    assert arn.startswith(f"arn:aws:sts::{IMAGES_ACCOUNT}:assumed-role/{role}/vault-jwt-")
 
 
 def test_packer_gets_the_same_role_by_its_environment(
@@ -124,7 +123,7 @@ def test_packer_gets_the_same_role_by_its_environment(
     assert set(env) == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    assert boto3.client("sts", HOME_REGION).get_caller_identity()["Account"] == IMAGES
+    assert boto3.client("sts", HOME_REGION).get_caller_identity()["Account"] == IMAGES_ACCOUNT
 
 
 @pytest.mark.parametrize(("duty", "path"), [("bake-public", BAKE), ("publish", BAKE), ("apply", APPLY)])
@@ -148,7 +147,7 @@ def test_at_the_end_the_lease_is_gone_and_the_role_runs_on_till_it_ends(
         before = calls(cloud)
     until_gone(server, BAKE)
     assert calls(cloud) == before
-    assert connect(HOME_REGION, fields).number == IMAGES
+    assert connect(HOME_REGION, fields).number == IMAGES_ACCOUNT
 
 
 def until_gone(server: VaultServer, path: str) -> None:
@@ -204,7 +203,7 @@ def test_a_role_that_a_role_assumes_has_no_more_than_that_hour(
         set_up(chained, ci)
         set_up_aws(chained, cloud)
         with login(chained, "publish", ci.job(AUDIENCE)) as vault:
-            assert connect(HOME_REGION, vault.fields(BAKE)).number == IMAGES
+            assert connect(HOME_REGION, vault.fields(BAKE)).number == IMAGES_ACCOUNT
             longer = {"credential_type": "assumed_role", "role_arns": BAKE_ROLE, "default_sts_ttl": "2h"}
             chained.client.write_data("aws/roles/bake", data={**longer, "max_sts_ttl": "2h"})
             with pytest.raises(BakeryError, match="1 hour session limit"):
@@ -283,7 +282,7 @@ def test_a_job_publishes_as_the_role_that_vault_lends_it(job: Job, server: Vault
     assert code == 0, err
     assert [record["state"] for record in json.loads(out)] == ["complete"]
     assert calls(cloud)[:2] == [("GetCallerIdentity", HOME_ACCOUNT), ("AssumeRole", HOME_ACCOUNT)]
-    assert {call["account"] for call in cloud.control("GET", "calls")[2:]} == {IMAGES}
+    assert {call["account"] for call in cloud.control("GET", "calls")[2:]} == {IMAGES_ACCOUNT}
     assert "RegisterImage" in cloud.actions()
     until_gone(server, BAKE)
 

@@ -139,10 +139,8 @@ def test_the_runner_image_is_handed_on_by_digest_and_the_password_in_no_argument
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs = Programs(tmp_path / "bin", monkeypatch)
-    programs.shell(
-        "buildah",
-        '[ "$1" != login ] || { cat >password; touch "$REGISTRY_AUTH_FILE"; }; [ "$1" != push ] || echo sha256:0123 >"$3"',
-    )
+    login = '[ "$1" != login ] || { cat >password; touch "$REGISTRY_AUTH_FILE"; }'
+    programs.shell("buildah", f'{login}; [ "$1" != push ] || echo sha256:0123 >"$3"')
     for name in ("REGISTRY", "REGISTRY_IMAGE", "REGISTRY_USER", "REGISTRY_PASSWORD"):
         monkeypatch.setenv(f"CI_{name}", name.lower())
     monkeypatch.delenv("VAULT_ADDR", raising=False)

@@ -5,5 +5,6 @@ set -eu
 
 : "${APPLICATION_OBJECT_ID:?the object ID of the application that bakes and publishes, not its client ID}"
 
-# As long as the token of a job of bake-public or publish.
-vault write azure/roles/bake application_object_id="$APPLICATION_OBJECT_ID" ttl=1h max_ttl=1h
+# As long as the token of a job that bakes there or publishes. Without the third Azure would take the secret for ten
+# years if Vault could not remove it.
+vault write azure/roles/bake application_object_id="$APPLICATION_OBJECT_ID" ttl=1h max_ttl=1h explicit_max_ttl=1h
