@@ -218,6 +218,19 @@ def test_setting_up_again_changes_nothing(server: VaultServer, cloud: Double) ->
     assert before[1]["access_key"] == OWN_KEY["access_key"]
 
 
+def test_a_rotated_key_is_known_to_nobody_but_vault(server: VaultServer, ci: GitLab, cloud: Double) -> None:
+    iam = cloud.client("iam")
+    iam.create_user(UserName="vault")
+    first = iam.create_access_key(UserName="vault")["AccessKey"]
+    own = {"access_key": first["AccessKeyId"], "secret_key": first["SecretAccessKey"]}
+    server.client.write_data("aws/config/root", data=own)
+    administer(server, "vault", "write", "-f", "aws/config/rotate-root")
+    (key,) = iam.list_access_keys(UserName="vault")["AccessKeyMetadata"]
+    assert key["AccessKeyId"] != first["AccessKeyId"]
+    with login(server, "publish", ci.job(AUDIENCE)) as vault:
+        assert connect(HOME_REGION, vault.fields(BAKE)).number == IMAGES_ACCOUNT
+
+
 @dataclass(frozen=True)
 class Job:
     """A folder with a verified disk, in which a job of GitLab runs verbs."""
