@@ -102,7 +102,7 @@ class VaultStack(AwsStack):
 
     def _machine(self, image: ChannelImage, network: NetworkOutputs, front: Front, bucket_arn: str) -> Machine:
         section, environment = self._section, self.environment
-        cluster = told.Cluster(self._title, environment.home_region, self._seal_key.arn, f"bakery/{environment.name}")
+        cluster = told.Cluster(self._title, environment.home_region, self._seal_key.alias, f"bakery/{environment.name}")
         build = Build(
             title=self._title,
             description=f"{section.image} {image.version}",

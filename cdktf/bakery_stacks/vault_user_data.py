@@ -20,7 +20,10 @@ JOIN_TAG = "bakery:vault"
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the stack knows of a cluster: `name` is its value of the join tag."""
+    """What the stack knows of a cluster: `name` is its value of the join tag, `seal_key` an alias.
+
+    All of it is known before anything is deployed, so a plan shows the whole text.
+    """
 
     name: str
     region: str

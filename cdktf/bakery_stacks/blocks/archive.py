@@ -45,7 +45,7 @@ class Archive(Construct):
         """Governance: an administrator with a right of its own can still undo a mistake; the nodes have none."""
         enabled = aws.S3BucketVersioningVersioningConfiguration(status="Enabled")
         versions = aws.S3BucketVersioningA(self, "versioning", bucket=bucket, versioning_configuration=enabled)
-        retention = aws.S3BucketObjectLockConfigurationRuleDefaultRetention(mode="GOVERNANCE", days=days)
+        retention = aws.S3BucketObjectLockConfigurationRuleDefaultRetentionA(mode="GOVERNANCE", days=days)
         aws.S3BucketObjectLockConfigurationA(
             self,
             "lock",

@@ -10,23 +10,22 @@ class ExistingNetwork(Construct):
 
     def __init__(self, scope: Construct, name: str, *, vpc: str, subnets: Sequence[str]) -> None:
         super().__init__(scope, name)
-        found = aws.DataAwsVpc(self, "vpc", id=vpc)
-        looked_at = [self._subnet(subnet, vpc) for subnet in subnets]
-        self.cidr: str = found.cidr_block
-        zones = ", ".join(f"{subnet.fqn}.availability_zone" for subnet in looked_at)
-        distinct = core.Precondition(
-            condition=f"${{length(distinct([{zones}])) == {len(looked_at)}}}",
-            error_message="Two of network.existing.subnets are in one zone: name one of each.",
-        )
-        core.TerraformOutput(
-            self, "zones", value=f"${{[{zones}]}}", description="where the subnets are", precondition=distinct
-        )
+        self.cidr: str = aws.DataAwsVpc(self, "vpc", id=vpc).cidr_block
+        earlier: list[str] = []
+        for subnet in subnets:
+            found = self._subnet(subnet, vpc, earlier)
+            earlier.append(f"{found.fqn}.availability_zone")
 
-    def _subnet(self, subnet: str, vpc: str) -> core.TerraformDataSource:
-        inside = core.Postcondition(
-            condition=f'${{self.vpc_id == "{vpc}"}}', error_message=f"{subnet} is not in {vpc}: see network.existing."
-        )
+    def _subnet(self, subnet: str, vpc: str, zones: Sequence[str]) -> core.TerraformDataSource:
+        checks = {f'self.vpc_id == "{vpc}"': f"{subnet} is not in {vpc}"}
+        if zones:
+            alone = f"!contains([{', '.join(zones)}], self.availability_zone)"
+            checks[alone] = f"{subnet} is in the zone of another one: name one subnet of each zone"
+        expected = [
+            core.Postcondition(condition=f"${{{check}}}", error_message=f"network.existing: {mistake}.")
+            for check, mistake in checks.items()
+        ]
         found: core.TerraformDataSource = aws.DataAwsSubnet(
-            self, subnet, id=subnet, lifecycle=core.TerraformResourceLifecycle(postcondition=[inside])
+            self, subnet, id=subnet, lifecycle=core.TerraformResourceLifecycle(postcondition=expected)
         )
         return found
