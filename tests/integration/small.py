@@ -74,11 +74,17 @@ class Small:
         self._stacks[name] = {"config": config, "needs": list(needs)}
         (self.root / "stacks.json").write_text(json.dumps(self._stacks))
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a user would have exported."""
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        return {**os.environ, **environment(self.aws), "PATH": path}
+
     def start(self, *arguments: str, workspace: str = ".bakery") -> subprocess.Popen[str]:
         """`bakery ARGUMENTS` in a process group of its own, as a shell would start it."""
         return subprocess.Popen(
             [Path(sys.executable).with_name("bakery"), *arguments],
-            env={**os.environ, **environment(self.aws), "BAKERY_WORKSPACE": workspace},
+            env={**self.environment, "BAKERY_WORKSPACE": workspace},
             cwd=self.root,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

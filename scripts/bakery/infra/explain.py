@@ -75,5 +75,8 @@ def _locked(doing: str, text: str, where: str) -> ConflictError:
         f"cannot {doing}: the state is locked by {holder}",
         where=where,
         detail="\n".join(f"{name}: {value}" for name, value in lock.items()),
-        hint=f"wait until that run ends; if it is dead, run 'terraform force-unlock {lock.get('ID', 'ID')}' in {where}",
+        hint=(
+            f"wait until that run ends; if it is dead, run 'terraform force-unlock {lock.get('ID', 'ID')}' in {where}, "
+            "with what 'bakery env' prints"
+        ),
     )

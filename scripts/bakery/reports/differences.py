@@ -58,6 +58,6 @@ def _details(change: Change) -> str:
 
 
 def _drift(drift: Drift) -> str:
-    what = "removed" if drift.gone else f"changed ({', '.join(drift.attributes)})"
+    what = "removed it" if drift.gone else f"changed it ({', '.join(drift.attributes)})"
     then = "an apply corrects it" if drift.corrected else "the stack does not set it, so it stays"
-    return f"somebody {what} it outside of Terraform; {then}"
+    return f"somebody {what} outside of Terraform; {then}"
