@@ -85,7 +85,6 @@ def test_from_nothing_to_no_changes(small: Small) -> None:
         '  output   number: (none) -> "1"\n'
         "  output   password: (sensitive) -> (sensitive)\n"
         "two: cannot be planned before one is applied: it reads outputs that are not there yet\n"
-        "  note     planned with outputs of one as they are now\n"
     )
     assert json.loads((small.root / "report.json").read_text()) == {"create": 1, "update": 0, "delete": 0}
     too_early = small("apply", "two")

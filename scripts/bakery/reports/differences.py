@@ -34,7 +34,7 @@ def lines(found: Difference) -> Iterator[str]:
 
 def _text(found: Difference, changing: set[str]) -> str:
     text = f"{found.stack}: " + "\n".join(lines(found))
-    before = ", ".join(name for name in found.reads if name in changing)
+    before = "" if found.waits_for else ", ".join(name for name in found.reads if name in changing)
     return f"{text}\n  {'note':8} planned with outputs of {before} as they are now" if before else text
 
 

@@ -40,6 +40,8 @@ def test_a_stack_that_reads_one_that_changes_says_so() -> None:
         "  note     planned with outputs of images as they are now",
     ]
     assert differences([reader]) == "apps: no changes"
+    waiting = Difference("apps", pending=True, reads=("images",), waits_for="images")
+    assert differences([PLAN, waiting]).splitlines()[-1].startswith("apps: cannot be planned before images is applied")
 
 
 def test_what_was_done_has_a_column_for_what_there_was() -> None:
