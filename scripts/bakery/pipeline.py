@@ -28,6 +28,7 @@ KEPT = "3 days"  # what jobs hand on: time to run a failed job again after a wee
 ARTIFACTS = ".bakery/artifacts/"
 LOGS = ".bakery/logs/"
 STORE = ".bakery/store/"
+APPLY = "bakery apply images --outputs images.json --report terraform.json"
 
 ENTER = '. "${BAKERY_TOOLBOX:-/opt/bakery}/runner/enter.sh"'
 # Never the whole job on any failure: what failed for a reason fails again. At most 2 is GitLab's own limit.
@@ -157,11 +158,13 @@ def _apply() -> Job:
         "variables": _role("apply"),
         "resource_group": "apply/images/$BAKERY_ENVIRONMENT",
         "dependencies": [],
-        "script": [
-            'eval "$(bakery env)"',
-            "section apply 'Hand the IDs to Terraform' cdktf deploy images --auto-approve --outputs-file images.json",
-        ],
-        "artifacts": {"expire_in": KEPT, "paths": ["images.json"]},
+        "script": [f"section apply 'Hand the IDs to Terraform' {APPLY}"],
+        "artifacts": {
+            "when": "always",  # what was refused is in the report too
+            "expire_in": KEPT,
+            "paths": ["images.json"],
+            "reports": {"terraform": "terraform.json"},
+        },
     }
 
 
