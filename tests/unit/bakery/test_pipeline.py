@@ -204,6 +204,14 @@ def test_apply_waits_for_all_without_a_list() -> None:
     assert apply["rules"] == [{"if": "$BAKERY_ENVIRONMENT"}]
 
 
+def test_apply_reports_what_it_did_or_refused() -> None:
+    apply = child(web="bake")["apply images"]
+    [line] = apply["script"]
+    assert line.endswith("bakery apply images --outputs images.json --report terraform.json")
+    assert apply["artifacts"]["when"] == "always"
+    assert apply["artifacts"]["reports"] == {"terraform": "terraform.json"}
+
+
 @pytest.mark.parametrize("kinds", [{"base": "bake", "web": "wait", "both": "wait"}, {"base": "keep"}])
 def test_the_same_plan_gives_the_same_text(kinds: dict[str, Kind]) -> None:
     first, second = (render(child(**kinds)) for _ in range(2))
