@@ -191,19 +191,6 @@ def test_an_interrupt_leaves_the_state_usable(small: Small, number: int) -> None
     assert small("diff").out == "slow: no changes\n"
 
 
-def test_terraform_ends_gently_when_we_are_killed(small: Small) -> None:
-    go = small.root / "go"
-    small.write("slow", slow(go))
-    applying = start_and_wait_for_the_slow_one(small)
-    applying.kill()
-    applying.wait(SECONDS)
-    until("the state is still locked", lambda: not small.locked("slow"))
-    assert "terraform_data.first" not in small("diff").out, "it was made and is in the state"
-    go.touch()
-    assert small("apply", "--allow-destroy").code == 0
-    assert small("diff").out == "slow: no changes\n"
-
-
 def test_after_a_crash_of_everything_the_lock_is_named(small: Small) -> None:
     go = small.root / "go"
     small.write("slow", slow(go))
