@@ -54,17 +54,19 @@ class OutputChange:
 
 @dataclass(frozen=True)
 class Drift:
-    """A resource that is not as the last apply left it. `corrected`: the plan would do something about it."""
+    """A resource that is not as the last apply left it, in what its stack sets, so that an apply corrects it.
+
+    The rest is left out: clouds fill in what nobody set, and that looks the same.
+    """
 
     address: str
     gone: bool
-    attributes: tuple[str, ...]
-    corrected: bool
+    attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One stack. `pending` is whether an apply would do anything: drift that is left alone does not count.
+    """One stack. `pending` is whether an apply would do anything.
 
     `reads` are the stacks whose outputs it takes as they are now; `waits_for` is one that has to be applied before this
     one can be planned.
@@ -92,7 +94,7 @@ class Difference:
 def difference(stack: str, reads: tuple[str, ...], plan: Mapping[str, Any]) -> Difference:
     """Read what `terraform show -json` says of a saved plan."""
     changes = tuple(_changes(plan.get("resource_changes", ())))
-    planned = {change.address for change in changes}
+    planned = {change.address: change for change in changes}
     return Difference(
         stack,
         bool(plan["applyable"]),
@@ -164,13 +166,21 @@ def _outputs(outputs: Mapping[str, Mapping[str, Any]]) -> Iterator[OutputChange]
             yield OutputChange(path, *((SENSITIVE, SENSITIVE) if leaf.secret else (_text(leaf.before), after)))
 
 
-def _drift(resources: Sequence[Mapping[str, Any]], planned: set[str]) -> Iterator[Drift]:
+def _drift(resources: Sequence[Mapping[str, Any]], planned: Mapping[str, Change]) -> Iterator[Drift]:
     for resource in resources:
         address, change = resource["address"], resource["change"]
+        if address not in planned:
+            continue
+        corrected = {_top(path) for path in planned[address].attributes}
+        attributes = tuple(leaf.path for leaf in _leaves(change) if _top(leaf.path) in corrected)
         if change["actions"] == ["delete"]:
-            yield Drift(address, gone=True, attributes=(), corrected=address in planned)
-        elif attributes := tuple(leaf.path for leaf in _leaves(change)):
-            yield Drift(address, gone=False, attributes=attributes, corrected=address in planned)
+            yield Drift(address, gone=True)
+        elif attributes:
+            yield Drift(address, gone=False, attributes=attributes)
+
+
+def _top(path: str) -> str:
+    return path.partition(".")[0]
 
 
 def _text(value: Any) -> str:

@@ -59,5 +59,4 @@ def _details(change: Change) -> str:
 
 def _drift(drift: Drift) -> str:
     what = "removed it" if drift.gone else f"changed it ({', '.join(drift.attributes)})"
-    then = "an apply corrects it" if drift.corrected else "the stack does not set it, so it stays"
-    return f"somebody {what} outside of Terraform; {then}"
+    return f"somebody {what} outside of Terraform; an apply corrects it"

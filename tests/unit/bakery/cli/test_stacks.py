@@ -117,16 +117,13 @@ class TestDiff:
         assert stacks("diff", *options).code == code
         assert stacks("diff", "network", *options).code == 0
 
-    def test_drift_is_no_change(self, stacks: Stacks) -> None:
-        drift = {"address": "aws_kms_key.it", "change": {"actions": ["update"], "before": {"a": 1}, "after": {"a": 2}}}
-        stacks.fake.answer("show images", stdout=plan(resource_drift=[drift]))
-        answer = stacks("diff", "images", "--detailed-exitcode")
-        assert answer.code == 0
-        assert answer.out == (
-            "images: no changes\n"
-            "  drift    aws_kms_key.it: somebody changed it (a) outside of Terraform; "
-            "the stack does not set it, so it stays\n"
-        )
+    def test_drift_is_told_apart(self, stacks: Stacks) -> None:
+        change = {"actions": ["update"], "before": {"name": "s3cret-2"}, "after": {"name": "s3cret-1"}}
+        stacks.changes("images", "update", resource_drift=[{"address": "aws_sns_topic.news", "change": change}])
+        assert stacks("diff", "images").out.splitlines()[1:] == [
+            "  change   aws_sns_topic.news: name",
+            "  drift    aws_sns_topic.news: somebody changed it (name) outside of Terraform; an apply corrects it",
+        ]
 
     def test_a_stack_that_reads_what_is_not_there_yet(self, stacks: Stacks) -> None:
         stacks.fake.answer("plan vault", code=1, stderr=UNREAD)

@@ -135,29 +135,23 @@ def test_a_long_value_is_cut() -> None:
     assert change.before.endswith("...")
 
 
-def test_drift_is_told_with_what_becomes_of_it() -> None:
+def test_drift_is_what_the_plan_corrects() -> None:
+    """Not what a cloud filled in by itself: `policy` of the same resource, and the resource that stays as it is."""
     drifted = [
-        resource("update", address="a.corrected", before={"x": 1}, after={"x": 2}),
-        resource("update", address="a.left", before={"y": 1}, after={"y": 2}),
+        resource(
+            "update", address="a.changed", before={"tags": {"x": 1}, "policy": ""}, after={"tags": {}, "policy": "p"}
+        ),
+        resource("update", address="a.echo", before={"policy": ""}, after={"policy": "p"}),
+        resource("update", address="a.other", before={"policy": ""}, after={"policy": "p"}),
         resource("delete", address="a.gone", before={"z": 1}, after=None),
-        resource("update", address="a.same"),
     ]
     found = read(
-        resource("update", address="a.corrected", before={"x": 2}, after={"x": 1}),
+        resource("update", address="a.changed", before={"tags": {}}, after={"tags": {"x": 1}}),
+        resource("update", address="a.other", before={"name": "a"}, after={"name": "b"}),
         resource("create", address="a.gone"),
         resource_drift=drifted,
     )
-    assert found.drift == (
-        Drift("a.corrected", gone=False, attributes=("x",), corrected=True),
-        Drift("a.left", gone=False, attributes=("y",), corrected=False),
-        Drift("a.gone", gone=True, attributes=(), corrected=True),
-    )
-
-
-def test_drift_alone_is_nothing_to_apply() -> None:
-    found = difference("images", (), {"applyable": False, "resource_drift": [resource("update", before={"x": 1})]})
-    assert found.drift
-    assert not found.pending
+    assert found.drift == (Drift("a.changed", gone=False, attributes=("tags.x",)), Drift("a.gone", gone=True))
 
 
 def test_the_report_counts_as_gitlab_does() -> None:

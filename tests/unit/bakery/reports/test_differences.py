@@ -14,7 +14,7 @@ PLAN = Difference(
         Change("a.moved", "move", (), "was a.before"),
     ),
     outputs=(OutputChange("web", "", '"ami-1"'), OutputChange("app", '"ami-2"', "")),
-    drift=(Drift("a.tags", gone=False, attributes=("name",), corrected=True), Drift("a.new", True, (), corrected=True)),
+    drift=(Drift("a.tags", gone=False, attributes=("name",)), Drift("a.new", gone=True)),
 )
 
 
