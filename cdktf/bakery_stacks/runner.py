@@ -22,7 +22,7 @@ from bakery_stacks.config import Settings
 from bakery_stacks.handover import DistributionOutputs, NetworkOutputs
 from bakery_stacks.published import PublishedImage
 from bakery_stacks.runner_config import Places
-from bakery_stacks.sections.runner import Oidc, Runner
+from bakery_stacks.sections.runner import Runner
 
 ARCH = "x86_64"  # of both images
 MANAGER_DISK = 16  # GiB: the system and the runner's programs; jobs are elsewhere
@@ -129,14 +129,13 @@ class RunnerStack(AwsStack):
         ]
 
     def _let_bake(self) -> None:
-        bakes = self._runner.bakes
-        if isinstance(bakes, Oidc):
+        if oidc := self._runner.bakes.oidc:
             role = BakeRole(
                 self,
                 "bake",
                 environment=self.environment,
                 gitlab_url=self._runner.gitlab_url,
-                oidc=bakes,
+                oidc=oidc,
                 distribution=self._around.distribution,
             )
             self.output("bake_role_arn", role.arn, "what baking jobs assume with their ID token")

@@ -51,7 +51,10 @@ SECTION = Runner.model_validate(
             "login": {"public_key": "ssh-ed25519 AAAAC3Nza", "private_key_parameter": "/demo/runner/worker-key"},
         },
         "docker": {"image": "alpine"},
-        "bakes": {"by": "oidc", "audience": "aws", "subjects": ({"project": "platform/images", "ref": "main"},)},
+        "bakes": {
+            "by": "oidc",
+            "oidc": {"audience": "aws", "subjects": ({"project": "platform/images", "ref": "main"},)},
+        },
     }
 )
 ROLES = ROOT / "ansible" / "roles"

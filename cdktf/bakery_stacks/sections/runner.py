@@ -127,15 +127,23 @@ class Subject(Model):
 class Oidc(Model):
     """Jobs show AWS a token that GitLab signed, and get the publisher's rights."""
 
-    by: Literal["oidc"]
     audience: Annotated[str, Field(min_length=1)] = Field(description="`aud` of the jobs' ID tokens")
     subjects: Annotated[tuple[Subject, ...], Field(min_length=1)] = Field(description="who may")
 
 
-class FromVault(Model):
-    """Jobs log in to Vault, which makes credentials for them (`bakery vault check`); this stack gives them no right."""
+class Bakes(Model):
+    """Where jobs that bake get their rights: never from the machines that they run on."""
 
-    by: Literal["vault"]
+    by: Literal["oidc", "vault"] = Field(
+        description="`oidc`: a role at AWS for GitLab's ID tokens. `vault`: Vault makes credentials, and this stack none"
+    )
+    oidc: Oidc | None = Field(default=None, description="who gets the role, if `by` is oidc")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.by == "oidc") != (self.oidc is not None):
+            raise ValueError("oidc says who gets the role: it belongs to 'by: oidc', and only to that")
+        return self
 
 
 class OnPremise(Model):
@@ -155,7 +163,7 @@ class Runner(Model):
     docker: Docker
     cache_days: Annotated[int, Field(ge=1)] = Field(default=14, description="after which what jobs cached is deleted")
     log_days: Literal[7, 14, 30, 60, 90, 180, 365] = Field(default=90, description="how long sessions' logs are kept")
-    bakes: Annotated[Oidc | FromVault, Field(discriminator="by")] = Field(description="where bakes get their rights")
+    bakes: Bakes
     on_premise: OnPremise | None = Field(default=None, description="outputs user data for a vSphere guest")
 
     @property
