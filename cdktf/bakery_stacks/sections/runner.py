@@ -135,7 +135,7 @@ class Bakes(Model):
     """Where jobs that bake get their rights: never from the machines that they run on."""
 
     by: Literal["oidc", "vault"] = Field(
-        description="`oidc`: a role at AWS for GitLab's ID tokens. `vault`: Vault makes credentials, and this stack none"
+        description="`oidc`: a role at AWS for GitLab's ID tokens. `vault`: credentials by Vault, none from here"
     )
     oidc: Oidc | None = Field(default=None, description="who gets the role, if `by` is oidc")
 
