@@ -18,6 +18,14 @@ ASSUMED_BY_EC2 = {
 
 
 @dataclass(frozen=True)
+class Volume:
+    """A disk beside the root's, which goes with its machine."""
+
+    device: str
+    gib: int
+
+
+@dataclass(frozen=True)
 class Build:
     """How a machine is made. `title` is the name of everything about it."""
 
@@ -27,6 +35,8 @@ class Build:
     disk_gib: int
     user_data: str
     tags: Mapping[str, str]
+    volumes: Sequence[Volume] = ()
+    description: str | None = None
 
 
 class Machine(Construct):
@@ -71,29 +81,39 @@ class Machine(Construct):
             referenced_security_group_id=source,
         )
 
+    def let_among(self, port: int, why: str) -> None:
+        """Between these machines, both ways."""
+        for rule, name in ((aws.VpcSecurityGroupIngressRule, "in"), (aws.VpcSecurityGroupEgressRule, "out")):
+            rule(
+                self,
+                f"among-{port}-{name}",
+                security_group_id=self.firewall_id,
+                description=why,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                referenced_security_group_id=self.firewall_id,
+            )
+
     def _profile(self, rights: Sequence[Statement]) -> str:
         role = aws.IamRole(self, "role", name=self._title, assume_role_policy=document(ASSUMED_BY_EC2))
+        self.role_arn: str = role.arn
         aws.IamRolePolicy(self, "rights", name="machine", role=role.id, policy=document(*rights))
         return str(aws.IamInstanceProfile(self, "profile", name=self._title, role=role.name).arn)
 
     def _template(self, build: Build, profile_arn: str) -> Any:
-        disk = aws.LaunchTemplateBlockDeviceMappingsEbs(
-            # With the image's own key; images that are not encrypted get the account's.
-            encrypted="true",
-            delete_on_termination="true",
-            volume_size=build.disk_gib,
-            volume_type="gp3",
-        )
+        volumes = (Volume(ROOT_DEVICE, build.disk_gib), *build.volumes)
         tags = {**build.tags, "Name": build.title}
         return aws.LaunchTemplate(
             self,
             "template",
             name=build.title,
+            description=build.description,
             image_id=build.image_id,
             instance_type=build.instance_type,
             iam_instance_profile=aws.LaunchTemplateIamInstanceProfile(arn=profile_arn),
             vpc_security_group_ids=[self.firewall_id],
-            block_device_mappings=[aws.LaunchTemplateBlockDeviceMappings(device_name=ROOT_DEVICE, ebs=disk)],
+            block_device_mappings=[_disk(volume) for volume in volumes],
             # Containers are one hop further than the machine itself, so that no job gets the machine's credentials.
             metadata_options=aws.LaunchTemplateMetadataOptions(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
@@ -105,3 +125,11 @@ class Machine(Construct):
             ],
             user_data=base64.b64encode(build.user_data.encode()).decode(),
         )
+
+
+def _disk(volume: Volume) -> Any:
+    """Encrypted with the image's own key; those of an image without one, and new ones, with the account's."""
+    ebs = aws.LaunchTemplateBlockDeviceMappingsEbs(
+        encrypted="true", delete_on_termination="true", volume_size=volume.gib, volume_type="gp3"
+    )
+    return aws.LaunchTemplateBlockDeviceMappings(device_name=volume.device, ebs=ebs)

@@ -88,8 +88,10 @@ class Session:
                 hint=f"run 'bakery run {parent.name}' first",
             )
         stored = Path(local.places[0].id)
-        brought = self.project.store / stored.name  # a CI job gets it as an artifact, and may run in another folder
-        return record, brought if brought.exists() else stored
+        # A CI job may run in another folder than the one that stored it, and gets what was baked as an artifact.
+        baked_there = self.project.artifact_folder(parent.name, parent.arch, record.version) / "disk.qcow2"
+        brought = (path for path in (self.project.store / stored.name, baked_there) if path.exists())
+        return record, next(brought, stored)
 
 
 def _not_baked(image: ImageDefinition) -> NotFoundError:
