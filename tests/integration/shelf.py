@@ -67,8 +67,9 @@ class Shelf:
         """Move the channel `stable`, in every region and in the catalog."""
         publication = record.publication("aws")
         assert publication
-        channel = f"/bakery/{self._name}/x86_64/channels/stable"
-        pointers = tuple(self.point(place, channel) for place in publication.places)
+        pointers = tuple(
+            self.point(place, f"/bakery/{self._name}/x86_64/channels/stable") for place in publication.places
+        )
         self._catalog.move(record, "stable", "test", self._catalog.channel(self._name, "x86_64", "stable"), pointers)
 
     def point(self, place: Place, name: str) -> Parameter:

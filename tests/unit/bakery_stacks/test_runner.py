@@ -6,16 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
 
+from bakery.catalog import Catalog
 from bakery.documents import Parameter
 from bakery.publish.aws import images as publishing
 from bakery_stacks.blocks import machine
 from bakery_stacks.blocks.sessions import AGENT
-from bakery_stacks.config import Environment
+from bakery_stacks.config import Environment, Settings
 from bakery_stacks.published import PublishedImage, RegionalImage
+from bakery_stacks.sections.network import Network
 from unit.bakery_stacks.runner_world import LOGIN, SPOT, section, synthesize
 
 Stack = dict[str, Any]
+
+
+NETWORK = Network(
+    cidr="10.0.0.0/16",
+    subnets={"eu-west-1a": "10.0.0.0/20", "eu-west-1b": "10.0.16.0/20", "eu-west-1c": "10.0.32.0/20"},
+)
 
 
 def image(name: str) -> PublishedImage:
@@ -57,11 +67,37 @@ def rights(stack: Stack, part: str) -> dict[str, dict[str, Any]]:
     return {statement["Sid"]: statement for statement in policy["Statement"]}
 
 
+def plain(node: Any) -> Any:
+    """Without cdktf's own remarks."""
+    if isinstance(node, dict):
+        return {key: plain(value) for key, value in node.items() if key != "//"}
+    return [plain(item) for item in node] if isinstance(node, list) else node
+
+
 def egress(stack: Stack, part: str) -> set[tuple[int, str]]:
     rules = stack["resource"]["aws_vpc_security_group_egress_rule"]
     found = [rule for name, rule in rules.items() if name.startswith(part)]
     assert all(rule["description"] for rule in found)
     return {(rule["from_port"], rule.get("cidr_ipv4", "workers")) for rule in found}
+
+
+def test_the_stack_is_as_it_was(stack: Stack, snapshot: SnapshotAssertion) -> None:
+    assert plain(stack) == snapshot(extension_class=JSONSnapshotExtension)
+
+
+def test_it_is_one_of_an_environments_stacks(
+    synth: Any, catalog: Catalog, publish: Any, environment: Environment
+) -> None:
+    """And reads what it needs of the others out of their states."""
+    publish("gitlab-runner", "1.0.0")
+    update = {"runner": section(), "network": NETWORK}
+    with_runner = environment.model_copy(update=update)
+    made = synth(Settings(with_runner, with_runner.catalog, stand_in=False), catalog)["runner"]
+    keys = {state["config"]["key"] for state in made["data"]["terraform_remote_state"].values()}
+    assert keys == {"bakery/prod/network.tfstate", "bakery/prod/distribution.tfstate"}
+    group = of(made, "aws_autoscaling_group", "worker-group")
+    assert "terraform_remote_state" in json.dumps(group["vpc_zone_identifier"])
+    assert of(made, "aws_launch_template", "manager")["image_id"] == "ami-gitlab-runner-eu-west-1-0"
 
 
 def test_workers_come_from_none_and_only_the_manager_ends_them(stack: Stack, other: Stack) -> None:

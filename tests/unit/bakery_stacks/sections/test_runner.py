@@ -16,7 +16,9 @@ catalog: s3://a-bucket/catalog
 channel: stable
 state: {bucket: state-bucket, prefix: test}
 topic: news
-network: {}
+network:
+  cidr: 10.0.0.0/16
+  subnets: {eu-west-1a: 10.0.0.0/20, eu-west-1b: 10.0.16.0/20, eu-west-1c: 10.0.32.0/20}
 runner:
   gitlab_url: https://gitlab.example.com
   token_parameter: /test/runner/token
@@ -38,6 +40,7 @@ runner:
         - project: platform/images
           ref: main
 """
+SUBNETS = "  subnets: {eu-west-1a: 10.0.0.0/20, eu-west-1b: 10.0.16.0/20, eu-west-1c: 10.0.32.0/20}\n"
 TOKEN = "glrt-" + "x" * 20
 
 
@@ -65,23 +68,23 @@ def test_what_is_not_given_is_safe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "message"),
     [
-        ("network: {}\n", "", 1, "runner needs network"),
-        ("max_instances: 4", "max_instances: 0", 15, "0 is 'no limit' to GitLab, and 'no machine at all'"),
-        ("max_instances: 4", "max_instances: -1", 15, "'runner.workers.max_instances' is -1"),
-        ("idle_count: 2", "idle_count: 9", 13, "idle_count is 9, but max_instances x capacity_per_instance is 8"),
-        ("idle_minutes: 20", "idle_minutes: 0", 20, "'runner.workers.idle.0.idle_minutes' is 0"),
-        ("* 8-17 * * mon-fri", "8-17 * * mon-fri", 18, "has 4 fields, not 5"),
-        ("* 8-17 * * mon-fri", "* 8-25 * * mon-fri", 18, "hour is '8-25'"),
-        ("instance_type: m6i.large", "spot: {instance_types: [m6i.large]}", 14, "at least 2 items"),
-        ("instance_type: m6i.large\n", "image: big\n", 13, "needs instance_type, or spot"),
-        ("https://gitlab", "http://gitlab", 11, "must begin with https://"),
-        ("gitlab.example.com", "gitlab.example.com/group", 11, "must be the address of GitLab itself"),
-        ("/test/runner/token", "/bakery/runner/token", 12, "must not be below /bakery/"),
-        ("by: oidc", "by: oicd", 24, "'runner.bakes.by' is 'oicd'"),
-        ("by: oidc", "by: vault", 23, "it belongs to 'by: oidc', and only to that"),
-        ("platform/images", '"platform/*"', 28, "'runner.bakes.oidc.subjects.0.project' is 'platform/*'"),
-        ("ref: main", 'ref: "*"', 29, "'runner.bakes.oidc.subjects.0.ref' is '*'"),
-        ("      audience: aws\n", "", 25, "'runner.bakes.oidc.audience' is missing"),
+        ("network:\n  cidr: 10.0.0.0/16\n" + SUBNETS, "", 1, "runner needs network"),
+        ("max_instances: 4", "max_instances: 0", 17, "0 is 'no limit' to GitLab, and 'no machine at all'"),
+        ("max_instances: 4", "max_instances: -1", 17, "'runner.workers.max_instances' is -1"),
+        ("idle_count: 2", "idle_count: 9", 15, "idle_count is 9, but max_instances x capacity_per_instance is 8"),
+        ("idle_minutes: 20", "idle_minutes: 0", 22, "'runner.workers.idle.0.idle_minutes' is 0"),
+        ("* 8-17 * * mon-fri", "8-17 * * mon-fri", 20, "has 4 fields, not 5"),
+        ("* 8-17 * * mon-fri", "* 8-25 * * mon-fri", 20, "hour is '8-25'"),
+        ("instance_type: m6i.large", "spot: {instance_types: [m6i.large]}", 16, "at least 2 items"),
+        ("instance_type: m6i.large\n", "image: big\n", 15, "needs instance_type, or spot"),
+        ("https://gitlab", "http://gitlab", 13, "must begin with https://"),
+        ("gitlab.example.com", "gitlab.example.com/group", 13, "must be the address of GitLab itself"),
+        ("/test/runner/token", "/bakery/runner/token", 14, "must not be below /bakery/"),
+        ("by: oidc", "by: oicd", 26, "'runner.bakes.by' is 'oicd'"),
+        ("by: oidc", "by: vault", 25, "it belongs to 'by: oidc', and only to that"),
+        ("platform/images", '"platform/*"', 30, "'runner.bakes.oidc.subjects.0.project' is 'platform/*'"),
+        ("ref: main", 'ref: "*"', 31, "'runner.bakes.oidc.subjects.0.ref' is '*'"),
+        ("      audience: aws\n", "", 27, "'runner.bakes.oidc.audience' is missing"),
         ("name: test", f"name: {'t' * 31}", 1, "name has at most 30 characters"),
     ],
 )
