@@ -66,14 +66,18 @@ class AwsStack(BakeryStack):
             self._providers[region] = self._make_provider(region)
         return self._providers[region]
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """On every resource; machines that a group starts have to be told them."""
+        return {**self.environment.tags, "bakery:environment": self.environment.name, "bakery:stack": self.name}
+
     def _make_provider(self, region: str) -> Any:
-        identity = {"bakery:environment": self.environment.name, "bakery:stack": self.name}
         return aws.AwsProvider(
             self,
             f"aws-{region}",
             region=region,
             alias=None if region == self.environment.home_region else region,
             allowed_account_ids=[self.environment.account],  # the wrong credentials touch nothing
-            default_tags=[aws.AwsProviderDefaultTags(tags={**self.environment.tags, **identity})],
+            default_tags=[aws.AwsProviderDefaultTags(tags=self.tags)],
             s3_use_path_style=True if self.settings.stand_in else None,
         )

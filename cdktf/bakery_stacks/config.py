@@ -23,6 +23,9 @@ DEFAULT_ENVIRONMENT = "demo"
 BUCKET = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
 PREFIX = r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*"
 
+# A bucket's 63 characters, without the rest of bakery-NAME-runner-cache-ACCOUNT.
+RUNNER_NAME = 30
+
 Bucket = Annotated[str, StringConstraints(pattern=f"^{BUCKET}$")]
 Prefix = Annotated[str, StringConstraints(pattern=f"^{PREFIX}$")]
 PolicyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:policy/\S+$")]
@@ -77,6 +80,14 @@ class Environment(Model):
             raise ValueError("consumer_accounts must not contain account: it owns the images")
         return self
 
+    @model_validator(mode="after")
+    def _runner_fits(self) -> Self:
+        if self.runner and not self.network:
+            raise ValueError("runner needs network: its machines are in those subnets")
+        if self.runner and len(self.name) > RUNNER_NAME:
+            raise ValueError(f"with runner, name has at most {RUNNER_NAME} characters: its bucket carries it")
+        return self
+
     @property
     def catalog_bucket(self) -> str:
         """The bucket in `catalog`."""
@@ -118,6 +129,11 @@ def bucket_of(location: str) -> str:
 def partition(region: str) -> str:
     """The AWS partition of a region: the part of an ARN after `arn`."""
     return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rsplit("-", 2)[0], "aws")
+
+
+def domain(region: str) -> str:
+    """What the names of a region's services end in."""
+    return "amazonaws.com.cn" if partition(region) == "aws-cn" else "amazonaws.com"
 
 
 def _read(folder: Path, name: str) -> Environment:

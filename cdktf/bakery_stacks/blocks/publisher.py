@@ -39,15 +39,20 @@ class Publisher(Construct):
             assume_role_policy=document(trust),
             max_session_duration=SESSION_SECONDS,
         )
-        rights = [
-            *_images(environment),
-            _pointers(environment),
-            *_catalog(bucket_arn, environment.catalog_prefix),
-            *_keys(key_arns),
-            *_consumers(environment),
-        ]
-        aws.IamRolePolicy(self, "policy", name="publish", role=role.id, policy=document(*rights))
+        policy = document(*rights(environment, bucket_arn, key_arns))
+        aws.IamRolePolicy(self, "policy", name="publish", role=role.id, policy=policy)
         self.role_arn: str = role.arn
+
+
+def rights(environment: Environment, bucket_arn: str, key_arns: Sequence[str]) -> list[Statement]:
+    """All that publishing takes."""
+    return [
+        *_images(environment),
+        _pointers(environment),
+        *_catalog(bucket_arn, environment.catalog_prefix),
+        *_keys(key_arns),
+        *_consumers(environment),
+    ]
 
 
 def _images(environment: Environment) -> list[Statement]:

@@ -18,7 +18,7 @@ from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 from werkzeug.serving import make_server
 
-from doubles.aws import copies, ebs, images, instances, parameters, roles, snapshots, state
+from doubles.aws import copies, ebs, firewalls, images, instances, parameters, roles, snapshots, state
 from doubles.aws.app import StrictAws
 from doubles.aws.world import WORLD
 
@@ -58,6 +58,7 @@ def _run(arguments: argparse.Namespace) -> int:
     for service, handlers in STRICT:
         for handler in handlers:
             setattr(service, handler.__name__, handler)
+    firewalls.install()
     instances.install()
     with contextlib.ExitStack() as cleanup:
         WORLD.blocks_folder = _blocks_folder(arguments.state, cleanup)
