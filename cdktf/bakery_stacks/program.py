@@ -7,6 +7,7 @@ from bakery.catalog import Catalog, open_store
 from bakery_stacks import config, published
 from bakery_stacks.bindings import core
 from bakery_stacks.config import Settings
+from bakery_stacks.consumer import ConsumerStack
 from bakery_stacks.distribution import DistributionStack
 from bakery_stacks.images import ImagesStack
 from bakery_stacks.published import PublishedImage
@@ -23,6 +24,8 @@ def build(settings: Settings, images: Sequence[PublishedImage] | None, outdir: P
     """All stacks of an environment; written to `outdir`, or to where the cdktf command says."""
     # Stack traces would put this machine's paths into the output.
     app = core.App(stack_traces=False, outdir=str(outdir) if outdir else None)
-    DistributionStack(app, settings)
+    distribution = DistributionStack(app, settings)
+    for consumer in settings.environment.consumer_accounts:
+        ConsumerStack(app, settings, consumer, distribution.outputs)
     ImagesStack(app, settings, images)
     return app
