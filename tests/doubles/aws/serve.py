@@ -8,21 +8,23 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from moto.core.responses import ActionResult
+from moto.autoscaling.responses import AutoScalingResponse
 from moto.ebs.responses import EBSResponse
 from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
+from moto.kms.responses import KmsResponse
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from moto.ssm.responses import SimpleSystemManagerResponse
 from werkzeug.serving import make_server
 
-from doubles.aws import copies, ebs, images, instances, parameters, snapshots, state
+from doubles.aws import copies, ebs, grants, images, instances, parameters, refreshes, sharing, snapshots, state
 from doubles.aws.app import StrictAws
 from doubles.aws.world import WORLD
 
 # Moto's URL tables hold these classes, so their methods are replaced in place.
-STRICT: tuple[tuple[type, tuple[Callable[..., ActionResult], ...]], ...] = (
+STRICT: tuple[tuple[type, tuple[Callable[..., Any], ...]], ...] = (
     (EBSResponse, ebs.HANDLERS),
     (ElasticBlockStore, snapshots.HANDLERS),
     (AmisResponse, images.HANDLERS),
@@ -30,6 +32,9 @@ STRICT: tuple[tuple[type, tuple[Callable[..., ActionResult], ...]], ...] = (
     (AmisResponse, instances.HANDLERS),
     (ElasticBlockStore, copies.SNAPSHOT_HANDLERS),
     (SimpleSystemManagerResponse, parameters.HANDLERS),
+    (AmisResponse, sharing.HANDLERS),
+    (KmsResponse, grants.HANDLERS),
+    (AutoScalingResponse, refreshes.HANDLERS),
 )
 STOP_WITHIN = 0.05  # seconds
 STOP = {signal.SIGTERM, signal.SIGINT}
