@@ -16,10 +16,23 @@ from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
 from moto.kms.responses import KmsResponse
 from moto.moto_server.werkzeug_app import MotoRequestHandler
+from moto.s3.responses import S3Response
 from moto.ssm.responses import SimpleSystemManagerResponse
 from werkzeug.serving import make_server
 
-from doubles.aws import copies, ebs, grants, images, instances, parameters, refreshes, sharing, snapshots, state
+from doubles.aws import (
+    buckets,
+    copies,
+    ebs,
+    grants,
+    images,
+    instances,
+    parameters,
+    refreshes,
+    sharing,
+    snapshots,
+    state,
+)
 from doubles.aws.app import StrictAws
 from doubles.aws.world import WORLD
 
@@ -34,6 +47,7 @@ STRICT: tuple[tuple[type, tuple[Callable[..., Any], ...]], ...] = (
     (SimpleSystemManagerResponse, parameters.HANDLERS),
     (AmisResponse, sharing.HANDLERS),
     (KmsResponse, grants.HANDLERS),
+    (S3Response, buckets.HANDLERS),
     (AutoScalingResponse, refreshes.HANDLERS),
 )
 STOP_WITHIN = 0.05  # seconds

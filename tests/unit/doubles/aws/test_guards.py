@@ -1,4 +1,4 @@
-"""What guards images in an account: block public access, and rules of the Recycle Bin."""
+"""What guards images and the catalog: block public access, replication, and rules of the Recycle Bin."""
 
 from typing import Any
 
@@ -42,6 +42,28 @@ def test_public_snapshots_are_refused_once_that_is_blocked(cloud: Double) -> Non
 def test_no_stricter_state_than_aws_has(cloud: Double) -> None:
     with pytest.raises(ClientError, match="InvalidParameterValue"):
         cloud.client("ec2").enable_image_block_public_access(ImageBlockPublicAccessState="block-all-sharing")
+
+
+def test_a_replication_rule_is_kept_whole(cloud: Double) -> None:
+    s3, names = cloud.client("s3"), ("catalog", "catalog-replica")
+    for name in names:
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": HOME_REGION})
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    rule = {
+        "ID": "everything",
+        "Priority": 0,
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "DeleteMarkerReplication": {"Status": "Disabled"},
+        "SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}},
+        "Destination": {
+            "Bucket": "arn:aws:s3:::catalog-replica",
+            "EncryptionConfiguration": {"ReplicaKmsKeyID": "arn:aws:kms:us-east-1:123456789012:key/1"},
+        },
+    }
+    wanted = {"Role": "arn:aws:iam::123456789012:role/replication", "Rules": [rule]}
+    s3.put_bucket_replication(Bucket="catalog", ReplicationConfiguration=wanted)
+    assert s3.get_bucket_replication(Bucket="catalog")["ReplicationConfiguration"] == wanted
 
 
 def test_a_rule_is_pending_first(cloud: Double) -> None:
