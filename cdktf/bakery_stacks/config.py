@@ -65,7 +65,9 @@ class Environment(Model):
         default=False, description="the images stack keeps a launch template of each image in each region"
     )
     tags: dict[str, str] = Field(default_factory=dict, description="on every resource")
-    permissions_boundary: PolicyArn | None = Field(default=None, description="on every role that stacks make")
+    permissions_boundary: PolicyArn | None = Field(
+        default=None, description="on every role that stacks make in `account`"
+    )
     disposable: bool = Field(default=False, description="destroy may delete the catalog with all its records")
     network: Network | None = None
     vault: Vault | None = None
@@ -88,11 +90,13 @@ class Environment(Model):
     @field_validator("replica_region")
     @classmethod
     def _elsewhere(cls, region: str | None, info: ValidationInfo) -> str | None:
-        if region and region == info.data.get("home_region"):
+        if region is None:
+            return None
+        if region == info.data.get("home_region"):
             raise ValueError(f"the catalog itself is in {region}: choose another of regions")
-        if region and region not in info.data.get("regions", (region,)):
+        if region not in info.data.get("regions", (region,)):
             raise ValueError(f"{region} has no key, since it is none of regions: add it there or choose another")
-        if region and len(replica(bucket_of(info.data.get("catalog", "")))) > BUCKET_LENGTH:
+        if len(replica(bucket_of(info.data.get("catalog", "")))) > BUCKET_LENGTH:
             raise ValueError(f"the name of the catalog's bucket is too long: S3 has no room for {REPLICA_SUFFIX}")
         return region
 

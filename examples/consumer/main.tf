@@ -17,7 +17,7 @@ module "image" {
 }
 
 resource "aws_launch_template" "this" {
-  name                   = "${var.image}-${var.arch}"
+  name_prefix            = "${var.image}-${var.arch}-"
   description            = "${var.image} ${module.image.version}"
   image_id               = module.image.image_id
   instance_type          = var.instance_type
@@ -48,7 +48,7 @@ data "aws_subnets" "default" {
 }
 
 resource "aws_autoscaling_group" "this" {
-  name                = "${var.image}-${var.arch}"
+  name_prefix         = "${var.image}-${var.arch}-"
   min_size            = var.size
   max_size            = var.size
   vpc_zone_identifier = length(var.subnet_ids) == 0 ? data.aws_subnets.default[0].ids : var.subnet_ids

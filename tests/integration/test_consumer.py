@@ -48,7 +48,7 @@ class World:
         apply(Terraform(self.project, folder, self.environment), self._folder / "images.tfplan")
 
     def consumer(self, follow: bool) -> Terraform:
-        """A copy of the example. Each has a region of its own, since its names are there once."""
+        """A copy of the example. Each has a region of its own, so that its instances can be told apart."""
         copy = self._folder / f"follow-{follow}"
         for part in CONSUMER:
             shutil.copytree(ROOT / part, copy / part, dirs_exist_ok=True)
