@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from doubles.aws.client import Double, available, register
+from doubles.aws.client import ROOT, Double, available, register
 
 
 def test_a_refresh_replaces_instances_by_the_new_image(cloud: Double) -> None:
@@ -11,7 +11,11 @@ def test_a_refresh_replaces_instances_by_the_new_image(cloud: Double) -> None:
     old, new = register(cloud, "web-1"), register(cloud, "web-2")
     for image_id in (old, new):
         available(cloud, image_id)
-    data = {"ImageId": old, "InstanceType": "t3.micro"}
+    disk = {
+        "DeviceName": ROOT,
+        "Ebs": {"Encrypted": True, "DeleteOnTermination": True},
+    }  # size and snapshot: the image's
+    data = {"ImageId": old, "InstanceType": "t3.micro", "BlockDeviceMappings": [disk]}
     template = ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData=data)["LaunchTemplate"]
     launch = {"LaunchTemplateId": template["LaunchTemplateId"], "Version": "$Latest"}
     autoscaling.create_auto_scaling_group(
