@@ -35,10 +35,9 @@ def add_block_device(
 ) -> None:
     """A mapping of one of the image's devices changes what it names: size and snapshot come from the image (guide)."""
     if size is None and snapshot_id is None:
-        image = images.visible_images(self.ec2_backend)[self.image_id]
-        snapshot_id = next(
-            device["Ebs"]["SnapshotId"] for device in image.block_device_mappings if device["DeviceName"] == device_path
-        )
+        image = images.visible_images(self.ec2_backend).get(self.image_id)
+        known = {device["DeviceName"]: device["Ebs"] for device in image.block_device_mappings} if image else {}
+        snapshot_id = known.get(device_path, {}).get("SnapshotId")
     moto_add_block_device(self, size, device_path, snapshot_id, *more, **named)
 
 

@@ -11,10 +11,8 @@ def test_a_refresh_replaces_instances_by_the_new_image(cloud: Double) -> None:
     old, new = register(cloud, "web-1"), register(cloud, "web-2")
     for image_id in (old, new):
         available(cloud, image_id)
-    disk = {
-        "DeviceName": ROOT,
-        "Ebs": {"Encrypted": True, "DeleteOnTermination": True},
-    }  # size and snapshot: the image's
+    # Size and snapshot are the image's.
+    disk = {"DeviceName": ROOT, "Ebs": {"Encrypted": True, "DeleteOnTermination": True}}
     data = {"ImageId": old, "InstanceType": "t3.micro", "BlockDeviceMappings": [disk]}
     template = ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData=data)["LaunchTemplate"]
     launch = {"LaunchTemplateId": template["LaunchTemplateId"], "Version": "$Latest"}
