@@ -22,15 +22,15 @@ SERVICE = "autoscaling.amazonaws.com"
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Only the distribution stack is there."""
+    """An account with a bucket for states, and nothing else."""
     with running() as aws:
         world = World(aws, tmp_path_factory.mktemp("distribution"))
         make_state_bucket(aws)
-        world.cdktf.deploy("distribution")
         yield world
 
 
 def test_a_consumer_without_the_service_role_is_told_what_to_run(world: World) -> None:
+    """After the distribution stack, which is there from now on."""
     with pytest.raises(BakeryError) as caught:
         world.cdktf.deploy("distribution", STACK)
     assert "aws iam create-service-linked-role" in " ".join(caught.value.detail.split())
