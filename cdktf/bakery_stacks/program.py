@@ -8,6 +8,7 @@ from bakery_stacks import config, published
 from bakery_stacks.azure import AzureStack
 from bakery_stacks.bindings import core
 from bakery_stacks.config import Settings
+from bakery_stacks.consumer import ConsumerStack
 from bakery_stacks.distribution import DistributionStack
 from bakery_stacks.images import ImagesStack
 from bakery_stacks.network import NetworkStack
@@ -29,6 +30,8 @@ def build(settings: Settings, images: Sequence[PublishedImage] | None, outdir: P
     # Stack traces would put this machine's paths into the output.
     app = core.App(stack_traces=False, outdir=str(outdir) if outdir else None)
     distribution = DistributionStack(app, settings).outputs
+    for consumer in settings.environment.consumer_accounts:
+        ConsumerStack(app, settings, consumer, distribution)
     ImagesStack(app, settings, images)
     if settings.environment.network:
         network = NetworkStack(app, settings, settings.environment.network).outputs

@@ -99,9 +99,18 @@ def _keys(arns: Sequence[str]) -> list[Statement]:
 
 
 def _consumers(environment: Environment) -> list[Statement]:
-    """Parameters in consumer accounts are written by a role there."""
+    """Parameters and tags in consumer accounts are written by roles there, which the consumers' stacks make."""
     if not environment.consumer_accounts:
         return []
     home = partition(environment.home_region)
-    roles = [f"arn:{home}:iam::{account}:role/{CONSUMER_ROLE}" for account in environment.consumer_accounts]
+    roles = [
+        f"arn:{home}:iam::{consumer.account}:role/{role}"
+        for consumer in environment.consumer_accounts
+        for role in (CONSUMER_ROLE, tagger_name(environment))
+    ]
     return [statement("Consumers", ["sts:AssumeRole"], roles)]
+
+
+def tagger_name(environment: Environment) -> str:
+    """The role in each consumer account that tags."""
+    return f"bakery-{environment.name}-tagger"

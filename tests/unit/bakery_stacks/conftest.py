@@ -13,6 +13,7 @@ from bakery.documents import Parameter, Place, Publication
 from bakery_stacks import published
 from bakery_stacks.config import Environment, Settings, State
 from bakery_stacks.program import build
+from bakery_stacks.sections.consumer import Consumer
 
 ACCOUNT = "123456789012"
 REGIONS = ("eu-west-1", "us-east-1")
@@ -21,8 +22,9 @@ ENVIRONMENT = Environment(
     account=ACCOUNT,
     home_region="eu-west-1",
     regions=REGIONS,
-    consumer_accounts=("210987654321",),
+    consumer_accounts=(Consumer(account="210987654321"),),
     catalog="s3://prod-catalog/bakery",
+    replica_region="us-east-1",
     channel="stable",
     state=State(bucket="prod-state", prefix="bakery/prod"),
     topic="new-images",
