@@ -73,10 +73,13 @@ class Rule:
 
 
 def view(terraform: dict[str, Any], root: str) -> Stack:
-    """A stack out of its resolved JSON. Providers have no path there: they stand for the stack itself, `root`."""
+    """A stack out of its resolved JSON.
+
+    Providers, and the states of other stacks that cdktf reads, have no path there: they stand for the stack, `root`.
+    """
     found = [
-        *_resources("", terraform.get("resource", {})),
-        *_resources("data.", terraform.get("data", {})),
+        *_resources("", terraform.get("resource", {}), root),
+        *_resources("data.", terraform.get("data", {}), root),
         *(
             Resource(f"provider.{name}", name, root, one)
             for name, all_of in terraform.get("provider", {}).items()
@@ -112,8 +115,9 @@ def refers(value: Any, target: Resource) -> bool:
     return isinstance(value, str) and f"${{{target.kind}.{target.name}." in value
 
 
-def _resources(prefix: str, found: dict[str, Any]) -> Iterator[Resource]:
+def _resources(prefix: str, found: dict[str, Any], root: str) -> Iterator[Resource]:
     for kind, named in found.items():
         for name, block in named.items():
             arguments = {key: value for key, value in block.items() if key != "//"}
-            yield Resource(f"{prefix}{kind}", name, block["//"]["metadata"]["path"], arguments)
+            path = block["//"]["metadata"]["path"] if "//" in block else root
+            yield Resource(f"{prefix}{kind}", name, path, arguments)

@@ -47,6 +47,16 @@ def test_a_violation_fails_the_synth(made: Made) -> None:
     assert message in refused(app)
 
 
+def test_a_value_of_another_stack_is_no_hindrance(made: Made) -> None:
+    """cdktf reads the other stack's state for it, by a block that is no construct of ours."""
+    app, stack = made
+    key = aws.KmsKey(stack, "key", enable_key_rotation=True, lifecycle=stack.keep())
+    other = AwsStack(app, "other", stack.settings)
+    aws.KmsAlias(other, "alias", name="alias/a", target_key_id=key.key_id)
+    opening(other)
+    assert "[other/opening] aws_vpc_security_group_ingress_rule lets in 0.0.0.0/0" in refused(app)
+
+
 def test_a_warning_does_not_and_is_in_the_manifest(made: Made, tmp_path: Path) -> None:
     app, stack = made
     document = {"Statement": [{"Effect": "Allow", "Action": "ec2:DeregisterImage", "Resource": "*"}]}
