@@ -24,6 +24,7 @@ from bakery_stacks.sections.vault import Vault
 # Both may serve; a sealed (503) or uninitialized (501) node gets no clients (Vault API, "/sys/health").
 HEALTH = "/v1/sys/health?standbyok=true&perfstandbyok=true"
 ROOT_GIB = 20
+STOPPING = ("unhealthy", "sealed", "voters")  # alarms on which no further node is replaced
 
 
 class VaultStack(AwsStack):
@@ -64,8 +65,8 @@ class VaultStack(AwsStack):
         front = self._front(network)
         image = ChannelImage(self, "image", image=section.image, arch="x86_64", images=images)
         machine = self._machine(image, network, front, snapshots.arn)
-        self._cluster(machine, network, front)
         alarms = Alarms(self, "alarms", title=self._title, watches=self._watches(front), key_arn=self._data_key.arn)
+        self._cluster(machine, network, front, [alarms.names[name] for name in STOPPING])
         self._point(front)
         address = f"https://{section.certificate.name}:{told.API}"
         self.outputs = VaultOutputs(address, machine.role_arn)
@@ -130,7 +131,7 @@ class VaultStack(AwsStack):
         machine.let_out(443, "Services of AWS")
         return machine
 
-    def _cluster(self, machine: Machine, network: NetworkOutputs, front: Front) -> None:
+    def _cluster(self, machine: Machine, network: NetworkOutputs, front: Front, alarms: Sequence[str]) -> None:
         Cluster(
             self,
             "cluster",
@@ -139,6 +140,7 @@ class VaultStack(AwsStack):
             machine=machine,
             subnet_ids=network.subnet_ids,
             target_groups=[front.target_group_arn],
+            alarms=alarms,
             tags={**self.environment.tags, "Name": self._title, told.JOIN_TAG: self._title},
         )
 

@@ -87,6 +87,19 @@ def test_nodes_are_replaced_one_at_a_time(synthesized: Any, nodes: int, most: in
     assert "latest_version" in group["launch_template"]["version"]
 
 
+def test_an_image_that_does_not_work_stops_before_it_is_everywhere(resources: dict[str, Any]) -> None:
+    """To the group, a machine without a working Vault is healthy; with its last data disk, the last data would go."""
+    preferences = only(resources, "aws_autoscaling_group")["instance_refresh"]["preferences"]
+    stopping = [named.split(".")[1] for named in preferences["alarm_specification"]["alarms"]]
+    alarms = {name: resources["aws_cloudwatch_metric_alarm"][name] for name in stopping}
+    assert sorted(alarm["alarm_name"] for alarm in alarms.values()) == [
+        f"bakery-prod-vault-{name}" for name in ("sealed", "unhealthy", "voters")
+    ]
+    # Each rings before the node that makes it ring counts as warm, after which the next one would go.
+    rings = [alarm["period"] * alarm["evaluation_periods"] for alarm in alarms.values()]
+    assert max(rings) < int(preferences["instance_warmup"])
+
+
 def test_machines_are_from_our_image_closed_and_encrypted(resources: dict[str, Any]) -> None:
     template = only(resources, "aws_launch_template")
     assert (template["image_id"], template["description"]) == ("ami-vault-eu-west-1-0", "vault 1.0.0")
