@@ -16,7 +16,7 @@ from bakery_stacks.blocks.policy import Statement
 from bakery_stacks.blocks.sessions import Sessions, log_name, of_machine
 from bakery_stacks.blocks.stack_key import StackKey
 from bakery_stacks.blocks.vault_rights import of_node
-from bakery_stacks.config import Settings
+from bakery_stacks.config import Settings, partition
 from bakery_stacks.handover import NetworkOutputs, VaultOutputs
 from bakery_stacks.published import PublishedImage
 from bakery_stacks.sections.vault import Vault
@@ -41,7 +41,9 @@ class VaultStack(AwsStack):
         super().__init__(scope, "vault", settings)
         self._section = section
         self._title = f"bakery-{self.environment.name}-vault"
-        self._seal_key = self._key("seal-key", f"{self._title}-seal", "Unseals Vault")
+        # The role by its name: its ARN is known before the machines are.
+        nodes = f"arn:{partition(self.environment.home_region)}:iam::{self.environment.account}:role/{self._title}"
+        self._seal_key = self._key("seal-key", f"{self._title}-seal", "Unseals Vault", sealer=nodes)
         logs = log_encryption(self.environment, log_name(self._title))
         self._data_key = self._key(
             "data-key", self._title, "Snapshots, logs and alarms of Vault", logs, alarm_encryption()
@@ -79,7 +81,7 @@ class VaultStack(AwsStack):
         self.output("session_document", sessions.document, "for aws ssm start-session --document-name")
         self.output("image_version", image.version, "version of the image that new nodes start from")
 
-    def _key(self, name: str, title: str, description: str, *others: Statement) -> StackKey:
+    def _key(self, name: str, title: str, description: str, *others: Statement, sealer: str | None = None) -> StackKey:
         return StackKey(
             self,
             name,
@@ -87,6 +89,7 @@ class VaultStack(AwsStack):
             title=title,
             description=f"{description} of {self.environment.name}",
             others=others,
+            sealer=sealer,
         )
 
     def _front(self, network: NetworkOutputs) -> Front:

@@ -142,6 +142,20 @@ def test_a_node_may_do_what_it_needs(resources: dict[str, Any]) -> None:
     assert rights["Report"]["Condition"] == {"StringEquals": {"cloudwatch:namespace": "bakery/prod"}}
 
 
+def test_nobody_but_the_nodes_can_unseal(resources: dict[str, Any]) -> None:
+    """Not even an administrator whose own policies allow every action of KMS."""
+    [seal] = [key for name, key in resources["aws_kms_key"].items() if name.startswith("seal-key")]
+    assert seal["enable_key_rotation"] is True
+    assert seal["lifecycle"] == {"prevent_destroy": True}
+    own = {one["Sid"]: one for one in json.loads(seal["policy"])["Statement"]}
+    assert own["Seal"]["Action"] == ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"]
+    role = only(resources, "aws_iam_role")["name"]
+    assert own["Seal"]["Condition"] == {"ArnEquals": {"aws:PrincipalArn": f"arn:aws:iam::123456789012:role/{role}"}}
+    reading = ("Decrypt", "Encrypt", "ReEncrypt", "GenerateDataKey", "CreateGrant", "*")
+    assert not [action for action in own["LookAfter"]["Action"] if action.removeprefix("kms:").startswith(reading)]
+    assert "kms:PutKeyPolicy" in own["LookAfter"]["Action"], "else KMS refuses it: nobody could ever change it"
+
+
 def test_snapshots_cannot_be_deleted(resources: dict[str, Any]) -> None:
     bucket = only(resources, "aws_s3_bucket")
     assert bucket["object_lock_enabled"] is True
