@@ -87,8 +87,9 @@ def test_a_network_that_exists_is_only_looked_at(synthesized: Any) -> None:
         ({"nat": "10.1.0.0/28"}, "nat 10.1.0.0/28 is not inside of cidr 10.0.0.0/16"),
         ({"nat": "10.0.255.0/29"}, "between /16 and /28"),
         ({"cidr": "10.0.0.0/8"}, "cidr 10.0.0.0/8 must be between"),
-        ({"cidr": "10.0.0.1/16"}, "cidr: 10.0.0.1/16 has host bits set"),
-        ({"nat": "10.0.999.0/28"}, "nat: "),
+        ({"cidr": "10.0.0.1/16"}, "10.0.0.1/16 has host bits set"),
+        ({"nat": "10.0.999.0/28"}, "Octet 999"),
+        ({"nat": "10.0.255.0"}, "should match pattern"),
     ],
 )
 def test_mistakes_are_found_before_any_call(change: dict[str, Any], message: str) -> None:

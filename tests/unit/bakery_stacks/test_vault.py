@@ -190,6 +190,7 @@ def test_a_demo_can_be_removed(synthesized: Any) -> None:
         ({"nodes": 4}, "3 or 5"),
         ({"data_gib": 50}, r"data_gib \(50\) must be more than audit_gib \(50\)"),
         ({"clients": ("10.0.0.0",)}, "should match pattern"),
+        ({"clients": ("10.0.0.0/33",)}, "not a valid netmask"),
         ({"dns_zone": "example.internal"}, "should match pattern"),
     ],
 )
