@@ -22,6 +22,8 @@ DEFAULT_ENVIRONMENT = "demo"
 # S3's rules for names that work as host names; no dots, which TLS certificates of virtual-hosted buckets do not cover.
 BUCKET = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
 PREFIX = r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*"
+# A load balancer's name has 32 characters at most (ELBv2 API, CreateLoadBalancer); Vault's is bakery-NAME-vault.
+LONGEST_WITH_VAULT = 32 - len("bakery--vault")
 
 Bucket = Annotated[str, StringConstraints(pattern=f"^{BUCKET}$")]
 Prefix = Annotated[str, StringConstraints(pattern=f"^{PREFIX}$")]
@@ -70,6 +72,10 @@ class Environment(Model):
             raise ValueError("regions are in different AWS partitions, between which images cannot be copied")
         if self.vault and not self.network:
             raise ValueError("vault needs a network: add that part")
+        if self.vault and len(self.name) > LONGEST_WITH_VAULT:
+            raise ValueError(
+                f"name '{self.name}' is too long for vault's: take {LONGEST_WITH_VAULT} characters or less"
+            )
         elsewhere = [zone for zone in (self.network.subnets if self.network else ()) if zone[:-1] != self.home_region]
         if elsewhere:
             raise ValueError(f"network has a subnet in {elsewhere[0]}, which is not in home_region {self.home_region}")
