@@ -115,7 +115,10 @@ class VaultStack(AwsStack):
             disk_gib=ROOT_GIB,
             user_data=told.of_node(section, cluster),
             tags=environment.tags,
-            volumes=(Volume("/dev/sdf", section.data_gib), Volume("/dev/sdg", section.audit_gib)),
+            volumes=(
+                Volume("/dev/sdf", section.data_gib),  # the other nodes have it, too
+                Volume("/dev/sdg", section.audit_gib, kept=not environment.disposable),  # nothing else has these logs
+            ),
         )
         rights = of_node(
             environment,

@@ -107,6 +107,8 @@ def test_machines_are_from_our_image_closed_and_encrypted(resources: dict[str, A
     disks = {disk["device_name"]: disk["ebs"] for disk in template["block_device_mappings"]}
     assert {disks[name]["volume_size"] for name in ("/dev/sdf", "/dev/sdg")} == {100, 50}
     assert all(disk["encrypted"] == "true" for disk in disks.values())
+    kept = {name for name, disk in disks.items() if disk["delete_on_termination"] == "false"}
+    assert kept == {"/dev/sdg"}, "audit logs are nowhere else"
 
 
 def test_user_data_names_secrets_and_has_none(resources: dict[str, Any]) -> None:
@@ -182,6 +184,8 @@ def test_a_demo_can_be_removed(synthesized: Any) -> None:
     resources = synthesized(disposable=True)["resource"]
     assert only(resources, "aws_lb")["enable_deletion_protection"] is False
     assert only(resources, "aws_s3_bucket")["force_destroy"] is True
+    disks = only(resources, "aws_launch_template")["block_device_mappings"]
+    assert {disk["ebs"]["delete_on_termination"] for disk in disks} == {"true"}
 
 
 @pytest.mark.parametrize(
