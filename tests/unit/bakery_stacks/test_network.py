@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
 
 from bakery.catalog import Catalog
 from bakery_stacks.blocks.endpoints import INTERFACES
@@ -23,6 +25,10 @@ def synthesized(synth: Any, catalog: Catalog, environment: Environment) -> Any:
         return found
 
     return run
+
+
+def test_the_stack_is_as_it_was(synthesized: Any, snapshot: SnapshotAssertion) -> None:
+    assert synthesized(SECTION) == snapshot(extension_class=JSONSnapshotExtension)
 
 
 def test_every_zone_has_a_private_subnet_with_a_way_out(synthesized: Any) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
 
 from bakery.catalog import Catalog
 from bakery_stacks.config import Environment, Settings
@@ -54,6 +56,10 @@ def rules(resources: dict[str, Any], way: str) -> set[tuple[str, int, str]]:
 def _side(rule: dict[str, Any]) -> str:
     group = rule.get("referenced_security_group_id", "").split("_firewall")[0].rpartition(".")[2]
     return str(rule.get("cidr_ipv4") or group)
+
+
+def test_the_stack_is_as_it_was(synthesized: Any, snapshot: SnapshotAssertion) -> None:
+    assert synthesized() == snapshot(extension_class=JSONSnapshotExtension)
 
 
 def test_clients_come_by_the_front_only(resources: dict[str, Any]) -> None:
