@@ -82,7 +82,7 @@ def accepted() -> list[dict[str, str]]:
 
 
 def covers(entry: dict[str, str], check: str, place: str) -> bool:
-    return entry["check"] == check and fnmatchcase(place, entry["on"])
+    return entry["check"] == check and fnmatchcase(place, entry["at"])
 
 
 def test_it_read_every_stack(scan: Scan) -> None:

@@ -237,7 +237,7 @@ BAD: dict[str, list[Example]] = {
     "BKY040": [
         lambda at: provider(at, vault.VaultProvider, address="https://vault.example", token="literal"),
         lambda at: template(at, user_data=base64.b64encode(f"token={RUNNER_TOKEN}".encode()).decode()),
-        lambda at: template(at, user_data=packed(f"#cloud-config\n{PRIVATE_KEY}")),
+        lambda at: template(at, user_data=packed(f"#cloud-config\n{PRIVATE_KEY}" * 4)),
         lambda at: parameter(at, "String", value=f"key {AWS_KEY}"),
         lambda at: vault.Policy(at, "policy", name="a", policy=f"# {VAULT_TOKEN}"),
     ],

@@ -43,14 +43,18 @@ def violations(environment: Environment, tmp_path_factory: pytest.TempPathFactor
     app, stack = built(environment, tmp_path_factory.mktemp("bad"), BAD)
     with pytest.raises(RuntimeError, match="BKY001"):
         app.synth()
-    return told(stack)
+    found = told(stack)
+    # A provider is the stack's own, and so is what is wrong with it: one example of a rule may be a provider.
+    for scope in stack.node.children:
+        if scope.node.id.startswith("BKY") and not scope.node.children:
+            found[scope.node.id] = found[""] & {scope.node.id.partition("-")[0]}
+    return found
 
 
 @pytest.mark.parametrize(("rule", "number"), CASES)
 def test_what_violates_a_rule_is_found(violations: Found, rule: str, number: int) -> None:
-    """And no other rule, so that each message is about what is wrong. Providers are told of at the stack itself."""
-    found = violations[f"{rule}-{number}"] or violations[""] & {rule}
-    assert found == {rule}
+    """And no other rule, so that each message is about what is wrong."""
+    assert violations[f"{rule}-{number}"] == {rule}
 
 
 def test_what_violates_no_rule_passes(environment: Environment, tmp_path: Path) -> None:
