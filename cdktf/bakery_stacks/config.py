@@ -26,6 +26,8 @@ BUCKET_LENGTH = 63
 REPLICA_SUFFIX = "-replica"
 RECYCLE_DAYS_MAX = 365  # Recycle Bin, for images and snapshots
 PREFIX = r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*"
+# A load balancer's name has 32 characters at most (ELBv2 API, CreateLoadBalancer); Vault's is bakery-NAME-vault.
+LONGEST_WITH_VAULT = 32 - len("bakery--vault")
 
 # A bucket's 63 characters, without the rest of bakery-NAME-runner-cache-ACCOUNT.
 RUNNER_NAME = 30
@@ -113,6 +115,10 @@ class Environment(Model):
             raise ValueError("regions are in different AWS partitions, between which images cannot be copied")
         if self.vault and not self.network:
             raise ValueError("vault needs a network: add that part")
+        if self.vault and len(self.name) > LONGEST_WITH_VAULT:
+            raise ValueError(
+                f"name '{self.name}' is too long for vault's: take {LONGEST_WITH_VAULT} characters or less"
+            )
         elsewhere = [zone for zone in (self.network.subnets if self.network else ()) if zone[:-1] != self.home_region]
         if elsewhere:
             raise ValueError(f"network has a subnet in {elsewhere[0]}, which is not in home_region {self.home_region}")

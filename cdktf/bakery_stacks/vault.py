@@ -16,7 +16,7 @@ from bakery_stacks.blocks.policy import Statement
 from bakery_stacks.blocks.sessions import Sessions, log_name, of_machine
 from bakery_stacks.blocks.stack_key import StackKey
 from bakery_stacks.blocks.vault_rights import of_node
-from bakery_stacks.config import Settings
+from bakery_stacks.config import Settings, partition
 from bakery_stacks.handover import NetworkOutputs, VaultOutputs
 from bakery_stacks.published import PublishedImage
 from bakery_stacks.sections.vault import Vault
@@ -24,6 +24,7 @@ from bakery_stacks.sections.vault import Vault
 # Both may serve; a sealed (503) or uninitialized (501) node gets no clients (Vault API, "/sys/health").
 HEALTH = "/v1/sys/health?standbyok=true&perfstandbyok=true"
 ROOT_GIB = 20
+STOPPING = ("unhealthy", "sealed", "voters")  # alarms on which no further node is replaced
 
 
 class VaultStack(AwsStack):
@@ -40,7 +41,9 @@ class VaultStack(AwsStack):
         super().__init__(scope, "vault", settings)
         self._section = section
         self._title = f"bakery-{self.environment.name}-vault"
-        self._seal_key = self._key("seal-key", f"{self._title}-seal", "Unseals Vault")
+        # The role by its name: its ARN is known before the machines are.
+        nodes = f"arn:{partition(self.environment.home_region)}:iam::{self.environment.account}:role/{self._title}"
+        self._seal_key = self._key("seal-key", f"{self._title}-seal", "Unseals Vault", sealer=nodes)
         logs = log_encryption(self.environment, log_name(self._title))
         self._data_key = self._key(
             "data-key", self._title, "Snapshots, logs and alarms of Vault", logs, alarm_encryption()
@@ -64,8 +67,8 @@ class VaultStack(AwsStack):
         front = self._front(network)
         image = ChannelImage(self, "image", image=section.image, arch="x86_64", images=images)
         machine = self._machine(image, network, front, snapshots.arn)
-        self._cluster(machine, network, front)
         alarms = Alarms(self, "alarms", title=self._title, watches=self._watches(front), key_arn=self._data_key.arn)
+        self._cluster(machine, network, front, [alarms.names[name] for name in STOPPING])
         self._point(front)
         address = f"https://{section.certificate.name}:{told.API}"
         self.outputs = VaultOutputs(address, machine.role_arn)
@@ -78,7 +81,7 @@ class VaultStack(AwsStack):
         self.output("session_document", sessions.document, "for aws ssm start-session --document-name")
         self.output("image_version", image.version, "version of the image that new nodes start from")
 
-    def _key(self, name: str, title: str, description: str, *others: Statement) -> StackKey:
+    def _key(self, name: str, title: str, description: str, *others: Statement, sealer: str | None = None) -> StackKey:
         return StackKey(
             self,
             name,
@@ -86,6 +89,7 @@ class VaultStack(AwsStack):
             title=title,
             description=f"{description} of {self.environment.name}",
             others=others,
+            sealer=sealer,
         )
 
     def _front(self, network: NetworkOutputs) -> Front:
@@ -111,7 +115,10 @@ class VaultStack(AwsStack):
             disk_gib=ROOT_GIB,
             user_data=told.of_node(section, cluster),
             tags=environment.tags,
-            volumes=(Volume("/dev/sdf", section.data_gib), Volume("/dev/sdg", section.audit_gib)),
+            volumes=(
+                Volume("/dev/sdf", section.data_gib),  # the other nodes have it, too
+                Volume("/dev/sdg", section.audit_gib, kept=not environment.disposable),  # nothing else has these logs
+            ),
         )
         rights = of_node(
             environment,
@@ -130,7 +137,7 @@ class VaultStack(AwsStack):
         machine.let_out(443, "Services of AWS")
         return machine
 
-    def _cluster(self, machine: Machine, network: NetworkOutputs, front: Front) -> None:
+    def _cluster(self, machine: Machine, network: NetworkOutputs, front: Front, alarms: Sequence[str]) -> None:
         Cluster(
             self,
             "cluster",
@@ -139,6 +146,7 @@ class VaultStack(AwsStack):
             machine=machine,
             subnet_ids=network.subnet_ids,
             target_groups=[front.target_group_arn],
+            alarms=alarms,
             tags={**self.environment.tags, "Name": self._title, told.JOIN_TAG: self._title},
         )
 

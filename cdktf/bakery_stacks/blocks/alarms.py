@@ -53,7 +53,7 @@ class Missed:
 
 
 class Alarms(Construct):
-    """One alarm for each watch; the topic tells of its beginning and its end."""
+    """One alarm for each watch; the topic tells of its beginning and its end. `names` by those of the watches."""
 
     def __init__(
         self, scope: Construct, name: str, *, title: str, watches: Sequence[Watch | Missed], key_arn: str
@@ -63,19 +63,22 @@ class Alarms(Construct):
         publish = statement("Alarms", ["sns:Publish"], [topic.arn], principals=CLOUDWATCH)
         aws.SnsTopicPolicy(self, "policy", arn=topic.arn, policy=document(publish))
         self.topic_arn: str = topic.arn
-        for watch in watches:
-            aws.CloudwatchMetricAlarm(
-                self,
-                watch.name,
-                alarm_name=f"{title}-{watch.name}",
-                alarm_description=watch.why,
-                namespace=watch.of.namespace,
-                metric_name=watch.metric,
-                dimensions=dict(watch.of.dimensions),
-                alarm_actions=[topic.arn],
-                ok_actions=[topic.arn],
-                **watch.settings(),
-            )
+        self.names = {watch.name: self._alarm(title, watch) for watch in watches}
+
+    def _alarm(self, title: str, watch: Watch | Missed) -> str:
+        alarm = aws.CloudwatchMetricAlarm(
+            self,
+            watch.name,
+            alarm_name=f"{title}-{watch.name}",
+            alarm_description=watch.why,
+            namespace=watch.of.namespace,
+            metric_name=watch.metric,
+            dimensions=dict(watch.of.dimensions),
+            alarm_actions=[self.topic_arn],
+            ok_actions=[self.topic_arn],
+            **watch.settings(),
+        )
+        return str(alarm.alarm_name)
 
 
 def alarm_encryption() -> Statement:

@@ -54,12 +54,14 @@ class Archive(Construct):
             depends_on=[versions],
         )
         gone = aws.S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=1)
+        unfinished = aws.S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=1)
         expire = aws.S3BucketLifecycleConfigurationRule(
             id="expire",
             status="Enabled",
             filter=[aws.S3BucketLifecycleConfigurationRuleFilter(prefix="")],
             expiration=[aws.S3BucketLifecycleConfigurationRuleExpiration(days=days + 1)],
             noncurrent_version_expiration=[gone],
+            abort_incomplete_multipart_upload=[unfinished],
         )
         aws.S3BucketLifecycleConfiguration(self, "lifecycle", bucket=bucket, rule=[expire], depends_on=[versions])
 

@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks.machine import Machine
 
-WARM_UP_SECONDS = 600  # a new member first copies all data; counted as ready earlier, the next one would go too soon
+# Until a new member counts: it copies all data, its vote is taken, and the one that went before is forgotten, which
+# autopilot does after 10 minutes (docs/stacks/vault.md). Sooner, the dead would be the half of a vote.
+WARM_UP_SECONDS = 1200
 AFTER_BOOT_SECONDS = 300
 
 
 class Cluster(Construct):
-    """An Auto Scaling group of a fixed size. A new version of the template rolls through it by instance refresh."""
+    """An Auto Scaling group of a fixed size. A new version of the template rolls through it by instance refresh.
+
+    To AWS a machine is healthy when it runs, whatever the program on it does. So the refresh looks at `alarms` as well:
+    one of them stops it, before an image that does not work has taken the place of every member, and their data.
+    """
 
     def __init__(
         self,
@@ -23,10 +29,12 @@ class Cluster(Construct):
         machine: Machine,
         subnet_ids: Sequence[str],
         target_groups: Sequence[str],
+        alarms: Sequence[str],
         tags: dict[str, str],
     ) -> None:
         super().__init__(scope, name)
         template = aws.AutoscalingGroupLaunchTemplate(id=machine.template_id, version=machine.template_version)
+        watched = aws.AutoscalingGroupInstanceRefreshPreferencesAlarmSpecification(alarms=list(alarms))
         aws.AutoscalingGroup(
             self,
             "group",
@@ -52,6 +60,7 @@ class Cluster(Construct):
                     max_healthy_percentage=one_more(size),
                     instance_warmup=str(WARM_UP_SECONDS),
                     skip_matching=True,
+                    alarm_specification=watched,
                 ),
             ),
             tag=[

@@ -19,10 +19,11 @@ ASSUMED_BY_EC2 = {
 
 @dataclass(frozen=True)
 class Volume:
-    """A disk beside the root's, which goes with its machine."""
+    """A disk beside the root's. One that is not `kept` goes with its machine."""
 
     device: str
     gib: int
+    kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,9 @@ class Machine(Construct):
 def _disk(volume: Volume) -> Any:
     """Encrypted with the image's own key; those of an image without one, and new ones, with the account's."""
     ebs = aws.LaunchTemplateBlockDeviceMappingsEbs(
-        encrypted="true", delete_on_termination="true", volume_size=volume.gib, volume_type="gp3"
+        encrypted="true",
+        delete_on_termination=str(not volume.kept).lower(),
+        volume_size=volume.gib,
+        volume_type="gp3",
     )
     return aws.LaunchTemplateBlockDeviceMappings(device_name=volume.device, ebs=ebs)

@@ -7,9 +7,21 @@ from bakery_stacks.blocks.key import WAITING_DAYS, WAITING_DAYS_DISPOSABLE
 from bakery_stacks.blocks.policy import Statement, account_root, document, statement
 from bakery_stacks.config import Environment, partition
 
+# All that Terraform and an administrator do to a key itself. No policy of the account can allow them more than this.
+LOOK_AFTER = [
+    *("kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"),
+    *("kms:PutKeyPolicy", "kms:UpdateKeyDescription", "kms:EnableKeyRotation", "kms:DisableKeyRotation"),
+    *("kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias", "kms:TagResource", "kms:UntagResource"),
+    *("kms:EnableKey", "kms:DisableKey", "kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion"),
+]
+SEAL = ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"]  # what Vault calls (Vault, "AWS KMS seal", "Authentication")
+
 
 class StackKey(Construct):
-    """The account's own policies say who may use it; `others` are services that ask as themselves."""
+    """The account's own policies say who may use it, unless it is a `sealer`'s: the ARN of the only role that may.
+
+    `others` are services that ask as themselves.
+    """
 
     def __init__(
         self,
@@ -20,6 +32,7 @@ class StackKey(Construct):
         title: str,
         description: str,
         others: Sequence[Statement] = (),
+        sealer: str | None = None,
     ) -> None:
         super().__init__(scope, name)
         root = account_root(partition(environment.home_region), environment.account)
@@ -29,9 +42,21 @@ class StackKey(Construct):
             description=description,
             enable_key_rotation=True,
             deletion_window_in_days=WAITING_DAYS_DISPOSABLE if environment.disposable else WAITING_DAYS,
-            policy=document(statement("OwnAccount", ["kms:*"], ["*"], principals={"AWS": root}), *others),
+            policy=document(*_own(root, sealer), *others),
             lifecycle=None if environment.disposable else core.TerraformResourceLifecycle(prevent_destroy=True),
         )
         self.alias = f"alias/{title}"
         aws.KmsAlias(self, "alias", name=self.alias, target_key_id=key.key_id)
         self.arn: str = key.arn
+
+
+def _own(root: str, sealer: str | None) -> list[Statement]:
+    """The role by a condition: as a principal it would have to be there before its key is."""
+    account = {"AWS": root}
+    if sealer is None:
+        return [statement("OwnAccount", ["kms:*"], ["*"], principals=account)]
+    by_role = {"ArnEquals": {"aws:PrincipalArn": sealer}}
+    return [
+        statement("LookAfter", LOOK_AFTER, ["*"], principals=account),
+        statement("Seal", SEAL, ["*"], principals=account, conditions=by_role),
+    ]

@@ -1,6 +1,7 @@
 """What a Vault node may do at AWS."""
 
 from bakery_stacks.blocks.policy import Statement, statement
+from bakery_stacks.blocks.stack_key import SEAL
 from bakery_stacks.config import Environment, partition
 from bakery_stacks.sections.vault import Vault
 
@@ -15,7 +16,7 @@ def of_node(
     parameters = [f"{at}{name}" for name in (certificate.chain, certificate.key, certificate.authority)]
     namespace = {"StringEquals": {"cloudwatch:namespace": metrics}}
     return [
-        statement("Unseal", ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"], [seal_key]),
+        statement("Unseal", SEAL, [seal_key]),
         statement("FindEachOther", ["ec2:DescribeInstances"], ["*"]),  # AWS knows no narrower form of it
         statement("Certificate", ["ssm:GetParameter"], parameters),
         statement("SaveSnapshots", ["s3:PutObject"], [f"{bucket}/*"]),

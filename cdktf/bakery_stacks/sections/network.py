@@ -4,14 +4,21 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from bakery.strict import Model
 
 ZONES = 3  # a cluster of three nodes survives the loss of one zone only if each node has its own
 BIGGEST, SMALLEST = 16, 28  # prefix lengths that VPCs and subnets may have (VPC user guide, "VPC CIDR blocks")
 
-Cidr = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$")]
+
+def _range(cidr: str) -> str:
+    IPv4Network(cidr)
+    return cidr
+
+
+# The pattern wants the length, without which Python means one address.
+Cidr = Annotated[str, StringConstraints(pattern=r"^[0-9.]+/[0-9]+$"), AfterValidator(_range)]
 Zone = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$")]
 VpcId = Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]{8,17}$")]
 SubnetId = Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")]
@@ -64,14 +71,7 @@ class Network(Model):
         named = {"cidr": self.cidr, **{f"subnet {zone}": cidr for zone, cidr in self.subnets.items()}, "nat": self.nat}
         for name, cidr in named.items():
             if cidr:
-                yield name, _parse(name, cidr)
-
-
-def _parse(name: str, cidr: str) -> IPv4Network:
-    try:
-        return IPv4Network(cidr)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+                yield name, IPv4Network(cidr)
 
 
 def _refuse_overlaps(ranges: dict[str, IPv4Network]) -> None:

@@ -23,6 +23,19 @@ state:
 topic: news
 """
 
+WITH_VAULT = f"""\
+{GOOD}\
+network:
+  cidr: 10.0.0.0/16
+  subnets:
+    eu-west-1a: 10.0.0.0/20
+    eu-west-1b: 10.0.16.0/20
+    eu-west-1c: 10.0.32.0/20
+vault:
+  certificate: {{name: vault.example.internal, chain: /v/chain, key: /v/key, authority: /v/authority}}
+  snapshots: {{bucket: vault-snapshots}}
+"""
+
 
 def load(folder: Path, text: str = GOOD, **environ: str) -> config.Settings:
     (folder / "test.yaml").write_text(text)
@@ -108,6 +121,36 @@ def test_the_copy_of_the_catalog_needs_a_name_that_s3_takes(tmp_path: Path) -> N
     assert len(config.replica(load(tmp_path, text).environment.catalog_bucket)) == config.BUCKET_LENGTH
     with pytest.raises(UsageError, match="the name of the catalog's bucket is too long"):
         load(tmp_path, text.replace(longest, f"{longest}a"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ("16.0/20", "0.0/21", 12, "network: subnet eu-west-1a 10.0.0.0/20 and subnet eu-west-1b 10.0.0.0/21 overlap"),
+        ("32.0/20", "32.1/20", 17, "network.subnets.eu-west-1c: 10.0.32.1/20 has host bits set"),
+        ("cidr: 10.0", "cidr: 10.1", 12, "network: subnet eu-west-1a 10.0.0.0/20 is not inside of cidr 10.1.0.0/16"),
+        ("eu-west-1c:", "us-east-1c:", 1, "us-east-1c, which is not in home_region eu-west-1"),
+        ("eu-west-1c:", "eu-west-1:", 17, "'network.subnets.eu-west-1' is 'eu-west-1'"),
+        ("/v/chain", "v/chain", 19, "'vault.certificate.chain' is 'v/chain'"),
+        ("vault:\n", "vault:\n  nodes: 4\n", 19, "'vault.nodes' is 4; it must be 3 or 5"),
+        ("vault:\n", "vault:\n  node: 3\n", 19, "unknown key 'vault.node'"),
+        ("name: test", "name: a-name-that-is-too-long", 1, "take 19 characters or less"),
+    ],
+)
+def test_a_mistake_in_a_part_is_named_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int, message: str
+) -> None:
+    assert load(tmp_path, WITH_VAULT).environment.vault
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, WITH_VAULT.replace(old, new))
+    assert message in caught.value.message
+    assert caught.value.where == f"{tmp_path}/test.yaml:{line}"
+
+
+def test_vault_needs_a_network(tmp_path: Path) -> None:
+    without = WITH_VAULT[: WITH_VAULT.index("network:")] + WITH_VAULT[WITH_VAULT.index("vault:") :]
+    with pytest.raises(UsageError, match="vault needs a network: add that part"):
+        load(tmp_path, without)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
 
 from bakery.catalog import Catalog
 from bakery_stacks.blocks.endpoints import INTERFACES
@@ -23,6 +25,10 @@ def synthesized(synth: Any, catalog: Catalog, environment: Environment) -> Any:
         return found
 
     return run
+
+
+def test_the_stack_is_as_it_was(synthesized: Any, snapshot: SnapshotAssertion) -> None:
+    assert synthesized(SECTION) == snapshot(extension_class=JSONSnapshotExtension)
 
 
 def test_every_zone_has_a_private_subnet_with_a_way_out(synthesized: Any) -> None:
@@ -87,8 +93,9 @@ def test_a_network_that_exists_is_only_looked_at(synthesized: Any) -> None:
         ({"nat": "10.1.0.0/28"}, "nat 10.1.0.0/28 is not inside of cidr 10.0.0.0/16"),
         ({"nat": "10.0.255.0/29"}, "between /16 and /28"),
         ({"cidr": "10.0.0.0/8"}, "cidr 10.0.0.0/8 must be between"),
-        ({"cidr": "10.0.0.1/16"}, "cidr: 10.0.0.1/16 has host bits set"),
-        ({"nat": "10.0.999.0/28"}, "nat: "),
+        ({"cidr": "10.0.0.1/16"}, "10.0.0.1/16 has host bits set"),
+        ({"nat": "10.0.999.0/28"}, "Octet 999"),
+        ({"nat": "10.0.255.0"}, "should match pattern"),
     ],
 )
 def test_mistakes_are_found_before_any_call(change: dict[str, Any], message: str) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
 
 from bakery.catalog import Catalog
 from bakery_stacks.config import Environment, Settings
@@ -56,6 +58,10 @@ def _side(rule: dict[str, Any]) -> str:
     return str(rule.get("cidr_ipv4") or group)
 
 
+def test_the_stack_is_as_it_was(synthesized: Any, snapshot: SnapshotAssertion) -> None:
+    assert synthesized() == snapshot(extension_class=JSONSnapshotExtension)
+
+
 def test_clients_come_by_the_front_only(resources: dict[str, Any]) -> None:
     balancer = only(resources, "aws_lb")
     assert (balancer["internal"], balancer["load_balancer_type"]) == (True, "network")
@@ -87,6 +93,19 @@ def test_nodes_are_replaced_one_at_a_time(synthesized: Any, nodes: int, most: in
     assert "latest_version" in group["launch_template"]["version"]
 
 
+def test_an_image_that_does_not_work_stops_before_it_is_everywhere(resources: dict[str, Any]) -> None:
+    """To the group, a machine without a working Vault is healthy; with its last data disk, the last data would go."""
+    preferences = only(resources, "aws_autoscaling_group")["instance_refresh"]["preferences"]
+    stopping = [named.split(".")[1] for named in preferences["alarm_specification"]["alarms"]]
+    alarms = {name: resources["aws_cloudwatch_metric_alarm"][name] for name in stopping}
+    assert sorted(alarm["alarm_name"] for alarm in alarms.values()) == [
+        f"bakery-prod-vault-{name}" for name in ("sealed", "unhealthy", "voters")
+    ]
+    # Each rings before the node that makes it ring counts as warm, after which the next one would go.
+    rings = [alarm["period"] * alarm["evaluation_periods"] for alarm in alarms.values()]
+    assert max(rings) < int(preferences["instance_warmup"])
+
+
 def test_machines_are_from_our_image_closed_and_encrypted(resources: dict[str, Any]) -> None:
     template = only(resources, "aws_launch_template")
     assert (template["image_id"], template["description"]) == ("ami-vault-eu-west-1-0", "vault 1.0.0")
@@ -94,6 +113,8 @@ def test_machines_are_from_our_image_closed_and_encrypted(resources: dict[str, A
     disks = {disk["device_name"]: disk["ebs"] for disk in template["block_device_mappings"]}
     assert {disks[name]["volume_size"] for name in ("/dev/sdf", "/dev/sdg")} == {100, 50}
     assert all(disk["encrypted"] == "true" for disk in disks.values())
+    kept = {name for name, disk in disks.items() if disk["delete_on_termination"] == "false"}
+    assert kept == {"/dev/sdg"}, "audit logs are nowhere else"
 
 
 def test_user_data_names_secrets_and_has_none(resources: dict[str, Any]) -> None:
@@ -129,6 +150,20 @@ def test_a_node_may_do_what_it_needs(resources: dict[str, Any]) -> None:
     assert rights["Report"]["Condition"] == {"StringEquals": {"cloudwatch:namespace": "bakery/prod"}}
 
 
+def test_nobody_but_the_nodes_can_unseal(resources: dict[str, Any]) -> None:
+    """Not even an administrator whose own policies allow every action of KMS."""
+    [seal] = [key for name, key in resources["aws_kms_key"].items() if name.startswith("seal-key")]
+    assert seal["enable_key_rotation"] is True
+    assert seal["lifecycle"] == {"prevent_destroy": True}
+    own = {one["Sid"]: one for one in json.loads(seal["policy"])["Statement"]}
+    assert own["Seal"]["Action"] == ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"]
+    role = only(resources, "aws_iam_role")["name"]
+    assert own["Seal"]["Condition"] == {"ArnEquals": {"aws:PrincipalArn": f"arn:aws:iam::123456789012:role/{role}"}}
+    reading = ("Decrypt", "Encrypt", "ReEncrypt", "GenerateDataKey", "CreateGrant", "*")
+    assert not [action for action in own["LookAfter"]["Action"] if action.removeprefix("kms:").startswith(reading)]
+    assert "kms:PutKeyPolicy" in own["LookAfter"]["Action"], "else KMS refuses it: nobody could ever change it"
+
+
 def test_snapshots_cannot_be_deleted(resources: dict[str, Any]) -> None:
     bucket = only(resources, "aws_s3_bucket")
     assert bucket["object_lock_enabled"] is True
@@ -155,6 +190,8 @@ def test_a_demo_can_be_removed(synthesized: Any) -> None:
     resources = synthesized(disposable=True)["resource"]
     assert only(resources, "aws_lb")["enable_deletion_protection"] is False
     assert only(resources, "aws_s3_bucket")["force_destroy"] is True
+    disks = only(resources, "aws_launch_template")["block_device_mappings"]
+    assert {disk["ebs"]["delete_on_termination"] for disk in disks} == {"true"}
 
 
 @pytest.mark.parametrize(
@@ -163,6 +200,7 @@ def test_a_demo_can_be_removed(synthesized: Any) -> None:
         ({"nodes": 4}, "3 or 5"),
         ({"data_gib": 50}, r"data_gib \(50\) must be more than audit_gib \(50\)"),
         ({"clients": ("10.0.0.0",)}, "should match pattern"),
+        ({"clients": ("10.0.0.0/33",)}, "not a valid netmask"),
         ({"dns_zone": "example.internal"}, "should match pattern"),
     ],
 )
