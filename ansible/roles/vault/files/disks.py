@@ -1,4 +1,4 @@
-"""Makes Vault's two disks on the first boot, and mounts them on each: the bigger one for data, the other for audit logs.
+"""Makes Vault's two disks on the first boot, and mounts them on each: the bigger one for data, the other for audit.
 
 By what is on them, since their names differ from boot to boot. A disk with anything on it is never formatted.
 """

@@ -3,6 +3,7 @@
 Nothing is replaced by what clients would refuse: the new files first have to pass a handshake with each other.
 """
 
+import contextlib
 import os
 import shutil
 import ssl
@@ -60,16 +61,15 @@ def shake(folder: Path, name: str) -> None:
         ]
         for step in range(STEPS):
             forward(ends[step % 2])
+        ends[0].do_handshake()  # would still want to read where it is not over
     except (ssl.SSLError, ValueError) as error:
         raise FailedError(f"the certificate for {name} is not taken: {error}") from None
 
 
 def forward(end: ssl.SSLObject) -> None:
     """As far as it goes before the other end has to answer."""
-    try:
+    with contextlib.suppress(ssl.SSLWantReadError):
         end.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
 
 
 def reload() -> None:
