@@ -22,6 +22,7 @@ from doubles.metadata import CREDENTIALS, Metadata, serving
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / ".bakery" / "tools" / "bin" / "vault"
 HOST = "10.0.2.2"  # how a guest of QEMU's user network calls the host
+METADATA = "169.254.169.254"
 ADDRESS = "127.77.1.1"
 NAME = "vault.example.internal"
 BUCKET = "bakery-vault-snapshots"
@@ -97,12 +98,20 @@ class Cloud:
         variables = {
             "AWS_ENDPOINT_URL": aws,
             "AWS_KMS_ENDPOINT": aws,  # the older client in Vault's seal knows no other
-            "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.url(self.metadata.url),
         }
         content = "".join(f"{name}={value}\n" for name, value in variables.items())
         config["write_files"].append({"path": "/etc/vault-node/environment", "content": content})
         login = {"name": "admin", "sudo": "ALL=(ALL) NOPASSWD:ALL", "ssh_authorized_keys": [public_key]}
-        return b"#cloud-config\n" + json.dumps({**config, "users": [login]}).encode()
+        return b"#cloud-config\n" + json.dumps({**config, "users": [login], "bootcmd": self._metadata()}).encode()
+
+    def _metadata(self) -> list[list[str]]:
+        """Brings the guest's own requests for metadata here: Vault's clients of AWS know the one address only."""
+        listen = f"--socket-property=ListenStream={METADATA}:80"
+        proxy = ["/lib/systemd/systemd-socket-proxyd", f"{HOST}:{urlsplit(self.metadata.url).port}"]
+        return [
+            ["ip", "address", "add", f"{METADATA}/32", "dev", "lo"],
+            ["systemd-run", "--unit=metadata", listen, "--socket-property=FreeBind=yes", *proxy],
+        ]
 
 
 @contextmanager
