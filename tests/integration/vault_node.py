@@ -110,7 +110,8 @@ class Cloud:
         proxy = ["/lib/systemd/systemd-socket-proxyd", f"{HOST}:{urlsplit(self.metadata.url).port}"]
         return [
             ["ip", "address", "add", f"{METADATA}/32", "dev", "lo"],
-            ["systemd-run", "--unit=metadata", listen, "--socket-property=FreeBind=yes", *proxy],
+            # It starts when the basics have, and they wait for this command.
+            ["systemd-run", "--no-block", "--unit=metadata", listen, "--socket-property=FreeBind=yes", *proxy],
         ]
 
 

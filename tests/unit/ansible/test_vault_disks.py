@@ -100,6 +100,15 @@ def test_what_was_interrupted_is_finished(
     assert data.read_bytes() == before
 
 
+def test_which_of_two_blank_disks_is_missing_is_for_a_person(
+    program: ModuleType, programs: Programs, machine: Callable[..., list[Path]]
+) -> None:
+    _, small, big, data = machine(BIG, SMALL, BIG, BIG)
+    format_as(data, "vault-data")
+    assert program.main() == 1
+    assert (label(small), label(big)) == ("", "")
+
+
 def test_a_mounted_disk_stays(
     program: ModuleType, programs: Programs, machine: Callable[..., list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

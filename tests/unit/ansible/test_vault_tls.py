@@ -122,6 +122,13 @@ def test_what_clients_would_refuse_is_not_taken_over(
     assert (world.files(), world.reloads()) == (before, 1)
 
 
+def test_a_handshake_that_does_not_end_is_no_proof(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tls.STEPS", 1)
+    world.certify(world.authority.issue(NAME))
+    assert world.run() == 1
+    assert world.files() == {}
+
+
 def test_what_cannot_be_fetched_changes_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.certify(world.authority.issue(NAME))
     world.run()
