@@ -5,7 +5,7 @@ As the EC2 user guide has it ("Use IMDS"): nothing is told without a token, and 
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +17,7 @@ CREDENTIALS = {
     "AccessKeyId": "ASIAEXAMPLE",
     "SecretAccessKey": "secret-of-the-role",
     "Token": "token-of-the-role",
+    "Expiration": "2100-01-01T00:00:00Z",
 }
 
 
@@ -27,6 +28,7 @@ class Metadata:
     region: str
     url: str = ""
     roleless: int = 0
+    credentials: Mapping[str, str] = field(default_factory=lambda: CREDENTIALS)
     asked: list[str] = field(default_factory=list)
 
     def answer(self, path: str) -> str | None:
@@ -34,7 +36,7 @@ class Metadata:
             "placement/region": self.region,
             "services/domain": "amazonaws.com",
             "iam/security-credentials/": ROLE,
-            f"iam/security-credentials/{ROLE}": json.dumps(CREDENTIALS),
+            f"iam/security-credentials/{ROLE}": json.dumps(self.credentials),
         }
         if path.startswith("iam/") and self.roleless:
             self.roleless -= 1
@@ -51,7 +53,7 @@ def serving(region: str) -> Iterator[Metadata]:
         def do_PUT(self) -> None:
             lifetime = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds", "")
             good = self.path == "/latest/api/token" and lifetime.isdigit() and 1 <= int(lifetime) <= 21600
-            self._say(200 if good else 400, TOKEN if good else "")
+            self._say(200 if good else 400, TOKEN if good else "", lifetime)
 
         def do_GET(self) -> None:
             path = self.path.removeprefix("/latest/meta-data/")
@@ -61,8 +63,10 @@ def serving(region: str) -> Iterator[Metadata]:
             found = metadata.answer(path)
             return self._say(404 if found is None else 200, found or "")
 
-        def _say(self, status: int, text: str) -> None:
+        def _say(self, status: int, text: str, lifetime: str = "") -> None:
             self.send_response(status)
+            if lifetime:
+                self.send_header("X-aws-ec2-metadata-token-ttl-seconds", lifetime)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text.encode())
