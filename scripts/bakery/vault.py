@@ -95,7 +95,7 @@ class Vault:
     def fields(self, path: str) -> dict[str, str]:
         """All that is at an API path as text, without what is null: a KV secret, or credentials made by asking.
 
-        Such credentials end with this session, so it stays open for as long as they are used.
+        Where a cloud can take such credentials back they end with this session, so it stays open while they are used.
         """
         found = {name: value for name, value in self._fetch(path).items() if value is not None}
         return {name: value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
@@ -257,7 +257,9 @@ def _explained(address: str, what: str, capability: str = "read") -> Iterator[No
         ) from None
     except (hvac.exceptions.InvalidRequest, hvac.exceptions.UnsupportedOperation) as error:
         raise BakeryError(
-            f"Vault refuses {what}: {', '.join(error.errors or ())}", where=address, hint="check the path and its role"
+            f"Vault refuses {what}: {', '.join(error.errors or ())}",
+            where=address,
+            hint="check the path and its role; of a cloud's engine also how Vault itself logs in there",
         ) from None
     except hvac.exceptions.VaultError as error:
         reason = ", ".join(error.errors or ()) or type(error).__name__

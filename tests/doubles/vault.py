@@ -117,15 +117,19 @@ class Issuer:
 
 
 @contextmanager
-def vault_server(folder: Path, port: int = 0) -> Iterator[VaultServer]:
-    """A server for as long as the block runs; its log goes to the folder. Port 0 takes a free one."""
+def vault_server(folder: Path, port: int = 0, env: Mapping[str, str] | None = None) -> Iterator[VaultServer]:
+    """A server for as long as the block runs; its log goes to the folder. Port 0 takes a free one.
+
+    `env` is what its engines find in the environment, such as their login at a cloud.
+    """
     port = port or qemu.free_port()
     server = VaultServer(f"http://127.0.0.1:{port}", f"root-{secrets.token_hex(16)}")
     command = [_program(), "server", "-dev", "-dev-no-store-token", f"-dev-listen-address=127.0.0.1:{port}"]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vault.log").touch(mode=0o600)  # dev mode prints the token there
     # The token by environment: arguments are for everybody on the machine to read.
-    child = process.spawn(command, log=folder / "vault.log", env={"VAULT_DEV_ROOT_TOKEN_ID": server.token})
+    found = {**(env or {}), "VAULT_DEV_ROOT_TOKEN_ID": server.token}
+    child = process.spawn(command, log=folder / "vault.log", env=found)
     try:
         _wait(server, folder / "vault.log")
         yield server

@@ -124,6 +124,12 @@ def test_every_job_logs_in_to_vault_for_one_of_the_duties() -> None:
     assert ["validate", *looped[1].split()] == list(get_args(Duty))
 
 
+def test_the_runner_image_has_a_duty_of_its_own() -> None:
+    job = load(parts(FILES[0])[1])["runner-image"]
+    assert job["variables"] == {"VAULT_ROLE": "bakery-runner-image"}
+    assert job["id_tokens"] == load(parts(FILES[1])[1])[".bakery"]["id_tokens"]
+
+
 def test_nothing_needs_a_paid_tier() -> None:
     texts = [*(parts(name)[1] for name in FILES), pipeline.render(child())]
     assert not any("secrets:" in text for text in texts)
@@ -133,11 +139,15 @@ def test_the_runner_image_is_handed_on_by_digest_and_the_password_in_no_argument
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs = Programs(tmp_path / "bin", monkeypatch)
-    programs.shell("buildah", '[ "$1" != login ] || cat >password; [ "$1" != push ] || echo sha256:0123 >"$3"')
+    login = '[ "$1" != login ] || { cat >password; touch "$REGISTRY_AUTH_FILE"; }'
+    programs.shell("buildah", f'{login}; [ "$1" != push ] || echo sha256:0123 >"$3"')
     for name in ("REGISTRY", "REGISTRY_IMAGE", "REGISTRY_USER", "REGISTRY_PASSWORD"):
         monkeypatch.setenv(f"CI_{name}", name.lower())
+    monkeypatch.delenv("VAULT_ADDR", raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     subprocess.run([ROOT / "runner" / "build.sh"], cwd=tmp_path, check=True)
     assert (tmp_path / "runner.env").read_text() == "BAKERY_RUNNER_IMAGE=registry_image/runner@sha256:0123\n"
     assert [call.split()[0] for call in programs.calls("buildah")] == ["login", "build", "push"]
     assert not any("registry_password" in call for call in programs.calls("buildah"))
     assert (tmp_path / "password").read_text() == "registry_password\n"
+    assert not list(tmp_path.glob("**/auth.json")), "the login ends with the job"

@@ -13,7 +13,7 @@ if ! vault auth list -format=json | grep -q "\"$mount/\""; then
 fi
 vault write "auth/$mount/config" oidc_discovery_url="$GITLAB_URL" bound_issuer="$GITLAB_URL"
 
-for duty in validate bake-private bake-public publish apply; do
+for duty in validate bake-private bake-public publish apply runner-image; do
     vault policy write "bakery-$duty" "$here/$duty.hcl"
     sed -e "s|PROJECT_ID|$PROJECT_ID|" -e "s|AUDIENCE|$AUDIENCE|" "$here/$duty.json" |
         vault write "auth/$mount/role/bakery-$duty" -

@@ -15,9 +15,10 @@ from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from moto.ssm.responses import SimpleSystemManagerResponse
+from moto.sts.responses import TokenResponse
 from werkzeug.serving import make_server
 
-from doubles.aws import copies, ebs, images, instances, parameters, snapshots, state
+from doubles.aws import copies, ebs, images, instances, parameters, roles, snapshots, state
 from doubles.aws.app import StrictAws
 from doubles.aws.world import WORLD
 
@@ -30,6 +31,7 @@ STRICT: tuple[tuple[type, tuple[Callable[..., ActionResult], ...]], ...] = (
     (AmisResponse, instances.HANDLERS),
     (ElasticBlockStore, copies.SNAPSHOT_HANDLERS),
     (SimpleSystemManagerResponse, parameters.HANDLERS),
+    (TokenResponse, roles.HANDLERS),
 )
 STOP_WITHIN = 0.05  # seconds
 STOP = {signal.SIGTERM, signal.SIGINT}

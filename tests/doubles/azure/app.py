@@ -10,7 +10,7 @@ from typing import Any
 from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException
 
-from doubles.azure import images, tags, tokens, versions
+from doubles.azure import graph, images, tags, tokens, versions
 from doubles.azure.faults import Faults, Rule, drop
 from doubles.azure.refusal import Refusal, missing
 from doubles.azure.world import SUBSCRIPTION, Json, Version, World
@@ -27,10 +27,17 @@ OPERATION = rf"{OPERATIONS}/(?P<name>[^/]+)"
 LOGIN = r"/(?P<tenant>[^/]+)/oauth2/v2\.0/token"
 DISCOVERY = r"/(?P<tenant>[^/]+)/v2\.0/\.well-known/openid-configuration"
 
+CLOUDS = r"/common/discovery/instance"
+APPLICATION = r"/v1\.0/applications/(?P<application>[^/]+)"
+
 # The operations by the names of Azure's own API descriptions, which calls and fault rules use.
 ROUTES = {
     ("POST", LOGIN): "Login",
     ("GET", DISCOVERY): "Discovery",
+    ("GET", CLOUDS): "Clouds",
+    ("GET", APPLICATION): "Applications_Get",
+    ("POST", f"{APPLICATION}/addPassword"): "Applications_AddPassword",
+    ("POST", f"{APPLICATION}/removePassword"): "Applications_RemovePassword",
     ("GET", GALLERY): "Galleries_Get",
     ("GET", IMAGE): "GalleryImages_Get",
     ("PUT", IMAGE): "GalleryImages_CreateOrUpdate",
@@ -81,8 +88,12 @@ class StrictAzure:
         match operation:
             case "Discovery":
                 return _json(tokens.discovery(request.host_url.rstrip("/"), parts["tenant"]))
+            case "Clouds":
+                return _json(tokens.clouds())
             case "Login":
-                return _json(tokens.issue(request.form))
+                return _json(tokens.issue(self._world, request.form))
+        if "application" in parts:
+            return self._graph(operation, parts["application"], request)
         _check(request, parts)
         body: Json = request.get_json(silent=True) or {}
         match operation:
@@ -109,6 +120,16 @@ class StrictAzure:
             case "Tags_UpdateAtScope":
                 return _json(tags.update(self._world, parts["scope"], body))
         raise Refusal(501, "NotImplemented", f"The stand-in cannot do {request.method} {request.path}")
+
+    def _graph(self, operation: str, application: str, request: Request) -> Response:
+        graph.check(request, application)
+        match operation:
+            case "Applications_Get":
+                return _json(graph.get(self._world))
+            case "Applications_AddPassword":
+                return _json(graph.add_password(self._world, graph.body(request)))
+        graph.remove_password(self._world, graph.body(request))
+        return Response(status=204)
 
     def _gallery(self, resource_id: str) -> Json:
         if resource_id.lower() not in self._world.galleries:

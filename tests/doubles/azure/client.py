@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bakery import qemu
+from doubles.azure.proxy import HOSTS
 from doubles.azure.world import STORAGE_ACCOUNT
 
 ROOT = Path(__file__).parents[3]
@@ -121,9 +122,10 @@ def _started(command: list[str], env: dict[str, str]) -> Iterator[subprocess.Pop
 
 
 def make_certificate(path: Path) -> Path:
-    """A PEM file with a key and a certificate for 127.0.0.1 that is its own authority."""
+    """A PEM file with a key and a certificate, for 127.0.0.1 and Azure's own names, that is its own authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Azure stand-in")])
+    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, HOSTS)]
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -133,7 +135,7 @@ def make_certificate(path: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

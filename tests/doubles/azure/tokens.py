@@ -2,16 +2,20 @@
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import jwt
 
 from doubles.azure.refusal import Refusal
-from doubles.azure.world import CLIENT_ID, CLIENT_SECRET, TENANT, Json
+from doubles.azure.world import CLIENT_ID, CLIENT_SECRET, TENANT, VAULT_ID, VAULT_SECRET, Json, World
 
 KEY = "the stand-in's own key, and of a length that HMAC likes"
 LIFE = 3600  # seconds
+OPENID = ("openid", "offline_access", "profile")  # some clients add them to each request
+LOGIN = "login.microsoftonline.com"
 MANAGER = "https://management.azure.com"
-AUDIENCES = (MANAGER, "https://storage.azure.com")
+GRAPH = "https://graph.microsoft.com"
+AUDIENCES = (MANAGER, "https://storage.azure.com", GRAPH)
 ISSUER = f"https://sts.windows.net/{TENANT}/"
 
 
@@ -28,31 +32,49 @@ def discovery(url: str, tenant: str) -> Json:
     if tenant != TENANT:
         raise LoginRefusal(400, "invalid_tenant", f"AADSTS90002: Tenant '{tenant}' not found.")
     base = f"{url}/{tenant}/oauth2/v2.0"
-    return {"issuer": ISSUER, "authorization_endpoint": f"{base}/authorize", "token_endpoint": f"{base}/token"}
+    issuer = f"https://{LOGIN}/{tenant}/v2.0"
+    return {"issuer": issuer, "authorization_endpoint": f"{base}/authorize", "token_endpoint": f"{base}/token"}
 
 
-def issue(form: Mapping[str, str]) -> Json:
-    """A token for one of the two audiences."""
+def clouds() -> Json:
+    """What a client asks before its first login: the other names that the login has."""
+    names = {"preferred_network": LOGIN, "preferred_cache": LOGIN, "aliases": [LOGIN]}
+    where = f"https://{LOGIN}/{TENANT}/v2.0/.well-known/openid-configuration"
+    return {"tenant_discovery_endpoint": where, "api-version": "1.1", "metadata": [names]}
+
+
+def issue(world: World, form: Mapping[str, str]) -> Json:
+    """A token for one of the audiences."""
     if form.get("grant_type") != "client_credentials":
         raise LoginRefusal(400, "unsupported_grant_type", "AADSTS70003: only client_credentials")
-    if form.get("client_id") != CLIENT_ID:
+    client = form.get("client_id", "")
+    secrets = _secrets(world).get(client)
+    if secrets is None:
         raise LoginRefusal(400, "unauthorized_client", "AADSTS700016: Application not found in the directory.")
-    if form.get("client_secret") != CLIENT_SECRET:
+    if form.get("client_secret") not in secrets:
         raise LoginRefusal(401, "invalid_client", "AADSTS7000215: Invalid client secret provided.")
-    audience = form.get("scope", "").removesuffix("/.default").rstrip("/")
+    scopes = [scope for scope in form.get("scope", "").split() if scope not in OPENID]
+    audience = " ".join(scopes).removesuffix("/.default").rstrip("/")
     if audience not in AUDIENCES:
         raise LoginRefusal(400, "invalid_scope", f"AADSTS70011: The provided value for scope {audience} is not valid.")
     now = int(time.time())
-    claims = {"aud": audience, "iss": ISSUER, "iat": now, "nbf": now, "exp": now + LIFE, "appid": CLIENT_ID}
+    claims = {"aud": audience, "iss": ISSUER, "iat": now, "nbf": now, "exp": now + LIFE, "appid": client}
     token = jwt.encode(claims, KEY, algorithm="HS256")
     return {"token_type": "Bearer", "expires_in": LIFE, "access_token": token}
 
 
-def check(header: str) -> None:
-    """Refuse what is not a token of ours for the resource manager."""
+def check(header: str, audience: str = MANAGER) -> Json:
+    """The claims of a token of ours for an audience; anything else is refused."""
     try:
-        jwt.decode(header.removeprefix("Bearer "), KEY, algorithms=["HS256"], audience=MANAGER, issuer=ISSUER)
+        return jwt.decode(header.removeprefix("Bearer "), KEY, algorithms=["HS256"], audience=audience, issuer=ISSUER)
     except jwt.ExpiredSignatureError as error:
         raise Refusal(401, "ExpiredAuthenticationToken", str(error)) from None
     except jwt.InvalidTokenError as error:
         raise Refusal(401, "InvalidAuthenticationToken", str(error)) from None
+
+
+def _secrets(world: World) -> dict[str, set[str]]:
+    """What each application may log in with now."""
+    now = datetime.now(UTC)
+    made = {password.secret for password in world.passwords.values() if password.ends > now}
+    return {CLIENT_ID: {CLIENT_SECRET, *made}, VAULT_ID: {VAULT_SECRET}}

@@ -1,12 +1,17 @@
-"""All that the stand-in knows: one tenant with one application, one subscription with one gallery."""
+"""All that the stand-in knows: a tenant with two applications, a subscription with one gallery."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 SUBSCRIPTION = "22222222-2222-2222-2222-222222222222"
 CLIENT_ID = "33333333-3333-3333-3333-333333333333"
 CLIENT_SECRET = "not-a-secret"
+APPLICATION = "44444444-4444-4444-4444-444444444444"  # the object behind CLIENT_ID
+# The application of Vault, which may give the other one passwords and nothing else.
+VAULT_ID = "55555555-5555-5555-5555-555555555555"
+VAULT_SECRET = "vaults-own-secret"
 RESOURCE_GROUP = "images"
 GALLERY = "bakery"
 STORAGE_ACCOUNT = "bakerystore"
@@ -43,6 +48,15 @@ class Version:
     deleting_looks: int = 0
 
 
+@dataclass(frozen=True)
+class Password:
+    """A secret that Graph made for the application."""
+
+    secret: str
+    ends: datetime
+    name: str
+
+
 @dataclass
 class Settings:
     """`pending_reads` answers show the first replica as on its way, twice as many the others."""
@@ -58,6 +72,7 @@ class World:
     galleries: dict[str, Json] = field(default_factory=dict)
     images: dict[str, Json] = field(default_factory=dict)
     versions: dict[str, Version] = field(default_factory=dict)
+    passwords: dict[str, Password] = field(default_factory=dict)  # by key ID
     settings: Settings = field(default_factory=Settings)
 
     def __post_init__(self) -> None:

@@ -53,13 +53,24 @@ def test_what_is_in_the_cache_is_not_fetched_again(bench: "Bench") -> None:
     assert bench.server.asked == ["/forge.zip"]
 
 
-def test_a_changed_recipe_is_built_again(bench: "Bench") -> None:
+@pytest.mark.parametrize("change", [{"tags": ""}, {"tags": "large"}, {"ldflags": "-X main.mood=good"}], ids=str)
+def test_a_build_with_other_flags_is_not_taken_from_the_cache(bench: "Bench", change: dict[str, str]) -> None:
     bench.server.files.clear()
     bench.put_go_on_path()
     first = resolved(bench)
-    second = resolved(replace(bench, tool=replace(bench.tool, tags="large")))
+    second = resolved(replace(bench, tool=replace(bench.tool, **change)))  # type: ignore[arg-type]
     assert first != second
-    assert first.exists()
+    assert len((bench.bin / "go.calls").read_text().splitlines()) == 2
+    assert first.exists(), "another checkout may still use it"
+
+
+@pytest.mark.parametrize("name", ["go.mod", "go.sum"])
+def test_nor_is_one_of_other_sources(bench: "Bench", name: str) -> None:
+    bench.server.files.clear()
+    bench.put_go_on_path()
+    first = resolved(bench)
+    (bench.tool.source / name).write_text("changed")
+    assert resolved(bench) != first
 
 
 def test_an_unreachable_vendor_leads_to_a_build_from_the_locked_source(bench: "Bench") -> None:

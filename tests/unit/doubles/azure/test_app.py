@@ -1,18 +1,23 @@
 """The Azure stand-in keeps Azure's rules: each is broken here once."""
 
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import jwt
 import pytest
+import requests
 from werkzeug.test import Client, TestResponse
 
 from doubles.azure import tokens, world
 from doubles.azure.app import StrictAzure
+from doubles.azure.proxy import proxy
 
 API = {"api-version": "2026-03-03"}
 EXPANDED = {**API, "$expand": "ReplicationStatus"}
 IMAGE = world.compute_id("galleries/bakery/images/web-x86_64")
 VERSION = f"{IMAGE}/versions/1.0.0"
+APPLICATION = f"/v1.0/applications/{world.APPLICATION}"
 DEFINITION = {
     "location": "westeurope",
     "properties": {
@@ -116,6 +121,64 @@ class TestLogin:
         claims = jwt.decode(cloud.token, options={"verify_signature": False})
         cloud.token = jwt.encode(claims, "another key that is long enough for it", algorithm="HS256")
         assert _code(cloud.ask("GET", IMAGE)) == (401, "InvalidAuthenticationToken")
+
+
+class TestGraph:
+    """As Vault's Azure engine uses it."""
+
+    @pytest.fixture
+    def graph(self, cloud: Cloud) -> Cloud:
+        cloud.token = _graph_token(cloud, client_id=world.VAULT_ID, client_secret=world.VAULT_SECRET)
+        return cloud
+
+    def test_a_password_is_told_once_and_good_for_a_login_until_it_is_removed(self, graph: Cloud) -> None:
+        made = graph.ask("POST", f"{APPLICATION}/addPassword", _password(hours=1)).get_json()
+        (shown,) = graph.ask("GET", APPLICATION).get_json()["passwordCredentials"]
+        assert shown == {name: value for name, value in made.items() if name != "secretText"}
+        assert graph.login(client_secret=made["secretText"]).status_code == 200
+        removed = graph.ask("POST", f"{APPLICATION}/removePassword", {"keyId": made["keyId"]})
+        assert removed.status_code == 204
+        assert graph.login(client_secret=made["secretText"]).status_code == 401
+        again = graph.ask("POST", f"{APPLICATION}/removePassword", {"keyId": made["keyId"]})
+        assert _code(again) == (400, "Request_BadRequest")
+
+    def test_a_password_runs_out(self, graph: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+        made = graph.ask("POST", f"{APPLICATION}/addPassword", _password(hours=1)).get_json()
+        later = datetime.now(UTC) + timedelta(hours=1)
+        monkeypatch.setattr(tokens, "datetime", SimpleNamespace(now=lambda _: later))
+        assert graph.login(client_secret=made["secretText"]).status_code == 401
+
+    def test_a_password_that_is_over_already(self, graph: Cloud) -> None:
+        answer = graph.ask("POST", f"{APPLICATION}/addPassword", _password(hours=-1))
+        assert _code(answer) == (400, "Request_BadRequest")
+
+    def test_another_application(self, graph: Cloud) -> None:
+        answer = graph.ask("GET", APPLICATION.replace("4", "6"))
+        assert _code(answer) == (404, "Request_ResourceNotFound")
+
+    def test_a_token_for_the_manager(self, cloud: Cloud) -> None:
+        assert _code(cloud.ask("GET", APPLICATION)) == (401, "InvalidAuthenticationToken")
+
+    def test_an_application_gives_itself_no_password(self, cloud: Cloud) -> None:
+        cloud.token = _graph_token(cloud)
+        answer = cloud.ask("POST", f"{APPLICATION}/addPassword", _password(hours=1))
+        assert _code(answer) == (403, "Authorization_RequestDenied")
+
+
+def _graph_token(cloud: Cloud, **login: str) -> str:
+    answer = cloud.login(scope="https://graph.microsoft.com/.default openid profile", **login)
+    return str(answer.get_json()["access_token"])
+
+
+def _password(hours: int) -> dict[str, Any]:
+    ends = datetime.now(UTC) + timedelta(hours=hours)
+    return {"passwordCredential": {"displayName": "test", "endDateTime": ends.isoformat()}}
+
+
+def test_the_proxy_leads_nowhere_else() -> None:
+    with proxy(1) as (address, refused), pytest.raises(requests.exceptions.ProxyError, match="403"):
+        requests.get("https://example.com", proxies={"https": address}, timeout=5)
+    assert refused == ["example.com:443"]
 
 
 class TestRequests:
