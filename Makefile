@@ -40,7 +40,7 @@ unit: setup ## Run the unit tests
 
 .PHONY: integration
 integration: setup ## Run the tests with the real tools
-	$(BIN)/pytest tests/integration
+	$(BIN)/pytest tests/integration -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: fmt
 fmt: setup ## Format the code

@@ -1,5 +1,6 @@
 """What every stack has: its own state with a lock, one provider per region, tags on everything, the rules."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from bakery_stacks import rules
@@ -24,6 +25,14 @@ class BakeryStack(core.TerraformStack):
     def output(self, name: str, value: Any, description: str) -> None:
         """A named output, which docs/reference/stacks.md lists."""
         core.TerraformOutput(self, name, value=value, description=description)
+
+    def keep(self, *, ignore: Sequence[str] = ()) -> core.TerraformResourceLifecycle | None:
+        """The lifecycle of what must survive a mistake: no destroy, unless the environment is for trials."""
+        if self.environment.disposable and not ignore:
+            return None
+        return core.TerraformResourceLifecycle(
+            prevent_destroy=not self.environment.disposable or None, ignore_changes=list(ignore) or None
+        )
 
     def _keep_state(self) -> None:
         state = self.environment.state

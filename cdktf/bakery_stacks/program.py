@@ -5,11 +5,13 @@ from pathlib import Path
 
 from bakery.catalog import Catalog, open_store
 from bakery_stacks import config, published
+from bakery_stacks.azure import AzureStack
 from bakery_stacks.bindings import core
 from bakery_stacks.config import Settings
 from bakery_stacks.distribution import DistributionStack
 from bakery_stacks.images import ImagesStack
 from bakery_stacks.published import PublishedImage
+from bakery_stacks.vsphere import VsphereStack
 
 
 def program(environments: Path, environ: Mapping[str, str]) -> core.App:
@@ -25,4 +27,8 @@ def build(settings: Settings, images: Sequence[PublishedImage] | None, outdir: P
     app = core.App(stack_traces=False, outdir=str(outdir) if outdir else None)
     DistributionStack(app, settings)
     ImagesStack(app, settings, images)
+    if settings.environment.vsphere:
+        VsphereStack(app, settings, settings.environment.vsphere)
+    if settings.environment.azure:
+        AzureStack(app, settings, settings.environment.azure)
     return app

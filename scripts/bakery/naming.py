@@ -20,6 +20,11 @@ class Versioned(Protocol):
     def version(self) -> str: ...
 
 
+# Publisher, offer and sku together name an image definition once in an Azure gallery.
+GALLERY_PUBLISHER = "bakery"
+BLOB_CONTAINER = "bakery"  # takes disks on their way into an Azure gallery
+
+
 @dataclass(frozen=True)
 class Named:
     """A version that nothing was made of yet."""

@@ -1,11 +1,14 @@
 """An AWS stand-in with images on it, and the catalog that knows them: what the stacks' tests start from."""
 
+import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bakery.catalog import Catalog, Record
 from bakery.documents import Parameter, Place, Publication
+from bakery.infra import env
 from bakery.project import Project
 from doubles.aws.client import Double, available, register
 
@@ -30,6 +33,13 @@ def environment(aws: Double) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "BAKERY_ENVIRONMENT": "demo",
     }
+
+
+def validate(folder: Path, place: Project) -> None:
+    """Terraform and the provider read a stack; nothing is called. CalledProcessError with their words if they mind."""
+    environ = env.for_child(place, os.environ)
+    for command in (["init", "-backend=false", "-input=false"], ["validate"]):
+        subprocess.run([env.terraform(place, os.environ), *command], cwd=folder, env=environ, check=True, timeout=120)
 
 
 def make_state_bucket(aws: Double) -> None:

@@ -14,7 +14,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient
 
-from bakery import process, qemu, tags
+from bakery import naming, process, qemu, tags
 from bakery.bake import packer
 from bakery.bake.job import Job
 from bakery.catalog import Catalog, Record, open_store
@@ -168,7 +168,7 @@ def _session() -> Session:
 def _blob(bench: Bench) -> BlobClient:
     session = _session()
     assert session.blobs
-    return session.blobs.get_blob_client(blobs.CONTAINER, blobs.name(bench.want()))
+    return session.blobs.get_blob_client(naming.BLOB_CONTAINER, blobs.name(bench.want()))
 
 
 def _writes(azure: Double) -> Counter[str]:
@@ -264,7 +264,7 @@ def test_an_unfinished_upload_is_done_again(azure: Double, bench: Bench) -> None
     """What another run left has pages in places that are zeros of the disk."""
     session = _session()
     assert session.blobs
-    session.blobs.create_container(blobs.CONTAINER)
+    session.blobs.create_container(naming.BLOB_CONTAINER)
     _blob(bench).create_page_blob(64 * MIB + 512)
     _blob(bench).upload_page(b"x" * 512, 20 * MIB, 512)
     bench.upload()
@@ -278,7 +278,7 @@ def test_an_upload_of_another_content_is_never_finished(azure: Double, bench: Be
     want = bench.want() | {tags.CONTENT: "e" * 64}
     with pytest.raises(BakeryError, match="content is not what was baked"):
         blobs.ensure(session.blobs, Path(bench.artifact().disk.path), want, lambda share: None)
-    assert not blobs.finished(session.blobs.get_blob_client(blobs.CONTAINER, blobs.name(want)), want)
+    assert not blobs.finished(session.blobs.get_blob_client(naming.BLOB_CONTAINER, blobs.name(want)), want)
 
 
 def test_uploads_exclude_each_other(azure: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +294,7 @@ def test_uploads_exclude_each_other(azure: Double, bench: Bench, monkeypatch: py
 def _prepared(bench: Bench) -> BlobClient:
     session = _session()
     assert session.blobs
-    session.blobs.create_container(blobs.CONTAINER)
+    session.blobs.create_container(naming.BLOB_CONTAINER)
     return _blob(bench)
 
 

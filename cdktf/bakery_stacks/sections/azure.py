@@ -1,7 +1,45 @@
-"""What the stack for galleries is told."""
+"""What the azure stack is told."""
 
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from bakery.distribution import Gallery, Location, ResourceGroup, StorageAccount, Uuid
+from bakery.fields import Name
 from bakery.strict import Model
 
 
+class AzureImage(Model):
+    """An image definition: what all versions of an image have in common. It never changes."""
+
+    name: Name = Field(description="`name` of the image's definition")
+    arch: Literal["x86_64"] = Field(default="x86_64", description="architecture")
+    windows: bool = Field(default=False, description="Windows, not Linux")
+
+
 class Azure(Model):
-    """For galleries."""
+    """The Compute Gallery that the bakery publishes to, and who may use it."""
+
+    subscription: Uuid = Field(description="of the gallery")
+    tenant: Uuid = Field(description="of the principals below")
+    location: Location = Field(description="where the gallery is, such as westeurope; images go to more")
+    resource_group: ResourceGroup = Field(description="made by the stack; holds gallery and account alone")
+    gallery: Gallery = Field(description="`distribution.azure.gallery` of definitions")
+    storage_account: StorageAccount = Field(description="takes disks on their way; unique in the world")
+    images: tuple[AzureImage, ...] = Field(default=(), description="image definitions to make")
+    publishers: Annotated[tuple[Uuid, ...], Field(min_length=1)] = Field(
+        description="object IDs of the service principals that publish"
+    )
+    readers: tuple[Uuid, ...] = Field(
+        default=(), description="object IDs of groups and principals that may start machines of the images"
+    )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        for field in ("publishers", "readers", "images"):
+            found = getattr(self, field)
+            if len(set(found)) != len(found):
+                raise ValueError(f"{field} has an entry twice")
+        if both := set(self.publishers) & set(self.readers):
+            raise ValueError(f"{min(both)} publishes, so it needs no place among the readers")
+        return self

@@ -1,7 +1,41 @@
-"""What the stack for content libraries is told."""
+"""What the vsphere stack is told."""
 
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from bakery.distribution import Server
+from bakery.fields import Name
 from bakery.strict import Model
 
 
-class Vsphere(Model):
-    """For content libraries."""
+class Site(Model):
+    """A vCenter and where its content library keeps its files."""
+
+    server: Server = Field(description="vCenter, HOST or HOST:PORT; its certificate is verified")
+    datacenter: str = Field(description="the datacenter of the datastore")
+    datastore: str = Field(description="holds the library's files")
+
+
+class Subscriber(Site):
+    """A vCenter that follows the published library."""
+
+    name: Name = Field(description="of the site, in names of resources and outputs")
+    on_demand: bool = Field(default=False, description="fetch an item's files when they are first used")
+
+
+class Vsphere(Site):
+    """The content library that the bakery publishes to, and those that follow it in other vCenters."""
+
+    library: Annotated[str, Field(min_length=1)] = Field(description="`distribution.vsphere.library` of definitions")
+    subscribers: tuple[Subscriber, ...] = Field(default=(), description="other vCenters that get every image")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        for field in ("name", "server"):
+            found = [getattr(site, field) for site in self.subscribers]
+            if len(set(found)) != len(found):
+                raise ValueError(f"subscribers have a {field} twice")
+        if self.server in {site.server for site in self.subscribers}:
+            raise ValueError(f"{self.server} publishes the library, so it cannot subscribe to it")
+        return self

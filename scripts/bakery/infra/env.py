@@ -10,11 +10,14 @@ from bakery import files
 from bakery.infra import mirror, node
 from bakery.project import Project
 
-# What a child gets of the user's own settings: cloud credentials, and which environment and catalog are meant.
-PASSED_ON = ("AWS_", "BAKERY_")
+# What a child gets of the user's own settings: how providers log in, and which environment and catalog are meant.
+PASSED_ON = ("ARM_", "AWS_", "BAKERY_", "TF_VAR_", "VAULT_")
 ENVIRONMENT = "demo"  # where BAKERY_ENVIRONMENT names none, as in the CDKTF program
 # Those of which the value is a secret.
-SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+SECRET = (
+    *("ARM_CLIENT_SECRET", "ARM_OIDC_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    *("TF_VAR_vsphere_logins", "VAULT_TOKEN"),
+)
 
 
 def variables(project: Project, environment: Mapping[str, str]) -> dict[str, str]:

@@ -17,13 +17,13 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 
 from bakery import qemu
 from bakery.errors import BakeryError
+from bakery.naming import BLOB_CONTAINER
 from bakery.publish.azure.calls import calling
 from bakery.publish.azure.lease import Lease, acquire
 from bakery.publish.disk import RawDisk
 from bakery.publish.phases import Share
 from bakery.tags import CONTENT, Tags
 
-CONTAINER = "bakery"
 FINISHED = "bakery_raw_sha256"  # metadata: names are C# identifiers
 RANGE = 4 << 20  # bytes; the most that Put Page takes
 MIB = 1 << 20  # Azure takes disks of whole ones
@@ -48,7 +48,7 @@ def name(tags: Tags) -> str:
 
 def ensure(blobs: BlobServiceClient, disk: Path, tags: Tags, share: Share) -> str:
     """The URL of a blob with the disk's content, uploaded if no earlier run did."""
-    blob = blobs.get_blob_client(CONTAINER, name(tags))
+    blob = blobs.get_blob_client(BLOB_CONTAINER, name(tags))
     with calling("upload the disk", blob.url):
         _make_container(blobs)
         if not finished(blob, tags):
@@ -58,7 +58,7 @@ def ensure(blobs: BlobServiceClient, disk: Path, tags: Tags, share: Share) -> st
 
 def remove(blobs: BlobServiceClient, tags: Tags) -> None:
     """Delete the blob; one that is gone is fine. The versions that were made of it do not need it."""
-    blob = blobs.get_blob_client(CONTAINER, name(tags))
+    blob = blobs.get_blob_client(BLOB_CONTAINER, name(tags))
     with calling("delete the uploaded disk", blob.url), suppress(ResourceNotFoundError):
         blob.delete_blob()
 
@@ -72,7 +72,7 @@ def finished(blob: BlobClient, tags: Tags) -> bool:
 
 
 def _make_container(blobs: BlobServiceClient) -> None:
-    container = blobs.get_container_client(CONTAINER)
+    container = blobs.get_container_client(BLOB_CONTAINER)
     if not container.exists():
         with suppress(ResourceExistsError):  # another run was faster
             container.create_container()

@@ -10,11 +10,10 @@ from azure.mgmt.compute.models import (
 
 from bakery.definition import ImageDefinition
 from bakery.errors import ConflictError, NotFoundError
-from bakery.naming import GalleryVersion
+from bakery.naming import GALLERY_PUBLISHER, GalleryVersion
 from bakery.publish.azure.calls import calling, word
 from bakery.publish.azure.session import Session
 
-PUBLISHER = "bakery"  # publisher, offer and sku together name a definition once in a gallery
 KIND = ("os_type", "os_state", "hyper_v_generation", "architecture")  # what never changes
 PAUSE = 2  # seconds between looks; it is made in a few
 
@@ -68,7 +67,7 @@ def _properties(definition: ImageDefinition) -> GalleryImageProperties:
         os_state="Generalized",
         hyper_v_generation="V2",
         architecture="x64",
-        identifier=GalleryImageIdentifier(publisher=PUBLISHER, offer=definition.name, sku=definition.arch),
+        identifier=GalleryImageIdentifier(publisher=GALLERY_PUBLISHER, offer=definition.name, sku=definition.arch),
         # Said aloud, since newer APIs assume Trusted Launch: our Debian base has no boot loader signed for Secure Boot.
         features=[GalleryImageFeature(name="SecurityType", value="Standard")],
     )

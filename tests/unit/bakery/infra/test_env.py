@@ -39,6 +39,13 @@ def test_a_child_gets_credentials_and_choices_only(project: Project) -> None:
     assert not {"EDITOR", "TF_CLI_ARGS", "TF_LOG"} & set(child)
 
 
+@pytest.mark.parametrize("name", ["ARM_CLIENT_SECRET", "TF_VAR_vsphere_logins", "VAULT_TOKEN"])
+def test_every_provider_gets_its_login(project: Project, name: str) -> None:
+    assert env.for_child(project, {name: "s3cret"})[name] == "s3cret"
+    assert env.secrets({name: "s3cret"}) == ["s3cret"]
+    assert name not in env.variables(project, {name: "s3cret"})
+
+
 def test_secret_values_are_named_for_redaction() -> None:
     assert env.secrets({**SECRETS, "AWS_SESSION_TOKEN": ""}) == ["hidden"]
 
