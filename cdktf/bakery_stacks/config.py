@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from bakery import yamlfile
 from bakery.errors import UsageError
@@ -57,6 +57,13 @@ class Environment(Model):
     runner: Runner | None = None
     vsphere: Vsphere | None = None
     azure: Azure | None = None
+
+    @field_validator("vault_config")
+    @classmethod
+    def _own_roles(cls, section: VaultConfig | None, info: ValidationInfo) -> VaultConfig | None:
+        if section and {"account", "home_region"} <= info.data.keys():
+            section.fit(info.data["account"], partition(info.data["home_region"]))
+        return section
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -11,6 +11,7 @@ from bakery_stacks.config import Settings
 from bakery_stacks.distribution import DistributionStack
 from bakery_stacks.images import ImagesStack
 from bakery_stacks.published import PublishedImage
+from bakery_stacks.vault_config import VaultConfigStack
 from bakery_stacks.vsphere import VsphereStack
 
 
@@ -27,6 +28,8 @@ def build(settings: Settings, images: Sequence[PublishedImage] | None, outdir: P
     app = core.App(stack_traces=False, outdir=str(outdir) if outdir else None)
     DistributionStack(app, settings)
     ImagesStack(app, settings, images)
+    if settings.environment.vault_config:
+        VaultConfigStack(app, settings, settings.environment.vault_config)
     if settings.environment.vsphere:
         VsphereStack(app, settings, settings.environment.vsphere)
     if settings.environment.azure:
