@@ -1,0 +1,117 @@
+"""A real Vault cluster with the stack vault-config on it loses a server, and then everything.
+
+docs/how-to/restore-vault.md is about the second; what it tells people to run is what runs here.
+"""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bakery_stacks.sections.vault_config import Autopilot
+from doubles.gitlab import GitLab, gitlab
+from doubles.vault import VaultServer
+from doubles.vault_cluster import Cluster, seal_and_authority, until
+from doubles.vault_provider import VaultProvider
+from integration.duties import FILES
+from integration.vault_stack import section, synthesise
+
+pytestmark = pytest.mark.integration
+
+AUTOPILOT = Autopilot(nodes=3, dead_after="1m")  # Vault's shortest
+DEAD_SECONDS = 120  # that minute, and a round of autopilot, which takes 10 s
+THREE = ("one", "two", "three")
+
+
+@pytest.fixture(scope="module")
+def ci() -> Iterator[GitLab]:
+    with gitlab() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[VaultServer, Path]]:
+    with seal_and_authority(tmp_path_factory.mktemp("lasting")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cluster(lasting: tuple[VaultServer, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three servers that vote."""
+    seal, authority = lasting
+    found = Cluster(tmp_path_factory.mktemp("cluster"), authority, seal)
+    try:
+        found.start(*THREE)
+        found.initialise()
+        yield found
+    finally:
+        found.stop()
+
+
+@pytest.fixture(scope="module")
+def stack(cluster: Cluster, ci: GitLab) -> dict[str, object]:
+    """The stack as it is on the cluster, with a secret that a person put in."""
+    found = section(cluster.env()["VAULT_ADDR"], ci, cluster.folder, autopilot=AUTOPILOT)
+    synthesised = synthesise(found, cluster.folder / "out")
+    provider = VaultProvider(cluster.client())
+    provider.apply(synthesised)
+    assert provider.plan(synthesised) == []
+    cluster.vault("kv", "put", "secret/bakery/web", "password=canary")
+    return synthesised
+
+
+def take_snapshot(cluster: Cluster) -> Path:
+    """By a token that may do nothing else, as the machines' timer has it."""
+    cluster.vault("policy", "write", "bakery-snapshot", FILES / "snapshot.hcl")
+    words = ("-policy=bakery-snapshot", "-no-default-policy", "-ttl=1m", "-field=token")
+    token = cluster.vault("token", "create", *words).strip()
+    path = cluster.folder / "vault.snap"
+    cluster.vault("operator", "raft", "snapshot", "save", path, token=token)
+    with pytest.raises(subprocess.CalledProcessError, match="non-zero"):
+        cluster.vault("kv", "get", "secret/bakery/web", token=token)
+    return path
+
+
+def password(cluster: Cluster) -> str:
+    return cluster.vault("kv", "get", "-field=password", "secret/bakery/web")
+
+
+def restore(cluster: Cluster, snapshot: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [FILES / "restore.sh", snapshot], env=cluster.env(token=""), capture_output=True, text=True, check=False
+    )
+
+
+def test_a_dead_server_is_replaced_and_all_is_restored_from_a_snapshot(
+    cluster: Cluster, stack: dict[str, object], lasting: tuple[VaultServer, Path], ci: GitLab
+) -> None:
+    snapshot = take_snapshot(cluster)
+    cluster.vault("kv", "put", "secret/bakery/web", "password=later")
+    dead = cluster.leader()
+    dead.kill()
+    until("another leader", lambda: cluster.leader() is not dead)
+    assert password(cluster) == "later"
+    cluster.vault("kv", "put", "secret/bakery/web", "password=without")
+    cluster.start("four")
+    until("the new server's vote", lambda: "four" in cluster.voters())
+    assert dead.name in cluster.servers(), "it stays listed until it is taken for dead"
+
+    # The minute that this takes is enough to restore the snapshot, into a cluster that never heard of the first one.
+    new = Cluster(cluster.folder / "new", lasting[1], lasting[0])
+    try:
+        new.start(*THREE)
+        until("a server", lambda: "initialized" in new.vault("status", "-format=json", token="") or True)
+        done = restore(new, snapshot)
+        assert done.returncode == 0, done.stderr
+        new.token = cluster.token  # which is good there now
+        assert until("the data", lambda: password(new)) == "canary"
+        until("three voters", lambda: new.voters() == set(THREE))
+        provider = VaultProvider(new.client())
+        assert [change for change in provider.plan(stack) if "create" not in change] == []
+    finally:
+        new.stop()
+
+    until("its removal", lambda: dead.name not in cluster.servers(), DEAD_SECONDS)
+    assert cluster.voters() == {*THREE, "four"} - {dead.name}
+    assert password(cluster) == "without"
