@@ -105,8 +105,18 @@ class Cluster:
             node.folder.mkdir(parents=True)
             (node.folder / "data").mkdir()
             (node.folder / "vault.hcl").write_text(self._configuration(node, joined))
-            command = [program(), "server", f"-config={node.folder / 'vault.hcl'}"]
-            node.child = process.spawn(command, log=node.folder / "vault.log", env={"VAULT_TOKEN": self.seal.token})
+            self.run(node)
+
+    def run(self, node: Node) -> None:
+        """Start a server with what is on its disk."""
+        command = [program(), "server", f"-config={node.folder / 'vault.hcl'}"]
+        node.child = process.spawn(command, log=node.folder / "vault.log", env={"VAULT_TOKEN": self.seal.token})
+
+    def restart(self, node: Node) -> None:
+        """As `systemctl restart vault` does."""
+        assert node.child
+        process.stop(node.child)
+        self.run(node)
 
     def vault(self, *words: str | Path, node: Node | None = None, token: str | None = None) -> str:
         """What the vault command prints; CalledProcessError if it fails."""
@@ -146,6 +156,11 @@ class Cluster:
     def voters(self) -> set[str]:
         """Names of healthy servers that vote."""
         return {name for name, one in self.servers().items() if one["healthy"] and one["status"] in ("leader", "voter")}
+
+    def listed(self) -> set[str]:
+        """Names of all that raft counts."""
+        answer = self.vault("operator", "raft", "list-peers", "-format=json")
+        return {server["node_id"] for server in json.loads(answer)["data"]["config"]["servers"]}
 
     def leader(self) -> Node:
         (name,) = [name for name, one in self.servers().items() if one["status"] == "leader"]

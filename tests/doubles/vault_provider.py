@@ -8,7 +8,7 @@ It cannot show the provider's own checks of arguments (`terraform validate` does
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import hvac
@@ -29,17 +29,17 @@ class RefusedError(Exception):
 
 
 class VaultProvider:
-    """With its state: what it put on the Vault."""
+    """With its state: the addresses of what is on the Vault."""
 
-    def __init__(self, client: hvac.Client) -> None:
+    def __init__(self, client: hvac.Client, state: Iterable[str] = ()) -> None:
         self._client = client
-        self._state: set[str] = set()
+        self.state = set(state)
 
     def plan(self, stack: Stack) -> list[str]:
         """What an apply would do: resources to make, and arguments that are not what the server says."""
         changes = []
         for address, arguments in ordered(stack):
-            if address in self._state:
+            if address in self.state:
                 changes += [f"update {address}: {name}" for name in sorted(self._changed(address, arguments))]
             else:
                 changes.append(f"create {address}")
@@ -48,9 +48,9 @@ class VaultProvider:
     def apply(self, stack: Stack) -> None:
         """RefusedError for what has no meaning; hvac's errors for what Vault refuses."""
         for address, arguments in ordered(stack):
-            if address not in self._state:
+            if address not in self.state:
                 self._write(_kind(address).create(arguments))
-                self._state.add(address)
+                self.state.add(address)
             elif changed := self._changed(address, arguments):
                 update = _kind(address).update
                 if update is None:

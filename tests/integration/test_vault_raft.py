@@ -3,16 +3,18 @@
 docs/how-to/restore-vault.md is about the second; what it tells people to run is what runs here.
 """
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bakery_stacks.sections.vault_config import Autopilot
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import VaultServer
-from doubles.vault_cluster import Cluster, seal_and_authority, until
+from doubles.vault_cluster import NAME, Cluster, seal_and_authority, until
 from doubles.vault_provider import VaultProvider
 from integration.duties import FILES
 from integration.vault_stack import section, synthesise
@@ -50,15 +52,9 @@ def cluster(lasting: tuple[VaultServer, Path], tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="module")
-def stack(cluster: Cluster, ci: GitLab) -> dict[str, object]:
-    """The stack as it is on the cluster, with a secret that a person put in."""
+def stack(cluster: Cluster, ci: GitLab) -> dict[str, Any]:
     found = section(cluster.env()["VAULT_ADDR"], ci, cluster.folder, autopilot=AUTOPILOT)
-    synthesised = synthesise(found, cluster.folder / "out")
-    provider = VaultProvider(cluster.client())
-    provider.apply(synthesised)
-    assert provider.plan(synthesised) == []
-    cluster.vault("kv", "put", "secret/bakery/web", "password=canary")
-    return synthesised
+    return synthesise(found, cluster.folder / "out")
 
 
 def take_snapshot(cluster: Cluster) -> Path:
@@ -84,8 +80,12 @@ def restore(cluster: Cluster, snapshot: Path) -> subprocess.CompletedProcess[str
 
 
 def test_a_dead_server_is_replaced_and_all_is_restored_from_a_snapshot(
-    cluster: Cluster, stack: dict[str, object], lasting: tuple[VaultServer, Path], ci: GitLab
+    cluster: Cluster, stack: dict[str, Any], lasting: tuple[VaultServer, Path]
 ) -> None:
+    provider = VaultProvider(cluster.client())
+    provider.apply(stack)
+    assert provider.plan(stack) == []
+    cluster.vault("kv", "put", "secret/bakery/web", "password=canary")
     snapshot = take_snapshot(cluster)
     cluster.vault("kv", "put", "secret/bakery/web", "password=later")
     dead = cluster.leader()
@@ -100,18 +100,44 @@ def test_a_dead_server_is_replaced_and_all_is_restored_from_a_snapshot(
     # The minute that this takes is enough to restore the snapshot, into a cluster that never heard of the first one.
     new = Cluster(cluster.folder / "new", lasting[1], lasting[0])
     try:
-        new.start(*THREE)
-        until("a server", lambda: "initialized" in new.vault("status", "-format=json", token="") or True)
+        new.start("five")
         done = restore(new, snapshot)
         assert done.returncode == 0, done.stderr
-        new.token = cluster.token  # which is good there now
+        new.token = cluster.token  # the old root's is good there now
         assert until("the data", lambda: password(new)) == "canary"
-        until("three voters", lambda: new.voters() == set(THREE))
-        provider = VaultProvider(new.client())
-        assert [change for change in provider.plan(stack) if "create" not in change] == []
+        new.restart(new.nodes[0])  # until then, it speaks to others with the keys that raft had before
+        until("its data again", lambda: password(new))
+        new.start("six", "seven")
+        until("three voters", lambda: new.voters() == {"five", "six", "seven"})
+        assert new.listed() == {"five", "six", "seven"}
+        assert VaultProvider(new.client(), provider.state).plan(stack) == []
+        refused = restore(new, snapshot)
+        assert refused.returncode == 1
+        assert "is not a new cluster" in refused.stderr
     finally:
         new.stop()
 
     until("its removal", lambda: dead.name not in cluster.servers(), DEAD_SECONDS)
     assert cluster.voters() == {*THREE, "four"} - {dead.name}
     assert password(cluster) == "without"
+
+
+def test_a_server_joins_only_where_the_certificate_has_the_name(cluster: Cluster) -> None:
+    cluster.start("stranger", joined="vault.example.org")
+    stranger = cluster.nodes.pop()
+    try:
+        until("its refusal", lambda: f"valid for {NAME}, not vault.example.org" in stranger.log)
+        assert "stranger" not in cluster.servers()
+    finally:
+        stranger.kill()
+
+
+def test_a_damaged_snapshot_stops_before_anything_is_touched(tmp_path: Path) -> None:
+    damaged = tmp_path / "vault.snap"
+    damaged.write_bytes(b"no snapshot")
+    tools = FILES.parent / ".bakery" / "tools" / "bin"
+    env = {"PATH": f"{tools}:{os.environ['PATH']}", "VAULT_ADDR": "http://127.0.0.1:1"}
+    done = subprocess.run([FILES / "restore.sh", damaged], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "Error" in done.stderr
+    assert "127.0.0.1:1" not in done.stderr
