@@ -118,6 +118,12 @@ class Cluster:
         process.stop(node.child)
         self.run(node)
 
+    def reload(self) -> None:
+        """Have all servers open their logs again."""
+        for node in self.nodes:
+            if node.child:
+                node.child.send_signal(signal.SIGHUP)
+
     def vault(self, *words: str | Path, node: Node | None = None, token: str | None = None) -> str:
         """What the vault command prints; CalledProcessError if it fails."""
         done = subprocess.run(

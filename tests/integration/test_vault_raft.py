@@ -57,6 +57,14 @@ def stack(cluster: Cluster, ci: GitLab) -> dict[str, Any]:
     return synthesise(found, cluster.folder / "out")
 
 
+@pytest.fixture(scope="module")
+def provider(cluster: Cluster, stack: dict[str, Any]) -> VaultProvider:
+    """With the stack on the cluster."""
+    found = VaultProvider(cluster.client())
+    found.apply(stack)
+    return found
+
+
 def take_snapshot(cluster: Cluster) -> Path:
     """By a token that may do nothing else, as the machines' timer has it."""
     cluster.vault("policy", "write", "bakery-snapshot", FILES / "snapshot.hcl")
@@ -73,6 +81,10 @@ def password(cluster: Cluster) -> str:
     return cluster.vault("kv", "get", "-field=password", "secret/bakery/web")
 
 
+def write(cluster: Cluster) -> str:
+    return cluster.vault("kv", "put", "secret/bakery/audited", "password=x")
+
+
 def restore(cluster: Cluster, snapshot: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [FILES / "restore.sh", snapshot], env=cluster.env(token=""), capture_output=True, text=True, check=False
@@ -80,10 +92,8 @@ def restore(cluster: Cluster, snapshot: Path) -> subprocess.CompletedProcess[str
 
 
 def test_a_dead_server_is_replaced_and_all_is_restored_from_a_snapshot(
-    cluster: Cluster, stack: dict[str, Any], lasting: tuple[VaultServer, Path]
+    cluster: Cluster, provider: VaultProvider, stack: dict[str, Any], lasting: tuple[VaultServer, Path]
 ) -> None:
-    provider = VaultProvider(cluster.client())
-    provider.apply(stack)
     assert provider.plan(stack) == []
     cluster.vault("kv", "put", "secret/bakery/web", "password=canary")
     snapshot = take_snapshot(cluster)
@@ -130,6 +140,23 @@ def test_a_server_joins_only_where_the_certificate_has_the_name(cluster: Cluster
         assert "stranger" not in cluster.servers()
     finally:
         stranger.kill()
+
+
+@pytest.mark.usefixtures("provider")
+def test_one_audit_device_is_enough_and_none_is_not(cluster: Cluster) -> None:
+    log = cluster.folder / "audit.log"
+    log.unlink()
+    log.symlink_to("/dev/full")
+    try:
+        cluster.reload()
+        until("a full disk", lambda: write(cluster) and "no space left on device" in cluster.leader().log)
+        cluster.vault("audit", "disable", "stdout")
+        with pytest.raises(subprocess.CalledProcessError):
+            write(cluster)
+    finally:
+        log.unlink()
+        cluster.reload()
+    until("an empty disk", lambda: write(cluster))
 
 
 def test_a_damaged_snapshot_stops_before_anything_is_touched(tmp_path: Path) -> None:
