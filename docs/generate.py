@@ -1,13 +1,12 @@
 """Write the generated pages of docs/reference; with --check, fail if they are not what they would be."""
 
-import json
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import matrix
+import stacktables
+import tables
 from typer import Typer
 from typer.testing import CliRunner
 
@@ -22,7 +21,7 @@ EXIT_CODES = {
     ExitCode.FAILED: "failed; the message says what, where and what to do",
     ExitCode.CHANGES: "changes are pending (only with `--detailed-exitcode`)",
     ExitCode.BUG: "a bug in bakery",
-    ExitCode.PARTIAL: "some images or targets failed, the others are recorded",
+    ExitCode.PARTIAL: "some images, targets or stacks failed, the others are done and recorded",
     ExitCode.USAGE: "the command line, a definition or an environment file is wrong; nothing was started",
     ExitCode.TRY_AGAIN: "nothing is wrong here: Vault does not serve, or another run holds the lock; try again later",
     ExitCode.INTERRUPTED: "interrupted; run the same command again",
@@ -35,6 +34,8 @@ def pages() -> dict[Path, str]:
         REFERENCE / "cli.md": NOTE + "\n".join(_cli()),
         REFERENCE / "definition.md": NOTE + "\n".join(_definition()),
         REFERENCE / "matrix.md": NOTE + "\n".join(matrix.page()),
+        REFERENCE / "rules.md": NOTE + "\n".join(stacktables.rules()),
+        REFERENCE / "stacks.md": NOTE + "\n".join(stacktables.stacks()),
     }
 
 
@@ -72,40 +73,9 @@ def _definition() -> Iterator[str]:
     schema = definition.json_schema()
     yield "# Image definition\n"
     yield "One YAML file per image in `packer/images/`. `bakery schema` prints the JSON Schema.\n"
-    yield from _fields("definition", schema, schema)
+    yield from tables.fields("definition", schema)
     for name, part in schema["$defs"].items():
-        yield from _fields(name, part, schema)
-
-
-def _fields(name: str, part: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
-    yield f"## {name}\n\n{part.get('description', '')}\n"
-    yield "| key | type | default | meaning |\n|---|---|---|---|"
-    for key, field in part.get("properties", {}).items():
-        default = "required" if key in part.get("required", ()) else _default(field.get("default"))
-        yield f"| `{key}` | {_type(field)} | {default} | {field.get('description', '')} |"
-    yield ""
-
-
-def _default(value: Any) -> str:
-    empty = not value or (isinstance(value, dict) and not any(value.values()))
-    return "" if empty else f"`{json.dumps(value)}`"
-
-
-def _type(field: dict[str, Any]) -> str:
-    if "$ref" in field:
-        name = field["$ref"].rsplit("/", 1)[-1]
-        return f"[{name}](#{name.lower()})"
-    if "anyOf" in field:
-        return " or ".join(_type(option) for option in field["anyOf"] if option.get("type") != "null")
-    if "enum" in field or "const" in field:
-        return " or ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
-    if field.get("type") == "array":
-        return f"list of {_type(field['items'])}"
-    if field.get("type") == "object":
-        inner = field.get("additionalProperties") or next(iter(field.get("patternProperties", {"": {}}).values()))
-        return f"map of {_type(inner)}" if isinstance(inner, dict) else "map"
-    pattern = f", `{field['pattern']}`" if "pattern" in field else ""
-    return re.sub(r"\|", r"\\|", f"{field.get('type', 'any')}{pattern}")
+        yield from tables.fields(name, part)
 
 
 def main() -> int:

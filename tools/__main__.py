@@ -54,6 +54,7 @@ def set_up(progress: Progress) -> None:
     def environments() -> None:
         environment.install_python(ROOT, progress)
         environment.install_node(ROOT, links, progress)
+        environment.install_checkov(ROOT, progress)
 
     # The longest build beside all the others: one downloads or links, which takes one core, while the other compiles.
     tools = pins.load()

@@ -1,4 +1,4 @@
-"""The project's `.venv` from the hashed lock, and cdktf-cli from npm on the Node that `.venv` brings."""
+"""The project's `.venv` from the hashed lock, Checkov's own, and cdktf-cli from npm on the Node that `.venv` brings."""
 
 import hashlib
 import os
@@ -11,6 +11,9 @@ from pathlib import Path
 from tools.install import link
 from tools.progress import Progress, SetupError
 
+# Python compiles what it loads; compiling all of Ansible and the AWS bindings would take longer than the rest.
+HASHED = ("--no-compile", "--require-hashes", "--only-binary", ":all:")
+
 
 def install_python(root: Path, progress: Progress) -> None:
     """Creates or updates `.venv`; after an interrupted run it starts afresh, since pip trusts half a package."""
@@ -20,13 +23,32 @@ def install_python(root: Path, progress: Progress) -> None:
     with stamped(root, "python", inputs, sys.version, program) as due:
         if not due:
             return
-        unfinished = venv / "unfinished"
-        if unfinished.exists() or not _fits(venv):
-            progress.run("python", "creating .venv", [sys.executable, "-m", "venv", "--clear", venv])
-        unfinished.touch()
-        _pip(venv, root, progress)
-        unfinished.unlink()
+        with _filled(venv, "python", progress):
+            _pip(venv, root, progress)
         progress.say("python", "packages installed in .venv")
+
+
+def install_checkov(root: Path, progress: Progress) -> None:
+    """Checkov checks the stacks in a test. Apart, since it wants another boto3 than the bakery."""
+    venv, lock = root / ".bakery" / "checkov", root / "tools" / "checkov.lock"
+    with stamped(root, "checkov", [lock], sys.version, venv / "bin" / "checkov") as due:
+        if not due:
+            return
+        with _filled(venv, "checkov", progress):
+            progress.say("checkov", "installing the packages of tools/checkov.lock, about 30 s")
+            progress.run("checkov", "installing packages", [*_pip_command(venv), *HASHED, "--requirement", lock])
+        progress.say("checkov", "packages installed in .bakery/checkov")
+
+
+@contextmanager
+def _filled(venv: Path, topic: str, progress: Progress) -> Iterator[None]:
+    """A virtual environment to install into; made afresh where the last time did not come to its end."""
+    unfinished = venv / "unfinished"
+    if unfinished.exists() or not _fits(venv):
+        progress.run(topic, f"creating {venv.name}", [sys.executable, "-m", "venv", "--clear", venv])
+    unfinished.touch()
+    yield
+    unfinished.unlink()
 
 
 def _fits(venv: Path) -> bool:
@@ -41,15 +63,17 @@ def _pip(venv: Path, root: Path, progress: Progress) -> None:
     lock = root / "requirements.lock"
     builder = venv / "builder.lock"
     builder.write_text(locked_block(lock.read_text(), "setuptools"))
-    python = str(venv / "bin" / "python")
-    pip = [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
-    # Python compiles what it loads; compiling all of Ansible and the AWS bindings would take longer than the rest.
-    hashed = [*pip, "--no-compile", "--require-hashes", "--only-binary", ":all:"]
+    pip = _pip_command(venv)
+    hashed = [*pip, *HASHED]
     # python-terraform has no wheel. Isolation would build it with a setuptools that the lock does not know.
     source = ["--no-build-isolation", "--no-binary", "python-terraform"]
     progress.run("python", "installing setuptools", [*hashed, "--requirement", builder])
     progress.run("python", "installing packages", [*hashed, *source, "--requirement", lock])
     progress.run("python", "installing bakery", [*pip, "--no-deps", "--no-build-isolation", "--editable", root])
+
+
+def _pip_command(venv: Path) -> list[str | Path]:
+    return [venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
 
 
 def locked_block(lock: str, name: str) -> str:

@@ -20,7 +20,7 @@ class BakeryStack(core.TerraformStack):
         self.environment = settings.environment
         self.name = name
         self._keep_state()
-        core.Aspects.of(self).add(rules.Check())
+        core.Aspects.of(self).add(rules.Check(disposable=self.environment.disposable))
 
     def output(self, name: str, value: Any, description: str) -> None:
         """A named output, which docs/reference/stacks.md lists."""

@@ -6,10 +6,11 @@ the same names, so the package is all that differs.
 
 import importlib
 import os
-import pkgutil
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsii
@@ -54,11 +55,12 @@ class Bindings:
         return (found for found in (*names, "provider") if found in known)
 
 
+@cache
 def submodules(package: str) -> frozenset[str]:
-    """Names of a package's modules, found without running it."""
+    """Names of a package's modules, found without running it; listed once, since AWS's are 2,135 folders."""
     spec = PathFinder.find_spec(package)
     folders = spec.submodule_search_locations if spec else None
-    return frozenset(module.name for module in pkgutil.iter_modules(folders or ()))
+    return frozenset(path.stem for folder in folders or () for path in Path(folder).iterdir())
 
 
 aws = Bindings("aws")

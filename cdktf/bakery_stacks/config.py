@@ -75,6 +75,11 @@ class Environment(Model):
             raise ValueError(f"regions must contain home_region, {self.home_region}")
         if len({partition(region) for region in self.regions}) > 1:
             raise ValueError("regions are in different AWS partitions, between which images cannot be copied")
+        if self.vault and not self.network:
+            raise ValueError("vault needs a network: add that part")
+        elsewhere = [zone for zone in (self.network.subnets if self.network else ()) if zone[:-1] != self.home_region]
+        if elsewhere:
+            raise ValueError(f"network has a subnet in {elsewhere[0]}, which is not in home_region {self.home_region}")
         if self.account in self.consumer_accounts:
             raise ValueError("consumer_accounts must not contain account: it owns the images")
         return self

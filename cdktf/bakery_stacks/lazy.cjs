@@ -3,7 +3,7 @@
 const { Module } = require("node:module");
 const threads = require("node:worker_threads");
 
-const PROVIDER_INDEX = /[\\/]@cdktf[\\/]provider-[^\\/]+[\\/]lib[\\/]index\.js$/;
+const PROVIDER_INDEX = /[\\/]@cdkt[fn][\\/]provider-[^\\/]+[\\/]lib[\\/]index\.js$/;
 const EAGER_EXPORT = /^exports\.(\w+) = (?:__importStar\()?require\((".*?")\)\)?;$/gm;
 const EMPTY_EXPORTS = /^exports\.\w+ = (?:exports\.\w+ = )*void 0;$/gm;
 

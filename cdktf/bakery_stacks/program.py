@@ -10,7 +10,9 @@ from bakery_stacks.bindings import core
 from bakery_stacks.config import Settings
 from bakery_stacks.distribution import DistributionStack
 from bakery_stacks.images import ImagesStack
+from bakery_stacks.network import NetworkStack
 from bakery_stacks.published import PublishedImage
+from bakery_stacks.vault import VaultStack
 from bakery_stacks.vault_config import VaultConfigStack
 from bakery_stacks.vsphere import VsphereStack
 
@@ -28,6 +30,10 @@ def build(settings: Settings, images: Sequence[PublishedImage] | None, outdir: P
     app = core.App(stack_traces=False, outdir=str(outdir) if outdir else None)
     DistributionStack(app, settings)
     ImagesStack(app, settings, images)
+    if settings.environment.network:
+        network = NetworkStack(app, settings, settings.environment.network).outputs
+        if settings.environment.vault:
+            VaultStack(app, settings, settings.environment.vault, network, images)
     if settings.environment.vault_config:
         VaultConfigStack(app, settings, settings.environment.vault_config)
     if settings.environment.vsphere:

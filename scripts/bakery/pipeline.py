@@ -5,7 +5,7 @@ artifact of a child back to its parent.
 """
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
@@ -20,14 +20,16 @@ from bakery.vaultcheck import Duty, used
 Job = dict[str, Any]
 Jobs = dict[str, Job]
 
-STAGES = ("bake", "verify", "publish", "apply")
+STEPS = ("bake", "verify", "publish")  # of an image; each is a stage
 BAKES: tuple[Duty, ...] = ("bake-private", "bake-public")
 # Runners by duty, as tags: what checks merge requests must not be what may write to the catalog.
 RUNNERS = {"bake-private": "bakery-private", "bake-public": "bakery-public"}
 KEPT = "3 days"  # what jobs hand on: time to run a failed job again after a weekend
 ARTIFACTS = ".bakery/artifacts/"
 LOGS = ".bakery/logs/"
-STORE = ".bakery/store/"
+
+# With what Vault lends to the duty; without BAKERY_APPLY_CREDENTIALS, with what the runner has.
+APPLY = "bakery vault exec -- bakery apply images --outputs images.json --report terraform.json"
 
 ENTER = '. "${BAKERY_TOOLBOX:-/opt/bakery}/runner/enter.sh"'
 # Never the whole job on any failure: what failed for a reason fails again. At most 2 is GitLab's own limit.
@@ -46,10 +48,14 @@ class Settings:
 def pipeline(plan: Plan, images: Mapping[str, ImageDefinition], settings: Settings) -> dict[str, Any]:
     """The child pipeline; with one job that does nothing if nothing is due, since GitLab refuses an empty one."""
     due = {action.image: action for action in _due(plan, images, settings.target)}
+    generations: dict[str, int] = {}
     jobs: Jobs = {}
     for name, action in due.items():
-        jobs |= _line(images[name], action, due, images, settings.channel)
-    return _common(settings) | ({**jobs, "apply images": _apply()} if due else {"nothing due": _nothing()})
+        generations[name] = generations.get(images[name].parent or "", 0) + 1
+        line = _line(images[name], action, jobs, settings.channel)
+        jobs |= {job: {**line[job], "stage": _stage(line[job]["stage"], generations[name])} for job in line}
+    common = _common(settings, max(generations.values(), default=1))
+    return common | ({**jobs, "apply images": _apply()} if due else {"nothing due": _nothing()})
 
 
 def render(found: Mapping[str, Any]) -> str:
@@ -72,9 +78,15 @@ def _due(plan: Plan, images: Mapping[str, ImageDefinition], target: str) -> Iter
     return (action for action in plan.pending if action.image in wanted)
 
 
-def _common(settings: Settings) -> dict[str, Any]:
+def _stage(step: str, generation: int) -> str:
+    """Children have stages of their own, after their parents': GitLab refuses a job that needs one of a later stage."""
+    return step if generation == 1 else f"{step} {generation}"
+
+
+def _common(settings: Settings, generations: int) -> dict[str, Any]:
+    stages = [_stage(step, generation + 1) for generation in range(generations) for step in STEPS]
     return {
-        "stages": list(STAGES),
+        "stages": [*stages, "apply"],
         "workflow": {"auto_cancel": {"on_new_commit": "none"}},
         "default": {
             "image": settings.runner_image,
@@ -86,23 +98,15 @@ def _common(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _line(
-    image: ImageDefinition,
-    action: Action,
-    due: Mapping[str, Action],
-    images: Mapping[str, ImageDefinition],
-    channel: str,
-) -> Jobs:
-    """The jobs of one image. A version that lacks a target is published from where it was baked."""
-    parent = [f"publish {image.parent}"] if image.parent in due else []
-    bakes = _bakes(image, parent) if action.kind != "publish" else {}
-    verify = _verify(image.name) if f"bake-private {image.name}" in bakes else {}
-    children = any(images[name].parent == image.name for name in due)
-    publish = _publish(image, [*bakes, *verify], channel, keep_disk=children)
-    return {**bakes, **verify, **publish}
+def _line(image: ImageDefinition, action: Action, earlier: Jobs, channel: str) -> Jobs:
+    """The jobs of one image, after those of its parent. A version that lacks a target is published from where it was
+    baked."""
+    bakes = _bakes(image, earlier) if action.kind != "publish" else {}
+    verify = _verify(image) if f"bake-private {image.name}" in bakes else {}
+    return {**bakes, **verify, **_publish(image, [*bakes, *verify], channel)}
 
 
-def _bakes(image: ImageDefinition, needs: list[str]) -> Jobs:
+def _bakes(image: ImageDefinition, earlier: Jobs) -> Jobs:
     jobs = {}
     for duty in BAKES:
         if builders := used(image, duty):
@@ -111,39 +115,46 @@ def _bakes(image: ImageDefinition, needs: list[str]) -> Jobs:
                 "stage": "bake",
                 "tags": [RUNNERS[duty]],
                 "variables": _role(duty),
-                "needs": list(needs),
+                "needs": _parent(image, builders, earlier),
                 "script": [f"section bake 'Bake {image.name}' bakery bake {image.name} {options}"],
-                "artifacts": _artifacts(ARTIFACTS, LOGS),
+                "artifacts": _artifacts(_folders(image), LOGS),
             }
     return jobs
 
 
-def _verify(name: str) -> Jobs:
+def _parent(image: ImageDefinition, builders: Sequence[str], earlier: Jobs) -> list[str]:
+    """The job that has the parent's disk, where one is built on it, and the one that completes the parent's version."""
+    disk = [f"bake-private {image.parent}"] if "qemu" in builders else []
+    return [job for job in (*disk, f"publish {image.parent}") if job in earlier]
+
+
+def _verify(image: ImageDefinition) -> Jobs:
+    name = image.name
     job = {
         "stage": "verify",
         "tags": [RUNNERS["bake-private"]],
         "variables": _role("bake-private"),  # it searches the disk for the secrets of the bake
         "needs": [f"bake-private {name}"],
         "script": [f"due {name} || exit 0", f"section verify 'Test {name}' bakery verify {name}"],
-        "artifacts": _artifacts(f"{ARTIFACTS}*/verdict.json", LOGS),
+        "artifacts": _artifacts(f"{_folders(image)}/verdict.json", LOGS),
     }
     return {f"verify {name}": job}
 
 
-def _publish(image: ImageDefinition, needs: list[str], channel: str, *, keep_disk: bool) -> Jobs:
-    """Where it was baked; with the disk in the local target for the images that are built on it here."""
+def _publish(image: ImageDefinition, needs: list[str], channel: str) -> Jobs:
+    """Where it was baked."""
     name = image.name
     option = f" --channel {shlex.quote(channel)}" if channel else ""
-    kept = [f"{ARTIFACTS}*/publication*.json", LOGS, *([STORE] if keep_disk else [])]
     job = {
         "stage": "publish",
         "tags": [RUNNERS["bake-private" if used(image, "bake-private") else "bake-public"]],
         "variables": _role("publish"),
         # An environment is an account. GitLab's lock spares a pipeline the wait for ours; ours also holds for laptops.
-        "resource_group": f"publish/{name}/$BAKERY_ENVIRONMENT",
+        # The variable is not last: where it is empty, the key would end in a slash, and GitLab drops such a lock.
+        "resource_group": f"publish/$BAKERY_ENVIRONMENT/{name}",
         "needs": needs,
         "script": [f"due {name} || exit 0", f"section publish 'Publish {name}' bakery publish {name}{option}"],
-        "artifacts": _artifacts(*kept),
+        "artifacts": _artifacts(f"{_folders(image)}/publication*.json", LOGS),
     }
     return {f"publish {name}": job}
 
@@ -155,13 +166,15 @@ def _apply() -> Job:
         "tags": [RUNNERS["bake-public"]],
         "rules": [{"if": "$BAKERY_ENVIRONMENT"}],
         "variables": _role("apply"),
-        "resource_group": "apply/images/$BAKERY_ENVIRONMENT",
+        "resource_group": "apply/$BAKERY_ENVIRONMENT/images",
         "dependencies": [],
-        "script": [
-            'eval "$(bakery env)"',
-            "section apply 'Hand the IDs to Terraform' cdktf deploy images --auto-approve --outputs-file images.json",
-        ],
-        "artifacts": {"expire_in": KEPT, "paths": ["images.json"]},
+        "script": [f"section apply 'Hand the IDs to Terraform' {APPLY}"],
+        "artifacts": {
+            "when": "always",  # what was refused is in the report too
+            "expire_in": KEPT,
+            "paths": ["images.json"],
+            "reports": {"terraform": "terraform.json"},
+        },
     }
 
 
@@ -174,6 +187,12 @@ def _role(duty: Duty) -> dict[str, str]:
     return {"VAULT_ROLE": f"bakery-{duty}"}
 
 
+def _folders(image: ImageDefinition) -> str:
+    """What was made of the image here, without the parent's disk that a job was given. No name has a dot in it, so that
+    `web-1.0.` begins the folders of no other image."""
+    return f"{ARTIFACTS}{image.name}-{image.version}.*"
+
+
 def _artifacts(*paths: str) -> Job:
-    """Also of a failed job: its logs say why."""
-    return {"when": "always", "expire_in": KEPT, "paths": list(paths)}
+    """Also of a failed job: its logs say why. Not for everybody who may see the pipeline: disks are among them."""
+    return {"when": "always", "access": "developer", "expire_in": KEPT, "paths": list(paths)}

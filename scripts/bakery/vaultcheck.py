@@ -17,6 +17,7 @@ CREDENTIALS = {
 # Builders by the duty of the job that runs them: private ones need machines of our own (KVM, a way to the vCenter),
 # public ones a cloud account. Each duty has a role in Vault.
 BUILDERS = {"bake-private": ("qemu", "vsphere"), "bake-public": ("aws", "azure")}
+APPLY = "BAKERY_APPLY_CREDENTIALS"  # the variable with the path that the duty `apply` reads
 Duty = Literal["validate", "bake-private", "bake-public", "publish", "apply"]
 # Engines that keep what was written; to read from any other (aws, azure, database) is to have something made.
 KEEPING = ("kv", "kv-v2", "generic")
@@ -54,6 +55,11 @@ def needs(definitions: Definitions, names: Iterable[str], duty: Duty | None = No
 def used(image: ImageDefinition, duty: str) -> list[str]:
     """The builders of an image that a duty runs."""
     return [builder for builder in image.builders if builder in BUILDERS.get(duty, ())]
+
+
+def terraform(path: str) -> Need:
+    """What `cdktf` and Terraform log in to AWS with; a variable names it, no definition does."""
+    return Need(APPLY, "", "apply", path, CREDENTIALS["aws"])
 
 
 def check(vault: Vault, wanted: Sequence[Need]) -> list[Finding]:

@@ -48,26 +48,29 @@ def make_state_bucket(aws: Double) -> None:
 
 
 class Shelf:
-    """Publishes versions of `web` in all regions, without the bytes."""
+    """Publishes versions of an image in all regions, without the bytes."""
 
-    def __init__(self, aws: Double, catalog: Catalog) -> None:
+    def __init__(self, aws: Double, catalog: Catalog, image: str = "web") -> None:
         self._aws = aws
         self._catalog = catalog
+        self._name = image
 
     def publish(self, version: str) -> Record:
         """Images and their parameters, and a complete record."""
         places = [Place(ACCOUNT, region, self._image(version, region)) for region in REGIONS]
-        parameters = tuple(self.point(place, f"/bakery/web/x86_64/{version}") for place in places)
-        publication = Publication("web", "x86_64", version, "0" * 64, "aws", tuple(places), parameters)
-        reserved = self._catalog.reserve("web", "x86_64", version.rsplit(".", 1)[0], f"key of {version}", {})
+        parameters = tuple(self.point(place, f"/bakery/{self._name}/x86_64/{version}") for place in places)
+        publication = Publication(self._name, "x86_64", version, "0" * 64, "aws", tuple(places), parameters)
+        reserved = self._catalog.reserve(self._name, "x86_64", version.rsplit(".", 1)[0], f"key of {version}", {})
         return self._catalog.revise(replace(reserved, state="complete", publications=(publication,)))
 
     def promote(self, record: Record) -> None:
         """Move the channel `stable`, in every region and in the catalog."""
         publication = record.publication("aws")
         assert publication
-        pointers = tuple(self.point(place, "/bakery/web/x86_64/channels/stable") for place in publication.places)
-        self._catalog.move(record, "stable", "test", self._catalog.channel("web", "x86_64", "stable"), pointers)
+        pointers = tuple(
+            self.point(place, f"/bakery/{self._name}/x86_64/channels/stable") for place in publication.places
+        )
+        self._catalog.move(record, "stable", "test", self._catalog.channel(self._name, "x86_64", "stable"), pointers)
 
     def point(self, place: Place, name: str) -> Parameter:
         """Write a parameter and read it until it is live, as the bakery does."""
@@ -84,7 +87,7 @@ class Shelf:
         self._aws.client("ssm", region).delete_parameter(Name=name)
 
     def _image(self, version: str, region: str) -> str:
-        image_id = register(self._aws, f"web-{version}-x86_64", region)
+        image_id = register(self._aws, f"{self._name}-{version}-x86_64", region)
         available(self._aws, image_id, region)
         return image_id
 

@@ -346,7 +346,7 @@ def test_a_guest_that_never_answers(bakery: Bakery, tmp_path: Path, monkeypatch:
     with pytest.raises(BakeryError) as caught:
         bakery.bake(bakery.define(), base=BaseDisk(disk, Base("empty", "1.0.0", files.sha256(disk))))
     assert caught.value.message == "the guest never answered on SSH"
-    assert "boot" in caught.value.detail, "the firmware's last words"
+    assert "BdsDxe" in caught.value.detail, "the firmware's last words"
     assert leftovers(bakery.project.workspace) == []
 
 

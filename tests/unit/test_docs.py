@@ -66,7 +66,7 @@ def test_generated_pages_are_up_to_date() -> None:
 def test_the_command_line_page_has_every_verb_and_exit_code() -> None:
     text = generator().pages()[ROOT / "docs" / "reference" / "cli.md"]
     verbs = ("validate", "plan", "bake", "verify", "publish", "run", "promote", "rollback", "catalog", "doctor")
-    for verb in (*verbs, "vault check"):
+    for verb in (*verbs, "vault check", "vault exec"):
         assert f"\n## {verb}\n" in text
     for code in (0, 1, 2, 3, 4, 64, 75, 130):
         assert f"\n| {code} |" in text

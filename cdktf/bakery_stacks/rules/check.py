@@ -1,46 +1,81 @@
-"""Holds every resource of a stack against every rule."""
+"""Holds a stack against every rule."""
 
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 from bakery_stacks.bindings import IConstruct, aspect, core
-from bakery_stacks.rules.exposure import EXPOSURE
-from bakery_stacks.rules.rule import ALLOWED, Resource, Rule
+from bakery_stacks.rules.allowed import Exemption, exemptions
+from bakery_stacks.rules.pack import RULES
+from bakery_stacks.rules.rule import Resource, Rule, Stack, view
 
-RULES: tuple[Rule, ...] = (*EXPOSURE,)
+
+@dataclass(frozen=True)
+class Finding:
+    """A violated rule, at the construct that violates it."""
+
+    path: str
+    rule: Rule
+    message: str
+
+    def is_let_off(self, exemption: Exemption) -> bool:
+        """Whether the exemption is about this."""
+        return exemption.rule == self.rule.id and exemption.covers(self.path)
 
 
 @aspect
 class Check:
-    """An Aspect: annotates violations, on which `App.synth` fails. (`Testing.synth` of cdktf does not.)"""
+    """An Aspect: annotates violations, on which `App.synth` fails. (`Testing.synth` of cdktf does not.)
+
+    It looks at the whole stack at once, since a resource alone does not show what refers to it, nor what its own
+    references lead to. Rules for what has to last are left out where the environment is disposable.
+    """
+
+    def __init__(self, *, disposable: bool) -> None:
+        self._rules = [rule for rule in RULES if not (rule.lasting and disposable)]
 
     def visit(self, node: IConstruct) -> None:
-        """Called by cdktf for each construct of the stack."""
-        if not isinstance(node, core.TerraformResource):
+        """Called by cdktf for each construct, the stack first."""
+        if not isinstance(node, core.TerraformStack):
             return
-        resource = _resource(node)
-        for rule in RULES:
-            if not _is_allowed(node, rule):
-                for found in rule.find(resource):
-                    _tell(node, rule, f"{resource.kind} {found} ({rule.id}: {rule.demand}; {rule.reason})")
+        asked = {rule.id for rule in self._rules}
+        findings = list(_findings(self._rules, view(node.to_terraform(), node.node.path)))
+        let_off = [one for one in exemptions(node) if one.rule in asked]
+        for found in findings:
+            if not any(map(found.is_let_off, let_off)):
+                _tell(node, found.path, found.rule.level, found.message)
+        for one in let_off:
+            if not any(found.is_let_off(one) for found in findings):
+                _tell(node, one.path, "error", f"is let off {one.rule}, which nothing here violates: take that away")
 
 
-def _resource(node: core.TerraformResource) -> Resource:
-    [named] = node.to_terraform()["resource"][node.terraform_resource_type].values()
-    return Resource(node.terraform_resource_type, {name: value for name, value in named.items() if name != "//"})
+def _findings(rules: list[Rule], stack: Stack) -> Iterator[Finding]:
+    by_kind: dict[str, list[Rule]] = defaultdict(list)
+    for rule in rules:
+        for kind in rule.kinds:
+            by_kind[kind].append(rule)
+    everywhere = [rule for rule in rules if not rule.kinds]
+    for resource in stack.resources:
+        for rule in (*by_kind[resource.kind], *everywhere):
+            for wrong in rule.find(resource, stack):
+                yield Finding(resource.path, rule, _message(resource, rule, wrong))
 
 
-def _is_allowed(node: IConstruct, rule: Rule) -> bool:
-    return any(_allowed_on(scope, rule) for scope in node.node.scopes)
+def _message(resource: Resource, rule: Rule, wrong: str) -> str:
+    return f"{resource.kind} {wrong} ({rule.id}: {rule.demand}; {rule.reason})"
 
 
-def _allowed_on(scope: Any, rule: Rule) -> bool:
-    entries = (entry.data for entry in scope.node.metadata if entry.type == ALLOWED)
-    return any(entry["rule"] == rule.id for entry in entries)
-
-
-def _tell(node: IConstruct, rule: Rule, message: str) -> None:
-    annotations = core.Annotations.of(node)
-    if rule.level == "error":
+def _tell(stack: core.TerraformStack, path: str, level: Literal["error", "warning"], message: str) -> None:
+    annotations = core.Annotations.of(_construct(stack, path))
+    if level == "error":
         annotations.add_error(message)
     else:
         annotations.add_warning(message)
+
+
+def _construct(stack: core.TerraformStack, path: str) -> IConstruct:
+    found: IConstruct = stack
+    for name in path.removeprefix(stack.node.path).split("/")[1:]:
+        found = found.node.find_child(name)
+    return found

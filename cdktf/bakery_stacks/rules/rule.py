@@ -1,33 +1,123 @@
-"""What a rule is, what it looks at, and how one resource is let off."""
+"""What a rule is, and what it looks at: a stack as Terraform will get it."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
-
-from bakery_stacks.bindings import Construct
-
-ALLOWED = "bakery:allowed"  # type of the construct metadata that `allow` writes; it is no part of the output
 
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource as Terraform will get it, references still unresolved: aws_kms_key and its arguments."""
+    """A block as Terraform will get it, with references as `${...}`.
+
+    `kind` is aws_kms_key, or data.aws_iam_policy_document, or provider.aws; `path` is that of its construct.
+    """
 
     kind: str
+    name: str
+    path: str
     arguments: dict[str, Any]
+
+    def blocks(self, name: str) -> list[dict[str, Any]]:
+        """The nested blocks of a name: one, several, or those that Terraform will generate."""
+        generated = (self.arguments.get("dynamic") or {}).get(name)
+        return [*blocks(self.arguments.get(name)), *(block["content"] for block in blocks(generated))]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """All that is in a stack."""
+
+    resources: tuple[Resource, ...]
+
+    def of(self, kind: str) -> list[Resource]:
+        """The resources of a kind."""
+        return self._by_kind[kind]
+
+    def about(self, target: Resource, kind: str, argument: str) -> list[Resource]:
+        """The resources of a kind whose `argument` is a reference to `target`, or its literal name."""
+        literal = target.arguments.get(argument)
+        found = (other.arguments.get(argument) for other in self.of(kind))
+        return [
+            other
+            for other, value in zip(self.of(kind), found, strict=True)
+            if refers(value, target) or (literal is not None and value == literal)
+        ]
+
+    @cached_property
+    def _by_kind(self) -> dict[str, list[Resource]]:
+        kinds: dict[str, list[Resource]] = defaultdict(list)
+        for resource in self.resources:
+            kinds[resource.kind].append(resource)
+        return kinds
+
+
+Find = Callable[[Resource, Stack], Iterator[str]]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`find` yields what is wrong with a resource, as the end of a sentence that begins with its address."""
+    """`find` yields what is wrong with a resource, as the end of a sentence that begins with its kind.
+
+    It is asked about the kinds it concerns only; without any, about everything.
+    """
 
     id: str
     level: Literal["error", "warning"]
     demand: str
     reason: str
-    find: Callable[[Resource], Iterator[str]]
+    kinds: tuple[str, ...]
+    find: Find
+    lasting: bool = False  # not asked where the environment is disposable
 
 
-def allow(construct: Construct, rule: str, *, because: str) -> None:
-    """Let a construct, with all in it, off a rule. `because` is for the reviewer: a whole sentence."""
-    construct.node.add_metadata(ALLOWED, {"rule": rule, "because": because})
+def view(terraform: dict[str, Any], root: str) -> Stack:
+    """A stack out of its resolved JSON.
+
+    Providers, and the states of other stacks that cdktf reads, have no path there: they stand for the stack, `root`.
+    """
+    found = [
+        *_resources("", terraform.get("resource", {}), root),
+        *_resources("data.", terraform.get("data", {}), root),
+        *(
+            Resource(f"provider.{name}", name, root, one)
+            for name, all_of in terraform.get("provider", {}).items()
+            for one in all_of
+        ),
+    ]
+    return Stack(tuple(found))
+
+
+def blocks(value: Any) -> list[dict[str, Any]]:
+    """A nested block is an object or a list of them; a reference to one cannot be looked into."""
+    found = value if isinstance(value, list) else [value]
+    return [block for block in found if isinstance(block, dict)]
+
+
+def is_known(value: Any) -> bool:
+    """False for what only Terraform will know."""
+    return not (isinstance(value, str) and "${" in value)
+
+
+def is_on(value: Any) -> bool:
+    """Known to be true; cdktf writes some booleans as text."""
+    return value is True or value == "true"
+
+
+def may_be_on(value: Any) -> bool:
+    """True, or only known to Terraform: rules give what they cannot see the benefit of the doubt."""
+    return is_on(value) or not is_known(value)
+
+
+def refers(value: Any, target: Resource) -> bool:
+    """Whether a value is a reference to a resource."""
+    return isinstance(value, str) and f"${{{target.kind}.{target.name}." in value
+
+
+def _resources(prefix: str, found: dict[str, Any], root: str) -> Iterator[Resource]:
+    for kind, named in found.items():
+        for name, block in named.items():
+            arguments = {key: value for key, value in block.items() if key != "//"}
+            path = block["//"]["metadata"]["path"] if "//" in block else root
+            yield Resource(f"{prefix}{kind}", name, path, arguments)

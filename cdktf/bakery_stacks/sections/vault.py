@@ -1,7 +1,56 @@
-"""What the stack for a Vault cluster is told."""
+"""What the vault stack is told."""
 
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from bakery.fields import Name
 from bakery.strict import Model
+from bakery_stacks.sections.network import Cidr
+
+ParameterName = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_./-]+$")]
+HostedZone = Annotated[str, StringConstraints(pattern=r"^Z[A-Z0-9]{1,31}$")]
+HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
+InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
+
+
+class Certificate(Model):
+    """TLS for nodes and clients, as PEM in SSM parameters. Nodes fetch them; their values are in no file of ours."""
+
+    name: HostName = Field(description="what the certificate is for; nodes and clients verify it")
+    chain: ParameterName = Field(description="parameter with the certificate, and those between it and the authority's")
+    key: ParameterName = Field(description="SecureString with its private key")
+    authority: ParameterName = Field(description="parameter with the authority's certificate")
+
+
+class Snapshots(Model):
+    """Copies of all data, made by the node that leads."""
+
+    bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")] = Field(
+        description="made by the stack; unique in the world"
+    )
+    every_hours: int = Field(default=6, ge=1, le=12, description="how much can be lost; an alarm comes after twice")
+    keep_days: int = Field(default=30, ge=1, description="nobody can delete one earlier; then it is deleted")
 
 
 class Vault(Model):
-    """For a Vault cluster."""
+    """A raft cluster from the baked image."""
+
+    image: Name = Field(default="vault", description="one of our images; the environment's channel says which version")
+    nodes: Literal[3, 5] = Field(default=3, description="3 survive the loss of one, 5 that of two")
+    instance_type: InstanceType = Field(default="m6i.large", description="HashiCorp's advice for small clusters")
+    data_gib: int = Field(default=100, ge=10, description="disk for data; the bigger one, which tells them apart")
+    audit_gib: int = Field(default=50, ge=5, description="disk for audit logs: a full one stops Vault")
+    certificate: Certificate
+    clients: tuple[Cidr, ...] = Field(default=(), description="ranges that may reach Vault; without any, the VPC's own")
+    snapshots: Snapshots
+    dns_zone: HostedZone | None = Field(
+        default=None, description="private hosted zone in which the certificate's name is made to lead to the cluster"
+    )
+    log_days: int = Field(default=90, ge=1, description="how long logs of sessions are kept")
+
+    @model_validator(mode="after")
+    def _disks_differ(self) -> Self:
+        if self.data_gib <= self.audit_gib:
+            raise ValueError(f"data_gib ({self.data_gib}) must be more than audit_gib ({self.audit_gib})")
+        return self

@@ -1,17 +1,20 @@
-"""`bakery vault check`: can a build have its secrets, before it starts."""
+"""`bakery vault check` and `exec`: can a run have its secrets, before it starts; and a command that gets some."""
 
 import json as jsonlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from bakery import vaultcheck
+from bakery import process, vaultcheck
+from bakery.bake.builders import aws
 from bakery.cli import options
 from bakery.cli.session import quick_session
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, ExitCode
+from bakery.infra import env
 from bakery.reports import table
 from bakery.vault import Vault
 from bakery.vaultcheck import Duty, Finding
@@ -20,6 +23,16 @@ app = typer.Typer(
     help="Look at what definitions need from Vault.\n\nExample: bakery vault check", rich_markup_mode=None
 )
 
+Credentials = Annotated[
+    str,
+    typer.Option(
+        "--credentials",
+        envvar=vaultcheck.APPLY,
+        metavar="PATH",
+        help="Path in Vault of the AWS credentials that Terraform works with, such as aws/sts/apply.",
+    ),
+]
+
 
 @app.command()
 def check(
@@ -27,6 +40,7 @@ def check(
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
     duty: Annotated[Duty | None, typer.Option("--duty", help="Only what jobs of this duty work with.")] = None,
+    credentials: Credentials = "",
     json: options.Json = False,
 ) -> None:
     """Prove that secrets can be had.
@@ -38,6 +52,8 @@ def check(
     """
     opened = quick_session(definitions, workspace, options.CATALOG)
     needs = vaultcheck.needs(opened.definitions, images or [], duty)
+    if credentials and duty in (None, "apply"):
+        needs.append(vaultcheck.terraform(credentials))
     login, findings = "", []
     if needs or os.environ.get("VAULT_ADDR"):
         with Vault.login(os.environ) as vault:
@@ -46,9 +62,35 @@ def check(
     wrong = [finding for finding in findings if not finding.found]
     if wrong:
         raise BakeryError(
-            f"{len(wrong)} of {len(findings)} things that definitions name in Vault cannot be had",
+            f"{len(wrong)} of {len(findings)} things that are wanted from Vault cannot be had",
             hint="mend them before a build; nothing was started",
         )
+
+
+@app.command(name="exec", context_settings={"allow_interspersed_args": False})
+def execute(
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="Program and its arguments.")],
+    credentials: Credentials = "",
+) -> None:
+    """Run a command with AWS credentials out of Vault.
+
+    Logs in, reads them and hands them on as AWS_* variables; they end with the command. Without a path the command
+    runs with what the environment has. Exits as the command does.
+
+    Example: bakery vault exec --credentials aws/sts/apply -- cdktf deploy images
+    """
+    if not credentials:
+        raise typer.Exit(_run(command, os.environ))
+    others = {name: value for name, value in os.environ.items() if name not in aws.VARIABLES.values()}
+    with Vault.login(os.environ) as vault:
+        raise typer.Exit(_run(command, others | aws.environment(vault.fields(credentials))))
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """The command's exit code, or 1 if a signal ended it."""
+    show = partial(print, flush=True)
+    done = process.run(command, env=environment, secrets=env.secrets(environment), on_line=show, check=False)
+    return done.returncode if done.returncode >= 0 else ExitCode.FAILED
 
 
 def render(login: str, findings: Sequence[Finding]) -> str:

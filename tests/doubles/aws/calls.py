@@ -31,15 +31,17 @@ class Call:
     action: str
     region: str
     account: str
+    key: str
 
 
 def identify(environ: Environ) -> Call:
     signature = environ.get("HTTP_AUTHORIZATION") or unquote(environ.get("QUERY_STRING", ""))
     match = CREDENTIAL.search(signature)
     if not match:
-        return Call("", _form_action(environ), "", "")
+        return Call("", _form_action(environ), "", "", "")
     service = match["service"]
-    return Call(service, _action(environ, service), match["region"], get_account_id_from(match["key"]))
+    key = match["key"]
+    return Call(service, _action(environ, service), match["region"], get_account_id_from(key), key)
 
 
 def _action(environ: Environ, service: str) -> str:

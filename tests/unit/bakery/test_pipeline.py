@@ -1,6 +1,7 @@
 """The child pipeline of a plan: which jobs, in which order, under which locks and duties."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -67,12 +68,44 @@ def test_a_child_waits_for_its_parent_and_gets_its_disk() -> None:
         "bake-private base": [],
         "verify base": ["bake-private base"],
         "publish base": ["bake-private base", "verify base"],
-        "bake-private web": ["publish base"],
+        "bake-private web": ["bake-private base", "publish base"],
         "verify web": ["bake-private web"],
         "publish web": ["bake-private web", "verify web"],
     }
-    assert ".bakery/store/" in found["publish base"]["artifacts"]["paths"]
-    assert ".bakery/store/" not in found["publish web"]["artifacts"]["paths"]
+
+
+def test_nothing_needs_a_job_of_a_later_stage() -> None:
+    """GitLab would refuse the whole pipeline."""
+    found = child(base="bake", web="wait", both="wait", cloud="bake")
+    steps = ["bake", "verify", "publish"]
+    assert found["stages"] == [*steps, *(f"{step} 2" for step in steps), *(f"{step} 3" for step in steps), "apply"]
+    assert [found[f"{step} web"]["stage"] for step in ("bake-private", "verify", "publish")] == found["stages"][3:6]
+    assert (found["bake-public both"]["stage"], found["bake-public cloud"]["stage"]) == ("bake 3", "bake")
+    order = {name: found["stages"].index(found[name]["stage"]) for name in jobs(found)}
+    assert all(order[need] < order[name] for name, wanted in needs(found).items() for need in wanted)
+    assert child(base="keep", web="bake")["stages"] == child(base="keep")["stages"] == [*steps, "apply"]
+
+
+def test_a_disk_is_handed_on_once_by_the_job_that_baked_it() -> None:
+    found = child(base="bake", web="wait")
+    logs = ".bakery/logs/"
+    assert {name: found[name]["artifacts"]["paths"] for name in jobs(found)} == {
+        "bake-private base": [".bakery/artifacts/base-1.0.*", logs],
+        "verify base": [".bakery/artifacts/base-1.0.*/verdict.json", logs],
+        "publish base": [".bakery/artifacts/base-1.0.*/publication*.json", logs],
+        "bake-private web": [".bakery/artifacts/web-1.0.*", logs],
+        "verify web": [".bakery/artifacts/web-1.0.*/verdict.json", logs],
+        "publish web": [".bakery/artifacts/web-1.0.*/publication*.json", logs],
+        "apply images": ["images.json"],
+    }
+    assert all(found[name]["artifacts"]["access"] == "developer" for name in jobs(found) if name != "apply images")
+
+
+def test_only_who_builds_on_the_disk_fetches_it() -> None:
+    found = child(base="keep", web="bake", both="wait")
+    assert needs(found)["bake-private both"] == ["bake-private web", "publish web"]
+    assert needs(found)["bake-public both"] == ["publish web"], "it starts from an image in the cloud"
+    assert needs(child(web="publish", both="wait"))["bake-private both"] == ["publish web"]
 
 
 def test_a_kept_parent_is_not_waited_for() -> None:
@@ -129,10 +162,19 @@ def test_no_two_publish_or_apply_at_the_same_place_at_once() -> None:
     found = child(web="bake", cloud="bake")
     locks = {name: found[name]["resource_group"] for name in jobs(found) if "resource_group" in found[name]}
     assert locks == {
-        "publish web": "publish/web/$BAKERY_ENVIRONMENT",
-        "publish cloud": "publish/cloud/$BAKERY_ENVIRONMENT",
-        "apply images": "apply/images/$BAKERY_ENVIRONMENT",
+        "publish web": "publish/$BAKERY_ENVIRONMENT/web",
+        "publish cloud": "publish/$BAKERY_ENVIRONMENT/cloud",
+        "apply images": "apply/$BAKERY_ENVIRONMENT/images",
     }
+    # The rule of lib/gitlab/regex.rb; a job with another key has no lock at all, and nothing says so.
+    valid = re.compile(r"[\w${}. -]([\w/${}. -]*[\w${}. -])?")
+    assert all(valid.fullmatch(lock.replace("$BAKERY_ENVIRONMENT", "")) for lock in locks.values())
+
+
+def test_apply_is_one_line_that_asks_vault() -> None:
+    evaluated, deploy = child(web="bake")["apply images"]["script"]
+    assert evaluated == 'eval "$(bakery env)"'
+    assert deploy.startswith("section apply 'Hand the IDs to Terraform' bakery vault exec -- cdktf deploy images ")
 
 
 def test_every_job_has_a_role_for_its_duty_and_no_more() -> None:
@@ -160,6 +202,14 @@ def test_apply_waits_for_all_without_a_list() -> None:
     assert "needs" not in apply
     assert apply["dependencies"] == [], "nor does it fetch their disks"
     assert apply["rules"] == [{"if": "$BAKERY_ENVIRONMENT"}]
+
+
+def test_apply_reports_what_it_did_or_refused() -> None:
+    apply = child(web="bake")["apply images"]
+    [line] = apply["script"]
+    assert line.endswith("bakery apply images --outputs images.json --report terraform.json")
+    assert apply["artifacts"]["when"] == "always"
+    assert apply["artifacts"]["reports"] == {"terraform": "terraform.json"}
 
 
 @pytest.mark.parametrize("kinds", [{"base": "bake", "web": "wait", "both": "wait"}, {"base": "keep"}])

@@ -12,8 +12,9 @@ from tools.progress import Progress, SetupError
 PYTHON = """#!/bin/sh
 echo "$*" >> {root}/calls
 [ "$2" = venv ] || [ -z "$BREAK" ] || exit 1
-[ "$2" = venv ] && rm -rf {root}/.venv && mkdir -p {root}/.venv/bin && cp "$0" {root}/.venv/bin/python
-touch {root}/.venv/bin/pip {root}/.venv/bin/{version} {root}/.venv/bin/bakery
+bin=$(dirname "$0")
+[ "$2" = venv ] && bin="$4/bin" && rm -rf "$4" && mkdir -p "$bin" && cp "$0" "$bin/python"
+touch "$bin/pip" "$bin/{version}" "$bin/bakery" "$bin/checkov"
 """
 
 LOCK = """\
@@ -94,6 +95,21 @@ def test_another_python_gets_a_new_venv(root: Path) -> None:
     for program in (root / ".venv" / "bin").glob("python3*"):
         program.unlink()
     assert "venv --clear" in set_up(root)[0]
+
+
+def test_checkov_has_packages_of_its_own(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "tools").mkdir()
+    (root / "tools" / "checkov.lock").write_text(LOCK)
+    progress = Progress(root / "logs")
+    with monkeypatch.context() as patch, pytest.raises(SetupError):
+        patch.setenv("BREAK", "1")
+        environment.install_checkov(root, progress)
+    for _ in range(2):
+        environment.install_checkov(root, progress)
+    interrupted, _, afresh, packages = (root / "calls").read_text().splitlines()
+    assert interrupted == afresh == f"-m venv --clear {root}/.bakery/checkov"
+    assert packages.endswith(f"--require-hashes --only-binary :all: --requirement {root}/tools/checkov.lock")
+    assert not (root / ".bakery" / "checkov" / "unfinished").exists()
 
 
 def test_npm_runs_on_the_node_of_the_venv(root: Path) -> None:

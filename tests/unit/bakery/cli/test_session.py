@@ -24,3 +24,14 @@ def test_a_parents_disk_that_was_brought_here_from_another_folder(bakery: Worksh
     bakery.project.store.mkdir(parents=True)
     brought = (other / "store" / "base-1.0.0-x86_64.qcow2").rename(bakery.project.store / "base-1.0.0-x86_64.qcow2")
     assert session.parent_disk(web)[1] == brought
+
+
+def test_a_parents_disk_that_came_with_what_was_baked(bakery: Workshop) -> None:
+    """Another job stored it, and only the artifact of the bake is here."""
+    bakery.line("base")
+    stored = bakery.project.store / "base-1.0.0-x86_64.qcow2"
+    stored.rename(stored.with_name("elsewhere"))
+    session = bakery.session()
+    _, disk = session.parent_disk(session.definitions.images["web"])
+    assert disk == bakery.project.artifact_folder("base", "x86_64", "1.0.0") / "disk.qcow2"
+    assert disk.exists()

@@ -1,6 +1,7 @@
-"""`bakery vault check`: what is shown, and how it ends."""
+"""`bakery vault check` and `exec`: what is shown, and how they end."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,6 +32,9 @@ class Opened:
             raise BakeryError(f"the secret {path} has no key '{key}'", hint="did you mean 'password'?")
         return "canary-0815"
 
+    def fields(self, path: str) -> dict[str, str]:
+        return {"access_key": "AKIA", "secret_key": "canary-4711", "path": path}
+
 
 @pytest.fixture
 def logins(bakery: Workshop) -> list[str]:
@@ -59,7 +63,7 @@ def test_a_row_for_each_and_a_message(bakery: Workshop, logins: list[str]) -> No
         "login works at http://127.0.0.1:8200\n"
     )
     assert answer.err == (
-        "error: 1 of 2 things that definitions name in Vault cannot be had\n"
+        "error: 1 of 2 things that are wanted from Vault cannot be had\n"
         "hint: mend them before a build; nothing was started\n"
     )
 
@@ -112,6 +116,62 @@ def test_a_login_that_fails(bakery: Workshop) -> None:
     assert answer.err == "error: here:1: login failed\nhint: mend it\n"
 
 
-@pytest.mark.parametrize("arguments", [("vault",), ("vault", "chek"), ("vault", "check", "wbe")])
+@pytest.mark.parametrize("duty", [(), ("--duty", "apply")])
+def test_what_terraform_logs_in_with_is_checked_too(bakery: Workshop, logins: list[str], duty: tuple[str, ...]) -> None:
+    bakery.monkeypatch.setenv("BAKERY_APPLY_CREDENTIALS", "secret/data/apply")
+    answer = bakery("vault", "check", *duty, "--json")
+    (found,) = json.loads(answer.out)
+    assert (found["where"], found["path"]) == ("BAKERY_APPLY_CREDENTIALS", "secret/data/apply")
+    assert found["problem"].startswith("the secret secret/data/apply has no key 'access_key'")
+    assert answer.code == 1
+
+
+def test_other_duties_do_not_ask_for_it(bakery: Workshop, logins: list[str]) -> None:
+    bakery.monkeypatch.setenv("BAKERY_APPLY_CREDENTIALS", "secret/data/apply")
+    assert bakery("vault", "check", "--duty", "publish").code == 0
+
+
+SHOW = ("sh", "-c", "env | grep -E '^AWS_(REGION|ACCESS|SECRET|SESSION)' | sort")
+
+
+def test_a_command_gets_what_vault_lends_and_nothing_older(bakery: Workshop, logins: list[str]) -> None:
+    bakery.monkeypatch.setenv("PATH", os.defpath)
+    bakery.monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    bakery.monkeypatch.setenv("AWS_ACCESS_KEY_ID", "machine")
+    bakery.monkeypatch.setenv("AWS_SESSION_TOKEN", "machine's, for another key")
+    answer = bakery("vault", "exec", "--credentials", "aws/sts/apply", "--", *SHOW)
+    assert answer.out.splitlines() == [
+        "AWS_ACCESS_KEY_ID=AKIA",
+        "AWS_REGION=eu-central-1",
+        "AWS_SECRET_ACCESS_KEY=<redacted>",
+    ]
+    assert (answer.code, answer.err, len(logins)) == (0, "", 1)
+
+
+def test_without_a_path_a_command_keeps_what_it_has(bakery: Workshop, logins: list[str]) -> None:
+    bakery.monkeypatch.setenv("PATH", os.defpath)
+    bakery.monkeypatch.setenv("AWS_ACCESS_KEY_ID", "machine")
+    answer = bakery("vault", "exec", *SHOW)
+    assert (answer.code, answer.out, logins) == (0, "AWS_ACCESS_KEY_ID=machine\n", [])
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -9 $$", 1)])
+def test_exec_ends_as_its_command_does(bakery: Workshop, logins: list[str], script: str, code: int) -> None:
+    bakery.monkeypatch.setenv("PATH", os.defpath)
+    bakery.monkeypatch.setenv("BAKERY_APPLY_CREDENTIALS", "aws/sts/apply")
+    assert bakery("vault", "exec", "--", "sh", "-c", script).code == code
+
+
+def test_without_a_login_no_command_is_started(bakery: Workshop) -> None:
+    bakery.broken = {"login"}
+    bakery.monkeypatch.setenv("PATH", os.defpath)
+    answer = bakery("vault", "exec", "--credentials", "aws/sts/apply", "--", "touch", "started")
+    assert (answer.code, answer.err) == (1, "error: here:1: login failed\nhint: mend it\n")
+    assert not (bakery.project.root / "started").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("vault",), ("vault", "chek"), ("vault", "check", "wbe"), ("vault", "exec"), ("vault", "exec", "--")]
+)
 def test_a_wrong_command_line(bakery: Workshop, arguments: tuple[str, ...]) -> None:
     assert bakery(*arguments).code == 64

@@ -1,0 +1,65 @@
+"""A group of machines that keep data together: replaced one at a time, each new one before its old one goes."""
+
+import math
+from collections.abc import Sequence
+
+from bakery_stacks.bindings import Construct, aws
+from bakery_stacks.blocks.machine import Machine
+
+WARM_UP_SECONDS = 600  # a new member first copies all data; counted as ready earlier, the next one would go too soon
+AFTER_BOOT_SECONDS = 300
+
+
+class Cluster(Construct):
+    """An Auto Scaling group of a fixed size. A new version of the template rolls through it by instance refresh."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        title: str,
+        size: int,
+        machine: Machine,
+        subnet_ids: Sequence[str],
+        target_groups: Sequence[str],
+        tags: dict[str, str],
+    ) -> None:
+        super().__init__(scope, name)
+        template = aws.AutoscalingGroupLaunchTemplate(id=machine.template_id, version=machine.template_version)
+        aws.AutoscalingGroup(
+            self,
+            "group",
+            name=title,
+            min_size=size,
+            max_size=size,
+            desired_capacity=size,
+            launch_template=template,
+            vpc_zone_identifier=list(subnet_ids),
+            target_group_arns=list(target_groups),
+            # Sealed or not yet initialized nodes fail the balancer's check and must not be replaced for it.
+            health_check_type="EC2",
+            health_check_grace_period=AFTER_BOOT_SECONDS,
+            default_instance_warmup=WARM_UP_SECONDS,
+            # It would end a member for the sake of even zones, whatever the others are doing.
+            suspended_processes=["AZRebalance"],
+            termination_policies=["OldestInstance"],
+            wait_for_capacity_timeout="0",  # a cluster that nobody has initialized is never healthy
+            instance_refresh=aws.AutoscalingGroupInstanceRefresh(
+                strategy="Rolling",
+                preferences=aws.AutoscalingGroupInstanceRefreshPreferences(
+                    min_healthy_percentage=100,
+                    max_healthy_percentage=one_more(size),
+                    instance_warmup=str(WARM_UP_SECONDS),
+                    skip_matching=True,
+                ),
+            ),
+            tag=[
+                aws.AutoscalingGroupTag(key=key, value=value, propagate_at_launch=True) for key, value in tags.items()
+            ],
+        )
+
+
+def one_more(size: int) -> int:
+    """The percentage that lets one machine more than `size` run, and no second."""
+    return math.ceil((size + 1) * 100 / size)

@@ -1,0 +1,38 @@
+"""Who talked to whom in a VPC, accepted or refused, as encrypted logs."""
+
+from bakery_stacks.bindings import Construct, aws
+from bakery_stacks.blocks.policy import Statement, document, statement
+
+WRITE = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
+
+
+class FlowLog(Construct):
+    """Every connection, gathered for ten minutes at a time: VPC's default."""
+
+    def __init__(self, scope: Construct, name: str, *, title: str, vpc_id: str, days: int, key_arn: str) -> None:
+        super().__init__(scope, name)
+        group = aws.CloudwatchLogGroup(
+            self, "log", name=log_name(title), retention_in_days=days, kms_key_id=key_arn, skip_destroy=False
+        )
+        role = aws.IamRole(self, "role", name=f"{title}-flow-log", assume_role_policy=document(_trust()))
+        write = statement("Write", WRITE, [f"{group.arn}:*"])
+        aws.IamRolePolicy(self, "rights", name="write", role=role.id, policy=document(write))
+        aws.FlowLog(
+            self,
+            "flow",
+            vpc_id=vpc_id,
+            traffic_type="ALL",
+            log_destination_type="cloud-watch-logs",
+            log_destination=group.arn,
+            iam_role_arn=role.arn,
+        )
+
+
+def log_name(title: str) -> str:
+    """The log group of a stack's VPC."""
+    return f"/{title}/flow"
+
+
+def _trust() -> Statement:
+    service = {"Service": "vpc-flow-logs.amazonaws.com"}
+    return {"Sid": "FlowLogs", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": service}

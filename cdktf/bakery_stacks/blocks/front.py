@@ -1,0 +1,89 @@
+"""The one address of a cluster: an internal load balancer that hands TLS on to the nodes."""
+
+from collections.abc import Sequence
+
+from bakery_stacks.bindings import Construct, aws
+from bakery_stacks.handover import NetworkOutputs
+
+
+class Front(Construct):
+    """Sends clients to nodes that answer `health` with 200. `firewall_id` is where clients come from, to the nodes."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        title: str,
+        network: NetworkOutputs,
+        port: int,
+        clients: Sequence[str],
+        health: str,
+        protected: bool,
+    ) -> None:
+        super().__init__(scope, name)
+        self.firewall_id = self._firewall(title, network.vpc_id, port, clients)
+        balancer = aws.Lb(
+            self,
+            "balancer",
+            name=title,
+            internal=True,
+            load_balancer_type="network",
+            subnets=list(network.subnet_ids),
+            security_groups=[self.firewall_id],
+            enable_cross_zone_load_balancing=True,  # with a node down, its zone's clients would have none
+            enable_deletion_protection=protected,
+        )
+        check = aws.LbTargetGroupHealthCheck(
+            protocol="HTTPS", path=health, matcher="200", interval=10, healthy_threshold=2, unhealthy_threshold=2
+        )
+        group = aws.LbTargetGroup(
+            self,
+            "nodes",
+            name=title,
+            port=port,
+            protocol="TCP",
+            vpc_id=network.vpc_id,
+            target_type="instance",
+            preserve_client_ip="true",  # the audit log shall say who it was
+            deregistration_delay="30",
+            health_check=check,
+        )
+        forward = aws.LbListenerDefaultAction(type="forward", target_group_arn=group.arn)
+        aws.LbListener(
+            self, "listener", load_balancer_arn=balancer.arn, port=port, protocol="TCP", default_action=[forward]
+        )
+        self.target_group_arn: str = group.arn
+        self.dimensions = {"LoadBalancer": balancer.arn_suffix, "TargetGroup": group.arn_suffix}
+        self.dns_name: str = balancer.dns_name
+        self.zone_id: str = balancer.zone_id
+
+    def _firewall(self, title: str, vpc_id: str, port: int, clients: Sequence[str]) -> str:
+        group = aws.SecurityGroup(
+            self, "firewall", name=f"{title}-front", description=f"Clients of {title}", vpc_id=vpc_id
+        )
+        for number, cidr in enumerate(clients):
+            aws.VpcSecurityGroupIngressRule(
+                self,
+                f"in-{number}",
+                security_group_id=group.id,
+                description="Clients",
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                cidr_ipv4=cidr,
+            )
+        return str(group.id)
+
+    def let_through(self, firewall_id: str, port: int) -> None:
+        """To the nodes, and nowhere else."""
+        aws.VpcSecurityGroupEgressRule(
+            self,
+            "out",
+            security_group_id=self.firewall_id,
+            description="Nodes",
+            ip_protocol="tcp",
+            from_port=port,
+            to_port=port,
+            referenced_security_group_id=firewall_id,
+        )

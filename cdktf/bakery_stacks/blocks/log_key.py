@@ -1,0 +1,24 @@
+"""What CloudWatch needs of a key that encrypts a log group."""
+
+from bakery_stacks.blocks.policy import Statement, statement
+from bakery_stacks.config import Environment, partition
+
+USE = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
+
+
+def log_encryption(environment: Environment, group: str) -> Statement:
+    """Lets CloudWatch use a key for that log group, and no other (CloudWatch Logs, "Encrypt log data")."""
+    suffix = "amazonaws.com.cn" if partition(environment.home_region) == "aws-cn" else "amazonaws.com"
+    return statement(
+        "LogGroup",
+        USE,
+        ["*"],
+        principals={"Service": f"logs.{environment.home_region}.{suffix}"},
+        conditions={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": log_arn(environment, group)}},
+    )
+
+
+def log_arn(environment: Environment, group: str) -> str:
+    """Of a log group, known before it is made: its key's policy needs it."""
+    home = environment.home_region
+    return f"arn:{partition(home)}:logs:{home}:{environment.account}:log-group:{group}"

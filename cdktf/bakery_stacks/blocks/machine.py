@@ -1,0 +1,135 @@
+"""What a group starts machines from: a role, a firewall, a template. No way in but what the stack opens."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bakery_stacks.bindings import Construct, aws, core
+from bakery_stacks.blocks.policy import Statement, document
+
+ROOT_DEVICE = "/dev/xvda"  # as `bakery.publish.aws` registers images; importing it from there would take a second
+ASSUMED_BY_EC2 = {
+    "Sid": "Machines",
+    "Effect": "Allow",
+    "Action": "sts:AssumeRole",
+    "Principal": {"Service": "ec2.amazonaws.com"},
+}
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A disk beside the root's, which goes with its machine."""
+
+    device: str
+    gib: int
+
+
+@dataclass(frozen=True)
+class Build:
+    """How a machine is made. `title` is the name of everything about it."""
+
+    title: str
+    image_id: str
+    instance_type: str
+    disk_gib: int
+    user_data: str
+    tags: Mapping[str, str]
+    volumes: Sequence[Volume] = ()
+    description: str | None = None
+
+
+class Machine(Construct):
+    """A launch template; a group names its version, so that each change of it shows in a plan."""
+
+    def __init__(self, scope: Construct, name: str, *, build: Build, vpc_id: str, rights: Sequence[Statement]) -> None:
+        super().__init__(scope, name)
+        self._title = build.title
+        group = aws.SecurityGroup(
+            self, "firewall", name=build.title, description=f"Machines of {build.title}", vpc_id=vpc_id
+        )
+        self.firewall_id: str = group.id
+        profile = self._profile(rights)
+        template = self._template(build, profile)
+        self.template_id: str = template.id
+        self.template_version: str = core.Token.as_string(template.latest_version)
+
+    def let_out(self, port: int, why: str, *, to: str | None = None) -> None:
+        """To everywhere, or to machines behind another firewall."""
+        aws.VpcSecurityGroupEgressRule(
+            self,
+            f"out-{port}",
+            security_group_id=self.firewall_id,
+            description=why,
+            ip_protocol="tcp",
+            from_port=port,
+            to_port=port,
+            cidr_ipv4=None if to else "0.0.0.0/0",
+            referenced_security_group_id=to,
+        )
+
+    def let_in(self, port: int, why: str, *, source: str) -> None:
+        """From machines behind another firewall."""
+        aws.VpcSecurityGroupIngressRule(
+            self,
+            f"in-{port}",
+            security_group_id=self.firewall_id,
+            description=why,
+            ip_protocol="tcp",
+            from_port=port,
+            to_port=port,
+            referenced_security_group_id=source,
+        )
+
+    def let_among(self, port: int, why: str) -> None:
+        """Between these machines, both ways."""
+        for rule, name in ((aws.VpcSecurityGroupIngressRule, "in"), (aws.VpcSecurityGroupEgressRule, "out")):
+            rule(
+                self,
+                f"among-{port}-{name}",
+                security_group_id=self.firewall_id,
+                description=why,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                referenced_security_group_id=self.firewall_id,
+            )
+
+    def _profile(self, rights: Sequence[Statement]) -> str:
+        role = aws.IamRole(self, "role", name=self._title, assume_role_policy=document(ASSUMED_BY_EC2))
+        self.role_arn: str = role.arn
+        aws.IamRolePolicy(self, "rights", name="machine", role=role.id, policy=document(*rights))
+        return str(aws.IamInstanceProfile(self, "profile", name=self._title, role=role.name).arn)
+
+    def _template(self, build: Build, profile_arn: str) -> Any:
+        volumes = (Volume(ROOT_DEVICE, build.disk_gib), *build.volumes)
+        tags = {**build.tags, "Name": build.title}
+        return aws.LaunchTemplate(
+            self,
+            "template",
+            name=build.title,
+            description=build.description,
+            image_id=build.image_id,
+            instance_type=build.instance_type,
+            iam_instance_profile=aws.LaunchTemplateIamInstanceProfile(arn=profile_arn),
+            vpc_security_group_ids=[self.firewall_id],
+            block_device_mappings=[_disk(volume) for volume in volumes],
+            # Containers are one hop further than the machine itself, so that no job gets the machine's credentials.
+            metadata_options=aws.LaunchTemplateMetadataOptions(
+                http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
+            ),
+            instance_initiated_shutdown_behavior="terminate",
+            # Default tags of the provider do not reach what a template starts.
+            tag_specifications=[
+                aws.LaunchTemplateTagSpecifications(resource_type=kind, tags=tags) for kind in ("instance", "volume")
+            ],
+            user_data=base64.b64encode(build.user_data.encode()).decode(),
+        )
+
+
+def _disk(volume: Volume) -> Any:
+    """Encrypted with the image's own key; those of an image without one, and new ones, with the account's."""
+    ebs = aws.LaunchTemplateBlockDeviceMappingsEbs(
+        encrypted="true", delete_on_termination="true", volume_size=volume.gib, volume_type="gp3"
+    )
+    return aws.LaunchTemplateBlockDeviceMappings(device_name=volume.device, ebs=ebs)

@@ -1,0 +1,82 @@
+"""Shells on machines by Session Manager, with a log of what was done; there is no SSH from outside."""
+
+import json
+
+from bakery_stacks.bindings import Construct, aws
+from bakery_stacks.blocks.policy import Statement, statement
+from bakery_stacks.config import Environment, partition
+
+IDLE_MINUTES = 20  # after which a forgotten session ends: Session Manager's own default
+# What the agent on a machine calls (Systems Manager, "Create a custom IAM role for Session Manager"). Not AWS's managed
+# policy: that one also reads every parameter of the account, tokens included.
+AGENT = [
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+]
+
+
+class Sessions(Construct):
+    """A session document of a stack; `aws ssm start-session --document-name` names it."""
+
+    def __init__(
+        self, scope: Construct, name: str, *, environment: Environment, title: str, days: int, key_arn: str
+    ) -> None:
+        super().__init__(scope, name)
+        group = aws.CloudwatchLogGroup(
+            self, "log", name=log_name(title), retention_in_days=days, kms_key_id=key_arn, skip_destroy=False
+        )
+        content = {
+            "schemaVersion": "1.0",
+            "description": f"A shell on a machine of {title}",
+            "sessionType": "Standard_Stream",
+            "inputs": {
+                "cloudWatchLogGroupName": group.name,
+                "cloudWatchEncryptionEnabled": True,
+                "cloudWatchStreamingEnabled": True,
+                "idleSessionTimeout": str(IDLE_MINUTES),
+            },
+        }
+        made = aws.SsmDocument(
+            self, "document", name=title, document_type="Session", document_format="JSON", content=json.dumps(content)
+        )
+        self.document: str = made.name
+        self.log_group: str = group.name
+
+
+def log_name(title: str) -> str:
+    """The log group of a stack's sessions."""
+    return f"/{title}/sessions"
+
+
+def of_machine(environment: Environment, title: str) -> list[Statement]:
+    """The rights of a machine whose sessions these are."""
+    group = log_arn(environment, title)
+    return [
+        statement("SessionManager", AGENT, ["*"]),
+        statement("SessionLogGroups", ["logs:DescribeLogGroups"], ["*"]),
+        statement(
+            "SessionLog", ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], [f"{group}:*"]
+        ),
+    ]
+
+
+def log_encryption(environment: Environment, title: str) -> Statement:
+    """Lets CloudWatch use a key for that log group, and no other (CloudWatch Logs, "Encrypt log data")."""
+    suffix = "amazonaws.com.cn" if partition(environment.home_region) == "aws-cn" else "amazonaws.com"
+    use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
+    return statement(
+        "SessionLog",
+        use,
+        ["*"],
+        principals={"Service": f"logs.{environment.home_region}.{suffix}"},
+        conditions={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": log_arn(environment, title)}},
+    )
+
+
+def log_arn(environment: Environment, title: str) -> str:
+    """Of the log group, known before it is made: its key's policy needs it."""
+    home = environment.home_region
+    return f"arn:{partition(home)}:logs:{home}:{environment.account}:log-group:{log_name(title)}"

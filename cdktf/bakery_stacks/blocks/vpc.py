@@ -1,0 +1,62 @@
+"""A VPC with a private subnet in each zone. Its own default security group and route table let nothing through."""
+
+from typing import Any
+
+from bakery_stacks.bindings import Construct, aws, core
+
+
+class Vpc(Construct):
+    """`subnets` and `route_tables` by zone."""
+
+    def __init__(self, scope: Construct, name: str, *, title: str, cidr: str, subnets: dict[str, str]) -> None:
+        super().__init__(scope, name)
+        self._title = title
+        made = aws.Vpc(
+            self,
+            "vpc",
+            cidr_block=cidr,
+            enable_dns_support=True,
+            enable_dns_hostnames=True,  # private names of endpoints need both
+            tags={"Name": title},
+        )
+        self.id: str = made.id
+        # Whatever names no group of its own would get this one, which AWS makes with everything open inside.
+        aws.DefaultSecurityGroup(self, "closed", vpc_id=made.id, tags={"Name": f"{title}-closed"})
+        self.subnets = {zone: self._subnet(zone, range_) for zone, range_ in subnets.items()}
+        self.route_tables = {zone: self._routes(zone, subnet) for zone, subnet in self.subnets.items()}
+
+    def _subnet(self, zone: str, cidr: str) -> str:
+        tags = {"Name": f"{self._title}-{zone}"}
+        made = aws.Subnet(self, f"subnet-{zone}", vpc_id=self.id, availability_zone=zone, cidr_block=cidr, tags=tags)
+        return str(made.id)
+
+    def _routes(self, zone: str, subnet: str) -> str:
+        table = aws.RouteTable(self, f"routes-{zone}", vpc_id=self.id, tags={"Name": f"{self._title}-{zone}"})
+        aws.RouteTableAssociation(self, f"uses-{zone}", subnet_id=subnet, route_table_id=table.id)
+        return str(table.id)
+
+
+class Nat(Construct):
+    """One gateway to the internet for all zones: half the price of one in each, and down when its zone is."""
+
+    def __init__(self, scope: Construct, name: str, *, title: str, vpc: Vpc, cidr: str) -> None:
+        super().__init__(scope, name)
+        tags = {"Name": f"{title}-nat"}
+        zone = min(vpc.subnets)
+        internet = aws.InternetGateway(self, "internet", vpc_id=vpc.id, tags=tags)
+        subnet = aws.Subnet(self, "subnet", vpc_id=vpc.id, availability_zone=zone, cidr_block=cidr, tags=tags)
+        table = aws.RouteTable(self, "routes", vpc_id=vpc.id, tags=tags)
+        self._route("out", table.id, gateway_id=internet.id)
+        aws.RouteTableAssociation(self, "uses", subnet_id=subnet.id, route_table_id=table.id)
+        address = aws.Eip(self, "address", domain="vpc", tags=tags)
+        gateway = aws.NatGateway(
+            self, "gateway", allocation_id=address.allocation_id, subnet_id=subnet.id, tags=tags, depends_on=[internet]
+        )
+        for private, routes in vpc.route_tables.items():
+            self._route(f"out-{private}", routes, nat_gateway_id=gateway.id)
+
+    def _route(self, name: str, table: Any, **target: Any) -> core.TerraformResource:
+        made: core.TerraformResource = aws.Route(
+            self, name, route_table_id=table, destination_cidr_block="0.0.0.0/0", **target
+        )
+        return made

@@ -1,0 +1,98 @@
+"""Rules on what is kept: data, its older versions, logs; and on tags, which say whose it all is."""
+
+from collections.abc import Iterator
+
+from bakery_stacks.rules.rule import Resource, Rule, Stack, is_known, may_be_on
+
+# What cannot be made again from the code: keys, data, secrets.
+STATEFUL = (
+    "aws_db_instance",
+    "aws_dynamodb_table",
+    "aws_ebs_volume",
+    "aws_efs_file_system",
+    "aws_kms_key",
+    "aws_rds_cluster",
+    "aws_s3_bucket",
+    "aws_secretsmanager_secret",
+    "vault_mount",
+    "vault_transit_secret_backend_key",
+    "vsphere_content_library",
+)
+# Of Vault's engines, those that hold secrets or keys; the others hold settings.
+HOLDING = ("generic", "kv", "kv-v2", "pki", "ssh", "totp", "transform", "transit")
+
+
+def _unversioned(resource: Resource, stack: Stack) -> Iterator[str]:
+    if not stack.about(resource, "aws_s3_bucket_versioning", "bucket"):
+        yield "has no aws_s3_bucket_versioning"
+
+
+def _versions_off(resource: Resource, _: Stack) -> Iterator[str]:
+    for block in resource.blocks("versioning_configuration"):
+        if is_known(block.get("status")) and block.get("status") != "Enabled":
+            yield f"has status {block.get('status')}"
+
+
+def _endless_logs(resource: Resource, _: Stack) -> Iterator[str]:
+    """0 is AWS's way to say for ever."""
+    if not resource.arguments.get("retention_in_days"):
+        yield "has no retention_in_days"
+
+
+def _unprotected(resource: Resource, _: Stack) -> Iterator[str]:
+    if resource.kind == "vault_mount" and resource.arguments.get("type") not in HOLDING:
+        return
+    if resource.kind == "vsphere_content_library" and resource.blocks("subscription"):
+        return  # a copy
+    if not any(may_be_on(block.get("prevent_destroy")) for block in resource.blocks("lifecycle")):
+        yield "has no lifecycle.prevent_destroy"
+
+
+def _untagging(resource: Resource, _: Stack) -> Iterator[str]:
+    if not any(block.get("tags") for block in resource.blocks("default_tags")):
+        yield "has no default_tags"
+
+
+KEEPING = (
+    Rule(
+        "BKY030",
+        "error",
+        "every bucket has versions",
+        "what was overwritten or deleted by mistake can be had back",
+        ("aws_s3_bucket",),
+        _unversioned,
+    ),
+    Rule(
+        "BKY031",
+        "error",
+        "versions are on",
+        "what was overwritten or deleted by mistake can be had back",
+        ("aws_s3_bucket_versioning",),
+        _versions_off,
+    ),
+    Rule(
+        "BKY032",
+        "error",
+        "log groups say how long they keep logs",
+        "by default they do for ever, and so does the bill",
+        ("aws_cloudwatch_log_group",),
+        _endless_logs,
+    ),
+    Rule(
+        "BKY033",
+        "error",
+        "what cannot be made again is not destroyed",
+        "a plan that would do so fails, even where a changed argument means replacement",
+        STATEFUL,
+        _unprotected,
+        lasting=True,
+    ),
+    Rule(
+        "BKY034",
+        "error",
+        "every provider tags",
+        "costs and owners are found by tags",
+        ("provider.aws",),
+        _untagging,
+    ),
+)

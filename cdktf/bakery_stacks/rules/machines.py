@@ -1,0 +1,67 @@
+"""Rules on how machines are started."""
+
+from collections.abc import Iterator
+
+from bakery_stacks.rules.rule import Resource, Rule, Stack, blocks, is_known, is_on, refers
+
+HOPS = 1  # an answer with this limit ends at the machine; a container's network is one hop further
+
+
+def _old_metadata(resource: Resource, _: Stack) -> Iterator[str]:
+    if resource.kind == "aws_instance" and resource.blocks("launch_template"):
+        return  # which says it
+    options = resource.blocks("metadata_options") or [{}]
+    for option in options:
+        if option.get("http_endpoint") == "disabled":
+            continue
+        tokens, hops = option.get("http_tokens"), option.get("http_put_response_hop_limit")
+        if is_known(tokens) and tokens != "required":
+            yield "does not set metadata_options.http_tokens to required"
+        if is_known(hops) and hops != HOPS:
+            yield f"does not set metadata_options.http_put_response_hop_limit to {HOPS}"
+
+
+def _untagged_machines(resource: Resource, stack: Stack) -> Iterator[str]:
+    """A provider's default tags reach the group and its template, but not what they start."""
+    propagated = [tag for tag in resource.blocks("tag") if is_on(tag.get("propagate_at_launch"))]
+    if not propagated and not any(_tags_machines(template) for template in _templates(resource, stack)):
+        yield "propagates no tag, nor does its launch template tag instances"
+
+
+def _templates(group: Resource, stack: Stack) -> Iterator[Resource]:
+    direct = group.blocks("launch_template")
+    mixed = [
+        specification
+        for policy in group.blocks("mixed_instances_policy")
+        for template in blocks(policy.get("launch_template"))
+        for specification in blocks(template.get("launch_template_specification"))
+    ]
+    for template in stack.of("aws_launch_template"):
+        named = (block.get(name) for block in (*direct, *mixed) for name in ("id", "name", "launch_template_id"))
+        if any(refers(value, template) for value in named):
+            yield template
+
+
+def _tags_machines(template: Resource) -> bool:
+    tagged = template.blocks("tag_specifications")
+    return any(one.get("resource_type") == "instance" and one.get("tags") for one in tagged)
+
+
+MACHINES = (
+    Rule(
+        "BKY020",
+        "error",
+        "metadata needs a token and stays on the machine",
+        "a request forged inside, or one of a container, would get the machine's credentials",
+        ("aws_launch_template", "aws_instance"),
+        _old_metadata,
+    ),
+    Rule(
+        "BKY021",
+        "error",
+        "machines of a group carry tags",
+        "default tags do not reach them, and costs and owners are found by tags",
+        ("aws_autoscaling_group",),
+        _untagged_machines,
+    ),
+)

@@ -1,0 +1,199 @@
+"""What runs a pipeline of GitLab here: gitlab-ci-local, in the shell of this machine, on a copy of the project.
+
+It ignores ID tokens, retries, locks and tags, hides failures of child pipelines and knows `workflow:rules` as variables
+only. So tokens come from the environment, jobs are looked at one by one, and the rules are tried on a job of their own.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from bakery.vaultcheck import Duty
+from doubles.vault import Issuer, VaultServer, vault_server
+
+ROOT = Path(__file__).parents[2]
+POLICIES = ROOT / "docs" / "how-to" / "vault"
+SECONDS = 1800.0  # of the longest run, with emulated boots
+CANARY = "canary-5e2b9d40-pass"
+CLAIMS = {"project_id": "7", "ref_protected": "true"}
+DUTIES = get_args(Duty)
+CHECKS = ["vault-check", "validate", "plan"]
+WORD = r"(?:\[bake\] -> )?(\S.*?)\s*"  # a job's name, and before it the trigger's if it is of the child pipeline
+NO_BASE = {"url": "http://127.0.0.1:1/disk.qcow2", "sha256": "0" * 64}
+
+GROUND = """\
+name: ground
+description: nginx and its secret, to build another image on
+os: debian-12
+arch: x86_64
+version: "1.0"
+mode: chroot
+base:
+  qemu:
+    url: {url}
+    sha256: "{sha256}"
+software:
+  roles:
+    - name: nginx
+secrets:
+  nginx_status_password:
+    path: secret/data/bakery/web
+    key: status_password
+tests: [base]
+targets: [local]
+"""
+
+TINY = """\
+name: tiny
+description: One package more, in one region
+os: debian-12
+arch: x86_64
+version: "1.0"
+mode: chroot
+base:
+  qemu:
+    image: ground
+software:
+  packages: [jq]
+tests: [base, web]
+targets: [aws]
+distribution:
+  aws:
+    regions: [us-east-1]
+    credentials: aws/sts/bake
+channel: stable
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of each job, and all that was said."""
+
+    code: int
+    jobs: dict[str, str]
+    out: str
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A copy of the project with two definitions, as a GitLab runner would check it out."""
+
+    root: Path
+
+    def write(self, path: str, text: str) -> None:
+        """Change a file and commit it."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", path)
+
+    def git(self, *arguments: str) -> None:
+        command = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com", *arguments]
+        subprocess.run(command, cwd=self.root, check=True, capture_output=True)
+
+    def local(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """gitlab-ci-local with the environment of its jobs."""
+        node = ROOT / ".bakery" / "tools" / "bin" / "node"
+        program = ROOT / "node_modules" / ".bin" / "gitlab-ci-local"
+        env = {"BAKERY_TOOLBOX": str(ROOT), "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **environment}
+        command = [node, program, "--no-color", *options]
+        return subprocess.run(
+            command, cwd=self.root, env=env, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+
+    def jobs(self, *options: str, **variables: str) -> list[str]:
+        """Names of the jobs of a pipeline that predefined variables describe."""
+        given = [word for name, value in variables.items() for word in ("--variable", f"{name}={value}")]
+        done = self.local("--list-json", *given, *options)
+        assert done.returncode == 0, done.stderr
+        listed = json.loads(done.stdout[done.stdout.index("\n[") :])
+        return [job["name"] for job in listed if job["when"] != "never"]
+
+    def run(self, *options: str, **environment: str) -> Run:
+        """A whole pipeline on a protected branch."""
+        shell = ["--shell-isolation", "--force-shell-executor", "--no-artifacts-to-source"]
+        done = self.local(*shell, "--variable", "CI_COMMIT_REF_PROTECTED=true", *options, **environment)
+        found = {name: word for word, name in re.findall(rf"^ (PASS|FAIL) {{2}}{WORD}$", done.stdout, re.MULTILINE)}
+        return Run(done.returncode, found, done.stdout + done.stderr)
+
+
+def check_out(folder: Path) -> Repository:
+    """What is and would be committed here, with other definitions."""
+    listed = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    found = Repository(folder)
+    for name in names:
+        if name and not name.startswith(("packer/images/", "docs/")) and (ROOT / name).is_file():
+            (found.root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, found.root / name)
+    found.git("init", "--quiet", "--initial-branch=main")
+    found.git("remote", "add", "origin", "https://gitlab.example.com/group/project.git")
+    found.write("packer/images/ground.yaml", GROUND.format(**NO_BASE))
+    found.write("packer/images/tiny.yaml", TINY)
+    found.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    found.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    return found
+
+
+@dataclass(frozen=True)
+class Login:
+    """What GitLab gives every job, and where it is written down who logged in and who read what."""
+
+    environment: dict[str, str]
+    audit: Path
+
+    def roles(self) -> list[str]:
+        """Roles of the logins, in order, each once."""
+        logins = [entry for entry in self._entries() if entry["request"]["path"].endswith("/login")]
+        return list(dict.fromkeys(entry["auth"]["metadata"]["role"] for entry in logins if entry.get("auth")))
+
+    def readers(self, path: str) -> set[str]:
+        """Roles that were given what is at a path."""
+        given = [entry for entry in self._entries() if entry["request"]["path"] == path]
+        return {entry["auth"]["metadata"]["role"] for entry in given if entry["request"]["operation"] == "read"}
+
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        """Good answers, oldest first."""
+        entries = map(json.loads, self.audit.read_text().splitlines())
+        return (entry for entry in entries if entry["type"] == "response" and not entry.get("error"))
+
+
+@contextmanager
+def vault_with_secrets(folder: Path) -> Iterator[VaultServer]:
+    """A Vault with an image's secret and credentials of AWS, the policies that we ship, and an audit log.
+
+    Version 1 of the KV engine stands in for the AWS engine: it gives keys of the same names at the same paths.
+    """
+    with vault_server(folder) as server:
+        client = server.client
+        client.sys.enable_audit_device("file", options={"file_path": str(folder / "audit.log")}, path="file")
+        server.put("secret/data/bakery/web", {"status_password": CANARY})
+        client.sys.enable_secrets_engine("kv", path="aws", options={"version": "1"})
+        for duty in ("bake", "apply"):
+            client.write_data(f"aws/sts/{duty}", data={"access_key": f"vault-{duty}", "secret_key": f"{CANARY}-{duty}"})
+        for duty in DUTIES:
+            client.sys.create_or_update_policy(f"bakery-{duty}", (POLICIES / f"{duty}.hcl").read_text())
+        yield server
+
+
+def log_in(vault: VaultServer, catalog: str) -> Login:
+    """A role for each duty, and a token that may take them all."""
+    issuer = Issuer()
+    for duty in DUTIES:
+        vault.jwt_role(f"bakery-{duty}", issuer, CLAIMS, "bakery-validate", f"bakery-{duty}")
+    found = vault.client.sys.list_enabled_audit_devices()["data"]["file/"]["options"]["file_path"]
+    environment = {
+        "VAULT_ADDR": vault.address,
+        "VAULT_ID_TOKEN": issuer.token(vault.address, 3600, **CLAIMS),
+        "BAKERY_CATALOG": catalog,
+        "BAKERY_APPLY_CREDENTIALS": "aws/sts/apply",
+    }
+    return Login(environment, Path(found))

@@ -1,0 +1,135 @@
+"""Network and Vault cluster with the real cdktf, Terraform and AWS provider, on the AWS stand-in."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.catalog import Catalog, open_store
+from bakery.errors import BakeryError
+from bakery.infra.cdktf import Cdktf
+from bakery.infra.terraform import Terraform
+from doubles.aws.client import Double, running
+from integration.shelf import REGIONS, Shelf, environment, images_of, make_state_bucket, project
+
+pytestmark = pytest.mark.integration
+
+HOME = REGIONS[0]
+STACKS = ("network", "vault")
+
+
+class World:
+    """Both stacks deployed; `shelf` has the image `vault`."""
+
+    def __init__(self, aws: Double, workspace: Path) -> None:
+        self.aws = aws
+        self.project = project(workspace)
+        catalog = str(workspace / "catalog")
+        self.environment = {**environment(aws), "BAKERY_CATALOG": catalog}
+        self.cdktf = Cdktf(self.project, self.environment, workspace / "cdktf.log")
+        self.shelf = Shelf(aws, Catalog(open_store(catalog)), "vault")
+        self.outputs: dict[str, Any] = {}
+        self.refusal: BakeryError | None = None
+        self.image_id = ""
+
+    def client(self, service: str) -> Any:
+        return self.aws.client(service, HOME)
+
+    def terraform(self, stack: str) -> Terraform:
+        return Terraform(self.project, self.cdktf.folder(stack), self.environment)
+
+    def plan(self, stack: str) -> dict[str, Any]:
+        """Address -> what a plan would do to it."""
+        saved = self.project.workspace / f"{stack}.tfplan"
+        self.terraform(stack).plan(saved)
+        changes = self.terraform(stack).show(saved)["resource_changes"]
+        return {one["address"]: one["change"] for one in changes if one["change"]["actions"] != ["no-op"]}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with running() as aws:
+        world = World(aws, tmp_path_factory.mktemp("vault"))
+        make_state_bucket(aws)
+        with pytest.raises(BakeryError) as caught:
+            world.cdktf.deploy(*STACKS)
+        world.refusal = caught.value
+        record = world.shelf.publish("1.0.0")
+        world.shelf.promote(record)
+        world.image_id = images_of(record)[HOME]
+        world.outputs = world.cdktf.deploy(*STACKS)
+        yield world
+
+
+def test_without_the_image_nothing_of_vault_is_made(world: World) -> None:
+    assert world.refusal
+    detail = " ".join(world.refusal.detail.split())
+    assert "channel stable has no vault (x86_64) in us-east-1: run 'bakery run vault' first" in detail
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_second_plan_shows_no_changes(world: World, stack: str) -> None:
+    world.terraform(stack).init()
+    assert world.plan(stack) == {}
+
+
+def test_the_network_is_private(world: World) -> None:
+    subnets = world.client("ec2").describe_subnets(SubnetIds=world.outputs["network"]["subnet_ids"])["Subnets"]
+    assert sorted(subnet["AvailabilityZone"] for subnet in subnets) == ["us-east-1a", "us-east-1b", "us-east-1c"]
+    tables = world.client("ec2").describe_route_tables(
+        Filters=[{"Name": "association.subnet-id", "Values": world.outputs["network"]["subnet_ids"]}]
+    )["RouteTables"]
+    ways = [route for table in tables for route in table["Routes"] if route.get("DestinationCidrBlock") == "0.0.0.0/0"]
+    assert len(ways) == 3
+    assert all(route["NatGatewayId"].startswith("nat-") for route in ways)
+
+
+def test_nodes_start_from_the_channels_image_with_their_settings(world: World) -> None:
+    [group] = world.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert (group["MinSize"], group["MaxSize"], group["HealthCheckType"]) == (3, 3, "EC2")
+    assert [process["ProcessName"] for process in group["SuspendedProcesses"]] == ["AZRebalance"]
+    template = group["LaunchTemplate"]
+    [version] = world.client("ec2").describe_launch_template_versions(
+        LaunchTemplateId=template["LaunchTemplateId"], Versions=[template["Version"]]
+    )["LaunchTemplateVersions"]
+    assert version["LaunchTemplateData"]["ImageId"] == world.image_id
+    text = base64.b64decode(version["LaunchTemplateData"]["UserData"]).decode()
+    [settings, _] = json.loads(text.partition("\n")[2])["write_files"]
+    assert json.loads(settings["content"])["snapshots"]["bucket"] == "bakery-demo-vault-snapshots"
+
+
+def test_the_seal_key_exists_by_the_name_that_nodes_use(world: World) -> None:
+    key = world.client("kms").describe_key(KeyId="alias/bakery-demo-vault-seal")["KeyMetadata"]
+    assert key["Arn"] == world.outputs["vault"]["seal_key_arn"]
+    assert world.client("kms").get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"]
+
+
+def test_snapshots_are_locked(world: World) -> None:
+    lock = world.client("s3").get_object_lock_configuration(Bucket="bakery-demo-vault-snapshots")
+    rule = lock["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
+    assert (rule["Mode"], rule["Days"]) == ("GOVERNANCE", 30)
+
+
+def test_a_new_image_is_a_change_that_shows(world: World) -> None:
+    record = world.shelf.publish("1.0.1")
+    world.shelf.promote(record)
+    world.cdktf.synth()
+    changes = world.plan("vault")
+    [template] = [change for address, change in changes.items() if address.startswith("aws_launch_template.")]
+    assert template["after"]["image_id"] == images_of(record)[HOME]
+    assert template["after"]["description"] == "vault 1.0.1"
+    kinds = {address.partition(".")[0] for address in changes}
+    assert kinds == {"aws_launch_template", "aws_autoscaling_group"}
+    assert all(change["actions"] == ["update"] for change in changes.values())
+
+
+def test_destroy_leaves_nothing(world: World) -> None:
+    world.cdktf.destroy("vault", "network")
+    assert not world.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert not world.client("elbv2").describe_load_balancers()["LoadBalancers"]
+    vpcs = world.client("ec2").describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.20.0.0/16"]}])["Vpcs"]
+    assert not vpcs
+    assert not world.client("iam").list_roles()["Roles"]
