@@ -53,7 +53,7 @@ path "auth/aws/config/client" {
   capabilities = ["create", "read", "update", "delete"]
 }
 
-path "auth/aws/role/snapshot" {
+path "auth/aws/role/bakery-snapshot" {
   capabilities = ["create", "read", "update", "delete"]
 }
 

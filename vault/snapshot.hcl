@@ -1,5 +1,9 @@
-# What the machines may that take snapshots of the cluster: a snapshot has everything in it, encrypted by the seal.
+# What the cluster's own machines may: take snapshots, in which everything is encrypted, and count the voters.
 path "sys/storage/raft/snapshot" {
+  capabilities = ["read"]
+}
+
+path "sys/storage/raft/autopilot/state" {
   capabilities = ["read"]
 }
 

@@ -60,9 +60,9 @@ class Environment(Model):
 
     @field_validator("vault_config")
     @classmethod
-    def _own_roles(cls, section: VaultConfig | None, info: ValidationInfo) -> VaultConfig | None:
+    def _fits(cls, section: VaultConfig | None, info: ValidationInfo) -> VaultConfig | None:
         if section and {"account", "home_region"} <= info.data.keys():
-            section.fit(info.data["account"], partition(info.data["home_region"]))
+            section.fit(info.data["account"], partition(info.data["home_region"]), info.data.get("vault"))
         return section
 
     @model_validator(mode="after")

@@ -7,8 +7,8 @@ from bakery_stacks.bindings import Construct, vault
 from bakery_stacks.config import Environment
 from bakery_stacks.duties import PREFIX
 from bakery_stacks.sections.vault_config import Duty, GitLab, seconds
+from bakery_stacks.vault_user_data import SNAPSHOT_ROLE
 
-SNAPSHOT = "snapshot"  # name of the role at auth/aws that the machines log in for
 SNAPSHOT_SECONDS = 900  # to take a snapshot and be gone; Vault streams some 100 MB/s
 
 
@@ -64,7 +64,7 @@ class SnapshotLogin(Construct):
         self, scope: Construct, name: str, *, environment: Environment, address: str, role_arn: str, sts: str
     ) -> None:
         super().__init__(scope, name)
-        policy = vault.Policy(self, "policy", name=f"{PREFIX}{SNAPSHOT}", policy=duties.snapshot_policy())
+        policy = vault.Policy(self, "policy", name=SNAPSHOT_ROLE, policy=duties.snapshot_policy())
         backend = vault.AuthBackend(self, "aws", type="aws", path="aws", description="Machines by their IAM role")
         vault.AwsAuthBackendClient(
             self,
@@ -79,7 +79,7 @@ class SnapshotLogin(Construct):
             self,
             "role",
             backend=backend.path,
-            role=SNAPSHOT,
+            role=SNAPSHOT_ROLE,
             auth_type="iam",
             bound_iam_principal_arns=[role_arn],
             # By name: to look up IDs, Vault's machines would need a right in IAM and a way to it.

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from bakery.distribution import Uuid
 from bakery.fields import Url
 from bakery.strict import Model, misfit
+from bakery_stacks.sections.vault import Vault
 
 Duty = Literal["validate", "bake-private", "bake-public", "publish", "apply", "runner-image"]
 DUTIES: tuple[Duty, ...] = get_args(Duty)  # one for each pair of files in vault/duties/
@@ -118,7 +119,7 @@ class VaultConfig(Model):
     address: PrivateUrl = Field(description="of Vault, for Terraform; VAULT_TOKEN is an administrator's")
     gitlab: GitLab = Field(description="whose jobs may log in")
     audit_log: Folder = Field(
-        default="/var/lib/vault/audit/audit.log", description="file of the first audit device, on a volume of its own"
+        default="/var/log/vault/audit.log", description="file of the first audit device, on a disk of its own"
     )
     aws: AwsEngine | None = Field(default=None, description="credentials of AWS for jobs")
     azure: AzureEngine | None = Field(default=None, description="credentials of Azure for jobs")
@@ -127,10 +128,15 @@ class VaultConfig(Model):
         default=None, description="role of the machines that take snapshots: they log in by it, at auth/aws"
     )
 
-    def fit(self, account: str, partition: str) -> None:
-        """Raises, for the line of it, if a role is not of the environment's account."""
+    def fit(self, account: str, partition: str, cluster: Vault | None) -> None:
+        """Raises, for its line, what does not go with the environment; `cluster` is its own, if it has one."""
         for keys, arn in self._roles():
             _require_own(arn, account, partition, *keys)
+        if cluster and self.autopilot and self.autopilot.nodes != cluster.nodes:
+            raise misfit(f"the cluster has {cluster.nodes} nodes", "write the same number", "autopilot", "nodes")
+        if cluster and urlsplit(self.address).hostname != cluster.certificate.name:
+            name = cluster.certificate.name
+            raise misfit(f"the cluster is known as {name}", f"write https://{name}:8200", "address")
 
     def _roles(self) -> Iterator[tuple[tuple[str, ...], str]]:
         if self.snapshot_role_arn:

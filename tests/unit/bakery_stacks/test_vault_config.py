@@ -126,7 +126,7 @@ def test_roles_of_aws_last_an_hour_at_most(stack: Stack) -> None:
 
 def test_there_are_two_audit_devices(stack: Stack) -> None:
     files = [device["options"]["file_path"] for device in stack["resource"]["vault_audit"].values()]
-    assert sorted(files) == ["/var/lib/vault/audit/audit.log", "stdout"]
+    assert sorted(files) == ["/var/log/vault/audit.log", "stdout"]
 
 
 def test_a_dead_server_is_forgotten_once_it_is_replaced(stack: Stack) -> None:
@@ -179,6 +179,38 @@ def test_a_mistake_is_named_with_its_line(
     assert GOOD.count(old) == 1
     with pytest.raises(UsageError) as caught:
         load(tmp_path, GOOD.replace(old, new))
+    assert message in caught.value.message
+    assert caught.value.where == f"{tmp_path}/test.yaml:{line}"
+    assert hint in caught.value.hint
+
+
+CLUSTER = """\
+network:
+  cidr: 10.0.0.0/16
+  subnets: {eu-west-1a: 10.0.0.0/20, eu-west-1b: 10.0.16.0/20, eu-west-1c: 10.0.32.0/20}
+vault:
+  nodes: 3 # of the cluster
+  certificate: {name: vault.example.com, chain: /a, key: /b, authority: /c}
+  snapshots: {bucket: snapshots}
+"""
+
+
+def test_it_goes_with_the_cluster(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD + CLUSTER).autopilot
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message", "hint"),
+    [
+        ("nodes: 3 # of", "nodes: 5 # of", 27, "autopilot.nodes: the cluster has 5 nodes", "the same number"),
+        ("name: vault.example.com", "name: vault.example.org", 10, "is known as vault.example.org", "write https://"),
+    ],
+)
+def test_what_does_not_go_with_the_cluster(
+    tmp_path: Path, old: str, new: str, line: int, message: str, hint: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, GOOD + CLUSTER.replace(old, new))
     assert message in caught.value.message
     assert caught.value.where == f"{tmp_path}/test.yaml:{line}"
     assert hint in caught.value.hint
