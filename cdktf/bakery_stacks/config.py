@@ -105,6 +105,13 @@ class Environment(Model):
             raise ValueError(f"the name of the catalog's bucket is too long: S3 has no room for {REPLICA_SUFFIX}")
         return region
 
+    @field_validator("vault_config")
+    @classmethod
+    def _fits(cls, section: VaultConfig | None, info: ValidationInfo) -> VaultConfig | None:
+        if section and {"account", "home_region"} <= info.data.keys():
+            section.fit(info.data["account"], partition(info.data["home_region"]), info.data.get("vault"))
+        return section
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if len(set(self.regions)) != len(self.regions):

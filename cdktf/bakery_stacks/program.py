@@ -15,6 +15,7 @@ from bakery_stacks.network import NetworkStack
 from bakery_stacks.published import PublishedImage
 from bakery_stacks.runner import Around, RunnerStack
 from bakery_stacks.vault import VaultStack
+from bakery_stacks.vault_config import VaultConfigStack
 from bakery_stacks.vsphere import VsphereStack
 
 
@@ -39,6 +40,8 @@ def build(settings: Settings, images: Sequence[PublishedImage] | None, outdir: P
             VaultStack(app, settings, settings.environment.vault, network, images)
         if settings.environment.runner:
             RunnerStack(app, settings, settings.environment.runner, Around(network, distribution, images))
+    if settings.environment.vault_config:
+        VaultConfigStack(app, settings, settings.environment.vault_config)
     if settings.environment.vsphere:
         VsphereStack(app, settings, settings.environment.vsphere)
     if settings.environment.azure:

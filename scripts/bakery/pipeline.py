@@ -183,7 +183,7 @@ def _nothing() -> Job:
 
 
 def _role(duty: Duty) -> dict[str, str]:
-    """As docs/how-to/vault/set-up.sh names it."""
+    """As vault/set-up.sh names it."""
     return {"VAULT_ROLE": f"bakery-{duty}"}
 
 

@@ -14,6 +14,14 @@ from bakery_stacks import published
 from bakery_stacks.config import Environment, Settings, State
 from bakery_stacks.program import build
 from bakery_stacks.sections.consumer import Consumer
+from bakery_stacks.sections.vault_config import (
+    AssumedRole,
+    Autopilot,
+    AwsEngine,
+    AzureEngine,
+    GitLab,
+    VaultConfig,
+)
 
 ACCOUNT = "123456789012"
 REGIONS = ("eu-west-1", "us-east-1")
@@ -29,6 +37,22 @@ ENVIRONMENT = Environment(
     state=State(bucket="prod-state", prefix="bakery/prod"),
     topic="new-images",
     tags={"owner": "platform"},
+    vault_config=VaultConfig(
+        address="https://vault.example.com",
+        gitlab=GitLab(url="https://gitlab.example.com", project_id="7", audience="https://vault.example.com"),
+        aws=AwsEngine(
+            bake=AssumedRole(role_arn=f"arn:aws:iam::{ACCOUNT}:role/bakery-bake"),
+            apply=AssumedRole(role_arn=f"arn:aws:iam::{ACCOUNT}:role/bakery-apply"),
+        ),
+        azure=AzureEngine(
+            tenant="11111111-1111-1111-1111-111111111111",
+            subscription="22222222-2222-2222-2222-222222222222",
+            client_id="33333333-3333-3333-3333-333333333333",
+            application_object_id="44444444-4444-4444-4444-444444444444",
+        ),
+        autopilot=Autopilot(nodes=3),
+        snapshot_role_arn=f"arn:aws:iam::{ACCOUNT}:role/bakery-prod-vault",
+    ),
 )
 
 Publish = Callable[..., Catalog]
