@@ -129,7 +129,10 @@ def test_every_account_is_a_stack_with_its_own_role_and_boundary(
         }
     )
     found = synth(Settings(two, two.catalog, stand_in=False), catalog)
-    assert sorted(found) == ["consumer-210987654321", "consumer-333333333333", "distribution", "images"]
+    assert [name for name in sorted(found) if name.startswith("consumer")] == [
+        "consumer-210987654321",
+        "consumer-333333333333",
+    ]
     assert found["consumer-333333333333"]["provider"]["aws"][0]["assume_role"][0]["role_arn"].endswith("role/terraform")
     for name, expected in (("consumer-210987654321", None), ("consumer-333333333333", boundary)):
         roles = found[name]["resource"]["aws_iam_role"].values()
