@@ -142,6 +142,17 @@ def test_a_server_joins_only_where_the_certificate_has_the_name(cluster: Cluster
         stranger.kill()
 
 
+@pytest.mark.parametrize("setting", ["dead_server_last_contact_threshold=59s", "min_quorum=2"])
+def test_vault_refuses_what_an_environment_cannot_say(cluster: Cluster, setting: str) -> None:
+    good = {"dead_server_last_contact_threshold": "1m", "min_quorum": "3", "cleanup_dead_servers": "true"}
+    name, value = setting.split("=")
+    words = [f"{key}={found}" for key, found in {**good, name: value}.items()]
+    path = "sys/storage/raft/autopilot/configuration"
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        cluster.vault("write", path, *words)
+    assert "Errors:" in caught.value.stderr
+
+
 @pytest.mark.usefixtures("provider")
 def test_one_audit_device_is_enough_and_none_is_not(cluster: Cluster) -> None:
     log = cluster.folder / "audit.log"

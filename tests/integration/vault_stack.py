@@ -28,7 +28,7 @@ def section(address: str, ci: gitlab.GitLab, folder: Path, **change: Any) -> Vau
     ).model_copy(update=change)
 
 
-def synthesise(found: VaultConfig, outdir: Path, disposable: bool = False) -> dict[str, Any]:
+def synthesise(found: VaultConfig, outdir: Path) -> dict[str, Any]:
     """The stack as Terraform gets it."""
     environment = Environment(
         name="tested",
@@ -39,7 +39,6 @@ def synthesise(found: VaultConfig, outdir: Path, disposable: bool = False) -> di
         channel="stable",
         state=State(bucket="tested-state", prefix="tested"),
         topic="images",
-        disposable=disposable,
         vault_config=found,
     )
     app = core.App(stack_traces=False, outdir=str(outdir))

@@ -25,7 +25,7 @@ Duration = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}[smh]$")]
 RoleArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$")]
 ProjectId = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*$")]
 Audience = Annotated[str, StringConstraints(pattern=r'^[^\s"\\]+$')]
-Folder = Annotated[str, StringConstraints(pattern=r"^(/[\w.-]+)+$")]
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^(/[\w.-]+)+$")]
 
 
 def seconds(duration: str) -> int:
@@ -118,7 +118,7 @@ class VaultConfig(Model):
 
     address: PrivateUrl = Field(description="of Vault, for Terraform; VAULT_TOKEN is an administrator's")
     gitlab: GitLab = Field(description="whose jobs may log in")
-    audit_log: Folder = Field(
+    audit_log: AbsolutePath = Field(
         default="/var/log/vault/audit.log", description="file of the first audit device, on a disk of its own"
     )
     aws: AwsEngine | None = Field(default=None, description="credentials of AWS for jobs")
