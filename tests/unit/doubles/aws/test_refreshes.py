@@ -13,7 +13,7 @@ def test_a_refresh_replaces_instances_by_the_new_image(cloud: Double) -> None:
         available(cloud, image_id)
     # Size and snapshot are the image's.
     disk = {"DeviceName": ROOT, "Ebs": {"Encrypted": True, "DeleteOnTermination": True}}
-    data = {"ImageId": old, "InstanceType": "t3.micro", "BlockDeviceMappings": [disk]}
+    data = {"ImageId": old, "InstanceType": "t3.micro", "UserData": "", "BlockDeviceMappings": [disk]}
     template = ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData=data)["LaunchTemplate"]
     launch = {"LaunchTemplateId": template["LaunchTemplateId"], "Version": "$Latest"}
     autoscaling.create_auto_scaling_group(
