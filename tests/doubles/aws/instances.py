@@ -4,10 +4,8 @@ import itertools
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.core.types import Base64EncodedString
 from moto.ec2.models import EC2Backend, elastic_network_interfaces
 from moto.ec2.models.instances import Instance
-from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.ec2.responses.amis import AmisResponse
 
 from doubles.aws import images, snapshots
@@ -30,13 +28,6 @@ def install() -> None:
     """Moto invents an address from all over the world instead: a client would try to reach it."""
     elastic_network_interfaces.random_public_ip = loopback_address
     Instance.add_block_device = add_block_device  # type: ignore[method-assign]
-    LaunchTemplateVersion.user_data = property(user_data)  # type: ignore[assignment, method-assign]
-
-
-def user_data(self: LaunchTemplateVersion) -> Base64EncodedString | None:
-    """Moto encodes the user data of a template's first version only, and then stumbles over the next one's."""
-    text = self.data.get("UserData")
-    return Base64EncodedString(text) if isinstance(text, str) else text
 
 
 def add_block_device(

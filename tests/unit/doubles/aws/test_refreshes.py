@@ -32,6 +32,21 @@ def test_a_refresh_replaces_instances_by_the_new_image(cloud: Double) -> None:
     assert seen[0]["InstanceRefreshes"][0]["InstanceRefreshId"] == refresh
 
 
+def test_a_templates_own_tags_are_not_its_machines(cloud: Double) -> None:
+    ec2 = cloud.client("ec2")
+    own, machines = [
+        {"ResourceType": kind, "Tags": [{"Key": "owner", "Value": kind}]} for kind in ("launch-template", "instance")
+    ]
+    made = ec2.create_launch_template(
+        LaunchTemplateName="web", LaunchTemplateData={"TagSpecifications": [machines]}, TagSpecifications=[own]
+    )["LaunchTemplate"]
+    [version] = ec2.describe_launch_template_versions(LaunchTemplateId=made["LaunchTemplateId"])[
+        "LaunchTemplateVersions"
+    ]
+    assert version["LaunchTemplateData"]["TagSpecifications"] == [machines]
+    assert made["Tags"] == own["Tags"]
+
+
 def test_there_is_no_refresh_of_no_group(cloud: Double) -> None:
     with pytest.raises(ClientError, match="not found"):
         cloud.client("autoscaling").start_instance_refresh(AutoScalingGroupName="none")
