@@ -35,6 +35,7 @@ from doubles.aws import (
     sharing,
     snapshots,
     state,
+    templates,
 )
 from doubles.aws.app import StrictAws
 from doubles.aws.world import WORLD
@@ -81,6 +82,7 @@ def _run(arguments: argparse.Namespace) -> int:
             setattr(service, handler.__name__, handler)
     firewalls.install()
     instances.install()
+    templates.install()
     with contextlib.ExitStack() as cleanup:
         WORLD.blocks_folder = _blocks_folder(arguments.state, cleanup)
         if arguments.state and arguments.state.exists():

@@ -13,7 +13,7 @@ def test_a_refresh_replaces_instances_by_the_new_image(cloud: Double) -> None:
         available(cloud, image_id)
     # Size and snapshot are the image's.
     disk = {"DeviceName": ROOT, "Ebs": {"Encrypted": True, "DeleteOnTermination": True}}
-    data = {"ImageId": old, "InstanceType": "t3.micro", "BlockDeviceMappings": [disk]}
+    data = {"ImageId": old, "InstanceType": "t3.micro", "UserData": "", "BlockDeviceMappings": [disk]}
     template = ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData=data)["LaunchTemplate"]
     launch = {"LaunchTemplateId": template["LaunchTemplateId"], "Version": "$Latest"}
     autoscaling.create_auto_scaling_group(
@@ -30,6 +30,21 @@ def test_a_refresh_replaces_instances_by_the_new_image(cloud: Double) -> None:
     seen = [autoscaling.describe_instance_refreshes(AutoScalingGroupName="web") for _ in range(2)]
     assert [found["InstanceRefreshes"][0]["Status"] for found in seen] == ["InProgress", "Successful"]
     assert seen[0]["InstanceRefreshes"][0]["InstanceRefreshId"] == refresh
+
+
+def test_a_templates_own_tags_are_not_its_machines(cloud: Double) -> None:
+    ec2 = cloud.client("ec2")
+    own, machines = [
+        {"ResourceType": kind, "Tags": [{"Key": "owner", "Value": kind}]} for kind in ("launch-template", "instance")
+    ]
+    made = ec2.create_launch_template(
+        LaunchTemplateName="web", LaunchTemplateData={"TagSpecifications": [machines]}, TagSpecifications=[own]
+    )["LaunchTemplate"]
+    [version] = ec2.describe_launch_template_versions(LaunchTemplateId=made["LaunchTemplateId"])[
+        "LaunchTemplateVersions"
+    ]
+    assert version["LaunchTemplateData"]["TagSpecifications"] == [machines]
+    assert made["Tags"] == own["Tags"]
 
 
 def test_there_is_no_refresh_of_no_group(cloud: Double) -> None:
