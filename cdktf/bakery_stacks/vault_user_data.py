@@ -59,6 +59,8 @@ def configuration(vault: Vault, cluster: Cluster) -> dict[str, Any]:
         "cluster_addr": f"https://{{{{ GetPrivateIP }}}}:{CLUSTER}",
         "storage": {"raft": {"path": "/var/lib/vault/raft", "retry_join": [join]}},
         "listener": [{"tcp": listener}],
+        # Raft maps all of its data, and locked memory would have to hold that; the image's unit allows no swap instead.
+        "disable_mlock": True,
         "seal": {"awskms": {"region": cluster.region, "kms_key_id": cluster.seal_key}},
     }
 

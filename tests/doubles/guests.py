@@ -1,6 +1,7 @@
 """A guest for a machine of a stand-in: what boots is real, where it runs is not a cloud."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from bakery import process, qemu
@@ -12,14 +13,24 @@ LAST_WORDS = 500  # bytes
 
 
 def boot(
-    name: str, disk: Path, user_data: bytes, address: str, folder: Path, accelerator: str
+    name: str,
+    disk: Path,
+    user_data: bytes,
+    address: str,
+    folder: Path,
+    accelerator: str,
+    *,
+    volumes: Sequence[Path] = (),
+    ports: Sequence[int] = (22,),
 ) -> subprocess.Popen[bytes]:
     """Start a guest from a throwaway overlay of a disk, with user data as its cloud-init seed; or start it again.
 
-    It answers SSH at `address`, port 22, where only root may listen; its serial log stays in `folder`.
+    It answers SSH at `address`, port 22, where only root may listen; its serial log stays in `folder`. `volumes` are
+    raw disks beside the root's.
     """
     if not folder.exists():
         _prepare(name, disk, user_data, folder)
+    forwards = "".join(f",hostfwd=tcp:{address}:{port}-:{port}" for port in ports)
     # fmt: off
     command = [
         qemu.SYSTEM,
@@ -32,7 +43,8 @@ def boot(
         "-drive", f"if=pflash,format=raw,file={folder / 'variables.fd'}",
         "-drive", f"if=virtio,format=qcow2,cache=unsafe,discard=unmap,file={folder / 'disk.qcow2'}",
         "-drive", f"if=virtio,format=raw,readonly=on,file={folder / 'seed.img'}",
-        "-netdev", f"user,id=net,hostfwd=tcp:{address}:22-:22",
+        *(part for volume in volumes for part in ("-drive", f"if=virtio,format=raw,cache=unsafe,file={volume}")),
+        "-netdev", f"user,id=net{forwards}",
         "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci",
     ]
     # fmt: on

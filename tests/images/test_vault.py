@@ -7,6 +7,7 @@ from testinfra.host import Host
 # Storage in memory and no TLS: for this look only.
 CONFIGURATION = 'storage "inmem" {} listener "tcp" { address = "127.0.0.1:8200" tls_disable = true }'
 STATUS = "VAULT_ADDR=http://127.0.0.1:8200 vault status -format=json"
+UNITS = ("vault-node-disks", "vault-node-tls", "vault-node-snapshot", "vault-node-report")
 IPC_LOCK = 1 << 14  # CAP_IPC_LOCK of linux/capability.h
 
 
@@ -20,6 +21,24 @@ def test_there_is_no_configuration(host: Host) -> None:
 def test_the_unit_waits_for_it(host: Host) -> None:
     assert host.service("vault").is_enabled
     assert not host.service("vault").is_running
+
+
+def test_a_machine_that_is_no_node_starts_nothing_of_one(host: Host) -> None:
+    assert host.service("vault-node.target").is_enabled
+    assert not host.file("/etc/vault-node/settings.json").exists
+    for unit in UNITS:
+        results = host.check_output("systemctl show --property=ConditionResult,ActiveState --value %s", unit).split()
+        assert results == ["inactive", "no"]
+    assert not host.mount_point("/var/lib/vault").exists
+
+
+def test_the_units_of_a_node_are_sound(host: Host) -> None:
+    done = host.run(f"systemd-analyze verify vault-node.target {' '.join(f'{unit}.service' for unit in UNITS)}")
+    assert "vault" not in done.stderr, done.stderr
+
+
+def test_memory_is_never_swapped_even_where_it_is_not_locked(host: Host) -> None:
+    assert host.check_output("systemctl show --property=MemorySwapMax --value vault") == "0"
 
 
 def test_the_program_has_no_capability_of_its_own(host: Host) -> None:

@@ -143,6 +143,12 @@ def look_at_vault(root: FileSystem) -> None:
     unit = root.read("/etc/systemd/system/vault.service")
     assert "LimitMEMLOCK=infinity\n" in unit
     assert "AmbientCapabilities=CAP_IPC_LOCK\n" in unit
+    assert wanted(root, "vault-node.target")
+    for name in ("node", "disks", "tls", "snapshot", "report"):
+        assert mode(root, f"/usr/local/lib/vault-node/{name}.py") == "0o644"
+    assert mode(root, "/usr/local/bin/bakery-fetch-parameter") == "0o755"
+    assert root.list("/etc/vault-node") == []
+    assert root.find("/usr/lib/python3/dist-packages/boto3")
 
 
 def look_at_gitlab_runner(root: FileSystem) -> None:
