@@ -231,11 +231,12 @@ def test_the_stacks_of_the_project(tmp_path: Path) -> None:
             for name, value in environment(aws).items():
                 patch.setenv(name, value)
             bakery = Bakery(tmp_path)
-            assert bakery("apply", "distribution").code == 0
+            first = bakery("apply", "distribution")
+            assert first.code == 0, first.err
             shelf = Shelf(aws, Catalog(open_store("s3://bakery-demo-catalog/catalog")))
             record = shelf.publish("1.0.0")
             shelf.promote(record)
-            done = bakery("apply", "--outputs", str(tmp_path / "outputs.json"))
+            done = bakery("apply", "distribution", "images", "--outputs", str(tmp_path / "outputs.json"))
             assert done.code == 0, done.err
             web = json.loads((tmp_path / "outputs.json").read_text())["images"]["images"]["web"]["x86_64"]
             assert {region: place["image_id"] for region, place in web["regions"].items()} == images_of(record)
