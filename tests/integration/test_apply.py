@@ -245,7 +245,7 @@ def test_the_stacks_of_the_project(tmp_path: Path) -> None:
             assert promoted.code == 2, promoted.err
             assert '  output   images.web.x86_64.version: "1.0.0" -> "1.0.1"\n' in promoted.out
             assert bakery("apply", "images").code == 0
-            clean = bakery("diff", "--detailed-exitcode")
+            clean = bakery("diff", "distribution", "images", "--detailed-exitcode")
             assert (clean.code, clean.out) == (0, "distribution: no changes\nimages: no changes\n"), clean.out
 
 

@@ -168,8 +168,8 @@ def test_eager_bindings_give_the_same_bytes(tmp_path: Path) -> None:
         shelf = Shelf(aws, Catalog(open_store(str(tmp_path / "catalog"))))
         shelf.promote(shelf.publish("1.0.0"))
     lazy, eager = _synth(tmp_path, "lazy"), _synth(tmp_path, "eager", BAKERY_EAGER_BINDINGS="1")
-    assert sorted(lazy) == [f"{stack}/cdk.tf.json" for stack in ("consumer-210987654321", "distribution", "images")]
     assert lazy == eager
+    assert {"consumer-210987654321/cdk.tf.json", "vault/cdk.tf.json", "runner/cdk.tf.json"} <= set(lazy)
     assert b"ami-" in lazy["images/cdk.tf.json"]
 
 
