@@ -92,8 +92,8 @@ def play(root: Path, change: bool, tell: Tell, say: Say) -> Result:
             environment = stand_ins.start(project)
         stage = Stage(project, environment, tell, say)
         cdktf = Cdktf(project, environment, project.logs / "demo-cdktf.log", tell)
-        with _timed(seconds, tell, "distribution", "cdktf deploy distribution"):
-            cdktf.deploy("distribution")
+        with _timed(seconds, tell, "stacks", "cdktf deploy distribution network"):
+            cdktf.deploy("distribution", "network")
         with _timed(seconds, silent, "run", "bakery run"):  # it tells its own news
             action = json.loads(stage.ask("plan", images.IMAGE))["actions"][-1]
             stage.run("run", images.IMAGE)
