@@ -106,12 +106,17 @@ class Cloud:
 
     def _metadata(self) -> list[list[str]]:
         """Brings the guest's own requests for metadata here: Vault's clients of AWS know the one address only."""
-        listen = f"--socket-property=ListenStream={METADATA}:80"
-        proxy = ["/lib/systemd/systemd-socket-proxyd", f"{HOST}:{urlsplit(self.metadata.url).port}"]
+        proxy = f"/lib/systemd/systemd-socket-proxyd {HOST}:{urlsplit(self.metadata.url).port}"
+        units = {
+            "metadata.socket": f"[Socket]\nListenStream={METADATA}:80\nFreeBind=yes\n",
+            "metadata.service": f"[Service]\nExecStart={proxy}\n",
+        }
+        write = [["sh", "-c", 'printf %s "$1" >"$0"', f"/run/systemd/system/{name}", units[name]] for name in units]
         return [
             ["ip", "address", "add", f"{METADATA}/32", "dev", "lo"],
-            # It starts when the basics have, and they wait for this command.
-            ["systemd-run", "--no-block", "--unit=metadata", listen, "--socket-property=FreeBind=yes", *proxy],
+            *write,
+            ["systemctl", "daemon-reload"],
+            ["systemctl", "start", "--no-block", "metadata.socket"],  # the boot, which it waits for, waits for us
         ]
 
 
