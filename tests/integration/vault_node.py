@@ -28,6 +28,7 @@ NAME = "vault.example.internal"
 BUCKET = "bakery-vault-snapshots"
 CLUSTER = "bakery-test-vault"
 NAMESPACE = "bakery/test"
+SEAL_KEY = f"alias/{CLUSTER}-seal"
 NODE_ROLE = f"arn:aws:iam::{HOME_ACCOUNT}:role/{CLUSTER}"
 DATA_MIB, AUDIT_MIB = 512, 256
 BOOT_SECONDS = 900.0  # 60 to 120 s under emulation on an idle machine
@@ -46,7 +47,6 @@ class Cloud:
 
     double: Double
     metadata: Metadata
-    seal_key: str
     authority: Authority
     region: str = HOME_REGION
 
@@ -92,7 +92,7 @@ class Cloud:
 
     def user_data(self, public_key: str) -> bytes:
         """What the stack says, with a login, and with our servers where AWS would be."""
-        cluster = told.Cluster(CLUSTER, HOME_REGION, self.seal_key, NAMESPACE)
+        cluster = told.Cluster(CLUSTER, HOME_REGION, SEAL_KEY, NAMESPACE)
         config = json.loads(told.of_node(SECTION, cluster).removeprefix("#cloud-config\n"))
         aws = self.url(self.double.url)
         variables = {
@@ -106,12 +106,17 @@ class Cloud:
 
     def _metadata(self) -> list[list[str]]:
         """Brings the guest's own requests for metadata here: Vault's clients of AWS know the one address only."""
-        listen = f"--socket-property=ListenStream={METADATA}:80"
-        proxy = ["/lib/systemd/systemd-socket-proxyd", f"{HOST}:{urlsplit(self.metadata.url).port}"]
+        proxy = f"/lib/systemd/systemd-socket-proxyd {HOST}:{urlsplit(self.metadata.url).port}"
+        units = {
+            "metadata.socket": f"[Socket]\nListenStream={METADATA}:80\nFreeBind=yes\n",
+            "metadata.service": f"[Service]\nExecStart={proxy}\n",
+        }
+        write = [["sh", "-c", 'printf %s "$1" >"$0"', f"/run/systemd/system/{name}", units[name]] for name in units]
         return [
             ["ip", "address", "add", f"{METADATA}/32", "dev", "lo"],
-            # It starts when the basics have, and they wait for this command.
-            ["systemd-run", "--no-block", "--unit=metadata", listen, "--socket-property=FreeBind=yes", *proxy],
+            *write,
+            ["systemctl", "daemon-reload"],
+            ["systemctl", "start", "--no-block", "metadata.socket"],  # the boot, which it waits for, waits for us
         ]
 
 
@@ -120,8 +125,9 @@ def cloud() -> Iterator[Cloud]:
     with running() as double, serving(HOME_REGION) as metadata:
         kms, s3 = double.client("kms"), double.client("s3")
         seal_key, data_key = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+        kms.create_alias(AliasName=SEAL_KEY, TargetKeyId=seal_key)
         _make_bucket(s3, data_key)
-        made = Cloud(double, metadata, seal_key, Authority())
+        made = Cloud(double, metadata, Authority())
         made.certify(made.authority.issue(NAME))
         metadata.credentials = _act_as_role(double)
         yield made
