@@ -18,7 +18,7 @@ from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 from werkzeug.serving import make_server
 
-from doubles.aws import copies, ebs, firewalls, images, instances, parameters, roles, snapshots, state
+from doubles.aws import copies, ebs, firewalls, fleets, images, instances, parameters, roles, snapshots, state
 from doubles.aws.app import StrictAws
 from doubles.aws.world import WORLD
 
@@ -59,6 +59,7 @@ def _run(arguments: argparse.Namespace) -> int:
         for handler in handlers:
             setattr(service, handler.__name__, handler)
     firewalls.install()
+    fleets.install()
     instances.install()
     with contextlib.ExitStack() as cleanup:
         WORLD.blocks_folder = _blocks_folder(arguments.state, cleanup)
