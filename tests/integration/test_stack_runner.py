@@ -254,12 +254,15 @@ def test_a_new_image_is_a_new_version_of_the_templates(world: World) -> None:
 
 
 def test_destroy_leaves_nothing(world: World) -> None:
+    """Not even a worker, which nobody but the manager may end otherwise, or what jobs cached."""
+    autoscaling = world.aws.client("autoscaling", HOME)
+    autoscaling.set_desired_capacity(AutoScalingGroupName=f"{TITLE}-workers", DesiredCapacity=1)
     world.aws.client("s3", HOME).put_object(Bucket=f"{TITLE}-cache-{ACCOUNT}", Key="cached", Body=b"x")
     world.terraform().destroy()
     assert [bucket["Name"] for bucket in world.aws.client("s3", HOME).list_buckets()["Buckets"]] == [
         "bakery-demo-state"
     ]
-    assert not world.aws.client("autoscaling", HOME).describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert not autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
     assert not world.aws.client("ecr", HOME).describe_repositories()["repositories"]
     assert not world.aws.client("iam", HOME).list_roles()["Roles"]
     assert not world.aws.client("logs", HOME).describe_log_groups()["logGroups"]

@@ -26,6 +26,7 @@ from doubles.aws import (
     copies,
     ebs,
     firewalls,
+    fleets,
     grants,
     images,
     instances,
@@ -81,6 +82,7 @@ def _run(arguments: argparse.Namespace) -> int:
         for handler in handlers:
             setattr(service, handler.__name__, handler)
     firewalls.install()
+    fleets.install()
     instances.install()
     templates.install()
     with contextlib.ExitStack() as cleanup:
