@@ -21,7 +21,7 @@ EXIT_CODES = {
     ExitCode.FAILED: "failed; the message says what, where and what to do",
     ExitCode.CHANGES: "changes are pending (only with `--detailed-exitcode`)",
     ExitCode.BUG: "a bug in bakery",
-    ExitCode.PARTIAL: "some images or targets failed, the others are recorded",
+    ExitCode.PARTIAL: "some images, targets or stacks failed, the others are done and recorded",
     ExitCode.USAGE: "the command line, a definition or an environment file is wrong; nothing was started",
     ExitCode.TRY_AGAIN: "nothing is wrong here: Vault does not serve, or another run holds the lock; try again later",
     ExitCode.INTERRUPTED: "interrupted; run the same command again",

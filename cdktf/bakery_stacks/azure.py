@@ -16,7 +16,6 @@ class AzureStack(BakeryStack):
 
     def __init__(self, scope: Construct, settings: Settings, section: Azure) -> None:
         super().__init__(scope, "azure", settings)
-        self._tags = {**self.environment.tags, "bakery:environment": self.environment.name, "bakery:stack": self.name}
         azurerm.AzurermProvider(
             self,
             "azurerm",
@@ -26,7 +25,7 @@ class AzureStack(BakeryStack):
             storage_use_azuread=True,
         )
         group = azurerm.ResourceGroup(
-            self, "group", name=section.resource_group, location=section.location, tags=self._tags
+            self, "group", name=section.resource_group, location=section.location, tags=self.tags
         )
         gallery = self._gallery(group, section)
         store = self._store(group, section)
@@ -44,7 +43,7 @@ class AzureStack(BakeryStack):
             resource_group_name=group.name,
             location=group.location,
             description=f"Machine images of {self.environment.name}",
-            tags=self._tags,
+            tags=self.tags,
             lifecycle=self.keep(),
         )
 
@@ -65,7 +64,7 @@ class AzureStack(BakeryStack):
             cross_tenant_replication_enabled=False,
             default_to_oauth_authentication=True,
             infrastructure_encryption_enabled=True,
-            tags=self._tags,
+            tags=self.tags,
         )
         azurerm.StorageContainer(
             self, "container", name=BLOB_CONTAINER, storage_account_id=store.id, container_access_type="private"

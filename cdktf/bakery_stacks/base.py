@@ -6,7 +6,8 @@ from typing import Any
 from bakery_stacks import rules
 from bakery_stacks.bindings import Construct, aws, core
 from bakery_stacks.boundary import PermissionsBoundary
-from bakery_stacks.config import Settings
+from bakery_stacks.config import Settings, partition
+from bakery_stacks.sections.consumer import Consumer
 
 TERRAFORM = ">= 1.10"  # the first release whose S3 backend locks by itself (use_lockfile)
 
@@ -21,6 +22,11 @@ class BakeryStack(core.TerraformStack):
         self.name = name
         self._keep_state()
         core.Aspects.of(self).add(rules.Check(disposable=self.environment.disposable))
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """On every resource; machines that a group starts have to be told them."""
+        return {**self.environment.tags, "bakery:environment": self.environment.name, "bakery:stack": self.name}
 
     def output(self, name: str, value: Any, description: str) -> None:
         """A named output, which docs/reference/stacks.md lists."""
@@ -51,13 +57,19 @@ class BakeryStack(core.TerraformStack):
 
 
 class AwsStack(BakeryStack):
-    """A stack in one AWS account; the home region's provider is the default one."""
+    """A stack in one AWS account; the home region's provider is the default one.
 
-    def __init__(self, scope: Construct, name: str, settings: Settings) -> None:
+    In a consumer's account, Terraform assumes a role there. The state stays where all others are, with the credentials
+    that the run has itself.
+    """
+
+    def __init__(self, scope: Construct, name: str, settings: Settings, consumer: Consumer | None = None) -> None:
         super().__init__(scope, name, settings)
         self._providers: dict[str, Any] = {}
+        self._consumer = consumer
+        self.account = (consumer or self.environment).account
         self.provider(self.environment.home_region)
-        if boundary := self.environment.permissions_boundary:
+        if boundary := (consumer or self.environment).permissions_boundary:
             core.Aspects.of(self).add(PermissionsBoundary(boundary))
 
     def provider(self, region: str) -> Any:
@@ -67,13 +79,21 @@ class AwsStack(BakeryStack):
         return self._providers[region]
 
     def _make_provider(self, region: str) -> Any:
-        identity = {"bakery:environment": self.environment.name, "bakery:stack": self.name}
         return aws.AwsProvider(
             self,
             f"aws-{region}",
             region=region,
             alias=None if region == self.environment.home_region else region,
-            allowed_account_ids=[self.environment.account],  # the wrong credentials touch nothing
-            default_tags=[aws.AwsProviderDefaultTags(tags={**self.environment.tags, **identity})],
+            allowed_account_ids=[self.account],  # the wrong credentials touch nothing
+            assume_role=self._role(),
+            default_tags=[aws.AwsProviderDefaultTags(tags=self.tags)],
             s3_use_path_style=True if self.settings.stand_in else None,
         )
+
+    def _role(self) -> list[Any] | None:
+        """The role to act in; none in the own account, whose credentials the run has."""
+        if self._consumer is None:
+            return None
+        home = partition(self.environment.home_region)
+        arn = f"arn:{home}:iam::{self.account}:role/{self._consumer.deploy_role}"
+        return [aws.AwsProviderAssumeRole(role_arn=arn, session_name=f"bakery-{self.environment.name}")]

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from bakery import yamlfile
 from bakery.errors import UsageError
 from bakery.fields import Account, Name, Region
 from bakery.strict import Model, near, validate
 from bakery_stacks.sections.azure import Azure
+from bakery_stacks.sections.consumer import Consumer, PolicyArn
 from bakery_stacks.sections.network import Network
 from bakery_stacks.sections.runner import Runner
 from bakery_stacks.sections.vault import Vault
@@ -21,13 +22,18 @@ from bakery_stacks.sections.vsphere import Vsphere
 DEFAULT_ENVIRONMENT = "demo"
 # S3's rules for names that work as host names; no dots, which TLS certificates of virtual-hosted buckets do not cover.
 BUCKET = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
+BUCKET_LENGTH = 63
+REPLICA_SUFFIX = "-replica"
+RECYCLE_DAYS_MAX = 365  # Recycle Bin, for images and snapshots
 PREFIX = r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*"
 # A load balancer's name has 32 characters at most (ELBv2 API, CreateLoadBalancer); Vault's is bakery-NAME-vault.
 LONGEST_WITH_VAULT = 32 - len("bakery--vault")
 
+# A bucket's 63 characters, without the rest of bakery-NAME-runner-cache-ACCOUNT.
+RUNNER_NAME = 30
+
 Bucket = Annotated[str, StringConstraints(pattern=f"^{BUCKET}$")]
 Prefix = Annotated[str, StringConstraints(pattern=f"^{PREFIX}$")]
-PolicyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:policy/\S+$")]
 CatalogLocation = Annotated[str, StringConstraints(pattern=f"^s3://{BUCKET}/{PREFIX}$")]
 
 
@@ -45,13 +51,28 @@ class Environment(Model):
     account: Account = Field(description="the account that owns images, catalog and keys")
     home_region: Region = Field(description="where the catalog bucket, the topic and the state are")
     regions: Annotated[tuple[Region, ...], Field(min_length=1)] = Field(description="where images are used")
-    consumer_accounts: tuple[Account, ...] = Field(default=(), description="accounts that may launch the images")
+    consumer_accounts: tuple[Consumer, ...] = Field(default=(), description="accounts that may launch the images")
     catalog: CatalogLocation = Field(description="s3://BUCKET/PREFIX; the distribution stack makes the bucket")
+    replica_region: Region | None = Field(
+        default=None, description="one of regions that gets a second copy of the catalog, in BUCKET-replica"
+    )
     channel: Name = Field(description="the channel whose versions this environment hands out")
     state: State
-    topic: Name = Field(description="SNS topic that tells of new images")
+    topic: Name = Field(description="SNS topic that tells of new and withdrawn images")
+    recycle_days: Annotated[int, Field(ge=1, le=RECYCLE_DAYS_MAX)] = Field(
+        default=14, description="how long deleted images and snapshots can be had back from the Recycle Bin"
+    )
+    block_public_sharing: bool = Field(
+        default=True,
+        description="for all images and snapshots of the account, ours or not; false if something else sets it",
+    )
+    launch_templates: bool = Field(
+        default=False, description="the images stack keeps a launch template of each image in each region"
+    )
     tags: dict[str, str] = Field(default_factory=dict, description="on every resource")
-    permissions_boundary: PolicyArn | None = Field(default=None, description="on every role that stacks make")
+    permissions_boundary: PolicyArn | None = Field(
+        default=None, description="on every role that stacks make in `account`"
+    )
     disposable: bool = Field(default=False, description="destroy may delete the catalog with all its records")
     network: Network | None = None
     vault: Vault | None = None
@@ -60,12 +81,41 @@ class Environment(Model):
     vsphere: Vsphere | None = None
     azure: Azure | None = None
 
+    @field_validator("consumer_accounts")
+    @classmethod
+    def _others_once(cls, consumers: tuple[Consumer, ...], info: ValidationInfo) -> tuple[Consumer, ...]:
+        numbers = [consumer.account for consumer in consumers]
+        for number in numbers:
+            if numbers.count(number) > 1:
+                raise ValueError(f"account {number} is named twice")
+        if info.data.get("account") in numbers:
+            raise ValueError(f"account {info.data['account']} owns the images: take it out")
+        return consumers
+
+    @field_validator("replica_region")
+    @classmethod
+    def _elsewhere(cls, region: str | None, info: ValidationInfo) -> str | None:
+        if region is None:
+            return None
+        if region == info.data.get("home_region"):
+            raise ValueError(f"the catalog itself is in {region}: choose another of regions")
+        if region not in info.data.get("regions", (region,)):
+            raise ValueError(f"{region} has no key, since it is none of regions: add it there or choose another")
+        if len(replica(bucket_of(info.data.get("catalog", "")))) > BUCKET_LENGTH:
+            raise ValueError(f"the name of the catalog's bucket is too long: S3 has no room for {REPLICA_SUFFIX}")
+        return region
+
+    @field_validator("vault_config")
+    @classmethod
+    def _fits(cls, section: VaultConfig | None, info: ValidationInfo) -> VaultConfig | None:
+        if section and {"account", "home_region"} <= info.data.keys():
+            section.fit(info.data["account"], partition(info.data["home_region"]), info.data.get("vault"))
+        return section
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name in ("regions", "consumer_accounts"):
-            values = getattr(self, name)
-            if len(set(values)) != len(values):
-                raise ValueError(f"{name} has an entry twice")
+        if len(set(self.regions)) != len(self.regions):
+            raise ValueError("regions has an entry twice")
         if self.home_region not in self.regions:
             raise ValueError(f"regions must contain home_region, {self.home_region}")
         if len({partition(region) for region in self.regions}) > 1:
@@ -79,8 +129,14 @@ class Environment(Model):
         elsewhere = [zone for zone in (self.network.subnets if self.network else ()) if zone[:-1] != self.home_region]
         if elsewhere:
             raise ValueError(f"network has a subnet in {elsewhere[0]}, which is not in home_region {self.home_region}")
-        if self.account in self.consumer_accounts:
-            raise ValueError("consumer_accounts must not contain account: it owns the images")
+        return self
+
+    @model_validator(mode="after")
+    def _runner_fits(self) -> Self:
+        if self.runner and not self.network:
+            raise ValueError("runner needs network: its machines are in those subnets")
+        if self.runner and len(self.name) > RUNNER_NAME:
+            raise ValueError(f"with runner, name has at most {RUNNER_NAME} characters: its bucket carries it")
         return self
 
     @property
@@ -121,9 +177,19 @@ def bucket_of(location: str) -> str:
     return location.removeprefix("s3://").partition("/")[0]
 
 
+def replica(bucket: str) -> str:
+    """The bucket that gets the catalog's second copy."""
+    return f"{bucket}{REPLICA_SUFFIX}"
+
+
 def partition(region: str) -> str:
     """The AWS partition of a region: the part of an ARN after `arn`."""
     return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rsplit("-", 2)[0], "aws")
+
+
+def domain(region: str) -> str:
+    """What the names of a region's services end in."""
+    return "amazonaws.com.cn" if partition(region) == "aws-cn" else "amazonaws.com"
 
 
 def _read(folder: Path, name: str) -> Environment:

@@ -10,6 +10,7 @@ from typing import Any
 from bakery_stacks.base import AwsStack
 from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks.image import expect
+from bakery_stacks.blocks.template import ImageTemplate
 from bakery_stacks.config import Settings, bucket_of
 from bakery_stacks.published import PublishedImage, RegionalImage
 
@@ -20,22 +21,42 @@ class ImagesStack(AwsStack):
     def __init__(self, scope: Construct, settings: Settings, images: Sequence[PublishedImage] | None) -> None:
         """`images` is None when there is no catalog yet, which is not the same as an empty one."""
         super().__init__(scope, "images", settings)
+        templates: dict[str, Any] = {}
         for image in images or ():
             for region, place in image.regions.items():
-                self._check(image, region, place)
+                parameter = self._check(image, region, place)
+                if self.environment.launch_templates:
+                    by_region = templates.setdefault(image.name, {}).setdefault(image.arch, {})
+                    by_region[region] = self._template(image, region, parameter).outputs
         if images is None:
             # Fails the plan: a bucket that is gone must not take the outputs away from those who read them.
             aws.DataAwsS3Bucket(self, "made-by-the-distribution-stack", bucket=bucket_of(settings.catalog))
         about = "image -> architecture -> version, and per region its ID and parameters"
         self.output("images", self._outputs(images or ()), about)
+        if self.environment.launch_templates:
+            about = "image -> architecture -> region -> ID and newest version of its launch template"
+            self.output("launch_templates", templates, about)
 
-    def _check(self, image: PublishedImage, region: str, place: RegionalImage) -> None:
+    def _check(self, image: PublishedImage, region: str, place: RegionalImage) -> Any:
+        """Both parameters hold what the catalog says; the channel's is handed on."""
         name, provider = f"{image.name}-{image.arch}-{region}", self.provider(region)
         pinned = f"{place.version.name}:{place.version.number}"
         publish = f"run 'bakery publish {image.name}'"
         expect(self, f"{name}-version", place.version, publish, read=pinned, provider=provider)
         promote = f"run 'bakery promote {image.name} {image.version} {self.environment.channel}'"
-        expect(self, f"{name}-channel", place.channel, promote, read=place.channel.name, provider=provider)
+        return expect(self, f"{name}-channel", place.channel, promote, read=place.channel.name, provider=provider)
+
+    def _template(self, image: PublishedImage, region: str, parameter: Any) -> ImageTemplate:
+        environment = self.environment
+        ours = {"bakery:image": image.name, "bakery:version": image.version, "bakery:environment": environment.name}
+        return ImageTemplate(
+            self,
+            f"{image.name}-{image.arch}-{region}-template",
+            image=f"bakery-{environment.name}-{image.name}-{image.arch}",
+            tags={**environment.tags, **ours},
+            parameter=parameter,
+            provider=self.provider(region),
+        )
 
     def _outputs(self, images: Sequence[PublishedImage]) -> dict[str, Any]:
         outputs: dict[str, Any] = {}

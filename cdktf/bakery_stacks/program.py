@@ -8,11 +8,14 @@ from bakery_stacks import config, published
 from bakery_stacks.azure import AzureStack
 from bakery_stacks.bindings import core
 from bakery_stacks.config import Settings
+from bakery_stacks.consumer import ConsumerStack
 from bakery_stacks.distribution import DistributionStack
 from bakery_stacks.images import ImagesStack
 from bakery_stacks.network import NetworkStack
 from bakery_stacks.published import PublishedImage
+from bakery_stacks.runner import Around, RunnerStack
 from bakery_stacks.vault import VaultStack
+from bakery_stacks.vault_config import VaultConfigStack
 from bakery_stacks.vsphere import VsphereStack
 
 
@@ -27,12 +30,18 @@ def build(settings: Settings, images: Sequence[PublishedImage] | None, outdir: P
     """All stacks of an environment; written to `outdir`, or to where the cdktf command says."""
     # Stack traces would put this machine's paths into the output.
     app = core.App(stack_traces=False, outdir=str(outdir) if outdir else None)
-    DistributionStack(app, settings)
+    distribution = DistributionStack(app, settings).outputs
+    for consumer in settings.environment.consumer_accounts:
+        ConsumerStack(app, settings, consumer, distribution)
     ImagesStack(app, settings, images)
     if settings.environment.network:
         network = NetworkStack(app, settings, settings.environment.network).outputs
         if settings.environment.vault:
             VaultStack(app, settings, settings.environment.vault, network, images)
+        if settings.environment.runner:
+            RunnerStack(app, settings, settings.environment.runner, Around(network, distribution, images))
+    if settings.environment.vault_config:
+        VaultConfigStack(app, settings, settings.environment.vault_config)
     if settings.environment.vsphere:
         VsphereStack(app, settings, settings.environment.vsphere)
     if settings.environment.azure:

@@ -22,6 +22,24 @@ variable "follow" {
   default     = false
 }
 
+variable "subnet_ids" {
+  description = "Subnets to start instances in; empty takes those of the default VPC."
+  type        = list(string)
+  default     = []
+}
+
+variable "instance_type" {
+  description = "Type of the instances."
+  type        = string
+  default     = "t3.micro"
+}
+
+variable "size" {
+  description = "How many instances."
+  type        = number
+  default     = 1
+}
+
 variable "state" {
   description = "Where the images stack keeps its state: the settings of Terraform's S3 backend."
   type = object({

@@ -41,7 +41,7 @@ class UsageError(BakeryError):
 
 
 class PartialError(BakeryError):
-    """Some images or targets failed; what succeeded is recorded."""
+    """Some images, targets or stacks failed; what succeeded is recorded."""
 
     exit_code = ExitCode.PARTIAL
 

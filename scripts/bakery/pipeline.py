@@ -29,7 +29,7 @@ ARTIFACTS = ".bakery/artifacts/"
 LOGS = ".bakery/logs/"
 
 # With what Vault lends to the duty; without BAKERY_APPLY_CREDENTIALS, with what the runner has.
-DEPLOY = "bakery vault exec -- cdktf deploy images --auto-approve --outputs-file images.json"
+APPLY = "bakery vault exec -- bakery apply images --outputs images.json --report terraform.json"
 
 ENTER = '. "${BAKERY_TOOLBOX:-/opt/bakery}/runner/enter.sh"'
 # Never the whole job on any failure: what failed for a reason fails again. At most 2 is GitLab's own limit.
@@ -168,11 +168,13 @@ def _apply() -> Job:
         "variables": _role("apply"),
         "resource_group": "apply/$BAKERY_ENVIRONMENT/images",
         "dependencies": [],
-        "script": [
-            'eval "$(bakery env)"',
-            f"section apply 'Hand the IDs to Terraform' {DEPLOY}",
-        ],
-        "artifacts": {"expire_in": KEPT, "paths": ["images.json"]},
+        "script": [f"section apply 'Hand the IDs to Terraform' {APPLY}"],
+        "artifacts": {
+            "when": "always",  # what was refused is in the report too
+            "expire_in": KEPT,
+            "paths": ["images.json"],
+            "reports": {"terraform": "terraform.json"},
+        },
     }
 
 
@@ -181,7 +183,7 @@ def _nothing() -> Job:
 
 
 def _role(duty: Duty) -> dict[str, str]:
-    """As docs/how-to/vault/set-up.sh names it."""
+    """As vault/set-up.sh names it."""
     return {"VAULT_ROLE": f"bakery-{duty}"}
 
 

@@ -61,6 +61,7 @@ def run(
     secrets: Iterable[str] = (),
     cwd: Path | None = None,
     timeout: float | None = None,
+    grace: float | None = None,
     log: Path | None = None,
     on_line: Callable[[str], None] | None = None,
     check: bool = True,
@@ -69,7 +70,8 @@ def run(
 
     `env` is added to the minimal environment, `secrets` are values that never reach log, `on_line` or error text,
     `timeout` is in seconds, `log` gets stdout and stderr as they come. Raises ProcessError on a non-zero exit (unless
-    `check` is False), on timeout, and when the program is missing. On any exception the whole process group is stopped.
+    `check` is False), on timeout, and when the program is missing. On any exception the whole process group is stopped,
+    with `grace` seconds to end by itself.
     """
     command = tuple(str(part) for part in argv)
     name = Path(command[0]).name
@@ -81,7 +83,7 @@ def run(
             output.follow(child)
             given_up = _wait(child, output, timeout)
         finally:
-            stop(child)
+            stop(child, grace)
             _running.discard(child)
             _interrupted.discard(child)
     if given_up:

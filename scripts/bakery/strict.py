@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from bakery import yamlfile
 from bakery.errors import UsageError
@@ -18,6 +19,11 @@ class Model(BaseModel):
 
 
 Kind = TypeVar("Kind", bound=Model)
+
+
+def misfit(message: str, hint: str, *keys: str | int) -> PydanticCustomError:
+    """What a validator raises that knows what to do. `keys` lead from what it validates to what is wrong in there."""
+    return PydanticCustomError("misfit", "{message}", {"message": message, "hint": hint, "keys": keys})
 
 
 def validate(kind: type[Kind], what: str, path: Path, text: str) -> Kind:
@@ -40,7 +46,9 @@ def near(word: str, known: Iterable[str]) -> str:
 
 def _explain(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any]) -> tuple[str, str, str]:
     """One pydantic error as (file:line, message, hint) in a user's words."""
+    context = problem.get("ctx", {})
     keys = tuple(key for key in problem["loc"] if key != "[key]")  # pydantic's mark for a key of a mapping
+    keys += context.get("keys", ())
     dotted = ".".join(str(key) for key in keys) or what
     where = yamlfile.where(path, keys)
     match problem["type"]:
@@ -55,12 +63,14 @@ def _explain(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any
             guess = "boolean" if isinstance(problem["input"], bool) else "number"
             return where, f"'{dotted}' must be text, not the {guess} {text}", f'quote it: "{text}"'
         case "literal_error":
-            expected = problem["ctx"]["expected"]
+            expected = context["expected"]
             options = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
             hint = near(str(problem["input"]), options)
             return where, f"'{dotted}' is {problem['input']!r}; it must be {expected}", hint
         case "value_error":
-            return where, f"{dotted}: {problem['ctx']['error']}", ""
+            return where, f"{dotted}: {context['error']}", ""
+        case "misfit":
+            return where, f"{dotted}: {context['message']}", context["hint"]
         case _:
             return where, f"'{dotted}' is {problem['input']!r}: {problem['msg']}", ""
 

@@ -124,7 +124,7 @@ def vault_server(folder: Path, port: int = 0, env: Mapping[str, str] | None = No
     """
     port = port or qemu.free_port()
     server = VaultServer(f"http://127.0.0.1:{port}", f"root-{secrets.token_hex(16)}")
-    command = [_program(), "server", "-dev", "-dev-no-store-token", f"-dev-listen-address=127.0.0.1:{port}"]
+    command = [program(), "server", "-dev", "-dev-no-store-token", f"-dev-listen-address=127.0.0.1:{port}"]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vault.log").touch(mode=0o600)  # dev mode prints the token there
     # The token by environment: arguments are for everybody on the machine to read.
@@ -162,7 +162,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _program() -> Path:
+def program() -> Path:
     """The vault that the set-up installed, else the one on PATH."""
     installed = ROOT / ".bakery" / "tools" / "bin" / "vault"
     found = str(installed) if installed.exists() else shutil.which("vault")

@@ -15,7 +15,7 @@ from doubles.gitlab import GitLab
 from doubles.vault import VaultServer
 
 ROOT = Path(__file__).parents[2]
-FILES = ROOT / "docs" / "how-to" / "vault"
+FILES = ROOT / "vault"
 AUDIENCE = "https://vault.example.com"
 IMAGES_ACCOUNT = "210987654321"  # where images are made; Vault's own login is in the stand-in's first account
 BAKE_ROLE = f"arn:aws:iam::{IMAGES_ACCOUNT}:role/bakery-bake"
@@ -37,8 +37,13 @@ def set_up(server: VaultServer, ci: GitLab) -> None:
 
 
 def set_up_aws(server: VaultServer, cloud: aws.Double, *own: str, stdin: str = "") -> None:
-    """The AWS engine, with `own` as its login at AWS; only the endpoints are not in the how-to."""
+    """The AWS engine, with `own` as its login at AWS."""
     administer(server, FILES / "set-up-aws.sh", BAKE_ROLE_ARN=BAKE_ROLE, APPLY_ROLE_ARN=APPLY_ROLE)
+    log_in_at_aws(server, cloud, *own, stdin=stdin)
+
+
+def log_in_at_aws(server: VaultServer, cloud: aws.Double, *own: str, stdin: str = "") -> None:
+    """How the AWS engine logs in itself; only the endpoints are not in the how-to."""
     root = ("vault", "write", "aws/config/root", f"region={aws.HOME_REGION}", *own)
     endpoints = (f"iam_endpoint={cloud.url}", f"sts_endpoint={cloud.url}", f"sts_region={aws.HOME_REGION}")
     administer(server, *root, *endpoints, stdin=stdin)

@@ -9,6 +9,8 @@ import pytest
 
 from bakery import process
 from bakery.catalog import Catalog, Record, open_store
+from bakery.demo.story import CONSUMER
+from bakery.infra import env
 from bakery.infra.terraform import Terraform
 from bakery_stacks import config, published
 from bakery_stacks.program import build
@@ -17,7 +19,6 @@ from integration.shelf import REGIONS, ROOT, STATE_BUCKET, Shelf, environment, i
 
 pytestmark = pytest.mark.integration
 
-EXAMPLE = ROOT / "examples" / "consumer"
 PLACE = {False: REGIONS[0], True: REGIONS[1]}  # by whether it follows
 STATE = {"bucket": STATE_BUCKET, "key": "demo/images.tfstate", "region": REGIONS[0], "use_path_style": True}
 
@@ -30,6 +31,7 @@ class World:
         self.environment = environment(aws)
         self.catalog = Catalog(open_store(str(folder / "catalog")))
         self.shelf = Shelf(aws, self.catalog)
+        self._aws = aws
         self._folder = folder
 
     def hand_out(self) -> None:
@@ -38,18 +40,26 @@ class World:
         outdir = self._folder / "cdktf.out"
         build(settings, published.read(self.catalog, settings.environment), outdir).synth()
         stack = json.loads((outdir / "stacks" / "images" / "cdk.tf.json").read_bytes())
-        seen = {"terraform": {"backend": stack["terraform"]["backend"]}, "output": stack["output"]}
+        images = {"images": stack["output"]["images"]}
+        seen = {"terraform": {"backend": stack["terraform"]["backend"]}, "output": images}
         folder = self._folder / "images"
         folder.mkdir(exist_ok=True)
         (folder / "main.tf.json").write_text(json.dumps(seen))
         apply(Terraform(self.project, folder, self.environment), self._folder / "images.tfplan")
 
     def consumer(self, follow: bool) -> Terraform:
-        """A copy of the example. Each has a region of its own, since the template's name is there once."""
-        folder = self._folder / f"follow-{follow}"
-        shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
+        """A copy of the example. Each has a region of its own, so that its instances can be told apart."""
+        copy = self._folder / f"follow-{follow}"
+        for part in CONSUMER:
+            shutil.copytree(ROOT / part, copy / part, dirs_exist_ok=True)
         variables = {"follow": follow, "region": PLACE[follow], "state": STATE}
-        return Terraform(self.project, folder, self.environment, variables=variables)
+        return Terraform(self.project, copy / CONSUMER[0], self.environment, variables=variables)
+
+    def running(self, region: str) -> list[str]:
+        """The images of the instances that run in a region."""
+        running = [{"Name": "instance-state-name", "Values": ["running"]}]
+        pages = self._aws.client("ec2", region).describe_instances(Filters=running)["Reservations"]
+        return [instance["ImageId"] for page in pages for instance in page["Instances"]]
 
 
 def apply(terraform: Terraform, plan: Path) -> None:
@@ -84,6 +94,7 @@ def test_a_second_plan_shows_no_changes(world: World, first: Record, tmp_path: P
     assert outputs["image_id"].value == images_of(first)[PLACE[follow]]
     assert outputs["version"].value == "1.0.0"
     assert outputs["launch_template"].value.endswith(":1")
+    assert world.running(PLACE[follow]) == [images_of(first)[PLACE[follow]]]
     assert not any(output.sensitive for output in outputs.values())
 
 
@@ -98,6 +109,8 @@ def test_a_promotion_reaches_followers_at_once(world: World, tmp_path: Path) -> 
     outputs = follower.output()
     assert (outputs["image_id"].value, outputs["version"].value) == (images_of(second)[PLACE[True]], "1.0.1")
     assert outputs["launch_template"].value.endswith(":2")  # changed in place, not made anew
+    assert world.running(PLACE[True]) == [images_of(second)[PLACE[True]]]
+    assert world.running(PLACE[False]) != [images_of(second)[PLACE[False]]]
 
 
 def test_who_pins_follows_the_images_stack(world: World, tmp_path: Path) -> None:
@@ -105,8 +118,23 @@ def test_who_pins_follows_the_images_stack(world: World, tmp_path: Path) -> None
     pinned, plan = world.consumer(follow=False), tmp_path / "plan"
     assert pinned.plan(plan)
     pinned.apply(plan)
-    assert pinned.output()["version"].value == "1.0.1"
+    outputs = pinned.output()
+    assert outputs["version"].value == "1.0.1"
+    assert outputs["parameter"].value == "/bakery/web/x86_64/1.0.1:1"
+    assert world.running(PLACE[False]) == [outputs["image_id"].value]
 
 
-def test_the_example_is_formatted() -> None:
-    process.run(["terraform", "fmt", "-check", "-diff", "-recursive", EXAMPLE], env={"CHECKPOINT_DISABLE": "1"})
+def test_the_module_passes_its_own_tests(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "modules" / "image", tmp_path / "image")
+    place = project(tmp_path / "workspace")
+    Terraform(place, tmp_path / "image", {}).init()
+    told = process.run(["terraform", "test", "-json"], env=env.for_child(place, {}), cwd=tmp_path / "image").stdout
+    [summary] = [line["test_summary"] for line in map(json.loads, told.splitlines()) if line["type"] == "test_summary"]
+    assert summary["status"] == "pass"
+    assert summary["passed"] >= 8
+    assert summary["failed"] == summary["errored"] == summary["skipped"] == 0
+
+
+@pytest.mark.parametrize("part", CONSUMER)
+def test_example_and_module_are_formatted(part: str) -> None:
+    process.run(["terraform", "fmt", "-check", "-diff", "-recursive", ROOT / part], env={"CHECKPOINT_DISABLE": "1"})

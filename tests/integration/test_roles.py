@@ -59,6 +59,8 @@ class Shop:
             "gitlab_runner": {
                 "gitlab_runner_url": (self.folder / "runner").as_uri(),
                 "gitlab_runner_sha256": files.sha256(self.folder / "runner"),
+                "gitlab_runner_aws_plugin_url": (self.folder / "runner").as_uri(),
+                "gitlab_runner_aws_plugin_sha256": files.sha256(self.folder / "runner"),
             },
         }
 
@@ -153,6 +155,9 @@ def look_at_vault(root: FileSystem) -> None:
 
 def look_at_gitlab_runner(root: FileSystem) -> None:
     assert wanted(root, "gitlab-runner.path")
+    assert wanted(root, "gitlab-runner-configure.service")
+    for program in ("fleeting-plugin-aws", "bakery-fetch-parameter", "gitlab-runner-configure"):
+        assert mode(root, f"/usr/local/bin/{program}") == "0o755"
     assert root.read("/usr/local/bin/gitlab-runner") == RUNNER
     assert mode(root, "/etc/gitlab-runner") == "0o700"
     assert root.list("/etc/gitlab-runner") == []

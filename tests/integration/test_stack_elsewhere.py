@@ -12,7 +12,7 @@ from integration.shelf import ROOT, project, validate
 
 pytestmark = pytest.mark.integration
 
-PROVIDERS = {"vsphere": "hashicorp/vsphere", "azure": "hashicorp/azurerm"}
+PROVIDERS = {"vsphere": "hashicorp/vsphere", "azure": "hashicorp/azurerm", "vault-config": "hashicorp/vault"}
 
 
 @pytest.mark.parametrize("stack", PROVIDERS)

@@ -1,4 +1,4 @@
-"""Vault's AWS engine, the real one, set up as docs/how-to/vault/set-up-aws.sh does it, in front of the AWS stand-in."""
+"""Vault's AWS engine, the real one, set up as vault/set-up-aws.sh does it, in front of the AWS stand-in."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""What docs/how-to/vault/ sets up, on a real Vault: who may log in for which duty, and what each duty may read.
+"""What the scripts of vault/ and the stack vault-config set up, on a real Vault: who may log in for which duty, and
+what each duty may read. Both have to stand every test.
 
 The engines that make credentials are the real ones too, in front of the stand-ins for AWS and Azure.
 """
@@ -18,7 +19,17 @@ from bakery.errors import BakeryError
 from doubles.aws.client import running
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import VaultServer, vault_server
-from integration.duties import AUDIENCE, FILES, azure_for_vault, login, set_up, set_up_aws, set_up_azure
+from integration.duties import (
+    AUDIENCE,
+    FILES,
+    azure_for_vault,
+    log_in_at_aws,
+    login,
+    set_up,
+    set_up_aws,
+    set_up_azure,
+)
+from integration.vault_stack import deploy_with_clouds
 
 pytestmark = pytest.mark.integration
 
@@ -70,6 +81,7 @@ SECONDS = {
     "apply": 3600,
     "runner-image": 900,
 }
+OWN_LOGIN = ("access_key=AKIAVAULT", "secret_key=-")
 BEYOND_VALIDATE = [duty for duty in MAY_READ if duty != "validate"]
 
 
@@ -79,13 +91,19 @@ def ci() -> Iterator[GitLab]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def server(ci: GitLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultServer]:
+@pytest.fixture(scope="module", params=["scripts", "stack"])
+def server(
+    request: pytest.FixtureRequest, ci: GitLab, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[VaultServer]:
     folder = tmp_path_factory.mktemp("vault")
     with azure_for_vault(folder) as (_, env), running() as aws, vault_server(folder, env=env) as found:
-        set_up(found, ci)
-        set_up_aws(found, aws, "access_key=AKIAVAULT", "secret_key=-", stdin="vaults-own-secret")
-        set_up_azure(found)
+        if request.param == "scripts":
+            set_up(found, ci)
+            set_up_aws(found, aws, *OWN_LOGIN, stdin="vaults-own-secret")
+            set_up_azure(found)
+        else:
+            deploy_with_clouds(found, ci, folder)
+            log_in_at_aws(found, aws, *OWN_LOGIN, stdin="vaults-own-secret")
         for path in (*SECRETS, *OTHERS):
             if path.startswith("secret/data/"):
                 found.put(path, {"key": "x"})
@@ -222,7 +240,7 @@ def test_a_merge_request_from_a_fork(server: VaultServer, ci: GitLab) -> None:
 
 
 def test_a_role_that_lost_its_audience(server: VaultServer, ci: GitLab) -> None:
-    settings = json.loads((FILES / "bake-private.json").read_text().replace("PROJECT_ID", "7"))
+    settings = json.loads((FILES / "duties" / "bake-private.json").read_text().replace("PROJECT_ID", "7"))
     del settings["bound_audiences"]
     server.client.write_data("auth/jwt/role/bakery-careless", data=settings)
     assert "audience" in refusal(server, "careless", ci.job(AUDIENCE))

@@ -130,6 +130,14 @@ def test_the_runner_image_has_a_duty_of_its_own() -> None:
     assert job["id_tokens"] == load(parts(FILES[1])[1])[".bakery"]["id_tokens"]
 
 
+def test_a_merge_request_shows_what_an_apply_would_do_and_applies_nothing() -> None:
+    jobs = load(parts(FILES[1])[1])
+    assert jobs["diff"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "merge_request_event" && $BAKERY_ENVIRONMENT'}]
+    assert jobs["diff"]["artifacts"]["reports"] == {"terraform": "terraform.json"}
+    assert jobs["diff"]["script"][0].endswith("bakery diff --report terraform.json")
+    assert not any("bakery apply" in line for job in jobs.values() if "script" in job for line in job["script"])
+
+
 def test_nothing_needs_a_paid_tier() -> None:
     texts = [*(parts(name)[1] for name in FILES), pipeline.render(child())]
     assert not any("secrets:" in text for text in texts)

@@ -1,4 +1,4 @@
-"""Tells of new images: EventBridge rules -> an encrypted SNS topic that people and pipelines subscribe to."""
+"""Tells of new and withdrawn images: EventBridge rules -> an encrypted SNS topic for people and pipelines."""
 
 import json
 
@@ -12,10 +12,20 @@ PATTERNS = {
         "detail-type": ["EC2 AMI State Change"],
         "detail": {"State": ["available"]},
     },
+    "image-withdrawn": {
+        "source": ["aws.ec2"],
+        "detail-type": ["EC2 AMI State Change"],
+        "detail": {"State": ["deregistered", "disabled"]},
+    },
     "parameter-changed": {
         "source": ["aws.ssm"],
         "detail-type": ["Parameter Store Change"],
         "detail": {"name": [{"prefix": "/bakery/"}], "operation": ["Create", "Update"]},
+    },
+    "parameter-removed": {
+        "source": ["aws.ssm"],
+        "detail-type": ["Parameter Store Change"],
+        "detail": {"name": [{"prefix": "/bakery/"}], "operation": ["Delete"]},
     },
 }
 

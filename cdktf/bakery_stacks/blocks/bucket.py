@@ -1,4 +1,4 @@
-"""The bucket that holds the catalog: encrypted, versioned, private, over TLS only."""
+"""A bucket that holds the catalog, or its copy: encrypted, versioned, private, over TLS only."""
 
 from typing import Any
 
@@ -10,28 +10,37 @@ from bakery_stacks.config import Settings
 class CatalogBucket(Construct):
     """Nothing in the catalog ever changes, so old object versions only ever come from accidents: all are kept."""
 
-    def __init__(self, scope: Construct, name: str, *, settings: Settings, key_arn: str) -> None:
+    def __init__(
+        self, scope: Construct, name: str, *, bucket: str, settings: Settings, key_arn: str, provider: Any
+    ) -> None:
         super().__init__(scope, name)
+        self._provider = provider
         disposable = settings.environment.disposable
         made = aws.S3Bucket(
             self,
             "bucket",
-            bucket=settings.environment.catalog_bucket,
+            bucket=bucket,
             force_destroy=disposable,
+            provider=provider,
             lifecycle=None if disposable else core.TerraformResourceLifecycle(prevent_destroy=True),
         )
         self.arn: str = made.arn
         self.name: str = made.bucket
-        self._keep(made)
+        self.key_arn = key_arn
+        self.versioning = self._keep(made)
         self._encrypt(made, key_arn)
         block = self._close(made)
         if not settings.stand_in:
             # Both at once is a conflict (409) at S3.
-            aws.S3BucketPolicy(self, "policy", bucket=made.id, policy=tls_only(made.arn), depends_on=[block])
+            aws.S3BucketPolicy(
+                self, "policy", bucket=made.id, policy=tls_only(made.arn), depends_on=[block], provider=provider
+            )
 
-    def _keep(self, bucket: Any) -> None:
+    def _keep(self, bucket: Any) -> Any:
         enabled = aws.S3BucketVersioningVersioningConfiguration(status="Enabled")
-        aws.S3BucketVersioningA(self, "versioning", bucket=bucket.id, versioning_configuration=enabled)
+        return aws.S3BucketVersioningA(
+            self, "versioning", bucket=bucket.id, versioning_configuration=enabled, provider=self._provider
+        )
 
     def _encrypt(self, bucket: Any, key_arn: str) -> None:
         with_key = aws.S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
@@ -41,7 +50,9 @@ class CatalogBucket(Construct):
             apply_server_side_encryption_by_default=with_key,
             bucket_key_enabled=True,  # one call to KMS for many small records
         )
-        aws.S3BucketServerSideEncryptionConfigurationA(self, "encryption", bucket=bucket.id, rule=[rule])
+        aws.S3BucketServerSideEncryptionConfigurationA(
+            self, "encryption", bucket=bucket.id, rule=[rule], provider=self._provider
+        )
 
     def _close(self, bucket: Any) -> Any:
         aws.S3BucketOwnershipControls(
@@ -49,6 +60,7 @@ class CatalogBucket(Construct):
             "ownership",
             bucket=bucket.id,
             rule=aws.S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
+            provider=self._provider,
         )
         return aws.S3BucketPublicAccessBlock(
             self,
@@ -58,6 +70,7 @@ class CatalogBucket(Construct):
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
+            provider=self._provider,
         )
 
 

@@ -42,11 +42,11 @@ class ChannelImage(Construct):
 
 def expect(
     scope: Construct, name: str, expected: Parameter, remedy: str, *, read: str, provider: Any | None = None
-) -> None:
-    """Fails the plan if the parameter is gone or holds another image than the catalog says."""
+) -> Any:
+    """Reads a parameter; the plan fails if it is gone or holds another image than the catalog says."""
     message = f"{expected.name} in {expected.region} does not hold {expected.value}, as the catalog says: {remedy}"
     same = core.Postcondition(condition=f'${{self.insecure_value == "{expected.value}"}}', error_message=f"{message}.")
-    aws.DataAwsSsmParameter(
+    return aws.DataAwsSsmParameter(
         scope,
         name,
         name=read,

@@ -3,11 +3,22 @@
 from typing import Any
 
 from bakery_stacks.bindings import Construct, aws, core
-from bakery_stacks.blocks.policy import Statement, account_root, document, statement
+from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
 from bakery_stacks.config import Environment, partition
 
 WAITING_DAYS = 30  # before AWS deletes a key for ever: its longest; without the key, images cannot be started
 WAITING_DAYS_DISPOSABLE = 7  # its shortest
+AUTO_SCALING = "AWSServiceRoleForAutoScaling"
+AUTO_SCALING_PATH = "/aws-service-role/autoscaling.amazonaws.com/"
+# What starting a machine from an encrypted image takes (EBS guide, "permissions for IAM users"), for a grant.
+GRANTED = [
+    "CreateGrant",
+    "Decrypt",
+    "DescribeKey",
+    "GenerateDataKeyWithoutPlaintext",
+    "ReEncryptFrom",
+    "ReEncryptTo",
+]
 
 
 class ImageKey(Construct):
@@ -49,12 +60,26 @@ def _topic() -> Statement:
 
 
 def _consumers(environment: Environment) -> list[Statement]:
-    """Launching needs a grant as well: for the Auto Scaling role it is made by hand, so not only for AWS services."""
+    """Starting a machine needs a grant: EC2 makes it for a person, the consumer's stack for Auto Scaling."""
     if not environment.consumer_accounts:
         return []
-    roots = [account_root(partition(environment.home_region), account) for account in environment.consumer_accounts]
+    home = partition(environment.home_region)
+    accounts = [consumer.account for consumer in environment.consumer_accounts]
+    consumers = {"AWS": [account_root(home, account) for account in accounts]}
     use = ["kms:Decrypt", "kms:DescribeKey", "kms:ReEncrypt*", "kms:GenerateDataKeyWithoutPlaintext"]
+    by_services: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+    to_auto_scaling: Conditions = {
+        "StringEquals": {
+            "kms:GranteePrincipal": [
+                f"arn:{home}:iam::{account}:role{AUTO_SCALING_PATH}{AUTO_SCALING}" for account in accounts
+            ]
+        },
+        "ForAllValues:StringEquals": {"kms:GrantOperations": GRANTED},
+    }
     return [
-        statement("ConsumersUse", use, ["*"], principals={"AWS": roots}),
-        statement("ConsumersGrant", ["kms:CreateGrant"], ["*"], principals={"AWS": roots}),
+        statement("ConsumersUse", use, ["*"], principals=consumers),
+        statement("ConsumersStart", ["kms:CreateGrant"], ["*"], principals=consumers, conditions=by_services),
+        statement("ConsumersGrant", ["kms:CreateGrant"], ["*"], principals=consumers, conditions=to_auto_scaling),
+        # Terraform finds its grant again among all of the key.
+        statement("ConsumersSeeGrants", ["kms:ListGrants"], ["*"], principals=consumers),
     ]

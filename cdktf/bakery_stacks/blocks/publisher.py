@@ -39,15 +39,20 @@ class Publisher(Construct):
             assume_role_policy=document(trust),
             max_session_duration=SESSION_SECONDS,
         )
-        rights = [
-            *_images(environment),
-            _pointers(environment),
-            *_catalog(bucket_arn, environment.catalog_prefix),
-            *_keys(key_arns),
-            *_consumers(environment),
-        ]
-        aws.IamRolePolicy(self, "policy", name="publish", role=role.id, policy=document(*rights))
+        policy = document(*rights(environment, bucket_arn, key_arns))
+        aws.IamRolePolicy(self, "policy", name="publish", role=role.id, policy=policy)
         self.role_arn: str = role.arn
+
+
+def rights(environment: Environment, bucket_arn: str, key_arns: Sequence[str]) -> list[Statement]:
+    """All that publishing takes."""
+    return [
+        *_images(environment),
+        _pointers(environment),
+        *_catalog(bucket_arn, environment.catalog_prefix),
+        *_keys(key_arns),
+        *_consumers(environment),
+    ]
 
 
 def _images(environment: Environment) -> list[Statement]:
@@ -94,9 +99,18 @@ def _keys(arns: Sequence[str]) -> list[Statement]:
 
 
 def _consumers(environment: Environment) -> list[Statement]:
-    """Parameters in consumer accounts are written by a role there."""
+    """Parameters and tags in consumer accounts are written by roles there, which the consumers' stacks make."""
     if not environment.consumer_accounts:
         return []
     home = partition(environment.home_region)
-    roles = [f"arn:{home}:iam::{account}:role/{CONSUMER_ROLE}" for account in environment.consumer_accounts]
+    roles = [
+        f"arn:{home}:iam::{consumer.account}:role/{role}"
+        for consumer in environment.consumer_accounts
+        for role in (CONSUMER_ROLE, tagger_name(environment))
+    ]
     return [statement("Consumers", ["sts:AssumeRole"], roles)]
+
+
+def tagger_name(environment: Environment) -> str:
+    """The role in each consumer account that tags."""
+    return f"bakery-{environment.name}-tagger"

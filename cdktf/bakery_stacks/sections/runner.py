@@ -1,7 +1,172 @@
-"""What the stack for GitLab runners is told."""
+"""What the runner stack is told."""
 
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+
+from bakery.fields import Name
 from bakery.strict import Model
+from bakery_stacks.sections import cron
+from bakery_stacks.sections.secret import ParameterName
+
+# Names of types are FAMILY.SIZE (EC2, "Naming conventions").
+InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")]
+TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$")]
+# What the fleeting plugin connects with (Go's x/crypto/ssh).
+SshKey = Annotated[
+    str, StringConstraints(pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp256) [A-Za-z0-9+/]+=*( \S+)?$")
+]
+# GitLab's paths; a wildcard in a trust policy would let in projects that somebody makes later.
+Project = Annotated[str, StringConstraints(pattern=r"^[\w.-]+(/[\w.-]+)+$")]
+Ref = Annotated[str, StringConstraints(pattern=r"^[\w./-]+$")]
+
+
+def _gitlab(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        raise ValueError("must begin with https://: the runner's token goes there")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError("must be the address of GitLab itself, https://HOST or https://HOST:PORT")
+    return url.rstrip("/")
+
+
+def _limited(count: object) -> object:
+    if count == 0:
+        raise ValueError("must be 1 or more: 0 is 'no limit' to GitLab, and 'no machine at all' to Auto Scaling")
+    return count
+
+
+GitLab = Annotated[str, AfterValidator(_gitlab)]
+Period = Annotated[str, AfterValidator(cron.check)]
+Limit = Annotated[int, BeforeValidator(_limited), Field(ge=1)]
+
+
+class Spot(Model):
+    """Workers at spot prices. AWS takes them back at two minutes' notice, and their jobs fail."""
+
+    instance_types: Annotated[tuple[InstanceType, ...], Field(min_length=2)] = Field(
+        description="alternatives of like size, at least two: the more, the rarer AWS takes one back"
+    )
+    on_demand_base: Annotated[int, Field(ge=0)] = Field(default=0, description="the first so many are on demand")
+
+
+class Idle(Model):
+    """How many jobs can start at once, in some periods. Of several that fit, GitLab takes the last."""
+
+    periods: Annotated[tuple[Period, ...], Field(min_length=1)] = Field(
+        default=("* * * * *",), description="spans as in cron: '* 8-17 * * mon-fri' is ten hours of each working day"
+    )
+    timezone: TimeZone = Field(default="UTC", description="of the periods, as in Europe/Berlin")
+    idle_count: Annotated[int, Field(ge=0)] = Field(description="jobs that machines are kept ready for, at full price")
+    idle_minutes: Annotated[int, Field(ge=1)] = Field(description="a machine without a job is ended after that")
+
+
+class Login(Model):
+    """A key pair that the manager logs in to workers with."""
+
+    public_key: SshKey = Field(description="one line of an OpenSSH public key")
+    private_key_parameter: ParameterName = Field(description="SSM SecureString with the private key")
+
+
+class Workers(Model):
+    """Machines that run jobs, from none to `max_instances`, started and ended by the manager."""
+
+    image: Name | None = Field(
+        default=None, description="one of our images, with Docker; without it that of the manager"
+    )
+    instance_type: InstanceType | None = Field(default=None, description="of workers on demand; or give `spot`")
+    spot: Spot | None = Field(default=None, description="workers at spot prices, instead of `instance_type`")
+    max_instances: Limit = Field(description="machines at once, which also limits what they cost")
+    capacity_per_instance: Annotated[int, Field(ge=1)] = Field(default=1, description="jobs at once on one machine")
+    max_use_count: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="jobs after which a machine is ended; with 1, no job sees what another left"
+    )
+    idle: Annotated[tuple[Idle, ...], Field(min_length=1)] = Field(
+        default=(Idle(idle_count=0, idle_minutes=10),), description="how many wait for jobs, and when"
+    )
+    disk_gib: Annotated[int, Field(ge=8)] = Field(default=40, description="for containers' images and jobs")
+    login: Login | None = Field(
+        default=None, description="how the manager gets in; without it EC2 Instance Connect, which the image must have"
+    )
+
+    @model_validator(mode="after")
+    def _one_market(self) -> Self:
+        if self.spot and self.instance_type:
+            raise ValueError("instance_type is for workers on demand; with spot, write it into spot.instance_types")
+        if not (self.spot or self.instance_type):
+            raise ValueError("needs instance_type, or spot with its instance_types")
+        for idle in self.idle:
+            if idle.idle_count > self.jobs:
+                limit = f"max_instances x capacity_per_instance is {self.jobs}"
+                raise ValueError(f"idle_count is {idle.idle_count}, but {limit}")
+        return self
+
+    @property
+    def jobs(self) -> int:
+        """How many can run at once."""
+        return self.max_instances * self.capacity_per_instance
+
+
+class Docker(Model):
+    """How jobs run in containers."""
+
+    image: str = Field(description="for jobs that name none")
+    privileged: bool = Field(default=False, description="a job can then take over its machine, and what it may do")
+    devices: tuple[str, ...] = Field(default=(), description="of the machine, such as /dev/kvm for bakes")
+
+
+class Subject(Model):
+    """Jobs of one project on one branch or tag, which has to be protected in GitLab: AWS cannot see whether it is."""
+
+    project: Project = Field(description="GROUP/PROJECT")
+    ref: Ref = Field(description="name of the protected branch or tag")
+    ref_type: Literal["branch", "tag"] = Field(default="branch", description="what `ref` is")
+
+
+class Oidc(Model):
+    """Jobs show AWS a token that GitLab signed, and get the publisher's rights."""
+
+    audience: Annotated[str, Field(min_length=1)] = Field(description="`aud` of the jobs' ID tokens")
+    subjects: Annotated[tuple[Subject, ...], Field(min_length=1)] = Field(description="who may")
+
+
+class Bakes(Model):
+    """Where jobs that bake get their rights: never from the machines that they run on."""
+
+    by: Literal["oidc", "vault"] = Field(
+        description="`oidc`: a role at AWS for GitLab's ID tokens. `vault`: credentials by Vault, none from here"
+    )
+    oidc: Oidc | None = Field(default=None, description="who gets the role, if `by` is oidc")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.by == "oidc") != (self.oidc is not None):
+            raise ValueError("oidc says who gets the role: it belongs to 'by: oidc', and only to that")
+        return self
+
+
+class OnPremise(Model):
+    """A runner on a vSphere guest: the same GitLab and containers, without machines that come and go."""
+
+    concurrent: Annotated[int, Field(ge=1)] = Field(description="jobs at once on the guest")
 
 
 class Runner(Model):
-    """For GitLab runners."""
+    """A manager that takes jobs from GitLab, and workers that it starts to run them."""
+
+    gitlab_url: GitLab = Field(description="https://HOST of GitLab")
+    token_parameter: ParameterName = Field(description="SSM SecureString with the runner's authentication token")
+    image: Name = Field(default="gitlab-runner", description="one of our images, for the manager")
+    instance_type: InstanceType = Field(default="t3.small", description="of the manager, which only hands out jobs")
+    workers: Workers
+    docker: Docker
+    cache_days: Annotated[int, Field(ge=1)] = Field(default=14, description="after which what jobs cached is deleted")
+    log_days: Literal[7, 14, 30, 60, 90, 180, 365] = Field(default=90, description="how long sessions' logs are kept")
+    bakes: Bakes
+    on_premise: OnPremise | None = Field(default=None, description="outputs user data for a vSphere guest")
+
+    @property
+    def worker_image(self) -> str:
+        """The image of the workers."""
+        return self.workers.image or self.image

@@ -11,11 +11,13 @@ from typing import Annotated
 import typer
 
 from bakery.cli import (
+    apply,
     bake,
     catalog,
     channels,
     ci,
     demo,
+    diff,
     doctor,
     env,
     plan,
@@ -67,6 +69,8 @@ app.command()(channels.rollback)
 app.command()(catalog.catalog)
 app.add_typer(vault.app, name="vault")
 app.command()(env.env)
+app.command()(diff.diff)
+app.command()(apply.apply)
 app.command()(doctor.doctor)
 app.command()(schema.schema)
 app.command()(demo.demo)

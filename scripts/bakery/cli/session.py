@@ -109,13 +109,20 @@ def locate(definitions: Path, workspace: Path) -> Project:
 def session(
     definitions: Path, workspace: Path, catalog: str, *, verb: str, quiet: bool = False, verbose: bool = False
 ) -> Iterator[Session]:
-    """Open a session whose news go to the screen and to `logs/<time>-<verb>.log`; its path is shown on failure."""
+    """Open a session whose news are watched."""
     opened = quick_session(definitions, workspace, catalog)
-    log = opened.project.logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{verb}-{os.getpid()}.log"
+    with watching(opened.project, verb, quiet=quiet, verbose=verbose) as tell:
+        yield Session(opened.project, opened.definitions, opened.catalog, tell)
+
+
+@contextmanager
+def watching(project: Project, verb: str, *, quiet: bool, verbose: bool) -> Iterator[Tell]:
+    """News go to the screen and to `logs/<time>-<verb>.log`; its path is shown on failure."""
+    log = project.logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{verb}-{os.getpid()}.log"
     verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
     try:
         with watch(sys.stderr, verbosity, log) as tell:
-            yield Session(opened.project, opened.definitions, opened.catalog, tell)
+            yield tell
     except BakeryError as error:
         error.log = error.log or log
         raise

@@ -22,6 +22,8 @@ from bakery.project import Project
 
 Say = Callable[[str], None]
 
+CONSUMER = ("examples/consumer", "modules/image")  # the example, and the module that it names by a relative path
+
 
 @dataclass(frozen=True)
 class Row:
@@ -151,8 +153,10 @@ def _rows(record: Record) -> Iterator[Row]:
 
 def _consume(stage: Stage) -> dict[str, Any]:
     """Apply the downstream example, and prove that a second plan has nothing to do."""
-    folder = stage.project.workspace / "consumer"
-    shutil.copytree(stage.project.root / "examples" / "consumer", folder, dirs_exist_ok=True)
+    copy = stage.project.workspace / "consumer"
+    for part in CONSUMER:
+        shutil.copytree(stage.project.root / part, copy / part, dirs_exist_ok=True)
+    folder = copy / CONSUMER[0]
     variables = {"follow": True, "state": stand_ins.IMAGES_STATE}
     log = stage.project.logs / "demo-consumer.log"
     terraform = Terraform(stage.project, folder, stage.environment, variables=variables, log=log)

@@ -27,7 +27,7 @@ class Cdktf:
 
     project: Project
     environment: Mapping[str, str]
-    log: Path
+    log: Path | None
     tell: Tell = silent
 
     @property

@@ -7,7 +7,7 @@ defaults ask on the terminal (apply), drop a state migration (init -reconfigure)
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from bakery.infra import env, explain
 from bakery.project import Project
 
 SECONDS = 3600.0  # per command; then Terraform is interrupted, so that it saves its state and frees the lock
+# After an interrupt, until a second one: that ends Terraform at once, and what it is making then is in no state. What
+# takes AWS longest, such as a NAT gateway or a volume, is there within 10 minutes mostly.
+GRACE_SECONDS = 600.0
 CHANGES = 2  # exit code of `plan -detailed-exitcode`
 
 # Variables would be written to its log in clear.
@@ -49,9 +52,13 @@ class Terraform:
         *,
         variables: Mapping[str, Any] | None = None,
         log: Path | None = None,
+        hear: Callable[[str], None] | None = None,
         seconds: float = SECONDS,
     ) -> None:
-        """`environment` is the user's, `variables` the values of the folder's input variables."""
+        """`environment` is the user's, `variables` the values of the folder's input variables.
+
+        `hear` gets the lines that go to the log.
+        """
         inputs = {f"TF_VAR_{name}": _text(value) for name, value in (variables or {}).items()}
         self._driver = _Driver(
             folder,
@@ -59,6 +66,7 @@ class Terraform:
             {**env.for_child(project, environment), **inputs},
             env.secrets(environment),
             log,
+            hear,
             seconds,
         )
 
@@ -70,9 +78,10 @@ class Terraform:
         """Install providers and connect to the backend; refuses a backend that changed."""
         self._driver.init(reconfigure=IsNotFlagged, input=False, var=None)
 
-    def plan(self, out: Path, *, destroy: bool = False) -> bool:
-        """Save a plan to `out`; whether it changes anything."""
-        code, _, _ = self._driver.plan(out=str(out), destroy=IsFlagged if destroy else IsNotFlagged, var=None)
+    def plan(self, out: Path, *, destroy: bool = False, lock: bool = True) -> bool:
+        """Save a plan to `out`; whether it changes anything. Without a lock it needs no right to write."""
+        options = {"destroy": IsFlagged if destroy else IsNotFlagged, "lock": None if lock else False}
+        code, _, _ = self._driver.plan(out=str(out), var=None, **options)
         return bool(code == CHANGES)
 
     def show(self, plan: Path) -> dict[str, Any]:
@@ -109,6 +118,7 @@ class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package 
         environ: Mapping[str, str],
         secrets: Sequence[str],
         log: Path | None,
+        hear: Callable[[str], None] | None,
         seconds: float,
     ) -> None:
         super().__init__(str(folder), terraform_bin_path=binary)
@@ -116,6 +126,7 @@ class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package 
         self._environ = dict(environ)
         self._secrets = secrets
         self._log = log
+        self._hear = hear
         self._seconds = seconds
 
     def read_state_file(self, file_path: str | None = None) -> None:
@@ -123,23 +134,32 @@ class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package 
 
     def run(self, command: str, *args: str, **options: Any) -> str:
         """Standard output of a command that only reads. It may hold secrets, so it never goes to the log."""
-        return self._call(self.generate_cmd_string(command, *args, **options), command, None)[1]
+        return self._call(self.generate_cmd_string(command, *args, **options), command, None, None)[1]
 
     def cmd(self, cmd: str, *args: str, **options: Any) -> tuple[int, str, str]:
         """Where all of python_terraform's methods end: exit code, standard output, and no standard error."""
         argv = self.generate_cmd_string(cmd, *args, **{"no_color": IsFlagged, **options})
-        return self._call(argv, cmd, self._log)
+        return self._call(argv, cmd, self._log, self._hear)
 
-    def _call(self, argv: Sequence[str], command: str, log: Path | None) -> tuple[int, str, str]:
+    def _call(
+        self, argv: Sequence[str], command: str, log: Path | None, hear: Callable[[str], None] | None
+    ) -> tuple[int, str, str]:
         lines: list[str] = []
+
+        def take(line: str) -> None:
+            lines.append(line)
+            if hear:
+                hear(line)
+
         done = process.run(
             argv,
             env=self._environ,
             secrets=self._secrets,
             cwd=self._folder,
             timeout=self._seconds,
+            grace=GRACE_SECONDS,
             log=log,
-            on_line=lines.append,
+            on_line=take,
             check=False,
         )
         if done.returncode != 0 and not (command == "plan" and done.returncode == CHANGES):

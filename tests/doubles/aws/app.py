@@ -13,7 +13,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException
 
-from doubles.aws import state
+from doubles.aws import rbin, state
 from doubles.aws.calls import Call, Environ, identify, refusal
 from doubles.aws.faults import Faults, Rule, drop
 from doubles.aws.world import WORLD
@@ -63,6 +63,8 @@ class StrictAws:
             return self._moto(environ, start_response)  # type: ignore[no-any-return]
         try:
             with self._lock:
+                if call.service == "rbin":
+                    return rbin.answer(call, Request(environ))(environ, start_response)
                 return list(self._moto(environ, start_response))
         except NotImplementedError as missing:
             message = f"The stand-in cannot do {call.action}: {missing}"

@@ -14,7 +14,7 @@ from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.utils import generic_filter, random_ami_id
 
-from doubles.aws import snapshots
+from doubles.aws import sharing, snapshots
 from doubles.aws.world import WORLD, Pending
 
 # RegisterImage, parameter Name, in the EC2 API model.
@@ -230,6 +230,8 @@ def modify_image_attribute(self: AmisResponse) -> ActionResult:
     image = own_image(self)
     check_available(image)
     adds = self._get_param("LaunchPermission", {}).get("Add") or self._get_param("OperationType") == "add"
+    public = [entry for entry in self._get_param("LaunchPermission", {}).get("Add", ()) if "Group" in entry]
+    sharing.refuse_public(self, "image", public or (adds and self._get_param("UserGroups")))
     if adds and any(snapshots.under_default_key(self.ec2_backend, snapshot) for snapshot in _snapshots(self, image)):
         raise EC2ClientError("InvalidParameter", "Snapshots encrypted with the AWS Managed CMK can't be shared.")
     return moto_modify_image_attribute(self)

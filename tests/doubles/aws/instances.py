@@ -5,10 +5,13 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.ec2.models import EC2Backend, elastic_network_interfaces
+from moto.ec2.models.instances import Instance
 from moto.ec2.responses.amis import AmisResponse
 
 from doubles.aws import images, snapshots
 from doubles.aws.world import WORLD
+
+moto_add_block_device: Any = Instance.add_block_device
 
 TAGGABLE = {"image", "snapshot"}
 
@@ -24,6 +27,18 @@ def loopback_address() -> str:
 def install() -> None:
     """Moto invents an address from all over the world instead: a client would try to reach it."""
     elastic_network_interfaces.random_public_ip = loopback_address
+    Instance.add_block_device = add_block_device  # type: ignore[method-assign]
+
+
+def add_block_device(
+    self: Instance, size: int | None, device_path: str, snapshot_id: str | None, *more: Any, **named: Any
+) -> None:
+    """A mapping of one of the image's devices changes what it names: size and snapshot come from the image (guide)."""
+    if size is None and snapshot_id is None:
+        image = images.visible_images(self.ec2_backend).get(self.image_id)
+        known = {device["DeviceName"]: device["Ebs"] for device in image.block_device_mappings} if image else {}
+        snapshot_id = known.get(device_path, {}).get("SnapshotId")
+    moto_add_block_device(self, size, device_path, snapshot_id, *more, **named)
 
 
 def create_image(self: AmisResponse) -> ActionResult:

@@ -8,22 +8,40 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from moto.core.responses import ActionResult
+from moto.autoscaling.responses import AutoScalingResponse
 from moto.ebs.responses import EBSResponse
 from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
+from moto.kms.responses import KmsResponse
 from moto.moto_server.werkzeug_app import MotoRequestHandler
+from moto.s3.responses import S3Response
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 from werkzeug.serving import make_server
 
-from doubles.aws import copies, ebs, images, instances, parameters, roles, snapshots, state
+from doubles.aws import (
+    buckets,
+    copies,
+    ebs,
+    firewalls,
+    grants,
+    images,
+    instances,
+    parameters,
+    refreshes,
+    roles,
+    sharing,
+    snapshots,
+    state,
+    templates,
+)
 from doubles.aws.app import StrictAws
 from doubles.aws.world import WORLD
 
 # Moto's URL tables hold these classes, so their methods are replaced in place.
-STRICT: tuple[tuple[type, tuple[Callable[..., ActionResult], ...]], ...] = (
+STRICT: tuple[tuple[type, tuple[Callable[..., Any], ...]], ...] = (
     (EBSResponse, ebs.HANDLERS),
     (ElasticBlockStore, snapshots.HANDLERS),
     (AmisResponse, images.HANDLERS),
@@ -32,6 +50,10 @@ STRICT: tuple[tuple[type, tuple[Callable[..., ActionResult], ...]], ...] = (
     (ElasticBlockStore, copies.SNAPSHOT_HANDLERS),
     (SimpleSystemManagerResponse, parameters.HANDLERS),
     (TokenResponse, roles.HANDLERS),
+    (AmisResponse, sharing.HANDLERS),
+    (KmsResponse, grants.HANDLERS),
+    (S3Response, buckets.HANDLERS),
+    (AutoScalingResponse, refreshes.HANDLERS),
 )
 STOP_WITHIN = 0.05  # seconds
 STOP = {signal.SIGTERM, signal.SIGINT}
@@ -58,7 +80,9 @@ def _run(arguments: argparse.Namespace) -> int:
     for service, handlers in STRICT:
         for handler in handlers:
             setattr(service, handler.__name__, handler)
+    firewalls.install()
     instances.install()
+    templates.install()
     with contextlib.ExitStack() as cleanup:
         WORLD.blocks_folder = _blocks_folder(arguments.state, cleanup)
         if arguments.state and arguments.state.exists():

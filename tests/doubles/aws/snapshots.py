@@ -13,6 +13,7 @@ from moto.ec2.models.elastic_block_store import Snapshot
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
 from moto.ec2.utils import generic_filter, random_snapshot_id
 
+from doubles.aws import sharing
 from doubles.aws.world import WORLD, Pending
 
 Resource = TypeVar("Resource", Ami, Snapshot)
@@ -108,6 +109,7 @@ def modify_snapshot_attribute(self: ElasticBlockStore) -> ActionResult:
     users = [{"UserId": user} for user in self._get_param("UserIds", [])]
     groups = [{"Group": group} for group in self._get_param("GroupNames", [])]
     changes[self._get_param("OperationType", "add")] += users + groups
+    sharing.refuse_public(self, "snapshot", [entry for entry in changes["add"] if "Group" in entry])
     if changes["add"] and under_default_key(backend, snapshot):
         raise EC2ClientError("OperationNotPermitted", "Encrypted snapshots with EBS default key cannot be shared")
     for change, method in (

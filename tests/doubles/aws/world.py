@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from moto.ssm.models import Parameter
 
@@ -61,6 +62,9 @@ class World:
     tokens: dict[tuple[str, ...], Remembered] = field(default_factory=dict)  # action, account, region, token
     disks: dict[str, Disk] = field(default_factory=dict)  # by snapshot ID
     parameters: dict[tuple[str, str, str], PendingParameter] = field(default_factory=dict)  # account, region, name
+    sharing: dict[tuple[str, str, str], str] = field(default_factory=dict)  # account, region, image or snapshot
+    retention: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)  # account, region, rule
+    refreshes: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)  # account, region, group
 
     def forget(self) -> None:
         """Back to a new world, over the same folder of blocks."""

@@ -172,9 +172,8 @@ def test_no_two_publish_or_apply_at_the_same_place_at_once() -> None:
 
 
 def test_apply_is_one_line_that_asks_vault() -> None:
-    evaluated, deploy = child(web="bake")["apply images"]["script"]
-    assert evaluated == 'eval "$(bakery env)"'
-    assert deploy.startswith("section apply 'Hand the IDs to Terraform' bakery vault exec -- cdktf deploy images ")
+    [line] = child(web="bake")["apply images"]["script"]
+    assert line.startswith("section apply 'Hand the IDs to Terraform' bakery vault exec -- bakery apply images ")
 
 
 def test_every_job_has_a_role_for_its_duty_and_no_more() -> None:
@@ -202,6 +201,14 @@ def test_apply_waits_for_all_without_a_list() -> None:
     assert "needs" not in apply
     assert apply["dependencies"] == [], "nor does it fetch their disks"
     assert apply["rules"] == [{"if": "$BAKERY_ENVIRONMENT"}]
+
+
+def test_apply_reports_what_it_did_or_refused() -> None:
+    apply = child(web="bake")["apply images"]
+    [line] = apply["script"]
+    assert line.endswith("bakery apply images --outputs images.json --report terraform.json")
+    assert apply["artifacts"]["when"] == "always"
+    assert apply["artifacts"]["reports"] == {"terraform": "terraform.json"}
 
 
 @pytest.mark.parametrize("kinds", [{"base": "bake", "web": "wait", "both": "wait"}, {"base": "keep"}])

@@ -182,6 +182,12 @@ class TestStop:
         assert (tmp_path / "cleaned").exists()
         assert "cleaned" in caught.value.tail
 
+    def test_a_program_may_have_more_time_for_it_than_others(self, tmp_path: Path) -> None:
+        script = f"trap 'echo >> {tmp_path}/signals; sleep 0.5; exit 1' INT TERM; while :; do sleep 0.01; done"
+        with pytest.raises(ProcessError):
+            sh(script, timeout=0.3, grace=20.0)
+        assert (tmp_path / "signals").read_text() == "\n"
+
     @pytest.mark.parametrize("code", [0, 3])
     def test_nothing_is_left_of_a_program_that_ended(self, tmp_path: Path, code: int) -> None:
         sh(f"sleep {FOREVER} >/dev/null 2>&1 & echo $! > {tmp_path}/pids; exit {code}", check=False)

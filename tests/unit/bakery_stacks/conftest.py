@@ -13,6 +13,15 @@ from bakery.documents import Parameter, Place, Publication
 from bakery_stacks import published
 from bakery_stacks.config import Environment, Settings, State
 from bakery_stacks.program import build
+from bakery_stacks.sections.consumer import Consumer
+from bakery_stacks.sections.vault_config import (
+    AssumedRole,
+    Autopilot,
+    AwsEngine,
+    AzureEngine,
+    GitLab,
+    VaultConfig,
+)
 
 ACCOUNT = "123456789012"
 REGIONS = ("eu-west-1", "us-east-1")
@@ -21,12 +30,29 @@ ENVIRONMENT = Environment(
     account=ACCOUNT,
     home_region="eu-west-1",
     regions=REGIONS,
-    consumer_accounts=("210987654321",),
+    consumer_accounts=(Consumer(account="210987654321"),),
     catalog="s3://prod-catalog/bakery",
+    replica_region="us-east-1",
     channel="stable",
     state=State(bucket="prod-state", prefix="bakery/prod"),
     topic="new-images",
     tags={"owner": "platform"},
+    vault_config=VaultConfig(
+        address="https://vault.example.com",
+        gitlab=GitLab(url="https://gitlab.example.com", project_id="7", audience="https://vault.example.com"),
+        aws=AwsEngine(
+            bake=AssumedRole(role_arn=f"arn:aws:iam::{ACCOUNT}:role/bakery-bake"),
+            apply=AssumedRole(role_arn=f"arn:aws:iam::{ACCOUNT}:role/bakery-apply"),
+        ),
+        azure=AzureEngine(
+            tenant="11111111-1111-1111-1111-111111111111",
+            subscription="22222222-2222-2222-2222-222222222222",
+            client_id="33333333-3333-3333-3333-333333333333",
+            application_object_id="44444444-4444-4444-4444-444444444444",
+        ),
+        autopilot=Autopilot(nodes=3),
+        snapshot_role_arn=f"arn:aws:iam::{ACCOUNT}:role/bakery-prod-vault",
+    ),
 )
 
 Publish = Callable[..., Catalog]

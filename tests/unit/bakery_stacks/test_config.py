@@ -8,12 +8,13 @@ from bakery.errors import UsageError
 from bakery_stacks import config
 
 SHIPPED = Path(__file__).parents[3] / "cdktf" / "environments"
+BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"  # of another account
 GOOD = """\
 name: test
 account: "123456789012"
 home_region: eu-west-1
 regions: [eu-west-1, us-east-1]
-consumer_accounts: ["210987654321"]
+consumer_accounts: [{account: "210987654321"}]
 catalog: s3://a-bucket/some/prefix
 channel: stable
 state:
@@ -87,7 +88,17 @@ def test_a_stand_in_is_behind_plain_http(tmp_path: Path, url: str, stand_in: boo
         ("home_region: eu-west-1", "home_region: us-west-2", 1, "must contain home_region, us-west-2", ""),
         ("us-east-1]", "eu-west-1]", 1, "regions has an entry twice", ""),
         ("us-east-1]", "cn-north-1]", 1, "different AWS partitions", ""),
-        ('["210987654321"]', '["123456789012"]', 1, "it owns the images", ""),
+        ('"210987654321"', '"2109"', 5, "'consumer_accounts.0.account' is '2109'", ""),
+        ('"210987654321"', "210987654321", 5, "must be text, not the number 210987654321", "quote it"),
+        ('{account: "210987654321"}', '"210987654321"', 5, "'consumer_accounts.0' is '210987654321'", ""),
+        ('{account: "210987654321"}', '{acount: "210987654321"}', 5, "unknown key", "did you mean 'account'?"),
+        ('"210987654321"}]', '"210987654321"}, {account: "210987654321"}]', 5, "210987654321 is named twice", ""),
+        ('"210987654321"', '"123456789012"', 5, "account 123456789012 owns the images", ""),
+        ('4321"}', f'4321", permissions_boundary: "{BOUNDARY}"}}', 5, "a policy of account 210987654321", ""),
+        ("topic: news", "topic: news\nreplica_region: eu-west-1", 12, "the catalog itself is in eu-west-1", ""),
+        ("topic: news", "topic: news\nreplica_region: us-west-2", 12, "us-west-2 has no key", ""),
+        ("topic: news", "topic: news\nreplica_region: somewhere", 12, "'replica_region' is 'somewhere'", ""),
+        ("topic: news", "topic: news\nrecycle_days: 400", 12, "'recycle_days' is 400", ""),
         ("s3://a-bucket/some/prefix", "./folder", 6, "'catalog' is './folder'", ""),
         ("s3://a-bucket/some/prefix", "s3://a-bucket", 6, "'catalog' is 's3://a-bucket'", ""),
         ("name: test", "name: other", 1, "name is 'other', but the file is test.yaml", "the same name"),
@@ -102,6 +113,14 @@ def test_a_mistake_is_named_with_its_line(
     assert message in caught.value.message
     assert caught.value.where == f"{tmp_path}/test.yaml:{line}"
     assert hint in caught.value.hint
+
+
+def test_the_copy_of_the_catalog_needs_a_name_that_s3_takes(tmp_path: Path) -> None:
+    longest = "a" * (config.BUCKET_LENGTH - len(config.REPLICA_SUFFIX))
+    text = GOOD.replace("a-bucket", longest) + "replica_region: us-east-1\n"
+    assert len(config.replica(load(tmp_path, text).environment.catalog_bucket)) == config.BUCKET_LENGTH
+    with pytest.raises(UsageError, match="the name of the catalog's bucket is too long"):
+        load(tmp_path, text.replace(longest, f"{longest}a"))
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,23 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import botocore.session
 import pytest
 from botocore import xform_name
 
+from bakery import tags
 from bakery.catalog import Catalog
+from bakery.definition import ImageDefinition
+from bakery.naming import Named
+from bakery_stacks.blocks.guards import OURS
+from bakery_stacks.blocks.key import GRANTED
 from bakery_stacks.config import Environment, Settings
 
 Stack = dict[str, Any]
+# By the block that makes them: name of the bucket, and its region.
+BUCKETS = {"catalog-bucket": ("prod-catalog", "eu-west-1"), "catalog-replica": ("prod-catalog-replica", "us-east-1")}
 PUBLISHING = Path(__file__).parents[3] / "scripts" / "bakery" / "publish" / "aws"
 
 
@@ -29,8 +36,9 @@ def disposable(synth: Any, catalog: Catalog, environment: Environment) -> Stack:
     return found
 
 
-def only(stack: Stack, kind: str) -> dict[str, Any]:
-    [found] = stack["resource"][kind].values()
+def only(stack: Stack, kind: str, of: str = "") -> dict[str, Any]:
+    """The one resource of its kind, or the one in the block `of`."""
+    [found] = [value for name, value in stack["resource"][kind].items() if name.startswith(of)]
     return dict(found)
 
 
@@ -44,8 +52,8 @@ def statements(policy: str) -> dict[str, dict[str, Any]]:
     return {statement["Sid"]: statement for statement in json.loads(policy)["Statement"]}
 
 
-def rights(stack: Stack) -> dict[str, dict[str, Any]]:
-    return statements(only(stack, "aws_iam_role_policy")["policy"])
+def rights(stack: Stack, of: str = "publisher") -> dict[str, dict[str, Any]]:
+    return statements(only(stack, "aws_iam_role_policy", of)["policy"])
 
 
 def test_every_region_has_a_rotating_key_and_its_alias(stack: Stack) -> None:
@@ -70,46 +78,50 @@ def test_keys_are_for_the_account_its_consumers_and_the_topic(stack: Stack) -> N
     assert home["ConsumersUse"]["Principal"] == {"AWS": ["arn:aws:iam::210987654321:root"]}
     assert home["EventBridgeToTopic"]["Principal"] == {"Service": "events.amazonaws.com"}
     assert "kms:*" not in home["ConsumersUse"]["Action"]
+    assert "kms:RevokeGrant" not in json.dumps(policies)  # a right on other accounts' grants as well
     assert set(policies["us-east-1"]) == set(home) - {"EventBridgeToTopic"}
 
 
-def test_the_catalog_is_closed_to_the_public(stack: Stack) -> None:
-    block = only(stack, "aws_s3_bucket_public_access_block")
+@pytest.mark.parametrize("of", BUCKETS)
+def test_the_catalog_is_closed_to_the_public(stack: Stack, of: str) -> None:
+    block = only(stack, "aws_s3_bucket_public_access_block", of)
     switches = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")
     assert all(block[switch] is True for switch in switches)
-    assert only(stack, "aws_s3_bucket_ownership_controls")["rule"] == {"object_ownership": "BucketOwnerEnforced"}
+    assert only(stack, "aws_s3_bucket_ownership_controls", of)["rule"] == {"object_ownership": "BucketOwnerEnforced"}
 
 
-def test_the_catalog_is_encrypted_with_the_home_key(stack: Stack) -> None:
-    [rule] = only(stack, "aws_s3_bucket_server_side_encryption_configuration")["rule"]
+@pytest.mark.parametrize("of", BUCKETS)
+def test_the_catalog_is_encrypted_with_its_regions_key(stack: Stack, of: str) -> None:
+    [rule] = only(stack, "aws_s3_bucket_server_side_encryption_configuration", of)["rule"]
     assert rule["bucket_key_enabled"] is True
     assert rule["apply_server_side_encryption_by_default"] == {
         "sse_algorithm": "aws:kms",
-        "kms_master_key_id": f"${{{address(stack, 'aws_kms_key', 'eu-west-1')}.arn}}",
+        "kms_master_key_id": f"${{{address(stack, 'aws_kms_key', BUCKETS[of][1])}.arn}}",
     }
 
 
-def test_the_catalog_keeps_versions_and_speaks_tls(stack: Stack) -> None:
-    assert only(stack, "aws_s3_bucket")["bucket"] == "prod-catalog"
-    assert only(stack, "aws_s3_bucket_versioning")["versioning_configuration"] == {"status": "Enabled"}
-    refusal = statements(only(stack, "aws_s3_bucket_policy")["policy"])["RefusePlainHttp"]
+@pytest.mark.parametrize("of", BUCKETS)
+def test_the_catalog_keeps_versions_and_speaks_tls(stack: Stack, of: str) -> None:
+    assert only(stack, "aws_s3_bucket", of)["bucket"] == BUCKETS[of][0]
+    assert only(stack, "aws_s3_bucket_versioning", of)["versioning_configuration"] == {"status": "Enabled"}
+    refusal = statements(only(stack, "aws_s3_bucket_policy", of)["policy"])["RefusePlainHttp"]
     assert refusal["Effect"] == "Deny"
     assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
 def test_catalog_and_keys_survive_a_destroy(stack: Stack) -> None:
-    bucket = only(stack, "aws_s3_bucket")
-    assert bucket["force_destroy"] is False
-    assert bucket["lifecycle"] == {"prevent_destroy": True}
+    for bucket in stack["resource"]["aws_s3_bucket"].values():
+        assert bucket["force_destroy"] is False
+        assert bucket["lifecycle"] == {"prevent_destroy": True}
     for key in stack["resource"]["aws_kms_key"].values():
         assert key["lifecycle"] == {"prevent_destroy": True}
         assert key["deletion_window_in_days"] == 30
 
 
 def test_a_disposable_environment_can_be_destroyed(disposable: Stack) -> None:
-    bucket = only(disposable, "aws_s3_bucket")
-    assert bucket["force_destroy"] is True
-    assert "lifecycle" not in bucket
+    for bucket in disposable["resource"]["aws_s3_bucket"].values():
+        assert bucket["force_destroy"] is True
+        assert "lifecycle" not in bucket
     assert all("lifecycle" not in key for key in disposable["resource"]["aws_kms_key"].values())
 
 
@@ -127,13 +139,19 @@ def test_the_topic_is_encrypted_and_hears_our_rules_only(stack: Stack) -> None:
     assert sorted(publish["Condition"]["ArnEquals"]["aws:SourceArn"]) == sorted(rules)
 
 
-def test_new_images_and_moved_parameters_are_announced(stack: Stack) -> None:
-    patterns = [json.loads(rule["event_pattern"]) for rule in stack["resource"]["aws_cloudwatch_event_rule"].values()]
-    by_source = {pattern["source"][0]: pattern for pattern in patterns}
-    assert by_source["aws.ec2"]["detail"] == {"State": ["available"]}
-    assert by_source["aws.ssm"]["detail"]["name"] == [{"prefix": "/bakery/"}]
+def test_new_and_withdrawn_images_and_parameters_are_announced(stack: Stack) -> None:
+    rules = stack["resource"]["aws_cloudwatch_event_rule"].values()
+    details = {rule["name"]: json.loads(rule["event_pattern"])["detail"] for rule in rules}
+    ours = [{"prefix": "/bakery/"}]
+    assert details == {
+        "bakery-prod-image-available": {"State": ["available"]},
+        "bakery-prod-image-withdrawn": {"State": ["deregistered", "disabled"]},
+        "bakery-prod-parameter-changed": {"name": ours, "operation": ["Create", "Update"]},
+        "bakery-prod-parameter-removed": {"name": ours, "operation": ["Delete"]},
+    }
     targets = stack["resource"]["aws_cloudwatch_event_target"].values()
-    assert len({target["rule"] for target in targets}) == len(patterns)
+    assert len({target["rule"] for target in targets}) == len(details)
+    assert {target["arn"] for target in targets} == {only(stack, "aws_sns_topic_policy")["arn"]}
 
 
 def test_the_publisher_may_do_all_that_publishing_calls(stack: Stack) -> None:
@@ -164,7 +182,10 @@ def test_the_publisher_stays_in_its_regions_and_names(stack: Stack) -> None:
         "arn:aws:ssm:eu-west-1:123456789012:parameter/bakery/*",
         "arn:aws:ssm:us-east-1:123456789012:parameter/bakery/*",
     ]
-    assert found["Consumers"]["Resource"] == ["arn:aws:iam::210987654321:role/bakery-publisher"]
+    assert found["Consumers"]["Resource"] == [
+        "arn:aws:iam::210987654321:role/bakery-publisher",
+        "arn:aws:iam::210987654321:role/bakery-prod-tagger",
+    ]
     [records] = found["CatalogRecords"]["Resource"]
     assert records.endswith(".arn}/bakery/*")
 
@@ -181,12 +202,78 @@ def test_records_are_never_deleted(stack: Stack) -> None:
 
 
 def test_the_publisher_is_for_the_own_account(stack: Stack) -> None:
-    [trust] = json.loads(only(stack, "aws_iam_role")["assume_role_policy"])["Statement"]
+    [trust] = json.loads(only(stack, "aws_iam_role", "publisher")["assume_role_policy"])["Statement"]
     assert trust["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
 
 
 def test_outputs_name_what_users_need(stack: Stack) -> None:
-    assert sorted(stack["output"]) == ["catalog", "key_alias", "key_arns", "publisher_role_arn", "topic_arn"]
+    named = [name for name in stack["output"] if not name.startswith("cross-stack-output")]
+    assert sorted(named) == ["catalog", "catalog_replica", "key_alias", "key_arns", "publisher_role_arn", "topic_arn"]
+
+
+def test_consumers_grant_to_their_auto_scaling_and_nobody_else(stack: Stack) -> None:
+    key = only(stack, "aws_kms_key", "key-eu-west-1")
+    found = statements(key["policy"])
+    [grantee] = found["ConsumersGrant"]["Condition"]["StringEquals"]["kms:GranteePrincipal"]
+    service = "aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+    assert grantee == f"arn:aws:iam::210987654321:role/{service}"
+    assert found["ConsumersGrant"]["Condition"]["ForAllValues:StringEquals"]["kms:GrantOperations"] == GRANTED
+    assert found["ConsumersStart"]["Condition"] == {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+
+
+def test_the_catalog_is_copied_with_all_but_deletions(stack: Stack) -> None:
+    rule = only(stack, "aws_s3_bucket_replication_configuration")
+    assert len(rule["depends_on"]) == 3  # S3 takes no rule before both buckets have versions and the role its rights
+    [only_rule] = rule["rule"]
+    assert only_rule["filter"] == {"prefix": ""}
+    assert only_rule["delete_marker_replication"] == {"status": "Disabled"}
+    assert only_rule["source_selection_criteria"] == {"sse_kms_encrypted_objects": {"status": "Enabled"}}
+    key = f"${{{address(stack, 'aws_kms_key', 'us-east-1')}.arn}}"
+    assert only_rule["destination"]["encryption_configuration"] == {"replica_kms_key_id": key}
+    found = rights(stack, "replication")
+    assert found["Encrypt"]["Resource"] == [key]
+    assert found["Decrypt"]["Resource"] == [f"${{{address(stack, 'aws_kms_key', 'eu-west-1')}.arn}}"]
+    assert not any("*" in action or "Delete" in action for each in found.values() for action in each["Action"])
+
+
+def test_a_catalog_may_have_no_copy(synth: Any, catalog: Catalog, environment: Environment) -> None:
+    alone = environment.model_copy(update={"replica_region": None})
+    found = synth(Settings(alone, alone.catalog, stand_in=False), catalog)["distribution"]
+    assert len(found["resource"]["aws_s3_bucket"]) == 1
+    assert "aws_s3_bucket_replication_configuration" not in found["resource"]
+    assert "catalog_replica" not in found["output"]
+
+
+def test_deleted_images_and_snapshots_can_be_had_back_in_every_region(stack: Stack) -> None:
+    rules = stack["resource"]["aws_rbin_rule"].values()
+    seen = {(rule["provider"], rule["resource_type"]) for rule in rules}
+    providers = ("aws", "aws.us-east-1")
+    assert seen == {(provider, kind) for provider in providers for kind in ("EC2_IMAGE", "EBS_SNAPSHOT")}
+    for rule in rules:
+        assert rule["retention_period"] == {"retention_period_value": 14, "retention_period_unit": "DAYS"}
+
+
+def test_the_recycle_bin_knows_ours_by_a_tag_that_all_have() -> None:
+    assert ImageDefinition.model_fields["arch"].annotation == Literal[OURS["resource_tag_value"]]
+    assert OURS["resource_tag_key"] in tags.identity(Named("web", "x86_64", "1.0.0"))
+
+
+def test_nothing_can_be_made_public_in_any_region(stack: Stack) -> None:
+    images = stack["resource"]["aws_ec2_image_block_public_access"].values()
+    snapshots = stack["resource"]["aws_ebs_snapshot_block_public_access"].values()
+    providers = {"aws", "aws.us-east-1"}
+    assert {(each["provider"], each["state"]) for each in images} == {(one, "block-new-sharing") for one in providers}
+    assert {(each["provider"], each["state"]) for each in snapshots} == {
+        (one, "block-all-sharing") for one in providers
+    }
+
+
+def test_the_accounts_setting_may_be_somebody_elses(synth: Any, catalog: Catalog, environment: Environment) -> None:
+    other = environment.model_copy(update={"block_public_sharing": False})
+    found = synth(Settings(other, other.catalog, stand_in=False), catalog)["distribution"]
+    assert not any(
+        "block_public_access" in kind for kind in found["resource"] if kind.startswith(("aws_ec2", "aws_ebs"))
+    )
 
 
 def _called() -> set[str]:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bakery.catalog import Catalog
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.program import build
@@ -61,6 +63,51 @@ def test_an_empty_catalog_gives_an_empty_map(synth: Any, catalog: Catalog, envir
     stack = synth(Settings(environment, environment.catalog, stand_in=False), catalog)["images"]
     assert stack["output"]["images"]["value"] == {}
     assert "data" not in stack
+
+
+@pytest.fixture
+def templates(synth: Any, catalog: Catalog, publish: Any, environment: Environment) -> dict[str, Any]:
+    """The stack of an environment that wants launch templates."""
+    publish("web", "1.4.0")
+    wanted = environment.model_copy(update={"launch_templates": True})
+    found: dict[str, Any] = synth(Settings(wanted, wanted.catalog, stand_in=False), catalog)["images"]
+    return found
+
+
+def test_a_launch_template_follows_the_channel_in_each_region(templates: dict[str, Any]) -> None:
+    made = {found["provider"]: found for found in templates["resource"]["aws_launch_template"].values()}
+    assert set(made) == {"aws", "aws.us-east-1"}
+    read = {found["provider"]: (name, found) for name, found in templates["data"]["aws_ami"].items()}
+    address, image = read["aws.us-east-1"]
+    assert image["filter"][0]["values"] == ["${data.aws_ssm_parameter.web-x86_64-us-east-1-channel.insecure_value}"]
+    template = made["aws.us-east-1"]
+    assert (template["name"], template["description"]) == ("bakery-prod-web-x86_64", "web 1.4.0")
+    assert template["image_id"] == f"${{data.aws_ami.{address}.id}}"
+    assert template["update_default_version"] is True
+
+
+def test_machines_of_a_template_are_encrypted_tagged_and_guarded(templates: dict[str, Any]) -> None:
+    for template in templates["resource"]["aws_launch_template"].values():
+        [disk] = template["block_device_mappings"]
+        assert disk["device_name"].endswith(".root_device_name}")
+        assert disk["ebs"]["encrypted"] == "true"
+        assert template["metadata_options"]["http_tokens"] == "required"
+        tagged = {found["resource_type"]: found["tags"] for found in template["tag_specifications"]}
+        assert tagged["instance"] == tagged["volume"]
+        assert tagged["volume"] == {
+            "owner": "platform",
+            "bakery:image": "web",
+            "bakery:version": "1.4.0",
+            "bakery:environment": "prod",
+        }
+
+
+def test_templates_are_an_output_of_their_own(templates: dict[str, Any], stacks: Stacks) -> None:
+    found = templates["output"]["launch_templates"]["value"]["web"]["x86_64"]
+    assert sorted(found) == ["eu-west-1", "us-east-1"]
+    assert found["eu-west-1"]["version"].endswith(".latest_version}")
+    assert templates["output"]["images"]["value"]["web"] != {}
+    assert "launch_templates" not in stacks["images"]["output"]
 
 
 def test_a_catalog_that_is_gone_fails_the_plan(environment: Environment, tmp_path: Path) -> None:

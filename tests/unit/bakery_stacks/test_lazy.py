@@ -17,7 +17,7 @@ def test_only_what_is_used_is_imported() -> None:
     assert aws.KmsKey
     loaded = [name for name in sys.modules if name.startswith(f"{PROVIDER}.")]
     assert f"{PROVIDER}.kms_key" in loaded
-    assert len(loaded) < 100  # of 2,135
+    assert len(loaded) < 300  # of 2,135; how many depends on the tests that ran before in this process
 
 
 def test_the_root_of_the_provider_was_not_run() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bakery.errors import ConflictError
-from bakery.infra.explain import failure
+from bakery.errors import ConflictError, UsageError
+from bakery.infra.explain import NotAppliedError, failure
 
 LOCKED = """\
 images  Acquiring state lock. This may take a few moments...
@@ -74,6 +74,63 @@ def test_a_known_reason_gets_a_hint(output: str, message: str, hint: str) -> Non
     assert hint in error.hint
     assert error.where == "folder"
     assert error.detail
+
+
+NOT_APPLIED = """\
+data.terraform_remote_state.cross-stack-reference-input-network: Reading...
+data.terraform_remote_state.cross-stack-reference-input-vault: Reading...
+
+Error: Unable to find remote state
+
+  with data.terraform_remote_state.cross-stack-reference-input-vault,
+  on cdk.tf.json line 20, in data.terraform_remote_state.cross-stack-reference-input-vault:
+
+No stored state was found for the given workspace in the given backend.
+"""
+LACKING = """\
+Error: Unsupported attribute
+
+  on cdk.tf.json line 6, in resource.terraform_data.b:
+   6:  "input": "${data.terraform_remote_state.cross-stack-reference-input-vault.outputs.cross-stack-output-foo}"
+    ├────────────────
+    │ data.terraform_remote_state.cross-stack-reference-input-vault.outputs is object with 1 attribute "bar"
+
+This object does not have an attribute named "cross-stack-output-foo".
+"""
+OF_OUR_OWN = """\
+Error: Unsupported attribute
+
+  on cdk.tf.json line 6, in resource.terraform_data.b:
+
+Error: Invalid function argument
+
+  data.terraform_remote_state.cross-stack-reference-input-vault.outputs is object with 1 attribute "bar"
+"""
+
+
+@pytest.mark.parametrize("output", [NOT_APPLIED, LACKING])
+def test_a_stack_that_was_not_applied_is_named(output: str) -> None:
+    error = failure("plan", output, "folder")
+    assert isinstance(error, NotAppliedError)
+    assert error.stack == "vault"
+    assert error.hint == "run 'bakery apply vault' first"
+
+
+def test_another_unsupported_attribute_is_an_error_as_any() -> None:
+    error = failure("plan", OF_OUR_OWN, "folder")
+    assert not isinstance(error, NotAppliedError)
+    assert error.message == "cannot plan: Unsupported attribute"
+
+
+def test_a_stale_plan_is_a_conflict() -> None:
+    error = failure("apply", "\nError: Saved plan is stale\n\nThe given plan file can no longer be applied", "folder")
+    assert isinstance(error, ConflictError)
+    assert "another apply came in between" in error.message
+
+
+def test_what_our_own_program_refuses_is_a_usage_error() -> None:
+    assert isinstance(failure("synth", PROGRAM, "folder"), UsageError)
+    assert not isinstance(failure("synth", PROGRAM.replace("code 64", "code 1"), "folder"), UsageError)
 
 
 def test_a_long_output_is_cut_at_its_beginning() -> None:

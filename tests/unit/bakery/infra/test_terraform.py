@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bakery import process
 from bakery.errors import BakeryError, ConflictError
 from bakery.infra.terraform import Output, Terraform
 from bakery.project import Project
@@ -36,22 +37,24 @@ def test_the_command_lines(program: Any, terraform: Terraform, tmp_path: Path) -
     terraform.init()
     terraform.plan(plan)
     terraform.plan(plan, destroy=True)
+    terraform.plan(plan, lock=False)
     terraform.show(plan)
     terraform.apply(plan)
     terraform.destroy()
     terraform.output()
     assert terraform.version() == "1.11.4"
-    flags = {" ".join(call["argv"][:1]): sorted(call["argv"][1:]) for call in program.calls}
+    plans = [sorted(call["argv"][1:]) for call in program.calls if call["argv"][0] == "plan"]
+    common = ["-detailed-exitcode", "-input=false", "-no-color", f"-out={plan}"]
+    assert plans == [common, ["-destroy", *common], sorted(["-lock=false", *common])]
+    flags = {call["argv"][0]: sorted(call["argv"][1:]) for call in program.calls if call["argv"][0] != "plan"}
     assert flags == {
         "init": ["-backend=true", "-input=false", "-no-color"],
-        "plan": ["-destroy", "-detailed-exitcode", "-input=false", "-no-color", f"-out={plan}"],
         "show": ["-json", str(plan)],
         "apply": ["-auto-approve=true", "-input=false", "-no-color", str(plan)],
         "destroy": ["-auto-approve=true", "-input=false", "-no-color"],
         "output": ["-json"],
         "version": ["-json"],
     }
-    assert "-destroy" not in program.calls[1]["argv"]
 
 
 def test_values_travel_in_the_environment(
@@ -112,6 +115,18 @@ def test_the_log_has_no_credentials(program: Any, terraform: Terraform, tmp_path
     assert "using <redacted>" in (tmp_path / "log").read_text()
 
 
+def test_lines_are_heard_but_not_those_that_may_hold_secrets(program: Any, project: Project, tmp_path: Path) -> None:
+    heard: list[str] = []
+    program.answer("plan", stdout="Refreshing state")
+    program.answer("show", stdout='{"password": "s3cret"}')
+    program.answer("output", stdout="{}")
+    terraform = Terraform(project, tmp_path, KEYS, hear=heard.append)
+    terraform.plan(tmp_path / "plan")
+    terraform.show(tmp_path / "plan")
+    terraform.output()
+    assert [line for line in heard if line] == ["Refreshing state"]
+
+
 def test_the_packages_own_log_is_silent(
     program: Any, terraform: Terraform, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -123,6 +138,18 @@ def test_the_packages_own_log_is_silent(
 def test_a_damaged_local_state_is_not_read(program: Any, project: Project, tmp_path: Path) -> None:
     (tmp_path / "terraform.tfstate").write_text("not JSON")
     Terraform(project, tmp_path, {}).init()
+
+
+def test_it_is_interrupted_once(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second signal would make it drop what it has not saved."""
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.05)
+    program = project.tool_bin / "terraform"
+    script = f"trap 'echo >> {tmp_path}/signals; sleep 0.5; exit 1' INT TERM; while :; do sleep 0.01; done"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    with pytest.raises(BakeryError, match="did not end within"):
+        Terraform(project, tmp_path, {}, seconds=0.3).apply(tmp_path / "plan")
+    assert (tmp_path / "signals").read_text() == "\n"
 
 
 def test_terraform_that_is_not_there(project: Project, tmp_path: Path) -> None:

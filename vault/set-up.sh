@@ -14,7 +14,7 @@ fi
 vault write "auth/$mount/config" oidc_discovery_url="$GITLAB_URL" bound_issuer="$GITLAB_URL"
 
 for duty in validate bake-private bake-public publish apply runner-image; do
-    vault policy write "bakery-$duty" "$here/$duty.hcl"
-    sed -e "s|PROJECT_ID|$PROJECT_ID|" -e "s|AUDIENCE|$AUDIENCE|" "$here/$duty.json" |
+    vault policy write "bakery-$duty" "$here/duties/$duty.hcl"
+    sed -e "s|PROJECT_ID|$PROJECT_ID|" -e "s|AUDIENCE|$AUDIENCE|" "$here/duties/$duty.json" |
         vault write "auth/$mount/role/bakery-$duty" -
 done

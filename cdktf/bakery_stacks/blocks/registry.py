@@ -1,0 +1,45 @@
+"""A registry for one container image: a tag never changes, what is pushed is scanned."""
+
+import json
+
+from bakery_stacks.bindings import Construct, aws, core
+from bakery_stacks.config import Environment, domain
+
+UNTAGGED_DAYS = 7  # a layer without a tag is what a push left that did not end
+UNTAGGED = {
+    "rulePriority": 1,
+    "description": "Images without a tag",
+    "selection": {
+        "tagStatus": "untagged",
+        "countType": "sinceImagePushed",
+        "countUnit": "days",
+        "countNumber": UNTAGGED_DAYS,
+    },
+    "action": {"type": "expire"},
+}
+
+
+class Registry(Construct):
+    """An ECR repository; in a disposable environment it goes with all that is in it."""
+
+    def __init__(self, scope: Construct, name: str, *, environment: Environment, repository: str, key_arn: str) -> None:
+        super().__init__(scope, name)
+        made = aws.EcrRepository(
+            self,
+            "repository",
+            name=repository,
+            image_tag_mutability="IMMUTABLE",
+            image_scanning_configuration=aws.EcrRepositoryImageScanningConfiguration(scan_on_push=True),
+            encryption_configuration=[aws.EcrRepositoryEncryptionConfiguration(encryption_type="KMS", kms_key=key_arn)],
+            force_delete=environment.disposable,
+            lifecycle=None if environment.disposable else core.TerraformResourceLifecycle(prevent_destroy=True),
+        )
+        aws.EcrLifecyclePolicy(self, "expiry", repository=made.name, policy=json.dumps({"rules": [UNTAGGED]}))
+        self.url: str = made.repository_url
+        self.arn: str = made.arn
+
+
+def registry_host(environment: Environment) -> str:
+    """Where the account's repositories are in the home region."""
+    home = environment.home_region
+    return f"{environment.account}.dkr.ecr.{home}.{domain(home)}"

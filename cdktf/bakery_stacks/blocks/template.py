@@ -1,0 +1,41 @@
+"""A launch template that follows a channel: a promotion shows in the plan, and makes a new version of the template."""
+
+from typing import Any
+
+from bakery_stacks.bindings import Construct, aws
+
+
+class ImageTemplate(Construct):
+    """Of one image in one region. `parameter` is the data source that reads the channel there."""
+
+    def __init__(
+        self, scope: Construct, name: str, *, image: str, tags: dict[str, str], parameter: Any, provider: Any
+    ) -> None:
+        """`image` is the template's name; `tags` are for machines and disks, which default tags do not reach."""
+        super().__init__(scope, name)
+        by_id = aws.DataAwsAmiFilter(name="image-id", values=[parameter.insecure_value])
+        found = aws.DataAwsAmi(self, "image", owners=["self"], filter=[by_id], provider=provider)
+        made = aws.LaunchTemplate(
+            self,
+            "template",
+            name=image,
+            description=f"{tags['bakery:image']} {tags['bakery:version']}",
+            image_id=found.id,
+            update_default_version=True,
+            block_device_mappings=[_encrypted(found.root_device_name)],
+            metadata_options=aws.LaunchTemplateMetadataOptions(
+                http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
+            ),
+            tag_specifications=[
+                aws.LaunchTemplateTagSpecifications(resource_type=kind, tags=tags) for kind in ("instance", "volume")
+            ],
+            provider=provider,
+        )
+        self.outputs = {"id": made.id, "version": made.latest_version}
+
+
+def _encrypted(device: str) -> Any:
+    """Without a key: EBS keeps the one that a snapshot has, and takes the account's own where it has none."""
+    return aws.LaunchTemplateBlockDeviceMappings(
+        device_name=device, ebs=aws.LaunchTemplateBlockDeviceMappingsEbs(encrypted="true", delete_on_termination="true")
+    )

@@ -1,0 +1,35 @@
+"""Periods of a day as GitLab's runner understands them: five fields, each a span of time and not a moment."""
+
+import re
+
+WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+# Name, least and greatest value (GitLab Runner, "Periods syntax"); Sunday is 0 and 7.
+FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 7))
+PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/([1-9][0-9]*))?")
+
+
+def check(period: str) -> str:
+    """The period itself; ValueError says which of its fields is wrong."""
+    fields = period.split()
+    if len(fields) != len(FIELDS):
+        raise ValueError(f"'{period}' has {len(fields)} fields, not 5: minute, hour, day, month, day of week")
+    for text, (name, least, greatest) in zip(fields, FIELDS, strict=True):
+        for part in text.split(","):
+            if not _is_span(part, name, least, greatest):
+                raise ValueError(f"'{period}': {name} is '{part}', which is no span of {least} to {greatest}")
+    return period
+
+
+def _is_span(part: str, name: str, least: int, greatest: int) -> bool:
+    found = PART.fullmatch(part)
+    if found is None:
+        return False
+    ends = [_number(end, name) for end in found.group(1, 2) if end]
+    return ends == sorted(ends) and all(least <= end <= greatest for end in ends)
+
+
+def _number(text: str, name: str) -> int:
+    """-1, which no field allows, for what is no number."""
+    if name == "day of week" and text.lower() in WEEKDAYS:
+        return WEEKDAYS.index(text.lower())
+    return int(text) if text.isascii() and text.isdecimal() else -1

@@ -1,0 +1,32 @@
+variable "image" {
+  description = "Name of the image, as in its definition."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,48}[a-z0-9]$", var.image))
+    error_message = "The name of an image has lower-case letters, digits and hyphens, and at most 50 of them."
+  }
+}
+
+variable "arch" {
+  description = "Architecture of the image."
+  type        = string
+  default     = "x86_64"
+}
+
+variable "channel" {
+  description = "Channel to follow: each promotion to it shows in the next plan. Not looked at with `pinned_version`."
+  type        = string
+  default     = "stable"
+}
+
+variable "pinned_version" {
+  description = "Version to stay with, such as 1.4.7; null follows the channel."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.pinned_version == null || can(regex("^\\d+\\.\\d+\\.\\d+$", var.pinned_version))
+    error_message = "A version is three numbers, such as 1.4.7."
+  }
+}

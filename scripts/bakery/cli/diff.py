@@ -1,0 +1,55 @@
+"""`bakery diff`: what an apply of stacks would change, and what was changed behind Terraform's back."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from bakery import documents
+from bakery.cli import many, options
+from bakery.cli.stacks import Report, Stacks, opened, write_report
+from bakery.errors import BakeryError, ExitCode
+from bakery.infra.changes import Difference
+from bakery.reports import differences
+
+PATIENCE = 60.0  # seconds; a look at all stacks takes about that long
+
+
+def diff(
+    stacks: Stacks = None,
+    json: options.Json = False,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 when an apply would change something.")
+    ] = False,
+    report: Report = None,
+    workspace: options.Workspace = options.WORKSPACE,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Show what an apply of stacks would change.
+
+    Changes nothing and takes no lock. Names attributes, never their values; what somebody changed outside of Terraform
+    is named apart.
+
+    Example: bakery diff images
+    """
+    with opened("diff", stacks, workspace, patience=PATIENCE, quiet=quiet, verbose=verbose) as found:
+        by_name = {stack.name: stack for stack in found.chosen}
+        outcomes = many.each(list(by_name), lambda name: found.rollout.diff(by_name[name]), jobs=1)
+        seen = [outcome.result for outcome in outcomes if outcome.result]
+        write_report(report, seen)
+        print(documents.dump_all(seen).decode() if json else differences(seen), end="" if json else "\n")
+        _raise_failures(outcomes)
+    return ExitCode.CHANGES if detailed_exitcode and any(each.pending for each in seen) else ExitCode.OK
+
+
+def _raise_failures(outcomes: Sequence[many.Outcome[Difference]]) -> None:
+    failures = [(outcome.name, outcome.error) for outcome in outcomes if outcome.error]
+    if not failures:
+        return
+    if len(outcomes) == 1:
+        raise failures[0][1]
+    raise BakeryError(
+        f"{len(failures)} of {len(outcomes)} stacks cannot be planned",
+        detail="\n".join(f"{name}: {many.describe(error)}" for name, error in failures),
+    )

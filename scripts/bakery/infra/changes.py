@@ -1,0 +1,228 @@
+"""A plan of Terraform, as its JSON -> what would change, and what was changed behind its back.
+
+Names of attributes only: a provider may forget to mark a secret. Outputs show their values, except for sensitive ones:
+they are made to be handed out, and in the images stack they are what there is to review.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["add", "change", "replace", "destroy", "forget", "import", "move"]
+KINDS: tuple[Kind, ...] = ("add", "change", "replace", "destroy", "forget", "import", "move")
+DESTRUCTIVE: tuple[Kind, ...] = ("replace", "destroy")
+SENSITIVE = "(sensitive)"
+LONGEST = 60  # characters of an output's value: an ARN fits mostly, a policy is cut
+
+# Terraform's `action_reason`, where it says more than the action and the attributes do.
+REASONS = {
+    "replace_because_tainted": "an apply that made it did not end well",
+    "replace_by_request": "asked for",
+    "replace_by_triggers": "something that it follows changes",
+    "delete_because_no_resource_config": "the stack has it no more",
+    "delete_because_each_key": "the stack has it no more",
+    "delete_because_count_index": "the stack has it no more",
+}
+# By what the plan would do, so that GitLab's widget counts as it does for Terraform: a replacement is both.
+REPORTED: dict[Kind, tuple[str, ...]] = {
+    "add": ("create",),
+    "change": ("update",),
+    "replace": ("create", "delete"),
+    "destroy": ("delete",),
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What would be done with one resource; `attributes` are those that get another value."""
+
+    address: str
+    kind: Kind
+    attributes: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class OutputChange:
+    """A value that others read; `before` and `after` as JSON, empty where there is none."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A resource that is not as the last apply left it, in what its stack sets, so that an apply corrects it.
+
+    The rest is left out: clouds fill in what nobody set, and that looks the same.
+    """
+
+    address: str
+    gone: bool
+    attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One stack. `pending` is whether an apply would do anything.
+
+    `reads` are the stacks whose outputs it takes as they are now; `waits_for` is one that has to be applied before this
+    one can be planned.
+    """
+
+    stack: str
+    pending: bool
+    changes: tuple[Change, ...] = ()
+    outputs: tuple[OutputChange, ...] = ()
+    drift: tuple[Drift, ...] = ()
+    reads: tuple[str, ...] = ()
+    waits_for: str = ""
+    schema: Literal["bakery/difference/1"] = "bakery/difference/1"
+
+    @property
+    def destructive(self) -> tuple[Change, ...]:
+        """What would be lost, if only for a while."""
+        return tuple(change for change in self.changes if change.kind in DESTRUCTIVE)
+
+    def count(self, kind: Kind) -> int:
+        """How many resources have this coming."""
+        return sum(change.kind == kind for change in self.changes)
+
+
+def difference(stack: str, reads: tuple[str, ...], plan: Mapping[str, Any]) -> Difference:
+    """Read what `terraform show -json` says of a saved plan."""
+    changes = tuple(_changes(plan.get("resource_changes", ())))
+    planned = {change.address: change for change in changes}
+    return Difference(
+        stack,
+        bool(plan["applyable"]),
+        changes,
+        tuple(_outputs(plan.get("output_changes", {}))),
+        tuple(_drift(plan.get("resource_drift", ()), planned)),
+        reads,
+    )
+
+
+def report(found: Sequence[Difference]) -> dict[str, int]:
+    """The numbers of GitLab's report `terraform`: one per job, so all stacks together."""
+    counts = {"create": 0, "update": 0, "delete": 0}
+    for change in (change for each in found for change in each.changes):
+        for name in REPORTED.get(change.kind, ()):
+            counts[name] += 1
+    return counts
+
+
+def _changes(resources: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
+    for resource in resources:
+        if kind := _kind(resource):
+            attributes = () if kind in ("add", "destroy", "forget") else _attributes(resource["change"], kind)
+            yield Change(_address(resource), kind, attributes, _reason(resource))
+
+
+def _kind(resource: Mapping[str, Any]) -> Kind | None:
+    """None for what stays as it is, and for data that is only read."""
+    change = resource["change"]
+    actions = change["actions"]
+    if "delete" in actions:
+        return "replace" if "create" in actions else "destroy"
+    if "create" in actions:
+        return "add"
+    if "forget" in actions:
+        return "forget"
+    if change.get("importing"):
+        return "import"
+    if "update" in actions:
+        return "change"
+    return "move" if "previous_address" in resource else None
+
+
+def _address(resource: Mapping[str, Any]) -> str:
+    """A deposed object is the old one of a replacement that was interrupted."""
+    deposed = f" (left by an interrupted replacement: {resource['deposed']})" if "deposed" in resource else ""
+    return f"{resource['address']}{deposed}"
+
+
+def _reason(resource: Mapping[str, Any]) -> str:
+    if "previous_address" in resource:
+        return f"was {resource['previous_address']}"
+    if resource.get("action_reason") == "replace_because_cannot_update":
+        forced = sorted({str(path[0]) for path in resource["change"].get("replace_paths", ()) if path})
+        return f"forced by {', '.join(forced)}" if forced else ""
+    return REASONS.get(resource.get("action_reason", ""), "")
+
+
+def _attributes(change: Mapping[str, Any], kind: Kind) -> tuple[str, ...]:
+    """Those that change. Of a replacement without what is only known afterwards: there, that is every ID."""
+    return tuple(leaf.path for leaf in _leaves(change) if kind != "replace" or not leaf.later)
+
+
+def _outputs(outputs: Mapping[str, Mapping[str, Any]]) -> Iterator[OutputChange]:
+    for name, change in outputs.items():
+        for leaf in _leaves(change):
+            path = f"{name}.{leaf.path}" if leaf.path else name
+            after = "(known after apply)" if leaf.later else _text(leaf.after)
+            yield OutputChange(path, *((SENSITIVE, SENSITIVE) if leaf.secret else (_text(leaf.before), after)))
+
+
+def _drift(resources: Sequence[Mapping[str, Any]], planned: Mapping[str, Change]) -> Iterator[Drift]:
+    for resource in resources:
+        address, change = resource["address"], resource["change"]
+        if address not in planned:
+            continue
+        corrected = {_top(path) for path in planned[address].attributes}
+        attributes = tuple(leaf.path for leaf in _leaves(change) if _top(leaf.path) in corrected)
+        if change["actions"] == ["delete"]:
+            yield Drift(address, gone=True)
+        elif attributes:
+            yield Drift(address, gone=False, attributes=attributes)
+
+
+def _top(path: str) -> str:
+    return path.partition(".")[0]
+
+
+def _text(value: Any) -> str:
+    text = "" if value is None else json.dumps(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """A value that differs, at a path of names with dots between them. `later`: known after an apply only."""
+
+    path: str
+    before: Any
+    after: Any
+    secret: bool
+    later: bool
+
+
+def _leaves(change: Mapping[str, Any]) -> Iterator[_Leaf]:
+    masks = (change.get("before_sensitive"), change.get("after_sensitive"))
+    yield from _compare("", change.get("before"), change.get("after"), masks, change.get("after_unknown"))
+
+
+def _compare(path: str, before: Any, after: Any, masks: Sequence[Any], later: Any) -> Iterator[_Leaf]:
+    """Goes down into maps, where keys say what a value is; not where a map as a whole is sensitive."""
+    if before == after and not _anywhere(later):
+        return
+    if isinstance(before, dict) and isinstance(after, dict) and True not in masks:
+        for key in sorted(before.keys() | after.keys()):
+            below = f"{path}.{key}" if path else key
+            inner = [_below(mask, key) for mask in masks]
+            yield from _compare(below, before.get(key), after.get(key), inner, _below(later, key))
+    else:
+        yield _Leaf(path, before, after, any(map(_anywhere, masks)), _anywhere(later))
+
+
+def _below(mask: Any, key: str) -> Any:
+    """Terraform's masks have the shape of the value; `true` or `false` stands for all below."""
+    return mask.get(key) if isinstance(mask, dict) else mask
+
+
+def _anywhere(mask: Any) -> bool:
+    if isinstance(mask, dict | list):
+        return any(map(_anywhere, mask.values() if isinstance(mask, dict) else mask))
+    return bool(mask)

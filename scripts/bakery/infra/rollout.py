@@ -1,0 +1,103 @@
+"""Stacks one by one: what an apply would do, and an apply of exactly that."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bakery import files
+from bakery.errors import BusyError, ConflictError
+from bakery.events import Event, Kind, Tell, silent, step
+from bakery.infra.changes import Difference, difference
+from bakery.infra.explain import NotAppliedError
+from bakery.infra.stacks import Stack
+from bakery.infra.terraform import Terraform
+from bakery.project import Project
+
+POLL_SECONDS = 5.0  # between two looks at a lock; each is a start of Terraform
+INTERRUPTED = "Interrupt received"  # what Terraform says first; until it ends, nothing else explains the wait
+
+Result = TypeVar("Result")
+Review = Callable[[Difference], None]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Synthesized stacks of a project. `environment` is the user's; methods raise BakeryError."""
+
+    project: Project
+    environment: Mapping[str, str]
+    tell: Tell = silent
+
+    def diff(self, stack: Stack) -> Difference:
+        """What an apply would do. Takes no lock, so that the right to read is enough."""
+        with step(self.tell, "infra", stack.name, "plan"), self._plans() as folder:
+            terraform = self._terraform(stack)
+            terraform.init()
+            try:
+                return _plan(terraform, stack, folder / "plan", lock=False)
+            except NotAppliedError as error:
+                return Difference(stack.name, pending=True, reads=stack.needs, waits_for=error.stack)
+
+    def apply(self, stack: Stack, review: Review, lock_seconds: float) -> Difference:
+        """Plan, and carry out that plan; what it did. Waits for other runs, and then plans again.
+
+        `review` sees each plan before it is carried out, and refuses it by raising.
+        """
+
+        def attempt() -> Difference:
+            found = _plan(terraform, stack, folder / "plan", lock=True)
+            review(found)
+            if found.pending:
+                terraform.apply(folder / "plan")
+            return found
+
+        with step(self.tell, "infra", stack.name, "apply"), self._plans() as folder:
+            terraform = self._terraform(stack)
+            terraform.init()
+            return patiently(attempt, lock_seconds, lambda text: self._note(stack, text))
+
+    def outputs(self, stack: Stack) -> dict[str, Any]:
+        """Outputs of a stack that was planned or applied before, except for sensitive ones."""
+        found = self._terraform(stack).output()
+        return {name: output.value for name, output in found.items() if not output.sensitive}
+
+    def _plans(self) -> AbstractContextManager[Path]:
+        """A folder for a plan: it has secrets in clear, so it is for the user alone, and gone afterwards."""
+        return files.scratch(self.project.workspace, "plan")
+
+    def _terraform(self, stack: Stack) -> Terraform:
+        def hear(line: str) -> None:
+            kind: Kind = "note" if line.startswith(INTERRUPTED) else "progress"
+            self.tell(Event(kind, "infra", stack.name, line))
+
+        return Terraform(self.project, stack.folder, self.environment, hear=hear)
+
+    def _note(self, stack: Stack, text: str) -> None:
+        self.tell(Event("note", "infra", stack.name, text))
+
+
+def patiently(attempt: Callable[[], Result], seconds: float, say: Callable[[str], None]) -> Result:
+    """Try until no other run is in the way, and say who is; BusyError when `seconds` are over."""
+    deadline = time.monotonic() + seconds
+    told = ""
+    while True:
+        try:
+            return attempt()
+        except ConflictError as error:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise BusyError(
+                    f"{error.message}; waited {seconds:g} s", where=error.where, detail=error.detail, hint=error.hint
+                ) from error
+            if error.message != told:
+                told = error.message
+                say(f"{told}; waiting up to {left:.0f} s: {error.hint}")
+        time.sleep(min(POLL_SECONDS, left))
+
+
+def _plan(terraform: Terraform, stack: Stack, path: Path, *, lock: bool) -> Difference:
+    terraform.plan(path, lock=lock)
+    return difference(stack.name, stack.needs, terraform.show(path))

@@ -1,0 +1,40 @@
+"""The stacks that cdktf wrote, in the order of what they read of each other."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from bakery.errors import UsageError
+from bakery.strict import near
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A folder of Terraform files. `needs` are the stacks whose outputs it reads."""
+
+    name: str
+    folder: Path
+    needs: tuple[str, ...]
+
+
+def load(output: Path) -> list[Stack]:
+    """All stacks in cdktf's output folder; each after those that it needs. Folders of former stacks are no stacks."""
+    written = json.loads((output / "manifest.json").read_bytes())["stacks"]
+    found = {
+        name: Stack(name, output / entry["workingDirectory"], tuple(sorted(entry["dependencies"])))
+        for name, entry in sorted(written.items())
+    }
+    order = TopologicalSorter({stack.name: stack.needs for stack in found.values()}).static_order()
+    return [found[name] for name in order]
+
+
+def select(stacks: Sequence[Stack], names: Iterable[str]) -> list[Stack]:
+    """The named stacks in the order of `stacks`, all if none is named; UsageError for one that is not there."""
+    known = [stack.name for stack in stacks]
+    wanted = set(names) or set(known)
+    for name in sorted(wanted.difference(known)):
+        hint = near(name, known) or f"this environment has {', '.join(sorted(known))}"
+        raise UsageError(f"no stack named '{name}'", hint=hint)
+    return [stack for stack in stacks if stack.name in wanted]

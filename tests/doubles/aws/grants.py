@@ -1,0 +1,120 @@
+"""KMS grants across accounts: who may make, see and retire one is asked of the key's policy and of the grant itself.
+
+Moto finds only keys of the caller's own account, and asks nobody.
+"""
+
+import json
+from typing import Any
+
+from moto.core.exceptions import JsonRESTError
+from moto.iam.models import iam_backends
+from moto.kms.exceptions import AccessDeniedException, NotFoundException
+from moto.kms.models import Key, kms_backends
+from moto.kms.responses import KmsResponse
+
+
+def create_grant(self: KmsResponse) -> str:
+    key = _key(self)
+    request: dict[str, Any] = json.loads(self.body)
+    _require(self, key, "kms:CreateGrant", request)
+    grantee = request["GranteePrincipal"]
+    if not _exists(grantee):
+        raise JsonRESTError("InvalidArnException", f"There is no principal {grantee}")
+    grant = key.add_grant(
+        request.get("Name", ""),
+        grantee,
+        request["Operations"],
+        constraints=request.get("Constraints", {}),
+        retiring_principal=request.get("RetiringPrincipal", ""),
+    )
+    return json.dumps({"GrantId": grant.id, "GrantToken": grant.token})
+
+
+def list_grants(self: KmsResponse) -> str:
+    key = _key(self)
+    _require(self, key, "kms:ListGrants", {})
+    grants = [{**grant.to_json(), "KeyId": key.arn} for grant in key.list_grants(self._get_param("GrantId"))]
+    return json.dumps({"Grants": grants, "GrantCount": len(grants), "Truncated": False})
+
+
+def retire_grant(self: KmsResponse) -> str:
+    """By the principal that the grant names, whatever the key's policy says (model, RetireGrant)."""
+    key, grant_id = _key(self), self._get_param("GrantId")
+    grant = key.grants.get(grant_id)
+    if grant is None:
+        raise NotFoundException(f"There is no grant {grant_id}")
+    if grant.retiring_principal != _root(self.current_account):
+        raise AccessDeniedException(f"{self.current_account} may not retire {grant_id}")
+    key.retire_grant(grant_id)
+    return "{}"
+
+
+def revoke_grant(self: KmsResponse) -> str:
+    key, grant_id = _key(self), self._get_param("GrantId")
+    _require(self, key, "kms:RevokeGrant", {})
+    key.revoke_grant(grant_id)
+    return "{}"
+
+
+def _key(self: KmsResponse) -> Key:
+    """By ID in the own account, by ARN in any; keys do not leave their region."""
+    name, account = self._get_param("KeyId"), self.current_account
+    if name.startswith("arn:"):
+        _, _, _, region, account, name = name.split(":", 5)
+        if region != self.region:
+            raise NotFoundException(f"{self._get_param('KeyId')} is in another region")
+    key = kms_backends[account][self.region].keys.get(name.removeprefix("key/"))
+    if key is None:
+        raise NotFoundException(f"There is no key {name} of {account} in {self.region}")
+    return key
+
+
+def _require(self: KmsResponse, key: Key, action: str, request: dict[str, Any]) -> None:
+    """For other accounts only: what the own one may is a matter of its IAM, which nobody stands in for."""
+    if self.current_account == key.account_id:
+        return
+    statements = json.loads(key.policy)["Statement"]
+    if not any(_allows(statement, self.current_account, action, request) for statement in statements):
+        raise AccessDeniedException(f"{self.current_account} may not do {action} with {key.arn}")
+
+
+def _allows(statement: dict[str, Any], account: str, action: str, request: dict[str, Any]) -> bool:
+    principals = statement.get("Principal", {})
+    trusted = principals.get("AWS", []) if isinstance(principals, dict) else []
+    return (
+        statement["Effect"] == "Allow"
+        and _root(account) in ([trusted] if isinstance(trusted, str) else trusted)
+        and action in statement["Action"]
+        and all(
+            _holds(operator, name, wanted, request)
+            for operator, tests in statement.get("Condition", {}).items()
+            for name, wanted in tests.items()
+        )
+    )
+
+
+def _holds(operator: str, name: str, wanted: Any, request: dict[str, Any]) -> bool:
+    """The conditions of KMS that are about a grant. A person's request is never one for an AWS resource."""
+    allowed = [wanted] if isinstance(wanted, str) else wanted
+    match operator, name:
+        case "StringEquals", "kms:GranteePrincipal":
+            return request.get("GranteePrincipal") in allowed
+        case "ForAllValues:StringEquals", "kms:GrantOperations":
+            return set(request.get("Operations", ())) <= set(allowed)
+        case "Bool", "kms:GrantIsForAWSResource":
+            return allowed == ["false"]
+    raise NotImplementedError(f"the condition {operator} of {name}")
+
+
+def _root(account: str) -> str:
+    return f"arn:aws:iam::{account}:root"
+
+
+def _exists(principal: str) -> bool:
+    account = principal.split(":")[4]
+    return principal == _root(account) or any(
+        role.arn == principal for role in iam_backends[account]["aws"].roles.values()
+    )
+
+
+HANDLERS = (create_grant, list_grants, retire_grant, revoke_grant)

@@ -1,0 +1,86 @@
+# What deploys the stack vault-config. It decides what jobs may, so it is for people and not for a pipeline. It reads no
+# secret, and removes no engine and no login method: whoever takes one out of the stack needs a right more.
+path "auth/token/lookup-self" {
+  capabilities = ["read"]
+}
+
+path "sys/mounts" {
+  capabilities = ["read"]
+}
+
+path "sys/mounts/+" {
+  capabilities = ["create", "read", "update"]
+}
+
+path "sys/mounts/+/tune" {
+  capabilities = ["read", "update"]
+}
+
+path "sys/auth" {
+  capabilities = ["read"]
+}
+
+path "sys/auth/+" {
+  capabilities = ["create", "read", "update", "sudo"]
+}
+
+path "sys/auth/+/tune" {
+  capabilities = ["read", "update", "sudo"]
+}
+
+path "sys/audit" {
+  capabilities = ["read", "sudo"]
+}
+
+# delete: a device that changes is made anew.
+path "sys/audit/+" {
+  capabilities = ["create", "update", "delete", "sudo"]
+}
+
+path "sys/policies/acl/bakery-*" {
+  capabilities = ["create", "read", "update", "delete"]
+}
+
+path "auth/jwt/config" {
+  capabilities = ["create", "read", "update"]
+}
+
+path "auth/jwt/role/bakery-*" {
+  capabilities = ["create", "read", "update", "delete"]
+}
+
+path "auth/aws/config/client" {
+  capabilities = ["create", "read", "update", "delete"]
+}
+
+path "auth/aws/role/bakery-snapshot" {
+  capabilities = ["create", "read", "update", "delete"]
+}
+
+path "transit/keys/bakery-manifests" {
+  capabilities = ["create", "read", "update"]
+}
+
+path "transit/keys/bakery-manifests/config" {
+  capabilities = ["create", "update"]
+}
+
+path "aws/config/root" {
+  capabilities = ["create", "read", "update"]
+}
+
+path "aws/roles/+" {
+  capabilities = ["create", "read", "update", "delete"]
+}
+
+path "azure/config" {
+  capabilities = ["create", "read", "update"]
+}
+
+path "azure/roles/+" {
+  capabilities = ["create", "read", "update", "delete"]
+}
+
+path "sys/storage/raft/autopilot/configuration" {
+  capabilities = ["create", "read", "update"]
+}

@@ -1,0 +1,64 @@
+#!/bin/sh
+# Bring a snapshot back into a new cluster that has the seal key of the old one. Only one of its servers may run, with an
+# empty disk, and VAULT_ADDR is its address: servers that have joined before would take it from the snapshot, which knows
+# none of them, that they were removed. No token is needed, and none is left: those of the old cluster are good again.
+set -eu
+
+snapshot=${1:?the file of a snapshot}
+WAIT_SECONDS=180 # data of some GB takes a minute to load
+
+# A file that was cut off or changed stops here: its checksums are inside.
+vault operator raft snapshot inspect "$snapshot" >/dev/null
+
+# $1 is what to wait for, the rest a command.
+wait_for() {
+    what=$1
+    shift
+    waited=0
+    until "$@"; do
+        waited=$((waited + 1))
+        if [ "$waited" -gt "$WAIT_SECONDS" ]; then
+            echo "error: waited $WAIT_SECONDS s for $what; look at Vault's own log" >&2
+            exit 1
+        fi
+        sleep 1
+    done
+}
+
+# 0: initialised, 2: not.
+answers() {
+    state=0
+    vault operator init -status >/dev/null 2>&1 || state=$?
+    [ "$state" -ne 1 ]
+}
+
+leads() {
+    servers=$(vault operator raft list-peers 2>/dev/null) && echo "$servers" | grep -q ' leader '
+}
+
+# The old cluster's tokens are in force when this one is not.
+is_restored() {
+    vault token lookup 2>&1 | grep -q 'Code: 403'
+}
+
+wait_for "an answer" answers
+# A cluster in use would lose all that came after the snapshot.
+if [ "$state" -ne 2 ]; then
+    echo "error: $VAULT_ADDR is not a new cluster: only a server with an empty disk is restored" >&2
+    exit 1
+fi
+
+# This token and recovery key are the new cluster's: nobody needs them once it has the old one's data.
+VAULT_TOKEN=$(vault operator init -recovery-shares=1 -recovery-threshold=1 -format=json |
+    sed -n 's/.*"root_token": "\([^"]*\)".*/\1/p')
+export VAULT_TOKEN
+
+wait_for "a leader" leads
+if echo "$servers" | grep -q ' follower '; then
+    echo "error: other servers have joined: stop all but one, give it an empty disk, and begin again" >&2
+    exit 1
+fi
+# -force: the new cluster's own keys are others than those in the snapshot.
+vault operator raft snapshot restore -force "$snapshot"
+wait_for "the data" is_restored
+echo "restored: restart Vault on this server, then start the other servers"

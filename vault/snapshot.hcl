@@ -1,0 +1,12 @@
+# What the cluster's own machines may: take snapshots, in which everything is encrypted, and count the voters.
+path "sys/storage/raft/snapshot" {
+  capabilities = ["read"]
+}
+
+path "sys/storage/raft/autopilot/state" {
+  capabilities = ["read"]
+}
+
+path "auth/token/revoke-self" {
+  capabilities = ["update"]
+}
