@@ -48,7 +48,6 @@ class Cluster(Construct):
             # Sealed or not yet initialized nodes fail the balancer's check and must not be replaced for it.
             health_check_type="EC2",
             health_check_grace_period=AFTER_BOOT_SECONDS,
-            default_instance_warmup=WARM_UP_SECONDS,
             # It would end a member for the sake of even zones, whatever the others are doing.
             suspended_processes=["AZRebalance"],
             termination_policies=["OldestInstance"],

@@ -21,6 +21,11 @@ GRANTED = [
 ]
 
 
+# The same, for whoever starts one.
+START = ["kms:Decrypt", "kms:DescribeKey", "kms:ReEncrypt*", "kms:GenerateDataKeyWithoutPlaintext"]
+BY_SERVICES: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+
+
 class ImageKey(Construct):
     """A rotating key with the alias that definitions name as `kms_alias`."""
 
@@ -46,17 +51,31 @@ def alias(environment: Environment) -> str:
 
 
 def key_policy(environment: Environment, region: str) -> str:
-    """Who may use the key: this account by its own policies, consumers to start images, EventBridge for the topic."""
+    """Who may use it: this account by its own policies, its Auto Scaling and consumers to start images, EventBridge."""
     root = account_root(partition(region), environment.account)
     owner = statement("OwnAccount", ["kms:*"], ["*"], principals={"AWS": root})
     topic = [_topic()] if region == environment.home_region else []
-    return document(owner, *topic, *_consumers(environment))
+    return document(owner, *topic, *_own_groups(environment), *_consumers(environment))
 
 
 def _topic() -> Statement:
     """AWS knows no aws:SourceArn here (SNS guide, "key management"); the topic's own policy names the rules."""
     actions = ["kms:Decrypt", "kms:GenerateDataKey*"]
     return statement("EventBridgeToTopic", actions, ["*"], principals={"Service": "events.amazonaws.com"})
+
+
+def _own_groups(environment: Environment) -> list[Statement]:
+    """Auto Scaling here: no other policy lets its role use a key (Auto Scaling guide, "Required AWS KMS key policy").
+
+    By a condition: as a principal the role would have to be there, and AWS makes it with an account's first group.
+    """
+    role = f"arn:{partition(environment.home_region)}:iam::{environment.account}:role{AUTO_SCALING_PATH}{AUTO_SCALING}"
+    only: Conditions = {"ArnEquals": {"aws:PrincipalArn": role}}
+    anybody = {"AWS": "*"}
+    return [
+        statement("OwnGroupsUse", START, ["*"], principals=anybody, conditions=only),
+        statement("OwnGroupsStart", ["kms:CreateGrant"], ["*"], principals=anybody, conditions={**only, **BY_SERVICES}),
+    ]
 
 
 def _consumers(environment: Environment) -> list[Statement]:
@@ -66,8 +85,6 @@ def _consumers(environment: Environment) -> list[Statement]:
     home = partition(environment.home_region)
     accounts = [consumer.account for consumer in environment.consumer_accounts]
     consumers = {"AWS": [account_root(home, account) for account in accounts]}
-    use = ["kms:Decrypt", "kms:DescribeKey", "kms:ReEncrypt*", "kms:GenerateDataKeyWithoutPlaintext"]
-    by_services: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
     to_auto_scaling: Conditions = {
         "StringEquals": {
             "kms:GranteePrincipal": [
@@ -77,8 +94,8 @@ def _consumers(environment: Environment) -> list[Statement]:
         "ForAllValues:StringEquals": {"kms:GrantOperations": GRANTED},
     }
     return [
-        statement("ConsumersUse", use, ["*"], principals=consumers),
-        statement("ConsumersStart", ["kms:CreateGrant"], ["*"], principals=consumers, conditions=by_services),
+        statement("ConsumersUse", START, ["*"], principals=consumers),
+        statement("ConsumersStart", ["kms:CreateGrant"], ["*"], principals=consumers, conditions=BY_SERVICES),
         statement("ConsumersGrant", ["kms:CreateGrant"], ["*"], principals=consumers, conditions=to_auto_scaling),
         # Terraform finds its grant again among all of the key.
         statement("ConsumersSeeGrants", ["kms:ListGrants"], ["*"], principals=consumers),

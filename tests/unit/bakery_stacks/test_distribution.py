@@ -77,6 +77,10 @@ def test_keys_are_for_the_account_its_consumers_and_the_topic(stack: Stack) -> N
     assert home["OwnAccount"]["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
     assert home["ConsumersUse"]["Principal"] == {"AWS": ["arn:aws:iam::210987654321:root"]}
     assert home["EventBridgeToTopic"]["Principal"] == {"Service": "events.amazonaws.com"}
+    own = "arn:aws:iam::123456789012:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+    for allowed in (home["OwnGroupsUse"], home["OwnGroupsStart"]):
+        assert (allowed["Principal"], allowed["Condition"]["ArnEquals"]) == ({"AWS": "*"}, {"aws:PrincipalArn": own})
+    assert home["OwnGroupsStart"]["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
     assert "kms:*" not in home["ConsumersUse"]["Action"]
     assert "kms:RevokeGrant" not in json.dumps(policies)  # a right on other accounts' grants as well
     assert set(policies["us-east-1"]) == set(home) - {"EventBridgeToTopic"}
