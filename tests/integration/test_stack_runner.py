@@ -106,6 +106,12 @@ class World:
         [group] = found["AutoScalingGroups"]
         return dict(group)
 
+    def scale(self, count: int) -> None:
+        """As the fleeting plugin does."""
+        self.aws.client("autoscaling", HOME).set_desired_capacity(
+            AutoScalingGroupName=f"{TITLE}-workers", DesiredCapacity=count
+        )
+
     def template(self, name: str) -> dict[str, Any]:
         """The newest version of a launch template."""
         found = self.aws.client("ec2", HOME).describe_launch_template_versions(
@@ -169,14 +175,12 @@ def test_nothing_comes_in_but_the_manager(world: World) -> None:
 
 
 def test_what_the_manager_scales_is_left_alone(world: World) -> None:
-    """As the fleeting plugin does."""
-    autoscaling = world.aws.client("autoscaling", HOME)
-    autoscaling.set_desired_capacity(AutoScalingGroupName=f"{TITLE}-workers", DesiredCapacity=2)
+    world.scale(2)
     assert not world.terraform().plan(world.workspace / "plan")
     first, second = world.group("workers")["Instances"]
     assert first["ProtectedFromScaleIn"]
     for instance in (first, second):
-        autoscaling.terminate_instance_in_auto_scaling_group(
+        world.aws.client("autoscaling", HOME).terminate_instance_in_auto_scaling_group(
             InstanceId=instance["InstanceId"], ShouldDecrementDesiredCapacity=True
         )
     assert world.group("workers")["DesiredCapacity"] == 0
@@ -240,6 +244,9 @@ def test_jobs_of_one_branch_may_bake(world: World) -> None:
 def test_a_new_image_is_a_new_version_of_the_templates(world: World) -> None:
     """Which replaces the manager; workers that run are left alone."""
     before = {name: world.template(name)["VersionNumber"] for name in ("manager", "workers")}
+    [old] = world.group("manager")["Instances"]
+    world.scale(1)
+    [busy] = world.group("workers")["Instances"]
     world.release("1.0.1")
     terraform, plan = world.terraform(), world.workspace / "plan"
     assert terraform.plan(plan)
@@ -250,19 +257,21 @@ def test_a_new_image_is_a_new_version_of_the_templates(world: World) -> None:
         template = world.template(name)
         assert template["VersionNumber"] == number + 1
         assert template["LaunchTemplateData"]["ImageId"] == images_of(world.records[1])[HOME]
-    assert world.group("manager")["LaunchTemplate"]["Version"] == str(before["manager"] + 1)
+    [new] = world.group("manager")["Instances"]
+    assert new["InstanceId"] != old["InstanceId"]
+    assert new["LaunchTemplate"]["Version"] == str(before["manager"] + 1)
+    assert [found["InstanceId"] for found in world.group("workers")["Instances"]] == [busy["InstanceId"]]
 
 
 def test_destroy_leaves_nothing(world: World) -> None:
     """Not even a worker, which nobody but the manager may end otherwise, or what jobs cached."""
-    autoscaling = world.aws.client("autoscaling", HOME)
-    autoscaling.set_desired_capacity(AutoScalingGroupName=f"{TITLE}-workers", DesiredCapacity=1)
+    assert world.group("workers")["Instances"]
     world.aws.client("s3", HOME).put_object(Bucket=f"{TITLE}-cache-{ACCOUNT}", Key="cached", Body=b"x")
     world.terraform().destroy()
     assert [bucket["Name"] for bucket in world.aws.client("s3", HOME).list_buckets()["Buckets"]] == [
         "bakery-demo-state"
     ]
-    assert not autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert not world.aws.client("autoscaling", HOME).describe_auto_scaling_groups()["AutoScalingGroups"]
     assert not world.aws.client("ecr", HOME).describe_repositories()["repositories"]
     assert not world.aws.client("iam", HOME).list_roles()["Roles"]
     assert not world.aws.client("logs", HOME).describe_log_groups()["logGroups"]
