@@ -130,7 +130,7 @@ def test_the_bigger_disk_is_for_data_and_the_other_for_audit_logs(node: Node) ->
 
 
 def test_the_key_is_for_vault_alone(node: Node) -> None:
-    listed = node.says("stat --format='%n %U:%G %a' /etc/vault-node/tls/*")
+    listed = node.says("stat --format='%n %U:%G %a' /etc/vault-node/tls/*.pem")
     assert listed.splitlines() == [
         "/etc/vault-node/tls/authority.pem root:vault 644",
         "/etc/vault-node/tls/chain.pem root:vault 644",

@@ -31,6 +31,7 @@ VOTERS = {
 }
 # What the real client does with each of these; it writes its token and its address where the test finds them.
 CLIENT = """\
+[ -n "$HOME" ] || {{ echo "failed to get token helper" >&2; exit 1; }}
 echo "$1 $VAULT_TOKEN $VAULT_ADDR $VAULT_CACERT $VAULT_TLS_SERVER_NAME" >>{folder}/environment
 case "$1" in
   status) cat {folder}/status; exit {code} ;;
@@ -102,6 +103,7 @@ def world(server: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wo
     place = {"LocationConstraint": HOME_REGION}
     s3 = server.client("s3")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place, ObjectLockEnabledForBucket=True)
+    monkeypatch.delenv("HOME")  # as in a service
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")

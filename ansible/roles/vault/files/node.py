@@ -32,6 +32,7 @@ class Node:
     def vault(self, *arguments: str, token: str = "", fine: "tuple[int, ...]" = (0,)) -> str:
         """Run Vault's own client: it verifies the server by the certificate's name, and signs logins."""
         server = {
+            "HOME": "/",  # where the client looks for its settings; services have none, and it insists
             "VAULT_ADDR": ADDRESS,
             "VAULT_CACERT": str(TLS / "authority.pem"),
             "VAULT_TLS_SERVER_NAME": self.server_name,
