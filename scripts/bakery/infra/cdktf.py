@@ -48,8 +48,9 @@ class Cdktf:
         return self._with_outputs("deploy", stacks, *UNATTENDED)
 
     def destroy(self, *stacks: str) -> None:
-        """Remove what stacks made. What vanished by itself is no hindrance."""
-        self._run("destroy", stacks, *UNATTENDED)
+        """Remove what stacks made. What vanished by itself is no hindrance, nor is a stack that reads one of them."""
+        # Else cdktf insists on those by name, also where they were never deployed.
+        self._run("destroy", stacks, *UNATTENDED, "--ignore-missing-stack-dependencies")
 
     def outputs(self, *stacks: str) -> dict[str, Any]:
         """Outputs that are not sensitive, as they are in the state, by stack."""
