@@ -19,7 +19,7 @@ from bakery.vaultcheck import Duty
 from doubles.vault import Issuer, VaultServer, vault_server
 
 ROOT = Path(__file__).parents[2]
-POLICIES = ROOT / "docs" / "how-to" / "vault"
+POLICIES = ROOT / "vault" / "duties"
 SECONDS = 1800.0  # of the longest run, with emulated boots
 CANARY = "canary-5e2b9d40-pass"
 CLAIMS = {"project_id": "7", "ref_protected": "true"}
