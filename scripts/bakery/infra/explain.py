@@ -71,7 +71,7 @@ def failure(doing: str, output: str, where: str) -> BakeryError:
 
 def _telling(lines: Sequence[str]) -> Sequence[str]:
     """From the first error on: cdktf goes on to tell what it did not do. Without one, the end."""
-    errors = [number for number, line in enumerate(lines) if line.startswith("Error:")]
+    errors = [number for number, line in enumerate(lines) if line.lstrip().startswith("Error:")]
     return lines[errors[0] :][:KEPT_LINES] if errors else lines[-KEPT_LINES:]
 
 
