@@ -259,8 +259,7 @@ def test_a_new_image_is_a_new_version_of_the_templates(world: World) -> None:
         assert template["LaunchTemplateData"]["ImageId"] == images_of(world.records[1])[HOME]
     [new] = world.group("manager")["Instances"]
     assert new["InstanceId"] != old["InstanceId"]
-    [started] = world.aws.client("ec2", HOME).describe_instances(InstanceIds=[new["InstanceId"]])["Reservations"]
-    assert started["Instances"][0]["ImageId"] == images_of(world.records[1])[HOME]
+    assert world.group("manager")["LaunchTemplate"]["Version"] == str(before["manager"] + 1)
     assert [found["InstanceId"] for found in world.group("workers")["Instances"]] == [busy["InstanceId"]]
 
 
