@@ -54,8 +54,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with running() as aws:
         world = World(aws, tmp_path_factory.mktemp("vault"))
         make_state_bucket(aws)
+        world.cdktf.deploy("network")
+        world.terraform("vault").init()
         with pytest.raises(BakeryError) as caught:
-            world.cdktf.deploy(*STACKS)
+            world.plan("vault")
         world.refusal = caught.value
         record = world.shelf.publish("1.0.0")
         world.shelf.promote(record)
