@@ -13,6 +13,7 @@ from bakery_stacks.blocks.bake_role import BakeRole
 from bakery_stacks.blocks.cache_bucket import CacheBucket
 from bakery_stacks.blocks.fleet import manager_group, worker_group
 from bakery_stacks.blocks.image import ChannelImage
+from bakery_stacks.blocks.log_key import log_encryption
 from bakery_stacks.blocks.machine import Build, Machine
 from bakery_stacks.blocks.policy import Statement
 from bakery_stacks.blocks.registry import Registry, registry_host
@@ -66,7 +67,7 @@ class RunnerStack(AwsStack):
             environment=environment,
             title=title,
             description=f"Cache, registry and logs of {title}",
-            others=[sessions.log_encryption(environment, title)],
+            others=[log_encryption(environment, sessions.log_name(title))],
         )
         arn = self._key.arn
         bucket, days = self._places.cache_bucket, self._runner.cache_days

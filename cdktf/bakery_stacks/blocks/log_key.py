@@ -1,19 +1,19 @@
 """What CloudWatch needs of a key that encrypts a log group."""
 
 from bakery_stacks.blocks.policy import Statement, statement
-from bakery_stacks.config import Environment, partition
+from bakery_stacks.config import Environment, domain, partition
 
 USE = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
 
 
 def log_encryption(environment: Environment, group: str) -> Statement:
     """Lets CloudWatch use a key for that log group, and no other (CloudWatch Logs, "Encrypt log data")."""
-    suffix = "amazonaws.com.cn" if partition(environment.home_region) == "aws-cn" else "amazonaws.com"
+    home = environment.home_region
     return statement(
         "LogGroup",
         USE,
         ["*"],
-        principals={"Service": f"logs.{environment.home_region}.{suffix}"},
+        principals={"Service": f"logs.{home}.{domain(home)}"},
         conditions={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": log_arn(environment, group)}},
     )
 

@@ -3,8 +3,9 @@
 import json
 
 from bakery_stacks.bindings import Construct, aws
+from bakery_stacks.blocks.log_key import log_arn
 from bakery_stacks.blocks.policy import Statement, statement
-from bakery_stacks.config import Environment, domain, partition
+from bakery_stacks.config import Environment
 
 IDLE_MINUTES = 20  # after which a forgotten session ends: Session Manager's own default
 # What the agent on a machine calls (Systems Manager, "Create a custom IAM role for Session Manager"). Not AWS's managed
@@ -53,29 +54,10 @@ def log_name(title: str) -> str:
 
 def of_machine(environment: Environment, title: str) -> list[Statement]:
     """The rights of a machine whose sessions these are."""
-    streams = f"{log_arn(environment, title)}:*"
+    streams = f"{log_arn(environment, log_name(title))}:*"
     write = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
     return [
         statement("SessionManager", AGENT, ["*"]),
         statement("SessionLogGroups", ["logs:DescribeLogGroups"], ["*"]),
         statement("SessionLog", write, [streams]),
     ]
-
-
-def log_encryption(environment: Environment, title: str) -> Statement:
-    """Lets CloudWatch use a key for that log group, and no other (CloudWatch Logs, "Encrypt log data")."""
-    home = environment.home_region
-    use = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
-    return statement(
-        "SessionLog",
-        use,
-        ["*"],
-        principals={"Service": f"logs.{home}.{domain(home)}"},
-        conditions={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": log_arn(environment, title)}},
-    )
-
-
-def log_arn(environment: Environment, title: str) -> str:
-    """Of the log group, known before it is made: its key's policy needs it."""
-    home = environment.home_region
-    return f"arn:{partition(home)}:logs:{home}:{environment.account}:log-group:{log_name(title)}"
