@@ -1,55 +1,27 @@
 """A bucket whose objects nobody can change or delete before their time: for copies of what must not be lost."""
 
-from typing import Any
-
-from bakery_stacks.bindings import Construct, aws, core
-from bakery_stacks.blocks.bucket import tls_only
+from bakery_stacks.bindings import Construct, aws
+from bakery_stacks.blocks.bucket import PrivateBucket
 from bakery_stacks.config import Settings
 
 
-class Archive(Construct):
+class Archive(PrivateBucket):
     """Versioned, locked for `days`, then deleted; encrypted, private, over TLS only."""
 
     def __init__(
         self, scope: Construct, name: str, *, settings: Settings, bucket: str, key_arn: str, days: int
     ) -> None:
-        super().__init__(scope, name)
-        disposable = settings.environment.disposable
-        made = aws.S3Bucket(
-            self,
-            "bucket",
-            bucket=bucket,
-            object_lock_enabled=True,
-            force_destroy=disposable,
-            lifecycle=None if disposable else core.TerraformResourceLifecycle(prevent_destroy=True),
-        )
-        self.name: str = made.bucket
-        self.arn: str = made.arn
-        self._encrypt(made.id, key_arn)
-        self._keep(made.id, days)
-        block = self._close(made.id)
-        if not settings.stand_in:
-            # Both at once is a conflict (409) at S3.
-            aws.S3BucketPolicy(self, "policy", bucket=made.id, policy=tls_only(made.arn), depends_on=[block])
+        super().__init__(scope, name, settings=settings, bucket=bucket, key_arn=key_arn, locked=True)
+        self._keep(days)
 
-    def _encrypt(self, bucket: str, key_arn: str) -> None:
-        with_key = aws.S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
-            sse_algorithm="aws:kms", kms_master_key_id=key_arn
-        )
-        rule = aws.S3BucketServerSideEncryptionConfigurationRuleA(
-            apply_server_side_encryption_by_default=with_key, bucket_key_enabled=True
-        )
-        aws.S3BucketServerSideEncryptionConfigurationA(self, "encryption", bucket=bucket, rule=[rule])
-
-    def _keep(self, bucket: str, days: int) -> None:
+    def _keep(self, days: int) -> None:
         """Governance: an administrator with a right of its own can still undo a mistake; the nodes have none."""
-        enabled = aws.S3BucketVersioningVersioningConfiguration(status="Enabled")
-        versions = aws.S3BucketVersioningA(self, "versioning", bucket=bucket, versioning_configuration=enabled)
+        versions = self.keep_versions()
         retention = aws.S3BucketObjectLockConfigurationRuleDefaultRetentionA(mode="GOVERNANCE", days=days)
         aws.S3BucketObjectLockConfigurationA(
             self,
             "lock",
-            bucket=bucket,
+            bucket=self.id,
             rule=aws.S3BucketObjectLockConfigurationRuleA(default_retention=retention),
             depends_on=[versions],
         )
@@ -63,17 +35,4 @@ class Archive(Construct):
             noncurrent_version_expiration=[gone],
             abort_incomplete_multipart_upload=[unfinished],
         )
-        aws.S3BucketLifecycleConfiguration(self, "lifecycle", bucket=bucket, rule=[expire], depends_on=[versions])
-
-    def _close(self, bucket: str) -> Any:
-        owner = aws.S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced")
-        aws.S3BucketOwnershipControls(self, "ownership", bucket=bucket, rule=owner)
-        return aws.S3BucketPublicAccessBlock(
-            self,
-            "private",
-            bucket=bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-        )
+        aws.S3BucketLifecycleConfiguration(self, "lifecycle", bucket=self.id, rule=[expire], depends_on=[versions])

@@ -1,4 +1,4 @@
-"""A bucket that holds the catalog, or its copy: encrypted, versioned, private, over TLS only."""
+"""Buckets as they all have to be, and the one that holds the catalog, or its copy."""
 
 from typing import Any
 
@@ -7,71 +7,91 @@ from bakery_stacks.blocks.policy import document, statement
 from bakery_stacks.config import Settings
 
 
-class CatalogBucket(Construct):
-    """Nothing in the catalog ever changes, so old object versions only ever come from accidents: all are kept."""
+class PrivateBucket(Construct):
+    """Encrypted with a key, closed to the public, over TLS only.
+
+    One that is `passing` goes with its stack, whatever is in it; any other is protected, unless the environment is for
+    trials. Objects of one that is `locked` cannot be deleted before their time.
+    """
 
     def __init__(
-        self, scope: Construct, name: str, *, bucket: str, settings: Settings, key_arn: str, provider: Any
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        settings: Settings,
+        bucket: str,
+        key_arn: str,
+        passing: bool = False,
+        locked: bool = False,
+        provider: Any | None = None,
     ) -> None:
         super().__init__(scope, name)
+        self.key_arn = key_arn
         self._provider = provider
-        disposable = settings.environment.disposable
+        disposable = passing or settings.environment.disposable
         made = aws.S3Bucket(
             self,
             "bucket",
             bucket=bucket,
+            object_lock_enabled=locked or None,
             force_destroy=disposable,
             provider=provider,
             lifecycle=None if disposable else core.TerraformResourceLifecycle(prevent_destroy=True),
         )
         self.arn: str = made.arn
         self.name: str = made.bucket
-        self.key_arn = key_arn
-        self.versioning = self._keep(made)
-        self._encrypt(made, key_arn)
-        block = self._close(made)
+        self.id: str = made.id
+        self._encrypt()
+        block = self._close()
         if not settings.stand_in:
             # Both at once is a conflict (409) at S3.
             aws.S3BucketPolicy(
                 self, "policy", bucket=made.id, policy=tls_only(made.arn), depends_on=[block], provider=provider
             )
 
-    def _keep(self, bucket: Any) -> Any:
+    def keep_versions(self) -> Any:
+        """The setting, which others have to wait for."""
         enabled = aws.S3BucketVersioningVersioningConfiguration(status="Enabled")
         return aws.S3BucketVersioningA(
-            self, "versioning", bucket=bucket.id, versioning_configuration=enabled, provider=self._provider
+            self, "versioning", bucket=self.id, versioning_configuration=enabled, provider=self._provider
         )
 
-    def _encrypt(self, bucket: Any, key_arn: str) -> None:
+    def _encrypt(self) -> None:
         with_key = aws.S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
-            sse_algorithm="aws:kms", kms_master_key_id=key_arn
+            sse_algorithm="aws:kms", kms_master_key_id=self.key_arn
         )
         rule = aws.S3BucketServerSideEncryptionConfigurationRuleA(
             apply_server_side_encryption_by_default=with_key,
-            bucket_key_enabled=True,  # one call to KMS for many small records
+            bucket_key_enabled=True,  # one call to KMS for many objects
         )
         aws.S3BucketServerSideEncryptionConfigurationA(
-            self, "encryption", bucket=bucket.id, rule=[rule], provider=self._provider
+            self, "encryption", bucket=self.id, rule=[rule], provider=self._provider
         )
 
-    def _close(self, bucket: Any) -> Any:
-        aws.S3BucketOwnershipControls(
-            self,
-            "ownership",
-            bucket=bucket.id,
-            rule=aws.S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced"),
-            provider=self._provider,
-        )
+    def _close(self) -> Any:
+        owner = aws.S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced")
+        aws.S3BucketOwnershipControls(self, "ownership", bucket=self.id, rule=owner, provider=self._provider)
         return aws.S3BucketPublicAccessBlock(
             self,
             "private",
-            bucket=bucket.id,
+            bucket=self.id,
             block_public_acls=True,
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
             provider=self._provider,
         )
+
+
+class CatalogBucket(PrivateBucket):
+    """Nothing in the catalog ever changes, so old object versions only ever come from accidents: all are kept."""
+
+    def __init__(
+        self, scope: Construct, name: str, *, bucket: str, settings: Settings, key_arn: str, provider: Any
+    ) -> None:
+        super().__init__(scope, name, settings=settings, bucket=bucket, key_arn=key_arn, provider=provider)
+        self.versioning = self.keep_versions()
 
 
 def tls_only(arn: str) -> str:
