@@ -115,7 +115,8 @@ class RunnerStack(AwsStack):
 
     def _build(self, role: str, image: str, kind: str, disk_gib: int, told: str) -> Build:
         found = ChannelImage(self, f"{role}-image", image=image, arch=ARCH, images=self._around.images)
-        return Build(f"{self._title}-{role}", found.image_id, kind, disk_gib, told, self.tags)
+        said = f"{image} {found.version}"
+        return Build(f"{self._title}-{role}", said, found.image_id, kind, disk_gib, told, self.tags)
 
     def _manager_rights(self) -> list[Statement]:
         environment, group, key = self.environment, self._places.worker_group, self._key.arn

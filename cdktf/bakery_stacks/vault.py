@@ -109,7 +109,7 @@ class VaultStack(AwsStack):
         cluster = told.Cluster(self._title, environment.home_region, self._seal_key.alias, f"bakery/{environment.name}")
         build = Build(
             title=self._title,
-            description=f"{section.image} {image.version}",
+            image=f"{section.image} {image.version}",
             image_id=image.image_id,
             instance_type=section.instance_type,
             disk_gib=ROOT_GIB,

@@ -1,5 +1,6 @@
 """The roles, baked for real: what each leaves on a Debian disk, and that a second bake changes nothing."""
 
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,16 @@ ROOT = Path(__file__).parents[2]
 VAULT = ROOT / ".bakery" / "tools" / "bin" / "vault"
 # Stands in for the runner, which can be had from its vendor only: it starts, and stays.
 RUNNER = '#!/bin/sh\n[ "$1" = --version ] || exec sleep infinity\n'
+# Stands in for Amazon's agent, and has registered with its service by the time that it is installed.
+AGENT = {
+    "DEBIAN/control": "Package: amazon-ssm-agent\nVersion: 3.3.0.0-1\nArchitecture: amd64\n"
+    "Maintainer: Amazon <nobody@example.com>\nDescription: Stands in for it\n",
+    "DEBIAN/postinst": "#!/bin/sh\nmkdir -p /var/lib/amazon/ssm/Vault\n"
+    "echo i-0 >/var/lib/amazon/ssm/Vault/RegistrationKey\n",
+    "lib/systemd/system/amazon-ssm-agent.service": "[Service]\nExecStart=/usr/bin/amazon-ssm-agent\n"
+    "[Install]\nWantedBy=multi-user.target\n",
+    "usr/bin/amazon-ssm-agent": '#!/bin/sh\n[ "$1" = -version ] || exec sleep infinity\n',
+}
 # A wheel is a .zip of a certain layout.
 WHEEL = {
     "greeting.py": "print('hello')\n",
@@ -62,6 +73,10 @@ class Shop:
                 "gitlab_runner_aws_plugin_url": (self.folder / "runner").as_uri(),
                 "gitlab_runner_aws_plugin_sha256": files.sha256(self.folder / "runner"),
             },
+            "ssm_agent": {
+                "ssm_agent_url": f"{self.url}agent.deb",
+                "ssm_agent_sha256": files.sha256(self.folder / "agent.deb"),
+            },
         }
 
     def define(self, **roles: dict[str, object]) -> ImageDefinition:
@@ -85,6 +100,17 @@ class Baked:
     artifact: Artifact
 
 
+def package(contents: dict[str, str], deb: Path) -> None:
+    """A Debian package; what starts with an interpreter's name is a program."""
+    for name, text in contents.items():
+        path = deb.with_suffix("") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755 if text.startswith("#!") else 0o644)
+    command = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", deb.with_suffix(""), deb]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("shop")
@@ -94,6 +120,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         for name, text in WHEEL.items():
             archive.writestr(name, text)
     (folder / "runner").write_text(RUNNER)
+    package(AGENT, folder / "agent.deb")
     project = Project(ROOT, ROOT / "packer" / "images", tmp_path_factory.mktemp("workspace"))
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -102,7 +129,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         server.shutdown()
 
 
-@pytest.fixture(scope="module", params=["python_app", "vault", "gitlab_runner"])
+@pytest.fixture(scope="module", params=["python_app", "vault", "gitlab_runner", "ssm_agent"])
 def baked(shop: Shop, base_disk: BaseDisk, request: pytest.FixtureRequest) -> Baked:
     image = shop.define(**{request.param: shop.roles[request.param]}).model_copy(
         update={"name": request.param.replace("_", "-")}
@@ -166,7 +193,18 @@ def look_at_gitlab_runner(root: FileSystem) -> None:
     assert root.find("/usr/bin/git")
 
 
-LOOKS = {"python-app": look_at_python_app, "vault": look_at_vault, "gitlab-runner": look_at_gitlab_runner}
+def look_at_ssm_agent(root: FileSystem) -> None:
+    assert wanted(root, "amazon-ssm-agent.service")
+    assert "Package: amazon-ssm-agent\nStatus: install ok installed\n" in root.read("/var/lib/dpkg/status")
+    assert root.list("/var/lib/amazon/ssm") == []
+
+
+LOOKS = {
+    "python-app": look_at_python_app,
+    "vault": look_at_vault,
+    "gitlab-runner": look_at_gitlab_runner,
+    "ssm-agent": look_at_ssm_agent,
+}
 
 
 def test_a_role_leaves_what_it_promises(baked: Baked) -> None:
@@ -184,7 +222,7 @@ def test_a_second_bake_on_top_changes_nothing_but_the_seal(shop: Shop, baked: Ba
 
 def test_a_wrong_checksum_ends_the_bake(shop: Shop, base_disk: BaseDisk) -> None:
     image = shop.define(vault={**shop.roles["vault"], "vault_sha256": "0" * 64})
-    with pytest.raises(BakeryError, match="Fetch what holds the program") as caught:
+    with pytest.raises(BakeryError, match="Fetch the vendor's file") as caught:
         shop.bake(image, "1.0.0", base_disk)
     assert "checksum" in caught.value.message
     assert not list(shop.project.workspace.glob("artifacts/roles-*"))
@@ -197,6 +235,6 @@ def test_all_of_them_work_in_a_booted_image(shop: Shop, base_disk: BaseDisk) -> 
     artifact = shop.bake(image, "1.0.0", base_disk)
     verdict = verify(shop.project, image, artifact, Path(artifact.disk.path), [], silent)
     assert [(check.name, check.detail) for check in verdict.checks if not check.passed] == []
-    assert {"test_app", "test_vault", "test_gitlab_runner", "test_cloud"} <= {
+    assert {"test_app", "test_vault", "test_gitlab_runner", "test_ssm_agent", "test_cloud"} <= {
         check.name.partition(":")[0] for check in verdict.checks
     }

@@ -123,7 +123,7 @@ def test_packer_gets_the_same_role_by_its_environment(
     assert set(env) == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    assert boto3.client("sts", HOME_REGION).get_caller_identity()["Account"] == IMAGES_ACCOUNT
+    assert boto3.Session().client("sts", HOME_REGION).get_caller_identity()["Account"] == IMAGES_ACCOUNT
 
 
 @pytest.mark.parametrize(("duty", "path"), [("bake-public", BAKE), ("publish", BAKE), ("apply", APPLY)])

@@ -28,16 +28,16 @@ class Volume:
 
 @dataclass(frozen=True)
 class Build:
-    """How a machine is made. `title` is the name of everything about it."""
+    """How a machine is made. `title` is the name of everything about it; `image` is for whoever reads the plan."""
 
     title: str
+    image: str
     image_id: str
     instance_type: str
     disk_gib: int
     user_data: str
     tags: Mapping[str, str]
     volumes: Sequence[Volume] = ()
-    description: str | None = None
 
 
 class Machine(Construct):
@@ -109,7 +109,7 @@ class Machine(Construct):
             self,
             "template",
             name=build.title,
-            description=build.description,
+            description=build.image,
             image_id=build.image_id,
             instance_type=build.instance_type,
             iam_instance_profile=aws.LaunchTemplateIamInstanceProfile(arn=profile_arn),

@@ -61,6 +61,7 @@ detach() {
 
 attach
 populate
+unset TMPDIR # a folder of this system, which programs in the chroot would look for
 # Told here since in a process namespace neither Ansible nor systemctl notices the chroot by itself.
 SYSTEMD_OFFLINE=1 debian_chroot=bakery "$ANSIBLE_PLAYBOOK" \
     --inventory image, --extra-vars "ansible_host=$root" --connection community.general.chroot --extra-vars "@$ANSIBLE_VARS" "$PLAYBOOK"

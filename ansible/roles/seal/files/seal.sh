@@ -30,6 +30,11 @@ fi
 rm -f /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /var/lib/dhcp/*.leases \
     /var/lib/NetworkManager/*.lease /var/lib/NetworkManager/secret_key /var/lib/NetworkManager/seen-bssids
 
+# Amazon's agent keeps under which machine it registered, where it ran during the bake.
+if [ -d /var/lib/amazon/ssm ]; then
+    find /var/lib/amazon/ssm -mindepth 1 -delete
+fi
+
 # Azure's agent knows best what it wrote for one machine. It also removes the login that Azure made for the build.
 if command -v waagent >/dev/null; then
     waagent -force -deprovision+user

@@ -1,4 +1,7 @@
-"""Network and Vault cluster with the real cdktf, Terraform and AWS provider, on the AWS stand-in."""
+"""A whole environment: network, distribution, Vault cluster and GitLab runner, which read each other's outputs.
+
+With the real cdktf, Terraform and AWS provider, on the AWS stand-in. Each test starts where the last one ended.
+"""
 
 import base64
 import json
@@ -13,16 +16,17 @@ from bakery.errors import BakeryError
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
 from doubles.aws.client import Double, running
-from integration.shelf import REGIONS, Shelf, environment, images_of, make_state_bucket, project
+from integration.shelf import REGIONS, STATE_BUCKET, Shelf, environment, images_of, make_state_bucket, project
 
 pytestmark = pytest.mark.integration
 
 HOME = REGIONS[0]
-STACKS = ("network", "vault")
+STACKS = ("network", "distribution", "vault", "runner")
+IMAGES = ("vault", "gitlab-runner")
 
 
 class World:
-    """Both stacks deployed; `shelf` has the image `vault`."""
+    """All stacks deployed. `shelves` and `image_ids` are by the image that hosts boot from."""
 
     def __init__(self, aws: Double, workspace: Path) -> None:
         self.aws = aws
@@ -30,16 +34,32 @@ class World:
         catalog = str(workspace / "catalog")
         self.environment = {**environment(aws), "BAKERY_CATALOG": catalog}
         self.cdktf = Cdktf(self.project, self.environment, workspace / "cdktf.log")
-        self.shelf = Shelf(aws, Catalog(open_store(catalog)), "vault")
+        self.shelves = {name: Shelf(aws, Catalog(open_store(catalog)), name) for name in IMAGES}
+        self.image_ids: dict[str, str] = {}
         self.outputs: dict[str, Any] = {}
         self.refusal: BakeryError | None = None
-        self.image_id = ""
 
     def client(self, service: str) -> Any:
         return self.aws.client(service, HOME)
 
     def terraform(self, stack: str) -> Terraform:
         return Terraform(self.project, self.cdktf.folder(stack), self.environment)
+
+    def release(self, image: str, version: str) -> None:
+        """A new version in all regions, and the channel at it."""
+        record = self.shelves[image].publish(version)
+        self.shelves[image].promote(record)
+        self.image_ids[image] = images_of(record)[HOME]
+
+    def group(self, name: str) -> dict[str, Any]:
+        """An Auto Scaling group, and what its launch template says."""
+        found = self.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[f"bakery-demo-{name}"])
+        [group] = found["AutoScalingGroups"]
+        template = group["LaunchTemplate"]
+        [version] = self.client("ec2").describe_launch_template_versions(
+            LaunchTemplateId=template["LaunchTemplateId"], Versions=[template["Version"]]
+        )["LaunchTemplateVersions"]
+        return {**group, "data": version["LaunchTemplateData"]}
 
     def plan(self, stack: str) -> dict[str, Any]:
         """Address -> what a plan would do to it."""
@@ -59,9 +79,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         with pytest.raises(BakeryError) as caught:
             world.plan("vault")
         world.refusal = caught.value
-        record = world.shelf.publish("1.0.0")
-        world.shelf.promote(record)
-        world.image_id = images_of(record)[HOME]
+        for image in IMAGES:
+            world.release(image, "1.0.0")
         world.outputs = world.cdktf.deploy(*STACKS)
         yield world
 
@@ -90,15 +109,11 @@ def test_the_network_is_private(world: World) -> None:
 
 
 def test_nodes_start_from_the_channels_image_with_their_settings(world: World) -> None:
-    [group] = world.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    group = world.group("vault")
     assert (group["MinSize"], group["MaxSize"], group["HealthCheckType"]) == (3, 3, "EC2")
     assert [process["ProcessName"] for process in group["SuspendedProcesses"]] == ["AZRebalance"]
-    template = group["LaunchTemplate"]
-    [version] = world.client("ec2").describe_launch_template_versions(
-        LaunchTemplateId=template["LaunchTemplateId"], Versions=[template["Version"]]
-    )["LaunchTemplateVersions"]
-    assert version["LaunchTemplateData"]["ImageId"] == world.image_id
-    text = base64.b64decode(version["LaunchTemplateData"]["UserData"]).decode()
+    assert group["data"]["ImageId"] == world.image_ids["vault"]
+    text = base64.b64decode(group["data"]["UserData"]).decode()
     [settings, _] = json.loads(text.partition("\n")[2])["write_files"]
     assert json.loads(settings["content"])["snapshots"]["bucket"] == "bakery-demo-vault-snapshots"
 
@@ -115,23 +130,31 @@ def test_snapshots_are_locked(world: World) -> None:
     assert (rule["Mode"], rule["Days"]) == ("GOVERNANCE", 30)
 
 
-def test_a_new_image_is_a_change_that_shows(world: World) -> None:
-    record = world.shelf.publish("1.0.1")
-    world.shelf.promote(record)
+def test_runners_are_in_the_private_subnets(world: World) -> None:
+    for name in ("runner-manager", "runner-workers"):
+        group = world.group(name)
+        assert set(group["VPCZoneIdentifier"].split(",")) == set(world.outputs["network"]["subnet_ids"])
+        assert group["data"]["ImageId"] == world.image_ids["gitlab-runner"]
+
+
+@pytest.mark.parametrize(("stack", "image", "templates"), [("vault", "vault", 1), ("runner", "gitlab-runner", 2)])
+def test_a_new_image_is_a_change_that_shows(world: World, stack: str, image: str, templates: int) -> None:
+    world.release(image, "1.0.1")
     world.cdktf.synth()
-    changes = world.plan("vault")
-    [template] = [change for address, change in changes.items() if address.startswith("aws_launch_template.")]
-    assert template["after"]["image_id"] == images_of(record)[HOME]
-    assert template["after"]["description"] == "vault 1.0.1"
+    changes = world.plan(stack)
+    after = [change["after"] for address, change in changes.items() if address.startswith("aws_launch_template.")]
+    assert [found["image_id"] for found in after] == [world.image_ids[image]] * templates
+    assert {found["description"] for found in after} == {f"{image} 1.0.1"}
     kinds = {address.partition(".")[0] for address in changes}
     assert kinds == {"aws_launch_template", "aws_autoscaling_group"}
     assert all(change["actions"] == ["update"] for change in changes.values())
 
 
 def test_destroy_leaves_nothing(world: World) -> None:
-    world.cdktf.destroy("vault", "network")
+    world.cdktf.destroy(*STACKS)
     assert not world.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
     assert not world.client("elbv2").describe_load_balancers()["LoadBalancers"]
     vpcs = world.client("ec2").describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.20.0.0/16"]}])["Vpcs"]
     assert not vpcs
     assert not world.client("iam").list_roles()["Roles"]
+    assert [bucket["Name"] for bucket in world.client("s3").list_buckets()["Buckets"]] == [STATE_BUCKET]
