@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from doubles.aws.client import Double, running
+
 # The same examples on every machine, however slow it is.
 settings.register_profile("bakery", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("bakery")
@@ -69,6 +71,13 @@ def _require_loopback(host: Any) -> None:
         inside = False
     if not inside:
         pytest.fail(f"a unit test wants to reach {name}")
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[Double]:
+    """The AWS stand-in, which takes a second to start. Whoever uses it empties it first."""
+    with running() as double:
+        yield double
 
 
 @pytest.fixture

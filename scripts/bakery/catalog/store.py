@@ -76,7 +76,7 @@ class S3Store:
         self.location = f"s3://{bucket}/{prefix}".rstrip("/")
         retries = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10)
         try:
-            self._client = boto3.Session().client("s3", config=retries)
+            self._client = boto3.client("s3", config=retries)
         except self._errors as error:  # such as AWS_PROFILE with a name that does not exist
             raise self._explain(error, "") from None
 

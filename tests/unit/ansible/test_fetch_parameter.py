@@ -17,7 +17,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from doubles.aws.client import Double, running
+from doubles.aws.client import Double
 from doubles.metadata import CREDENTIALS, Metadata, serving
 
 SCRIPT = Path(__file__).parents[3] / "ansible/roles/fetch_parameter/files/bakery-fetch-parameter.py"
@@ -28,17 +28,11 @@ VALUE = "-----BEGIN SECRET-----\nzwölf\n-----END SECRET-----\n"
 Fetch = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Double]:
-    with running() as double:
-        yield double
-
-
 @pytest.fixture
-def cloud(server: Double) -> Double:
-    server.reset()
-    server.client("ssm", REGION).put_parameter(Name=NAME, Value=VALUE, Type="SecureString")
-    return server
+def cloud(aws_server: Double) -> Double:
+    aws_server.reset()
+    aws_server.client("ssm", REGION).put_parameter(Name=NAME, Value=VALUE, Type="SecureString")
+    return aws_server
 
 
 @pytest.fixture

@@ -3,13 +3,12 @@
 import ast
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from doubles.aws.client import HOME_REGION, Double, running
+from doubles.aws.client import HOME_REGION, Double
 from doubles.programs import Programs
 from unit.ansible.node_programs import FOLDER, NAMES, load
 
@@ -91,24 +90,18 @@ class World:
         return float(sum(point["Sum"] for point in found["Datapoints"]))
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Double]:
-    with running() as double:
-        yield double
-
-
 @pytest.fixture
-def world(server: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    server.reset()
+def world(aws_server: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    aws_server.reset()
     place = {"LocationConstraint": HOME_REGION}
-    s3 = server.client("s3")
+    s3 = aws_server.client("s3")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place, ObjectLockEnabledForBucket=True)
     monkeypatch.delenv("HOME")  # as in a service
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_server.url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     (tmp_path / "settings.json").write_text(json.dumps(TOLD))
-    return World(tmp_path, Programs(tmp_path / "bin", monkeypatch), server)
+    return World(tmp_path, Programs(tmp_path / "bin", monkeypatch), aws_server)
 
 
 def program(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:

@@ -29,7 +29,7 @@ def s3() -> Iterator[Any]:
 
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         patch.setattr(S3Response, "put_object", put_object)
-        yield boto3.Session().client("s3", "us-east-1")
+        yield boto3.client("s3", "us-east-1")
 
 
 @pytest.fixture

@@ -113,12 +113,19 @@ class TestS3:
             assert caught.value.hint == "deploy the distribution stack first"
             assert caught.value.where.startswith(f"s3://{bucket}-gone/images")
 
+    @pytest.fixture
+    def new_session(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As in a process of its own: boto3 keeps what it once found out about credentials."""
+        monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+
+    @pytest.mark.usefixtures("new_session")
     def test_profile_that_does_not_exist(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_PROFILE", "nobody")
         with pytest.raises(BakeryError, match="the catalog cannot be reached") as caught:
             open_store("s3://bakery-catalog/x")
         assert (caught.value.where, "nobody" in caught.value.detail) == ("s3://bakery-catalog/x", True)
 
+    @pytest.mark.usefixtures("new_session")
     def test_no_credentials(self) -> None:
         with pytest.raises(BakeryError, match="the catalog cannot be reached") as caught:
             open_store("s3://bakery-catalog").list("images")

@@ -1,19 +1,11 @@
-"""One stand-in for the session, emptied before each test."""
-
-from collections.abc import Iterator
+"""The stand-in, emptied before each test."""
 
 import pytest
 
-from doubles.aws.client import Double, running
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Double]:
-    with running() as double:
-        yield double
+from doubles.aws.client import Double
 
 
 @pytest.fixture
-def cloud(server: Double) -> Double:
-    server.reset()
-    return server
+def cloud(aws_server: Double) -> Double:
+    aws_server.reset()
+    return aws_server

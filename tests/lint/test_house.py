@@ -2,9 +2,7 @@
 
 import ast
 import os
-import pwd
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -300,23 +298,3 @@ class TestVerbs:
         for verb in reading:
             (option,) = [option for option in commands()[verb].params if option.name == "definitions"]
             assert (option.opts, option.envvar) == (["--definitions"], "BAKERY_DEFINITIONS")
-
-
-class TestGuard:
-    """What conftest.py keeps from every unit test."""
-
-    def test_no_host_but_this_one(self) -> None:
-        with socket.socket() as client:
-            for reach in (client.connect, client.connect_ex):
-                with pytest.raises(pytest.fail.Exception, match=r"wants to reach 192\.0\.2\.1"):
-                    reach(("192.0.2.1", 443))  # RFC 5737: an address for documentation
-        with pytest.raises(pytest.fail.Exception, match=r"wants to reach example\.org"):
-            socket.create_connection(("example.org", 443))
-
-    def test_this_host(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            socket.create_connection(server.getsockname()).close()
-
-    def test_no_configuration_of_the_user(self) -> None:
-        assert not [name for name in os.environ if name.startswith(("VAULT_", "TF_", "AWS_ACCESS", "AWS_PROFILE"))]
-        assert Path.home() != Path(pwd.getpwuid(os.getuid()).pw_dir)
