@@ -39,15 +39,15 @@ def say(line: str) -> None:
 
 
 def render(result: story.Result) -> str:
-    """The places, what Terraform read, and the seconds."""
+    """The places, what downstream Terraform made of them, and the seconds."""
     rows = [(row.image, row.version, row.account, row.region, row.ami, row.parameter) for row in result.rows]
     verdict = f"baked, because {result.reason}" if result.baked else f"not baked: {result.reason}"
-    consumer = ", ".join(f"{name} = {value}" for name, value in result.consumer.items())
     phases = [(name, f"{seconds:.1f}") for name, seconds in result.seconds.items()]
     return "\n\n".join(
         (
             table(("image", "version", "account", "region", "ami", "parameter"), rows),
-            f"{result.image} {result.version}: {verdict}\ndownstream Terraform read: {consumer}",
+            f"{result.image} {result.version}: {verdict}",
+            table(("downstream", "value"), list(result.consumer.items())),
             table(("phase", "seconds"), phases),
             "written to .bakery/demo/result.json; Vault and the AWS stand-in run on until 'make demo-down'",
         )

@@ -36,7 +36,7 @@ def test_the_result(bakery: Workshop, found: Result, verdict: str) -> None:
     answer = bakery("demo")
     assert answer.code == 0
     assert verdict in answer.out
-    assert "downstream Terraform read: ami = ami-1" in answer.out
+    assert "DOWNSTREAM  VALUE\nami         ami-1\n" in answer.out
     assert [ROW.image, ROW.version, ROW.account, ROW.region, ROW.ami, ROW.parameter] in [
         line.split() for line in answer.out.splitlines()
     ]
