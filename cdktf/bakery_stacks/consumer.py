@@ -17,13 +17,7 @@ class ConsumerStack(AwsStack):
     ) -> None:
         super().__init__(scope, f"consumer-{consumer.account}", settings, consumer)
         environment = self.environment
-        roles = ConsumerRoles(
-            self,
-            "roles",
-            environment=environment,
-            account=self.account,
-            publisher_role_arn=distribution.publisher_role_arn,
-        )
+        roles = ConsumerRoles(self, "roles", environment=environment, account=self.account)
         grants = AutoScalingGrants(
             self,
             "auto-scaling",

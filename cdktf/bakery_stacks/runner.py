@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from bakery_stacks import user_data
+from bakery_stacks import user_data, vault_user_data
 from bakery_stacks.base import AwsStack
 from bakery_stacks.bindings import Construct
 from bakery_stacks.blocks import runner_rights, sessions
@@ -83,6 +83,8 @@ class RunnerStack(AwsStack):
         for port in sorted(ports):
             manager.let_out(port, "GitLab and AWS")
             workers.let_out(port, "GitLab, AWS and what jobs fetch")
+        if (vault := self._vault_port()) not in ports:
+            workers.let_out(vault, "Vault, which jobs have all secrets from")
         workers.let_out(HTTP, "Package sources that jobs fetch from")
         manager.let_out(SSH, "Docker on the workers", to=workers.firewall_id)
         workers.let_in(SSH, "Docker, for the manager", source=manager.firewall_id)
@@ -97,6 +99,10 @@ class RunnerStack(AwsStack):
             most=self._runner.workers.max_instances,
             spot=self._runner.workers.spot,
         )
+
+    def _vault_port(self) -> int:
+        section = self.environment.vault_config
+        return (urlsplit(section.address).port or HTTPS) if section else vault_user_data.API
 
     def _manager(self) -> Machine:
         told = user_data.of_manager(self._runner, self._places)

@@ -1,6 +1,7 @@
 """The vault stack: a raft cluster from the baked image, unsealed by KMS, behind an internal address."""
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from bakery_stacks import vault_user_data as told
 from bakery_stacks.base import AwsStack
@@ -67,7 +68,14 @@ class VaultStack(AwsStack):
         front = self._front(network)
         image = ChannelImage(self, "image", image=section.image, arch="x86_64", images=images)
         machine = self._machine(image, network, front, snapshots.arn)
-        alarms = Alarms(self, "alarms", title=self._title, watches=self._watches(front), key_arn=self._data_key.arn)
+        alarms = Alarms(
+            self,
+            "alarms",
+            title=self._title,
+            account=self.environment.account,
+            watches=self._watches(front),
+            key_arn=self._data_key.arn,
+        )
         self._cluster(machine, network, front, [alarms.names[name] for name in STOPPING])
         self._point(front)
         address = f"https://{section.certificate.name}:{told.API}"
@@ -135,7 +143,13 @@ class VaultStack(AwsStack):
         for port, why in ((told.API, "Nodes that join"), (told.CLUSTER, "Nodes, of each other")):
             machine.let_among(port, why)
         machine.let_out(443, "Services of AWS")
+        if (gitlab := self._gitlab_port()) != 443:
+            machine.let_out(gitlab, "GitLab, of which Vault asks how it signs")
         return machine
+
+    def _gitlab_port(self) -> int:
+        section = self.environment.vault_config
+        return (urlsplit(section.gitlab.url).port if section else None) or 443
 
     def _cluster(self, machine: Machine, network: NetworkOutputs, front: Front, alarms: Sequence[str]) -> None:
         Cluster(

@@ -56,11 +56,19 @@ class Alarms(Construct):
     """One alarm for each watch; the topic tells of its beginning and its end. `names` by those of the watches."""
 
     def __init__(
-        self, scope: Construct, name: str, *, title: str, watches: Sequence[Watch | Missed], key_arn: str
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        title: str,
+        account: str,
+        watches: Sequence[Watch | Missed],
+        key_arn: str,
     ) -> None:
         super().__init__(scope, name)
         topic = aws.SnsTopic(self, "topic", name=f"{title}-alarms", kms_master_key_id=key_arn)
-        publish = statement("Alarms", ["sns:Publish"], [topic.arn], principals=CLOUDWATCH)
+        own = {"StringEquals": {"aws:SourceAccount": account}}  # CloudWatch asks for every account's alarms
+        publish = statement("Alarms", ["sns:Publish"], [topic.arn], principals=CLOUDWATCH, conditions=own)
         aws.SnsTopicPolicy(self, "policy", arn=topic.arn, policy=document(publish))
         self.topic_arn: str = topic.arn
         self.names = {watch.name: self._alarm(title, watch) for watch in watches}

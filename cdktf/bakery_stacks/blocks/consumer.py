@@ -6,7 +6,7 @@ from typing import Any
 from bakery_stacks.bindings import Construct, aws, core
 from bakery_stacks.blocks.key import AUTO_SCALING, AUTO_SCALING_PATH, GRANTED
 from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
-from bakery_stacks.blocks.publisher import CONSUMER_ROLE, SESSION_SECONDS, tagger_name
+from bakery_stacks.blocks.publisher import CONSUMER_ROLE, SESSION_SECONDS, publishers, tagger_name
 from bakery_stacks.config import Environment, partition
 
 WRITE = ["ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameter"]
@@ -16,17 +16,16 @@ READ = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "ssm
 class ConsumerRoles(Construct):
     """Publisher, tagger and reader, by ARN."""
 
-    def __init__(
-        self, scope: Construct, name: str, *, environment: Environment, account: str, publisher_role_arn: str
-    ) -> None:
+    def __init__(self, scope: Construct, name: str, *, environment: Environment, account: str) -> None:
         super().__init__(scope, name)
-        root = account_root(partition(environment.home_region), account)
+        own = _trust("OwnAccount", account_root(partition(environment.home_region), account))
+        publish = _trust_publishers(environment)
         parameters, look = _parameters(environment, account), _look(environment)
         self.publisher_arn = self._role(
             "publisher",
             CONSUMER_ROLE,
             "Writes the parameters of machine images",
-            [publisher_role_arn],
+            [publish],
             # The parameter store looks the image up with the rights of who writes, and drops the value without them.
             [statement("Parameters", WRITE, parameters), look],
         )
@@ -34,27 +33,26 @@ class ConsumerRoles(Construct):
             "tagger",
             tagger_name(environment),
             "Tags shared machine images and copies of them, to which tags do not come along",
-            [publisher_role_arn, root],
+            [publish, own],
             [_tag(environment, account), look],
         )
         self.reader_arn = self._role(
             "reader",
             f"bakery-{environment.name}-reader",
             "Reads which machine images there are",
-            [root],
+            [own],
             [statement("Parameters", READ, parameters), look],
         )
 
     def _role(
-        self, name: str, role_name: str, description: str, trusted: Sequence[str], rights: Sequence[Statement]
+        self, name: str, role_name: str, description: str, trust: Sequence[Statement], rights: Sequence[Statement]
     ) -> str:
-        trust = {"Sid": "Trusted", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": trusted}}
         role = aws.IamRole(
             self,
             name,
             name=role_name,
             description=description,
-            assume_role_policy=document(trust),
+            assume_role_policy=document(*trust),
             max_session_duration=SESSION_SECONDS,
         )
         aws.IamRolePolicy(self, f"{name}-policy", name=name, role=role.id, policy=document(*rights))
@@ -105,6 +103,17 @@ class AutoScalingGrants(Construct):
             provider=provider,
         )
         return str(made.grant_id)
+
+
+def _trust(sid: str, principal: str) -> Statement:
+    return {"Sid": sid, "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": principal}}
+
+
+def _trust_publishers(environment: Environment) -> Statement:
+    """By a condition: as principals, all of the roles would have to be there before."""
+    owner = account_root(partition(environment.home_region), environment.account)
+    only = {"ArnEquals": {"aws:PrincipalArn": publishers(environment)}}
+    return {**_trust("Publishers", owner), "Condition": only}
 
 
 def _regions(environment: Environment) -> Conditions:

@@ -17,7 +17,8 @@ LOOK = [
     "ec2:DescribeSnapshots",
     "ec2:DescribeSnapshotAttribute",
 ]
-# What `bakery.publish.aws` makes carries this tag from the call that makes it; the role changes nothing else.
+# What `bakery.publish.aws` makes carries this tag from the call that makes it; the role changes nothing without it. But
+# it may set the tag, since copies lose theirs: trust it with all images and snapshots of the account.
 OURS: Conditions = {"Null": {"aws:ResourceTag/bakery:image": "false"}}
 MADE_AS_OURS: Conditions = {"Null": {"aws:RequestTag/bakery:image": "false"}}
 
@@ -109,6 +110,18 @@ def _consumers(environment: Environment) -> list[Statement]:
         for role in (CONSUMER_ROLE, tagger_name(environment))
     ]
     return [statement("Consumers", ["sts:AssumeRole"], roles)]
+
+
+def publishers(environment: Environment) -> list[str]:
+    """ARNs of the roles that may publish: our own, that of jobs, and the one that Vault lends."""
+    own = f"arn:{partition(environment.home_region)}:iam::{environment.account}:role/bakery-{environment.name}"
+    engine = environment.vault_config.aws if environment.vault_config else None
+    by_jobs = environment.runner.bakes.oidc if environment.runner else None
+    return [
+        f"{own}-publisher",
+        *([f"{own}-bake"] if by_jobs else []),
+        *([engine.bake.role_arn] if engine else []),
+    ]
 
 
 def tagger_name(environment: Environment) -> str:

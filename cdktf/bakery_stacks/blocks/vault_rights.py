@@ -9,7 +9,7 @@ from bakery_stacks.sections.vault import Vault
 def of_node(
     environment: Environment, section: Vault, *, seal_key: str, data_key: str, bucket: str, metrics: str
 ) -> list[Statement]:
-    """Unseal, find each other, fetch the certificate, save snapshots (never read or delete one), report."""
+    """Unseal, find each other, fetch the certificate, save snapshots (never read or delete one), report, lend roles."""
     home = environment.home_region
     at = f"arn:{partition(home)}:ssm:{home}:{environment.account}:parameter"
     certificate = section.certificate
@@ -23,4 +23,13 @@ def of_node(
         # Decrypt for uploads in parts, of which S3 reads the key again.
         statement("EncryptSnapshots", ["kms:GenerateDataKey", "kms:Decrypt"], [data_key]),
         statement("Report", ["cloudwatch:PutMetricData"], ["*"], conditions=namespace),
+        *_lend(environment),
     ]
+
+
+def _lend(environment: Environment) -> list[Statement]:
+    """What Vault's AWS engine assumes for jobs. The roles have to trust the nodes' role or its account, too."""
+    engine = environment.vault_config.aws if environment.vault_config else None
+    if not engine:
+        return []
+    return [statement("Lend", ["sts:AssumeRole"], [engine.bake.role_arn, engine.apply.role_arn])]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from ipaddress import IPv4Network
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -18,6 +18,7 @@ def _range(cidr: str) -> str:
 
 
 # The pattern wants the length, without which Python means one address.
+LogDays = Literal[7, 14, 30, 60, 90, 180, 365]  # some of those that CloudWatch can keep
 Cidr = Annotated[str, StringConstraints(pattern=r"^[0-9.]+/[0-9]+$"), AfterValidator(_range)]
 Zone = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$")]
 VpcId = Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]{8,17}$")]
@@ -42,7 +43,7 @@ class Network(Model):
     nat: Cidr | None = Field(
         default=None, description="range of a public subnet for one NAT gateway; without it, no way to the internet"
     )
-    flow_log_days: int = Field(default=90, ge=1, description="how long accepted and refused connections are kept")
+    flow_log_days: LogDays = Field(default=90, description="how long accepted and refused connections are kept")
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

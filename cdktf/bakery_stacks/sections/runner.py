@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from bakery.fields import Name
 from bakery.strict import Model
 from bakery_stacks.sections import cron
+from bakery_stacks.sections.network import LogDays
 from bakery_stacks.sections.secret import ParameterName
 
 # Names of types are FAMILY.SIZE (EC2, "Naming conventions").
@@ -162,7 +163,7 @@ class Runner(Model):
     workers: Workers
     docker: Docker
     cache_days: Annotated[int, Field(ge=1)] = Field(default=14, description="after which what jobs cached is deleted")
-    log_days: Literal[7, 14, 30, 60, 90, 180, 365] = Field(default=90, description="how long sessions' logs are kept")
+    log_days: LogDays = Field(default=90, description="how long sessions' logs are kept")
     bakes: Bakes
     on_premise: OnPremise | None = Field(default=None, description="outputs user data for a vSphere guest")
 

@@ -6,9 +6,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from bakery.fields import Name
 from bakery.strict import Model
-from bakery_stacks.sections.network import Cidr
+from bakery_stacks.sections.network import Cidr, LogDays
+from bakery_stacks.sections.secret import ParameterName
 
-ParameterName = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_./-]+$")]
 HostedZone = Annotated[str, StringConstraints(pattern=r"^Z[A-Z0-9]{1,31}$")]
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
@@ -40,14 +40,14 @@ class Vault(Model):
     nodes: Literal[3, 5] = Field(default=3, description="3 survive the loss of one, 5 that of two")
     instance_type: InstanceType = Field(default="m6i.large", description="HashiCorp's advice for small clusters")
     data_gib: int = Field(default=100, ge=10, description="disk for data; the bigger one, which tells them apart")
-    audit_gib: int = Field(default=50, ge=5, description="disk for audit logs: a full one stops Vault")
+    audit_gib: int = Field(default=50, ge=5, description="disk for audit logs; the journal has them, too")
     certificate: Certificate
     clients: tuple[Cidr, ...] = Field(default=(), description="ranges that may reach Vault; without any, the VPC's own")
     snapshots: Snapshots
     dns_zone: HostedZone | None = Field(
         default=None, description="private hosted zone in which the certificate's name is made to lead to the cluster"
     )
-    log_days: int = Field(default=90, ge=1, description="how long logs of sessions are kept")
+    log_days: LogDays = Field(default=90, description="how long logs of sessions are kept")
 
     @model_validator(mode="after")
     def _disks_differ(self) -> Self:

@@ -20,6 +20,8 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 SHORTEST_SESSION, LONGEST_SESSION = 900, 3600
 # Vault refuses less: a server that restarts would be taken for dead (sys/storage/raft/autopilot/configuration).
 SHORTEST_DEATH = 60
+# After 15 minutes with a dead server that still counts, the alarm `voters` of the vault stack stops a refresh.
+LONGEST_DEATH = 14 * 60
 
 Duration = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}[smh]$")]
 RoleArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$")]
@@ -134,6 +136,12 @@ class VaultConfig(Model):
             _require_own(arn, account, partition, *keys)
         if cluster and self.autopilot and self.autopilot.nodes != cluster.nodes:
             raise misfit(f"the cluster has {cluster.nodes} nodes", "write the same number", "autopilot", "nodes")
+        if cluster and not self.autopilot:
+            why = "nothing forgets nodes that a new image replaced, until those that are left are no majority"
+            raise misfit(why, f"add autopilot with nodes: {cluster.nodes}", "address")
+        if cluster and self.autopilot and seconds(self.autopilot.dead_after) > LONGEST_DEATH:
+            why = "a node that was replaced would count until an alarm stops the refresh"
+            raise misfit(why, f"choose {LONGEST_DEATH // 60}m or less", "autopilot", "dead_after")
         if cluster and urlsplit(self.address).hostname != cluster.certificate.name:
             name = cluster.certificate.name
             raise misfit(f"the cluster is known as {name}", f"write https://{name}:8200", "address")

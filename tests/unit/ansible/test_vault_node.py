@@ -24,10 +24,6 @@ TOLD = {
 LEADS = {"sealed": False, "is_self": True}
 FOLLOWS = {"sealed": False}
 SEALED = {"sealed": True}
-VOTERS = {
-    "servers": {"a": {"healthy": True}, "b": {"healthy": False}, "c": {"healthy": True}},
-    "voters": ["a", "b"],  # c is not one yet
-}
 # What the real client does with each of these; it writes its token and its address where the test finds them.
 CLIENT = """\
 [ -n "$HOME" ] || {{ echo "failed to get token helper" >&2; exit 1; }}
@@ -36,7 +32,7 @@ case "$1" in
   status) cat {folder}/status; exit {code} ;;
   login) {login} ;;
   operator) {save} ;;
-  read) echo '{voters}' ;;
+  read) cat {folder}/autopilot ;;
 esac
 """
 EIGHT = 1_800_000_000.0  # 2027-01-15T08:00:00Z
@@ -54,10 +50,15 @@ class World:
     def server(self, status: dict[str, bool], *, login: str = f"echo {TOKEN}", save: str = 'echo data >"$5"') -> None:
         """How its client answers from now on."""
         (self._folder / "status").write_text(json.dumps(status))
-        voters = json.dumps({"data": VOTERS})
         code = 2 if status["sealed"] else 0
-        body = CLIENT.format(folder=self._folder, code=code, login=login, save=save, voters=voters)
+        body = CLIENT.format(folder=self._folder, code=code, login=login, save=save)
         self._programs.shell("vault", body)
+
+    def voters(self, count: int, *, healthy: int, tolerance: int) -> None:
+        """What autopilot says of them from now on."""
+        servers = {f"node-{number}": {"healthy": number < healthy} for number in range(count)}
+        state = {"failure_tolerance": tolerance, "servers": servers, "voters": list(servers)}
+        (self._folder / "autopilot").write_text(json.dumps({"data": state}))
 
     def calls(self) -> list[str]:
         return self._programs.calls("vault")
@@ -216,10 +217,25 @@ def test_a_follower_says_that_it_is_not_sealed(world: World, report: ModuleType)
     assert world.value("Sealed") == 0
 
 
-def test_the_leader_says_how_many_voters_are_missing(world: World, report: ModuleType) -> None:
+@pytest.mark.parametrize(
+    ("voters", "healthy", "tolerance", "missing"),
+    [
+        pytest.param(3, 3, 1, 0, id="all"),
+        pytest.param(3, 2, 0, 1, id="one-dead"),
+        pytest.param(2, 2, 0, 1, id="one-never-joined"),
+        pytest.param(6, 6, 2, 0, id="refresh"),
+        pytest.param(6, 4, 0, 1, id="as-many-as-a-quorum"),
+        pytest.param(6, 3, 0, 1, id="quorum-lost"),
+    ],
+)
+def test_the_leader_says_how_many_voters_are_missing(
+    world: World, report: ModuleType, voters: int, healthy: int, tolerance: int, missing: int
+) -> None:
+    """A cluster of three should survive the loss of one."""
     world.server(LEADS)
+    world.voters(voters, healthy=healthy, tolerance=tolerance)
     assert report.run("report", report.main) == 0
-    assert world.value("VotersMissing") == 2  # of three, where one of two is healthy
+    assert world.value("VotersMissing") == missing
     assert world.calls()[-2:] == ["read -format=json sys/storage/raft/autopilot/state", "token revoke -self"]
 
 

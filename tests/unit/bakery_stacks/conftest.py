@@ -38,7 +38,7 @@ ENVIRONMENT = Environment(
     topic="new-images",
     tags={"owner": "platform"},
     vault_config=VaultConfig(
-        address="https://vault.example.com",
+        address="https://vault.example.com:8200",
         gitlab=GitLab(url="https://gitlab.example.com", project_id="7", audience="https://vault.example.com"),
         aws=AwsEngine(
             bake=AssumedRole(role_arn=f"arn:aws:iam::{ACCOUNT}:role/bakery-bake"),

@@ -131,7 +131,7 @@ def test_the_copy_of_the_catalog_needs_a_name_that_s3_takes(tmp_path: Path) -> N
         ("cidr: 10.0", "cidr: 10.1", 12, "network: subnet eu-west-1a 10.0.0.0/20 is not inside of cidr 10.1.0.0/16"),
         ("eu-west-1c:", "us-east-1c:", 1, "us-east-1c, which is not in home_region eu-west-1"),
         ("eu-west-1c:", "eu-west-1:", 17, "'network.subnets.eu-west-1' is 'eu-west-1'"),
-        ("/v/chain", "v/chain", 19, "'vault.certificate.chain' is 'v/chain'"),
+        ("/v/chain", "v/chain", 19, "vault.certificate.chain: must be the name of an SSM parameter"),
         ("vault:\n", "vault:\n  nodes: 4\n", 19, "'vault.nodes' is 4; it must be 3 or 5"),
         ("vault:\n", "vault:\n  node: 3\n", 19, "unknown key 'vault.node'"),
         ("name: test", "name: a-name-that-is-too-long", 1, "take 19 characters or less"),

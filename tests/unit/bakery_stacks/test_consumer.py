@@ -32,10 +32,12 @@ def rights(stack: Stack, of: str) -> dict[str, dict[str, Any]]:
     return {statement["Sid"]: statement for statement in policy["Statement"]}
 
 
-def trusted(stack: Stack, of: str) -> list[str]:
-    [trust] = json.loads(named(stack, "aws_iam_role", of)["assume_role_policy"])["Statement"]
-    assert trust["Action"] == "sts:AssumeRole"
-    return list(trust["Principal"]["AWS"])
+def trusted(stack: Stack, of: str) -> dict[str, list[str]]:
+    """Account -> its roles that are trusted; all of them if there are none."""
+    trust = json.loads(named(stack, "aws_iam_role", of)["assume_role_policy"])["Statement"]
+    assert {one["Action"] for one in trust} == {"sts:AssumeRole"}
+    roles = [one.get("Condition", {}).get("ArnEquals", {}).get("aws:PrincipalArn", []) for one in trust]
+    return dict(zip([one["Principal"]["AWS"] for one in trust], roles, strict=True))
 
 
 def test_it_acts_in_its_account_by_a_role_there(stack: Stack) -> None:
@@ -63,16 +65,18 @@ def test_the_publisher_there_may_do_what_writing_parameters_calls(stack: Stack) 
     assert named(stack, "aws_iam_role", "publisher")["name"] == AwsDistribution.model_fields["consumer_role"].default
 
 
-def test_the_publisher_there_is_for_the_owners_publisher_only(stack: Stack) -> None:
-    [principal] = trusted(stack, "publisher")
-    assert "cross-stack-output" in principal
-    assert "publisher_role" in principal
+def test_the_publisher_there_is_for_the_owners_publishers_only(stack: Stack) -> None:
+    owner = "arn:aws:iam::123456789012"
+    assert trusted(stack, "publisher") == {
+        f"{owner}:root": [f"{owner}:role/bakery-prod-publisher", f"{owner}:role/bakery-bake"]
+    }
+    assert set(trusted(stack, "tagger")) == {f"{owner}:root", f"arn:aws:iam::{CONSUMER}:root"}
 
 
 def test_readers_read(stack: Stack) -> None:
     actions = [action for statement in rights(stack, "reader").values() for action in statement["Action"]]
     assert all(action.split(":")[1].startswith(("Get", "Describe")) for action in actions)
-    assert trusted(stack, "reader") == [f"arn:aws:iam::{CONSUMER}:root"]
+    assert trusted(stack, "reader") == {f"arn:aws:iam::{CONSUMER}:root": []}
 
 
 @pytest.mark.parametrize("of", ["publisher", "reader"])

@@ -174,7 +174,7 @@ def test_nobody_gets_in_but_the_manager_to_workers(stack: Stack) -> None:
 
 def test_what_gets_out_is_what_is_needed(stack: Stack, other: Stack) -> None:
     assert egress(stack, "manager") == {(443, "0.0.0.0/0"), (22, "workers")}
-    assert egress(stack, "workers") == {(443, "0.0.0.0/0"), (80, "0.0.0.0/0")}
+    assert egress(stack, "workers") == {(443, "0.0.0.0/0"), (80, "0.0.0.0/0"), (8200, "0.0.0.0/0")}
     assert egress(other, "manager") == {(443, "0.0.0.0/0"), (8443, "0.0.0.0/0"), (22, "workers")}
 
 

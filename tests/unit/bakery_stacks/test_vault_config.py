@@ -64,7 +64,7 @@ def named(stack: Stack, kind: str, key: str = "name") -> dict[str, Any]:
 
 
 def test_terraform_logs_in_by_its_environment(stack: Stack) -> None:
-    assert stack["provider"] == {"vault": [{"address": "https://vault.example.com", "skip_child_token": True}]}
+    assert stack["provider"] == {"vault": [{"address": "https://vault.example.com:8200", "skip_child_token": True}]}
     assert list(stack["terraform"]["required_providers"]) == ["vault"]
     assert stack["terraform"]["backend"]["s3"]["key"] == "bakery/prod/vault-config.tfstate"
 
@@ -190,7 +190,7 @@ network:
   subnets: {eu-west-1a: 10.0.0.0/20, eu-west-1b: 10.0.16.0/20, eu-west-1c: 10.0.32.0/20}
 vault:
   nodes: 3 # of the cluster
-  certificate: {name: vault.example.com, chain: /a, key: /b, authority: /c}
+  certificate: {name: vault.example.com, chain: /v/chain, key: /v/key, authority: /v/authority}
   snapshots: {bucket: snapshots}
 """
 
@@ -203,6 +203,8 @@ def test_it_goes_with_the_cluster(tmp_path: Path) -> None:
     ("old", "new", "line", "message", "hint"),
     [
         ("nodes: 3 # of", "nodes: 5 # of", 27, "autopilot.nodes: the cluster has 5 nodes", "the same number"),
+        ("dead_after: 10m", "dead_after: 15m", 28, "until an alarm stops the refresh", "choose 14m"),
+        ("  autopilot:\n    nodes: 3\n    dead_after: 10m\n", "", 10, "nothing forgets nodes", "nodes: 3"),
         ("name: vault.example.com", "name: vault.example.org", 10, "is known as vault.example.org", "write https://"),
     ],
 )
@@ -210,7 +212,7 @@ def test_what_does_not_go_with_the_cluster(
     tmp_path: Path, old: str, new: str, line: int, message: str, hint: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        load(tmp_path, GOOD + CLUSTER.replace(old, new))
+        load(tmp_path, (GOOD + CLUSTER).replace(old, new))
     assert message in caught.value.message
     assert caught.value.where == f"{tmp_path}/test.yaml:{line}"
     assert hint in caught.value.hint
