@@ -151,7 +151,13 @@ def test_a_new_image_is_a_change_that_shows(world: World, stack: str, image: str
 
 
 def test_destroy_leaves_nothing(world: World) -> None:
-    world.cdktf.destroy(*STACKS)
+    # A revoked firewall rule is answered with NotFound now and then, as if the provider had asked twice. As with AWS, the
+    # same command again goes on with what is left.
+    try:
+        world.cdktf.destroy(*reversed(STACKS))
+    except BakeryError as error:
+        assert "deleting VPC Security Group Rule" in error.message
+        world.cdktf.destroy(*reversed(STACKS))
     assert not world.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
     assert not world.client("elbv2").describe_load_balancers()["LoadBalancers"]
     vpcs = world.client("ec2").describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.20.0.0/16"]}])["Vpcs"]
