@@ -151,8 +151,8 @@ def test_a_new_image_is_a_change_that_shows(world: World, stack: str, image: str
 
 
 def test_destroy_leaves_nothing(world: World) -> None:
-    # A revoked firewall rule is answered with NotFound now and then, as if the provider had asked twice. As with AWS, the
-    # same command again goes on with what is left.
+    # A revoked firewall rule is answered with NotFound now and then, as if the provider had asked twice. As with AWS,
+    # the same command again goes on with what is left.
     try:
         world.cdktf.destroy(*reversed(STACKS))
     except BakeryError as error:
