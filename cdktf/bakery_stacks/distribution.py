@@ -38,7 +38,7 @@ class DistributionStack(AwsStack):
             copy = self._replicate(bucket, elsewhere, keys[elsewhere])
             about = "for --catalog where the home region is gone; reading only"
             self.output("catalog_replica", f"s3://{copy.name}/{environment.catalog_prefix}", about)
-        self.outputs = DistributionOutputs(keys, bucket.arn, publisher.role_arn, news.topic_arn)
+        self.outputs = DistributionOutputs(keys, bucket.arn, news.topic_arn)
 
     def _key(self, region: str) -> str:
         key = ImageKey(

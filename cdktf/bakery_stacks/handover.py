@@ -22,7 +22,6 @@ class DistributionOutputs:
 
     key_arns: dict[str, str]
     catalog_bucket_arn: str
-    publisher_role_arn: str
     topic_arn: str
 
 

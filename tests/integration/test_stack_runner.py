@@ -83,7 +83,7 @@ class World:
         settings = Settings(chosen.environment, chosen.catalog, stand_in=True)
         images = published.read(self.catalog, settings.environment)
         key = f"arn:aws:kms:{HOME}:{ACCOUNT}:key/images"
-        others = DistributionOutputs({HOME: key}, "arn:aws:s3:::catalog", "arn:publisher", "arn:topic")
+        others = DistributionOutputs({HOME: key}, "arn:aws:s3:::catalog", "arn:topic")
         outdir = self.workspace / name
         app = core.App(stack_traces=False, outdir=str(outdir))
         RunnerStack(app, settings, SECTION, Around(self._network, others, images))

@@ -29,7 +29,7 @@ class BakeRole(Construct):
         role = aws.IamRole(
             self,
             "role",
-            name=f"bakery-{environment.name}-bake",
+            name=publisher.bake_name(environment),
             description=f"Bakes and publishes machine images of {environment.name}",
             assume_role_policy=document(_trust(provider.arn, urlsplit(gitlab_url).netloc, oidc)),
             max_session_duration=publisher.SESSION_SECONDS,

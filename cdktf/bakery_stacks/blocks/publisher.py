@@ -35,7 +35,7 @@ class Publisher(Construct):
         role = aws.IamRole(
             self,
             "role",
-            name=f"bakery-{environment.name}-publisher",
+            name=publisher_name(environment),
             description=f"Publishes machine images of {environment.name}",
             assume_role_policy=document(trust),
             max_session_duration=SESSION_SECONDS,
@@ -114,14 +114,24 @@ def _consumers(environment: Environment) -> list[Statement]:
 
 def publishers(environment: Environment) -> list[str]:
     """ARNs of the roles that may publish: our own, that of jobs, and the one that Vault lends."""
-    own = f"arn:{partition(environment.home_region)}:iam::{environment.account}:role/bakery-{environment.name}"
+    own = f"arn:{partition(environment.home_region)}:iam::{environment.account}:role"
     engine = environment.vault_config.aws if environment.vault_config else None
     by_jobs = environment.runner.bakes.oidc if environment.runner else None
     return [
-        f"{own}-publisher",
-        *([f"{own}-bake"] if by_jobs else []),
+        f"{own}/{publisher_name(environment)}",
+        *([f"{own}/{bake_name(environment)}"] if by_jobs else []),
         *([engine.bake.role_arn] if engine else []),
     ]
+
+
+def publisher_name(environment: Environment) -> str:
+    """The role of this account that publishes."""
+    return f"bakery-{environment.name}-publisher"
+
+
+def bake_name(environment: Environment) -> str:
+    """The role that jobs of GitLab get by their own token, where they do."""
+    return f"bakery-{environment.name}-bake"
 
 
 def tagger_name(environment: Environment) -> str:

@@ -17,8 +17,8 @@ def _range(cidr: str) -> str:
     return cidr
 
 
-# The pattern wants the length, without which Python means one address.
 LogDays = Literal[7, 14, 30, 60, 90, 180, 365]  # some of those that CloudWatch can keep
+# The pattern wants the length, without which Python means one address.
 Cidr = Annotated[str, StringConstraints(pattern=r"^[0-9.]+/[0-9]+$"), AfterValidator(_range)]
 Zone = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$")]
 VpcId = Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]{8,17}$")]

@@ -16,7 +16,6 @@ NETWORK = NetworkOutputs("vpc-1", "10.0.0.0/16", ["subnet-a", "subnet-b", "subne
 DISTRIBUTION = DistributionOutputs(
     {"eu-west-1": "arn:aws:kms:eu-west-1:123456789012:key/1"},
     "arn:aws:s3:::prod-catalog",
-    "arn:aws:iam::123456789012:role/bakery-prod-publisher",
     "arn:aws:sns:eu-west-1:123456789012:new-images",
 )
 PLACES = Places(
