@@ -1,14 +1,14 @@
 """`bakery apply`: stacks one by one, each by a plan that was looked at."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bakery import files
-from bakery.cli import options
+from bakery.cli import many, options
 from bakery.cli.stacks import Opened, Report, Stacks, opened, write_report
 from bakery.errors import BakeryError, BusyError, PartialError
 from bakery.events import Event
@@ -38,7 +38,7 @@ def apply(
     """Apply stacks in the order of what they read of each other.
 
     Plans, shows the plan and carries out that plan. Asks nothing: 'bakery diff' is the look before. What would destroy
-    or replace a resource is refused unless it is allowed.
+    or replace a resource is refused unless it is allowed. A stack that fails keeps back those that read it, no other.
 
     Example: bakery apply images
     """
@@ -63,15 +63,20 @@ def apply(
 
 
 def _apply_all(found: Opened, review: Review, lock_seconds: float) -> list[Difference]:
-    """In their order; the first failure is the last stack that is touched, since the next ones may need it."""
+    """In their order. After a failure all goes on that reads nothing of it, and the error comes at the end."""
     done: list[Difference] = []
+    failed: dict[str, BakeryError] = {}
+    left: list[str] = []
     for stack in found.chosen:
+        if any(name in failed or name in left for name in stack.needs):
+            left.append(stack.name)
+            continue
         try:
             done.append(found.rollout.apply(stack, review, lock_seconds))
         except BakeryError as error:
-            finished = [each.stack for each in done if each.pending]
-            left = [each.name for each in found.chosen[len(done) + 1 :]]
-            raise _stopped(error, finished, left) from error
+            failed[stack.name] = error
+    if failed:
+        raise _failure(failed, [each.stack for each in done if each.pending], left)
     return done
 
 
@@ -84,11 +89,23 @@ def _refuse_destruction(planned: Difference) -> None:
         )
 
 
-def _stopped(error: BakeryError, finished: Sequence[str], left: Sequence[str]) -> BakeryError:
-    """The same error, with what is done and what is not; partial if anything was done, unless it says to try again."""
-    rest = [f"{what}: {', '.join(names)}" for what, names in (("applied", finished), ("not tried", left)) if names]
-    detail = "\n".join(filter(None, [error.detail, *rest]))
-    if finished and not isinstance(error, BusyError):
-        return PartialError(error.message, where=error.where, detail=detail, hint=error.hint, log=error.log)
-    error.detail = detail
+def _failure(failed: Mapping[str, BakeryError], applied: Sequence[str], left: Sequence[str]) -> BakeryError:
+    """One error for all, with what is done and what is not; partial if anything is, unless it says to try again."""
+    error = _joined(failed)
+    rest = {"applied": applied, "not tried, since they read what failed": left}
+    error.detail = "\n".join(filter(None, [error.detail, *(f"{k}: {', '.join(v)}" for k, v in rest.items() if v)]))
+    if applied and not isinstance(error, BusyError):
+        return PartialError(error.message, where=error.where, detail=error.detail, hint=error.hint, log=error.log)
     return error
+
+
+def _joined(failed: Mapping[str, BakeryError]) -> BakeryError:
+    """The error itself if it is alone; to try again is right if each of them says so."""
+    if len(failed) == 1:
+        return next(iter(failed.values()))
+    kind = BusyError if all(isinstance(error, BusyError) for error in failed.values()) else BakeryError
+    return kind(
+        f"{len(failed)} stacks failed: {', '.join(failed)}",
+        detail="\n".join(f"{name}: {many.describe(error)}" for name, error in failed.items()),
+        hint="the same command again goes on with the rest",
+    )

@@ -9,6 +9,9 @@ from pathlib import Path
 from bakery.errors import UsageError
 from bakery.strict import near
 
+# Talks to what another stack makes, and reads no output of it: cdktf's own dependency would deploy both or neither.
+AFTER = {"vault-config": ("vault",)}
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -20,14 +23,14 @@ class Stack:
 
 
 def load(output: Path) -> list[Stack]:
-    """All stacks in cdktf's output folder; each after those that it needs. Folders of former stacks are no stacks."""
+    """All stacks in cdktf's output folder, in the order to apply them. Folders of former stacks are no stacks."""
     written = json.loads((output / "manifest.json").read_bytes())["stacks"]
     found = {
         name: Stack(name, output / entry["workingDirectory"], tuple(sorted(entry["dependencies"])))
         for name, entry in sorted(written.items())
     }
-    order = TopologicalSorter({stack.name: stack.needs for stack in found.values()}).static_order()
-    return [found[name] for name in order]
+    order = TopologicalSorter({name: (*stack.needs, *AFTER.get(name, ())) for name, stack in found.items()})
+    return [found[name] for name in order.static_order() if name in found]
 
 
 def select(stacks: Sequence[Stack], names: Iterable[str]) -> list[Stack]:

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bakery import definition
 from bakery.catalog import Catalog, open_store
@@ -41,6 +42,18 @@ def test_every_role_is_used_by_an_image(session: Session) -> None:
     included = {"fetch_parameter", "seal"}  # by other roles, and by every bake
     without_checksum = {"ssm_agent"}  # docs/how-to/add-an-image.md says why
     assert {path.name for path in (ROOT / "ansible" / "roles").iterdir()} - used == included | without_checksum
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_an_image_that_production_starts(session: Session, path: Path) -> None:
+    """What a stack needs of its image: there, in the home region, by a key that it may use, in its channel."""
+    environment = yaml.safe_load((ROOT / "cdktf" / "environments" / "production.yaml").read_text())
+    image = session.definitions.images[path.stem]
+    assert image.distribution.aws is not None
+    assert "aws" in image.targets
+    assert environment["home_region"] in image.distribution.aws.regions
+    assert image.distribution.aws.kms_alias == f"alias/bakery-{environment['name']}"
+    assert image.channel == environment["channel"]
 
 
 def test_every_example_is_explained() -> None:

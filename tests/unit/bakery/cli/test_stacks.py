@@ -186,7 +186,8 @@ class TestApply:
         assert answer.code == 1
         assert stacks.called("apply") == []
         assert "error: the plan of network destroys or replaces 1 resources\n" in answer.err
-        assert " aws_sns_topic.news\n  not tried: images, vault\nhint: nothing of it was applied;" in answer.err
+        assert " aws_sns_topic.news\n  not tried, since they read what failed: images, vault\n" in answer.err
+        assert "\nhint: nothing of it was applied;" in answer.err
         assert json.loads((tmp_path / "report.json").read_text())["delete"] == 1
 
     def test_destruction_is_allowed_by_an_option(self, stacks: Stacks) -> None:
@@ -194,15 +195,40 @@ class TestApply:
         assert stacks("apply", "--allow-destroy").code == 0
         assert stacks.called("apply") == ["apply network"]
 
-    def test_a_failure_stops_the_rest_and_says_what_is_done(self, stacks: Stacks) -> None:
-        stacks.changes("network", "create")
-        stacks.changes("images", "create")
+    def test_a_failure_keeps_back_no_stack_that_does_not_read_it(self, stacks: Stacks) -> None:
+        for stack in ("network", "images", "vault"):
+            stacks.changes(stack, "create")
         stacks.fake.answer("apply images", code=1, stderr="Error: AccessDenied")
         answer = stacks("apply")
         assert answer.code == 4
-        assert stacks.called("apply") == ["apply network", "apply images"]
+        assert stacks.called("apply") == ["apply network", "apply images", "apply vault"]
         assert "cannot apply with Terraform: AccessDenied\n" in answer.err
-        assert "  applied: network\n  not tried: vault\n" in answer.err
+        assert "  applied: network, vault\n" in answer.err
+        assert "not tried" not in answer.err
+
+    def test_what_reads_a_failed_stack_is_not_tried(self, stacks: Stacks) -> None:
+        """Nor what reads that."""
+        stacks.fake.answer("synth", stacks={"network": [], "runner": ["vault"], "vault": ["network"], "images": []})
+        stacks.changes("images", "create")
+        stacks.fake.answer("plan network", code=1, stderr="Error: AccessDenied")
+        answer = stacks("apply")
+        assert answer.code == 4
+        assert stacks.called("plan") == ["plan images", "plan network"]
+        assert "  applied: images\n  not tried, since they read what failed: vault, runner\n" in answer.err
+
+    def test_several_failures_are_all_told(self, stacks: Stacks) -> None:
+        stacks.fake.answer("plan images", code=1, stderr="Error: AccessDenied")
+        stacks.fake.answer("plan vault", code=1, stderr=LOCKED)
+        answer = stacks("apply", "--lock-timeout", "0.05")
+        assert answer.code == 1
+        assert "error: 2 stacks failed: images, vault\n" in answer.err
+        assert "AccessDenied\n" in answer.err
+        assert "the state is locked by bob@ci since 2026-01-01; waited 0.05 s" in answer.err
+
+    def test_only_locked_stacks_are_a_reason_to_try_again(self, stacks: Stacks) -> None:
+        for stack in ("images", "vault"):
+            stacks.fake.answer(f"plan {stack}", code=1, stderr=LOCKED)
+        assert stacks("apply", "--lock-timeout", "0.05").code == 75
 
     def test_a_failure_after_stacks_without_changes_is_not_partial(self, stacks: Stacks) -> None:
         stacks.fake.answer("plan images", code=1, stderr="Error: AccessDenied")
@@ -247,7 +273,8 @@ class TestLocks:
         assert answer.code == 75, "trying again is right, whatever is done already"
         assert "the state is locked by bob@ci since 2026-01-01; waited 0.05 s\n" in answer.err
         assert "terraform force-unlock 1f6c" in answer.err
-        assert "  applied: network\n  not tried: vault\n" in answer.err
+        assert "  applied: network\n" in answer.err
+        assert "plan vault" in stacks.called("plan"), "another stack has a lock of its own"
 
     def test_plans_again_when_another_apply_came_in_between(self, stacks: Stacks) -> None:
         """And looks again: what was harmless may not be so any more."""

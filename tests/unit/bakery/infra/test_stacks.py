@@ -12,16 +12,27 @@ from bakery.infra.stacks import Stack, load, select
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     needs = {"apps": ["vault", "network"], "images": [], "network": [], "vault": ["network"]}
-    stacks = {name: {"workingDirectory": f"stacks/{name}", "dependencies": found} for name, found in needs.items()}
-    (tmp_path / "manifest.json").write_text(json.dumps({"version": "0.21.0", "stacks": stacks}))
     (tmp_path / "stacks" / "former").mkdir(parents=True)
-    return tmp_path
+    return _written(tmp_path, needs)
+
+
+def _written(output: Path, needs: dict[str, list[str]]) -> Path:
+    stacks = {name: {"workingDirectory": f"stacks/{name}", "dependencies": found} for name, found in needs.items()}
+    (output / "manifest.json").write_text(json.dumps({"version": "0.21.0", "stacks": stacks}))
+    return output
 
 
 def test_each_after_what_it_reads(output: Path) -> None:
     found = load(output)
     assert [stack.name for stack in found] == ["network", "images", "vault", "apps"]
     assert found[-1] == Stack("apps", output / "stacks" / "apps", ("network", "vault"))
+
+
+def test_what_is_in_vault_comes_after_vault(tmp_path: Path) -> None:
+    """Though it reads no output of it; and it is there without it, too."""
+    both = {"network": [], "vault": ["network"], "vault-config": []}
+    assert [stack.name for stack in load(_written(tmp_path, both))] == ["network", "vault", "vault-config"]
+    assert [stack.name for stack in load(_written(tmp_path, {"vault-config": []}))] == ["vault-config"]
 
 
 def test_all_or_those_that_are_named_in_that_order(output: Path) -> None:
