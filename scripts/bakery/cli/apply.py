@@ -29,7 +29,8 @@ def apply(
     ] = LOCK_SECONDS,
     report: Report = None,
     outputs: Annotated[
-        Path | None, typer.Option("--outputs", help="Write outputs that are not sensitive, by stack, to this file.")
+        Path | None,
+        typer.Option("--outputs", help="Write outputs that are not sensitive, by stack, to this file."),
     ] = None,
     workspace: options.Workspace = options.WORKSPACE,
     quiet: options.Quiet = False,
@@ -53,17 +54,21 @@ def apply(
                 _refuse_destruction(planned)
 
         try:
-            done = _apply_all(found, review, lock_timeout)
+            done, error = _apply_all(found, review, lock_timeout)
         finally:
             write_report(report, list(seen.values()))
         if outputs:
-            found_outputs = {stack.name: found.rollout.outputs(stack) for stack in found.chosen}
-            files.write_atomic(outputs, json.dumps(found_outputs, indent=2).encode() + b"\n")
-    print(applied(done))
+            there = {each.stack for each in done}
+            values = {stack.name: found.rollout.outputs(stack) for stack in found.chosen if stack.name in there}
+            files.write_atomic(outputs, json.dumps(values, indent=2).encode() + b"\n")
+        if done:
+            print(applied(done))
+        if error:
+            raise error
 
 
-def _apply_all(found: Opened, review: Review, lock_seconds: float) -> list[Difference]:
-    """In their order. After a failure all goes on that reads nothing of it, and the error comes at the end."""
+def _apply_all(found: Opened, review: Review, lock_seconds: float) -> tuple[list[Difference], BakeryError | None]:
+    """In their order. After a failure all goes on that reads nothing of it; what was done, and what to raise then."""
     done: list[Difference] = []
     failed: dict[str, BakeryError] = {}
     left: list[str] = []
@@ -75,9 +80,7 @@ def _apply_all(found: Opened, review: Review, lock_seconds: float) -> list[Diffe
             done.append(found.rollout.apply(stack, review, lock_seconds))
         except BakeryError as error:
             failed[stack.name] = error
-    if failed:
-        raise _failure(failed, [each.stack for each in done if each.pending], left)
-    return done
+    return done, _failure(failed, [each.stack for each in done if each.pending], left) if failed else None
 
 
 def _refuse_destruction(planned: Difference) -> None:

@@ -205,6 +205,7 @@ class TestApply:
         assert "cannot apply with Terraform: AccessDenied\n" in answer.err
         assert "  applied: network, vault\n" in answer.err
         assert "not tried" not in answer.err
+        assert [line.split()[0] for line in answer.out.splitlines()] == ["STACK", "network", "vault"]
 
     def test_what_reads_a_failed_stack_is_not_tried(self, stacks: Stacks) -> None:
         """Nor what reads that."""
@@ -248,6 +249,11 @@ class TestApply:
         stacks.fake.answer("output", stdout=json.dumps(outputs))
         stacks("apply", "network", "--outputs", str(tmp_path / "outputs.json"))
         assert json.loads((tmp_path / "outputs.json").read_text()) == {"network": {"id": "vpc-1"}}
+
+    def test_outputs_of_what_was_applied_beside_a_failure(self, stacks: Stacks, tmp_path: Path) -> None:
+        stacks.fake.answer("plan images", code=1, stderr="Error: AccessDenied")
+        stacks("apply", "--outputs", str(tmp_path / "outputs.json"))
+        assert json.loads((tmp_path / "outputs.json").read_text()) == {"network": {}, "vault": {}}
 
     def test_an_interrupt_says_to_run_again(self, stacks: Stacks, monkeypatch: pytest.MonkeyPatch) -> None:
         stacks.changes("network", "create")
