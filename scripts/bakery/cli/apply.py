@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from bakery import files
-from bakery.cli import options
-from bakery.cli.stacks import Opened, Report, Stacks, opened, write_report
+from bakery.cli import options, reportfile
+from bakery.cli.stacks import Opened, Report, Stacks, opened, reporting
 from bakery.errors import BakeryError, BusyError, PartialError
 from bakery.events import Event
 from bakery.infra.changes import Difference
@@ -29,7 +29,12 @@ def apply(
     ] = LOCK_SECONDS,
     report: Report = None,
     outputs: Annotated[
-        Path | None, typer.Option("--outputs", help="Write outputs that are not sensitive, by stack, to this file.")
+        Path | None,
+        typer.Option(
+            "--outputs",
+            help="Write outputs that are not sensitive, by stack, to this file.",
+            callback=reportfile.writable,
+        ),
     ] = None,
     workspace: options.Workspace = options.WORKSPACE,
     quiet: options.Quiet = False,
@@ -52,14 +57,11 @@ def apply(
             if not allow_destroy:
                 _refuse_destruction(planned)
 
-        try:
-            done = _apply_all(found, review, lock_timeout)
-        finally:
-            write_report(report, list(seen.values()))
+        with reporting(report, seen.values()):
+            print(applied(_apply_all(found, review, lock_timeout)))
         if outputs:
             found_outputs = {stack.name: found.rollout.outputs(stack) for stack in found.chosen}
             files.write_atomic(outputs, json.dumps(found_outputs, indent=2).encode() + b"\n")
-    print(applied(done))
 
 
 def _apply_all(found: Opened, review: Review, lock_seconds: float) -> list[Difference]:
