@@ -183,8 +183,7 @@ def _client(env: Mapping[str, str]) -> "hvac.Client":
     if not (address := env.get("VAULT_ADDR")):
         raise BakeryError("VAULT_ADDR is not set", hint="secrets come from Vault: set its address, then a login")
     if not re.match(r"https?://[^/\s]", address):
-        hint = f"write https://{address.rpartition('//')[2] or 'HOST:8200'}"
-        raise UsageError(f"VAULT_ADDR is '{address}', which is no URL", hint=hint)
+        raise UsageError(f"VAULT_ADDR '{address}' is no URL", hint=f"write https://{address.rpartition('//')[2]}")
     retry = Retry(
         total=RETRIES, connect=1, read=1, other=0, status_forcelist=RETRIED, backoff_factor=BACKOFF,
         allowed_methods=None, raise_on_status=False,
@@ -270,7 +269,7 @@ def _explained(address: str, what: str, capability: str = "read") -> Iterator[No
         raise OutageError(
             f"Vault cannot be reached: {_reason(error)}",
             where=address,
-            hint="check VAULT_ADDR, network and VAULT_CACERT",
+            hint="check VAULT_ADDR, the network and VAULT_CACERT",
         ) from None
 
 
