@@ -198,7 +198,7 @@ def _read(folder: Path, name: str) -> Environment:
     if name not in known:
         hint = near(name, known) or f"BAKERY_ENVIRONMENT can be {', '.join(known)}"
         raise UsageError(f"no environment named '{name}'", where=str(folder), hint=hint)
-    environment = validate(Environment, "environment", path, yamlfile.parse(path))
+    environment = validate(Environment, "environment", path, yamlfile.Reader().read(path))
     if environment.name != name:
         raise UsageError(
             f"name is '{environment.name}', but the file is {path.name}",

@@ -42,7 +42,10 @@ class Baked:
 
 
 def load(project: Project, definition: ImageDefinition, version: str) -> Baked:
-    """Everything that the targets of a definition need of a version; NotFoundError if anything is not here."""
+    """Everything that the targets of a definition need of a version; NotFoundError if anything is not here.
+
+    What to do about that depends on the catalog: the caller adds the hint.
+    """
     artifact = find_artifact(project, definition, version)
     builds = {target: find_build(project, definition, version, target) for target in definition.remote_targets}
     missing = [target for target, build in builds.items() if build is None]
@@ -53,7 +56,6 @@ def load(project: Project, definition: ImageDefinition, version: str) -> Baked:
         raise NotFoundError(
             f"{full_name(whole)} is not in this workspace as a whole: {', '.join(missing)} missing",
             where=str(project.workspace / "artifacts"),
-            hint=f"run 'bakery bake {definition.name}', or bring the folders here",
         )
     return whole
 
@@ -65,9 +67,10 @@ def anything(project: Project, definition: ImageDefinition, version: str) -> boo
 
 
 def find_artifact(project: Project, definition: ImageDefinition, version: str) -> Artifact | None:
-    """The disk of a version; None if it is not here."""
+    """The disk of a version; None if it is not here, or only its document is."""
     folder = project.artifact_folder(definition.name, definition.arch, version)
-    return documents.find(Artifact, folder / "artifact.json")
+    found = documents.find(Artifact, folder / "artifact.json")
+    return found if (folder / "disk.qcow2").exists() else None
 
 
 def find_build(project: Project, definition: ImageDefinition, version: str, target: str) -> RemoteBuild | None:

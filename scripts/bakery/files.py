@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bakery.errors import BakeryError, BusyError
+from bakery.errors import BakeryError, BusyError, UsageError
 
 CHUNK = 1 << 20  # bytes per read when hashing; larger gains nothing
 
@@ -33,6 +33,21 @@ def create(path: Path, data: bytes) -> bool:
             return False
         _sync_folder(path.parent)
         return True
+
+
+def require_writable(path: Path) -> None:
+    """Raise UsageError before work starts whose result `write_atomic` could not bring to `path`; tries it out."""
+    try:
+        if path.is_file() or not path.exists():
+            with _beside(path, b""):
+                return
+        reason = "it is no file"
+    except FileExistsError as error:
+        reason = f"{error.filename} is no folder"
+    except OSError as error:
+        reason = str(error.strerror)
+    hint = "name a file in a folder that you may write to; nothing was started"
+    raise UsageError(f"cannot be written: {reason}", where=str(path), hint=hint)
 
 
 def sha256(path: Path) -> str:

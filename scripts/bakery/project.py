@@ -33,6 +33,11 @@ class Project:
         return self.root / "tools"
 
     @property
+    def tool_versions(self) -> Path:
+        """The versions that the set-up installs."""
+        return self.tools / "tools.toml"
+
+    @property
     def tool_bin(self) -> Path:
         """Programs that the set-up installed; looked at before PATH."""
         return self.root / ".bakery" / "tools" / "bin"

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-from bakery.errors import BakeryError, ExitCode, NotFoundError
+from bakery.errors import BakeryError, ExitCode, NotFoundError, UsageError
 
 if TYPE_CHECKING:  # hvac takes 107 ms to import, and most verbs never need it
     import hvac
@@ -180,8 +180,10 @@ def _client(env: Mapping[str, str]) -> "hvac.Client":
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
 
-    if not env.get("VAULT_ADDR"):
+    if not (address := env.get("VAULT_ADDR")):
         raise BakeryError("VAULT_ADDR is not set", hint="secrets come from Vault: set its address, then a login")
+    if not re.match(r"https?://[^/\s]", address):
+        raise UsageError(f"VAULT_ADDR '{address}' is no URL", hint=f"write https://{address.rpartition('//')[2]}")
     retry = Retry(
         total=RETRIES, connect=1, read=1, other=0, status_forcelist=RETRIED, backoff_factor=BACKOFF,
         allowed_methods=None, raise_on_status=False,
@@ -191,9 +193,8 @@ def _client(env: Mapping[str, str]) -> "hvac.Client":
     session.mount("http://", HTTPAdapter(max_retries=retry))
     session.mount("https://", HTTPAdapter(max_retries=retry))
     # An empty token, not None: for None hvac reads ~/.vault-token.
-    return hvac.Client(
-        url=env["VAULT_ADDR"], token="", timeout=TIMEOUT, session=session, namespace=env.get("VAULT_NAMESPACE") or None
-    )
+    namespace = env.get("VAULT_NAMESPACE") or None
+    return hvac.Client(url=address, token="", timeout=TIMEOUT, session=session, namespace=namespace)
 
 
 def _refuse_sealed(session: "requests.Session", address: str) -> None:
@@ -268,7 +269,7 @@ def _explained(address: str, what: str, capability: str = "read") -> Iterator[No
         raise OutageError(
             f"Vault cannot be reached: {_reason(error)}",
             where=address,
-            hint="check VAULT_ADDR (http:// or https:// included), the network and VAULT_CACERT",
+            hint="check VAULT_ADDR, the network and VAULT_CACERT",
         ) from None
 
 

@@ -72,6 +72,9 @@ def _errors_of(path: Path) -> Iterator[None]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise UsageError(f"not valid YAML: {error.problem}", where=f"{path}:{mark.line + 1}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UsageError("not UTF-8 text", where=f"{path}:{line}", hint="save it with that encoding") from None
     except (YAMLError, ValueError, TypeError) as error:
         raise UsageError(f"not valid YAML: {error}", where=str(path)) from None
 

@@ -59,6 +59,8 @@ class Small:
         self._stacks: dict[str, Any] = {}
         (root / ".bakery" / "tools").mkdir(parents=True)
         (root / ".bakery" / "tools" / "bin").symlink_to(ROOT / ".bakery" / "tools" / "bin")
+        (root / "tools").mkdir()
+        (root / "tools" / "tools.toml").touch()
         (root / "cdktf.json").write_text(json.dumps(SETTINGS))
         (root / "program.py").write_text(PROGRAM)
 

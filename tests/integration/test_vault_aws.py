@@ -257,6 +257,8 @@ def job(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("VAULT_ADDR", server.address)
     monkeypatch.setenv("VAULT_ID_TOKEN", ci.job(AUDIENCE))
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "tools.toml").touch()
     (tmp_path / "packer" / "images").mkdir(parents=True)
     (tmp_path / "packer" / "images" / "web.yaml").write_text(DEFINITION)
     leave_verified_disk(Project(tmp_path, tmp_path / "packer" / "images", tmp_path / ".bakery"))

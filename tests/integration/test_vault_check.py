@@ -98,6 +98,8 @@ def shop(
     server: VaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Shop:
     (tmp_path / "packer" / "images").mkdir(parents=True)
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "tools.toml").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VAULT_ADDR", server.address)
     monkeypatch.setenv("VAULT_TOKEN", server.new_token("builder"))

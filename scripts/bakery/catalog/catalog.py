@@ -76,6 +76,41 @@ class Catalog:
             )
         return revised
 
+    def revoke(self, record: Record, reason: str) -> Record:
+        """Say that a complete version must not be used any more; refused while a channel points at it.
+
+        One that was revoked before stays as it is, with its first reason.
+        """
+        if record.state == "revoked":
+            return record
+        if record.state != "complete":
+            raise BakeryError(
+                f"{record.image} {record.version} is {record.state}: only a complete version can be revoked",
+                hint="it cannot be promoted as it is",
+            )
+        image, arch = record.image, record.arch
+        heads = [(name, self.channel(image, arch, name)) for name in self.channels(image, arch)]
+        pointing = [name for name, head in heads if head and head.version == record.version]
+        if pointing:
+            raise BakeryError(
+                f"{image} {record.version} cannot be revoked: it is what {', '.join(pointing)} points at",
+                where=self.location,
+                hint=f"move that first: 'bakery rollback {image} {pointing[0]}', or promote another version",
+            )
+        return self.revise(replace(record, state="revoked"), reason)
+
+    def built_on(self, record: Record) -> list[Record]:
+        """Complete versions of other images that were built on this one's content, and those built on them."""
+        known = [self.record(*image, version) for image in self.images() for version in self.versions(*image)]
+        found = [record]
+        for parent in found:  # grows meanwhile
+            found += [
+                child
+                for child in known
+                if child.state == "complete" and child.inputs.get("base") == parent.raw_sha256 and child not in found
+            ]
+        return found[1:]
+
     def channels(self, image: str, arch: str) -> list[str]:
         """Names of the channels of an image, sorted."""
         return sorted(self._store.list(_channels(image, arch)))

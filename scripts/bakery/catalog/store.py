@@ -1,11 +1,12 @@
 """Where the catalog's bytes are: a folder or an S3 bucket. Keys are slash-separated; objects never change."""
 
 import os
+import re
 from pathlib import Path
 from typing import Protocol
 
 from bakery import files
-from bakery.errors import BakeryError, NotFoundError
+from bakery.errors import BakeryError, NotFoundError, UsageError
 
 
 class Store(Protocol):
@@ -24,10 +25,14 @@ class Store(Protocol):
 
 
 def open_store(location: str) -> Store:
-    """A store by its location: a path, or s3://BUCKET/PREFIX."""
-    if location.startswith("s3://"):
-        bucket, _, prefix = location.removeprefix("s3://").partition("/")
-        return S3Store(bucket, prefix.strip("/"))
+    """A store by its location: a path, or s3://BUCKET/PREFIX. UsageError for another scheme, such as a mistyped one."""
+    if found := re.fullmatch(r"s3://([^/]+)/?(.*)", location):
+        return S3Store(found[1], found[2].strip("/"))
+    if re.match(r"\w[\w+.-]*:", location):
+        raise UsageError(
+            f"'{location}' is not a location of a catalog",
+            hint="it is a folder, or s3://BUCKET/PREFIX; a folder with a colon in its name is written ./NAME",
+        )
     return FolderStore(Path(location))
 
 

@@ -22,6 +22,7 @@ from bakery.cli import (
     env,
     plan,
     publish,
+    revoke,
     run,
     schema,
     update,
@@ -66,6 +67,7 @@ app.command()(run.run)
 app.command()(ci.ci)
 app.command()(channels.promote)
 app.command()(channels.rollback)
+app.command()(revoke.revoke)
 app.command()(catalog.catalog)
 app.add_typer(vault.app, name="vault")
 app.command()(env.env)

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bakery import files
-from bakery.cli import many, options
-from bakery.cli.stacks import Opened, Report, Stacks, opened, write_report
+from bakery.cli import many, options, reportfile
+from bakery.cli.stacks import Opened, Report, Stacks, opened, reporting
 from bakery.errors import BakeryError, BusyError, PartialError
 from bakery.events import Event
 from bakery.infra.changes import Difference
@@ -30,7 +29,11 @@ def apply(
     report: Report = None,
     outputs: Annotated[
         Path | None,
-        typer.Option("--outputs", help="Write outputs that are not sensitive, by stack, to this file."),
+        typer.Option(
+            "--outputs",
+            help="Write outputs that are not sensitive, by stack, to this file.",
+            callback=reportfile.writable,
+        ),
     ] = None,
     workspace: options.Workspace = options.WORKSPACE,
     quiet: options.Quiet = False,
@@ -53,18 +56,20 @@ def apply(
             if not allow_destroy:
                 _refuse_destruction(planned)
 
-        try:
+        with reporting(report, seen.values()):
             done, error = _apply_all(found, review, lock_timeout)
-        finally:
-            write_report(report, list(seen.values()))
-        if outputs:
-            there = {each.stack for each in done}
-            values = {stack.name: found.rollout.outputs(stack) for stack in found.chosen if stack.name in there}
-            files.write_atomic(outputs, json.dumps(values, indent=2).encode() + b"\n")
-        if done:
-            print(applied(done))
-        if error:
-            raise error
+            if done:
+                print(applied(done))
+            with reportfile.written(outputs, lambda: _outputs(found, done)):
+                if error:
+                    raise error
+
+
+def _outputs(found: Opened, done: Sequence[Difference]) -> bytes:
+    """The file of --outputs: of what was applied, also beside a failure."""
+    there = {each.stack for each in done}
+    values = {stack.name: found.rollout.outputs(stack) for stack in found.chosen if stack.name in there}
+    return json.dumps(values, indent=2).encode() + b"\n"
 
 
 def _apply_all(found: Opened, review: Review, lock_seconds: float) -> tuple[list[Difference], BakeryError | None]:

@@ -3,7 +3,7 @@
 from bakery import documents
 from bakery.catalog import Catalog, Record
 from bakery.cli import options
-from bakery.cli.session import locate, open_catalog
+from bakery.cli.session import find_catalog
 from bakery.errors import NotFoundError
 from bakery.reports import table
 
@@ -18,7 +18,7 @@ def catalog(
 
     Example: bakery catalog web
     """
-    opened = open_catalog(locate(options.DEFINITIONS, workspace), catalog)
+    opened = find_catalog(workspace, catalog)
     known = opened.images()
     for name in images or []:
         if name not in [image for image, _ in known]:

@@ -1,22 +1,15 @@
 """`bakery promote` and `bakery rollback`: move a channel."""
 
-from typing import Annotated
-
-import typer
-
 from bakery.catalog import ChannelEntry
 from bakery.cli import line, options
 from bakery.cli.session import session
 from bakery.publish import channels
 
-Version = Annotated[str, typer.Argument(metavar="VERSION", help="A complete version, such as 1.0.3.")]
-Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="Channel name, such as stable.")]
-
 
 def promote(
     image: options.Image,
-    version: Version,
-    channel: Channel,
+    version: options.Version,
+    channel: options.Channel,
     reason: options.Reason = "",
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
@@ -40,7 +33,7 @@ def promote(
 
 def rollback(
     image: options.Image,
-    channel: Channel,
+    channel: options.Channel,
     reason: options.Reason = "",
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,

@@ -18,7 +18,7 @@ def ci(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="What 'bakery plan --json' printed.")],
     runner_image: Annotated[str, typer.Option("--runner-image", help="Container image that the jobs run in.")],
     target: Annotated[Target, typer.Option("--target", help="Only images that go there.")] = "all",
-    channel: Annotated[str, typer.Option("--channel", help="Channel that follows, not the definition's.")] = "",
+    channel: options.FollowingChannel = "",
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
 ) -> None:

@@ -2,13 +2,13 @@
 
 import sys
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bakery import demo as story
 from bakery.cli import options
+from bakery.cli.session import locate
 from bakery.reports import Verbosity, table, watch
 
 
@@ -23,7 +23,7 @@ def demo(
 
     Example: bakery demo --change
     """
-    root = Path.cwd()
+    root = locate(options.DEFINITIONS, options.WORKSPACE).root
     if down:
         print("\n".join(f"{name} stopped" for name in story.end(root)) or "nothing was running")
         return

@@ -7,7 +7,7 @@ import typer
 
 from bakery import documents
 from bakery.cli import many, options
-from bakery.cli.stacks import Report, Stacks, opened, write_report
+from bakery.cli.stacks import Report, Stacks, opened, reporting
 from bakery.errors import BakeryError, ExitCode
 from bakery.infra.changes import Difference
 from bakery.reports import differences
@@ -37,9 +37,9 @@ def diff(
         by_name = {stack.name: stack for stack in found.chosen}
         outcomes = many.each(list(by_name), lambda name: found.rollout.diff(by_name[name]), jobs=1)
         seen = [outcome.result for outcome in outcomes if outcome.result]
-        write_report(report, seen)
-        print(documents.dump_all(seen).decode() if json else differences(seen), end="" if json else "\n")
-        _raise_failures(outcomes)
+        with reporting(report, seen):
+            print(documents.dump_all(seen).decode() if json else differences(seen), end="" if json else "\n")
+            _raise_failures(outcomes)
     return ExitCode.CHANGES if detailed_exitcode and any(each.pending for each in seen) else ExitCode.OK
 
 

@@ -11,7 +11,8 @@ from bakery.infra.env import variables
 def env(workspace: options.Workspace = options.WORKSPACE) -> None:
     """Print exports for cdktf and Terraform.
 
-    Node, the Terraform binary, and a provider mirror if there is one on this machine.
+    The environment (BAKERY_ENVIRONMENT, default demo), Node, the Terraform binary, and a provider mirror if there is
+    one on this machine.
 
     Example: eval "$(bakery env)" && cdktf diff images
     """

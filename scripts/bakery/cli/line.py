@@ -138,9 +138,10 @@ def publish_image(session: Session, whole: Baked, channel: str = "") -> Record:
     """Publish a verified version, complete its record, and let its channel follow, or the one that is given."""
     image, project = whole.definition, session.project
     verdict = documents.find(Verdict, whole.folder(project, "local") / "verdict.json")
+    _usable_record(session, whole)  # before anything is published
     with targets(session, image) as destinations:
         publications = publish(project, whole, verdict, destinations, session.tell)
-        record = session.catalog.record(image.name, image.arch, whole.version)
+        record = _usable_record(session, whole)
         complete = _complete(record, whole, verdict, tuple(publications))
         if complete != record:
             record = session.catalog.revise(complete, "published")
@@ -154,6 +155,16 @@ def targets(session: Session, image: ImageDefinition) -> Iterator[dict[str, Targ
     """Every target of an image by name, logged in to: what Vault lent for that ends with the block."""
     with _vault(*map(image.distribution.credentials, image.targets)) as vault:
         yield {name: _target(session, image, name, _credentials(vault, image, name)) for name in image.targets}
+
+
+def _usable_record(session: Session, whole: Baked) -> Record:
+    """The version's record, unless that was revoked: it must not become complete again."""
+    record = session.catalog.record(whole.image, whole.arch, whole.version)
+    if record.state == "revoked":
+        raise BakeryError(
+            f"{whole.image} {whole.version} was revoked: {record.reason}", hint=f"run 'bakery run {whole.image}'"
+        )
+    return record
 
 
 def _complete(record: Record, whole: Baked, verdict: Verdict | None, publications: tuple[Publication, ...]) -> Record:

@@ -5,6 +5,24 @@ from typing import Annotated
 
 import typer
 
+from bakery.catalog import VERSION
+from bakery.errors import UsageError
+from bakery.publish import channels
+
+
+def _channel(name: str) -> str:
+    """Refuse what cannot be a channel's name before any work is done; empty where the option is not given."""
+    if name:
+        channels.require_name(name)
+    return name
+
+
+def _version(text: str) -> str:
+    if not VERSION.fullmatch(text):
+        raise UsageError(f"'{text}' is not a version", hint="three numbers, such as 1.0.3; 'bakery catalog' lists them")
+    return text
+
+
 Images = Annotated[list[str] | None, typer.Argument(metavar="IMAGE", help="Image names; all if none is given.")]
 Image = Annotated[str, typer.Argument(metavar="IMAGE", help="Image name.")]
 Definitions = Annotated[
@@ -21,6 +39,13 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show failures only."
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show everything that happens.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, envvar="BAKERY_JOBS", help="Images worked on side by side.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the channel's history.")]
+Version = Annotated[
+    str, typer.Argument(metavar="VERSION", help="A complete version, such as 1.0.3.", callback=_version)
+]
+Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="Channel name, such as stable.", callback=_channel)]
+FollowingChannel = Annotated[
+    str, typer.Option("--channel", help="Channel that follows, not the definition's.", callback=_channel)
+]
 Arch = Annotated[str, typer.Option("--arch", help="Architecture of the image.")]
 
 DEFINITIONS = Path("packer/images")

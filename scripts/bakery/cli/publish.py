@@ -1,9 +1,5 @@
 """`bakery publish`: bring tested disks to their targets."""
 
-from typing import Annotated
-
-import typer
-
 from bakery import documents
 from bakery.catalog import Record
 from bakery.cli import line, many, options
@@ -16,7 +12,7 @@ def publish(
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
-    channel: Annotated[str, typer.Option("--channel", help="Channel that follows, not the definition's.")] = "",
+    channel: options.FollowingChannel = "",
     jobs: options.Jobs = options.JOBS,
     json: options.Json = False,
     quiet: options.Quiet = False,

@@ -1,6 +1,6 @@
 """`bakery run`: the whole line for every image that needs it, parents first."""
 
-from bakery import baked, documents
+from bakery import documents
 from bakery.catalog import Record
 from bakery.cli import line, many, options
 from bakery.cli.publish import render
@@ -64,7 +64,7 @@ def run_line(opened: Session, images: list[str] | None, jobs: int) -> list[Recor
 
 def _work(opened: Session, action: Action) -> Record:
     if action.kind == "publish":
-        whole = baked.load(opened.project, opened.definitions.images[action.image], action.version)
+        whole = opened.whole(opened.definitions.images[action.image], action.version)
     else:
         whole = line.bake_image(opened, action)
         if whole.artifact and not line.verified(opened, whole.artifact):

@@ -12,10 +12,10 @@ from pathlib import Path
 from bakery import baked, definition
 from bakery.baked import Baked
 from bakery.catalog import Catalog, Record, open_store
-from bakery.cli import toolbox
+from bakery.cli import options, toolbox
 from bakery.definition import Definitions, ImageDefinition
 from bakery.documents import Artifact
-from bakery.errors import BakeryError, NotFoundError
+from bakery.errors import BakeryError, NotFoundError, UsageError
 from bakery.events import Tell, silent
 from bakery.fingerprint import Fingerprints
 from bakery.plan import Plan, plan
@@ -48,14 +48,36 @@ class Session:
         for version in self._newest_first(image):
             if artifact := baked.find_artifact(self.project, image, version):
                 return artifact
-        raise _not_baked(image)
+        raise self._not_baked(image)
 
     def newest_baked(self, image: ImageDefinition) -> Baked:
         """The newest version of the line of which anything is in the workspace; NotFoundError unless it is whole."""
         for version in self._newest_first(image):
             if baked.anything(self.project, image, version):
-                return baked.load(self.project, image, version)
-        raise _not_baked(image)
+                return self.whole(image, version)
+        raise self._not_baked(image)
+
+    def whole(self, image: ImageDefinition, version: str) -> Baked:
+        """All that was made of a version; NotFoundError with the way out if it is not all in the workspace."""
+        try:
+            return baked.load(self.project, image, version)
+        except NotFoundError as error:
+            error.hint = self._way_out(image)
+            raise
+
+    def _not_baked(self, image: ImageDefinition) -> NotFoundError:
+        return NotFoundError(f"{image.name} {image.version} has not been baked here", hint=self._way_out(image))
+
+    def _way_out(self, image: ImageDefinition) -> str:
+        """What to do about a version that is not here. A bake helps only where one is due."""
+        action = next(action for action in self.plan([image.name]).actions if action.image == image.name)
+        if action.kind in ("bake", "wait"):
+            return f"run 'bakery bake {image.name}' first"
+        folder = self.project.artifact_folder(image.name, image.arch, action.version)
+        return (
+            f"{action.version} is complete, so a bake would keep it: bring {folder}* from where it was baked, "
+            f"or make a new version with 'bakery bump {image.name}' and 'bakery run {image.name}'"
+        )
 
     def _newest_first(self, image: ImageDefinition) -> list[str]:
         versions = self.catalog.versions(image.name, image.arch)
@@ -94,15 +116,16 @@ class Session:
         return record, next(brought, stored)
 
 
-def _not_baked(image: ImageDefinition) -> NotFoundError:
-    return NotFoundError(
-        f"{image.name} {image.version} has not been baked here", hint=f"run 'bakery bake {image.name}' first"
-    )
-
-
 def locate(definitions: Path, workspace: Path) -> Project:
-    """The project of the current folder."""
-    return Project(Path.cwd(), definitions, workspace.absolute())
+    """The project of the current folder; UsageError in a folder that is none."""
+    project = Project(Path.cwd(), definitions, workspace.absolute())
+    if not project.tool_versions.is_file():  # every verb depends on it, and a CI job links it in
+        raise UsageError(
+            "this folder is not a project of the bakery",
+            where=str(project.root),
+            hint="go to the folder that has packer/, ansible/, cdktf/ and tools/, and run the command there",
+        )
+    return project
 
 
 @contextmanager
@@ -138,3 +161,10 @@ def quick_session(definitions: Path, workspace: Path, catalog: str) -> Session:
 def open_catalog(project: Project, location: str) -> Catalog:
     """The catalog at a location; the workspace's own if it is empty."""
     return Catalog(open_store(location or str(project.workspace / "catalog")))
+
+
+def find_catalog(workspace: Path, location: str) -> Catalog:
+    """The same for verbs that read nothing else: one that has a location of its own needs no project."""
+    if location:
+        return Catalog(open_store(location))
+    return open_catalog(locate(options.DEFINITIONS, workspace), location)

@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,20 +11,27 @@ from typing import Annotated
 import typer
 
 from bakery import files
-from bakery.cli import options
+from bakery.cli import options, reportfile
 from bakery.cli.session import locate, watching
 from bakery.events import Event, Tell
-from bakery.infra import changes, stacks
+from bakery.infra import changes, env, stacks
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.changes import Difference
 from bakery.infra.rollout import Rollout, patiently
 from bakery.infra.stacks import Stack
 
 Stacks = Annotated[
-    list[str] | None, typer.Argument(metavar="STACK", help="Names of stacks; all of the environment if none is given.")
+    list[str] | None,
+    typer.Argument(
+        metavar="STACK",
+        help=f"Stacks of the environment (BAKERY_ENVIRONMENT, default {env.ENVIRONMENT}); all if none is named.",
+    ),
 ]
 Report = Annotated[
-    Path | None, typer.Option("--report", help="Write the numbers as GitLab's report 'terraform' to this file.")
+    Path | None,
+    typer.Option(
+        "--report", help="Write the numbers as GitLab's report 'terraform' to this file.", callback=reportfile.writable
+    ),
 ]
 BUSY = "another 'bakery diff' or 'bakery apply' works in this workspace"
 
@@ -45,6 +52,7 @@ def opened(
     """Synthesize and select. The folder of the stacks is ours until the end; waits `patience` seconds for it."""
     project = locate(options.DEFINITIONS, workspace)
     with watching(project, verb, quiet=quiet, verbose=verbose) as tell, ExitStack() as held:
+        tell(Event("note", "infra", "all stacks", _environment(os.environ)))
         lock = project.workspace / "stacks.lock"
         patiently(
             lambda: held.enter_context(files.exclusive(lock, BUSY)),
@@ -57,7 +65,12 @@ def opened(
         yield Opened(chosen, Rollout(project, os.environ, tell), tell)
 
 
-def write_report(path: Path | None, found: Sequence[Difference]) -> None:
-    """The file of --report, if it was asked for."""
-    if path:
-        files.write_atomic(path, json.dumps(changes.report(found)).encode())
+def reporting(path: Path | None, found: Collection[Difference]) -> AbstractContextManager[None]:
+    """Write the file of --report, if it was asked for, at the end of the block, with what is `found` by then."""
+    return reportfile.written(path, lambda: json.dumps(changes.report(list(found))).encode())
+
+
+def _environment(environ: Mapping[str, str]) -> str:
+    """Which one this run is about, so that nobody takes the default for another."""
+    unset = "" if environ.get("BAKERY_ENVIRONMENT") else " (BAKERY_ENVIRONMENT is not set)"
+    return f"environment {env.chosen(environ)}{unset}"

@@ -31,7 +31,7 @@ def find(project: Project, name: str) -> Path:
 
 def pinned(project: Project) -> dict[str, str]:
     """The versions that tools/tools.toml asks for, by tool."""
-    listed = tomllib.loads((project.tools / "tools.toml").read_text())
+    listed = tomllib.loads(project.tool_versions.read_text())
     return {name: entry["version"] for name, entry in listed.items()}
 
 

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bakery import files
 from bakery.bake import check_mode, check_roles, validator
-from bakery.cli import many, options, toolbox
+from bakery.cli import many, options, reportfile, toolbox
 from bakery.cli.many import Outcome
 from bakery.cli.session import Session, quick_session
 from bakery.definition import ImageDefinition
@@ -21,7 +20,10 @@ def validate(
     images: options.Images = None,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
-    report: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report there, for CI.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--junit", help="Write a JUnit report there, for CI.", callback=reportfile.writable),
+    ] = None,
 ) -> int:
     """Check definitions and image files before anything starts.
 
@@ -40,12 +42,13 @@ def validate(
         outcomes += _definitions(session, selected)
         if not any(outcome.error for outcome in outcomes):
             outcomes += _templates(session, selected)
-    if report:
-        files.write_atomic(report, junit("bakery validate", [(outcome.name, outcome.error) for outcome in outcomes]))
-    for outcome in outcomes:
-        if not outcome.error:
-            print(f"{outcome.name}: ok")
-    _raise([outcome.error for outcome in outcomes if outcome.error])
+    with reportfile.written(
+        report, lambda: junit("bakery validate", [(outcome.name, outcome.error) for outcome in outcomes])
+    ):
+        for outcome in outcomes:
+            if not outcome.error:
+                print(f"{outcome.name}: ok")
+        _raise([outcome.error for outcome in outcomes if outcome.error])
     return 0
 
 

@@ -20,9 +20,14 @@ SECRET = (
 )
 
 
+def chosen(environment: Mapping[str, str]) -> str:
+    """The name of the environment that stacks are for."""
+    return environment.get("BAKERY_ENVIRONMENT") or ENVIRONMENT
+
+
 def variables(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
     """What cdktf and Terraform need besides credentials, so it can be printed. Writes a CLI configuration if needed."""
-    name = environment.get("BAKERY_ENVIRONMENT") or ENVIRONMENT
+    name = chosen(environment)
     return {
         "PATH": _path(project, _search_path(environment)),
         "BAKERY_ENVIRONMENT": name,

@@ -8,10 +8,9 @@ from bakery.catalog import Catalog, ChannelEntry, Record
 from bakery.documents import Parameter, Publication
 from bakery.errors import BakeryError, ConflictError, NotFoundError, UsageError
 from bakery.events import Event, Tell
+from bakery.fields import NAME
 from bakery.naming import full_name
 from bakery.publish.target import Target
-
-NAME = re.compile(r"[a-z][a-z0-9-]{0,48}[a-z0-9]")  # as in definitions: it ends up in paths and parameter names
 
 Targets = Mapping[str, Target]
 Publications = Mapping[str, Publication]  # one version's, by target
@@ -65,11 +64,16 @@ def rollback(
     )
 
 
-def _refuse(record: Record, channel: str) -> None:
-    if not NAME.fullmatch(channel):
+def require_name(channel: str) -> None:
+    """UsageError for what is no channel's name: the same form as in definitions."""
+    if not re.fullmatch(NAME, channel):
         raise UsageError(
             f"'{channel}' is not a channel name", hint="2 to 50 small letters, digits and dashes, a letter first"
         )
+
+
+def _refuse(record: Record, channel: str) -> None:
+    require_name(channel)
     if record.state != "complete":
         raise BakeryError(
             f"{full_name(record)} is {record.state}: only a complete version can be promoted",

@@ -1,5 +1,6 @@
 """Progress on standard error. Standard output is for results only."""
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -115,6 +116,7 @@ class _Live:
             TimeElapsedColumn(),
             console=console,
             transient=True,
+            redirect_stdout=sys.stdout.isatty(),  # else results would go to the screen and not into their file
         )
         self._tasks: dict[tuple[str, str], list[TaskID]] = {}
 

@@ -301,12 +301,15 @@ def test_file_without_a_mapping(folder: Path, text: str, message: str) -> None:
     assert error.message.startswith(message)
 
 
-@pytest.mark.parametrize("data", [b"name: \xff\n", b"name: \0\n"])
-def test_file_that_is_not_text(folder: Path, data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "where", "message"),
+    [(b"#\nname: \xff\n", "web.yaml:2", "not UTF-8 text"), (b"name: \0\n", "web.yaml", "not valid YAML: ")],
+)
+def test_file_that_is_not_text(folder: Path, data: bytes, where: str, message: str) -> None:
     (folder / "web.yaml").write_bytes(data)
     error = refused(folder)
-    assert error.where == "web.yaml"
-    assert error.message.startswith("not valid YAML: ")
+    assert error.where == where
+    assert error.message.startswith(message)
 
 
 def test_name_defined_twice(folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bakery import files
-from bakery.errors import BakeryError, ConflictError, ExitCode
+from bakery.errors import BakeryError, ConflictError, ExitCode, UsageError
 
 # Writing more than this fails in the child, as on a full disk: the kernel refuses, whatever Python thinks of it.
 LIMIT = 1000
@@ -118,6 +118,38 @@ def test_is_on_disk_before_it_has_the_name_and_then_the_name_is(
     monkeypatch.setattr(*naming, spy_name)
     getattr(files, function)(path, b"new")
     assert seen == ["sync .a", "name", f"sync {tmp_path.name}"]
+
+
+class TestRequireWritable:
+    def test_leaves_nothing(self, tmp_path: Path) -> None:
+        (tmp_path / "old").write_bytes(b"old")
+        for path in (tmp_path / "old", tmp_path / "new" / "folder" / "a.json"):
+            files.require_writable(path)
+        assert (tmp_path / "old").read_bytes() == b"old"
+        assert names(tmp_path / "new" / "folder") == []
+
+    @pytest.mark.parametrize(
+        "place", ["", "file/a.json", "file/b/a.json", "n" * 300], ids=["folder", "file", "below", "long"]
+    )
+    def test_refuses_what_cannot_be_written(self, tmp_path: Path, place: str) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(UsageError, match="cannot be written: ") as caught:
+            files.require_writable(tmp_path / place)
+        assert caught.value.where == str(tmp_path / place)
+        assert "nothing was started" in caught.value.hint
+
+    def test_refuses_a_device(self) -> None:
+        """Root would replace it by a file."""
+        with pytest.raises(UsageError, match="it is no file"):
+            files.require_writable(Path(os.devnull))
+
+    def test_refuses_a_file_system_that_is_read_only(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+        monkeypatch.setattr(Path, "open", refuse)
+        with pytest.raises(UsageError, match="Read-only file system"):
+            files.require_writable(tmp_path / "a.json")
 
 
 class TestCreate:

@@ -130,18 +130,21 @@ def test_a_proxy_that_hides_the_seal_status_is_no_obstacle(server: Script) -> No
         assert opened.read("secret/data/web", "password") == VALUE
 
 
-@pytest.mark.parametrize(
-    ("address", "reason"),
-    [
-        ("http://127.0.0.1:1", "Connection refused"),
-        ("127.0.0.1:8200", "InvalidSchema"),
-    ],
-)
-def test_vault_that_is_not_there(address: str, reason: str) -> None:
-    error = refused({"VAULT_ADDR": address, "VAULT_TOKEN": TOKEN})
-    assert error.message == f"Vault cannot be reached: {reason}"
-    assert error.where == address
+def test_vault_that_is_not_there() -> None:
+    error = refused({"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": TOKEN})
+    assert error.message == "Vault cannot be reached: Connection refused"
+    assert error.where == "http://127.0.0.1:1"
     assert "VAULT_ADDR" in error.hint
+    assert error.exit_code == ExitCode.TRY_AGAIN
+
+
+@pytest.mark.parametrize("address", ["vault.example.com:8200", "tcp://vault.example.com:8200"])
+def test_an_address_that_is_no_url(address: str) -> None:
+    """Trying again would not help."""
+    error = refused({"VAULT_ADDR": address, "VAULT_TOKEN": TOKEN})
+    assert (error.message, error.where) == (f"VAULT_ADDR '{address}' is no URL", "")
+    assert error.hint == "write https://vault.example.com:8200"
+    assert error.exit_code == ExitCode.USAGE
 
 
 def test_no_address() -> None:

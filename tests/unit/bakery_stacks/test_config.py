@@ -168,6 +168,27 @@ def test_an_unknown_environment_gets_a_near_miss(tmp_path: Path) -> None:
     assert caught.value.hint == "did you mean 'test'?"
 
 
+def test_a_folder_is_no_environment(tmp_path: Path) -> None:
+    (tmp_path / "test.yaml").mkdir()
+    _refuses(tmp_path, "cannot be read: Is a directory", "test.yaml")
+
+
+def test_a_dangling_link_is_no_environment(tmp_path: Path) -> None:
+    (tmp_path / "test.yaml").symlink_to("nowhere")
+    _refuses(tmp_path, "cannot be read: No such file or directory", "test.yaml")
+
+
+def test_an_environment_is_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "test.yaml").write_bytes(f"{GOOD}# caf\u00e9\n".encode("latin-1"))
+    _refuses(tmp_path, "not UTF-8 text", "test.yaml:12")
+
+
+def _refuses(folder: Path, message: str, where: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        config.load(folder, {"BAKERY_ENVIRONMENT": "test"})
+    assert (caught.value.message, caught.value.where) == (message, f"{folder}/{where}")
+
+
 @pytest.mark.parametrize(
     ("region", "partition"),
     [("eu-west-1", "aws"), ("ap-southeast-2", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")],

@@ -284,3 +284,41 @@ class TestWho:
 
     def test_time_is_utc(self) -> None:
         assert datetime.fromisoformat(now()).utcoffset() == timedelta(0)
+
+
+class TestRevoke:
+    def test_is_a_revision_with_its_reason(self, catalog: Catalog) -> None:
+        record = complete(catalog, "a")
+        revoked = catalog.revoke(record, "CVE-2026-1234")
+        assert (revoked.state, revoked.reason, revoked.revision) == ("revoked", "CVE-2026-1234", record.revision + 1)
+        assert catalog.record(*WEB, "1.0.0") == revoked
+        assert catalog.newest(*WEB) is None
+
+    def test_again_keeps_the_first_reason(self, catalog: Catalog) -> None:
+        revoked = catalog.revoke(complete(catalog, "a"), "CVE-2026-1234")
+        assert catalog.revoke(revoked, "another") == revoked
+
+    def test_only_what_is_complete(self, catalog: Catalog) -> None:
+        with pytest.raises(BakeryError, match=r"web 1\.0\.0 is reserved: only a complete version can be revoked"):
+            catalog.revoke(reserve(catalog), "")
+
+    def test_not_what_channels_point_at(self, catalog: Catalog) -> None:
+        first, second = complete(catalog, "a"), complete(catalog, "b")
+        for channel in ("stable", "candidate", "old"):
+            entry = catalog.move(first, channel, "", None)
+        catalog.move(second, "old", "", entry)
+        with pytest.raises(BakeryError, match="it is what candidate, stable points at") as caught:
+            catalog.revoke(first, "")
+        assert "'bakery rollback web candidate'" in caught.value.hint
+        assert catalog.record(*WEB, "1.0.0") == first
+
+    def test_what_was_built_on_it(self, catalog: Catalog) -> None:
+        def build(image: str, base: str) -> Record:
+            made = catalog.reserve(image, "x86_64", "1.0", f"{image}{base}", {"base": base})
+            return catalog.revise(replace(made, state="complete", raw_sha256=f"content of {image} {made.version}"))
+
+        base = build("base", "debian")
+        web, other, app = build("web", base.raw_sha256), build("web", "another"), build("app", "content of web 1.0.0")
+        catalog.revoke(build("api", base.raw_sha256), "")
+        assert catalog.built_on(base) == [web, app]
+        assert catalog.built_on(other) == []

@@ -7,7 +7,7 @@ import pytest
 
 from bakery.catalog import Store, open_store
 from bakery.catalog.store import FolderStore, S3Store
-from bakery.errors import BakeryError, NotFoundError
+from bakery.errors import BakeryError, NotFoundError, UsageError
 
 
 class TestContract:
@@ -166,3 +166,16 @@ def _answer_with(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
 def test_kind_follows_from_the_location(tmp_path: Path, bucket: str) -> None:
     assert isinstance(open_store(str(tmp_path)), FolderStore)
     assert isinstance(open_store(f"s3://{bucket}/x"), S3Store)
+
+
+@pytest.mark.parametrize("location", ["s3:/b/x", "s3:b/x", "S3://b/x", "s3://", "s3:///x", "gs://b/x", "file:///tmp/x"])
+def test_another_scheme_is_no_folder(location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="is not a location of a catalog") as caught:
+        open_store(location)
+    assert "s3://BUCKET/PREFIX" in caught.value.hint
+
+
+@pytest.mark.parametrize("location", ["catalog", "./s3:", "../a:b", "/a/b:c", "C", "a/b:c"])
+def test_a_folder_may_have_a_colon_in_it(location: str) -> None:
+    assert open_store(location).location == str(Path(location))

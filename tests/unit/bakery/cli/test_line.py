@@ -117,6 +117,60 @@ def test_publish_again_changes_nothing(bakery: Workshop) -> None:
     assert bakery.catalog.record("base", "x86_64", "1.0.0") == before
 
 
+@pytest.mark.parametrize("verb", ["verify", "publish"])
+@pytest.mark.parametrize("lost", ["artifact.json", "disk.qcow2"])
+def test_a_complete_version_that_is_elsewhere_has_one_way_out(bakery: Workshop, verb: str, lost: str) -> None:
+    """A bake would keep it, so nobody is sent there."""
+    bakery.line("base")
+    (bakery.folder("base", "1.0.0") / lost).unlink()
+    answer = bakery(verb, "base")
+    assert answer.code == 1
+    folder = bakery.folder("base", "1.0.0")
+    assert (
+        "error: base 1.0 has not been baked here\n"
+        f"hint: 1.0.0 is complete, so a bake would keep it: bring {folder}* from where it was baked, or make a new "
+        "version with 'bakery bump base' and 'bakery run base'\n"
+    ) in answer.err
+    assert bakery("bump", "base").code == 0
+    assert bakery("run", "base").code == 0
+    assert bakery("publish", "base").code == 0
+    assert bakery.states("base") == {"1.0.0": "complete", "1.1.0": "complete"}
+
+
+def test_a_version_that_is_elsewhere_is_baked_anew_where_inputs_changed(bakery: Workshop) -> None:
+    bakery.line("base")
+    (bakery.folder("base", "1.0.0") / "artifact.json").unlink()
+    bakery.write("packer/base/debian/network.yaml", "# another\n")
+    assert "hint: run 'bakery bake base' first\n" in bakery("publish", "base").err
+    assert bakery("bake", "base").code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["publish", "base", "--channel", "Bad Channel"],
+        ["ci", "plan.json", "--runner-image", "runner:1", "--channel", "Bad Channel"],
+        ["promote", "base", "1.0.0", "Bad Channel"],
+        ["rollback", "base", "Bad Channel"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_bad_name_of_a_channel_is_refused_before_any_work(bakery: Workshop, arguments: list[str]) -> None:
+    for verb in ("bake", "verify"):
+        bakery(verb, "base")
+    bakery.did.clear()
+    answer = bakery(*arguments)
+    assert (answer.code, bakery.did) == (64, [])
+    assert answer.err.startswith("error: 'Bad Channel' is not a channel name\nhint: 2 to 50 small letters")
+    assert bakery.states("base") == {"1.0.0": "reserved"}
+
+
+def test_a_bad_version_is_refused_before_any_work(bakery: Workshop) -> None:
+    answer = bakery("promote", "base", "../channels/stable", "stable")
+    assert answer.code == 64
+    assert answer.err.startswith("error: '../channels/stable' is not a version\nhint: three numbers, such as 1.0.3;")
+
+
 def test_json(bakery: Workshop) -> None:
     baked = json.loads(bakery("bake", "base", "--json").out)
     verdicts = json.loads(bakery("verify", "base", "--json").out)

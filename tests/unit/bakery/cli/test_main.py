@@ -63,6 +63,34 @@ def test_a_wrong_definition(bakery: Workshop) -> None:
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["plan"], ["bake"], ["verify"], ["publish"], ["run"], ["validate"], ["update", "web", "jq"], ["bump", "web"]),
+        *(["promote", "web", "1.0.0", "stable"], ["rollback", "web", "stable"], ["catalog"], ["vault", "check"]),
+        *(["env"], ["diff"], ["apply"], ["doctor"], ["demo"]),
+    ],
+    ids=" ".join,
+)
+def test_outside_of_a_project(bakery: Workshop, arguments: list[str], tmp_path: Path) -> None:
+    bakery.monkeypatch.chdir(tmp_path)
+    answer = bakery(*arguments)
+    assert (answer.code, answer.out) == (64, "")
+    assert answer.err == (
+        f"error: {tmp_path}: this folder is not a project of the bakery\n"
+        "hint: go to the folder that has packer/, ansible/, cdktf/ and tools/, and run the command there\n"
+    )
+    assert not (tmp_path / ".bakery").exists()
+
+
+def test_a_catalog_can_be_read_from_anywhere(bakery: Workshop, tmp_path: Path) -> None:
+    bakery.line()
+    bakery.monkeypatch.chdir(tmp_path)
+    answer = bakery("catalog", "--catalog", str(bakery.project.workspace / "catalog"))
+    assert (answer.code, answer.err) == (0, "")
+    assert "web" in answer.out
+
+
+@pytest.mark.parametrize(
     ("error", "code"), [(BakeryError, 1), (PartialError, 4), (UsageError, 64)], ids=lambda value: str(value)
 )
 def test_an_expected_failure_says_everything(bakery: Workshop, error: type[BakeryError], code: int) -> None:

@@ -216,8 +216,9 @@ class TestPublishOnly:
         (bakery.folder("web", "1.0.0") / "artifact.json").unlink()
         with pytest.raises(
             NotFoundError, match=r"web-1\.0\.0-x86_64 is not in this workspace as a whole: qemu missing"
-        ):
+        ) as caught:
             bakery.line()
+        assert "'bakery bump web' and 'bakery run web'" in caught.value.hint
 
 
 def test_the_result_is_on_standard_output(bakery: Workshop) -> None:

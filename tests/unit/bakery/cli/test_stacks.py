@@ -1,5 +1,6 @@
 """`bakery diff` and `bakery apply`: what is called, what is shown, and how each of them ends."""
 
+import errno
 import json
 import os
 import signal
@@ -78,6 +79,7 @@ def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     root = tmp_path / "project"
     project = Project(root, root / "packer" / "images", root / ".bakery")
     project.tool_bin.mkdir(parents=True)
+    files.write_atomic(project.tool_versions, b"")
     monkeypatch.chdir(root)
     monkeypatch.setattr(sys, "argv", sys.argv)
     monkeypatch.setattr(mirror, "ROOT", project.tool_bin)
@@ -340,3 +342,68 @@ def test_a_patient_one_gives_up_on_other_errors_at_once() -> None:
     with pytest.raises(BakeryError, match="broken"):
         rollout.patiently(attempt, 60, lambda _: None)
     assert len(tries) == 1
+
+
+class TestFiles:
+    """What --report and --outputs ask for."""
+
+    @pytest.mark.parametrize(("verb", "option"), [("diff", "--report"), ("apply", "--report"), ("apply", "--outputs")])
+    def test_one_that_cannot_be_written_is_refused_before_any_work(
+        self, stacks: Stacks, verb: str, option: str, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").touch()
+        answer = stacks(verb, option, str(tmp_path / "file" / "below.json"))
+        assert (answer.code, answer.out) == (64, "")
+        assert f"error: {tmp_path}/file/below.json: cannot be written: {tmp_path}/file is no folder\n" in answer.err
+        assert not (stacks.project.tool_bin / "calls.jsonl").exists()
+
+    @pytest.mark.parametrize("verb", ["diff", "apply"])
+    def test_the_result_is_shown_though_the_report_cannot_be_written_any_more(
+        self, stacks: Stacks, verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stacks.changes("network", "create")
+        _fill_up(monkeypatch, tmp_path)
+        answer = stacks(verb, "network", "--report", str(tmp_path / "report.json"))
+        assert answer.code == 1
+        assert f"error: {tmp_path}/report.json: cannot be written: No space left on device\n" in answer.err
+        assert (
+            answer.out.splitlines()[-1].split()
+            == {
+                "diff": ["add", "aws_sns_topic.news"],
+                "apply": ["network", "1", "0", "0", "0", "applied"],
+            }[verb]
+        )
+
+    @pytest.mark.parametrize("verb", ["diff", "apply"])
+    def test_a_failure_counts_more_than_its_report(
+        self, stacks: Stacks, verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stacks.fake.answer("plan network", code=1, stderr="Error: AccessDenied")
+        _fill_up(monkeypatch, tmp_path)
+        answer = stacks(verb, "network", "--report", str(tmp_path / "report.json"))
+        assert answer.code == 1
+        assert "AccessDenied" in answer.err
+        assert "report.json" not in answer.err
+
+
+def _fill_up(monkeypatch: pytest.MonkeyPatch, full: Path) -> None:
+    """Let no file appear in a folder from now on."""
+    replace = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if target.parent == full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+
+
+@pytest.mark.parametrize("verb", ["diff", "apply"])
+@pytest.mark.parametrize(
+    ("chosen", "told"), [("", "environment demo (BAKERY_ENVIRONMENT is not set)"), ("prod", "environment prod")]
+)
+def test_the_environment_is_said_first(
+    stacks: Stacks, verb: str, chosen: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAKERY_ENVIRONMENT", chosen)
+    assert stacks(verb).err.splitlines()[0] == f"    infra all stacks: {told}"

@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bakery import files
 from bakery.bake import validator
 from bakery.errors import BakeryError, UsageError
 from unit.bakery.cli.workshop import WEB, Workshop
@@ -92,6 +93,25 @@ def test_a_report_of_files_that_cannot_be_read(bakery: Workshop) -> None:
     assert bakery("validate", "--junit", "report.xml").code == 64
     suite = ElementTree.parse(bakery.project.root / "report.xml").getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+
+
+def test_a_report_that_cannot_be_written_is_refused_first(bakery: Workshop, packer: Packer) -> None:
+    answer = bakery("validate", "--junit", "packer/images/web.yaml/report.xml")
+    assert (answer.code, answer.out, packer) == (64, "", {})
+    assert answer.err.startswith(
+        "error: packer/images/web.yaml/report.xml: cannot be written: packer/images/web.yaml is no folder\n"
+    )
+
+
+def test_a_report_that_cannot_be_written_any_more_hides_nothing(bakery: Workshop, packer: Packer) -> None:
+    def fail(*_: object) -> None:
+        raise BakeryError("cannot be written")
+
+    bakery.monkeypatch.setattr(files, "write_atomic", fail)
+    answer = bakery("validate", "--junit", "report.xml")
+    assert (answer.code, answer.out) == (1, OK + "packer/templates/qemu qemu.linux: ok\n")
+    packer["packer/templates/qemu qemu.linux"] = UsageError("refused", where="linux.pkr.hcl:7")
+    assert bakery("validate", "--junit", "report.xml").err == "error: linux.pkr.hcl:7: refused\n"
 
 
 def test_another_folder(bakery: Workshop, packer: Packer) -> None:

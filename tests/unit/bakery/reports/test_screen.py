@@ -1,5 +1,6 @@
 import io
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -136,6 +137,13 @@ class TestHeartbeat:
 
 
 class TestTerminal:
+    def test_results_go_where_standard_output_goes(self, log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """As with `bakery diff --json > diff.json` in front of a terminal."""
+        with watch(stream := Terminal(), Verbosity.NORMAL, log):
+            sys.stdout.write("result\n")
+        assert capsys.readouterr().out == "result\n"
+        assert "result" not in stream.getvalue()
+
     def test_finished_steps_stay_and_running_ones_move(self, show: Callable[..., str]) -> None:
         text = show(START, HALF, NOTE, DONE, stream=Terminal())
         assert "\x1b[" in text

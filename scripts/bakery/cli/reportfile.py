@@ -1,0 +1,32 @@
+"""Files that verbs write when asked to: --report, --outputs, --junit."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bakery import files
+from bakery.errors import BakeryError
+
+
+def writable(path: Path | None) -> Path | None:
+    """For an option: refuse a file that cannot be written before any work is done."""
+    if path:
+        files.require_writable(path)
+    return path
+
+
+@contextmanager
+def written(path: Path | None, content: Callable[[], bytes]) -> Iterator[None]:
+    """Write the file at the end of the block, however that ends. The block's own error counts more than the file's."""
+    try:
+        yield
+    except BaseException:
+        with suppress(BakeryError):
+            _write(path, content)
+        raise
+    _write(path, content)
+
+
+def _write(path: Path | None, content: Callable[[], bytes]) -> None:
+    if path:
+        files.write_atomic(path, content())

@@ -1,0 +1,32 @@
+"""`bakery revoke`: a version that must not be used any more."""
+
+from typing import Annotated
+
+import typer
+
+from bakery.cli import options
+from bakery.cli.session import find_catalog
+
+Why = Annotated[str, typer.Option("--reason", help="Why; kept in the version's record.")]
+
+
+def revoke(
+    image: options.Image,
+    version: options.Version,
+    reason: Why,
+    arch: options.Arch = options.ARCH,
+    workspace: options.Workspace = options.WORKSPACE,
+    catalog: options.CatalogAt = options.CATALOG,
+) -> None:
+    """Say that a version must not be used any more.
+
+    For good: it can never be promoted again. Refused while a channel points at it. Its images and parameters stay,
+    so that nothing breaks that pins it; names what was built on it.
+
+    Example: bakery revoke web 1.0.3 --reason "CVE-2026-1234"
+    """
+    opened = find_catalog(workspace, catalog)
+    revoked = opened.revoke(opened.record(image, arch, version), reason)
+    print(f"{image} {version} is revoked: {revoked.reason}")
+    for child in opened.built_on(revoked):
+        print(f"built on it, and not revoked: {child.image} {child.version}")
