@@ -53,7 +53,7 @@ SECTION = Runner.model_validate(
         "docker": {"image": "alpine"},
         "bakes": {
             "by": "oidc",
-            "oidc": {"audience": "aws", "subjects": ({"project": "platform/images", "ref": "main"},)},
+            "oidc": {"subjects": ({"project": "platform/images", "ref": "main"},)},
         },
     }
 )
