@@ -4,10 +4,12 @@
 
 toolbox=${BAKERY_TOOLBOX:-/opt/bakery}
 
-# What set-up made; and of the project all that the repository does not have itself, so that definitions are enough. File
-# by file where a repository adds its own: the definitions alone are never ours.
-for part in .venv node_modules .bakery/tools tools scripts cdktf.json cdktf/main.py cdktf/bakery_stacks cdktf/environments \
-  $(cd "$toolbox" && printf '%s ' ansible/*.* ansible/tasks/* ansible/roles/* packer/base/* packer/templates/* tests/images/*); do
+# What set-up made; and of the project all that the repository does not have itself, so that definitions are enough.
+# Where repositories add their own, it goes file by file.
+for part in .venv node_modules .bakery/tools tools scripts \
+  cdktf.json cdktf/main.py cdktf/bakery_stacks cdktf/environments \
+  $(cd "$toolbox" && printf '%s ' ansible/*.* ansible/tasks/* ansible/roles/*) \
+  $(cd "$toolbox" && printf '%s ' packer/base/* packer/templates/* tests/images/*); do
   if [ ! -e "$part" ]; then
     mkdir -p "$(dirname "$part")"
     ln -s "$toolbox/$part" "$part"
