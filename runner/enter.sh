@@ -12,7 +12,7 @@ for part in .venv node_modules .bakery/tools tools scripts \
   $(cd "$toolbox" && printf '%s ' packer/base/* packer/templates/* tests/images/*); do
   if [ ! -e "$part" ]; then
     mkdir -p "$(dirname "$part")"
-    ln -s "$toolbox/$part" "$part"
+    ln -sfn "$toolbox/$part" "$part" # also over a link of an earlier job that leads nowhere now
   fi
 done
 export PATH="$PWD/.venv/bin:$PWD/.bakery/tools/bin:$PATH" PYTHONPATH="$PWD/scripts:$PWD/cdktf"
