@@ -12,7 +12,8 @@ from syrupy.extensions.json import JSONSnapshotExtension
 from bakery.catalog import Catalog
 from bakery.documents import Parameter
 from bakery.publish.aws import images as publishing
-from bakery_stacks.blocks import machine
+from bakery_stacks import config
+from bakery_stacks.blocks import builder, machine
 from bakery_stacks.blocks.sessions import AGENT
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.published import PublishedImage, RegionalImage
@@ -20,6 +21,7 @@ from bakery_stacks.sections.network import Network
 from unit.bakery_stacks.runner_world import LOGIN, SPOT, section, synthesize
 
 Stack = dict[str, Any]
+ROOT = Path(__file__).parents[3]
 
 
 NETWORK = Network(
@@ -325,6 +327,23 @@ def test_builds_of_packer_touch_only_what_they_made(stack: Stack) -> None:
         "LookAtBuilds",
         "RegistryLogin",
     }
+
+
+def documented(role: str) -> list[dict[str, Any]]:
+    """The policy that the page says Vault's role needs, for the environment production."""
+    page = (ROOT / "docs" / "stacks" / "vault-config.md").read_text()
+    found: list[dict[str, Any]] = json.loads(page.partition(f"```json {role}\n")[2].partition("```")[0])
+    return found
+
+
+def test_the_page_says_what_builds_call() -> None:
+    production = config.load(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "production"}).environment
+    assert documented("bake") == json.loads(json.dumps(builder.rights(production)))
+
+
+def test_who_applies_may_do_all_that_looking_takes(stack: Stack) -> None:
+    allowed = {action for statement in documented("apply") for action in statement["Action"]}
+    assert {action for statement in rights(stack, "jobs_check").values() for action in statement["Action"]} <= allowed
 
 
 def test_the_policies_fit_into_a_role(stack: Stack) -> None:
