@@ -5,15 +5,31 @@
 toolbox=${BAKERY_TOOLBOX:-/opt/bakery}
 
 # What set-up made; and of the project all that the repository does not have itself, so that definitions are enough.
-for part in .venv node_modules .bakery/tools tools scripts tests/images packer/base packer/templates \
-  ansible/ansible.cfg ansible/bake.yml cdktf.json cdktf/main.py cdktf/bakery_stacks cdktf/environments \
-  $(cd "$toolbox" && printf '%s ' ansible/roles/*); do
+# Where repositories add their own, it goes file by file.
+for part in .venv node_modules .bakery/tools tools scripts \
+  cdktf.json cdktf/main.py cdktf/bakery_stacks cdktf/environments \
+  $(cd "$toolbox" && printf '%s ' ansible/*.* ansible/tasks/* ansible/roles/*) \
+  $(cd "$toolbox" && printf '%s ' packer/base/* packer/templates/* tests/images/*); do
   if [ ! -e "$part" ]; then
     mkdir -p "$(dirname "$part")"
-    ln -s "$toolbox/$part" "$part"
+    ln -sfn "$toolbox/$part" "$part" # also over a link of an earlier job that leads nowhere now
   fi
 done
 export PATH="$PWD/.venv/bin:$PWD/.bakery/tools/bin:$PATH" PYTHONPATH="$PWD/scripts:$PWD/cdktf"
+
+# Where the project names roles at AWS, a job gets one by the ID token that GitLab signed for it. All tools of AWS look
+# for this file if they have no keys. Checks run on every branch, so theirs only reads.
+case ${VAULT_ROLE:-bakery-validate} in
+  bakery-validate) role=${BAKERY_CHECK_ROLE_ARN:-} ;;
+  *) role=${BAKERY_BAKE_ROLE_ARN:-} ;;
+esac
+if [ -n "$role" ]; then
+  AWS_WEB_IDENTITY_TOKEN_FILE=$(mktemp) # which only this user may read
+  trap 'rm -f "$AWS_WEB_IDENTITY_TOKEN_FILE"' EXIT # also on a machine that jobs share
+  printf '%s' "$AWS_ID_TOKEN" >"$AWS_WEB_IDENTITY_TOKEN_FILE"
+  export AWS_WEB_IDENTITY_TOKEN_FILE AWS_ROLE_ARN="$role" AWS_ROLE_SESSION_NAME="gitlab-job-$CI_JOB_ID"
+fi
+unset AWS_ID_TOKEN role
 
 # section NAME TITLE COMMAND...: runs a command in a part of the job's log that can be folded.
 section() {

@@ -8,15 +8,14 @@ from urllib.parse import urlsplit
 from bakery_stacks import user_data, vault_user_data
 from bakery_stacks.base import AwsStack
 from bakery_stacks.bindings import Construct
-from bakery_stacks.blocks import runner_rights, sessions
-from bakery_stacks.blocks.bake_role import BakeRole
+from bakery_stacks.blocks import registry, runner_rights, sessions
 from bakery_stacks.blocks.cache_bucket import CacheBucket
 from bakery_stacks.blocks.fleet import manager_group, worker_group
 from bakery_stacks.blocks.image import ChannelImage
+from bakery_stacks.blocks.job_roles import JobRoles
 from bakery_stacks.blocks.log_key import log_encryption
 from bakery_stacks.blocks.machine import Build, Machine
 from bakery_stacks.blocks.policy import Statement
-from bakery_stacks.blocks.registry import Registry, registry_host
 from bakery_stacks.blocks.sessions import Sessions
 from bakery_stacks.blocks.stack_key import StackKey
 from bakery_stacks.config import Settings
@@ -51,7 +50,7 @@ class RunnerStack(AwsStack):
             region=self.environment.home_region,
             worker_group=f"{self._title}-workers",
             cache_bucket=f"{self._title}-cache-{self.environment.account}",
-            registry=registry_host(self.environment),
+            registry=registry.host(self.environment),
         )
         self._keep()
         self._run()
@@ -72,7 +71,7 @@ class RunnerStack(AwsStack):
         arn = self._key.arn
         bucket, days = self._places.cache_bucket, self._runner.cache_days
         self._cache = CacheBucket(self, "cache", settings=self.settings, bucket=bucket, key_arn=arn, days=days)
-        self._registry = Registry(self, "registry", environment=environment, repository=title, key_arn=arn)
+        self._registry = registry.Registry(self, "registry", environment=environment, repository=title, key_arn=arn)
         self._sessions = Sessions(
             self, "sessions", environment=environment, title=title, days=self._runner.log_days, key_arn=arn
         )
@@ -133,27 +132,32 @@ class RunnerStack(AwsStack):
             *([] if login else [runner_rights.login(environment, group)]),
             *runner_rights.secrets(environment, parameters, key),
             *runner_rights.cache(environment, self._places.cache_bucket, key),
-            *runner_rights.registry(self._registry.arn),
+            *registry.pull(self._registry.arn),
         ]
 
     def _let_bake(self) -> None:
         if oidc := self._runner.bakes.oidc:
-            role = BakeRole(
+            roles = JobRoles(
                 self,
-                "bake",
+                "jobs",
                 environment=self.environment,
                 gitlab_url=self._runner.gitlab_url,
                 oidc=oidc,
                 distribution=self._around.distribution,
+                repository_arn=self._registry.arn,
             )
-            self.output("bake_role_arn", role.arn, "what baking jobs assume with their ID token")
+            self.output("bake_role_arn", roles.bake_arn, "the project's BAKERY_BAKE_ROLE_ARN: bakes and publishes")
+            self.output("check_role_arn", roles.check_arn, "the project's BAKERY_CHECK_ROLE_ARN: looks, on any branch")
 
     def _describe(self) -> None:
         outputs: dict[str, tuple[Any, str]] = {
             "cache_bucket": (self._cache.name, "holds what jobs cache"),
             "key_alias": (self._key.alias, "encrypts cache, registry and logs, and may encrypt the token"),
             "log_group": (self._sessions.log_group, "what was done in shells on the machines"),
-            "registry_url": (self._registry.url, "push the runner's container image here"),
+            "registry_url": (
+                self._registry.url,
+                "the project's BAKERY_RUNNER_REPOSITORY: the container image of jobs",
+            ),
             "session_document": (self._sessions.document, "for aws ssm start-session --document-name"),
             "token_parameter": (self._runner.token_parameter, "put the runner's token here, as a SecureString"),
             "worker_group": (self._places.worker_group, "Auto Scaling group that the manager scales"),

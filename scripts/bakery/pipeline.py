@@ -28,9 +28,11 @@ KEPT = "3 days"  # what jobs hand on: time to run a failed job again after a wee
 ARTIFACTS = ".bakery/artifacts/"
 LOGS = ".bakery/logs/"
 
-# With what Vault lends to the duty; without BAKERY_APPLY_CREDENTIALS, with what the runner has.
+# With what Vault lends to the duty; without BAKERY_APPLY_CREDENTIALS, with what the job has.
 APPLY = "bakery vault exec -- bakery apply images --outputs images.json --report terraform.json"
 
+# What ID tokens for AWS are made out to: roles that jobs assume take no other (the stack `runner`).
+AWS_AUDIENCE = "sts.amazonaws.com"
 ENTER = '. "${BAKERY_TOOLBOX:-/opt/bakery}/runner/enter.sh"'
 # Never the whole job on any failure: what failed for a reason fails again. At most 2 is GitLab's own limit.
 RETRY = {"max": 2, "when": ["runner_system_failure"], "exit_codes": [int(ExitCode.TRY_AGAIN)]}
@@ -92,7 +94,7 @@ def _common(settings: Settings, generations: int) -> dict[str, Any]:
             "image": settings.runner_image,
             "interruptible": False,
             "retry": RETRY,
-            "id_tokens": {"VAULT_ID_TOKEN": {"aud": "$VAULT_ADDR"}},
+            "id_tokens": {"VAULT_ID_TOKEN": {"aud": "$VAULT_ADDR"}, "AWS_ID_TOKEN": {"aud": AWS_AUDIENCE}},
             "before_script": [ENTER],
         },
     }

@@ -22,6 +22,8 @@ from bakery.naming import Named, full_name
 from bakery.project import Project
 from bakery.publish.aws import AwsTarget
 from bakery.vault import Vault
+from bakery_stacks import config
+from bakery_stacks.blocks import builder, publisher
 from doubles.aws.client import Double, available, register, running
 from doubles.aws.guests import guests
 from doubles.vault import vault_server
@@ -247,6 +249,17 @@ class TestPackersCopies:
         build = self.build(quick, tmp_path)
         assert set(build.ids) == set(REGIONS)
         assert_whole(aws, AwsTarget(quick).adopt(build, silent), build, quick)
+
+    def test_take_no_right_that_the_role_for_jobs_lacks(
+        self, aws: Double, quick: ImageDefinition, tmp_path: Path
+    ) -> None:
+        """What a build of Packer calls. The stand-in refuses nobody, so the names are compared."""
+        environment = config.load(ROOT / "cdktf" / "environments", {}).environment
+        granted = [*publisher.rights(environment, "bucket", ["key"]), *builder.rights(environment)]
+        self.build(quick, tmp_path)
+        called = {f"ec2:{action}" for action in aws.actions()}
+        assert {"ec2:RunInstances", "ec2:CopyImage"} <= called
+        assert called - {action for found in granted for action in found["Action"]} == set()
 
     def test_that_fail_leave_nothing_in_the_way_of_the_next_build(
         self, aws: Double, quick: ImageDefinition, tmp_path: Path

@@ -1,5 +1,6 @@
 """The GitLab pipeline: which jobs each trigger starts, and what stops a run before anything is baked."""
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from doubles.aws.client import running
 from doubles.vault import Issuer, VaultServer
 from integration.pipelines import CHECKS, CLAIMS, ROOT, Login, Repository, check_out, log_in, vault_with_secrets
 
@@ -153,3 +155,29 @@ def test_a_repository_with_definitions_alone_includes_the_component(repository: 
     run = repository.run(**login.environment)
     assert run.jobs == dict.fromkeys(CHECKS, "PASS"), run.out
     assert "no complete version in line 1.0" in run.out
+
+
+def test_checks_read_the_catalog_in_the_role_that_their_token_gets(
+    repository: Repository, vault: VaultServer, tmp_path: Path
+) -> None:
+    """On a machine without any login at AWS."""
+    role = "arn:aws:iam::123456789012:role/bakery-prod-check"
+    with running() as aws:
+        aws.client("s3", "us-east-1").create_bucket(Bucket="catalog")
+        before = len(aws.actions())
+        environment = {
+            "AWS_ENDPOINT_URL": aws.url,
+            "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_ID_TOKEN": "header.payload.signature",
+            "TMPDIR": str(tmp_path),
+        }
+        login = log_in(vault, "s3://catalog/bakery").environment
+        without = repository.run("--input", "dry_run=true", **login, **environment)
+        assert without.jobs == {"vault-check": "PASS", "validate": "PASS", "plan": "FAIL"}, without.out
+        run = repository.run("--input", "dry_run=true", **login, **environment, BAKERY_CHECK_ROLE_ARN=role)
+        assert run.jobs == dict.fromkeys(CHECKS, "PASS"), run.out
+        assert aws.actions()[before] == "AssumeRoleWithWebIdentity"
+    assert list(tmp_path.glob("tmp.*")) == [], "no token stays on the machine"

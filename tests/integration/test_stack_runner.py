@@ -53,7 +53,7 @@ SECTION = Runner.model_validate(
         "docker": {"image": "alpine"},
         "bakes": {
             "by": "oidc",
-            "oidc": {"audience": "aws", "subjects": ({"project": "platform/images", "ref": "main"},)},
+            "oidc": {"subjects": ({"project": "platform/images", "ref": "main"},)},
         },
     }
 )
@@ -236,7 +236,7 @@ def test_jobs_of_one_branch_may_bake(world: World) -> None:
     role = world.aws.client("iam", HOME).get_role(RoleName="bakery-demo-bake")["Role"]
     [trust] = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Condition"]["StringEquals"] == {
-        "gitlab.example.com:aud": "aws",
+        "gitlab.example.com:aud": "sts.amazonaws.com",
         "gitlab.example.com:sub": ["project_path:platform/images:ref_type:branch:ref:main"],
     }
 

@@ -1,5 +1,6 @@
 """The GitLab files: valid by GitLab's own schema, and of one mind with each other and with the code."""
 
+import base64
 import json
 import re
 import subprocess
@@ -96,8 +97,8 @@ def test_the_root_passes_on_each_input_it_shares_with_the_component() -> None:
     root, component = (load(parts(name)[0])["spec"]["inputs"] for name in FILES)
     (include,) = load(parts(FILES[0])[1])["include"]
     assert include["inputs"] == {name: f"$[[ inputs.{name} ]]" for name in root if name in component}
-    assert set(include["inputs"]) == {"images", "target", "channel", "dry_run"}
-    for name in ("images", "target", "dry_run"):
+    assert set(include["inputs"]) == {"images", "target", "channel", "dry_run", "stacks"}
+    for name in ("images", "target", "dry_run", "stacks"):
         assert root[name] == component[name]
 
 
@@ -134,8 +135,29 @@ def test_a_merge_request_shows_what_an_apply_would_do_and_applies_nothing() -> N
     jobs = load(parts(FILES[1])[1])
     assert jobs["diff"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "merge_request_event" && $BAKERY_ENVIRONMENT'}]
     assert jobs["diff"]["artifacts"]["reports"] == {"terraform": "terraform.json"}
-    assert jobs["diff"]["script"][0].endswith("bakery diff --report terraform.json")
+    assert jobs["diff"]["script"][0].endswith("bakery diff --report terraform.json $[[ inputs.stacks ]]")
     assert not any("bakery apply" in line for job in jobs.values() if "script" in job for line in job["script"])
+
+
+def test_what_a_merge_request_shows_is_what_a_pipeline_applies_unless_it_is_told_otherwise() -> None:
+    stacks = load(parts(FILES[1])[0])["spec"]["inputs"]["stacks"]
+    (line,) = child()["apply images"]["script"]
+    assert f"bakery apply {stacks['default']} " in line
+    for good in ("", "images", "images consumer-222222222222"):
+        assert re.search(stacks["regex"], good)
+    for bad in ("images; rm", "--allow-destroy", "images  vault", "$(id)"):
+        assert not re.search(stacks["regex"], bad)
+
+
+def test_every_job_that_reaches_aws_has_a_token_for_it() -> None:
+    """The same audience everywhere, which the roles of the runner stack want."""
+    root, component = (load(parts(name)[1]) for name in FILES)
+    tokens = {"VAULT_ID_TOKEN": {"aud": "$VAULT_ADDR"}, "AWS_ID_TOKEN": {"aud": "sts.amazonaws.com"}}
+    assert component[".bakery"]["id_tokens"] == child()["default"]["id_tokens"] == tokens
+    assert root["runner-image"]["id_tokens"] == tokens
+    jobs = [job for job in child().values() if isinstance(job, dict) and "script" in job]
+    assert jobs
+    assert not any("id_tokens" in job for job in jobs), "one of its own would replace both"
 
 
 def test_nothing_needs_a_paid_tier() -> None:
@@ -143,19 +165,58 @@ def test_nothing_needs_a_paid_tier() -> None:
     assert not any("secrets:" in text for text in texts)
 
 
-def test_the_runner_image_is_handed_on_by_digest_and_the_password_in_no_argument(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Build:
+    """The job `runner-image`, with a stand-in for buildah that keeps what it pushes where."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.programs = Programs(folder / "bin", monkeypatch)
+        login = '[ "$1" != login ] || { cat >>passwords; touch "$REGISTRY_AUTH_FILE"; }'
+        digest = "case $* in *ecr*) echo sha256:ecr;; *) echo sha256:0123;; esac"
+        push = f'[ "$1 $2" != "push --digestfile" ] || {{ {digest} >"$3"; }}'
+        self.programs.shell("buildah", f"{login}\n{push}")
+        for name in ("REGISTRY", "REGISTRY_IMAGE", "REGISTRY_USER", "REGISTRY_PASSWORD"):
+            monkeypatch.setenv(f"CI_{name}", name.lower())
+        monkeypatch.setenv("CI_COMMIT_SHORT_SHA", "0123abcd")
+        monkeypatch.setenv("CI_JOB_ID", "4711")
+        monkeypatch.delenv("VAULT_ADDR", raising=False)
+        monkeypatch.setenv("TMPDIR", str(folder))
+
+    def __call__(self) -> list[str]:
+        """What was pushed, in order."""
+        subprocess.run([ROOT / "runner" / "build.sh"], cwd=self.folder, check=True)
+        return [call.split()[-1] for call in self.programs.calls("buildah") if call.startswith("push")]
+
+    @property
+    def handed_on(self) -> str:
+        return (self.folder / "runner.env").read_text()
+
+
+@pytest.fixture
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
+    return Build(tmp_path, monkeypatch)
+
+
+def test_the_runner_image_is_handed_on_by_digest_and_the_password_in_no_argument(build: Build) -> None:
+    pushed = build()
+    assert build.handed_on == "BAKERY_RUNNER_IMAGE=registry_image/runner@sha256:0123\n"
+    assert pushed == ["registry_image/runner:0123abcd-4711", "docker://registry_image/runner:latest"]
+    assert [call.split()[0] for call in build.programs.calls("buildah")] == ["login", "build", "push", "push"]
+    assert not any("registry_password" in call for call in build.programs.calls("buildah"))
+    assert (build.folder / "passwords").read_text() == "registry_password\n"
+    assert not list(build.folder.glob("**/auth.json")), "the login ends with the job"
+
+
+def test_the_runner_stacks_repository_gets_the_tag_that_never_repeats_alone(
+    build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    programs = Programs(tmp_path / "bin", monkeypatch)
-    login = '[ "$1" != login ] || { cat >password; touch "$REGISTRY_AUTH_FILE"; }'
-    programs.shell("buildah", f'{login}; [ "$1" != push ] || echo sha256:0123 >"$3"')
-    for name in ("REGISTRY", "REGISTRY_IMAGE", "REGISTRY_USER", "REGISTRY_PASSWORD"):
-        monkeypatch.setenv(f"CI_{name}", name.lower())
-    monkeypatch.delenv("VAULT_ADDR", raising=False)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    subprocess.run([ROOT / "runner" / "build.sh"], cwd=tmp_path, check=True)
-    assert (tmp_path / "runner.env").read_text() == "BAKERY_RUNNER_IMAGE=registry_image/runner@sha256:0123\n"
-    assert [call.split()[0] for call in programs.calls("buildah")] == ["login", "build", "push"]
-    assert not any("registry_password" in call for call in programs.calls("buildah"))
-    assert (tmp_path / "password").read_text() == "registry_password\n"
-    assert not list(tmp_path.glob("**/auth.json")), "the login ends with the job"
+    """It would refuse `latest` the second time."""
+    ecr = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/bakery-prod-runner"
+    monkeypatch.setenv("BAKERY_RUNNER_REPOSITORY", ecr)
+    monkeypatch.setenv("BAKERY_BAKE_ROLE_ARN", "arn:aws:iam::123456789012:role/bake")
+    monkeypatch.setenv("AWS_ID_TOKEN", "token")
+    login = base64.b64encode(b"AWS:ecr_password").decode()
+    build.programs.shell("curl", f'cat >>asked; echo \'{{"authorizationToken": "{login}"}}\'')
+    assert [place for place in build() if "ecr" in place] == [f"docker://{ecr}:0123abcd-4711"]
+    assert build.handed_on == f"BAKERY_RUNNER_IMAGE={ecr}@sha256:ecr\n"
+    assert (build.folder / "passwords").read_text() == "registry_password\necr_password\n"

@@ -75,10 +75,8 @@ def _images(environment: Environment) -> list[Statement]:
 
 
 def _pointers(environment: Environment) -> Statement:
-    home = partition(environment.home_region)
-    names = [f"arn:{home}:ssm:{region}:{environment.account}:parameter/bakery/*" for region in environment.regions]
     actions = ["ssm:GetParameter", "ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameter"]
-    return statement("Pointers", actions, names)
+    return statement("Pointers", actions, pointers(environment))
 
 
 def _catalog(bucket_arn: str, prefix: str) -> list[Statement]:
@@ -112,6 +110,12 @@ def _consumers(environment: Environment) -> list[Statement]:
     return [statement("Consumers", ["sts:AssumeRole"], roles)]
 
 
+def pointers(environment: Environment) -> list[str]:
+    """ARNs of the parameters that hold IDs of images, in the own account."""
+    home = partition(environment.home_region)
+    return [f"arn:{home}:ssm:{region}:{environment.account}:parameter/bakery/*" for region in environment.regions]
+
+
 def publishers(environment: Environment) -> list[str]:
     """ARNs of the roles that may publish: our own, that of jobs, and the one that Vault lends."""
     own = f"arn:{partition(environment.home_region)}:iam::{environment.account}:role"
@@ -132,6 +136,11 @@ def publisher_name(environment: Environment) -> str:
 def bake_name(environment: Environment) -> str:
     """The role that jobs of GitLab get by their own token, where they do."""
     return f"bakery-{environment.name}-bake"
+
+
+def check_name(environment: Environment) -> str:
+    """The role that jobs of GitLab get on any branch, to look at what was published."""
+    return f"bakery-{environment.name}-check"
 
 
 def tagger_name(environment: Environment) -> str:

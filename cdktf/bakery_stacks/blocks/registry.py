@@ -3,6 +3,7 @@
 import json
 
 from bakery_stacks.bindings import Construct, aws, core
+from bakery_stacks.blocks.policy import Statement, statement
 from bakery_stacks.config import Environment, domain
 
 UNTAGGED_DAYS = 7  # a layer without a tag is what a push left that did not end
@@ -17,6 +18,14 @@ UNTAGGED = {
     },
     "action": {"type": "expire"},
 }
+
+LOG_IN = ["ecr:GetAuthorizationToken"]  # which is for all of the account's registry
+PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+# ECR, "IAM permissions for pushing an image".
+PUSH = [
+    *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload"),
+    *("ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart"),
+]
 
 
 class Registry(Construct):
@@ -39,7 +48,17 @@ class Registry(Construct):
         self.arn: str = made.arn
 
 
-def registry_host(environment: Environment) -> str:
+def host(environment: Environment) -> str:
     """Where the account's repositories are in the home region."""
     home = environment.home_region
     return f"{environment.account}.dkr.ecr.{home}.{domain(home)}"
+
+
+def pull(repository_arn: str) -> list[Statement]:
+    """For the manager, which logs in for its workers."""
+    return [statement("RegistryLogin", LOG_IN, ["*"]), statement("RegistryPull", PULL, [repository_arn])]
+
+
+def push(repository_arn: str) -> list[Statement]:
+    """For the job that builds the container image."""
+    return [statement("RegistryLogin", LOG_IN, ["*"]), statement("RegistryPush", PUSH, [repository_arn])]

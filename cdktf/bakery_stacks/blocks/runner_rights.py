@@ -47,12 +47,3 @@ def cache(environment: Environment, bucket: str, key_arn: str) -> list[Statement
         statement("Cache", ["s3:GetObject", "s3:PutObject"], [f"arn:{partition(home)}:s3:::{bucket}/*"]),
         statement("CacheKey", ["kms:Decrypt", "kms:GenerateDataKey"], [key_arn], conditions=through_s3),
     ]
-
-
-def registry(repository_arn: str) -> list[Statement]:
-    """To pull; a login is for the whole registry."""
-    pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-    return [
-        statement("RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"]),
-        statement("RegistryPull", pull, [repository_arn]),
-    ]

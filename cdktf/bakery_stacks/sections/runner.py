@@ -126,10 +126,9 @@ class Subject(Model):
 
 
 class Oidc(Model):
-    """Jobs show AWS a token that GitLab signed, and get the publisher's rights."""
+    """Jobs show AWS a token that GitLab signed. Those that are named may bake; all of their projects may look."""
 
-    audience: Annotated[str, Field(min_length=1)] = Field(description="`aud` of the jobs' ID tokens")
-    subjects: Annotated[tuple[Subject, ...], Field(min_length=1)] = Field(description="who may")
+    subjects: Annotated[tuple[Subject, ...], Field(min_length=1)] = Field(description="who may bake")
 
 
 class Bakes(Model):

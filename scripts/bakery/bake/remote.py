@@ -1,6 +1,7 @@
 """Have Packer build an image at a target: its own builder there, tested before it is sealed; all of it or nothing."""
 
 import hashlib
+import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -42,8 +43,9 @@ def build(
     builder = REMOTE[target]
     folder = project.build_folder(definition.name, definition.arch, version, target)
     secrets = refuse_early(project, definition, vault)
-    logged_in = builder.environment(credentials) if credentials else {}
-    hidden = [*secrets.values(), *credentials.values(), *([vault.token] if vault else ())]
+    logged_in = builder.environment(credentials) if credentials else builder.own_login(os.environ)
+    own_secrets = [logged_in[name] for name in builder.own_secrets if name in logged_in]
+    hidden = [*secrets.values(), *credentials.values(), *own_secrets, *([vault.token] if vault else ())]
     with reserved(project, f"{definition.name}-{target}", folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-{target}-{time.strftime('%Y%m%d-%H%M%S')}.log"
         job = Job(project, definition, version, target, None, toolchain, scratch, log, tell, source)

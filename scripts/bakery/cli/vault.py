@@ -81,7 +81,8 @@ def execute(
     """
     if not credentials:
         raise typer.Exit(_run(command, os.environ))
-    others = {name: value for name, value in os.environ.items() if name not in aws.VARIABLES.values()}
+    logins = {*aws.VARIABLES.values(), *aws.WEB_IDENTITY}
+    others = {name: value for name, value in os.environ.items() if name not in logins}
     with Vault.login(os.environ) as vault:
         raise typer.Exit(_run(command, others | aws.environment(vault.fields(credentials))))
 

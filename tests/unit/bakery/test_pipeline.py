@@ -185,7 +185,8 @@ def test_every_job_has_a_role_for_its_duty_and_no_more() -> None:
         "publish both": "bakery-publish",
         "apply images": "bakery-apply",
     }
-    assert found["default"]["id_tokens"] == {"VAULT_ID_TOKEN": {"aud": "$VAULT_ADDR"}}
+    tokens = {"VAULT_ID_TOKEN": {"aud": "$VAULT_ADDR"}, "AWS_ID_TOKEN": {"aud": "sts.amazonaws.com"}}
+    assert found["default"]["id_tokens"] == tokens
 
 
 def test_only_what_may_pass_is_tried_again_and_nothing_is_cancelled() -> None:

@@ -32,7 +32,7 @@ SECTION: dict[str, Any] = {
     "docker": {"image": "alpine:3.22"},
     "bakes": {
         "by": "oidc",
-        "oidc": {"audience": "https://aws.example.com", "subjects": [{"project": "platform/images", "ref": "main"}]},
+        "oidc": {"subjects": [{"project": "platform/images", "ref": "main"}]},
     },
 }
 LOGIN = {"public_key": "ssh-ed25519 AAAAC3Nza", "private_key_parameter": "/prod/runner/worker-key"}

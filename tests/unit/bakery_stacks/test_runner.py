@@ -12,7 +12,8 @@ from syrupy.extensions.json import JSONSnapshotExtension
 from bakery.catalog import Catalog
 from bakery.documents import Parameter
 from bakery.publish.aws import images as publishing
-from bakery_stacks.blocks import machine
+from bakery_stacks import config
+from bakery_stacks.blocks import builder, machine
 from bakery_stacks.blocks.sessions import AGENT
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.published import PublishedImage, RegionalImage
@@ -20,6 +21,7 @@ from bakery_stacks.sections.network import Network
 from unit.bakery_stacks.runner_world import LOGIN, SPOT, section, synthesize
 
 Stack = dict[str, Any]
+ROOT = Path(__file__).parents[3]
 
 
 NETWORK = Network(
@@ -276,19 +278,88 @@ def test_sessions_are_logged_where_the_machines_may_write(stack: Stack) -> None:
     assert f"log-group:{group['name']}:*" in streams
 
 
-def test_bakes_by_oidc_get_the_publishers_rights(stack: Stack) -> None:
-    [trust] = json.loads(of(stack, "aws_iam_role", "bake")["assume_role_policy"])["Statement"]
-    assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
-    assert trust["Condition"] == {
-        "StringEquals": {
-            "gitlab.example.com:aud": "https://aws.example.com",
-            "gitlab.example.com:sub": ["project_path:platform/images:ref_type:branch:ref:main"],
-        }
-    }
-    found = rights(stack, "bake")
+def trust(stack: Stack, part: str) -> dict[str, Any]:
+    [found] = json.loads(of(stack, "aws_iam_role", part)["assume_role_policy"])["Statement"]
+    assert found["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert found["Principal"]["Federated"].startswith("${aws_iam_openid_connect_provider.")
+    return dict(found["Condition"])
+
+
+AUDIENCE = {"gitlab.example.com:aud": "sts.amazonaws.com"}  # what jobs put into `aud`: tests/unit/test_gitlab.py
+
+
+def test_jobs_on_named_refs_bake_and_publish(stack: Stack) -> None:
+    named = ["project_path:platform/images:ref_type:branch:ref:main"]
+    assert trust(stack, "jobs_bake") == {"StringEquals": {**AUDIENCE, "gitlab.example.com:sub": named}}
+    found = rights(stack, "jobs_bake")
     assert found["CatalogRecords"]["Resource"] == ["arn:aws:s3:::prod-catalog/bakery/*"]
     assert "StartSnapshots" in found
     assert stack["output"]["bake_role_arn"]
+
+
+def test_jobs_on_any_branch_of_these_projects_look_and_change_nothing(stack: Stack) -> None:
+    any_branch = ["project_path:platform/images:ref_type:branch:ref:*"]
+    assert trust(stack, "jobs_check") == {
+        "StringEquals": AUDIENCE,
+        "StringLike": {"gitlab.example.com:sub": any_branch},
+    }
+    found = rights(stack, "jobs_check")
+    assert found["Read"]["Resource"] == [
+        "arn:aws:s3:::prod-catalog/bakery/*",
+        "arn:aws:s3:::prod-state/bakery/prod/images.tfstate",
+    ]
+    assert found["CatalogKey"]["Resource"] == ["arn:aws:kms:eu-west-1:123456789012:key/1"]
+    names = [action.partition(":")[2] for statement in found.values() for action in statement["Action"]]
+    assert all(name.startswith(("Get", "List", "Describe")) or name == "Decrypt" for name in names)
+    assert stack["output"]["check_role_arn"]
+
+
+def test_builds_of_packer_touch_only_what_they_made(stack: Stack) -> None:
+    """All but snapshots of copies, which it shares before it tags them."""
+    found = rights(stack, "jobs_bake")
+    own = "arn:aws:ec2:*:123456789012:*"
+    assert found["ChangeBuilds"]["Resource"] == [own]
+    assert found["ChangeBuilds"]["Condition"]["Null"] == {"aws:ResourceTag/bakery:image": "false"}
+    for name in ("LookAtBuilds", "Build", "ChangeBuilds", "ShareCopies"):
+        assert found[name]["Condition"]["StringEquals"] == {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}
+    assert {name for name, one in found.items() if one["Resource"] == ["*"]} == {
+        "Look",
+        "LookAtBuilds",
+        "RegistryLogin",
+    }
+
+
+def documented(role: str) -> list[dict[str, Any]]:
+    """The policy that the page says Vault's role needs, for the environment production."""
+    page = (ROOT / "docs" / "stacks" / "vault-config.md").read_text()
+    found: list[dict[str, Any]] = json.loads(page.partition(f"```json {role}\n")[2].partition("```")[0])
+    return found
+
+
+def test_the_page_says_what_builds_call() -> None:
+    production = config.load(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "production"}).environment
+    assert documented("bake") == json.loads(json.dumps(builder.rights(production)))
+
+
+def test_who_applies_may_do_all_that_looking_takes(stack: Stack) -> None:
+    allowed = {action for statement in documented("apply") for action in statement["Action"]}
+    assert {action for statement in rights(stack, "jobs_check").values() for action in statement["Action"]} <= allowed
+
+
+def test_the_policies_fit_into_a_role(stack: Stack) -> None:
+    """IAM counts the inline policies of a role together, without spaces (quota: 10,240)."""
+    policy = json.loads(of(stack, "aws_iam_role_policy", "jobs_bake")["policy"])
+    assert len(json.dumps(policy, separators=(",", ":"))) < 5000, "the rest is for consumer accounts"
+
+
+def test_the_repository_has_a_writer_and_a_reader(stack: Stack) -> None:
+    repository = of(stack, "aws_ecr_repository")
+    writer, reader = rights(stack, "jobs_bake")["RegistryPush"], rights(stack, "manager")["RegistryPull"]
+    assert writer["Resource"] == reader["Resource"]
+    assert writer["Resource"][0].startswith("${aws_ecr_repository.")
+    assert {"ecr:PutImage", "ecr:InitiateLayerUpload"} <= set(writer["Action"])
+    assert not {"ecr:PutImage", "ecr:InitiateLayerUpload"} & set(reader["Action"])
+    assert repository["name"] == "bakery-prod-runner"
 
 
 def test_bakes_by_vault_get_nothing_here(other: Stack) -> None:
@@ -310,7 +381,7 @@ def test_outputs_name_what_users_need(stack: Stack, other: Stack) -> None:
         "token_parameter",
         "worker_group",
     }
-    assert set(stack["output"]) == {*common, "bake_role_arn"}
+    assert set(stack["output"]) == {*common, "bake_role_arn", "check_role_arn"}
     assert set(other["output"]) == {*common, "guest_user_data"}
     assert all(output["description"] for output in stack["output"].values())
     assert "docker" in other["output"]["guest_user_data"]["value"]

@@ -17,6 +17,8 @@ VARIABLES = {
     "security_token": "AWS_SESSION_TOKEN",
 }
 REQUIRED = ("access_key", "secret_key")
+# The other login that an SDK finds in the environment: a role for a token of whoever runs the job.
+WEB_IDENTITY = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME")
 
 
 def source(definition: ImageDefinition) -> str:
@@ -54,4 +56,6 @@ def ids(build: Build) -> dict[str, str]:
     return dict(part.split(":", 1) for part in build.artifact_id.split(","))
 
 
-BUILDER = RemoteBuilder(source, variables, environment, ids)
+BUILDER = RemoteBuilder(
+    source, variables, environment, ids, own="AWS_", own_secrets=("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+)

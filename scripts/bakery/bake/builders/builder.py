@@ -23,11 +23,18 @@ class RemoteBuilder(Builder):
     """One that makes the image at a target.
 
     `environment` turns the fields of the target's credentials in Vault into what Packer's environment needs, `ids`
-    reads the images by place out of Packer's manifest.
+    reads the images by place out of Packer's manifest. Where Vault has no credentials, the user's variables whose names
+    begin with `own` log in, if the builder reads any; the values of `own_secrets` among them are never shown.
     """
 
     environment: Callable[[Mapping[str, str]], dict[str, str]]
     ids: Callable[[Build], dict[str, str]]
+    own: str = ""
+    own_secrets: tuple[str, ...] = ()
+
+    def own_login(self, env: Mapping[str, str]) -> dict[str, str]:
+        """The part of the user's environment that logs in."""
+        return {name: value for name, value in env.items() if self.own and name.startswith(self.own)}
 
 
 def require(fields: Mapping[str, str], names: Iterable[str], cloud: str) -> None:

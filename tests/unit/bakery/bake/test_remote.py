@@ -28,7 +28,9 @@ done()
 """
 
 
-def build(world: World, body: str | None = None, inner: str = "", **changes: Any) -> RemoteBuild:
+def build(
+    world: World, body: str | None = None, inner: str = "", lease: dict[str, str] = LEASE, **changes: Any
+) -> RemoteBuild:
     world.packer(body or BUILT.format(report=REPORT.format(inner=inner)))
     return remote.build(
         world.project,
@@ -39,7 +41,7 @@ def build(world: World, body: str | None = None, inner: str = "", **changes: Any
         "k" * 64,
         "",
         world.toolchain,
-        LEASE,
+        lease,
         cast(Vault | None, None),
         world.events.append,
     )
@@ -80,6 +82,40 @@ def test_credentials_never_reach_the_log(world: World) -> None:
         build(world, 'say(os.environ["AWS_SECRET_ACCESS_KEY"]); sys.exit(1)')
     assert caught.value.log
     assert LEASE["secret_key"] not in caught.value.log.read_text() + str(vars(caught.value))
+
+
+OWN = {
+    "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/bake",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "/run/token",
+    "AWS_REGION": "eu-central-1",
+    "VAULT_ID_TOKEN": "another service's",
+}
+
+
+def test_where_vault_lends_nothing_the_users_own_login_reaches_packer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in OWN.items():
+        monkeypatch.setenv(name, value)
+    build(world, lease={})
+    given = world.record()["env"]
+    assert {name: given.get(name) for name in OWN} == {**OWN, "VAULT_ID_TOKEN": None}
+
+
+def test_what_vault_lends_is_not_mixed_with_the_users_own_login(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**OWN, "AWS_SESSION_TOKEN": "of another key"}.items():
+        monkeypatch.setenv(name, value)
+    build(world)
+    given = {name for name in world.record()["env"] if name.startswith("AWS_")}
+    assert given == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+
+
+def test_own_credentials_never_reach_the_log(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-0815")
+    with pytest.raises(BakeryError) as caught:
+        build(world, 'say(os.environ["AWS_SECRET_ACCESS_KEY"]); sys.exit(1)', lease={})
+    assert caught.value.log
+    assert "canary-0815" not in caught.value.log.read_text() + str(vars(caught.value))
 
 
 def test_a_failed_build_leaves_nothing(world: World) -> None:

@@ -131,7 +131,7 @@ def test_other_duties_do_not_ask_for_it(bakery: Workshop, logins: list[str]) -> 
     assert bakery("vault", "check", "--duty", "publish").code == 0
 
 
-SHOW = ("sh", "-c", "env | grep -E '^AWS_(REGION|ACCESS|SECRET|SESSION)' | sort")
+SHOW = ("sh", "-c", "env | grep -E '^AWS_(REGION|ACCESS|SECRET|SESSION|WEB|ROLE)' | sort")
 
 
 def test_a_command_gets_what_vault_lends_and_nothing_older(bakery: Workshop, logins: list[str]) -> None:
@@ -139,6 +139,8 @@ def test_a_command_gets_what_vault_lends_and_nothing_older(bakery: Workshop, log
     bakery.monkeypatch.setenv("AWS_REGION", "eu-central-1")
     bakery.monkeypatch.setenv("AWS_ACCESS_KEY_ID", "machine")
     bakery.monkeypatch.setenv("AWS_SESSION_TOKEN", "machine's, for another key")
+    for name in ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME"):
+        bakery.monkeypatch.setenv(name, "of the job's own token")
     answer = bakery("vault", "exec", "--credentials", "aws/sts/apply", "--", *SHOW)
     assert answer.out.splitlines() == [
         "AWS_ACCESS_KEY_ID=AKIA",
