@@ -73,6 +73,7 @@ class VaultStack(AwsStack):
             "alarms",
             title=self._title,
             account=self.environment.account,
+            group=self._title,
             watches=self._watches(front),
             key_arn=self._data_key.arn,
         )

@@ -181,6 +181,35 @@ def test_a_person_is_told(resources: dict[str, Any]) -> None:
     assert all(one["period"] * one["evaluation_periods"] <= 86400 for one in alarms.values())
 
 
+def test_a_person_is_told_of_a_refresh_that_fails_after_the_apply(resources: dict[str, Any]) -> None:
+    pattern = json.loads(only(resources, "aws_cloudwatch_event_rule")["event_pattern"])
+    assert pattern == {
+        "source": ["aws.autoscaling"],
+        "detail-type": [
+            "EC2 Instance Launch Unsuccessful",
+            "EC2 Auto Scaling Instance Refresh Failed",
+            "EC2 Auto Scaling Instance Refresh Cancelled",
+        ],
+        "detail": {"AutoScalingGroupName": [only(resources, "aws_autoscaling_group")["name"]]},
+    }
+    [topic], [rule] = resources["aws_sns_topic"], resources["aws_cloudwatch_event_rule"]
+    target = only(resources, "aws_cloudwatch_event_target")
+    assert target["arn"] == f"${{aws_sns_topic.{topic}.arn}}"
+    assert target["rule"] == f"${{aws_cloudwatch_event_rule.{rule}.name}}"
+
+
+def test_the_alarms_topic_hears_our_alarms_and_our_rule_only(resources: dict[str, Any]) -> None:
+    policy = json.loads(only(resources, "aws_sns_topic_policy")["policy"])
+    [rule] = resources["aws_cloudwatch_event_rule"]
+    assert {one["Principal"]["Service"]: one["Condition"] for one in policy["Statement"]} == {
+        "cloudwatch.amazonaws.com": {"StringEquals": {"aws:SourceAccount": "123456789012"}},
+        "events.amazonaws.com": {"ArnEquals": {"aws:SourceArn": f"${{aws_cloudwatch_event_rule.{rule}.arn}}"}},
+    }
+    [data] = [key for name, key in resources["aws_kms_key"].items() if name.startswith("data-key")]
+    own = {one["Sid"]: one for one in json.loads(data["policy"])["Statement"]}
+    assert own["AlarmsToTopic"]["Principal"] == {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]}
+
+
 def test_a_name_is_made_where_there_is_a_zone(synthesized: Any) -> None:
     record = only(synthesized(SECTION.model_copy(update={"dns_zone": "Z0123"}))["resource"], "aws_route53_record")
     assert (record["zone_id"], record["name"], record["type"]) == ("Z0123", "vault.example.internal", "A")
