@@ -26,6 +26,7 @@ from bakery_stacks.sections.vault import Vault
 HEALTH = "/v1/sys/health?standbyok=true&perfstandbyok=true"
 ROOT_GIB = 20
 STOPPING = ("unhealthy", "sealed", "voters")  # alarms on which no further node is replaced
+FULL_PERCENT = 80  # of a disk, while there is time to do something
 
 
 class VaultStack(AwsStack):
@@ -171,7 +172,7 @@ class VaultStack(AwsStack):
             aws.Route53Record(self, "name", zone_id=zone, name=self._section.certificate.name, type="A", alias=alias)
 
     def _watches(self, front: Front) -> list[Watch | Missed]:
-        """The last three are what nodes report (ansible/roles/vault): silence is bad, too."""
+        """All but the first are what nodes report (ansible/roles/vault): where all must, silence is bad, too."""
         own = Metric(f"bakery/{self.environment.name}", {"cluster": self._title})
         balancer = Metric("AWS/NetworkELB", front.dimensions)
         lost = 2 * self._section.snapshots.every_hours
@@ -180,4 +181,6 @@ class VaultStack(AwsStack):
             Watch("sealed", "A node is sealed", own, "Sealed", silent="breaching"),
             Watch("voters", "The cluster survives less than it should", own, "VotersMissing", 15, silent="breaching"),
             Missed("snapshot", "No snapshot was saved", own, "SnapshotSaved", lost),
+            Watch("data-disk", "A node's disk for data fills up", own, "DataDiskUsed", most=FULL_PERCENT),
+            Watch("audit-disk", "A node's disk for audit logs fills up", own, "AuditDiskUsed", most=FULL_PERCENT),
         ]

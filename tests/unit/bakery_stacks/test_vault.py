@@ -174,7 +174,10 @@ def test_snapshots_cannot_be_deleted(resources: dict[str, Any]) -> None:
 
 def test_a_person_is_told(resources: dict[str, Any]) -> None:
     alarms = {one["alarm_name"]: one for one in resources["aws_cloudwatch_metric_alarm"].values()}
-    assert set(alarms) == {f"bakery-prod-vault-{name}" for name in ("unhealthy", "sealed", "voters", "snapshot")}
+    names = ("unhealthy", "sealed", "voters", "snapshot", "data-disk", "audit-disk")
+    assert set(alarms) == {f"bakery-prod-vault-{name}" for name in names}
+    full = [alarms[f"bakery-prod-vault-{name}-disk"] for name in ("data", "audit")]
+    assert {(one["threshold"], one["comparison_operator"]) for one in full} == {(80, "GreaterThanThreshold")}
     missed = alarms["bakery-prod-vault-snapshot"]
     assert (missed["period"] * missed["evaluation_periods"], missed["treat_missing_data"]) == (12 * 3600, "breaching")
     # CloudWatch keeps no alarm that looks back further than a day.
