@@ -1,4 +1,4 @@
-"""Alarms on CloudWatch metrics, failures of an Auto Scaling group, and an encrypted topic that tells a person of both."""
+"""Alarms on CloudWatch metrics, failures of an Auto Scaling group, and an encrypted topic that tells of both."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -81,9 +81,7 @@ class Alarms(Construct):
         topic = aws.SnsTopic(self, "topic", name=f"{title}-alarms", kms_master_key_id=key_arn)
         self.topic_arn: str = topic.arn
         rule_arn = self._tell_of(group, title)
-        aws.SnsTopicPolicy(
-            self, "policy", arn=topic.arn, policy=document(*_publish(self.topic_arn, account, rule_arn))
-        )
+        aws.SnsTopicPolicy(self, "policy", arn=topic.arn, policy=document(*_publish(self.topic_arn, account, rule_arn)))
         self.names = {watch.name: self._alarm(title, watch) for watch in watches}
 
     def _tell_of(self, group: str, title: str) -> str:
@@ -127,6 +125,6 @@ def _publish(topic_arn: str, account: str, rule_arn: str) -> list[Statement]:
 
 
 def alarm_encryption() -> Statement:
-    """What CloudWatch and EventBridge need of the topic's key. Neither names its source there (SNS, "Key management")."""
+    """What both need of the topic's key; EventBridge names no source there (SNS guide, "key management")."""
     actions = ["kms:Decrypt", "kms:GenerateDataKey*"]
     return statement("AlarmsToTopic", actions, ["*"], principals={"Service": [CLOUDWATCH, EVENTS]})

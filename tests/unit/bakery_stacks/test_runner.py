@@ -296,7 +296,7 @@ def test_bakes_by_oidc_get_the_publishers_rights(stack: Stack) -> None:
     }
     found = rights(stack, "bake")
     assert found["CatalogRecords"]["Resource"] == ["arn:aws:s3:::prod-catalog/bakery/*"]
-    assert "StartSnapshots" in found
+    assert "MakeSnapshots" in found
     assert stack["output"]["bake_role_arn"]
 
 

@@ -21,7 +21,7 @@ METADATA_SECONDS = 60  # that a metadata token is good for: longer than all that
 TIMEOUT = 5.0  # seconds until an answer is not expected any more
 # Waits between tries, in seconds, a minute in all: a new instance's network, role and its policy are not there at once.
 WAITS = (0.5, 1, 2, 4, 8, 16, 30)
-# A role's policy counts some seconds after it was made: until then, and for good where there is none, SSM denies access.
+# A role's policy counts some seconds after it was made; until then, and for good without one, SSM denies access.
 MAY_PASS = ("ThrottlingException", "RequestLimitExceeded", "AccessDeniedException")
 TARGET = "AmazonSSM.GetParameter"
 CONTENT = "application/x-amz-json-1.1"
