@@ -17,8 +17,8 @@ from bakery_stacks.blocks.policy import Statement
 from bakery_stacks.blocks.sessions import Sessions, log_name, of_machine
 from bakery_stacks.blocks.stack_key import StackKey
 from bakery_stacks.blocks.vault_rights import of_node
-from bakery_stacks.config import Settings, partition
-from bakery_stacks.handover import NetworkOutputs, VaultOutputs
+from bakery_stacks.config import Settings, node_role
+from bakery_stacks.handover import NetworkOutputs
 from bakery_stacks.published import PublishedImage
 from bakery_stacks.sections.vault import Vault
 
@@ -43,8 +43,8 @@ class VaultStack(AwsStack):
         super().__init__(scope, "vault", settings)
         self._section = section
         self._title = f"bakery-{self.environment.name}-vault"
-        # The role by its name: its ARN is known before the machines are.
-        nodes = f"arn:{partition(self.environment.home_region)}:iam::{self.environment.account}:role/{self._title}"
+        environment = self.environment
+        nodes = node_role(environment.name, environment.account, environment.home_region)
         self._seal_key = self._key("seal-key", f"{self._title}-seal", "Unseals Vault", sealer=nodes)
         logs = log_encryption(self.environment, log_name(self._title))
         self._data_key = self._key(
@@ -81,7 +81,6 @@ class VaultStack(AwsStack):
         self._cluster(machine, network, front, [alarms.names[name] for name in STOPPING])
         self._point(front)
         address = f"https://{section.certificate.name}:{told.API}"
-        self.outputs = VaultOutputs(address, machine.role_arn)
         self.output("address", address, "for VAULT_ADDR of clients; its name leads to load_balancer")
         self.output("load_balancer", front.dns_name, "what certificate.name has to lead to, as a CNAME or an alias")
         self.output("node_role_arn", machine.role_arn, "role of the nodes, for the login that snapshots use")
