@@ -9,11 +9,12 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator, 
 
 from bakery import yamlfile
 from bakery.errors import UsageError
-from bakery.fields import Account, Name, Region
-from bakery.strict import Model, near, validate
+from bakery.fields import Account, Name
+from bakery.strict import Model, misfit, near, validate
 from bakery_stacks.sections.azure import Azure
 from bakery_stacks.sections.consumer import Consumer, PolicyArn
 from bakery_stacks.sections.network import Network
+from bakery_stacks.sections.region import KnownRegion
 from bakery_stacks.sections.runner import Runner
 from bakery_stacks.sections.vault import Vault
 from bakery_stacks.sections.vault_config import VaultConfig
@@ -49,11 +50,11 @@ class Environment(Model):
 
     name: Name
     account: Account = Field(description="the account that owns images, catalog and keys")
-    home_region: Region = Field(description="where the catalog bucket, the topic and the state are")
-    regions: Annotated[tuple[Region, ...], Field(min_length=1)] = Field(description="where images are used")
+    home_region: KnownRegion = Field(description="where the catalog bucket, the topic and the state are")
+    regions: Annotated[tuple[KnownRegion, ...], Field(min_length=1)] = Field(description="where images are used")
     consumer_accounts: tuple[Consumer, ...] = Field(default=(), description="accounts that may launch the images")
     catalog: CatalogLocation = Field(description="s3://BUCKET/PREFIX; the distribution stack makes the bucket")
-    replica_region: Region | None = Field(
+    replica_region: KnownRegion | None = Field(
         default=None, description="one of regions that gets a second copy of the catalog, in BUCKET-replica"
     )
     channel: Name = Field(description="the channel whose versions this environment hands out")
@@ -108,8 +109,10 @@ class Environment(Model):
     @field_validator("vault_config")
     @classmethod
     def _fits(cls, section: VaultConfig | None, info: ValidationInfo) -> VaultConfig | None:
-        if section and {"account", "home_region"} <= info.data.keys():
-            section.fit(info.data["account"], partition(info.data["home_region"]), info.data.get("vault"))
+        if section and {"name", "account", "home_region"} <= info.data.keys():
+            account, home = info.data["account"], info.data["home_region"]
+            nodes = node_role(info.data["name"], account, home)
+            section.fit(account, partition(home), info.data.get("vault"), nodes)
         return section
 
     @model_validator(mode="after")
@@ -137,6 +140,22 @@ class Environment(Model):
             raise ValueError("runner needs network: its machines are in those subnets")
         if self.runner and len(self.name) > RUNNER_NAME:
             raise ValueError(f"with runner, name has at most {RUNNER_NAME} characters: its bucket carries it")
+        return self
+
+    @model_validator(mode="after")
+    def _buckets_differ(self) -> Self:
+        """The stacks make all of them but the state's, which is there already."""
+        buckets: list[tuple[tuple[str, ...], str]] = [
+            (("catalog",), self.catalog_bucket),
+            (("state", "bucket"), self.state.bucket),
+            *([(("replica_region",), replica(self.catalog_bucket))] if self.replica_region else []),
+            *([(("vault", "snapshots", "bucket"), self.vault.snapshots.bucket)] if self.vault else []),
+        ]
+        seen: dict[str, str] = {}
+        for keys, bucket in buckets:
+            if bucket in seen:
+                raise misfit(f"{bucket} is the bucket of {seen[bucket]}", "name another", *keys)
+            seen[bucket] = ".".join(keys)
         return self
 
     @property
@@ -185,6 +204,11 @@ def replica(bucket: str) -> str:
 def partition(region: str) -> str:
     """The AWS partition of a region: the part of an ARN after `arn`."""
     return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rsplit("-", 2)[0], "aws")
+
+
+def node_role(environment: str, account: str, home_region: str) -> str:
+    """The ARN of the role of Vault's nodes, known before the role is there."""
+    return f"arn:{partition(home_region)}:iam::{account}:role/bakery-{environment}-vault"
 
 
 def domain(region: str) -> str:

@@ -24,9 +24,7 @@ class DistributionStack(AwsStack):
         publisher = Publisher(
             self, "publisher", environment=environment, bucket_arn=bucket.arn, key_arns=list(keys.values())
         )
-        news = Announcements(
-            self, "announcements", topic=environment.topic, key_arn=home_key, environment=environment.name
-        )
+        news = Announcements(self, "announcements", environment=environment, key_arn=home_key)
         for region in environment.regions:
             self._guard(region)
         self.output("catalog", f"s3://{bucket.name}/{environment.catalog_prefix}", "for --catalog of the bakery")

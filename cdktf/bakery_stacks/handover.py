@@ -23,11 +23,3 @@ class DistributionOutputs:
     key_arns: dict[str, str]
     catalog_bucket_arn: str
     topic_arn: str
-
-
-@dataclass(frozen=True)
-class VaultOutputs:
-    """How clients reach Vault: `address` is the URL in their VAULT_ADDR, `role_arn` that of its nodes."""
-
-    address: str
-    role_arn: str

@@ -43,5 +43,13 @@ class NetworkStack(AwsStack):
             description=f"Flow logs of {self.environment.name}",
             others=[log_encryption(self.environment, log_name(self._title))],
         )
-        FlowLog(self, "flow-log", title=self._title, vpc_id=vpc.id, days=section.flow_log_days, key_arn=key.arn)
+        FlowLog(
+            self,
+            "flow-log",
+            environment=self.environment,
+            title=self._title,
+            vpc_id=vpc.id,
+            days=section.flow_log_days,
+            key_arn=key.arn,
+        )
         return NetworkOutputs(vpc.id, section.cidr, list(vpc.subnets.values()))

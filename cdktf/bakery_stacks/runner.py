@@ -9,6 +9,7 @@ from bakery_stacks import user_data, vault_user_data
 from bakery_stacks.base import AwsStack
 from bakery_stacks.bindings import Construct
 from bakery_stacks.blocks import registry, runner_rights, sessions
+from bakery_stacks.blocks.alarms import Alarms, alarm_encryption
 from bakery_stacks.blocks.cache_bucket import CacheBucket
 from bakery_stacks.blocks.fleet import manager_group, worker_group
 from bakery_stacks.blocks.image import ChannelImage
@@ -45,6 +46,7 @@ class RunnerStack(AwsStack):
         super().__init__(scope, "runner", settings)
         self._runner, self._around = section, around
         self._title = f"bakery-{self.environment.name}-runner"
+        self._manager_group = f"{self._title}-manager"
         self._places = Places(
             name=self._title,
             region=self.environment.home_region,
@@ -65,8 +67,8 @@ class RunnerStack(AwsStack):
             "key",
             environment=environment,
             title=title,
-            description=f"Cache, registry and logs of {title}",
-            others=[log_encryption(environment, sessions.log_name(title))],
+            description=f"Cache, registry, logs and alarms of {title}",
+            others=[log_encryption(environment, sessions.log_name(title)), alarm_encryption()],
         )
         arn = self._key.arn
         bucket, days = self._places.cache_bucket, self._runner.cache_days
@@ -75,6 +77,8 @@ class RunnerStack(AwsStack):
         self._sessions = Sessions(
             self, "sessions", environment=environment, title=title, days=self._runner.log_days, key_arn=arn
         )
+        group = self._manager_group
+        self._alarms = Alarms(self, "alarms", title=title, account=environment.account, group=group, key_arn=arn)
 
     def _run(self) -> None:
         manager, workers = self._manager(), self._workers()
@@ -88,7 +92,7 @@ class RunnerStack(AwsStack):
         manager.let_out(SSH, "Docker on the workers", to=workers.firewall_id)
         workers.let_in(SSH, "Docker, for the manager", source=manager.firewall_id)
         subnets = self._around.network.subnet_ids
-        manager_group(self, "manager-group", title=f"{self._title}-manager", machine=manager, subnet_ids=subnets)
+        manager_group(self, "manager-group", title=self._manager_group, machine=manager, subnet_ids=subnets)
         worker_group(
             self,
             "worker-group",
@@ -151,8 +155,9 @@ class RunnerStack(AwsStack):
 
     def _describe(self) -> None:
         outputs: dict[str, tuple[Any, str]] = {
+            "alarm_topic_arn": (self._alarms.topic_arn, "tells of a manager that does not start"),
             "cache_bucket": (self._cache.name, "holds what jobs cache"),
-            "key_alias": (self._key.alias, "encrypts cache, registry and logs, and may encrypt the token"),
+            "key_alias": (self._key.alias, "encrypts cache, registry, logs and alarms, and may encrypt the token"),
             "log_group": (self._sessions.log_group, "what was done in shells on the machines"),
             "registry_url": (
                 self._registry.url,

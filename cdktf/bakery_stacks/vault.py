@@ -17,8 +17,8 @@ from bakery_stacks.blocks.policy import Statement
 from bakery_stacks.blocks.sessions import Sessions, log_name, of_machine
 from bakery_stacks.blocks.stack_key import StackKey
 from bakery_stacks.blocks.vault_rights import of_node
-from bakery_stacks.config import Settings, partition
-from bakery_stacks.handover import NetworkOutputs, VaultOutputs
+from bakery_stacks.config import Settings, node_role
+from bakery_stacks.handover import NetworkOutputs
 from bakery_stacks.published import PublishedImage
 from bakery_stacks.sections.vault import Vault
 
@@ -26,6 +26,7 @@ from bakery_stacks.sections.vault import Vault
 HEALTH = "/v1/sys/health?standbyok=true&perfstandbyok=true"
 ROOT_GIB = 20
 STOPPING = ("unhealthy", "sealed", "voters")  # alarms on which no further node is replaced
+FULL_PERCENT = 80  # of a disk, while there is time to do something
 
 
 class VaultStack(AwsStack):
@@ -42,8 +43,8 @@ class VaultStack(AwsStack):
         super().__init__(scope, "vault", settings)
         self._section = section
         self._title = f"bakery-{self.environment.name}-vault"
-        # The role by its name: its ARN is known before the machines are.
-        nodes = f"arn:{partition(self.environment.home_region)}:iam::{self.environment.account}:role/{self._title}"
+        environment = self.environment
+        nodes = node_role(environment.name, environment.account, environment.home_region)
         self._seal_key = self._key("seal-key", f"{self._title}-seal", "Unseals Vault", sealer=nodes)
         logs = log_encryption(self.environment, log_name(self._title))
         self._data_key = self._key(
@@ -73,13 +74,13 @@ class VaultStack(AwsStack):
             "alarms",
             title=self._title,
             account=self.environment.account,
+            group=self._title,
             watches=self._watches(front),
             key_arn=self._data_key.arn,
         )
         self._cluster(machine, network, front, [alarms.names[name] for name in STOPPING])
         self._point(front)
         address = f"https://{section.certificate.name}:{told.API}"
-        self.outputs = VaultOutputs(address, machine.role_arn)
         self.output("address", address, "for VAULT_ADDR of clients; its name leads to load_balancer")
         self.output("load_balancer", front.dns_name, "what certificate.name has to lead to, as a CNAME or an alias")
         self.output("node_role_arn", machine.role_arn, "role of the nodes, for the login that snapshots use")
@@ -170,7 +171,7 @@ class VaultStack(AwsStack):
             aws.Route53Record(self, "name", zone_id=zone, name=self._section.certificate.name, type="A", alias=alias)
 
     def _watches(self, front: Front) -> list[Watch | Missed]:
-        """The last three are what nodes report (ansible/roles/vault): silence is bad, too."""
+        """All but the first are what nodes report (ansible/roles/vault): where all must, silence is bad, too."""
         own = Metric(f"bakery/{self.environment.name}", {"cluster": self._title})
         balancer = Metric("AWS/NetworkELB", front.dimensions)
         lost = 2 * self._section.snapshots.every_hours
@@ -179,4 +180,6 @@ class VaultStack(AwsStack):
             Watch("sealed", "A node is sealed", own, "Sealed", silent="breaching"),
             Watch("voters", "The cluster survives less than it should", own, "VotersMissing", 15, silent="breaching"),
             Missed("snapshot", "No snapshot was saved", own, "SnapshotSaved", lost),
+            Watch("data-disk", "A node's disk for data fills up", own, "DataDiskUsed", most=FULL_PERCENT),
+            Watch("audit-disk", "A node's disk for audit logs fills up", own, "AuditDiskUsed", most=FULL_PERCENT),
         ]

@@ -43,7 +43,7 @@ class VaultConfigStack(BakeryStack):
     def _audit(self, log: str) -> None:
         """Vault stops to serve when no device takes its entries, and these two do not fail together.
 
-        The journal, which has the second one, makes room for itself; the file keeps everything until its disk is full.
+        The journal, which has the second one, makes room for itself; the file is rotated, and its disk is watched.
         """
         vault.Audit(
             self, "audit-file", type="file", path="file", options={"file_path": log}, description="Kept on the machine"
@@ -54,7 +54,7 @@ class VaultConfigStack(BakeryStack):
             type="file",
             path="stdout",
             options={"file_path": "stdout"},
-            description="The machine's journal, from where it is shipped",
+            description="The machine's journal",
         )
 
     def _clouds(self, section: VaultConfig) -> None:

@@ -37,6 +37,12 @@ def test_the_units_of_a_node_are_sound(host: Host) -> None:
     assert "vault" not in done.stderr, done.stderr
 
 
+def test_audit_logs_are_rotated_each_day(host: Host) -> None:
+    assert host.service("logrotate.timer").is_enabled
+    done = host.run("logrotate --debug /etc/logrotate.d/vault")
+    assert "error" not in done.stderr, done.stderr
+
+
 def test_memory_is_never_swapped_even_where_it_is_not_locked(host: Host) -> None:
     assert host.check_output("systemctl show --property=MemorySwapMax --value vault") == "0"
 

@@ -178,6 +178,8 @@ def look_at_vault(root: FileSystem) -> None:
     assert mode(root, "/usr/local/bin/bakery-fetch-parameter") == "0o755"
     assert root.list("/etc/vault-node") == []
     assert root.find("/usr/lib/python3/dist-packages/boto3")
+    assert mode(root, "/etc/logrotate.d/vault") == "0o644"
+    assert root.find("/usr/sbin/logrotate")
 
 
 def look_at_gitlab_runner(root: FileSystem) -> None:

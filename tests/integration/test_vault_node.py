@@ -203,6 +203,30 @@ def test_the_token_of_a_snapshot_is_gone(node: Node, trusted: Initialized) -> No
     until(lambda: len(tokens()) == 1)  # a report may be on its way: there is one each minute
 
 
+def test_a_new_audit_log_begins_where_the_old_one_is_rotated(node: Node, trusted: Initialized) -> None:
+    log, rotate = "/var/log/vault/audit.log", "sudo logrotate --force /etc/logrotate.d/vault"
+    node.vault("audit", "enable", "file", f"file_path={log}", token=trusted.token)
+    node.ssh(rotate)
+
+    def new() -> str:
+        """Owner and mode of the new one, once something is in it."""
+        node.vault("token", "lookup", token=trusted.token)
+        return node.says(f"sudo sh -c 'test ! -s {log} || stat --format=\"%U %a\" {log}'")
+
+    assert until(new) == "vault 600"
+    old = node.says("sudo sh -c 'ls /var/log/vault/audit.log-*'")
+    before = node.says(f"sudo stat --format=%s {old}")
+    node.vault("token", "lookup", token=trusted.token)
+    assert node.says(f"sudo stat --format=%s {old}") == before
+    node.vault("audit", "disable", "file", token=trusted.token)
+
+
+def test_it_reports_how_full_its_disks_are(node: Node, cloud: Cloud) -> None:
+    node.ssh("sudo systemctl start vault-node-report.service")
+    metrics = cloud.metrics()
+    assert all(0 < used < 100 for name in ("DataDiskUsed", "AuditDiskUsed") for used in metrics[name])
+
+
 def test_the_leader_reports_what_the_cluster_lacks(node: Node, cloud: Cloud, trusted: Initialized) -> None:
     node.ssh("sudo systemctl start vault-node-report.service")
     metrics = cloud.metrics()

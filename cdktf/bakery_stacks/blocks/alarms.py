@@ -1,5 +1,6 @@
-"""Alarms on CloudWatch metrics, and an encrypted topic that tells a person of them."""
+"""Alarms on CloudWatch metrics, failures of an Auto Scaling group, and an encrypted topic that tells of both."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -7,8 +8,14 @@ from typing import Any, Literal
 from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks.policy import Statement, document, statement
 
-CLOUDWATCH = {"Service": "cloudwatch.amazonaws.com"}
+CLOUDWATCH, EVENTS = "cloudwatch.amazonaws.com", "events.amazonaws.com"
 MINUTE, HOUR = 60, 3600  # seconds
+# An apply is over when a refresh has begun, so nobody sees these there (EventBridge, "Amazon EC2 Auto Scaling events").
+FAILURES = [
+    "EC2 Instance Launch Unsuccessful",
+    "EC2 Auto Scaling Instance Refresh Failed",
+    "EC2 Auto Scaling Instance Refresh Cancelled",
+]
 
 
 @dataclass(frozen=True)
@@ -21,7 +28,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Watch:
-    """Bad: anything above zero in each of some minutes. `silent` says what no value at all means."""
+    """Bad: a value above `most` in each of some minutes. `silent` says what no value at all means."""
 
     name: str
     why: str
@@ -29,10 +36,11 @@ class Watch:
     metric: str
     minutes: int = 5
     silent: Literal["breaching", "missing"] = "missing"
+    most: int = 0
 
     def settings(self) -> dict[str, Any]:
         """Arguments of the alarm."""
-        above = {"statistic": "Maximum", "comparison_operator": "GreaterThanThreshold", "threshold": 0}
+        above = {"statistic": "Maximum", "comparison_operator": "GreaterThanThreshold", "threshold": self.most}
         return {**above, "period": MINUTE, "evaluation_periods": self.minutes, "treat_missing_data": self.silent}
 
 
@@ -53,7 +61,10 @@ class Missed:
 
 
 class Alarms(Construct):
-    """One alarm for each watch; the topic tells of its beginning and its end. `names` by those of the watches."""
+    """One alarm for each watch; the topic tells of its beginning and its end. `names` by those of the watches.
+
+    `group` is the name of an Auto Scaling group whose failures it tells of, too.
+    """
 
     def __init__(
         self,
@@ -62,16 +73,30 @@ class Alarms(Construct):
         *,
         title: str,
         account: str,
-        watches: Sequence[Watch | Missed],
+        group: str,
         key_arn: str,
+        watches: Sequence[Watch | Missed] = (),
     ) -> None:
         super().__init__(scope, name)
         topic = aws.SnsTopic(self, "topic", name=f"{title}-alarms", kms_master_key_id=key_arn)
-        own = {"StringEquals": {"aws:SourceAccount": account}}  # CloudWatch asks for every account's alarms
-        publish = statement("Alarms", ["sns:Publish"], [topic.arn], principals=CLOUDWATCH, conditions=own)
-        aws.SnsTopicPolicy(self, "policy", arn=topic.arn, policy=document(publish))
         self.topic_arn: str = topic.arn
+        rule_arn = self._tell_of(group, title)
+        aws.SnsTopicPolicy(self, "policy", arn=topic.arn, policy=document(*_publish(self.topic_arn, account, rule_arn)))
         self.names = {watch.name: self._alarm(title, watch) for watch in watches}
+
+    def _tell_of(self, group: str, title: str) -> str:
+        """The ARN of the rule that tells of a group's failures."""
+        pattern = {
+            "source": ["aws.autoscaling"],
+            "detail-type": FAILURES,
+            "detail": {"AutoScalingGroupName": [group]},
+        }
+        about = f"Machines of {group} that do not start, and refreshes of it that end early"
+        rule = aws.CloudwatchEventRule(
+            self, "failures", name=f"{title}-failures", description=about, event_pattern=json.dumps(pattern)
+        )
+        aws.CloudwatchEventTarget(self, "failures-target", rule=rule.name, target_id="topic", arn=self.topic_arn)
+        return str(rule.arn)
 
     def _alarm(self, title: str, watch: Watch | Missed) -> str:
         alarm = aws.CloudwatchMetricAlarm(
@@ -89,6 +114,17 @@ class Alarms(Construct):
         return str(alarm.alarm_name)
 
 
+def _publish(topic_arn: str, account: str, rule_arn: str) -> list[Statement]:
+    """CloudWatch and EventBridge ask for every account, so each only for what is ours."""
+    alarms = {"StringEquals": {"aws:SourceAccount": account}}
+    rule = {"ArnEquals": {"aws:SourceArn": rule_arn}}
+    return [
+        statement("Alarms", ["sns:Publish"], [topic_arn], principals={"Service": CLOUDWATCH}, conditions=alarms),
+        statement("Failures", ["sns:Publish"], [topic_arn], principals={"Service": EVENTS}, conditions=rule),
+    ]
+
+
 def alarm_encryption() -> Statement:
-    """What CloudWatch needs of the topic's key."""
-    return statement("AlarmsToTopic", ["kms:Decrypt", "kms:GenerateDataKey*"], ["*"], principals=CLOUDWATCH)
+    """What both need of the topic's key; EventBridge names no source there (SNS guide, "key management")."""
+    actions = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    return statement("AlarmsToTopic", actions, ["*"], principals={"Service": [CLOUDWATCH, EVENTS]})

@@ -3,7 +3,8 @@
 import json
 
 from bakery_stacks.bindings import Construct, aws
-from bakery_stacks.blocks.policy import document, statement
+from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
+from bakery_stacks.config import Environment, partition
 
 # Both are best effort at AWS: they wake a consumer, the parameters are the truth.
 PATTERNS = {
@@ -33,12 +34,13 @@ PATTERNS = {
 class Announcements(Construct):
     """A topic of the home region, where every image begins and every channel is written."""
 
-    def __init__(self, scope: Construct, name: str, *, topic: str, key_arn: str, environment: str) -> None:
+    def __init__(self, scope: Construct, name: str, *, environment: Environment, key_arn: str) -> None:
         super().__init__(scope, name)
-        made = aws.SnsTopic(self, "topic", name=topic, kms_master_key_id=key_arn)
+        made = aws.SnsTopic(self, "topic", name=environment.topic, kms_master_key_id=key_arn)
         self.topic_arn: str = made.arn
-        rules = [self._rule(f"bakery-{environment}-{kind}", kind, made.arn) for kind in PATTERNS]
-        aws.SnsTopicPolicy(self, "policy", arn=made.arn, policy=_from_rules(made.arn, rules))
+        rules = [self._rule(f"bakery-{environment.name}-{kind}", kind, made.arn) for kind in PATTERNS]
+        policy = document(_from_rules(made.arn, rules), *_to_consumers(made.arn, environment))
+        aws.SnsTopicPolicy(self, "policy", arn=made.arn, policy=policy)
 
     def _rule(self, name: str, kind: str, topic_arn: str) -> str:
         rule = aws.CloudwatchEventRule(self, kind, name=name, event_pattern=json.dumps(PATTERNS[kind]))
@@ -46,13 +48,27 @@ class Announcements(Construct):
         return str(rule.arn)
 
 
-def _from_rules(topic_arn: str, rules: list[str]) -> str:
+def _from_rules(topic_arn: str, rules: list[str]) -> Statement:
     """Only these rules may publish."""
-    publish = statement(
+    return statement(
         "OurRules",
         ["sns:Publish"],
         [topic_arn],
         principals={"Service": "events.amazonaws.com"},
         conditions={"ArnEquals": {"aws:SourceArn": rules}},
     )
-    return document(publish)
+
+
+def _to_consumers(topic_arn: str, environment: Environment) -> list[Statement]:
+    """Consumers subscribe their own queues and functions, and no address outside; SNS alone needs the key."""
+    if not environment.consumer_accounts:
+        return []
+    home = partition(environment.home_region)
+    accounts = [consumer.account for consumer in environment.consumer_accounts]
+    theirs = [f"arn:{home}:{service}:*:{account}:*" for account in accounts for service in ("sqs", "lambda")]
+    conditions: Conditions = {
+        "StringEquals": {"sns:Protocol": ["sqs", "lambda"]},
+        "StringLike": {"sns:Endpoint": theirs},
+    }
+    roots = {"AWS": [account_root(home, account) for account in accounts]}
+    return [statement("Consumers", ["sns:Subscribe"], [topic_arn], principals=roots, conditions=conditions)]

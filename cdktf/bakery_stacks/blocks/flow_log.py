@@ -2,6 +2,7 @@
 
 from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks.policy import Statement, document, statement
+from bakery_stacks.config import Environment, partition
 
 WRITE = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
 
@@ -9,12 +10,22 @@ WRITE = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
 class FlowLog(Construct):
     """Every connection, gathered for ten minutes at a time: VPC's default."""
 
-    def __init__(self, scope: Construct, name: str, *, title: str, vpc_id: str, days: int, key_arn: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        environment: Environment,
+        title: str,
+        vpc_id: str,
+        days: int,
+        key_arn: str,
+    ) -> None:
         super().__init__(scope, name)
         group = aws.CloudwatchLogGroup(
             self, "log", name=log_name(title), retention_in_days=days, kms_key_id=key_arn, skip_destroy=False
         )
-        role = aws.IamRole(self, "role", name=f"{title}-flow-log", assume_role_policy=document(_trust()))
+        role = aws.IamRole(self, "role", name=f"{title}-flow-log", assume_role_policy=document(_trust(environment)))
         write = statement("Write", WRITE, [f"{group.arn}:*"])
         aws.IamRolePolicy(self, "rights", name="write", role=role.id, policy=document(write))
         aws.FlowLog(
@@ -33,6 +44,17 @@ def log_name(title: str) -> str:
     return f"/{title}/flow"
 
 
-def _trust() -> Statement:
-    service = {"Service": "vpc-flow-logs.amazonaws.com"}
-    return {"Sid": "FlowLogs", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": service}
+def _trust(environment: Environment) -> Statement:
+    """For flow logs of this account only (VPC, "IAM role for publishing flow logs"); their IDs are not known before."""
+    home = environment.home_region
+    ours = f"arn:{partition(home)}:ec2:{home}:{environment.account}:vpc-flow-log/*"
+    return {
+        "Sid": "FlowLogs",
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"Service": "vpc-flow-logs.amazonaws.com"},
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": environment.account},
+            "ArnLike": {"aws:SourceArn": ours},
+        },
+    }

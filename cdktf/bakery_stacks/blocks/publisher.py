@@ -17,10 +17,15 @@ LOOK = [
     "ec2:DescribeSnapshots",
     "ec2:DescribeSnapshotAttribute",
 ]
-# What `bakery.publish.aws` makes carries this tag from the call that makes it; the role changes nothing without it. But
-# it may set the tag, since copies lose theirs: trust it with all images and snapshots of the account.
+# What `bakery.publish.aws` makes carries this tag from the call that makes it; the role changes nothing without it, and
+# sets it on nothing that is there already. Not closed is which images it copies: a source may be in another region, and
+# AWS does not say whether its tags are known here. So trust the role with what all images of the account hold.
 OURS: Conditions = {"Null": {"aws:ResourceTag/bakery:image": "false"}}
 MADE_AS_OURS: Conditions = {"Null": {"aws:RequestTag/bakery:image": "false"}}
+# Tags that come with the call which makes their image or snapshot (EC2 guide, "tag resources during creation").
+BY_MAKING: Conditions = {"Null": {**MADE_AS_OURS["Null"], "ec2:CreateAction": "false"}}
+# The EBS direct API is not in that list. A snapshot that is being started has no time yet, and every other one has.
+BY_STARTING: Conditions = {"Null": {**MADE_AS_OURS["Null"], "ec2:SnapshotTime": "true"}}
 
 
 class Publisher(Construct):
@@ -62,15 +67,20 @@ def _images(environment: Environment) -> list[Statement]:
     home = partition(environment.home_region)
     snapshots, images = f"arn:{home}:ec2:*::snapshot/*", f"arn:{home}:ec2:*::image/*"
     both = [images, snapshots]
-    write = ["ebs:PutSnapshotBlock", "ebs:CompleteSnapshot"]
+    make = ["ebs:StartSnapshot", "ec2:CopySnapshot"]
+    # Of what is used, an image is registered, or an encrypted copy made.
+    use = ["ebs:PutSnapshotBlock", "ebs:CompleteSnapshot", "ec2:CopySnapshot", "ec2:RegisterImage"]
     change = ["ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute", "ec2:DeregisterImage", "ec2:DeleteSnapshot"]
-    make = ["ec2:RegisterImage", "ec2:CopyImage", "ec2:CopySnapshot", "ec2:CreateTags"]
+    tag = ["ec2:CreateTags"]
     return [
         statement("Look", LOOK, ["*"], conditions=region),
-        statement("StartSnapshots", ["ebs:StartSnapshot"], [snapshots], conditions={**region, **MADE_AS_OURS}),
-        statement("WriteSnapshots", write, [snapshots], conditions={**region, **OURS}),
-        statement("MakeImages", make, both, conditions=region),
-        statement("ChangeOurs", change, both, conditions={**region, **OURS}),
+        statement("MakeSnapshots", make, [snapshots], conditions={**region, **MADE_AS_OURS}),
+        statement("UseSnapshots", use, [snapshots], conditions={**region, **OURS}),
+        statement("RegisterImages", ["ec2:RegisterImage"], [images], conditions={**region, **MADE_AS_OURS}),
+        statement("CopyImages", ["ec2:CopyImage"], both, conditions=region),
+        statement("ChangeOurs", [*change, *tag], both, conditions={**region, **OURS}),
+        statement("TagNew", tag, both, conditions={**region, **BY_MAKING}),
+        statement("TagStarted", tag, [snapshots], conditions={**region, **BY_STARTING}),
     ]
 
 

@@ -2,18 +2,17 @@
 
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from bakery.fields import Name
-from bakery.strict import Model
+from bakery.strict import Model, misfit, near
 from bakery_stacks.sections import cron
+from bakery_stacks.sections.machine import InstanceType
 from bakery_stacks.sections.network import LogDays
 from bakery_stacks.sections.secret import ParameterName
 
-# Names of types are FAMILY.SIZE (EC2, "Naming conventions").
-InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")]
-TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$")]
 # What the fleeting plugin connects with (Go's x/crypto/ssh).
 SshKey = Annotated[
     str, StringConstraints(pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp256) [A-Za-z0-9+/]+=*( \S+)?$")
@@ -38,7 +37,15 @@ def _limited(count: object) -> object:
     return count
 
 
+def _zone(name: str) -> str:
+    known = available_timezones()  # empty on a system without such a list
+    if known and name not in known:
+        raise misfit(f"there is no time zone '{name}'", near(name, known) or "write its name as in Europe/Berlin")
+    return name
+
+
 GitLab = Annotated[str, AfterValidator(_gitlab)]
+TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$"), AfterValidator(_zone)]
 Period = Annotated[str, AfterValidator(cron.check)]
 Limit = Annotated[int, BeforeValidator(_limited), Field(ge=1)]
 

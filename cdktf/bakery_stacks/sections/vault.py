@@ -6,12 +6,12 @@ from pydantic import Field, StringConstraints, model_validator
 
 from bakery.fields import Name
 from bakery.strict import Model
+from bakery_stacks.sections.machine import DisklessType
 from bakery_stacks.sections.network import Cidr, LogDays
 from bakery_stacks.sections.secret import ParameterName
 
 HostedZone = Annotated[str, StringConstraints(pattern=r"^Z[A-Z0-9]{1,31}$")]
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
-InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")]
 
 
 class Certificate(Model):
@@ -38,7 +38,7 @@ class Vault(Model):
 
     image: Name = Field(default="vault", description="one of our images; the environment's channel says which version")
     nodes: Literal[3, 5] = Field(default=3, description="3 survive the loss of one, 5 that of two")
-    instance_type: InstanceType = Field(default="m6i.large", description="HashiCorp's advice for small clusters")
+    instance_type: DisklessType = Field(default="m6i.large", description="HashiCorp's advice for small clusters")
     data_gib: int = Field(default=100, ge=10, description="disk for data; the bigger one, which tells them apart")
     audit_gib: int = Field(default=50, ge=5, description="disk for audit logs; the journal has them, too")
     certificate: Certificate

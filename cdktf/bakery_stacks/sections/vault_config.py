@@ -130,8 +130,11 @@ class VaultConfig(Model):
         default=None, description="role of the machines that take snapshots: they log in by it, at auth/aws"
     )
 
-    def fit(self, account: str, partition: str, cluster: Vault | None) -> None:
-        """Raises, for its line, what does not go with the environment; `cluster` is its own, if it has one."""
+    def fit(self, account: str, partition: str, cluster: Vault | None, nodes: str) -> None:
+        """Raises, for its line, what does not go with the environment.
+
+        `cluster` is its own, if it has one, and `nodes` the ARN of the role that its machines then have.
+        """
         for keys, arn in self._roles():
             _require_own(arn, account, partition, *keys)
         if cluster and self.autopilot and self.autopilot.nodes != cluster.nodes:
@@ -145,6 +148,9 @@ class VaultConfig(Model):
         if cluster and urlsplit(self.address).hostname != cluster.certificate.name:
             name = cluster.certificate.name
             raise misfit(f"the cluster is known as {name}", f"write https://{name}:8200", "address")
+
+        if cluster and self.snapshot_role_arn and self.snapshot_role_arn != nodes:
+            raise misfit("it is not the role of the cluster's nodes", f"write {nodes}", "snapshot_role_arn")
 
     def _roles(self) -> Iterator[tuple[tuple[str, ...], str]]:
         if self.snapshot_role_arn:

@@ -82,6 +82,7 @@ def test_a_role_that_is_not_there_yet_is_waited_for(fetch: Fetch, metadata: Meta
     [
         {"error": "InternalServerError", "status": 500},
         {"error": "ThrottlingException", "status": 400},
+        {"error": "AccessDeniedException", "status": 400},
         {"kind": "reset"},
     ],
     ids=lambda fault: fault.get("error", "reset"),
@@ -93,12 +94,19 @@ def test_what_may_pass_is_tried_again(fetch: Fetch, cloud: Double, fault: dict[s
     assert cloud.actions().count("GetParameter") == 2
 
 
-def test_a_refusal_is_told_at_once(fetch: Fetch, cloud: Double) -> None:
-    cloud.fault("ssm", "GetParameter", error="AccessDeniedException", status=400)
-    done = fetch(NAME)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"bakery-fetch-parameter: cannot fetch {NAME}: AccessDeniedException")
-    assert cloud.actions().count("GetParameter") == 1
+def test_a_refusal_that_stays_is_told_after_a_minute(
+    cloud: Double, metadata: Metadata, program: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three of them fit into the five minutes that the certificate's unit has."""
+    assert 30 < sum(program.WAITS) < 90
+    waits: list[float] = []
+    monkeypatch.setattr(program.time, "sleep", waits.append)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.url)
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url)
+    cloud.fault("ssm", "GetParameter", times=99, error="AccessDeniedException", status=400)
+    with pytest.raises(program.NotYetError, match="AccessDeniedException"):
+        program.patiently(NAME)
+    assert waits == list(program.WAITS)
 
 
 def test_an_unknown_name_is_told_at_once(fetch: Fetch) -> None:

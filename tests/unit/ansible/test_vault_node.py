@@ -37,6 +37,8 @@ esac
 """
 EIGHT = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 TOKEN = "hvs.the-token"
+GB = 10**9  # bytes
+DISKS = ["AuditDiskUsed", "DataDiskUsed"]
 
 
 class World:
@@ -71,10 +73,11 @@ class World:
         found = self.cloud.client("s3").list_objects_v2(Bucket=BUCKET)
         return [entry["Key"] for entry in found.get("Contents", [])]
 
-    def reported(self) -> list[tuple[str, str]]:
-        client = self.cloud.client("cloudwatch")
-        metrics = client.list_metrics(Namespace="bakery/test")["Metrics"]
-        return sorted((metric["MetricName"], metric["Dimensions"][0]["Value"]) for metric in metrics)
+    def reported(self) -> list[str]:
+        """Names of the cluster's metrics."""
+        metrics = self.cloud.client("cloudwatch").list_metrics(Namespace="bakery/test")["Metrics"]
+        assert {metric["Dimensions"][0]["Value"] for metric in metrics} <= {"bakery-test-vault"}
+        return sorted(metric["MetricName"] for metric in metrics)
 
     def value(self, name: str) -> float:
         """The sum of what was reported of a metric."""
@@ -127,7 +130,14 @@ def set_clock(module: ModuleType, now: float, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def report(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return program("report", tmp_path, monkeypatch)
+    """With disks of 100 GB, one of which is full."""
+    module = program("report", tmp_path, monkeypatch)
+    disks = {
+        "/var/lib/vault": SimpleNamespace(used=38 * GB, free=57 * GB),
+        "/var/log/vault": SimpleNamespace(used=95 * GB, free=0),
+    }
+    monkeypatch.setattr(module, "shutil", SimpleNamespace(disk_usage=disks.__getitem__))
+    return module
 
 
 def test_the_leader_saves_a_snapshot(world: World, snapshot: ModuleType) -> None:
@@ -199,21 +209,21 @@ def test_a_snapshot_that_the_bucket_refuses_does_not_count(world: World, snapsho
     assert snapshot.run("snapshot", snapshot.main) == 1
     assert world.reported() == []
     assert snapshot.run("snapshot", snapshot.main) == 0
-    assert world.reported() == [("SnapshotSaved", "bakery-test-vault")]
+    assert world.reported() == ["SnapshotSaved"]
 
 
 def test_a_sealed_node_says_so_without_a_login(world: World, report: ModuleType) -> None:
     world.server(SEALED)
     assert report.run("report", report.main) == 0
     assert world.calls() == ["status -format=json"]
-    assert world.reported() == [("Sealed", "bakery-test-vault")]
+    assert world.reported() == [*DISKS, "Sealed"]
     assert world.value("Sealed") == 1
 
 
 def test_a_follower_says_that_it_is_not_sealed(world: World, report: ModuleType) -> None:
     world.server(FOLLOWS)
     assert report.run("report", report.main) == 0
-    assert world.reported() == [("Sealed", "bakery-test-vault")]
+    assert world.reported() == [*DISKS, "Sealed"]
     assert world.value("Sealed") == 0
 
 
@@ -245,14 +255,21 @@ def test_before_there_is_a_login_it_says_what_it_can(
     world.server(LEADS, login="echo unknown role >&2; exit 2")
     assert report.run("report", report.main) == 1
     assert "vault login -method=aws: unknown role" in capsys.readouterr().err
-    assert world.reported() == [("Sealed", "bakery-test-vault")]
+    assert world.reported() == [*DISKS, "Sealed"]
 
 
 def test_a_server_that_does_not_answer_is_not_called_sealed(world: World, report: ModuleType) -> None:
     world.server(SEALED)
     world._programs.shell("vault", "echo connection refused >&2; exit 1")
     assert report.run("report", report.main) == 1
-    assert world.reported() == []
+    assert world.reported() == DISKS
+
+
+def test_each_node_says_how_full_its_disks_are(world: World, report: ModuleType) -> None:
+    """Of what is not kept for root: a disk that Vault can write nothing more to is full."""
+    world.server(FOLLOWS)
+    assert report.run("report", report.main) == 0
+    assert (world.value("DataDiskUsed"), world.value("AuditDiskUsed")) == (40, 100)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -144,7 +144,8 @@ def test_every_account_is_a_stack_with_its_own_role_and_boundary(
 
 
 def test_outputs_name_what_users_need(stack: Stack) -> None:
-    assert sorted(stack["output"]) == ["grant_ids", "publisher_role_arn", "reader_role_arn", "tagger_role_arn"]
+    names = ["grant_ids", "publisher_role_arn", "reader_role_arn", "tagger_role_arn", "topic_arn"]
+    assert sorted(stack["output"]) == names
 
 
 def _camel(name: str) -> str:

@@ -143,6 +143,23 @@ def test_the_topic_is_encrypted_and_hears_our_rules_only(stack: Stack) -> None:
     assert sorted(publish["Condition"]["ArnEquals"]["aws:SourceArn"]) == sorted(rules)
 
 
+def test_consumers_subscribe_what_is_theirs(
+    stack: Stack, synth: Any, catalog: Catalog, environment: Environment
+) -> None:
+    subscribe = statements(only(stack, "aws_sns_topic_policy")["policy"])["Consumers"]
+    assert (subscribe["Action"], subscribe["Principal"]) == (
+        ["sns:Subscribe"],
+        {"AWS": ["arn:aws:iam::210987654321:root"]},
+    )
+    assert subscribe["Condition"] == {
+        "StringEquals": {"sns:Protocol": ["sqs", "lambda"]},
+        "StringLike": {"sns:Endpoint": ["arn:aws:sqs:*:210987654321:*", "arn:aws:lambda:*:210987654321:*"]},
+    }
+    alone = environment.model_copy(update={"consumer_accounts": ()})
+    without = synth(Settings(alone, alone.catalog, stand_in=False), catalog)["distribution"]
+    assert set(statements(only(without, "aws_sns_topic_policy")["policy"])) == {"OurRules"}
+
+
 def test_new_and_withdrawn_images_and_parameters_are_announced(stack: Stack) -> None:
     rules = stack["resource"]["aws_cloudwatch_event_rule"].values()
     details = {rule["name"]: json.loads(rule["event_pattern"])["detail"] for rule in rules}
@@ -172,15 +189,40 @@ def test_the_publisher_may_do_nothing_else_with_images(stack: Stack) -> None:
 
 
 def test_the_publisher_changes_only_what_it_made(stack: Stack) -> None:
-    tagged = {"aws:ResourceTag/bakery:image": "false"}
-    for name in ("ChangeOurs", "WriteSnapshots"):
-        assert rights(stack)[name]["Condition"]["Null"] == tagged
-    assert rights(stack)["StartSnapshots"]["Condition"]["Null"] == {"aws:RequestTag/bakery:image": "false"}
+    """Of all that changes, shares or reads what is there, only copies of images look at no tag: see the block."""
+    for action, (making, using) in {
+        "ebs:StartSnapshot": ({"MakeSnapshots"}, set()),
+        "ebs:PutSnapshotBlock": (set(), {"UseSnapshots"}),
+        "ec2:CopySnapshot": ({"MakeSnapshots"}, {"UseSnapshots"}),
+        "ec2:RegisterImage": ({"RegisterImages"}, {"UseSnapshots"}),
+        "ec2:ModifyImageAttribute": (set(), {"ChangeOurs"}),
+        "ec2:ModifySnapshotAttribute": (set(), {"ChangeOurs"}),
+        "ec2:DeleteSnapshot": (set(), {"ChangeOurs"}),
+    }.items():
+        allowing = {sid: one["Condition"]["Null"] for sid, one in rights(stack).items() if action in one["Action"]}
+        assert set(allowing) == making | using, action
+        for sid, condition in allowing.items():
+            where = "Request" if sid in making else "Resource"
+            assert condition == {f"aws:{where}Tag/bakery:image": "false"}
+    images = rights(stack)["RegisterImages"]["Resource"]
+    assert images == ["arn:aws:ec2:*::image/*"], "snapshots of others would be images of ours"
+
+
+def test_the_publisher_tags_what_it_makes_and_what_has_its_tag(stack: Stack) -> None:
+    """Not what is there already: its tag would be the right to share and delete it."""
+    tagging = {sid: one["Condition"]["Null"] for sid, one in rights(stack).items() if "ec2:CreateTags" in one["Action"]}
+    ours = {"aws:RequestTag/bakery:image": "false"}
+    assert tagging == {
+        "ChangeOurs": {"aws:ResourceTag/bakery:image": "false"},
+        "TagNew": {**ours, "ec2:CreateAction": "false"},
+        "TagStarted": {**ours, "ec2:SnapshotTime": "true"},
+    }
+    assert rights(stack)["TagStarted"]["Resource"] == ["arn:aws:ec2:*::snapshot/*"]
 
 
 def test_the_publisher_stays_in_its_regions_and_names(stack: Stack) -> None:
     found = rights(stack)
-    for name in ("Look", "StartSnapshots", "WriteSnapshots", "MakeImages", "ChangeOurs"):
+    for name in found.keys() - {"Pointers", "CatalogList", "CatalogRecords", "Keys", "KeysForEc2", "Consumers"}:
         assert found[name]["Condition"]["StringEquals"] == {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}
     assert found["Pointers"]["Resource"] == [
         "arn:aws:ssm:eu-west-1:123456789012:parameter/bakery/*",

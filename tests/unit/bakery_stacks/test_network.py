@@ -1,5 +1,6 @@
 """The network stack: closed, described, with one private subnet in each zone; or somebody else's, looked at."""
 
+import json
 from typing import Any
 
 import pytest
@@ -70,6 +71,12 @@ def test_connections_are_logged_and_encrypted(synthesized: Any) -> None:
     assert "aws_kms_key" in log["kms_key_id"]
     [flow] = resources["aws_flow_log"].values()
     assert flow["traffic_type"] == "ALL"
+    [role] = resources["aws_iam_role"].values()
+    [trust] = json.loads(role["assume_role_policy"])["Statement"]
+    assert trust["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+        "ArnLike": {"aws:SourceArn": "arn:aws:ec2:eu-west-1:123456789012:vpc-flow-log/*"},
+    }
 
 
 def test_a_network_that_exists_is_only_looked_at(synthesized: Any) -> None:

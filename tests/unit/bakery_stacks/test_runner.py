@@ -256,12 +256,21 @@ def test_a_tag_of_the_registry_never_changes(stack: Stack, other: Stack) -> None
     assert rule["selection"]["tagStatus"] == "untagged"
 
 
-def test_the_key_is_for_the_account_and_the_log(stack: Stack, other: Stack) -> None:
+def test_a_person_is_told_of_a_manager_that_does_not_start(stack: Stack) -> None:
+    pattern = json.loads(of(stack, "aws_cloudwatch_event_rule")["event_pattern"])
+    assert pattern["detail"] == {"AutoScalingGroupName": [of(stack, "aws_autoscaling_group", "manager")["name"]]}
+    assert "EC2 Auto Scaling Instance Refresh Failed" in pattern["detail-type"]
+    assert of(stack, "aws_cloudwatch_event_target")["arn"] == stack["output"]["alarm_topic_arn"]["value"]
+    assert of(stack, "aws_sns_topic")["kms_master_key_id"].startswith("${aws_kms_key.")
+
+
+def test_the_key_is_for_the_account_the_log_and_the_alarms(stack: Stack, other: Stack) -> None:
     key = of(stack, "aws_kms_key")
     assert key["enable_key_rotation"] is True
     assert key["lifecycle"] == {"prevent_destroy": True}
     assert "lifecycle" not in of(other, "aws_kms_key")
-    owner, log = json.loads(key["policy"])["Statement"]
+    owner, log, alarms = json.loads(key["policy"])["Statement"]
+    assert "events.amazonaws.com" in alarms["Principal"]["Service"]
     assert owner["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
     assert log["Principal"] == {"Service": "logs.eu-west-1.amazonaws.com"}
     group = "arn:aws:logs:eu-west-1:123456789012:log-group:/bakery-prod-runner/sessions"
@@ -293,7 +302,7 @@ def test_jobs_on_named_refs_bake_and_publish(stack: Stack) -> None:
     assert trust(stack, "jobs_bake") == {"StringEquals": {**AUDIENCE, "gitlab.example.com:sub": named}}
     found = rights(stack, "jobs_bake")
     assert found["CatalogRecords"]["Resource"] == ["arn:aws:s3:::prod-catalog/bakery/*"]
-    assert "StartSnapshots" in found
+    assert "MakeSnapshots" in found
     assert stack["output"]["bake_role_arn"]
 
 
@@ -373,6 +382,7 @@ def test_bakes_by_vault_get_nothing_here(other: Stack) -> None:
 
 def test_outputs_name_what_users_need(stack: Stack, other: Stack) -> None:
     common = {
+        "alarm_topic_arn",
         "cache_bucket",
         "key_alias",
         "log_group",

@@ -174,11 +174,43 @@ def test_snapshots_cannot_be_deleted(resources: dict[str, Any]) -> None:
 
 def test_a_person_is_told(resources: dict[str, Any]) -> None:
     alarms = {one["alarm_name"]: one for one in resources["aws_cloudwatch_metric_alarm"].values()}
-    assert set(alarms) == {f"bakery-prod-vault-{name}" for name in ("unhealthy", "sealed", "voters", "snapshot")}
+    names = ("unhealthy", "sealed", "voters", "snapshot", "data-disk", "audit-disk")
+    assert set(alarms) == {f"bakery-prod-vault-{name}" for name in names}
+    full = [alarms[f"bakery-prod-vault-{name}-disk"] for name in ("data", "audit")]
+    assert {(one["threshold"], one["comparison_operator"]) for one in full} == {(80, "GreaterThanThreshold")}
     missed = alarms["bakery-prod-vault-snapshot"]
     assert (missed["period"] * missed["evaluation_periods"], missed["treat_missing_data"]) == (12 * 3600, "breaching")
     # CloudWatch keeps no alarm that looks back further than a day.
     assert all(one["period"] * one["evaluation_periods"] <= 86400 for one in alarms.values())
+
+
+def test_a_person_is_told_of_a_refresh_that_fails_after_the_apply(resources: dict[str, Any]) -> None:
+    pattern = json.loads(only(resources, "aws_cloudwatch_event_rule")["event_pattern"])
+    assert pattern == {
+        "source": ["aws.autoscaling"],
+        "detail-type": [
+            "EC2 Instance Launch Unsuccessful",
+            "EC2 Auto Scaling Instance Refresh Failed",
+            "EC2 Auto Scaling Instance Refresh Cancelled",
+        ],
+        "detail": {"AutoScalingGroupName": [only(resources, "aws_autoscaling_group")["name"]]},
+    }
+    [topic], [rule] = resources["aws_sns_topic"], resources["aws_cloudwatch_event_rule"]
+    target = only(resources, "aws_cloudwatch_event_target")
+    assert target["arn"] == f"${{aws_sns_topic.{topic}.arn}}"
+    assert target["rule"] == f"${{aws_cloudwatch_event_rule.{rule}.name}}"
+
+
+def test_the_alarms_topic_hears_our_alarms_and_our_rule_only(resources: dict[str, Any]) -> None:
+    policy = json.loads(only(resources, "aws_sns_topic_policy")["policy"])
+    [rule] = resources["aws_cloudwatch_event_rule"]
+    assert {one["Principal"]["Service"]: one["Condition"] for one in policy["Statement"]} == {
+        "cloudwatch.amazonaws.com": {"StringEquals": {"aws:SourceAccount": "123456789012"}},
+        "events.amazonaws.com": {"ArnEquals": {"aws:SourceArn": f"${{aws_cloudwatch_event_rule.{rule}.arn}}"}},
+    }
+    [data] = [key for name, key in resources["aws_kms_key"].items() if name.startswith("data-key")]
+    own = {one["Sid"]: one for one in json.loads(data["policy"])["Statement"]}
+    assert own["AlarmsToTopic"]["Principal"] == {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]}
 
 
 def test_a_name_is_made_where_there_is_a_zone(synthesized: Any) -> None:

@@ -43,7 +43,7 @@ vault_config:
   autopilot:
     nodes: 3
     dead_after: 10m
-  snapshot_role_arn: arn:aws:iam::123456789012:role/vault
+  snapshot_role_arn: arn:aws:iam::123456789012:role/bakery-test-vault
 """
 
 
@@ -167,8 +167,14 @@ def test_a_role_gets_its_values_as_json(tmp_path: Path) -> None:
         ("dead_after: 10m", "dead_after: 30s", 28, "for dead after 30s", "choose 1m or more"),
         ("012:role/bakery-bake", "013:role/bakery-bake", 18, "is not of account 123456789012", "name a role"),
         ("aws:iam::123456789012:role/bakery-a", "aws-cn:iam::123456789012:role/bakery-a", 20, "partition", "begin it"),
-        ("012:role/vault", "013:role/vault", 29, "is not of account 123456789012", "name a role"),
-        ("role/vault", "user/vault", 29, "should match pattern", ""),
+        (
+            "012:role/bakery-test-vault",
+            "013:role/bakery-test-vault",
+            29,
+            "is not of account 123456789012",
+            "name a role",
+        ),
+        ("role/bakery-test", "user/bakery-test", 29, "should match pattern", ""),
         ("  autopilot:", "  autopilt:", 26, "unknown key 'vault_config.autopilt'", "did you mean 'autopilot'?"),
         ("1111-111111111111", "1111-11111111111", 23, "'vault_config.azure.tenant' is", ""),
     ],
@@ -205,6 +211,7 @@ def test_it_goes_with_the_cluster(tmp_path: Path) -> None:
         ("nodes: 3 # of", "nodes: 5 # of", 27, "autopilot.nodes: the cluster has 5 nodes", "the same number"),
         ("dead_after: 10m", "dead_after: 15m", 28, "until an alarm stops the refresh", "choose 14m"),
         ("  autopilot:\n    nodes: 3\n    dead_after: 10m\n", "", 10, "nothing forgets nodes", "nodes: 3"),
+        ("role/bakery-test-vault", "role/vault", 29, "not the role of the cluster's nodes", "role/bakery-test-vault"),
         ("name: vault.example.com", "name: vault.example.org", 10, "is known as vault.example.org", "write https://"),
     ],
 )

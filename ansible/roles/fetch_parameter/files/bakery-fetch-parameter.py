@@ -21,7 +21,8 @@ METADATA_SECONDS = 60  # that a metadata token is good for: longer than all that
 TIMEOUT = 5.0  # seconds until an answer is not expected any more
 # Waits between tries, in seconds, a minute in all: a new instance's network, role and its policy are not there at once.
 WAITS = (0.5, 1, 2, 4, 8, 16, 30)
-THROTTLED = ("ThrottlingException", "RequestLimitExceeded")
+# A role's policy counts some seconds after it was made; until then, and for good without one, SSM denies access.
+MAY_PASS = ("ThrottlingException", "RequestLimitExceeded", "AccessDeniedException")
 TARGET = "AmazonSSM.GetParameter"
 CONTENT = "application/x-amz-json-1.1"
 
@@ -112,7 +113,7 @@ def ask(request: urllib.request.Request) -> bytes:
             return found
     except urllib.error.HTTPError as error:
         reason = explained(error)
-        kind = NotYetError if error.code >= 500 or reason.startswith(THROTTLED) else RefusedError
+        kind = NotYetError if error.code >= 500 or reason.startswith(MAY_PASS) else RefusedError
         raise kind(reason) from None
     except OSError as error:  # URLError and timeouts are ones
         raise NotYetError(f"no answer from {request.host}: {error}") from None

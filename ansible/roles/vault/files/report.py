@@ -1,18 +1,29 @@
-"""Reports to CloudWatch whether this node is sealed and, where it leads, how many voters the cluster lacks."""
+"""Reports to CloudWatch how full the disks are, whether this node is sealed and, where it leads, what voters lack."""
 
 import json
+import shutil
 import sys
 
 from node import Node, leads, run
 
+DISKS = {"DataDiskUsed": "/var/lib/vault", "AuditDiskUsed": "/var/log/vault"}
+
 
 def main(node: Node) -> None:
+    for name, folder in DISKS.items():  # first, since a server whose disk is full may not answer
+        node.report(name, used_percent(folder))
     status = node.status()
     node.report("Sealed", int(status["sealed"]))
     if leads(status):
         # Not nodes less healthy voters: dead voters that Vault has not forgotten raise the quorum.
         should = (node.metrics["nodes"] - 1) // 2
         node.report("VotersMissing", max(0, should - failure_tolerance(node)))
+
+
+def used_percent(folder: str) -> float:
+    """Of what Vault can use: the file system keeps a rest for root."""
+    disk = shutil.disk_usage(folder)
+    return 100 * disk.used / (disk.used + disk.free)
 
 
 def failure_tolerance(node: Node) -> int:

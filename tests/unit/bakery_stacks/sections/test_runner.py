@@ -68,9 +68,12 @@ def test_what_is_not_given_is_safe(tmp_path: Path) -> None:
     ("old", "new", "line", "message"),
     [
         ("network:\n  cidr: 10.0.0.0/16\n" + SUBNETS, "", 1, "runner needs network"),
+        ("m6i.large", "m7g.large", 16, "runner.workers.instance_type: m7g.large has an ARM processor"),
+        ("docker:", "instance_type: t4g.small\n  docker:", 23, "runner.instance_type: t4g.small has an ARM processor"),
         ("max_instances: 4", "max_instances: 0", 17, "0 is 'no limit' to GitLab, and 'no machine at all'"),
         ("max_instances: 4", "max_instances: -1", 17, "'runner.workers.max_instances' is -1"),
         ("idle_count: 2", "idle_count: 9", 15, "idle_count is 9, but max_instances x capacity_per_instance is 8"),
+        ("idle_count: 2", "timezone: Europe/Berln\n        idle_count: 2", 21, "no time zone 'Europe/Berln'"),
         ("idle_minutes: 20", "idle_minutes: 0", 22, "'runner.workers.idle.0.idle_minutes' is 0"),
         ("* 8-17 * * mon-fri", "8-17 * * mon-fri", 20, "has 4 fields, not 5"),
         ("* 8-17 * * mon-fri", "* 8-25 * * mon-fri", 20, "hour is '8-25'"),

@@ -1,0 +1,41 @@
+"""Types of EC2 machines: what their names say of them (EC2, "Naming conventions"), held against our images."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+from bakery.strict import misfit
+
+# Series, size of memory of the biggest ones, generation, options: m6id.large, u-6tb1.metal, m7i-flex.large.
+NAME = re.compile(r"([a-z]+)(?:-[0-9]+tb)?[0-9]+([a-z0-9-]*)\.[a-z0-9-]+")
+# Series that bring disks of their own, whatever their options are.
+WITH_DISKS = ("d", "dl", "f", "g", "gr", "h", "i", "im", "is", "p", "trn")
+
+
+def _fits(kind: str) -> str:
+    """Our images are for x86_64, and options with a `g` are AWS's processors, as are those of a1."""
+    series, options = _parts(kind)
+    if "g" in options or series == "a":
+        hint = "choose one without 'g' after the number, such as m6i.large"
+        raise misfit(f"{kind} has an ARM processor, and the image is for x86_64", hint)
+    return kind
+
+
+def _diskless(kind: str) -> str:
+    """A Vault node tells its two disks by being the only ones beside the root's."""
+    series, options = _parts(kind)
+    if "d" in options.partition("-")[0] or series in WITH_DISKS:
+        hint = "choose one without 'd' after the number, such as m6i.large"
+        raise misfit(f"{kind} has a disk of its own, beside which a node does not find Vault's two", hint)
+    return kind
+
+
+def _parts(kind: str) -> tuple[str, str]:
+    """Series and options. A name that says neither is AWS's to judge."""
+    found = NAME.fullmatch(kind)
+    return (found[1], found[2]) if found else ("", "")
+
+
+InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$"), AfterValidator(_fits)]
+DisklessType = Annotated[InstanceType, AfterValidator(_diskless)]
