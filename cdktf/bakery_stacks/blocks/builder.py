@@ -1,7 +1,8 @@
 """What Packer's amazon-ebs calls with our templates, beside what publishing does (plugin 1.3.2, `builder/common`).
 
 It tags what it makes in the call that makes it, with the image's own tags, and changes nothing without them. The
-exception are copies in other regions: their snapshots are shared before they are tagged.
+exception are copies in other regions: it shares their snapshots first, and tags them then. So whoever has these rights
+can share any image and any snapshot of the account, and make it its own by a tag.
 """
 
 from bakery_stacks.blocks.policy import Conditions, Statement, statement

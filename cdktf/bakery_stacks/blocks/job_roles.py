@@ -43,7 +43,7 @@ class JobRoles(Construct):
             conditions={"StringEquals": {**audience, subject: [_ref(found) for found in oidc.subjects]}},
             rights=[
                 *publisher.rights(environment, bucket, list(keys.values())),
-                *builder.rights(environment),
+                *(builder.rights(environment) if oidc.builds_in_aws else []),
                 *registry.push(repository_arn),
             ],
         )

@@ -136,6 +136,9 @@ class Oidc(Model):
     """Jobs show AWS a token that GitLab signed. Those that are named may bake; all of their projects may look."""
 
     subjects: Annotated[tuple[Subject, ...], Field(min_length=1)] = Field(description="who may bake")
+    builds_in_aws: bool = Field(
+        default=False, description="for `base.aws` of definitions: starts machines, shares any image of the account"
+    )
 
 
 class Bakes(Model):

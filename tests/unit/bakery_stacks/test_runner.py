@@ -58,6 +58,14 @@ def other(environment: Environment, tmp_path_factory: pytest.TempPathFactory) ->
     return synthesize(tmp_path_factory.mktemp("other"), demo, runner, IMAGES, stand_in=True)
 
 
+@pytest.fixture(scope="module")
+def builds(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """Bakes by OIDC, also of definitions that Packer builds in AWS."""
+    oidc = {"subjects": [{"project": "platform/images", "ref": "main"}], "builds_in_aws": True}
+    runner = section(bakes={"by": "oidc", "oidc": oidc})
+    return synthesize(tmp_path_factory.mktemp("builds"), environment, runner, IMAGES)
+
+
 def of(stack: Stack, kind: str, part: str = "") -> dict[str, Any]:
     """The one resource of a kind whose address begins so."""
     [found] = [value for name, value in stack["resource"].get(kind, {}).items() if name.startswith(part)]
@@ -323,9 +331,16 @@ def test_jobs_on_any_branch_of_these_projects_look_and_change_nothing(stack: Sta
     assert stack["output"]["check_role_arn"]
 
 
-def test_builds_of_packer_touch_only_what_they_made(stack: Stack) -> None:
-    """All but snapshots of copies, which it shares before it tags them."""
-    found = rights(stack, "jobs_bake")
+def test_builds_in_aws_have_to_be_wanted(stack: Stack, builds: Stack) -> None:
+    """Their rights reach images and snapshots that are not ours."""
+    assert rights(builds, "jobs_bake").keys() - rights(stack, "jobs_bake").keys() == {
+        *("LookAtBuilds", "Build", "ChangeBuilds", "ShareCopies"),
+    }
+
+
+def test_builds_of_packer_touch_only_what_they_made(builds: Stack) -> None:
+    """All but copies, which it shares before it tags them."""
+    found = rights(builds, "jobs_bake")
     own = "arn:aws:ec2:*:123456789012:*"
     assert found["ChangeBuilds"]["Resource"] == [own]
     assert found["ChangeBuilds"]["Condition"]["Null"] == {"aws:ResourceTag/bakery:image": "false"}
@@ -355,9 +370,9 @@ def test_who_applies_may_do_all_that_looking_takes(stack: Stack) -> None:
     assert {action for statement in rights(stack, "jobs_check").values() for action in statement["Action"]} <= allowed
 
 
-def test_the_policies_fit_into_a_role(stack: Stack) -> None:
+def test_the_policies_fit_into_a_role(builds: Stack) -> None:
     """IAM counts the inline policies of a role together, without spaces (quota: 10,240)."""
-    policy = json.loads(of(stack, "aws_iam_role_policy", "jobs_bake")["policy"])
+    policy = json.loads(of(builds, "aws_iam_role_policy", "jobs_bake")["policy"])
     assert len(json.dumps(policy, separators=(",", ":"))) < 5000, "the rest is for consumer accounts"
 
 
