@@ -154,23 +154,29 @@ def test_a_role_gets_its_values_as_json(tmp_path: Path) -> None:
     [
         ("address: https://", "address: http://", 10, "is not encrypted", "http:// is for addresses of this machine"),
         ("url: https://gitlab", "url: http://gitlab", 12, "is not encrypted", "write https://"),
-        ("url: https://gitlab", "url: gitlab", 12, "'vault_config.gitlab.url' is 'gitlab.example.com'", ""),
+        ("url: https://gitlab", "url: gitlab", 12, "'vault_config.gitlab.url' is 'gitlab.example.com'", "https://"),
         ('"7"', "7", 13, "must be text, not the number 7", "quote it"),
-        ('"7"', "group/images", 13, "'vault_config.gitlab.project_id' is 'group/images'", ""),
+        ('"7"', "group/images", 13, "'vault_config.gitlab.project_id' is 'group/images'", "42"),
         ("publish]", "publsh]", 15, "is 'publsh'; it must be", "did you mean 'publish'?"),
-        ("[validate, publish]", "[]", 15, "at least 1 item", ""),
+        ("[validate, publish]", "[]", 15, "at least 1 item", "duties that jobs"),
         ("ttl: 30m", "ttl: 2h", 21, "no session of 2h", "choose 15m to 1h"),
         ("ttl: 30m", "ttl: 5m", 21, "no session of 5m", "choose 15m to 1h"),
-        ("ttl: 30m", "ttl: 1 hour", 21, "'vault_config.aws.apply.ttl' is '1 hour'", ""),
+        ("ttl: 30m", "ttl: 1 hour", 21, "'vault_config.aws.apply.ttl' is '1 hour'", "10m"),
         ("ttl: 1h", "ttl: 3h", 25, "longer than the job's token", "choose 1h or less"),
-        ("nodes: 3", "nodes: 4", 27, "'vault_config.autopilot.nodes' is 4; it must be 3 or 5", ""),
+        (
+            "nodes: 3",
+            "nodes: 4",
+            27,
+            "'vault_config.autopilot.nodes' is 4; it must be 3 or 5",
+            "servers of the cluster",
+        ),
         ("dead_after: 10m", "dead_after: 30s", 28, "for dead after 30s", "choose 1m or more"),
         ("012:role/bakery-bake", "013:role/bakery-bake", 18, "is not of account 123456789012", "name a role"),
         ("aws:iam::123456789012:role/bakery-a", "aws-cn:iam::123456789012:role/bakery-a", 20, "partition", "begin it"),
         ("012:role/vault", "013:role/vault", 29, "is not of account 123456789012", "name a role"),
-        ("role/vault", "user/vault", 29, "should match pattern", ""),
+        ("role/vault", "user/vault", 29, "it must be the ARN of an IAM role", "arn:aws:iam::"),
         ("  autopilot:", "  autopilt:", 26, "unknown key 'vault_config.autopilt'", "did you mean 'autopilot'?"),
-        ("1111-111111111111", "1111-11111111111", 23, "'vault_config.azure.tenant' is", ""),
+        ("1111-111111111111", "1111-11111111111", 23, "'vault_config.azure.tenant' is", "11111111-2222"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(
@@ -202,9 +208,9 @@ def test_it_goes_with_the_cluster(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "message", "hint"),
     [
-        ("nodes: 3 # of", "nodes: 5 # of", 27, "autopilot.nodes: the cluster has 5 nodes", "the same number"),
+        ("nodes: 3 # of", "nodes: 5 # of", 27, "autopilot.nodes: the cluster has 5 nodes", "write 5, too"),
         ("dead_after: 10m", "dead_after: 15m", 28, "until an alarm stops the refresh", "choose 14m"),
-        ("  autopilot:\n    nodes: 3\n    dead_after: 10m\n", "", 10, "nothing forgets nodes", "nodes: 3"),
+        ("  autopilot:\n    nodes: 3\n    dead_after: 10m\n", "", 9, "nothing forgets nodes", "nodes: 3"),
         ("name: vault.example.com", "name: vault.example.org", 10, "is known as vault.example.org", "write https://"),
     ],
 )
