@@ -11,7 +11,7 @@ from bakery_stacks.program import program
 def main() -> int:
     """Write the stacks; an expected failure is one message, and its exit code."""
     try:
-        program(Path(__file__).parent / "environments", os.environ).synth()
+        program(Path(os.path.relpath(Path(__file__).parent)) / "environments", os.environ).synth()
     except BakeryError as error:
         where = f"{error.where}: " if error.where else ""
         lines = [f"error: {where}{error.message}", error.detail, error.hint and f"hint: {error.hint}"]

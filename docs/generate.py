@@ -23,7 +23,7 @@ EXIT_CODES = {
     ExitCode.BUG: "a bug in bakery",
     ExitCode.PARTIAL: "some images, targets or stacks failed, the others are done and recorded",
     ExitCode.USAGE: "the command line, a definition or an environment file is wrong; nothing was started",
-    ExitCode.TRY_AGAIN: "nothing is wrong here: Vault does not serve, or another run holds the lock; try again later",
+    ExitCode.TRY_AGAIN: "nothing is wrong: Vault or the catalog is not there, or another run has the lock; try again",
     ExitCode.INTERRUPTED: "interrupted; run the same command again",
 }
 

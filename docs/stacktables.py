@@ -12,6 +12,7 @@ import tables
 
 from bakery_stacks import config, program
 from bakery_stacks.config import Environment
+from bakery_stacks.published import Published
 from bakery_stacks.rules.allowed import Exemption, exemptions
 from bakery_stacks.rules.pack import RULES
 
@@ -46,7 +47,7 @@ def production() -> Synthesized:
     """The stacks of production.yaml with an empty catalog, by a real synth: the rules are asked as well."""
     settings = config.load(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "production"})
     with tempfile.TemporaryDirectory(prefix="bakery-docs-") as folder:
-        app = program.build(settings, [], Path(folder))
+        app = program.build(settings, Published((), {}), Path(folder))
         app.synth()
         written = {
             path.parent.name: json.loads(path.read_bytes()) for path in Path(folder).glob("stacks/*/cdk.tf.json")

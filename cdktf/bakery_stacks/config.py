@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from bakery import yamlfile
 from bakery.errors import UsageError
-from bakery.fields import Account, Name
-from bakery.strict import Model, misfit, near, validate
+from bakery.fields import Account, Form, Name
+from bakery.strict import Model, misfit, near, repeated, validate
 from bakery_stacks.sections.azure import Azure
+from bakery_stacks.sections.bucket import BUCKET, Bucket
 from bakery_stacks.sections.consumer import Consumer, PolicyArn
 from bakery_stacks.sections.network import Network
 from bakery_stacks.sections.region import KnownRegion
@@ -21,34 +22,35 @@ from bakery_stacks.sections.vault_config import VaultConfig
 from bakery_stacks.sections.vsphere import Vsphere
 
 DEFAULT_ENVIRONMENT = "demo"
-# S3's rules for names that work as host names; no dots, which TLS certificates of virtual-hosted buckets do not cover.
-BUCKET = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
+CATALOG_VARIABLE = "BAKERY_CATALOG"
 BUCKET_LENGTH = 63
 REPLICA_SUFFIX = "-replica"
 RECYCLE_DAYS_MAX = 365  # Recycle Bin, for images and snapshots
 PREFIX = r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*"
 # A load balancer's name has 32 characters at most (ELBv2 API, CreateLoadBalancer); Vault's is bakery-NAME-vault.
 LONGEST_WITH_VAULT = 32 - len("bakery--vault")
-
 # A bucket's 63 characters, without the rest of bakery-NAME-runner-cache-ACCOUNT.
-RUNNER_NAME = 30
+LONGEST_WITH_RUNNER = 30
 
-Bucket = Annotated[str, StringConstraints(pattern=f"^{BUCKET}$")]
-Prefix = Annotated[str, StringConstraints(pattern=f"^{PREFIX}$")]
-CatalogLocation = Annotated[str, StringConstraints(pattern=f"^s3://{BUCKET}/{PREFIX}$")]
+Prefix = Annotated[
+    str, Form(f"^{PREFIX}$", "letters, digits, hyphens and underscores, with / between parts", "bakery/production")
+]
+CatalogLocation = Annotated[
+    str, Form(f"^s3://{BUCKET}/{PREFIX}$", "a bucket and a prefix, s3://BUCKET/PREFIX", "s3://example-images/catalog")
+]
 
 
 class State(Model):
     """Where Terraform keeps its state. The bucket has to exist, with versioning; each stack has its own key."""
 
-    bucket: Bucket
+    bucket: Bucket = Field(description="its name")
     prefix: Prefix = Field(description="keys are PREFIX/STACK.tfstate")
 
 
 class Environment(Model):
     """One set of accounts and regions that images are distributed in."""
 
-    name: Name
+    name: Name = Field(description="the same as the file's, without .yaml")
     account: Account = Field(description="the account that owns images, catalog and keys")
     home_region: KnownRegion = Field(description="where the catalog bucket, the topic and the state are")
     regions: Annotated[tuple[KnownRegion, ...], Field(min_length=1)] = Field(description="where images are used")
@@ -86,11 +88,11 @@ class Environment(Model):
     @classmethod
     def _others_once(cls, consumers: tuple[Consumer, ...], info: ValidationInfo) -> tuple[Consumer, ...]:
         numbers = [consumer.account for consumer in consumers]
-        for number in numbers:
-            if numbers.count(number) > 1:
-                raise ValueError(f"account {number} is named twice")
-        if info.data.get("account") in numbers:
-            raise ValueError(f"account {info.data['account']} owns the images: take it out")
+        if (index := repeated(numbers)) is not None:
+            raise misfit(f"account {numbers[index]} is named twice", "keep one entry of it", index, "account")
+        if (owner := info.data.get("account")) in numbers:
+            hint = "take it out: the owner may start its images anyway"
+            raise misfit(f"account {owner} owns the images", hint, numbers.index(owner), "account")
         return consumers
 
     @field_validator("replica_region")
@@ -99,11 +101,15 @@ class Environment(Model):
         if region is None:
             return None
         if region == info.data.get("home_region"):
-            raise ValueError(f"the catalog itself is in {region}: choose another of regions")
-        if region not in info.data.get("regions", (region,)):
-            raise ValueError(f"{region} has no key, since it is none of regions: add it there or choose another")
+            raise misfit(f"the catalog itself is in {region}", "choose another of regions, or leave replica_region out")
+        regions = info.data.get("regions", (region,))
+        if region not in regions:
+            hint = f"add it to regions, or choose another of {', '.join(regions)}"
+            raise misfit(f"{region} has no key, since it is none of regions", hint)
         if len(replica(bucket_of(info.data.get("catalog", "")))) > BUCKET_LENGTH:
-            raise ValueError(f"the name of the catalog's bucket is too long: S3 has no room for {REPLICA_SUFFIX}")
+            room = BUCKET_LENGTH - len(REPLICA_SUFFIX)
+            hint = f"give catalog a bucket of {room} characters or less, or leave replica_region out"
+            raise misfit(f"the name of the catalog's bucket is too long: S3 has no room for {REPLICA_SUFFIX}", hint)
         return region
 
     @field_validator("vault_config")
@@ -116,30 +122,37 @@ class Environment(Model):
         return section
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if len(set(self.regions)) != len(self.regions):
-            raise ValueError("regions has an entry twice")
+    def _regions_fit(self) -> Self:
+        if (index := repeated(self.regions)) is not None:
+            raise misfit(f"{self.regions[index]} stands there twice", "take one out", "regions", index)
         if self.home_region not in self.regions:
-            raise ValueError(f"regions must contain home_region, {self.home_region}")
-        if len({partition(region) for region in self.regions}) > 1:
-            raise ValueError("regions are in different AWS partitions, between which images cannot be copied")
-        if self.vault and not self.network:
-            raise ValueError("vault needs a network: add that part")
-        if self.vault and len(self.name) > LONGEST_WITH_VAULT:
-            raise ValueError(
-                f"name '{self.name}' is too long for vault's: take {LONGEST_WITH_VAULT} characters or less"
-            )
-        elsewhere = [zone for zone in (self.network.subnets if self.network else ()) if zone[:-1] != self.home_region]
-        if elsewhere:
-            raise ValueError(f"network has a subnet in {elsewhere[0]}, which is not in home_region {self.home_region}")
+            hint = f"add it to regions, or choose one of {', '.join(self.regions)}"
+            raise misfit(f"{self.home_region} is none of regions, so it would have no key", hint, "home_region")
+        home = partition(self.home_region)
+        for index, region in enumerate(self.regions):
+            if partition(region) != home:
+                why = f"{region} is in another AWS partition than {self.home_region}: images cannot be copied there"
+                raise misfit(why, "give that partition an environment and an account of its own", "regions", index)
         return self
 
     @model_validator(mode="after")
-    def _runner_fits(self) -> Self:
-        if self.runner and not self.network:
-            raise ValueError("runner needs network: its machines are in those subnets")
-        if self.runner and len(self.name) > RUNNER_NAME:
-            raise ValueError(f"with runner, name has at most {RUNNER_NAME} characters: its bucket carries it")
+    def _network_fits(self) -> Self:
+        for part in ("vault", "runner"):
+            if getattr(self, part) and not self.network:
+                hint = "add network with cidr and subnets: docs/stacks/network.md shows one"
+                raise misfit("its machines need subnets, and this environment has no network", hint, part)
+        for zone in self.network.subnets if self.network else ():
+            if zone[:-1] != self.home_region:
+                hint = f"name one of its zones, such as {self.home_region}a"
+                raise misfit(f"{zone} is not in home_region {self.home_region}", hint, "network", "subnets", zone)
+        return self
+
+    @model_validator(mode="after")
+    def _name_fits(self) -> Self:
+        for part, longest in (("vault", LONGEST_WITH_VAULT), ("runner", LONGEST_WITH_RUNNER)):
+            if getattr(self, part) and len(self.name) > longest:
+                why = f"'{self.name}' is too long with {part}, whose names at AWS carry it"
+                raise misfit(why, f"take {longest} characters or less, for the file as well", "name")
         return self
 
     @model_validator(mode="after")
@@ -159,6 +172,13 @@ class Environment(Model):
         return self
 
     @property
+    def machine_images(self) -> frozenset[str]:
+        """Names of those of our images that machines of the stacks start from."""
+        vault = {self.vault.image} if self.vault else set()
+        runner = {self.runner.image, self.runner.worker_image} if self.runner else set()
+        return frozenset(vault | runner)
+
+    @property
     def catalog_bucket(self) -> str:
         """The bucket in `catalog`."""
         return bucket_of(self.catalog)
@@ -174,11 +194,22 @@ class Settings:
     """An environment and how this run sees it.
 
     `stand_in`: AWS is stood in for by a server behind plain HTTP, where buckets are paths and TLS cannot be asked for.
+    `file` is what the environment was read from, if it was.
     """
 
     environment: Environment
     catalog: str
     stand_in: bool
+    file: Path | None = None
+
+    def where(self, *keys: str | int) -> str:
+        """`file:line` of nested keys of the environment; empty without a file."""
+        return yamlfile.where(self.file, keys) if self.file else ""
+
+    @property
+    def catalog_source(self) -> str:
+        """What says where the catalog is: the variable, or the line of the environment."""
+        return CATALOG_VARIABLE if self.catalog != self.environment.catalog else self.where("catalog")
 
 
 def load(folder: Path, environ: Mapping[str, str]) -> Settings:
@@ -186,9 +217,10 @@ def load(folder: Path, environ: Mapping[str, str]) -> Settings:
 
     BAKERY_CATALOG reads the images from another catalog, as it does for the command line.
     """
-    environment = _read(folder, environ.get("BAKERY_ENVIRONMENT") or DEFAULT_ENVIRONMENT)
-    catalog = environ.get("BAKERY_CATALOG") or environment.catalog
-    return Settings(environment, catalog, stand_in=environ.get("AWS_ENDPOINT_URL", "").startswith("http://"))
+    path = _file(folder, environ.get("BAKERY_ENVIRONMENT") or DEFAULT_ENVIRONMENT)
+    environment = _read(path)
+    catalog = environ.get(CATALOG_VARIABLE) or environment.catalog
+    return Settings(environment, catalog, environ.get("AWS_ENDPOINT_URL", "").startswith("http://"), path)
 
 
 def bucket_of(location: str) -> str:
@@ -216,14 +248,17 @@ def domain(region: str) -> str:
     return "amazonaws.com.cn" if partition(region) == "aws-cn" else "amazonaws.com"
 
 
-def _read(folder: Path, name: str) -> Environment:
-    path = folder / f"{name}.yaml"
+def _file(folder: Path, name: str) -> Path:
     known = sorted(found.stem for found in folder.glob("*.yaml"))
     if name not in known:
-        hint = near(name, known) or f"BAKERY_ENVIRONMENT can be {', '.join(known)}"
+        hint = " ".join(filter(None, [near(name, known), f"BAKERY_ENVIRONMENT can be {', '.join(known)}"]))
         raise UsageError(f"no environment named '{name}'", where=str(folder), hint=hint)
+    return folder / f"{name}.yaml"
+
+
+def _read(path: Path) -> Environment:
     environment = validate(Environment, "environment", path, yamlfile.Reader().read(path))
-    if environment.name != name:
+    if environment.name != path.stem:
         raise UsageError(
             f"name is '{environment.name}', but the file is {path.name}",
             where=yamlfile.where(path, ("name",)),

@@ -4,7 +4,6 @@ Scripts own the parameters' values; here they are only read. So no apply can eve
 catalog and AWS disagree.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from bakery_stacks.base import AwsStack
@@ -12,27 +11,28 @@ from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks.image import expect
 from bakery_stacks.blocks.template import ImageTemplate
 from bakery_stacks.config import Settings, bucket_of
-from bakery_stacks.published import PublishedImage, RegionalImage
+from bakery_stacks.published import Published, PublishedImage, RegionalImage
 
 
 class ImagesStack(AwsStack):
     """Deployed after each publish or promotion; downstream Terraform reads its outputs."""
 
-    def __init__(self, scope: Construct, settings: Settings, images: Sequence[PublishedImage] | None) -> None:
-        """`images` is None when there is no catalog yet, which is not the same as an empty one."""
+    def __init__(self, scope: Construct, settings: Settings, published: Published | None) -> None:
+        """`published` is None when there is no catalog yet, which is not the same as an empty one."""
         super().__init__(scope, "images", settings)
         templates: dict[str, Any] = {}
-        for image in images or ():
+        images = published.images if published else ()
+        for image in images:
             for region, place in image.regions.items():
                 parameter = self._check(image, region, place)
                 if self.environment.launch_templates:
                     by_region = templates.setdefault(image.name, {}).setdefault(image.arch, {})
                     by_region[region] = self._template(image, region, parameter).outputs
-        if images is None:
+        if published is None:
             # Fails the plan: a bucket that is gone must not take the outputs away from those who read them.
             aws.DataAwsS3Bucket(self, "made-by-the-distribution-stack", bucket=bucket_of(settings.catalog))
         about = "image -> architecture -> version, and per region its ID and parameters"
-        self.output("images", self._outputs(images or ()), about)
+        self.output("images", self._outputs(images), about)
         if self.environment.launch_templates:
             about = "image -> architecture -> region -> ID and newest version of its launch template"
             self.output("launch_templates", templates, about)
@@ -58,7 +58,7 @@ class ImagesStack(AwsStack):
             provider=self.provider(region),
         )
 
-    def _outputs(self, images: Sequence[PublishedImage]) -> dict[str, Any]:
+    def _outputs(self, images: tuple[PublishedImage, ...]) -> dict[str, Any]:
         outputs: dict[str, Any] = {}
         for image in images:
             outputs.setdefault(image.name, {})[image.arch] = {

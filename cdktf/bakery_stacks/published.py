@@ -1,13 +1,16 @@
 """What the catalog says about an environment's channel: the values that the images stack hands out."""
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bakery.catalog import Catalog, ChannelEntry, Record
 from bakery.documents import Parameter, Publication
 from bakery.errors import BakeryError, NotFoundError
+from bakery.strict import near
 from bakery_stacks.config import Environment
 
+MACHINE_ARCH = "x86_64"  # of the machines that stacks start
 READERS = 16  # at once: an image takes four S3 requests of some 20 ms, so 1,000 images take seconds
 
 
@@ -30,7 +33,28 @@ class PublishedImage:
     regions: dict[str, RegionalImage]
 
 
-def read(catalog: Catalog, environment: Environment) -> list[PublishedImage] | None:
+@dataclass(frozen=True)
+class Missing:
+    """Why the channel does not hand out an image that machines of a stack start from, and what to do."""
+
+    reason: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """What an environment hands out. `missing` has those of its machines' images that are not there, by name."""
+
+    images: tuple[PublishedImage, ...]
+    missing: Mapping[str, Missing]
+
+    def machine_image(self, name: str, region: str) -> PublishedImage | None:
+        """The image of that name for machines in a region."""
+        named = (image for image in self.images if (image.name, image.arch) == (name, MACHINE_ARCH))
+        return next((image for image in named if region in image.regions), None)
+
+
+def read(catalog: Catalog, environment: Environment) -> Published | None:
     """Every image that the environment's channel points at and that is published at AWS.
 
     None before the first deploy, when this program runs to make the catalog's bucket.
@@ -41,7 +65,42 @@ def read(catalog: Catalog, environment: Environment) -> list[PublishedImage] | N
         return None
     with ThreadPoolExecutor(READERS) as pool:
         found = pool.map(lambda name: _image(catalog, environment, *name), names)
-        return [image for image in found if image]
+        handed_out = Published(tuple(image for image in found if image), {})
+    known = [name for name, arch in names if arch == MACHINE_ARCH]
+    missing = {
+        name: _why_missing(catalog, environment, name) if name in known else never_baked(environment, name, known)
+        for name in sorted(environment.machine_images)
+        if not handed_out.machine_image(name, environment.home_region)
+    }
+    return replace(handed_out, missing=missing)
+
+
+def never_baked(environment: Environment, image: str, known: Sequence[str] = ()) -> Missing:
+    """Of an image that is not in the catalog; `known` are those that are."""
+    return Missing("the catalog has no version of it", near(image, known) or _publish(environment, image))
+
+
+def _why_missing(catalog: Catalog, environment: Environment, image: str) -> Missing:
+    """Asks the catalog a few things more: only for an image that is not there, so that no other synth is slower."""
+    channel, publish = environment.channel, _publish(environment, image)
+    if entry := catalog.channel(image, MACHINE_ARCH, channel):
+        published = catalog.record(image, MACHINE_ARCH, entry.version).publication("aws")
+        place = f"in {environment.home_region} of account {environment.account}" if published else "at AWS"
+        return Missing(f"it points at {entry.version}, which is not {place}", publish)
+    newest = catalog.newest(image, MACHINE_ARCH)
+    if newest is None or newest.publication("aws") is None:
+        return Missing("no version of it was published to AWS", publish)
+    moved = f"{newest.version} is published, but the channel was never moved to it"
+    return Missing(moved, f"run 'bakery promote {image} {newest.version} {channel}'")
+
+
+def _publish(environment: Environment, image: str) -> str:
+    """Its definition may name other targets only, or other regions."""
+    return (
+        f"give the definition of {image} the target aws, with {environment.home_region} in distribution.aws.regions;"
+        f" then 'bakery run {image}' and 'bakery promote {image} VERSION {environment.channel}'"
+        " (docs/how-to/run-against-aws.md)"
+    )
 
 
 def _image(catalog: Catalog, environment: Environment, name: str, arch: str) -> PublishedImage | None:

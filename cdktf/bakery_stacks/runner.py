@@ -1,6 +1,5 @@
 """The stack that runs GitLab's jobs: a manager, workers that come and go, their cache, their registry."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,11 +20,10 @@ from bakery_stacks.blocks.sessions import Sessions
 from bakery_stacks.blocks.stack_key import StackKey
 from bakery_stacks.config import Settings
 from bakery_stacks.handover import DistributionOutputs, NetworkOutputs
-from bakery_stacks.published import PublishedImage
+from bakery_stacks.published import Published
 from bakery_stacks.runner_config import Places
 from bakery_stacks.sections.runner import Runner
 
-ARCH = "x86_64"  # of both images
 MANAGER_DISK = 16  # GiB: the system and the runner's programs; jobs are elsewhere
 HTTP, HTTPS, SSH = 80, 443, 22
 
@@ -36,7 +34,7 @@ class Around:
 
     network: NetworkOutputs
     distribution: DistributionOutputs
-    images: Sequence[PublishedImage] | None
+    published: Published | None
 
 
 class RunnerStack(AwsStack):
@@ -123,7 +121,9 @@ class RunnerStack(AwsStack):
         return Machine(self, "workers", build=build, vpc_id=self._around.network.vpc_id, rights=rights)
 
     def _build(self, role: str, image: str, kind: str, disk_gib: int, told: str) -> Build:
-        found = ChannelImage(self, f"{role}-image", image=image, arch=ARCH, images=self._around.images)
+        own = role == "workers" and self._runner.workers.image
+        at = ("runner", "workers", "image") if own else ("runner", "image")
+        found = ChannelImage(self, f"{role}-image", image, self._around.published, at=at)
         said = f"{image} {found.version}"
         return Build(f"{self._title}-{role}", said, found.image_id, kind, disk_gib, told, self.tags)
 

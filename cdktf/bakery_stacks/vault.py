@@ -19,7 +19,7 @@ from bakery_stacks.blocks.stack_key import StackKey
 from bakery_stacks.blocks.vault_rights import of_node
 from bakery_stacks.config import Settings, node_role
 from bakery_stacks.handover import NetworkOutputs
-from bakery_stacks.published import PublishedImage
+from bakery_stacks.published import Published
 from bakery_stacks.sections.vault import Vault
 
 # Both may serve; a sealed (503) or uninitialized (501) node gets no clients (Vault API, "/sys/health").
@@ -38,7 +38,7 @@ class VaultStack(AwsStack):
         settings: Settings,
         section: Vault,
         network: NetworkOutputs,
-        images: Sequence[PublishedImage] | None,
+        published: Published | None,
     ) -> None:
         super().__init__(scope, "vault", settings)
         self._section = section
@@ -67,7 +67,7 @@ class VaultStack(AwsStack):
             key_arn=self._data_key.arn,
         )
         front = self._front(network)
-        image = ChannelImage(self, "image", image=section.image, arch="x86_64", images=images)
+        image = ChannelImage(self, "image", section.image, published, at=("vault", "image"))
         machine = self._machine(image, network, front, snapshots.arn)
         alarms = Alarms(
             self,

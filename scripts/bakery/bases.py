@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from bakery.fields import Account, Name, Sha256, Url
+from bakery.fields import Form, Name, Sha256, Url
 from bakery.strict import Model
 
 # The secret with which Packer logs in to a base that knows no key; templates and ansible/bake-windows.yml look it up.
@@ -34,13 +34,14 @@ class QemuBase(Model):
         return self
 
 
+Owner = Annotated[str, Form(r"^([0-9]{12}|amazon|self)$", "an AWS account, amazon or self", "136693071363")]
+
+
 class AmiFilter(Model):
     """The newest AMI of an owner whose name matches."""
 
     name: str = Field(description="name of the AMI; * stands for anything: debian-12-amd64-*")
-    owner: Account | Annotated[str, StringConstraints(pattern=r"^(amazon|self)$")] = Field(
-        description="account that made it, amazon or self"
-    )
+    owner: Owner = Field(description="account that made it, amazon or self")
 
 
 class AwsBase(Model):

@@ -46,6 +46,12 @@ class PartialError(BakeryError):
     exit_code = ExitCode.PARTIAL
 
 
+class OutageError(BakeryError):
+    """A service does not serve at all, so that asking it for the next thing is of no use; later it may."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.TRY_AGAIN
+
+
 class NotFoundError(BakeryError):
     """A named thing (catalog key, version, channel, secret) is not there."""
 

@@ -1,15 +1,41 @@
 """Kinds of text that definitions and environments share; each pattern says what an outside system accepts."""
 
-from typing import Annotated
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import StringConstraints
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a text must look like: the whole of it as `pattern`; in `words` and by `example` for who got it wrong."""
+
+    pattern: str
+    words: str
+    example: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "pattern": self.pattern}
+
+    def check(self, text: str) -> str:
+        """The text itself; ValueError if it is not of this form."""
+        if not re.fullmatch(self.pattern, text):
+            raise PydanticCustomError("form", "must be {words}", {"words": self.words, "example": self.example})
+        return text
+
 
 # Names end up in AMI names (128 characters with version and arch), SSM paths and host names (63).
 NAME = r"[a-z][a-z0-9-]{0,48}[a-z0-9]"
-Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
-VariableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
-Account = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")]
-VaultPath = Annotated[str, StringConstraints(pattern=r"^[\w-]+(/[\w.-]+)+$")]
+Name = Annotated[str, Form(f"^{NAME}$", "2 to 50 of a-z, 0-9 and hyphens, a letter first", "web")]
+VariableName = Annotated[str, Form(r"^[a-z][a-z0-9_]*$", "a-z, 0-9 and underscores, a letter first", "app_version")]
+Sha256 = Annotated[str, Form(r"^[0-9a-f]{64}$", "64 hexadecimal digits", "0123456789abcdef" * 4)]
+Region = Annotated[str, Form(r"^[a-z]{2}(-[a-z]+)+-[0-9]$", "the name of an AWS region", "eu-west-1")]
+Account = Annotated[str, Form(r"^[0-9]{12}$", "the twelve digits of an AWS account", "123456789012")]
+Url = Annotated[str, Form(r"^https?://[^\s/]\S*$", "an address with http:// or https://", "https://example.com/path")]
+VaultPath = Annotated[str, Form(r"^[\w-]+(/[\w.-]+)+$", "an API path in Vault", "secret/data/web")]

@@ -1,7 +1,7 @@
 """Strict models of YAML files that users edit, and what is wrong with one in a user's words, as `file:line`."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,6 +44,11 @@ def near(word: str, known: Iterable[str]) -> str:
     return f"did you mean '{matches[0]}'?" if matches else ""
 
 
+def repeated(values: Sequence[object]) -> int | None:
+    """The index of the first value that stands before already; None if each stands once."""
+    return next((index for index, value in enumerate(values) if value in values[:index]), None)
+
+
 def _explain(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any]) -> tuple[str, str, str]:
     """One pydantic error as (file:line, message, hint) in a user's words."""
     context = problem.get("ctx", {})
@@ -51,40 +56,63 @@ def _explain(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any
     keys += context.get("keys", ())
     dotted = ".".join(str(key) for key in keys) or what
     where = yamlfile.where(path, keys)
+    value, meaning = problem["input"], _meaning(kind, keys)
     match problem["type"]:
         case "extra_forbidden":
-            return where, f"unknown key '{dotted}'", near(str(keys[-1]), _keys_at(kind, keys[:-1]))
+            known = _keys_at(kind, keys[:-1])
+            return where, f"unknown key '{dotted}'", near(str(keys[-1]), known) or f"known here: {', '.join(known)}"
         case "missing":
-            return where, f"'{dotted}' is missing", ""
-        case _ if problem["input"] is None:
-            return where, f"'{dotted}' has no value", ""
-        case "string_type" if isinstance(problem["input"], int | float):
+            return where, f"'{dotted}' is missing", meaning
+        case "misfit":
+            return where, f"{dotted}: {context['message']}", context["hint"]
+        case "value_error":
+            return where, f"{dotted}: {context['error']}", ""
+        case _ if value is None:
+            return where, f"'{dotted}' has no value", meaning
+        case "form":
+            hint = f'write it like "{context["example"]}"'
+            return where, f"'{dotted}' is {value!r}; it must be {context['words']}", hint
+        case "string_type" if isinstance(value, int | float):
             text = yamlfile.written(path, keys)
-            guess = "boolean" if isinstance(problem["input"], bool) else "number"
+            guess = "boolean" if isinstance(value, bool) else "number"
             return where, f"'{dotted}' must be text, not the {guess} {text}", f'quote it: "{text}"'
         case "literal_error":
             expected = context["expected"]
             options = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
-            hint = near(str(problem["input"]), options)
-            return where, f"'{dotted}' is {problem['input']!r}; it must be {expected}", hint
-        case "value_error":
-            return where, f"{dotted}: {context['error']}", ""
-        case "misfit":
-            return where, f"{dotted}: {context['message']}", context["hint"]
+            return where, f"'{dotted}' is {value!r}; it must be {expected}", near(str(value), options) or meaning
+        case "model_type":
+            hint = f"it has the keys {', '.join(_keys_at(kind, keys))}"
+            return where, f"'{dotted}' is {value!r}; it must be a mapping", hint
         case _:
-            return where, f"'{dotted}' is {problem['input']!r}: {problem['msg']}", ""
+            return where, f"'{dotted}' is {value!r}: {problem['msg']}", meaning
+
+
+def _meaning(kind: type[Model], keys: tuple[str | int, ...]) -> str:
+    """What the schema says of a key, or of the nearest one above of which it says something, for a hint."""
+    schema = kind.model_json_schema()
+    for end in range(len(keys), 0, -1):
+        node = _node_at(schema, keys[:end])
+        said = node.get("description") or _resolve(node, schema).get("description")
+        if said and isinstance(keys[end - 1], str):
+            return f"{keys[end - 1]}: {said}"
+    return ""
 
 
 def _keys_at(kind: type[Model], keys: tuple[str | int, ...]) -> list[str]:
     """The keys that the schema allows at a place, for near-miss hints."""
     schema = kind.model_json_schema()
-    node: dict[str, Any] = schema
+    return list(_resolve(_node_at(schema, keys), schema).get("properties", {}))
+
+
+def _node_at(schema: dict[str, Any], keys: tuple[str | int, ...]) -> dict[str, Any]:
+    """What the schema says of a place: perhaps a reference, which `_resolve` follows."""
+    node = schema
     for key in keys:
         node = _resolve(node, schema)
         # An object of the schema names its keys; a mapping that users fill has one schema for all of them.
         any_key = next(iter(node.get("patternProperties", {}).values()), node.get("additionalProperties") or {})
         node = node.get("items", {}) if isinstance(key, int) else node.get("properties", {}).get(key, any_key)
-    return list(_resolve(node, schema).get("properties", {}))
+    return node
 
 
 def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from bakery.errors import BakeryError, ExitCode, NotFoundError, UsageError
+from bakery.errors import BakeryError, NotFoundError, OutageError, UsageError
 
 if TYPE_CHECKING:  # hvac takes 107 ms to import, and most verbs never need it
     import hvac
@@ -30,12 +30,6 @@ class Reference(Protocol):
     def path(self) -> str: ...
     @property
     def key(self) -> str: ...
-
-
-class OutageError(BakeryError):
-    """Vault does not serve at all, so that asking for the next secret is of no use."""
-
-    exit_code: ClassVar[ExitCode] = ExitCode.TRY_AGAIN
 
 
 class Vault:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bakery.definition import Definitions, ImageDefinition
-from bakery.errors import BakeryError
-from bakery.vault import OutageError, Vault, no_api_path
+from bakery.errors import BakeryError, OutageError
+from bakery.vault import Vault, no_api_path
 
 # What a target's log-in takes from its `credentials`. An engine that makes them knows these names by itself.
 CREDENTIALS = {

@@ -87,8 +87,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def test_without_the_image_nothing_of_vault_is_made(world: World) -> None:
     assert world.refusal
-    detail = " ".join(world.refusal.detail.split())
-    assert "channel stable has no vault (x86_64) in us-east-1: run 'bakery run vault' first" in detail
+    assert world.refusal.where == "cdktf/environments/demo.yaml:23"
+    assert world.refusal.message.startswith("channel stable has no image vault (x86_64) in us-east-1: the catalog has")
+    assert "'bakery promote vault VERSION stable'" in world.refusal.hint
 
 
 @pytest.mark.parametrize("stack", STACKS)

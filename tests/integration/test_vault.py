@@ -15,8 +15,8 @@ import pytest
 
 from bakery import process
 from bakery.definition import SecretRef
-from bakery.errors import BakeryError, NotFoundError
-from bakery.vault import OutageError, Vault, read_secrets
+from bakery.errors import BakeryError, NotFoundError, OutageError
+from bakery.vault import Vault, read_secrets
 from doubles.vault import Issuer, VaultServer, vault_server
 
 pytestmark = pytest.mark.integration

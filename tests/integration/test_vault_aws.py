@@ -16,10 +16,10 @@ from bakery import cli, documents, process, qemu
 from bakery.bake.builders import REMOTE
 from bakery.catalog import Catalog, open_store
 from bakery.documents import Artifact, Base, Verdict
-from bakery.errors import BakeryError, ExitCode
+from bakery.errors import BakeryError, ExitCode, OutageError
 from bakery.project import Project
 from bakery.publish.aws.session import connect
-from bakery.vault import RETRIES, OutageError
+from bakery.vault import RETRIES
 from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, Double, running
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import VaultServer, vault_server

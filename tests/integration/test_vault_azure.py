@@ -17,9 +17,8 @@ import requests
 
 from bakery.bake.builders import REMOTE
 from bakery.distribution import AzureDistribution
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, OutageError
 from bakery.publish.azure.session import connect
-from bakery.vault import OutageError
 from doubles.azure import world
 from doubles.azure.client import Double
 from doubles.gitlab import GitLab, gitlab

@@ -1,12 +1,12 @@
 """One of our images as an input: what the environment's channel points at, checked against AWS when planned."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from bakery.documents import Parameter
+from bakery.yamlfile import Keys
 from bakery_stacks.base import AwsStack
 from bakery_stacks.bindings import Construct, aws, core
-from bakery_stacks.published import PublishedImage
+from bakery_stacks.published import MACHINE_ARCH, Published, never_baked
 
 
 class ChannelImage(Construct):
@@ -15,18 +15,19 @@ class ChannelImage(Construct):
     Where the channel has no such image, every plan fails with what to do; other stacks can still be deployed.
     """
 
-    def __init__(
-        self, stack: AwsStack, name: str, *, image: str, arch: str, images: Sequence[PublishedImage] | None
-    ) -> None:
+    def __init__(self, stack: AwsStack, name: str, image: str, published: Published | None, *, at: Keys) -> None:
+        """`at` are the keys of the environment that name the image."""
         super().__init__(stack, name)
         region, channel = stack.environment.home_region, stack.environment.channel
-        found = next((known for known in images or () if (known.name, known.arch) == (image, arch)), None)
-        place = found.regions.get(region) if found else None
-        if found is None or place is None:
-            missing = f"channel {channel} has no {image} ({arch}) in {region}: run 'bakery run {image}' first"
-            self._fail(f"/bakery/{image}/{arch}/channels/{channel}", missing)
+        found = published.machine_image(image, region) if published else None
+        if found is None:
+            why = (published.missing if published else {}).get(image) or never_baked(stack.environment, image)
+            message = f"channel {channel} has no image {image} ({MACHINE_ARCH}) in {region}: {why.reason}"
+            where = stack.settings.where(*at)
+            self._fail(f"/bakery/{image}/{MACHINE_ARCH}/channels/{channel}", said(message, why.hint, where))
             self.image_id, self.version = "ami-00000000000000000", "none"
             return
+        place = found.regions[region]
         promote = f"run 'bakery promote {image} {found.version} {channel}'"
         expect(self, "channel", place.channel, promote, read=place.channel.name)
         self.image_id, self.version = place.image_id, found.version
@@ -34,7 +35,7 @@ class ChannelImage(Construct):
     def _fail(self, parameter: str, message: str) -> None:
         """Before the parameter is read. A condition must name something of the stack, so it names a local."""
         known = core.TerraformLocal(self, "known", False)
-        never = core.Precondition(condition=f"${{{known.fqn}}}", error_message=f"{message}.")
+        never = core.Precondition(condition=f"${{{known.fqn}}}", error_message=message)
         aws.DataAwsSsmParameter(
             self, "missing", name=parameter, lifecycle=core.TerraformResourceLifecycle(precondition=[never])
         )
@@ -44,8 +45,10 @@ def expect(
     scope: Construct, name: str, expected: Parameter, remedy: str, *, read: str, provider: Any | None = None
 ) -> Any:
     """Reads a parameter; the plan fails if it is gone or holds another image than the catalog says."""
-    message = f"{expected.name} in {expected.region} does not hold {expected.value}, as the catalog says: {remedy}"
-    same = core.Postcondition(condition=f'${{self.insecure_value == "{expected.value}"}}', error_message=f"{message}.")
+    message = f"{expected.name} in {expected.region} does not hold {expected.value}, as the catalog says"
+    same = core.Postcondition(
+        condition=f'${{self.insecure_value == "{expected.value}"}}', error_message=said(message, remedy)
+    )
     return aws.DataAwsSsmParameter(
         scope,
         name,
@@ -53,3 +56,11 @@ def expect(
         provider=provider,
         lifecycle=core.TerraformResourceLifecycle(postcondition=[same]),
     )
+
+
+def said(message: str, hint: str, where: str = "") -> str:
+    """A condition's message as `bakery diff` and `bakery apply` read it back (`bakery.infra.explain`).
+
+    Terraform wraps lines, but none that begins with a space; it takes that away from the first.
+    """
+    return f"The catalog was asked:\n error: {f'{where}: ' if where else ''}{message}\n hint: {hint}"

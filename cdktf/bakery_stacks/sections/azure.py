@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from bakery.distribution import Gallery, Location, ResourceGroup, StorageAccount, Uuid
 from bakery.fields import Name
-from bakery.strict import Model
+from bakery.strict import Model, misfit, repeated
 
 
 class AzureImage(Model):
@@ -37,9 +37,9 @@ class Azure(Model):
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         for field in ("publishers", "readers", "images"):
-            found = getattr(self, field)
-            if len(set(found)) != len(found):
-                raise ValueError(f"{field} has an entry twice")
-        if both := set(self.publishers) & set(self.readers):
-            raise ValueError(f"{min(both)} publishes, so it needs no place among the readers")
+            if (index := repeated(getattr(self, field))) is not None:
+                raise misfit("this entry stands there already", "take it out", field, index)
+        for index, reader in enumerate(self.readers):
+            if reader in self.publishers:
+                raise misfit(f"{reader} is among publishers, who may do more", "take it out here", "readers", index)
         return self

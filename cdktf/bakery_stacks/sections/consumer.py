@@ -2,21 +2,30 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from bakery.fields import Account
-from bakery.strict import Model
+from bakery.fields import Account, Form
+from bakery.strict import Model, misfit
 
 # What IAM accepts in names of roles.
-RoleName = Annotated[str, StringConstraints(pattern=r"^[\w+=,.@-]{1,64}$")]
-PolicyArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:policy/\S+$")]
+RoleName = Annotated[
+    str, Form(r"^[\w+=,.@-]{1,64}$", "the name of a role, not its ARN: 64 characters at most", "terraform")
+]
+PolicyArn = Annotated[
+    str,
+    Form(
+        r"^arn:aws[a-z-]*:iam::[0-9]{12}:policy/\S+$",
+        "the ARN of an IAM policy",
+        "arn:aws:iam::123456789012:policy/boundary",
+    ),
+]
 DEPLOY_ROLE = "OrganizationAccountAccessRole"
 
 
 class Consumer(Model):
     """An account that may start the images."""
 
-    account: Account
+    account: Account = Field(description="its number")
     deploy_role: RoleName = Field(
         default=DEPLOY_ROLE,
         description="role that Terraform assumes there; AWS Organizations makes the default one with each account",
@@ -28,5 +37,9 @@ class Consumer(Model):
     @model_validator(mode="after")
     def _own_boundary(self) -> Self:
         if self.permissions_boundary and f"::{self.account}:" not in self.permissions_boundary:
-            raise ValueError(f"permissions_boundary must be a policy of account {self.account}: IAM takes no other")
+            raise misfit(
+                f"IAM takes no boundary but a policy of account {self.account} itself",
+                f"write arn:aws:iam::{self.account}:policy/NAME",
+                "permissions_boundary",
+            )
         return self

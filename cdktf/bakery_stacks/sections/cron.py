@@ -2,9 +2,12 @@
 
 import re
 
+from bakery.strict import misfit
+
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 # Name, least and greatest value (GitLab Runner, "Periods syntax"); Sunday is 0 and 7.
 FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 7))
+EXAMPLE = "* 8-17 * * mon-fri"
 PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/([1-9][0-9]*))?")
 
 
@@ -12,11 +15,13 @@ def check(period: str) -> str:
     """The period itself; ValueError says which of its fields is wrong."""
     fields = period.split()
     if len(fields) != len(FIELDS):
-        raise ValueError(f"'{period}' has {len(fields)} fields, not 5: minute, hour, day, month, day of week")
+        why = f"'{period}' has {len(fields)} fields, not 5: minute, hour, day, month, day of week"
+        raise misfit(why, f'write "{EXAMPLE}" for ten hours of each working day')
     for text, (name, least, greatest) in zip(fields, FIELDS, strict=True):
         for part in text.split(","):
             if not _is_span(part, name, least, greatest):
-                raise ValueError(f"'{period}': {name} is '{part}', which is no span of {least} to {greatest}")
+                why = f"'{period}': {name} is '{part}', which is no span of {least} to {greatest}"
+                raise misfit(why, f'write * or a span such as the hours 8-17 in "{EXAMPLE}"')
     return period
 
 

@@ -3,8 +3,9 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator
 
+from bakery.fields import Form
 from bakery.strict import misfit
 
 # Series, size of memory of the biggest ones, generation, options: m6id.large, u-6tb1.metal, m7i-flex.large.
@@ -37,5 +38,7 @@ def _parts(kind: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else ("", "")
 
 
-InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$"), AfterValidator(_fits)]
+InstanceType = Annotated[
+    str, Form(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", "an EC2 instance type, FAMILY.SIZE", "m6i.large"), AfterValidator(_fits)
+]
 DisklessType = Annotated[InstanceType, AfterValidator(_diskless)]

@@ -1,28 +1,34 @@
 """What the network stack is told."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from ipaddress import IPv4Network
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from bakery.strict import Model
+from bakery.fields import Form
+from bakery.strict import Model, misfit
 
 ZONES = 3  # a cluster of three nodes survives the loss of one zone only if each node has its own
 BIGGEST, SMALLEST = 16, 28  # prefix lengths that VPCs and subnets may have (VPC user guide, "VPC CIDR blocks")
 
 
 def _range(cidr: str) -> str:
-    IPv4Network(cidr)
+    try:
+        IPv4Network(cidr)
+    except ValueError as error:  # of a part above 255, or bits set behind the prefix
+        raise misfit(str(error), "write the first address of the range: 10.0.16.0/20, not 10.0.16.1/20") from None
     return cidr
 
 
 LogDays = Literal[7, 14, 30, 60, 90, 180, 365]  # some of those that CloudWatch can keep
 # The pattern wants the length, without which Python means one address.
-Cidr = Annotated[str, StringConstraints(pattern=r"^[0-9.]+/[0-9]+$"), AfterValidator(_range)]
-Zone = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$")]
-VpcId = Annotated[str, StringConstraints(pattern=r"^vpc-[0-9a-f]{8,17}$")]
-SubnetId = Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")]
+Cidr = Annotated[
+    str, Form(r"^[0-9.]+/[0-9]+$", "a range of IPv4 addresses with its length", "10.0.16.0/20"), AfterValidator(_range)
+]
+Zone = Annotated[str, Form(r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$", "the name of an availability zone", "eu-west-1a")]
+VpcId = Annotated[str, Form(r"^vpc-[0-9a-f]{8,17}$", "the ID of a VPC", "vpc-0123456789abcdef0")]
+SubnetId = Annotated[str, Form(r"^subnet-[0-9a-f]{8,17}$", "the ID of a subnet", "subnet-0123456789abcdef0")]
 
 
 class Existing(Model):
@@ -47,37 +53,51 @@ class Network(Model):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if self.existing and (self.cidr or self.subnets or self.nat):
-            raise ValueError("existing says to use a VPC, and cidr, subnets and nat to make one: keep one of both")
+        made = [name for name in ("cidr", "subnets", "nat") if getattr(self, name)]
+        if self.existing and made:
+            raise misfit("it belongs to a VPC to make, and existing to one that is there", "keep one of both", made[0])
         if not self.existing and not self.cidr:
-            raise ValueError("it needs either existing or cidr")
+            why = "it says neither which VPC is there nor which to make"
+            raise misfit(why, "add cidr: 10.0.0.0/16 with subnets, or existing with vpc and subnets")
         if not self.existing and len(self.subnets) < ZONES:
-            raise ValueError(f"subnets must name {ZONES} zones or more")
+            why = f"{ZONES} zones or more are needed, and {len(self.subnets)} are named"
+            raise misfit(why, "add a line ZONE: RANGE for each, such as eu-west-1c: 10.0.32.0/20", "subnets")
         return self
 
     @model_validator(mode="after")
     def _ranges_fit(self) -> Self:
         ranges = dict(self._ranges())
-        for name, found in ranges.items():
+        for keys, found in ranges.items():
             if not BIGGEST <= found.prefixlen <= SMALLEST:
-                raise ValueError(f"{name} {found} must be between /{BIGGEST} and /{SMALLEST}")
-        vpc = ranges.pop("cidr", None)
-        for name, found in ranges.items():
-            if vpc and not found.subnet_of(vpc):
-                raise ValueError(f"{name} {found} is not inside of cidr {vpc}")
-        _refuse_overlaps(ranges)
+                why = f"AWS takes no range of the size /{found.prefixlen}"
+                raise misfit(why, f"choose a length between /{BIGGEST} and /{SMALLEST}", *keys)
+        if vpc := ranges.pop(("cidr",), None):
+            _refuse_misplaced(vpc, ranges)
         return self
 
-    def _ranges(self) -> Iterator[tuple[str, IPv4Network]]:
-        named = {"cidr": self.cidr, **{f"subnet {zone}": cidr for zone, cidr in self.subnets.items()}, "nat": self.nat}
-        for name, cidr in named.items():
-            if cidr:
-                yield name, IPv4Network(cidr)
+    def _ranges(self) -> Iterator[tuple[tuple[str, ...], IPv4Network]]:
+        subnets = ((("subnets", zone), cidr) for zone, cidr in self.subnets.items())
+        named: list[tuple[tuple[str, ...], str | None]] = [(("cidr",), self.cidr), *subnets, (("nat",), self.nat)]
+        return ((keys, IPv4Network(cidr)) for keys, cidr in named if cidr)
 
 
-def _refuse_overlaps(ranges: dict[str, IPv4Network]) -> None:
-    names = list(ranges)
-    for index, name in enumerate(names):
-        for other in names[index + 1 :]:
-            if ranges[name].overlaps(ranges[other]):
-                raise ValueError(f"{name} {ranges[name]} and {other} {ranges[other]} overlap")
+def _refuse_misplaced(vpc: IPv4Network, ranges: Mapping[tuple[str, ...], IPv4Network]) -> None:
+    """For the line of the first range that is outside of the VPC, or overlaps one that stands before it."""
+    before: dict[tuple[str, ...], IPv4Network] = {}
+    for keys, found in ranges.items():
+        hint = f"choose a range in cidr {vpc} that no other subnet has{_free(vpc, found, ranges.values())}"
+        if not found.subnet_of(vpc):
+            raise misfit(f"{found} is not inside of cidr {vpc}", hint, *keys)
+        for other, taken in before.items():
+            if found.overlaps(taken):
+                raise misfit(f"{found} and {taken} of {other[-1]} overlap", hint, *keys)
+        before[keys] = found
+
+
+def _free(vpc: IPv4Network, like: IPv4Network, taken: Collection[IPv4Network]) -> str:
+    """The first range as long as `like` that nothing takes, for a hint; empty if there is none."""
+    if like.prefixlen < vpc.prefixlen:
+        return ""
+    ranges = (one for one in vpc.subnets(new_prefix=like.prefixlen) if not any(map(one.overlaps, taken)))
+    free = next(ranges, None)
+    return f", such as {free}" if free else ""

@@ -4,9 +4,9 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bakery.fields import Name
+from bakery.fields import Form, Name
 from bakery.strict import Model, misfit, near
 from bakery_stacks.sections import cron
 from bakery_stacks.sections.machine import InstanceType
@@ -15,25 +15,33 @@ from bakery_stacks.sections.secret import ParameterName
 
 # What the fleeting plugin connects with (Go's x/crypto/ssh).
 SshKey = Annotated[
-    str, StringConstraints(pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp256) [A-Za-z0-9+/]+=*( \S+)?$")
+    str,
+    Form(
+        r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp256) [A-Za-z0-9+/]+=*( \S+)?$",
+        "one line of an OpenSSH public key: ssh-ed25519, ssh-rsa or ecdsa-sha2-nistp256",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample runner",
+    ),
 ]
 # GitLab's paths; a wildcard in a trust policy would let in projects that somebody makes later.
-Project = Annotated[str, StringConstraints(pattern=r"^[\w.-]+(/[\w.-]+)+$")]
-Ref = Annotated[str, StringConstraints(pattern=r"^[\w./-]+$")]
+Project = Annotated[str, Form(r"^[\w.-]+(/[\w.-]+)+$", "GROUP/PROJECT in full, without a wildcard", "platform/images")]
+Ref = Annotated[str, Form(r"^[\w./-]+$", "the full name of a branch or tag, without a wildcard", "main")]
+
+GITLAB_HINT = "write https://HOST or https://HOST:PORT, such as https://gitlab.example.com"
 
 
 def _gitlab(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
-        raise ValueError("must begin with https://: the runner's token goes there")
+        raise misfit("must begin with https://: the runner's token goes there", GITLAB_HINT)
     if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError("must be the address of GitLab itself, https://HOST or https://HOST:PORT")
+        raise misfit("must be the address of GitLab itself, without a path", GITLAB_HINT)
     return url.rstrip("/")
 
 
 def _limited(count: object) -> object:
     if count == 0:
-        raise ValueError("must be 1 or more: 0 is 'no limit' to GitLab, and 'no machine at all' to Auto Scaling")
+        why = "0 is 'no limit' to GitLab, and 'no machine at all' to Auto Scaling"
+        raise misfit(why, "write 1 or more: as many machines as you want to pay for at once")
     return count
 
 
@@ -45,7 +53,11 @@ def _zone(name: str) -> str:
 
 
 GitLab = Annotated[str, AfterValidator(_gitlab)]
-TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$"), AfterValidator(_zone)]
+TimeZone = Annotated[
+    str,
+    Form(r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$", "a time zone as the tz database calls it", "Europe/Berlin"),
+    AfterValidator(_zone),
+]
 Period = Annotated[str, AfterValidator(cron.check)]
 Limit = Annotated[int, BeforeValidator(_limited), Field(ge=1)]
 
@@ -101,13 +113,15 @@ class Workers(Model):
     @model_validator(mode="after")
     def _one_market(self) -> Self:
         if self.spot and self.instance_type:
-            raise ValueError("instance_type is for workers on demand; with spot, write it into spot.instance_types")
+            why = "it is for workers on demand, and spot for those at spot prices"
+            raise misfit(why, "keep one of both; with spot, write the type into spot.instance_types", "instance_type")
         if not (self.spot or self.instance_type):
-            raise ValueError("needs instance_type, or spot with its instance_types")
-        for idle in self.idle:
+            why = "neither instance_type nor spot says what machines they are"
+            raise misfit(why, "add instance_type: m6i.large, or spot with two or more instance_types")
+        for index, idle in enumerate(self.idle):
             if idle.idle_count > self.jobs:
-                limit = f"max_instances x capacity_per_instance is {self.jobs}"
-                raise ValueError(f"idle_count is {idle.idle_count}, but {limit}")
+                why = f"{idle.idle_count} is more than can run: max_instances x capacity_per_instance is {self.jobs}"
+                raise misfit(why, f"choose {self.jobs} or less, or raise max_instances", "idle", index, "idle_count")
         return self
 
     @property
@@ -152,7 +166,8 @@ class Bakes(Model):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if (self.by == "oidc") != (self.oidc is not None):
-            raise ValueError("oidc says who gets the role: it belongs to 'by: oidc', and only to that")
+            why = "it says who gets the role: it belongs to 'by: oidc', and only to that"
+            raise misfit(why, "add oidc with audience and subjects, or write 'by: vault' without it", "oidc")
         return self
 
 

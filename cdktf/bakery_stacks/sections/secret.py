@@ -5,20 +5,22 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from bakery.strict import misfit
+
 NAME = re.compile(r"(/[A-Za-z0-9_.-]+){2,15}")  # SSM, "Parameter naming constraints": 15 levels at most
 PUBLISHED = "/bakery/"  # image parameters, all of which the publisher role may read
 
 
 def _name(text: str) -> str:
     if not NAME.fullmatch(text):
-        raise ValueError(
-            "must be the name of an SSM parameter, /LIKE/THIS; if it is the secret itself, others may have seen it:"
-            " have a new one made, put that into a SecureString, and write its name here"
+        raise misfit(
+            "must be the name of an SSM parameter, such as /platform/vault/key",
+            "if it is the secret itself, others may have seen it: have a new one made, put that into a SecureString,"
+            " and write its name here",
         )
     if text.startswith((PUBLISHED, "/aws/", "/ssm/")):
-        raise ValueError(
-            f"must not be below {'/'.join(text.split('/')[:2])}/: others may read, or nobody may write there"
-        )
+        why = f"must not be below {'/'.join(text.split('/')[:2])}/: others may read, or nobody may write there"
+        raise misfit(why, "put it below a path of your own, such as /platform/")
     return text
 
 

@@ -2,16 +2,19 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from bakery.fields import Name
-from bakery.strict import Model
+from bakery.fields import Form, Name
+from bakery.strict import Model, misfit
+from bakery_stacks.sections.bucket import Bucket
 from bakery_stacks.sections.machine import DisklessType
 from bakery_stacks.sections.network import Cidr, LogDays
 from bakery_stacks.sections.secret import ParameterName
 
-HostedZone = Annotated[str, StringConstraints(pattern=r"^Z[A-Z0-9]{1,31}$")]
-HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
+HostedZone = Annotated[str, Form(r"^Z[A-Z0-9]{1,31}$", "the ID of a Route 53 zone", "Z0123456789ABCDEFGHIJ")]
+HostName = Annotated[
+    str, Form(r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", "a host name with its domain, in lower case", "vault.example.internal")
+]
 
 
 class Certificate(Model):
@@ -26,9 +29,7 @@ class Certificate(Model):
 class Snapshots(Model):
     """Copies of all data, made by the node that leads."""
 
-    bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")] = Field(
-        description="made by the stack; unique in the world"
-    )
+    bucket: Bucket = Field(description="made by the stack; unique in the world")
     every_hours: int = Field(default=6, ge=1, le=12, description="how much can be lost; an alarm comes after twice")
     keep_days: int = Field(default=30, ge=1, description="nobody can delete one earlier; then it is deleted")
 
@@ -52,5 +53,7 @@ class Vault(Model):
     @model_validator(mode="after")
     def _disks_differ(self) -> Self:
         if self.data_gib <= self.audit_gib:
-            raise ValueError(f"data_gib ({self.data_gib}) must be more than audit_gib ({self.audit_gib})")
+            wrong = "data_gib" if "data_gib" in self.model_fields_set else "audit_gib"
+            why = f"data_gib ({self.data_gib}) must be more than audit_gib ({self.audit_gib}): nodes tell disks by size"
+            raise misfit(why, f"set data_gib to {self.audit_gib + 1} or more", wrong)
         return self

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field
 
 from bakery.distribution import Uuid
-from bakery.fields import Url
+from bakery.fields import Form, Url
 from bakery.strict import Model, misfit
 from bakery_stacks.sections.vault import Vault
 
@@ -23,11 +23,20 @@ SHORTEST_DEATH = 60
 # After 15 minutes with a dead server that still counts, the alarm `voters` of the vault stack stops a refresh.
 LONGEST_DEATH = 14 * 60
 
-Duration = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4}[smh]$")]
-RoleArn = Annotated[str, StringConstraints(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$")]
-ProjectId = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*$")]
-Audience = Annotated[str, StringConstraints(pattern=r'^[^\s"\\]+$')]
-AbsolutePath = Annotated[str, StringConstraints(pattern=r"^(/[\w.-]+)+$")]
+Duration = Annotated[str, Form(r"^[1-9][0-9]{0,4}[smh]$", "a number with s, m or h", "10m")]
+RoleArn = Annotated[
+    str,
+    Form(
+        r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$",
+        "the ARN of an IAM role",
+        "arn:aws:iam::123456789012:role/bakery-bake",
+    ),
+]
+ProjectId = Annotated[str, Form(r"^[1-9][0-9]*$", "the number of a project, not its path", "42")]
+Audience = Annotated[
+    str, Form(r'^[^\s"\\]+$', "text without spaces, quotes and backslashes", "https://vault.example.internal:8200")
+]
+AbsolutePath = Annotated[str, Form(r"^(/[\w.-]+)+$", "the absolute path of a file", "/var/log/vault/audit.log")]
 
 
 def seconds(duration: str) -> int:
@@ -138,10 +147,11 @@ class VaultConfig(Model):
         for keys, arn in self._roles():
             _require_own(arn, account, partition, *keys)
         if cluster and self.autopilot and self.autopilot.nodes != cluster.nodes:
-            raise misfit(f"the cluster has {cluster.nodes} nodes", "write the same number", "autopilot", "nodes")
+            hint = f"write {cluster.nodes}, too"
+            raise misfit(f"the cluster has {cluster.nodes} nodes", hint, "autopilot", "nodes")
         if cluster and not self.autopilot:
             why = "nothing forgets nodes that a new image replaced, until those that are left are no majority"
-            raise misfit(why, f"add autopilot with nodes: {cluster.nodes}", "address")
+            raise misfit(why, f"add autopilot with nodes: {cluster.nodes}", "autopilot")
         if cluster and self.autopilot and seconds(self.autopilot.dead_after) > LONGEST_DEATH:
             why = "a node that was replaced would count until an alarm stops the refresh"
             raise misfit(why, f"choose {LONGEST_DEATH // 60}m or less", "autopilot", "dead_after")

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from bakery.distribution import Server
 from bakery.fields import Name
-from bakery.strict import Model
+from bakery.strict import Model, misfit, repeated
 
 
 class Site(Model):
@@ -33,9 +33,10 @@ class Vsphere(Site):
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         for field in ("name", "server"):
-            found = [getattr(site, field) for site in self.subscribers]
-            if len(set(found)) != len(found):
-                raise ValueError(f"subscribers have a {field} twice")
-        if self.server in {site.server for site in self.subscribers}:
-            raise ValueError(f"{self.server} publishes the library, so it cannot subscribe to it")
+            if (index := repeated([getattr(site, field) for site in self.subscribers])) is not None:
+                raise misfit(f"another subscriber has this {field}", "give each its own", "subscribers", index, field)
+        for index, site in enumerate(self.subscribers):
+            if site.server == self.server:
+                why = f"{site.server} publishes the library, so it cannot subscribe to it"
+                raise misfit(why, "name another vCenter, or take this one out", "subscribers", index, "server")
         return self

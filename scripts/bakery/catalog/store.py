@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Protocol
 
 from bakery import files
-from bakery.errors import BakeryError, NotFoundError, UsageError
+from bakery.errors import BakeryError, NotFoundError, OutageError, UsageError
+
+OVERLOADED = ("InternalError", "ServiceUnavailable", "SlowDown")  # S3, "Error responses": to be tried again
+UNREACHED = "check the network, the proxy variables and AWS_ENDPOINT_URL, then run the same command again"
+LOG_IN = "check the AWS credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
 
 
 class Store(Protocol):
@@ -73,11 +77,12 @@ class S3Store:
     def __init__(self, bucket: str, prefix: str) -> None:
         import boto3  # 150 ms: only when the catalog is in S3
         from botocore.config import Config
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._errors = (BotoCoreError, ClientError)
+        self._outages = (ConnectionError, HTTPClientError)
         self.location = f"s3://{bucket}/{prefix}".rstrip("/")
         retries = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10)
         try:
@@ -116,6 +121,8 @@ class S3Store:
 
     def _explain(self, error: Exception, key: str) -> BakeryError:
         where = f"{self.location}/{key}".rstrip("/")
+        if isinstance(error, self._outages) or _code(error) in OVERLOADED:
+            return OutageError("the catalog cannot be reached", where=where, detail=str(error), hint=UNREACHED)
         match _code(error):
             case "NoSuchKey":
                 return NotFoundError("not in the catalog", where=where)
@@ -126,14 +133,9 @@ class S3Store:
                     hint="deploy the distribution stack first",
                 )
             case "AccessDenied" | "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken":
-                return BakeryError(
-                    "no access to the catalog",
-                    where=where,
-                    detail=str(error),
-                    hint="check the AWS credentials",
-                )
+                return BakeryError("no access to the catalog", where=where, detail=str(error), hint=LOG_IN)
             case _:
-                return BakeryError("the catalog cannot be reached", where=where, detail=str(error))
+                return BakeryError("the catalog cannot be used", where=where, detail=str(error), hint=LOG_IN)
 
 
 def _is_there(entry: os.DirEntry[str]) -> bool:

@@ -1,9 +1,11 @@
-"""What Terraform printed -> one error in a user's words."""
+"""What Terraform and cdktf printed -> one error in a user's words."""
 
 import re
 from collections.abc import Sequence
+from itertools import dropwhile
 
-from bakery.errors import BakeryError, ConflictError, ExitCode, NotFoundError, UsageError
+from bakery.errors import BakeryError, ConflictError, ExitCode, NotFoundError, OutageError, UsageError
+from bakery.infra import mirror
 
 # Frames that Terraform draws around a message, and the stack's name that cdktf puts before every line.
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -15,13 +17,27 @@ UNREAD = re.compile(
     r"(?:(?!^Error: ).)*?terraform_remote_state\.cross-stack-reference-input-([\w-]+)",
     re.MULTILINE | re.DOTALL,
 )
-USAGE = f"non-zero exit code {int(ExitCode.USAGE)}"  # how cdktf reports what our own program found wrong
+# How cdktf tells of a program that failed: its exit code, and all that it wrote, indented.
+PROGRAM = re.compile(r"non-zero exit code (\d+)\s+Command output on stderr:\s*\n((?: {4}.*(?:\n|\Z)|\s*\n)+)")
+SAID = re.compile(r"error: (?:(\S+): )?(.+)")  # `file:line` or the like, and the message
+ENDED = {int(ExitCode.USAGE): UsageError, int(ExitCode.TRY_AGAIN): OutageError}
+# A broken condition of ours, as cdktf/bakery_stacks/blocks/image.py writes it.
+CONDITION = re.compile(r"^ ?(error: .+)\n ?hint: (.+)$", re.MULTILINE)
+# An Annotation by one of our rules: the construct's path, and what is wrong with it.
+VIOLATION = re.compile(r"^ERROR \[(.+?)\]: (.+)$", re.MULTILINE)
+ALLOW = (
+    "mend it where it comes from, an environment or a stack; docs/reference/rules.md has all rules, and how"
+    " rules.allow() lets a construct off one, with a reason"
+)
+# Which provider Terraform cannot get, and which version of it: told where it begins to look, and again by a download.
+NO_PROVIDER = re.compile(r"^Error: Failed to (?:query available provider packages|install provider)$", re.MULTILINE)
+PROVIDER = re.compile(r"\b(?:for provider|while installing)\s+([\w.-]+(?:/[\w-]+)+)")
+LOOKED_FOR = re.compile(
+    r"^- (?:Finding|Installing) (\S+) (?:versions matching \"|v)(\d\S*?)(?:\"|\.\.\.)", re.MULTILINE
+)
 _LOG_IN = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
-_PROVIDER = "no registry and no mirror has it: set BAKERY_TERRAFORM_MIRROR to a folder that holds the provider"
 # Part of a message -> what to do about it.
 HINTS = {
-    "Failed to query available provider packages": _PROVIDER,
-    "Failed to install provider": _PROVIDER,
     "Unable to locate credentials": _LOG_IN,
     "No valid credential sources found": _LOG_IN,
     "no EC2 IMDS role found": _LOG_IN,
@@ -32,6 +48,10 @@ HINTS = {
         "make the state bucket of cdktf/environments/ once, with versioning: it cannot keep its own state"
     ),
     "Backend configuration block has changed": "the stack's state was kept elsewhere before: move it by hand first",
+    "reading SSM Parameter (/bakery/": (
+        "the catalog says that it is there: 'bakery publish IMAGE' writes a version's, 'bakery promote IMAGE VERSION"
+        " CHANNEL' a channel's"
+    ),
     "Instance cannot be destroyed": "this environment is not disposable, so its keys and its catalog are protected",
 }
 
@@ -50,22 +70,71 @@ class NotAppliedError(NotFoundError):
 
 def failure(doing: str, output: str, where: str) -> BakeryError:
     """The error for a failed run. `doing` completes "cannot …", `where` is the stack's folder."""
-    text = FRAME.sub("", COLOUR.sub("", output))
+    raw = COLOUR.sub("", output)
+    text = FRAME.sub("", raw)
     if "Error acquiring the state lock" in text:
         return _locked(doing, text, where)
     if "Saved plan is stale" in text:
         return ConflictError(f"cannot {doing}: another apply came in between", where=where, hint="plan again")
     if unread := UNREAD.search(text):
         return NotAppliedError(doing, unread[1], where)
+    if found := _violations(text) or _program(raw) or _conditions(text):
+        return found
+    if NO_PROVIDER.search(text):
+        return _no_provider(doing, text, where)
     lines = [line for line in text.splitlines() if line.strip()]
-    # What our own program says of an environment or a catalog comes before what cdktf says of its exit code.
-    first = re.search(r"^error: (.+)$", text, re.MULTILINE) or re.search(r"^Error: (.+)$", text, re.MULTILINE)
-    told = re.search(r"^hint: (.+)$", text, re.MULTILINE)
-    return (UsageError if USAGE in text else BakeryError)(
+    first = re.search(r"^Error: (.+)$", text, re.MULTILINE)
+    return BakeryError(
         f"cannot {doing}: {first[1].strip()}" if first else f"cannot {doing}",
         where=where,
         detail="\n".join(_telling(lines)),
-        hint=told[1] if told else next((hint for sign, hint in HINTS.items() if sign in text), ""),
+        hint=next((hint for sign, hint in HINTS.items() if sign in text), ""),
+    )
+
+
+def _violations(text: str) -> BakeryError | None:
+    """Rules that stacks break: cdktf annotates all of them before it gives up."""
+    found = list(dict.fromkeys(VIOLATION.findall(text)))
+    if not found:
+        return None
+    many = "the stacks break rules in 1 place" if len(found) == 1 else f"the stacks break rules in {len(found)} places"
+    return UsageError(many, detail="\n".join(f"{path}: {wrong}" for path, wrong in found), hint=ALLOW)
+
+
+def _program(raw: str) -> BakeryError | None:
+    """What our own program found wrong with an environment or a catalog: its message, as cdktf/main.py writes it."""
+    told = PROGRAM.search(raw)
+    lines = [line.removeprefix("    ") for line in told[2].splitlines() if line.strip()] if told else []
+    lines = list(dropwhile(lambda line: not SAID.fullmatch(line), lines))  # what Node may warn of before
+    if told is None or not lines:
+        return None
+    hint = lines.pop().removeprefix("hint: ") if lines[-1].startswith("hint: ") else ""
+    return _said(ENDED.get(int(told[1]), BakeryError), lines[0], lines[1:], hint)
+
+
+def _conditions(text: str) -> BakeryError | None:
+    """What is said by conditions of ours that a plan found broken; those after the first become its detail."""
+    found = list(dict.fromkeys(CONDITION.findall(text)))
+    if not found:
+        return None
+    (first, hint), *others = found
+    return _said(BakeryError, first, [f"{other} ({remedy})" for other, remedy in others], hint)
+
+
+def _said(kind: type[BakeryError], line: str, detail: Sequence[str], hint: str) -> BakeryError:
+    """An error that was written as a line `error: WHERE: MESSAGE`."""
+    where, message = SAID.findall(line)[0]
+    return kind(message, where=where, detail="\n".join(detail), hint=hint)
+
+
+def _no_provider(doing: str, text: str, where: str) -> BakeryError:
+    versions = dict(LOOKED_FOR.findall(text))
+    names = [f"{name} {versions.get(name, '')}".rstrip() for name in dict.fromkeys(PROVIDER.findall(text))]
+    return BakeryError(
+        f"cannot {doing}: no registry and no mirror has the provider {', '.join(names)}",
+        where=where,
+        detail="\n".join(_telling([line for line in text.splitlines() if line.strip()])),
+        hint=f"{mirror.filling('FOLDER')}, and set {mirror.VARIABLE} to FOLDER",
     )
 
 

@@ -28,7 +28,7 @@ def find(environment: Mapping[str, str]) -> Path | None:
             raise UsageError(
                 f"{VARIABLE} is not a mirror with {AWS} {AWS_VERSION}",
                 where=named,
-                hint=f"it needs {_unpacked(Path()).as_posix()}; 'terraform providers mirror' makes such a folder",
+                hint=f"it needs {_unpacked(Path()).as_posix()}: {filling(named)}",
             )
         return Path(named).absolute()
     return next((folder for folder in _candidates(environment) if holds_provider(folder)), None)
@@ -40,6 +40,12 @@ def holds_provider(folder: Path) -> bool:
     with suppress(OSError):
         return _unpacked(folder).is_dir() or packed.is_file()
     return False
+
+
+def filling(folder: str) -> str:
+    """How to make a mirror, for a hint: Terraform puts into it what the stacks need that a synth wrote."""
+    command = f"terraform providers mirror -platform={machine()} {folder}"
+    return f"where the registry can be reached, run '{command}' in each folder of .bakery/cdktf.out/stacks"
 
 
 def providers(folder: Path) -> list[str]:

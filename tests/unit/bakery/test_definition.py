@@ -103,7 +103,13 @@ BAD = {
         "unknown key 'secrets.web_token.keys'",
         "did you mean 'key'?",
     ),
-    "unknown key like no other": ("channel: candidate", "zzz: 1", 26, "unknown key 'zzz'", ""),
+    "unknown key like no other": (
+        "    key: token",
+        "    zzz: 1\n    key: token",
+        18,
+        "unknown key 'secrets.web_token.zzz'",
+        "known here: path, key",
+    ),
     "version as a number": (
         'version: "1.0"',
         "version: 1.10",
@@ -130,23 +136,29 @@ BAD = {
         'rebuild_after_days: "30"',
         27,
         "'rebuild_after_days' is '30': Input should be a valid integer",
-        "",
+        "rebuild_after_days: bake again after this many days even if nothing changed, for package updates",
     ),
     "mapping instead of a list": (
         "packages: [curl]",
         "packages: {curl: 1}",
         10,
         "'software.packages' is {'curl': 1}: Input should be a valid array",
-        "",
+        "software: what goes onto the base; nothing makes the base the image",
     ),
     "text instead of a mapping": (
         '  aws:\n    regions: [eu-central-1]\n    accounts: ["123456789012"]',
         "  aws: eu-central-1",
         21,
-        "'distribution.aws' is 'eu-central-1': Input should be an object",
-        "",
+        "'distribution.aws' is 'eu-central-1'; it must be a mapping",
+        "it has the keys regions, accounts, consumer_role, kms_alias, credentials",
     ),
-    "no value": ("name: web", "name:", 1, "'name' has no value", ""),
+    "no value": (
+        "name: web",
+        "name:",
+        1,
+        "'name' has no value",
+        "name: goes into the names of AMIs, parameters and files",
+    ),
     "date": (
         "team: platform",
         "since: 2026-01-31",
@@ -182,17 +194,41 @@ BAD = {
         "'targets.1' is 'awss'; it must be 'local', 'aws', 'vsphere' or 'azure'",
         "did you mean 'aws'?",
     ),
-    "missing key": ("os: debian-12\n", "", 1, "'os' is missing", ""),
-    "missing key deep down": ("    path: secret/data/bakery/web\n", "", 16, "'secrets.web_token.path' is missing", ""),
-    "version with a leading zero": ('"1.0"', '"01.0"', 5, "'version' is '01.0': ", ""),
-    "name that no cloud takes": ("name: web", "name: Web_1", 1, "'name' is 'Web_1': ", ""),
-    "name of a secret": ("  web_token:", "  Web-Token:", 16, "'secrets.Web-Token' is 'Web-Token': ", ""),
+    "missing key": ("os: debian-12\n", "", 1, "'os' is missing", "os: family-release: debian-12"),
+    "missing key deep down": (
+        "    path: secret/data/bakery/web\n",
+        "",
+        16,
+        "'secrets.web_token.path' is missing",
+        "path: API path; KV version 2 has data/ in it: secret/data/bakery/web",
+    ),
+    "version with a leading zero": (
+        '"1.0"',
+        '"01.0"',
+        5,
+        "'version' is '01.0': ",
+        "version: MAJOR.MINOR in quotes; the catalog counts PATCH",
+    ),
+    "name that no cloud takes": (
+        "name: web",
+        "name: Web_1",
+        1,
+        "'name' is 'Web_1'; it must be 2 to 50 of a-z, 0-9 and hyphens, a letter first",
+        'write it like "web"',
+    ),
+    "name of a secret": (
+        "  web_token:",
+        "  Web-Token:",
+        16,
+        "'secrets.Web-Token' is 'Web-Token'; it must be a-z, 0-9 and underscores, a letter first",
+        'write it like "app_version"',
+    ),
     "url that is no url": (
         "    image: debian-12",
         f"    url: ftp://example.org/disk\n    sha256: {'a' * 64}",
         8,
-        "'base.qemu.url' is 'ftp://example.org/disk': ",
-        "",
+        "'base.qemu.url' is 'ftp://example.org/disk'; it must be an address with http:// or https://",
+        'write it like "https://example.com/path"',
     ),
     "url without sha256": (
         "    image: debian-12",
@@ -287,7 +323,7 @@ def test_every_mistake_of_a_file_is_told(folder: Path) -> None:
     assert error.message == "unknown key 'osa'"
     assert error.detail.splitlines() == [
         f"{folder}/web.yaml:26: unknown key 'chanel' (did you mean 'channel'?)",
-        f"{folder}/web.yaml:1: 'os' is missing",
+        f"{folder}/web.yaml:1: 'os' is missing (os: family-release: debian-12)",
     ]
 
 

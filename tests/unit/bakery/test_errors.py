@@ -2,7 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from bakery.errors import BakeryError, BusyError, ConflictError, ExitCode, NotFoundError, PartialError, UsageError
+from bakery.errors import (
+    BakeryError,
+    BusyError,
+    ConflictError,
+    ExitCode,
+    NotFoundError,
+    OutageError,
+    PartialError,
+    UsageError,
+)
 
 
 @pytest.mark.parametrize(
@@ -12,6 +21,7 @@ from bakery.errors import BakeryError, BusyError, ConflictError, ExitCode, NotFo
         (NotFoundError, 1),
         (ConflictError, 1),
         (BusyError, 75),
+        (OutageError, 75),
         (PartialError, 4),
         (UsageError, 64),
     ],

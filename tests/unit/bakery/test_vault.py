@@ -11,8 +11,8 @@ import pytest
 
 from bakery import vault
 from bakery.definition import SecretRef
-from bakery.errors import BakeryError, ExitCode, NotFoundError
-from bakery.vault import OutageError, Vault, read_secrets
+from bakery.errors import BakeryError, ExitCode, NotFoundError, OutageError
+from bakery.vault import Vault, read_secrets
 
 TOKEN = "token-0815"
 VALUE = "canary-4711"

@@ -8,8 +8,7 @@ import pytest
 
 from bakery import definition, vaultcheck
 from bakery.definition import Definitions
-from bakery.errors import BakeryError, NotFoundError, UsageError
-from bakery.vault import OutageError
+from bakery.errors import BakeryError, NotFoundError, OutageError, UsageError
 from bakery.vaultcheck import Finding, Need
 
 COMMON = """\

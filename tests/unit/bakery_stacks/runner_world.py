@@ -7,7 +7,7 @@ from typing import Any
 from bakery_stacks.bindings import core
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.handover import DistributionOutputs, NetworkOutputs
-from bakery_stacks.published import PublishedImage
+from bakery_stacks.published import Published
 from bakery_stacks.runner import Around, RunnerStack
 from bakery_stacks.runner_config import Places
 from bakery_stacks.sections.runner import Runner
@@ -47,12 +47,12 @@ def section(**change: Any) -> Runner:
 
 
 def synthesize(
-    outdir: Path, environment: Environment, runner: Runner, images: list[PublishedImage] | None, stand_in: bool = False
+    outdir: Path, environment: Environment, runner: Runner, found: Published | None, stand_in: bool = False
 ) -> dict[str, Any]:
     """The parsed cdk.tf.json of the stack."""
     app = core.App(stack_traces=False, outdir=str(outdir))
     settings = Settings(environment, environment.catalog, stand_in)
-    RunnerStack(app, settings, runner, Around(NETWORK, DISTRIBUTION, images))
+    RunnerStack(app, settings, runner, Around(NETWORK, DISTRIBUTION, found))
     app.synth()
     made: dict[str, Any] = json.loads((outdir / "stacks" / "runner" / "cdk.tf.json").read_bytes())
     return made

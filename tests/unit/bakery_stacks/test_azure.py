@@ -67,12 +67,12 @@ def test_roles_reach_no_further_than_needed(stack: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"readers": (PUBLISHER,)}, "publishes, so it needs no place among the readers"),
-        ({"publishers": (PUBLISHER, PUBLISHER)}, "publishers has an entry twice"),
-        ({"images": (AzureImage(name="web"), AzureImage(name="web"))}, "images has an entry twice"),
+        ({"readers": (PUBLISHER,)}, "is among publishers, who may do more"),
+        ({"publishers": (PUBLISHER, PUBLISHER)}, "this entry stands there already"),
+        ({"images": (AzureImage(name="web"), AzureImage(name="web"))}, "this entry stands there already"),
         ({"publishers": ()}, "at least 1 item"),
-        ({"location": "West Europe"}, "should match pattern"),
-        ({"storage_account": "has-hyphen"}, "should match pattern"),
+        ({"location": "West Europe"}, "must be an Azure region"),
+        ({"storage_account": "has-hyphen"}, "must be 3 to 24 lower-case letters"),
     ],
 )
 def test_mistakes_are_found_before_any_call(change: dict[str, Any], message: str) -> None:

@@ -1,13 +1,17 @@
 """Environments: what is read, and what is said of mistakes."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from bakery.errors import UsageError
+from bakery.fields import Form
 from bakery_stacks import config
+from bakery_stacks.sections import azure, bucket, consumer, network, runner, vault, vault_config, vsphere
 
 SHIPPED = Path(__file__).parents[3] / "cdktf" / "environments"
+U1, U2 = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
 BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"  # of another account
 GOOD = """\
 name: test
@@ -80,32 +84,39 @@ def test_a_stand_in_is_behind_plain_http(tmp_path: Path, url: str, stand_in: boo
     [
         ("channel:", "chanel:", 7, "unknown key 'chanel'", "did you mean 'channel'?"),
         ("  prefix:", "  prefx:", 10, "unknown key 'state.prefx'", "did you mean 'prefix'?"),
-        ("channel: stable\n", "", 1, "'channel' is missing", ""),
-        ("channel: stable", "channel:", 7, "'channel' has no value", ""),
+        ("channel: stable\n", "", 1, "'channel' is missing", "channel: the channel whose versions"),
+        ("channel: stable", "channel:", 7, "'channel' has no value", "channel: the channel whose versions"),
+        ("channel: stable", "channel: stable\nzzz: 1", 8, "unknown key 'zzz'", "known here: name, account"),
         ('"123456789012"', "123456789012", 2, "'account' must be text, not the number 123456789012", "quote it"),
-        ('"123456789012"', '"12"', 2, "'account' is '12'", ""),
+        ('"123456789012"', '"12"', 2, "'account' is '12'; it must be the twelve digits", 'like "123456789012"'),
+        ("us-east-1", "us-east", 4, "'regions.1' is 'us-east'; it must be the name of an AWS region", '"eu-west-1"'),
+        ("[eu-west-1, us-east-1]", "[]", 4, "'regions' is []: Tuple should have at least 1", "where images are used"),
+        ("home_region: eu-west-1", "home_region: us-west-2", 3, "us-west-2 is none of regions", "eu-west-1, us-east-1"),
+        ("us-east-1]", "eu-west-1]", 4, "regions.1: eu-west-1 stands there twice", "take one out"),
+        ("us-east-1]", "cn-north-1]", 4, "regions.1: cn-north-1 is in another AWS partition", "an environment"),
+        ('"210987654321"', '"2109"', 5, "'consumer_accounts.0.account' is '2109'; it must", "123456789012"),
         ("us-east-1", "us-esat-1", 4, "regions.1: there is no AWS region 'us-esat-1'", "did you mean 'us-"),
         ("home_region: eu-west-1", "home_region: eu-wset-1", 3, "there is no AWS region 'eu-wset-1'", "'eu-west-1'"),
         ("s3://a-bucket/", "s3://state-bucket/", 9, "state-bucket is the bucket of catalog", "name another"),
-        ("us-east-1", "us-east", 4, "'regions.1' is 'us-east'", ""),
-        ("home_region: eu-west-1", "home_region: us-west-2", 1, "must contain home_region, us-west-2", ""),
-        ("us-east-1]", "eu-west-1]", 1, "regions has an entry twice", ""),
-        ("us-east-1]", "cn-north-1]", 1, "different AWS partitions", ""),
-        ('"210987654321"', '"2109"', 5, "'consumer_accounts.0.account' is '2109'", ""),
         ('"210987654321"', "210987654321", 5, "must be text, not the number 210987654321", "quote it"),
-        ('{account: "210987654321"}', '"210987654321"', 5, "'consumer_accounts.0' is '210987654321'", ""),
+        ('{account: "210987654321"}', '"210987654321"', 5, "'consumer_accounts.0' is '2", "the keys account"),
         ('{account: "210987654321"}', '{acount: "210987654321"}', 5, "unknown key", "did you mean 'account'?"),
-        ('"210987654321"}]', '"210987654321"}, {account: "210987654321"}]', 5, "210987654321 is named twice", ""),
-        ('"210987654321"', '"123456789012"', 5, "account 123456789012 owns the images", ""),
-        ('4321"}', f'4321", permissions_boundary: "{BOUNDARY}"}}', 5, "a policy of account 210987654321", ""),
-        ("topic: news", "topic: news\nreplica_region: eu-west-1", 12, "the catalog itself is in eu-west-1", ""),
-        ("topic: news", "topic: news\nreplica_region: us-west-2", 12, "us-west-2 has no key", ""),
-        ("topic: news", "topic: news\nreplica_region: somewhere", 12, "'replica_region' is 'somewhere'", ""),
-        ("topic: news", "topic: news\nrecycle_days: 400", 12, "'recycle_days' is 400", ""),
-        ("s3://a-bucket/some/prefix", "./folder", 6, "'catalog' is './folder'", ""),
-        ("s3://a-bucket/some/prefix", "s3://a-bucket", 6, "'catalog' is 's3://a-bucket'", ""),
+        ('"210987654321"}]', '"210987654321"}, {account: "210987654321"}]', 5, "is named twice", "keep one"),
+        ('"210987654321"', '"123456789012"', 5, "account 123456789012 owns the images", "take it out"),
+        ('4321"}', f'4321", permissions_boundary: "{BOUNDARY}"}}', 5, "a policy of account 2109", "210987654321:"),
+        ('4321"}', '4321", permissions_boundary: "boundary"}', 5, "must be the ARN of an IAM policy", "arn:aws:iam::"),
+        ('4321"}', '4321", deploy_role: "arn:aws:x"}', 5, "the name of a role, not its ARN", "terraform"),
+        ("topic: news", "topic: news\nreplica_region: eu-west-1", 12, "the catalog itself is in eu-west-1", "another"),
+        ("topic: news", "topic: news\nreplica_region: us-west-2", 12, "us-west-2 has no key", "eu-west-1, us-east-1"),
+        ("topic: news", "topic: news\nreplica_region: somewhere", 12, "'replica_region' is 'somewhere'", "eu-west-1"),
+        ("topic: news", "topic: news\nrecycle_days: 400", 12, "less than or equal to 365", "Recycle Bin"),
+        ("topic: news", "topic: news\ndisposable: maybe", 12, "'disposable' is 'maybe'", "destroy may delete"),
+        ("s3://a-bucket/some/prefix", "./folder", 6, "'catalog' is './folder'; it must be a bucket", '"s3://'),
+        ("s3://a-bucket/some/prefix", "s3://a-bucket", 6, "'catalog' is 's3://a-bucket'; it must be", '"s3://'),
+        ("bucket: state-bucket", "bucket: State_Bucket", 9, "'state.bucket' is 'State_Bucket'; it must be", "example"),
+        ("prefix: test", "prefix: /test", 10, "'state.prefix' is '/test'; it must be", "bakery/production"),
+        ("topic: news", "topic: News", 11, "'topic' is 'News'; it must be 2 to 50 of a-z", '"web"'),
         ("name: test", "name: other", 1, "name is 'other', but the file is test.yaml", "the same name"),
-        ("topic: news", "topic: news\ntopic: more", 12, "not valid YAML", ""),
     ],
 )
 def test_a_mistake_is_named_with_its_line(
@@ -115,7 +126,14 @@ def test_a_mistake_is_named_with_its_line(
         load(tmp_path, GOOD.replace(old, new))
     assert message in caught.value.message
     assert caught.value.where == f"{tmp_path}/test.yaml:{line}"
+    assert hint
     assert hint in caught.value.hint
+
+
+def test_what_is_no_yaml_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not valid YAML") as caught:
+        load(tmp_path, f"{GOOD}topic: more\n")
+    assert caught.value.where == f"{tmp_path}/test.yaml:12"
 
 
 def test_the_copy_of_the_catalog_needs_a_name_that_s3_takes(tmp_path: Path) -> None:
@@ -126,37 +144,129 @@ def test_the_copy_of_the_catalog_needs_a_name_that_s3_takes(tmp_path: Path) -> N
         load(tmp_path, text.replace(longest, f"{longest}a"))
 
 
+VPC, SUBNET = "vpc-0123456789abcdef0", "subnet-0123456789abcdef0"
+EXISTING = f"existing: {{vpc: {VPC}, subnets: [{SUBNET}, {SUBNET}, {SUBNET}]}}"
+AZURE = f"""\
+azure:
+  subscription: {U1}
+  tenant: {U1}
+  location: westeurope
+  resource_group: images
+  gallery: images
+  storage_account: exampleimages
+  publishers: [{U1}]
+  readers: [{U2}]
+"""
+VSPHERE = """\
+vsphere:
+  server: vcenter.example.com
+  datacenter: dc1
+  datastore: images
+  library: images
+  subscribers:
+    - {name: branch, server: branch.example.com, datacenter: dc2, datastore: images}
+    - {name: other, server: other.example.com, datacenter: dc2, datastore: images}
+"""
+
+
 @pytest.mark.parametrize(
-    ("old", "new", "line", "message"),
+    ("old", "new", "line", "message", "hint"),
     [
-        ("16.0/20", "0.0/21", 12, "network: subnet eu-west-1a 10.0.0.0/20 and subnet eu-west-1b 10.0.0.0/21 overlap"),
-        ("32.0/20", "32.1/20", 17, "network.subnets.eu-west-1c: 10.0.32.1/20 has host bits set"),
-        ("cidr: 10.0", "cidr: 10.1", 12, "network: subnet eu-west-1a 10.0.0.0/20 is not inside of cidr 10.1.0.0/16"),
-        ("eu-west-1c:", "us-east-1c:", 1, "us-east-1c, which is not in home_region eu-west-1"),
-        ("eu-west-1c:", "eu-west-1:", 17, "'network.subnets.eu-west-1' is 'eu-west-1'"),
-        ("/v/chain", "v/chain", 19, "vault.certificate.chain: must be the name of an SSM parameter"),
-        ("vault:\n", "vault:\n  nodes: 4\n", 19, "'vault.nodes' is 4; it must be 3 or 5"),
-        ("vault:\n", "vault:\n  node: 3\n", 19, "unknown key 'vault.node'"),
-        ("bucket: vault-", "bucket: state-bucket, every_hours: 6} #", 20, "state-bucket is the bucket of state.bucket"),
-        ("vault:\n", "vault:\n  instance_type: m7g.large\n", 19, "vault.instance_type: m7g.large has an ARM processor"),
-        ("vault:\n", "vault:\n  instance_type: m6id.large\n", 19, "vault.instance_type: m6id.large has a disk of its"),
-        ("name: test", "name: a-name-that-is-too-long", 1, "take 19 characters or less"),
+        ("16.0/20", "0.0/21", 16, "10.0.0.0/21 and 10.0.0.0/20 of eu-west-1a overlap", "such as 10.0.16.0/21"),
+        ("vault:\n", "  nat: 10.0.40.0/28\nvault:\n", 18, "10.0.40.0/28 and 10.0.32.0/20 of", "10.0.48.0/28"),
+        ("32.0/20", "32.1/20", 17, "network.subnets.eu-west-1c: 10.0.32.1/20 has host bits set", "first address"),
+        ("32.0/20", "300.0/20", 17, "Octet 300 (> 255) not permitted", "first address"),
+        ("32.0/20", "32.0", 17, "it must be a range of IPv4 addresses with its length", "10.0.16.0/20"),
+        ("32.0/20", "32.0/29", 17, "AWS takes no range of the size /29", "between /16 and /28"),
+        ("cidr: 10.0", "cidr: 10.1", 15, "10.0.0.0/20 is not inside of cidr 10.1.0.0/16", "such as 10.1.0.0/20"),
+        ("eu-west-1c:", "us-east-1c:", 17, "us-east-1c is not in home_region eu-west-1", "such as eu-west-1a"),
+        ("eu-west-1c:", "eu-west-1:", 17, "'network.subnets.eu-west-1' is 'eu-west-1'; it must be", "eu-west-1a"),
+        ("    eu-west-1c: 10.0.32.0/20\n", "", 14, "3 zones or more are needed, and 2 are named", "ZONE: RANGE"),
+        ("  cidr: 10.0.0.0/16\n", "", 12, "network: it says neither", "add cidr"),
+        ("cidr: ", f"{EXISTING}\n  cidr: ", 14, "network.cidr: it belongs to a VPC to make", "keep one of both"),
+        ("cidr: 10.0.0.0/16", "existing: {vpc: my-vpc}", 13, "it must be the ID of a VPC", '"vpc-'),
+        ("/v/chain", "v/chain", 19, "vault.certificate.chain: must be the name of an SSM", "if it is the secret"),
+        ("/v/chain", "/aws/chain", 19, "must not be below /aws/", "/platform/"),
+        ("vault:\n", "vault:\n  nodes: 4\n", 19, "'vault.nodes' is 4; it must be 3 or 5", "3 survive the loss of one"),
+        ("vault:\n", "vault:\n  node: 3\n", 19, "unknown key 'vault.node'", "'nodes'"),
+        ("vault:\n", "vault:\n  audit_gib: 100\n", 19, "data_gib (100) must be more than audit_gib", "101 or more"),
+        ("vault:\n", "vault:\n  data_gib: 50\n", 19, "data_gib (50) must be more than audit_gib (50)", "51 or more"),
+        ("vault:\n", "vault:\n  instance_type: large\n", 19, "FAMILY.SIZE", "m6i.large"),
+        ("vault:\n", "vault:\n  dns_zone: example\n", 19, "the ID of a Route 53 zone", '"Z'),
+        ("name: vault.", "name: Vault.", 19, "it must be a host name with its domain, in lower case", "vault.example"),
+        (
+            "bucket: vault-",
+            "bucket: state-bucket, every_hours: 6} #",
+            20,
+            "state-bucket is the bucket of st",
+            "another",
+        ),
+        ("vault:\n", "vault:\n  instance_type: m7g.large\n", 19, "m7g.large has an ARM processor", "m6i.large"),
+        ("vault:\n", "vault:\n  instance_type: m6id.large\n", 19, "m6id.large has a disk of its own", "m6i.large"),
+        ("name: test", "name: a-name-that-is-too-long", 1, "is too long with vault", "19 characters or less"),
+        (WITH_VAULT[len(GOOD) : WITH_VAULT.index("vault:")], "", 12, "vault: its machines need subnets", "add network"),
+    ],
+)
+def test_a_mistake_in_machines_is_named_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int, message: str, hint: str
+) -> None:
+    assert load(tmp_path, WITH_VAULT).environment.vault
+    refuse(tmp_path, WITH_VAULT.replace(old, new, 1), line, message, hint)
+
+
+@pytest.mark.parametrize(
+    ("section", "old", "new", "line", "message", "hint"),
+    [
+        (AZURE, f"subscription: {U1}", "subscription: mine", 13, "an ID in lower-case hexadecimal digits", U1[:4]),
+        (AZURE, "westeurope", "West Europe", 15, "an Azure region as ARM writes it", "westeurope"),
+        (AZURE, "resource_group: images", "resource_group: images.", 16, "with no dot at its end", "bakery-images"),
+        (AZURE, "gallery: images", "gallery: my-images", 17, "letters, digits, dots and underscores", "images"),
+        (AZURE, "exampleimages", "Images", 18, "3 to 24 lower-case letters and digits", "exampleimages"),
+        (AZURE, f"[{U1}]", "[]", 19, "at least 1 item", "object IDs of the service principals"),
+        (AZURE, f"[{U1}]", f"[{U1}, {U1}]", 19, "azure.publishers.1: this entry stands there already", "take it out"),
+        (AZURE, f"[{U2}]", f"[{U2}, {U1}]", 20, f"azure.readers.1: {U1} is among publishers", "take it out"),
+        (VSPHERE, "server: vcenter", "server: https://vcenter", 13, "HOST or HOST:PORT, without https://", "vcenter"),
+        (VSPHERE, "name: other", "name: branch", 19, "subscribers.1.name: another subscriber has", "give each its own"),
+        (VSPHERE, "server: other.", "server: vcenter.", 19, "so it cannot subscribe to it", "another vCenter"),
     ],
 )
 def test_a_mistake_in_a_part_is_named_with_its_line(
-    tmp_path: Path, old: str, new: str, line: int, message: str
+    tmp_path: Path, section: str, old: str, new: str, line: int, message: str, hint: str
 ) -> None:
-    assert load(tmp_path, WITH_VAULT).environment.vault
+    load(tmp_path, f"{GOOD}{section}")
+    refuse(tmp_path, f"{GOOD}{section.replace(old, new, 1)}", line, message, hint)
+
+
+def refuse(folder: Path, text: str, line: int, message: str, hint: str) -> None:
+    """The environment is refused with a message for this line, and a hint that says what is right."""
     with pytest.raises(UsageError) as caught:
-        load(tmp_path, WITH_VAULT.replace(old, new))
+        load(folder, text)
     assert message in caught.value.message
-    assert caught.value.where == f"{tmp_path}/test.yaml:{line}"
+    assert caught.value.where == f"{folder}/test.yaml:{line}"
+    assert hint in caught.value.hint
 
 
-def test_vault_needs_a_network(tmp_path: Path) -> None:
-    without = WITH_VAULT[: WITH_VAULT.index("network:")] + WITH_VAULT[WITH_VAULT.index("vault:") :]
-    with pytest.raises(UsageError, match="vault needs a network: add that part"):
-        load(tmp_path, without)
+def test_every_key_has_a_meaning_for_hints() -> None:
+    schema = config.Environment.model_json_schema()
+    for name, part in {"Environment": schema, **schema["$defs"]}.items():
+        assert part["description"], name
+        for key, field in part["properties"].items():
+            assert "description" in field or "$ref" in json.dumps(field), f"{name}.{key}"
+
+
+SECTIONS = (azure, consumer, bucket, network, runner, vault, vault_config, vsphere)
+FORMS = {
+    f"{module.__name__}.{name}": form
+    for module in (config, *SECTIONS)
+    for name, kind in vars(module).items()
+    for form in getattr(kind, "__metadata__", ())
+    if isinstance(form, Form)
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_the_example_that_a_hint_gives_is_right(form: Form) -> None:
+    assert form.check(form.example) == form.example
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
@@ -169,9 +279,22 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 def test_an_unknown_environment_gets_a_near_miss(tmp_path: Path) -> None:
     load(tmp_path)
+    (tmp_path / "other.yaml").touch()
     with pytest.raises(UsageError, match="no environment named 'tset'") as caught:
         config.load(tmp_path, {"BAKERY_ENVIRONMENT": "tset"})
-    assert caught.value.hint == "did you mean 'test'?"
+    assert caught.value.hint == "did you mean 'test'? BAKERY_ENVIRONMENT can be other, test"
+    with pytest.raises(UsageError) as caught:
+        config.load(tmp_path, {"BAKERY_ENVIRONMENT": "zzz"})
+    assert caught.value.hint == "BAKERY_ENVIRONMENT can be other, test"
+
+
+@pytest.mark.parametrize("environ", [{}, {"BAKERY_CATALOG": "s3://a-bucket/some/prefix"}])
+def test_the_environment_says_where_the_catalog_is(tmp_path: Path, environ: dict[str, str]) -> None:
+    assert load(tmp_path, **environ).catalog_source == f"{tmp_path}/test.yaml:6"
+
+
+def test_or_the_variable_does(tmp_path: Path) -> None:
+    assert load(tmp_path, BAKERY_CATALOG="elsewhere").catalog_source == "BAKERY_CATALOG"
 
 
 def test_a_folder_is_no_environment(tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+
+from bakery.errors import OutageError
 
 PATH = Path(__file__).parents[3] / "cdktf" / "main.py"
 
@@ -26,10 +29,32 @@ def test_it_is_short() -> None:
 def test_a_mistake_is_one_message(
     entry: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(PATH.parents[1])
     monkeypatch.setenv("BAKERY_ENVIRONMENT", "dmeo")
     assert entry.main() == 64
     printed = capsys.readouterr().err
-    assert "error: " in printed
-    assert "no environment named 'dmeo'" in printed
+    assert "error: cdktf/environments: no environment named 'dmeo'\n" in printed
     assert "hint: did you mean 'demo'?" in printed
     assert "Traceback" not in printed
+
+
+def test_a_catalog_that_fails_is_told_with_what_names_it(
+    entry: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(PATH.parents[1])
+    (tmp_path / "images").touch()
+    monkeypatch.setenv("BAKERY_CATALOG", str(tmp_path))
+    assert entry.main() == 1
+    told = f"error: BAKERY_CATALOG: the catalog cannot be read: Not a directory: {tmp_path}/images\n"
+    assert told in capsys.readouterr().err
+
+    def unreachable(location: str) -> Any:
+        raise OutageError("the catalog cannot be reached", where=f"{location}/images", hint="check the network")
+
+    monkeypatch.delenv("BAKERY_CATALOG")
+    monkeypatch.setattr("bakery_stacks.program.open_store", unreachable)
+    assert entry.main() == 75
+    assert capsys.readouterr().err == (
+        "error: cdktf/environments/demo.yaml:8: the catalog cannot be reached: s3://bakery-demo-catalog/catalog/images\n"
+        "hint: check the network\n"
+    )

@@ -92,17 +92,17 @@ def test_a_network_that_exists_is_only_looked_at(synthesized: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"existing": EXISTING}, "keep one of both"),
-        ({"cidr": None, "subnets": {}, "nat": None}, "either existing or cidr"),
+        ({"existing": EXISTING}, "it belongs to a VPC to make"),
+        ({"cidr": None, "subnets": {}, "nat": None}, "neither which VPC is there nor which to make"),
         ({"subnets": dict(list(ZONES.items())[:2])}, "3 zones or more"),
-        ({"subnets": {**ZONES, "eu-west-1b": "10.0.8.0/21"}}, "subnet eu-west-1a 10.0.0.0/20 and subnet eu-west-1b"),
+        ({"subnets": {**ZONES, "eu-west-1b": "10.0.8.0/21"}}, "10.0.8.0/21 and 10.0.0.0/20 of eu-west-1a overlap"),
         ({"nat": "10.0.0.0/28"}, "overlap"),
-        ({"nat": "10.1.0.0/28"}, "nat 10.1.0.0/28 is not inside of cidr 10.0.0.0/16"),
-        ({"nat": "10.0.255.0/29"}, "between /16 and /28"),
-        ({"cidr": "10.0.0.0/8"}, "cidr 10.0.0.0/8 must be between"),
+        ({"nat": "10.1.0.0/28"}, "10.1.0.0/28 is not inside of cidr 10.0.0.0/16"),
+        ({"nat": "10.0.255.0/29"}, "no range of the size /29"),
+        ({"cidr": "10.0.0.0/8"}, "no range of the size /8"),
         ({"cidr": "10.0.0.1/16"}, "10.0.0.1/16 has host bits set"),
         ({"nat": "10.0.999.0/28"}, "Octet 999"),
-        ({"nat": "10.0.255.0"}, "should match pattern"),
+        ({"nat": "10.0.255.0"}, "must be a range of IPv4 addresses"),
     ],
 )
 def test_mistakes_are_found_before_any_call(change: dict[str, Any], message: str) -> None:

@@ -9,19 +9,27 @@ from bakery.catalog import Catalog
 from bakery.errors import BakeryError, NotFoundError
 from bakery_stacks import published
 from bakery_stacks.config import Environment
+from bakery_stacks.published import Missing, PublishedImage
+from bakery_stacks.sections.vault import Certificate, Snapshots, Vault
 
 Publish = Callable[..., None]
 
 
+def images(catalog: Catalog, environment: Environment) -> tuple[PublishedImage, ...]:
+    found = published.read(catalog, environment)
+    assert found
+    return found.images
+
+
 def test_an_empty_catalog_has_no_images(catalog: Catalog, environment: Environment) -> None:
-    assert published.read(catalog, environment) == []
+    assert images(catalog, environment) == ()
 
 
 def test_the_version_that_the_channel_points_at(catalog: Catalog, publish: Publish, environment: Environment) -> None:
     publish("web", "1.4.0")
     publish("web", "1.4.1")
     publish("web", "1.4.2", channel="testing")
-    [image] = published.read(catalog, environment) or ()
+    [image] = images(catalog, environment)
     assert (image.name, image.arch, image.version) == ("web", "x86_64", "1.4.1")
     assert list(image.regions) == ["eu-west-1", "us-east-1"]
     place = image.regions["us-east-1"]
@@ -33,7 +41,7 @@ def test_the_version_that_the_channel_points_at(catalog: Catalog, publish: Publi
 def test_all_images_in_the_order_of_their_names(catalog: Catalog, publish: Publish, environment: Environment) -> None:
     for name in ("web", "api", "db"):
         publish(name, "1.0.0")
-    assert [image.name for image in published.read(catalog, environment) or ()] == ["api", "db", "web"]
+    assert [image.name for image in images(catalog, environment)] == ["api", "db", "web"]
 
 
 @pytest.mark.parametrize("change", [{"channel": None}, {"channel": "testing"}, {"target": "local"}, {"regions": ()}])
@@ -41,14 +49,14 @@ def test_what_the_environment_cannot_hand_out_is_left_out(
     catalog: Catalog, publish: Publish, environment: Environment, change: dict[str, object]
 ) -> None:
     publish("web", "1.0.0", **change)
-    assert published.read(catalog, environment) == []
+    assert images(catalog, environment) == ()
 
 
 def test_only_the_environments_own_account_and_regions_count(
     catalog: Catalog, publish: Publish, environment: Environment
 ) -> None:
     publish("web", "1.0.0", regions=("eu-west-1", "ap-south-1"))
-    [image] = published.read(catalog, environment) or ()
+    [image] = images(catalog, environment)
     assert list(image.regions) == ["eu-west-1"]
     assert image.regions["eu-west-1"].image_id == "ami-web-eu-west-1-0"
 
@@ -59,6 +67,71 @@ def test_a_revoked_version_is_refused_not_dropped(catalog: Catalog, publish: Pub
     with pytest.raises(BakeryError, match=r"channel stable of web points at 1\.0\.0, which is revoked") as caught:
         published.read(catalog, environment)
     assert "bakery rollback web stable" in caught.value.hint
+
+
+@pytest.fixture
+def with_vault(environment: Environment) -> Environment:
+    """Of which machines start from the image `vault`."""
+    certificate = Certificate(name="vault.example.internal", chain="/v/chain", key="/v/key", authority="/v/authority")
+    vault = Vault(certificate=certificate, snapshots=Snapshots(bucket="vault-snapshots"))
+    return environment.model_copy(update={"vault": vault})
+
+
+def missing(catalog: Catalog, environment: Environment) -> Missing:
+    found = published.read(catalog, environment)
+    assert found
+    return found.missing["vault"]
+
+
+def test_nothing_is_missing_where_the_channel_has_it(
+    catalog: Catalog, publish: Publish, with_vault: Environment
+) -> None:
+    publish("vault", "1.0.0")
+    publish("web", "1.0.0", channel=None)
+    found = published.read(catalog, with_vault)
+    assert found
+    assert found.missing == {}
+    image = found.machine_image("vault", "eu-west-1")
+    assert image
+    assert image.version == "1.0.0"
+    assert found.machine_image("vault", "ap-south-1") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "hint"),
+    [
+        ({"channel": None}, "1.0.0 is published, but the channel was never moved to it", "promote vault 1.0.0 stable'"),
+        ({"channel": "testing"}, "1.0.0 is published, but the channel was never", "promote vault 1.0.0 stable'"),
+        ({"channel": None, "target": "local"}, "no version of it was published to AWS", "the target aws"),
+        ({"target": "local"}, "it points at 1.0.0, which is not at AWS", "the target aws"),
+        ({"regions": ["us-east-1"]}, "at 1.0.0, which is not in eu-west-1 of account 123456789012", "with eu-west-1"),
+    ],
+)
+def test_why_an_image_of_machines_is_missing(
+    catalog: Catalog, publish: Publish, with_vault: Environment, change: dict[str, object], reason: str, hint: str
+) -> None:
+    publish("vault", "1.0.0", **change)
+    found = missing(catalog, with_vault)
+    assert reason in found.reason
+    assert hint in found.hint
+
+
+def test_an_image_that_was_never_baked_is_missing_and_may_be_misspelt(
+    catalog: Catalog, publish: Publish, with_vault: Environment
+) -> None:
+    assert missing(catalog, with_vault) == published.never_baked(with_vault, "vault")
+    assert missing(catalog, with_vault).reason == "the catalog has no version of it"
+    assert "docs/how-to/run-against-aws.md" in missing(catalog, with_vault).hint
+    publish("vaults", "1.0.0")
+    assert missing(catalog, with_vault).hint == "did you mean 'vaults'?"
+
+
+def test_what_is_there_costs_no_further_request(
+    catalog: Catalog, publish: Publish, with_vault: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish("vault", "1.0.0")
+    monkeypatch.setattr(published, "_why_missing", pytest.fail)
+    assert images(catalog, with_vault)
 
 
 class Broken:

@@ -60,8 +60,8 @@ def test_the_publisher_may_do_what_the_how_to_lists(stack: dict[str, Any]) -> No
     ("change", "message"),
     [
         ({"server": "vcenter.example.com", "name": "other"}, "it cannot subscribe"),
-        ({"server": "c.example.com", "name": "branch"}, "a name twice"),
-        ({"server": "b.example.com", "name": "other"}, "a server twice"),
+        ({"server": "c.example.com", "name": "branch"}, "another subscriber has this name"),
+        ({"server": "b.example.com", "name": "other"}, "another subscriber has this server"),
     ],
 )
 def test_sites_are_distinct(change: dict[str, str], message: str) -> None:

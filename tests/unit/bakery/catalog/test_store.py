@@ -7,7 +7,7 @@ import pytest
 
 from bakery.catalog import Store, open_store
 from bakery.catalog.store import FolderStore, S3Store
-from bakery.errors import BakeryError, NotFoundError, UsageError
+from bakery.errors import BakeryError, ExitCode, NotFoundError, OutageError, UsageError
 
 
 class TestContract:
@@ -121,30 +121,48 @@ class TestS3:
     @pytest.mark.usefixtures("new_session")
     def test_profile_that_does_not_exist(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_PROFILE", "nobody")
-        with pytest.raises(BakeryError, match="the catalog cannot be reached") as caught:
+        with pytest.raises(BakeryError, match="the catalog cannot be used") as caught:
             open_store("s3://bakery-catalog/x")
         assert (caught.value.where, "nobody" in caught.value.detail) == ("s3://bakery-catalog/x", True)
 
     @pytest.mark.usefixtures("new_session")
     def test_no_credentials(self) -> None:
-        with pytest.raises(BakeryError, match="the catalog cannot be reached") as caught:
+        with pytest.raises(BakeryError, match="the catalog cannot be used") as caught:
             open_store("s3://bakery-catalog").list("images")
         assert "credentials" in caught.value.detail
+        assert "AWS_PROFILE" in caught.value.hint
+        assert caught.value.exit_code == ExitCode.FAILED, "trying again is of no use"
+
+    def test_nobody_answers(self, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        from botocore.exceptions import EndpointConnectionError
+
+        store = open_store(f"s3://{bucket}/x")
+        _fail_with(monkeypatch, EndpointConnectionError(endpoint_url="http://127.0.0.1:9"))
+        with pytest.raises(OutageError, match="the catalog cannot be reached") as caught:
+            store.list("images")
+        assert caught.value.where == f"s3://{bucket}/x/images"
+        assert "http://127.0.0.1:9" in caught.value.detail
+        assert "AWS_ENDPOINT_URL" in caught.value.hint
 
     @pytest.mark.parametrize(
-        ("code", "message"),
+        ("code", "message", "ends"),
         [
-            ("AccessDenied", "no access to the catalog"),
-            ("ExpiredToken", "no access to the catalog"),
-            ("SlowDown", "the catalog cannot be reached"),
+            ("AccessDenied", "no access to the catalog", ExitCode.FAILED),
+            ("ExpiredToken", "no access to the catalog", ExitCode.FAILED),
+            ("SlowDown", "the catalog cannot be reached", ExitCode.TRY_AGAIN),
+            ("InvalidBucketName", "the catalog cannot be used", ExitCode.FAILED),
         ],
     )
-    def test_refused(self, bucket: str, monkeypatch: pytest.MonkeyPatch, code: str, message: str) -> None:
+    def test_refused(
+        self, bucket: str, monkeypatch: pytest.MonkeyPatch, code: str, message: str, ends: ExitCode
+    ) -> None:
         store = open_store(f"s3://{bucket}")
         _answer_with(monkeypatch, code)
         with pytest.raises(BakeryError, match=message) as caught:
             store.create("images/web", b"")
         assert code in caught.value.detail
+        assert caught.value.hint
+        assert caught.value.exit_code == ends
 
     def test_writer_that_was_there_at_the_same_time(self, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
         store = open_store(f"s3://{bucket}")
@@ -153,12 +171,18 @@ class TestS3:
 
 
 def _answer_with(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    """Let every call to AWS fail with an error code."""
-    from botocore.client import BaseClient
+    """Let every call to AWS be answered with an error code."""
     from botocore.exceptions import ClientError
 
-    def fail(_: Any, operation: str, __: Any) -> None:
-        raise ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+    _fail_with(monkeypatch, ClientError({"Error": {"Code": code, "Message": "no"}}, "Any"))
+
+
+def _fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Let every call to AWS fail."""
+    from botocore.client import BaseClient
+
+    def fail(*_: Any) -> None:
+        raise error
 
     monkeypatch.setattr(BaseClient, "_make_api_call", fail)
 

@@ -28,7 +28,8 @@ Error: Unable to find remote state
 NO_PROVIDER = """\
 Error: Failed to query available provider packages
 
-Could not retrieve the list of available versions for provider hashicorp/vault
+Could not retrieve the list of available versions for provider hashicorp/vault:
+no such host
 """
 STALE = "Error: Saved plan is stale"
 
@@ -155,7 +156,7 @@ class TestDiff:
         assert "BAKERY_TERRAFORM_MIRROR" in answer.err
         alone = stacks("diff", "network")
         assert "error: " + str(stacks.project.workspace) in alone.err
-        assert "cannot init with Terraform: Failed to query available provider packages" in alone.err
+        assert "cannot init with Terraform: no registry and no mirror has the provider hashicorp/vault\n" in alone.err
 
 
 class TestApply:
@@ -315,12 +316,14 @@ class TestBadInput:
         assert stacks.called("init", "plan", "apply") == []
 
     def test_what_the_program_refuses(self, stacks: Stacks, verb: str) -> None:
-        said = "error: cdktf/environments/demo.yaml:3: unknown key 'acount'\nhint: did you mean 'account'?"
-        stacks.fake.answer("synth", code=1, stderr=f"Error: non-zero exit code 64\n{said}")
+        said = "    error: cdktf/environments/demo.yaml:3: unknown key 'acount'\n    hint: did you mean 'account'?"
+        stderr = f"Error: non-zero exit code 64\n\nCommand output on stderr:\n\n{said}\n"
+        stacks.fake.answer("synth", code=1, stderr=stderr)
         answer = stacks(verb)
         assert answer.code == 64
-        assert "cdktf/environments/demo.yaml:3: unknown key 'acount'" in answer.err
-        assert "hint: did you mean 'account'?\n" in answer.err
+        assert (
+            "error: cdktf/environments/demo.yaml:3: unknown key 'acount'\nhint: did you mean 'account'?\n" in answer.err
+        )
 
     def test_a_mirror_without_the_provider(
         self, stacks: Stacks, verb: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -23,11 +23,30 @@ images  ╷
         │   Info:
         ╵
 """
-PLAIN = """
+NO_PROVIDER = """
+Initializing provider plugins...
+- Finding hashicorp/vault versions matching "5.6.0"...
+- Finding hashicorp/aws versions matching "5.99.0"...
+
+Error: Failed to query available provider packages
+
+Could not retrieve the list of available versions for provider
+hashicorp/vault: provider registry.terraform.io/hashicorp/vault was not found
+in any of the search locations
+
 Error: Failed to query available provider packages
 
 Could not retrieve the list of available versions for provider hashicorp/aws:
-could not connect to the registry
+no available releases match the given constraints 5.99.0
+"""
+NO_DOWNLOAD = """
+- Finding hashicorp/vault versions matching "5.6.0"...
+- Installing hashicorp/vault v5.6.0...
+
+Error: Failed to install provider
+
+Error while installing hashicorp/vault v5.6.0: could not query provider
+registry for registry.terraform.io/hashicorp/vault
 """
 NO_KEYS = """
 Error: No valid credential sources found
@@ -36,18 +55,72 @@ Error: No valid credential sources found
 """
 PROGRAM = """\
 \x1b[91m[2026-11-23T16:42:23.228] [ERROR] default - \x1b[39merror: cdktf/environments/demo.yaml:3: unknown key 'acount'
+cdktf/environments/demo.yaml:1: 'account' is missing
 hint: did you mean 'account'?
+
 ERROR: cdktf encountered an error while synthesizing
+
 Synth command: python cdktf/main.py
 Error:         non-zero exit code 64
+
 Command output on stderr:
-error: cdktf/environments/demo.yaml:3: unknown key 'acount'
-hint: did you mean 'account'?
+
+    (node:7) Warning: something of Node's own
+    error: cdktf/environments/demo.yaml:3: unknown key 'acount'
+    cdktf/environments/demo.yaml:1: 'account' is missing
+    hint: did you mean 'account'?
+
+
+
+⠇  Synthesizing
 """
-NO_BOTO_KEYS = """
-error: s3://bucket/catalog/images: the catalog cannot be reached
-Unable to locate credentials
+CRASH = """\
+Error:         non-zero exit code 1
+
+Command output on stderr:
+
+    Traceback (most recent call last):
+    ImportError: no such thing
 """
+VIOLATED = """\
+ERROR [vault/front/in-0]: aws_vpc_security_group_ingress_rule lets in 0.0.0.0/0 (BKY001: no ingress; tried in minutes)
+ERROR [runner/cache]: is let off BKY030, which nothing here violates: take that away
+WARNING [runner/rights]: aws_iam_role_policy writes to * (BKY052: what writes names its resources; no further)
+
+⠸  Synthesizing
+Error: While synthesizing one or more error annotations have been encountered. Please check the log output above.
+"""
+BROKEN = """\
+Error: Resource precondition failed
+
+  on cdk.tf.json line 37, in data.aws_ssm_parameter.manager-image_missing_01A22DB9.lifecycle.precondition[0]:
+  37:               "condition": "${local.manager-image_known_9F769CEC}",
+    ├────────────────
+    │ local.manager-image_known_9F769CEC is false
+
+The catalog was asked:
+ error: cdktf/environments/demo.yaml:31: channel stable has no image gitlab-runner (x86_64): it never had one
+ hint: run 'bakery promote gitlab-runner 1.0.0 stable'
+
+Error: Resource precondition failed
+
+  on cdk.tf.json line 54, in data.aws_ssm_parameter.workers-image_missing_88E9EB18.lifecycle.precondition[0]:
+
+The catalog was asked:
+ error: cdktf/environments/demo.yaml:31: channel stable has no image gitlab-runner (x86_64): it never had one
+ hint: run 'bakery promote gitlab-runner 1.0.0 stable'
+
+Error: Resource postcondition failed
+
+The catalog was asked:
+ error: /bakery/web/x86_64/1.0.0 in us-east-1 does not hold ami-1, as the catalog says
+ hint: run 'bakery publish web'
+
+  # aws_sns_topic.news will be created
+"""
+GONE = "\nError: reading SSM Parameter (/bakery/web/x86_64/channels/stable): couldn't find resource\n"
+NOWHERE = "no registry and no mirror has the provider"
+MIRROR = "'terraform providers mirror -platform="
 
 
 def test_a_lock_names_its_holder() -> None:
@@ -61,10 +134,15 @@ def test_a_lock_names_its_holder() -> None:
 @pytest.mark.parametrize(
     ("output", "message", "hint"),
     [
-        (PLAIN, "cannot init: Failed to query available provider packages", "BAKERY_TERRAFORM_MIRROR"),
+        (
+            NO_PROVIDER,
+            f"cannot init: {NOWHERE} hashicorp/vault 5.6.0, hashicorp/aws 5.99.0",
+            MIRROR,
+        ),
+        (NO_DOWNLOAD, f"cannot init: {NOWHERE} hashicorp/vault 5.6.0", MIRROR),
         (NO_KEYS, "cannot init: No valid credential sources found", "AWS_PROFILE"),
-        (PROGRAM, "cannot init: cdktf/environments/demo.yaml:3: unknown key 'acount'", "did you mean 'account'?"),
-        (NO_BOTO_KEYS, "cannot init: s3://bucket/catalog/images: the catalog cannot be reached", "AWS_PROFILE"),
+        (GONE, f"cannot init: {GONE.strip().removeprefix('Error: ')}", "'bakery promote IMAGE VERSION CHANNEL'"),
+        (CRASH, "cannot init: non-zero exit code 1", ""),
         ("nothing that we know", "cannot init", ""),
     ],
 )
@@ -128,9 +206,40 @@ def test_a_stale_plan_is_a_conflict() -> None:
     assert "another apply came in between" in error.message
 
 
-def test_what_our_own_program_refuses_is_a_usage_error() -> None:
-    assert isinstance(failure("synth", PROGRAM, "folder"), UsageError)
-    assert not isinstance(failure("synth", PROGRAM.replace("code 64", "code 1"), "folder"), UsageError)
+def test_what_our_own_program_says_is_the_error() -> None:
+    error = failure("synth", PROGRAM, "folder")
+    assert isinstance(error, UsageError)
+    assert (error.where, error.message) == ("cdktf/environments/demo.yaml:3", "unknown key 'acount'")
+    assert error.detail == "cdktf/environments/demo.yaml:1: 'account' is missing"
+    assert error.hint == "did you mean 'account'?"
+
+
+@pytest.mark.parametrize("code", [1, 64, 75])
+def test_its_exit_code_is_ours(code: int) -> None:
+    assert failure("synth", PROGRAM.replace("code 64", f"code {code}"), "folder").exit_code == code
+
+
+def test_violated_rules_are_all_told() -> None:
+    error = failure("synth", VIOLATED, "folder")
+    assert isinstance(error, UsageError)
+    assert error.message == "the stacks break rules in 2 places"
+    first, second = error.detail.splitlines()
+    assert first.startswith("vault/front/in-0: aws_vpc_security_group_ingress_rule lets in 0.0.0.0/0 (BKY001: ")
+    assert second.startswith("runner/cache: is let off BKY030")
+    assert "docs/reference/rules.md" in error.hint
+    assert "rules.allow()" in error.hint
+
+
+@pytest.mark.parametrize("frame", ["", "images  │ "])
+def test_broken_conditions_are_told_once_each(frame: str) -> None:
+    output = "\n".join(f"{frame}{line}" for line in BROKEN.splitlines())
+    error = failure("plan", output, "folder")
+    assert error.exit_code == 1
+    assert error.where == "cdktf/environments/demo.yaml:31"
+    assert error.message == "channel stable has no image gitlab-runner (x86_64): it never had one"
+    assert error.hint == "run 'bakery promote gitlab-runner 1.0.0 stable'"
+    [other] = error.detail.splitlines()
+    assert other.endswith("does not hold ami-1, as the catalog says (run 'bakery publish web')")
 
 
 def test_a_long_output_is_cut_at_its_beginning() -> None:

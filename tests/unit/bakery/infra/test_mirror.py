@@ -37,6 +37,7 @@ def test_a_variable_that_names_no_mirror_is_an_error(tmp_path: Path) -> None:
         find(tmp_path, BAKERY_TERRAFORM_MIRROR=str(tmp_path))
     assert caught.value.where == str(tmp_path)
     assert mirror.AWS_VERSION in caught.value.hint
+    assert f"'terraform providers mirror -platform={mirror.machine()} {tmp_path}'" in caught.value.hint
 
 
 def test_the_users_own_configuration_names_a_mirror(make_mirror: MakeMirror, tmp_path: Path) -> None:

@@ -8,13 +8,15 @@ from bakery_stacks.base import AwsStack
 from bakery_stacks.bindings import core
 from bakery_stacks.blocks.image import ChannelImage
 from bakery_stacks.config import Environment, Settings
-from bakery_stacks.published import PublishedImage, RegionalImage, read
+from bakery_stacks.published import Missing, Published, PublishedImage, never_baked, read
 
 
-def made(environment: Environment, outdir: Path, images: list[PublishedImage] | None) -> tuple[ChannelImage, Any]:
+def made(environment: Environment, outdir: Path, published: Published | None) -> tuple[ChannelImage, Any]:
     app = core.App(stack_traces=False, outdir=str(outdir))
-    stack = AwsStack(app, "tested", Settings(environment, environment.catalog, stand_in=False))
-    image = ChannelImage(stack, "image", image="web", arch="x86_64", images=images)
+    file = outdir.with_suffix(".yaml")
+    file.write_text("name: tested\nvault:\n  image: web\n")
+    stack = AwsStack(app, "tested", Settings(environment, environment.catalog, stand_in=False, file=file))
+    image = ChannelImage(stack, "image", "web", published, at=("vault", "image"))
     app.synth()
     text = (outdir / "stacks" / "tested" / "cdk.tf.json").read_bytes()
     [parameter] = json.loads(text)["data"]["aws_ssm_parameter"].values()
@@ -31,13 +33,27 @@ def test_the_id_of_the_home_region_is_checked_against_the_channel(
     [condition] = parameter["lifecycle"]["postcondition"]
     assert condition["condition"] == '${self.insecure_value == "ami-web-eu-west-1-0"}'
 
+    first, error, hint = condition["error_message"].splitlines()
+    assert not first.startswith(" "), "Terraform takes spaces at the beginning away, and wraps the line"
+    assert error.startswith(" error: /bakery/web/x86_64/channels/stable in eu-west-1 does not hold ami-web-eu-west-1-0")
+    assert hint == " hint: run 'bakery promote web 1.4.0 stable'"
+
 
 def test_a_channel_without_the_image_fails_the_plan_alone(environment: Environment, tmp_path: Path) -> None:
-    elsewhere: dict[str, RegionalImage] = {}
-    for images in (None, [], [PublishedImage("web", "x86_64", "1.0.0", elsewhere)]):
-        image, parameter = made(environment, tmp_path / str(images), images)
+    elsewhere = PublishedImage("web", "x86_64", "1.0.0", {})
+    unmoved = Missing("1.0.0 is published, but not there", "run 'bakery promote web 1.0.0 stable'")
+    never = never_baked(environment, "web")
+    cases: list[tuple[Published | None, Missing]] = [
+        (None, never),
+        (Published((), {}), never),
+        (Published((elsewhere,), {"web": unmoved}), unmoved),
+    ]
+    for number, (published, why) in enumerate(cases):
+        image, parameter = made(environment, tmp_path / str(number), published)
         assert image.version == "none"
         [condition] = parameter["lifecycle"]["precondition"]
         assert condition["error_message"] == (
-            "channel stable has no web (x86_64) in eu-west-1: run 'bakery run web' first."
+            "The catalog was asked:\n"
+            f" error: {tmp_path}/{number}.yaml:3: channel stable has no image web (x86_64) in eu-west-1: {why.reason}\n"
+            f" hint: {why.hint}"
         )

@@ -67,26 +67,31 @@ def test_what_is_not_given_is_safe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "message"),
     [
-        ("network:\n  cidr: 10.0.0.0/16\n" + SUBNETS, "", 1, "runner needs network"),
-        ("m6i.large", "m7g.large", 16, "runner.workers.instance_type: m7g.large has an ARM processor"),
-        ("docker:", "instance_type: t4g.small\n  docker:", 23, "runner.instance_type: t4g.small has an ARM processor"),
+        ("network:\n  cidr: 10.0.0.0/16\n" + SUBNETS, "", 9, "runner: its machines need subnets"),
         ("max_instances: 4", "max_instances: 0", 17, "0 is 'no limit' to GitLab, and 'no machine at all'"),
         ("max_instances: 4", "max_instances: -1", 17, "'runner.workers.max_instances' is -1"),
-        ("idle_count: 2", "idle_count: 9", 15, "idle_count is 9, but max_instances x capacity_per_instance is 8"),
+        (
+            "idle_count: 2",
+            "idle_count: 9",
+            21,
+            "9 is more than can run: max_instances x capacity_per_instance is 8",
+        ),
+        ("m6i.large", "m7g.large", 16, "runner.workers.instance_type: m7g.large has an ARM processor"),
+        ("docker:", "instance_type: t4g.small\n  docker:", 23, "runner.instance_type: t4g.small has an ARM processor"),
         ("idle_count: 2", "timezone: Europe/Berln\n        idle_count: 2", 21, "no time zone 'Europe/Berln'"),
         ("idle_minutes: 20", "idle_minutes: 0", 22, "'runner.workers.idle.0.idle_minutes' is 0"),
         ("* 8-17 * * mon-fri", "8-17 * * mon-fri", 20, "has 4 fields, not 5"),
         ("* 8-17 * * mon-fri", "* 8-25 * * mon-fri", 20, "hour is '8-25'"),
         ("instance_type: m6i.large", "spot: {instance_types: [m6i.large]}", 16, "at least 2 items"),
-        ("instance_type: m6i.large\n", "image: big\n", 15, "needs instance_type, or spot"),
+        ("instance_type: m6i.large\n", "image: big\n", 15, "runner.workers: neither instance_type nor spot says"),
         ("https://gitlab", "http://gitlab", 13, "must begin with https://"),
         ("gitlab.example.com", "gitlab.example.com/group", 13, "must be the address of GitLab itself"),
         ("/test/runner/token", "/bakery/runner/token", 14, "must not be below /bakery/"),
         ("by: oidc", "by: oicd", 26, "'runner.bakes.by' is 'oicd'"),
-        ("by: oidc", "by: vault", 25, "it belongs to 'by: oidc', and only to that"),
+        ("by: oidc", "by: vault", 27, "it belongs to 'by: oidc', and only to that"),
         ("platform/images", '"platform/*"', 29, "'runner.bakes.oidc.subjects.0.project' is 'platform/*'"),
         ("ref: main", 'ref: "*"', 30, "'runner.bakes.oidc.subjects.0.ref' is '*'"),
-        ("name: test", f"name: {'t' * 31}", 1, "name has at most 30 characters"),
+        ("name: test", f"name: {'t' * 31}", 1, "is too long with runner"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, line: int, message: str) -> None:
@@ -94,12 +99,14 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, old: str, new: str, li
     error = refused(tmp_path, GOOD.replace(old, new, 1))
     assert message in error.message
     assert error.where == f"{tmp_path}/test.yaml:{line}"
+    assert error.hint
 
 
 def test_spot_has_its_own_types(tmp_path: Path) -> None:
     spot = "instance_type: m6i.large\n    spot: {instance_types: [m6i.large, m6a.large]}"
     error = refused(tmp_path, GOOD.replace("instance_type: m6i.large", spot))
-    assert "with spot, write it into spot.instance_types" in error.message
+    assert error.message.startswith("runner.workers.instance_type: it is for workers on demand")
+    assert "with spot, write the type into spot.instance_types" in error.hint
 
 
 @pytest.mark.parametrize("name", ["token_parameter", "private_key_parameter"])
@@ -111,7 +118,7 @@ def test_a_secret_in_place_of_its_name_is_refused_and_not_repeated(tmp_path: Pat
     }
     error = refused(tmp_path, wrong[name])
     assert f"{name}: must be the name of an SSM parameter" in error.message
-    assert "have a new one made" in error.message
+    assert "have a new one made" in error.hint
     assert TOKEN not in f"{error}{error.message}{error.detail}{error.hint}{error.where}"
 
 
