@@ -23,7 +23,7 @@ EXIT_CODES = {
     ExitCode.BUG: "a bug in bakery",
     ExitCode.PARTIAL: "some images, targets or stacks failed, the others are done and recorded",
     ExitCode.USAGE: "the command line, a definition or an environment file is wrong; nothing was started",
-    ExitCode.TRY_AGAIN: "nothing is wrong here: Vault or the catalog is out, or another run holds the lock; try again later",
+    ExitCode.TRY_AGAIN: "nothing is wrong: another run holds the lock, or Vault or the catalog is out; try again later",
     ExitCode.INTERRUPTED: "interrupted; run the same command again",
 }
 
