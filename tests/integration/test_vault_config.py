@@ -116,6 +116,21 @@ def test_the_key_signs_and_never_leaves(deployed: Deployed) -> None:
         client.read("transit/backup/bakery-manifests")
 
 
+def test_a_keeper_writes_secrets_and_reads_none(deployed: Deployed) -> None:
+    server = deployed.server
+    server.client.sys.create_or_update_policy("keeper", (FILES / "keeper.hcl").read_text())
+    keeper = hvac.Client(url=server.address, token=server.new_token("keeper"))
+    place = {"mount_point": "secret", "path": "bakery/kept"}
+    written = keeper.secrets.kv.v2.create_or_update_secret(secret={"password": CANARY}, **place)["data"]["version"]
+    assert keeper.secrets.kv.v2.read_secret_metadata(**place)["data"]["current_version"] == written
+    with pytest.raises(hvac.exceptions.Forbidden):
+        keeper.secrets.kv.v2.read_secret_version(**place, raise_on_deleted_version=True)
+    with pytest.raises(hvac.exceptions.Forbidden):
+        keeper.sys.create_or_update_policy("bakery-validate", "")
+    keeper.write_data("transit/keys/bakery-manifests/rotate", data={})
+    assert set(server.client.read(KEY)["data"]["keys"]) == {"1", "2"}
+
+
 def test_both_audit_devices_show_which_paths_a_bake_touched(deployed: Deployed, ci: GitLab) -> None:
     before = {device: len(deployed.entries(device)) for device in ("file", "stdout")}
     with login(deployed.server, "bake-private", ci.job(AUDIENCE)) as vault:

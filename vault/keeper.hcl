@@ -1,0 +1,33 @@
+# What the people need who look after Vault from day to day: they write secrets and read none, see how the cluster is, and
+# rotate keys. vault/administrator.hcl is for what jobs may.
+path "secret/data/bakery/*" {
+  capabilities = ["create", "update", "patch"]
+}
+
+path "secret/delete/bakery/*" {
+  capabilities = ["update"]
+}
+
+path "secret/undelete/bakery/*" {
+  capabilities = ["update"]
+}
+
+path "secret/metadata/bakery/*" {
+  capabilities = ["read", "list"]
+}
+
+path "sys/storage/raft/configuration" {
+  capabilities = ["read"]
+}
+
+path "sys/storage/raft/autopilot/state" {
+  capabilities = ["read"]
+}
+
+path "transit/keys/bakery-manifests/rotate" {
+  capabilities = ["update"]
+}
+
+path "azure/rotate-root" {
+  capabilities = ["create", "update"]
+}
