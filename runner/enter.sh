@@ -21,6 +21,7 @@ export PATH="$PWD/.venv/bin:$PWD/.bakery/tools/bin:$PATH" PYTHONPATH="$PWD/scrip
 # for this file if they have no keys. Checks run on every branch, so theirs only reads.
 case ${VAULT_ROLE:-bakery-validate} in
   bakery-validate) role=${BAKERY_CHECK_ROLE_ARN:-} ;;
+  bakery-apply) role= ;; # works with what Vault lends, or with what the machine has
   *) role=${BAKERY_BAKE_ROLE_ARN:-} ;;
 esac
 if [ -n "$role" ]; then

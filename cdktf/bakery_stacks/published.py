@@ -88,8 +88,10 @@ def _why_missing(catalog: Catalog, environment: Environment, image: str) -> Miss
         place = f"in {environment.home_region} of account {environment.account}" if published else "at AWS"
         return Missing(f"it points at {entry.version}, which is not {place}", publish)
     newest = catalog.newest(image, MACHINE_ARCH)
-    if newest is None or newest.publication("aws") is None:
-        return Missing("no version of it was published to AWS", publish)
+    if newest is None:
+        return Missing("no version of it is complete", publish)
+    if newest.publication("aws") is None:
+        return Missing(f"its newest version, {newest.version}, was not published to AWS", publish)
     moved = f"{newest.version} is published, but the channel was never moved to it"
     return Missing(moved, f"run 'bakery promote {image} {newest.version} {channel}'")
 

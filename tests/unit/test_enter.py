@@ -92,13 +92,15 @@ def test_a_second_job_in_the_same_folder_finds_it_done(job: Job) -> None:
     job.run()
 
 
-@pytest.mark.parametrize(
-    ("duty", "role"), [("validate", CHECK), ("bake-public", BAKE), ("publish", BAKE), ("apply", BAKE)]
-)
+@pytest.mark.parametrize(("duty", "role"), [("validate", CHECK), ("bake-public", BAKE), ("publish", BAKE)])
 def test_a_job_shows_aws_its_token_for_the_role_of_its_duty(job: Job, duty: str, role: str) -> None:
     found = job.aws(VAULT_ROLE=f"bakery-{duty}", **ROLES)
     assert found.pop("AWS_WEB_IDENTITY_TOKEN_FILE").startswith(str(job.scratch))
     assert found == {"AWS_ROLE_ARN": role, "AWS_ROLE_SESSION_NAME": "gitlab-job-13", "mode": "600"}
+
+
+def test_an_apply_has_what_vault_lends_or_the_machine_has(job: Job) -> None:
+    assert job.aws(VAULT_ROLE="bakery-apply", **ROLES) == {}
 
 
 def test_the_token_is_in_its_file_alone_and_gone_after_the_job(job: Job) -> None:

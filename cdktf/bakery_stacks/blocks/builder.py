@@ -11,7 +11,9 @@ from bakery_stacks.config import Environment, partition
 
 LOOK = ["ec2:DescribeInstances", "ec2:DescribeRegions", "ec2:DescribeSecurityGroups", "ec2:DescribeVolumes"]
 # A key pair, and the password behind it, for Windows only.
-MAKE = ["ec2:RunInstances", "ec2:CreateImage", "ec2:CreateSecurityGroup", "ec2:CreateKeyPair", "ec2:CreateTags"]
+MAKE = ["ec2:RunInstances", "ec2:CreateImage", "ec2:CreateSecurityGroup", "ec2:CreateKeyPair"]
+TAG = ["ec2:CreateTags"]
+BY_MAKING: Conditions = {"Null": {"ec2:CreateAction": "false"}}  # else any machine could be made ours, and changed
 CHANGE = [
     *("ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup", "ec2:DeleteKeyPair", "ec2:DeleteVolume"),
     *("ec2:GetPasswordData", "ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:TerminateInstances"),
@@ -28,6 +30,8 @@ def rights(environment: Environment) -> list[Statement]:
     return [
         statement("LookAtBuilds", LOOK, ["*"], conditions=region),
         statement("Build", MAKE, [own, *public], conditions=region),
+        statement("TagBuilds", TAG, [own], conditions={**region, **BY_MAKING}),
+        statement("TagCopies", TAG, public, conditions=region),
         statement("ChangeBuilds", CHANGE, [own], conditions={**region, **OURS}),
         statement("ShareCopies", SHARE, public, conditions=region),
     ]

@@ -10,8 +10,9 @@ from bakery.strict import misfit
 
 # Series, size of memory of the biggest ones, generation, options: m6id.large, u-6tb1.metal, m7i-flex.large.
 NAME = re.compile(r"([a-z]+)(?:-[0-9]+tb)?[0-9]+([a-z0-9-]*)\.[a-z0-9-]+")
-# Series that bring disks of their own, whatever their options are.
+# Series that bring disks of their own, whatever their options are, and old types (EC2, "Instance store volumes").
 WITH_DISKS = ("d", "dl", "f", "g", "gr", "h", "i", "im", "is", "p", "trn")
+OLD_WITH_DISKS = ("c1", "c3", "m1", "m2", "m3", "r3", "x1", "x1e")
 
 
 def _fits(kind: str) -> str:
@@ -26,9 +27,9 @@ def _fits(kind: str) -> str:
 def _diskless(kind: str) -> str:
     """A Vault node tells its two disks by being the only ones beside the root's."""
     series, options = _parts(kind)
-    if "d" in options.partition("-")[0] or series in WITH_DISKS:
-        hint = "choose one without 'd' after the number, such as m6i.large"
-        raise misfit(f"{kind} has a disk of its own, beside which a node does not find Vault's two", hint)
+    if "d" in options.partition("-")[0] or series in WITH_DISKS or kind.partition(".")[0] in OLD_WITH_DISKS:
+        why = f"{kind} has a disk of its own, beside which a node does not find Vault's two"
+        raise misfit(why, "choose one that has EBS volumes only, such as m6i.large")
     return kind
 
 

@@ -167,7 +167,7 @@ class Bakes(Model):
     def _one_way(self) -> Self:
         if (self.by == "oidc") != (self.oidc is not None):
             why = "it says who gets the role: it belongs to 'by: oidc', and only to that"
-            raise misfit(why, "add oidc with audience and subjects, or write 'by: vault' without it", "oidc")
+            raise misfit(why, "add oidc with subjects, or write 'by: vault' without it", "oidc")
         return self
 
 

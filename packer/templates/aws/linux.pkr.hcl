@@ -72,7 +72,7 @@ build {
     # The token ends here: a role gets the secrets of its definition and cannot ask for others.
     ansible_env_vars = concat(
       ["ANSIBLE_CONFIG=${var.ansible_folder}/ansible.cfg", "VAULT_TOKEN="],
-      ["AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=", "AWS_WEB_IDENTITY_TOKEN_FILE="],
+      ["AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=", "AWS_WEB_IDENTITY_TOKEN_FILE=", "AWS_CONTAINER_AUTHORIZATION_TOKEN="],
       [for name, value in local.secrets : "${name}=${value}"],
     )
     extra_arguments = ["--become", "--extra-vars", "@${var.ansible_vars}"]

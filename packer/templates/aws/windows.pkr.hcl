@@ -65,7 +65,7 @@ build {
     # The password goes through the environment, where ansible/bake-windows.yml looks it up: never on a command line.
     ansible_env_vars = concat(
       ["ANSIBLE_CONFIG=${var.ansible_folder}/ansible.cfg", "VAULT_TOKEN="],
-      ["AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=", "AWS_WEB_IDENTITY_TOKEN_FILE="],
+      ["AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=", "AWS_WEB_IDENTITY_TOKEN_FILE=", "AWS_CONTAINER_AUTHORIZATION_TOKEN="],
       ["BUILD_PASSWORD=${build.Password}"],
       [for name, value in local.secrets : "${name}=${value}"],
     )

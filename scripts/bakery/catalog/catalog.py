@@ -81,23 +81,27 @@ class Catalog:
 
         One that was revoked before stays as it is, with its first reason.
         """
-        if record.state == "revoked":
-            return record
-        if record.state != "complete":
+        if record.state not in ("complete", "revoked"):
             raise BakeryError(
                 f"{record.image} {record.version} is {record.state}: only a complete version can be revoked",
                 hint="it cannot be promoted as it is",
             )
+        if record.state == "complete":
+            self._refuse_channels(record, "cannot be revoked")
+            record = self.revise(replace(record, state="revoked"), reason)
+        self._refuse_channels(record, "is revoked, and was promoted meanwhile")
+        return record
+
+    def _refuse_channels(self, record: Record, what: str) -> None:
+        """Raise ConflictError if a channel points at a version."""
         image, arch = record.image, record.arch
         heads = [(name, self.channel(image, arch, name)) for name in self.channels(image, arch)]
-        pointing = [name for name, head in heads if head and head.version == record.version]
-        if pointing:
-            raise BakeryError(
-                f"{image} {record.version} cannot be revoked: it is what {', '.join(pointing)} points at",
+        if pointing := [name for name, head in heads if head and head.version == record.version]:
+            raise ConflictError(
+                f"{image} {record.version} {what}: it is what {', '.join(pointing)} points at",
                 where=self.location,
-                hint=f"move that first: 'bakery rollback {image} {pointing[0]}', or promote another version",
+                hint=f"move that: 'bakery rollback {image} {pointing[0]}', or promote another version",
             )
-        return self.revise(replace(record, state="revoked"), reason)
 
     def built_on(self, record: Record) -> list[Record]:
         """Complete versions of other images that were built on this one's content, and those built on them."""

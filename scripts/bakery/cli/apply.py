@@ -9,7 +9,7 @@ import typer
 
 from bakery.cli import many, options, reportfile
 from bakery.cli.stacks import Opened, Report, Stacks, opened, reporting
-from bakery.errors import BakeryError, BusyError, PartialError
+from bakery.errors import BakeryError, OutageError, PartialError, trying_again_helps
 from bakery.events import Event
 from bakery.infra.changes import Difference
 from bakery.infra.rollout import Review
@@ -42,7 +42,7 @@ def apply(
     """Apply stacks in the order of what they read of each other.
 
     Plans, shows the plan and carries out that plan. Asks nothing: 'bakery diff' is the look before. What would destroy
-    or replace a resource is refused unless it is allowed. A stack that fails keeps back those that read it, no other.
+    or replace a resource is refused unless it is allowed. A stack that fails keeps back those that need it, no other.
 
     Example: bakery apply images
     """
@@ -73,12 +73,12 @@ def _outputs(found: Opened, done: Sequence[Difference]) -> bytes:
 
 
 def _apply_all(found: Opened, review: Review, lock_seconds: float) -> tuple[list[Difference], BakeryError | None]:
-    """In their order. After a failure all goes on that reads nothing of it; what was done, and what to raise then."""
+    """In their order. After a failure all goes on that does not need it; what was done, and what to raise then."""
     done: list[Difference] = []
     failed: dict[str, BakeryError] = {}
     left: list[str] = []
     for stack in found.chosen:
-        if any(name in failed or name in left for name in stack.needs):
+        if any(name in failed or name in left for name in stack.behind):
             left.append(stack.name)
             continue
         try:
@@ -100,9 +100,9 @@ def _refuse_destruction(planned: Difference) -> None:
 def _failure(failed: Mapping[str, BakeryError], applied: Sequence[str], left: Sequence[str]) -> BakeryError:
     """One error for all, with what is done and what is not; partial if anything is, unless it says to try again."""
     error = _joined(failed)
-    rest = {"applied": applied, "not tried, since they read what failed": left}
+    rest = {"applied": applied, "not tried, since they need what failed": left}
     error.detail = "\n".join(filter(None, [error.detail, *(f"{k}: {', '.join(v)}" for k, v in rest.items() if v)]))
-    if applied and not isinstance(error, BusyError):
+    if applied and not trying_again_helps([error]):
         return PartialError(error.message, where=error.where, detail=error.detail, hint=error.hint, log=error.log)
     return error
 
@@ -111,8 +111,7 @@ def _joined(failed: Mapping[str, BakeryError]) -> BakeryError:
     """The error itself if it is alone; to try again is right if each of them says so."""
     if len(failed) == 1:
         return next(iter(failed.values()))
-    kind = BusyError if all(isinstance(error, BusyError) for error in failed.values()) else BakeryError
-    return kind(
+    return (OutageError if trying_again_helps(failed.values()) else BakeryError)(
         f"{len(failed)} stacks failed: {', '.join(failed)}",
         detail="\n".join(f"{name}: {many.describe(error)}" for name, error in failed.items()),
         hint="the same command again goes on with the rest",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bakery import process
-from bakery.errors import BakeryError, PartialError
+from bakery.errors import BakeryError, OutageError, PartialError, trying_again_helps
 
 INTERRUPT_SECONDS = 0.2  # between two rounds of stopping what runs
 
@@ -49,7 +49,10 @@ def each(names: Sequence[str], work: Callable[[str], Result], jobs: int) -> list
 
 
 def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] = ()) -> None:
-    """One error for all failures: the error itself if it is alone, else a list; partial if anything succeeded."""
+    """One error for all failures: the error itself if it is alone, else a list; partial if anything succeeded.
+
+    Unless each of them says to try again: that is right, whatever is done already.
+    """
     failures = [(outcome.name, outcome.error) for outcome in outcomes if outcome.error]
     if not failures:
         return
@@ -58,7 +61,8 @@ def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] =
     lines = [f"{name}: {describe(error)}" for name, error in failures]
     lines += [f"{name}: not started, since it is built on what failed" for name in skipped]
     partial = len(failures) < len(outcomes)
-    raise (PartialError if partial else BakeryError)(
+    kind = PartialError if partial else BakeryError
+    raise (OutageError if trying_again_helps(error for _, error in failures) else kind)(
         f"{len(failures)} of {len(outcomes) + len(skipped)} images failed",
         detail="\n".join(lines),
         hint="the others are recorded; run again to go on with the rest" if partial else "mend it and run again",

@@ -6,8 +6,16 @@ import typer
 
 from bakery.cli import options
 from bakery.cli.session import find_catalog
+from bakery.errors import UsageError
 
-Why = Annotated[str, typer.Option("--reason", help="Why; kept in the version's record.")]
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise UsageError("--reason is empty", hint="say why: it is kept, and cannot be changed later")
+    return text
+
+
+Why = Annotated[str, typer.Option("--reason", help="Why; kept in the version's record.", callback=_reason)]
 
 
 def revoke(

@@ -70,7 +70,10 @@ class Session:
 
     def _way_out(self, image: ImageDefinition) -> str:
         """What to do about a version that is not here. A bake helps only where one is due."""
-        action = next(action for action in self.plan([image.name]).actions if action.image == image.name)
+        try:
+            action = next(action for action in self.plan([image.name]).actions if action.image == image.name)
+        except BakeryError:  # which 'bakery plan' tells; here it must not hide what this hint is for
+            return f"'bakery plan {image.name}' says what is due"
         if action.kind in ("bake", "wait"):
             return f"run 'bakery bake {image.name}' first"
         folder = self.project.artifact_folder(image.name, image.arch, action.version)

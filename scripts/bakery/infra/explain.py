@@ -30,13 +30,17 @@ ALLOW = (
     " rules.allow() lets a construct off one, with a reason"
 )
 # Which provider Terraform cannot get, and which version of it: told where it begins to look, and again by a download.
-NO_PROVIDER = re.compile(r"^Error: Failed to (?:query available provider packages|install provider)$", re.MULTILINE)
+NO_PROVIDER = re.compile(
+    r"^Error: Failed to (?:query available provider packages$"
+    r"|install provider\s+Error while installing [^:]+: could not query provider\s+registry)",
+    re.MULTILINE,
+)
 PROVIDER = re.compile(r"\b(?:for provider|while installing)\s+([\w.-]+(?:/[\w-]+)+)")
 LOOKED_FOR = re.compile(
     r"^- (?:Finding|Installing) (\S+) (?:versions matching \"|v)(\d\S*?)(?:\"|\.\.\.)", re.MULTILINE
 )
 _LOG_IN = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
-# Part of a message -> what to do about it.
+# Pattern in a message -> what to do about it.
 HINTS = {
     "Unable to locate credentials": _LOG_IN,
     "No valid credential sources found": _LOG_IN,
@@ -48,7 +52,7 @@ HINTS = {
         "make the state bucket of cdktf/environments/ once, with versioning: it cannot keep its own state"
     ),
     "Backend configuration block has changed": "the stack's state was kept elsewhere before: move it by hand first",
-    "reading SSM Parameter (/bakery/": (
+    r"reading SSM Parameter \(/bakery/\S+\): couldn't find resource": (
         "the catalog says that it is there: 'bakery publish IMAGE' writes a version's, 'bakery promote IMAGE VERSION"
         " CHANNEL' a channel's"
     ),
@@ -88,7 +92,7 @@ def failure(doing: str, output: str, where: str) -> BakeryError:
         f"cannot {doing}: {first[1].strip()}" if first else f"cannot {doing}",
         where=where,
         detail="\n".join(_telling(lines)),
-        hint=next((hint for sign, hint in HINTS.items() if sign in text), ""),
+        hint=next((hint for sign, hint in HINTS.items() if re.search(sign, text)), ""),
     )
 
 
@@ -113,12 +117,15 @@ def _program(raw: str) -> BakeryError | None:
 
 
 def _conditions(text: str) -> BakeryError | None:
-    """What is said by conditions of ours that a plan found broken; those after the first become its detail."""
+    """What is said by conditions of ours that a plan found broken; all else that it found becomes the detail."""
     found = list(dict.fromkeys(CONDITION.findall(text)))
     if not found:
         return None
     (first, hint), *others = found
-    return _said(BakeryError, first, [f"{other} ({remedy})" for other, remedy in others], hint)
+    foreign = [part.splitlines() for part in re.split(r"^(?=Error: )", text, flags=re.MULTILINE)[1:]]
+    foreign = [lines for lines in foreign if not CONDITION.search("\n".join(lines))]
+    detail = [f"{other} ({remedy})" for other, remedy in others]
+    return _said(BakeryError, first, [*detail, *(line for lines in foreign for line in lines if line.strip())], hint)
 
 
 def _said(kind: type[BakeryError], line: str, detail: Sequence[str], hint: str) -> BakeryError:

@@ -28,7 +28,7 @@ def find(environment: Mapping[str, str]) -> Path | None:
             raise UsageError(
                 f"{VARIABLE} is not a mirror with {AWS} {AWS_VERSION}",
                 where=named,
-                hint=f"it needs {_unpacked(Path()).as_posix()}: {filling(named)}",
+                hint=f"it needs {_unpacked(Path()).as_posix()}: {filling(str(Path(named).absolute()))}",
             )
         return Path(named).absolute()
     return next((folder for folder in _candidates(environment) if holds_provider(folder)), None)
@@ -45,7 +45,7 @@ def holds_provider(folder: Path) -> bool:
 def filling(folder: str) -> str:
     """How to make a mirror, for a hint: Terraform puts into it what the stacks need that a synth wrote."""
     command = f"terraform providers mirror -platform={machine()} {folder}"
-    return f"where the registry can be reached, run '{command}' in each folder of .bakery/cdktf.out/stacks"
+    return f"where the registry can be reached, run '{command}' in the folder of each stack, below cdktf.out/stacks"
 
 
 def providers(folder: Path) -> list[str]:

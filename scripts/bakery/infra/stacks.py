@@ -21,6 +21,11 @@ class Stack:
     folder: Path
     needs: tuple[str, ...]
 
+    @property
+    def behind(self) -> tuple[str, ...]:
+        """All stacks that have to be there before this one."""
+        return (*self.needs, *AFTER.get(self.name, ()))
+
 
 def load(output: Path) -> list[Stack]:
     """All stacks in cdktf's output folder, in the order to apply them. Folders of former stacks are no stacks."""
@@ -29,7 +34,7 @@ def load(output: Path) -> list[Stack]:
         name: Stack(name, output / entry["workingDirectory"], tuple(sorted(entry["dependencies"])))
         for name, entry in sorted(written.items())
     }
-    order = TopologicalSorter({name: (*stack.needs, *AFTER.get(name, ())) for name, stack in found.items()})
+    order = TopologicalSorter({name: stack.behind for name, stack in found.items()})
     return [found[name] for name in order.static_order() if name in found]
 
 

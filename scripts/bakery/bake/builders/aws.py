@@ -56,6 +56,6 @@ def ids(build: Build) -> dict[str, str]:
     return dict(part.split(":", 1) for part in build.artifact_id.split(","))
 
 
-BUILDER = RemoteBuilder(
-    source, variables, environment, ids, own="AWS_", own_secrets=("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-)
+# Of the logins that an SDK finds in the environment, those parts that are secrets.
+SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+BUILDER = RemoteBuilder(source, variables, environment, ids, own="AWS_", own_secrets=SECRET)

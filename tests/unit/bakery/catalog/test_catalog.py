@@ -312,6 +312,21 @@ class TestRevoke:
         assert "'bakery rollback web candidate'" in caught.value.hint
         assert catalog.record(*WEB, "1.0.0") == first
 
+    def test_a_promotion_that_came_in_between_is_named(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = complete(catalog, "a")
+        revise = Catalog.revise
+
+        def promote_before(self: Catalog, record: Record, reason: str = "") -> Record:
+            catalog.move(first, "stable", "", None)
+            return revise(self, record, reason)
+
+        monkeypatch.setattr(Catalog, "revise", promote_before)
+        with pytest.raises(ConflictError, match="is revoked, and was promoted meanwhile: it is what stable points at"):
+            catalog.revoke(first, "leaks")
+        assert catalog.record(*WEB, "1.0.0").state == "revoked"
+        with pytest.raises(ConflictError, match="it is what stable points at"):
+            catalog.revoke(catalog.record(*WEB, "1.0.0"), "leaks")
+
     def test_what_was_built_on_it(self, catalog: Catalog) -> None:
         def build(image: str, base: str) -> Record:
             made = catalog.reserve(image, "x86_64", "1.0", f"{image}{base}", {"base": base})

@@ -7,7 +7,7 @@ import pytest
 
 from bakery import process
 from bakery.cli import many
-from bakery.errors import BakeryError, PartialError, UsageError
+from bakery.errors import BakeryError, BusyError, ExitCode, OutageError, PartialError, UsageError
 
 NAMES = ["api", "base", "web"]
 
@@ -48,6 +48,16 @@ def test_a_bug_is_not_an_outcome(jobs: int) -> None:
 def test_no_failure() -> None:
     many.raise_failures(fail_for())
     many.raise_failures([])
+
+
+def test_failures_that_all_say_to_try_again_do_so_together() -> None:
+    busy = many.Outcome("api", None, BusyError("locked"))
+    out = many.Outcome("web", None, OutageError("not there"))
+    with pytest.raises(BakeryError) as caught:
+        many.raise_failures([busy, out, many.Outcome("base", "BASE", None)])
+    assert caught.value.exit_code == ExitCode.TRY_AGAIN
+    with pytest.raises(PartialError):
+        many.raise_failures([busy, *fail_for("web")])
 
 
 def test_some_failures() -> None:

@@ -30,7 +30,7 @@ def test_a_version_is_revoked_for_good(two: Workshop) -> None:
 def test_what_a_channel_points_at_is_moved_first(two: Workshop) -> None:
     answer = two("revoke", "web", "1.0.1", "--reason", "leaks")
     assert answer.code == 1
-    assert "web 1.0.1 cannot be revoked: it is what stable points at\nhint: move that first: 'bakery roll" in answer.err
+    assert "web 1.0.1 cannot be revoked: it is what stable points at\nhint: move that: 'bakery roll" in answer.err
     assert two("rollback", "web", "stable").code == 0
     assert two("revoke", "web", "1.0.1", "--reason", "leaks").code == 0
 
@@ -57,6 +57,7 @@ def test_what_was_built_on_it_is_named(bakery: Workshop) -> None:
 
 def test_a_reason_is_needed(two: Workshop) -> None:
     assert two("revoke", "web", "1.0.0").code == 64
+    assert two("revoke", "web", "1.0.0", "--reason", " ").code == 64
     assert two.states("web")["1.0.0"] == "complete"
 
 

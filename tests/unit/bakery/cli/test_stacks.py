@@ -189,7 +189,7 @@ class TestApply:
         assert answer.code == 1
         assert stacks.called("apply") == []
         assert "error: the plan of network destroys or replaces 1 resources\n" in answer.err
-        assert " aws_sns_topic.news\n  not tried, since they read what failed: images, vault\n" in answer.err
+        assert " aws_sns_topic.news\n  not tried, since they need what failed: images, vault\n" in answer.err
         assert "\nhint: nothing of it was applied;" in answer.err
         assert json.loads((tmp_path / "report.json").read_text())["delete"] == 1
 
@@ -210,6 +210,13 @@ class TestApply:
         assert "not tried" not in answer.err
         assert [line.split()[0] for line in answer.out.splitlines()] == ["STACK", "network", "vault"]
 
+    def test_what_is_in_vault_waits_for_vault(self, stacks: Stacks) -> None:
+        stacks.fake.answer("synth", stacks={"vault": [], "vault-config": []})
+        stacks.fake.answer("plan vault", code=1, stderr="Error: AccessDenied")
+        answer = stacks("apply")
+        assert stacks.called("plan") == ["plan vault"]
+        assert "not tried, since they need what failed: vault-config\n" in answer.err
+
     def test_what_reads_a_failed_stack_is_not_tried(self, stacks: Stacks) -> None:
         """Nor what reads that."""
         stacks.fake.answer("synth", stacks={"network": [], "runner": ["vault"], "vault": ["network"], "images": []})
@@ -218,7 +225,7 @@ class TestApply:
         answer = stacks("apply")
         assert answer.code == 4
         assert stacks.called("plan") == ["plan images", "plan network"]
-        assert "  applied: images\n  not tried, since they read what failed: vault, runner\n" in answer.err
+        assert "  applied: images\n  not tried, since they need what failed: vault, runner\n" in answer.err
 
     def test_several_failures_are_all_told(self, stacks: Stacks) -> None:
         stacks.fake.answer("plan images", code=1, stderr="Error: AccessDenied")

@@ -140,6 +140,7 @@ def test_a_lock_names_its_holder() -> None:
             MIRROR,
         ),
         (NO_DOWNLOAD, f"cannot init: {NOWHERE} hashicorp/vault 5.6.0", MIRROR),
+        (NO_DOWNLOAD.replace("could not query", "no space for"), "cannot init: Failed to install provider", ""),
         (NO_KEYS, "cannot init: No valid credential sources found", "AWS_PROFILE"),
         (GONE, f"cannot init: {GONE.strip().removeprefix('Error: ')}", "'bakery promote IMAGE VERSION CHANNEL'"),
         (CRASH, "cannot init: non-zero exit code 1", ""),
@@ -240,6 +241,19 @@ def test_broken_conditions_are_told_once_each(frame: str) -> None:
     assert error.hint == "run 'bakery promote gitlab-runner 1.0.0 stable'"
     [other] = error.detail.splitlines()
     assert other.endswith("does not hold ami-1, as the catalog says (run 'bakery publish web')")
+
+
+def test_another_error_of_the_same_plan_is_not_hidden() -> None:
+    denied = "Error: reading SSM Parameter (/platform/vault/chain): AccessDeniedException\n\n  with data.chain\n"
+    for output in (f"{BROKEN}{denied}", f"{denied}\n{BROKEN}"):
+        error = failure("plan", output, "folder")
+        assert error.message.startswith("channel stable has no image gitlab-runner")
+        assert [line.strip() for line in error.detail.splitlines()[-2:]] == [denied.splitlines()[0], "with data.chain"]
+
+
+def test_only_a_parameter_that_is_gone_is_to_be_written_again() -> None:
+    assert "'bakery promote" in failure("plan", GONE, "folder").hint
+    assert failure("plan", GONE.replace("couldn't find resource", "AccessDeniedException"), "folder").hint == ""
 
 
 def test_a_long_output_is_cut_at_its_beginning() -> None:
