@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -157,12 +158,11 @@ def test_a_repository_with_definitions_alone_includes_the_component(repository: 
     assert "no complete version in line 1.0" in run.out
 
 
-def test_checks_read_the_catalog_in_the_role_that_their_token_gets(
-    repository: Repository, vault: VaultServer, tmp_path: Path
-) -> None:
+def test_checks_read_the_catalog_in_the_role_that_their_token_gets(repository: Repository, vault: VaultServer) -> None:
     """On a machine without any login at AWS."""
     role = "arn:aws:iam::123456789012:role/bakery-prod-check"
-    with running() as aws:
+    # Packer's plugins listen on sockets there, whose paths have 107 characters at most: pytest's own are too long.
+    with running() as aws, TemporaryDirectory() as scratch:
         aws.client("s3", "us-east-1").create_bucket(Bucket="catalog")
         before = len(aws.actions())
         environment = {
@@ -172,7 +172,7 @@ def test_checks_read_the_catalog_in_the_role_that_their_token_gets(
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_ID_TOKEN": "header.payload.signature",
-            "TMPDIR": str(tmp_path),
+            "TMPDIR": scratch,
         }
         login = log_in(vault, "s3://catalog/bakery").environment
         without = repository.run("--input", "dry_run=true", **login, **environment)
@@ -180,4 +180,4 @@ def test_checks_read_the_catalog_in_the_role_that_their_token_gets(
         run = repository.run("--input", "dry_run=true", **login, **environment, BAKERY_CHECK_ROLE_ARN=role)
         assert run.jobs == dict.fromkeys(CHECKS, "PASS"), run.out
         assert aws.actions()[before] == "AssumeRoleWithWebIdentity"
-    assert list(tmp_path.glob("tmp.*")) == [], "no token stays on the machine"
+        assert list(Path(scratch).glob("tmp.*")) == [], "no token stays on the machine"
