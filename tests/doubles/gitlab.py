@@ -6,13 +6,13 @@ cannot show what GitLab puts into the token of a given job; the tests say that.
 """
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from doubles.serving import at_work
 from doubles.vault import Issuer, base64url
 
 DISCOVERY = "/.well-known/openid-configuration"
@@ -68,16 +68,10 @@ class GitLab(Issuer):
 @contextmanager
 def gitlab() -> Iterator[GitLab]:
     """A GitLab on loopback for as long as the block runs."""
-    with _Server(("127.0.0.1", 0), _Handler) as server:
+    with at_work(_Server(("127.0.0.1", 0), _Handler)) as server:
         found = GitLab(f"http://127.0.0.1:{server.server_port}")
         server.documents = found.documents
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield found
-        finally:
-            server.shutdown()
-            thread.join()
+        yield found
 
 
 class _Server(ThreadingHTTPServer):

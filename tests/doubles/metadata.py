@@ -4,11 +4,12 @@ As the EC2 user guide has it ("Use IMDS"): nothing is told without a token, and 
 """
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from doubles.serving import at_work
 
 TOKEN = "a-session-token-of-the-metadata-service"
 ROLE = "machine"
@@ -74,8 +75,6 @@ def serving(region: str) -> Iterator[Metadata]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    with at_work(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         metadata.url = f"http://127.0.0.1:{server.server_port}"
         yield metadata
-        server.shutdown()

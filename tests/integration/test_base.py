@@ -3,7 +3,6 @@
 import hashlib
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +17,7 @@ from bakery.errors import BakeryError
 from bakery.events import silent
 from bakery.verify import hygiene
 from bakery.verify.filesystem import ROOT_TYPE, FileSystem, root_of
+from doubles.serving import at_work
 
 pytestmark = pytest.mark.integration
 
@@ -107,11 +107,8 @@ def vendor(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         def log_message(self, *_args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", folder
-    server.shutdown()
-    server.server_close()
+    with at_work(ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))) as server:
+        yield f"http://127.0.0.1:{server.server_port}", folder
 
 
 def fetch(vendor: tuple[str, Path], name: str, cache: Path) -> BaseDisk:

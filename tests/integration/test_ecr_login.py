@@ -6,7 +6,6 @@ They check what AWS does: the token's role, and each signature, which botocore c
 import base64
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from doubles.programs import Programs
+from doubles.serving import at_work
 
 pytestmark = pytest.mark.integration
 
@@ -98,14 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def cloud() -> Iterator[Cloud]:
-    with Cloud(("127.0.0.1", 0), _Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with at_work(Cloud(("127.0.0.1", 0), _Handler)) as server:
+        yield server
 
 
 @dataclass(frozen=True)

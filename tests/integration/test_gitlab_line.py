@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from bakery.bake.base import BaseDisk
 from bakery.catalog import Catalog, Record, open_store
 from bakery.pipeline import render
 from doubles.aws.client import Double, running
+from doubles.serving import at_work
 from doubles.vault import VaultServer
 from integration import shelf
 from integration.pipelines import (
@@ -108,10 +108,8 @@ def served(file: Path) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             """Nobody reads it."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+    with at_work(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         yield f"http://127.0.0.1:{server.server_port}/{file.name}"
-        server.shutdown()
 
 
 def test_a_green_run_bakes_tests_publishes_and_applies(line: Line) -> None:

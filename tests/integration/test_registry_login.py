@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pytest
 
 from doubles.gitlab import GitLab, gitlab
 from doubles.programs import Programs
+from doubles.serving import at_work
 from doubles.vault import VaultServer, vault_server
 from integration.duties import AUDIENCE, ROOT, set_up
 
@@ -57,14 +57,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def registry() -> Iterator[Registry]:
-    with Registry(("127.0.0.1", 0), _Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with at_work(Registry(("127.0.0.1", 0), _Handler)) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The roles, baked for real: what each leaves on a Debian disk, and that a second bake changes nothing."""
 
 import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from bakery.events import silent
 from bakery.project import Project
 from bakery.verify import verify
 from bakery.verify.filesystem import FileSystem, root_of
+from doubles.serving import at_work
 
 pytestmark = [pytest.mark.integration, pytest.mark.root]
 
@@ -123,10 +123,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     package(AGENT, folder / "agent.deb")
     project = Project(ROOT, ROOT / "packer" / "images", tmp_path_factory.mktemp("workspace"))
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with at_work(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
         yield Shop(f"http://127.0.0.1:{server.server_port}/", folder, project, toolbox.toolchain(project))
-        server.shutdown()
 
 
 @pytest.fixture(scope="module", params=["python_app", "vault", "gitlab_runner", "ssm_agent"])

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from doubles.serving import at_work
+
 # Where Azure's login, Graph and resource manager are; the stand-in's certificate has these names.
 HOSTS = ("login.microsoftonline.com", "graph.microsoft.com", "management.azure.com")
 
@@ -43,14 +45,8 @@ class _Proxy(socketserver.ThreadingTCPServer):
 @contextmanager
 def proxy(port: int) -> Iterator[tuple[str, list[str]]]:
     """Its address, and what was refused so far, while the stand-in is at `port`."""
-    with _Proxy(port) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}", server.refused
-        finally:
-            server.shutdown()
-            thread.join()
+    with at_work(_Proxy(port)) as server:
+        yield f"http://127.0.0.1:{server.server_address[1]}", server.refused
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:

@@ -4,12 +4,13 @@ import base64
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+
+from doubles.serving import at_work
 
 ANSIBLE = Path(__file__).parents[3] / "ansible"
 PASSWORD = "canary-5d1f-pass"
@@ -35,12 +36,8 @@ class Listener(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[HTTPServer]:
-    with HTTPServer(("127.0.0.1", 0), type("Noting", (Listener,), {"logins": []})) as found:
-        thread = threading.Thread(target=found.serve_forever)
-        thread.start()
+    with at_work(HTTPServer(("127.0.0.1", 0), type("Noting", (Listener,), {"logins": []}))) as found:
         yield found
-        found.shutdown()
-        thread.join()
 
 
 def test_the_play_logs_in_with_the_password_of_its_environment(server: HTTPServer, tmp_path: Path) -> None:

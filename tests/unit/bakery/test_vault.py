@@ -1,7 +1,6 @@
 """The Vault client against a scripted HTTP server: what a real one cannot be made to answer on demand."""
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +12,7 @@ from bakery import vault
 from bakery.definition import SecretRef
 from bakery.errors import BakeryError, ExitCode, NotFoundError, OutageError
 from bakery.vault import Vault, read_secrets
+from doubles.serving import at_work
 
 TOKEN = "token-0815"
 VALUE = "canary-4711"
@@ -67,13 +67,8 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
     monkeypatch.setattr(vault, "BACKOFF", 0)
-    script = Script()
-    thread = threading.Thread(target=script.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield script
-    script.shutdown()
-    thread.join()
-    script.server_close()
+    with at_work(Script()) as script:
+        yield script
 
 
 def refused(env: dict[str, str]) -> BakeryError:

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from doubles.serving import at_work
 from tools.install import Places
 from tools.pins import Release, Tool
 from tools.progress import Progress
@@ -45,14 +45,9 @@ def vendor_server() -> Iterator[FakeVendor]:
         def log_message(self, *_args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    fake = FakeVendor(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
-    thread.start()
-    yield fake
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with at_work(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
+        fake = FakeVendor(f"http://127.0.0.1:{server.server_port}")
+        yield fake
 
 
 def script(version: str = VERSION) -> str:

@@ -1,6 +1,5 @@
 import hashlib
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +11,7 @@ import stamina
 from bakery.bake.download import ATTEMPTS, download
 from bakery.errors import BakeryError, UsageError
 from bakery.events import Event, silent
+from doubles.serving import at_work
 
 BODY = bytes(range(256)) * 20_000  # five reads
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -60,14 +60,9 @@ def server() -> Iterator[Server]:
         def log_message(self, *_args: object) -> None:
             pass
 
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{listening.server_port}/disk.img"
-    thread = threading.Thread(target=lambda: listening.serve_forever(poll_interval=0.01))
-    thread.start()
-    yield served
-    listening.shutdown()
-    listening.server_close()
-    thread.join()
+    with at_work(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as listening:
+        served.url = f"http://127.0.0.1:{listening.server_port}/disk.img"
+        yield served
 
 
 @pytest.fixture(autouse=True)
