@@ -30,7 +30,7 @@ DEFINITION: dict[str, Any] = {
 }
 
 # What every stand-in for Packer begins with: it notes what it was given, and can do what Packer does.
-PACKER = '''#!{python}
+PACKER = '''#!{python} -IS
 import json, os, pathlib, signal, subprocess, sys, time
 file = next(argument.removeprefix("-var-file=") for argument in sys.argv if argument.startswith("-var-file="))
 variables = json.loads(pathlib.Path(file).read_text())

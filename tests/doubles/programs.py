@@ -20,9 +20,9 @@ class Programs:
         self._write(name, f'#!/bin/sh\necho "$*" >>{self._calls(name)}\n{body}\n')
 
     def python(self, name: str, body: str) -> None:
-        """A stand-in written in Python."""
+        """A stand-in written in Python; without site-packages it starts in half the time."""
         note = f"open({str(self._calls(name))!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')"
-        self._write(name, f"#!{sys.executable}\nimport sys\n{note}\n{body}\n")
+        self._write(name, f"#!{sys.executable} -IS\nimport sys\n{note}\n{body}\n")
 
     def calls(self, name: str) -> list[str]:
         """Arguments of every call so far."""

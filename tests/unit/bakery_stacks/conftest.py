@@ -90,6 +90,12 @@ def catalog(tmp_path: Path) -> Catalog:
     return Catalog(open_store(str(tmp_path / "catalog")))
 
 
+@pytest.fixture(scope="session")
+def nothing(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    """An empty catalog that stays so."""
+    return Catalog(open_store(str(tmp_path_factory.mktemp("nothing"))))
+
+
 @pytest.fixture
 def publish(catalog: Catalog) -> Callable[..., None]:
     """Add a version to the catalog."""

@@ -23,10 +23,10 @@ SECTION = Azure(
 )
 
 
-@pytest.fixture
-def stack(synth: Any, catalog: Catalog, environment: Environment) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def stack(synth: Any, nothing: Catalog, environment: Environment) -> dict[str, Any]:
     with_section = environment.model_copy(update={"azure": SECTION})
-    found: dict[str, Any] = synth(Settings(with_section, with_section.catalog, stand_in=False), catalog)["azure"]
+    found: dict[str, Any] = synth(Settings(with_section, with_section.catalog, stand_in=False), nothing)["azure"]
     return found
 
 

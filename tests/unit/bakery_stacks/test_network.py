@@ -18,22 +18,28 @@ SECTION = Network(cidr="10.0.0.0/16", subnets=ZONES, nat="10.0.255.0/28")
 EXISTING = Existing(vpc="vpc-0123abcd", subnets=("subnet-0000000a", "subnet-0000000b", "subnet-0000000c"))
 
 
-@pytest.fixture
-def synthesized(synth: Any, catalog: Catalog, environment: Environment) -> Any:
+@pytest.fixture(scope="module")
+def synthesized(synth: Any, nothing: Catalog, environment: Environment) -> Any:
     def run(section: Network) -> dict[str, Any]:
         with_section = environment.model_copy(update={"network": section})
-        found: dict[str, Any] = synth(Settings(with_section, with_section.catalog, stand_in=False), catalog)["network"]
+        found: dict[str, Any] = synth(Settings(with_section, with_section.catalog, stand_in=False), nothing)["network"]
         return found
 
     return run
 
 
-def test_the_stack_is_as_it_was(synthesized: Any, snapshot: SnapshotAssertion) -> None:
-    assert synthesized(SECTION) == snapshot(extension_class=JSONSnapshotExtension)
+@pytest.fixture(scope="module")
+def stack(synthesized: Any) -> dict[str, Any]:
+    found: dict[str, Any] = synthesized(SECTION)
+    return found
 
 
-def test_every_zone_has_a_private_subnet_with_a_way_out(synthesized: Any) -> None:
-    resources = synthesized(SECTION)["resource"]
+def test_the_stack_is_as_it_was(stack: dict[str, Any], snapshot: SnapshotAssertion) -> None:
+    assert stack == snapshot(extension_class=JSONSnapshotExtension)
+
+
+def test_every_zone_has_a_private_subnet_with_a_way_out(stack: dict[str, Any]) -> None:
+    resources = stack["resource"]
     private = {one["availability_zone"]: one for name, one in resources["aws_subnet"].items() if "nat" not in name}
     assert {zone: subnet["cidr_block"] for zone, subnet in private.items()} == ZONES
     assert not any("map_public_ip_on_launch" in subnet for subnet in resources["aws_subnet"].values())
@@ -47,8 +53,8 @@ def test_without_nat_nothing_leads_to_the_internet(synthesized: Any) -> None:
     assert not {"aws_internet_gateway", "aws_nat_gateway", "aws_eip", "aws_route"} & set(resources)
 
 
-def test_services_of_aws_are_inside(synthesized: Any) -> None:
-    endpoints = {one["service_name"]: one for one in synthesized(SECTION)["resource"]["aws_vpc_endpoint"].values()}
+def test_services_of_aws_are_inside(stack: dict[str, Any]) -> None:
+    endpoints = {one["service_name"]: one for one in stack["resource"]["aws_vpc_endpoint"].values()}
     assert set(endpoints) == {f"com.amazonaws.eu-west-1.{service}" for service in (*INTERFACES, "s3")}
     ssm = endpoints["com.amazonaws.eu-west-1.ssm"]
     assert ssm["private_dns_enabled"] is True
@@ -56,16 +62,16 @@ def test_services_of_aws_are_inside(synthesized: Any) -> None:
     assert len(endpoints["com.amazonaws.eu-west-1.s3"]["route_table_ids"]) == len(ZONES)
 
 
-def test_what_nobody_opened_is_closed(synthesized: Any) -> None:
-    resources = synthesized(SECTION)["resource"]
+def test_what_nobody_opened_is_closed(stack: dict[str, Any]) -> None:
+    resources = stack["resource"]
     [closed] = resources["aws_default_security_group"].values()
     assert not {"ingress", "egress"} & set(closed)
     [rule] = resources["aws_vpc_security_group_ingress_rule"].values()
     assert (rule["cidr_ipv4"], rule["from_port"], rule["to_port"]) == ("10.0.0.0/16", 443, 443)
 
 
-def test_connections_are_logged_and_encrypted(synthesized: Any) -> None:
-    resources = synthesized(SECTION)["resource"]
+def test_connections_are_logged_and_encrypted(stack: dict[str, Any]) -> None:
+    resources = stack["resource"]
     [log] = resources["aws_cloudwatch_log_group"].values()
     assert log["retention_in_days"] == 90
     assert "aws_kms_key" in log["kms_key_id"]

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from bakery.catalog import Catalog
+from bakery.catalog import Catalog, open_store
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.sections.network import Network
 from bakery_stacks.sections.vault import Certificate, Snapshots, Vault
@@ -23,8 +23,10 @@ SECTION = Vault(
 )
 
 
-@pytest.fixture
-def synthesized(synth: Any, catalog: Catalog, environment: Environment) -> Any:
+@pytest.fixture(scope="module")
+def synthesized(synth: Any, environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    catalog = Catalog(open_store(str(tmp_path_factory.mktemp("catalog"))))
+
     def run(section: Vault = SECTION, **change: Any) -> dict[str, Any]:
         changed = environment.model_copy(update={"network": NETWORK, "vault": section, **change})
         found: dict[str, Any] = synth(Settings(changed, changed.catalog, stand_in=False), catalog)["vault"]
@@ -34,7 +36,7 @@ def synthesized(synth: Any, catalog: Catalog, environment: Environment) -> Any:
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def resources(synthesized: Any) -> dict[str, Any]:
     found: dict[str, Any] = synthesized()["resource"]
     return found

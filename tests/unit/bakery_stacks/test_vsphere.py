@@ -19,10 +19,10 @@ SECTION = Vsphere(
 )
 
 
-@pytest.fixture
-def stack(synth: Any, catalog: Catalog, environment: Environment) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def stack(synth: Any, nothing: Catalog, environment: Environment) -> dict[str, Any]:
     with_section = environment.model_copy(update={"vsphere": SECTION})
-    found: dict[str, Any] = synth(Settings(with_section, with_section.catalog, stand_in=False), catalog)["vsphere"]
+    found: dict[str, Any] = synth(Settings(with_section, with_section.catalog, stand_in=False), nothing)["vsphere"]
     return found
 
 

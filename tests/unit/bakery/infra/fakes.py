@@ -9,7 +9,7 @@ from typing import Any
 from bakery.project import Project
 
 FAKE = """\
-#!{python}
+#!{python} -IS
 import json, os, sys
 from pathlib import Path
 
