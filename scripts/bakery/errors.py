@@ -1,6 +1,5 @@
 """The one exception family: rooms raise it, `bakery.cli.main` prints it."""
 
-from collections.abc import Iterable
 from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
@@ -39,11 +38,6 @@ class UsageError(BakeryError):
     """The command line, a definition or an environment file is wrong: nothing was started."""
 
     exit_code = ExitCode.USAGE
-
-
-def trying_again_helps(errors: Iterable[BakeryError]) -> bool:
-    """Whether each of them says that the same command may succeed later."""
-    return all(error.exit_code == ExitCode.TRY_AGAIN for error in errors)
 
 
 class PartialError(BakeryError):

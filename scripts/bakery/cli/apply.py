@@ -9,7 +9,7 @@ import typer
 
 from bakery.cli import many, options, reportfile
 from bakery.cli.stacks import Opened, Report, Stacks, opened, reporting
-from bakery.errors import BakeryError, OutageError, PartialError, trying_again_helps
+from bakery.errors import BakeryError, ExitCode, PartialError
 from bakery.events import Event
 from bakery.infra.changes import Difference
 from bakery.infra.rollout import Review
@@ -99,20 +99,13 @@ def _refuse_destruction(planned: Difference) -> None:
 
 def _failure(failed: Mapping[str, BakeryError], applied: Sequence[str], left: Sequence[str]) -> BakeryError:
     """One error for all, with what is done and what is not; partial if anything is, unless it says to try again."""
-    error = _joined(failed)
+    if len(failed) == 1:
+        [error] = failed.values()
+    else:
+        hint = "the same command again goes on with the rest"
+        error = many.joined(failed.items(), f"{len(failed)} stacks failed: {', '.join(failed)}", hint)
     rest = {"applied": applied, "not tried, since they need what failed": left}
     error.detail = "\n".join(filter(None, [error.detail, *(f"{k}: {', '.join(v)}" for k, v in rest.items() if v)]))
-    if applied and not trying_again_helps([error]):
+    if applied and error.exit_code != ExitCode.TRY_AGAIN:
         return PartialError(error.message, where=error.where, detail=error.detail, hint=error.hint, log=error.log)
     return error
-
-
-def _joined(failed: Mapping[str, BakeryError]) -> BakeryError:
-    """The error itself if it is alone; to try again is right if each of them says so."""
-    if len(failed) == 1:
-        return next(iter(failed.values()))
-    return (OutageError if trying_again_helps(failed.values()) else BakeryError)(
-        f"{len(failed)} stacks failed: {', '.join(failed)}",
-        detail="\n".join(f"{name}: {many.describe(error)}" for name, error in failed.items()),
-        hint="the same command again goes on with the rest",
-    )

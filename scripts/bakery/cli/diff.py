@@ -8,7 +8,7 @@ import typer
 from bakery import documents
 from bakery.cli import many, options
 from bakery.cli.stacks import Report, Stacks, opened, reporting
-from bakery.errors import BakeryError, ExitCode, OutageError, trying_again_helps
+from bakery.errors import ExitCode
 from bakery.infra.changes import Difference
 from bakery.reports import differences
 
@@ -49,7 +49,4 @@ def _raise_failures(outcomes: Sequence[many.Outcome[Difference]]) -> None:
         return
     if len(outcomes) == 1:
         raise failures[0][1]
-    raise (OutageError if trying_again_helps(error for _, error in failures) else BakeryError)(
-        f"{len(failures)} of {len(outcomes)} stacks cannot be planned",
-        detail="\n".join(f"{name}: {many.describe(error)}" for name, error in failures),
-    )
+    raise many.joined(failures, f"{len(failures)} of {len(outcomes)} stacks cannot be planned")

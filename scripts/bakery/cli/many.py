@@ -1,12 +1,12 @@
 """Work on several images side by side, and say at the end what failed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bakery import process
-from bakery.errors import BakeryError, OutageError, PartialError, trying_again_helps
+from bakery.errors import BakeryError, ExitCode, OutageError, PartialError
 
 INTERRUPT_SECONDS = 0.2  # between two rounds of stopping what runs
 
@@ -49,24 +49,30 @@ def each(names: Sequence[str], work: Callable[[str], Result], jobs: int) -> list
 
 
 def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] = ()) -> None:
-    """One error for all failures: the error itself if it is alone, else a list; partial if anything succeeded.
-
-    Unless each of them says to try again: that is right, whatever is done already.
-    """
+    """One error for all failures: the error itself if it is alone, else a list; partial if anything succeeded."""
     failures = [(outcome.name, outcome.error) for outcome in outcomes if outcome.error]
     if not failures:
         return
     if len(outcomes) == 1 and not skipped:
         raise failures[0][1]
-    lines = [f"{name}: {describe(error)}" for name, error in failures]
-    lines += [f"{name}: not started, since it is built on what failed" for name in skipped]
     partial = len(failures) < len(outcomes)
-    kind = PartialError if partial else BakeryError
-    raise (OutageError if trying_again_helps(error for _, error in failures) else kind)(
+    error = joined(
+        failures,
         f"{len(failures)} of {len(outcomes) + len(skipped)} images failed",
-        detail="\n".join(lines),
-        hint="the others are recorded; run again to go on with the rest" if partial else "mend it and run again",
+        "the others are recorded; run again to go on with the rest" if partial else "mend it and run again",
+        PartialError if partial else BakeryError,
     )
+    error.detail += "".join(f"\n{name}: not started, since it is built on what failed" for name in skipped)
+    raise error
+
+
+def joined(
+    failures: Collection[tuple[str, BakeryError]], message: str, hint: str = "", kind: type[BakeryError] = BakeryError
+) -> BakeryError:
+    """An error that tells all failures. If each says to try again, so does it, whatever is done already."""
+    again = all(error.exit_code == ExitCode.TRY_AGAIN for _, error in failures)
+    detail = "\n".join(f"{name}: {describe(error)}" for name, error in failures)
+    return (OutageError if again else kind)(message, detail=detail, hint=hint)
 
 
 def describe(error: BakeryError) -> str:

@@ -86,12 +86,11 @@ def failure(doing: str, output: str, where: str) -> BakeryError:
         return found
     if NO_PROVIDER.search(text):
         return _no_provider(doing, text, where)
-    lines = [line for line in text.splitlines() if line.strip()]
     first = re.search(r"^Error: (.+)$", text, re.MULTILINE)
     return BakeryError(
         f"cannot {doing}: {first[1].strip()}" if first else f"cannot {doing}",
         where=where,
-        detail="\n".join(_telling(lines)),
+        detail=_telling(text),
         hint=next((hint for sign, hint in HINTS.items() if re.search(sign, text)), ""),
     )
 
@@ -140,15 +139,16 @@ def _no_provider(doing: str, text: str, where: str) -> BakeryError:
     return BakeryError(
         f"cannot {doing}: no registry and no mirror has the provider {', '.join(names)}",
         where=where,
-        detail="\n".join(_telling([line for line in text.splitlines() if line.strip()])),
+        detail=_telling(text),
         hint=f"{mirror.filling('FOLDER')}, and set {mirror.VARIABLE} to FOLDER",
     )
 
 
-def _telling(lines: Sequence[str]) -> Sequence[str]:
+def _telling(text: str) -> str:
     """From the first error on: cdktf goes on to tell what it did not do. Without one, the end."""
+    lines = [line for line in text.splitlines() if line.strip()]
     errors = [number for number, line in enumerate(lines) if line.lstrip().startswith("Error:")]
-    return lines[errors[0] :][:KEPT_LINES] if errors else lines[-KEPT_LINES:]
+    return "\n".join(lines[errors[0] :][:KEPT_LINES] if errors else lines[-KEPT_LINES:])
 
 
 def _locked(doing: str, text: str, where: str) -> ConflictError:
