@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery import qemu
-from bakery.cli import toolbox
-from bakery.project import Project
+from bakery.engine import toolbox
+from bakery.machine import qemu
+from bakery.model.project import Project
 
 ROOT = Path(__file__).parents[1]
 IMAGES = {"base": "debian-12", "vm": "bench-vm", "chroot": "bench-chroot"}

@@ -4,10 +4,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from bakery import definition, documents, fingerprint
 from bakery.catalog import Catalog, Record, open_store
-from bakery.cli import toolbox
-from bakery.project import Project
+from bakery.engine import fingerprint, toolbox
+from bakery.model import definition, documents
+from bakery.model.project import Project
 
 ROOT = Path(__file__).parents[1]
 SIZES = (10, 100, 1000)

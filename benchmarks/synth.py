@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from bakery.infra import env
-from bakery.project import Project
+from bakery.model.project import Project
 
 ROOT = Path(__file__).parents[1]
 RUNS = 3  # the best of three, after one that fills the jsii cache

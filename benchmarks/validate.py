@@ -7,10 +7,10 @@ from pathlib import Path
 
 import plan
 
-from bakery import definition
 from bakery.bake import validator
-from bakery.cli import toolbox
-from bakery.project import Project
+from bakery.engine import toolbox
+from bakery.model import definition
+from bakery.model.project import Project
 
 SIZES = plan.SIZES
 

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from bakery.errors import BakeryError
+from bakery.host.errors import BakeryError
 from bakery_stacks.program import program
 
 

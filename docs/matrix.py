@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from bakery import definition
-from bakery.bake.builders import BUILDERS
-from bakery.definition import ImageDefinition
+from bakery.clouds import BUILDERS
+from bakery.model import definition
+from bakery.model.definition import ImageDefinition
 
 ROOT = Path(__file__).parents[1]
 TARGETS = {"local": "local", "aws": "AWS", "vsphere": "vSphere", "azure": "Azure"}

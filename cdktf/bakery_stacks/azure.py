@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bakery.naming import BLOB_CONTAINER, GALLERY_PUBLISHER
+from bakery.model.naming import BLOB_CONTAINER, GALLERY_PUBLISHER
 from bakery_stacks.base import BakeryStack
 from bakery_stacks.bindings import Construct, azurerm
 from bakery_stacks.config import Settings
@@ -75,7 +75,7 @@ class AzureStack(BakeryStack):
         return {f"{image.name}-{image.arch}": self._image(image, gallery) for image in section.images}
 
     def _image(self, image: AzureImage, gallery: Any) -> str:
-        """As `bakery.publish.azure.gallery` makes one where there is none, and insists on."""
+        """As `bakery.clouds.azure.gallery` makes one where there is none, and insists on."""
         name = f"{image.name}-{image.arch}"
         made = azurerm.SharedImage(
             self,

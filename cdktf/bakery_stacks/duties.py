@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from bakery.strict import Model, validate
+from bakery.model.validation import Model, validate
 from bakery_stacks.sections.vault_config import Duration, Duty, GitLab
 
 FOLDER = Path(__file__).parents[2] / "vault"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bakery.catalog import Catalog, open_store
-from bakery.errors import BakeryError
+from bakery.host.errors import BakeryError
 from bakery_stacks import config, published
 from bakery_stacks.azure import AzureStack
 from bakery_stacks.bindings import core

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from bakery.catalog import Catalog, ChannelEntry, Record
-from bakery.documents import Parameter, Publication
-from bakery.errors import BakeryError, NotFoundError
-from bakery.strict import near
+from bakery.host.errors import BakeryError, NotFoundError
+from bakery.model.documents import Parameter, Publication
+from bakery.model.validation import near
 from bakery_stacks.config import Environment
 
 MACHINE_ARCH = "x86_64"  # of the machines that stacks start

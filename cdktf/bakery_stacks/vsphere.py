@@ -7,7 +7,7 @@ from bakery_stacks.bindings import Construct, core, vsphere
 from bakery_stacks.config import Settings
 from bakery_stacks.sections.vsphere import Site, Subscriber, Vsphere
 
-# What `bakery.publish.vsphere` does with items (docs/how-to/run-against-vsphere.md), as the API calls the privileges
+# What `bakery.clouds.vsphere` does with items (docs/how-to/run-against-vsphere.md), as the API calls the privileges
 # (VMware vSphere Security 8.0, "Content Library Privileges").
 PUBLISHER = (
     "ContentLibrary.AddLibraryItem",

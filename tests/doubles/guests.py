@@ -4,7 +4,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from bakery import process, qemu
+from bakery.host import process
+from bakery.machine import qemu
 
 STOP_SECONDS = 5.0
 SERIAL = "serial.log"

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from bakery import qemu
-from bakery.bake.base import BaseDisk
-from bakery.bake.job import Job, Toolchain
-from bakery.definition import ImageDefinition
-from bakery.documents import Base
-from bakery.events import Event
-from bakery.project import Project
+from bakery.clouds.job import Job, Toolchain
+from bakery.host.events import Event
+from bakery.layers.base import BaseDisk
+from bakery.machine import qemu
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Base
+from bakery.model.project import Project
 
 DEFINITION: dict[str, Any] = {
     "name": "web",

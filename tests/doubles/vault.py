@@ -26,7 +26,8 @@ import requests
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from bakery import process, qemu
+from bakery.host import process
+from bakery.machine import qemu
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 30.0  # it answers within two, unless the disk is cold

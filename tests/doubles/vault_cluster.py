@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from requests.adapters import HTTPAdapter
 
-from bakery import process, qemu
+from bakery.host import process
+from bakery.machine import qemu
 from doubles.vault import VaultServer, program, vault_server
 
 NAME = "vault.bakery.test"  # in every certificate, and what a joining server asks for

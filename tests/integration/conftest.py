@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bakery.bake.base import BaseDisk, prepare
-from bakery.bases import Debootstrap, QemuBase
-from bakery.events import silent
+from bakery.host.events import silent
+from bakery.layers.base import BaseDisk, prepare
+from bakery.model.bases import Debootstrap, QemuBase
 
 
 @pytest.fixture(scope="session")

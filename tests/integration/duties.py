@@ -8,7 +8,7 @@ from pathlib import Path
 
 import doubles.aws.client as aws
 import doubles.azure.client as azure
-from bakery.vault import Vault
+from bakery.host.vault import Vault
 from doubles.azure import world
 from doubles.azure.proxy import proxy
 from doubles.gitlab import GitLab

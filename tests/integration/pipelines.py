@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from bakery.vaultcheck import Duty
+from bakery.engine.vault_check import Duty
 from doubles.vault import Issuer, VaultServer, vault_server
 
 ROOT = Path(__file__).parents[2]

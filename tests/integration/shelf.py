@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bakery.catalog import Catalog, Record
-from bakery.documents import Parameter, Place, Publication
 from bakery.infra import env
-from bakery.project import Project
+from bakery.model.documents import Parameter, Place, Publication
+from bakery.model.project import Project
 from doubles.aws.client import Double, available, register
 
 ROOT = Path(__file__).parents[2]

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from bakery import tags
 from bakery.bake import remote
-from bakery.bake.base import BaseDisk
-from bakery.cli import toolbox
-from bakery.definition import ImageDefinition
-from bakery.documents import Publication, RemoteBuild
-from bakery.errors import BakeryError
-from bakery.events import silent
-from bakery.naming import Named, full_name
-from bakery.project import Project
-from bakery.publish.aws import AwsTarget
-from bakery.vault import Vault
+from bakery.clouds.aws.target import AwsTarget
+from bakery.engine import toolbox
+from bakery.host.errors import BakeryError
+from bakery.host.events import silent
+from bakery.host.vault import Vault
+from bakery.layers.base import BaseDisk
+from bakery.model import tags
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Publication, RemoteBuild
+from bakery.model.naming import Named, full_name
+from bakery.model.project import Project
 from bakery_stacks import config
 from bakery_stacks.blocks import builder, publisher
 from doubles.aws.client import Double, available, register, running

@@ -14,20 +14,22 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient
 
-from bakery import naming, process, qemu, tags
 from bakery.bake import packer
-from bakery.bake.job import Job
 from bakery.catalog import Catalog, Record, open_store
-from bakery.cli import toolbox
-from bakery.definition import ImageDefinition
-from bakery.documents import Artifact, Base, Disk, Parameter, Publication, RemoteBuild
-from bakery.errors import BakeryError, ConflictError, NotFoundError, PartialError
-from bakery.events import Event, silent
-from bakery.naming import GalleryVersion
-from bakery.project import Project
-from bakery.publish import channels
-from bakery.publish.azure import AzureTarget, blobs, lease, replication, tagging, versions
-from bakery.publish.azure.session import Session, connect
+from bakery.clouds.azure import blobs, lease, replication, tagging, versions
+from bakery.clouds.azure.session import Session, connect
+from bakery.clouds.azure.target import AzureTarget
+from bakery.clouds.job import Job
+from bakery.engine import channels, toolbox
+from bakery.host import process
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError, PartialError
+from bakery.host.events import Event, silent
+from bakery.machine import qemu
+from bakery.model import naming, tags
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Base, Disk, Parameter, Publication, RemoteBuild
+from bakery.model.naming import GalleryVersion
+from bakery.model.project import Project
 from doubles.azure import world
 from doubles.azure.client import Double, running
 

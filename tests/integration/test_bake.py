@@ -12,16 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from bakery import definition, files, process, qemu
-from bakery.bake import Toolchain, bake, builders
-from bakery.bake.base import BaseDisk
-from bakery.cli import toolbox
-from bakery.definition import ImageDefinition
-from bakery.documents import Artifact, Base
-from bakery.errors import BakeryError, NotFoundError
-from bakery.events import Event
-from bakery.project import Project
-from bakery.vault import Vault
+from bakery import clouds as builders
+from bakery.bake import bake
+from bakery.clouds.job import Toolchain
+from bakery.engine import toolbox
+from bakery.host import files, process
+from bakery.host.errors import BakeryError, NotFoundError
+from bakery.host.events import Event
+from bakery.host.vault import Vault
+from bakery.layers.base import BaseDisk
+from bakery.machine import qemu
+from bakery.model import definition
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Base
+from bakery.model.project import Project
 from bakery.verify import canary, hygiene
 from bakery.verify.filesystem import FileSystem, root_of
 from doubles.vault import VaultServer, vault_server

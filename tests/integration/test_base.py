@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bakery import qemu
-from bakery.bake.base import BaseDisk, prepare
-from bakery.bases import QemuBase
-from bakery.errors import BakeryError
-from bakery.events import silent
+from bakery.host.errors import BakeryError
+from bakery.host.events import silent
+from bakery.layers.base import BaseDisk, prepare
+from bakery.machine import qemu
+from bakery.model.bases import QemuBase
 from bakery.verify import hygiene
 from bakery.verify.filesystem import ROOT_TYPE, FileSystem, root_of
 from doubles.serving import at_work

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bakery import process
 from bakery.catalog import Catalog, Record, open_store
 from bakery.demo.story import CONSUMER
+from bakery.host import process
 from bakery.infra import env
 from bakery.infra.terraform import Terraform
 from bakery_stacks import config, published

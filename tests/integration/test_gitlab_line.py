@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from bakery import files
-from bakery.bake.base import BaseDisk
 from bakery.catalog import Catalog, Record, open_store
-from bakery.pipeline import render
+from bakery.engine.gitlab import render
+from bakery.host import files
+from bakery.layers.base import BaseDisk
 from doubles.aws.client import Double, running
 from doubles.serving import at_work
 from doubles.vault import VaultServer

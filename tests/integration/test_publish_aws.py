@@ -12,17 +12,20 @@ from typing import Any
 
 import pytest
 
-from bakery import documents, process, qemu
-from bakery.baked import Baked
 from bakery.catalog import Catalog, Record, open_store
-from bakery.definition import ImageDefinition
-from bakery.documents import Artifact, Base, Disk, Publication, Verdict
-from bakery.errors import BakeryError, ConflictError, PartialError, UsageError
-from bakery.events import silent
-from bakery.project import Project
-from bakery.publish import channels, publish, target
-from bakery.publish.aws import calls, images, parameters, snapshots
-from bakery.publish.target import Target
+from bakery.clouds.aws import calls, images, parameters, snapshots
+from bakery.clouds.target import Target
+from bakery.engine import channels
+from bakery.engine.publish import publish, target
+from bakery.host import process
+from bakery.host.errors import BakeryError, ConflictError, PartialError, UsageError
+from bakery.host.events import silent
+from bakery.machine import qemu
+from bakery.model import documents
+from bakery.model.baked import Baked
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Base, Disk, Publication, Verdict
+from bakery.model.project import Project
 from doubles.aws.client import HOME_ACCOUNT, Double, running
 
 pytestmark = pytest.mark.integration

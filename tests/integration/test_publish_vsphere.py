@@ -13,15 +13,17 @@ from xml.etree import ElementTree
 import pytest
 import stamina
 
-from bakery import process, qemu
-from bakery.definition import ImageDefinition
-from bakery.documents import Artifact, Base, Disk, Publication, RemoteBuild
-from bakery.errors import BakeryError, ConflictError, NotFoundError
-from bakery.events import Event, silent
-from bakery.naming import Named, full_name
-from bakery.publish.vsphere import VsphereTarget, notes, upload
-from bakery.publish.vsphere.session import VCenter
-from bakery.tags import identity
+from bakery.clouds.vsphere import notes, upload
+from bakery.clouds.vsphere.session import VCenter
+from bakery.clouds.vsphere.target import VsphereTarget
+from bakery.host import process
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError
+from bakery.host.events import Event, silent
+from bakery.machine import qemu
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Base, Disk, Publication, RemoteBuild
+from bakery.model.naming import Named, full_name
+from bakery.model.tags import identity
 from doubles.vcenter.client import LIBRARY, PASSWORD, USER, Double, running
 
 pytestmark = pytest.mark.integration

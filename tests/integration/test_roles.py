@@ -10,15 +10,17 @@ from zipfile import ZipFile
 
 import pytest
 
-from bakery import files, qemu
-from bakery.bake import Toolchain, bake
-from bakery.bake.base import BaseDisk
-from bakery.cli import toolbox
-from bakery.definition import ImageDefinition
-from bakery.documents import Artifact, Base
-from bakery.errors import BakeryError
-from bakery.events import silent
-from bakery.project import Project
+from bakery.bake import bake
+from bakery.clouds.job import Toolchain
+from bakery.engine import toolbox
+from bakery.host import files
+from bakery.host.errors import BakeryError
+from bakery.host.events import silent
+from bakery.layers.base import BaseDisk
+from bakery.machine import qemu
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Base
+from bakery.model.project import Project
 from bakery.verify import verify
 from bakery.verify.filesystem import FileSystem, root_of
 from doubles.serving import at_work

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from bakery.errors import BakeryError
-from bakery.publish.aws.session import connect, reach
+from bakery.clouds.aws.session import connect, reach
+from bakery.host.errors import BakeryError
 from doubles.aws.client import running
 from integration.shelf import ACCOUNT, REGIONS, make_state_bucket
 from integration.test_stacks import World

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog import Catalog, open_store
-from bakery.errors import BakeryError
+from bakery.host.errors import BakeryError
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
 from doubles.aws.client import Double, running

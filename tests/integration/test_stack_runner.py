@@ -14,7 +14,7 @@ import pytest
 
 from bakery.catalog import Catalog, Record, open_store
 from bakery.infra.terraform import Terraform
-from bakery.project import Project
+from bakery.model.project import Project
 from bakery_stacks import config, published
 from bakery_stacks.bindings import core
 from bakery_stacks.config import Settings

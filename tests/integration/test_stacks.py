@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from bakery.catalog import Catalog, Record, open_store
-from bakery.errors import BakeryError, ConflictError
+from bakery.host.errors import BakeryError, ConflictError
 from bakery.infra import env
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
-from bakery.project import Project
+from bakery.model.project import Project
 from doubles.aws.client import Double, running
 from integration.shelf import REGIONS, ROOT, STATE_BUCKET, Shelf, environment, images_of, make_state_bucket, project
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import hvac
 import pytest
 
-from bakery import process
-from bakery.definition import SecretRef
-from bakery.errors import BakeryError, NotFoundError, OutageError
-from bakery.vault import Vault, read_secrets
+from bakery.host import process
+from bakery.host.errors import BakeryError, NotFoundError, OutageError
+from bakery.host.vault import Vault, read_secrets
+from bakery.model.definition import SecretRef
 from doubles.vault import Issuer, VaultServer, vault_server
 
 pytestmark = pytest.mark.integration

@@ -12,14 +12,17 @@ from pathlib import Path
 import boto3
 import pytest
 
-from bakery import cli, documents, process, qemu
-from bakery.bake.builders import REMOTE
+from bakery import cli
 from bakery.catalog import Catalog, open_store
-from bakery.documents import Artifact, Base, Verdict
-from bakery.errors import BakeryError, ExitCode, OutageError
-from bakery.project import Project
-from bakery.publish.aws.session import connect
-from bakery.vault import RETRIES
+from bakery.clouds import REMOTE
+from bakery.clouds.aws.session import connect
+from bakery.host import process
+from bakery.host.errors import BakeryError, ExitCode, OutageError
+from bakery.host.vault import RETRIES
+from bakery.machine import qemu
+from bakery.model import documents
+from bakery.model.documents import Artifact, Base, Verdict
+from bakery.model.project import Project
 from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, Double, running
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import VaultServer, vault_server

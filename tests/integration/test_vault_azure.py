@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import requests
 
-from bakery.bake.builders import REMOTE
-from bakery.distribution import AzureDistribution
-from bakery.errors import BakeryError, OutageError
-from bakery.publish.azure.session import connect
+from bakery.clouds import REMOTE
+from bakery.clouds.azure.session import connect
+from bakery.host.errors import BakeryError, OutageError
+from bakery.model.distribution import AzureDistribution
 from doubles.azure import world
 from doubles.azure.client import Double
 from doubles.gitlab import GitLab, gitlab

@@ -16,8 +16,8 @@ import hvac
 import pytest
 
 import doubles.aws.client as aws
-from bakery.errors import BakeryError
-from bakery.publish.aws.session import connect
+from bakery.clouds.aws.session import connect
+from bakery.host.errors import BakeryError
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import VaultServer, vault_server
 from doubles.vault_provider import VaultProvider

@@ -15,7 +15,7 @@ from typing import Any
 import hvac
 import pytest
 
-from bakery.errors import BakeryError
+from bakery.host.errors import BakeryError
 from doubles.aws.client import running
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import VaultServer, vault_server

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from bakery import files
 from bakery.bake import bake
-from bakery.bake.base import BaseDisk
-from bakery.cli import toolbox
-from bakery.definition import ImageDefinition
-from bakery.events import silent
-from bakery.project import Project
+from bakery.engine import toolbox
+from bakery.host import files
+from bakery.host.events import silent
+from bakery.layers.base import BaseDisk
+from bakery.model.definition import ImageDefinition
+from bakery.model.project import Project
 from bakery_stacks import vault_user_data as told
 from integration import vault_node
 from integration.vault_node import ADDRESS, CLUSTER, NAME, NODE_ROLE, PROGRAM, ROOT, Cloud, Node, until

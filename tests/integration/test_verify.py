@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from bakery import definition, documents, qemu
-from bakery.bake.base import BaseDisk
-from bakery.documents import Artifact
-from bakery.errors import BakeryError
-from bakery.events import silent
-from bakery.guest import GuestError, Patience, guest
-from bakery.project import Project
+from bakery.host.errors import BakeryError
+from bakery.host.events import silent
+from bakery.layers.base import BaseDisk
+from bakery.machine import qemu
+from bakery.machine.guest import GuestError, Patience, guest
+from bakery.model import definition, documents
+from bakery.model.documents import Artifact
+from bakery.model.project import Project
 from bakery.verify import canary, hygiene, verify
 from bakery.verify.filesystem import root_of
 

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from bakery.bake import remote, validator
-from bakery.bake.base import BaseDisk
-from bakery.cli import toolbox
-from bakery.definition import ImageDefinition
-from bakery.events import silent
-from bakery.project import Project
-from bakery.publish.vsphere import VsphereTarget, notes
-from bakery.vault import Vault
+from bakery.clouds.vsphere import notes
+from bakery.clouds.vsphere.target import VsphereTarget
+from bakery.engine import toolbox
+from bakery.host.events import silent
+from bakery.host.vault import Vault
+from bakery.layers.base import BaseDisk
+from bakery.model.definition import ImageDefinition
+from bakery.model.project import Project
 from doubles.vault import vault_server
 from doubles.vcenter.client import LIBRARY, PASSWORD, USER, running
 from doubles.vcenter.guests import ADDRESS, guests

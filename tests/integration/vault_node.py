@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bakery import process, qemu
+from bakery.host import process
+from bakery.machine import qemu
 from bakery_stacks import vault_user_data as told
 from bakery_stacks.sections.vault import Vault
 from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, Double, running

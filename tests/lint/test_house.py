@@ -31,27 +31,27 @@ rules:
 ONE_DOOR = {
     "multiprocessing": (),
     "pty": (),
-    "hvac": ("vault.py",),
-    "requests": ("publish/vsphere/session.py", "vault.py"),
+    "hvac": ("host/vault.py",),
+    "requests": ("clouds/vsphere/session.py", "host/vault.py"),
     "python_terraform": ("infra/terraform.py",),
-    "filelock": ("files.py",),
+    "filelock": ("host/files.py",),
     "rich": ("reports/screen.py",),
     "typer": ("cli/",),
-    "boto3": ("publish/aws/", "catalog/store.py", "demo/"),
-    "azure": ("publish/azure/",),
-    "botocore": ("publish/aws/", "catalog/store.py", "demo/"),
+    "boto3": ("clouds/aws/", "catalog/store.py", "demo/"),
+    "azure": ("clouds/azure/",),
+    "botocore": ("clouds/aws/", "catalog/store.py", "demo/"),
 }
 
 # Who else writes files, and why that need not be atomic.
 WRITERS = {
-    "files.py": "the one door",
-    "process.py": "logs grow while a program runs",
+    "host/files.py": "the one door",
+    "host/process.py": "logs grow while a program runs",
     "reports/screen.py": "the log of a run grows",
-    "bake/debian.py": "a disk in a scratch folder",
-    "bake/download.py": "a part of a download, to go on with",
-    "guest.py": "what a guest is given, in a scratch folder",
-    "publish/local.py": "a copy of a disk in a scratch folder",
-    "qemu.py": "a probe's disk in a scratch folder",
+    "layers/debian.py": "a disk in a scratch folder",
+    "layers/download.py": "a part of a download, to go on with",
+    "machine/guest.py": "what a guest is given, in a scratch folder",
+    "clouds/local/target.py": "a copy of a disk in a scratch folder",
+    "machine/qemu.py": "a probe's disk in a scratch folder",
     "demo/images.py": "the demo's own copy of the definitions",
     "demo/story.py": "the demo's own copy of the example",
 }
@@ -173,7 +173,7 @@ class TestOneDoor:
         assert [user for user in users if not user.startswith(ONE_DOOR[library] or ("none",))] == []
 
     def test_programs(self) -> None:
-        others = [path for path in package() if path != BAKERY / "process.py"]
+        others = [path for path in package() if path != BAKERY / "host" / "process.py"]
         assert relative([path for path in others if any(map(starts, calls(path)))]) == []
         assert relative([path for path in others if "from subprocess" in path.read_text()]) == []
 

@@ -11,12 +11,12 @@ from typing import Any, get_args
 import pytest
 from ruamel.yaml import YAML
 
-from bakery import pipeline
 from bakery.cli.ci import Target
-from bakery.definition import ImageDefinition, TargetName
-from bakery.errors import ExitCode
-from bakery.plan import Action, Plan
-from bakery.vaultcheck import Duty
+from bakery.engine import gitlab as pipeline
+from bakery.engine.plan import Action, Plan
+from bakery.engine.vault_check import Duty
+from bakery.host.errors import ExitCode
+from bakery.model.definition import ImageDefinition, TargetName
 from doubles.programs import Programs
 
 ROOT = Path(__file__).parents[2]

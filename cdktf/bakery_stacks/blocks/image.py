@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bakery.documents import Parameter
-from bakery.yamlfile import Keys
+from bakery.host.yamlfile import Keys
+from bakery.model.documents import Parameter
 from bakery_stacks.base import AwsStack
 from bakery_stacks.bindings import Construct, aws, core
 from bakery_stacks.published import MACHINE_ARCH, Published, never_baked

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from bakery.pipeline import AWS_AUDIENCE
+from bakery.engine.gitlab import AWS_AUDIENCE
 from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks import builder, publisher, registry
 from bakery_stacks.blocks.policy import Conditions, Statement, document, statement

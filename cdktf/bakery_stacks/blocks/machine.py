@@ -8,7 +8,7 @@ from typing import Any
 from bakery_stacks.bindings import Construct, aws, core
 from bakery_stacks.blocks.policy import Statement, document
 
-ROOT_DEVICE = "/dev/xvda"  # as `bakery.publish.aws` registers images; importing it from there would take a second
+ROOT_DEVICE = "/dev/xvda"  # as `bakery.clouds.aws` registers images; importing it from there would take a second
 ASSUMED_BY_EC2 = {
     "Sid": "Machines",
     "Effect": "Allow",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bakery.distribution import AwsDistribution
+from bakery.model.distribution import AwsDistribution
 from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
 from bakery_stacks.config import Environment, partition
@@ -17,7 +17,7 @@ LOOK = [
     "ec2:DescribeSnapshots",
     "ec2:DescribeSnapshotAttribute",
 ]
-# What `bakery.publish.aws` makes carries this tag from the call that makes it; the role changes nothing without it, and
+# What `bakery.clouds.aws` makes carries this tag from the call that makes it; the role changes nothing without it, and
 # sets it on nothing that is there already. Not closed is which images it copies: a source may be in another region, and
 # AWS does not say whether its tags are known here. So trust the role with what all images of the account hold.
 OURS: Conditions = {"Null": {"aws:ResourceTag/bakery:image": "false"}}

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from bakery.errors import BakeryError
+from bakery.host.errors import BakeryError
 from bakery_stacks.bindings import Construct, core
 from bakery_stacks.rules.pack import RULES
 

@@ -4,9 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bakery.distribution import Gallery, Location, ResourceGroup, StorageAccount, Uuid
-from bakery.fields import Name
-from bakery.strict import Model, misfit, repeated
+from bakery.model.distribution import Gallery, Location, ResourceGroup, StorageAccount, Uuid
+from bakery.model.fields import Name
+from bakery.model.validation import Model, misfit, repeated
 
 
 class AzureImage(Model):

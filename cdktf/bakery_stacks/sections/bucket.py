@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from bakery.fields import Form
+from bakery.model.fields import Form
 
 # S3's rules for names that work as host names; no dots, which TLS certificates of virtual-hosted buckets do not cover.
 BUCKET = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"

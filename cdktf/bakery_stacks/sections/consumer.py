@@ -4,8 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from bakery.fields import Account, Form
-from bakery.strict import Model, misfit
+from bakery.model.fields import Account, Form
+from bakery.model.validation import Model, misfit
 
 # What IAM accepts in names of roles.
 RoleName = Annotated[

@@ -2,7 +2,7 @@
 
 import re
 
-from bakery.strict import misfit
+from bakery.model.validation import misfit
 
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 # Name, least and greatest value (GitLab Runner, "Periods syntax"); Sunday is 0 and 7.

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from bakery.fields import Form
-from bakery.strict import misfit
+from bakery.model.fields import Form
+from bakery.model.validation import misfit
 
 # Series, size of memory of the biggest ones, generation, options: m6id.large, u-6tb1.metal, m7i-flex.large.
 NAME = re.compile(r"([a-z]+)(?:-[0-9]+tb)?[0-9]+([a-z0-9-]*)\.[a-z0-9-]+")

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bakery.fields import Form
-from bakery.strict import Model, misfit
+from bakery.model.fields import Form
+from bakery.model.validation import Model, misfit
 
 ZONES = 3  # a cluster of three nodes survives the loss of one zone only if each node has its own
 BIGGEST, SMALLEST = 16, 28  # prefix lengths that VPCs and subnets may have (VPC user guide, "VPC CIDR blocks")

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from bakery.fields import Region
-from bakery.strict import misfit, near
+from bakery.model.fields import Region
+from bakery.model.validation import misfit, near
 
 
 def _exists(region: str) -> str:

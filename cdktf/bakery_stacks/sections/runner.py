@@ -6,8 +6,8 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bakery.fields import Form, Name
-from bakery.strict import Model, misfit, near
+from bakery.model.fields import Form, Name
+from bakery.model.validation import Model, misfit, near
 from bakery_stacks.sections import cron
 from bakery_stacks.sections.machine import InstanceType
 from bakery_stacks.sections.network import LogDays

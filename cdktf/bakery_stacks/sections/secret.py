@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from bakery.strict import misfit
+from bakery.model.validation import misfit
 
 NAME = re.compile(r"(/[A-Za-z0-9_.-]+){2,15}")  # SSM, "Parameter naming constraints": 15 levels at most
 PUBLISHED = "/bakery/"  # image parameters, all of which the publisher role may read

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bakery.fields import Form, Name
-from bakery.strict import Model, misfit
+from bakery.model.fields import Form, Name
+from bakery.model.validation import Model, misfit
 from bakery_stacks.sections.bucket import Bucket
 from bakery_stacks.sections.machine import DisklessType
 from bakery_stacks.sections.network import Cidr, LogDays

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from bakery.distribution import Uuid
-from bakery.fields import Form, Url
-from bakery.strict import Model, misfit
+from bakery.model.distribution import Uuid
+from bakery.model.fields import Form, Url
+from bakery.model.validation import Model, misfit
 from bakery_stacks.sections.vault import Vault
 
 Duty = Literal["validate", "bake-private", "bake-public", "publish", "apply", "runner-image"]

@@ -33,7 +33,7 @@ local "answers" {
 locals {
   # A name of this run: the machine of one that was killed stays, and must not be in the way of the next.
   machine = "${var.artifact_name}-${substr(uuidv4(), 0, 8)}"
-  # In the form in which the publisher looks for tags (scripts/bakery/publish/vsphere/notes.py).
+  # In the form in which the publisher looks for tags (scripts/bakery/clouds/vsphere/notes.py).
   notes = "${var.description}\n\n${join("\n", [for key, value in var.tags : "${key}: ${value}"])}"
 
   # Only what gives us SSH, by cloud-init's data source for VMware; a base without cloud-init passes it over. These keys

@@ -10,17 +10,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bakery import documents, files, process, qemu
-from bakery.bake import manifest, packer
-from bakery.bake.base import BaseDisk
-from bakery.bake.job import Job, Toolchain, secret_environment
+from bakery.bake import packer
 from bakery.bake.roles import check_mode, check_roles
-from bakery.definition import ImageDefinition
-from bakery.documents import Artifact, Disk
-from bakery.errors import BakeryError, ConflictError
-from bakery.events import Tell, step
-from bakery.project import Project
-from bakery.vault import Vault, read_secrets
+from bakery.bake.variables import secret_environment
+from bakery.clouds import manifest
+from bakery.clouds.job import Job, Toolchain
+from bakery.host import files, process
+from bakery.host.errors import BakeryError, ConflictError
+from bakery.host.events import Tell, step
+from bakery.host.vault import Vault, read_secrets
+from bakery.layers.base import BaseDisk
+from bakery.machine import qemu
+from bakery.model import documents
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Disk
+from bakery.model.project import Project
 
 # Bytes beside two copies of the base: a measured bake added 180 MB before it was sealed.
 HEADROOM = 1 << 30

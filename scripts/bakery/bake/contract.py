@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from bakery.definition import ImageDefinition
-from bakery.errors import UsageError
+from bakery.host.errors import UsageError
+from bakery.model.definition import ImageDefinition
 
 DOCS = "docs/how-to/bring-your-own-template.md has the contract"
 # By builder: what the bakery looks at afterwards, or what keeps it from finding anything.

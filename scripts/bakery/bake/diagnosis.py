@@ -5,10 +5,10 @@ import shutil
 import signal
 from pathlib import Path
 
-from bakery.bake.job import Job
 from bakery.bake.watch import Watch
-from bakery.errors import BakeryError
-from bakery.process import ProcessError
+from bakery.clouds.job import Job
+from bakery.host.errors import BakeryError
+from bakery.host.process import ProcessError
 
 FULL = 16 << 20  # bytes free; QEMU and qemu-img stop at the first block that does not fit
 SHOWN = 15  # lines of a console or of a program's output

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bakery import files, process
-from bakery.bake.builders import BUILDERS
 from bakery.bake.diagnosis import died, explain
-from bakery.bake.job import Job, ansible_variables, common_variables
+from bakery.bake.variables import ansible_variables, common_variables
 from bakery.bake.watch import Watch
+from bakery.clouds import BUILDERS
+from bakery.clouds.job import Job
+from bakery.host import files, process
 
 # Only so that a task that hangs does not hold the image's lock for ever; the slowest bakes known take an hour.
 TIMEOUT_SECONDS = 4 * 3600.0

@@ -6,17 +6,20 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from bakery import documents, files, junit, process
-from bakery.bake import manifest, packer
+from bakery.bake import packer
 from bakery.bake.bake import commit, refuse_early, reserved
-from bakery.bake.builders import REMOTE
-from bakery.bake.job import Job, Toolchain, secret_environment
-from bakery.definition import ImageDefinition
-from bakery.documents import Check, RemoteBuild
-from bakery.errors import BakeryError
-from bakery.events import Tell, step
-from bakery.project import Project
-from bakery.vault import Vault
+from bakery.bake.variables import secret_environment
+from bakery.clouds import REMOTE, manifest
+from bakery.clouds.job import Job, Toolchain
+from bakery.host import files, process
+from bakery.host.errors import BakeryError
+from bakery.host.events import Tell, step
+from bakery.host.vault import Vault
+from bakery.machine import junit
+from bakery.model import documents
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Check, RemoteBuild
+from bakery.model.project import Project
 
 TEST_HOST = "ssh://image"  # as in ansible/bake.yml
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from bakery import process
-from bakery.definition import ImageDefinition, RoleUse
-from bakery.errors import UsageError
-from bakery.project import Project
-from bakery.strict import near
+from bakery.host import process
+from bakery.host.errors import UsageError
+from bakery.model.definition import ImageDefinition, RoleUse
+from bakery.model.project import Project
+from bakery.model.validation import near
 
 Where = Callable[..., str]  # keys of a definition -> file:line
 

@@ -4,16 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery import files, process
 from bakery.bake import contract, packer
-from bakery.bake.base import BaseDisk
-from bakery.bake.builders import BUILDERS
-from bakery.bake.job import Job, Toolchain
-from bakery.definition import ImageDefinition
-from bakery.documents import Base
-from bakery.errors import BakeryError, UsageError
-from bakery.events import silent
-from bakery.project import Project
+from bakery.clouds import BUILDERS
+from bakery.clouds.job import Job, Toolchain
+from bakery.host import files, process
+from bakery.host.errors import BakeryError, UsageError
+from bakery.host.events import silent
+from bakery.layers.base import BaseDisk
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Base
+from bakery.model.project import Project
 
 VERSION = "0.0.0"  # of nothing
 

@@ -5,7 +5,7 @@ import re
 import time
 from dataclasses import dataclass
 
-from bakery.bake.job import Job
+from bakery.clouds.job import Job
 
 # `2026-11-23T15:48:34Z: ==> qemu.image: text`; the later lines of a message have no time.
 PREFIX = re.compile(r"^(?:\S+Z: )?(?:(?:==> |--> | {4})[\w.-]+(?: \([\w-]+\))?: ?)?")

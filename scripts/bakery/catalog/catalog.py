@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from bakery.catalog.record import ChannelEntry, Record
 from bakery.catalog.store import Store
-from bakery.documents import Document, Parameter, dump, parse
-from bakery.errors import BakeryError, ConflictError, NotFoundError
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError
+from bakery.model.documents import Document, Parameter, dump, parse
 
 VERSION = re.compile(r"^(\d+)\.(\d+)\.(\d+)$")  # three integers: Azure galleries accept nothing else
 NUMBERED = re.compile(r"^\d{6}\.json$")  # sorts as text; anything else in the folder is not ours

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bakery.documents import Base, Mode, Parameter, Publication, Strict
+from bakery.model.documents import Base, Mode, Parameter, Publication, Strict
 
 State = Literal["reserved", "complete", "revoked", "retired"]
 

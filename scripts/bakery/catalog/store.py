@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Protocol
 
-from bakery import files
-from bakery.errors import BakeryError, NotFoundError, OutageError, UsageError
+from bakery.host import files
+from bakery.host.errors import BakeryError, NotFoundError, OutageError, UsageError
 
 OVERLOADED = ("InternalError", "ServiceUnavailable", "SlowDown")  # S3, "Error responses": to be tried again
 UNREACHED = "check the network, the proxy variables and AWS_ENDPOINT_URL, then run the same command again"

@@ -30,7 +30,7 @@ from bakery.cli import (
     vault,
     verify,
 )
-from bakery.errors import BakeryError, ExitCode
+from bakery.host.errors import BakeryError, ExitCode
 
 app = typer.Typer(
     name="bakery",

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli import many, options, reportfile
+from bakery.cli import options, reportfile
 from bakery.cli.stacks import Opened, Report, Stacks, opened, reporting
-from bakery.errors import BakeryError, ExitCode, PartialError
-from bakery.events import Event
+from bakery.engine import parallel as many
+from bakery.host.errors import BakeryError, ExitCode, PartialError
+from bakery.host.events import Event
 from bakery.infra.changes import Difference
 from bakery.infra.rollout import Review
 from bakery.reports import applied, lines

@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
-from bakery import documents
-from bakery.cli import line, many, options
+from bakery.cli import options
 from bakery.cli.session import session
-from bakery.documents import Artifact, RemoteBuild
+from bakery.engine import parallel as many
+from bakery.engine import steps as line
+from bakery.model import documents
+from bakery.model.documents import Artifact, RemoteBuild
 from bakery.reports import table
 
 

@@ -1,10 +1,10 @@
 """`bakery catalog`: what exists."""
 
-from bakery import documents
 from bakery.catalog import Catalog, Record
 from bakery.cli import options
 from bakery.cli.session import find_catalog
-from bakery.errors import NotFoundError
+from bakery.host.errors import NotFoundError
+from bakery.model import documents
 from bakery.reports import table
 
 

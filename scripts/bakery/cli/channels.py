@@ -1,9 +1,10 @@
 """`bakery promote` and `bakery rollback`: move a channel."""
 
 from bakery.catalog import ChannelEntry
-from bakery.cli import line, options
+from bakery.cli import options
 from bakery.cli.session import session
-from bakery.publish import channels
+from bakery.engine import channels
+from bakery.engine import steps as line
 
 
 def promote(

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from bakery import documents
 from bakery.cli import options
-from bakery.cli.session import quick_session
-from bakery.pipeline import Settings, pipeline, render
-from bakery.plan import Plan
+from bakery.engine.gitlab import Settings, pipeline, render
+from bakery.engine.plan import Plan
+from bakery.engine.session import open_session
+from bakery.model import documents
 
 Target = Literal["all", "local", "aws", "vsphere", "azure"]
 
@@ -29,6 +29,6 @@ def ci(
     Example: bakery ci plan.json --runner-image registry.example.com/bakery/runner:1 > bakery-pipeline.yml
     """
     planned = documents.load(Plan, plan)
-    loaded = quick_session(definitions, workspace, options.CATALOG).definitions
+    loaded = open_session(definitions, workspace, options.CATALOG).definitions
     loaded.select(action.image for action in planned.actions)
     print(render(pipeline(planned, loaded.images, Settings(runner_image, target, channel))), end="")

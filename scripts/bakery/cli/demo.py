@@ -8,7 +8,7 @@ import typer
 
 from bakery import demo as story
 from bakery.cli import options
-from bakery.cli.session import locate
+from bakery.engine.session import locate
 from bakery.reports import Verbosity, table, watch
 
 

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from bakery import documents
-from bakery.cli import many, options
+from bakery.cli import options
 from bakery.cli.stacks import Report, Stacks, opened, reporting
-from bakery.errors import ExitCode
+from bakery.engine import parallel as many
+from bakery.host.errors import ExitCode
 from bakery.infra.changes import Difference
+from bakery.model import documents
 from bakery.reports import differences
 
 PATIENCE = 60.0  # seconds; a look at all stacks takes about that long

@@ -11,14 +11,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from bakery import process, qemu
-from bakery.cli import options, toolbox
-from bakery.cli.session import locate
-from bakery.errors import BakeryError, ExitCode
+from bakery.cli import options
+from bakery.engine import toolbox
+from bakery.engine.session import locate
+from bakery.host import process
+from bakery.host.errors import BakeryError, ExitCode
+from bakery.host.vault import Vault
 from bakery.infra.env import variables
-from bakery.project import Project
+from bakery.machine import qemu
+from bakery.model.project import Project
 from bakery.reports import table
-from bakery.vault import Vault
 
 Verb = Literal["bake", "verify", "publish", "infra"]
 SECONDS = 120.0  # for a program to answer; a first start from a cold disk can take half a minute

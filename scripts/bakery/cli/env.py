@@ -4,7 +4,7 @@ import os
 import shlex
 
 from bakery.cli import options
-from bakery.cli.session import locate
+from bakery.engine.session import locate
 from bakery.infra.env import variables
 
 

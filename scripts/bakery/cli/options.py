@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from bakery.catalog import VERSION
-from bakery.errors import UsageError
-from bakery.publish import channels
+from bakery.engine import channels
+from bakery.host.errors import UsageError
 
 
 def _channel(name: str) -> str:

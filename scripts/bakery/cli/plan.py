@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from bakery import documents
 from bakery.cli import options
-from bakery.cli.session import quick_session
-from bakery.errors import ExitCode
-from bakery.plan import Plan
+from bakery.engine.plan import Plan
+from bakery.engine.session import open_session
+from bakery.host.errors import ExitCode
+from bakery.model import documents
 from bakery.reports import table
 
 
@@ -28,7 +28,7 @@ def plan(
 
     Example: bakery plan web
     """
-    planned = quick_session(definitions, workspace, catalog).plan(images)
+    planned = open_session(definitions, workspace, catalog).plan(images)
     print(documents.dump(planned).decode() if json else render(planned), end="" if json else "\n")
     return ExitCode.CHANGES if detailed_exitcode and planned.pending else ExitCode.OK
 

@@ -1,9 +1,11 @@
 """`bakery publish`: bring tested disks to their targets."""
 
-from bakery import documents
 from bakery.catalog import Record
-from bakery.cli import line, many, options
+from bakery.cli import options
 from bakery.cli.session import session
+from bakery.engine import parallel as many
+from bakery.engine import steps as line
+from bakery.model import documents
 from bakery.reports import table
 
 

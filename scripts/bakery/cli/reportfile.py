@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bakery import files
-from bakery.errors import BakeryError
+from bakery.host import files
+from bakery.host.errors import BakeryError
 
 
 def writable(path: Path | None) -> Path | None:

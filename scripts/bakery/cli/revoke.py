@@ -6,7 +6,7 @@ import typer
 
 from bakery.cli import options
 from bakery.cli.session import find_catalog
-from bakery.errors import UsageError
+from bakery.host.errors import UsageError
 
 
 def _reason(text: str) -> str:

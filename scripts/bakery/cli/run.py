@@ -1,13 +1,16 @@
 """`bakery run`: the whole line for every image that needs it, parents first."""
 
-from bakery import documents
 from bakery.catalog import Record
-from bakery.cli import line, many, options
+from bakery.cli import options
 from bakery.cli.publish import render
-from bakery.cli.session import Session, session
-from bakery.errors import BakeryError
-from bakery.events import Event
-from bakery.plan import Action
+from bakery.cli.session import session
+from bakery.engine import parallel as many
+from bakery.engine import steps as line
+from bakery.engine.plan import Action
+from bakery.engine.session import Session
+from bakery.host.errors import BakeryError
+from bakery.host.events import Event
+from bakery.model import documents
 
 
 def run(

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from bakery import definition, documents
 from bakery.catalog import ChannelEntry, Record
-from bakery.plan import Plan
+from bakery.engine.plan import Plan
+from bakery.model import definition, documents
 
 Name = Literal["definition", "plan", "artifact", "verdict", "publication", "record", "channel"]
 DOCUMENTS: dict[str, type] = {

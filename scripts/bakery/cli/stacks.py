@@ -10,10 +10,11 @@ from typing import Annotated
 
 import typer
 
-from bakery import files
 from bakery.cli import options, reportfile
-from bakery.cli.session import locate, watching
-from bakery.events import Event, Tell
+from bakery.cli.session import watching
+from bakery.engine.session import locate
+from bakery.host import files
+from bakery.host.events import Event, Tell
 from bakery.infra import changes, env, stacks
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.changes import Difference

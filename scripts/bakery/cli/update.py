@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from bakery import edit, files, strict, yamlfile
 from bakery.bake import check_roles
 from bakery.cli import options
 from bakery.cli.plan import render
-from bakery.cli.session import Session, quick_session
-from bakery.definition import ImageDefinition
+from bakery.engine.session import Session, open_session
+from bakery.host import files, yamlfile
+from bakery.model import edit
+from bakery.model import validation as strict
+from bakery.model.definition import ImageDefinition
 
 
 def update(
@@ -29,14 +31,14 @@ def update(
 
     Example: bakery update web jq curl
     """
-    session = quick_session(definitions, workspace, catalog)
+    session = open_session(definitions, workspace, catalog)
     (chosen,) = session.definitions.select([image])
     path = session.definitions.sources[image]
     before = text = edit.read(path)
     for name in packages:
         text = (edit.remove_package if remove else edit.add_package)(path, text, name)
     _save(session, chosen, before, text)
-    _show_plan(quick_session(definitions, workspace, catalog), chosen)
+    _show_plan(open_session(definitions, workspace, catalog), chosen)
 
 
 def bump(
@@ -52,14 +54,14 @@ def bump(
 
     Example: bakery bump web --major
     """
-    session = quick_session(definitions, workspace, catalog)
+    session = open_session(definitions, workspace, catalog)
     (chosen,) = session.definitions.select([image])
     path = session.definitions.sources[image]
     first, second = map(int, chosen.version.split("."))
     before = edit.read(path)
     text = edit.set_version(path, before, f"{first + 1}.0" if major else f"{first}.{second + 1}")
     _save(session, chosen, before, text)
-    _show_plan(quick_session(definitions, workspace, catalog), chosen)
+    _show_plan(open_session(definitions, workspace, catalog), chosen)
 
 
 def _save(session: Session, image: ImageDefinition, before: str, text: str) -> None:

@@ -1,18 +1,20 @@
 """`bakery validate`: is every definition and every image file right, before anything is started."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bakery.bake import check_mode, check_roles, validator
-from bakery.cli import many, options, reportfile, toolbox
-from bakery.cli.many import Outcome
-from bakery.cli.session import Session, quick_session
-from bakery.definition import ImageDefinition
-from bakery.errors import BakeryError, UsageError
+from bakery.bake import validator
+from bakery.cli import options, reportfile
+from bakery.engine import parallel as many
+from bakery.engine import toolbox
+from bakery.engine.checks import check
+from bakery.engine.parallel import Outcome
+from bakery.engine.session import Session, open_session
+from bakery.host.errors import BakeryError, UsageError
+from bakery.model.definition import ImageDefinition
 from bakery.reports import junit
 
 
@@ -34,7 +36,7 @@ def validate(
     """
     outcomes: list[Outcome[str]] = []
     try:
-        session = quick_session(definitions, workspace, options.CATALOG)
+        session = open_session(definitions, workspace, options.CATALOG)
         selected = session.definitions.select(images or [])
     except UsageError as error:
         outcomes.append(Outcome(str(definitions), None, error))
@@ -50,37 +52,6 @@ def validate(
                 print(f"{outcome.name}: ok")
         _raise([outcome.error for outcome in outcomes if outcome.error])
     return 0
-
-
-def check(session: Session, image: ImageDefinition) -> None:
-    """Everything about a definition that can be known without a cloud, Vault or a build."""
-
-    def where(*keys: str | int) -> str:
-        return session.definitions.where(image.name, *keys)
-
-    check_roles(session.project, image, where)
-    check_mode(session.project, image, where)
-    _check_template(session, image, where)
-    for number, name in enumerate(image.tests):
-        if not (session.project.image_tests / f"test_{name}.py").is_file():
-            raise UsageError(
-                f"no test named '{name}'",
-                where=where("tests", number),
-                hint=f"write {session.project.image_tests}/test_{name}.py",
-            )
-    if image.distribution.aws:
-        from bakery.publish.aws import check_regions  # boto3 takes 150 ms to import
-
-        check_regions(image, where)
-
-
-def _check_template(session: Session, image: ImageDefinition, where: Callable[..., str]) -> None:
-    if image.template and not list((session.project.definitions / image.template).glob("*.pkr.hcl")):
-        raise UsageError(
-            f"no *.pkr.hcl in '{image.template}'",
-            where=where("template"),
-            hint="name a folder relative to the definitions; docs/how-to/bring-your-own-template.md has the contract",
-        )
 
 
 def _definitions(session: Session, selected: list[ImageDefinition]) -> list[Outcome[str]]:

@@ -9,15 +9,16 @@ from typing import Annotated
 
 import typer
 
-from bakery import process, vaultcheck
-from bakery.bake.builders import aws
 from bakery.cli import options
-from bakery.cli.session import quick_session
-from bakery.errors import BakeryError, ExitCode
+from bakery.clouds.aws import builder as aws
+from bakery.engine import vault_check as vaultcheck
+from bakery.engine.session import open_session
+from bakery.engine.vault_check import Duty, Finding
+from bakery.host import process
+from bakery.host.errors import BakeryError, ExitCode
+from bakery.host.vault import Vault
 from bakery.infra import env
 from bakery.reports import table
-from bakery.vault import Vault
-from bakery.vaultcheck import Duty, Finding
 
 app = typer.Typer(
     help="Look at what definitions need from Vault.\n\nExample: bakery vault check", rich_markup_mode=None
@@ -50,7 +51,7 @@ def check(
 
     Example: bakery vault check web
     """
-    opened = quick_session(definitions, workspace, options.CATALOG)
+    opened = open_session(definitions, workspace, options.CATALOG)
     needs = vaultcheck.needs(opened.definitions, images or [], duty)
     if credentials and duty in (None, "apply"):
         needs.append(vaultcheck.terraform(credentials))

@@ -1,9 +1,11 @@
 """`bakery verify`: test disks."""
 
-from bakery import documents
-from bakery.cli import line, many, options
+from bakery.cli import options
 from bakery.cli.session import session
-from bakery.documents import Verdict
+from bakery.engine import parallel as many
+from bakery.engine import steps as line
+from bakery.model import documents
+from bakery.model.documents import Verdict
 from bakery.reports import table
 
 

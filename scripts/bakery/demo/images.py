@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from bakery import files
+from bakery.host import files
 
 IMAGE = "web"
 ROLE = "nginx"

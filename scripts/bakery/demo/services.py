@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bakery import files, process, qemu
-from bakery.errors import BakeryError
+from bakery.host import files, process
+from bakery.host.errors import BakeryError
+from bakery.machine import qemu
 
 START_SECONDS = 60.0  # the AWS double imports for about 5 s on a cold disk, Vault answers within 2 s
 STOP_SECONDS = 60.0  # the AWS double writes its state when it ends

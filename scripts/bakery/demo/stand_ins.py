@@ -7,9 +7,9 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from bakery import files
 from bakery.demo import services
-from bakery.project import Project
+from bakery.host import files
+from bakery.model.project import Project
 
 ACCOUNT = "123456789012"  # the stand-in's own account, as in cdktf/environments/demo.yaml
 REGION = "us-east-1"

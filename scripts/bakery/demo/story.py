@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bakery import documents, files, process
 from bakery.catalog import Record
 from bakery.demo import images, stand_ins
-from bakery.documents import Artifact, Verdict
-from bakery.errors import BakeryError
-from bakery.events import Tell, silent, step
+from bakery.host import files, process
+from bakery.host.errors import BakeryError
+from bakery.host.events import Tell, silent, step
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
-from bakery.project import Project
+from bakery.model import documents
+from bakery.model.documents import Artifact, Verdict
+from bakery.model.project import Project
 
 Say = Callable[[str], None]
 

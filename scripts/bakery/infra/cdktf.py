@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bakery import files, process
-from bakery.events import Event, Tell, silent, step
+from bakery.host import files, process
+from bakery.host.events import Event, Tell, silent, step
 from bakery.infra import env, explain
-from bakery.project import Project
+from bakery.model.project import Project
 
 SECONDS = 3600.0  # per command
 # One stack after the other: when one fails beside another, cdktf leaves the other's lock (terraform-cdk #2030).

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from bakery import files
+from bakery.host import files
 from bakery.infra import mirror, node
-from bakery.project import Project
+from bakery.model.project import Project
 
 # What a child gets of the user's own settings: how providers log in, and which environment and catalog are meant.
 PASSED_ON = ("ARM_", "AWS_", "BAKERY_", "TF_VAR_", "VAULT_")

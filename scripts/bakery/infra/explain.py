@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from itertools import dropwhile
 
-from bakery.errors import BakeryError, ConflictError, ExitCode, NotFoundError, OutageError, UsageError
+from bakery.host.errors import BakeryError, ConflictError, ExitCode, NotFoundError, OutageError, UsageError
 from bakery.infra import mirror
 
 # Frames that Terraform draws around a message, and the stack's name that cdktf puts before every line.

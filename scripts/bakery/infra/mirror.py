@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from bakery.errors import UsageError
+from bakery.host.errors import UsageError
 
 REGISTRY = "registry.terraform.io"  # the host in every provider's address; a mirror has a folder of this name
 AWS = f"{REGISTRY}/hashicorp/aws"

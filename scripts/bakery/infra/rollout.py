@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bakery import files
-from bakery.errors import BusyError, ConflictError
-from bakery.events import Event, Kind, Tell, silent, step
+from bakery.host import files
+from bakery.host.errors import BusyError, ConflictError
+from bakery.host.events import Event, Kind, Tell, silent, step
 from bakery.infra.changes import Difference, difference
 from bakery.infra.explain import NotAppliedError
 from bakery.infra.stacks import Stack
 from bakery.infra.terraform import Terraform
-from bakery.project import Project
+from bakery.model.project import Project
 
 POLL_SECONDS = 5.0  # between two looks at a lock; each is a start of Terraform
 INTERRUPTED = "Interrupt received"  # what Terraform says first; until it ends, nothing else explains the wait

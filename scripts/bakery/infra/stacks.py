@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from bakery.errors import UsageError
-from bakery.strict import near
+from bakery.host.errors import UsageError
+from bakery.model.validation import near
 
 # Talks to what another stack makes, and reads no output of it: cdktf's own dependency would deploy both or neither.
 AFTER = {"vault-config": ("vault",)}

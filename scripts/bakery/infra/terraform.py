@@ -15,10 +15,10 @@ from typing import Any
 import python_terraform
 from python_terraform import IsFlagged, IsNotFlagged
 
-from bakery import process
-from bakery.errors import BakeryError
+from bakery.host import process
+from bakery.host.errors import BakeryError
 from bakery.infra import env, explain
-from bakery.project import Project
+from bakery.model.project import Project
 
 SECONDS = 3600.0  # per command; then Terraform is interrupted, so that it saves its state and frees the lock
 # After an interrupt, until a second one: that ends Terraform at once, and what it is making then is in no state. What

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from bakery.errors import BakeryError
+from bakery.host.errors import BakeryError
 
 
 def junit(suite: str, cases: Sequence[tuple[str, BakeryError | None]]) -> bytes:

@@ -9,8 +9,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from bakery import files
-from bakery.events import Event, Tell
+from bakery.host import files
+from bakery.host.events import Event, Tell
 
 if TYPE_CHECKING:
     from rich.console import Console

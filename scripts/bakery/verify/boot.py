@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery import files, junit, process, qemu
-from bakery.documents import Check
-from bakery.events import Event, Tell
-from bakery.guest import Guest, GuestError, guest
+from bakery.host import files, process
+from bakery.host.events import Event, Tell
+from bakery.machine import junit, qemu
+from bakery.machine.guest import Guest, GuestError, guest
+from bakery.model.documents import Check
 
 USER = "tester"
 HOST = "ssh://guest"

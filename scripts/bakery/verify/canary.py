@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-from bakery import qemu
-from bakery.documents import Check
+from bakery.machine import qemu
+from bakery.model.documents import Check
 from bakery.verify.filesystem import FileSystem, root_of
 
 NAME = "no secret on the disk"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK
 
-from bakery import process, qemu
+from bakery.host import process
+from bakery.machine import qemu
 
 # Discoverable Partitions Specification: root (x86-64). Others are looked at, too, since vendors use older types.
 ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"

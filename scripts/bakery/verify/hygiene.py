@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 
-from bakery.documents import Check
+from bakery.model.documents import Check
 from bakery.verify.filesystem import FileSystem, root_of
 
 # Packages create empty logs. 64 KiB leaves room for those that a first boot needs (lastlog), not for a bake's.

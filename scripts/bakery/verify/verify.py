@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bakery import files, qemu
-from bakery.definition import ImageDefinition
-from bakery.documents import Artifact, Check, Verdict
-from bakery.errors import BakeryError, UsageError
-from bakery.events import Event, Tell, step
-from bakery.project import Project
+from bakery.host import files
+from bakery.host.errors import BakeryError, UsageError
+from bakery.host.events import Event, Tell, step
+from bakery.machine import qemu
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Check, Verdict
+from bakery.model.project import Project
 from bakery.verify import boot, canary, hygiene
 
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from bakery import qemu
+from bakery.machine import qemu
 from doubles.azure.proxy import HOSTS
 from doubles.azure.world import STORAGE_ACCOUNT
 

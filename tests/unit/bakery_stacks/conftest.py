@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog import Catalog, open_store
-from bakery.documents import Parameter, Place, Publication
+from bakery.model.documents import Parameter, Place, Publication
 from bakery_stacks import published
 from bakery_stacks.config import Environment, Settings, State
 from bakery_stacks.program import build

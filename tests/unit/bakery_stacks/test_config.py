@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bakery.errors import UsageError
-from bakery.fields import Form
+from bakery.host.errors import UsageError
+from bakery.model.fields import Form
 from bakery_stacks import config
 from bakery_stacks.sections import azure, bucket, consumer, network, runner, vault, vault_config, vsphere
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from bakery.catalog import Catalog
-from bakery.distribution import AwsDistribution
+from bakery.model.distribution import AwsDistribution
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.sections.consumer import Consumer
 
 Stack = dict[str, Any]
 CONSUMER = "210987654321"
-PARAMETERS = Path(__file__).parents[3] / "scripts" / "bakery" / "publish" / "aws" / "parameters.py"
+PARAMETERS = Path(__file__).parents[3] / "scripts" / "bakery" / "clouds" / "aws" / "parameters.py"
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,10 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from bakery import tags
 from bakery.catalog import Catalog
-from bakery.definition import ImageDefinition
-from bakery.naming import Named
+from bakery.model import tags
+from bakery.model.definition import ImageDefinition
+from bakery.model.naming import Named
 from bakery_stacks.blocks.guards import OURS
 from bakery_stacks.blocks.key import GRANTED
 from bakery_stacks.config import Environment, Settings
@@ -20,7 +20,7 @@ from bakery_stacks.config import Environment, Settings
 Stack = dict[str, Any]
 # By the block that makes them: name of the bucket, and its region.
 BUCKETS = {"catalog-bucket": ("prod-catalog", "eu-west-1"), "catalog-replica": ("prod-catalog-replica", "us-east-1")}
-PUBLISHING = Path(__file__).parents[3] / "scripts" / "bakery" / "publish" / "aws"
+PUBLISHING = Path(__file__).parents[3] / "scripts" / "bakery" / "clouds" / "aws"
 
 
 @pytest.fixture(scope="session")
@@ -323,7 +323,7 @@ def test_the_accounts_setting_may_be_somebody_elses(synth: Any, catalog: Catalog
 
 
 def _called() -> set[str]:
-    """IAM actions of all AWS operations that the code of `publish/aws` names."""
+    """IAM actions of all AWS operations that the code of `clouds/aws` names."""
     words = set(re.findall(r"""[."](\w+)["(]""", "\n".join(path.read_text() for path in PUBLISHING.glob("*.py"))))
     session = botocore.session.get_session()
     operations = {

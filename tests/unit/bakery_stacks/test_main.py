@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import OutageError
+from bakery.host.errors import OutageError
 
 PATH = Path(__file__).parents[3] / "cdktf" / "main.py"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bakery.catalog import Catalog
-from bakery.errors import BakeryError, NotFoundError
+from bakery.host.errors import BakeryError, NotFoundError
 from bakery_stacks import published
 from bakery_stacks.config import Environment
 from bakery_stacks.published import Missing, PublishedImage

@@ -10,8 +10,8 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from bakery.catalog import Catalog
-from bakery.documents import Parameter
-from bakery.publish.aws import images as publishing
+from bakery.clouds.aws import images as publishing
+from bakery.model.documents import Parameter
 from bakery_stacks import config
 from bakery_stacks.blocks import builder, machine
 from bakery_stacks.blocks.sessions import AGENT

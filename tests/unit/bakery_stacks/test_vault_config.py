@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import UsageError
+from bakery.host.errors import UsageError
 from bakery_stacks import config, duties
 from bakery_stacks.sections.vault_config import DUTIES, VaultConfig
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bakery import definition
 from bakery.catalog import Catalog, open_store
-from bakery.cli.session import Session
-from bakery.cli.validate import check
-from bakery.project import Project
+from bakery.engine.checks import check
+from bakery.engine.session import Session
+from bakery.model import definition
+from bakery.model.project import Project
 
 ROOT = Path(__file__).parents[3]
 IMAGES = sorted((ROOT / "packer" / "images").glob("*.yaml"))

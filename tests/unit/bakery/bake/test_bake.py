@@ -9,13 +9,14 @@ from typing import Any, cast
 
 import pytest
 
-from bakery import documents, files
 from bakery.bake import bake
-from bakery.definition import ImageDefinition
-from bakery.documents import Artifact
-from bakery.errors import BakeryError, ConflictError, NotFoundError, UsageError
-from bakery.project import Project
-from bakery.vault import Vault
+from bakery.host import files
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
+from bakery.host.vault import Vault
+from bakery.model import documents
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact
+from bakery.model.project import Project
 from doubles.packer import World, define
 
 SECRET = "canary-4711"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bakery.bake import contract
-from bakery.errors import UsageError
+from bakery.host.errors import UsageError
 from doubles.packer import define
 
 GOOD = """\

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bakery import process
 from bakery.bake import packer
-from bakery.errors import BakeryError
+from bakery.host import process
+from bakery.host.errors import BakeryError
 from doubles.packer import World, define
 
 SECRET = "canary-4711"

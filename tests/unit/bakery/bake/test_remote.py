@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from bakery import documents
 from bakery.bake import remote
-from bakery.documents import Check, RemoteBuild
-from bakery.errors import BakeryError, ConflictError
-from bakery.vault import Vault
+from bakery.host.errors import BakeryError, ConflictError
+from bakery.host.vault import Vault
+from bakery.model import documents
+from bakery.model.documents import Check, RemoteBuild
 from doubles.packer import World, define
 
 LEASE = {"access_key": "AKIA", "secret_key": "canary-4711"}

@@ -7,7 +7,7 @@ import pytest
 
 from bakery.bake import check_mode, check_roles
 from bakery.bake.roles import FAMILIES
-from bakery.errors import UsageError
+from bakery.host.errors import UsageError
 from doubles.packer import World, define, make_world
 
 SPECS = """

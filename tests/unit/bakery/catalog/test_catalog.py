@@ -9,8 +9,8 @@ import pytest
 
 from bakery.catalog import Catalog, Record, Store
 from bakery.catalog.catalog import actor, now
-from bakery.documents import Base, Parameter, Place, Publication, dump
-from bakery.errors import BakeryError, ConflictError, NotFoundError
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError
+from bakery.model.documents import Base, Parameter, Place, Publication, dump
 
 WEB = ("web", "x86_64")
 INPUTS = {"var:nginx.port": "8080"}

@@ -7,7 +7,7 @@ import pytest
 
 from bakery.catalog import Store, open_store
 from bakery.catalog.store import FolderStore, S3Store
-from bakery.errors import BakeryError, ExitCode, NotFoundError, OutageError, UsageError
+from bakery.host.errors import BakeryError, ExitCode, NotFoundError, OutageError, UsageError
 
 
 class TestContract:

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from bakery import documents
 from bakery.catalog import Record
+from bakery.model import documents
 from unit.bakery.cli.workshop import Workshop
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bakery import qemu
-from bakery.errors import BakeryError
+from bakery.host.errors import BakeryError
+from bakery.machine import qemu
 from doubles.programs import Programs
 from unit.bakery.cli.workshop import Workshop
 

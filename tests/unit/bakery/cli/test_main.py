@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bakery.cli import plan, session
-from bakery.errors import BakeryError, PartialError, UsageError
-from bakery.events import Event
+from bakery.host.errors import BakeryError, PartialError, UsageError
+from bakery.host.events import Event
 from unit.bakery.cli.workshop import Workshop
 
 
@@ -21,7 +21,7 @@ def failing(bakery: Workshop, error: BaseException) -> None:
     def fail(*_: Any) -> None:
         raise error
 
-    bakery.monkeypatch.setattr(plan, "quick_session", fail)
+    bakery.monkeypatch.setattr(plan, "open_session", fail)
 
 
 def test_no_arguments_show_the_help(bakery: Workshop) -> None:
@@ -130,7 +130,7 @@ def test_sigterm_is_an_interrupt(bakery: Workshop) -> None:
     def end(*_: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
-    bakery.monkeypatch.setattr(plan, "quick_session", end)
+    bakery.monkeypatch.setattr(plan, "open_session", end)
     answer = bakery("plan")
     assert answer.code == 130
     assert "interrupted" in answer.err

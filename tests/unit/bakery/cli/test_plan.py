@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bakery import documents
-from bakery.plan import Plan
+from bakery.engine.plan import Plan
+from bakery.model import documents
 from unit.bakery.cli.workshop import Workshop
 
 

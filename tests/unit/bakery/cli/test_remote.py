@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from bakery import documents
 from bakery.bake import remote
-from bakery.cli import line
-from bakery.definition import ImageDefinition
-from bakery.documents import Check, Parameter, Place, Publication, RemoteBuild
-from bakery.errors import BakeryError
-from bakery.naming import Versioned, full_name
-from bakery.project import Project
-from bakery.publish.target import Finding
-from bakery.vault import Vault
+from bakery.clouds.target import Finding
+from bakery.engine import steps as line
+from bakery.host.errors import BakeryError
+from bakery.host.vault import Vault
+from bakery.model import documents
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Check, Parameter, Place, Publication, RemoteBuild
+from bakery.model.naming import Versioned, full_name
+from bakery.model.project import Project
 from unit.bakery.cli.workshop import Workshop
 
 CLOUD = """\

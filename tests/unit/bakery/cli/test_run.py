@@ -2,10 +2,10 @@
 
 import pytest
 
-from bakery import documents
 from bakery.catalog import Record
-from bakery.documents import Base, Verdict
-from bakery.errors import BakeryError, NotFoundError, PartialError
+from bakery.host.errors import BakeryError, NotFoundError, PartialError
+from bakery.model import documents
+from bakery.model.documents import Base, Verdict
 from unit.bakery.cli.workshop import Workshop
 
 ALL = [f"{step} {image}" for image in ("base", "web") for step in ("bake", "verify", "publish")]
@@ -149,7 +149,7 @@ class TestFailures:
             bakery.write("packer/base/debian/network.yaml", "# changed meanwhile\n")
             return bake(*arguments)  # type: ignore[arg-type]
 
-        bakery.monkeypatch.setattr("bakery.cli.line.bake", restless)
+        bakery.monkeypatch.setattr("bakery.engine.steps.bake", restless)
         with pytest.raises(BakeryError, match="base changed again while the line ran"):
             bakery.line("base")
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from bakery import cli, files
-from bakery.errors import BakeryError
+from bakery import cli
+from bakery.host import files
+from bakery.host.errors import BakeryError
 from bakery.infra import mirror, rollout
 from bakery.infra.terraform import Terraform
-from bakery.project import Project
+from bakery.model.project import Project
 from unit.bakery.cli.workshop import Answer
 from unit.bakery.infra.fakes import Fake, install
 

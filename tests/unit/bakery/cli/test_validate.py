@@ -4,9 +4,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bakery import files
 from bakery.bake import validator
-from bakery.errors import BakeryError, UsageError
+from bakery.host import files
+from bakery.host.errors import BakeryError, UsageError
 from unit.bakery.cli.workshop import WEB, Workshop
 
 OK = "packer/images/base.yaml: ok\npacker/images/web.yaml: ok\n"

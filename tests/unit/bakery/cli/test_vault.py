@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import BakeryError
-from bakery.vault import Vault
+from bakery.host.errors import BakeryError
+from bakery.host.vault import Vault
 from unit.bakery.cli.workshop import Workshop
 
 SECRETS = """\

@@ -10,17 +10,19 @@ from typing import Any
 
 import pytest
 
-from bakery import cli, documents
-from bakery.bake.base import BaseDisk
-from bakery.baked import Baked
+from bakery import cli
 from bakery.catalog import Catalog, Record, open_store
-from bakery.cli import run, toolbox
-from bakery.cli.session import Session, quick_session
-from bakery.definition import ImageDefinition
-from bakery.documents import Artifact, Base, Check, Disk, Verdict
-from bakery.errors import BakeryError
-from bakery.events import Event
-from bakery.project import Project
+from bakery.cli import run
+from bakery.engine import toolbox
+from bakery.engine.session import Session, open_session
+from bakery.host.errors import BakeryError
+from bakery.host.events import Event
+from bakery.layers.base import BaseDisk
+from bakery.model import documents
+from bakery.model.baked import Baked
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Base, Check, Disk, Verdict
+from bakery.model.project import Project
 
 BASE = """\
 name: base
@@ -121,7 +123,7 @@ class Workshop:
 
     def session(self) -> Session:
         """What a verb works with."""
-        found = quick_session(Path("packer/images"), Path(".bakery"), "")
+        found = open_session(Path("packer/images"), Path(".bakery"), "")
         return Session(found.project, found.definitions, found.catalog, self.events.append)
 
     def line(self, *images: str, jobs: int = 1) -> list[Record]:
@@ -142,7 +144,7 @@ class Workshop:
     def folder(self, image: str, version: str) -> Path:
         return self.project.artifact_folder(image, "x86_64", version)
 
-    # The rooms, as `bakery.cli.line` calls them.
+    # The rooms, as `bakery.engine.steps` calls them.
 
     def bake(
         self,

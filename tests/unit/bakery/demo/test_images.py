@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bakery import definition
 from bakery.demo import images
+from bakery.model import definition
 
 
 @pytest.fixture

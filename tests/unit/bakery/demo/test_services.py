@@ -14,7 +14,7 @@ import pytest
 
 from bakery.demo import services
 from bakery.demo.services import Service
-from bakery.errors import BakeryError
+from bakery.host.errors import BakeryError
 
 SERVER = """
 import pathlib, socket, sys

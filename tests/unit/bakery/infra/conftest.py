@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bakery.infra import mirror
-from bakery.project import Project
+from bakery.model.project import Project
 from unit.bakery.infra.fakes import Fake, install
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bakery.project import Project
+from bakery.model.project import Project
 
 FAKE = """\
 #!{python} -IS

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import BakeryError
-from bakery.events import Event
+from bakery.host.errors import BakeryError
+from bakery.host.events import Event
 from bakery.infra.cdktf import Cdktf
-from bakery.project import Project
+from bakery.model.project import Project
 
 KEYS = {"AWS_SECRET_ACCESS_KEY": "hidden-value", "BAKERY_ENVIRONMENT": "prod"}
 

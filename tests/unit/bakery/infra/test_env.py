@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bakery.infra import env
-from bakery.project import Project
+from bakery.model.project import Project
 
 SECRETS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "hidden", "AWS_SESSION_TOKEN": "token"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bakery.errors import ConflictError, UsageError
+from bakery.host.errors import ConflictError, UsageError
 from bakery.infra.explain import NotAppliedError, failure
 
 LOCKED = """\

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.errors import UsageError
+from bakery.host.errors import UsageError
 from bakery.infra import mirror
 
 ADDRESS = "registry.terraform.io/hashicorp/aws"

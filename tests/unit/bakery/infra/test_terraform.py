@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bakery import process
-from bakery.errors import BakeryError, ConflictError
+from bakery.host import process
+from bakery.host.errors import BakeryError, ConflictError
 from bakery.infra.terraform import Output, Terraform
-from bakery.project import Project
+from bakery.model.project import Project
 
 Install = Callable[[str], Any]
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "hidden-value"}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bakery.errors import BakeryError
-from bakery.events import Event
+from bakery.host.errors import BakeryError
+from bakery.host.events import Event
 from bakery.reports import Verbosity, screen, watch
 
 START = Event("start", "bake", "web", "boot")

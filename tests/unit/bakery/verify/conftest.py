@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bakery.bases import Bases, Debootstrap, QemuBase
-from bakery.definition import ImageDefinition
-from bakery.documents import Artifact, Base, Disk
-from bakery.events import Event
-from bakery.project import Project
+from bakery.host.events import Event
+from bakery.model.bases import Bases, Debootstrap, QemuBase
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Base, Disk
+from bakery.model.project import Project
 
 
 @dataclass

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from tests.unit.bakery.verify.conftest import World
 
-from bakery import qemu
-from bakery.documents import Check
-from bakery.guest import Guest, GuestError
+from bakery.machine import qemu
+from bakery.machine.guest import Guest, GuestError
+from bakery.model.documents import Check
 from bakery.verify import boot
 from doubles.programs import Programs
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakery import qemu
-from bakery.documents import Check
+from bakery.machine import qemu
+from bakery.model.documents import Check
 from bakery.verify import canary
 
 SECRET = 'p/ss+w\u00f6rd "17" & more'

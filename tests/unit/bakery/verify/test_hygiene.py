@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery import qemu
+from bakery.machine import qemu
 from bakery.verify import filesystem, hygiene
 from bakery.verify.filesystem import FileSystem
 

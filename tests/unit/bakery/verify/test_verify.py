@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from tests.unit.bakery.verify.conftest import World
 
-from bakery import qemu
-from bakery.documents import Check
-from bakery.errors import BakeryError, UsageError
+from bakery.host.errors import BakeryError, UsageError
+from bakery.machine import qemu
+from bakery.model.documents import Check
 from bakery.verify import boot, canary, hygiene, verify
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bakery.errors import BakeryError
+from bakery.host.errors import BakeryError
 from bakery_stacks import rules
 from bakery_stacks.base import AwsStack
 from bakery_stacks.bindings import Construct, aws, core

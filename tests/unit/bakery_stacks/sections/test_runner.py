@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.errors import UsageError
+from bakery.host.errors import UsageError
 from bakery_stacks import config
 
 GOOD = """\

@@ -1,0 +1,55 @@
+"""What Packer and Ansible get: variables from the definition, secrets through the environment."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bakery.clouds.job import Job
+from bakery.host.vault import Vault
+from bakery.model.naming import Named, full_name
+from bakery.model.tags import identity
+
+
+def common_variables(job: Job, ansible_vars: Path) -> dict[str, Any]:
+    """What every template gets; packer/templates/common.pkr.hcl says what each is for."""
+    of = Named(job.definition.name, job.definition.arch, job.version)
+    return {
+        "image": job.definition.name,
+        "version": job.version,
+        "artifact_name": full_name(of),
+        "description": job.definition.description,
+        "tags": {**job.definition.tags, **identity(of)},
+        "manifest": str(job.manifest),
+        "ansible_playbook": str(job.toolchain.ansible_playbook),
+        "ansible_folder": str(job.project.ansible),
+        "ansible_vars": str(ansible_vars),
+    }
+
+
+def ansible_variables(job: Job) -> bytes:
+    """The definition's software for ansible/bake.yml, as JSON."""
+    software = job.definition.software
+    values: dict[str, Any] = {name: value for use in software.roles for name, value in use.vars.items()}
+    values |= {
+        "bakery_image": job.definition.name,
+        "bakery_version": job.version,
+        "software_packages": software.packages,
+        "software_roles": [use.name for use in software.roles],
+        "image_tests": job.tests,
+        "image_test_report": str(job.test_report),
+    }
+    return json.dumps(values, indent=2).encode()
+
+
+def secret_environment(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> dict[str, str]:
+    """What Packer's environment gets of the secrets.
+
+    The qemu template asks Vault itself. The chroot template gets the values, since Packer's shell-local would write
+    those that the template hands it on a command line.
+    """
+    if vault is None or not secrets:
+        return {}
+    if job.definition.mode == "chroot":
+        return {name.upper(): value for name, value in secrets.items()}
+    return vault.environment()

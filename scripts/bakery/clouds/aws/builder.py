@@ -1,0 +1,61 @@
+"""Builds in AWS: amazon-ebs, which also copies the image to the other regions and shares it."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from bakery.clouds.builder import RemoteBuilder, require
+from bakery.clouds.job import Job
+from bakery.clouds.manifest import Build
+from bakery.machine import qemu
+from bakery.model.definition import ImageDefinition
+
+# What Vault's AWS engine calls them (aws/creds, aws/sts) -> what every AWS SDK reads. Static keys have no token.
+VARIABLES = {
+    "access_key": "AWS_ACCESS_KEY_ID",
+    "secret_key": "AWS_SECRET_ACCESS_KEY",
+    "security_token": "AWS_SESSION_TOKEN",
+}
+REQUIRED = ("access_key", "secret_key")
+# The other login that an SDK finds in the environment: a role for a token of whoever runs the job.
+WEB_IDENTITY = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME")
+
+
+def source(definition: ImageDefinition) -> str:
+    return "amazon-ebs.windows" if definition.windows else "amazon-ebs.linux"
+
+
+def variables(job: Job) -> dict[str, Any]:
+    base, settings = job.definition.base.aws, job.definition.distribution.aws
+    assert base and settings
+    home, *others = settings.regions
+    ami = base.ami.model_dump() if base.ami else {"name": "", "owner": ""}
+    return {
+        "region": home,
+        "copy_regions": others,
+        "accounts": settings.accounts,
+        "kms_alias": settings.kms_alias or "",
+        "source_ami": job.source,
+        "source_filter": ami,
+        "instance_type": base.instance_type,
+        "user": base.user,
+        "endpoint": os.environ.get("AWS_ENDPOINT_URL", ""),
+        "ssh_private_key": str(qemu.make_key(job.scratch)),
+        "secrets": job.secret_references,
+    }
+
+
+def environment(fields: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a lease or a KV secret; BakeryError if it is neither."""
+    require(fields, REQUIRED, "AWS")
+    return {variable: fields[name] for name, variable in VARIABLES.items() if fields.get(name)}
+
+
+def ids(build: Build) -> dict[str, str]:
+    """By region, out of `us-east-1:ami-1,us-west-2:ami-2`."""
+    return dict(part.split(":", 1) for part in build.artifact_id.split(","))
+
+
+# Of the logins that an SDK finds in the environment, those parts that are secrets.
+SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+BUILDER = RemoteBuilder(source, variables, environment, ids, own="AWS_", own_secrets=SECRET)

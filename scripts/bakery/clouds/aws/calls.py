@@ -1,0 +1,134 @@
+"""How AWS is called: retries, time limits, several regions at once, and errors in a user's words."""
+
+import time
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from botocore import exceptions
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from bakery.clouds.phases import poll
+from bakery.host.errors import BakeryError, PartialError
+
+BLOCK_WORKERS = 16  # parallel block uploads: enough for a 100 Mbit/s to 1 Gbit/s line at 50 ms a block
+PARALLEL_CALLS = 16  # regions and accounts asked at once; the limits of AWS count per region and account
+# Standard mode: full jitter up to 20 s, throttling codes of EC2 included. Ten attempts ride out about a minute.
+CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 10},
+    connect_timeout=10,
+    read_timeout=60,
+    max_pool_connections=BLOCK_WORKERS,
+)
+# What was just made can be "not found" for a while: coldsnap saw 56 s with snapshots, and its 132 s got past them all.
+VISIBLE_SECONDS = 132.0
+
+DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+NOT_LOGGED_IN = {
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+NOT_ENABLED = {"OptInRequired"}
+THROTTLED = {"RequestLimitExceeded", "Throttling", "ThrottlingException", "EC2ThrottledException", "SlowDown"}
+
+Described = dict[str, Any]  # what AWS says of a resource
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def error_code(error: Exception) -> str:
+    """The code of an AWS error answer; empty for errors that never reached AWS."""
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
+
+
+@contextmanager
+def calling(doing: str, where: str) -> Iterator[None]:
+    """Turn botocore's errors into ours. `doing` completes "cannot …", `where` is a region or an account/region."""
+    try:
+        yield
+    except (BotoCoreError, ClientError, ResponseParserError) as error:  # the last: a proxy's page instead of AWS
+        raise BakeryError(f"cannot {doing}", where=where, detail=str(error), hint=_hint(error)) from error
+
+
+def _hint(error: Exception) -> str:
+    code = error_code(error)
+    if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
+        return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
+    if isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError):
+        return "check the network, the proxy variables and AWS_ENDPOINT_URL, then run again"
+    if code in DENIED:
+        return "the role lacks a permission: compare it with the publisher role of the distribution stack"
+    if code in NOT_LOGGED_IN:
+        return "check the credentials; they may have expired, or the region is not enabled for the account"
+    if code in NOT_ENABLED:
+        return "enable the region for the account, or take it out of distribution.aws.regions"
+    if code in THROTTLED:
+        return "AWS kept throttling for about a minute: run again later, what is done is kept"
+    return ""
+
+
+def attempt(
+    items: Mapping[str, Item], work: Callable[[Item], Result]
+) -> tuple[dict[str, Result], dict[str, BakeryError]]:
+    """Do `work` for all items at once; results and failures by key. `work` must not wait: Ctrl-C waits for it."""
+    results: dict[str, Result] = {}
+    failures: dict[str, BakeryError] = {}
+    pool = ThreadPoolExecutor(PARALLEL_CALLS, thread_name_prefix="aws")
+    try:
+        running = {key: pool.submit(work, item) for key, item in items.items()}
+        for key, future in running.items():
+            try:
+                results[key] = future.result()
+            except BakeryError as error:
+                failures[key] = error
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return results, failures
+
+
+def everywhere(doing: str, items: Mapping[str, Item], work: Callable[[Item], Result]) -> dict[str, Result]:
+    """Do `work` for all items at once, and raise at the end what failed."""
+    results, failures = attempt(items, work)
+    raise_failures(doing, failures)
+    return results
+
+
+def raise_failures(doing: str, failures: Mapping[str, BakeryError], done: Collection[str] = ()) -> None:
+    """One error for all failures: PartialError if something was `done` that stays, the error itself if it is alone."""
+    if not failures:
+        return
+    first = next(iter(failures.values()))
+    if len(failures) == 1 and not done:
+        raise first
+    kind = PartialError if done else BakeryError
+    raise kind(
+        f"cannot {doing} in {', '.join(failures)}" + (f"; done in {', '.join(done)}" if done else ""),
+        detail="\n".join(f"{key}: {error.message}: {error.detail}".rstrip(": ") for key, error in failures.items()),
+        hint=first.hint or "run again: what is there is kept, only the rest is done",
+    )
+
+
+def watch(look: Callable[[], Described | None], moving: Container[str], limit: float) -> Described | None:
+    """Look at a resource until its State is none of `moving`; its last look, or None once it is gone for good."""
+    found: Described | None = None
+    seen = time.monotonic()
+
+    def settled() -> bool | None:
+        nonlocal found, seen
+        found = look()
+        if found is None:
+            return True if time.monotonic() - seen > VISIBLE_SECONDS else None
+        seen = time.monotonic()
+        return None if found["State"] in moving else True
+
+    poll(settled, limit)
+    return found

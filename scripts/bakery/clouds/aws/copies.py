@@ -1,0 +1,114 @@
+"""Copies of an image in other regions, all watched from one thread."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from bakery.clouds.aws import images
+from bakery.clouds.aws.calls import VISIBLE_SECONDS, attempt, calling, error_code, raise_failures
+from bakery.clouds.aws.images import Image
+from bakery.clouds.aws.tagging import specifications
+from bakery.clouds.phases import Share, poll
+from bakery.host.errors import BakeryError
+from bakery.model.tags import SHA256, Tags
+
+# A first copy to a region is a full one: users report over ten minutes, large disks across oceans over an hour.
+COPY_SECONDS = 5400.0
+BUSY = "ResourceLimitExceeded"  # 20 snapshot copies at once per target region
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is copied. `key` is the alias of the KMS key in each target region, empty for no encryption."""
+
+    image_id: str
+    region: str
+    description: str
+    tags: Tags
+    key: str
+
+
+class Copy:
+    """One region's copy on its way to "available". `look` does at most one step and never waits."""
+
+    def __init__(self, ec2: Any, source: Source) -> None:
+        self._ec2 = ec2
+        self._source = source
+        self._id = ""
+        self._seen = 0.0  # when it was last known to be there
+        self._replaced = ""
+
+    def look(self) -> Image | None:
+        """The copy once it can be used. A failed one is removed and made again, once."""
+        image = images.by_id(self._ec2, self._id) if self._id else images.find(self._ec2, self._source.tags["Name"])
+        if image is None:
+            self._start_or_wait()
+            return None
+        images.refuse_foreign(self._ec2, image, self._source.tags[SHA256], self._source.image_id)
+        self._id, self._seen = image["ImageId"], time.monotonic()
+        if image["State"] in images.BROKEN and not self._replaced:
+            images.remove(self._ec2, image)
+            self._start(instead_of=self._id)
+        elif image["State"] != "available" and image["State"] not in images.MOVING:
+            raise images.unusable(self._ec2, self._id, image)
+        return image if image["State"] == "available" else None
+
+    def _start_or_wait(self) -> None:
+        if not self._id:
+            self._start()
+        elif time.monotonic() - self._seen > VISIBLE_SECONDS:
+            # The token of an earlier run brings back the ID of a copy that was deregistered since.
+            if self._replaced:
+                raise images.unusable(self._ec2, self._id, None)
+            self._start(instead_of=self._id)
+
+    def _start(self, instead_of: str = "") -> None:
+        self._replaced = self._replaced or instead_of
+        request = _request(self._source)
+        # The same request has the same token in every run: one that was lost on the way makes no second copy.
+        token = hashlib.sha256(json.dumps([request, self._ec2.meta.region_name, self._replaced]).encode()).hexdigest()
+        with calling(f"copy {self._source.image_id}", self._ec2.meta.region_name):
+            try:
+                self._id = self._ec2.copy_image(**request, ClientToken=token)["ImageId"]
+                self._seen = time.monotonic()
+            except ClientError as error:
+                if error_code(error) != BUSY:
+                    raise
+                self._id = ""  # the next look tries again
+
+
+def bring(copies: Mapping[str, Copy], share: Share) -> dict[str, Image]:
+    """Look after all copies until each is available or has failed; then raise what failed."""
+    done: dict[str, Image] = {}
+    failures: dict[str, BakeryError] = {}
+
+    def look() -> bool | None:
+        waiting = {region: copy for region, copy in copies.items() if region not in done and region not in failures}
+        results, failed = attempt(waiting, Copy.look)
+        done.update({region: image for region, image in results.items() if image})
+        failures.update(failed)
+        if copies:
+            share(len(done) / len(copies))
+        return True if len(done) + len(failures) == len(copies) else None
+
+    if poll(look, COPY_SECONDS) is None:
+        late = BakeryError(f"the copy is not available after {COPY_SECONDS / 60:.0f} min", hint="run again to wait on")
+        failures.update({region: late for region in copies if region not in done and region not in failures})
+    raise_failures("copy the image", failures, done=done)
+    return done
+
+
+def _request(source: Source) -> dict[str, Any]:
+    return {
+        "Name": source.tags["Name"],
+        "Description": source.description,
+        "SourceImageId": source.image_id,
+        "SourceRegion": source.region,
+        "TagSpecifications": specifications(source.tags, "image", "snapshot"),
+        **({"Encrypted": True, "KmsKeyId": source.key} if source.key else {}),
+    }

@@ -1,0 +1,193 @@
+"""AMIs: find, register, share, remove."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from bakery.clouds.aws import snapshots
+from bakery.clouds.aws.calls import VISIBLE_SECONDS, Described, calling, error_code, watch
+from bakery.clouds.aws.tagging import from_aws, specifications
+from bakery.clouds.phases import poll
+from bakery.host.errors import BakeryError, ConflictError
+from bakery.model.documents import Place
+from bakery.model.tags import SHA256, Tags, wrong
+
+ROOT_DEVICE = "/dev/xvda"  # what Debian's and Amazon's own images call it; on Nitro it shows as NVMe anyway
+MOVING = {"pending", "transient"}
+BROKEN = {"failed", "invalid", "error", "deregistered"}
+AVAILABLE_SECONDS = 1800.0  # registering takes seconds to minutes; botocore's waiter of 10 min is known as too short
+
+Image = Described
+
+
+def find(ec2: Any, name: str) -> Image | None:
+    """Our image of this name, in any state; ConflictError if there are several."""
+    found = _describe(ec2, "name", name)
+    if len(found) > 1:
+        raise ConflictError(
+            f"several images are named {name}: {', '.join(image['ImageId'] for image in found)}",
+            where=ec2.meta.region_name,
+            hint="deregister all but one of them",
+        )
+    return found[0] if found else None
+
+
+def by_id(ec2: Any, image_id: str) -> Image | None:
+    """An image of ours by its ID, or None; by a filter, since an unknown ID is an error otherwise."""
+    return next(iter(_describe(ec2, "image-id", image_id)), None)
+
+
+def snapshot_of(image: Image) -> str:
+    """The snapshot behind the root device; empty while a copy has none yet."""
+    devices = image.get("BlockDeviceMappings", ())
+    return next((str(device["Ebs"]["SnapshotId"]) for device in devices if "SnapshotId" in device.get("Ebs", {})), "")
+
+
+def refuse_foreign(ec2: Any, image: Image, sha256: str, source: str = "") -> None:
+    """ConflictError unless the image says that it is of this disk, or a copy of the image `source`.
+
+    Names are for ever: an image of ours that somebody else made, or of other bytes, is never touched.
+    """
+    tag, origin = from_aws(image).get(SHA256), image.get("SourceImageId")
+    claims = [tag == sha256] if tag else []
+    claims += [origin == source] if source and origin else []
+    if not claims or not all(claims):
+        raise ConflictError(
+            f"{image['Name']} exists as {image['ImageId']} and is not of this disk",
+            where=ec2.meta.region_name,
+            detail=f"{SHA256} is {tag or 'not set'}, expected {sha256}"
+            + (f"; it is a copy of {origin}, expected {source}" if source and origin != source else ""),
+            hint="deregister it if nobody uses it, or bake a new version",
+        )
+
+
+def register(ec2: Any, description: str, snapshot: str, tags: Tags) -> str:
+    """The ID of a new image, or of the one that another run registered a moment ago: names are unique."""
+    name = tags["Name"]
+    with calling(f"register {name}", ec2.meta.region_name):
+        try:
+            return str(ec2.register_image(**_registration(description, snapshot, tags))["ImageId"])
+        except ClientError as error:
+            if error_code(error) != "InvalidAMIName.Duplicate":
+                raise
+    image = poll(lambda: find(ec2, name), VISIBLE_SECONDS)
+    if image is None:
+        raise ConflictError(
+            f"{name} is taken, but no image of this name can be seen",
+            where=ec2.meta.region_name,
+            hint="an image in the recycle bin keeps its name: restore or delete it",
+        )
+    refuse_foreign(ec2, image, tags[SHA256])
+    return str(image["ImageId"])
+
+
+def wait_available(ec2: Any, image_id: str) -> Image:
+    """The image as soon as it can be used and copied; BakeryError if it fails or takes too long."""
+    image = watch(lambda: by_id(ec2, image_id), moving=MOVING, limit=AVAILABLE_SECONDS)
+    if image is None or image["State"] != "available":
+        raise unusable(ec2, image_id, image)
+    return image
+
+
+def unusable(ec2: Any, image_id: str, image: Image | None) -> BakeryError:
+    """The error for an image that did not become available; `image` is None if it is gone."""
+    if image and image["State"] == "disabled":
+        hint = "enable it (aws ec2 enable-image), or bake a new version"
+    else:
+        hint = "run again: it is waited for, or removed and made anew if it failed"
+    reason = image.get("StateReason", {}).get("Message", "") if image else ""
+    state = f"is {image['State']}" if image else "is gone"
+    return BakeryError(f"{image_id} {state}", where=ec2.meta.region_name, detail=reason, hint=hint)
+
+
+def remove(ec2: Any, image: Image) -> None:
+    """Deregister an image and delete its snapshot; what is gone is fine."""
+    with calling(f"deregister {image['ImageId']}", ec2.meta.region_name):
+        try:
+            ec2.deregister_image(ImageId=image["ImageId"])
+        except ClientError as error:
+            if error_code(error) not in ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"):
+                raise
+    if snapshot := snapshot_of(image):
+        snapshots.remove(ec2, snapshot)
+
+
+def clear(ec2: Any, unfinished: Tags, home: Any) -> None:
+    """Remove the image that an unfinished build left; ConflictError for any other one of that name.
+
+    It has the tags that Packer sets in the end, or it is a copy of an image that Packer took back before that; and it
+    does not have the tag of a version.
+    """
+    image = find(ec2, unfinished["Name"])
+    if image is None:
+        return
+    have = from_aws(image)
+    orphan = image.get("SourceImageRegion") == home.meta.region_name and by_id(home, image["SourceImageId"]) is None
+    if SHA256 in have or (wrong(have, unfinished) and not orphan):
+        raise ConflictError(
+            f"{image['Name']} exists as {image['ImageId']}, and no unfinished build left it",
+            where=ec2.meta.region_name,
+            hint="deregister it if nobody uses it, or bake a new version",
+        )
+    remove(ec2, image)
+
+
+def withdraw(ec2: Any, place: Place) -> None:
+    """Remove what a publication says is there; the snapshot also when the image is gone already."""
+    if image := by_id(ec2, place.id):
+        remove(ec2, image)
+    snapshots.remove(ec2, place.snapshot)
+
+
+def share_snapshot(ec2: Any, image: Image, accounts: Iterable[str]) -> None:
+    """Let accounts make volumes from an image's snapshot; writes only what is missing."""
+    snapshot = snapshot_of(image)
+    with calling(f"share {snapshot}", ec2.meta.region_name):
+        asked = {"SnapshotId": snapshot, "Attribute": "createVolumePermission"}
+        granted = ec2.describe_snapshot_attribute(**asked)["CreateVolumePermissions"]
+        if missing := sorted(set(accounts) - {grant.get("UserId") for grant in granted}):
+            ec2.modify_snapshot_attribute(**asked, OperationType="add", UserIds=missing)
+
+
+def share_image(ec2: Any, image: Image, accounts: Iterable[str]) -> None:
+    """Let accounts launch an image; writes only what is missing."""
+    image_id = image["ImageId"]
+    if missing := sorted(set(accounts) - launchers(ec2, image_id)):
+        with calling(f"share {image_id}", ec2.meta.region_name):
+            ec2.modify_image_attribute(
+                ImageId=image_id, Attribute="launchPermission", OperationType="add", UserIds=missing
+            )
+
+
+def launchers(ec2: Any, image_id: str) -> set[str]:
+    """The accounts that may launch an image."""
+    with calling(f"see who may launch {image_id}", ec2.meta.region_name):
+        answer = ec2.describe_image_attribute(ImageId=image_id, Attribute="launchPermission")
+    return {grant["UserId"] for grant in answer["LaunchPermissions"] if "UserId" in grant}
+
+
+def _describe(ec2: Any, filter_name: str, value: str) -> list[Image]:
+    with calling(f"look for {value}", ec2.meta.region_name):
+        answer = ec2.describe_images(
+            Owners=["self"], IncludeDisabled=True, Filters=[{"Name": filter_name, "Values": [value]}]
+        )
+    found: list[Image] = answer["Images"]
+    return found
+
+
+def _registration(description: str, snapshot: str, tags: Tags) -> dict[str, Any]:
+    root = {"SnapshotId": snapshot, "VolumeType": "gp3", "DeleteOnTermination": True}
+    return {
+        "Name": tags["Name"],
+        "Description": description,
+        "Architecture": "x86_64",
+        "BootMode": "uefi",
+        "EnaSupport": True,
+        "ImdsSupport": "v2.0",
+        "VirtualizationType": "hvm",
+        "RootDeviceName": ROOT_DEVICE,
+        "BlockDeviceMappings": [{"DeviceName": ROOT_DEVICE, "Ebs": root}],
+        # Snapshots cannot be tagged by this call; ours has had its tags since it was started.
+        "TagSpecifications": specifications(tags, "image"),
+    }

@@ -1,0 +1,108 @@
+"""One version on its way to every region: snapshot, image, copies, tags, shares."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bakery.clouds.aws import copies, images, snapshots, tagging
+from bakery.clouds.aws.calls import everywhere
+from bakery.clouds.aws.images import Image
+from bakery.clouds.aws.session import Account
+from bakery.clouds.phases import Phases
+from bakery.model import tags
+from bakery.model.definition import ImageDefinition
+
+
+class Release:
+    """Brings one version's images to all regions; every step finds before it creates."""
+
+    def __init__(
+        self, definition: ImageDefinition, account: Account, want: tags.Tags, consumers: Sequence[str], phases: Phases
+    ) -> None:
+        aws = definition.distribution.aws
+        assert aws
+        self._description = definition.description
+        self._account = account
+        self._regions = aws.regions
+        self._home = aws.regions[0]
+        self._alias = aws.kms_alias or ""
+        self._want = want
+        self._consumers = consumers
+        self._phases = phases
+
+    def bring(self, disk: Path) -> dict[str, Image]:
+        """The available image of every region, tagged and shared with the consumer accounts."""
+        ec2 = self._account.ec2(self._regions)
+        return self._spread(ec2, self._register(ec2[self._home], disk))
+
+    def adopt(self, image_id: str) -> dict[str, Image]:
+        """The same around an image that Packer registered in the first region; its copies are taken up, too."""
+        ec2 = self._account.ec2(self._regions)
+        with self._phases.phase("register", f"wait for {image_id} in {self._home}"):
+            image = images.wait_available(ec2[self._home], image_id)
+        if tags.SHA256 in tagging.from_aws(image):  # an earlier run was here
+            images.refuse_foreign(ec2[self._home], image, self._want[tags.SHA256])
+        return self._spread(ec2, image)
+
+    def _spread(self, ec2: Mapping[str, Any], image: Image) -> dict[str, Image]:
+        found = {self._home: image, **self._copy(ec2, image)}
+        with self._phases.phase("share", f"tag and share in {', '.join(found)}"):
+            self._mark_and_share(ec2, found)
+        return found
+
+    def _register(self, ec2: Any, disk: Path) -> Image:
+        """The image of the first region; afterwards its snapshot is the only one of this version there."""
+        image = self._adopt(ec2) or self._make(ec2, disk)
+        snapshots.sweep(ec2, self._want, keep=images.snapshot_of(image))
+        return image
+
+    def _adopt(self, ec2: Any) -> Image | None:
+        """What an earlier run registered; an image that failed is removed."""
+        image = images.find(ec2, self._want["Name"])
+        if image is None:
+            return None
+        images.refuse_foreign(ec2, image, self._want[tags.SHA256])
+        if image["State"] in images.BROKEN:
+            images.remove(ec2, image)
+            return None
+        if image["State"] == "available":
+            return image
+        with self._phases.phase("register", f"wait for {image['ImageId']} in {self._home}"):
+            return images.wait_available(ec2, image["ImageId"])
+
+    def _make(self, ec2: Any, disk: Path) -> Image:
+        ebs = self._account.client("ebs", self._home)
+        with self._phases.phase("upload", f"upload the disk to {self._home}") as share:
+            snapshot = snapshots.ensure(ec2, ebs, disk, self._want, self._key, share)
+        with self._phases.phase("register", f"register in {self._home}"):
+            image_id = images.register(ec2, self._description, snapshot, self._want)
+            return images.wait_available(ec2, image_id)
+
+    def _copy(self, ec2: Mapping[str, Any], image: Image) -> dict[str, Image]:
+        source = copies.Source(image["ImageId"], self._home, self._description, self._want, self._key)
+        others = {region: copies.Copy(client, source) for region, client in ec2.items() if region != self._home}
+        if not others:
+            return {}
+        with self._phases.phase("copy", f"copies in {', '.join(others)}") as share:
+            return copies.bring(others, share)
+
+    def _mark_and_share(self, ec2: Mapping[str, Any], found: Mapping[str, Image]) -> None:
+        """Each step in all regions before the next: an image is shared only when its snapshot is everywhere."""
+        pairs = {region: (ec2[region], image) for region, image in found.items()}
+        everywhere("tag", pairs, lambda pair: _mark(*pair, self._want))
+        everywhere("share snapshots", pairs, lambda pair: images.share_snapshot(*pair, self._consumers))
+        everywhere("share images", pairs, lambda pair: images.share_image(*pair, self._consumers))
+
+    @property
+    def _key(self) -> str:
+        """The KMS key by its alias, which is the same in every region; empty for no encryption."""
+        prefix = "" if not self._alias or self._alias.startswith("alias/") else "alias/"
+        return prefix + self._alias
+
+
+def _mark(ec2: Any, image: Image, want: tags.Tags) -> None:
+    """Repair tags: adopted images may have lost some, and the definition may ask for others by now."""
+    snapshot = images.snapshot_of(image)
+    described = snapshots.by_id(ec2, snapshot) or {}
+    have = {image["ImageId"]: tagging.from_aws(image), snapshot: tagging.from_aws(described)}
+    tagging.repair(ec2, have, want)

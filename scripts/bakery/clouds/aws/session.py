@@ -1,0 +1,123 @@
+"""Accounts and their clients. Sessions are not thread-safe: clients are made on one thread, then shared."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import NoCredentialsError
+from botocore.loaders import create_loader
+
+from bakery.clouds.aws.calls import CONFIG, attempt, calling
+from bakery.host.errors import BakeryError
+
+# The first call tells whether AWS can be reached at all: a user should not wait a minute for that.
+QUICK = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 4}))
+
+_MODELS = create_loader()  # parsed API models, shared by all sessions: reading EC2's alone takes 0.2 s
+
+# What Vault's AWS engine calls it -> what boto3 does.
+LEASE = {
+    "access_key": "aws_access_key_id",
+    "secret_key": "aws_secret_access_key",
+    "security_token": "aws_session_token",
+}
+NONE: Mapping[str, str] = MappingProxyType({})
+
+Spots = Iterable[tuple[str, str]]  # (account, region)
+
+
+@dataclass(frozen=True)
+class Account:
+    """An AWS account we are logged in to. `keys` are an assumed role's, empty for the environment's own."""
+
+    number: str
+    partition: str
+    session: Any = field(repr=False)
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def client(self, service: str, region: str) -> Any:
+        """The client of a service in a region, which stays readable as `client.meta.region_name`."""
+        known = self._clients.get((service, region))
+        if known is None:
+            known = self.session.client(service, region_name=region, config=CONFIG, **self.keys)
+            self._clients[service, region] = known
+        return known
+
+    def ec2(self, regions: Iterable[str]) -> dict[str, Any]:
+        """EC2 clients by region."""
+        return {region: self.client("ec2", region) for region in regions}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where parameters are: one account in one region."""
+
+    account: str
+    region: str
+    ssm: Any = field(repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return spot_name(self.account, self.region)
+
+
+def spot_name(account: str, region: str) -> str:
+    """The key of sites and the text of messages."""
+    return f"{account}/{region}"
+
+
+def core_session() -> Any:
+    """A botocore session over the shared models."""
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _MODELS)
+    return session
+
+
+def connect(region: str, credentials: Mapping[str, str] = NONE) -> Account:
+    """Log in with the fields of a lease of Vault's AWS engine, or with what the environment has: keys, profile, web
+    identity, instance role. Endpoints come from the environment."""
+    with calling("log in to AWS", region):
+        keys = {name: credentials[field] for field, name in LEASE.items() if credentials.get(field)}
+        session = boto3.Session(botocore_session=core_session(), **keys)
+        if session.get_credentials() is None:
+            raise NoCredentialsError
+        identity = session.client("sts", region_name=region, config=QUICK).get_caller_identity()
+    return Account(identity["Account"], identity["Arn"].split(":")[1], session)
+
+
+def reach(own: Account, role: str, home: str, spots: Spots) -> tuple[dict[str, Site], dict[str, BakeryError]]:
+    """Sites by their text, with `role` assumed in foreign accounts; and why accounts could not be reached."""
+    wanted = list(spots)
+    # The tokens of a regional endpoint are valid in opt-in regions too, those of the global one are not.
+    sts = own.client("sts", home)
+    foreign = {number: number for number, _ in wanted if number != own.number}
+    assumed, failures = attempt(foreign, lambda number: _assume(own, sts, number, role))
+    accounts = {own.number: own, **assumed}
+    sites = [
+        Site(number, region, accounts[number].client("ssm", region)) for number, region in wanted if number in accounts
+    ]
+    return {str(site): site for site in sites}, failures
+
+
+def _assume(own: Account, sts: Any, number: str, role: str) -> Account:
+    arn = f"arn:{own.partition}:iam::{number}:role/{role}"
+    try:
+        with calling(f"assume {arn}", sts.meta.region_name):
+            keys = sts.assume_role(RoleArn=arn, RoleSessionName="bakery-publish")["Credentials"]
+    except BakeryError as error:
+        error.hint = f"make the role {role} in account {number} (docs/how-to/run-against-aws.md)"
+        raise
+    return Account(
+        number,
+        own.partition,
+        own.session,
+        {
+            "aws_access_key_id": keys["AccessKeyId"],
+            "aws_secret_access_key": keys["SecretAccessKey"],
+            "aws_session_token": keys["SessionToken"],
+        },
+    )

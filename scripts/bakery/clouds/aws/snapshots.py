@@ -1,0 +1,194 @@
+"""EBS snapshots by content: found by the digest of the disk's bytes, else uploaded block by block.
+
+An unencrypted snapshot reads zeros where no block was written, so zero blocks are never sent. In an encrypted one they
+would read as noise: encryption is done by copying the finished snapshot.
+"""
+
+import base64
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from bakery.clouds.aws.calls import BLOCK_WORKERS, VISIBLE_SECONDS, Described, calling, error_code, watch
+from bakery.clouds.aws.tagging import specifications, to_aws
+from bakery.clouds.phases import Share, poll
+from bakery.host.errors import BakeryError
+from bakery.machine.qemu import as_raw
+from bakery.machine.raw_disk import RawDisk
+from bakery.model.tags import CONTENT, Tags
+
+BLOCK = 524_288  # bytes; the only block size of the EBS direct API
+COMPLETE_SECONDS = 3600.0  # completing takes about a minute, the encrypted copy of a full disk many
+IDLE_MINUTES = 60  # AWS gives up a snapshot that gets no blocks for so long (StartSnapshot's default)
+WINDOW = 4 * BLOCK_WORKERS  # blocks in memory (32 MiB), so that workers never wait for the reader
+
+
+def ensure(ec2: Any, ebs: Any, disk: Path, tags: Tags, key: str, share: Share) -> str:
+    """The ID of a completed snapshot of `disk`'s content, encrypted with `key` if that is given.
+
+    One that is still being written is left alone, whoever writes it; `sweep` comes when the image is registered.
+    """
+    completed = [snapshot for snapshot in find(ec2, tags) if snapshot["State"] == "completed"]
+    ready: dict[bool, str] = {snapshot["Encrypted"]: snapshot["SnapshotId"] for snapshot in completed}
+    if bool(key) in ready:
+        return ready[bool(key)]
+    plain = ready.get(False) or _upload_disk(ec2, ebs, disk, tags, share)
+    return _encrypt(ec2, plain, tags, key) if key else plain
+
+
+def find(ec2: Any, tags: Tags) -> list[Described]:
+    """Our snapshots of this version with this content, in any state."""
+    wanted = [{"Name": f"tag:{key}", "Values": [tags[key]]} for key in ("Name", CONTENT)]
+    with calling("look for snapshots", ec2.meta.region_name):
+        pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=wanted)
+        return [snapshot for page in pages for snapshot in page["Snapshots"]]
+
+
+def by_id(ec2: Any, snapshot: str) -> Described | None:
+    """A snapshot, or None; by a filter, since an unknown ID is an error otherwise."""
+    with calling(f"look at {snapshot}", ec2.meta.region_name):
+        answer = ec2.describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": [snapshot]}])
+    return next(iter(answer["Snapshots"]), None)
+
+
+def remove(ec2: Any, snapshot: str) -> None:
+    """Delete a snapshot; one that is gone is fine."""
+    with calling(f"delete {snapshot}", ec2.meta.region_name):
+        try:
+            ec2.delete_snapshot(SnapshotId=snapshot)
+        except ClientError as error:
+            if error_code(error) != "InvalidSnapshot.NotFound":
+                raise
+
+
+def sweep(ec2: Any, tags: Tags, keep: str) -> None:
+    """Remove snapshots of this version that its image does not use: unfinished, or only made to be encrypted."""
+    for snapshot in find(ec2, tags):
+        if snapshot["SnapshotId"] != keep:
+            remove(ec2, snapshot["SnapshotId"])
+
+
+def _upload_disk(ec2: Any, ebs: Any, disk: Path, tags: Tags, share: Share) -> str:
+    with as_raw(disk) as raw:
+        return upload(ec2, ebs, RawDisk(raw, BLOCK), tags, share)
+
+
+def upload(ec2: Any, ebs: Any, raw: RawDisk, tags: Tags, share: Share) -> str:
+    """A new snapshot with the blocks of `raw`; nothing stays behind if anything fails."""
+    region = ebs.meta.region_name
+    with calling("start a snapshot", region):
+        # botocore adds a random client token: a call that it repeats starts nothing twice.
+        snapshot: str = ebs.start_snapshot(
+            VolumeSize=raw.gib,
+            Tags=to_aws(tags),
+            Description=f"sha256 {tags[CONTENT]}",
+            Timeout=IDLE_MINUTES,
+        )["SnapshotId"]
+    try:
+        digests = list(_put_blocks(ebs, snapshot, raw, share))
+        _refuse_other_content(raw, tags)
+        with calling(f"complete {snapshot}", region):
+            ebs.complete_snapshot(
+                SnapshotId=snapshot,
+                ChangedBlocksCount=len(digests),
+                Checksum=_base64(hashlib.sha256(b"".join(digests)).digest()),
+                ChecksumAlgorithm="SHA256",
+                ChecksumAggregationMethod="LINEAR",
+            )
+        _wait(ec2, snapshot)
+    except BaseException:
+        with suppress(BakeryError):  # the first error says more; the next run removes what stays
+            remove(ec2, snapshot)
+        raise
+    return snapshot
+
+
+def _put_blocks(ebs: Any, snapshot: str, raw: RawDisk, share: Share) -> Iterator[bytes]:
+    """Send the blocks in parallel; yields their SHA-256 digests in the order of the disk."""
+    window: deque[Future[bytes]] = deque()
+    pool = ThreadPoolExecutor(BLOCK_WORKERS, thread_name_prefix="ebs")
+    try:
+        for index, block in raw.written_blocks():
+            window.append(pool.submit(_put_block, ebs, snapshot, index, block))
+            if len(window) == WINDOW:
+                yield window.popleft().result()
+                share(index / raw.blocks)
+        while window:
+            yield window.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _put_block(ebs: Any, snapshot: str, index: int, block: bytes) -> bytes:
+    digest = hashlib.sha256(block).digest()
+
+    def put() -> bytes | None:
+        try:
+            ebs.put_snapshot_block(
+                SnapshotId=snapshot,
+                BlockIndex=index,
+                BlockData=block,
+                DataLength=BLOCK,
+                Checksum=_base64(digest),
+                ChecksumAlgorithm="SHA256",
+            )
+        except ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                return None
+            raise
+        return digest
+
+    with calling(f"write block {index} of {snapshot}", ebs.meta.region_name):
+        answer = poll(put, VISIBLE_SECONDS)
+    if answer is None:
+        raise BakeryError(
+            f"{snapshot} is gone while it is being written",
+            where=ebs.meta.region_name,
+            hint="another run may have published this version meanwhile: run again to take up what it made",
+        )
+    return answer
+
+
+def _refuse_other_content(raw: RawDisk, tags: Tags) -> None:
+    if raw.sha256 != tags[CONTENT]:
+        raise BakeryError(
+            "the disk's content is not what was baked",
+            detail=f"baked {tags[CONTENT]}\nread  {raw.sha256}",
+            hint="the disk changed while it was read, or the conversion to raw is broken: run again",
+        )
+
+
+def _encrypt(ec2: Any, plain: str, tags: Tags, key: str) -> str:
+    with calling(f"encrypt {plain} with {key}", ec2.meta.region_name):
+        snapshot: str = ec2.copy_snapshot(
+            SourceRegion=ec2.meta.region_name,
+            SourceSnapshotId=plain,
+            Encrypted=True,
+            KmsKeyId=key,
+            Description=f"sha256 {tags[CONTENT]}",
+            TagSpecifications=specifications(tags, "snapshot"),
+        )["SnapshotId"]
+    _wait(ec2, snapshot)
+    return snapshot
+
+
+def _wait(ec2: Any, snapshot: str) -> None:
+    found = watch(lambda: by_id(ec2, snapshot), moving={"pending"}, limit=COMPLETE_SECONDS)
+    if found is None or found["State"] != "completed":
+        state = found.get("StateMessage") or f"it is {found['State']}" if found else "it is gone"
+        raise BakeryError(
+            f"{snapshot} did not complete",
+            where=ec2.meta.region_name,
+            detail=state,
+            hint="run again: what another run made meanwhile is taken up, else it is made anew",
+        )
+
+
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()

@@ -1,0 +1,29 @@
+"""Tags as AWS writes them, and their repair."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bakery.clouds.aws.calls import calling
+from bakery.model.tags import Tags, wrong
+
+
+def repair(ec2: Any, resources: Mapping[str, Tags], want: Tags) -> None:
+    """Set what is wrong; `resources` are the tags that each ID has now. Writes nothing when all is right."""
+    for resource, have in resources.items():
+        if missing := wrong(have, want):
+            with calling(f"tag {resource}", ec2.meta.region_name):
+                ec2.create_tags(Resources=[resource], Tags=to_aws(missing))
+
+
+def to_aws(tags: Tags) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def from_aws(resource: Mapping[str, Any]) -> Tags:
+    """The tags of a described image or snapshot."""
+    return {tag["Key"]: tag["Value"] for tag in resource.get("Tags", ())}
+
+
+def specifications(tags: Tags, *kinds: str) -> list[dict[str, Any]]:
+    """For calls that tag what they create."""
+    return [{"ResourceType": kind, "Tags": to_aws(tags)} for kind in kinds]

@@ -1,0 +1,164 @@
+"""The AWS target: one version as AMIs in regions, shared with accounts, with parameters that point at them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from bakery.clouds.aws import audit, images, parameters
+from bakery.clouds.aws.calls import attempt, everywhere, raise_failures
+from bakery.clouds.aws.images import Image
+from bakery.clouds.aws.regions import check_regions
+from bakery.clouds.aws.release import Release
+from bakery.clouds.aws.session import NONE, Account, Site, Spots, connect, reach, spot_name
+from bakery.clouds.phases import Phases
+from bakery.clouds.target import Finding
+from bakery.host.errors import BakeryError
+from bakery.host.events import Tell, step
+from bakery.model import tags
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
+from bakery.model.naming import Versioned, channel_parameter, full_name, version_parameter
+
+
+class AwsTarget:
+    """Images before shares, shares before parameters: nothing points at what cannot be used."""
+
+    def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str] = NONE) -> None:
+        """`credentials` are those of Vault's AWS engine; none means those of the environment."""
+        aws = definition.distribution.aws
+        assert aws  # the definition's own rule: target aws needs distribution.aws
+        self._definition = definition
+        self._credentials = credentials
+        self._aws = aws
+        self._home = aws.regions[0]
+
+    def find(self, artifact: Artifact) -> Publication | None:
+        """The version if it is everywhere the definition wants it, usable and pointed at; reads only."""
+        ec2 = self._account.ec2(self._aws.regions)
+        found = everywhere("look", ec2, lambda client: images.find(client, full_name(artifact)))
+        present = {region: image for region, image in found.items() if image}
+        if len(present) < len(found):
+            return None
+        live = parameters.read_all(self._sites(self._spots), version_parameter(artifact))
+        pointers = tuple(parameter for parameter in live.values() if parameter)
+        publication = _publication(artifact, artifact.disk.sha256, self._places(present), pointers, {})
+        right = all(finding.status == "correct" for finding in self.inspect(publication))
+        pointed = [pointer.value for pointer in pointers] == [place.id for place in publication.places]
+        return publication if right and pointed else None
+
+    def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
+        """Bring the version to every region and account; a rerun goes on where the last one stopped."""
+        want = tags.of_artifact(self._definition, artifact)
+        return self._release(artifact, artifact.disk.sha256, want, tell, lambda release: release.bring(disk))
+
+    def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
+        """The same for what amazon-ebs registered: Packer's copies are taken up, tagged, and made where they lack."""
+        want = tags.of_build(self._definition, build)
+        return self._release(build, build.identity, want, tell, lambda release: release.adopt(build.ids[self._home]))
+
+    def prepare(self, of: Versioned) -> None:
+        """Remove images of an unfinished build in all regions."""
+        ec2 = self._account.ec2(self._aws.regions)
+        everywhere("clear the way", ec2, lambda client: images.clear(client, tags.identity(of), ec2[self._home]))
+
+    def _release(
+        self, of: Versioned, sha256: str, want: tags.Tags, tell: Tell, bring: Callable[[Release], dict[str, Image]]
+    ) -> Publication:
+        check_regions(self._definition, lambda *keys: ".".join(map(str, (self._definition.name, *keys))))
+        phases = Phases(tell, full_name(of))
+        spots, name = self._spots, version_parameter(of)
+        # Before anything is made: every account lets us in, and no place has a parameter that cannot be used.
+        parameters.read_all(self._sites(spots), name)
+        found = bring(Release(self._definition, self._account, want, self._consumers, phases))
+        with phases.phase("parameters", f"write {name} in {len(spots)} places"):
+            # Roles are assumed again: their hour may have passed while copies were made.
+            sites = self._sites(spots)
+            values = {key: found[site.region]["ImageId"] for key, site in sites.items()}
+            pointers = parameters.fix(sites, name, values)
+        return _publication(of, sha256, self._places(found), pointers, phases.seconds)
+
+    def inspect(self, publication: Publication) -> list[Finding]:
+        """Images, tags, snapshots' tags, shares and parameters of a publication, as they are now."""
+        owned = self._owned(publication)
+        ec2 = self._account.ec2(owned)
+        looked, _ = attempt(owned, lambda place: audit.inspect_place(ec2[place.region], publication, place))
+        sites, failures = self._reach(_spots(publication.parameters))
+        expected = {spot_name(found.account, found.region): found for found in publication.parameters}
+        seen, _ = attempt(sites, lambda site: audit.inspect_parameter(site, expected[str(site)]))
+        findings = [finding for findings in looked.values() for finding in findings]
+        return [*findings, *seen.values(), *audit.unreachable(failures)]
+
+    def withdraw(self, publication: Publication) -> None:
+        """Remove parameters, then images and their snapshots: no pointer outlives what it points at."""
+        owned = self._owned(publication)
+        ec2 = self._account.ec2(owned)
+        self._remove(publication, version_parameter(publication))
+        everywhere("remove the image", owned, lambda place: images.withdraw(ec2[place.region], place))
+
+    def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
+        """Move the channel's parameters in all regions and accounts, or put all of them back."""
+        name = channel_parameter(publication, channel)
+        with step(tell, "promote", full_name(publication), f"point {name} in {len(publication.places)} places"):
+            return parameters.move(self._sites(_spots(publication.places)), name, _values(publication))
+
+    def unpoint(self, publication: Publication, channel: str) -> None:
+        """Remove the channel's parameters that hold this version."""
+        self._remove(publication, channel_parameter(publication, channel))
+
+    def _remove(self, publication: Publication, name: str) -> None:
+        sites, values = self._sites(_spots(publication.places)), _values(publication)
+        everywhere(f"remove {name}", sites, lambda site: parameters.remove(site, name, values[str(site)]))
+
+    @cached_property
+    def _account(self) -> Account:
+        return connect(self._home, self._credentials)
+
+    @property
+    def _consumers(self) -> list[str]:
+        return [number for number in self._aws.accounts if number != self._account.number]
+
+    @property
+    def _spots(self) -> list[tuple[str, str]]:
+        """Where the definition wants a version to be used: the own account first."""
+        numbers = (self._account.number, *self._consumers)
+        return [(number, region) for number in numbers for region in self._aws.regions]
+
+    def _places(self, found: Mapping[str, Image]) -> tuple[Place, ...]:
+        own = self._account.number
+        return tuple(
+            Place(number, region, found[region]["ImageId"], images.snapshot_of(found[region]), owned=number == own)
+            for number, region in self._spots
+        )
+
+    def _owned(self, publication: Publication) -> dict[str, Place]:
+        """The places with images of our own, by region; BakeryError when another account made them."""
+        owned = {place.region: place for place in publication.places if place.owned}
+        if others := {place.account for place in owned.values()} - {self._account.number}:
+            raise BakeryError(
+                f"{full_name(publication)} belongs to account {', '.join(others)}",
+                where=f"logged in to {self._account.number}",
+                hint="use credentials of that account",
+            )
+        return owned
+
+    def _sites(self, spots: Spots) -> dict[str, Site]:
+        sites, failures = self._reach(spots)
+        raise_failures("log in", failures)
+        return sites
+
+    def _reach(self, spots: Spots) -> tuple[dict[str, Site], dict[str, BakeryError]]:
+        return reach(self._account, self._aws.consumer_role, self._home, spots)
+
+
+def _publication(
+    of: Versioned, sha256: str, places: tuple[Place, ...], pointers: tuple[Parameter, ...], seconds: dict[str, float]
+) -> Publication:
+    return Publication(of.image, of.arch, of.version, sha256, "aws", places, pointers, seconds)
+
+
+def _spots(located: Iterable[Place | Parameter]) -> list[tuple[str, str]]:
+    return [(found.account, found.region) for found in located]
+
+
+def _values(publication: Publication) -> dict[str, str]:
+    return {spot_name(place.account, place.region): place.id for place in publication.places}

@@ -1,0 +1,1 @@
+"""Azure: fixed VHD -> page blob -> gallery version -> replicas -> tags; each step finds before it creates."""

@@ -1,0 +1,143 @@
+"""A disk as a fixed VHD in a page blob: the way of its bytes into a gallery.
+
+The blob is named by content and leased while it is written, so that two uploads exclude each other. One that was
+finished says so in its metadata; any other is written anew, since nobody knows how far it came.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobClient, BlobServiceClient
+
+from bakery.clouds.azure.calls import calling
+from bakery.clouds.azure.lease import Lease, acquire
+from bakery.clouds.phases import Share
+from bakery.host.errors import BakeryError
+from bakery.machine import qemu
+from bakery.machine.raw_disk import RawDisk
+from bakery.model.naming import BLOB_CONTAINER
+from bakery.model.tags import CONTENT, Tags
+
+FINISHED = "bakery_raw_sha256"  # metadata: names are C# identifiers
+RANGE = 4 << 20  # bytes; the most that Put Page takes
+MIB = 1 << 20  # Azure takes disks of whole ones
+WORKERS = 8  # parallel writes; with 4 MiB each enough for a gigabit line at 250 ms a write
+WINDOW = 2 * WORKERS  # ranges in memory (64 MiB), so that workers never wait for the reader
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A blob on its way, under our lease."""
+
+    blob: BlobClient
+    lease: Lease
+    disk: RawDisk
+    size: int  # of the disk in Azure; the footer comes behind it
+
+
+def name(tags: Tags) -> str:
+    """By version for people, and by content."""
+    return f"{tags['Name']}-{tags[CONTENT][:16]}.vhd"
+
+
+def ensure(blobs: BlobServiceClient, disk: Path, tags: Tags, share: Share) -> str:
+    """The URL of a blob with the disk's content, uploaded if no earlier run did."""
+    blob = blobs.get_blob_client(BLOB_CONTAINER, name(tags))
+    with calling("upload the disk", blob.url):
+        _make_container(blobs)
+        if not finished(blob, tags):
+            _upload_disk(blob, disk, tags, share)
+    return str(blob.url)
+
+
+def remove(blobs: BlobServiceClient, tags: Tags) -> None:
+    """Delete the blob; one that is gone is fine. The versions that were made of it do not need it."""
+    blob = blobs.get_blob_client(BLOB_CONTAINER, name(tags))
+    with calling("delete the uploaded disk", blob.url), suppress(ResourceNotFoundError):
+        blob.delete_blob()
+
+
+def finished(blob: BlobClient, tags: Tags) -> bool:
+    """Whether some run has written all of it."""
+    try:
+        return dict(blob.get_blob_properties().metadata or {}).get(FINISHED) == tags[CONTENT]
+    except ResourceNotFoundError:
+        return False
+
+
+def _make_container(blobs: BlobServiceClient) -> None:
+    container = blobs.get_container_client(BLOB_CONTAINER)
+    if not container.exists():
+        with suppress(ResourceExistsError):  # another run was faster
+            container.create_container()
+
+
+def _upload_disk(blob: BlobClient, disk: Path, tags: Tags, share: Share) -> None:
+    with qemu.as_raw(disk) as raw:
+        source = RawDisk(raw, RANGE)
+        size = -(-source.size // MIB) * MIB
+        footer = qemu.vhd_footer(raw.parent, size)
+        with _leased(blob, size + len(footer)) as lease:
+            if not finished(blob, tags):  # another run may have written it while this one waited for the lease
+                upload(Upload(blob, lease, source, size), footer, tags, share)
+
+
+@contextmanager
+def _leased(blob: BlobClient, size: int) -> Iterator[Lease]:
+    """The blob, made if it is absent, as ours alone."""
+    with suppress(ResourceExistsError):
+        blob.create_page_blob(size, match_condition=MatchConditions.IfMissing)
+    lease = acquire(blob)
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
+def upload(work: Upload, footer: bytes, tags: Tags, share: Share) -> None:
+    """Write the disk and its footer into an empty blob, and mark that as finished if the bytes are what was baked."""
+    work.blob.create_page_blob(work.size + len(footer), lease=work.lease.id)  # what an unfinished one had is gone
+    for done in _write_ranges(work):
+        share(done / work.disk.blocks)
+    work.blob.upload_page(footer, work.size, len(footer), lease=work.lease.id, validate_content=True)
+    if work.disk.sha256 != tags[CONTENT]:
+        raise BakeryError(
+            "the disk's content is not what was baked",
+            detail=f"baked {tags[CONTENT]}\nread  {work.disk.sha256}",
+            hint="the disk changed while it was read, or the conversion to raw is broken: run again",
+        )
+    work.blob.set_blob_metadata({FINISHED: tags[CONTENT]}, lease=work.lease.id)
+
+
+def _write_ranges(work: Upload) -> Iterator[int]:
+    """Send what is not zeros in parallel; yields the number of each range that is there."""
+    window: deque[tuple[int, Future[None]]] = deque()
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="azure")
+    try:
+        for index, data in work.disk.written_blocks():
+            window.append((index, pool.submit(_write, work, index, data)))
+            if len(window) == WINDOW:
+                yield _finish(work.lease, *window.popleft())
+        while window:
+            yield _finish(work.lease, *window.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _finish(lease: Lease, index: int, writing: Future[None]) -> int:
+    lease.keep_until(writing)
+    writing.result()
+    return index
+
+
+def _write(work: Upload, index: int, data: bytes) -> None:
+    """One range with its MD5, so that Azure refuses what was damaged on the way."""
+    start = index * RANGE
+    data = data[: work.size - start]
+    work.blob.upload_page(data, start, len(data), lease=work.lease.id, validate_content=True)

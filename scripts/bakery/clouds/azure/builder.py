@@ -1,0 +1,51 @@
+"""Builds in Azure: azure-arm, which also puts the image into the Compute Gallery and replicates it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bakery.clouds.builder import RemoteBuilder, require
+from bakery.clouds.job import Job
+from bakery.clouds.manifest import Build
+from bakery.machine import qemu
+from bakery.model.definition import ImageDefinition
+from bakery.model.naming import GalleryVersion, Named, gallery_image
+
+FIELDS = ("client_id", "client_secret")  # what Vault's Azure engine calls them (azure/creds)
+
+
+def source(definition: ImageDefinition) -> str:
+    return "azure-arm.windows" if definition.windows else "azure-arm.linux"
+
+
+def variables(job: Job) -> dict[str, Any]:
+    base, settings = job.definition.base.azure, job.definition.distribution.azure
+    assert base and settings
+    ours = GalleryVersion.parse(job.source) if job.source else None
+    return {
+        "tenant": settings.tenant,
+        "subscription": settings.subscription,
+        "resource_group": settings.resource_group,
+        "gallery": settings.gallery,
+        "gallery_image": gallery_image(Named(job.definition.name, job.definition.arch, job.version)),
+        "regions": settings.regions,
+        "source_version": {"image": ours.image if ours else "", "version": ours.version if ours else ""},
+        "source_urn": base.urn or "",
+        "vm_size": base.vm_size,
+        "ssh_private_key": str(qemu.make_key(job.scratch)),
+        "secrets": job.secret_references,
+    }
+
+
+def environment(fields: Mapping[str, str]) -> dict[str, str]:
+    """The sensitive variables of the template; BakeryError if a field is missing."""
+    require(fields, FIELDS, "Azure")
+    return {f"PKR_VAR_{name}": fields[name] for name in FIELDS}
+
+
+def ids(build: Build) -> dict[str, str]:
+    """By region, all the same: one gallery version is used everywhere. A template of the user's own may tell none."""
+    regions = (build.custom_data or {}).get("regions", "")
+    return dict.fromkeys(regions.split(","), build.artifact_id)
+
+
+BUILDER = RemoteBuilder(source, variables, environment, ids)

@@ -1,0 +1,56 @@
+"""How Azure is called: retries, time limits, and errors in a user's words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from typing import Any
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+
+from bakery.host.errors import BakeryError
+
+# azure-core waits 0.8 s, then twice as long each time: six tries ride out about 50 s. Throttling tells its own pause.
+SETTINGS: dict[str, Any] = {"retry_total": 6, "retry_status": 6, "connection_timeout": 10, "read_timeout": 60}
+
+DENIED = {403}
+THROTTLED = {429, 503}
+
+
+def word(value: object) -> str:
+    """The SDK gives words that it knows as members of an enumeration, and others as they are."""
+    return str(value.value if isinstance(value, Enum) else value or "")
+
+
+def status(error: AzureError) -> int:
+    """The HTTP status of an error answer; 0 for errors that never reached Azure."""
+    return (error.status_code or 0) if isinstance(error, HttpResponseError) else 0
+
+
+@contextmanager
+def calling(doing: str, where: str) -> Iterator[None]:
+    """Turn the SDK's errors into ours. `doing` completes "cannot …", `where` is a gallery, an image or a blob."""
+    try:
+        yield
+    except AzureError as error:
+        raise BakeryError(f"cannot {doing}", where=where, detail=error.message, hint=_hint(error)) from error
+
+
+def _hint(error: AzureError) -> str:
+    if isinstance(error, ClientAuthenticationError):
+        return (
+            "check distribution.azure.tenant and the client_id and client_secret in Vault; "
+            "what Vault made a moment ago can be unknown to Azure for a minute"
+        )
+    if isinstance(error, ServiceRequestError | ServiceResponseError):
+        return "check the network and the proxy variables, then run again"
+    if status(error) in DENIED:
+        return "the application lacks a role: docs/how-to/run-against-azure.md has the list"
+    if status(error) in THROTTLED:
+        return "Azure kept refusing for about a minute: run again later, what is done is kept"
+    return ""

@@ -1,0 +1,85 @@
+"""The image definition: what all versions of an image in a gallery have in common."""
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.mgmt.compute.models import (
+    GalleryImage,
+    GalleryImageFeature,
+    GalleryImageIdentifier,
+    GalleryImageProperties,
+)
+
+from bakery.clouds.azure.calls import calling, word
+from bakery.clouds.azure.session import Session
+from bakery.host.errors import ConflictError, NotFoundError
+from bakery.model.definition import ImageDefinition
+from bakery.model.naming import GALLERY_PUBLISHER, GalleryVersion
+
+KIND = ("os_type", "os_state", "hyper_v_generation", "architecture")  # what never changes
+PAUSE = 2  # seconds between looks; it is made in a few
+
+
+def ensure(session: Session, definition: ImageDefinition, address: GalleryVersion) -> None:
+    """Make the image definition if it is absent; ConflictError if it is there for another kind of image."""
+    want = _properties(definition)
+    found = _find(session, address)
+    if found is None:
+        _create(session, address, _location(session, address), want)
+    else:
+        _refuse_other(address, found, want)
+
+
+def _find(session: Session, address: GalleryVersion) -> GalleryImage | None:
+    with calling(f"look for the image definition {address.image}", address.gallery):
+        try:
+            return session.compute.gallery_images.get(address.resource_group, address.gallery, address.image)
+        except ResourceNotFoundError:
+            return None
+
+
+def _location(session: Session, address: GalleryVersion) -> str:
+    """Where the gallery is; its definitions are kept there as well. NotFoundError if there is no such gallery."""
+    with calling("look for the gallery", address.gallery):
+        try:
+            return str(session.compute.galleries.get(address.resource_group, address.gallery).location)
+        except ResourceNotFoundError as error:
+            raise NotFoundError(
+                f"there is no gallery {address.gallery} in resource group {address.resource_group}",
+                where=f"subscription {address.subscription}",
+                detail=error.message,
+                hint=f"make it: az sig create --resource-group {address.resource_group} "
+                f"--gallery-name {address.gallery}",
+            ) from error
+
+
+def _create(session: Session, address: GalleryVersion, location: str, want: GalleryImageProperties) -> None:
+    with calling(f"make the image definition {address.image}", address.gallery):
+        image = GalleryImage(location=location, properties=want)
+        session.compute.gallery_images.begin_create_or_update(
+            address.resource_group, address.gallery, address.image, image, polling_interval=PAUSE
+        ).result()
+
+
+def _properties(definition: ImageDefinition) -> GalleryImageProperties:
+    """For generation 2: our disks boot by UEFI."""
+    return GalleryImageProperties(
+        description=definition.description,
+        os_type="Windows" if definition.windows else "Linux",
+        os_state="Generalized",
+        hyper_v_generation="V2",
+        architecture="x64",
+        identifier=GalleryImageIdentifier(publisher=GALLERY_PUBLISHER, offer=definition.name, sku=definition.arch),
+        # Said aloud, since newer APIs assume Trusted Launch: our Debian base has no boot loader signed for Secure Boot.
+        features=[GalleryImageFeature(name="SecurityType", value="Standard")],
+    )
+
+
+def _refuse_other(address: GalleryVersion, found: GalleryImage, want: GalleryImageProperties) -> None:
+    pairs = {name: (word(getattr(found, name)), word(getattr(want, name))) for name in KIND}
+    wrong = [f"{name} is {have}, expected {expected}" for name, (have, expected) in pairs.items() if have != expected]
+    if wrong:
+        raise ConflictError(
+            f"the image definition {address.image} is for another kind of image",
+            where=address.gallery,
+            detail="\n".join(wrong),
+            hint="these never change: remove the definition if nobody uses it, or rename the image",
+        )

@@ -1,0 +1,61 @@
+"""The lease on a blob that is being written: it ends by itself if the run is killed."""
+
+import time
+from concurrent.futures import Future, wait
+from contextlib import suppress
+
+from azure.core.exceptions import AzureError, ResourceExistsError
+from azure.storage.blob import BlobClient, BlobLeaseClient
+
+from bakery.clouds.phases import poll
+from bakery.host.errors import ConflictError
+
+SECONDS = 60  # the longest that ends by itself
+RENEW_SECONDS = 20.0  # two renewals may fail before it is lost
+PATIENCE_SECONDS = SECONDS + 15.0  # by then the lease of a killed run has ended; a living one renews it
+
+
+class Lease:
+    """Ours until `release`, if it is kept alive."""
+
+    def __init__(self, client: BlobLeaseClient) -> None:
+        self._client = client
+        self._renewed = time.monotonic()
+
+    @property
+    def id(self) -> str:
+        """Every write names it, and fails if somebody else has the blob by now."""
+        return str(self._client.id)
+
+    def keep_until(self, work: Future[None]) -> None:
+        """Wait for `work` and renew meanwhile."""
+        while True:
+            if time.monotonic() - self._renewed > RENEW_SECONDS:
+                self._client.renew()
+                self._renewed = time.monotonic()
+            if wait([work], timeout=RENEW_SECONDS).done:
+                return
+
+    def release(self) -> None:
+        """Let others have it at once; a lease that was lost or whose end does not arrive ends by itself."""
+        with suppress(AzureError):
+            self._client.release()
+
+
+def acquire(blob: BlobClient) -> Lease:
+    """The lease, as soon as nobody else has it; ConflictError if another run goes on writing."""
+
+    def attempt() -> Lease | None:
+        client = BlobLeaseClient(blob)
+        try:
+            client.acquire(lease_duration=SECONDS)
+        except ResourceExistsError:  # 409, LeaseAlreadyPresent
+            return None
+        return Lease(client)
+
+    lease = poll(attempt, PATIENCE_SECONDS)
+    if lease is None:
+        raise ConflictError(
+            "another run uploads this disk", where=str(blob.url), hint="wait until it ends, or stop it, and run again"
+        )
+    return lease

@@ -1,0 +1,128 @@
+"""How far the replicas of a version are: looking, waiting, and telling what is missing."""
+
+from collections.abc import Iterable, Sequence
+
+from azure.core.exceptions import AzureError
+from azure.mgmt.compute.models import GalleryImageVersion, RegionalReplicationStatus
+
+from bakery.clouds.azure.calls import word
+from bakery.clouds.azure.session import Session
+from bakery.clouds.azure.versions import Operation, find
+from bakery.clouds.phases import Share, poll
+from bakery.host.errors import BakeryError, PartialError
+from bakery.model.naming import GalleryVersion
+
+MOVING = {"Creating", "Updating", "Migrating"}
+# Users report 90 to 120 min (Azure/AgentBaker, pull request 742); then Azure goes on, and the next run waits on.
+REPLICATED_SECONDS = 4 * 3600.0
+REASON_SECONDS = 30.0  # a failed operation tells why a moment after its version is seen as failed
+
+
+def state(found: GalleryImageVersion) -> str:
+    """Creating, Updating, Succeeded, Failed, Deleting or Migrating."""
+    return word(found.provisioning_state)
+
+
+def replicas(found: GalleryImageVersion) -> dict[str, RegionalReplicationStatus]:
+    """By region, as definitions write it: Azure answers with display names, such as West Europe."""
+    status = found.replication_status
+    return {_plain(replica.region): replica for replica in (status.summary if status else None) or ()}
+
+
+def completed(found: GalleryImageVersion, regions: Iterable[str]) -> list[str]:
+    """The regions in which the version can be used."""
+    seen = replicas(found)
+    return [region for region in regions if region in seen and seen[region].state == "Completed"]
+
+
+def whole(found: GalleryImageVersion, regions: Sequence[str]) -> bool:
+    """Whether it can be used in all regions."""
+    return state(found) == "Succeeded" and len(completed(found, regions)) == len(regions)
+
+
+def settled(found: GalleryImageVersion) -> bool:
+    """Whether Azure does nothing with it any more unless it is asked."""
+    return state(found) not in MOVING
+
+
+def wait(
+    session: Session, address: GalleryVersion, regions: Sequence[str], share: Share, *, to_the_end: bool
+) -> GalleryImageVersion:
+    """The version once Azure has settled it, for good or ill; not `to_the_end`: as soon as all `regions` have it."""
+    latest: GalleryImageVersion | None = None
+
+    def look() -> bool | None:
+        nonlocal latest
+        latest = find(session, address)
+        if latest is None:
+            return True
+        seen = replicas(latest)
+        share(sum(seen[region].progress or 0 for region in regions if region in seen) / len(regions) / 100)
+        there = len(completed(latest, regions)) == len(regions)
+        return True if settled(latest) or (there and not to_the_end) else None
+
+    ended = poll(look, REPLICATED_SECONDS)
+    if latest is None:
+        raise BakeryError("the version is gone", where=str(address), hint="run again: it is made anew")
+    if ended is None:
+        raise BakeryError(
+            f"the version is still {state(latest)} after {REPLICATED_SECONDS / 60:.0f} min",
+            where=str(address),
+            detail=_describe(latest, regions),
+            hint="Azure goes on; run again to wait on",
+        )
+    return latest
+
+
+def refuse_incomplete(
+    address: GalleryVersion, found: GalleryImageVersion, regions: Sequence[str], operation: Operation | None
+) -> None:
+    """PartialError if some regions have no replica, BakeryError if none has one or the version failed."""
+    if whole(found, regions):
+        return
+    done = completed(found, regions)
+    detail = "\n".join(filter(None, (_reason(operation), _describe(found, regions))))
+    if not done:
+        raise BakeryError(
+            f"version {address.version} of {address.image} is {state(found)}",
+            where=str(address),
+            detail=detail,
+            hint="run again: a failed version is removed and made anew",
+        )
+    raise PartialError(
+        f"version {address.version} of {address.image} is not everywhere; it can be used in {', '.join(done)}",
+        where=str(address),
+        detail=detail,
+        hint="run again: what is there is kept, only the rest is replicated",
+    )
+
+
+def _reason(operation: Operation | None) -> str:
+    """Why Azure gave up, if it was this run that asked."""
+    if operation is None:
+        return ""
+    try:
+        operation.result(REASON_SECONDS)
+    except AzureError as error:
+        return str(error.message)
+    return ""
+
+
+def _describe(found: GalleryImageVersion, regions: Iterable[str]) -> str:
+    seen = replicas(found)
+    lines = []
+    for region in regions:
+        replica = seen.get(region)
+        line = f"{word(replica.state)}, {replica.progress or 0} %: {replica.details or ''}" if replica else "no replica"
+        lines.append(f"{region}: {line}".rstrip(": "))
+    return "\n".join(lines)
+
+
+def targets(found: GalleryImageVersion) -> list[str]:
+    """The regions that Azure was asked for."""
+    profile = found.publishing_profile
+    return [_plain(region.name) for region in (profile.target_regions if profile else None) or ()]
+
+
+def _plain(region: str | None) -> str:
+    return (region or "").replace(" ", "").lower()

@@ -1,0 +1,50 @@
+"""Tags of Azure resources, one by one: what others write at the same moment stays.
+
+Galleries have no ETags, and a PUT or PATCH of a resource replaces all of its tags. The tags API merges instead, and
+removes a tag only if it has the value that is named.
+"""
+
+from typing import cast
+
+from azure.mgmt.resource.resources.models import Tags as Properties
+from azure.mgmt.resource.resources.models import TagsPatchResource
+
+from bakery.clouds.azure.calls import calling
+from bakery.clouds.azure.session import Session
+from bakery.model.tags import Tags, wrong
+
+PAUSE = 2  # seconds between looks at a write that Azure does not finish at once; it takes one or two
+
+
+def repair(session: Session, resource: str, have: Tags, want: Tags) -> None:
+    """Set what is wrong. Writes nothing when all is right."""
+    if missing := wrong(have, want):
+        merge(session, resource, missing)
+
+
+def read(session: Session, resource: str) -> Tags:
+    """All tags of a resource."""
+    with calling("read the tags", resource):
+        found = session.resources.tags.get_at_scope(resource)
+    return _tags(found.properties)
+
+
+def merge(session: Session, resource: str, tags: Tags) -> Tags:
+    """Add or replace the given tags; gives all that the resource has then."""
+    return _patch(session, resource, "Merge", tags)
+
+
+def remove(session: Session, resource: str, tags: Tags) -> Tags:
+    """Remove the tags that have the given values; others and absent ones are passed over."""
+    return _patch(session, resource, "Delete", tags)
+
+
+def _patch(session: Session, resource: str, operation: str, tags: Tags) -> Tags:
+    with calling(f"tag with {', '.join(tags)}", resource):
+        patch = TagsPatchResource(operation=operation, properties=Properties(tags=tags))
+        found = session.resources.tags.begin_update_at_scope(resource, patch, polling_interval=PAUSE).result()
+    return _tags(found.properties)
+
+
+def _tags(properties: Properties) -> Tags:
+    return dict(cast("Tags", properties.tags or {}))

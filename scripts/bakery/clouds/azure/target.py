@@ -1,0 +1,112 @@
+"""The Azure target: one version in a Compute Gallery with replicas in regions, and channels as tags.
+
+A channel is the tag `bakery:channel:<name>` of the image definition; its value is the version. The gallery has no
+pointer of its own but "latest", which is the highest number and cannot go back. One tag of one resource holds for all
+regions, so it moves everywhere or nowhere by itself.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from bakery.clouds.azure import audit, gallery, replication, tagging, versions
+from bakery.clouds.azure.release import Release
+from bakery.clouds.azure.session import Session, connect
+from bakery.clouds.phases import Phases
+from bakery.clouds.target import Finding
+from bakery.host.errors import NotFoundError
+from bakery.host.events import Tell, step
+from bakery.model import tags
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
+from bakery.model.naming import GalleryVersion, Versioned, channel_tag, full_name, gallery_image
+
+
+class AzureTarget:
+    """Replicas before tags of channels: nothing points at what cannot be used."""
+
+    def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str]) -> None:
+        """`credentials` are client_id and client_secret of an application."""
+        azure = definition.distribution.azure
+        assert azure  # the definition's own rule: target azure needs distribution.azure
+        self._definition = definition
+        self._azure = azure
+        self._credentials = credentials
+
+    def find(self, artifact: Artifact) -> Publication | None:
+        """The version if it is everywhere the definition wants it, with the right tags; reads only."""
+        address = self._address(artifact)
+        found = versions.find(self._session, address)
+        if found is None or not replication.whole(found, self._azure.regions):
+            return None
+        if tags.wrong(dict(found.tags or {}), tags.of_artifact(self._definition, artifact)):
+            return None
+        return self._publication(artifact, address, artifact.disk.sha256, {})
+
+    def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
+        """Bring the version to every region; a rerun goes on where the last one stopped."""
+        address, phases = self._address(artifact), Phases(tell, full_name(artifact))
+        want = tags.of_artifact(self._definition, artifact)
+        Release(self._definition, self._session, address, want, phases).bring(disk)
+        return self._publication(artifact, address, artifact.disk.sha256, phases.seconds)
+
+    def prepare(self, of: Versioned) -> None:
+        """Make the image definition, which Packer's builder wants to be there; remove what it left unfinished."""
+        address = self._address(of)
+        gallery.ensure(self._session, self._definition, address)
+        versions.remove_unfinished(self._session, address, full_name(of))
+
+    def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
+        """Take over the version that Packer made: wait for its replicas, ask for missing ones, set its tags."""
+        address, phases = self._address(build), Phases(tell, full_name(build))
+        want = tags.of_build(self._definition, build)
+        found = versions.find(self._session, address)
+        if found is None:
+            raise NotFoundError(f"the version that Packer made of {full_name(build)} is gone", where=str(address))
+        versions.refuse_foreign(address, found, build.identity, made_by_packer=want["Name"])
+        Release(self._definition, self._session, address, want, phases).complete()
+        return self._publication(build, address, build.identity, phases.seconds)
+
+    def inspect(self, publication: Publication) -> list[Finding]:
+        """The version, its tags and its replicas as they are now."""
+        return audit.inspect(self._session, publication)
+
+    def withdraw(self, publication: Publication) -> None:
+        """Delete the version and all of its replicas."""
+        address = _address(publication)
+        found = versions.find(self._session, address)
+        if found:
+            versions.refuse_foreign(address, found, publication.sha256)
+            versions.remove(self._session, address)
+
+    def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
+        """Set the channel's tag; one that is right stays."""
+        address, name = _address(publication), channel_tag(channel)
+        with step(tell, "promote", full_name(publication), f"point {name} of {address.image}"):
+            have = tagging.read(self._session, address.image_id)
+            tagging.repair(self._session, address.image_id, have, {name: address.version})
+        return (Parameter(address.subscription, region="", name=name, number=0, value=str(address)),)
+
+    def unpoint(self, publication: Publication, channel: str) -> None:
+        """Remove the channel's tag if it holds this version."""
+        address = _address(publication)
+        tagging.remove(self._session, address.image_id, {channel_tag(channel): address.version})
+
+    @cached_property
+    def _session(self) -> Session:
+        return connect(self._azure, self._credentials)
+
+    def _address(self, of: Versioned) -> GalleryVersion:
+        azure = self._azure
+        return GalleryVersion(azure.subscription, azure.resource_group, azure.gallery, gallery_image(of), of.version)
+
+    def _publication(
+        self, of: Versioned, address: GalleryVersion, sha256: str, seconds: dict[str, float]
+    ) -> Publication:
+        places = tuple(Place(address.subscription, region, str(address)) for region in self._azure.regions)
+        return Publication(of.image, of.arch, of.version, sha256, "azure", places, seconds=seconds)
+
+
+def _address(publication: Publication) -> GalleryVersion:
+    """Where it was published, which the definition may have left since."""
+    return GalleryVersion.parse(publication.places[0].id)

@@ -1,0 +1,133 @@
+"""Versions of an image definition: find, make, replicate, remove."""
+
+from collections.abc import Iterable, Sequence
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.core.polling import LROPoller
+from azure.mgmt.compute.models import (
+    GalleryDiskImageSource,
+    GalleryImageVersion,
+    GalleryImageVersionProperties,
+    GalleryImageVersionPublishingProfile,
+    GalleryImageVersionStorageProfile,
+    GalleryImageVersionUpdate,
+    GalleryOSDiskImage,
+    TargetRegion,
+)
+
+from bakery.clouds.azure.calls import calling
+from bakery.clouds.azure.session import Session
+from bakery.clouds.phases import poll
+from bakery.host.errors import BakeryError, ConflictError
+from bakery.model.naming import GalleryVersion
+from bakery.model.tags import SHA256, Tags
+
+DELETED_SECONDS = 1800.0  # as long as the replicas take to go
+PAUSE = 15  # seconds between looks at the operation behind a version
+STORAGE = "Standard_LRS"  # of the replicas; what images cost least in
+
+Operation = LROPoller[GalleryImageVersion]
+
+
+def find(session: Session, address: GalleryVersion) -> GalleryImageVersion | None:
+    """A version with the state of its replicas, or None."""
+    with calling("look for the version", str(address)):
+        try:
+            return session.compute.gallery_image_versions.get(*_names(address), expand="ReplicationStatus")
+        except ResourceNotFoundError:
+            return None
+
+
+def create(
+    session: Session,
+    address: GalleryVersion,
+    source: GalleryDiskImageSource,
+    regions: Sequence[str],
+    tags: Tags,
+) -> Operation:
+    """Have Azure make a version of a VHD, with replicas in all regions. Answers at once."""
+    version = GalleryImageVersion(
+        location=regions[0],
+        tags=tags,
+        properties=GalleryImageVersionProperties(
+            storage_profile=GalleryImageVersionStorageProfile(os_disk_image=GalleryOSDiskImage(source=source)),
+            publishing_profile=_replicas(regions),
+        ),
+    )
+    with calling("make the version", str(address)):
+        return session.compute.gallery_image_versions.begin_create_or_update(
+            *_names(address), version, polling_interval=PAUSE
+        )
+
+
+def extend(session: Session, address: GalleryVersion, found: GalleryImageVersion, regions: Sequence[str]) -> Operation:
+    """Have Azure make replicas in all of `regions`; one that is there stays, one that failed is tried again."""
+    update = GalleryImageVersionUpdate(
+        properties=GalleryImageVersionProperties(
+            storage_profile=found.storage_profile,
+            publishing_profile=_replicas(regions),
+        )
+    )
+    with calling("replicate the version", str(address)):
+        return session.compute.gallery_image_versions.begin_update(*_names(address), update, polling_interval=PAUSE)
+
+
+def remove(session: Session, address: GalleryVersion) -> None:
+    """Delete a version and wait until it is gone; one that is gone already is fine."""
+    with calling("delete the version", str(address)):
+        try:
+            session.compute.gallery_image_versions.begin_delete(*_names(address), polling=False)
+        except ResourceNotFoundError:
+            return
+    await_gone(session, address)
+
+
+def remove_unfinished(session: Session, address: GalleryVersion, name: str) -> None:
+    """Delete a version that Packer made under `name` and nobody took over; ConflictError for any other one."""
+    found = find(session, address)
+    if found is None:
+        return
+    have = found.tags or {}
+    if SHA256 in have or have.get("Name") != name:
+        raise ConflictError(
+            f"version {address.version} of {address.image} exists, and no unfinished build left it",
+            where=str(address),
+            hint="remove it if nobody uses it, or bake a new version",
+        )
+    remove(session, address)
+
+
+def await_gone(session: Session, address: GalleryVersion) -> None:
+    """Return when a version that is being deleted does not exist any more."""
+    if poll(lambda: None if find(session, address) else True, DELETED_SECONDS) is None:
+        raise BakeryError(
+            f"the version is still there after {DELETED_SECONDS / 60:.0f} min",
+            where=str(address),
+            hint="run again to wait on",
+        )
+
+
+def refuse_foreign(address: GalleryVersion, found: GalleryImageVersion, sha256: str, made_by_packer: str = "") -> None:
+    """ConflictError unless the version says that it is of this content: a version never changes.
+
+    One without any word on its content is taken if it has the name that Packer was told, `made_by_packer`.
+    """
+    have = found.tags or {}
+    tag = have.get(SHA256)
+    if tag == sha256 or (tag is None and made_by_packer and have.get("Name") == made_by_packer):
+        return
+    raise ConflictError(
+        f"version {address.version} of {address.image} exists and is not of this disk",
+        where=str(address),
+        detail=f"{SHA256} is {tag or 'not set'}, expected {sha256}",
+        hint="remove it if nobody uses it, or bake a new version",
+    )
+
+
+def _replicas(regions: Iterable[str]) -> GalleryImageVersionPublishingProfile:
+    targets = [TargetRegion(name=region, regional_replica_count=1, storage_account_type=STORAGE) for region in regions]
+    return GalleryImageVersionPublishingProfile(target_regions=targets)
+
+
+def _names(address: GalleryVersion) -> tuple[str, str, str, str]:
+    return address.resource_group, address.gallery, address.image, address.version

@@ -1,0 +1,44 @@
+"""The shape of a builder."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bakery.clouds.job import Job
+from bakery.clouds.manifest import Build
+from bakery.host.errors import BakeryError
+from bakery.model.definition import ImageDefinition
+
+
+@dataclass(frozen=True)
+class Builder:
+    """`source` is the block of the template that builds a definition; `variables` are its own, beside the common."""
+
+    source: Callable[[ImageDefinition], str]
+    variables: Callable[[Job], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class RemoteBuilder(Builder):
+    """One that makes the image at a target.
+
+    `environment` turns the fields of the target's credentials in Vault into what Packer's environment needs, `ids`
+    reads the images by place out of Packer's manifest. Where Vault has no credentials, the user's variables whose names
+    begin with `own` log in, if the builder reads any; the values of `own_secrets` among them are never shown.
+    """
+
+    environment: Callable[[Mapping[str, str]], dict[str, str]]
+    ids: Callable[[Build], dict[str, str]]
+    own: str = ""
+    own_secrets: tuple[str, ...] = ()
+
+    def own_login(self, env: Mapping[str, str]) -> dict[str, str]:
+        """The part of the user's environment that logs in."""
+        return {name: value for name, value in env.items() if self.own and name.startswith(self.own)}
+
+
+def require(fields: Mapping[str, str], names: Iterable[str], cloud: str) -> None:
+    """BakeryError unless a target's credentials have all of these fields; none of their values is shown."""
+    missing = [name for name in names if not fields.get(name)]
+    if missing:
+        raise BakeryError(f"the {cloud} credentials in Vault have no {' and no '.join(missing)}")

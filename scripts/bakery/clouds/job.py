@@ -1,0 +1,87 @@
+"""One run of Packer: what it works on and where its files are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery.host.events import Event, Tell
+from bakery.layers.base import BaseDisk
+from bakery.model.definition import ImageDefinition
+from bakery.model.project import Project
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """The programs of a bake. `plugins` is Packer's plugin folder, `versions` are by tool name."""
+
+    packer: Path
+    plugins: Path
+    ansible_playbook: Path
+    accelerator: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A bake. `scratch` is a private folder that goes away with it, `log` gets what Packer prints.
+
+    `builder` is the key of the definition's base; only QEMU's has a base disk here.
+    """
+
+    project: Project
+    definition: ImageDefinition
+    version: str
+    builder: str
+    base: BaseDisk | None
+    toolchain: Toolchain
+    scratch: Path
+    log: Path
+    tell: Tell
+    source: str = ""  # image at the target that a remote build starts from, if it is one of ours
+
+    @property
+    def subject(self) -> str:
+        return f"{self.definition.name} {self.version}"
+
+    @property
+    def template(self) -> Path:
+        own = self.definition.template
+        folder = self.definition.template_folder(self.builder)
+        return self.project.definitions / own if own else self.project.templates / folder
+
+    @property
+    def output(self) -> Path:
+        """Packer's own folder; its builder insists on making it."""
+        return self.scratch / "output"
+
+    @property
+    def manifest(self) -> Path:
+        return self.scratch / "manifest.json"
+
+    @property
+    def console(self) -> Path:
+        """What the guest prints on its serial line; kept beside the log."""
+        return self.log.with_suffix(".console")
+
+    @property
+    def qemu_log(self) -> Path:
+        return self.scratch / "qemu.log"
+
+    @property
+    def tests(self) -> list[str]:
+        """Test files to run inside of the build: where no disk comes here that could be booted."""
+        if self.base or self.definition.windows:  # testinfra speaks SSH
+            return []
+        return [str(self.project.image_tests / f"test_{name}.py") for name in self.definition.tests]
+
+    @property
+    def test_report(self) -> Path:
+        return self.scratch / "tests.xml"
+
+    @property
+    def secret_references(self) -> dict[str, dict[str, str]]:
+        """For templates that ask Vault themselves."""
+        return {name: {"path": ref.path, "key": ref.key} for name, ref in self.definition.secrets.items()}
+
+    def progress(self, text: str) -> None:
+        self.tell(Event("progress", "bake", self.subject, text))

@@ -1,0 +1,1 @@
+"""The local cloud: QEMU builds the disk, a folder keeps it."""

@@ -1,0 +1,144 @@
+"""The local target: a folder of disks with their checksums, and a link per channel."""
+
+import fcntl
+import os
+import shutil
+import time
+from pathlib import Path
+
+from bakery.clouds.target import Finding
+from bakery.host import files
+from bakery.host.errors import ConflictError
+from bakery.host.events import Tell, step
+from bakery.model.documents import Artifact, Parameter, Place, Publication
+from bakery.model.naming import Versioned, full_name
+
+FICLONE = 0x40049409  # ioctl of linux/fs.h: share the source's blocks, copy on write
+READ_ONLY = 0o444  # a version never changes: a guest started on the disk by mistake must not write to it
+
+
+class LocalTarget:
+    """Keeps `<name>-<version>-<arch>.qcow2`, `.qcow2.sha256` beside it, and links `<name>-<channel>-<arch>.qcow2`."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+
+    def find(self, artifact: Artifact) -> Publication | None:
+        """The stored version if its bytes are the artifact's; reads the whole file."""
+        disk, checksum = self._paths(artifact)
+        if not disk.is_file() or not checksum.is_file() or files.sha256(disk) != artifact.disk.sha256:
+            return None
+        return self._publication(artifact, 0.0)
+
+    def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
+        """Store the disk; a version that is stored already stays, ConflictError if it holds other bytes."""
+        began = time.monotonic()
+        stored, checksum = self._paths(artifact)
+        with step(tell, "publish", full_name(artifact), f"store in {self._store}"):
+            if stored.exists():
+                _refuse_other(stored, artifact)
+            else:
+                self._add(disk, stored)
+            line = _checksum_line(artifact.disk.sha256, stored)
+            if not checksum.exists() or checksum.read_bytes() != line:
+                files.write_atomic(checksum, line)
+        return self._publication(artifact, time.monotonic() - began)
+
+    def inspect(self, publication: Publication) -> list[Finding]:
+        """Read every stored file again and compare."""
+        return [_inspect(Path(place.id), publication.sha256) for place in publication.places]
+
+    def withdraw(self, publication: Publication) -> None:
+        """Remove the file and its checksum."""
+        for place in publication.places:
+            disk = Path(place.id)
+            disk.unlink(missing_ok=True)
+            _beside(disk).unlink(missing_ok=True)
+
+    def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
+        """Replace the channel's link as a whole; it is relative, so the store can be moved."""
+        disk = Path(publication.places[0].id)
+        link = self._link(publication, channel)
+        if not link.is_symlink() or link.readlink() != Path(disk.name):
+            with files.scratch(self._store, "link") as folder:
+                (folder / link.name).symlink_to(disk.name)
+                (folder / link.name).replace(link)
+        return (Parameter(account="", region="", name=str(link), number=0, value=str(disk)),)
+
+    def unpoint(self, publication: Publication, channel: str) -> None:
+        """Remove the channel's link."""
+        self._link(publication, channel).unlink(missing_ok=True)
+
+    def _add(self, disk: Path, stored: Path) -> None:
+        with files.scratch(self._store, stored.name) as folder:
+            staged = folder / stored.name
+            _copy(disk, staged)
+            staged.chmod(READ_ONLY)
+            staged.replace(stored)
+
+    def _paths(self, of: Versioned) -> tuple[Path, Path]:
+        disk = self._store / f"{full_name(of)}.qcow2"
+        return disk, _beside(disk)
+
+    def _link(self, of: Versioned, channel: str) -> Path:
+        return self._store / f"{of.image}-{channel}-{of.arch}.qcow2"
+
+    def _publication(self, artifact: Artifact, seconds: float) -> Publication:
+        return Publication(
+            artifact.image,
+            artifact.arch,
+            artifact.version,
+            artifact.disk.sha256,
+            target="local",
+            places=(Place(account="", region="", id=str(self._paths(artifact)[0])),),
+            seconds={"store": round(seconds, 3)},
+        )
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Share blocks if the file system can, else the inode, else copy bytes."""
+    try:
+        with source.open("rb") as reading, target.open("wb") as writing:
+            fcntl.ioctl(writing.fileno(), FICLONE, reading.fileno())
+    except OSError:  # another file system, or one without shared blocks
+        target.unlink()
+    else:
+        return
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        files.require_space(target.parent, source.stat().st_size, f"a copy of {source.name}")
+        shutil.copyfile(source, target)
+
+
+def _refuse_other(stored: Path, artifact: Artifact) -> None:
+    if files.sha256(stored) != artifact.disk.sha256:
+        raise ConflictError(
+            f"{full_name(artifact)} is stored already, with other bytes",
+            where=str(stored),
+            hint="a version never changes: bake a new one, or remove this file if it is damaged",
+        )
+
+
+def _inspect(disk: Path, sha256: str) -> Finding:
+    try:
+        seen = files.sha256(disk)
+        beside = _beside(disk).read_bytes()
+    except FileNotFoundError as error:
+        return Finding(str(disk), "missing", f"no {error.filename}")
+    except OSError as error:
+        return Finding(str(disk), "unreachable", str(error))
+    if seen != sha256:
+        return Finding(str(disk), "incorrect", f"sha256 is {seen}, expected {sha256}")
+    if beside != _checksum_line(sha256, disk):
+        return Finding(str(disk), "incorrect", f"{_beside(disk).name} names another checksum")
+    return Finding(str(disk), "correct")
+
+
+def _beside(disk: Path) -> Path:
+    return disk.with_name(f"{disk.name}.sha256")
+
+
+def _checksum_line(sha256: str, disk: Path) -> bytes:
+    """The format of sha256sum, so that `sha256sum --check` works in the store."""
+    return f"{sha256}  {disk.name}\n".encode()

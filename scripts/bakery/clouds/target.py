@@ -1,0 +1,56 @@
+"""What every target can do. Names carry the version, so finding is by name and a rerun makes nothing twice."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from bakery.host.events import Tell
+from bakery.model.documents import Artifact, Parameter, Publication, RemoteBuild
+from bakery.model.naming import Versioned
+
+Status = Literal["correct", "incorrect", "missing", "unreachable"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Expected against seen, for one place of a publication; `detail` names what differs."""
+
+    place: str
+    status: Status
+    detail: str = ""
+
+
+class Target(Protocol):
+    """A final location of images. All methods raise BakeryError; `tell` gets the progress."""
+
+    def find(self, artifact: Artifact) -> Publication | None:
+        """What is already there of this version, whole; None if anything is missing."""
+
+    def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
+        """Bring the version to every place, adopting what an earlier run left; returns when all of it is usable."""
+
+    def inspect(self, publication: Publication) -> list[Finding]:
+        """Compare what a publication says with what is there."""
+
+    def withdraw(self, publication: Publication) -> None:
+        """Remove the images of a publication; what is already gone is fine."""
+
+    def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
+        """Move the channel's pointers to this version in every place, or in none."""
+
+    def unpoint(self, publication: Publication, channel: str) -> None:
+        """Remove the channel's pointers that hold this version: the undoing of a channel's first step."""
+
+
+class RemoteTarget(Target, Protocol):
+    """One where Packer can build, too."""
+
+    def prepare(self, of: Versioned) -> None:
+        """Make way for a build of this version: what it needs is there, what an unfinished one left is gone.
+
+        Packer takes its image back when a copy fails, but leaves the finished copies where they are. ConflictError if
+        what is there was not left by an unfinished build.
+        """
+
+    def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
+        """Take over what Packer made here: finish its moves, set and verify tags of images and what is behind them."""

@@ -1,0 +1,72 @@
+"""Builds in vSphere: vsphere-clone or vsphere-iso, which also put the image into the content library."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from bakery.clouds.builder import RemoteBuilder, require
+from bakery.clouds.job import Job
+from bakery.clouds.manifest import Build
+from bakery.host.errors import BakeryError
+from bakery.machine import qemu
+from bakery.model.bases import Iso
+from bakery.model.definition import ImageDefinition
+
+NO_ISO = Iso(path="", answers="", label="")
+
+
+def source(definition: ImageDefinition) -> str:
+    base = definition.base.vsphere
+    assert base
+    system = "windows" if definition.windows else "linux"
+    return f"vsphere-iso.{system}" if base.iso else f"vsphere-clone.{system}"
+
+
+def variables(job: Job) -> dict[str, Any]:
+    base, settings = job.definition.base.vsphere, job.definition.distribution.vsphere
+    assert base and settings and settings.build  # the definition's own rule
+    iso, site = base.iso or NO_ISO, settings.build
+    return {
+        "server": settings.server,
+        "library": settings.library,
+        "datacenter": site.datacenter,
+        "cluster": site.cluster,
+        "datastore": site.datastore,
+        "network": site.network or "",
+        "folder": site.folder or "",
+        "source_vm": base.template or "",
+        "iso": iso.path,
+        "answers": str(job.project.definitions / iso.answers) if base.iso else "",
+        "answers_label": iso.label,
+        "boot_command": iso.boot_command,
+        "guest_os": iso.guest_os,
+        "disk_mib": iso.disk_gib << 10,
+        "user": base.user,
+        "ssh_private_key": str(qemu.make_key(job.scratch)),
+        "secrets": job.secret_references,
+    }
+
+
+def environment(fields: Mapping[str, str]) -> dict[str, str]:
+    """The login as variables of the template, and the CA where Go programs look for it."""
+    require(fields, ("username", "password"), "vCenter")
+    authority = os.environ.get("VSPHERE_CACERT")
+    return {
+        "PKR_VAR_username": fields["username"],
+        "PKR_VAR_password": fields["password"],
+        **({"SSL_CERT_FILE": authority} if authority else {}),
+    }
+
+
+def ids(build: Build) -> dict[str, str]:
+    """The item's name by library: what the plugin calls the artifact is the machine, and that is gone."""
+    told = build.custom_data or {}
+    if not told.get("library") or not told.get("item"):
+        raise BakeryError(
+            "Packer's manifest does not say which content library has the image",
+            hint="the template's manifest needs custom_data with library and item",
+        )
+    return {told["library"]: told["item"]}
+
+
+BUILDER = RemoteBuilder(source, variables, environment, ids)

@@ -1,0 +1,90 @@
+"""Channels in a library: an item `name-channel-arch` that is a copy of one version's item, and replaced as a whole.
+
+A copy inside of vCenter sends no byte over the network, gets its final name only when it is complete, and leaves the
+item that it replaces untouched until then. Writing new files into one lasting item would keep that item's ID, but mix
+two versions for the length of an upload, and a failed one could not be put back.
+"""
+
+from contextlib import suppress
+
+from bakery.clouds.vsphere import notes
+from bakery.clouds.vsphere.library import Item, Library
+from bakery.host.errors import BakeryError, ConflictError
+from bakery.model.naming import Versioned
+from bakery.model.tags import SHA256, Tags
+
+CHANNEL = "bakery:channel"
+NEXT, PREVIOUS = "-next", "-previous"  # names on the way; a run that was killed between two steps leaves them
+
+
+def item_name(of: Versioned, channel: str) -> str:
+    """`web-stable-x86_64`, as the local target's links."""
+    return f"{of.image}-{channel}-{of.arch}"
+
+
+def move(library: Library, name: str, version: Item, text: str) -> None:
+    """Let the item `name` be a copy of a version's; if that fails, it is what it was before."""
+    settle(library, name)
+    current = _ours(library, name)
+    if current and current.description == text and library.same_content(current, version):
+        return
+    fresh = library.copy(version, name + NEXT, text)
+    if current is None:
+        library.rename(fresh, name, text)
+        return
+    _swap(library, name, current, fresh)
+    with suppress(BakeryError):  # the channel points at the new version: the next move removes it
+        library.delete(current)
+
+
+def remove(library: Library, name: str, tags: Tags) -> None:
+    """Remove the channel's item if it holds the version with these tags."""
+    settle(library, name)
+    current = _ours(library, name)
+    if current and notes.read(current.description).get(SHA256) == tags[SHA256]:
+        library.delete(current)
+
+
+def settle(library: Library, name: str) -> None:
+    """Finish or take back what a run left that was killed while it moved the channel."""
+    if fresh := _ours(library, name + NEXT):
+        library.delete(fresh)
+    if previous := _ours(library, name + PREVIOUS):
+        if library.item(name):
+            library.delete(previous)
+        else:
+            library.rename(previous, name, previous.description)
+
+
+def _ours(library: Library, name: str) -> Item | None:
+    """The item of this name; ConflictError if no channel made it."""
+    item = library.item(name)
+    if item and CHANNEL not in notes.read(item.description):
+        raise ConflictError(
+            f"{name} is somebody else's item",
+            where=library.where,
+            hint="give it another name, or choose another channel",
+        )
+    return item
+
+
+def _swap(library: Library, name: str, current: Item, fresh: Item) -> None:
+    """Two renames; names are unique, so the channel is away between them for the length of a call."""
+    library.rename(current, name + PREVIOUS, current.description)
+    try:
+        library.rename(fresh, name, fresh.description)
+    except BaseException as error:
+        _put_back(library, name, current, fresh, error)
+        raise
+
+
+def _put_back(library: Library, name: str, current: Item, fresh: Item, error: BaseException) -> None:
+    """Give the old item its name again, and add to `error` whether that worked."""
+    try:
+        library.delete(fresh)  # first: the rename may have arrived, and only its answer been lost
+        library.rename(current, name, current.description)
+        outcome = f"{name} was put back"
+    except BakeryError as failed:
+        outcome = f"{name} was NOT put back, it is {name}{PREVIOUS}: {failed.message}: {failed.detail}"
+    if isinstance(error, BakeryError):
+        error.detail = "\n".join(filter(None, (error.detail, outcome)))

@@ -1,0 +1,140 @@
+"""A content library and its items."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bakery.clouds.phases import poll
+from bakery.clouds.vsphere.session import VCenter
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError
+
+ITEMS = "/content/library/item"
+COPY_SECONDS = 3600.0  # within vCenter's own storage a disk takes minutes, between datastores many of them
+
+
+@dataclass(frozen=True)
+class Item:
+    """A library item. vCenter calls its text a description; ours are notes (`notes.py`)."""
+
+    id: str
+    name: str
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of an item; `cached` says that its content is there."""
+
+    name: str
+    size: int = 0
+    cached: bool = False
+
+
+@dataclass(frozen=True)
+class _Model:
+    id: str
+    name: str
+    type: str
+
+
+class Library:
+    """A library that we may write to. Names of items are unique in it."""
+
+    def __init__(self, vcenter: VCenter, name: str) -> None:
+        """NotFoundError if it does not exist."""
+        self.vcenter = vcenter
+        self.name = name
+        self._id = self._find()
+
+    def item(self, name: str) -> Item | None:
+        """The item of this name."""
+        found = self.vcenter.find(f"look for {name}", ITEMS, library_id=self._id, name=name)
+        items = [item for item in map(self.by_id, found) if item]
+        if len(items) > 1:
+            raise ConflictError(
+                f"several items are named {name}", where=self.where, hint="remove all but one of them from the library"
+            )
+        return items[0] if items else None
+
+    def by_id(self, item_id: str) -> Item | None:
+        """An item by its ID."""
+        try:
+            return self.vcenter.get(f"look at {item_id}", f"{ITEMS}/id:{item_id}", Item)
+        except NotFoundError:
+            return None
+
+    def files(self, item: Item) -> list[File]:
+        """What the item holds; nothing before an upload or a copy is complete."""
+        return self.vcenter.get(f"look into {item.name}", f"{ITEMS}/file", list[File], library_item_id=item.id)
+
+    def create(self, name: str, notes: str) -> Item:
+        """A new item without content."""
+        spec = {"library_id": self._id, "name": name, "description": notes, "type": "ovf"}
+        return Item(self.vcenter.create(f"create {name}", ITEMS, {"create_spec": spec}), name, notes)
+
+    def rename(self, item: Item, name: str, notes: str) -> Item:
+        """Set name and notes in one step; TakenError if another item has the name."""
+        spec = {"name": name, "description": notes}
+        self.vcenter.patch(f"call {item.name} {name}", f"{ITEMS}/id:{item.id}", {"update_spec": spec})
+        return Item(item.id, name, notes)
+
+    def delete(self, item: Item) -> None:
+        """Remove an item with its content; what is gone is fine."""
+        self.vcenter.delete(f"remove {item.name}", f"{ITEMS}/id:{item.id}")
+
+    def copy(self, item: Item, name: str, notes: str) -> Item:
+        """A complete copy, made inside of vCenter. It copies behind its answer, and takes a failed copy away again."""
+        spec = {"library_id": self._id, "name": name, "description": notes}
+        doing = f"copy {item.name} to {name}"
+        made = self.vcenter.create(doing, f"{ITEMS}/id:{item.id}", {"destination_create_spec": spec}, action="copy")
+        copied, wanted = Item(made, name, notes), self._content(item)
+
+        def look() -> bool | None:
+            if self.by_id(made) is None:
+                raise BakeryError(
+                    f"cannot {doing}: vCenter gave up and took it back",
+                    where=self.where,
+                    hint="its task list has the reason, often a full datastore; then run again",
+                )
+            return True if self._content(copied) == wanted else None
+
+        if poll(look, COPY_SECONDS) is None:
+            raise BakeryError(
+                f"cannot {doing}: not complete after {COPY_SECONDS / 60:.0f} min", where=self.where, hint="run again"
+            )
+        return copied
+
+    def same_content(self, one: Item, other: Item) -> bool:
+        """Whether two items have files of the same names and sizes, all of them there."""
+        return self._content(one) == self._content(other)
+
+    def complaint(self, item: Item) -> str:
+        """What keeps an item from being deployed; empty if it has a descriptor and a disk."""
+        found = {file.name.rpartition(".")[2]: file for file in self.files(item) if file.size}
+        return "" if {"ovf", "vmdk"} <= found.keys() else f"it has {', '.join(sorted(found)) or 'no files'}"
+
+    @property
+    def where(self) -> str:
+        """For messages."""
+        return f"{self.vcenter.server}/{self.name}"
+
+    def _content(self, item: Item) -> Mapping[str, int]:
+        return {file.name: file.size for file in self.files(item) if file.cached}
+
+    def _find(self) -> str:
+        doing = f"look for the content library {self.name}"
+        found = self.vcenter.find(doing, "/content/library", name=self.name)
+        models = [self.vcenter.get(doing, f"/content/library/id:{library}", _Model) for library in found]
+        if not models:
+            raise NotFoundError(
+                f"there is no content library {self.name}",
+                where=self.vcenter.server,
+                hint="make a local library of this name, or correct distribution.vsphere.library",
+            )
+        if len(models) > 1 or models[0].type != "LOCAL":
+            kind = "not the only one" if len(models) > 1 else models[0].type.lower()
+            raise ConflictError(
+                f"the content library {self.name} is {kind}",
+                where=self.vcenter.server,
+                hint="images go into one local library; subscribed ones follow it by themselves",
+            )
+        return models[0].id

@@ -1,0 +1,21 @@
+"""The notes of a library item: a text for people, and the tags of its version, one a line.
+
+vSphere's own tags need categories that an administrator makes, are not copied to subscribed libraries, and cannot be
+set in one step with an item's name. The notes can, and travel with the item.
+"""
+
+from bakery.model.tags import Tags
+
+BETWEEN = ": "
+
+
+def write(description: str, tags: Tags) -> str:
+    lines = [f"{key}{BETWEEN}{' '.join(value.split())}" for key, value in tags.items()]
+    return "\n".join([" ".join(description.split()), "", *lines])
+
+
+def read(notes: str) -> Tags:
+    """The tags of an item; none if the notes are not ours."""
+    _, _, lines = notes.partition("\n\n")
+    pairs = [line.partition(BETWEEN) for line in lines.splitlines()]
+    return {key: value for key, between, value in pairs if between}

@@ -1,0 +1,154 @@
+"""A disk as an OVF package: a descriptor and a compressed VMDK, which is what a content library takes.
+
+The virtual hardware is the same for every image of a system. Debian's cloud kernel has drivers for PVSCSI, NVMe and
+VMXNET3, and none for LSI Logic, AHCI or E1000; Windows Setup has it the other way round.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery.host import files, process
+from bakery.host.errors import BakeryError
+from bakery.machine import qemu
+
+# vSphere 7.0 U2 and later (VMware's KB 315655): the oldest that still gets updates.
+HARDWARE = "vmx-19"
+CPUS, MEMORY_MIB = 2, 2048  # to begin with; whoever deploys it chooses
+
+
+@dataclass(frozen=True)
+class System:
+    """What vSphere calls an operating system (`id` is CIM's number, 1 for others), and hardware that it can drive."""
+
+    id: int
+    name: str
+    controller: str
+    network: str
+
+
+LINUX = System(101, "otherLinux64Guest", "VirtualSCSI", "VmxNet3")
+# Identifiers that vSphere 7.0 U2 knows; those of newer releases differ in nothing that matters here.
+SYSTEMS = {
+    "debian": System(96, "debian11_64Guest", "VirtualSCSI", "VmxNet3"),
+    "ubuntu": System(94, "ubuntu64Guest", "VirtualSCSI", "VmxNet3"),
+    "rocky": System(80, "rhel9_64Guest", "VirtualSCSI", "VmxNet3"),
+    "windows": System(1, "windows2019srvNext_64Guest", "lsilogicsas", "E1000e"),
+}
+
+# Names, numbers and identifiers go in: none of them needs to be escaped.
+DESCRIPTOR = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1"
+    xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
+    xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
+    xmlns:vssd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData"
+    xmlns:vmw="http://www.vmware.com/schema/ovf">
+  <References>
+    <File ovf:id="file1" ovf:href="{name}.vmdk" ovf:size="{vmdk_size}"/>
+  </References>
+  <DiskSection>
+    <Info>Disks</Info>
+    <Disk ovf:diskId="disk1" ovf:fileRef="file1" ovf:capacity="{capacity}" ovf:capacityAllocationUnits="byte"
+        ovf:format="http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"/>
+  </DiskSection>
+  <NetworkSection>
+    <Info>Networks</Info>
+    <Network ovf:name="VM Network">
+      <Description>Chosen at deployment</Description>
+    </Network>
+  </NetworkSection>
+  <VirtualSystem ovf:id="{name}">
+    <Info>An image</Info>
+    <Name>{name}</Name>
+    <OperatingSystemSection ovf:id="{system.id}" vmw:osType="{system.name}">
+      <Info>Operating system</Info>
+    </OperatingSystemSection>
+    <VirtualHardwareSection>
+      <Info>Hardware</Info>
+      <System>
+        <vssd:ElementName>Virtual Hardware Family</vssd:ElementName>
+        <vssd:InstanceID>0</vssd:InstanceID>
+        <vssd:VirtualSystemIdentifier>{name}</vssd:VirtualSystemIdentifier>
+        <vssd:VirtualSystemType>{hardware}</vssd:VirtualSystemType>
+      </System>
+      <Item>
+        <rasd:AllocationUnits>hertz * 10^6</rasd:AllocationUnits>
+        <rasd:ElementName>{cpus} virtual CPUs</rasd:ElementName>
+        <rasd:InstanceID>1</rasd:InstanceID>
+        <rasd:ResourceType>3</rasd:ResourceType>
+        <rasd:VirtualQuantity>{cpus}</rasd:VirtualQuantity>
+      </Item>
+      <Item>
+        <rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits>
+        <rasd:ElementName>{memory} MiB of memory</rasd:ElementName>
+        <rasd:InstanceID>2</rasd:InstanceID>
+        <rasd:ResourceType>4</rasd:ResourceType>
+        <rasd:VirtualQuantity>{memory}</rasd:VirtualQuantity>
+      </Item>
+      <Item>
+        <rasd:Address>0</rasd:Address>
+        <rasd:ElementName>SCSI controller 0</rasd:ElementName>
+        <rasd:InstanceID>3</rasd:InstanceID>
+        <rasd:ResourceSubType>{system.controller}</rasd:ResourceSubType>
+        <rasd:ResourceType>6</rasd:ResourceType>
+      </Item>
+      <Item>
+        <rasd:AddressOnParent>0</rasd:AddressOnParent>
+        <rasd:ElementName>Hard disk 1</rasd:ElementName>
+        <rasd:HostResource>ovf:/disk/disk1</rasd:HostResource>
+        <rasd:InstanceID>4</rasd:InstanceID>
+        <rasd:Parent>3</rasd:Parent>
+        <rasd:ResourceType>17</rasd:ResourceType>
+      </Item>
+      <Item>
+        <rasd:AddressOnParent>7</rasd:AddressOnParent>
+        <rasd:AutomaticAllocation>true</rasd:AutomaticAllocation>
+        <rasd:Connection>VM Network</rasd:Connection>
+        <rasd:ElementName>Network adapter 1</rasd:ElementName>
+        <rasd:InstanceID>5</rasd:InstanceID>
+        <rasd:ResourceSubType>{system.network}</rasd:ResourceSubType>
+        <rasd:ResourceType>10</rasd:ResourceType>
+      </Item>
+      <vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="efi"/>
+      <vmw:Config ovf:required="false" vmw:key="bootOptions.efiSecureBootEnabled" vmw:value="false"/>
+    </VirtualHardwareSection>
+  </VirtualSystem>
+</Envelope>
+"""
+
+
+def pack(disk: Path, name: str, os: str, folder: Path) -> list[Path]:
+    """Write the descriptor and the VMDK of a disk into a folder; the descriptor comes first, as vCenter wants it."""
+    vmdk, ovf = folder / f"{name}.vmdk", folder / f"{name}.ovf"
+    capacity = qemu.inspect(disk)["virtual-size"]
+    _convert(disk, vmdk)
+    files.write_atomic(ovf, describe(name, os, capacity, vmdk.stat().st_size).encode())
+    return [ovf, vmdk]
+
+
+def describe(name: str, os: str, capacity: int, vmdk_size: int) -> str:
+    """The descriptor; sizes in bytes."""
+    return DESCRIPTOR.format(
+        name=name,
+        vmdk_size=vmdk_size,
+        capacity=capacity,
+        system=SYSTEMS.get(os.partition("-")[0], LINUX),
+        hardware=HARDWARE,
+        cpus=CPUS,
+        memory=MEMORY_MIB,
+    )
+
+
+def _convert(disk: Path, vmdk: Path) -> None:
+    """Compress into the one form of VMDK that is sent over networks, and read it back."""
+    # The adapter type is only the disk geometry's; the descriptor says which controller there is.
+    options = "subformat=streamOptimized,adapter_type=lsilogic"
+    process.run(["qemu-img", "convert", "-f", "qcow2", "-O", "vmdk", "-o", options, disk, vmdk])
+    compared = process.run(["qemu-img", "compare", "-f", "qcow2", "-F", "vmdk", disk, vmdk], check=False)
+    if compared.returncode != 0:
+        raise BakeryError(
+            f"{vmdk.name} does not hold what {disk.name} holds",
+            where=str(disk),
+            detail=compared.stdout.strip(),
+            hint="the conversion by qemu-img is broken: try another release of it",
+        )

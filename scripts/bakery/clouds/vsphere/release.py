@@ -1,0 +1,98 @@
+"""One version on its way into a library: found, or packed and sent, and named when it is whole."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from bakery.clouds.phases import Phases, Share
+from bakery.clouds.vsphere import notes, ovf, upload
+from bakery.clouds.vsphere.library import Item, Library
+from bakery.clouds.vsphere.session import TakenError
+from bakery.host import files
+from bakery.host.errors import BakeryError, ConflictError
+from bakery.model.tags import SHA256, Tags
+
+UNFINISHED = "-unfinished"  # no consumer finds an item by its version's name before it is whole
+
+
+class Release:
+    """Brings one version's item into a library; every step finds before it creates."""
+
+    def __init__(self, library: Library, description: str, want: Tags, phases: Phases) -> None:
+        self._library = library
+        self._want = want
+        self._name = want["Name"]
+        self._notes = notes.write(description, want)
+        self._phases = phases
+
+    def bring(self, disk: Path, os: str) -> Item:
+        """The item of this version, whole and with its notes."""
+        found = self._library.item(self._name)
+        if found is None:
+            return self._make(disk, os)
+        refuse_foreign(self._library, found, self._want[SHA256])
+        return self.mark(found)
+
+    def mark(self, item: Item) -> Item:
+        """Repair the notes of an item that is there; BakeryError if it lacks a file."""
+        if complaint := self._library.complaint(item):
+            raise BakeryError(
+                f"{self._name} cannot be deployed: {complaint}",
+                where=self._library.where,
+                hint="remove the item if nobody uses it, and run again",
+            )
+        return item if item.description == self._notes else self._library.rename(item, self._name, self._notes)
+
+    def _make(self, disk: Path, os: str) -> Item:
+        self._sweep()
+        with files.scratch(disk.parent, "ovf") as folder:
+            with self._phases.phase("pack", "pack the disk as OVF"):
+                contents = ovf.pack(disk, self._name, os, folder)
+            with self._phases.phase("upload", f"upload to {self._library.where}") as share:
+                return self._send(contents, share)
+
+    def _send(self, contents: Sequence[Path], share: Share) -> Item:
+        """Nothing stays behind if anything fails."""
+        item = self._library.create(self._name + UNFINISHED, self._notes)
+        try:
+            upload.send(self._library, item, contents, share)
+            return self._named(item)
+        except BaseException:
+            with suppress(BakeryError):  # the first error says more; the next run removes what stays
+                self._library.delete(item)
+            raise
+
+    def _named(self, item: Item) -> Item:
+        try:
+            return self._library.rename(item, self._name, self._notes)
+        except TakenError:
+            other = self._library.item(self._name)
+            if other is None:
+                raise
+            refuse_foreign(self._library, other, self._want[SHA256])
+            self._library.delete(item)  # another run was faster
+            return other
+
+    def _sweep(self) -> None:
+        """Remove what a run that was killed left; of two runs at the same time, the earlier one fails."""
+        left = self._library.item(self._name + UNFINISHED)
+        if left is None:
+            return
+        if notes.read(left.description).get("Name") != self._name:
+            raise ConflictError(
+                f"{left.name} is somebody else's item", where=self._library.where, hint="give it another name"
+            )
+        upload.sweep(self._library, left)
+        self._library.delete(left)
+
+
+def refuse_foreign(library: Library, item: Item, sha256: str) -> None:
+    """ConflictError unless the item says that it is of this disk. Names are for ever: others' items are not touched."""
+    have = notes.read(item.description).get(SHA256)
+    if have != sha256:
+        raise ConflictError(
+            f"{item.name} exists and is not of this disk",
+            where=library.where,
+            detail=f"{SHA256} is {have or 'not in its notes'}, expected {sha256}",
+            hint="remove the item if nobody uses it, or bake a new version",
+        )

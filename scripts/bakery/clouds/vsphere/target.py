@@ -1,0 +1,155 @@
+"""The vSphere target: one version as an item of a content library, channels as items beside it."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from bakery.clouds.phases import Phases
+from bakery.clouds.target import Finding, Status
+from bakery.clouds.vsphere import channels, notes
+from bakery.clouds.vsphere.library import Item, Library
+from bakery.clouds.vsphere.release import Release, refuse_foreign
+from bakery.clouds.vsphere.session import connect
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError
+from bakery.host.events import Tell, step
+from bakery.model import tags
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
+from bakery.model.naming import Versioned, full_name
+
+
+class VsphereTarget:
+    """Each operation logs in for itself: between two of them a login may have been idle for too long."""
+
+    def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str]) -> None:
+        """`credentials` are username and password."""
+        vsphere = definition.distribution.vsphere
+        assert vsphere  # the definition's own rule: target vsphere needs distribution.vsphere
+        self._definition = definition
+        self._vsphere = vsphere
+        self._credentials = credentials
+
+    def find(self, artifact: Artifact) -> Publication | None:
+        """The version if its item is whole; reads only."""
+        with self._library() as library:
+            item = library.item(full_name(artifact))
+            have = notes.read(item.description) if item else {}
+            if item is None or have.get(tags.SHA256) != artifact.disk.sha256 or library.complaint(item):
+                return None
+            return self._publication(artifact, artifact.disk.sha256, item, {})
+
+    def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
+        """Bring the version into the library; a rerun adopts a whole item and replaces half of one."""
+        phases = Phases(tell, full_name(artifact))
+        want = tags.of_artifact(self._definition, artifact)
+        with self._library() as library:
+            item = Release(library, self._definition.description, want, phases).bring(disk, artifact.os)
+        return self._publication(artifact, artifact.disk.sha256, item, phases.seconds)
+
+    def prepare(self, of: Versioned) -> None:
+        """Remove the item of a build that was killed before it was written down."""
+        unfinished = tags.identity(of)
+        with self._library() as library:
+            item = library.item(full_name(of))
+            have = notes.read(item.description) if item else {}
+            if item is None:
+                return
+            if tags.SHA256 in have or tags.wrong(have, unfinished):
+                raise ConflictError(
+                    f"{item.name} exists, and no unfinished build left it",
+                    where=library.where,
+                    hint="remove the item if nobody uses it, or bake a new version",
+                )
+            library.delete(item)
+
+    def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
+        """Take over the item that Packer had vCenter make: write its notes, and see that it is whole."""
+        began = time.monotonic()
+        name, want = full_name(build), tags.of_build(self._definition, build)
+        with step(tell, "publish", name, f"take over the item in {self._vsphere.library}"), self._library() as library:
+            item = library.item(name)
+            if item is None:
+                raise NotFoundError(
+                    f"Packer's item {name} is not in the library any more",
+                    where=library.where,
+                    hint="remove the build's folder and run 'bakery run' again",
+                )
+            if tags.SHA256 in notes.read(item.description):
+                refuse_foreign(library, item, build.identity)
+            item = Release(library, self._definition.description, want, Phases(tell, name)).mark(item)
+        return self._publication(build, build.identity, item, {"adopt": round(time.monotonic() - began, 3)})
+
+    def inspect(self, publication: Publication) -> list[Finding]:
+        """Name, notes and files of the publication's item, as they are now."""
+        place = publication.places[0]
+        label = f"{place.account}/{place.region} {place.id}"
+        try:
+            with self._library(publication) as library:
+                return [Finding(label, *_look(library, library.by_id(place.id), publication))]
+        except BakeryError as error:
+            return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
+
+    def withdraw(self, publication: Publication) -> None:
+        """Remove the item."""
+        with self._library(publication) as library:
+            if item := library.by_id(publication.places[0].id):
+                library.delete(item)
+
+    def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
+        """Replace the channel's item by a copy of this version's, or leave it as it was."""
+        place = publication.places[0]
+        name = channels.item_name(publication, channel)
+        # With the version's name, whatever the item is called: a consumer of the channel reads here which one it got.
+        text = notes.write(self._definition.description, _of_channel(publication, channel))
+        with (
+            step(tell, "promote", full_name(publication), f"copy to {name} in {place.region}"),
+            self._library(publication) as library,
+        ):
+            version = library.by_id(place.id)
+            if version is None:
+                raise NotFoundError(f"the item of {full_name(publication)} is gone", where=library.where)
+            channels.move(library, name, version, text)
+        return (Parameter(place.account, place.region, name, number=0, value=place.id),)
+
+    def unpoint(self, publication: Publication, channel: str) -> None:
+        """Remove the channel's item if it is a copy of this version's."""
+        with self._library(publication) as library:
+            channels.remove(library, channels.item_name(publication, channel), tags.of_publication(publication))
+
+    @contextmanager
+    def _library(self, publication: Publication | None = None) -> Iterator[Library]:
+        """The definition's library; of a publication, the one where it is."""
+        server, name = self._vsphere.server, self._vsphere.library
+        if publication:
+            place = publication.places[0]
+            name = place.region
+            if place.account != server:
+                raise BakeryError(
+                    f"{full_name(publication)} is in the vCenter {place.account}",
+                    where=server,
+                    hint="the definition names another one by now: publish a new version there",
+                )
+        with connect(server, self._credentials) as vcenter:
+            yield Library(vcenter, name)
+
+    def _publication(
+        self, of: Artifact | RemoteBuild, sha256: str, item: Item, seconds: dict[str, float]
+    ) -> Publication:
+        place = Place(self._vsphere.server, self._vsphere.library, item.id)
+        return Publication(of.image, of.arch, of.version, sha256, "vsphere", (place,), seconds=seconds)
+
+
+def _of_channel(publication: Publication, channel: str) -> tags.Tags:
+    return {**tags.of_publication(publication), channels.CHANNEL: channel}
+
+
+def _look(library: Library, item: Item | None, publication: Publication) -> tuple[Status, str]:
+    if item is None:
+        return "missing", "no such item"
+    have = {**notes.read(item.description), "Name": item.name}
+    wrong = tags.wrong(have, tags.of_publication(publication))
+    said = [f"{key} is {have.get(key, 'not set')}, expected {value}" for key, value in wrong.items()]
+    if complaint := library.complaint(item):
+        said.append(complaint)
+    return ("incorrect", "; ".join(said)) if said else ("correct", "")

@@ -1,0 +1,129 @@
+"""The content of an item through an update session: all of its files become visible together, or none."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery.clouds.phases import Share, poll
+from bakery.clouds.vsphere.library import Item, Library
+from bakery.clouds.vsphere.session import StateError, VCenter
+from bakery.host import files
+from bakery.host.errors import BakeryError, NotFoundError
+
+SESSIONS = "/content/library/item/update-session"
+FILES = "/content/library/item/updatesession/file"
+COMPLETE_SECONDS = 3600.0  # vCenter moves what it got to the library's datastore
+# An upload does not count as activity: a login that is idle for long is gone at the end (vmware/govmomi issue 1832).
+ALIVE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class _Message:
+    default_message: str
+
+
+@dataclass(frozen=True)
+class _Session:
+    id: str
+    library_item_id: str
+    state: str
+    error_message: _Message | None = None
+
+
+@dataclass(frozen=True)
+class _Endpoint:
+    uri: str
+
+
+@dataclass(frozen=True)
+class _Announced:
+    upload_endpoint: _Endpoint
+
+
+def send(library: Library, item: Item, contents: Sequence[Path], share: Share) -> None:
+    """Give a new item its files; BakeryError if vCenter did not get each as it is here."""
+    vcenter = library.vcenter
+    doing = f"start the upload of {item.name}"
+    session = vcenter.create(doing, SESSIONS, {"create_spec": {"library_item_id": item.id}})
+    try:
+        progress = _Progress(vcenter, session, sum(path.stat().st_size for path in contents), share)
+        # After a file that vCenter did not like, or a step that was repeated since its answer was lost: `_wait` tells.
+        with suppress(StateError):
+            for path in contents:
+                _send_file(vcenter, session, path, progress)
+            vcenter.act(f"complete {item.name}", f"{SESSIONS}/id:{session}", "complete")
+        _wait(library, session, item)
+    finally:
+        with suppress(BakeryError):  # it ends by itself after a while
+            _end(vcenter, session)
+
+
+def sweep(library: Library, item: Item) -> None:
+    """End the sessions that an interrupted run left on an item: it has one at a time."""
+    vcenter = library.vcenter
+    for session in vcenter.get("look for unfinished uploads", SESSIONS, list[str]):
+        with suppress(NotFoundError):  # it ended meanwhile
+            if _look(vcenter, session).library_item_id == item.id:
+                _end(vcenter, session)
+
+
+class _Progress:
+    """Tells how much has left, and keeps login and update session alive."""
+
+    def __init__(self, vcenter: VCenter, session: str, size: int, share: Share) -> None:
+        self._vcenter = vcenter
+        self._session = session
+        self._size = size
+        self._share = share
+        self._told = time.monotonic()
+        self.done = 0  # bytes of the files before this one
+
+    def sent(self, count: int) -> None:
+        fraction = (self.done + count) / self._size
+        self._share(fraction)
+        if time.monotonic() - self._told > ALIVE_SECONDS:
+            self._told = time.monotonic()
+            body = {"client_progress": int(fraction * 100)}
+            self._vcenter.act("keep the upload alive", f"{SESSIONS}/id:{self._session}", "keep-alive", body)
+
+
+def _send_file(vcenter: VCenter, session: str, path: Path, progress: _Progress) -> None:
+    size = path.stat().st_size
+    spec = {
+        "name": path.name,
+        "source_type": "PUSH",
+        "size": size,
+        "checksum_info": {"algorithm": "SHA256", "checksum": files.sha256(path)},
+    }
+    added = vcenter.ask(f"announce {path.name}", f"{FILES}/id:{session}", "add", _Announced, {"file_spec": spec})
+    vcenter.put(f"send {path.name}", added.upload_endpoint.uri, path, progress.sent)
+    progress.done += size
+
+
+def _wait(library: Library, session: str, item: Item) -> None:
+    def settled() -> _Session | None:
+        found = _look(library.vcenter, session)
+        return None if found.state == "ACTIVE" else found
+
+    found = poll(settled, COMPLETE_SECONDS)
+    if found is None or found.state != "DONE":
+        said = found.error_message.default_message if found and found.error_message else ""
+        raise BakeryError(
+            f"vCenter did not take the upload of {item.name}",
+            where=library.where,
+            detail=said or f"it is {found.state if found else 'not done after an hour'}",
+            hint="run again: what was sent is thrown away, and sent anew",
+        )
+
+
+def _look(vcenter: VCenter, session: str) -> _Session:
+    return vcenter.get("look at the upload", f"{SESSIONS}/id:{session}", _Session)
+
+
+def _end(vcenter: VCenter, session: str) -> None:
+    """Throw away what has not been completed, and the session."""
+    if _look(vcenter, session).state == "ACTIVE":
+        vcenter.act("give up an upload", f"{SESSIONS}/id:{session}", "cancel")
+    vcenter.delete("end an upload", f"{SESSIONS}/id:{session}")

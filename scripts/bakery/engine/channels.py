@@ -1,0 +1,154 @@
+"""Channels: named pointers to versions, moved at all targets or at none, and written into the catalog last."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bakery.catalog import Catalog, ChannelEntry, Record
+from bakery.clouds.target import Target
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
+from bakery.host.events import Event, Tell
+from bakery.model.documents import Parameter, Publication
+from bakery.model.fields import NAME
+from bakery.model.naming import full_name
+
+Targets = Mapping[str, Target]
+Publications = Mapping[str, Publication]  # one version's, by target
+
+
+def promote(catalog: Catalog, record: Record, channel: str, reason: str, targets: Targets, tell: Tell) -> ChannelEntry:
+    """Point `channel` at a complete version; the entry it has already if all is right.
+
+    Nothing moves unless every place of the version can be used. If anything fails later, the pointers of all targets
+    get their old values back.
+    """
+    _refuse(record, channel)
+    publications = _published(record, targets)
+    _refuse_unusable(record, publications, targets)
+    before = catalog.channel(record.image, record.arch, channel)
+    pointers = _Move(catalog, publications, targets, channel, tell)
+    moved = pointers.forward(before)
+    if before and before.version == record.version and before.pointers == moved:
+        tell(Event("note", "promote", record.image, f"{channel} points at {record.version} already"))
+        return before
+    try:
+        entry = catalog.move(record, channel, reason, before, moved)
+    except BaseException as error:
+        now = _present(catalog, record, channel, before)
+        if isinstance(error, ConflictError) and now and (now.version, now.pointers) == (record.version, moved):
+            return now  # somebody else made the same step, or the answer to our own write was lost
+        # To what the catalog says by now: we may have overwritten the pointers of who won the race.
+        pointers.back(publications, now, error)
+        raise
+    tell(Event("note", "promote", record.image, f"{channel} -> {record.version}"))
+    return entry
+
+
+def rollback(
+    catalog: Catalog, image: str, arch: str, channel: str, reason: str, targets: Targets, tell: Tell
+) -> ChannelEntry:
+    """Point `channel` at the version it pointed at before, passing over those that are no longer complete."""
+    history = catalog.history(image, arch, channel)
+    if not history:
+        known = ", ".join(catalog.channels(image, arch)) or "none"
+        raise NotFoundError(f"{image} has no channel {channel}", where=catalog.location, hint=f"its channels: {known}")
+    current = history[-1].version
+    for version in dict.fromkeys(entry.version for entry in reversed(history) if entry.version != current):
+        record = catalog.record(image, arch, version)
+        if record.state == "complete":
+            return promote(catalog, record, channel, reason or f"rollback from {current}", targets, tell)
+    raise BakeryError(
+        f"channel {channel} of {image} never pointed at another version that is still complete",
+        where=catalog.location,
+        hint=f"choose one: bakery promote {image} VERSION {channel}",
+    )
+
+
+def require_name(channel: str) -> None:
+    """UsageError for what is no channel's name: the same form as in definitions."""
+    if not re.fullmatch(NAME, channel):
+        raise UsageError(
+            f"'{channel}' is not a channel name", hint="2 to 50 small letters, digits and dashes, a letter first"
+        )
+
+
+def _refuse(record: Record, channel: str) -> None:
+    require_name(channel)
+    if record.state != "complete":
+        raise BakeryError(
+            f"{full_name(record)} is {record.state}: only a complete version can be promoted",
+            detail=record.reason if record.state == "revoked" else "",
+            hint=f"run 'bakery run {record.image}', then promote what comes out",
+        )
+
+
+def _published(record: Record, targets: Targets) -> dict[str, Publication]:
+    """The record's publication at every target; BakeryError if it is missing from one."""
+    found = {name: record.publication(name) for name in targets}
+    if missing := [name for name, publication in found.items() if publication is None]:
+        raise BakeryError(
+            f"{full_name(record)} was never published at {', '.join(missing)}",
+            hint=f"run 'bakery publish {record.image}', or promote a version that is everywhere",
+        )
+    return {name: publication for name, publication in found.items() if publication}
+
+
+def _refuse_unusable(record: Record, publications: Publications, targets: Targets) -> None:
+    findings = [found for name, publication in publications.items() for found in targets[name].inspect(publication)]
+    wrong = [found for found in findings if found.status != "correct"]
+    if wrong:
+        raise BakeryError(
+            f"{full_name(record)} cannot be used everywhere: {len(wrong)} of {len(findings)} checks failed",
+            detail="\n".join(f"{found.place}: {found.status}: {found.detail}" for found in wrong),
+            hint=f"nothing was moved; run 'bakery publish {record.image}' to repair it, then promote",
+        )
+
+
+def _present(catalog: Catalog, record: Record, channel: str, before: ChannelEntry | None) -> ChannelEntry | None:
+    """Where the channel points now; what was seen before if the catalog does not answer any more."""
+    try:
+        return catalog.channel(record.image, record.arch, channel)
+    except BakeryError:
+        return before
+
+
+@dataclass(frozen=True)
+class _Move:
+    """The pointers of one channel at all targets, on their way to one version."""
+
+    catalog: Catalog
+    publications: Publications
+    targets: Targets
+    channel: str
+    tell: Tell
+
+    def forward(self, before: ChannelEntry | None) -> tuple[Parameter, ...]:
+        """Move one target after the other; each is all or none by itself."""
+        moved: dict[str, tuple[Parameter, ...]] = {}
+        try:
+            for name, publication in self.publications.items():
+                moved[name] = self.targets[name].point(publication, self.channel, self.tell)
+        except BaseException as error:
+            self.back({name: self.publications[name] for name in moved}, before, error)
+            raise
+        return tuple(pointer for pointers in moved.values() for pointer in pointers)
+
+    def back(self, moved: Publications, entry: ChannelEntry | None, error: BaseException) -> None:
+        """Point targets at what `entry` says again, and add to `error` what was put back and what could not be."""
+        lines = []
+        for name, publication in moved.items():
+            try:
+                lines.append(f"{name}: put back to {self._restore(name, publication, entry)}")
+            except BakeryError as failed:
+                lines.append(f"{name}: NOT put back: {failed.message}: {failed.detail}")
+        if isinstance(error, BakeryError):
+            error.detail = "\n".join(filter(None, (error.detail, *lines)))
+
+    def _restore(self, name: str, publication: Publication, entry: ChannelEntry | None) -> str:
+        record = self.catalog.record(entry.image, entry.arch, entry.version) if entry else None
+        old = record.publication(name) if record else None
+        if old is None:
+            self.targets[name].unpoint(publication, self.channel)
+            return "nothing"
+        self.targets[name].point(old, self.channel, self.tell)
+        return old.version

@@ -1,0 +1,39 @@
+"""What can be known of a definition without a cloud, Vault or a build."""
+
+from collections.abc import Callable
+
+from bakery.bake import check_mode, check_roles
+from bakery.engine.session import Session
+from bakery.host.errors import UsageError
+from bakery.model.definition import ImageDefinition
+
+
+def check(session: Session, image: ImageDefinition) -> None:
+    """UsageError with `file:line` for the first thing that is wrong."""
+
+    def where(*keys: str | int) -> str:
+        return session.definitions.where(image.name, *keys)
+
+    check_roles(session.project, image, where)
+    check_mode(session.project, image, where)
+    _check_template(session, image, where)
+    for number, name in enumerate(image.tests):
+        if not (session.project.image_tests / f"test_{name}.py").is_file():
+            raise UsageError(
+                f"no test named '{name}'",
+                where=where("tests", number),
+                hint=f"write {session.project.image_tests}/test_{name}.py",
+            )
+    if image.distribution.aws:
+        from bakery.clouds.aws.regions import check_regions  # boto3 takes 150 ms to import
+
+        check_regions(image, where)
+
+
+def _check_template(session: Session, image: ImageDefinition, where: Callable[..., str]) -> None:
+    if image.template and not list((session.project.definitions / image.template).glob("*.pkr.hcl")):
+        raise UsageError(
+            f"no *.pkr.hcl in '{image.template}'",
+            where=where("template"),
+            hint="name a folder relative to the definitions; docs/how-to/bring-your-own-template.md has the contract",
+        )

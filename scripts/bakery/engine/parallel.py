@@ -1,0 +1,83 @@
+"""Work on several images side by side, and say at the end what failed."""
+
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from bakery.host import process
+from bakery.host.errors import BakeryError, ExitCode, OutageError, PartialError
+
+INTERRUPT_SECONDS = 0.2  # between two rounds of stopping what runs
+
+Result = TypeVar("Result", covariant=True)
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Result]):
+    """What became of one image: a result or an error."""
+
+    name: str
+    result: Result | None
+    error: BakeryError | None
+
+
+def each(names: Sequence[str], work: Callable[[str], Result], jobs: int) -> list[Outcome[Result]]:
+    """Do `work` for each name, `jobs` at a time. Expected failures become outcomes; an interrupt stops all children."""
+
+    def attempt(name: str) -> Outcome[Result]:
+        try:
+            return Outcome(name, work(name), None)
+        except BakeryError as error:
+            return Outcome(name, None, error)
+
+    if jobs == 1:
+        return [attempt(name) for name in names]
+    pool = ThreadPoolExecutor(jobs)
+    running = [pool.submit(attempt, name) for name in names]
+    try:
+        return [future.result() for future in running]
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        # Again and again: a thread that was between two programs starts its next one.
+        while not all(future.done() for future in running):
+            process.interrupt_all()
+            wait(running, timeout=INTERRUPT_SECONDS)
+        raise
+    finally:
+        pool.shutdown()
+
+
+def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] = ()) -> None:
+    """One error for all failures: the error itself if it is alone, else a list; partial if anything succeeded."""
+    failures = [(outcome.name, outcome.error) for outcome in outcomes if outcome.error]
+    if not failures:
+        return
+    if len(outcomes) == 1 and not skipped:
+        raise failures[0][1]
+    partial = len(failures) < len(outcomes)
+    error = joined(
+        failures,
+        f"{len(failures)} of {len(outcomes) + len(skipped)} images failed",
+        "the others are recorded; run again to go on with the rest" if partial else "mend it and run again",
+        PartialError if partial else BakeryError,
+    )
+    error.detail += "".join(f"\n{name}: not started, since it is built on what failed" for name in skipped)
+    raise error
+
+
+def joined(
+    failures: Collection[tuple[str, BakeryError]], message: str, hint: str = "", kind: type[BakeryError] = BakeryError
+) -> BakeryError:
+    """An error that tells all failures. If each says to try again, so does it, whatever is done already."""
+    again = all(error.exit_code == ExitCode.TRY_AGAIN for _, error in failures)
+    detail = "\n".join(f"{name}: {describe(error)}" for name, error in failures)
+    return (OutageError if again else kind)(message, detail=detail, hint=hint)
+
+
+def describe(error: BakeryError) -> str:
+    """One line, and the detail below it."""
+    where = f"{error.where}: " if error.where else ""
+    hint = f" ({error.hint})" if error.hint else ""
+    detail = "".join(f"\n  {line}" for line in error.detail.splitlines())
+    return f"{where}{error.message}{hint}{detail}"

@@ -1,0 +1,138 @@
+"""definitions + catalog -> Plan. Reads, decides, gives every decision its reason; changes nothing."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from graphlib import TopologicalSorter
+from typing import Literal
+
+from bakery.catalog.record import Record
+from bakery.engine import fingerprint
+from bakery.model.definition import ImageDefinition
+
+Kind = Literal["bake", "wait", "publish", "keep"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """An input that differs; empty text where it is new or gone."""
+
+    input: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        if not self.before:
+            return f"{self.input} added"
+        if not self.after:
+            return f"{self.input} removed"
+        readable = max(len(self.before), len(self.after)) <= 40  # digests say nothing to a reader
+        return f"{self.input}: {self.before} -> {self.after}" if readable else f"{self.input} changed"
+
+
+@dataclass(frozen=True)
+class Action:
+    """What to do about one image, and why. `version` is the one in the catalog; `inputs` only for a bake."""
+
+    image: str
+    arch: str
+    kind: Kind
+    reason: str
+    version: str = ""
+    line: str = ""
+    input_key: str = ""
+    inputs: dict[str, str] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Actions in an order in which they can be done: parents first."""
+
+    actions: tuple[Action, ...]
+    schema: Literal["bakery/plan/1"] = "bakery/plan/1"
+
+    @property
+    def pending(self) -> tuple[Action, ...]:
+        """What would change something."""
+        return tuple(action for action in self.actions if action.kind != "keep")
+
+
+InputsOf = Callable[[ImageDefinition, str], Mapping[str, str]]
+NewestOf = Callable[[ImageDefinition], Record | None]
+
+
+def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: InputsOf, now: datetime) -> Plan:
+    """Decide for each image. `images` holds every ancestor too; `newest_of` gives the newest complete version."""
+    by_name = {image.name: image for image in images}
+    lineage = TopologicalSorter({image.name: [image.parent] if image.parent else [] for image in images})
+    records: dict[str, Record | None] = {}
+    actions: dict[str, Action] = {}
+    for name in lineage.static_order():
+        image = by_name[name]
+        records[name] = newest_of(image)
+        parent = actions.get(image.parent or "")
+        if parent and parent.kind != "keep":
+            actions[name] = Action(name, image.arch, "wait", f"built on {parent.image}, which comes first")
+            continue
+        parent_record = records.get(image.parent or "")
+        # The parent's content, not its file: a parent that came out the same leaves its children alone.
+        inputs = dict(inputs_of(image, parent_record.raw_sha256 if parent_record else ""))
+        actions[name] = _decide(image, records[name], inputs, now)
+    return Plan(tuple(actions.values()))
+
+
+def _decide(image: ImageDefinition, record: Record | None, inputs: dict[str, str], now: datetime) -> Action:
+    key = fingerprint.key(inputs)
+    reason = _bake_reason(image, record, key, inputs, now)
+    if reason:
+        changes = compare(record.inputs, inputs) if record else ()
+        version = record.version if record else ""
+        return Action(image.name, image.arch, "bake", reason, version, image.version, key, inputs, changes)
+    assert record is not None
+    missing = _unpublished(image, record)
+    if missing:
+        return Action(image.name, image.arch, "publish", missing, record.version, image.version, key)
+    return Action(image.name, image.arch, "keep", "inputs unchanged", record.version, image.version, key)
+
+
+def _bake_reason(
+    image: ImageDefinition, record: Record | None, key: str, inputs: Mapping[str, str], now: datetime
+) -> str:
+    """Why a bake is due; empty if it is not."""
+    if record is None:
+        return f"no complete version in line {image.version}"
+    if key != record.input_key:
+        changes = compare(record.inputs, inputs)
+        if not changes:
+            return f"the input key of {record.version} was made in another way"
+        more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+        return f"{changes[0]}{more}"
+    if image.rebuild_after_days is not None:
+        age = now - datetime.fromisoformat(record.baked)
+        if age > timedelta(days=image.rebuild_after_days):
+            return f"{record.version} is {age.days} days old (rebuild_after_days: {image.rebuild_after_days})"
+    return ""
+
+
+def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
+    """Inputs that differ, sorted by name, what a user edits (vars, packages) before what he does not."""
+    names = sorted(before.keys() | after.keys(), key=lambda name: (not name.startswith(("var:", "packages")), name))
+    differ = (name for name in names if before.get(name) != after.get(name))
+    return tuple(Change(name, before.get(name, ""), after.get(name, "")) for name in differ)
+
+
+def _unpublished(image: ImageDefinition, record: Record) -> str:
+    """What the definition asks for and the record does not have; empty if nothing."""
+    for target in image.targets:
+        publication = record.publication(target)
+        if publication is None:
+            return f"not yet at target {target}"
+        have = {name for place in publication.places for name in (place.account, place.region)}
+        missing = [name for name in image.distribution.wanted(target) if name not in have]
+        if missing:
+            return f"not yet in {', '.join(missing)}"
+    if record.tags != image.tags:
+        names = [change.input for change in compare(record.tags, image.tags)]
+        return f"tags changed: {', '.join(names)}"
+    return ""

@@ -1,0 +1,144 @@
+"""Brings a verified disk to every target of its definition."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import cast
+
+from bakery.clouds.target import RemoteTarget, Target
+from bakery.host import files
+from bakery.host.errors import BakeryError, NotFoundError, PartialError
+from bakery.host.events import Tell
+from bakery.model import documents
+from bakery.model.baked import Baked
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Publication, Verdict
+from bakery.model.naming import full_name
+from bakery.model.project import Project
+
+Credentials = Mapping[str, str]
+NONE: Credentials = MappingProxyType({})
+
+
+def publish(
+    project: Project, baked: Baked, verdict: Verdict | None, targets: Mapping[str, Target], tell: Tell
+) -> list[Publication]:
+    """Publish to all targets, each of which is tried; PartialError when only some succeeded.
+
+    `verdict` is on the disk. Each publication is saved as soon as it is done, so a rerun goes on from there.
+    """
+    failures: dict[str, BakeryError] = {}
+    publications = []
+    lock = project.workspace / "locks" / f"publish-{full_name(baked)}.lock"
+    with files.exclusive(lock, f"{full_name(baked)} is being published by another run"):
+        if baked.artifact:
+            _refuse_unverified(baked.artifact, verdict, baked.folder(project, "local") / "disk.qcow2")
+        for name, destination in targets.items():
+            try:
+                publication = _bring(project, baked, name, destination, tell)
+                publications.append(_keep(publication, baked.folder(project, name)))
+            except BakeryError as error:
+                failures[name] = error
+    _raise(failures, [found.target for found in publications])
+    return publications
+
+
+def _bring(project: Project, baked: Baked, name: str, destination: Target, tell: Tell) -> Publication:
+    """What Packer built at the target is taken over, else the disk goes there."""
+    if name in baked.builds:
+        return cast(RemoteTarget, destination).adopt(baked.builds[name], tell)
+    assert baked.artifact  # `baked.load` holds that a target without a build of its own has a disk
+    return destination.publish(baked.artifact, baked.folder(project, name) / "disk.qcow2", tell)
+
+
+def target(name: str, project: Project, definition: ImageDefinition, credentials: Credentials = NONE) -> Target:
+    """A target by the name that definitions use; `credentials` are the fields of its secret in Vault."""
+    return {"local": _local, "aws": _aws, "vsphere": _vsphere, "azure": _azure}[name](project, definition, credentials)
+
+
+def _local(project: Project, _definition: ImageDefinition, _credentials: Credentials) -> Target:
+    from bakery.clouds.local.target import LocalTarget
+
+    return LocalTarget(project.store)
+
+
+def _aws(_project: Project, definition: ImageDefinition, credentials: Credentials) -> Target:
+    from bakery.clouds.aws.target import AwsTarget  # boto3 takes 150 ms to import
+
+    return AwsTarget(definition, credentials)
+
+
+def _vsphere(_project: Project, definition: ImageDefinition, credentials: Credentials) -> Target:
+    from bakery.clouds.vsphere.target import VsphereTarget  # requests takes 80 ms to import
+
+    return VsphereTarget(definition, credentials)
+
+
+def _azure(_project: Project, definition: ImageDefinition, credentials: Credentials) -> Target:
+    from bakery.clouds.azure.target import AzureTarget  # the SDK takes 700 ms to import
+
+    return AzureTarget(definition, credentials)
+
+
+def _refuse_unverified(artifact: Artifact, verdict: Verdict | None, disk: Path) -> None:
+    """Only the very bytes that passed may leave."""
+    again = f"run 'bakery verify {artifact.image}' again"
+    if verdict is None:
+        raise NotFoundError(f"{full_name(artifact)} was never tested", hint=f"run 'bakery verify {artifact.image}'")
+    if not verdict.passed:
+        failing = "\n".join(f"{check.name}: {check.detail}" for check in verdict.checks if not check.passed)
+        raise BakeryError(f"{full_name(artifact)} did not pass its tests", detail=failing, hint=again)
+    if verdict.sha256 != artifact.disk.sha256:
+        raise BakeryError(
+            f"the verdict speaks of another disk than {full_name(artifact)}",
+            where=str(disk),
+            detail=f"tested {verdict.sha256}\nbaked  {artifact.disk.sha256}",
+            hint=again,
+        )
+    try:
+        seen = files.sha256(disk)
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"the disk of {full_name(artifact)} is gone",
+            where=str(disk),
+            hint=f"run 'bakery run {artifact.image}' to bake it again",
+        ) from None
+    if seen != artifact.disk.sha256:
+        raise BakeryError(
+            f"the disk of {full_name(artifact)} changed after it was tested",
+            where=str(disk),
+            detail=f"tested {artifact.disk.sha256}\nnow    {seen}",
+            hint=f"remove {disk.parent} and run 'bakery run {artifact.image}' again",
+        )
+
+
+def _keep(publication: Publication, folder: Path) -> Publication:
+    """Save it; one that says the same as before stays as it was, with the seconds of the run that did the work."""
+    path = folder / f"publication-{publication.target}.json"
+    with suppress(BakeryError):  # absent or written by another release: this one replaces it
+        before = documents.load(Publication, path)
+        if replace(before, seconds=publication.seconds) == publication:
+            return before
+    documents.save(publication, path)
+    return publication
+
+
+def _raise(failures: dict[str, BakeryError], done: list[str]) -> None:
+    """One error for all failures; the error itself if it is alone."""
+    if not failures:
+        return
+    if len(failures) == 1 and not done:
+        raise next(iter(failures.values()))
+    raise (PartialError if done else BakeryError)(
+        f"publishing failed at {', '.join(failures)}" + (f", succeeded at {', '.join(done)}" if done else ""),
+        detail="\n".join(f"{name}: {_describe(error)}" for name, error in failures.items()),
+        hint="run 'bakery publish' again: what is there is kept, only the rest is done",
+    )
+
+
+def _describe(error: BakeryError) -> str:
+    hint = f" ({error.hint})" if error.hint else ""
+    detail = "".join(f"\n  {line}" for line in error.detail.splitlines())
+    return f"{error.message}{hint}{detail}"

@@ -1,0 +1,137 @@
+"""What a verb works with: the project, its definitions, the catalog and a reporter of events."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bakery.catalog import Catalog, Record, open_store
+from bakery.engine import toolbox
+from bakery.engine.fingerprint import Fingerprints
+from bakery.engine.plan import Plan, plan
+from bakery.host.errors import BakeryError, NotFoundError, UsageError
+from bakery.host.events import Tell, silent
+from bakery.model import baked, definition
+from bakery.model.baked import Baked
+from bakery.model.definition import Definitions, ImageDefinition
+from bakery.model.documents import Artifact
+from bakery.model.project import Project
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of a verb."""
+
+    project: Project
+    definitions: Definitions
+    catalog: Catalog
+    tell: Tell = silent
+
+    def plan(self, names: list[str] | None) -> Plan:
+        """Plan the named images and all they are built on."""
+        images = self.definitions.with_ancestors(names or [])
+        prints = Fingerprints(self.project, toolbox.versions(self.project), toolbox.machine())
+        return plan(
+            images,
+            newest_of=lambda image: self.catalog.newest(image.name, image.arch, image.version),
+            inputs_of=lambda image, base: prints.inputs(image, self.definitions.sources[image.name], base),
+            now=datetime.now(UTC),
+        )
+
+    def newest_artifact(self, image: ImageDefinition) -> Artifact:
+        """The newest disk of the line in the workspace; NotFoundError if there is none."""
+        for version in self._newest_first(image):
+            if artifact := baked.find_artifact(self.project, image, version):
+                return artifact
+        raise self._not_baked(image)
+
+    def newest_baked(self, image: ImageDefinition) -> Baked:
+        """The newest version of the line of which anything is in the workspace; NotFoundError unless it is whole."""
+        for version in self._newest_first(image):
+            if baked.anything(self.project, image, version):
+                return self.whole(image, version)
+        raise self._not_baked(image)
+
+    def whole(self, image: ImageDefinition, version: str) -> Baked:
+        """All that was made of a version; NotFoundError with the way out if it is not all in the workspace."""
+        try:
+            return baked.load(self.project, image, version)
+        except NotFoundError as error:
+            error.hint = self._way_out(image)
+            raise
+
+    def _not_baked(self, image: ImageDefinition) -> NotFoundError:
+        return NotFoundError(f"{image.name} {image.version} has not been baked here", hint=self._way_out(image))
+
+    def _way_out(self, image: ImageDefinition) -> str:
+        """What to do about a version that is not here. A bake helps only where one is due."""
+        try:
+            action = next(action for action in self.plan([image.name]).actions if action.image == image.name)
+        except BakeryError:  # which 'bakery plan' tells; here it must not hide what this hint is for
+            return f"'bakery plan {image.name}' says what is due"
+        if action.kind in ("bake", "wait"):
+            return f"run 'bakery bake {image.name}' first"
+        folder = self.project.artifact_folder(image.name, image.arch, action.version)
+        return (
+            f"{action.version} is complete, so a bake would keep it: bring {folder}* from where it was baked, "
+            f"or make a new version with 'bakery bump {image.name}' and 'bakery run {image.name}'"
+        )
+
+    def _newest_first(self, image: ImageDefinition) -> list[str]:
+        versions = self.catalog.versions(image.name, image.arch)
+        return [version for version in reversed(versions) if version.startswith(f"{image.version}.")]
+
+    def parent_image(self, image: ImageDefinition, target: str) -> str:
+        """The ID at a target of the parent's newest complete version, where builds start; empty without a parent."""
+        if image.parent is None:
+            return ""
+        parent = self.definitions.images[image.parent]
+        record = self.catalog.newest(parent.name, parent.arch, parent.version)
+        published = record.publication(target) if record else None
+        if published is None:
+            raise BakeryError(
+                f"{image.name} is built on {parent.name}, which has no complete version at {target}",
+                where=self.definitions.where(image.name, "base", target, "image"),
+                hint=f"add the target {target} to {parent.name} and run 'bakery run {parent.name}' first",
+            )
+        return published.places[0].id
+
+    def parent_disk(self, image: ImageDefinition) -> tuple[Record, Path]:
+        """The newest complete version of the parent and its disk at the local target."""
+        parent = self.definitions.images[image.parent or ""]
+        record = self.catalog.newest(parent.name, parent.arch, parent.version)
+        local = record.publication("local") if record else None
+        if record is None or local is None:
+            raise BakeryError(
+                f"{image.name} is built on {parent.name}, which has no complete version at the local target",
+                where=self.definitions.where(image.name, "base", "qemu", "image"),
+                hint=f"run 'bakery run {parent.name}' first",
+            )
+        stored = Path(local.places[0].id)
+        # A CI job may run in another folder than the one that stored it, and gets what was baked as an artifact.
+        baked_there = self.project.artifact_folder(parent.name, parent.arch, record.version) / "disk.qcow2"
+        brought = (path for path in (self.project.store / stored.name, baked_there) if path.exists())
+        return record, next(brought, stored)
+
+
+def locate(definitions: Path, workspace: Path) -> Project:
+    """The project of the current folder; UsageError in a folder that is none."""
+    project = Project(Path.cwd(), definitions, workspace.absolute())
+    if not project.tool_versions.is_file():  # every verb depends on it, and a CI job links it in
+        raise UsageError(
+            "this folder is not a project of the bakery",
+            where=str(project.root),
+            hint="go to the folder that has packer/, ansible/, cdktf/ and tools/, and run the command there",
+        )
+    return project
+
+
+def open_session(definitions: Path, workspace: Path, catalog: str) -> Session:
+    """A session that reports its events to nobody."""
+    project = locate(definitions, workspace)
+    loaded = definition.load(definitions, project.cache / "definitions.json")
+    return Session(project, loaded, open_catalog(project, catalog))
+
+
+def open_catalog(project: Project, location: str) -> Catalog:
+    """The catalog at a location; the workspace's own if it is empty."""
+    return Catalog(open_store(location or str(project.workspace / "catalog")))

@@ -1,0 +1,128 @@
+"""Whether a login may have what definitions name in Vault, found before a build without making any credentials."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bakery.host.errors import BakeryError, OutageError
+from bakery.host.vault import Vault, no_api_path
+from bakery.model.definition import Definitions, ImageDefinition
+
+# What a target's log-in takes from its `credentials`. An engine that makes them knows these names by itself.
+CREDENTIALS = {
+    "aws": ("access_key", "secret_key"),
+    "vsphere": ("username", "password"),
+    "azure": ("client_id", "client_secret"),
+}
+# Builders by the duty of the job that runs them: private ones need machines of our own (KVM, a way to the vCenter),
+# public ones a cloud account. Each duty has a role in Vault.
+BUILDERS = {"bake-private": ("qemu", "vsphere"), "bake-public": ("aws", "azure")}
+APPLY = "BAKERY_APPLY_CREDENTIALS"  # the variable with the path that the duty `apply` reads
+Duty = Literal["validate", "bake-private", "bake-public", "publish", "apply"]
+# Engines that keep what was written; to read from any other (aws, azure, database) is to have something made.
+KEEPING = ("kv", "kv-v2", "generic")
+
+
+@dataclass(frozen=True)
+class Need:
+    """A path in Vault that a definition names under `name`, and the keys that have to be there."""
+
+    where: str
+    image: str
+    name: str
+    path: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of a need. `found` is empty when something is wrong; `problem` and `hint` say what then."""
+
+    where: str
+    image: str
+    name: str
+    path: str
+    found: str
+    problem: str
+    hint: str
+
+
+def needs(definitions: Definitions, names: Iterable[str], duty: Duty | None = None) -> list[Need]:
+    """The secrets of some images, or of all, and the credentials of their targets; of these what a duty works with."""
+    return [need for image in definitions.select(names) for need in _needs(definitions, image, duty)]
+
+
+def used(image: ImageDefinition, duty: str) -> list[str]:
+    """The builders of an image that a duty runs."""
+    return [builder for builder in image.builders if builder in BUILDERS.get(duty, ())]
+
+
+def terraform(path: str) -> Need:
+    """What `cdktf` and Terraform log in to AWS with; a variable names it, no definition does."""
+    return Need(APPLY, "", "apply", path, CREDENTIALS["aws"])
+
+
+def check(vault: Vault, wanted: Sequence[Need]) -> list[Finding]:
+    """Ask for each need, for what several images share once. Raises OutageError if Vault does not serve."""
+    engines = vault.engines()
+    answers = {
+        (path, keys): _ask(vault, engines, path, keys)
+        for path, keys in dict.fromkeys((need.path, need.keys) for need in wanted)
+    }
+    return [Finding(need.where, need.image, need.name, need.path, *answers[need.path, need.keys]) for need in wanted]
+
+
+def _needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) -> Iterable[Need]:
+    secrets = image.secrets if duty is None or used(image, duty) else {}
+    for name, secret in secrets.items():
+        where = definitions.where(image.name, "secrets", name, "path")
+        yield Need(where, image.name, f"secrets.{name}", secret.path, (secret.key,))
+    for target, keys in CREDENTIALS.items():
+        settings = getattr(image.distribution, target)
+        works_there = duty in (None, "publish") or target in used(image, duty)
+        if target in image.targets and settings.credentials and works_there:
+            where = definitions.where(image.name, "distribution", target, "credentials")
+            yield Need(where, image.name, f"distribution.{target}.credentials", settings.credentials, keys)
+
+
+def _ask(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> tuple[str, str, str]:
+    """What a finding says at its end."""
+    try:
+        return _prove(vault, engines, path.strip("/"), keys), "", ""
+    except OutageError:
+        raise
+    except BakeryError as error:
+        return "", error.message, error.hint
+
+
+def _prove(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> str:
+    """What is at a path; BakeryError if it is not what a build needs."""
+    mount = next((mount for mount in engines if path.startswith(mount)), "")
+    kind = engines.get(mount, "")
+    if kind == "kv-v2" and not path.removeprefix(mount).startswith("data/"):
+        raise no_api_path(path, mount)  # before reading: a policy for the right path denies this one
+    if kind in KEEPING:
+        _read(vault, path, keys)
+        return "can be read"
+    if not vault.may_read(path):
+        raise BakeryError(f"Vault denies access to {path}", hint="the token's policy must allow 'read' on that path")
+    if not kind:
+        raise BakeryError(
+            f"there is no secrets engine at {path}", hint="check the path's first part, and VAULT_NAMESPACE"
+        )
+    return f"may be made by the {kind} engine"
+
+
+def _read(vault: Vault, path: str, keys: Iterable[str]) -> None:
+    """Read as a build will. Raises one error with the problems of all keys."""
+    errors = []
+    for key in keys:
+        try:
+            vault.read(path, key)
+        except OutageError:
+            raise
+        except BakeryError as error:
+            errors.append(error)
+    if errors:
+        messages = dict.fromkeys(error.message for error in errors)
+        raise BakeryError("; ".join(messages), hint=errors[0].hint)

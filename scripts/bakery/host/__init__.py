@@ -1,0 +1,1 @@
+"""The machine that the bakery runs on: processes, files, YAML, Vault, errors and events."""

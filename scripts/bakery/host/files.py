@@ -1,0 +1,131 @@
+"""The only writer of files: atomic, durable, never half there."""
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bakery.host.errors import BakeryError, BusyError, UsageError
+
+CHUNK = 1 << 20  # bytes per read when hashing; larger gains nothing
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace `path` as a whole; a reader sees the old bytes or the new ones. BakeryError if it cannot be written."""
+    with explained(path), _beside(path, data) as temporary:
+        temporary.replace(path)
+        _sync_folder(path.parent)
+
+
+def create(path: Path, data: bytes) -> bool:
+    """Write `path` only if it does not exist; False if it does. Atomic across processes (link(2))."""
+    with explained(path), _beside(path, data) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        _sync_folder(path.parent)
+        return True
+
+
+def require_writable(path: Path) -> None:
+    """Raise UsageError before work starts whose result `write_atomic` could not bring to `path`; tries it out."""
+    try:
+        if path.is_file() or not path.exists():
+            with _beside(path, b""):
+                return
+        reason = "it is no file"
+    except FileExistsError as error:
+        reason = f"{error.filename} is no folder"
+    except OSError as error:
+        reason = str(error.strerror)
+    hint = "name a file in a folder that you may write to; nothing was started"
+    raise UsageError(f"cannot be written: {reason}", where=str(path), hint=hint)
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def scratch(parent: Path, prefix: str) -> Iterator[Path]:
+    """A private folder beside the final place (same file system, so a rename is atomic), gone afterwards."""
+    with explained(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{prefix}-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def exclusive(path: Path, busy: str) -> Iterator[None]:
+    """Hold the lock file `path` or raise BusyError(`busy`) at once; freed by the kernel if we die."""
+    lock = FileLock(path)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise BusyError(busy, hint="wait until it ends, or stop it, and run again") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def require_space(folder: Path, needed: int, purpose: str) -> None:
+    """Raise before work starts when `folder`'s file system has fewer than `needed` bytes free."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise BakeryError(
+            f"not enough disk space for {purpose}: {needed >> 20} MiB needed, {free >> 20} MiB free",
+            where=str(folder),
+            hint="free some space, or point --workspace at a larger disk",
+        )
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Make a BakeryError of what the operating system refuses while `path` is written."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "free some space, or point --workspace at a larger disk" if full else ""
+        raise BakeryError(f"cannot be written: {error.strerror}", where=str(path), hint=hint) from error
+
+
+@contextmanager
+def _beside(path: Path, data: bytes) -> Iterator[Path]:
+    """A new file with `data` on disk, in the folder of `path`; gone afterwards unless it was renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        # Not tempfile: its files are for their owner alone, and others read the catalog too.
+        with temporary.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

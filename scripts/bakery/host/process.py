@@ -1,0 +1,294 @@
+"""The only door to other programs: minimal environment, redacted output, timeouts, no orphan left behind."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from bakery.host.errors import BakeryError
+
+# What a child may see of our environment: where programs and certificates are, and the user's proxy.
+PASSED_ON = (
+    *("PATH", "HOME", "USER", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_CACHE_HOME"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
+    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+)
+GRACE_SECONDS = 30.0  # Packer needs up to about 10 s to stop a guest and remove its files after SIGINT
+POLL_SECONDS = 0.2  # how late we see an interrupt or a full disk
+SILENT_SECONDS = 1.0  # of a dead child's output, before we take it that a daemon which it left holds it open
+SHORT_LINE = 4  # lines of a secret with fewer characters, such as a closing brace, say nothing and are everywhere
+KEPT_LINES = 40  # of output shown with a failure; the rest is in the log
+REDACTED = "<redacted>"
+
+_running: set[subprocess.Popen[bytes]] = set()  # what `run` waits for now, in any thread
+_interrupted: set[subprocess.Popen[bytes]] = set()  # those of them that shall end
+_beside: set[subprocess.Popen[bytes]] = set()  # what `spawn` started and nobody stopped yet
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a program ended: its exit code, its standard output (redacted) and wall seconds."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    seconds: float
+
+
+class ProcessError(BakeryError):
+    """A program failed; `returncode` is its exit code (negative: signal), `tail` its last output lines."""
+
+    def __init__(self, message: str, returncode: int, tail: str, *, hint: str = "", log: Path | None = None) -> None:
+        super().__init__(message, detail=tail, hint=hint, log=log)
+        self.returncode = returncode
+        self.tail = tail
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    secrets: Iterable[str] = (),
+    cwd: Path | None = None,
+    timeout: float | None = None,
+    grace: float | None = None,
+    log: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+    check: bool = True,
+) -> Finished:
+    """Run `argv` to its end.
+
+    `env` is added to the minimal environment, `secrets` are values that never reach log, `on_line` or error text,
+    `timeout` is in seconds, `log` gets stdout and stderr as they come. Raises ProcessError on a non-zero exit (unless
+    `check` is False), on timeout, and when the program is missing. On any exception the whole process group is stopped,
+    with `grace` seconds to end by itself.
+    """
+    command = tuple(str(part) for part in argv)
+    name = Path(command[0]).name
+    began = time.monotonic()
+    with _Output(Redactor(secrets), log, on_line) as output:
+        child = _popen(command, env or {}, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        _running.add(child)
+        try:
+            output.follow(child)
+            given_up = _wait(child, output, timeout)
+        finally:
+            stop(child, grace)
+            _running.discard(child)
+            _interrupted.discard(child)
+    if given_up:
+        raise ProcessError(f"{name} {given_up}", -signal.SIGTERM, output.tail(), log=log)
+    if check and child.returncode != 0:
+        raise ProcessError(f"{name} failed with exit code {child.returncode}", child.returncode, output.tail(), log=log)
+    return Finished(command, child.returncode, output.stdout(), time.monotonic() - began)
+
+
+def spawn(
+    argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, outlive: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start a program that runs beside us (a guest, a server); output goes to `log`. The caller must `stop` it.
+
+    With `outlive` it goes on when we end.
+    """
+    command = tuple(str(part) for part in argv)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as stream:
+        child = _popen(command, env or {}, None, stdout=stream, stderr=stream, outlive=outlive)
+    if not outlive:
+        _beside.add(child)
+    return child
+
+
+def stop(child: subprocess.Popen[bytes], grace: float | None = None) -> None:
+    """End a child's whole process group: interrupt, then terminate, then kill, waiting `grace` seconds before each.
+
+    An interrupt meanwhile kills at once.
+    """
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if child.poll() is None:
+                _signal_group(child, number)
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(GRACE_SECONDS if grace is None else grace)
+    finally:
+        _signal_group(child, signal.SIGKILL)  # with what outlived its parent
+        child.wait()
+        _beside.discard(child)
+
+
+def interrupt_all() -> None:
+    """Stop what other threads run or spawned; each `run` there raises ProcessError. What starts later goes on."""
+    _interrupted.update(_running)
+    for child in list(_beside):
+        if child.poll() is None:  # else its number may be another's by now
+            _signal_group(child, signal.SIGTERM)
+
+
+def which(name: str, path: str | None = None) -> str | None:
+    """Where a program is: on `path` or PATH, or where Debian keeps those that it leaves out of a user's PATH."""
+    return shutil.which(name, path=_with_sbin(os.environ.get("PATH", os.defpath) if path is None else path))
+
+
+def _with_sbin(path: str) -> str:
+    return ":".join(dict.fromkeys([*path.split(":"), "/usr/sbin", "/sbin"]))
+
+
+def _wait(child: subprocess.Popen[bytes], output: "_Output", timeout: float | None) -> str:
+    """Wait until a child ends; why it has to be stopped if it does not. Raises what the listener raised."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(POLL_SECONDS if deadline is None else min(POLL_SECONDS, max(0, deadline - time.monotonic())))
+            return ""
+        if output.error:
+            raise output.error
+        if child in _interrupted:
+            return "was interrupted"
+        if deadline is not None and time.monotonic() >= deadline:
+            return f"did not end within {timeout:g} s"
+
+
+class Redactor:
+    """Replaces known secret values in text, line by line for those that span lines, also as JSON writes them."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        values = {value for secret in secrets for value in _forms(secret) if value.strip()}
+        # One pattern, longest first: else what replaces one value would be searched for the next.
+        self._pattern = re.compile("|".join(re.escape(value) for value in sorted(values, key=len, reverse=True)))
+        self._empty = not values
+
+    def __call__(self, text: str) -> str:
+        return text if self._empty else self._pattern.sub(REDACTED, text)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    lines = [line.strip() for line in secret.splitlines()]
+    for value in (secret, secret.strip(), *(line for line in lines if len(line) >= SHORT_LINE)):
+        yield value
+        yield json.dumps(value)[1:-1]
+        yield json.dumps(value, ensure_ascii=False)[1:-1]
+
+
+class _Output:
+    """Collects a child's two streams into the log, the listener and the tail. `error` is what went wrong with it."""
+
+    def __init__(self, hide: Redactor, log: Path | None, on_line: Callable[[str], None] | None) -> None:
+        self.error: Exception | None = None
+        self._hide = hide
+        self._on_line = on_line
+        self._stdout: list[str] = []
+        self._tail: deque[str] = deque(maxlen=KEPT_LINES)
+        self._lock = threading.Lock()
+        self._readers: list[threading.Thread] = []
+        self._lines = 0
+        self._closed = False
+        self._path = log
+        self._log: IO[str] | None = None
+
+    def __enter__(self) -> "_Output":
+        if self._path:
+            with self._explained():
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._log = self._path.open("a", encoding="utf-8")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for reader in self._readers:
+            lines = -1
+            while reader.is_alive() and lines != self._lines:
+                lines = self._lines
+                reader.join(SILENT_SECONDS)
+        with self._lock:
+            self._closed = True
+            if self._log:
+                with suppress(OSError):  # what could not be written is in `error`
+                    self._log.close()
+        if self.error and kind is None:
+            raise self.error
+
+    def follow(self, child: subprocess.Popen[bytes]) -> None:
+        for stream, is_stdout in ((child.stdout, True), (child.stderr, False)):
+            reader = threading.Thread(target=self._read, args=(stream, is_stdout), daemon=True)
+            reader.start()
+            self._readers.append(reader)
+
+    def _read(self, stream: IO[bytes], is_stdout: bool) -> None:
+        for raw in stream:  # to the end, whatever happens: a child whose output nobody reads hangs
+            with self._lock:
+                self._lines += 1
+                if not self._closed:
+                    try:
+                        self._take(self._hide(raw.decode(errors="replace")), is_stdout)
+                    except Exception as error:  # noqa: BLE001 - raised again where the child is waited for
+                        self.error, self._closed = error, True
+
+    def _take(self, line: str, is_stdout: bool) -> None:
+        if is_stdout:
+            self._stdout.append(line)
+        self._tail.append(line)
+        if self._log:
+            with self._explained():
+                self._log.write(line)
+                self._log.flush()
+        if self._on_line:
+            self._on_line(line.rstrip("\r\n"))
+
+    def stdout(self) -> str:
+        return "".join(self._stdout)
+
+    def tail(self) -> str:
+        return "".join(self._tail).rstrip()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise BakeryError(f"the log cannot be written: {error.strerror}", where=str(self._path)) from error
+
+
+def _popen(
+    command: tuple[str, ...],
+    env: Mapping[str, str],
+    cwd: Path | None,
+    *,
+    stdout: int | IO[bytes],
+    stderr: int | IO[bytes],
+    outlive: bool = False,
+) -> subprocess.Popen[bytes]:
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | dict(env)
+    environment["PATH"] = _with_sbin(environment.get("PATH", os.defpath))
+    if which(command[0], environment["PATH"]) is None:
+        raise ProcessError(f"{command[0]} is not installed", 127, "", hint="run 'bakery doctor' to see what is missing")
+    # setpriv ties the child's life to ours, so that even kill -9 leaves no guest running.
+    setpriv = None if outlive else shutil.which("setpriv")
+    tie = (setpriv, "--pdeathsig", "TERM", "--") if setpriv else ()
+    try:
+        return subprocess.Popen(
+            (*tie, *command),
+            env=environment,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ProcessError(f"{command[0]} cannot be started: {error}", 126, "") from error
+
+
+def _signal_group(child: subprocess.Popen[bytes], number: int) -> None:
+    try:
+        os.killpg(child.pid, number)
+    except ProcessLookupError:
+        return

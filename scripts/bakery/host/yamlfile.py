@@ -1,0 +1,145 @@
+"""YAML files that users edit: their content as JSON text, and the line of every key for messages."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from bakery.host import files
+from bakery.host.errors import BakeryError, UsageError
+
+Keys = tuple[str | int, ...]
+
+# What JSON knows too. YAML takes plain text for more: 2024-01-01 is a timestamp, .inf a float.
+JSON_KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "merge")
+
+
+class Reader:
+    """Reads YAML files as JSON text. `cache` is a JSON file that saves parsing unchanged ones again."""
+
+    def __init__(self, cache: Path | None = None) -> None:
+        self._cache = cache
+        self._known = _remembered(cache)
+        self._fresh: dict[str, str] = {}
+
+    def read(self, path: Path) -> str:
+        """A file's content; UsageError with `file:line` if it is not YAML or says what JSON cannot."""
+        try:
+            stamp = _stamp(path)
+            known = self._known.get(stamp)
+            text = known if isinstance(known, str) else parse(path)
+        except OSError as error:
+            raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
+        self._fresh[stamp] = text
+        return text
+
+    def save(self) -> None:
+        """Remember what was read, and only that. Without a place to write to, the next run parses again."""
+        if self._cache and self._fresh != self._known:
+            with suppress(OSError, BakeryError):
+                files.write_atomic(self._cache, json.dumps(self._fresh).encode())
+
+
+def parse(path: Path, text: str | None = None) -> str:
+    """A YAML 1.2 file, or `text` that shall be in it, as JSON text; errors have a line.
+
+    Duplicate keys, bad syntax and dates are errors.
+    """
+    with _errors_of(path):
+        yaml = YAML(typ="safe", pure=True)
+        node = yaml.compose(path.read_text(encoding="utf-8") if text is None else text)
+        _check(path, node)
+        return json.dumps(yaml.constructor.construct_document(node) if node else None)
+
+
+def compose(path: Path, text: str | None = None) -> Node | None:
+    """A YAML file, or `text` that shall be in it, as nodes, whatever tags it uses; None if it is empty."""
+    with _errors_of(path):
+        read = path.read_text(encoding="utf-8") if text is None else text
+        node: Node | None = YAML(typ="safe", pure=True).compose(read)
+        return node
+
+
+@contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise UsageError(f"not valid YAML: {error.problem}", where=f"{path}:{mark.line + 1}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UsageError("not UTF-8 text", where=f"{path}:{line}", hint="save it with that encoding") from None
+    except (YAMLError, ValueError, TypeError) as error:
+        raise UsageError(f"not valid YAML: {error}", where=str(path)) from None
+
+
+def where(path: Path, keys: Keys) -> str:
+    """`file:line` of the deepest of nested keys that exists. Parses again: this runs only when something is wrong."""
+    return f"{path}:{_find(path, keys)[0] + 1}"
+
+
+def written(path: Path, keys: Keys) -> str:
+    """The scalar at nested keys as the user wrote it (1.10, not 1.1); empty if there is none."""
+    node = _find(path, keys)[1]
+    return str(node.value) if isinstance(node, ScalarNode) else ""
+
+
+def _find(path: Path, keys: Keys) -> tuple[int, Node | None]:
+    """Line of the deepest key that exists, and the node at the end of `keys` if all do."""
+    node, line = compose(path), 0
+    for key in keys:
+        found = _child(node, key)
+        if found is None:
+            return line, None
+        line, node = found
+    return line, node
+
+
+def _child(node: Node | None, key: str | int) -> tuple[int, Node] | None:
+    if isinstance(node, MappingNode):
+        for name, value in node.value:
+            if name.value == str(key):
+                return name.start_mark.line, value
+    if isinstance(node, SequenceNode) and isinstance(key, int) and key < len(node.value):
+        item = node.value[key]
+        return item.start_mark.line, item
+    return None
+
+
+def _check(path: Path, node: Any, above: tuple[Node, ...] = ()) -> None:
+    """UsageError for what JSON cannot say, here or below."""
+    if node is None:
+        return
+    at = f"{path}:{node.start_mark.line + 1}"
+    if any(node is outer for outer in above):
+        raise UsageError("not valid YAML: an alias stands inside of what it names", where=at)
+    kind = node.tag.rsplit(":", 1)[-1]
+    if kind not in JSON_KINDS or (kind == "float" and node.value.lower().endswith((".inf", ".nan"))):
+        what = node.value if isinstance(node, ScalarNode) else "this"
+        raise UsageError(f"{what} is a {kind} to YAML, which cannot be used here", where=at, hint="quote it")
+    if isinstance(node, MappingNode):
+        for part in (part for pair in node.value for part in pair):
+            _check(path, part, (*above, node))
+    elif isinstance(node, SequenceNode):
+        for part in node.value:
+            _check(path, part, (*above, node))
+
+
+def _stamp(path: Path) -> str:
+    """Changes when the file does: what git's index looks at. The name does not matter."""
+    stat = path.stat()
+    return f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+
+
+def _remembered(cache: Path | None) -> dict[str, Any]:
+    try:
+        data = json.loads(cache.read_bytes()) if cache else {}
+    except (OSError, ValueError):
+        return {}  # a missing or damaged cache only costs time
+    return data if isinstance(data, dict) else {}

@@ -1,0 +1,1 @@
+"""What disks are built on: base disks, downloaded or made once and kept."""

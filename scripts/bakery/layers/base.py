@@ -1,0 +1,122 @@
+"""Base disks: made or downloaded once per specification, found ever after."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery.host import files
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError
+from bakery.host.events import Event, Tell, step
+from bakery.layers import debian
+from bakery.layers.download import download
+from bakery.machine import qemu
+from bakery.model import documents
+from bakery.model.bases import QemuBase
+from bakery.model.documents import Base
+
+FORMAT = "1"  # of a cache entry; raised when code here changes what is in one
+WAIT_SECONDS = 3600.0  # for another run that makes the same base; a slow mirror or a large download can take that long
+LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class BaseDisk:
+    """A qcow2 that disks are built on, read-only: a change would corrupt all of them."""
+
+    path: Path
+    base: Base
+
+
+def prepare(base: QemuBase, cache: Path, recipe: Path, tell: Tell) -> BaseDisk:
+    """Find or make the disk of a `url` or `debootstrap` base; `recipe` is the folder of the latter."""
+    key = _key(base, recipe)
+    entry = cache / "bases" / key
+    found = _found(entry)
+    if found:
+        return found
+    with _turn(entry.with_name(f"{key}.lock"), _name(base), tell):
+        return _found(entry) or _make(base, entry, recipe, tell)
+
+
+def _make(base: QemuBase, entry: Path, recipe: Path, tell: Tell) -> BaseDisk:
+    with files.scratch(entry.parent, entry.name) as scratch:
+        staged = scratch / "entry"
+        staged.mkdir()
+        disk = staged / "disk.qcow2"
+        if base.debootstrap:
+            debian.build(base.debootstrap, recipe, disk, entry.with_name(f"{entry.name}.log"), tell)
+            digest = files.sha256(disk)
+        else:
+            assert base.url and base.sha256
+            digest = base.sha256
+            _fetch(base.url, digest, disk, entry.with_name(f"{entry.name}.download"), tell)
+        disk.chmod(0o444)
+        documents.save(Base(_name(base), "", digest), staged / "base.json")
+        staged.rename(entry)
+    return BaseDisk(entry / "disk.qcow2", Base(_name(base), "", digest))
+
+
+def _fetch(url: str, sha256: str, disk: Path, fetched: Path, tell: Tell) -> None:
+    """A vendor's image as a disk of ours: in one file, unpacked, since packed clusters are unpacked at every read."""
+    with step(tell, "base", url, "download"):
+        download(url, sha256, fetched, tell)
+    image = qemu.inspect(fetched)
+    elsewhere = image.get("backing-filename") or image.get("format-specific", {}).get("data", {}).get("data-file")
+    if elsewhere:
+        fetched.unlink()
+        raise BakeryError(
+            "the downloaded image takes its content from another file",
+            where=url,
+            detail=elsewhere,
+            hint="use a whole image",
+        )
+    with step(tell, "base", url, "unpack"):
+        files.require_space(disk.parent, image["virtual-size"], "the unpacked base")
+        qemu.to_qcow2(fetched, disk, compress=False)
+    fetched.unlink()
+
+
+def _found(entry: Path) -> BaseDisk | None:
+    try:
+        return BaseDisk(entry / "disk.qcow2", documents.load(Base, entry / "base.json"))
+    except NotFoundError:
+        return None
+
+
+def _name(base: QemuBase) -> str:
+    return f"debian {base.debootstrap.suite}" if base.debootstrap else str(base.url)
+
+
+def _key(base: QemuBase, recipe: Path) -> str:
+    """Names a cache entry: 16 hex digits over all that decides what is in it."""
+    spec: dict[str, object] = {"format": FORMAT, **base.model_dump(mode="json", exclude_none=True)}
+    if base.debootstrap:
+        spec["recipe"] = [
+            [path.relative_to(recipe).as_posix(), files.sha256(path), bool(path.stat().st_mode & 0o100)]
+            for path in sorted(recipe.rglob("*"))
+            if path.is_file()
+        ]
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _turn(lock: Path, name: str, tell: Tell) -> Iterator[None]:
+    """One makes a base, the others wait: bakes side by side often share it."""
+    with ExitStack() as held:
+        deadline, told = time.monotonic() + WAIT_SECONDS, False
+        while True:
+            try:
+                held.enter_context(files.exclusive(lock, f"another run is making the base '{name}'"))
+                break
+            except ConflictError:
+                if time.monotonic() > deadline:
+                    raise
+            if not told:
+                tell(Event("note", "base", name, "waiting for another run that makes it"))
+                told = True
+            time.sleep(LOOK_SECONDS)
+        yield

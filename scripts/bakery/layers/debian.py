@@ -1,0 +1,178 @@
+"""A Debian disk made from packages: UEFI, GPT, an EFI system partition and a root, without mounting anything."""
+
+import os
+import shlex
+import shutil
+import tarfile
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bakery.host import files, process
+from bakery.host.errors import BakeryError, UsageError
+from bakery.host.events import Event, Tell, step
+from bakery.machine import qemu
+from bakery.model.bases import Debootstrap
+
+NEEDED_BYTES = 3 << 30  # 0.5 GiB each for archive, tree, raw disk and qcow2 of the Debian 12 recipe, and some air
+INSTALL_SECONDS = 3600.0  # 1 minute beside a package cache, 7 from a slow mirror
+MIB = 1 << 20
+
+
+class Disk(BaseModel):
+    """Size of the disk and the identities of its file systems."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size_mib: int
+    esp_serial: str
+    root_uuid: str
+    hash_seed: str
+
+
+class Recipe(BaseModel):
+    """recipe.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sources: tuple[str, ...]
+    packages: tuple[str, ...]
+    apt: tuple[str, ...] = ()
+    dpkg: tuple[str, ...] = ()
+    disk: Disk
+
+
+def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, tell: Tell) -> None:
+    """Make `target` (qcow2, uncompressed) as the folder `recipe` says. Needs root, or fakeroot and user namespaces."""
+    files.require_space(target.parent, NEEDED_BYTES, f"a Debian {spec.suite} base")
+    read = _read(recipe)
+    subject = f"debian {spec.suite}"
+    with files.scratch(target.parent, "debian") as scratch:
+        archive, raw = scratch / "root.tar", scratch / "disk.raw"
+        with step(tell, "base", subject, "install packages"):
+            _install(spec, read, recipe, archive, log, tell)
+        with step(tell, "base", subject, "write the disk"):
+            assemble(archive, read, recipe, raw)
+            qemu.to_qcow2(raw, target, compress=False)
+
+
+def assemble(archive: Path, read: Recipe, recipe: Path, raw: Path) -> None:
+    """Write a root file system, given as a tar archive, to a disk.
+
+    The same archive gives the same disk as far as mke2fs allows: before 1.47.1 it keeps when a file was unpacked.
+    """
+    with _tree(archive, raw.parent) as (tree, owners):
+        clock = str(int(max(path.lstat().st_mtime for path in tree.rglob("*"))))
+        # mke2fs before 1.47.1 knows only the first of these, everything else only the second.
+        env = {"E2FSPROGS_FAKE_TIME": clock, "SOURCE_DATE_EPOCH": clock, "TZ": "UTC"}
+        with raw.open("xb") as stream:
+            stream.truncate(read.disk.size_mib * MIB)
+        process.run(["sh", "-c", 'sfdisk --quiet "$1" <"$2"', "sfdisk", raw, recipe / "disk.sfdisk"])
+        esp, root = qemu.partitions(raw)
+        _write_esp(raw, esp, tree / "boot" / "efi", read.disk, env)
+        _write_root(raw, root, tree, owners, read.disk, env)
+
+
+def _read(recipe: Path) -> Recipe:
+    path = recipe / "recipe.toml"
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text()))
+    except FileNotFoundError:
+        raise UsageError("the recipe of the Debian base is not there", where=str(path)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"not valid TOML: {error}", where=str(path)) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"'{'.'.join(map(str, first['loc']))}': {first['msg']}", where=str(path)) from None
+
+
+def _install(spec: Debootstrap, read: Recipe, recipe: Path, archive: Path, log: Path, tell: Tell) -> None:
+    overlay = archive.with_name("overlay.tar")
+    _pack(recipe / "rootfs", overlay)
+
+    def follow(line: str) -> None:
+        if line.startswith("I: ") and line.endswith("...") and "/" not in line:  # the others are about its own files
+            tell(Event("progress", "base", f"debian {spec.suite}", line[3:]))
+
+    # fmt: off
+    command: list[str | Path] = [
+        "mmdebstrap",
+        "--mode=unshare",  # for root, too: the mounts are in a namespace of their own and go with it, even by kill -9
+        "--variant=minbase",
+        "--format=tar",
+        "--skip=cleanup/apt/lists",  # fetching them takes 25 s of a bake
+        f"--include={','.join(read.packages)}",
+        *(f"--aptopt={option}" for option in read.apt),
+        *(f"--dpkgopt={option}" for option in read.dpkg),
+        f"--customize-hook=tar-in {shlex.quote(str(overlay))} /",
+        # As text, since the user of the namespace may not be allowed to read our files.
+        f"--customize-hook={(recipe / 'customize.sh').read_text()}",
+        spec.suite,
+        archive,
+        *(source.format(mirror=spec.mirror, suite=spec.suite) for source in read.sources),
+    ]
+    # fmt: on
+    env = {"TMPDIR": str(archive.parent)} if os.geteuid() == 0 else {}
+    try:
+        process.run(command, env=env, timeout=INSTALL_SECONDS, log=log, on_line=follow)
+    except process.ProcessError as error:
+        raise BakeryError(
+            f"could not install Debian {spec.suite} from {spec.mirror}: {error.message}",
+            detail=error.tail,
+            hint=error.hint or "see whether the mirror answers and has this release",
+            log=log,
+        ) from None
+
+
+def _pack(folder: Path, archive: Path) -> None:
+    """Files of a folder as a tar archive of root's. Of their modes only the executable bit counts, as in git."""
+
+    def owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = "root"
+        entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+        return entry
+
+    with tarfile.open(archive, "w") as stream:
+        for path in sorted(folder.iterdir()):
+            stream.add(path, arcname=path.name, filter=owned_by_root)
+
+
+@contextmanager
+def _tree(archive: Path, parent: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """An unpacked archive, and the command in front of others that shows them its owners although we are not root."""
+    owners: tuple[str, ...] = ()
+    with files.scratch(parent, "tree") as scratch:
+        tree = scratch / "root"
+        tree.mkdir(mode=0o755)
+        if os.geteuid() != 0:
+            state = scratch / "owners"
+            state.touch()
+            owners = ("fakeroot", "-i", str(state), "-s", str(state), "--")
+        # A kernel fills /dev itself, and containers may not make devices.
+        unpack = ("tar", "-C", tree, "--xattrs", "--xattrs-include=*", "--exclude=./dev/*", "-xpf", archive)
+        process.run([*owners, *unpack])
+        yield tree, owners
+
+
+def _write_esp(raw: Path, esp: qemu.Partition, content: Path, disk: Disk, env: dict[str, str]) -> None:
+    """Move a folder's content to the FAT file system of the EFI system partition."""
+    image = f"{raw}@@{esp.start}"
+    # FAT32, counted in sectors of 512 bytes; heads and sectors per track mean nothing any more, but must be there.
+    size = ("-T", str(esp.size // 512), "-H", str(esp.start // 512), "-h", "64", "-s", "32")
+    process.run(["mformat", "-i", image, "-F", *size, "-N", disk.esp_serial, "-v", "ESP", "::"], env=env)
+    process.run(["mcopy", "-i", image, "-s", "-m", "-Q", *sorted(content.iterdir()), "::"], env=env)
+    for path in content.iterdir():
+        shutil.rmtree(path)
+
+
+def _write_root(
+    raw: Path, root: qemu.Partition, tree: Path, owners: tuple[str, ...], disk: Disk, env: dict[str, str]
+) -> None:
+    options = f"offset={root.start},hash_seed={disk.hash_seed},root_owner=0:0"
+    # 1 % for root's use only: the default of 5 % is meant for disks that grow full by hand.
+    make = ("mke2fs", "-q", "-t", "ext4", "-L", "root", "-m", "1", "-U", disk.root_uuid, "-E", options)
+    process.run([*owners, *make, "-d", tree, raw, f"{root.size // 1024}k"], env=env)

@@ -1,0 +1,125 @@
+"""Download a file over HTTP: goes on where an earlier try stopped, and is there only if its digest is right."""
+
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import stamina
+
+from bakery.host import files
+from bakery.host.errors import BakeryError, UsageError
+from bakery.host.events import Event, Tell
+
+SILENCE_SECONDS = 60.0  # without a byte, a connection is taken for broken
+ATTEMPTS = 5  # for one call; with waits of 1, 2, 4 and 5 s between them
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # answers that may change when asked again
+RANGE_NOT_SATISFIABLE = 416
+
+
+class _BrokenError(Exception):
+    """The transfer stopped early; trying again goes on from there."""
+
+
+def download(url: str, sha256: str, target: Path, tell: Tell) -> None:
+    """Fetch `url` to `target`, whose SHA-256 must be `sha256` (hex).
+
+    What has come so far is kept in `<target>.part` for the next try. A complete file with a wrong digest is removed.
+    """
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise UsageError(f"not a URL that can be downloaded: {url}", hint="use http:// or https://")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.part")
+    try:
+        for attempt in stamina.retry_context(on=_BrokenError, attempts=ATTEMPTS, timeout=None, wait_initial=1.0):
+            with attempt:
+                _fetch(url, part, tell)
+    except _BrokenError as error:
+        raise BakeryError(
+            f"the download broke off: {error}", where=url, hint="run again: it goes on where it stopped"
+        ) from None
+    _accept(url, sha256, part, target)
+
+
+def _accept(url: str, sha256: str, part: Path, target: Path) -> None:
+    found = files.sha256(part)
+    _stamp(part).unlink(missing_ok=True)
+    if found != sha256:
+        part.unlink()
+        raise BakeryError(
+            "the download has a wrong checksum, and was removed",
+            where=url,
+            detail=f"expected {sha256}\nfound    {found}",
+            hint="the file behind the URL changed, or the definition's sha256 is not of this file",
+        )
+    part.replace(target)
+
+
+def _fetch(url: str, part: Path, tell: Tell) -> None:
+    """Add to `part` what is still missing of it."""
+    request = urllib.request.Request(url, headers=_resume_headers(part))  # noqa: S310 - `download` checked the scheme
+    try:
+        response = urllib.request.urlopen(request, timeout=SILENCE_SECONDS)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        _refused(url, error)
+        return
+    except (OSError, http.client.HTTPException) as error:
+        raise _BrokenError(str(error)) from None
+    with response:
+        _receive(url, response, part, tell)
+
+
+def _refused(url: str, error: urllib.error.HTTPError) -> None:
+    answer = f"HTTP {error.code} {error.reason}"
+    if error.code in PASSING:
+        raise _BrokenError(answer)
+    if error.code != RANGE_NOT_SATISFIABLE:  # which says that nothing is missing; the digest will tell
+        raise BakeryError(f"the server answers {answer}", where=url, hint="see whether the URL is right")
+
+
+def _receive(url: str, response: http.client.HTTPResponse, part: Path, tell: Tell) -> None:
+    resumed = response.status == http.client.PARTIAL_CONTENT
+    done = part.stat().st_size if resumed else 0
+    length = response.headers.get("Content-Length")
+    total = done + int(length) if length else None
+    files.require_space(part.parent, total - done if total else 0, "the download")
+    shown = -1
+    with part.open("ab" if resumed else "wb") as stream:
+        _stamp(part).write_text(_validator(response))
+        while chunk := _read(response):
+            stream.write(chunk)
+            done += len(chunk)
+            percent = done * 100 // total if total else done >> 20
+            if percent != shown:
+                shown = percent
+                tell(Event("progress", "base", url, f"{done >> 20} MiB", fraction=done / total if total else None))
+    if total is not None and done < total:
+        raise _BrokenError(f"{done} of {total} bytes came")
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read(files.CHUNK)
+    except (OSError, http.client.HTTPException) as error:
+        raise _BrokenError(str(error)) from None
+
+
+def _resume_headers(part: Path) -> Mapping[str, str]:
+    """Ask for the rest only where the server can say that the file is still the same one."""
+    try:
+        validator, done = _stamp(part).read_text(), part.stat().st_size
+    except FileNotFoundError:
+        return {}
+    return {"Range": f"bytes={done}-", "If-Range": validator} if validator and done else {}
+
+
+def _validator(response: http.client.HTTPResponse) -> str:
+    """What If-Range takes: a strong ETag, else a date (RFC 9110, 13.1.5)."""
+    tag = response.headers.get("ETag", "")
+    return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
+
+
+def _stamp(part: Path) -> Path:
+    return part.with_name(f"{part.name}.validator")

@@ -1,0 +1,1 @@
+"""Disks and guests: disk images, partitions, QEMU and SSH."""

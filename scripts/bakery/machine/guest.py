@@ -1,0 +1,224 @@
+"""A guest that runs beside us: booted from a throwaway overlay, reached by SSH on loopback, gone afterwards."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from bakery.host import files, process
+from bakery.host.errors import BakeryError
+from bakery.machine import qemu
+
+ADDRESS = "127.0.0.1"
+NO_PORTS: Mapping[int, int] = MappingProxyType({})
+POLL_SECONDS = 0.5  # a look costs one connection; more often gains nothing beside a boot of 10 to 60 s
+BANNER_SECONDS = 2.0  # QEMU accepts connections before the guest does, and then nothing comes
+LOGIN_SECONDS = 60.0  # one login takes up to 3 s in an emulated guest on a busy host
+STOP_SECONDS = 5.0  # QEMU ends at once when told; its disk is thrown away
+SERIAL_LINES = 20  # of the serial console shown with a failure
+TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1bc|[\x00-\x08\x0b-\x1f]")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds that a guest may say nothing on its serial console, and that it may take until SSH answers.
+
+    An emulated guest takes 60 s on an idle machine with 2 CPUs, and is silent for up to 20 s of it.
+    """
+
+    silence: float = 180.0
+    total: float = 900.0
+
+
+PATIENCE = Patience()
+
+
+class GuestError(BakeryError):
+    """A guest did not come up; `detail` has the last lines of its serial console."""
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A guest that answers. `ssh_config` names it `guest` and shares one connection between all that log in."""
+
+    address: str
+    ssh_port: int
+    user: str
+    key: Path
+    ssh_config: Path
+    serial: Path
+
+    def ssh(self, *command: str, timeout: float = LOGIN_SECONDS, check: bool = True) -> process.Finished:
+        """Run a command line in the guest's shell."""
+        return process.run(["ssh", "-F", self.ssh_config, "guest", *command], timeout=timeout, check=check)
+
+
+@contextmanager
+def guest(
+    overlay_of: Path,
+    *,
+    user: str,
+    key: Path,
+    folder: Path,
+    accelerator: str,
+    forward: Mapping[int, int] = NO_PORTS,
+    patience: Patience = PATIENCE,
+) -> Iterator[Guest]:
+    """Boot a qcow2 disk without changing it and wait until `user` can log in with `key` (the public one beside it).
+
+    `folder` keeps `serial.log` and `qemu.log`; `forward` maps ports on loopback to ports of the guest. The guest has no
+    way out to any network. Raises GuestError when it ends, falls silent or takes too long.
+    """
+    serial = folder / "serial.log"
+    serial.unlink(missing_ok=True)
+    with files.scratch(folder, "guest") as scratch, _sockets() as sockets:
+        port = qemu.free_port()
+        found = Guest(ADDRESS, port, user, key, scratch / "ssh_config", serial)
+        _write_ssh_config(found, sockets / "ssh")
+        ports = {port: 22, **forward}
+        command = _command(overlay_of, _seed(user, key, scratch), scratch, serial, accelerator, ports)
+        running = process.spawn(command, log=folder / "qemu.log")
+        try:
+            _wait(found, running, patience, folder / "qemu.log")
+            with _shared_connection(found, folder / "qemu.log"):
+                yield found
+        finally:
+            process.stop(running, STOP_SECONDS)
+
+
+def last_lines(serial: Path) -> str:
+    """The end of a serial log as plain text."""
+    text = serial.read_text(errors="replace") if serial.exists() else ""
+    lines = [line.strip() for line in TERMINAL_CODES.sub("", text).splitlines()]
+    return "\n".join([line for line in lines if line][-SERIAL_LINES:])
+
+
+def _command(
+    disk: Path, seed: Path, scratch: Path, serial: Path, accelerator: str, ports: Mapping[int, int]
+) -> list[str | Path]:
+    code, template = qemu.firmware()
+    variables = scratch / "variables.fd"
+    shutil.copyfile(template, variables)
+    overlay = scratch / "overlay.qcow2"
+    process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk.resolve(), overlay])
+    forwards = "".join(f",hostfwd=tcp:{ADDRESS}:{outside}-:{inside}" for outside, inside in ports.items())
+    # fmt: off
+    return [
+        qemu.SYSTEM,
+        "-machine", f"{qemu.MACHINE.type},accel={accelerator}",
+        "-cpu", qemu.MACHINE.cpu,
+        "-smp", str(qemu.MACHINE.cpus),
+        "-m", str(qemu.MACHINE.memory_mib),
+        "-nodefaults",
+        "-display", "none",
+        "-serial", f"file:{serial}",
+        "-drive", f"if=pflash,format=raw,readonly=on,file={qemu.escape(code)}",
+        "-drive", f"if=pflash,format=raw,file={qemu.escape(variables)}",
+        # "unsafe" skips flushes: nothing of this disk is kept.
+        "-drive", f"if=virtio,format=qcow2,cache=unsafe,discard=unmap,file={qemu.escape(overlay)}",
+        "-drive", f"if=virtio,format=raw,readonly=on,file={qemu.escape(seed)}",
+        # "restrict" keeps a guest away from the host's network, where a metadata service may hand out credentials.
+        "-netdev", f"user,id=net,restrict=on{forwards}",
+        "-device", "virtio-net-pci,netdev=net",
+        "-device", "virtio-rng-pci",
+    ]
+    # fmt: on
+
+
+def _seed(user: str, key: Path, scratch: Path) -> Path:
+    """A disk that tells cloud-init (NoCloud) whom to let in."""
+    login = {
+        "name": user,
+        "sudo": "ALL=(ALL) NOPASSWD:ALL",
+        "shell": "/bin/bash",
+        "ssh_authorized_keys": [key.with_name(f"{key.name}.pub").read_text().strip()],
+    }
+    (scratch / "user-data").write_text("#cloud-config\n" + json.dumps({"users": [login]}))
+    (scratch / "meta-data").write_text(json.dumps({"instance-id": scratch.name, "local-hostname": "guest"}))
+    image = scratch / "seed.img"
+    process.run(["mformat", "-C", "-f", "1440", "-v", "cidata", "-i", image, "::"])
+    process.run(["mcopy", "-i", image, scratch / "user-data", scratch / "meta-data", "::"])
+    return image
+
+
+def _write_ssh_config(found: Guest, control: Path) -> None:
+    # No known_hosts: host keys are born in the guest, and the way there never leaves this machine.
+    found.ssh_config.write_text(
+        f"""\
+Host guest
+  HostName {found.address}
+  Port {found.ssh_port}
+  User {found.user}
+  IdentityFile "{found.key}"
+  IdentitiesOnly yes
+  BatchMode yes
+  StrictHostKeyChecking no
+  UserKnownHostsFile /dev/null
+  LogLevel ERROR
+  ConnectTimeout 20
+  ServerAliveInterval 15
+  ControlPath "{control}"
+"""
+    )
+
+
+def _wait(found: Guest, running: subprocess.Popen[bytes], patience: Patience, log: Path) -> None:
+    began, heard, size = time.monotonic(), time.monotonic(), 0
+    while not _answers(found):
+        now = time.monotonic()
+        grown = found.serial.stat().st_size if found.serial.exists() else 0
+        if grown != size:
+            heard, size = now, grown
+        if running.poll() is not None:
+            raise _failure("the guest ended before SSH answered", found, log)
+        if now - heard > patience.silence:
+            raise _failure(f"the guest said nothing for {patience.silence:.0f} s, and SSH does not answer", found, log)
+        if now - began > patience.total:
+            raise _failure(f"the guest's SSH did not answer within {patience.total:.0f} s", found, log)
+        time.sleep(POLL_SECONDS)
+
+
+def _answers(found: Guest) -> bool:
+    """Whether the SSH server speaks and lets the user in; it may refuse while the guest still boots."""
+    try:
+        with socket.create_connection((found.address, found.ssh_port), BANNER_SECONDS) as connection:
+            if connection.recv(4) != b"SSH-":
+                return False
+    except OSError:
+        return False
+    try:
+        return found.ssh("true", check=False).returncode == 0
+    except process.ProcessError:
+        return False
+
+
+def _failure(message: str, found: Guest, log: Path) -> GuestError:
+    said = last_lines(found.serial) or "(nothing on the serial console)"
+    ours = log.read_text(errors="replace").strip() if log.exists() else ""
+    detail = f"{said}\n{ours}" if ours else said
+    return GuestError(message, detail=detail, hint="the serial console has the reason", log=found.serial)
+
+
+@contextmanager
+def _shared_connection(found: Guest, log: Path) -> Iterator[None]:
+    """One login for all: each new one costs about a second in an emulated guest."""
+    master = process.spawn(["ssh", "-F", found.ssh_config, "-M", "-N", "guest"], log=log)
+    try:
+        yield
+    finally:
+        process.stop(master, STOP_SECONDS)
+
+
+@contextmanager
+def _sockets() -> Iterator[Path]:
+    """A folder with a short name: the path of a socket must stay below 108 bytes."""
+    with tempfile.TemporaryDirectory(prefix="bakery-") as folder:
+        yield Path(folder)

@@ -1,0 +1,37 @@
+"""What pytest reports of an image's tests -> checks."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from bakery.host import process
+from bakery.model.documents import Check
+
+SHOWN = 2000  # characters of a failed test
+
+
+def checks(report: Path, host: str, hide: process.Redactor) -> list[Check]:
+    """One check per test of a JUnit file; one that failed if there is no file or no test in it.
+
+    `host` is what the test plugin adds to the names of tests.
+    """
+    try:
+        cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - our own child wrote it
+    except (OSError, ElementTree.ParseError) as error:
+        return [Check("tests ran", False, f"no report: {error}; see tests.log")]
+    if not cases:
+        return [Check("tests ran", False, "there was nothing to run; see tests.log")]
+    return [_check(case, host, hide) for case in cases]
+
+
+def plain(name: str, host: str) -> str:
+    """A test's name without its host."""
+    return name.replace(f"[{host}]", "").replace(f"{host}-", "")
+
+
+def _check(case: ElementTree.Element, host: str, hide: process.Redactor) -> Check:
+    name = f"{case.get('classname', '')}: {plain(case.get('name', ''), host)}".removeprefix(": ")
+    odd = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
+    if odd is None:
+        return Check(name, True)
+    seen = odd.get("message") or odd.text or ""
+    return Check(name, odd.tag == "skipped", f"{odd.tag}: {hide(seen)}"[:SHOWN])

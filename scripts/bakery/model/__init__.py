@@ -1,0 +1,1 @@
+"""The values that users and stages share: definitions, documents, names and tags."""

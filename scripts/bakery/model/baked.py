@@ -1,0 +1,79 @@
+"""What was made of one version, and where it lies in the workspace."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakery.host.errors import NotFoundError
+from bakery.model import documents
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, RemoteBuild
+from bakery.model.naming import full_name
+from bakery.model.project import Project
+
+
+@dataclass(frozen=True)
+class Baked:
+    """The disk, if a target needs it, and what Packer built at targets, by target."""
+
+    definition: ImageDefinition
+    version: str
+    artifact: Artifact | None
+    builds: Mapping[str, RemoteBuild]
+
+    @property
+    def image(self) -> str:
+        return self.definition.name
+
+    @property
+    def arch(self) -> str:
+        return self.definition.arch
+
+    @property
+    def parts(self) -> list[Artifact | RemoteBuild]:
+        """All that there is, the disk first."""
+        return [*([self.artifact] if self.artifact else []), *self.builds.values()]
+
+    def folder(self, project: Project, target: str) -> Path:
+        """Where the documents of a target are."""
+        if target in self.builds:
+            return project.build_folder(self.image, self.arch, self.version, target)
+        return project.artifact_folder(self.image, self.arch, self.version)
+
+
+def load(project: Project, definition: ImageDefinition, version: str) -> Baked:
+    """Everything that the targets of a definition need of a version; NotFoundError if anything is not here.
+
+    What to do about that depends on the catalog: the caller adds the hint.
+    """
+    artifact = find_artifact(project, definition, version)
+    builds = {target: find_build(project, definition, version, target) for target in definition.remote_targets}
+    missing = [target for target, build in builds.items() if build is None]
+    if "qemu" in definition.builders and artifact is None:
+        missing.insert(0, "qemu")
+    whole = Baked(definition, version, artifact, {target: build for target, build in builds.items() if build})
+    if missing:
+        raise NotFoundError(
+            f"{full_name(whole)} is not in this workspace as a whole: {', '.join(missing)} missing",
+            where=str(project.workspace / "artifacts"),
+        )
+    return whole
+
+
+def anything(project: Project, definition: ImageDefinition, version: str) -> bool:
+    """Whether anything of a version is here."""
+    disk = find_artifact(project, definition, version)
+    return bool(disk or any(find_build(project, definition, version, name) for name in definition.remote_targets))
+
+
+def find_artifact(project: Project, definition: ImageDefinition, version: str) -> Artifact | None:
+    """The disk of a version; None if it is not here, or only its document is."""
+    folder = project.artifact_folder(definition.name, definition.arch, version)
+    found = documents.find(Artifact, folder / "artifact.json")
+    return found if (folder / "disk.qcow2").exists() else None
+
+
+def find_build(project: Project, definition: ImageDefinition, version: str, target: str) -> RemoteBuild | None:
+    """What Packer built of a version at a target; None if it is not told here."""
+    folder = project.build_folder(definition.name, definition.arch, version, target)
+    return documents.find(RemoteBuild, folder / "build.json")

@@ -1,0 +1,228 @@
+"""Image definitions: YAML files that users edit -> ImageDefinition. Every error says `file:line`."""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, JsonValue, StringConstraints, model_validator
+
+from bakery.host import yamlfile
+from bakery.host.errors import UsageError
+from bakery.model import bases
+from bakery.model import validation as strict
+from bakery.model.bases import Bases
+from bakery.model.distribution import Distribution
+from bakery.model.documents import Mode
+from bakery.model.fields import Name, VariableName
+from bakery.model.validation import Model, near
+
+TargetName = Literal["local", "aws", "vsphere", "azure"]
+
+
+class RoleUse(Model):
+    """An Ansible role and the values of its variables."""
+
+    name: VariableName
+    vars: dict[VariableName, JsonValue] = Field(default_factory=dict)
+
+
+class Software(Model):
+    """The software requirements: packages of the OS by name, then roles in order."""
+
+    packages: tuple[str, ...] = ()
+    roles: tuple[RoleUse, ...] = ()
+
+    @model_validator(mode="after")
+    def _no_clash(self) -> Self:
+        # All roles of a bake run in one play, which has one set of variables.
+        for what in ([use.name for use in self.roles], [name for use in self.roles for name in use.vars]):
+            twice = [name for name in what if what.count(name) > 1]
+            if twice:
+                raise ValueError(f"'{twice[0]}' is there twice, and roles share their variables")
+        return self
+
+
+class SecretRef(Model):
+    """Where a secret is in Vault; never its value. Roles read it from the environment variable of its name."""
+
+    path: str = Field(description="API path; KV version 2 has data/ in it: secret/data/bakery/web")
+    key: str = Field(description="the key inside the secret")
+
+
+class ImageDefinition(Model):
+    """One machine image: what it is built from, what is in it, where it goes."""
+
+    name: Name = Field(description="goes into the names of AMIs, parameters and files")
+    description: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(description="for people")
+    os: Annotated[str, StringConstraints(pattern=r"^[a-z]+-[0-9.]+$")] = Field(description="family-release: debian-12")
+    arch: Literal["x86_64"]
+    version: Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$")] = Field(
+        description="MAJOR.MINOR in quotes; the catalog counts PATCH"
+    )
+    mode: Mode = Field(default="vm", description="vm boots the image to provision it; chroot needs fit roles")
+    base: Bases
+    template: str | None = Field(default=None, description="folder with your own *.pkr.hcl, relative to the definition")
+    software: Software = Field(
+        default=Software(), description="what goes onto the base; nothing makes the base the image"
+    )
+    secrets: dict[VariableName, SecretRef] = Field(
+        default_factory=dict, description="by name; roles find the value in the environment variable NAME"
+    )
+    tests: tuple[VariableName, ...] = Field(default=(), description="test_<name>.py in tests/images/")
+    targets: Annotated[tuple[TargetName, ...], Field(min_length=1)] = Field(
+        default=("local",), description="where the tested image goes"
+    )
+    distribution: Distribution = Field(default=Distribution(), description="settings of the targets")
+    tags: dict[str, str] = Field(default_factory=dict, description="on image and snapshots, everywhere")
+    channel: Name | None = Field(default=None, description="channel that follows each successful run")
+    rebuild_after_days: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="bake again after this many days even if nothing changed, for package updates",
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for target in self.targets:
+            if target != "local" and getattr(self.distribution, target) is None:
+                raise ValueError(f"target {target} needs distribution.{target}")
+            if self.builder_of(target) not in self.base.builders:
+                raise ValueError(f"target {target} needs base.{' or base.'.join(_sources(target))}")
+        azure = self.distribution.azure
+        if "azure" in self.targets and self.builder_of("azure") == "qemu" and azure and not azure.storage_account:
+            raise ValueError("target azure needs distribution.azure.storage_account to publish the QEMU disk")
+        if self.mode == "chroot" and self.windows:
+            raise ValueError("Windows cannot be baked in mode chroot")
+        self._buildable_in_vsphere()
+        return self
+
+    def _buildable_in_vsphere(self) -> None:
+        """What some of Packer's builds there need; Packer itself would say it late."""
+        base, settings = self.base.vsphere, self.distribution.vsphere
+        if base is None or settings is None:
+            return
+        if settings.build is None:
+            raise ValueError("base.vsphere needs distribution.vsphere.build")
+        if base.iso and not settings.build.network:
+            raise ValueError("base.vsphere.iso needs distribution.vsphere.build.network")
+        if self.windows and bases.BUILD_LOGIN not in self.secrets:
+            raise ValueError(f"base.vsphere of Windows needs the secret {bases.BUILD_LOGIN}, for WinRM")
+
+    @property
+    def windows(self) -> bool:
+        """Whether Packer speaks WinRM to it instead of SSH."""
+        return self.os.startswith("windows-")
+
+    def builder_of(self, target: str) -> str:
+        """What makes the image of a target: Packer's builder there if it has a base, else QEMU."""
+        return target if target in self.base.builders else "qemu"
+
+    @property
+    def builders(self) -> list[str]:
+        """What its targets need, QEMU first: a base that no target asks for is not built on."""
+        needed = {self.builder_of(target) for target in self.targets}
+        return [name for name in self.base.builders if name in needed]
+
+    @property
+    def remote_targets(self) -> list[str]:
+        """The targets at which Packer builds."""
+        return [target for target in self.targets if self.builder_of(target) == target]
+
+    def template_folder(self, builder: str) -> str:
+        """Below packer/templates, unless the definition brings its own."""
+        return "chroot" if builder == "qemu" and self.mode == "chroot" else builder
+
+    @property
+    def provisioned(self) -> bool:
+        """Whether Packer has anything to do; without software the base disk is the image."""
+        return bool(self.software.packages or self.software.roles or self.template)
+
+    @property
+    def parent(self) -> str | None:
+        """The image of ours that this one is built on."""
+        return next(iter(self.base.images), None)
+
+
+def _sources(target: str) -> list[str]:
+    return ["qemu"] if target == "local" else [target, "qemu"]
+
+
+class Definitions:
+    """All definitions of a folder by name, each with the file it came from."""
+
+    def __init__(self, images: Mapping[str, ImageDefinition], sources: Mapping[str, Path]) -> None:
+        self.images = dict(images)
+        self.sources = dict(sources)
+
+    def select(self, names: Iterable[str]) -> list[ImageDefinition]:
+        """The named images, or all. UsageError with a near miss for a name that is not there."""
+        wanted = list(dict.fromkeys(names)) or list(self.images)
+        for name in wanted:
+            if name not in self.images:
+                raise UsageError(f"no image named '{name}'", hint=near(name, self.images) or "see 'bakery validate'")
+        return [self.images[name] for name in wanted]
+
+    def with_ancestors(self, names: Iterable[str]) -> list[ImageDefinition]:
+        """The selected images and all they are built on."""
+        found = {image.name: image for image in self.select(names)}
+        for image in tuple(found.values()):
+            while image.parent and image.parent not in found:
+                image = self.images[image.parent]
+                found[image.name] = image
+        return list(found.values())
+
+    def where(self, name: str, *keys: str | int) -> str:
+        """`file:line` of a key of an image."""
+        return yamlfile.where(self.sources[name], keys)
+
+
+def load(folder: Path, cache: Path | None = None) -> Definitions:
+    """Read every *.yaml of a folder. Raises UsageError with all that is wrong in the first bad file.
+
+    `cache` is a file that saves parsing unchanged ones again.
+    """
+    # Editors keep hidden files beside the one that is open; some are links to nowhere.
+    paths = sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("."))
+    if not paths:
+        raise UsageError(
+            "no definitions (*.yaml) found",
+            where=str(folder),
+            hint="add packer/images/<name>.yaml, or --definitions DIR",
+        )
+    reader = yamlfile.Reader(cache)
+    images: dict[str, ImageDefinition] = {}
+    sources: dict[str, Path] = {}
+    for path in paths:
+        image = strict.validate(ImageDefinition, "definition", path, reader.read(path))
+        if image.name in images:
+            raise UsageError(
+                f"image '{image.name}' is defined twice",
+                where=yamlfile.where(path, ("name",)),
+                detail=f"also in {sources[image.name]}",
+            )
+        images[image.name], sources[image.name] = image, path
+    definitions = Definitions(images, sources)
+    _check_lineage(definitions)
+    reader.save()
+    return definitions
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a definition, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ImageDefinition.model_json_schema()}
+
+
+def _check_lineage(definitions: Definitions) -> None:
+    """Every parent exists and no image is its own ancestor."""
+    for name in definitions.images:
+        line = [name]
+        while parent := definitions.images[line[-1]].parent:
+            builder = next(iter(definitions.images[line[-1]].base.builders))
+            where = partial(definitions.where, line[-1], "base", builder, "image")
+            if parent not in definitions.images:
+                message = f"'{line[-1]}' is built on '{parent}', which is not defined"
+                raise UsageError(message, where=where(), hint=near(parent, definitions.images))
+            if parent in line:
+                circle = " -> ".join([*line[line.index(parent) :], parent])
+                raise UsageError(f"lineage goes in a circle: {circle}", where=where())
+            line.append(parent)

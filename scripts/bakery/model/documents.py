@@ -1,0 +1,215 @@
+"""The documents that rooms hand to each other: frozen values here, schema-versioned JSON on disk and in CI."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from bakery.host import files
+from bakery.host.errors import BakeryError, NotFoundError
+
+Mode = Literal["vm", "chroot"]
+
+
+class Strict:
+    """Unknown keys are errors when a document is read: a revision of it must not lose what a newer bakery wrote."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Disk(Strict):
+    """A disk image file. `sha256` is of the file, `raw_sha256` of the disk's content in any format; sizes in bytes."""
+
+    path: str
+    format: Literal["qcow2"]
+    virtual_size: int
+    sha256: str
+    raw_sha256: str
+
+
+@dataclass(frozen=True)
+class Base(Strict):
+    """What an image was built on: another image of ours (`version` set), a download or a distribution."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Artifact(Strict):
+    """What a bake made. `inputs` is the input key spelled out, `seconds` the wall time per phase."""
+
+    image: str
+    arch: str
+    version: str
+    os: str
+    mode: Mode
+    input_key: str
+    inputs: dict[str, str]
+    base: Base
+    disk: Disk
+    commit: str
+    tools: dict[str, str]
+    seconds: dict[str, float]
+    created: str
+    log: str
+    schema: Literal["bakery/artifact/1"] = "bakery/artifact/1"
+
+
+@dataclass(frozen=True)
+class Check(Strict):
+    """One thing that was looked at; `detail` says what was seen when it failed."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class RemoteBuild(Strict):
+    """What Packer's own builder made at a target, tested there while it was built.
+
+    `ids` are the images by place (AWS region, vSphere library, Azure location). No bytes come here, so `identity`
+    stands where a disk has its digest: SHA-256 over builder and image ID, as Packer's provenance counts it.
+    """
+
+    image: str
+    arch: str
+    version: str
+    os: str
+    target: str
+    builder: str
+    input_key: str
+    inputs: dict[str, str]
+    base: str
+    identity: str
+    ids: dict[str, str]
+    checks: tuple[Check, ...]
+    commit: str
+    tools: dict[str, str]
+    seconds: dict[str, float]
+    created: str
+    log: str
+    schema: Literal["bakery/remote-build/1"] = "bakery/remote-build/1"
+
+
+@dataclass(frozen=True)
+class Verdict(Strict):
+    """What verify saw. It speaks of the disk file with `sha256` and of no other."""
+
+    image: str
+    arch: str
+    version: str
+    sha256: str
+    passed: bool
+    checks: tuple[Check, ...]
+    accelerator: str
+    seconds: dict[str, float]
+    created: str
+    schema: Literal["bakery/verdict/1"] = "bakery/verdict/1"
+
+
+@dataclass(frozen=True)
+class Parameter(Strict):
+    """A pointer to an image: an SSM parameter, or a link for the local target. `number` is its own version."""
+
+    account: str
+    region: str
+    name: str
+    number: int
+    value: str
+
+
+@dataclass(frozen=True)
+class Place(Strict):
+    """Where an image can be used: `id` is an AMI ID, or a path at the local target (no account, no region)."""
+
+    account: str
+    region: str
+    id: str
+    snapshot: str = ""
+    owned: bool = True
+
+
+@dataclass(frozen=True)
+class Publication(Strict):
+    """One version at one target, with every place it can be used from and the pointers of this version."""
+
+    image: str
+    arch: str
+    version: str
+    sha256: str
+    target: str
+    places: tuple[Place, ...]
+    parameters: tuple[Parameter, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    schema: Literal["bakery/publication/1"] = "bakery/publication/1"
+
+
+Document = TypeVar("Document")
+
+
+_adapters: dict[type[Any], TypeAdapter[Any]] = {}  # making one costs about a millisecond, using it microseconds
+
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
+
+
+def dump(document: object) -> bytes:
+    """A document as JSON, indented, keys in the order of the class."""
+    return _adapter(type(document)).dump_json(document, indent=2) + b"\n"
+
+
+def dump_all(documents: Iterable[object]) -> bytes:
+    """Several documents as one JSON list."""
+    return b"[\n" + b",\n".join(dump(document).rstrip() for document in documents) + b"\n]\n"
+
+
+def parse(kind: type[Document], data: bytes, where: str) -> Document:
+    """JSON bytes as a document of `kind`; `where` names the source in the error."""
+    try:
+        document: Document = _adapter(kind).validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BakeryError(
+            f"not a valid {kind.__name__.lower()} document: {first['msg']}",
+            where=": ".join(filter(None, (where, ".".join(map(str, first["loc"]))))),
+            hint="it was written by another version of bakery, or damaged: make it again",
+        ) from None
+    return document
+
+
+def save(document: object, path: Path) -> None:
+    """Write a document atomically."""
+    files.write_atomic(path, dump(document))
+
+
+def load(kind: type[Document], path: Path) -> Document:
+    """Read a document; NotFoundError when the room before has not run."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise NotFoundError(f"no {kind.__name__.lower()} document", where=str(path)) from None
+    except OSError as error:
+        raise BakeryError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    return parse(kind, data, str(path))
+
+
+def find(kind: type[Document], path: Path) -> Document | None:
+    """Read a document; None if it is not there."""
+    try:
+        return load(kind, path)
+    except NotFoundError:
+        return None
+
+
+def json_schema(kind: type[Any]) -> dict[str, Any]:
+    """The JSON Schema of a document class."""
+    return _adapter(kind).json_schema()

@@ -1,0 +1,52 @@
+"""The tags of a version: the same at every target, on images and on what lies behind them."""
+
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Publication, RemoteBuild
+from bakery.model.naming import Versioned, full_name
+
+SHA256 = "bakery:sha256"  # of the disk file that was tested; of a remote build, its identity
+CONTENT = "bakery:raw-sha256"  # of the disk's bytes, which are what a snapshot holds
+
+Tags = dict[str, str]
+
+
+def of_artifact(definition: ImageDefinition, artifact: Artifact) -> Tags:
+    """The whole set for a disk that was baked here."""
+    base = f"{artifact.base.name} {artifact.base.version}".strip()
+    ours = {**_facts(artifact, base), SHA256: artifact.disk.sha256, CONTENT: artifact.disk.raw_sha256}
+    return _merged(definition, ours)
+
+
+def of_build(definition: ImageDefinition, build: RemoteBuild) -> Tags:
+    """The whole set for what Packer built at a target."""
+    return _merged(definition, {**_facts(build, build.base), SHA256: build.identity})
+
+
+def of_publication(publication: Publication) -> Tags:
+    """What every image and snapshot of a publication must carry, whatever the definition says by now."""
+    return {**identity(publication), SHA256: publication.sha256}
+
+
+def identity(of: Versioned) -> Tags:
+    """What is known before anything is built, and what Packer tags its images with."""
+    return {"Name": full_name(of), "bakery:image": of.image, "bakery:version": of.version, "bakery:arch": of.arch}
+
+
+def wrong(have: Tags, want: Tags) -> Tags:
+    """The wanted tags that are absent or different."""
+    return {key: value for key, value in want.items() if have.get(key) != value}
+
+
+def _facts(made: Artifact | RemoteBuild, base: str) -> Tags:
+    return {
+        **identity(made),
+        "bakery:os": made.os,
+        "bakery:base": base,
+        "bakery:input-key": made.input_key,
+        "bakery:commit": made.commit,
+    }
+
+
+def _merged(definition: ImageDefinition, ours: Tags) -> Tags:
+    """The definition's own tags cannot hide ours; an empty value says nothing."""
+    return {**definition.tags, **{key: value for key, value in ours.items() if value}}

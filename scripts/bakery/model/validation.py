@@ -1,0 +1,123 @@
+"""Strict models of YAML files that users edit, and what is wrong with one in a user's words, as `file:line`."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
+
+from bakery.host import yamlfile
+from bakery.host.errors import UsageError
+
+
+class Model(BaseModel):
+    """Strict: unknown keys and YAML's guesses at types (1.10 as a number) are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Kind = TypeVar("Kind", bound=Model)
+
+
+def misfit(message: str, hint: str, *keys: str | int) -> PydanticCustomError:
+    """What a validator raises that knows what to do. `keys` lead from what it validates to what is wrong in there."""
+    return PydanticCustomError("misfit", "{message}", {"message": message, "hint": hint, "keys": keys})
+
+
+def validate(kind: type[Kind], what: str, path: Path, text: str) -> Kind:
+    """The JSON `text` of the file `path`, a `what`, as a model; UsageError with everything that is wrong."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        # A misspelt key is also a missing one; the first says more.
+        found = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    (where, message, hint), *others = [_explain(kind, what, path, dict(problem)) for problem in found]
+    rest = "\n".join(f"{at}: {more}{f' ({advice})' if advice else ''}" for at, more, advice in others)
+    raise UsageError(message, where=where, detail=rest, hint=hint)
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """The hint for a misspelt word; empty if nothing known is like it."""
+    matches = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean '{matches[0]}'?" if matches else ""
+
+
+def repeated(values: Sequence[object]) -> int | None:
+    """The index of the first value that stands before already; None if each stands once."""
+    return next((index for index, value in enumerate(values) if value in values[:index]), None)
+
+
+def _explain(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any]) -> tuple[str, str, str]:
+    """One pydantic error as (file:line, message, hint) in a user's words."""
+    context = problem.get("ctx", {})
+    keys = tuple(key for key in problem["loc"] if key != "[key]")  # pydantic's mark for a key of a mapping
+    keys += context.get("keys", ())
+    dotted = ".".join(str(key) for key in keys) or what
+    where = yamlfile.where(path, keys)
+    value, meaning = problem["input"], _meaning(kind, keys)
+    match problem["type"]:
+        case "extra_forbidden":
+            known = _keys_at(kind, keys[:-1])
+            return where, f"unknown key '{dotted}'", near(str(keys[-1]), known) or f"known here: {', '.join(known)}"
+        case "missing":
+            return where, f"'{dotted}' is missing", meaning
+        case "misfit":
+            return where, f"{dotted}: {context['message']}", context["hint"]
+        case "value_error":
+            return where, f"{dotted}: {context['error']}", ""
+        case _ if value is None:
+            return where, f"'{dotted}' has no value", meaning
+        case "form":
+            hint = f'write it like "{context["example"]}"'
+            return where, f"'{dotted}' is {value!r}; it must be {context['words']}", hint
+        case "string_type" if isinstance(value, int | float):
+            text = yamlfile.written(path, keys)
+            guess = "boolean" if isinstance(value, bool) else "number"
+            return where, f"'{dotted}' must be text, not the {guess} {text}", f'quote it: "{text}"'
+        case "literal_error":
+            expected = context["expected"]
+            options = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
+            return where, f"'{dotted}' is {value!r}; it must be {expected}", near(str(value), options) or meaning
+        case "model_type":
+            hint = f"it has the keys {', '.join(_keys_at(kind, keys))}"
+            return where, f"'{dotted}' is {value!r}; it must be a mapping", hint
+        case _:
+            return where, f"'{dotted}' is {value!r}: {problem['msg']}", meaning
+
+
+def _meaning(kind: type[Model], keys: tuple[str | int, ...]) -> str:
+    """What the schema says of a key, or of the nearest one above of which it says something, for a hint."""
+    schema = kind.model_json_schema()
+    for end in range(len(keys), 0, -1):
+        node = _node_at(schema, keys[:end])
+        said = node.get("description") or _resolve(node, schema).get("description")
+        if said and isinstance(keys[end - 1], str):
+            return f"{keys[end - 1]}: {said}"
+    return ""
+
+
+def _keys_at(kind: type[Model], keys: tuple[str | int, ...]) -> list[str]:
+    """The keys that the schema allows at a place, for near-miss hints."""
+    schema = kind.model_json_schema()
+    return list(_resolve(_node_at(schema, keys), schema).get("properties", {}))
+
+
+def _node_at(schema: dict[str, Any], keys: tuple[str | int, ...]) -> dict[str, Any]:
+    """What the schema says of a place: perhaps a reference, which `_resolve` follows."""
+    node = schema
+    for key in keys:
+        node = _resolve(node, schema)
+        # An object of the schema names its keys; a mapping that users fill has one schema for all of them.
+        any_key = next(iter(node.get("patternProperties", {}).values()), node.get("additionalProperties") or {})
+        node = node.get("items", {}) if isinstance(key, int) else node.get("properties", {}).get(key, any_key)
+    return node
+
+
+def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    for option in (node, *node.get("anyOf", ())):
+        if "$ref" in option:
+            resolved: dict[str, Any] = schema["$defs"][option["$ref"].rsplit("/", 1)[-1]]
+            return resolved
+    return node

@@ -1,5 +1,0 @@
-"""vSphere: one OVF item per version in a content library, and an item per channel that is a copy of one of them."""
-
-from bakery.publish.vsphere.target import VsphereTarget
-
-__all__ = ["VsphereTarget"]

@@ -1,0 +1,173 @@
+"""Parameters against an SSM that takes writes, drops them, refuses them or answers late."""
+
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from bakery.clouds.aws import parameters
+from bakery.clouds.aws.session import Site
+from bakery.host.errors import BakeryError, ConflictError
+
+NAME = "/bakery/web/x86_64/channels/stable"
+REGIONS = ("eu", "us", "ap")
+OLD = {f"1/{region}": f"ami-{region}-old" for region in REGIONS}
+NEW = {f"1/{region}": f"ami-{region}-new" for region in REGIONS}
+
+
+class FakeSsm:
+    """One parameter. A write shows at the second read after it, or never when `silent`."""
+
+    def __init__(self) -> None:
+        self.versions: list[str] = []
+        self.pending: list[str] = []
+        self.data_type = "aws:ec2:image"
+        self.silent = False
+        self.errors: list[Exception] = []
+
+    def get_parameters(self, Names: list[str]) -> dict[str, Any]:
+        shown = self.versions[-1:]
+        self.versions += [] if self.silent else self.pending
+        self.pending = []
+        found = {"Name": Names[0], "DataType": self.data_type, "Version": len(self.versions)}
+        return {"Parameters": [found | {"Value": value} for value in shown]}
+
+    def put_parameter(self, Value: str, Overwrite: bool, **_: str) -> None:
+        if self.errors:
+            raise self.errors.pop()
+        if self.versions and not Overwrite:
+            raise _refusal("ParameterAlreadyExists")
+        self.pending.append(Value)
+
+    def delete_parameter(self, Name: str) -> None:
+        self.versions.clear()
+
+
+def _refusal(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}, "PutParameter")
+
+
+Fakes = dict[str, FakeSsm]
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
+    naps: list[float] = []  # they alone move the clock
+    monkeypatch.setattr(time, "sleep", naps.append)
+    monkeypatch.setattr(time, "monotonic", lambda: sum(naps))
+    return {region: FakeSsm() for region in REGIONS}
+
+
+def _sites(fakes: Fakes) -> dict[str, Site]:
+    sites = [Site("1", region, fake) for region, fake in fakes.items()]
+    return {str(site): site for site in sites}
+
+
+def _set(fakes: Fakes, values: dict[str, str]) -> None:
+    for region, fake in fakes.items():
+        fake.versions = [values[f"1/{region}"]]
+
+
+def _seen(fakes: Fakes) -> dict[str, str]:
+    """What is live once everything has settled."""
+    for fake in fakes.values():
+        fake.get_parameters([NAME])
+    return {f"1/{region}": fake.versions[-1] for region, fake in fakes.items() if fake.versions}
+
+
+def test_fix(fakes: Fakes) -> None:
+    first = parameters.fix(_sites(fakes), NAME, NEW)
+    assert [(found.region, found.value, found.number) for found in first] == [
+        (region, f"ami-{region}-new", 1) for region in REGIONS
+    ]
+    assert parameters.fix(_sites(fakes), NAME, NEW) == first
+    assert [len(fake.versions) for fake in fakes.values()] == [1, 1, 1]
+
+
+def test_fix_never_overwrites(fakes: Fakes) -> None:
+    fakes["us"].versions = ["ami-other"]
+    with pytest.raises(ConflictError, match="belongs to another image") as caught:
+        parameters.fix(_sites(fakes), NAME, NEW)
+    assert caught.value.where == "1/us"
+    assert _seen(fakes) == {"1/us": "ami-other"}
+
+
+def test_fix_explains_silence(fakes: Fakes) -> None:
+    fakes["us"].silent = True
+    with pytest.raises(BakeryError, match="did not take the value ami-us-new") as caught:
+        parameters.fix(_sites(fakes), NAME, NEW)
+    assert "ec2:DescribeImages" in caught.value.hint
+
+
+def test_fix_adopts_what_was_written_meanwhile(fakes: Fakes) -> None:
+    fakes["us"].errors = [_refusal("ParameterAlreadyExists")]
+    fakes["us"].pending = ["ami-us-new"]
+    assert len(parameters.fix(_sites(fakes), NAME, NEW)) == 3
+
+
+def test_text_is_refused_before_any_write(fakes: Fakes) -> None:
+    _set(fakes, OLD)
+    fakes["ap"].data_type = "text"
+    with pytest.raises(BakeryError, match="data type text, which cannot be changed"):
+        parameters.move(_sites(fakes), NAME, NEW)
+    assert _seen(fakes) == OLD
+
+
+def test_move(fakes: Fakes) -> None:
+    _set(fakes, OLD)
+    moved = parameters.move(_sites(fakes), NAME, NEW)
+    assert _seen(fakes) == NEW
+    assert {found.number for found in moved} == {2}
+    assert parameters.move(_sites(fakes), NAME, NEW) == moved
+
+
+@pytest.mark.parametrize("before", [OLD, {}])
+@pytest.mark.parametrize("failure", ["refused", "unreachable", "silent"])
+def test_move_is_all_or_none(fakes: Fakes, before: dict[str, str], failure: str) -> None:
+    if before:
+        _set(fakes, before)
+    if failure == "silent":
+        fakes["ap"].silent = True
+    else:
+        unreachable = EndpointConnectionError(endpoint_url="https://ssm")
+        fakes["ap"].errors = [_refusal("AccessDeniedException") if failure == "refused" else unreachable]
+    with pytest.raises(BakeryError) as caught:
+        parameters.move(_sites(fakes), NAME, NEW)
+    assert _seen(fakes) == before
+    assert f"put back in 1/us: {before.get('1/us', 'absent')}" in caught.value.detail
+    # Without an answer nobody knows whether the write was taken: it gets its old value again to be sure.
+    assert ("1/ap" in caught.value.detail) == (failure != "refused" and bool(before))
+
+
+def test_a_write_whose_answer_was_lost_is_undone(fakes: Fakes) -> None:
+    _set(fakes, OLD)
+    fakes["ap"].errors = [EndpointConnectionError(endpoint_url="https://ssm")]
+    fakes["ap"].pending = ["ami-ap-new"]
+    with pytest.raises(BakeryError):
+        parameters.move(_sites(fakes), NAME, NEW)
+    assert _seen(fakes) == OLD
+
+
+def test_what_cannot_be_put_back_is_said(fakes: Fakes) -> None:
+    _set(fakes, OLD)
+    put = fakes["eu"].put_parameter
+
+    def only_new(Value: str, **options: Any) -> None:
+        if Value.endswith("old"):
+            raise _refusal("AccessDeniedException")
+        put(Value, **options)
+
+    fakes["eu"].put_parameter = only_new  # type: ignore[method-assign]
+    fakes["ap"].errors = [_refusal("AccessDeniedException")]
+    with pytest.raises(BakeryError) as caught:
+        parameters.move(_sites(fakes), NAME, NEW)
+    assert "NOT put back in 1/eu, it should be ami-eu-old" in caught.value.detail
+
+
+def test_remove_only_what_is_ours(fakes: Fakes) -> None:
+    _set(fakes, OLD)
+    site = _sites(fakes)["1/eu"]
+    assert not parameters.remove(site, NAME, "ami-eu-new")
+    assert parameters.remove(site, NAME, "ami-eu-old")
+    assert not parameters.remove(site, NAME, "ami-eu-old")

@@ -1,0 +1,109 @@
+"""What azure-arm is told, and what its manifest tells."""
+
+from pathlib import Path
+
+import pytest
+
+from bakery.clouds.azure import builder as azure
+from bakery.clouds.job import Job, Toolchain
+from bakery.clouds.manifest import Build
+from bakery.host.errors import BakeryError
+from bakery.host.events import silent
+from bakery.model.definition import ImageDefinition
+from bakery.model.project import Project
+
+TENANT = "11111111-1111-1111-1111-111111111111"
+SUBSCRIPTION = "22222222-2222-2222-2222-222222222222"
+ID = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/images/providers/Microsoft.Compute"
+    "/galleries/bakery/images/base-x86_64/versions/1.0.7"
+)
+CREDENTIALS = ("client_id", "client_secret")
+
+
+def _definition(system: str = "debian-12", **base: str) -> ImageDefinition:
+    return ImageDefinition.model_validate(
+        {
+            "name": "web",
+            "description": "A web server",
+            "os": system,
+            "arch": "x86_64",
+            "version": "1.0",
+            "base": {"azure": base or {"urn": "Debian:debian-12:12-gen2:latest"}},
+            "secrets": {"db": {"path": "secret/data/db", "key": "password"}},
+            "targets": ("azure",),
+            "distribution": {
+                "azure": {
+                    "tenant": TENANT,
+                    "subscription": SUBSCRIPTION,
+                    "resource_group": "images",
+                    "gallery": "bakery",
+                    "regions": ("westeurope", "eastus"),
+                    "credentials": "azure/creds/bake",
+                }
+            },
+        }
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setattr(azure.qemu, "make_key", lambda folder: folder / "key")
+    return Project(root=tmp_path, definitions=tmp_path, workspace=tmp_path / "workspace")
+
+
+def _job(project: Project, definition: ImageDefinition, source: str = "") -> Job:
+    tools = Toolchain(Path("packer"), Path("plugins"), Path("ansible-playbook"), "tcg", {})
+    return Job(project, definition, "1.0.3", "azure", None, tools, project.root, Path("log"), silent, source)
+
+
+def test_the_source_fits_the_system() -> None:
+    assert azure.source(_definition()) == "azure-arm.linux"
+    assert azure.source(_definition("windows-2022")) == "azure-arm.windows"
+
+
+def test_variables_for_a_marketplace_image(project: Project) -> None:
+    assert azure.variables(_job(project, _definition())) == {
+        "tenant": TENANT,
+        "subscription": SUBSCRIPTION,
+        "resource_group": "images",
+        "gallery": "bakery",
+        "gallery_image": "web-x86_64",
+        "regions": ("westeurope", "eastus"),
+        "source_version": {"image": "", "version": ""},
+        "source_urn": "Debian:debian-12:12-gen2:latest",
+        "vm_size": "Standard_D2s_v5",
+        "ssh_private_key": str(project.root / "key"),
+        "secrets": {"db": {"path": "secret/data/db", "key": "password"}},
+    }
+
+
+def test_variables_for_an_image_of_ours(project: Project) -> None:
+    given = azure.variables(_job(project, _definition(image="base"), ID))
+    assert given["source_version"] == {"image": "base-x86_64", "version": "1.0.7"}
+    assert given["source_urn"] == ""
+
+
+def test_every_variable_is_declared_by_the_template(project: Project, project_root: Path) -> None:
+    declared = (project_root / "packer" / "templates" / "azure" / "variables.pkr.hcl").read_text()
+    names = {line.split('"')[1] for line in declared.splitlines() if line.startswith("variable ")}
+    assert names == {*azure.variables(_job(project, _definition())), *CREDENTIALS}
+
+
+def test_the_template_keeps_its_own_credentials_from_ansible(project_root: Path) -> None:
+    for source in ("linux", "windows"):
+        text = (project_root / "packer" / "templates" / "azure" / f"{source}.pkr.hcl").read_text()
+        assert '"VAULT_TOKEN=", "PKR_VAR_client_id=", "PKR_VAR_client_secret="' in text
+
+
+def test_credentials_go_into_the_environment() -> None:
+    fields = {"client_id": "id", "client_secret": "secret", "lease": "ignored"}
+    assert azure.environment(fields) == {"PKR_VAR_client_id": "id", "PKR_VAR_client_secret": "secret"}
+    with pytest.raises(BakeryError, match="have no client_secret"):
+        azure.environment({"client_id": "id", "client_secret": ""})
+
+
+def test_one_version_is_used_in_all_regions() -> None:
+    told = {"image": "web", "regions": "westeurope,eastus"}
+    assert azure.ids(Build("run", ID, custom_data=told)) == {"westeurope": ID, "eastus": ID}
+    assert azure.ids(Build("run", ID)) == {"": ID}

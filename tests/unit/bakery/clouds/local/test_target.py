@@ -1,0 +1,119 @@
+"""The local target: stored once, never changed, linked by channel."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bakery.clouds.local.target import LocalTarget
+from bakery.host import process
+from bakery.host.errors import ConflictError
+from bakery.host.events import silent
+from bakery.model.documents import Artifact, Disk
+from bakery.model.project import Project
+
+
+@pytest.fixture
+def target(project: Project) -> LocalTarget:
+    return LocalTarget(project.store)
+
+
+@pytest.fixture
+def disk(artifact: Artifact) -> Path:
+    return Path(artifact.disk.path)
+
+
+@pytest.fixture
+def stored(project: Project) -> Path:
+    return project.store / "web-1.0.0-x86_64.qcow2"
+
+
+def _no_link(*_: object) -> None:
+    raise OSError("not here")
+
+
+@pytest.mark.parametrize("linkable", [True, False])
+def test_publish(
+    target: LocalTarget, artifact: Artifact, disk: Path, stored: Path, linkable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not linkable:
+        monkeypatch.setattr(os, "link", _no_link)
+    assert target.find(artifact) is None
+    publication = target.publish(artifact, disk, silent)
+    assert [place.id for place in publication.places] == [str(stored)]
+    assert stored.read_bytes() == b"a disk"
+    assert stored.stat().st_mode & 0o222 == 0
+    process.run(["sha256sum", "--check", f"{stored.name}.sha256"], cwd=stored.parent)
+    assert sorted(path.name for path in stored.parent.iterdir()) == [stored.name, f"{stored.name}.sha256"]
+    assert target.find(artifact) == replace(publication, seconds={"store": 0.0})
+
+
+def test_again_changes_nothing(target: LocalTarget, artifact: Artifact, disk: Path, stored: Path) -> None:
+    target.publish(artifact, disk, silent)
+    before = stored.stat()
+    target.publish(artifact, disk, silent)
+    after = stored.stat()  # reading may change its access time
+    assert (after.st_ino, after.st_ctime_ns) == (before.st_ino, before.st_ctime_ns)
+
+
+def test_again_repairs_the_checksum(target: LocalTarget, artifact: Artifact, disk: Path, stored: Path) -> None:
+    publication = target.publish(artifact, disk, silent)
+    beside = stored.with_name(f"{stored.name}.sha256")
+    beside.write_text("0000\n")
+    assert [finding.status for finding in target.inspect(publication)] == ["incorrect"]
+    target.publish(artifact, disk, silent)
+    assert [finding.status for finding in target.inspect(publication)] == ["correct"]
+
+
+def test_other_bytes_are_never_overwritten(target: LocalTarget, artifact: Artifact, disk: Path, stored: Path) -> None:
+    target.publish(artifact, disk, silent)
+    other = replace(artifact, disk=Disk(str(disk), "qcow2", 6, "0" * 64, "0" * 64))
+    with pytest.raises(ConflictError, match="with other bytes"):
+        target.publish(other, disk, silent)
+    assert stored.read_bytes() == b"a disk"
+    assert target.find(other) is None
+
+
+def test_a_copy_that_fails_leaves_nothing(
+    target: LocalTarget, artifact: Artifact, disk: Path, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", _no_link)
+    monkeypatch.setattr(shutil, "copyfile", _no_link)
+    with pytest.raises(OSError, match="not here"):
+        target.publish(artifact, disk, silent)
+    assert list(project.store.iterdir()) == []
+
+
+def test_inspect(target: LocalTarget, artifact: Artifact, disk: Path, stored: Path) -> None:
+    publication = target.publish(artifact, disk, silent)
+    stored.unlink()
+    stored.write_bytes(b"another disk")
+    (finding,) = target.inspect(publication)
+    assert (finding.place, finding.status) == (str(stored), "incorrect")
+    stored.unlink()
+    (finding,) = target.inspect(publication)
+    assert (finding.status, finding.detail) == ("missing", f"no {stored}")
+    stored.mkdir()
+    (finding,) = target.inspect(publication)
+    assert finding.status == "unreachable"
+
+
+def test_withdraw(target: LocalTarget, artifact: Artifact, disk: Path, project: Project) -> None:
+    publication = target.publish(artifact, disk, silent)
+    for _ in range(2):  # what is gone is fine
+        target.withdraw(publication)
+        assert list(project.store.iterdir()) == []
+
+
+def test_channels(target: LocalTarget, artifact: Artifact, disk: Path, project: Project) -> None:
+    first = target.publish(artifact, disk, silent)
+    second = target.publish(replace(artifact, version="1.0.1"), disk, silent)
+    link = project.store / "web-stable-x86_64.qcow2"
+    for publication in (first, second, second):
+        (pointer,) = target.point(publication, "stable", silent)
+        assert (pointer.name, pointer.value) == (str(link), publication.places[0].id)
+        assert str(link.readlink()) == Path(publication.places[0].id).name  # moves with the store
+    target.unpoint(second, "stable")
+    assert not link.is_symlink()

@@ -1,0 +1,51 @@
+"""The OVF descriptor: well formed, and with hardware that the system has drivers for."""
+
+from xml.etree import ElementTree
+
+import pytest
+
+from bakery.clouds.vsphere import ovf
+
+OVF = "{http://schemas.dmtf.org/ovf/envelope/1}"
+RASD = "{http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData}"
+VMW = "{http://www.vmware.com/schema/ovf}"
+
+
+def envelope(os: str) -> ElementTree.Element:
+    return ElementTree.fromstring(ovf.describe("web-1.0.0-x86_64", os, 4 << 30, 1234))
+
+
+def test_the_disk() -> None:
+    found = envelope("debian-12")
+    (file,), (disk,) = found.iter(f"{OVF}File"), found.iter(f"{OVF}Disk")
+    assert (file.get(f"{OVF}href"), file.get(f"{OVF}size")) == ("web-1.0.0-x86_64.vmdk", "1234")
+    assert disk.get(f"{OVF}fileRef") == file.get(f"{OVF}id")
+    assert (disk.get(f"{OVF}capacity"), disk.get(f"{OVF}capacityAllocationUnits")) == (str(4 << 30), "byte")
+    assert str(disk.get(f"{OVF}format")).endswith("#streamOptimized")
+
+
+@pytest.mark.parametrize(
+    ("os", "guest", "controller", "network"),
+    [
+        ("debian-12", "debian11_64Guest", "VirtualSCSI", "VmxNet3"),
+        ("ubuntu-24.04", "ubuntu64Guest", "VirtualSCSI", "VmxNet3"),
+        ("rocky-9", "rhel9_64Guest", "VirtualSCSI", "VmxNet3"),
+        ("windows-2022", "windows2019srvNext_64Guest", "lsilogicsas", "E1000e"),
+        ("alpine-3.20", "otherLinux64Guest", "VirtualSCSI", "VmxNet3"),
+    ],
+)
+def test_the_hardware(os: str, guest: str, controller: str, network: str) -> None:
+    found = envelope(os)
+    (system,) = found.iter(f"{OVF}OperatingSystemSection")
+    assert system.get(f"{VMW}osType") == guest
+    kinds = {item.findtext(f"{RASD}ResourceType"): item for item in found.iter(f"{OVF}Item")}
+    assert kinds["6"].findtext(f"{RASD}ResourceSubType") == controller
+    assert kinds["10"].findtext(f"{RASD}ResourceSubType") == network
+    assert kinds["17"].findtext(f"{RASD}Parent") == kinds["6"].findtext(f"{RASD}InstanceID")
+    numbers = [item.findtext(f"{RASD}InstanceID") for item in found.iter(f"{OVF}Item")]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_it_boots_by_uefi() -> None:
+    settings = {node.get(f"{VMW}key"): node.get(f"{VMW}value") for node in envelope("debian-12").iter(f"{VMW}Config")}
+    assert settings["firmware"] == "efi"

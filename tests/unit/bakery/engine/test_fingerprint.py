@@ -1,0 +1,325 @@
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bakery.engine import fingerprint, plan
+from bakery.engine.fingerprint import Fingerprints, Inputs
+from bakery.host.errors import UsageError
+from bakery.model.definition import ImageDefinition
+from bakery.model.project import Project
+
+TOOLS = {"packer": "1.11.2", "qemu-img": "7.2.0"}
+MACHINE = {"type": "pc", "memory_mib": "2048"}
+FILES = {
+    "ansible/ansible.cfg": "[defaults]\n",
+    "ansible/bake.yml": "- hosts: all\n",
+    "ansible/requirements.yml": "collections: []\n",
+    "ansible/filter_plugins/names.py": "",
+    "ansible/roles/nginx/tasks/main.yml": "- include_role: {name: tls}\n",
+    "ansible/roles/nginx/tasks/deep/site.yaml": "- ansible.builtin.import_role:\n    # why\n    name: site\n",
+    "ansible/roles/nginx/handlers/main.yml": "- include_role: name=restart\n",
+    "ansible/roles/nginx/meta/main.yml": "dependencies: [common, {role: users}, {name: time}]\n",
+    "ansible/roles/nginx/files/run.sh": "#!/bin/sh\n",
+    "ansible/roles/common/meta/main.yml": "dependencies: [deep]\n",
+    "ansible/roles/common/tasks/main.yml": "[]\n",
+    **{
+        f"ansible/roles/{name}/tasks/main.yml": f"# {name}\n[]\n"
+        for name in ("tls", "site", "restart", "users", "time", "deep", "seal", "unrelated")
+    },
+    "packer/templates/qemu/image.pkr.hcl": "source {}\n",
+    "packer/templates/chroot/chroot.pkr.hcl": "source {}\n",
+    "packer/base/debian/customize.sh": "#!/bin/sh\n",
+    "packer/images/own/mine.pkr.hcl": "source {}\n",
+    "tests/images/test_web.py": "",
+    "elsewhere/motd": "hello\n",
+}
+IMAGE: dict[str, Any] = {
+    "name": "web",
+    "description": "A web server",
+    "os": "debian-12",
+    "arch": "x86_64",
+    "version": "1.0",
+    "base": {"qemu": {"image": "debian-12"}},
+    "software": {"packages": ["curl"], "roles": [{"name": "nginx", "vars": {"port": 8080, "sites": {"a": 1, "b": 2}}}]},
+    "secrets": {"token": {"path": "secret/data/web", "key": "token"}},
+}
+
+
+class World:
+    """A project on disk, one definition in it, and the inputs that they give."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.image = json.loads(json.dumps(IMAGE))
+        self.tools = dict(TOOLS)
+        self.machine = dict(MACHINE)
+        self.base = "b" * 64
+        for name, text in FILES.items():
+            self.write(name, text)
+        (root / "ansible/roles/nginx/files/motd").symlink_to("../../../../elsewhere/motd")
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def fingerprints(self) -> Fingerprints:
+        project = Project(self.root, self.root / "packer/images", self.root / ".bakery")
+        return Fingerprints(project, self.tools, self.machine)
+
+    def inputs(self) -> Inputs:
+        image = ImageDefinition.model_validate_json(json.dumps(self.image))
+        return self.fingerprints().inputs(image, self.root / "packer/images/web.yaml", self.base)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def change(path: str, text: str = "# changed\n[]\n") -> Callable[[World], None]:
+    return lambda world: world.write(path, text)
+
+
+def define(*keys: str | int, to: object) -> Callable[[World], None]:
+    def apply(world: World) -> None:
+        node = world.image
+        for key in keys[:-1]:
+            node = node[key]
+        node[keys[-1]] = to
+
+    return apply
+
+
+ROLE = "ansible/roles/nginx"
+COUNTS: dict[str, tuple[Callable[[World], None], list[str]]] = {
+    "content of the parent": (lambda world: setattr(world, "base", "c" * 64), ["base"]),
+    "file of a role": (change(f"{ROLE}/files/run.sh"), ["role:nginx/files/run.sh"]),
+    "new file of a role": (change(f"{ROLE}/files/new"), ["role:nginx/files/new"]),
+    "removed file of a role": (
+        lambda world: (world.root / ROLE / "files/run.sh").unlink(),
+        ["role:nginx/files/run.sh"],
+    ),
+    "executable bit": (
+        lambda world: (world.root / ROLE / "files/run.sh").chmod(0o755),
+        ["role:nginx/files/run.sh"],
+    ),
+    "what a link points at": (change("elsewhere/motd"), ["role:nginx/files/motd"]),
+    "link instead of a file": (
+        lambda world: (
+            (world.root / ROLE / "files/run.sh").rename(world.root / ROLE / "files/real"),
+            (world.root / ROLE / "files/run.sh").symlink_to("real"),
+        ),
+        ["role:nginx/files/real", "role:nginx/files/run.sh"],
+    ),
+    "link to nowhere": (
+        lambda world: (world.root / ROLE / "files/gone").symlink_to("nowhere"),
+        ["role:nginx/files/gone"],
+    ),
+    "role included by a task": (change("ansible/roles/tls/tasks/main.yml"), ["role:tls/tasks/main.yml"]),
+    "role imported further down": (change("ansible/roles/site/tasks/main.yml"), ["role:site/tasks/main.yml"]),
+    "role included by a handler": (change("ansible/roles/restart/tasks/main.yml"), ["role:restart/tasks/main.yml"]),
+    "role in meta by its name alone": (change("ansible/roles/common/tasks/main.yml"), ["role:common/tasks/main.yml"]),
+    "role in meta as role": (change("ansible/roles/users/tasks/main.yml"), ["role:users/tasks/main.yml"]),
+    "role in meta as name": (change("ansible/roles/time/tasks/main.yml"), ["role:time/tasks/main.yml"]),
+    "role of a role": (change("ansible/roles/deep/tasks/main.yml"), ["role:deep/tasks/main.yml"]),
+    "role that ends every bake": (change("ansible/roles/seal/tasks/main.yml"), ["role:seal/tasks/main.yml"]),
+    "ansible.cfg": (change("ansible/ansible.cfg"), ["ansible:ansible.cfg"]),
+    "play": (change("ansible/bake.yml"), ["ansible:bake.yml"]),
+    "collections": (change("ansible/requirements.yml"), ["ansible:requirements.yml"]),
+    "plugin": (change("ansible/filter_plugins/names.py"), ["ansible:filter_plugins/names.py"]),
+    "template": (change("packer/templates/qemu/image.pkr.hcl"), ["template:qemu/image.pkr.hcl"]),
+    "variable": (define("software", "roles", 0, "vars", "port", to=8081), ["var:nginx.port"]),
+    "variable deep down": (define("software", "roles", 0, "vars", "sites", "b", to=3), ["var:nginx.sites"]),
+    "variable of another type": (define("software", "roles", 0, "vars", "port", to="8080"), ["var:nginx.port"]),
+    "new variable": (define("software", "roles", 0, "vars", "user", to="www"), ["var:nginx.user"]),
+    "roles": (
+        define(
+            "software", "roles", to=[{"name": "nginx", "vars": IMAGE["software"]["roles"][0]["vars"]}, {"name": "tls"}]
+        ),
+        ["roles"],
+    ),
+    "packages": (define("software", "packages", to=["curl", "jq"]), ["packages"]),
+    "path of a secret": (define("secrets", "token", "path", to="secret/data/other"), ["secret:token"]),
+    "key of a secret": (define("secrets", "token", "key", to="other"), ["secret:token"]),
+    "version of a tool": (lambda world: world.tools.update(packer="1.11.3"), ["tool:packer"]),
+    "machine": (lambda world: world.machine.update(memory_mib="4096"), ["machine:memory_mib"]),
+    "mode": (define("mode", to="chroot"), ["mode", "template:chroot/chroot.pkr.hcl", "template:qemu/image.pkr.hcl"]),
+    "operating system": (define("os", to="debian-13"), ["os"]),
+    "own template": (define("template", to="own"), ["template/mine.pkr.hcl", "template:qemu/image.pkr.hcl"]),
+    "base by url": (
+        define("base", to={"qemu": {"url": "https://example.org/disk", "sha256": "d" * 64}}),
+        ["base"],
+    ),
+    "base from packages": (
+        define("base", to={"qemu": {"debootstrap": {"suite": "bookworm"}}}),
+        ["base", "recipe/customize.sh"],
+    ),
+}
+COUNTS_NOT: dict[str, Callable[[World], object]] = {
+    "another role": change("ansible/roles/unrelated/tasks/main.yml"),
+    "template of another mode": change("packer/templates/chroot/chroot.pkr.hcl"),
+    "recipe of a base that is not used": change("packer/base/debian/customize.sh"),
+    "test": change("tests/images/test_web.py"),
+    "compiled plugin": change("ansible/filter_plugins/__pycache__/names.pyc"),
+    "read permission": lambda world: (world.root / ROLE / "files/run.sh").chmod(0o600),
+    "description": define("description", to="Another"),
+    "tags": define("tags", to={"team": "web"}),
+    "version line": define("version", to="1.1"),
+    "channel": define("channel", to="stable"),
+    "targets": define("targets", to=["local"]),
+    "age": define("rebuild_after_days", to=7),
+    "order of variables": define("software", "roles", 0, "vars", to={"sites": {"b": 2, "a": 1}, "port": 8080}),
+}
+
+
+@pytest.mark.parametrize(("apply", "names"), COUNTS.values(), ids=COUNTS)
+def test_what_can_change_the_result_counts(world: World, apply: Callable[[World], None], names: list[str]) -> None:
+    before = world.inputs()
+    apply(world)
+    after = world.inputs()
+    assert fingerprint.key(before) != fingerprint.key(after)
+    assert sorted(found.input for found in plan.compare(before, after)) == names
+
+
+@pytest.mark.parametrize("apply", COUNTS_NOT.values(), ids=COUNTS_NOT)
+def test_what_cannot_does_not_count(world: World, apply: Callable[[World], object]) -> None:
+    before = world.inputs()
+    apply(world)
+    assert world.inputs() == before
+
+
+@pytest.mark.parametrize("where", ["recipe", "sha256"])
+def test_inputs_of_other_bases(world: World, where: str) -> None:
+    sources = {
+        "recipe": {"debootstrap": {"suite": "bookworm"}},
+        "sha256": {"url": "https://x.org/d", "sha256": "d" * 64},
+    }
+    world.image["base"] = {"qemu": sources[where]}
+    before = world.inputs()
+    world.base = "ignored"
+    assert world.inputs() == before
+    if where == "recipe":
+        world.write("packer/base/debian/customize.sh", "changed")
+    else:
+        world.image["base"]["qemu"]["sha256"] = "e" * 64
+    assert [found.input for found in plan.compare(before, world.inputs())] == [
+        {"recipe": "recipe/customize.sh", "sha256": "base"}[where]
+    ]
+
+
+def test_answers_of_an_installer_count(world: World) -> None:
+    world.image["base"] = {"vsphere": {"iso": {"path": "[ssd] x.iso", "answers": "answers"}}}
+    site = {"datacenter": "DC0", "cluster": "C0", "datastore": "ssd", "network": "build"}
+    settings = {"server": "vcenter", "library": "images", "build": site, "credentials": "secret/data/vcenter"}
+    world.image |= {"targets": ["vsphere"], "distribution": {"vsphere": settings}}
+    world.write("packer/images/answers/preseed.cfg", "d-i")
+    before = world.inputs()
+    world.write("packer/images/answers/preseed.cfg", "changed")
+    assert [found.input for found in plan.compare(before, world.inputs())] == ["answers/preseed.cfg"]
+
+
+@pytest.mark.parametrize(
+    "apply", [change("ansible/bake.yml"), change("packer/templates/qemu/image.pkr.hcl"), define("mode", to="chroot")]
+)
+def test_provisioning_does_not_count_without_software(world: World, apply: Callable[[World], None]) -> None:
+    del world.image["software"]
+    before = world.inputs()
+    assert sorted(before) == ["arch", "base", "engine", "os", "tool:qemu-img"]
+    apply(world)
+    assert world.inputs() == before
+
+
+@pytest.mark.parametrize("software", [{"packages": ["curl"]}, {"roles": [{"name": "tls"}]}])
+def test_provisioning_counts_with_any_software(world: World, software: dict[str, Any]) -> None:
+    world.image["software"] = software
+    assert {
+        "ansible:bake.yml",
+        "template:qemu/image.pkr.hcl",
+        "role:seal/tasks/main.yml",
+        "mode",
+    } <= world.inputs().keys()
+
+
+def test_place_and_times_do_not_count(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = tmp_path_factory.mktemp("clone") / "deep"
+    shutil.copytree(world.root, other, symlinks=True)
+    for path in other.rglob("*"):
+        os.utime(path, (1, 1), follow_symlinks=False)
+    clone = World.__new__(World)
+    clone.__dict__ |= world.__dict__ | {"root": other}
+    assert clone.inputs() == world.inputs()
+
+
+def test_secret_values_are_not_inputs(world: World) -> None:
+    assert world.inputs()["secret:token"] == "secret/data/web#token"
+
+
+def test_roles_that_use_each_other_give_the_same_inputs_in_any_order(world: World) -> None:
+    world.write("ansible/roles/tls/tasks/main.yml", "- include_role: {name: nginx}\n")
+    images = []
+    for role in ("nginx", "tls"):
+        world.image["software"]["roles"] = [{"name": role}]
+        images.append(ImageDefinition.model_validate_json(json.dumps(world.image)))
+
+    def inputs(order: list[ImageDefinition]) -> dict[str, Inputs]:
+        prints = world.fingerprints()
+        return {image.software.roles[0].name: prints.inputs(image, world.root, "") for image in order}
+
+    forward = inputs(images)
+    assert forward == inputs(images[::-1])
+    assert "role:nginx/files/run.sh" in forward["tls"]
+
+
+def test_computed_and_foreign_roles_are_no_error(world: World) -> None:
+    text = '- include_role: {name: "{{ item }}"}\n- import_role: {name: galaxy.role}\n- debug: {msg: !unsafe "{{"}\n'
+    world.write("ansible/roles/nginx/tasks/main.yml", text)
+    assert not any("galaxy" in name or "{" in name for name in world.inputs())
+
+
+def test_bad_dependencies_say_where(world: World) -> None:
+    world.write("ansible/roles/nginx/meta/main.yml", "galaxy_info: {}\ndependencies:\n  - {src: x}\n")
+    with pytest.raises(UsageError, match="a dependency must be a role's name") as caught:
+        world.inputs()
+    assert caught.value.where == f"{world.root}/ansible/roles/nginx/meta/main.yml:2"
+
+
+@pytest.mark.parametrize("text", ["", "galaxy_info: {}\n", "dependencies:\n", "dependencies: []\n"])
+def test_roles_without_dependencies(world: World, text: str) -> None:
+    world.write("ansible/roles/nginx/meta/main.yml", text)
+    assert "role:nginx/meta/main.yml" in world.inputs()
+
+
+ITEMS = st.lists(st.tuples(st.text(), st.text()), unique_by=lambda item: item[0])
+
+
+@given(ITEMS.flatmap(lambda items: st.tuples(st.just(items), st.permutations(items))))
+def test_key_does_not_depend_on_order(orders: tuple[list[tuple[str, str]], list[tuple[str, str]]]) -> None:
+    one, other = orders
+    assert fingerprint.key(dict(one)) == fingerprint.key(dict(other))
+
+
+@given(st.dictionaries(st.text(), st.text()), st.dictionaries(st.text(), st.text()))
+def test_key_tells_all_inputs_apart(one: dict[str, str], other: dict[str, str]) -> None:
+    assert (fingerprint.key(one) == fingerprint.key(other)) == (one == other)
+    assert bool(plan.compare(one, other)) == (one != other)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda below: st.lists(below) | st.dictionaries(st.text(), below),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+def test_canonical_text_is_the_value(value: object) -> None:
+    assert json.loads(fingerprint.canonical(value)) == value
+    assert fingerprint.canonical(json.loads(json.dumps(value))) == fingerprint.canonical(value)

@@ -1,0 +1,219 @@
+"""The child pipeline of a plan: which jobs, in which order, under which locks and duties."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from bakery.engine.gitlab import Settings, pipeline, render
+from bakery.engine.plan import Action, Kind, Plan
+from bakery.model.definition import ImageDefinition
+
+SETTINGS = Settings("registry.example.com/runner@sha256:0")
+AWS = {"regions": ["eu-central-1"]}
+AMI = {"ami": {"name": "debian-12-*", "owner": "136693071363"}}
+
+
+def image(name: str, base: dict[str, Any], *targets: str) -> ImageDefinition:
+    text = {
+        "name": name,
+        "description": "An image",
+        "os": "debian-12",
+        "arch": "x86_64",
+        "version": "1.0",
+        "base": base,
+        "targets": targets or ["local"],
+        "distribution": {"aws": AWS} if "aws" in targets else {},
+    }
+    return ImageDefinition.model_validate_json(json.dumps(text))
+
+
+BASE = image("base", {"qemu": {"debootstrap": {"suite": "bookworm"}}})
+WEB = image("web", {"qemu": {"image": "base"}}, "local", "aws")
+CLOUD = image("cloud", {"aws": AMI}, "aws")
+BOTH = image("both", {"qemu": {"image": "web"}, "aws": {"image": "web"}}, "local", "aws")
+IMAGES = {found.name: found for found in (BASE, WEB, CLOUD, BOTH)}
+
+
+def plan(**kinds: Kind) -> Plan:
+    return Plan(tuple(Action(name, "x86_64", kind, "because") for name, kind in kinds.items()))
+
+
+def child(settings: Settings = SETTINGS, **kinds: Kind) -> dict[str, Any]:
+    return pipeline(plan(**kinds), IMAGES, settings)
+
+
+def jobs(found: dict[str, Any]) -> list[str]:
+    return [name for name in found if name not in ("stages", "workflow", "default")]
+
+
+def needs(found: dict[str, Any]) -> dict[str, list[str]]:
+    return {name: found[name]["needs"] for name in jobs(found) if "needs" in found[name]}
+
+
+def test_what_is_kept_has_no_jobs() -> None:
+    assert jobs(child(base="keep", web="bake")) == ["bake-private web", "verify web", "publish web", "apply images"]
+
+
+def test_nothing_due_is_one_job_that_does_nothing() -> None:
+    found = child(base="keep", web="keep")
+    assert jobs(found) == ["nothing due"]
+    assert found["nothing due"]["script"] == ["echo 'Every image is up to date.'"]
+
+
+def test_a_child_waits_for_its_parent_and_gets_its_disk() -> None:
+    found = child(base="bake", web="wait")
+    assert needs(found) == {
+        "bake-private base": [],
+        "verify base": ["bake-private base"],
+        "publish base": ["bake-private base", "verify base"],
+        "bake-private web": ["bake-private base", "publish base"],
+        "verify web": ["bake-private web"],
+        "publish web": ["bake-private web", "verify web"],
+    }
+
+
+def test_nothing_needs_a_job_of_a_later_stage() -> None:
+    """GitLab would refuse the whole pipeline."""
+    found = child(base="bake", web="wait", both="wait", cloud="bake")
+    steps = ["bake", "verify", "publish"]
+    assert found["stages"] == [*steps, *(f"{step} 2" for step in steps), *(f"{step} 3" for step in steps), "apply"]
+    assert [found[f"{step} web"]["stage"] for step in ("bake-private", "verify", "publish")] == found["stages"][3:6]
+    assert (found["bake-public both"]["stage"], found["bake-public cloud"]["stage"]) == ("bake 3", "bake")
+    order = {name: found["stages"].index(found[name]["stage"]) for name in jobs(found)}
+    assert all(order[need] < order[name] for name, wanted in needs(found).items() for need in wanted)
+    assert child(base="keep", web="bake")["stages"] == child(base="keep")["stages"] == [*steps, "apply"]
+
+
+def test_a_disk_is_handed_on_once_by_the_job_that_baked_it() -> None:
+    found = child(base="bake", web="wait")
+    logs = ".bakery/logs/"
+    assert {name: found[name]["artifacts"]["paths"] for name in jobs(found)} == {
+        "bake-private base": [".bakery/artifacts/base-1.0.*", logs],
+        "verify base": [".bakery/artifacts/base-1.0.*/verdict.json", logs],
+        "publish base": [".bakery/artifacts/base-1.0.*/publication*.json", logs],
+        "bake-private web": [".bakery/artifacts/web-1.0.*", logs],
+        "verify web": [".bakery/artifacts/web-1.0.*/verdict.json", logs],
+        "publish web": [".bakery/artifacts/web-1.0.*/publication*.json", logs],
+        "apply images": ["images.json"],
+    }
+    assert all(found[name]["artifacts"]["access"] == "developer" for name in jobs(found) if name != "apply images")
+
+
+def test_only_who_builds_on_the_disk_fetches_it() -> None:
+    found = child(base="keep", web="bake", both="wait")
+    assert needs(found)["bake-private both"] == ["bake-private web", "publish web"]
+    assert needs(found)["bake-public both"] == ["publish web"], "it starts from an image in the cloud"
+    assert needs(child(web="publish", both="wait"))["bake-private both"] == ["publish web"]
+
+
+def test_a_kept_parent_is_not_waited_for() -> None:
+    assert needs(child(base="keep", web="bake"))["bake-private web"] == []
+
+
+def test_private_and_public_bakes_are_apart() -> None:
+    found = child(cloud="bake", both="bake")
+    assert found["bake-private both"]["script"] == ["section bake 'Bake both' bakery bake both --builder qemu"]
+    assert found["bake-public both"]["script"] == ["section bake 'Bake both' bakery bake both --builder aws"]
+    assert found["publish both"]["needs"] == ["bake-private both", "bake-public both", "verify both"]
+    assert "bake-private cloud" not in found
+    assert "verify cloud" not in found, "Packer's builder there tests while it builds"
+    assert found["publish cloud"]["needs"] == ["bake-public cloud"]
+
+
+def test_what_writes_runs_on_runners_of_its_own() -> None:
+    found = child(cloud="bake", both="bake")
+    assert {name: found[name]["tags"] for name in jobs(found)} == {
+        "bake-public cloud": ["bakery-public"],
+        "publish cloud": ["bakery-public"],
+        "bake-private both": ["bakery-private"],
+        "bake-public both": ["bakery-public"],
+        "verify both": ["bakery-private"],
+        "publish both": ["bakery-private"],
+        "apply images": ["bakery-public"],
+    }
+
+
+def test_a_version_that_lacks_a_target_is_not_baked_again() -> None:
+    found = child(base="keep", web="publish")
+    assert jobs(found) == ["publish web", "apply images"]
+    assert found["publish web"]["needs"] == []
+
+
+def test_one_target_takes_the_parents_along() -> None:
+    found = child(Settings("r", target="aws"), base="bake", web="wait", cloud="bake")
+    assert [name for name in jobs(found) if name.startswith("publish")] == [
+        "publish base",
+        "publish web",
+        "publish cloud",
+    ]
+    assert jobs(child(Settings("r", target="aws"), base="bake")) == ["nothing due"]
+    assert jobs(child(Settings("r", target="azure"), base="bake", web="wait")) == ["nothing due"]
+
+
+def test_another_channel() -> None:
+    assert child(web="publish")["publish web"]["script"][-1] == "section publish 'Publish web' bakery publish web"
+    found = child(Settings("r", channel="a; b"), web="publish")
+    assert found["publish web"]["script"][-1].endswith("bakery publish web --channel 'a; b'")
+
+
+def test_no_two_publish_or_apply_at_the_same_place_at_once() -> None:
+    found = child(web="bake", cloud="bake")
+    locks = {name: found[name]["resource_group"] for name in jobs(found) if "resource_group" in found[name]}
+    assert locks == {
+        "publish web": "publish/$BAKERY_ENVIRONMENT/web",
+        "publish cloud": "publish/$BAKERY_ENVIRONMENT/cloud",
+        "apply images": "apply/$BAKERY_ENVIRONMENT/images",
+    }
+    # The rule of lib/gitlab/regex.rb; a job with another key has no lock at all, and nothing says so.
+    valid = re.compile(r"[\w${}. -]([\w/${}. -]*[\w${}. -])?")
+    assert all(valid.fullmatch(lock.replace("$BAKERY_ENVIRONMENT", "")) for lock in locks.values())
+
+
+def test_apply_is_one_line_that_asks_vault() -> None:
+    [line] = child(web="bake")["apply images"]["script"]
+    assert line.startswith("section apply 'Hand the IDs to Terraform' bakery vault exec -- bakery apply images ")
+
+
+def test_every_job_has_a_role_for_its_duty_and_no_more() -> None:
+    found = child(both="bake")
+    assert {name: found[name]["variables"]["VAULT_ROLE"] for name in jobs(found)} == {
+        "bake-private both": "bakery-bake-private",
+        "bake-public both": "bakery-bake-public",
+        "verify both": "bakery-bake-private",
+        "publish both": "bakery-publish",
+        "apply images": "bakery-apply",
+    }
+    tokens = {"VAULT_ID_TOKEN": {"aud": "$VAULT_ADDR"}, "AWS_ID_TOKEN": {"aud": "sts.amazonaws.com"}}
+    assert found["default"]["id_tokens"] == tokens
+
+
+def test_only_what_may_pass_is_tried_again_and_nothing_is_cancelled() -> None:
+    default = child(web="bake")["default"]
+    assert default["retry"] == {"max": 2, "when": ["runner_system_failure"], "exit_codes": [75]}
+    assert default["interruptible"] is False
+    assert default["image"] == "registry.example.com/runner@sha256:0"
+
+
+def test_apply_waits_for_all_without_a_list() -> None:
+    """GitLab allows 50 needs."""
+    apply = child(web="bake")["apply images"]
+    assert "needs" not in apply
+    assert apply["dependencies"] == [], "nor does it fetch their disks"
+    assert apply["rules"] == [{"if": "$BAKERY_ENVIRONMENT"}]
+
+
+def test_apply_reports_what_it_did_or_refused() -> None:
+    apply = child(web="bake")["apply images"]
+    [line] = apply["script"]
+    assert line.endswith("bakery apply images --outputs images.json --report terraform.json")
+    assert apply["artifacts"]["when"] == "always"
+    assert apply["artifacts"]["reports"] == {"terraform": "terraform.json"}
+
+
+@pytest.mark.parametrize("kinds", [{"base": "bake", "web": "wait", "both": "wait"}, {"base": "keep"}])
+def test_the_same_plan_gives_the_same_text(kinds: dict[str, Kind]) -> None:
+    first, second = (render(child(**kinds)) for _ in range(2))
+    assert first == second
+    assert "&id" not in first, "an anchor stands where the same list is used twice"

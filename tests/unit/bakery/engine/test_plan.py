@@ -1,0 +1,288 @@
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bakery.catalog import Record
+from bakery.engine import fingerprint, plan
+from bakery.engine.plan import Action, Change, Plan
+from bakery.model import documents
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Place, Publication
+
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+AWS = {"regions": ["eu-central-1", "eu-west-1"], "accounts": ["222222222222"]}
+
+
+def image(name: str = "web", parent: str = "", **changes: Any) -> ImageDefinition:
+    base = {"image": parent} if parent else {"debootstrap": {"suite": "bookworm"}}
+    text = {
+        "name": name,
+        "description": "An image",
+        "os": "debian-12",
+        "arch": "x86_64",
+        "version": "1.0",
+        "base": {"qemu": base},
+    }
+    return ImageDefinition.model_validate_json(json.dumps(text | changes))
+
+
+def publication(target: str, *places: tuple[str, str]) -> Publication:
+    found = tuple(Place(account, region, "ami-1") for account, region in places or [("", "")])
+    return Publication("web", "x86_64", "1.0.3", "d" * 64, target, found)
+
+
+def on_aws(*regions: str, accounts: tuple[str, ...] = ("111111111111", "222222222222")) -> Publication:
+    return publication("aws", *((account, region) for account in accounts for region in regions))
+
+
+@dataclass
+class World:
+    """Inputs by image (each gets its parent's digest as `base`) and newest records; counts what is asked."""
+
+    inputs: dict[str, dict[str, str]] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def inputs_of(self, found: ImageDefinition, base: str) -> Mapping[str, str]:
+        return {"var:nginx.port": "8080"} | self.inputs.get(found.name, {}) | {"base": base}
+
+    def newest_of(self, found: ImageDefinition) -> Record | None:
+        self.asked.append(found.name)
+        return self.records.get(found.name)
+
+    def bake(self, found: ImageDefinition, **changes: Any) -> Record:
+        """Put a complete version into the catalog, made from the present inputs."""
+        parent = self.records.get(found.parent or "")
+        inputs = dict(self.inputs_of(found, parent.raw_sha256 if parent else ""))
+        record = Record(
+            image=found.name,
+            arch=found.arch,
+            version="1.0.3",
+            revision=1,
+            state="complete",
+            input_key=fingerprint.key(inputs),
+            inputs=inputs,
+            at="2026-01-31T12:00:00+00:00",
+            by="user@host",
+            sha256=f"file of {found.name}",
+            raw_sha256=f"content of {found.name}",
+            baked="2026-01-31T12:00:00+00:00",
+            tags=dict(found.tags),
+            publications=(publication("local"),),
+        )
+        self.records[found.name] = replace(record, **changes)
+        return self.records[found.name]
+
+    def plan(self, *images: ImageDefinition, now: datetime = NOW) -> Plan:
+        return plan.plan(images, self.newest_of, self.inputs_of, now)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def only(planned: Plan) -> Action:
+    (action,) = planned.actions
+    return action
+
+
+class TestBake:
+    def test_new_image(self, world: World) -> None:
+        action = only(world.plan(image()))
+        assert (action.kind, action.reason) == ("bake", "no complete version in line 1.0")
+        assert (action.version, action.line, action.changes) == ("", "1.0", ())
+        assert action.inputs == {"var:nginx.port": "8080", "base": ""}
+        assert action.input_key == fingerprint.key(action.inputs)
+
+    def test_changed_input(self, world: World) -> None:
+        world.bake(image())
+        world.inputs["web"] = {"var:nginx.port": "8081"}
+        action = only(world.plan(image()))
+        assert (action.kind, action.reason, action.version) == ("bake", "var:nginx.port: 8080 -> 8081", "1.0.3")
+        assert action.changes == (Change("var:nginx.port", "8080", "8081"),)
+        assert action.inputs["var:nginx.port"] == "8081"
+
+    def test_several_changes_name_what_a_user_edits_first(self, world: World) -> None:
+        world.bake(image())
+        world.inputs["web"] = {"engine": "2", "tool:packer": "2", "var:nginx.port": "8081"}
+        action = only(world.plan(image()))
+        assert action.reason == "var:nginx.port: 8080 -> 8081 and 2 more"
+        assert [change.input for change in action.changes] == ["var:nginx.port", "engine", "tool:packer"]
+
+    @pytest.mark.parametrize(
+        ("before", "after", "reason"),
+        [
+            ({}, {"packages": "[]"}, "packages added"),
+            ({"packages": "[]"}, {}, "packages removed"),
+            ({"role:nginx/a": "a" * 64}, {"role:nginx/a": "b" * 64}, "role:nginx/a changed"),
+            ({}, {"machine:empty": ""}, "machine:empty added"),
+        ],
+    )
+    def test_words_for_a_change(self, world: World, before: dict[str, str], after: dict[str, str], reason: str) -> None:
+        world.inputs["web"] = before
+        world.bake(image())
+        world.inputs["web"] = after
+        assert only(world.plan(image())).reason == reason
+
+    def test_key_that_was_made_in_another_way(self, world: World) -> None:
+        world.bake(image(), input_key="0" * 64)
+        action = only(world.plan(image()))
+        assert (action.kind, action.changes) == ("bake", ())
+        assert action.reason == "the input key of 1.0.3 was made in another way"
+
+    @pytest.mark.parametrize(("days", "kind"), [(6, "keep"), (7, "keep"), (8, "bake")])
+    def test_age(self, world: World, days: int, kind: str) -> None:
+        old = image(rebuild_after_days=7)
+        world.bake(old, baked=(NOW - timedelta(days=days)).isoformat())
+        action = only(world.plan(old))
+        assert action.kind == kind
+        if kind == "bake":
+            assert action.reason == "1.0.3 is 8 days old (rebuild_after_days: 7)"
+            assert action.input_key == world.records["web"].input_key
+
+    def test_age_does_not_matter_unless_asked(self, world: World) -> None:
+        world.bake(image(), baked="2001-01-01T00:00:00+00:00")
+        assert only(world.plan(image())).kind == "keep"
+
+    def test_age_is_of_the_disk_not_of_the_record(self, world: World) -> None:
+        old = image(rebuild_after_days=7)
+        world.bake(old, baked="2026-01-01T00:00:00+00:00", at=NOW.isoformat())
+        assert only(world.plan(old)).kind == "bake"
+
+
+class TestKeepAndPublish:
+    def test_nothing_to_do(self, world: World) -> None:
+        world.bake(image())
+        planned = world.plan(image())
+        assert only(planned) == Action(
+            "web", "x86_64", "keep", "inputs unchanged", "1.0.3", "1.0", world.records["web"].input_key
+        )
+        assert planned.pending == ()
+
+    @pytest.mark.parametrize(
+        ("publications", "reason"),
+        [
+            ((), "not yet at target local"),
+            ((publication("local"),), "not yet at target aws"),
+            ((publication("local"), on_aws("eu-central-1")), "not yet in eu-west-1"),
+            (
+                (publication("local"), on_aws("eu-central-1", "eu-west-1", accounts=("111111111111",))),
+                "not yet in 222222222222",
+            ),
+            (
+                (publication("local"), on_aws("us-east-1", accounts=("111111111111",))),
+                "not yet in eu-central-1, eu-west-1, 222222222222",
+            ),
+            ((publication("local"), on_aws("eu-central-1", "eu-west-1")), ""),
+            ((publication("local"), on_aws("eu-central-1", "eu-west-1", "us-east-1")), ""),
+        ],
+    )
+    def test_targets_regions_and_accounts(
+        self, world: World, publications: tuple[Publication, ...], reason: str
+    ) -> None:
+        found = image(targets=["local", "aws"], distribution={"aws": AWS})
+        world.bake(found, publications=publications)
+        action = only(world.plan(found))
+        assert (action.kind, action.reason) == (("publish", reason) if reason else ("keep", "inputs unchanged"))
+        assert (action.version, action.inputs) == ("1.0.3", {})
+
+    @pytest.mark.parametrize(
+        ("tags", "names"),
+        [
+            ({"team": "web"}, "team"),
+            ({}, "team"),
+            ({"team": "platform", "cost": "1", "app": "x"}, "app, cost"),
+            ({"team": "platform", "empty": ""}, "empty"),
+        ],
+    )
+    def test_tags(self, world: World, tags: dict[str, str], names: str) -> None:
+        world.bake(image(tags={"team": "platform"}))
+        action = only(world.plan(image(tags=tags)))
+        assert (action.kind, action.reason) == ("publish", f"tags changed: {names}")
+
+    def test_bake_comes_before_publish(self, world: World) -> None:
+        world.bake(image(), publications=())
+        world.inputs["web"] = {"var:nginx.port": "1"}
+        assert only(world.plan(image())).kind == "bake"
+
+
+class TestLineage:
+    def test_child_waits_for_a_parent_that_is_baked(self, world: World) -> None:
+        base, web, shop = image("base"), image("web", "base"), image("shop", "web")
+        for found in (base, web, shop):
+            world.bake(found)
+        world.inputs["base"] = {"tool:packer": "2"}
+        planned = world.plan(shop, web, base)
+        assert [(action.image, action.kind, action.reason) for action in planned.actions] == [
+            ("base", "bake", "tool:packer added"),
+            ("web", "wait", "built on base, which comes first"),
+            ("shop", "wait", "built on web, which comes first"),
+        ]
+        assert planned.pending == planned.actions
+
+    def test_child_follows_a_parent_with_other_content(self, world: World) -> None:
+        base, web = image("base"), image("web", "base")
+        world.bake(base)
+        world.bake(web)
+        world.bake(base, raw_sha256="other content", version="1.0.4")
+        kept, action = world.plan(web, base).actions
+        assert (kept.kind, action.kind) == ("keep", "bake")
+        assert action.reason == "base: content of base -> other content"
+
+    def test_child_is_left_alone_if_the_parent_came_out_the_same(self, world: World) -> None:
+        base, web = image("base"), image("web", "base")
+        world.bake(base)
+        world.bake(web)
+        world.inputs["base"] = {"tool:packer": "2"}
+        world.bake(base, sha256="another file", version="1.0.4")
+        assert [action.kind for action in world.plan(web, base).actions] == ["keep", "keep"]
+
+    def test_child_waits_for_a_parent_that_is_only_published(self, world: World) -> None:
+        base, web = image("base"), image("web", "base")
+        world.bake(base, publications=())
+        # It may be the local target, where the child finds its base disk, that the parent is missing from.
+        assert [action.kind for action in world.plan(web, base).actions] == ["publish", "wait"]
+
+    def test_parents_come_first_in_any_order(self, world: World) -> None:
+        images = [image("aa", "bb"), image("bb", "cc"), image("cc"), image("dd", "cc")]
+        for order in (images, images[::-1]):
+            names = [action.image for action in world.plan(*order).actions]
+            assert names.index("cc") < names.index("bb") < names.index("aa")
+            assert names.index("cc") < names.index("dd")
+
+
+class TestPurity:
+    def test_same_answer_and_nothing_changed(self, world: World) -> None:
+        images = [image("web", "base"), image("base"), image("new")]
+        world.bake(images[1])
+        world.bake(images[0], publications=())
+        before = copy.deepcopy((images, world.records, world.inputs))
+        assert world.plan(*images) == world.plan(*images)
+        assert (images, world.records, world.inputs) == before
+
+    def test_each_image_is_looked_up_once(self, world: World) -> None:
+        world.plan(image("web", "base"), image("base"), image("shop", "base"))
+        assert sorted(world.asked) == ["base", "shop", "web"]
+
+    def test_clock_is_given(self, world: World) -> None:
+        old = image(rebuild_after_days=1)
+        world.bake(old)
+        assert only(world.plan(old, now=NOW)).kind == "keep"
+        assert only(world.plan(old, now=NOW + timedelta(days=9))).kind == "bake"
+
+
+def test_plan_is_a_document(world: World) -> None:
+    planned = world.plan(image("web", "base"), image("base"))
+    data = json.loads(documents.dump(planned))
+    assert data["schema"] == "bakery/plan/1"
+    assert [action["kind"] for action in data["actions"]] == ["bake", "wait"]
+
+
+def test_nothing_to_plan(world: World) -> None:
+    assert world.plan().actions == ()

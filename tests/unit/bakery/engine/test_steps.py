@@ -1,0 +1,209 @@
+"""The single steps of the line, as their own verbs."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from bakery.model import documents
+from bakery.model.documents import Artifact, Verdict
+from unit.bakery.cli.workshop import Workshop
+
+SECRETS = "secrets:\n  nginx_password: {path: secret/data/web, key: password}\ntests: [base]"
+
+
+def test_step_by_step(bakery: Workshop) -> None:
+    for verb in ("bake", "verify", "publish"):
+        answer = bakery(verb, "base")
+        assert answer.code == 0, answer.err
+        assert "base   1.0.0" in answer.out
+    assert bakery.did == ["bake base", "verify base", "publish base"]
+    assert bakery.states("base") == {"1.0.0": "complete"}
+
+
+def test_bake_takes_up_what_was_baked_from_the_same_inputs(bakery: Workshop) -> None:
+    bakery("bake", "base")
+    answer = bakery("bake", "base")
+    assert (answer.code, bakery.did) == (0, ["bake base"])
+    assert "baked before from the same inputs" in answer.err
+
+
+def test_bake_bakes_again_what_was_made_from_others(bakery: Workshop) -> None:
+    """A folder of the number that was reserved, brought here from elsewhere."""
+    bakery("bake", "base")
+    folder = bakery.folder("base", "1.0.0")
+    documents.save(
+        replace(documents.load(Artifact, folder / "artifact.json"), input_key="o" * 64), folder / "artifact.json"
+    )
+    bakery.did.clear()
+    (folder / "disk.qcow2").unlink()
+    bakery.broken = {"bake base"}
+    assert bakery("bake", "base").code == 1
+    assert bakery.did == ["bake base"]
+
+
+def test_bake_says_what_it_keeps(bakery: Workshop) -> None:
+    bakery.line()
+    answer = bakery("bake")
+    assert (answer.code, bakery.did) == (
+        0,
+        ["bake base", "verify base", "publish base", "bake web", "verify web", "publish web"],
+    )
+    assert answer.out.count("kept: inputs unchanged") == 2
+
+
+def test_bake_of_a_child_without_its_parent(bakery: Workshop) -> None:
+    answer = bakery("bake", "web")
+    assert answer.code == 1
+    assert (
+        "error: web cannot be baked yet: built on base, which comes first\nhint: run 'bakery run web'\n" in answer.err
+    )
+    assert bakery.states("web") == {}
+
+
+def test_bake_of_all_does_what_it_can(bakery: Workshop) -> None:
+    answer = bakery("bake")
+    assert answer.code == 4
+    assert "error: 1 of 2 images failed" in answer.err
+    assert bakery.did == ["bake base"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "message"),
+    [
+        ("verify", "error: base 1.0 has not been baked here\nhint: run 'bakery bake base' first\n"),
+        ("publish", "error: base 1.0 has not been baked here\nhint: run 'bakery bake base' first\n"),
+    ],
+)
+def test_steps_that_come_too_early(bakery: Workshop, verb: str, message: str) -> None:
+    answer = bakery(verb, "base")
+    assert answer.code == 1
+    assert message in answer.err
+    assert bakery.did == []
+
+
+def test_publish_before_verify(bakery: Workshop) -> None:
+    bakery("bake", "base")
+    answer = bakery("publish", "base")
+    assert answer.code == 1
+    assert "error: base-1.0.0-x86_64 was never tested\nhint: run 'bakery verify base'\n" in answer.err
+    assert bakery.states("base") == {"1.0.0": "reserved"}
+
+
+def test_publish_of_what_failed_its_tests(bakery: Workshop) -> None:
+    bakery("bake", "base")
+    bakery.failing_checks = {"base"}
+    answer = bakery("verify", "base")
+    assert answer.code == 1
+    assert "base 1.0.0 failed 1 of 2 checks\n  answers: port 80 is closed\nhint: " in answer.err
+    answer = bakery("publish", "base")
+    assert answer.code == 1
+    assert "did not pass its tests" in answer.err
+    assert bakery.states("base") == {"1.0.0": "reserved"}
+
+
+def test_a_disk_that_changed_is_verified_again(bakery: Workshop) -> None:
+    bakery("bake", "base")
+    bakery("verify", "base")
+    verdict = bakery.folder("base", "1.0.0") / "verdict.json"
+    documents.save(replace(documents.load(Verdict, verdict), sha256="e" * 64), verdict)
+    bakery.line("base")
+    assert bakery.did == ["verify base", "publish base"]
+
+
+def test_publish_again_changes_nothing(bakery: Workshop) -> None:
+    (before,) = bakery.line("base")
+    assert bakery("publish", "base").code == 0
+    assert bakery.catalog.record("base", "x86_64", "1.0.0") == before
+
+
+@pytest.mark.parametrize("verb", ["verify", "publish"])
+@pytest.mark.parametrize("lost", ["artifact.json", "disk.qcow2"])
+def test_a_complete_version_that_is_elsewhere_has_one_way_out(bakery: Workshop, verb: str, lost: str) -> None:
+    """A bake would keep it, so nobody is sent there."""
+    bakery.line("base")
+    (bakery.folder("base", "1.0.0") / lost).unlink()
+    answer = bakery(verb, "base")
+    assert answer.code == 1
+    folder = bakery.folder("base", "1.0.0")
+    assert (
+        "error: base 1.0 has not been baked here\n"
+        f"hint: 1.0.0 is complete, so a bake would keep it: bring {folder}* from where it was baked, or make a new "
+        "version with 'bakery bump base' and 'bakery run base'\n"
+    ) in answer.err
+    assert bakery("bump", "base").code == 0
+    assert bakery("run", "base").code == 0
+    assert bakery("publish", "base").code == 0
+    assert bakery.states("base") == {"1.0.0": "complete", "1.1.0": "complete"}
+
+
+def test_a_version_that_is_elsewhere_is_baked_anew_where_inputs_changed(bakery: Workshop) -> None:
+    bakery.line("base")
+    (bakery.folder("base", "1.0.0") / "artifact.json").unlink()
+    bakery.write("packer/base/debian/network.yaml", "# another\n")
+    assert "hint: run 'bakery bake base' first\n" in bakery("publish", "base").err
+    assert bakery("bake", "base").code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["publish", "base", "--channel", "Bad Channel"],
+        ["ci", "plan.json", "--runner-image", "runner:1", "--channel", "Bad Channel"],
+        ["promote", "base", "1.0.0", "Bad Channel"],
+        ["rollback", "base", "Bad Channel"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_bad_name_of_a_channel_is_refused_before_any_work(bakery: Workshop, arguments: list[str]) -> None:
+    for verb in ("bake", "verify"):
+        bakery(verb, "base")
+    bakery.did.clear()
+    answer = bakery(*arguments)
+    assert (answer.code, bakery.did) == (64, [])
+    assert answer.err.startswith("error: 'Bad Channel' is not a channel name\nhint: 2 to 50 small letters")
+    assert bakery.states("base") == {"1.0.0": "reserved"}
+
+
+def test_a_bad_version_is_refused_before_any_work(bakery: Workshop) -> None:
+    answer = bakery("promote", "base", "../channels/stable", "stable")
+    assert answer.code == 64
+    assert answer.err.startswith("error: '../channels/stable' is not a version\nhint: three numbers, such as 1.0.3;")
+
+
+def test_json(bakery: Workshop) -> None:
+    baked = json.loads(bakery("bake", "base", "--json").out)
+    verdicts = json.loads(bakery("verify", "base", "--json").out)
+    records = json.loads(bakery("publish", "base", "--json").out)
+    assert [found[0]["schema"] for found in (baked, verdicts, records)] == [
+        "bakery/artifact/1",
+        "bakery/verdict/1",
+        "bakery/record/1",
+    ]
+
+
+class TestVault:
+    def test_is_not_needed_without_secrets(self, bakery: Workshop) -> None:
+        bakery.broken = {"login"}
+        assert len(bakery.line()) == 2
+
+    def test_is_opened_for_the_bake_and_for_the_search(self, bakery: Workshop) -> None:
+        bakery.line("base")
+        bakery.edit("web", "tests: [base]", SECRETS)
+        bakery.line("web")
+        assert bakery.did == ["login", "bake web", "login", "verify web", "publish web"]
+
+    def test_that_does_not_answer(self, bakery: Workshop) -> None:
+        bakery.line("base")
+        bakery.edit("web", "tests: [base]", SECRETS)
+        bakery.broken = {"login"}
+        answer = bakery("run", "web")
+        assert answer.code == 1
+        assert "login failed" in answer.err
+        assert bakery.states("web") == {"1.0.0": "reserved"}
+
+
+def test_quiet_and_verbose(bakery: Workshop) -> None:
+    assert bakery("run", "base", "--quiet").err == ""
+    bakery.write("packer/base/debian/network.yaml", "# another\n")
+    assert "recipe/network.yaml" in bakery("run", "base", "--verbose").err

@@ -1,0 +1,88 @@
+"""Tools on PATH that count how often they are asked."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bakery.engine import toolbox
+from bakery.host.errors import BakeryError
+from doubles.programs import Programs
+from unit.bakery.cli.workshop import Workshop
+
+
+@pytest.fixture
+def programs(bakery: Workshop, tmp_path: Path) -> Programs:
+    """The four programs of the system, each in version 7.2.0."""
+    found = Programs(tmp_path / "bin", bakery.monkeypatch)
+    for name in toolbox.SYSTEM_TOOLS:
+        found.shell(name, f"echo '{name} version 7.2.0 (Debian 1:7.2)'")
+    return found
+
+
+def system(bakery: Workshop) -> dict[str, str]:
+    found = toolbox.versions(bakery.project)
+    return {name: found[name] for name in toolbox.SYSTEM_TOOLS}
+
+
+class TestFind:
+    def test_what_the_set_up_installed_comes_first(self, bakery: Workshop, programs: Programs) -> None:
+        programs.shell("packer")
+        assert toolbox.find(bakery.project, "packer") == programs.folder / "packer"
+        own = bakery.write(".bakery/tools/bin/packer", "")
+        assert toolbox.find(bakery.project, "packer") == own
+
+    def test_another_workspace_has_the_same_tools(self, bakery: Workshop) -> None:
+        own = bakery.write(".bakery/tools/bin/packer", "")
+        answer = bakery("doctor", "bake", "--workspace", "elsewhere", "--json")
+        assert answer.code == 1
+        assert toolbox.find(bakery.session().project, "packer") == own
+
+    def test_nothing(self, bakery: Workshop) -> None:
+        with pytest.raises(BakeryError, match="packer is not installed") as caught:
+            toolbox.find(bakery.project, "packer")
+        assert "make setup" in caught.value.hint
+
+
+class TestVersions:
+    def test_are_asked_once_per_program(self, bakery: Workshop, programs: Programs) -> None:
+        assert system(bakery) == dict.fromkeys(toolbox.SYSTEM_TOOLS, "7.2.0")
+        assert system(bakery) == dict.fromkeys(toolbox.SYSTEM_TOOLS, "7.2.0")
+        assert {name: programs.calls(name) for name in toolbox.SYSTEM_TOOLS} == {
+            name: [flag] for name, flag in toolbox.SYSTEM_TOOLS.items()
+        }
+
+    def test_of_a_program_that_changed_are_asked_again(self, bakery: Workshop, programs: Programs) -> None:
+        system(bakery)
+        programs.shell("qemu-img", "echo qemu-img version 7.2.11")
+        assert system(bakery)["qemu-img"] == "7.2.11"
+        assert len(programs.calls("qemu-img")) == 2
+        assert len(programs.calls("mke2fs")) == 1
+
+    def test_of_a_program_that_was_replaced_by_one_of_its_size(self, bakery: Workshop, programs: Programs) -> None:
+        system(bakery)
+        program = programs.folder / "mke2fs"
+        program.write_text(program.read_text().replace("7.2.0", "7.2.1"))
+        os.utime(program, (1, 1))
+        assert system(bakery)["mke2fs"] == "7.2.1"
+
+    def test_on_standard_error_count_too(self, bakery: Workshop, programs: Programs) -> None:
+        programs.shell("mke2fs", "echo 'mke2fs 1.47.0 (5-Feb-2023)' >&2")
+        assert system(bakery)["mke2fs"] == "1.47.0"
+
+    def test_of_what_is_not_there(self, bakery: Workshop, programs: Programs) -> None:
+        (programs.folder / "mmdebstrap").unlink()
+        assert system(bakery)["mmdebstrap"] == "missing"
+        programs.shell("mmdebstrap", "echo mmdebstrap 1.3.1")
+        assert system(bakery)["mmdebstrap"] == "1.3.1"
+
+    def test_survive_a_damaged_cache(self, bakery: Workshop, programs: Programs) -> None:
+        bakery.write(".bakery/cache/tools.json", "{")
+        assert system(bakery)["qemu-img"] == "7.2.0"
+
+    def test_start_neither_packer_nor_its_plugins(self, bakery: Workshop, programs: Programs) -> None:
+        programs.shell("packer")
+        found = toolbox.versions(bakery.project)
+        assert {found[name] for name in ("packer", *toolbox.PLUGINS)} == {"1.2.3"}
+        assert programs.calls("packer") == []
+        assert {"python", "ansible-core"} <= found.keys()

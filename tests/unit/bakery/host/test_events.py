@@ -1,0 +1,34 @@
+import dataclasses
+
+import pytest
+
+from bakery.host.errors import BakeryError
+from bakery.host.events import Event, silent, step
+
+
+def test_step_tells_start_and_end() -> None:
+    told: list[Event] = []
+    with step(told.append, "bake", "web", "boot"):
+        assert told == [Event("start", "bake", "web", "boot")]
+    start, done = told
+    assert (done.kind, done.room, done.subject, done.text) == ("done", start.room, start.subject, start.text)
+    assert done.seconds is not None
+    assert done.seconds >= 0
+
+
+@pytest.mark.parametrize("error", [BakeryError("no"), KeyboardInterrupt()])
+def test_step_tells_failure_and_passes_it_on(error: BaseException) -> None:
+    told: list[Event] = []
+    with pytest.raises(type(error)) as caught, step(told.append, "bake", "web", "boot"):
+        raise error
+    assert caught.value is error
+    assert [event.kind for event in told] == ["start", "failed"]
+    assert told[-1].seconds is not None
+
+
+def test_event_is_a_value() -> None:
+    event = Event("note", "bake", "web")
+    assert event == Event("note", "bake", "web")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        event.text = "other"  # type: ignore[misc]
+    silent(event)

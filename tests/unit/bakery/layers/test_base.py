@@ -1,0 +1,164 @@
+import hashlib
+import threading
+from pathlib import Path
+
+import pytest
+
+from bakery.host.errors import BakeryError, ConflictError
+from bakery.host.events import Event, Tell, silent
+from bakery.layers import base, debian
+from bakery.layers.base import prepare
+from bakery.model.bases import Debootstrap, QemuBase
+from bakery.model.documents import Base
+from doubles.programs import Programs
+
+CONTENT = b"a vendor's disk"
+URL = "https://vendor.example/disk.img"
+VENDOR = QemuBase(url=URL, sha256=hashlib.sha256(CONTENT).hexdigest())
+DEBIAN = QemuBase(debootstrap=Debootstrap(suite="bookworm"))
+QEMU_IMG = """
+case "$1" in
+info) cat "{info}" ;;
+convert) eval "target=\\${{$#}}"; shift $(($# - 2)); cp "$1" "$target" ;;
+esac
+"""
+
+
+class Bench:
+    """A cache, a recipe, and stand-ins for the network and for mmdebstrap that count how often they are used."""
+
+    def __init__(self, folder: Path, programs: Programs) -> None:
+        self.folder = folder
+        self.cache = folder / "cache"
+        self.recipe = folder / "recipe"
+        self.recipe.mkdir()
+        (self.recipe / "recipe.toml").write_text("packages = []")
+        self.info = folder / "info.json"
+        self.info.write_text('{"format": "qcow2", "virtual-size": 15}')
+        self.made = 0
+        programs.shell("qemu-img", QEMU_IMG.format(info=self.info))
+
+    def download(self, url: str, sha256: str, target: Path, tell: Tell) -> None:
+        assert (url, sha256) == (URL, VENDOR.sha256)
+        self.made += 1
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(CONTENT)
+
+    def build(self, spec: Debootstrap, recipe: Path, target: Path, log: Path, tell: Tell) -> None:
+        self.made += 1
+        target.write_text(f"{spec.suite} {self.made}")
+
+    def prepare(self, base: QemuBase, tell: Tell = silent) -> base.BaseDisk:
+        return prepare(base, self.cache, self.recipe, tell)
+
+    def left(self) -> list[str]:
+        """What is beside finished entries and their locks."""
+        entries = (path for path in (self.cache / "bases").iterdir() if path.suffix != ".lock")
+        return sorted(path.name for path in entries if not (path / "base.json").exists())
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    found = Bench(tmp_path, Programs(tmp_path / "bin", monkeypatch))
+    monkeypatch.setattr(base, "download", found.download)
+    monkeypatch.setattr(debian, "build", found.build)
+    return found
+
+
+def test_a_vendors_image_is_fetched_once(bench: Bench) -> None:
+    first, second = bench.prepare(VENDOR), bench.prepare(VENDOR)
+    assert first == second
+    assert first.base == Base(URL, "", VENDOR.sha256 or "")
+    assert first.path.read_bytes() == CONTENT
+    assert bench.made == 1
+    assert bench.left() == []
+
+
+def test_a_debian_is_built_once(bench: Bench) -> None:
+    first, second = bench.prepare(DEBIAN), bench.prepare(DEBIAN)
+    assert first == second
+    assert first.base == Base("debian bookworm", "", hashlib.sha256(b"bookworm 1").hexdigest())
+
+
+def test_nobody_writes_to_a_base(bench: Bench) -> None:
+    assert bench.prepare(DEBIAN).path.stat().st_mode & 0o222 == 0
+
+
+@pytest.mark.parametrize("changed", ["suite", "mirror", "content", "mode", "new file"])
+def test_whatever_changes_a_debian_makes_another(bench: Bench, changed: str) -> None:
+    bench.prepare(DEBIAN)
+    suite = "trixie" if changed == "suite" else "bookworm"
+    mirror = {"mirror": "http://mirror.example/debian"} if changed == "mirror" else {}
+    file = bench.recipe / "recipe.toml"
+    if changed == "content":
+        file.write_text("packages = ['jq']")
+    elif changed == "mode":
+        file.chmod(0o755)
+    elif changed == "new file":
+        (bench.recipe / "rootfs").mkdir()
+        (bench.recipe / "rootfs" / "hosts").touch()
+    bench.prepare(QemuBase(debootstrap=Debootstrap(suite=suite, **mirror)))
+    assert bench.made == 2
+
+
+def test_the_recipe_says_nothing_about_a_vendors_image(bench: Bench) -> None:
+    bench.prepare(VENDOR)
+    (bench.recipe / "recipe.toml").write_text("packages = ['jq']")
+    bench.prepare(VENDOR)
+    assert bench.made == 1
+
+
+def test_an_image_that_points_at_files_of_the_host_is_refused(bench: Bench) -> None:
+    bench.info.write_text('{"format": "qcow2", "virtual-size": 15, "backing-filename": "/etc/shadow"}')
+    with pytest.raises(BakeryError, match="another file") as failure:
+        bench.prepare(VENDOR)
+    assert failure.value.detail == "/etc/shadow"
+    assert bench.left() == []
+
+
+def test_a_failed_build_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(spec: Debootstrap, recipe: Path, target: Path, log: Path, tell: Tell) -> None:
+        target.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(debian, "build", fail)
+    with pytest.raises(KeyboardInterrupt):
+        bench.prepare(DEBIAN)
+    assert bench.left() == []
+    monkeypatch.setattr(debian, "build", bench.build)
+    assert bench.prepare(DEBIAN).path.read_text() == "bookworm 1"
+
+
+def test_two_that_want_the_same_base_make_it_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    building, waiting = threading.Event(), threading.Event()
+
+    def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, tell: Tell) -> None:
+        building.set()
+        assert waiting.wait(10)
+        bench.build(spec, recipe, target, log, tell)
+
+    def told(event: Event) -> None:
+        if "waiting" in event.text:
+            waiting.set()
+
+    monkeypatch.setattr(debian, "build", build)
+    found: list[base.BaseDisk] = []
+    first = threading.Thread(target=lambda: found.append(bench.prepare(DEBIAN)))
+    first.start()
+    assert building.wait(10)
+    found.append(bench.prepare(DEBIAN, told))
+    first.join()
+    assert found[0] == found[1]
+    assert bench.made == 1
+
+
+def test_the_wait_for_another_run_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0.05)
+
+    def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, tell: Tell) -> None:
+        with pytest.raises(ConflictError, match="debian bookworm"):
+            bench.prepare(DEBIAN)
+        bench.build(spec, recipe, target, log, tell)
+
+    monkeypatch.setattr(debian, "build", build)
+    bench.prepare(DEBIAN)

@@ -1,0 +1,152 @@
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.machine import guest as guests
+from bakery.machine import qemu
+from bakery.machine.guest import Guest, GuestError, Patience, guest, last_lines
+from doubles.programs import Programs
+
+# A guest: boots (prints), then its SSH server greets everybody.
+QEMU = """
+import os, re, socket, time
+open({pid!r}, "w").write(str(os.getpid()))
+serial = open(re.search(r"-serial file:(\\S+)", " ".join(sys.argv))[1], "w", buffering=1)
+port = int(re.search(r"hostfwd=tcp:127.0.0.1:(\\d+)-:22", " ".join(sys.argv))[1])
+def serve():
+    server = socket.create_server(("127.0.0.1", port))
+    while True:
+        server.accept()[0].sendall(b"SSH-2.0-stand-in\\r\\n")
+"""
+BOOTS = "print('Debian starts', file=serial); serve()"
+
+Boot = Callable[..., AbstractContextManager[Guest]]
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    found = Programs(tmp_path / "bin", monkeypatch)
+    for name in ("qemu-img", "mformat", "mcopy"):
+        found.shell(name)
+    found.shell("ssh", 'case "$*" in *-M*) exec sleep 60 ;; esac')
+    return found
+
+
+@pytest.fixture
+def boot(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Boot:
+    """Boots a stand-in that runs a piece of Python."""
+    monkeypatch.setattr(guests, "POLL_SECONDS", 0.01)
+    firmware = tmp_path / "code.fd", tmp_path / "vars.fd"
+    for path in (*firmware, tmp_path / "key", tmp_path / "key.pub", tmp_path / "disk.qcow2"):
+        path.write_text("content")
+    monkeypatch.setattr(qemu, "FIRMWARE", (firmware,))
+
+    def start(body: str, patience: Patience = guests.PATIENCE, forward: dict[int, int] | None = None) -> Any:
+        programs.python(qemu.SYSTEM, QEMU.format(pid=str(tmp_path / "pid")) + body)
+        folder = tmp_path / "logs"
+        folder.mkdir()
+        return guest(
+            tmp_path / "disk.qcow2",
+            user="tester",
+            key=tmp_path / "key",
+            folder=folder,
+            accelerator="tcg",
+            forward=forward or {},
+            patience=patience,
+        )
+
+    return start
+
+
+def assert_gone(tmp_path: Path) -> None:
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == ["qemu.log", "serial.log"]
+
+
+def test_a_guest_that_answers_is_gone_afterwards(tmp_path: Path, boot: Boot, programs: Programs) -> None:
+    with boot(BOOTS) as running:
+        assert running.address == "127.0.0.1"
+        running.ssh("uname", "-a")
+        assert any(call.endswith("guest uname -a") for call in programs.calls("ssh"))
+    assert_gone(tmp_path)
+    assert "Debian starts" in running.serial.read_text()
+
+
+def test_the_way_in_is_loopback_and_there_is_no_way_out(tmp_path: Path, boot: Boot, programs: Programs) -> None:
+    with boot(BOOTS, forward={8080: 80}):
+        pass
+    (command,) = programs.calls(qemu.SYSTEM)
+    assert "restrict=on,hostfwd=tcp:127.0.0.1:" in command
+    assert ",hostfwd=tcp:127.0.0.1:8080-:80" in command
+    assert "accel=tcg" in command
+
+
+def test_the_disk_itself_is_never_opened(tmp_path: Path, boot: Boot, programs: Programs) -> None:
+    with boot(BOOTS):
+        pass
+    disk = str(tmp_path / "disk.qcow2")
+    assert f"-b {disk}" in programs.calls("qemu-img")[0]
+    assert disk not in programs.calls(qemu.SYSTEM)[0]
+
+
+def test_a_failing_body_stops_the_guest(tmp_path: Path, boot: Boot) -> None:
+    with pytest.raises(ZeroDivisionError), boot(BOOTS):
+        raise ZeroDivisionError
+    assert_gone(tmp_path)
+
+
+def test_logins_may_be_refused_while_the_guest_boots(boot: Boot, programs: Programs) -> None:
+    # As PAM does until the boot is over.
+    programs.shell("ssh", f'case "$*" in *-M*) exec sleep 60 ;; esac; test $(wc -l <{programs.folder}/ssh.calls) -gt 2')
+    with boot(BOOTS):
+        assert len(programs.calls("ssh")) >= 3
+
+
+def test_a_connection_without_a_greeting_is_no_guest_yet(boot: Boot, programs: Programs) -> None:
+    # QEMU accepts for the guest and hangs up when nobody listens there.
+    mute = "\nserver = socket.create_server(('127.0.0.1', port))\nwhile True: server.accept()[0].close()"
+    with pytest.raises(GuestError), boot(mute, Patience(silence=60, total=0.3)):
+        pytest.fail("nobody spoke SSH")
+    assert programs.calls("ssh") == []
+
+
+def test_a_guest_that_ends_says_why(tmp_path: Path, boot: Boot) -> None:
+    with (
+        pytest.raises(GuestError, match="ended before") as failure,
+        boot("print('\\033[1mKernel panic\\033[0m', file=serial); sys.exit('qemu: no such machine')"),
+    ):
+        pytest.fail("it never answered")
+    assert failure.value.detail == "Kernel panic\nqemu: no such machine"
+    assert failure.value.log == tmp_path / "logs" / "serial.log"
+    assert_gone(tmp_path)
+
+
+def test_silence_ends_the_wait(tmp_path: Path, boot: Boot) -> None:
+    with (
+        pytest.raises(GuestError, match="said nothing") as failure,
+        boot("print('the end', file=serial); time.sleep(60)", Patience(silence=0.3, total=60)),
+    ):
+        pytest.fail("it never answered")
+    assert failure.value.detail == "the end"
+    assert_gone(tmp_path)
+
+
+def test_words_do_not_extend_the_total(tmp_path: Path, boot: Boot) -> None:
+    chatter = "\nwhile True: print('still here', file=serial); time.sleep(0.01)"
+    with pytest.raises(GuestError, match="within 0 s"), boot(chatter, Patience(silence=60, total=0.3)):
+        pytest.fail("it never answered")
+    assert_gone(tmp_path)
+
+
+def test_last_lines_are_plain_and_few(tmp_path: Path) -> None:
+    serial = tmp_path / "serial.log"
+    assert last_lines(serial) == ""
+    serial.write_bytes(b"\x1b[2J\x1b[01;01H\r\n" + b"\r\n".join(b"[  OK  ] line %d\xff" % line for line in range(50)))
+    lines = last_lines(serial).splitlines()
+    assert len(lines) == guests.SERIAL_LINES
+    assert lines[-1].startswith("[  OK  ] line 49")

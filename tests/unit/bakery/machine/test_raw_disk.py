@@ -1,0 +1,54 @@
+"""Blocks of sparse files."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bakery.machine.raw_disk import GIB, RawDisk
+
+BLOCK = 524_288
+ONES = b"\1" * BLOCK
+
+
+def _write(path: Path, size: int, parts: dict[int, bytes]) -> RawDisk:
+    with path.open("wb") as file:
+        for offset, data in parts.items():
+            file.seek(offset)
+            file.write(data)
+        file.truncate(size)
+    return RawDisk(path, BLOCK)
+
+
+def test_holes_and_zeros_are_left_out(tmp_path: Path) -> None:
+    disk = _write(tmp_path / "raw", 8 * BLOCK, {BLOCK: ONES, 3 * BLOCK: bytes(BLOCK), 5 * BLOCK + 7: b"x"})
+    blocks = dict(disk.written_blocks())
+    assert list(blocks) == [1, 5]
+    assert blocks[1] == ONES
+    assert blocks[5] == bytes(7) + b"x" + bytes(BLOCK - 8)
+    assert disk.sha256 == hashlib.sha256((tmp_path / "raw").read_bytes()).hexdigest()
+
+
+def test_a_short_last_block_is_filled_up(tmp_path: Path) -> None:
+    disk = _write(tmp_path / "raw", BLOCK + 3, {BLOCK: b"end"})
+    assert dict(disk.written_blocks()) == {1: b"end" + bytes(BLOCK - 3)}
+    assert disk.sha256 == hashlib.sha256(bytes(BLOCK) + b"end").hexdigest()
+
+
+@pytest.mark.parametrize(("size", "gib"), [(BLOCK, 1), (GIB, 1), (GIB + 512, 2)])
+def test_volumes_are_whole_gib(tmp_path: Path, size: int, gib: int) -> None:
+    assert _write(tmp_path / "raw", size, {}).gib == gib
+
+
+@given(st.dictionaries(st.integers(0, 4 * BLOCK), st.binary(max_size=9), max_size=5), st.integers(1, 5 * BLOCK))
+def test_any_file(tmp_path_factory: pytest.TempPathFactory, parts: dict[int, bytes], size: int) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.raw"
+    disk = _write(path, size, parts)
+    content = bytearray(disk.blocks * BLOCK)
+    for index, block in disk.written_blocks():
+        assert any(block)
+        content[index * BLOCK : (index + 1) * BLOCK] = block
+    assert content[:size] == path.read_bytes()
+    assert disk.sha256 == hashlib.sha256(content[:size]).hexdigest()

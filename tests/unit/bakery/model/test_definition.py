@@ -1,0 +1,528 @@
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bakery.host import yamlfile
+from bakery.host.errors import ExitCode, UsageError
+from bakery.model import definition
+
+WEB = """\
+name: web
+description: A web server
+os: debian-12
+arch: x86_64
+version: "1.0"
+base:
+  qemu:
+    image: debian-12
+software:
+  packages: [curl]
+  roles:
+    - name: nginx
+      vars:
+        nginx_port: 8080
+secrets:
+  web_token:
+    path: secret/data/bakery/web
+    key: token
+targets: [local, aws]
+distribution:
+  aws:
+    regions: [eu-central-1]
+    accounts: ["123456789012"]
+tags:
+  team: platform
+channel: candidate
+rebuild_after_days: 30
+"""
+
+BASE = """\
+name: debian-12
+description: The base
+os: debian-12
+arch: x86_64
+version: "1.0"
+base:
+  qemu:
+    debootstrap: {suite: bookworm}
+"""
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "debian-12.yaml").write_text(BASE)
+    (folder / "web.yaml").write_text(WEB)
+    return folder
+
+
+def refused(folder: Path) -> UsageError:
+    """The error of loading a folder, its place relative to it."""
+    with pytest.raises(UsageError) as caught:
+        definition.load(folder)
+    assert caught.value.exit_code == ExitCode.USAGE == 64
+    caught.value.where = caught.value.where.removeprefix(f"{folder}/")
+    return caught.value
+
+
+def test_good_definitions(folder: Path) -> None:
+    loaded = definition.load(folder)
+    web = loaded.images["web"]
+    assert list(loaded.images) == ["debian-12", "web"]
+    assert (web.parent, web.version, web.mode) == ("debian-12", "1.0", "vm")
+    assert web.software.roles[0].vars == {"nginx_port": 8080}
+    assert loaded.sources["web"] == folder / "web.yaml"
+    assert loaded.images["debian-12"].targets == ("local",)
+
+
+# What a user gets wrong in web.yaml: (text, replaced by, line of the error, message, hint).
+BAD = {
+    "unknown key": (
+        "channel: candidate",
+        "chanel: candidate",
+        26,
+        "unknown key 'chanel'",
+        "did you mean 'channel'?",
+    ),
+    "unknown key deep down": (
+        "      vars:",
+        "      varz:",
+        13,
+        "unknown key 'software.roles.0.varz'",
+        "did you mean 'vars'?",
+    ),
+    "unknown key of an entry with a free name": (
+        "    key: token",
+        "    keys: token",
+        18,
+        "unknown key 'secrets.web_token.keys'",
+        "did you mean 'key'?",
+    ),
+    "unknown key like no other": (
+        "    key: token",
+        "    zzz: 1\n    key: token",
+        18,
+        "unknown key 'secrets.web_token.zzz'",
+        "known here: path, key",
+    ),
+    "version as a number": (
+        'version: "1.0"',
+        "version: 1.10",
+        5,
+        "'version' must be text, not the number 1.10",
+        'quote it: "1.10"',
+    ),
+    "account as a number": (
+        '["123456789012"]',
+        "[123456789012]",
+        23,
+        "'distribution.aws.accounts.0' must be text, not the number 123456789012",
+        'quote it: "123456789012"',
+    ),
+    "tag as a boolean": (
+        "team: platform",
+        "team: true",
+        25,
+        "'tags.team' must be text, not the boolean true",
+        'quote it: "true"',
+    ),
+    "days as text": (
+        "rebuild_after_days: 30",
+        'rebuild_after_days: "30"',
+        27,
+        "'rebuild_after_days' is '30': Input should be a valid integer",
+        "rebuild_after_days: bake again after this many days even if nothing changed, for package updates",
+    ),
+    "mapping instead of a list": (
+        "packages: [curl]",
+        "packages: {curl: 1}",
+        10,
+        "'software.packages' is {'curl': 1}: Input should be a valid array",
+        "software: what goes onto the base; nothing makes the base the image",
+    ),
+    "text instead of a mapping": (
+        '  aws:\n    regions: [eu-central-1]\n    accounts: ["123456789012"]',
+        "  aws: eu-central-1",
+        21,
+        "'distribution.aws' is 'eu-central-1'; it must be a mapping",
+        "it has the keys regions, accounts, consumer_role, kms_alias, credentials",
+    ),
+    "no value": (
+        "name: web",
+        "name:",
+        1,
+        "'name' has no value",
+        "name: goes into the names of AMIs, parameters and files",
+    ),
+    "date": (
+        "team: platform",
+        "since: 2026-01-31",
+        25,
+        "2026-01-31 is a timestamp to YAML, which cannot be used here",
+        "quote it",
+    ),
+    "infinity": (
+        "nginx_port: 8080",
+        "nginx_port: .inf",
+        14,
+        ".inf is a float to YAML, which cannot be used here",
+        "quote it",
+    ),
+    "tag of YAML": (
+        "team: platform",
+        "team: !vault platform",
+        25,
+        "platform is a !vault to YAML, which cannot be used here",
+        "quote it",
+    ),
+    "no such choice": (
+        "arch: x86_64",
+        "arch: x86-64",
+        4,
+        "'arch' is 'x86-64'; it must be 'x86_64'",
+        "did you mean 'x86_64'?",
+    ),
+    "no such target": (
+        "targets: [local, aws]",
+        "targets: [local, awss]",
+        19,
+        "'targets.1' is 'awss'; it must be 'local', 'aws', 'vsphere' or 'azure'",
+        "did you mean 'aws'?",
+    ),
+    "missing key": ("os: debian-12\n", "", 1, "'os' is missing", "os: family-release: debian-12"),
+    "missing key deep down": (
+        "    path: secret/data/bakery/web\n",
+        "",
+        16,
+        "'secrets.web_token.path' is missing",
+        "path: API path; KV version 2 has data/ in it: secret/data/bakery/web",
+    ),
+    "version with a leading zero": (
+        '"1.0"',
+        '"01.0"',
+        5,
+        "'version' is '01.0': ",
+        "version: MAJOR.MINOR in quotes; the catalog counts PATCH",
+    ),
+    "name that no cloud takes": (
+        "name: web",
+        "name: Web_1",
+        1,
+        "'name' is 'Web_1'; it must be 2 to 50 of a-z, 0-9 and hyphens, a letter first",
+        'write it like "web"',
+    ),
+    "name of a secret": (
+        "  web_token:",
+        "  Web-Token:",
+        16,
+        "'secrets.Web-Token' is 'Web-Token'; it must be a-z, 0-9 and underscores, a letter first",
+        'write it like "app_version"',
+    ),
+    "url that is no url": (
+        "    image: debian-12",
+        f"    url: ftp://example.org/disk\n    sha256: {'a' * 64}",
+        8,
+        "'base.qemu.url' is 'ftp://example.org/disk'; it must be an address with http:// or https://",
+        'write it like "https://example.com/path"',
+    ),
+    "url without sha256": (
+        "    image: debian-12",
+        "    url: https://example.org/disk.qcow2",
+        7,
+        "base.qemu: url and sha256 belong together",
+        "",
+    ),
+    "sha256 without url": (
+        "    image: debian-12",
+        f"    image: debian-12\n    sha256: {'a' * 64}",
+        7,
+        "base.qemu: url and sha256 belong together",
+        "",
+    ),
+    "two bases": (
+        "    image: debian-12",
+        "    image: debian-12\n    debootstrap: {suite: bookworm}",
+        7,
+        "base.qemu: needs exactly one of image, url, debootstrap; it has image, debootstrap",
+        "",
+    ),
+    "no base": (
+        "  qemu:\n    image: debian-12",
+        "  qemu: {}",
+        7,
+        "base.qemu: needs exactly one of image, url, debootstrap; it has none",
+        "",
+    ),
+    "target without its settings": (
+        'distribution:\n  aws:\n    regions: [eu-central-1]\n    accounts: ["123456789012"]\n',
+        "",
+        1,
+        "definition: target aws needs distribution.aws",
+        "",
+    ),
+    "role twice": (
+        "    - name: nginx\n",
+        "    - name: nginx\n    - name: nginx\n",
+        9,
+        "software: 'nginx' is there twice, and roles share their variables",
+        "",
+    ),
+    "variable of two roles": (
+        "    - name: nginx\n",
+        "    - {name: proxy, vars: {nginx_port: 1}}\n    - name: nginx\n",
+        9,
+        "software: 'nginx_port' is there twice, and roles share their variables",
+        "",
+    ),
+    "duplicate key": (
+        "arch: x86_64",
+        "arch: x86_64\nname: other",
+        5,
+        'not valid YAML: found duplicate key "name" with value "other" (original value: "web")',
+        "",
+    ),
+    "bracket left open": ("packages: [curl]", "packages: [curl", 11, "not valid YAML: expected ',' or ']'", ""),
+    "tab": ("  packages: [curl]", "\tpackages: [curl]", 10, "not valid YAML: found character '\\t'", ""),
+    "alias inside of itself": (
+        "nginx_port: 8080",
+        "nginx_list: &all [*all]",
+        14,
+        "not valid YAML: an alias stands inside of what it names",
+        "",
+    ),
+    "second document": ("channel: candidate", "---\nname: other", 26, "not valid YAML: but found another document", ""),
+    "parent that is not defined": (
+        "image: debian-12",
+        "image: debian-13",
+        8,
+        "'web' is built on 'debian-13', which is not defined",
+        "did you mean 'debian-12'?",
+    ),
+    "its own parent": ("image: debian-12", "image: web", 8, "lineage goes in a circle: web -> web", ""),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "line", "message", "hint"), BAD.values(), ids=BAD)
+def test_bad_definition(folder: Path, old: str, new: str, line: int, message: str, hint: str) -> None:
+    assert old in WEB
+    (folder / "web.yaml").write_text(WEB.replace(old, new, 1))
+    error = refused(folder)
+    assert error.where == f"web.yaml:{line}"
+    assert error.message.startswith(message)
+    assert error.hint == hint
+
+
+def test_every_mistake_of_a_file_is_told(folder: Path) -> None:
+    (folder / "web.yaml").write_text(WEB.replace("os: debian-12\n", "osa: 1\n").replace("channel:", "chanel:"))
+    error = refused(folder)
+    assert error.message == "unknown key 'osa'"
+    assert error.detail.splitlines() == [
+        f"{folder}/web.yaml:26: unknown key 'chanel' (did you mean 'channel'?)",
+        f"{folder}/web.yaml:1: 'os' is missing (os: family-release: debian-12)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("", "'definition' has no value"), ("- web\n", "'definition' is ['web']")]
+)
+def test_file_without_a_mapping(folder: Path, text: str, message: str) -> None:
+    (folder / "web.yaml").write_text(text)
+    error = refused(folder)
+    assert error.where == "web.yaml:1"
+    assert error.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("data", "where", "message"),
+    [(b"#\nname: \xff\n", "web.yaml:2", "not UTF-8 text"), (b"name: \0\n", "web.yaml", "not valid YAML: ")],
+)
+def test_file_that_is_not_text(folder: Path, data: bytes, where: str, message: str) -> None:
+    (folder / "web.yaml").write_bytes(data)
+    error = refused(folder)
+    assert error.where == where
+    assert error.message.startswith(message)
+
+
+def test_name_defined_twice(folder: Path) -> None:
+    (folder / "zoo.yaml").write_text(f"# a copy\n{WEB}")
+    error = refused(folder)
+    assert (error.where, error.message) == ("zoo.yaml:2", "image 'web' is defined twice")
+    assert error.detail == f"also in {folder}/web.yaml"
+
+
+def test_lineage_that_goes_in_a_circle(folder: Path) -> None:
+    (folder / "a.yaml").write_text(WEB.replace("name: web", "name: app").replace("image: debian-12", "image: web"))
+    (folder / "debian-12.yaml").write_text(BASE.replace("debootstrap: {suite: bookworm}", "image: web"))
+    error = refused(folder)
+    assert error.message == "lineage goes in a circle: web -> debian-12 -> web"
+    assert error.where == "debian-12.yaml:8"
+
+
+def test_folder_without_definitions(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("nothing")
+    for folder in (tmp_path, tmp_path / "gone"):
+        with pytest.raises(UsageError, match=r"no definitions \(\*\.yaml\) found") as caught:
+            definition.load(folder)
+        assert caught.value.where == str(folder)
+        assert "--definitions" in caught.value.hint
+
+
+def test_folder_named_like_a_definition(folder: Path) -> None:
+    (folder / "old.yaml").mkdir()
+    error = refused(folder)
+    assert (error.where, error.message) == ("old.yaml", "cannot be read: Is a directory")
+
+
+def test_what_editors_leave_is_not_read(folder: Path) -> None:
+    (folder / ".#web.yaml").symlink_to("user@host.1234")
+    (folder / "web.yaml~").write_text("name: [")
+    assert list(definition.load(folder).images) == ["debian-12", "web"]
+
+
+class TestSelection:
+    def test_all_or_named(self, folder: Path) -> None:
+        loaded = definition.load(folder)
+        assert [image.name for image in loaded.select([])] == ["debian-12", "web"]
+        assert [image.name for image in loaded.select(["web", "web"])] == ["web"]
+
+    def test_near_miss(self, folder: Path) -> None:
+        with pytest.raises(UsageError, match="no image named 'wbe'") as caught:
+            definition.load(folder).select(["wbe"])
+        assert caught.value.hint == "did you mean 'web'?"
+
+    def test_ancestors(self, folder: Path) -> None:
+        (folder / "shop.yaml").write_text(
+            WEB.replace("name: web", "name: shop").replace("image: debian-12", "image: web")
+        )
+        loaded = definition.load(folder)
+        assert [image.name for image in loaded.with_ancestors(["shop"])] == ["shop", "web", "debian-12"]
+        assert [image.name for image in loaded.with_ancestors([])] == ["debian-12", "shop", "web"]
+
+    def test_long_lineage(self, folder: Path) -> None:
+        for number in range(1, 60):
+            parent = f"layer-{number - 1}" if number > 1 else "debian-12"
+            text = WEB.replace("name: web", f"name: layer-{number}").replace("image: debian-12", f"image: {parent}")
+            (folder / f"layer-{number}.yaml").write_text(text)
+        assert len(definition.load(folder).with_ancestors(["layer-59"])) == 60
+
+
+def test_where_finds_the_deepest_key(folder: Path) -> None:
+    where = definition.load(folder).where
+    assert where("web", "software", "roles", 0, "vars", "nginx_port") == f"{folder}/web.yaml:14"
+    assert where("web", "software", "roles", 0, "vars", "gone") == f"{folder}/web.yaml:13"
+    assert where("web", "software", "roles", 7) == f"{folder}/web.yaml:11"
+    assert where("web") == f"{folder}/web.yaml:1"
+
+
+class TestCache:
+    @pytest.fixture
+    def parsed(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Names of the files that are really parsed."""
+        names: list[str] = []
+        parse = yamlfile.parse
+
+        def counting(path: Path) -> str:
+            names.append(path.name)
+            return parse(path)
+
+        monkeypatch.setattr(yamlfile, "parse", counting)
+        return names
+
+    def test_only_changed_files_are_parsed_again(self, folder: Path, tmp_path: Path, parsed: list[str]) -> None:
+        cache = tmp_path / "cache" / "definitions.json"
+        definition.load(folder, cache)
+        parsed.clear()
+        definition.load(folder, cache)
+        assert parsed == []
+        (folder / "web.yaml").write_text(WEB.replace("candidate", "stable"))
+        assert definition.load(folder, cache).images["web"].channel == "stable"
+        assert parsed == ["web.yaml"]
+
+    def test_replaced_file_with_the_same_size_and_time(self, folder: Path, tmp_path: Path) -> None:
+        cache, web = tmp_path / "definitions.json", folder / "web.yaml"
+        definition.load(folder, cache)
+        before = web.stat()
+        web.write_text(WEB.replace("8080", "8081"))
+        os.utime(web, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert definition.load(folder, cache).images["web"].software.roles[0].vars == {"nginx_port": 8081}
+
+    @pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"x": 5}'])
+    def test_damaged_cache_only_costs_time(self, folder: Path, tmp_path: Path, damage: str) -> None:
+        cache = tmp_path / "definitions.json"
+        cache.write_text(damage)
+        assert "web" in definition.load(folder, cache).images
+        assert len(json.loads(cache.read_text())) == 2
+
+    def test_cached_text_of_another_kind_is_not_trusted(self, folder: Path, tmp_path: Path) -> None:
+        cache = tmp_path / "definitions.json"
+        definition.load(folder, cache)
+        cache.write_text(json.dumps(dict.fromkeys(json.loads(cache.read_text()), 5)))
+        assert "web" in definition.load(folder, cache).images
+
+    def test_cache_that_cannot_be_written(self, folder: Path) -> None:
+        assert "web" in definition.load(folder, folder / "web.yaml" / "definitions.json").images
+
+    def test_deleted_definitions_are_forgotten(self, folder: Path, tmp_path: Path) -> None:
+        cache = tmp_path / "definitions.json"
+        definition.load(folder, cache)
+        (folder / "web.yaml").unlink()
+        definition.load(folder, cache)
+        assert len(json.loads(cache.read_text())) == 1
+
+
+def test_schema_describes_every_key() -> None:
+    schema = definition.json_schema()
+    assert schema["additionalProperties"] is False
+    assert set(schema["required"]) == {"name", "description", "os", "arch", "version", "base"}
+    assert schema["properties"]["version"]["description"]
+
+
+VSPHERE = """\
+name: web
+description: A web server
+os: debian-12
+arch: x86_64
+version: "1.0"
+base:
+  vsphere:
+    template: debian-12
+targets: [vsphere]
+distribution:
+  vsphere:
+    server: vcenter.example.net
+    library: images
+    build: {datacenter: DC0, cluster: C0, datastore: ssd}
+    credentials: secret/data/vcenter
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("    build: {datacenter: DC0, cluster: C0, datastore: ssd}\n", "", "needs distribution.vsphere.build"),
+        (
+            "template: debian-12",
+            'iso: {path: "[ssd] x.iso", answers: answers}',
+            "needs distribution.vsphere.build.network",
+        ),
+        ("os: debian-12", "os: windows-2022", "needs the secret build_password"),
+        ("vcenter.example.net", "https://vcenter.example.net", "'distribution.vsphere.server' is"),
+    ],
+    ids=["site", "network", "password", "server"],
+)
+def test_what_a_build_in_vsphere_needs(folder: Path, old: str, new: str, message: str) -> None:
+    (folder / "web.yaml").write_text(VSPHERE)
+    image = definition.load(folder).images["web"]
+    assert image.builders == ["vsphere"]
+    assert image.distribution.wanted("vsphere") == ("images", "vcenter.example.net")
+    assert old in VSPHERE
+    (folder / "web.yaml").write_text(VSPHERE.replace(old, new))
+    with pytest.raises(UsageError) as caught:
+        definition.load(folder)
+    assert message in caught.value.message
