@@ -9,7 +9,7 @@ toolbox=${BAKERY_TOOLBOX:-/opt/bakery}
 for part in .venv node_modules .bakery/tools tools scripts \
   cdktf.json cdktf/main.py cdktf/bakery_stacks cdktf/environments \
   $(cd "$toolbox" && printf '%s ' ansible/*.* ansible/tasks/* ansible/roles/*) \
-  $(cd "$toolbox" && printf '%s ' packer/base/* packer/templates/* tests/images/*); do
+  $(cd "$toolbox" && printf '%s ' packer/base/* packer/templates/* packer/tests/*); do
   if [ ! -e "$part" ]; then
     mkdir -p "$(dirname "$part")"
     ln -sfn "$toolbox/$part" "$part" # also over a link of an earlier job that leads nowhere now

@@ -16,8 +16,8 @@ OURS = (
     "packer/images/ours.yaml",
     "packer/templates/common.pkr.hcl",
     "packer/templates/aws/linux.pkr.hcl",
-    "tests/images/test_base.py",
-    "tests/images/test_web.py",
+    "packer/tests/test_base.py",
+    "packer/tests/test_web.py",
     "cdktf/environments/demo.yaml",
     "scripts/bakery/__init__.py",
 )
@@ -70,8 +70,8 @@ def test_a_repository_with_definitions_alone_gets_everything_but_those(job: Job)
 @pytest.mark.parametrize(
     ("own", "ours"),
     [
-        ("tests/images/test_web.py", "tests/images/test_base.py"),
-        ("tests/images/test_mine.py", "tests/images/test_web.py"),
+        ("packer/tests/test_web.py", "packer/tests/test_base.py"),
+        ("packer/tests/test_mine.py", "packer/tests/test_web.py"),
         ("packer/templates/aws/linux.pkr.hcl", "packer/templates/common.pkr.hcl"),
         ("packer/base/mine/recipe.toml", "packer/base/debian/recipe.toml"),
         ("ansible/roles/mine/tasks/main.yml", "ansible/roles/nginx/tasks/main.yml"),

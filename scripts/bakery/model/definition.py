@@ -69,7 +69,7 @@ class ImageDefinition(Model):
     secrets: dict[VariableName, SecretRef] = Field(
         default_factory=dict, description="by name; roles find the value in the environment variable NAME"
     )
-    tests: tuple[VariableName, ...] = Field(default=(), description="test_<name>.py in tests/images/")
+    tests: tuple[VariableName, ...] = Field(default=(), description="test_<name>.py in packer/tests/")
     targets: Annotated[tuple[TargetName, ...], Field(min_length=1)] = Field(
         default=("local",), description="where the tested image goes"
     )

@@ -26,7 +26,7 @@ class Project:
 
     @property
     def image_tests(self) -> Path:
-        return self.root / "tests" / "images"
+        return self.root / "packer" / "tests"
 
     @property
     def tools(self) -> Path:

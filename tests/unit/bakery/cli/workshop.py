@@ -68,7 +68,7 @@ FILES = {
         "argument_specs: {main: {options: {nginx_message: {}, nginx_port: {}}}}\n"
     ),
     "ansible/roles/seal/tasks/main.yml": "[]\n",
-    "tests/images/test_base.py": "",
+    "packer/tests/test_base.py": "",
     "tools/tools.toml": "".join(f'[{name}]\nversion = "1.2.3"\n' for name in ("packer", *toolbox.PLUGINS)),
 }
 

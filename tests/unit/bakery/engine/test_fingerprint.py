@@ -37,7 +37,7 @@ FILES = {
     "packer/templates/chroot/chroot.pkr.hcl": "source {}\n",
     "packer/base/debian/customize.sh": "#!/bin/sh\n",
     "packer/images/own/mine.pkr.hcl": "source {}\n",
-    "tests/images/test_web.py": "",
+    "packer/tests/test_web.py": "",
     "elsewhere/motd": "hello\n",
 }
 IMAGE: dict[str, Any] = {
@@ -167,7 +167,7 @@ COUNTS_NOT: dict[str, Callable[[World], object]] = {
     "another role": change("ansible/roles/unrelated/tasks/main.yml"),
     "template of another mode": change("packer/templates/chroot/chroot.pkr.hcl"),
     "recipe of a base that is not used": change("packer/base/debian/customize.sh"),
-    "test": change("tests/images/test_web.py"),
+    "test": change("packer/tests/test_web.py"),
     "compiled plugin": change("ansible/filter_plugins/__pycache__/names.pyc"),
     "read permission": lambda world: (world.root / ROLE / "files/run.sh").chmod(0o600),
     "description": define("description", to="Another"),
