@@ -15,6 +15,7 @@ import pytest
 from bakery import clouds as builders
 from bakery.bake import bake
 from bakery.clouds.job import Toolchain
+from bakery.demo.stand_ins.vault import VaultServer
 from bakery.engine import toolbox
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, NotFoundError
@@ -28,7 +29,7 @@ from bakery.model.documents import Artifact, Base
 from bakery.model.project import Project
 from bakery.verify import canary, hygiene
 from bakery.verify.filesystem import FileSystem, root_of
-from doubles.vault import VaultServer, vault_server
+from doubles.vault import vault_server
 
 pytestmark = [pytest.mark.integration]
 needs_root = pytest.mark.root

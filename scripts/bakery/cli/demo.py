@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from bakery import demo as story
 from bakery.cli import options
+from bakery.demo import story
 from bakery.engine.session import locate
 from bakery.reports import Verbosity, table, watch
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.catalog import Record
-from bakery.demo import images, stand_ins
+from bakery.demo import environment, images
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
 from bakery.host.events import Tell, silent, step
@@ -72,7 +72,7 @@ class Stage:
 
     def _bakery(self, arguments: tuple[str, ...], on_line: Say | None) -> str:
         command: list[str | Path] = [Path(sys.executable).with_name("bakery"), *arguments]
-        secrets = [self.environment[name] for name in stand_ins.SECRET]
+        secrets = [self.environment[name] for name in environment.SECRET]
         root = self.project.root
         return process.run(command, env=self.environment, secrets=secrets, cwd=root, on_line=on_line).stdout
 
@@ -90,9 +90,9 @@ def play(root: Path, change: bool, tell: Tell, say: Say) -> Result:
     with files.exclusive(folder / "lock", "the demo is running already"):
         with _timed(seconds, tell, "stand-ins", "start Vault and the AWS stand-in on loopback"):
             images.prepare(root / "packer" / "images", project.definitions, change)
-            environment = stand_ins.start(project)
-        stage = Stage(project, environment, tell, say)
-        cdktf = Cdktf(project, environment, project.logs / "demo-cdktf.log", tell)
+            variables = environment.start(project)
+        stage = Stage(project, variables, tell, say)
+        cdktf = Cdktf(project, variables, project.logs / "demo-cdktf.log", tell)
         with _timed(seconds, tell, "stacks", "cdktf deploy distribution network"):
             cdktf.deploy("distribution", "network")
         with _timed(seconds, silent, "run", "bakery run"):  # it tells its own news
@@ -104,7 +104,7 @@ def play(root: Path, change: bool, tell: Tell, say: Say) -> Result:
             outputs = cdktf.deploy("images")["images"]
         with _timed(seconds, tell, "consumer", "terraform apply in examples/consumer"):
             consumer = _consume(stage)
-        stand_ins.save(project)
+        environment.save(project)
         result = Result(
             image=record.image,
             version=record.version,
@@ -121,7 +121,7 @@ def play(root: Path, change: bool, tell: Tell, say: Say) -> Result:
 
 def end(root: Path) -> list[str]:
     """Stop the stand-ins; the names of those that ran. What they hold is kept for the next demo."""
-    return stand_ins.stop(folder_of(root))
+    return environment.stop(folder_of(root))
 
 
 @contextmanager
@@ -158,7 +158,7 @@ def _consume(stage: Stage) -> dict[str, Any]:
     for part in CONSUMER:
         shutil.copytree(stage.project.root / part, copy / part, dirs_exist_ok=True)
     folder = copy / CONSUMER[0]
-    variables = {"follow": True, "state": stand_ins.IMAGES_STATE}
+    variables = {"follow": True, "state": environment.IMAGES_STATE}
     log = stage.project.logs / "demo-consumer.log"
     terraform = Terraform(stage.project, folder, stage.environment, variables=variables, log=log)
     terraform.init()

@@ -13,10 +13,10 @@ from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
 
-from doubles.aws import snapshots
-from doubles.aws.images import TRAITS, Device, Image, begin, check_available, tags_for, visible_images
-from doubles.aws.keys import default_key_arn, key_arn
-from doubles.aws.world import WORLD, Disk, Remembered
+from bakery.demo.stand_ins.aws import snapshots
+from bakery.demo.stand_ins.aws.images import TRAITS, Device, Image, begin, check_available, tags_for, visible_images
+from bakery.demo.stand_ins.aws.keys import default_key_arn, key_arn
+from bakery.demo.stand_ins.aws.world import WORLD, Disk, Remembered
 
 # EC2 user guide, "AMI quotas": concurrent snapshot copies to one destination region; not adjustable.
 MAX_CONCURRENT_COPIES = 20

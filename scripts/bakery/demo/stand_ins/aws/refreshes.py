@@ -8,7 +8,7 @@ from moto.autoscaling.models import FakeAutoScalingGroup
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult
 
-from doubles.aws.world import WORLD
+from bakery.demo.stand_ins.aws.world import WORLD
 
 
 class InstanceRefreshInProgress(AutoscalingClientError):

@@ -1,7 +1,6 @@
 """Faults, the record of calls, accounts, and a state that survives a restart."""
 
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -199,7 +198,7 @@ def test_save_without_a_state_file_is_refused(cloud: Double) -> None:
 def test_a_state_file_of_another_program_is_refused(tmp_path: Path) -> None:
     state = tmp_path / "aws.state"
     state.write_bytes(b"not a state file")
-    command = [sys.executable, str(SERVER), "--port", "0", "--state", str(state)]
+    command = [*SERVER, "--port", "0", "--state", str(state)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 1
     assert f"error: {state} is not a state file" in result.stderr

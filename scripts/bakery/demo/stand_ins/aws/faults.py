@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from doubles.aws.calls import Call, Environ
+from bakery.demo.stand_ins.aws.calls import Call, Environ
 
 KINDS = {
     "error",  # answer with `error` and `status`, do nothing

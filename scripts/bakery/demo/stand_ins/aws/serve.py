@@ -21,7 +21,7 @@ from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 from werkzeug.serving import make_server
 
-from doubles.aws import (
+from bakery.demo.stand_ins.aws import (
     buckets,
     copies,
     ebs,
@@ -38,8 +38,8 @@ from doubles.aws import (
     state,
     templates,
 )
-from doubles.aws.app import StrictAws
-from doubles.aws.world import WORLD
+from bakery.demo.stand_ins.aws.app import StrictAws
+from bakery.demo.stand_ins.aws.world import WORLD
 
 # Moto's URL tables hold these classes, so their methods are replaced in place.
 STRICT: tuple[tuple[type, tuple[Callable[..., Any], ...]], ...] = (

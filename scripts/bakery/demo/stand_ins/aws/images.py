@@ -14,8 +14,8 @@ from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.utils import generic_filter, random_ami_id
 
-from doubles.aws import sharing, snapshots
-from doubles.aws.world import WORLD, Pending
+from bakery.demo.stand_ins.aws import sharing, snapshots
+from bakery.demo.stand_ins.aws.world import WORLD, Pending
 
 # RegisterImage, parameter Name, in the EC2 API model.
 NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")

@@ -7,8 +7,8 @@ from urllib.parse import unquote
 
 from werkzeug import Request, Response
 
-from doubles.aws.calls import Call
-from doubles.aws.world import WORLD
+from bakery.demo.stand_ins.aws.calls import Call
+from bakery.demo.stand_ins.aws.world import WORLD
 
 KINDS = ("EBS_SNAPSHOT", "EC2_IMAGE")
 MAX_DAYS = 365

@@ -12,9 +12,9 @@ from moto.ebs.responses import EBSResponse
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.elastic_block_store import Snapshot
 
-from doubles.aws import snapshots
-from doubles.aws.keys import default_key_arn, key_arn
-from doubles.aws.world import WORLD, Disk, Remembered
+from bakery.demo.stand_ins.aws import snapshots
+from bakery.demo.stand_ins.aws.keys import default_key_arn, key_arn
+from bakery.demo.stand_ins.aws.world import WORLD, Disk, Remembered
 
 # Limits of the API: EBS direct API reference, PutSnapshotBlock, StartSnapshot and ListSnapshotBlocks.
 BLOCK_SIZE = 524_288  # bytes

@@ -13,10 +13,10 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException
 
-from doubles.aws import rbin, state
-from doubles.aws.calls import Call, Environ, identify, refusal
-from doubles.aws.faults import Faults, Rule, drop
-from doubles.aws.world import WORLD
+from bakery.demo.stand_ins.aws import rbin, state
+from bakery.demo.stand_ins.aws.calls import Call, Environ, identify, refusal
+from bakery.demo.stand_ins.aws.faults import Faults, Rule, drop
+from bakery.demo.stand_ins.aws.world import WORLD
 
 CONTROL = "/_double/"
 StartResponse = Callable[..., Any]

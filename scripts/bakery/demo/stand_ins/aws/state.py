@@ -24,7 +24,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.s3.models import s3_backends
 
-from doubles.aws.world import WORLD
+from bakery.demo.stand_ins.aws.world import WORLD
 
 # Pickled classes and the byte code of default factories fit only the versions that wrote them.
 WRITER = f"moto {moto.__version__}, Python {sys.version_info.major}.{sys.version_info.minor}"

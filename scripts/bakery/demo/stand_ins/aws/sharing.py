@@ -6,7 +6,7 @@ from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses._base_response import EC2BaseResponse
 
-from doubles.aws.world import WORLD
+from bakery.demo.stand_ins.aws.world import WORLD
 
 Kind = Literal["image", "snapshot"]
 OPEN = "unblocked"

@@ -5,10 +5,13 @@ import os
 import secrets
 import sys
 import urllib.request
+from importlib.util import find_spec
 from pathlib import Path
 
 from bakery.demo import services
+from bakery.engine import toolbox
 from bakery.host import files
+from bakery.host.errors import BakeryError
 from bakery.model.project import Project
 
 ACCOUNT = "123456789012"  # the stand-in's own account, as in cdktf/environments/demo.yaml
@@ -22,8 +25,8 @@ NAMES = ("aws", "vault")
 
 def start(project: Project) -> dict[str, str]:
     """Start what does not run yet; the variables with which the bakery, cdktf and Terraform use it."""
+    require_moto()
     folder = project.workspace / "stand-ins"
-    doubles = project.root / "tests" / "doubles"
     seed, state = folder / "secrets.json", folder / "aws.state"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the secrets in it are made up, but secrets
     if not seed.exists():
@@ -31,13 +34,9 @@ def start(project: Project) -> dict[str, str]:
             seed, json.dumps({"secret/data/bakery/web": {"status_password": secrets.token_urlsafe(24)}}).encode()
         )
     login = folder / "vault" / "login.json"
-    aws = services.ensure("aws", folder, lambda port: [*_python(doubles / "aws" / "server.py", port), "--state", state])
-    services.ensure(
-        "vault",
-        folder,
-        lambda port: [*_python(doubles / "vault.py", port), "--folder", login.parent, "--secrets", seed],
-        login,
-    )
+    aws = services.ensure("aws", folder, lambda port: [*_stand_in("aws", port), "--state", state])
+    vault = ("--program", toolbox.find(project, "vault"), "--folder", login.parent, "--secrets", seed)
+    services.ensure("vault", folder, lambda port: [*_stand_in("vault", port), *vault], login)
     environment = {**_aws_environment(aws.url), **json.loads(login.read_bytes()), **_bakery_environment(project)}
     _make_state_bucket(environment)
     return environment
@@ -55,8 +54,17 @@ def stop(folder: Path) -> list[str]:
     return [name for name in NAMES if services.stop(name, folder / "stand-ins")]
 
 
-def _python(program: Path, port: int) -> list[str | Path]:
-    return [sys.executable, program, "--port", str(port)]
+def require_moto() -> None:
+    """BakeryError unless the library behind the AWS stand-in is installed."""
+    if find_spec("moto") is None:
+        raise BakeryError(
+            "the demo needs moto, which the AWS stand-in is built on",
+            hint="pip install 'multi-cloud-image-bakery[demo]'; 'make setup' in a checkout",
+        )
+
+
+def _stand_in(name: str, port: int) -> list[str | Path]:
+    return [sys.executable, "-m", f"bakery.demo.stand_ins.{name}", "--port", str(port)]
 
 
 def _aws_environment(url: str) -> dict[str, str]:

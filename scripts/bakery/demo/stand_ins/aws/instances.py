@@ -8,8 +8,8 @@ from moto.ec2.models import EC2Backend, elastic_network_interfaces
 from moto.ec2.models.instances import Instance
 from moto.ec2.responses.amis import AmisResponse
 
-from doubles.aws import images, snapshots
-from doubles.aws.world import WORLD
+from bakery.demo.stand_ins.aws import images, snapshots
+from bakery.demo.stand_ins.aws.world import WORLD
 
 moto_add_block_device: Any = Instance.add_block_device
 
@@ -26,7 +26,7 @@ def loopback_address() -> str:
 
 def install() -> None:
     """Moto invents an address from all over the world instead: a client would try to reach it."""
-    elastic_network_interfaces.random_public_ip = loopback_address
+    elastic_network_interfaces.random_public_ip = loopback_address  # type: ignore[attr-defined]
     Instance.add_block_device = add_block_device  # type: ignore[method-assign]
 
 

@@ -6,8 +6,8 @@ from moto.ssm.exceptions import ValidationException
 from moto.ssm.models import SimpleSystemManagerBackend
 from moto.ssm.responses import SimpleSystemManagerResponse
 
-from doubles.aws.images import visible_images
-from doubles.aws.world import WORLD, PendingParameter
+from bakery.demo.stand_ins.aws.images import visible_images
+from bakery.demo.stand_ins.aws.world import WORLD, PendingParameter
 
 IMAGE = "aws:ec2:image"
 

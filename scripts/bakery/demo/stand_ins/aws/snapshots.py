@@ -13,8 +13,8 @@ from moto.ec2.models.elastic_block_store import Snapshot
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
 from moto.ec2.utils import generic_filter, random_snapshot_id
 
-from doubles.aws import sharing
-from doubles.aws.world import WORLD, Pending
+from bakery.demo.stand_ins.aws import sharing
+from bakery.demo.stand_ins.aws.world import WORLD, Pending
 
 Resource = TypeVar("Resource", Ami, Snapshot)
 
