@@ -8,7 +8,7 @@ toolbox=${BAKERY_TOOLBOX:-/opt/bakery}
 # Where repositories add their own, it goes file by file.
 for part in .venv node_modules .bakery/tools tools scripts \
   cdktf.json cdktf/main.py cdktf/bakery_stacks cdktf/environments \
-  $(cd "$toolbox" && printf '%s ' ansible/*.* ansible/tasks/* ansible/roles/*) \
+  $(cd "$toolbox" && printf '%s ' ansible/*.* ansible/playbooks/tasks/* ansible/roles/*) \
   $(cd "$toolbox" && printf '%s ' packer/base/* packer/templates/* packer/tests/*); do
   if [ ! -e "$part" ]; then
     mkdir -p "$(dirname "$part")"

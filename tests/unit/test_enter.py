@@ -7,10 +7,10 @@ import pytest
 
 SCRIPT = Path(__file__).parents[2] / "runner" / "enter.sh"
 OURS = (
-    "ansible/ansible.cfg",
-    "ansible/bake.yml",
-    "ansible/bake-windows.yml",
-    "ansible/tasks/package.yml",
+    "ansible/playbooks/ansible.cfg",
+    "ansible/playbooks/bake.yml",
+    "ansible/playbooks/bake-windows.yml",
+    "ansible/playbooks/tasks/package.yml",
     "ansible/roles/nginx/tasks/main.yml",
     "packer/base/debian/recipe.toml",
     "packer/images/ours.yaml",
@@ -75,8 +75,8 @@ def test_a_repository_with_definitions_alone_gets_everything_but_those(job: Job)
         ("packer/templates/aws/linux.pkr.hcl", "packer/templates/common.pkr.hcl"),
         ("packer/base/mine/recipe.toml", "packer/base/debian/recipe.toml"),
         ("ansible/roles/mine/tasks/main.yml", "ansible/roles/nginx/tasks/main.yml"),
-        ("ansible/tasks/mine.yml", "ansible/tasks/package.yml"),
-        ("ansible/bake.yml", "ansible/bake-windows.yml"),
+        ("ansible/playbooks/tasks/mine.yml", "ansible/playbooks/tasks/package.yml"),
+        ("ansible/playbooks/bake.yml", "ansible/playbooks/bake-windows.yml"),
     ],
 )
 def test_a_file_of_its_own_comes_first_and_takes_nothing_else_away(job: Job, own: str, ours: str) -> None:

@@ -54,7 +54,7 @@ class Fingerprints:
         self._tools = {f"tool:{name}": version for name, version in tools.items()}
         self._machine = {f"machine:{name}": value for name, value in machine.items()}
         self._provisioning = {
-            **{f"ansible:{name}": digest for name, digest in _walk(project.ansible, without=project.roles)},
+            **{f"ansible:{name}": digest for name, digest in _walk(project.playbooks)},
         }
         self._trees: dict[Path, Inputs] = {}
         self._dependencies: dict[str, list[str]] = {}
@@ -133,10 +133,10 @@ class Fingerprints:
         return self._trees[folder]
 
 
-def _walk(folder: Path, without: Path | None = None) -> Iterator[tuple[str, str]]:
+def _walk(folder: Path) -> Iterator[tuple[str, str]]:
     """(relative path, mode and digest or link target) of every file below a folder."""
     for path in sorted(folder.rglob("*")):
-        if "__pycache__" in path.parts or (without and without in path.parents):
+        if "__pycache__" in path.parts:
             continue
         name = path.relative_to(folder).as_posix()
         link = f"link {path.readlink()} " if path.is_symlink() else ""

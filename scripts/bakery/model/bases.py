@@ -7,7 +7,8 @@ from pydantic import Field, StringConstraints, model_validator
 from bakery.model.fields import Form, Name, Sha256, Url
 from bakery.model.validation import Model
 
-# The secret with which Packer logs in to a base that knows no key; templates and ansible/bake-windows.yml look it up.
+# The secret with which Packer logs in to a base that knows no key. Templates and ansible/playbooks/bake-windows.yml
+# look it up.
 BUILD_LOGIN = "build_password"
 
 

@@ -17,12 +17,12 @@ class Project:
         return self.root / "packer" / "templates"
 
     @property
-    def ansible(self) -> Path:
-        return self.root / "ansible"
+    def playbooks(self) -> Path:
+        return self.root / "ansible" / "playbooks"
 
     @property
     def roles(self) -> Path:
-        return self.ansible / "roles"
+        return self.root / "ansible" / "roles"
 
     @property
     def image_tests(self) -> Path:

@@ -62,7 +62,7 @@ FILES = {
     "packer/images/web.yaml": WEB,
     "packer/templates/qemu/qemu.pkr.hcl": "# template\n",
     "packer/base/debian/network.yaml": "# recipe\n",
-    "ansible/ansible.cfg": "[defaults]\n",
+    "ansible/playbooks/ansible.cfg": "[defaults]\n",
     "ansible/roles/nginx/tasks/main.yml": "[]\n",
     "ansible/roles/nginx/meta/argument_specs.yml": (
         "argument_specs: {main: {options: {nginx_message: {}, nginx_port: {}}}}\n"

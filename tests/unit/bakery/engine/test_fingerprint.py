@@ -18,10 +18,10 @@ from bakery.model.project import Project
 TOOLS = {"packer": "1.11.2", "qemu-img": "7.2.0"}
 MACHINE = {"type": "pc", "memory_mib": "2048"}
 FILES = {
-    "ansible/ansible.cfg": "[defaults]\n",
-    "ansible/bake.yml": "- hosts: all\n",
-    "ansible/requirements.yml": "collections: []\n",
-    "ansible/filter_plugins/names.py": "",
+    "ansible/playbooks/ansible.cfg": "[defaults]\n",
+    "ansible/playbooks/bake.yml": "- hosts: all\n",
+    "ansible/playbooks/requirements.yml": "collections: []\n",
+    "ansible/playbooks/filter_plugins/names.py": "",
     "ansible/roles/nginx/tasks/main.yml": "- include_role: {name: tls}\n",
     "ansible/roles/nginx/tasks/deep/site.yaml": "- ansible.builtin.import_role:\n    # why\n    name: site\n",
     "ansible/roles/nginx/handlers/main.yml": "- include_role: name=restart\n",
@@ -131,10 +131,10 @@ COUNTS: dict[str, tuple[Callable[[World], None], list[str]]] = {
     "role in meta as name": (change("ansible/roles/time/tasks/main.yml"), ["role:time/tasks/main.yml"]),
     "role of a role": (change("ansible/roles/deep/tasks/main.yml"), ["role:deep/tasks/main.yml"]),
     "role that ends every bake": (change("ansible/roles/seal/tasks/main.yml"), ["role:seal/tasks/main.yml"]),
-    "ansible.cfg": (change("ansible/ansible.cfg"), ["ansible:ansible.cfg"]),
-    "play": (change("ansible/bake.yml"), ["ansible:bake.yml"]),
-    "collections": (change("ansible/requirements.yml"), ["ansible:requirements.yml"]),
-    "plugin": (change("ansible/filter_plugins/names.py"), ["ansible:filter_plugins/names.py"]),
+    "ansible.cfg": (change("ansible/playbooks/ansible.cfg"), ["ansible:ansible.cfg"]),
+    "play": (change("ansible/playbooks/bake.yml"), ["ansible:bake.yml"]),
+    "collections": (change("ansible/playbooks/requirements.yml"), ["ansible:requirements.yml"]),
+    "plugin": (change("ansible/playbooks/filter_plugins/names.py"), ["ansible:filter_plugins/names.py"]),
     "template": (change("packer/templates/qemu/image.pkr.hcl"), ["template:qemu/image.pkr.hcl"]),
     "variable": (define("software", "roles", 0, "vars", "port", to=8081), ["var:nginx.port"]),
     "variable deep down": (define("software", "roles", 0, "vars", "sites", "b", to=3), ["var:nginx.sites"]),
@@ -168,7 +168,7 @@ COUNTS_NOT: dict[str, Callable[[World], object]] = {
     "template of another mode": change("packer/templates/chroot/chroot.pkr.hcl"),
     "recipe of a base that is not used": change("packer/base/debian/customize.sh"),
     "test": change("packer/tests/test_web.py"),
-    "compiled plugin": change("ansible/filter_plugins/__pycache__/names.pyc"),
+    "compiled plugin": change("ansible/playbooks/filter_plugins/__pycache__/names.pyc"),
     "read permission": lambda world: (world.root / ROLE / "files/run.sh").chmod(0o600),
     "description": define("description", to="Another"),
     "tags": define("tags", to={"team": "web"}),
@@ -227,7 +227,8 @@ def test_answers_of_an_installer_count(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "apply", [change("ansible/bake.yml"), change("packer/templates/qemu/image.pkr.hcl"), define("mode", to="chroot")]
+    "apply",
+    [change("ansible/playbooks/bake.yml"), change("packer/templates/qemu/image.pkr.hcl"), define("mode", to="chroot")],
 )
 def test_provisioning_does_not_count_without_software(world: World, apply: Callable[[World], None]) -> None:
     del world.image["software"]
