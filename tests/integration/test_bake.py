@@ -228,7 +228,7 @@ def test_a_second_bake_on_top_changes_nothing_but_the_seal(chroot: Baked, bakery
 @needs_root
 def test_a_role_that_fails_is_named_and_leaves_nothing(bakery: Bakery, tmp_path: Path) -> None:
     bakery.project = copied(tmp_path)
-    broken = bakery.project.roles / "broken"
+    broken = bakery.project.root / "ansible" / "roles" / "broken"
     (broken / "tasks").mkdir(parents=True)
     (broken / "meta").mkdir()
     (broken / "meta" / "bakery.yml").write_text("modes: [chroot]\n")
@@ -255,7 +255,7 @@ def test_variables_of_the_wrong_type_are_refused_by_the_role(bakery: Bakery) -> 
 @needs_root
 def test_a_template_that_packer_refuses(bakery: Bakery, tmp_path: Path) -> None:
     bakery.project = copied(tmp_path)
-    template = bakery.project.templates / "chroot" / "linux.pkr.hcl"
+    template = bakery.project.resources.template("chroot") / "linux.pkr.hcl"
     template.write_text(template.read_text().replace("communicator", "comunicator"))
     with pytest.raises(BakeryError) as caught:
         bakery.bake(bakery.define(mode="chroot"))

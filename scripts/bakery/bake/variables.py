@@ -22,7 +22,7 @@ def common_variables(job: Job, ansible_vars: Path) -> dict[str, Any]:
         "tags": {**job.definition.tags, **identity(of)},
         "manifest": str(job.manifest),
         "ansible_playbook": str(job.toolchain.ansible_playbook),
-        "ansible_folder": str(job.project.playbooks),
+        "ansible_folder": str(job.project.resources.playbooks),
         "ansible_vars": str(ansible_vars),
     }
 

@@ -201,7 +201,7 @@ def _base(session: Session, image: ImageDefinition) -> BaseDisk:
         record, disk = session.parent_disk(image)
         return BaseDisk(disk, Base(record.image, record.version, record.sha256))
     assert image.base.qemu
-    recipe = session.project.root / "packer" / "base" / "debian"
+    recipe = session.project.resources.recipe("debian")
     return prepare(image.base.qemu, session.project.cache, recipe, session.tell)
 
 

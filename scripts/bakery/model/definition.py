@@ -181,14 +181,7 @@ def load(folder: Path, cache: Path | None = None) -> Definitions:
 
     `cache` is a file that saves parsing unchanged ones again.
     """
-    # Editors keep hidden files beside the one that is open; some are links to nowhere.
-    paths = sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("."))
-    if not paths:
-        raise UsageError(
-            "no definitions (*.yaml) found",
-            where=str(folder),
-            hint="add packer/images/<name>.yaml, or --definitions DIR",
-        )
+    paths = files_of(folder)
     reader = yamlfile.Reader(cache)
     images: dict[str, ImageDefinition] = {}
     sources: dict[str, Path] = {}
@@ -205,6 +198,19 @@ def load(folder: Path, cache: Path | None = None) -> Definitions:
     _check_lineage(definitions)
     reader.save()
     return definitions
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files of all definitions; UsageError if there are none."""
+    # Editors keep hidden files beside the one that is open; some are links to nowhere.
+    paths = sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("."))
+    if not paths:
+        raise UsageError(
+            "no definitions (*.yaml) found",
+            where=str(folder),
+            hint="run it in the folder that has packer/images/<name>.yaml, or name their folder with --definitions",
+        )
+    return paths
 
 
 def json_schema() -> dict[str, Any]:

@@ -72,19 +72,15 @@ def _require_unchanged(artifact: Artifact, disk: Path) -> None:
 
 
 def _tests(project: Project, definition: ImageDefinition) -> list[Path]:
-    paths = [project.image_tests / f"test_{name}.py" for name in definition.tests]
+    paths = [project.resources.image_test(name) for name in definition.tests]
     for name, path in zip(definition.tests, paths, strict=True):
         if not path.is_file():
             raise UsageError(
                 f"'{definition.name}' asks for the tests '{name}', which are not there",
                 where=str(path),
-                hint=f"there are: {', '.join(sorted(_known(project))) or 'none'}",
+                hint=f"there are: {', '.join(project.resources.image_tests()) or 'none'}",
             )
     return paths
-
-
-def _known(project: Project) -> list[str]:
-    return [path.stem.removeprefix("test_") for path in project.image_tests.glob("test_*.py")]
 
 
 def _folder(project: Project, artifact: Artifact) -> Path:

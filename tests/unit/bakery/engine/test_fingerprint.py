@@ -57,6 +57,7 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.shipped = root / "shipped"
         self.image = json.loads(json.dumps(IMAGE))
         self.tools = dict(TOOLS)
         self.machine = dict(MACHINE)
@@ -71,7 +72,7 @@ class World:
         path.write_text(text)
 
     def fingerprints(self) -> Fingerprints:
-        project = Project(self.root, self.root / "packer/images", self.root / ".bakery")
+        project = Project(self.root, self.root / "packer/images", self.root / ".bakery", self.shipped)
         return Fingerprints(project, self.tools, self.machine)
 
     def inputs(self) -> Inputs:
@@ -324,3 +325,17 @@ JSON = st.recursive(
 def test_canonical_text_is_the_value(value: object) -> None:
     assert json.loads(fingerprint.canonical(value)) == value
     assert fingerprint.canonical(json.loads(json.dumps(value))) == fingerprint.canonical(value)
+
+
+def test_a_shipped_role_counts_until_the_project_has_its_own(world: World, tmp_path: Path) -> None:
+    before = world.inputs()
+    world.shipped = tmp_path / "shipped"
+    (world.shipped / "ansible").mkdir(parents=True)
+    shutil.move(world.root / "ansible" / "roles", world.shipped / "ansible" / "roles")
+    shutil.copytree(world.root / "elsewhere", world.shipped / "elsewhere")
+    assert world.inputs() == before, "the same files give the same key wherever they are"
+    world.write("ansible/roles/tls/tasks/main.yml", "- debug: {msg: own}\n")
+    world.write("ansible/roles/tls/tasks/more.yml", "[]\n")
+    after = world.inputs()
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert changed == {"role:tls/tasks/main.yml", "role:tls/tasks/more.yml"}
