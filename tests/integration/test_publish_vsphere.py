@@ -19,7 +19,7 @@ from bakery.clouds.vsphere.target import VsphereTarget
 from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.events import Event, silent
-from bakery.machine import qemu
+from bakery.machine import disk_image, qemu
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, Publication, RemoteBuild
 from bakery.model.naming import Named, full_name
@@ -69,7 +69,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
         file.seek(5 * MIB)
         file.write(random.Random(seed).randbytes(DATA))  # noqa: S311 - noise, the same in each run
     process.run(["qemu-img", "convert", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return qemu.describe(folder / "disk.qcow2")
+    return disk_image.describe(folder / "disk.qcow2")
 
 
 @dataclass
@@ -91,9 +91,9 @@ class Bench:
         )
         # fmt: on
 
-    def publish(self, version: str = "1.0.0", tell: Callable[[Event], None] = silent) -> Publication:
+    def publish(self, version: str = "1.0.0", report: Callable[[Event], None] = silent) -> Publication:
         artifact = self.artifact(version)
-        return self.target().publish(artifact, Path(artifact.disk.path), tell)
+        return self.target().publish(artifact, Path(artifact.disk.path), report)
 
     def target(self) -> VsphereTarget:
         given = {"server": self.server, "library": self.library, "credentials": "secret/data/vcenter"}
@@ -134,8 +134,8 @@ def _changes(vcenter: Double) -> list[str]:
 
 
 def test_fresh(vcenter: Double, bench: Bench) -> None:
-    told: list[Event] = []
-    publication = bench.publish(tell=told.append)
+    events: list[Event] = []
+    publication = bench.publish(report=events.append)
     _assert_whole(vcenter, publication)
     item, disk = vcenter.items()[NAME], bench.artifact().disk
     assert item["description"].splitlines()[0] == "A web server"
@@ -154,7 +154,7 @@ def test_fresh(vcenter: Double, bench: Bench) -> None:
     }
     assert item["type"] == "ovf"
     assert set(publication.seconds) == {"pack", "upload"}
-    assert [event.fraction for event in told if event.fraction][-1] > 0.9
+    assert [event.fraction for event in events if event.fraction][-1] > 0.9
     assert not list(Path(disk.path).parent.glob(".ovf-*"))
 
 
@@ -162,8 +162,8 @@ def test_the_item_holds_the_disk(vcenter: Double, bench: Bench, tmp_path: Path) 
     item = bench.publish().places[0].id
     (tmp_path / "disk.vmdk").write_bytes(vcenter.download(item, f"{NAME}.vmdk"))
     assert b'createType="streamOptimized"' in (tmp_path / "disk.vmdk").read_bytes()[:4096]
-    qemu.to_raw(tmp_path / "disk.vmdk", tmp_path / "disk.raw")
-    assert qemu.digest(tmp_path / "disk.raw") == bench.artifact().disk.raw_sha256
+    disk_image.to_raw(tmp_path / "disk.vmdk", tmp_path / "disk.raw")
+    assert disk_image.digest(tmp_path / "disk.raw") == bench.artifact().disk.raw_sha256
     envelope = ElementTree.fromstring(vcenter.download(item, f"{NAME}.ovf"))
     attributes = {key.rpartition("}")[2]: value for node in envelope.iter() for key, value in node.attrib.items()}
     assert attributes["href"] == f"{NAME}.vmdk"
@@ -494,7 +494,7 @@ def test_what_a_killed_build_left_is_cleared(vcenter: Double, bench: Bench) -> N
 
 
 def _packer_built(vcenter: Double) -> RemoteBuild:
-    """An item as vCenter makes it of a machine for Packer, and what the bake room says of it."""
+    """An item as vCenter makes it of a machine for Packer, and what the bake stage says of it."""
     spec = {
         "create_spec": {"name": NAME, "description": notes.write("A web server", identity(VERSION))},
         "source": {"type": "VirtualMachine", "id": "vm-1"},

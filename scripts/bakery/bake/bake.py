@@ -17,10 +17,10 @@ from bakery.clouds import manifest
 from bakery.clouds.job import Job, Toolchain
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.host.events import Tell, step
+from bakery.host.events import Reporter, report_step
 from bakery.host.vault import Vault, read_secrets
 from bakery.layers.base import BaseDisk
-from bakery.machine import qemu
+from bakery.machine import disk_image
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Disk
@@ -41,16 +41,16 @@ def bake(
     base: BaseDisk,
     toolchain: Toolchain,
     vault: Vault | None,
-    tell: Tell,
+    report: Reporter,
 ) -> Artifact:
     """Make the disk of a version and its artifact.json in the artifact's folder, which appears only when whole."""
     folder = project.artifact_folder(definition.name, definition.arch, version)
     secrets = refuse_early(project, definition, vault)
     with reserved(project, definition.name, folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-bake-{time.strftime('%Y%m%d-%H%M%S')}.log"
-        job = Job(project, definition, version, "qemu", base, toolchain, scratch, log, tell)
+        job = Job(project, definition, version, "qemu", base, toolchain, scratch, log, report)
         lineage = f"{base.base.name} {base.base.version}".rstrip()
-        with step(tell, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
+        with report_step(report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
             _require_space(job)
             staged, disk, seconds = _make(job, vault, secrets)
         artifact = Artifact(
@@ -126,11 +126,11 @@ def _make(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Pa
     staged.mkdir()
     with _timed(seconds, "flatten"):
         job.progress("flattening the disk")
-        qemu.to_qcow2(made, staged / "disk.qcow2", compress=False)  # images are built on it
+        disk_image.to_qcow2(made, staged / "disk.qcow2", compress=False)  # images are built on it
         shutil.rmtree(job.output, ignore_errors=True)  # reading the digests needs the space
     with _timed(seconds, "digest"):
         job.progress("computing digests")
-        disk = qemu.describe(staged / "disk.qcow2")
+        disk = disk_image.describe(staged / "disk.qcow2")
     return staged, disk, seconds
 
 

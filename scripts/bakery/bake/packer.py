@@ -38,10 +38,10 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
                 secrets=secrets,
                 timeout=TIMEOUT_SECONDS,
                 log=job.log,
-                on_line=watch.line,
+                on_output=watch.line,
             )
         except process.ProcessError as error:
-            raise explain(error, watch, job) from None
+            raise explain(error, watch, job) from error
         finally:
             release(job.scratch)
     if not watch.ended:
@@ -62,10 +62,10 @@ def validate(job: Job) -> None:
                 [job.toolchain.packer, "validate", *_arguments(job, variables)],
                 env=_environment(job, temporary),
                 timeout=VALIDATE_SECONDS,
-                on_line=watch.line,
+                on_output=watch.line,
             )
         except process.ProcessError as error:
-            raise explain(error, watch, job) from None
+            raise explain(error, watch, job) from error
 
 
 def _write_variables(job: Job) -> Path:

@@ -58,8 +58,8 @@ def _copy(self: AmisResponse) -> Image:
 def _region(account: str, region: str) -> EC2Backend:
     try:
         return ec2_backends[account][region]
-    except KeyError:
-        raise EC2ClientError("InvalidParameterValue", f"Invalid source region {region}") from None
+    except KeyError as error:
+        raise EC2ClientError("InvalidParameterValue", f"Invalid source region {region}") from error
 
 
 def _source(backend: EC2Backend, image_id: str) -> Ami:

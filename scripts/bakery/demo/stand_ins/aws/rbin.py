@@ -78,8 +78,8 @@ def _tags(call: Call, arn: str, _: dict[str, Any]) -> dict[str, Any]:
 def _rule(call: Call, identifier: str) -> dict[str, Any]:
     try:
         return WORLD.retention[call.account, call.region, identifier]
-    except KeyError:
-        raise Refused("ResourceNotFoundException", f"There is no rule {identifier}", 404) from None
+    except KeyError as error:
+        raise Refused("ResourceNotFoundException", f"There is no rule {identifier}", 404) from error
 
 
 def _check(body: dict[str, Any]) -> None:

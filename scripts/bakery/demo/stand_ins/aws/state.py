@@ -80,7 +80,7 @@ def restore(path: Path) -> None:
                 raise StateError(f"{path} was written by {writer}, this is {WRITER}: delete it to start afresh")
             backends, bucket_accounts, memory = pickle.load(file)  # noqa: S301
     except (pickle.UnpicklingError, EOFError, ValueError, AttributeError, ImportError) as error:
-        raise StateError(f"{path} is not a state file ({error}): delete it to start afresh") from None
+        raise StateError(f"{path} is not a state file ({error}): delete it to start afresh") from error
     vars(WORLD).update(memory)
     s3_backends.bucket_accounts.update(bucket_accounts)
     for (module, name, account, region), backend in backends.items():
