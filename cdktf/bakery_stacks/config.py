@@ -7,9 +7,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from bakery.clouds.aws.settings import Account
 from bakery.host import yamlfile
 from bakery.host.errors import UsageError
-from bakery.model.fields import Account, Form, Name
+from bakery.model.fields import Form, Name
 from bakery.model.validation import Model, misfit, near, repeated, validate
 from bakery_stacks.sections.azure import Azure
 from bakery_stacks.sections.bucket import BUCKET, Bucket

@@ -12,6 +12,7 @@ import pytest
 
 from bakery.bake import remote
 from bakery.clouds.aws.target import AwsTarget
+from bakery.clouds.definitions import Definition
 from bakery.engine import toolbox
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
@@ -60,7 +61,7 @@ def aws(server: Double, monkeypatch: pytest.MonkeyPatch) -> Double:
 
 @pytest.fixture
 def definition() -> ImageDefinition:
-    return ImageDefinition.model_validate(
+    return Definition.model_validate(
         {
             "name": "web",
             "description": "A web server",

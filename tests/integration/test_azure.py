@@ -17,18 +17,20 @@ from azure.storage.blob import BlobClient
 from bakery.bake import packer
 from bakery.catalog import Catalog, Record, open_store
 from bakery.clouds.azure import blobs, lease, replication, tagging, versions
+from bakery.clouds.azure.names import BLOB_CONTAINER, GalleryVersion
 from bakery.clouds.azure.session import Session, connect
+from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.azure.target import AzureTarget
+from bakery.clouds.definitions import Definition
 from bakery.clouds.job import Job
 from bakery.engine import channels, toolbox
 from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, PartialError
 from bakery.host.events import Event, silent
 from bakery.machine import qemu
-from bakery.model import naming, tags
+from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, Parameter, Publication, RemoteBuild
-from bakery.model.naming import GalleryVersion
 from bakery.model.project import Project
 from doubles.azure import world
 from doubles.azure.client import Double, running
@@ -93,7 +95,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
 
 
 def _definition(**azure: Any) -> ImageDefinition:
-    return ImageDefinition.model_validate(
+    return Definition.model_validate(
         {
             "name": "web",
             "description": "A web server",
@@ -162,7 +164,7 @@ def bench(disks: list[Disk]) -> Bench:
 
 
 def _session() -> Session:
-    azure = _definition().distribution.azure
+    azure = _definition().distribution.of(AzureDistribution)
     assert azure
     return connect(azure, CREDENTIALS)
 
@@ -170,7 +172,7 @@ def _session() -> Session:
 def _blob(bench: Bench) -> BlobClient:
     session = _session()
     assert session.blobs
-    return session.blobs.get_blob_client(naming.BLOB_CONTAINER, blobs.name(bench.want()))
+    return session.blobs.get_blob_client(BLOB_CONTAINER, blobs.name(bench.want()))
 
 
 def _writes(azure: Double) -> Counter[str]:
@@ -266,7 +268,7 @@ def test_an_unfinished_upload_is_done_again(azure: Double, bench: Bench) -> None
     """What another run left has pages in places that are zeros of the disk."""
     session = _session()
     assert session.blobs
-    session.blobs.create_container(naming.BLOB_CONTAINER)
+    session.blobs.create_container(BLOB_CONTAINER)
     _blob(bench).create_page_blob(64 * MIB + 512)
     _blob(bench).upload_page(b"x" * 512, 20 * MIB, 512)
     bench.upload()
@@ -280,7 +282,7 @@ def test_an_upload_of_another_content_is_never_finished(azure: Double, bench: Be
     want = bench.want() | {tags.CONTENT: "e" * 64}
     with pytest.raises(BakeryError, match="content is not what was baked"):
         blobs.ensure(session.blobs, Path(bench.artifact().disk.path), want, lambda share: None)
-    assert not blobs.finished(session.blobs.get_blob_client(naming.BLOB_CONTAINER, blobs.name(want)), want)
+    assert not blobs.finished(session.blobs.get_blob_client(BLOB_CONTAINER, blobs.name(want)), want)
 
 
 def test_uploads_exclude_each_other(azure: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,7 +298,7 @@ def test_uploads_exclude_each_other(azure: Double, bench: Bench, monkeypatch: py
 def _prepared(bench: Bench) -> BlobClient:
     session = _session()
     assert session.blobs
-    session.blobs.create_container(naming.BLOB_CONTAINER)
+    session.blobs.create_container(BLOB_CONTAINER)
     return _blob(bench)
 
 
@@ -488,7 +490,7 @@ def test_an_unknown_region(azure: Double, bench: Bench) -> None:
 
 
 def test_a_definition_of_another_kind(azure: Double, bench: Bench) -> None:
-    other = ImageDefinition.model_validate(_definition().model_dump() | {"os": "windows-2022"})
+    other = Definition.model_validate(_definition().model_dump() | {"os": "windows-2022"})
     AzureTarget(other, CREDENTIALS).prepare(_build())
     with pytest.raises(ConflictError, match="for another kind of image") as caught:
         bench.publish()
@@ -636,7 +638,7 @@ def test_packer_accepts_the_template(
         (tmp_path / "ansible" / name).touch()
     (tmp_path / "packer").symlink_to(project_root / "packer")
     project = Project(root=tmp_path, definitions=tmp_path, workspace=tmp_path / "workspace")
-    definition = ImageDefinition.model_validate(
+    definition = Definition.model_validate(
         _definition().model_dump(exclude={"base"}) | {"os": system, "base": {"azure": base}}
     )
     source = VERSION_ID if "image" in base else ""

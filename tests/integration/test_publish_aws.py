@@ -14,9 +14,11 @@ import pytest
 
 from bakery.catalog import Catalog, Record, open_store
 from bakery.clouds.aws import calls, images, parameters, snapshots
+from bakery.clouds.aws.target import AwsTarget
+from bakery.clouds.definitions import Definition
 from bakery.clouds.target import Target
 from bakery.engine import channels
-from bakery.engine.publish import publish, target
+from bakery.engine.publish import publish
 from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, PartialError, UsageError
 from bakery.host.events import silent
@@ -124,7 +126,7 @@ class Bench:
         return publication
 
     def target(self) -> Target:
-        return target("aws", self.project, self.definition)
+        return AwsTarget(self.definition)
 
 
 @pytest.fixture
@@ -133,7 +135,7 @@ def bench(tmp_path: Path, disks: list[Disk]) -> Bench:
 
 
 def _definition(**aws: Any) -> ImageDefinition:
-    return ImageDefinition.model_validate(
+    return Definition.model_validate(
         {
             "name": "web",
             "description": "A web server",

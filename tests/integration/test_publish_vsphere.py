@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 import stamina
 
+from bakery.clouds.definitions import Definition
 from bakery.clouds.vsphere import notes, upload
 from bakery.clouds.vsphere.session import VCenter
 from bakery.clouds.vsphere.target import VsphereTarget
@@ -20,7 +21,6 @@ from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.events import Event, silent
 from bakery.machine import qemu
-from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, Publication, RemoteBuild
 from bakery.model.naming import Named, full_name
 from bakery.model.tags import identity
@@ -108,7 +108,7 @@ class Bench:
             "distribution": {"vsphere": given},
             "tags": {"team": "platform"},
         }
-        return VsphereTarget(ImageDefinition.model_validate(definition), self.login)
+        return VsphereTarget(Definition.model_validate(definition), self.login)
 
 
 @pytest.fixture

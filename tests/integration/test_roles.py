@@ -11,6 +11,7 @@ from zipfile import ZipFile
 import pytest
 
 from bakery.bake import bake
+from bakery.clouds.definitions import Definition
 from bakery.clouds.job import Toolchain
 from bakery.engine import toolbox
 from bakery.host import files
@@ -86,7 +87,7 @@ class Shop:
         software = {"roles": [{"name": name, "vars": given} for name, given in roles.items()]}
         tests = ["base", "cloud", *(name.removeprefix("python_") for name in roles)]
         base = {"qemu": {"image": "debian-12"}}
-        return ImageDefinition.model_validate(
+        return Definition.model_validate(
             {**IDENTITY, "mode": "chroot", "base": base, "software": software, "tests": tests}, strict=False
         )
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bakery.bake import remote, validator
+from bakery.clouds.definitions import Definition
 from bakery.clouds.vsphere import notes
 from bakery.clouds.vsphere.target import VsphereTarget
 from bakery.engine import toolbox
@@ -33,7 +34,7 @@ d-i preseed/late_command string echo '${public_key}' >/target/root/.ssh/authoriz
 
 def define(base: dict[str, Any], server: str = "vcenter.example.net", **changes: Any) -> ImageDefinition:
     site = {"datacenter": "DC0", "cluster": "DC0_C0", "datastore": "LocalDS_0", "network": "VM Network"}
-    return ImageDefinition.model_validate(
+    return Definition.model_validate(
         {
             "name": "web",
             "description": "A web server",

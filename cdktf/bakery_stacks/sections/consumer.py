@@ -4,7 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from bakery.model.fields import Account, Form
+from bakery.clouds.aws.settings import Account
+from bakery.model.fields import Form
 from bakery.model.validation import Model, misfit
 
 # What IAM accepts in names of roles.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from bakery.model.fields import Region
+from bakery.clouds.aws.settings import Region
 from bakery.model.validation import misfit, near
 
 

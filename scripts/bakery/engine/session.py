@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.catalog import Catalog, Record, open_store
+from bakery.clouds.definitions import load
 from bakery.engine import toolbox
 from bakery.engine.fingerprint import Fingerprints
 from bakery.engine.plan import Plan, plan
 from bakery.host.errors import BakeryError, NotFoundError, UsageError
 from bakery.host.events import Tell, silent
-from bakery.model import baked, definition
+from bakery.model import baked
 from bakery.model.baked import Baked
 from bakery.model.definition import Definitions, ImageDefinition
 from bakery.model.documents import Artifact
@@ -128,7 +129,7 @@ def locate(definitions: Path, workspace: Path) -> Project:
 def open_session(definitions: Path, workspace: Path, catalog: str) -> Session:
     """A session that reports its events to nobody."""
     project = locate(definitions, workspace)
-    loaded = definition.load(definitions, project.cache / "definitions.json")
+    loaded = load(definitions, project.cache / "definitions.json")
     return Session(project, loaded, open_catalog(project, catalog))
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from bakery.clouds.aws import audit, images, parameters
 from bakery.clouds.aws.calls import attempt, everywhere, raise_failures
 from bakery.clouds.aws.images import Image
+from bakery.clouds.aws.names import channel_parameter, version_parameter
 from bakery.clouds.aws.regions import check_regions
 from bakery.clouds.aws.release import Release
 from bakery.clouds.aws.session import NONE, Account, Site, Spots, connect, reach, spot_name
+from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding
 from bakery.host.errors import BakeryError
@@ -17,7 +19,7 @@ from bakery.host.events import Tell, step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
-from bakery.model.naming import Versioned, channel_parameter, full_name, version_parameter
+from bakery.model.naming import Versioned, full_name
 
 
 class AwsTarget:
@@ -25,7 +27,7 @@ class AwsTarget:
 
     def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str] = NONE) -> None:
         """`credentials` are those of Vault's AWS engine; none means those of the environment."""
-        aws = definition.distribution.aws
+        aws = definition.distribution.of(AwsDistribution)
         assert aws  # the definition's own rule: target aws needs distribution.aws
         self._definition = definition
         self._credentials = credentials

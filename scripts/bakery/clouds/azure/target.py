@@ -10,8 +10,10 @@ from functools import cached_property
 from pathlib import Path
 
 from bakery.clouds.azure import audit, gallery, replication, tagging, versions
+from bakery.clouds.azure.names import GalleryVersion, channel_tag, gallery_image
 from bakery.clouds.azure.release import Release
 from bakery.clouds.azure.session import Session, connect
+from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding
 from bakery.host.errors import NotFoundError
@@ -19,7 +21,7 @@ from bakery.host.events import Tell, step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
-from bakery.model.naming import GalleryVersion, Versioned, channel_tag, full_name, gallery_image
+from bakery.model.naming import Versioned, full_name
 
 
 class AzureTarget:
@@ -27,7 +29,7 @@ class AzureTarget:
 
     def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str]) -> None:
         """`credentials` are client_id and client_secret of an application."""
-        azure = definition.distribution.azure
+        azure = definition.distribution.of(AzureDistribution)
         assert azure  # the definition's own rule: target azure needs distribution.azure
         self._definition = definition
         self._azure = azure

@@ -11,6 +11,7 @@ from bakery.clouds.vsphere import channels, notes
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.release import Release, refuse_foreign
 from bakery.clouds.vsphere.session import connect
+from bakery.clouds.vsphere.settings import VsphereDistribution
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.events import Tell, step
 from bakery.model import tags
@@ -24,7 +25,7 @@ class VsphereTarget:
 
     def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str]) -> None:
         """`credentials` are username and password."""
-        vsphere = definition.distribution.vsphere
+        vsphere = definition.distribution.of(VsphereDistribution)
         assert vsphere  # the definition's own rule: target vsphere needs distribution.vsphere
         self._definition = definition
         self._vsphere = vsphere
