@@ -82,19 +82,29 @@ class Session:
         return [version for version in reversed(versions) if version.startswith(f"{image.version}.")]
 
     def parent_image(self, image: ImageDefinition, target: str) -> str:
-        """The ID at a target of the parent's newest complete version, where builds start; empty without a parent."""
-        if image.parent is None:
+        """The ID of the parent's newest complete version where a target's builds run; empty without a parent there."""
+        base = image.base.by_builder[target]
+        if base.parent is None:
             return ""
-        parent = self.definitions.images[image.parent]
+        parent = self.definitions.images[base.parent]
         record = self.catalog.newest(parent.name, parent.arch, parent.version)
         published = record.publication(target) if record else None
-        if published is None:
+        if record is None or published is None:
             raise BakeryError(
                 f"{image.name} is built on {parent.name}, which has no complete version at {target}",
                 where=self.definitions.where(image.name, "base", target, "image"),
                 hint=f"add the target {target} to {parent.name} and run 'bakery run {parent.name}' first",
             )
-        return published.places[0].id
+        location = image.distribution.by_target[target].build_location
+        for place in published.places:
+            if place.region == location and place.owned:
+                return place.id
+        raise BakeryError(
+            f"{image.name} is built in {location}, where {parent.name} {record.version} is not published",
+            where=self.definitions.where(image.name, "distribution", target),
+            hint=f"publish {parent.name} there, too, and run 'bakery run {parent.name}'; or build {image.name} in "
+            + ", ".join(dict.fromkeys(place.region for place in published.places)),
+        )
 
     def parent_disk(self, image: ImageDefinition) -> tuple[Record, Path]:
         """The newest complete version of the parent and its disk at the local target."""
