@@ -53,7 +53,7 @@ class SecretRef(Model):
 class ImageDefinition(Model):
     """One machine image: what it is built from, what is in it, where it goes."""
 
-    name: Name = Field(description="goes into the names of AMIs, parameters and files")
+    name: Name = Field(description="goes into the names of images, parameters and files")
     description: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(description="for people")
     os: Annotated[str, StringConstraints(pattern=r"^[a-z]+-[0-9.]+$")] = Field(description="family-release: debian-12")
     arch: Literal["x86_64"]

@@ -158,7 +158,7 @@ BAD = {
         "name:",
         1,
         "'name' has no value",
-        "name: goes into the names of AMIs, parameters and files",
+        "name: goes into the names of images, parameters and files",
     ),
     "date": (
         "team: platform",
