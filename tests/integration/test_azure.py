@@ -193,7 +193,6 @@ def _assert_whole(bench: Bench, publication: Publication) -> None:
         (world.SUBSCRIPTION, region, VERSION_ID) for region in REGIONS
     ]
     assert all(finding.status == "correct" for finding in bench.target().inspect(publication))
-    assert bench.target().find(bench.artifact()) == replace(publication, seconds={})
     assert not _blob(bench).exists()
 
 
@@ -384,7 +383,6 @@ def test_one_region_fails(azure: Double, bench: Bench) -> None:
     assert f"it can be used in {HOME}, {SECOND}" in caught.value.message
     assert "The replication job failed in eastus." in caught.value.detail
     assert f"{THIRD}: Failed, 0 %" in caught.value.detail
-    assert bench.target().find(bench.artifact()) is None
     azure.settings(failing=[])
     _assert_whole(bench, bench.publish())
     assert _writes(azure)["GalleryImageVersions_CreateOrUpdate"] == 1
@@ -424,7 +422,6 @@ def test_tags_are_repaired(azure: Double, bench: Bench) -> None:
     tagging.merge(_session(), VERSION_ID, {"owner": "somebody"})
     (wrong,) = [finding for finding in bench.target().inspect(first) if finding.status != "correct"]
     assert (wrong.place, wrong.status) == (f"{VERSION_ID} tags", "incorrect")
-    assert bench.target().find(bench.artifact()) is None
     bench.publish()
     assert _found().tags == want | {"owner": "somebody"}
 
@@ -461,7 +458,7 @@ def test_wrong_credentials(azure: Double, bench: Bench, credentials: dict[str, s
 
 def test_no_credentials(azure: Double, bench: Bench) -> None:
     with pytest.raises(BakeryError, match="have no client_id and no client_secret") as caught:
-        bench.target({}).find(bench.artifact())
+        bench.target({}).prepare(_build())
     assert caught.value.where == "azure/creds/bake"
 
 
@@ -505,23 +502,12 @@ def test_nobody_answers(azure: Double, bench: Bench, monkeypatch: pytest.MonkeyP
 
 
 def test_a_foreign_version_is_never_touched(azure: Double, bench: Bench) -> None:
-    publication = bench.publish()
+    bench.publish()
     tagging.merge(_session(), VERSION_ID, {tags.SHA256: "0" * 64})
     before = _writes(azure)
     with pytest.raises(ConflictError, match="is not of this disk"):
         bench.publish()
-    with pytest.raises(ConflictError, match="is not of this disk"):
-        bench.target().withdraw(publication)
     assert _writes(azure) == before
-
-
-def test_withdraw_leaves_nothing(azure: Double, bench: Bench) -> None:
-    publication = bench.publish()
-    for _ in range(2):  # what is gone is fine
-        bench.target().withdraw(publication)
-        assert _found() is None
-    (finding,) = bench.target().inspect(publication)
-    assert finding.status == "missing"
 
 
 def _record(catalog: Catalog, publication: Publication) -> Record:

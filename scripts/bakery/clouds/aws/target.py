@@ -34,20 +34,6 @@ class AwsTarget:
         self._aws = aws
         self._home = aws.regions[0]
 
-    def find(self, artifact: Artifact) -> Publication | None:
-        """The version if it is everywhere the definition wants it, usable and pointed at; reads only."""
-        ec2 = self._account.ec2(self._aws.regions)
-        found = everywhere("look", ec2, lambda client: images.find(client, full_name(artifact)))
-        present = {region: image for region, image in found.items() if image}
-        if len(present) < len(found):
-            return None
-        live = parameters.read_all(self._sites(self._spots), version_parameter(artifact))
-        pointers = tuple(parameter for parameter in live.values() if parameter)
-        publication = _publication(artifact, artifact.disk.sha256, self._places(present), pointers, {})
-        right = all(finding.status == "correct" for finding in self.inspect(publication))
-        pointed = [pointer.value for pointer in pointers] == [place.id for place in publication.places]
-        return publication if right and pointed else None
-
     def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
         """Bring the version to every region and account; a rerun goes on where the last one stopped."""
         want = tags.of_artifact(self._definition, artifact)
@@ -89,13 +75,6 @@ class AwsTarget:
         seen, _ = attempt(sites, lambda site: audit.inspect_parameter(site, expected[str(site)]))
         findings = [finding for findings in looked.values() for finding in findings]
         return [*findings, *seen.values(), *audit.unreachable(failures)]
-
-    def withdraw(self, publication: Publication) -> None:
-        """Remove parameters, then images and their snapshots: no pointer outlives what it points at."""
-        owned = self._owned(publication)
-        ec2 = self._account.ec2(owned)
-        self._remove(publication, version_parameter(publication))
-        everywhere("remove the image", owned, lambda place: images.withdraw(ec2[place.region], place))
 
     def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
         """Move the channel's parameters in all regions and accounts, or put all of them back."""

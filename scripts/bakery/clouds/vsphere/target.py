@@ -31,15 +31,6 @@ class VsphereTarget:
         self._vsphere = vsphere
         self._credentials = credentials
 
-    def find(self, artifact: Artifact) -> Publication | None:
-        """The version if its item is whole; reads only."""
-        with self._library() as library:
-            item = library.item(full_name(artifact))
-            have = notes.read(item.description) if item else {}
-            if item is None or have.get(tags.SHA256) != artifact.disk.sha256 or library.complaint(item):
-                return None
-            return self._publication(artifact, artifact.disk.sha256, item, {})
-
     def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
         """Bring the version into the library; a rerun adopts a whole item and replaces half of one."""
         phases = Phases(tell, full_name(artifact))
@@ -90,12 +81,6 @@ class VsphereTarget:
                 return [Finding(label, *_look(library, library.by_id(place.id), publication))]
         except BakeryError as error:
             return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
-
-    def withdraw(self, publication: Publication) -> None:
-        """Remove the item."""
-        with self._library(publication) as library:
-            if item := library.by_id(publication.places[0].id):
-                library.delete(item)
 
     def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
         """Replace the channel's item by a copy of this version's, or leave it as it was."""
