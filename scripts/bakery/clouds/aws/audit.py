@@ -1,9 +1,9 @@
 """Expected against seen, for every place and pointer of a publication."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from bakery.clouds.aws import images, parameters, snapshots, tagging
+from bakery.clouds.aws.clients import EC2Client
 from bakery.clouds.aws.session import Site
 from bakery.clouds.target import Finding, Status
 from bakery.host.errors import BakeryError
@@ -11,7 +11,7 @@ from bakery.model import tags
 from bakery.model.documents import Parameter, Place, Publication
 
 
-def inspect_place(ec2: Any, publication: Publication, place: Place) -> list[Finding]:
+def inspect_place(ec2: EC2Client, publication: Publication, place: Place) -> list[Finding]:
     """An image of ours: that it is usable, and that its tags, its snapshot's tags and its shares are right."""
     label = f"{place.account}/{place.region} {place.id}"
     try:
@@ -45,7 +45,7 @@ def unreachable(places: Mapping[str, BakeryError]) -> Iterator[Finding]:
 
 
 def _inspect_tags(
-    ec2: Any, publication: Publication, place: Place, image_tags: tags.Tags, label: str
+    ec2: EC2Client, publication: Publication, place: Place, image_tags: tags.Tags, label: str
 ) -> Iterator[Finding]:
     want = tags.of_publication(publication)
     yield Finding(f"{label} tags", *_tags(image_tags, want))
@@ -62,7 +62,7 @@ def _tags(have: tags.Tags, want: tags.Tags) -> tuple[Status, str]:
     return ("incorrect" if wrong else "correct"), detail
 
 
-def _shares(ec2: Any, publication: Publication, place: Place) -> tuple[Status, str]:
+def _shares(ec2: EC2Client, publication: Publication, place: Place) -> tuple[Status, str]:
     """Accounts that were added by hand are told, and no error: the image can be used."""
     want = {other.account for other in publication.places if not other.owned and other.region == place.region}
     have = images.launchers(ec2, place.id)

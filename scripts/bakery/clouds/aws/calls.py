@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from botocore import exceptions
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from bakery.clouds.aws.clients import Image, Snapshot
 from bakery.clouds.phases import poll
 from bakery.host.errors import BakeryError, PartialError
 
@@ -39,7 +40,7 @@ NOT_LOGGED_IN = {
 NOT_ENABLED = {"OptInRequired"}
 THROTTLED = {"RequestLimitExceeded", "Throttling", "ThrottlingException", "EC2ThrottledException", "SlowDown"}
 
-Described = dict[str, Any]  # what AWS says of a resource
+Resource = TypeVar("Resource", Image, Snapshot)  # what AWS says of one
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -117,9 +118,9 @@ def raise_failures(doing: str, failures: Mapping[str, BakeryError], done: Collec
     )
 
 
-def watch(look: Callable[[], Described | None], moving: Container[str], limit: float) -> Described | None:
+def watch(look: Callable[[], Resource | None], moving: Container[str], limit: float) -> Resource | None:
     """Look at a resource until its State is none of `moving`; its last look, or None once it is gone for good."""
-    found: Described | None = None
+    found: Resource | None = None
     seen = time.monotonic()
 
     def settled() -> bool | None:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from bakery.clouds.aws import images
 from bakery.clouds.aws.calls import VISIBLE_SECONDS, attempt, calling, error_code, raise_failures
-from bakery.clouds.aws.images import Image
+from bakery.clouds.aws.clients import EC2Client, Image
 from bakery.clouds.aws.tagging import specifications
 from bakery.clouds.phases import Share, poll
 from bakery.host.errors import BakeryError
@@ -36,7 +36,7 @@ class Source:
 class Copy:
     """One region's copy on its way to "available". `look` does at most one step and never waits."""
 
-    def __init__(self, ec2: Any, source: Source) -> None:
+    def __init__(self, ec2: EC2Client, source: Source) -> None:
         self._ec2 = ec2
         self._source = source
         self._id = ""

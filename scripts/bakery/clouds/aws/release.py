@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from bakery.clouds.aws import copies, images, snapshots, tagging
 from bakery.clouds.aws.calls import everywhere
-from bakery.clouds.aws.images import Image
+from bakery.clouds.aws.clients import EC2Client, Image
 from bakery.clouds.aws.session import Account
 from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.phases import Phases
@@ -45,19 +44,19 @@ class Release:
             images.refuse_foreign(ec2[self._home], image, self._want[tags.SHA256])
         return self._spread(ec2, image)
 
-    def _spread(self, ec2: Mapping[str, Any], image: Image) -> dict[str, Image]:
+    def _spread(self, ec2: Mapping[str, EC2Client], image: Image) -> dict[str, Image]:
         found = {self._home: image, **self._copy(ec2, image)}
         with self._phases.phase("share", f"tag and share in {', '.join(found)}"):
             self._mark_and_share(ec2, found)
         return found
 
-    def _register(self, ec2: Any, disk: Path) -> Image:
+    def _register(self, ec2: EC2Client, disk: Path) -> Image:
         """The image of the first region; afterwards its snapshot is the only one of this version there."""
         image = self._adopt(ec2) or self._make(ec2, disk)
         snapshots.sweep(ec2, self._want, keep=images.snapshot_of(image))
         return image
 
-    def _adopt(self, ec2: Any) -> Image | None:
+    def _adopt(self, ec2: EC2Client) -> Image | None:
         """What an earlier run registered; an image that failed is removed."""
         image = images.find(ec2, self._want["Name"])
         if image is None:
@@ -71,15 +70,15 @@ class Release:
         with self._phases.phase("register", f"wait for {image['ImageId']} in {self._home}"):
             return images.wait_available(ec2, image["ImageId"])
 
-    def _make(self, ec2: Any, disk: Path) -> Image:
-        ebs = self._account.client("ebs", self._home)
+    def _make(self, ec2: EC2Client, disk: Path) -> Image:
+        ebs = self._account.ebs(self._home)
         with self._phases.phase("upload", f"upload the disk to {self._home}") as share:
             snapshot = snapshots.ensure(ec2, ebs, disk, self._want, self._key, share)
         with self._phases.phase("register", f"register in {self._home}"):
             image_id = images.register(ec2, self._description, snapshot, self._want)
             return images.wait_available(ec2, image_id)
 
-    def _copy(self, ec2: Mapping[str, Any], image: Image) -> dict[str, Image]:
+    def _copy(self, ec2: Mapping[str, EC2Client], image: Image) -> dict[str, Image]:
         source = copies.Source(image["ImageId"], self._home, self._description, self._want, self._key)
         others = {region: copies.Copy(client, source) for region, client in ec2.items() if region != self._home}
         if not others:
@@ -87,7 +86,7 @@ class Release:
         with self._phases.phase("copy", f"copies in {', '.join(others)}") as share:
             return copies.bring(others, share)
 
-    def _mark_and_share(self, ec2: Mapping[str, Any], found: Mapping[str, Image]) -> None:
+    def _mark_and_share(self, ec2: Mapping[str, EC2Client], found: Mapping[str, Image]) -> None:
         """Each step in all regions before the next: an image is shared only when its snapshot is everywhere."""
         pairs = {region: (ec2[region], image) for region, image in found.items()}
         everywhere("tag", pairs, lambda pair: _mark(*pair, self._want))
@@ -101,7 +100,7 @@ class Release:
         return prefix + self._alias
 
 
-def _mark(ec2: Any, image: Image, want: tags.Tags) -> None:
+def _mark(ec2: EC2Client, image: Image, want: tags.Tags) -> None:
     """Repair tags: adopted images may have lost some, and the definition may ask for others by now."""
     snapshot = images.snapshot_of(image)
     described = snapshots.by_id(ec2, snapshot) or {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bakery.clouds.aws import audit, images, parameters
 from bakery.clouds.aws.calls import attempt, everywhere, raise_failures
-from bakery.clouds.aws.images import Image
+from bakery.clouds.aws.clients import Image
 from bakery.clouds.aws.names import channel_parameter, version_parameter
 from bakery.clouds.aws.regions import check_regions
 from bakery.clouds.aws.release import Release
