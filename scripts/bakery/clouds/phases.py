@@ -10,7 +10,7 @@ from bakery.host.events import Event, Tell, step
 FIRST_PAUSE = 1.0  # seconds between two looks, growing to LONGEST_PAUSE: short waits stay short
 LONGEST_PAUSE = 15.0  # the interval of the AWS waiters
 
-Share = Callable[[float], None]  # takes the fraction of a phase that is done, 0..1
+ReportProgress = Callable[[float], None]  # takes the fraction of a phase that is done, 0..1
 
 Result = TypeVar("Result")
 
@@ -24,19 +24,19 @@ class Phases:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def phase(self, name: str, text: str) -> Iterator[Share]:
-        """Gives a function to report the share that is done, 0..1; it tells whole per cents only."""
+    def phase(self, name: str, text: str) -> Iterator[ReportProgress]:
+        """Gives a function that takes the fraction that is done, 0..1, and reports whole per cents only."""
         told = -1
         began = time.monotonic()
 
-        def share(fraction: float) -> None:
+        def report_progress(fraction: float) -> None:
             nonlocal told
             if int(fraction * 100) != told:
                 told = int(fraction * 100)
                 self._tell(Event("progress", "publish", self._subject, text, fraction=fraction))
 
         with step(self._tell, "publish", self._subject, text):
-            yield share
+            yield report_progress
         self.seconds[name] = round(time.monotonic() - began, 3)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from bakery.clouds.aws import images, parameters, snapshots, tagging
 from bakery.clouds.aws.clients import EC2Client
-from bakery.clouds.aws.session import Site
+from bakery.clouds.aws.session import SsmEndpoint
 from bakery.clouds.target import Finding, Status
 from bakery.host.errors import BakeryError
 from bakery.model import tags
@@ -27,11 +27,11 @@ def inspect_place(ec2: EC2Client, publication: Publication, place: Place) -> lis
         return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
 
 
-def inspect_parameter(site: Site, expected: Parameter) -> Finding:
+def inspect_parameter(endpoint: SsmEndpoint, expected: Parameter) -> Finding:
     """A pointer of ours: that it is there, typed, and holds the image ID."""
-    label = f"{site} {expected.name}"
+    label = f"{endpoint} {expected.name}"
     try:
-        seen = parameters.read(site, expected.name)
+        seen = parameters.read(endpoint, expected.name)
     except BakeryError as error:
         return Finding(label, "unreachable" if error.__cause__ else "incorrect", f"{error.message}: {error.detail}")
     if seen is None:

@@ -13,7 +13,7 @@ from bakery.clouds.aws import images
 from bakery.clouds.aws.calls import VISIBLE_SECONDS, attempt, calling, error_code, raise_failures
 from bakery.clouds.aws.clients import EC2Client, Image
 from bakery.clouds.aws.tagging import specifications
-from bakery.clouds.phases import Share, poll
+from bakery.clouds.phases import ReportProgress, poll
 from bakery.host.errors import BakeryError
 from bakery.model.tags import SHA256, Tags
 
@@ -82,7 +82,7 @@ class Copy:
                 self._id = ""  # the next look tries again
 
 
-def bring(copies: Mapping[str, Copy], share: Share) -> dict[str, Image]:
+def finish(copies: Mapping[str, Copy], report_progress: ReportProgress) -> dict[str, Image]:
     """Look after all copies until each is available or has failed; then raise what failed."""
     done: dict[str, Image] = {}
     failures: dict[str, BakeryError] = {}
@@ -93,7 +93,7 @@ def bring(copies: Mapping[str, Copy], share: Share) -> dict[str, Image]:
         done.update({region: image for region, image in results.items() if image})
         failures.update(failed)
         if copies:
-            share(len(done) / len(copies))
+            report_progress(len(done) / len(copies))
         return True if len(done) + len(failures) == len(copies) else None
 
     if poll(look, COPY_SECONDS) is None:

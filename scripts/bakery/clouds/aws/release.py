@@ -13,7 +13,7 @@ from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 
 
-class Release:
+class AwsRelease:
     """Brings one version's images to all regions; every step finds before it creates."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Release:
         self._consumers = consumers
         self._phases = phases
 
-    def bring(self, disk: Path) -> dict[str, Image]:
+    def publish(self, disk: Path) -> dict[str, Image]:
         """The available image of every region, tagged and shared with the consumer accounts."""
         ec2 = self._account.ec2(self._regions)
         return self._spread(ec2, self._register(ec2[self._home], disk))
@@ -52,11 +52,11 @@ class Release:
 
     def _register(self, ec2: EC2Client, disk: Path) -> Image:
         """The image of the first region; afterwards its snapshot is the only one of this version there."""
-        image = self._adopt(ec2) or self._make(ec2, disk)
-        snapshots.sweep(ec2, self._want, keep=images.snapshot_of(image))
+        image = self._find_registered(ec2) or self._make(ec2, disk)
+        snapshots.remove_unused(ec2, self._want, keep=images.snapshot_of(image))
         return image
 
-    def _adopt(self, ec2: EC2Client) -> Image | None:
+    def _find_registered(self, ec2: EC2Client) -> Image | None:
         """What an earlier run registered; an image that failed is removed."""
         image = images.find(ec2, self._want["Name"])
         if image is None:
@@ -72,8 +72,8 @@ class Release:
 
     def _make(self, ec2: EC2Client, disk: Path) -> Image:
         ebs = self._account.ebs(self._home)
-        with self._phases.phase("upload", f"upload the disk to {self._home}") as share:
-            snapshot = snapshots.ensure(ec2, ebs, disk, self._want, self._key, share)
+        with self._phases.phase("upload", f"upload the disk to {self._home}") as report_progress:
+            snapshot = snapshots.ensure(ec2, ebs, disk, self._want, self._key, report_progress)
         with self._phases.phase("register", f"register in {self._home}"):
             image_id = images.register(ec2, self._description, snapshot, self._want)
             return images.wait_available(ec2, image_id)
@@ -83,8 +83,8 @@ class Release:
         others = {region: copies.Copy(client, source) for region, client in ec2.items() if region != self._home}
         if not others:
             return {}
-        with self._phases.phase("copy", f"copies in {', '.join(others)}") as share:
-            return copies.bring(others, share)
+        with self._phases.phase("copy", f"copies in {', '.join(others)}") as report_progress:
+            return copies.finish(others, report_progress)
 
     def _mark_and_share(self, ec2: Mapping[str, EC2Client], found: Mapping[str, Image]) -> None:
         """Each step in all regions before the next: an image is shared only when its snapshot is everywhere."""

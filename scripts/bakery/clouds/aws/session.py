@@ -28,7 +28,7 @@ LEASE = {
 }
 NONE: Mapping[str, str] = MappingProxyType({})
 
-Spots = Iterable[tuple[str, str]]  # (account, region)
+Locations = Iterable[tuple[str, str]]  # (account, region)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Site:
+class SsmEndpoint:
     """Where parameters are: one account in one region."""
 
     account: str
@@ -75,10 +75,10 @@ class Site:
     ssm: SSMClient = field(repr=False, compare=False)
 
     def __str__(self) -> str:
-        return spot_name(self.account, self.region)
+        return location_name(self.account, self.region)
 
 
-def spot_name(account: str, region: str) -> str:
+def location_name(account: str, region: str) -> str:
     """The key of sites and the text of messages."""
     return f"{account}/{region}"
 
@@ -102,16 +102,20 @@ def connect(region: str, credentials: Mapping[str, str] = NONE) -> Account:
     return Account(identity["Account"], identity["Arn"].split(":")[1], session)
 
 
-def reach(own: Account, role: str, home: str, spots: Spots) -> tuple[dict[str, Site], dict[str, BakeryError]]:
+def connect_accounts(
+    own: Account, role: str, home: str, locations: Locations
+) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
     """Sites by their text, with `role` assumed in foreign accounts; and why accounts could not be reached."""
-    wanted = list(spots)
+    wanted = list(locations)
     # The tokens of a regional endpoint are valid in opt-in regions too, those of the global one are not.
     sts = own.sts(home)
     foreign = {number: number for number, _ in wanted if number != own.number}
     assumed, failures = attempt(foreign, lambda number: _assume(own, sts, number, role))
     accounts = {own.number: own, **assumed}
-    sites = [Site(number, region, accounts[number].ssm(region)) for number, region in wanted if number in accounts]
-    return {str(site): site for site in sites}, failures
+    endpoints = [
+        SsmEndpoint(number, region, accounts[number].ssm(region)) for number, region in wanted if number in accounts
+    ]
+    return {str(endpoint): endpoint for endpoint in endpoints}, failures
 
 
 def _assume(own: Account, sts: STSClient, number: str, role: str) -> Account:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from bakery.clouds.aws.calls import BLOCK_WORKERS, VISIBLE_SECONDS, calling, error_code, watch
 from bakery.clouds.aws.clients import EBSClient, EC2Client, Filter, Snapshot
 from bakery.clouds.aws.tagging import specifications, to_aws
-from bakery.clouds.phases import Share, poll
+from bakery.clouds.phases import ReportProgress, poll
 from bakery.host.errors import BakeryError
 from bakery.machine.qemu import as_raw
 from bakery.machine.raw_disk import RawDisk
@@ -29,16 +29,16 @@ IDLE_MINUTES = 60  # AWS gives up a snapshot that gets no blocks for so long (St
 WINDOW = 4 * BLOCK_WORKERS  # blocks in memory (32 MiB), so that workers never wait for the reader
 
 
-def ensure(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, key: str, share: Share) -> str:
+def ensure(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, key: str, report_progress: ReportProgress) -> str:
     """The ID of a completed snapshot of `disk`'s content, encrypted with `key` if that is given.
 
-    One that is still being written is left alone, whoever writes it; `sweep` comes when the image is registered.
+    One that is still being written is left alone; `remove_unused` comes when the image is registered.
     """
     completed = [snapshot for snapshot in find(ec2, tags) if snapshot["State"] == "completed"]
     ready: dict[bool, str] = {snapshot["Encrypted"]: snapshot["SnapshotId"] for snapshot in completed}
     if bool(key) in ready:
         return ready[bool(key)]
-    plain = ready.get(False) or _upload_disk(ec2, ebs, disk, tags, share)
+    plain = ready.get(False) or _upload_disk(ec2, ebs, disk, tags, report_progress)
     return _encrypt(ec2, plain, tags, key) if key else plain
 
 
@@ -67,19 +67,19 @@ def remove(ec2: EC2Client, snapshot: str) -> None:
                 raise
 
 
-def sweep(ec2: EC2Client, tags: Tags, keep: str) -> None:
+def remove_unused(ec2: EC2Client, tags: Tags, keep: str) -> None:
     """Remove snapshots of this version that its image does not use: unfinished, or only made to be encrypted."""
     for snapshot in find(ec2, tags):
         if snapshot["SnapshotId"] != keep:
             remove(ec2, snapshot["SnapshotId"])
 
 
-def _upload_disk(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, share: Share) -> str:
+def _upload_disk(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, report_progress: ReportProgress) -> str:
     with as_raw(disk) as raw:
-        return upload(ec2, ebs, RawDisk(raw, BLOCK), tags, share)
+        return upload(ec2, ebs, RawDisk(raw, BLOCK), tags, report_progress)
 
 
-def upload(ec2: EC2Client, ebs: EBSClient, raw: RawDisk, tags: Tags, share: Share) -> str:
+def upload(ec2: EC2Client, ebs: EBSClient, raw: RawDisk, tags: Tags, report_progress: ReportProgress) -> str:
     """A new snapshot with the blocks of `raw`; nothing stays behind if anything fails."""
     region = ebs.meta.region_name
     with calling("start a snapshot", region):
@@ -91,7 +91,7 @@ def upload(ec2: EC2Client, ebs: EBSClient, raw: RawDisk, tags: Tags, share: Shar
             Timeout=IDLE_MINUTES,
         )["SnapshotId"]
     try:
-        digests = list(_put_blocks(ebs, snapshot, raw, share))
+        digests = list(_put_blocks(ebs, snapshot, raw, report_progress))
         _refuse_other_content(raw, tags)
         with calling(f"complete {snapshot}", region):
             ebs.complete_snapshot(
@@ -109,7 +109,7 @@ def upload(ec2: EC2Client, ebs: EBSClient, raw: RawDisk, tags: Tags, share: Shar
     return snapshot
 
 
-def _put_blocks(ebs: EBSClient, snapshot: str, raw: RawDisk, share: Share) -> Iterator[bytes]:
+def _put_blocks(ebs: EBSClient, snapshot: str, raw: RawDisk, report_progress: ReportProgress) -> Iterator[bytes]:
     """Send the blocks in parallel; yields their SHA-256 digests in the order of the disk."""
     window: deque[Future[bytes]] = deque()
     pool = ThreadPoolExecutor(BLOCK_WORKERS, thread_name_prefix="ebs")
@@ -118,7 +118,7 @@ def _put_blocks(ebs: EBSClient, snapshot: str, raw: RawDisk, share: Share) -> It
             window.append(pool.submit(_put_block, ebs, snapshot, index, block))
             if len(window) == WINDOW:
                 yield window.popleft().result()
-                share(index / raw.blocks)
+                report_progress(index / raw.blocks)
         while window:
             yield window.popleft().result()
     finally:

@@ -7,14 +7,14 @@ from azure.mgmt.compute.models import GalleryImageVersion
 from bakery.clouds.azure import replication, versions
 from bakery.clouds.azure.calls import word
 from bakery.clouds.azure.names import GalleryVersion
-from bakery.clouds.azure.session import Session
+from bakery.clouds.azure.session import AzureSession
 from bakery.clouds.target import Finding
 from bakery.host.errors import BakeryError
 from bakery.model import tags
 from bakery.model.documents import Place, Publication
 
 
-def inspect(session: Session, publication: Publication) -> list[Finding]:
+def inspect(session: AzureSession, publication: Publication) -> list[Finding]:
     """That the version is there with the right tags, and can be used in each region."""
     resource = publication.places[0].id
     try:

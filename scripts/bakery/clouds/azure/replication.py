@@ -7,9 +7,9 @@ from azure.mgmt.compute.models import GalleryImageVersion, RegionalReplicationSt
 
 from bakery.clouds.azure.calls import word
 from bakery.clouds.azure.names import GalleryVersion
-from bakery.clouds.azure.session import Session
+from bakery.clouds.azure.session import AzureSession
 from bakery.clouds.azure.versions import Operation, find
-from bakery.clouds.phases import Share, poll
+from bakery.clouds.phases import ReportProgress, poll
 from bakery.host.errors import BakeryError, PartialError
 
 MOVING = {"Creating", "Updating", "Migrating"}
@@ -35,18 +35,23 @@ def completed(found: GalleryImageVersion, regions: Iterable[str]) -> list[str]:
     return [region for region in regions if region in seen and seen[region].state == "Completed"]
 
 
-def whole(found: GalleryImageVersion, regions: Sequence[str]) -> bool:
+def is_complete(found: GalleryImageVersion, regions: Sequence[str]) -> bool:
     """Whether it can be used in all regions."""
     return state(found) == "Succeeded" and len(completed(found, regions)) == len(regions)
 
 
-def settled(found: GalleryImageVersion) -> bool:
+def is_final(found: GalleryImageVersion) -> bool:
     """Whether Azure does nothing with it any more unless it is asked."""
     return state(found) not in MOVING
 
 
 def wait(
-    session: Session, address: GalleryVersion, regions: Sequence[str], share: Share, *, to_the_end: bool
+    session: AzureSession,
+    address: GalleryVersion,
+    regions: Sequence[str],
+    report_progress: ReportProgress,
+    *,
+    to_the_end: bool,
 ) -> GalleryImageVersion:
     """The version once Azure has settled it, for good or ill; not `to_the_end`: as soon as all `regions` have it."""
     latest: GalleryImageVersion | None = None
@@ -57,9 +62,9 @@ def wait(
         if latest is None:
             return True
         seen = replicas(latest)
-        share(sum(seen[region].progress or 0 for region in regions if region in seen) / len(regions) / 100)
+        report_progress(sum(seen[region].progress or 0 for region in regions if region in seen) / len(regions) / 100)
         there = len(completed(latest, regions)) == len(regions)
-        return True if settled(latest) or (there and not to_the_end) else None
+        return True if is_final(latest) or (there and not to_the_end) else None
 
     ended = poll(look, REPLICATED_SECONDS)
     if latest is None:
@@ -78,7 +83,7 @@ def refuse_incomplete(
     address: GalleryVersion, found: GalleryImageVersion, regions: Sequence[str], operation: Operation | None
 ) -> None:
     """PartialError if some regions have no replica, BakeryError if none has one or the version failed."""
-    if whole(found, regions):
+    if is_complete(found, regions):
         return
     done = completed(found, regions)
     detail = "\n".join(filter(None, (_reason(operation), _describe(found, regions))))

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bakery.clouds.azure import audit, gallery, tagging, versions
 from bakery.clouds.azure.names import GalleryVersion, channel_tag, gallery_image
-from bakery.clouds.azure.release import Release
-from bakery.clouds.azure.session import Session, connect
+from bakery.clouds.azure.release import AzureRelease
+from bakery.clouds.azure.session import AzureSession, connect
 from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding
@@ -39,7 +39,7 @@ class AzureTarget:
         """Bring the version to every region; a rerun goes on where the last one stopped."""
         address, phases = self._address(artifact), Phases(tell, full_name(artifact))
         want = tags.of_artifact(self._definition, artifact)
-        Release(self._definition, self._session, address, want, phases).bring(disk)
+        AzureRelease(self._definition, self._session, address, want, phases).publish(disk)
         return self._publication(artifact, address, artifact.disk.sha256, phases.seconds)
 
     def prepare(self, of: Versioned) -> None:
@@ -56,7 +56,7 @@ class AzureTarget:
         if found is None:
             raise NotFoundError(f"the version that Packer made of {full_name(build)} is gone", where=str(address))
         versions.refuse_foreign(address, found, build.identity, made_by_packer=want["Name"])
-        Release(self._definition, self._session, address, want, phases).complete()
+        AzureRelease(self._definition, self._session, address, want, phases).complete()
         return self._publication(build, address, build.identity, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
@@ -77,7 +77,7 @@ class AzureTarget:
         tagging.remove(self._session, address.image_id, {channel_tag(channel): address.version})
 
     @cached_property
-    def _session(self) -> Session:
+    def _session(self) -> AzureSession:
         return connect(self._azure, self._credentials)
 
     def _address(self, of: Versioned) -> GalleryVersion:

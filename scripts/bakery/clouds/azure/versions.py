@@ -17,7 +17,7 @@ from azure.mgmt.compute.models import (
 
 from bakery.clouds.azure.calls import calling
 from bakery.clouds.azure.names import GalleryVersion
-from bakery.clouds.azure.session import Session
+from bakery.clouds.azure.session import AzureSession
 from bakery.clouds.phases import poll
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.model.tags import SHA256, Tags
@@ -29,7 +29,7 @@ STORAGE = "Standard_LRS"  # of the replicas; what images cost least in
 Operation = LROPoller[GalleryImageVersion]
 
 
-def find(session: Session, address: GalleryVersion) -> GalleryImageVersion | None:
+def find(session: AzureSession, address: GalleryVersion) -> GalleryImageVersion | None:
     """A version with the state of its replicas, or None."""
     with calling("look for the version", str(address)):
         try:
@@ -39,7 +39,7 @@ def find(session: Session, address: GalleryVersion) -> GalleryImageVersion | Non
 
 
 def create(
-    session: Session,
+    session: AzureSession,
     address: GalleryVersion,
     source: GalleryDiskImageSource,
     regions: Sequence[str],
@@ -60,7 +60,9 @@ def create(
         )
 
 
-def extend(session: Session, address: GalleryVersion, found: GalleryImageVersion, regions: Sequence[str]) -> Operation:
+def extend(
+    session: AzureSession, address: GalleryVersion, found: GalleryImageVersion, regions: Sequence[str]
+) -> Operation:
     """Have Azure make replicas in all of `regions`; one that is there stays, one that failed is tried again."""
     update = GalleryImageVersionUpdate(
         properties=GalleryImageVersionProperties(
@@ -72,7 +74,7 @@ def extend(session: Session, address: GalleryVersion, found: GalleryImageVersion
         return session.compute.gallery_image_versions.begin_update(*_names(address), update, polling_interval=PAUSE)
 
 
-def remove(session: Session, address: GalleryVersion) -> None:
+def remove(session: AzureSession, address: GalleryVersion) -> None:
     """Delete a version and wait until it is gone; one that is gone already is fine."""
     with calling("delete the version", str(address)):
         try:
@@ -82,7 +84,7 @@ def remove(session: Session, address: GalleryVersion) -> None:
     await_gone(session, address)
 
 
-def remove_unfinished(session: Session, address: GalleryVersion, name: str) -> None:
+def remove_unfinished(session: AzureSession, address: GalleryVersion, name: str) -> None:
     """Delete a version that Packer made under `name` and nobody took over; ConflictError for any other one."""
     found = find(session, address)
     if found is None:
@@ -97,7 +99,7 @@ def remove_unfinished(session: Session, address: GalleryVersion, name: str) -> N
     remove(session, address)
 
 
-def await_gone(session: Session, address: GalleryVersion) -> None:
+def await_gone(session: AzureSession, address: GalleryVersion) -> None:
     """Return when a version that is being deleted does not exist any more."""
     if poll(lambda: None if find(session, address) else True, DELETED_SECONDS) is None:
         raise BakeryError(

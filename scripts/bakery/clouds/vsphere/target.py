@@ -9,7 +9,7 @@ from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding, Status
 from bakery.clouds.vsphere import channels, notes
 from bakery.clouds.vsphere.library import Item, Library
-from bakery.clouds.vsphere.release import Release, refuse_foreign
+from bakery.clouds.vsphere.release import VsphereRelease, refuse_foreign
 from bakery.clouds.vsphere.session import connect
 from bakery.clouds.vsphere.settings import VsphereDistribution
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
@@ -36,7 +36,7 @@ class VsphereTarget:
         phases = Phases(tell, full_name(artifact))
         want = tags.of_artifact(self._definition, artifact)
         with self._library() as library:
-            item = Release(library, self._definition.description, want, phases).bring(disk, artifact.os)
+            item = VsphereRelease(library, self._definition.description, want, phases).publish(disk, artifact.os)
         return self._publication(artifact, artifact.disk.sha256, item, phases.seconds)
 
     def prepare(self, of: Versioned) -> None:
@@ -69,7 +69,7 @@ class VsphereTarget:
                 )
             if tags.SHA256 in notes.read(item.description):
                 refuse_foreign(library, item, build.identity)
-            item = Release(library, self._definition.description, want, Phases(tell, name)).mark(item)
+            item = VsphereRelease(library, self._definition.description, want, Phases(tell, name)).mark(item)
         return self._publication(build, build.identity, item, {"adopt": round(time.monotonic() - began, 3)})
 
     def inspect(self, publication: Publication) -> list[Finding]:
@@ -78,7 +78,7 @@ class VsphereTarget:
         label = f"{place.account}/{place.region} {place.id}"
         try:
             with self._library(publication) as library:
-                return [Finding(label, *_look(library, library.by_id(place.id), publication))]
+                return [Finding(label, *_inspect(library, library.by_id(place.id), publication))]
         except BakeryError as error:
             return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
 
@@ -130,7 +130,7 @@ def _of_channel(publication: Publication, channel: str) -> tags.Tags:
     return {**tags.of_publication(publication), channels.CHANNEL: channel}
 
 
-def _look(library: Library, item: Item | None, publication: Publication) -> tuple[Status, str]:
+def _inspect(library: Library, item: Item | None, publication: Publication) -> tuple[Status, str]:
     if item is None:
         return "missing", "no such item"
     have = {**notes.read(item.description), "Name": item.name}
