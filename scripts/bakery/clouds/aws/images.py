@@ -120,9 +120,9 @@ def clear(ec2: EC2Client, unfinished: Tags, home: EC2Client) -> None:
     image = find(ec2, unfinished["Name"])
     if image is None:
         return
-    have = from_aws(image)
+    actual = from_aws(image)
     orphan = image.get("SourceImageRegion") == home.meta.region_name and by_id(home, image["SourceImageId"]) is None
-    if SHA256 in have or (wrong(have, unfinished) and not orphan):
+    if SHA256 in actual or (wrong(actual, unfinished) and not orphan):
         raise ConflictError(
             f"{image['Name']} exists as {image['ImageId']}, and no unfinished build left it",
             where=ec2.meta.region_name,

@@ -17,7 +17,12 @@ class AwsRelease:
     """Brings one version's images to all regions; every step finds before it creates."""
 
     def __init__(
-        self, definition: ImageDefinition, account: Account, want: tags.Tags, consumers: Sequence[str], phases: Phases
+        self,
+        definition: ImageDefinition,
+        account: Account,
+        expected: tags.Tags,
+        consumers: Sequence[str],
+        phases: Phases,
     ) -> None:
         aws = definition.distribution.of(AwsDistribution)
         assert aws
@@ -26,7 +31,7 @@ class AwsRelease:
         self._regions = aws.regions
         self._home = aws.regions[0]
         self._alias = aws.kms_alias or ""
-        self._want = want
+        self._expected = expected
         self._consumers = consumers
         self._phases = phases
 
@@ -41,7 +46,7 @@ class AwsRelease:
         with self._phases.phase("register", f"wait for {image_id} in {self._home}"):
             image = images.wait_available(ec2[self._home], image_id)
         if tags.SHA256 in tagging.from_aws(image):  # an earlier run was here
-            images.refuse_foreign(ec2[self._home], image, self._want[tags.SHA256])
+            images.refuse_foreign(ec2[self._home], image, self._expected[tags.SHA256])
         return self._spread(ec2, image)
 
     def _spread(self, ec2: Mapping[str, EC2Client], image: Image) -> dict[str, Image]:
@@ -53,15 +58,15 @@ class AwsRelease:
     def _register(self, ec2: EC2Client, disk: Path) -> Image:
         """The image of the first region; afterwards its snapshot is the only one of this version there."""
         image = self._find_registered(ec2) or self._make(ec2, disk)
-        snapshots.remove_unused(ec2, self._want, keep=images.snapshot_of(image))
+        snapshots.remove_unused(ec2, self._expected, keep=images.snapshot_of(image))
         return image
 
     def _find_registered(self, ec2: EC2Client) -> Image | None:
         """What an earlier run registered; an image that failed is removed."""
-        image = images.find(ec2, self._want["Name"])
+        image = images.find(ec2, self._expected["Name"])
         if image is None:
             return None
-        images.refuse_foreign(ec2, image, self._want[tags.SHA256])
+        images.refuse_foreign(ec2, image, self._expected[tags.SHA256])
         if image["State"] in images.BROKEN:
             images.remove(ec2, image)
             return None
@@ -73,13 +78,13 @@ class AwsRelease:
     def _make(self, ec2: EC2Client, disk: Path) -> Image:
         ebs = self._account.ebs(self._home)
         with self._phases.phase("upload", f"upload the disk to {self._home}") as report_progress:
-            snapshot = snapshots.ensure(ec2, ebs, disk, self._want, self._key, report_progress)
+            snapshot = snapshots.ensure(ec2, ebs, disk, self._expected, self._key, report_progress)
         with self._phases.phase("register", f"register in {self._home}"):
-            image_id = images.register(ec2, self._description, snapshot, self._want)
+            image_id = images.register(ec2, self._description, snapshot, self._expected)
             return images.wait_available(ec2, image_id)
 
     def _copy(self, ec2: Mapping[str, EC2Client], image: Image) -> dict[str, Image]:
-        source = copies.Source(image["ImageId"], self._home, self._description, self._want, self._key)
+        source = copies.Source(image["ImageId"], self._home, self._description, self._expected, self._key)
         others = {region: copies.Copy(client, source) for region, client in ec2.items() if region != self._home}
         if not others:
             return {}
@@ -89,7 +94,7 @@ class AwsRelease:
     def _mark_and_share(self, ec2: Mapping[str, EC2Client], found: Mapping[str, Image]) -> None:
         """Each step in all regions before the next: an image is shared only when its snapshot is everywhere."""
         pairs = {region: (ec2[region], image) for region, image in found.items()}
-        everywhere("tag", pairs, lambda pair: _mark(*pair, self._want))
+        everywhere("tag", pairs, lambda pair: _mark(*pair, self._expected))
         everywhere("share snapshots", pairs, lambda pair: images.share_snapshot(*pair, self._consumers))
         everywhere("share images", pairs, lambda pair: images.share_image(*pair, self._consumers))
 
@@ -100,9 +105,9 @@ class AwsRelease:
         return prefix + self._alias
 
 
-def _mark(ec2: EC2Client, image: Image, want: tags.Tags) -> None:
+def _mark(ec2: EC2Client, image: Image, expected: tags.Tags) -> None:
     """Repair tags: adopted images may have lost some, and the definition may ask for others by now."""
     snapshot = images.snapshot_of(image)
     described = snapshots.by_id(ec2, snapshot) or {}
-    have = {image["ImageId"]: tagging.from_aws(image), snapshot: tagging.from_aws(described)}
-    tagging.repair(ec2, have, want)
+    actual = {image["ImageId"]: tagging.from_aws(image), snapshot: tagging.from_aws(described)}
+    tagging.repair(ec2, actual, expected)

@@ -8,10 +8,10 @@ from bakery.clouds.aws.clients import EC2Client, Tag, TagSpecification
 from bakery.model.tags import Tags, wrong
 
 
-def repair(ec2: EC2Client, resources: Mapping[str, Tags], want: Tags) -> None:
+def repair(ec2: EC2Client, resources: Mapping[str, Tags], expected: Tags) -> None:
     """Set what is wrong; `resources` are the tags that each ID has now. Writes nothing when all is right."""
-    for resource, have in resources.items():
-        if missing := wrong(have, want):
+    for resource, actual in resources.items():
+        if missing := wrong(actual, expected):
             with calling(f"tag {resource}", ec2.meta.region_name):
                 ec2.create_tags(Resources=[resource], Tags=to_aws(missing))
 

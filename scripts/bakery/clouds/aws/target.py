@@ -36,13 +36,15 @@ class AwsTarget:
 
     def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
         """Bring the version to every region and account; a rerun goes on where the last one stopped."""
-        want = tags.of_artifact(self._definition, artifact)
-        return self._release(artifact, artifact.disk.sha256, want, tell, lambda release: release.publish(disk))
+        expected = tags.of_artifact(self._definition, artifact)
+        return self._release(artifact, artifact.disk.sha256, expected, tell, lambda release: release.publish(disk))
 
     def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
         """The same for what amazon-ebs registered: Packer's copies are taken up, tagged, and made where they lack."""
-        want = tags.of_build(self._definition, build)
-        return self._release(build, build.identity, want, tell, lambda release: release.adopt(build.ids[self._home]))
+        expected = tags.of_build(self._definition, build)
+        return self._release(
+            build, build.identity, expected, tell, lambda release: release.adopt(build.ids[self._home])
+        )
 
     def prepare(self, of: Versioned) -> None:
         """Remove images of an unfinished build in all regions."""
@@ -50,14 +52,19 @@ class AwsTarget:
         everywhere("clear the way", ec2, lambda client: images.clear(client, tags.identity(of), ec2[self._home]))
 
     def _release(
-        self, of: Versioned, sha256: str, want: tags.Tags, tell: Tell, publish: Callable[[AwsRelease], dict[str, Image]]
+        self,
+        of: Versioned,
+        sha256: str,
+        expected: tags.Tags,
+        tell: Tell,
+        publish: Callable[[AwsRelease], dict[str, Image]],
     ) -> Publication:
         check_regions(self._definition, lambda *keys: ".".join(map(str, (self._definition.name, *keys))))
         phases = Phases(tell, full_name(of))
         locations, name = self._locations, version_parameter(of)
         # Before anything is made: every account lets us in, and no place has a parameter that cannot be used.
         parameters.read_all(self._endpoints(locations), name)
-        found = publish(AwsRelease(self._definition, self._account, want, self._consumers, phases))
+        found = publish(AwsRelease(self._definition, self._account, expected, self._consumers, phases))
         with phases.phase("parameters", f"write {name} in {len(locations)} places"):
             # Roles are assumed again: their hour may have passed while copies were made.
             endpoints = self._endpoints(locations)

@@ -27,9 +27,9 @@ def inspect(session: AzureSession, publication: Publication) -> list[Finding]:
 
 
 def _inspect_tags(publication: Publication, found: GalleryImageVersion) -> Finding:
-    have = dict(found.tags or {})
-    wrong = tags.wrong(have, tags.of_publication(publication))
-    detail = "; ".join(f"{key} is {have.get(key, 'not set')}, expected {value}" for key, value in wrong.items())
+    actual = dict(found.tags or {})
+    wrong = tags.wrong(actual, tags.of_publication(publication))
+    detail = "; ".join(f"{key} is {actual.get(key, 'not set')}, expected {value}" for key, value in wrong.items())
     return Finding(f"{publication.places[0].id} tags", "incorrect" if wrong else "correct", detail)
 
 

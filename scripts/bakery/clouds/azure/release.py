@@ -24,7 +24,7 @@ class AzureRelease:
         definition: ImageDefinition,
         session: AzureSession,
         address: GalleryVersion,
-        want: tags.Tags,
+        expected: tags.Tags,
         phases: Phases,
     ) -> None:
         azure = definition.distribution.of(AzureDistribution)
@@ -33,7 +33,7 @@ class AzureRelease:
         self._azure = azure
         self._session = session
         self._address = address
-        self._want = want
+        self._expected = expected
         self._phases = phases
 
     def publish(self, disk: Path) -> GalleryImageVersion:
@@ -41,7 +41,7 @@ class AzureRelease:
         operation = None if self._existing() else self._make(disk)
         found = self.complete(operation)
         if self._session.blobs:
-            blobs.remove(self._session.blobs, self._want)  # only now: a failed version is made anew of it
+            blobs.remove(self._session.blobs, self._expected)  # only now: a failed version is made anew of it
         return found
 
     def complete(self, operation: Operation | None = None) -> GalleryImageVersion:
@@ -49,7 +49,7 @@ class AzureRelease:
         found = versions.find(self._session, self._address)
         if found is None or not replication.is_complete(found, self._azure.regions):
             found = self._replicate(operation)
-        tagging.repair(self._session, str(self._address), dict(found.tags or {}), self._want)
+        tagging.repair(self._session, str(self._address), dict(found.tags or {}), self._expected)
         return found
 
     def _existing(self) -> GalleryImageVersion | None:
@@ -60,7 +60,7 @@ class AzureRelease:
         if replication.state(found) == "Deleting":
             versions.await_gone(self._session, self._address)
             return None
-        versions.refuse_foreign(self._address, found, self._want[tags.SHA256])
+        versions.refuse_foreign(self._address, found, self._expected[tags.SHA256])
         if replication.state(found) == "Failed" and not replication.completed(found, self._azure.regions):
             versions.remove(self._session, self._address)
             return None
@@ -71,14 +71,14 @@ class AzureRelease:
         store, account = self._store()
         gallery.ensure(self._session, self._definition, self._address)
         with self._phases.phase("upload", f"upload the disk to {account}") as report_progress:
-            url = blobs.ensure(store, disk, self._want, report_progress)
+            url = blobs.ensure(store, disk, self._expected, report_progress)
         if self._existing():
             return None
         group = f"/subscriptions/{self._azure.subscription}/resourceGroups/{self._azure.resource_group}"
         source = GalleryDiskImageSource(
             uri=url, storage_account_id=f"{group}/providers/Microsoft.Storage/storageAccounts/{account}"
         )
-        return versions.create(self._session, self._address, source, self._azure.regions, self._want)
+        return versions.create(self._session, self._address, source, self._azure.regions, self._expected)
 
     def _replicate(self, operation: Operation | None) -> GalleryImageVersion:
         """Wait for the first replica, then for all; those that an earlier run did not get are asked for again."""

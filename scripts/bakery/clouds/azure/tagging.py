@@ -16,9 +16,9 @@ from bakery.model.tags import Tags, wrong
 PAUSE = 2  # seconds between looks at a write that Azure does not finish at once; it takes one or two
 
 
-def repair(session: AzureSession, resource: str, have: Tags, want: Tags) -> None:
+def repair(session: AzureSession, resource: str, actual: Tags, expected: Tags) -> None:
     """Set what is wrong. Writes nothing when all is right."""
-    if missing := wrong(have, want):
+    if missing := wrong(actual, expected):
         merge(session, resource, missing)
 
 

@@ -38,8 +38,8 @@ class AzureTarget:
     def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
         """Bring the version to every region; a rerun goes on where the last one stopped."""
         address, phases = self._address(artifact), Phases(tell, full_name(artifact))
-        want = tags.of_artifact(self._definition, artifact)
-        AzureRelease(self._definition, self._session, address, want, phases).publish(disk)
+        expected = tags.of_artifact(self._definition, artifact)
+        AzureRelease(self._definition, self._session, address, expected, phases).publish(disk)
         return self._publication(artifact, address, artifact.disk.sha256, phases.seconds)
 
     def prepare(self, of: Versioned) -> None:
@@ -51,12 +51,12 @@ class AzureTarget:
     def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
         """Take over the version that Packer made: wait for its replicas, ask for missing ones, set its tags."""
         address, phases = self._address(build), Phases(tell, full_name(build))
-        want = tags.of_build(self._definition, build)
+        expected = tags.of_build(self._definition, build)
         found = versions.find(self._session, address)
         if found is None:
             raise NotFoundError(f"the version that Packer made of {full_name(build)} is gone", where=str(address))
-        versions.refuse_foreign(address, found, build.identity, made_by_packer=want["Name"])
-        AzureRelease(self._definition, self._session, address, want, phases).complete()
+        versions.refuse_foreign(address, found, build.identity, made_by_packer=expected["Name"])
+        AzureRelease(self._definition, self._session, address, expected, phases).complete()
         return self._publication(build, address, build.identity, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
@@ -67,8 +67,8 @@ class AzureTarget:
         """Set the channel's tag; one that is right stays."""
         address, name = _address(publication), channel_tag(channel)
         with step(tell, "promote", full_name(publication), f"point {name} of {address.image}"):
-            have = tagging.read(self._session, address.image_id)
-            tagging.repair(self._session, address.image_id, have, {name: address.version})
+            actual = tagging.read(self._session, address.image_id)
+            tagging.repair(self._session, address.image_id, actual, {name: address.version})
         return (Parameter(address.subscription, region="", name=name, number=0, value=str(address)),)
 
     def unpoint(self, publication: Publication, channel: str) -> None:

@@ -89,8 +89,8 @@ def remove_unfinished(session: AzureSession, address: GalleryVersion, name: str)
     found = find(session, address)
     if found is None:
         return
-    have = found.tags or {}
-    if SHA256 in have or have.get("Name") != name:
+    actual = found.tags or {}
+    if SHA256 in actual or actual.get("Name") != name:
         raise ConflictError(
             f"version {address.version} of {address.image} exists, and no unfinished build left it",
             where=str(address),
@@ -114,9 +114,9 @@ def refuse_foreign(address: GalleryVersion, found: GalleryImageVersion, sha256: 
 
     One without any word on its content is taken if it has the name that Packer was told, `made_by_packer`.
     """
-    have = found.tags or {}
-    tag = have.get(SHA256)
-    if tag == sha256 or (tag is None and made_by_packer and have.get("Name") == made_by_packer):
+    actual = found.tags or {}
+    tag = actual.get(SHA256)
+    if tag == sha256 or (tag is None and made_by_packer and actual.get("Name") == made_by_packer):
         return
     raise ConflictError(
         f"version {address.version} of {address.image} exists and is not of this disk",

@@ -18,11 +18,11 @@ UNFINISHED = "-unfinished"  # no consumer finds an item by its version's name be
 class VsphereRelease:
     """Brings one version's item into a library; every step finds before it creates."""
 
-    def __init__(self, library: Library, description: str, want: Tags, phases: Phases) -> None:
+    def __init__(self, library: Library, description: str, expected: Tags, phases: Phases) -> None:
         self._library = library
-        self._want = want
-        self._name = want["Name"]
-        self._notes = notes.write(description, want)
+        self._expected = expected
+        self._name = expected["Name"]
+        self._notes = notes.write(description, expected)
         self._phases = phases
 
     def publish(self, disk: Path, os: str) -> Item:
@@ -30,7 +30,7 @@ class VsphereRelease:
         found = self._library.item(self._name)
         if found is None:
             return self._make(disk, os)
-        refuse_foreign(self._library, found, self._want[SHA256])
+        refuse_foreign(self._library, found, self._expected[SHA256])
         return self.mark(found)
 
     def mark(self, item: Item) -> Item:
@@ -69,7 +69,7 @@ class VsphereRelease:
             other = self._library.item(self._name)
             if other is None:
                 raise
-            refuse_foreign(self._library, other, self._want[SHA256])
+            refuse_foreign(self._library, other, self._expected[SHA256])
             self._library.delete(item)  # another run was faster
             return other
 
@@ -88,11 +88,11 @@ class VsphereRelease:
 
 def refuse_foreign(library: Library, item: Item, sha256: str) -> None:
     """ConflictError unless the item says that it is of this disk. Names are for ever: others' items are not touched."""
-    have = notes.read(item.description).get(SHA256)
-    if have != sha256:
+    actual = notes.read(item.description).get(SHA256)
+    if actual != sha256:
         raise ConflictError(
             f"{item.name} exists and is not of this disk",
             where=library.where,
-            detail=f"{SHA256} is {have or 'not in its notes'}, expected {sha256}",
+            detail=f"{SHA256} is {actual or 'not in its notes'}, expected {sha256}",
             hint="remove the item if nobody uses it, or bake a new version",
         )

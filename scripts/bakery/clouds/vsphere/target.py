@@ -34,9 +34,9 @@ class VsphereTarget:
     def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
         """Bring the version into the library; a rerun adopts a whole item and replaces half of one."""
         phases = Phases(tell, full_name(artifact))
-        want = tags.of_artifact(self._definition, artifact)
+        expected = tags.of_artifact(self._definition, artifact)
         with self._library() as library:
-            item = VsphereRelease(library, self._definition.description, want, phases).publish(disk, artifact.os)
+            item = VsphereRelease(library, self._definition.description, expected, phases).publish(disk, artifact.os)
         return self._publication(artifact, artifact.disk.sha256, item, phases.seconds)
 
     def prepare(self, of: Versioned) -> None:
@@ -44,10 +44,10 @@ class VsphereTarget:
         unfinished = tags.identity(of)
         with self._library() as library:
             item = library.item(full_name(of))
-            have = notes.read(item.description) if item else {}
+            actual = notes.read(item.description) if item else {}
             if item is None:
                 return
-            if tags.SHA256 in have or tags.wrong(have, unfinished):
+            if tags.SHA256 in actual or tags.wrong(actual, unfinished):
                 raise ConflictError(
                     f"{item.name} exists, and no unfinished build left it",
                     where=library.where,
@@ -58,7 +58,7 @@ class VsphereTarget:
     def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
         """Take over the item that Packer had vCenter make: write its notes, and see that it is whole."""
         began = time.monotonic()
-        name, want = full_name(build), tags.of_build(self._definition, build)
+        name, expected = full_name(build), tags.of_build(self._definition, build)
         with step(tell, "publish", name, f"take over the item in {self._vsphere.library}"), self._library() as library:
             item = library.item(name)
             if item is None:
@@ -69,7 +69,7 @@ class VsphereTarget:
                 )
             if tags.SHA256 in notes.read(item.description):
                 refuse_foreign(library, item, build.identity)
-            item = VsphereRelease(library, self._definition.description, want, Phases(tell, name)).mark(item)
+            item = VsphereRelease(library, self._definition.description, expected, Phases(tell, name)).mark(item)
         return self._publication(build, build.identity, item, {"adopt": round(time.monotonic() - began, 3)})
 
     def inspect(self, publication: Publication) -> list[Finding]:
@@ -133,9 +133,9 @@ def _of_channel(publication: Publication, channel: str) -> tags.Tags:
 def _inspect(library: Library, item: Item | None, publication: Publication) -> tuple[Status, str]:
     if item is None:
         return "missing", "no such item"
-    have = {**notes.read(item.description), "Name": item.name}
-    wrong = tags.wrong(have, tags.of_publication(publication))
-    said = [f"{key} is {have.get(key, 'not set')}, expected {value}" for key, value in wrong.items()]
+    actual = {**notes.read(item.description), "Name": item.name}
+    wrong = tags.wrong(actual, tags.of_publication(publication))
+    said = [f"{key} is {actual.get(key, 'not set')}, expected {value}" for key, value in wrong.items()]
     if complaint := library.complaint(item):
         said.append(complaint)
     return ("incorrect", "; ".join(said)) if said else ("correct", "")
