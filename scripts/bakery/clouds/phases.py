@@ -26,13 +26,13 @@ class Phases:
     @contextmanager
     def phase(self, name: str, text: str) -> Iterator[ReportProgress]:
         """Gives a function that takes the fraction that is done, 0..1, and reports whole per cents only."""
-        told = -1
+        reported = -1
         began = time.monotonic()
 
         def report_progress(fraction: float) -> None:
-            nonlocal told
-            if int(fraction * 100) != told:
-                told = int(fraction * 100)
+            nonlocal reported
+            if int(fraction * 100) != reported:
+                reported = int(fraction * 100)
                 self._tell(Event("progress", "publish", self._subject, text, fraction=fraction))
 
         with step(self._tell, "publish", self._subject, text):
@@ -45,9 +45,9 @@ def poll(look: Callable[[], Result | None], limit: float) -> Result | None:
     end = time.monotonic() + limit
     pause = FIRST_PAUSE
     while (answer := look()) is None:
-        left = end - time.monotonic()
-        if left <= 0:
+        remaining = end - time.monotonic()
+        if remaining <= 0:
             return None
-        time.sleep(min(pause, left))
+        time.sleep(min(pause, remaining))
         pause = min(pause * 1.5, LONGEST_PAUSE)
     return answer

@@ -31,12 +31,12 @@ def inspect_parameter(endpoint: SsmEndpoint, expected: Parameter) -> Finding:
     """A pointer of ours: that it is there, typed, and holds the image ID."""
     label = f"{endpoint} {expected.name}"
     try:
-        seen = parameters.read(endpoint, expected.name)
+        current = parameters.read(endpoint, expected.name)
     except BakeryError as error:
         return Finding(label, "unreachable" if error.__cause__ else "incorrect", f"{error.message}: {error.detail}")
-    if seen is None:
+    if current is None:
         return Finding(label, "missing", f"expected {expected.value}")
-    return Finding(label, *_same(expected.value, seen.value, "its value"))
+    return Finding(label, *_same(expected.value, current.value, "its value"))
 
 
 def unreachable(places: Mapping[str, BakeryError]) -> Iterator[Finding]:

@@ -120,16 +120,16 @@ def raise_failures(doing: str, failures: Mapping[str, BakeryError], done: Collec
 
 def watch(look: Callable[[], Resource | None], moving: Container[str], limit: float) -> Resource | None:
     """Look at a resource until its State is none of `moving`; its last look, or None once it is gone for good."""
-    found: Resource | None = None
-    seen = time.monotonic()
+    latest: Resource | None = None
+    last_seen = time.monotonic()
 
     def settled() -> bool | None:
-        nonlocal found, seen
-        found = look()
-        if found is None:
-            return True if time.monotonic() - seen > VISIBLE_SECONDS else None
-        seen = time.monotonic()
-        return None if found["State"] in moving else True
+        nonlocal latest, last_seen
+        latest = look()
+        if latest is None:
+            return True if time.monotonic() - last_seen > VISIBLE_SECONDS else None
+        last_seen = time.monotonic()
+        return None if latest["State"] in moving else True
 
     poll(settled, limit)
-    return found
+    return latest

@@ -21,14 +21,14 @@ AVAILABLE_SECONDS = 1800.0  # registering takes seconds to minutes; botocore's w
 
 def find(ec2: EC2Client, name: str) -> Image | None:
     """Our image of this name, in any state; ConflictError if there are several."""
-    found = _describe(ec2, "name", name)
-    if len(found) > 1:
+    images = _describe(ec2, "name", name)
+    if len(images) > 1:
         raise ConflictError(
-            f"several images are named {name}: {', '.join(image['ImageId'] for image in found)}",
+            f"several images are named {name}: {', '.join(image['ImageId'] for image in images)}",
             where=ec2.meta.region_name,
             hint="deregister all but one of them",
         )
-    return found[0] if found else None
+    return images[0] if images else None
 
 
 def by_id(ec2: EC2Client, image_id: str) -> Image | None:
@@ -165,8 +165,8 @@ def _describe(ec2: EC2Client, filter_name: str, value: str) -> list[Image]:
         answer = ec2.describe_images(
             Owners=["self"], IncludeDisabled=True, Filters=[{"Name": filter_name, "Values": [value]}]
         )
-    found: list[Image] = answer["Images"]
-    return found
+    images: list[Image] = answer["Images"]
+    return images
 
 
 def _registration(description: str, snapshot: str, tags: Tags) -> dict[str, Any]:

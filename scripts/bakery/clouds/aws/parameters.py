@@ -26,17 +26,17 @@ Values = Mapping[str, str]  # wanted value by site
 def read(endpoint: SsmEndpoint, name: str) -> Parameter | None:
     """The parameter as it is now; BakeryError if it is of another data type."""
     with calling(f"read {name}", str(endpoint)):
-        found = endpoint.ssm.get_parameters(Names=[name])["Parameters"]
-    if not found:
+        answer = endpoint.ssm.get_parameters(Names=[name])["Parameters"]
+    if not answer:
         return None
-    if found[0].get("DataType") != DATA_TYPE:
+    if answer[0].get("DataType") != DATA_TYPE:
         raise BakeryError(
-            f"{name} exists with data type {found[0].get('DataType', 'text')}, which cannot be changed",
+            f"{name} exists with data type {answer[0].get('DataType', 'text')}, which cannot be changed",
             where=str(endpoint),
             detail=f"launch templates accept {DATA_TYPE} only",
             hint=f"delete it (aws ssm delete-parameter --name {name}) and run again",
         )
-    return Parameter(endpoint.account, endpoint.region, name, int(found[0]["Version"]), found[0]["Value"])
+    return Parameter(endpoint.account, endpoint.region, name, int(answer[0]["Version"]), answer[0]["Value"])
 
 
 def read_all(endpoints: Endpoints, name: str) -> dict[str, Parameter | None]:
@@ -47,12 +47,12 @@ def read_all(endpoints: Endpoints, name: str) -> dict[str, Parameter | None]:
 def fix(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ...]:
     """Write a parameter that never changes: what is there is adopted if it is equal, and an error if it is not."""
     before = read_all(endpoints, name)
-    taken = {key: found for key, found in before.items() if found and found.value != values[key]}
+    taken = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
     if taken:
         raise ConflictError(
             f"{name} belongs to another image",
             where=", ".join(taken),
-            detail="\n".join(f"{key}: {found.value}, expected {values[key]}" for key, found in taken.items()),
+            detail="\n".join(f"{key}: {parameter.value}, expected {values[key]}" for key, parameter in taken.items()),
             hint="a version's parameter never changes: bake a new version",
         )
     absent = {key: endpoint for key, endpoint in endpoints.items() if before[key] is None}
@@ -78,8 +78,8 @@ def move(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ..
 
 def remove(endpoint: SsmEndpoint, name: str, value: str) -> bool:
     """Delete a parameter if it holds `value`; False if it does not, or is gone."""
-    found = read(endpoint, name)
-    if found is None or found.value != value:
+    parameter = read(endpoint, name)
+    if parameter is None or parameter.value != value:
         return False
     with calling(f"delete {name}", str(endpoint)):
         try:
@@ -105,8 +105,10 @@ def _await_live(endpoints: Endpoints, name: str, values: Values) -> tuple[Parame
 
     def look() -> bool | None:
         waiting = {key: endpoint for key, endpoint in endpoints.items() if key not in live}
-        found = everywhere(f"read {name}", waiting, lambda endpoint: read(endpoint, name))
-        live.update({key: seen for key, seen in found.items() if seen and seen.value == values[key]})
+        current = everywhere(f"read {name}", waiting, lambda endpoint: read(endpoint, name))
+        live.update(
+            {key: parameter for key, parameter in current.items() if parameter and parameter.value == values[key]}
+        )
         return True if len(live) == len(endpoints) else None
 
     if poll(look, LIVE_SECONDS) is None:

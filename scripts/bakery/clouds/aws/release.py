@@ -50,10 +50,10 @@ class AwsRelease:
         return self._spread(ec2, image)
 
     def _spread(self, ec2: Mapping[str, EC2Client], image: Image) -> dict[str, Image]:
-        found = {self._home: image, **self._copy(ec2, image)}
-        with self._phases.phase("share", f"tag and share in {', '.join(found)}"):
-            self._mark_and_share(ec2, found)
-        return found
+        amis = {self._home: image, **self._copy(ec2, image)}
+        with self._phases.phase("share", f"tag and share in {', '.join(amis)}"):
+            self._mark_and_share(ec2, amis)
+        return amis
 
     def _register(self, ec2: EC2Client, disk: Path) -> Image:
         """The image of the first region; afterwards its snapshot is the only one of this version there."""
@@ -91,9 +91,9 @@ class AwsRelease:
         with self._phases.phase("copy", f"copies in {', '.join(others)}") as report_progress:
             return copies.finish(others, report_progress)
 
-    def _mark_and_share(self, ec2: Mapping[str, EC2Client], found: Mapping[str, Image]) -> None:
+    def _mark_and_share(self, ec2: Mapping[str, EC2Client], amis: Mapping[str, Image]) -> None:
         """Each step in all regions before the next: an image is shared only when its snapshot is everywhere."""
-        pairs = {region: (ec2[region], image) for region, image in found.items()}
+        pairs = {region: (ec2[region], image) for region, image in amis.items()}
         everywhere("tag", pairs, lambda pair: _mark(*pair, self._expected))
         everywhere("share snapshots", pairs, lambda pair: images.share_snapshot(*pair, self._consumers))
         everywhere("share images", pairs, lambda pair: images.share_image(*pair, self._consumers))

@@ -55,11 +55,11 @@ class Account:
 
     def _client(self, service: Literal["ebs", "ec2", "ssm", "sts"], region: str) -> Any:
         """The client of a service in a region, which stays readable as `client.meta.region_name`."""
-        known = self._clients.get((service, region))
-        if known is None:
-            known = self.session.client(service, region_name=region, config=CONFIG, **self.keys)
-            self._clients[service, region] = known
-        return known
+        client = self._clients.get((service, region))
+        if client is None:
+            client = self.session.client(service, region_name=region, config=CONFIG, **self.keys)
+            self._clients[service, region] = client
+        return client
 
     def ec2(self, regions: Iterable[str]) -> dict[str, EC2Client]:
         """EC2 clients by region."""
@@ -106,14 +106,14 @@ def connect_accounts(
     own: Account, role: str, home: str, locations: Locations
 ) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
     """Sites by their text, with `role` assumed in foreign accounts; and why accounts could not be reached."""
-    wanted = list(locations)
+    pairs = list(locations)
     # The tokens of a regional endpoint are valid in opt-in regions too, those of the global one are not.
     sts = own.sts(home)
-    foreign = {number: number for number, _ in wanted if number != own.number}
+    foreign = {number: number for number, _ in pairs if number != own.number}
     assumed, failures = attempt(foreign, lambda number: _assume(own, sts, number, role))
     accounts = {own.number: own, **assumed}
     endpoints = [
-        SsmEndpoint(number, region, accounts[number].ssm(region)) for number, region in wanted if number in accounts
+        SsmEndpoint(number, region, accounts[number].ssm(region)) for number, region in pairs if number in accounts
     ]
     return {str(endpoint): endpoint for endpoint in endpoints}, failures
 

@@ -44,9 +44,9 @@ def ensure(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, key: str, rep
 
 def find(ec2: EC2Client, tags: Tags) -> list[Snapshot]:
     """Our snapshots of this version with this content, in any state."""
-    wanted: list[Filter] = [{"Name": f"tag:{key}", "Values": [tags[key]]} for key in ("Name", CONTENT)]
+    filters: list[Filter] = [{"Name": f"tag:{key}", "Values": [tags[key]]} for key in ("Name", CONTENT)]
     with calling("look for snapshots", ec2.meta.region_name):
-        pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=wanted)
+        pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
         return [snapshot for page in pages for snapshot in page["Snapshots"]]
 
 
@@ -179,9 +179,9 @@ def _encrypt(ec2: EC2Client, plain: str, tags: Tags, key: str) -> str:
 
 
 def _wait(ec2: EC2Client, snapshot: str) -> None:
-    found = watch(lambda: by_id(ec2, snapshot), moving={"pending"}, limit=COMPLETE_SECONDS)
-    if found is None or found["State"] != "completed":
-        state = found.get("StateMessage") or f"it is {found['State']}" if found else "it is gone"
+    latest = watch(lambda: by_id(ec2, snapshot), moving={"pending"}, limit=COMPLETE_SECONDS)
+    if latest is None or latest["State"] != "completed":
+        state = latest.get("StateMessage") or f"it is {latest['State']}" if latest else "it is gone"
         raise BakeryError(
             f"{snapshot} did not complete",
             where=ec2.meta.region_name,

@@ -64,24 +64,26 @@ class AwsTarget:
         locations, name = self._locations, version_parameter(of)
         # Before anything is made: every account lets us in, and no place has a parameter that cannot be used.
         parameters.read_all(self._endpoints(locations), name)
-        found = publish(AwsRelease(self._definition, self._account, expected, self._consumers, phases))
+        amis = publish(AwsRelease(self._definition, self._account, expected, self._consumers, phases))
         with phases.phase("parameters", f"write {name} in {len(locations)} places"):
             # Roles are assumed again: their hour may have passed while copies were made.
             endpoints = self._endpoints(locations)
-            values = {key: found[endpoint.region]["ImageId"] for key, endpoint in endpoints.items()}
+            values = {key: amis[endpoint.region]["ImageId"] for key, endpoint in endpoints.items()}
             pointers = parameters.fix(endpoints, name, values)
-        return _publication(of, sha256, self._places(found), pointers, phases.seconds)
+        return _publication(of, sha256, self._places(amis), pointers, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Images, tags, snapshots' tags, shares and parameters of a publication, as they are now."""
         owned = self._owned(publication)
         ec2 = self._account.ec2(owned)
-        looked, _ = attempt(owned, lambda place: audit.inspect_place(ec2[place.region], publication, place))
+        image_findings, _ = attempt(owned, lambda place: audit.inspect_place(ec2[place.region], publication, place))
         endpoints, failures = self._connect(_locations(publication.parameters))
-        expected = {location_name(found.account, found.region): found for found in publication.parameters}
-        seen, _ = attempt(endpoints, lambda endpoint: audit.inspect_parameter(endpoint, expected[str(endpoint)]))
-        findings = [finding for findings in looked.values() for finding in findings]
-        return [*findings, *seen.values(), *audit.unreachable(failures)]
+        expected = {location_name(pointer.account, pointer.region): pointer for pointer in publication.parameters}
+        parameter_findings, _ = attempt(
+            endpoints, lambda endpoint: audit.inspect_parameter(endpoint, expected[str(endpoint)])
+        )
+        findings = [finding for findings in image_findings.values() for finding in findings]
+        return [*findings, *parameter_findings.values(), *audit.unreachable(failures)]
 
     def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
         """Move the channel's parameters in all regions and accounts, or put all of them back."""
@@ -113,10 +115,10 @@ class AwsTarget:
         numbers = (self._account.number, *self._consumers)
         return [(number, region) for number in numbers for region in self._aws.regions]
 
-    def _places(self, found: Mapping[str, Image]) -> tuple[Place, ...]:
+    def _places(self, amis: Mapping[str, Image]) -> tuple[Place, ...]:
         own = self._account.number
         return tuple(
-            Place(number, region, found[region]["ImageId"], images.snapshot_of(found[region]), owned=number == own)
+            Place(number, region, amis[region]["ImageId"], images.snapshot_of(amis[region]), owned=number == own)
             for number, region in self._locations
         )
 
@@ -147,7 +149,7 @@ def _publication(
 
 
 def _locations(located: Iterable[Place | Parameter]) -> list[tuple[str, str]]:
-    return [(found.account, found.region) for found in located]
+    return [(item.account, item.region) for item in located]
 
 
 def _values(publication: Publication) -> dict[str, str]:

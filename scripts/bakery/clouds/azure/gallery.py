@@ -21,11 +21,11 @@ PAUSE = 2  # seconds between looks; it is made in a few
 def ensure(session: AzureSession, definition: ImageDefinition, address: GalleryVersion) -> None:
     """Make the image definition if it is absent; ConflictError if it is there for another kind of image."""
     expected = _properties(definition)
-    found = _find(session, address)
-    if found is None:
+    image = _find(session, address)
+    if image is None:
         _create(session, address, _location(session, address), expected)
     else:
-        _refuse_other(address, found, expected)
+        _refuse_other(address, image, expected)
 
 
 def _find(session: AzureSession, address: GalleryVersion) -> GalleryImage | None:
@@ -73,8 +73,8 @@ def _properties(definition: ImageDefinition) -> GalleryImageProperties:
     )
 
 
-def _refuse_other(address: GalleryVersion, found: GalleryImage, expected: GalleryImageProperties) -> None:
-    pairs = {name: (word(getattr(found, name)), word(getattr(expected, name))) for name in KIND}
+def _refuse_other(address: GalleryVersion, image: GalleryImage, expected: GalleryImageProperties) -> None:
+    pairs = {name: (word(getattr(image, name)), word(getattr(expected, name))) for name in KIND}
     wrong = [
         f"{name} is {actual}, expected {expected}" for name, (actual, expected) in pairs.items() if actual != expected
     ]

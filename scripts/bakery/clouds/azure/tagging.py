@@ -25,8 +25,8 @@ def repair(session: AzureSession, resource: str, actual: Tags, expected: Tags) -
 def read(session: AzureSession, resource: str) -> Tags:
     """All tags of a resource."""
     with calling("read the tags", resource):
-        found = session.resources.tags.get_at_scope(resource)
-    return _tags(found.properties)
+        answer = session.resources.tags.get_at_scope(resource)
+    return _tags(answer.properties)
 
 
 def merge(session: AzureSession, resource: str, tags: Tags) -> Tags:
@@ -42,8 +42,8 @@ def remove(session: AzureSession, resource: str, tags: Tags) -> Tags:
 def _patch(session: AzureSession, resource: str, operation: str, tags: Tags) -> Tags:
     with calling(f"tag with {', '.join(tags)}", resource):
         patch = TagsPatchResource(operation=operation, properties=Properties(tags=tags))
-        found = session.resources.tags.begin_update_at_scope(resource, patch, polling_interval=PAUSE).result()
-    return _tags(found.properties)
+        answer = session.resources.tags.begin_update_at_scope(resource, patch, polling_interval=PAUSE).result()
+    return _tags(answer.properties)
 
 
 def _tags(properties: Properties) -> Tags:

@@ -52,10 +52,10 @@ class AzureTarget:
         """Take over the version that Packer made: wait for its replicas, ask for missing ones, set its tags."""
         address, phases = self._address(build), Phases(tell, full_name(build))
         expected = tags.of_build(self._definition, build)
-        found = versions.find(self._session, address)
-        if found is None:
+        version = versions.find(self._session, address)
+        if version is None:
             raise NotFoundError(f"the version that Packer made of {full_name(build)} is gone", where=str(address))
-        versions.refuse_foreign(address, found, build.identity, made_by_packer=expected["Name"])
+        versions.refuse_foreign(address, version, build.identity, made_by_packer=expected["Name"])
         AzureRelease(self._definition, self._session, address, expected, phases).complete()
         return self._publication(build, address, build.identity, phases.seconds)
 

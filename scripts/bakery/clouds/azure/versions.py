@@ -61,12 +61,12 @@ def create(
 
 
 def extend(
-    session: AzureSession, address: GalleryVersion, found: GalleryImageVersion, regions: Sequence[str]
+    session: AzureSession, address: GalleryVersion, version: GalleryImageVersion, regions: Sequence[str]
 ) -> Operation:
     """Have Azure make replicas in all of `regions`; one that is there stays, one that failed is tried again."""
     update = GalleryImageVersionUpdate(
         properties=GalleryImageVersionProperties(
-            storage_profile=found.storage_profile,
+            storage_profile=version.storage_profile,
             publishing_profile=_replicas(regions),
         )
     )
@@ -86,10 +86,10 @@ def remove(session: AzureSession, address: GalleryVersion) -> None:
 
 def remove_unfinished(session: AzureSession, address: GalleryVersion, name: str) -> None:
     """Delete a version that Packer made under `name` and nobody took over; ConflictError for any other one."""
-    found = find(session, address)
-    if found is None:
+    version = find(session, address)
+    if version is None:
         return
-    actual = found.tags or {}
+    actual = version.tags or {}
     if SHA256 in actual or actual.get("Name") != name:
         raise ConflictError(
             f"version {address.version} of {address.image} exists, and no unfinished build left it",
@@ -109,12 +109,14 @@ def await_gone(session: AzureSession, address: GalleryVersion) -> None:
         )
 
 
-def refuse_foreign(address: GalleryVersion, found: GalleryImageVersion, sha256: str, made_by_packer: str = "") -> None:
+def refuse_foreign(
+    address: GalleryVersion, version: GalleryImageVersion, sha256: str, made_by_packer: str = ""
+) -> None:
     """ConflictError unless the version says that it is of this content: a version never changes.
 
     One without any word on its content is taken if it has the name that Packer was told, `made_by_packer`.
     """
-    actual = found.tags or {}
+    actual = version.tags or {}
     tag = actual.get(SHA256)
     if tag == sha256 or (tag is None and made_by_packer and actual.get("Name") == made_by_packer):
         return

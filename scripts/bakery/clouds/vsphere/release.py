@@ -27,11 +27,11 @@ class VsphereRelease:
 
     def publish(self, disk: Path, os: str) -> Item:
         """The item of this version, whole and with its notes."""
-        found = self._library.item(self._name)
-        if found is None:
+        item = self._library.item(self._name)
+        if item is None:
             return self._make(disk, os)
-        refuse_foreign(self._library, found, self._expected[SHA256])
-        return self.mark(found)
+        refuse_foreign(self._library, item, self._expected[SHA256])
+        return self.mark(item)
 
     def mark(self, item: Item) -> Item:
         """Repair the notes of an item that is there; BakeryError if it lacks a file."""
@@ -75,15 +75,15 @@ class VsphereRelease:
 
     def _remove_leftovers(self) -> None:
         """Remove what a run that was killed left; of two runs at the same time, the earlier one fails."""
-        left = self._library.item(self._name + UNFINISHED)
-        if left is None:
+        leftover = self._library.item(self._name + UNFINISHED)
+        if leftover is None:
             return
-        if notes.read(left.description).get("Name") != self._name:
+        if notes.read(leftover.description).get("Name") != self._name:
             raise ConflictError(
-                f"{left.name} is somebody else's item", where=self._library.where, hint="give it another name"
+                f"{leftover.name} is somebody else's item", where=self._library.where, hint="give it another name"
             )
-        upload.cancel_uploads(self._library, left)
-        self._library.delete(left)
+        upload.cancel_uploads(self._library, leftover)
+        self._library.delete(leftover)
 
 
 def refuse_foreign(library: Library, item: Item, sha256: str) -> None:

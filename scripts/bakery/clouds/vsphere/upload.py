@@ -104,16 +104,16 @@ def _send_file(vcenter: VCenter, session: str, path: Path, progress: _Progress) 
 
 def _wait(library: Library, session: str, item: Item) -> None:
     def settled() -> _Session | None:
-        found = _read_session(library.vcenter, session)
-        return None if found.state == "ACTIVE" else found
+        upload_session = _read_session(library.vcenter, session)
+        return None if upload_session.state == "ACTIVE" else upload_session
 
-    found = poll(settled, COMPLETE_SECONDS)
-    if found is None or found.state != "DONE":
-        said = found.error_message.default_message if found and found.error_message else ""
+    upload_session = poll(settled, COMPLETE_SECONDS)
+    if upload_session is None or upload_session.state != "DONE":
+        reason = upload_session.error_message.default_message if upload_session and upload_session.error_message else ""
         raise BakeryError(
             f"vCenter did not take the upload of {item.name}",
             where=library.where,
-            detail=said or f"it is {found.state if found else 'not done after an hour'}",
+            detail=reason or f"it is {upload_session.state if upload_session else 'not done after an hour'}",
             hint="run again: what was sent is thrown away, and sent anew",
         )
 
