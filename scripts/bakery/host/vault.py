@@ -146,7 +146,7 @@ class Vault:
             with _explained(self.address, path):
                 answer: dict[str, Any] = self._client.adapter.get(f"/v1/{path.strip('/')}")
         except hvac.exceptions.InvalidPath as error:
-            raise _missing(path, error.json or {}) from None
+            raise _missing(path, error.json or {}) from error
         return answer
 
 
@@ -209,7 +209,7 @@ def _check_token(client: "hvac.Client") -> None:
             return  # a token without the default policy may not look at itself, and is as good as another
         raise BakeryError(
             "VAULT_TOKEN is expired, revoked or wrong", where=client.url, hint="log in again and set the new token"
-        ) from None
+        ) from error
 
 
 def _obtain_token(client: "hvac.Client", env: Mapping[str, str]) -> None:
@@ -231,7 +231,7 @@ def _obtain_token(client: "hvac.Client", env: Mapping[str, str]) -> None:
             where=client.url,
             detail=", ".join(error.errors or ()),
             hint="is it expired, used up, or not meant for this role?",
-        ) from None
+        ) from error
 
 
 @contextmanager
@@ -244,27 +244,27 @@ def _explained(address: str, what: str, capability: str = "read") -> Iterator[No
         yield
     except hvac.exceptions.InvalidPath:
         raise
-    except hvac.exceptions.Forbidden:
+    except hvac.exceptions.Forbidden as error:
         raise BakeryError(
             f"Vault denies access to {what}",
             where=address,
             hint=f"the token's policy must allow '{capability}' on that path; an expired token is denied everything",
-        ) from None
+        ) from error
     except (hvac.exceptions.InvalidRequest, hvac.exceptions.UnsupportedOperation) as error:
         raise BakeryError(
             f"Vault refuses {what}: {', '.join(error.errors or ())}",
             where=address,
             hint="check the path and its role; of a cloud's engine also how Vault itself logs in there",
-        ) from None
+        ) from error
     except hvac.exceptions.VaultError as error:
         reason = ", ".join(error.errors or ()) or type(error).__name__
-        raise OutageError(f"Vault failed at {what}: {reason}", where=address, hint="look at Vault's own log") from None
+        raise OutageError(f"Vault failed at {what}: {reason}", where=address, hint="look at Vault's own log") from error
     except requests.RequestException as error:
         raise OutageError(
             f"Vault cannot be reached: {_reason(error)}",
             where=address,
             hint="check VAULT_ADDR, the network and VAULT_CACERT",
-        ) from None
+        ) from error
 
 
 def no_api_path(path: str, mount: str) -> BakeryError:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bakery.host import files, process
 from bakery.host.events import Event, Reporter
+from bakery.host.redaction import Redactor
 from bakery.machine import junit, qemu
 from bakery.machine.guest import Guest, GuestError, guest
 from bakery.model.documents import Check
@@ -100,6 +101,6 @@ def _tests(run: Run, running: Guest, report: Path) -> list[Check]:
             on_output=run.follow,
             check=False,
         )
-        return junit.checks(report, HOST, process.Redactor(run.secrets))
+        return junit.checks(report, HOST, Redactor(run.secrets))
     except process.ProcessError as error:
         return [Check("tests ran", False, f"{error.message}\n{error.tail}")]

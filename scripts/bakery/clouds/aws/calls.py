@@ -12,8 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from bakery.clouds.aws.clients import Image, Snapshot
-from bakery.clouds.phases import poll
 from bakery.host.errors import BakeryError, PartialError
+from bakery.host.waiting import wait_until
 
 BLOCK_WORKERS = 16  # parallel block uploads: enough for a 100 Mbit/s to 1 Gbit/s line at 50 ms a block
 PARALLEL_CALLS = 16  # regions and accounts asked at once; the limits of AWS count per region and account
@@ -131,5 +131,5 @@ def watch(look: Callable[[], Resource | None], moving: Container[str], limit: fl
         last_seen = time.monotonic()
         return None if latest["State"] in moving else True
 
-    poll(settled, limit)
+    wait_until(settled, limit)
     return latest

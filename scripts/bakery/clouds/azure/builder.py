@@ -8,7 +8,7 @@ from bakery.clouds.azure.settings import AzureBase, AzureDistribution
 from bakery.clouds.builder import RemoteBuilder, require
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
-from bakery.machine import qemu
+from bakery.machine import ssh
 from bakery.model.definition import ImageDefinition
 from bakery.model.naming import Named
 
@@ -33,7 +33,7 @@ def variables(job: Job) -> dict[str, Any]:
         "source_version": {"image": parent.image if parent else "", "version": parent.version if parent else ""},
         "source_urn": base.urn or "",
         "vm_size": base.vm_size,
-        "ssh_private_key": str(qemu.make_key(job.scratch)),
+        "ssh_private_key": str(ssh.make_key(job.scratch)),
         "secrets": job.secret_references,
     }
 

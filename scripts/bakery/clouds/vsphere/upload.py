@@ -6,11 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.clouds.phases import ReportProgress, poll
+from bakery.clouds.phases import ReportProgress
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.session import StateError, VCenter
 from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError
+from bakery.host.waiting import wait_until
 
 SESSIONS = "/content/library/item/update-session"
 FILES = "/content/library/item/updatesession/file"
@@ -107,7 +108,7 @@ def _wait(library: Library, session: str, item: Item) -> None:
         upload_session = _read_session(library.vcenter, session)
         return None if upload_session.state == "ACTIVE" else upload_session
 
-    upload_session = poll(settled, COMPLETE_SECONDS)
+    upload_session = wait_until(settled, COMPLETE_SECONDS)
     if upload_session is None or upload_session.state != "DONE":
         reason = upload_session.error_message.default_message if upload_session and upload_session.error_message else ""
         raise BakeryError(

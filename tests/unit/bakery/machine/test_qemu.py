@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bakery.host.errors import BakeryError
-from bakery.machine import qemu
+from bakery.machine import disk_image, qemu, ssh
 from doubles.programs import Programs
 
 QEMU_IMG = """
@@ -120,14 +120,14 @@ def test_digest_of_a_sparse_file_is_that_of_its_content(
         for block, data in pieces:
             stream.seek(block * 4096)
             stream.write(data)
-    assert qemu.digest(raw) == hashlib.sha256(raw.read_bytes()).hexdigest()
+    assert disk_image.digest(raw) == hashlib.sha256(raw.read_bytes()).hexdigest()
 
 
 def test_describe_tells_the_file_from_its_content(tmp_path: Path, programs: Programs) -> None:
     programs.shell("qemu-img", '[ "$1" = convert ] && eval "target=\\${$#}" && printf content >"$target"')
     image = tmp_path / "disk.qcow2"
     image.write_bytes(b"file")
-    disk = qemu.describe(image)
+    disk = disk_image.describe(image)
     assert disk.virtual_size == len(b"content")
     assert disk.sha256 == hashlib.sha256(b"file").hexdigest()
     assert disk.raw_sha256 == hashlib.sha256(b"content").hexdigest()
@@ -140,7 +140,7 @@ def test_only_a_name_that_says_nothing_lets_the_content_say_its_format(
 ) -> None:
     programs.shell("qemu-img", QEMU_IMG)
     (tmp_path / name).write_bytes(b"QFI\xfb")
-    qemu.to_raw(tmp_path / name, tmp_path / "target.raw")
+    disk_image.to_raw(tmp_path / name, tmp_path / "target.raw")
     assert (tmp_path / "target.raw").read_bytes() == b"QFI\xfb"
     assert told in programs.calls("qemu-img")[-1]
 
@@ -148,8 +148,8 @@ def test_only_a_name_that_says_nothing_lets_the_content_say_its_format(
 def test_compression_is_asked_for(tmp_path: Path, programs: Programs) -> None:
     programs.shell("qemu-img", QEMU_IMG)
     (tmp_path / "a.raw").touch()
-    qemu.to_qcow2(tmp_path / "a.raw", tmp_path / "plain.qcow2", compress=False)
-    qemu.to_qcow2(tmp_path / "a.raw", tmp_path / "small.qcow2", compress=True)
+    disk_image.to_qcow2(tmp_path / "a.raw", tmp_path / "plain.qcow2", compress=False)
+    disk_image.to_qcow2(tmp_path / "a.raw", tmp_path / "small.qcow2", compress=True)
     plain, _, small, _ = programs.calls("qemu-img")
     assert "-c" not in plain.split()
     assert "-c" in small.split()
@@ -162,7 +162,7 @@ def test_a_failed_conversion_leaves_the_old_file(tmp_path: Path, programs: Progr
     source.write_bytes(b"new")
     target.write_bytes(b"old")
     with pytest.raises(BakeryError) as failure:
-        qemu.to_qcow2(source, target, compress=False)
+        disk_image.to_qcow2(source, target, compress=False)
     assert failure.value.detail == "broken"
     assert target.read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.raw", "b.qcow2", "bin"]
@@ -172,9 +172,9 @@ def test_partitions_are_in_bytes(tmp_path: Path, programs: Programs) -> None:
     entry = {"node": "x1", "start": 2048, "size": 10, "type": "abc-1", "uuid": "u"}
     table = {"partitiontable": {"sectorsize": 512, "partitions": [entry, {**entry, "name": "root"}]}}
     programs.shell("sfdisk", f"echo '{json.dumps(table)}'")
-    assert qemu.partitions(tmp_path / "disk.raw") == [
-        qemu.Partition("", "ABC-1", 1 << 20, 5120),
-        qemu.Partition("root", "ABC-1", 1 << 20, 5120),
+    assert disk_image.partitions(tmp_path / "disk.raw") == [
+        disk_image.Partition("", "ABC-1", 1 << 20, 5120),
+        disk_image.Partition("root", "ABC-1", 1 << 20, 5120),
     ]
 
 
@@ -185,7 +185,7 @@ def test_free_port_can_be_used() -> None:
 
 def test_a_key_has_no_passphrase(tmp_path: Path, programs: Programs) -> None:
     programs.python("ssh-keygen", "assert sys.argv[sys.argv.index('-N') + 1] == ''")
-    assert qemu.make_key(tmp_path) == tmp_path / "key"
+    assert ssh.make_key(tmp_path) == tmp_path / "key"
     assert "-t ed25519" in programs.calls("ssh-keygen")[0]
 
 

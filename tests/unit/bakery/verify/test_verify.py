@@ -24,7 +24,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
         seconds |= {"boot": 1.0, "tests": 2.0}
         return [Check("boots", True, " ".join(path.name for path in run.tests))]
 
-    monkeypatch.setattr(qemu, "as_raw", as_raw)
+    monkeypatch.setattr(disk_image, "as_raw", as_raw)
     monkeypatch.setattr(qemu, "accelerator", lambda cache: "tcg")
     monkeypatch.setattr(hygiene, "check", lambda raw: [Check("clean", True)])
     monkeypatch.setattr(canary, "search", lambda raw, secrets: [Check("no secret", True, " ".join(secrets))])
