@@ -6,12 +6,12 @@ from pydantic import Field, model_validator
 
 from bakery.model.bases import CloudBase, require_one
 from bakery.model.distribution import CloudDistribution
-from bakery.model.fields import Form, Name, VaultPath
+from bakery.model.fields import Name, TextFormat, VaultPath
 from bakery.model.validation import Model
 
-Region = Annotated[str, Form(r"^[a-z]{2}(-[a-z]+)+-[0-9]$", "the name of an AWS region", "eu-west-1")]
-Account = Annotated[str, Form(r"^[0-9]{12}$", "the twelve digits of an AWS account", "123456789012")]
-Owner = Annotated[str, Form(r"^([0-9]{12}|amazon|self)$", "an AWS account, amazon or self", "136693071363")]
+Region = Annotated[str, TextFormat(r"^[a-z]{2}(-[a-z]+)+-[0-9]$", "the name of an AWS region", "eu-west-1")]
+Account = Annotated[str, TextFormat(r"^[0-9]{12}$", "the twelve digits of an AWS account", "123456789012")]
+Owner = Annotated[str, TextFormat(r"^([0-9]{12}|amazon|self)$", "an AWS account, amazon or self", "136693071363")]
 
 
 class AmiFilter(Model):

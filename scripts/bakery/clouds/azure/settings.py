@@ -7,33 +7,35 @@ from pydantic import Field, StringConstraints, model_validator
 from bakery.model.bases import QEMU, CloudBase, require_one
 from bakery.model.definition import ImageDefinition
 from bakery.model.distribution import CloudDistribution
-from bakery.model.fields import Form, Name, VaultPath
+from bakery.model.fields import Name, TextFormat, VaultPath
 
 Uuid = Annotated[
     str,
-    Form(
+    TextFormat(
         r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
         "an ID in lower-case hexadecimal digits",
         "11111111-2222-3333-4444-555555555555",
     ),
 ]
-Location = Annotated[str, Form(r"^[a-z]+[a-z0-9]*$", "an Azure region as ARM writes it", "westeurope")]
+Location = Annotated[str, TextFormat(r"^[a-z]+[a-z0-9]*$", "an Azure region as ARM writes it", "westeurope")]
 # What ARM accepts as names: "Naming rules and restrictions for Azure resources".
 ResourceGroup = Annotated[
     str,
-    Form(
+    TextFormat(
         r"^[\w().-]{0,89}[\w()-]$", "1 to 90 letters, digits and any of _().-, with no dot at its end", "bakery-images"
     ),
 ]
 Gallery = Annotated[
     str,
-    Form(
+    TextFormat(
         r"^[A-Za-z0-9][A-Za-z0-9._]{0,78}[A-Za-z0-9]$",
         "2 to 80 letters, digits, dots and underscores, a letter or digit at both ends",
         "images",
     ),
 ]
-StorageAccount = Annotated[str, Form(r"^[a-z0-9]{3,24}$", "3 to 24 lower-case letters and digits", "exampleimages")]
+StorageAccount = Annotated[
+    str, TextFormat(r"^[a-z0-9]{3,24}$", "3 to 24 lower-case letters and digits", "exampleimages")
+]
 
 
 class AzureBase(CloudBase):

@@ -9,7 +9,7 @@ from pathlib import Path
 from bakery.clouds.target import Finding
 from bakery.host import files
 from bakery.host.errors import ConflictError
-from bakery.host.events import Tell, step
+from bakery.host.events import Reporter, report_step
 from bakery.model.documents import Artifact, Parameter, Place, Publication
 from bakery.model.naming import Versioned, full_name
 
@@ -23,11 +23,11 @@ class LocalTarget:
     def __init__(self, store: Path) -> None:
         self._store = store
 
-    def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
+    def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Store the disk; a version that is stored already stays, ConflictError if it holds other bytes."""
         began = time.monotonic()
         stored, checksum = self._paths(artifact)
-        with step(tell, "publish", full_name(artifact), f"store in {self._store}"):
+        with report_step(report, "publish", full_name(artifact), f"store in {self._store}"):
             if stored.exists():
                 _refuse_other(stored, artifact)
             else:
@@ -41,7 +41,7 @@ class LocalTarget:
         """Read every stored file again and compare."""
         return [_inspect(Path(place.id), publication.sha256) for place in publication.places]
 
-    def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Replace the channel's link as a whole; it is relative, so the store can be moved."""
         disk = Path(publication.places[0].id)
         link = self._link(publication, channel)

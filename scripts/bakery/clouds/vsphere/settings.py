@@ -7,11 +7,11 @@ from pydantic import Field, model_validator
 from bakery.model.bases import BUILD_LOGIN, CloudBase, require_one
 from bakery.model.definition import ImageDefinition
 from bakery.model.distribution import CloudDistribution
-from bakery.model.fields import Form, VaultPath
+from bakery.model.fields import TextFormat, VaultPath
 from bakery.model.validation import Model
 
 Server = Annotated[
-    str, Form(r"^[A-Za-z0-9.-]+(:[0-9]+)?$", "HOST or HOST:PORT, without https://", "vcenter.example.com")
+    str, TextFormat(r"^[A-Za-z0-9.-]+(:[0-9]+)?$", "HOST or HOST:PORT, without https://", "vcenter.example.com")
 ]
 
 
