@@ -7,6 +7,7 @@ from pathlib import Path
 from bakery.catalog import Catalog, Record, open_store
 from bakery.engine import fingerprint, toolbox
 from bakery.model import definition, documents
+from bakery.model.inputs import input_key
 from bakery.model.project import Project
 
 ROOT = Path(__file__).parents[1]
@@ -50,7 +51,7 @@ def prepare(folder: Path, size: int) -> list[str]:
 
 
 def _complete(catalog: Catalog, image: definition.ImageDefinition, inputs: dict[str, str]) -> None:
-    reserved = catalog.reserve(image.name, image.arch, image.version, fingerprint.key(inputs), inputs)
+    reserved = catalog.reserve(image.name, image.arch, image.version, input_key(inputs), inputs, "benchmark")
     place = documents.Place("", "", f"/images/{image.name}.qcow2")
     local = documents.Publication(image.name, image.arch, reserved.version, "0" * 64, "local", (place,))
     fields = {"state": "complete", "baked": reserved.at, "sha256": "0" * 64, "publications": (local,)}

@@ -20,8 +20,9 @@ from bakery.layers.base import BaseDisk
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Publication, RemoteBuild
-from bakery.model.naming import Named, full_name
+from bakery.model.naming import full_name
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 from bakery_stacks import config
 from bakery_stacks.blocks import builder, publisher
 from doubles.aws.client import Double, available, register, running
@@ -34,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 REGIONS = ("eu-central-1", "us-east-1", "eu-west-1")
 HOME, *OTHERS = REGIONS
 CONSUMER = "210987654321"
-VERSION = Named("web", "x86_64", "1.0.0")
+VERSION = ImageVersion("web", "x86_64", "1.0.0")
 NAME = full_name(VERSION)
 SECRET = "canary-5e1f08b2-pass"
 DEBIAN = {"name": "debian-12-amd64-*", "owner": "136693071363"}

@@ -523,7 +523,7 @@ def test_withdraw_leaves_nothing(azure: Double, bench: Bench) -> None:
 
 
 def _record(catalog: Catalog, publication: Publication) -> Record:
-    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {})
+    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {}, "builder")
     assert reserved.version == publication.version
     return catalog.revise(
         replace(reserved, state="complete", sha256=publication.sha256, publications=(publication,)), "published"

@@ -22,15 +22,16 @@ from bakery.host.events import Event, silent
 from bakery.machine import qemu
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, Publication, RemoteBuild
-from bakery.model.naming import Named, full_name
+from bakery.model.naming import full_name
 from bakery.model.tags import identity
+from bakery.model.version import ImageVersion
 from doubles.vcenter.client import LIBRARY, PASSWORD, USER, Double, running
 
 pytestmark = pytest.mark.integration
 
 MIB = 1 << 20
 DISK_SIZE, DATA = 64 * MIB, 8 * MIB
-VERSION = Named("web", "x86_64", "1.0.0")
+VERSION = ImageVersion("web", "x86_64", "1.0.0")
 NAME = full_name(VERSION)
 FILES = [f"{NAME}.ovf", f"{NAME}.vmdk"]
 CHANNEL = "web-stable-x86_64"
@@ -484,7 +485,7 @@ def test_what_packer_built_is_adopted(vcenter: Double, bench: Bench) -> None:
 
 def test_what_a_killed_build_left_is_cleared(vcenter: Double, bench: Bench) -> None:
     build = _packer_built(vcenter)
-    bench.target().prepare(Named("web", "x86_64", "1.0.1"))
+    bench.target().prepare(ImageVersion("web", "x86_64", "1.0.1"))
     bench.target().prepare(build)
     assert vcenter.items() == {}
     bench.target().adopt(_packer_built(vcenter), silent)

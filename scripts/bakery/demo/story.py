@@ -134,7 +134,7 @@ def _timed(seconds: dict[str, float], tell: Tell, name: str, text: str) -> Itera
 
 def _phases(project: Project, record: Record) -> dict[str, float]:
     """Seconds of the version's bake, test and upload, from the documents that they left."""
-    folder = project.artifact_folder(record.image, record.arch, record.version)
+    folder = project.artifact_folder(record)
     artifact = documents.load(Artifact, folder / "artifact.json")
     verdict = documents.load(Verdict, folder / "verdict.json")
     rooms = {"bake": artifact.seconds, "verify": verdict.seconds}

@@ -2,36 +2,14 @@
 
 import re
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 from bakery.host.errors import BakeryError
-
-
-class Versioned(Protocol):
-    """Artifacts, publications and catalog records."""
-
-    @property
-    def image(self) -> str: ...
-
-    @property
-    def arch(self) -> str: ...
-
-    @property
-    def version(self) -> str: ...
-
+from bakery.model.version import Versioned
 
 # Publisher, offer and sku together name an image definition once in an Azure gallery.
 GALLERY_PUBLISHER = "bakery"
 BLOB_CONTAINER = "bakery"  # takes disks on their way into an Azure gallery
-
-
-@dataclass(frozen=True)
-class Named:
-    """A version that nothing was made of yet."""
-
-    image: str
-    arch: str
-    version: str
 
 
 def full_name(of: Versioned) -> str:

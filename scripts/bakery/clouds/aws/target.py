@@ -17,7 +17,8 @@ from bakery.host.events import Tell, step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
-from bakery.model.naming import Versioned, channel_parameter, full_name, version_parameter
+from bakery.model.naming import channel_parameter, full_name, version_parameter
+from bakery.model.version import Versioned
 
 
 class AwsTarget:

@@ -19,7 +19,8 @@ from bakery.host.events import Tell, step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
-from bakery.model.naming import GalleryVersion, Versioned, channel_tag, full_name, gallery_image
+from bakery.model.naming import GalleryVersion, channel_tag, full_name, gallery_image
+from bakery.model.version import Versioned
 
 
 class AzureTarget:

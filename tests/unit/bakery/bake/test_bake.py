@@ -17,6 +17,7 @@ from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 from doubles.packer import World, define
 
 SECRET = "canary-4711"
@@ -55,7 +56,7 @@ def run(world: World, definition: ImageDefinition | None = None, vault: Opened |
 
 
 def folder(world: World) -> Path:
-    return world.project.artifact_folder("web", "x86_64", "1.0.0")
+    return world.project.artifact_folder(ImageVersion("web", "x86_64", "1.0.0"))
 
 
 def assert_nothing_is_left(world: World) -> None:

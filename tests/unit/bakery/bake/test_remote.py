@@ -11,6 +11,7 @@ from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.vault import Vault
 from bakery.model import documents
 from bakery.model.documents import Check, RemoteBuild
+from bakery.model.version import ImageVersion
 from doubles.packer import World, define
 
 LEASE = {"access_key": "AKIA", "secret_key": "canary-4711"}
@@ -48,7 +49,7 @@ def build(
 
 
 def folder(world: World) -> Path:
-    return world.project.build_folder("web", "x86_64", "1.0.0", "aws")
+    return world.project.build_folder(ImageVersion("web", "x86_64", "1.0.0"), "aws")
 
 
 def nothing_is_left(world: World) -> bool:

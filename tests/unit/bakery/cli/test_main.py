@@ -141,7 +141,7 @@ def test_a_failed_verb_names_its_log(bakery: Workshop) -> None:
         opened.tell(Event("note", "run", "web", "told before it broke"))
         raise BakeryError("it broke")
 
-    bakery.monkeypatch.setattr("bakery.cli.run.run_line", fail)
+    bakery.monkeypatch.setattr("bakery.cli.run.run_images", fail)
     answer = bakery("run")
     log = Path(answer.err.splitlines()[-1].removeprefix("log: "))
     assert log.parent == bakery.project.logs

@@ -3,9 +3,10 @@
 import pytest
 
 from bakery.host.errors import BakeryError
-from bakery.model.naming import GalleryVersion, Named, channel_tag, full_name, gallery_image
+from bakery.model.naming import GalleryVersion, channel_tag, full_name, gallery_image
+from bakery.model.version import ImageVersion
 
-OF = Named("web", "x86_64", "1.0.3")
+OF = ImageVersion("web", "x86_64", "1.0.3")
 ADDRESS = GalleryVersion("0000-1111", "images", "bakery", "web-x86_64", "1.0.3")
 ID = (
     "/subscriptions/0000-1111/resourceGroups/images/providers/Microsoft.Compute"
