@@ -18,7 +18,7 @@ from bakery.clouds import manifest
 from bakery.clouds.job import Job
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.host.events import step
+from bakery.host.events import report_step
 from bakery.host.vault import Vault, read_secrets
 from bakery.layers.base import BaseDisk
 from bakery.machine import qemu
@@ -41,9 +41,9 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
     secrets = refuse_early(project, definition, vault)
     with reserved(project, definition.name, folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-bake-{time.strftime('%Y%m%d-%H%M%S')}.log"
-        job = Job(project, definition, version, "qemu", base, toolchain, scratch, log, context.tell)
+        job = Job(project, definition, version, "qemu", base, toolchain, scratch, log, context.report)
         lineage = f"{base.base.name} {base.base.version}".rstrip()
-        with step(context.tell, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
+        with report_step(context.report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
             _require_space(job)
             staged, disk, seconds = _make(job, vault, secrets)
         artifact = Artifact(

@@ -14,7 +14,7 @@ from bakery.clouds import REMOTE, manifest
 from bakery.clouds.job import Job
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
-from bakery.host.events import step
+from bakery.host.events import report_step
 from bakery.machine import junit
 from bakery.model import documents
 from bakery.model.documents import Check, RemoteBuild
@@ -42,9 +42,9 @@ def build(
     hidden = [*secrets.values(), *credentials.values(), *own_secrets, *([vault.token] if vault else ())]
     with reserved(project, f"{definition.name}-{target}", folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-{target}-{time.strftime('%Y%m%d-%H%M%S')}.log"
-        job = Job(project, definition, version, target, None, toolchain, scratch, log, context.tell, source)
+        job = Job(project, definition, version, target, None, toolchain, scratch, log, context.report, source)
         kind = builder.source(definition).partition(".")[0]
-        with step(context.tell, "bake", job.subject, f"{kind}, at {target}"):
+        with report_step(context.report, "bake", job.subject, f"{kind}, at {target}"):
             env = {**secret_environment(job, vault, secrets), **logged_in}
             seconds = packer.build(job, env, hidden)
             made = manifest.last_build(job.manifest, definition.name, version)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bakery.clouds.job import Toolchain
-from bakery.host.events import Tell
+from bakery.host.events import Reporter
 from bakery.host.vault import Vault
 from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
@@ -32,4 +32,4 @@ class BakeContext:
     project: Project
     toolchain: Toolchain
     vault: Vault | None
-    tell: Tell
+    report: Reporter

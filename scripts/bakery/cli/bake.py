@@ -7,8 +7,8 @@ import typer
 
 from bakery.cli import options
 from bakery.cli.session import session
-from bakery.engine.parallel import raise_failures
 from bakery.engine.run import bake_images
+from bakery.host.parallel import raise_failures
 from bakery.model import documents
 from bakery.model.documents import Artifact, RemoteBuild
 from bakery.reports import table

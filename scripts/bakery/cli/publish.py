@@ -3,8 +3,8 @@
 from bakery.catalog import Record
 from bakery.cli import options
 from bakery.cli.session import session
-from bakery.engine.parallel import raise_failures
 from bakery.engine.run import publish_images
+from bakery.host.parallel import raise_failures
 from bakery.model import documents
 from bakery.reports import table
 

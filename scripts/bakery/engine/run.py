@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bakery.catalog import Record
-from bakery.engine import parallel, steps
-from bakery.engine.parallel import Outcome
+from bakery.engine import steps
 from bakery.engine.plan import Action
 from bakery.engine.session import Session
+from bakery.host import parallel
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event
+from bakery.host.parallel import Outcome
 from bakery.model.baked import Baked
 from bakery.model.documents import Verdict
 
@@ -27,7 +28,7 @@ def bake_images(session: Session, names: list[str] | None, builders: Sequence[st
     selected = {definition.name for definition in session.definitions.select(names or [])}
     actions = [action for action in session.plan(names).actions if action.image in selected]
     due = {action.image: action for action in actions if action.kind in ("bake", "wait")}
-    outcomes = parallel.each(list(due), lambda name: steps.bake_version(session, due[name], builders), jobs)
+    outcomes = parallel.run_parallel(list(due), lambda name: steps.bake_version(session, due[name], builders), jobs)
     return Bakes(outcomes, [action for action in actions if action.image not in due])
 
 
@@ -38,7 +39,9 @@ def verify_images(session: Session, names: list[str] | None, jobs: int) -> list[
         return steps.verify_version(session, session.newest_artifact(session.definitions.images[name]))
 
     selected = session.definitions.select(names or [])
-    return parallel.each([definition.name for definition in selected if "qemu" in definition.builders], verify, jobs)
+    return parallel.run_parallel(
+        [definition.name for definition in selected if "qemu" in definition.builders], verify, jobs
+    )
 
 
 def publish_images(session: Session, names: list[str] | None, channel: str, jobs: int) -> list[Outcome[Record]]:
@@ -47,7 +50,9 @@ def publish_images(session: Session, names: list[str] | None, channel: str, jobs
     def publish(name: str) -> Record:
         return steps.publish_version(session, session.newest_baked(session.definitions.images[name]), channel)
 
-    return parallel.each([definition.name for definition in session.definitions.select(names or [])], publish, jobs)
+    return parallel.run_parallel(
+        [definition.name for definition in session.definitions.select(names or [])], publish, jobs
+    )
 
 
 def run_images(session: Session, names: list[str] | None, jobs: int) -> list[Record]:
@@ -64,11 +69,11 @@ def run_images(session: Session, names: list[str] | None, jobs: int) -> list[Rec
         if not ready:
             break
         for name in ready:
-            session.tell(Event("note", "plan", name, f"{due[name].kind}: {due[name].reason}"))
-        outcomes += parallel.each(ready, lambda name: _run(session, due[name]), jobs)  # noqa: B023 - ends in this turn
+            session.report(Event("note", "plan", name, f"{due[name].kind}: {due[name].reason}"))
+        outcomes += parallel.run_parallel(ready, lambda name: _run(session, due[name]), jobs)  # noqa: B023 - ends in this turn
     for action in plan.actions:
         if action.kind == "keep":
-            session.tell(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))
+            session.report(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))
     waiting = [action.image for action in plan.actions if action.kind == "wait"]
     parallel.raise_failures(outcomes, waiting)
     if due:

@@ -90,14 +90,14 @@ class _Bake:
 
     def _context(self, vault: Vault | None) -> BakeContext:
         project = self.session.project
-        return BakeContext(project, toolbox.toolchain(project), vault, self.session.tell)
+        return BakeContext(project, toolbox.toolchain(project), vault, self.session.report)
 
     def _is_of_these_inputs(self, part: Artifact | RemoteBuild, where: str) -> bool:
         """Whether what an interrupted run left was made from the inputs of this one."""
         if part.input_key != self.request.input_key:
             return False
         subject = f"{part.image} {part.version}"
-        self.session.tell(Event("note", "bake", subject, f"baked before from the same inputs{where}"))
+        self.session.report(Event("note", "bake", subject, f"baked before from the same inputs{where}"))
         return True
 
 
@@ -113,7 +113,7 @@ def verify_version(session: Session, artifact: Artifact) -> Verdict:
     with _vault(definition.secrets) as vault:
         where = partial(session.definitions.where, definition.name, "secrets")
         secrets = read_secrets(vault, definition.secrets, where) if vault else {}
-        verdict = verify(session.project, definition, artifact, folder / "disk.qcow2", secrets.values(), session.tell)
+        verdict = verify(session.project, definition, artifact, folder / "disk.qcow2", secrets.values(), session.report)
     documents.save(verdict, folder / "verdict.json")
     failing = [check for check in verdict.checks if not check.passed]
     if failing:
@@ -132,13 +132,13 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
     verdict = documents.find(Verdict, version.folder(project, "local") / "verdict.json")
     _usable_record(session, version)  # before anything is published
     with open_targets(session, definition) as targets:
-        publications = publish(project, version, verdict, targets, session.tell)
+        publications = publish(project, version, verdict, targets, session.report)
         record = _usable_record(session, version)
         complete = _complete(record, version, verdict, tuple(publications))
         if complete != record:
             record = session.catalog.revise(complete, "published")
         if channel := channel or definition.channel or "":
-            channels.promote(session.catalog, record, channel, "published", targets, session.tell)
+            channels.promote(session.catalog, record, channel, "published", targets, session.report)
     return record
 
 
@@ -147,14 +147,14 @@ def promote_version(session: Session, image: str, version: str, channel: str, re
     [definition] = session.definitions.select([image])
     record = session.catalog.record(ImageVersion(image, definition.arch, version))
     with open_targets(session, definition) as targets:
-        return channels.promote(session.catalog, record, channel, reason, targets, session.tell)
+        return channels.promote(session.catalog, record, channel, reason, targets, session.report)
 
 
 def roll_back_channel(session: Session, image: str, channel: str, reason: str) -> ChannelEntry:
     """Point a channel at the version that it pointed at before."""
     [definition] = session.definitions.select([image])
     with open_targets(session, definition) as targets:
-        return channels.rollback(session.catalog, image, definition.arch, channel, reason, targets, session.tell)
+        return channels.rollback(session.catalog, image, definition.arch, channel, reason, targets, session.report)
 
 
 @contextmanager
@@ -210,7 +210,7 @@ def _base_disk(session: Session, definition: ImageDefinition) -> BaseDisk:
         return BaseDisk(disk, Base(record.image, record.version, record.sha256))
     assert definition.base.qemu
     recipe = session.project.root / "packer" / "base" / "debian"
-    return prepare(definition.base.qemu, session.project.cache, recipe, session.tell)
+    return prepare(definition.base.qemu, session.project.cache, recipe, session.report)
 
 
 def _target(session: Session, definition: ImageDefinition, name: str, credentials: dict[str, str]) -> Target:

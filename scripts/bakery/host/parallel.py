@@ -22,7 +22,7 @@ class Outcome(Generic[Result]):
     error: BakeryError | None
 
 
-def each(names: Sequence[str], work: Callable[[str], Result], jobs: int) -> list[Outcome[Result]]:
+def run_parallel(names: Sequence[str], work: Callable[[str], Result], jobs: int) -> list[Outcome[Result]]:
     """Do `work` for each name, `jobs` at a time. Expected failures become outcomes; an interrupt stops all children."""
 
     def attempt(name: str) -> Outcome[Result]:
