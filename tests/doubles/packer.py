@@ -92,7 +92,7 @@ echo private >"$2"; echo public >"$2.pub"
 
 @dataclass
 class World:
-    """A project with one role, its programs, and what rooms told."""
+    """A project with one role, its programs, and what stages reported."""
 
     folder: Path
     project: Project

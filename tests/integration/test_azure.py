@@ -143,9 +143,9 @@ class Bench:
     def target(self, credentials: dict[str, str] = CREDENTIALS, **azure: Any) -> AzureTarget:
         return AzureTarget(_definition(**azure), credentials)
 
-    def publish(self, version: str = "1.0.0", tell: Callable[[Event], None] = silent) -> Publication:
+    def publish(self, version: str = "1.0.0", report: Callable[[Event], None] = silent) -> Publication:
         artifact = self.artifact(version)
-        return self.target().publish(artifact, Path(artifact.disk.path), tell)
+        return self.target().publish(artifact, Path(artifact.disk.path), report)
 
     def want(self) -> tags.Tags:
         return tags.of_artifact(self.definition, self.artifact())
@@ -196,8 +196,8 @@ def _assert_whole(bench: Bench, publication: Publication) -> None:
 
 
 def test_fresh(azure: Double, bench: Bench) -> None:
-    told: list[Event] = []
-    publication = bench.publish(tell=told.append)
+    events: list[Event] = []
+    publication = bench.publish(report=events.append)
     _assert_whole(bench, publication)
     artifact, found = bench.artifact(), _found()
     assert found.tags == {
@@ -216,7 +216,7 @@ def test_fresh(azure: Double, bench: Bench) -> None:
     assert found.location == HOME
     assert _writes(azure) == {"GalleryImages_CreateOrUpdate": 1, "GalleryImageVersions_CreateOrUpdate": 1}
     assert set(publication.seconds) == {"upload", "create", "replicate"}
-    shares = [event.fraction for event in told if event.kind == "progress" and event.text.startswith("replicas")]
+    shares = [event.fraction for event in events if event.kind == "progress" and event.text.startswith("replicas")]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     image = _session().compute.gallery_images.get(world.RESOURCE_GROUP, world.GALLERY, "web-x86_64")

@@ -91,9 +91,9 @@ class Bench:
         )
         # fmt: on
 
-    def publish(self, version: str = "1.0.0", tell: Callable[[Event], None] = silent) -> Publication:
+    def publish(self, version: str = "1.0.0", report: Callable[[Event], None] = silent) -> Publication:
         artifact = self.artifact(version)
-        return self.target().publish(artifact, Path(artifact.disk.path), tell)
+        return self.target().publish(artifact, Path(artifact.disk.path), report)
 
     def target(self) -> VsphereTarget:
         given = {"server": self.server, "library": self.library, "credentials": "secret/data/vcenter"}
@@ -134,8 +134,8 @@ def _changes(vcenter: Double) -> list[str]:
 
 
 def test_fresh(vcenter: Double, bench: Bench) -> None:
-    told: list[Event] = []
-    publication = bench.publish(tell=told.append)
+    events: list[Event] = []
+    publication = bench.publish(report=events.append)
     _assert_whole(vcenter, publication)
     item, disk = vcenter.items()[NAME], bench.artifact().disk
     assert item["description"].splitlines()[0] == "A web server"
@@ -154,7 +154,7 @@ def test_fresh(vcenter: Double, bench: Bench) -> None:
     }
     assert item["type"] == "ovf"
     assert set(publication.seconds) == {"pack", "upload"}
-    assert [event.fraction for event in told if event.fraction][-1] > 0.9
+    assert [event.fraction for event in events if event.fraction][-1] > 0.9
     assert not list(Path(disk.path).parent.glob(".ovf-*"))
 
 
@@ -494,7 +494,7 @@ def test_what_a_killed_build_left_is_cleared(vcenter: Double, bench: Bench) -> N
 
 
 def _packer_built(vcenter: Double) -> RemoteBuild:
-    """An item as vCenter makes it of a machine for Packer, and what the bake room says of it."""
+    """An item as vCenter makes it of a machine for Packer, and what the bake stage says of it."""
     spec = {
         "create_spec": {"name": NAME, "description": notes.write("A web server", identity(VERSION))},
         "source": {"type": "VirtualMachine", "id": "vm-1"},

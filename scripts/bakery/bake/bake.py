@@ -17,7 +17,7 @@ from bakery.clouds import manifest
 from bakery.clouds.job import Job, Toolchain
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.host.events import Tell, step
+from bakery.host.events import Reporter, report_step
 from bakery.host.vault import Vault, read_secrets
 from bakery.layers.base import BaseDisk
 from bakery.machine import qemu
@@ -41,16 +41,16 @@ def bake(
     base: BaseDisk,
     toolchain: Toolchain,
     vault: Vault | None,
-    tell: Tell,
+    report: Reporter,
 ) -> Artifact:
     """Make the disk of a version and its artifact.json in the artifact's folder, which appears only when whole."""
     folder = project.artifact_folder(definition.name, definition.arch, version)
     secrets = refuse_early(project, definition, vault)
     with reserved(project, definition.name, folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-bake-{time.strftime('%Y%m%d-%H%M%S')}.log"
-        job = Job(project, definition, version, "qemu", base, toolchain, scratch, log, tell)
+        job = Job(project, definition, version, "qemu", base, toolchain, scratch, log, report)
         lineage = f"{base.base.name} {base.base.version}".rstrip()
-        with step(tell, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
+        with report_step(report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
             _require_space(job)
             staged, disk, seconds = _make(job, vault, secrets)
         artifact = Artifact(

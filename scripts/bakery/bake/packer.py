@@ -38,7 +38,7 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
                 secrets=secrets,
                 timeout=TIMEOUT_SECONDS,
                 log=job.log,
-                on_line=watch.line,
+                on_output=watch.line,
             )
         except process.ProcessError as error:
             raise explain(error, watch, job) from None
@@ -62,7 +62,7 @@ def validate(job: Job) -> None:
                 [job.toolchain.packer, "validate", *_arguments(job, variables)],
                 env=_environment(job, temporary),
                 timeout=VALIDATE_SECONDS,
-                on_line=watch.line,
+                on_output=watch.line,
             )
         except process.ProcessError as error:
             raise explain(error, watch, job) from None

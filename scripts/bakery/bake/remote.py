@@ -13,7 +13,7 @@ from bakery.clouds import REMOTE, manifest
 from bakery.clouds.job import Job, Toolchain
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
-from bakery.host.events import Tell, step
+from bakery.host.events import Reporter, report_step
 from bakery.host.vault import Vault
 from bakery.machine import junit
 from bakery.model import documents
@@ -35,7 +35,7 @@ def build(
     toolchain: Toolchain,
     credentials: Mapping[str, str],
     vault: Vault | None,
-    tell: Tell,
+    report: Reporter,
 ) -> RemoteBuild:
     """Build a version at `target` and keep build.json in its folder.
 
@@ -51,9 +51,9 @@ def build(
     hidden = [*secrets.values(), *credentials.values(), *own_secrets, *([vault.token] if vault else ())]
     with reserved(project, f"{definition.name}-{target}", folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-{target}-{time.strftime('%Y%m%d-%H%M%S')}.log"
-        job = Job(project, definition, version, target, None, toolchain, scratch, log, tell, source)
+        job = Job(project, definition, version, target, None, toolchain, scratch, log, report, source)
         kind = builder.source(definition).partition(".")[0]
-        with step(tell, "bake", job.subject, f"{kind}, at {target}"):
+        with report_step(report, "bake", job.subject, f"{kind}, at {target}"):
             env = {**secret_environment(job, vault, secrets), **logged_in}
             seconds = packer.build(job, env, hidden)
             made = manifest.last_build(job.manifest, definition.name, version)

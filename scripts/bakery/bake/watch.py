@@ -38,7 +38,7 @@ class TaskFailure:
 
 
 class Watch:
-    """Takes lines; tells progress."""
+    """Takes lines; reports progress."""
 
     def __init__(self, job: Job) -> None:
         self.seconds: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""The command line: one file per verb, and the only place where rooms are wired together."""
+"""The command line: one file per verb, and the only place where stages are wired together."""
 
 import os
 import signal

@@ -53,7 +53,7 @@ def apply(
         def review(planned: Difference) -> None:
             seen[planned.stack] = planned
             for line in lines(planned):
-                found.tell(Event("note", "infra", planned.stack, line))
+                found.report(Event("note", "infra", planned.stack, line))
             if not allow_destroy:
                 _refuse_destruction(planned)
 

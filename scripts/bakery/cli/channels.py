@@ -28,7 +28,7 @@ def promote(
         found = opened.definitions.select([image])[0]
         record = opened.catalog.record(image, found.arch, version)
         with line.targets(opened, found) as targets:
-            moved = channels.promote(opened.catalog, record, channel, reason, targets, opened.tell)
+            moved = channels.promote(opened.catalog, record, channel, reason, targets, opened.report)
     _report(moved)
 
 
@@ -49,7 +49,7 @@ def rollback(
     with session(definitions, workspace, catalog, verb="rollback", quiet=quiet, verbose=verbose) as opened:
         found = opened.definitions.select([image])[0]
         with line.targets(opened, found) as targets:
-            moved = channels.rollback(opened.catalog, image, found.arch, channel, reason, targets, opened.tell)
+            moved = channels.rollback(opened.catalog, image, found.arch, channel, reason, targets, opened.report)
     _report(moved)
 
 

@@ -28,12 +28,12 @@ def demo(
         print("\n".join(f"{name} stopped" for name in story.end(root)) or "nothing was running")
         return
     log = story.folder_of(root) / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-demo.log"
-    with watch(sys.stderr, Verbosity.VERBOSE if verbose else Verbosity.NORMAL, log) as tell:
-        result = story.play(root, change, tell, say)
+    with watch(sys.stderr, Verbosity.VERBOSE if verbose else Verbosity.NORMAL, log) as report:
+        result = story.play(root, change, report, print_line)
     print(f"\n{render(result)}")
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Show a line of a command that the demo runs."""
     print(line, file=sys.stderr, flush=True)
 

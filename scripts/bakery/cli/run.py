@@ -51,11 +51,11 @@ def run_line(opened: Session, images: list[str] | None, jobs: int) -> list[Recor
         if not ready:
             break
         for name in ready:
-            opened.tell(Event("note", "plan", name, f"{due[name].kind}: {due[name].reason}"))
+            opened.report(Event("note", "plan", name, f"{due[name].kind}: {due[name].reason}"))
         outcomes += many.each(ready, lambda name: _work(opened, due[name]), jobs)  # noqa: B023 - done within the turn
     for action in planned.actions:
         if action.kind == "keep":
-            opened.tell(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))
+            opened.report(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))
     waiting = [action.image for action in planned.actions if action.kind == "wait"]
     many.raise_failures(outcomes, waiting)
     if due:

@@ -12,7 +12,7 @@ from bakery.catalog import Catalog, open_store
 from bakery.cli import options
 from bakery.engine.session import Session, locate, open_catalog, open_session
 from bakery.host.errors import BakeryError
-from bakery.host.events import Tell
+from bakery.host.events import Reporter
 from bakery.model.project import Project
 from bakery.reports import Verbosity, watch
 
@@ -23,18 +23,18 @@ def session(
 ) -> Iterator[Session]:
     """Open a session whose events are shown."""
     silent_session = open_session(definitions, workspace, catalog)
-    with watching(silent_session.project, verb, quiet=quiet, verbose=verbose) as tell:
-        yield replace(silent_session, tell=tell)
+    with watching(silent_session.project, verb, quiet=quiet, verbose=verbose) as report:
+        yield replace(silent_session, report=report)
 
 
 @contextmanager
-def watching(project: Project, verb: str, *, quiet: bool, verbose: bool) -> Iterator[Tell]:
+def watching(project: Project, verb: str, *, quiet: bool, verbose: bool) -> Iterator[Reporter]:
     """Events go to the screen and to `logs/<time>-<verb>.log`; its path is shown on failure."""
     log = project.logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{verb}-{os.getpid()}.log"
     verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
     try:
-        with watch(sys.stderr, verbosity, log) as tell:
-            yield tell
+        with watch(sys.stderr, verbosity, log) as report:
+            yield report
     except BakeryError as error:
         error.log = error.log or log
         raise

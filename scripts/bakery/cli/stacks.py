@@ -14,7 +14,7 @@ from bakery.cli import options, reportfile
 from bakery.cli.session import watching
 from bakery.engine.session import locate
 from bakery.host import files
-from bakery.host.events import Event, Tell
+from bakery.host.events import Event, Reporter
 from bakery.infra import changes, env, stacks
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.changes import Difference
@@ -43,7 +43,7 @@ class Opened:
 
     chosen: list[Stack]
     rollout: Rollout
-    tell: Tell
+    report: Reporter
 
 
 @contextmanager
@@ -52,18 +52,18 @@ def opened(
 ) -> Iterator[Opened]:
     """Synthesize and select. The folder of the stacks is ours until the end; waits `patience` seconds for it."""
     project = locate(options.DEFINITIONS, workspace)
-    with watching(project, verb, quiet=quiet, verbose=verbose) as tell, ExitStack() as held:
-        tell(Event("note", "infra", "all stacks", _environment(os.environ)))
+    with watching(project, verb, quiet=quiet, verbose=verbose) as report, ExitStack() as held:
+        report(Event("note", "infra", "all stacks", _environment(os.environ)))
         lock = project.workspace / "stacks.lock"
         patiently(
             lambda: held.enter_context(files.exclusive(lock, BUSY)),
             patience,
-            lambda text: tell(Event("note", "infra", "all stacks", text)),
+            lambda text: report(Event("note", "infra", "all stacks", text)),
         )
-        cdktf = Cdktf(project, os.environ, None, tell)
+        cdktf = Cdktf(project, os.environ, None, report)
         cdktf.synth()
         chosen = stacks.select(stacks.load(cdktf.output), names or [])
-        yield Opened(chosen, Rollout(project, os.environ, tell), tell)
+        yield Opened(chosen, Rollout(project, os.environ, report), report)
 
 
 def reporting(path: Path | None, found: Collection[Difference]) -> AbstractContextManager[None]:

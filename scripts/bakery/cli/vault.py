@@ -91,7 +91,7 @@ def execute(
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """The command's exit code, or 1 if a signal ended it."""
     show = partial(print, flush=True)
-    done = process.run(command, env=environment, secrets=env.secrets(environment), on_line=show, check=False)
+    done = process.run(command, env=environment, secrets=env.secrets(environment), on_output=show, check=False)
     return done.returncode if done.returncode >= 0 else ExitCode.FAILED
 
 

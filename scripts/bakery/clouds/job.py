@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.host.events import Event, Tell
+from bakery.host.events import Event, Reporter
 from bakery.layers.base import BaseDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
@@ -36,7 +36,7 @@ class Job:
     toolchain: Toolchain
     scratch: Path
     log: Path
-    tell: Tell
+    report: Reporter
     source: str = ""  # image at the target that a remote build starts from, if it is one of ours
 
     @property
@@ -84,4 +84,4 @@ class Job:
         return {name: {"path": ref.path, "key": ref.key} for name, ref in self.definition.secrets.items()}
 
     def progress(self, text: str) -> None:
-        self.tell(Event("progress", "bake", self.subject, text))
+        self.report(Event("progress", "bake", self.subject, text))

@@ -1,11 +1,11 @@
-"""What a publisher tells while it works, how long each phase took, and how it waits for a cloud."""
+"""What a publisher reports while it works, how long each phase took, and how it waits for a cloud."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from bakery.host.events import Event, Tell, step
+from bakery.host.events import Event, Reporter, report_step
 
 FIRST_PAUSE = 1.0  # seconds between two looks, growing to LONGEST_PAUSE: short waits stay short
 LONGEST_PAUSE = 15.0  # the interval of the AWS waiters
@@ -18,8 +18,8 @@ Result = TypeVar("Result")
 class Phases:
     """Tells what goes on and keeps the seconds of each phase by its name."""
 
-    def __init__(self, tell: Tell, subject: str) -> None:
-        self._tell = tell
+    def __init__(self, report: Reporter, subject: str) -> None:
+        self._report = report
         self._subject = subject
         self.seconds: dict[str, float] = {}
 
@@ -33,9 +33,9 @@ class Phases:
             nonlocal told
             if int(fraction * 100) != told:
                 told = int(fraction * 100)
-                self._tell(Event("progress", "publish", self._subject, text, fraction=fraction))
+                self._report(Event("progress", "publish", self._subject, text, fraction=fraction))
 
-        with step(self._tell, "publish", self._subject, text):
+        with report_step(self._report, "publish", self._subject, text):
             yield share
         self.seconds[name] = round(time.monotonic() - began, 3)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from bakery.host.events import Tell
+from bakery.host.events import Reporter
 from bakery.model.documents import Artifact, Parameter, Publication, RemoteBuild
 from bakery.model.naming import Versioned
 
@@ -26,7 +26,7 @@ class Target(Protocol):
     def find(self, artifact: Artifact) -> Publication | None:
         """What is already there of this version, whole; None if anything is missing."""
 
-    def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
+    def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version to every place, adopting what an earlier run left; returns when all of it is usable."""
 
     def inspect(self, publication: Publication) -> list[Finding]:
@@ -35,7 +35,7 @@ class Target(Protocol):
     def withdraw(self, publication: Publication) -> None:
         """Remove the images of a publication; what is already gone is fine."""
 
-    def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Move the channel's pointers to this version in every place, or in none."""
 
     def unpoint(self, publication: Publication, channel: str) -> None:
@@ -52,5 +52,5 @@ class RemoteTarget(Target, Protocol):
         what is there was not left by an unfinished build.
         """
 
-    def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
+    def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
         """Take over what Packer made here: finish its moves, set and verify tags of images and what is behind them."""

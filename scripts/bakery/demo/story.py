@@ -14,14 +14,14 @@ from bakery.catalog import Record
 from bakery.demo import images, stand_ins
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
-from bakery.host.events import Tell, silent, step
+from bakery.host.events import Reporter, report_step, silent
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
 from bakery.model import documents
 from bakery.model.documents import Artifact, Verdict
 from bakery.model.project import Project
 
-Say = Callable[[str], None]
+PrintLine = Callable[[str], None]
 
 CONSUMER = ("examples/consumer", "modules/image")  # the example, and the module that it names by a relative path
 
@@ -58,23 +58,23 @@ class Stage:
 
     project: Project
     environment: dict[str, str]
-    tell: Tell
-    say: Say
+    report: Reporter
+    print_line: PrintLine
 
     def run(self, *arguments: str) -> None:
         """Run a verb and show all that it says."""
-        self.say(f"$ bakery {' '.join(arguments)}")
-        self._bakery(arguments, self.say)
+        self.print_line(f"$ bakery {' '.join(arguments)}")
+        self._bakery(arguments, self.print_line)
 
     def ask(self, *arguments: str) -> bytes:
         """Run a verb for the JSON that it prints."""
         return self._bakery((*arguments, "--json"), None).encode()
 
-    def _bakery(self, arguments: tuple[str, ...], on_line: Say | None) -> str:
+    def _bakery(self, arguments: tuple[str, ...], on_output: PrintLine | None) -> str:
         command: list[str | Path] = [Path(sys.executable).with_name("bakery"), *arguments]
         secrets = [self.environment[name] for name in stand_ins.SECRET]
         root = self.project.root
-        return process.run(command, env=self.environment, secrets=secrets, cwd=root, on_line=on_line).stdout
+        return process.run(command, env=self.environment, secrets=secrets, cwd=root, on_output=on_output).stdout
 
 
 def folder_of(root: Path) -> Path:
@@ -82,27 +82,27 @@ def folder_of(root: Path) -> Path:
     return root / ".bakery" / "demo"
 
 
-def play(root: Path, change: bool, tell: Tell, say: Say) -> Result:
+def play(root: Path, change: bool, report: Reporter, print_line: PrintLine) -> Result:
     """The whole line: infrastructure, bake, publish, outputs, and a downstream consumer."""
     folder = folder_of(root)
     project = Project(root, folder / "images", folder)
     seconds: dict[str, float] = {}
     with files.exclusive(folder / "lock", "the demo is running already"):
-        with _timed(seconds, tell, "stand-ins", "start Vault and the AWS stand-in on loopback"):
+        with _timed(seconds, report, "stand-ins", "start Vault and the AWS stand-in on loopback"):
             images.prepare(root / "packer" / "images", project.definitions, change)
             environment = stand_ins.start(project)
-        stage = Stage(project, environment, tell, say)
-        cdktf = Cdktf(project, environment, project.logs / "demo-cdktf.log", tell)
-        with _timed(seconds, tell, "stacks", "cdktf deploy distribution network"):
+        stage = Stage(project, environment, report, print_line)
+        cdktf = Cdktf(project, environment, project.logs / "demo-cdktf.log", report)
+        with _timed(seconds, report, "stacks", "cdktf deploy distribution network"):
             cdktf.deploy("distribution", "network")
         with _timed(seconds, silent, "run", "bakery run"):  # it tells its own news
             action = json.loads(stage.ask("plan", images.IMAGE))["actions"][-1]
             stage.run("run", images.IMAGE)
             records = documents.parse(list[Record], stage.ask("catalog", images.IMAGE), "bakery catalog")
             record = [found for found in records if found.state == "complete"][-1]
-        with _timed(seconds, tell, "images", "cdktf deploy images"):
+        with _timed(seconds, report, "images", "cdktf deploy images"):
             outputs = cdktf.deploy("images")["images"]
-        with _timed(seconds, tell, "consumer", "terraform apply in examples/consumer"):
+        with _timed(seconds, report, "consumer", "terraform apply in examples/consumer"):
             consumer = _consume(stage)
         stand_ins.save(project)
         result = Result(
@@ -125,9 +125,9 @@ def end(root: Path) -> list[str]:
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], tell: Tell, name: str, text: str) -> Iterator[None]:
+def _timed(seconds: dict[str, float], report: Reporter, name: str, text: str) -> Iterator[None]:
     began = time.monotonic()
-    with step(tell, "demo", name, text):
+    with report_step(report, "demo", name, text):
         yield
     seconds[name] = round(time.monotonic() - began, 1)
 
@@ -137,9 +137,9 @@ def _phases(project: Project, record: Record) -> dict[str, float]:
     folder = project.artifact_folder(record.image, record.arch, record.version)
     artifact = documents.load(Artifact, folder / "artifact.json")
     verdict = documents.load(Verdict, folder / "verdict.json")
-    rooms = {"bake": artifact.seconds, "verify": verdict.seconds}
-    rooms |= {f"publish {found.target}": found.seconds for found in record.publications}
-    return {f"{room}: {phase}": value for room, phases in rooms.items() for phase, value in phases.items()}
+    stages = {"bake": artifact.seconds, "verify": verdict.seconds}
+    stages |= {f"publish {found.target}": found.seconds for found in record.publications}
+    return {f"{stage}: {phase}": value for stage, phases in stages.items() for phase, value in phases.items()}
 
 
 def _rows(record: Record) -> Iterator[Row]:

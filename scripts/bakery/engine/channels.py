@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bakery.catalog import Catalog, ChannelEntry, Record
 from bakery.clouds.target import Target
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
-from bakery.host.events import Event, Tell
+from bakery.host.events import Event, Reporter
 from bakery.model.documents import Parameter, Publication
 from bakery.model.fields import NAME
 from bakery.model.naming import full_name
@@ -16,7 +16,9 @@ Targets = Mapping[str, Target]
 Publications = Mapping[str, Publication]  # one version's, by target
 
 
-def promote(catalog: Catalog, record: Record, channel: str, reason: str, targets: Targets, tell: Tell) -> ChannelEntry:
+def promote(
+    catalog: Catalog, record: Record, channel: str, reason: str, targets: Targets, report: Reporter
+) -> ChannelEntry:
     """Point `channel` at a complete version; the entry it has already if all is right.
 
     Nothing moves unless every place of the version can be used. If anything fails later, the pointers of all targets
@@ -26,10 +28,10 @@ def promote(catalog: Catalog, record: Record, channel: str, reason: str, targets
     publications = _published(record, targets)
     _refuse_unusable(record, publications, targets)
     before = catalog.channel(record.image, record.arch, channel)
-    pointers = _Move(catalog, publications, targets, channel, tell)
+    pointers = _Move(catalog, publications, targets, channel, report)
     moved = pointers.forward(before)
     if before and before.version == record.version and before.pointers == moved:
-        tell(Event("note", "promote", record.image, f"{channel} points at {record.version} already"))
+        report(Event("note", "promote", record.image, f"{channel} points at {record.version} already"))
         return before
     try:
         entry = catalog.move(record, channel, reason, before, moved)
@@ -40,12 +42,12 @@ def promote(catalog: Catalog, record: Record, channel: str, reason: str, targets
         # To what the catalog says by now: we may have overwritten the pointers of who won the race.
         pointers.back(publications, now, error)
         raise
-    tell(Event("note", "promote", record.image, f"{channel} -> {record.version}"))
+    report(Event("note", "promote", record.image, f"{channel} -> {record.version}"))
     return entry
 
 
 def rollback(
-    catalog: Catalog, image: str, arch: str, channel: str, reason: str, targets: Targets, tell: Tell
+    catalog: Catalog, image: str, arch: str, channel: str, reason: str, targets: Targets, report: Reporter
 ) -> ChannelEntry:
     """Point `channel` at the version it pointed at before, passing over those that are no longer complete."""
     history = catalog.history(image, arch, channel)
@@ -56,7 +58,7 @@ def rollback(
     for version in dict.fromkeys(entry.version for entry in reversed(history) if entry.version != current):
         record = catalog.record(image, arch, version)
         if record.state == "complete":
-            return promote(catalog, record, channel, reason or f"rollback from {current}", targets, tell)
+            return promote(catalog, record, channel, reason or f"rollback from {current}", targets, report)
     raise BakeryError(
         f"channel {channel} of {image} never pointed at another version that is still complete",
         where=catalog.location,
@@ -120,14 +122,14 @@ class _Move:
     publications: Publications
     targets: Targets
     channel: str
-    tell: Tell
+    report: Reporter
 
     def forward(self, before: ChannelEntry | None) -> tuple[Parameter, ...]:
         """Move one target after the other; each is all or none by itself."""
         moved: dict[str, tuple[Parameter, ...]] = {}
         try:
             for name, publication in self.publications.items():
-                moved[name] = self.targets[name].point(publication, self.channel, self.tell)
+                moved[name] = self.targets[name].point(publication, self.channel, self.report)
         except BaseException as error:
             self.back({name: self.publications[name] for name in moved}, before, error)
             raise
@@ -150,5 +152,5 @@ class _Move:
         if old is None:
             self.targets[name].unpoint(publication, self.channel)
             return "nothing"
-        self.targets[name].point(old, self.channel, self.tell)
+        self.targets[name].point(old, self.channel, self.report)
         return old.version

@@ -10,7 +10,7 @@ from typing import cast
 from bakery.clouds.target import RemoteTarget, Target
 from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError, PartialError
-from bakery.host.events import Tell
+from bakery.host.events import Reporter
 from bakery.model import documents
 from bakery.model.baked import Baked
 from bakery.model.definition import ImageDefinition
@@ -23,7 +23,7 @@ NONE: Credentials = MappingProxyType({})
 
 
 def publish(
-    project: Project, baked: Baked, verdict: Verdict | None, targets: Mapping[str, Target], tell: Tell
+    project: Project, baked: Baked, verdict: Verdict | None, targets: Mapping[str, Target], report: Reporter
 ) -> list[Publication]:
     """Publish to all targets, each of which is tried; PartialError when only some succeeded.
 
@@ -37,7 +37,7 @@ def publish(
             _refuse_unverified(baked.artifact, verdict, baked.folder(project, "local") / "disk.qcow2")
         for name, destination in targets.items():
             try:
-                publication = _bring(project, baked, name, destination, tell)
+                publication = _bring(project, baked, name, destination, report)
                 publications.append(_keep(publication, baked.folder(project, name)))
             except BakeryError as error:
                 failures[name] = error
@@ -45,12 +45,12 @@ def publish(
     return publications
 
 
-def _bring(project: Project, baked: Baked, name: str, destination: Target, tell: Tell) -> Publication:
+def _bring(project: Project, baked: Baked, name: str, destination: Target, report: Reporter) -> Publication:
     """What Packer built at the target is taken over, else the disk goes there."""
     if name in baked.builds:
-        return cast(RemoteTarget, destination).adopt(baked.builds[name], tell)
+        return cast(RemoteTarget, destination).adopt(baked.builds[name], report)
     assert baked.artifact  # `baked.load` holds that a target without a build of its own has a disk
-    return destination.publish(baked.artifact, baked.folder(project, name) / "disk.qcow2", tell)
+    return destination.publish(baked.artifact, baked.folder(project, name) / "disk.qcow2", report)
 
 
 def target(name: str, project: Project, definition: ImageDefinition, credentials: Credentials = NONE) -> Target:

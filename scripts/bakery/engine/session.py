@@ -9,7 +9,7 @@ from bakery.engine import toolbox
 from bakery.engine.fingerprint import Fingerprints
 from bakery.engine.plan import Plan, plan
 from bakery.host.errors import BakeryError, NotFoundError, UsageError
-from bakery.host.events import Tell, silent
+from bakery.host.events import Reporter, silent
 from bakery.model import baked, definition
 from bakery.model.baked import Baked
 from bakery.model.definition import Definitions, ImageDefinition
@@ -24,7 +24,7 @@ class Session:
     project: Project
     definitions: Definitions
     catalog: Catalog
-    tell: Tell = silent
+    report: Reporter = silent
 
     def plan(self, names: list[str] | None) -> Plan:
         """Plan the named images and all they are built on."""

@@ -71,7 +71,7 @@ class _Work:
                 _base(self.session, self.image),
                 toolbox.toolchain(self.session.project),
                 vault,
-                self.session.tell,
+                self.session.report,
             )
 
     def build(self, target: str) -> RemoteBuild:
@@ -94,7 +94,7 @@ class _Work:
                 toolbox.toolchain(self.session.project),
                 credentials,
                 vault,
-                self.session.tell,
+                self.session.report,
             )
 
     def _fits(self, found: Artifact | RemoteBuild | None, where: str) -> bool:
@@ -102,7 +102,7 @@ class _Work:
         if found is None or found.input_key != self.action.input_key:
             return False
         subject = f"{self.image.name} {self.version}"
-        self.session.tell(Event("note", "bake", subject, f"baked before from the same inputs{where}"))
+        self.session.report(Event("note", "bake", subject, f"baked before from the same inputs{where}"))
         return True
 
 
@@ -121,7 +121,7 @@ def verify_image(session: Session, artifact: Artifact) -> Verdict:
             if vault
             else {}
         )
-        verdict = verify(session.project, image, artifact, folder / "disk.qcow2", found.values(), session.tell)
+        verdict = verify(session.project, image, artifact, folder / "disk.qcow2", found.values(), session.report)
     documents.save(verdict, folder / "verdict.json")
     failing = [seen for seen in verdict.checks if not seen.passed]
     if failing:
@@ -140,13 +140,13 @@ def publish_image(session: Session, whole: Baked, channel: str = "") -> Record:
     verdict = documents.find(Verdict, whole.folder(project, "local") / "verdict.json")
     _usable_record(session, whole)  # before anything is published
     with targets(session, image) as destinations:
-        publications = publish(project, whole, verdict, destinations, session.tell)
+        publications = publish(project, whole, verdict, destinations, session.report)
         record = _usable_record(session, whole)
         complete = _complete(record, whole, verdict, tuple(publications))
         if complete != record:
             record = session.catalog.revise(complete, "published")
         if channel := channel or image.channel or "":
-            channels.promote(session.catalog, record, channel, "published", destinations, session.tell)
+            channels.promote(session.catalog, record, channel, "published", destinations, session.report)
     return record
 
 
@@ -202,7 +202,7 @@ def _base(session: Session, image: ImageDefinition) -> BaseDisk:
         return BaseDisk(disk, Base(record.image, record.version, record.sha256))
     assert image.base.qemu
     recipe = session.project.root / "packer" / "base" / "debian"
-    return prepare(image.base.qemu, session.project.cache, recipe, session.tell)
+    return prepare(image.base.qemu, session.project.cache, recipe, session.report)
 
 
 def _target(session: Session, image: ImageDefinition, name: str, credentials: dict[str, str]) -> Target:

@@ -98,6 +98,6 @@ def _stamped(name: str, flag: str, known: list[str] | None) -> list[str]:
 def _ask(path: str, flag: str) -> str:
     """The first version number that a program prints, on either stream."""
     lines: list[str] = []
-    process.run([path, flag], on_line=lines.append, timeout=20)
+    process.run([path, flag], on_output=lines.append, timeout=20)
     found = re.search(r"\d+\.\d+(\.\d+)*", "\n".join(lines))
     return found[0] if found else MISSING

@@ -1,4 +1,4 @@
-"""The one exception family: rooms raise it, `bakery.cli.main` prints it."""
+"""The one exception family: stages raise it, `bakery.cli.main` prints it."""
 
 from enum import IntEnum
 from pathlib import Path

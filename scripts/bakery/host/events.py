@@ -1,4 +1,4 @@
-"""What rooms tell while they work; `bakery.reports` decides how it looks."""
+"""What stages report while they work; `bakery.reports` decides how it looks."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,31 +11,31 @@ Kind = Literal["start", "progress", "note", "done", "failed"]
 
 @dataclass(frozen=True)
 class Event:
-    """One line of news. `room` is the verb, `subject` what it works on, `fraction` 0..1, `seconds` elapsed."""
+    """One line of progress. `stage` is the verb, `subject` what it works on, `fraction` 0..1, `seconds` elapsed."""
 
     kind: Kind
-    room: str
+    stage: str
     subject: str
     text: str = ""
     fraction: float | None = None
     seconds: float | None = None
 
 
-Tell = Callable[[Event], None]
+Reporter = Callable[[Event], None]
 
 
 def silent(event: Event) -> None:
-    """A `Tell` for callers that do not watch."""
+    """A `Reporter` for callers that do not watch."""
 
 
 @contextmanager
-def step(tell: Tell, room: str, subject: str, text: str) -> Iterator[None]:
-    """Tell the start, the end and the seconds of a step, also when it raises."""
+def report_step(report: Reporter, stage: str, subject: str, text: str) -> Iterator[None]:
+    """Report the start, the end and the seconds of a step, also when it raises."""
     began = time.monotonic()
-    tell(Event("start", room, subject, text))
+    report(Event("start", stage, subject, text))
     try:
         yield
     except BaseException:
-        tell(Event("failed", room, subject, text, seconds=time.monotonic() - began))
+        report(Event("failed", stage, subject, text, seconds=time.monotonic() - began))
         raise
-    tell(Event("done", room, subject, text, seconds=time.monotonic() - began))
+    report(Event("done", stage, subject, text, seconds=time.monotonic() - began))

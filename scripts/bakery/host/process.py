@@ -63,7 +63,7 @@ def run(
     timeout: float | None = None,
     grace: float | None = None,
     log: Path | None = None,
-    on_line: Callable[[str], None] | None = None,
+    on_output: Callable[[str], None] | None = None,
     check: bool = True,
 ) -> Finished:
     """Run `argv` to its end.
@@ -76,7 +76,7 @@ def run(
     command = tuple(str(part) for part in argv)
     name = Path(command[0]).name
     began = time.monotonic()
-    with _Output(Redactor(secrets), log, on_line) as output:
+    with _Output(Redactor(secrets), log, on_output) as output:
         child = _popen(command, env or {}, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         _running.add(child)
         try:
@@ -182,10 +182,10 @@ def _forms(secret: str) -> Iterator[str]:
 class _Output:
     """Collects a child's two streams into the log, the listener and the tail. `error` is what went wrong with it."""
 
-    def __init__(self, hide: Redactor, log: Path | None, on_line: Callable[[str], None] | None) -> None:
+    def __init__(self, hide: Redactor, log: Path | None, on_output: Callable[[str], None] | None) -> None:
         self.error: Exception | None = None
         self._hide = hide
-        self._on_line = on_line
+        self._on_output = on_output
         self._stdout: list[str] = []
         self._tail: deque[str] = deque(maxlen=KEPT_LINES)
         self._lock = threading.Lock()
@@ -240,8 +240,8 @@ class _Output:
             with self._explained():
                 self._log.write(line)
                 self._log.flush()
-        if self._on_line:
-            self._on_line(line.rstrip("\r\n"))
+        if self._on_output:
+            self._on_output(line.rstrip("\r\n"))
 
     def stdout(self) -> str:
         return "".join(self._stdout)

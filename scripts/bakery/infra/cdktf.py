@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.host import files, process
-from bakery.host.events import Event, Tell, silent, step
+from bakery.host.events import Event, Reporter, report_step, silent
 from bakery.infra import env, explain
 from bakery.model.project import Project
 
@@ -28,7 +28,7 @@ class Cdktf:
     project: Project
     environment: Mapping[str, str]
     log: Path | None
-    tell: Tell = silent
+    report: Reporter = silent
 
     @property
     def output(self) -> Path:
@@ -67,12 +67,12 @@ class Cdktf:
         subject = ", ".join(stacks) or "all stacks"
         lines: list[str] = []
 
-        def hear(line: str) -> None:
+        def on_output(line: str) -> None:
             lines.append(line)
-            self.tell(Event("progress", "infra", subject, line))
+            self.report(Event("progress", "infra", subject, line))
 
         self.project.workspace.mkdir(parents=True, exist_ok=True)  # cdktf makes only the last folder of its output
-        with step(self.tell, "infra", subject, f"cdktf {command}"):
+        with report_step(self.report, "infra", subject, f"cdktf {command}"):
             done = process.run(
                 ["cdktf", command, *stacks, *options, f"--output={self.output}"],
                 env={**env.for_child(self.project, self.environment), **WITHOUT_LOOKING},
@@ -80,7 +80,7 @@ class Cdktf:
                 cwd=self.project.root,
                 timeout=SECONDS,
                 log=self.log,
-                on_line=hear,
+                on_output=on_output,
                 check=False,
             )
             if done.returncode != 0:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from bakery.host import files
 from bakery.host.errors import BusyError, ConflictError
-from bakery.host.events import Event, Kind, Tell, silent, step
+from bakery.host.events import Event, Kind, Reporter, report_step, silent
 from bakery.infra.changes import Difference, difference
 from bakery.infra.explain import NotAppliedError
 from bakery.infra.stacks import Stack
@@ -29,11 +29,11 @@ class Rollout:
 
     project: Project
     environment: Mapping[str, str]
-    tell: Tell = silent
+    report: Reporter = silent
 
     def diff(self, stack: Stack) -> Difference:
         """What an apply would do. Takes no lock, so that the right to read is enough."""
-        with step(self.tell, "infra", stack.name, "plan"), self._plans() as folder:
+        with report_step(self.report, "infra", stack.name, "plan"), self._plans() as folder:
             terraform = self._terraform(stack)
             terraform.init()
             try:
@@ -54,7 +54,7 @@ class Rollout:
                 terraform.apply(folder / "plan")
             return found
 
-        with step(self.tell, "infra", stack.name, "apply"), self._plans() as folder:
+        with report_step(self.report, "infra", stack.name, "apply"), self._plans() as folder:
             terraform = self._terraform(stack)
             terraform.init()
             return patiently(attempt, lock_seconds, lambda text: self._note(stack, text))
@@ -69,17 +69,17 @@ class Rollout:
         return files.scratch(self.project.workspace, "plan")
 
     def _terraform(self, stack: Stack) -> Terraform:
-        def hear(line: str) -> None:
+        def on_output(line: str) -> None:
             kind: Kind = "note" if line.startswith(INTERRUPTED) else "progress"
-            self.tell(Event(kind, "infra", stack.name, line))
+            self.report(Event(kind, "infra", stack.name, line))
 
-        return Terraform(self.project, stack.folder, self.environment, hear=hear)
+        return Terraform(self.project, stack.folder, self.environment, on_output=on_output)
 
     def _note(self, stack: Stack, text: str) -> None:
-        self.tell(Event("note", "infra", stack.name, text))
+        self.report(Event("note", "infra", stack.name, text))
 
 
-def patiently(attempt: Callable[[], Result], seconds: float, say: Callable[[str], None]) -> Result:
+def patiently(attempt: Callable[[], Result], seconds: float, note: Callable[[str], None]) -> Result:
     """Try until no other run is in the way, and say who is; BusyError when `seconds` are over."""
     deadline = time.monotonic() + seconds
     told = ""
@@ -94,7 +94,7 @@ def patiently(attempt: Callable[[], Result], seconds: float, say: Callable[[str]
                 ) from error
             if error.message != told:
                 told = error.message
-                say(f"{told}; waiting up to {left:.0f} s: {error.hint}")
+                note(f"{told}; waiting up to {left:.0f} s: {error.hint}")
         time.sleep(min(POLL_SECONDS, left))
 
 

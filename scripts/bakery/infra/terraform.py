@@ -52,7 +52,7 @@ class Terraform:
         *,
         variables: Mapping[str, Any] | None = None,
         log: Path | None = None,
-        hear: Callable[[str], None] | None = None,
+        on_output: Callable[[str], None] | None = None,
         seconds: float = SECONDS,
     ) -> None:
         """`environment` is the user's, `variables` the values of the folder's input variables.
@@ -66,7 +66,7 @@ class Terraform:
             {**env.for_child(project, environment), **inputs},
             env.secrets(environment),
             log,
-            hear,
+            on_output,
             seconds,
         )
 
@@ -118,7 +118,7 @@ class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package 
         environ: Mapping[str, str],
         secrets: Sequence[str],
         log: Path | None,
-        hear: Callable[[str], None] | None,
+        on_output: Callable[[str], None] | None,
         seconds: float,
     ) -> None:
         super().__init__(str(folder), terraform_bin_path=binary)
@@ -126,7 +126,7 @@ class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package 
         self._environ = dict(environ)
         self._secrets = secrets
         self._log = log
-        self._hear = hear
+        self._on_output = on_output
         self._seconds = seconds
 
     def read_state_file(self, file_path: str | None = None) -> None:
@@ -139,17 +139,17 @@ class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package 
     def cmd(self, cmd: str, *args: str, **options: Any) -> tuple[int, str, str]:
         """Where all of python_terraform's methods end: exit code, standard output, and no standard error."""
         argv = self.generate_cmd_string(cmd, *args, **{"no_color": IsFlagged, **options})
-        return self._call(argv, cmd, self._log, self._hear)
+        return self._call(argv, cmd, self._log, self._on_output)
 
     def _call(
-        self, argv: Sequence[str], command: str, log: Path | None, hear: Callable[[str], None] | None
+        self, argv: Sequence[str], command: str, log: Path | None, on_output: Callable[[str], None] | None
     ) -> tuple[int, str, str]:
         lines: list[str] = []
 
         def take(line: str) -> None:
             lines.append(line)
-            if hear:
-                hear(line)
+            if on_output:
+                on_output(line)
 
         done = process.run(
             argv,
@@ -159,7 +159,7 @@ class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package 
             timeout=self._seconds,
             grace=GRACE_SECONDS,
             log=log,
-            on_line=take,
+            on_output=take,
             check=False,
         )
         if done.returncode != 0 and not (command == "plan" and done.returncode == CHANGES):

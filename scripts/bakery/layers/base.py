@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
-from bakery.host.events import Event, Tell, step
+from bakery.host.events import Event, Reporter, report_step
 from bakery.layers import debian
 from bakery.layers.download import download
 from bakery.machine import qemu
@@ -31,39 +31,39 @@ class BaseDisk:
     base: Base
 
 
-def prepare(base: QemuBase, cache: Path, recipe: Path, tell: Tell) -> BaseDisk:
+def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> BaseDisk:
     """Find or make the disk of a `url` or `debootstrap` base; `recipe` is the folder of the latter."""
     key = _key(base, recipe)
     entry = cache / "bases" / key
     found = _found(entry)
     if found:
         return found
-    with _turn(entry.with_name(f"{key}.lock"), _name(base), tell):
-        return _found(entry) or _make(base, entry, recipe, tell)
+    with _turn(entry.with_name(f"{key}.lock"), _name(base), report):
+        return _found(entry) or _make(base, entry, recipe, report)
 
 
-def _make(base: QemuBase, entry: Path, recipe: Path, tell: Tell) -> BaseDisk:
+def _make(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> BaseDisk:
     with files.scratch(entry.parent, entry.name) as scratch:
         staged = scratch / "entry"
         staged.mkdir()
         disk = staged / "disk.qcow2"
         if base.debootstrap:
-            debian.build(base.debootstrap, recipe, disk, entry.with_name(f"{entry.name}.log"), tell)
+            debian.build(base.debootstrap, recipe, disk, entry.with_name(f"{entry.name}.log"), report)
             digest = files.sha256(disk)
         else:
             assert base.url and base.sha256
             digest = base.sha256
-            _fetch(base.url, digest, disk, entry.with_name(f"{entry.name}.download"), tell)
+            _fetch(base.url, digest, disk, entry.with_name(f"{entry.name}.download"), report)
         disk.chmod(0o444)
         documents.save(Base(_name(base), "", digest), staged / "base.json")
         staged.rename(entry)
     return BaseDisk(entry / "disk.qcow2", Base(_name(base), "", digest))
 
 
-def _fetch(url: str, sha256: str, disk: Path, fetched: Path, tell: Tell) -> None:
+def _fetch(url: str, sha256: str, disk: Path, fetched: Path, report: Reporter) -> None:
     """A vendor's image as a disk of ours: in one file, unpacked, since packed clusters are unpacked at every read."""
-    with step(tell, "base", url, "download"):
-        download(url, sha256, fetched, tell)
+    with report_step(report, "base", url, "download"):
+        download(url, sha256, fetched, report)
     image = qemu.inspect(fetched)
     elsewhere = image.get("backing-filename") or image.get("format-specific", {}).get("data", {}).get("data-file")
     if elsewhere:
@@ -74,7 +74,7 @@ def _fetch(url: str, sha256: str, disk: Path, fetched: Path, tell: Tell) -> None
             detail=elsewhere,
             hint="use a whole image",
         )
-    with step(tell, "base", url, "unpack"):
+    with report_step(report, "base", url, "unpack"):
         files.require_space(disk.parent, image["virtual-size"], "the unpacked base")
         qemu.to_qcow2(fetched, disk, compress=False)
     fetched.unlink()
@@ -104,7 +104,7 @@ def _key(base: QemuBase, recipe: Path) -> str:
 
 
 @contextmanager
-def _turn(lock: Path, name: str, tell: Tell) -> Iterator[None]:
+def _turn(lock: Path, name: str, report: Reporter) -> Iterator[None]:
     """One makes a base, the others wait: bakes side by side often share it."""
     with ExitStack() as held:
         deadline, told = time.monotonic() + WAIT_SECONDS, False
@@ -116,7 +116,7 @@ def _turn(lock: Path, name: str, tell: Tell) -> Iterator[None]:
                 if time.monotonic() > deadline:
                     raise
             if not told:
-                tell(Event("note", "base", name, "waiting for another run that makes it"))
+                report(Event("note", "base", name, "waiting for another run that makes it"))
                 told = True
             time.sleep(LOOK_SECONDS)
         yield

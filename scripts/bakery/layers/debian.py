@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, UsageError
-from bakery.host.events import Event, Tell, step
+from bakery.host.events import Event, Reporter, report_step
 from bakery.machine import qemu
 from bakery.model.bases import Debootstrap
 
@@ -45,16 +45,16 @@ class Recipe(BaseModel):
     disk: Disk
 
 
-def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, tell: Tell) -> None:
+def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
     """Make `target` (qcow2, uncompressed) as the folder `recipe` says. Needs root, or fakeroot and user namespaces."""
     files.require_space(target.parent, NEEDED_BYTES, f"a Debian {spec.suite} base")
     read = _read(recipe)
     subject = f"debian {spec.suite}"
     with files.scratch(target.parent, "debian") as scratch:
         archive, raw = scratch / "root.tar", scratch / "disk.raw"
-        with step(tell, "base", subject, "install packages"):
-            _install(spec, read, recipe, archive, log, tell)
-        with step(tell, "base", subject, "write the disk"):
+        with report_step(report, "base", subject, "install packages"):
+            _install(spec, read, recipe, archive, log, report)
+        with report_step(report, "base", subject, "write the disk"):
             assemble(archive, read, recipe, raw)
             qemu.to_qcow2(raw, target, compress=False)
 
@@ -89,13 +89,13 @@ def _read(recipe: Path) -> Recipe:
         raise UsageError(f"'{'.'.join(map(str, first['loc']))}': {first['msg']}", where=str(path)) from None
 
 
-def _install(spec: Debootstrap, read: Recipe, recipe: Path, archive: Path, log: Path, tell: Tell) -> None:
+def _install(spec: Debootstrap, read: Recipe, recipe: Path, archive: Path, log: Path, report: Reporter) -> None:
     overlay = archive.with_name("overlay.tar")
     _pack(recipe / "rootfs", overlay)
 
     def follow(line: str) -> None:
         if line.startswith("I: ") and line.endswith("...") and "/" not in line:  # the others are about its own files
-            tell(Event("progress", "base", f"debian {spec.suite}", line[3:]))
+            report(Event("progress", "base", f"debian {spec.suite}", line[3:]))
 
     # fmt: off
     command: list[str | Path] = [
@@ -117,7 +117,7 @@ def _install(spec: Debootstrap, read: Recipe, recipe: Path, archive: Path, log: 
     # fmt: on
     env = {"TMPDIR": str(archive.parent)} if os.geteuid() == 0 else {}
     try:
-        process.run(command, env=env, timeout=INSTALL_SECONDS, log=log, on_line=follow)
+        process.run(command, env=env, timeout=INSTALL_SECONDS, log=log, on_output=follow)
     except process.ProcessError as error:
         raise BakeryError(
             f"could not install Debian {spec.suite} from {spec.mirror}: {error.message}",

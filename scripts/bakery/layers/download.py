@@ -11,7 +11,7 @@ import stamina
 
 from bakery.host import files
 from bakery.host.errors import BakeryError, UsageError
-from bakery.host.events import Event, Tell
+from bakery.host.events import Event, Reporter
 
 SILENCE_SECONDS = 60.0  # without a byte, a connection is taken for broken
 ATTEMPTS = 5  # for one call; with waits of 1, 2, 4 and 5 s between them
@@ -23,7 +23,7 @@ class _BrokenError(Exception):
     """The transfer stopped early; trying again goes on from there."""
 
 
-def download(url: str, sha256: str, target: Path, tell: Tell) -> None:
+def download(url: str, sha256: str, target: Path, report: Reporter) -> None:
     """Fetch `url` to `target`, whose SHA-256 must be `sha256` (hex).
 
     What has come so far is kept in `<target>.part` for the next try. A complete file with a wrong digest is removed.
@@ -35,7 +35,7 @@ def download(url: str, sha256: str, target: Path, tell: Tell) -> None:
     try:
         for attempt in stamina.retry_context(on=_BrokenError, attempts=ATTEMPTS, timeout=None, wait_initial=1.0):
             with attempt:
-                _fetch(url, part, tell)
+                _fetch(url, part, report)
     except _BrokenError as error:
         raise BakeryError(
             f"the download broke off: {error}", where=url, hint="run again: it goes on where it stopped"
@@ -57,7 +57,7 @@ def _accept(url: str, sha256: str, part: Path, target: Path) -> None:
     part.replace(target)
 
 
-def _fetch(url: str, part: Path, tell: Tell) -> None:
+def _fetch(url: str, part: Path, report: Reporter) -> None:
     """Add to `part` what is still missing of it."""
     request = urllib.request.Request(url, headers=_resume_headers(part))  # noqa: S310 - `download` checked the scheme
     try:
@@ -68,7 +68,7 @@ def _fetch(url: str, part: Path, tell: Tell) -> None:
     except (OSError, http.client.HTTPException) as error:
         raise _BrokenError(str(error)) from None
     with response:
-        _receive(url, response, part, tell)
+        _receive(url, response, part, report)
 
 
 def _refused(url: str, error: urllib.error.HTTPError) -> None:
@@ -79,7 +79,7 @@ def _refused(url: str, error: urllib.error.HTTPError) -> None:
         raise BakeryError(f"the server answers {answer}", where=url, hint="see whether the URL is right")
 
 
-def _receive(url: str, response: http.client.HTTPResponse, part: Path, tell: Tell) -> None:
+def _receive(url: str, response: http.client.HTTPResponse, part: Path, report: Reporter) -> None:
     resumed = response.status == http.client.PARTIAL_CONTENT
     done = part.stat().st_size if resumed else 0
     length = response.headers.get("Content-Length")
@@ -94,7 +94,7 @@ def _receive(url: str, response: http.client.HTTPResponse, part: Path, tell: Tel
             percent = done * 100 // total if total else done >> 20
             if percent != shown:
                 shown = percent
-                tell(Event("progress", "base", url, f"{done >> 20} MiB", fraction=done / total if total else None))
+                report(Event("progress", "base", url, f"{done >> 20} MiB", fraction=done / total if total else None))
     if total is not None and done < total:
         raise _BrokenError(f"{done} of {total} bytes came")
 

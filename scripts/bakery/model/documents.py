@@ -1,4 +1,4 @@
-"""The documents that rooms hand to each other: frozen values here, schema-versioned JSON on disk and in CI."""
+"""The documents that stages hand to each other: frozen values here, schema-versioned JSON on disk and in CI."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -192,7 +192,7 @@ def save(document: object, path: Path) -> None:
 
 
 def load(kind: type[Document], path: Path) -> Document:
-    """Read a document; NotFoundError when the room before has not run."""
+    """Read a document; NotFoundError when the stage before has not run."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from bakery.host import files
-from bakery.host.events import Event, Tell
+from bakery.host.events import Event, Reporter
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +20,7 @@ HEARTBEAT_SECONDS = 60.0  # GitLab and most CI systems call a job stuck after so
 
 
 class Verbosity(IntEnum):
-    """QUIET shows failures only, NORMAL one line per step, VERBOSE everything that rooms tell."""
+    """QUIET shows failures only, NORMAL one line per step, VERBOSE everything that stages report."""
 
     QUIET = 0
     NORMAL = 1
@@ -28,7 +28,7 @@ class Verbosity(IntEnum):
 
 
 @contextmanager
-def watch(stream: TextIO, verbosity: Verbosity, log: Path) -> Iterator[Tell]:
+def watch(stream: TextIO, verbosity: Verbosity, log: Path) -> Iterator[Reporter]:
     """A `Tell` that writes to the screen and to the log file, safe to call from any thread."""
     from rich.console import Console  # 50 ms: verbs that answer at once do without
 
@@ -43,19 +43,19 @@ def watch(stream: TextIO, verbosity: Verbosity, log: Path) -> Iterator[Tell]:
         stack.enter_context(view)
         lock = threading.Lock()
 
-        def tell(event: Event) -> None:
+        def report(event: Event) -> None:
             with lock:
                 with files.explained(log):
                     record.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {event.kind:8} {_line(event)}\n".encode())
                 view.show(event)
 
-        yield tell
+        yield report
 
 
 def _line(event: Event) -> str:
     share = f" {event.fraction:.0%}" if event.fraction is not None else ""
     seconds = f" ({event.seconds:.1f} s)" if event.seconds is not None else ""
-    return f"{event.room} {event.subject}: {event.text}{share}{seconds}"
+    return f"{event.stage} {event.subject}: {event.text}{share}{seconds}"
 
 
 def _wanted(event: Event, verbosity: Verbosity) -> bool:
@@ -83,7 +83,7 @@ class _Plain:
         self._beat.join()
 
     def show(self, event: Event) -> None:
-        step = (event.room, event.subject, event.text)
+        step = (event.stage, event.subject, event.text)
         if event.kind == "start":
             self._running[step] = time.monotonic()
         elif event.kind in ("done", "failed"):
@@ -95,9 +95,9 @@ class _Plain:
     def _heartbeat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             if self._verbosity > Verbosity.QUIET:
-                for (room, subject, text), began in list(self._running.items()):
+                for (stage, subject, text), began in list(self._running.items()):
                     waited = time.monotonic() - began
-                    self._console.print(f"... {room} {subject}: {text}, {waited:.0f} s so far", markup=False)
+                    self._console.print(f"... {stage} {subject}: {text}, {waited:.0f} s so far", markup=False)
 
 
 class _Live:
@@ -128,8 +128,8 @@ class _Live:
         self._progress.stop()
 
     def show(self, event: Event) -> None:
-        tasks = self._tasks.setdefault((event.room, event.subject), [])
-        label = self._escape(f"{event.room} {event.subject}: {event.text}")
+        tasks = self._tasks.setdefault((event.stage, event.subject), [])
+        label = self._escape(f"{event.stage} {event.subject}: {event.text}")
         if event.kind == "start":
             tasks.append(self._progress.add_task(label, total=None))
         elif event.kind == "progress" and tasks:

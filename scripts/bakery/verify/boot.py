@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.host import files, process
-from bakery.host.events import Event, Tell
+from bakery.host.events import Event, Reporter
 from bakery.machine import junit, qemu
 from bakery.machine.guest import Guest, GuestError, guest
 from bakery.model.documents import Check
@@ -31,10 +31,10 @@ class Run:
     accelerator: str
     secrets: Sequence[str]
     subject: str
-    tell: Tell
+    report: Reporter
 
     def progress(self, text: str) -> None:
-        self.tell(Event("progress", "verify", self.subject, text))
+        self.report(Event("progress", "verify", self.subject, text))
 
     def follow(self, line: str) -> None:
         """Tell which test is done."""
@@ -97,7 +97,7 @@ def _tests(run: Run, running: Guest, report: Path) -> list[Check]:
             secrets=run.secrets,
             timeout=TESTS_SECONDS,
             log=run.folder / "tests.log",
-            on_line=run.follow,
+            on_output=run.follow,
             check=False,
         )
         return junit.checks(report, HOST, process.Redactor(run.secrets))

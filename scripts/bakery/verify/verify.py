@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bakery.host import files
 from bakery.host.errors import BakeryError, UsageError
-from bakery.host.events import Event, Tell, step
+from bakery.host.events import Event, Reporter, report_step
 from bakery.machine import qemu
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, Verdict
@@ -17,7 +17,12 @@ from bakery.verify import boot, canary, hygiene
 
 
 def verify(
-    project: Project, definition: ImageDefinition, artifact: Artifact, disk: Path, secrets: Iterable[str], tell: Tell
+    project: Project,
+    definition: ImageDefinition,
+    artifact: Artifact,
+    disk: Path,
+    secrets: Iterable[str],
+    report: Reporter,
 ) -> Verdict:
     """Look at a baked disk, search it for `secrets` (values), boot a throwaway overlay and run the image's tests.
 
@@ -28,10 +33,10 @@ def verify(
     subject = f"{artifact.image} {artifact.version}"
     accelerator = qemu.accelerator(project.cache / "accelerator.json")
     seconds: dict[str, float] = {}
-    with step(tell, "verify", subject, f"{len(tests)} test files, on {accelerator}"):
+    with report_step(report, "verify", subject, f"{len(tests)} test files, on {accelerator}"):
         _require_unchanged(artifact, disk)
-        checks = _look(disk, values, subject, seconds, tell)
-        run = boot.Run(disk, tests, _folder(project, artifact), accelerator, values, subject, tell)
+        checks = _look(disk, values, subject, seconds, report)
+        run = boot.Run(disk, tests, _folder(project, artifact), accelerator, values, subject, report)
         checks += boot.check(run, seconds)
     return Verdict(
         image=artifact.image,
@@ -46,9 +51,9 @@ def verify(
     )
 
 
-def _look(disk: Path, secrets: list[str], subject: str, seconds: dict[str, float], tell: Tell) -> list[Check]:
+def _look(disk: Path, secrets: list[str], subject: str, seconds: dict[str, float], report: Reporter) -> list[Check]:
     """Checks on the disk at rest."""
-    tell(Event("progress", "verify", subject, "looking at the disk"))
+    report(Event("progress", "verify", subject, "looking at the disk"))
     files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
     with qemu.as_raw(disk) as raw:
         with _timed(seconds, "hygiene"):

@@ -13,7 +13,7 @@ from bakery.clouds.aws.session import NONE, Account, Site, Spots, connect, reach
 from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding
 from bakery.host.errors import BakeryError
-from bakery.host.events import Tell, step
+from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
@@ -46,15 +46,15 @@ class AwsTarget:
         pointed = [pointer.value for pointer in pointers] == [place.id for place in publication.places]
         return publication if right and pointed else None
 
-    def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
+    def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version to every region and account; a rerun goes on where the last one stopped."""
         want = tags.of_artifact(self._definition, artifact)
-        return self._release(artifact, artifact.disk.sha256, want, tell, lambda release: release.bring(disk))
+        return self._release(artifact, artifact.disk.sha256, want, report, lambda release: release.bring(disk))
 
-    def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
+    def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
         """The same for what amazon-ebs registered: Packer's copies are taken up, tagged, and made where they lack."""
         want = tags.of_build(self._definition, build)
-        return self._release(build, build.identity, want, tell, lambda release: release.adopt(build.ids[self._home]))
+        return self._release(build, build.identity, want, report, lambda release: release.adopt(build.ids[self._home]))
 
     def prepare(self, of: Versioned) -> None:
         """Remove images of an unfinished build in all regions."""
@@ -62,10 +62,15 @@ class AwsTarget:
         everywhere("clear the way", ec2, lambda client: images.clear(client, tags.identity(of), ec2[self._home]))
 
     def _release(
-        self, of: Versioned, sha256: str, want: tags.Tags, tell: Tell, bring: Callable[[Release], dict[str, Image]]
+        self,
+        of: Versioned,
+        sha256: str,
+        want: tags.Tags,
+        report: Reporter,
+        bring: Callable[[Release], dict[str, Image]],
     ) -> Publication:
         check_regions(self._definition, lambda *keys: ".".join(map(str, (self._definition.name, *keys))))
-        phases = Phases(tell, full_name(of))
+        phases = Phases(report, full_name(of))
         spots, name = self._spots, version_parameter(of)
         # Before anything is made: every account lets us in, and no place has a parameter that cannot be used.
         parameters.read_all(self._sites(spots), name)
@@ -95,10 +100,12 @@ class AwsTarget:
         self._remove(publication, version_parameter(publication))
         everywhere("remove the image", owned, lambda place: images.withdraw(ec2[place.region], place))
 
-    def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Move the channel's parameters in all regions and accounts, or put all of them back."""
         name = channel_parameter(publication, channel)
-        with step(tell, "promote", full_name(publication), f"point {name} in {len(publication.places)} places"):
+        with report_step(
+            report, "promote", full_name(publication), f"point {name} in {len(publication.places)} places"
+        ):
             return parameters.move(self._sites(_spots(publication.places)), name, _values(publication))
 
     def unpoint(self, publication: Publication, channel: str) -> None:

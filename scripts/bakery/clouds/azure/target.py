@@ -15,7 +15,7 @@ from bakery.clouds.azure.session import Session, connect
 from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding
 from bakery.host.errors import NotFoundError
-from bakery.host.events import Tell, step
+from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
@@ -43,9 +43,9 @@ class AzureTarget:
             return None
         return self._publication(artifact, address, artifact.disk.sha256, {})
 
-    def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
+    def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version to every region; a rerun goes on where the last one stopped."""
-        address, phases = self._address(artifact), Phases(tell, full_name(artifact))
+        address, phases = self._address(artifact), Phases(report, full_name(artifact))
         want = tags.of_artifact(self._definition, artifact)
         Release(self._definition, self._session, address, want, phases).bring(disk)
         return self._publication(artifact, address, artifact.disk.sha256, phases.seconds)
@@ -56,9 +56,9 @@ class AzureTarget:
         gallery.ensure(self._session, self._definition, address)
         versions.remove_unfinished(self._session, address, full_name(of))
 
-    def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
+    def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
         """Take over the version that Packer made: wait for its replicas, ask for missing ones, set its tags."""
-        address, phases = self._address(build), Phases(tell, full_name(build))
+        address, phases = self._address(build), Phases(report, full_name(build))
         want = tags.of_build(self._definition, build)
         found = versions.find(self._session, address)
         if found is None:
@@ -79,10 +79,10 @@ class AzureTarget:
             versions.refuse_foreign(address, found, publication.sha256)
             versions.remove(self._session, address)
 
-    def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Set the channel's tag; one that is right stays."""
         address, name = _address(publication), channel_tag(channel)
-        with step(tell, "promote", full_name(publication), f"point {name} of {address.image}"):
+        with report_step(report, "promote", full_name(publication), f"point {name} of {address.image}"):
             have = tagging.read(self._session, address.image_id)
             tagging.repair(self._session, address.image_id, have, {name: address.version})
         return (Parameter(address.subscription, region="", name=name, number=0, value=str(address)),)

@@ -9,7 +9,7 @@ from pathlib import Path
 from bakery.clouds.target import Finding
 from bakery.host import files
 from bakery.host.errors import ConflictError
-from bakery.host.events import Tell, step
+from bakery.host.events import Reporter, report_step
 from bakery.model.documents import Artifact, Parameter, Place, Publication
 from bakery.model.naming import Versioned, full_name
 
@@ -30,11 +30,11 @@ class LocalTarget:
             return None
         return self._publication(artifact, 0.0)
 
-    def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
+    def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Store the disk; a version that is stored already stays, ConflictError if it holds other bytes."""
         began = time.monotonic()
         stored, checksum = self._paths(artifact)
-        with step(tell, "publish", full_name(artifact), f"store in {self._store}"):
+        with report_step(report, "publish", full_name(artifact), f"store in {self._store}"):
             if stored.exists():
                 _refuse_other(stored, artifact)
             else:
@@ -55,7 +55,7 @@ class LocalTarget:
             disk.unlink(missing_ok=True)
             _beside(disk).unlink(missing_ok=True)
 
-    def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Replace the channel's link as a whole; it is relative, so the store can be moved."""
         disk = Path(publication.places[0].id)
         link = self._link(publication, channel)

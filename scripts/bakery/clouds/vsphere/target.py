@@ -12,7 +12,7 @@ from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.release import Release, refuse_foreign
 from bakery.clouds.vsphere.session import connect
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
-from bakery.host.events import Tell, step
+from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
@@ -39,9 +39,9 @@ class VsphereTarget:
                 return None
             return self._publication(artifact, artifact.disk.sha256, item, {})
 
-    def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
+    def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version into the library; a rerun adopts a whole item and replaces half of one."""
-        phases = Phases(tell, full_name(artifact))
+        phases = Phases(report, full_name(artifact))
         want = tags.of_artifact(self._definition, artifact)
         with self._library() as library:
             item = Release(library, self._definition.description, want, phases).bring(disk, artifact.os)
@@ -63,11 +63,14 @@ class VsphereTarget:
                 )
             library.delete(item)
 
-    def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
+    def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
         """Take over the item that Packer had vCenter make: write its notes, and see that it is whole."""
         began = time.monotonic()
         name, want = full_name(build), tags.of_build(self._definition, build)
-        with step(tell, "publish", name, f"take over the item in {self._vsphere.library}"), self._library() as library:
+        with (
+            report_step(report, "publish", name, f"take over the item in {self._vsphere.library}"),
+            self._library() as library,
+        ):
             item = library.item(name)
             if item is None:
                 raise NotFoundError(
@@ -77,7 +80,7 @@ class VsphereTarget:
                 )
             if tags.SHA256 in notes.read(item.description):
                 refuse_foreign(library, item, build.identity)
-            item = Release(library, self._definition.description, want, Phases(tell, name)).mark(item)
+            item = Release(library, self._definition.description, want, Phases(report, name)).mark(item)
         return self._publication(build, build.identity, item, {"adopt": round(time.monotonic() - began, 3)})
 
     def inspect(self, publication: Publication) -> list[Finding]:
@@ -96,14 +99,14 @@ class VsphereTarget:
             if item := library.by_id(publication.places[0].id):
                 library.delete(item)
 
-    def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Replace the channel's item by a copy of this version's, or leave it as it was."""
         place = publication.places[0]
         name = channels.item_name(publication, channel)
         # With the version's name, whatever the item is called: a consumer of the channel reads here which one it got.
         text = notes.write(self._definition.description, _of_channel(publication, channel))
         with (
-            step(tell, "promote", full_name(publication), f"copy to {name} in {place.region}"),
+            report_step(report, "promote", full_name(publication), f"copy to {name} in {place.region}"),
             self._library(publication) as library,
         ):
             version = library.by_id(place.id)

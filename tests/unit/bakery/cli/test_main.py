@@ -138,7 +138,7 @@ def test_sigterm_is_an_interrupt(bakery: Workshop) -> None:
 
 def test_a_failed_verb_names_its_log(bakery: Workshop) -> None:
     def fail(opened: session.Session, *_: Any) -> None:
-        opened.tell(Event("note", "run", "web", "told before it broke"))
+        opened.report(Event("note", "run", "web", "told before it broke"))
         raise BakeryError("it broke")
 
     bakery.monkeypatch.setattr("bakery.cli.run.run_line", fail)

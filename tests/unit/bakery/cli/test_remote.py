@@ -76,12 +76,12 @@ class Cloud:
     def prepare(self, of: Versioned) -> None:
         self.bakery.begin(f"prepare {full_name(of)}")
 
-    def adopt(self, build: RemoteBuild, _tell: Any) -> Publication:
+    def adopt(self, build: RemoteBuild, _report: Any) -> Publication:
         self.bakery.begin(f"adopt {full_name(build)}")
         places = tuple(Place("123456789012", region, image) for region, image in build.ids.items())
         return Publication(build.image, build.arch, build.version, build.identity, "aws", places)
 
-    def publish(self, artifact: Any, _disk: Any, _tell: Any) -> Publication:
+    def publish(self, artifact: Any, _disk: Any, _report: Any) -> Publication:
         self.bakery.begin(f"upload {full_name(artifact)}")
         place = Place("123456789012", "eu-central-1", "ami-9")
         return Publication(artifact.image, artifact.arch, artifact.version, artifact.disk.sha256, "aws", (place,))
@@ -89,7 +89,7 @@ class Cloud:
     def inspect(self, _publication: Publication) -> list[Finding]:
         return []
 
-    def point(self, publication: Publication, channel: str, _tell: Any) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, _report: Any) -> tuple[Parameter, ...]:
         self.bakery.begin(f"point {channel} at {publication.version}")
         return ()
 

@@ -144,7 +144,7 @@ class Workshop:
     def folder(self, image: str, version: str) -> Path:
         return self.project.artifact_folder(image, "x86_64", version)
 
-    # The rooms, as `bakery.engine.steps` calls them.
+    # The stages, as `bakery.engine.steps` calls them.
 
     def bake(
         self,
@@ -183,7 +183,13 @@ class Workshop:
         return artifact
 
     def verify(
-        self, _: Project, image: ImageDefinition, artifact: Artifact, _disk: Path, secrets: Collection[str], _tell: Any
+        self,
+        _: Project,
+        image: ImageDefinition,
+        artifact: Artifact,
+        _disk: Path,
+        secrets: Collection[str],
+        _report: Any,
     ) -> Verdict:
         self.begin(f"verify {image.name}")
         passed = image.name not in self.failing_checks
@@ -204,7 +210,7 @@ class Workshop:
         return BaseDisk(self.project.cache / "base.qcow2", Base("debian bookworm", "", "d" * 64))
 
     def publishing(self, publish: Callable[..., Any]) -> Callable[..., Any]:
-        """The real room, behind a note of what it is asked."""
+        """The real stage, behind a note of what it is asked."""
 
         def noted(project: Project, baked: Baked, *arguments: Any) -> Any:
             self.begin(f"publish {baked.image}")

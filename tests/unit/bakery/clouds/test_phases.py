@@ -30,12 +30,12 @@ def test_poll_gives_up(naps: list[float]) -> None:
 
 
 def test_a_phase_tells_whole_per_cents_only() -> None:
-    told: list[Event] = []
-    watched = phases.Phases(told.append, "web-1.0.0-x86_64")
+    events: list[Event] = []
+    watched = phases.Phases(events.append, "web-1.0.0-x86_64")
     with watched.phase("upload", "upload the disk") as share:
         for done in (0.101, 0.102, 0.11):
             share(done)
-    assert [(event.kind, event.fraction) for event in told] == [
+    assert [(event.kind, event.fraction) for event in events] == [
         ("start", None),
         ("progress", 0.101),
         ("progress", 0.11),

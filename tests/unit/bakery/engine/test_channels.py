@@ -11,7 +11,7 @@ from bakery.catalog import Catalog, ChannelEntry, Record, open_store
 from bakery.clouds.target import Finding
 from bakery.engine import channels
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
-from bakery.host.events import Tell, silent
+from bakery.host.events import Reporter, silent
 from bakery.model.documents import Parameter, Publication
 
 
@@ -27,7 +27,7 @@ class FakeTarget:
     def inspect(self, publication: Publication) -> list[Finding]:
         return self.findings
 
-    def point(self, publication: Publication, channel: str, tell: Tell) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         if publication.version in self.broken:
             raise BakeryError(f"cannot point at {publication.version}")
         if self.pointers.get(channel) != publication.version:

@@ -107,7 +107,7 @@ def test_an_interrupt_stops_the_children_of_all() -> None:
             assert running.wait(10)
             raise KeyboardInterrupt
         try:
-            process.run(["sh", "-c", "echo up; exec sleep 60"], on_line=lambda _: running.set())
+            process.run(["sh", "-c", "echo up; exec sleep 60"], on_output=lambda _: running.set())
         except process.ProcessError as error:
             ended.append(error.returncode)  # its process is gone
             raise

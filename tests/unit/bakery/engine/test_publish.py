@@ -12,7 +12,7 @@ from bakery.clouds.local.target import LocalTarget
 from bakery.engine.publish import publish
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, PartialError
-from bakery.host.events import Tell, silent
+from bakery.host.events import Reporter, silent
 from bakery.model import documents
 from bakery.model.baked import Baked
 from bakery.model.definition import ImageDefinition
@@ -28,10 +28,10 @@ class FakeTarget:
         self.error = error
         self.seconds = {"store": 1.0}
 
-    def adopt(self, build: RemoteBuild, tell: Tell) -> Publication:
+    def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
         return Publication("web", "x86_64", build.version, build.identity, self.name, (), seconds=self.seconds)
 
-    def publish(self, artifact: Artifact, disk: Path, tell: Tell) -> Publication:
+    def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         assert disk.read_bytes() == b"a disk"
         if self.error:
             raise self.error

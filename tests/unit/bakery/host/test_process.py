@@ -124,7 +124,7 @@ class TestOutput:
             lines.append(line)
             gate.touch()
 
-        sh(f"echo first; while [ ! -e {gate} ]; do sleep 0.01; done; printf 'last without end'", on_line=listen)
+        sh(f"echo first; while [ ! -e {gate} ]; do sleep 0.01; done; printf 'last without end'", on_output=listen)
         assert lines == ["first", "last without end"]
 
     def test_log_that_cannot_be_written_starts_nothing(self, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ class TestOutput:
             raise BakeryError(f"not {line}")
 
         with pytest.raises(BakeryError, match="not this"):
-            sh(f"echo $$ > {tmp_path}/pids; echo this; seq 100000; exec sleep {FOREVER}", on_line=listen, timeout=20)
+            sh(f"echo $$ > {tmp_path}/pids; echo this; seq 100000; exec sleep {FOREVER}", on_output=listen, timeout=20)
         assert all_ended(tmp_path / "pids", 1)
 
     def test_daemon_that_holds_the_output_does_not_hold_us(
@@ -350,7 +350,7 @@ class TestSecrets:
         log, lines = tmp_path / "log", list[str]()
         script = 'printf "%s\n" "$SECRET"; printf "x%sy\n" "$SECRET" >&2; printf "%s\n" "$JSON"; exit 3'
         environment = {"SECRET": secret, "JSON": json.dumps({"value": secret})}
-        finished = sh(script, env=environment, secrets=[secret], log=log, on_line=lines.append, check=False)
+        finished = sh(script, env=environment, secrets=[secret], log=log, on_output=lines.append, check=False)
         with pytest.raises(ProcessError) as caught:
             sh(script, env=environment, secrets=[secret])
         told = [finished.stdout, log.read_text(), "\n".join(lines), caught.value.tail, caught.value.detail]

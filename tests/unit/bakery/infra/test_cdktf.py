@@ -20,13 +20,13 @@ def program(fake: Callable[[str], Any]) -> Any:
 
 
 @pytest.fixture
-def told() -> list[Event]:
+def events() -> list[Event]:
     return []
 
 
 @pytest.fixture
-def cdktf(project: Project, told: list[Event]) -> Cdktf:
-    return Cdktf(project, KEYS, project.logs / "cdktf.log", told.append)
+def cdktf(project: Project, events: list[Event]) -> Cdktf:
+    return Cdktf(project, KEYS, project.logs / "cdktf.log", events.append)
 
 
 def test_the_command_lines(program: Any, cdktf: Cdktf, project: Project) -> None:
@@ -64,20 +64,20 @@ def test_its_environment_is_ours(program: Any, cdktf: Cdktf, monkeypatch: pytest
     assert "UNRELATED" not in call["env"]
 
 
-def test_a_failure_says_why_and_where(program: Any, cdktf: Cdktf, project: Project, told: list[Event]) -> None:
+def test_a_failure_says_why_and_where(program: Any, cdktf: Cdktf, project: Project, events: list[Event]) -> None:
     program.answer("deploy", code=1, stdout="images  ╷\n        │ Error: no such bucket: hidden-value\n", outputs={})
     with pytest.raises(BakeryError, match="cannot deploy images: no such bucket: <redacted>") as caught:
         cdktf.deploy("images")
     assert caught.value.where == str(project.workspace / "cdktf.out" / "stacks" / "images")
     assert caught.value.log == project.logs / "cdktf.log"
     assert "hidden-value" not in caught.value.log.read_text()
-    assert [event.kind for event in told if event.kind != "progress"] == ["start", "failed"]
+    assert [event.kind for event in events if event.kind != "progress"] == ["start", "failed"]
 
 
-def test_what_it_prints_is_told(program: Any, cdktf: Cdktf, told: list[Event]) -> None:
+def test_what_it_prints_is_told(program: Any, cdktf: Cdktf, events: list[Event]) -> None:
     program.answer("synth", stdout="Generated Terraform code")
     cdktf.synth()
-    assert "Generated Terraform code" in [event.text for event in told if event.kind == "progress"]
+    assert "Generated Terraform code" in [event.text for event in events if event.kind == "progress"]
 
 
 def test_cdktf_that_is_not_there(cdktf: Cdktf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

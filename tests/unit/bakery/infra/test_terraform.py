@@ -116,15 +116,15 @@ def test_the_log_has_no_credentials(program: Any, terraform: Terraform, tmp_path
 
 
 def test_lines_are_heard_but_not_those_that_may_hold_secrets(program: Any, project: Project, tmp_path: Path) -> None:
-    heard: list[str] = []
+    lines: list[str] = []
     program.answer("plan", stdout="Refreshing state")
     program.answer("show", stdout='{"password": "s3cret"}')
     program.answer("output", stdout="{}")
-    terraform = Terraform(project, tmp_path, KEYS, hear=heard.append)
+    terraform = Terraform(project, tmp_path, KEYS, on_output=lines.append)
     terraform.plan(tmp_path / "plan")
     terraform.show(tmp_path / "plan")
     terraform.output()
-    assert [line for line in heard if line] == ["Refreshing state"]
+    assert [line for line in lines if line] == ["Refreshing state"]
 
 
 def test_the_packages_own_log_is_silent(

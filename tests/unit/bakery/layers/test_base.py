@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.host.events import Event, Tell, silent
+from bakery.host.events import Event, Reporter, silent
 from bakery.layers import base, debian
 from bakery.layers.base import prepare
 from bakery.model.bases import Debootstrap, QemuBase
@@ -38,18 +38,18 @@ class Bench:
         self.made = 0
         programs.shell("qemu-img", QEMU_IMG.format(info=self.info))
 
-    def download(self, url: str, sha256: str, target: Path, tell: Tell) -> None:
+    def download(self, url: str, sha256: str, target: Path, report: Reporter) -> None:
         assert (url, sha256) == (URL, VENDOR.sha256)
         self.made += 1
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(CONTENT)
 
-    def build(self, spec: Debootstrap, recipe: Path, target: Path, log: Path, tell: Tell) -> None:
+    def build(self, spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
         self.made += 1
         target.write_text(f"{spec.suite} {self.made}")
 
-    def prepare(self, base: QemuBase, tell: Tell = silent) -> base.BaseDisk:
-        return prepare(base, self.cache, self.recipe, tell)
+    def prepare(self, base: QemuBase, report: Reporter = silent) -> base.BaseDisk:
+        return prepare(base, self.cache, self.recipe, report)
 
     def left(self) -> list[str]:
         """What is beside finished entries and their locks."""
@@ -117,7 +117,7 @@ def test_an_image_that_points_at_files_of_the_host_is_refused(bench: Bench) -> N
 
 
 def test_a_failed_build_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(spec: Debootstrap, recipe: Path, target: Path, log: Path, tell: Tell) -> None:
+    def fail(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
         target.write_bytes(b"half")
         raise KeyboardInterrupt
 
@@ -132,10 +132,10 @@ def test_a_failed_build_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyP
 def test_two_that_want_the_same_base_make_it_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     building, waiting = threading.Event(), threading.Event()
 
-    def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, tell: Tell) -> None:
+    def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
         building.set()
         assert waiting.wait(10)
-        bench.build(spec, recipe, target, log, tell)
+        bench.build(spec, recipe, target, log, report)
 
     def told(event: Event) -> None:
         if "waiting" in event.text:
@@ -155,10 +155,10 @@ def test_two_that_want_the_same_base_make_it_once(bench: Bench, monkeypatch: pyt
 def test_the_wait_for_another_run_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "WAIT_SECONDS", 0.05)
 
-    def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, tell: Tell) -> None:
+    def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
         with pytest.raises(ConflictError, match="debian bookworm"):
             bench.prepare(DEBIAN)
-        bench.build(spec, recipe, target, log, tell)
+        bench.build(spec, recipe, target, log, report)
 
     monkeypatch.setattr(debian, "build", build)
     bench.prepare(DEBIAN)

@@ -85,8 +85,8 @@ class Bench:
         programs.shell("qemu-img", 'case "$1" in convert) eval "target=\\${$#}"; echo qcow2 >"$target" ;; esac')
         programs.shell("fakeroot", 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"')
 
-    def build(self, tell: list[Event] | None = None) -> None:
-        debian.build(SPEC, self.recipe, self.target, self.log, silent if tell is None else tell.append)
+    def build(self, report: list[Event] | None = None) -> None:
+        debian.build(SPEC, self.recipe, self.target, self.log, silent if report is None else report.append)
 
     def left(self) -> list[str]:
         return [path.name for path in self.target.parent.iterdir()]
@@ -112,9 +112,9 @@ def test_the_recipe_reaches_mmdebstrap(bench: Bench) -> None:
 
 
 def test_progress_is_told_without_folders(bench: Bench) -> None:
-    told: list[Event] = []
-    bench.build(told)
-    assert [event.text for event in told if event.kind == "progress"] == ["running apt-get update..."]
+    events: list[Event] = []
+    bench.build(events)
+    assert [event.text for event in events if event.kind == "progress"] == ["running apt-get update..."]
     assert "removing tempdir" in bench.log.read_text()
 
 

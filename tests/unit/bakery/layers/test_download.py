@@ -81,11 +81,11 @@ def left(target: Path) -> list[str]:
 
 
 def test_a_download_is_there_as_a_whole(server: Server, target: Path) -> None:
-    told: list[Event] = []
-    download(server.url, SHA256, target, told.append)
+    events: list[Event] = []
+    download(server.url, SHA256, target, events.append)
     assert target.read_bytes() == BODY
     assert left(target) == ["disk.img"]
-    fractions = [event.fraction for event in told]
+    fractions = [event.fraction for event in events]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
 

@@ -46,9 +46,9 @@ def show(log: Path) -> Callable[..., str]:
 
     def shown(*events: Event, verbosity: Verbosity = Verbosity.NORMAL, stream: io.StringIO | None = None) -> str:
         stream = stream or io.StringIO()
-        with watch(stream, verbosity, log) as tell:
+        with watch(stream, verbosity, log) as report:
             for event in events:
-                tell(event)
+                report(event)
         return stream.getvalue()
 
     return shown
@@ -78,8 +78,8 @@ class TestPipe:
 
     def test_many_threads(self, show: Callable[..., str], log: Path) -> None:
         stream = io.StringIO()
-        with watch(stream, Verbosity.NORMAL, log) as tell, ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda number: tell(Event("note", "bake", f"web-{number}", "x" * 200)), range(200)))
+        with watch(stream, Verbosity.NORMAL, log) as report, ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda number: report(Event("note", "bake", f"web-{number}", "x" * 200)), range(200)))
         for lines in (stream.getvalue().splitlines(), log.read_text().splitlines()):
             assert len(lines) == 200
             assert all(line.endswith(": " + "x" * 200) for line in lines)
@@ -108,25 +108,25 @@ class TestHeartbeat:
         monkeypatch.setattr(screen, "HEARTBEAT_SECONDS", 0.01)
 
     def test_tells_that_a_silent_step_goes_on(self, log: Path) -> None:
-        with watch(stream := Noticing(), Verbosity.NORMAL, log) as tell:
-            tell(START)
+        with watch(stream := Noticing(), Verbosity.NORMAL, log) as report:
+            report(START)
             assert stream.wait_for(r"\.\.\. bake web: boot, \d+ s so far\n")
-            tell(Event("start", "bake", "app", "boot"))
+            report(Event("start", "bake", "app", "boot"))
             assert stream.wait_for(r"\.\.\. bake app: boot, \d+ s so far\n")
 
     def test_ends_with_the_step(self, log: Path) -> None:
-        with watch(stream := Noticing(), Verbosity.NORMAL, log) as tell:
-            tell(START)
+        with watch(stream := Noticing(), Verbosity.NORMAL, log) as report:
+            report(START)
             assert stream.wait_for("web: boot, ")
-            tell(DONE)
-            tell(Event("start", "bake", "app", "boot"))
+            report(DONE)
+            report(Event("start", "bake", "app", "boot"))
             assert stream.wait_for("(app: boot, .*){3}")
         # One beat may have been on its way.
         assert "web: boot, " not in stream.getvalue().split("app: boot, ", 1)[1]
 
     def test_quiet_has_none(self, log: Path) -> None:
-        with watch(stream := Noticing(), Verbosity.QUIET, log) as tell:
-            tell(START)
+        with watch(stream := Noticing(), Verbosity.QUIET, log) as report:
+            report(START)
             time.sleep(0.05)
         assert stream.getvalue() == ""
 
@@ -184,16 +184,16 @@ class TestLog:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d start    bake web: boot", lines[0])
 
     def test_is_on_disk_at_once(self, log: Path) -> None:
-        with watch(io.StringIO(), Verbosity.NORMAL, log) as tell:
-            tell(START)
+        with watch(io.StringIO(), Verbosity.NORMAL, log) as report:
+            report(START)
             assert log.read_text().endswith("bake web: boot\n")
 
     def test_full_disk(self) -> None:
         with (
             pytest.raises(BakeryError, match="cannot be written: No space left on device") as caught,
-            watch(io.StringIO(), Verbosity.NORMAL, Path("/dev/full")) as tell,
+            watch(io.StringIO(), Verbosity.NORMAL, Path("/dev/full")) as report,
         ):
-            tell(START)
+            report(START)
         assert caught.value.where == "/dev/full"
 
     def test_place_that_is_no_folder(self, tmp_path: Path) -> None:
@@ -213,8 +213,8 @@ class TestLog:
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
 def test_errors_pass_and_the_screen_is_closed(log: Path, error: BaseException) -> None:
     for stream in (io.StringIO(), Terminal()):
-        with pytest.raises(type(error)), watch(stream, Verbosity.NORMAL, log) as tell:
-            tell(START)
+        with pytest.raises(type(error)), watch(stream, Verbosity.NORMAL, log) as report:
+            report(START)
             raise error
         with pytest.raises(ValueError, match="closed file"):
-            tell(DONE)
+            report(DONE)
