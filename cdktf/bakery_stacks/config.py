@@ -8,9 +8,9 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from bakery.host import yamlfile
-from bakery.host.errors import UsageError
-from bakery.model.fields import Account, Form, Name
-from bakery.model.validation import Model, misfit, near, repeated, validate
+from bakery.host.errors import UsageError, suggest
+from bakery.model.fields import Account, Name, TextFormat
+from bakery.model.validation import Model, field_error, repeated, validate
 from bakery_stacks.sections.azure import Azure
 from bakery_stacks.sections.bucket import BUCKET, Bucket
 from bakery_stacks.sections.consumer import Consumer, PolicyArn
@@ -33,10 +33,12 @@ LONGEST_WITH_VAULT = 32 - len("bakery--vault")
 LONGEST_WITH_RUNNER = 30
 
 Prefix = Annotated[
-    str, Form(f"^{PREFIX}$", "letters, digits, hyphens and underscores, with / between parts", "bakery/production")
+    str,
+    TextFormat(f"^{PREFIX}$", "letters, digits, hyphens and underscores, with / between parts", "bakery/production"),
 ]
 CatalogLocation = Annotated[
-    str, Form(f"^s3://{BUCKET}/{PREFIX}$", "a bucket and a prefix, s3://BUCKET/PREFIX", "s3://example-images/catalog")
+    str,
+    TextFormat(f"^s3://{BUCKET}/{PREFIX}$", "a bucket and a prefix, s3://BUCKET/PREFIX", "s3://example-images/catalog"),
 ]
 
 
@@ -89,10 +91,10 @@ class Environment(Model):
     def _others_once(cls, consumers: tuple[Consumer, ...], info: ValidationInfo) -> tuple[Consumer, ...]:
         numbers = [consumer.account for consumer in consumers]
         if (index := repeated(numbers)) is not None:
-            raise misfit(f"account {numbers[index]} is named twice", "keep one entry of it", index, "account")
+            raise field_error(f"account {numbers[index]} is named twice", "keep one entry of it", index, "account")
         if (owner := info.data.get("account")) in numbers:
             hint = "take it out: the owner may start its images anyway"
-            raise misfit(f"account {owner} owns the images", hint, numbers.index(owner), "account")
+            raise field_error(f"account {owner} owns the images", hint, numbers.index(owner), "account")
         return consumers
 
     @field_validator("replica_region")
@@ -101,15 +103,19 @@ class Environment(Model):
         if region is None:
             return None
         if region == info.data.get("home_region"):
-            raise misfit(f"the catalog itself is in {region}", "choose another of regions, or leave replica_region out")
+            raise field_error(
+                f"the catalog itself is in {region}", "choose another of regions, or leave replica_region out"
+            )
         regions = info.data.get("regions", (region,))
         if region not in regions:
             hint = f"add it to regions, or choose another of {', '.join(regions)}"
-            raise misfit(f"{region} has no key, since it is none of regions", hint)
+            raise field_error(f"{region} has no key, since it is none of regions", hint)
         if len(replica(bucket_of(info.data.get("catalog", "")))) > BUCKET_LENGTH:
             room = BUCKET_LENGTH - len(REPLICA_SUFFIX)
             hint = f"give catalog a bucket of {room} characters or less, or leave replica_region out"
-            raise misfit(f"the name of the catalog's bucket is too long: S3 has no room for {REPLICA_SUFFIX}", hint)
+            raise field_error(
+                f"the name of the catalog's bucket is too long: S3 has no room for {REPLICA_SUFFIX}", hint
+            )
         return region
 
     @field_validator("vault_config")
@@ -124,15 +130,15 @@ class Environment(Model):
     @model_validator(mode="after")
     def _regions_fit(self) -> Self:
         if (index := repeated(self.regions)) is not None:
-            raise misfit(f"{self.regions[index]} stands there twice", "take one out", "regions", index)
+            raise field_error(f"{self.regions[index]} stands there twice", "take one out", "regions", index)
         if self.home_region not in self.regions:
             hint = f"add it to regions, or choose one of {', '.join(self.regions)}"
-            raise misfit(f"{self.home_region} is none of regions, so it would have no key", hint, "home_region")
+            raise field_error(f"{self.home_region} is none of regions, so it would have no key", hint, "home_region")
         home = partition(self.home_region)
         for index, region in enumerate(self.regions):
             if partition(region) != home:
                 why = f"{region} is in another AWS partition than {self.home_region}: images cannot be copied there"
-                raise misfit(why, "give that partition an environment and an account of its own", "regions", index)
+                raise field_error(why, "give that partition an environment and an account of its own", "regions", index)
         return self
 
     @model_validator(mode="after")
@@ -140,11 +146,11 @@ class Environment(Model):
         for part in ("vault", "runner"):
             if getattr(self, part) and not self.network:
                 hint = "add network with cidr and subnets: docs/stacks/network.md shows one"
-                raise misfit("its machines need subnets, and this environment has no network", hint, part)
+                raise field_error("its machines need subnets, and this environment has no network", hint, part)
         for zone in self.network.subnets if self.network else ():
             if zone[:-1] != self.home_region:
                 hint = f"name one of its zones, such as {self.home_region}a"
-                raise misfit(f"{zone} is not in home_region {self.home_region}", hint, "network", "subnets", zone)
+                raise field_error(f"{zone} is not in home_region {self.home_region}", hint, "network", "subnets", zone)
         return self
 
     @model_validator(mode="after")
@@ -152,7 +158,7 @@ class Environment(Model):
         for part, longest in (("vault", LONGEST_WITH_VAULT), ("runner", LONGEST_WITH_RUNNER)):
             if getattr(self, part) and len(self.name) > longest:
                 why = f"'{self.name}' is too long with {part}, whose names at AWS carry it"
-                raise misfit(why, f"take {longest} characters or less, for the file as well", "name")
+                raise field_error(why, f"take {longest} characters or less, for the file as well", "name")
         return self
 
     @model_validator(mode="after")
@@ -167,7 +173,7 @@ class Environment(Model):
         seen: dict[str, str] = {}
         for keys, bucket in buckets:
             if bucket in seen:
-                raise misfit(f"{bucket} is the bucket of {seen[bucket]}", "name another", *keys)
+                raise field_error(f"{bucket} is the bucket of {seen[bucket]}", "name another", *keys)
             seen[bucket] = ".".join(keys)
         return self
 
@@ -251,7 +257,7 @@ def domain(region: str) -> str:
 def _file(folder: Path, name: str) -> Path:
     known = sorted(found.stem for found in folder.glob("*.yaml"))
     if name not in known:
-        hint = " ".join(filter(None, [near(name, known), f"BAKERY_ENVIRONMENT can be {', '.join(known)}"]))
+        hint = " ".join(filter(None, [suggest(name, known), f"BAKERY_ENVIRONMENT can be {', '.join(known)}"]))
         raise UsageError(f"no environment named '{name}'", where=str(folder), hint=hint)
     return folder / f"{name}.yaml"
 

@@ -5,9 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from bakery.catalog import Catalog, ChannelEntry, Record
-from bakery.host.errors import BakeryError, NotFoundError
+from bakery.host.errors import BakeryError, NotFoundError, suggest
 from bakery.model.documents import Parameter, Publication
-from bakery.model.validation import near
 from bakery_stacks.config import Environment
 
 MACHINE_ARCH = "x86_64"  # of the machines that stacks start
@@ -77,7 +76,7 @@ def read(catalog: Catalog, environment: Environment) -> Published | None:
 
 def never_baked(environment: Environment, image: str, known: Sequence[str] = ()) -> Missing:
     """Of an image that is not in the catalog; `known` are those that are."""
-    return Missing("the catalog has no version of it", near(image, known) or _publish(environment, image))
+    return Missing("the catalog has no version of it", suggest(image, known) or _publish(environment, image))
 
 
 def _why_missing(catalog: Catalog, environment: Environment, image: str) -> Missing:

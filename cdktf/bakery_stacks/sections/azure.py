@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from bakery.model.distribution import Gallery, Location, ResourceGroup, StorageAccount, Uuid
 from bakery.model.fields import Name
-from bakery.model.validation import Model, misfit, repeated
+from bakery.model.validation import Model, field_error, repeated
 
 
 class AzureImage(Model):
@@ -38,8 +38,10 @@ class Azure(Model):
     def _distinct(self) -> Self:
         for field in ("publishers", "readers", "images"):
             if (index := repeated(getattr(self, field))) is not None:
-                raise misfit("this entry stands there already", "take it out", field, index)
+                raise field_error("this entry stands there already", "take it out", field, index)
         for index, reader in enumerate(self.readers):
             if reader in self.publishers:
-                raise misfit(f"{reader} is among publishers, who may do more", "take it out here", "readers", index)
+                raise field_error(
+                    f"{reader} is among publishers, who may do more", "take it out here", "readers", index
+                )
         return self

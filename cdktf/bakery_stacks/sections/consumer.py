@@ -4,16 +4,16 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from bakery.model.fields import Account, Form
-from bakery.model.validation import Model, misfit
+from bakery.model.fields import Account, TextFormat
+from bakery.model.validation import Model, field_error
 
 # What IAM accepts in names of roles.
 RoleName = Annotated[
-    str, Form(r"^[\w+=,.@-]{1,64}$", "the name of a role, not its ARN: 64 characters at most", "terraform")
+    str, TextFormat(r"^[\w+=,.@-]{1,64}$", "the name of a role, not its ARN: 64 characters at most", "terraform")
 ]
 PolicyArn = Annotated[
     str,
-    Form(
+    TextFormat(
         r"^arn:aws[a-z-]*:iam::[0-9]{12}:policy/\S+$",
         "the ARN of an IAM policy",
         "arn:aws:iam::123456789012:policy/boundary",
@@ -37,7 +37,7 @@ class Consumer(Model):
     @model_validator(mode="after")
     def _own_boundary(self) -> Self:
         if self.permissions_boundary and f"::{self.account}:" not in self.permissions_boundary:
-            raise misfit(
+            raise field_error(
                 f"IAM takes no boundary but a policy of account {self.account} itself",
                 f"write arn:aws:iam::{self.account}:policy/NAME",
                 "permissions_boundary",

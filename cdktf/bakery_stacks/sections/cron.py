@@ -2,7 +2,7 @@
 
 import re
 
-from bakery.model.validation import misfit
+from bakery.model.validation import field_error
 
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 # Name, least and greatest value (GitLab Runner, "Periods syntax"); Sunday is 0 and 7.
@@ -16,12 +16,12 @@ def check(period: str) -> str:
     fields = period.split()
     if len(fields) != len(FIELDS):
         why = f"'{period}' has {len(fields)} fields, not 5: minute, hour, day, month, day of week"
-        raise misfit(why, f'write "{EXAMPLE}" for ten hours of each working day')
+        raise field_error(why, f'write "{EXAMPLE}" for ten hours of each working day')
     for text, (name, least, greatest) in zip(fields, FIELDS, strict=True):
         for part in text.split(","):
             if not _is_span(part, name, least, greatest):
                 why = f"'{period}': {name} is '{part}', which is no span of {least} to {greatest}"
-                raise misfit(why, f'write * or a span such as the hours 8-17 in "{EXAMPLE}"')
+                raise field_error(why, f'write * or a span such as the hours 8-17 in "{EXAMPLE}"')
     return period
 
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from bakery.model.fields import Form
-from bakery.model.validation import misfit
+from bakery.model.fields import TextFormat
+from bakery.model.validation import field_error
 
 # Series, size of memory of the biggest ones, generation, options: m6id.large, u-6tb1.metal, m7i-flex.large.
 NAME = re.compile(r"([a-z]+)(?:-[0-9]+tb)?[0-9]+([a-z0-9-]*)\.[a-z0-9-]+")
@@ -20,7 +20,7 @@ def _fits(kind: str) -> str:
     series, options = _parts(kind)
     if "g" in options or series == "a":
         hint = "choose one without 'g' after the number, such as m6i.large"
-        raise misfit(f"{kind} has an ARM processor, and the image is for x86_64", hint)
+        raise field_error(f"{kind} has an ARM processor, and the image is for x86_64", hint)
     return kind
 
 
@@ -29,7 +29,7 @@ def _diskless(kind: str) -> str:
     series, options = _parts(kind)
     if "d" in options.partition("-")[0] or series in WITH_DISKS or kind.partition(".")[0] in OLD_WITH_DISKS:
         why = f"{kind} has a disk of its own, beside which a node does not find Vault's two"
-        raise misfit(why, "choose one that has EBS volumes only, such as m6i.large")
+        raise field_error(why, "choose one that has EBS volumes only, such as m6i.large")
     return kind
 
 
@@ -40,6 +40,8 @@ def _parts(kind: str) -> tuple[str, str]:
 
 
 InstanceType = Annotated[
-    str, Form(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", "an EC2 instance type, FAMILY.SIZE", "m6i.large"), AfterValidator(_fits)
+    str,
+    TextFormat(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", "an EC2 instance type, FAMILY.SIZE", "m6i.large"),
+    AfterValidator(_fits),
 ]
 DisklessType = Annotated[InstanceType, AfterValidator(_diskless)]

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bakery.model.fields import Form
-from bakery.model.validation import Model, misfit
+from bakery.model.fields import TextFormat
+from bakery.model.validation import Model, field_error
 
 ZONES = 3  # a cluster of three nodes survives the loss of one zone only if each node has its own
 BIGGEST, SMALLEST = 16, 28  # prefix lengths that VPCs and subnets may have (VPC user guide, "VPC CIDR blocks")
@@ -17,18 +17,20 @@ def _range(cidr: str) -> str:
     try:
         IPv4Network(cidr)
     except ValueError as error:  # of a part above 255, or bits set behind the prefix
-        raise misfit(str(error), "write the first address of the range: 10.0.16.0/20, not 10.0.16.1/20") from None
+        raise field_error(str(error), "write the first address of the range: 10.0.16.0/20, not 10.0.16.1/20") from None
     return cidr
 
 
 LogDays = Literal[7, 14, 30, 60, 90, 180, 365]  # some of those that CloudWatch can keep
 # The pattern wants the length, without which Python means one address.
 Cidr = Annotated[
-    str, Form(r"^[0-9.]+/[0-9]+$", "a range of IPv4 addresses with its length", "10.0.16.0/20"), AfterValidator(_range)
+    str,
+    TextFormat(r"^[0-9.]+/[0-9]+$", "a range of IPv4 addresses with its length", "10.0.16.0/20"),
+    AfterValidator(_range),
 ]
-Zone = Annotated[str, Form(r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$", "the name of an availability zone", "eu-west-1a")]
-VpcId = Annotated[str, Form(r"^vpc-[0-9a-f]{8,17}$", "the ID of a VPC", "vpc-0123456789abcdef0")]
-SubnetId = Annotated[str, Form(r"^subnet-[0-9a-f]{8,17}$", "the ID of a subnet", "subnet-0123456789abcdef0")]
+Zone = Annotated[str, TextFormat(r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$", "the name of an availability zone", "eu-west-1a")]
+VpcId = Annotated[str, TextFormat(r"^vpc-[0-9a-f]{8,17}$", "the ID of a VPC", "vpc-0123456789abcdef0")]
+SubnetId = Annotated[str, TextFormat(r"^subnet-[0-9a-f]{8,17}$", "the ID of a subnet", "subnet-0123456789abcdef0")]
 
 
 class Existing(Model):
@@ -55,13 +57,15 @@ class Network(Model):
     def _one_way(self) -> Self:
         made = [name for name in ("cidr", "subnets", "nat") if getattr(self, name)]
         if self.existing and made:
-            raise misfit("it belongs to a VPC to make, and existing to one that is there", "keep one of both", made[0])
+            raise field_error(
+                "it belongs to a VPC to make, and existing to one that is there", "keep one of both", made[0]
+            )
         if not self.existing and not self.cidr:
             why = "it says neither which VPC is there nor which to make"
-            raise misfit(why, "add cidr: 10.0.0.0/16 with subnets, or existing with vpc and subnets")
+            raise field_error(why, "add cidr: 10.0.0.0/16 with subnets, or existing with vpc and subnets")
         if not self.existing and len(self.subnets) < ZONES:
             why = f"{ZONES} zones or more are needed, and {len(self.subnets)} are named"
-            raise misfit(why, "add a line ZONE: RANGE for each, such as eu-west-1c: 10.0.32.0/20", "subnets")
+            raise field_error(why, "add a line ZONE: RANGE for each, such as eu-west-1c: 10.0.32.0/20", "subnets")
         return self
 
     @model_validator(mode="after")
@@ -70,7 +74,7 @@ class Network(Model):
         for keys, found in ranges.items():
             if not BIGGEST <= found.prefixlen <= SMALLEST:
                 why = f"AWS takes no range of the size /{found.prefixlen}"
-                raise misfit(why, f"choose a length between /{BIGGEST} and /{SMALLEST}", *keys)
+                raise field_error(why, f"choose a length between /{BIGGEST} and /{SMALLEST}", *keys)
         if vpc := ranges.pop(("cidr",), None):
             _refuse_misplaced(vpc, ranges)
         return self
@@ -87,10 +91,10 @@ def _refuse_misplaced(vpc: IPv4Network, ranges: Mapping[tuple[str, ...], IPv4Net
     for keys, found in ranges.items():
         hint = f"choose a range in cidr {vpc} that no other subnet has{_free(vpc, found, ranges.values())}"
         if not found.subnet_of(vpc):
-            raise misfit(f"{found} is not inside of cidr {vpc}", hint, *keys)
+            raise field_error(f"{found} is not inside of cidr {vpc}", hint, *keys)
         for other, taken in before.items():
             if found.overlaps(taken):
-                raise misfit(f"{found} and {taken} of {other[-1]} overlap", hint, *keys)
+                raise field_error(f"{found} and {taken} of {other[-1]} overlap", hint, *keys)
         before[keys] = found
 
 

@@ -5,14 +5,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from bakery.host.errors import suggest
 from bakery.model.fields import Region
-from bakery.model.validation import misfit, near
+from bakery.model.validation import field_error
 
 
 def _exists(region: str) -> str:
     if region not in _known():
-        hint = near(region, _known()) or "if it is new, update boto3"
-        raise misfit(f"there is no AWS region '{region}'", hint)
+        hint = suggest(region, _known()) or "if it is new, update boto3"
+        raise field_error(f"there is no AWS region '{region}'", hint)
     return region
 
 

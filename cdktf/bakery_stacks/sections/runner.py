@@ -6,8 +6,9 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bakery.model.fields import Form, Name
-from bakery.model.validation import Model, misfit, near
+from bakery.host.errors import suggest
+from bakery.model.fields import Name, TextFormat
+from bakery.model.validation import Model, field_error
 from bakery_stacks.sections import cron
 from bakery_stacks.sections.machine import InstanceType
 from bakery_stacks.sections.network import LogDays
@@ -16,15 +17,17 @@ from bakery_stacks.sections.secret import ParameterName
 # What the fleeting plugin connects with (Go's x/crypto/ssh).
 SshKey = Annotated[
     str,
-    Form(
+    TextFormat(
         r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp256) [A-Za-z0-9+/]+=*( \S+)?$",
         "one line of an OpenSSH public key: ssh-ed25519, ssh-rsa or ecdsa-sha2-nistp256",
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample runner",
     ),
 ]
 # GitLab's paths; a wildcard in a trust policy would let in projects that somebody makes later.
-Project = Annotated[str, Form(r"^[\w.-]+(/[\w.-]+)+$", "GROUP/PROJECT in full, without a wildcard", "platform/images")]
-Ref = Annotated[str, Form(r"^[\w./-]+$", "the full name of a branch or tag, without a wildcard", "main")]
+Project = Annotated[
+    str, TextFormat(r"^[\w.-]+(/[\w.-]+)+$", "GROUP/PROJECT in full, without a wildcard", "platform/images")
+]
+Ref = Annotated[str, TextFormat(r"^[\w./-]+$", "the full name of a branch or tag, without a wildcard", "main")]
 
 GITLAB_HINT = "write https://HOST or https://HOST:PORT, such as https://gitlab.example.com"
 
@@ -32,30 +35,32 @@ GITLAB_HINT = "write https://HOST or https://HOST:PORT, such as https://gitlab.e
 def _gitlab(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
-        raise misfit("must begin with https://: the runner's token goes there", GITLAB_HINT)
+        raise field_error("must begin with https://: the runner's token goes there", GITLAB_HINT)
     if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise misfit("must be the address of GitLab itself, without a path", GITLAB_HINT)
+        raise field_error("must be the address of GitLab itself, without a path", GITLAB_HINT)
     return url.rstrip("/")
 
 
 def _limited(count: object) -> object:
     if count == 0:
         why = "0 is 'no limit' to GitLab, and 'no machine at all' to Auto Scaling"
-        raise misfit(why, "write 1 or more: as many machines as you want to pay for at once")
+        raise field_error(why, "write 1 or more: as many machines as you want to pay for at once")
     return count
 
 
 def _zone(name: str) -> str:
     known = available_timezones()  # empty on a system without such a list
     if known and name not in known:
-        raise misfit(f"there is no time zone '{name}'", near(name, known) or "write its name as in Europe/Berlin")
+        raise field_error(
+            f"there is no time zone '{name}'", suggest(name, known) or "write its name as in Europe/Berlin"
+        )
     return name
 
 
 GitLab = Annotated[str, AfterValidator(_gitlab)]
 TimeZone = Annotated[
     str,
-    Form(r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$", "a time zone as the tz database calls it", "Europe/Berlin"),
+    TextFormat(r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$", "a time zone as the tz database calls it", "Europe/Berlin"),
     AfterValidator(_zone),
 ]
 Period = Annotated[str, AfterValidator(cron.check)]
@@ -114,14 +119,18 @@ class Workers(Model):
     def _one_market(self) -> Self:
         if self.spot and self.instance_type:
             why = "it is for workers on demand, and spot for those at spot prices"
-            raise misfit(why, "keep one of both; with spot, write the type into spot.instance_types", "instance_type")
+            raise field_error(
+                why, "keep one of both; with spot, write the type into spot.instance_types", "instance_type"
+            )
         if not (self.spot or self.instance_type):
             why = "neither instance_type nor spot says what machines they are"
-            raise misfit(why, "add instance_type: m6i.large, or spot with two or more instance_types")
+            raise field_error(why, "add instance_type: m6i.large, or spot with two or more instance_types")
         for index, idle in enumerate(self.idle):
             if idle.idle_count > self.jobs:
                 why = f"{idle.idle_count} is more than can run: max_instances x capacity_per_instance is {self.jobs}"
-                raise misfit(why, f"choose {self.jobs} or less, or raise max_instances", "idle", index, "idle_count")
+                raise field_error(
+                    why, f"choose {self.jobs} or less, or raise max_instances", "idle", index, "idle_count"
+                )
         return self
 
     @property
@@ -167,7 +176,7 @@ class Bakes(Model):
     def _one_way(self) -> Self:
         if (self.by == "oidc") != (self.oidc is not None):
             why = "it says who gets the role: it belongs to 'by: oidc', and only to that"
-            raise misfit(why, "add oidc with subjects, or write 'by: vault' without it", "oidc")
+            raise field_error(why, "add oidc with subjects, or write 'by: vault' without it", "oidc")
         return self
 
 

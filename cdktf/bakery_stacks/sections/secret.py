@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from bakery.model.validation import misfit
+from bakery.model.validation import field_error
 
 NAME = re.compile(r"(/[A-Za-z0-9_.-]+){2,15}")  # SSM, "Parameter naming constraints": 15 levels at most
 PUBLISHED = "/bakery/"  # image parameters, all of which the publisher role may read
@@ -13,14 +13,14 @@ PUBLISHED = "/bakery/"  # image parameters, all of which the publisher role may 
 
 def _name(text: str) -> str:
     if not NAME.fullmatch(text):
-        raise misfit(
+        raise field_error(
             "must be the name of an SSM parameter, such as /platform/vault/key",
             "if it is the secret itself, others may have seen it: have a new one made, put that into a SecureString,"
             " and write its name here",
         )
     if text.startswith((PUBLISHED, "/aws/", "/ssm/")):
         why = f"must not be below {'/'.join(text.split('/')[:2])}/: others may read, or nobody may write there"
-        raise misfit(why, "put it below a path of your own, such as /platform/")
+        raise field_error(why, "put it below a path of your own, such as /platform/")
     return text
 
 

@@ -4,16 +4,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bakery.model.fields import Form, Name
-from bakery.model.validation import Model, misfit
+from bakery.model.fields import Name, TextFormat
+from bakery.model.validation import Model, field_error
 from bakery_stacks.sections.bucket import Bucket
 from bakery_stacks.sections.machine import DisklessType
 from bakery_stacks.sections.network import Cidr, LogDays
 from bakery_stacks.sections.secret import ParameterName
 
-HostedZone = Annotated[str, Form(r"^Z[A-Z0-9]{1,31}$", "the ID of a Route 53 zone", "Z0123456789ABCDEFGHIJ")]
+HostedZone = Annotated[str, TextFormat(r"^Z[A-Z0-9]{1,31}$", "the ID of a Route 53 zone", "Z0123456789ABCDEFGHIJ")]
 HostName = Annotated[
-    str, Form(r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", "a host name with its domain, in lower case", "vault.example.internal")
+    str,
+    TextFormat(r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", "a host name with its domain, in lower case", "vault.example.internal"),
 ]
 
 
@@ -55,5 +56,5 @@ class Vault(Model):
         if self.data_gib <= self.audit_gib:
             wrong = "data_gib" if "data_gib" in self.model_fields_set else "audit_gib"
             why = f"data_gib ({self.data_gib}) must be more than audit_gib ({self.audit_gib}): nodes tell disks by size"
-            raise misfit(why, f"set data_gib to {self.audit_gib + 1} or more", wrong)
+            raise field_error(why, f"set data_gib to {self.audit_gib + 1} or more", wrong)
         return self

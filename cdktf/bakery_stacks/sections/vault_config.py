@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from bakery.model.distribution import Uuid
-from bakery.model.fields import Form, Url
-from bakery.model.validation import Model, misfit
+from bakery.model.fields import TextFormat, Url
+from bakery.model.validation import Model, field_error
 from bakery_stacks.sections.vault import Vault
 
 Duty = Literal["validate", "bake-private", "bake-public", "publish", "apply", "runner-image"]
@@ -23,20 +23,21 @@ SHORTEST_DEATH = 60
 # After 15 minutes with a dead server that still counts, the alarm `voters` of the vault stack stops a refresh.
 LONGEST_DEATH = 14 * 60
 
-Duration = Annotated[str, Form(r"^[1-9][0-9]{0,4}[smh]$", "a number with s, m or h", "10m")]
+Duration = Annotated[str, TextFormat(r"^[1-9][0-9]{0,4}[smh]$", "a number with s, m or h", "10m")]
 RoleArn = Annotated[
     str,
-    Form(
+    TextFormat(
         r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$",
         "the ARN of an IAM role",
         "arn:aws:iam::123456789012:role/bakery-bake",
     ),
 ]
-ProjectId = Annotated[str, Form(r"^[1-9][0-9]*$", "the number of a project, not its path", "42")]
+ProjectId = Annotated[str, TextFormat(r"^[1-9][0-9]*$", "the number of a project, not its path", "42")]
 Audience = Annotated[
-    str, Form(r'^[^\s"\\]+$', "text without spaces, quotes and backslashes", "https://vault.example.internal:8200")
+    str,
+    TextFormat(r'^[^\s"\\]+$', "text without spaces, quotes and backslashes", "https://vault.example.internal:8200"),
 ]
-AbsolutePath = Annotated[str, Form(r"^(/[\w.-]+)+$", "the absolute path of a file", "/var/log/vault/audit.log")]
+AbsolutePath = Annotated[str, TextFormat(r"^(/[\w.-]+)+$", "the absolute path of a file", "/var/log/vault/audit.log")]
 
 
 def seconds(duration: str) -> int:
@@ -48,26 +49,26 @@ def _private(url: str) -> str:
     """Tokens and secrets pass here, so plain HTTP is for a trial on one machine only."""
     parts = urlsplit(url)
     if parts.scheme != "https" and parts.hostname not in LOOPBACK:
-        raise misfit(f"{url} is not encrypted", "write https://; http:// is for addresses of this machine only")
+        raise field_error(f"{url} is not encrypted", "write https://; http:// is for addresses of this machine only")
     return url
 
 
 def _session(duration: str) -> str:
     if not SHORTEST_SESSION <= seconds(duration) <= LONGEST_SESSION:
         hint = "choose 15m to 1h, and have long jobs ask again for each phase"
-        raise misfit(f"AWS gives a role that was assumed by a role no session of {duration}", hint)
+        raise field_error(f"AWS gives a role that was assumed by a role no session of {duration}", hint)
     return duration
 
 
 def _hour(duration: str) -> str:
     if seconds(duration) > LONGEST_SESSION:
-        raise misfit(f"{duration} is longer than the job's token, which ends after an hour", "choose 1h or less")
+        raise field_error(f"{duration} is longer than the job's token, which ends after an hour", "choose 1h or less")
     return duration
 
 
 def _dead(duration: str) -> str:
     if seconds(duration) < SHORTEST_DEATH:
-        raise misfit(f"Vault takes no server for dead after {duration}", "choose 1m or more")
+        raise field_error(f"Vault takes no server for dead after {duration}", "choose 1m or more")
     return duration
 
 
@@ -148,19 +149,19 @@ class VaultConfig(Model):
             _require_own(arn, account, partition, *keys)
         if cluster and self.autopilot and self.autopilot.nodes != cluster.nodes:
             hint = f"write {cluster.nodes}, too"
-            raise misfit(f"the cluster has {cluster.nodes} nodes", hint, "autopilot", "nodes")
+            raise field_error(f"the cluster has {cluster.nodes} nodes", hint, "autopilot", "nodes")
         if cluster and not self.autopilot:
             why = "nothing forgets nodes that a new image replaced, until those that are left are no majority"
-            raise misfit(why, f"add autopilot with nodes: {cluster.nodes}", "autopilot")
+            raise field_error(why, f"add autopilot with nodes: {cluster.nodes}", "autopilot")
         if cluster and self.autopilot and seconds(self.autopilot.dead_after) > LONGEST_DEATH:
             why = "a node that was replaced would count until an alarm stops the refresh"
-            raise misfit(why, f"choose {LONGEST_DEATH // 60}m or less", "autopilot", "dead_after")
+            raise field_error(why, f"choose {LONGEST_DEATH // 60}m or less", "autopilot", "dead_after")
         if cluster and urlsplit(self.address).hostname != cluster.certificate.name:
             name = cluster.certificate.name
-            raise misfit(f"the cluster is known as {name}", f"write https://{name}:8200", "address")
+            raise field_error(f"the cluster is known as {name}", f"write https://{name}:8200", "address")
 
         if cluster and self.snapshot_role_arn and self.snapshot_role_arn != nodes:
-            raise misfit("it is not the role of the cluster's nodes", f"write {nodes}", "snapshot_role_arn")
+            raise field_error("it is not the role of the cluster's nodes", f"write {nodes}", "snapshot_role_arn")
 
     def _roles(self) -> Iterator[tuple[tuple[str, ...], str]]:
         if self.snapshot_role_arn:
@@ -173,6 +174,8 @@ class VaultConfig(Model):
 def _require_own(arn: str, account: str, partition: str, *keys: str) -> None:
     _, of_partition, _, _, of_account, _ = arn.split(":", 5)
     if of_partition != partition:
-        raise misfit(f"{arn} is of another AWS partition than the regions", f"begin it with arn:{partition}:", *keys)
+        raise field_error(
+            f"{arn} is of another AWS partition than the regions", f"begin it with arn:{partition}:", *keys
+        )
     if of_account != account:
-        raise misfit(f"{arn} is not of account {account}", "name a role of the environment's account", *keys)
+        raise field_error(f"{arn} is not of account {account}", "name a role of the environment's account", *keys)

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from bakery.model.distribution import Server
 from bakery.model.fields import Name
-from bakery.model.validation import Model, misfit, repeated
+from bakery.model.validation import Model, field_error, repeated
 
 
 class Site(Model):
@@ -34,9 +34,11 @@ class Vsphere(Site):
     def _distinct(self) -> Self:
         for field in ("name", "server"):
             if (index := repeated([getattr(site, field) for site in self.subscribers])) is not None:
-                raise misfit(f"another subscriber has this {field}", "give each its own", "subscribers", index, field)
+                raise field_error(
+                    f"another subscriber has this {field}", "give each its own", "subscribers", index, field
+                )
         for index, site in enumerate(self.subscribers):
             if site.server == self.server:
                 why = f"{site.server} publishes the library, so it cannot subscribe to it"
-                raise misfit(why, "name another vCenter, or take this one out", "subscribers", index, "server")
+                raise field_error(why, "name another vCenter, or take this one out", "subscribers", index, "server")
         return self

@@ -8,10 +8,9 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from bakery.host import process
-from bakery.host.errors import UsageError
+from bakery.host.errors import UsageError, suggest
 from bakery.model.definition import ImageDefinition, RoleUse
 from bakery.model.project import Project
-from bakery.model.validation import near
 
 Where = Callable[..., str]  # keys of a definition -> file:line
 
@@ -41,7 +40,7 @@ def check_roles(project: Project, definition: ImageDefinition, where: Where) -> 
             raise UsageError(
                 f"no role named '{use.name}'",
                 where=where("software", "roles", number, "name"),
-                hint=near(use.name, known) or f"write {project.roles / use.name}/tasks/main.yml",
+                hint=suggest(use.name, known) or f"write {project.roles / use.name}/tasks/main.yml",
             )
         _check_variables(project.roles / use.name, use, partial(where, "software", "roles", number))
     _check_family(project, definition, where)
@@ -65,7 +64,7 @@ def _check_variables(role: Path, use: RoleUse, where: Where) -> None:
     for name in use.vars:
         if options and name not in options:
             raise UsageError(
-                f"the role {use.name} has no variable '{name}'", where=where("vars", name), hint=near(name, options)
+                f"the role {use.name} has no variable '{name}'", where=where("vars", name), hint=suggest(name, options)
             )
     for name, option in options.items():
         if (option or {}).get("required") and name not in use.vars:
@@ -87,7 +86,7 @@ def _check_family(project: Project, definition: ImageDefinition, where: Where) -
         raise UsageError(
             f"no role works on '{definition.os}'",
             where=where("os"),
-            hint=near(system, FAMILIES) or f"there are roles for {', '.join(FAMILIES)}",
+            hint=suggest(system, FAMILIES) or f"there are roles for {', '.join(FAMILIES)}",
         )
     if software.packages and family == "Windows":
         raise UsageError(

@@ -9,8 +9,7 @@ import typer
 
 from bakery.cli import options, reportfile
 from bakery.cli.stacks import Opened, Report, Stacks, opened, reporting
-from bakery.engine import parallel as many
-from bakery.host.errors import BakeryError, ExitCode, PartialError
+from bakery.host.errors import BakeryError, ExitCode, PartialError, join_errors
 from bakery.host.events import Event
 from bakery.infra.changes import Difference
 from bakery.infra.rollout import Review
@@ -104,7 +103,7 @@ def _failure(failed: Mapping[str, BakeryError], applied: Sequence[str], left: Se
         [error] = failed.values()
     else:
         hint = "the same command again goes on with the rest"
-        error = many.joined(failed.items(), f"{len(failed)} stacks failed: {', '.join(failed)}", hint)
+        error = join_errors(failed.items(), f"{len(failed)} stacks failed: {', '.join(failed)}", hint)
     rest = {"applied": applied, "not tried, since they need what failed": left}
     error.detail = "\n".join(filter(None, [error.detail, *(f"{k}: {', '.join(v)}" for k, v in rest.items() if v)]))
     if applied and error.exit_code != ExitCode.TRY_AGAIN:

@@ -7,8 +7,8 @@ import typer
 
 from bakery.cli import options
 from bakery.cli.session import session
-from bakery.engine import parallel as many
 from bakery.engine import steps as line
+from bakery.host import parallel
 from bakery.model import documents
 from bakery.model.documents import Artifact, RemoteBuild
 from bakery.reports import table
@@ -46,7 +46,9 @@ def bake(
         wanted = {image.name for image in opened.definitions.select(images or [])}
         actions = [action for action in opened.plan(images).actions if action.image in wanted]
         due = {action.image: action for action in actions if action.kind in ("bake", "wait")}
-        outcomes = many.each(list(due), lambda name: line.bake_image(opened, due[name], builder or []), jobs)
+        outcomes = parallel.run_parallel(
+            list(due), lambda name: line.bake_image(opened, due[name], builder or []), jobs
+        )
         baked = [part for outcome in outcomes if outcome.result for part in outcome.result.parts]
         if json:
             print(documents.dump_all(baked).decode(), end="")
@@ -58,7 +60,7 @@ def bake(
             ]
             rows += [(part.image, part.version, _result(part)) for part in baked]
             print(table(("image", "version", "result"), rows))
-        many.raise_failures(outcomes)
+        parallel.raise_failures(outcomes)
 
 
 def _result(part: Artifact | RemoteBuild) -> str:

@@ -7,8 +7,8 @@ import typer
 
 from bakery.cli import options
 from bakery.cli.stacks import Report, Stacks, opened, reporting
-from bakery.engine import parallel as many
-from bakery.host.errors import ExitCode
+from bakery.host import parallel
+from bakery.host.errors import ExitCode, join_errors
 from bakery.infra.changes import Difference
 from bakery.model import documents
 from bakery.reports import differences
@@ -36,7 +36,7 @@ def diff(
     """
     with opened("diff", stacks, workspace, patience=PATIENCE, quiet=quiet, verbose=verbose) as found:
         by_name = {stack.name: stack for stack in found.chosen}
-        outcomes = many.each(list(by_name), lambda name: found.rollout.diff(by_name[name]), jobs=1)
+        outcomes = parallel.run_parallel(list(by_name), lambda name: found.rollout.diff(by_name[name]), jobs=1)
         seen = [outcome.result for outcome in outcomes if outcome.result]
         with reporting(report, seen):
             print(documents.dump_all(seen).decode() if json else differences(seen), end="" if json else "\n")
@@ -44,10 +44,10 @@ def diff(
     return ExitCode.CHANGES if detailed_exitcode and any(each.pending for each in seen) else ExitCode.OK
 
 
-def _raise_failures(outcomes: Sequence[many.Outcome[Difference]]) -> None:
+def _raise_failures(outcomes: Sequence[parallel.Outcome[Difference]]) -> None:
     failures = [(outcome.name, outcome.error) for outcome in outcomes if outcome.error]
     if not failures:
         return
     if len(outcomes) == 1:
         raise failures[0][1]
-    raise many.joined(failures, f"{len(failures)} of {len(outcomes)} stacks cannot be planned")
+    raise join_errors(failures, f"{len(failures)} of {len(outcomes)} stacks cannot be planned")

@@ -3,8 +3,8 @@
 from bakery.catalog import Record
 from bakery.cli import options
 from bakery.cli.session import session
-from bakery.engine import parallel as many
 from bakery.engine import steps as line
+from bakery.host import parallel
 from bakery.model import documents
 from bakery.reports import table
 
@@ -33,10 +33,10 @@ def publish(
             return line.publish_image(opened, opened.newest_baked(opened.definitions.images[name]), channel)
 
         names = [image.name for image in opened.definitions.select(images or [])]
-        outcomes = many.each(names, work, jobs)
+        outcomes = parallel.run_parallel(names, work, jobs)
         records = [outcome.result for outcome in outcomes if outcome.result]
         print(documents.dump_all(records).decode() if json else render(records), end="" if json else "\n")
-        many.raise_failures(outcomes)
+        parallel.raise_failures(outcomes)
 
 
 def render(records: list[Record]) -> str:

@@ -4,10 +4,10 @@ from bakery.catalog import Record
 from bakery.cli import options
 from bakery.cli.publish import render
 from bakery.cli.session import session
-from bakery.engine import parallel as many
 from bakery.engine import steps as line
 from bakery.engine.plan import Action
 from bakery.engine.session import Session
+from bakery.host import parallel
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event
 from bakery.model import documents
@@ -42,7 +42,7 @@ def run_line(opened: Session, images: list[str] | None, jobs: int) -> list[Recor
 
     After each level the plan is made again: a parent that came out the same leaves its children alone.
     """
-    outcomes: list[many.Outcome[Record]] = []
+    outcomes: list[parallel.Outcome[Record]] = []
     while True:
         planned = opened.plan(images)
         worked = {outcome.name for outcome in outcomes}
@@ -52,12 +52,12 @@ def run_line(opened: Session, images: list[str] | None, jobs: int) -> list[Recor
             break
         for name in ready:
             opened.report(Event("note", "plan", name, f"{due[name].kind}: {due[name].reason}"))
-        outcomes += many.each(ready, lambda name: _work(opened, due[name]), jobs)  # noqa: B023 - done within the turn
+        outcomes += parallel.run_parallel(ready, lambda name: _work(opened, due[name]), jobs)  # noqa: B023 - done here
     for action in planned.actions:
         if action.kind == "keep":
             opened.report(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))
     waiting = [action.image for action in planned.actions if action.kind == "wait"]
-    many.raise_failures(outcomes, waiting)
+    parallel.raise_failures(outcomes, waiting)
     if due:
         raise BakeryError(
             f"{', '.join(due)} changed again while the line ran", detail=due[next(iter(due))].reason, hint="run again"

@@ -8,12 +8,12 @@ import typer
 
 from bakery.bake import validator
 from bakery.cli import options, reportfile
-from bakery.engine import parallel as many
 from bakery.engine import toolbox
 from bakery.engine.checks import check
-from bakery.engine.parallel import Outcome
 from bakery.engine.session import Session, open_session
-from bakery.host.errors import BakeryError, UsageError
+from bakery.host import parallel
+from bakery.host.errors import BakeryError, UsageError, render_error
+from bakery.host.parallel import Outcome
 from bakery.model.definition import ImageDefinition
 from bakery.reports import junit
 
@@ -61,7 +61,7 @@ def _definitions(session: Session, selected: list[ImageDefinition]) -> list[Outc
         check(session, by_file[name])
         return name
 
-    return many.each(list(by_file), work, 1)
+    return parallel.run_parallel(list(by_file), work, 1)
 
 
 def _templates(session: Session, selected: list[ImageDefinition]) -> list[Outcome[str]]:
@@ -74,7 +74,7 @@ def _templates(session: Session, selected: list[ImageDefinition]) -> list[Outcom
         validator.validate(session.project, found[name], toolchain)
         return name
 
-    return many.each(list(found), work, os.cpu_count() or 1)
+    return parallel.run_parallel(list(found), work, os.cpu_count() or 1)
 
 
 def _raise(errors: list[BakeryError]) -> None:
@@ -82,4 +82,4 @@ def _raise(errors: list[BakeryError]) -> None:
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        raise UsageError(f"{len(errors)} things are wrong", detail="\n".join(map(many.describe, errors)))
+        raise UsageError(f"{len(errors)} things are wrong", detail="\n".join(map(render_error, errors)))

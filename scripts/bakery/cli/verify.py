@@ -2,8 +2,8 @@
 
 from bakery.cli import options
 from bakery.cli.session import session
-from bakery.engine import parallel as many
 from bakery.engine import steps as line
+from bakery.host import parallel
 from bakery.model import documents
 from bakery.model.documents import Verdict
 from bakery.reports import table
@@ -32,7 +32,7 @@ def verify(
 
         # What Packer builds at a target was tested there.
         names = [image.name for image in opened.definitions.select(images or []) if "qemu" in image.builders]
-        outcomes = many.each(names, work, jobs)
+        outcomes = parallel.run_parallel(names, work, jobs)
         verdicts = [outcome.result for outcome in outcomes if outcome.result]
         if json:
             print(documents.dump_all(verdicts).decode(), end="")
@@ -41,4 +41,4 @@ def verify(
                 (found.image, found.version, f"{len(found.checks)} passed", found.accelerator) for found in verdicts
             ]
             print(table(("image", "version", "checks", "accelerator"), rows))
-        many.raise_failures(outcomes)
+        parallel.raise_failures(outcomes)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from bakery.host.errors import UsageError
-from bakery.model.validation import near
+from bakery.host.errors import UsageError, suggest
 
 # Talks to what another stack makes, and reads no output of it: cdktf's own dependency would deploy both or neither.
 AFTER = {"vault-config": ("vault",)}
@@ -43,6 +42,6 @@ def select(stacks: Sequence[Stack], names: Iterable[str]) -> list[Stack]:
     known = [stack.name for stack in stacks]
     wanted = set(names) or set(known)
     for name in sorted(wanted.difference(known)):
-        hint = near(name, known) or f"this environment has {', '.join(sorted(known))}"
+        hint = suggest(name, known) or f"this environment has {', '.join(sorted(known))}"
         raise UsageError(f"no stack named '{name}'", hint=hint)
     return [stack for stack in stacks if stack.name in wanted]

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from bakery.model.fields import Form, Name, Sha256, Url
+from bakery.model.fields import Name, Sha256, TextFormat, Url
 from bakery.model.validation import Model
 
 # The secret with which Packer logs in to a base that knows no key; templates and ansible/bake-windows.yml look it up.
@@ -34,7 +34,7 @@ class QemuBase(Model):
         return self
 
 
-Owner = Annotated[str, Form(r"^([0-9]{12}|amazon|self)$", "an AWS account, amazon or self", "136693071363")]
+Owner = Annotated[str, TextFormat(r"^([0-9]{12}|amazon|self)$", "an AWS account, amazon or self", "136693071363")]
 
 
 class AmiFilter(Model):

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from bakery.host import yamlfile
-from bakery.host.errors import UsageError
+from bakery.host.errors import UsageError, suggest
 from bakery.model import bases
 from bakery.model import validation as strict
 from bakery.model.bases import Bases
 from bakery.model.distribution import Distribution
 from bakery.model.documents import Mode
 from bakery.model.fields import Name, VariableName
-from bakery.model.validation import Model, near
+from bakery.model.validation import Model
 
 TargetName = Literal["local", "aws", "vsphere", "azure"]
 
@@ -159,7 +159,7 @@ class Definitions:
         wanted = list(dict.fromkeys(names)) or list(self.images)
         for name in wanted:
             if name not in self.images:
-                raise UsageError(f"no image named '{name}'", hint=near(name, self.images) or "see 'bakery validate'")
+                raise UsageError(f"no image named '{name}'", hint=suggest(name, self.images) or "see 'bakery validate'")
         return [self.images[name] for name in wanted]
 
     def with_ancestors(self, names: Iterable[str]) -> list[ImageDefinition]:
@@ -221,7 +221,7 @@ def _check_lineage(definitions: Definitions) -> None:
             where = partial(definitions.where, line[-1], "base", builder, "image")
             if parent not in definitions.images:
                 message = f"'{line[-1]}' is built on '{parent}', which is not defined"
-                raise UsageError(message, where=where(), hint=near(parent, definitions.images))
+                raise UsageError(message, where=where(), hint=suggest(parent, definitions.images))
             if parent in line:
                 circle = " -> ".join([*line[line.index(parent) :], parent])
                 raise UsageError(f"lineage goes in a circle: {circle}", where=where())

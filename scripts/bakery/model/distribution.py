@@ -4,37 +4,39 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from bakery.model.fields import Account, Form, Region, VaultPath
+from bakery.model.fields import Account, Region, TextFormat, VaultPath
 from bakery.model.validation import Model
 
 Uuid = Annotated[
     str,
-    Form(
+    TextFormat(
         r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
         "an ID in lower-case hexadecimal digits",
         "11111111-2222-3333-4444-555555555555",
     ),
 ]
-Location = Annotated[str, Form(r"^[a-z]+[a-z0-9]*$", "an Azure region as ARM writes it", "westeurope")]
+Location = Annotated[str, TextFormat(r"^[a-z]+[a-z0-9]*$", "an Azure region as ARM writes it", "westeurope")]
 # What ARM accepts as names: "Naming rules and restrictions for Azure resources".
 ResourceGroup = Annotated[
     str,
-    Form(
+    TextFormat(
         r"^[\w().-]{0,89}[\w()-]$", "1 to 90 letters, digits and any of _().-, with no dot at its end", "bakery-images"
     ),
 ]
 Gallery = Annotated[
     str,
-    Form(
+    TextFormat(
         r"^[A-Za-z0-9][A-Za-z0-9._]{0,78}[A-Za-z0-9]$",
         "2 to 80 letters, digits, dots and underscores, a letter or digit at both ends",
         "images",
     ),
 ]
-StorageAccount = Annotated[str, Form(r"^[a-z0-9]{3,24}$", "3 to 24 lower-case letters and digits", "exampleimages")]
+StorageAccount = Annotated[
+    str, TextFormat(r"^[a-z0-9]{3,24}$", "3 to 24 lower-case letters and digits", "exampleimages")
+]
 
 Server = Annotated[
-    str, Form(r"^[A-Za-z0-9.-]+(:[0-9]+)?$", "HOST or HOST:PORT, without https://", "vcenter.example.com")
+    str, TextFormat(r"^[A-Za-z0-9.-]+(:[0-9]+)?$", "HOST or HOST:PORT, without https://", "vcenter.example.com")
 ]
 
 

@@ -13,8 +13,7 @@ from typing import Any
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from bakery.host import yamlfile
-from bakery.host.errors import UsageError
-from bakery.model.validation import near
+from bakery.host.errors import UsageError, suggest
 
 # Debian Policy 5.6.1 and what RPM allows, an architecture, and a version behind `=`.
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_:-]*(=[A-Za-z0-9.+_:~-]+)?")
@@ -59,7 +58,7 @@ def remove_package(path: Path, text: str, name: str) -> str:
     packages = data.get("software", {}).get("packages", [])
     if name not in packages:
         where = yamlfile.where(path, ("software", "packages"))
-        raise UsageError(f"there is no package '{name}'", where=where, hint=near(name, packages))
+        raise UsageError(f"there is no package '{name}'", where=where, hint=suggest(name, packages))
     number = packages.index(name)
     packages.remove(name)
     return _checked(path, _without(path, text, number), data)

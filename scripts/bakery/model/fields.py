@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
 @dataclass(frozen=True)
-class Form:
+class TextFormat:
     """What a text must look like: the whole of it as `pattern`; in `words` and by `example` for who got it wrong."""
 
     pattern: str
@@ -26,16 +26,20 @@ class Form:
     def check(self, text: str) -> str:
         """The text itself; ValueError if it is not of this form."""
         if not re.fullmatch(self.pattern, text):
-            raise PydanticCustomError("form", "must be {words}", {"words": self.words, "example": self.example})
+            raise PydanticCustomError("text_format", "must be {words}", {"words": self.words, "example": self.example})
         return text
 
 
 # Names end up in AMI names (128 characters with version and arch), SSM paths and host names (63).
 NAME = r"[a-z][a-z0-9-]{0,48}[a-z0-9]"
-Name = Annotated[str, Form(f"^{NAME}$", "2 to 50 of a-z, 0-9 and hyphens, a letter first", "web")]
-VariableName = Annotated[str, Form(r"^[a-z][a-z0-9_]*$", "a-z, 0-9 and underscores, a letter first", "app_version")]
-Sha256 = Annotated[str, Form(r"^[0-9a-f]{64}$", "64 hexadecimal digits", "0123456789abcdef" * 4)]
-Region = Annotated[str, Form(r"^[a-z]{2}(-[a-z]+)+-[0-9]$", "the name of an AWS region", "eu-west-1")]
-Account = Annotated[str, Form(r"^[0-9]{12}$", "the twelve digits of an AWS account", "123456789012")]
-Url = Annotated[str, Form(r"^https?://[^\s/]\S*$", "an address with http:// or https://", "https://example.com/path")]
-VaultPath = Annotated[str, Form(r"^[\w-]+(/[\w.-]+)+$", "an API path in Vault", "secret/data/web")]
+Name = Annotated[str, TextFormat(f"^{NAME}$", "2 to 50 of a-z, 0-9 and hyphens, a letter first", "web")]
+VariableName = Annotated[
+    str, TextFormat(r"^[a-z][a-z0-9_]*$", "a-z, 0-9 and underscores, a letter first", "app_version")
+]
+Sha256 = Annotated[str, TextFormat(r"^[0-9a-f]{64}$", "64 hexadecimal digits", "0123456789abcdef" * 4)]
+Region = Annotated[str, TextFormat(r"^[a-z]{2}(-[a-z]+)+-[0-9]$", "the name of an AWS region", "eu-west-1")]
+Account = Annotated[str, TextFormat(r"^[0-9]{12}$", "the twelve digits of an AWS account", "123456789012")]
+Url = Annotated[
+    str, TextFormat(r"^https?://[^\s/]\S*$", "an address with http:// or https://", "https://example.com/path")
+]
+VaultPath = Annotated[str, TextFormat(r"^[\w-]+(/[\w.-]+)+$", "an API path in Vault", "secret/data/web")]

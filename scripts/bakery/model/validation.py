@@ -1,7 +1,6 @@
 """Strict models of YAML files that users edit, and what is wrong with one in a user's words, as `file:line`."""
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from bakery.host import yamlfile
-from bakery.host.errors import UsageError
+from bakery.host.errors import UsageError, suggest
 
 
 class Model(BaseModel):
@@ -21,9 +20,9 @@ class Model(BaseModel):
 Kind = TypeVar("Kind", bound=Model)
 
 
-def misfit(message: str, hint: str, *keys: str | int) -> PydanticCustomError:
+def field_error(message: str, hint: str, *keys: str | int) -> PydanticCustomError:
     """What a validator raises that knows what to do. `keys` lead from what it validates to what is wrong in there."""
-    return PydanticCustomError("misfit", "{message}", {"message": message, "hint": hint, "keys": keys})
+    return PydanticCustomError("field_error", "{message}", {"message": message, "hint": hint, "keys": keys})
 
 
 def validate(kind: type[Kind], what: str, path: Path, text: str) -> Kind:
@@ -36,12 +35,6 @@ def validate(kind: type[Kind], what: str, path: Path, text: str) -> Kind:
     (where, message, hint), *others = [_explain(kind, what, path, dict(problem)) for problem in found]
     rest = "\n".join(f"{at}: {more}{f' ({advice})' if advice else ''}" for at, more, advice in others)
     raise UsageError(message, where=where, detail=rest, hint=hint)
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """The hint for a misspelt word; empty if nothing known is like it."""
-    matches = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean '{matches[0]}'?" if matches else ""
 
 
 def repeated(values: Sequence[object]) -> int | None:
@@ -60,16 +53,16 @@ def _explain(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any
     match problem["type"]:
         case "extra_forbidden":
             known = _keys_at(kind, keys[:-1])
-            return where, f"unknown key '{dotted}'", near(str(keys[-1]), known) or f"known here: {', '.join(known)}"
+            return where, f"unknown key '{dotted}'", suggest(str(keys[-1]), known) or f"known here: {', '.join(known)}"
         case "missing":
             return where, f"'{dotted}' is missing", meaning
-        case "misfit":
+        case "field_error":
             return where, f"{dotted}: {context['message']}", context["hint"]
         case "value_error":
             return where, f"{dotted}: {context['error']}", ""
         case _ if value is None:
             return where, f"'{dotted}' has no value", meaning
-        case "form":
+        case "text_format":
             hint = f'write it like "{context["example"]}"'
             return where, f"'{dotted}' is {value!r}; it must be {context['words']}", hint
         case "string_type" if isinstance(value, int | float):
@@ -79,7 +72,7 @@ def _explain(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any
         case "literal_error":
             expected = context["expected"]
             options = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
-            return where, f"'{dotted}' is {value!r}; it must be {expected}", near(str(value), options) or meaning
+            return where, f"'{dotted}' is {value!r}; it must be {expected}", suggest(str(value), options) or meaning
         case "model_type":
             hint = f"it has the keys {', '.join(_keys_at(kind, keys))}"
             return where, f"'{dotted}' is {value!r}; it must be a mapping", hint

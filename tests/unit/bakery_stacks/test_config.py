@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bakery.host.errors import UsageError
-from bakery.model.fields import Form
+from bakery.model.fields import TextFormat
 from bakery_stacks import config
 from bakery_stacks.sections import azure, bucket, consumer, network, runner, vault, vault_config, vsphere
 
@@ -260,12 +260,12 @@ FORMS = {
     for module in (config, *SECTIONS)
     for name, kind in vars(module).items()
     for form in getattr(kind, "__metadata__", ())
-    if isinstance(form, Form)
+    if isinstance(form, TextFormat)
 }
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_the_example_that_a_hint_gives_is_right(form: Form) -> None:
+def test_the_example_that_a_hint_gives_is_right(form: TextFormat) -> None:
     assert form.check(form.example) == form.example
 
 

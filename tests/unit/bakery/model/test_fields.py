@@ -4,19 +4,19 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from bakery.model import bases, distribution, fields
-from bakery.model.fields import Form
+from bakery.model.fields import TextFormat
 
 FORMS = {
     f"{module.__name__}.{name}": form
     for module in (fields, distribution, bases)
     for name, kind in vars(module).items()
     for form in getattr(kind, "__metadata__", ())
-    if isinstance(form, Form)
+    if isinstance(form, TextFormat)
 }
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_the_example_that_a_hint_gives_is_right(form: Form) -> None:
+def test_the_example_that_a_hint_gives_is_right(form: TextFormat) -> None:
     assert form.check(form.example) == form.example
 
 

@@ -5,20 +5,19 @@ from contextlib import suppress
 
 import pytest
 
-from bakery.engine import parallel as many
-from bakery.host import process
+from bakery.host import parallel, process
 from bakery.host.errors import BakeryError, BusyError, ExitCode, OutageError, PartialError, UsageError
 
 NAMES = ["api", "base", "web"]
 
 
-def fail_for(*names: str) -> list[many.Outcome[str]]:
+def fail_for(*names: str) -> list[parallel.Outcome[str]]:
     def work(name: str) -> str:
         if name in names:
             raise BakeryError("it broke", where=f"{name}.yaml:3", detail="one\ntwo", hint="mend it")
         return name.upper()
 
-    return many.each(NAMES, work, 1)
+    return parallel.run_parallel(NAMES, work, 1)
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -34,7 +33,7 @@ def test_outcomes_are_in_the_order_of_the_names(jobs: int) -> None:
             raise UsageError("it broke")
         return name.upper()
 
-    outcomes = many.each(NAMES, work, jobs)
+    outcomes = parallel.run_parallel(NAMES, work, jobs)
     assert [(outcome.name, outcome.result) for outcome in outcomes] == [("api", "API"), ("base", None), ("web", "WEB")]
     assert isinstance(outcomes[1].error, UsageError)
 
@@ -42,27 +41,27 @@ def test_outcomes_are_in_the_order_of_the_names(jobs: int) -> None:
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_a_bug_is_not_an_outcome(jobs: int) -> None:
     with pytest.raises(ZeroDivisionError):
-        many.each(NAMES, lambda _: str(1 // 0), jobs)
+        parallel.run_parallel(NAMES, lambda _: str(1 // 0), jobs)
 
 
 def test_no_failure() -> None:
-    many.raise_failures(fail_for())
-    many.raise_failures([])
+    parallel.raise_failures(fail_for())
+    parallel.raise_failures([])
 
 
 def test_failures_that_all_say_to_try_again_do_so_together() -> None:
-    busy = many.Outcome("api", None, BusyError("locked"))
-    out = many.Outcome("web", None, OutageError("not there"))
+    busy = parallel.Outcome("api", None, BusyError("locked"))
+    out = parallel.Outcome("web", None, OutageError("not there"))
     with pytest.raises(BakeryError) as caught:
-        many.raise_failures([busy, out, many.Outcome("base", "BASE", None)])
+        parallel.raise_failures([busy, out, parallel.Outcome("base", "BASE", None)])
     assert caught.value.exit_code == ExitCode.TRY_AGAIN
     with pytest.raises(PartialError):
-        many.raise_failures([busy, *fail_for("web")])
+        parallel.raise_failures([busy, *fail_for("web")])
 
 
 def test_some_failures() -> None:
     with pytest.raises(PartialError) as caught:
-        many.raise_failures(fail_for("api", "web"))
+        parallel.raise_failures(fail_for("api", "web"))
     error = caught.value
     assert error.message == "2 of 3 images failed"
     assert error.detail.splitlines() == [
@@ -74,7 +73,7 @@ def test_some_failures() -> None:
 
 def test_nothing_but_failures() -> None:
     with pytest.raises(BakeryError) as caught:
-        many.raise_failures(fail_for(*NAMES))
+        parallel.raise_failures(fail_for(*NAMES))
     assert type(caught.value) is BakeryError
     assert caught.value.message == "3 of 3 images failed"
     assert caught.value.hint == "mend it and run again"
@@ -83,13 +82,13 @@ def test_nothing_but_failures() -> None:
 def test_a_single_failure_is_its_own_error() -> None:
     error = UsageError("it broke")
     with pytest.raises(UsageError) as caught:
-        many.raise_failures([many.Outcome("web", None, error)])
+        parallel.raise_failures([parallel.Outcome("web", None, error)])
     assert caught.value is error
 
 
 def test_what_was_not_started_is_named() -> None:
     with pytest.raises(BakeryError) as caught:
-        many.raise_failures([many.Outcome("base", None, BakeryError("it broke"))], ["api", "web"])
+        parallel.raise_failures([parallel.Outcome("base", None, BakeryError("it broke"))], ["api", "web"])
     assert type(caught.value) is BakeryError
     assert caught.value.message == "1 of 3 images failed"
     assert caught.value.detail.splitlines() == [
@@ -113,7 +112,7 @@ def test_an_interrupt_stops_the_children_of_all() -> None:
             raise
 
     with pytest.raises(KeyboardInterrupt):
-        many.each(["first", "second"], work, 2)
+        parallel.run_parallel(["first", "second"], work, 2)
     assert len(ended) == 1
     assert ended[0] < 0
 
@@ -132,5 +131,5 @@ def test_an_interrupt_stops_what_starts_after_it() -> None:
                 process.run(["sleep", "60"])
 
     with pytest.raises(KeyboardInterrupt):
-        many.each(["first", "second"], work, 2)
+        parallel.run_parallel(["first", "second"], work, 2)
     assert started == ["second", "second"]
