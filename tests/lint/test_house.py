@@ -31,8 +31,8 @@ rules:
 ONE_DOOR = {
     "multiprocessing": (),
     "pty": (),
-    "hvac": ("host/vault.py",),
-    "requests": ("clouds/vsphere/session.py", "host/vault.py"),
+    "hvac": ("host/vault/",),
+    "requests": ("clouds/vsphere/session.py", "host/vault/"),
     "python_terraform": ("infra/terraform.py",),
     "filelock": ("host/files.py",),
     "rich": ("reports/screen.py",),
