@@ -29,7 +29,8 @@ def connect(env: Mapping[str, str]) -> "hvac.Client":
     if not (address := env.get("VAULT_ADDR")):
         raise BakeryError("VAULT_ADDR is not set", hint="secrets come from Vault: set its address, then a login")
     if not re.match(r"https?://[^/\s]", address):
-        raise UsageError(f"VAULT_ADDR '{address}' is no URL", hint=f"write https://{address.rpartition('//')[2]}")
+        hint = f"write https://{address.rpartition('//')[2] or 'HOST:8200'}"
+        raise UsageError(f"VAULT_ADDR '{address}' is not a URL", hint=hint)
     retry = Retry(
         total=RETRIES, connect=1, read=1, other=0, status_forcelist=RETRIED, backoff_factor=BACKOFF,
         allowed_methods=None, raise_on_status=False,

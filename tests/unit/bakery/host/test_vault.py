@@ -132,12 +132,17 @@ def test_vault_that_is_not_there() -> None:
     assert error.exit_code == ExitCode.TRY_AGAIN
 
 
-@pytest.mark.parametrize("address", ["vault.example.com:8200", "tcp://vault.example.com:8200"])
-def test_an_address_that_is_no_url(address: str) -> None:
-    """Trying again would not help."""
+@pytest.mark.parametrize(
+    ("address", "hint"),
+    [
+        ("vault.example.com:8200", "write https://vault.example.com:8200"),
+        ("tcp://vault.example.com:8200", "write https://vault.example.com:8200"),
+        ("https://", "write https://HOST:8200"),
+    ],
+)
+def test_an_address_that_is_no_url(address: str, hint: str) -> None:
     error = refused({"VAULT_ADDR": address, "VAULT_TOKEN": TOKEN})
-    assert (error.message, error.where) == (f"VAULT_ADDR '{address}' is no URL", "")
-    assert error.hint == "write https://vault.example.com:8200"
+    assert (error.message, error.hint) == (f"VAULT_ADDR '{address}' is not a URL", hint)
     assert error.exit_code == ExitCode.USAGE
 
 
