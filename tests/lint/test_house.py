@@ -186,8 +186,16 @@ class TestOneDoor:
         assert sorted(found - WRITERS.keys()) == []
         assert sorted(WRITERS.keys() - found) == [], "these write nothing any more"
 
+    def test_errors_keep_their_cause(self) -> None:
+        """The log of a verb has the traceback of an expected error: `from None` would leave out why it failed."""
+        assert [
+            f"{path.name}:{line}" for path in package() for line in causes_dropped(ast.parse(path.read_text()))
+        ] == []
+
     def test_rules_see_what_they_look_for(self) -> None:
         """The rules read code; these lines keep them from seeing nothing."""
+        assert causes_dropped(ast.parse("raise ValueError from None")) == [1]
+        assert causes_dropped(ast.parse("raise ValueError from error")) == []
         for text in ("subprocess.run(['x'])", "os.execv('x', [])", "os.system('x')"):
             assert starts(ast.parse(text, mode="eval").body), text  # type: ignore[arg-type]
         for text in (
@@ -230,6 +238,12 @@ def name(call: ast.Call) -> str:
 
 def owner(call: ast.Call) -> str:
     return getattr(call.func.value, "id", "") if isinstance(call.func, ast.Attribute) else ""
+
+
+def causes_dropped(module: ast.Module) -> list[int]:
+    """Lines that raise an error `from None`."""
+    raises = [node for node in ast.walk(module) if isinstance(node, ast.Raise)]
+    return [node.lineno for node in raises if isinstance(node.cause, ast.Constant)]
 
 
 def starts(call: ast.Call) -> bool:

@@ -80,13 +80,13 @@ def _read(recipe: Path) -> Recipe:
     path = recipe / "recipe.toml"
     try:
         return Recipe.model_validate(tomllib.loads(path.read_text()))
-    except FileNotFoundError:
-        raise UsageError("the recipe of the Debian base is not there", where=str(path)) from None
+    except FileNotFoundError as error:
+        raise UsageError("the recipe of the Debian base is not there", where=str(path)) from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"not valid TOML: {error}", where=str(path)) from None
+        raise UsageError(f"not valid TOML: {error}", where=str(path)) from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"'{'.'.join(map(str, first['loc']))}': {first['msg']}", where=str(path)) from None
+        raise UsageError(f"'{'.'.join(map(str, first['loc']))}': {first['msg']}", where=str(path)) from error
 
 
 def _install(spec: Debootstrap, read: Recipe, recipe: Path, archive: Path, log: Path, report: Reporter) -> None:
@@ -124,7 +124,7 @@ def _install(spec: Debootstrap, read: Recipe, recipe: Path, archive: Path, log: 
             detail=error.tail,
             hint=error.hint or "see whether the mirror answers and has this release",
             log=log,
-        ) from None
+        ) from error
 
 
 def _pack(folder: Path, archive: Path) -> None:

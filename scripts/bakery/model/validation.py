@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from bakery.host import yamlfile
-from bakery.host.errors import UsageError, suggest
+from bakery.host.errors import UsageError, render_error, suggest
 
 
 class Model(BaseModel):
@@ -31,10 +31,11 @@ def validate(kind: type[Kind], what: str, path: Path, text: str) -> Kind:
         return kind.model_validate_json(text)
     except ValidationError as error:
         # A misspelt key is also a missing one; the first says more.
-        found = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    (where, message, hint), *others = [_explain(kind, what, path, dict(problem)) for problem in found]
-    rest = "\n".join(f"{at}: {more}{f' ({advice})' if advice else ''}" for at, more, advice in others)
-    raise UsageError(message, where=where, detail=rest, hint=hint)
+        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        explained = (_explain(kind, what, path, dict(problem)) for problem in problems)
+        first, *others = [UsageError(message, where=where, hint=hint) for where, message, hint in explained]
+        first.detail = "\n".join(map(render_error, others))
+        raise first from error
 
 
 def repeated(values: Sequence[object]) -> int | None:

@@ -136,7 +136,7 @@ class Vault:
             with explain_errors(self.address, path):
                 answer: dict[str, Any] = self._client.adapter.get(f"/v1/{path.strip('/')}")
         except hvac.exceptions.InvalidPath as error:
-            raise missing_secret(path, error.json or {}) from None
+            raise missing_secret(path, error.json or {}) from error
         return answer
 
 

@@ -18,27 +18,27 @@ def explain_errors(address: str, what: str, capability: str = "read") -> Iterato
         yield
     except hvac.exceptions.InvalidPath:
         raise
-    except hvac.exceptions.Forbidden:
+    except hvac.exceptions.Forbidden as error:
         raise BakeryError(
             f"Vault denies access to {what}",
             where=address,
             hint=f"the token's policy must allow '{capability}' on that path; an expired token is denied everything",
-        ) from None
+        ) from error
     except (hvac.exceptions.InvalidRequest, hvac.exceptions.UnsupportedOperation) as error:
         raise BakeryError(
             f"Vault refuses {what}: {', '.join(error.errors or ())}",
             where=address,
             hint="check the path and its role; of a cloud's engine also how Vault itself logs in there",
-        ) from None
+        ) from error
     except hvac.exceptions.VaultError as error:
         reason = ", ".join(error.errors or ()) or type(error).__name__
-        raise OutageError(f"Vault failed at {what}: {reason}", where=address, hint="look at Vault's own log") from None
+        raise OutageError(f"Vault failed at {what}: {reason}", where=address, hint="look at Vault's own log") from error
     except requests.RequestException as error:
         raise OutageError(
             f"Vault cannot be reached: {_reason(error)}",
             where=address,
             hint="check VAULT_ADDR, the network and VAULT_CACERT",
-        ) from None
+        ) from error
 
 
 def no_api_path(path: str, mount: str) -> BakeryError:

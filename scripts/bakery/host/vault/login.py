@@ -62,7 +62,7 @@ def check_token(client: "hvac.Client") -> None:
             return  # a token without the default policy may not look at itself, and is as good as another
         raise BakeryError(
             "VAULT_TOKEN is expired, revoked or wrong", where=client.url, hint="log in again and set the new token"
-        ) from None
+        ) from error
 
 
 def obtain_token(client: "hvac.Client", env: Mapping[str, str]) -> None:
@@ -84,4 +84,4 @@ def obtain_token(client: "hvac.Client", env: Mapping[str, str]) -> None:
             where=client.url,
             detail=", ".join(error.errors or ()),
             hint="is it expired, used up, or not meant for this role?",
-        ) from None
+        ) from error
