@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.engine import toolbox
-from bakery.machine import qemu
+from bakery.machine import qemu, ssh
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 
@@ -88,7 +88,7 @@ def _stock(project: Project, accelerator: str) -> float:
         "ansible_playbook": Path(sys.executable).with_name("ansible-playbook"),
         "ansible_folder": ROOT / "ansible",
         "ansible_vars": vars_file,
-        "ssh_private_key": qemu.make_key(folder),
+        "ssh_private_key": ssh.make_key(folder),
         "accelerator": accelerator,
         "firmware_code": code,
         "firmware_vars": variables,

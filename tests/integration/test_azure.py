@@ -24,7 +24,7 @@ from bakery.engine import channels, toolbox
 from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, PartialError
 from bakery.host.events import Event, silent
-from bakery.machine import qemu
+from bakery.machine import disk_image, qemu
 from bakery.model import naming, tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, Parameter, Publication, RemoteBuild
@@ -89,7 +89,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
         file.seek(64 * MIB - 1024)
         file.write(b"the end of the last, unfinished MiB")
     process.run(["qemu-img", "convert", "-S", "0", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return qemu.describe(folder / "disk.qcow2")
+    return disk_image.describe(folder / "disk.qcow2")
 
 
 def _definition(**azure: Any) -> ImageDefinition:

@@ -21,7 +21,7 @@ from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Event
 from bakery.host.vault import Vault
 from bakery.layers.base import BaseDisk
-from bakery.machine import qemu
+from bakery.machine import disk_image
 from bakery.model import definition
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base
@@ -131,11 +131,11 @@ class Baked:
         assert "[INFO] Packer version" in Path(self.artifact.log).read_text(), "Packer's debug log is in it"
         for path in kept:
             assert CANARY.encode() not in path.read_bytes(), path
-        with qemu.as_raw(Path(self.artifact.disk.path)) as raw:
+        with disk_image.as_raw(Path(self.artifact.disk.path)) as raw:
             assert all(check.passed for check in canary.search(raw, [CANARY, self.bakery.vault.token]))
 
     def assert_sealed(self) -> None:
-        with qemu.as_raw(Path(self.artifact.disk.path)) as raw:
+        with disk_image.as_raw(Path(self.artifact.disk.path)) as raw:
             assert [check for check in hygiene.check(raw) if not check.passed] == []
 
 
@@ -160,7 +160,7 @@ def contents(root: FileSystem, *folders: str) -> dict[str, str]:
 
 def read(artifact: Artifact, *folders: str) -> dict[str, str]:
     """Text of all files below folders of a disk."""
-    with qemu.as_raw(Path(artifact.disk.path)) as raw:
+    with disk_image.as_raw(Path(artifact.disk.path)) as raw:
         root = root_of(raw)
         assert root
         return contents(root, *folders)
@@ -196,7 +196,7 @@ def test_a_bake_without_a_guest(chroot: Baked) -> None:
     assert (artifact.mode, artifact.disk.virtual_size) == ("chroot", 4 << 30)
     assert {"attach", "provision", "seal", "detach", "flatten", "digest"} <= set(artifact.seconds)
     assert files.sha256(Path(artifact.disk.path)) == artifact.disk.sha256
-    assert qemu.inspect(Path(artifact.disk.path)).get("backing-filename") is None
+    assert disk_image.inspect(Path(artifact.disk.path)).get("backing-filename") is None
     told = [event.text for event in chroot.bakery.events]
     assert "nginx : Install nginx" in told
     assert read(artifact, "/var/www")["/var/www/html/index.html"].endswith("<p>Baked to order.</p>\n")

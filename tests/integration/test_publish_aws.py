@@ -20,7 +20,7 @@ from bakery.engine.publish import publish, target
 from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, PartialError, UsageError
 from bakery.host.events import silent
-from bakery.machine import qemu
+from bakery.machine import disk_image, qemu
 from bakery.model import documents
 from bakery.model.baked import Baked
 from bakery.model.definition import ImageDefinition
@@ -92,7 +92,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
         file.write(random.Random(seed).randbytes(DATA))  # noqa: S311 - noise, the same in each run
         file.write(bytes(MIB))
     process.run(["qemu-img", "convert", "-S", "0", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return qemu.describe(folder / "disk.qcow2")
+    return disk_image.describe(folder / "disk.qcow2")
 
 
 class Bench:

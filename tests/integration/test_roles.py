@@ -17,7 +17,7 @@ from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.layers.base import BaseDisk
-from bakery.machine import qemu
+from bakery.machine import disk_image
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base
 from bakery.model.project import Project
@@ -210,7 +210,7 @@ LOOKS = {
 
 
 def test_a_role_leaves_what_it_promises(baked: Baked) -> None:
-    with qemu.as_raw(Path(baked.artifact.disk.path)) as raw:
+    with disk_image.as_raw(Path(baked.artifact.disk.path)) as raw:
         root = root_of(raw)
         assert root
         LOOKS[baked.image.name](root)

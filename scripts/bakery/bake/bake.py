@@ -21,7 +21,7 @@ from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import report_step
 from bakery.host.vault import Vault, read_secrets
 from bakery.layers.base import BaseDisk
-from bakery.machine import qemu
+from bakery.machine import disk_image
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Disk
@@ -119,11 +119,11 @@ def _make(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Pa
     staged.mkdir()
     with _timed(seconds, "flatten"):
         job.progress("flattening the disk")
-        qemu.to_qcow2(made, staged / "disk.qcow2", compress=False)  # images are built on it
+        disk_image.to_qcow2(made, staged / "disk.qcow2", compress=False)  # images are built on it
         shutil.rmtree(job.output, ignore_errors=True)  # reading the digests needs the space
     with _timed(seconds, "digest"):
         job.progress("computing digests")
-        disk = qemu.describe(staged / "disk.qcow2")
+        disk = disk_image.describe(staged / "disk.qcow2")
     return staged, disk, seconds
 
 

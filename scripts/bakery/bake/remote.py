@@ -12,9 +12,10 @@ from bakery.bake.request import BakeContext, BakeRequest
 from bakery.bake.variables import secret_environment
 from bakery.clouds import REMOTE, manifest
 from bakery.clouds.job import Job
-from bakery.host import files, process
+from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import report_step
+from bakery.host.redaction import Redactor
 from bakery.machine import junit
 from bakery.model import documents
 from bakery.model.documents import Check, RemoteBuild
@@ -80,7 +81,7 @@ def _checks(job: Job, hidden: list[str]) -> list[Check]:
     """What the tests said inside of the build. A failing one has stopped Packer, so these have passed."""
     if not job.tests:
         return []
-    found = junit.checks(job.test_report, TEST_HOST, process.Redactor(hidden))
+    found = junit.checks(job.test_report, TEST_HOST, Redactor(hidden))
     if failing := [check for check in found if not check.passed]:
         raise BakeryError(
             f"{job.subject}: {len(failing)} of {len(found)} tests did not pass, and Packer went on",

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bakery.host.errors import BakeryError, OutageError
-from bakery.host.vault import Vault, no_api_path
+from bakery.host.vault import Vault
+from bakery.host.vault.errors import no_api_path
 from bakery.model.definition import Definitions, ImageDefinition
 
 # What a target's log-in takes from its `credentials`. An engine that makes them knows these names by itself.

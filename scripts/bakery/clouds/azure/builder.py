@@ -6,7 +6,7 @@ from typing import Any
 from bakery.clouds.builder import RemoteBuilder, require
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
-from bakery.machine import qemu
+from bakery.machine import ssh
 from bakery.model.definition import ImageDefinition
 from bakery.model.naming import GalleryVersion, gallery_image
 from bakery.model.version import ImageVersion
@@ -32,7 +32,7 @@ def variables(job: Job) -> dict[str, Any]:
         "source_version": {"image": ours.image if ours else "", "version": ours.version if ours else ""},
         "source_urn": base.urn or "",
         "vm_size": base.vm_size,
-        "ssh_private_key": str(qemu.make_key(job.scratch)),
+        "ssh_private_key": str(ssh.make_key(job.scratch)),
         "secrets": job.secret_references,
     }
 

@@ -8,7 +8,7 @@ from bakery.clouds.builder import RemoteBuilder, require
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
 from bakery.host.errors import BakeryError
-from bakery.machine import qemu
+from bakery.machine import ssh
 from bakery.model.bases import Iso
 from bakery.model.definition import ImageDefinition
 
@@ -42,7 +42,7 @@ def variables(job: Job) -> dict[str, Any]:
         "guest_os": iso.guest_os,
         "disk_mib": iso.disk_gib << 10,
         "user": base.user,
-        "ssh_private_key": str(qemu.make_key(job.scratch)),
+        "ssh_private_key": str(ssh.make_key(job.scratch)),
         "secrets": job.secret_references,
     }
 

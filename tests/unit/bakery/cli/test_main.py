@@ -148,6 +148,28 @@ def test_a_failed_verb_names_its_log(bakery: Workshop) -> None:
     assert "told before it broke" in log.read_text()
 
 
+def test_the_log_of_a_failed_verb_has_the_traceback_and_no_secret(bakery: Workshop) -> None:
+    def read_answer() -> None:
+        raise OSError("no answer to s.token-4711")
+
+    def fail(*_: Any) -> None:
+        try:
+            read_answer()
+        except OSError as error:
+            raise BakeryError("Vault cannot be reached") from error
+
+    bakery.monkeypatch.setenv("VAULT_TOKEN", "s.token-4711")
+    bakery.monkeypatch.setattr("bakery.cli.run.run_line", fail)
+    answer = bakery("run")
+    assert "Traceback" not in answer.err
+    assert "read_answer" not in answer.err
+    log = Path(answer.err.splitlines()[-1].removeprefix("log: ")).read_text()
+    assert "in read_answer" in log
+    assert "OSError: no answer to <redacted>" in log
+    assert log.rstrip().endswith("BakeryError: Vault cannot be reached")
+    assert "4711" not in log
+
+
 def test_the_installed_command() -> None:
     program = [sys.executable, "-c", "import sys; from bakery.cli import main; sys.exit(main())", "bak"]
     done = subprocess.run(program, capture_output=True, text=True, check=False)
