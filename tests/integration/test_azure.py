@@ -27,7 +27,7 @@ from bakery.engine import channels, toolbox
 from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, PartialError
 from bakery.host.events import Event, silent
-from bakery.machine import qemu
+from bakery.machine import disk_image, qemu
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, Parameter, Publication, RemoteBuild
@@ -91,7 +91,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
         file.seek(64 * MIB - 1024)
         file.write(b"the end of the last, unfinished MiB")
     process.run(["qemu-img", "convert", "-S", "0", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return qemu.describe(folder / "disk.qcow2")
+    return disk_image.describe(folder / "disk.qcow2")
 
 
 def _definition(**azure: Any) -> ImageDefinition:
@@ -511,7 +511,7 @@ def test_a_foreign_version_is_never_touched(azure: Double, bench: Bench) -> None
 
 
 def _record(catalog: Catalog, publication: Publication) -> Record:
-    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {})
+    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {}, "builder")
     assert reserved.version == publication.version
     return catalog.revise(
         replace(reserved, state="complete", sha256=publication.sha256, publications=(publication,)), "published"

@@ -14,6 +14,7 @@ import pytest
 
 from bakery import clouds as builders
 from bakery.bake import bake
+from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds import definitions
 from bakery.clouds.job import Toolchain
 from bakery.engine import toolbox
@@ -22,7 +23,7 @@ from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Event
 from bakery.host.vault import Vault
 from bakery.layers.base import BaseDisk
-from bakery.machine import qemu
+from bakery.machine import disk_image
 from bakery.model import definition
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base
@@ -54,17 +55,8 @@ class Bakery:
 
     def bake(self, image: ImageDefinition, version: str = "1.0.0", base: BaseDisk | None = None) -> Artifact:
         with Vault.login(self.vault.env) as vault:
-            return bake(
-                self.project,
-                image,
-                version,
-                {},
-                "k" * 64,
-                base or self.base,
-                self.toolchain,
-                vault,
-                self.events.append,
-            )
+            context = BakeContext(self.project, self.toolchain, vault, self.events.append)
+            return bake(BakeRequest(image, version, {}, "k" * 64), base or self.base, context)
 
 
 @pytest.fixture(scope="module")
@@ -132,11 +124,11 @@ class Baked:
         assert "[INFO] Packer version" in Path(self.artifact.log).read_text(), "Packer's debug log is in it"
         for path in kept:
             assert CANARY.encode() not in path.read_bytes(), path
-        with qemu.as_raw(Path(self.artifact.disk.path)) as raw:
+        with disk_image.as_raw(Path(self.artifact.disk.path)) as raw:
             assert all(check.passed for check in canary.search(raw, [CANARY, self.bakery.vault.token]))
 
     def assert_sealed(self) -> None:
-        with qemu.as_raw(Path(self.artifact.disk.path)) as raw:
+        with disk_image.as_raw(Path(self.artifact.disk.path)) as raw:
             assert [check for check in hygiene.check(raw) if not check.passed] == []
 
 
@@ -161,7 +153,7 @@ def contents(root: FileSystem, *folders: str) -> dict[str, str]:
 
 def read(artifact: Artifact, *folders: str) -> dict[str, str]:
     """Text of all files below folders of a disk."""
-    with qemu.as_raw(Path(artifact.disk.path)) as raw:
+    with disk_image.as_raw(Path(artifact.disk.path)) as raw:
         root = root_of(raw)
         assert root
         return contents(root, *folders)
@@ -197,7 +189,7 @@ def test_a_bake_without_a_guest(chroot: Baked) -> None:
     assert (artifact.mode, artifact.disk.virtual_size) == ("chroot", 4 << 30)
     assert {"attach", "provision", "seal", "detach", "flatten", "digest"} <= set(artifact.seconds)
     assert files.sha256(Path(artifact.disk.path)) == artifact.disk.sha256
-    assert qemu.inspect(Path(artifact.disk.path)).get("backing-filename") is None
+    assert disk_image.inspect(Path(artifact.disk.path)).get("backing-filename") is None
     told = [event.text for event in chroot.bakery.events]
     assert "nginx : Install nginx" in told
     assert read(artifact, "/var/www")["/var/www/html/index.html"].endswith("<p>Baked to order.</p>\n")

@@ -13,7 +13,7 @@ import pytest
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.layers.base import BaseDisk, prepare
-from bakery.machine import qemu
+from bakery.machine import disk_image, qemu
 from bakery.model.bases import QemuBase
 from bakery.verify import hygiene
 from bakery.verify.filesystem import ROOT_TYPE, FileSystem, root_of
@@ -30,7 +30,7 @@ def tool(*command: str | Path) -> str:
 
 @pytest.fixture(scope="module")
 def raw(base_disk: BaseDisk) -> Iterator[Path]:
-    with qemu.as_raw(base_disk.path) as found:
+    with disk_image.as_raw(base_disk.path) as found:
         yield found
 
 
@@ -42,7 +42,7 @@ def root(raw: Path) -> FileSystem:
 
 
 def test_firmware_finds_a_loader_a_kernel_and_the_root(raw: Path, root: FileSystem) -> None:
-    esp, last = qemu.partitions(raw)
+    esp, last = disk_image.partitions(raw)
     assert (esp.type, last.type) == (ESP_TYPE, ROOT_TYPE)
     image = f"{raw}@@{esp.start}"
     names = {line.removeprefix("::") for line in tool("mdir", "-/", "-b", "-i", image, "::").split()}
@@ -85,9 +85,9 @@ def test_it_is_found_again_without_any_tool(
 
 def test_a_digest_of_the_content_is_one_for_all_formats(base_disk: BaseDisk, raw: Path, tmp_path: Path) -> None:
     small = tmp_path / "small.qcow2"
-    qemu.to_qcow2(base_disk.path, small, compress=True)
-    disk = qemu.describe(small)
-    assert disk.raw_sha256 == qemu.digest(raw)
+    disk_image.to_qcow2(base_disk.path, small, compress=True)
+    disk = disk_image.describe(small)
+    assert disk.raw_sha256 == disk_image.digest(raw)
     assert disk.virtual_size == raw.stat().st_size
     assert small.stat().st_size < base_disk.path.stat().st_size / 2
 
@@ -122,7 +122,7 @@ def test_a_vendors_packed_image_becomes_a_plain_one(vendor: tuple[str, Path], tm
     source.write_bytes(os.urandom(1 << 20) + bytes(7 << 20))
     tool("qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-c", source, vendor[1] / "packed.img")
     disk = fetch(vendor, "packed.img", tmp_path / "cache")
-    assert qemu.describe(disk.path).raw_sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert disk_image.describe(disk.path).raw_sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
     assert "compressed" not in tool("qemu-img", "map", "--output=json", disk.path).replace('"compressed": false', "")
 
 

@@ -11,6 +11,7 @@ from zipfile import ZipFile
 import pytest
 
 from bakery.bake import bake
+from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds.definitions import Definition
 from bakery.clouds.job import Toolchain
 from bakery.engine import toolbox
@@ -18,7 +19,7 @@ from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.layers.base import BaseDisk
-from bakery.machine import qemu
+from bakery.machine import disk_image
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base
 from bakery.model.project import Project
@@ -92,7 +93,8 @@ class Shop:
         )
 
     def bake(self, image: ImageDefinition, version: str, base: BaseDisk) -> Artifact:
-        return bake(self.project, image, version, {}, "k" * 64, base, self.toolchain, None, silent)
+        context = BakeContext(self.project, self.toolchain, None, silent)
+        return bake(BakeRequest(image, version, {}, "k" * 64), base, context)
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,7 @@ LOOKS = {
 
 
 def test_a_role_leaves_what_it_promises(baked: Baked) -> None:
-    with qemu.as_raw(Path(baked.artifact.disk.path)) as raw:
+    with disk_image.as_raw(Path(baked.artifact.disk.path)) as raw:
         root = root_of(raw)
         assert root
         LOOKS[baked.image.name](root)

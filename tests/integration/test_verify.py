@@ -17,7 +17,7 @@ from bakery.clouds import definitions
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.layers.base import BaseDisk
-from bakery.machine import qemu
+from bakery.machine import disk_image, qemu, ssh
 from bakery.machine.guest import GuestError, Patience, guest
 from bakery.model import documents
 from bakery.model.documents import Artifact
@@ -47,7 +47,7 @@ def artifact(base_disk: BaseDisk) -> Artifact:
         input_key="k",
         inputs={},
         base=base_disk.base,
-        disk=qemu.describe(base_disk.path),
+        disk=disk_image.describe(base_disk.path),
         commit="",
         tools={},
         seconds={},
@@ -68,7 +68,7 @@ def test_a_clean_disk_boots_and_passes(
         check.name for check in verdict.checks
     }
     assert verdict.sha256 == artifact.disk.sha256
-    assert qemu.describe(base_disk.path) == artifact.disk
+    assert disk_image.describe(base_disk.path) == artifact.disk
     assert sorted(base_disk.path.parent.iterdir()) == before
     (logs,) = project.logs.iterdir()
     assert sorted(path.name for path in logs.iterdir()) == ["qemu.log", "serial.log", "tests.log"]
@@ -89,7 +89,8 @@ def spoil(base_disk: BaseDisk, tmp_path: Path) -> Callable[..., Path]:
 
     def write(*requests: str) -> Path:
         raw = tmp_path / "spoiled.raw"
-        qemu.to_raw(base_disk.path, raw)
+        with disk_image.as_raw(base_disk.path) as content:
+            shutil.copyfile(content, raw)
         root = root_of(raw)
         assert root
         script = tmp_path / "requests"
@@ -147,7 +148,7 @@ def blank(tmp_path: Path) -> Path:
 
 @pytest.mark.guest
 def test_a_guest_that_never_answers_is_given_up(blank: Path, tmp_path: Path) -> None:
-    key, folder = qemu.make_key(tmp_path), tmp_path / "logs"
+    key, folder = ssh.make_key(tmp_path), tmp_path / "logs"
     with (
         pytest.raises(GuestError) as failure,
         guest(blank, user="x", key=key, folder=folder, accelerator="tcg", patience=Patience(silence=20, total=20)),
@@ -171,7 +172,7 @@ with guest(disk, user="x", key=key, folder=folder, accelerator="tcg"):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_guest_outlives_us(blank: Path, project_root: Path, tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "logs"
-    command = [sys.executable, "-c", BOOT, blank, qemu.make_key(tmp_path), folder]
+    command = [sys.executable, "-c", BOOT, blank, ssh.make_key(tmp_path), folder]
     # Nobody can tidy up after kill -9, so its temporary folder goes with ours.
     child = subprocess.Popen(
         command, cwd=project_root, stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(tmp_path)}

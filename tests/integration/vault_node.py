@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bakery.host import process
-from bakery.machine import qemu
+from bakery.machine import ssh
 from bakery_stacks import vault_user_data as told
 from bakery_stacks.sections.vault import Vault
 from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, Double, running
@@ -189,7 +189,7 @@ class Node:
 @contextmanager
 def node(cloud: Cloud, disk: Path, folder: Path, accelerator: str) -> Iterator[Node]:
     """Booted until its SSH answers. The smaller disk comes first: names and order say nothing."""
-    key = qemu.make_key(folder)
+    key = ssh.make_key(folder)
     authority = folder / "authority.pem"
     authority.write_text(cloud.authority.pem)
     volumes = [_volume(folder / "first", AUDIT_MIB), _volume(folder / "second", DATA_MIB)]

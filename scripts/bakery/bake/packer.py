@@ -41,7 +41,7 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
                 on_output=watch.line,
             )
         except process.ProcessError as error:
-            raise explain(error, watch, job) from None
+            raise explain(error, watch, job) from error
         finally:
             release(job.scratch)
     if not watch.ended:
@@ -65,7 +65,7 @@ def validate(job: Job) -> None:
                 on_output=watch.line,
             )
         except process.ProcessError as error:
-            raise explain(error, watch, job) from None
+            raise explain(error, watch, job) from error
 
 
 def _write_variables(job: Job) -> Path:

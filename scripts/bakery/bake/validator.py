@@ -64,7 +64,7 @@ def validate(project: Project, template: Template, toolchain: Toolchain) -> None
             raise
         except BakeryError as error:
             where = error.where or str(project.definitions / f"{image.name}.yaml")
-            raise UsageError(error.message, where=where, detail=error.detail, hint=error.hint) from None
+            raise UsageError(error.message, where=where, detail=error.detail, hint=error.hint) from error
 
 
 def _empty_disk(folder: Path) -> Path:

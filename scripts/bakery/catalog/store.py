@@ -54,15 +54,15 @@ class FolderStore:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise self._explain(error, prefix) from None
+            raise self._explain(error, prefix) from error
 
     def read(self, key: str) -> bytes:
         try:
             return (self._root / key).read_bytes()
-        except FileNotFoundError:
-            raise NotFoundError("not in the catalog", where=f"{self.location}/{key}") from None
+        except FileNotFoundError as error:
+            raise NotFoundError("not in the catalog", where=f"{self.location}/{key}") from error
         except OSError as error:
-            raise self._explain(error, key) from None
+            raise self._explain(error, key) from error
 
     def create(self, key: str, data: bytes) -> bool:
         return files.create(self._root / key, data)
@@ -88,7 +88,7 @@ class S3Store:
         try:
             self._client = boto3.client("s3", config=retries)
         except self._errors as error:  # such as AWS_PROFILE with a name that does not exist
-            raise self._explain(error, "") from None
+            raise self._explain(error, "") from error
 
     def list(self, prefix: str) -> list[str]:
         start = f"{self._prefix}{prefix.rstrip('/')}/"
@@ -96,7 +96,7 @@ class S3Store:
         try:
             pages = list(paginator.paginate(Bucket=self._bucket, Prefix=start, Delimiter="/"))
         except self._errors as error:
-            raise self._explain(error, prefix) from None
+            raise self._explain(error, prefix) from error
         keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
         folders = [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", ())]
         names = (key.removeprefix(start).rstrip("/") for key in (*keys, *folders))
@@ -107,7 +107,7 @@ class S3Store:
             answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
             data: bytes = answer["Body"].read()
         except self._errors as error:
-            raise self._explain(error, key) from None
+            raise self._explain(error, key) from error
         return data
 
     def create(self, key: str, data: bytes) -> bool:
@@ -116,7 +116,7 @@ class S3Store:
         except self._errors as error:
             if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict"):
                 return False
-            raise self._explain(error, key) from None
+            raise self._explain(error, key) from error
         return True
 
     def _explain(self, error: Exception, key: str) -> BakeryError:

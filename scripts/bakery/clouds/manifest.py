@@ -76,11 +76,11 @@ def last_build(path: Path, image: str, version: str) -> Build:
 def _read_last(path: Path) -> Build:
     try:
         manifest = TypeAdapter(Manifest).validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise BakeryError("Packer ended well but left no manifest", where=str(path), hint=HINT) from None
+    except FileNotFoundError as error:
+        raise BakeryError("Packer ended well but left no manifest", where=str(path), hint=HINT) from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise BakeryError(f"Packer's manifest cannot be read: {first['msg']}", where=str(path), hint=HINT) from None
+        raise BakeryError(f"Packer's manifest cannot be read: {first['msg']}", where=str(path), hint=HINT) from error
     builds = [build for build in manifest.builds if build.packer_run_uuid == manifest.last_run_uuid]
     if len(builds) != 1:
         raise BakeryError(f"a template makes one artifact; this run made {len(builds)}", where=str(path), hint=HINT)

@@ -134,7 +134,7 @@ def _timed(seconds: dict[str, float], report: Reporter, name: str, text: str) ->
 
 def _phases(project: Project, record: Record) -> dict[str, float]:
     """Seconds of the version's bake, test and upload, from the documents that they left."""
-    folder = project.artifact_folder(record.image, record.arch, record.version)
+    folder = project.artifact_folder(record)
     artifact = documents.load(Artifact, folder / "artifact.json")
     verdict = documents.load(Verdict, folder / "verdict.json")
     stages = {"bake": artifact.seconds, "verify": verdict.seconds}

@@ -65,12 +65,12 @@ def _refuse_unverified(artifact: Artifact, verdict: Verdict | None, disk: Path) 
         )
     try:
         seen = files.sha256(disk)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
         raise NotFoundError(
             f"the disk of {full_name(artifact)} is gone",
             where=str(disk),
             hint=f"run 'bakery run {artifact.image}' to bake it again",
-        ) from None
+        ) from error
     if seen != artifact.disk.sha256:
         raise BakeryError(
             f"the disk of {full_name(artifact)} changed after it was tested",

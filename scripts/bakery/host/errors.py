@@ -1,5 +1,7 @@
 """The one exception family: stages raise it, `bakery.cli.main` prints it."""
 
+import difflib
+from collections.abc import Collection, Iterable
 from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
@@ -64,3 +66,26 @@ class BusyError(ConflictError):
     """Another run holds the lock; it will end by itself, so the same command may succeed later."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.TRY_AGAIN
+
+
+def join_errors(
+    failures: Collection[tuple[str, BakeryError]], message: str, hint: str = "", kind: type[BakeryError] = BakeryError
+) -> BakeryError:
+    """One error for several, each under its name. If each says to try again, so does it, whatever is done already."""
+    again = all(error.exit_code == ExitCode.TRY_AGAIN for _, error in failures)
+    detail = "\n".join(f"{name}: {render_error(error)}" for name, error in failures)
+    return (OutageError if again else kind)(message, detail=detail, hint=hint)
+
+
+def render_error(error: BakeryError) -> str:
+    """One line, and the detail below it."""
+    where = f"{error.where}: " if error.where else ""
+    hint = f" ({error.hint})" if error.hint else ""
+    detail = "".join(f"\n  {line}" for line in error.detail.splitlines())
+    return f"{where}{error.message}{hint}{detail}"
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """The hint for a misspelt word; empty if nothing known is like it."""
+    matches = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean '{matches[0]}'?" if matches else ""

@@ -76,8 +76,8 @@ def exclusive(path: Path, busy: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
-        except Timeout:
-            raise BusyError(busy, hint="wait until it ends, or stop it, and run again") from None
+        except Timeout as error:
+            raise BusyError(busy, hint="wait until it ends, or stop it, and run again") from error
     try:
         yield
     finally:

@@ -1,12 +1,12 @@
 """Work on several images side by side, and say at the end what failed."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bakery.host import process
-from bakery.host.errors import BakeryError, ExitCode, OutageError, PartialError
+from bakery.host.errors import BakeryError, PartialError, join_errors
 
 INTERRUPT_SECONDS = 0.2  # between two rounds of stopping what runs
 
@@ -56,7 +56,7 @@ def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] =
     if len(outcomes) == 1 and not skipped:
         raise failures[0][1]
     partial = len(failures) < len(outcomes)
-    error = joined(
+    error = join_errors(
         failures,
         f"{len(failures)} of {len(outcomes) + len(skipped)} images failed",
         "the others are recorded; run again to go on with the rest" if partial else "mend it and run again",
@@ -64,20 +64,3 @@ def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] =
     )
     error.detail += "".join(f"\n{name}: not started, since it is built on what failed" for name in skipped)
     raise error
-
-
-def joined(
-    failures: Collection[tuple[str, BakeryError]], message: str, hint: str = "", kind: type[BakeryError] = BakeryError
-) -> BakeryError:
-    """An error that tells all failures. If each says to try again, so does it, whatever is done already."""
-    again = all(error.exit_code == ExitCode.TRY_AGAIN for _, error in failures)
-    detail = "\n".join(f"{name}: {describe(error)}" for name, error in failures)
-    return (OutageError if again else kind)(message, detail=detail, hint=hint)
-
-
-def describe(error: BakeryError) -> str:
-    """One line, and the detail below it."""
-    where = f"{error.where}: " if error.where else ""
-    hint = f" ({error.hint})" if error.hint else ""
-    detail = "".join(f"\n  {line}" for line in error.detail.splitlines())
-    return f"{where}{error.message}{hint}{detail}"

@@ -1,8 +1,6 @@
 """The only door to other programs: minimal environment, redacted output, timeouts, no orphan left behind."""
 
-import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from bakery.host.errors import BakeryError
+from bakery.host.redaction import Redactor
 
 # What a child may see of our environment: where programs and certificates are, and the user's proxy.
 PASSED_ON = (
@@ -26,9 +25,7 @@ PASSED_ON = (
 GRACE_SECONDS = 30.0  # Packer needs up to about 10 s to stop a guest and remove its files after SIGINT
 POLL_SECONDS = 0.2  # how late we see an interrupt or a full disk
 SILENT_SECONDS = 1.0  # of a dead child's output, before we take it that a daemon which it left holds it open
-SHORT_LINE = 4  # lines of a secret with fewer characters, such as a closing brace, say nothing and are everywhere
 KEPT_LINES = 40  # of output shown with a failure; the rest is in the log
-REDACTED = "<redacted>"
 
 _running: set[subprocess.Popen[bytes]] = set()  # what `run` waits for now, in any thread
 _interrupted: set[subprocess.Popen[bytes]] = set()  # those of them that shall end
@@ -156,27 +153,6 @@ def _wait(child: subprocess.Popen[bytes], output: "_Output", timeout: float | No
             return "was interrupted"
         if deadline is not None and time.monotonic() >= deadline:
             return f"did not end within {timeout:g} s"
-
-
-class Redactor:
-    """Replaces known secret values in text, line by line for those that span lines, also as JSON writes them."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        values = {value for secret in secrets for value in _forms(secret) if value.strip()}
-        # One pattern, longest first: else what replaces one value would be searched for the next.
-        self._pattern = re.compile("|".join(re.escape(value) for value in sorted(values, key=len, reverse=True)))
-        self._empty = not values
-
-    def __call__(self, text: str) -> str:
-        return text if self._empty else self._pattern.sub(REDACTED, text)
-
-
-def _forms(secret: str) -> Iterator[str]:
-    lines = [line.strip() for line in secret.splitlines()]
-    for value in (secret, secret.strip(), *(line for line in lines if len(line) >= SHORT_LINE)):
-        yield value
-        yield json.dumps(value)[1:-1]
-        yield json.dumps(value, ensure_ascii=False)[1:-1]
 
 
 class _Output:

@@ -34,7 +34,7 @@ class Reader:
             known = self._known.get(stamp)
             text = known if isinstance(known, str) else parse(path)
         except OSError as error:
-            raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
+            raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
         self._fresh[stamp] = text
         return text
 
@@ -71,12 +71,12 @@ def _errors_of(path: Path) -> Iterator[None]:
         yield
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise UsageError(f"not valid YAML: {error.problem}", where=f"{path}:{mark.line + 1}") from None
+        raise UsageError(f"not valid YAML: {error.problem}", where=f"{path}:{mark.line + 1}") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise UsageError("not UTF-8 text", where=f"{path}:{line}", hint="save it with that encoding") from None
+        raise UsageError("not UTF-8 text", where=f"{path}:{line}", hint="save it with that encoding") from error
     except (YAMLError, ValueError, TypeError) as error:
-        raise UsageError(f"not valid YAML: {error}", where=str(path)) from None
+        raise UsageError(f"not valid YAML: {error}", where=str(path)) from error
 
 
 def where(path: Path, keys: Keys) -> str:

@@ -17,6 +17,7 @@ from python_terraform import IsFlagged, IsNotFlagged
 
 from bakery.host import process
 from bakery.host.errors import BakeryError
+from bakery.host.redaction import REDACTED
 from bakery.infra import env, explain
 from bakery.model.project import Project
 
@@ -38,7 +39,7 @@ class Output:
     sensitive: bool
 
     def __repr__(self) -> str:
-        return f"Output({process.REDACTED if self.sensitive else repr(self.value)})"
+        return f"Output({REDACTED if self.sensitive else repr(self.value)})"
 
 
 class Terraform:

@@ -13,7 +13,7 @@ from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.events import Event, Reporter, report_step
 from bakery.layers import debian
 from bakery.layers.download import download
-from bakery.machine import qemu
+from bakery.machine import disk_image
 from bakery.model import documents
 from bakery.model.bases import QemuBase
 from bakery.model.documents import Base
@@ -64,7 +64,7 @@ def _fetch(url: str, sha256: str, disk: Path, fetched: Path, report: Reporter) -
     """A vendor's image as a disk of ours: in one file, unpacked, since packed clusters are unpacked at every read."""
     with report_step(report, "base", url, "download"):
         download(url, sha256, fetched, report)
-    image = qemu.inspect(fetched)
+    image = disk_image.inspect(fetched)
     elsewhere = image.get("backing-filename") or image.get("format-specific", {}).get("data", {}).get("data-file")
     if elsewhere:
         fetched.unlink()
@@ -76,7 +76,7 @@ def _fetch(url: str, sha256: str, disk: Path, fetched: Path, report: Reporter) -
         )
     with report_step(report, "base", url, "unpack"):
         files.require_space(disk.parent, image["virtual-size"], "the unpacked base")
-        qemu.to_qcow2(fetched, disk, compress=False)
+        disk_image.to_qcow2(fetched, disk, compress=False)
     fetched.unlink()
 
 

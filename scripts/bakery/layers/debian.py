@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, UsageError
 from bakery.host.events import Event, Reporter, report_step
-from bakery.machine import qemu
+from bakery.machine import disk_image
 from bakery.model.bases import Debootstrap
 
 NEEDED_BYTES = 3 << 30  # 0.5 GiB each for archive, tree, raw disk and qcow2 of the Debian 12 recipe, and some air
@@ -56,7 +56,7 @@ def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Repo
             _install(spec, read, recipe, archive, log, report)
         with report_step(report, "base", subject, "write the disk"):
             assemble(archive, read, recipe, raw)
-            qemu.to_qcow2(raw, target, compress=False)
+            disk_image.to_qcow2(raw, target, compress=False)
 
 
 def assemble(archive: Path, read: Recipe, recipe: Path, raw: Path) -> None:
@@ -71,7 +71,7 @@ def assemble(archive: Path, read: Recipe, recipe: Path, raw: Path) -> None:
         with raw.open("xb") as stream:
             stream.truncate(read.disk.size_mib * MIB)
         process.run(["sh", "-c", 'sfdisk --quiet "$1" <"$2"', "sfdisk", raw, recipe / "disk.sfdisk"])
-        esp, root = qemu.partitions(raw)
+        esp, root = disk_image.partitions(raw)
         _write_esp(raw, esp, tree / "boot" / "efi", read.disk, env)
         _write_root(raw, root, tree, owners, read.disk, env)
 
@@ -80,13 +80,13 @@ def _read(recipe: Path) -> Recipe:
     path = recipe / "recipe.toml"
     try:
         return Recipe.model_validate(tomllib.loads(path.read_text()))
-    except FileNotFoundError:
-        raise UsageError("the recipe of the Debian base is not there", where=str(path)) from None
+    except FileNotFoundError as error:
+        raise UsageError("the recipe of the Debian base is not there", where=str(path)) from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"not valid TOML: {error}", where=str(path)) from None
+        raise UsageError(f"not valid TOML: {error}", where=str(path)) from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"'{'.'.join(map(str, first['loc']))}': {first['msg']}", where=str(path)) from None
+        raise UsageError(f"'{'.'.join(map(str, first['loc']))}': {first['msg']}", where=str(path)) from error
 
 
 def _install(spec: Debootstrap, read: Recipe, recipe: Path, archive: Path, log: Path, report: Reporter) -> None:
@@ -124,7 +124,7 @@ def _install(spec: Debootstrap, read: Recipe, recipe: Path, archive: Path, log: 
             detail=error.tail,
             hint=error.hint or "see whether the mirror answers and has this release",
             log=log,
-        ) from None
+        ) from error
 
 
 def _pack(folder: Path, archive: Path) -> None:
@@ -158,7 +158,7 @@ def _tree(archive: Path, parent: Path) -> Iterator[tuple[Path, tuple[str, ...]]]
         yield tree, owners
 
 
-def _write_esp(raw: Path, esp: qemu.Partition, content: Path, disk: Disk, env: dict[str, str]) -> None:
+def _write_esp(raw: Path, esp: disk_image.Partition, content: Path, disk: Disk, env: dict[str, str]) -> None:
     """Move a folder's content to the FAT file system of the EFI system partition."""
     image = f"{raw}@@{esp.start}"
     # FAT32, counted in sectors of 512 bytes; heads and sectors per track mean nothing any more, but must be there.
@@ -170,7 +170,7 @@ def _write_esp(raw: Path, esp: qemu.Partition, content: Path, disk: Disk, env: d
 
 
 def _write_root(
-    raw: Path, root: qemu.Partition, tree: Path, owners: tuple[str, ...], disk: Disk, env: dict[str, str]
+    raw: Path, root: disk_image.Partition, tree: Path, owners: tuple[str, ...], disk: Disk, env: dict[str, str]
 ) -> None:
     options = f"offset={root.start},hash_seed={disk.hash_seed},root_owner=0:0"
     # 1 % for root's use only: the default of 5 % is meant for disks that grow full by hand.

@@ -39,7 +39,7 @@ def download(url: str, sha256: str, target: Path, report: Reporter) -> None:
     except _BrokenError as error:
         raise BakeryError(
             f"the download broke off: {error}", where=url, hint="run again: it goes on where it stopped"
-        ) from None
+        ) from error
     _accept(url, sha256, part, target)
 
 
@@ -66,7 +66,7 @@ def _fetch(url: str, part: Path, report: Reporter) -> None:
         _refused(url, error)
         return
     except (OSError, http.client.HTTPException) as error:
-        raise _BrokenError(str(error)) from None
+        raise _BrokenError(str(error)) from error
     with response:
         _receive(url, response, part, report)
 
@@ -103,7 +103,7 @@ def _read(response: http.client.HTTPResponse) -> bytes:
     try:
         return response.read(files.CHUNK)
     except (OSError, http.client.HTTPException) as error:
-        raise _BrokenError(str(error)) from None
+        raise _BrokenError(str(error)) from error
 
 
 def _resume_headers(part: Path) -> Mapping[str, str]:

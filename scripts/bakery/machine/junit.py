@@ -3,13 +3,13 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from bakery.host import process
+from bakery.host.redaction import Redactor
 from bakery.model.documents import Check
 
 SHOWN = 2000  # characters of a failed test
 
 
-def checks(report: Path, host: str, hide: process.Redactor) -> list[Check]:
+def checks(report: Path, host: str, hide: Redactor) -> list[Check]:
     """One check per test of a JUnit file; one that failed if there is no file or no test in it.
 
     `host` is what the test plugin adds to the names of tests.
@@ -28,7 +28,7 @@ def plain(name: str, host: str) -> str:
     return name.replace(f"[{host}]", "").replace(f"{host}-", "")
 
 
-def _check(case: ElementTree.Element, host: str, hide: process.Redactor) -> Check:
+def _check(case: ElementTree.Element, host: str, hide: Redactor) -> Check:
     name = f"{case.get('classname', '')}: {plain(case.get('name', ''), host)}".removeprefix(": ")
     odd = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
     if odd is None:

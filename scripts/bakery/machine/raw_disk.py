@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from bakery.machine.qemu import extents
+from bakery.machine.disk_image import extents
 
 GIB = 1 << 30
 

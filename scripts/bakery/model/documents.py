@@ -182,7 +182,7 @@ def parse(kind: type[Document], data: bytes, where: str) -> Document:
             f"not a valid {kind.__name__.lower()} document: {first['msg']}",
             where=": ".join(filter(None, (where, ".".join(map(str, first["loc"]))))),
             hint="it was written by another version of bakery, or damaged: make it again",
-        ) from None
+        ) from error
     return document
 
 
@@ -195,10 +195,10 @@ def load(kind: type[Document], path: Path) -> Document:
     """Read a document; NotFoundError when the stage before has not run."""
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise NotFoundError(f"no {kind.__name__.lower()} document", where=str(path)) from None
+    except FileNotFoundError as error:
+        raise NotFoundError(f"no {kind.__name__.lower()} document", where=str(path)) from error
     except OSError as error:
-        raise BakeryError(f"cannot be read: {error.strerror}", where=str(path)) from None
+        raise BakeryError(f"cannot be read: {error.strerror}", where=str(path)) from error
     return parse(kind, data, str(path))
 
 

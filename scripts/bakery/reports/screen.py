@@ -3,14 +3,17 @@
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from bakery.host import files
+from bakery.host.errors import BakeryError
 from bakery.host.events import Event, Reporter
+from bakery.host.redaction import Redactor
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,8 +31,11 @@ class Verbosity(IntEnum):
 
 
 @contextmanager
-def watch(stream: TextIO, verbosity: Verbosity, log: Path) -> Iterator[Reporter]:
-    """A `Tell` that writes to the screen and to the log file, safe to call from any thread."""
+def watch(stream: TextIO, verbosity: Verbosity, log: Path, secrets: Iterable[str] = ()) -> Iterator[Reporter]:
+    """A `Reporter` that writes to the screen and to the log file, safe to call from any thread.
+
+    The log also gets the traceback of an expected error, with its causes and without `secrets`.
+    """
     from rich.console import Console  # 50 ms: verbs that answer at once do without
 
     # Without emoji, rich would show the text ":key:" as a picture.
@@ -49,7 +55,12 @@ def watch(stream: TextIO, verbosity: Verbosity, log: Path) -> Iterator[Reporter]
                     record.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {event.kind:8} {_line(event)}\n".encode())
                 view.show(event)
 
-        yield report
+        try:
+            yield report
+        except BakeryError as error:
+            with lock, files.explained(log):
+                record.write(Redactor(secrets)("".join(traceback.format_exception(error))).encode())
+            raise
 
 
 def _line(event: Event) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from bakery.host import files, process
 from bakery.host.events import Event, Reporter
-from bakery.machine import junit, qemu
+from bakery.host.redaction import Redactor
+from bakery.machine import junit, ssh
 from bakery.machine.guest import Guest, GuestError, guest
 from bakery.model.documents import Check
 
@@ -49,7 +50,7 @@ def check(run: Run, seconds: dict[str, float]) -> list[Check]:
     run.progress("booting")
     try:
         with files.scratch(run.folder, "boot") as scratch:
-            key = qemu.make_key(scratch)
+            key = ssh.make_key(scratch)
             with guest(run.disk, user=USER, key=key, folder=run.folder, accelerator=run.accelerator) as running:
                 checks.append(_services(running))
                 seconds["boot"] = round(time.monotonic() - began, 1)
@@ -100,6 +101,6 @@ def _tests(run: Run, running: Guest, report: Path) -> list[Check]:
             on_output=run.follow,
             check=False,
         )
-        return junit.checks(report, HOST, process.Redactor(run.secrets))
+        return junit.checks(report, HOST, Redactor(run.secrets))
     except process.ProcessError as error:
         return [Check("tests ran", False, f"{error.message}\n{error.tail}")]

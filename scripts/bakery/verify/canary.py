@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-from bakery.machine import qemu
+from bakery.machine import disk_image
 from bakery.model.documents import Check
 from bakery.verify.filesystem import FileSystem, root_of
 
@@ -94,7 +94,7 @@ def _hits(raw: Path, needles: dict[int, Needles]) -> Iterator[tuple[int, str, in
 def _data(raw: Path, overlap: int) -> Iterator[tuple[int, bytes]]:
     """(offset, bytes) of all that is not a hole; each piece repeats `overlap` bytes of the one before."""
     with raw.open("rb") as stream:
-        for start, end in qemu.extents(raw):
+        for start, end in disk_image.extents(raw):
             for offset in range(start, end, CHUNK):
                 stream.seek(max(start, offset - overlap))
                 yield stream.tell(), stream.read(min(offset + CHUNK, end) - stream.tell())

@@ -7,7 +7,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISLNK
 
 from bakery.host import process
-from bakery.machine import qemu
+from bakery.machine import disk_image
 
 # Discoverable Partitions Specification: root (x86-64). Others are looked at, too, since vendors use older types.
 ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
@@ -36,7 +36,7 @@ class Entry:
 class FileSystem:
     """An ext2, ext3 or ext4 file system in a partition of a raw disk."""
 
-    def __init__(self, raw: Path, partition: qemu.Partition) -> None:
+    def __init__(self, raw: Path, partition: disk_image.Partition) -> None:
         self.partition = partition
         self._raw = raw
         with raw.open("rb") as stream:
@@ -91,7 +91,7 @@ class FileSystem:
 
 def root_of(raw: Path) -> FileSystem | None:
     """The root file system: the partition that says so, else the largest one. None if it is none of the ext family."""
-    readable = [partition for partition in qemu.partitions(raw) if _is_ext(raw, partition.start)]
+    readable = [partition for partition in disk_image.partitions(raw) if _is_ext(raw, partition.start)]
     if not readable:
         return None
     return FileSystem(raw, max(readable, key=lambda partition: (partition.type == ROOT_TYPE, partition.size)))

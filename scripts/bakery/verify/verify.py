@@ -9,7 +9,7 @@ from pathlib import Path
 from bakery.host import files
 from bakery.host.errors import BakeryError, UsageError
 from bakery.host.events import Event, Reporter, report_step
-from bakery.machine import qemu
+from bakery.machine import disk_image, qemu
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, Verdict
 from bakery.model.project import Project
@@ -55,7 +55,7 @@ def _look(disk: Path, secrets: list[str], subject: str, seconds: dict[str, float
     """Checks on the disk at rest."""
     report(Event("progress", "verify", subject, "looking at the disk"))
     files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
-    with qemu.as_raw(disk) as raw:
+    with disk_image.as_raw(disk) as raw:
         with _timed(seconds, "hygiene"):
             checks = hygiene.check(raw)
         with _timed(seconds, "secrets"):

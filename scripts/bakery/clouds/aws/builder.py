@@ -8,7 +8,7 @@ from bakery.clouds.aws.settings import AwsBase, AwsDistribution
 from bakery.clouds.builder import RemoteBuilder, require
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
-from bakery.machine import qemu
+from bakery.machine import ssh
 from bakery.model.definition import ImageDefinition
 
 # What Vault's AWS engine calls them (aws/creds, aws/sts) -> what every AWS SDK reads. Static keys have no token.
@@ -40,7 +40,7 @@ def variables(job: Job) -> dict[str, Any]:
         "instance_type": base.instance_type,
         "user": base.user,
         "endpoint": os.environ.get("AWS_ENDPOINT_URL", ""),
-        "ssh_private_key": str(qemu.make_key(job.scratch)),
+        "ssh_private_key": str(ssh.make_key(job.scratch)),
         "secrets": job.secret_references,
     }
 

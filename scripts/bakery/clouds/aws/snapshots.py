@@ -19,7 +19,7 @@ from bakery.clouds.aws.calls import BLOCK_WORKERS, VISIBLE_SECONDS, Described, c
 from bakery.clouds.aws.tagging import specifications, to_aws
 from bakery.clouds.phases import Share, poll
 from bakery.host.errors import BakeryError
-from bakery.machine.qemu import as_raw
+from bakery.machine.disk_image import as_raw
 from bakery.machine.raw_disk import RawDisk
 from bakery.model.tags import CONTENT, Tags
 

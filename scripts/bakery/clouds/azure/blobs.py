@@ -20,7 +20,7 @@ from bakery.clouds.azure.lease import Lease, acquire
 from bakery.clouds.azure.names import BLOB_CONTAINER
 from bakery.clouds.phases import Share
 from bakery.host.errors import BakeryError
-from bakery.machine import qemu
+from bakery.machine import disk_image
 from bakery.machine.raw_disk import RawDisk
 from bakery.model.tags import CONTENT, Tags
 
@@ -79,10 +79,10 @@ def _make_container(blobs: BlobServiceClient) -> None:
 
 
 def _upload_disk(blob: BlobClient, disk: Path, tags: Tags, share: Share) -> None:
-    with qemu.as_raw(disk) as raw:
+    with disk_image.as_raw(disk) as raw:
         source = RawDisk(raw, RANGE)
         size = -(-source.size // MIB) * MIB
-        footer = qemu.vhd_footer(raw.parent, size)
+        footer = disk_image.vhd_footer(raw.parent, size)
         with _leased(blob, size + len(footer)) as lease:
             if not finished(blob, tags):  # another run may have written it while this one waited for the lease
                 upload(Upload(blob, lease, source, size), footer, tags, share)

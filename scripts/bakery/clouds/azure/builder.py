@@ -8,9 +8,9 @@ from bakery.clouds.azure.settings import AzureBase, AzureDistribution
 from bakery.clouds.builder import RemoteBuilder, require
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
-from bakery.machine import qemu
+from bakery.machine import ssh
 from bakery.model.definition import ImageDefinition
-from bakery.model.naming import Named
+from bakery.model.version import ImageVersion
 
 FIELDS = ("client_id", "client_secret")  # what Vault's Azure engine calls them (azure/creds)
 
@@ -28,12 +28,12 @@ def variables(job: Job) -> dict[str, Any]:
         "subscription": settings.subscription,
         "resource_group": settings.resource_group,
         "gallery": settings.gallery,
-        "gallery_image": gallery_image(Named(job.definition.name, job.definition.arch, job.version)),
+        "gallery_image": gallery_image(ImageVersion(job.definition.name, job.definition.arch, job.version)),
         "regions": settings.regions,
         "source_version": {"image": ours.image if ours else "", "version": ours.version if ours else ""},
         "source_urn": base.urn or "",
         "vm_size": base.vm_size,
-        "ssh_private_key": str(qemu.make_key(job.scratch)),
+        "ssh_private_key": str(ssh.make_key(job.scratch)),
         "secrets": job.secret_references,
     }
 

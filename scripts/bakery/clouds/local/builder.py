@@ -4,7 +4,7 @@ from typing import Any
 
 from bakery.clouds.builder import Builder
 from bakery.clouds.job import Job
-from bakery.machine import qemu
+from bakery.machine import disk_image, qemu, ssh
 from bakery.model.bases import QEMU
 from bakery.model.definition import ImageDefinition
 
@@ -33,9 +33,9 @@ def _guest(job: Job) -> dict[str, Any]:
     code, variables = qemu.firmware()
     machine = qemu.MACHINE
     return {
-        "disk_size": qemu.inspect(job.base.path)["virtual-size"],
+        "disk_size": disk_image.inspect(job.base.path)["virtual-size"],
         "secrets": job.secret_references,
-        "ssh_private_key": str(qemu.make_key(job.scratch)),
+        "ssh_private_key": str(ssh.make_key(job.scratch)),
         "ssh_timeout": SSH_TIMEOUT[job.toolchain.accelerator],
         "serial_log": str(job.console),
         "accelerator": job.toolchain.accelerator,

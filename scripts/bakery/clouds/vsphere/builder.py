@@ -9,7 +9,7 @@ from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
 from bakery.clouds.vsphere.settings import Iso, VsphereBase, VsphereDistribution
 from bakery.host.errors import BakeryError
-from bakery.machine import qemu
+from bakery.machine import ssh
 from bakery.model.definition import ImageDefinition
 
 FIELDS = ("username", "password")
@@ -43,7 +43,7 @@ def variables(job: Job) -> dict[str, Any]:
         "guest_os": iso.guest_os,
         "disk_mib": iso.disk_gib << 10,
         "user": base.user,
-        "ssh_private_key": str(qemu.make_key(job.scratch)),
+        "ssh_private_key": str(ssh.make_key(job.scratch)),
         "secrets": job.secret_references,
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
-from bakery.machine import qemu
+from bakery.machine import disk_image
 
 # vSphere 7.0 U2 and later (VMware's KB 315655): the oldest that still gets updates.
 HARDWARE = "vmx-19"
@@ -120,7 +120,7 @@ DESCRIPTOR = """\
 def pack(disk: Path, name: str, os: str, folder: Path) -> list[Path]:
     """Write the descriptor and the VMDK of a disk into a folder; the descriptor comes first, as vCenter wants it."""
     vmdk, ovf = folder / f"{name}.vmdk", folder / f"{name}.ovf"
-    capacity = qemu.inspect(disk)["virtual-size"]
+    capacity = disk_image.inspect(disk)["virtual-size"]
     _convert(disk, vmdk)
     files.write_atomic(ovf, describe(name, os, capacity, vmdk.stat().st_size).encode())
     return [ovf, vmdk]

@@ -118,7 +118,7 @@ class VCenter:
         try:
             answer = self._http.request(method, uri, verify=self._verify, **options)
         except OSError as error:  # requests' own errors are of this kind
-            raise self._unreachable(doing, error) from None
+            raise self._unreachable(doing, error) from error
         if answer.status_code in PASSING:
             raise _PassingError(
                 f"cannot {doing}",
@@ -167,7 +167,7 @@ class VCenter:
                 where=self.server,
                 detail=str(error),
                 hint="is there a proxy or another server at this address?",
-            ) from None
+            ) from error
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakery.machine import qemu
+from bakery.machine import disk_image
 from bakery.model.documents import Check
 from bakery.verify import canary
 
@@ -138,7 +138,7 @@ def test_no_secrets_no_finding(tmp_path: Path, secrets: tuple[str, ...]) -> None
 
 def test_the_file_that_holds_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Root:
-        partition = qemu.Partition("root", "x", 1 << 20, 1 << 20)
+        partition = disk_image.Partition("root", "x", 1 << 20, 1 << 20)
 
         def owner(self, offset: int) -> str:
             return f"/etc/app.conf at {offset}"
