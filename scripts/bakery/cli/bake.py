@@ -1,6 +1,5 @@
 """`bakery bake`: make disks, and images at targets where Packer builds."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -14,22 +13,14 @@ from bakery.model.documents import Artifact, RemoteBuild
 from bakery.reports import table
 
 
-class BuilderName(StrEnum):
-    """Keys of a definition's base."""
-
-    QEMU = "qemu"
-    AWS = "aws"
-    VSPHERE = "vsphere"
-    AZURE = "azure"
-
-
 def bake(
     images: options.Images = None,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
     builder: Annotated[
-        list[BuilderName] | None, typer.Option("--builder", help="Only what this builder makes; may be repeated.")
+        list[options.BuilderName] | None,
+        typer.Option("--builder", help="Only what this builder makes; may be repeated."),
     ] = None,
     jobs: options.Jobs = options.JOBS,
     json: options.Json = False,

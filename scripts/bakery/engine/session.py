@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.catalog import Catalog, Record, open_store
+from bakery.clouds.definitions import load
 from bakery.engine import toolbox
 from bakery.engine.fingerprint import Fingerprints
 from bakery.engine.plan import Plan, plan
 from bakery.host.errors import BakeryError, NotFoundError, UsageError
 from bakery.host.events import Reporter, silent
-from bakery.model import baked, definition
+from bakery.model import baked
 from bakery.model.baked import Baked
 from bakery.model.definition import Definitions, ImageDefinition
 from bakery.model.documents import Artifact
@@ -82,19 +83,29 @@ class Session:
         return [version for version in reversed(versions) if version.startswith(f"{image.version}.")]
 
     def parent_image(self, image: ImageDefinition, target: str) -> str:
-        """The ID at a target of the parent's newest complete version, where builds start; empty without a parent."""
-        if image.parent is None:
+        """The ID of the parent's newest complete version where a target's builds run; empty without a parent there."""
+        base = image.base.by_builder[target]
+        if base.parent is None:
             return ""
-        parent = self.definitions.images[image.parent]
+        parent = self.definitions.images[base.parent]
         record = self.catalog.newest(parent.name, parent.arch, parent.version)
         published = record.publication(target) if record else None
-        if published is None:
+        if record is None or published is None:
             raise BakeryError(
                 f"{image.name} is built on {parent.name}, which has no complete version at {target}",
                 where=self.definitions.where(image.name, "base", target, "image"),
                 hint=f"add the target {target} to {parent.name} and run 'bakery run {parent.name}' first",
             )
-        return published.places[0].id
+        location = image.distribution.by_target[target].build_location
+        for place in published.places:
+            if place.region == location and place.owned:
+                return place.id
+        raise BakeryError(
+            f"{image.name} is built in {location}, where {parent.name} {record.version} is not published",
+            where=self.definitions.where(image.name, "distribution", target),
+            hint=f"publish {parent.name} there, too, and run 'bakery run {parent.name}'; or build {image.name} in "
+            + ", ".join(dict.fromkeys(place.region for place in published.places)),
+        )
 
     def parent_disk(self, image: ImageDefinition) -> tuple[Record, Path]:
         """The newest complete version of the parent and its disk at the local target."""
@@ -129,7 +140,7 @@ def locate(definitions: Path, workspace: Path) -> Project:
 def open_session(definitions: Path, workspace: Path, catalog: str) -> Session:
     """A session that reports its events to nobody."""
     project = locate(definitions, workspace)
-    loaded = definition.load(definitions, project.cache / "definitions.json")
+    loaded = load(definitions, project.cache / "definitions.json")
     return Session(project, loaded, open_catalog(project, catalog))
 
 

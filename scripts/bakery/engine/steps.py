@@ -14,11 +14,12 @@ from typing import cast
 from bakery.bake import bake, remote
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.catalog import ChannelEntry, Record, owner
+from bakery.clouds import CLOUDS
 from bakery.clouds.target import RemoteTarget, Target
 from bakery.engine import channels, toolbox
 from bakery.engine.checks import check
 from bakery.engine.plan import Action
-from bakery.engine.publish import publish, target
+from bakery.engine.publish import publish
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event
@@ -214,7 +215,7 @@ def _base_disk(session: Session, definition: ImageDefinition) -> BaseDisk:
 
 
 def _target(session: Session, definition: ImageDefinition, name: str, credentials: dict[str, str]) -> Target:
-    return target(name, session.project, definition, credentials)
+    return CLOUDS[name].open_target(session.project, definition, credentials)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
+from bakery.clouds import BUILDERS
 from bakery.clouds.job import Toolchain
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
@@ -15,7 +16,7 @@ from bakery.machine import qemu
 from bakery.model.project import Project
 
 # Of tools.toml, those whose version can change an image.
-PLUGINS = tuple(f"packer-plugin-{name}" for name in ("qemu", "ansible", "amazon", "vsphere", "azure"))
+PLUGINS = ("packer-plugin-ansible", *(builder.plugin for builder in BUILDERS.values()))
 # Programs of the system that can, and how each is asked for its version.
 SYSTEM_TOOLS = {"qemu-system-x86_64": "--version", "qemu-img": "--version", "mke2fs": "-V", "mmdebstrap": "--version"}
 MISSING = "missing"

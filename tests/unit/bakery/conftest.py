@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.clouds.definitions import Definition
 from bakery.engine import steps, toolbox
 from bakery.host import files
 from bakery.host.vault import Vault
@@ -22,7 +23,7 @@ NOW = "2026-01-01T00:00:00+00:00"
 
 @pytest.fixture
 def definition() -> ImageDefinition:
-    return ImageDefinition.model_validate(
+    return Definition.model_validate(
         {
             "name": "web",
             "description": "A web server",

@@ -10,7 +10,6 @@ from bakery.clouds.aws.calls import VISIBLE_SECONDS, Described, calling, error_c
 from bakery.clouds.aws.tagging import from_aws, specifications
 from bakery.clouds.phases import poll
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.model.documents import Place
 from bakery.model.tags import SHA256, Tags, wrong
 
 ROOT_DEVICE = "/dev/xvda"  # what Debian's and Amazon's own images call it; on Nitro it shows as NVMe anyway
@@ -131,13 +130,6 @@ def clear(ec2: Any, unfinished: Tags, home: Any) -> None:
             hint="deregister it if nobody uses it, or bake a new version",
         )
     remove(ec2, image)
-
-
-def withdraw(ec2: Any, place: Place) -> None:
-    """Remove what a publication says is there; the snapshot also when the image is gone already."""
-    if image := by_id(ec2, place.id):
-        remove(ec2, image)
-    snapshots.remove(ec2, place.snapshot)
 
 
 def share_snapshot(ec2: Any, image: Image, accounts: Iterable[str]) -> None:

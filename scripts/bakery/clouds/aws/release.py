@@ -8,6 +8,7 @@ from bakery.clouds.aws import copies, images, snapshots, tagging
 from bakery.clouds.aws.calls import everywhere
 from bakery.clouds.aws.images import Image
 from bakery.clouds.aws.session import Account
+from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.phases import Phases
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
@@ -19,7 +20,7 @@ class Release:
     def __init__(
         self, definition: ImageDefinition, account: Account, want: tags.Tags, consumers: Sequence[str], phases: Phases
     ) -> None:
-        aws = definition.distribution.aws
+        aws = definition.distribution.of(AwsDistribution)
         assert aws
         self._description = definition.description
         self._account = account

@@ -7,9 +7,11 @@ from pathlib import Path
 from bakery.clouds.aws import audit, images, parameters
 from bakery.clouds.aws.calls import attempt, everywhere, raise_failures
 from bakery.clouds.aws.images import Image
+from bakery.clouds.aws.names import channel_parameter, version_parameter
 from bakery.clouds.aws.regions import check_regions
 from bakery.clouds.aws.release import Release
 from bakery.clouds.aws.session import NONE, Account, Site, Spots, connect, reach, spot_name
+from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding
 from bakery.host.errors import BakeryError
@@ -17,7 +19,7 @@ from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
-from bakery.model.naming import channel_parameter, full_name, version_parameter
+from bakery.model.naming import full_name
 from bakery.model.version import Versioned
 
 
@@ -26,26 +28,12 @@ class AwsTarget:
 
     def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str] = NONE) -> None:
         """`credentials` are those of Vault's AWS engine; none means those of the environment."""
-        aws = definition.distribution.aws
+        aws = definition.distribution.of(AwsDistribution)
         assert aws  # the definition's own rule: target aws needs distribution.aws
         self._definition = definition
         self._credentials = credentials
         self._aws = aws
         self._home = aws.regions[0]
-
-    def find(self, artifact: Artifact) -> Publication | None:
-        """The version if it is everywhere the definition wants it, usable and pointed at; reads only."""
-        ec2 = self._account.ec2(self._aws.regions)
-        found = everywhere("look", ec2, lambda client: images.find(client, full_name(artifact)))
-        present = {region: image for region, image in found.items() if image}
-        if len(present) < len(found):
-            return None
-        live = parameters.read_all(self._sites(self._spots), version_parameter(artifact))
-        pointers = tuple(parameter for parameter in live.values() if parameter)
-        publication = _publication(artifact, artifact.disk.sha256, self._places(present), pointers, {})
-        right = all(finding.status == "correct" for finding in self.inspect(publication))
-        pointed = [pointer.value for pointer in pointers] == [place.id for place in publication.places]
-        return publication if right and pointed else None
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version to every region and account; a rerun goes on where the last one stopped."""
@@ -93,13 +81,6 @@ class AwsTarget:
         seen, _ = attempt(sites, lambda site: audit.inspect_parameter(site, expected[str(site)]))
         findings = [finding for findings in looked.values() for finding in findings]
         return [*findings, *seen.values(), *audit.unreachable(failures)]
-
-    def withdraw(self, publication: Publication) -> None:
-        """Remove parameters, then images and their snapshots: no pointer outlives what it points at."""
-        owned = self._owned(publication)
-        ec2 = self._account.ec2(owned)
-        self._remove(publication, version_parameter(publication))
-        everywhere("remove the image", owned, lambda place: images.withdraw(ec2[place.region], place))
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Move the channel's parameters in all regions and accounts, or put all of them back."""

@@ -6,12 +6,12 @@ from azure.mgmt.compute.models import GalleryImageVersion
 
 from bakery.clouds.azure import replication, versions
 from bakery.clouds.azure.calls import word
+from bakery.clouds.azure.names import GalleryVersion
 from bakery.clouds.azure.session import Session
 from bakery.clouds.target import Finding
 from bakery.host.errors import BakeryError
 from bakery.model import tags
 from bakery.model.documents import Place, Publication
-from bakery.model.naming import GalleryVersion
 
 
 def inspect(session: Session, publication: Publication) -> list[Finding]:

@@ -17,11 +17,11 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 
 from bakery.clouds.azure.calls import calling
 from bakery.clouds.azure.lease import Lease, acquire
+from bakery.clouds.azure.names import BLOB_CONTAINER
 from bakery.clouds.phases import Share
 from bakery.host.errors import BakeryError
 from bakery.machine import disk_image
 from bakery.machine.raw_disk import RawDisk
-from bakery.model.naming import BLOB_CONTAINER
 from bakery.model.tags import CONTENT, Tags
 
 FINISHED = "bakery_raw_sha256"  # metadata: names are C# identifiers

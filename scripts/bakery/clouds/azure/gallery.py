@@ -9,10 +9,10 @@ from azure.mgmt.compute.models import (
 )
 
 from bakery.clouds.azure.calls import calling, word
+from bakery.clouds.azure.names import GALLERY_PUBLISHER, GalleryVersion
 from bakery.clouds.azure.session import Session
 from bakery.host.errors import ConflictError, NotFoundError
 from bakery.model.definition import ImageDefinition
-from bakery.model.naming import GALLERY_PUBLISHER, GalleryVersion
 
 KIND = ("os_type", "os_state", "hyper_v_generation", "architecture")  # what never changes
 PAUSE = 2  # seconds between looks; it is made in a few

@@ -6,13 +6,14 @@ from azure.mgmt.compute.models import GalleryDiskImageSource, GalleryImageVersio
 from azure.storage.blob import BlobServiceClient
 
 from bakery.clouds.azure import blobs, gallery, replication, tagging, versions
+from bakery.clouds.azure.names import GalleryVersion
 from bakery.clouds.azure.session import Session
+from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.azure.versions import Operation
 from bakery.clouds.phases import Phases
 from bakery.host.errors import UsageError
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.naming import GalleryVersion
 
 
 class Release:
@@ -21,7 +22,7 @@ class Release:
     def __init__(
         self, definition: ImageDefinition, session: Session, address: GalleryVersion, want: tags.Tags, phases: Phases
     ) -> None:
-        azure = definition.distribution.azure
+        azure = definition.distribution.of(AzureDistribution)
         assert azure
         self._definition = definition
         self._azure = azure

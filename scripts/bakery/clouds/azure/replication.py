@@ -6,11 +6,11 @@ from azure.core.exceptions import AzureError
 from azure.mgmt.compute.models import GalleryImageVersion, RegionalReplicationStatus
 
 from bakery.clouds.azure.calls import word
+from bakery.clouds.azure.names import GalleryVersion
 from bakery.clouds.azure.session import Session
 from bakery.clouds.azure.versions import Operation, find
 from bakery.clouds.phases import Share, poll
 from bakery.host.errors import BakeryError, PartialError
-from bakery.model.naming import GalleryVersion
 
 MOVING = {"Creating", "Updating", "Migrating"}
 # Users report 90 to 120 min (Azure/AgentBaker, pull request 742); then Azure goes on, and the next run waits on.

@@ -10,8 +10,8 @@ from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.storage.blob import BlobServiceClient
 
 from bakery.clouds.azure.calls import SETTINGS
+from bakery.clouds.azure.settings import AzureDistribution
 from bakery.host.errors import BakeryError
-from bakery.model.distribution import AzureDistribution
 
 FIELDS = ("client_id", "client_secret")  # what Vault's Azure engine calls them (azure/creds)
 

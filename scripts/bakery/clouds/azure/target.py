@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from bakery.clouds.azure import audit, gallery, replication, tagging, versions
+from bakery.clouds.azure import audit, gallery, tagging, versions
+from bakery.clouds.azure.names import GalleryVersion, channel_tag, gallery_image
 from bakery.clouds.azure.release import Release
 from bakery.clouds.azure.session import Session, connect
+from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding
 from bakery.host.errors import NotFoundError
@@ -19,7 +21,7 @@ from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
-from bakery.model.naming import GalleryVersion, channel_tag, full_name, gallery_image
+from bakery.model.naming import full_name
 from bakery.model.version import Versioned
 
 
@@ -28,21 +30,11 @@ class AzureTarget:
 
     def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str]) -> None:
         """`credentials` are client_id and client_secret of an application."""
-        azure = definition.distribution.azure
+        azure = definition.distribution.of(AzureDistribution)
         assert azure  # the definition's own rule: target azure needs distribution.azure
         self._definition = definition
         self._azure = azure
         self._credentials = credentials
-
-    def find(self, artifact: Artifact) -> Publication | None:
-        """The version if it is everywhere the definition wants it, with the right tags; reads only."""
-        address = self._address(artifact)
-        found = versions.find(self._session, address)
-        if found is None or not replication.whole(found, self._azure.regions):
-            return None
-        if tags.wrong(dict(found.tags or {}), tags.of_artifact(self._definition, artifact)):
-            return None
-        return self._publication(artifact, address, artifact.disk.sha256, {})
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version to every region; a rerun goes on where the last one stopped."""
@@ -71,14 +63,6 @@ class AzureTarget:
     def inspect(self, publication: Publication) -> list[Finding]:
         """The version, its tags and its replicas as they are now."""
         return audit.inspect(self._session, publication)
-
-    def withdraw(self, publication: Publication) -> None:
-        """Delete the version and all of its replicas."""
-        address = _address(publication)
-        found = versions.find(self._session, address)
-        if found:
-            versions.refuse_foreign(address, found, publication.sha256)
-            versions.remove(self._session, address)
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Set the channel's tag; one that is right stays."""

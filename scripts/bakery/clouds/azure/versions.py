@@ -16,10 +16,10 @@ from azure.mgmt.compute.models import (
 )
 
 from bakery.clouds.azure.calls import calling
+from bakery.clouds.azure.names import GalleryVersion
 from bakery.clouds.azure.session import Session
 from bakery.clouds.phases import poll
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.model.naming import GalleryVersion
 from bakery.model.tags import SHA256, Tags
 
 DELETED_SECONDS = 1800.0  # as long as the replicas take to go

@@ -24,13 +24,6 @@ class LocalTarget:
     def __init__(self, store: Path) -> None:
         self._store = store
 
-    def find(self, artifact: Artifact) -> Publication | None:
-        """The stored version if its bytes are the artifact's; reads the whole file."""
-        disk, checksum = self._paths(artifact)
-        if not disk.is_file() or not checksum.is_file() or files.sha256(disk) != artifact.disk.sha256:
-            return None
-        return self._publication(artifact, 0.0)
-
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Store the disk; a version that is stored already stays, ConflictError if it holds other bytes."""
         began = time.monotonic()
@@ -48,13 +41,6 @@ class LocalTarget:
     def inspect(self, publication: Publication) -> list[Finding]:
         """Read every stored file again and compare."""
         return [_inspect(Path(place.id), publication.sha256) for place in publication.places]
-
-    def withdraw(self, publication: Publication) -> None:
-        """Remove the file and its checksum."""
-        for place in publication.places:
-            disk = Path(place.id)
-            disk.unlink(missing_ok=True)
-            _beside(disk).unlink(missing_ok=True)
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Replace the channel's link as a whole; it is relative, so the store can be moved."""

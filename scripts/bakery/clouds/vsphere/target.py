@@ -11,6 +11,7 @@ from bakery.clouds.vsphere import channels, notes
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.release import Release, refuse_foreign
 from bakery.clouds.vsphere.session import connect
+from bakery.clouds.vsphere.settings import VsphereDistribution
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.events import Reporter, report_step
 from bakery.model import tags
@@ -25,20 +26,11 @@ class VsphereTarget:
 
     def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str]) -> None:
         """`credentials` are username and password."""
-        vsphere = definition.distribution.vsphere
+        vsphere = definition.distribution.of(VsphereDistribution)
         assert vsphere  # the definition's own rule: target vsphere needs distribution.vsphere
         self._definition = definition
         self._vsphere = vsphere
         self._credentials = credentials
-
-    def find(self, artifact: Artifact) -> Publication | None:
-        """The version if its item is whole; reads only."""
-        with self._library() as library:
-            item = library.item(full_name(artifact))
-            have = notes.read(item.description) if item else {}
-            if item is None or have.get(tags.SHA256) != artifact.disk.sha256 or library.complaint(item):
-                return None
-            return self._publication(artifact, artifact.disk.sha256, item, {})
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version into the library; a rerun adopts a whole item and replaces half of one."""
@@ -93,12 +85,6 @@ class VsphereTarget:
                 return [Finding(label, *_look(library, library.by_id(place.id), publication))]
         except BakeryError as error:
             return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
-
-    def withdraw(self, publication: Publication) -> None:
-        """Remove the item."""
-        with self._library(publication) as library:
-            if item := library.by_id(publication.places[0].id):
-                library.delete(item)
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Replace the channel's item by a copy of this version's, or leave it as it was."""

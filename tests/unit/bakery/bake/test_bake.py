@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from bakery.bake import bake
+from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
 from bakery.host.vault import Vault
@@ -42,17 +43,9 @@ class Opened:
 
 
 def run(world: World, definition: ImageDefinition | None = None, vault: Opened | None = None) -> Artifact:
-    return bake(
-        world.project,
-        definition or define(),
-        "1.0.0",
-        {"os": "debian-12"},
-        "k" * 64,
-        world.base,
-        world.toolchain,
-        cast(Vault | None, vault),
-        world.events.append,
-    )
+    request = BakeRequest(definition or define(), "1.0.0", {"os": "debian-12"}, "k" * 64)
+    context = BakeContext(world.project, world.toolchain, cast(Vault | None, vault), world.events.append)
+    return bake(request, world.base, context)
 
 
 def folder(world: World) -> Path:

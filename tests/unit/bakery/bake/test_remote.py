@@ -2,13 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from bakery.bake import remote
+from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.host.vault import Vault
 from bakery.model import documents
 from bakery.model.documents import Check, RemoteBuild
 from bakery.model.version import ImageVersion
@@ -33,18 +33,9 @@ def build(
     world: World, body: str | None = None, inner: str = "", lease: dict[str, str] = LEASE, **changes: Any
 ) -> RemoteBuild:
     world.packer(body or BUILT.format(report=REPORT.format(inner=inner)))
+    request = BakeRequest(define(**CHANGES | changes), "1.0.0", {"base:aws": "debian"}, "k" * 64)
     return remote.build(
-        world.project,
-        define(**CHANGES | changes),
-        "aws",
-        "1.0.0",
-        {"base:aws": "debian"},
-        "k" * 64,
-        "",
-        world.toolchain,
-        lease,
-        cast(Vault | None, None),
-        world.events.append,
+        request, "aws", "", lease, BakeContext(world.project, world.toolchain, None, world.events.append)
     )
 
 

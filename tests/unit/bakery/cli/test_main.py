@@ -159,7 +159,7 @@ def test_the_log_of_a_failed_verb_has_the_traceback_and_no_secret(bakery: Worksh
             raise BakeryError("Vault cannot be reached") from error
 
     bakery.monkeypatch.setenv("VAULT_TOKEN", "s.token-4711")
-    bakery.monkeypatch.setattr("bakery.cli.run.run_line", fail)
+    bakery.monkeypatch.setattr("bakery.cli.run.run_images", fail)
     answer = bakery("run")
     assert "Traceback" not in answer.err
     assert "read_answer" not in answer.err

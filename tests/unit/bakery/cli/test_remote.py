@@ -1,7 +1,7 @@
 """The line of images that Packer builds at their target."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,8 +9,8 @@ import pytest
 
 from bakery.bake import remote
 from bakery.bake.request import BakeContext, BakeRequest
+from bakery.clouds import CLOUDS
 from bakery.clouds.target import Finding
-from bakery.engine import steps as line
 from bakery.host.errors import BakeryError
 from bakery.host.vault import Vault
 from bakery.model import documents
@@ -91,17 +91,14 @@ class Cloud:
 @pytest.fixture
 def cloud(bakery: Workshop, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     cloud = Cloud(bakery)
-    real = line.target
     bakery.write("packer/images/cloud.yaml", CLOUD)
     bakery.write("packer/templates/aws/linux.pkr.hcl", "# template\n")
 
-    def target(name: str, project: Project, image: ImageDefinition, credentials: Mapping[str, str]) -> Any:
-        if name != "aws":
-            return real(name, project, image, credentials)
+    def open_target(_project: Project, _image: ImageDefinition, credentials: Mapping[str, str]) -> Any:
         cloud.credentials.append(credentials)
         return cloud
 
-    monkeypatch.setattr(line, "target", target)
+    monkeypatch.setitem(CLOUDS, "aws", replace(CLOUDS["aws"], open_target=open_target))
     monkeypatch.setattr(remote, "build", cloud.build)
     return cloud
 

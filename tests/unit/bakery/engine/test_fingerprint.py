@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bakery.clouds.definitions import Definition
 from bakery.engine import plan
 from bakery.engine.fingerprint import Fingerprints
 from bakery.host.errors import UsageError
@@ -76,7 +77,7 @@ class World:
         return Fingerprints(project, self.tools, self.machine)
 
     def inputs(self) -> Inputs:
-        image = ImageDefinition.model_validate_json(json.dumps(self.image))
+        image = Definition.model_validate_json(json.dumps(self.image))
         return self.fingerprints().inputs(image, self.root / "packer/images/web.yaml", self.base)
 
 
@@ -268,7 +269,7 @@ def test_roles_that_use_each_other_give_the_same_inputs_in_any_order(world: Worl
     images = []
     for role in ("nginx", "tls"):
         world.image["software"]["roles"] = [{"name": role}]
-        images.append(ImageDefinition.model_validate_json(json.dumps(world.image)))
+        images.append(Definition.model_validate_json(json.dumps(world.image)))
 
     def inputs(order: list[ImageDefinition]) -> dict[str, Inputs]:
         prints = world.fingerprints()

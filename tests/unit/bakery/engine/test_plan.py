@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog import Record
+from bakery.clouds.definitions import Definition
 from bakery.engine import plan
 from bakery.engine.plan import Action, Plan
 from bakery.model import documents
@@ -29,7 +30,7 @@ def image(name: str = "web", parent: str = "", **changes: Any) -> ImageDefinitio
         "version": "1.0",
         "base": {"qemu": base},
     }
-    return ImageDefinition.model_validate_json(json.dumps(text | changes))
+    return Definition.model_validate_json(json.dumps(text | changes))
 
 
 def publication(target: str, *places: tuple[str, str]) -> Publication:

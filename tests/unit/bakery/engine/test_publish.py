@@ -3,10 +3,10 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from bakery.clouds import CLOUDS
 from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.local.target import LocalTarget
 from bakery.engine.publish import publish
@@ -158,9 +158,8 @@ def test_without_a_disk_no_verdict_is_needed(parts: Parts, build: RemoteBuild) -
 
 
 def test_targets_by_name(project: Project, definition: ImageDefinition) -> None:
-    target: Any = sys.modules["bakery.engine.publish"].target
-    assert isinstance(target("local", project, definition), LocalTarget)
-    assert isinstance(target("aws", project, definition), AwsTarget)
+    assert isinstance(CLOUDS["local"].open_target(project, definition, {}), LocalTarget)
+    assert isinstance(CLOUDS["aws"].open_target(project, definition, {}), AwsTarget)
 
 
 def test_local_targets_load_no_cloud_sdk(project_root: Path) -> None:

@@ -6,9 +6,9 @@ import pytest
 from azure.mgmt.compute.models import GalleryImageVersion
 
 from bakery.clouds.azure import replication
+from bakery.clouds.azure.names import GalleryVersion
 from bakery.clouds.azure.replication import completed, refuse_incomplete, settled, targets, whole
 from bakery.host.errors import BakeryError, PartialError
-from bakery.model.naming import GalleryVersion
 
 ADDRESS = GalleryVersion("s", "images", "bakery", "web-x86_64", "1.0.3")
 REGIONS = ("westeurope", "eastus2")
