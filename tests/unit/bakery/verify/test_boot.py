@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.unit.bakery.verify.conftest import World
 
-from bakery.machine import qemu
+from bakery.machine import ssh
 from bakery.machine.guest import Guest, GuestError
 from bakery.model.documents import Check
 from bakery.verify import boot
@@ -57,7 +57,7 @@ def run(world: World, programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_p
         yield Guest("127.0.0.1", 22, user, key, config, folder / "serial.log")
 
     monkeypatch.setattr(boot, "guest", guest)
-    monkeypatch.setattr(qemu, "make_key", lambda folder: folder / "key")
+    monkeypatch.setattr(ssh, "make_key", lambda folder: folder / "key")
     folder = tmp_path / "logs"
     folder.mkdir()
     return boot.Run(world.disk, [], folder, "tcg", [SECRET], "debian-12 1.0.3", world.events.append)

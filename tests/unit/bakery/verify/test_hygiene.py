@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.machine import disk_image, qemu
+from bakery.machine import disk_image
 from bakery.verify import filesystem, hygiene
 from bakery.verify.filesystem import FileSystem
 
@@ -136,7 +136,7 @@ def test_the_root_says_so_or_is_the_largest(monkeypatch: pytest.MonkeyPatch, tmp
         stream.truncate(start)
 
     def root_of(*names: str) -> str | None:
-        monkeypatch.setattr(qemu, "partitions", lambda _: [partitions[name] for name in names])
+        monkeypatch.setattr(disk_image, "partitions", lambda _: [partitions[name] for name in names])
         found = filesystem.root_of(raw)
         return found.partition.name if found else None
 

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.bakery.verify.conftest import World
 
 from bakery.host.errors import BakeryError, UsageError
-from bakery.machine import qemu
+from bakery.machine import disk_image, qemu
 from bakery.model.documents import Check
 from bakery.verify import boot, canary, hygiene, verify
 
@@ -24,7 +24,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
         seconds |= {"boot": 1.0, "tests": 2.0}
         return [Check("boots", True, " ".join(path.name for path in run.tests))]
 
-    monkeypatch.setattr(qemu, "as_raw", as_raw)
+    monkeypatch.setattr(disk_image, "as_raw", as_raw)
     monkeypatch.setattr(qemu, "accelerator", lambda cache: "tcg")
     monkeypatch.setattr(hygiene, "check", lambda raw: [Check("clean", True)])
     monkeypatch.setattr(canary, "search", lambda raw, secrets: [Check("no secret", True, " ".join(secrets))])

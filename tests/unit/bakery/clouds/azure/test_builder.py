@@ -48,7 +48,7 @@ def _definition(system: str = "debian-12", **base: str) -> ImageDefinition:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr(azure.qemu, "make_key", lambda folder: folder / "key")
+    monkeypatch.setattr(azure.ssh, "make_key", lambda folder: folder / "key")
     return Project(root=tmp_path, definitions=tmp_path, workspace=tmp_path / "workspace")
 
 
