@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -69,19 +69,35 @@ def scratch(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 @contextmanager
-def exclusive(path: Path, busy: str) -> Iterator[None]:
-    """Hold the lock file `path` or raise BusyError(`busy`) at once; freed by the kernel if we die."""
+def exclusive(
+    path: Path, busy: str, timeout: float = 0.0, on_wait: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Hold the lock file `path`; BusyError(`busy`) if another run still has it after `timeout` seconds.
+
+    `on_wait` is called once if there is a wait. The kernel frees the lock if we die.
+    """
     lock = FileLock(path)
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire(timeout=0)
+            _acquire(lock, timeout, on_wait)
         except Timeout as error:
-            raise BusyError(busy, hint="wait until it ends, or stop it, and run again") from error
+            waited = f"; waited {timeout:g} s" if timeout else ""
+            raise BusyError(busy + waited, hint="wait until it ends, or stop it, and run again") from error
     try:
         yield
     finally:
         lock.release()
+
+
+def _acquire(lock: FileLock, timeout: float, on_wait: Callable[[], None]) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if not timeout:
+            raise
+        on_wait()
+        lock.acquire(timeout=timeout)
 
 
 def require_space(folder: Path, needed: int, purpose: str) -> None:

@@ -2,14 +2,11 @@
 
 import hashlib
 import json
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.host import files
-from bakery.host.errors import BakeryError, ConflictError, NotFoundError
+from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Event, Reporter, report_step
 from bakery.layers import debian
 from bakery.layers.download import download
@@ -20,7 +17,6 @@ from bakery.model.documents import Base
 
 FORMAT = "1"  # of a cache entry; raised when code here changes what is in one
 WAIT_SECONDS = 3600.0  # for another run that makes the same base; a slow mirror or a large download can take that long
-LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -38,7 +34,13 @@ def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> Base
     found = _found(entry)
     if found:
         return found
-    with _turn(entry.with_name(f"{key}.lock"), _name(base), report):
+    name = _name(base)
+    with files.exclusive(
+        entry.with_name(f"{key}.lock"),
+        f"another run is making the base '{name}'",
+        WAIT_SECONDS,
+        lambda: report(Event("note", "base", name, "waiting for another run that makes it")),
+    ):
         return _found(entry) or _make(base, entry, recipe, report)
 
 
@@ -101,22 +103,3 @@ def _key(base: QemuBase, recipe: Path) -> str:
             if path.is_file()
         ]
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@contextmanager
-def _turn(lock: Path, name: str, report: Reporter) -> Iterator[None]:
-    """One makes a base, the others wait: bakes side by side often share it."""
-    with ExitStack() as held:
-        deadline, told = time.monotonic() + WAIT_SECONDS, False
-        while True:
-            try:
-                held.enter_context(files.exclusive(lock, f"another run is making the base '{name}'"))
-                break
-            except ConflictError:
-                if time.monotonic() > deadline:
-                    raise
-            if not told:
-                report(Event("note", "base", name, "waiting for another run that makes it"))
-                told = True
-            time.sleep(LOOK_SECONDS)
-        yield

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
+from bakery.host.waiting import wait_until
 from bakery.machine import qemu
 
 ADDRESS = "127.0.0.1"
@@ -170,20 +171,25 @@ Host guest
     )
 
 
-def _wait(found: Guest, running: subprocess.Popen[bytes], patience: Patience, log: Path) -> None:
-    began, heard, size = time.monotonic(), time.monotonic(), 0
-    while not _answers(found):
-        now = time.monotonic()
-        grown = found.serial.stat().st_size if found.serial.exists() else 0
-        if grown != size:
-            heard, size = now, grown
-        if running.poll() is not None:
-            raise _failure("the guest ended before SSH answered", found, log)
-        if now - heard > patience.silence:
-            raise _failure(f"the guest said nothing for {patience.silence:.0f} s, and SSH does not answer", found, log)
-        if now - began > patience.total:
-            raise _failure(f"the guest's SSH did not answer within {patience.total:.0f} s", found, log)
-        time.sleep(POLL_SECONDS)
+def _wait(guest: Guest, machine: subprocess.Popen[bytes], patience: Patience, log: Path) -> None:
+    """Wait until SSH answers; GuestError if the guest ends or its console is silent for too long."""
+    size, changed = 0, time.monotonic()
+
+    def probe() -> bool | None:
+        nonlocal size, changed
+        if _answers(guest):
+            return True
+        if (now_size := guest.serial.stat().st_size if guest.serial.exists() else 0) != size:
+            size, changed = now_size, time.monotonic()
+        if machine.poll() is not None:
+            raise _failure("the guest ended before SSH answered", guest, log)
+        if time.monotonic() - changed > patience.silence:
+            message = f"the guest said nothing for {patience.silence:.0f} s, and SSH does not answer"
+            raise _failure(message, guest, log)
+        return None
+
+    if not wait_until(probe, patience.total, POLL_SECONDS):
+        raise _failure(f"the guest's SSH did not answer within {patience.total:.0f} s", guest, log)
 
 
 def _answers(found: Guest) -> bool:

@@ -11,8 +11,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from bakery.clouds.phases import poll
 from bakery.host.errors import BakeryError, PartialError
+from bakery.host.waiting import wait_until
 
 BLOCK_WORKERS = 16  # parallel block uploads: enough for a 100 Mbit/s to 1 Gbit/s line at 50 ms a block
 PARALLEL_CALLS = 16  # regions and accounts asked at once; the limits of AWS count per region and account
@@ -130,5 +130,5 @@ def watch(look: Callable[[], Described | None], moving: Container[str], limit: f
         seen = time.monotonic()
         return None if found["State"] in moving else True
 
-    poll(settled, limit)
+    wait_until(settled, limit)
     return found

@@ -17,8 +17,9 @@ from botocore.exceptions import ClientError
 
 from bakery.clouds.aws.calls import BLOCK_WORKERS, VISIBLE_SECONDS, Described, calling, error_code, watch
 from bakery.clouds.aws.tagging import specifications, to_aws
-from bakery.clouds.phases import Share, poll
+from bakery.clouds.phases import Share
 from bakery.host.errors import BakeryError
+from bakery.host.waiting import wait_until
 from bakery.machine.disk_image import as_raw
 from bakery.machine.raw_disk import RawDisk
 from bakery.model.tags import CONTENT, Tags
@@ -145,7 +146,7 @@ def _put_block(ebs: Any, snapshot: str, index: int, block: bytes) -> bytes:
         return digest
 
     with calling(f"write block {index} of {snapshot}", ebs.meta.region_name):
-        answer = poll(put, VISIBLE_SECONDS)
+        answer = wait_until(put, VISIBLE_SECONDS)
     if answer is None:
         raise BakeryError(
             f"{snapshot} is gone while it is being written",

@@ -8,8 +8,9 @@ from azure.mgmt.compute.models import GalleryImageVersion, RegionalReplicationSt
 from bakery.clouds.azure.calls import word
 from bakery.clouds.azure.session import Session
 from bakery.clouds.azure.versions import Operation, find
-from bakery.clouds.phases import Share, poll
+from bakery.clouds.phases import Share
 from bakery.host.errors import BakeryError, PartialError
+from bakery.host.waiting import wait_until
 from bakery.model.naming import GalleryVersion
 
 MOVING = {"Creating", "Updating", "Migrating"}
@@ -61,7 +62,7 @@ def wait(
         there = len(completed(latest, regions)) == len(regions)
         return True if settled(latest) or (there and not to_the_end) else None
 
-    ended = poll(look, REPLICATED_SECONDS)
+    ended = wait_until(look, REPLICATED_SECONDS)
     if latest is None:
         raise BakeryError("the version is gone", where=str(address), hint="run again: it is made anew")
     if ended is None:

@@ -232,6 +232,19 @@ class TestExclusive:
         with files.exclusive(lock, "busy"), ThreadPoolExecutor(4) as pool:
             assert not any(pool.map(attempt, range(8)))
 
+    def test_a_wait_is_reported_and_ends(self, tmp_path: Path) -> None:
+        waits: list[str] = []
+        with files.exclusive(tmp_path / "web", "busy"):
+            with (
+                pytest.raises(ConflictError, match=r"busy; waited 0\.1 s"),
+                files.exclusive(tmp_path / "web", "busy", 0.1, lambda: waits.append("once")),
+            ):
+                pass
+            with pytest.raises(ConflictError), files.exclusive(tmp_path / "web", "busy", 0, lambda: waits.append("no")):
+                pass
+        with files.exclusive(tmp_path / "web", "busy", 0.1, lambda: waits.append("free")):
+            assert waits == ["once"]
+
     def test_dead_holder_holds_nothing(self, tmp_path: Path) -> None:
         code = "import os, sys; from pathlib import Path; from bakery.host import files\n"
         code += "with files.exclusive(Path(sys.argv[1]), ''): os.kill(os.getpid(), 9)"
