@@ -1,10 +1,10 @@
 """What a publisher reports while it works, and how long each phase took."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bakery.host.events import Event, Reporter, report_step
+from bakery.host.timing import timed
 
 Share = Callable[[float], None]  # takes the fraction of a phase that is done, 0..1
 
@@ -21,7 +21,6 @@ class Phases:
     def phase(self, name: str, text: str) -> Iterator[Share]:
         """Gives a function to report the share that is done, 0..1; it tells whole per cents only."""
         told = -1
-        began = time.monotonic()
 
         def share(fraction: float) -> None:
             nonlocal told
@@ -29,6 +28,5 @@ class Phases:
                 told = int(fraction * 100)
                 self._report(Event("progress", "publish", self._subject, text, fraction=fraction))
 
-        with report_step(self._report, "publish", self._subject, text):
+        with timed(self.seconds, name), report_step(self._report, "publish", self._subject, text):
             yield share
-        self.seconds[name] = round(time.monotonic() - began, 3)

@@ -1,14 +1,14 @@
 """One disk: unchanged since it was baked, clean, without secrets, boots, passes its tests."""
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.host import files
 from bakery.host.errors import BakeryError, UsageError
 from bakery.host.events import Event, Reporter, report_step
+from bakery.host.timing import timed
 from bakery.machine import disk_image, qemu
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, Verdict
@@ -56,9 +56,9 @@ def _look(disk: Path, secrets: list[str], subject: str, seconds: dict[str, float
     report(Event("progress", "verify", subject, "looking at the disk"))
     files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
     with disk_image.as_raw(disk) as raw:
-        with _timed(seconds, "hygiene"):
+        with timed(seconds, "hygiene"):
             checks = hygiene.check(raw)
-        with _timed(seconds, "secrets"):
+        with timed(seconds, "secrets"):
             checks += canary.search(raw, secrets)
     return checks
 
@@ -98,10 +98,3 @@ def _folder(project: Project, artifact: Artifact) -> Path:
     folder = project.logs / f"{artifact.image}-{artifact.version}-verify-{started}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
-    began = time.monotonic()
-    yield
-    seconds[phase] = round(time.monotonic() - began, 1)
