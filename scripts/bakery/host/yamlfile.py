@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from bakery.host import files
-from bakery.host.errors import BakeryError, UsageError
+from bakery.host.cache import Cache
+from bakery.host.errors import UsageError
 
 Keys = tuple[str | int, ...]
 
@@ -23,26 +23,18 @@ class Reader:
     """Reads YAML files as JSON text. `cache` is a JSON file that saves parsing unchanged ones again."""
 
     def __init__(self, cache: Path | None = None) -> None:
-        self._cache = cache
-        self._known = _remembered(cache)
-        self._fresh: dict[str, str] = {}
+        self._cache = Cache(cache)
 
     def read(self, path: Path) -> str:
         """A file's content; UsageError with `file:line` if it is not YAML or says what JSON cannot."""
         try:
-            stamp = _stamp(path)
-            known = self._known.get(stamp)
-            text = known if isinstance(known, str) else parse(path)
+            return self._cache.get(_stamp(path), lambda: parse(path))
         except OSError as error:
             raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
-        self._fresh[stamp] = text
-        return text
 
     def save(self) -> None:
-        """Remember what was read, and only that. Without a place to write to, the next run parses again."""
-        if self._cache and self._fresh != self._known:
-            with suppress(OSError, BakeryError):
-                files.write_atomic(self._cache, json.dumps(self._fresh).encode())
+        """Remember what was read, and only that."""
+        self._cache.save()
 
 
 def parse(path: Path, text: str | None = None) -> str:
@@ -135,11 +127,3 @@ def _stamp(path: Path) -> str:
     """Changes when the file does: what git's index looks at. The name does not matter."""
     stat = path.stat()
     return f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-
-
-def _remembered(cache: Path | None) -> dict[str, Any]:
-    try:
-        data = json.loads(cache.read_bytes()) if cache else {}
-    except (OSError, ValueError):
-        return {}  # a missing or damaged cache only costs time
-    return data if isinstance(data, dict) else {}
