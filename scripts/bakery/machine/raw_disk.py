@@ -2,12 +2,20 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+from bakery.host.errors import BakeryError
+from bakery.host.parallel import threads
 from bakery.machine.disk_image import extents
 
 GIB = 1 << 30
+
+Result = TypeVar("Result")
 
 
 class RawDisk:
@@ -52,3 +60,34 @@ class RawDisk:
 
     def _see(self, block: bytes, index: int) -> None:
         self._digest.update(block[: self.size - index * self._block])
+
+
+def send_blocks(
+    disk: RawDisk,
+    send: Callable[[int, bytes], Result],
+    *,
+    sha256: str,
+    workers: int,
+    window: int,
+    finish: Callable[[Future[Result]], Result] = Future.result,
+) -> Iterator[tuple[int, Result]]:
+    """Send the blocks that are not all zeros, `workers` at a time; yields (index, result) in the order of the disk.
+
+    At most `window` blocks are in memory. `finish` waits for a block. Raises BakeryError after the last block if what
+    was read is not the content with the digest `sha256`.
+    """
+    sending: deque[tuple[int, Future[Result]]] = deque()
+    with threads(workers) as submit:
+        for index, block in disk.written_blocks():
+            sending.append((index, submit(partial(send, index, block))))
+            if len(sending) == window:
+                first, future = sending.popleft()
+                yield first, finish(future)
+        for index, future in sending:
+            yield index, finish(future)
+    if disk.sha256 != sha256:
+        raise BakeryError(
+            "the disk's content is not what was baked",
+            detail=f"baked {sha256}\nread  {disk.sha256}",
+            hint="the disk changed while it was read, or the conversion to raw is broken: run again",
+        )
