@@ -1,7 +1,7 @@
 """The one exception family: stages raise it, `bakery.cli.main` prints it."""
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
@@ -77,8 +77,26 @@ def join_errors(
     return (OutageError if again else kind)(message, detail=detail, hint=hint)
 
 
+def merge_errors(errors: Sequence[BakeryError]) -> BakeryError:
+    """The first error, with the others in its detail."""
+    first, *others = errors
+    first.detail = "\n".join(filter(None, [first.detail, *map(render_error, others)]))
+    return first
+
+
+def show_error(error: BakeryError) -> str:
+    """An error as a program that fails with it prints it."""
+    where = f"{error.where}: " if error.where else ""
+    lines = [f"error: {where}{error.message}", *(f"  {line}" for line in error.detail.splitlines())]
+    if error.hint:
+        lines.append(f"hint: {error.hint}")
+    if error.log:
+        lines.append(f"log: {error.log}")
+    return "\n".join(lines)
+
+
 def render_error(error: BakeryError) -> str:
-    """One line, and the detail below it."""
+    """An error inside of another one: one line, and the detail below it."""
     where = f"{error.where}: " if error.where else ""
     hint = f" ({error.hint})" if error.hint else ""
     detail = "".join(f"\n  {line}" for line in error.detail.splitlines())

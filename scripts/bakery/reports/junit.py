@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, render_error
 
 
 def junit(suite: str, cases: Sequence[tuple[str, BakeryError | None]]) -> bytes:
@@ -14,7 +14,7 @@ def junit(suite: str, cases: Sequence[tuple[str, BakeryError | None]]) -> bytes:
         case = ElementTree.SubElement(root, "testcase", classname=suite, name=name)
         if error:
             failure = ElementTree.SubElement(case, "failure", message=error.message)
-            failure.text = "\n".join(filter(None, (error.where, error.detail, error.hint)))
+            failure.text = render_error(error)
     ElementTree.indent(root)
     text: str = ElementTree.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()

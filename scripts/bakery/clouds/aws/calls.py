@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from bakery.host.errors import BakeryError, PartialError
+from bakery.host.errors import BakeryError, PartialError, join_errors
 from bakery.host.parallel import run_parallel
 from bakery.host.waiting import wait_until
 
@@ -100,11 +100,11 @@ def raise_failures(doing: str, failures: Mapping[str, BakeryError], done: Collec
     first = next(iter(failures.values()))
     if len(failures) == 1 and not done:
         raise first
-    kind = PartialError if done else BakeryError
-    raise kind(
+    raise join_errors(
+        failures.items(),
         f"cannot {doing} in {', '.join(failures)}" + (f"; done in {', '.join(done)}" if done else ""),
-        detail="\n".join(f"{key}: {error.message}: {error.detail}".rstrip(": ") for key, error in failures.items()),
-        hint=first.hint or "run again: what is there is kept, only the rest is done",
+        first.hint or "run again: what is there is kept, only the rest is done",
+        PartialError if done else BakeryError,
     )
 
 

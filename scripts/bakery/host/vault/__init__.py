@@ -6,7 +6,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from bakery.host.errors import BakeryError, NotFoundError, OutageError, suggest
+from bakery.host.errors import BakeryError, NotFoundError, OutageError, merge_errors, suggest
 from bakery.host.vault.errors import explain_errors, missing_secret
 from bakery.host.vault.login import check_token, connect, obtain_token, refuse_sealed
 
@@ -143,16 +143,15 @@ class Vault:
 def read_secrets(vault: Vault, secrets: Mapping[str, Reference], where: Callable[[str], str]) -> dict[str, str]:
     """The value of every secret by name. Raises one error that names all that cannot be read."""
     values: dict[str, str] = {}
-    problems: list[tuple[str, BakeryError]] = []
+    errors: list[BakeryError] = []
     for name, secret in secrets.items():
         try:
             values[name] = vault.read(secret.path, secret.key)
         except OutageError:
             raise
         except BakeryError as error:
-            problems.append((where(name), error))
-    if problems:
-        place, first = problems[0]
-        rest = "\n".join(f"{at}: {error.message}" for at, error in problems[1:])
-        raise type(first)(first.message, where=place, detail=rest, hint=first.hint)
+            error.where = where(name)
+            errors.append(error)
+    if errors:
+        raise merge_errors(errors)
     return values
