@@ -15,7 +15,7 @@ from bakery.host.errors import UsageError
 
 Keys = tuple[str | int, ...]
 
-# What JSON knows too. YAML takes plain text for more: 2024-01-01 is a timestamp, .inf a float.
+# Kinds that JSON has, too. YAML has more of them for plain text: 2024-01-01 is a timestamp, .inf a float.
 JSON_KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "merge")
 
 
@@ -26,7 +26,7 @@ class Reader:
         self._cache = Cache(cache)
 
     def read(self, path: Path) -> str:
-        """A file's content; UsageError with `file:line` if it is not YAML or says what JSON cannot."""
+        """A file's content; UsageError with `file:line` if it is not YAML or has values that JSON cannot express."""
         try:
             return self._cache.get(_stamp(path), lambda: parse(path))
         except OSError as error:
@@ -42,7 +42,7 @@ def parse(path: Path, text: str | None = None) -> str:
 
     Duplicate keys, bad syntax and dates are errors.
     """
-    with _errors_of(path):
+    with _explain_errors(path):
         yaml = YAML(typ="safe", pure=True)
         node = yaml.compose(path.read_text(encoding="utf-8") if text is None else text)
         _check(path, node)
@@ -51,14 +51,14 @@ def parse(path: Path, text: str | None = None) -> str:
 
 def compose(path: Path, text: str | None = None) -> Node | None:
     """A YAML file, or `text` that shall be in it, as nodes, whatever tags it uses; None if it is empty."""
-    with _errors_of(path):
+    with _explain_errors(path):
         read = path.read_text(encoding="utf-8") if text is None else text
         node: Node | None = YAML(typ="safe", pure=True).compose(read)
         return node
 
 
 @contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
+def _explain_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except MarkedYAMLError as error:
@@ -72,7 +72,7 @@ def _errors_of(path: Path) -> Iterator[None]:
 
 
 def where(path: Path, keys: Keys) -> str:
-    """`file:line` of the deepest of nested keys that exists. Parses again: this runs only when something is wrong."""
+    """`file:line` of the deepest of nested keys that exists. Parses again, since it runs only for an error message."""
     return f"{path}:{_find(path, keys)[0] + 1}"
 
 
@@ -86,10 +86,10 @@ def _find(path: Path, keys: Keys) -> tuple[int, Node | None]:
     """Line of the deepest key that exists, and the node at the end of `keys` if all do."""
     node, line = compose(path), 0
     for key in keys:
-        found = _child(node, key)
-        if found is None:
+        child = _child(node, key)
+        if child is None:
             return line, None
-        line, node = found
+        line, node = child
     return line, node
 
 
@@ -105,12 +105,12 @@ def _child(node: Node | None, key: str | int) -> tuple[int, Node] | None:
 
 
 def _check(path: Path, node: Any, above: tuple[Node, ...] = ()) -> None:
-    """UsageError for what JSON cannot say, here or below."""
+    """UsageError for a value, here or below, that JSON cannot express."""
     if node is None:
         return
     at = f"{path}:{node.start_mark.line + 1}"
     if any(node is outer for outer in above):
-        raise UsageError("not valid YAML: an alias stands inside of what it names", where=at)
+        raise UsageError("not valid YAML: an alias refers to a node that contains it", where=at)
     kind = node.tag.rsplit(":", 1)[-1]
     if kind not in JSON_KINDS or (kind == "float" and node.value.lower().endswith((".inf", ".nan"))):
         what = node.value if isinstance(node, ScalarNode) else "this"

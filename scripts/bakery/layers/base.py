@@ -1,4 +1,4 @@
-"""Base disks: made or downloaded once per specification, found ever after."""
+"""Base disks: made or downloaded once per specification, then reused."""
 
 import hashlib
 import json
@@ -31,9 +31,9 @@ def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> Base
     """Find or make the disk of a `url` or `debootstrap` base; `recipe` is the folder of the latter."""
     key = _key(base, recipe)
     entry = cache / "bases" / key
-    found = _found(entry)
-    if found:
-        return found
+    disk = _load(entry)
+    if disk:
+        return disk
     name = _name(base)
     with files.exclusive(
         entry.with_name(f"{key}.lock"),
@@ -41,7 +41,7 @@ def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> Base
         WAIT_SECONDS,
         lambda: report(Event("note", "base", name, "waiting for another run that makes it")),
     ):
-        return _found(entry) or _make(base, entry, recipe, report)
+        return _load(entry) or _make(base, entry, recipe, report)
 
 
 def _make(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> BaseDisk:
@@ -62,27 +62,27 @@ def _make(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> BaseDi
     return BaseDisk(entry / "disk.qcow2", Base(_name(base), "", digest))
 
 
-def _fetch(url: str, sha256: str, disk: Path, fetched: Path, report: Reporter) -> None:
-    """A vendor's image as a disk of ours: in one file, unpacked, since packed clusters are unpacked at every read."""
+def _fetch(url: str, sha256: str, disk: Path, download_file: Path, report: Reporter) -> None:
+    """A vendor's image as a base disk: one file without compression, which would cost time at every read."""
     with report_step(report, "base", url, "download"):
-        download(url, sha256, fetched, report)
-    image = disk_image.inspect(fetched)
+        download(url, sha256, download_file, report)
+    image = disk_image.inspect(download_file)
     elsewhere = image.get("backing-filename") or image.get("format-specific", {}).get("data", {}).get("data-file")
     if elsewhere:
-        fetched.unlink()
+        download_file.unlink()
         raise BakeryError(
             "the downloaded image takes its content from another file",
             where=url,
             detail=elsewhere,
-            hint="use a whole image",
+            hint="use an image that is one file",
         )
     with report_step(report, "base", url, "unpack"):
         files.require_space(disk.parent, image["virtual-size"], "the unpacked base")
-        disk_image.to_qcow2(fetched, disk, compress=False)
-    fetched.unlink()
+        disk_image.to_qcow2(download_file, disk, compress=False)
+    download_file.unlink()
 
 
-def _found(entry: Path) -> BaseDisk | None:
+def _load(entry: Path) -> BaseDisk | None:
     try:
         return BaseDisk(entry / "disk.qcow2", documents.load(Base, entry / "base.json"))
     except NotFoundError:

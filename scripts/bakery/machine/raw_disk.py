@@ -45,20 +45,20 @@ class RawDisk:
         with self._path.open("rb", buffering=0) as file:
             for start, end in extents(self._path):
                 for index in range(max(done, start // self._block), -(-end // self._block)):
-                    self._see_hole(done, index)
+                    self._add_hole(done, index)
                     # The last block may be short; what a volume has behind the disk's end is zeros.
                     block = os.pread(file.fileno(), self._block, index * self._block).ljust(self._block, b"\0")
-                    self._see(block, index)
+                    self._add(block, index)
                     done = index + 1
                     if block != self._zeros:
                         yield index, block
-        self._see_hole(done, self.blocks)
+        self._add_hole(done, self.blocks)
 
-    def _see_hole(self, start: int, end: int) -> None:
+    def _add_hole(self, start: int, end: int) -> None:
         for index in range(start, end):
-            self._see(self._zeros, index)
+            self._add(self._zeros, index)
 
-    def _see(self, block: bytes, index: int) -> None:
+    def _add(self, block: bytes, index: int) -> None:
         self._digest.update(block[: self.size - index * self._block])
 
 

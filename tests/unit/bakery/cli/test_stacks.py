@@ -365,7 +365,7 @@ class TestFiles:
         (tmp_path / "file").touch()
         answer = stacks(verb, option, str(tmp_path / "file" / "below.json"))
         assert (answer.code, answer.out) == (64, "")
-        assert f"error: {tmp_path}/file/below.json: cannot be written: {tmp_path}/file is no folder\n" in answer.err
+        assert f"error: {tmp_path}/file/below.json: cannot be written: {tmp_path}/file is not a folder\n" in answer.err
         assert not (stacks.project.tool_bin / "calls.jsonl").exists()
 
     @pytest.mark.parametrize("verb", ["diff", "apply"])

@@ -99,7 +99,7 @@ def test_a_report_that_cannot_be_written_is_refused_first(bakery: Workshop, pack
     answer = bakery("validate", "--junit", "packer/images/web.yaml/report.xml")
     assert (answer.code, answer.out, packer) == (64, "", {})
     assert answer.err.startswith(
-        "error: packer/images/web.yaml/report.xml: cannot be written: packer/images/web.yaml is no folder\n"
+        "error: packer/images/web.yaml/report.xml: cannot be written: packer/images/web.yaml is not a folder\n"
     )
 
 

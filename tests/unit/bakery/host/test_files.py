@@ -140,7 +140,7 @@ class TestRequireWritable:
 
     def test_refuses_a_device(self) -> None:
         """Root would replace it by a file."""
-        with pytest.raises(UsageError, match="it is no file"):
+        with pytest.raises(UsageError, match="it is not a file"):
             files.require_writable(Path(os.devnull))
 
     def test_refuses_a_file_system_that_is_read_only(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
