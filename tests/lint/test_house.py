@@ -186,6 +186,14 @@ class TestOneDoor:
         assert sorted(found - WRITERS.keys()) == []
         assert sorted(WRITERS.keys() - found) == [], "these write nothing any more"
 
+    @pytest.mark.parametrize(
+        ("function", "door"), [("sleep", "host/waiting.py"), ("ThreadPoolExecutor", "host/parallel.py")]
+    )
+    def test_waits_and_threads(self, function: str, door: str) -> None:
+        """One policy for interrupts each: a wait or a pool elsewhere would have one of its own."""
+        users = {path for path in package() if any(name(call) == function for call in calls(path))}
+        assert relative(list(users)) == [(BAKERY / door).relative_to(ROOT).as_posix()]
+
     def test_errors_keep_their_cause(self) -> None:
         """The log of a verb has the traceback of an expected error: `from None` would leave out why it failed."""
         assert [

@@ -19,6 +19,7 @@ from bakery.clouds.job import Job
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import report_step
+from bakery.host.timing import timed
 from bakery.host.vault import Vault, read_secrets
 from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image
@@ -117,11 +118,11 @@ def _make(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Pa
     made, seconds = _provisioned(job, vault, secrets)
     staged = job.scratch / "whole"
     staged.mkdir()
-    with _timed(seconds, "flatten"):
+    with timed(seconds, "flatten"):
         job.progress("flattening the disk")
         disk_image.to_qcow2(made, staged / "disk.qcow2", compress=False)  # images are built on it
         shutil.rmtree(job.output, ignore_errors=True)  # reading the digests needs the space
-    with _timed(seconds, "digest"):
+    with timed(seconds, "digest"):
         job.progress("computing digests")
         disk = disk_image.describe(staged / "disk.qcow2")
     return staged, disk, seconds
@@ -135,13 +136,6 @@ def _provisioned(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> t
     hidden = [*secrets.values(), *([vault.token] if vault else ())]
     seconds = packer.build(job, secret_environment(job, vault, secrets), hidden)
     return manifest.disk(job.manifest, job.definition.name, job.version, job.output), seconds
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
-    began = time.monotonic()
-    yield
-    seconds[phase] = round(time.monotonic() - began, 1)
 
 
 def commit(root: Path) -> str:

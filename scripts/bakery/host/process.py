@@ -29,7 +29,7 @@ KEPT_LINES = 40  # of output shown with a failure; the rest is in the log
 
 _running: set[subprocess.Popen[bytes]] = set()  # what `run` waits for now, in any thread
 _interrupted: set[subprocess.Popen[bytes]] = set()  # those of them that shall end
-_beside: set[subprocess.Popen[bytes]] = set()  # what `spawn` started and nobody stopped yet
+_spawned: set[subprocess.Popen[bytes]] = set()  # what `spawn` started and nobody stopped yet
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def run(
 ) -> Finished:
     """Run `argv` to its end.
 
-    `env` is added to the minimal environment, `secrets` are values that never reach log, `on_line` or error text,
+    `env` is added to the minimal environment, `secrets` are values that never reach `log`, `on_output` or an error,
     `timeout` is in seconds, `log` gets stdout and stderr as they come. Raises ProcessError on a non-zero exit (unless
     `check` is False), on timeout, and when the program is missing. On any exception the whole process group is stopped,
     with `grace` seconds to end by itself.
@@ -78,13 +78,13 @@ def run(
         _running.add(child)
         try:
             output.follow(child)
-            given_up = _wait(child, output, timeout)
+            reason = _wait(child, output, timeout)
         finally:
             stop(child, grace)
             _running.discard(child)
             _interrupted.discard(child)
-    if given_up:
-        raise ProcessError(f"{name} {given_up}", -signal.SIGTERM, output.tail(), log=log)
+    if reason:
+        raise ProcessError(f"{name} {reason}", -signal.SIGTERM, output.tail(), log=log)
     if check and child.returncode != 0:
         raise ProcessError(f"{name} failed with exit code {child.returncode}", child.returncode, output.tail(), log=log)
     return Finished(command, child.returncode, output.stdout(), time.monotonic() - began)
@@ -102,7 +102,7 @@ def spawn(
     with log.open("ab") as stream:
         child = _popen(command, env or {}, None, stdout=stream, stderr=stream, outlive=outlive)
     if not outlive:
-        _beside.add(child)
+        _spawned.add(child)
     return child
 
 
@@ -118,16 +118,16 @@ def stop(child: subprocess.Popen[bytes], grace: float | None = None) -> None:
                 with suppress(subprocess.TimeoutExpired):
                     child.wait(GRACE_SECONDS if grace is None else grace)
     finally:
-        _signal_group(child, signal.SIGKILL)  # with what outlived its parent
+        _signal_group(child, signal.SIGKILL)  # also children that outlived their parent
         child.wait()
-        _beside.discard(child)
+        _spawned.discard(child)
 
 
 def interrupt_all() -> None:
     """Stop what other threads run or spawned; each `run` there raises ProcessError. What starts later goes on."""
     _interrupted.update(_running)
-    for child in list(_beside):
-        if child.poll() is None:  # else its number may be another's by now
+    for child in list(_spawned):
+        if child.poll() is None:  # else the number may belong to another process by now
             _signal_group(child, signal.SIGTERM)
 
 
@@ -141,7 +141,7 @@ def _with_sbin(path: str) -> str:
 
 
 def _wait(child: subprocess.Popen[bytes], output: "_Output", timeout: float | None) -> str:
-    """Wait until a child ends; why it has to be stopped if it does not. Raises what the listener raised."""
+    """Wait until a child ends; or give the reason to stop it. Raises what the listener raised."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         with suppress(subprocess.TimeoutExpired):

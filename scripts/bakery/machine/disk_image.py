@@ -26,9 +26,9 @@ class Partition:
 
 
 def inspect(image: Path) -> dict[str, Any]:
-    """What `qemu-img info` says of an image, its format found by looking at the content."""
-    found: dict[str, Any] = json.loads(process.run(["qemu-img", "info", "--output=json", image]).stdout)
-    return found
+    """What `qemu-img info` says of an image, its format detected from the content."""
+    info: dict[str, Any] = json.loads(process.run(["qemu-img", "info", "--output=json", image]).stdout)
+    return info
 
 
 def describe(path: Path) -> Disk:
@@ -53,29 +53,29 @@ def to_qcow2(source: Path, target: Path, compress: bool) -> None:
         staged = folder / target.name
         _convert(source, staged, "qcow2", *(("-c", "-o", "compression_type=zstd") if compress else ()))
         process.run(["qemu-img", "check", "-q", "-f", "qcow2", staged])
-        settle(staged, target)
+        move_into_place(staged, target)
 
 
 def vhd_footer(folder: Path, size: int) -> bytes:
     """The 512 bytes that make a raw disk of `size` bytes a fixed VHD; `folder` holds an empty one for the moment."""
     with files.scratch(folder, "vhd") as scratch:
         empty = scratch / "empty.vhd"
-        # Without force_size the size is rounded up to what cylinders, heads and sectors of the nineties can say.
+        # Without force_size, qemu-img rounds the size up to whole cylinders.
         process.run(["qemu-img", "create", "-q", "-f", "vpc", "-o", "subformat=fixed,force_size=on", empty, str(size)])
         with empty.open("rb") as stream:
             stream.seek(size)
             return stream.read()
 
 
-def settle(staged: Path, target: Path) -> None:
-    """Move a finished file to its place: it is there as a whole or not at all, also after a power cut."""
+def move_into_place(staged: Path, target: Path) -> None:
+    """Move a finished file to its place: it is complete or absent there, even after a power cut."""
     with staged.open("rb") as stream:
         os.fsync(stream.fileno())
     staged.replace(target)
 
 
 def extents(raw: Path) -> Iterator[tuple[int, int]]:
-    """(start, end) in bytes of what is not a hole in a sparse file."""
+    """(start, end) in bytes of the data between the holes of a sparse file."""
     with raw.open("rb") as stream:
         end, size = 0, raw.stat().st_size
         while end < size:
@@ -89,16 +89,16 @@ def extents(raw: Path) -> Iterator[tuple[int, int]]:
 
 def digest(raw: Path) -> str:
     """SHA-256 of a sparse file's content, holes as zeros, without reading the holes."""
-    seen, done = hashlib.sha256(), 0
+    content, position = hashlib.sha256(), 0
     with raw.open("rb") as stream:
         for start, end in extents(raw):
-            _add_zeros(seen, start - done)
+            _add_zeros(content, start - position)
             stream.seek(start)
             for offset in range(start, end, files.CHUNK):
-                seen.update(stream.read(min(files.CHUNK, end - offset)))
-            done = end
-    _add_zeros(seen, raw.stat().st_size - done)
-    return seen.hexdigest()
+                content.update(stream.read(min(files.CHUNK, end - offset)))
+            position = end
+    _add_zeros(content, raw.stat().st_size - position)
+    return content.hexdigest()
 
 
 def partitions(raw: Path) -> list[Partition]:
@@ -116,11 +116,11 @@ def _convert(source: Path, target: Path, kind: str, *options: str) -> None:
 
 
 def _format(image: Path) -> str:
-    """By name where it tells: who looks at the content lets a guest choose, since a raw disk is all its own."""
+    """By the name if possible: a guest writes all of a raw disk, so its content could pretend to be another format."""
     return image.suffix[1:] if image.suffix in (".raw", ".qcow2") else str(inspect(image)["format"])
 
 
-def _add_zeros(seen: "hashlib._Hash", count: int) -> None:
+def _add_zeros(content: "hashlib._Hash", count: int) -> None:
     for _ in range(count // len(ZEROS)):
-        seen.update(ZEROS)
-    seen.update(ZEROS[: count % len(ZEROS)])
+        content.update(ZEROS)
+    content.update(ZEROS[: count % len(ZEROS)])

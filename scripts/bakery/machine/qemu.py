@@ -1,13 +1,12 @@
 """QEMU: the hardware and firmware that guests get, and whether the host can accelerate them."""
 
-import json
 import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bakery.host import files, process
+from bakery.host.cache import Cache
 from bakery.host.errors import BakeryError
 
 SYSTEM = "qemu-system-x86_64"
@@ -65,12 +64,10 @@ def accelerator(cache: Path) -> str:
     """
     if not os.access(KVM, os.R_OK | os.W_OK):
         return "tcg"
-    host = _host()
-    known = _remembered(cache)
-    if known.get("host") != host:
-        known = {"host": host, "accelerator": "kvm" if runs_on("kvm", cache.parent) else "tcg"}
-        files.write_atomic(cache, json.dumps(known).encode())
-    return str(known["accelerator"])
+    answers = Cache(cache)
+    answer = answers.get(_host(), lambda: "kvm" if runs_on("kvm", cache.parent) else "tcg")
+    answers.save()
+    return answer
 
 
 def runs_on(accelerator: str, folder: Path) -> bool:
@@ -109,18 +106,9 @@ def escape(path: Path) -> str:
     return str(path).replace(",", ",,")
 
 
-def _host() -> dict[str, Any]:
+def _host() -> str:
+    """What an accelerator depends on: this boot of the host, its QEMU and its /dev/kvm."""
     device = KVM.stat()
-    return {
-        "boot": BOOT_ID.read_text().strip(),
-        "qemu": process.run([SYSTEM, "--version"]).stdout.splitlines()[0],
-        "kvm": [device.st_rdev, device.st_ino, device.st_mode, device.st_ctime_ns],
-    }
-
-
-def _remembered(cache: Path) -> dict[str, Any]:
-    try:
-        known = json.loads(cache.read_bytes())
-    except (OSError, ValueError):
-        return {}  # a missing or damaged cache costs one probe
-    return known if isinstance(known, dict) else {}
+    version = process.run([SYSTEM, "--version"]).stdout.splitlines()[0]
+    stamp = f"{device.st_rdev} {device.st_ino} {device.st_mode} {device.st_ctime_ns}"
+    return f"{BOOT_ID.read_text().strip()}, {version}, {stamp}"

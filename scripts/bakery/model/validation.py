@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from bakery.host import yamlfile
-from bakery.host.errors import UsageError, render_error, suggest
+from bakery.host.errors import UsageError, merge_errors, suggest
 
 
 class Model(BaseModel):
@@ -33,9 +33,8 @@ def validate(kind: type[Kind], what: str, path: Path, text: str) -> Kind:
         # A misspelt key is also a missing one; the first says more.
         problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
         explained = (_explain(kind, what, path, dict(problem)) for problem in problems)
-        first, *others = [UsageError(message, where=where, hint=hint) for where, message, hint in explained]
-        first.detail = "\n".join(map(render_error, others))
-        raise first from error
+        errors = [UsageError(message, where=where, hint=hint) for where, message, hint in explained]
+        raise merge_errors(errors) from error
 
 
 def repeated(values: Sequence[object]) -> int | None:

@@ -2,17 +2,17 @@
 
 import time
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from botocore import exceptions
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from bakery.clouds.phases import poll
-from bakery.host.errors import BakeryError, PartialError
+from bakery.host.errors import BakeryError, PartialError, join_errors
+from bakery.host.parallel import run_parallel
+from bakery.host.waiting import wait_until
 
 BLOCK_WORKERS = 16  # parallel block uploads: enough for a 100 Mbit/s to 1 Gbit/s line at 50 ms a block
 PARALLEL_CALLS = 16  # regions and accounts asked at once; the limits of AWS count per region and account
@@ -80,18 +80,9 @@ def attempt(
     items: Mapping[str, Item], work: Callable[[Item], Result]
 ) -> tuple[dict[str, Result], dict[str, BakeryError]]:
     """Do `work` for all items at once; results and failures by key. `work` must not wait: Ctrl-C waits for it."""
-    results: dict[str, Result] = {}
-    failures: dict[str, BakeryError] = {}
-    pool = ThreadPoolExecutor(PARALLEL_CALLS, thread_name_prefix="aws")
-    try:
-        running = {key: pool.submit(work, item) for key, item in items.items()}
-        for key, future in running.items():
-            try:
-                results[key] = future.result()
-            except BakeryError as error:
-                failures[key] = error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    outcomes = run_parallel(list(items), lambda key: work(items[key]), PARALLEL_CALLS)
+    results = {outcome.name: cast(Result, outcome.result) for outcome in outcomes if outcome.error is None}
+    failures = {outcome.name: outcome.error for outcome in outcomes if outcome.error is not None}
     return results, failures
 
 
@@ -109,11 +100,11 @@ def raise_failures(doing: str, failures: Mapping[str, BakeryError], done: Collec
     first = next(iter(failures.values()))
     if len(failures) == 1 and not done:
         raise first
-    kind = PartialError if done else BakeryError
-    raise kind(
+    raise join_errors(
+        failures.items(),
         f"cannot {doing} in {', '.join(failures)}" + (f"; done in {', '.join(done)}" if done else ""),
-        detail="\n".join(f"{key}: {error.message}: {error.detail}".rstrip(": ") for key, error in failures.items()),
-        hint=first.hint or "run again: what is there is kept, only the rest is done",
+        first.hint or "run again: what is there is kept, only the rest is done",
+        PartialError if done else BakeryError,
     )
 
 
@@ -130,5 +121,5 @@ def watch(look: Callable[[], Described | None], moving: Container[str], limit: f
         seen = time.monotonic()
         return None if found["State"] in moving else True
 
-    poll(settled, limit)
+    wait_until(settled, limit)
     return found

@@ -13,8 +13,9 @@ from bakery.clouds.aws import images
 from bakery.clouds.aws.calls import VISIBLE_SECONDS, attempt, calling, error_code, raise_failures
 from bakery.clouds.aws.images import Image
 from bakery.clouds.aws.tagging import specifications
-from bakery.clouds.phases import Share, poll
+from bakery.clouds.phases import Share
 from bakery.host.errors import BakeryError
+from bakery.host.waiting import wait_until
 from bakery.model.tags import SHA256, Tags
 
 # A first copy to a region is a full one: users report over ten minutes, large disks across oceans over an hour.
@@ -96,7 +97,7 @@ def bring(copies: Mapping[str, Copy], share: Share) -> dict[str, Image]:
             share(len(done) / len(copies))
         return True if len(done) + len(failures) == len(copies) else None
 
-    if poll(look, COPY_SECONDS) is None:
+    if wait_until(look, COPY_SECONDS) is None:
         late = BakeryError(f"the copy is not available after {COPY_SECONDS / 60:.0f} min", hint="run again to wait on")
         failures.update({region: late for region in copies if region not in done and region not in failures})
     raise_failures("copy the image", failures, done=done)

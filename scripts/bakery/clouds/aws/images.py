@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError
 from bakery.clouds.aws import snapshots
 from bakery.clouds.aws.calls import VISIBLE_SECONDS, Described, calling, error_code, watch
 from bakery.clouds.aws.tagging import from_aws, specifications
-from bakery.clouds.phases import poll
 from bakery.host.errors import BakeryError, ConflictError
+from bakery.host.waiting import wait_until
 from bakery.model.tags import SHA256, Tags, wrong
 
 ROOT_DEVICE = "/dev/xvda"  # what Debian's and Amazon's own images call it; on Nitro it shows as NVMe anyway
@@ -70,7 +70,7 @@ def register(ec2: Any, description: str, snapshot: str, tags: Tags) -> str:
         except ClientError as error:
             if error_code(error) != "InvalidAMIName.Duplicate":
                 raise
-    image = poll(lambda: find(ec2, name), VISIBLE_SECONDS)
+    image = wait_until(lambda: find(ec2, name), VISIBLE_SECONDS)
     if image is None:
         raise ConflictError(
             f"{name} is taken, but no image of this name can be seen",

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from bakery.clouds.aws.calls import attempt, calling, error_code, everywhere, raise_failures
 from bakery.clouds.aws.session import Site
-from bakery.clouds.phases import poll
 from bakery.host.errors import BakeryError, ConflictError
+from bakery.host.waiting import wait_until
 from bakery.model.documents import Parameter
 
 DATA_TYPE = "aws:ec2:image"
@@ -109,7 +109,7 @@ def _await_live(sites: Sites, name: str, values: Values) -> tuple[Parameter, ...
         live.update({key: seen for key, seen in found.items() if seen and seen.value == values[key]})
         return True if len(live) == len(sites) else None
 
-    if poll(look, LIVE_SECONDS) is None:
+    if wait_until(look, LIVE_SECONDS) is None:
         silent = {
             key: BakeryError(f"{name} did not take the value {values[key]}", where=key, hint=_SILENT)
             for key in sites
@@ -145,7 +145,7 @@ class _Undo:
 
     def run(self) -> str:
         """What was put back, and what could not be, a line each."""
-        poll(self._look, SETTLE_SECONDS)
+        wait_until(self._look, SETTLE_SECONDS)
         late = self._written - self._restored - self._failures.keys()
         missed = self._failures | {key: BakeryError("written, but not live yet") for key in late}
         return "\n".join(

@@ -7,8 +7,8 @@ from contextlib import suppress
 from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.storage.blob import BlobClient, BlobLeaseClient
 
-from bakery.clouds.phases import poll
 from bakery.host.errors import ConflictError
+from bakery.host.waiting import wait_until
 
 SECONDS = 60  # the longest that ends by itself
 RENEW_SECONDS = 20.0  # two renewals may fail before it is lost
@@ -53,7 +53,7 @@ def acquire(blob: BlobClient) -> Lease:
             return None
         return Lease(client)
 
-    lease = poll(attempt, PATIENCE_SECONDS)
+    lease = wait_until(attempt, PATIENCE_SECONDS)
     if lease is None:
         raise ConflictError(
             "another run uploads this disk", where=str(blob.url), hint="wait until it ends, or stop it, and run again"

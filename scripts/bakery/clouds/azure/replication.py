@@ -9,8 +9,9 @@ from bakery.clouds.azure.calls import word
 from bakery.clouds.azure.names import GalleryVersion
 from bakery.clouds.azure.session import Session
 from bakery.clouds.azure.versions import Operation, find
-from bakery.clouds.phases import Share, poll
+from bakery.clouds.phases import Share
 from bakery.host.errors import BakeryError, PartialError
+from bakery.host.waiting import wait_until
 
 MOVING = {"Creating", "Updating", "Migrating"}
 # Users report 90 to 120 min (Azure/AgentBaker, pull request 742); then Azure goes on, and the next run waits on.
@@ -61,7 +62,7 @@ def wait(
         there = len(completed(latest, regions)) == len(regions)
         return True if settled(latest) or (there and not to_the_end) else None
 
-    ended = poll(look, REPLICATED_SECONDS)
+    ended = wait_until(look, REPLICATED_SECONDS)
     if latest is None:
         raise BakeryError("the version is gone", where=str(address), hint="run again: it is made anew")
     if ended is None:

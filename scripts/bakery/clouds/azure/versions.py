@@ -18,8 +18,8 @@ from azure.mgmt.compute.models import (
 from bakery.clouds.azure.calls import calling
 from bakery.clouds.azure.names import GalleryVersion
 from bakery.clouds.azure.session import Session
-from bakery.clouds.phases import poll
 from bakery.host.errors import BakeryError, ConflictError
+from bakery.host.waiting import wait_until
 from bakery.model.tags import SHA256, Tags
 
 DELETED_SECONDS = 1800.0  # as long as the replicas take to go
@@ -99,7 +99,7 @@ def remove_unfinished(session: Session, address: GalleryVersion, name: str) -> N
 
 def await_gone(session: Session, address: GalleryVersion) -> None:
     """Return when a version that is being deleted does not exist any more."""
-    if poll(lambda: None if find(session, address) else True, DELETED_SECONDS) is None:
+    if wait_until(lambda: None if find(session, address) else True, DELETED_SECONDS) is None:
         raise BakeryError(
             f"the version is still there after {DELETED_SECONDS / 60:.0f} min",
             where=str(address),

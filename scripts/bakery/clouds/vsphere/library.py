@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bakery.clouds.phases import poll
 from bakery.clouds.vsphere.session import VCenter
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
+from bakery.host.waiting import wait_until
 
 ITEMS = "/content/library/item"
 COPY_SECONDS = 3600.0  # within vCenter's own storage a disk takes minutes, between datastores many of them
@@ -97,7 +97,7 @@ class Library:
                 )
             return True if self._content(copied) == wanted else None
 
-        if poll(look, COPY_SECONDS) is None:
+        if wait_until(look, COPY_SECONDS) is None:
             raise BakeryError(
                 f"cannot {doing}: not complete after {COPY_SECONDS / 60:.0f} min", where=self.where, hint="run again"
             )

@@ -6,11 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.clouds.phases import Share, poll
+from bakery.clouds.phases import Share
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.session import StateError, VCenter
 from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError
+from bakery.host.waiting import wait_until
 
 SESSIONS = "/content/library/item/update-session"
 FILES = "/content/library/item/updatesession/file"
@@ -107,7 +108,7 @@ def _wait(library: Library, session: str, item: Item) -> None:
         found = _look(library.vcenter, session)
         return None if found.state == "ACTIVE" else found
 
-    found = poll(settled, COMPLETE_SECONDS)
+    found = wait_until(settled, COMPLETE_SECONDS)
     if found is None or found.state != "DONE":
         said = found.error_message.default_message if found and found.error_message else ""
         raise BakeryError(

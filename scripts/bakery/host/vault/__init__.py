@@ -1,4 +1,4 @@
-"""The only door to Vault: log in, read, revoke. No error here carries a secret value or a token."""
+"""The only module that talks to Vault: log in, read, revoke. No error here carries a secret value or a token."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from bakery.host.errors import BakeryError, NotFoundError, OutageError, suggest
+from bakery.host.errors import BakeryError, NotFoundError, OutageError, merge_errors, suggest
 from bakery.host.vault.errors import explain_errors, missing_secret
 from bakery.host.vault.login import check_token, connect, obtain_token, refuse_sealed
 
@@ -24,7 +24,7 @@ class Reference(Protocol):
 
 
 class Vault:
-    """A session with Vault. On exit it revokes what it was given: its own token, or leases of the user's."""
+    """A session with Vault. On exit it revokes its own token, or the leases that it got with the user's token."""
 
     def __init__(self, client: "hvac.Client", env: Mapping[str, str], owned: bool) -> None:
         """`owned` says that the client's token came from our own login; `env` is what a child needs besides it."""
@@ -46,8 +46,8 @@ class Vault:
             else:
                 obtain_token(client, env)
                 owned = True
-        passed = {name: env[name] for name in ("VAULT_NAMESPACE", "VAULT_CACERT") if env.get(name)}
-        return cls(client, passed, owned)
+        environment = {name: env[name] for name in ("VAULT_NAMESPACE", "VAULT_CACERT") if env.get(name)}
+        return cls(client, environment, owned)
 
     @property
     def address(self) -> str:
@@ -77,19 +77,19 @@ class Vault:
         return value
 
     def fields(self, path: str) -> dict[str, str]:
-        """All that is at an API path as text, without what is null: a KV secret, or credentials made by asking.
+        """All values at an API path as text, without null ones: a KV secret, or credentials made on request.
 
         Where a cloud can take such credentials back they end with this session, so it stays open while they are used.
         """
-        found = {name: value for name, value in self._fetch(path).items() if value is not None}
-        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
+        values = {name: value for name, value in self._fetch(path).items() if value is not None}
+        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
     def engines(self) -> dict[str, str]:
         """The kind of every secrets engine that we may use, by where it is: secret/ is kv-v2, aws/ is aws."""
-        found = self._get("sys/internal/ui/mounts")["data"]["secret"]
+        mounts = self._get("sys/internal/ui/mounts")["data"]["secret"]
         return {
             mount: "kv-v2" if (engine["options"] or {}).get("version") == "2" else engine["type"]
-            for mount, engine in found.items()
+            for mount, engine in mounts.items()
         }
 
     def may_read(self, path: str) -> bool:
@@ -127,7 +127,7 @@ class Vault:
             self._leases.append(answer["lease_id"])
         data: dict[str, Any] = answer.get("data") or {}
         inner = data.get("data")
-        return inner if isinstance(inner, dict) else data  # KV version 2 and 1, told apart as Packer does
+        return inner if isinstance(inner, dict) else data  # KV version 2 and 1, distinguished as Packer does
 
     def _get(self, path: str) -> dict[str, Any]:
         import hvac.exceptions
@@ -143,16 +143,15 @@ class Vault:
 def read_secrets(vault: Vault, secrets: Mapping[str, Reference], where: Callable[[str], str]) -> dict[str, str]:
     """The value of every secret by name. Raises one error that names all that cannot be read."""
     values: dict[str, str] = {}
-    problems: list[tuple[str, BakeryError]] = []
+    errors: list[BakeryError] = []
     for name, secret in secrets.items():
         try:
             values[name] = vault.read(secret.path, secret.key)
         except OutageError:
             raise
         except BakeryError as error:
-            problems.append((where(name), error))
-    if problems:
-        place, first = problems[0]
-        rest = "\n".join(f"{at}: {error.message}" for at, error in problems[1:])
-        raise type(first)(first.message, where=place, detail=rest, hint=first.hint)
+            error.where = where(name)
+            errors.append(error)
+    if errors:
+        raise merge_errors(errors)
     return values

@@ -42,7 +42,7 @@ def explain_errors(address: str, what: str, capability: str = "read") -> Iterato
 
 
 def no_api_path(path: str, mount: str) -> BakeryError:
-    """What is wrong with a path at which the vault command finds a secret, and Packer does not."""
+    """The error for a path that works for the vault command, but not for Packer."""
     return BakeryError(
         f"{path} is not an API path: this secrets engine keeps versions",
         hint=f"write it as {mount}data/{path.strip('/').removeprefix(mount)}",
@@ -50,7 +50,7 @@ def no_api_path(path: str, mount: str) -> BakeryError:
 
 
 def missing_secret(path: str, body: Mapping[str, Any]) -> BakeryError:
-    """Why Vault answers 404: its body tells a deleted version and a wrong path from one that never was."""
+    """Why Vault answers 404: its body distinguishes a deleted version, a wrong path and a missing secret."""
     if any("versioned K/V" in warning for warning in body.get("warnings") or ()):
         return no_api_path(path, f"{path.strip('/').partition('/')[0]}/")
     version = ((body.get("data") or {}).get("metadata")) or {}

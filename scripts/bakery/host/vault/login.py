@@ -59,7 +59,7 @@ def check_token(client: "hvac.Client") -> None:
         client.auth.token.lookup_self()
     except hvac.exceptions.Forbidden as error:
         if "invalid token" not in str(error):
-            return  # a token without the default policy may not look at itself, and is as good as another
+            return  # a token without the default policy may not look at itself, and is valid all the same
         raise BakeryError(
             "VAULT_TOKEN is expired, revoked or wrong", where=client.url, hint="log in again and set the new token"
         ) from error
@@ -83,5 +83,5 @@ def obtain_token(client: "hvac.Client", env: Mapping[str, str]) -> None:
             f"Vault refused the {method} login",
             where=client.url,
             detail=", ".join(error.errors or ()),
-            hint="is it expired, used up, or not meant for this role?",
+            hint="check whether it is expired, used up, or meant for another role",
         ) from error

@@ -360,7 +360,8 @@ def test_all_problems_come_in_one_error_with_their_places(server: Script) -> Non
     with Vault.login(server.env) as opened, pytest.raises(NotFoundError) as caught:
         read_secrets(opened, secrets, lambda name: f"web.yaml:{name}")
     assert caught.value.where == "web.yaml:typo"
-    assert caught.value.detail == "web.yaml:key: the secret secret/data/web has no key 'passwrd'"
+    expected = "web.yaml:key: the secret secret/data/web has no key 'passwrd' (did you mean 'password'?)"
+    assert caught.value.detail == expected
 
 
 def test_values_come_by_name(server: Script) -> None:
