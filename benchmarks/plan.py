@@ -9,6 +9,7 @@ from bakery.clouds import definitions
 from bakery.engine import fingerprint, toolbox
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
+from bakery.model.inputs import input_key
 from bakery.model.project import Project
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +53,7 @@ def prepare(folder: Path, size: int) -> list[str]:
 
 
 def _complete(catalog: Catalog, image: ImageDefinition, inputs: dict[str, str]) -> None:
-    reserved = catalog.reserve(image.name, image.arch, image.version, fingerprint.key(inputs), inputs)
+    reserved = catalog.reserve(image.name, image.arch, image.version, input_key(inputs), inputs, "benchmark")
     place = documents.Place("", "", f"/images/{image.name}.qcow2")
     local = documents.Publication(image.name, image.arch, reserved.version, "0" * 64, "local", (place,))
     fields = {"state": "complete", "baked": reserved.at, "sha256": "0" * 64, "publications": (local,)}

@@ -511,7 +511,7 @@ def test_a_foreign_version_is_never_touched(azure: Double, bench: Bench) -> None
 
 
 def _record(catalog: Catalog, publication: Publication) -> Record:
-    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {})
+    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {}, "builder")
     assert reserved.version == publication.version
     return catalog.revise(
         replace(reserved, state="complete", sha256=publication.sha256, publications=(publication,)), "published"

@@ -14,6 +14,7 @@ import pytest
 
 from bakery import clouds as builders
 from bakery.bake import bake
+from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds import definitions
 from bakery.clouds.job import Toolchain
 from bakery.engine import toolbox
@@ -54,17 +55,8 @@ class Bakery:
 
     def bake(self, image: ImageDefinition, version: str = "1.0.0", base: BaseDisk | None = None) -> Artifact:
         with Vault.login(self.vault.env) as vault:
-            return bake(
-                self.project,
-                image,
-                version,
-                {},
-                "k" * 64,
-                base or self.base,
-                self.toolchain,
-                vault,
-                self.events.append,
-            )
+            context = BakeContext(self.project, self.toolchain, vault, self.events.append)
+            return bake(BakeRequest(image, version, {}, "k" * 64), base or self.base, context)
 
 
 @pytest.fixture(scope="module")

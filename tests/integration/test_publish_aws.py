@@ -28,6 +28,7 @@ from bakery.model.baked import Baked
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, Publication, Verdict
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 from doubles.aws.client import HOME_ACCOUNT, Double, running
 
 pytestmark = pytest.mark.integration
@@ -107,7 +108,7 @@ class Bench:
     def artifact(self, version: str = "1.0.0") -> Artifact:
         """Version 1.0.N has the disk N."""
         disk = self._disks[int(version[-1])]
-        folder = self.project.artifact_folder("web", "x86_64", version)
+        folder = self.project.artifact_folder(ImageVersion("web", "x86_64", version))
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "disk.qcow2").exists():
             os.link(disk.path, folder / "disk.qcow2")
@@ -492,7 +493,7 @@ def test_encrypted(aws: Double, bench: Bench) -> None:
 
 
 def _record(catalog: Catalog, publication: Publication) -> Record:
-    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {})
+    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {}, "builder")
     assert reserved.version == publication.version
     return catalog.revise(
         replace(reserved, state="complete", sha256=publication.sha256, publications=(publication,)), "published"
@@ -556,5 +557,5 @@ def test_a_version_that_lost_an_image_is_not_promoted(aws: Double, bench: Bench,
 
 def test_the_publication_is_kept(aws: Double, bench: Bench) -> None:
     publication = bench.publish()
-    folder = bench.project.artifact_folder("web", "x86_64", "1.0.0")
+    folder = bench.project.artifact_folder(ImageVersion("web", "x86_64", "1.0.0"))
     assert documents.load(Publication, folder / "publication-aws.json") == publication

@@ -22,15 +22,16 @@ from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.events import Event, silent
 from bakery.machine import disk_image, qemu
 from bakery.model.documents import Artifact, Base, Disk, Publication, RemoteBuild
-from bakery.model.naming import Named, full_name
+from bakery.model.naming import full_name
 from bakery.model.tags import identity
+from bakery.model.version import ImageVersion
 from doubles.vcenter.client import LIBRARY, PASSWORD, USER, Double, running
 
 pytestmark = pytest.mark.integration
 
 MIB = 1 << 20
 DISK_SIZE, DATA = 64 * MIB, 8 * MIB
-VERSION = Named("web", "x86_64", "1.0.0")
+VERSION = ImageVersion("web", "x86_64", "1.0.0")
 NAME = full_name(VERSION)
 FILES = [f"{NAME}.ovf", f"{NAME}.vmdk"]
 CHANNEL = "web-stable-x86_64"
@@ -162,8 +163,8 @@ def test_the_item_holds_the_disk(vcenter: Double, bench: Bench, tmp_path: Path) 
     item = bench.publish().places[0].id
     (tmp_path / "disk.vmdk").write_bytes(vcenter.download(item, f"{NAME}.vmdk"))
     assert b'createType="streamOptimized"' in (tmp_path / "disk.vmdk").read_bytes()[:4096]
-    disk_image.to_raw(tmp_path / "disk.vmdk", tmp_path / "disk.raw")
-    assert disk_image.digest(tmp_path / "disk.raw") == bench.artifact().disk.raw_sha256
+    with disk_image.as_raw(tmp_path / "disk.vmdk") as raw:
+        assert disk_image.digest(raw) == bench.artifact().disk.raw_sha256
     envelope = ElementTree.fromstring(vcenter.download(item, f"{NAME}.ovf"))
     attributes = {key.rpartition("}")[2]: value for node in envelope.iter() for key, value in node.attrib.items()}
     assert attributes["href"] == f"{NAME}.vmdk"
@@ -473,7 +474,7 @@ def test_what_packer_built_is_adopted(vcenter: Double, bench: Bench) -> None:
 
 def test_what_a_killed_build_left_is_cleared(vcenter: Double, bench: Bench) -> None:
     build = _packer_built(vcenter)
-    bench.target().prepare(Named("web", "x86_64", "1.0.1"))
+    bench.target().prepare(ImageVersion("web", "x86_64", "1.0.1"))
     bench.target().prepare(build)
     assert vcenter.items() == {}
     bench.target().adopt(_packer_built(vcenter), silent)

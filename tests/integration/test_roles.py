@@ -11,6 +11,7 @@ from zipfile import ZipFile
 import pytest
 
 from bakery.bake import bake
+from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds.definitions import Definition
 from bakery.clouds.job import Toolchain
 from bakery.engine import toolbox
@@ -92,7 +93,8 @@ class Shop:
         )
 
     def bake(self, image: ImageDefinition, version: str, base: BaseDisk) -> Artifact:
-        return bake(self.project, image, version, {}, "k" * 64, base, self.toolchain, None, silent)
+        context = BakeContext(self.project, self.toolchain, None, silent)
+        return bake(BakeRequest(image, version, {}, "k" * 64), base, context)
 
 
 @dataclass(frozen=True)

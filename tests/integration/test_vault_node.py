@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bakery.bake import bake
+from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds.definitions import Definition
 from bakery.engine import toolbox
 from bakery.host import files
@@ -65,7 +66,8 @@ def node(cloud: Cloud, base_disk: BaseDisk, tmp_path_factory: pytest.TempPathFac
     toolchain = toolbox.toolchain(project)
     role = {"name": "vault", "vars": {"vault_url": PROGRAM.as_uri(), "vault_sha256": files.sha256(PROGRAM)}}
     image = Definition.model_validate({**IMAGE, "software": {"roles": [role]}}, strict=False)
-    artifact = bake(project, image, "1.0.0", {}, "k" * 64, base_disk, toolchain, None, silent)
+    request = BakeRequest(image, "1.0.0", {}, "k" * 64)
+    artifact = bake(request, base_disk, BakeContext(project, toolchain, None, silent))
     folder = tmp_path_factory.mktemp("node")
     with vault_node.node(cloud, Path(artifact.disk.path), folder, toolchain.accelerator) as booted:
         until(booted.status)

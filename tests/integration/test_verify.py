@@ -89,7 +89,8 @@ def spoil(base_disk: BaseDisk, tmp_path: Path) -> Callable[..., Path]:
 
     def write(*requests: str) -> Path:
         raw = tmp_path / "spoiled.raw"
-        disk_image.to_raw(base_disk.path, raw)
+        with disk_image.as_raw(base_disk.path) as content:
+            shutil.copyfile(content, raw)
         root = root_of(raw)
         assert root
         script = tmp_path / "requests"

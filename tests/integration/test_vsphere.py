@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bakery.bake import remote, validator
+from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds.definitions import Definition
 from bakery.clouds.vsphere import notes
 from bakery.clouds.vsphere.target import VsphereTarget
@@ -94,12 +95,8 @@ def test_packer_clones_and_hands_over(tmp_path: Path, base_disk: BaseDisk, monke
             tests=("cloud", "web"),
         )
         login = {"username": USER, "password": PASSWORD}
-        # fmt: off
-        build = remote.build(
-            project, definition, "vsphere", "1.0.0", {"base:vsphere": TEMPLATE}, "k" * 64, "", toolchain, login, vault,
-            silent,
-        )
-        # fmt: on
+        request = BakeRequest(definition, "1.0.0", {"base:vsphere": TEMPLATE}, "k" * 64)
+        build = remote.build(request, "vsphere", "", login, BakeContext(project, toolchain, vault, silent))
         assert build.ids == {LIBRARY: NAME}
         assert len(build.checks) > 2 and all(check.passed for check in build.checks)
         publication = VsphereTarget(definition, login).adopt(build, silent)

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from bakery.host.events import Reporter
 from bakery.model.documents import Artifact, Parameter, Publication, RemoteBuild
-from bakery.model.naming import Versioned
+from bakery.model.version import Versioned
 
 Status = Literal["correct", "incorrect", "missing", "unreachable"]
 

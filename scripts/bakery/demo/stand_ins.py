@@ -11,7 +11,6 @@ from bakery.demo import services
 from bakery.host import files
 from bakery.model.project import Project
 
-ACCOUNT = "123456789012"  # the stand-in's own account, as in cdktf/environments/demo.yaml
 REGION = "us-east-1"
 STATE_BUCKET = "bakery-demo-state"  # where Terraform keeps its state; in real life made once, by hand
 IMAGES_STATE = {"bucket": STATE_BUCKET, "key": "demo/images.tfstate", "region": REGION, "use_path_style": True}

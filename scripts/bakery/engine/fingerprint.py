@@ -4,11 +4,9 @@ The table of inputs is flat (`var:nginx.port` -> `8080`) so that two of them can
 which input changed, not only that one did.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -17,6 +15,7 @@ from bakery.host import files, yamlfile
 from bakery.host.errors import UsageError
 from bakery.model.bases import QemuBase
 from bakery.model.definition import ImageDefinition
+from bakery.model.inputs import Inputs, canonical
 from bakery.model.project import Project
 
 # Raised by hand when code (not data: templates, roles and recipes are hashed) changes what a bake makes.
@@ -27,18 +26,6 @@ DISK_TOOLS = ("tool:mmdebstrap", "tool:mke2fs", "tool:qemu-img")
 ONLY = {f"tool:{tool}": builder.name for builder in BUILDERS.values() for tool in builder.tools}
 SEAL = "seal"  # the role that ends every bake
 INCLUDES = ("include_role", "import_role")
-
-Inputs = dict[str, str]
-
-
-def key(inputs: Mapping[str, str]) -> str:
-    """SHA-256 over canonical JSON."""
-    return hashlib.sha256(canonical(inputs).encode()).hexdigest()
-
-
-def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class Fingerprints:

@@ -8,7 +8,7 @@ from typing import cast
 
 from bakery.clouds.target import RemoteTarget, Target
 from bakery.host import files
-from bakery.host.errors import BakeryError, NotFoundError, PartialError
+from bakery.host.errors import BakeryError, NotFoundError, PartialError, join_errors
 from bakery.host.events import Reporter
 from bakery.model import documents
 from bakery.model.baked import Baked
@@ -97,14 +97,9 @@ def _raise(failures: dict[str, BakeryError], done: list[str]) -> None:
         return
     if len(failures) == 1 and not done:
         raise next(iter(failures.values()))
-    raise (PartialError if done else BakeryError)(
+    raise join_errors(
+        failures.items(),
         f"publishing failed at {', '.join(failures)}" + (f", succeeded at {', '.join(done)}" if done else ""),
-        detail="\n".join(f"{name}: {_describe(error)}" for name, error in failures.items()),
-        hint="run 'bakery publish' again: what is there is kept, only the rest is done",
+        "run 'bakery publish' again: what is there is kept, only the rest is done",
+        PartialError if done else BakeryError,
     )
-
-
-def _describe(error: BakeryError) -> str:
-    hint = f" ({error.hint})" if error.hint else ""
-    detail = "".join(f"\n  {line}" for line in error.detail.splitlines())
-    return f"{error.message}{hint}{detail}"

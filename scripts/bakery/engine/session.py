@@ -16,6 +16,7 @@ from bakery.model.baked import Baked
 from bakery.model.definition import Definitions, ImageDefinition
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 
 
 @dataclass(frozen=True)
@@ -49,21 +50,21 @@ class Session:
         """The newest version of the line of which anything is in the workspace; NotFoundError unless it is whole."""
         for version in self._newest_first(image):
             if baked.anything(self.project, image, version):
-                return self.whole(image, version)
+                return self.load_baked(image, version)
         raise self._not_baked(image)
 
-    def whole(self, image: ImageDefinition, version: str) -> Baked:
+    def load_baked(self, image: ImageDefinition, version: str) -> Baked:
         """All that was made of a version; NotFoundError with the way out if it is not all in the workspace."""
         try:
             return baked.load(self.project, image, version)
         except NotFoundError as error:
-            error.hint = self._way_out(image)
+            error.hint = self._hint_for_absent(image)
             raise
 
     def _not_baked(self, image: ImageDefinition) -> NotFoundError:
-        return NotFoundError(f"{image.name} {image.version} has not been baked here", hint=self._way_out(image))
+        return NotFoundError(f"{image.name} {image.version} has not been baked here", hint=self._hint_for_absent(image))
 
-    def _way_out(self, image: ImageDefinition) -> str:
+    def _hint_for_absent(self, image: ImageDefinition) -> str:
         """What to do about a version that is not here. A bake helps only where one is due."""
         try:
             action = next(action for action in self.plan([image.name]).actions if action.image == image.name)
@@ -71,7 +72,7 @@ class Session:
             return f"'bakery plan {image.name}' says what is due"
         if action.kind in ("bake", "wait"):
             return f"run 'bakery bake {image.name}' first"
-        folder = self.project.artifact_folder(image.name, image.arch, action.version)
+        folder = self.project.artifact_folder(ImageVersion(image.name, image.arch, action.version))
         return (
             f"{action.version} is complete, so a bake would keep it: bring {folder}* from where it was baked, "
             f"or make a new version with 'bakery bump {image.name}' and 'bakery run {image.name}'"
@@ -119,7 +120,7 @@ class Session:
             )
         stored = Path(local.places[0].id)
         # A CI job may run in another folder than the one that stored it, and gets what was baked as an artifact.
-        baked_there = self.project.artifact_folder(parent.name, parent.arch, record.version) / "disk.qcow2"
+        baked_there = self.project.artifact_folder(record) / "disk.qcow2"
         brought = (path for path in (self.project.store / stored.name, baked_there) if path.exists())
         return record, next(brought, stored)
 

@@ -6,7 +6,8 @@ from typing import Literal
 
 from bakery.clouds import BUILDERS, CLOUDS, STACKS
 from bakery.host.errors import BakeryError, OutageError
-from bakery.host.vault import Vault, no_api_path
+from bakery.host.vault import Vault
+from bakery.host.vault.errors import no_api_path
 from bakery.model.definition import Definitions, ImageDefinition
 
 APPLY = "BAKERY_APPLY_CREDENTIALS"  # the variable with the path that the duty `apply` reads

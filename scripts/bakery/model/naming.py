@@ -1,29 +1,6 @@
 """The names that a version has at every target. The version stands in them, so finding is by name."""
 
-from dataclasses import dataclass
-from typing import Protocol
-
-
-class Versioned(Protocol):
-    """Artifacts, publications and catalog records."""
-
-    @property
-    def image(self) -> str: ...
-
-    @property
-    def arch(self) -> str: ...
-
-    @property
-    def version(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Named:
-    """A version that nothing was made of yet."""
-
-    image: str
-    arch: str
-    version: str
+from bakery.model.version import Versioned
 
 
 def full_name(of: Versioned) -> str:

@@ -14,6 +14,7 @@ from bakery.host.vault import Vault
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Check, Disk, RemoteBuild, Verdict
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 from doubles.packer import World, make_world
 from unit.bakery.cli.workshop import FILES, Workshop
 
@@ -43,7 +44,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def artifact(project: Project) -> Artifact:
-    disk = project.artifact_folder("web", "x86_64", "1.0.0") / "disk.qcow2"
+    disk = project.artifact_folder(ImageVersion("web", "x86_64", "1.0.0")) / "disk.qcow2"
     files.write_atomic(disk, b"a disk")
     # fmt: off
     return Artifact(

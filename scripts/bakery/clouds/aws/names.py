@@ -1,6 +1,6 @@
 """The SSM parameters that point at AMIs."""
 
-from bakery.model.naming import Versioned
+from bakery.model.version import Versioned
 
 
 def version_parameter(of: Versioned) -> str:

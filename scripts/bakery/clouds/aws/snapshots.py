@@ -6,10 +6,9 @@ would read as noise: encryption is done by copying the finished snapshot.
 
 import base64
 import hashlib
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from botocore.exceptions import ClientError
@@ -21,7 +20,7 @@ from bakery.clouds.phases import ReportProgress
 from bakery.host.errors import BakeryError
 from bakery.host.waiting import wait_until
 from bakery.machine.disk_image import as_raw
-from bakery.machine.raw_disk import RawDisk
+from bakery.machine.raw_disk import RawDisk, send_blocks
 from bakery.model.tags import CONTENT, Tags
 
 BLOCK = 524_288  # bytes; the only block size of the EBS direct API
@@ -92,8 +91,7 @@ def upload(ec2: EC2Client, ebs: EBSClient, raw: RawDisk, tags: Tags, report_prog
             Timeout=IDLE_MINUTES,
         )["SnapshotId"]
     try:
-        digests = list(_put_blocks(ebs, snapshot, raw, report_progress))
-        _refuse_other_content(raw, tags)
+        digests = list(_put_blocks(ebs, snapshot, raw, tags, report_progress))
         with calling(f"complete {snapshot}", region):
             ebs.complete_snapshot(
                 SnapshotId=snapshot,
@@ -110,20 +108,14 @@ def upload(ec2: EC2Client, ebs: EBSClient, raw: RawDisk, tags: Tags, report_prog
     return snapshot
 
 
-def _put_blocks(ebs: EBSClient, snapshot: str, raw: RawDisk, report_progress: ReportProgress) -> Iterator[bytes]:
-    """Send the blocks in parallel; yields their SHA-256 digests in the order of the disk."""
-    window: deque[Future[bytes]] = deque()
-    pool = ThreadPoolExecutor(BLOCK_WORKERS, thread_name_prefix="ebs")
-    try:
-        for index, block in raw.written_blocks():
-            window.append(pool.submit(_put_block, ebs, snapshot, index, block))
-            if len(window) == WINDOW:
-                yield window.popleft().result()
-                report_progress(index / raw.blocks)
-        while window:
-            yield window.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _put_blocks(
+    ebs: EBSClient, snapshot: str, raw: RawDisk, tags: Tags, report_progress: ReportProgress
+) -> Iterator[bytes]:
+    """Send the blocks; yields their SHA-256 digests in the order of the disk."""
+    put = partial(_put_block, ebs, snapshot)
+    for index, digest in send_blocks(raw, put, sha256=tags[CONTENT], workers=BLOCK_WORKERS, window=WINDOW):
+        yield digest
+        report_progress(index / raw.blocks)
 
 
 def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes) -> bytes:
@@ -154,15 +146,6 @@ def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes) -> bytes
             hint="another run may have published this version meanwhile: run again to take up what it made",
         )
     return answer
-
-
-def _refuse_other_content(raw: RawDisk, tags: Tags) -> None:
-    if raw.sha256 != tags[CONTENT]:
-        raise BakeryError(
-            "the disk's content is not what was baked",
-            detail=f"baked {tags[CONTENT]}\nread  {raw.sha256}",
-            hint="the disk changed while it was read, or the conversion to raw is broken: run again",
-        )
 
 
 def _encrypt(ec2: EC2Client, plain: str, tags: Tags, key: str) -> str:

@@ -19,7 +19,8 @@ from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
-from bakery.model.naming import Versioned, full_name
+from bakery.model.naming import full_name
+from bakery.model.version import Versioned
 
 
 class AwsTarget:

@@ -4,11 +4,11 @@ The blob is named by content and leased while it is written, so that two uploads
 finished says so in its metadata; any other is written anew, since nobody knows how far it came.
 """
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from azure.core import MatchConditions
@@ -19,9 +19,8 @@ from bakery.clouds.azure.calls import calling
 from bakery.clouds.azure.lease import Lease, acquire
 from bakery.clouds.azure.names import BLOB_CONTAINER
 from bakery.clouds.phases import ReportProgress
-from bakery.host.errors import BakeryError
 from bakery.machine import disk_image
-from bakery.machine.raw_disk import RawDisk
+from bakery.machine.raw_disk import RawDisk, send_blocks
 from bakery.model.tags import CONTENT, Tags
 
 FINISHED = "bakery_raw_sha256"  # metadata: names are C# identifiers
@@ -103,37 +102,17 @@ def _leased(blob: BlobClient, size: int) -> Iterator[Lease]:
 def upload(work: Upload, footer: bytes, tags: Tags, report_progress: ReportProgress) -> None:
     """Write the disk and its footer into an empty blob, and mark that as finished if the bytes are what was baked."""
     work.blob.create_page_blob(work.size + len(footer), lease=work.lease.id)  # what an unfinished one had is gone
-    for done in _write_ranges(work):
-        report_progress(done / work.disk.blocks)
+
+    def finish(writing: Future[None]) -> None:
+        work.lease.keep_until(writing)
+        writing.result()
+
+    write = partial(_write, work)
+    content = tags[CONTENT]
+    for index, _ in send_blocks(work.disk, write, sha256=content, workers=WORKERS, window=WINDOW, finish=finish):
+        report_progress(index / work.disk.blocks)
     work.blob.upload_page(footer, work.size, len(footer), lease=work.lease.id, validate_content=True)
-    if work.disk.sha256 != tags[CONTENT]:
-        raise BakeryError(
-            "the disk's content is not what was baked",
-            detail=f"baked {tags[CONTENT]}\nread  {work.disk.sha256}",
-            hint="the disk changed while it was read, or the conversion to raw is broken: run again",
-        )
-    work.blob.set_blob_metadata({FINISHED: tags[CONTENT]}, lease=work.lease.id)
-
-
-def _write_ranges(work: Upload) -> Iterator[int]:
-    """Send what is not zeros in parallel; yields the number of each range that is there."""
-    window: deque[tuple[int, Future[None]]] = deque()
-    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="azure")
-    try:
-        for index, data in work.disk.written_blocks():
-            window.append((index, pool.submit(_write, work, index, data)))
-            if len(window) == WINDOW:
-                yield _finish(work.lease, *window.popleft())
-        while window:
-            yield _finish(work.lease, *window.popleft())
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _finish(lease: Lease, index: int, writing: Future[None]) -> int:
-    lease.keep_until(writing)
-    writing.result()
-    return index
+    work.blob.set_blob_metadata({FINISHED: content}, lease=work.lease.id)
 
 
 def _write(work: Upload, index: int, data: bytes) -> None:

@@ -10,7 +10,7 @@ from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
 from bakery.machine import ssh
 from bakery.model.definition import ImageDefinition
-from bakery.model.naming import Named
+from bakery.model.version import ImageVersion
 
 FIELDS = ("client_id", "client_secret")  # what Vault's Azure engine calls them (azure/creds)
 
@@ -28,7 +28,7 @@ def variables(job: Job) -> dict[str, Any]:
         "subscription": settings.subscription,
         "resource_group": settings.resource_group,
         "gallery": settings.gallery,
-        "gallery_image": gallery_image(Named(job.definition.name, job.definition.arch, job.version)),
+        "gallery_image": gallery_image(ImageVersion(job.definition.name, job.definition.arch, job.version)),
         "regions": settings.regions,
         "source_version": {"image": parent.image if parent else "", "version": parent.version if parent else ""},
         "source_urn": base.urn or "",

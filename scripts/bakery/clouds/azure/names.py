@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from bakery.host.errors import BakeryError
-from bakery.model.naming import Versioned
+from bakery.model.version import Versioned
 
 # Publisher, offer and sku together name an image definition once in a gallery.
 GALLERY_PUBLISHER = "bakery"

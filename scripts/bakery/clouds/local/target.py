@@ -11,7 +11,8 @@ from bakery.host import files
 from bakery.host.errors import ConflictError
 from bakery.host.events import Reporter, report_step
 from bakery.model.documents import Artifact, Parameter, Place, Publication
-from bakery.model.naming import Versioned, full_name
+from bakery.model.naming import full_name
+from bakery.model.version import Versioned
 
 FICLONE = 0x40049409  # ioctl of linux/fs.h: share the source's blocks, copy on write
 READ_ONLY = 0o444  # a version never changes: a guest started on the disk by mistake must not write to it

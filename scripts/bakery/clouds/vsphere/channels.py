@@ -10,8 +10,8 @@ from contextlib import suppress
 from bakery.clouds.vsphere import notes
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.model.naming import Versioned
 from bakery.model.tags import SHA256, Tags
+from bakery.model.version import Versioned
 
 CHANNEL = "bakery:channel"
 NEXT, PREVIOUS = "-next", "-previous"  # names on the way; a run that was killed between two steps leaves them

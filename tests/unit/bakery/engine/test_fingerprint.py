@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bakery.clouds.definitions import Definition
-from bakery.engine import fingerprint, plan
-from bakery.engine.fingerprint import Fingerprints, Inputs
+from bakery.engine import plan
+from bakery.engine.fingerprint import Fingerprints
 from bakery.host.errors import UsageError
 from bakery.model.definition import ImageDefinition
+from bakery.model.inputs import Inputs, canonical, input_key
 from bakery.model.project import Project
 
 TOOLS = {"packer": "1.11.2", "qemu-img": "7.2.0"}
@@ -186,7 +187,7 @@ def test_what_can_change_the_result_counts(world: World, apply: Callable[[World]
     before = world.inputs()
     apply(world)
     after = world.inputs()
-    assert fingerprint.key(before) != fingerprint.key(after)
+    assert input_key(before) != input_key(after)
     assert sorted(found.input for found in plan.compare(before, after)) == names
 
 
@@ -304,12 +305,12 @@ ITEMS = st.lists(st.tuples(st.text(), st.text()), unique_by=lambda item: item[0]
 @given(ITEMS.flatmap(lambda items: st.tuples(st.just(items), st.permutations(items))))
 def test_key_does_not_depend_on_order(orders: tuple[list[tuple[str, str]], list[tuple[str, str]]]) -> None:
     one, other = orders
-    assert fingerprint.key(dict(one)) == fingerprint.key(dict(other))
+    assert input_key(dict(one)) == input_key(dict(other))
 
 
 @given(st.dictionaries(st.text(), st.text()), st.dictionaries(st.text(), st.text()))
 def test_key_tells_all_inputs_apart(one: dict[str, str], other: dict[str, str]) -> None:
-    assert (fingerprint.key(one) == fingerprint.key(other)) == (one == other)
+    assert (input_key(one) == input_key(other)) == (one == other)
     assert bool(plan.compare(one, other)) == (one != other)
 
 
@@ -322,5 +323,5 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_canonical_text_is_the_value(value: object) -> None:
-    assert json.loads(fingerprint.canonical(value)) == value
-    assert fingerprint.canonical(json.loads(json.dumps(value))) == fingerprint.canonical(value)
+    assert json.loads(canonical(value)) == value
+    assert canonical(json.loads(json.dumps(value))) == canonical(value)

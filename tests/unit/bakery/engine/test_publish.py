@@ -18,6 +18,7 @@ from bakery.model.baked import Baked
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, Publication, RemoteBuild, Verdict
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 
 
 class FakeTarget:
@@ -46,7 +47,7 @@ def fakes() -> dict[str, FakeTarget]:
 
 @pytest.fixture
 def folder(project: Project) -> Path:
-    return project.artifact_folder("web", "x86_64", "1.0.0")
+    return project.artifact_folder(ImageVersion("web", "x86_64", "1.0.0"))
 
 
 Parts = tuple[Project, Baked, Verdict, dict[str, FakeTarget]]
@@ -145,7 +146,7 @@ def test_what_packer_built_at_a_target_is_taken_over(parts: Parts, artifact: Art
     project, baked, verdict, fakes = parts
     publications = publish(project, replace(baked, builds={"aws": build}), verdict, fakes, silent)
     assert [found.sha256 for found in publications] == [artifact.disk.sha256, build.identity]
-    kept = project.build_folder("web", "x86_64", "1.0.0", "aws") / "publication-aws.json"
+    kept = project.build_folder(ImageVersion("web", "x86_64", "1.0.0"), "aws") / "publication-aws.json"
     assert documents.load(Publication, kept) == publications[1]
 
 

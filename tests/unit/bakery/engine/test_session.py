@@ -58,7 +58,7 @@ def session(folder: Path, target: str, child_region: str, *published: str) -> Se
         text = HEAD.format(name=name, target=target) + settings.format(regions=wanted) + f"base: {{{base}}}\n"
         (folder / f"{name}.yaml").write_text(text)
     catalog = Catalog(open_store(str(folder / "catalog")))
-    record = catalog.reserve("base", "x86_64", "1.0", "key", {})
+    record = catalog.reserve("base", "x86_64", "1.0", "key", {}, "builder")
     places = (
         *(Place("1", region, f"image-{region}") for region in published),
         *(Place("2", region, f"image-{region}", owned=False) for region in published),

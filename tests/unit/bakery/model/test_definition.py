@@ -293,7 +293,7 @@ BAD = {
         "nginx_port: 8080",
         "nginx_list: &all [*all]",
         14,
-        "not valid YAML: an alias stands inside of what it names",
+        "not valid YAML: an alias refers to a node that contains it",
         "",
     ),
     "second document": ("channel: candidate", "---\nname: other", 26, "not valid YAML: but found another document", ""),

@@ -4,9 +4,9 @@ import pytest
 
 from bakery.clouds.azure.names import GalleryVersion, channel_tag, gallery_image
 from bakery.host.errors import BakeryError
-from bakery.model.naming import Named
+from bakery.model.version import ImageVersion
 
-OF = Named("web", "x86_64", "1.0.3")
+OF = ImageVersion("web", "x86_64", "1.0.3")
 ADDRESS = GalleryVersion("0000-1111", "images", "bakery", "web-x86_64", "1.0.3")
 ID = (
     "/subscriptions/0000-1111/resourceGroups/images/providers/Microsoft.Compute"
