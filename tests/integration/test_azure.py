@@ -18,7 +18,7 @@ from bakery.bake import packer
 from bakery.catalog import Catalog, Record, open_store
 from bakery.clouds.azure import blobs, lease, replication, tagging, versions
 from bakery.clouds.azure.names import BLOB_CONTAINER, GalleryVersion
-from bakery.clouds.azure.session import Session, connect
+from bakery.clouds.azure.session import AzureSession, connect
 from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.azure.target import AzureTarget
 from bakery.clouds.definitions import Definition
@@ -163,7 +163,7 @@ def bench(disks: list[Disk]) -> Bench:
     return Bench(disks)
 
 
-def _session() -> Session:
+def _session() -> AzureSession:
     azure = _definition().distribution.of(AzureDistribution)
     assert azure
     return connect(azure, CREDENTIALS)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from bakery.clouds.aws.session import connect, reach
+from bakery.clouds.aws.session import connect, connect_accounts
 from bakery.host.errors import BakeryError
 from doubles.aws.client import running
 from integration.shelf import ACCOUNT, REGIONS, make_state_bucket
@@ -79,7 +79,9 @@ def test_publishing_finds_the_role_that_it_assumes(world: World, monkeypatch: py
     """By name, from the definition's default: the stand-in checks no trust, so the name is what is seen here."""
     for name, value in world.environment.items():
         monkeypatch.setenv(name, value)
-    sites, failures = reach(connect(HOME), "bakery-publisher", HOME, [(CONSUMER, region) for region in REGIONS])
+    sites, failures = connect_accounts(
+        connect(HOME), "bakery-publisher", HOME, [(CONSUMER, region) for region in REGIONS]
+    )
     assert not failures
     assert sorted(sites) == sorted(f"{CONSUMER}/{region}" for region in REGIONS)
 

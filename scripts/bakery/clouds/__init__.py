@@ -10,7 +10,7 @@ CLOUDS: dict[str, Cloud] = {
     "vsphere": vsphere.CLOUD,
     "azure": azure.CLOUD,
 }
-# The one that Terraform's state is in, and most stacks: its login is what `cdktf` needs.
+# Terraform's state and most stacks are there, so `cdktf` logs in to it.
 STACKS = aws.CLOUD
 
 BUILDERS: dict[str, Builder] = {cloud.builder.name: cloud.builder for cloud in CLOUDS.values()}

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from bakery.host.events import Event, Reporter, report_step
 from bakery.host.timing import timed
 
-Share = Callable[[float], None]  # takes the fraction of a phase that is done, 0..1
+ReportProgress = Callable[[float], None]  # takes the fraction of a phase that is done, 0..1
 
 
 class Phases:
@@ -18,15 +18,15 @@ class Phases:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def phase(self, name: str, text: str) -> Iterator[Share]:
-        """Gives a function to report the share that is done, 0..1; it tells whole per cents only."""
-        told = -1
+    def phase(self, name: str, text: str) -> Iterator[ReportProgress]:
+        """Gives a function that takes the fraction that is done, 0..1, and reports whole per cents only."""
+        reported = -1
 
-        def share(fraction: float) -> None:
-            nonlocal told
-            if int(fraction * 100) != told:
-                told = int(fraction * 100)
+        def report_progress(fraction: float) -> None:
+            nonlocal reported
+            if int(fraction * 100) != reported:
+                reported = int(fraction * 100)
                 self._report(Event("progress", "publish", self._subject, text, fraction=fraction))
 
         with timed(self.seconds, name), report_step(self._report, "publish", self._subject, text):
-            yield share
+            yield report_progress

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from botocore import exceptions
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from bakery.clouds.aws.clients import Image, Snapshot
 from bakery.host.errors import BakeryError, PartialError, join_errors
 from bakery.host.parallel import run_parallel
 from bakery.host.waiting import wait_until
@@ -39,7 +40,7 @@ NOT_LOGGED_IN = {
 NOT_ENABLED = {"OptInRequired"}
 THROTTLED = {"RequestLimitExceeded", "Throttling", "ThrottlingException", "EC2ThrottledException", "SlowDown"}
 
-Described = dict[str, Any]  # what AWS says of a resource
+Resource = TypeVar("Resource", Image, Snapshot)  # what AWS says of one
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -108,18 +109,18 @@ def raise_failures(doing: str, failures: Mapping[str, BakeryError], done: Collec
     )
 
 
-def watch(look: Callable[[], Described | None], moving: Container[str], limit: float) -> Described | None:
+def watch(look: Callable[[], Resource | None], moving: Container[str], limit: float) -> Resource | None:
     """Look at a resource until its State is none of `moving`; its last look, or None once it is gone for good."""
-    found: Described | None = None
-    seen = time.monotonic()
+    latest: Resource | None = None
+    last_seen = time.monotonic()
 
     def settled() -> bool | None:
-        nonlocal found, seen
-        found = look()
-        if found is None:
-            return True if time.monotonic() - seen > VISIBLE_SECONDS else None
-        seen = time.monotonic()
-        return None if found["State"] in moving else True
+        nonlocal latest, last_seen
+        latest = look()
+        if latest is None:
+            return True if time.monotonic() - last_seen > VISIBLE_SECONDS else None
+        last_seen = time.monotonic()
+        return None if latest["State"] in moving else True
 
     wait_until(settled, limit)
-    return found
+    return latest

@@ -18,7 +18,7 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 from bakery.clouds.azure.calls import calling
 from bakery.clouds.azure.lease import Lease, acquire
 from bakery.clouds.azure.names import BLOB_CONTAINER
-from bakery.clouds.phases import Share
+from bakery.clouds.phases import ReportProgress
 from bakery.machine import disk_image
 from bakery.machine.raw_disk import RawDisk, send_blocks
 from bakery.model.tags import CONTENT, Tags
@@ -45,13 +45,13 @@ def name(tags: Tags) -> str:
     return f"{tags['Name']}-{tags[CONTENT][:16]}.vhd"
 
 
-def ensure(blobs: BlobServiceClient, disk: Path, tags: Tags, share: Share) -> str:
+def ensure(blobs: BlobServiceClient, disk: Path, tags: Tags, report_progress: ReportProgress) -> str:
     """The URL of a blob with the disk's content, uploaded if no earlier run did."""
     blob = blobs.get_blob_client(BLOB_CONTAINER, name(tags))
     with calling("upload the disk", blob.url):
         _make_container(blobs)
         if not finished(blob, tags):
-            _upload_disk(blob, disk, tags, share)
+            _upload_disk(blob, disk, tags, report_progress)
     return str(blob.url)
 
 
@@ -77,14 +77,14 @@ def _make_container(blobs: BlobServiceClient) -> None:
             container.create_container()
 
 
-def _upload_disk(blob: BlobClient, disk: Path, tags: Tags, share: Share) -> None:
+def _upload_disk(blob: BlobClient, disk: Path, tags: Tags, report_progress: ReportProgress) -> None:
     with disk_image.as_raw(disk) as raw:
         source = RawDisk(raw, RANGE)
         size = -(-source.size // MIB) * MIB
         footer = disk_image.vhd_footer(raw.parent, size)
         with _leased(blob, size + len(footer)) as lease:
             if not finished(blob, tags):  # another run may have written it while this one waited for the lease
-                upload(Upload(blob, lease, source, size), footer, tags, share)
+                upload(Upload(blob, lease, source, size), footer, tags, report_progress)
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def _leased(blob: BlobClient, size: int) -> Iterator[Lease]:
         lease.release()
 
 
-def upload(work: Upload, footer: bytes, tags: Tags, share: Share) -> None:
+def upload(work: Upload, footer: bytes, tags: Tags, report_progress: ReportProgress) -> None:
     """Write the disk and its footer into an empty blob, and mark that as finished if the bytes are what was baked."""
     work.blob.create_page_blob(work.size + len(footer), lease=work.lease.id)  # what an unfinished one had is gone
 
@@ -110,7 +110,7 @@ def upload(work: Upload, footer: bytes, tags: Tags, share: Share) -> None:
     write = partial(_write, work)
     content = tags[CONTENT]
     for index, _ in send_blocks(work.disk, write, sha256=content, workers=WORKERS, window=WINDOW, finish=finish):
-        share(index / work.disk.blocks)
+        report_progress(index / work.disk.blocks)
     work.blob.upload_page(footer, work.size, len(footer), lease=work.lease.id, validate_content=True)
     work.blob.set_blob_metadata({FINISHED: content}, lease=work.lease.id)
 

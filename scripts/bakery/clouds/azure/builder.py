@@ -22,7 +22,7 @@ def source(definition: ImageDefinition) -> str:
 def variables(job: Job) -> dict[str, Any]:
     base, settings = job.definition.base.of(AzureBase), job.definition.distribution.of(AzureDistribution)
     assert base and settings
-    ours = GalleryVersion.parse(job.source) if job.source else None
+    parent = GalleryVersion.parse(job.source) if job.source else None
     return {
         "tenant": settings.tenant,
         "subscription": settings.subscription,
@@ -30,7 +30,7 @@ def variables(job: Job) -> dict[str, Any]:
         "gallery": settings.gallery,
         "gallery_image": gallery_image(ImageVersion(job.definition.name, job.definition.arch, job.version)),
         "regions": settings.regions,
-        "source_version": {"image": ours.image if ours else "", "version": ours.version if ours else ""},
+        "source_version": {"image": parent.image if parent else "", "version": parent.version if parent else ""},
         "source_urn": base.urn or "",
         "vm_size": base.vm_size,
         "ssh_private_key": str(ssh.make_key(job.scratch)),

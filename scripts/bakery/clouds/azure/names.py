@@ -35,15 +35,15 @@ class GalleryVersion:
     @classmethod
     def parse(cls, resource_id: str) -> Self:
         """The parts of a resource ID, whose keywords Azure writes in any case."""
-        found = re.fullmatch(
+        match = re.fullmatch(
             r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/Microsoft\.Compute"
             r"/galleries/([^/]+)/images/([^/]+)/versions/([^/]+)",
             resource_id,
             re.IGNORECASE,
         )
-        if found is None:
+        if match is None:
             raise BakeryError(f"not the ID of a gallery image version: {resource_id}")
-        return cls(*found.groups())
+        return cls(*match.groups())
 
     @property
     def image_id(self) -> str:

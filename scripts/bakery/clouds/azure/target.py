@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bakery.clouds.azure import audit, gallery, tagging, versions
 from bakery.clouds.azure.names import GalleryVersion, channel_tag, gallery_image
-from bakery.clouds.azure.release import Release
-from bakery.clouds.azure.session import Session, connect
+from bakery.clouds.azure.release import AzureRelease
+from bakery.clouds.azure.session import AzureSession, connect
 from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding
@@ -39,8 +39,8 @@ class AzureTarget:
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version to every region; a rerun goes on where the last one stopped."""
         address, phases = self._address(artifact), Phases(report, full_name(artifact))
-        want = tags.of_artifact(self._definition, artifact)
-        Release(self._definition, self._session, address, want, phases).bring(disk)
+        expected = tags.of_artifact(self._definition, artifact)
+        AzureRelease(self._definition, self._session, address, expected, phases).publish(disk)
         return self._publication(artifact, address, artifact.disk.sha256, phases.seconds)
 
     def prepare(self, of: Versioned) -> None:
@@ -52,12 +52,12 @@ class AzureTarget:
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
         """Take over the version that Packer made: wait for its replicas, ask for missing ones, set its tags."""
         address, phases = self._address(build), Phases(report, full_name(build))
-        want = tags.of_build(self._definition, build)
-        found = versions.find(self._session, address)
-        if found is None:
+        expected = tags.of_build(self._definition, build)
+        version = versions.find(self._session, address)
+        if version is None:
             raise NotFoundError(f"the version that Packer made of {full_name(build)} is gone", where=str(address))
-        versions.refuse_foreign(address, found, build.identity, made_by_packer=want["Name"])
-        Release(self._definition, self._session, address, want, phases).complete()
+        versions.refuse_foreign(address, version, build.identity, made_by_packer=expected["Name"])
+        AzureRelease(self._definition, self._session, address, expected, phases).complete()
         return self._publication(build, address, build.identity, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
@@ -68,8 +68,8 @@ class AzureTarget:
         """Set the channel's tag; one that is right stays."""
         address, name = _address(publication), channel_tag(channel)
         with report_step(report, "promote", full_name(publication), f"point {name} of {address.image}"):
-            have = tagging.read(self._session, address.image_id)
-            tagging.repair(self._session, address.image_id, have, {name: address.version})
+            actual = tagging.read(self._session, address.image_id)
+            tagging.repair(self._session, address.image_id, actual, {name: address.version})
         return (Parameter(address.subscription, region="", name=name, number=0, value=str(address)),)
 
     def unpoint(self, publication: Publication, channel: str) -> None:
@@ -78,7 +78,7 @@ class AzureTarget:
         tagging.remove(self._session, address.image_id, {channel_tag(channel): address.version})
 
     @cached_property
-    def _session(self) -> Session:
+    def _session(self) -> AzureSession:
         return connect(self._azure, self._credentials)
 
     def _address(self, of: Versioned) -> GalleryVersion:

@@ -20,12 +20,12 @@ def source(definition: ImageDefinition) -> str:
 
 def variables(job: Job) -> dict[str, Any]:
     assert job.base
-    held = {
+    disk_variables = {
         "base_disk": str(job.base.path),
         "output_folder": str(job.output),
         "pid_file": str(job.scratch / "holder.pid"),
     }
-    return held if job.definition.mode == "chroot" else held | _guest(job)
+    return disk_variables if job.definition.mode == "chroot" else disk_variables | _guest(job)
 
 
 def _guest(job: Job) -> dict[str, Any]:

@@ -109,14 +109,14 @@ def _refuse_other(stored: Path, artifact: Artifact) -> None:
 
 def _inspect(disk: Path, sha256: str) -> Finding:
     try:
-        seen = files.sha256(disk)
+        digest = files.sha256(disk)
         beside = _beside(disk).read_bytes()
     except FileNotFoundError as error:
         return Finding(str(disk), "missing", f"no {error.filename}")
     except OSError as error:
         return Finding(str(disk), "unreachable", str(error))
-    if seen != sha256:
-        return Finding(str(disk), "incorrect", f"sha256 is {seen}, expected {sha256}")
+    if digest != sha256:
+        return Finding(str(disk), "incorrect", f"sha256 is {digest}, expected {sha256}")
     if beside != _checksum_line(sha256, disk):
         return Finding(str(disk), "incorrect", f"{_beside(disk).name} names another checksum")
     return Finding(str(disk), "correct")

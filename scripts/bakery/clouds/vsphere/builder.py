@@ -61,13 +61,13 @@ def environment(fields: Mapping[str, str]) -> dict[str, str]:
 
 def ids(build: Build) -> dict[str, str]:
     """The item's name by library: what the plugin calls the artifact is the machine, and that is gone."""
-    told = build.custom_data or {}
-    if not told.get("library") or not told.get("item"):
+    custom_data = build.custom_data or {}
+    if not custom_data.get("library") or not custom_data.get("item"):
         raise BakeryError(
             "Packer's manifest does not say which content library has the image",
             hint="the template's manifest needs custom_data with library and item",
         )
-    return {told["library"]: told["item"]}
+    return {custom_data["library"]: custom_data["item"]}
 
 
 BUILDER = RemoteBuilder(
