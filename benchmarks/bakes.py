@@ -11,6 +11,7 @@ from pathlib import Path
 from bakery.engine import toolbox
 from bakery.machine import qemu, ssh
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 
 ROOT = Path(__file__).parents[1]
 IMAGES = {"base": "debian-12", "vm": "bench-vm", "chroot": "bench-chroot"}
@@ -61,7 +62,9 @@ def measure(folder: Path) -> Bakes:
     _bakery(project, "run", "debian-12")
     chroot = _bakery(project, "bake", "bench-chroot")
     vm = _bakery(project, "bake", "bench-vm")
-    artifact = json.loads((project.artifact_folder("bench-vm", "x86_64", "1.0.0") / "artifact.json").read_text())
+    artifact = json.loads(
+        (project.artifact_folder(ImageVersion("bench-vm", "x86_64", "1.0.0")) / "artifact.json").read_text()
+    )
     ours = ("flatten", "digest")  # what the bakery does with the disk when Packer is done
     packer = sum(seconds for phase, seconds in artifact["seconds"].items() if phase not in ours)
     accelerator = qemu.accelerator(project.cache / "accelerator.json")

@@ -5,8 +5,11 @@ import time
 from pathlib import Path
 
 from bakery.catalog import Catalog, Record, open_store
+from bakery.clouds import definitions
 from bakery.engine import fingerprint, toolbox
-from bakery.model import definition, documents
+from bakery.model import documents
+from bakery.model.definition import ImageDefinition
+from bakery.model.inputs import input_key
 from bakery.model.project import Project
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +44,7 @@ def prepare(folder: Path, size: int) -> list[str]:
     for number in range(size):
         (images / f"image-{number}.yaml").write_text(TEMPLATE.format(number=number, port=1024 + number))
     project = Project(ROOT, images, folder / "workspace")
-    loaded = definition.load(images)
+    loaded = definitions.load(images)
     prints = fingerprint.Fingerprints(project, toolbox.versions(project), toolbox.machine())
     catalog = Catalog(open_store(str(project.workspace / "catalog")))
     for image in loaded.images.values():
@@ -49,8 +52,8 @@ def prepare(folder: Path, size: int) -> list[str]:
     return ["--definitions", str(images), "--workspace", str(project.workspace)]
 
 
-def _complete(catalog: Catalog, image: definition.ImageDefinition, inputs: dict[str, str]) -> None:
-    reserved = catalog.reserve(image.name, image.arch, image.version, fingerprint.key(inputs), inputs)
+def _complete(catalog: Catalog, image: ImageDefinition, inputs: dict[str, str]) -> None:
+    reserved = catalog.reserve(image.name, image.arch, image.version, input_key(inputs), inputs, "benchmark")
     place = documents.Place("", "", f"/images/{image.name}.qcow2")
     local = documents.Publication(image.name, image.arch, reserved.version, "0" * 64, "local", (place,))
     fields = {"state": "complete", "baked": reserved.at, "sha256": "0" * 64, "publications": (local,)}

@@ -8,8 +8,8 @@ from pathlib import Path
 import plan
 
 from bakery.bake import validator
+from bakery.clouds import definitions
 from bakery.engine import toolbox
-from bakery.model import definition
 from bakery.model.project import Project
 
 SIZES = plan.SIZES
@@ -28,7 +28,7 @@ class Validation:
 def measure(folder: Path) -> Validation:
     """Image files are those of packer/images/; definitions are the ones that plans are measured with."""
     project = Project(plan.ROOT, plan.ROOT / "packer" / "images", folder / "workspace")
-    found = validator.templates(definition.load(project.definitions).images.values())
+    found = validator.templates(definitions.load(project.definitions).images.values())
     toolchain = toolbox.toolchain(project, "tcg")
 
     def work(template: validator.Template) -> None:

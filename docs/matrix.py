@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from bakery.clouds import BUILDERS
-from bakery.model import definition
+from bakery.clouds import BUILDERS, definitions
 from bakery.model.definition import ImageDefinition
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +33,7 @@ def page() -> Iterator[str]:
     yield "# Images, targets, and how they are tested\n"
     yield "Of the definitions in `packer/images/`, by the tests of this repository. No test reaches a real cloud.\n"
     yield "| image | OS | built by | how that is tested | target | published |\n|---|---|---|---|---|---|"
-    for image in definition.load(ROOT / "packer" / "images").images.values():
+    for image in definitions.load(ROOT / "packer" / "images").images.values():
         for target in image.targets:
             yield _row(image, target)
     yield "\nEvery way that the image files know, whether a definition above uses it or not:\n"

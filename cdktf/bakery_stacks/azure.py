@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bakery.model.naming import BLOB_CONTAINER, GALLERY_PUBLISHER
+from bakery.clouds.azure.names import BLOB_CONTAINER, GALLERY_PUBLISHER
 from bakery_stacks.base import BakeryStack
 from bakery_stacks.bindings import Construct, azurerm
 from bakery_stacks.config import Settings

@@ -7,9 +7,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from bakery.clouds.aws.settings import Account
 from bakery.host import yamlfile
 from bakery.host.errors import UsageError, suggest
-from bakery.model.fields import Account, Name, TextFormat
+from bakery.model.fields import Name, TextFormat
 from bakery.model.validation import Model, field_error, repeated, validate
 from bakery_stacks.sections.azure import Azure
 from bakery_stacks.sections.bucket import BUCKET, Bucket

@@ -83,7 +83,7 @@ def _why_missing(catalog: Catalog, environment: Environment, image: str) -> Miss
     """Asks the catalog a few things more: only for an image that is not there, so that no other synth is slower."""
     channel, publish = environment.channel, _publish(environment, image)
     if entry := catalog.channel(image, MACHINE_ARCH, channel):
-        published = catalog.record(image, MACHINE_ARCH, entry.version).publication("aws")
+        published = catalog.record(entry).publication("aws")
         place = f"in {environment.home_region} of account {environment.account}" if published else "at AWS"
         return Missing(f"it points at {entry.version}, which is not {place}", publish)
     newest = catalog.newest(image, MACHINE_ARCH)
@@ -108,7 +108,7 @@ def _image(catalog: Catalog, environment: Environment, name: str, arch: str) -> 
     entry = catalog.channel(name, arch, environment.channel)
     if entry is None:
         return None
-    record = catalog.record(name, arch, entry.version)
+    record = catalog.record(entry)
     publication = record.publication("aws")
     if publication is None:
         return None

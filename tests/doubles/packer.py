@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bakery.clouds.definitions import Definition
 from bakery.clouds.job import Job, Toolchain
 from bakery.host.events import Event
 from bakery.layers.base import BaseDisk
@@ -159,7 +160,7 @@ def make_world(folder: Path, patch: pytest.MonkeyPatch) -> World:
 
 def define(**changes: Any) -> ImageDefinition:
     """A definition, with changes at its top level."""
-    return ImageDefinition.model_validate_json(json.dumps(DEFINITION | changes))
+    return Definition.model_validate_json(json.dumps(DEFINITION | changes))
 
 
 def _executable(path: Path, text: str) -> None:

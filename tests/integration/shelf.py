@@ -60,7 +60,9 @@ class Shelf:
         places = [Place(ACCOUNT, region, self._image(version, region)) for region in REGIONS]
         parameters = tuple(self.point(place, f"/bakery/{self._name}/x86_64/{version}") for place in places)
         publication = Publication(self._name, "x86_64", version, "0" * 64, "aws", tuple(places), parameters)
-        reserved = self._catalog.reserve(self._name, "x86_64", version.rsplit(".", 1)[0], f"key of {version}", {})
+        reserved = self._catalog.reserve(
+            self._name, "x86_64", version.rsplit(".", 1)[0], f"key of {version}", {}, "builder"
+        )
         return self._catalog.revise(replace(reserved, state="complete", publications=(publication,)))
 
     def promote(self, record: Record) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from bakery.bake import remote
+from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds.aws.target import AwsTarget
+from bakery.clouds.definitions import Definition
 from bakery.engine import toolbox
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
@@ -20,8 +22,9 @@ from bakery.layers.base import BaseDisk
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Publication, RemoteBuild
-from bakery.model.naming import Named, full_name
+from bakery.model.naming import full_name
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 from bakery_stacks import config
 from bakery_stacks.blocks import builder, publisher
 from doubles.aws.client import Double, available, register, running
@@ -34,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 REGIONS = ("eu-central-1", "us-east-1", "eu-west-1")
 HOME, *OTHERS = REGIONS
 CONSUMER = "210987654321"
-VERSION = Named("web", "x86_64", "1.0.0")
+VERSION = ImageVersion("web", "x86_64", "1.0.0")
 NAME = full_name(VERSION)
 SECRET = "canary-5e1f08b2-pass"
 DEBIAN = {"name": "debian-12-amd64-*", "owner": "136693071363"}
@@ -60,7 +63,7 @@ def aws(server: Double, monkeypatch: pytest.MonkeyPatch) -> Double:
 
 @pytest.fixture
 def definition() -> ImageDefinition:
-    return ImageDefinition.model_validate(
+    return Definition.model_validate(
         {
             "name": "web",
             "description": "A web server",
@@ -241,7 +244,8 @@ class TestPackersCopies:
         project = Project(ROOT, folder, folder / "workspace")
         login = {"access_key": "dummy-id", "secret_key": "dummy-key"}
         toolchain = toolbox.toolchain(project, "tcg")
-        return remote.build(project, definition, "aws", "1.0.0", {}, "k" * 64, "", toolchain, login, None, silent)
+        request = BakeRequest(definition, "1.0.0", {}, "k" * 64)
+        return remote.build(request, "aws", "", login, BakeContext(project, toolchain, None, silent))
 
     def test_are_tagged_and_shared_by_the_tagging_step(
         self, aws: Double, quick: ImageDefinition, tmp_path: Path
@@ -286,12 +290,9 @@ def test_packer_builds_copies_and_tests_an_image(
     with vault_server(tmp_path / "vault") as server, Vault.login(server.env) as vault:
         server.put("secret/data/bakery/web", {"status_password": SECRET})
         with guests(aws.client("ec2", HOME), base_disk.path, tmp_path / "guests", toolchain.accelerator):
-            # fmt: off
-            build = remote.build(
-                project, definition, "aws", "1.0.0", {"base:aws": "debian"}, "k" * 64, "", toolchain,
-                {"access_key": "test", "secret_key": "test-key"}, vault, silent,
-            )
-            # fmt: on
+            request = BakeRequest(definition, "1.0.0", {"base:aws": "debian"}, "k" * 64)
+            login = {"access_key": "test", "secret_key": "test-key"}
+            build = remote.build(request, "aws", "", login, BakeContext(project, toolchain, vault, silent))
     assert set(build.ids) == set(REGIONS)
     assert len(build.checks) > 2 and all(check.passed for check in build.checks)
     assert_whole(aws, AwsTarget(definition).adopt(build, silent), build, definition)

@@ -17,18 +17,20 @@ from azure.storage.blob import BlobClient
 from bakery.bake import packer
 from bakery.catalog import Catalog, Record, open_store
 from bakery.clouds.azure import blobs, lease, replication, tagging, versions
-from bakery.clouds.azure.session import Session, connect
+from bakery.clouds.azure.names import BLOB_CONTAINER, GalleryVersion
+from bakery.clouds.azure.session import AzureSession, connect
+from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.azure.target import AzureTarget
+from bakery.clouds.definitions import Definition
 from bakery.clouds.job import Job
 from bakery.engine import channels, toolbox
 from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, PartialError
 from bakery.host.events import Event, silent
 from bakery.machine import disk_image, qemu
-from bakery.model import naming, tags
+from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, Parameter, Publication, RemoteBuild
-from bakery.model.naming import GalleryVersion
 from bakery.model.project import Project
 from doubles.azure import world
 from doubles.azure.client import Double, running
@@ -93,7 +95,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
 
 
 def _definition(**azure: Any) -> ImageDefinition:
-    return ImageDefinition.model_validate(
+    return Definition.model_validate(
         {
             "name": "web",
             "description": "A web server",
@@ -161,8 +163,8 @@ def bench(disks: list[Disk]) -> Bench:
     return Bench(disks)
 
 
-def _session() -> Session:
-    azure = _definition().distribution.azure
+def _session() -> AzureSession:
+    azure = _definition().distribution.of(AzureDistribution)
     assert azure
     return connect(azure, CREDENTIALS)
 
@@ -170,7 +172,7 @@ def _session() -> Session:
 def _blob(bench: Bench) -> BlobClient:
     session = _session()
     assert session.blobs
-    return session.blobs.get_blob_client(naming.BLOB_CONTAINER, blobs.name(bench.want()))
+    return session.blobs.get_blob_client(BLOB_CONTAINER, blobs.name(bench.want()))
 
 
 def _writes(azure: Double) -> Counter[str]:
@@ -191,7 +193,6 @@ def _assert_whole(bench: Bench, publication: Publication) -> None:
         (world.SUBSCRIPTION, region, VERSION_ID) for region in REGIONS
     ]
     assert all(finding.status == "correct" for finding in bench.target().inspect(publication))
-    assert bench.target().find(bench.artifact()) == replace(publication, seconds={})
     assert not _blob(bench).exists()
 
 
@@ -266,7 +267,7 @@ def test_an_unfinished_upload_is_done_again(azure: Double, bench: Bench) -> None
     """What another run left has pages in places that are zeros of the disk."""
     session = _session()
     assert session.blobs
-    session.blobs.create_container(naming.BLOB_CONTAINER)
+    session.blobs.create_container(BLOB_CONTAINER)
     _blob(bench).create_page_blob(64 * MIB + 512)
     _blob(bench).upload_page(b"x" * 512, 20 * MIB, 512)
     bench.upload()
@@ -280,7 +281,7 @@ def test_an_upload_of_another_content_is_never_finished(azure: Double, bench: Be
     want = bench.want() | {tags.CONTENT: "e" * 64}
     with pytest.raises(BakeryError, match="content is not what was baked"):
         blobs.ensure(session.blobs, Path(bench.artifact().disk.path), want, lambda share: None)
-    assert not blobs.finished(session.blobs.get_blob_client(naming.BLOB_CONTAINER, blobs.name(want)), want)
+    assert not blobs.finished(session.blobs.get_blob_client(BLOB_CONTAINER, blobs.name(want)), want)
 
 
 def test_uploads_exclude_each_other(azure: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,7 +297,7 @@ def test_uploads_exclude_each_other(azure: Double, bench: Bench, monkeypatch: py
 def _prepared(bench: Bench) -> BlobClient:
     session = _session()
     assert session.blobs
-    session.blobs.create_container(naming.BLOB_CONTAINER)
+    session.blobs.create_container(BLOB_CONTAINER)
     return _blob(bench)
 
 
@@ -382,7 +383,6 @@ def test_one_region_fails(azure: Double, bench: Bench) -> None:
     assert f"it can be used in {HOME}, {SECOND}" in caught.value.message
     assert "The replication job failed in eastus." in caught.value.detail
     assert f"{THIRD}: Failed, 0 %" in caught.value.detail
-    assert bench.target().find(bench.artifact()) is None
     azure.settings(failing=[])
     _assert_whole(bench, bench.publish())
     assert _writes(azure)["GalleryImageVersions_CreateOrUpdate"] == 1
@@ -422,7 +422,6 @@ def test_tags_are_repaired(azure: Double, bench: Bench) -> None:
     tagging.merge(_session(), VERSION_ID, {"owner": "somebody"})
     (wrong,) = [finding for finding in bench.target().inspect(first) if finding.status != "correct"]
     assert (wrong.place, wrong.status) == (f"{VERSION_ID} tags", "incorrect")
-    assert bench.target().find(bench.artifact()) is None
     bench.publish()
     assert _found().tags == want | {"owner": "somebody"}
 
@@ -459,7 +458,7 @@ def test_wrong_credentials(azure: Double, bench: Bench, credentials: dict[str, s
 
 def test_no_credentials(azure: Double, bench: Bench) -> None:
     with pytest.raises(BakeryError, match="have no client_id and no client_secret") as caught:
-        bench.target({}).find(bench.artifact())
+        bench.target({}).prepare(_build())
     assert caught.value.where == "azure/creds/bake"
 
 
@@ -488,7 +487,7 @@ def test_an_unknown_region(azure: Double, bench: Bench) -> None:
 
 
 def test_a_definition_of_another_kind(azure: Double, bench: Bench) -> None:
-    other = ImageDefinition.model_validate(_definition().model_dump() | {"os": "windows-2022"})
+    other = Definition.model_validate(_definition().model_dump() | {"os": "windows-2022"})
     AzureTarget(other, CREDENTIALS).prepare(_build())
     with pytest.raises(ConflictError, match="for another kind of image") as caught:
         bench.publish()
@@ -503,27 +502,16 @@ def test_nobody_answers(azure: Double, bench: Bench, monkeypatch: pytest.MonkeyP
 
 
 def test_a_foreign_version_is_never_touched(azure: Double, bench: Bench) -> None:
-    publication = bench.publish()
+    bench.publish()
     tagging.merge(_session(), VERSION_ID, {tags.SHA256: "0" * 64})
     before = _writes(azure)
     with pytest.raises(ConflictError, match="is not of this disk"):
         bench.publish()
-    with pytest.raises(ConflictError, match="is not of this disk"):
-        bench.target().withdraw(publication)
     assert _writes(azure) == before
 
 
-def test_withdraw_leaves_nothing(azure: Double, bench: Bench) -> None:
-    publication = bench.publish()
-    for _ in range(2):  # what is gone is fine
-        bench.target().withdraw(publication)
-        assert _found() is None
-    (finding,) = bench.target().inspect(publication)
-    assert finding.status == "missing"
-
-
 def _record(catalog: Catalog, publication: Publication) -> Record:
-    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {})
+    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {}, "builder")
     assert reserved.version == publication.version
     return catalog.revise(
         replace(reserved, state="complete", sha256=publication.sha256, publications=(publication,)), "published"
@@ -636,7 +624,7 @@ def test_packer_accepts_the_template(
         (tmp_path / "ansible" / "playbooks" / name).touch()
     (tmp_path / "packer").symlink_to(project_root / "packer")
     project = Project(root=tmp_path, definitions=tmp_path, workspace=tmp_path / "workspace")
-    definition = ImageDefinition.model_validate(
+    definition = Definition.model_validate(
         _definition().model_dump(exclude={"base"}) | {"os": system, "base": {"azure": base}}
     )
     source = VERSION_ID if "image" in base else ""

@@ -14,6 +14,8 @@ import pytest
 
 from bakery import clouds as builders
 from bakery.bake import bake
+from bakery.bake.request import BakeContext, BakeRequest
+from bakery.clouds import definitions
 from bakery.clouds.job import Toolchain
 from bakery.demo.stand_ins.vault import VaultServer
 from bakery.engine import toolbox
@@ -50,21 +52,12 @@ class Bakery:
     events: list[Event] = field(default_factory=list)
 
     def define(self, **changes: object) -> ImageDefinition:
-        return definition.load(self.project.definitions).images["web"].model_copy(update=changes)
+        return definitions.load(self.project.definitions).images["web"].model_copy(update=changes)
 
     def bake(self, image: ImageDefinition, version: str = "1.0.0", base: BaseDisk | None = None) -> Artifact:
         with Vault.login(self.vault.env) as vault:
-            return bake(
-                self.project,
-                image,
-                version,
-                {},
-                "k" * 64,
-                base or self.base,
-                self.toolchain,
-                vault,
-                self.events.append,
-            )
+            context = BakeContext(self.project, self.toolchain, vault, self.events.append)
+            return bake(BakeRequest(image, version, {}, "k" * 64), base or self.base, context)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ from zipfile import ZipFile
 import pytest
 
 from bakery.bake import bake
+from bakery.bake.request import BakeContext, BakeRequest
+from bakery.clouds.definitions import Definition
 from bakery.clouds.job import Toolchain
 from bakery.engine import toolbox
 from bakery.host import files
@@ -86,12 +88,13 @@ class Shop:
         software = {"roles": [{"name": name, "vars": given} for name, given in roles.items()]}
         tests = ["base", "cloud", *(name.removeprefix("python_") for name in roles)]
         base = {"qemu": {"image": "debian-12"}}
-        return ImageDefinition.model_validate(
+        return Definition.model_validate(
             {**IDENTITY, "mode": "chroot", "base": base, "software": software, "tests": tests}, strict=False
         )
 
     def bake(self, image: ImageDefinition, version: str, base: BaseDisk) -> Artifact:
-        return bake(self.project, image, version, {}, "k" * 64, base, self.toolchain, None, silent)
+        context = BakeContext(self.project, self.toolchain, None, silent)
+        return bake(BakeRequest(image, version, {}, "k" * 64), base, context)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from bakery.clouds.aws.session import connect, reach
+from bakery.clouds.aws.session import connect, connect_accounts
 from bakery.host.errors import BakeryError
 from doubles.aws.client import running
 from integration.shelf import ACCOUNT, REGIONS, make_state_bucket
+from integration.teardown import destroy, outputs
 from integration.test_stacks import World
 
 pytestmark = pytest.mark.integration
@@ -58,7 +59,7 @@ def test_a_second_plan_shows_no_changes(world: World, stack: str) -> None:
 
 
 def test_auto_scaling_of_the_consumer_may_use_every_regions_key(world: World) -> None:
-    grants = world.cdktf.outputs(STACK)[STACK]["grant_ids"]
+    grants = outputs(world.terraform(STACK))["grant_ids"]
     for region in REGIONS:
         kms = world.aws.client("kms", region)
         key = kms.describe_key(KeyId="alias/bakery-demo")["KeyMetadata"]["Arn"]
@@ -69,7 +70,7 @@ def test_auto_scaling_of_the_consumer_may_use_every_regions_key(world: World) ->
 
 def test_a_consumer_can_grant_to_nobody_else(world: World) -> None:
     kms = world.aws.client("kms", HOME, CONSUMER)
-    key = world.cdktf.outputs("distribution")["distribution"]["key_arns"][HOME]
+    key = outputs(world.terraform("distribution"))["key_arns"][HOME]
     with pytest.raises(ClientError, match="AccessDenied"):
         kms.create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{CONSUMER}:root", Operations=["Decrypt"])
 
@@ -78,7 +79,9 @@ def test_publishing_finds_the_role_that_it_assumes(world: World, monkeypatch: py
     """By name, from the definition's default: the stand-in checks no trust, so the name is what is seen here."""
     for name, value in world.environment.items():
         monkeypatch.setenv(name, value)
-    sites, failures = reach(connect(HOME), "bakery-publisher", HOME, [(CONSUMER, region) for region in REGIONS])
+    sites, failures = connect_accounts(
+        connect(HOME), "bakery-publisher", HOME, [(CONSUMER, region) for region in REGIONS]
+    )
     assert not failures
     assert sorted(sites) == sorted(f"{CONSUMER}/{region}" for region in REGIONS)
 
@@ -102,7 +105,7 @@ def test_the_catalog_is_copied_to_another_region(world: World) -> None:
 
 def test_new_and_withdrawn_images_reach_the_topic(world: World) -> None:
     events = world.aws.client("events", HOME)
-    topic = world.cdktf.outputs("distribution")["distribution"]["topic_arn"]
+    topic = outputs(world.terraform("distribution"))["topic_arn"]
     rules = [rule["Name"] for rule in events.list_rules()["Rules"]]
     assert len(rules) == 4
     for rule in rules:
@@ -110,7 +113,7 @@ def test_new_and_withdrawn_images_reach_the_topic(world: World) -> None:
 
 
 def test_destroy_leaves_nothing(world: World) -> None:
-    world.cdktf.destroy("distribution", STACK)
+    destroy(world.cdktf, "distribution", STACK)
     left: list[Any] = [
         role["RoleName"]
         for account in (ACCOUNT, CONSUMER)

@@ -17,6 +17,7 @@ from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
 from doubles.aws.client import Double, running
 from integration.shelf import REGIONS, STATE_BUCKET, Shelf, environment, images_of, make_state_bucket, project
+from integration.teardown import destroy
 
 pytestmark = pytest.mark.integration
 
@@ -155,10 +156,10 @@ def test_destroy_leaves_nothing(world: World) -> None:
     # A revoked firewall rule is answered with NotFound now and then, as if the provider had asked twice. As with AWS,
     # the same command again goes on with what is left.
     try:
-        world.cdktf.destroy(*reversed(STACKS))
+        destroy(world.cdktf, *reversed(STACKS))
     except BakeryError as error:
-        assert "deleting VPC Security Group Rule" in error.message
-        world.cdktf.destroy(*reversed(STACKS))
+        assert "deleting VPC Security Group Rule" in error.detail
+        destroy(world.cdktf, *reversed(STACKS))
     assert not world.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
     assert not world.client("elbv2").describe_load_balancers()["LoadBalancers"]
     vpcs = world.client("ec2").describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.20.0.0/16"]}])["Vpcs"]

@@ -35,6 +35,7 @@ from integration.shelf import (
     project,
     validate,
 )
+from integration.teardown import destroy_one
 
 pytestmark = pytest.mark.integration
 
@@ -263,11 +264,11 @@ def test_a_new_image_is_a_new_version_of_the_templates(world: World) -> None:
     assert [found["InstanceId"] for found in world.group("workers")["Instances"]] == [busy["InstanceId"]]
 
 
-def test_destroy_leaves_nothing(world: World) -> None:
+def test_destroy_leaves_nothing(world: World, tmp_path: Path) -> None:
     """Not even a worker, which nobody but the manager may end otherwise, or what jobs cached."""
     assert world.group("workers")["Instances"]
     world.aws.client("s3", HOME).put_object(Bucket=f"{TITLE}-cache-{ACCOUNT}", Key="cached", Body=b"x")
-    world.terraform().destroy()
+    destroy_one(world.terraform(), tmp_path / "plan")
     assert [bucket["Name"] for bucket in world.aws.client("s3", HOME).list_buckets()["Buckets"]] == [
         "bakery-demo-state"
     ]

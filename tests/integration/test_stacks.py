@@ -18,6 +18,7 @@ from bakery.infra.terraform import Terraform
 from bakery.model.project import Project
 from doubles.aws.client import Double, running
 from integration.shelf import REGIONS, ROOT, STATE_BUCKET, Shelf, environment, images_of, make_state_bucket, project
+from integration.teardown import destroy, outputs
 
 pytestmark = pytest.mark.integration
 
@@ -73,9 +74,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def test_outputs_say_what_the_catalog_says(world: World) -> None:
-    [(stack, outputs)] = world.cdktf.outputs("images").items()
-    assert stack == "images"
-    web = outputs["images"]["web"]["x86_64"]
+    web = outputs(world.terraform("images"))["images"]["web"]["x86_64"]
     assert (web["version"], web["channel"]) == ("1.0.0", "stable")
     assert {region: place["image_id"] for region, place in web["regions"].items()} == images_of(world.records[0])
     assert web["regions"][HOME]["parameter"] == "/bakery/web/x86_64/1.0.0"
@@ -154,7 +153,7 @@ def test_a_plan_fails_where_aws_and_the_catalog_disagree(world: World) -> None:
 
 def test_destroy_leaves_nothing(world: World) -> None:
     """Not even a parameter that vanished keeps a stack from being removed."""
-    world.cdktf.destroy("distribution", "images")
+    destroy(world.cdktf, "distribution", "images")
     assert [bucket["Name"] for bucket in world.aws.client("s3", HOME).list_buckets()["Buckets"]] == [STATE_BUCKET]
     aliases = world.aws.client("kms", HOME).list_aliases()["Aliases"]
     assert not [alias for alias in aliases if alias["AliasName"].startswith("alias/bakery")]
@@ -193,11 +192,11 @@ def test_an_interrupted_apply_leaves_the_state_usable(tmp_path: Path) -> None:
 
 def _templates(world: World) -> dict[str, tuple[int, str]]:
     """By region: the default version of the template of `web`, and the image in it."""
-    outputs = world.cdktf.outputs("images")["images"]["launch_templates"]["web"]["x86_64"]
+    templates = outputs(world.terraform("images"))["launch_templates"]["web"]["x86_64"]
     found = {}
     for region in REGIONS:
         [template] = _described(world, region)
-        assert outputs[region] == {"id": template["LaunchTemplateId"], "version": template["DefaultVersionNumber"]}
+        assert templates[region] == {"id": template["LaunchTemplateId"], "version": template["DefaultVersionNumber"]}
         ec2, which = world.aws.client("ec2", region), {"LaunchTemplateId": template["LaunchTemplateId"]}
         [data] = ec2.describe_launch_template_versions(**which, Versions=["$Default"])["LaunchTemplateVersions"]
         assert data["LaunchTemplateData"]["BlockDeviceMappings"][0]["DeviceName"] == "/dev/xvda"

@@ -19,11 +19,12 @@ from bakery.clouds.aws.session import connect
 from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host import process
 from bakery.host.errors import BakeryError, ExitCode, OutageError
-from bakery.host.vault import RETRIES
+from bakery.host.vault.login import RETRIES
 from bakery.machine import disk_image
 from bakery.model import documents
 from bakery.model.documents import Artifact, Base, Verdict
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, Double, running
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import vault_server
@@ -272,8 +273,8 @@ def job(
 def leave_verified_disk(project: Project) -> None:
     """What bake and verify hand on: a small disk of noise, reserved in the catalog."""
     catalog = Catalog(open_store(str(project.workspace / "catalog")))
-    version = catalog.reserve("web", "x86_64", "1.0", "0123abcd", {}).version
-    folder = project.artifact_folder("web", "x86_64", version)
+    version = catalog.reserve("web", "x86_64", "1.0", "0123abcd", {}, "builder").version
+    folder = project.artifact_folder(ImageVersion("web", "x86_64", version))
     folder.mkdir(parents=True)
     (folder / "disk.raw").write_bytes(random.Random(1).randbytes(1 << 20))  # noqa: S311 - noise, the same in each run
     process.run(["qemu-img", "convert", "-O", "qcow2", folder / "disk.raw", folder / "disk.qcow2"])

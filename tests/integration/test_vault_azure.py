@@ -17,9 +17,9 @@ import requests
 
 from bakery.clouds import REMOTE
 from bakery.clouds.azure.session import connect
+from bakery.clouds.azure.settings import AzureDistribution
 from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host.errors import BakeryError, OutageError
-from bakery.model.distribution import AzureDistribution
 from doubles.azure import world
 from doubles.azure.client import Double
 from doubles.gitlab import GitLab, gitlab

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from bakery.bake import bake
+from bakery.bake.request import BakeContext, BakeRequest
+from bakery.clouds.definitions import Definition
 from bakery.engine import toolbox
 from bakery.host import files
 from bakery.host.events import silent
 from bakery.layers.base import BaseDisk
-from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
 from bakery_stacks import vault_user_data as told
 from integration import vault_node
@@ -64,8 +65,9 @@ def node(cloud: Cloud, base_disk: BaseDisk, tmp_path_factory: pytest.TempPathFac
     project = Project(ROOT, ROOT / "packer" / "images", tmp_path_factory.mktemp("workspace"))
     toolchain = toolbox.toolchain(project)
     role = {"name": "vault", "vars": {"vault_url": PROGRAM.as_uri(), "vault_sha256": files.sha256(PROGRAM)}}
-    image = ImageDefinition.model_validate({**IMAGE, "software": {"roles": [role]}}, strict=False)
-    artifact = bake(project, image, "1.0.0", {}, "k" * 64, base_disk, toolchain, None, silent)
+    image = Definition.model_validate({**IMAGE, "software": {"roles": [role]}}, strict=False)
+    request = BakeRequest(image, "1.0.0", {}, "k" * 64)
+    artifact = bake(request, base_disk, BakeContext(project, toolchain, None, silent))
     folder = tmp_path_factory.mktemp("node")
     with vault_node.node(cloud, Path(artifact.disk.path), folder, toolchain.accelerator) as booted:
         until(booted.status)

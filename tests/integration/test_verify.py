@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from bakery.clouds import definitions
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image, qemu, ssh
 from bakery.machine.guest import GuestError, Patience, guest
-from bakery.model import definition, documents
+from bakery.model import documents
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
 from bakery.verify import canary, hygiene, verify
@@ -59,7 +60,7 @@ def artifact(base_disk: BaseDisk) -> Artifact:
 def test_a_clean_disk_boots_and_passes(
     project: Project, artifact: Artifact, base_disk: BaseDisk, tmp_path: Path
 ) -> None:
-    image = definition.load(project.definitions).images["debian-12"]
+    image = definitions.load(project.definitions).images["debian-12"]
     before = sorted(base_disk.path.parent.iterdir())
     verdict = verify(project, image, artifact, base_disk.path, [SECRET], silent)
     assert [check for check in verdict.checks if not check.passed] == []
@@ -76,7 +77,7 @@ def test_a_clean_disk_boots_and_passes(
 
 
 def test_a_changed_disk_is_refused(project: Project, artifact: Artifact, base_disk: BaseDisk) -> None:
-    image = definition.load(project.definitions).images["debian-12"]
+    image = definitions.load(project.definitions).images["debian-12"]
     changed = replace(artifact, disk=replace(artifact.disk, sha256="0" * 64))
     with pytest.raises(BakeryError, match="changed since it was baked"):
         verify(project, image, changed, base_disk.path, [], silent)
@@ -88,7 +89,8 @@ def spoil(base_disk: BaseDisk, tmp_path: Path) -> Callable[..., Path]:
 
     def write(*requests: str) -> Path:
         raw = tmp_path / "spoiled.raw"
-        disk_image.to_raw(base_disk.path, raw)
+        with disk_image.as_raw(base_disk.path) as content:
+            shutil.copyfile(content, raw)
         root = root_of(raw)
         assert root
         script = tmp_path / "requests"

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from bakery.bake import remote, validator
+from bakery.bake.request import BakeContext, BakeRequest
+from bakery.clouds.definitions import Definition
 from bakery.clouds.vsphere import notes
 from bakery.clouds.vsphere.target import VsphereTarget
 from bakery.engine import toolbox
@@ -33,7 +35,7 @@ d-i preseed/late_command string echo '${public_key}' >/target/root/.ssh/authoriz
 
 def define(base: dict[str, Any], server: str = "vcenter.example.net", **changes: Any) -> ImageDefinition:
     site = {"datacenter": "DC0", "cluster": "DC0_C0", "datastore": "LocalDS_0", "network": "VM Network"}
-    return ImageDefinition.model_validate(
+    return Definition.model_validate(
         {
             "name": "web",
             "description": "A web server",
@@ -93,12 +95,8 @@ def test_packer_clones_and_hands_over(tmp_path: Path, base_disk: BaseDisk, monke
             tests=("cloud", "web"),
         )
         login = {"username": USER, "password": PASSWORD}
-        # fmt: off
-        build = remote.build(
-            project, definition, "vsphere", "1.0.0", {"base:vsphere": TEMPLATE}, "k" * 64, "", toolchain, login, vault,
-            silent,
-        )
-        # fmt: on
+        request = BakeRequest(definition, "1.0.0", {"base:vsphere": TEMPLATE}, "k" * 64)
+        build = remote.build(request, "vsphere", "", login, BakeContext(project, toolchain, vault, silent))
         assert build.ids == {LIBRARY: NAME}
         assert len(build.checks) > 2 and all(check.passed for check in build.checks)
         publication = VsphereTarget(definition, login).adopt(build, silent)

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[2]
 BAKERY = ROOT / "scripts" / "bakery"
-MAX_LINES = 300
+LONG_LINES = 400  # of a module; a longer one may have two concerns
 
 YAMLLINT = """
 extends: default
@@ -31,8 +32,8 @@ rules:
 ONE_DOOR = {
     "multiprocessing": (),
     "pty": (),
-    "hvac": ("host/vault.py", "demo/stand_ins/vault.py"),
-    "requests": ("clouds/vsphere/session.py", "host/vault.py", "demo/stand_ins/vault.py"),
+    "hvac": ("host/vault/", "demo/stand_ins/vault.py"),
+    "requests": ("clouds/vsphere/session.py", "host/vault/", "demo/stand_ins/vault.py"),
     "python_terraform": ("infra/terraform.py",),
     "filelock": ("host/files.py",),
     "rich": ("reports/screen.py",),
@@ -155,9 +156,12 @@ def installed(name: str) -> Path:
 
 
 class TestModules:
-    def test_are_short(self) -> None:
+    def test_long_ones_are_reported(self) -> None:
+        """A warning, not a failure: a limit is never met by making code or text worse."""
         lines = {path: len(path.read_text().splitlines()) for path in python("scripts", "cdktf")}
-        assert relative([path for path, count in lines.items() if count > MAX_LINES]) == []
+        assert lines
+        for name in relative([path for path, count in lines.items() if count > LONG_LINES]):
+            warnings.warn(f"{name} has more than {LONG_LINES} lines: does it have one concern?", stacklevel=1)
 
     def test_say_what_they_are_for(self) -> None:
         modules = {path: ast.parse(path.read_text()) for path in python("scripts", "cdktf")}
@@ -187,8 +191,24 @@ class TestOneDoor:
         assert sorted(found - WRITERS.keys()) == []
         assert sorted(WRITERS.keys() - found) == [], "these write nothing any more"
 
+    @pytest.mark.parametrize(
+        ("function", "door"), [("sleep", "host/waiting.py"), ("ThreadPoolExecutor", "host/parallel.py")]
+    )
+    def test_waits_and_threads(self, function: str, door: str) -> None:
+        """One policy for interrupts each: a wait or a pool elsewhere would have one of its own."""
+        users = {path for path in package() if any(name(call) == function for call in calls(path))}
+        assert relative(list(users)) == [(BAKERY / door).relative_to(ROOT).as_posix()]
+
+    def test_errors_keep_their_cause(self) -> None:
+        """The log of a verb has the traceback of an expected error: `from None` would leave out why it failed."""
+        assert [
+            f"{path.name}:{line}" for path in package() for line in causes_dropped(ast.parse(path.read_text()))
+        ] == []
+
     def test_rules_see_what_they_look_for(self) -> None:
         """The rules read code; these lines keep them from seeing nothing."""
+        assert causes_dropped(ast.parse("raise ValueError from None")) == [1]
+        assert causes_dropped(ast.parse("raise ValueError from error")) == []
         for text in ("subprocess.run(['x'])", "os.execv('x', [])", "os.system('x')"):
             assert starts(ast.parse(text, mode="eval").body), text  # type: ignore[arg-type]
         for text in (
@@ -231,6 +251,12 @@ def name(call: ast.Call) -> str:
 
 def owner(call: ast.Call) -> str:
     return getattr(call.func.value, "id", "") if isinstance(call.func, ast.Attribute) else ""
+
+
+def causes_dropped(module: ast.Module) -> list[int]:
+    """Lines that raise an error `from None`."""
+    raises = [node for node in ast.walk(module) if isinstance(node, ast.Raise)]
+    return [node.lineno for node in raises if isinstance(node.cause, ast.Constant)]
 
 
 def starts(call: ast.Call) -> bool:

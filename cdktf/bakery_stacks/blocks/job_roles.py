@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from bakery.engine.gitlab import AWS_AUDIENCE
+from bakery.clouds.aws import AUDIENCE
 from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks import builder, publisher, registry
 from bakery_stacks.blocks.policy import Conditions, Statement, document, statement
@@ -31,8 +31,8 @@ class JobRoles(Construct):
     ) -> None:
         super().__init__(scope, name)
         host = urlsplit(gitlab_url).netloc
-        provider = aws.IamOpenidConnectProvider(self, "gitlab", url=gitlab_url, client_id_list=[AWS_AUDIENCE])
-        audience, subject = {f"{host}:aud": AWS_AUDIENCE}, f"{host}:sub"
+        provider = aws.IamOpenidConnectProvider(self, "gitlab", url=gitlab_url, client_id_list=[AUDIENCE])
+        audience, subject = {f"{host}:aud": AUDIENCE}, f"{host}:sub"
         bucket, keys = distribution.catalog_bucket_arn, distribution.key_arns
         bake = _JobRole(
             self,

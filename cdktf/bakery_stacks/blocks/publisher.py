@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bakery.model.distribution import AwsDistribution
+from bakery.clouds.aws.settings import AwsDistribution
 from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
 from bakery_stacks.config import Environment, partition

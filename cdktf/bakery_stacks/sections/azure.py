@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bakery.model.distribution import Gallery, Location, ResourceGroup, StorageAccount, Uuid
+from bakery.clouds.azure.settings import Gallery, Location, ResourceGroup, StorageAccount, Uuid
 from bakery.model.fields import Name
 from bakery.model.validation import Model, field_error, repeated
 

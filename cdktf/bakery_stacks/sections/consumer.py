@@ -4,7 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from bakery.model.fields import Account, TextFormat
+from bakery.clouds.aws.settings import Account
+from bakery.model.fields import TextFormat
 from bakery.model.validation import Model, field_error
 
 # What IAM accepts in names of roles.

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from bakery.clouds.aws.settings import Region
 from bakery.host.errors import suggest
-from bakery.model.fields import Region
 from bakery.model.validation import field_error
 
 

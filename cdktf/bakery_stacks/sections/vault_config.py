@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from bakery.model.distribution import Uuid
+from bakery.clouds.azure.settings import Uuid
 from bakery.model.fields import TextFormat, Url
 from bakery.model.validation import Model, field_error
 from bakery_stacks.sections.vault import Vault

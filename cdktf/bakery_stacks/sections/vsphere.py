@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from bakery.model.distribution import Server
+from bakery.clouds.vsphere.settings import Server
 from bakery.model.fields import Name
 from bakery.model.validation import Model, field_error, repeated
 

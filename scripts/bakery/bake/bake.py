@@ -11,13 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.bake import packer
+from bakery.bake.request import BakeContext, BakeRequest
 from bakery.bake.roles import check_mode, check_roles
 from bakery.bake.variables import secret_environment
 from bakery.clouds import manifest
-from bakery.clouds.job import Job, Toolchain
+from bakery.clouds.job import Job
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.host.events import Reporter, report_step
+from bakery.host.events import report_step
+from bakery.host.timing import timed
 from bakery.host.vault import Vault, read_secrets
 from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image
@@ -32,25 +34,17 @@ HEADROOM = 1 << 30
 UNFIT = re.compile(r"[\s,'\"]")
 
 
-def bake(
-    project: Project,
-    definition: ImageDefinition,
-    version: str,
-    inputs: Mapping[str, str],
-    input_key: str,
-    base: BaseDisk,
-    toolchain: Toolchain,
-    vault: Vault | None,
-    report: Reporter,
-) -> Artifact:
-    """Make the disk of a version and its artifact.json in the artifact's folder, which appears only when whole."""
-    folder = project.artifact_folder(definition.name, definition.arch, version)
+def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact:
+    """Make the disk of a version and its artifact.json in the artifact's folder, which appears only when complete."""
+    definition, version = request.definition, request.version
+    project, toolchain, vault = context.project, context.toolchain, context.vault
+    folder = project.artifact_folder(request.image_version)
     secrets = refuse_early(project, definition, vault)
     with reserved(project, definition.name, folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-bake-{time.strftime('%Y%m%d-%H%M%S')}.log"
-        job = Job(project, definition, version, "qemu", base, toolchain, scratch, log, report)
+        job = Job(project, definition, version, "qemu", base, toolchain, scratch, log, context.report)
         lineage = f"{base.base.name} {base.base.version}".rstrip()
-        with report_step(report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
+        with report_step(context.report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
             _require_space(job)
             staged, disk, seconds = _make(job, vault, secrets)
         artifact = Artifact(
@@ -59,8 +53,8 @@ def bake(
             version=version,
             os=definition.os,
             mode=definition.mode,
-            input_key=input_key,
-            inputs=dict(inputs),
+            input_key=request.input_key,
+            inputs=dict(request.inputs),
             base=base.base,
             disk=replace(disk, path=str(folder / "disk.qcow2")),
             commit=commit(project.root),
@@ -124,11 +118,11 @@ def _make(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Pa
     made, seconds = _provisioned(job, vault, secrets)
     staged = job.scratch / "whole"
     staged.mkdir()
-    with _timed(seconds, "flatten"):
+    with timed(seconds, "flatten"):
         job.progress("flattening the disk")
         disk_image.to_qcow2(made, staged / "disk.qcow2", compress=False)  # images are built on it
         shutil.rmtree(job.output, ignore_errors=True)  # reading the digests needs the space
-    with _timed(seconds, "digest"):
+    with timed(seconds, "digest"):
         job.progress("computing digests")
         disk = disk_image.describe(staged / "disk.qcow2")
     return staged, disk, seconds
@@ -142,13 +136,6 @@ def _provisioned(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> t
     hidden = [*secrets.values(), *([vault.token] if vault else ())]
     seconds = packer.build(job, secret_environment(job, vault, secrets), hidden)
     return manifest.disk(job.manifest, job.definition.name, job.version, job.output), seconds
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
-    began = time.monotonic()
-    yield
-    seconds[phase] = round(time.monotonic() - began, 1)
 
 
 def commit(root: Path) -> str:

@@ -4,13 +4,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from bakery.clouds import BUILDERS
 from bakery.host.errors import UsageError
 from bakery.model.definition import ImageDefinition
 
 DOCS = "docs/how-to/bring-your-own-template.md has the contract"
-# By builder: what the bakery looks at afterwards, or what keeps it from finding anything.
-USED = {"qemu": ("base_disk", "output_folder", "manifest")}
-USED_BY_ALL = ("artifact_name", "manifest")
 COMMUNICATOR = re.compile(r'^\s*communicator\s*=\s*"(\w+)"')
 
 
@@ -18,7 +16,7 @@ def check(folder: Path, definition: ImageDefinition, builder: str) -> None:
     """UsageError unless the template uses the variables that the bakery relies on, and suits the definition's OS."""
     files = sorted(folder.glob("*.pkr.hcl"))
     text = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
-    missing = [name for name in USED.get(builder, USED_BY_ALL) if f"var.{name}" not in text]
+    missing = [name for name in BUILDERS[builder].required if f"var.{name}" not in text]
     if missing:
         raise UsageError(
             f"the template never uses {' and '.join(f'var.{name}' for name in missing)}", where=str(folder), hint=DOCS

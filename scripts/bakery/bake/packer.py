@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from bakery.bake.watch import Watch
 from bakery.clouds import BUILDERS
 from bakery.clouds.job import Job
 from bakery.host import files, process
+from bakery.host.waiting import wait_until
 
 # Only so that a task that hangs does not hold the image's lock for ever; the slowest bakes known take an hour.
 TIMEOUT_SECONDS = 4 * 3600.0
@@ -136,7 +136,5 @@ def _kill(pid: int, scratch: Path) -> None:
     if os.fsencode(scratch) not in (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes():
         return
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + KILL_SECONDS
     # Raises OSError when it is gone; empty while it waits for its parent to notice.
-    while (proc / "cmdline").read_bytes() and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
+    wait_until(lambda: None if (proc / "cmdline").read_bytes() else True, KILL_SECONDS, POLL_SECONDS)

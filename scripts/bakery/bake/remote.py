@@ -8,35 +8,24 @@ from datetime import UTC, datetime
 
 from bakery.bake import packer
 from bakery.bake.bake import commit, refuse_early, reserved
+from bakery.bake.request import BakeContext, BakeRequest
 from bakery.bake.variables import secret_environment
 from bakery.clouds import REMOTE, manifest
-from bakery.clouds.job import Job, Toolchain
+from bakery.clouds.job import Job
 from bakery.host import files
 from bakery.host.errors import BakeryError
-from bakery.host.events import Reporter, report_step
+from bakery.host.events import report_step
 from bakery.host.redaction import Redactor
-from bakery.host.vault import Vault
 from bakery.machine import junit
 from bakery.model import documents
-from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Check, RemoteBuild
-from bakery.model.project import Project
+from bakery.model.inputs import remote_base
 
 TEST_HOST = "ssh://image"  # as in ansible/playbooks/bake.yml
 
 
 def build(
-    project: Project,
-    definition: ImageDefinition,
-    target: str,
-    version: str,
-    inputs: Mapping[str, str],
-    input_key: str,
-    source: str,
-    toolchain: Toolchain,
-    credentials: Mapping[str, str],
-    vault: Vault | None,
-    report: Reporter,
+    request: BakeRequest, target: str, source: str, credentials: Mapping[str, str], context: BakeContext
 ) -> RemoteBuild:
     """Build a version at `target` and keep build.json in its folder.
 
@@ -44,17 +33,19 @@ def build(
     in Vault, empty where the environment has them already. BakeryError if the build or one of the image's tests fails:
     Packer then leaves no image.
     """
+    definition, version = request.definition, request.version
+    project, toolchain, vault = context.project, context.toolchain, context.vault
     builder = REMOTE[target]
-    folder = project.build_folder(definition.name, definition.arch, version, target)
+    folder = project.build_folder(request.image_version, target)
     secrets = refuse_early(project, definition, vault)
     logged_in = builder.environment(credentials) if credentials else builder.own_login(os.environ)
     own_secrets = [logged_in[name] for name in builder.own_secrets if name in logged_in]
     hidden = [*secrets.values(), *credentials.values(), *own_secrets, *([vault.token] if vault else ())]
     with reserved(project, f"{definition.name}-{target}", folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-{target}-{time.strftime('%Y%m%d-%H%M%S')}.log"
-        job = Job(project, definition, version, target, None, toolchain, scratch, log, report, source)
+        job = Job(project, definition, version, target, None, toolchain, scratch, log, context.report, source)
         kind = builder.source(definition).partition(".")[0]
-        with report_step(report, "bake", job.subject, f"{kind}, at {target}"):
+        with report_step(context.report, "bake", job.subject, f"{kind}, at {target}"):
             env = {**secret_environment(job, vault, secrets), **logged_in}
             seconds = packer.build(job, env, hidden)
             made = manifest.last_build(job.manifest, definition.name, version)
@@ -69,9 +60,9 @@ def build(
             os=definition.os,
             target=target,
             builder=kind,
-            input_key=input_key,
-            inputs=dict(inputs),
-            base=inputs.get(f"base:{target}", ""),
+            input_key=request.input_key,
+            inputs=dict(request.inputs),
+            base=request.inputs.get(remote_base(target), ""),
             identity=hashlib.sha256(f"{kind} {made.artifact_id}".encode()).hexdigest(),
             ids=ids,
             checks=tuple(checks),

@@ -7,13 +7,14 @@ from typing import Any
 
 from bakery.clouds.job import Job
 from bakery.host.vault import Vault
-from bakery.model.naming import Named, full_name
+from bakery.model.naming import full_name
 from bakery.model.tags import identity
+from bakery.model.version import ImageVersion
 
 
 def common_variables(job: Job, ansible_vars: Path) -> dict[str, Any]:
     """What every template gets; packer/templates/common.pkr.hcl says what each is for."""
-    of = Named(job.definition.name, job.definition.arch, job.version)
+    of = ImageVersion(job.definition.name, job.definition.arch, job.version)
     return {
         "image": job.definition.name,
         "version": job.version,

@@ -5,8 +5,8 @@ entries; the highest number is the present. Creating the next number if it is ab
 writers can never both win.
 """
 
-from bakery.catalog.catalog import VERSION, Catalog
+from bakery.catalog.catalog import VERSION, Catalog, owner
 from bakery.catalog.record import ChannelEntry, Record, State
 from bakery.catalog.store import Store, open_store
 
-__all__ = ["VERSION", "Catalog", "ChannelEntry", "Record", "State", "Store", "open_store"]
+__all__ = ["VERSION", "Catalog", "ChannelEntry", "Record", "State", "Store", "open_store", "owner"]

@@ -4,16 +4,21 @@ import getpass
 import os
 import re
 import socket
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from bakery.catalog.record import ChannelEntry, Record
 from bakery.catalog.store import Store
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.model.documents import Document, Parameter, dump, parse
+from bakery.model.version import ImageVersion, Versioned
 
 VERSION = re.compile(r"^(\d+)\.(\d+)\.(\d+)$")  # three integers: Azure galleries accept nothing else
 NUMBERED = re.compile(r"^\d{6}\.json$")  # sorts as text; anything else in the folder is not ours
+# Packer's time limit, and a boot and an upload on top: a bake that is still at work keeps its number.
+RESERVATION = timedelta(hours=6)
 RESERVE_TRIES = 20  # writers that may take a number before us in one call; more means something is wrong
 
 
@@ -33,42 +38,64 @@ class Catalog:
         """All versions, reserved ones included, oldest first."""
         return sorted(filter(VERSION.match, self._store.list(_versions(image, arch))), key=_order)
 
-    def record(self, image: str, arch: str, version: str) -> Record:
+    def records(self, image: str, arch: str) -> list[Record]:
+        """The newest revision of every version, oldest version first."""
+        return [self.record(ImageVersion(image, arch, version)) for version in self.versions(image, arch)]
+
+    def record(self, of: Versioned) -> Record:
         """The newest revision of a version; NotFoundError if there is none."""
-        folder = f"{_versions(image, arch)}/{version}"
+        folder = f"{_versions(of.image, of.arch)}/{of.version}"
         revisions = self._numbered(folder)
         if not revisions:
-            known = ", ".join(self.versions(image, arch)[-5:]) or "none"
-            raise NotFoundError(f"{image} {version} ({arch}) is not in the catalog", hint=f"newest versions: {known}")
+            known = ", ".join(self.versions(of.image, of.arch)[-5:]) or "none"
+            raise NotFoundError(
+                f"{of.image} {of.version} ({of.arch}) is not in the catalog", hint=f"newest versions: {known}"
+            )
         return self._read(Record, f"{folder}/{revisions[-1]}")
 
-    def newest(self, image: str, arch: str, line: str = "") -> Record | None:
-        """The newest complete version, of the version line MAJOR.MINOR if given."""
+    def newest(self, image: str, arch: str, release_line: str = "") -> Record | None:
+        """The newest complete version, of the release line MAJOR.MINOR if given."""
         for version in reversed(self.versions(image, arch)):
-            if version.startswith(f"{line}." if line else ""):
-                record = self.record(image, arch, version)
+            if version.startswith(f"{release_line}." if release_line else ""):
+                record = self.record(ImageVersion(image, arch, version))
                 if record.state == "complete":
                     return record
         return None
 
-    def reserve(self, image: str, arch: str, line: str, input_key: str, inputs: dict[str, str]) -> Record:
-        """The version for a bake: an open reservation of the same key, else the next PATCH of the line."""
+    def reserve(
+        self, image: str, arch: str, release_line: str, input_key: str, inputs: Mapping[str, str], owner: str
+    ) -> Record:
+        """Give one number to one owner: the version that `owner` may bake from these inputs.
+
+        An owner gets its open reservation back, and takes over one of the same inputs that has expired. Otherwise it
+        gets the next PATCH of the release line.
+        """
         for _ in range(RESERVE_TRIES):
-            versions = [version for version in self.versions(image, arch) if version.startswith(f"{line}.")]
-            if versions:
-                last = self.record(image, arch, versions[-1])
-                if last.state == "reserved" and last.input_key == input_key:
+            versions = [name for name in self.versions(image, arch) if name.startswith(f"{release_line}.")]
+            last = self.record(ImageVersion(image, arch, versions[-1])) if versions else None
+            if last and last.state == "reserved" and last.input_key == input_key:
+                if last.owner == owner and not _is_expired(last):
                     return last
+                if _is_expired(last):
+                    if taken_over := self._create(_reserved(last, last.revision + 1, owner)):
+                        return taken_over
+                    continue  # another writer was faster: look again
             patch = int(versions[-1].rsplit(".", 1)[1]) + 1 if versions else 0
-            record = Record(image, arch, f"{line}.{patch}", 0, "reserved", input_key, inputs, at=now(), by=actor())
-            if self._store.create(_revision(record), dump(record)):
-                return record
-        raise ConflictError(f"cannot reserve a version of {image}: others take every number", where=self.location)
+            blank = Record(image, arch, f"{release_line}.{patch}", 0, "reserved", input_key, dict(inputs), at="", by="")
+            if reserved := self._create(_reserved(blank, 0, owner)):
+                return reserved
+        raise ConflictError(
+            f"cannot reserve a version of {image}: other writers take every number", where=self.location
+        )
+
+    def _create(self, record: Record) -> Record | None:
+        """The record if its revision is new in the store; None if another writer was faster."""
+        return record if self._store.create(_revision(record), dump(record)) else None
 
     def revise(self, record: Record, reason: str = "") -> Record:
         """Write `record` as the next revision of its version; ConflictError if somebody else wrote it first."""
         revised = replace(record, revision=record.revision + 1, at=now(), by=actor(), reason=reason)
-        if not self._store.create(_revision(revised), dump(revised)):
+        if not self._create(revised):
             raise ConflictError(
                 f"{record.image} {record.version} was changed by somebody else",
                 where=f"{self.location}/{_revision(revised)}",
@@ -105,7 +132,9 @@ class Catalog:
 
     def built_on(self, record: Record) -> list[Record]:
         """Complete versions of other images that were built on this one's content, and those built on them."""
-        known = [self.record(*image, version) for image in self.images() for version in self.versions(*image)]
+        known = [
+            self.record(ImageVersion(*image, version)) for image in self.images() for version in self.versions(*image)
+        ]
         found = [record]
         for parent in found:  # grows meanwhile
             found += [
@@ -178,6 +207,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def owner(workspace: Path) -> str:
+    """The owner of reservations: all jobs of one GitLab pipeline together, else one workspace of one machine."""
+    return os.environ.get("CI_PIPELINE_URL") or f"{actor()}:{workspace}"
+
+
 def actor() -> str:
     """Who writes: the GitLab job when in CI, else user@host."""
     job = os.environ.get("CI_JOB_URL")
@@ -188,6 +222,17 @@ def actor() -> str:
     except (KeyError, OSError):  # a container may run as a number without a name
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
+
+
+def _reserved(record: Record, revision: int, owner: str) -> Record:
+    """A revision of the record that reserves its version for an owner from now on."""
+    expires = (datetime.now(UTC) + RESERVATION).isoformat(timespec="seconds")
+    return replace(record, revision=revision, at=now(), by=actor(), owner=owner, expires=expires)
+
+
+def _is_expired(record: Record) -> bool:
+    """Whether the owner's time is over; a reservation without an end is of a release that knew no owners."""
+    return not record.expires or datetime.fromisoformat(record.expires) <= datetime.now(UTC)
 
 
 def _order(version: str) -> tuple[int, ...]:

@@ -5,14 +5,15 @@ from typing import Literal
 
 from bakery.model.documents import Base, Mode, Parameter, Publication, Strict
 
-State = Literal["reserved", "complete", "revoked", "retired"]
+State = Literal["reserved", "complete", "revoked"]
 
 
 @dataclass(frozen=True)
 class Record(Strict):
     """One revision of one version. `sha256` is of the disk file, empty while the version is only reserved.
 
-    `at` and `by` tell of this revision, `baked` of the disk.
+    `at` and `by` are about this revision, `baked` is about the disk. While the version is reserved, `owner` may bake it
+    until `expires`.
     """
 
     image: str
@@ -25,6 +26,8 @@ class Record(Strict):
     at: str
     by: str
     reason: str = ""
+    owner: str = ""
+    expires: str = ""
     mode: Mode = "vm"
     os: str = ""
     sha256: str = ""

@@ -30,7 +30,7 @@ from bakery.cli import (
     vault,
     verify,
 )
-from bakery.host.errors import BakeryError, ExitCode
+from bakery.host.errors import BakeryError, ExitCode, show_error
 
 app = typer.Typer(
     name="bakery",
@@ -93,7 +93,7 @@ def main() -> int:
         print(f"error: {usage.format_message()}\nhint: see 'bakery --help'", file=sys.stderr)
         return ExitCode.USAGE
     except BakeryError as error:
-        _print(error)
+        print(show_error(error), file=sys.stderr)
         return error.exit_code
     except (BrokenPipeError, SystemExit) as end:
         if not isinstance(end.__context__ or end, BrokenPipeError):  # Typer exits with 1 when the reader left
@@ -108,14 +108,3 @@ def main() -> int:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _print(error: BakeryError) -> None:
-    where = f"{error.where}: " if error.where else ""
-    print(f"error: {where}{error.message}", file=sys.stderr)
-    for line in error.detail.splitlines():
-        print(f"  {line}", file=sys.stderr)
-    if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
-    if error.log:
-        print(f"log: {error.log}", file=sys.stderr)

@@ -1,26 +1,16 @@
 """`bakery bake`: make disks, and images at targets where Packer builds."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from bakery.cli import options
 from bakery.cli.session import session
-from bakery.engine import steps as line
-from bakery.host import parallel
+from bakery.engine.run import bake_images
+from bakery.host.parallel import raise_failures
 from bakery.model import documents
 from bakery.model.documents import Artifact, RemoteBuild
 from bakery.reports import table
-
-
-class BuilderName(StrEnum):
-    """Keys of a definition's base."""
-
-    QEMU = "qemu"
-    AWS = "aws"
-    VSPHERE = "vsphere"
-    AZURE = "azure"
 
 
 def bake(
@@ -29,7 +19,8 @@ def bake(
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
     builder: Annotated[
-        list[BuilderName] | None, typer.Option("--builder", help="Only what this builder makes; may be repeated.")
+        list[options.BuilderName] | None,
+        typer.Option("--builder", help="Only what this builder makes; may be repeated."),
     ] = None,
     jobs: options.Jobs = options.JOBS,
     json: options.Json = False,
@@ -43,24 +34,15 @@ def bake(
     Example: bakery bake web
     """
     with session(definitions, workspace, catalog, verb="bake", quiet=quiet, verbose=verbose) as opened:
-        wanted = {image.name for image in opened.definitions.select(images or [])}
-        actions = [action for action in opened.plan(images).actions if action.image in wanted]
-        due = {action.image: action for action in actions if action.kind in ("bake", "wait")}
-        outcomes = parallel.run_parallel(
-            list(due), lambda name: line.bake_image(opened, due[name], builder or []), jobs
-        )
-        baked = [part for outcome in outcomes if outcome.result for part in outcome.result.parts]
+        bakes = bake_images(opened, images, builder or [], jobs)
+        parts = [part for outcome in bakes.outcomes if outcome.result for part in outcome.result.parts]
         if json:
-            print(documents.dump_all(baked).decode(), end="")
+            print(documents.dump_all(parts).decode(), end="")
         else:
-            rows = [
-                (action.image, action.version, f"kept: {action.reason}")
-                for action in actions
-                if action.image not in due
-            ]
-            rows += [(part.image, part.version, _result(part)) for part in baked]
+            rows = [(action.image, action.version, f"kept: {action.reason}") for action in bakes.kept]
+            rows += [(part.image, part.version, _result(part)) for part in parts]
             print(table(("image", "version", "result"), rows))
-        parallel.raise_failures(outcomes)
+        raise_failures(bakes.outcomes)
 
 
 def _result(part: Artifact | RemoteBuild) -> str:

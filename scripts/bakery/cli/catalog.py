@@ -5,6 +5,7 @@ from bakery.cli import options
 from bakery.cli.session import find_catalog
 from bakery.host.errors import NotFoundError
 from bakery.model import documents
+from bakery.model.version import ImageVersion
 from bakery.reports import table
 
 
@@ -24,7 +25,11 @@ def catalog(
         if name not in [image for image, _ in known]:
             raise NotFoundError(f"no image named '{name}' in the catalog", where=opened.location)
     found = [(image, arch) for image, arch in known if not images or image in images]
-    records = [opened.record(image, arch, version) for image, arch in found for version in opened.versions(image, arch)]
+    records = [
+        opened.record(ImageVersion(image, arch, version))
+        for image, arch in found
+        for version in opened.versions(image, arch)
+    ]
     if json:
         print(documents.dump_all(records).decode(), end="")
         return

@@ -3,8 +3,7 @@
 from bakery.catalog import ChannelEntry
 from bakery.cli import options
 from bakery.cli.session import session
-from bakery.engine import channels
-from bakery.engine import steps as line
+from bakery.engine.steps import promote_version, roll_back_channel
 
 
 def promote(
@@ -25,11 +24,8 @@ def promote(
     Example: bakery promote web 1.0.3 stable --reason "tested in staging"
     """
     with session(definitions, workspace, catalog, verb="promote", quiet=quiet, verbose=verbose) as opened:
-        found = opened.definitions.select([image])[0]
-        record = opened.catalog.record(image, found.arch, version)
-        with line.targets(opened, found) as targets:
-            moved = channels.promote(opened.catalog, record, channel, reason, targets, opened.report)
-    _report(moved)
+        entry = promote_version(opened, image, version, channel, reason)
+    _show(entry)
 
 
 def rollback(
@@ -47,11 +43,9 @@ def rollback(
     Example: bakery rollback web stable --reason "1.0.3 does not start"
     """
     with session(definitions, workspace, catalog, verb="rollback", quiet=quiet, verbose=verbose) as opened:
-        found = opened.definitions.select([image])[0]
-        with line.targets(opened, found) as targets:
-            moved = channels.rollback(opened.catalog, image, found.arch, channel, reason, targets, opened.report)
-    _report(moved)
+        entry = roll_back_channel(opened, image, channel, reason)
+    _show(entry)
 
 
-def _report(moved: ChannelEntry) -> None:
-    print(f"{moved.image} {moved.channel} -> {moved.version} ({len(moved.pointers)} pointers)")
+def _show(entry: ChannelEntry) -> None:
+    print(f"{entry.image} {entry.channel} -> {entry.version} ({len(entry.pointers)} pointers)")

@@ -1,7 +1,7 @@
 """`bakery ci`: a plan as a GitLab pipeline."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -11,13 +11,11 @@ from bakery.engine.plan import Plan
 from bakery.engine.session import open_session
 from bakery.model import documents
 
-Target = Literal["all", "local", "aws", "vsphere", "azure"]
-
 
 def ci(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="What 'bakery plan --json' printed.")],
     runner_image: Annotated[str, typer.Option("--runner-image", help="Container image that the jobs run in.")],
-    target: Annotated[Target, typer.Option("--target", help="Only images that go there.")] = "all",
+    target: Annotated[options.TargetName, typer.Option("--target", help="Only images that go there.")] = options.ALL,
     channel: options.FollowingChannel = "",
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,

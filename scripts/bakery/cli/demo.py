@@ -1,5 +1,6 @@
 """`bakery demo`: the whole line on this machine, without a cloud account."""
 
+import os
 import sys
 import time
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 from bakery.cli import options
 from bakery.demo import story
 from bakery.engine.session import locate
+from bakery.infra import env
 from bakery.reports import Verbosity, table, watch
 
 
@@ -28,7 +30,8 @@ def demo(
         print("\n".join(f"{name} stopped" for name in story.end(root)) or "nothing was running")
         return
     log = story.folder_of(root) / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-demo.log"
-    with watch(sys.stderr, Verbosity.VERBOSE if verbose else Verbosity.NORMAL, log) as report:
+    verbosity = Verbosity.VERBOSE if verbose else Verbosity.NORMAL
+    with watch(sys.stderr, verbosity, log, env.secrets(os.environ)) as report:
         result = story.play(root, change, report, print_line)
     print(f"\n{render(result)}")
 

@@ -1,13 +1,19 @@
 """Options that several verbs share, each written once."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bakery.catalog import VERSION
+from bakery.clouds import BUILDERS, CLOUDS
 from bakery.engine import channels
 from bakery.host.errors import UsageError
+
+# Words that an option takes. mypy cannot know members that are not written out.
+BuilderName = StrEnum("BuilderName", list(BUILDERS))  # type: ignore[misc]
+TargetName = StrEnum("TargetName", ["all", *CLOUDS])  # type: ignore[misc]
 
 
 def _channel(name: str) -> str:
@@ -52,4 +58,5 @@ DEFINITIONS = Path("packer/images")
 WORKSPACE = Path(".bakery")
 CATALOG = ""  # the workspace's own
 ARCH = "x86_64"
+ALL = TargetName("all")
 JOBS = 1  # a bake uses two cores by itself

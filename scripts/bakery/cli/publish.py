@@ -3,8 +3,8 @@
 from bakery.catalog import Record
 from bakery.cli import options
 from bakery.cli.session import session
-from bakery.engine import steps as line
-from bakery.host import parallel
+from bakery.engine.run import publish_images
+from bakery.host.parallel import raise_failures
 from bakery.model import documents
 from bakery.reports import table
 
@@ -28,15 +28,10 @@ def publish(
     Example: bakery publish web
     """
     with session(definitions, workspace, catalog, verb="publish", quiet=quiet, verbose=verbose) as opened:
-
-        def work(name: str) -> Record:
-            return line.publish_image(opened, opened.newest_baked(opened.definitions.images[name]), channel)
-
-        names = [image.name for image in opened.definitions.select(images or [])]
-        outcomes = parallel.run_parallel(names, work, jobs)
+        outcomes = publish_images(opened, images, channel, jobs)
         records = [outcome.result for outcome in outcomes if outcome.result]
         print(documents.dump_all(records).decode() if json else render(records), end="" if json else "\n")
-        parallel.raise_failures(outcomes)
+        raise_failures(outcomes)
 
 
 def render(records: list[Record]) -> str:

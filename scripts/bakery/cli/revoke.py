@@ -7,6 +7,7 @@ import typer
 from bakery.cli import options
 from bakery.cli.session import find_catalog
 from bakery.host.errors import UsageError
+from bakery.model.version import ImageVersion
 
 
 def _reason(text: str) -> str:
@@ -34,7 +35,7 @@ def revoke(
     Example: bakery revoke web 1.0.3 --reason "CVE-2026-1234"
     """
     opened = find_catalog(workspace, catalog)
-    revoked = opened.revoke(opened.record(image, arch, version), reason)
+    revoked = opened.revoke(opened.record(ImageVersion(image, arch, version)), reason)
     print(f"{image} {version} is revoked: {revoked.reason}")
     for child in opened.built_on(revoked):
         print(f"built on it, and not revoked: {child.image} {child.version}")

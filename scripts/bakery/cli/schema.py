@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 import typer
 
 from bakery.catalog import ChannelEntry, Record
+from bakery.clouds import definitions
 from bakery.engine.plan import Plan
-from bakery.model import definition, documents
+from bakery.model import documents
 
 Name = Literal["definition", "plan", "artifact", "verdict", "publication", "record", "channel"]
 DOCUMENTS: dict[str, type] = {
@@ -25,5 +26,5 @@ def schema(name: Annotated[Name, typer.Argument(help="Which document.")] = "defi
 
     Example: bakery schema > .vscode/image.schema.json
     """
-    found = definition.json_schema() if name == "definition" else documents.json_schema(DOCUMENTS[name])
+    found = definitions.json_schema() if name == "definition" else documents.json_schema(DOCUMENTS[name])
     print(json.dumps(found, indent=2))

@@ -13,6 +13,7 @@ from bakery.cli import options
 from bakery.engine.session import Session, locate, open_catalog, open_session
 from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter
+from bakery.infra import env
 from bakery.model.project import Project
 from bakery.reports import Verbosity, watch
 
@@ -33,7 +34,7 @@ def watching(project: Project, verb: str, *, quiet: bool, verbose: bool) -> Iter
     log = project.logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{verb}-{os.getpid()}.log"
     verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
     try:
-        with watch(sys.stderr, verbosity, log) as report:
+        with watch(sys.stderr, verbosity, log, env.secrets(os.environ)) as report:
             yield report
     except BakeryError as error:
         error.log = error.log or log

@@ -18,7 +18,7 @@ from bakery.host.events import Event, Reporter
 from bakery.infra import changes, env, stacks
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.changes import Difference
-from bakery.infra.rollout import Rollout, patiently
+from bakery.infra.rollout import Rollout
 from bakery.infra.stacks import Stack
 
 Stacks = Annotated[
@@ -52,14 +52,11 @@ def opened(
 ) -> Iterator[Opened]:
     """Synthesize and select. The folder of the stacks is ours until the end; waits `patience` seconds for it."""
     project = locate(options.DEFINITIONS, workspace)
-    with watching(project, verb, quiet=quiet, verbose=verbose) as report, ExitStack() as held:
+    with watching(project, verb, quiet=quiet, verbose=verbose) as report, ExitStack() as stack:
         report(Event("note", "infra", "all stacks", _environment(os.environ)))
         lock = project.workspace / "stacks.lock"
-        patiently(
-            lambda: held.enter_context(files.exclusive(lock, BUSY)),
-            patience,
-            lambda text: report(Event("note", "infra", "all stacks", text)),
-        )
+        waiting = Event("note", "infra", "all stacks", f"{BUSY}; waiting up to {patience:.0f} s")
+        stack.enter_context(files.exclusive(lock, BUSY, patience, lambda: report(waiting)))
         cdktf = Cdktf(project, os.environ, None, report)
         cdktf.synth()
         chosen = stacks.select(stacks.load(cdktf.output), names or [])

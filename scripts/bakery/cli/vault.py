@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bakery.cli import options
-from bakery.clouds.aws import builder as aws
+from bakery.clouds import REMOTE, STACKS
 from bakery.engine import vault_check as vaultcheck
 from bakery.engine.session import open_session
 from bakery.engine.vault_check import Duty, Finding
@@ -82,10 +82,9 @@ def execute(
     """
     if not credentials:
         raise typer.Exit(_run(command, os.environ))
-    logins = {*aws.VARIABLES.values(), *aws.WEB_IDENTITY}
-    others = {name: value for name, value in os.environ.items() if name not in logins}
+    others = {name: value for name, value in os.environ.items() if name not in STACKS.login_variables}
     with Vault.login(os.environ) as vault:
-        raise typer.Exit(_run(command, others | aws.environment(vault.fields(credentials))))
+        raise typer.Exit(_run(command, others | REMOTE[STACKS.builder.name].environment(vault.fields(credentials))))
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:

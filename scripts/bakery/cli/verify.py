@@ -2,10 +2,9 @@
 
 from bakery.cli import options
 from bakery.cli.session import session
-from bakery.engine import steps as line
-from bakery.host import parallel
+from bakery.engine.run import verify_images
+from bakery.host.parallel import raise_failures
 from bakery.model import documents
-from bakery.model.documents import Verdict
 from bakery.reports import table
 
 
@@ -26,19 +25,11 @@ def verify(
     Example: bakery verify web
     """
     with session(definitions, workspace, catalog, verb="verify", quiet=quiet, verbose=verbose) as opened:
-
-        def work(name: str) -> Verdict:
-            return line.verify_image(opened, opened.newest_artifact(opened.definitions.images[name]))
-
-        # What Packer builds at a target was tested there.
-        names = [image.name for image in opened.definitions.select(images or []) if "qemu" in image.builders]
-        outcomes = parallel.run_parallel(names, work, jobs)
+        outcomes = verify_images(opened, images, jobs)
         verdicts = [outcome.result for outcome in outcomes if outcome.result]
         if json:
             print(documents.dump_all(verdicts).decode(), end="")
         else:
-            rows = [
-                (found.image, found.version, f"{len(found.checks)} passed", found.accelerator) for found in verdicts
-            ]
+            rows = [(each.image, each.version, f"{len(each.checks)} passed", each.accelerator) for each in verdicts]
             print(table(("image", "version", "checks", "accelerator"), rows))
-        parallel.raise_failures(outcomes)
+        raise_failures(outcomes)

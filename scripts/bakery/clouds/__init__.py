@@ -1,15 +1,19 @@
-"""What differs between Packer's builders: which source of the template fits, and the variables of that template.
+"""The places that images go to: a folder and a line here for each; docs/how-to/add-a-cloud.md says how."""
 
-A builder is named like the key of the definition's base, and so is the folder of its template.
-"""
-
-from bakery.clouds.aws import builder as aws
-from bakery.clouds.azure import builder as azure
+from bakery.clouds import aws, azure, local, vsphere
 from bakery.clouds.builder import Builder, RemoteBuilder
-from bakery.clouds.local import builder as qemu
-from bakery.clouds.vsphere import builder as vsphere
+from bakery.clouds.cloud import Cloud
 
-REMOTE: dict[str, RemoteBuilder] = {"aws": aws.BUILDER, "vsphere": vsphere.BUILDER, "azure": azure.BUILDER}
-BUILDERS: dict[str, Builder] = {"qemu": qemu.BUILDER, **REMOTE}
+CLOUDS: dict[str, Cloud] = {
+    "local": local.CLOUD,
+    "aws": aws.CLOUD,
+    "vsphere": vsphere.CLOUD,
+    "azure": azure.CLOUD,
+}
+# Terraform's state and most stacks are there, so `cdktf` logs in to it.
+STACKS = aws.CLOUD
 
-__all__ = ["BUILDERS", "REMOTE", "Builder", "RemoteBuilder"]
+BUILDERS: dict[str, Builder] = {cloud.builder.name: cloud.builder for cloud in CLOUDS.values()}
+REMOTE: dict[str, RemoteBuilder] = {
+    name: builder for name, builder in BUILDERS.items() if isinstance(builder, RemoteBuilder)
+}

@@ -2,23 +2,41 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
 from bakery.host.errors import BakeryError
 from bakery.model.definition import ImageDefinition
 
+# Private jobs need machines of our own (KVM, a way to the vCenter), public ones a cloud account.
+Duty = Literal["bake-private", "bake-public"]
+
 
 @dataclass(frozen=True)
 class Builder:
-    """`source` is the block of the template that builds a definition; `variables` are its own, beside the common."""
+    """What differs between Packer's builders. `name` is the key of the definition's base and the template's folder.
 
+    `source` is the block of the template that builds a definition; `variables` are its own, beside the common ones, and
+    `required` those that a template of the user's own has to use, too. `system_tools` and Packer's `plugin` change what
+    this builder makes, and no other. Jobs of `duty` run it.
+    """
+
+    name: str
+    duty: Duty
+    plugin: str
     source: Callable[[ImageDefinition], str]
     variables: Callable[[Job], dict[str, Any]]
+    required: tuple[str, ...] = ("artifact_name", "manifest")
+    system_tools: tuple[str, ...] = ()
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """By the names that input keys have."""
+        return (*self.system_tools, self.plugin)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RemoteBuilder(Builder):
     """One that makes the image at a target.
 

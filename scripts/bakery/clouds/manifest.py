@@ -44,9 +44,9 @@ def disk(path: Path, image: str, version: str, folder: Path) -> Path:
     named = [Path(file.name).absolute() for file in build.files or ()]
     disks = [file for file in named if file.suffix in DISKS]
     if len(disks) != 1:
-        found = ", ".join(file.name for file in named) or "nothing"
+        names = ", ".join(file.name for file in named) or "nothing"
         raise BakeryError(
-            f"Packer made not one disk but {found}", where=str(path), hint="a template makes one qcow2 or raw disk"
+            f"Packer made not one disk but {names}", where=str(path), hint="a template makes one qcow2 or raw disk"
         )
     if not disks[0].resolve().is_relative_to(folder.resolve()):
         raise BakeryError(
@@ -62,11 +62,11 @@ def disk(path: Path, image: str, version: str, folder: Path) -> Path:
 def last_build(path: Path, image: str, version: str) -> Build:
     """The one artifact of the last run; BakeryError if there are several, or if it is of another image or version."""
     build = _read_last(path)
-    told = build.custom_data or {}
+    custom_data = build.custom_data or {}
     for name, expected in (("image", image), ("version", version)):
-        if told.get(name, expected) != expected:
+        if custom_data.get(name, expected) != expected:
             raise BakeryError(
-                f"Packer built {name} {told[name]}, not {expected}",
+                f"Packer built {name} {custom_data[name]}, not {expected}",
                 where=str(path),
                 hint="check the template's custom_data",
             )

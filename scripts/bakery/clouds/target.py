@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from bakery.host.events import Reporter
 from bakery.model.documents import Artifact, Parameter, Publication, RemoteBuild
-from bakery.model.naming import Versioned
+from bakery.model.version import Versioned
 
 Status = Literal["correct", "incorrect", "missing", "unreachable"]
 
@@ -23,17 +23,11 @@ class Finding:
 class Target(Protocol):
     """A final location of images. All methods raise BakeryError; `tell` gets the progress."""
 
-    def find(self, artifact: Artifact) -> Publication | None:
-        """What is already there of this version, whole; None if anything is missing."""
-
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version to every place, adopting what an earlier run left; returns when all of it is usable."""
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Compare what a publication says with what is there."""
-
-    def withdraw(self, publication: Publication) -> None:
-        """Remove the images of a publication; what is already gone is fine."""
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Move the channel's pointers to this version in every place, or in none."""

@@ -14,7 +14,6 @@ from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.model.project import Project
 
-ACCOUNT = "123456789012"  # the stand-in's own account, as in cdktf/environments/demo.yaml
 REGION = "us-east-1"
 STATE_BUCKET = "bakery-demo-state"  # where Terraform keeps its state; in real life made once, by hand
 IMAGES_STATE = {"bucket": STATE_BUCKET, "key": "demo/images.tfstate", "region": REGION, "use_path_style": True}
@@ -93,7 +92,7 @@ def _bakery_environment(project: Project) -> dict[str, str]:
 def _make_state_bucket(environment: dict[str, str]) -> None:
     import boto3  # 150 ms, and only the demo needs it here
 
-    keys = {"aws_access_key_id": "demo", "aws_secret_access_key": "demo"}
-    s3 = boto3.Session().client("s3", endpoint_url=environment["AWS_ENDPOINT_URL"], region_name=REGION, **keys)
+    keys = (environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
+    s3 = boto3.Session(*keys, region_name=REGION).client("s3", endpoint_url=environment["AWS_ENDPOINT_URL"])
     if STATE_BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
         s3.create_bucket(Bucket=STATE_BUCKET)

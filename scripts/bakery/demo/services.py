@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
+from bakery.host.waiting import wait_until
 from bakery.machine import qemu
 
 START_SECONDS = 60.0  # the AWS double imports for about 5 s on a cold disk, Vault answers within 2 s
@@ -46,12 +46,15 @@ def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], rea
         ready.unlink(missing_ok=True)
     child = process.spawn(argv(port), log=log, outlive=True)
     service = Service(child.pid, port)
-    deadline = time.monotonic() + START_SECONDS
-    while not _answers(service) or (ready and not ready.exists()):
-        if child.poll() is not None or time.monotonic() > deadline:
-            process.stop(child)
-            raise BakeryError(f"{name} did not start", detail=log.read_text()[-2000:], log=log)
-        time.sleep(POLL_SECONDS)
+
+    def is_up() -> bool | None:
+        if child.poll() is not None:
+            return False
+        return True if _answers(service) and (ready is None or ready.exists()) else None
+
+    if not wait_until(is_up, START_SECONDS, POLL_SECONDS):
+        process.stop(child)
+        raise BakeryError(f"{name} did not start", detail=log.read_text()[-2000:], log=log)
     files.write_atomic(folder / f"{name}.json", json.dumps(asdict(service)).encode())
     return service
 
@@ -63,11 +66,8 @@ def stop(name: str, folder: Path) -> bool:
         return False
     with suppress(ProcessLookupError):
         os.kill(service.pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while _answers(service):
-        if time.monotonic() > deadline:
-            raise BakeryError(f"{name} does not stop", hint=f"kill {service.pid}")
-        time.sleep(POLL_SECONDS)
+    if not wait_until(lambda: None if _answers(service) else True, STOP_SECONDS, POLL_SECONDS):
+        raise BakeryError(f"{name} does not stop", hint=f"kill {service.pid}")
     return True
 
 

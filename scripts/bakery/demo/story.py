@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from bakery.demo import environment, images
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter, report_step, silent
+from bakery.host.timing import timed
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
 from bakery.model import documents
@@ -126,15 +126,13 @@ def end(root: Path) -> list[str]:
 
 @contextmanager
 def _timed(seconds: dict[str, float], report: Reporter, name: str, text: str) -> Iterator[None]:
-    began = time.monotonic()
-    with report_step(report, "demo", name, text):
+    with timed(seconds, name), report_step(report, "demo", name, text):
         yield
-    seconds[name] = round(time.monotonic() - began, 1)
 
 
 def _phases(project: Project, record: Record) -> dict[str, float]:
     """Seconds of the version's bake, test and upload, from the documents that they left."""
-    folder = project.artifact_folder(record.image, record.arch, record.version)
+    folder = project.artifact_folder(record)
     artifact = documents.load(Artifact, folder / "artifact.json")
     verdict = documents.load(Verdict, folder / "verdict.json")
     stages = {"bake": artifact.seconds, "verify": verdict.seconds}

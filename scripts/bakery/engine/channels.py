@@ -11,6 +11,7 @@ from bakery.host.events import Event, Reporter
 from bakery.model.documents import Parameter, Publication
 from bakery.model.fields import NAME
 from bakery.model.naming import full_name
+from bakery.model.version import ImageVersion
 
 Targets = Mapping[str, Target]
 Publications = Mapping[str, Publication]  # one version's, by target
@@ -56,7 +57,7 @@ def rollback(
         raise NotFoundError(f"{image} has no channel {channel}", where=catalog.location, hint=f"its channels: {known}")
     current = history[-1].version
     for version in dict.fromkeys(entry.version for entry in reversed(history) if entry.version != current):
-        record = catalog.record(image, arch, version)
+        record = catalog.record(ImageVersion(image, arch, version))
         if record.state == "complete":
             return promote(catalog, record, channel, reason or f"rollback from {current}", targets, report)
     raise BakeryError(
@@ -147,7 +148,7 @@ class _Move:
             error.detail = "\n".join(filter(None, (error.detail, *lines)))
 
     def _restore(self, name: str, publication: Publication, entry: ChannelEntry | None) -> str:
-        record = self.catalog.record(entry.image, entry.arch, entry.version) if entry else None
+        record = self.catalog.record(entry) if entry else None
         old = record.publication(name) if record else None
         if old is None:
             self.targets[name].unpoint(publication, self.channel)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from bakery.bake import check_mode, check_roles
+from bakery.clouds import CLOUDS
 from bakery.engine.session import Session
 from bakery.host.errors import UsageError
 from bakery.model.definition import ImageDefinition
@@ -25,10 +26,8 @@ def check(session: Session, image: ImageDefinition) -> None:
                 where=where("tests", number),
                 hint=f"write {path}",
             )
-    if image.distribution.aws:
-        from bakery.clouds.aws.regions import check_regions  # boto3 takes 150 ms to import
-
-        check_regions(image, where)
+    for target in image.distribution.by_target:
+        CLOUDS[target].check(image, where)
 
 
 def _check_template(session: Session, image: ImageDefinition, where: Callable[..., str]) -> None:

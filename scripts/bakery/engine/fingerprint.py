@@ -4,18 +4,18 @@ The table of inputs is flat (`var:nginx.port` -> `8080`) so that two of them can
 which input changed, not only that one did.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from bakery.clouds import BUILDERS
 from bakery.host import files, yamlfile
 from bakery.host.errors import UsageError
 from bakery.model.bases import QemuBase
 from bakery.model.definition import ImageDefinition
+from bakery.model.inputs import Inputs, canonical
 from bakery.model.project import Project
 
 # Raised by hand when code (not data: templates, roles and recipes are hashed) changes what a bake makes.
@@ -23,26 +23,9 @@ ENGINE = "1"
 # The tools that make a disk when nothing is installed on it.
 DISK_TOOLS = ("tool:mmdebstrap", "tool:mke2fs", "tool:qemu-img")
 # What only one builder uses; all else counts for every build.
-ONLY = {
-    **dict.fromkeys((*DISK_TOOLS, "tool:qemu-system-x86_64", "tool:packer-plugin-qemu"), "qemu"),
-    "tool:packer-plugin-amazon": "aws",
-    "tool:packer-plugin-vsphere": "vsphere",
-    "tool:packer-plugin-azure": "azure",
-}
+ONLY = {f"tool:{tool}": builder.name for builder in BUILDERS.values() for tool in builder.tools}
 SEAL = "seal"  # the role that ends every bake
 INCLUDES = ("include_role", "import_role")
-
-Inputs = dict[str, str]
-
-
-def key(inputs: Mapping[str, str]) -> str:
-    """SHA-256 over canonical JSON."""
-    return hashlib.sha256(canonical(inputs).encode()).hexdigest()
-
-
-def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class Fingerprints:
@@ -114,10 +97,12 @@ class Fingerprints:
         return inputs
 
     def _answers(self, definition: ImageDefinition, where: Path) -> Inputs:
-        """What an installer is told."""
-        vsphere = definition.base.vsphere
-        iso = vsphere.iso if vsphere else None
-        return self._tree(where.parent / iso.answers, "answers") if iso else {}
+        """What builders read beside the definition, such as the answers for an installer."""
+        inputs: Inputs = {}
+        for base in definition.base.by_builder.values():
+            for label, folder in base.folders.items():
+                inputs |= self._tree(where.parent / folder, label)
+        return inputs
 
     def _with_dependencies(self, roles: list[str]) -> list[str]:
         """The roles and all that they use, directly or not; they may use each other."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from bakery.clouds import CLOUDS
 from bakery.engine.plan import Action, Plan
 from bakery.engine.vault_check import Duty, used
 from bakery.host.errors import ExitCode
@@ -31,8 +32,11 @@ LOGS = ".bakery/logs/"
 # With what Vault lends to the duty; without BAKERY_APPLY_CREDENTIALS, with what the job has.
 APPLY = "bakery vault exec -- bakery apply images --outputs images.json --report terraform.json"
 
-# What ID tokens for AWS are made out to: roles that jobs assume take no other (the stack `runner`).
-AWS_AUDIENCE = "sts.amazonaws.com"
+# By variable, with whom each is for.
+ID_TOKENS = {
+    "VAULT_ID_TOKEN": "$VAULT_ADDR",
+    **{name: audience for cloud in CLOUDS.values() for name, audience in cloud.id_tokens.items()},
+}
 ENTER = '. "${BAKERY_TOOLBOX:-/opt/bakery}/runner/enter.sh"'
 # Never the whole job on any failure: what failed for a reason fails again. At most 2 is GitLab's own limit.
 RETRY = {"max": 2, "when": ["runner_system_failure"], "exit_codes": [int(ExitCode.TRY_AGAIN)]}
@@ -94,7 +98,7 @@ def _common(settings: Settings, generations: int) -> dict[str, Any]:
             "image": settings.runner_image,
             "interruptible": False,
             "retry": RETRY,
-            "id_tokens": {"VAULT_ID_TOKEN": {"aud": "$VAULT_ADDR"}, "AWS_ID_TOKEN": {"aud": AWS_AUDIENCE}},
+            "id_tokens": {name: {"aud": audience} for name, audience in ID_TOKENS.items()},
             "before_script": [ENTER],
         },
     }

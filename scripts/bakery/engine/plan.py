@@ -7,27 +7,10 @@ from graphlib import TopologicalSorter
 from typing import Literal
 
 from bakery.catalog.record import Record
-from bakery.engine import fingerprint
 from bakery.model.definition import ImageDefinition
+from bakery.model.inputs import Change, compare, input_key
 
 Kind = Literal["bake", "wait", "publish", "keep"]
-
-
-@dataclass(frozen=True)
-class Change:
-    """An input that differs; empty text where it is new or gone."""
-
-    input: str
-    before: str
-    after: str
-
-    def __str__(self) -> str:
-        if not self.before:
-            return f"{self.input} added"
-        if not self.after:
-            return f"{self.input} removed"
-        readable = max(len(self.before), len(self.after)) <= 40  # digests say nothing to a reader
-        return f"{self.input}: {self.before} -> {self.after}" if readable else f"{self.input} changed"
 
 
 @dataclass(frozen=True)
@@ -39,7 +22,7 @@ class Action:
     kind: Kind
     reason: str
     version: str = ""
-    line: str = ""
+    release_line: str = ""
     input_key: str = ""
     inputs: dict[str, str] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
@@ -50,7 +33,7 @@ class Plan:
     """Actions in an order in which they can be done: parents first."""
 
     actions: tuple[Action, ...]
-    schema: Literal["bakery/plan/1"] = "bakery/plan/1"
+    schema: Literal["bakery/plan/2"] = "bakery/plan/2"
 
     @property
     def pending(self) -> tuple[Action, ...]:
@@ -83,7 +66,7 @@ def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: Inpu
 
 
 def _decide(image: ImageDefinition, record: Record | None, inputs: dict[str, str], now: datetime) -> Action:
-    key = fingerprint.key(inputs)
+    key = input_key(inputs)
     reason = _bake_reason(image, record, key, inputs, now)
     if reason:
         changes = compare(record.inputs, inputs) if record else ()
@@ -101,7 +84,7 @@ def _bake_reason(
 ) -> str:
     """Why a bake is due; empty if it is not."""
     if record is None:
-        return f"no complete version in line {image.version}"
+        return f"no complete version in release line {image.version}"
     if key != record.input_key:
         changes = compare(record.inputs, inputs)
         if not changes:
@@ -113,13 +96,6 @@ def _bake_reason(
         if age > timedelta(days=image.rebuild_after_days):
             return f"{record.version} is {age.days} days old (rebuild_after_days: {image.rebuild_after_days})"
     return ""
-
-
-def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
-    """Inputs that differ, sorted by name, what a user edits (vars, packages) before what he does not."""
-    names = sorted(before.keys() | after.keys(), key=lambda name: (not name.startswith(("var:", "packages")), name))
-    differ = (name for name in names if before.get(name) != after.get(name))
-    return tuple(Change(name, before.get(name, ""), after.get(name, "")) for name in differ)
 
 
 def _unpublished(image: ImageDefinition, record: Record) -> str:

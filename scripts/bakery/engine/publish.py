@@ -4,22 +4,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import cast
 
 from bakery.clouds.target import RemoteTarget, Target
 from bakery.host import files
-from bakery.host.errors import BakeryError, NotFoundError, PartialError
+from bakery.host.errors import BakeryError, NotFoundError, PartialError, join_errors
 from bakery.host.events import Reporter
 from bakery.model import documents
 from bakery.model.baked import Baked
-from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Publication, Verdict
 from bakery.model.naming import full_name
 from bakery.model.project import Project
-
-Credentials = Mapping[str, str]
-NONE: Credentials = MappingProxyType({})
 
 
 def publish(
@@ -51,35 +46,6 @@ def _bring(project: Project, baked: Baked, name: str, destination: Target, repor
         return cast(RemoteTarget, destination).adopt(baked.builds[name], report)
     assert baked.artifact  # `baked.load` holds that a target without a build of its own has a disk
     return destination.publish(baked.artifact, baked.folder(project, name) / "disk.qcow2", report)
-
-
-def target(name: str, project: Project, definition: ImageDefinition, credentials: Credentials = NONE) -> Target:
-    """A target by the name that definitions use; `credentials` are the fields of its secret in Vault."""
-    return {"local": _local, "aws": _aws, "vsphere": _vsphere, "azure": _azure}[name](project, definition, credentials)
-
-
-def _local(project: Project, _definition: ImageDefinition, _credentials: Credentials) -> Target:
-    from bakery.clouds.local.target import LocalTarget
-
-    return LocalTarget(project.store)
-
-
-def _aws(_project: Project, definition: ImageDefinition, credentials: Credentials) -> Target:
-    from bakery.clouds.aws.target import AwsTarget  # boto3 takes 150 ms to import
-
-    return AwsTarget(definition, credentials)
-
-
-def _vsphere(_project: Project, definition: ImageDefinition, credentials: Credentials) -> Target:
-    from bakery.clouds.vsphere.target import VsphereTarget  # requests takes 80 ms to import
-
-    return VsphereTarget(definition, credentials)
-
-
-def _azure(_project: Project, definition: ImageDefinition, credentials: Credentials) -> Target:
-    from bakery.clouds.azure.target import AzureTarget  # the SDK takes 700 ms to import
-
-    return AzureTarget(definition, credentials)
 
 
 def _refuse_unverified(artifact: Artifact, verdict: Verdict | None, disk: Path) -> None:
@@ -131,14 +97,9 @@ def _raise(failures: dict[str, BakeryError], done: list[str]) -> None:
         return
     if len(failures) == 1 and not done:
         raise next(iter(failures.values()))
-    raise (PartialError if done else BakeryError)(
+    raise join_errors(
+        failures.items(),
         f"publishing failed at {', '.join(failures)}" + (f", succeeded at {', '.join(done)}" if done else ""),
-        detail="\n".join(f"{name}: {_describe(error)}" for name, error in failures.items()),
-        hint="run 'bakery publish' again: what is there is kept, only the rest is done",
+        "run 'bakery publish' again: what is there is kept, only the rest is done",
+        PartialError if done else BakeryError,
     )
-
-
-def _describe(error: BakeryError) -> str:
-    hint = f" ({error.hint})" if error.hint else ""
-    detail = "".join(f"\n  {line}" for line in error.detail.splitlines())
-    return f"{error.message}{hint}{detail}"

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.catalog import Catalog, Record, open_store
+from bakery.clouds.definitions import load
 from bakery.engine import toolbox
 from bakery.engine.fingerprint import Fingerprints
 from bakery.engine.plan import Plan, plan
@@ -15,6 +16,7 @@ from bakery.model.baked import Baked
 from bakery.model.definition import Definitions, ImageDefinition
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 
 
 @dataclass(frozen=True)
@@ -48,21 +50,21 @@ class Session:
         """The newest version of the line of which anything is in the workspace; NotFoundError unless it is whole."""
         for version in self._newest_first(image):
             if baked.anything(self.project, image, version):
-                return self.whole(image, version)
+                return self.load_baked(image, version)
         raise self._not_baked(image)
 
-    def whole(self, image: ImageDefinition, version: str) -> Baked:
+    def load_baked(self, image: ImageDefinition, version: str) -> Baked:
         """All that was made of a version; NotFoundError with the way out if it is not all in the workspace."""
         try:
             return baked.load(self.project, image, version)
         except NotFoundError as error:
-            error.hint = self._way_out(image)
+            error.hint = self._hint_for_absent(image)
             raise
 
     def _not_baked(self, image: ImageDefinition) -> NotFoundError:
-        return NotFoundError(f"{image.name} {image.version} has not been baked here", hint=self._way_out(image))
+        return NotFoundError(f"{image.name} {image.version} has not been baked here", hint=self._hint_for_absent(image))
 
-    def _way_out(self, image: ImageDefinition) -> str:
+    def _hint_for_absent(self, image: ImageDefinition) -> str:
         """What to do about a version that is not here. A bake helps only where one is due."""
         try:
             action = next(action for action in self.plan([image.name]).actions if action.image == image.name)
@@ -70,7 +72,7 @@ class Session:
             return f"'bakery plan {image.name}' says what is due"
         if action.kind in ("bake", "wait"):
             return f"run 'bakery bake {image.name}' first"
-        folder = self.project.artifact_folder(image.name, image.arch, action.version)
+        folder = self.project.artifact_folder(ImageVersion(image.name, image.arch, action.version))
         return (
             f"{action.version} is complete, so a bake would keep it: bring {folder}* from where it was baked, "
             f"or make a new version with 'bakery bump {image.name}' and 'bakery run {image.name}'"
@@ -81,19 +83,29 @@ class Session:
         return [version for version in reversed(versions) if version.startswith(f"{image.version}.")]
 
     def parent_image(self, image: ImageDefinition, target: str) -> str:
-        """The ID at a target of the parent's newest complete version, where builds start; empty without a parent."""
-        if image.parent is None:
+        """The ID of the parent's newest complete version where a target's builds run; empty without a parent there."""
+        base = image.base.by_builder[target]
+        if base.parent is None:
             return ""
-        parent = self.definitions.images[image.parent]
+        parent = self.definitions.images[base.parent]
         record = self.catalog.newest(parent.name, parent.arch, parent.version)
         published = record.publication(target) if record else None
-        if published is None:
+        if record is None or published is None:
             raise BakeryError(
                 f"{image.name} is built on {parent.name}, which has no complete version at {target}",
                 where=self.definitions.where(image.name, "base", target, "image"),
                 hint=f"add the target {target} to {parent.name} and run 'bakery run {parent.name}' first",
             )
-        return published.places[0].id
+        location = image.distribution.by_target[target].build_location
+        for place in published.places:
+            if place.region == location and place.owned:
+                return place.id
+        raise BakeryError(
+            f"{image.name} is built in {location}, where {parent.name} {record.version} is not published",
+            where=self.definitions.where(image.name, "distribution", target),
+            hint=f"publish {parent.name} there, too, and run 'bakery run {parent.name}'; or build {image.name} in "
+            + ", ".join(dict.fromkeys(place.region for place in published.places)),
+        )
 
     def parent_disk(self, image: ImageDefinition) -> tuple[Record, Path]:
         """The newest complete version of the parent and its disk at the local target."""
@@ -108,7 +120,7 @@ class Session:
             )
         stored = Path(local.places[0].id)
         # A CI job may run in another folder than the one that stored it, and gets what was baked as an artifact.
-        baked_there = self.project.artifact_folder(parent.name, parent.arch, record.version) / "disk.qcow2"
+        baked_there = self.project.artifact_folder(record) / "disk.qcow2"
         brought = (path for path in (self.project.store / stored.name, baked_there) if path.exists())
         return record, next(brought, stored)
 
@@ -122,7 +134,7 @@ def locate(definitions: Path, workspace: Path) -> Project:
 def open_session(definitions: Path, workspace: Path, catalog: str) -> Session:
     """A session that reports its events to nobody."""
     project = locate(definitions, workspace)
-    loaded = definition.load(definitions, project.cache / "definitions.json")
+    loaded = load(definitions, project.cache / "definitions.json")
     return Session(project, loaded, open_catalog(project, catalog))
 
 

@@ -1,4 +1,4 @@
-"""The line: plan -> bake -> verify -> publish -> catalog.
+"""The steps of one version: bake -> verify -> publish -> record in the catalog -> move its channel.
 
 Each step leaves its document in the artifact's folder, so a rerun goes on from where the last one stopped.
 """
@@ -9,16 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import cast
 
 from bakery.bake import bake, remote
-from bakery.catalog import Record
+from bakery.bake.request import BakeContext, BakeRequest
+from bakery.catalog import ChannelEntry, Record, owner
+from bakery.clouds import CLOUDS
 from bakery.clouds.target import RemoteTarget, Target
 from bakery.engine import channels, toolbox
 from bakery.engine.checks import check
 from bakery.engine.plan import Action
-from bakery.engine.publish import publish, target
+from bakery.engine.publish import publish
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event
@@ -28,198 +29,206 @@ from bakery.model import baked, documents
 from bakery.model.baked import Baked
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Publication, RemoteBuild, Verdict
+from bakery.model.version import ImageVersion
 from bakery.verify import verify
 
 
-def bake_image(session: Session, action: Action, builders: Sequence[str] = ()) -> Baked:
-    """Bake what a plan asks for, or take up what an interrupted run already baked from the same inputs.
+def bake_version(session: Session, action: Action, builders: Sequence[str] = ()) -> Baked:
+    """Bake what a plan asks for, or reuse what an interrupted run already baked from the same inputs.
 
     `builders` limits it to some of those that the definition needs.
     """
-    image = session.definitions.images[action.image]
+    definition = session.definitions.images[action.image]
     if action.kind == "wait":
-        raise BakeryError(f"{image.name} cannot be baked yet: {action.reason}", hint=f"run 'bakery run {image.name}'")
-    check(session, image)
-    reserved = session.catalog.reserve(image.name, image.arch, action.line, action.input_key, action.inputs)
-    work = _Work(session, image, reserved.version, action)
-    wanted = [name for name in image.builders if not builders or name in builders]
-    artifact = work.disk() if "qemu" in wanted else None
-    return Baked(image, reserved.version, artifact, {name: work.build(name) for name in wanted if name != "qemu"})
+        raise BakeryError(
+            f"{definition.name} cannot be baked yet: {action.reason}", hint=f"run 'bakery run {definition.name}'"
+        )
+    check(session, definition)
+    reservation = session.catalog.reserve(
+        definition.name,
+        definition.arch,
+        action.release_line,
+        action.input_key,
+        action.inputs,
+        owner(session.project.workspace),
+    )
+    request = BakeRequest(definition, reservation.version, action.inputs, action.input_key)
+    work = _Bake(session, request)
+    selected = [name for name in definition.builders if not builders or name in builders]
+    artifact = work.disk() if "qemu" in selected else None
+    builds = {name: work.image_at(name) for name in selected if name != "qemu"}
+    return Baked(definition, reservation.version, artifact, builds)
 
 
 @dataclass(frozen=True)
-class _Work:
-    """The builds of one version; each takes up what is there already."""
+class _Bake:
+    """The builds of one version; each reuses what an interrupted run left."""
 
     session: Session
-    image: ImageDefinition
-    version: str
-    action: Action
+    request: BakeRequest
 
     def disk(self) -> Artifact:
-        found = baked.find_artifact(self.session.project, self.image, self.version)
-        if self._fits(found, ""):
-            assert found
-            return found
-        with _vault(self.image.secrets) as vault:
-            return bake(
-                self.session.project,
-                self.image,
-                self.version,
-                self.action.inputs,
-                self.action.input_key,
-                _base(self.session, self.image),
-                toolbox.toolchain(self.session.project),
-                vault,
-                self.session.report,
-            )
+        """The disk that QEMU builds."""
+        definition = self.request.definition
+        artifact = baked.find_artifact(self.session.project, definition, self.request.version)
+        if artifact and self._is_of_these_inputs(artifact, ""):
+            return artifact
+        with _vault(definition.secrets) as vault:
+            return bake(self.request, _base_disk(self.session, definition), self._context(vault))
 
-    def build(self, target: str) -> RemoteBuild:
-        found = baked.find_build(self.session.project, self.image, self.version, target)
-        if self._fits(found, f" at {target}"):
-            assert found
-            return found
-        with _vault(self.image.secrets, self.image.distribution.credentials(target)) as vault:
-            credentials = _credentials(vault, self.image, target)
-            place = cast(RemoteTarget, _target(self.session, self.image, target, credentials))
-            place.prepare(Baked(self.image, self.version, None, {}))
-            return remote.build(
-                self.session.project,
-                self.image,
-                target,
-                self.version,
-                self.action.inputs,
-                self.action.input_key,
-                self.session.parent_image(self.image, target),
-                toolbox.toolchain(self.session.project),
-                credentials,
-                vault,
-                self.session.report,
-            )
+    def image_at(self, target: str) -> RemoteBuild:
+        """The image that Packer's own builder makes at a target."""
+        definition = self.request.definition
+        build = baked.find_build(self.session.project, definition, self.request.version, target)
+        if build and self._is_of_these_inputs(build, f" at {target}"):
+            return build
+        with _vault(definition.secrets, definition.distribution.credentials(target)) as vault:
+            credentials = _credentials(vault, definition, target)
+            destination = cast(RemoteTarget, _target(self.session, definition, target, credentials))
+            destination.prepare(self.request.image_version)
+            source = self.session.parent_image(definition, target)
+            return remote.build(self.request, target, source, credentials, self._context(vault))
 
-    def _fits(self, found: Artifact | RemoteBuild | None, where: str) -> bool:
-        """Whether an interrupted run left it, made from these inputs."""
-        if found is None or found.input_key != self.action.input_key:
+    def _context(self, vault: Vault | None) -> BakeContext:
+        project = self.session.project
+        return BakeContext(project, toolbox.toolchain(project), vault, self.session.report)
+
+    def _is_of_these_inputs(self, part: Artifact | RemoteBuild, where: str) -> bool:
+        """Whether what an interrupted run left was made from the inputs of this one."""
+        if part.input_key != self.request.input_key:
             return False
-        subject = f"{self.image.name} {self.version}"
+        subject = f"{part.image} {part.version}"
         self.session.report(Event("note", "bake", subject, f"baked before from the same inputs{where}"))
         return True
 
 
-def verified(session: Session, artifact: Artifact) -> bool:
-    """Whether an interrupted run already passed this very disk."""
-    verdict = documents.find(Verdict, _folder(session, artifact) / "verdict.json")
+def is_verified(session: Session, artifact: Artifact) -> bool:
+    """Whether an interrupted run already tested this very disk with success."""
+    verdict = documents.find(Verdict, session.project.artifact_folder(artifact) / "verdict.json")
     return verdict is not None and verdict.passed and verdict.sha256 == artifact.disk.sha256
 
 
-def verify_image(session: Session, artifact: Artifact) -> Verdict:
+def verify_version(session: Session, artifact: Artifact) -> Verdict:
     """Test an artifact and keep the verdict; BakeryError with the failing checks if it does not pass."""
-    image, folder = session.definitions.images[artifact.image], _folder(session, artifact)
-    with _vault(image.secrets) as vault:
-        found = (
-            read_secrets(vault, image.secrets, partial(session.definitions.where, image.name, "secrets"))
-            if vault
-            else {}
-        )
-        verdict = verify(session.project, image, artifact, folder / "disk.qcow2", found.values(), session.report)
+    definition, folder = session.definitions.images[artifact.image], session.project.artifact_folder(artifact)
+    with _vault(definition.secrets) as vault:
+        where = partial(session.definitions.where, definition.name, "secrets")
+        secrets = read_secrets(vault, definition.secrets, where) if vault else {}
+        verdict = verify(session.project, definition, artifact, folder / "disk.qcow2", secrets.values(), session.report)
     documents.save(verdict, folder / "verdict.json")
-    failing = [seen for seen in verdict.checks if not seen.passed]
+    failing = [check for check in verdict.checks if not check.passed]
     if failing:
         raise BakeryError(
-            f"{image.name} {artifact.version} failed {len(failing)} of {len(verdict.checks)} checks",
+            f"{definition.name} {artifact.version} failed {len(failing)} of {len(verdict.checks)} checks",
             where=str(folder / "verdict.json"),
-            detail="\n".join(f"{seen.name}: {seen.detail}" for seen in failing),
-            hint=f"mend it and run 'bakery run {image.name}' again; nothing was published",
+            detail="\n".join(f"{check.name}: {check.detail}" for check in failing),
+            hint=f"fix it and run 'bakery run {definition.name}' again; nothing was published",
         )
     return verdict
 
 
-def publish_image(session: Session, whole: Baked, channel: str = "") -> Record:
-    """Publish a verified version, complete its record, and let its channel follow, or the one that is given."""
-    image, project = whole.definition, session.project
-    verdict = documents.find(Verdict, whole.folder(project, "local") / "verdict.json")
-    _usable_record(session, whole)  # before anything is published
-    with targets(session, image) as destinations:
-        publications = publish(project, whole, verdict, destinations, session.report)
-        record = _usable_record(session, whole)
-        complete = _complete(record, whole, verdict, tuple(publications))
+def publish_version(session: Session, version: Baked, channel: str = "") -> Record:
+    """Publish a verified version, complete its record, and move its channel, or `channel` if that is given."""
+    definition, project = version.definition, session.project
+    verdict = documents.find(Verdict, version.folder(project, "local") / "verdict.json")
+    _usable_record(session, version)  # before anything is published
+    with open_targets(session, definition) as targets:
+        publications = publish(project, version, verdict, targets, session.report)
+        record = _usable_record(session, version)
+        complete = _complete(record, version, verdict, tuple(publications))
         if complete != record:
             record = session.catalog.revise(complete, "published")
-        if channel := channel or image.channel or "":
-            channels.promote(session.catalog, record, channel, "published", destinations, session.report)
+        if channel := channel or definition.channel or "":
+            channels.promote(session.catalog, record, channel, "published", targets, session.report)
     return record
 
 
+def promote_version(session: Session, image: str, version: str, channel: str, reason: str) -> ChannelEntry:
+    """Point a channel at a complete version, at every target of the image."""
+    [definition] = session.definitions.select([image])
+    record = session.catalog.record(ImageVersion(image, definition.arch, version))
+    with open_targets(session, definition) as targets:
+        return channels.promote(session.catalog, record, channel, reason, targets, session.report)
+
+
+def roll_back_channel(session: Session, image: str, channel: str, reason: str) -> ChannelEntry:
+    """Point a channel at the version that it pointed at before."""
+    [definition] = session.definitions.select([image])
+    with open_targets(session, definition) as targets:
+        return channels.rollback(session.catalog, image, definition.arch, channel, reason, targets, session.report)
+
+
 @contextmanager
-def targets(session: Session, image: ImageDefinition) -> Iterator[dict[str, Target]]:
-    """Every target of an image by name, logged in to: what Vault lent for that ends with the block."""
-    with _vault(*map(image.distribution.credentials, image.targets)) as vault:
-        yield {name: _target(session, image, name, _credentials(vault, image, name)) for name in image.targets}
+def open_targets(session: Session, definition: ImageDefinition) -> Iterator[dict[str, Target]]:
+    """Every target of an image by name, logged in to; credentials from Vault end with the block."""
+    with _vault(*map(definition.distribution.credentials, definition.targets)) as vault:
+        yield {
+            name: _target(session, definition, name, _credentials(vault, definition, name))
+            for name in definition.targets
+        }
 
 
-def _usable_record(session: Session, whole: Baked) -> Record:
-    """The version's record, unless that was revoked: it must not become complete again."""
-    record = session.catalog.record(whole.image, whole.arch, whole.version)
+def _usable_record(session: Session, version: Baked) -> Record:
+    """The version's record; BakeryError if it was revoked, since it must not become complete again."""
+    record = session.catalog.record(version)
     if record.state == "revoked":
         raise BakeryError(
-            f"{whole.image} {whole.version} was revoked: {record.reason}", hint=f"run 'bakery run {whole.image}'"
+            f"{version.image} {version.version} was revoked: {record.reason}", hint=f"run 'bakery run {version.image}'"
         )
     return record
 
 
-def _complete(record: Record, whole: Baked, verdict: Verdict | None, publications: tuple[Publication, ...]) -> Record:
-    disk, first = whole.artifact, whole.parts[0]
-    checks = [*(verdict.checks if verdict else ()), *chain(*(build.checks for build in whole.builds.values()))]
+def _complete(record: Record, version: Baked, verdict: Verdict | None, publications: tuple[Publication, ...]) -> Record:
+    disk, first = version.artifact, version.parts[0]
+    checks = [*(verdict.checks if verdict else ()), *chain(*(build.checks for build in version.builds.values()))]
     return replace(
         record,
         state="complete",
-        mode=whole.definition.mode,
+        owner="",
+        expires="",
+        mode=version.definition.mode,
         os=first.os,
-        sha256=disk.disk.sha256 if disk else _first_identity(whole),
-        raw_sha256=disk.disk.raw_sha256 if disk else _first_identity(whole),
+        sha256=disk.disk.sha256 if disk else _first_identity(version),
+        raw_sha256=disk.disk.raw_sha256 if disk else _first_identity(version),
         base=disk.base if disk else None,
         baked=first.created,
         commit=first.commit,
         tools=first.tools,
-        tags=whole.definition.tags,
+        tags=version.definition.tags,
         publications=publications,
         checks=len(checks),
     )
 
 
-def _first_identity(whole: Baked) -> str:
+def _first_identity(version: Baked) -> str:
     """What stands for the content of a version that has no disk here."""
-    return next(iter(whole.builds.values())).identity
+    return next(iter(version.builds.values())).identity
 
 
-def _folder(session: Session, artifact: Artifact) -> Path:
-    return session.project.artifact_folder(artifact.image, artifact.arch, artifact.version)
-
-
-def _base(session: Session, image: ImageDefinition) -> BaseDisk:
-    if image.parent:
-        record, disk = session.parent_disk(image)
+def _base_disk(session: Session, definition: ImageDefinition) -> BaseDisk:
+    if definition.parent:
+        record, disk = session.parent_disk(definition)
         return BaseDisk(disk, Base(record.image, record.version, record.sha256))
-    assert image.base.qemu
+    assert definition.base.qemu
     recipe = session.project.resources.recipe("debian")
-    return prepare(image.base.qemu, session.project.cache, recipe, session.report)
+    return prepare(definition.base.qemu, session.project.cache, recipe, session.report)
 
 
-def _target(session: Session, image: ImageDefinition, name: str, credentials: dict[str, str]) -> Target:
-    return target(name, session.project, image, credentials)
+def _target(session: Session, definition: ImageDefinition, name: str, credentials: dict[str, str]) -> Target:
+    return CLOUDS[name].open_target(session.project, definition, credentials)
 
 
 @contextmanager
-def _vault(*needed: object) -> Iterator[Vault | None]:
-    """A session with Vault if anything is needed from there; nobody else has to have a Vault."""
-    if not any(needed):
+def _vault(*needs: object) -> Iterator[Vault | None]:
+    """A session with Vault if anything is needed from there; None otherwise, so that not everyone has to have one."""
+    if not any(needs):
         yield None
         return
     with Vault.login(os.environ) as vault:
         yield vault
 
 
-def _credentials(vault: Vault | None, image: ImageDefinition, target: str) -> dict[str, str]:
-    """The fields of a target's secret; none where it has none, and its tools look into the environment."""
-    path = image.distribution.credentials(target)
+def _credentials(vault: Vault | None, definition: ImageDefinition, target: str) -> dict[str, str]:
+    """The fields of a target's secret; empty if it has none, and its tools look into the environment."""
+    path = definition.distribution.credentials(target)
     return vault.fields(path) if vault and path else {}

@@ -1,6 +1,5 @@
 """Where the tools are and which versions they have."""
 
-import json
 import platform
 import re
 import sys
@@ -8,14 +7,16 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
+from bakery.clouds import BUILDERS
 from bakery.clouds.job import Toolchain
 from bakery.host import files, process
+from bakery.host.cache import Cache
 from bakery.host.errors import BakeryError
 from bakery.machine import qemu
 from bakery.model.project import Project
 
 # Of tools.toml, those whose version can change an image.
-PLUGINS = tuple(f"packer-plugin-{name}" for name in ("qemu", "ansible", "amazon", "vsphere", "azure"))
+PLUGINS = ("packer-plugin-ansible", *(builder.plugin for builder in BUILDERS.values()))
 # Programs of the system that can, and how each is asked for its version.
 SYSTEM_TOOLS = {"qemu-system-x86_64": "--version", "qemu-img": "--version", "mke2fs": "-V", "mmdebstrap": "--version"}
 MISSING = "missing"
@@ -76,23 +77,19 @@ def toolchain(project: Project, accelerator: str = "") -> Toolchain:
 
 def _system_versions(cache: Path) -> dict[str, str]:
     """Asked once per installed program; `cache` remembers the answer for that file."""
-    try:
-        known = json.loads(cache.read_bytes())
-    except (OSError, ValueError):
-        known = {}
-    found = {name: _stamped(name, flag, known.get(name)) for name, flag in SYSTEM_TOOLS.items()}
-    if found != known:
-        files.write_atomic(cache, json.dumps(found).encode())
-    return {name: answer for name, (_, answer) in found.items()}
+    answers = Cache(cache)
+    versions = {name: _version(name, flag, answers) for name, flag in SYSTEM_TOOLS.items()}
+    answers.save()
+    return versions
 
 
-def _stamped(name: str, flag: str, known: list[str] | None) -> list[str]:
+def _version(name: str, flag: str, answers: Cache) -> str:
     path = process.which(name)
     if path is None:
-        return ["", MISSING]
+        return MISSING
     stat = Path(path).stat()
     stamp = f"{path} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
-    return known if known and known[0] == stamp else [stamp, _ask(path, flag)]
+    return answers.get(stamp, lambda: _ask(path, flag))
 
 
 def _ask(path: str, flag: str) -> str:

@@ -4,22 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bakery.clouds import BUILDERS, CLOUDS, STACKS
 from bakery.host.errors import BakeryError, OutageError
-from bakery.host.vault import Vault, no_api_path
+from bakery.host.vault import Vault
+from bakery.host.vault.errors import no_api_path
 from bakery.model.definition import Definitions, ImageDefinition
 
-# What a target's log-in takes from its `credentials`. An engine that makes them knows these names by itself.
-CREDENTIALS = {
-    "aws": ("access_key", "secret_key"),
-    "vsphere": ("username", "password"),
-    "azure": ("client_id", "client_secret"),
-}
-# Builders by the duty of the job that runs them: private ones need machines of our own (KVM, a way to the vCenter),
-# public ones a cloud account. Each duty has a role in Vault.
-BUILDERS = {"bake-private": ("qemu", "vsphere"), "bake-public": ("aws", "azure")}
 APPLY = "BAKERY_APPLY_CREDENTIALS"  # the variable with the path that the duty `apply` reads
+# Each has a role in Vault.
 Duty = Literal["validate", "bake-private", "bake-public", "publish", "apply"]
-# Engines that keep what was written; to read from any other (aws, azure, database) is to have something made.
+# Engines that keep what was written; to read from any other, such as database, is to have something made.
 KEEPING = ("kv", "kv-v2", "generic")
 
 
@@ -54,12 +48,12 @@ def needs(definitions: Definitions, names: Iterable[str], duty: Duty | None = No
 
 def used(image: ImageDefinition, duty: str) -> list[str]:
     """The builders of an image that a duty runs."""
-    return [builder for builder in image.builders if builder in BUILDERS.get(duty, ())]
+    return [builder for builder in image.builders if BUILDERS[builder].duty == duty]
 
 
 def terraform(path: str) -> Need:
-    """What `cdktf` and Terraform log in to AWS with; a variable names it, no definition does."""
-    return Need(APPLY, "", "apply", path, CREDENTIALS["aws"])
+    """What `cdktf` and Terraform log in with; a variable names it, no definition does."""
+    return Need(APPLY, "", "apply", path, STACKS.credentials)
 
 
 def check(vault: Vault, wanted: Sequence[Need]) -> list[Finding]:
@@ -77,12 +71,12 @@ def _needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) 
     for name, secret in secrets.items():
         where = definitions.where(image.name, "secrets", name, "path")
         yield Need(where, image.name, f"secrets.{name}", secret.path, (secret.key,))
-    for target, keys in CREDENTIALS.items():
-        settings = getattr(image.distribution, target)
+    for target, cloud in CLOUDS.items():
+        path = image.distribution.credentials(target)
         works_there = duty in (None, "publish") or target in used(image, duty)
-        if target in image.targets and settings.credentials and works_there:
+        if target in image.targets and path and works_there:
             where = definitions.where(image.name, "distribution", target, "credentials")
-            yield Need(where, image.name, f"distribution.{target}.credentials", settings.credentials, keys)
+            yield Need(where, image.name, f"distribution.{target}.credentials", path, cloud.credentials)
 
 
 def _ask(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> tuple[str, str, str]:

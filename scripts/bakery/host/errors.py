@@ -1,12 +1,14 @@
 """The one exception family: stages raise it, `bakery.cli.main` prints it."""
 
+import difflib
+from collections.abc import Collection, Iterable, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """What the command's exit code says; an unknown code means failure."""
+    """Exit codes of the command; any other code means failure."""
 
     OK = 0
     FAILED = 1
@@ -47,7 +49,7 @@ class PartialError(BakeryError):
 
 
 class OutageError(BakeryError):
-    """A service does not serve at all, so that asking it for the next thing is of no use; later it may."""
+    """A service does not work at all: the next request to it would fail, too, but a later run may succeed."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.TRY_AGAIN
 
@@ -57,10 +59,51 @@ class NotFoundError(BakeryError):
 
 
 class ConflictError(BakeryError):
-    """Somebody else holds it or wrote it first."""
+    """Another run holds it or wrote it first."""
 
 
 class BusyError(ConflictError):
-    """Another run holds the lock; it will end by itself, so the same command may succeed later."""
+    """Another run holds the lock. It ends by itself, so the same command may succeed later."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.TRY_AGAIN
+
+
+def join_errors(
+    failures: Collection[tuple[str, BakeryError]], message: str, hint: str = "", kind: type[BakeryError] = BakeryError
+) -> BakeryError:
+    """One error for several, each under its name. It says to try again if all of them do, even if some work is done."""
+    again = all(error.exit_code == ExitCode.TRY_AGAIN for _, error in failures)
+    detail = "\n".join(f"{name}: {render_error(error)}" for name, error in failures)
+    return (OutageError if again else kind)(message, detail=detail, hint=hint)
+
+
+def merge_errors(errors: Sequence[BakeryError]) -> BakeryError:
+    """The first error, with the others in its detail."""
+    first, *others = errors
+    first.detail = "\n".join(filter(None, [first.detail, *map(render_error, others)]))
+    return first
+
+
+def show_error(error: BakeryError) -> str:
+    """An error as a program that fails with it prints it."""
+    where = f"{error.where}: " if error.where else ""
+    lines = [f"error: {where}{error.message}", *(f"  {line}" for line in error.detail.splitlines())]
+    if error.hint:
+        lines.append(f"hint: {error.hint}")
+    if error.log:
+        lines.append(f"log: {error.log}")
+    return "\n".join(lines)
+
+
+def render_error(error: BakeryError) -> str:
+    """An error inside of another one: one line, and the detail below it."""
+    where = f"{error.where}: " if error.where else ""
+    hint = f" ({error.hint})" if error.hint else ""
+    detail = "".join(f"\n  {line}" for line in error.detail.splitlines())
+    return f"{where}{error.message}{hint}{detail}"
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """The hint for a misspelt word; empty if no known word is similar."""
+    matches = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean '{matches[0]}'?" if matches else ""

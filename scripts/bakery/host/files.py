@@ -1,4 +1,4 @@
-"""The only writer of files: atomic, durable, never half there."""
+"""The only module that writes files: atomically and durably."""
 
 import errno
 import hashlib
@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,15 +18,15 @@ CHUNK = 1 << 20  # bytes per read when hashing; larger gains nothing
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace `path` as a whole; a reader sees the old bytes or the new ones. BakeryError if it cannot be written."""
-    with explained(path), _beside(path, data) as temporary:
+    """Replace `path`; a reader sees the old bytes or the new ones. BakeryError if it cannot be written."""
+    with explain_errors(path), _temporary_file(path, data) as temporary:
         temporary.replace(path)
         _sync_folder(path.parent)
 
 
 def create(path: Path, data: bytes) -> bool:
     """Write `path` only if it does not exist; False if it does. Atomic across processes (link(2))."""
-    with explained(path), _beside(path, data) as temporary:
+    with explain_errors(path), _temporary_file(path, data) as temporary:
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -39,11 +39,11 @@ def require_writable(path: Path) -> None:
     """Raise UsageError before work starts whose result `write_atomic` could not bring to `path`; tries it out."""
     try:
         if path.is_file() or not path.exists():
-            with _beside(path, b""):
+            with _temporary_file(path, b""):
                 return
-        reason = "it is no file"
+        reason = "it is not a file"
     except FileExistsError as error:
-        reason = f"{error.filename} is no folder"
+        reason = f"{error.filename} is not a folder"
     except OSError as error:
         reason = str(error.strerror)
     hint = "name a file in a folder that you may write to; nothing was started"
@@ -59,7 +59,7 @@ def sha256(path: Path) -> str:
 @contextmanager
 def scratch(parent: Path, prefix: str) -> Iterator[Path]:
     """A private folder beside the final place (same file system, so a rename is atomic), gone afterwards."""
-    with explained(parent):
+    with explain_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{prefix}-", dir=parent))
     try:
@@ -69,19 +69,35 @@ def scratch(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 @contextmanager
-def exclusive(path: Path, busy: str) -> Iterator[None]:
-    """Hold the lock file `path` or raise BusyError(`busy`) at once; freed by the kernel if we die."""
+def exclusive(
+    path: Path, busy: str, timeout: float = 0.0, on_wait: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Hold the lock file `path`; BusyError(`busy`) if another run still has it after `timeout` seconds.
+
+    `on_wait` is called once if there is a wait. The kernel frees the lock if we die.
+    """
     lock = FileLock(path)
-    with explained(path):
+    with explain_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire(timeout=0)
+            _acquire(lock, timeout, on_wait)
         except Timeout as error:
-            raise BusyError(busy, hint="wait until it ends, or stop it, and run again") from error
+            waited = f"; waited {timeout:g} s" if timeout else ""
+            raise BusyError(busy + waited, hint="wait until it ends, or stop it, and run again") from error
     try:
         yield
     finally:
         lock.release()
+
+
+def _acquire(lock: FileLock, timeout: float, on_wait: Callable[[], None]) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if not timeout:
+            raise
+        on_wait()
+        lock.acquire(timeout=timeout)
 
 
 def require_space(folder: Path, needed: int, purpose: str) -> None:
@@ -97,7 +113,7 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explain_errors(path: Path) -> Iterator[None]:
     """Make a BakeryError of what the operating system refuses while `path` is written."""
     try:
         yield
@@ -108,7 +124,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _beside(path: Path, data: bytes) -> Iterator[Path]:
+def _temporary_file(path: Path, data: bytes) -> Iterator[Path]:
     """A new file with `data` on disk, in the folder of `path`; gone afterwards unless it was renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

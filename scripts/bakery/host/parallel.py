@@ -1,12 +1,14 @@
 """Work on several images side by side, and say at the end what failed."""
 
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from bakery.host import process
-from bakery.host.errors import BakeryError, ExitCode, OutageError, PartialError
+from bakery.host.errors import BakeryError, PartialError, join_errors
 
 INTERRUPT_SECONDS = 0.2  # between two rounds of stopping what runs
 
@@ -33,16 +35,37 @@ def run_parallel(names: Sequence[str], work: Callable[[str], Result], jobs: int)
 
     if jobs == 1:
         return [attempt(name) for name in names]
-    pool = ThreadPoolExecutor(jobs)
-    running = [pool.submit(attempt, name) for name in names]
-    try:
+    with threads(jobs) as submit:
+        running = [submit(partial(attempt, name)) for name in names]
         return [future.result() for future in running]
+
+
+Submit = Callable[[Callable[[], Any]], Future[Any]]
+
+
+@contextmanager
+def threads(jobs: int) -> Iterator[Submit]:
+    """Start calls in `jobs` threads. A failure lets what runs end, an interrupt stops all children; nothing starts."""
+    pool = ThreadPoolExecutor(jobs)
+    running: set[Future[Any]] = set()
+
+    def submit(work: Callable[[], Any]) -> Future[Any]:
+        future = pool.submit(work)
+        running.add(future)
+        future.add_done_callback(running.discard)
+        return future
+
+    try:
+        yield submit
+    except (Exception, GeneratorExit):
+        pool.shutdown(cancel_futures=True)
+        raise
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         # Again and again: a thread that was between two programs starts its next one.
-        while not all(future.done() for future in running):
+        while unfinished := set(running):
             process.interrupt_all()
-            wait(running, timeout=INTERRUPT_SECONDS)
+            wait(unfinished, timeout=INTERRUPT_SECONDS)
         raise
     finally:
         pool.shutdown()
@@ -55,29 +78,12 @@ def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] =
         return
     if len(outcomes) == 1 and not skipped:
         raise failures[0][1]
-    partial = len(failures) < len(outcomes)
-    error = joined(
+    some = len(failures) < len(outcomes)
+    error = join_errors(
         failures,
         f"{len(failures)} of {len(outcomes) + len(skipped)} images failed",
-        "the others are recorded; run again to go on with the rest" if partial else "mend it and run again",
-        PartialError if partial else BakeryError,
+        "the others are recorded; run again to go on with the rest" if some else "fix it and run again",
+        PartialError if some else BakeryError,
     )
     error.detail += "".join(f"\n{name}: not started, since it is built on what failed" for name in skipped)
     raise error
-
-
-def joined(
-    failures: Collection[tuple[str, BakeryError]], message: str, hint: str = "", kind: type[BakeryError] = BakeryError
-) -> BakeryError:
-    """An error that tells all failures. If each says to try again, so does it, whatever is done already."""
-    again = all(error.exit_code == ExitCode.TRY_AGAIN for _, error in failures)
-    detail = "\n".join(f"{name}: {describe(error)}" for name, error in failures)
-    return (OutageError if again else kind)(message, detail=detail, hint=hint)
-
-
-def describe(error: BakeryError) -> str:
-    """One line, and the detail below it."""
-    where = f"{error.where}: " if error.where else ""
-    hint = f" ({error.hint})" if error.hint else ""
-    detail = "".join(f"\n  {line}" for line in error.detail.splitlines())
-    return f"{where}{error.message}{hint}{detail}"

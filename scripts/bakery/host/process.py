@@ -1,8 +1,6 @@
 """The only door to other programs: minimal environment, redacted output, timeouts, no orphan left behind."""
 
-import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from bakery.host.errors import BakeryError
+from bakery.host.redaction import Redactor
 
 # What a child may see of our environment: where programs and certificates are, and the user's proxy.
 PASSED_ON = (
@@ -26,13 +25,11 @@ PASSED_ON = (
 GRACE_SECONDS = 30.0  # Packer needs up to about 10 s to stop a guest and remove its files after SIGINT
 POLL_SECONDS = 0.2  # how late we see an interrupt or a full disk
 SILENT_SECONDS = 1.0  # of a dead child's output, before we take it that a daemon which it left holds it open
-SHORT_LINE = 4  # lines of a secret with fewer characters, such as a closing brace, say nothing and are everywhere
 KEPT_LINES = 40  # of output shown with a failure; the rest is in the log
-REDACTED = "<redacted>"
 
 _running: set[subprocess.Popen[bytes]] = set()  # what `run` waits for now, in any thread
 _interrupted: set[subprocess.Popen[bytes]] = set()  # those of them that shall end
-_beside: set[subprocess.Popen[bytes]] = set()  # what `spawn` started and nobody stopped yet
+_spawned: set[subprocess.Popen[bytes]] = set()  # what `spawn` started and nobody stopped yet
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def run(
 ) -> Finished:
     """Run `argv` to its end.
 
-    `env` is added to the minimal environment, `secrets` are values that never reach log, `on_line` or error text,
+    `env` is added to the minimal environment, `secrets` are values that never reach `log`, `on_output` or an error,
     `timeout` is in seconds, `log` gets stdout and stderr as they come. Raises ProcessError on a non-zero exit (unless
     `check` is False), on timeout, and when the program is missing. On any exception the whole process group is stopped,
     with `grace` seconds to end by itself.
@@ -81,13 +78,13 @@ def run(
         _running.add(child)
         try:
             output.follow(child)
-            given_up = _wait(child, output, timeout)
+            reason = _wait(child, output, timeout)
         finally:
             stop(child, grace)
             _running.discard(child)
             _interrupted.discard(child)
-    if given_up:
-        raise ProcessError(f"{name} {given_up}", -signal.SIGTERM, output.tail(), log=log)
+    if reason:
+        raise ProcessError(f"{name} {reason}", -signal.SIGTERM, output.tail(), log=log)
     if check and child.returncode != 0:
         raise ProcessError(f"{name} failed with exit code {child.returncode}", child.returncode, output.tail(), log=log)
     return Finished(command, child.returncode, output.stdout(), time.monotonic() - began)
@@ -105,7 +102,7 @@ def spawn(
     with log.open("ab") as stream:
         child = _popen(command, env or {}, None, stdout=stream, stderr=stream, outlive=outlive)
     if not outlive:
-        _beside.add(child)
+        _spawned.add(child)
     return child
 
 
@@ -121,16 +118,16 @@ def stop(child: subprocess.Popen[bytes], grace: float | None = None) -> None:
                 with suppress(subprocess.TimeoutExpired):
                     child.wait(GRACE_SECONDS if grace is None else grace)
     finally:
-        _signal_group(child, signal.SIGKILL)  # with what outlived its parent
+        _signal_group(child, signal.SIGKILL)  # also children that outlived their parent
         child.wait()
-        _beside.discard(child)
+        _spawned.discard(child)
 
 
 def interrupt_all() -> None:
     """Stop what other threads run or spawned; each `run` there raises ProcessError. What starts later goes on."""
     _interrupted.update(_running)
-    for child in list(_beside):
-        if child.poll() is None:  # else its number may be another's by now
+    for child in list(_spawned):
+        if child.poll() is None:  # else the number may belong to another process by now
             _signal_group(child, signal.SIGTERM)
 
 
@@ -144,7 +141,7 @@ def _with_sbin(path: str) -> str:
 
 
 def _wait(child: subprocess.Popen[bytes], output: "_Output", timeout: float | None) -> str:
-    """Wait until a child ends; why it has to be stopped if it does not. Raises what the listener raised."""
+    """Wait until a child ends; or give the reason to stop it. Raises what the listener raised."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         with suppress(subprocess.TimeoutExpired):
@@ -156,27 +153,6 @@ def _wait(child: subprocess.Popen[bytes], output: "_Output", timeout: float | No
             return "was interrupted"
         if deadline is not None and time.monotonic() >= deadline:
             return f"did not end within {timeout:g} s"
-
-
-class Redactor:
-    """Replaces known secret values in text, line by line for those that span lines, also as JSON writes them."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        values = {value for secret in secrets for value in _forms(secret) if value.strip()}
-        # One pattern, longest first: else what replaces one value would be searched for the next.
-        self._pattern = re.compile("|".join(re.escape(value) for value in sorted(values, key=len, reverse=True)))
-        self._empty = not values
-
-    def __call__(self, text: str) -> str:
-        return text if self._empty else self._pattern.sub(REDACTED, text)
-
-
-def _forms(secret: str) -> Iterator[str]:
-    lines = [line.strip() for line in secret.splitlines()]
-    for value in (secret, secret.strip(), *(line for line in lines if len(line) >= SHORT_LINE)):
-        yield value
-        yield json.dumps(value)[1:-1]
-        yield json.dumps(value, ensure_ascii=False)[1:-1]
 
 
 class _Output:

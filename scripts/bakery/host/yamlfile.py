@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from bakery.host import files
-from bakery.host.errors import BakeryError, UsageError
+from bakery.host.cache import Cache
+from bakery.host.errors import UsageError
 
 Keys = tuple[str | int, ...]
 
-# What JSON knows too. YAML takes plain text for more: 2024-01-01 is a timestamp, .inf a float.
+# Kinds that JSON has, too. YAML has more of them for plain text: 2024-01-01 is a timestamp, .inf a float.
 JSON_KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "merge")
 
 
@@ -23,26 +23,18 @@ class Reader:
     """Reads YAML files as JSON text. `cache` is a JSON file that saves parsing unchanged ones again."""
 
     def __init__(self, cache: Path | None = None) -> None:
-        self._cache = cache
-        self._known = _remembered(cache)
-        self._fresh: dict[str, str] = {}
+        self._cache = Cache(cache)
 
     def read(self, path: Path) -> str:
-        """A file's content; UsageError with `file:line` if it is not YAML or says what JSON cannot."""
+        """A file's content; UsageError with `file:line` if it is not YAML or has values that JSON cannot express."""
         try:
-            stamp = _stamp(path)
-            known = self._known.get(stamp)
-            text = known if isinstance(known, str) else parse(path)
+            return self._cache.get(_stamp(path), lambda: parse(path))
         except OSError as error:
             raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
-        self._fresh[stamp] = text
-        return text
 
     def save(self) -> None:
-        """Remember what was read, and only that. Without a place to write to, the next run parses again."""
-        if self._cache and self._fresh != self._known:
-            with suppress(OSError, BakeryError):
-                files.write_atomic(self._cache, json.dumps(self._fresh).encode())
+        """Remember what was read, and only that."""
+        self._cache.save()
 
 
 def parse(path: Path, text: str | None = None) -> str:
@@ -50,7 +42,7 @@ def parse(path: Path, text: str | None = None) -> str:
 
     Duplicate keys, bad syntax and dates are errors.
     """
-    with _errors_of(path):
+    with _explain_errors(path):
         yaml = YAML(typ="safe", pure=True)
         node = yaml.compose(path.read_text(encoding="utf-8") if text is None else text)
         _check(path, node)
@@ -59,14 +51,14 @@ def parse(path: Path, text: str | None = None) -> str:
 
 def compose(path: Path, text: str | None = None) -> Node | None:
     """A YAML file, or `text` that shall be in it, as nodes, whatever tags it uses; None if it is empty."""
-    with _errors_of(path):
+    with _explain_errors(path):
         read = path.read_text(encoding="utf-8") if text is None else text
         node: Node | None = YAML(typ="safe", pure=True).compose(read)
         return node
 
 
 @contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
+def _explain_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except MarkedYAMLError as error:
@@ -80,7 +72,7 @@ def _errors_of(path: Path) -> Iterator[None]:
 
 
 def where(path: Path, keys: Keys) -> str:
-    """`file:line` of the deepest of nested keys that exists. Parses again: this runs only when something is wrong."""
+    """`file:line` of the deepest of nested keys that exists. Parses again, since it runs only for an error message."""
     return f"{path}:{_find(path, keys)[0] + 1}"
 
 
@@ -94,10 +86,10 @@ def _find(path: Path, keys: Keys) -> tuple[int, Node | None]:
     """Line of the deepest key that exists, and the node at the end of `keys` if all do."""
     node, line = compose(path), 0
     for key in keys:
-        found = _child(node, key)
-        if found is None:
+        child = _child(node, key)
+        if child is None:
             return line, None
-        line, node = found
+        line, node = child
     return line, node
 
 
@@ -113,12 +105,12 @@ def _child(node: Node | None, key: str | int) -> tuple[int, Node] | None:
 
 
 def _check(path: Path, node: Any, above: tuple[Node, ...] = ()) -> None:
-    """UsageError for what JSON cannot say, here or below."""
+    """UsageError for a value, here or below, that JSON cannot express."""
     if node is None:
         return
     at = f"{path}:{node.start_mark.line + 1}"
     if any(node is outer for outer in above):
-        raise UsageError("not valid YAML: an alias stands inside of what it names", where=at)
+        raise UsageError("not valid YAML: an alias refers to a node that contains it", where=at)
     kind = node.tag.rsplit(":", 1)[-1]
     if kind not in JSON_KINDS or (kind == "float" and node.value.lower().endswith((".inf", ".nan"))):
         what = node.value if isinstance(node, ScalarNode) else "this"
@@ -135,11 +127,3 @@ def _stamp(path: Path) -> str:
     """Changes when the file does: what git's index looks at. The name does not matter."""
     stat = path.stat()
     return f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
-
-
-def _remembered(cache: Path | None) -> dict[str, Any]:
-    try:
-        data = json.loads(cache.read_bytes()) if cache else {}
-    except (OSError, ValueError):
-        return {}  # a missing or damaged cache only costs time
-    return data if isinstance(data, dict) else {}

@@ -14,8 +14,6 @@ from bakery.model.project import Project
 SECONDS = 3600.0  # per command
 # One stack after the other: when one fails beside another, cdktf leaves the other's lock (terraform-cdk #2030).
 UNATTENDED = ("--auto-approve", "--no-color", "--parallelism=1")
-# A destroy that looks first fails where a parameter that the images stack checks is gone.
-WITHOUT_LOOKING = {"TF_CLI_ARGS_destroy": "-refresh=false"}
 
 
 @dataclass(frozen=True)
@@ -45,23 +43,11 @@ class Cdktf:
 
     def deploy(self, *stacks: str) -> dict[str, Any]:
         """Apply stacks in the order of their dependencies; their outputs that are not sensitive, by stack."""
-        return self._with_outputs("deploy", stacks, *UNATTENDED)
-
-    def destroy(self, *stacks: str) -> None:
-        """Remove what stacks made. What vanished by itself is no hindrance, nor is a stack that reads one of them."""
-        # Else cdktf insists on those by name, also where they were never deployed.
-        self._run("destroy", stacks, *UNATTENDED, "--ignore-missing-stack-dependencies")
-
-    def outputs(self, *stacks: str) -> dict[str, Any]:
-        """Outputs that are not sensitive, as they are in the state, by stack."""
-        return self._with_outputs("output", stacks)
-
-    def _with_outputs(self, command: str, stacks: tuple[str, ...], *options: str) -> dict[str, Any]:
         with files.scratch(self.project.workspace, "outputs") as folder:
-            wanted = folder / "outputs.json"
-            self._run(command, stacks, *options, f"--outputs-file={wanted}")
-            found: dict[str, Any] = json.loads(wanted.read_bytes())
-        return found
+            path = folder / "outputs.json"
+            self._run("deploy", stacks, *UNATTENDED, f"--outputs-file={path}")
+            outputs: dict[str, Any] = json.loads(path.read_bytes())
+        return outputs
 
     def _run(self, command: str, stacks: tuple[str, ...], *options: str) -> None:
         subject = ", ".join(stacks) or "all stacks"
@@ -75,7 +61,7 @@ class Cdktf:
         with report_step(self.report, "infra", subject, f"cdktf {command}"):
             done = process.run(
                 ["cdktf", command, *stacks, *options, f"--output={self.output}"],
-                env={**env.for_child(self.project, self.environment), **WITHOUT_LOOKING},
+                env=env.for_child(self.project, self.environment),
                 secrets=env.secrets(self.environment),
                 cwd=self.project.root,
                 timeout=SECONDS,

@@ -16,7 +16,7 @@ ENVIRONMENT = "demo"  # where BAKERY_ENVIRONMENT names none, as in the CDKTF pro
 # Those of which the value is a secret.
 SECRET = (
     *("ARM_CLIENT_SECRET", "ARM_OIDC_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-    *("TF_VAR_vsphere_logins", "VAULT_TOKEN"),
+    *("TF_VAR_vsphere_logins", "VAULT_TOKEN", "VAULT_SECRET_ID", "VAULT_JWT", "VAULT_ID_TOKEN"),
 )
 
 

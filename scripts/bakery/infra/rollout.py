@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 from bakery.host import files
 from bakery.host.errors import BusyError, ConflictError
 from bakery.host.events import Event, Kind, Reporter, report_step, silent
+from bakery.host.waiting import wait_until
 from bakery.infra.changes import Difference, difference
 from bakery.infra.explain import NotAppliedError
 from bakery.infra.stacks import Stack
 from bakery.infra.terraform import Terraform
 from bakery.model.project import Project
 
-POLL_SECONDS = 5.0  # between two looks at a lock; each is a start of Terraform
+POLL_SECONDS = 5.0  # between two attempts; each is a start of Terraform
 INTERRUPTED = "Interrupt received"  # what Terraform says first; until it ends, nothing else explains the wait
 
 Result = TypeVar("Result")
@@ -57,7 +58,7 @@ class Rollout:
         with report_step(self.report, "infra", stack.name, "apply"), self._plans() as folder:
             terraform = self._terraform(stack)
             terraform.init()
-            return patiently(attempt, lock_seconds, lambda text: self._note(stack, text))
+            return wait_for_others(attempt, lock_seconds, lambda text: self._note(stack, text))
 
     def outputs(self, stack: Stack) -> dict[str, Any]:
         """Outputs of a stack that was planned or applied before, except for sensitive ones."""
@@ -79,23 +80,27 @@ class Rollout:
         self.report(Event("note", "infra", stack.name, text))
 
 
-def patiently(attempt: Callable[[], Result], seconds: float, note: Callable[[str], None]) -> Result:
-    """Try until no other run is in the way, and say who is; BusyError when `seconds` are over."""
-    deadline = time.monotonic() + seconds
-    told = ""
-    while True:
+def wait_for_others(attempt: Callable[[], Result], timeout: float, note: Callable[[str], None]) -> Result:
+    """Attempt until no other run is in the way, and report which one is; BusyError after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    conflict = ConflictError("")
+
+    def probe() -> Result | None:
+        nonlocal conflict
         try:
             return attempt()
         except ConflictError as error:
             left = deadline - time.monotonic()
-            if left <= 0:
-                raise BusyError(
-                    f"{error.message}; waited {seconds:g} s", where=error.where, detail=error.detail, hint=error.hint
-                ) from error
-            if error.message != told:
-                told = error.message
-                note(f"{told}; waiting up to {left:.0f} s: {error.hint}")
-        time.sleep(min(POLL_SECONDS, left))
+            if left > 0 and error.message != conflict.message:
+                note(f"{error.message}; waiting up to {left:.0f} s: {error.hint}")
+            conflict = error
+            return None
+
+    result = wait_until(probe, timeout, POLL_SECONDS)
+    if result is None:
+        message = f"{conflict.message}; waited {timeout:g} s"
+        raise BusyError(message, where=conflict.where, detail=conflict.detail, hint=conflict.hint) from conflict
+    return result
 
 
 def _plan(terraform: Terraform, stack: Stack, path: Path, *, lock: bool) -> Difference:

@@ -58,7 +58,7 @@ class Terraform:
     ) -> None:
         """`environment` is the user's, `variables` the values of the folder's input variables.
 
-        `hear` gets the lines that go to the log.
+        `on_output` gets the lines that go to the log.
         """
         inputs = {f"TF_VAR_{name}": _text(value) for name, value in (variables or {}).items()}
         self._driver = _Driver(
@@ -70,10 +70,6 @@ class Terraform:
             on_output,
             seconds,
         )
-
-    def version(self) -> str:
-        """The program's version, such as 1.11.4."""
-        return str(json.loads(self._driver.run("version", json=IsFlagged))["terraform_version"])
 
     def init(self) -> None:
         """Install providers and connect to the backend; refuses a backend that changed."""
@@ -93,10 +89,6 @@ class Terraform:
     def apply(self, plan: Path) -> None:
         """Carry out a saved plan, nothing else."""
         self._driver.apply(str(plan), skip_plan=True, var=None)
-
-    def destroy(self) -> None:
-        """Remove everything that the state knows."""
-        self._driver.destroy(force=IsNotFlagged, auto_approve=True, input=False, var=None)
 
     def output(self) -> dict[str, Output]:
         """All outputs of the state, by name."""

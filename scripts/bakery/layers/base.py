@@ -1,15 +1,12 @@
-"""Base disks: made or downloaded once per specification, found ever after."""
+"""Base disks: made or downloaded once per specification, then reused."""
 
 import hashlib
 import json
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.host import files
-from bakery.host.errors import BakeryError, ConflictError, NotFoundError
+from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Event, Reporter, report_step
 from bakery.layers import debian
 from bakery.layers.download import download
@@ -20,7 +17,6 @@ from bakery.model.documents import Base
 
 FORMAT = "1"  # of a cache entry; raised when code here changes what is in one
 WAIT_SECONDS = 3600.0  # for another run that makes the same base; a slow mirror or a large download can take that long
-LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -35,11 +31,17 @@ def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> Base
     """Find or make the disk of a `url` or `debootstrap` base; `recipe` is the folder of the latter."""
     key = _key(base, recipe)
     entry = cache / "bases" / key
-    found = _found(entry)
-    if found:
-        return found
-    with _turn(entry.with_name(f"{key}.lock"), _name(base), report):
-        return _found(entry) or _make(base, entry, recipe, report)
+    disk = _load(entry)
+    if disk:
+        return disk
+    name = _name(base)
+    with files.exclusive(
+        entry.with_name(f"{key}.lock"),
+        f"another run is making the base '{name}'",
+        WAIT_SECONDS,
+        lambda: report(Event("note", "base", name, "waiting for another run that makes it")),
+    ):
+        return _load(entry) or _make(base, entry, recipe, report)
 
 
 def _make(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> BaseDisk:
@@ -60,27 +62,27 @@ def _make(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> BaseDi
     return BaseDisk(entry / "disk.qcow2", Base(_name(base), "", digest))
 
 
-def _fetch(url: str, sha256: str, disk: Path, fetched: Path, report: Reporter) -> None:
-    """A vendor's image as a disk of ours: in one file, unpacked, since packed clusters are unpacked at every read."""
+def _fetch(url: str, sha256: str, disk: Path, download_file: Path, report: Reporter) -> None:
+    """A vendor's image as a base disk: one file without compression, which would cost time at every read."""
     with report_step(report, "base", url, "download"):
-        download(url, sha256, fetched, report)
-    image = disk_image.inspect(fetched)
+        download(url, sha256, download_file, report)
+    image = disk_image.inspect(download_file)
     elsewhere = image.get("backing-filename") or image.get("format-specific", {}).get("data", {}).get("data-file")
     if elsewhere:
-        fetched.unlink()
+        download_file.unlink()
         raise BakeryError(
             "the downloaded image takes its content from another file",
             where=url,
             detail=elsewhere,
-            hint="use a whole image",
+            hint="use an image that is one file",
         )
     with report_step(report, "base", url, "unpack"):
         files.require_space(disk.parent, image["virtual-size"], "the unpacked base")
-        disk_image.to_qcow2(fetched, disk, compress=False)
-    fetched.unlink()
+        disk_image.to_qcow2(download_file, disk, compress=False)
+    download_file.unlink()
 
 
-def _found(entry: Path) -> BaseDisk | None:
+def _load(entry: Path) -> BaseDisk | None:
     try:
         return BaseDisk(entry / "disk.qcow2", documents.load(Base, entry / "base.json"))
     except NotFoundError:
@@ -101,22 +103,3 @@ def _key(base: QemuBase, recipe: Path) -> str:
             if path.is_file()
         ]
     return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@contextmanager
-def _turn(lock: Path, name: str, report: Reporter) -> Iterator[None]:
-    """One makes a base, the others wait: bakes side by side often share it."""
-    with ExitStack() as held:
-        deadline, told = time.monotonic() + WAIT_SECONDS, False
-        while True:
-            try:
-                held.enter_context(files.exclusive(lock, f"another run is making the base '{name}'"))
-                break
-            except ConflictError:
-                if time.monotonic() > deadline:
-                    raise
-            if not told:
-                report(Event("note", "base", name, "waiting for another run that makes it"))
-                told = True
-            time.sleep(LOOK_SECONDS)
-        yield

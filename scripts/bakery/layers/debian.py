@@ -17,7 +17,7 @@ from bakery.host.events import Event, Reporter, report_step
 from bakery.machine import disk_image
 from bakery.model.bases import Debootstrap
 
-NEEDED_BYTES = 3 << 30  # 0.5 GiB each for archive, tree, raw disk and qcow2 of the Debian 12 recipe, and some air
+NEEDED_BYTES = 3 << 30  # 0.5 GiB each for archive, tree, raw disk and qcow2 of the Debian 12 recipe, and a reserve
 INSTALL_SECONDS = 3600.0  # 1 minute beside a package cache, 7 from a slow mirror
 MIB = 1 << 20
 
@@ -48,18 +48,18 @@ class Recipe(BaseModel):
 def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
     """Make `target` (qcow2, uncompressed) as the folder `recipe` says. Needs root, or fakeroot and user namespaces."""
     files.require_space(target.parent, NEEDED_BYTES, f"a Debian {spec.suite} base")
-    read = _read(recipe)
+    settings = _read_recipe(recipe)
     subject = f"debian {spec.suite}"
     with files.scratch(target.parent, "debian") as scratch:
         archive, raw = scratch / "root.tar", scratch / "disk.raw"
         with report_step(report, "base", subject, "install packages"):
-            _install(spec, read, recipe, archive, log, report)
+            _install(spec, settings, recipe, archive, log, report)
         with report_step(report, "base", subject, "write the disk"):
-            assemble(archive, read, recipe, raw)
+            assemble(archive, settings, recipe, raw)
             disk_image.to_qcow2(raw, target, compress=False)
 
 
-def assemble(archive: Path, read: Recipe, recipe: Path, raw: Path) -> None:
+def assemble(archive: Path, settings: Recipe, recipe: Path, raw: Path) -> None:
     """Write a root file system, given as a tar archive, to a disk.
 
     The same archive gives the same disk as far as mke2fs allows: before 1.47.1 it keeps when a file was unpacked.
@@ -69,14 +69,14 @@ def assemble(archive: Path, read: Recipe, recipe: Path, raw: Path) -> None:
         # mke2fs before 1.47.1 knows only the first of these, everything else only the second.
         env = {"E2FSPROGS_FAKE_TIME": clock, "SOURCE_DATE_EPOCH": clock, "TZ": "UTC"}
         with raw.open("xb") as stream:
-            stream.truncate(read.disk.size_mib * MIB)
+            stream.truncate(settings.disk.size_mib * MIB)
         process.run(["sh", "-c", 'sfdisk --quiet "$1" <"$2"', "sfdisk", raw, recipe / "disk.sfdisk"])
         esp, root = disk_image.partitions(raw)
-        _write_esp(raw, esp, tree / "boot" / "efi", read.disk, env)
-        _write_root(raw, root, tree, owners, read.disk, env)
+        _write_esp(raw, esp, tree / "boot" / "efi", settings.disk, env)
+        _write_root(raw, root, tree, owners, settings.disk, env)
 
 
-def _read(recipe: Path) -> Recipe:
+def _read_recipe(recipe: Path) -> Recipe:
     path = recipe / "recipe.toml"
     try:
         return Recipe.model_validate(tomllib.loads(path.read_text()))
@@ -89,7 +89,7 @@ def _read(recipe: Path) -> Recipe:
         raise UsageError(f"'{'.'.join(map(str, first['loc']))}': {first['msg']}", where=str(path)) from error
 
 
-def _install(spec: Debootstrap, read: Recipe, recipe: Path, archive: Path, log: Path, report: Reporter) -> None:
+def _install(spec: Debootstrap, settings: Recipe, recipe: Path, archive: Path, log: Path, report: Reporter) -> None:
     overlay = archive.with_name("overlay.tar")
     _pack(recipe / "rootfs", overlay)
 
@@ -104,15 +104,15 @@ def _install(spec: Debootstrap, read: Recipe, recipe: Path, archive: Path, log: 
         "--variant=minbase",
         "--format=tar",
         "--skip=cleanup/apt/lists",  # fetching them takes 25 s of a bake
-        f"--include={','.join(read.packages)}",
-        *(f"--aptopt={option}" for option in read.apt),
-        *(f"--dpkgopt={option}" for option in read.dpkg),
+        f"--include={','.join(settings.packages)}",
+        *(f"--aptopt={option}" for option in settings.apt),
+        *(f"--dpkgopt={option}" for option in settings.dpkg),
         f"--customize-hook=tar-in {shlex.quote(str(overlay))} /",
         # As text, since the user of the namespace may not be allowed to read our files.
         f"--customize-hook={(recipe / 'customize.sh').read_text()}",
         spec.suite,
         archive,
-        *(source.format(mirror=spec.mirror, suite=spec.suite) for source in read.sources),
+        *(source.format(mirror=spec.mirror, suite=spec.suite) for source in settings.sources),
     ]
     # fmt: on
     env = {"TMPDIR": str(archive.parent)} if os.geteuid() == 0 else {}
@@ -122,7 +122,7 @@ def _install(spec: Debootstrap, read: Recipe, recipe: Path, archive: Path, log: 
         raise BakeryError(
             f"could not install Debian {spec.suite} from {spec.mirror}: {error.message}",
             detail=error.tail,
-            hint=error.hint or "see whether the mirror answers and has this release",
+            hint=error.hint or "check that the mirror answers and has this release",
             log=log,
         ) from error
 

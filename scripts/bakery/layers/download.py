@@ -1,4 +1,4 @@
-"""Download a file over HTTP: goes on where an earlier try stopped, and is there only if its digest is right."""
+"""Download a file over HTTP: continue an earlier attempt, and keep the file only if its digest is right."""
 
 import http.client
 import urllib.error
@@ -13,7 +13,7 @@ from bakery.host import files
 from bakery.host.errors import BakeryError, UsageError
 from bakery.host.events import Event, Reporter
 
-SILENCE_SECONDS = 60.0  # without a byte, a connection is taken for broken
+SILENCE_SECONDS = 60.0  # without a byte, a connection counts as broken
 ATTEMPTS = 5  # for one call; with waits of 1, 2, 4 and 5 s between them
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # answers that may change when asked again
 RANGE_NOT_SATISFIABLE = 416
@@ -44,14 +44,14 @@ def download(url: str, sha256: str, target: Path, report: Reporter) -> None:
 
 
 def _accept(url: str, sha256: str, part: Path, target: Path) -> None:
-    found = files.sha256(part)
+    digest = files.sha256(part)
     _stamp(part).unlink(missing_ok=True)
-    if found != sha256:
+    if digest != sha256:
         part.unlink()
         raise BakeryError(
             "the download has a wrong checksum, and was removed",
             where=url,
-            detail=f"expected {sha256}\nfound    {found}",
+            detail=f"expected {sha256}\nfound    {digest}",
             hint="the file behind the URL changed, or the definition's sha256 is not of this file",
         )
     part.replace(target)
@@ -75,8 +75,8 @@ def _refused(url: str, error: urllib.error.HTTPError) -> None:
     answer = f"HTTP {error.code} {error.reason}"
     if error.code in PASSING:
         raise _BrokenError(answer)
-    if error.code != RANGE_NOT_SATISFIABLE:  # which says that nothing is missing; the digest will tell
-        raise BakeryError(f"the server answers {answer}", where=url, hint="see whether the URL is right")
+    if error.code != RANGE_NOT_SATISFIABLE:  # it means that nothing is missing; the digest shows whether that is true
+        raise BakeryError(f"the server answers {answer}", where=url, hint="check the URL")
 
 
 def _receive(url: str, response: http.client.HTTPResponse, part: Path, report: Reporter) -> None:

@@ -1,4 +1,4 @@
-"""A guest that runs beside us: booted from a throwaway overlay, reached by SSH on loopback, gone afterwards."""
+"""A guest on this machine: booted from a throwaway overlay, reached by SSH on loopback, gone afterwards."""
 
 import json
 import re
@@ -15,14 +15,15 @@ from types import MappingProxyType
 
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
+from bakery.host.waiting import wait_until
 from bakery.machine import qemu
 
 ADDRESS = "127.0.0.1"
 NO_PORTS: Mapping[int, int] = MappingProxyType({})
-POLL_SECONDS = 0.5  # a look costs one connection; more often gains nothing beside a boot of 10 to 60 s
+POLL_SECONDS = 0.5  # each probe is one connection; a boot takes 10 to 60 s
 BANNER_SECONDS = 2.0  # QEMU accepts connections before the guest does, and then nothing comes
 LOGIN_SECONDS = 60.0  # one login takes up to 3 s in an emulated guest on a busy host
-STOP_SECONDS = 5.0  # QEMU ends at once when told; its disk is thrown away
+STOP_SECONDS = 5.0  # QEMU ends at once, since its disk is thrown away
 SERIAL_LINES = 20  # of the serial console shown with a failure
 TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1bc|[\x00-\x08\x0b-\x1f]")
 
@@ -81,17 +82,17 @@ def guest(
     serial.unlink(missing_ok=True)
     with files.scratch(folder, "guest") as scratch, _sockets() as sockets:
         port = qemu.free_port()
-        found = Guest(ADDRESS, port, user, key, scratch / "ssh_config", serial)
-        _write_ssh_config(found, sockets / "ssh")
+        guest = Guest(ADDRESS, port, user, key, scratch / "ssh_config", serial)
+        _write_ssh_config(guest, sockets / "ssh")
         ports = {port: 22, **forward}
-        command = _command(overlay_of, _seed(user, key, scratch), scratch, serial, accelerator, ports)
-        running = process.spawn(command, log=folder / "qemu.log")
+        command = _command(overlay_of, _seed_disk(user, key, scratch), scratch, serial, accelerator, ports)
+        qemu_process = process.spawn(command, log=folder / "qemu.log")
         try:
-            _wait(found, running, patience, folder / "qemu.log")
-            with _shared_connection(found, folder / "qemu.log"):
-                yield found
+            _wait(guest, qemu_process, patience, folder / "qemu.log")
+            with _shared_connection(guest, folder / "qemu.log"):
+                yield guest
         finally:
-            process.stop(running, STOP_SECONDS)
+            process.stop(qemu_process, STOP_SECONDS)
 
 
 def last_lines(serial: Path) -> str:
@@ -133,8 +134,8 @@ def _command(
     # fmt: on
 
 
-def _seed(user: str, key: Path, scratch: Path) -> Path:
-    """A disk that tells cloud-init (NoCloud) whom to let in."""
+def _seed_disk(user: str, key: Path, scratch: Path) -> Path:
+    """A disk that gives cloud-init (NoCloud) the user and the key."""
     login = {
         "name": user,
         "sudo": "ALL=(ALL) NOPASSWD:ALL",
@@ -149,15 +150,15 @@ def _seed(user: str, key: Path, scratch: Path) -> Path:
     return image
 
 
-def _write_ssh_config(found: Guest, control: Path) -> None:
-    # No known_hosts: host keys are born in the guest, and the way there never leaves this machine.
-    found.ssh_config.write_text(
+def _write_ssh_config(guest: Guest, control: Path) -> None:
+    # No known_hosts: the guest makes its host keys at boot, and the connection never leaves this machine.
+    guest.ssh_config.write_text(
         f"""\
 Host guest
-  HostName {found.address}
-  Port {found.ssh_port}
-  User {found.user}
-  IdentityFile "{found.key}"
+  HostName {guest.address}
+  Port {guest.ssh_port}
+  User {guest.user}
+  IdentityFile "{guest.key}"
   IdentitiesOnly yes
   BatchMode yes
   StrictHostKeyChecking no
@@ -170,47 +171,52 @@ Host guest
     )
 
 
-def _wait(found: Guest, running: subprocess.Popen[bytes], patience: Patience, log: Path) -> None:
-    began, heard, size = time.monotonic(), time.monotonic(), 0
-    while not _answers(found):
-        now = time.monotonic()
-        grown = found.serial.stat().st_size if found.serial.exists() else 0
-        if grown != size:
-            heard, size = now, grown
-        if running.poll() is not None:
-            raise _failure("the guest ended before SSH answered", found, log)
-        if now - heard > patience.silence:
-            raise _failure(f"the guest said nothing for {patience.silence:.0f} s, and SSH does not answer", found, log)
-        if now - began > patience.total:
-            raise _failure(f"the guest's SSH did not answer within {patience.total:.0f} s", found, log)
-        time.sleep(POLL_SECONDS)
+def _wait(guest: Guest, qemu_process: subprocess.Popen[bytes], patience: Patience, log: Path) -> None:
+    """Wait until SSH answers; GuestError if the guest ends or its console is silent for too long."""
+    size, changed = 0, time.monotonic()
+
+    def probe() -> bool | None:
+        nonlocal size, changed
+        if _answers(guest):
+            return True
+        if (now_size := guest.serial.stat().st_size if guest.serial.exists() else 0) != size:
+            size, changed = now_size, time.monotonic()
+        if qemu_process.poll() is not None:
+            raise _failure("the guest ended before SSH answered", guest, log)
+        if time.monotonic() - changed > patience.silence:
+            message = f"the guest said nothing for {patience.silence:.0f} s, and SSH does not answer"
+            raise _failure(message, guest, log)
+        return None
+
+    if not wait_until(probe, patience.total, POLL_SECONDS):
+        raise _failure(f"the guest's SSH did not answer within {patience.total:.0f} s", guest, log)
 
 
-def _answers(found: Guest) -> bool:
+def _answers(guest: Guest) -> bool:
     """Whether the SSH server speaks and lets the user in; it may refuse while the guest still boots."""
     try:
-        with socket.create_connection((found.address, found.ssh_port), BANNER_SECONDS) as connection:
+        with socket.create_connection((guest.address, guest.ssh_port), BANNER_SECONDS) as connection:
             if connection.recv(4) != b"SSH-":
                 return False
     except OSError:
         return False
     try:
-        return found.ssh("true", check=False).returncode == 0
+        return guest.ssh("true", check=False).returncode == 0
     except process.ProcessError:
         return False
 
 
-def _failure(message: str, found: Guest, log: Path) -> GuestError:
-    said = last_lines(found.serial) or "(nothing on the serial console)"
-    ours = log.read_text(errors="replace").strip() if log.exists() else ""
-    detail = f"{said}\n{ours}" if ours else said
-    return GuestError(message, detail=detail, hint="the serial console has the reason", log=found.serial)
+def _failure(message: str, guest: Guest, log: Path) -> GuestError:
+    console = last_lines(guest.serial) or "(nothing on the serial console)"
+    output = log.read_text(errors="replace").strip() if log.exists() else ""
+    detail = f"{console}\n{output}" if output else console
+    return GuestError(message, detail=detail, hint="the serial console has the reason", log=guest.serial)
 
 
 @contextmanager
-def _shared_connection(found: Guest, log: Path) -> Iterator[None]:
-    """One login for all: each new one costs about a second in an emulated guest."""
-    master = process.spawn(["ssh", "-F", found.ssh_config, "-M", "-N", "guest"], log=log)
+def _shared_connection(guest: Guest, log: Path) -> Iterator[None]:
+    """One connection for all logins: each new one costs about a second in an emulated guest."""
+    master = process.spawn(["ssh", "-F", guest.ssh_config, "-M", "-N", "guest"], log=log)
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ from bakery.model.documents import Check
 SHOWN = 2000  # characters of a failed test
 
 
-def checks(report: Path, host: str, hide: Redactor) -> list[Check]:
+def checks(report: Path, host: str, redact: Redactor) -> list[Check]:
     """One check per test of a JUnit file; one that failed if there is no file or no test in it.
 
     `host` is what the test plugin adds to the names of tests.
@@ -20,7 +20,7 @@ def checks(report: Path, host: str, hide: Redactor) -> list[Check]:
         return [Check("tests ran", False, f"no report: {error}; see tests.log")]
     if not cases:
         return [Check("tests ran", False, "there was nothing to run; see tests.log")]
-    return [_check(case, host, hide) for case in cases]
+    return [_check(case, host, redact) for case in cases]
 
 
 def plain(name: str, host: str) -> str:
@@ -28,10 +28,10 @@ def plain(name: str, host: str) -> str:
     return name.replace(f"[{host}]", "").replace(f"{host}-", "")
 
 
-def _check(case: ElementTree.Element, host: str, hide: Redactor) -> Check:
+def _check(case: ElementTree.Element, host: str, redact: Redactor) -> Check:
     name = f"{case.get('classname', '')}: {plain(case.get('name', ''), host)}".removeprefix(": ")
-    odd = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
-    if odd is None:
+    problem = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
+    if problem is None:
         return Check(name, True)
-    seen = odd.get("message") or odd.text or ""
-    return Check(name, odd.tag == "skipped", f"{odd.tag}: {hide(seen)}"[:SHOWN])
+    message = problem.get("message") or problem.text or ""
+    return Check(name, problem.tag == "skipped", f"{problem.tag}: {redact(message)}"[:SHOWN])

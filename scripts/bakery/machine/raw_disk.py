@@ -2,12 +2,20 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from bakery.machine.qemu import extents
+from bakery.host.errors import BakeryError
+from bakery.host.parallel import threads
+from bakery.machine.disk_image import extents
 
 GIB = 1 << 30
+
+Result = TypeVar("Result")
 
 
 class RawDisk:
@@ -37,18 +45,49 @@ class RawDisk:
         with self._path.open("rb", buffering=0) as file:
             for start, end in extents(self._path):
                 for index in range(max(done, start // self._block), -(-end // self._block)):
-                    self._see_hole(done, index)
+                    self._add_hole(done, index)
                     # The last block may be short; what a volume has behind the disk's end is zeros.
                     block = os.pread(file.fileno(), self._block, index * self._block).ljust(self._block, b"\0")
-                    self._see(block, index)
+                    self._add(block, index)
                     done = index + 1
                     if block != self._zeros:
                         yield index, block
-        self._see_hole(done, self.blocks)
+        self._add_hole(done, self.blocks)
 
-    def _see_hole(self, start: int, end: int) -> None:
+    def _add_hole(self, start: int, end: int) -> None:
         for index in range(start, end):
-            self._see(self._zeros, index)
+            self._add(self._zeros, index)
 
-    def _see(self, block: bytes, index: int) -> None:
+    def _add(self, block: bytes, index: int) -> None:
         self._digest.update(block[: self.size - index * self._block])
+
+
+def send_blocks(
+    disk: RawDisk,
+    send: Callable[[int, bytes], Result],
+    *,
+    sha256: str,
+    workers: int,
+    window: int,
+    finish: Callable[[Future[Result]], Result] = Future.result,
+) -> Iterator[tuple[int, Result]]:
+    """Send the blocks that are not all zeros, `workers` at a time; yields (index, result) in the order of the disk.
+
+    At most `window` blocks are in memory. `finish` waits for a block. Raises BakeryError after the last block if what
+    was read is not the content with the digest `sha256`.
+    """
+    sending: deque[tuple[int, Future[Result]]] = deque()
+    with threads(workers) as submit:
+        for index, block in disk.written_blocks():
+            sending.append((index, submit(partial(send, index, block))))
+            if len(sending) == window:
+                first, future = sending.popleft()
+                yield first, finish(future)
+        for index, future in sending:
+            yield index, finish(future)
+    if disk.sha256 != sha256:
+        raise BakeryError(
+            "the disk's content is not what was baked",
+            detail=f"baked {sha256}\nread  {disk.sha256}",
+            hint="the disk changed while it was read, or the conversion to raw is broken: run again",
+        )

@@ -10,6 +10,7 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, RemoteBuild
 from bakery.model.naming import full_name
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Baked:
     def folder(self, project: Project, target: str) -> Path:
         """Where the documents of a target are."""
         if target in self.builds:
-            return project.build_folder(self.image, self.arch, self.version, target)
-        return project.artifact_folder(self.image, self.arch, self.version)
+            return project.build_folder(self, target)
+        return project.artifact_folder(self)
 
 
 def load(project: Project, definition: ImageDefinition, version: str) -> Baked:
@@ -68,12 +69,12 @@ def anything(project: Project, definition: ImageDefinition, version: str) -> boo
 
 def find_artifact(project: Project, definition: ImageDefinition, version: str) -> Artifact | None:
     """The disk of a version; None if it is not here, or only its document is."""
-    folder = project.artifact_folder(definition.name, definition.arch, version)
+    folder = project.artifact_folder(ImageVersion(definition.name, definition.arch, version))
     found = documents.find(Artifact, folder / "artifact.json")
     return found if (folder / "disk.qcow2").exists() else None
 
 
 def find_build(project: Project, definition: ImageDefinition, version: str, target: str) -> RemoteBuild | None:
     """What Packer built of a version at a target; None if it is not told here."""
-    folder = project.build_folder(definition.name, definition.arch, version, target)
+    folder = project.build_folder(ImageVersion(definition.name, definition.arch, version), target)
     return documents.find(RemoteBuild, folder / "build.json")

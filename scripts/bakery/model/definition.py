@@ -1,23 +1,23 @@
-"""Image definitions: YAML files that users edit -> ImageDefinition. Every error says `file:line`."""
+"""Image definitions: YAML files that users edit -> ImageDefinition. Every error says `file:line`.
+
+Nothing here knows a cloud: `clouds.definitions` has the class with the keys of all clouds.
+"""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from bakery.host import yamlfile
 from bakery.host.errors import UsageError, suggest
-from bakery.model import bases
 from bakery.model import validation as strict
-from bakery.model.bases import Bases
+from bakery.model.bases import QEMU, Bases
 from bakery.model.distribution import Distribution
 from bakery.model.documents import Mode
 from bakery.model.fields import Name, VariableName
 from bakery.model.validation import Model
-
-TargetName = Literal["local", "aws", "vsphere", "azure"]
 
 
 class RoleUse(Model):
@@ -53,7 +53,7 @@ class SecretRef(Model):
 class ImageDefinition(Model):
     """One machine image: what it is built from, what is in it, where it goes."""
 
-    name: Name = Field(description="goes into the names of AMIs, parameters and files")
+    name: Name = Field(description="goes into the names of images, parameters and files")
     description: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(description="for people")
     os: Annotated[str, StringConstraints(pattern=r"^[a-z]+-[0-9.]+$")] = Field(description="family-release: debian-12")
     arch: Literal["x86_64"]
@@ -70,7 +70,7 @@ class ImageDefinition(Model):
         default_factory=dict, description="by name; roles find the value in the environment variable NAME"
     )
     tests: tuple[VariableName, ...] = Field(default=(), description="test_<name>.py in packer/tests/")
-    targets: Annotated[tuple[TargetName, ...], Field(min_length=1)] = Field(
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         default=("local",), description="where the tested image goes"
     )
     distribution: Distribution = Field(default=Distribution(), description="settings of the targets")
@@ -84,29 +84,18 @@ class ImageDefinition(Model):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         for target in self.targets:
-            if target != "local" and getattr(self.distribution, target) is None:
+            if target in type(self.distribution).model_fields and target not in self.distribution.by_target:
                 raise ValueError(f"target {target} needs distribution.{target}")
             if self.builder_of(target) not in self.base.builders:
-                raise ValueError(f"target {target} needs base.{' or base.'.join(_sources(target))}")
-        azure = self.distribution.azure
-        if "azure" in self.targets and self.builder_of("azure") == "qemu" and azure and not azure.storage_account:
-            raise ValueError("target azure needs distribution.azure.storage_account to publish the QEMU disk")
+                sources = [name for name in (target, QEMU) if name in type(self.base).model_fields]
+                raise ValueError(f"target {target} needs base.{' or base.'.join(sources)}")
+        for settings in self.distribution.by_target.values():
+            settings.check(self)
         if self.mode == "chroot" and self.windows:
             raise ValueError("Windows cannot be baked in mode chroot")
-        self._buildable_in_vsphere()
+        for base in self.base.by_builder.values():
+            base.check(self)
         return self
-
-    def _buildable_in_vsphere(self) -> None:
-        """What some of Packer's builds there need; Packer itself would say it late."""
-        base, settings = self.base.vsphere, self.distribution.vsphere
-        if base is None or settings is None:
-            return
-        if settings.build is None:
-            raise ValueError("base.vsphere needs distribution.vsphere.build")
-        if base.iso and not settings.build.network:
-            raise ValueError("base.vsphere.iso needs distribution.vsphere.build.network")
-        if self.windows and bases.BUILD_LOGIN not in self.secrets:
-            raise ValueError(f"base.vsphere of Windows needs the secret {bases.BUILD_LOGIN}, for WinRM")
 
     @property
     def windows(self) -> bool:
@@ -115,7 +104,7 @@ class ImageDefinition(Model):
 
     def builder_of(self, target: str) -> str:
         """What makes the image of a target: Packer's builder there if it has a base, else QEMU."""
-        return target if target in self.base.builders else "qemu"
+        return target if target in self.base.builders else QEMU
 
     @property
     def builders(self) -> list[str]:
@@ -130,7 +119,7 @@ class ImageDefinition(Model):
 
     def template_folder(self, builder: str) -> str:
         """Below packer/templates, unless the definition brings its own."""
-        return "chroot" if builder == "qemu" and self.mode == "chroot" else builder
+        return "chroot" if builder == QEMU and self.mode == "chroot" else builder
 
     @property
     def provisioned(self) -> bool:
@@ -141,10 +130,6 @@ class ImageDefinition(Model):
     def parent(self) -> str | None:
         """The image of ours that this one is built on."""
         return next(iter(self.base.images), None)
-
-
-def _sources(target: str) -> list[str]:
-    return ["qemu"] if target == "local" else [target, "qemu"]
 
 
 class Definitions:
@@ -176,8 +161,8 @@ class Definitions:
         return yamlfile.where(self.sources[name], keys)
 
 
-def load(folder: Path, cache: Path | None = None) -> Definitions:
-    """Read every *.yaml of a folder. Raises UsageError with all that is wrong in the first bad file.
+def load(kind: type[ImageDefinition], folder: Path, cache: Path | None = None) -> Definitions:
+    """Read every *.yaml of a folder as a `kind`. Raises UsageError with all that is wrong in the first bad file.
 
     `cache` is a file that saves parsing unchanged ones again.
     """
@@ -186,7 +171,7 @@ def load(folder: Path, cache: Path | None = None) -> Definitions:
     images: dict[str, ImageDefinition] = {}
     sources: dict[str, Path] = {}
     for path in paths:
-        image = strict.validate(ImageDefinition, "definition", path, reader.read(path))
+        image = strict.validate(kind, "definition", path, reader.read(path))
         if image.name in images:
             raise UsageError(
                 f"image '{image.name}' is defined twice",
@@ -211,11 +196,6 @@ def files_of(folder: Path) -> list[Path]:
             hint="run it in the folder that has packer/images/<name>.yaml, or name their folder with --definitions",
         )
     return paths
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON Schema of a definition, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ImageDefinition.model_json_schema()}
 
 
 def _check_lineage(definitions: Definitions) -> None:

@@ -6,7 +6,6 @@ comments, but not everybody's indentation, blank lines and line ends.
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,6 @@ from bakery.host.errors import UsageError, suggest
 
 # Debian Policy 5.6.1 and what RPM allows, an architecture, and a version behind `=`.
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_:-]*(=[A-Za-z0-9.+_:~-]+)?")
-
-Change = Callable[[Path, str, str], str]
 
 
 def read(path: Path) -> str:

@@ -30,15 +30,13 @@ class TextFormat:
         return text
 
 
-# Names end up in AMI names (128 characters with version and arch), SSM paths and host names (63).
+# Names end up in names and paths of clouds (128 characters with version and arch) and in host names (63).
 NAME = r"[a-z][a-z0-9-]{0,48}[a-z0-9]"
 Name = Annotated[str, TextFormat(f"^{NAME}$", "2 to 50 of a-z, 0-9 and hyphens, a letter first", "web")]
 VariableName = Annotated[
     str, TextFormat(r"^[a-z][a-z0-9_]*$", "a-z, 0-9 and underscores, a letter first", "app_version")
 ]
 Sha256 = Annotated[str, TextFormat(r"^[0-9a-f]{64}$", "64 hexadecimal digits", "0123456789abcdef" * 4)]
-Region = Annotated[str, TextFormat(r"^[a-z]{2}(-[a-z]+)+-[0-9]$", "the name of an AWS region", "eu-west-1")]
-Account = Annotated[str, TextFormat(r"^[0-9]{12}$", "the twelve digits of an AWS account", "123456789012")]
 Url = Annotated[
     str, TextFormat(r"^https?://[^\s/]\S*$", "an address with http:// or https://", "https://example.com/path")
 ]

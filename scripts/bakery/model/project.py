@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from bakery.model.naming import full_name
 from bakery.model.resources import SHIPPED, Resources
+from bakery.model.version import Versioned
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,10 @@ class Project:
         """Where the local target keeps images."""
         return self.workspace / "store"
 
-    def artifact_folder(self, image: str, arch: str, version: str) -> Path:
+    def artifact_folder(self, of: Versioned) -> Path:
         """Holds disk.qcow2, artifact.json, verdict.json and publication-<target>.json of one version."""
-        return self.workspace / "artifacts" / f"{image}-{version}-{arch}"
+        return self.workspace / "artifacts" / full_name(of)
 
-    def build_folder(self, image: str, arch: str, version: str, target: str) -> Path:
+    def build_folder(self, of: Versioned, target: str) -> Path:
         """Holds build.json and publication.json of what Packer built at a target."""
-        return self.workspace / "artifacts" / f"{image}-{version}-{arch}-{target}"
+        return self.workspace / "artifacts" / f"{full_name(of)}-{target}"

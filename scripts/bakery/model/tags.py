@@ -2,7 +2,8 @@
 
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Publication, RemoteBuild
-from bakery.model.naming import Versioned, full_name
+from bakery.model.naming import full_name
+from bakery.model.version import Versioned
 
 SHA256 = "bakery:sha256"  # of the disk file that was tested; of a remote build, its identity
 CONTENT = "bakery:raw-sha256"  # of the disk's bytes, which are what a snapshot holds

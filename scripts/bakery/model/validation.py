@@ -1,7 +1,6 @@
 """Strict models of YAML files that users edit, and what is wrong with one in a user's words, as `file:line`."""
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from bakery.host import yamlfile
-from bakery.host.errors import UsageError
+from bakery.host.errors import UsageError, merge_errors, suggest
 
 
 class Model(BaseModel):
@@ -32,16 +31,10 @@ def validate(kind: type[Kind], what: str, path: Path, text: str) -> Kind:
         return kind.model_validate_json(text)
     except ValidationError as error:
         # A misspelt key is also a missing one; the first says more.
-        found = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    (where, message, hint), *others = [_explain(kind, what, path, dict(problem)) for problem in found]
-    rest = "\n".join(f"{at}: {more}{f' ({advice})' if advice else ''}" for at, more, advice in others)
-    raise UsageError(message, where=where, detail=rest, hint=hint)
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """The hint for a misspelt word; empty if nothing known is like it."""
-    matches = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean '{matches[0]}'?" if matches else ""
+        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        explained = (_explain(kind, what, path, dict(problem)) for problem in problems)
+        errors = [UsageError(message, where=where, hint=hint) for where, message, hint in explained]
+        raise merge_errors(errors) from error
 
 
 def repeated(values: Sequence[object]) -> int | None:

@@ -1,4 +1,4 @@
-"""How plans of stacks look."""
+"""Plans of stacks as text."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,48 +8,51 @@ from bakery.reports.tables import table
 ALWAYS = ("add", "change", "replace", "destroy")  # the kinds that are counted even if there are none
 
 
-def differences(seen: Sequence[Difference]) -> str:
+def differences(stacks: Sequence[Difference]) -> str:
     """What would change, by stack in the order of an apply."""
-    changing = {each.stack for each in seen if each.pending}
-    return "\n".join(_text(each, changing) for each in seen)
+    changing = {difference.stack for difference in stacks if difference.pending}
+    return "\n".join(_text(difference, changing) for difference in stacks)
 
 
-def applied(done: Sequence[Difference]) -> str:
+def applied(stacks: Sequence[Difference]) -> str:
     """What was done, as a table with a row for each stack."""
-    kinds = [kind for kind in KINDS if kind in ALWAYS or any(each.count(kind) for each in done)]
-    rows = [(each.stack, *(str(each.count(kind)) for kind in kinds), _result(each)) for each in done]
+    kinds = [kind for kind in KINDS if kind in ALWAYS or any(stack.count(kind) for stack in stacks)]
+    rows = [
+        (difference.stack, *(str(difference.count(kind)) for kind in kinds), _result(difference))
+        for difference in stacks
+    ]
     return table(("stack", *kinds, "result"), rows)
 
 
-def lines(found: Difference) -> Iterator[str]:
+def lines(difference: Difference) -> Iterator[str]:
     """A summary, and a line for each thing that changes or was changed."""
-    yield _summary(found)
-    for change in found.changes:
+    yield _summary(difference)
+    for change in difference.changes:
         yield f"  {change.kind:8} {change.address}{_details(change)}"
-    for output in found.outputs:
+    for output in difference.outputs:
         yield f"  {'output':8} {output.name}: {output.before or '(none)'} -> {output.after or '(none)'}"
-    for drift in found.drift:
+    for drift in difference.drift:
         yield f"  {'drift':8} {drift.address}: {_drift(drift)}"
 
 
-def _text(found: Difference, changing: set[str]) -> str:
-    text = f"{found.stack}: " + "\n".join(lines(found))
-    before = "" if found.waits_for else ", ".join(name for name in found.reads if name in changing)
+def _text(difference: Difference, changing: set[str]) -> str:
+    text = f"{difference.stack}: " + "\n".join(lines(difference))
+    before = "" if difference.waits_for else ", ".join(name for name in difference.reads if name in changing)
     return f"{text}\n  {'note':8} planned with outputs of {before} as they are now" if before else text
 
 
-def _result(found: Difference) -> str:
-    return "applied" if found.pending else "no changes"
+def _result(difference: Difference) -> str:
+    return "applied" if difference.pending else "no changes"
 
 
-def _summary(found: Difference) -> str:
-    if found.waits_for:
-        return f"cannot be planned before {found.waits_for} is applied: it reads outputs that are not there yet"
-    if not found.pending:
+def _summary(difference: Difference) -> str:
+    if difference.waits_for:
+        return f"cannot be planned before {difference.waits_for} is applied: it reads outputs that are not there yet"
+    if not difference.pending:
         return "no changes"
-    counts = {kind: found.count(kind) for kind in KINDS}
+    counts = {kind: difference.count(kind) for kind in KINDS}
     numbers = ", ".join(f"{count} to {kind}" for kind, count in counts.items() if count or kind in ALWAYS)
-    return f"{numbers}; outputs change" if found.outputs else numbers
+    return f"{numbers}; outputs change" if difference.outputs else numbers
 
 
 def _details(change: Change) -> str:

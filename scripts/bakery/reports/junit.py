@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, render_error
 
 
 def junit(suite: str, cases: Sequence[tuple[str, BakeryError | None]]) -> bytes:
-    """One suite as XML: what was looked at, and the error of what is wrong."""
+    """One suite as XML: the names of the cases, and the error of each that failed."""
     failures = sum(1 for _, error in cases if error)
     root = ElementTree.Element("testsuite", name=suite, tests=str(len(cases)), failures=str(failures), errors="0")
     for name, error in cases:
         case = ElementTree.SubElement(root, "testcase", classname=suite, name=name)
         if error:
             failure = ElementTree.SubElement(case, "failure", message=error.message)
-            failure.text = "\n".join(filter(None, (error.where, error.detail, error.hint)))
+            failure.text = render_error(error)
     ElementTree.indent(root)
     text: str = ElementTree.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()

@@ -3,14 +3,17 @@
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from bakery.host import files
+from bakery.host.errors import BakeryError
 from bakery.host.events import Event, Reporter
+from bakery.host.redaction import Redactor
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,14 +31,17 @@ class Verbosity(IntEnum):
 
 
 @contextmanager
-def watch(stream: TextIO, verbosity: Verbosity, log: Path) -> Iterator[Reporter]:
-    """A `Tell` that writes to the screen and to the log file, safe to call from any thread."""
+def watch(stream: TextIO, verbosity: Verbosity, log: Path, secrets: Iterable[str] = ()) -> Iterator[Reporter]:
+    """A `Reporter` that writes to the screen and to the log file, safe to call from any thread.
+
+    The log also gets the traceback of an expected error, with its causes and without `secrets`.
+    """
     from rich.console import Console  # 50 ms: verbs that answer at once do without
 
     # Without emoji, rich would show the text ":key:" as a picture.
     console = Console(file=stream, highlight=False, soft_wrap=True, emoji=False)
     with ExitStack() as stack:
-        with files.explained(log):
+        with files.explain_errors(log):
             log.parent.mkdir(parents=True, exist_ok=True)
             record = stack.enter_context(log.open("ab", buffering=0))
         live = console.is_terminal and not console.is_dumb_terminal and verbosity > Verbosity.QUIET
@@ -45,11 +51,16 @@ def watch(stream: TextIO, verbosity: Verbosity, log: Path) -> Iterator[Reporter]
 
         def report(event: Event) -> None:
             with lock:
-                with files.explained(log):
+                with files.explain_errors(log):
                     record.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {event.kind:8} {_line(event)}\n".encode())
                 view.show(event)
 
-        yield report
+        try:
+            yield report
+        except BakeryError as error:
+            with lock, files.explain_errors(log):
+                record.write(Redactor(secrets)("".join(traceback.format_exception(error))).encode())
+            raise
 
 
 def _line(event: Event) -> str:
@@ -58,7 +69,7 @@ def _line(event: Event) -> str:
     return f"{event.stage} {event.subject}: {event.text}{share}{seconds}"
 
 
-def _wanted(event: Event, verbosity: Verbosity) -> bool:
+def _is_shown(event: Event, verbosity: Verbosity) -> bool:
     if verbosity == Verbosity.VERBOSE or event.kind == "failed":
         return True
     return verbosity == Verbosity.NORMAL and event.kind in ("start", "done", "note")
@@ -88,7 +99,7 @@ class _Plain:
             self._running[step] = time.monotonic()
         elif event.kind in ("done", "failed"):
             self._running.pop(step, None)
-        if _wanted(event, self._verbosity):
+        if _is_shown(event, self._verbosity):
             mark = {"start": "...", "progress": "   ", "note": "   ", "done": "ok ", "failed": "FAILED"}[event.kind]
             self._console.print(f"{mark} {_line(event)}", markup=False)
 
@@ -137,6 +148,6 @@ class _Live:
             self._progress.update(tasks[-1], description=label, total=total, completed=event.fraction or 0)
         elif event.kind in ("done", "failed") and tasks:
             self._progress.remove_task(tasks.pop())
-        if _wanted(event, self._verbosity) and event.kind not in ("start", "progress"):
+        if _is_shown(event, self._verbosity) and event.kind not in ("start", "progress"):
             colour = {"done": "[green]ok[/]    ", "failed": "[red]failed[/]", "note": "      "}[event.kind]
             self._progress.console.print(f"{colour} {self._escape(_line(event))}")

@@ -11,13 +11,13 @@ from pathlib import Path
 from bakery.host import files, process
 from bakery.host.events import Event, Reporter
 from bakery.host.redaction import Redactor
-from bakery.machine import junit, qemu
+from bakery.machine import junit, ssh
 from bakery.machine.guest import Guest, GuestError, guest
 from bakery.model.documents import Check
 
 USER = "tester"
 HOST = "ssh://guest"
-ENDED = re.compile(r"(test_\w+\.py::.+?) (?:PASSED|FAILED|ERROR|SKIPPED)")  # pytest -v, one line per test
+TEST_LINE = re.compile(r"(test_\w+\.py::.+?) (?:PASSED|FAILED|ERROR|SKIPPED)")  # pytest -v, one line per test
 STATE_SECONDS = 600.0  # for the services of an emulated guest to come up; 20 s after SSH answers on an idle machine
 TESTS_SECONDS = 3600.0  # a command in an emulated guest takes up to a second
 
@@ -38,9 +38,9 @@ class Run:
         self.report(Event("progress", "verify", self.subject, text))
 
     def follow(self, line: str) -> None:
-        """Tell which test is done."""
-        if ended := ENDED.search(line):
-            self.progress(junit.plain(ended[1], HOST))
+        """Report which test ended."""
+        if match := TEST_LINE.search(line):
+            self.progress(junit.plain(match[1], HOST))
 
 
 def check(run: Run, seconds: dict[str, float]) -> list[Check]:
@@ -50,11 +50,11 @@ def check(run: Run, seconds: dict[str, float]) -> list[Check]:
     run.progress("booting")
     try:
         with files.scratch(run.folder, "boot") as scratch:
-            key = qemu.make_key(scratch)
-            with guest(run.disk, user=USER, key=key, folder=run.folder, accelerator=run.accelerator) as running:
-                checks.append(_services(running))
+            key = ssh.make_key(scratch)
+            with guest(run.disk, user=USER, key=key, folder=run.folder, accelerator=run.accelerator) as machine:
+                checks.append(_check_services(machine))
                 seconds["boot"] = round(time.monotonic() - began, 1)
-                checks.extend(_tests(run, running, scratch / "tests.xml"))
+                checks.extend(_run_tests(run, machine, scratch / "tests.xml"))
     except GuestError as error:
         return [Check("boots and answers over SSH", False, f"{error.message}\n{error.detail}")]
     finally:
@@ -63,19 +63,19 @@ def check(run: Run, seconds: dict[str, float]) -> list[Check]:
     return [Check("boots and answers over SSH", True), *checks]
 
 
-def _services(running: Guest) -> Check:
-    """Waits until the boot is over; services that failed are named."""
+def _check_services(machine: Guest) -> Check:
+    """Wait until the boot is over, and name the services that failed."""
     name = "all services run"
     try:
-        state = running.ssh("systemctl is-system-running --wait", timeout=STATE_SECONDS, check=False).stdout.strip()
-        failed = running.ssh("systemctl list-units --failed --plain --no-legend", check=False).stdout
+        state = machine.ssh("systemctl is-system-running --wait", timeout=STATE_SECONDS, check=False).stdout.strip()
+        failed = machine.ssh("systemctl list-units --failed --plain --no-legend", check=False).stdout
     except process.ProcessError as error:
         return Check(name, False, f"{error.message}\n{error.tail}")
     units = [line.split()[0] for line in failed.splitlines() if line.strip()]
     return Check(name, state == "running", "" if state == "running" else f"{state or 'no answer'}: {', '.join(units)}")
 
 
-def _tests(run: Run, running: Guest, report: Path) -> list[Check]:
+def _run_tests(run: Run, machine: Guest, junit_file: Path) -> list[Check]:
     if not run.tests:
         return []
     # fmt: off
@@ -86,8 +86,8 @@ def _tests(run: Run, running: Guest, report: Path) -> list[Check]:
         "-p", "no:cacheprovider",
         "-v", "--tb=short",
         f"--hosts={HOST}?controlpersist=0",  # the connection is shared already
-        f"--ssh-config={running.ssh_config}",
-        f"--junitxml={report}",
+        f"--ssh-config={machine.ssh_config}",
+        f"--junitxml={junit_file}",
         *run.tests,
     ]
     # fmt: on
@@ -101,6 +101,6 @@ def _tests(run: Run, running: Guest, report: Path) -> list[Check]:
             on_output=run.follow,
             check=False,
         )
-        return junit.checks(report, HOST, Redactor(run.secrets))
+        return junit.checks(junit_file, HOST, Redactor(run.secrets))
     except process.ProcessError as error:
         return [Check("tests ran", False, f"{error.message}\n{error.tail}")]

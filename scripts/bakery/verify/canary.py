@@ -17,25 +17,25 @@ CHUNK = 64 << 20  # bytes read at once; larger gains nothing
 # value: a line break is in one of them at most. 12 characters of base64 or 16 of hex do not turn up by chance.
 BASE64_WINDOW = 12
 HEX_WINDOW = 16
-LINE = 20  # characters; shorter lines of a value say too little
+LINE = 20  # characters; shorter lines of a value match by chance
 
 Needles = dict[str, set[bytes]]  # by the name of the encoding
 
 
 def search(raw: Path, secrets: Iterable[str]) -> list[Check]:
-    """One check over all values. It says where and in which encoding, never what."""
+    """One check of all values. A hit names the place and the encoding, never the value."""
     values = [value.strip() for value in secrets if value.strip()]
     short = [value for value in values if len(value) < SHORTEST]
     needles = {number: _needles(value) for number, value in enumerate(values, 1) if len(value) >= SHORTEST}
     root = root_of(raw) if needles else None
-    found = [
+    hits = [
         f"secret {number} of {len(values)} in {encoding} at byte {offset}: {_place(root, offset)}"
         for number, encoding, offset in _hits(raw, needles)
     ]
-    checks = [Check(NAME, not found, "; ".join(found))]
+    checks = [Check(NAME, not hits, "; ".join(hits))]
     if short:
-        seen = f"{len(short)} of {len(values)} are shorter than {SHORTEST} characters and cannot be told from chance"
-        checks.append(Check("secrets are long enough to be searched for", False, seen))
+        detail = f"{len(short)} of {len(values)} are shorter than {SHORTEST} characters and would match by chance"
+        checks.append(Check("secrets are long enough to be searched for", False, detail))
     return checks
 
 
@@ -78,7 +78,7 @@ def _windows(text: bytes, size: int) -> Iterable[bytes]:
 
 
 def _hits(raw: Path, needles: dict[int, Needles]) -> Iterator[tuple[int, str, int]]:
-    """(number of the secret, encoding, first offset) of what is found."""
+    """(number of the secret, encoding, first offset) of each hit."""
     pending = {
         (number, encoding): texts for number, forms in needles.items() for encoding, texts in forms.items() if texts
     }
@@ -92,7 +92,7 @@ def _hits(raw: Path, needles: dict[int, Needles]) -> Iterator[tuple[int, str, in
 
 
 def _data(raw: Path, overlap: int) -> Iterator[tuple[int, bytes]]:
-    """(offset, bytes) of all that is not a hole; each piece repeats `overlap` bytes of the one before."""
+    """(offset, bytes) of everything but holes; each piece repeats `overlap` bytes of the one before."""
     with raw.open("rb") as stream:
         for start, end in disk_image.extents(raw):
             for offset in range(start, end, CHUNK):

@@ -9,7 +9,7 @@ from stat import S_ISDIR, S_ISLNK
 from bakery.host import process
 from bakery.machine import disk_image
 
-# Discoverable Partitions Specification: root (x86-64). Others are looked at, too, since vendors use older types.
+# Discoverable Partitions Specification: root (x86-64). Vendors also use older types.
 ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
 # Offsets in an ext superblock, itself 1024 bytes into the partition: struct ext2_super_block of e2fsprogs.
 SUPERBLOCK, BLOCK_SIZE, MAGIC = 1024, 24, 56
@@ -90,7 +90,7 @@ class FileSystem:
 
 
 def root_of(raw: Path) -> FileSystem | None:
-    """The root file system: the partition that says so, else the largest one. None if it is none of the ext family."""
+    """The root file system: the partition with that type, else the largest one. None without an ext file system."""
     readable = [partition for partition in disk_image.partitions(raw) if _is_ext(raw, partition.start)]
     if not readable:
         return None

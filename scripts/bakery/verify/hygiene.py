@@ -1,4 +1,4 @@
-"""What an image must not carry: traces of the machine it was baked on, and what its copies must not share."""
+"""Rules for the content of an image: no traces of the build machine, nothing that copies must not share."""
 
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
@@ -22,20 +22,20 @@ HISTORIES = (
 )
 SHOWN = 10  # findings named in a verdict
 
-Look = Callable[[FileSystem], Iterable[str]]  # gives what should not be there
+Rule = Callable[[FileSystem], Iterable[str]]  # yields what must not be on the disk
 
 
 def check(raw: Path) -> list[Check]:
-    """One check per rule, or one that says why the disk cannot be looked at."""
+    """One check per rule, or one failed check if the disk cannot be read."""
     root = root_of(raw)
     if root is None:
         return [Check("root file system can be read", False, "no partition of the disk has ext2, ext3 or ext4")]
-    return [_judge(name, list(look(root))) for name, look in RULES.items()]
+    return [_judge(name, list(rule(root))) for name, rule in RULES.items()]
 
 
-def _judge(name: str, found: list[str]) -> Check:
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return Check(name, not found, ", ".join(found[:SHOWN]) + more)
+def _judge(name: str, findings: list[str]) -> Check:
+    more = f" and {len(findings) - SHOWN} more" if len(findings) > SHOWN else ""
+    return Check(name, not findings, ", ".join(findings[:SHOWN]) + more)
 
 
 def _host_keys(root: FileSystem) -> Iterable[str]:
@@ -68,9 +68,9 @@ def _network(root: FileSystem) -> Iterable[str]:
 
 
 def _logs(root: FileSystem) -> Iterable[str]:
-    found = sorted(root.walk("/var/log"), key=lambda log: -log[1].size)
-    if sum(entry.size for _, entry in found) > LOG_BYTES:
-        yield from (f"{path} ({entry.size} bytes)" for path, entry in found if entry.size)
+    logs = sorted(root.walk("/var/log"), key=lambda log: -log[1].size)
+    if sum(entry.size for _, entry in logs) > LOG_BYTES:
+        yield from (f"{path} ({entry.size} bytes)" for path, entry in logs if entry.size)
 
 
 def _histories(root: FileSystem) -> Iterable[str]:
@@ -94,7 +94,7 @@ def _apt_cache(root: FileSystem) -> Iterable[str]:
     yield from _named(root, "/var/cache/apt", "*.bin")
 
 
-RULES: dict[str, Look] = {
+RULES: dict[str, Rule] = {
     "no SSH host keys": _host_keys,
     "machine ID is empty": _machine_id,
     "no authorized keys": _authorized_keys,

@@ -1,14 +1,14 @@
 """One disk: unchanged since it was baked, clean, without secrets, boots, passes its tests."""
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.host import files
 from bakery.host.errors import BakeryError, UsageError
 from bakery.host.events import Event, Reporter, report_step
+from bakery.host.timing import timed
 from bakery.machine import disk_image, qemu
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, Verdict
@@ -28,15 +28,15 @@ def verify(
 
     Failing checks are in the verdict. Raises BakeryError if the disk is not the one that was baked.
     """
-    tests = _tests(project, definition)
+    tests = _test_files(project, definition)
     values = list(secrets)
     subject = f"{artifact.image} {artifact.version}"
     accelerator = qemu.accelerator(project.cache / "accelerator.json")
     seconds: dict[str, float] = {}
     with report_step(report, "verify", subject, f"{len(tests)} test files, on {accelerator}"):
         _require_unchanged(artifact, disk)
-        checks = _look(disk, values, subject, seconds, report)
-        run = boot.Run(disk, tests, _folder(project, artifact), accelerator, values, subject, report)
+        checks = _check_disk(disk, values, subject, seconds, report)
+        run = boot.Run(disk, tests, _log_folder(project, artifact), accelerator, values, subject, report)
         checks += boot.check(run, seconds)
     return Verdict(
         image=artifact.image,
@@ -51,14 +51,16 @@ def verify(
     )
 
 
-def _look(disk: Path, secrets: list[str], subject: str, seconds: dict[str, float], report: Reporter) -> list[Check]:
-    """Checks on the disk at rest."""
-    report(Event("progress", "verify", subject, "looking at the disk"))
+def _check_disk(
+    disk: Path, secrets: list[str], subject: str, seconds: dict[str, float], report: Reporter
+) -> list[Check]:
+    """Checks of the disk while no machine runs on it."""
+    report(Event("progress", "verify", subject, "check the disk"))
     files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
     with disk_image.as_raw(disk) as raw:
-        with _timed(seconds, "hygiene"):
+        with timed(seconds, "hygiene"):
             checks = hygiene.check(raw)
-        with _timed(seconds, "secrets"):
+        with timed(seconds, "secrets"):
             checks += canary.search(raw, secrets)
     return checks
 
@@ -66,17 +68,17 @@ def _look(disk: Path, secrets: list[str], subject: str, seconds: dict[str, float
 def _require_unchanged(artifact: Artifact, disk: Path) -> None:
     if not disk.is_file():
         raise BakeryError("the disk is not there", where=str(disk), hint=f"bake {artifact.image} again")
-    found = files.sha256(disk)
-    if found != artifact.disk.sha256:
+    digest = files.sha256(disk)
+    if digest != artifact.disk.sha256:
         raise BakeryError(
             "the disk changed since it was baked",
             where=str(disk),
-            detail=f"baked {artifact.disk.sha256}\nfound {found}",
+            detail=f"baked {artifact.disk.sha256}\nfound {digest}",
             hint=f"remove its folder and bake {artifact.image} again",
         )
 
 
-def _tests(project: Project, definition: ImageDefinition) -> list[Path]:
+def _test_files(project: Project, definition: ImageDefinition) -> list[Path]:
     paths = [project.resources.image_test(name) for name in definition.tests]
     for name, path in zip(definition.tests, paths, strict=True):
         if not path.is_file():
@@ -88,16 +90,9 @@ def _tests(project: Project, definition: ImageDefinition) -> list[Path]:
     return paths
 
 
-def _folder(project: Project, artifact: Artifact) -> Path:
-    """For the logs of one run."""
+def _log_folder(project: Project, artifact: Artifact) -> Path:
+    """A new folder for the logs of one run."""
     started = time.strftime("%Y%m%d-%H%M%S")
     folder = project.logs / f"{artifact.image}-{artifact.version}-verify-{started}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
-    began = time.monotonic()
-    yield
-    seconds[phase] = round(time.monotonic() - began, 1)

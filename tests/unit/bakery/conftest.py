@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.clouds.definitions import Definition
 from bakery.engine import steps, toolbox
 from bakery.host import files
 from bakery.host.vault import Vault
@@ -14,6 +15,7 @@ from bakery.model import resources
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Check, Disk, RemoteBuild, Verdict
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 from doubles.packer import World, make_world
 from unit.bakery.cli.workshop import FILES, Workshop
 
@@ -22,7 +24,7 @@ NOW = "2026-01-01T00:00:00+00:00"
 
 @pytest.fixture
 def definition() -> ImageDefinition:
-    return ImageDefinition.model_validate(
+    return Definition.model_validate(
         {
             "name": "web",
             "description": "A web server",
@@ -43,7 +45,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def artifact(project: Project) -> Artifact:
-    disk = project.artifact_folder("web", "x86_64", "1.0.0") / "disk.qcow2"
+    disk = project.artifact_folder(ImageVersion("web", "x86_64", "1.0.0")) / "disk.qcow2"
     files.write_atomic(disk, b"a disk")
     # fmt: off
     return Artifact(

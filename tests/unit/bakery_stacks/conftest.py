@@ -77,7 +77,7 @@ def add_version(catalog: Catalog, image: str, version: str, **change: Any) -> No
     publication = Publication(
         image, "x86_64", version, "0" * 64, change.get("target", "aws"), (*places, elsewhere), tuple(versions)
     )
-    reserved = catalog.reserve(image, "x86_64", line, f"key of {version}", {})
+    reserved = catalog.reserve(image, "x86_64", line, f"key of {version}", {}, "builder")
     assert reserved.version == version
     record = catalog.revise(replace(reserved, state="complete", publications=(publication,)))
     if channel := change.get("channel", "stable"):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog import Catalog
-from bakery.model.distribution import AwsDistribution
+from bakery.clouds.aws.settings import AwsDistribution
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.sections.consumer import Consumer
 

@@ -12,7 +12,7 @@ from botocore import xform_name
 from bakery.catalog import Catalog
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.naming import Named
+from bakery.model.version import ImageVersion
 from bakery_stacks.blocks.guards import OURS
 from bakery_stacks.blocks.key import GRANTED
 from bakery_stacks.config import Environment, Settings
@@ -301,7 +301,7 @@ def test_deleted_images_and_snapshots_can_be_had_back_in_every_region(stack: Sta
 
 def test_the_recycle_bin_knows_ours_by_a_tag_that_all_have() -> None:
     assert ImageDefinition.model_fields["arch"].annotation == Literal[OURS["resource_tag_value"]]
-    assert OURS["resource_tag_key"] in tags.identity(Named("web", "x86_64", "1.0.0"))
+    assert OURS["resource_tag_key"] in tags.identity(ImageVersion("web", "x86_64", "1.0.0"))
 
 
 def test_nothing_can_be_made_public_in_any_region(stack: Stack) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from bakery.catalog import Catalog
 from bakery.host.errors import BakeryError, NotFoundError
+from bakery.model.version import ImageVersion
 from bakery_stacks import published
 from bakery_stacks.config import Environment
 from bakery_stacks.published import Missing, PublishedImage
@@ -63,7 +64,7 @@ def test_only_the_environments_own_account_and_regions_count(
 
 def test_a_revoked_version_is_refused_not_dropped(catalog: Catalog, publish: Publish, environment: Environment) -> None:
     publish("web", "1.0.0")
-    catalog.revise(replace(catalog.record("web", "x86_64", "1.0.0"), state="revoked"))
+    catalog.revise(replace(catalog.record(ImageVersion("web", "x86_64", "1.0.0")), state="revoked"))
     with pytest.raises(BakeryError, match=r"channel stable of web points at 1\.0\.0, which is revoked") as caught:
         published.read(catalog, environment)
     assert "bakery rollback web stable" in caught.value.hint

@@ -7,9 +7,10 @@ import pytest
 import yaml
 
 from bakery.catalog import Catalog, open_store
+from bakery.clouds import definitions
+from bakery.clouds.aws.settings import AwsDistribution
 from bakery.engine.checks import check
 from bakery.engine.session import Session
-from bakery.model import definition
 from bakery.model.project import Project
 
 ROOT = Path(__file__).parents[3]
@@ -23,7 +24,7 @@ def session(tmp_path: Path) -> Session:
     for path in (*IMAGES, *EXAMPLES):
         shutil.copyfile(path, tmp_path / path.name)
     project = Project(ROOT, tmp_path, tmp_path / "workspace")
-    return Session(project, definition.load(tmp_path), Catalog(open_store(str(tmp_path / "catalog"))))
+    return Session(project, definitions.load(tmp_path), Catalog(open_store(str(tmp_path / "catalog"))))
 
 
 @pytest.mark.parametrize("path", [*IMAGES, *EXAMPLES], ids=lambda path: path.stem)
@@ -49,10 +50,11 @@ def test_an_example_is_an_image_that_production_starts(session: Session, path: P
     """What a stack needs of its image: there, in the home region, by a key that it may use, in its channel."""
     environment = yaml.safe_load((ROOT / "cdktf" / "environments" / "production.yaml").read_text())
     image = session.definitions.images[path.stem]
-    assert image.distribution.aws is not None
+    settings = image.distribution.of(AwsDistribution)
+    assert settings is not None
     assert "aws" in image.targets
-    assert environment["home_region"] in image.distribution.aws.regions
-    assert image.distribution.aws.kms_alias == f"alias/bakery-{environment['name']}"
+    assert environment["home_region"] in settings.regions
+    assert settings.kms_alias == f"alias/bakery-{environment['name']}"
     assert image.channel == environment["channel"]
 
 

@@ -1,1 +1,37 @@
-"""AWS: raw disk -> snapshot -> AMI -> copies -> shares -> SSM parameters; each step finds before it creates."""
+"""AWS: AMIs in regions, shared with accounts, and SSM parameters that point at them."""
+
+from collections.abc import Mapping
+
+from bakery.clouds.aws.builder import BUILDER, REQUIRED, VARIABLES, WEB_IDENTITY
+from bakery.clouds.aws.settings import AwsBase, AwsDistribution
+from bakery.clouds.cloud import Cloud, Where
+from bakery.clouds.target import Target
+from bakery.model.definition import ImageDefinition
+from bakery.model.project import Project
+
+AUDIENCE = "sts.amazonaws.com"  # of ID tokens: roles that jobs assume take no other (the stack `runner`)
+
+
+def _open_target(_project: Project, definition: ImageDefinition, credentials: Mapping[str, str]) -> Target:
+    from bakery.clouds.aws.target import AwsTarget  # boto3 takes 150 ms to import
+
+    return AwsTarget(definition, credentials)
+
+
+def _check(definition: ImageDefinition, where: Where) -> None:
+    from bakery.clouds.aws.regions import check_regions  # boto3 takes 150 ms to import
+
+    check_regions(definition, where)
+
+
+CLOUD = Cloud(
+    "aws",
+    BUILDER,
+    _open_target,
+    AwsBase,
+    AwsDistribution,
+    credentials=REQUIRED,
+    login_variables=(*VARIABLES.values(), *WEB_IDENTITY),
+    id_tokens={"AWS_ID_TOKEN": AUDIENCE},
+    check=_check,
+)

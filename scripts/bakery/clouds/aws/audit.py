@@ -1,17 +1,17 @@
 """Expected against seen, for every place and pointer of a publication."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from bakery.clouds.aws import images, parameters, snapshots, tagging
-from bakery.clouds.aws.session import Site
+from bakery.clouds.aws.clients import EC2Client
+from bakery.clouds.aws.session import SsmEndpoint
 from bakery.clouds.target import Finding, Status
 from bakery.host.errors import BakeryError
 from bakery.model import tags
 from bakery.model.documents import Parameter, Place, Publication
 
 
-def inspect_place(ec2: Any, publication: Publication, place: Place) -> list[Finding]:
+def inspect_place(ec2: EC2Client, publication: Publication, place: Place) -> list[Finding]:
     """An image of ours: that it is usable, and that its tags, its snapshot's tags and its shares are right."""
     label = f"{place.account}/{place.region} {place.id}"
     try:
@@ -27,16 +27,16 @@ def inspect_place(ec2: Any, publication: Publication, place: Place) -> list[Find
         return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
 
 
-def inspect_parameter(site: Site, expected: Parameter) -> Finding:
+def inspect_parameter(endpoint: SsmEndpoint, expected: Parameter) -> Finding:
     """A pointer of ours: that it is there, typed, and holds the image ID."""
-    label = f"{site} {expected.name}"
+    label = f"{endpoint} {expected.name}"
     try:
-        seen = parameters.read(site, expected.name)
+        current = parameters.read(endpoint, expected.name)
     except BakeryError as error:
         return Finding(label, "unreachable" if error.__cause__ else "incorrect", f"{error.message}: {error.detail}")
-    if seen is None:
+    if current is None:
         return Finding(label, "missing", f"expected {expected.value}")
-    return Finding(label, *_same(expected.value, seen.value, "its value"))
+    return Finding(label, *_same(expected.value, current.value, "its value"))
 
 
 def unreachable(places: Mapping[str, BakeryError]) -> Iterator[Finding]:
@@ -45,31 +45,31 @@ def unreachable(places: Mapping[str, BakeryError]) -> Iterator[Finding]:
 
 
 def _inspect_tags(
-    ec2: Any, publication: Publication, place: Place, image_tags: tags.Tags, label: str
+    ec2: EC2Client, publication: Publication, place: Place, image_tags: tags.Tags, label: str
 ) -> Iterator[Finding]:
-    want = tags.of_publication(publication)
-    yield Finding(f"{label} tags", *_tags(image_tags, want))
+    expected = tags.of_publication(publication)
+    yield Finding(f"{label} tags", *_tags(image_tags, expected))
     snapshot = snapshots.by_id(ec2, place.snapshot)
     if snapshot:
-        yield Finding(f"{label} snapshot tags", *_tags(tagging.from_aws(snapshot), want))
+        yield Finding(f"{label} snapshot tags", *_tags(tagging.from_aws(snapshot), expected))
     else:
         yield Finding(f"{label} snapshot tags", "missing", f"no snapshot {place.snapshot}")
 
 
-def _tags(have: tags.Tags, want: tags.Tags) -> tuple[Status, str]:
-    wrong = tags.wrong(have, want)
-    detail = "; ".join(f"{key} is {have.get(key, 'not set')}, expected {value}" for key, value in wrong.items())
+def _tags(actual: tags.Tags, expected: tags.Tags) -> tuple[Status, str]:
+    wrong = tags.wrong(actual, expected)
+    detail = "; ".join(f"{key} is {actual.get(key, 'not set')}, expected {value}" for key, value in wrong.items())
     return ("incorrect" if wrong else "correct"), detail
 
 
-def _shares(ec2: Any, publication: Publication, place: Place) -> tuple[Status, str]:
+def _shares(ec2: EC2Client, publication: Publication, place: Place) -> tuple[Status, str]:
     """Accounts that were added by hand are told, and no error: the image can be used."""
-    want = {other.account for other in publication.places if not other.owned and other.region == place.region}
-    have = images.launchers(ec2, place.id)
-    if want - have:
-        return "incorrect", f"not shared with {', '.join(sorted(want - have))}"
-    return "correct", f"also shared with {', '.join(sorted(have - want))}" if have - want else ""
+    expected = {other.account for other in publication.places if not other.owned and other.region == place.region}
+    actual = images.launchers(ec2, place.id)
+    if expected - actual:
+        return "incorrect", f"not shared with {', '.join(sorted(expected - actual))}"
+    return "correct", f"also shared with {', '.join(sorted(actual - expected))}" if actual - expected else ""
 
 
-def _same(want: str, have: str, what: str) -> tuple[Status, str]:
-    return ("correct", "") if want == have else ("incorrect", f"{what} is {have}, expected {want}")
+def _same(expected: str, actual: str, what: str) -> tuple[Status, str]:
+    return ("correct", "") if expected == actual else ("incorrect", f"{what} is {actual}, expected {expected}")

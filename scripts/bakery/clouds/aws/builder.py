@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from bakery.clouds.aws.settings import AwsBase, AwsDistribution
 from bakery.clouds.builder import RemoteBuilder, require
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
@@ -26,13 +27,12 @@ def source(definition: ImageDefinition) -> str:
 
 
 def variables(job: Job) -> dict[str, Any]:
-    base, settings = job.definition.base.aws, job.definition.distribution.aws
+    base, settings = job.definition.base.of(AwsBase), job.definition.distribution.of(AwsDistribution)
     assert base and settings
-    home, *others = settings.regions
     ami = base.ami.model_dump() if base.ami else {"name": "", "owner": ""}
     return {
-        "region": home,
-        "copy_regions": others,
+        "region": settings.build_location,
+        "copy_regions": settings.regions[1:],
         "accounts": settings.accounts,
         "kms_alias": settings.kms_alias or "",
         "source_ami": job.source,
@@ -58,4 +58,14 @@ def ids(build: Build) -> dict[str, str]:
 
 # Of the logins that an SDK finds in the environment, those parts that are secrets.
 SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
-BUILDER = RemoteBuilder(source, variables, environment, ids, own="AWS_", own_secrets=SECRET)
+BUILDER = RemoteBuilder(
+    "aws",
+    "bake-public",
+    "packer-plugin-amazon",
+    source,
+    variables,
+    environment=environment,
+    ids=ids,
+    own="AWS_",
+    own_secrets=SECRET,
+)

@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 from botocore import exceptions
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from bakery.host.errors import BakeryError, PartialError
+from bakery.clouds.aws.clients import Image, Snapshot
+from bakery.host.errors import BakeryError, PartialError, join_errors
+from bakery.host.parallel import run_parallel
 from bakery.host.waiting import wait_until
 
 BLOCK_WORKERS = 16  # parallel block uploads: enough for a 100 Mbit/s to 1 Gbit/s line at 50 ms a block
@@ -39,7 +40,7 @@ NOT_LOGGED_IN = {
 NOT_ENABLED = {"OptInRequired"}
 THROTTLED = {"RequestLimitExceeded", "Throttling", "ThrottlingException", "EC2ThrottledException", "SlowDown"}
 
-Described = dict[str, Any]  # what AWS says of a resource
+Resource = TypeVar("Resource", Image, Snapshot)  # what AWS says of one
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -80,18 +81,9 @@ def attempt(
     items: Mapping[str, Item], work: Callable[[Item], Result]
 ) -> tuple[dict[str, Result], dict[str, BakeryError]]:
     """Do `work` for all items at once; results and failures by key. `work` must not wait: Ctrl-C waits for it."""
-    results: dict[str, Result] = {}
-    failures: dict[str, BakeryError] = {}
-    pool = ThreadPoolExecutor(PARALLEL_CALLS, thread_name_prefix="aws")
-    try:
-        running = {key: pool.submit(work, item) for key, item in items.items()}
-        for key, future in running.items():
-            try:
-                results[key] = future.result()
-            except BakeryError as error:
-                failures[key] = error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    outcomes = run_parallel(list(items), lambda key: work(items[key]), PARALLEL_CALLS)
+    results = {outcome.name: cast(Result, outcome.result) for outcome in outcomes if outcome.error is None}
+    failures = {outcome.name: outcome.error for outcome in outcomes if outcome.error is not None}
     return results, failures
 
 
@@ -109,26 +101,26 @@ def raise_failures(doing: str, failures: Mapping[str, BakeryError], done: Collec
     first = next(iter(failures.values()))
     if len(failures) == 1 and not done:
         raise first
-    kind = PartialError if done else BakeryError
-    raise kind(
+    raise join_errors(
+        failures.items(),
         f"cannot {doing} in {', '.join(failures)}" + (f"; done in {', '.join(done)}" if done else ""),
-        detail="\n".join(f"{key}: {error.message}: {error.detail}".rstrip(": ") for key, error in failures.items()),
-        hint=first.hint or "run again: what is there is kept, only the rest is done",
+        first.hint or "run again: what is there is kept, only the rest is done",
+        PartialError if done else BakeryError,
     )
 
 
-def watch(look: Callable[[], Described | None], moving: Container[str], limit: float) -> Described | None:
+def watch(look: Callable[[], Resource | None], moving: Container[str], limit: float) -> Resource | None:
     """Look at a resource until its State is none of `moving`; its last look, or None once it is gone for good."""
-    found: Described | None = None
-    seen = time.monotonic()
+    latest: Resource | None = None
+    last_seen = time.monotonic()
 
     def settled() -> bool | None:
-        nonlocal found, seen
-        found = look()
-        if found is None:
-            return True if time.monotonic() - seen > VISIBLE_SECONDS else None
-        seen = time.monotonic()
-        return None if found["State"] in moving else True
+        nonlocal latest, last_seen
+        latest = look()
+        if latest is None:
+            return True if time.monotonic() - last_seen > VISIBLE_SECONDS else None
+        last_seen = time.monotonic()
+        return None if latest["State"] in moving else True
 
     wait_until(settled, limit)
-    return found
+    return latest

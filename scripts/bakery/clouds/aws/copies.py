@@ -11,9 +11,9 @@ from botocore.exceptions import ClientError
 
 from bakery.clouds.aws import images
 from bakery.clouds.aws.calls import VISIBLE_SECONDS, attempt, calling, error_code, raise_failures
-from bakery.clouds.aws.images import Image
+from bakery.clouds.aws.clients import EC2Client, Image
 from bakery.clouds.aws.tagging import specifications
-from bakery.clouds.phases import Share
+from bakery.clouds.phases import ReportProgress
 from bakery.host.errors import BakeryError
 from bakery.host.waiting import wait_until
 from bakery.model.tags import SHA256, Tags
@@ -37,7 +37,7 @@ class Source:
 class Copy:
     """One region's copy on its way to "available". `look` does at most one step and never waits."""
 
-    def __init__(self, ec2: Any, source: Source) -> None:
+    def __init__(self, ec2: EC2Client, source: Source) -> None:
         self._ec2 = ec2
         self._source = source
         self._id = ""
@@ -83,7 +83,7 @@ class Copy:
                 self._id = ""  # the next look tries again
 
 
-def bring(copies: Mapping[str, Copy], share: Share) -> dict[str, Image]:
+def finish(copies: Mapping[str, Copy], report_progress: ReportProgress) -> dict[str, Image]:
     """Look after all copies until each is available or has failed; then raise what failed."""
     done: dict[str, Image] = {}
     failures: dict[str, BakeryError] = {}
@@ -94,7 +94,7 @@ def bring(copies: Mapping[str, Copy], share: Share) -> dict[str, Image]:
         done.update({region: image for region, image in results.items() if image})
         failures.update(failed)
         if copies:
-            share(len(done) / len(copies))
+            report_progress(len(done) / len(copies))
         return True if len(done) + len(failures) == len(copies) else None
 
     if wait_until(look, COPY_SECONDS) is None:

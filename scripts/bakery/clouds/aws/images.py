@@ -6,11 +6,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bakery.clouds.aws import snapshots
-from bakery.clouds.aws.calls import VISIBLE_SECONDS, Described, calling, error_code, watch
+from bakery.clouds.aws.calls import VISIBLE_SECONDS, calling, error_code, watch
+from bakery.clouds.aws.clients import EC2Client, Image
 from bakery.clouds.aws.tagging import from_aws, specifications
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.waiting import wait_until
-from bakery.model.documents import Place
 from bakery.model.tags import SHA256, Tags, wrong
 
 ROOT_DEVICE = "/dev/xvda"  # what Debian's and Amazon's own images call it; on Nitro it shows as NVMe anyway
@@ -18,22 +18,20 @@ MOVING = {"pending", "transient"}
 BROKEN = {"failed", "invalid", "error", "deregistered"}
 AVAILABLE_SECONDS = 1800.0  # registering takes seconds to minutes; botocore's waiter of 10 min is known as too short
 
-Image = Described
 
-
-def find(ec2: Any, name: str) -> Image | None:
+def find(ec2: EC2Client, name: str) -> Image | None:
     """Our image of this name, in any state; ConflictError if there are several."""
-    found = _describe(ec2, "name", name)
-    if len(found) > 1:
+    images = _describe(ec2, "name", name)
+    if len(images) > 1:
         raise ConflictError(
-            f"several images are named {name}: {', '.join(image['ImageId'] for image in found)}",
+            f"several images are named {name}: {', '.join(image['ImageId'] for image in images)}",
             where=ec2.meta.region_name,
             hint="deregister all but one of them",
         )
-    return found[0] if found else None
+    return images[0] if images else None
 
 
-def by_id(ec2: Any, image_id: str) -> Image | None:
+def by_id(ec2: EC2Client, image_id: str) -> Image | None:
     """An image of ours by its ID, or None; by a filter, since an unknown ID is an error otherwise."""
     return next(iter(_describe(ec2, "image-id", image_id)), None)
 
@@ -44,7 +42,7 @@ def snapshot_of(image: Image) -> str:
     return next((str(device["Ebs"]["SnapshotId"]) for device in devices if "SnapshotId" in device.get("Ebs", {})), "")
 
 
-def refuse_foreign(ec2: Any, image: Image, sha256: str, source: str = "") -> None:
+def refuse_foreign(ec2: EC2Client, image: Image, sha256: str, source: str = "") -> None:
     """ConflictError unless the image says that it is of this disk, or a copy of the image `source`.
 
     Names are for ever: an image of ours that somebody else made, or of other bytes, is never touched.
@@ -62,7 +60,7 @@ def refuse_foreign(ec2: Any, image: Image, sha256: str, source: str = "") -> Non
         )
 
 
-def register(ec2: Any, description: str, snapshot: str, tags: Tags) -> str:
+def register(ec2: EC2Client, description: str, snapshot: str, tags: Tags) -> str:
     """The ID of a new image, or of the one that another run registered a moment ago: names are unique."""
     name = tags["Name"]
     with calling(f"register {name}", ec2.meta.region_name):
@@ -82,7 +80,7 @@ def register(ec2: Any, description: str, snapshot: str, tags: Tags) -> str:
     return str(image["ImageId"])
 
 
-def wait_available(ec2: Any, image_id: str) -> Image:
+def wait_available(ec2: EC2Client, image_id: str) -> Image:
     """The image as soon as it can be used and copied; BakeryError if it fails or takes too long."""
     image = watch(lambda: by_id(ec2, image_id), moving=MOVING, limit=AVAILABLE_SECONDS)
     if image is None or image["State"] != "available":
@@ -90,7 +88,7 @@ def wait_available(ec2: Any, image_id: str) -> Image:
     return image
 
 
-def unusable(ec2: Any, image_id: str, image: Image | None) -> BakeryError:
+def unusable(ec2: EC2Client, image_id: str, image: Image | None) -> BakeryError:
     """The error for an image that did not become available; `image` is None if it is gone."""
     if image and image["State"] == "disabled":
         hint = "enable it (aws ec2 enable-image), or bake a new version"
@@ -101,7 +99,7 @@ def unusable(ec2: Any, image_id: str, image: Image | None) -> BakeryError:
     return BakeryError(f"{image_id} {state}", where=ec2.meta.region_name, detail=reason, hint=hint)
 
 
-def remove(ec2: Any, image: Image) -> None:
+def remove(ec2: EC2Client, image: Image) -> None:
     """Deregister an image and delete its snapshot; what is gone is fine."""
     with calling(f"deregister {image['ImageId']}", ec2.meta.region_name):
         try:
@@ -113,7 +111,7 @@ def remove(ec2: Any, image: Image) -> None:
         snapshots.remove(ec2, snapshot)
 
 
-def clear(ec2: Any, unfinished: Tags, home: Any) -> None:
+def clear(ec2: EC2Client, unfinished: Tags, home: EC2Client) -> None:
     """Remove the image that an unfinished build left; ConflictError for any other one of that name.
 
     It has the tags that Packer sets in the end, or it is a copy of an image that Packer took back before that; and it
@@ -122,9 +120,9 @@ def clear(ec2: Any, unfinished: Tags, home: Any) -> None:
     image = find(ec2, unfinished["Name"])
     if image is None:
         return
-    have = from_aws(image)
+    actual = from_aws(image)
     orphan = image.get("SourceImageRegion") == home.meta.region_name and by_id(home, image["SourceImageId"]) is None
-    if SHA256 in have or (wrong(have, unfinished) and not orphan):
+    if SHA256 in actual or (wrong(actual, unfinished) and not orphan):
         raise ConflictError(
             f"{image['Name']} exists as {image['ImageId']}, and no unfinished build left it",
             where=ec2.meta.region_name,
@@ -133,24 +131,19 @@ def clear(ec2: Any, unfinished: Tags, home: Any) -> None:
     remove(ec2, image)
 
 
-def withdraw(ec2: Any, place: Place) -> None:
-    """Remove what a publication says is there; the snapshot also when the image is gone already."""
-    if image := by_id(ec2, place.id):
-        remove(ec2, image)
-    snapshots.remove(ec2, place.snapshot)
-
-
-def share_snapshot(ec2: Any, image: Image, accounts: Iterable[str]) -> None:
+def share_snapshot(ec2: EC2Client, image: Image, accounts: Iterable[str]) -> None:
     """Let accounts make volumes from an image's snapshot; writes only what is missing."""
     snapshot = snapshot_of(image)
     with calling(f"share {snapshot}", ec2.meta.region_name):
-        asked = {"SnapshotId": snapshot, "Attribute": "createVolumePermission"}
-        granted = ec2.describe_snapshot_attribute(**asked)["CreateVolumePermissions"]
+        answer = ec2.describe_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
+        granted = answer["CreateVolumePermissions"]
         if missing := sorted(set(accounts) - {grant.get("UserId") for grant in granted}):
-            ec2.modify_snapshot_attribute(**asked, OperationType="add", UserIds=missing)
+            ec2.modify_snapshot_attribute(
+                SnapshotId=snapshot, Attribute="createVolumePermission", OperationType="add", UserIds=missing
+            )
 
 
-def share_image(ec2: Any, image: Image, accounts: Iterable[str]) -> None:
+def share_image(ec2: EC2Client, image: Image, accounts: Iterable[str]) -> None:
     """Let accounts launch an image; writes only what is missing."""
     image_id = image["ImageId"]
     if missing := sorted(set(accounts) - launchers(ec2, image_id)):
@@ -160,20 +153,20 @@ def share_image(ec2: Any, image: Image, accounts: Iterable[str]) -> None:
             )
 
 
-def launchers(ec2: Any, image_id: str) -> set[str]:
+def launchers(ec2: EC2Client, image_id: str) -> set[str]:
     """The accounts that may launch an image."""
     with calling(f"see who may launch {image_id}", ec2.meta.region_name):
         answer = ec2.describe_image_attribute(ImageId=image_id, Attribute="launchPermission")
     return {grant["UserId"] for grant in answer["LaunchPermissions"] if "UserId" in grant}
 
 
-def _describe(ec2: Any, filter_name: str, value: str) -> list[Image]:
+def _describe(ec2: EC2Client, filter_name: str, value: str) -> list[Image]:
     with calling(f"look for {value}", ec2.meta.region_name):
         answer = ec2.describe_images(
             Owners=["self"], IncludeDisabled=True, Filters=[{"Name": filter_name, "Values": [value]}]
         )
-    found: list[Image] = answer["Images"]
-    return found
+    images: list[Image] = answer["Images"]
+    return images
 
 
 def _registration(description: str, snapshot: str, tags: Tags) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from botocore.exceptions import ClientError
 
 from bakery.clouds.aws.calls import attempt, calling, error_code, everywhere, raise_failures
-from bakery.clouds.aws.session import Site
+from bakery.clouds.aws.session import SsmEndpoint
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.waiting import wait_until
 from bakery.model.documents import Parameter
@@ -17,58 +17,58 @@ from bakery.model.documents import Parameter
 DATA_TYPE = "aws:ec2:image"
 LIVE_SECONDS = 120.0  # validation takes seconds; nothing that was not live by then ever was
 # Undoing waits less: a new parameter must first show to be removed again, and one that was dropped never does.
-SETTLE_SECONDS = 30.0
+UNDO_SECONDS = 30.0
 
-Sites = Mapping[str, Site]  # by their text
+Endpoints = Mapping[str, SsmEndpoint]  # by their text
 Values = Mapping[str, str]  # wanted value by site
 
 
-def read(site: Site, name: str) -> Parameter | None:
+def read(endpoint: SsmEndpoint, name: str) -> Parameter | None:
     """The parameter as it is now; BakeryError if it is of another data type."""
-    with calling(f"read {name}", str(site)):
-        found = site.ssm.get_parameters(Names=[name])["Parameters"]
-    if not found:
+    with calling(f"read {name}", str(endpoint)):
+        answer = endpoint.ssm.get_parameters(Names=[name])["Parameters"]
+    if not answer:
         return None
-    if found[0].get("DataType") != DATA_TYPE:
+    if answer[0].get("DataType") != DATA_TYPE:
         raise BakeryError(
-            f"{name} exists with data type {found[0].get('DataType', 'text')}, which cannot be changed",
-            where=str(site),
+            f"{name} exists with data type {answer[0].get('DataType', 'text')}, which cannot be changed",
+            where=str(endpoint),
             detail=f"launch templates accept {DATA_TYPE} only",
             hint=f"delete it (aws ssm delete-parameter --name {name}) and run again",
         )
-    return Parameter(site.account, site.region, name, int(found[0]["Version"]), found[0]["Value"])
+    return Parameter(endpoint.account, endpoint.region, name, int(answer[0]["Version"]), answer[0]["Value"])
 
 
-def read_all(sites: Sites, name: str) -> dict[str, Parameter | None]:
+def read_all(endpoints: Endpoints, name: str) -> dict[str, Parameter | None]:
     """The parameter in every place."""
-    return everywhere(f"read {name}", sites, lambda site: read(site, name))
+    return everywhere(f"read {name}", endpoints, lambda endpoint: read(endpoint, name))
 
 
-def fix(sites: Sites, name: str, values: Values) -> tuple[Parameter, ...]:
+def fix(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ...]:
     """Write a parameter that never changes: what is there is adopted if it is equal, and an error if it is not."""
-    before = read_all(sites, name)
-    taken = {key: found for key, found in before.items() if found and found.value != values[key]}
+    before = read_all(endpoints, name)
+    taken = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
     if taken:
         raise ConflictError(
             f"{name} belongs to another image",
             where=", ".join(taken),
-            detail="\n".join(f"{key}: {found.value}, expected {values[key]}" for key, found in taken.items()),
+            detail="\n".join(f"{key}: {parameter.value}, expected {values[key]}" for key, parameter in taken.items()),
             hint="a version's parameter never changes: bake a new version",
         )
-    absent = {key: site for key, site in sites.items() if before[key] is None}
-    everywhere(f"write {name}", absent, lambda site: _put(site, name, values[str(site)], overwrite=False))
-    return _await_live(sites, name, values)
+    absent = {key: endpoint for key, endpoint in endpoints.items() if before[key] is None}
+    everywhere(f"write {name}", absent, lambda endpoint: _put(endpoint, name, values[str(endpoint)], overwrite=False))
+    return _await_live(endpoints, name, values)
 
 
-def move(sites: Sites, name: str, values: Values) -> tuple[Parameter, ...]:
+def move(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ...]:
     """Point a parameter at new values in every place. If one place fails, all get their old value back."""
-    before = read_all(sites, name)
-    touched = {key: site for key, site in sites.items() if _value(before[key]) != values[key]}
+    before = read_all(endpoints, name)
+    touched = {key: endpoint for key, endpoint in endpoints.items() if _value(before[key]) != values[key]}
     try:
-        _, failures = attempt(touched, lambda site: _put(site, name, values[str(site)], overwrite=True))
-        touched = {key: site for key, site in touched.items() if not _refused(failures.get(key))}
+        _, failures = attempt(touched, lambda endpoint: _put(endpoint, name, values[str(endpoint)], overwrite=True))
+        touched = {key: endpoint for key, endpoint in touched.items() if not _refused(failures.get(key))}
         raise_failures(f"move {name}", failures)
-        return _await_live(sites, name, values)
+        return _await_live(endpoints, name, values)
     except BaseException as error:
         kept = _Undo(touched, name, before, values).run()
         if isinstance(error, BakeryError):
@@ -76,47 +76,49 @@ def move(sites: Sites, name: str, values: Values) -> tuple[Parameter, ...]:
         raise
 
 
-def remove(site: Site, name: str, value: str) -> bool:
+def remove(endpoint: SsmEndpoint, name: str, value: str) -> bool:
     """Delete a parameter if it holds `value`; False if it does not, or is gone."""
-    found = read(site, name)
-    if found is None or found.value != value:
+    parameter = read(endpoint, name)
+    if parameter is None or parameter.value != value:
         return False
-    with calling(f"delete {name}", str(site)):
+    with calling(f"delete {name}", str(endpoint)):
         try:
-            site.ssm.delete_parameter(Name=name)
+            endpoint.ssm.delete_parameter(Name=name)
         except ClientError as error:
             if error_code(error) != "ParameterNotFound":
                 raise
     return True
 
 
-def _put(site: Site, name: str, value: str, *, overwrite: bool) -> None:
-    with calling(f"write {name}", str(site)):
+def _put(endpoint: SsmEndpoint, name: str, value: str, *, overwrite: bool) -> None:
+    with calling(f"write {name}", str(endpoint)):
         try:
-            site.ssm.put_parameter(Name=name, Value=value, Type="String", DataType=DATA_TYPE, Overwrite=overwrite)
+            endpoint.ssm.put_parameter(Name=name, Value=value, Type="String", DataType=DATA_TYPE, Overwrite=overwrite)
         except ClientError as error:
             # Written a moment ago, by another run or by a call whose answer was lost: reading back tells.
             if overwrite or error_code(error) != "ParameterAlreadyExists":
                 raise
 
 
-def _await_live(sites: Sites, name: str, values: Values) -> tuple[Parameter, ...]:
+def _await_live(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ...]:
     live: dict[str, Parameter] = {}
 
     def look() -> bool | None:
-        waiting = {key: site for key, site in sites.items() if key not in live}
-        found = everywhere(f"read {name}", waiting, lambda site: read(site, name))
-        live.update({key: seen for key, seen in found.items() if seen and seen.value == values[key]})
-        return True if len(live) == len(sites) else None
+        waiting = {key: endpoint for key, endpoint in endpoints.items() if key not in live}
+        current = everywhere(f"read {name}", waiting, lambda endpoint: read(endpoint, name))
+        live.update(
+            {key: parameter for key, parameter in current.items() if parameter and parameter.value == values[key]}
+        )
+        return True if len(live) == len(endpoints) else None
 
     if wait_until(look, LIVE_SECONDS) is None:
         silent = {
             key: BakeryError(f"{name} did not take the value {values[key]}", where=key, hint=_SILENT)
-            for key in sites
+            for key in endpoints
             if key not in live
         }
         raise_failures(f"write {name}", silent)
-    return tuple(live[key] for key in sites)
+    return tuple(live[key] for key in endpoints)
 
 
 _SILENT = (
@@ -134,7 +136,7 @@ def _refused(error: BakeryError | None) -> bool:
 class _Undo:
     """Gives every place that a failed move may have touched its old value back, and reads that back as well."""
 
-    def __init__(self, touched: Sites, name: str, before: Mapping[str, Parameter | None], values: Values) -> None:
+    def __init__(self, touched: Endpoints, name: str, before: Mapping[str, Parameter | None], values: Values) -> None:
         self._touched = touched
         self._name = name
         self._old = {key: _value(before[key]) for key in touched}
@@ -145,7 +147,7 @@ class _Undo:
 
     def run(self) -> str:
         """What was put back, and what could not be, a line each."""
-        wait_until(self._look, SETTLE_SECONDS)
+        wait_until(self._poll, UNDO_SECONDS)
         late = self._written - self._restored - self._failures.keys()
         missed = self._failures | {key: BakeryError("written, but not live yet") for key in late}
         return "\n".join(
@@ -156,22 +158,22 @@ class _Undo:
             ]
         )
 
-    def _look(self) -> bool | None:
+    def _poll(self) -> bool | None:
         settled = self._restored | self._failures.keys()
-        waiting = {key: site for key, site in self._touched.items() if key not in settled}
-        results, failures = attempt(waiting, self._back)
+        waiting = {key: endpoint for key, endpoint in self._touched.items() if key not in settled}
+        results, failures = attempt(waiting, self._restore)
         self._restored.update(key for key, done in results.items() if done)
         self._failures.update(failures)
         return True if len(self._restored) + len(self._failures) == len(self._touched) else None
 
-    def _back(self, site: Site) -> bool:
-        key = str(site)
+    def _restore(self, endpoint: SsmEndpoint) -> bool:
+        key = str(endpoint)
         if not self._old[key]:
-            return remove(site, self._name, self._new[key])
+            return remove(endpoint, self._name, self._new[key])
         if key not in self._written:
-            _put(site, self._name, self._old[key], overwrite=True)
+            _put(endpoint, self._name, self._old[key], overwrite=True)
             self._written.add(key)
-        return _value(read(site, self._name)) == self._old[key]
+        return _value(read(endpoint, self._name)) == self._old[key]
 
 
 def _value(parameter: Parameter | None) -> str:

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable
 
 from bakery.clouds.aws.session import core_session
+from bakery.clouds.aws.settings import AwsDistribution
 from bakery.host.errors import UsageError
 from bakery.model.definition import ImageDefinition
 
@@ -13,7 +14,7 @@ def check_regions(definition: ImageDefinition, where: Callable[..., str]) -> Non
 
     `where` turns keys of the definition into `file:line`.
     """
-    aws = definition.distribution.aws
+    aws = definition.distribution.of(AwsDistribution)
     assert aws
     partitions = _partitions()
     for number, region in enumerate(aws.regions):

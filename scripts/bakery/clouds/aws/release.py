@@ -2,35 +2,40 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from bakery.clouds.aws import copies, images, snapshots, tagging
 from bakery.clouds.aws.calls import everywhere
-from bakery.clouds.aws.images import Image
+from bakery.clouds.aws.clients import EC2Client, Image
 from bakery.clouds.aws.session import Account
+from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.phases import Phases
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 
 
-class Release:
+class AwsRelease:
     """Brings one version's images to all regions; every step finds before it creates."""
 
     def __init__(
-        self, definition: ImageDefinition, account: Account, want: tags.Tags, consumers: Sequence[str], phases: Phases
+        self,
+        definition: ImageDefinition,
+        account: Account,
+        expected: tags.Tags,
+        consumers: Sequence[str],
+        phases: Phases,
     ) -> None:
-        aws = definition.distribution.aws
+        aws = definition.distribution.of(AwsDistribution)
         assert aws
         self._description = definition.description
         self._account = account
         self._regions = aws.regions
         self._home = aws.regions[0]
         self._alias = aws.kms_alias or ""
-        self._want = want
+        self._expected = expected
         self._consumers = consumers
         self._phases = phases
 
-    def bring(self, disk: Path) -> dict[str, Image]:
+    def publish(self, disk: Path) -> dict[str, Image]:
         """The available image of every region, tagged and shared with the consumer accounts."""
         ec2 = self._account.ec2(self._regions)
         return self._spread(ec2, self._register(ec2[self._home], disk))
@@ -41,27 +46,27 @@ class Release:
         with self._phases.phase("register", f"wait for {image_id} in {self._home}"):
             image = images.wait_available(ec2[self._home], image_id)
         if tags.SHA256 in tagging.from_aws(image):  # an earlier run was here
-            images.refuse_foreign(ec2[self._home], image, self._want[tags.SHA256])
+            images.refuse_foreign(ec2[self._home], image, self._expected[tags.SHA256])
         return self._spread(ec2, image)
 
-    def _spread(self, ec2: Mapping[str, Any], image: Image) -> dict[str, Image]:
-        found = {self._home: image, **self._copy(ec2, image)}
-        with self._phases.phase("share", f"tag and share in {', '.join(found)}"):
-            self._mark_and_share(ec2, found)
-        return found
+    def _spread(self, ec2: Mapping[str, EC2Client], image: Image) -> dict[str, Image]:
+        amis = {self._home: image, **self._copy(ec2, image)}
+        with self._phases.phase("share", f"tag and share in {', '.join(amis)}"):
+            self._mark_and_share(ec2, amis)
+        return amis
 
-    def _register(self, ec2: Any, disk: Path) -> Image:
+    def _register(self, ec2: EC2Client, disk: Path) -> Image:
         """The image of the first region; afterwards its snapshot is the only one of this version there."""
-        image = self._adopt(ec2) or self._make(ec2, disk)
-        snapshots.sweep(ec2, self._want, keep=images.snapshot_of(image))
+        image = self._find_registered(ec2) or self._make(ec2, disk)
+        snapshots.remove_unused(ec2, self._expected, keep=images.snapshot_of(image))
         return image
 
-    def _adopt(self, ec2: Any) -> Image | None:
+    def _find_registered(self, ec2: EC2Client) -> Image | None:
         """What an earlier run registered; an image that failed is removed."""
-        image = images.find(ec2, self._want["Name"])
+        image = images.find(ec2, self._expected["Name"])
         if image is None:
             return None
-        images.refuse_foreign(ec2, image, self._want[tags.SHA256])
+        images.refuse_foreign(ec2, image, self._expected[tags.SHA256])
         if image["State"] in images.BROKEN:
             images.remove(ec2, image)
             return None
@@ -70,26 +75,26 @@ class Release:
         with self._phases.phase("register", f"wait for {image['ImageId']} in {self._home}"):
             return images.wait_available(ec2, image["ImageId"])
 
-    def _make(self, ec2: Any, disk: Path) -> Image:
-        ebs = self._account.client("ebs", self._home)
-        with self._phases.phase("upload", f"upload the disk to {self._home}") as share:
-            snapshot = snapshots.ensure(ec2, ebs, disk, self._want, self._key, share)
+    def _make(self, ec2: EC2Client, disk: Path) -> Image:
+        ebs = self._account.ebs(self._home)
+        with self._phases.phase("upload", f"upload the disk to {self._home}") as report_progress:
+            snapshot = snapshots.ensure(ec2, ebs, disk, self._expected, self._key, report_progress)
         with self._phases.phase("register", f"register in {self._home}"):
-            image_id = images.register(ec2, self._description, snapshot, self._want)
+            image_id = images.register(ec2, self._description, snapshot, self._expected)
             return images.wait_available(ec2, image_id)
 
-    def _copy(self, ec2: Mapping[str, Any], image: Image) -> dict[str, Image]:
-        source = copies.Source(image["ImageId"], self._home, self._description, self._want, self._key)
+    def _copy(self, ec2: Mapping[str, EC2Client], image: Image) -> dict[str, Image]:
+        source = copies.Source(image["ImageId"], self._home, self._description, self._expected, self._key)
         others = {region: copies.Copy(client, source) for region, client in ec2.items() if region != self._home}
         if not others:
             return {}
-        with self._phases.phase("copy", f"copies in {', '.join(others)}") as share:
-            return copies.bring(others, share)
+        with self._phases.phase("copy", f"copies in {', '.join(others)}") as report_progress:
+            return copies.finish(others, report_progress)
 
-    def _mark_and_share(self, ec2: Mapping[str, Any], found: Mapping[str, Image]) -> None:
+    def _mark_and_share(self, ec2: Mapping[str, EC2Client], amis: Mapping[str, Image]) -> None:
         """Each step in all regions before the next: an image is shared only when its snapshot is everywhere."""
-        pairs = {region: (ec2[region], image) for region, image in found.items()}
-        everywhere("tag", pairs, lambda pair: _mark(*pair, self._want))
+        pairs = {region: (ec2[region], image) for region, image in amis.items()}
+        everywhere("tag", pairs, lambda pair: _mark(*pair, self._expected))
         everywhere("share snapshots", pairs, lambda pair: images.share_snapshot(*pair, self._consumers))
         everywhere("share images", pairs, lambda pair: images.share_image(*pair, self._consumers))
 
@@ -100,9 +105,9 @@ class Release:
         return prefix + self._alias
 
 
-def _mark(ec2: Any, image: Image, want: tags.Tags) -> None:
+def _mark(ec2: EC2Client, image: Image, expected: tags.Tags) -> None:
     """Repair tags: adopted images may have lost some, and the definition may ask for others by now."""
     snapshot = images.snapshot_of(image)
     described = snapshots.by_id(ec2, snapshot) or {}
-    have = {image["ImageId"]: tagging.from_aws(image), snapshot: tagging.from_aws(described)}
-    tagging.repair(ec2, have, want)
+    actual = {image["ImageId"]: tagging.from_aws(image), snapshot: tagging.from_aws(described)}
+    tagging.repair(ec2, actual, expected)

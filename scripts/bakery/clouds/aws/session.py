@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import botocore.session
@@ -12,6 +12,7 @@ from botocore.exceptions import NoCredentialsError
 from botocore.loaders import create_loader
 
 from bakery.clouds.aws.calls import CONFIG, attempt, calling
+from bakery.clouds.aws.clients import EBSClient, EC2Client, SSMClient, STSClient
 from bakery.host.errors import BakeryError
 
 # The first call tells whether AWS can be reached at all: a user should not wait a minute for that.
@@ -27,7 +28,7 @@ LEASE = {
 }
 NONE: Mapping[str, str] = MappingProxyType({})
 
-Spots = Iterable[tuple[str, str]]  # (account, region)
+Locations = Iterable[tuple[str, str]]  # (account, region)
 
 
 @dataclass(frozen=True)
@@ -36,36 +37,48 @@ class Account:
 
     number: str
     partition: str
-    session: Any = field(repr=False)
-    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    session: boto3.Session = field(repr=False)
+    keys: Mapping[str, Any] = field(default_factory=dict, repr=False)
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def client(self, service: str, region: str) -> Any:
-        """The client of a service in a region, which stays readable as `client.meta.region_name`."""
-        known = self._clients.get((service, region))
-        if known is None:
-            known = self.session.client(service, region_name=region, config=CONFIG, **self.keys)
-            self._clients[service, region] = known
-        return known
+    def ebs(self, region: str) -> EBSClient:
+        client: EBSClient = self._client("ebs", region)
+        return client
 
-    def ec2(self, regions: Iterable[str]) -> dict[str, Any]:
+    def ssm(self, region: str) -> SSMClient:
+        client: SSMClient = self._client("ssm", region)
+        return client
+
+    def sts(self, region: str) -> STSClient:
+        client: STSClient = self._client("sts", region)
+        return client
+
+    def _client(self, service: Literal["ebs", "ec2", "ssm", "sts"], region: str) -> Any:
+        """The client of a service in a region, which stays readable as `client.meta.region_name`."""
+        client = self._clients.get((service, region))
+        if client is None:
+            client = self.session.client(service, region_name=region, config=CONFIG, **self.keys)
+            self._clients[service, region] = client
+        return client
+
+    def ec2(self, regions: Iterable[str]) -> dict[str, EC2Client]:
         """EC2 clients by region."""
-        return {region: self.client("ec2", region) for region in regions}
+        return {region: self._client("ec2", region) for region in regions}
 
 
 @dataclass(frozen=True)
-class Site:
+class SsmEndpoint:
     """Where parameters are: one account in one region."""
 
     account: str
     region: str
-    ssm: Any = field(repr=False, compare=False)
+    ssm: SSMClient = field(repr=False, compare=False)
 
     def __str__(self) -> str:
-        return spot_name(self.account, self.region)
+        return location_name(self.account, self.region)
 
 
-def spot_name(account: str, region: str) -> str:
+def location_name(account: str, region: str) -> str:
     """The key of sites and the text of messages."""
     return f"{account}/{region}"
 
@@ -89,21 +102,23 @@ def connect(region: str, credentials: Mapping[str, str] = NONE) -> Account:
     return Account(identity["Account"], identity["Arn"].split(":")[1], session)
 
 
-def reach(own: Account, role: str, home: str, spots: Spots) -> tuple[dict[str, Site], dict[str, BakeryError]]:
+def connect_accounts(
+    own: Account, role: str, home: str, locations: Locations
+) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
     """Sites by their text, with `role` assumed in foreign accounts; and why accounts could not be reached."""
-    wanted = list(spots)
+    pairs = list(locations)
     # The tokens of a regional endpoint are valid in opt-in regions too, those of the global one are not.
-    sts = own.client("sts", home)
-    foreign = {number: number for number, _ in wanted if number != own.number}
+    sts = own.sts(home)
+    foreign = {number: number for number, _ in pairs if number != own.number}
     assumed, failures = attempt(foreign, lambda number: _assume(own, sts, number, role))
     accounts = {own.number: own, **assumed}
-    sites = [
-        Site(number, region, accounts[number].client("ssm", region)) for number, region in wanted if number in accounts
+    endpoints = [
+        SsmEndpoint(number, region, accounts[number].ssm(region)) for number, region in pairs if number in accounts
     ]
-    return {str(site): site for site in sites}, failures
+    return {str(endpoint): endpoint for endpoint in endpoints}, failures
 
 
-def _assume(own: Account, sts: Any, number: str, role: str) -> Account:
+def _assume(own: Account, sts: STSClient, number: str, role: str) -> Account:
     arn = f"arn:{own.partition}:iam::{number}:role/{role}"
     try:
         with calling(f"assume {arn}", sts.meta.region_name):

@@ -6,22 +6,21 @@ would read as noise: encryption is done by copying the finished snapshot.
 
 import base64
 import hashlib
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from botocore.exceptions import ClientError
 
-from bakery.clouds.aws.calls import BLOCK_WORKERS, VISIBLE_SECONDS, Described, calling, error_code, watch
+from bakery.clouds.aws.calls import BLOCK_WORKERS, VISIBLE_SECONDS, calling, error_code, watch
+from bakery.clouds.aws.clients import EBSClient, EC2Client, Filter, Snapshot
 from bakery.clouds.aws.tagging import specifications, to_aws
-from bakery.clouds.phases import Share
+from bakery.clouds.phases import ReportProgress
 from bakery.host.errors import BakeryError
 from bakery.host.waiting import wait_until
 from bakery.machine.disk_image import as_raw
-from bakery.machine.raw_disk import RawDisk
+from bakery.machine.raw_disk import RawDisk, send_blocks
 from bakery.model.tags import CONTENT, Tags
 
 BLOCK = 524_288  # bytes; the only block size of the EBS direct API
@@ -30,35 +29,35 @@ IDLE_MINUTES = 60  # AWS gives up a snapshot that gets no blocks for so long (St
 WINDOW = 4 * BLOCK_WORKERS  # blocks in memory (32 MiB), so that workers never wait for the reader
 
 
-def ensure(ec2: Any, ebs: Any, disk: Path, tags: Tags, key: str, share: Share) -> str:
+def ensure(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, key: str, report_progress: ReportProgress) -> str:
     """The ID of a completed snapshot of `disk`'s content, encrypted with `key` if that is given.
 
-    One that is still being written is left alone, whoever writes it; `sweep` comes when the image is registered.
+    One that is still being written is left alone; `remove_unused` comes when the image is registered.
     """
     completed = [snapshot for snapshot in find(ec2, tags) if snapshot["State"] == "completed"]
     ready: dict[bool, str] = {snapshot["Encrypted"]: snapshot["SnapshotId"] for snapshot in completed}
     if bool(key) in ready:
         return ready[bool(key)]
-    plain = ready.get(False) or _upload_disk(ec2, ebs, disk, tags, share)
+    plain = ready.get(False) or _upload_disk(ec2, ebs, disk, tags, report_progress)
     return _encrypt(ec2, plain, tags, key) if key else plain
 
 
-def find(ec2: Any, tags: Tags) -> list[Described]:
+def find(ec2: EC2Client, tags: Tags) -> list[Snapshot]:
     """Our snapshots of this version with this content, in any state."""
-    wanted = [{"Name": f"tag:{key}", "Values": [tags[key]]} for key in ("Name", CONTENT)]
+    filters: list[Filter] = [{"Name": f"tag:{key}", "Values": [tags[key]]} for key in ("Name", CONTENT)]
     with calling("look for snapshots", ec2.meta.region_name):
-        pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=wanted)
+        pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
         return [snapshot for page in pages for snapshot in page["Snapshots"]]
 
 
-def by_id(ec2: Any, snapshot: str) -> Described | None:
+def by_id(ec2: EC2Client, snapshot: str) -> Snapshot | None:
     """A snapshot, or None; by a filter, since an unknown ID is an error otherwise."""
     with calling(f"look at {snapshot}", ec2.meta.region_name):
         answer = ec2.describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": [snapshot]}])
     return next(iter(answer["Snapshots"]), None)
 
 
-def remove(ec2: Any, snapshot: str) -> None:
+def remove(ec2: EC2Client, snapshot: str) -> None:
     """Delete a snapshot; one that is gone is fine."""
     with calling(f"delete {snapshot}", ec2.meta.region_name):
         try:
@@ -68,19 +67,19 @@ def remove(ec2: Any, snapshot: str) -> None:
                 raise
 
 
-def sweep(ec2: Any, tags: Tags, keep: str) -> None:
+def remove_unused(ec2: EC2Client, tags: Tags, keep: str) -> None:
     """Remove snapshots of this version that its image does not use: unfinished, or only made to be encrypted."""
     for snapshot in find(ec2, tags):
         if snapshot["SnapshotId"] != keep:
             remove(ec2, snapshot["SnapshotId"])
 
 
-def _upload_disk(ec2: Any, ebs: Any, disk: Path, tags: Tags, share: Share) -> str:
+def _upload_disk(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, report_progress: ReportProgress) -> str:
     with as_raw(disk) as raw:
-        return upload(ec2, ebs, RawDisk(raw, BLOCK), tags, share)
+        return upload(ec2, ebs, RawDisk(raw, BLOCK), tags, report_progress)
 
 
-def upload(ec2: Any, ebs: Any, raw: RawDisk, tags: Tags, share: Share) -> str:
+def upload(ec2: EC2Client, ebs: EBSClient, raw: RawDisk, tags: Tags, report_progress: ReportProgress) -> str:
     """A new snapshot with the blocks of `raw`; nothing stays behind if anything fails."""
     region = ebs.meta.region_name
     with calling("start a snapshot", region):
@@ -92,8 +91,7 @@ def upload(ec2: Any, ebs: Any, raw: RawDisk, tags: Tags, share: Share) -> str:
             Timeout=IDLE_MINUTES,
         )["SnapshotId"]
     try:
-        digests = list(_put_blocks(ebs, snapshot, raw, share))
-        _refuse_other_content(raw, tags)
+        digests = list(_put_blocks(ebs, snapshot, raw, tags, report_progress))
         with calling(f"complete {snapshot}", region):
             ebs.complete_snapshot(
                 SnapshotId=snapshot,
@@ -110,23 +108,17 @@ def upload(ec2: Any, ebs: Any, raw: RawDisk, tags: Tags, share: Share) -> str:
     return snapshot
 
 
-def _put_blocks(ebs: Any, snapshot: str, raw: RawDisk, share: Share) -> Iterator[bytes]:
-    """Send the blocks in parallel; yields their SHA-256 digests in the order of the disk."""
-    window: deque[Future[bytes]] = deque()
-    pool = ThreadPoolExecutor(BLOCK_WORKERS, thread_name_prefix="ebs")
-    try:
-        for index, block in raw.written_blocks():
-            window.append(pool.submit(_put_block, ebs, snapshot, index, block))
-            if len(window) == WINDOW:
-                yield window.popleft().result()
-                share(index / raw.blocks)
-        while window:
-            yield window.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _put_blocks(
+    ebs: EBSClient, snapshot: str, raw: RawDisk, tags: Tags, report_progress: ReportProgress
+) -> Iterator[bytes]:
+    """Send the blocks; yields their SHA-256 digests in the order of the disk."""
+    put = partial(_put_block, ebs, snapshot)
+    for index, digest in send_blocks(raw, put, sha256=tags[CONTENT], workers=BLOCK_WORKERS, window=WINDOW):
+        yield digest
+        report_progress(index / raw.blocks)
 
 
-def _put_block(ebs: Any, snapshot: str, index: int, block: bytes) -> bytes:
+def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes) -> bytes:
     digest = hashlib.sha256(block).digest()
 
     def put() -> bytes | None:
@@ -156,16 +148,7 @@ def _put_block(ebs: Any, snapshot: str, index: int, block: bytes) -> bytes:
     return answer
 
 
-def _refuse_other_content(raw: RawDisk, tags: Tags) -> None:
-    if raw.sha256 != tags[CONTENT]:
-        raise BakeryError(
-            "the disk's content is not what was baked",
-            detail=f"baked {tags[CONTENT]}\nread  {raw.sha256}",
-            hint="the disk changed while it was read, or the conversion to raw is broken: run again",
-        )
-
-
-def _encrypt(ec2: Any, plain: str, tags: Tags, key: str) -> str:
+def _encrypt(ec2: EC2Client, plain: str, tags: Tags, key: str) -> str:
     with calling(f"encrypt {plain} with {key}", ec2.meta.region_name):
         snapshot: str = ec2.copy_snapshot(
             SourceRegion=ec2.meta.region_name,
@@ -179,10 +162,10 @@ def _encrypt(ec2: Any, plain: str, tags: Tags, key: str) -> str:
     return snapshot
 
 
-def _wait(ec2: Any, snapshot: str) -> None:
-    found = watch(lambda: by_id(ec2, snapshot), moving={"pending"}, limit=COMPLETE_SECONDS)
-    if found is None or found["State"] != "completed":
-        state = found.get("StateMessage") or f"it is {found['State']}" if found else "it is gone"
+def _wait(ec2: EC2Client, snapshot: str) -> None:
+    latest = watch(lambda: by_id(ec2, snapshot), moving={"pending"}, limit=COMPLETE_SECONDS)
+    if latest is None or latest["State"] != "completed":
+        state = latest.get("StateMessage") or f"it is {latest['State']}" if latest else "it is gone"
         raise BakeryError(
             f"{snapshot} did not complete",
             where=ec2.meta.region_name,

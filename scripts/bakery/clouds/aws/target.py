@@ -6,10 +6,12 @@ from pathlib import Path
 
 from bakery.clouds.aws import audit, images, parameters
 from bakery.clouds.aws.calls import attempt, everywhere, raise_failures
-from bakery.clouds.aws.images import Image
+from bakery.clouds.aws.clients import Image
+from bakery.clouds.aws.names import channel_parameter, version_parameter
 from bakery.clouds.aws.regions import check_regions
-from bakery.clouds.aws.release import Release
-from bakery.clouds.aws.session import NONE, Account, Site, Spots, connect, reach, spot_name
+from bakery.clouds.aws.release import AwsRelease
+from bakery.clouds.aws.session import NONE, Account, Locations, SsmEndpoint, connect, connect_accounts, location_name
+from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding
 from bakery.host.errors import BakeryError
@@ -17,7 +19,8 @@ from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
-from bakery.model.naming import Versioned, channel_parameter, full_name, version_parameter
+from bakery.model.naming import full_name
+from bakery.model.version import Versioned
 
 
 class AwsTarget:
@@ -25,36 +28,24 @@ class AwsTarget:
 
     def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str] = NONE) -> None:
         """`credentials` are those of Vault's AWS engine; none means those of the environment."""
-        aws = definition.distribution.aws
+        aws = definition.distribution.of(AwsDistribution)
         assert aws  # the definition's own rule: target aws needs distribution.aws
         self._definition = definition
         self._credentials = credentials
         self._aws = aws
         self._home = aws.regions[0]
 
-    def find(self, artifact: Artifact) -> Publication | None:
-        """The version if it is everywhere the definition wants it, usable and pointed at; reads only."""
-        ec2 = self._account.ec2(self._aws.regions)
-        found = everywhere("look", ec2, lambda client: images.find(client, full_name(artifact)))
-        present = {region: image for region, image in found.items() if image}
-        if len(present) < len(found):
-            return None
-        live = parameters.read_all(self._sites(self._spots), version_parameter(artifact))
-        pointers = tuple(parameter for parameter in live.values() if parameter)
-        publication = _publication(artifact, artifact.disk.sha256, self._places(present), pointers, {})
-        right = all(finding.status == "correct" for finding in self.inspect(publication))
-        pointed = [pointer.value for pointer in pointers] == [place.id for place in publication.places]
-        return publication if right and pointed else None
-
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version to every region and account; a rerun goes on where the last one stopped."""
-        want = tags.of_artifact(self._definition, artifact)
-        return self._release(artifact, artifact.disk.sha256, want, report, lambda release: release.bring(disk))
+        expected = tags.of_artifact(self._definition, artifact)
+        return self._release(artifact, artifact.disk.sha256, expected, report, lambda release: release.publish(disk))
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
         """The same for what amazon-ebs registered: Packer's copies are taken up, tagged, and made where they lack."""
-        want = tags.of_build(self._definition, build)
-        return self._release(build, build.identity, want, report, lambda release: release.adopt(build.ids[self._home]))
+        expected = tags.of_build(self._definition, build)
+        return self._release(
+            build, build.identity, expected, report, lambda release: release.adopt(build.ids[self._home])
+        )
 
     def prepare(self, of: Versioned) -> None:
         """Remove images of an unfinished build in all regions."""
@@ -65,40 +56,35 @@ class AwsTarget:
         self,
         of: Versioned,
         sha256: str,
-        want: tags.Tags,
+        expected: tags.Tags,
         report: Reporter,
-        bring: Callable[[Release], dict[str, Image]],
+        publish: Callable[[AwsRelease], dict[str, Image]],
     ) -> Publication:
         check_regions(self._definition, lambda *keys: ".".join(map(str, (self._definition.name, *keys))))
         phases = Phases(report, full_name(of))
-        spots, name = self._spots, version_parameter(of)
+        locations, name = self._locations, version_parameter(of)
         # Before anything is made: every account lets us in, and no place has a parameter that cannot be used.
-        parameters.read_all(self._sites(spots), name)
-        found = bring(Release(self._definition, self._account, want, self._consumers, phases))
-        with phases.phase("parameters", f"write {name} in {len(spots)} places"):
+        parameters.read_all(self._endpoints(locations), name)
+        amis = publish(AwsRelease(self._definition, self._account, expected, self._consumers, phases))
+        with phases.phase("parameters", f"write {name} in {len(locations)} places"):
             # Roles are assumed again: their hour may have passed while copies were made.
-            sites = self._sites(spots)
-            values = {key: found[site.region]["ImageId"] for key, site in sites.items()}
-            pointers = parameters.fix(sites, name, values)
-        return _publication(of, sha256, self._places(found), pointers, phases.seconds)
+            endpoints = self._endpoints(locations)
+            values = {key: amis[endpoint.region]["ImageId"] for key, endpoint in endpoints.items()}
+            pointers = parameters.fix(endpoints, name, values)
+        return _publication(of, sha256, self._places(amis), pointers, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Images, tags, snapshots' tags, shares and parameters of a publication, as they are now."""
         owned = self._owned(publication)
         ec2 = self._account.ec2(owned)
-        looked, _ = attempt(owned, lambda place: audit.inspect_place(ec2[place.region], publication, place))
-        sites, failures = self._reach(_spots(publication.parameters))
-        expected = {spot_name(found.account, found.region): found for found in publication.parameters}
-        seen, _ = attempt(sites, lambda site: audit.inspect_parameter(site, expected[str(site)]))
-        findings = [finding for findings in looked.values() for finding in findings]
-        return [*findings, *seen.values(), *audit.unreachable(failures)]
-
-    def withdraw(self, publication: Publication) -> None:
-        """Remove parameters, then images and their snapshots: no pointer outlives what it points at."""
-        owned = self._owned(publication)
-        ec2 = self._account.ec2(owned)
-        self._remove(publication, version_parameter(publication))
-        everywhere("remove the image", owned, lambda place: images.withdraw(ec2[place.region], place))
+        image_findings, _ = attempt(owned, lambda place: audit.inspect_place(ec2[place.region], publication, place))
+        endpoints, failures = self._connect(_locations(publication.parameters))
+        expected = {location_name(pointer.account, pointer.region): pointer for pointer in publication.parameters}
+        parameter_findings, _ = attempt(
+            endpoints, lambda endpoint: audit.inspect_parameter(endpoint, expected[str(endpoint)])
+        )
+        findings = [finding for findings in image_findings.values() for finding in findings]
+        return [*findings, *parameter_findings.values(), *audit.unreachable(failures)]
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Move the channel's parameters in all regions and accounts, or put all of them back."""
@@ -106,15 +92,17 @@ class AwsTarget:
         with report_step(
             report, "promote", full_name(publication), f"point {name} in {len(publication.places)} places"
         ):
-            return parameters.move(self._sites(_spots(publication.places)), name, _values(publication))
+            return parameters.move(self._endpoints(_locations(publication.places)), name, _values(publication))
 
     def unpoint(self, publication: Publication, channel: str) -> None:
         """Remove the channel's parameters that hold this version."""
         self._remove(publication, channel_parameter(publication, channel))
 
     def _remove(self, publication: Publication, name: str) -> None:
-        sites, values = self._sites(_spots(publication.places)), _values(publication)
-        everywhere(f"remove {name}", sites, lambda site: parameters.remove(site, name, values[str(site)]))
+        endpoints, values = self._endpoints(_locations(publication.places)), _values(publication)
+        everywhere(
+            f"remove {name}", endpoints, lambda endpoint: parameters.remove(endpoint, name, values[str(endpoint)])
+        )
 
     @cached_property
     def _account(self) -> Account:
@@ -125,16 +113,16 @@ class AwsTarget:
         return [number for number in self._aws.accounts if number != self._account.number]
 
     @property
-    def _spots(self) -> list[tuple[str, str]]:
+    def _locations(self) -> list[tuple[str, str]]:
         """Where the definition wants a version to be used: the own account first."""
         numbers = (self._account.number, *self._consumers)
         return [(number, region) for number in numbers for region in self._aws.regions]
 
-    def _places(self, found: Mapping[str, Image]) -> tuple[Place, ...]:
+    def _places(self, amis: Mapping[str, Image]) -> tuple[Place, ...]:
         own = self._account.number
         return tuple(
-            Place(number, region, found[region]["ImageId"], images.snapshot_of(found[region]), owned=number == own)
-            for number, region in self._spots
+            Place(number, region, amis[region]["ImageId"], images.snapshot_of(amis[region]), owned=number == own)
+            for number, region in self._locations
         )
 
     def _owned(self, publication: Publication) -> dict[str, Place]:
@@ -148,13 +136,13 @@ class AwsTarget:
             )
         return owned
 
-    def _sites(self, spots: Spots) -> dict[str, Site]:
-        sites, failures = self._reach(spots)
+    def _endpoints(self, locations: Locations) -> dict[str, SsmEndpoint]:
+        endpoints, failures = self._connect(locations)
         raise_failures("log in", failures)
-        return sites
+        return endpoints
 
-    def _reach(self, spots: Spots) -> tuple[dict[str, Site], dict[str, BakeryError]]:
-        return reach(self._account, self._aws.consumer_role, self._home, spots)
+    def _connect(self, locations: Locations) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
+        return connect_accounts(self._account, self._aws.consumer_role, self._home, locations)
 
 
 def _publication(
@@ -163,9 +151,9 @@ def _publication(
     return Publication(of.image, of.arch, of.version, sha256, "aws", places, pointers, seconds)
 
 
-def _spots(located: Iterable[Place | Parameter]) -> list[tuple[str, str]]:
-    return [(found.account, found.region) for found in located]
+def _locations(located: Iterable[Place | Parameter]) -> list[tuple[str, str]]:
+    return [(item.account, item.region) for item in located]
 
 
 def _values(publication: Publication) -> dict[str, str]:
-    return {spot_name(place.account, place.region): place.id for place in publication.places}
+    return {location_name(place.account, place.region): place.id for place in publication.places}

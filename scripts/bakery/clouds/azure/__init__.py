@@ -1,1 +1,19 @@
-"""Azure: fixed VHD -> page blob -> gallery version -> replicas -> tags; each step finds before it creates."""
+"""Azure: versions in a Compute Gallery with replicas in regions; channels are tags."""
+
+from collections.abc import Mapping
+
+from bakery.clouds.azure.builder import BUILDER, FIELDS
+from bakery.clouds.azure.settings import AzureBase, AzureDistribution
+from bakery.clouds.cloud import Cloud
+from bakery.clouds.target import Target
+from bakery.model.definition import ImageDefinition
+from bakery.model.project import Project
+
+
+def _open_target(_project: Project, definition: ImageDefinition, credentials: Mapping[str, str]) -> Target:
+    from bakery.clouds.azure.target import AzureTarget  # the SDK takes 700 ms to import
+
+    return AzureTarget(definition, credentials)
+
+
+CLOUD = Cloud("azure", BUILDER, _open_target, AzureBase, AzureDistribution, credentials=FIELDS)

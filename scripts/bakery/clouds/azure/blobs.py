@@ -4,11 +4,11 @@ The blob is named by content and leased while it is written, so that two uploads
 finished says so in its metadata; any other is written anew, since nobody knows how far it came.
 """
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from azure.core import MatchConditions
@@ -17,11 +17,10 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 
 from bakery.clouds.azure.calls import calling
 from bakery.clouds.azure.lease import Lease, acquire
-from bakery.clouds.phases import Share
-from bakery.host.errors import BakeryError
+from bakery.clouds.azure.names import BLOB_CONTAINER
+from bakery.clouds.phases import ReportProgress
 from bakery.machine import disk_image
-from bakery.machine.raw_disk import RawDisk
-from bakery.model.naming import BLOB_CONTAINER
+from bakery.machine.raw_disk import RawDisk, send_blocks
 from bakery.model.tags import CONTENT, Tags
 
 FINISHED = "bakery_raw_sha256"  # metadata: names are C# identifiers
@@ -46,13 +45,13 @@ def name(tags: Tags) -> str:
     return f"{tags['Name']}-{tags[CONTENT][:16]}.vhd"
 
 
-def ensure(blobs: BlobServiceClient, disk: Path, tags: Tags, share: Share) -> str:
+def ensure(blobs: BlobServiceClient, disk: Path, tags: Tags, report_progress: ReportProgress) -> str:
     """The URL of a blob with the disk's content, uploaded if no earlier run did."""
     blob = blobs.get_blob_client(BLOB_CONTAINER, name(tags))
     with calling("upload the disk", blob.url):
         _make_container(blobs)
         if not finished(blob, tags):
-            _upload_disk(blob, disk, tags, share)
+            _upload_disk(blob, disk, tags, report_progress)
     return str(blob.url)
 
 
@@ -78,14 +77,14 @@ def _make_container(blobs: BlobServiceClient) -> None:
             container.create_container()
 
 
-def _upload_disk(blob: BlobClient, disk: Path, tags: Tags, share: Share) -> None:
+def _upload_disk(blob: BlobClient, disk: Path, tags: Tags, report_progress: ReportProgress) -> None:
     with disk_image.as_raw(disk) as raw:
         source = RawDisk(raw, RANGE)
         size = -(-source.size // MIB) * MIB
         footer = disk_image.vhd_footer(raw.parent, size)
         with _leased(blob, size + len(footer)) as lease:
             if not finished(blob, tags):  # another run may have written it while this one waited for the lease
-                upload(Upload(blob, lease, source, size), footer, tags, share)
+                upload(Upload(blob, lease, source, size), footer, tags, report_progress)
 
 
 @contextmanager
@@ -100,40 +99,20 @@ def _leased(blob: BlobClient, size: int) -> Iterator[Lease]:
         lease.release()
 
 
-def upload(work: Upload, footer: bytes, tags: Tags, share: Share) -> None:
+def upload(work: Upload, footer: bytes, tags: Tags, report_progress: ReportProgress) -> None:
     """Write the disk and its footer into an empty blob, and mark that as finished if the bytes are what was baked."""
     work.blob.create_page_blob(work.size + len(footer), lease=work.lease.id)  # what an unfinished one had is gone
-    for done in _write_ranges(work):
-        share(done / work.disk.blocks)
+
+    def finish(writing: Future[None]) -> None:
+        work.lease.keep_until(writing)
+        writing.result()
+
+    write = partial(_write, work)
+    content = tags[CONTENT]
+    for index, _ in send_blocks(work.disk, write, sha256=content, workers=WORKERS, window=WINDOW, finish=finish):
+        report_progress(index / work.disk.blocks)
     work.blob.upload_page(footer, work.size, len(footer), lease=work.lease.id, validate_content=True)
-    if work.disk.sha256 != tags[CONTENT]:
-        raise BakeryError(
-            "the disk's content is not what was baked",
-            detail=f"baked {tags[CONTENT]}\nread  {work.disk.sha256}",
-            hint="the disk changed while it was read, or the conversion to raw is broken: run again",
-        )
-    work.blob.set_blob_metadata({FINISHED: tags[CONTENT]}, lease=work.lease.id)
-
-
-def _write_ranges(work: Upload) -> Iterator[int]:
-    """Send what is not zeros in parallel; yields the number of each range that is there."""
-    window: deque[tuple[int, Future[None]]] = deque()
-    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="azure")
-    try:
-        for index, data in work.disk.written_blocks():
-            window.append((index, pool.submit(_write, work, index, data)))
-            if len(window) == WINDOW:
-                yield _finish(work.lease, *window.popleft())
-        while window:
-            yield _finish(work.lease, *window.popleft())
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _finish(lease: Lease, index: int, writing: Future[None]) -> int:
-    lease.keep_until(writing)
-    writing.result()
-    return index
+    work.blob.set_blob_metadata({FINISHED: content}, lease=work.lease.id)
 
 
 def _write(work: Upload, index: int, data: bytes) -> None:

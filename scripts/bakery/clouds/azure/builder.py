@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bakery.clouds.azure.names import GalleryVersion, gallery_image
+from bakery.clouds.azure.settings import AzureBase, AzureDistribution
 from bakery.clouds.builder import RemoteBuilder, require
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
 from bakery.machine import ssh
 from bakery.model.definition import ImageDefinition
-from bakery.model.naming import GalleryVersion, Named, gallery_image
+from bakery.model.version import ImageVersion
 
 FIELDS = ("client_id", "client_secret")  # what Vault's Azure engine calls them (azure/creds)
 
@@ -18,17 +20,17 @@ def source(definition: ImageDefinition) -> str:
 
 
 def variables(job: Job) -> dict[str, Any]:
-    base, settings = job.definition.base.azure, job.definition.distribution.azure
+    base, settings = job.definition.base.of(AzureBase), job.definition.distribution.of(AzureDistribution)
     assert base and settings
-    ours = GalleryVersion.parse(job.source) if job.source else None
+    parent = GalleryVersion.parse(job.source) if job.source else None
     return {
         "tenant": settings.tenant,
         "subscription": settings.subscription,
         "resource_group": settings.resource_group,
         "gallery": settings.gallery,
-        "gallery_image": gallery_image(Named(job.definition.name, job.definition.arch, job.version)),
+        "gallery_image": gallery_image(ImageVersion(job.definition.name, job.definition.arch, job.version)),
         "regions": settings.regions,
-        "source_version": {"image": ours.image if ours else "", "version": ours.version if ours else ""},
+        "source_version": {"image": parent.image if parent else "", "version": parent.version if parent else ""},
         "source_urn": base.urn or "",
         "vm_size": base.vm_size,
         "ssh_private_key": str(ssh.make_key(job.scratch)),
@@ -48,4 +50,6 @@ def ids(build: Build) -> dict[str, str]:
     return dict.fromkeys(regions.split(","), build.artifact_id)
 
 
-BUILDER = RemoteBuilder(source, variables, environment, ids)
+BUILDER = RemoteBuilder(
+    "azure", "bake-public", "packer-plugin-azure", source, variables, environment=environment, ids=ids
+)

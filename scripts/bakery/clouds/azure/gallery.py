@@ -9,26 +9,26 @@ from azure.mgmt.compute.models import (
 )
 
 from bakery.clouds.azure.calls import calling, word
-from bakery.clouds.azure.session import Session
+from bakery.clouds.azure.names import GALLERY_PUBLISHER, GalleryVersion
+from bakery.clouds.azure.session import AzureSession
 from bakery.host.errors import ConflictError, NotFoundError
 from bakery.model.definition import ImageDefinition
-from bakery.model.naming import GALLERY_PUBLISHER, GalleryVersion
 
 KIND = ("os_type", "os_state", "hyper_v_generation", "architecture")  # what never changes
 PAUSE = 2  # seconds between looks; it is made in a few
 
 
-def ensure(session: Session, definition: ImageDefinition, address: GalleryVersion) -> None:
+def ensure(session: AzureSession, definition: ImageDefinition, address: GalleryVersion) -> None:
     """Make the image definition if it is absent; ConflictError if it is there for another kind of image."""
-    want = _properties(definition)
-    found = _find(session, address)
-    if found is None:
-        _create(session, address, _location(session, address), want)
+    expected = _properties(definition)
+    image = _find(session, address)
+    if image is None:
+        _create(session, address, _location(session, address), expected)
     else:
-        _refuse_other(address, found, want)
+        _refuse_other(address, image, expected)
 
 
-def _find(session: Session, address: GalleryVersion) -> GalleryImage | None:
+def _find(session: AzureSession, address: GalleryVersion) -> GalleryImage | None:
     with calling(f"look for the image definition {address.image}", address.gallery):
         try:
             return session.compute.gallery_images.get(address.resource_group, address.gallery, address.image)
@@ -36,7 +36,7 @@ def _find(session: Session, address: GalleryVersion) -> GalleryImage | None:
             return None
 
 
-def _location(session: Session, address: GalleryVersion) -> str:
+def _location(session: AzureSession, address: GalleryVersion) -> str:
     """Where the gallery is; its definitions are kept there as well. NotFoundError if there is no such gallery."""
     with calling("look for the gallery", address.gallery):
         try:
@@ -51,9 +51,9 @@ def _location(session: Session, address: GalleryVersion) -> str:
             ) from error
 
 
-def _create(session: Session, address: GalleryVersion, location: str, want: GalleryImageProperties) -> None:
+def _create(session: AzureSession, address: GalleryVersion, location: str, expected: GalleryImageProperties) -> None:
     with calling(f"make the image definition {address.image}", address.gallery):
-        image = GalleryImage(location=location, properties=want)
+        image = GalleryImage(location=location, properties=expected)
         session.compute.gallery_images.begin_create_or_update(
             address.resource_group, address.gallery, address.image, image, polling_interval=PAUSE
         ).result()
@@ -73,9 +73,11 @@ def _properties(definition: ImageDefinition) -> GalleryImageProperties:
     )
 
 
-def _refuse_other(address: GalleryVersion, found: GalleryImage, want: GalleryImageProperties) -> None:
-    pairs = {name: (word(getattr(found, name)), word(getattr(want, name))) for name in KIND}
-    wrong = [f"{name} is {have}, expected {expected}" for name, (have, expected) in pairs.items() if have != expected]
+def _refuse_other(address: GalleryVersion, image: GalleryImage, expected: GalleryImageProperties) -> None:
+    pairs = {name: (word(getattr(image, name)), word(getattr(expected, name))) for name in KIND}
+    wrong = [
+        f"{name} is {actual}, expected {expected}" for name, (actual, expected) in pairs.items() if actual != expected
+    ]
     if wrong:
         raise ConflictError(
             f"the image definition {address.image} is for another kind of image",

@@ -6,86 +6,93 @@ from azure.mgmt.compute.models import GalleryDiskImageSource, GalleryImageVersio
 from azure.storage.blob import BlobServiceClient
 
 from bakery.clouds.azure import blobs, gallery, replication, tagging, versions
-from bakery.clouds.azure.session import Session
+from bakery.clouds.azure.names import GalleryVersion
+from bakery.clouds.azure.session import AzureSession
+from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.azure.versions import Operation
 from bakery.clouds.phases import Phases
 from bakery.host.errors import UsageError
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.naming import GalleryVersion
 
 
-class Release:
+class AzureRelease:
     """Brings one version to all regions; every step finds before it creates."""
 
     def __init__(
-        self, definition: ImageDefinition, session: Session, address: GalleryVersion, want: tags.Tags, phases: Phases
+        self,
+        definition: ImageDefinition,
+        session: AzureSession,
+        address: GalleryVersion,
+        expected: tags.Tags,
+        phases: Phases,
     ) -> None:
-        azure = definition.distribution.azure
+        azure = definition.distribution.of(AzureDistribution)
         assert azure
         self._definition = definition
         self._azure = azure
         self._session = session
         self._address = address
-        self._want = want
+        self._expected = expected
         self._phases = phases
 
-    def bring(self, disk: Path) -> GalleryImageVersion:
+    def publish(self, disk: Path) -> GalleryImageVersion:
         """The version made of a disk, in all regions. What an earlier run left is adopted if it can be."""
         operation = None if self._existing() else self._make(disk)
-        found = self.complete(operation)
+        version = self.complete(operation)
         if self._session.blobs:
-            blobs.remove(self._session.blobs, self._want)  # only now: a failed version is made anew of it
-        return found
+            blobs.remove(self._session.blobs, self._expected)  # only now: a failed version is made anew of it
+        return version
 
     def complete(self, operation: Operation | None = None) -> GalleryImageVersion:
         """The version that is there or on its way, once it is in all regions with the right tags."""
-        found = versions.find(self._session, self._address)
-        if found is None or not replication.whole(found, self._azure.regions):
-            found = self._replicate(operation)
-        tagging.repair(self._session, str(self._address), dict(found.tags or {}), self._want)
-        return found
+        version = versions.find(self._session, self._address)
+        if version is None or not replication.is_complete(version, self._azure.regions):
+            version = self._replicate(operation)
+        tagging.repair(self._session, str(self._address), dict(version.tags or {}), self._expected)
+        return version
 
     def _existing(self) -> GalleryImageVersion | None:
         """What an earlier run made; a version that failed everywhere is removed."""
-        found = versions.find(self._session, self._address)
-        if found is None:
+        version = versions.find(self._session, self._address)
+        if version is None:
             return None
-        if replication.state(found) == "Deleting":
+        if replication.state(version) == "Deleting":
             versions.await_gone(self._session, self._address)
             return None
-        versions.refuse_foreign(self._address, found, self._want[tags.SHA256])
-        if replication.state(found) == "Failed" and not replication.completed(found, self._azure.regions):
+        versions.refuse_foreign(self._address, version, self._expected[tags.SHA256])
+        if replication.state(version) == "Failed" and not replication.completed(version, self._azure.regions):
             versions.remove(self._session, self._address)
             return None
-        return found
+        return version
 
     def _make(self, disk: Path) -> Operation | None:
         """Start the version; None if another run did it while this one uploaded."""
         store, account = self._store()
         gallery.ensure(self._session, self._definition, self._address)
-        with self._phases.phase("upload", f"upload the disk to {account}") as share:
-            url = blobs.ensure(store, disk, self._want, share)
+        with self._phases.phase("upload", f"upload the disk to {account}") as report_progress:
+            url = blobs.ensure(store, disk, self._expected, report_progress)
         if self._existing():
             return None
         group = f"/subscriptions/{self._azure.subscription}/resourceGroups/{self._azure.resource_group}"
         source = GalleryDiskImageSource(
             uri=url, storage_account_id=f"{group}/providers/Microsoft.Storage/storageAccounts/{account}"
         )
-        return versions.create(self._session, self._address, source, self._azure.regions, self._want)
+        return versions.create(self._session, self._address, source, self._azure.regions, self._expected)
 
     def _replicate(self, operation: Operation | None) -> GalleryImageVersion:
         """Wait for the first replica, then for all; those that an earlier run did not get are asked for again."""
         session, address, regions = self._session, self._address, self._azure.regions
-        with self._phases.phase("create", f"make the version in {regions[0]}") as share:
-            found = replication.wait(session, address, regions[:1], share, to_the_end=False)
-        if operation is None and replication.settled(found) and not replication.whole(found, regions):
-            wanted = dict.fromkeys((*regions, *replication.targets(found)))  # those that somebody else added stay
-            operation = versions.extend(session, address, found, list(wanted))
-        with self._phases.phase("replicate", f"replicas in {', '.join(regions)}") as share:
-            found = replication.wait(session, address, regions, share, to_the_end=True)
-            replication.refuse_incomplete(address, found, regions, operation)
-        return found
+        with self._phases.phase("create", f"make the version in {regions[0]}") as report_progress:
+            version = replication.wait(session, address, regions[:1], report_progress, to_the_end=False)
+        if operation is None and replication.is_final(version) and not replication.is_complete(version, regions):
+            # Those that somebody else added stay.
+            both = list(dict.fromkeys((*regions, *replication.targets(version))))
+            operation = versions.extend(session, address, version, both)
+        with self._phases.phase("replicate", f"replicas in {', '.join(regions)}") as report_progress:
+            version = replication.wait(session, address, regions, report_progress, to_the_end=True)
+            replication.refuse_incomplete(address, version, regions, operation)
+        return version
 
     def _store(self) -> tuple[BlobServiceClient, str]:
         if self._session.blobs is None or self._azure.storage_account is None:

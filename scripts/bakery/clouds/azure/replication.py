@@ -6,12 +6,12 @@ from azure.core.exceptions import AzureError
 from azure.mgmt.compute.models import GalleryImageVersion, RegionalReplicationStatus
 
 from bakery.clouds.azure.calls import word
-from bakery.clouds.azure.session import Session
+from bakery.clouds.azure.names import GalleryVersion
+from bakery.clouds.azure.session import AzureSession
 from bakery.clouds.azure.versions import Operation, find
-from bakery.clouds.phases import Share
+from bakery.clouds.phases import ReportProgress
 from bakery.host.errors import BakeryError, PartialError
 from bakery.host.waiting import wait_until
-from bakery.model.naming import GalleryVersion
 
 MOVING = {"Creating", "Updating", "Migrating"}
 # Users report 90 to 120 min (Azure/AgentBaker, pull request 742); then Azure goes on, and the next run waits on.
@@ -19,35 +19,40 @@ REPLICATED_SECONDS = 4 * 3600.0
 REASON_SECONDS = 30.0  # a failed operation tells why a moment after its version is seen as failed
 
 
-def state(found: GalleryImageVersion) -> str:
+def state(version: GalleryImageVersion) -> str:
     """Creating, Updating, Succeeded, Failed, Deleting or Migrating."""
-    return word(found.provisioning_state)
+    return word(version.provisioning_state)
 
 
-def replicas(found: GalleryImageVersion) -> dict[str, RegionalReplicationStatus]:
+def replicas(version: GalleryImageVersion) -> dict[str, RegionalReplicationStatus]:
     """By region, as definitions write it: Azure answers with display names, such as West Europe."""
-    status = found.replication_status
+    status = version.replication_status
     return {_plain(replica.region): replica for replica in (status.summary if status else None) or ()}
 
 
-def completed(found: GalleryImageVersion, regions: Iterable[str]) -> list[str]:
+def completed(version: GalleryImageVersion, regions: Iterable[str]) -> list[str]:
     """The regions in which the version can be used."""
-    seen = replicas(found)
-    return [region for region in regions if region in seen and seen[region].state == "Completed"]
+    statuses = replicas(version)
+    return [region for region in regions if region in statuses and statuses[region].state == "Completed"]
 
 
-def whole(found: GalleryImageVersion, regions: Sequence[str]) -> bool:
+def is_complete(version: GalleryImageVersion, regions: Sequence[str]) -> bool:
     """Whether it can be used in all regions."""
-    return state(found) == "Succeeded" and len(completed(found, regions)) == len(regions)
+    return state(version) == "Succeeded" and len(completed(version, regions)) == len(regions)
 
 
-def settled(found: GalleryImageVersion) -> bool:
+def is_final(version: GalleryImageVersion) -> bool:
     """Whether Azure does nothing with it any more unless it is asked."""
-    return state(found) not in MOVING
+    return state(version) not in MOVING
 
 
 def wait(
-    session: Session, address: GalleryVersion, regions: Sequence[str], share: Share, *, to_the_end: bool
+    session: AzureSession,
+    address: GalleryVersion,
+    regions: Sequence[str],
+    report_progress: ReportProgress,
+    *,
+    to_the_end: bool,
 ) -> GalleryImageVersion:
     """The version once Azure has settled it, for good or ill; not `to_the_end`: as soon as all `regions` have it."""
     latest: GalleryImageVersion | None = None
@@ -57,10 +62,12 @@ def wait(
         latest = find(session, address)
         if latest is None:
             return True
-        seen = replicas(latest)
-        share(sum(seen[region].progress or 0 for region in regions if region in seen) / len(regions) / 100)
+        statuses = replicas(latest)
+        report_progress(
+            sum(statuses[region].progress or 0 for region in regions if region in statuses) / len(regions) / 100
+        )
         there = len(completed(latest, regions)) == len(regions)
-        return True if settled(latest) or (there and not to_the_end) else None
+        return True if is_final(latest) or (there and not to_the_end) else None
 
     ended = wait_until(look, REPLICATED_SECONDS)
     if latest is None:
@@ -76,16 +83,16 @@ def wait(
 
 
 def refuse_incomplete(
-    address: GalleryVersion, found: GalleryImageVersion, regions: Sequence[str], operation: Operation | None
+    address: GalleryVersion, version: GalleryImageVersion, regions: Sequence[str], operation: Operation | None
 ) -> None:
     """PartialError if some regions have no replica, BakeryError if none has one or the version failed."""
-    if whole(found, regions):
+    if is_complete(version, regions):
         return
-    done = completed(found, regions)
-    detail = "\n".join(filter(None, (_reason(operation), _describe(found, regions))))
+    done = completed(version, regions)
+    detail = "\n".join(filter(None, (_reason(operation), _describe(version, regions))))
     if not done:
         raise BakeryError(
-            f"version {address.version} of {address.image} is {state(found)}",
+            f"version {address.version} of {address.image} is {state(version)}",
             where=str(address),
             detail=detail,
             hint="run again: a failed version is removed and made anew",
@@ -109,19 +116,19 @@ def _reason(operation: Operation | None) -> str:
     return ""
 
 
-def _describe(found: GalleryImageVersion, regions: Iterable[str]) -> str:
-    seen = replicas(found)
+def _describe(version: GalleryImageVersion, regions: Iterable[str]) -> str:
+    statuses = replicas(version)
     lines = []
     for region in regions:
-        replica = seen.get(region)
+        replica = statuses.get(region)
         line = f"{word(replica.state)}, {replica.progress or 0} %: {replica.details or ''}" if replica else "no replica"
         lines.append(f"{region}: {line}".rstrip(": "))
     return "\n".join(lines)
 
 
-def targets(found: GalleryImageVersion) -> list[str]:
+def targets(version: GalleryImageVersion) -> list[str]:
     """The regions that Azure was asked for."""
-    profile = found.publishing_profile
+    profile = version.publishing_profile
     return [_plain(region.name) for region in (profile.target_regions if profile else None) or ()]
 
 

@@ -10,8 +10,8 @@ from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.storage.blob import BlobServiceClient
 
 from bakery.clouds.azure.calls import SETTINGS
+from bakery.clouds.azure.settings import AzureDistribution
 from bakery.host.errors import BakeryError
-from bakery.model.distribution import AzureDistribution
 
 FIELDS = ("client_id", "client_secret")  # what Vault's Azure engine calls them (azure/creds)
 
@@ -23,7 +23,7 @@ PUBLIC_BLOBS = "https://{account}.blob.core.windows.net"
 
 
 @dataclass(frozen=True)
-class Session:
+class AzureSession:
     """`blobs` is None where no storage account is set; nothing is asked before the first call."""
 
     compute: ComputeManagementClient = field(repr=False)
@@ -31,7 +31,7 @@ class Session:
     blobs: BlobServiceClient | None = field(repr=False)
 
 
-def connect(azure: AzureDistribution, credentials: Mapping[str, str]) -> Session:
+def connect(azure: AzureDistribution, credentials: Mapping[str, str]) -> AzureSession:
     """Clients for the definition's tenant and subscription; BakeryError if a field of the credentials is missing."""
     if missing := [name for name in FIELDS if not credentials.get(name)]:
         raise BakeryError(
@@ -48,7 +48,7 @@ def connect(azure: AzureDistribution, credentials: Mapping[str, str]) -> Session
         **SETTINGS,
     )
     manager = os.environ.get(RESOURCE_MANAGER)
-    return Session(
+    return AzureSession(
         ComputeManagementClient(credential, azure.subscription, base_url=manager, **SETTINGS),
         ResourceManagementClient(credential, azure.subscription, base_url=manager, **SETTINGS),
         _blobs(azure, credential),

@@ -10,40 +10,40 @@ from azure.mgmt.resource.resources.models import Tags as Properties
 from azure.mgmt.resource.resources.models import TagsPatchResource
 
 from bakery.clouds.azure.calls import calling
-from bakery.clouds.azure.session import Session
+from bakery.clouds.azure.session import AzureSession
 from bakery.model.tags import Tags, wrong
 
 PAUSE = 2  # seconds between looks at a write that Azure does not finish at once; it takes one or two
 
 
-def repair(session: Session, resource: str, have: Tags, want: Tags) -> None:
+def repair(session: AzureSession, resource: str, actual: Tags, expected: Tags) -> None:
     """Set what is wrong. Writes nothing when all is right."""
-    if missing := wrong(have, want):
+    if missing := wrong(actual, expected):
         merge(session, resource, missing)
 
 
-def read(session: Session, resource: str) -> Tags:
+def read(session: AzureSession, resource: str) -> Tags:
     """All tags of a resource."""
     with calling("read the tags", resource):
-        found = session.resources.tags.get_at_scope(resource)
-    return _tags(found.properties)
+        answer = session.resources.tags.get_at_scope(resource)
+    return _tags(answer.properties)
 
 
-def merge(session: Session, resource: str, tags: Tags) -> Tags:
+def merge(session: AzureSession, resource: str, tags: Tags) -> Tags:
     """Add or replace the given tags; gives all that the resource has then."""
     return _patch(session, resource, "Merge", tags)
 
 
-def remove(session: Session, resource: str, tags: Tags) -> Tags:
+def remove(session: AzureSession, resource: str, tags: Tags) -> Tags:
     """Remove the tags that have the given values; others and absent ones are passed over."""
     return _patch(session, resource, "Delete", tags)
 
 
-def _patch(session: Session, resource: str, operation: str, tags: Tags) -> Tags:
+def _patch(session: AzureSession, resource: str, operation: str, tags: Tags) -> Tags:
     with calling(f"tag with {', '.join(tags)}", resource):
         patch = TagsPatchResource(operation=operation, properties=Properties(tags=tags))
-        found = session.resources.tags.begin_update_at_scope(resource, patch, polling_interval=PAUSE).result()
-    return _tags(found.properties)
+        answer = session.resources.tags.begin_update_at_scope(resource, patch, polling_interval=PAUSE).result()
+    return _tags(answer.properties)
 
 
 def _tags(properties: Properties) -> Tags:

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
-from bakery.clouds.azure import audit, gallery, replication, tagging, versions
-from bakery.clouds.azure.release import Release
-from bakery.clouds.azure.session import Session, connect
+from bakery.clouds.azure import audit, gallery, tagging, versions
+from bakery.clouds.azure.names import GalleryVersion, channel_tag, gallery_image
+from bakery.clouds.azure.release import AzureRelease
+from bakery.clouds.azure.session import AzureSession, connect
+from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding
 from bakery.host.errors import NotFoundError
@@ -19,7 +21,8 @@ from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
-from bakery.model.naming import GalleryVersion, Versioned, channel_tag, full_name, gallery_image
+from bakery.model.naming import full_name
+from bakery.model.version import Versioned
 
 
 class AzureTarget:
@@ -27,27 +30,17 @@ class AzureTarget:
 
     def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str]) -> None:
         """`credentials` are client_id and client_secret of an application."""
-        azure = definition.distribution.azure
+        azure = definition.distribution.of(AzureDistribution)
         assert azure  # the definition's own rule: target azure needs distribution.azure
         self._definition = definition
         self._azure = azure
         self._credentials = credentials
 
-    def find(self, artifact: Artifact) -> Publication | None:
-        """The version if it is everywhere the definition wants it, with the right tags; reads only."""
-        address = self._address(artifact)
-        found = versions.find(self._session, address)
-        if found is None or not replication.whole(found, self._azure.regions):
-            return None
-        if tags.wrong(dict(found.tags or {}), tags.of_artifact(self._definition, artifact)):
-            return None
-        return self._publication(artifact, address, artifact.disk.sha256, {})
-
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version to every region; a rerun goes on where the last one stopped."""
         address, phases = self._address(artifact), Phases(report, full_name(artifact))
-        want = tags.of_artifact(self._definition, artifact)
-        Release(self._definition, self._session, address, want, phases).bring(disk)
+        expected = tags.of_artifact(self._definition, artifact)
+        AzureRelease(self._definition, self._session, address, expected, phases).publish(disk)
         return self._publication(artifact, address, artifact.disk.sha256, phases.seconds)
 
     def prepare(self, of: Versioned) -> None:
@@ -59,32 +52,24 @@ class AzureTarget:
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
         """Take over the version that Packer made: wait for its replicas, ask for missing ones, set its tags."""
         address, phases = self._address(build), Phases(report, full_name(build))
-        want = tags.of_build(self._definition, build)
-        found = versions.find(self._session, address)
-        if found is None:
+        expected = tags.of_build(self._definition, build)
+        version = versions.find(self._session, address)
+        if version is None:
             raise NotFoundError(f"the version that Packer made of {full_name(build)} is gone", where=str(address))
-        versions.refuse_foreign(address, found, build.identity, made_by_packer=want["Name"])
-        Release(self._definition, self._session, address, want, phases).complete()
+        versions.refuse_foreign(address, version, build.identity, made_by_packer=expected["Name"])
+        AzureRelease(self._definition, self._session, address, expected, phases).complete()
         return self._publication(build, address, build.identity, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """The version, its tags and its replicas as they are now."""
         return audit.inspect(self._session, publication)
 
-    def withdraw(self, publication: Publication) -> None:
-        """Delete the version and all of its replicas."""
-        address = _address(publication)
-        found = versions.find(self._session, address)
-        if found:
-            versions.refuse_foreign(address, found, publication.sha256)
-            versions.remove(self._session, address)
-
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Set the channel's tag; one that is right stays."""
         address, name = _address(publication), channel_tag(channel)
         with report_step(report, "promote", full_name(publication), f"point {name} of {address.image}"):
-            have = tagging.read(self._session, address.image_id)
-            tagging.repair(self._session, address.image_id, have, {name: address.version})
+            actual = tagging.read(self._session, address.image_id)
+            tagging.repair(self._session, address.image_id, actual, {name: address.version})
         return (Parameter(address.subscription, region="", name=name, number=0, value=str(address)),)
 
     def unpoint(self, publication: Publication, channel: str) -> None:
@@ -93,7 +78,7 @@ class AzureTarget:
         tagging.remove(self._session, address.image_id, {channel_tag(channel): address.version})
 
     @cached_property
-    def _session(self) -> Session:
+    def _session(self) -> AzureSession:
         return connect(self._azure, self._credentials)
 
     def _address(self, of: Versioned) -> GalleryVersion:

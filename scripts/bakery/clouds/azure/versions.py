@@ -16,10 +16,10 @@ from azure.mgmt.compute.models import (
 )
 
 from bakery.clouds.azure.calls import calling
-from bakery.clouds.azure.session import Session
+from bakery.clouds.azure.names import GalleryVersion
+from bakery.clouds.azure.session import AzureSession
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.waiting import wait_until
-from bakery.model.naming import GalleryVersion
 from bakery.model.tags import SHA256, Tags
 
 DELETED_SECONDS = 1800.0  # as long as the replicas take to go
@@ -29,7 +29,7 @@ STORAGE = "Standard_LRS"  # of the replicas; what images cost least in
 Operation = LROPoller[GalleryImageVersion]
 
 
-def find(session: Session, address: GalleryVersion) -> GalleryImageVersion | None:
+def find(session: AzureSession, address: GalleryVersion) -> GalleryImageVersion | None:
     """A version with the state of its replicas, or None."""
     with calling("look for the version", str(address)):
         try:
@@ -39,7 +39,7 @@ def find(session: Session, address: GalleryVersion) -> GalleryImageVersion | Non
 
 
 def create(
-    session: Session,
+    session: AzureSession,
     address: GalleryVersion,
     source: GalleryDiskImageSource,
     regions: Sequence[str],
@@ -60,11 +60,13 @@ def create(
         )
 
 
-def extend(session: Session, address: GalleryVersion, found: GalleryImageVersion, regions: Sequence[str]) -> Operation:
+def extend(
+    session: AzureSession, address: GalleryVersion, version: GalleryImageVersion, regions: Sequence[str]
+) -> Operation:
     """Have Azure make replicas in all of `regions`; one that is there stays, one that failed is tried again."""
     update = GalleryImageVersionUpdate(
         properties=GalleryImageVersionProperties(
-            storage_profile=found.storage_profile,
+            storage_profile=version.storage_profile,
             publishing_profile=_replicas(regions),
         )
     )
@@ -72,7 +74,7 @@ def extend(session: Session, address: GalleryVersion, found: GalleryImageVersion
         return session.compute.gallery_image_versions.begin_update(*_names(address), update, polling_interval=PAUSE)
 
 
-def remove(session: Session, address: GalleryVersion) -> None:
+def remove(session: AzureSession, address: GalleryVersion) -> None:
     """Delete a version and wait until it is gone; one that is gone already is fine."""
     with calling("delete the version", str(address)):
         try:
@@ -82,13 +84,13 @@ def remove(session: Session, address: GalleryVersion) -> None:
     await_gone(session, address)
 
 
-def remove_unfinished(session: Session, address: GalleryVersion, name: str) -> None:
+def remove_unfinished(session: AzureSession, address: GalleryVersion, name: str) -> None:
     """Delete a version that Packer made under `name` and nobody took over; ConflictError for any other one."""
-    found = find(session, address)
-    if found is None:
+    version = find(session, address)
+    if version is None:
         return
-    have = found.tags or {}
-    if SHA256 in have or have.get("Name") != name:
+    actual = version.tags or {}
+    if SHA256 in actual or actual.get("Name") != name:
         raise ConflictError(
             f"version {address.version} of {address.image} exists, and no unfinished build left it",
             where=str(address),
@@ -97,7 +99,7 @@ def remove_unfinished(session: Session, address: GalleryVersion, name: str) -> N
     remove(session, address)
 
 
-def await_gone(session: Session, address: GalleryVersion) -> None:
+def await_gone(session: AzureSession, address: GalleryVersion) -> None:
     """Return when a version that is being deleted does not exist any more."""
     if wait_until(lambda: None if find(session, address) else True, DELETED_SECONDS) is None:
         raise BakeryError(
@@ -107,14 +109,16 @@ def await_gone(session: Session, address: GalleryVersion) -> None:
         )
 
 
-def refuse_foreign(address: GalleryVersion, found: GalleryImageVersion, sha256: str, made_by_packer: str = "") -> None:
+def refuse_foreign(
+    address: GalleryVersion, version: GalleryImageVersion, sha256: str, made_by_packer: str = ""
+) -> None:
     """ConflictError unless the version says that it is of this content: a version never changes.
 
     One without any word on its content is taken if it has the name that Packer was told, `made_by_packer`.
     """
-    have = found.tags or {}
-    tag = have.get(SHA256)
-    if tag == sha256 or (tag is None and made_by_packer and have.get("Name") == made_by_packer):
+    actual = version.tags or {}
+    tag = actual.get(SHA256)
+    if tag == sha256 or (tag is None and made_by_packer and actual.get("Name") == made_by_packer):
         return
     raise ConflictError(
         f"version {address.version} of {address.image} exists and is not of this disk",

@@ -5,6 +5,7 @@ from typing import Any
 from bakery.clouds.builder import Builder
 from bakery.clouds.job import Job
 from bakery.machine import disk_image, qemu, ssh
+from bakery.model.bases import QEMU
 from bakery.model.definition import ImageDefinition
 
 # Boot to SSH takes 40 s without acceleration on two idle cores; a busy machine gets ten times that and more.
@@ -19,12 +20,12 @@ def source(definition: ImageDefinition) -> str:
 
 def variables(job: Job) -> dict[str, Any]:
     assert job.base
-    held = {
+    disk_variables = {
         "base_disk": str(job.base.path),
         "output_folder": str(job.output),
         "pid_file": str(job.scratch / "holder.pid"),
     }
-    return held if job.definition.mode == "chroot" else held | _guest(job)
+    return disk_variables if job.definition.mode == "chroot" else disk_variables | _guest(job)
 
 
 def _guest(job: Job) -> dict[str, Any]:
@@ -47,4 +48,12 @@ def _guest(job: Job) -> dict[str, Any]:
     }
 
 
-BUILDER = Builder(source, variables)
+BUILDER = Builder(
+    QEMU,
+    "bake-private",
+    "packer-plugin-qemu",
+    source,
+    variables,
+    required=("base_disk", "output_folder", "manifest"),
+    system_tools=("mmdebstrap", "mke2fs", "qemu-img", "qemu-system-x86_64"),
+)

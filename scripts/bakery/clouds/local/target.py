@@ -11,7 +11,8 @@ from bakery.host import files
 from bakery.host.errors import ConflictError
 from bakery.host.events import Reporter, report_step
 from bakery.model.documents import Artifact, Parameter, Place, Publication
-from bakery.model.naming import Versioned, full_name
+from bakery.model.naming import full_name
+from bakery.model.version import Versioned
 
 FICLONE = 0x40049409  # ioctl of linux/fs.h: share the source's blocks, copy on write
 READ_ONLY = 0o444  # a version never changes: a guest started on the disk by mistake must not write to it
@@ -22,13 +23,6 @@ class LocalTarget:
 
     def __init__(self, store: Path) -> None:
         self._store = store
-
-    def find(self, artifact: Artifact) -> Publication | None:
-        """The stored version if its bytes are the artifact's; reads the whole file."""
-        disk, checksum = self._paths(artifact)
-        if not disk.is_file() or not checksum.is_file() or files.sha256(disk) != artifact.disk.sha256:
-            return None
-        return self._publication(artifact, 0.0)
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Store the disk; a version that is stored already stays, ConflictError if it holds other bytes."""
@@ -47,13 +41,6 @@ class LocalTarget:
     def inspect(self, publication: Publication) -> list[Finding]:
         """Read every stored file again and compare."""
         return [_inspect(Path(place.id), publication.sha256) for place in publication.places]
-
-    def withdraw(self, publication: Publication) -> None:
-        """Remove the file and its checksum."""
-        for place in publication.places:
-            disk = Path(place.id)
-            disk.unlink(missing_ok=True)
-            _beside(disk).unlink(missing_ok=True)
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Replace the channel's link as a whole; it is relative, so the store can be moved."""
@@ -122,14 +109,14 @@ def _refuse_other(stored: Path, artifact: Artifact) -> None:
 
 def _inspect(disk: Path, sha256: str) -> Finding:
     try:
-        seen = files.sha256(disk)
+        digest = files.sha256(disk)
         beside = _beside(disk).read_bytes()
     except FileNotFoundError as error:
         return Finding(str(disk), "missing", f"no {error.filename}")
     except OSError as error:
         return Finding(str(disk), "unreachable", str(error))
-    if seen != sha256:
-        return Finding(str(disk), "incorrect", f"sha256 is {seen}, expected {sha256}")
+    if digest != sha256:
+        return Finding(str(disk), "incorrect", f"sha256 is {digest}, expected {sha256}")
     if beside != _checksum_line(sha256, disk):
         return Finding(str(disk), "incorrect", f"{_beside(disk).name} names another checksum")
     return Finding(str(disk), "correct")

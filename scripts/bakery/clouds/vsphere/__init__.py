@@ -1,1 +1,19 @@
-"""vSphere: one OVF item per version in a content library, and an item per channel that is a copy of one of them."""
+"""vSphere: items of a content library; channels are items beside them."""
+
+from collections.abc import Mapping
+
+from bakery.clouds.cloud import Cloud
+from bakery.clouds.target import Target
+from bakery.clouds.vsphere.builder import BUILDER, FIELDS
+from bakery.clouds.vsphere.settings import VsphereBase, VsphereDistribution
+from bakery.model.definition import ImageDefinition
+from bakery.model.project import Project
+
+
+def _open_target(_project: Project, definition: ImageDefinition, credentials: Mapping[str, str]) -> Target:
+    from bakery.clouds.vsphere.target import VsphereTarget  # requests takes 80 ms to import
+
+    return VsphereTarget(definition, credentials)
+
+
+CLOUD = Cloud("vsphere", BUILDER, _open_target, VsphereBase, VsphereDistribution, credentials=FIELDS)

@@ -7,23 +7,24 @@ from typing import Any
 from bakery.clouds.builder import RemoteBuilder, require
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
+from bakery.clouds.vsphere.settings import Iso, VsphereBase, VsphereDistribution
 from bakery.host.errors import BakeryError
 from bakery.machine import ssh
-from bakery.model.bases import Iso
 from bakery.model.definition import ImageDefinition
 
+FIELDS = ("username", "password")
 NO_ISO = Iso(path="", answers="", label="")
 
 
 def source(definition: ImageDefinition) -> str:
-    base = definition.base.vsphere
+    base = definition.base.of(VsphereBase)
     assert base
     system = "windows" if definition.windows else "linux"
     return f"vsphere-iso.{system}" if base.iso else f"vsphere-clone.{system}"
 
 
 def variables(job: Job) -> dict[str, Any]:
-    base, settings = job.definition.base.vsphere, job.definition.distribution.vsphere
+    base, settings = job.definition.base.of(VsphereBase), job.definition.distribution.of(VsphereDistribution)
     assert base and settings and settings.build  # the definition's own rule
     iso, site = base.iso or NO_ISO, settings.build
     return {
@@ -49,7 +50,7 @@ def variables(job: Job) -> dict[str, Any]:
 
 def environment(fields: Mapping[str, str]) -> dict[str, str]:
     """The login as variables of the template, and the CA where Go programs look for it."""
-    require(fields, ("username", "password"), "vCenter")
+    require(fields, FIELDS, "vCenter")
     authority = os.environ.get("VSPHERE_CACERT")
     return {
         "PKR_VAR_username": fields["username"],
@@ -60,13 +61,15 @@ def environment(fields: Mapping[str, str]) -> dict[str, str]:
 
 def ids(build: Build) -> dict[str, str]:
     """The item's name by library: what the plugin calls the artifact is the machine, and that is gone."""
-    told = build.custom_data or {}
-    if not told.get("library") or not told.get("item"):
+    custom_data = build.custom_data or {}
+    if not custom_data.get("library") or not custom_data.get("item"):
         raise BakeryError(
             "Packer's manifest does not say which content library has the image",
             hint="the template's manifest needs custom_data with library and item",
         )
-    return {told["library"]: told["item"]}
+    return {custom_data["library"]: custom_data["item"]}
 
 
-BUILDER = RemoteBuilder(source, variables, environment, ids)
+BUILDER = RemoteBuilder(
+    "vsphere", "bake-private", "packer-plugin-vsphere", source, variables, environment=environment, ids=ids
+)

@@ -10,8 +10,8 @@ from contextlib import suppress
 from bakery.clouds.vsphere import notes
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.model.naming import Versioned
 from bakery.model.tags import SHA256, Tags
+from bakery.model.version import Versioned
 
 CHANNEL = "bakery:channel"
 NEXT, PREVIOUS = "-next", "-previous"  # names on the way; a run that was killed between two steps leaves them
@@ -24,7 +24,7 @@ def item_name(of: Versioned, channel: str) -> str:
 
 def move(library: Library, name: str, version: Item, text: str) -> None:
     """Let the item `name` be a copy of a version's; if that fails, it is what it was before."""
-    settle(library, name)
+    recover(library, name)
     current = _ours(library, name)
     if current and current.description == text and library.same_content(current, version):
         return
@@ -39,13 +39,13 @@ def move(library: Library, name: str, version: Item, text: str) -> None:
 
 def remove(library: Library, name: str, tags: Tags) -> None:
     """Remove the channel's item if it holds the version with these tags."""
-    settle(library, name)
+    recover(library, name)
     current = _ours(library, name)
     if current and notes.read(current.description).get(SHA256) == tags[SHA256]:
         library.delete(current)
 
 
-def settle(library: Library, name: str) -> None:
+def recover(library: Library, name: str) -> None:
     """Finish or take back what a run left that was killed while it moved the channel."""
     if fresh := _ours(library, name + NEXT):
         library.delete(fresh)

@@ -47,8 +47,8 @@ class Library:
 
     def item(self, name: str) -> Item | None:
         """The item of this name."""
-        found = self.vcenter.find(f"look for {name}", ITEMS, library_id=self._id, name=name)
-        items = [item for item in map(self.by_id, found) if item]
+        ids = self.vcenter.find(f"look for {name}", ITEMS, library_id=self._id, name=name)
+        items = [item for item in map(self.by_id, ids) if item]
         if len(items) > 1:
             raise ConflictError(
                 f"several items are named {name}", where=self.where, hint="remove all but one of them from the library"
@@ -85,23 +85,23 @@ class Library:
         """A complete copy, made inside of vCenter. It copies behind its answer, and takes a failed copy away again."""
         spec = {"library_id": self._id, "name": name, "description": notes}
         doing = f"copy {item.name} to {name}"
-        made = self.vcenter.create(doing, f"{ITEMS}/id:{item.id}", {"destination_create_spec": spec}, action="copy")
-        copied, wanted = Item(made, name, notes), self._content(item)
+        copy_id = self.vcenter.create(doing, f"{ITEMS}/id:{item.id}", {"destination_create_spec": spec}, action="copy")
+        copy, content = Item(copy_id, name, notes), self._content(item)
 
         def look() -> bool | None:
-            if self.by_id(made) is None:
+            if self.by_id(copy_id) is None:
                 raise BakeryError(
                     f"cannot {doing}: vCenter gave up and took it back",
                     where=self.where,
                     hint="its task list has the reason, often a full datastore; then run again",
                 )
-            return True if self._content(copied) == wanted else None
+            return True if self._content(copy) == content else None
 
         if wait_until(look, COPY_SECONDS) is None:
             raise BakeryError(
                 f"cannot {doing}: not complete after {COPY_SECONDS / 60:.0f} min", where=self.where, hint="run again"
             )
-        return copied
+        return copy
 
     def same_content(self, one: Item, other: Item) -> bool:
         """Whether two items have files of the same names and sizes, all of them there."""
@@ -109,8 +109,8 @@ class Library:
 
     def complaint(self, item: Item) -> str:
         """What keeps an item from being deployed; empty if it has a descriptor and a disk."""
-        found = {file.name.rpartition(".")[2]: file for file in self.files(item) if file.size}
-        return "" if {"ovf", "vmdk"} <= found.keys() else f"it has {', '.join(sorted(found)) or 'no files'}"
+        by_suffix = {file.name.rpartition(".")[2]: file for file in self.files(item) if file.size}
+        return "" if {"ovf", "vmdk"} <= by_suffix.keys() else f"it has {', '.join(sorted(by_suffix)) or 'no files'}"
 
     @property
     def where(self) -> str:
@@ -122,8 +122,8 @@ class Library:
 
     def _find(self) -> str:
         doing = f"look for the content library {self.name}"
-        found = self.vcenter.find(doing, "/content/library", name=self.name)
-        models = [self.vcenter.get(doing, f"/content/library/id:{library}", _Model) for library in found]
+        ids = self.vcenter.find(doing, "/content/library", name=self.name)
+        models = [self.vcenter.get(doing, f"/content/library/id:{library}", _Model) for library in ids]
         if not models:
             raise NotFoundError(
                 f"there is no content library {self.name}",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bakery.clouds.phases import Phases, Share
+from bakery.clouds.phases import Phases, ReportProgress
 from bakery.clouds.vsphere import notes, ovf, upload
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.session import TakenError
@@ -15,23 +15,23 @@ from bakery.model.tags import SHA256, Tags
 UNFINISHED = "-unfinished"  # no consumer finds an item by its version's name before it is whole
 
 
-class Release:
+class VsphereRelease:
     """Brings one version's item into a library; every step finds before it creates."""
 
-    def __init__(self, library: Library, description: str, want: Tags, phases: Phases) -> None:
+    def __init__(self, library: Library, description: str, expected: Tags, phases: Phases) -> None:
         self._library = library
-        self._want = want
-        self._name = want["Name"]
-        self._notes = notes.write(description, want)
+        self._expected = expected
+        self._name = expected["Name"]
+        self._notes = notes.write(description, expected)
         self._phases = phases
 
-    def bring(self, disk: Path, os: str) -> Item:
+    def publish(self, disk: Path, os: str) -> Item:
         """The item of this version, whole and with its notes."""
-        found = self._library.item(self._name)
-        if found is None:
+        item = self._library.item(self._name)
+        if item is None:
             return self._make(disk, os)
-        refuse_foreign(self._library, found, self._want[SHA256])
-        return self.mark(found)
+        refuse_foreign(self._library, item, self._expected[SHA256])
+        return self.mark(item)
 
     def mark(self, item: Item) -> Item:
         """Repair the notes of an item that is there; BakeryError if it lacks a file."""
@@ -44,18 +44,18 @@ class Release:
         return item if item.description == self._notes else self._library.rename(item, self._name, self._notes)
 
     def _make(self, disk: Path, os: str) -> Item:
-        self._sweep()
+        self._remove_leftovers()
         with files.scratch(disk.parent, "ovf") as folder:
             with self._phases.phase("pack", "pack the disk as OVF"):
                 contents = ovf.pack(disk, self._name, os, folder)
-            with self._phases.phase("upload", f"upload to {self._library.where}") as share:
-                return self._send(contents, share)
+            with self._phases.phase("upload", f"upload to {self._library.where}") as report_progress:
+                return self._send(contents, report_progress)
 
-    def _send(self, contents: Sequence[Path], share: Share) -> Item:
+    def _send(self, contents: Sequence[Path], report_progress: ReportProgress) -> Item:
         """Nothing stays behind if anything fails."""
         item = self._library.create(self._name + UNFINISHED, self._notes)
         try:
-            upload.send(self._library, item, contents, share)
+            upload.send(self._library, item, contents, report_progress)
             return self._named(item)
         except BaseException:
             with suppress(BakeryError):  # the first error says more; the next run removes what stays
@@ -69,30 +69,30 @@ class Release:
             other = self._library.item(self._name)
             if other is None:
                 raise
-            refuse_foreign(self._library, other, self._want[SHA256])
+            refuse_foreign(self._library, other, self._expected[SHA256])
             self._library.delete(item)  # another run was faster
             return other
 
-    def _sweep(self) -> None:
+    def _remove_leftovers(self) -> None:
         """Remove what a run that was killed left; of two runs at the same time, the earlier one fails."""
-        left = self._library.item(self._name + UNFINISHED)
-        if left is None:
+        leftover = self._library.item(self._name + UNFINISHED)
+        if leftover is None:
             return
-        if notes.read(left.description).get("Name") != self._name:
+        if notes.read(leftover.description).get("Name") != self._name:
             raise ConflictError(
-                f"{left.name} is somebody else's item", where=self._library.where, hint="give it another name"
+                f"{leftover.name} is somebody else's item", where=self._library.where, hint="give it another name"
             )
-        upload.sweep(self._library, left)
-        self._library.delete(left)
+        upload.cancel_uploads(self._library, leftover)
+        self._library.delete(leftover)
 
 
 def refuse_foreign(library: Library, item: Item, sha256: str) -> None:
     """ConflictError unless the item says that it is of this disk. Names are for ever: others' items are not touched."""
-    have = notes.read(item.description).get(SHA256)
-    if have != sha256:
+    actual = notes.read(item.description).get(SHA256)
+    if actual != sha256:
         raise ConflictError(
             f"{item.name} exists and is not of this disk",
             where=library.where,
-            detail=f"{SHA256} is {have or 'not in its notes'}, expected {sha256}",
+            detail=f"{SHA256} is {actual or 'not in its notes'}, expected {sha256}",
             hint="remove the item if nobody uses it, or bake a new version",
         )

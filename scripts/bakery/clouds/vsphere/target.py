@@ -9,14 +9,16 @@ from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding, Status
 from bakery.clouds.vsphere import channels, notes
 from bakery.clouds.vsphere.library import Item, Library
-from bakery.clouds.vsphere.release import Release, refuse_foreign
+from bakery.clouds.vsphere.release import VsphereRelease, refuse_foreign
 from bakery.clouds.vsphere.session import connect
+from bakery.clouds.vsphere.settings import VsphereDistribution
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
-from bakery.model.naming import Versioned, full_name
+from bakery.model.naming import full_name
+from bakery.model.version import Versioned
 
 
 class VsphereTarget:
@@ -24,27 +26,18 @@ class VsphereTarget:
 
     def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str]) -> None:
         """`credentials` are username and password."""
-        vsphere = definition.distribution.vsphere
+        vsphere = definition.distribution.of(VsphereDistribution)
         assert vsphere  # the definition's own rule: target vsphere needs distribution.vsphere
         self._definition = definition
         self._vsphere = vsphere
         self._credentials = credentials
 
-    def find(self, artifact: Artifact) -> Publication | None:
-        """The version if its item is whole; reads only."""
-        with self._library() as library:
-            item = library.item(full_name(artifact))
-            have = notes.read(item.description) if item else {}
-            if item is None or have.get(tags.SHA256) != artifact.disk.sha256 or library.complaint(item):
-                return None
-            return self._publication(artifact, artifact.disk.sha256, item, {})
-
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version into the library; a rerun adopts a whole item and replaces half of one."""
         phases = Phases(report, full_name(artifact))
-        want = tags.of_artifact(self._definition, artifact)
+        expected = tags.of_artifact(self._definition, artifact)
         with self._library() as library:
-            item = Release(library, self._definition.description, want, phases).bring(disk, artifact.os)
+            item = VsphereRelease(library, self._definition.description, expected, phases).publish(disk, artifact.os)
         return self._publication(artifact, artifact.disk.sha256, item, phases.seconds)
 
     def prepare(self, of: Versioned) -> None:
@@ -52,10 +45,10 @@ class VsphereTarget:
         unfinished = tags.identity(of)
         with self._library() as library:
             item = library.item(full_name(of))
-            have = notes.read(item.description) if item else {}
+            actual = notes.read(item.description) if item else {}
             if item is None:
                 return
-            if tags.SHA256 in have or tags.wrong(have, unfinished):
+            if tags.SHA256 in actual or tags.wrong(actual, unfinished):
                 raise ConflictError(
                     f"{item.name} exists, and no unfinished build left it",
                     where=library.where,
@@ -66,7 +59,7 @@ class VsphereTarget:
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
         """Take over the item that Packer had vCenter make: write its notes, and see that it is whole."""
         began = time.monotonic()
-        name, want = full_name(build), tags.of_build(self._definition, build)
+        name, expected = full_name(build), tags.of_build(self._definition, build)
         with (
             report_step(report, "publish", name, f"take over the item in {self._vsphere.library}"),
             self._library() as library,
@@ -80,7 +73,7 @@ class VsphereTarget:
                 )
             if tags.SHA256 in notes.read(item.description):
                 refuse_foreign(library, item, build.identity)
-            item = Release(library, self._definition.description, want, Phases(report, name)).mark(item)
+            item = VsphereRelease(library, self._definition.description, expected, Phases(report, name)).mark(item)
         return self._publication(build, build.identity, item, {"adopt": round(time.monotonic() - began, 3)})
 
     def inspect(self, publication: Publication) -> list[Finding]:
@@ -89,15 +82,9 @@ class VsphereTarget:
         label = f"{place.account}/{place.region} {place.id}"
         try:
             with self._library(publication) as library:
-                return [Finding(label, *_look(library, library.by_id(place.id), publication))]
+                return [Finding(label, *_inspect(library, library.by_id(place.id), publication))]
         except BakeryError as error:
             return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
-
-    def withdraw(self, publication: Publication) -> None:
-        """Remove the item."""
-        with self._library(publication) as library:
-            if item := library.by_id(publication.places[0].id):
-                library.delete(item)
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
         """Replace the channel's item by a copy of this version's, or leave it as it was."""
@@ -147,12 +134,12 @@ def _of_channel(publication: Publication, channel: str) -> tags.Tags:
     return {**tags.of_publication(publication), channels.CHANNEL: channel}
 
 
-def _look(library: Library, item: Item | None, publication: Publication) -> tuple[Status, str]:
+def _inspect(library: Library, item: Item | None, publication: Publication) -> tuple[Status, str]:
     if item is None:
         return "missing", "no such item"
-    have = {**notes.read(item.description), "Name": item.name}
-    wrong = tags.wrong(have, tags.of_publication(publication))
-    said = [f"{key} is {have.get(key, 'not set')}, expected {value}" for key, value in wrong.items()]
+    actual = {**notes.read(item.description), "Name": item.name}
+    wrong = tags.wrong(actual, tags.of_publication(publication))
+    said = [f"{key} is {actual.get(key, 'not set')}, expected {value}" for key, value in wrong.items()]
     if complaint := library.complaint(item):
         said.append(complaint)
     return ("incorrect", "; ".join(said)) if said else ("correct", "")

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.clouds.phases import Share
+from bakery.clouds.phases import ReportProgress
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.session import StateError, VCenter
 from bakery.host import files
@@ -43,13 +43,13 @@ class _Announced:
     upload_endpoint: _Endpoint
 
 
-def send(library: Library, item: Item, contents: Sequence[Path], share: Share) -> None:
+def send(library: Library, item: Item, contents: Sequence[Path], report_progress: ReportProgress) -> None:
     """Give a new item its files; BakeryError if vCenter did not get each as it is here."""
     vcenter = library.vcenter
     doing = f"start the upload of {item.name}"
     session = vcenter.create(doing, SESSIONS, {"create_spec": {"library_item_id": item.id}})
     try:
-        progress = _Progress(vcenter, session, sum(path.stat().st_size for path in contents), share)
+        progress = _Progress(vcenter, session, sum(path.stat().st_size for path in contents), report_progress)
         # After a file that vCenter did not like, or a step that was repeated since its answer was lost: `_wait` tells.
         with suppress(StateError):
             for path in contents:
@@ -61,29 +61,29 @@ def send(library: Library, item: Item, contents: Sequence[Path], share: Share) -
             _end(vcenter, session)
 
 
-def sweep(library: Library, item: Item) -> None:
+def cancel_uploads(library: Library, item: Item) -> None:
     """End the sessions that an interrupted run left on an item: it has one at a time."""
     vcenter = library.vcenter
     for session in vcenter.get("look for unfinished uploads", SESSIONS, list[str]):
         with suppress(NotFoundError):  # it ended meanwhile
-            if _look(vcenter, session).library_item_id == item.id:
+            if _read_session(vcenter, session).library_item_id == item.id:
                 _end(vcenter, session)
 
 
 class _Progress:
     """Tells how much has left, and keeps login and update session alive."""
 
-    def __init__(self, vcenter: VCenter, session: str, size: int, share: Share) -> None:
+    def __init__(self, vcenter: VCenter, session: str, size: int, report_progress: ReportProgress) -> None:
         self._vcenter = vcenter
         self._session = session
         self._size = size
-        self._share = share
+        self._report_progress = report_progress
         self._told = time.monotonic()
         self.done = 0  # bytes of the files before this one
 
     def sent(self, count: int) -> None:
         fraction = (self.done + count) / self._size
-        self._share(fraction)
+        self._report_progress(fraction)
         if time.monotonic() - self._told > ALIVE_SECONDS:
             self._told = time.monotonic()
             body = {"client_progress": int(fraction * 100)}
@@ -105,26 +105,26 @@ def _send_file(vcenter: VCenter, session: str, path: Path, progress: _Progress) 
 
 def _wait(library: Library, session: str, item: Item) -> None:
     def settled() -> _Session | None:
-        found = _look(library.vcenter, session)
-        return None if found.state == "ACTIVE" else found
+        upload_session = _read_session(library.vcenter, session)
+        return None if upload_session.state == "ACTIVE" else upload_session
 
-    found = wait_until(settled, COMPLETE_SECONDS)
-    if found is None or found.state != "DONE":
-        said = found.error_message.default_message if found and found.error_message else ""
+    upload_session = wait_until(settled, COMPLETE_SECONDS)
+    if upload_session is None or upload_session.state != "DONE":
+        reason = upload_session.error_message.default_message if upload_session and upload_session.error_message else ""
         raise BakeryError(
             f"vCenter did not take the upload of {item.name}",
             where=library.where,
-            detail=said or f"it is {found.state if found else 'not done after an hour'}",
+            detail=reason or f"it is {upload_session.state if upload_session else 'not done after an hour'}",
             hint="run again: what was sent is thrown away, and sent anew",
         )
 
 
-def _look(vcenter: VCenter, session: str) -> _Session:
+def _read_session(vcenter: VCenter, session: str) -> _Session:
     return vcenter.get("look at the upload", f"{SESSIONS}/id:{session}", _Session)
 
 
 def _end(vcenter: VCenter, session: str) -> None:
     """Throw away what has not been completed, and the session."""
-    if _look(vcenter, session).state == "ACTIVE":
+    if _read_session(vcenter, session).state == "ACTIVE":
         vcenter.act("give up an upload", f"{SESSIONS}/id:{session}", "cancel")
     vcenter.delete("end an upload", f"{SESSIONS}/id:{session}")

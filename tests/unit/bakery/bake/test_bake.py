@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from bakery.bake import bake
+from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
 from bakery.host.vault import Vault
@@ -17,6 +18,7 @@ from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 from doubles.packer import World, define
 
 SECRET = "canary-4711"
@@ -41,21 +43,13 @@ class Opened:
 
 
 def run(world: World, definition: ImageDefinition | None = None, vault: Opened | None = None) -> Artifact:
-    return bake(
-        world.project,
-        definition or define(),
-        "1.0.0",
-        {"os": "debian-12"},
-        "k" * 64,
-        world.base,
-        world.toolchain,
-        cast(Vault | None, vault),
-        world.events.append,
-    )
+    request = BakeRequest(definition or define(), "1.0.0", {"os": "debian-12"}, "k" * 64)
+    context = BakeContext(world.project, world.toolchain, cast(Vault | None, vault), world.events.append)
+    return bake(request, world.base, context)
 
 
 def folder(world: World) -> Path:
-    return world.project.artifact_folder("web", "x86_64", "1.0.0")
+    return world.project.artifact_folder(ImageVersion("web", "x86_64", "1.0.0"))
 
 
 def assert_nothing_is_left(world: World) -> None:

@@ -2,15 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from bakery.bake import remote
+from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.host.vault import Vault
 from bakery.model import documents
 from bakery.model.documents import Check, RemoteBuild
+from bakery.model.version import ImageVersion
 from doubles.packer import World, define
 
 LEASE = {"access_key": "AKIA", "secret_key": "canary-4711"}
@@ -32,23 +33,14 @@ def build(
     world: World, body: str | None = None, inner: str = "", lease: dict[str, str] = LEASE, **changes: Any
 ) -> RemoteBuild:
     world.packer(body or BUILT.format(report=REPORT.format(inner=inner)))
+    request = BakeRequest(define(**CHANGES | changes), "1.0.0", {"base:aws": "debian"}, "k" * 64)
     return remote.build(
-        world.project,
-        define(**CHANGES | changes),
-        "aws",
-        "1.0.0",
-        {"base:aws": "debian"},
-        "k" * 64,
-        "",
-        world.toolchain,
-        lease,
-        cast(Vault | None, None),
-        world.events.append,
+        request, "aws", "", lease, BakeContext(world.project, world.toolchain, None, world.events.append)
     )
 
 
 def folder(world: World) -> Path:
-    return world.project.build_folder("web", "x86_64", "1.0.0", "aws")
+    return world.project.build_folder(ImageVersion("web", "x86_64", "1.0.0"), "aws")
 
 
 def nothing_is_left(world: World) -> bool:

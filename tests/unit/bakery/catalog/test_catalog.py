@@ -2,22 +2,24 @@ import getpass
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bakery.catalog import Catalog, Record, Store
-from bakery.catalog.catalog import actor, now
+from bakery.catalog.catalog import actor, now, owner
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.model.documents import Base, Parameter, Place, Publication, dump
+from bakery.model.version import ImageVersion
 
 WEB = ("web", "x86_64")
 INPUTS = {"var:nginx.port": "8080"}
 
 
 def reserve(catalog: Catalog, key: str = "key", line: str = "1.0") -> Record:
-    return catalog.reserve(*WEB, line, key, INPUTS)
+    return catalog.reserve(*WEB, line, key, INPUTS, "builder")
 
 
 def complete(catalog: Catalog, key: str = "key", line: str = "1.0", **changes: Any) -> Record:
@@ -35,15 +37,15 @@ class TestReserve:
         assert [reserve(catalog, key).version for key in "abc"] == ["1.0.0", "1.0.1", "1.0.2"]
         assert [reserve(catalog, key, "1.1").version for key in "abc"] == ["1.1.0", "1.1.1", "1.1.2"]
         assert reserve(catalog, "d", "1.10").version == "1.10.0"
-        assert catalog.reserve("web", "aarch64", "1.0", "a", {}).version == "1.0.0"
-        assert catalog.reserve("shop", "x86_64", "1.0", "a", {}).version == "1.0.0"
+        assert catalog.reserve("web", "aarch64", "1.0", "a", {}, "builder").version == "1.0.0"
+        assert catalog.reserve("shop", "x86_64", "1.0", "a", {}, "builder").version == "1.0.0"
 
     def test_is_a_record_without_a_disk(self, catalog: Catalog) -> None:
         record = reserve(catalog)
         assert (record.state, record.revision, record.sha256) == ("reserved", 0, "")
         assert (record.input_key, record.inputs) == ("key", INPUTS)
         assert (record.at, record.by) != ("", "")
-        assert catalog.record(*WEB, "1.0.0") == record
+        assert catalog.record(ImageVersion(*WEB, "1.0.0")) == record
 
     def test_same_inputs_take_up_an_open_reservation(self, catalog: Catalog) -> None:
         first = reserve(catalog)
@@ -65,17 +67,39 @@ class TestReserve:
         assert sorted(record.version for record in records) == sorted(f"1.0.{number}" for number in range(16))
         assert {record.input_key for record in records} == {f"key {number}" for number in range(16)}
         for record in records:
-            assert catalog.record(*WEB, record.version) == record
+            assert catalog.record(ImageVersion(*WEB, record.version)) == record
 
     def test_many_at_once_with_the_same_inputs_share_a_version(self, catalog: Catalog) -> None:
         with ThreadPoolExecutor(8) as pool:
             records = list(pool.map(lambda _: reserve(catalog), range(16)))
         assert {record.version for record in records} == {"1.0.0"}
 
+    def test_two_owners_with_the_same_inputs_get_a_number_each(self, catalog: Catalog) -> None:
+        first = reserve(catalog)
+        second = catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine")
+        assert (first.version, second.version) == ("1.0.0", "1.0.1")
+        assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine") == second
+
+    @pytest.mark.parametrize("expires", ["2026-01-31T12:00:00+00:00", ""], ids=["expired", "of an older release"])
+    def test_an_owner_takes_over_what_has_expired(self, catalog: Catalog, expires: str) -> None:
+        abandoned = catalog.revise(replace(reserve(catalog), expires=expires))
+        record = catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine")
+        assert (record.version, record.owner, record.revision) == ("1.0.0", "another machine", abandoned.revision + 1)
+        assert datetime.fromisoformat(record.expires) > datetime.now(UTC)
+        assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine") == record
+        assert reserve(catalog).version == "1.0.1", "the first owner has lost its number"
+
+    def test_what_has_expired_goes_to_one_owner(self, catalog: Catalog) -> None:
+        catalog.revise(replace(reserve(catalog), expires="2026-01-31T12:00:00+00:00"))
+        with ThreadPoolExecutor(8) as pool:
+            work = [pool.submit(catalog.reserve, *WEB, "1.0", "key", INPUTS, f"machine {n}") for n in range(8)]
+        records = [future.result() for future in work]
+        assert sorted(record.version for record in records) == [f"1.0.{number}" for number in range(8)]
+
     def test_gives_up_when_every_number_is_taken(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(catalog, "versions", lambda *_: [])
         reserve(catalog)
-        with pytest.raises(ConflictError, match="others take every number"):
+        with pytest.raises(ConflictError, match="other writers take every number"):
             reserve(catalog, "other")
 
 
@@ -101,23 +125,23 @@ class TestVersions:
         assert catalog.newest(*WEB, "1.0") == second
         catalog.revise(replace(second, state="revoked"), "broken")
         assert catalog.newest(*WEB, "1.0") == first
-        catalog.revise(replace(first, state="retired"), "old")
+        catalog.revise(replace(first, state="revoked"), "old")
         assert catalog.newest(*WEB, "1.0") is None
 
     def test_images(self, catalog: Catalog) -> None:
         assert catalog.images() == []
         for image, arch in (("web", "x86_64"), ("app", "x86_64"), ("web", "aarch64")):
-            catalog.reserve(image, arch, "1.0", "a", {})
+            catalog.reserve(image, arch, "1.0", "a", {}, "builder")
         assert catalog.images() == [("app", "x86_64"), ("web", "aarch64"), ("web", "x86_64")]
 
     def test_unknown_version(self, catalog: Catalog) -> None:
         with pytest.raises(NotFoundError, match=re.escape("web 1.0.0 (x86_64) is not in the catalog")) as caught:
-            catalog.record(*WEB, "1.0.0")
+            catalog.record(ImageVersion(*WEB, "1.0.0"))
         assert caught.value.hint == "newest versions: none"
         for key in "abcdefg":
             reserve(catalog, key)
         with pytest.raises(NotFoundError) as caught:
-            catalog.record(*WEB, "2.0.0")
+            catalog.record(ImageVersion(*WEB, "2.0.0"))
         assert caught.value.hint == "newest versions: 1.0.2, 1.0.3, 1.0.4, 1.0.5, 1.0.6"
 
     def test_other_things_in_the_folder_do_not_count(self, catalog: Catalog, store: Store) -> None:
@@ -126,7 +150,7 @@ class TestVersions:
         store.create("images/web/x86_64/versions/1.0.0/000001.json~", b"")
         store.create("images/web/x86_64/versions/1.0.0/notes.txt", b"")
         assert catalog.versions(*WEB) == ["1.0.0"]
-        assert catalog.record(*WEB, "1.0.0") == record
+        assert catalog.record(ImageVersion(*WEB, "1.0.0")) == record
 
 
 class TestRevise:
@@ -139,7 +163,7 @@ class TestRevise:
             tags={"team": "platform"},
             tools={"packer": "1.11.2"},
         )
-        assert catalog.record(*WEB, "1.0.0") == full
+        assert catalog.record(ImageVersion(*WEB, "1.0.0")) == full
         assert (full.revision, full.reason, full.state) == (1, "published", "complete")
         assert full.publication("local") == full.publications[0]
         assert full.publication("aws") is None
@@ -155,7 +179,7 @@ class TestRevise:
             catalog.revise(replace(record, state="complete", commit="two"))
         assert caught.value.where.endswith("images/web/x86_64/versions/1.0.0/000001.json")
         assert caught.value.hint
-        assert catalog.record(*WEB, "1.0.0") == won
+        assert catalog.record(ImageVersion(*WEB, "1.0.0")) == won
 
     def test_many_writers(self, catalog: Catalog) -> None:
         record = reserve(catalog)
@@ -168,13 +192,13 @@ class TestRevise:
 
         with ThreadPoolExecutor(8) as pool:
             won = [revised for revised in pool.map(attempt, range(16)) if revised]
-        assert [catalog.record(*WEB, "1.0.0")] == won
+        assert [catalog.record(ImageVersion(*WEB, "1.0.0"))] == won
 
     def test_more_than_nine(self, catalog: Catalog) -> None:
         record = reserve(catalog)
         for number in range(1, 12):
             record = catalog.revise(record, f"reason {number}")
-        assert catalog.record(*WEB, "1.0.0").reason == "reason 11"
+        assert catalog.record(ImageVersion(*WEB, "1.0.0")).reason == "reason 11"
 
 
 class TestChannels:
@@ -245,7 +269,7 @@ class TestDamage:
         key = "images/web/x86_64/versions/1.0.0/000000.json"
         store.create(key, data)
         with pytest.raises(BakeryError, match=f"not a valid record document: {message}") as caught:
-            catalog.record(*WEB, "1.0.0")
+            catalog.record(ImageVersion(*WEB, "1.0.0"))
         assert caught.value.where == f"{catalog.location}/{key}{where}"
         assert caught.value.hint
 
@@ -265,6 +289,16 @@ class TestDamage:
 
 
 class TestWho:
+    def test_jobs_of_one_pipeline_own_reservations_together(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CI_PIPELINE_URL", "https://gitlab.example.org/pipelines/7")
+        for job in ("1", "2"):
+            monkeypatch.setenv("CI_JOB_URL", f"https://gitlab.example.org/job/{job}")
+            assert owner(Path("/builds/web/.bakery")) == "https://gitlab.example.org/pipelines/7"
+
+    def test_workspaces_are_owners_of_their_own(self) -> None:
+        assert owner(Path("/home/ada/one")) != owner(Path("/home/ada/two"))
+        assert owner(Path("/home/ada/one")).startswith(actor())
+
     def test_job_of_the_pipeline(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CI_JOB_URL", "https://gitlab.example.org/job/1")
         assert actor() == "https://gitlab.example.org/job/1"
@@ -291,7 +325,7 @@ class TestRevoke:
         record = complete(catalog, "a")
         revoked = catalog.revoke(record, "CVE-2026-1234")
         assert (revoked.state, revoked.reason, revoked.revision) == ("revoked", "CVE-2026-1234", record.revision + 1)
-        assert catalog.record(*WEB, "1.0.0") == revoked
+        assert catalog.record(ImageVersion(*WEB, "1.0.0")) == revoked
         assert catalog.newest(*WEB) is None
 
     def test_again_keeps_the_first_reason(self, catalog: Catalog) -> None:
@@ -310,7 +344,7 @@ class TestRevoke:
         with pytest.raises(BakeryError, match="it is what candidate, stable points at") as caught:
             catalog.revoke(first, "")
         assert "'bakery rollback web candidate'" in caught.value.hint
-        assert catalog.record(*WEB, "1.0.0") == first
+        assert catalog.record(ImageVersion(*WEB, "1.0.0")) == first
 
     def test_a_promotion_that_came_in_between_is_named(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
         first = complete(catalog, "a")
@@ -323,13 +357,13 @@ class TestRevoke:
         monkeypatch.setattr(Catalog, "revise", promote_before)
         with pytest.raises(ConflictError, match="is revoked, and was promoted meanwhile: it is what stable points at"):
             catalog.revoke(first, "leaks")
-        assert catalog.record(*WEB, "1.0.0").state == "revoked"
+        assert catalog.record(ImageVersion(*WEB, "1.0.0")).state == "revoked"
         with pytest.raises(ConflictError, match="it is what stable points at"):
-            catalog.revoke(catalog.record(*WEB, "1.0.0"), "leaks")
+            catalog.revoke(catalog.record(ImageVersion(*WEB, "1.0.0")), "leaks")
 
     def test_what_was_built_on_it(self, catalog: Catalog) -> None:
         def build(image: str, base: str) -> Record:
-            made = catalog.reserve(image, "x86_64", "1.0", f"{image}{base}", {"base": base})
+            made = catalog.reserve(image, "x86_64", "1.0", f"{image}{base}", {"base": base}, "builder")
             return catalog.revise(replace(made, state="complete", raw_sha256=f"content of {image} {made.version}"))
 
         base = build("base", "debian")

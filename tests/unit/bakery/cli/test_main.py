@@ -141,11 +141,33 @@ def test_a_failed_verb_names_its_log(bakery: Workshop) -> None:
         opened.report(Event("note", "run", "web", "told before it broke"))
         raise BakeryError("it broke")
 
-    bakery.monkeypatch.setattr("bakery.cli.run.run_line", fail)
+    bakery.monkeypatch.setattr("bakery.cli.run.run_images", fail)
     answer = bakery("run")
     log = Path(answer.err.splitlines()[-1].removeprefix("log: "))
     assert log.parent == bakery.project.logs
     assert "told before it broke" in log.read_text()
+
+
+def test_the_log_of_a_failed_verb_has_the_traceback_and_no_secret(bakery: Workshop) -> None:
+    def read_answer() -> None:
+        raise OSError("no answer to s.token-4711")
+
+    def fail(*_: Any) -> None:
+        try:
+            read_answer()
+        except OSError as error:
+            raise BakeryError("Vault cannot be reached") from error
+
+    bakery.monkeypatch.setenv("VAULT_TOKEN", "s.token-4711")
+    bakery.monkeypatch.setattr("bakery.cli.run.run_images", fail)
+    answer = bakery("run")
+    assert "Traceback" not in answer.err
+    assert "read_answer" not in answer.err
+    log = Path(answer.err.splitlines()[-1].removeprefix("log: ")).read_text()
+    assert "in read_answer" in log
+    assert "OSError: no answer to <redacted>" in log
+    assert log.rstrip().endswith("BakeryError: Vault cannot be reached")
+    assert "4711" not in log
 
 
 def test_the_installed_command() -> None:

@@ -16,7 +16,7 @@ def test_a_table_with_reasons(bakery: Workshop) -> None:
     answer = bakery("plan")
     assert (answer.code, answer.err) == (0, "")
     assert rows(answer.out) == [
-        ["base", "bake", "-", "no complete version in line 1.0"],
+        ["base", "bake", "-", "no complete version in release line 1.0"],
         ["web", "wait", "-", "built on base, which comes first"],
     ]
     assert answer.out.splitlines()[-1] == "2 of 2 images need work"

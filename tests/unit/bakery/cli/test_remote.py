@@ -1,22 +1,24 @@
 """The line of images that Packer builds at their target."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bakery.bake import remote
+from bakery.bake.request import BakeContext, BakeRequest
+from bakery.clouds import CLOUDS
 from bakery.clouds.target import Finding
-from bakery.engine import steps as line
 from bakery.host.errors import BakeryError
 from bakery.host.vault import Vault
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Check, Parameter, Place, Publication, RemoteBuild
-from bakery.model.naming import Versioned, full_name
+from bakery.model.naming import full_name
 from bakery.model.project import Project
+from bakery.model.version import Versioned
 from unit.bakery.cli.workshop import Workshop
 
 CLOUD = """\
@@ -48,29 +50,21 @@ class Cloud:
     credentials: list[Mapping[str, str]] = field(default_factory=list)
 
     def build(
-        self,
-        project: Project,
-        image: ImageDefinition,
-        target: str,
-        version: str,
-        inputs: dict[str, str],
-        input_key: str,
-        source: str,
-        _toolchain: Any,
-        credentials: Mapping[str, str],
-        *_: Any,
+        self, request: BakeRequest, target: str, source: str, credentials: Mapping[str, str], context: BakeContext
     ) -> RemoteBuild:
+        image, project = request.definition, context.project
         self.bakery.begin(f"build {image.name} at {target} from {source or 'elsewhere'}")
         self.credentials.append(credentials)
         # fmt: off
         built = RemoteBuild(
-            image=image.name, arch=image.arch, version=version, os=image.os, target=target, builder="amazon-ebs",
-            input_key=input_key, inputs=inputs, base="", identity="b" * 64, ids={"eu-central-1": "ami-1"},
+            image=image.name, arch=image.arch, version=request.version, os=image.os, target=target,
+            builder="amazon-ebs", input_key=request.input_key, inputs=dict(request.inputs), base="",
+            identity="b" * 64, ids={"eu-central-1": "ami-1"},
             checks=(Check("answers", True),), commit="", tools={}, seconds={}, created="2026-01-31T12:00:00+00:00",
             log="",
         )
         # fmt: on
-        documents.save(built, project.build_folder(image.name, image.arch, version, target) / "build.json")
+        documents.save(built, project.build_folder(request.image_version, target) / "build.json")
         return built
 
     def prepare(self, of: Versioned) -> None:
@@ -97,17 +91,14 @@ class Cloud:
 @pytest.fixture
 def cloud(bakery: Workshop, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     cloud = Cloud(bakery)
-    real = line.target
     bakery.write("packer/images/cloud.yaml", CLOUD)
     bakery.write("packer/templates/aws/linux.pkr.hcl", "# template\n")
 
-    def target(name: str, project: Project, image: ImageDefinition, credentials: Mapping[str, str]) -> Any:
-        if name != "aws":
-            return real(name, project, image, credentials)
+    def open_target(_project: Project, _image: ImageDefinition, credentials: Mapping[str, str]) -> Any:
         cloud.credentials.append(credentials)
         return cloud
 
-    monkeypatch.setattr(line, "target", target)
+    monkeypatch.setitem(CLOUDS, "aws", replace(CLOUDS["aws"], open_target=open_target))
     monkeypatch.setattr(remote, "build", cloud.build)
     return cloud
 

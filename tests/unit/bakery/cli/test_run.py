@@ -150,7 +150,7 @@ class TestFailures:
             return bake(*arguments)  # type: ignore[arg-type]
 
         bakery.monkeypatch.setattr("bakery.engine.steps.bake", restless)
-        with pytest.raises(BakeryError, match="base changed again while the line ran"):
+        with pytest.raises(BakeryError, match="base changed again during the run"):
             bakery.line("base")
 
 
@@ -228,7 +228,7 @@ def test_the_result_is_on_standard_output(bakery: Workshop) -> None:
         ["base", "1.0.0", "local"],
         ["web", "1.0.0", "local"],
     ]
-    assert "bake: no complete version in line 1.0" in answer.err
+    assert "bake: no complete version in release line 1.0" in answer.err
 
 
 def test_json_is_the_documents(bakery: Workshop) -> None:

@@ -1,5 +1,6 @@
 """Where a session finds what other runs left."""
 
+from bakery.model.version import ImageVersion
 from unit.bakery.cli.workshop import Workshop
 
 
@@ -33,5 +34,5 @@ def test_a_parents_disk_that_came_with_what_was_baked(bakery: Workshop) -> None:
     stored.rename(stored.with_name("elsewhere"))
     session = bakery.session()
     _, disk = session.parent_disk(session.definitions.images["web"])
-    assert disk == bakery.project.artifact_folder("base", "x86_64", "1.0.0") / "disk.qcow2"
+    assert disk == bakery.project.artifact_folder(ImageVersion("base", "x86_64", "1.0.0")) / "disk.qcow2"
     assert disk.exists()

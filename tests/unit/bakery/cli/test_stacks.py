@@ -311,7 +311,7 @@ class TestLocks:
         with files.exclusive(stacks.project.workspace / "stacks.lock", "busy"):
             answer = stacks(verb, *options)
         assert answer.code == 75
-        assert "another 'bakery diff' or 'bakery apply' works in this workspace; waited 0 s\n" in answer.err
+        assert "another 'bakery diff' or 'bakery apply' works in this workspace\n" in answer.err
         assert not (stacks.project.tool_bin / "calls.jsonl").exists()
 
 
@@ -351,7 +351,7 @@ def test_a_patient_one_gives_up_on_other_errors_at_once() -> None:
         raise BakeryError("broken")
 
     with pytest.raises(BakeryError, match="broken"):
-        rollout.patiently(attempt, 60, lambda _: None)
+        rollout.wait_for_others(attempt, 60, lambda _: None)
     assert len(tries) == 1
 
 
@@ -365,7 +365,7 @@ class TestFiles:
         (tmp_path / "file").touch()
         answer = stacks(verb, option, str(tmp_path / "file" / "below.json"))
         assert (answer.code, answer.out) == (64, "")
-        assert f"error: {tmp_path}/file/below.json: cannot be written: {tmp_path}/file is no folder\n" in answer.err
+        assert f"error: {tmp_path}/file/below.json: cannot be written: {tmp_path}/file is not a folder\n" in answer.err
         assert not (stacks.project.tool_bin / "calls.jsonl").exists()
 
     @pytest.mark.parametrize("verb", ["diff", "apply"])

@@ -41,7 +41,7 @@ def test_the_next_line_of_versions(bakery: Workshop, flag: tuple[str, ...], vers
     answer = bakery("bump", "web", *flag)
     assert (answer.code, answer.err) == (0, "")
     assert changed(bakery) == ['-version: "1.0"', f'+version: "{version}"']
-    assert f"no complete version in line {version}" in answer.out
+    assert f"no complete version in release line {version}" in answer.out
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_a_report_for_ci(bakery: Workshop, packer: Packer) -> None:
     assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
     failure = suite.find("testcase[@name='packer/templates/qemu qemu.linux']/failure")
     assert failure is not None
-    assert (failure.get("message"), failure.text) == ("refused", "linux.pkr.hcl:7\nmend it")
+    assert (failure.get("message"), failure.text) == ("refused", "linux.pkr.hcl:7: refused (mend it)")
 
 
 def test_a_report_of_files_that_cannot_be_read(bakery: Workshop) -> None:
@@ -99,7 +99,7 @@ def test_a_report_that_cannot_be_written_is_refused_first(bakery: Workshop, pack
     answer = bakery("validate", "--junit", "packer/images/web.yaml/report.xml")
     assert (answer.code, answer.out, packer) == (64, "", {})
     assert answer.err.startswith(
-        "error: packer/images/web.yaml/report.xml: cannot be written: packer/images/web.yaml is no folder\n"
+        "error: packer/images/web.yaml/report.xml: cannot be written: packer/images/web.yaml is not a folder\n"
     )
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from bakery import cli
+from bakery.bake.request import BakeContext, BakeRequest
 from bakery.catalog import Catalog, Record, open_store
-from bakery.cli import run
-from bakery.engine import toolbox
+from bakery.engine import run, toolbox
 from bakery.engine.session import Session, open_session
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event
@@ -23,6 +23,7 @@ from bakery.model.baked import Baked
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Check, Disk, Verdict
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 
 BASE = """\
 name: base
@@ -130,7 +131,7 @@ class Workshop:
         """The whole line; what it did is in `did`, of this call only."""
         self.did.clear()
         self.events.clear()
-        return run.run_line(self.session(), list(images) or None, jobs)
+        return run.run_images(self.session(), list(images) or None, jobs)
 
     @property
     def catalog(self) -> Catalog:
@@ -139,27 +140,22 @@ class Workshop:
     def states(self, image: str) -> dict[str, str]:
         """State by version, oldest first."""
         found = self.catalog
-        return {version: found.record(image, "x86_64", version).state for version in found.versions(image, "x86_64")}
+        return {
+            version: found.record(ImageVersion(image, "x86_64", version)).state
+            for version in found.versions(image, "x86_64")
+        }
 
     def folder(self, image: str, version: str) -> Path:
-        return self.project.artifact_folder(image, "x86_64", version)
+        return self.project.artifact_folder(ImageVersion(image, "x86_64", version))
 
     # The stages, as `bakery.engine.steps` calls them.
 
-    def bake(
-        self,
-        project: Project,
-        image: ImageDefinition,
-        version: str,
-        inputs: dict[str, str],
-        input_key: str,
-        base: BaseDisk,
-        *_: Any,
-    ) -> Artifact:
+    def bake(self, request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact:
+        image, version = request.definition, request.version
         self.begin(f"bake {image.name}")
         self.bases[image.name] = base.base
-        content = self.content.get(image.name, input_key).encode()
-        folder = project.artifact_folder(image.name, image.arch, version)
+        content = self.content.get(image.name, request.input_key).encode()
+        folder = context.project.artifact_folder(request.image_version)
         folder.mkdir(parents=True)
         (folder / "disk.qcow2").write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
@@ -169,8 +165,8 @@ class Workshop:
             version=version,
             os=image.os,
             mode=image.mode,
-            input_key=input_key,
-            inputs=inputs,
+            input_key=request.input_key,
+            inputs=dict(request.inputs),
             base=base.base,
             disk=Disk(str(folder / "disk.qcow2"), "qcow2", 2**30, digest, digest),
             commit="",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bakery.clouds import definitions
 from bakery.demo import images
-from bakery.model import definition
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def source(tmp_path: Path, project_root: Path) -> Path:
 
 
 def message(folder: Path) -> str:
-    (use,) = definition.load(folder).images[images.IMAGE].software.roles
+    (use,) = definitions.load(folder).images[images.IMAGE].software.roles
     return str(use.vars[images.VARIABLE])
 
 
@@ -43,8 +43,8 @@ def test_nothing_but_the_variable_changes(source: Path, tmp_path: Path) -> None:
     folder = tmp_path / "demo" / "images"
     images.prepare(source, folder, change=True)
     assert {path.name: path.read_text() for path in source.iterdir()} == before, "the user's files are his"
-    old = definition.load(source).images[images.IMAGE]
-    new = definition.load(folder).images[images.IMAGE]
+    old = definitions.load(source).images[images.IMAGE]
+    new = definitions.load(folder).images[images.IMAGE]
     assert old.model_dump(exclude={"software"}) == new.model_dump(exclude={"software"})
     assert message(source) in before["web.yaml"]
     comments = [line.partition("#")[2] for line in before["web.yaml"].splitlines() if "#" in line]
@@ -58,5 +58,5 @@ def test_the_users_own_edits_come_along(source: Path, tmp_path: Path) -> None:
     web = source / "web.yaml"
     web.write_text(web.read_text().replace("team: web", "team: shop"))
     assert images.prepare(source, folder, change=False) == 1
-    assert definition.load(folder).images["web"].tags["team"] == "shop"
+    assert definitions.load(folder).images["web"].tags["team"] == "shop"
     assert message(folder) == "Baked after change 1"

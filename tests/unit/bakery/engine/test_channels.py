@@ -61,7 +61,7 @@ def complete(catalog: Catalog) -> Complete:
     """Makes the next version, complete at both targets."""
 
     def make() -> Record:
-        reserved = catalog.reserve("web", "x86_64", "1.0", str(len(catalog.versions("web", "x86_64"))), {})
+        reserved = catalog.reserve("web", "x86_64", "1.0", str(len(catalog.versions("web", "x86_64"))), {}, "builder")
         publications = tuple(
             Publication("web", "x86_64", reserved.version, "0" * 64, name, ()) for name in ("local", "aws")
         )

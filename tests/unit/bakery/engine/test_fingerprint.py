@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakery.engine import fingerprint, plan
-from bakery.engine.fingerprint import Fingerprints, Inputs
+from bakery.clouds.definitions import Definition
+from bakery.engine import plan
+from bakery.engine.fingerprint import Fingerprints
 from bakery.host.errors import UsageError
 from bakery.model.definition import ImageDefinition
+from bakery.model.inputs import Inputs, canonical, input_key
 from bakery.model.project import Project
 
 TOOLS = {"packer": "1.11.2", "qemu-img": "7.2.0"}
@@ -76,7 +78,7 @@ class World:
         return Fingerprints(project, self.tools, self.machine)
 
     def inputs(self) -> Inputs:
-        image = ImageDefinition.model_validate_json(json.dumps(self.image))
+        image = Definition.model_validate_json(json.dumps(self.image))
         return self.fingerprints().inputs(image, self.root / "packer/images/web.yaml", self.base)
 
 
@@ -186,7 +188,7 @@ def test_what_can_change_the_result_counts(world: World, apply: Callable[[World]
     before = world.inputs()
     apply(world)
     after = world.inputs()
-    assert fingerprint.key(before) != fingerprint.key(after)
+    assert input_key(before) != input_key(after)
     assert sorted(found.input for found in plan.compare(before, after)) == names
 
 
@@ -269,7 +271,7 @@ def test_roles_that_use_each_other_give_the_same_inputs_in_any_order(world: Worl
     images = []
     for role in ("nginx", "tls"):
         world.image["software"]["roles"] = [{"name": role}]
-        images.append(ImageDefinition.model_validate_json(json.dumps(world.image)))
+        images.append(Definition.model_validate_json(json.dumps(world.image)))
 
     def inputs(order: list[ImageDefinition]) -> dict[str, Inputs]:
         prints = world.fingerprints()
@@ -305,12 +307,12 @@ ITEMS = st.lists(st.tuples(st.text(), st.text()), unique_by=lambda item: item[0]
 @given(ITEMS.flatmap(lambda items: st.tuples(st.just(items), st.permutations(items))))
 def test_key_does_not_depend_on_order(orders: tuple[list[tuple[str, str]], list[tuple[str, str]]]) -> None:
     one, other = orders
-    assert fingerprint.key(dict(one)) == fingerprint.key(dict(other))
+    assert input_key(dict(one)) == input_key(dict(other))
 
 
 @given(st.dictionaries(st.text(), st.text()), st.dictionaries(st.text(), st.text()))
 def test_key_tells_all_inputs_apart(one: dict[str, str], other: dict[str, str]) -> None:
-    assert (fingerprint.key(one) == fingerprint.key(other)) == (one == other)
+    assert (input_key(one) == input_key(other)) == (one == other)
     assert bool(plan.compare(one, other)) == (one != other)
 
 
@@ -323,8 +325,8 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_canonical_text_is_the_value(value: object) -> None:
-    assert json.loads(fingerprint.canonical(value)) == value
-    assert fingerprint.canonical(json.loads(json.dumps(value))) == fingerprint.canonical(value)
+    assert json.loads(canonical(value)) == value
+    assert canonical(json.loads(json.dumps(value))) == canonical(value)
 
 
 def test_a_shipped_role_counts_until_the_project_has_its_own(world: World, tmp_path: Path) -> None:

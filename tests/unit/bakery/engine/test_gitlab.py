@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bakery.clouds.definitions import Definition
 from bakery.engine.gitlab import Settings, pipeline, render
 from bakery.engine.plan import Action, Kind, Plan
 from bakery.model.definition import ImageDefinition
@@ -26,7 +27,7 @@ def image(name: str, base: dict[str, Any], *targets: str) -> ImageDefinition:
         "targets": targets or ["local"],
         "distribution": {"aws": AWS} if "aws" in targets else {},
     }
-    return ImageDefinition.model_validate_json(json.dumps(text))
+    return Definition.model_validate_json(json.dumps(text))
 
 
 BASE = image("base", {"qemu": {"debootstrap": {"suite": "bookworm"}}})

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from bakery.catalog import Record
-from bakery.engine import fingerprint, plan
-from bakery.engine.plan import Action, Change, Plan
+from bakery.clouds.definitions import Definition
+from bakery.engine import plan
+from bakery.engine.plan import Action, Plan
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Place, Publication
+from bakery.model.inputs import Change, input_key
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 AWS = {"regions": ["eu-central-1", "eu-west-1"], "accounts": ["222222222222"]}
@@ -28,7 +30,7 @@ def image(name: str = "web", parent: str = "", **changes: Any) -> ImageDefinitio
         "version": "1.0",
         "base": {"qemu": base},
     }
-    return ImageDefinition.model_validate_json(json.dumps(text | changes))
+    return Definition.model_validate_json(json.dumps(text | changes))
 
 
 def publication(target: str, *places: tuple[str, str]) -> Publication:
@@ -65,7 +67,7 @@ class World:
             version="1.0.3",
             revision=1,
             state="complete",
-            input_key=fingerprint.key(inputs),
+            input_key=input_key(inputs),
             inputs=inputs,
             at="2026-01-31T12:00:00+00:00",
             by="user@host",
@@ -95,10 +97,10 @@ def only(planned: Plan) -> Action:
 class TestBake:
     def test_new_image(self, world: World) -> None:
         action = only(world.plan(image()))
-        assert (action.kind, action.reason) == ("bake", "no complete version in line 1.0")
-        assert (action.version, action.line, action.changes) == ("", "1.0", ())
+        assert (action.kind, action.reason) == ("bake", "no complete version in release line 1.0")
+        assert (action.version, action.release_line, action.changes) == ("", "1.0", ())
         assert action.inputs == {"var:nginx.port": "8080", "base": ""}
-        assert action.input_key == fingerprint.key(action.inputs)
+        assert action.input_key == input_key(action.inputs)
 
     def test_changed_input(self, world: World) -> None:
         world.bake(image())
@@ -280,7 +282,7 @@ class TestPurity:
 def test_plan_is_a_document(world: World) -> None:
     planned = world.plan(image("web", "base"), image("base"))
     data = json.loads(documents.dump(planned))
-    assert data["schema"] == "bakery/plan/1"
+    assert data["schema"] == "bakery/plan/2"
     assert [action["kind"] for action in data["actions"]] == ["bake", "wait"]
 
 

@@ -3,10 +3,10 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from bakery.clouds import CLOUDS
 from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.local.target import LocalTarget
 from bakery.engine.publish import publish
@@ -18,6 +18,7 @@ from bakery.model.baked import Baked
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, Publication, RemoteBuild, Verdict
 from bakery.model.project import Project
+from bakery.model.version import ImageVersion
 
 
 class FakeTarget:
@@ -46,7 +47,7 @@ def fakes() -> dict[str, FakeTarget]:
 
 @pytest.fixture
 def folder(project: Project) -> Path:
-    return project.artifact_folder("web", "x86_64", "1.0.0")
+    return project.artifact_folder(ImageVersion("web", "x86_64", "1.0.0"))
 
 
 Parts = tuple[Project, Baked, Verdict, dict[str, FakeTarget]]
@@ -145,7 +146,7 @@ def test_what_packer_built_at_a_target_is_taken_over(parts: Parts, artifact: Art
     project, baked, verdict, fakes = parts
     publications = publish(project, replace(baked, builds={"aws": build}), verdict, fakes, silent)
     assert [found.sha256 for found in publications] == [artifact.disk.sha256, build.identity]
-    kept = project.build_folder("web", "x86_64", "1.0.0", "aws") / "publication-aws.json"
+    kept = project.build_folder(ImageVersion("web", "x86_64", "1.0.0"), "aws") / "publication-aws.json"
     assert documents.load(Publication, kept) == publications[1]
 
 
@@ -157,9 +158,8 @@ def test_without_a_disk_no_verdict_is_needed(parts: Parts, build: RemoteBuild) -
 
 
 def test_targets_by_name(project: Project, definition: ImageDefinition) -> None:
-    target: Any = sys.modules["bakery.engine.publish"].target
-    assert isinstance(target("local", project, definition), LocalTarget)
-    assert isinstance(target("aws", project, definition), AwsTarget)
+    assert isinstance(CLOUDS["local"].open_target(project, definition, {}), LocalTarget)
+    assert isinstance(CLOUDS["aws"].open_target(project, definition, {}), AwsTarget)
 
 
 def test_local_targets_load_no_cloud_sdk(project_root: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from bakery.model import documents
 from bakery.model.documents import Artifact, Verdict
+from bakery.model.version import ImageVersion
 from unit.bakery.cli.workshop import Workshop
 
 SECRETS = "secrets:\n  nginx_password: {path: secret/data/web, key: password}\ntests: [base]"
@@ -114,7 +115,7 @@ def test_a_disk_that_changed_is_verified_again(bakery: Workshop) -> None:
 def test_publish_again_changes_nothing(bakery: Workshop) -> None:
     (before,) = bakery.line("base")
     assert bakery("publish", "base").code == 0
-    assert bakery.catalog.record("base", "x86_64", "1.0.0") == before
+    assert bakery.catalog.record(ImageVersion("base", "x86_64", "1.0.0")) == before
 
 
 @pytest.mark.parametrize("verb", ["verify", "publish"])

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from bakery.clouds import definitions
 from bakery.engine import vault_check as vaultcheck
 from bakery.engine.vault_check import Finding, Need
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, UsageError
-from bakery.model import definition
 from bakery.model.definition import Definitions
 
 COMMON = """\
@@ -80,7 +80,7 @@ class FakeVault:
 def load(folder: Path, **texts: str) -> Definitions:
     for name, text in texts.items():
         (folder / f"{name}.yaml").write_text(COMMON.format(name=name) + text)
-    return definition.load(folder)
+    return definitions.load(folder)
 
 
 def check(vault: FakeVault, *needs: Need) -> list[Finding]:
@@ -158,11 +158,10 @@ def test_a_builder_at_a_target_needs_its_credentials(tmp_path: Path) -> None:
     load(tmp_path, web=text)
     file = tmp_path / "web.yaml"
     file.write_text(file.read_text().replace("base:\n", ami))
-    definitions = definition.load(tmp_path)
+    loaded = definitions.load(tmp_path)
     secrets = ["secrets.password", "secrets.user"]
     found = {
-        duty: [need.name for need in vaultcheck.needs(definitions, [], duty)]
-        for duty in ("bake-private", "bake-public")
+        duty: [need.name for need in vaultcheck.needs(loaded, [], duty)] for duty in ("bake-private", "bake-public")
     }
     assert found == {"bake-private": secrets, "bake-public": [*secrets, "distribution.aws.credentials"]}
 

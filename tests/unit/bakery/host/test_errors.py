@@ -11,6 +11,11 @@ from bakery.host.errors import (
     OutageError,
     PartialError,
     UsageError,
+    join_errors,
+    merge_errors,
+    render_error,
+    show_error,
+    suggest,
 )
 
 
@@ -41,3 +46,40 @@ def test_says_what_where_and_what_to_do() -> None:
     assert str(error) == error.message == "it failed"
     assert (error.where, error.detail, error.hint, error.log) == ("web.yaml:3", "why", "do this", Path("log"))
     assert (BakeryError("x").where, BakeryError("x").log) == ("", None)
+
+
+FULL = {"where": "web.yaml:3", "detail": "one\ntwo", "hint": "fix it"}
+
+
+def test_an_error_as_a_program_prints_it() -> None:
+    error = BakeryError("it broke", log=Path("logs/plan.log"), **FULL)
+    assert show_error(error) == "error: web.yaml:3: it broke\n  one\n  two\nhint: fix it\nlog: logs/plan.log"
+    assert show_error(BakeryError("it broke")) == "error: it broke"
+
+
+def test_an_error_inside_of_another() -> None:
+    assert render_error(BakeryError("it broke", **FULL)) == "web.yaml:3: it broke (fix it)\n  one\n  two"
+    assert render_error(BakeryError("it broke")) == "it broke"
+
+
+@pytest.mark.parametrize(
+    ("second", "kind"), [(OutageError("down"), OutageError), (NotFoundError("gone"), PartialError)]
+)
+def test_joined_errors_say_to_try_again_if_all_do(second: BakeryError, kind: type[BakeryError]) -> None:
+    error = join_errors([("web", BusyError("busy", hint="wait")), ("app", second)], "2 failed", "go on", PartialError)
+    assert type(error) is kind
+    assert (error.message, error.hint) == ("2 failed", "go on")
+    assert error.detail == f"web: busy (wait)\napp: {second.message}"
+
+
+def test_merged_errors_are_the_first_with_the_others_below() -> None:
+    first = NotFoundError("no key", detail="why", hint="add it")
+    assert merge_errors([first, BakeryError("no path", where="web.yaml:4")]) is first
+    assert first.detail == "why\nweb.yaml:4: no path"
+    assert merge_errors([alone := BakeryError("it broke")]) is alone
+    assert alone.detail == ""
+
+
+def test_a_misspelt_word_gets_the_nearest_one() -> None:
+    assert suggest("netwrok", ["network", "vault"]) == "did you mean 'network'?"
+    assert suggest("xyz", ["network", "vault"]) == ""

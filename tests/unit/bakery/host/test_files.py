@@ -140,7 +140,7 @@ class TestRequireWritable:
 
     def test_refuses_a_device(self) -> None:
         """Root would replace it by a file."""
-        with pytest.raises(UsageError, match="it is no file"):
+        with pytest.raises(UsageError, match="it is not a file"):
             files.require_writable(Path(os.devnull))
 
     def test_refuses_a_file_system_that_is_read_only(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,6 +231,19 @@ class TestExclusive:
 
         with files.exclusive(lock, "busy"), ThreadPoolExecutor(4) as pool:
             assert not any(pool.map(attempt, range(8)))
+
+    def test_a_wait_is_reported_and_ends(self, tmp_path: Path) -> None:
+        waits: list[str] = []
+        with files.exclusive(tmp_path / "web", "busy"):
+            with (
+                pytest.raises(ConflictError, match=r"busy; waited 0\.1 s"),
+                files.exclusive(tmp_path / "web", "busy", 0.1, lambda: waits.append("once")),
+            ):
+                pass
+            with pytest.raises(ConflictError), files.exclusive(tmp_path / "web", "busy", 0, lambda: waits.append("no")):
+                pass
+        with files.exclusive(tmp_path / "web", "busy", 0.1, lambda: waits.append("free")):
+            assert waits == ["once"]
 
     def test_dead_holder_holds_nothing(self, tmp_path: Path) -> None:
         code = "import os, sys; from pathlib import Path; from bakery.host import files\n"

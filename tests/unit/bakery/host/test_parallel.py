@@ -76,7 +76,7 @@ def test_nothing_but_failures() -> None:
         parallel.raise_failures(fail_for(*NAMES))
     assert type(caught.value) is BakeryError
     assert caught.value.message == "3 of 3 images failed"
-    assert caught.value.hint == "mend it and run again"
+    assert caught.value.hint == "fix it and run again"
 
 
 def test_a_single_failure_is_its_own_error() -> None:
@@ -133,3 +133,22 @@ def test_an_interrupt_stops_what_starts_after_it() -> None:
     with pytest.raises(KeyboardInterrupt):
         parallel.run_parallel(["first", "second"], work, 2)
     assert started == ["second", "second"]
+
+
+def test_a_failure_lets_the_children_of_others_end() -> None:
+    """Work of another image goes on; only an interrupt is for all."""
+    started, release = threading.Event(), threading.Event()
+    finished: list[int] = []
+
+    def other() -> None:
+        finished.append(process.run(["sh", "-c", "echo up; sleep 0.3"], on_output=lambda _: started.set()).returncode)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert started.wait(10)
+    with pytest.raises(BakeryError, match="broken"), parallel.threads(2) as submit:
+        submit(release.wait)
+        release.set()
+        raise BakeryError("broken")
+    thread.join()
+    assert finished == [0]

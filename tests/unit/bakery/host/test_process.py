@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bakery.host.redaction import REDACTED
 
 from bakery.host import process
 from bakery.host.errors import BakeryError, ExitCode
 from bakery.host.process import Finished, ProcessError
+from bakery.host.redaction import REDACTED
 
 SCRIPTS = Path(process.__file__).parents[1]
 FOREVER = "120"  # seconds; whoever sleeps so long must be stopped

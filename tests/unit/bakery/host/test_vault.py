@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from bakery.host import vault
 from bakery.host.errors import BakeryError, ExitCode, NotFoundError, OutageError
-from bakery.host.vault import Vault, read_secrets
+from bakery.host.vault import Vault, login, read_secrets
 from bakery.model.definition import SecretRef
 from doubles.serving import at_work
 
@@ -66,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
-    monkeypatch.setattr(vault, "BACKOFF", 0)
+    monkeypatch.setattr(login, "BACKOFF", 0)
     with at_work(Script()) as script:
         yield script
 
@@ -108,7 +107,7 @@ def test_a_lasting_fault_is_told_with_vaults_words(server: Script) -> None:
     with Vault.login(server.env) as opened, pytest.raises(OutageError, match="storage is gone") as caught:
         opened.read("secret/data/web", "password")
     assert caught.value.exit_code == ExitCode.TRY_AGAIN
-    assert server.asked.count("GET /v1/secret/data/web") == 1 + vault.RETRIES
+    assert server.asked.count("GET /v1/secret/data/web") == 1 + login.RETRIES
 
 
 def test_a_sealed_vault_is_not_asked_twice(server: Script) -> None:
@@ -133,12 +132,17 @@ def test_vault_that_is_not_there() -> None:
     assert error.exit_code == ExitCode.TRY_AGAIN
 
 
-@pytest.mark.parametrize("address", ["vault.example.com:8200", "tcp://vault.example.com:8200"])
-def test_an_address_that_is_no_url(address: str) -> None:
-    """Trying again would not help."""
+@pytest.mark.parametrize(
+    ("address", "hint"),
+    [
+        ("vault.example.com:8200", "write https://vault.example.com:8200"),
+        ("tcp://vault.example.com:8200", "write https://vault.example.com:8200"),
+        ("https://", "write https://HOST:8200"),
+    ],
+)
+def test_an_address_that_is_no_url(address: str, hint: str) -> None:
     error = refused({"VAULT_ADDR": address, "VAULT_TOKEN": TOKEN})
-    assert (error.message, error.where) == (f"VAULT_ADDR '{address}' is no URL", "")
-    assert error.hint == "write https://vault.example.com:8200"
+    assert (error.message, error.hint) == (f"VAULT_ADDR '{address}' is not a URL", hint)
     assert error.exit_code == ExitCode.USAGE
 
 
@@ -356,7 +360,8 @@ def test_all_problems_come_in_one_error_with_their_places(server: Script) -> Non
     with Vault.login(server.env) as opened, pytest.raises(NotFoundError) as caught:
         read_secrets(opened, secrets, lambda name: f"web.yaml:{name}")
     assert caught.value.where == "web.yaml:typo"
-    assert caught.value.detail == "web.yaml:key: the secret secret/data/web has no key 'passwrd'"
+    expected = "web.yaml:key: the secret secret/data/web has no key 'passwrd' (did you mean 'password'?)"
+    assert caught.value.detail == expected
 
 
 def test_values_come_by_name(server: Script) -> None:
@@ -370,4 +375,4 @@ def test_an_outage_is_told_once(server: Script) -> None:
     secrets = {name: SecretRef(path="secret/data/web", key="password") for name in ("one", "two")}
     with Vault.login(server.env) as opened, pytest.raises(OutageError):
         read_secrets(opened, secrets, lambda name: name)
-    assert server.asked.count("GET /v1/secret/data/web") == 1 + vault.RETRIES
+    assert server.asked.count("GET /v1/secret/data/web") == 1 + login.RETRIES

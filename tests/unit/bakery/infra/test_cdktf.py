@@ -31,19 +31,14 @@ def cdktf(project: Project, events: list[Event]) -> Cdktf:
 
 def test_the_command_lines(program: Any, cdktf: Cdktf, project: Project) -> None:
     program.answer("deploy", outputs={"images": {}})
-    program.answer("output", outputs={"images": {}})
     cdktf.synth()
     cdktf.deploy("distribution", "images")
-    cdktf.outputs("images")
-    cdktf.destroy("images")
     output = f"--output={project.workspace}/cdktf.out"
     unattended = ["--auto-approve", "--no-color", "--parallelism=1"]
     shown = [[part for part in call["argv"] if not part.startswith("--outputs-file=")] for call in program.calls]
     assert shown == [
         ["synth", output],
         ["deploy", "distribution", "images", *unattended, output],
-        ["output", "images", output],
-        ["destroy", "images", *unattended, "--ignore-missing-stack-dependencies", output],
     ]
     assert {call["cwd"] for call in program.calls} == {str(project.root)}
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bakery.model.bases import Bases
+from bakery.clouds.definitions import Bases, Definition
 from bakery.model.definition import ImageDefinition
 
 QEMU = {"debootstrap": {"suite": "bookworm"}}
@@ -15,7 +15,7 @@ AWS = {"aws": {"regions": ("eu-central-1",)}}
 
 def define(**changes: Any) -> ImageDefinition:
     given = {"name": "web", "description": "A server", "os": "debian-12", "arch": "x86_64", "version": "1.0"}
-    return ImageDefinition.model_validate(given | changes)
+    return Definition.model_validate(given | changes)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bakery.clouds import definitions
 from bakery.host import yamlfile
 from bakery.host.errors import ExitCode, UsageError
-from bakery.model import definition
 
 WEB = """\
 name: web
@@ -65,14 +65,14 @@ def folder(tmp_path: Path) -> Path:
 def refused(folder: Path) -> UsageError:
     """The error of loading a folder, its place relative to it."""
     with pytest.raises(UsageError) as caught:
-        definition.load(folder)
+        definitions.load(folder)
     assert caught.value.exit_code == ExitCode.USAGE == 64
     caught.value.where = caught.value.where.removeprefix(f"{folder}/")
     return caught.value
 
 
 def test_good_definitions(folder: Path) -> None:
-    loaded = definition.load(folder)
+    loaded = definitions.load(folder)
     web = loaded.images["web"]
     assert list(loaded.images) == ["debian-12", "web"]
     assert (web.parent, web.version, web.mode) == ("debian-12", "1.0", "vm")
@@ -158,7 +158,7 @@ BAD = {
         "name:",
         1,
         "'name' has no value",
-        "name: goes into the names of AMIs, parameters and files",
+        "name: goes into the names of images, parameters and files",
     ),
     "date": (
         "team: platform",
@@ -293,7 +293,7 @@ BAD = {
         "nginx_port: 8080",
         "nginx_list: &all [*all]",
         14,
-        "not valid YAML: an alias stands inside of what it names",
+        "not valid YAML: an alias refers to a node that contains it",
         "",
     ),
     "second document": ("channel: candidate", "---\nname: other", 26, "not valid YAML: but found another document", ""),
@@ -368,7 +368,7 @@ def test_folder_without_definitions(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("nothing")
     for folder in (tmp_path, tmp_path / "gone"):
         with pytest.raises(UsageError, match=r"no definitions \(\*\.yaml\) found") as caught:
-            definition.load(folder)
+            definitions.load(folder)
         assert caught.value.where == str(folder)
         assert "--definitions" in caught.value.hint
 
@@ -382,25 +382,25 @@ def test_folder_named_like_a_definition(folder: Path) -> None:
 def test_what_editors_leave_is_not_read(folder: Path) -> None:
     (folder / ".#web.yaml").symlink_to("user@host.1234")
     (folder / "web.yaml~").write_text("name: [")
-    assert list(definition.load(folder).images) == ["debian-12", "web"]
+    assert list(definitions.load(folder).images) == ["debian-12", "web"]
 
 
 class TestSelection:
     def test_all_or_named(self, folder: Path) -> None:
-        loaded = definition.load(folder)
+        loaded = definitions.load(folder)
         assert [image.name for image in loaded.select([])] == ["debian-12", "web"]
         assert [image.name for image in loaded.select(["web", "web"])] == ["web"]
 
     def test_near_miss(self, folder: Path) -> None:
         with pytest.raises(UsageError, match="no image named 'wbe'") as caught:
-            definition.load(folder).select(["wbe"])
+            definitions.load(folder).select(["wbe"])
         assert caught.value.hint == "did you mean 'web'?"
 
     def test_ancestors(self, folder: Path) -> None:
         (folder / "shop.yaml").write_text(
             WEB.replace("name: web", "name: shop").replace("image: debian-12", "image: web")
         )
-        loaded = definition.load(folder)
+        loaded = definitions.load(folder)
         assert [image.name for image in loaded.with_ancestors(["shop"])] == ["shop", "web", "debian-12"]
         assert [image.name for image in loaded.with_ancestors([])] == ["debian-12", "shop", "web"]
 
@@ -409,11 +409,11 @@ class TestSelection:
             parent = f"layer-{number - 1}" if number > 1 else "debian-12"
             text = WEB.replace("name: web", f"name: layer-{number}").replace("image: debian-12", f"image: {parent}")
             (folder / f"layer-{number}.yaml").write_text(text)
-        assert len(definition.load(folder).with_ancestors(["layer-59"])) == 60
+        assert len(definitions.load(folder).with_ancestors(["layer-59"])) == 60
 
 
 def test_where_finds_the_deepest_key(folder: Path) -> None:
-    where = definition.load(folder).where
+    where = definitions.load(folder).where
     assert where("web", "software", "roles", 0, "vars", "nginx_port") == f"{folder}/web.yaml:14"
     assert where("web", "software", "roles", 0, "vars", "gone") == f"{folder}/web.yaml:13"
     assert where("web", "software", "roles", 7) == f"{folder}/web.yaml:11"
@@ -436,48 +436,48 @@ class TestCache:
 
     def test_only_changed_files_are_parsed_again(self, folder: Path, tmp_path: Path, parsed: list[str]) -> None:
         cache = tmp_path / "cache" / "definitions.json"
-        definition.load(folder, cache)
+        definitions.load(folder, cache)
         parsed.clear()
-        definition.load(folder, cache)
+        definitions.load(folder, cache)
         assert parsed == []
         (folder / "web.yaml").write_text(WEB.replace("candidate", "stable"))
-        assert definition.load(folder, cache).images["web"].channel == "stable"
+        assert definitions.load(folder, cache).images["web"].channel == "stable"
         assert parsed == ["web.yaml"]
 
     def test_replaced_file_with_the_same_size_and_time(self, folder: Path, tmp_path: Path) -> None:
         cache, web = tmp_path / "definitions.json", folder / "web.yaml"
-        definition.load(folder, cache)
+        definitions.load(folder, cache)
         before = web.stat()
         web.write_text(WEB.replace("8080", "8081"))
         os.utime(web, ns=(before.st_atime_ns, before.st_mtime_ns))
-        assert definition.load(folder, cache).images["web"].software.roles[0].vars == {"nginx_port": 8081}
+        assert definitions.load(folder, cache).images["web"].software.roles[0].vars == {"nginx_port": 8081}
 
     @pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"x": 5}'])
     def test_damaged_cache_only_costs_time(self, folder: Path, tmp_path: Path, damage: str) -> None:
         cache = tmp_path / "definitions.json"
         cache.write_text(damage)
-        assert "web" in definition.load(folder, cache).images
+        assert "web" in definitions.load(folder, cache).images
         assert len(json.loads(cache.read_text())) == 2
 
     def test_cached_text_of_another_kind_is_not_trusted(self, folder: Path, tmp_path: Path) -> None:
         cache = tmp_path / "definitions.json"
-        definition.load(folder, cache)
+        definitions.load(folder, cache)
         cache.write_text(json.dumps(dict.fromkeys(json.loads(cache.read_text()), 5)))
-        assert "web" in definition.load(folder, cache).images
+        assert "web" in definitions.load(folder, cache).images
 
     def test_cache_that_cannot_be_written(self, folder: Path) -> None:
-        assert "web" in definition.load(folder, folder / "web.yaml" / "definitions.json").images
+        assert "web" in definitions.load(folder, folder / "web.yaml" / "definitions.json").images
 
     def test_deleted_definitions_are_forgotten(self, folder: Path, tmp_path: Path) -> None:
         cache = tmp_path / "definitions.json"
-        definition.load(folder, cache)
+        definitions.load(folder, cache)
         (folder / "web.yaml").unlink()
-        definition.load(folder, cache)
+        definitions.load(folder, cache)
         assert len(json.loads(cache.read_text())) == 1
 
 
 def test_schema_describes_every_key() -> None:
-    schema = definition.json_schema()
+    schema = definitions.json_schema()
     assert schema["additionalProperties"] is False
     assert set(schema["required"]) == {"name", "description", "os", "arch", "version", "base"}
     assert schema["properties"]["version"]["description"]
@@ -518,11 +518,11 @@ distribution:
 )
 def test_what_a_build_in_vsphere_needs(folder: Path, old: str, new: str, message: str) -> None:
     (folder / "web.yaml").write_text(VSPHERE)
-    image = definition.load(folder).images["web"]
+    image = definitions.load(folder).images["web"]
     assert image.builders == ["vsphere"]
     assert image.distribution.wanted("vsphere") == ("images", "vcenter.example.net")
     assert old in VSPHERE
     (folder / "web.yaml").write_text(VSPHERE.replace(old, new))
     with pytest.raises(UsageError) as caught:
-        definition.load(folder)
+        definitions.load(folder)
     assert message in caught.value.message

@@ -1,10 +1,10 @@
 """One set of tags, whatever made the image."""
 
+from bakery.clouds.definitions import Definition
 from bakery.model import tags
-from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Publication, RemoteBuild
 
-DEFINITION = ImageDefinition.model_validate(
+DEFINITION = Definition.model_validate(
     {
         "name": "web",
         "description": "A server",

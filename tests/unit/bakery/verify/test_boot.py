@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.unit.bakery.verify.conftest import World
 
+from bakery.machine import ssh
 from bakery.machine.guest import Guest, GuestError
 from bakery.model.documents import Check
 from bakery.verify import boot

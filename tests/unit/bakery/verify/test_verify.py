@@ -7,7 +7,7 @@ import pytest
 from tests.unit.bakery.verify.conftest import World
 
 from bakery.host.errors import BakeryError, UsageError
-from bakery.machine import qemu
+from bakery.machine import disk_image, qemu
 from bakery.model.documents import Check
 from bakery.verify import boot, canary, hygiene, verify
 

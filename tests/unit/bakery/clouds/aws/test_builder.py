@@ -25,7 +25,7 @@ def test_where_it_is_built_and_where_it_goes(world: World) -> None:
     given = aws.variables(job(world))
     assert given == given | {
         "region": "eu-central-1",
-        "copy_regions": ["us-east-1"],
+        "copy_regions": ("us-east-1",),
         "accounts": ("210987654321",),
         "kms_alias": "alias/images",
         "source_ami": "",

@@ -52,7 +52,7 @@ def test_everywhere_tries_all() -> None:
     assert calls.everywhere("count", {"a": 2, "b": 4}, _odd) == {"a": 2, "b": 4}
     with pytest.raises(BakeryError, match=r"cannot count in a, c$") as caught:
         calls.everywhere("count", {"a": 1, "b": 2, "c": 3}, _odd)
-    assert caught.value.detail == "a: 1 is odd: why\nc: 3 is odd: why"
+    assert caught.value.detail == "a: 1 is odd (add one)\n  why\nc: 3 is odd (add one)\n  why"
     with pytest.raises(BakeryError, match=r"^1 is odd$"):
         calls.everywhere("count", {"a": 1, "b": 2}, _odd)
 

@@ -144,7 +144,7 @@ def test_a_copy_of_something_else_is_never_touched(ec2: FakeEc2, source: str, ta
 
 def test_a_busy_region_is_asked_again(ec2: FakeEc2) -> None:
     ec2.busy, ec2.begin_as = 2, "available"
-    assert copies.bring({"us-east-1": Copy(ec2, SOURCE)}, lambda _: None)["us-east-1"]["ImageId"] == "ami-0"
+    assert copies.finish({"us-east-1": Copy(ec2, SOURCE)}, lambda _: None)["us-east-1"]["ImageId"] == "ami-0"
 
 
 def test_bring_says_what_is_late(ec2: FakeEc2) -> None:
@@ -152,11 +152,11 @@ def test_bring_says_what_is_late(ec2: FakeEc2) -> None:
     quick.begin_as = "available"
     told: list[float] = []
     with pytest.raises(PartialError, match="cannot copy the image in slow; done in quick") as caught:
-        copies.bring({"quick": Copy(quick, SOURCE), "slow": Copy(ec2, SOURCE)}, told.append)
+        copies.finish({"quick": Copy(quick, SOURCE), "slow": Copy(ec2, SOURCE)}, told.append)
     assert "not available after 90 min" in caught.value.detail
     assert told[0] == 0
     assert set(told[1:]) == {0.5}
 
 
 def test_nothing_to_bring() -> None:
-    assert copies.bring({}, lambda _: None) == {}
+    assert copies.finish({}, lambda _: None) == {}

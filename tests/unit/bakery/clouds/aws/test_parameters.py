@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from bakery.clouds.aws import parameters
-from bakery.clouds.aws.session import Site
+from bakery.clouds.aws.session import SsmEndpoint
 from bakery.host.errors import BakeryError, ConflictError
 
 NAME = "/bakery/web/x86_64/channels/stable"
@@ -59,9 +59,9 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
     return {region: FakeSsm() for region in REGIONS}
 
 
-def _sites(fakes: Fakes) -> dict[str, Site]:
-    sites = [Site("1", region, fake) for region, fake in fakes.items()]
-    return {str(site): site for site in sites}
+def _endpoints(fakes: Fakes) -> dict[str, SsmEndpoint]:
+    endpoints = [SsmEndpoint("1", region, fake) for region, fake in fakes.items()]
+    return {str(endpoint): endpoint for endpoint in endpoints}
 
 
 def _set(fakes: Fakes, values: dict[str, str]) -> None:
@@ -77,18 +77,18 @@ def _seen(fakes: Fakes) -> dict[str, str]:
 
 
 def test_fix(fakes: Fakes) -> None:
-    first = parameters.fix(_sites(fakes), NAME, NEW)
+    first = parameters.fix(_endpoints(fakes), NAME, NEW)
     assert [(found.region, found.value, found.number) for found in first] == [
         (region, f"ami-{region}-new", 1) for region in REGIONS
     ]
-    assert parameters.fix(_sites(fakes), NAME, NEW) == first
+    assert parameters.fix(_endpoints(fakes), NAME, NEW) == first
     assert [len(fake.versions) for fake in fakes.values()] == [1, 1, 1]
 
 
 def test_fix_never_overwrites(fakes: Fakes) -> None:
     fakes["us"].versions = ["ami-other"]
     with pytest.raises(ConflictError, match="belongs to another image") as caught:
-        parameters.fix(_sites(fakes), NAME, NEW)
+        parameters.fix(_endpoints(fakes), NAME, NEW)
     assert caught.value.where == "1/us"
     assert _seen(fakes) == {"1/us": "ami-other"}
 
@@ -96,30 +96,30 @@ def test_fix_never_overwrites(fakes: Fakes) -> None:
 def test_fix_explains_silence(fakes: Fakes) -> None:
     fakes["us"].silent = True
     with pytest.raises(BakeryError, match="did not take the value ami-us-new") as caught:
-        parameters.fix(_sites(fakes), NAME, NEW)
+        parameters.fix(_endpoints(fakes), NAME, NEW)
     assert "ec2:DescribeImages" in caught.value.hint
 
 
 def test_fix_adopts_what_was_written_meanwhile(fakes: Fakes) -> None:
     fakes["us"].errors = [_refusal("ParameterAlreadyExists")]
     fakes["us"].pending = ["ami-us-new"]
-    assert len(parameters.fix(_sites(fakes), NAME, NEW)) == 3
+    assert len(parameters.fix(_endpoints(fakes), NAME, NEW)) == 3
 
 
 def test_text_is_refused_before_any_write(fakes: Fakes) -> None:
     _set(fakes, OLD)
     fakes["ap"].data_type = "text"
     with pytest.raises(BakeryError, match="data type text, which cannot be changed"):
-        parameters.move(_sites(fakes), NAME, NEW)
+        parameters.move(_endpoints(fakes), NAME, NEW)
     assert _seen(fakes) == OLD
 
 
 def test_move(fakes: Fakes) -> None:
     _set(fakes, OLD)
-    moved = parameters.move(_sites(fakes), NAME, NEW)
+    moved = parameters.move(_endpoints(fakes), NAME, NEW)
     assert _seen(fakes) == NEW
     assert {found.number for found in moved} == {2}
-    assert parameters.move(_sites(fakes), NAME, NEW) == moved
+    assert parameters.move(_endpoints(fakes), NAME, NEW) == moved
 
 
 @pytest.mark.parametrize("before", [OLD, {}])
@@ -133,7 +133,7 @@ def test_move_is_all_or_none(fakes: Fakes, before: dict[str, str], failure: str)
         unreachable = EndpointConnectionError(endpoint_url="https://ssm")
         fakes["ap"].errors = [_refusal("AccessDeniedException") if failure == "refused" else unreachable]
     with pytest.raises(BakeryError) as caught:
-        parameters.move(_sites(fakes), NAME, NEW)
+        parameters.move(_endpoints(fakes), NAME, NEW)
     assert _seen(fakes) == before
     assert f"put back in 1/us: {before.get('1/us', 'absent')}" in caught.value.detail
     # Without an answer nobody knows whether the write was taken: it gets its old value again to be sure.
@@ -145,7 +145,7 @@ def test_a_write_whose_answer_was_lost_is_undone(fakes: Fakes) -> None:
     fakes["ap"].errors = [EndpointConnectionError(endpoint_url="https://ssm")]
     fakes["ap"].pending = ["ami-ap-new"]
     with pytest.raises(BakeryError):
-        parameters.move(_sites(fakes), NAME, NEW)
+        parameters.move(_endpoints(fakes), NAME, NEW)
     assert _seen(fakes) == OLD
 
 
@@ -161,13 +161,13 @@ def test_what_cannot_be_put_back_is_said(fakes: Fakes) -> None:
     fakes["eu"].put_parameter = only_new  # type: ignore[method-assign]
     fakes["ap"].errors = [_refusal("AccessDeniedException")]
     with pytest.raises(BakeryError) as caught:
-        parameters.move(_sites(fakes), NAME, NEW)
+        parameters.move(_endpoints(fakes), NAME, NEW)
     assert "NOT put back in 1/eu, it should be ami-eu-old" in caught.value.detail
 
 
 def test_remove_only_what_is_ours(fakes: Fakes) -> None:
     _set(fakes, OLD)
-    site = _sites(fakes)["1/eu"]
-    assert not parameters.remove(site, NAME, "ami-eu-new")
-    assert parameters.remove(site, NAME, "ami-eu-old")
-    assert not parameters.remove(site, NAME, "ami-eu-old")
+    endpoint = _endpoints(fakes)["1/eu"]
+    assert not parameters.remove(endpoint, NAME, "ami-eu-new")
+    assert parameters.remove(endpoint, NAME, "ami-eu-old")
+    assert not parameters.remove(endpoint, NAME, "ami-eu-old")

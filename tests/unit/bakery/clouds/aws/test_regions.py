@@ -3,13 +3,15 @@
 import pytest
 
 from bakery.clouds.aws.regions import check_regions
+from bakery.clouds.aws.settings import AwsDistribution
 from bakery.host.errors import UsageError
 from bakery.model.definition import ImageDefinition
 
 
 def _check(definition: ImageDefinition, *regions: str) -> None:
-    assert definition.distribution.aws
-    aws = definition.distribution.aws.model_copy(update={"regions": regions})
+    settings = definition.distribution.of(AwsDistribution)
+    assert settings
+    aws = settings.model_copy(update={"regions": regions})
     distribution = definition.distribution.model_copy(update={"aws": aws})
     check_regions(definition.model_copy(update={"distribution": distribution}), lambda *keys: repr(keys))
 

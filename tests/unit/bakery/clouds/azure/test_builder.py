@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bakery.clouds.azure import builder as azure
+from bakery.clouds.definitions import Definition
 from bakery.clouds.job import Job, Toolchain
 from bakery.clouds.manifest import Build
 from bakery.host.errors import BakeryError
@@ -22,7 +23,7 @@ CREDENTIALS = ("client_id", "client_secret")
 
 
 def _definition(system: str = "debian-12", **base: str) -> ImageDefinition:
-    return ImageDefinition.model_validate(
+    return Definition.model_validate(
         {
             "name": "web",
             "description": "A web server",

@@ -6,9 +6,9 @@ import pytest
 from azure.mgmt.compute.models import GalleryImageVersion
 
 from bakery.clouds.azure import replication
-from bakery.clouds.azure.replication import completed, refuse_incomplete, settled, targets, whole
+from bakery.clouds.azure.names import GalleryVersion
+from bakery.clouds.azure.replication import completed, is_complete, is_final, refuse_incomplete, targets
 from bakery.host.errors import BakeryError, PartialError
-from bakery.model.naming import GalleryVersion
 
 ADDRESS = GalleryVersion("s", "images", "bakery", "web-x86_64", "1.0.3")
 REGIONS = ("westeurope", "eastus2")
@@ -47,12 +47,12 @@ def test_regions_are_told_as_definitions_write_them() -> None:
 )
 def test_states(state: str, second: str, *, is_whole: bool, is_settled: bool) -> None:
     found = _version(state, westeurope="Completed", eastus2=second)
-    assert (whole(found, REGIONS), settled(found)) == (is_whole, is_settled)
+    assert (is_complete(found, REGIONS), is_final(found)) == (is_whole, is_settled)
 
 
 def test_a_version_that_nobody_asked_to_expand_has_no_replicas() -> None:
     found = GalleryImageVersion({"location": "westeurope", "properties": {"provisioningState": "Succeeded"}})
-    assert not whole(found, REGIONS)
+    assert not is_complete(found, REGIONS)
     assert targets(found) == []
 
 

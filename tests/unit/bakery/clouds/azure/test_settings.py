@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from bakery.clouds.definitions import Definition
 from bakery.model.definition import ImageDefinition
 
 AZURE: dict[str, Any] = {
@@ -19,7 +20,7 @@ AZURE: dict[str, Any] = {
 
 
 def _define(base: dict[str, Any], **azure: Any) -> ImageDefinition:
-    return ImageDefinition.model_validate(
+    return Definition.model_validate(
         {
             "name": "web",
             "description": "A web server",

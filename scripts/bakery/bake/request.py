@@ -1,0 +1,35 @@
+"""What a bake is asked for, and what it works with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bakery.clouds.job import Toolchain
+from bakery.host.events import Reporter
+from bakery.host.vault import Vault
+from bakery.model.definition import ImageDefinition
+from bakery.model.project import Project
+from bakery.model.version import ImageVersion
+
+
+@dataclass(frozen=True)
+class BakeRequest:
+    """A definition to bake as one version; `inputs` is the input key spelled out."""
+
+    definition: ImageDefinition
+    version: str
+    inputs: Mapping[str, str]
+    input_key: str
+
+    @property
+    def image_version(self) -> ImageVersion:
+        return ImageVersion(self.definition.name, self.definition.arch, self.version)
+
+
+@dataclass(frozen=True)
+class BakeContext:
+    """The project, the programs, the session with Vault (None without secrets) and the reporter of events."""
+
+    project: Project
+    toolchain: Toolchain
+    vault: Vault | None
+    report: Reporter

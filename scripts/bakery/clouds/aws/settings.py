@@ -1,0 +1,63 @@
+"""What a definition may say of AWS: `base.aws` and `distribution.aws`."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from bakery.model.bases import CloudBase, require_one
+from bakery.model.distribution import CloudDistribution
+from bakery.model.fields import Name, TextFormat, VaultPath
+from bakery.model.validation import Model
+
+Region = Annotated[str, TextFormat(r"^[a-z]{2}(-[a-z]+)+-[0-9]$", "the name of an AWS region", "eu-west-1")]
+Account = Annotated[str, TextFormat(r"^[0-9]{12}$", "the twelve digits of an AWS account", "123456789012")]
+Owner = Annotated[str, TextFormat(r"^([0-9]{12}|amazon|self)$", "an AWS account, amazon or self", "136693071363")]
+
+
+class AmiFilter(Model):
+    """The newest AMI of an owner whose name matches."""
+
+    name: str = Field(description="name of the AMI; * stands for anything: debian-12-amd64-*")
+    owner: Owner = Field(description="account that made it, amazon or self")
+
+
+class AwsBase(CloudBase):
+    """Has Packer build in AWS (amazon-ebs) instead of publishing the QEMU disk: exactly one of image and ami."""
+
+    image: Name | None = Field(default=None, description="another image of ours: its newest complete version there")
+    ami: AmiFilter | None = Field(default=None, description="somebody else's AMI")
+    instance_type: str = Field(default="t3.medium", description="what the build runs on")
+    user: str = Field(default="admin", description="login of the base")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        require_one(self, "image", "ami")
+        return self
+
+    @property
+    def parent(self) -> str | None:
+        return self.image
+
+
+class AwsDistribution(CloudDistribution):
+    """Where the AMI goes. The first region is where it is registered; the others get copies."""
+
+    regions: Annotated[tuple[Region, ...], Field(min_length=1)]
+    accounts: tuple[Account, ...] = Field(default=(), description="consumer accounts that may launch it")
+    consumer_role: str = Field(default="bakery-publisher", description="role assumed there to write SSM parameters")
+    kms_alias: str | None = Field(default=None, description="encrypt each region's snapshot with this key alias")
+    credentials: VaultPath | None = Field(
+        default=None, description="Vault path of access_key and secret_key, such as aws/sts/bake; else the environment"
+    )
+
+    @property
+    def vault_path(self) -> str | None:
+        return self.credentials
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        return (*self.regions, *self.accounts)
+
+    @property
+    def build_location(self) -> str:
+        return self.regions[0]

@@ -1,0 +1,94 @@
+"""What a definition may say of Azure: `base.azure` and `distribution.azure`."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from bakery.model.bases import QEMU, CloudBase, require_one
+from bakery.model.definition import ImageDefinition
+from bakery.model.distribution import CloudDistribution
+from bakery.model.fields import Name, TextFormat, VaultPath
+
+Uuid = Annotated[
+    str,
+    TextFormat(
+        r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        "an ID in lower-case hexadecimal digits",
+        "11111111-2222-3333-4444-555555555555",
+    ),
+]
+Location = Annotated[str, TextFormat(r"^[a-z]+[a-z0-9]*$", "an Azure region as ARM writes it", "westeurope")]
+# What ARM accepts as names: "Naming rules and restrictions for Azure resources".
+ResourceGroup = Annotated[
+    str,
+    TextFormat(
+        r"^[\w().-]{0,89}[\w()-]$", "1 to 90 letters, digits and any of _().-, with no dot at its end", "bakery-images"
+    ),
+]
+Gallery = Annotated[
+    str,
+    TextFormat(
+        r"^[A-Za-z0-9][A-Za-z0-9._]{0,78}[A-Za-z0-9]$",
+        "2 to 80 letters, digits, dots and underscores, a letter or digit at both ends",
+        "images",
+    ),
+]
+StorageAccount = Annotated[
+    str, TextFormat(r"^[a-z0-9]{3,24}$", "3 to 24 lower-case letters and digits", "exampleimages")
+]
+
+
+class AzureBase(CloudBase):
+    """Has Packer build in Azure (azure-arm) instead of publishing the QEMU disk: exactly one of image and urn."""
+
+    image: Name | None = Field(default=None, description="another image of ours: its newest complete version there")
+    urn: Annotated[str, StringConstraints(pattern=r"^[^:\s]+:[^:\s]+:[^:\s]+:[^:\s]+$")] | None = Field(
+        default=None, description="marketplace image, PUBLISHER:OFFER:SKU:VERSION; latest stands for the newest"
+    )
+    vm_size: str = Field(default="Standard_D2s_v5", description="what the build runs on")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        require_one(self, "image", "urn")
+        return self
+
+    @property
+    def parent(self) -> str | None:
+        return self.image
+
+
+class AzureDistribution(CloudDistribution):
+    """The Compute Gallery that gets the image. The first region is where it is made; the others get replicas."""
+
+    tenant: Uuid
+    subscription: Uuid
+    resource_group: ResourceGroup = Field(description="of the gallery and the storage account")
+    gallery: Gallery = Field(description="has to exist; image definitions in it are made")
+    regions: Annotated[tuple[Location, ...], Field(min_length=1)]
+    storage_account: StorageAccount | None = Field(
+        default=None, description="in the first region: gets the QEMU disk on its way into the gallery"
+    )
+    credentials: VaultPath = Field(description="Vault path of client_id and client_secret, such as azure/creds/bake")
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        twice = [region for region in self.regions if self.regions.count(region) > 1]
+        if twice:
+            raise ValueError(f"region '{twice[0]}' is named twice")
+        return self
+
+    @property
+    def vault_path(self) -> str | None:
+        return self.credentials
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        return self.regions
+
+    @property
+    def build_location(self) -> str:
+        return self.regions[0]
+
+    def check(self, definition: ImageDefinition) -> None:
+        if "azure" in definition.targets and definition.builder_of("azure") == QEMU and not self.storage_account:
+            raise ValueError("target azure needs distribution.azure.storage_account to publish the QEMU disk")

@@ -1,0 +1,38 @@
+"""The shape of a cloud: what the rest of the bakery may ask of a place that images go to."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bakery.clouds.builder import Builder
+from bakery.clouds.target import Target
+from bakery.model.bases import CloudBase
+from bakery.model.definition import ImageDefinition
+from bakery.model.distribution import CloudDistribution
+from bakery.model.project import Project
+
+Where = Callable[..., str]  # keys of a definition -> `file:line`
+
+
+def check_nothing(_definition: ImageDefinition, _where: Where) -> None:
+    """For clouds whose settings models say all that can be known."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """All that is known of one cloud; its folder has the code behind it, which is imported when it is called.
+
+    `name` is the target's in definitions; `base` and `distribution` are the models of its keys there. `credentials` are
+    the fields that its secret in Vault must have; `login_variables` log in where the environment does, `id_tokens` are
+    the tokens that a CI job needs to log in, by variable, with whom each is for. `check` raises UsageError for what the
+    models cannot know.
+    """
+
+    name: str
+    builder: Builder
+    open_target: Callable[[Project, ImageDefinition, Mapping[str, str]], Target]
+    base: type[CloudBase] | None = None
+    distribution: type[CloudDistribution] | None = None
+    credentials: tuple[str, ...] = ()
+    login_variables: tuple[str, ...] = ()
+    id_tokens: Mapping[str, str] = field(default_factory=dict)
+    check: Callable[[ImageDefinition, Where], None] = check_nothing

@@ -1,0 +1,92 @@
+"""What a definition may say of vSphere: `base.vsphere` and `distribution.vsphere`."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from bakery.model.bases import BUILD_LOGIN, CloudBase, require_one
+from bakery.model.definition import ImageDefinition
+from bakery.model.distribution import CloudDistribution
+from bakery.model.fields import TextFormat, VaultPath
+from bakery.model.validation import Model
+
+Server = Annotated[
+    str, TextFormat(r"^[A-Za-z0-9.-]+(:[0-9]+)?$", "HOST or HOST:PORT, without https://", "vcenter.example.com")
+]
+
+
+class Iso(Model):
+    """An installation medium and the answers to its questions."""
+
+    path: str = Field(description="datastore path: [datastore1] iso/debian-12.iso")
+    answers: str = Field(
+        description="folder with the answer files, relative to the definition; the installer finds them on a CD"
+    )
+    label: str = Field(
+        default="cidata", description="of that CD: cidata for autoinstall, OEMDRV for kickstart, any for the others"
+    )
+    boot_command: tuple[str, ...] = Field(default=(), description="keys to type, in Packer's notation")
+    guest_os: str = Field(default="otherLinux64Guest", description="vSphere's identifier of the system")
+    disk_gib: Annotated[int, Field(ge=1)] = Field(default=20, description="size of the disk to install on")
+
+
+class VsphereBase(CloudBase):
+    """Has Packer build in vSphere instead of publishing the QEMU disk: exactly one of template and iso."""
+
+    template: str | None = Field(default=None, description="virtual machine or template to clone (vsphere-clone)")
+    iso: Iso | None = Field(default=None, description="installation from scratch (vsphere-iso)")
+    user: str = Field(
+        default="root", description="login of the base; its password, if it needs one, is the secret build_password"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        require_one(self, "template", "iso")
+        return self
+
+    @property
+    def folders(self) -> dict[str, str]:
+        return {"answers": self.iso.answers} if self.iso else {}
+
+    def check(self, definition: ImageDefinition) -> None:
+        """What some of Packer's builders need; Packer itself would say it late."""
+        settings = definition.distribution.of(VsphereDistribution)
+        if settings is None:
+            return
+        if settings.build is None:
+            raise ValueError("base.vsphere needs distribution.vsphere.build")
+        if self.iso and not settings.build.network:
+            raise ValueError("base.vsphere.iso needs distribution.vsphere.build.network")
+        if definition.windows and BUILD_LOGIN not in definition.secrets:
+            raise ValueError(f"base.vsphere of Windows needs the secret {BUILD_LOGIN}, for WinRM")
+
+
+class VsphereSite(Model):
+    """Where in vSphere a machine lives while Packer builds it."""
+
+    datacenter: str
+    cluster: str
+    datastore: str
+    network: str | None = Field(default=None, description="else the one of the template; an iso needs it")
+    folder: str | None = Field(default=None, description="else the datacenter's own")
+
+
+class VsphereDistribution(CloudDistribution):
+    """Which vCenter, and the content library that gets the image."""
+
+    server: Server = Field(description="vCenter, HOST or HOST:PORT; its certificate is verified")
+    library: str = Field(description="local content library; subscribed ones follow it by themselves")
+    build: VsphereSite | None = Field(default=None, description="where Packer builds, if base.vsphere is set")
+    credentials: VaultPath = Field(description="Vault path of username and password")
+
+    @property
+    def vault_path(self) -> str | None:
+        return self.credentials
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        return (self.library, self.server)
+
+    @property
+    def build_location(self) -> str:
+        return self.library

@@ -1,0 +1,93 @@
+"""Work on several images: what is due, side by side, parents first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bakery.catalog import Record
+from bakery.engine import steps
+from bakery.engine.plan import Action
+from bakery.engine.session import Session
+from bakery.host import parallel
+from bakery.host.errors import BakeryError
+from bakery.host.events import Event
+from bakery.host.parallel import Outcome
+from bakery.model.baked import Baked
+from bakery.model.documents import Verdict
+
+
+@dataclass(frozen=True)
+class Bakes:
+    """What `bake_images` did: an outcome for each image that was due, and the actions of those that were not."""
+
+    outcomes: list[Outcome[Baked]]
+    kept: list[Action]
+
+
+def bake_images(session: Session, names: list[str] | None, builders: Sequence[str], jobs: int) -> Bakes:
+    """Bake those of the named images, or of all, whose inputs changed; nothing that they are built on."""
+    selected = {definition.name for definition in session.definitions.select(names or [])}
+    actions = [action for action in session.plan(names).actions if action.image in selected]
+    due = {action.image: action for action in actions if action.kind in ("bake", "wait")}
+    outcomes = parallel.run_parallel(list(due), lambda name: steps.bake_version(session, due[name], builders), jobs)
+    return Bakes(outcomes, [action for action in actions if action.image not in due])
+
+
+def verify_images(session: Session, names: list[str] | None, jobs: int) -> list[Outcome[Verdict]]:
+    """Test the newest baked disks. An image that Packer builds at a target was tested there."""
+
+    def verify(name: str) -> Verdict:
+        return steps.verify_version(session, session.newest_artifact(session.definitions.images[name]))
+
+    selected = session.definitions.select(names or [])
+    return parallel.run_parallel(
+        [definition.name for definition in selected if "qemu" in definition.builders], verify, jobs
+    )
+
+
+def publish_images(session: Session, names: list[str] | None, channel: str, jobs: int) -> list[Outcome[Record]]:
+    """Publish the newest baked versions and move their channels, or `channel` if that is given."""
+
+    def publish(name: str) -> Record:
+        return steps.publish_version(session, session.newest_baked(session.definitions.images[name]), channel)
+
+    return parallel.run_parallel(
+        [definition.name for definition in session.definitions.select(names or [])], publish, jobs
+    )
+
+
+def run_images(session: Session, names: list[str] | None, jobs: int) -> list[Record]:
+    """Do all steps of each image level by level of the lineage until nothing is due; the new records.
+
+    After each level the plan is made again: a parent that came out the same leaves its children alone.
+    """
+    outcomes: list[Outcome[Record]] = []
+    while True:
+        plan = session.plan(names)
+        attempted = {outcome.name for outcome in outcomes}
+        due = {action.image: action for action in plan.actions if action.kind in ("bake", "publish")}
+        ready = [name for name in due if name not in attempted]
+        if not ready:
+            break
+        for name in ready:
+            session.report(Event("note", "plan", name, f"{due[name].kind}: {due[name].reason}"))
+        outcomes += parallel.run_parallel(ready, lambda name: _run(session, due[name]), jobs)  # noqa: B023 - ends in this turn
+    for action in plan.actions:
+        if action.kind == "keep":
+            session.report(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))
+    waiting = [action.image for action in plan.actions if action.kind == "wait"]
+    parallel.raise_failures(outcomes, waiting)
+    if due:
+        raise BakeryError(
+            f"{', '.join(due)} changed again during the run", detail=due[next(iter(due))].reason, hint="run again"
+        )
+    return [outcome.result for outcome in outcomes if outcome.result]
+
+
+def _run(session: Session, action: Action) -> Record:
+    if action.kind == "publish":
+        version = session.load_baked(session.definitions.images[action.image], action.version)
+    else:
+        version = steps.bake_version(session, action)
+        if version.artifact and not steps.is_verified(session, version.artifact):
+            steps.verify_version(session, version.artifact)
+    return steps.publish_version(session, version)

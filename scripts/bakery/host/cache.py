@@ -1,0 +1,39 @@
+"""Answers that cost time to find, kept in a JSON file. A missing or damaged file only costs that time again."""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from bakery.host import files
+from bakery.host.errors import BakeryError
+
+
+class Cache:
+    """Answers by a text that changes when the answer may. The file keeps those of one run, so it never grows."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Without a path nothing is kept."""
+        self._path = path
+        self._known = _load(path)
+        self._used: dict[str, str] = {}
+
+    def get(self, key: str, compute: Callable[[], str]) -> str:
+        """The known answer, or a new one."""
+        if key not in self._used:
+            self._used[key] = self._known[key] if key in self._known else compute()
+        return self._used[key]
+
+    def save(self) -> None:
+        """Keep the answers that this run used. Without a place to write to, the next run computes them again."""
+        if self._path and self._used and self._used != self._known:
+            with suppress(BakeryError):
+                files.write_atomic(self._path, json.dumps(self._used).encode())
+
+
+def _load(path: Path | None) -> dict[str, str]:
+    try:
+        data = json.loads(path.read_bytes()) if path else {}
+    except (OSError, ValueError):
+        return {}
+    return {key: value for key, value in data.items() if isinstance(value, str)} if isinstance(data, dict) else {}

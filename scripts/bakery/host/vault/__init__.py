@@ -1,0 +1,157 @@
+"""The only module that talks to Vault: log in, read, revoke. No error here carries a secret value or a token."""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from bakery.host.errors import BakeryError, NotFoundError, OutageError, merge_errors, suggest
+from bakery.host.vault.errors import explain_errors, missing_secret
+from bakery.host.vault.login import check_token, connect, obtain_token, refuse_sealed
+
+if TYPE_CHECKING:  # hvac takes 107 ms to import, and most verbs never need it
+    import hvac
+
+
+class Reference(Protocol):
+    """Where a secret is: an API path and a key."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+
+
+class Vault:
+    """A session with Vault. On exit it revokes its own token, or the leases that it got with the user's token."""
+
+    def __init__(self, client: "hvac.Client", env: Mapping[str, str], owned: bool) -> None:
+        """`owned` says that the client's token came from our own login; `env` is what a child needs besides it."""
+        self._client = client
+        self._env = dict(env)
+        self._owned = owned
+        self._leases: list[str] = []
+
+    @classmethod
+    def login(cls, env: Mapping[str, str]) -> Self:
+        """Log in as the VAULT_* variables say. The token file of the vault command is never looked at."""
+        client = connect(env)
+        with explain_errors(client.url, "the login"):
+            refuse_sealed(client.adapter.session, client.url)
+            if env.get("VAULT_TOKEN"):
+                client.token = env["VAULT_TOKEN"]
+                check_token(client)
+                owned = False
+            else:
+                obtain_token(client, env)
+                owned = True
+        environment = {name: env[name] for name in ("VAULT_NAMESPACE", "VAULT_CACERT") if env.get(name)}
+        return cls(client, environment, owned)
+
+    @property
+    def address(self) -> str:
+        return str(self._client.url)
+
+    @property
+    def token(self) -> str:
+        """For a child's environment only."""
+        return str(self._client.token)
+
+    def environment(self) -> dict[str, str]:
+        """What a child needs to read what we can read."""
+        return {"VAULT_ADDR": self.address, "VAULT_TOKEN": self.token, **self._env}
+
+    def read(self, path: str, key: str) -> str:
+        """The value at an API path (KV version 2 has data/ in it). NotFoundError if the path or the key is missing."""
+        fields = self._fetch(path)
+        if key not in fields:
+            hint = suggest(key, fields) or "check the key, or write it"
+            raise NotFoundError(f"the secret {path} has no key '{key}'", hint=hint)
+        value = fields[key]
+        if not isinstance(value, str):
+            raise BakeryError(
+                f"the value of '{key}' in {path} is not text but {type(value).__name__}",
+                hint="store it as a string: Packer accepts nothing else",
+            )
+        return value
+
+    def fields(self, path: str) -> dict[str, str]:
+        """All values at an API path as text, without null ones: a KV secret, or credentials made on request.
+
+        Where a cloud can take such credentials back they end with this session, so it stays open while they are used.
+        """
+        values = {name: value for name, value in self._fetch(path).items() if value is not None}
+        return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+
+    def engines(self) -> dict[str, str]:
+        """The kind of every secrets engine that we may use, by where it is: secret/ is kv-v2, aws/ is aws."""
+        mounts = self._get("sys/internal/ui/mounts")["data"]["secret"]
+        return {
+            mount: "kv-v2" if (engine["options"] or {}).get("version") == "2" else engine["type"]
+            for mount, engine in mounts.items()
+        }
+
+    def may_read(self, path: str) -> bool:
+        """Whether our policies let us read a path, without doing so."""
+        with explain_errors(self.address, "sys/capabilities-self", "update"):
+            answer = self._client.sys.get_capabilities([path])
+        return not {"read", "root"}.isdisjoint(answer["data"][path])
+
+    def close(self) -> None:
+        """Revoke our own token, and with it its leases; of the user's token, only the leases that we were given."""
+        import hvac.exceptions
+        import requests
+
+        # What cannot be revoked any more runs out by itself, and must not hide why we are leaving.
+        with suppress(hvac.exceptions.VaultError, requests.RequestException):
+            if self._owned:
+                self._client.auth.token.revoke_self()
+            else:
+                for lease in self._leases:
+                    self._client.sys.revoke_lease(lease)
+        self._owned, self._leases = False, []
+        self._client.adapter.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _fetch(self, path: str) -> dict[str, Any]:
+        answer = self._get(path)
+        if answer.get("lease_id"):
+            self._leases.append(answer["lease_id"])
+        data: dict[str, Any] = answer.get("data") or {}
+        inner = data.get("data")
+        return inner if isinstance(inner, dict) else data  # KV version 2 and 1, distinguished as Packer does
+
+    def _get(self, path: str) -> dict[str, Any]:
+        import hvac.exceptions
+
+        try:
+            with explain_errors(self.address, path):
+                answer: dict[str, Any] = self._client.adapter.get(f"/v1/{path.strip('/')}")
+        except hvac.exceptions.InvalidPath as error:
+            raise missing_secret(path, error.json or {}) from error
+        return answer
+
+
+def read_secrets(vault: Vault, secrets: Mapping[str, Reference], where: Callable[[str], str]) -> dict[str, str]:
+    """The value of every secret by name. Raises one error that names all that cannot be read."""
+    values: dict[str, str] = {}
+    errors: list[BakeryError] = []
+    for name, secret in secrets.items():
+        try:
+            values[name] = vault.read(secret.path, secret.key)
+        except OutageError:
+            raise
+        except BakeryError as error:
+            error.where = where(name)
+            errors.append(error)
+    if errors:
+        raise merge_errors(errors)
+    return values

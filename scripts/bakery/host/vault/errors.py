@@ -1,0 +1,68 @@
+"""What Vault and the way to it answer, as errors that say what to do."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from bakery.host.errors import BakeryError, NotFoundError, OutageError
+
+
+@contextmanager
+def explain_errors(address: str, what: str, capability: str = "read") -> Iterator[None]:
+    """Turn what hvac and requests raise into one clear error; a missing path stays hvac's InvalidPath."""
+    import hvac.exceptions
+    import requests
+
+    try:
+        yield
+    except hvac.exceptions.InvalidPath:
+        raise
+    except hvac.exceptions.Forbidden as error:
+        raise BakeryError(
+            f"Vault denies access to {what}",
+            where=address,
+            hint=f"the token's policy must allow '{capability}' on that path; an expired token is denied everything",
+        ) from error
+    except (hvac.exceptions.InvalidRequest, hvac.exceptions.UnsupportedOperation) as error:
+        raise BakeryError(
+            f"Vault refuses {what}: {', '.join(error.errors or ())}",
+            where=address,
+            hint="check the path and its role; of a cloud's engine also how Vault itself logs in there",
+        ) from error
+    except hvac.exceptions.VaultError as error:
+        reason = ", ".join(error.errors or ()) or type(error).__name__
+        raise OutageError(f"Vault failed at {what}: {reason}", where=address, hint="look at Vault's own log") from error
+    except requests.RequestException as error:
+        raise OutageError(
+            f"Vault cannot be reached: {_reason(error)}",
+            where=address,
+            hint="check VAULT_ADDR, the network and VAULT_CACERT",
+        ) from error
+
+
+def no_api_path(path: str, mount: str) -> BakeryError:
+    """The error for a path that works for the vault command, but not for Packer."""
+    return BakeryError(
+        f"{path} is not an API path: this secrets engine keeps versions",
+        hint=f"write it as {mount}data/{path.strip('/').removeprefix(mount)}",
+    )
+
+
+def missing_secret(path: str, body: Mapping[str, Any]) -> BakeryError:
+    """Why Vault answers 404: its body distinguishes a deleted version, a wrong path and a missing secret."""
+    if any("versioned K/V" in warning for warning in body.get("warnings") or ()):
+        return no_api_path(path, f"{path.strip('/').partition('/')[0]}/")
+    version = ((body.get("data") or {}).get("metadata")) or {}
+    if version.get("destroyed") or version.get("deletion_time"):
+        return NotFoundError(
+            f"the newest version of the secret {path} was deleted",
+            hint="restore it ('vault kv undelete') or write a new one",
+        )
+    return NotFoundError(f"there is no secret at {path}", hint="check the path; KV version 2 has data/ after the mount")
+
+
+def _reason(error: Exception) -> str:
+    """The cause in words, without the objects and addresses that requests and urllib3 wrap around it."""
+    cause = re.search(r"\[(?:Errno -?\d+|SSL: \w+)\] ([\w ]+)", str(error))
+    return cause[1].strip() if cause else type(error).__name__

@@ -1,0 +1,126 @@
+"""Disk images: formats, what is in a raw disk, its digest and its partitions."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bakery.host import files, process
+from bakery.model.documents import Disk
+
+ZEROS = bytes(files.CHUNK)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """An entry of a GPT; start and size in bytes, type as an upper-case GUID."""
+
+    name: str
+    type: str
+    start: int
+    size: int
+
+
+def inspect(image: Path) -> dict[str, Any]:
+    """What `qemu-img info` says of an image, its format detected from the content."""
+    info: dict[str, Any] = json.loads(process.run(["qemu-img", "info", "--output=json", image]).stdout)
+    return info
+
+
+def describe(path: Path) -> Disk:
+    """Digests and size of a qcow2 image."""
+    with as_raw(path) as raw:
+        content, size = digest(raw), raw.stat().st_size
+    return Disk(path=str(path), format="qcow2", virtual_size=size, sha256=files.sha256(path), raw_sha256=content)
+
+
+@contextmanager
+def as_raw(image: Path) -> Iterator[Path]:
+    """The content of an image as a sparse raw file beside it, gone afterwards."""
+    with files.scratch(image.parent, "raw") as folder:
+        raw = folder / "disk.raw"
+        _convert(image, raw, "raw")
+        yield raw
+
+
+def to_qcow2(source: Path, target: Path, compress: bool) -> None:
+    """Write an image as one qcow2 file that depends on no other. A base for other disks should not be compressed."""
+    with files.scratch(target.parent, "qcow2") as folder:
+        staged = folder / target.name
+        _convert(source, staged, "qcow2", *(("-c", "-o", "compression_type=zstd") if compress else ()))
+        process.run(["qemu-img", "check", "-q", "-f", "qcow2", staged])
+        move_into_place(staged, target)
+
+
+def vhd_footer(folder: Path, size: int) -> bytes:
+    """The 512 bytes that make a raw disk of `size` bytes a fixed VHD; `folder` holds an empty one for the moment."""
+    with files.scratch(folder, "vhd") as scratch:
+        empty = scratch / "empty.vhd"
+        # Without force_size, qemu-img rounds the size up to whole cylinders.
+        process.run(["qemu-img", "create", "-q", "-f", "vpc", "-o", "subformat=fixed,force_size=on", empty, str(size)])
+        with empty.open("rb") as stream:
+            stream.seek(size)
+            return stream.read()
+
+
+def move_into_place(staged: Path, target: Path) -> None:
+    """Move a finished file to its place: it is complete or absent there, even after a power cut."""
+    with staged.open("rb") as stream:
+        os.fsync(stream.fileno())
+    staged.replace(target)
+
+
+def extents(raw: Path) -> Iterator[tuple[int, int]]:
+    """(start, end) in bytes of the data between the holes of a sparse file."""
+    with raw.open("rb") as stream:
+        end, size = 0, raw.stat().st_size
+        while end < size:
+            try:
+                start = os.lseek(stream.fileno(), end, os.SEEK_DATA)
+            except OSError:  # ENXIO: only a hole is left
+                return
+            end = os.lseek(stream.fileno(), start, os.SEEK_HOLE)
+            yield start, end
+
+
+def digest(raw: Path) -> str:
+    """SHA-256 of a sparse file's content, holes as zeros, without reading the holes."""
+    content, position = hashlib.sha256(), 0
+    with raw.open("rb") as stream:
+        for start, end in extents(raw):
+            _add_zeros(content, start - position)
+            stream.seek(start)
+            for offset in range(start, end, files.CHUNK):
+                content.update(stream.read(min(files.CHUNK, end - offset)))
+            position = end
+    _add_zeros(content, raw.stat().st_size - position)
+    return content.hexdigest()
+
+
+def partitions(raw: Path) -> list[Partition]:
+    """The partitions of a raw disk, in the order of the table."""
+    table = json.loads(process.run(["sfdisk", "--json", raw]).stdout)["partitiontable"]
+    unit = table["sectorsize"]
+    return [
+        Partition(entry.get("name", ""), entry["type"].upper(), entry["start"] * unit, entry["size"] * unit)
+        for entry in table["partitions"]
+    ]
+
+
+def _convert(source: Path, target: Path, kind: str, *options: str) -> None:
+    process.run(["qemu-img", "convert", "-f", _format(source), "-O", kind, *options, source, target])
+
+
+def _format(image: Path) -> str:
+    """By the name if possible: a guest writes all of a raw disk, so its content could pretend to be another format."""
+    return image.suffix[1:] if image.suffix in (".raw", ".qcow2") else str(inspect(image)["format"])
+
+
+def _add_zeros(content: "hashlib._Hash", count: int) -> None:
+    for _ in range(count // len(ZEROS)):
+        content.update(ZEROS)
+    content.update(ZEROS[: count % len(ZEROS)])

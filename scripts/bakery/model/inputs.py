@@ -1,0 +1,90 @@
+"""The inputs of a bake: everything that can change its result, by name. Their names have their grammar here.
+
+The table is flat (`var:nginx.port` -> `8080`), so that two of them can be compared entry by entry: a plan says which
+input changed, not only that one did.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Inputs = dict[str, str]
+
+ENGINE = "engine"
+OS = "os"
+ARCH = "arch"
+MODE = "mode"
+PACKAGES = "packages"
+ROLES = "roles"
+PARENT = "base"  # what QEMU starts from: the digest of the parent's disk or of a download, or a recipe's values
+READABLE = 40  # characters; a longer value is a digest or a list, and says nothing in one line
+
+
+def remote_base(builder: str) -> str:
+    """What Packer's builder at a target starts from."""
+    return f"base:{builder}"
+
+
+def variable(role: str, name: str) -> str:
+    """The value of a role's variable."""
+    return f"var:{role}.{name}"
+
+
+def tool(name: str) -> str:
+    """The version of a program."""
+    return f"tool:{name}"
+
+
+def machine(name: str) -> str:
+    """A property of the hardware or firmware that a guest sees."""
+    return f"machine:{name}"
+
+
+def secret(name: str) -> str:
+    """The place of a secret in Vault, never its value."""
+    return f"secret:{name}"
+
+
+def file(tree: str, path: str) -> str:
+    """The digest of a file of a tree, such as `role:nginx` or `template:qemu`."""
+    return f"{tree}/{path}"
+
+
+def input_key(inputs: Mapping[str, str]) -> str:
+    """SHA-256 over the canonical JSON of all inputs."""
+    return hashlib.sha256(canonical(inputs).encode()).hexdigest()
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Change:
+    """An input that differs; empty text where it is new or gone."""
+
+    input: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        if not self.before:
+            return f"{self.input} added"
+        if not self.after:
+            return f"{self.input} removed"
+        readable = max(len(self.before), len(self.after)) <= READABLE
+        return f"{self.input}: {self.before} -> {self.after}" if readable else f"{self.input} changed"
+
+
+def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
+    """Inputs that differ, sorted by name, those that a user edits (variables, packages) before the others."""
+    names = sorted(before.keys() | after.keys(), key=lambda name: (not _is_edited_by_users(name), name))
+    different = (name for name in names if before.get(name) != after.get(name))
+    return tuple(Change(name, before.get(name, ""), after.get(name, "")) for name in different)
+
+
+def _is_edited_by_users(name: str) -> bool:
+    return name == PACKAGES or name.startswith("var:")
