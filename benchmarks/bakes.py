@@ -86,7 +86,7 @@ def _stock(project: Project, accelerator: str) -> float:
         "base_disk": project.store / "debian-12-1.0.0-x86_64.qcow2",
         "output_folder": folder / "output",
         "ansible_playbook": Path(sys.executable).with_name("ansible-playbook"),
-        "ansible_folder": ROOT / "ansible",
+        "ansible_folder": ROOT / "ansible" / "playbooks",
         "ansible_vars": vars_file,
         "ssh_private_key": ssh.make_key(folder),
         "accelerator": accelerator,

@@ -22,7 +22,7 @@ VALIDATED = "validated by Packer with its real plugin; nothing here booted it"
 # What a target is here, for what is published there.
 PUBLISHED = {
     "local": "for real",
-    "aws": "to [a strict stand-in](../../tests/doubles/aws/README.md)",
+    "aws": "to [a strict stand-in](../../scripts/bakery/demo/stand_ins/aws/README.md)",
     "vsphere": "to [a strict stand-in](../../tests/doubles/vcenter/README.md)",
     "azure": "to Azurite and [a strict stand-in](../../tests/doubles/azure/README.md)",
 }

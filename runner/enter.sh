@@ -1,20 +1,17 @@
 #!/bin/bash
-# Sourced by every job, in the folder of the repository: adds what it lacks out of the runner image, and gives `section`
+# Sourced by every job, in the folder of the repository: links the tools of the runner image into it, and gives `section`
 # and `due` to the lines that follow.
 
 toolbox=${BAKERY_TOOLBOX:-/opt/bakery}
 
-# What set-up made; and of the project all that the repository does not have itself, so that definitions are enough.
-# Where repositories add their own, it goes file by file.
-for part in .venv node_modules .bakery/tools tools scripts \
-  cdktf.json cdktf/main.py cdktf/bakery_stacks cdktf/environments \
-  $(cd "$toolbox" && printf '%s ' ansible/*.* ansible/tasks/* ansible/roles/*) \
-  $(cd "$toolbox" && printf '%s ' packer/base/* packer/templates/* tests/images/*); do
+# What set-up made, and the CDKTF program with its environments. All else that a bake reads, `bakery` finds by itself.
+for part in .venv node_modules .bakery/tools cdktf.json cdktf/main.py cdktf/environments; do
   if [ ! -e "$part" ]; then
     mkdir -p "$(dirname "$part")"
     ln -sfn "$toolbox/$part" "$part" # also over a link of an earlier job that leads nowhere now
   fi
 done
+# The code of this repository, if it is the bakery's own; that of the runner image is installed in .venv.
 export PATH="$PWD/.venv/bin:$PWD/.bakery/tools/bin:$PATH" PYTHONPATH="$PWD/scripts:$PWD/cdktf"
 
 # Where the project names roles at AWS, a job gets one by the ID token that GitLab signed for it. All tools of AWS look

@@ -54,7 +54,7 @@ build {
     playbook_file    = "${var.ansible_folder}/bake.yml"
     user             = "root"
     use_proxy        = false
-    ansible_env_vars = ["ANSIBLE_HOST_KEY_CHECKING=False", "ANSIBLE_ROLES_PATH=${var.ansible_folder}/roles"]
+    ansible_env_vars = ["ANSIBLE_HOST_KEY_CHECKING=False", "ANSIBLE_ROLES_PATH=${var.ansible_folder}/../roles"]
     extra_arguments  = ["--extra-vars", "@${var.ansible_vars}"]
   }
 }

@@ -37,7 +37,7 @@ variable "ansible_playbook" {
 
 variable "ansible_folder" {
   type        = string
-  description = "Holds bake.yml, ansible.cfg and roles/."
+  description = "Holds bake.yml and ansible.cfg; ANSIBLE_ROLES_PATH names the folders of roles."
 }
 
 variable "ansible_vars" {

@@ -110,7 +110,7 @@ class World:
     def role(self, name: str, files: Mapping[str, str] | None = None) -> None:
         """A role with files by path."""
         for path, text in {"tasks/main.yml": "[]\n", **(files or {})}.items():
-            target = self.project.roles / name / path
+            target = self.project.root / "ansible" / "roles" / name / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
 

@@ -23,9 +23,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from requests.adapters import HTTPAdapter
 
+from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host import process
 from bakery.machine import qemu
-from doubles.vault import VaultServer, program, vault_server
+from doubles.vault import program, vault_server
 
 NAME = "vault.bakery.test"  # in every certificate, and what a joining server asks for
 SEAL_KEY = "seal"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import doubles.aws.client as aws
 import doubles.azure.client as azure
+from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host.vault import Vault
 from doubles.azure import world
 from doubles.azure.proxy import proxy
 from doubles.gitlab import GitLab
-from doubles.vault import VaultServer
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "vault"

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from bakery.demo.stand_ins.vault import VaultServer
 from bakery.engine.vault_check import Duty
-from doubles.vault import Issuer, VaultServer, vault_server
+from doubles.vault import Issuer, jwt_role, vault_server
 
 ROOT = Path(__file__).parents[2]
 POLICIES = ROOT / "vault" / "duties"
@@ -188,7 +189,7 @@ def log_in(vault: VaultServer, catalog: str) -> Login:
     """A role for each duty, and a token that may take them all."""
     issuer = Issuer()
     for duty in DUTIES:
-        vault.jwt_role(f"bakery-{duty}", issuer, CLAIMS, "bakery-validate", f"bakery-{duty}")
+        jwt_role(vault, f"bakery-{duty}", issuer, CLAIMS, "bakery-validate", f"bakery-{duty}")
     found = vault.client.sys.list_enabled_audit_devices()["data"]["file/"]["options"]["file_path"]
     environment = {
         "VAULT_ADDR": vault.address,

@@ -620,8 +620,8 @@ def test_packer_accepts_the_template(
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # discard: a question to Azure would fail
     for name in ("bake.yml", "bake-windows.yml"):
-        (tmp_path / "ansible").mkdir(exist_ok=True)
-        (tmp_path / "ansible" / name).touch()
+        (tmp_path / "ansible" / "playbooks").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "ansible" / "playbooks" / name).touch()
     (tmp_path / "packer").symlink_to(project_root / "packer")
     project = Project(root=tmp_path, definitions=tmp_path, workspace=tmp_path / "workspace")
     definition = Definition.model_validate(

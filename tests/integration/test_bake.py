@@ -17,6 +17,7 @@ from bakery.bake import bake
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds import definitions
 from bakery.clouds.job import Toolchain
+from bakery.demo.stand_ins.vault import VaultServer
 from bakery.engine import toolbox
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, NotFoundError
@@ -30,7 +31,7 @@ from bakery.model.documents import Artifact, Base
 from bakery.model.project import Project
 from bakery.verify import canary, hygiene
 from bakery.verify.filesystem import FileSystem, root_of
-from doubles.vault import VaultServer, vault_server
+from doubles.vault import vault_server
 
 pytestmark = [pytest.mark.integration]
 needs_root = pytest.mark.root
@@ -220,7 +221,7 @@ def test_a_second_bake_on_top_changes_nothing_but_the_seal(chroot: Baked, bakery
 @needs_root
 def test_a_role_that_fails_is_named_and_leaves_nothing(bakery: Bakery, tmp_path: Path) -> None:
     bakery.project = copied(tmp_path)
-    broken = bakery.project.roles / "broken"
+    broken = bakery.project.root / "ansible" / "roles" / "broken"
     (broken / "tasks").mkdir(parents=True)
     (broken / "meta").mkdir()
     (broken / "meta" / "bakery.yml").write_text("modes: [chroot]\n")
@@ -247,7 +248,7 @@ def test_variables_of_the_wrong_type_are_refused_by_the_role(bakery: Bakery) -> 
 @needs_root
 def test_a_template_that_packer_refuses(bakery: Bakery, tmp_path: Path) -> None:
     bakery.project = copied(tmp_path)
-    template = bakery.project.templates / "chroot" / "linux.pkr.hcl"
+    template = bakery.project.resources.template("chroot") / "linux.pkr.hcl"
     template.write_text(template.read_text().replace("communicator", "comunicator"))
     with pytest.raises(BakeryError) as caught:
         bakery.bake(bakery.define(mode="chroot"))

@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from bakery.demo.stand_ins.vault import VaultServer
 from doubles.aws.client import running
-from doubles.vault import Issuer, VaultServer
+from doubles.vault import Issuer
 from integration.pipelines import CHECKS, CLAIMS, ROOT, Login, Repository, check_out, log_in, vault_with_secrets
 
 pytestmark = pytest.mark.integration

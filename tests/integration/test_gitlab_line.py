@@ -14,12 +14,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from bakery.catalog import Catalog, Record, open_store
+from bakery.demo.stand_ins.vault import VaultServer
 from bakery.engine.gitlab import render
 from bakery.host import files
 from bakery.layers.base import BaseDisk
 from doubles.aws.client import Double, running
 from doubles.serving import at_work
-from doubles.vault import VaultServer
 from integration import shelf
 from integration.pipelines import (
     CANARY,

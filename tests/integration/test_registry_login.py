@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from bakery.demo.stand_ins.vault import VaultServer
 from doubles.gitlab import GitLab, gitlab
 from doubles.programs import Programs
 from doubles.serving import at_work
-from doubles.vault import VaultServer, vault_server
+from doubles.vault import vault_server
 from integration.duties import AUDIENCE, ROOT, set_up
 
 pytestmark = pytest.mark.integration

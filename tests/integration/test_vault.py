@@ -13,11 +13,13 @@ from pathlib import Path
 import hvac
 import pytest
 
+from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host import process
 from bakery.host.errors import BakeryError, NotFoundError, OutageError
 from bakery.host.vault import Vault, read_secrets
 from bakery.model.definition import SecretRef
-from doubles.vault import Issuer, VaultServer, vault_server
+from doubles.vault import Issuer, jwt_role, vault_server
+from doubles.vault import program as vault_program
 
 pytestmark = pytest.mark.integration
 
@@ -116,7 +118,7 @@ def test_a_wrong_secret_id(server: VaultServer, policy: str) -> None:
 
 def test_a_ci_job_logs_in_with_its_jwt(server: VaultServer, policy: str) -> None:
     issuer = Issuer()
-    server.jwt_role("bake", issuer, {"project_id": "7", "ref_protected": "true"}, policy)
+    jwt_role(server, "bake", issuer, {"project_id": "7", "ref_protected": "true"}, policy)
     token = issuer.token(server.address, project_id="7", ref_protected="true")
     with login(server, VAULT_ROLE="bake", VAULT_ID_TOKEN=token) as vault:
         assert vault.read(PATH, "password") == VALUE
@@ -126,7 +128,7 @@ def test_a_ci_job_logs_in_with_its_jwt(server: VaultServer, policy: str) -> None
 
 def test_a_jwt_that_does_not_fit_is_refused_with_the_reason(server: VaultServer, policy: str) -> None:
     issuer, fits = Issuer(), {"project_id": "7", "ref_protected": "true"}
-    server.jwt_role("bake", issuer, fits, policy)
+    jwt_role(server, "bake", issuer, fits, policy)
     wrong = {
         "audience": issuer.token("somebody else", **fits),
         "project_id": issuer.token(server.address, **{**fits, "project_id": "8"}),
@@ -228,7 +230,7 @@ build {{
 def test_the_stand_in_as_a_program(tmp_path: Path) -> None:
     """What the demo starts: it serves until it is told to stop, and its login is for us alone."""
     (tmp_path / "secrets.json").write_text('{"secret/data/web": {"password": "first"}}')
-    program = [sys.executable, ROOT / "tests" / "doubles" / "vault.py", "--port", "0"]
+    program = [sys.executable, "-m", "bakery.demo.stand_ins.vault", "--program", vault_program(), "--port", "0"]
     command = [*program, "--folder", tmp_path, "--secrets", tmp_path / "secrets.json"]
     child, login = process.spawn(command, log=tmp_path / "log"), tmp_path / "login.json"
     try:

@@ -16,6 +16,7 @@ from bakery import cli
 from bakery.catalog import Catalog, open_store
 from bakery.clouds import REMOTE
 from bakery.clouds.aws.session import connect
+from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host import process
 from bakery.host.errors import BakeryError, ExitCode, OutageError
 from bakery.host.vault.login import RETRIES
@@ -26,7 +27,7 @@ from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, Double, running
 from doubles.gitlab import GitLab, gitlab
-from doubles.vault import VaultServer, vault_server
+from doubles.vault import vault_server
 from integration.duties import (
     APPLY_ROLE,
     AUDIENCE,

@@ -18,11 +18,12 @@ import requests
 from bakery.clouds import REMOTE
 from bakery.clouds.azure.session import connect
 from bakery.clouds.azure.settings import AzureDistribution
+from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host.errors import BakeryError, OutageError
 from doubles.azure import world
 from doubles.azure.client import Double
 from doubles.gitlab import GitLab, gitlab
-from doubles.vault import VaultServer, vault_server
+from doubles.vault import vault_server
 from integration.duties import AUDIENCE, azure_for_vault, login, set_up, set_up_azure
 
 pytestmark = pytest.mark.integration

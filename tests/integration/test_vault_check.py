@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from bakery import cli
+from bakery.demo.stand_ins.vault import VaultServer
 from doubles.gitlab import gitlab
-from doubles.vault import VaultServer, vault_server
+from doubles.vault import jwt_role, vault_server
 
 pytestmark = pytest.mark.integration
 
@@ -229,7 +230,7 @@ def test_every_way_to_log_in(shop: Shop) -> None:
         patch.setenv("VAULT_SECRET_ID", secret)
         assert shop().code == 0
     with gitlab() as ci, shop.monkeypatch.context() as patch:
-        shop.server.jwt_role("bake", ci, {"project_id": "7"}, "builder")
+        jwt_role(shop.server, "bake", ci, {"project_id": "7"}, "builder")
         patch.setenv("VAULT_ROLE", "bake")
         patch.setenv("VAULT_ID_TOKEN", ci.job(shop.server.address))
         assert shop().code == 0

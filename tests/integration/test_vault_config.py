@@ -17,9 +17,10 @@ import pytest
 
 import doubles.aws.client as aws
 from bakery.clouds.aws.session import connect
+from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host.errors import BakeryError
 from doubles.gitlab import GitLab, gitlab
-from doubles.vault import VaultServer, vault_server
+from doubles.vault import vault_server
 from doubles.vault_provider import VaultProvider
 from integration.duties import AUDIENCE, FILES, IMAGES_ACCOUNT, administer, log_in_at_aws, login
 from integration.vault_stack import AZURE, section, synthesise, take_away_kv

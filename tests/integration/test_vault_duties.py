@@ -15,10 +15,11 @@ from typing import Any
 import hvac
 import pytest
 
+from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host.errors import BakeryError
 from doubles.aws.client import running
 from doubles.gitlab import GitLab, gitlab
-from doubles.vault import VaultServer, vault_server
+from doubles.vault import vault_server
 from integration.duties import (
     AUDIENCE,
     FILES,

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from bakery.demo.stand_ins.vault import VaultServer
 from bakery_stacks.sections.vault_config import Autopilot
 from doubles.gitlab import GitLab, gitlab
-from doubles.vault import VaultServer
 from doubles.vault_cluster import NAME, Cluster, seal_and_authority, until
 from doubles.vault_provider import VaultProvider
 from integration.duties import FILES

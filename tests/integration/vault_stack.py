@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bakery.demo.stand_ins.vault import VaultServer
 from bakery_stacks.bindings import core
 from bakery_stacks.config import Environment, Settings, State
 from bakery_stacks.sections.vault_config import AssumedRole, AwsEngine, AzureEngine, GitLab, VaultConfig
@@ -11,7 +12,6 @@ from bakery_stacks.vault_config import VaultConfigStack
 from doubles import gitlab
 from doubles.aws.client import HOME_REGION
 from doubles.azure import world
-from doubles.vault import VaultServer
 from doubles.vault_provider import VaultProvider
 from integration.duties import APPLY_ROLE, AUDIENCE, BAKE_ROLE, IMAGES_ACCOUNT, administer
 

@@ -32,14 +32,15 @@ rules:
 ONE_DOOR = {
     "multiprocessing": (),
     "pty": (),
-    "hvac": ("host/vault/",),
-    "requests": ("clouds/vsphere/session.py", "host/vault/"),
+    "hvac": ("host/vault/", "demo/stand_ins/vault.py"),
+    "requests": ("clouds/vsphere/session.py", "host/vault/", "demo/stand_ins/vault.py"),
     "python_terraform": ("infra/terraform.py",),
     "filelock": ("host/files.py",),
     "rich": ("reports/screen.py",),
     "typer": ("cli/",),
     "boto3": ("clouds/aws/", "catalog/store.py", "demo/"),
     "azure": ("clouds/azure/",),
+    "moto": ("demo/stand_ins/aws/",),
     "botocore": ("clouds/aws/", "catalog/store.py", "demo/"),
 }
 
@@ -53,6 +54,10 @@ WRITERS = {
     "machine/guest.py": "what a guest is given, in a scratch folder",
     "clouds/local/target.py": "a copy of a disk in a scratch folder",
     "machine/qemu.py": "a probe's disk in a scratch folder",
+    "demo/stand_ins/aws/ebs.py": "blocks of snapshots, in the stand-in's own folder",
+    "demo/stand_ins/aws/serve.py": "a scratch folder for blocks",
+    "demo/stand_ins/aws/state.py": "the stand-in's state, streamed to a part that replaces it",
+    "demo/stand_ins/vault.py": "its log holds the root token: nobody else may read it",
     "demo/images.py": "the demo's own copy of the definitions",
     "demo/story.py": "the demo's own copy of the example",
 }

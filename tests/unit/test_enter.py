@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "runner" / "enter.sh"
-OURS = (
-    "ansible/ansible.cfg",
-    "ansible/bake.yml",
-    "ansible/bake-windows.yml",
-    "ansible/tasks/package.yml",
-    "ansible/roles/nginx/tasks/main.yml",
-    "packer/base/debian/recipe.toml",
-    "packer/images/ours.yaml",
-    "packer/templates/common.pkr.hcl",
-    "packer/templates/aws/linux.pkr.hcl",
-    "tests/images/test_base.py",
-    "tests/images/test_web.py",
+LINKED = (
+    ".bakery/tools/bin/packer",
+    ".venv/bin/bakery",
+    "node_modules/.bin/cdktf",
+    "cdktf.json",
+    "cdktf/main.py",
     "cdktf/environments/demo.yaml",
+)
+FOUND_BY_THE_BAKERY = (
+    "ansible/roles/nginx/tasks/main.yml",
+    "packer/images/ours.yaml",
+    "packer/templates/aws/linux.pkr.hcl",
+    "packer/tests/test_base.py",
     "scripts/bakery/__init__.py",
 )
 TOKEN = "header.canary.signature"
@@ -34,12 +34,13 @@ class Job:
         self.toolbox, self.checkout, self.scratch = (folder / name for name in ("toolbox", "checkout", "tmp"))
         for place in (self.toolbox, self.checkout, self.scratch):
             place.mkdir()
-        for name in OURS:
+        for name in (*LINKED, *FOUND_BY_THE_BAKERY):
             self.write(self.toolbox / name, "ours")
 
     def write(self, file: Path, text: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+        file.chmod(0o755)
 
     def run(self, line: str = "true", **env: str) -> str:
         """What a line of a job's script says."""
@@ -60,31 +61,23 @@ def job(tmp_path: Path) -> Job:
     return Job(tmp_path)
 
 
-def test_a_repository_with_definitions_alone_gets_everything_but_those(job: Job) -> None:
+def test_a_repository_with_definitions_alone_gets_tools_and_the_cdktf_program(job: Job) -> None:
     job.write(job.checkout / "packer/images/theirs.yaml", "theirs")
     job.run()
-    assert [name for name in OURS if not (job.checkout / name).exists()] == ["packer/images/ours.yaml"]
-    assert (job.checkout / "packer/images/theirs.yaml").read_text() == "theirs"
+    assert [name for name in LINKED if not (job.checkout / name).exists()] == []
+    assert [name for name in FOUND_BY_THE_BAKERY if (job.checkout / name).exists()] == []
+    assert job.run("command -v packer bakery").splitlines() == [
+        f"{job.checkout}/.bakery/tools/bin/packer",
+        f"{job.checkout}/.venv/bin/bakery",
+    ]
 
 
-@pytest.mark.parametrize(
-    ("own", "ours"),
-    [
-        ("tests/images/test_web.py", "tests/images/test_base.py"),
-        ("tests/images/test_mine.py", "tests/images/test_web.py"),
-        ("packer/templates/aws/linux.pkr.hcl", "packer/templates/common.pkr.hcl"),
-        ("packer/base/mine/recipe.toml", "packer/base/debian/recipe.toml"),
-        ("ansible/roles/mine/tasks/main.yml", "ansible/roles/nginx/tasks/main.yml"),
-        ("ansible/tasks/mine.yml", "ansible/tasks/package.yml"),
-        ("ansible/bake.yml", "ansible/bake-windows.yml"),
-    ],
-)
-def test_a_file_of_its_own_comes_first_and_takes_nothing_else_away(job: Job, own: str, ours: str) -> None:
-    job.write(job.checkout / own, "theirs")
+def test_environments_of_its_own_are_not_touched(job: Job) -> None:
+    job.write(job.checkout / "cdktf/environments/production.yaml", "theirs")
     job.run()
-    assert (job.checkout / own).read_text() == "theirs"
-    assert (job.checkout / ours).read_text() == "ours"
-    assert (job.toolbox / own).exists() is (own in OURS), "nothing is written into the image"
+    assert [path.name for path in (job.checkout / "cdktf/environments").iterdir()] == ["production.yaml"]
+    assert (job.checkout / "cdktf/main.py").read_text() == "ours"
+    assert not (job.toolbox / "cdktf/environments/production.yaml").exists(), "nothing is written into the image"
 
 
 def test_a_second_job_in_the_same_folder_finds_it_done(job: Job) -> None:

@@ -62,7 +62,7 @@ build {
     use_proxy               = false
     skip_version_check      = true
     inventory_file_template = "{{ .HostAlias }} ansible_host={{ .Host }} ansible_user={{ .User }} ansible_port={{ .Port }} ansible_connection=winrm ansible_winrm_transport=ntlm ansible_winrm_server_cert_validation=ignore\n"
-    # The password goes through the environment, where ansible/bake-windows.yml looks it up: never on a command line.
+    # The password goes through the environment, where ansible/playbooks/bake-windows.yml looks it up: never on a command line.
     ansible_env_vars = concat(
       ["ANSIBLE_CONFIG=${var.ansible_folder}/ansible.cfg", "VAULT_TOKEN="],
       ["AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=", "AWS_WEB_IDENTITY_TOKEN_FILE=", "AWS_CONTAINER_AUTHORIZATION_TOKEN="],

@@ -95,7 +95,7 @@ build {
     use_proxy               = false
     skip_version_check      = true
     inventory_file_template = "{{ .HostAlias }} ansible_host={{ .Host }} ansible_user={{ .User }} ansible_port={{ .Port }} ansible_connection=winrm ansible_winrm_transport=ntlm ansible_winrm_server_cert_validation=ignore\n"
-    # The password goes through the environment as BUILD_PASSWORD, where ansible/bake-windows.yml looks it up.
+    # The password goes through the environment as BUILD_PASSWORD, where ansible/playbooks/bake-windows.yml looks it up.
     ansible_env_vars = local.ansible_environment
     extra_arguments  = ["--extra-vars", "@${var.ansible_vars}"]
   }

@@ -73,7 +73,7 @@ def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | N
     file = str(project.definitions / f"{definition.name}.yaml")
     check_roles(project, definition, lambda *keys: file)
     check_mode(project, definition, lambda *keys: file)
-    for path in (project.root, project.workspace):
+    for path in (project.root, project.shipped, project.workspace):
         if UNFIT.search(str(path)):
             raise BakeryError(
                 "Packer's plugins cannot work in a folder with spaces, commas or quotes in its path",

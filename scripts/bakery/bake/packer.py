@@ -110,6 +110,7 @@ def _environment(job: Job, temporary: Path) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",  # tasks show up when they start
         # Its sockets and temporary files go with the bake, and nothing that the user installed for himself gets in.
         "ANSIBLE_HOME": str(temporary / "ansible"),
+        "ANSIBLE_ROLES_PATH": job.project.resources.roles_path,
         "TMPDIR": str(temporary),
         "QEMU_LOG": str(job.qemu_log),
     }

@@ -21,7 +21,7 @@ from bakery.model import documents
 from bakery.model.documents import Check, RemoteBuild
 from bakery.model.inputs import remote_base
 
-TEST_HOST = "ssh://image"  # as in ansible/bake.yml
+TEST_HOST = "ssh://image"  # as in ansible/playbooks/bake.yml
 
 
 def build(
@@ -86,6 +86,6 @@ def _checks(job: Job, hidden: list[str]) -> list[Check]:
         raise BakeryError(
             f"{job.subject}: {len(failing)} of {len(found)} tests did not pass, and Packer went on",
             detail="\n".join(f"{check.name}: {check.detail}" for check in failing),
-            hint="does the template run ansible/bake.yml with var.ansible_vars?",
+            hint="does the template run ansible/playbooks/bake.yml with var.ansible_vars?",
         )
     return found

@@ -34,15 +34,15 @@ RESERVED_PREFIXES = ("ANSIBLE_", "PACKER_", "VAULT_", "PYTHON", "LD_", "SSH_")
 
 def check_roles(project: Project, definition: ImageDefinition, where: Where) -> None:
     """UsageError unless every role is there, works on the OS and has its variables, and no secret's name is taken."""
-    known = sorted(path.name for path in project.roles.glob("*") if (path / "tasks").is_dir())
+    known = project.resources.roles()
     for number, use in enumerate(definition.software.roles):
         if use.name not in known:
             raise UsageError(
                 f"no role named '{use.name}'",
                 where=where("software", "roles", number, "name"),
-                hint=suggest(use.name, known) or f"write {project.roles / use.name}/tasks/main.yml",
+                hint=suggest(use.name, known) or f"write {project.resources.role(use.name)}/tasks/main.yml",
             )
-        _check_variables(project.roles / use.name, use, partial(where, "software", "roles", number))
+        _check_variables(project.resources.role(use.name), use, partial(where, "software", "roles", number))
     _check_family(project, definition, where)
     _check_secret_names(definition, where)
 
@@ -50,7 +50,7 @@ def check_roles(project: Project, definition: ImageDefinition, where: Where) -> 
 def check_mode(project: Project, definition: ImageDefinition, where: Where) -> None:
     """UsageError unless every role declares itself fit for the definition's mode."""
     for number, use in enumerate(definition.software.roles):
-        if definition.mode not in _declared(project.roles / use.name, "modes", "vm"):
+        if definition.mode not in _declared(project.resources.role(use.name), "modes", "vm"):
             raise UsageError(
                 f"the role {use.name} is not declared fit for mode {definition.mode}",
                 where=where("software", "roles", number, "name"),
@@ -95,7 +95,7 @@ def _check_family(project: Project, definition: ImageDefinition, where: Where) -
             hint="install the software in a role",
         )
     for number, use in enumerate(software.roles):
-        families = _declared(project.roles / use.name, "families", "Debian")
+        families = _declared(project.resources.role(use.name), "families", "Debian")
         if family not in families:
             raise UsageError(
                 f"the role {use.name} works on {' and '.join(families)}, and {definition.os} is {family}",

@@ -23,13 +23,13 @@ def common_variables(job: Job, ansible_vars: Path) -> dict[str, Any]:
         "tags": {**job.definition.tags, **identity(of)},
         "manifest": str(job.manifest),
         "ansible_playbook": str(job.toolchain.ansible_playbook),
-        "ansible_folder": str(job.project.ansible),
+        "ansible_folder": str(job.project.resources.playbooks),
         "ansible_vars": str(ansible_vars),
     }
 
 
 def ansible_variables(job: Job) -> bytes:
-    """The definition's software for ansible/bake.yml, as JSON."""
+    """The definition's software for ansible/playbooks/bake.yml, as JSON."""
     software = job.definition.software
     values: dict[str, Any] = {name: value for use in software.roles for name, value in use.vars.items()}
     values |= {

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from bakery import demo as story
 from bakery.cli import options
+from bakery.demo import story
 from bakery.engine.session import locate
 from bakery.infra import env
 from bakery.reports import Verbosity, table, watch

@@ -155,8 +155,7 @@ def _vault(_: Project) -> str:
 
 def _quiet(project: Project) -> dict[str, str]:
     """No update checks, our own plugins."""
-    plugins = project.root / ".bakery" / "tools" / "packer-plugins"
-    return {"PACKER_PLUGIN_PATH": str(plugins), "CHECKPOINT_DISABLE": "1"}
+    return {"PACKER_PLUGIN_PATH": str(project.plugins), "CHECKPOINT_DISABLE": "1"}
 
 
 PROBES: dict[Verb, dict[str, Probe]] = {

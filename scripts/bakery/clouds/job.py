@@ -47,7 +47,7 @@ class Job:
     def template(self) -> Path:
         own = self.definition.template
         folder = self.definition.template_folder(self.builder)
-        return self.project.definitions / own if own else self.project.templates / folder
+        return self.project.definitions / own if own else self.project.resources.template(folder)
 
     @property
     def output(self) -> Path:
@@ -72,7 +72,7 @@ class Job:
         """Test files to run inside of the build: where no disk comes here that could be booted."""
         if self.base or self.definition.windows:  # testinfra speaks SSH
             return []
-        return [str(self.project.image_tests / f"test_{name}.py") for name in self.definition.tests]
+        return [str(self.project.resources.image_test(name)) for name in self.definition.tests]
 
     @property
     def test_report(self) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.catalog import Record
-from bakery.demo import images, stand_ins
+from bakery.demo import environment, images
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter, report_step, silent
@@ -72,7 +72,7 @@ class Stage:
 
     def _bakery(self, arguments: tuple[str, ...], on_output: PrintLine | None) -> str:
         command: list[str | Path] = [Path(sys.executable).with_name("bakery"), *arguments]
-        secrets = [self.environment[name] for name in stand_ins.SECRET]
+        secrets = [self.environment[name] for name in environment.SECRET]
         root = self.project.root
         return process.run(command, env=self.environment, secrets=secrets, cwd=root, on_output=on_output).stdout
 
@@ -90,9 +90,9 @@ def play(root: Path, change: bool, report: Reporter, print_line: PrintLine) -> R
     with files.exclusive(folder / "lock", "the demo is running already"):
         with _timed(seconds, report, "stand-ins", "start Vault and the AWS stand-in on loopback"):
             images.prepare(root / "packer" / "images", project.definitions, change)
-            environment = stand_ins.start(project)
-        stage = Stage(project, environment, report, print_line)
-        cdktf = Cdktf(project, environment, project.logs / "demo-cdktf.log", report)
+            variables = environment.start(project)
+        stage = Stage(project, variables, report, print_line)
+        cdktf = Cdktf(project, variables, project.logs / "demo-cdktf.log", report)
         with _timed(seconds, report, "stacks", "cdktf deploy distribution network"):
             cdktf.deploy("distribution", "network")
         with _timed(seconds, silent, "run", "bakery run"):  # it tells its own news
@@ -104,7 +104,7 @@ def play(root: Path, change: bool, report: Reporter, print_line: PrintLine) -> R
             outputs = cdktf.deploy("images")["images"]
         with _timed(seconds, report, "consumer", "terraform apply in examples/consumer"):
             consumer = _consume(stage)
-        stand_ins.save(project)
+        environment.save(project)
         result = Result(
             image=record.image,
             version=record.version,
@@ -121,7 +121,7 @@ def play(root: Path, change: bool, report: Reporter, print_line: PrintLine) -> R
 
 def end(root: Path) -> list[str]:
     """Stop the stand-ins; the names of those that ran. What they hold is kept for the next demo."""
-    return stand_ins.stop(folder_of(root))
+    return environment.stop(folder_of(root))
 
 
 @contextmanager
@@ -156,7 +156,7 @@ def _consume(stage: Stage) -> dict[str, Any]:
     for part in CONSUMER:
         shutil.copytree(stage.project.root / part, copy / part, dirs_exist_ok=True)
     folder = copy / CONSUMER[0]
-    variables = {"follow": True, "state": stand_ins.IMAGES_STATE}
+    variables = {"follow": True, "state": environment.IMAGES_STATE}
     log = stage.project.logs / "demo-consumer.log"
     terraform = Terraform(stage.project, folder, stage.environment, variables=variables, log=log)
     terraform.init()

@@ -19,11 +19,12 @@ def check(session: Session, image: ImageDefinition) -> None:
     check_mode(session.project, image, where)
     _check_template(session, image, where)
     for number, name in enumerate(image.tests):
-        if not (session.project.image_tests / f"test_{name}.py").is_file():
+        path = session.project.resources.image_test(name)
+        if not path.is_file():
             raise UsageError(
                 f"no test named '{name}'",
                 where=where("tests", number),
-                hint=f"write {session.project.image_tests}/test_{name}.py",
+                hint=f"write {path}",
             )
     for target in image.distribution.by_target:
         CLOUDS[target].check(image, where)

@@ -37,7 +37,7 @@ class Fingerprints:
         self._tools = {f"tool:{name}": version for name, version in tools.items()}
         self._machine = {f"machine:{name}": value for name, value in machine.items()}
         self._provisioning = {
-            **{f"ansible:{name}": digest for name, digest in _walk(project.ansible, without=project.roles)},
+            **{f"ansible:{name}": digest for name, digest in _walk(project.resources.playbooks)},
         }
         self._trees: dict[Path, Inputs] = {}
         self._dependencies: dict[str, list[str]] = {}
@@ -66,7 +66,7 @@ class Fingerprints:
         for use in software.roles:
             inputs |= {f"var:{use.name}.{name}": canonical(value) for name, value in use.vars.items()}
         for name in self._with_dependencies([*(use.name for use in software.roles), SEAL]):
-            inputs |= self._tree(self._project.roles / name, f"role:{name}")
+            inputs |= self._tree(self._project.resources.role(name), f"role:{name}")
         inputs |= {f"secret:{name}": f"{ref.path}#{ref.key}" for name, ref in definition.secrets.items()}
         return inputs
 
@@ -83,7 +83,7 @@ class Fingerprints:
             return {"base": parent}
         if base.url:
             return {"base": f"sha256:{base.sha256}"}
-        recipe = self._tree(self._project.root / "packer" / "base" / "debian", "recipe")
+        recipe = self._tree(self._project.resources.recipe("debian"), "recipe")
         return {"base": canonical(base.model_dump(mode="json")["debootstrap"]), **recipe}
 
     def _template(self, definition: ImageDefinition, where: Path) -> Inputs:
@@ -92,7 +92,8 @@ class Fingerprints:
         inputs: Inputs = {}
         for builder in definition.builders:
             folder = definition.template_folder(builder)
-            inputs |= self._tree(self._project.templates / folder, f"template:{folder}")
+            # Packer reads what is behind a link, and a wheel has a file in its place.
+            inputs |= self._tree(self._project.resources.template(folder), f"template:{folder}", follow=True)
         return inputs
 
     def _answers(self, definition: ImageDefinition, where: Path) -> Inputs:
@@ -108,23 +109,23 @@ class Fingerprints:
         found = list(roles)
         for name in found:
             if name not in self._dependencies:
-                self._dependencies[name] = _dependencies(self._project.roles / name)
+                self._dependencies[name] = _dependencies(self._project.resources.role(name))
             found += [other for other in self._dependencies[name] if other not in found]
         return found
 
-    def _tree(self, folder: Path, label: str) -> Inputs:
+    def _tree(self, folder: Path, label: str, follow: bool = False) -> Inputs:
         if folder not in self._trees:
-            self._trees[folder] = {f"{label}/{name}": digest for name, digest in _walk(folder)}
+            self._trees[folder] = {f"{label}/{name}": digest for name, digest in _walk(folder, follow)}
         return self._trees[folder]
 
 
-def _walk(folder: Path, without: Path | None = None) -> Iterator[tuple[str, str]]:
+def _walk(folder: Path, follow: bool = False) -> Iterator[tuple[str, str]]:
     """(relative path, mode and digest or link target) of every file below a folder."""
     for path in sorted(folder.rglob("*")):
-        if "__pycache__" in path.parts or (without and without in path.parents):
+        if "__pycache__" in path.parts:
             continue
         name = path.relative_to(folder).as_posix()
-        link = f"link {path.readlink()} " if path.is_symlink() else ""
+        link = f"link {path.readlink()} " if path.is_symlink() and not follow else ""
         if path.is_file():
             # Only the executable bit: git keeps no more, so a clone must give the same key.
             mode = "755" if path.stat().st_mode & 0o100 else "644"

@@ -9,9 +9,9 @@ from bakery.clouds.definitions import load
 from bakery.engine import toolbox
 from bakery.engine.fingerprint import Fingerprints
 from bakery.engine.plan import Plan, plan
-from bakery.host.errors import BakeryError, NotFoundError, UsageError
+from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Reporter, silent
-from bakery.model import baked
+from bakery.model import baked, definition, resources
 from bakery.model.baked import Baked
 from bakery.model.definition import Definitions, ImageDefinition
 from bakery.model.documents import Artifact
@@ -126,15 +126,9 @@ class Session:
 
 
 def locate(definitions: Path, workspace: Path) -> Project:
-    """The project of the current folder; UsageError in a folder that is none."""
-    project = Project(Path.cwd(), definitions, workspace.absolute())
-    if not project.tool_versions.is_file():  # every verb depends on it, and a CI job links it in
-        raise UsageError(
-            "this folder is not a project of the bakery",
-            where=str(project.root),
-            hint="go to the folder that has packer/, ansible/, cdktf/ and tools/, and run the command there",
-        )
-    return project
+    """The project of the current folder; UsageError if it has no definitions. All else the bakery brings."""
+    definition.files_of(definitions)
+    return Project(Path.cwd(), definitions, workspace.absolute(), resources.SHIPPED)
 
 
 def open_session(definitions: Path, workspace: Path, catalog: str) -> Session:

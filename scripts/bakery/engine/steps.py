@@ -210,7 +210,7 @@ def _base_disk(session: Session, definition: ImageDefinition) -> BaseDisk:
         record, disk = session.parent_disk(definition)
         return BaseDisk(disk, Base(record.image, record.version, record.sha256))
     assert definition.base.qemu
-    recipe = session.project.root / "packer" / "base" / "debian"
+    recipe = session.project.resources.recipe("debian")
     return prepare(definition.base.qemu, session.project.cache, recipe, session.report)
 
 

@@ -33,7 +33,7 @@ def find(project: Project, name: str) -> Path:
 
 def pinned(project: Project) -> dict[str, str]:
     """The versions that tools/tools.toml asks for, by tool."""
-    listed = tomllib.loads(project.tool_versions.read_text())
+    listed = tomllib.loads(project.resources.tool_pins.read_text())
     return {name: entry["version"] for name, entry in listed.items()}
 
 
@@ -68,7 +68,7 @@ def toolchain(project: Project, accelerator: str = "") -> Toolchain:
     """Everything that a bake runs, proven to be there; the accelerator is tried out unless it is told."""
     return Toolchain(
         packer=find(project, "packer"),
-        plugins=project.root / ".bakery" / "tools" / "packer-plugins",
+        plugins=project.plugins,
         ansible_playbook=Path(sys.executable).parent / "ansible-playbook",
         accelerator=accelerator or qemu.accelerator(project.cache / "accelerator.json"),
         versions=versions(project),

@@ -69,7 +69,7 @@ class ImageDefinition(Model):
     secrets: dict[VariableName, SecretRef] = Field(
         default_factory=dict, description="by name; roles find the value in the environment variable NAME"
     )
-    tests: tuple[VariableName, ...] = Field(default=(), description="test_<name>.py in tests/images/")
+    tests: tuple[VariableName, ...] = Field(default=(), description="test_<name>.py in packer/tests/")
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         default=("local",), description="where the tested image goes"
     )
@@ -166,14 +166,7 @@ def load(kind: type[ImageDefinition], folder: Path, cache: Path | None = None) -
 
     `cache` is a file that saves parsing unchanged ones again.
     """
-    # Editors keep hidden files beside the one that is open; some are links to nowhere.
-    paths = sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("."))
-    if not paths:
-        raise UsageError(
-            "no definitions (*.yaml) found",
-            where=str(folder),
-            hint="add packer/images/<name>.yaml, or --definitions DIR",
-        )
+    paths = files_of(folder)
     reader = yamlfile.Reader(cache)
     images: dict[str, ImageDefinition] = {}
     sources: dict[str, Path] = {}
@@ -190,6 +183,19 @@ def load(kind: type[ImageDefinition], folder: Path, cache: Path | None = None) -
     _check_lineage(definitions)
     reader.save()
     return definitions
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files of all definitions; UsageError if there are none."""
+    # Editors keep hidden files beside the one that is open; some are links to nowhere.
+    paths = sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("."))
+    if not paths:
+        raise UsageError(
+            "no definitions (*.yaml) found",
+            where=str(folder),
+            hint="run it in the folder that has packer/images/<name>.yaml, or name their folder with --definitions",
+        )
+    return paths
 
 
 def _check_lineage(definitions: Definitions) -> None:

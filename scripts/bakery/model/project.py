@@ -1,49 +1,39 @@
-"""Where things are: the project's folders and the workspace that the bakery may write to."""
+"""Where things are: the user's project and the workspace that the bakery may write to."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.model.naming import full_name
+from bakery.model.resources import SHIPPED, Resources
 from bakery.model.version import Versioned
 
 
 @dataclass(frozen=True)
 class Project:
-    """`root` holds packer/, ansible/ and tests/; `definitions` is what users edit; `workspace` is ours to write."""
+    """`root` is the user's folder, `definitions` is what users edit, `workspace` is the bakery's to write.
+
+    `shipped` is where the bakery's own files are.
+    """
 
     root: Path
     definitions: Path
     workspace: Path
+    shipped: Path = SHIPPED
 
     @property
-    def templates(self) -> Path:
-        return self.root / "packer" / "templates"
-
-    @property
-    def ansible(self) -> Path:
-        return self.root / "ansible"
-
-    @property
-    def roles(self) -> Path:
-        return self.ansible / "roles"
-
-    @property
-    def image_tests(self) -> Path:
-        return self.root / "tests" / "images"
-
-    @property
-    def tools(self) -> Path:
-        return self.root / "tools"
-
-    @property
-    def tool_versions(self) -> Path:
-        """The versions that the set-up installs."""
-        return self.tools / "tools.toml"
+    def resources(self) -> Resources:
+        """What a bake reads besides definitions."""
+        return Resources(self.root, self.shipped)
 
     @property
     def tool_bin(self) -> Path:
         """Programs that the set-up installed; looked at before PATH."""
-        return self.root / ".bakery" / "tools" / "bin"
+        return self.resources.tools / "bin"
+
+    @property
+    def plugins(self) -> Path:
+        """Packer's plugins that the set-up installed."""
+        return self.resources.tools / "packer-plugins"
 
     @property
     def logs(self) -> Path:

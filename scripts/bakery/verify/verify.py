@@ -79,19 +79,15 @@ def _require_unchanged(artifact: Artifact, disk: Path) -> None:
 
 
 def _test_files(project: Project, definition: ImageDefinition) -> list[Path]:
-    paths = [project.image_tests / f"test_{name}.py" for name in definition.tests]
+    paths = [project.resources.image_test(name) for name in definition.tests]
     for name, path in zip(definition.tests, paths, strict=True):
         if not path.is_file():
             raise UsageError(
                 f"'{definition.name}' asks for the tests '{name}', which are not there",
                 where=str(path),
-                hint=f"there are: {', '.join(sorted(_available_tests(project))) or 'none'}",
+                hint=f"there are: {', '.join(project.resources.image_tests()) or 'none'}",
             )
     return paths
-
-
-def _available_tests(project: Project) -> list[str]:
-    return [path.stem.removeprefix("test_") for path in project.image_tests.glob("test_*.py")]
 
 
 def _log_folder(project: Project, artifact: Artifact) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-SERVER = Path(__file__).with_name("server.py")
+SERVER = (sys.executable, "-m", "bakery.demo.stand_ins.aws")
 HOME_ACCOUNT = "123456789012"  # where moto sends credentials it does not know
 HOME_REGION = "eu-central-1"
 BLOCK_SIZE = 524_288
@@ -116,7 +116,7 @@ def until(state: str, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 @contextmanager
 def running(state: Path | None = None) -> Iterator[Double]:
     """A server of its own on a free port; stopped by SIGTERM, so that it saves its state."""
-    command = [sys.executable, str(SERVER), "--port", "0", *(["--state", str(state)] if state else [])]
+    command = [*SERVER, "--port", "0", *(["--state", str(state)] if state else [])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout

@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[3]
 ANSIBLE = ROOT / "ansible"
 ROLES = sorted(path for path in (ANSIBLE / "roles").iterdir() if path.is_dir())
-PLAYS = sorted(ANSIBLE.glob("bake*.yml"))
-FILES = [*PLAYS, *sorted(ANSIBLE.glob("tasks/*.yml")), *sorted(ANSIBLE.glob("roles/*/tasks/*.yml"))]
+PLAYS = sorted(ANSIBLE.glob("playbooks/bake*.yml"))
+FILES = [*PLAYS, *sorted(ANSIBLE.glob("roles/*/tasks/*.yml"))]
 SCRIPTS = sorted([*ROOT.glob("ansible/roles/*/files/*.sh"), *ROOT.glob("packer/**/*.sh")])
 TYPES = {"int": int, "str": str, "bool": bool, "list": list, "dict": dict}
 FAMILIES = ("Debian", "RedHat", "Windows")
@@ -109,7 +109,7 @@ def test_packages_are_installed_by_whatever_the_family_has(file: Path) -> None:
 
 
 def test_how_packages_are_installed_is_said_once() -> None:
-    (play,) = load(ANSIBLE / "bake.yml")
+    (play,) = load(ANSIBLE / "playbooks" / "bake.yml")
     defaults = play["module_defaults"]
     assert defaults["ansible.builtin.apt"]["install_recommends"] is False
     assert defaults["ansible.builtin.dnf"] == {"install_weak_deps": False}
@@ -175,12 +175,12 @@ def test_the_application_runs_in_its_environment_as_its_user() -> None:
 
 
 def test_the_password_of_windows_comes_from_the_environment() -> None:
-    (play,) = load(ANSIBLE / "bake-windows.yml")
+    (play,) = load(ANSIBLE / "playbooks" / "bake-windows.yml")
     assert play["vars"] == {"ansible_password": "{{ lookup('ansible.builtin.env', 'BUILD_PASSWORD') }}"}
 
 
 def test_windows_update_is_off_during_the_build_and_on_after_it() -> None:
-    (play,) = load(ANSIBLE / "bake-windows.yml")
+    (play,) = load(ANSIBLE / "playbooks" / "bake-windows.yml")
     services = [
         (number, task["ansible.windows.win_service"]["start_mode"])
         for number, task in enumerate(play["tasks"])
@@ -217,7 +217,7 @@ def test_tasks_that_see_the_password_are_not_logged() -> None:
 
 
 def test_the_play_is_one_and_ends_with_the_seal() -> None:
-    plays = load(ANSIBLE / "bake.yml")
+    plays = load(ANSIBLE / "playbooks" / "bake.yml")
     assert len(plays) == 1
     assert plays[0]["tasks"][-1]["ansible.builtin.include_role"] == {"name": "seal"}
 

@@ -12,7 +12,7 @@ import pytest
 
 from doubles.serving import at_work
 
-ANSIBLE = Path(__file__).parents[3] / "ansible"
+ANSIBLE = Path(__file__).parents[3] / "ansible" / "playbooks"
 PASSWORD = "canary-5d1f-pass"
 # As the templates write it, but without TLS and with a login that a test can read.
 INVENTORY = (

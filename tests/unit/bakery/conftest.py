@@ -11,6 +11,7 @@ from bakery.clouds.definitions import Definition
 from bakery.engine import steps, toolbox
 from bakery.host import files
 from bakery.host.vault import Vault
+from bakery.model import resources
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Check, Disk, RemoteBuild, Verdict
 from bakery.model.project import Project
@@ -76,7 +77,8 @@ def verdict(artifact: Artifact) -> Verdict:
 def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Workshop]:
     """An image `web` built on an image `base`, both for the local target; no program is on PATH."""
     root = tmp_path / "project"
-    workshop = Workshop(Project(root, Path("packer/images"), root / ".bakery"), capsys, monkeypatch)
+    monkeypatch.setattr(resources, "SHIPPED", tmp_path / "shipped")  # which has nothing
+    workshop = Workshop(Project(root, Path("packer/images"), root / ".bakery", resources.SHIPPED), capsys, monkeypatch)
     for path, text in FILES.items():
         workshop.write(path, text)
     monkeypatch.chdir(root)

@@ -27,7 +27,7 @@ def failure(world: World, body: str, **changes: object) -> BakeryError:
 def test_a_guest_build_gets_its_variables(world: World) -> None:
     packer.build(world.job(define(secrets={"db": {"path": "secret/data/db", "key": "password"}})), {}, [])
     given = world.record()
-    assert given["argv"][-1] == str(world.project.templates / "qemu")
+    assert given["argv"][-1] == str(world.project.resources.template("qemu"))
     assert given["variables"] == given["variables"] | {
         "base_disk": str(world.base.path),
         "disk_size": 4294967296,
@@ -45,7 +45,7 @@ def test_a_chroot_build_knows_no_guest_and_no_secret(world: World) -> None:
     secrets = {"db": {"path": "secret/data/db", "key": "password"}}
     packer.build(world.job(define(mode="chroot", secrets=secrets)), {"DB": SECRET}, [SECRET])
     given = world.record()
-    assert given["argv"][-1] == str(world.project.templates / "chroot")
+    assert given["argv"][-1] == str(world.project.resources.template("chroot"))
     assert not {"secrets", "accelerator", "ssh_private_key"} & set(given["variables"])
     assert given["env"]["DB"] == SECRET
     del given["env"]

@@ -59,12 +59,12 @@ def test_a_build_is_what_packer_says_it_made(world: World) -> None:
 def test_packer_gets_the_target_and_the_login_through_its_environment(world: World) -> None:
     build(world)
     given = world.record()
-    assert given["argv"][-1] == str(world.project.templates / "aws")
+    assert given["argv"][-1] == str(world.project.resources.template("aws"))
     assert "-only=amazon-ebs.linux" in given["argv"]
     assert given["variables"]["artifact_name"] == "web-1.0.0-x86_64"
     assert given["variables"]["tags"]["bakery:version"] == "1.0.0"
     assert given["env"]["AWS_SECRET_ACCESS_KEY"] == LEASE["secret_key"]
-    assert given["software"]["image_tests"] == [str(world.project.image_tests / "test_web.py")]
+    assert given["software"]["image_tests"] == [str(world.project.resources.image_test("web"))]
     del given["env"]
     assert LEASE["secret_key"] not in json.dumps(given)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bakery import demo as story
+from bakery.demo import story
 from bakery.demo.story import Result, Row
 from unit.bakery.cli.workshop import Workshop
 

@@ -76,8 +76,8 @@ def test_outside_of_a_project(bakery: Workshop, arguments: list[str], tmp_path: 
     answer = bakery(*arguments)
     assert (answer.code, answer.out) == (64, "")
     assert answer.err == (
-        f"error: {tmp_path}: this folder is not a project of the bakery\n"
-        "hint: go to the folder that has packer/, ansible/, cdktf/ and tools/, and run the command there\n"
+        "error: packer/images: no definitions (*.yaml) found\n"
+        "hint: run it in the folder that has packer/images/<name>.yaml, or name their folder with --definitions\n"
     )
     assert not (tmp_path / ".bakery").exists()
 

@@ -80,8 +80,8 @@ class Stacks:
 def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Stacks]:
     root = tmp_path / "project"
     project = Project(root, root / "packer" / "images", root / ".bakery")
-    project.tool_bin.mkdir(parents=True)
-    files.write_atomic(project.tool_versions, b"")
+    (root / ".bakery" / "tools" / "bin").mkdir(parents=True)
+    files.write_atomic(project.definitions / "web.yaml", b"")
     monkeypatch.chdir(root)
     monkeypatch.setattr(sys, "argv", sys.argv)
     monkeypatch.setattr(mirror, "ROOT", project.tool_bin)

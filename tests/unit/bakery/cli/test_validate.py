@@ -131,7 +131,7 @@ def test_another_folder(bakery: Workshop, packer: Packer) -> None:
             "the role nginx has no variable 'nginx_mesage'",
             "did you mean 'nginx_message'?",
         ),
-        ("tests: [base]", "tests: [base, web]", 14, "no test named 'web'", "tests/images/test_web.py"),
+        ("tests: [base]", "tests: [base, web]", 14, "no test named 'web'", "packer/tests/test_web.py"),
         ("targets: [local]\n", AWS.format(region="eu-wset-1"), 18, "no AWS region 'eu-wset-1'", "'eu-west-1'"),
         ("version:", "mode: chroot\nversion:", 12, "not declared fit for mode chroot", "use mode: vm"),
         ("os: debian-12", "os: rocky-9", 11, "the role nginx works on Debian, and rocky-9 is RedHat", "leave it out"),

@@ -63,13 +63,13 @@ FILES = {
     "packer/images/web.yaml": WEB,
     "packer/templates/qemu/qemu.pkr.hcl": "# template\n",
     "packer/base/debian/network.yaml": "# recipe\n",
-    "ansible/ansible.cfg": "[defaults]\n",
+    "ansible/playbooks/ansible.cfg": "[defaults]\n",
     "ansible/roles/nginx/tasks/main.yml": "[]\n",
     "ansible/roles/nginx/meta/argument_specs.yml": (
         "argument_specs: {main: {options: {nginx_message: {}, nginx_port: {}}}}\n"
     ),
     "ansible/roles/seal/tasks/main.yml": "[]\n",
-    "tests/images/test_base.py": "",
+    "packer/tests/test_base.py": "",
     "tools/tools.toml": "".join(f'[{name}]\nversion = "1.2.3"\n' for name in ("packer", *toolbox.PLUGINS)),
 }
 

@@ -20,10 +20,10 @@ from bakery.model.project import Project
 TOOLS = {"packer": "1.11.2", "qemu-img": "7.2.0"}
 MACHINE = {"type": "pc", "memory_mib": "2048"}
 FILES = {
-    "ansible/ansible.cfg": "[defaults]\n",
-    "ansible/bake.yml": "- hosts: all\n",
-    "ansible/requirements.yml": "collections: []\n",
-    "ansible/filter_plugins/names.py": "",
+    "ansible/playbooks/ansible.cfg": "[defaults]\n",
+    "ansible/playbooks/bake.yml": "- hosts: all\n",
+    "ansible/playbooks/requirements.yml": "collections: []\n",
+    "ansible/playbooks/filter_plugins/names.py": "",
     "ansible/roles/nginx/tasks/main.yml": "- include_role: {name: tls}\n",
     "ansible/roles/nginx/tasks/deep/site.yaml": "- ansible.builtin.import_role:\n    # why\n    name: site\n",
     "ansible/roles/nginx/handlers/main.yml": "- include_role: name=restart\n",
@@ -39,7 +39,7 @@ FILES = {
     "packer/templates/chroot/chroot.pkr.hcl": "source {}\n",
     "packer/base/debian/customize.sh": "#!/bin/sh\n",
     "packer/images/own/mine.pkr.hcl": "source {}\n",
-    "tests/images/test_web.py": "",
+    "packer/tests/test_web.py": "",
     "elsewhere/motd": "hello\n",
 }
 IMAGE: dict[str, Any] = {
@@ -59,6 +59,7 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.shipped = root / "shipped"
         self.image = json.loads(json.dumps(IMAGE))
         self.tools = dict(TOOLS)
         self.machine = dict(MACHINE)
@@ -73,7 +74,7 @@ class World:
         path.write_text(text)
 
     def fingerprints(self) -> Fingerprints:
-        project = Project(self.root, self.root / "packer/images", self.root / ".bakery")
+        project = Project(self.root, self.root / "packer/images", self.root / ".bakery", self.shipped)
         return Fingerprints(project, self.tools, self.machine)
 
     def inputs(self) -> Inputs:
@@ -133,10 +134,10 @@ COUNTS: dict[str, tuple[Callable[[World], None], list[str]]] = {
     "role in meta as name": (change("ansible/roles/time/tasks/main.yml"), ["role:time/tasks/main.yml"]),
     "role of a role": (change("ansible/roles/deep/tasks/main.yml"), ["role:deep/tasks/main.yml"]),
     "role that ends every bake": (change("ansible/roles/seal/tasks/main.yml"), ["role:seal/tasks/main.yml"]),
-    "ansible.cfg": (change("ansible/ansible.cfg"), ["ansible:ansible.cfg"]),
-    "play": (change("ansible/bake.yml"), ["ansible:bake.yml"]),
-    "collections": (change("ansible/requirements.yml"), ["ansible:requirements.yml"]),
-    "plugin": (change("ansible/filter_plugins/names.py"), ["ansible:filter_plugins/names.py"]),
+    "ansible.cfg": (change("ansible/playbooks/ansible.cfg"), ["ansible:ansible.cfg"]),
+    "play": (change("ansible/playbooks/bake.yml"), ["ansible:bake.yml"]),
+    "collections": (change("ansible/playbooks/requirements.yml"), ["ansible:requirements.yml"]),
+    "plugin": (change("ansible/playbooks/filter_plugins/names.py"), ["ansible:filter_plugins/names.py"]),
     "template": (change("packer/templates/qemu/image.pkr.hcl"), ["template:qemu/image.pkr.hcl"]),
     "variable": (define("software", "roles", 0, "vars", "port", to=8081), ["var:nginx.port"]),
     "variable deep down": (define("software", "roles", 0, "vars", "sites", "b", to=3), ["var:nginx.sites"]),
@@ -169,8 +170,8 @@ COUNTS_NOT: dict[str, Callable[[World], object]] = {
     "another role": change("ansible/roles/unrelated/tasks/main.yml"),
     "template of another mode": change("packer/templates/chroot/chroot.pkr.hcl"),
     "recipe of a base that is not used": change("packer/base/debian/customize.sh"),
-    "test": change("tests/images/test_web.py"),
-    "compiled plugin": change("ansible/filter_plugins/__pycache__/names.pyc"),
+    "test": change("packer/tests/test_web.py"),
+    "compiled plugin": change("ansible/playbooks/filter_plugins/__pycache__/names.pyc"),
     "read permission": lambda world: (world.root / ROLE / "files/run.sh").chmod(0o600),
     "description": define("description", to="Another"),
     "tags": define("tags", to={"team": "web"}),
@@ -229,7 +230,8 @@ def test_answers_of_an_installer_count(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "apply", [change("ansible/bake.yml"), change("packer/templates/qemu/image.pkr.hcl"), define("mode", to="chroot")]
+    "apply",
+    [change("ansible/playbooks/bake.yml"), change("packer/templates/qemu/image.pkr.hcl"), define("mode", to="chroot")],
 )
 def test_provisioning_does_not_count_without_software(world: World, apply: Callable[[World], None]) -> None:
     del world.image["software"]
@@ -325,3 +327,17 @@ JSON = st.recursive(
 def test_canonical_text_is_the_value(value: object) -> None:
     assert json.loads(canonical(value)) == value
     assert canonical(json.loads(json.dumps(value))) == canonical(value)
+
+
+def test_a_shipped_role_counts_until_the_project_has_its_own(world: World, tmp_path: Path) -> None:
+    before = world.inputs()
+    world.shipped = tmp_path / "shipped"
+    (world.shipped / "ansible").mkdir(parents=True)
+    shutil.move(world.root / "ansible" / "roles", world.shipped / "ansible" / "roles")
+    shutil.copytree(world.root / "elsewhere", world.shipped / "elsewhere")
+    assert world.inputs() == before, "the same files give the same key wherever they are"
+    world.write("ansible/roles/tls/tasks/main.yml", "- debug: {msg: own}\n")
+    world.write("ansible/roles/tls/tasks/more.yml", "[]\n")
+    after = world.inputs()
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert changed == {"role:tls/tasks/main.yml", "role:tls/tasks/more.yml"}

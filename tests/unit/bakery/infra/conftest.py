@@ -40,7 +40,7 @@ def make_mirror() -> Callable[..., Path]:
 def project(tmp_path: Path) -> Project:
     root = tmp_path / "project"
     project = Project(root, root / "packer" / "images", root / ".bakery")
-    project.tool_bin.mkdir(parents=True)
+    (root / ".bakery" / "tools" / "bin").mkdir(parents=True)
     return project
 
 

@@ -22,7 +22,7 @@ class World:
     events: list[Event] = field(default_factory=list)
 
     def test_file(self, name: str, text: str) -> Path:
-        path = self.project.image_tests / f"test_{name}.py"
+        path = self.project.root / "packer" / "tests" / f"test_{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return path
@@ -60,6 +60,8 @@ def world(tmp_path: Path) -> World:
         log="",
     )
     root = tmp_path / "project"
-    made = World(Project(root, root / "images", tmp_path / "workspace"), definition, artifact, disk)
+    made = World(
+        Project(root, root / "images", tmp_path / "workspace", tmp_path / "shipped"), definition, artifact, disk
+    )
     made.test_file("base", "def test_something() -> None:\n    pass\n")
     return made

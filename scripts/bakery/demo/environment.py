@@ -1,0 +1,98 @@
+"""A real Vault and the AWS stand-in for the demo, and the environment in which everything talks to them only."""
+
+import json
+import os
+import secrets
+import sys
+import urllib.request
+from importlib.util import find_spec
+from pathlib import Path
+
+from bakery.demo import services
+from bakery.engine import toolbox
+from bakery.host import files
+from bakery.host.errors import BakeryError
+from bakery.model.project import Project
+
+REGION = "us-east-1"
+STATE_BUCKET = "bakery-demo-state"  # where Terraform keeps its state; in real life made once, by hand
+IMAGES_STATE = {"bucket": STATE_BUCKET, "key": "demo/images.tfstate", "region": REGION, "use_path_style": True}
+CATALOG = "s3://bakery-demo-catalog/catalog"
+SECRET = ("VAULT_SECRET_ID",)
+NAMES = ("aws", "vault")
+
+
+def start(project: Project) -> dict[str, str]:
+    """Start what does not run yet; the variables with which the bakery, cdktf and Terraform use it."""
+    require_moto()
+    folder = project.workspace / "stand-ins"
+    seed, state = folder / "secrets.json", folder / "aws.state"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the secrets in it are made up, but secrets
+    if not seed.exists():
+        files.write_atomic(
+            seed, json.dumps({"secret/data/bakery/web": {"status_password": secrets.token_urlsafe(24)}}).encode()
+        )
+    login = folder / "vault" / "login.json"
+    aws = services.ensure("aws", folder, lambda port: [*_stand_in("aws", port), "--state", state])
+    vault = ("--program", toolbox.find(project, "vault"), "--folder", login.parent, "--secrets", seed)
+    services.ensure("vault", folder, lambda port: [*_stand_in("vault", port), *vault], login)
+    environment = {**_aws_environment(aws.url), **json.loads(login.read_bytes()), **_bakery_environment(project)}
+    _make_state_bucket(environment)
+    return environment
+
+
+def save(project: Project) -> None:
+    """Have the AWS stand-in write its state, so that a machine that goes down loses nothing."""
+    aws = services.known("aws", project.workspace / "stand-ins")
+    if aws:
+        urllib.request.urlopen(f"{aws.url}/_double/save", data=b"", timeout=60).close()  # noqa: S310 - loopback
+
+
+def stop(folder: Path) -> list[str]:
+    """Stop the services; the names of those that ran."""
+    return [name for name in NAMES if services.stop(name, folder / "stand-ins")]
+
+
+def require_moto() -> None:
+    """BakeryError unless the library behind the AWS stand-in is installed."""
+    if find_spec("moto") is None:
+        raise BakeryError(
+            "the demo needs moto, which the AWS stand-in is built on",
+            hint="pip install 'multi-cloud-image-bakery[demo]'; 'make setup' in a checkout",
+        )
+
+
+def _stand_in(name: str, port: int) -> list[str | Path]:
+    return [sys.executable, "-m", f"bakery.demo.stand_ins.{name}", "--port", str(port)]
+
+
+def _aws_environment(url: str) -> dict[str, str]:
+    """Made-up credentials, one endpoint for everything, and no look at the user's own configuration."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "demo",
+        "AWS_SECRET_ACCESS_KEY": "demo",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _bakery_environment(project: Project) -> dict[str, str]:
+    return {
+        "BAKERY_WORKSPACE": str(project.workspace),
+        "BAKERY_DEFINITIONS": str(project.definitions),
+        "BAKERY_CATALOG": CATALOG,
+        "BAKERY_ENVIRONMENT": "demo",
+    }
+
+
+def _make_state_bucket(environment: dict[str, str]) -> None:
+    import boto3  # 150 ms, and only the demo needs it here
+
+    keys = (environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
+    s3 = boto3.Session(*keys, region_name=REGION).client("s3", endpoint_url=environment["AWS_ENDPOINT_URL"])
+    if STATE_BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+        s3.create_bucket(Bucket=STATE_BUCKET)

@@ -1,0 +1,114 @@
+"""The server's WSGI application: note each call, apply faults, then let moto and the strict handlers answer."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug import Request, Response
+from werkzeug.exceptions import HTTPException
+
+from bakery.demo.stand_ins.aws import rbin, state
+from bakery.demo.stand_ins.aws.calls import Call, Environ, identify, refusal
+from bakery.demo.stand_ins.aws.faults import Faults, Rule, drop
+from bakery.demo.stand_ins.aws.world import WORLD
+
+CONTROL = "/_double/"
+StartResponse = Callable[..., Any]
+
+
+class StrictAws:
+    """Moto behind the strict layer, and the control surface under `/_double/`."""
+
+    def __init__(self, state_file: Path | None) -> None:
+        self._state_file = state_file
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._calls: list[Call] = []
+        self._faults = Faults()
+        # Moto is not made for threads. Blocks of a snapshot go past the lock: they are many and independent.
+        self._lock = threading.RLock()
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith(CONTROL):
+            return self._control(Request(environ))(environ, start_response)
+        call = identify(environ)
+        self._calls.append(call)
+        if call.region and call.region not in ec2_backends[call.account].regions:
+            message = f"There is no region {call.region}"
+            return refusal(call, environ, "AuthFailure", message, 401)(environ, start_response)
+        return self._under_fault(call, environ, start_response)
+
+    def _under_fault(self, call: Call, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        rule = self._faults.take(call)
+        if rule is None:
+            return self._act(call, environ, start_response)
+        if rule.kind == "error":
+            answer = refusal(call, environ, rule.error, "Asked for by a fault rule", rule.status)
+            return answer(environ, start_response)
+        if rule.kind == "reset":
+            drop(environ)
+        time.sleep(rule.seconds)
+        body = self._act(call, environ, start_response)
+        if rule.kind == "after":
+            drop(environ)
+        return body
+
+    def _act(self, call: Call, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if call.action == "PutSnapshotBlock":
+            return self._moto(environ, start_response)  # type: ignore[no-any-return]
+        try:
+            with self._lock:
+                if call.service == "rbin":
+                    return rbin.answer(call, Request(environ))(environ, start_response)
+                return list(self._moto(environ, start_response))
+        except NotImplementedError as missing:
+            message = f"The stand-in cannot do {call.action}: {missing}"
+            return refusal(call, environ, "NotImplemented", message, 501)(environ, start_response)
+
+    def _control(self, request: Request) -> Response:
+        match request.method, request.path.removeprefix(CONTROL):
+            case "GET", "calls":
+                return _json([asdict(call) for call in list(self._calls)])
+            case "POST", "faults":
+                return self._change(lambda: self._faults.add([Rule(**rule) for rule in request.get_json(force=True)]))
+            case "DELETE", "faults":
+                return self._change(self._faults.clear)
+            case "POST", "settings":
+                return self._change(lambda: self._set(request.get_json(force=True)))
+            case "POST", "reset":
+                return self._change(self._reset)
+            case "POST", "save":
+                return self._change(self.save)
+        return Response(f"no such control: {request.method} {request.path}\n", status=404)
+
+    def _change(self, change: Callable[[], None]) -> Response:
+        """Make a change between calls; 400 with the reason when the request's JSON does not fit."""
+        try:
+            with self._lock:
+                change()
+        except (TypeError, ValueError, HTTPException) as error:
+            return Response(f"{error}\n", status=400)
+        return Response(status=204)
+
+    def save(self) -> None:
+        if self._state_file is None:
+            raise ValueError("started without --state: there is no file to save to")
+        with self._lock:
+            state.save(self._state_file)
+
+    def _set(self, values: dict[str, Any]) -> None:
+        WORLD.settings = replace(WORLD.settings, **values)
+
+    def _reset(self) -> None:
+        state.reset()
+        self._calls.clear()
+        self._faults.clear()
+
+
+def _json(value: object) -> Response:
+    return Response(json.dumps(value), mimetype="application/json")

@@ -1,0 +1,13 @@
+"""Rules of security groups: moto forgets the description of one that names a group, and Terraform sees a change."""
+
+from moto.ec2.models.security_groups import SecurityGroupRule
+
+
+def install() -> None:
+    SecurityGroupRule.description = property(_description)  # type: ignore[method-assign, assignment]
+
+
+def _description(rule: SecurityGroupRule) -> str | None:
+    """Model, SecurityGroupRule: each kind of source has one."""
+    found: str | None = rule.ip_range.get("Description") or rule.source_group.get("Description")
+    return found

@@ -1,0 +1,71 @@
+"""EC2 instances: an address on loopback, where a test may let a guest answer (`guests`), and images made of them."""
+
+import itertools
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ec2.models import EC2Backend, elastic_network_interfaces
+from moto.ec2.models.instances import Instance
+from moto.ec2.responses.amis import AmisResponse
+
+from bakery.demo.stand_ins.aws import images, snapshots
+from bakery.demo.stand_ins.aws.world import WORLD
+
+moto_add_block_device: Any = Instance.add_block_device
+
+TAGGABLE = {"image", "snapshot"}
+
+_numbers = itertools.count(1)
+
+
+def loopback_address() -> str:
+    """127.77.0.1, 127.77.0.2, …: Linux answers on all of 127/8 without any set-up."""
+    number = next(_numbers)
+    return f"127.77.{number // 250}.{number % 250 or 250}"
+
+
+def install() -> None:
+    """Moto invents an address from all over the world instead: a client would try to reach it."""
+    elastic_network_interfaces.random_public_ip = loopback_address  # type: ignore[attr-defined]
+    Instance.add_block_device = add_block_device  # type: ignore[method-assign]
+
+
+def add_block_device(
+    self: Instance, size: int | None, device_path: str, snapshot_id: str | None, *more: Any, **named: Any
+) -> None:
+    """A mapping of one of the image's devices changes what it names: size and snapshot come from the image (guide)."""
+    if size is None and snapshot_id is None:
+        image = images.visible_images(self.ec2_backend).get(self.image_id)
+        known = {device["DeviceName"]: device["Ebs"] for device in image.block_device_mappings} if image else {}
+        snapshot_id = known.get(device_path, {}).get("SnapshotId")
+    moto_add_block_device(self, size, device_path, snapshot_id, *more, **named)
+
+
+def create_image(self: AmisResponse) -> ActionResult:
+    """An image on a new snapshot of the instance's root volume, with tags for both (model, CreateImage)."""
+    self.error_on_dryrun()
+    backend: EC2Backend = self.ec2_backend
+    name = images.new_name(self)
+    tags = {kind: images.tags_for(self, kind, TAGGABLE) for kind in TAGGABLE}
+    instance: Any = backend.get_instance(self._get_param("InstanceId"))
+    source = images.visible_images(backend).get(instance.image_id)
+    traits = {attribute: getattr(source, attribute, default) for attribute, default in images.TRAITS.values()}
+    image = images.Image(backend, name, self._get_param("Description", ""), [], traits)
+    image.add_tags(tags["image"])
+    image.devices = [_root_of(backend, instance, image, tags["snapshot"])]
+    images.begin(image, WORLD.settings.image_outcome)
+    return ActionResult({"ImageId": image.id})
+
+
+def _root_of(backend: EC2Backend, instance: Any, image: images.Image, tags: dict[str, str]) -> images.Device:
+    device, mapping = next(iter(instance.block_device_mapping.items()))
+    size = backend.volumes[mapping.volume_id].size
+    snapshot = snapshots.create(backend, size, f"Created by CreateImage({instance.id}) for {image.id}")
+    snapshot.add_tags(tags)
+    snapshots.begin(snapshot)
+    image.root_device_name = device
+    ebs = {"SnapshotId": snapshot.id, "VolumeSize": size, "VolumeType": "gp2", "DeleteOnTermination": True}
+    return {"DeviceName": device, "Ebs": ebs | {"Encrypted": False}}
+
+
+HANDLERS = (create_image,)

@@ -1,0 +1,96 @@
+"""Retention rules of the Recycle Bin, a service that moto does not have. Nothing is retained by them here."""
+
+import json
+import uuid
+from typing import Any
+from urllib.parse import unquote
+
+from werkzeug import Request, Response
+
+from bakery.demo.stand_ins.aws.calls import Call
+from bakery.demo.stand_ins.aws.world import WORLD
+
+KINDS = ("EBS_SNAPSHOT", "EC2_IMAGE")
+MAX_DAYS = 365
+CHANGEABLE = ("Description", "ResourceTags", "ResourceType", "RetentionPeriod")
+
+
+class Refused(Exception):
+    """What the API answers as an error."""
+
+    def __init__(self, code: str, message: str, status: int) -> None:
+        super().__init__(message)
+        self.code, self.status = code, status
+
+
+def answer(call: Call, request: Request) -> Response:
+    """The API's answer; NotImplementedError for what is not stood in for."""
+    actions = {
+        "CreateRule": _create,
+        "GetRule": _get,
+        "UpdateRule": _update,
+        "DeleteRule": _delete,
+        "ListTagsForResource": _tags,
+    }
+    if call.action not in actions:
+        raise NotImplementedError("it is not stood in for")
+    body = json.loads(request.get_data() or b"{}")
+    try:
+        found = actions[call.action](call, unquote(request.path).split("/", 2)[-1], body)
+    except Refused as error:
+        headers = {"x-amzn-errortype": error.code}
+        return _json({"Message": str(error)}, error.status, headers)
+    return _json(found)
+
+
+def _create(call: Call, _: str, body: dict[str, Any]) -> dict[str, Any]:
+    _check(body)
+    identifier = uuid.uuid4().hex[:11]
+    arn = f"arn:aws:rbin:{call.region}:{call.account}:rule/{identifier}"
+    rule = {**body, "Identifier": identifier, "RuleArn": arn, "Status": "pending", "LockState": "unlocked"}
+    WORLD.retention[call.account, call.region, identifier] = rule
+    return rule
+
+
+def _get(call: Call, identifier: str, _: dict[str, Any]) -> dict[str, Any]:
+    rule = _rule(call, identifier)
+    return {**rule, "Status": rule.pop("Status", "available")}  # pending until it was looked at once
+
+
+def _update(call: Call, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
+    rule = _rule(call, identifier)
+    changed = {**rule, **{name: value for name, value in body.items() if name in CHANGEABLE}}
+    _check(changed)
+    rule.update(changed)
+    return {**rule, "Status": "available"}
+
+
+def _delete(call: Call, identifier: str, _: dict[str, Any]) -> dict[str, Any]:
+    _rule(call, identifier)
+    del WORLD.retention[call.account, call.region, identifier]
+    return {}
+
+
+def _tags(call: Call, arn: str, _: dict[str, Any]) -> dict[str, Any]:
+    return {"Tags": _rule(call, arn.rsplit("/", 1)[-1]).get("Tags", [])}
+
+
+def _rule(call: Call, identifier: str) -> dict[str, Any]:
+    try:
+        return WORLD.retention[call.account, call.region, identifier]
+    except KeyError as error:
+        raise Refused("ResourceNotFoundException", f"There is no rule {identifier}", 404) from error
+
+
+def _check(body: dict[str, Any]) -> None:
+    period = body["RetentionPeriod"]
+    if body["ResourceType"] not in KINDS:
+        raise Refused("ValidationException", f"A rule is for one of {KINDS}", 400)
+    if period["RetentionPeriodUnit"] != "DAYS" or not 1 <= period["RetentionPeriodValue"] <= MAX_DAYS:
+        raise Refused("ValidationException", f"A rule keeps for 1 to {MAX_DAYS} DAYS", 400)
+    if not all(tag.get("ResourceTagValue") for tag in body.get("ResourceTags", ())):
+        raise Refused("ValidationException", "A rule by tags needs a value of each", 400)
+
+
+def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps(value), status, headers, mimetype="application/json")

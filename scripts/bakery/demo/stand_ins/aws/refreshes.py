@@ -1,0 +1,68 @@
+"""Instance refreshes of Auto Scaling groups, which moto does not have: all instances are replaced at once."""
+
+import uuid
+from typing import Any
+
+from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
+from moto.autoscaling.models import FakeAutoScalingGroup
+from moto.autoscaling.responses import AutoScalingResponse
+from moto.core.responses import ActionResult
+
+from bakery.demo.stand_ins.aws.world import WORLD
+
+
+class InstanceRefreshInProgress(AutoscalingClientError):
+    code = "InstanceRefreshInProgress"
+
+
+def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
+    """One at a time for each group (model, StartInstanceRefresh)."""
+    group, known = _group(self), _refreshes(self)
+    if any(refresh["Status"] == "InProgress" for refresh in known):
+        raise InstanceRefreshInProgress(f"An instance refresh of {group.name} is in progress")
+    _replace(group)
+    refresh = {
+        "InstanceRefreshId": str(uuid.uuid4()),
+        "AutoScalingGroupName": group.name,
+        "Status": "InProgress",
+        "PercentageComplete": 0,
+        "InstancesToUpdate": len(group.instance_states),
+        "Strategy": self._get_param("Strategy") or "Rolling",
+        "Preferences": self._get_param("Preferences") or {},
+    }
+    known.insert(0, refresh)
+    return ActionResult({"InstanceRefreshId": refresh["InstanceRefreshId"]})
+
+
+def describe_instance_refreshes(self: AutoScalingResponse) -> ActionResult:
+    """Newest first. One that was shown in progress is done at the next look."""
+    _group(self)
+    known = _refreshes(self)
+    wanted = self._get_param("InstanceRefreshIds") or [refresh["InstanceRefreshId"] for refresh in known]
+    shown = [dict(refresh) for refresh in known if refresh["InstanceRefreshId"] in wanted]
+    for refresh in known:
+        refresh.update(Status="Successful", PercentageComplete=100, InstancesToUpdate=0)
+    return ActionResult({"InstanceRefreshes": shown})
+
+
+def _group(self: AutoScalingResponse) -> FakeAutoScalingGroup:
+    name = self._get_param("AutoScalingGroupName")
+    group = self.autoscaling_backend.autoscaling_groups.get(name)
+    if group is None:
+        raise ValidationError(f"AutoScalingGroup name not found - {name}")
+    return group
+
+
+def _refreshes(self: AutoScalingResponse) -> list[dict[str, Any]]:
+    key = self.current_account, self.region, self._get_param("AutoScalingGroupName")
+    return WORLD.refreshes.setdefault(key, [])
+
+
+def _replace(group: FakeAutoScalingGroup) -> None:
+    """By what the group's launch template is now."""
+    wanted = group.desired_capacity
+    group.set_desired_capacity(0)
+    group.set_desired_capacity(wanted)
+
+
+HANDLERS = (start_instance_refresh, describe_instance_refreshes)

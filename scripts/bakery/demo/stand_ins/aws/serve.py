@@ -1,0 +1,123 @@
+"""A strict stand-in for AWS on 127.0.0.1: moto's server with what moto leaves out (see README.md)."""
+
+import argparse
+import contextlib
+import json
+import signal
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from moto.autoscaling.responses import AutoScalingResponse
+from moto.ebs.responses import EBSResponse
+from moto.ec2.responses.amis import AmisResponse
+from moto.ec2.responses.elastic_block_store import ElasticBlockStore
+from moto.kms.responses import KmsResponse
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from moto.s3.responses import S3Response
+from moto.ssm.responses import SimpleSystemManagerResponse
+from moto.sts.responses import TokenResponse
+from werkzeug.serving import make_server
+
+from bakery.demo.stand_ins.aws import (
+    buckets,
+    copies,
+    ebs,
+    firewalls,
+    fleets,
+    grants,
+    images,
+    instances,
+    parameters,
+    refreshes,
+    roles,
+    sharing,
+    snapshots,
+    state,
+    templates,
+)
+from bakery.demo.stand_ins.aws.app import StrictAws
+from bakery.demo.stand_ins.aws.world import WORLD
+
+# Moto's URL tables hold these classes, so their methods are replaced in place.
+STRICT: tuple[tuple[type, tuple[Callable[..., Any], ...]], ...] = (
+    (EBSResponse, ebs.HANDLERS),
+    (ElasticBlockStore, snapshots.HANDLERS),
+    (AmisResponse, images.HANDLERS),
+    (AmisResponse, copies.IMAGE_HANDLERS),
+    (AmisResponse, instances.HANDLERS),
+    (ElasticBlockStore, copies.SNAPSHOT_HANDLERS),
+    (SimpleSystemManagerResponse, parameters.HANDLERS),
+    (TokenResponse, roles.HANDLERS),
+    (AmisResponse, sharing.HANDLERS),
+    (KmsResponse, grants.HANDLERS),
+    (S3Response, buckets.HANDLERS),
+    (AutoScalingResponse, refreshes.HANDLERS),
+)
+STOP_WITHIN = 0.05  # seconds
+STOP = {signal.SIGTERM, signal.SIGINT}
+
+
+class Handler(MotoRequestHandler):
+    """Without a line per request; errors are still logged."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
+
+
+def main() -> int | str:
+    """The exit code, or the reason why the state file cannot be used."""
+    try:
+        return _run(_arguments())
+    except state.StateError as error:
+        return f"error: {error}"
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # Before any thread starts, so that all of them leave the signals to `sigwait`.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
+    for service, handlers in STRICT:
+        for handler in handlers:
+            setattr(service, handler.__name__, handler)
+    firewalls.install()
+    fleets.install()
+    instances.install()
+    templates.install()
+    with contextlib.ExitStack() as cleanup:
+        WORLD.blocks_folder = _blocks_folder(arguments.state, cleanup)
+        if arguments.state and arguments.state.exists():
+            state.restore(arguments.state)
+        state.sweep()
+        app = StrictAws(arguments.state)
+        _serve(app, arguments.port)
+        if arguments.state:
+            app.save()
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="0 takes any free one")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="restored at start, saved on SIGTERM")
+    return parser.parse_args()
+
+
+def _blocks_folder(state_file: Path | None, cleanup: contextlib.ExitStack) -> Path:
+    if state_file is None:
+        return Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="aws-double-")))
+    folder = state_file.with_name(state_file.name + ".blocks")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _serve(app: StrictAws, port: int) -> None:
+    """Until SIGTERM or SIGINT; prints one JSON line with the URL once connections are accepted."""
+    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(STOP_WITHIN,), daemon=True)
+    thread.start()
+    print(json.dumps({"url": f"http://127.0.0.1:{server.server_port}"}), flush=True)  # noqa: T201
+    signal.sigwait(STOP)
+    server.shutdown()
+    thread.join()

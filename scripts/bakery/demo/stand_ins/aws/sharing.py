@@ -1,0 +1,79 @@
+"""Block public access for images and snapshots: settings of an account in a region, which moto does not have."""
+
+from typing import Any, Literal
+
+from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.responses._base_response import EC2BaseResponse
+
+from bakery.demo.stand_ins.aws.world import WORLD
+
+Kind = Literal["image", "snapshot"]
+OPEN = "unblocked"
+BLOCKING = {"image": {"block-new-sharing"}, "snapshot": {"block-new-sharing", "block-all-sharing"}}
+FIELD = {"image": "ImageBlockPublicAccessState", "snapshot": "State"}
+
+
+def enable_image_block_public_access(self: EC2BaseResponse) -> ActionResult:
+    return _enable(self, "image")
+
+
+def disable_image_block_public_access(self: EC2BaseResponse) -> ActionResult:
+    return _set(self, "image", OPEN)
+
+
+def get_image_block_public_access_state(self: EC2BaseResponse) -> ActionResult:
+    return _get(self, "image")
+
+
+def enable_snapshot_block_public_access(self: EC2BaseResponse) -> ActionResult:
+    return _enable(self, "snapshot")
+
+
+def disable_snapshot_block_public_access(self: EC2BaseResponse) -> ActionResult:
+    return _set(self, "snapshot", OPEN)
+
+
+def get_snapshot_block_public_access_state(self: EC2BaseResponse) -> ActionResult:
+    return _get(self, "snapshot")
+
+
+def refuse_public(self: EC2BaseResponse, kind: Kind, groups: object) -> None:
+    """OperationNotPermitted if `groups` has somebody in it and sharing with everybody is blocked."""
+    if groups and _state(self, kind) != OPEN:
+        raise EC2ClientError("OperationNotPermitted", f"Public sharing of a {kind} is blocked for the account")
+
+
+def _enable(self: EC2BaseResponse, kind: Kind) -> ActionResult:
+    state = self._get_param(FIELD[kind])
+    if state not in BLOCKING[kind]:
+        raise EC2ClientError("InvalidParameterValue", f"{state} is no such state")
+    return _set(self, kind, state)
+
+
+def _set(self: EC2BaseResponse, kind: Kind, state: str) -> ActionResult:
+    self.error_on_dryrun()
+    WORLD.sharing[_place(self, kind)] = state
+    return ActionResult({FIELD[kind]: state})
+
+
+def _get(self: EC2BaseResponse, kind: Kind) -> ActionResult:
+    return ActionResult({FIELD[kind]: _state(self, kind), "ManagedBy": "account"})
+
+
+def _state(self: EC2BaseResponse, kind: Kind) -> str:
+    return WORLD.sharing.get(_place(self, kind), OPEN)
+
+
+def _place(self: Any, kind: Kind) -> tuple[str, str, str]:
+    return self.current_account, self.region, kind
+
+
+HANDLERS = (
+    enable_image_block_public_access,
+    disable_image_block_public_access,
+    get_image_block_public_access_state,
+    enable_snapshot_block_public_access,
+    disable_snapshot_block_public_access,
+    get_snapshot_block_public_access_state,
+)

@@ -1,0 +1,75 @@
+"""The one door to what a bake reads besides definitions: the user's project first, then what the bakery ships."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parents[1]
+# The wheel carries the files inside the package. In a checkout they lie around it.
+SHIPPED = _PACKAGE / "_resources" if (_PACKAGE / "_resources").is_dir() else _PACKAGE.parents[1]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """A path in `project` if it exists there, else in `shipped`; in `project` if it is in neither.
+
+    Folders are taken as a whole: a template of the user's own shares no file with the shipped one.
+    """
+
+    project: Path
+    shipped: Path = SHIPPED
+
+    def template(self, folder: str) -> Path:
+        """A folder of *.pkr.hcl."""
+        return self._first("packer", "templates", folder)
+
+    def recipe(self, name: str) -> Path:
+        """A folder that says how a base disk is made."""
+        return self._first("packer", "base", name)
+
+    def image_test(self, name: str) -> Path:
+        """A module that runs inside a booted image."""
+        return self._first("packer", "tests", f"test_{name}.py")
+
+    def image_tests(self) -> list[str]:
+        """Names of all image tests."""
+        return self._names("packer/tests/test_*.py", lambda path: path.stem.removeprefix("test_"))
+
+    def role(self, name: str) -> Path:
+        """The folder in which Ansible finds a role by way of `roles_path`."""
+        return self._first("ansible", "roles", name)
+
+    def roles(self) -> list[str]:
+        """Names of all roles."""
+        return self._names("ansible/roles/*/tasks", lambda path: path.parent.name)
+
+    @property
+    def roles_path(self) -> str:
+        """For ANSIBLE_ROLES_PATH, in the order of `role`."""
+        return ":".join(str(root / "ansible" / "roles") for root in self._roots)
+
+    @property
+    def playbooks(self) -> Path:
+        """Holds bake.yml, bake-windows.yml and ansible.cfg."""
+        return self._first("ansible", "playbooks")
+
+    @property
+    def tool_pins(self) -> Path:
+        """The versions that the set-up installs."""
+        return self._first("tools", "tools.toml")
+
+    @property
+    def tools(self) -> Path:
+        """What the set-up installed: programs in bin/, plugins in packer-plugins/."""
+        return self._first(".bakery", "tools")
+
+    @property
+    def _roots(self) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys((self.project, self.shipped)))
+
+    def _first(self, *parts: str) -> Path:
+        paths = [root.joinpath(*parts) for root in self._roots]
+        return next((path for path in paths if path.exists()), paths[0])
+
+    def _names(self, pattern: str, name_of: Callable[[Path], str]) -> list[str]:
+        return sorted({name_of(path) for root in self._roots for path in root.glob(pattern)})

@@ -1,0 +1,205 @@
+"""Faults, the record of calls, accounts, and a state that survives a restart."""
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from doubles.aws.client import BLOCK_SIZE, HOME_REGION, SERVER, Double, available, put_block, register, running
+
+CONSUMER = "222222222222"
+WEST = "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("service", "action", "call"),
+    [
+        ("ec2", "DescribeImages", lambda cloud: cloud.client("ec2").describe_images()),
+        ("ebs", "StartSnapshot", lambda cloud: cloud.client("ebs").start_snapshot(VolumeSize=1)),
+        ("ssm", "GetParameter", lambda cloud: cloud.client("ssm").get_parameter(Name="x")),
+        ("s3", "ListBuckets", lambda cloud: cloud.client("s3").list_buckets()),
+        ("sts", "GetCallerIdentity", lambda cloud: cloud.client("sts").get_caller_identity()),
+    ],
+)
+def test_an_error_comes_in_the_protocol_of_its_service(cloud: Double, service: str, action: str, call: Any) -> None:
+    cloud.fault(service, action, error="RequestLimitExceeded", status=503)
+    with pytest.raises(ClientError, match=r"\(RequestLimitExceeded\)") as refusal:
+        call(cloud)
+    assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+
+
+def test_a_rule_strikes_as_often_as_it_says_where_it_says(cloud: Double) -> None:
+    cloud.fault("ec2", "DescribeImages", region=WEST, times=2)
+    cloud.client("ec2").describe_images(Owners=["self"])
+    west = cloud.client("ec2", WEST)
+    for _ in range(2):
+        with pytest.raises(ClientError):
+            west.describe_images(Owners=["self"])
+    west.describe_images(Owners=["self"])
+
+
+def test_rules_can_be_taken_back(cloud: Double) -> None:
+    cloud.fault("ec2", "DescribeImages", times=100)
+    cloud.control("DELETE", "faults")
+    cloud.client("ec2").describe_images(Owners=["self"])
+
+
+def test_a_reset_connection_does_nothing(cloud: Double) -> None:
+    s3 = cloud.client("s3")
+    cloud.fault("s3", "CreateBucket", kind="reset")
+    with pytest.raises(ConnectionClosedError):
+        s3.create_bucket(Bucket="catalog", CreateBucketConfiguration={"LocationConstraint": HOME_REGION})
+    assert s3.list_buckets()["Buckets"] == []
+
+
+def test_a_lost_response_has_acted_and_a_client_token_makes_the_retry_safe(cloud: Double) -> None:
+    source = register(cloud, "web-1.0.0-x86_64")
+    available(cloud, source)
+    west = cloud.client("ec2", WEST)
+    request = {"Name": "copy", "SourceImageId": source, "SourceRegion": HOME_REGION, "ClientToken": "once"}
+    cloud.fault("ec2", "CopyImage", kind="after")
+    with pytest.raises(ConnectionClosedError):
+        west.copy_image(**request)
+    [image] = west.describe_images(Owners=["self"])["Images"]
+    assert west.copy_image(**request)["ImageId"] == image["ImageId"]
+
+
+def test_a_slow_answer_outlasts_an_impatient_client(cloud: Double) -> None:
+    impatient = Config(read_timeout=0.05, retries={"total_max_attempts": 1})
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    sts = boto3.Session().client("sts", HOME_REGION, endpoint_url=cloud.url, config=impatient, **keys)
+    cloud.fault("sts", "GetCallerIdentity", kind="slow", seconds=0.1)
+    with pytest.raises(ReadTimeoutError):
+        sts.get_caller_identity()
+
+
+@pytest.mark.parametrize("rule", [{"kind": "flood"}, {"color": "red"}])
+def test_a_rule_that_makes_no_sense_is_refused(cloud: Double, rule: dict[str, str]) -> None:
+    with pytest.raises(HTTPError, match="400"):
+        cloud.fault("ec2", "CopyImage", **rule)
+
+
+def test_calls_are_recorded_with_service_action_region_account_and_key(cloud: Double) -> None:
+    cloud.client("ssm", WEST, CONSUMER).get_parameters(Names=["x"])
+    cloud.client("s3").list_buckets()
+    snapshot_id = cloud.client("ebs").start_snapshot(VolumeSize=1)["SnapshotId"]
+    put_block(cloud.client("ebs"), snapshot_id, 0, bytes(BLOCK_SIZE))
+    calls = cloud.control("GET", "calls")
+    keys = [call.pop("key") for call in calls]
+    assert {key for key in keys if not key.startswith("ASIA")} == {"test"}, "STS makes the others"
+    assert [tuple(call.values()) for call in calls] == [
+        ("sts", "AssumeRole", HOME_REGION, "123456789012"),
+        ("ssm", "GetParameters", WEST, CONSUMER),
+        ("s3", "ListBuckets", HOME_REGION, "123456789012"),
+        ("ebs", "StartSnapshot", HOME_REGION, "123456789012"),
+        ("ebs", "PutSnapshotBlock", HOME_REGION, "123456789012"),
+    ]
+
+
+def test_an_assumed_role_acts_in_its_own_account(cloud: Double) -> None:
+    assert cloud.client("sts", account=CONSUMER).get_caller_identity()["Account"] == CONSUMER
+
+
+def test_a_region_that_does_not_exist_is_refused(cloud: Double) -> None:
+    with pytest.raises(ClientError, match=r"\(AuthFailure\).* no region mars-north-1"):
+        cloud.client("ec2", "mars-north-1").describe_images()
+
+
+def test_what_moto_cannot_do_is_said_so(cloud: Double) -> None:
+    image_id = register(cloud, "web-1.0.0-x86_64")
+    with pytest.raises(ClientError, match=r"\(NotImplemented\).* EnableImageDeprecation"):
+        cloud.client("ec2").enable_image_deprecation(ImageId=image_id, DeprecateAt="2030-01-01T00:00:00Z")
+
+
+def test_reset_leaves_nothing(cloud: Double) -> None:
+    for _ in range(2):
+        _furnish(cloud)
+        cloud.reset()
+    assert cloud.actions() == []
+    assert cloud.client("s3").list_buckets()["Buckets"] == []
+    assert cloud.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"] == []
+
+
+def test_one_of_many_conditional_writes_wins(cloud: Double) -> None:
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="catalog", CreateBucketConfiguration={"LocationConstraint": HOME_REGION})
+
+    def create(writer: int) -> bool:
+        try:
+            s3.put_object(Bucket="catalog", Key="web/1.0.0.json", Body=str(writer).encode(), IfNoneMatch="*")
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "PreconditionFailed"
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(create, range(16))) == 1
+
+
+def test_everything_survives_a_restart(tmp_path: Path) -> None:
+    state, blocks = tmp_path / "aws.state", tmp_path / "aws.state.blocks"
+    with running(state) as cloud:
+        image_id, key = _furnish(cloud)
+        cloud.control("POST", "save")
+        assert state.stat().st_size > 0
+        assert len(list(blocks.iterdir())) == 2
+    with running(state) as cloud:
+        assert len(list(blocks.iterdir())) == 1, "the block of the deleted snapshot is gone"
+        image = available(cloud, image_id)
+        assert image["Tags"] == [{"Key": "Version", "Value": "1.0.0"}]
+        snapshot_id = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+        ebs = cloud.client("ebs")
+        [block] = ebs.list_snapshot_blocks(SnapshotId=snapshot_id)["Blocks"]
+        assert ebs.get_snapshot_block(SnapshotId=snapshot_id, **block)["BlockData"].read() == bytes(BLOCK_SIZE)
+        assert cloud.client("ssm").get_parameter(Name="/bakery/web")["Parameter"]["Value"] == image_id
+        assert cloud.client("s3", account=CONSUMER).get_object(Bucket="catalog", Key="record")["Body"].read() == b"{}"
+        assert cloud.client("kms").describe_key(KeyId="alias/images")["KeyMetadata"]["Arn"] == key
+        assert cloud.client("iam").get_role(RoleName="publisher")["Role"]["RoleName"] == "publisher"
+        assert len(cloud.client("sns").list_topics()["Topics"]) == 1
+        assert cloud.client("events").list_targets_by_rule(Rule="images")["Targets"][0]["Id"] == "topic"
+        cloud.client("ssm").add_tags_to_resource(
+            ResourceType="Parameter", ResourceId="/bakery/web", Tags=[{"Key": "a", "Value": "b"}]
+        )
+
+
+def _furnish(cloud: Double) -> tuple[str, str]:
+    """One thing of each service; gives the image's ID, still pending, and the key's ARN."""
+    tags = [{"ResourceType": "image", "Tags": [{"Key": "Version", "Value": "1.0.0"}]}]
+    image_id = register(cloud, "web-1.0.0-x86_64", TagSpecifications=tags)
+    available(cloud, image_id)
+    cloud.client("ssm").put_parameter(Name="/bakery/web", Value=image_id, Type="String", DataType="aws:ec2:image")
+    cloud.client("ssm").get_parameters(Names=["/bakery/web"])
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="catalog", CreateBucketConfiguration={"LocationConstraint": HOME_REGION})
+    s3.put_object(Bucket="catalog", Key="record", Body=b"{}")
+    key: str = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    cloud.client("kms").create_alias(AliasName="alias/images", TargetKeyId=key)
+    cloud.client("iam").create_role(RoleName="publisher", AssumeRolePolicyDocument="{}")
+    topic = cloud.client("sns").create_topic(Name="images")["TopicArn"]
+    cloud.client("events").put_rule(Name="images", EventPattern='{"source": ["aws.ec2"]}')
+    cloud.client("events").put_targets(Rule="images", Targets=[{"Id": "topic", "Arn": topic}])
+    other = cloud.client("ebs").start_snapshot(VolumeSize=1)["SnapshotId"]
+    put_block(cloud.client("ebs"), other, 0, b"x" * BLOCK_SIZE)
+    cloud.client("ec2").delete_snapshot(SnapshotId=other)
+    return image_id, key
+
+
+def test_save_without_a_state_file_is_refused(cloud: Double) -> None:
+    with pytest.raises(HTTPError, match="400"):
+        cloud.control("POST", "save")
+
+
+def test_a_state_file_of_another_program_is_refused(tmp_path: Path) -> None:
+    state = tmp_path / "aws.state"
+    state.write_bytes(b"not a state file")
+    command = [*SERVER, "--port", "0", "--state", str(state)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert f"error: {state} is not a state file" in result.stderr
+    assert state.read_bytes() == b"not a state file"
