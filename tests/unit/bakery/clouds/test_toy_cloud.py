@@ -35,7 +35,7 @@ Bakery = Callable[..., str]
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `bakery` needs of the project, with the toy cloud in it."""
     source, copy = Path(__file__).parents[4], tmp_path_factory.mktemp("toy")
-    for folder in ("scripts", "ansible", "tests/images", "packer/templates", "tools"):
+    for folder in ("scripts", "ansible", "packer/tests", "packer/templates", "tools"):
         shutil.copytree(source / folder, copy / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     page = (source / PAGE).read_text()
     for name, text in FILE.findall(page):
