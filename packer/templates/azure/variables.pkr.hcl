@@ -65,8 +65,3 @@ variable "ssh_private_key" {
   type        = string
   description = "Key file made for this bake; Azure puts the public half into the machine."
 }
-
-variable "secrets" {
-  type        = map(object({ path = string, key = string }))
-  description = "Where each secret is in Vault, by name. Roles find the value in the environment variable NAME."
-}

@@ -20,11 +20,6 @@ variable "disk_size" {
   description = "Virtual size of the base in bytes."
 }
 
-variable "secrets" {
-  type        = map(object({ path = string, key = string }))
-  description = "Where each secret is in Vault, by name. Roles find the value in the environment variable NAME."
-}
-
 variable "ssh_private_key" {
   type        = string
   description = "Key file made for this bake; the public half lies beside it."
