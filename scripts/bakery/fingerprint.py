@@ -6,16 +6,13 @@ which input changed, not only that one did.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-
-from bakery import files, yamlfile
+from bakery import bakefiles, files
 from bakery.bases import QemuBase
 from bakery.definition import ImageDefinition
-from bakery.errors import UsageError
 from bakery.project import Project
 
 # Raised by hand when code (not data: templates, roles and recipes are hashed) changes what a bake makes.
@@ -30,7 +27,6 @@ ONLY = {
     "tool:packer-plugin-azure": "azure",
 }
 SEAL = "seal"  # the role that ends every bake
-INCLUDES = ("include_role", "import_role")
 
 Inputs = dict[str, str]
 
@@ -53,11 +49,9 @@ class Fingerprints:
         self._project = project
         self._tools = {f"tool:{name}": version for name, version in tools.items()}
         self._machine = {f"machine:{name}": value for name, value in machine.items()}
-        self._provisioning = {
-            **{f"ansible:{name}": digest for name, digest in _walk(project.ansible, without=project.roles)},
-        }
-        self._trees: dict[Path, Inputs] = {}
+        self._digests: dict[Path, str] = {}
         self._dependencies: dict[str, list[str]] = {}
+        self._by_family: dict[Path, bool] = {}
 
     def inputs(self, definition: ImageDefinition, where: Path, base: str) -> Inputs:
         """All inputs of a bake. `where` is the definition's file, `base` the parent's disk digest ("" if none)."""
@@ -71,8 +65,9 @@ class Fingerprints:
     def _provisioned(self, definition: ImageDefinition, where: Path) -> Inputs:
         """What Packer and Ansible bring in."""
         software = definition.software
+        ansible_files = bakefiles.ansible_files(self._project, definition)
         inputs = {
-            **self._provisioning,
+            **self._tree(self._project.ansible, "ansible:", ansible_files),
             **(self._machine if "qemu" in definition.builders else {}),
             **self._template(definition, where),
             **self._answers(definition, where),
@@ -82,9 +77,23 @@ class Fingerprints:
         }
         for use in software.roles:
             inputs |= {f"var:{use.name}.{name}": canonical(value) for name, value in use.vars.items()}
-        for name in self._with_dependencies([*(use.name for use in software.roles), SEAL]):
-            inputs |= self._tree(self._project.roles / name, f"role:{name}")
+        inputs |= self._roles(definition, ansible_files)
         inputs |= {f"secret:{name}": f"{ref.path}#{ref.key}" for name, ref in definition.secrets.items()}
+        return inputs
+
+    def _roles(self, definition: ImageDefinition, ansible_files: list[Path]) -> Inputs:
+        names = self._with_dependencies([*(use.name for use in definition.software.roles), SEAL])
+        folders = {name: self._project.roles / name for name in names}
+        read = {name: bakefiles.role_files(role, definition.family) for name, role in folders.items()}
+        # Ansible does not evaluate files/. One role can read the variables of another, so all of them decide.
+        evaluated = [
+            path for name, paths in read.items() for path in paths if folders[name] / "files" not in path.parents
+        ]
+        if not all(map(self._reads_vars_by_family, [*ansible_files, *evaluated])):
+            read = {name: bakefiles.role_files(role, None) for name, role in folders.items()}
+        inputs: Inputs = {}
+        for name, role in folders.items():
+            inputs |= self._tree(role, f"role:{name}/", read[name])
         return inputs
 
     def _base(self, definition: ImageDefinition, parent: str) -> Inputs:
@@ -100,79 +109,55 @@ class Fingerprints:
             return {"base": parent}
         if base.url:
             return {"base": f"sha256:{base.sha256}"}
-        recipe = self._tree(self._project.root / "packer" / "base" / "debian", "recipe")
+        recipe = self._whole_tree(self._project.root / "packer" / "base" / "debian", "recipe")
         return {"base": canonical(base.model_dump(mode="json")["debootstrap"]), **recipe}
 
     def _template(self, definition: ImageDefinition, where: Path) -> Inputs:
         if definition.template:
-            return self._tree(where.parent / definition.template, "template")
+            return self._whole_tree(where.parent / definition.template, "template")
         inputs: Inputs = {}
         for builder in definition.builders:
-            folder = definition.template_folder(builder)
-            inputs |= self._tree(self._project.templates / folder, f"template:{folder}")
+            name = definition.template_folder(builder)
+            folder = self._project.templates / name
+            inputs |= self._tree(folder, f"template:{name}/", bakefiles.template_files(folder, definition))
         return inputs
 
     def _answers(self, definition: ImageDefinition, where: Path) -> Inputs:
         """What an installer is told."""
         vsphere = definition.base.vsphere
         iso = vsphere.iso if vsphere else None
-        return self._tree(where.parent / iso.answers, "answers") if iso else {}
+        return self._whole_tree(where.parent / iso.answers, "answers") if iso else {}
 
     def _with_dependencies(self, roles: list[str]) -> list[str]:
         """The roles and all that they use, directly or not; they may use each other."""
         found = list(roles)
         for name in found:
             if name not in self._dependencies:
-                self._dependencies[name] = _dependencies(self._project.roles / name)
+                self._dependencies[name] = bakefiles.dependencies(self._project.roles / name)
             found += [other for other in self._dependencies[name] if other not in found]
         return found
 
-    def _tree(self, folder: Path, label: str) -> Inputs:
-        if folder not in self._trees:
-            self._trees[folder] = {f"{label}/{name}": digest for name, digest in _walk(folder)}
-        return self._trees[folder]
+    def _reads_vars_by_family(self, path: Path) -> bool:
+        if path not in self._by_family:
+            self._by_family[path] = bakefiles.reads_vars_by_family(path)
+        return self._by_family[path]
+
+    def _whole_tree(self, folder: Path, label: str) -> Inputs:
+        return self._tree(folder, f"{label}/", bakefiles.walk(folder))
+
+    def _tree(self, folder: Path, prefix: str, paths: Iterable[Path]) -> Inputs:
+        """Digests of files below a folder, by prefix and relative path."""
+        for path in (paths := list(paths)):
+            if path not in self._digests:
+                self._digests[path] = _digest(path)
+        return {f"{prefix}{path.relative_to(folder).as_posix()}": self._digests[path] for path in paths}
 
 
-def _walk(folder: Path, without: Path | None = None) -> Iterator[tuple[str, str]]:
-    """(relative path, mode and digest or link target) of every file below a folder."""
-    for path in sorted(folder.rglob("*")):
-        if "__pycache__" in path.parts or (without and without in path.parents):
-            continue
-        name = path.relative_to(folder).as_posix()
-        link = f"link {path.readlink()} " if path.is_symlink() else ""
-        if path.is_file():
-            # Only the executable bit: git keeps no more, so a clone must give the same key.
-            mode = "755" if path.stat().st_mode & 0o100 else "644"
-            yield name, f"{link}{mode} {files.sha256(path)}"
-        elif link:
-            yield name, link
-
-
-def _dependencies(role: Path) -> list[str]:
-    """Roles that a role's meta or tasks name; a name computed by a template cannot be seen."""
-    names: list[str] = []
-    for path in sorted(role.glob("meta/main.y*ml")):
-        for entry in (json.loads(yamlfile.parse(path)) or {}).get("dependencies") or ():
-            name = entry.get("role", entry.get("name")) if isinstance(entry, dict) else entry
-            if not isinstance(name, str):
-                raise UsageError("a dependency must be a role's name", where=yamlfile.where(path, ("dependencies",)))
-            names.append(name)
-    for path in sorted((*role.glob("tasks/**/*.y*ml"), *role.glob("handlers/**/*.y*ml"))):
-        if any(word in path.read_text() for word in INCLUDES):  # reading YAML takes milliseconds
-            names += _included(yamlfile.compose(path))
-    return names
-
-
-def _included(node: Node | None) -> Iterator[str]:
-    """Names behind include_role and import_role, anywhere below a node."""
-    if isinstance(node, SequenceNode):
-        for item in node.value:
-            yield from _included(item)
-    elif isinstance(node, MappingNode):
-        for key, value in node.value:
-            if str(key.value).rpartition(".")[2] not in INCLUDES:
-                yield from _included(value)
-            elif isinstance(value, ScalarNode):  # the short form: `include_role: name=x`
-                yield from (word.removeprefix("name=") for word in value.value.split() if word.startswith("name="))
-            else:
-                yield from (name.value for option, name in value.value if option.value == "name")
+def _digest(path: Path) -> str:
+    """Target of a link, mode and SHA-256 of a file."""
+    link = f"link {path.readlink()} " if path.is_symlink() else ""
+    if not path.is_file():
+        return link
+    # Only the executable bit: git keeps no more, so a clone must give the same key.
+    mode = "755" if path.stat().st_mode & 0o100 else "644"
+    return f"{link}{mode} {files.sha256(path)}"

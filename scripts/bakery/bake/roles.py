@@ -8,26 +8,15 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from bakery import process
-from bakery.definition import ImageDefinition, RoleUse
+from bakery.bakefiles import FITNESS
+from bakery.definition import FAMILIES, ImageDefinition, RoleUse
 from bakery.errors import UsageError
 from bakery.project import Project
 from bakery.strict import near
 
 Where = Callable[..., str]  # keys of a definition -> file:line
 
-# What a role says about the bake modes and OS families it works in; without the file it is vm and Debian only.
-FITNESS = Path("meta") / "bakery.yml"
 SPECS = Path("meta") / "argument_specs.yml"
-
-# Ansible's name of the family (the fact os_family) by the first part of a definition's `os`.
-FAMILIES = {
-    "debian": "Debian",
-    "ubuntu": "Debian",
-    "almalinux": "RedHat",
-    "rhel": "RedHat",
-    "rocky": "RedHat",
-    "windows": "Windows",
-}
 
 # Secrets travel as environment variables of these programs: a secret must not pass for one of their settings.
 RESERVED_PREFIXES = ("ANSIBLE_", "PACKER_", "VAULT_", "PYTHON", "LD_", "SSH_")
@@ -81,13 +70,12 @@ def _check_family(project: Project, definition: ImageDefinition, where: Where) -
     software = definition.software
     if not (software.roles or software.packages):
         return
-    system = definition.os.partition("-")[0]
-    family = FAMILIES.get(system)
+    family = definition.family
     if family is None:
         raise UsageError(
             f"no role works on '{definition.os}'",
             where=where("os"),
-            hint=near(system, FAMILIES) or f"there are roles for {', '.join(FAMILIES)}",
+            hint=near(definition.os.partition("-")[0], FAMILIES) or f"there are roles for {', '.join(FAMILIES)}",
         )
     if software.packages and family == "Windows":
         raise UsageError(
