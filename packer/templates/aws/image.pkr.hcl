@@ -16,7 +16,12 @@ locals {
   # Each region has its own key behind the same alias. Without an alias, snapshots keep the encryption of the base.
   region_keys = var.kms_alias == "" ? {} : { for region in var.copy_regions : region => var.kms_alias }
   # Keeps Packer's own login from Ansible.
-  no_login = ["AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=", "AWS_WEB_IDENTITY_TOKEN_FILE=", "AWS_CONTAINER_AUTHORIZATION_TOKEN="]
+  no_login = [
+    "AWS_SECRET_ACCESS_KEY=",
+    "AWS_SESSION_TOKEN=",
+    "AWS_WEB_IDENTITY_TOKEN_FILE=",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN=",
+  ]
 }
 
 source "amazon-ebs" "image" {

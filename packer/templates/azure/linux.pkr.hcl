@@ -1,4 +1,5 @@
-# Linux: Ansible over SSH. The seal that ends the playbook also removes what Azure's agent wrote, and the login "packer".
+# Linux: Ansible over SSH. The seal that ends the playbook also removes the files of Azure's agent and the login
+# "packer".
 
 build {
   source "azure-arm.image" {

@@ -16,7 +16,12 @@ BUILDS = sorted(
 )
 # The secrets of Packer's own login by template: those of its environment that Ansible must not inherit.
 LOGINS = {
-    "aws": ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+    "aws": (
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    ),
     "azure": ("PKR_VAR_client_id", "PKR_VAR_client_secret"),
     "vsphere": ("PKR_VAR_password",),
 }
@@ -45,8 +50,8 @@ def test_shared_files_are_links(name: str) -> None:
 @pytest.mark.parametrize("template", LOGINS)
 def test_ansible_does_not_inherit_packers_login(template: str) -> None:
     image = (TEMPLATES / template / "image.pkr.hcl").read_text()
-    (line,) = [line for line in image.splitlines() if line.strip().startswith("no_login")]
-    assert [name for name in LOGINS[template] if f'"{name}="' not in line] == []
+    blank = image[image.index("no_login = [") :].partition("]")[0]
+    assert [name for name in LOGINS[template] if f'"{name}="' not in blank] == []
     for system in SYSTEMS:
         assert "ansible_env_vars" in (build := (TEMPLATES / template / f"{system}.pkr.hcl").read_text())
         assert build.count("concat(local.no_login, ") == build.count('provisioner "ansible"') == 1
