@@ -1,4 +1,4 @@
-# What `bakery bake` hands to every template in a JSON file. A template of your own gets the same and may declare fewer.
+# `bakery bake` passes these to every template in a JSON file. Your own template gets the same and may declare fewer.
 
 variable "image" {
   type        = string
@@ -12,32 +12,32 @@ variable "version" {
 
 variable "artifact_name" {
   type        = string
-  description = "name-version-arch: what the image is called at its target."
+  description = "Name of the image at its target: name-version-arch."
 }
 
 variable "description" {
   type        = string
-  description = "For people."
+  description = "Description of the image, for people."
 }
 
 variable "tags" {
   type        = map(string)
-  description = "For the image and what lies behind it."
+  description = "Tags of the image and its snapshots."
 }
 
 variable "manifest" {
   type        = string
-  description = "File for the manifest post-processor."
+  description = "File that the manifest post-processor writes."
 }
 
 variable "ansible_playbook" {
   type        = string
-  description = "The program."
+  description = "Path of ansible-playbook."
 }
 
 variable "ansible_folder" {
   type        = string
-  description = "Holds bake.yml and ansible.cfg; ANSIBLE_ROLES_PATH names the folders of roles."
+  description = "Folder with bake.yml, ansible.cfg and roles/."
 }
 
 variable "ansible_vars" {

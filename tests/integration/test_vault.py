@@ -204,8 +204,8 @@ def test_all_fields_as_text(server: VaultServer) -> None:
 
 
 def test_packer_itself_hides_what_the_template_reads(server: VaultServer, tmp_path: Path) -> None:
-    """The `local` of the qemu template with a provisioner that prints the value."""
-    template = (ROOT / "packer" / "templates" / "qemu" / "linux.pkr.hcl").read_text()
+    """The `local` of the templates with a provisioner that prints the value."""
+    template = (ROOT / "packer" / "templates" / "ansible.pkr.hcl").read_text()
     local = re.search(r'^local "secrets" \{.*?^\}', template, re.MULTILINE | re.DOTALL)
     assert local
     (tmp_path / "leak.pkr.hcl").write_text(

@@ -8,10 +8,10 @@ chroot "$root" systemctl --quiet enable systemd-networkd systemd-resolved system
 # They look for LVM snapshots, which such a disk cannot have.
 chroot "$root" systemctl --quiet disable e2scrub_all.timer e2scrub_reap.service
 
-# Nobody may share these with another machine.
+# No two machines may share these.
 rm -f "$root"/etc/ssh/ssh_host_*
 
-# What goes on the EFI system partition, laid out as the system itself will do it at its next kernel update.
+# The EFI system partition, laid out as the system itself will do it at its next kernel update.
 esp="$root/boot/efi"
 loader="$root/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 kernel="$(basename "$root"/boot/vmlinuz-*)"

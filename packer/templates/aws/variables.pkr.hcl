@@ -1,28 +1,29 @@
-# What this template gets beside common.pkr.hcl. Credentials come through Packer's environment (AWS_ACCESS_KEY_ID, …).
+# Variables of this template beside those of common.pkr.hcl and ansible.pkr.hcl. Packer's environment brings the
+# credentials (AWS_ACCESS_KEY_ID, …).
 
 variable "region" {
   type        = string
-  description = "Where the image is built and registered."
+  description = "Region that builds and registers the image."
 }
 
 variable "copy_regions" {
   type        = list(string)
-  description = "Where Packer copies it to."
+  description = "Regions that Packer copies the image to."
 }
 
 variable "accounts" {
   type        = list(string)
-  description = "Accounts that may launch it."
+  description = "Accounts that may launch the image."
 }
 
 variable "kms_alias" {
   type        = string
-  description = "Key that snapshots are encrypted with, the same alias in each region; empty for none."
+  description = "Alias of the key that encrypts snapshots, the same in each region; empty for none."
 }
 
 variable "source_ami" {
   type        = string
-  description = "AMI to start from, if it is one of ours; else empty."
+  description = "AMI of the parent image; empty if the base is another owner's AMI."
 }
 
 variable "source_filter" {
@@ -32,7 +33,7 @@ variable "source_filter" {
 
 variable "instance_type" {
   type        = string
-  description = "What the build runs on."
+  description = "Instance type of the build."
 }
 
 variable "user" {
@@ -42,15 +43,10 @@ variable "user" {
 
 variable "endpoint" {
   type        = string
-  description = "URL of a stand-in for EC2; empty for AWS."
+  description = "URL of another EC2 endpoint; empty for AWS."
 }
 
 variable "ssh_private_key" {
   type        = string
-  description = "Key file made for this bake; the public half lies beside it."
-}
-
-variable "secrets" {
-  type        = map(object({ path = string, key = string }))
-  description = "Where each secret is in Vault, by name. Roles find the value in the environment variable NAME."
+  description = "Private key of this bake; the public key is beside it (.pub)."
 }

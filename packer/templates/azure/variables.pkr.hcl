@@ -1,7 +1,7 @@
-# What this template gets beside common.pkr.hcl.
+# Variables of this template beside those of common.pkr.hcl and ansible.pkr.hcl.
 
-# Through Packer's environment (PKR_VAR_client_id, …), never in the file of variables. The plugin refuses to validate
-# without a value; Azure refuses to build with these.
+# Packer's environment brings these (PKR_VAR_client_id, …), never the file of variables. The plugin refuses to validate
+# without a value; Azure refuses to build with these defaults.
 variable "client_id" {
   type        = string
   description = "Application that builds."
@@ -11,7 +11,7 @@ variable "client_id" {
 
 variable "client_secret" {
   type        = string
-  description = "Its secret."
+  description = "Secret of that application."
   default     = "absent"
   sensitive   = true
 }
@@ -28,7 +28,7 @@ variable "subscription" {
 
 variable "resource_group" {
   type        = string
-  description = "Where the gallery is."
+  description = "Resource group of the gallery."
 }
 
 variable "gallery" {
@@ -38,35 +38,30 @@ variable "gallery" {
 
 variable "gallery_image" {
   type        = string
-  description = "Its image definition, which has to be there: Packer makes none."
+  description = "Image definition in the gallery; it must exist, since Packer creates none."
 }
 
 variable "regions" {
   type        = list(string)
-  description = "Where the image can be used; it is built in the first."
+  description = "Regions that can use the image; the first builds it."
 }
 
 variable "source_version" {
   type        = object({ image = string, version = string })
-  description = "What to start from if it is one of ours in the same gallery; else both are empty."
+  description = "Gallery version of the parent image; both are empty if the base is a marketplace image."
 }
 
 variable "source_urn" {
   type        = string
-  description = "Marketplace image PUBLISHER:OFFER:SKU:VERSION to start from; empty if it is one of ours."
+  description = "Marketplace image PUBLISHER:OFFER:SKU:VERSION to start from; empty if the base is a parent image."
 }
 
 variable "vm_size" {
   type        = string
-  description = "What the build runs on."
+  description = "VM size of the build."
 }
 
 variable "ssh_private_key" {
   type        = string
-  description = "Key file made for this bake; Azure puts the public half into the machine."
-}
-
-variable "secrets" {
-  type        = map(object({ path = string, key = string }))
-  description = "Where each secret is in Vault, by name. Roles find the value in the environment variable NAME."
+  description = "Private key of this bake; Azure puts the public key into the machine."
 }

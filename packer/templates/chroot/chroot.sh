@@ -1,8 +1,8 @@
 #!/bin/sh
 # Copies the base to $OUTPUT/disk.raw, attaches it, runs Ansible in it and detaches it.
 #
-# All of that happens in namespaces of its own. When this script ends, however it ends, the kernel stops what was
-# started in the chroot, takes the mounts away and frees the loop device: there is nothing to clean up by hand.
+# The script runs in its own namespaces. When it ends, however it ends, the kernel stops the processes in the chroot,
+# removes the mounts and frees the loop device. Nothing needs a clean-up by hand.
 set -eu
 
 if [ "$$" -ne 1 ]; then # not yet the first process of its own namespace
@@ -53,7 +53,7 @@ populate() {
 
 detach() {
     echo "Detaching the disk"
-    kill -KILL -1 2>/dev/null || true # whatever a package started after all: this script is process 1 here
+    kill -KILL -1 2>/dev/null || true # processes that a package started nevertheless; this script is process 1 here
     rm -f "$root/usr/sbin/policy-rc.d"
     umount --recursive "$root"
     rmdir "$root"
@@ -62,7 +62,7 @@ detach() {
 attach
 populate
 unset TMPDIR # a folder of this system, which programs in the chroot would look for
-# Told here since in a process namespace neither Ansible nor systemctl notices the chroot by itself.
+# In a process namespace neither Ansible nor systemctl detects the chroot; these two variables say so.
 SYSTEMD_OFFLINE=1 debian_chroot=bakery "$ANSIBLE_PLAYBOOK" \
     --inventory image, --extra-vars "ansible_host=$root" --connection community.general.chroot --extra-vars "@$ANSIBLE_VARS" "$PLAYBOOK"
 detach

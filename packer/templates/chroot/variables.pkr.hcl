@@ -1,4 +1,4 @@
-# What this template gets beside common.pkr.hcl.
+# Variables of this template beside those of common.pkr.hcl.
 
 variable "base_disk" {
   type        = string
@@ -7,10 +7,10 @@ variable "base_disk" {
 
 variable "output_folder" {
   type        = string
-  description = "Where the disk goes; the folder does not exist yet."
+  description = "Folder for the new disk; it does not exist yet."
 }
 
 variable "pid_file" {
   type        = string
-  description = "File for the process ID of what holds the disk, so that nothing is left if Packer is killed."
+  description = "File for the ID of the process that holds the disk, so that it can be ended if Packer is killed."
 }

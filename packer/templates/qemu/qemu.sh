@@ -1,3 +1,3 @@
 #!/bin/sh
-# Keeps what QEMU complains about: Packer shows it in its debug log only.
+# Keeps QEMU's error messages: Packer shows them in its debug log only.
 exec qemu-system-x86_64 "$@" 2>>"${QEMU_LOG:-/dev/stderr}"

@@ -1,4 +1,4 @@
-# What this template gets beside common.pkr.hcl.
+# Variables of this template beside those of common.pkr.hcl and ansible.pkr.hcl.
 
 variable "base_disk" {
   type        = string
@@ -7,12 +7,12 @@ variable "base_disk" {
 
 variable "output_folder" {
   type        = string
-  description = "Where the disk goes; the folder does not exist yet."
+  description = "Folder for the new disk; it does not exist yet."
 }
 
 variable "pid_file" {
   type        = string
-  description = "File for the process ID of what holds the disk, so that nothing is left if Packer is killed."
+  description = "File for the ID of the process that holds the disk, so that it can be ended if Packer is killed."
 }
 
 variable "disk_size" {
@@ -20,19 +20,14 @@ variable "disk_size" {
   description = "Virtual size of the base in bytes."
 }
 
-variable "secrets" {
-  type        = map(object({ path = string, key = string }))
-  description = "Where each secret is in Vault, by name. Roles find the value in the environment variable NAME."
-}
-
 variable "ssh_private_key" {
   type        = string
-  description = "Key file made for this bake; the public half lies beside it."
+  description = "Private key of this bake; the public key is beside it (.pub)."
 }
 
 variable "ssh_timeout" {
   type        = string
-  description = "How long the guest may take to answer."
+  description = "Time that the guest may take to answer."
 }
 
 variable "serial_log" {

@@ -1,101 +1,53 @@
-# Clones a machine or installs one from an ISO, provisions it with Ansible over SSH, and has vCenter put it into the
-# content library as an OVF item. The machine goes away afterwards.
-
-source "vsphere-clone" "linux" {
-  vcenter_server = var.server
-  username       = var.username
-  password       = var.password
-  datacenter     = var.datacenter
-  cluster        = var.cluster
-  datastore      = var.datastore
-  folder         = var.folder
-  vm_name        = local.machine
-
-  template                 = var.source_vm
-  network                  = var.network
-  notes                    = var.description
-  configuration_parameters = local.guestinfo
-
-  ip_wait_timeout      = "10m"
-  communicator         = "ssh"
-  ssh_username         = var.user
-  ssh_private_key_file = var.ssh_private_key
-  ssh_password         = lookup(local.secrets, "BUILD_PASSWORD", "")
-  ssh_timeout          = "10m"
-
-  content_library_destination {
-    library     = var.library
-    name        = var.artifact_name
-    description = local.notes
-    ovf         = true # deploys in every vCenter that subscribes to the library
-    destroy     = true
-  }
-}
-
-source "vsphere-iso" "linux" {
-  vcenter_server = var.server
-  username       = var.username
-  password       = var.password
-  datacenter     = var.datacenter
-  cluster        = var.cluster
-  datastore      = var.datastore
-  folder         = var.folder
-  vm_name        = local.machine
-
-  guest_os_type        = var.guest_os
-  notes                = var.description
-  firmware             = "efi"
-  CPUs                 = 2
-  RAM                  = 4096 # installers load themselves into memory; Anaconda takes 3 GiB
-  disk_controller_type = ["pvscsi"]
-  storage {
-    disk_size             = var.disk_mib
-    disk_thin_provisioned = true
-  }
-  network_adapters {
-    network      = var.network
-    network_card = "vmxnet3"
-  }
-
-  # The answers lie on a CD: a build network need not reach the machine that Packer runs on.
-  iso_paths    = [var.iso]
-  cd_content   = local.answers
-  cd_label     = var.answers_label
-  remove_cdrom = true
-  boot_order   = "disk,cdrom"
-  boot_wait    = "5s" # boot menus wait at least as long
-  boot_command = var.boot_command
-
-  ip_wait_timeout      = "60m" # until the installed system has VMware's tools running
-  communicator         = "ssh"
-  ssh_username         = var.user
-  ssh_private_key_file = var.ssh_private_key
-  ssh_password         = lookup(local.secrets, "BUILD_PASSWORD", "")
-  ssh_timeout          = "30m"
-
-  content_library_destination {
-    library     = var.library
-    name        = var.artifact_name
-    description = local.notes
-    ovf         = true
-    destroy     = true
-  }
-}
+# Linux: Ansible over SSH.
 
 build {
-  sources = ["source.vsphere-clone.linux", "source.vsphere-iso.linux"]
+  source "vsphere-clone.image" {
+    name = "linux"
+    # cloud-init's data source for VMware reads these; a base without cloud-init passes them over. They stay behind with
+    # the machine: Packer's export into the library leaves such settings out.
+    configuration_parameters = {
+      "guestinfo.userdata.encoding" = "base64"
+      "guestinfo.userdata" = base64encode(templatefile("${path.root}/linux/user-data.pkrtpl", {
+        user       = var.user
+        public_key = trimspace(file("${var.ssh_private_key}.pub"))
+      }))
+    }
+
+    ip_wait_timeout      = "10m"
+    communicator         = "ssh"
+    ssh_username         = var.user
+    ssh_private_key_file = var.ssh_private_key
+    ssh_password         = lookup(local.secrets, "BUILD_PASSWORD", "")
+    ssh_timeout          = "10m"
+  }
+
+  source "vsphere-iso.image" {
+    name                 = "linux"
+    firmware             = "efi"
+    disk_controller_type = ["pvscsi"]
+    network_adapters {
+      network      = var.network
+      network_card = "vmxnet3"
+    }
+    iso_paths = [var.iso]
+
+    ip_wait_timeout      = "60m" # until the installed system has VMware's tools running
+    communicator         = "ssh"
+    ssh_username         = var.user
+    ssh_private_key_file = var.ssh_private_key
+    ssh_password         = lookup(local.secrets, "BUILD_PASSWORD", "")
+    ssh_timeout          = "30m"
+  }
 
   provisioner "ansible" {
-    command       = var.ansible_playbook
-    playbook_file = "${var.ansible_folder}/bake.yml"
-    user          = var.user
-    host_alias    = "image"
-    # Its SSH proxy offers only ssh-rsa, which OpenSSH refuses, and is slow.
-    use_proxy = false
-    # Asking for the version takes as long as a task. Without it the plugin writes an inventory for Ansible 1.
+    command                 = var.ansible_playbook
+    playbook_file           = "${var.ansible_folder}/bake.yml"
+    user                    = var.user
+    host_alias              = "image"
+    use_proxy               = false # it offers only ssh-rsa, which OpenSSH refuses, and it is slow
     skip_version_check      = true
-    inventory_file_template = "{{ .HostAlias }} ansible_host={{ .Host }} ansible_user={{ .User }} ansible_port={{ .Port }}\n"
-    ansible_env_vars        = local.ansible_environment
+    inventory_file_template = local.ssh_inventory
+    ansible_env_vars        = concat(local.no_login, local.ansible_environment)
     extra_arguments         = ["--become", "--extra-vars", "@${var.ansible_vars}"]
   }
 

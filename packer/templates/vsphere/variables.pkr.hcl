@@ -1,6 +1,6 @@
-# What this template gets beside common.pkr.hcl.
+# Variables of this template beside those of common.pkr.hcl and ansible.pkr.hcl.
 
-# These two come through Packer's environment (PKR_VAR_username, PKR_VAR_password), never in a file. `packer validate`
+# Packer's environment brings these two (PKR_VAR_username, PKR_VAR_password), never a file. `packer validate`
 # runs without them, and the plugin takes no empty ones.
 variable "username" {
   type        = string
@@ -10,7 +10,7 @@ variable "username" {
 
 variable "password" {
   type        = string
-  description = "Its password."
+  description = "Password of that login."
   default     = "none"
   sensitive   = true
 }
@@ -22,27 +22,27 @@ variable "server" {
 
 variable "datacenter" {
   type        = string
-  description = "Where the build is."
+  description = "Datacenter of the build."
 }
 
 variable "cluster" {
   type        = string
-  description = "Runs the build."
+  description = "Cluster that runs the build."
 }
 
 variable "datastore" {
   type        = string
-  description = "Holds the disk of the build and the CD with the answers."
+  description = "Datastore for the disk of the build and the CD with the answers."
 }
 
 variable "folder" {
   type        = string
-  description = "Of the machine while it is built; empty for the datacenter's own."
+  description = "Folder of the machine while it is built; empty for the datacenter's root folder."
 }
 
 variable "network" {
   type        = string
-  description = "Of the machine while it is built; empty for the one that the cloned machine has."
+  description = "Network of the machine while it is built; empty for that of the cloned machine."
 }
 
 variable "library" {
@@ -82,7 +82,7 @@ variable "guest_os" {
 
 variable "disk_mib" {
   type        = number
-  description = "Size of the disk that is installed on."
+  description = "Size of the disk to install on."
 }
 
 variable "user" {
@@ -92,10 +92,5 @@ variable "user" {
 
 variable "ssh_private_key" {
   type        = string
-  description = "Key file made for this bake; the public half lies beside it."
-}
-
-variable "secrets" {
-  type        = map(object({ path = string, key = string }))
-  description = "Where each secret is in Vault, by name. Roles find the value in the environment variable NAME."
+  description = "Private key of this bake; the public key is beside it (.pub)."
 }

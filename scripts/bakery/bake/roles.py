@@ -7,26 +7,15 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from bakery.bake.bake_files import FITNESS
 from bakery.host import process
 from bakery.host.errors import UsageError, suggest
-from bakery.model.definition import ImageDefinition, RoleUse
+from bakery.model.definition import FAMILIES, ImageDefinition, RoleUse
 from bakery.model.project import Project
 
 Where = Callable[..., str]  # keys of a definition -> file:line
 
-# What a role says about the bake modes and OS families it works in; without the file it is vm and Debian only.
-FITNESS = Path("meta") / "bakery.yml"
 SPECS = Path("meta") / "argument_specs.yml"
-
-# Ansible's name of the family (the fact os_family) by the first part of a definition's `os`.
-FAMILIES = {
-    "debian": "Debian",
-    "ubuntu": "Debian",
-    "almalinux": "RedHat",
-    "rhel": "RedHat",
-    "rocky": "RedHat",
-    "windows": "Windows",
-}
 
 # Secrets travel as environment variables of these programs: a secret must not pass for one of their settings.
 RESERVED_PREFIXES = ("ANSIBLE_", "PACKER_", "VAULT_", "PYTHON", "LD_", "SSH_")
@@ -80,13 +69,12 @@ def _check_family(project: Project, definition: ImageDefinition, where: Where) -
     software = definition.software
     if not (software.roles or software.packages):
         return
-    system = definition.os.partition("-")[0]
-    family = FAMILIES.get(system)
+    family = definition.family
     if family is None:
         raise UsageError(
             f"no role works on '{definition.os}'",
             where=where("os"),
-            hint=suggest(system, FAMILIES) or f"there are roles for {', '.join(FAMILIES)}",
+            hint=suggest(definition.os.partition("-")[0], FAMILIES) or f"there are roles for {', '.join(FAMILIES)}",
         )
     if software.packages and family == "Windows":
         raise UsageError(

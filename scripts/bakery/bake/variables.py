@@ -35,6 +35,7 @@ def ansible_variables(job: Job) -> bytes:
     values |= {
         "bakery_image": job.definition.name,
         "bakery_version": job.version,
+        "bakery_os_family": job.definition.family or "",
         "software_packages": software.packages,
         "software_roles": [use.name for use in software.roles],
         "image_tests": job.tests,

@@ -1,18 +1,12 @@
-"""The input key of a bake: everything that can change the result, by name, and one digest over all of it.
+"""The inputs of a bake: everything that can change the result, by name. `bakery.model.inputs` has the names."""
 
-The table of inputs is flat (`var:nginx.port` -> `8080`) so that two of them can be compared line by line: a plan says
-which input changed, not only that one did.
-"""
-
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-
+from bakery.bake import bake_files
 from bakery.clouds import BUILDERS
-from bakery.host import files, yamlfile
-from bakery.host.errors import UsageError
+from bakery.host import files
+from bakery.model import inputs as names
 from bakery.model.bases import QemuBase
 from bakery.model.definition import ImageDefinition
 from bakery.model.inputs import Inputs, canonical
@@ -21,11 +15,10 @@ from bakery.model.project import Project
 # Raised by hand when code (not data: templates, roles and recipes are hashed) changes what a bake makes.
 ENGINE = "1"
 # The tools that make a disk when nothing is installed on it.
-DISK_TOOLS = ("tool:mmdebstrap", "tool:mke2fs", "tool:qemu-img")
+DISK_TOOLS = tuple(map(names.tool, ("mmdebstrap", "mke2fs", "qemu-img")))
 # What only one builder uses; all else counts for every build.
-ONLY = {f"tool:{tool}": builder.name for builder in BUILDERS.values() for tool in builder.tools}
+ONLY = {names.tool(tool): builder.name for builder in BUILDERS.values() for tool in builder.tools}
 SEAL = "seal"  # the role that ends every bake
-INCLUDES = ("include_role", "import_role")
 
 
 class Fingerprints:
@@ -34,18 +27,21 @@ class Fingerprints:
     def __init__(self, project: Project, tools: Mapping[str, str], machine: Mapping[str, str]) -> None:
         """`tools` are versions by name, `machine` what a guest sees of its hardware and firmware."""
         self._project = project
-        self._tools = {f"tool:{name}": version for name, version in tools.items()}
-        self._machine = {f"machine:{name}": value for name, value in machine.items()}
-        self._provisioning = {
-            **{f"ansible:{name}": digest for name, digest in _walk(project.resources.playbooks)},
-        }
-        self._trees: dict[Path, Inputs] = {}
+        self._tools = {names.tool(name): version for name, version in tools.items()}
+        self._machine = {names.machine(name): value for name, value in machine.items()}
+        self._digests: dict[tuple[Path, bool], str] = {}
         self._dependencies: dict[str, list[str]] = {}
+        self._by_family: dict[Path, bool] = {}
 
     def inputs(self, definition: ImageDefinition, where: Path, base: str) -> Inputs:
         """All inputs of a bake. `where` is the definition's file, `base` the parent's disk digest ("" if none)."""
         builders = definition.builders
-        inputs = {"engine": ENGINE, "os": definition.os, "arch": definition.arch, **self._base(definition, base)}
+        inputs = {
+            names.ENGINE: ENGINE,
+            names.OS: definition.os,
+            names.ARCH: definition.arch,
+            **self._base(definition, base),
+        }
         if definition.provisioned or definition.remote_targets:
             tools = {name: version for name, version in self._tools.items() if ONLY.get(name) in (None, *builders)}
             return inputs | tools | self._provisioned(definition, where)
@@ -53,47 +49,64 @@ class Fingerprints:
 
     def _provisioned(self, definition: ImageDefinition, where: Path) -> Inputs:
         """What Packer and Ansible bring in."""
-        software = definition.software
+        software, playbooks = definition.software, self._project.resources.playbooks
+        playbook_files = bake_files.playbook_files(playbooks, definition)
         inputs = {
-            **self._provisioning,
+            **self._tree(playbooks, "ansible:", playbook_files),
             **(self._machine if "qemu" in definition.builders else {}),
             **self._template(definition, where),
             **self._answers(definition, where),
-            "mode": definition.mode,
-            "packages": canonical(software.packages),
-            "roles": canonical([use.name for use in software.roles]),
+            names.MODE: definition.mode,
+            names.PACKAGES: canonical(software.packages),
+            names.ROLES: canonical([use.name for use in software.roles]),
         }
         for use in software.roles:
-            inputs |= {f"var:{use.name}.{name}": canonical(value) for name, value in use.vars.items()}
-        for name in self._with_dependencies([*(use.name for use in software.roles), SEAL]):
-            inputs |= self._tree(self._project.resources.role(name), f"role:{name}")
-        inputs |= {f"secret:{name}": f"{ref.path}#{ref.key}" for name, ref in definition.secrets.items()}
+            inputs |= {names.variable(use.name, name): canonical(value) for name, value in use.vars.items()}
+        inputs |= self._roles(definition, playbook_files)
+        inputs |= {names.secret(name): f"{ref.path}#{ref.key}" for name, ref in definition.secrets.items()}
+        return inputs
+
+    def _roles(self, definition: ImageDefinition, playbook_files: list[Path]) -> Inputs:
+        roles = self._with_dependencies([*(use.name for use in definition.software.roles), SEAL])
+        folders = {name: self._project.resources.role(name) for name in roles}
+        read = {name: bake_files.role_files(role, definition.family) for name, role in folders.items()}
+        # Ansible does not evaluate files/. One role can read the variables of another, so all of them decide.
+        evaluated = [
+            path for name, paths in read.items() for path in paths if folders[name] / "files" not in path.parents
+        ]
+        if not all(map(self._reads_vars_by_family, [*playbook_files, *evaluated])):
+            read = {name: bake_files.role_files(role, None) for name, role in folders.items()}
+        inputs: Inputs = {}
+        for name, role in folders.items():
+            inputs |= self._tree(role, f"role:{name}/", read[name])
         return inputs
 
     def _base(self, definition: ImageDefinition, parent: str) -> Inputs:
         """What each builder starts from; the content of an image of ours, whatever it is built with."""
-        given = definition.base.model_dump(mode="json", exclude_none=True, exclude={"qemu"})
-        remote = {f"base:{name}": canonical(base) for name, base in given.items()}
+        bases = definition.base.model_dump(mode="json", exclude_none=True, exclude={"qemu"})
+        remote = {names.remote_base(name): canonical(base) for name, base in bases.items()}
         return {**self._local_base(definition.base.qemu, parent), **remote}
 
     def _local_base(self, base: QemuBase | None, parent: str) -> Inputs:
         if base is None:
-            return {"base": parent} if parent else {}
+            return {names.PARENT: parent} if parent else {}
         if base.image:
-            return {"base": parent}
+            return {names.PARENT: parent}
         if base.url:
-            return {"base": f"sha256:{base.sha256}"}
-        recipe = self._tree(self._project.resources.recipe("debian"), "recipe")
-        return {"base": canonical(base.model_dump(mode="json")["debootstrap"]), **recipe}
+            return {names.PARENT: f"sha256:{base.sha256}"}
+        recipe = self._whole_tree(self._project.resources.recipe("debian"), "recipe")
+        return {names.PARENT: canonical(base.model_dump(mode="json")["debootstrap"]), **recipe}
 
     def _template(self, definition: ImageDefinition, where: Path) -> Inputs:
         if definition.template:
-            return self._tree(where.parent / definition.template, "template")
+            return self._whole_tree(where.parent / definition.template, "template")
         inputs: Inputs = {}
         for builder in definition.builders:
-            folder = definition.template_folder(builder)
+            name = definition.template_folder(builder)
+            folder = self._project.resources.template(name)
             # Packer reads what is behind a link, and a wheel has a file in its place.
-            inputs |= self._tree(self._project.resources.template(folder), f"template:{folder}", follow=True)
+            read = bake_files.template_files(folder, definition)
+            inputs |= self._tree(folder, f"template:{name}/", read, follow=True)
         return inputs
 
     def _answers(self, definition: ImageDefinition, where: Path) -> Inputs:
@@ -101,64 +114,41 @@ class Fingerprints:
         inputs: Inputs = {}
         for base in definition.base.by_builder.values():
             for label, folder in base.folders.items():
-                inputs |= self._tree(where.parent / folder, label)
+                inputs |= self._whole_tree(where.parent / folder, label)
         return inputs
 
     def _with_dependencies(self, roles: list[str]) -> list[str]:
         """The roles and all that they use, directly or not; they may use each other."""
-        found = list(roles)
-        for name in found:
+        all_roles = list(roles)
+        for name in all_roles:  # grows meanwhile
             if name not in self._dependencies:
-                self._dependencies[name] = _dependencies(self._project.resources.role(name))
-            found += [other for other in self._dependencies[name] if other not in found]
-        return found
+                self._dependencies[name] = bake_files.dependencies(self._project.resources.role(name))
+            all_roles += [other for other in self._dependencies[name] if other not in all_roles]
+        return all_roles
 
-    def _tree(self, folder: Path, label: str, follow: bool = False) -> Inputs:
-        if folder not in self._trees:
-            self._trees[folder] = {f"{label}/{name}": digest for name, digest in _walk(folder, follow)}
-        return self._trees[folder]
+    def _reads_vars_by_family(self, path: Path) -> bool:
+        if path not in self._by_family:
+            self._by_family[path] = bake_files.reads_vars_by_family(path)
+        return self._by_family[path]
 
+    def _whole_tree(self, folder: Path, label: str) -> Inputs:
+        return self._tree(folder, f"{label}/", bake_files.walk(folder))
 
-def _walk(folder: Path, follow: bool = False) -> Iterator[tuple[str, str]]:
-    """(relative path, mode and digest or link target) of every file below a folder."""
-    for path in sorted(folder.rglob("*")):
-        if "__pycache__" in path.parts:
-            continue
-        name = path.relative_to(folder).as_posix()
-        link = f"link {path.readlink()} " if path.is_symlink() and not follow else ""
-        if path.is_file():
-            # Only the executable bit: git keeps no more, so a clone must give the same key.
-            mode = "755" if path.stat().st_mode & 0o100 else "644"
-            yield name, f"{link}{mode} {files.sha256(path)}"
-        elif link:
-            yield name, link
+    def _tree(self, folder: Path, prefix: str, paths: Iterable[Path], follow: bool = False) -> Inputs:
+        """Digests of files below a folder, by prefix and relative path; with `follow`, of what links lead to."""
+        inputs: Inputs = {}
+        for path in paths:
+            if (path, follow) not in self._digests:
+                self._digests[path, follow] = _digest(path, follow)
+            inputs[f"{prefix}{path.relative_to(folder).as_posix()}"] = self._digests[path, follow]
+        return inputs
 
 
-def _dependencies(role: Path) -> list[str]:
-    """Roles that a role's meta or tasks name; a name computed by a template cannot be seen."""
-    names: list[str] = []
-    for path in sorted(role.glob("meta/main.y*ml")):
-        for entry in (json.loads(yamlfile.parse(path)) or {}).get("dependencies") or ():
-            name = entry.get("role", entry.get("name")) if isinstance(entry, dict) else entry
-            if not isinstance(name, str):
-                raise UsageError("a dependency must be a role's name", where=yamlfile.where(path, ("dependencies",)))
-            names.append(name)
-    for path in sorted((*role.glob("tasks/**/*.y*ml"), *role.glob("handlers/**/*.y*ml"))):
-        if any(word in path.read_text() for word in INCLUDES):  # reading YAML takes milliseconds
-            names += _included(yamlfile.compose(path))
-    return names
-
-
-def _included(node: Node | None) -> Iterator[str]:
-    """Names behind include_role and import_role, anywhere below a node."""
-    if isinstance(node, SequenceNode):
-        for item in node.value:
-            yield from _included(item)
-    elif isinstance(node, MappingNode):
-        for key, value in node.value:
-            if str(key.value).rpartition(".")[2] not in INCLUDES:
-                yield from _included(value)
-            elif isinstance(value, ScalarNode):  # the short form: `include_role: name=x`
-                yield from (word.removeprefix("name=") for word in value.value.split() if word.startswith("name="))
-            else:
-                yield from (name.value for option, name in value.value if option.value == "name")
+def _digest(path: Path, follow: bool) -> str:
+    """Target of a link, mode and SHA-256 of a file."""
+    link = f"link {path.readlink()} " if path.is_symlink() and not follow else ""
+    if not path.is_file():
+        return link
+    # Only the executable bit: git keeps no more, so a clone must give the same key.
+    mode = "755" if path.stat().st_mode & 0o100 else "644"
+    return f"{link}{mode} {files.sha256(path)}"

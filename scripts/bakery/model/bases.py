@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 QEMU = "qemu"  # the builder that makes a disk here; every other one is called like its target
 
-# The secret with which Packer logs in to a base that knows no key; templates and ansible/bake-windows.yml look it up.
+# The secret with which Packer logs in to a base that knows no key; templates and bake-windows.yml look it up.
 BUILD_LOGIN = "build_password"
 
 

@@ -19,6 +19,16 @@ from bakery.model.documents import Mode
 from bakery.model.fields import Name, VariableName
 from bakery.model.validation import Model
 
+# Ansible's name of the family (the fact os_family) by the first part of a definition's `os`.
+FAMILIES = {
+    "debian": "Debian",
+    "ubuntu": "Debian",
+    "almalinux": "RedHat",
+    "rhel": "RedHat",
+    "rocky": "RedHat",
+    "windows": "Windows",
+}
+
 
 class RoleUse(Model):
     """An Ansible role and the values of its variables."""
@@ -101,6 +111,11 @@ class ImageDefinition(Model):
     def windows(self) -> bool:
         """Whether Packer speaks WinRM to it instead of SSH."""
         return self.os.startswith("windows-")
+
+    @property
+    def family(self) -> str | None:
+        """Ansible's name of the OS family; None if no role can be written for it."""
+        return FAMILIES.get(self.os.partition("-")[0])
 
     def builder_of(self, target: str) -> str:
         """What makes the image of a target: Packer's builder there if it has a base, else QEMU."""

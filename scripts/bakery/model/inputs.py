@@ -47,11 +47,6 @@ def secret(name: str) -> str:
     return f"secret:{name}"
 
 
-def file(tree: str, path: str) -> str:
-    """The digest of a file of a tree, such as `role:nginx` or `template:qemu`."""
-    return f"{tree}/{path}"
-
-
 def input_key(inputs: Mapping[str, str]) -> str:
     """SHA-256 over the canonical JSON of all inputs."""
     return hashlib.sha256(canonical(inputs).encode()).hexdigest()

@@ -55,7 +55,7 @@ def test_the_play_logs_in_with_the_password_of_its_environment(server: HTTPServe
         capture_output=True,
         text=True,
     )
-    assert "TASK [Keep Windows Update from working on the disk meanwhile]" in result.stdout
+    assert "TASK [Stop Windows Update]" in result.stdout
     assert "the specified credentials were rejected by the server" in result.stdout
     assert result.returncode == 4, "unreachable"
     expected = base64.b64encode(f"Administrator:{PASSWORD}".encode()).decode()

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Takes out of a disk what machines made from it must not share. Runs as root in a booted guest or in a chroot,
-# and may run again: what is gone already is no error. What one OS family alone has is looked for, not asked for.
+# Removes from a disk what machines made from it must not share. Runs as root in a booted guest or in a chroot, and may
+# run again. It looks for the files of every OS family; a missing file is no error.
 set -eu
 
 # Package index and downloads: 162 of the 180 MB that a small role added in a measured bake.
@@ -40,7 +40,7 @@ if command -v waagent >/dev/null; then
     waagent -force -deprovision+user
 fi
 
-# Keys and traces of everybody who logged in, the bake included.
+# Keys and traces of all logins, those of the bake included.
 getent passwd | cut -d: -f6 | sort -u | while read -r home; do
     [ "$home" != / ] && [ -d "$home" ] || continue
     rm -rf "$home/.ssh" "$home/.ansible" "$home/.cache" "$home/.bash_history" "$home/.python_history"

@@ -1,4 +1,4 @@
-"""What the programs of a Vault node share: what the node was told, Vault's own client, and those of AWS."""
+"""Shared by the programs of a Vault node: its settings, Vault's own client, and the clients of AWS."""
 
 import json
 import os
@@ -16,18 +16,18 @@ SEALED = 2  # exit code of `vault status`
 
 
 class FailedError(Exception):
-    """Something that this program cannot help."""
+    """A failure that this program cannot repair."""
 
 
 class Node:
-    """What user data told."""
+    """The settings that user data wrote."""
 
-    def __init__(self, told: "dict[str, Any]") -> None:
-        self.region: str = told["region"]
-        self.server_name: str = told["server_name"]
-        self.tls: dict[str, str] = told["tls"]
-        self.snapshots: dict[str, Any] = told["snapshots"]
-        self.metrics: dict[str, Any] = told["metrics"]
+    def __init__(self, settings: "dict[str, Any]") -> None:
+        self.region: str = settings["region"]
+        self.server_name: str = settings["server_name"]
+        self.tls: dict[str, str] = settings["tls"]
+        self.snapshots: dict[str, Any] = settings["snapshots"]
+        self.metrics: dict[str, Any] = settings["metrics"]
 
     def vault(self, *arguments: str, token: str = "", fine: "tuple[int, ...]" = (0,)) -> str:
         """Run Vault's own client: it verifies the server by the certificate's name, and signs logins."""
@@ -44,9 +44,9 @@ class Node:
         return done.stdout
 
     def status(self) -> "dict[str, Any]":
-        """Of the server on this node; needs no login."""
-        found: dict[str, Any] = json.loads(self.vault("status", "-format=json", fine=(0, SEALED)))
-        return found
+        """The status of the server on this node; it needs no login."""
+        status: dict[str, Any] = json.loads(self.vault("status", "-format=json", fine=(0, SEALED)))
+        return status
 
     @contextmanager
     def login(self) -> "Iterator[str]":
@@ -72,7 +72,7 @@ class Node:
 
 
 def leads(status: "dict[str, Any]") -> bool:
-    """Whether this node is the one of the cluster that acts."""
+    """Whether this node is the cluster's active one."""
     return bool(status.get("is_self"))  # not said of a sealed one
 
 

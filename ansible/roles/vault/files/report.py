@@ -21,7 +21,7 @@ def main(node: Node) -> None:
 
 
 def used_percent(folder: str) -> float:
-    """Of what Vault can use: the file system keeps a rest for root."""
+    """Share of what Vault can use: the file system keeps a reserve for root."""
     disk = shutil.disk_usage(folder)
     return 100 * disk.used / (disk.used + disk.free)
 

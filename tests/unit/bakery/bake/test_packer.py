@@ -72,6 +72,7 @@ def test_ansible_gets_the_software(world: World) -> None:
     assert world.record()["software"] == {
         "bakery_image": "web",
         "bakery_version": "1.0.0",
+        "bakery_os_family": "Debian",
         "nginx_port": 8080,
         "software_packages": ["jq"],
         "software_roles": ["nginx"],

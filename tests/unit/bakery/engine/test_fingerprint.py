@@ -3,17 +3,18 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bakery.clouds.definitions import Definition
 from bakery.engine import plan
 from bakery.engine.fingerprint import Fingerprints
 from bakery.host.errors import UsageError
-from bakery.model.definition import ImageDefinition
+from bakery.model.definition import ImageDefinition, RoleUse, Software
+from bakery.model.documents import Mode
 from bakery.model.inputs import Inputs, canonical, input_key
 from bakery.model.project import Project
 
@@ -21,10 +22,18 @@ TOOLS = {"packer": "1.11.2", "qemu-img": "7.2.0"}
 MACHINE = {"type": "pc", "memory_mib": "2048"}
 FILES = {
     "ansible/playbooks/ansible.cfg": "[defaults]\n",
+    "ansible/.ansible-lint": "profile: production\n",
     "ansible/playbooks/bake.yml": "- hosts: all\n",
+    "ansible/playbooks/bake-windows.yml": "- hosts: all\n",
     "ansible/playbooks/requirements.yml": "collections: []\n",
     "ansible/playbooks/filter_plugins/names.py": "",
-    "ansible/roles/nginx/tasks/main.yml": "- include_role: {name: tls}\n",
+    "ansible/roles/nginx/tasks/main.yml": (
+        '- ansible.builtin.include_vars: "{{ ansible_facts.os_family }}.yml"\n- include_role: {name: tls}\n'
+    ),
+    "ansible/roles/nginx/vars/main.yml": "{}\n",
+    **{f"ansible/roles/nginx/vars/{family}.yml": "{}\n" for family in ("Debian", "RedHat", "Windows")},
+    "ansible/roles/nginx/meta/bakery.yml": "modes: [vm]\n",
+    "ansible/roles/nginx/meta/argument_specs.yml": "argument_specs: {}\n",
     "ansible/roles/nginx/tasks/deep/site.yaml": "- ansible.builtin.import_role:\n    # why\n    name: site\n",
     "ansible/roles/nginx/handlers/main.yml": "- include_role: name=restart\n",
     "ansible/roles/nginx/meta/main.yml": "dependencies: [common, {role: users}, {name: time}]\n",
@@ -35,7 +44,12 @@ FILES = {
         f"ansible/roles/{name}/tasks/main.yml": f"# {name}\n[]\n"
         for name in ("tls", "site", "restart", "users", "time", "deep", "seal", "unrelated")
     },
-    "packer/templates/qemu/image.pkr.hcl": "source {}\n",
+    "packer/templates/qemu/image.pkr.hcl": 'source "qemu" "image" {\n}\n',
+    "packer/templates/qemu/linux.pkr.hcl": "build {\n}\n",
+    "packer/templates/qemu/linux/user-data": "#cloud-config\n",
+    "packer/templates/qemu/windows.pkr.hcl": 'build {\n  source "qemu.image" {\n  }\n}\n',
+    "packer/templates/qemu/windows/unattend.xml": "<unattend/>\n",
+    "packer/templates/aws/image.pkr.hcl": "locals {}\n",
     "packer/templates/chroot/chroot.pkr.hcl": "source {}\n",
     "packer/base/debian/customize.sh": "#!/bin/sh\n",
     "packer/images/own/mine.pkr.hcl": "source {}\n",
@@ -102,6 +116,7 @@ def define(*keys: str | int, to: object) -> Callable[[World], None]:
 
 
 ROLE = "ansible/roles/nginx"
+QEMU_TEMPLATE = [f"template:qemu/{name}" for name in ("image.pkr.hcl", "linux.pkr.hcl", "linux/user-data")]
 COUNTS: dict[str, tuple[Callable[[World], None], list[str]]] = {
     "content of the parent": (lambda world: setattr(world, "base", "c" * 64), ["base"]),
     "file of a role": (change(f"{ROLE}/files/run.sh"), ["role:nginx/files/run.sh"]),
@@ -154,9 +169,25 @@ COUNTS: dict[str, tuple[Callable[[World], None], list[str]]] = {
     "key of a secret": (define("secrets", "token", "key", to="other"), ["secret:token"]),
     "version of a tool": (lambda world: world.tools.update(packer="1.11.3"), ["tool:packer"]),
     "machine": (lambda world: world.machine.update(memory_mib="4096"), ["machine:memory_mib"]),
-    "mode": (define("mode", to="chroot"), ["mode", "template:chroot/chroot.pkr.hcl", "template:qemu/image.pkr.hcl"]),
+    "mode": (define("mode", to="chroot"), ["mode", "template:chroot/chroot.pkr.hcl", *QEMU_TEMPLATE]),
     "operating system": (define("os", to="debian-13"), ["os"]),
-    "own template": (define("template", to="own"), ["template/mine.pkr.hcl", "template:qemu/image.pkr.hcl"]),
+    "family": (define("os", to="rocky-9"), ["os", "role:nginx/vars/Debian.yml", "role:nginx/vars/RedHat.yml"]),
+    "family that no role knows": (
+        define("os", to="haiku-1"),
+        ["os", "role:nginx/vars/RedHat.yml", "role:nginx/vars/Windows.yml"],
+    ),
+    "own template": (
+        define("template", to="own"),
+        ["ansible:bake-windows.yml", "template/mine.pkr.hcl", *QEMU_TEMPLATE],
+    ),
+    "variables of the family": (change(f"{ROLE}/vars/Debian.yml"), ["role:nginx/vars/Debian.yml"]),
+    "variables of all families": (change(f"{ROLE}/vars/main.yml"), ["role:nginx/vars/main.yml"]),
+    "what a role checks at its start": (
+        change(f"{ROLE}/meta/argument_specs.yml"),
+        ["role:nginx/meta/argument_specs.yml"],
+    ),
+    "build of the system": (change("packer/templates/qemu/linux.pkr.hcl"), ["template:qemu/linux.pkr.hcl"]),
+    "file of the system": (change("packer/templates/qemu/linux/user-data"), ["template:qemu/linux/user-data"]),
     "base by url": (
         define("base", to={"qemu": {"url": "https://example.org/disk", "sha256": "d" * 64}}),
         ["base"],
@@ -169,6 +200,13 @@ COUNTS: dict[str, tuple[Callable[[World], None], list[str]]] = {
 COUNTS_NOT: dict[str, Callable[[World], object]] = {
     "another role": change("ansible/roles/unrelated/tasks/main.yml"),
     "template of another mode": change("packer/templates/chroot/chroot.pkr.hcl"),
+    "template of another builder": change("packer/templates/aws/image.pkr.hcl"),
+    "build of another system": change("packer/templates/qemu/windows.pkr.hcl"),
+    "file of another system": change("packer/templates/qemu/windows/unattend.xml"),
+    "play of another system": change("ansible/bake-windows.yml"),
+    "variables of another family": change(f"{ROLE}/vars/RedHat.yml"),
+    "what refuses a role": change(f"{ROLE}/meta/bakery.yml"),
+    "lint settings": change("ansible/.ansible-lint"),
     "recipe of a base that is not used": change("packer/base/debian/customize.sh"),
     "test": change("packer/tests/test_web.py"),
     "compiled plugin": change("ansible/playbooks/filter_plugins/__pycache__/names.pyc"),
@@ -197,6 +235,42 @@ def test_what_cannot_does_not_count(world: World, apply: Callable[[World], objec
     before = world.inputs()
     apply(world)
     assert world.inputs() == before
+
+
+OTHER_FAMILIES = ["role:nginx/vars/RedHat.yml", "role:nginx/vars/Windows.yml"]
+OTHER_BUILD = ["template:qemu/windows.pkr.hcl", "template:qemu/windows/unattend.xml"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "names"),
+    [
+        ("ansible/roles/nginx/tasks/more.yml", '- include_vars: "{{ item }}.yml"\n', OTHER_FAMILIES),
+        ("ansible/roles/nginx/tasks/more.yml", "- include_vars: {dir: vars}\n", OTHER_FAMILIES),
+        ("ansible/roles/nginx/templates/x.j2", "{{ lookup('file', 'vars/RedHat.yml') }}\n", OTHER_FAMILIES),
+        ("ansible/roles/tls/tasks/more.yml", "- include_role: {name: nginx, vars_from: RedHat}\n", OTHER_FAMILIES),
+        ("ansible/playbooks/bake.yml", "- hosts: all\n  vars_files: [roles/nginx/vars/RedHat.yml]\n", OTHER_FAMILIES),
+        ("ansible/playbooks/bake.yml", "- import_playbook: bake-windows.yml\n", ["ansible:bake-windows.yml"]),
+        ("packer/templates/qemu/linux.pkr.hcl", 'build { x = file("${path.root}/windows/y") }\n', OTHER_BUILD),
+        *(
+            ("packer/templates/qemu/windows.pkr.hcl", text, OTHER_BUILD)
+            for text in (
+                "locals {\n}\n",
+                'build {\n}\n  local "x" {\n}\n',
+                'variable "x" {\n}\n',
+                "variable x {\n}\n",
+                "packer{\n}\n",
+                'source "qemu" "image" {\n}\n',
+                "source qemu image {\n}\n",
+                'data "http" "x" {\n}\n',
+            )
+        ),
+    ],
+)
+def test_what_may_be_read_counts(world: World, path: str, text: str, names: list[str]) -> None:
+    """Files of another family or system, where a file that is read may read them."""
+    before = world.inputs()
+    world.write(path, text)
+    assert set(names) == (world.inputs().keys() - before.keys()) - {f"role:{path.removeprefix('ansible/roles/')}"}
 
 
 @pytest.mark.parametrize("where", ["recipe", "sha256"])
@@ -341,3 +415,118 @@ def test_a_shipped_role_counts_until_the_project_has_its_own(world: World, tmp_p
     after = world.inputs()
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     assert changed == {"role:tls/tasks/main.yml", "role:tls/tasks/more.yml"}
+
+
+ROOT = Path(__file__).parents[4]
+
+
+class Image(NamedTuple):
+    """What decides which files a bake reads. `roles` holds those that its roles use, too."""
+
+    os: str
+    builder: str
+    mode: Mode
+    roles: tuple[str, ...]
+
+
+IMAGES = [
+    Image("debian-12", "qemu", "vm", ("nginx",)),
+    Image("ubuntu-24.04", "aws", "vm", ("python_app",)),
+    Image("debian-12", "qemu", "chroot", ("vault", "vendor_file", "fetch_parameter")),
+    Image("rocky-9", "azure", "vm", ("gitlab_runner", "vendor_file", "fetch_parameter")),
+    Image("rocky-9", "vsphere", "vm", ("ssm_agent", "vendor_file")),
+    Image("windows-2022", "qemu", "vm", ("windows_base",)),
+    Image("windows-2022", "aws", "vm", ("windows_base",)),
+    Image("windows-2022", "vsphere", "vm", ()),
+]
+FAMILY_OF = {"debian": "Debian", "ubuntu": "Debian", "rocky": "RedHat", "windows": "Windows"}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the roles, playbooks and templates of this project."""
+    root = tmp_path_factory.mktemp("tree")
+    for folder in ("ansible", "packer/templates"):
+        shutil.copytree(ROOT / folder, root / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+def inputs_of(root: Path, image: Image) -> Inputs:
+    source = {"template": "base"} if image.builder == "vsphere" else {"image": "base"}
+    definition = Definition.model_validate_json(json.dumps(IMAGE)).model_copy(
+        update={
+            "os": image.os,
+            "mode": image.mode,
+            "targets": ("local" if image.builder == "qemu" else image.builder,),
+            "base": type(Definition.model_validate_json(json.dumps(IMAGE)).base).model_validate(
+                {image.builder: source}
+            ),
+            "software": Software(packages=("curl",), roles=tuple(RoleUse(name=name) for name in image.roles)),
+        }
+    )
+    project = Project(root, root / "packer/images", root / ".bakery")
+    return Fingerprints(project, TOOLS, MACHINE).inputs(definition, root / "web.yaml", "")
+
+
+def is_read(root: Path, path: Path, image: Image) -> bool:
+    """Whether the bake of an image reads a file, after the documentation of Ansible ("Roles") and Packer.
+
+    Ansible loads main.yml of a role's tasks, handlers, defaults, vars and meta, and meta/argument_specs.yml; tasks name
+    the rest. Packer reads each *.pkr.hcl of the folder, and builds what `-only` names.
+    """
+    family = FAMILY_OF[image.os.partition("-")[0]]
+    system = "windows" if family == "Windows" else "linux"
+    match path.relative_to(root).parts:
+        case ["ansible", "roles", role, *rest]:
+            if role not in (*image.roles, "seal") or rest == ["meta", "bakery.yml"]:
+                return False
+            return rest[0] != "vars" or rest[1] in (f"{family}.yml", "main.yml")
+        case ["ansible", "playbooks", "bake.yml"]:
+            return system == "linux"
+        case ["ansible", "playbooks", "bake-windows.yml"]:
+            return system == "windows"
+        case ["ansible", *rest]:
+            return rest[0] == "playbooks"
+        case ["packer", "templates", _]:  # what folders link
+            links = [link for link in root.rglob("*") if link.is_symlink() and link.resolve() == path.resolve()]
+            return any(is_read(root, link, image) for link in links)
+        case ["packer", "templates", folder, *rest]:
+            other = {"linux", "windows"} - {system}
+            mine = folder == ("chroot" if image.mode == "chroot" else image.builder)
+            return mine and rest[0].removesuffix(".pkr.hcl") not in other
+    raise AssertionError(path)
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda image: f"{image.os}-{image.builder}-{image.mode}")
+def test_the_inputs_are_the_files_that_the_bake_reads(tree: Path, image: Image) -> None:
+    places = {"ansible": "ansible/playbooks", "role": "ansible/roles", "template": "packer/templates"}
+    names = [name.partition(":") for name in inputs_of(tree, image) if name.partition(":")[0] in places]
+    files = [path for path in tree.rglob("*") if path.is_file() and path.parent != tree / "packer/templates"]
+    assert {tree / places[kind] / name for kind, _, name in names} == {
+        path for path in files if is_read(tree, path, image)
+    }
+
+
+@settings(deadline=None)
+@given(data=st.data(), image=st.sampled_from(IMAGES))
+def test_a_change_counts_if_the_bake_reads_the_file(tree: Path, data: st.DataObject, image: Image) -> None:
+    files = sorted(path for path in tree.rglob("*") if path.is_file() and not path.is_symlink())
+    path = data.draw(st.sampled_from(files))
+    content, mode = path.read_bytes(), path.stat().st_mode
+    comment = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"])).map(
+        lambda text: content + f"\n# {text}\n".encode()
+    )
+    # A build that defines something for other builds counts for them: test_what_may_be_read_counts.
+    changed = (
+        comment if path.name.endswith(".pkr.hcl") else comment | st.binary().filter(lambda other: other != content)
+    )
+    before = input_key(inputs_of(tree, image))
+    try:
+        if data.draw(st.booleans(), label="content"):
+            path.write_bytes(data.draw(changed))
+        else:
+            path.chmod(mode ^ 0o100)
+        assert (input_key(inputs_of(tree, image)) != before) is is_read(tree, path, image)
+    finally:
+        path.write_bytes(content)
+        path.chmod(mode)

@@ -59,7 +59,8 @@ def test_an_installation_and_its_answers(world: World) -> None:
 
 def test_every_variable_is_declared_by_the_template(world: World, project_root: Path) -> None:
     """The login alone comes another way: through the environment."""
-    declared = (project_root / "packer" / "templates" / "vsphere" / "variables.pkr.hcl").read_text()
+    folder = project_root / "packer" / "templates" / "vsphere"
+    declared = "".join((folder / f"{name}.pkr.hcl").read_text() for name in ("variables", "ansible"))
     names = {line.split('"')[1] for line in declared.splitlines() if line.startswith("variable ")}
     made = job(world, CLONE)
     assert names - vsphere.variables(made).keys() == {"username", "password"}

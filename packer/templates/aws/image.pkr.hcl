@@ -1,0 +1,70 @@
+# Starts the base as an instance, makes an AMI of it after Ansible, copies and shares the AMI. linux.pkr.hcl and
+# windows.pkr.hcl add how Packer logs in, and the provisioners.
+
+packer {
+  required_plugins {
+    amazon = {
+      source  = "github.com/hashicorp/amazon"
+      version = ">= 1.3.2"
+    }
+  }
+}
+
+locals {
+  # Either the AMI of a parent image by its ID, or another owner's AMI by owner and name.
+  filters = var.source_ami == "" ? [var.source_filter] : []
+  # Each region has its own key behind the same alias. Without an alias, snapshots keep the encryption of the base.
+  region_keys = var.kms_alias == "" ? {} : { for region in var.copy_regions : region => var.kms_alias }
+  # Keeps Packer's own login from Ansible.
+  no_login = [
+    "AWS_SECRET_ACCESS_KEY=",
+    "AWS_SESSION_TOKEN=",
+    "AWS_WEB_IDENTITY_TOKEN_FILE=",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN=",
+  ]
+}
+
+source "amazon-ebs" "image" {
+  region                     = var.region
+  custom_endpoint_ec2        = var.endpoint
+  skip_credential_validation = var.endpoint != ""
+  skip_metadata_api_check    = true # Packer gets its credentials from the bakery, never from the runner's own role
+
+  source_ami = var.source_ami
+  dynamic "source_ami_filter" {
+    for_each = local.filters
+    content {
+      filters     = { name = source_ami_filter.value.name, virtualization-type = "hvm", root-device-type = "ebs" }
+      owners      = [source_ami_filter.value.owner]
+      most_recent = true
+    }
+  }
+
+  instance_type   = var.instance_type
+  run_tags        = { for key, value in var.tags : key => value if key != "Name" }
+  run_volume_tags = var.tags
+  metadata_options {
+    http_endpoint = "enabled"
+    http_tokens   = "required"
+  }
+
+  ami_name              = var.artifact_name
+  ami_description       = var.description
+  ami_regions           = var.copy_regions
+  ami_users             = var.accounts
+  snapshot_users        = var.accounts
+  imds_support          = "v2.0"
+  encrypt_boot          = var.kms_alias == "" ? null : true
+  kms_key_id            = var.kms_alias == "" ? null : var.kms_alias
+  region_kms_key_ids    = local.region_keys
+  tags                  = var.tags
+  snapshot_tags         = var.tags
+  force_deregister      = false # a version is never overwritten
+  force_delete_snapshot = false
+
+  # A first copy to a far region takes longer than Packer's own ten minutes.
+  aws_polling {
+    delay_seconds = 5
+    max_attempts  = 1080
+  }
+}

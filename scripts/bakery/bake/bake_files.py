@@ -1,0 +1,113 @@
+"""The files that a bake reads: Ansible's settings and playbook, its roles, and Packer's template.
+
+A file that belongs to another OS family or system is left out only where the files beside it show that this bake cannot
+read it. In doubt a file counts: one bake too many costs minutes, one too few leaves an old image in use.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from bakery.host import yamlfile
+from bakery.host.errors import UsageError
+from bakery.model.definition import FAMILIES, ImageDefinition
+
+PLAYBOOKS = {"linux": "bake.yml", "windows": "bake-windows.yml"}
+# What a role says about the bake modes and OS families it works in; without the file it is vm and Debian only. It can
+# refuse a bake and never changes one: Ansible reads only main.yml and argument_specs.yml of meta/.
+FITNESS = Path("meta") / "bakery.yml"
+INCLUDED_ROLES = ("include_role", "import_role")
+
+# The one way to read vars/<family>.yml that shows which file is read, and every way to read a file of variables.
+VARS_BY_FAMILY = re.compile(
+    r"""\binclude_vars: *["']?\{\{ *ansible_facts\.os_family *\}\}\.yml["']? *$""", re.MULTILINE
+)
+VARS = re.compile(r"include_vars|vars_files|vars_from|\bvars/")
+# The top-level blocks of HCL that another file can refer to: all but `build`, whose sources have one label.
+DEFINES = re.compile(
+    r"^\s*(?:(?:packer|variables?|locals?|data)(?:\s*[\"{]|\s+\w)|source\s+\S+\s+[^\s{])", re.MULTILINE
+)
+
+
+def system(definition: ImageDefinition) -> str:
+    return "windows" if definition.windows else "linux"
+
+
+def playbook_files(playbooks: Path, definition: ImageDefinition) -> list[Path]:
+    """The folder of playbooks, without the playbook of the other system. A template of the user's own may run both."""
+    files = list(walk(playbooks))
+    if definition.template:
+        return files
+    playbook = PLAYBOOKS[system(definition)]
+    text = _text([playbooks / playbook])
+    unread = {name for name in PLAYBOOKS.values() if name not in text} - {playbook}
+    return [path for path in files if path.relative_to(playbooks).as_posix() not in unread]
+
+
+def role_files(role: Path, family: str | None) -> list[Path]:
+    """Files of a role, without the variables of families other than `family`; None keeps those of all."""
+    unread = {role / FITNESS}
+    if family:
+        unread |= {role / "vars" / f"{other}.yml" for other in FAMILIES.values() if other != family}
+    return [path for path in walk(role) if path not in unread]
+
+
+def reads_vars_by_family(path: Path) -> bool:
+    """Whether a file reads no variables but, by the fact os_family, those of the machine's family."""
+    return not VARS.search(VARS_BY_FAMILY.sub("", _text([path])))
+
+
+def template_files(folder: Path, definition: ImageDefinition) -> list[Path]:
+    """Files of one of our templates, without the build of the other system and the folder named after that system."""
+    (other,) = PLAYBOOKS.keys() - {system(definition)}
+    build = folder / f"{other}.pkr.hcl"
+    files = list(walk(folder))
+    read = [path for path in files if path != build and folder / other not in path.parents]
+    # Packer parses each *.pkr.hcl; `-only` then takes one build, which sees what the top level of every file defines.
+    if DEFINES.search(_text([build])) or f"{other}/" in _text(read):
+        return files
+    return read
+
+
+def dependencies(role: Path) -> list[str]:
+    """Roles that a role's meta or tasks name; a name computed by a template cannot be seen."""
+    names: list[str] = []
+    for path in sorted(role.glob("meta/main.y*ml")):
+        for entry in (json.loads(yamlfile.parse(path)) or {}).get("dependencies") or ():
+            name = entry.get("role", entry.get("name")) if isinstance(entry, dict) else entry
+            if not isinstance(name, str):
+                raise UsageError("a dependency must be a role's name", where=yamlfile.where(path, ("dependencies",)))
+            names.append(name)
+    for path in sorted((*role.glob("tasks/**/*.y*ml"), *role.glob("handlers/**/*.y*ml"))):
+        if any(word in path.read_text() for word in INCLUDED_ROLES):  # reading YAML takes milliseconds
+            names += _included(yamlfile.compose(path))
+    return names
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Every file and link below a folder, without Python's compiled ones."""
+    for path in sorted(folder.rglob("*")):
+        if "__pycache__" not in path.parts and (path.is_file() or path.is_symlink()):
+            yield path
+
+
+def _text(paths: list[Path]) -> str:
+    return "\n".join(path.read_text(errors="replace") for path in paths if path.is_file())
+
+
+def _included(node: Node | None) -> Iterator[str]:
+    """Names behind include_role and import_role, anywhere below a node."""
+    if isinstance(node, SequenceNode):
+        for item in node.value:
+            yield from _included(item)
+    elif isinstance(node, MappingNode):
+        for key, value in node.value:
+            if str(key.value).rpartition(".")[2] not in INCLUDED_ROLES:
+                yield from _included(value)
+            elif isinstance(value, ScalarNode):  # the short form: `include_role: name=x`
+                yield from (word.removeprefix("name=") for word in value.value.split() if word.startswith("name="))
+            else:
+                yield from (name.value for option, name in value.value if option.value == "name")

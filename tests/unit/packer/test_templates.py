@@ -1,0 +1,63 @@
+"""What the Packer templates keep to, read from their text."""
+
+from pathlib import Path
+
+import pytest
+
+from bakery.bake import bake_files
+from bakery.model.definition import ImageDefinition
+
+ROOT = Path(__file__).parents[3]
+TEMPLATES = ROOT / "packer" / "templates"
+SYSTEMS = {"linux": "debian-12", "windows": "windows-2022"}
+# Those with a sibling: the template of mode chroot is for Linux alone.
+BUILDS = sorted(
+    image.with_name(f"{system}.pkr.hcl") for image in TEMPLATES.glob("*/image.pkr.hcl") for system in SYSTEMS
+)
+# The secrets of Packer's own login by template: those of its environment that Ansible must not inherit.
+LOGINS = {
+    "aws": (
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    ),
+    "azure": ("PKR_VAR_client_id", "PKR_VAR_client_secret"),
+    "vsphere": ("PKR_VAR_password",),
+}
+
+
+def definition(system: str) -> ImageDefinition:
+    base = {"qemu": {"image": "base"}}
+    fields = {"name": "web", "description": "A web server", "os": SYSTEMS[system], "arch": "x86_64", "version": "1.0"}
+    return ImageDefinition.model_validate({**fields, "base": base})
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_a_build_of_one_system_counts_for_that_system_alone(build: Path) -> None:
+    system = build.name.partition(".")[0]
+    for other in SYSTEMS:
+        assert (build in bake_files.template_files(build.parent, definition(other))) is (system == other)
+
+
+@pytest.mark.parametrize("name", ["common.pkr.hcl", "ansible.pkr.hcl"])
+def test_shared_files_are_links(name: str) -> None:
+    links = list(TEMPLATES.glob(f"*/{name}"))
+    assert links
+    assert {path.readlink().as_posix() for path in links} == {f"../{name}"}
+
+
+@pytest.mark.parametrize("template", LOGINS)
+def test_ansible_does_not_inherit_packers_login(template: str) -> None:
+    image = (TEMPLATES / template / "image.pkr.hcl").read_text()
+    blank = image[image.index("no_login = [") :].partition("]")[0]
+    assert [name for name in LOGINS[template] if f'"{name}="' not in blank] == []
+    for system in SYSTEMS:
+        assert "ansible_env_vars" in (build := (TEMPLATES / template / f"{system}.pkr.hcl").read_text())
+        assert build.count("concat(local.no_login, ") == build.count('provisioner "ansible"') == 1
+
+
+def test_ansible_does_not_inherit_the_token_of_vault() -> None:
+    assert '"VAULT_TOKEN="' in (TEMPLATES / "ansible.pkr.hcl").read_text()
+    for build in BUILDS:
+        assert build.read_text().count('provisioner "ansible"') == build.read_text().count("local.ansible_environment")
