@@ -7,7 +7,7 @@ from bakery_stacks import rules
 from bakery_stacks.bindings import Construct, aws, core
 from bakery_stacks.boundary import PermissionsBoundary
 from bakery_stacks.config import Settings, partition
-from bakery_stacks.sections.consumer import Consumer
+from bakery_stacks.stacks.consumer.settings import Consumer
 
 TERRAFORM = ">= 1.10"  # the first release whose S3 backend locks by itself (use_lockfile)
 

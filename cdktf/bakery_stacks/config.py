@@ -11,15 +11,16 @@ from bakery import yamlfile
 from bakery.errors import UsageError
 from bakery.fields import Account, Form, Name
 from bakery.strict import Model, misfit, near, repeated, validate
-from bakery_stacks.sections.azure import Azure
-from bakery_stacks.sections.bucket import BUCKET, Bucket
-from bakery_stacks.sections.consumer import Consumer, PolicyArn
-from bakery_stacks.sections.network import Network
-from bakery_stacks.sections.region import KnownRegion
-from bakery_stacks.sections.runner import Runner
-from bakery_stacks.sections.vault import Vault
-from bakery_stacks.sections.vault_config import VaultConfig
-from bakery_stacks.sections.vsphere import Vsphere
+from bakery_stacks.fields.arn import PolicyArn
+from bakery_stacks.fields.bucket import BUCKET, Bucket
+from bakery_stacks.fields.region import KnownRegion
+from bakery_stacks.stacks.azure.settings import Azure
+from bakery_stacks.stacks.consumer.settings import Consumer
+from bakery_stacks.stacks.network.settings import Network
+from bakery_stacks.stacks.runner.settings import Runner
+from bakery_stacks.stacks.vault.settings import Vault
+from bakery_stacks.stacks.vault_config.settings import VaultConfig
+from bakery_stacks.stacks.vsphere.settings import Vsphere
 
 DEFAULT_ENVIRONMENT = "demo"
 CATALOG_VARIABLE = "BAKERY_CATALOG"

@@ -6,18 +6,18 @@ from pathlib import Path
 from bakery.catalog import Catalog, open_store
 from bakery.errors import BakeryError
 from bakery_stacks import config, published
-from bakery_stacks.azure import AzureStack
 from bakery_stacks.bindings import core
 from bakery_stacks.config import Settings
-from bakery_stacks.consumer import ConsumerStack
-from bakery_stacks.distribution import DistributionStack
-from bakery_stacks.images import ImagesStack
-from bakery_stacks.network import NetworkStack
 from bakery_stacks.published import Published
-from bakery_stacks.runner import Around, RunnerStack
-from bakery_stacks.vault import VaultStack
-from bakery_stacks.vault_config import VaultConfigStack
-from bakery_stacks.vsphere import VsphereStack
+from bakery_stacks.stacks.azure.stack import AzureStack
+from bakery_stacks.stacks.consumer.stack import ConsumerStack
+from bakery_stacks.stacks.distribution.stack import DistributionStack
+from bakery_stacks.stacks.images.stack import ImagesStack
+from bakery_stacks.stacks.network.stack import NetworkStack
+from bakery_stacks.stacks.runner.stack import Around, RunnerStack
+from bakery_stacks.stacks.vault.stack import VaultStack
+from bakery_stacks.stacks.vault_config.stack import VaultConfigStack
+from bakery_stacks.stacks.vsphere.stack import VsphereStack
 
 
 def program(environments: Path, environ: Mapping[str, str]) -> core.App:

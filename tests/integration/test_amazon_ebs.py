@@ -23,7 +23,8 @@ from bakery.project import Project
 from bakery.publish.aws import AwsTarget
 from bakery.vault import Vault
 from bakery_stacks import config
-from bakery_stacks.blocks import builder, publisher
+from bakery_stacks.blocks import publisher
+from bakery_stacks.stacks.runner import builder
 from doubles.aws.client import Double, available, register, running
 from doubles.aws.guests import guests
 from doubles.vault import vault_server

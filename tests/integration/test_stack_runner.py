@@ -19,8 +19,8 @@ from bakery_stacks import config, published
 from bakery_stacks.bindings import core
 from bakery_stacks.config import Settings
 from bakery_stacks.handover import DistributionOutputs, NetworkOutputs
-from bakery_stacks.runner import Around, RunnerStack
-from bakery_stacks.sections.runner import Runner
+from bakery_stacks.stacks.runner.settings import Runner
+from bakery_stacks.stacks.runner.stack import Around, RunnerStack
 from doubles.aws.client import Double, running
 from doubles.metadata import serving
 from integration.shelf import (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bakery_stacks.sections.vault_config import Autopilot
+from bakery_stacks.stacks.vault_config.settings import Autopilot
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import VaultServer
 from doubles.vault_cluster import NAME, Cluster, seal_and_authority, until

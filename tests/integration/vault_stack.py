@@ -6,8 +6,8 @@ from typing import Any
 
 from bakery_stacks.bindings import core
 from bakery_stacks.config import Environment, Settings, State
-from bakery_stacks.sections.vault_config import AssumedRole, AwsEngine, AzureEngine, GitLab, VaultConfig
-from bakery_stacks.vault_config import VaultConfigStack
+from bakery_stacks.stacks.vault_config.settings import AssumedRole, AwsEngine, AzureEngine, GitLab, VaultConfig
+from bakery_stacks.stacks.vault_config.stack import VaultConfigStack
 from doubles import gitlab
 from doubles.aws.client import HOME_REGION
 from doubles.azure import world

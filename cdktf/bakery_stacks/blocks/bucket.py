@@ -1,4 +1,4 @@
-"""Buckets as they all have to be, and the one that holds the catalog, or its copy."""
+"""A bucket as all of them have to be."""
 
 from typing import Any
 
@@ -82,16 +82,6 @@ class PrivateBucket(Construct):
             restrict_public_buckets=True,
             provider=self._provider,
         )
-
-
-class CatalogBucket(PrivateBucket):
-    """Nothing in the catalog ever changes, so old object versions only ever come from accidents: all are kept."""
-
-    def __init__(
-        self, scope: Construct, name: str, *, bucket: str, settings: Settings, key_arn: str, provider: Any
-    ) -> None:
-        super().__init__(scope, name, settings=settings, bucket=bucket, key_arn=key_arn, provider=provider)
-        self.versioning = self.keep_versions()
 
 
 def tls_only(arn: str) -> str:

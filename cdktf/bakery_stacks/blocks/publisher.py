@@ -1,10 +1,9 @@
-"""The role that publishes: what `bakery publish` and `bakery promote` call, in this environment's regions only."""
+"""What publishing takes at AWS: rights in this environment's regions, and the names of the roles that have them."""
 
 from collections.abc import Sequence
 
 from bakery.distribution import AwsDistribution
-from bakery_stacks.bindings import Construct, aws
-from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
+from bakery_stacks.blocks.policy import Conditions, Statement, statement
 from bakery_stacks.config import Environment, partition
 
 SESSION_SECONDS = 7200  # copies to far regions take longer than the hour that is usual
@@ -26,28 +25,6 @@ MADE_AS_OURS: Conditions = {"Null": {"aws:RequestTag/bakery:image": "false"}}
 BY_MAKING: Conditions = {"Null": {**MADE_AS_OURS["Null"], "ec2:CreateAction": "false"}}
 # The EBS direct API is not in that list. A snapshot that is being started has no time yet, and every other one has.
 BY_STARTING: Conditions = {"Null": {**MADE_AS_OURS["Null"], "ec2:SnapshotTime": "true"}}
-
-
-class Publisher(Construct):
-    """Assumed by whom this account's own policies allow it: the CI's role, a person."""
-
-    def __init__(
-        self, scope: Construct, name: str, *, environment: Environment, bucket_arn: str, key_arns: Sequence[str]
-    ) -> None:
-        super().__init__(scope, name)
-        root = account_root(partition(environment.home_region), environment.account)
-        trust = {"Sid": "OwnAccount", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": root}}
-        role = aws.IamRole(
-            self,
-            "role",
-            name=publisher_name(environment),
-            description=f"Publishes machine images of {environment.name}",
-            assume_role_policy=document(trust),
-            max_session_duration=SESSION_SECONDS,
-        )
-        policy = document(*rights(environment, bucket_arn, key_arns))
-        aws.IamRolePolicy(self, "policy", name="publish", role=role.id, policy=policy)
-        self.role_arn: str = role.arn
 
 
 def rights(environment: Environment, bucket_arn: str, key_arns: Sequence[str]) -> list[Statement]:

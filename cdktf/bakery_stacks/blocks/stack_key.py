@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from bakery_stacks.bindings import Construct, aws, core
-from bakery_stacks.blocks.key import WAITING_DAYS, WAITING_DAYS_DISPOSABLE
 from bakery_stacks.blocks.policy import Statement, account_root, document, statement
 from bakery_stacks.config import Environment, partition
 
+WAITING_DAYS = 30  # before AWS deletes a key for ever: its longest; without the key, images cannot be started
+WAITING_DAYS_DISPOSABLE = 7  # its shortest
 # All that Terraform and an administrator do to a key itself. No policy of the account can allow them more than this.
 LOOK_AFTER = [
     *("kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"),

@@ -13,8 +13,8 @@ from bakery.documents import Parameter, Place, Publication
 from bakery_stacks import published
 from bakery_stacks.config import Environment, Settings, State
 from bakery_stacks.program import build
-from bakery_stacks.sections.consumer import Consumer
-from bakery_stacks.sections.vault_config import (
+from bakery_stacks.stacks.consumer.settings import Consumer
+from bakery_stacks.stacks.vault_config.settings import (
     AssumedRole,
     Autopilot,
     AwsEngine,

@@ -8,7 +8,14 @@ import pytest
 from bakery.errors import UsageError
 from bakery.fields import Form
 from bakery_stacks import config
-from bakery_stacks.sections import azure, bucket, consumer, network, runner, vault, vault_config, vsphere
+from bakery_stacks.fields import bucket
+from bakery_stacks.stacks.azure import settings as azure
+from bakery_stacks.stacks.consumer import settings as consumer
+from bakery_stacks.stacks.network import settings as network
+from bakery_stacks.stacks.runner import settings as runner
+from bakery_stacks.stacks.vault import settings as vault
+from bakery_stacks.stacks.vault_config import settings as vault_config
+from bakery_stacks.stacks.vsphere import settings as vsphere
 
 SHIPPED = Path(__file__).parents[3] / "cdktf" / "environments"
 U1, U2 = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"

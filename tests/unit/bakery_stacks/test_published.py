@@ -10,7 +10,7 @@ from bakery.errors import BakeryError, NotFoundError
 from bakery_stacks import published
 from bakery_stacks.config import Environment
 from bakery_stacks.published import Missing, PublishedImage
-from bakery_stacks.sections.vault import Certificate, Snapshots, Vault
+from bakery_stacks.stacks.vault.settings import Certificate, Snapshots, Vault
 
 Publish = Callable[..., None]
 

@@ -1,0 +1,23 @@
+"""Ranges of IPv4 addresses."""
+
+from ipaddress import IPv4Network
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from bakery.fields import Form
+from bakery.strict import misfit
+
+
+def _range(cidr: str) -> str:
+    try:
+        IPv4Network(cidr)
+    except ValueError as error:  # of a part above 255, or bits set behind the prefix
+        raise misfit(str(error), "write the first address of the range: 10.0.16.0/20, not 10.0.16.1/20") from None
+    return cidr
+
+
+# The pattern wants the length, without which Python means one address.
+Cidr = Annotated[
+    str, Form(r"^[0-9.]+/[0-9]+$", "a range of IPv4 addresses with its length", "10.0.16.0/20"), AfterValidator(_range)
+]

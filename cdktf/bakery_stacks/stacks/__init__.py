@@ -1,0 +1,1 @@
+"""One package per stack: its settings, its resources, its rights, its user data."""

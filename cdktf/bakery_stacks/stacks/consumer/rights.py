@@ -1,0 +1,145 @@
+"""What a consumer account needs: roles for who writes, tags and reads there, and the key's grant for Auto Scaling."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bakery_stacks.bindings import Construct, aws, core
+from bakery_stacks.blocks.auto_scaling import AUTO_SCALING, AUTO_SCALING_PATH, GRANTED
+from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
+from bakery_stacks.blocks.publisher import CONSUMER_ROLE, SESSION_SECONDS, publishers, tagger_name
+from bakery_stacks.config import Environment, partition
+
+WRITE = ["ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameter"]
+READ = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "ssm:GetParameterHistory"]
+
+
+class ConsumerRoles(Construct):
+    """Publisher, tagger and reader, by ARN."""
+
+    def __init__(self, scope: Construct, name: str, *, environment: Environment, account: str) -> None:
+        super().__init__(scope, name)
+        own = _trust("OwnAccount", account_root(partition(environment.home_region), account))
+        publish = _trust_publishers(environment)
+        parameters, look = _parameters(environment, account), _look(environment)
+        self.publisher_arn = self._role(
+            "publisher",
+            CONSUMER_ROLE,
+            "Writes the parameters of machine images",
+            [publish],
+            # The parameter store looks the image up with the rights of who writes, and drops the value without them.
+            [statement("Parameters", WRITE, parameters), look],
+        )
+        self.tagger_arn = self._role(
+            "tagger",
+            tagger_name(environment),
+            "Tags shared machine images and copies of them, to which tags do not come along",
+            [publish, own],
+            [_tag(environment, account), look],
+        )
+        self.reader_arn = self._role(
+            "reader",
+            f"bakery-{environment.name}-reader",
+            "Reads which machine images there are",
+            [own],
+            [statement("Parameters", READ, parameters), look],
+        )
+
+    def _role(
+        self, name: str, role_name: str, description: str, trust: Sequence[Statement], rights: Sequence[Statement]
+    ) -> str:
+        role = aws.IamRole(
+            self,
+            name,
+            name=role_name,
+            description=description,
+            assume_role_policy=document(*trust),
+            max_session_duration=SESSION_SECONDS,
+        )
+        aws.IamRolePolicy(self, f"{name}-policy", name=name, role=role.id, policy=document(*rights))
+        return str(role.arn)
+
+
+class AutoScalingGrants(Construct):
+    """Lets the account's Auto Scaling start images that are encrypted with the owner's keys.
+
+    Without it, its instances die at once. Only the service's own role in this account can use a grant, and only this
+    account can retire it.
+    """
+
+    def __init__(
+        self, scope: Construct, name: str, *, environment: str, root: str, keys: dict[str, tuple[str, Any]]
+    ) -> None:
+        """`keys`: region -> ARN of the key and provider."""
+        super().__init__(scope, name)
+        role = self._service_role()
+        self.ids = {region: self._grant(region, environment, role, root, *key) for region, key in keys.items()}
+
+    def _service_role(self) -> str:
+        missing = (
+            "the account has no service-linked role for Auto Scaling yet: run "
+            "'aws iam create-service-linked-role --aws-service-name autoscaling.amazonaws.com' there, once."
+        )
+        there = core.Postcondition(condition="${length(self.arns) == 1}", error_message=missing)
+        found = aws.DataAwsIamRoles(
+            self,
+            "service-role",
+            path_prefix=AUTO_SCALING_PATH,
+            name_regex=f"^{AUTO_SCALING}$",
+            lifecycle=core.TerraformResourceLifecycle(postcondition=[there]),
+        )
+        return f"${{one({found.fqn}.arns)}}"
+
+    def _grant(self, region: str, environment: str, role: str, root: str, key_arn: str, provider: Any) -> str:
+        made = aws.KmsGrant(
+            self,
+            region,
+            name=f"bakery-{environment}-auto-scaling",
+            key_id=key_arn,
+            grantee_principal=role,
+            operations=GRANTED,
+            # Revoking is a right on the whole key, other accounts' grants included; retiring is one on this grant.
+            retiring_principal=root,
+            retire_on_delete=True,
+            provider=provider,
+        )
+        return str(made.grant_id)
+
+
+def _trust(sid: str, principal: str) -> Statement:
+    return {"Sid": sid, "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": principal}}
+
+
+def _trust_publishers(environment: Environment) -> Statement:
+    """By a condition: as principals, all of the roles would have to be there before."""
+    owner = account_root(partition(environment.home_region), environment.account)
+    only = {"ArnEquals": {"aws:PrincipalArn": publishers(environment)}}
+    return {**_trust("Publishers", owner), "Condition": only}
+
+
+def _regions(environment: Environment) -> Conditions:
+    return {"StringEquals": {"aws:RequestedRegion": environment.regions}}
+
+
+def _look(environment: Environment) -> Statement:
+    """Not to be narrowed to images: AWS checks this right without looking at one."""
+    return statement("Look", ["ec2:DescribeImages"], ["*"], conditions=_regions(environment))
+
+
+def _parameters(environment: Environment, account: str) -> list[str]:
+    home = partition(environment.home_region)
+    return [f"arn:{home}:ssm:{region}:{account}:parameter/bakery/*" for region in environment.regions]
+
+
+def _tag(environment: Environment, account: str) -> Statement:
+    """Tags of ours and no others, so that nothing which a team decides by tags of its own can be changed."""
+    home = partition(environment.home_region)
+    conditions: Conditions = {
+        "StringEquals": {
+            "aws:RequestedRegion": environment.regions,
+            "ec2:Owner": [environment.account, account],
+        },
+        "ForAllValues:StringLike": {"aws:TagKeys": ["bakery:*", "Name"]},
+        "Null": {"aws:TagKeys": "false"},
+    }
+    images = [f"arn:{home}:ec2:*::image/*", f"arn:{home}:ec2:*::snapshot/*"]
+    return statement("TagImages", ["ec2:CreateTags"], images, conditions=conditions)

@@ -1,0 +1,38 @@
+"""The accounts that may start images, one entry and one stack each."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from bakery.fields import Account, Form
+from bakery.strict import Model, misfit
+from bakery_stacks.fields.arn import PolicyArn
+
+# What IAM accepts in names of roles.
+RoleName = Annotated[
+    str, Form(r"^[\w+=,.@-]{1,64}$", "the name of a role, not its ARN: 64 characters at most", "terraform")
+]
+DEPLOY_ROLE = "OrganizationAccountAccessRole"
+
+
+class Consumer(Model):
+    """An account that may start the images."""
+
+    account: Account = Field(description="its number")
+    deploy_role: RoleName = Field(
+        default=DEPLOY_ROLE,
+        description="role that Terraform assumes there; AWS Organizations makes the default one with each account",
+    )
+    permissions_boundary: PolicyArn | None = Field(
+        default=None, description="on every role that the account's stack makes; a policy of that account"
+    )
+
+    @model_validator(mode="after")
+    def _own_boundary(self) -> Self:
+        if self.permissions_boundary and f"::{self.account}:" not in self.permissions_boundary:
+            raise misfit(
+                f"IAM takes no boundary but a policy of account {self.account} itself",
+                f"write arn:aws:iam::{self.account}:policy/NAME",
+                "permissions_boundary",
+            )
+        return self

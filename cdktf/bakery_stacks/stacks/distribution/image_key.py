@@ -1,0 +1,89 @@
+"""The key that encrypts a region's images; the home region's encrypts catalog and topic as well."""
+
+from typing import Any
+
+from bakery_stacks.bindings import Construct, aws, core
+from bakery_stacks.blocks.auto_scaling import AUTO_SCALING, AUTO_SCALING_PATH, GRANTED
+from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
+from bakery_stacks.blocks.stack_key import WAITING_DAYS, WAITING_DAYS_DISPOSABLE
+from bakery_stacks.config import Environment, partition
+
+# What a grant for Auto Scaling has, for whoever starts a machine.
+START = ["kms:Decrypt", "kms:DescribeKey", "kms:ReEncrypt*", "kms:GenerateDataKeyWithoutPlaintext"]
+BY_SERVICES: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+
+
+class ImageKey(Construct):
+    """A rotating key with the alias that definitions name as `kms_alias`."""
+
+    def __init__(self, scope: Construct, name: str, *, environment: Environment, region: str, provider: Any) -> None:
+        super().__init__(scope, name)
+        key = aws.KmsKey(
+            self,
+            "key",
+            description=f"Machine images of {environment.name}",
+            enable_key_rotation=True,
+            deletion_window_in_days=WAITING_DAYS_DISPOSABLE if environment.disposable else WAITING_DAYS,
+            policy=key_policy(environment, region),
+            provider=provider,
+            lifecycle=None if environment.disposable else core.TerraformResourceLifecycle(prevent_destroy=True),
+        )
+        aws.KmsAlias(self, "alias", name=alias(environment), target_key_id=key.key_id, provider=provider)
+        self.arn: str = key.arn
+
+
+def alias(environment: Environment) -> str:
+    """The same in every region, so that a definition names it once."""
+    return f"alias/bakery-{environment.name}"
+
+
+def key_policy(environment: Environment, region: str) -> str:
+    """Who may use it: this account by its own policies, its Auto Scaling and consumers to start images, EventBridge."""
+    root = account_root(partition(region), environment.account)
+    owner = statement("OwnAccount", ["kms:*"], ["*"], principals={"AWS": root})
+    topic = [_topic()] if region == environment.home_region else []
+    return document(owner, *topic, *_own_groups(environment), *_consumers(environment))
+
+
+def _topic() -> Statement:
+    """AWS knows no aws:SourceArn here (SNS guide, "key management"); the topic's own policy names the rules."""
+    actions = ["kms:Decrypt", "kms:GenerateDataKey*"]
+    return statement("EventBridgeToTopic", actions, ["*"], principals={"Service": "events.amazonaws.com"})
+
+
+def _own_groups(environment: Environment) -> list[Statement]:
+    """Auto Scaling here: no other policy lets its role use a key (Auto Scaling guide, "Required AWS KMS key policy").
+
+    By a condition: as a principal the role would have to be there, and AWS makes it with an account's first group.
+    """
+    role = f"arn:{partition(environment.home_region)}:iam::{environment.account}:role{AUTO_SCALING_PATH}{AUTO_SCALING}"
+    only: Conditions = {"ArnEquals": {"aws:PrincipalArn": role}}
+    anybody = {"AWS": "*"}
+    return [
+        statement("OwnGroupsUse", START, ["*"], principals=anybody, conditions=only),
+        statement("OwnGroupsStart", ["kms:CreateGrant"], ["*"], principals=anybody, conditions={**only, **BY_SERVICES}),
+    ]
+
+
+def _consumers(environment: Environment) -> list[Statement]:
+    """Starting a machine needs a grant: EC2 makes it for a person, the consumer's stack for Auto Scaling."""
+    if not environment.consumer_accounts:
+        return []
+    home = partition(environment.home_region)
+    accounts = [consumer.account for consumer in environment.consumer_accounts]
+    consumers = {"AWS": [account_root(home, account) for account in accounts]}
+    to_auto_scaling: Conditions = {
+        "StringEquals": {
+            "kms:GranteePrincipal": [
+                f"arn:{home}:iam::{account}:role{AUTO_SCALING_PATH}{AUTO_SCALING}" for account in accounts
+            ]
+        },
+        "ForAllValues:StringEquals": {"kms:GrantOperations": GRANTED},
+    }
+    return [
+        statement("ConsumersUse", START, ["*"], principals=consumers),
+        statement("ConsumersStart", ["kms:CreateGrant"], ["*"], principals=consumers, conditions=BY_SERVICES),
+        statement("ConsumersGrant", ["kms:CreateGrant"], ["*"], principals=consumers, conditions=to_auto_scaling),
+        # Terraform finds its grant again among all of the key.
+        statement("ConsumersSeeGrants", ["kms:ListGrants"], ["*"], principals=consumers),
+    ]

@@ -1,0 +1,30 @@
+"""The role that publishes."""
+
+from collections.abc import Sequence
+
+from bakery_stacks.bindings import Construct, aws
+from bakery_stacks.blocks.policy import account_root, document
+from bakery_stacks.blocks.publisher import SESSION_SECONDS, publisher_name, rights
+from bakery_stacks.config import Environment, partition
+
+
+class Publisher(Construct):
+    """Assumed by whom this account's own policies allow it: the CI's role, a person."""
+
+    def __init__(
+        self, scope: Construct, name: str, *, environment: Environment, bucket_arn: str, key_arns: Sequence[str]
+    ) -> None:
+        super().__init__(scope, name)
+        root = account_root(partition(environment.home_region), environment.account)
+        trust = {"Sid": "OwnAccount", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": root}}
+        role = aws.IamRole(
+            self,
+            "role",
+            name=publisher_name(environment),
+            description=f"Publishes machine images of {environment.name}",
+            assume_role_policy=document(trust),
+            max_session_duration=SESSION_SECONDS,
+        )
+        policy = document(*rights(environment, bucket_arn, key_arns))
+        aws.IamRolePolicy(self, "policy", name="publish", role=role.id, policy=policy)
+        self.role_arn: str = role.arn

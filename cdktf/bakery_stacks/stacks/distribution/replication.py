@@ -1,0 +1,87 @@
+"""Copies what is written to the catalog into a bucket of another region, in case the first region is gone."""
+
+from typing import Any
+
+from bakery_stacks.bindings import Construct, aws
+from bakery_stacks.blocks.policy import Statement, document, statement
+from bakery_stacks.stacks.distribution.catalog_bucket import CatalogBucket
+
+READ = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"]
+WRITE = ["s3:ReplicateObject", "s3:ReplicateTags"]
+
+
+class Replication(Construct):
+    """One rule for everything. Deletions are not copied: records never go, so one would be an accident or worse."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        environment: str,
+        source: CatalogBucket,
+        target: CatalogBucket,
+        provider: Any,
+    ) -> None:
+        super().__init__(scope, name)
+        role = aws.IamRole(
+            self,
+            "role",
+            name=f"bakery-{environment}-replication",
+            description=f"Copies the catalog of {environment} to another region",
+            assume_role_policy=document(_service()),
+        )
+        rights = aws.IamRolePolicy(
+            self, "policy", name="replicate", role=role.id, policy=document(*_rights(source, target))
+        )
+        aws.S3BucketReplicationConfigurationA(
+            self,
+            "rule",
+            bucket=source.name,
+            role=role.arn,
+            rule=[_rule(target)],
+            provider=provider,
+            depends_on=[source.versioning, target.versioning, rights],
+        )
+
+
+def _service() -> Statement:
+    """No condition, since AWS documents none that S3 fulfils here; a bucket takes roles of its own account only."""
+    return {
+        "Sid": "S3",
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"Service": "s3.amazonaws.com"},
+    }
+
+
+def _rights(source: CatalogBucket, target: CatalogBucket) -> list[Statement]:
+    """S3 decrypts with the one region's key and encrypts with the other's."""
+    return [
+        statement("Rule", ["s3:GetReplicationConfiguration", "s3:ListBucket"], [source.arn]),
+        statement("Read", READ, [f"{source.arn}/*"]),
+        statement("Write", WRITE, [f"{target.arn}/*"]),
+        statement("Decrypt", ["kms:Decrypt"], [source.key_arn]),
+        statement("Encrypt", ["kms:Encrypt", "kms:GenerateDataKey"], [target.key_arn]),
+    ]
+
+
+def _rule(target: CatalogBucket) -> Any:
+    """S3 passes over what KMS encrypts unless a rule asks for it."""
+    encrypted = aws.S3BucketReplicationConfigurationRuleSourceSelectionCriteriaSseKmsEncryptedObjects(status="Enabled")
+    with_key = aws.S3BucketReplicationConfigurationRuleDestinationEncryptionConfiguration(
+        replica_kms_key_id=target.key_arn
+    )
+    return aws.S3BucketReplicationConfigurationRule(
+        id="everything",
+        status="Enabled",
+        priority=0,
+        filter=aws.S3BucketReplicationConfigurationRuleFilter(prefix=""),
+        delete_marker_replication=aws.S3BucketReplicationConfigurationRuleDeleteMarkerReplication(status="Disabled"),
+        source_selection_criteria=aws.S3BucketReplicationConfigurationRuleSourceSelectionCriteria(
+            sse_kms_encrypted_objects=encrypted
+        ),
+        destination=aws.S3BucketReplicationConfigurationRuleDestination(
+            bucket=target.arn, encryption_configuration=with_key
+        ),
+    )

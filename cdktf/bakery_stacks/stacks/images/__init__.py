@@ -1,0 +1,1 @@
+"""The stack that hands out the images of a channel."""

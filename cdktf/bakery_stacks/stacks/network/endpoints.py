@@ -1,0 +1,54 @@
+"""Ways to AWS's services that do not leave the VPC."""
+
+from bakery_stacks.bindings import Construct, aws
+from bakery_stacks.stacks.network.vpc import Vpc
+
+# What machines of the other stacks call: sessions, parameters and images of containers, keys, other machines of a
+# cluster, groups, logs and metrics. Each costs by the hour in each zone.
+INTERFACES = (
+    *("ssm", "ssmmessages", "ec2messages"),
+    *("ecr.api", "ecr.dkr"),
+    *("kms", "sts", "ec2", "autoscaling", "elasticloadbalancing"),
+    *("logs", "monitoring"),
+)
+
+
+class Endpoints(Construct):
+    """Private names make clients use them without being told; S3's is a route and costs nothing."""
+
+    def __init__(self, scope: Construct, name: str, *, title: str, region: str, vpc: Vpc, cidr: str) -> None:
+        super().__init__(scope, name)
+        group = aws.SecurityGroup(
+            self, "firewall", name=f"{title}-endpoints", description="Endpoints of AWS's services", vpc_id=vpc.id
+        )
+        aws.VpcSecurityGroupIngressRule(
+            self,
+            "https",
+            security_group_id=group.id,
+            description="HTTPS from the VPC",
+            ip_protocol="tcp",
+            from_port=443,
+            to_port=443,
+            cidr_ipv4=cidr,
+        )
+        for service in INTERFACES:
+            aws.VpcEndpoint(
+                self,
+                service,
+                vpc_id=vpc.id,
+                service_name=f"com.amazonaws.{region}.{service}",
+                vpc_endpoint_type="Interface",
+                private_dns_enabled=True,
+                subnet_ids=list(vpc.subnets.values()),
+                security_group_ids=[group.id],
+                tags={"Name": f"{title}-{service}"},
+            )
+        aws.VpcEndpoint(
+            self,
+            "s3",
+            vpc_id=vpc.id,
+            service_name=f"com.amazonaws.{region}.s3",
+            vpc_endpoint_type="Gateway",
+            route_table_ids=list(vpc.route_tables.values()),
+            tags={"Name": f"{title}-s3"},
+        )

@@ -1,0 +1,92 @@
+"""What the network stack is told."""
+
+from collections.abc import Collection, Iterator, Mapping
+from ipaddress import IPv4Network
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from bakery.fields import Form
+from bakery.strict import Model, misfit
+from bakery_stacks.fields.cidr import Cidr
+from bakery_stacks.fields.log_days import LogDays
+
+ZONES = 3  # a cluster of three nodes survives the loss of one zone only if each node has its own
+BIGGEST, SMALLEST = 16, 28  # prefix lengths that VPCs and subnets may have (VPC user guide, "VPC CIDR blocks")
+
+
+Zone = Annotated[str, Form(r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$", "the name of an availability zone", "eu-west-1a")]
+VpcId = Annotated[str, Form(r"^vpc-[0-9a-f]{8,17}$", "the ID of a VPC", "vpc-0123456789abcdef0")]
+SubnetId = Annotated[str, Form(r"^subnet-[0-9a-f]{8,17}$", "the ID of a subnet", "subnet-0123456789abcdef0")]
+
+
+class Existing(Model):
+    """A VPC that is there already. Plans fail where a subnet is not in it, or two are in one zone."""
+
+    vpc: VpcId = Field(description="its ID")
+    subnets: Annotated[tuple[SubnetId, ...], Field(min_length=ZONES)] = Field(
+        description="private subnets, each in a zone of its own, with a way to AWS's services"
+    )
+
+
+class Network(Model):
+    """Where the machines of the other stacks are put: a VPC that exists, or one that the stack makes."""
+
+    existing: Existing | None = Field(default=None, description="use this, and make nothing")
+    cidr: Cidr | None = Field(default=None, description="address range of the VPC to make")
+    subnets: dict[Zone, Cidr] = Field(default_factory=dict, description="zone -> range of its private subnet")
+    nat: Cidr | None = Field(
+        default=None, description="range of a public subnet for one NAT gateway; without it, no way to the internet"
+    )
+    flow_log_days: LogDays = Field(default=90, description="how long accepted and refused connections are kept")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        made = [name for name in ("cidr", "subnets", "nat") if getattr(self, name)]
+        if self.existing and made:
+            raise misfit("it belongs to a VPC to make, and existing to one that is there", "keep one of both", made[0])
+        if not self.existing and not self.cidr:
+            why = "it says neither which VPC is there nor which to make"
+            raise misfit(why, "add cidr: 10.0.0.0/16 with subnets, or existing with vpc and subnets")
+        if not self.existing and len(self.subnets) < ZONES:
+            why = f"{ZONES} zones or more are needed, and {len(self.subnets)} are named"
+            raise misfit(why, "add a line ZONE: RANGE for each, such as eu-west-1c: 10.0.32.0/20", "subnets")
+        return self
+
+    @model_validator(mode="after")
+    def _ranges_fit(self) -> Self:
+        ranges = dict(self._ranges())
+        for keys, found in ranges.items():
+            if not BIGGEST <= found.prefixlen <= SMALLEST:
+                why = f"AWS takes no range of the size /{found.prefixlen}"
+                raise misfit(why, f"choose a length between /{BIGGEST} and /{SMALLEST}", *keys)
+        if vpc := ranges.pop(("cidr",), None):
+            _refuse_misplaced(vpc, ranges)
+        return self
+
+    def _ranges(self) -> Iterator[tuple[tuple[str, ...], IPv4Network]]:
+        subnets = ((("subnets", zone), cidr) for zone, cidr in self.subnets.items())
+        named: list[tuple[tuple[str, ...], str | None]] = [(("cidr",), self.cidr), *subnets, (("nat",), self.nat)]
+        return ((keys, IPv4Network(cidr)) for keys, cidr in named if cidr)
+
+
+def _refuse_misplaced(vpc: IPv4Network, ranges: Mapping[tuple[str, ...], IPv4Network]) -> None:
+    """For the line of the first range that is outside of the VPC, or overlaps one that stands before it."""
+    before: dict[tuple[str, ...], IPv4Network] = {}
+    for keys, found in ranges.items():
+        hint = f"choose a range in cidr {vpc} that no other subnet has{_free(vpc, found, ranges.values())}"
+        if not found.subnet_of(vpc):
+            raise misfit(f"{found} is not inside of cidr {vpc}", hint, *keys)
+        for other, taken in before.items():
+            if found.overlaps(taken):
+                raise misfit(f"{found} and {taken} of {other[-1]} overlap", hint, *keys)
+        before[keys] = found
+
+
+def _free(vpc: IPv4Network, like: IPv4Network, taken: Collection[IPv4Network]) -> str:
+    """The first range as long as `like` that nothing takes, for a hint; empty if there is none."""
+    if like.prefixlen < vpc.prefixlen:
+        return ""
+    ranges = (one for one in vpc.subnets(new_prefix=like.prefixlen) if not any(map(one.overlaps, taken)))
+    free = next(ranges, None)
+    return f", such as {free}" if free else ""

@@ -1,0 +1,87 @@
+"""The two Auto Scaling groups of a runner: one manager that is always there, and workers that it starts and ends."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bakery_stacks.bindings import Construct, aws, core
+from bakery_stacks.blocks.machine import Machine
+from bakery_stacks.stacks.runner.settings import Spot
+
+WARM_UP_SECONDS = 120  # until a new manager has booted and fetched its token
+
+
+def manager_group(scope: Construct, name: str, *, title: str, machine: Machine, subnet_ids: Sequence[str]) -> None:
+    """The old manager goes before the new one comes: two must never scale the same workers (GitLab's documentation)."""
+    aws.AutoscalingGroup(
+        scope,
+        name,
+        name=title,
+        min_size=1,
+        max_size=1,
+        desired_capacity=1,
+        vpc_zone_identifier=list(subnet_ids),
+        health_check_type="EC2",
+        launch_template=aws.AutoscalingGroupLaunchTemplate(id=machine.template_id, version=machine.template_version),
+        instance_refresh=aws.AutoscalingGroupInstanceRefresh(
+            strategy="Rolling",
+            preferences=aws.AutoscalingGroupInstanceRefreshPreferences(
+                min_healthy_percentage=0, max_healthy_percentage=100, instance_warmup=str(WARM_UP_SECONDS)
+            ),
+        ),
+        wait_for_capacity_timeout="0",  # its token may be put into SSM later than this
+    )
+
+
+def worker_group(
+    scope: Construct,
+    name: str,
+    *,
+    title: str,
+    machine: Machine,
+    subnet_ids: Sequence[str],
+    most: int,
+    spot: Spot | None,
+) -> None:
+    """Nothing but the manager ends a worker: whatever else would, ends its job as well.
+
+    So no refresh either: a new image is for the workers that start after it. And no greatest age, which Auto Scaling
+    does not apply to protected machines.
+    """
+    direct = aws.AutoscalingGroupLaunchTemplate(id=machine.template_id, version=machine.template_version)
+    aws.AutoscalingGroup(
+        scope,
+        name,
+        name=title,
+        min_size=0,
+        max_size=most,
+        desired_capacity=0,
+        vpc_zone_identifier=list(subnet_ids),
+        health_check_type="EC2",
+        protect_from_scale_in=True,
+        suspended_processes=["AZRebalance"],
+        launch_template=None if spot else direct,
+        mixed_instances_policy=_mixed(machine, spot) if spot else None,
+        wait_for_capacity_timeout="0",
+        # Set by the manager, all the time.
+        lifecycle=core.TerraformResourceLifecycle(ignore_changes=["desired_capacity"]),
+    )
+
+
+def _mixed(machine: Machine, spot: Spot) -> Any:
+    specification = aws.AutoscalingGroupMixedInstancesPolicyLaunchTemplateLaunchTemplateSpecification(
+        launch_template_id=machine.template_id, version=machine.template_version
+    )
+    types = [
+        aws.AutoscalingGroupMixedInstancesPolicyLaunchTemplateOverride(instance_type=kind)
+        for kind in spot.instance_types
+    ]
+    return aws.AutoscalingGroupMixedInstancesPolicy(
+        launch_template=aws.AutoscalingGroupMixedInstancesPolicyLaunchTemplate(
+            launch_template_specification=specification, override=types
+        ),
+        instances_distribution=aws.AutoscalingGroupMixedInstancesPolicyInstancesDistribution(
+            on_demand_base_capacity=spot.on_demand_base,
+            on_demand_percentage_above_base_capacity=0,
+            spot_allocation_strategy="price-capacity-optimized",
+        ),
+    )

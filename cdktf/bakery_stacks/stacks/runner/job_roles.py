@@ -1,0 +1,122 @@
+"""What CI jobs become at AWS: GitLab signs who they are, and only named projects and refs get in."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from bakery.pipeline import AWS_AUDIENCE
+from bakery_stacks.bindings import Construct, aws
+from bakery_stacks.blocks import publisher
+from bakery_stacks.blocks.policy import Conditions, Statement, document, statement
+from bakery_stacks.config import Environment, domain, partition
+from bakery_stacks.handover import DistributionOutputs
+from bakery_stacks.stacks.runner import builder, registry
+from bakery_stacks.stacks.runner.settings import Oidc, Subject
+
+
+class JobRoles(Construct):
+    """One role bakes and publishes, on the refs that are named. One looks, on every branch of their projects.
+
+    The first has the publisher's rights, not its role: a role that was taken by way of another one ends after an hour.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        environment: Environment,
+        gitlab_url: str,
+        oidc: Oidc,
+        distribution: DistributionOutputs,
+        repository_arn: str,
+    ) -> None:
+        super().__init__(scope, name)
+        host = urlsplit(gitlab_url).netloc
+        provider = aws.IamOpenidConnectProvider(self, "gitlab", url=gitlab_url, client_id_list=[AWS_AUDIENCE])
+        audience, subject = {f"{host}:aud": AWS_AUDIENCE}, f"{host}:sub"
+        bucket, keys = distribution.catalog_bucket_arn, distribution.key_arns
+        bake = _JobRole(
+            self,
+            "bake",
+            title=publisher.bake_name(environment),
+            about=f"Bakes and publishes machine images of {environment.name}",
+            provider_arn=provider.arn,
+            conditions={"StringEquals": {**audience, subject: [_ref(found) for found in oidc.subjects]}},
+            rights=[
+                *publisher.rights(environment, bucket, list(keys.values())),
+                *(builder.rights(environment) if oidc.builds_in_aws else []),
+                *registry.push(repository_arn),
+            ],
+        )
+        check = _JobRole(
+            self,
+            "check",
+            title=publisher.check_name(environment),
+            about=f"Looks at machine images of {environment.name}",
+            provider_arn=provider.arn,
+            conditions={"StringEquals": audience, "StringLike": {subject: _any_branch(oidc.subjects)}},
+            rights=_look(environment, bucket, keys[environment.home_region]),
+        )
+        self.bake_arn, self.check_arn = bake.arn, check.arn
+
+
+class _JobRole(Construct):
+    """A role for ID tokens. `aud` and `sub` are all that AWS reads of one by GitLab, so `conditions` are on these."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        title: str,
+        about: str,
+        provider_arn: str,
+        conditions: Conditions,
+        rights: Sequence[Statement],
+    ) -> None:
+        super().__init__(scope, name)
+        trust = {
+            "Sid": "Jobs",
+            "Effect": "Allow",
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Principal": {"Federated": provider_arn},
+            "Condition": conditions,
+        }
+        role = aws.IamRole(
+            self,
+            "role",
+            name=title,
+            description=about,
+            assume_role_policy=document(trust),
+            max_session_duration=publisher.SESSION_SECONDS,
+        )
+        aws.IamRolePolicy(self, "policy", name="jobs", role=role.id, policy=document(*rights))
+        self.arn: str = role.arn
+
+
+def _ref(subject: Subject) -> str:
+    """`sub` as GitLab writes it, unless a project changed what it is made of."""
+    return f"project_path:{subject.project}:ref_type:{subject.ref_type}:ref:{subject.ref}"
+
+
+def _any_branch(subjects: Sequence[Subject]) -> list[str]:
+    """Also those of merge requests, where `ref` is the source branch."""
+    projects = dict.fromkeys(subject.project for subject in subjects)
+    return [f"project_path:{project}:ref_type:branch:ref:*" for project in projects]
+
+
+def _look(environment: Environment, bucket_arn: str, key_arn: str) -> list[Statement]:
+    """What a plan reads, and `bakery diff images`: the catalog, and the state, pointers and templates of that stack."""
+    home = environment.home_region
+    state = f"arn:{partition(home)}:s3:::{environment.state.bucket}"
+    objects = [f"{bucket_arn}/{environment.catalog_prefix}/*", f"{state}/{environment.state.prefix}/images.tfstate"]
+    through_s3: Conditions = {"StringEquals": {"kms:ViaService": f"s3.{home}.{domain(home)}"}}
+    region: Conditions = {"StringEquals": {"aws:RequestedRegion": environment.regions}}
+    templates = ["ec2:DescribeImages", "ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions"]
+    return [
+        statement("List", ["s3:ListBucket"], [bucket_arn, state]),
+        statement("Read", ["s3:GetObject"], objects),
+        statement("CatalogKey", ["kms:Decrypt"], [key_arn], conditions=through_s3),
+        statement("Pointers", ["ssm:GetParameter"], publisher.pointers(environment)),
+        statement("Templates", templates, ["*"], conditions=region),
+    ]

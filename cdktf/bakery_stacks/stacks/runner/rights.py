@@ -1,0 +1,49 @@
+"""What a runner's manager may do: scale one group, log in to its machines, read its token, sign for the cache."""
+
+from collections.abc import Sequence
+
+from bakery_stacks.blocks.policy import Conditions, Statement, statement
+from bakery_stacks.config import Environment, domain, partition
+from bakery_stacks.stacks.runner.config_toml import WORKER_USER
+
+
+def scaling(environment: Environment, group: str) -> list[Statement]:
+    """The fleeting plugin's calls ("Recommended IAM policy"); AWS cannot narrow the two that only look."""
+    home = environment.home_region
+    groups = f"arn:{partition(home)}:autoscaling:{home}:{environment.account}:autoScalingGroup"
+    change = ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"]
+    return [
+        statement("ScaleWorkers", change, [f"{groups}:*:autoScalingGroupName/{group}"]),
+        statement("SeeWorkers", ["autoscaling:DescribeAutoScalingGroups", "ec2:DescribeInstances"], ["*"]),
+    ]
+
+
+def login(environment: Environment, group: str) -> Statement:
+    """By EC2 Instance Connect: to machines of that group, as that user."""
+    home = environment.home_region
+    conditions: Conditions = {
+        "StringEquals": {"aws:ResourceTag/aws:autoscaling:groupName": group, "ec2:osuser": WORKER_USER}
+    }
+    machines = f"arn:{partition(home)}:ec2:{home}:{environment.account}:instance/*"
+    return statement("LogInToWorkers", ["ec2-instance-connect:SendSSHPublicKey"], [machines], conditions=conditions)
+
+
+def secrets(environment: Environment, parameters: Sequence[str], key_arn: str) -> list[Statement]:
+    """Encrypted with the account's key for SSM, or with that of the stack."""
+    home = environment.home_region
+    arns = [f"arn:{partition(home)}:ssm:{home}:{environment.account}:parameter{name}" for name in parameters]
+    conditions: Conditions = {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": arns}}
+    return [
+        statement("Secrets", ["ssm:GetParameter"], arns),
+        statement("SecretsKey", ["kms:Decrypt"], [key_arn], conditions=conditions),
+    ]
+
+
+def cache(environment: Environment, bucket: str, key_arn: str) -> list[Statement]:
+    """Addresses that the manager signs carry its rights to the workers, for objects one by one."""
+    home = environment.home_region
+    through_s3: Conditions = {"StringEquals": {"kms:ViaService": f"s3.{home}.{domain(home)}"}}
+    return [
+        statement("Cache", ["s3:GetObject", "s3:PutObject"], [f"arn:{partition(home)}:s3:::{bucket}/*"]),
+        statement("CacheKey", ["kms:Decrypt", "kms:GenerateDataKey"], [key_arn], conditions=through_s3),
+    ]

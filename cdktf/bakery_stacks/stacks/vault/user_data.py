@@ -1,0 +1,88 @@
+"""What a Vault node is told at its first boot, as cloud-config. Pure, and without a secret.
+
+The image's own programs (ansible/roles/vault) do the rest: mount the disks, fetch the certificate, take snapshots,
+report. JSON is YAML and one of Vault's formats, and needs no care about quoting.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from bakery_stacks.stacks.vault.settings import API_PORT, SNAPSHOT_ROLE, Vault
+
+CONFIGURATION = "/etc/vault.d/vault.json"
+SETTINGS = "/etc/vault-node/settings.json"
+TLS = "/etc/vault-node/tls"  # made by the image; /etc/vault.d is for Vault's own files, all of which it reads
+CLUSTER_PORT = 8201
+JOIN_TAG = "bakery:vault"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What the stack knows of a cluster: `name` is its value of the join tag, `seal_key` an alias.
+
+    All of it is known before anything is deployed, so a plan shows the whole text.
+    """
+
+    name: str
+    region: str
+    seal_key: str
+    metrics: str
+
+
+def of_node(vault: Vault, cluster: Cluster) -> str:
+    """Settings of the node before Vault's configuration: that one starts it."""
+    return _cloud_config(
+        write_files=[_file(SETTINGS, settings(vault, cluster)), _file(CONFIGURATION, configuration(vault, cluster))],
+        runcmd=[["systemctl", "start", "--no-block", "vault-node.target"]],
+    )
+
+
+def configuration(vault: Vault, cluster: Cluster) -> dict[str, Any]:
+    """Vault's: TLS everywhere, unsealed by KMS, nodes found by their tag."""
+    join = {
+        "auto_join": f"provider=aws region={cluster.region} tag_key={JOIN_TAG} tag_value={cluster.name}",
+        "auto_join_scheme": "https",
+        "leader_tls_servername": vault.certificate.name,
+        "leader_ca_cert_file": f"{TLS}/authority.pem",
+    }
+    listener = {
+        "address": f"0.0.0.0:{API_PORT}",
+        "tls_cert_file": f"{TLS}/chain.pem",
+        "tls_key_file": f"{TLS}/key.pem",
+        "tls_min_version": "tls12",
+    }
+    return {
+        "cluster_name": cluster.name,
+        "api_addr": f"https://{{{{ GetPrivateIP }}}}:{API_PORT}",
+        "cluster_addr": f"https://{{{{ GetPrivateIP }}}}:{CLUSTER_PORT}",
+        "storage": {"raft": {"path": "/var/lib/vault/raft", "retry_join": [join]}},
+        "listener": [{"tcp": listener}],
+        # Raft maps all of its data, and locked memory would have to hold that; the image's unit allows no swap instead.
+        "disable_mlock": True,
+        "seal": {"awskms": {"region": cluster.region, "kms_key_id": cluster.seal_key}},
+    }
+
+
+def settings(vault: Vault, cluster: Cluster) -> dict[str, Any]:
+    """For the image's programs."""
+    certificate = vault.certificate
+    return {
+        "region": cluster.region,
+        "server_name": certificate.name,
+        "tls": {"chain.pem": certificate.chain, "key.pem": certificate.key, "authority.pem": certificate.authority},
+        "snapshots": {
+            "bucket": vault.snapshots.bucket,
+            "every_hours": vault.snapshots.every_hours,
+            "vault_role": SNAPSHOT_ROLE,
+        },
+        "metrics": {"namespace": cluster.metrics, "cluster": cluster.name, "nodes": vault.nodes},
+    }
+
+
+def _file(path: str, content: dict[str, Any]) -> dict[str, str]:
+    return {"path": path, "permissions": "0644", "content": json.dumps(content, indent=2) + "\n"}
+
+
+def _cloud_config(**parts: Any) -> str:
+    return f"#cloud-config\n{json.dumps(parts, indent=2)}\n"

@@ -1,0 +1,1 @@
+"""The stack for what is in Vault."""

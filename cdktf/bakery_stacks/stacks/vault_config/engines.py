@@ -1,0 +1,113 @@
+"""Vault's engines: kept secrets, the key that signs manifests, credentials of clouds for one job."""
+
+from typing import Any
+
+from bakery_stacks.bindings import Construct, vault
+from bakery_stacks.stacks.vault_config.settings import AssumedRole, AwsEngine, AzureEngine, seconds
+
+SIGNING_KEY = "bakery-manifests"
+
+
+class KeptSecrets(Construct):
+    """Version 2 of the KV engine at secret/. Its content is written by people: none of it is in Terraform."""
+
+    def __init__(self, scope: Construct, name: str, *, lifecycle: Any) -> None:
+        super().__init__(scope, name)
+        vault.Mount(
+            self,
+            "kv",
+            path="secret",
+            type="kv",
+            options={"version": "2"},
+            description="Secrets of images and targets",
+            lifecycle=lifecycle,
+        )
+
+
+class Signatures(Construct):
+    """The transit engine with a key that never leaves Vault."""
+
+    def __init__(self, scope: Construct, name: str, *, lifecycle: Any) -> None:
+        super().__init__(scope, name)
+        mount = vault.Mount(
+            self,
+            "transit",
+            path="transit",
+            type="transit",
+            description="Signatures of manifests",
+            lifecycle=lifecycle,
+        )
+        key = vault.TransitSecretBackendKey(
+            self,
+            "key",
+            backend=mount.path,
+            name=SIGNING_KEY,
+            type="ed25519",
+            exportable=False,
+            allow_plaintext_backup=False,
+            # Where destroy is refused anyway, Vault refuses to delete the key as well, whoever asks.
+            deletion_allowed=lifecycle is None,
+            lifecycle=lifecycle,
+        )
+        self.public_keys = f"${{{key.fqn}.keys}}"
+
+
+class AwsCredentials(Construct):
+    """The AWS engine with a role of Vault for each role of AWS. No key: Vault's machines have a role themselves."""
+
+    def __init__(self, scope: Construct, name: str, *, engine: AwsEngine, region: str, sts: str) -> None:
+        super().__init__(scope, name)
+        backend = vault.AwsSecretBackend(
+            self,
+            "aws",
+            path="aws",
+            description="Credentials of AWS",
+            region=region,
+            # The region's own: the global one is out of reach where only the VPC's endpoints are.
+            sts_endpoint=sts,
+            sts_region=region,
+        )
+        self.roles = [self._role(backend.path, "bake", engine.bake), self._role(backend.path, "apply", engine.apply)]
+
+    def _role(self, backend: str, name: str, role: AssumedRole) -> str:
+        """The path at which credentials are read."""
+        vault.AwsSecretBackendRole(
+            self,
+            name,
+            backend=backend,
+            name=name,
+            credential_type="assumed_role",
+            role_arns=[role.role_arn],
+            default_sts_ttl=seconds(role.ttl),
+            max_sts_ttl=seconds(role.ttl),
+        )
+        return f"aws/sts/{name}"
+
+
+class AzureCredentials(Construct):
+    """The Azure engine and, once it can log in, a role whose client secrets end with the job."""
+
+    def __init__(self, scope: Construct, name: str, *, engine: AzureEngine) -> None:
+        super().__init__(scope, name)
+        backend = vault.AzureSecretBackend(
+            self,
+            "azure",
+            path="azure",
+            description="Credentials of Azure",
+            tenant_id=engine.tenant,
+            subscription_id=engine.subscription,
+            client_id=engine.client_id,
+            identity_token_audience=engine.identity_token_audience,
+        )
+        if engine.application_object_id:
+            vault.AzureSecretBackendRole(
+                self,
+                "bake",
+                backend=backend.path,
+                role="bake",
+                application_object_id=engine.application_object_id,
+                ttl=f"{seconds(engine.ttl)}",
+                max_ttl=f"{seconds(engine.ttl)}",
+                # Else Azure would take the secret for ten years if Vault could not remove it.
+                explicit_max_ttl=f"{seconds(engine.ttl)}",
+            )

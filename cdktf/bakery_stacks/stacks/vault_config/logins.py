@@ -1,0 +1,97 @@
+"""Who may log in to Vault: GitLab's jobs for their duties, and the machines that take snapshots."""
+
+from urllib.parse import urlsplit
+
+from bakery_stacks.bindings import Construct, vault
+from bakery_stacks.config import Environment
+from bakery_stacks.stacks.vault.settings import SNAPSHOT_ROLE
+from bakery_stacks.stacks.vault_config import duties
+from bakery_stacks.stacks.vault_config.duties import PREFIX
+from bakery_stacks.stacks.vault_config.settings import Duty, GitLab, seconds
+
+SNAPSHOT_SECONDS = 900  # to take a snapshot and be gone; Vault streams some 100 MB/s
+
+
+class GitLabDuties(Construct):
+    """The JWT method with a role for each duty, and the policies that the roles give."""
+
+    def __init__(self, scope: Construct, name: str, *, gitlab: GitLab) -> None:
+        super().__init__(scope, name)
+        self._backend = vault.JwtAuthBackend(
+            self,
+            "jwt",
+            path="jwt",
+            type="jwt",
+            description="Jobs of GitLab",
+            oidc_discovery_url=gitlab.url,
+            oidc_discovery_ca_pem=gitlab.ca_pem,
+            bound_issuer=gitlab.url,
+        )
+        self._policies: dict[str, str] = {}
+        self.roles = {duty: self._role(duty, duties.role(duty, gitlab)) for duty in gitlab.duties}
+
+    def _role(self, duty: Duty, role: duties.Role) -> str:
+        """The name of a duty's role."""
+        made = vault.JwtAuthBackendRole(
+            self,
+            f"role-{duty}",
+            backend=self._backend.path,
+            role_name=f"{PREFIX}{duty}",
+            role_type=role.role_type,
+            user_claim=role.user_claim,
+            bound_audiences=list(role.bound_audiences),
+            bound_claims={claim: _one_text(values) for claim, values in role.bound_claims.items()},
+            token_policies=[self._policy(name) for name in role.token_policies],
+            token_no_default_policy=role.token_no_default_policy,
+            token_ttl=seconds(role.token_ttl),
+            token_explicit_max_ttl=seconds(role.token_explicit_max_ttl),
+            token_type=role.token_type,
+        )
+        return str(made.role_name)
+
+    def _policy(self, name: str) -> str:
+        """A reference to the policy, made when first asked for, so that it is there before the role."""
+        if name not in self._policies:
+            made = vault.Policy(self, f"policy-{name}", name=name, policy=duties.policy(name))
+            self._policies[name] = made.name
+        return self._policies[name]
+
+
+class SnapshotLogin(Construct):
+    """A role for machines that prove their IAM role to Vault by a signed call of STS: no secret to keep."""
+
+    def __init__(
+        self, scope: Construct, name: str, *, environment: Environment, address: str, role_arn: str, sts: str
+    ) -> None:
+        super().__init__(scope, name)
+        policy = vault.Policy(self, "policy", name=SNAPSHOT_ROLE, policy=duties.snapshot_policy())
+        backend = vault.AuthBackend(self, "aws", type="aws", path="aws", description="Machines by their IAM role")
+        vault.AwsAuthBackendClient(
+            self,
+            "client",
+            backend=backend.path,
+            sts_endpoint=sts,
+            sts_region=environment.home_region,
+            # What was signed for another server is of no use here.
+            iam_server_id_header_value=urlsplit(address).hostname,
+        )
+        vault.AwsAuthBackendRole(
+            self,
+            "role",
+            backend=backend.path,
+            role=SNAPSHOT_ROLE,
+            auth_type="iam",
+            bound_iam_principal_arns=[role_arn],
+            # By name: to look up IDs, Vault's machines would need a right in IAM and a way to it.
+            resolve_aws_unique_ids=False,
+            token_policies=[policy.name],
+            token_no_default_policy=True,
+            token_ttl=SNAPSHOT_SECONDS,
+            token_explicit_max_ttl=SNAPSHOT_SECONDS,
+            token_type="service",  # noqa: S106 - a kind, no token
+        )
+
+
+def _one_text(values: str | tuple[str, ...]) -> str:
+    """The provider splits at commas and makes a list again."""
+    return values if isinstance(values, str) else ",".join(values)

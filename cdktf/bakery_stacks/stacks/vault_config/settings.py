@@ -1,0 +1,171 @@
+"""What the stack for what is in Vault is told."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, get_args
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from bakery.distribution import Uuid
+from bakery.fields import Form, Url
+from bakery.strict import Model, misfit
+from bakery_stacks.fields.arn import RoleArn
+from bakery_stacks.stacks.vault.settings import Vault
+
+Duty = Literal["validate", "bake-private", "bake-public", "publish", "apply", "runner-image"]
+DUTIES: tuple[Duty, ...] = get_args(Duty)  # one for each pair of files in vault/duties/
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+UNITS = {"s": 1, "m": 60, "h": 3600}
+# STS, AssumeRole: 15 minutes at least, and an hour at most where a role assumes a role, as Vault's machines do.
+SHORTEST_SESSION, LONGEST_SESSION = 900, 3600
+# Vault refuses less: a server that restarts would be taken for dead (sys/storage/raft/autopilot/configuration).
+SHORTEST_DEATH = 60
+# After 15 minutes with a dead server that still counts, the alarm `voters` of the vault stack stops a refresh.
+LONGEST_DEATH = 14 * 60
+
+Duration = Annotated[str, Form(r"^[1-9][0-9]{0,4}[smh]$", "a number with s, m or h", "10m")]
+ProjectId = Annotated[str, Form(r"^[1-9][0-9]*$", "the number of a project, not its path", "42")]
+Audience = Annotated[
+    str, Form(r'^[^\s"\\]+$', "text without spaces, quotes and backslashes", "https://vault.example.internal:8200")
+]
+AbsolutePath = Annotated[str, Form(r"^(/[\w.-]+)+$", "the absolute path of a file", "/var/log/vault/audit.log")]
+
+
+def seconds(duration: str) -> int:
+    """15m -> 900."""
+    return int(duration[:-1]) * UNITS[duration[-1]]
+
+
+def _private(url: str) -> str:
+    """Tokens and secrets pass here, so plain HTTP is for a trial on one machine only."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        raise misfit(f"{url} is not encrypted", "write https://; http:// is for addresses of this machine only")
+    return url
+
+
+def _session(duration: str) -> str:
+    if not SHORTEST_SESSION <= seconds(duration) <= LONGEST_SESSION:
+        hint = "choose 15m to 1h, and have long jobs ask again for each phase"
+        raise misfit(f"AWS gives a role that was assumed by a role no session of {duration}", hint)
+    return duration
+
+
+def _hour(duration: str) -> str:
+    if seconds(duration) > LONGEST_SESSION:
+        raise misfit(f"{duration} is longer than the job's token, which ends after an hour", "choose 1h or less")
+    return duration
+
+
+def _dead(duration: str) -> str:
+    if seconds(duration) < SHORTEST_DEATH:
+        raise misfit(f"Vault takes no server for dead after {duration}", "choose 1m or more")
+    return duration
+
+
+PrivateUrl = Annotated[Url, AfterValidator(_private)]
+
+
+class GitLab(Model):
+    """Whose jobs may log in."""
+
+    url: PrivateUrl = Field(description="the issuer of its ID tokens, which Vault must reach for their keys")
+    project_id: ProjectId = Field(description="number of the project whose jobs may log in")
+    audience: Audience = Field(description="`aud` of the ID tokens in .gitlab-ci.yml; the address of Vault is usual")
+    duties: Annotated[tuple[Duty, ...], Field(min_length=1)] = Field(
+        default=DUTIES, description="duties that jobs can log in for; each has its files in vault/duties/"
+    )
+    ca_pem: str | None = Field(default=None, description="the authority of GitLab's certificate, if it is your own")
+
+
+class AssumedRole(Model):
+    """A role in AWS whose sessions Vault hands out."""
+
+    role_arn: RoleArn = Field(description="in the environment's account; it trusts the role of Vault's machines")
+    ttl: Annotated[Duration, AfterValidator(_session)] = Field(default="1h", description="how long a session lasts")
+
+
+class AwsEngine(Model):
+    """Credentials of AWS for jobs. Vault itself logs in by the role of its machines, so it keeps no key."""
+
+    bake: AssumedRole = Field(description="what bakes and publishes: aws/sts/bake")
+    apply: AssumedRole = Field(description="what Terraform runs as: aws/sts/apply")
+
+
+class AzureEngine(Model):
+    """Credentials of Azure for jobs. How Vault itself logs in is not said here, unless it needs no secret for it."""
+
+    tenant: Uuid = Field(description="of the application that bakes")
+    subscription: Uuid = Field(description="where it bakes")
+    client_id: Uuid | None = Field(default=None, description="Vault's own application; its secret is set by hand")
+    identity_token_audience: Audience | None = Field(
+        default=None, description="Vault logs in with a token that it signs itself, without a secret (Enterprise only)"
+    )
+    application_object_id: Uuid | None = Field(
+        default=None, description="the application that bakes: azure/creds/bake; given once Vault itself can log in"
+    )
+    ttl: Annotated[Duration, AfterValidator(_hour)] = Field(default="1h", description="how long a secret lasts")
+
+
+class Autopilot(Model):
+    """When a server of the cluster that died is forgotten."""
+
+    nodes: Literal[3, 5] = Field(description="servers of the cluster; a dead one stays listed until it is replaced")
+    dead_after: Annotated[Duration, AfterValidator(_dead)] = Field(
+        default="10m", description="longer than a reboot, and than a new server takes to fetch all data"
+    )
+
+
+class VaultConfig(Model):
+    """What is in Vault: engines, logins, policies, audit devices."""
+
+    address: PrivateUrl = Field(description="of Vault, for Terraform; VAULT_TOKEN is an administrator's")
+    gitlab: GitLab = Field(description="whose jobs may log in")
+    audit_log: AbsolutePath = Field(
+        default="/var/log/vault/audit.log", description="file of the first audit device, on a disk of its own"
+    )
+    aws: AwsEngine | None = Field(default=None, description="credentials of AWS for jobs")
+    azure: AzureEngine | None = Field(default=None, description="credentials of Azure for jobs")
+    autopilot: Autopilot | None = Field(default=None, description="for a cluster with integrated storage (raft)")
+    snapshot_role_arn: RoleArn | None = Field(
+        default=None, description="role of the machines that take snapshots: they log in by it, at auth/aws"
+    )
+
+    def fit(self, account: str, partition: str, cluster: Vault | None, nodes: str) -> None:
+        """Raises, for its line, what does not go with the environment.
+
+        `cluster` is its own, if it has one, and `nodes` the ARN of the role that its machines then have.
+        """
+        for keys, arn in self._roles():
+            _require_own(arn, account, partition, *keys)
+        if cluster and self.autopilot and self.autopilot.nodes != cluster.nodes:
+            hint = f"write {cluster.nodes}, too"
+            raise misfit(f"the cluster has {cluster.nodes} nodes", hint, "autopilot", "nodes")
+        if cluster and not self.autopilot:
+            why = "nothing forgets nodes that a new image replaced, until those that are left are no majority"
+            raise misfit(why, f"add autopilot with nodes: {cluster.nodes}", "autopilot")
+        if cluster and self.autopilot and seconds(self.autopilot.dead_after) > LONGEST_DEATH:
+            why = "a node that was replaced would count until an alarm stops the refresh"
+            raise misfit(why, f"choose {LONGEST_DEATH // 60}m or less", "autopilot", "dead_after")
+        if cluster and urlsplit(self.address).hostname != cluster.certificate.name:
+            name = cluster.certificate.name
+            raise misfit(f"the cluster is known as {name}", f"write https://{name}:8200", "address")
+
+        if cluster and self.snapshot_role_arn and self.snapshot_role_arn != nodes:
+            raise misfit("it is not the role of the cluster's nodes", f"write {nodes}", "snapshot_role_arn")
+
+    def _roles(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        if self.snapshot_role_arn:
+            yield ("snapshot_role_arn",), self.snapshot_role_arn
+        if self.aws:
+            yield ("aws", "bake", "role_arn"), self.aws.bake.role_arn
+            yield ("aws", "apply", "role_arn"), self.aws.apply.role_arn
+
+
+def _require_own(arn: str, account: str, partition: str, *keys: str) -> None:
+    _, of_partition, _, _, of_account, _ = arn.split(":", 5)
+    if of_partition != partition:
+        raise misfit(f"{arn} is of another AWS partition than the regions", f"begin it with arn:{partition}:", *keys)
+    if of_account != account:
+        raise misfit(f"{arn} is not of account {account}", "name a role of the environment's account", *keys)

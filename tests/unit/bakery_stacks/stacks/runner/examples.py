@@ -1,0 +1,58 @@
+"""A runner stack with literal values where other stacks would be, for the tests of its parts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bakery_stacks.bindings import core
+from bakery_stacks.config import Environment, Settings
+from bakery_stacks.handover import DistributionOutputs, NetworkOutputs
+from bakery_stacks.published import Published
+from bakery_stacks.stacks.runner.config_toml import Places
+from bakery_stacks.stacks.runner.settings import Runner
+from bakery_stacks.stacks.runner.stack import Around, RunnerStack
+
+NETWORK = NetworkOutputs("vpc-1", "10.0.0.0/16", ["subnet-a", "subnet-b", "subnet-c"])
+DISTRIBUTION = DistributionOutputs(
+    {"eu-west-1": "arn:aws:kms:eu-west-1:123456789012:key/1"},
+    "arn:aws:s3:::prod-catalog",
+    "arn:aws:sns:eu-west-1:123456789012:new-images",
+)
+PLACES = Places(
+    "bakery-prod-runner",
+    "eu-west-1",
+    "bakery-prod-runner-workers",
+    "bakery-prod-runner-cache-123456789012",
+    "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+)
+SECTION: dict[str, Any] = {
+    "gitlab_url": "https://gitlab.example.com",
+    "token_parameter": "/prod/runner/token",
+    "workers": {"instance_type": "m6i.large", "max_instances": 4},
+    "docker": {"image": "alpine:3.22"},
+    "bakes": {
+        "by": "oidc",
+        "oidc": {"subjects": [{"project": "platform/images", "ref": "main"}]},
+    },
+}
+LOGIN = {"public_key": "ssh-ed25519 AAAAC3Nza", "private_key_parameter": "/prod/runner/worker-key"}
+SPOT = {"instance_types": ["m6i.large", "m6a.large"], "on_demand_base": 1}
+
+
+def section(**change: Any) -> Runner:
+    """The settings above with other ones; those of `workers` are put together."""
+    workers = {**SECTION["workers"], **change.pop("workers", {})}
+    given = {**SECTION, **change, "workers": {name: value for name, value in workers.items() if value is not None}}
+    return Runner.model_validate_json(json.dumps(given))
+
+
+def synthesize(
+    outdir: Path, environment: Environment, runner: Runner, found: Published | None, stand_in: bool = False
+) -> dict[str, Any]:
+    """The parsed cdk.tf.json of the stack."""
+    app = core.App(stack_traces=False, outdir=str(outdir))
+    settings = Settings(environment, environment.catalog, stand_in)
+    RunnerStack(app, settings, runner, Around(NETWORK, DISTRIBUTION, found))
+    app.synth()
+    made: dict[str, Any] = json.loads((outdir / "stacks" / "runner" / "cdk.tf.json").read_bytes())
+    return made
