@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from cdktf import Aspects, S3Backend, TerraformOutput, TerraformResourceLifecycle, TerraformStack
+from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderAssumeRole, AwsProviderDefaultTags
+from constructs import Construct
+
 from bakery_stacks import rules
-from bakery_stacks.bindings import Construct, aws, core
 from bakery_stacks.boundary import PermissionsBoundary
 from bakery_stacks.config import Settings, partition
 from bakery_stacks.stacks.consumer.settings import Consumer
@@ -12,7 +15,7 @@ from bakery_stacks.stacks.consumer.settings import Consumer
 TERRAFORM = ">= 1.10"  # the first release whose S3 backend locks by itself (use_lockfile)
 
 
-class BakeryStack(core.TerraformStack):
+class BakeryStack(TerraformStack):
     """A stack of one environment, called like its state key. A violated rule fails the synth."""
 
     def __init__(self, scope: Construct, name: str, settings: Settings) -> None:
@@ -21,7 +24,7 @@ class BakeryStack(core.TerraformStack):
         self.environment = settings.environment
         self.name = name
         self._keep_state()
-        core.Aspects.of(self).add(rules.Check(disposable=self.environment.disposable))
+        Aspects.of(self).add(rules.Check(disposable=self.environment.disposable))
 
     @property
     def tags(self) -> dict[str, str]:
@@ -30,19 +33,19 @@ class BakeryStack(core.TerraformStack):
 
     def output(self, name: str, value: Any, description: str) -> None:
         """A named output, which docs/reference/stacks.md lists."""
-        core.TerraformOutput(self, name, value=value, description=description)
+        TerraformOutput(self, name, value=value, description=description)
 
-    def keep(self, *, ignore: Sequence[str] = ()) -> core.TerraformResourceLifecycle | None:
+    def keep(self, *, ignore: Sequence[str] = ()) -> TerraformResourceLifecycle | None:
         """The lifecycle of what must survive a mistake: no destroy, unless the environment is for trials."""
         if self.environment.disposable and not ignore:
             return None
-        return core.TerraformResourceLifecycle(
+        return TerraformResourceLifecycle(
             prevent_destroy=not self.environment.disposable or None, ignore_changes=list(ignore) or None
         )
 
     def _keep_state(self) -> None:
         state = self.environment.state
-        core.S3Backend(
+        S3Backend(
             self,
             bucket=state.bucket,
             key=f"{state.prefix}/{self.name}.tfstate",
@@ -70,7 +73,7 @@ class AwsStack(BakeryStack):
         self.account = (consumer or self.environment).account
         self.provider(self.environment.home_region)
         if boundary := (consumer or self.environment).permissions_boundary:
-            core.Aspects.of(self).add(PermissionsBoundary(boundary))
+            Aspects.of(self).add(PermissionsBoundary(boundary))
 
     def provider(self, region: str) -> Any:
         """The provider of a region, made when first asked for."""
@@ -79,14 +82,14 @@ class AwsStack(BakeryStack):
         return self._providers[region]
 
     def _make_provider(self, region: str) -> Any:
-        return aws.AwsProvider(
+        return AwsProvider(
             self,
             f"aws-{region}",
             region=region,
             alias=None if region == self.environment.home_region else region,
             allowed_account_ids=[self.account],  # the wrong credentials touch nothing
             assume_role=self._role(),
-            default_tags=[aws.AwsProviderDefaultTags(tags=self.tags)],
+            default_tags=[AwsProviderDefaultTags(tags=self.tags)],
             s3_use_path_style=True if self.settings.stand_in else None,
         )
 
@@ -96,4 +99,4 @@ class AwsStack(BakeryStack):
             return None
         home = partition(self.environment.home_region)
         arn = f"arn:{home}:iam::{self.account}:role/{self._consumer.deploy_role}"
-        return [aws.AwsProviderAssumeRole(role_arn=arn, session_name=f"bakery-{self.environment.name}")]
+        return [AwsProviderAssumeRole(role_arn=arn, session_name=f"bakery-{self.environment.name}")]

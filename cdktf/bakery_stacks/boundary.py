@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from bakery_stacks.bindings import aspect
+import jsii
+from cdktf import IAspect
 
 
-@aspect
+@jsii.implements(IAspect)
 class PermissionsBoundary:
     """Set from outside, so that no block can forget it."""
 

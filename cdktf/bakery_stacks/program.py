@@ -3,24 +3,19 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from cdktf import App
+
 from bakery.catalog import Catalog, open_store
 from bakery.errors import BakeryError
 from bakery_stacks import config, published
-from bakery_stacks.bindings import core
 from bakery_stacks.config import Settings
 from bakery_stacks.published import Published
-from bakery_stacks.stacks.azure.stack import AzureStack
 from bakery_stacks.stacks.consumer.stack import ConsumerStack
 from bakery_stacks.stacks.distribution.stack import DistributionStack
 from bakery_stacks.stacks.images.stack import ImagesStack
-from bakery_stacks.stacks.network.stack import NetworkStack
-from bakery_stacks.stacks.runner.stack import Around, RunnerStack
-from bakery_stacks.stacks.vault.stack import VaultStack
-from bakery_stacks.stacks.vault_config.stack import VaultConfigStack
-from bakery_stacks.stacks.vsphere.stack import VsphereStack
 
 
-def program(environments: Path, environ: Mapping[str, str]) -> core.App:
+def program(environments: Path, environ: Mapping[str, str]) -> App:
     """The whole program, ready for synth(): what BAKERY_ENVIRONMENT names, with the images of its catalog."""
     settings = config.load(environments, environ)
     return build(settings, _published(settings))
@@ -36,27 +31,44 @@ def _published(settings: Settings) -> Published | None:
         raise
 
 
-def build(settings: Settings, found: Published | None, outdir: Path | None = None) -> core.App:
+def build(settings: Settings, found: Published | None, outdir: Path | None = None) -> App:
     """All stacks of an environment; written to `outdir`, or to where the cdktf command says.
 
-    `found` is None when there is no catalog yet, which is not the same as an empty one.
+    `found` is None when there is no catalog yet, which is not the same as an empty one. Stacks that few environments
+    have are imported when they are needed: all their bindings together take a quarter of a second to load.
     """
-    # Stack traces would put this machine's paths into the output.
-    app = core.App(stack_traces=False, outdir=str(outdir) if outdir else None)
+    app = new_app(outdir)
     distribution = DistributionStack(app, settings).outputs
     for consumer in settings.environment.consumer_accounts:
         ConsumerStack(app, settings, consumer, distribution)
     ImagesStack(app, settings, found)
     if settings.environment.network:
+        from bakery_stacks.stacks.network.stack import NetworkStack
+
         network = NetworkStack(app, settings, settings.environment.network).outputs
         if settings.environment.vault:
+            from bakery_stacks.stacks.vault.stack import VaultStack
+
             VaultStack(app, settings, settings.environment.vault, network, found)
         if settings.environment.runner:
+            from bakery_stacks.stacks.runner.stack import Around, RunnerStack
+
             RunnerStack(app, settings, settings.environment.runner, Around(network, distribution, found))
     if settings.environment.vault_config:
+        from bakery_stacks.stacks.vault_config.stack import VaultConfigStack
+
         VaultConfigStack(app, settings, settings.environment.vault_config)
     if settings.environment.vsphere:
+        from bakery_stacks.stacks.vsphere.stack import VsphereStack
+
         VsphereStack(app, settings, settings.environment.vsphere)
     if settings.environment.azure:
+        from bakery_stacks.stacks.azure.stack import AzureStack
+
         AzureStack(app, settings, settings.environment.azure)
     return app
+
+
+def new_app(outdir: Path | None = None) -> App:
+    """An empty program. Stack traces would put this machine's paths into its output."""
+    return App(stack_traces=False, outdir=str(outdir) if outdir else None)

@@ -16,9 +16,9 @@ from bakery.catalog import Catalog, Record, open_store
 from bakery.infra.terraform import Terraform
 from bakery.project import Project
 from bakery_stacks import config, published
-from bakery_stacks.bindings import core
 from bakery_stacks.config import Settings
 from bakery_stacks.handover import DistributionOutputs, NetworkOutputs
+from bakery_stacks.program import new_app
 from bakery_stacks.stacks.runner.settings import Runner
 from bakery_stacks.stacks.runner.stack import Around, RunnerStack
 from doubles.aws.client import Double, running
@@ -85,7 +85,7 @@ class World:
         key = f"arn:aws:kms:{HOME}:{ACCOUNT}:key/images"
         others = DistributionOutputs({HOME: key}, "arn:aws:s3:::catalog", "arn:topic")
         outdir = self.workspace / name
-        app = core.App(stack_traces=False, outdir=str(outdir))
+        app = new_app(outdir)
         RunnerStack(app, settings, SECTION, Around(self._network, others, images))
         app.synth()
         return outdir / "stacks" / "runner"

@@ -5,7 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bakery_stacks.bindings import Construct, aws
+from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
+from cdktf_cdktf_provider_aws.cloudwatch_event_target import CloudwatchEventTarget
+from cdktf_cdktf_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
+from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
+from cdktf_cdktf_provider_aws.sns_topic_policy import SnsTopicPolicy
+from constructs import Construct
+
 from bakery_stacks.blocks.policy import Statement, document, statement
 
 CLOUDWATCH, EVENTS = "cloudwatch.amazonaws.com", "events.amazonaws.com"
@@ -78,10 +84,10 @@ class Alarms(Construct):
         watches: Sequence[Watch | Missed] = (),
     ) -> None:
         super().__init__(scope, name)
-        topic = aws.SnsTopic(self, "topic", name=f"{title}-alarms", kms_master_key_id=key_arn)
+        topic = SnsTopic(self, "topic", name=f"{title}-alarms", kms_master_key_id=key_arn)
         self.topic_arn: str = topic.arn
         rule_arn = self._tell_of(group, title)
-        aws.SnsTopicPolicy(self, "policy", arn=topic.arn, policy=document(*_publish(self.topic_arn, account, rule_arn)))
+        SnsTopicPolicy(self, "policy", arn=topic.arn, policy=document(*_publish(self.topic_arn, account, rule_arn)))
         self.names = {watch.name: self._alarm(title, watch) for watch in watches}
 
     def _tell_of(self, group: str, title: str) -> str:
@@ -92,14 +98,14 @@ class Alarms(Construct):
             "detail": {"AutoScalingGroupName": [group]},
         }
         about = f"Machines of {group} that do not start, and refreshes of it that end early"
-        rule = aws.CloudwatchEventRule(
+        rule = CloudwatchEventRule(
             self, "failures", name=f"{title}-failures", description=about, event_pattern=json.dumps(pattern)
         )
-        aws.CloudwatchEventTarget(self, "failures-target", rule=rule.name, target_id="topic", arn=self.topic_arn)
+        CloudwatchEventTarget(self, "failures-target", rule=rule.name, target_id="topic", arn=self.topic_arn)
         return str(rule.arn)
 
     def _alarm(self, title: str, watch: Watch | Missed) -> str:
-        alarm = aws.CloudwatchMetricAlarm(
+        alarm = CloudwatchMetricAlarm(
             self,
             watch.name,
             alarm_name=f"{title}-{watch.name}",

@@ -2,7 +2,22 @@
 
 from typing import Any
 
-from bakery_stacks.bindings import Construct, aws, core
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
+from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import (
+    S3BucketOwnershipControls,
+    S3BucketOwnershipControlsRule,
+)
+from cdktf_cdktf_provider_aws.s3_bucket_policy import S3BucketPolicy
+from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
+from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration import (
+    S3BucketServerSideEncryptionConfigurationA,
+    S3BucketServerSideEncryptionConfigurationRuleA,
+    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
+)
+from cdktf_cdktf_provider_aws.s3_bucket_versioning import S3BucketVersioningA, S3BucketVersioningVersioningConfiguration
+from constructs import Construct
+
 from bakery_stacks.blocks.policy import document, statement
 from bakery_stacks.config import Settings
 
@@ -30,14 +45,14 @@ class PrivateBucket(Construct):
         self.key_arn = key_arn
         self._provider = provider
         disposable = passing or settings.environment.disposable
-        made = aws.S3Bucket(
+        made = S3Bucket(
             self,
             "bucket",
             bucket=bucket,
             object_lock_enabled=locked or None,
             force_destroy=disposable,
             provider=provider,
-            lifecycle=None if disposable else core.TerraformResourceLifecycle(prevent_destroy=True),
+            lifecycle=None if disposable else TerraformResourceLifecycle(prevent_destroy=True),
         )
         self.arn: str = made.arn
         self.name: str = made.bucket
@@ -46,33 +61,33 @@ class PrivateBucket(Construct):
         block = self._close()
         if not settings.stand_in:
             # Both at once is a conflict (409) at S3.
-            aws.S3BucketPolicy(
+            S3BucketPolicy(
                 self, "policy", bucket=made.id, policy=tls_only(made.arn), depends_on=[block], provider=provider
             )
 
     def keep_versions(self) -> Any:
         """The setting, which others have to wait for."""
-        enabled = aws.S3BucketVersioningVersioningConfiguration(status="Enabled")
-        return aws.S3BucketVersioningA(
+        enabled = S3BucketVersioningVersioningConfiguration(status="Enabled")
+        return S3BucketVersioningA(
             self, "versioning", bucket=self.id, versioning_configuration=enabled, provider=self._provider
         )
 
     def _encrypt(self) -> None:
-        with_key = aws.S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
+        with_key = S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
             sse_algorithm="aws:kms", kms_master_key_id=self.key_arn
         )
-        rule = aws.S3BucketServerSideEncryptionConfigurationRuleA(
+        rule = S3BucketServerSideEncryptionConfigurationRuleA(
             apply_server_side_encryption_by_default=with_key,
             bucket_key_enabled=True,  # one call to KMS for many objects
         )
-        aws.S3BucketServerSideEncryptionConfigurationA(
+        S3BucketServerSideEncryptionConfigurationA(
             self, "encryption", bucket=self.id, rule=[rule], provider=self._provider
         )
 
     def _close(self) -> Any:
-        owner = aws.S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced")
-        aws.S3BucketOwnershipControls(self, "ownership", bucket=self.id, rule=owner, provider=self._provider)
-        return aws.S3BucketPublicAccessBlock(
+        owner = S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced")
+        S3BucketOwnershipControls(self, "ownership", bucket=self.id, rule=owner, provider=self._provider)
+        return S3BucketPublicAccessBlock(
             self,
             "private",
             bucket=self.id,

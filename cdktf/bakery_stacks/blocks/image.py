@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from cdktf import Postcondition, Precondition, TerraformLocal, TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.data_aws_ssm_parameter import DataAwsSsmParameter
+from constructs import Construct
+
 from bakery.documents import Parameter
 from bakery.yamlfile import Keys
 from bakery_stacks.base import AwsStack
-from bakery_stacks.bindings import Construct, aws, core
 from bakery_stacks.published import MACHINE_ARCH, Published, never_baked
 
 
@@ -34,11 +37,9 @@ class ChannelImage(Construct):
 
     def _fail(self, parameter: str, message: str) -> None:
         """Before the parameter is read. A condition must name something of the stack, so it names a local."""
-        known = core.TerraformLocal(self, "known", False)
-        never = core.Precondition(condition=f"${{{known.fqn}}}", error_message=message)
-        aws.DataAwsSsmParameter(
-            self, "missing", name=parameter, lifecycle=core.TerraformResourceLifecycle(precondition=[never])
-        )
+        known = TerraformLocal(self, "known", False)
+        never = Precondition(condition=f"${{{known.fqn}}}", error_message=message)
+        DataAwsSsmParameter(self, "missing", name=parameter, lifecycle=TerraformResourceLifecycle(precondition=[never]))
 
 
 def expect(
@@ -46,15 +47,15 @@ def expect(
 ) -> Any:
     """Reads a parameter; the plan fails if it is gone or holds another image than the catalog says."""
     message = f"{expected.name} in {expected.region} does not hold {expected.value}, as the catalog says"
-    same = core.Postcondition(
+    same = Postcondition(
         condition=f'${{self.insecure_value == "{expected.value}"}}', error_message=said(message, remedy)
     )
-    return aws.DataAwsSsmParameter(
+    return DataAwsSsmParameter(
         scope,
         name,
         name=read,
         provider=provider,
-        lifecycle=core.TerraformResourceLifecycle(postcondition=[same]),
+        lifecycle=TerraformResourceLifecycle(postcondition=[same]),
     )
 
 

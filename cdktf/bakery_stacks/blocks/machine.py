@@ -5,7 +5,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bakery_stacks.bindings import Construct, aws, core
+from cdktf import Token
+from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.launch_template import (
+    LaunchTemplate,
+    LaunchTemplateBlockDeviceMappings,
+    LaunchTemplateBlockDeviceMappingsEbs,
+    LaunchTemplateIamInstanceProfile,
+    LaunchTemplateMetadataOptions,
+    LaunchTemplateTagSpecifications,
+)
+from cdktf_cdktf_provider_aws.security_group import SecurityGroup
+from cdktf_cdktf_provider_aws.vpc_security_group_egress_rule import VpcSecurityGroupEgressRule
+from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
+from constructs import Construct
+
 from bakery_stacks.blocks.policy import Statement, document
 
 ROOT_DEVICE = "/dev/xvda"  # as `bakery.publish.aws` registers images; importing it from there would take a second
@@ -46,18 +62,18 @@ class Machine(Construct):
     def __init__(self, scope: Construct, name: str, *, build: Build, vpc_id: str, rights: Sequence[Statement]) -> None:
         super().__init__(scope, name)
         self._title = build.title
-        group = aws.SecurityGroup(
+        group = SecurityGroup(
             self, "firewall", name=build.title, description=f"Machines of {build.title}", vpc_id=vpc_id
         )
         self.firewall_id: str = group.id
         profile = self._profile(rights)
         template = self._template(build, profile)
         self.template_id: str = template.id
-        self.template_version: str = core.Token.as_string(template.latest_version)
+        self.template_version: str = Token.as_string(template.latest_version)
 
     def let_out(self, port: int, why: str, *, to: str | None = None) -> None:
         """To everywhere, or to machines behind another firewall."""
-        aws.VpcSecurityGroupEgressRule(
+        VpcSecurityGroupEgressRule(
             self,
             f"out-{port}",
             security_group_id=self.firewall_id,
@@ -71,7 +87,7 @@ class Machine(Construct):
 
     def let_in(self, port: int, why: str, *, source: str) -> None:
         """From machines behind another firewall."""
-        aws.VpcSecurityGroupIngressRule(
+        VpcSecurityGroupIngressRule(
             self,
             f"in-{port}",
             security_group_id=self.firewall_id,
@@ -84,7 +100,7 @@ class Machine(Construct):
 
     def let_among(self, port: int, why: str) -> None:
         """Between these machines, both ways."""
-        for rule, name in ((aws.VpcSecurityGroupIngressRule, "in"), (aws.VpcSecurityGroupEgressRule, "out")):
+        for rule, name in ((VpcSecurityGroupIngressRule, "in"), (VpcSecurityGroupEgressRule, "out")):
             rule(
                 self,
                 f"among-{port}-{name}",
@@ -97,32 +113,32 @@ class Machine(Construct):
             )
 
     def _profile(self, rights: Sequence[Statement]) -> str:
-        role = aws.IamRole(self, "role", name=self._title, assume_role_policy=document(ASSUMED_BY_EC2))
+        role = IamRole(self, "role", name=self._title, assume_role_policy=document(ASSUMED_BY_EC2))
         self.role_arn: str = role.arn
-        aws.IamRolePolicy(self, "rights", name="machine", role=role.id, policy=document(*rights))
-        return str(aws.IamInstanceProfile(self, "profile", name=self._title, role=role.name).arn)
+        IamRolePolicy(self, "rights", name="machine", role=role.id, policy=document(*rights))
+        return str(IamInstanceProfile(self, "profile", name=self._title, role=role.name).arn)
 
     def _template(self, build: Build, profile_arn: str) -> Any:
         volumes = (Volume(ROOT_DEVICE, build.disk_gib), *build.volumes)
         tags = {**build.tags, "Name": build.title}
-        return aws.LaunchTemplate(
+        return LaunchTemplate(
             self,
             "template",
             name=build.title,
             description=build.image,
             image_id=build.image_id,
             instance_type=build.instance_type,
-            iam_instance_profile=aws.LaunchTemplateIamInstanceProfile(arn=profile_arn),
+            iam_instance_profile=LaunchTemplateIamInstanceProfile(arn=profile_arn),
             vpc_security_group_ids=[self.firewall_id],
             block_device_mappings=[_disk(volume) for volume in volumes],
             # Containers are one hop further than the machine itself, so that no job gets the machine's credentials.
-            metadata_options=aws.LaunchTemplateMetadataOptions(
+            metadata_options=LaunchTemplateMetadataOptions(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
             ),
             instance_initiated_shutdown_behavior="terminate",
             # Default tags of the provider do not reach what a template starts.
             tag_specifications=[
-                aws.LaunchTemplateTagSpecifications(resource_type=kind, tags=tags) for kind in ("instance", "volume")
+                LaunchTemplateTagSpecifications(resource_type=kind, tags=tags) for kind in ("instance", "volume")
             ],
             user_data=base64.b64encode(build.user_data.encode()).decode(),
         )
@@ -130,10 +146,10 @@ class Machine(Construct):
 
 def _disk(volume: Volume) -> Any:
     """Encrypted with the image's own key; those of an image without one, and new ones, with the account's."""
-    ebs = aws.LaunchTemplateBlockDeviceMappingsEbs(
+    ebs = LaunchTemplateBlockDeviceMappingsEbs(
         encrypted="true",
         delete_on_termination=str(not volume.kept).lower(),
         volume_size=volume.gib,
         volume_type="gp3",
     )
-    return aws.LaunchTemplateBlockDeviceMappings(device_name=volume.device, ebs=ebs)
+    return LaunchTemplateBlockDeviceMappings(device_name=volume.device, ebs=ebs)

@@ -2,7 +2,10 @@
 
 import json
 
-from bakery_stacks.bindings import Construct, aws
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.ssm_document import SsmDocument
+from constructs import Construct
+
 from bakery_stacks.blocks.log_key import log_arn
 from bakery_stacks.blocks.policy import Statement, statement
 from bakery_stacks.config import Environment
@@ -26,7 +29,7 @@ class Sessions(Construct):
         self, scope: Construct, name: str, *, environment: Environment, title: str, days: int, key_arn: str
     ) -> None:
         super().__init__(scope, name)
-        group = aws.CloudwatchLogGroup(
+        group = CloudwatchLogGroup(
             self, "log", name=log_name(title), retention_in_days=days, kms_key_id=key_arn, skip_destroy=False
         )
         content = {
@@ -40,7 +43,7 @@ class Sessions(Construct):
                 "idleSessionTimeout": str(IDLE_MINUTES),
             },
         }
-        made = aws.SsmDocument(
+        made = SsmDocument(
             self, "document", name=title, document_type="Session", document_format="JSON", content=json.dumps(content)
         )
         self.document: str = made.name

@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 
-from bakery_stacks.bindings import Construct, aws, core
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
+from cdktf_cdktf_provider_aws.kms_key import KmsKey
+from constructs import Construct
+
 from bakery_stacks.blocks.policy import Statement, account_root, document, statement
 from bakery_stacks.config import Environment, partition
 
@@ -37,17 +41,17 @@ class StackKey(Construct):
     ) -> None:
         super().__init__(scope, name)
         root = account_root(partition(environment.home_region), environment.account)
-        key = aws.KmsKey(
+        key = KmsKey(
             self,
             "key",
             description=description,
             enable_key_rotation=True,
             deletion_window_in_days=WAITING_DAYS_DISPOSABLE if environment.disposable else WAITING_DAYS,
             policy=document(*_own(root, sealer), *others),
-            lifecycle=None if environment.disposable else core.TerraformResourceLifecycle(prevent_destroy=True),
+            lifecycle=None if environment.disposable else TerraformResourceLifecycle(prevent_destroy=True),
         )
         self.alias = f"alias/{title}"
-        aws.KmsAlias(self, "alias", name=self.alias, target_key_id=key.key_id)
+        KmsAlias(self, "alias", name=self.alias, target_key_id=key.key_id)
         self.arn: str = key.arn
 
 

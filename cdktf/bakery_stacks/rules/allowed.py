@@ -2,8 +2,10 @@
 
 from dataclasses import asdict, dataclass
 
+from cdktf import TerraformStack
+from constructs import Construct
+
 from bakery.errors import BakeryError
-from bakery_stacks.bindings import Construct, core
 from bakery_stacks.rules.pack import RULES
 
 METADATA = "bakery:allowed"  # on the stack; it is no part of the output
@@ -33,10 +35,10 @@ def allow(construct: Construct, rule: str, *, because: str) -> None:
         raise BakeryError(f"there is no rule {rule}", where=path, hint="docs/reference/rules.md has them all")
     if len(because.split()) < WORDS:
         raise BakeryError(f"'{because}' does not say why {rule} need not hold", where=path, hint="write a sentence")
-    stack = core.TerraformStack.of(construct)
+    stack = TerraformStack.of(construct)
     stack.node.add_metadata(METADATA, asdict(Exemption(path, rule, because)))
 
 
-def exemptions(stack: core.TerraformStack) -> list[Exemption]:
+def exemptions(stack: TerraformStack) -> list[Exemption]:
     """All that a stack's code lets off."""
     return [Exemption(**entry.data) for entry in stack.node.metadata if entry.type == METADATA]

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from bakery_stacks.bindings import IConstruct, aspect, core
+import jsii
+from cdktf import Annotations, IAspect, TerraformStack
+from constructs import IConstruct
+
 from bakery_stacks.rules.allowed import Exemption, exemptions
 from bakery_stacks.rules.pack import RULES
 from bakery_stacks.rules.rule import Resource, Rule, Stack, view
@@ -24,7 +27,7 @@ class Finding:
         return exemption.rule == self.rule.id and exemption.covers(self.path)
 
 
-@aspect
+@jsii.implements(IAspect)
 class Check:
     """An Aspect: annotates violations, on which `App.synth` fails. (`Testing.synth` of cdktf does not.)
 
@@ -37,7 +40,7 @@ class Check:
 
     def visit(self, node: IConstruct) -> None:
         """Called by cdktf for each construct, the stack first."""
-        if not isinstance(node, core.TerraformStack):
+        if not isinstance(node, TerraformStack):
             return
         asked = {rule.id for rule in self._rules}
         findings = list(_findings(self._rules, view(node.to_terraform(), node.node.path)))
@@ -66,15 +69,15 @@ def _message(resource: Resource, rule: Rule, wrong: str) -> str:
     return f"{resource.kind} {wrong} ({rule.id}: {rule.demand}; {rule.reason})"
 
 
-def _tell(stack: core.TerraformStack, path: str, level: Literal["error", "warning"], message: str) -> None:
-    annotations = core.Annotations.of(_construct(stack, path))
+def _tell(stack: TerraformStack, path: str, level: Literal["error", "warning"], message: str) -> None:
+    annotations = Annotations.of(_construct(stack, path))
     if level == "error":
         annotations.add_error(message)
     else:
         annotations.add_warning(message)
 
 
-def _construct(stack: core.TerraformStack, path: str) -> IConstruct:
+def _construct(stack: TerraformStack, path: str) -> IConstruct:
     found: IConstruct = stack
     for name in path.removeprefix(stack.node.path).split("/")[1:]:
         found = found.node.find_child(name)

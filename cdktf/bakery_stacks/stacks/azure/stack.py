@@ -2,9 +2,17 @@
 
 from typing import Any
 
+from cdktf_cdktf_provider_azurerm.provider import AzurermProvider, AzurermProviderFeatures
+from cdktf_cdktf_provider_azurerm.resource_group import ResourceGroup
+from cdktf_cdktf_provider_azurerm.role_assignment import RoleAssignment
+from cdktf_cdktf_provider_azurerm.shared_image import SharedImage, SharedImageIdentifier
+from cdktf_cdktf_provider_azurerm.shared_image_gallery import SharedImageGallery
+from cdktf_cdktf_provider_azurerm.storage_account import StorageAccount
+from cdktf_cdktf_provider_azurerm.storage_container import StorageContainer
+from constructs import Construct
+
 from bakery.naming import BLOB_CONTAINER, GALLERY_PUBLISHER
 from bakery_stacks.base import BakeryStack
-from bakery_stacks.bindings import Construct, azurerm
 from bakery_stacks.config import Settings
 from bakery_stacks.stacks.azure.settings import Azure, AzureImage
 
@@ -16,17 +24,15 @@ class AzureStack(BakeryStack):
 
     def __init__(self, scope: Construct, settings: Settings, section: Azure) -> None:
         super().__init__(scope, "azure", settings)
-        azurerm.AzurermProvider(
+        AzurermProvider(
             self,
             "azurerm",
-            features=[azurerm.AzurermProviderFeatures()],
+            features=[AzurermProviderFeatures()],
             subscription_id=section.subscription,
             tenant_id=section.tenant,
             storage_use_azuread=True,
         )
-        group = azurerm.ResourceGroup(
-            self, "group", name=section.resource_group, location=section.location, tags=self.tags
-        )
+        group = ResourceGroup(self, "group", name=section.resource_group, location=section.location, tags=self.tags)
         gallery = self._gallery(group, section)
         store = self._store(group, section)
         self._let_publish(section, group, store)
@@ -36,7 +42,7 @@ class AzureStack(BakeryStack):
         self.output("image_ids", self._images(section, gallery), "image-architecture -> its image definition")
 
     def _gallery(self, group: Any, section: Azure) -> Any:
-        return azurerm.SharedImageGallery(
+        return SharedImageGallery(
             self,
             "gallery",
             name=section.gallery,
@@ -49,7 +55,7 @@ class AzureStack(BakeryStack):
 
     def _store(self, group: Any, section: Azure) -> Any:
         """Holds a disk for the minutes between its upload and the last replica; page blobs need kind StorageV2."""
-        store = azurerm.StorageAccount(
+        store = StorageAccount(
             self,
             "store",
             name=section.storage_account,
@@ -66,7 +72,7 @@ class AzureStack(BakeryStack):
             infrastructure_encryption_enabled=True,
             tags=self.tags,
         )
-        azurerm.StorageContainer(
+        StorageContainer(
             self, "container", name=BLOB_CONTAINER, storage_account_id=store.id, container_access_type="private"
         )
         return store
@@ -77,7 +83,7 @@ class AzureStack(BakeryStack):
     def _image(self, image: AzureImage, gallery: Any) -> str:
         """As `bakery.publish.azure.gallery` makes one where there is none, and insists on."""
         name = f"{image.name}-{image.arch}"
-        made = azurerm.SharedImage(
+        made = SharedImage(
             self,
             f"image-{name}",
             name=name,
@@ -88,7 +94,7 @@ class AzureStack(BakeryStack):
             specialized=False,
             hyper_v_generation="V2",
             architecture=ARCHITECTURES[image.arch],
-            identifier=azurerm.SharedImageIdentifier(publisher=GALLERY_PUBLISHER, offer=image.name, sku=image.arch),
+            identifier=SharedImageIdentifier(publisher=GALLERY_PUBLISHER, offer=image.name, sku=image.arch),
             # Channels are tags of the image definition, and `bakery promote` moves those.
             lifecycle=self.keep(ignore=["tags"]),
         )
@@ -105,4 +111,4 @@ class AzureStack(BakeryStack):
             self._assign(f"reader-{principal}", principal, "Reader", gallery.id)
 
     def _assign(self, name: str, principal: str, role: str, where: str) -> None:
-        azurerm.RoleAssignment(self, name, scope=where, principal_id=principal, role_definition_name=role)
+        RoleAssignment(self, name, scope=where, principal_id=principal, role_definition_name=role)

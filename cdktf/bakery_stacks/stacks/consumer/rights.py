@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bakery_stacks.bindings import Construct, aws, core
+from cdktf import Postcondition, TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.data_aws_iam_roles import DataAwsIamRoles
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.kms_grant import KmsGrant
+from constructs import Construct
+
 from bakery_stacks.blocks.auto_scaling import AUTO_SCALING, AUTO_SCALING_PATH, GRANTED
 from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
 from bakery_stacks.blocks.publisher import CONSUMER_ROLE, SESSION_SECONDS, publishers, tagger_name
@@ -47,7 +53,7 @@ class ConsumerRoles(Construct):
     def _role(
         self, name: str, role_name: str, description: str, trust: Sequence[Statement], rights: Sequence[Statement]
     ) -> str:
-        role = aws.IamRole(
+        role = IamRole(
             self,
             name,
             name=role_name,
@@ -55,7 +61,7 @@ class ConsumerRoles(Construct):
             assume_role_policy=document(*trust),
             max_session_duration=SESSION_SECONDS,
         )
-        aws.IamRolePolicy(self, f"{name}-policy", name=name, role=role.id, policy=document(*rights))
+        IamRolePolicy(self, f"{name}-policy", name=name, role=role.id, policy=document(*rights))
         return str(role.arn)
 
 
@@ -79,18 +85,18 @@ class AutoScalingGrants(Construct):
             "the account has no service-linked role for Auto Scaling yet: run "
             "'aws iam create-service-linked-role --aws-service-name autoscaling.amazonaws.com' there, once."
         )
-        there = core.Postcondition(condition="${length(self.arns) == 1}", error_message=missing)
-        found = aws.DataAwsIamRoles(
+        there = Postcondition(condition="${length(self.arns) == 1}", error_message=missing)
+        found = DataAwsIamRoles(
             self,
             "service-role",
             path_prefix=AUTO_SCALING_PATH,
             name_regex=f"^{AUTO_SCALING}$",
-            lifecycle=core.TerraformResourceLifecycle(postcondition=[there]),
+            lifecycle=TerraformResourceLifecycle(postcondition=[there]),
         )
         return f"${{one({found.fqn}.arns)}}"
 
     def _grant(self, region: str, environment: str, role: str, root: str, key_arn: str, provider: Any) -> str:
-        made = aws.KmsGrant(
+        made = KmsGrant(
             self,
             region,
             name=f"bakery-{environment}-auto-scaling",

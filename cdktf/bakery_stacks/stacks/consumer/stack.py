@@ -1,7 +1,8 @@
 """The stack of one account that starts our images: roles there, and grants on the owner's keys."""
 
+from constructs import Construct
+
 from bakery_stacks.base import AwsStack
-from bakery_stacks.bindings import Construct
 from bakery_stacks.blocks.policy import account_root
 from bakery_stacks.config import Settings, partition
 from bakery_stacks.handover import DistributionOutputs

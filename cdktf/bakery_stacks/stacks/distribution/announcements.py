@@ -2,7 +2,12 @@
 
 import json
 
-from bakery_stacks.bindings import Construct, aws
+from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
+from cdktf_cdktf_provider_aws.cloudwatch_event_target import CloudwatchEventTarget
+from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
+from cdktf_cdktf_provider_aws.sns_topic_policy import SnsTopicPolicy
+from constructs import Construct
+
 from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
 from bakery_stacks.config import Environment, partition
 
@@ -36,15 +41,15 @@ class Announcements(Construct):
 
     def __init__(self, scope: Construct, name: str, *, environment: Environment, key_arn: str) -> None:
         super().__init__(scope, name)
-        made = aws.SnsTopic(self, "topic", name=environment.topic, kms_master_key_id=key_arn)
+        made = SnsTopic(self, "topic", name=environment.topic, kms_master_key_id=key_arn)
         self.topic_arn: str = made.arn
         rules = [self._rule(f"bakery-{environment.name}-{kind}", kind, made.arn) for kind in PATTERNS]
         policy = document(_from_rules(made.arn, rules), *_to_consumers(made.arn, environment))
-        aws.SnsTopicPolicy(self, "policy", arn=made.arn, policy=policy)
+        SnsTopicPolicy(self, "policy", arn=made.arn, policy=policy)
 
     def _rule(self, name: str, kind: str, topic_arn: str) -> str:
-        rule = aws.CloudwatchEventRule(self, kind, name=name, event_pattern=json.dumps(PATTERNS[kind]))
-        aws.CloudwatchEventTarget(self, f"{kind}-target", rule=rule.name, target_id="topic", arn=topic_arn)
+        rule = CloudwatchEventRule(self, kind, name=name, event_pattern=json.dumps(PATTERNS[kind]))
+        CloudwatchEventTarget(self, f"{kind}-target", rule=rule.name, target_id="topic", arn=topic_arn)
         return str(rule.arn)
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from bakery_stacks.bindings import Construct
+from constructs import Construct
+
 from bakery_stacks.blocks.bucket import PrivateBucket
 from bakery_stacks.config import Settings
 

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from bakery_stacks.bindings import Construct, aws
+from cdktf_cdktf_provider_aws.ebs_snapshot_block_public_access import EbsSnapshotBlockPublicAccess
+from cdktf_cdktf_provider_aws.ec2_image_block_public_access import Ec2ImageBlockPublicAccess
+from cdktf_cdktf_provider_aws.rbin_rule import RbinRule, RbinRuleResourceTags, RbinRuleRetentionPeriod
+from constructs import Construct
 
 KINDS = {"images": "EC2_IMAGE", "snapshots": "EBS_SNAPSHOT"}
 # The Recycle Bin takes pairs only, no bare keys. This one is on all that `bakery publish` makes, of any image.
@@ -15,8 +18,8 @@ class NoPublicSharing(Construct):
     def __init__(self, scope: Construct, name: str, *, provider: Any) -> None:
         super().__init__(scope, name)
         # AWS knows no stricter one for images: those that are public already stay so.
-        aws.Ec2ImageBlockPublicAccess(self, "images", state="block-new-sharing", provider=provider)
-        aws.EbsSnapshotBlockPublicAccess(self, "snapshots", state="block-all-sharing", provider=provider)
+        Ec2ImageBlockPublicAccess(self, "images", state="block-new-sharing", provider=provider)
+        EbsSnapshotBlockPublicAccess(self, "snapshots", state="block-all-sharing", provider=provider)
 
 
 class RecycleBin(Construct):
@@ -25,12 +28,12 @@ class RecycleBin(Construct):
     def __init__(self, scope: Construct, name: str, *, environment: str, days: int, provider: Any) -> None:
         super().__init__(scope, name)
         for kind, resource_type in KINDS.items():
-            aws.RbinRule(
+            RbinRule(
                 self,
                 kind,
                 description=f"Deleted {kind} of {environment}",
                 resource_type=resource_type,
-                resource_tags=[aws.RbinRuleResourceTags(**OURS)],
-                retention_period=aws.RbinRuleRetentionPeriod(retention_period_value=days, retention_period_unit="DAYS"),
+                resource_tags=[RbinRuleResourceTags(**OURS)],
+                retention_period=RbinRuleRetentionPeriod(retention_period_value=days, retention_period_unit="DAYS"),
                 provider=provider,
             )

@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from bakery_stacks.bindings import Construct, aws, core
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
+from cdktf_cdktf_provider_aws.kms_key import KmsKey
+from constructs import Construct
+
 from bakery_stacks.blocks.auto_scaling import AUTO_SCALING, AUTO_SCALING_PATH, GRANTED
 from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
 from bakery_stacks.blocks.stack_key import WAITING_DAYS, WAITING_DAYS_DISPOSABLE
@@ -18,7 +22,7 @@ class ImageKey(Construct):
 
     def __init__(self, scope: Construct, name: str, *, environment: Environment, region: str, provider: Any) -> None:
         super().__init__(scope, name)
-        key = aws.KmsKey(
+        key = KmsKey(
             self,
             "key",
             description=f"Machine images of {environment.name}",
@@ -26,9 +30,9 @@ class ImageKey(Construct):
             deletion_window_in_days=WAITING_DAYS_DISPOSABLE if environment.disposable else WAITING_DAYS,
             policy=key_policy(environment, region),
             provider=provider,
-            lifecycle=None if environment.disposable else core.TerraformResourceLifecycle(prevent_destroy=True),
+            lifecycle=None if environment.disposable else TerraformResourceLifecycle(prevent_destroy=True),
         )
-        aws.KmsAlias(self, "alias", name=alias(environment), target_key_id=key.key_id, provider=provider)
+        KmsAlias(self, "alias", name=alias(environment), target_key_id=key.key_id, provider=provider)
         self.arn: str = key.arn
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
-from bakery_stacks.bindings import Construct, aws
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from constructs import Construct
+
 from bakery_stacks.blocks.policy import account_root, document
 from bakery_stacks.blocks.publisher import SESSION_SECONDS, publisher_name, rights
 from bakery_stacks.config import Environment, partition
@@ -17,7 +20,7 @@ class Publisher(Construct):
         super().__init__(scope, name)
         root = account_root(partition(environment.home_region), environment.account)
         trust = {"Sid": "OwnAccount", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": root}}
-        role = aws.IamRole(
+        role = IamRole(
             self,
             "role",
             name=publisher_name(environment),
@@ -26,5 +29,5 @@ class Publisher(Construct):
             max_session_duration=SESSION_SECONDS,
         )
         policy = document(*rights(environment, bucket_arn, key_arns))
-        aws.IamRolePolicy(self, "policy", name="publish", role=role.id, policy=policy)
+        IamRolePolicy(self, "policy", name="publish", role=role.id, policy=policy)
         self.role_arn: str = role.arn

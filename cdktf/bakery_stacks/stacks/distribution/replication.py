@@ -2,7 +2,20 @@
 
 from typing import Any
 
-from bakery_stacks.bindings import Construct, aws
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.s3_bucket_replication_configuration import (
+    S3BucketReplicationConfigurationA,
+    S3BucketReplicationConfigurationRule,
+    S3BucketReplicationConfigurationRuleDeleteMarkerReplication,
+    S3BucketReplicationConfigurationRuleDestination,
+    S3BucketReplicationConfigurationRuleDestinationEncryptionConfiguration,
+    S3BucketReplicationConfigurationRuleFilter,
+    S3BucketReplicationConfigurationRuleSourceSelectionCriteria,
+    S3BucketReplicationConfigurationRuleSourceSelectionCriteriaSseKmsEncryptedObjects,
+)
+from constructs import Construct
+
 from bakery_stacks.blocks.policy import Statement, document, statement
 from bakery_stacks.stacks.distribution.catalog_bucket import CatalogBucket
 
@@ -24,17 +37,17 @@ class Replication(Construct):
         provider: Any,
     ) -> None:
         super().__init__(scope, name)
-        role = aws.IamRole(
+        role = IamRole(
             self,
             "role",
             name=f"bakery-{environment}-replication",
             description=f"Copies the catalog of {environment} to another region",
             assume_role_policy=document(_service()),
         )
-        rights = aws.IamRolePolicy(
+        rights = IamRolePolicy(
             self, "policy", name="replicate", role=role.id, policy=document(*_rights(source, target))
         )
-        aws.S3BucketReplicationConfigurationA(
+        S3BucketReplicationConfigurationA(
             self,
             "rule",
             bucket=source.name,
@@ -68,20 +81,18 @@ def _rights(source: CatalogBucket, target: CatalogBucket) -> list[Statement]:
 
 def _rule(target: CatalogBucket) -> Any:
     """S3 passes over what KMS encrypts unless a rule asks for it."""
-    encrypted = aws.S3BucketReplicationConfigurationRuleSourceSelectionCriteriaSseKmsEncryptedObjects(status="Enabled")
-    with_key = aws.S3BucketReplicationConfigurationRuleDestinationEncryptionConfiguration(
-        replica_kms_key_id=target.key_arn
-    )
-    return aws.S3BucketReplicationConfigurationRule(
+    encrypted = S3BucketReplicationConfigurationRuleSourceSelectionCriteriaSseKmsEncryptedObjects(status="Enabled")
+    with_key = S3BucketReplicationConfigurationRuleDestinationEncryptionConfiguration(replica_kms_key_id=target.key_arn)
+    return S3BucketReplicationConfigurationRule(
         id="everything",
         status="Enabled",
         priority=0,
-        filter=aws.S3BucketReplicationConfigurationRuleFilter(prefix=""),
-        delete_marker_replication=aws.S3BucketReplicationConfigurationRuleDeleteMarkerReplication(status="Disabled"),
-        source_selection_criteria=aws.S3BucketReplicationConfigurationRuleSourceSelectionCriteria(
+        filter=S3BucketReplicationConfigurationRuleFilter(prefix=""),
+        delete_marker_replication=S3BucketReplicationConfigurationRuleDeleteMarkerReplication(status="Disabled"),
+        source_selection_criteria=S3BucketReplicationConfigurationRuleSourceSelectionCriteria(
             sse_kms_encrypted_objects=encrypted
         ),
-        destination=aws.S3BucketReplicationConfigurationRuleDestination(
+        destination=S3BucketReplicationConfigurationRuleDestination(
             bucket=target.arn, encryption_configuration=with_key
         ),
     )

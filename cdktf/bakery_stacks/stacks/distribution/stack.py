@@ -1,7 +1,8 @@
 """The stack that images are distributed with: keys, catalog, publisher, announcements, guards."""
 
+from constructs import Construct
+
 from bakery_stacks.base import AwsStack
-from bakery_stacks.bindings import Construct
 from bakery_stacks.config import Settings, replica
 from bakery_stacks.handover import DistributionOutputs
 from bakery_stacks.stacks.distribution.announcements import Announcements

@@ -6,8 +6,10 @@ catalog and AWS disagree.
 
 from typing import Any
 
+from cdktf_cdktf_provider_aws.data_aws_s3_bucket import DataAwsS3Bucket
+from constructs import Construct
+
 from bakery_stacks.base import AwsStack
-from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks.image import expect
 from bakery_stacks.config import Settings, bucket_of
 from bakery_stacks.published import Published, PublishedImage, RegionalImage
@@ -30,7 +32,7 @@ class ImagesStack(AwsStack):
                     by_region[region] = self._template(image, region, parameter).outputs
         if published is None:
             # Fails the plan: a bucket that is gone must not take the outputs away from those who read them.
-            aws.DataAwsS3Bucket(self, "made-by-the-distribution-stack", bucket=bucket_of(settings.catalog))
+            DataAwsS3Bucket(self, "made-by-the-distribution-stack", bucket=bucket_of(settings.catalog))
         about = "image -> architecture -> version, and per region its ID and parameters"
         self.output("images", self._outputs(images), about)
         if self.environment.launch_templates:

@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from bakery_stacks.bindings import Construct, aws
+from cdktf_cdktf_provider_aws.data_aws_ami import DataAwsAmi, DataAwsAmiFilter
+from cdktf_cdktf_provider_aws.launch_template import (
+    LaunchTemplate,
+    LaunchTemplateBlockDeviceMappings,
+    LaunchTemplateBlockDeviceMappingsEbs,
+    LaunchTemplateMetadataOptions,
+    LaunchTemplateTagSpecifications,
+)
+from constructs import Construct
 
 
 class ImageTemplate(Construct):
@@ -13,9 +21,9 @@ class ImageTemplate(Construct):
     ) -> None:
         """`image` is the template's name; `tags` are for machines and disks, which default tags do not reach."""
         super().__init__(scope, name)
-        by_id = aws.DataAwsAmiFilter(name="image-id", values=[parameter.insecure_value])
-        found = aws.DataAwsAmi(self, "image", owners=["self"], filter=[by_id], provider=provider)
-        made = aws.LaunchTemplate(
+        by_id = DataAwsAmiFilter(name="image-id", values=[parameter.insecure_value])
+        found = DataAwsAmi(self, "image", owners=["self"], filter=[by_id], provider=provider)
+        made = LaunchTemplate(
             self,
             "template",
             name=image,
@@ -23,11 +31,11 @@ class ImageTemplate(Construct):
             image_id=found.id,
             update_default_version=True,
             block_device_mappings=[_encrypted(found.root_device_name)],
-            metadata_options=aws.LaunchTemplateMetadataOptions(
+            metadata_options=LaunchTemplateMetadataOptions(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
             ),
             tag_specifications=[
-                aws.LaunchTemplateTagSpecifications(resource_type=kind, tags=tags) for kind in ("instance", "volume")
+                LaunchTemplateTagSpecifications(resource_type=kind, tags=tags) for kind in ("instance", "volume")
             ],
             provider=provider,
         )
@@ -36,6 +44,6 @@ class ImageTemplate(Construct):
 
 def _encrypted(device: str) -> Any:
     """Without a key: EBS keeps the one that a snapshot has, and takes the account's own where it has none."""
-    return aws.LaunchTemplateBlockDeviceMappings(
-        device_name=device, ebs=aws.LaunchTemplateBlockDeviceMappingsEbs(encrypted="true", delete_on_termination="true")
+    return LaunchTemplateBlockDeviceMappings(
+        device_name=device, ebs=LaunchTemplateBlockDeviceMappingsEbs(encrypted="true", delete_on_termination="true")
     )

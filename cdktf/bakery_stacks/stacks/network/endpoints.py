@@ -1,6 +1,10 @@
 """Ways to AWS's services that do not leave the VPC."""
 
-from bakery_stacks.bindings import Construct, aws
+from cdktf_cdktf_provider_aws.security_group import SecurityGroup
+from cdktf_cdktf_provider_aws.vpc_endpoint import VpcEndpoint
+from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
+from constructs import Construct
+
 from bakery_stacks.stacks.network.vpc import Vpc
 
 # What machines of the other stacks call: sessions, parameters and images of containers, keys, other machines of a
@@ -18,10 +22,10 @@ class Endpoints(Construct):
 
     def __init__(self, scope: Construct, name: str, *, title: str, region: str, vpc: Vpc, cidr: str) -> None:
         super().__init__(scope, name)
-        group = aws.SecurityGroup(
+        group = SecurityGroup(
             self, "firewall", name=f"{title}-endpoints", description="Endpoints of AWS's services", vpc_id=vpc.id
         )
-        aws.VpcSecurityGroupIngressRule(
+        VpcSecurityGroupIngressRule(
             self,
             "https",
             security_group_id=group.id,
@@ -32,7 +36,7 @@ class Endpoints(Construct):
             cidr_ipv4=cidr,
         )
         for service in INTERFACES:
-            aws.VpcEndpoint(
+            VpcEndpoint(
                 self,
                 service,
                 vpc_id=vpc.id,
@@ -43,7 +47,7 @@ class Endpoints(Construct):
                 security_group_ids=[group.id],
                 tags={"Name": f"{title}-{service}"},
             )
-        aws.VpcEndpoint(
+        VpcEndpoint(
             self,
             "s3",
             vpc_id=vpc.id,

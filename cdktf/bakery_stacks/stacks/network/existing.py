@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
-from bakery_stacks.bindings import Construct, aws, core
+from cdktf import Postcondition, TerraformDataSource, TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.data_aws_subnet import DataAwsSubnet
+from cdktf_cdktf_provider_aws.data_aws_vpc import DataAwsVpc
+from constructs import Construct
 
 
 class ExistingNetwork(Construct):
@@ -10,22 +13,22 @@ class ExistingNetwork(Construct):
 
     def __init__(self, scope: Construct, name: str, *, vpc: str, subnets: Sequence[str]) -> None:
         super().__init__(scope, name)
-        self.cidr: str = aws.DataAwsVpc(self, "vpc", id=vpc).cidr_block
+        self.cidr: str = DataAwsVpc(self, "vpc", id=vpc).cidr_block
         earlier: list[str] = []
         for subnet in subnets:
             found = self._subnet(subnet, vpc, earlier)
             earlier.append(f"{found.fqn}.availability_zone")
 
-    def _subnet(self, subnet: str, vpc: str, zones: Sequence[str]) -> core.TerraformDataSource:
+    def _subnet(self, subnet: str, vpc: str, zones: Sequence[str]) -> TerraformDataSource:
         checks = {f'self.vpc_id == "{vpc}"': f"{subnet} is not in {vpc}"}
         if zones:
             alone = f"!contains([{', '.join(zones)}], self.availability_zone)"
             checks[alone] = f"{subnet} is in the zone of another one: name one subnet of each zone"
         expected = [
-            core.Postcondition(condition=f"${{{check}}}", error_message=f"network.existing: {mistake}.")
+            Postcondition(condition=f"${{{check}}}", error_message=f"network.existing: {mistake}.")
             for check, mistake in checks.items()
         ]
-        found: core.TerraformDataSource = aws.DataAwsSubnet(
-            self, subnet, id=subnet, lifecycle=core.TerraformResourceLifecycle(postcondition=expected)
+        found: TerraformDataSource = DataAwsSubnet(
+            self, subnet, id=subnet, lifecycle=TerraformResourceLifecycle(postcondition=expected)
         )
         return found

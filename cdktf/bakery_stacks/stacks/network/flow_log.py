@@ -1,6 +1,11 @@
 """Who talked to whom in a VPC, accepted or refused, as encrypted logs."""
 
-from bakery_stacks.bindings import Construct, aws
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.flow_log import FlowLog as AwsFlowLog
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from constructs import Construct
+
 from bakery_stacks.blocks.policy import Statement, document, statement
 from bakery_stacks.config import Environment, partition
 
@@ -22,13 +27,13 @@ class FlowLog(Construct):
         key_arn: str,
     ) -> None:
         super().__init__(scope, name)
-        group = aws.CloudwatchLogGroup(
+        group = CloudwatchLogGroup(
             self, "log", name=log_name(title), retention_in_days=days, kms_key_id=key_arn, skip_destroy=False
         )
-        role = aws.IamRole(self, "role", name=f"{title}-flow-log", assume_role_policy=document(_trust(environment)))
+        role = IamRole(self, "role", name=f"{title}-flow-log", assume_role_policy=document(_trust(environment)))
         write = statement("Write", WRITE, [f"{group.arn}:*"])
-        aws.IamRolePolicy(self, "rights", name="write", role=role.id, policy=document(write))
-        aws.FlowLog(
+        IamRolePolicy(self, "rights", name="write", role=role.id, policy=document(write))
+        AwsFlowLog(
             self,
             "flow",
             vpc_id=vpc_id,

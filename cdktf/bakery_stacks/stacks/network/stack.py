@@ -1,7 +1,8 @@
 """The network stack: private subnets for the machines of other stacks, made here or found."""
 
+from constructs import Construct
+
 from bakery_stacks.base import AwsStack
-from bakery_stacks.bindings import Construct
 from bakery_stacks.blocks.log_key import log_encryption
 from bakery_stacks.blocks.stack_key import StackKey
 from bakery_stacks.config import Settings

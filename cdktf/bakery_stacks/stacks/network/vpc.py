@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from bakery_stacks.bindings import Construct, aws, core
+from cdktf import TerraformResource
+from cdktf_cdktf_provider_aws.default_security_group import DefaultSecurityGroup
+from cdktf_cdktf_provider_aws.eip import Eip
+from cdktf_cdktf_provider_aws.internet_gateway import InternetGateway
+from cdktf_cdktf_provider_aws.nat_gateway import NatGateway
+from cdktf_cdktf_provider_aws.route import Route
+from cdktf_cdktf_provider_aws.route_table import RouteTable
+from cdktf_cdktf_provider_aws.route_table_association import RouteTableAssociation
+from cdktf_cdktf_provider_aws.subnet import Subnet
+from cdktf_cdktf_provider_aws.vpc import Vpc as AwsVpc
+from constructs import Construct
 
 
 class Vpc(Construct):
@@ -11,7 +21,7 @@ class Vpc(Construct):
     def __init__(self, scope: Construct, name: str, *, title: str, cidr: str, subnets: dict[str, str]) -> None:
         super().__init__(scope, name)
         self._title = title
-        made = aws.Vpc(
+        made = AwsVpc(
             self,
             "vpc",
             cidr_block=cidr,
@@ -21,18 +31,18 @@ class Vpc(Construct):
         )
         self.id: str = made.id
         # Whatever names no group of its own would get this one, which AWS makes with everything open inside.
-        aws.DefaultSecurityGroup(self, "closed", vpc_id=made.id, tags={"Name": f"{title}-closed"})
+        DefaultSecurityGroup(self, "closed", vpc_id=made.id, tags={"Name": f"{title}-closed"})
         self.subnets = {zone: self._subnet(zone, range_) for zone, range_ in subnets.items()}
         self.route_tables = {zone: self._routes(zone, subnet) for zone, subnet in self.subnets.items()}
 
     def _subnet(self, zone: str, cidr: str) -> str:
         tags = {"Name": f"{self._title}-{zone}"}
-        made = aws.Subnet(self, f"subnet-{zone}", vpc_id=self.id, availability_zone=zone, cidr_block=cidr, tags=tags)
+        made = Subnet(self, f"subnet-{zone}", vpc_id=self.id, availability_zone=zone, cidr_block=cidr, tags=tags)
         return str(made.id)
 
     def _routes(self, zone: str, subnet: str) -> str:
-        table = aws.RouteTable(self, f"routes-{zone}", vpc_id=self.id, tags={"Name": f"{self._title}-{zone}"})
-        aws.RouteTableAssociation(self, f"uses-{zone}", subnet_id=subnet, route_table_id=table.id)
+        table = RouteTable(self, f"routes-{zone}", vpc_id=self.id, tags={"Name": f"{self._title}-{zone}"})
+        RouteTableAssociation(self, f"uses-{zone}", subnet_id=subnet, route_table_id=table.id)
         return str(table.id)
 
 
@@ -43,20 +53,18 @@ class Nat(Construct):
         super().__init__(scope, name)
         tags = {"Name": f"{title}-nat"}
         zone = min(vpc.subnets)
-        internet = aws.InternetGateway(self, "internet", vpc_id=vpc.id, tags=tags)
-        subnet = aws.Subnet(self, "subnet", vpc_id=vpc.id, availability_zone=zone, cidr_block=cidr, tags=tags)
-        table = aws.RouteTable(self, "routes", vpc_id=vpc.id, tags=tags)
+        internet = InternetGateway(self, "internet", vpc_id=vpc.id, tags=tags)
+        subnet = Subnet(self, "subnet", vpc_id=vpc.id, availability_zone=zone, cidr_block=cidr, tags=tags)
+        table = RouteTable(self, "routes", vpc_id=vpc.id, tags=tags)
         self._route("out", table.id, gateway_id=internet.id)
-        aws.RouteTableAssociation(self, "uses", subnet_id=subnet.id, route_table_id=table.id)
-        address = aws.Eip(self, "address", domain="vpc", tags=tags)
-        gateway = aws.NatGateway(
+        RouteTableAssociation(self, "uses", subnet_id=subnet.id, route_table_id=table.id)
+        address = Eip(self, "address", domain="vpc", tags=tags)
+        gateway = NatGateway(
             self, "gateway", allocation_id=address.allocation_id, subnet_id=subnet.id, tags=tags, depends_on=[internet]
         )
         for private, routes in vpc.route_tables.items():
             self._route(f"out-{private}", routes, nat_gateway_id=gateway.id)
 
-    def _route(self, name: str, table: Any, **target: Any) -> core.TerraformResource:
-        made: core.TerraformResource = aws.Route(
-            self, name, route_table_id=table, destination_cidr_block="0.0.0.0/0", **target
-        )
+    def _route(self, name: str, table: Any, **target: Any) -> TerraformResource:
+        made: TerraformResource = Route(self, name, route_table_id=table, destination_cidr_block="0.0.0.0/0", **target)
         return made

@@ -1,7 +1,15 @@
 """A bucket for what can be made again: encrypted, private, over TLS only, emptied by age."""
 
+from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
+    S3BucketLifecycleConfiguration,
+    S3BucketLifecycleConfigurationRule,
+    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
+    S3BucketLifecycleConfigurationRuleExpiration,
+    S3BucketLifecycleConfigurationRuleFilter,
+)
+from constructs import Construct
+
 from bakery_stacks import rules
-from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks.bucket import PrivateBucket
 from bakery_stacks.config import Settings
 
@@ -20,13 +28,13 @@ class CacheBucket(PrivateBucket):
         self._expire(days)
 
     def _expire(self, days: int) -> None:
-        rule = aws.S3BucketLifecycleConfigurationRule(
+        rule = S3BucketLifecycleConfigurationRule(
             id="expire",
             status="Enabled",
-            filter=[aws.S3BucketLifecycleConfigurationRuleFilter(prefix="")],
-            expiration=[aws.S3BucketLifecycleConfigurationRuleExpiration(days=days)],
+            filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
+            expiration=[S3BucketLifecycleConfigurationRuleExpiration(days=days)],
             abort_incomplete_multipart_upload=[
-                aws.S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=UPLOAD_DAYS)
+                S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=UPLOAD_DAYS)
             ],
         )
-        aws.S3BucketLifecycleConfiguration(self, "lifecycle", bucket=self.id, rule=[rule])
+        S3BucketLifecycleConfiguration(self, "lifecycle", bucket=self.id, rule=[rule])

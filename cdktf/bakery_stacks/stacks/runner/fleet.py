@@ -3,7 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bakery_stacks.bindings import Construct, aws, core
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.autoscaling_group import (
+    AutoscalingGroup,
+    AutoscalingGroupInstanceRefresh,
+    AutoscalingGroupInstanceRefreshPreferences,
+    AutoscalingGroupLaunchTemplate,
+    AutoscalingGroupMixedInstancesPolicy,
+    AutoscalingGroupMixedInstancesPolicyInstancesDistribution,
+    AutoscalingGroupMixedInstancesPolicyLaunchTemplate,
+    AutoscalingGroupMixedInstancesPolicyLaunchTemplateLaunchTemplateSpecification,
+    AutoscalingGroupMixedInstancesPolicyLaunchTemplateOverride,
+)
+from constructs import Construct
+
 from bakery_stacks.blocks.machine import Machine
 from bakery_stacks.stacks.runner.settings import Spot
 
@@ -12,7 +25,7 @@ WARM_UP_SECONDS = 120  # until a new manager has booted and fetched its token
 
 def manager_group(scope: Construct, name: str, *, title: str, machine: Machine, subnet_ids: Sequence[str]) -> None:
     """The old manager goes before the new one comes: two must never scale the same workers (GitLab's documentation)."""
-    aws.AutoscalingGroup(
+    AutoscalingGroup(
         scope,
         name,
         name=title,
@@ -21,10 +34,10 @@ def manager_group(scope: Construct, name: str, *, title: str, machine: Machine, 
         desired_capacity=1,
         vpc_zone_identifier=list(subnet_ids),
         health_check_type="EC2",
-        launch_template=aws.AutoscalingGroupLaunchTemplate(id=machine.template_id, version=machine.template_version),
-        instance_refresh=aws.AutoscalingGroupInstanceRefresh(
+        launch_template=AutoscalingGroupLaunchTemplate(id=machine.template_id, version=machine.template_version),
+        instance_refresh=AutoscalingGroupInstanceRefresh(
             strategy="Rolling",
-            preferences=aws.AutoscalingGroupInstanceRefreshPreferences(
+            preferences=AutoscalingGroupInstanceRefreshPreferences(
                 min_healthy_percentage=0, max_healthy_percentage=100, instance_warmup=str(WARM_UP_SECONDS)
             ),
         ),
@@ -47,8 +60,8 @@ def worker_group(
     So no refresh either: a new image is for the workers that start after it. And no greatest age, which Auto Scaling
     does not apply to protected machines.
     """
-    direct = aws.AutoscalingGroupLaunchTemplate(id=machine.template_id, version=machine.template_version)
-    aws.AutoscalingGroup(
+    direct = AutoscalingGroupLaunchTemplate(id=machine.template_id, version=machine.template_version)
+    AutoscalingGroup(
         scope,
         name,
         name=title,
@@ -63,23 +76,22 @@ def worker_group(
         mixed_instances_policy=_mixed(machine, spot) if spot else None,
         wait_for_capacity_timeout="0",
         # Set by the manager, all the time.
-        lifecycle=core.TerraformResourceLifecycle(ignore_changes=["desired_capacity"]),
+        lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_capacity"]),
     )
 
 
 def _mixed(machine: Machine, spot: Spot) -> Any:
-    specification = aws.AutoscalingGroupMixedInstancesPolicyLaunchTemplateLaunchTemplateSpecification(
+    specification = AutoscalingGroupMixedInstancesPolicyLaunchTemplateLaunchTemplateSpecification(
         launch_template_id=machine.template_id, version=machine.template_version
     )
     types = [
-        aws.AutoscalingGroupMixedInstancesPolicyLaunchTemplateOverride(instance_type=kind)
-        for kind in spot.instance_types
+        AutoscalingGroupMixedInstancesPolicyLaunchTemplateOverride(instance_type=kind) for kind in spot.instance_types
     ]
-    return aws.AutoscalingGroupMixedInstancesPolicy(
-        launch_template=aws.AutoscalingGroupMixedInstancesPolicyLaunchTemplate(
+    return AutoscalingGroupMixedInstancesPolicy(
+        launch_template=AutoscalingGroupMixedInstancesPolicyLaunchTemplate(
             launch_template_specification=specification, override=types
         ),
-        instances_distribution=aws.AutoscalingGroupMixedInstancesPolicyInstancesDistribution(
+        instances_distribution=AutoscalingGroupMixedInstancesPolicyInstancesDistribution(
             on_demand_base_capacity=spot.on_demand_base,
             on_demand_percentage_above_base_capacity=0,
             spot_allocation_strategy="price-capacity-optimized",

@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from cdktf_cdktf_provider_aws.iam_openid_connect_provider import IamOpenidConnectProvider
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from constructs import Construct
+
 from bakery.pipeline import AWS_AUDIENCE
-from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks import publisher
 from bakery_stacks.blocks.policy import Conditions, Statement, document, statement
 from bakery_stacks.config import Environment, domain, partition
@@ -32,7 +36,7 @@ class JobRoles(Construct):
     ) -> None:
         super().__init__(scope, name)
         host = urlsplit(gitlab_url).netloc
-        provider = aws.IamOpenidConnectProvider(self, "gitlab", url=gitlab_url, client_id_list=[AWS_AUDIENCE])
+        provider = IamOpenidConnectProvider(self, "gitlab", url=gitlab_url, client_id_list=[AWS_AUDIENCE])
         audience, subject = {f"{host}:aud": AWS_AUDIENCE}, f"{host}:sub"
         bucket, keys = distribution.catalog_bucket_arn, distribution.key_arns
         bake = _JobRole(
@@ -82,7 +86,7 @@ class _JobRole(Construct):
             "Principal": {"Federated": provider_arn},
             "Condition": conditions,
         }
-        role = aws.IamRole(
+        role = IamRole(
             self,
             "role",
             name=title,
@@ -90,7 +94,7 @@ class _JobRole(Construct):
             assume_role_policy=document(trust),
             max_session_duration=publisher.SESSION_SECONDS,
         )
-        aws.IamRolePolicy(self, "policy", name="jobs", role=role.id, policy=document(*rights))
+        IamRolePolicy(self, "policy", name="jobs", role=role.id, policy=document(*rights))
         self.arn: str = role.arn
 
 

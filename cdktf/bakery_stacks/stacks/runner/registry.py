@@ -2,7 +2,15 @@
 
 import json
 
-from bakery_stacks.bindings import Construct, aws, core
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.ecr_lifecycle_policy import EcrLifecyclePolicy
+from cdktf_cdktf_provider_aws.ecr_repository import (
+    EcrRepository,
+    EcrRepositoryEncryptionConfiguration,
+    EcrRepositoryImageScanningConfiguration,
+)
+from constructs import Construct
+
 from bakery_stacks.blocks.policy import Statement, statement
 from bakery_stacks.config import Environment, domain
 
@@ -33,17 +41,17 @@ class Registry(Construct):
 
     def __init__(self, scope: Construct, name: str, *, environment: Environment, repository: str, key_arn: str) -> None:
         super().__init__(scope, name)
-        made = aws.EcrRepository(
+        made = EcrRepository(
             self,
             "repository",
             name=repository,
             image_tag_mutability="IMMUTABLE",
-            image_scanning_configuration=aws.EcrRepositoryImageScanningConfiguration(scan_on_push=True),
-            encryption_configuration=[aws.EcrRepositoryEncryptionConfiguration(encryption_type="KMS", kms_key=key_arn)],
+            image_scanning_configuration=EcrRepositoryImageScanningConfiguration(scan_on_push=True),
+            encryption_configuration=[EcrRepositoryEncryptionConfiguration(encryption_type="KMS", kms_key=key_arn)],
             force_delete=environment.disposable,
-            lifecycle=None if environment.disposable else core.TerraformResourceLifecycle(prevent_destroy=True),
+            lifecycle=None if environment.disposable else TerraformResourceLifecycle(prevent_destroy=True),
         )
-        aws.EcrLifecyclePolicy(self, "expiry", repository=made.name, policy=json.dumps({"rules": [UNTAGGED]}))
+        EcrLifecyclePolicy(self, "expiry", repository=made.name, policy=json.dumps({"rules": [UNTAGGED]}))
         self.url: str = made.repository_url
         self.arn: str = made.arn
 

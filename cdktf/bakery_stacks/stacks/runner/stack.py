@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from constructs import Construct
+
 from bakery_stacks.base import AwsStack
-from bakery_stacks.bindings import Construct
 from bakery_stacks.blocks import sessions
 from bakery_stacks.blocks.alarms import Alarms, alarm_encryption
 from bakery_stacks.blocks.image import ChannelImage

@@ -1,6 +1,20 @@
 """A bucket whose objects nobody can change or delete before their time: for copies of what must not be lost."""
 
-from bakery_stacks.bindings import Construct, aws
+from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
+    S3BucketLifecycleConfiguration,
+    S3BucketLifecycleConfigurationRule,
+    S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload,
+    S3BucketLifecycleConfigurationRuleExpiration,
+    S3BucketLifecycleConfigurationRuleFilter,
+    S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration,
+)
+from cdktf_cdktf_provider_aws.s3_bucket_object_lock_configuration import (
+    S3BucketObjectLockConfigurationA,
+    S3BucketObjectLockConfigurationRuleA,
+    S3BucketObjectLockConfigurationRuleDefaultRetentionA,
+)
+from constructs import Construct
+
 from bakery_stacks.blocks.bucket import PrivateBucket
 from bakery_stacks.config import Settings
 
@@ -17,22 +31,22 @@ class Archive(PrivateBucket):
     def _keep(self, days: int) -> None:
         """Governance: an administrator with a right of its own can still undo a mistake; the nodes have none."""
         versions = self.keep_versions()
-        retention = aws.S3BucketObjectLockConfigurationRuleDefaultRetentionA(mode="GOVERNANCE", days=days)
-        aws.S3BucketObjectLockConfigurationA(
+        retention = S3BucketObjectLockConfigurationRuleDefaultRetentionA(mode="GOVERNANCE", days=days)
+        S3BucketObjectLockConfigurationA(
             self,
             "lock",
             bucket=self.id,
-            rule=aws.S3BucketObjectLockConfigurationRuleA(default_retention=retention),
+            rule=S3BucketObjectLockConfigurationRuleA(default_retention=retention),
             depends_on=[versions],
         )
-        gone = aws.S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=1)
-        unfinished = aws.S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=1)
-        expire = aws.S3BucketLifecycleConfigurationRule(
+        gone = S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=1)
+        unfinished = S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=1)
+        expire = S3BucketLifecycleConfigurationRule(
             id="expire",
             status="Enabled",
-            filter=[aws.S3BucketLifecycleConfigurationRuleFilter(prefix="")],
-            expiration=[aws.S3BucketLifecycleConfigurationRuleExpiration(days=days + 1)],
+            filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
+            expiration=[S3BucketLifecycleConfigurationRuleExpiration(days=days + 1)],
             noncurrent_version_expiration=[gone],
             abort_incomplete_multipart_upload=[unfinished],
         )
-        aws.S3BucketLifecycleConfiguration(self, "lifecycle", bucket=self.id, rule=[expire], depends_on=[versions])
+        S3BucketLifecycleConfiguration(self, "lifecycle", bucket=self.id, rule=[expire], depends_on=[versions])

@@ -3,7 +3,16 @@
 import math
 from collections.abc import Sequence
 
-from bakery_stacks.bindings import Construct, aws
+from cdktf_cdktf_provider_aws.autoscaling_group import (
+    AutoscalingGroup,
+    AutoscalingGroupInstanceRefresh,
+    AutoscalingGroupInstanceRefreshPreferences,
+    AutoscalingGroupInstanceRefreshPreferencesAlarmSpecification,
+    AutoscalingGroupLaunchTemplate,
+    AutoscalingGroupTag,
+)
+from constructs import Construct
+
 from bakery_stacks.blocks.machine import Machine
 
 # Until a new member counts: it copies all data, its vote is taken, and the one that went before is forgotten, which
@@ -33,9 +42,9 @@ class Cluster(Construct):
         tags: dict[str, str],
     ) -> None:
         super().__init__(scope, name)
-        template = aws.AutoscalingGroupLaunchTemplate(id=machine.template_id, version=machine.template_version)
-        watched = aws.AutoscalingGroupInstanceRefreshPreferencesAlarmSpecification(alarms=list(alarms))
-        aws.AutoscalingGroup(
+        template = AutoscalingGroupLaunchTemplate(id=machine.template_id, version=machine.template_version)
+        watched = AutoscalingGroupInstanceRefreshPreferencesAlarmSpecification(alarms=list(alarms))
+        AutoscalingGroup(
             self,
             "group",
             name=title,
@@ -52,9 +61,9 @@ class Cluster(Construct):
             suspended_processes=["AZRebalance"],
             termination_policies=["OldestInstance"],
             wait_for_capacity_timeout="0",  # a cluster that nobody has initialized is never healthy
-            instance_refresh=aws.AutoscalingGroupInstanceRefresh(
+            instance_refresh=AutoscalingGroupInstanceRefresh(
                 strategy="Rolling",
-                preferences=aws.AutoscalingGroupInstanceRefreshPreferences(
+                preferences=AutoscalingGroupInstanceRefreshPreferences(
                     min_healthy_percentage=100,
                     max_healthy_percentage=one_more(size),
                     instance_warmup=str(WARM_UP_SECONDS),
@@ -62,9 +71,7 @@ class Cluster(Construct):
                     alarm_specification=watched,
                 ),
             ),
-            tag=[
-                aws.AutoscalingGroupTag(key=key, value=value, propagate_at_launch=True) for key, value in tags.items()
-            ],
+            tag=[AutoscalingGroupTag(key=key, value=value, propagate_at_launch=True) for key, value in tags.items()],
         )
 
 

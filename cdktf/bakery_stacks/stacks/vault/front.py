@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from bakery_stacks.bindings import Construct, aws
+from cdktf_cdktf_provider_aws.lb import Lb
+from cdktf_cdktf_provider_aws.lb_listener import LbListener, LbListenerDefaultAction
+from cdktf_cdktf_provider_aws.lb_target_group import LbTargetGroup, LbTargetGroupHealthCheck
+from cdktf_cdktf_provider_aws.security_group import SecurityGroup
+from cdktf_cdktf_provider_aws.vpc_security_group_egress_rule import VpcSecurityGroupEgressRule
+from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
+from constructs import Construct
+
 from bakery_stacks.handover import NetworkOutputs
 
 
@@ -23,7 +30,7 @@ class Front(Construct):
     ) -> None:
         super().__init__(scope, name)
         self.firewall_id = self._firewall(title, network.vpc_id, port, clients)
-        balancer = aws.Lb(
+        balancer = Lb(
             self,
             "balancer",
             name=title,
@@ -34,10 +41,10 @@ class Front(Construct):
             enable_cross_zone_load_balancing=True,  # with a node down, its zone's clients would have none
             enable_deletion_protection=protected,
         )
-        check = aws.LbTargetGroupHealthCheck(
+        check = LbTargetGroupHealthCheck(
             protocol="HTTPS", path=health, matcher="200", interval=10, healthy_threshold=2, unhealthy_threshold=2
         )
-        group = aws.LbTargetGroup(
+        group = LbTargetGroup(
             self,
             "nodes",
             name=title,
@@ -49,8 +56,8 @@ class Front(Construct):
             deregistration_delay="30",
             health_check=check,
         )
-        forward = aws.LbListenerDefaultAction(type="forward", target_group_arn=group.arn)
-        aws.LbListener(
+        forward = LbListenerDefaultAction(type="forward", target_group_arn=group.arn)
+        LbListener(
             self, "listener", load_balancer_arn=balancer.arn, port=port, protocol="TCP", default_action=[forward]
         )
         self.target_group_arn: str = group.arn
@@ -59,11 +66,9 @@ class Front(Construct):
         self.zone_id: str = balancer.zone_id
 
     def _firewall(self, title: str, vpc_id: str, port: int, clients: Sequence[str]) -> str:
-        group = aws.SecurityGroup(
-            self, "firewall", name=f"{title}-front", description=f"Clients of {title}", vpc_id=vpc_id
-        )
+        group = SecurityGroup(self, "firewall", name=f"{title}-front", description=f"Clients of {title}", vpc_id=vpc_id)
         for number, cidr in enumerate(clients):
-            aws.VpcSecurityGroupIngressRule(
+            VpcSecurityGroupIngressRule(
                 self,
                 f"in-{number}",
                 security_group_id=group.id,
@@ -77,7 +82,7 @@ class Front(Construct):
 
     def let_through(self, firewall_id: str, port: int) -> None:
         """To the nodes, and nowhere else."""
-        aws.VpcSecurityGroupEgressRule(
+        VpcSecurityGroupEgressRule(
             self,
             "out",
             security_group_id=self.firewall_id,

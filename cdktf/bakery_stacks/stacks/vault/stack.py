@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from cdktf_cdktf_provider_aws.route53_record import Route53Record, Route53RecordAlias
+from constructs import Construct
+
 from bakery_stacks.base import AwsStack
-from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks.alarms import Alarms, Metric, Missed, Watch, alarm_encryption
 from bakery_stacks.blocks.image import ChannelImage
 from bakery_stacks.blocks.log_key import log_encryption
@@ -167,8 +169,8 @@ class VaultStack(AwsStack):
 
     def _point(self, front: Front) -> None:
         if zone := self._section.dns_zone:
-            alias = aws.Route53RecordAlias(name=front.dns_name, zone_id=front.zone_id, evaluate_target_health=False)
-            aws.Route53Record(self, "name", zone_id=zone, name=self._section.certificate.name, type="A", alias=alias)
+            alias = Route53RecordAlias(name=front.dns_name, zone_id=front.zone_id, evaluate_target_health=False)
+            Route53Record(self, "name", zone_id=zone, name=self._section.certificate.name, type="A", alias=alias)
 
     def _watches(self, front: Front) -> list[Watch | Missed]:
         """All but the first are what nodes report (ansible/roles/vault): where all must, silence is bad, too."""

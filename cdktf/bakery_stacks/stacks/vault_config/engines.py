@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from bakery_stacks.bindings import Construct, vault
+from cdktf_cdktf_provider_vault.aws_secret_backend import AwsSecretBackend
+from cdktf_cdktf_provider_vault.aws_secret_backend_role import AwsSecretBackendRole
+from cdktf_cdktf_provider_vault.azure_secret_backend import AzureSecretBackend
+from cdktf_cdktf_provider_vault.azure_secret_backend_role import AzureSecretBackendRole
+from cdktf_cdktf_provider_vault.mount import Mount
+from cdktf_cdktf_provider_vault.transit_secret_backend_key import TransitSecretBackendKey
+from constructs import Construct
+
 from bakery_stacks.stacks.vault_config.settings import AssumedRole, AwsEngine, AzureEngine, seconds
 
 SIGNING_KEY = "bakery-manifests"
@@ -13,7 +20,7 @@ class KeptSecrets(Construct):
 
     def __init__(self, scope: Construct, name: str, *, lifecycle: Any) -> None:
         super().__init__(scope, name)
-        vault.Mount(
+        Mount(
             self,
             "kv",
             path="secret",
@@ -29,7 +36,7 @@ class Signatures(Construct):
 
     def __init__(self, scope: Construct, name: str, *, lifecycle: Any) -> None:
         super().__init__(scope, name)
-        mount = vault.Mount(
+        mount = Mount(
             self,
             "transit",
             path="transit",
@@ -37,7 +44,7 @@ class Signatures(Construct):
             description="Signatures of manifests",
             lifecycle=lifecycle,
         )
-        key = vault.TransitSecretBackendKey(
+        key = TransitSecretBackendKey(
             self,
             "key",
             backend=mount.path,
@@ -57,7 +64,7 @@ class AwsCredentials(Construct):
 
     def __init__(self, scope: Construct, name: str, *, engine: AwsEngine, region: str, sts: str) -> None:
         super().__init__(scope, name)
-        backend = vault.AwsSecretBackend(
+        backend = AwsSecretBackend(
             self,
             "aws",
             path="aws",
@@ -71,7 +78,7 @@ class AwsCredentials(Construct):
 
     def _role(self, backend: str, name: str, role: AssumedRole) -> str:
         """The path at which credentials are read."""
-        vault.AwsSecretBackendRole(
+        AwsSecretBackendRole(
             self,
             name,
             backend=backend,
@@ -89,7 +96,7 @@ class AzureCredentials(Construct):
 
     def __init__(self, scope: Construct, name: str, *, engine: AzureEngine) -> None:
         super().__init__(scope, name)
-        backend = vault.AzureSecretBackend(
+        backend = AzureSecretBackend(
             self,
             "azure",
             path="azure",
@@ -100,7 +107,7 @@ class AzureCredentials(Construct):
             identity_token_audience=engine.identity_token_audience,
         )
         if engine.application_object_id:
-            vault.AzureSecretBackendRole(
+            AzureSecretBackendRole(
                 self,
                 "bake",
                 backend=backend.path,

@@ -2,7 +2,14 @@
 
 from urllib.parse import urlsplit
 
-from bakery_stacks.bindings import Construct, vault
+from cdktf_cdktf_provider_vault.auth_backend import AuthBackend
+from cdktf_cdktf_provider_vault.aws_auth_backend_client import AwsAuthBackendClient
+from cdktf_cdktf_provider_vault.aws_auth_backend_role import AwsAuthBackendRole
+from cdktf_cdktf_provider_vault.jwt_auth_backend import JwtAuthBackend
+from cdktf_cdktf_provider_vault.jwt_auth_backend_role import JwtAuthBackendRole
+from cdktf_cdktf_provider_vault.policy import Policy
+from constructs import Construct
+
 from bakery_stacks.config import Environment
 from bakery_stacks.stacks.vault.settings import SNAPSHOT_ROLE
 from bakery_stacks.stacks.vault_config import duties
@@ -17,7 +24,7 @@ class GitLabDuties(Construct):
 
     def __init__(self, scope: Construct, name: str, *, gitlab: GitLab) -> None:
         super().__init__(scope, name)
-        self._backend = vault.JwtAuthBackend(
+        self._backend = JwtAuthBackend(
             self,
             "jwt",
             path="jwt",
@@ -32,7 +39,7 @@ class GitLabDuties(Construct):
 
     def _role(self, duty: Duty, role: duties.Role) -> str:
         """The name of a duty's role."""
-        made = vault.JwtAuthBackendRole(
+        made = JwtAuthBackendRole(
             self,
             f"role-{duty}",
             backend=self._backend.path,
@@ -52,7 +59,7 @@ class GitLabDuties(Construct):
     def _policy(self, name: str) -> str:
         """A reference to the policy, made when first asked for, so that it is there before the role."""
         if name not in self._policies:
-            made = vault.Policy(self, f"policy-{name}", name=name, policy=duties.policy(name))
+            made = Policy(self, f"policy-{name}", name=name, policy=duties.policy(name))
             self._policies[name] = made.name
         return self._policies[name]
 
@@ -64,9 +71,9 @@ class SnapshotLogin(Construct):
         self, scope: Construct, name: str, *, environment: Environment, address: str, role_arn: str, sts: str
     ) -> None:
         super().__init__(scope, name)
-        policy = vault.Policy(self, "policy", name=SNAPSHOT_ROLE, policy=duties.snapshot_policy())
-        backend = vault.AuthBackend(self, "aws", type="aws", path="aws", description="Machines by their IAM role")
-        vault.AwsAuthBackendClient(
+        policy = Policy(self, "policy", name=SNAPSHOT_ROLE, policy=duties.snapshot_policy())
+        backend = AuthBackend(self, "aws", type="aws", path="aws", description="Machines by their IAM role")
+        AwsAuthBackendClient(
             self,
             "client",
             backend=backend.path,
@@ -75,7 +82,7 @@ class SnapshotLogin(Construct):
             # What was signed for another server is of no use here.
             iam_server_id_header_value=urlsplit(address).hostname,
         )
-        vault.AwsAuthBackendRole(
+        AwsAuthBackendRole(
             self,
             "role",
             backend=backend.path,

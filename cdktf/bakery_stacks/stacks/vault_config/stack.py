@@ -4,8 +4,12 @@ The provider logs in with VAULT_TOKEN from the environment. The cluster is anoth
 answer, and one must be able to go without the other.
 """
 
+from cdktf_cdktf_provider_vault.audit import Audit
+from cdktf_cdktf_provider_vault.provider import VaultProvider
+from cdktf_cdktf_provider_vault.raft_autopilot import RaftAutopilot
+from constructs import Construct
+
 from bakery_stacks.base import BakeryStack
-from bakery_stacks.bindings import Construct, vault
 from bakery_stacks.config import Settings, partition
 from bakery_stacks.stacks.vault_config.engines import (
     SIGNING_KEY,
@@ -26,7 +30,7 @@ class VaultConfigStack(BakeryStack):
     def __init__(self, scope: Construct, settings: Settings, section: VaultConfig) -> None:
         super().__init__(scope, "vault-config", settings)
         # A child of the administrator's token would need one more right, and guards leases, of which there are none.
-        vault.VaultProvider(self, "vault", address=section.address, skip_child_token=True)
+        VaultProvider(self, "vault", address=section.address, skip_child_token=True)
         self._audit(section.audit_log)
         KeptSecrets(self, "secret", lifecycle=self.keep())
         signatures = Signatures(self, "transit", lifecycle=self.keep())
@@ -45,10 +49,10 @@ class VaultConfigStack(BakeryStack):
 
         The journal, which has the second one, makes room for itself; the file is rotated, and its disk is watched.
         """
-        vault.Audit(
+        Audit(
             self, "audit-file", type="file", path="file", options={"file_path": log}, description="Kept on the machine"
         )
-        vault.Audit(
+        Audit(
             self,
             "audit-stdout",
             type="file",
@@ -68,7 +72,7 @@ class VaultConfigStack(BakeryStack):
 
     def _autopilot(self, autopilot: Autopilot) -> None:
         """A dead server counts as a voter until it is removed: two of them, and three live ones have no majority."""
-        vault.RaftAutopilot(
+        RaftAutopilot(
             self,
             "autopilot",
             cleanup_dead_servers=True,

@@ -2,8 +2,19 @@
 
 from typing import Any
 
+from cdktf import TerraformVariable
+from cdktf_cdktf_provider_vsphere.content_library import (
+    ContentLibrary,
+    ContentLibraryPublication,
+    ContentLibrarySubscription,
+)
+from cdktf_cdktf_provider_vsphere.data_vsphere_datacenter import DataVsphereDatacenter
+from cdktf_cdktf_provider_vsphere.data_vsphere_datastore import DataVsphereDatastore
+from cdktf_cdktf_provider_vsphere.provider import VsphereProvider
+from cdktf_cdktf_provider_vsphere.role import Role
+from constructs import Construct
+
 from bakery_stacks.base import BakeryStack
-from bakery_stacks.bindings import Construct, core, vsphere
 from bakery_stacks.config import Settings
 from bakery_stacks.stacks.vsphere.settings import Site, Subscriber, Vsphere
 
@@ -26,14 +37,14 @@ class VsphereStack(BakeryStack):
 
     def __init__(self, scope: Construct, settings: Settings, section: Vsphere) -> None:
         super().__init__(scope, "vsphere", settings)
-        self._logins = core.TerraformVariable(
+        self._logins = TerraformVariable(
             self, LOGINS, type="map(object({user = string, password = string}))", sensitive=True
         )
         self._logins.override_logical_id(LOGINS)
         home = self._provider("vcenter", section, alias=None)
         published = self._publish(section, home)
         followers = {site.name: self._follow(site, section.library, published) for site in section.subscribers}
-        role = vsphere.Role(
+        role = Role(
             self,
             "publisher",
             name=f"bakery-{self.environment.name}-publisher",
@@ -46,7 +57,7 @@ class VsphereStack(BakeryStack):
 
     def _provider(self, name: str, site: Site, *, alias: str | None) -> Any:
         login = f'var.{LOGINS}["{site.server}"]'
-        return vsphere.VsphereProvider(
+        return VsphereProvider(
             self,
             name,
             alias=alias,
@@ -56,27 +67,27 @@ class VsphereStack(BakeryStack):
         )
 
     def _publish(self, section: Vsphere, provider: Any) -> Any:
-        return vsphere.ContentLibrary(
+        return ContentLibrary(
             self,
             "library",
             name=section.library,
             description=f"Machine images of {self.environment.name}",
             storage_backing=[self._datastore("home", section, provider)],
             # Without a password: it would stand in the state of both sides. The network decides who reads.
-            publication=vsphere.ContentLibraryPublication(published=True, authentication_method="NONE"),
+            publication=ContentLibraryPublication(published=True, authentication_method="NONE"),
             provider=provider,
             lifecycle=self.keep(),
         )
 
     def _follow(self, site: Subscriber, library: str, published: Any) -> str:
         provider = self._provider(f"vcenter-{site.name}", site, alias=site.name)
-        follower = vsphere.ContentLibrary(
+        follower = ContentLibrary(
             self,
             f"library-{site.name}",
             name=library,
             description=f"Follows {library} of {self.settings.environment.name}",
             storage_backing=[self._datastore(site.name, site, provider)],
-            subscription=vsphere.ContentLibrarySubscription(
+            subscription=ContentLibrarySubscription(
                 subscription_url=published.publication.publish_url,
                 authentication_method="NONE",
                 automatic_sync=True,
@@ -87,8 +98,8 @@ class VsphereStack(BakeryStack):
         return str(follower.id)
 
     def _datastore(self, name: str, site: Site, provider: Any) -> str:
-        datacenter = vsphere.DataVsphereDatacenter(self, f"datacenter-{name}", name=site.datacenter, provider=provider)
-        datastore = vsphere.DataVsphereDatastore(
+        datacenter = DataVsphereDatacenter(self, f"datacenter-{name}", name=site.datacenter, provider=provider)
+        datastore = DataVsphereDatastore(
             self, f"datastore-{name}", name=site.datastore, datacenter_id=datacenter.id, provider=provider
         )
         return str(datastore.id)

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from bakery_stacks.base import AwsStack
-from bakery_stacks.bindings import core
 from bakery_stacks.blocks.image import ChannelImage
 from bakery_stacks.config import Environment, Settings
+from bakery_stacks.program import new_app
 from bakery_stacks.published import Missing, Published, PublishedImage, never_baked, read
 
 
 def made(environment: Environment, outdir: Path, published: Published | None) -> tuple[ChannelImage, Any]:
-    app = core.App(stack_traces=False, outdir=str(outdir))
+    app = new_app(outdir)
     file = outdir.with_suffix(".yaml")
     file.write_text("name: tested\nvault:\n  image: web\n")
     stack = AwsStack(app, "tested", Settings(environment, environment.catalog, stand_in=False, file=file))

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bakery_stacks.bindings import core
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.handover import DistributionOutputs, NetworkOutputs
+from bakery_stacks.program import new_app
 from bakery_stacks.published import Published
 from bakery_stacks.stacks.runner.config_toml import Places
 from bakery_stacks.stacks.runner.settings import Runner
@@ -50,7 +50,7 @@ def synthesize(
     outdir: Path, environment: Environment, runner: Runner, found: Published | None, stand_in: bool = False
 ) -> dict[str, Any]:
     """The parsed cdk.tf.json of the stack."""
-    app = core.App(stack_traces=False, outdir=str(outdir))
+    app = new_app(outdir)
     settings = Settings(environment, environment.catalog, stand_in)
     RunnerStack(app, settings, runner, Around(NETWORK, DISTRIBUTION, found))
     app.synth()
