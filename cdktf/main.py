@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from bakery import documents
 from bakery.errors import BakeryError
 from bakery_stacks.program import program
 
@@ -13,6 +14,8 @@ def main() -> int:
     try:
         program(Path(os.path.relpath(Path(__file__).parent)) / "environments", os.environ).synth()
     except BakeryError as error:
+        if file := os.environ.get("BAKERY_ERROR_FILE"):  # set by the command line, which reads it
+            documents.save(documents.ErrorDocument.of(error), Path(file))
         where = f"{error.where}: " if error.where else ""
         lines = [f"error: {where}{error.message}", error.detail, error.hint and f"hint: {error.hint}"]
         sys.stderr.write("\n".join(filter(None, lines)) + "\n")

@@ -7,6 +7,7 @@ from cdktf_cdktf_provider_aws.data_aws_ssm_parameter import DataAwsSsmParameter
 from constructs import Construct
 
 from bakery.documents import Parameter
+from bakery.infra.explain import condition
 from bakery.yamlfile import Keys
 from bakery_stacks.base import AwsStack
 from bakery_stacks.published import MACHINE_ARCH, Published, never_baked
@@ -27,7 +28,9 @@ class ChannelImage(Construct):
             why = (published.missing if published else {}).get(image) or never_baked(stack.environment, image)
             message = f"channel {channel} has no image {image} ({MACHINE_ARCH}) in {region}: {why.reason}"
             where = stack.settings.where(*at)
-            self._fail(f"/bakery/{image}/{MACHINE_ARCH}/channels/{channel}", said(message, why.hint, where))
+            self._fail(
+                f"/bakery/{image}/{MACHINE_ARCH}/channels/{channel}", condition(message, hint=why.hint, where=where)
+            )
             self.image_id, self.version = "ami-00000000000000000", "none"
             return
         place = found.regions[region]
@@ -48,7 +51,7 @@ def expect(
     """Reads a parameter; the plan fails if it is gone or holds another image than the catalog says."""
     message = f"{expected.name} in {expected.region} does not hold {expected.value}, as the catalog says"
     same = Postcondition(
-        condition=f'${{self.insecure_value == "{expected.value}"}}', error_message=said(message, remedy)
+        condition=f'${{self.insecure_value == "{expected.value}"}}', error_message=condition(message, hint=remedy)
     )
     return DataAwsSsmParameter(
         scope,
@@ -57,11 +60,3 @@ def expect(
         provider=provider,
         lifecycle=TerraformResourceLifecycle(postcondition=[same]),
     )
-
-
-def said(message: str, hint: str, where: str = "") -> str:
-    """A condition's message as `bakery diff` and `bakery apply` read it back (`bakery.infra.explain`).
-
-    Terraform wraps lines, but none that begins with a space; it takes that away from the first.
-    """
-    return f"The catalog was asked:\n error: {f'{where}: ' if where else ''}{message}\n hint: {hint}"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bakery import cli, files
-from bakery.errors import BakeryError
+from bakery import cli, documents, files
+from bakery.errors import BakeryError, UsageError
 from bakery.infra import mirror, rollout
 from bakery.infra.terraform import Terraform
 from bakery.project import Project
@@ -323,9 +323,10 @@ class TestBadInput:
         assert stacks.called("init", "plan", "apply") == []
 
     def test_what_the_program_refuses(self, stacks: Stacks, verb: str) -> None:
-        said = "    error: cdktf/environments/demo.yaml:3: unknown key 'acount'\n    hint: did you mean 'account'?"
-        stderr = f"Error: non-zero exit code 64\n\nCommand output on stderr:\n\n{said}\n"
-        stacks.fake.answer("synth", code=1, stderr=stderr)
+        mistake = UsageError(
+            "unknown key 'acount'", where="cdktf/environments/demo.yaml:3", hint="did you mean 'account'?"
+        )
+        stacks.fake.answer("synth", code=1, error=json.loads(documents.dump(documents.ErrorDocument.of(mistake))))
         answer = stacks(verb)
         assert answer.code == 64
         assert (

@@ -54,6 +54,7 @@ def test_a_channel_without_the_image_fails_the_plan_alone(environment: Environme
         [condition] = parameter["lifecycle"]["precondition"]
         assert condition["error_message"] == (
             "The catalog was asked:\n"
-            f" error: {tmp_path}/{number}.yaml:3: channel stable has no image web (x86_64) in eu-west-1: {why.reason}\n"
+            f" error: channel stable has no image web (x86_64) in eu-west-1: {why.reason}\n"
+            f" where: {tmp_path}/{number}.yaml:3\n"
             f" hint: {why.hint}"
         )
