@@ -68,20 +68,20 @@ class AwsStack(BakeryStack):
 
     def __init__(self, scope: Construct, name: str, settings: Settings, consumer: Consumer | None = None) -> None:
         super().__init__(scope, name, settings)
-        self._providers: dict[str, Any] = {}
+        self._providers: dict[str, AwsProvider] = {}
         self._consumer = consumer
         self.account = (consumer or self.environment).account
         self.provider(self.environment.home_region)
         if boundary := (consumer or self.environment).permissions_boundary:
             Aspects.of(self).add(PermissionsBoundary(boundary))
 
-    def provider(self, region: str) -> Any:
+    def provider(self, region: str) -> AwsProvider:
         """The provider of a region, made when first asked for."""
         if region not in self._providers:
             self._providers[region] = self._make_provider(region)
         return self._providers[region]
 
-    def _make_provider(self, region: str) -> Any:
+    def _make_provider(self, region: str) -> AwsProvider:
         return AwsProvider(
             self,
             f"aws-{region}",
@@ -93,7 +93,7 @@ class AwsStack(BakeryStack):
             s3_use_path_style=True if self.settings.stand_in else None,
         )
 
-    def _role(self) -> list[Any] | None:
+    def _role(self) -> list[AwsProviderAssumeRole] | None:
         """The role to act in; none in the own account, whose credentials the run has."""
         if self._consumer is None:
             return None

@@ -1,9 +1,9 @@
 """An environment's permissions boundary, on every role that a stack makes."""
 
-from typing import Any
-
 import jsii
 from cdktf import IAspect
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from constructs import IConstruct
 
 
 @jsii.implements(IAspect)
@@ -13,7 +13,7 @@ class PermissionsBoundary:
     def __init__(self, policy_arn: str) -> None:
         self._policy_arn = policy_arn
 
-    def visit(self, node: Any) -> None:
+    def visit(self, node: IConstruct) -> None:
         """Called by cdktf for each construct of the stack."""
-        if getattr(node, "terraform_resource_type", "") == "aws_iam_role":
+        if isinstance(node, IamRole):
             node.permissions_boundary = self._policy_arn

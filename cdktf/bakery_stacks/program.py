@@ -51,9 +51,9 @@ def build(settings: Settings, found: Published | None, outdir: Path | None = Non
 
             VaultStack(app, settings, settings.environment.vault, network, found)
         if settings.environment.runner:
-            from bakery_stacks.stacks.runner.stack import Around, RunnerStack
+            from bakery_stacks.stacks.runner.stack import RunnerStack, StackInputs
 
-            RunnerStack(app, settings, settings.environment.runner, Around(network, distribution, found))
+            RunnerStack(app, settings, settings.environment.runner, StackInputs(network, distribution, found))
     if settings.environment.vault_config:
         from bakery_stacks.stacks.vault_config.stack import VaultConfigStack
 

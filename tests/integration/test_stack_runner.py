@@ -20,7 +20,7 @@ from bakery_stacks.config import Settings
 from bakery_stacks.handover import DistributionOutputs, NetworkOutputs
 from bakery_stacks.program import new_app
 from bakery_stacks.stacks.runner.settings import Runner
-from bakery_stacks.stacks.runner.stack import Around, RunnerStack
+from bakery_stacks.stacks.runner.stack import RunnerStack, StackInputs
 from doubles.aws.client import Double, running
 from doubles.metadata import serving
 from integration.shelf import (
@@ -86,7 +86,7 @@ class World:
         others = DistributionOutputs({HOME: key}, "arn:aws:s3:::catalog", "arn:topic")
         outdir = self.workspace / name
         app = new_app(outdir)
-        RunnerStack(app, settings, SECTION, Around(self._network, others, images))
+        RunnerStack(app, settings, SECTION, StackInputs(self._network, others, images))
         app.synth()
         return outdir / "stacks" / "runner"
 

@@ -1,8 +1,7 @@
 """A bucket as all of them have to be."""
 
-from typing import Any
-
 from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.provider import AwsProvider
 from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
 from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import (
     S3BucketOwnershipControls,
@@ -39,7 +38,7 @@ class PrivateBucket(Construct):
         key_arn: str,
         passing: bool = False,
         locked: bool = False,
-        provider: Any | None = None,
+        provider: AwsProvider | None = None,
     ) -> None:
         super().__init__(scope, name)
         self.key_arn = key_arn
@@ -65,7 +64,7 @@ class PrivateBucket(Construct):
                 self, "policy", bucket=made.id, policy=tls_only(made.arn), depends_on=[block], provider=provider
             )
 
-    def keep_versions(self) -> Any:
+    def keep_versions(self) -> S3BucketVersioningA:
         """The setting, which others have to wait for."""
         enabled = S3BucketVersioningVersioningConfiguration(status="Enabled")
         return S3BucketVersioningA(
@@ -84,7 +83,7 @@ class PrivateBucket(Construct):
             self, "encryption", bucket=self.id, rule=[rule], provider=self._provider
         )
 
-    def _close(self) -> Any:
+    def _close(self) -> S3BucketPublicAccessBlock:
         owner = S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced")
         S3BucketOwnershipControls(self, "ownership", bucket=self.id, rule=owner, provider=self._provider)
         return S3BucketPublicAccessBlock(

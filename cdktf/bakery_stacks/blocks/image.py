@@ -1,9 +1,8 @@
 """One of our images as an input: what the environment's channel points at, checked against AWS when planned."""
 
-from typing import Any
-
 from cdktf import Postcondition, Precondition, TerraformLocal, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.data_aws_ssm_parameter import DataAwsSsmParameter
+from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
 
 from bakery.documents import Parameter
@@ -46,8 +45,8 @@ class ChannelImage(Construct):
 
 
 def expect(
-    scope: Construct, name: str, expected: Parameter, remedy: str, *, read: str, provider: Any | None = None
-) -> Any:
+    scope: Construct, name: str, expected: Parameter, remedy: str, *, read: str, provider: AwsProvider | None = None
+) -> DataAwsSsmParameter:
     """Reads a parameter; the plan fails if it is gone or holds another image than the catalog says."""
     message = f"{expected.name} in {expected.region} does not hold {expected.value}, as the catalog says"
     same = Postcondition(

@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cdktf import Token
 from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
@@ -118,7 +117,7 @@ class Machine(Construct):
         IamRolePolicy(self, "rights", name="machine", role=role.id, policy=document(*rights))
         return str(IamInstanceProfile(self, "profile", name=self._title, role=role.name).arn)
 
-    def _template(self, build: Build, profile_arn: str) -> Any:
+    def _template(self, build: Build, profile_arn: str) -> LaunchTemplate:
         volumes = (Volume(ROOT_DEVICE, build.disk_gib), *build.volumes)
         tags = {**build.tags, "Name": build.title}
         return LaunchTemplate(
@@ -144,7 +143,7 @@ class Machine(Construct):
         )
 
 
-def _disk(volume: Volume) -> Any:
+def _disk(volume: Volume) -> LaunchTemplateBlockDeviceMappings:
     """Encrypted with the image's own key; those of an image without one, and new ones, with the account's."""
     ebs = LaunchTemplateBlockDeviceMappingsEbs(
         encrypted="true",

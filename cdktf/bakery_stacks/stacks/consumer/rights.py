@@ -1,13 +1,13 @@
 """What a consumer account needs: roles for who writes, tags and reads there, and the key's grant for Auto Scaling."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from cdktf import Postcondition, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.data_aws_iam_roles import DataAwsIamRoles
 from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.kms_grant import KmsGrant
+from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
 
 from bakery_stacks.blocks.auto_scaling import AUTO_SCALING, AUTO_SCALING_PATH, GRANTED
@@ -73,7 +73,7 @@ class AutoScalingGrants(Construct):
     """
 
     def __init__(
-        self, scope: Construct, name: str, *, environment: str, root: str, keys: dict[str, tuple[str, Any]]
+        self, scope: Construct, name: str, *, environment: str, root: str, keys: dict[str, tuple[str, AwsProvider]]
     ) -> None:
         """`keys`: region -> ARN of the key and provider."""
         super().__init__(scope, name)
@@ -95,7 +95,7 @@ class AutoScalingGrants(Construct):
         )
         return f"${{one({found.fqn}.arns)}}"
 
-    def _grant(self, region: str, environment: str, role: str, root: str, key_arn: str, provider: Any) -> str:
+    def _grant(self, region: str, environment: str, role: str, root: str, key_arn: str, provider: AwsProvider) -> str:
         made = KmsGrant(
             self,
             region,

@@ -1,9 +1,8 @@
 """What keeps a region's images from being made public, and from being lost at once."""
 
-from typing import Any
-
 from cdktf_cdktf_provider_aws.ebs_snapshot_block_public_access import EbsSnapshotBlockPublicAccess
 from cdktf_cdktf_provider_aws.ec2_image_block_public_access import Ec2ImageBlockPublicAccess
+from cdktf_cdktf_provider_aws.provider import AwsProvider
 from cdktf_cdktf_provider_aws.rbin_rule import RbinRule, RbinRuleResourceTags, RbinRuleRetentionPeriod
 from constructs import Construct
 
@@ -15,7 +14,7 @@ OURS = {"resource_tag_key": "bakery:arch", "resource_tag_value": "x86_64"}
 class NoPublicSharing(Construct):
     """A setting of the whole account in one region, ours or not. A destroy takes it back."""
 
-    def __init__(self, scope: Construct, name: str, *, provider: Any) -> None:
+    def __init__(self, scope: Construct, name: str, *, provider: AwsProvider) -> None:
         super().__init__(scope, name)
         # AWS knows no stricter one for images: those that are public already stay so.
         Ec2ImageBlockPublicAccess(self, "images", state="block-new-sharing", provider=provider)
@@ -25,7 +24,7 @@ class NoPublicSharing(Construct):
 class RecycleBin(Construct):
     """Keeps our deleted images and snapshots for some days. They cost what they did before."""
 
-    def __init__(self, scope: Construct, name: str, *, environment: str, days: int, provider: Any) -> None:
+    def __init__(self, scope: Construct, name: str, *, environment: str, days: int, provider: AwsProvider) -> None:
         super().__init__(scope, name)
         for kind, resource_type in KINDS.items():
             RbinRule(

@@ -1,10 +1,9 @@
 """The key that encrypts a region's images; the home region's encrypts catalog and topic as well."""
 
-from typing import Any
-
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
 from cdktf_cdktf_provider_aws.kms_key import KmsKey
+from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
 
 from bakery_stacks.blocks.auto_scaling import AUTO_SCALING, AUTO_SCALING_PATH, GRANTED
@@ -20,7 +19,9 @@ BY_SERVICES: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
 class ImageKey(Construct):
     """A rotating key with the alias that definitions name as `kms_alias`."""
 
-    def __init__(self, scope: Construct, name: str, *, environment: Environment, region: str, provider: Any) -> None:
+    def __init__(
+        self, scope: Construct, name: str, *, environment: Environment, region: str, provider: AwsProvider
+    ) -> None:
         super().__init__(scope, name)
         key = KmsKey(
             self,

@@ -1,9 +1,8 @@
 """Copies what is written to the catalog into a bucket of another region, in case the first region is gone."""
 
-from typing import Any
-
 from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.provider import AwsProvider
 from cdktf_cdktf_provider_aws.s3_bucket_replication_configuration import (
     S3BucketReplicationConfigurationA,
     S3BucketReplicationConfigurationRule,
@@ -34,7 +33,7 @@ class Replication(Construct):
         environment: str,
         source: CatalogBucket,
         target: CatalogBucket,
-        provider: Any,
+        provider: AwsProvider,
     ) -> None:
         super().__init__(scope, name)
         role = IamRole(
@@ -79,7 +78,7 @@ def _rights(source: CatalogBucket, target: CatalogBucket) -> list[Statement]:
     ]
 
 
-def _rule(target: CatalogBucket) -> Any:
+def _rule(target: CatalogBucket) -> S3BucketReplicationConfigurationRule:
     """S3 passes over what KMS encrypts unless a rule asks for it."""
     encrypted = S3BucketReplicationConfigurationRuleSourceSelectionCriteriaSseKmsEncryptedObjects(status="Enabled")
     with_key = S3BucketReplicationConfigurationRuleDestinationEncryptionConfiguration(replica_kms_key_id=target.key_arn)

@@ -19,48 +19,51 @@ class DistributionStack(AwsStack):
     def __init__(self, scope: Construct, settings: Settings) -> None:
         super().__init__(scope, "distribution", settings)
         environment = self.environment
-        keys = {region: self._key(region) for region in environment.regions}
-        home_key = keys[environment.home_region]
-        bucket = self._bucket("catalog-bucket", environment.catalog_bucket, environment.home_region, home_key)
+        home = environment.home_region
+        keys = {region: make_key(self, region) for region in environment.regions}
+        bucket = make_bucket(self, "catalog-bucket", environment.catalog_bucket, home, keys[home])
         publisher = Publisher(
             self, "publisher", environment=environment, bucket_arn=bucket.arn, key_arns=list(keys.values())
         )
-        news = Announcements(self, "announcements", environment=environment, key_arn=home_key)
+        announcements = Announcements(self, "announcements", environment=environment, key_arn=keys[home])
         for region in environment.regions:
-            self._guard(region)
+            guard_images(self, region)
         self.output("catalog", f"s3://{bucket.name}/{environment.catalog_prefix}", "for --catalog of the bakery")
         self.output("key_alias", alias(environment), "for kms_alias of definitions; the same in every region")
         self.output("key_arns", keys, "region -> key that encrypts images there")
         self.output("publisher_role_arn", publisher.role_arn, "assumed to publish and promote")
-        self.output("topic_arn", news.topic_arn, "tells of new and withdrawn images")
-        if elsewhere := environment.replica_region:
-            copy = self._replicate(bucket, elsewhere, keys[elsewhere])
-            about = "for --catalog where the home region is gone; reading only"
-            self.output("catalog_replica", f"s3://{copy.name}/{environment.catalog_prefix}", about)
-        self.outputs = DistributionOutputs(keys, bucket.arn, news.topic_arn)
+        self.output("topic_arn", announcements.topic_arn, "tells of new and withdrawn images")
+        if replica_region := environment.replica_region:
+            copy = replicate_catalog(self, bucket, replica_region, keys[replica_region])
+            description = "for --catalog where the home region is gone; reading only"
+            self.output("catalog_replica", f"s3://{copy.name}/{environment.catalog_prefix}", description)
+        self.outputs = DistributionOutputs(keys, bucket.arn, announcements.topic_arn)
 
-    def _key(self, region: str) -> str:
-        key = ImageKey(
-            self, f"key-{region}", environment=self.environment, region=region, provider=self.provider(region)
-        )
-        return key.arn
 
-    def _bucket(self, name: str, bucket: str, region: str, key_arn: str) -> CatalogBucket:
-        return CatalogBucket(
-            self, name, bucket=bucket, settings=self.settings, key_arn=key_arn, provider=self.provider(region)
-        )
+def make_key(stack: AwsStack, region: str) -> str:
+    """The ARN of the key that encrypts images in a region."""
+    provider = stack.provider(region)
+    return ImageKey(stack, f"key-{region}", environment=stack.environment, region=region, provider=provider).arn
 
-    def _replicate(self, source: CatalogBucket, region: str, key_arn: str) -> CatalogBucket:
-        home, name = self.provider(self.environment.home_region), replica(self.environment.catalog_bucket)
-        target = self._bucket("catalog-replica", name, region, key_arn)
-        environment = self.environment.name
-        Replication(self, "replication", environment=environment, source=source, target=target, provider=home)
-        return target
 
-    def _guard(self, region: str) -> None:
-        environment, provider = self.environment, self.provider(region)
-        RecycleBin(
-            self, f"bin-{region}", environment=environment.name, days=environment.recycle_days, provider=provider
-        )
-        if environment.block_public_sharing:
-            NoPublicSharing(self, f"private-{region}", provider=provider)
+def make_bucket(stack: AwsStack, construct_id: str, bucket: str, region: str, key_arn: str) -> CatalogBucket:
+    """A bucket for the catalog, in a region."""
+    settings, provider = stack.settings, stack.provider(region)
+    return CatalogBucket(stack, construct_id, bucket=bucket, settings=settings, key_arn=key_arn, provider=provider)
+
+
+def replicate_catalog(stack: AwsStack, source: CatalogBucket, region: str, key_arn: str) -> CatalogBucket:
+    """The bucket of another region that S3 copies the catalog to."""
+    environment = stack.environment
+    home, name = stack.provider(environment.home_region), replica(environment.catalog_bucket)
+    target = make_bucket(stack, "catalog-replica", name, region, key_arn)
+    Replication(stack, "replication", environment=environment.name, source=source, target=target, provider=home)
+    return target
+
+
+def guard_images(stack: AwsStack, region: str) -> None:
+    """Keeps deleted images for some days, and all images from being made public."""
+    environment, provider = stack.environment, stack.provider(region)
+    RecycleBin(stack, f"bin-{region}", environment=environment.name, days=environment.recycle_days, provider=provider)
+    if environment.block_public_sharing:
+        NoPublicSharing(stack, f"private-{region}", provider=provider)

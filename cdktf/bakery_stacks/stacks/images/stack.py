@@ -4,9 +4,11 @@ Scripts own the parameters' values; here they are only read. So no apply can eve
 catalog and AWS disagree.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from cdktf_cdktf_provider_aws.data_aws_s3_bucket import DataAwsS3Bucket
+from cdktf_cdktf_provider_aws.data_aws_ssm_parameter import DataAwsSsmParameter
 from constructs import Construct
 
 from bakery_stacks.base import AwsStack
@@ -22,61 +24,72 @@ class ImagesStack(AwsStack):
     def __init__(self, scope: Construct, settings: Settings, published: Published | None) -> None:
         """`published` is None when there is no catalog yet, which is not the same as an empty one."""
         super().__init__(scope, "images", settings)
-        templates: dict[str, Any] = {}
         images = published.images if published else ()
-        for image in images:
-            for region, place in image.regions.items():
-                parameter = self._check(image, region, place)
-                if self.environment.launch_templates:
-                    by_region = templates.setdefault(image.name, {}).setdefault(image.arch, {})
-                    by_region[region] = self._template(image, region, parameter).outputs
+        templates = add_images(self, images)
         if published is None:
             # Fails the plan: a bucket that is gone must not take the outputs away from those who read them.
             DataAwsS3Bucket(self, "made-by-the-distribution-stack", bucket=bucket_of(settings.catalog))
-        about = "image -> architecture -> version, and per region its ID and parameters"
-        self.output("images", self._outputs(images), about)
+        description = "image -> architecture -> version, and per region its ID and parameters"
+        self.output("images", image_outputs(images, self.environment.channel), description)
         if self.environment.launch_templates:
-            about = "image -> architecture -> region -> ID and newest version of its launch template"
-            self.output("launch_templates", templates, about)
-
-    def _check(self, image: PublishedImage, region: str, place: RegionalImage) -> Any:
-        """Both parameters hold what the catalog says; the channel's is handed on."""
-        name, provider = f"{image.name}-{image.arch}-{region}", self.provider(region)
-        pinned = f"{place.version.name}:{place.version.number}"
-        publish = f"run 'bakery publish {image.name}'"
-        expect(self, f"{name}-version", place.version, publish, read=pinned, provider=provider)
-        promote = f"run 'bakery promote {image.name} {image.version} {self.environment.channel}'"
-        return expect(self, f"{name}-channel", place.channel, promote, read=place.channel.name, provider=provider)
-
-    def _template(self, image: PublishedImage, region: str, parameter: Any) -> ImageTemplate:
-        environment = self.environment
-        ours = {"bakery:image": image.name, "bakery:version": image.version, "bakery:environment": environment.name}
-        return ImageTemplate(
-            self,
-            f"{image.name}-{image.arch}-{region}-template",
-            image=f"bakery-{environment.name}-{image.name}-{image.arch}",
-            tags={**environment.tags, **ours},
-            parameter=parameter,
-            provider=self.provider(region),
-        )
-
-    def _outputs(self, images: tuple[PublishedImage, ...]) -> dict[str, Any]:
-        outputs: dict[str, Any] = {}
-        for image in images:
-            outputs.setdefault(image.name, {})[image.arch] = {
-                "version": image.version,
-                "channel": self.environment.channel,
-                "regions": {region: _place(place) for region, place in image.regions.items()},
-            }
-        return outputs
+            description = "image -> architecture -> region -> ID and newest version of its launch template"
+            self.output("launch_templates", templates, description)
 
 
-def _place(place: RegionalImage) -> dict[str, str | int]:
+def add_images(stack: AwsStack, images: Sequence[PublishedImage]) -> dict[str, Any]:
+    """Checks every image in every region. The outputs of launch templates, if the environment wants those."""
+    templates: dict[str, Any] = {}
+    for image in images:
+        for region, regional in image.regions.items():
+            parameter = check_image(stack, image, region, regional)
+            if stack.environment.launch_templates:
+                by_region = templates.setdefault(image.name, {}).setdefault(image.arch, {})
+                by_region[region] = make_template(stack, image, region, parameter).outputs
+    return templates
+
+
+def check_image(stack: AwsStack, image: PublishedImage, region: str, regional: RegionalImage) -> DataAwsSsmParameter:
+    """Both parameters hold what the catalog says. The channel's is returned."""
+    name, provider = f"{image.name}-{image.arch}-{region}", stack.provider(region)
+    version, channel = regional.version, regional.channel
+    publish = f"run 'bakery publish {image.name}'"
+    expect(stack, f"{name}-version", version, publish, read=f"{version.name}:{version.number}", provider=provider)
+    promote = f"run 'bakery promote {image.name} {image.version} {stack.environment.channel}'"
+    return expect(stack, f"{name}-channel", channel, promote, read=channel.name, provider=provider)
+
+
+def make_template(stack: AwsStack, image: PublishedImage, region: str, parameter: DataAwsSsmParameter) -> ImageTemplate:
+    """The launch template of an image in a region."""
+    environment = stack.environment
+    tags = {"bakery:image": image.name, "bakery:version": image.version, "bakery:environment": environment.name}
+    return ImageTemplate(
+        stack,
+        f"{image.name}-{image.arch}-{region}-template",
+        image=f"bakery-{environment.name}-{image.name}-{image.arch}",
+        tags={**environment.tags, **tags},
+        parameter=parameter,
+        provider=stack.provider(region),
+    )
+
+
+def image_outputs(images: Sequence[PublishedImage], channel: str) -> dict[str, Any]:
+    """Image and architecture -> version, and what each region has of it."""
+    outputs: dict[str, Any] = {}
+    for image in images:
+        outputs.setdefault(image.name, {})[image.arch] = {
+            "version": image.version,
+            "channel": channel,
+            "regions": {region: region_outputs(regional) for region, regional in image.regions.items()},
+        }
+    return outputs
+
+
+def region_outputs(regional: RegionalImage) -> dict[str, str | int]:
     """Parameter versions tell a follower that a pointer moved, even to the same image and back."""
     return {
-        "image_id": place.image_id,
-        "parameter": place.version.name,
-        "parameter_version": place.version.number,
-        "channel_parameter": place.channel.name,
-        "channel_parameter_version": place.channel.number,
+        "image_id": regional.image_id,
+        "parameter": regional.version.name,
+        "parameter_version": regional.version.number,
+        "channel_parameter": regional.channel.name,
+        "channel_parameter_version": regional.channel.number,
     }

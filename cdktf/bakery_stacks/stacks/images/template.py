@@ -1,8 +1,7 @@
 """A launch template that follows a channel: a promotion shows in the plan, and makes a new version of the template."""
 
-from typing import Any
-
 from cdktf_cdktf_provider_aws.data_aws_ami import DataAwsAmi, DataAwsAmiFilter
+from cdktf_cdktf_provider_aws.data_aws_ssm_parameter import DataAwsSsmParameter
 from cdktf_cdktf_provider_aws.launch_template import (
     LaunchTemplate,
     LaunchTemplateBlockDeviceMappings,
@@ -10,6 +9,7 @@ from cdktf_cdktf_provider_aws.launch_template import (
     LaunchTemplateMetadataOptions,
     LaunchTemplateTagSpecifications,
 )
+from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
 
 
@@ -17,7 +17,14 @@ class ImageTemplate(Construct):
     """Of one image in one region. `parameter` is the data source that reads the channel there."""
 
     def __init__(
-        self, scope: Construct, name: str, *, image: str, tags: dict[str, str], parameter: Any, provider: Any
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        image: str,
+        tags: dict[str, str],
+        parameter: DataAwsSsmParameter,
+        provider: AwsProvider,
     ) -> None:
         """`image` is the template's name; `tags` are for machines and disks, which default tags do not reach."""
         super().__init__(scope, name)
@@ -42,7 +49,7 @@ class ImageTemplate(Construct):
         self.outputs = {"id": made.id, "version": made.latest_version}
 
 
-def _encrypted(device: str) -> Any:
+def _encrypted(device: str) -> LaunchTemplateBlockDeviceMappings:
     """Without a key: EBS keeps the one that a snapshot has, and takes the account's own where it has none."""
     return LaunchTemplateBlockDeviceMappings(
         device_name=device, ebs=LaunchTemplateBlockDeviceMappingsEbs(encrypted="true", delete_on_termination="true")

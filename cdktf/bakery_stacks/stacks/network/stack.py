@@ -1,4 +1,4 @@
-"""The network stack: private subnets for the machines of other stacks, made here or found."""
+"""The network stack: private subnets for the machines of other stacks, in a VPC of its own or in an existing one."""
 
 from constructs import Construct
 
@@ -19,38 +19,41 @@ class NetworkStack(AwsStack):
 
     def __init__(self, scope: Construct, settings: Settings, section: Network) -> None:
         super().__init__(scope, "network", settings)
-        self._title = f"bakery-{self.environment.name}"
-        self.outputs = self._find(section.existing) if section.existing else self._make(section)
+        self.outputs = read_network(self, section.existing) if section.existing else make_network(self, section)
         self.output("vpc_id", self.outputs.vpc_id, "the VPC")
         self.output("cidr", self.outputs.cidr, "its address range")
         self.output("subnet_ids", list(self.outputs.subnet_ids), "private subnets, one in each zone")
 
-    def _find(self, existing: Existing) -> NetworkOutputs:
-        found = ExistingNetwork(self, "existing", vpc=existing.vpc, subnets=existing.subnets)
-        return NetworkOutputs(existing.vpc, found.cidr, existing.subnets)
 
-    def _make(self, section: Network) -> NetworkOutputs:
-        assert section.cidr  # or existing, as the section has checked
-        vpc = Vpc(self, "vpc", title=self._title, cidr=section.cidr, subnets=dict(section.subnets))
-        region = self.environment.home_region
-        Endpoints(self, "endpoints", title=self._title, region=region, vpc=vpc, cidr=section.cidr)
-        if section.nat:
-            Nat(self, "nat", title=self._title, vpc=vpc, cidr=section.nat)
-        key = StackKey(
-            self,
-            "key",
-            environment=self.environment,
-            title=f"{self._title}-network",
-            description=f"Flow logs of {self.environment.name}",
-            others=[log_encryption(self.environment, log_name(self._title))],
-        )
-        FlowLog(
-            self,
-            "flow-log",
-            environment=self.environment,
-            title=self._title,
-            vpc_id=vpc.id,
-            days=section.flow_log_days,
-            key_arn=key.arn,
-        )
-        return NetworkOutputs(vpc.id, section.cidr, list(vpc.subnets.values()))
+def read_network(stack: AwsStack, existing: Existing) -> NetworkOutputs:
+    """A VPC that is there already."""
+    network = ExistingNetwork(stack, "existing", vpc=existing.vpc, subnets=existing.subnets)
+    return NetworkOutputs(existing.vpc, network.cidr, existing.subnets)
+
+
+def make_network(stack: AwsStack, section: Network) -> NetworkOutputs:
+    """A VPC of the stack's own, with ways to AWS's services and a log of all connections."""
+    assert section.cidr  # or existing, as the section has checked
+    title, region = f"bakery-{stack.environment.name}", stack.environment.home_region
+    vpc = Vpc(stack, "vpc", title=title, cidr=section.cidr, subnets=dict(section.subnets))
+    Endpoints(stack, "endpoints", title=title, region=region, vpc=vpc, cidr=section.cidr)
+    if section.nat:
+        Nat(stack, "nat", title=title, vpc=vpc, cidr=section.nat)
+    key = StackKey(
+        stack,
+        "key",
+        environment=stack.environment,
+        title=f"{title}-network",
+        description=f"Flow logs of {stack.environment.name}",
+        others=[log_encryption(stack.environment, log_name(title))],
+    )
+    FlowLog(
+        stack,
+        "flow-log",
+        environment=stack.environment,
+        title=title,
+        vpc_id=vpc.id,
+        days=section.flow_log_days,
+        key_arn=key.arn,
+    )
+    return NetworkOutputs(vpc.id, section.cidr, list(vpc.subnets.values()))

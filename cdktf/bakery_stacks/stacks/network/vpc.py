@@ -1,8 +1,5 @@
 """A VPC with a private subnet in each zone. Its own default security group and route table let nothing through."""
 
-from typing import Any
-
-from cdktf import TerraformResource
 from cdktf_cdktf_provider_aws.default_security_group import DefaultSecurityGroup
 from cdktf_cdktf_provider_aws.eip import Eip
 from cdktf_cdktf_provider_aws.internet_gateway import InternetGateway
@@ -56,15 +53,23 @@ class Nat(Construct):
         internet = InternetGateway(self, "internet", vpc_id=vpc.id, tags=tags)
         subnet = Subnet(self, "subnet", vpc_id=vpc.id, availability_zone=zone, cidr_block=cidr, tags=tags)
         table = RouteTable(self, "routes", vpc_id=vpc.id, tags=tags)
-        self._route("out", table.id, gateway_id=internet.id)
+        self._add_route("out", table.id, gateway_id=internet.id)
         RouteTableAssociation(self, "uses", subnet_id=subnet.id, route_table_id=table.id)
         address = Eip(self, "address", domain="vpc", tags=tags)
         gateway = NatGateway(
             self, "gateway", allocation_id=address.allocation_id, subnet_id=subnet.id, tags=tags, depends_on=[internet]
         )
         for private, routes in vpc.route_tables.items():
-            self._route(f"out-{private}", routes, nat_gateway_id=gateway.id)
+            self._add_route(f"out-{private}", routes, nat_gateway_id=gateway.id)
 
-    def _route(self, name: str, table: Any, **target: Any) -> TerraformResource:
-        made: TerraformResource = Route(self, name, route_table_id=table, destination_cidr_block="0.0.0.0/0", **target)
-        return made
+    def _add_route(
+        self, construct_id: str, table_id: str, *, gateway_id: str | None = None, nat_gateway_id: str | None = None
+    ) -> None:
+        Route(
+            self,
+            construct_id,
+            route_table_id=table_id,
+            destination_cidr_block="0.0.0.0/0",
+            gateway_id=gateway_id,
+            nat_gateway_id=nat_gateway_id,
+        )

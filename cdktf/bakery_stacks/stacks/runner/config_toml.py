@@ -28,6 +28,7 @@ class Places:
 
     name: str
     region: str
+    manager_group: str
     worker_group: str
     cache_bucket: str
     registry: str

@@ -1,7 +1,6 @@
 """The two Auto Scaling groups of a runner: one manager that is always there, and workers that it starts and ends."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.autoscaling_group import (
@@ -80,7 +79,7 @@ def worker_group(
     )
 
 
-def _mixed(machine: Machine, spot: Spot) -> Any:
+def _mixed(machine: Machine, spot: Spot) -> AutoscalingGroupMixedInstancesPolicy:
     specification = AutoscalingGroupMixedInstancesPolicyLaunchTemplateLaunchTemplateSpecification(
         launch_template_id=machine.template_id, version=machine.template_version
     )

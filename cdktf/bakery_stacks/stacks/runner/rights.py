@@ -4,7 +4,24 @@ from collections.abc import Sequence
 
 from bakery_stacks.blocks.policy import Conditions, Statement, statement
 from bakery_stacks.config import Environment, domain, partition
-from bakery_stacks.stacks.runner.config_toml import WORKER_USER
+from bakery_stacks.stacks.runner import registry
+from bakery_stacks.stacks.runner.config_toml import WORKER_USER, Places
+from bakery_stacks.stacks.runner.settings import Runner
+
+
+def manager_rights(
+    environment: Environment, runner: Runner, places: Places, key_arn: str, repository_arn: str
+) -> list[Statement]:
+    """All that the manager may do, but for sessions on it."""
+    group, workers_login = places.worker_group, runner.workers.login
+    parameters = [runner.token_parameter, *([workers_login.private_key_parameter] if workers_login else [])]
+    return [
+        *scaling(environment, group),
+        *([] if workers_login else [login(environment, group)]),
+        *secrets(environment, parameters, key_arn),
+        *cache(environment, places.cache_bucket, key_arn),
+        *registry.pull(repository_arn),
+    ]
 
 
 def scaling(environment: Environment, group: str) -> list[Statement]:

@@ -1,34 +1,31 @@
 """The vault stack: a raft cluster from the baked image, unsealed by KMS, behind an internal address."""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from cdktf_cdktf_provider_aws.route53_record import Route53Record, Route53RecordAlias
 from constructs import Construct
 
 from bakery_stacks.base import AwsStack
-from bakery_stacks.blocks.alarms import Alarms, Metric, Missed, Watch, alarm_encryption
+from bakery_stacks.blocks.alarms import Alarms, Metric, alarm_encryption
 from bakery_stacks.blocks.image import ChannelImage
 from bakery_stacks.blocks.log_key import log_encryption
-from bakery_stacks.blocks.machine import Build, Machine, Volume
+from bakery_stacks.blocks.machine import Machine
 from bakery_stacks.blocks.policy import Statement
 from bakery_stacks.blocks.sessions import Sessions, log_name, of_machine
 from bakery_stacks.blocks.stack_key import StackKey
 from bakery_stacks.config import Settings, node_role
 from bakery_stacks.handover import NetworkOutputs
 from bakery_stacks.published import Published
-from bakery_stacks.stacks.vault import user_data as told
+from bakery_stacks.stacks.vault import rights, user_data
+from bakery_stacks.stacks.vault.alarms import STOPPING, cluster_alarms
 from bakery_stacks.stacks.vault.archive import Archive
 from bakery_stacks.stacks.vault.cluster import Cluster
 from bakery_stacks.stacks.vault.front import Front
-from bakery_stacks.stacks.vault.rights import of_node
+from bakery_stacks.stacks.vault.nodes import connect_nodes, gitlab_port, node_build
 from bakery_stacks.stacks.vault.settings import API_PORT, Vault
 
 # Both may serve; a sealed (503) or uninitialized (501) node gets no clients (Vault API, "/sys/health").
 HEALTH = "/v1/sys/health?standbyok=true&perfstandbyok=true"
-ROOT_GIB = 20
-STOPPING = ("unhealthy", "sealed", "voters")  # alarms on which no further node is replaced
-FULL_PERCENT = 80  # of a disk, while there is time to do something
 
 
 class VaultStack(AwsStack):
@@ -43,145 +40,138 @@ class VaultStack(AwsStack):
         published: Published | None,
     ) -> None:
         super().__init__(scope, "vault", settings)
-        self._section = section
-        self._title = f"bakery-{self.environment.name}-vault"
-        environment = self.environment
-        nodes = node_role(environment.name, environment.account, environment.home_region)
-        self._seal_key = self._key("seal-key", f"{self._title}-seal", "Unseals Vault", sealer=nodes)
-        logs = log_encryption(self.environment, log_name(self._title))
-        self._data_key = self._key(
-            "data-key", self._title, "Snapshots, logs and alarms of Vault", logs, alarm_encryption()
-        )
-        snapshots = Archive(
-            self,
-            "snapshots",
-            settings=settings,
-            bucket=section.snapshots.bucket,
-            key_arn=self._data_key.arn,
-            days=section.snapshots.keep_days,
-        )
+        environment, title = self.environment, f"bakery-{self.environment.name}-vault"
+        seal_key, data_key = make_seal_key(self, title), make_data_key(self, title)
+        snapshots = make_snapshots(self, section, data_key.arn)
         sessions = Sessions(
-            self,
-            "sessions",
-            environment=self.environment,
-            title=self._title,
-            days=section.log_days,
-            key_arn=self._data_key.arn,
+            self, "sessions", environment=environment, title=title, days=section.log_days, key_arn=data_key.arn
         )
-        front = self._front(network)
+        front = make_front(self, title, section, network)
         image = ChannelImage(self, "image", section.image, published, at=("vault", "image"))
-        machine = self._machine(image, network, front, snapshots.arn)
-        alarms = Alarms(
-            self,
-            "alarms",
-            title=self._title,
-            account=self.environment.account,
-            group=self._title,
-            watches=self._watches(front),
-            key_arn=self._data_key.arn,
+        node = user_data.Cluster(title, environment.home_region, seal_key.alias, f"bakery/{environment.name}")
+        statements = rights.of_node(
+            environment,
+            section,
+            seal_key=seal_key.arn,
+            data_key=data_key.arn,
+            bucket=snapshots.arn,
+            metrics=node.metrics,
         )
-        self._cluster(machine, network, front, [alarms.names[name] for name in STOPPING])
-        self._point(front)
+        nodes = make_nodes(self, section, node, image, network.vpc_id, statements)
+        connect_nodes(nodes, front, gitlab_port(environment))
+        alarms = make_alarms(self, section, node, front, data_key.arn)
+        make_cluster(self, title, section, nodes, network, front, [alarms.names[name] for name in STOPPING])
+        if section.dns_zone:
+            make_record(self, section.dns_zone, section.certificate.name, front)
+
         address = f"https://{section.certificate.name}:{API_PORT}"
         self.output("address", address, "for VAULT_ADDR of clients; its name leads to load_balancer")
         self.output("load_balancer", front.dns_name, "what certificate.name has to lead to, as a CNAME or an alias")
-        self.output("node_role_arn", machine.role_arn, "role of the nodes, for the login that snapshots use")
-        self.output("seal_key_arn", self._seal_key.arn, "key that unseals: without it, no data can be read")
+        self.output("node_role_arn", nodes.role_arn, "role of the nodes, for the login that snapshots use")
+        self.output("seal_key_arn", seal_key.arn, "key that unseals: without it, no data can be read")
         self.output("snapshot_bucket", snapshots.name, "where snapshots are")
         self.output("alarm_topic_arn", alarms.topic_arn, "tells of what a person has to look at")
         self.output("session_document", sessions.document, "for aws ssm start-session --document-name")
         self.output("image_version", image.version, "version of the image that new nodes start from")
 
-    def _key(self, name: str, title: str, description: str, *others: Statement, sealer: str | None = None) -> StackKey:
-        return StackKey(
-            self,
-            name,
-            environment=self.environment,
-            title=title,
-            description=f"{description} of {self.environment.name}",
-            others=others,
-            sealer=sealer,
-        )
 
-    def _front(self, network: NetworkOutputs) -> Front:
-        return Front(
-            self,
-            "front",
-            title=self._title,
-            network=network,
-            port=API_PORT,
-            clients=self._section.clients or (network.cidr,),
-            health=HEALTH,
-            protected=not self.environment.disposable,
-        )
+def make_seal_key(stack: AwsStack, title: str) -> StackKey:
+    """The key that unseals, for the nodes and nobody else."""
+    environment = stack.environment
+    return StackKey(
+        stack,
+        "seal-key",
+        environment=environment,
+        title=f"{title}-seal",
+        description=f"Unseals Vault of {environment.name}",
+        sealer=node_role(environment.name, environment.account, environment.home_region),
+    )
 
-    def _machine(self, image: ChannelImage, network: NetworkOutputs, front: Front, bucket_arn: str) -> Machine:
-        section, environment = self._section, self.environment
-        cluster = told.Cluster(self._title, environment.home_region, self._seal_key.alias, f"bakery/{environment.name}")
-        build = Build(
-            title=self._title,
-            image=f"{section.image} {image.version}",
-            image_id=image.image_id,
-            instance_type=section.instance_type,
-            disk_gib=ROOT_GIB,
-            user_data=told.of_node(section, cluster),
-            tags=environment.tags,
-            volumes=(
-                Volume("/dev/sdf", section.data_gib),  # the other nodes have it, too
-                Volume("/dev/sdg", section.audit_gib, kept=not environment.disposable),  # nothing else has these logs
-            ),
-        )
-        rights = of_node(
-            environment,
-            section,
-            seal_key=self._seal_key.arn,
-            data_key=self._data_key.arn,
-            bucket=bucket_arn,
-            metrics=cluster.metrics,
-        )
-        sessions = of_machine(environment, self._title)
-        machine = Machine(self, "machine", build=build, vpc_id=network.vpc_id, rights=[*rights, *sessions])
-        machine.let_in(API_PORT, "Clients", source=front.firewall_id)
-        front.let_through(machine.firewall_id, API_PORT)
-        for port, why in ((API_PORT, "Nodes that join"), (told.CLUSTER_PORT, "Nodes, of each other")):
-            machine.let_among(port, why)
-        machine.let_out(443, "Services of AWS")
-        if (gitlab := self._gitlab_port()) != 443:
-            machine.let_out(gitlab, "GitLab, of which Vault asks how it signs")
-        return machine
 
-    def _gitlab_port(self) -> int:
-        section = self.environment.vault_config
-        return (urlsplit(section.gitlab.url).port if section else None) or 443
+def make_data_key(stack: AwsStack, title: str) -> StackKey:
+    """The key of all else that the stack keeps."""
+    return StackKey(
+        stack,
+        "data-key",
+        environment=stack.environment,
+        title=title,
+        description=f"Snapshots, logs and alarms of Vault of {stack.environment.name}",
+        others=[log_encryption(stack.environment, log_name(title)), alarm_encryption()],
+    )
 
-    def _cluster(self, machine: Machine, network: NetworkOutputs, front: Front, alarms: Sequence[str]) -> None:
-        Cluster(
-            self,
-            "cluster",
-            title=self._title,
-            size=self._section.nodes,
-            machine=machine,
-            subnet_ids=network.subnet_ids,
-            target_groups=[front.target_group_arn],
-            alarms=alarms,
-            tags={**self.environment.tags, "Name": self._title, told.JOIN_TAG: self._title},
-        )
 
-    def _point(self, front: Front) -> None:
-        if zone := self._section.dns_zone:
-            alias = Route53RecordAlias(name=front.dns_name, zone_id=front.zone_id, evaluate_target_health=False)
-            Route53Record(self, "name", zone_id=zone, name=self._section.certificate.name, type="A", alias=alias)
+def make_snapshots(stack: AwsStack, section: Vault, key_arn: str) -> Archive:
+    """The bucket of snapshots."""
+    bucket, days = section.snapshots.bucket, section.snapshots.keep_days
+    return Archive(stack, "snapshots", settings=stack.settings, bucket=bucket, key_arn=key_arn, days=days)
 
-    def _watches(self, front: Front) -> list[Watch | Missed]:
-        """All but the first are what nodes report (ansible/roles/vault): where all must, silence is bad, too."""
-        own = Metric(f"bakery/{self.environment.name}", {"cluster": self._title})
-        balancer = Metric("AWS/NetworkELB", front.dimensions)
-        lost = 2 * self._section.snapshots.every_hours
-        return [
-            Watch("unhealthy", "A node does not serve, and AWS does not replace it", balancer, "UnHealthyHostCount"),
-            Watch("sealed", "A node is sealed", own, "Sealed", silent="breaching"),
-            Watch("voters", "The cluster survives less than it should", own, "VotersMissing", 15, silent="breaching"),
-            Missed("snapshot", "No snapshot was saved", own, "SnapshotSaved", lost),
-            Watch("data-disk", "A node's disk for data fills up", own, "DataDiskUsed", most=FULL_PERCENT),
-            Watch("audit-disk", "A node's disk for audit logs fills up", own, "AuditDiskUsed", most=FULL_PERCENT),
-        ]
+
+def make_front(stack: AwsStack, title: str, section: Vault, network: NetworkOutputs) -> Front:
+    """The one address of the cluster."""
+    return Front(
+        stack,
+        "front",
+        title=title,
+        network=network,
+        port=API_PORT,
+        clients=section.clients or (network.cidr,),
+        health=HEALTH,
+        protected=not stack.environment.disposable,
+    )
+
+
+def make_nodes(
+    stack: AwsStack,
+    section: Vault,
+    node: user_data.Cluster,
+    image: ChannelImage,
+    vpc_id: str,
+    statements: Sequence[Statement],
+) -> Machine:
+    """What the cluster's group starts machines from."""
+    environment = stack.environment
+    build = node_build(section, node, image, environment.tags, keep=not environment.disposable)
+    session_rights = of_machine(environment, node.name)
+    return Machine(stack, "machine", build=build, vpc_id=vpc_id, rights=[*statements, *session_rights])
+
+
+def make_alarms(stack: AwsStack, section: Vault, node: user_data.Cluster, front: Front, key_arn: str) -> Alarms:
+    """The alarms of the cluster, and the topic that tells of them."""
+    return Alarms(
+        stack,
+        "alarms",
+        title=node.name,
+        account=stack.environment.account,
+        group=node.name,
+        watches=cluster_alarms(section, Metric(node.metrics, {"cluster": node.name}), front),
+        key_arn=key_arn,
+    )
+
+
+def make_cluster(
+    stack: AwsStack,
+    title: str,
+    section: Vault,
+    nodes: Machine,
+    network: NetworkOutputs,
+    front: Front,
+    alarms: Sequence[str],
+) -> None:
+    """The group that starts the nodes, which find each other by a tag."""
+    Cluster(
+        stack,
+        "cluster",
+        title=title,
+        size=section.nodes,
+        machine=nodes,
+        subnet_ids=network.subnet_ids,
+        target_groups=[front.target_group_arn],
+        alarms=alarms,
+        tags={**stack.environment.tags, "Name": title, user_data.JOIN_TAG: title},
+    )
+
+
+def make_record(stack: AwsStack, zone_id: str, name: str, front: Front) -> None:
+    """Leads the certificate's name to the cluster."""
+    alias = Route53RecordAlias(name=front.dns_name, zone_id=front.zone_id, evaluate_target_health=False)
+    Route53Record(stack, "name", zone_id=zone_id, name=name, type="A", alias=alias)

@@ -1,7 +1,6 @@
 """Vault's engines: kept secrets, the key that signs manifests, credentials of clouds for one job."""
 
-from typing import Any
-
+from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_vault.aws_secret_backend import AwsSecretBackend
 from cdktf_cdktf_provider_vault.aws_secret_backend_role import AwsSecretBackendRole
 from cdktf_cdktf_provider_vault.azure_secret_backend import AzureSecretBackend
@@ -18,7 +17,7 @@ SIGNING_KEY = "bakery-manifests"
 class KeptSecrets(Construct):
     """Version 2 of the KV engine at secret/. Its content is written by people: none of it is in Terraform."""
 
-    def __init__(self, scope: Construct, name: str, *, lifecycle: Any) -> None:
+    def __init__(self, scope: Construct, name: str, *, lifecycle: TerraformResourceLifecycle | None) -> None:
         super().__init__(scope, name)
         Mount(
             self,
@@ -34,7 +33,7 @@ class KeptSecrets(Construct):
 class Signatures(Construct):
     """The transit engine with a key that never leaves Vault."""
 
-    def __init__(self, scope: Construct, name: str, *, lifecycle: Any) -> None:
+    def __init__(self, scope: Construct, name: str, *, lifecycle: TerraformResourceLifecycle | None) -> None:
         super().__init__(scope, name)
         mount = Mount(
             self,

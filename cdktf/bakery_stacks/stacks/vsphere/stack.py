@@ -1,7 +1,5 @@
 """The vsphere stack: a published content library, libraries that follow it, and the publisher's role."""
 
-from typing import Any
-
 from cdktf import TerraformVariable
 from cdktf_cdktf_provider_vsphere.content_library import (
     ContentLibrary,
@@ -37,69 +35,77 @@ class VsphereStack(BakeryStack):
 
     def __init__(self, scope: Construct, settings: Settings, section: Vsphere) -> None:
         super().__init__(scope, "vsphere", settings)
-        self._logins = TerraformVariable(
-            self, LOGINS, type="map(object({user = string, password = string}))", sensitive=True
-        )
-        self._logins.override_logical_id(LOGINS)
-        home = self._provider("vcenter", section, alias=None)
-        published = self._publish(section, home)
-        followers = {site.name: self._follow(site, section.library, published) for site in section.subscribers}
+        logins = TerraformVariable(self, LOGINS, type="map(object({user = string, password = string}))", sensitive=True)
+        logins.override_logical_id(LOGINS)
+        provider = add_provider(self, "vcenter", section, alias=None)
+        library = publish_library(self, section, provider)
+        subscribers = {
+            site.name: subscribe_library(self, site, section.library, library) for site in section.subscribers
+        }
         role = Role(
             self,
             "publisher",
             name=f"bakery-{self.environment.name}-publisher",
             role_privileges=list(PUBLISHER),
-            provider=home,
+            provider=provider,
         )
-        self.output("library_id", published.id, "the published library")
-        self.output("subscribed_library_ids", followers, "site -> library that follows")
+        self.output("library_id", library.id, "the published library")
+        self.output("subscribed_library_ids", subscribers, "site -> library that follows")
         self.output("publisher_role_id", role.id, "give it to the bakery's user as a global permission")
 
-    def _provider(self, name: str, site: Site, *, alias: str | None) -> Any:
-        login = f'var.{LOGINS}["{site.server}"]'
-        return VsphereProvider(
-            self,
-            name,
-            alias=alias,
-            vsphere_server=site.server,
-            user=f"${{{login}.user}}",
-            password=f"${{{login}.password}}",
-        )
 
-    def _publish(self, section: Vsphere, provider: Any) -> Any:
-        return ContentLibrary(
-            self,
-            "library",
-            name=section.library,
-            description=f"Machine images of {self.environment.name}",
-            storage_backing=[self._datastore("home", section, provider)],
-            # Without a password: it would stand in the state of both sides. The network decides who reads.
-            publication=ContentLibraryPublication(published=True, authentication_method="NONE"),
-            provider=provider,
-            lifecycle=self.keep(),
-        )
+def add_provider(stack: BakeryStack, construct_id: str, site: Site, *, alias: str | None) -> VsphereProvider:
+    """The provider of a vCenter, with the login that the variable has for it."""
+    login = f'var.{LOGINS}["{site.server}"]'
+    return VsphereProvider(
+        stack,
+        construct_id,
+        alias=alias,
+        vsphere_server=site.server,
+        user=f"${{{login}.user}}",
+        password=f"${{{login}.password}}",
+    )
 
-    def _follow(self, site: Subscriber, library: str, published: Any) -> str:
-        provider = self._provider(f"vcenter-{site.name}", site, alias=site.name)
-        follower = ContentLibrary(
-            self,
-            f"library-{site.name}",
-            name=library,
-            description=f"Follows {library} of {self.settings.environment.name}",
-            storage_backing=[self._datastore(site.name, site, provider)],
-            subscription=ContentLibrarySubscription(
-                subscription_url=published.publication.publish_url,
-                authentication_method="NONE",
-                automatic_sync=True,
-                on_demand=site.on_demand,
-            ),
-            provider=provider,
-        )
-        return str(follower.id)
 
-    def _datastore(self, name: str, site: Site, provider: Any) -> str:
-        datacenter = DataVsphereDatacenter(self, f"datacenter-{name}", name=site.datacenter, provider=provider)
-        datastore = DataVsphereDatastore(
-            self, f"datastore-{name}", name=site.datastore, datacenter_id=datacenter.id, provider=provider
-        )
-        return str(datastore.id)
+def publish_library(stack: BakeryStack, section: Vsphere, provider: VsphereProvider) -> ContentLibrary:
+    """The library that the bakery publishes to."""
+    return ContentLibrary(
+        stack,
+        "library",
+        name=section.library,
+        description=f"Machine images of {stack.environment.name}",
+        storage_backing=[read_datastore(stack, "home", section, provider)],
+        # Without a password: it would stand in the state of both sides. The network decides who reads.
+        publication=ContentLibraryPublication(published=True, authentication_method="NONE"),
+        provider=provider,
+        lifecycle=stack.keep(),
+    )
+
+
+def subscribe_library(stack: BakeryStack, site: Subscriber, name: str, publisher: ContentLibrary) -> str:
+    """The ID of a library in another vCenter that follows the published one."""
+    provider = add_provider(stack, f"vcenter-{site.name}", site, alias=site.name)
+    subscriber = ContentLibrary(
+        stack,
+        f"library-{site.name}",
+        name=name,
+        description=f"Follows {name} of {stack.environment.name}",
+        storage_backing=[read_datastore(stack, site.name, site, provider)],
+        subscription=ContentLibrarySubscription(
+            subscription_url=publisher.publication.publish_url,
+            authentication_method="NONE",
+            automatic_sync=True,
+            on_demand=site.on_demand,
+        ),
+        provider=provider,
+    )
+    return subscriber.id
+
+
+def read_datastore(stack: BakeryStack, name: str, site: Site, provider: VsphereProvider) -> str:
+    """The ID of the datastore that keeps a library's files."""
+    datacenter = DataVsphereDatacenter(stack, f"datacenter-{name}", name=site.datacenter, provider=provider)
+    datastore = DataVsphereDatastore(
+        stack, f"datastore-{name}", name=site.datastore, datacenter_id=datacenter.id, provider=provider
+    )
+    return datastore.id

@@ -10,7 +10,7 @@ from bakery_stacks.program import new_app
 from bakery_stacks.published import Published
 from bakery_stacks.stacks.runner.config_toml import Places
 from bakery_stacks.stacks.runner.settings import Runner
-from bakery_stacks.stacks.runner.stack import Around, RunnerStack
+from bakery_stacks.stacks.runner.stack import RunnerStack, StackInputs
 
 NETWORK = NetworkOutputs("vpc-1", "10.0.0.0/16", ["subnet-a", "subnet-b", "subnet-c"])
 DISTRIBUTION = DistributionOutputs(
@@ -21,6 +21,7 @@ DISTRIBUTION = DistributionOutputs(
 PLACES = Places(
     "bakery-prod-runner",
     "eu-west-1",
+    "bakery-prod-runner-manager",
     "bakery-prod-runner-workers",
     "bakery-prod-runner-cache-123456789012",
     "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
@@ -52,7 +53,7 @@ def synthesize(
     """The parsed cdk.tf.json of the stack."""
     app = new_app(outdir)
     settings = Settings(environment, environment.catalog, stand_in)
-    RunnerStack(app, settings, runner, Around(NETWORK, DISTRIBUTION, found))
+    RunnerStack(app, settings, runner, StackInputs(NETWORK, DISTRIBUTION, found))
     app.synth()
     made: dict[str, Any] = json.loads((outdir / "stacks" / "runner" / "cdk.tf.json").read_bytes())
     return made
