@@ -13,7 +13,7 @@ import tables
 from bakery_stacks import config, program
 from bakery_stacks.config import Environment
 from bakery_stacks.published import Published
-from bakery_stacks.rules.allowed import Exemption, exemptions
+from bakery_stacks.rules.allowed import Exemption, read_exemptions
 from bakery_stacks.rules.pack import RULES
 
 ROOT = Path(__file__).parents[1]
@@ -45,14 +45,14 @@ class Synthesized:
 @cache
 def production() -> Synthesized:
     """The stacks of production.yaml with an empty catalog, by a real synth: the rules are asked as well."""
-    settings = config.load(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "production"})
+    settings = config.load_settings(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "production"})
     with tempfile.TemporaryDirectory(prefix="bakery-docs-") as folder:
-        app = program.build(settings, Published((), {}), Path(folder))
+        app = program.build_app(settings, Published((), {}), Path(folder))
         app.synth()
         written = {
             path.parent.name: json.loads(path.read_bytes()) for path in Path(folder).glob("stacks/*/cdk.tf.json")
         }
-    let_off = tuple(one for stack in app.node.children for one in exemptions(stack))
+    let_off = tuple(one for stack in app.node.children for one in read_exemptions(stack))
     return Synthesized({name: stack.get("output", {}) for name, stack in sorted(written.items())}, let_off)
 
 

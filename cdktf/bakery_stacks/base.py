@@ -9,7 +9,7 @@ from constructs import Construct
 
 from bakery_stacks import rules
 from bakery_stacks.boundary import PermissionsBoundary
-from bakery_stacks.config import Settings, partition
+from bakery_stacks.config import Settings, aws_partition
 from bakery_stacks.stacks.consumer.settings import Consumer
 
 TERRAFORM = ">= 1.10"  # the first release whose S3 backend locks by itself (use_lockfile)
@@ -23,7 +23,7 @@ class BakeryStack(TerraformStack):
         self.settings = settings
         self.environment = settings.environment
         self.name = name
-        self._keep_state()
+        self._add_backend()
         Aspects.of(self).add(rules.Check(disposable=self.environment.disposable))
 
     @property
@@ -35,7 +35,7 @@ class BakeryStack(TerraformStack):
         """A named output, which docs/reference/stacks.md lists."""
         TerraformOutput(self, name, value=value, description=description)
 
-    def keep(self, *, ignore: Sequence[str] = ()) -> TerraformResourceLifecycle | None:
+    def data_lifecycle(self, *, ignore: Sequence[str] = ()) -> TerraformResourceLifecycle | None:
         """The lifecycle of what must survive a mistake: no destroy, unless the environment is for trials."""
         if self.environment.disposable and not ignore:
             return None
@@ -43,7 +43,7 @@ class BakeryStack(TerraformStack):
             prevent_destroy=not self.environment.disposable or None, ignore_changes=list(ignore) or None
         )
 
-    def _keep_state(self) -> None:
+    def _add_backend(self) -> None:
         state = self.environment.state
         S3Backend(
             self,
@@ -88,15 +88,15 @@ class AwsStack(BakeryStack):
             region=region,
             alias=None if region == self.environment.home_region else region,
             allowed_account_ids=[self.account],  # the wrong credentials touch nothing
-            assume_role=self._role(),
+            assume_role=self._assume_role(),
             default_tags=[AwsProviderDefaultTags(tags=self.tags)],
             s3_use_path_style=True if self.settings.stand_in else None,
         )
 
-    def _role(self) -> list[AwsProviderAssumeRole] | None:
+    def _assume_role(self) -> list[AwsProviderAssumeRole] | None:
         """The role to act in; none in the own account, whose credentials the run has."""
         if self._consumer is None:
             return None
-        home = partition(self.environment.home_region)
+        home = aws_partition(self.environment.home_region)
         arn = f"arn:{home}:iam::{self.account}:role/{self._consumer.deploy_role}"
         return [AwsProviderAssumeRole(role_arn=arn, session_name=f"bakery-{self.environment.name}")]

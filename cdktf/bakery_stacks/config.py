@@ -87,18 +87,18 @@ class Environment(Model):
 
     @field_validator("consumer_accounts")
     @classmethod
-    def _others_once(cls, consumers: tuple[Consumer, ...], info: ValidationInfo) -> tuple[Consumer, ...]:
-        numbers = [consumer.account for consumer in consumers]
-        if (index := repeated(numbers)) is not None:
-            raise misfit(f"account {numbers[index]} is named twice", "keep one entry of it", index, "account")
-        if (owner := info.data.get("account")) in numbers:
+    def _check_consumers(cls, consumers: tuple[Consumer, ...], info: ValidationInfo) -> tuple[Consumer, ...]:
+        accounts = [consumer.account for consumer in consumers]
+        if (index := repeated(accounts)) is not None:
+            raise misfit(f"account {accounts[index]} is named twice", "keep one entry of it", index, "account")
+        if (owner := info.data.get("account")) in accounts:
             hint = "take it out: the owner may start its images anyway"
-            raise misfit(f"account {owner} owns the images", hint, numbers.index(owner), "account")
+            raise misfit(f"account {owner} owns the images", hint, accounts.index(owner), "account")
         return consumers
 
     @field_validator("replica_region")
     @classmethod
-    def _elsewhere(cls, region: str | None, info: ValidationInfo) -> str | None:
+    def _check_replica_region(cls, region: str | None, info: ValidationInfo) -> str | None:
         if region is None:
             return None
         if region == info.data.get("home_region"):
@@ -107,7 +107,7 @@ class Environment(Model):
         if region not in regions:
             hint = f"add it to regions, or choose another of {', '.join(regions)}"
             raise misfit(f"{region} has no key, since it is none of regions", hint)
-        if len(replica(bucket_of(info.data.get("catalog", "")))) > BUCKET_LENGTH:
+        if len(replica_bucket(bucket_name(info.data.get("catalog", "")))) > BUCKET_LENGTH:
             room = BUCKET_LENGTH - len(REPLICA_SUFFIX)
             hint = f"give catalog a bucket of {room} characters or less, or leave replica_region out"
             raise misfit(f"the name of the catalog's bucket is too long: S3 has no room for {REPLICA_SUFFIX}", hint)
@@ -115,29 +115,29 @@ class Environment(Model):
 
     @field_validator("vault_config")
     @classmethod
-    def _fits(cls, section: VaultConfig | None, info: ValidationInfo) -> VaultConfig | None:
+    def _check_vault_config(cls, section: VaultConfig | None, info: ValidationInfo) -> VaultConfig | None:
         if section and {"name", "account", "home_region"} <= info.data.keys():
             account, home = info.data["account"], info.data["home_region"]
-            nodes = node_role(info.data["name"], account, home)
-            section.fit(account, partition(home), info.data.get("vault"), nodes)
+            nodes = node_role_arn(info.data["name"], account, home)
+            section.check_against(account, aws_partition(home), info.data.get("vault"), nodes)
         return section
 
     @model_validator(mode="after")
-    def _regions_fit(self) -> Self:
+    def _check_regions(self) -> Self:
         if (index := repeated(self.regions)) is not None:
             raise misfit(f"{self.regions[index]} stands there twice", "take one out", "regions", index)
         if self.home_region not in self.regions:
             hint = f"add it to regions, or choose one of {', '.join(self.regions)}"
             raise misfit(f"{self.home_region} is none of regions, so it would have no key", hint, "home_region")
-        home = partition(self.home_region)
+        home = aws_partition(self.home_region)
         for index, region in enumerate(self.regions):
-            if partition(region) != home:
-                why = f"{region} is in another AWS partition than {self.home_region}: images cannot be copied there"
-                raise misfit(why, "give that partition an environment and an account of its own", "regions", index)
+            if aws_partition(region) != home:
+                reason = f"{region} is in another AWS partition than {self.home_region}: images cannot be copied there"
+                raise misfit(reason, "give that partition an environment and an account of its own", "regions", index)
         return self
 
     @model_validator(mode="after")
-    def _network_fits(self) -> Self:
+    def _check_network(self) -> Self:
         for part in ("vault", "runner"):
             if getattr(self, part) and not self.network:
                 hint = "add network with cidr and subnets: docs/stacks/network.md shows one"
@@ -149,27 +149,27 @@ class Environment(Model):
         return self
 
     @model_validator(mode="after")
-    def _name_fits(self) -> Self:
+    def _check_name(self) -> Self:
         for part, longest in (("vault", LONGEST_WITH_VAULT), ("runner", LONGEST_WITH_RUNNER)):
             if getattr(self, part) and len(self.name) > longest:
-                why = f"'{self.name}' is too long with {part}, whose names at AWS carry it"
-                raise misfit(why, f"take {longest} characters or less, for the file as well", "name")
+                reason = f"'{self.name}' is too long with {part}, whose names at AWS carry it"
+                raise misfit(reason, f"take {longest} characters or less, for the file as well", "name")
         return self
 
     @model_validator(mode="after")
-    def _buckets_differ(self) -> Self:
+    def _check_buckets(self) -> Self:
         """The stacks make all of them but the state's, which is there already."""
         buckets: list[tuple[tuple[str, ...], str]] = [
             (("catalog",), self.catalog_bucket),
             (("state", "bucket"), self.state.bucket),
-            *([(("replica_region",), replica(self.catalog_bucket))] if self.replica_region else []),
+            *([(("replica_region",), replica_bucket(self.catalog_bucket))] if self.replica_region else []),
             *([(("vault", "snapshots", "bucket"), self.vault.snapshots.bucket)] if self.vault else []),
         ]
-        seen: dict[str, str] = {}
+        owners: dict[str, str] = {}
         for keys, bucket in buckets:
-            if bucket in seen:
-                raise misfit(f"{bucket} is the bucket of {seen[bucket]}", "name another", *keys)
-            seen[bucket] = ".".join(keys)
+            if bucket in owners:
+                raise misfit(f"{bucket} is the bucket of {owners[bucket]}", "name another", *keys)
+            owners[bucket] = ".".join(keys)
         return self
 
     @property
@@ -182,7 +182,7 @@ class Environment(Model):
     @property
     def catalog_bucket(self) -> str:
         """The bucket in `catalog`."""
-        return bucket_of(self.catalog)
+        return bucket_name(self.catalog)
 
     @property
     def catalog_prefix(self) -> str:
@@ -213,51 +213,51 @@ class Settings:
         return CATALOG_VARIABLE if self.catalog != self.environment.catalog else self.where("catalog")
 
 
-def load(folder: Path, environ: Mapping[str, str]) -> Settings:
+def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     """The environment that BAKERY_ENVIRONMENT names; UsageError if it is absent or wrong.
 
     BAKERY_CATALOG reads the images from another catalog, as it does for the command line.
     """
-    path = _file(folder, environ.get("BAKERY_ENVIRONMENT") or DEFAULT_ENVIRONMENT)
-    environment = _read(path)
+    path = _find_file(folder, environ.get("BAKERY_ENVIRONMENT") or DEFAULT_ENVIRONMENT)
+    environment = _read_environment(path)
     catalog = environ.get(CATALOG_VARIABLE) or environment.catalog
     return Settings(environment, catalog, environ.get("AWS_ENDPOINT_URL", "").startswith("http://"), path)
 
 
-def bucket_of(location: str) -> str:
+def bucket_name(location: str) -> str:
     """The bucket in s3://BUCKET/PREFIX."""
     return location.removeprefix("s3://").partition("/")[0]
 
 
-def replica(bucket: str) -> str:
+def replica_bucket(bucket: str) -> str:
     """The bucket that gets the catalog's second copy."""
     return f"{bucket}{REPLICA_SUFFIX}"
 
 
-def partition(region: str) -> str:
+def aws_partition(region: str) -> str:
     """The AWS partition of a region: the part of an ARN after `arn`."""
     return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rsplit("-", 2)[0], "aws")
 
 
-def node_role(environment: str, account: str, home_region: str) -> str:
+def node_role_arn(environment: str, account: str, home_region: str) -> str:
     """The ARN of the role of Vault's nodes, known before the role is there."""
-    return f"arn:{partition(home_region)}:iam::{account}:role/bakery-{environment}-vault"
+    return f"arn:{aws_partition(home_region)}:iam::{account}:role/bakery-{environment}-vault"
 
 
-def domain(region: str) -> str:
+def dns_suffix(region: str) -> str:
     """What the names of a region's services end in."""
-    return "amazonaws.com.cn" if partition(region) == "aws-cn" else "amazonaws.com"
+    return "amazonaws.com.cn" if aws_partition(region) == "aws-cn" else "amazonaws.com"
 
 
-def _file(folder: Path, name: str) -> Path:
-    known = sorted(found.stem for found in folder.glob("*.yaml"))
-    if name not in known:
-        hint = " ".join(filter(None, [near(name, known), f"BAKERY_ENVIRONMENT can be {', '.join(known)}"]))
+def _find_file(folder: Path, name: str) -> Path:
+    names = sorted(file.stem for file in folder.glob("*.yaml"))
+    if name not in names:
+        hint = " ".join(filter(None, [near(name, names), f"BAKERY_ENVIRONMENT can be {', '.join(names)}"]))
         raise UsageError(f"no environment named '{name}'", where=str(folder), hint=hint)
     return folder / f"{name}.yaml"
 
 
-def _read(path: Path) -> Environment:
+def _read_environment(path: Path) -> Environment:
     environment = validate(Environment, "environment", path, yamlfile.Reader().read(path))
     if environment.name != path.stem:
         raise UsageError(

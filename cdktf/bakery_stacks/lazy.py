@@ -20,8 +20,8 @@ def install() -> None:
     if os.environ.get("BAKERY_EAGER_BINDINGS") == "1":
         return
     for provider in PROVIDERS:
-        if bindings(provider) not in sys.modules:
-            register_unexecuted(bindings(provider), bindings(provider))
+        if bindings_package(provider) not in sys.modules:
+            register_unexecuted(bindings_package(provider), bindings_package(provider))
     os.environ["NODE_OPTIONS"] = with_hook(os.environ.get("NODE_OPTIONS", ""), HOOK)
 
 
@@ -32,7 +32,7 @@ def with_hook(options: str, hook: Path) -> str:
     return options if preload in options else f"{options} {preload}".lstrip()
 
 
-def bindings(provider: str) -> str:
+def bindings_package(provider: str) -> str:
     """The package with a provider's prebuilt bindings."""
     return f"cdktf_cdktf_provider_{provider}"
 

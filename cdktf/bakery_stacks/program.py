@@ -15,15 +15,15 @@ from bakery_stacks.stacks.distribution.stack import DistributionStack
 from bakery_stacks.stacks.images.stack import ImagesStack
 
 
-def program(environments: Path, environ: Mapping[str, str]) -> App:
+def load_program(environments: Path, environ: Mapping[str, str]) -> App:
     """The whole program, ready for synth(): what BAKERY_ENVIRONMENT names, with the images of its catalog."""
-    settings = config.load(environments, environ)
-    return build(settings, _published(settings))
+    settings = config.load_settings(environments, environ)
+    return build_app(settings, _read_published(settings))
 
 
-def _published(settings: Settings) -> Published | None:
+def _read_published(settings: Settings) -> Published | None:
     try:
-        return published.read(Catalog(open_store(settings.catalog)), settings.environment)
+        return published.read_published(Catalog(open_store(settings.catalog)), settings.environment)
     except BakeryError as error:
         # Whoever reads this wants to know first where the address stands that did not work.
         error.message = f"{error.message}: {error.where}" if error.where else error.message
@@ -31,7 +31,7 @@ def _published(settings: Settings) -> Published | None:
         raise
 
 
-def build(settings: Settings, found: Published | None, outdir: Path | None = None) -> App:
+def build_app(settings: Settings, published: Published | None, outdir: Path | None = None) -> App:
     """All stacks of an environment; written to `outdir`, or to where the cdktf command says.
 
     `found` is None when there is no catalog yet, which is not the same as an empty one. Stacks that few environments
@@ -41,7 +41,7 @@ def build(settings: Settings, found: Published | None, outdir: Path | None = Non
     distribution = DistributionStack(app, settings).outputs
     for consumer in settings.environment.consumer_accounts:
         ConsumerStack(app, settings, consumer, distribution)
-    ImagesStack(app, settings, found)
+    ImagesStack(app, settings, published)
     if settings.environment.network:
         from bakery_stacks.stacks.network.stack import NetworkStack
 
@@ -49,11 +49,11 @@ def build(settings: Settings, found: Published | None, outdir: Path | None = Non
         if settings.environment.vault:
             from bakery_stacks.stacks.vault.stack import VaultStack
 
-            VaultStack(app, settings, settings.environment.vault, network, found)
+            VaultStack(app, settings, settings.environment.vault, network, published)
         if settings.environment.runner:
             from bakery_stacks.stacks.runner.stack import RunnerStack, StackInputs
 
-            RunnerStack(app, settings, settings.environment.runner, StackInputs(network, distribution, found))
+            RunnerStack(app, settings, settings.environment.runner, StackInputs(network, distribution, published))
     if settings.environment.vault_config:
         from bakery_stacks.stacks.vault_config.stack import VaultConfigStack
 

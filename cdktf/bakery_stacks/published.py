@@ -34,7 +34,7 @@ class PublishedImage:
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingImage:
     """Why the channel does not hand out an image that machines of a stack start from, and what to do."""
 
     reason: str
@@ -46,15 +46,15 @@ class Published:
     """What an environment hands out. `missing` has those of its machines' images that are not there, by name."""
 
     images: tuple[PublishedImage, ...]
-    missing: Mapping[str, Missing]
+    missing: Mapping[str, MissingImage]
 
     def machine_image(self, name: str, region: str) -> PublishedImage | None:
         """The image of that name for machines in a region."""
-        named = (image for image in self.images if (image.name, image.arch) == (name, MACHINE_ARCH))
-        return next((image for image in named if region in image.regions), None)
+        matches = (image for image in self.images if (image.name, image.arch) == (name, MACHINE_ARCH))
+        return next((image for image in matches if region in image.regions), None)
 
 
-def read(catalog: Catalog, environment: Environment) -> Published | None:
+def read_published(catalog: Catalog, environment: Environment) -> Published | None:
     """Every image that the environment's channel points at and that is published at AWS.
 
     None before the first deploy, when this program runs to make the catalog's bucket.
@@ -64,39 +64,39 @@ def read(catalog: Catalog, environment: Environment) -> Published | None:
     except NotFoundError:
         return None
     with ThreadPoolExecutor(READERS) as pool:
-        found = pool.map(lambda name: _image(catalog, environment, *name), names)
-        handed_out = Published(tuple(image for image in found if image), {})
-    known = [name for name, arch in names if arch == MACHINE_ARCH]
+        images = pool.map(lambda name: _read_image(catalog, environment, *name), names)
+        published = Published(tuple(image for image in images if image), {})
+    baked = [name for name, arch in names if arch == MACHINE_ARCH]
     missing = {
-        name: _why_missing(catalog, environment, name) if name in known else never_baked(environment, name, known)
+        name: _why_missing(catalog, environment, name) if name in baked else unbaked_image(environment, name, baked)
         for name in sorted(environment.machine_images)
-        if not handed_out.machine_image(name, environment.home_region)
+        if not published.machine_image(name, environment.home_region)
     }
-    return replace(handed_out, missing=missing)
+    return replace(published, missing=missing)
 
 
-def never_baked(environment: Environment, image: str, known: Sequence[str] = ()) -> Missing:
+def unbaked_image(environment: Environment, image: str, names: Sequence[str] = ()) -> MissingImage:
     """Of an image that is not in the catalog; `known` are those that are."""
-    return Missing("the catalog has no version of it", near(image, known) or _publish(environment, image))
+    return MissingImage("the catalog has no version of it", near(image, names) or _publish_hint(environment, image))
 
 
-def _why_missing(catalog: Catalog, environment: Environment, image: str) -> Missing:
+def _why_missing(catalog: Catalog, environment: Environment, image: str) -> MissingImage:
     """Asks the catalog a few things more: only for an image that is not there, so that no other synth is slower."""
-    channel, publish = environment.channel, _publish(environment, image)
+    channel, publish = environment.channel, _publish_hint(environment, image)
     if entry := catalog.channel(image, MACHINE_ARCH, channel):
         published = catalog.record(image, MACHINE_ARCH, entry.version).publication("aws")
         place = f"in {environment.home_region} of account {environment.account}" if published else "at AWS"
-        return Missing(f"it points at {entry.version}, which is not {place}", publish)
+        return MissingImage(f"it points at {entry.version}, which is not {place}", publish)
     newest = catalog.newest(image, MACHINE_ARCH)
     if newest is None:
-        return Missing("no version of it is complete", publish)
+        return MissingImage("no version of it is complete", publish)
     if newest.publication("aws") is None:
-        return Missing(f"its newest version, {newest.version}, was not published to AWS", publish)
-    moved = f"{newest.version} is published, but the channel was never moved to it"
-    return Missing(moved, f"run 'bakery promote {image} {newest.version} {channel}'")
+        return MissingImage(f"its newest version, {newest.version}, was not published to AWS", publish)
+    reason = f"{newest.version} is published, but the channel was never moved to it"
+    return MissingImage(reason, f"run 'bakery promote {image} {newest.version} {channel}'")
 
 
-def _publish(environment: Environment, image: str) -> str:
+def _publish_hint(environment: Environment, image: str) -> str:
     """Its definition may name other targets only, or other regions."""
     return (
         f"give the definition of {image} the target aws, with {environment.home_region} in distribution.aws.regions;"
@@ -105,7 +105,7 @@ def _publish(environment: Environment, image: str) -> str:
     )
 
 
-def _image(catalog: Catalog, environment: Environment, name: str, arch: str) -> PublishedImage | None:
+def _read_image(catalog: Catalog, environment: Environment, name: str, arch: str) -> PublishedImage | None:
     entry = catalog.channel(name, arch, environment.channel)
     if entry is None:
         return None
@@ -114,11 +114,13 @@ def _image(catalog: Catalog, environment: Environment, name: str, arch: str) -> 
     if publication is None:
         return None
     _require_complete(record, entry, catalog.location)
-    places = _places(environment, publication, entry)
+    places = _regional_images(environment, publication, entry)
     return PublishedImage(name, arch, record.version, places) if places else None
 
 
-def _places(environment: Environment, publication: Publication, entry: ChannelEntry) -> dict[str, RegionalImage]:
+def _regional_images(
+    environment: Environment, publication: Publication, entry: ChannelEntry
+) -> dict[str, RegionalImage]:
     """The environment's own account in its regions, where image and both parameters are known."""
     ids = {place.region: place.id for place in publication.places if place.account == environment.account}
     versions = _by_region(environment, publication.parameters)
@@ -131,7 +133,7 @@ def _places(environment: Environment, publication: Publication, entry: ChannelEn
 
 
 def _by_region(environment: Environment, parameters: tuple[Parameter, ...]) -> dict[str, Parameter]:
-    return {found.region: found for found in parameters if found.account == environment.account}
+    return {images.region: images for images in parameters if images.account == environment.account}
 
 
 def _require_complete(record: Record, entry: ChannelEntry, location: str) -> None:

@@ -255,8 +255,8 @@ class TestPackersCopies:
         self, aws: Double, quick: ImageDefinition, tmp_path: Path
     ) -> None:
         """What a build of Packer calls. The stand-in refuses nobody, so the names are compared."""
-        environment = config.load(ROOT / "cdktf" / "environments", {}).environment
-        granted = [*publisher.rights(environment, "bucket", ["key"]), *builder.rights(environment)]
+        environment = config.load_settings(ROOT / "cdktf" / "environments", {}).environment
+        granted = [*publisher.publishing_rights(environment, "bucket", ["key"]), *builder.build_rights(environment)]
         self.build(quick, tmp_path)
         called = {f"ec2:{action}" for action in aws.actions()}
         assert {"ec2:RunInstances", "ec2:CopyImage"} <= called

@@ -17,7 +17,7 @@ from bakery.infra.terraform import Terraform
 from bakery.project import Project
 from bakery_stacks import config, published
 from bakery_stacks.config import Settings
-from bakery_stacks.handover import DistributionOutputs, NetworkOutputs
+from bakery_stacks.outputs import DistributionOutputs, NetworkOutputs
 from bakery_stacks.program import new_app
 from bakery_stacks.stacks.runner.settings import Runner
 from bakery_stacks.stacks.runner.stack import RunnerStack, StackInputs
@@ -79,9 +79,9 @@ class World:
 
     def synth(self, name: str) -> Path:
         """The stack as it is written for what the catalog says now."""
-        chosen = config.load(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "demo"})
+        chosen = config.load_settings(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "demo"})
         settings = Settings(chosen.environment, chosen.catalog, stand_in=True)
-        images = published.read(self.catalog, settings.environment)
+        images = published.read_published(self.catalog, settings.environment)
         key = f"arn:aws:kms:{HOME}:{ACCOUNT}:key/images"
         others = DistributionOutputs({HOME: key}, "arn:aws:s3:::catalog", "arn:topic")
         outdir = self.workspace / name

@@ -93,7 +93,7 @@ class Cloud:
     def user_data(self, public_key: str) -> bytes:
         """What the stack says, with a login, and with our servers where AWS would be."""
         cluster = told.Cluster(CLUSTER, HOME_REGION, SEAL_KEY, NAMESPACE)
-        config = json.loads(told.of_node(SECTION, cluster).removeprefix("#cloud-config\n"))
+        config = json.loads(told.render_user_data(SECTION, cluster).removeprefix("#cloud-config\n"))
         aws = self.url(self.double.url)
         variables = {
             "AWS_ENDPOINT_URL": aws,

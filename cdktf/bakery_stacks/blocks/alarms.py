@@ -12,7 +12,7 @@ from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
 from cdktf_cdktf_provider_aws.sns_topic_policy import SnsTopicPolicy
 from constructs import Construct
 
-from bakery_stacks.blocks.policy import Statement, document, statement
+from bakery_stacks.blocks.policy import Statement, policy_document, statement
 
 CLOUDWATCH, EVENTS = "cloudwatch.amazonaws.com", "events.amazonaws.com"
 MINUTE, HOUR = 60, 3600  # seconds
@@ -25,7 +25,7 @@ FAILURES = [
 
 
 @dataclass(frozen=True)
-class Metric:
+class MetricSource:
     """Where a metric is found, but for its name."""
 
     namespace: str
@@ -33,34 +33,34 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Watch:
+class ThresholdAlarm:
     """Bad: a value above `most` in each of some minutes. `silent` says what no value at all means."""
 
     name: str
     why: str
-    of: Metric
+    of: MetricSource
     metric: str
     minutes: int = 5
     silent: Literal["breaching", "missing"] = "missing"
     most: int = 0
 
-    def settings(self) -> dict[str, Any]:
+    def alarm_arguments(self) -> dict[str, Any]:
         """Arguments of the alarm."""
         above = {"statistic": "Maximum", "comparison_operator": "GreaterThanThreshold", "threshold": self.most}
         return {**above, "period": MINUTE, "evaluation_periods": self.minutes, "treat_missing_data": self.silent}
 
 
 @dataclass(frozen=True)
-class Missed:
+class MissingDataAlarm:
     """Bad: what should have been counted was not, in some hours."""
 
     name: str
     why: str
-    of: Metric
+    of: MetricSource
     metric: str
     hours: int
 
-    def settings(self) -> dict[str, Any]:
+    def alarm_arguments(self) -> dict[str, Any]:
         """Arguments of the alarm."""
         below = {"statistic": "Sum", "comparison_operator": "LessThanThreshold", "threshold": 1}
         return {**below, "period": HOUR, "evaluation_periods": self.hours, "treat_missing_data": "breaching"}
@@ -81,30 +81,35 @@ class Alarms(Construct):
         account: str,
         group: str,
         key_arn: str,
-        watches: Sequence[Watch | Missed] = (),
+        watches: Sequence[ThresholdAlarm | MissingDataAlarm] = (),
     ) -> None:
         super().__init__(scope, name)
         topic = SnsTopic(self, "topic", name=f"{title}-alarms", kms_master_key_id=key_arn)
         self.topic_arn: str = topic.arn
-        rule_arn = self._tell_of(group, title)
-        SnsTopicPolicy(self, "policy", arn=topic.arn, policy=document(*_publish(self.topic_arn, account, rule_arn)))
-        self.names = {watch.name: self._alarm(title, watch) for watch in watches}
+        rule_arn = self._report_failures(group, title)
+        SnsTopicPolicy(
+            self,
+            "policy",
+            arn=topic.arn,
+            policy=policy_document(*_publish_statements(self.topic_arn, account, rule_arn)),
+        )
+        self.names = {watch.name: self._make_alarm(title, watch) for watch in watches}
 
-    def _tell_of(self, group: str, title: str) -> str:
+    def _report_failures(self, group: str, title: str) -> str:
         """The ARN of the rule that tells of a group's failures."""
         pattern = {
             "source": ["aws.autoscaling"],
             "detail-type": FAILURES,
             "detail": {"AutoScalingGroupName": [group]},
         }
-        about = f"Machines of {group} that do not start, and refreshes of it that end early"
+        description = f"Machines of {group} that do not start, and refreshes of it that end early"
         rule = CloudwatchEventRule(
-            self, "failures", name=f"{title}-failures", description=about, event_pattern=json.dumps(pattern)
+            self, "failures", name=f"{title}-failures", description=description, event_pattern=json.dumps(pattern)
         )
         CloudwatchEventTarget(self, "failures-target", rule=rule.name, target_id="topic", arn=self.topic_arn)
         return str(rule.arn)
 
-    def _alarm(self, title: str, watch: Watch | Missed) -> str:
+    def _make_alarm(self, title: str, watch: ThresholdAlarm | MissingDataAlarm) -> str:
         alarm = CloudwatchMetricAlarm(
             self,
             watch.name,
@@ -115,12 +120,12 @@ class Alarms(Construct):
             dimensions=dict(watch.of.dimensions),
             alarm_actions=[self.topic_arn],
             ok_actions=[self.topic_arn],
-            **watch.settings(),
+            **watch.alarm_arguments(),
         )
         return str(alarm.alarm_name)
 
 
-def _publish(topic_arn: str, account: str, rule_arn: str) -> list[Statement]:
+def _publish_statements(topic_arn: str, account: str, rule_arn: str) -> list[Statement]:
     """CloudWatch and EventBridge ask for every account, so each only for what is ours."""
     alarms = {"StringEquals": {"aws:SourceAccount": account}}
     rule = {"ArnEquals": {"aws:SourceArn": rule_arn}}

@@ -17,7 +17,7 @@ from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration imp
 from cdktf_cdktf_provider_aws.s3_bucket_versioning import S3BucketVersioningA, S3BucketVersioningVersioningConfiguration
 from constructs import Construct
 
-from bakery_stacks.blocks.policy import document, statement
+from bakery_stacks.blocks.policy import policy_document, statement
 from bakery_stacks.config import Settings
 
 
@@ -36,32 +36,32 @@ class PrivateBucket(Construct):
         settings: Settings,
         bucket: str,
         key_arn: str,
-        passing: bool = False,
-        locked: bool = False,
+        ephemeral: bool = False,
+        object_lock: bool = False,
         provider: AwsProvider | None = None,
     ) -> None:
         super().__init__(scope, name)
         self.key_arn = key_arn
         self._provider = provider
-        disposable = passing or settings.environment.disposable
-        made = S3Bucket(
+        disposable = ephemeral or settings.environment.disposable
+        resource = S3Bucket(
             self,
             "bucket",
             bucket=bucket,
-            object_lock_enabled=locked or None,
+            object_lock_enabled=object_lock or None,
             force_destroy=disposable,
             provider=provider,
             lifecycle=None if disposable else TerraformResourceLifecycle(prevent_destroy=True),
         )
-        self.arn: str = made.arn
-        self.name: str = made.bucket
-        self.id: str = made.id
-        self._encrypt()
-        block = self._close()
+        self.arn: str = resource.arn
+        self.name: str = resource.bucket
+        self.id: str = resource.id
+        self._add_encryption()
+        block = self._block_public_access()
         if not settings.stand_in:
             # Both at once is a conflict (409) at S3.
             S3BucketPolicy(
-                self, "policy", bucket=made.id, policy=tls_only(made.arn), depends_on=[block], provider=provider
+                self, "policy", bucket=resource.id, policy=tls_only(resource.arn), depends_on=[block], provider=provider
             )
 
     def keep_versions(self) -> S3BucketVersioningA:
@@ -71,19 +71,19 @@ class PrivateBucket(Construct):
             self, "versioning", bucket=self.id, versioning_configuration=enabled, provider=self._provider
         )
 
-    def _encrypt(self) -> None:
-        with_key = S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
+    def _add_encryption(self) -> None:
+        default_encryption = S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
             sse_algorithm="aws:kms", kms_master_key_id=self.key_arn
         )
         rule = S3BucketServerSideEncryptionConfigurationRuleA(
-            apply_server_side_encryption_by_default=with_key,
+            apply_server_side_encryption_by_default=default_encryption,
             bucket_key_enabled=True,  # one call to KMS for many objects
         )
         S3BucketServerSideEncryptionConfigurationA(
             self, "encryption", bucket=self.id, rule=[rule], provider=self._provider
         )
 
-    def _close(self) -> S3BucketPublicAccessBlock:
+    def _block_public_access(self) -> S3BucketPublicAccessBlock:
         owner = S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced")
         S3BucketOwnershipControls(self, "ownership", bucket=self.id, rule=owner, provider=self._provider)
         return S3BucketPublicAccessBlock(
@@ -108,4 +108,4 @@ def tls_only(arn: str) -> str:
         principals={"AWS": "*"},
         conditions={"Bool": {"aws:SecureTransport": "false"}},
     )
-    return document(refusal)
+    return policy_document(refusal)

@@ -9,7 +9,7 @@ from bakery.documents import Parameter
 from bakery.infra.explain import condition
 from bakery.yamlfile import Keys
 from bakery_stacks.base import AwsStack
-from bakery_stacks.published import MACHINE_ARCH, Published, never_baked
+from bakery_stacks.published import MACHINE_ARCH, Published, unbaked_image
 
 
 class ChannelImage(Construct):
@@ -22,40 +22,41 @@ class ChannelImage(Construct):
         """`at` are the keys of the environment that name the image."""
         super().__init__(stack, name)
         region, channel = stack.environment.home_region, stack.environment.channel
-        found = published.machine_image(image, region) if published else None
-        if found is None:
-            why = (published.missing if published else {}).get(image) or never_baked(stack.environment, image)
-            message = f"channel {channel} has no image {image} ({MACHINE_ARCH}) in {region}: {why.reason}"
-            where = stack.settings.where(*at)
-            self._fail(
-                f"/bakery/{image}/{MACHINE_ARCH}/channels/{channel}", condition(message, hint=why.hint, where=where)
-            )
+        published_image = published.machine_image(image, region) if published else None
+        if published_image is None:
+            missing = published.missing.get(image) if published else None
+            cause = missing or unbaked_image(stack.environment, image)
+            message = f"channel {channel} has no image {image} ({MACHINE_ARCH}) in {region}: {cause.reason}"
+            text = condition(message, hint=cause.hint, where=stack.settings.where(*at))
+            self._fail_plan(f"/bakery/{image}/{MACHINE_ARCH}/channels/{channel}", text)
             self.image_id, self.version = "ami-00000000000000000", "none"
             return
-        place = found.regions[region]
-        promote = f"run 'bakery promote {image} {found.version} {channel}'"
-        expect(self, "channel", place.channel, promote, read=place.channel.name)
-        self.image_id, self.version = place.image_id, found.version
+        regional = published_image.regions[region]
+        promote = f"run 'bakery promote {image} {published_image.version} {channel}'"
+        check_pointer(self, "channel", regional.channel, promote, parameter=regional.channel.name)
+        self.image_id, self.version = regional.image_id, published_image.version
 
-    def _fail(self, parameter: str, message: str) -> None:
+    def _fail_plan(self, parameter: str, message: str) -> None:
         """Before the parameter is read. A condition must name something of the stack, so it names a local."""
-        known = TerraformLocal(self, "known", False)
-        never = Precondition(condition=f"${{{known.fqn}}}", error_message=message)
-        DataAwsSsmParameter(self, "missing", name=parameter, lifecycle=TerraformResourceLifecycle(precondition=[never]))
+        local = TerraformLocal(self, "known", False)
+        refusal = Precondition(condition=f"${{{local.fqn}}}", error_message=message)
+        lifecycle = TerraformResourceLifecycle(precondition=[refusal])
+        DataAwsSsmParameter(self, "missing", name=parameter, lifecycle=lifecycle)
 
 
-def expect(
-    scope: Construct, name: str, expected: Parameter, remedy: str, *, read: str, provider: AwsProvider | None = None
+def check_pointer(
+    scope: Construct,
+    name: str,
+    pointer: Parameter,
+    remedy: str,
+    *,
+    parameter: str,
+    provider: AwsProvider | None = None,
 ) -> DataAwsSsmParameter:
     """Reads a parameter; the plan fails if it is gone or holds another image than the catalog says."""
-    message = f"{expected.name} in {expected.region} does not hold {expected.value}, as the catalog says"
-    same = Postcondition(
-        condition=f'${{self.insecure_value == "{expected.value}"}}', error_message=condition(message, hint=remedy)
+    message = f"{pointer.name} in {pointer.region} does not hold {pointer.value}, as the catalog says"
+    check = Postcondition(
+        condition=f'${{self.insecure_value == "{pointer.value}"}}', error_message=condition(message, hint=remedy)
     )
-    return DataAwsSsmParameter(
-        scope,
-        name,
-        name=read,
-        provider=provider,
-        lifecycle=TerraformResourceLifecycle(postcondition=[same]),
-    )
+    lifecycle = TerraformResourceLifecycle(postcondition=[check])
+    return DataAwsSsmParameter(scope, name, name=parameter, provider=provider, lifecycle=lifecycle)

@@ -21,7 +21,7 @@ from cdktf_cdktf_provider_aws.vpc_security_group_egress_rule import VpcSecurityG
 from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 from constructs import Construct
 
-from bakery_stacks.blocks.policy import Statement, document
+from bakery_stacks.blocks.policy import Statement, policy_document
 
 ROOT_DEVICE = "/dev/xvda"  # as `bakery.publish.aws` registers images; importing it from there would take a second
 ASSUMED_BY_EC2 = {
@@ -42,7 +42,7 @@ class Volume:
 
 
 @dataclass(frozen=True)
-class Build:
+class MachineSpec:
     """How a machine is made. `title` is the name of everything about it; `image` is for whoever reads the plan."""
 
     title: str
@@ -58,24 +58,24 @@ class Build:
 class Machine(Construct):
     """A launch template; a group names its version, so that each change of it shows in a plan."""
 
-    def __init__(self, scope: Construct, name: str, *, build: Build, vpc_id: str, rights: Sequence[Statement]) -> None:
+    def __init__(
+        self, scope: Construct, name: str, *, spec: MachineSpec, vpc_id: str, rights: Sequence[Statement]
+    ) -> None:
         super().__init__(scope, name)
-        self._title = build.title
-        group = SecurityGroup(
-            self, "firewall", name=build.title, description=f"Machines of {build.title}", vpc_id=vpc_id
-        )
-        self.firewall_id: str = group.id
-        profile = self._profile(rights)
-        template = self._template(build, profile)
+        self._title = spec.title
+        group = SecurityGroup(self, "firewall", name=spec.title, description=f"Machines of {spec.title}", vpc_id=vpc_id)
+        self.security_group_id: str = group.id
+        profile = self._make_profile(rights)
+        template = self._make_template(spec, profile)
         self.template_id: str = template.id
         self.template_version: str = Token.as_string(template.latest_version)
 
-    def let_out(self, port: int, why: str, *, to: str | None = None) -> None:
+    def allow_egress(self, port: int, why: str, *, to: str | None = None) -> None:
         """To everywhere, or to machines behind another firewall."""
         VpcSecurityGroupEgressRule(
             self,
             f"out-{port}",
-            security_group_id=self.firewall_id,
+            security_group_id=self.security_group_id,
             description=why,
             ip_protocol="tcp",
             from_port=port,
@@ -84,12 +84,12 @@ class Machine(Construct):
             referenced_security_group_id=to,
         )
 
-    def let_in(self, port: int, why: str, *, source: str) -> None:
+    def allow_ingress(self, port: int, why: str, *, source: str) -> None:
         """From machines behind another firewall."""
         VpcSecurityGroupIngressRule(
             self,
             f"in-{port}",
-            security_group_id=self.firewall_id,
+            security_group_id=self.security_group_id,
             description=why,
             ip_protocol="tcp",
             from_port=port,
@@ -97,39 +97,39 @@ class Machine(Construct):
             referenced_security_group_id=source,
         )
 
-    def let_among(self, port: int, why: str) -> None:
+    def allow_mutual(self, port: int, why: str) -> None:
         """Between these machines, both ways."""
         for rule, name in ((VpcSecurityGroupIngressRule, "in"), (VpcSecurityGroupEgressRule, "out")):
             rule(
                 self,
                 f"among-{port}-{name}",
-                security_group_id=self.firewall_id,
+                security_group_id=self.security_group_id,
                 description=why,
                 ip_protocol="tcp",
                 from_port=port,
                 to_port=port,
-                referenced_security_group_id=self.firewall_id,
+                referenced_security_group_id=self.security_group_id,
             )
 
-    def _profile(self, rights: Sequence[Statement]) -> str:
-        role = IamRole(self, "role", name=self._title, assume_role_policy=document(ASSUMED_BY_EC2))
+    def _make_profile(self, rights: Sequence[Statement]) -> str:
+        role = IamRole(self, "role", name=self._title, assume_role_policy=policy_document(ASSUMED_BY_EC2))
         self.role_arn: str = role.arn
-        IamRolePolicy(self, "rights", name="machine", role=role.id, policy=document(*rights))
+        IamRolePolicy(self, "rights", name="machine", role=role.id, policy=policy_document(*rights))
         return str(IamInstanceProfile(self, "profile", name=self._title, role=role.name).arn)
 
-    def _template(self, build: Build, profile_arn: str) -> LaunchTemplate:
-        volumes = (Volume(ROOT_DEVICE, build.disk_gib), *build.volumes)
-        tags = {**build.tags, "Name": build.title}
+    def _make_template(self, spec: MachineSpec, profile_arn: str) -> LaunchTemplate:
+        volumes = (Volume(ROOT_DEVICE, spec.disk_gib), *spec.volumes)
+        tags = {**spec.tags, "Name": spec.title}
         return LaunchTemplate(
             self,
             "template",
-            name=build.title,
-            description=build.image,
-            image_id=build.image_id,
-            instance_type=build.instance_type,
+            name=spec.title,
+            description=spec.image,
+            image_id=spec.image_id,
+            instance_type=spec.instance_type,
             iam_instance_profile=LaunchTemplateIamInstanceProfile(arn=profile_arn),
-            vpc_security_group_ids=[self.firewall_id],
-            block_device_mappings=[_disk(volume) for volume in volumes],
+            vpc_security_group_ids=[self.security_group_id],
+            block_device_mappings=[_map_volume(volume) for volume in volumes],
             # Containers are one hop further than the machine itself, so that no job gets the machine's credentials.
             metadata_options=LaunchTemplateMetadataOptions(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
@@ -139,11 +139,11 @@ class Machine(Construct):
             tag_specifications=[
                 LaunchTemplateTagSpecifications(resource_type=kind, tags=tags) for kind in ("instance", "volume")
             ],
-            user_data=base64.b64encode(build.user_data.encode()).decode(),
+            user_data=base64.b64encode(spec.user_data.encode()).decode(),
         )
 
 
-def _disk(volume: Volume) -> LaunchTemplateBlockDeviceMappings:
+def _map_volume(volume: Volume) -> LaunchTemplateBlockDeviceMappings:
     """Encrypted with the image's own key; those of an image without one, and new ones, with the account's."""
     ebs = LaunchTemplateBlockDeviceMappingsEbs(
         encrypted="true",

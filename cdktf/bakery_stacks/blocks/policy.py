@@ -19,15 +19,15 @@ def statement(
     conditions: Conditions | None = None,
 ) -> Statement:
     """One statement; `principals` is left out in policies of a role."""
-    made: Statement = {"Sid": sid, "Effect": effect, "Action": list(actions), "Resource": list(resources)}
+    result: Statement = {"Sid": sid, "Effect": effect, "Action": list(actions), "Resource": list(resources)}
     if principals:
-        made["Principal"] = dict(principals)
+        result["Principal"] = dict(principals)
     if conditions:
-        made["Condition"] = dict(conditions)
-    return made
+        result["Condition"] = dict(conditions)
+    return result
 
 
-def document(*statements: Statement) -> str:
+def policy_document(*statements: Statement) -> str:
     """The policy of these statements."""
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 

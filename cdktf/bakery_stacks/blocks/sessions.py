@@ -6,7 +6,7 @@ from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.ssm_document import SsmDocument
 from constructs import Construct
 
-from bakery_stacks.blocks.log_key import log_arn
+from bakery_stacks.blocks.log_key import log_group_arn
 from bakery_stacks.blocks.policy import Statement, statement
 from bakery_stacks.config import Environment
 
@@ -43,10 +43,10 @@ class Sessions(Construct):
                 "idleSessionTimeout": str(IDLE_MINUTES),
             },
         }
-        made = SsmDocument(
+        document = SsmDocument(
             self, "document", name=title, document_type="Session", document_format="JSON", content=json.dumps(content)
         )
-        self.document: str = made.name
+        self.document: str = document.name
         self.log_group: str = group.name
 
 
@@ -55,9 +55,9 @@ def log_name(title: str) -> str:
     return f"/{title}/sessions"
 
 
-def of_machine(environment: Environment, title: str) -> list[Statement]:
+def session_rights(environment: Environment, title: str) -> list[Statement]:
     """The rights of a machine whose sessions these are."""
-    streams = f"{log_arn(environment, log_name(title))}:*"
+    streams = f"{log_group_arn(environment, log_name(title))}:*"
     write = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
     return [
         statement("SessionManager", AGENT, ["*"]),

@@ -7,13 +7,13 @@ from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
 from cdktf_cdktf_provider_aws.kms_key import KmsKey
 from constructs import Construct
 
-from bakery_stacks.blocks.policy import Statement, account_root, document, statement
-from bakery_stacks.config import Environment, partition
+from bakery_stacks.blocks.policy import Statement, account_root, policy_document, statement
+from bakery_stacks.config import Environment, aws_partition
 
 WAITING_DAYS = 30  # before AWS deletes a key for ever: its longest; without the key, images cannot be started
 WAITING_DAYS_DISPOSABLE = 7  # its shortest
 # All that Terraform and an administrator do to a key itself. No policy of the account can allow them more than this.
-LOOK_AFTER = [
+ADMINISTER = [
     *("kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"),
     *("kms:PutKeyPolicy", "kms:UpdateKeyDescription", "kms:EnableKeyRotation", "kms:DisableKeyRotation"),
     *("kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias", "kms:TagResource", "kms:UntagResource"),
@@ -36,18 +36,18 @@ class StackKey(Construct):
         environment: Environment,
         title: str,
         description: str,
-        others: Sequence[Statement] = (),
-        sealer: str | None = None,
+        service_statements: Sequence[Statement] = (),
+        seal_role_arn: str | None = None,
     ) -> None:
         super().__init__(scope, name)
-        root = account_root(partition(environment.home_region), environment.account)
+        root = account_root(aws_partition(environment.home_region), environment.account)
         key = KmsKey(
             self,
             "key",
             description=description,
             enable_key_rotation=True,
             deletion_window_in_days=WAITING_DAYS_DISPOSABLE if environment.disposable else WAITING_DAYS,
-            policy=document(*_own(root, sealer), *others),
+            policy=policy_document(*_account_statements(root, seal_role_arn), *service_statements),
             lifecycle=None if environment.disposable else TerraformResourceLifecycle(prevent_destroy=True),
         )
         self.alias = f"alias/{title}"
@@ -55,13 +55,13 @@ class StackKey(Construct):
         self.arn: str = key.arn
 
 
-def _own(root: str, sealer: str | None) -> list[Statement]:
+def _account_statements(root: str, seal_role_arn: str | None) -> list[Statement]:
     """The role by a condition: as a principal it would have to be there before its key is."""
     account = {"AWS": root}
-    if sealer is None:
+    if seal_role_arn is None:
         return [statement("OwnAccount", ["kms:*"], ["*"], principals=account)]
-    by_role = {"ArnEquals": {"aws:PrincipalArn": sealer}}
+    by_role = {"ArnEquals": {"aws:PrincipalArn": seal_role_arn}}
     return [
-        statement("LookAfter", LOOK_AFTER, ["*"], principals=account),
+        statement("LookAfter", ADMINISTER, ["*"], principals=account),
         statement("Seal", SEAL, ["*"], principals=account, conditions=by_role),
     ]

@@ -9,7 +9,7 @@ from bakery.fields import Form
 from bakery.strict import misfit
 
 
-def _range(cidr: str) -> str:
+def _check_range(cidr: str) -> str:
     try:
         IPv4Network(cidr)
     except ValueError as error:  # of a part above 255, or bits set behind the prefix
@@ -19,5 +19,7 @@ def _range(cidr: str) -> str:
 
 # The pattern wants the length, without which Python means one address.
 Cidr = Annotated[
-    str, Form(r"^[0-9.]+/[0-9]+$", "a range of IPv4 addresses with its length", "10.0.16.0/20"), AfterValidator(_range)
+    str,
+    Form(r"^[0-9.]+/[0-9]+$", "a range of IPv4 addresses with its length", "10.0.16.0/20"),
+    AfterValidator(_check_range),
 ]

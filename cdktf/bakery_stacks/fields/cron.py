@@ -11,29 +11,29 @@ EXAMPLE = "* 8-17 * * mon-fri"
 PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/([1-9][0-9]*))?")
 
 
-def check(period: str) -> str:
+def check_period(period: str) -> str:
     """The period itself; ValueError says which of its fields is wrong."""
     fields = period.split()
     if len(fields) != len(FIELDS):
-        why = f"'{period}' has {len(fields)} fields, not 5: minute, hour, day, month, day of week"
-        raise misfit(why, f'write "{EXAMPLE}" for ten hours of each working day')
+        reason = f"'{period}' has {len(fields)} fields, not 5: minute, hour, day, month, day of week"
+        raise misfit(reason, f'write "{EXAMPLE}" for ten hours of each working day')
     for text, (name, least, greatest) in zip(fields, FIELDS, strict=True):
         for part in text.split(","):
             if not _is_span(part, name, least, greatest):
-                why = f"'{period}': {name} is '{part}', which is no span of {least} to {greatest}"
-                raise misfit(why, f'write * or a span such as the hours 8-17 in "{EXAMPLE}"')
+                reason = f"'{period}': {name} is '{part}', which is no span of {least} to {greatest}"
+                raise misfit(reason, f'write * or a span such as the hours 8-17 in "{EXAMPLE}"')
     return period
 
 
 def _is_span(part: str, name: str, least: int, greatest: int) -> bool:
-    found = PART.fullmatch(part)
-    if found is None:
+    match = PART.fullmatch(part)
+    if match is None:
         return False
-    ends = [_number(end, name) for end in found.group(1, 2) if end]
+    ends = [_parse_number(end, name) for end in match.group(1, 2) if end]
     return ends == sorted(ends) and all(least <= end <= greatest for end in ends)
 
 
-def _number(text: str, name: str) -> int:
+def _parse_number(text: str, name: str) -> int:
     """-1, which no field allows, for what is no number."""
     if name == "day of week" and text.lower() in WEEKDAYS:
         return WEEKDAYS.index(text.lower())

@@ -15,31 +15,33 @@ WITH_DISKS = ("d", "dl", "f", "g", "gr", "h", "i", "im", "is", "p", "trn")
 OLD_WITH_DISKS = ("c1", "c3", "m1", "m2", "m3", "r3", "x1", "x1e")
 
 
-def _fits(kind: str) -> str:
+def _check_processor(kind: str) -> str:
     """Our images are for x86_64, and options with a `g` are AWS's processors, as are those of a1."""
-    series, options = _parts(kind)
+    series, options = _parse_type(kind)
     if "g" in options or series == "a":
         hint = "choose one without 'g' after the number, such as m6i.large"
         raise misfit(f"{kind} has an ARM processor, and the image is for x86_64", hint)
     return kind
 
 
-def _diskless(kind: str) -> str:
+def _check_disks(kind: str) -> str:
     """A Vault node tells its two disks by being the only ones beside the root's."""
-    series, options = _parts(kind)
+    series, options = _parse_type(kind)
     if "d" in options.partition("-")[0] or series in WITH_DISKS or kind.partition(".")[0] in OLD_WITH_DISKS:
-        why = f"{kind} has a disk of its own, beside which a node does not find Vault's two"
-        raise misfit(why, "choose one that has EBS volumes only, such as m6i.large")
+        reason = f"{kind} has a disk of its own, beside which a node does not find Vault's two"
+        raise misfit(reason, "choose one that has EBS volumes only, such as m6i.large")
     return kind
 
 
-def _parts(kind: str) -> tuple[str, str]:
+def _parse_type(kind: str) -> tuple[str, str]:
     """Series and options. A name that says neither is AWS's to judge."""
-    found = NAME.fullmatch(kind)
-    return (found[1], found[2]) if found else ("", "")
+    match = NAME.fullmatch(kind)
+    return (match[1], match[2]) if match else ("", "")
 
 
 InstanceType = Annotated[
-    str, Form(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", "an EC2 instance type, FAMILY.SIZE", "m6i.large"), AfterValidator(_fits)
+    str,
+    Form(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", "an EC2 instance type, FAMILY.SIZE", "m6i.large"),
+    AfterValidator(_check_processor),
 ]
-DisklessType = Annotated[InstanceType, AfterValidator(_diskless)]
+DisklessType = Annotated[InstanceType, AfterValidator(_check_disks)]

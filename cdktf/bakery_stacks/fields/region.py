@@ -9,19 +9,19 @@ from bakery.fields import Region
 from bakery.strict import misfit, near
 
 
-def _exists(region: str) -> str:
-    if region not in _known():
-        hint = near(region, _known()) or "if it is new, update boto3"
+def _check_region(region: str) -> str:
+    if region not in _aws_regions():
+        hint = near(region, _aws_regions()) or "if it is new, update boto3"
         raise misfit(f"there is no AWS region '{region}'", hint)
     return region
 
 
 @cache
-def _known() -> frozenset[str]:
+def _aws_regions() -> frozenset[str]:
     from botocore.loaders import Loader  # 0.2 s, for those that get here
 
     partitions = Loader().load_data("endpoints")["partitions"]
     return frozenset(region for partition in partitions for region in partition["regions"])
 
 
-KnownRegion = Annotated[Region, AfterValidator(_exists)]
+KnownRegion = Annotated[Region, AfterValidator(_check_region)]

@@ -11,7 +11,7 @@ NAME = re.compile(r"(/[A-Za-z0-9_.-]+){2,15}")  # SSM, "Parameter naming constra
 PUBLISHED = "/bakery/"  # image parameters, all of which the publisher role may read
 
 
-def _name(text: str) -> str:
+def _check_name(text: str) -> str:
     if not NAME.fullmatch(text):
         raise misfit(
             "must be the name of an SSM parameter, such as /platform/vault/key",
@@ -19,9 +19,9 @@ def _name(text: str) -> str:
             " and write its name here",
         )
     if text.startswith((PUBLISHED, "/aws/", "/ssm/")):
-        why = f"must not be below {'/'.join(text.split('/')[:2])}/: others may read, or nobody may write there"
-        raise misfit(why, "put it below a path of your own, such as /platform/")
+        reason = f"must not be below {'/'.join(text.split('/')[:2])}/: others may read, or nobody may write there"
+        raise misfit(reason, "put it below a path of your own, such as /platform/")
     return text
 
 
-ParameterName = Annotated[str, AfterValidator(_name)]
+ParameterName = Annotated[str, AfterValidator(_check_name)]

@@ -31,7 +31,7 @@ def allow(construct: Construct, rule: str, *, because: str) -> None:
     The synth fails if nothing there violates the rule: the exemption would hide the next thing that does.
     """
     path = construct.node.path
-    if rule not in {known.id for known in RULES}:
+    if rule not in {rule_.id for rule_ in RULES}:
         raise BakeryError(f"there is no rule {rule}", where=path, hint="docs/reference/rules.md has them all")
     if len(because.split()) < WORDS:
         raise BakeryError(f"'{because}' does not say why {rule} need not hold", where=path, hint="write a sentence")
@@ -39,6 +39,6 @@ def allow(construct: Construct, rule: str, *, because: str) -> None:
     stack.node.add_metadata(METADATA, asdict(Exemption(path, rule, because)))
 
 
-def exemptions(stack: TerraformStack) -> list[Exemption]:
+def read_exemptions(stack: TerraformStack) -> list[Exemption]:
     """All that a stack's code lets off."""
     return [Exemption(**entry.data) for entry in stack.node.metadata if entry.type == METADATA]

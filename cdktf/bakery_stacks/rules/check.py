@@ -9,20 +9,20 @@ import jsii
 from cdktf import Annotations, IAspect, TerraformStack
 from constructs import IConstruct
 
-from bakery_stacks.rules.allowed import Exemption, exemptions
+from bakery_stacks.rules.allowed import Exemption, read_exemptions
 from bakery_stacks.rules.pack import RULES
-from bakery_stacks.rules.rule import Resource, Rule, Stack, view
+from bakery_stacks.rules.rule import Resource, Rule, Stack, view_stack
 
 
 @dataclass(frozen=True)
-class Finding:
+class Violation:
     """A violated rule, at the construct that violates it."""
 
     path: str
     rule: Rule
     message: str
 
-    def is_let_off(self, exemption: Exemption) -> bool:
+    def is_exempt(self, exemption: Exemption) -> bool:
         """Whether the exemption is about this."""
         return exemption.rule == self.rule.id and exemption.covers(self.path)
 
@@ -42,18 +42,23 @@ class Check:
         """Called by cdktf for each construct, the stack first."""
         if not isinstance(node, TerraformStack):
             return
-        asked = {rule.id for rule in self._rules}
-        findings = list(_findings(self._rules, view(node.to_terraform(), node.node.path)))
-        let_off = [one for one in exemptions(node) if one.rule in asked]
-        for found in findings:
-            if not any(map(found.is_let_off, let_off)):
-                _tell(node, found.path, found.rule.level, found.message)
-        for one in let_off:
-            if not any(found.is_let_off(one) for found in findings):
-                _tell(node, one.path, "error", f"is let off {one.rule}, which nothing here violates: take that away")
+        rule_ids = {rule.id for rule in self._rules}
+        violations = list(_find_violations(self._rules, view_stack(node.to_terraform(), node.node.path)))
+        stack_exemptions = [exemption for exemption in read_exemptions(node) if exemption.rule in rule_ids]
+        for violation in violations:
+            if not any(map(violation.is_exempt, stack_exemptions)):
+                _add_annotation(node, violation.path, violation.rule.level, violation.message)
+        for exemption in stack_exemptions:
+            if not any(violation.is_exempt(exemption) for violation in violations):
+                _add_annotation(
+                    node,
+                    exemption.path,
+                    "error",
+                    f"is let off {exemption.rule}, which nothing here violates: take that away",
+                )
 
 
-def _findings(rules: list[Rule], stack: Stack) -> Iterator[Finding]:
+def _find_violations(rules: list[Rule], stack: Stack) -> Iterator[Violation]:
     by_kind: dict[str, list[Rule]] = defaultdict(list)
     for rule in rules:
         for kind in rule.kinds:
@@ -61,24 +66,24 @@ def _findings(rules: list[Rule], stack: Stack) -> Iterator[Finding]:
     everywhere = [rule for rule in rules if not rule.kinds]
     for resource in stack.resources:
         for rule in (*by_kind[resource.kind], *everywhere):
-            for wrong in rule.find(resource, stack):
-                yield Finding(resource.path, rule, _message(resource, rule, wrong))
+            for fault in rule.find(resource, stack):
+                yield Violation(resource.path, rule, _violation_text(resource, rule, fault))
 
 
-def _message(resource: Resource, rule: Rule, wrong: str) -> str:
-    return f"{resource.kind} {wrong} ({rule.id}: {rule.demand}; {rule.reason})"
+def _violation_text(resource: Resource, rule: Rule, fault: str) -> str:
+    return f"{resource.kind} {fault} ({rule.id}: {rule.demand}; {rule.reason})"
 
 
-def _tell(stack: TerraformStack, path: str, level: Literal["error", "warning"], message: str) -> None:
-    annotations = Annotations.of(_construct(stack, path))
+def _add_annotation(stack: TerraformStack, path: str, level: Literal["error", "warning"], message: str) -> None:
+    annotations = Annotations.of(_find_construct(stack, path))
     if level == "error":
         annotations.add_error(message)
     else:
         annotations.add_warning(message)
 
 
-def _construct(stack: TerraformStack, path: str) -> IConstruct:
-    found: IConstruct = stack
+def _find_construct(stack: TerraformStack, path: str) -> IConstruct:
+    violation: IConstruct = stack
     for name in path.removeprefix(stack.node.path).split("/")[1:]:
-        found = found.node.find_child(name)
-    return found
+        violation = violation.node.find_child(name)
+    return violation

@@ -17,12 +17,12 @@ def _open_ingress(resource: Resource, _: Stack) -> Iterator[str]:
         return
     for rule in (resource.arguments, *resource.blocks("ingress")):
         for name in ("cidr_ipv4", "cidr_ipv6", "cidr_blocks", "ipv6_cidr_blocks"):
-            for network in _listed(rule.get(name)):
+            for network in _as_list(rule.get(name)):
                 if _is_internet(network):
                     yield f"lets in {network}"
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
@@ -30,10 +30,10 @@ def _is_internet(network: Any) -> bool:
     if not isinstance(network, str) or not is_known(network):
         return False
     try:
-        parsed = ipaddress.ip_network(network, strict=False)
+        ip_range = ipaddress.ip_network(network, strict=False)
     except ValueError:
         return False  # Terraform will say that it is no network
-    return parsed.prefixlen < WIDEST[parsed.version]
+    return ip_range.prefixlen < WIDEST[ip_range.version]
 
 
 def _public_address(resource: Resource, _: Stack) -> Iterator[str]:
@@ -64,8 +64,8 @@ def _public_image(resource: Resource, _: Stack) -> Iterator[str]:
 
 
 def _open_bucket(resource: Resource, stack: Stack) -> Iterator[str]:
-    blocked = stack.about(resource, "aws_s3_bucket_public_access_block", "bucket")
-    if not blocked:
+    access_blocks = stack.referring_to(resource, "aws_s3_bucket_public_access_block", "bucket")
+    if not access_blocks:
         yield "has no aws_s3_bucket_public_access_block"
 
 

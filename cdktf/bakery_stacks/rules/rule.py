@@ -21,8 +21,8 @@ class Resource:
 
     def blocks(self, name: str) -> list[dict[str, Any]]:
         """The nested blocks of a name: one, several, or those that Terraform will generate."""
-        generated = (self.arguments.get("dynamic") or {}).get(name)
-        return [*blocks(self.arguments.get(name)), *(block["content"] for block in blocks(generated))]
+        dynamic = (self.arguments.get("dynamic") or {}).get(name)
+        return [*as_blocks(self.arguments.get(name)), *(block["content"] for block in as_blocks(dynamic))]
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,18 @@ class Stack:
 
     resources: tuple[Resource, ...]
 
-    def of(self, kind: str) -> list[Resource]:
+    def of_kind(self, kind: str) -> list[Resource]:
         """The resources of a kind."""
         return self._by_kind[kind]
 
-    def about(self, target: Resource, kind: str, argument: str) -> list[Resource]:
+    def referring_to(self, target: Resource, kind: str, argument: str) -> list[Resource]:
         """The resources of a kind whose `argument` is a reference to `target`, or its literal name."""
         literal = target.arguments.get(argument)
-        found = (other.arguments.get(argument) for other in self.of(kind))
+        found = (other.arguments.get(argument) for other in self.of_kind(kind))
         return [
             other
-            for other, value in zip(self.of(kind), found, strict=True)
-            if refers(value, target) or (literal is not None and value == literal)
+            for other, value in zip(self.of_kind(kind), found, strict=True)
+            if refers_to(value, target) or (literal is not None and value == literal)
         ]
 
     @cached_property
@@ -72,14 +72,14 @@ class Rule:
     lasting: bool = False  # not asked where the environment is disposable
 
 
-def view(terraform: dict[str, Any], root: str) -> Stack:
+def view_stack(terraform: dict[str, Any], root: str) -> Stack:
     """A stack out of its resolved JSON.
 
     Providers, and the states of other stacks that cdktf reads, have no path there: they stand for the stack, `root`.
     """
     found = [
-        *_resources("", terraform.get("resource", {}), root),
-        *_resources("data.", terraform.get("data", {}), root),
+        *_parse_resources("", terraform.get("resource", {}), root),
+        *_parse_resources("data.", terraform.get("data", {}), root),
         *(
             Resource(f"provider.{name}", name, root, one)
             for name, all_of in terraform.get("provider", {}).items()
@@ -89,7 +89,7 @@ def view(terraform: dict[str, Any], root: str) -> Stack:
     return Stack(tuple(found))
 
 
-def blocks(value: Any) -> list[dict[str, Any]]:
+def as_blocks(value: Any) -> list[dict[str, Any]]:
     """A nested block is an object or a list of them; a reference to one cannot be looked into."""
     found = value if isinstance(value, list) else [value]
     return [block for block in found if isinstance(block, dict)]
@@ -110,12 +110,12 @@ def may_be_on(value: Any) -> bool:
     return is_on(value) or not is_known(value)
 
 
-def refers(value: Any, target: Resource) -> bool:
+def refers_to(value: Any, target: Resource) -> bool:
     """Whether a value is a reference to a resource."""
     return isinstance(value, str) and f"${{{target.kind}.{target.name}." in value
 
 
-def _resources(prefix: str, found: dict[str, Any], root: str) -> Iterator[Resource]:
+def _parse_resources(prefix: str, found: dict[str, Any], root: str) -> Iterator[Resource]:
     for kind, named in found.items():
         for name, block in named.items():
             arguments = {key: value for key, value in block.items() if key != "//"}

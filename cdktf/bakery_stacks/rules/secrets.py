@@ -42,15 +42,15 @@ CARRIERS = {
 }
 
 
-def _inline(resource: Resource, _: Stack) -> Iterator[str]:
+def _inline_secret(resource: Resource, _: Stack) -> Iterator[str]:
     """Says where, never what."""
-    for name, text in _texts("", resource.arguments):
+    for name, text in _argument_texts("", resource.arguments):
         if SECRET_NAME.search(name) and _is_secret(text) and is_known(text):
             yield f"has a literal {name}"
-        for readable in (text, *_decoded(name, text)):
-            for what, pattern in LOOKS.items():
-                if pattern.search(readable):
-                    yield f"has {what} in {name}"
+        for content in (text, *_decode_user_data(name, text)):
+            for kind, pattern in LOOKS.items():
+                if pattern.search(content):
+                    yield f"has {kind} in {name}"
 
 
 def _in_state(resource: Resource, _: Stack) -> Iterator[str]:
@@ -62,19 +62,19 @@ def _in_state(resource: Resource, _: Stack) -> Iterator[str]:
         carrier = None
     if carrier == "":
         yield "keeps its secret in the state"
-    for name, text in _texts("", resource.arguments):
+    for name, text in _argument_texts("", resource.arguments):
         if name == carrier or (SECRET_NAME.search(name) and _is_secret(text)):
             yield f"keeps {name} in the state"
 
 
-def _texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
+def _argument_texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
     """Every text in an argument, with the name of the innermost argument that has it."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _texts(key, inner)
+            yield from _argument_texts(key, inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _texts(name, inner)
+            yield from _argument_texts(name, inner)
     elif isinstance(value, str):
         yield name, value
 
@@ -83,7 +83,7 @@ def _is_secret(text: str) -> bool:
     return bool(text) and not PLACE.search(text)
 
 
-def _decoded(name: str, text: str) -> Iterator[str]:
+def _decode_user_data(name: str, text: str) -> Iterator[str]:
     """What a machine gets as user data; it may be packed."""
     if "user_data" not in name and "custom_data" not in name:
         return
@@ -102,7 +102,7 @@ SECRETS = (
         "no secret stands in the code",
         "whoever reads the repository, the plan or the user data would have it",
         (),
-        _inline,
+        _inline_secret,
     ),
     Rule(
         "BKY041",

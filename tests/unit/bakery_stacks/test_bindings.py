@@ -38,7 +38,7 @@ def test_mypy_sees_a_misspelt_argument(tmp_path: Path) -> None:
 
 def test_stacks_import_submodules_only() -> None:
     """A class from a package's root would be Any to mypy, and missing when the program runs."""
-    roots = {lazy.bindings(provider) for provider in lazy.PROVIDERS}
+    roots = {lazy.bindings_package(provider) for provider in lazy.PROVIDERS}
     importing = {path.relative_to(PROGRAM).as_posix() for path in PROGRAM.rglob("*.py") if roots & modules(path)}
     assert importing == set()
 

@@ -50,7 +50,7 @@ vault:
 
 def load(folder: Path, text: str = GOOD, **environ: str) -> config.Settings:
     (folder / "test.yaml").write_text(text)
-    return config.load(folder, {"BAKERY_ENVIRONMENT": "test", **environ})
+    return config.load_settings(folder, {"BAKERY_ENVIRONMENT": "test", **environ})
 
 
 def test_an_environment_is_read(tmp_path: Path) -> None:
@@ -65,12 +65,12 @@ def test_an_environment_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_shipped_environments_are_good(path: Path) -> None:
-    assert config.load(SHIPPED, {"BAKERY_ENVIRONMENT": path.stem}).environment.name == path.stem
+    assert config.load_settings(SHIPPED, {"BAKERY_ENVIRONMENT": path.stem}).environment.name == path.stem
 
 
 def test_only_the_demo_may_be_destroyed_with_its_catalog() -> None:
-    assert config.load(SHIPPED, {}).environment.disposable
-    assert not config.load(SHIPPED, {"BAKERY_ENVIRONMENT": "production"}).environment.disposable
+    assert config.load_settings(SHIPPED, {}).environment.disposable
+    assert not config.load_settings(SHIPPED, {"BAKERY_ENVIRONMENT": "production"}).environment.disposable
 
 
 def test_images_may_come_from_another_catalog(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_what_is_no_yaml_is_named_with_its_line(tmp_path: Path) -> None:
 def test_the_copy_of_the_catalog_needs_a_name_that_s3_takes(tmp_path: Path) -> None:
     longest = "a" * (config.BUCKET_LENGTH - len(config.REPLICA_SUFFIX))
     text = GOOD.replace("a-bucket", longest) + "replica_region: us-east-1\n"
-    assert len(config.replica(load(tmp_path, text).environment.catalog_bucket)) == config.BUCKET_LENGTH
+    assert len(config.replica_bucket(load(tmp_path, text).environment.catalog_bucket)) == config.BUCKET_LENGTH
     with pytest.raises(UsageError, match="the name of the catalog's bucket is too long"):
         load(tmp_path, text.replace(longest, f"{longest}a"))
 
@@ -288,10 +288,10 @@ def test_an_unknown_environment_gets_a_near_miss(tmp_path: Path) -> None:
     load(tmp_path)
     (tmp_path / "other.yaml").touch()
     with pytest.raises(UsageError, match="no environment named 'tset'") as caught:
-        config.load(tmp_path, {"BAKERY_ENVIRONMENT": "tset"})
+        config.load_settings(tmp_path, {"BAKERY_ENVIRONMENT": "tset"})
     assert caught.value.hint == "did you mean 'test'? BAKERY_ENVIRONMENT can be other, test"
     with pytest.raises(UsageError) as caught:
-        config.load(tmp_path, {"BAKERY_ENVIRONMENT": "zzz"})
+        config.load_settings(tmp_path, {"BAKERY_ENVIRONMENT": "zzz"})
     assert caught.value.hint == "BAKERY_ENVIRONMENT can be other, test"
 
 
@@ -321,7 +321,7 @@ def test_an_environment_is_utf_8(tmp_path: Path) -> None:
 
 def _refuses(folder: Path, message: str, where: str) -> None:
     with pytest.raises(UsageError) as caught:
-        config.load(folder, {"BAKERY_ENVIRONMENT": "test"})
+        config.load_settings(folder, {"BAKERY_ENVIRONMENT": "test"})
     assert (caught.value.message, caught.value.where) == (message, f"{folder}/{where}")
 
 
@@ -330,4 +330,4 @@ def _refuses(folder: Path, message: str, where: str) -> None:
     [("eu-west-1", "aws"), ("ap-southeast-2", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")],
 )
 def test_partitions(region: str, partition: str) -> None:
-    assert config.partition(region) == partition
+    assert config.aws_partition(region) == partition

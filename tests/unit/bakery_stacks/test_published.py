@@ -9,14 +9,14 @@ from bakery.catalog import Catalog
 from bakery.errors import BakeryError, NotFoundError
 from bakery_stacks import published
 from bakery_stacks.config import Environment
-from bakery_stacks.published import Missing, PublishedImage
+from bakery_stacks.published import MissingImage, PublishedImage
 from bakery_stacks.stacks.vault.settings import Certificate, Snapshots, Vault
 
 Publish = Callable[..., None]
 
 
 def images(catalog: Catalog, environment: Environment) -> tuple[PublishedImage, ...]:
-    found = published.read(catalog, environment)
+    found = published.read_published(catalog, environment)
     assert found
     return found.images
 
@@ -65,7 +65,7 @@ def test_a_revoked_version_is_refused_not_dropped(catalog: Catalog, publish: Pub
     publish("web", "1.0.0")
     catalog.revise(replace(catalog.record("web", "x86_64", "1.0.0"), state="revoked"))
     with pytest.raises(BakeryError, match=r"channel stable of web points at 1\.0\.0, which is revoked") as caught:
-        published.read(catalog, environment)
+        published.read_published(catalog, environment)
     assert "bakery rollback web stable" in caught.value.hint
 
 
@@ -77,8 +77,8 @@ def with_vault(environment: Environment) -> Environment:
     return environment.model_copy(update={"vault": vault})
 
 
-def missing(catalog: Catalog, environment: Environment) -> Missing:
-    found = published.read(catalog, environment)
+def missing(catalog: Catalog, environment: Environment) -> MissingImage:
+    found = published.read_published(catalog, environment)
     assert found
     return found.missing["vault"]
 
@@ -88,7 +88,7 @@ def test_nothing_is_missing_where_the_channel_has_it(
 ) -> None:
     publish("vault", "1.0.0")
     publish("web", "1.0.0", channel=None)
-    found = published.read(catalog, with_vault)
+    found = published.read_published(catalog, with_vault)
     assert found
     assert found.missing == {}
     image = found.machine_image("vault", "eu-west-1")
@@ -119,7 +119,7 @@ def test_why_an_image_of_machines_is_missing(
 def test_an_image_that_was_never_baked_is_missing_and_may_be_misspelt(
     catalog: Catalog, publish: Publish, with_vault: Environment
 ) -> None:
-    assert missing(catalog, with_vault) == published.never_baked(with_vault, "vault")
+    assert missing(catalog, with_vault) == published.unbaked_image(with_vault, "vault")
     assert missing(catalog, with_vault).reason == "the catalog has no version of it"
     assert "docs/how-to/run-against-aws.md" in missing(catalog, with_vault).hint
     publish("vaults", "1.0.0")
@@ -153,9 +153,12 @@ class Broken:
 
 
 def test_before_the_first_deploy_there_is_no_bucket(environment: Environment) -> None:
-    assert published.read(Catalog(Broken(NotFoundError("the catalog bucket does not exist"))), environment) is None
+    assert (
+        published.read_published(Catalog(Broken(NotFoundError("the catalog bucket does not exist"))), environment)
+        is None
+    )
 
 
 def test_a_catalog_that_cannot_be_reached_is_no_empty_one(environment: Environment) -> None:
     with pytest.raises(BakeryError, match="cannot be reached"):
-        published.read(Catalog(Broken(BakeryError("the catalog cannot be reached"))), environment)
+        published.read_published(Catalog(Broken(BakeryError("the catalog cannot be reached"))), environment)

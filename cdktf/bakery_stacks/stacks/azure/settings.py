@@ -35,7 +35,7 @@ class Azure(Model):
     )
 
     @model_validator(mode="after")
-    def _distinct(self) -> Self:
+    def _check_duplicates(self) -> Self:
         for field in ("publishers", "readers", "images"):
             if (index := repeated(getattr(self, field))) is not None:
                 raise misfit("this entry stands there already", "take it out", field, index)

@@ -56,7 +56,7 @@ def make_gallery(stack: BakeryStack, group: ResourceGroup, name: str) -> SharedI
         location=group.location,
         description=f"Machine images of {stack.environment.name}",
         tags=stack.tags,
-        lifecycle=stack.keep(),
+        lifecycle=stack.data_lifecycle(),
     )
 
 
@@ -101,7 +101,7 @@ def make_image(stack: BakeryStack, image: AzureImage, gallery: SharedImageGaller
         architecture=ARCHITECTURES[image.arch],
         identifier=SharedImageIdentifier(publisher=GALLERY_PUBLISHER, offer=image.name, sku=image.arch),
         # Channels are tags of the image definition, and `bakery promote` moves those.
-        lifecycle=stack.keep(ignore=["tags"]),
+        lifecycle=stack.data_lifecycle(ignore=["tags"]),
     )
     return definition.id
 

@@ -11,12 +11,12 @@ from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
 
 from bakery_stacks.blocks.auto_scaling import AUTO_SCALING, AUTO_SCALING_PATH, GRANTED
-from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
-from bakery_stacks.blocks.publisher import CONSUMER_ROLE, SESSION_SECONDS, publishers, tagger_name
-from bakery_stacks.config import Environment, partition
+from bakery_stacks.blocks.policy import Conditions, Statement, account_root, policy_document, statement
+from bakery_stacks.blocks.publisher import CONSUMER_ROLE, SESSION_SECONDS, publisher_arns, tagger_name
+from bakery_stacks.config import Environment, aws_partition
 
-WRITE = ["ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameter"]
-READ = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "ssm:GetParameterHistory"]
+WRITE_PARAMETERS = ["ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameter"]
+READ_PARAMETERS = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "ssm:GetParameterHistory"]
 
 
 class ConsumerRoles(Construct):
@@ -24,33 +24,33 @@ class ConsumerRoles(Construct):
 
     def __init__(self, scope: Construct, name: str, *, environment: Environment, account: str) -> None:
         super().__init__(scope, name)
-        own = _trust("OwnAccount", account_root(partition(environment.home_region), account))
+        account_trust = _trust_statement("OwnAccount", account_root(aws_partition(environment.home_region), account))
         publish = _trust_publishers(environment)
-        parameters, look = _parameters(environment, account), _look(environment)
-        self.publisher_arn = self._role(
+        parameters, describe = _parameter_arns(environment, account), _describe_statement(environment)
+        self.publisher_arn = self._make_role(
             "publisher",
             CONSUMER_ROLE,
             "Writes the parameters of machine images",
             [publish],
             # The parameter store looks the image up with the rights of who writes, and drops the value without them.
-            [statement("Parameters", WRITE, parameters), look],
+            [statement("Parameters", WRITE_PARAMETERS, parameters), describe],
         )
-        self.tagger_arn = self._role(
+        self.tagger_arn = self._make_role(
             "tagger",
             tagger_name(environment),
             "Tags shared machine images and copies of them, to which tags do not come along",
-            [publish, own],
-            [_tag(environment, account), look],
+            [publish, account_trust],
+            [_tag_statement(environment, account), describe],
         )
-        self.reader_arn = self._role(
+        self.reader_arn = self._make_role(
             "reader",
             f"bakery-{environment.name}-reader",
             "Reads which machine images there are",
-            [own],
-            [statement("Parameters", READ, parameters), look],
+            [account_trust],
+            [statement("Parameters", READ_PARAMETERS, parameters), describe],
         )
 
-    def _role(
+    def _make_role(
         self, name: str, role_name: str, description: str, trust: Sequence[Statement], rights: Sequence[Statement]
     ) -> str:
         role = IamRole(
@@ -58,10 +58,10 @@ class ConsumerRoles(Construct):
             name,
             name=role_name,
             description=description,
-            assume_role_policy=document(*trust),
+            assume_role_policy=policy_document(*trust),
             max_session_duration=SESSION_SECONDS,
         )
-        IamRolePolicy(self, f"{name}-policy", name=name, role=role.id, policy=document(*rights))
+        IamRolePolicy(self, f"{name}-policy", name=name, role=role.id, policy=policy_document(*rights))
         return str(role.arn)
 
 
@@ -78,25 +78,27 @@ class AutoScalingGrants(Construct):
         """`keys`: region -> ARN of the key and provider."""
         super().__init__(scope, name)
         role = self._service_role()
-        self.ids = {region: self._grant(region, environment, role, root, *key) for region, key in keys.items()}
+        self.ids = {region: self._make_grant(region, environment, role, root, *key) for region, key in keys.items()}
 
     def _service_role(self) -> str:
-        missing = (
+        message = (
             "the account has no service-linked role for Auto Scaling yet: run "
             "'aws iam create-service-linked-role --aws-service-name autoscaling.amazonaws.com' there, once."
         )
-        there = Postcondition(condition="${length(self.arns) == 1}", error_message=missing)
-        found = DataAwsIamRoles(
+        exists = Postcondition(condition="${length(self.arns) == 1}", error_message=message)
+        roles = DataAwsIamRoles(
             self,
             "service-role",
             path_prefix=AUTO_SCALING_PATH,
             name_regex=f"^{AUTO_SCALING}$",
-            lifecycle=TerraformResourceLifecycle(postcondition=[there]),
+            lifecycle=TerraformResourceLifecycle(postcondition=[exists]),
         )
-        return f"${{one({found.fqn}.arns)}}"
+        return f"${{one({roles.fqn}.arns)}}"
 
-    def _grant(self, region: str, environment: str, role: str, root: str, key_arn: str, provider: AwsProvider) -> str:
-        made = KmsGrant(
+    def _make_grant(
+        self, region: str, environment: str, role: str, root: str, key_arn: str, provider: AwsProvider
+    ) -> str:
+        grant = KmsGrant(
             self,
             region,
             name=f"bakery-{environment}-auto-scaling",
@@ -108,37 +110,37 @@ class AutoScalingGrants(Construct):
             retire_on_delete=True,
             provider=provider,
         )
-        return str(made.grant_id)
+        return str(grant.grant_id)
 
 
-def _trust(sid: str, principal: str) -> Statement:
+def _trust_statement(sid: str, principal: str) -> Statement:
     return {"Sid": sid, "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": principal}}
 
 
 def _trust_publishers(environment: Environment) -> Statement:
     """By a condition: as principals, all of the roles would have to be there before."""
-    owner = account_root(partition(environment.home_region), environment.account)
-    only = {"ArnEquals": {"aws:PrincipalArn": publishers(environment)}}
-    return {**_trust("Publishers", owner), "Condition": only}
+    owner = account_root(aws_partition(environment.home_region), environment.account)
+    condition = {"ArnEquals": {"aws:PrincipalArn": publisher_arns(environment)}}
+    return {**_trust_statement("Publishers", owner), "Condition": condition}
 
 
-def _regions(environment: Environment) -> Conditions:
+def _region_condition(environment: Environment) -> Conditions:
     return {"StringEquals": {"aws:RequestedRegion": environment.regions}}
 
 
-def _look(environment: Environment) -> Statement:
+def _describe_statement(environment: Environment) -> Statement:
     """Not to be narrowed to images: AWS checks this right without looking at one."""
-    return statement("Look", ["ec2:DescribeImages"], ["*"], conditions=_regions(environment))
+    return statement("Look", ["ec2:DescribeImages"], ["*"], conditions=_region_condition(environment))
 
 
-def _parameters(environment: Environment, account: str) -> list[str]:
-    home = partition(environment.home_region)
+def _parameter_arns(environment: Environment, account: str) -> list[str]:
+    home = aws_partition(environment.home_region)
     return [f"arn:{home}:ssm:{region}:{account}:parameter/bakery/*" for region in environment.regions]
 
 
-def _tag(environment: Environment, account: str) -> Statement:
+def _tag_statement(environment: Environment, account: str) -> Statement:
     """Tags of ours and no others, so that nothing which a team decides by tags of its own can be changed."""
-    home = partition(environment.home_region)
+    home = aws_partition(environment.home_region)
     conditions: Conditions = {
         "StringEquals": {
             "aws:RequestedRegion": environment.regions,

@@ -28,7 +28,7 @@ class Consumer(Model):
     )
 
     @model_validator(mode="after")
-    def _own_boundary(self) -> Self:
+    def _check_boundary(self) -> Self:
         if self.permissions_boundary and f"::{self.account}:" not in self.permissions_boundary:
             raise misfit(
                 f"IAM takes no boundary but a policy of account {self.account} itself",

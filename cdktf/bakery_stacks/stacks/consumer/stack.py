@@ -4,8 +4,8 @@ from constructs import Construct
 
 from bakery_stacks.base import AwsStack
 from bakery_stacks.blocks.policy import account_root
-from bakery_stacks.config import Settings, partition
-from bakery_stacks.handover import DistributionOutputs
+from bakery_stacks.config import Settings, aws_partition
+from bakery_stacks.outputs import DistributionOutputs
 from bakery_stacks.stacks.consumer.rights import AutoScalingGrants, ConsumerRoles
 from bakery_stacks.stacks.consumer.settings import Consumer
 
@@ -23,7 +23,7 @@ class ConsumerStack(AwsStack):
             self,
             "auto-scaling",
             environment=environment.name,
-            root=account_root(partition(environment.home_region), self.account),
+            root=account_root(aws_partition(environment.home_region), self.account),
             keys={region: (arn, self.provider(region)) for region, arn in distribution.key_arns.items()},
         )
         self.output("publisher_role_arn", roles.publisher_arn, "assumed by the owner's publisher to write parameters")

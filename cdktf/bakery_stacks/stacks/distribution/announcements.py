@@ -8,8 +8,8 @@ from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
 from cdktf_cdktf_provider_aws.sns_topic_policy import SnsTopicPolicy
 from constructs import Construct
 
-from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
-from bakery_stacks.config import Environment, partition
+from bakery_stacks.blocks.policy import Conditions, Statement, account_root, policy_document, statement
+from bakery_stacks.config import Environment, aws_partition
 
 # Both are best effort at AWS: they wake a consumer, the parameters are the truth.
 PATTERNS = {
@@ -41,13 +41,13 @@ class Announcements(Construct):
 
     def __init__(self, scope: Construct, name: str, *, environment: Environment, key_arn: str) -> None:
         super().__init__(scope, name)
-        made = SnsTopic(self, "topic", name=environment.topic, kms_master_key_id=key_arn)
-        self.topic_arn: str = made.arn
-        rules = [self._rule(f"bakery-{environment.name}-{kind}", kind, made.arn) for kind in PATTERNS]
-        policy = document(_from_rules(made.arn, rules), *_to_consumers(made.arn, environment))
-        SnsTopicPolicy(self, "policy", arn=made.arn, policy=policy)
+        topic = SnsTopic(self, "topic", name=environment.topic, kms_master_key_id=key_arn)
+        self.topic_arn: str = topic.arn
+        rules = [self._make_rule(f"bakery-{environment.name}-{kind}", kind, topic.arn) for kind in PATTERNS]
+        policy = policy_document(_from_rules(topic.arn, rules), *_to_consumers(topic.arn, environment))
+        SnsTopicPolicy(self, "policy", arn=topic.arn, policy=policy)
 
-    def _rule(self, name: str, kind: str, topic_arn: str) -> str:
+    def _make_rule(self, name: str, kind: str, topic_arn: str) -> str:
         rule = CloudwatchEventRule(self, kind, name=name, event_pattern=json.dumps(PATTERNS[kind]))
         CloudwatchEventTarget(self, f"{kind}-target", rule=rule.name, target_id="topic", arn=topic_arn)
         return str(rule.arn)
@@ -68,12 +68,12 @@ def _to_consumers(topic_arn: str, environment: Environment) -> list[Statement]:
     """Consumers subscribe their own queues and functions, and no address outside; SNS alone needs the key."""
     if not environment.consumer_accounts:
         return []
-    home = partition(environment.home_region)
+    home = aws_partition(environment.home_region)
     accounts = [consumer.account for consumer in environment.consumer_accounts]
-    theirs = [f"arn:{home}:{service}:*:{account}:*" for account in accounts for service in ("sqs", "lambda")]
+    endpoints = [f"arn:{home}:{service}:*:{account}:*" for account in accounts for service in ("sqs", "lambda")]
     conditions: Conditions = {
         "StringEquals": {"sns:Protocol": ["sqs", "lambda"]},
-        "StringLike": {"sns:Endpoint": theirs},
+        "StringLike": {"sns:Endpoint": endpoints},
     }
     roots = {"AWS": [account_root(home, account) for account in accounts]}
     return [statement("Consumers", ["sns:Subscribe"], [topic_arn], principals=roots, conditions=conditions)]

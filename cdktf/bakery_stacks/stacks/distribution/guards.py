@@ -8,7 +8,7 @@ from constructs import Construct
 
 KINDS = {"images": "EC2_IMAGE", "snapshots": "EBS_SNAPSHOT"}
 # The Recycle Bin takes pairs only, no bare keys. This one is on all that `bakery publish` makes, of any image.
-OURS = {"resource_tag_key": "bakery:arch", "resource_tag_value": "x86_64"}
+RESOURCE_TAG = {"resource_tag_key": "bakery:arch", "resource_tag_value": "x86_64"}
 
 
 class NoPublicSharing(Construct):
@@ -32,7 +32,7 @@ class RecycleBin(Construct):
                 kind,
                 description=f"Deleted {kind} of {environment}",
                 resource_type=resource_type,
-                resource_tags=[RbinRuleResourceTags(**OURS)],
+                resource_tags=[RbinRuleResourceTags(**RESOURCE_TAG)],
                 retention_period=RbinRuleRetentionPeriod(retention_period_value=days, retention_period_unit="DAYS"),
                 provider=provider,
             )

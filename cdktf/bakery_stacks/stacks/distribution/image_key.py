@@ -7,13 +7,13 @@ from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
 
 from bakery_stacks.blocks.auto_scaling import AUTO_SCALING, AUTO_SCALING_PATH, GRANTED
-from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
+from bakery_stacks.blocks.policy import Conditions, Statement, account_root, policy_document, statement
 from bakery_stacks.blocks.stack_key import WAITING_DAYS, WAITING_DAYS_DISPOSABLE
-from bakery_stacks.config import Environment, partition
+from bakery_stacks.config import Environment, aws_partition
 
 # What a grant for Auto Scaling has, for whoever starts a machine.
-START = ["kms:Decrypt", "kms:DescribeKey", "kms:ReEncrypt*", "kms:GenerateDataKeyWithoutPlaintext"]
-BY_SERVICES: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+START_MACHINES = ["kms:Decrypt", "kms:DescribeKey", "kms:ReEncrypt*", "kms:GenerateDataKeyWithoutPlaintext"]
+FOR_SERVICES: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
 
 
 class ImageKey(Construct):
@@ -33,48 +33,52 @@ class ImageKey(Construct):
             provider=provider,
             lifecycle=None if environment.disposable else TerraformResourceLifecycle(prevent_destroy=True),
         )
-        KmsAlias(self, "alias", name=alias(environment), target_key_id=key.key_id, provider=provider)
+        KmsAlias(self, "alias", name=key_alias(environment), target_key_id=key.key_id, provider=provider)
         self.arn: str = key.arn
 
 
-def alias(environment: Environment) -> str:
+def key_alias(environment: Environment) -> str:
     """The same in every region, so that a definition names it once."""
     return f"alias/bakery-{environment.name}"
 
 
 def key_policy(environment: Environment, region: str) -> str:
     """Who may use it: this account by its own policies, its Auto Scaling and consumers to start images, EventBridge."""
-    root = account_root(partition(region), environment.account)
+    root = account_root(aws_partition(region), environment.account)
     owner = statement("OwnAccount", ["kms:*"], ["*"], principals={"AWS": root})
-    topic = [_topic()] if region == environment.home_region else []
-    return document(owner, *topic, *_own_groups(environment), *_consumers(environment))
+    topic = [_topic_statement()] if region == environment.home_region else []
+    return policy_document(owner, *topic, *_auto_scaling_statements(environment), *_consumer_statements(environment))
 
 
-def _topic() -> Statement:
+def _topic_statement() -> Statement:
     """AWS knows no aws:SourceArn here (SNS guide, "key management"); the topic's own policy names the rules."""
     actions = ["kms:Decrypt", "kms:GenerateDataKey*"]
     return statement("EventBridgeToTopic", actions, ["*"], principals={"Service": "events.amazonaws.com"})
 
 
-def _own_groups(environment: Environment) -> list[Statement]:
+def _auto_scaling_statements(environment: Environment) -> list[Statement]:
     """Auto Scaling here: no other policy lets its role use a key (Auto Scaling guide, "Required AWS KMS key policy").
 
     By a condition: as a principal the role would have to be there, and AWS makes it with an account's first group.
     """
-    role = f"arn:{partition(environment.home_region)}:iam::{environment.account}:role{AUTO_SCALING_PATH}{AUTO_SCALING}"
-    only: Conditions = {"ArnEquals": {"aws:PrincipalArn": role}}
-    anybody = {"AWS": "*"}
+    role = (
+        f"arn:{aws_partition(environment.home_region)}:iam::{environment.account}:role{AUTO_SCALING_PATH}{AUTO_SCALING}"
+    )
+    condition: Conditions = {"ArnEquals": {"aws:PrincipalArn": role}}
+    everyone = {"AWS": "*"}
     return [
-        statement("OwnGroupsUse", START, ["*"], principals=anybody, conditions=only),
-        statement("OwnGroupsStart", ["kms:CreateGrant"], ["*"], principals=anybody, conditions={**only, **BY_SERVICES}),
+        statement("OwnGroupsUse", START_MACHINES, ["*"], principals=everyone, conditions=condition),
+        statement(
+            "OwnGroupsStart", ["kms:CreateGrant"], ["*"], principals=everyone, conditions={**condition, **FOR_SERVICES}
+        ),
     ]
 
 
-def _consumers(environment: Environment) -> list[Statement]:
+def _consumer_statements(environment: Environment) -> list[Statement]:
     """Starting a machine needs a grant: EC2 makes it for a person, the consumer's stack for Auto Scaling."""
     if not environment.consumer_accounts:
         return []
-    home = partition(environment.home_region)
+    home = aws_partition(environment.home_region)
     accounts = [consumer.account for consumer in environment.consumer_accounts]
     consumers = {"AWS": [account_root(home, account) for account in accounts]}
     to_auto_scaling: Conditions = {
@@ -86,8 +90,8 @@ def _consumers(environment: Environment) -> list[Statement]:
         "ForAllValues:StringEquals": {"kms:GrantOperations": GRANTED},
     }
     return [
-        statement("ConsumersUse", START, ["*"], principals=consumers),
-        statement("ConsumersStart", ["kms:CreateGrant"], ["*"], principals=consumers, conditions=BY_SERVICES),
+        statement("ConsumersUse", START_MACHINES, ["*"], principals=consumers),
+        statement("ConsumersStart", ["kms:CreateGrant"], ["*"], principals=consumers, conditions=FOR_SERVICES),
         statement("ConsumersGrant", ["kms:CreateGrant"], ["*"], principals=consumers, conditions=to_auto_scaling),
         # Terraform finds its grant again among all of the key.
         statement("ConsumersSeeGrants", ["kms:ListGrants"], ["*"], principals=consumers),

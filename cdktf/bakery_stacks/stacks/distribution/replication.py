@@ -15,11 +15,11 @@ from cdktf_cdktf_provider_aws.s3_bucket_replication_configuration import (
 )
 from constructs import Construct
 
-from bakery_stacks.blocks.policy import Statement, document, statement
+from bakery_stacks.blocks.policy import Statement, policy_document, statement
 from bakery_stacks.stacks.distribution.catalog_bucket import CatalogBucket
 
-READ = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"]
-WRITE = ["s3:ReplicateObject", "s3:ReplicateTags"]
+READ_VERSIONS = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"]
+WRITE_REPLICAS = ["s3:ReplicateObject", "s3:ReplicateTags"]
 
 
 class Replication(Construct):
@@ -41,23 +41,23 @@ class Replication(Construct):
             "role",
             name=f"bakery-{environment}-replication",
             description=f"Copies the catalog of {environment} to another region",
-            assume_role_policy=document(_service()),
+            assume_role_policy=policy_document(_trust_statement()),
         )
         rights = IamRolePolicy(
-            self, "policy", name="replicate", role=role.id, policy=document(*_rights(source, target))
+            self, "policy", name="replicate", role=role.id, policy=policy_document(*_replication_rights(source, target))
         )
         S3BucketReplicationConfigurationA(
             self,
             "rule",
             bucket=source.name,
             role=role.arn,
-            rule=[_rule(target)],
+            rule=[_replication_rule(target)],
             provider=provider,
             depends_on=[source.versioning, target.versioning, rights],
         )
 
 
-def _service() -> Statement:
+def _trust_statement() -> Statement:
     """No condition, since AWS documents none that S3 fulfils here; a bucket takes roles of its own account only."""
     return {
         "Sid": "S3",
@@ -67,21 +67,23 @@ def _service() -> Statement:
     }
 
 
-def _rights(source: CatalogBucket, target: CatalogBucket) -> list[Statement]:
+def _replication_rights(source: CatalogBucket, target: CatalogBucket) -> list[Statement]:
     """S3 decrypts with the one region's key and encrypts with the other's."""
     return [
         statement("Rule", ["s3:GetReplicationConfiguration", "s3:ListBucket"], [source.arn]),
-        statement("Read", READ, [f"{source.arn}/*"]),
-        statement("Write", WRITE, [f"{target.arn}/*"]),
+        statement("Read", READ_VERSIONS, [f"{source.arn}/*"]),
+        statement("Write", WRITE_REPLICAS, [f"{target.arn}/*"]),
         statement("Decrypt", ["kms:Decrypt"], [source.key_arn]),
         statement("Encrypt", ["kms:Encrypt", "kms:GenerateDataKey"], [target.key_arn]),
     ]
 
 
-def _rule(target: CatalogBucket) -> S3BucketReplicationConfigurationRule:
+def _replication_rule(target: CatalogBucket) -> S3BucketReplicationConfigurationRule:
     """S3 passes over what KMS encrypts unless a rule asks for it."""
-    encrypted = S3BucketReplicationConfigurationRuleSourceSelectionCriteriaSseKmsEncryptedObjects(status="Enabled")
-    with_key = S3BucketReplicationConfigurationRuleDestinationEncryptionConfiguration(replica_kms_key_id=target.key_arn)
+    kms_objects = S3BucketReplicationConfigurationRuleSourceSelectionCriteriaSseKmsEncryptedObjects(status="Enabled")
+    encryption = S3BucketReplicationConfigurationRuleDestinationEncryptionConfiguration(
+        replica_kms_key_id=target.key_arn
+    )
     return S3BucketReplicationConfigurationRule(
         id="everything",
         status="Enabled",
@@ -89,9 +91,9 @@ def _rule(target: CatalogBucket) -> S3BucketReplicationConfigurationRule:
         filter=S3BucketReplicationConfigurationRuleFilter(prefix=""),
         delete_marker_replication=S3BucketReplicationConfigurationRuleDeleteMarkerReplication(status="Disabled"),
         source_selection_criteria=S3BucketReplicationConfigurationRuleSourceSelectionCriteria(
-            sse_kms_encrypted_objects=encrypted
+            sse_kms_encrypted_objects=kms_objects
         ),
         destination=S3BucketReplicationConfigurationRuleDestination(
-            bucket=target.arn, encryption_configuration=with_key
+            bucket=target.arn, encryption_configuration=encryption
         ),
     )

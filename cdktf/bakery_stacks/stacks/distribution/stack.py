@@ -3,12 +3,12 @@
 from constructs import Construct
 
 from bakery_stacks.base import AwsStack
-from bakery_stacks.config import Settings, replica
-from bakery_stacks.handover import DistributionOutputs
+from bakery_stacks.config import Settings, replica_bucket
+from bakery_stacks.outputs import DistributionOutputs
 from bakery_stacks.stacks.distribution.announcements import Announcements
 from bakery_stacks.stacks.distribution.catalog_bucket import CatalogBucket
 from bakery_stacks.stacks.distribution.guards import NoPublicSharing, RecycleBin
-from bakery_stacks.stacks.distribution.image_key import ImageKey, alias
+from bakery_stacks.stacks.distribution.image_key import ImageKey, key_alias
 from bakery_stacks.stacks.distribution.publisher import Publisher
 from bakery_stacks.stacks.distribution.replication import Replication
 
@@ -29,7 +29,7 @@ class DistributionStack(AwsStack):
         for region in environment.regions:
             guard_images(self, region)
         self.output("catalog", f"s3://{bucket.name}/{environment.catalog_prefix}", "for --catalog of the bakery")
-        self.output("key_alias", alias(environment), "for kms_alias of definitions; the same in every region")
+        self.output("key_alias", key_alias(environment), "for kms_alias of definitions; the same in every region")
         self.output("key_arns", keys, "region -> key that encrypts images there")
         self.output("publisher_role_arn", publisher.role_arn, "assumed to publish and promote")
         self.output("topic_arn", announcements.topic_arn, "tells of new and withdrawn images")
@@ -55,7 +55,7 @@ def make_bucket(stack: AwsStack, construct_id: str, bucket: str, region: str, ke
 def replicate_catalog(stack: AwsStack, source: CatalogBucket, region: str, key_arn: str) -> CatalogBucket:
     """The bucket of another region that S3 copies the catalog to."""
     environment = stack.environment
-    home, name = stack.provider(environment.home_region), replica(environment.catalog_bucket)
+    home, name = stack.provider(environment.home_region), replica_bucket(environment.catalog_bucket)
     target = make_bucket(stack, "catalog-replica", name, region, key_arn)
     Replication(stack, "replication", environment=environment.name, source=source, target=target, provider=home)
     return target

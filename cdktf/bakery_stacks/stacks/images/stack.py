@@ -12,8 +12,8 @@ from cdktf_cdktf_provider_aws.data_aws_ssm_parameter import DataAwsSsmParameter
 from constructs import Construct
 
 from bakery_stacks.base import AwsStack
-from bakery_stacks.blocks.image import expect
-from bakery_stacks.config import Settings, bucket_of
+from bakery_stacks.blocks.image import check_pointer
+from bakery_stacks.config import Settings, bucket_name
 from bakery_stacks.published import Published, PublishedImage, RegionalImage
 from bakery_stacks.stacks.images.template import ImageTemplate
 
@@ -28,7 +28,7 @@ class ImagesStack(AwsStack):
         templates = add_images(self, images)
         if published is None:
             # Fails the plan: a bucket that is gone must not take the outputs away from those who read them.
-            DataAwsS3Bucket(self, "made-by-the-distribution-stack", bucket=bucket_of(settings.catalog))
+            DataAwsS3Bucket(self, "made-by-the-distribution-stack", bucket=bucket_name(settings.catalog))
         description = "image -> architecture -> version, and per region its ID and parameters"
         self.output("images", image_outputs(images, self.environment.channel), description)
         if self.environment.launch_templates:
@@ -53,9 +53,10 @@ def check_image(stack: AwsStack, image: PublishedImage, region: str, regional: R
     name, provider = f"{image.name}-{image.arch}-{region}", stack.provider(region)
     version, channel = regional.version, regional.channel
     publish = f"run 'bakery publish {image.name}'"
-    expect(stack, f"{name}-version", version, publish, read=f"{version.name}:{version.number}", provider=provider)
+    pinned = f"{version.name}:{version.number}"
+    check_pointer(stack, f"{name}-version", version, publish, parameter=pinned, provider=provider)
     promote = f"run 'bakery promote {image.name} {image.version} {stack.environment.channel}'"
-    return expect(stack, f"{name}-channel", channel, promote, read=channel.name, provider=provider)
+    return check_pointer(stack, f"{name}-channel", channel, promote, parameter=channel.name, provider=provider)
 
 
 def make_template(stack: AwsStack, image: PublishedImage, region: str, parameter: DataAwsSsmParameter) -> ImageTemplate:

@@ -29,15 +29,15 @@ class ImageTemplate(Construct):
         """`image` is the template's name; `tags` are for machines and disks, which default tags do not reach."""
         super().__init__(scope, name)
         by_id = DataAwsAmiFilter(name="image-id", values=[parameter.insecure_value])
-        found = DataAwsAmi(self, "image", owners=["self"], filter=[by_id], provider=provider)
-        made = LaunchTemplate(
+        ami = DataAwsAmi(self, "image", owners=["self"], filter=[by_id], provider=provider)
+        template = LaunchTemplate(
             self,
             "template",
             name=image,
             description=f"{tags['bakery:image']} {tags['bakery:version']}",
-            image_id=found.id,
+            image_id=ami.id,
             update_default_version=True,
-            block_device_mappings=[_encrypted(found.root_device_name)],
+            block_device_mappings=[_encrypted_disk(ami.root_device_name)],
             metadata_options=LaunchTemplateMetadataOptions(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
             ),
@@ -46,10 +46,10 @@ class ImageTemplate(Construct):
             ],
             provider=provider,
         )
-        self.outputs = {"id": made.id, "version": made.latest_version}
+        self.outputs = {"id": template.id, "version": template.latest_version}
 
 
-def _encrypted(device: str) -> LaunchTemplateBlockDeviceMappings:
+def _encrypted_disk(device: str) -> LaunchTemplateBlockDeviceMappings:
     """Without a key: EBS keeps the one that a snapshot has, and takes the account's own where it has none."""
     return LaunchTemplateBlockDeviceMappings(
         device_name=device, ebs=LaunchTemplateBlockDeviceMappingsEbs(encrypted="true", delete_on_termination="true")

@@ -14,21 +14,21 @@ class ExistingNetwork(Construct):
     def __init__(self, scope: Construct, name: str, *, vpc: str, subnets: Sequence[str]) -> None:
         super().__init__(scope, name)
         self.cidr: str = DataAwsVpc(self, "vpc", id=vpc).cidr_block
-        earlier: list[str] = []
+        zones: list[str] = []
         for subnet in subnets:
-            found = self._subnet(subnet, vpc, earlier)
-            earlier.append(f"{found.fqn}.availability_zone")
+            subnet_data = self._read_subnet(subnet, vpc, zones)
+            zones.append(f"{subnet_data.fqn}.availability_zone")
 
-    def _subnet(self, subnet: str, vpc: str, zones: Sequence[str]) -> TerraformDataSource:
+    def _read_subnet(self, subnet: str, vpc: str, zones: Sequence[str]) -> TerraformDataSource:
         checks = {f'self.vpc_id == "{vpc}"': f"{subnet} is not in {vpc}"}
         if zones:
             alone = f"!contains([{', '.join(zones)}], self.availability_zone)"
             checks[alone] = f"{subnet} is in the zone of another one: name one subnet of each zone"
-        expected = [
+        postconditions = [
             Postcondition(condition=f"${{{check}}}", error_message=f"network.existing: {mistake}.")
             for check, mistake in checks.items()
         ]
-        found: TerraformDataSource = DataAwsSubnet(
-            self, subnet, id=subnet, lifecycle=TerraformResourceLifecycle(postcondition=expected)
+        subnet_data: TerraformDataSource = DataAwsSubnet(
+            self, subnet, id=subnet, lifecycle=TerraformResourceLifecycle(postcondition=postconditions)
         )
-        return found
+        return subnet_data

@@ -6,10 +6,10 @@ from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from constructs import Construct
 
-from bakery_stacks.blocks.policy import Statement, document, statement
-from bakery_stacks.config import Environment, partition
+from bakery_stacks.blocks.policy import Statement, policy_document, statement
+from bakery_stacks.config import Environment, aws_partition
 
-WRITE = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
+WRITE_LOGS = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
 
 
 class FlowLog(Construct):
@@ -30,9 +30,11 @@ class FlowLog(Construct):
         group = CloudwatchLogGroup(
             self, "log", name=log_name(title), retention_in_days=days, kms_key_id=key_arn, skip_destroy=False
         )
-        role = IamRole(self, "role", name=f"{title}-flow-log", assume_role_policy=document(_trust(environment)))
-        write = statement("Write", WRITE, [f"{group.arn}:*"])
-        IamRolePolicy(self, "rights", name="write", role=role.id, policy=document(write))
+        role = IamRole(
+            self, "role", name=f"{title}-flow-log", assume_role_policy=policy_document(_trust_statement(environment))
+        )
+        write = statement("Write", WRITE_LOGS, [f"{group.arn}:*"])
+        IamRolePolicy(self, "rights", name="write", role=role.id, policy=policy_document(write))
         AwsFlowLog(
             self,
             "flow",
@@ -49,10 +51,10 @@ def log_name(title: str) -> str:
     return f"/{title}/flow"
 
 
-def _trust(environment: Environment) -> Statement:
+def _trust_statement(environment: Environment) -> Statement:
     """For flow logs of this account only (VPC, "IAM role for publishing flow logs"); their IDs are not known before."""
     home = environment.home_region
-    ours = f"arn:{partition(home)}:ec2:{home}:{environment.account}:vpc-flow-log/*"
+    flow_logs = f"arn:{aws_partition(home)}:ec2:{home}:{environment.account}:vpc-flow-log/*"
     return {
         "Sid": "FlowLogs",
         "Effect": "Allow",
@@ -60,6 +62,6 @@ def _trust(environment: Environment) -> Statement:
         "Principal": {"Service": "vpc-flow-logs.amazonaws.com"},
         "Condition": {
             "StringEquals": {"aws:SourceAccount": environment.account},
-            "ArnLike": {"aws:SourceArn": ours},
+            "ArnLike": {"aws:SourceArn": flow_logs},
         },
     }

@@ -41,52 +41,53 @@ class Network(Model):
     flow_log_days: LogDays = Field(default=90, description="how long accepted and refused connections are kept")
 
     @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        made = [name for name in ("cidr", "subnets", "nat") if getattr(self, name)]
-        if self.existing and made:
-            raise misfit("it belongs to a VPC to make, and existing to one that is there", "keep one of both", made[0])
+    def _check_choice(self) -> Self:
+        extra = [name for name in ("cidr", "subnets", "nat") if getattr(self, name)]
+        if self.existing and extra:
+            raise misfit("it belongs to a VPC to make, and existing to one that is there", "keep one of both", extra[0])
         if not self.existing and not self.cidr:
-            why = "it says neither which VPC is there nor which to make"
-            raise misfit(why, "add cidr: 10.0.0.0/16 with subnets, or existing with vpc and subnets")
+            reason = "it says neither which VPC is there nor which to make"
+            raise misfit(reason, "add cidr: 10.0.0.0/16 with subnets, or existing with vpc and subnets")
         if not self.existing and len(self.subnets) < ZONES:
-            why = f"{ZONES} zones or more are needed, and {len(self.subnets)} are named"
-            raise misfit(why, "add a line ZONE: RANGE for each, such as eu-west-1c: 10.0.32.0/20", "subnets")
+            reason = f"{ZONES} zones or more are needed, and {len(self.subnets)} are named"
+            raise misfit(reason, "add a line ZONE: RANGE for each, such as eu-west-1c: 10.0.32.0/20", "subnets")
         return self
 
     @model_validator(mode="after")
-    def _ranges_fit(self) -> Self:
-        ranges = dict(self._ranges())
-        for keys, found in ranges.items():
-            if not BIGGEST <= found.prefixlen <= SMALLEST:
-                why = f"AWS takes no range of the size /{found.prefixlen}"
-                raise misfit(why, f"choose a length between /{BIGGEST} and /{SMALLEST}", *keys)
+    def _check_ranges(self) -> Self:
+        ranges = dict(self._named_ranges())
+        for keys, cidr_range in ranges.items():
+            if not BIGGEST <= cidr_range.prefixlen <= SMALLEST:
+                reason = f"AWS takes no range of the size /{cidr_range.prefixlen}"
+                raise misfit(reason, f"choose a length between /{BIGGEST} and /{SMALLEST}", *keys)
         if vpc := ranges.pop(("cidr",), None):
             _refuse_misplaced(vpc, ranges)
         return self
 
-    def _ranges(self) -> Iterator[tuple[tuple[str, ...], IPv4Network]]:
+    def _named_ranges(self) -> Iterator[tuple[tuple[str, ...], IPv4Network]]:
         subnets = ((("subnets", zone), cidr) for zone, cidr in self.subnets.items())
-        named: list[tuple[tuple[str, ...], str | None]] = [(("cidr",), self.cidr), *subnets, (("nat",), self.nat)]
-        return ((keys, IPv4Network(cidr)) for keys, cidr in named if cidr)
+        cidrs: list[tuple[tuple[str, ...], str | None]] = [(("cidr",), self.cidr), *subnets, (("nat",), self.nat)]
+        return ((keys, IPv4Network(cidr)) for keys, cidr in cidrs if cidr)
 
 
 def _refuse_misplaced(vpc: IPv4Network, ranges: Mapping[tuple[str, ...], IPv4Network]) -> None:
-    """For the line of the first range that is outside of the VPC, or overlaps one that stands before it."""
-    before: dict[tuple[str, ...], IPv4Network] = {}
-    for keys, found in ranges.items():
-        hint = f"choose a range in cidr {vpc} that no other subnet has{_free(vpc, found, ranges.values())}"
-        if not found.subnet_of(vpc):
-            raise misfit(f"{found} is not inside of cidr {vpc}", hint, *keys)
-        for other, taken in before.items():
-            if found.overlaps(taken):
-                raise misfit(f"{found} and {taken} of {other[-1]} overlap", hint, *keys)
-        before[keys] = found
+    """For the line of the first range that is outside of the VPC, or overlaps an earlier one."""
+    checked_ranges: dict[tuple[str, ...], IPv4Network] = {}
+    for keys, cidr in ranges.items():
+        example = _suggest_range(vpc, cidr.prefixlen, ranges.values())
+        hint = f"choose a range in cidr {vpc} that no other subnet has{example}"
+        if not cidr.subnet_of(vpc):
+            raise misfit(f"{cidr} is not inside of cidr {vpc}", hint, *keys)
+        for other_keys, other_cidr in checked_ranges.items():
+            if cidr.overlaps(other_cidr):
+                raise misfit(f"{cidr} and {other_cidr} of {other_keys[-1]} overlap", hint, *keys)
+        checked_ranges[keys] = cidr
 
 
-def _free(vpc: IPv4Network, like: IPv4Network, taken: Collection[IPv4Network]) -> str:
-    """The first range as long as `like` that nothing takes, for a hint; empty if there is none."""
-    if like.prefixlen < vpc.prefixlen:
+def _suggest_range(vpc: IPv4Network, prefix_length: int, ranges: Collection[IPv4Network]) -> str:
+    """The first free range of a length, as the end of a hint; empty if there is none."""
+    if prefix_length < vpc.prefixlen:
         return ""
-    ranges = (one for one in vpc.subnets(new_prefix=like.prefixlen) if not any(map(one.overlaps, taken)))
-    free = next(ranges, None)
+    candidates = vpc.subnets(new_prefix=prefix_length)
+    free = next((candidate for candidate in candidates if not any(map(candidate.overlaps, ranges))), None)
     return f", such as {free}" if free else ""

@@ -6,7 +6,7 @@ from bakery_stacks.base import AwsStack
 from bakery_stacks.blocks.log_key import log_encryption
 from bakery_stacks.blocks.stack_key import StackKey
 from bakery_stacks.config import Settings
-from bakery_stacks.handover import NetworkOutputs
+from bakery_stacks.outputs import NetworkOutputs
 from bakery_stacks.stacks.network.endpoints import Endpoints
 from bakery_stacks.stacks.network.existing import ExistingNetwork
 from bakery_stacks.stacks.network.flow_log import FlowLog, log_name
@@ -45,7 +45,7 @@ def make_network(stack: AwsStack, section: Network) -> NetworkOutputs:
         environment=stack.environment,
         title=f"{title}-network",
         description=f"Flow logs of {stack.environment.name}",
-        others=[log_encryption(stack.environment, log_name(title))],
+        service_statements=[log_encryption(stack.environment, log_name(title))],
     )
     FlowLog(
         stack,

@@ -18,7 +18,7 @@ class Vpc(Construct):
     def __init__(self, scope: Construct, name: str, *, title: str, cidr: str, subnets: dict[str, str]) -> None:
         super().__init__(scope, name)
         self._title = title
-        made = AwsVpc(
+        resource = AwsVpc(
             self,
             "vpc",
             cidr_block=cidr,
@@ -26,18 +26,18 @@ class Vpc(Construct):
             enable_dns_hostnames=True,  # private names of endpoints need both
             tags={"Name": title},
         )
-        self.id: str = made.id
+        self.id: str = resource.id
         # Whatever names no group of its own would get this one, which AWS makes with everything open inside.
-        DefaultSecurityGroup(self, "closed", vpc_id=made.id, tags={"Name": f"{title}-closed"})
-        self.subnets = {zone: self._subnet(zone, range_) for zone, range_ in subnets.items()}
-        self.route_tables = {zone: self._routes(zone, subnet) for zone, subnet in self.subnets.items()}
+        DefaultSecurityGroup(self, "closed", vpc_id=resource.id, tags={"Name": f"{title}-closed"})
+        self.subnets = {zone: self._make_subnet(zone, range_) for zone, range_ in subnets.items()}
+        self.route_tables = {zone: self._make_route_table(zone, subnet) for zone, subnet in self.subnets.items()}
 
-    def _subnet(self, zone: str, cidr: str) -> str:
+    def _make_subnet(self, zone: str, cidr: str) -> str:
         tags = {"Name": f"{self._title}-{zone}"}
-        made = Subnet(self, f"subnet-{zone}", vpc_id=self.id, availability_zone=zone, cidr_block=cidr, tags=tags)
-        return str(made.id)
+        resource = Subnet(self, f"subnet-{zone}", vpc_id=self.id, availability_zone=zone, cidr_block=cidr, tags=tags)
+        return str(resource.id)
 
-    def _routes(self, zone: str, subnet: str) -> str:
+    def _make_route_table(self, zone: str, subnet: str) -> str:
         table = RouteTable(self, f"routes-{zone}", vpc_id=self.id, tags={"Name": f"{self._title}-{zone}"})
         RouteTableAssociation(self, f"uses-{zone}", subnet_id=subnet, route_table_id=table.id)
         return str(table.id)

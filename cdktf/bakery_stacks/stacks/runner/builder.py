@@ -6,14 +6,14 @@ can share any image and any snapshot of the account, and make it its own by a ta
 """
 
 from bakery_stacks.blocks.policy import Conditions, Statement, statement
-from bakery_stacks.blocks.publisher import OURS
-from bakery_stacks.config import Environment, partition
+from bakery_stacks.blocks.publisher import BAKERY_TAG
+from bakery_stacks.config import Environment, aws_partition
 
-LOOK = ["ec2:DescribeInstances", "ec2:DescribeRegions", "ec2:DescribeSecurityGroups", "ec2:DescribeVolumes"]
+DESCRIBE = ["ec2:DescribeInstances", "ec2:DescribeRegions", "ec2:DescribeSecurityGroups", "ec2:DescribeVolumes"]
 # A key pair, and the password behind it, for Windows only.
-MAKE = ["ec2:RunInstances", "ec2:CreateImage", "ec2:CreateSecurityGroup", "ec2:CreateKeyPair"]
+CREATE = ["ec2:RunInstances", "ec2:CreateImage", "ec2:CreateSecurityGroup", "ec2:CreateKeyPair"]
 TAG = ["ec2:CreateTags"]
-BY_MAKING: Conditions = {"Null": {"ec2:CreateAction": "false"}}  # else any machine could be made ours, and changed
+TAG_ON_CREATE: Conditions = {"Null": {"ec2:CreateAction": "false"}}  # else any machine could be made ours, and changed
 CHANGE = [
     *("ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup", "ec2:DeleteKeyPair", "ec2:DeleteVolume"),
     *("ec2:GetPasswordData", "ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:TerminateInstances"),
@@ -22,16 +22,19 @@ IMAGES = ("image", "snapshot")  # which have no account in their ARNs
 SHARE = ["ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute"]
 
 
-def rights(environment: Environment) -> list[Statement]:
+def build_rights(environment: Environment) -> list[Statement]:
     """To build an image from an instance, in this environment's regions only."""
     region: Conditions = {"StringEquals": {"aws:RequestedRegion": environment.regions}}
-    home = partition(environment.home_region)
-    own, public = f"arn:{home}:ec2:*:{environment.account}:*", [f"arn:{home}:ec2:*::{kind}/*" for kind in IMAGES]
+    home = aws_partition(environment.home_region)
+    account_arn, public = (
+        f"arn:{home}:ec2:*:{environment.account}:*",
+        [f"arn:{home}:ec2:*::{kind}/*" for kind in IMAGES],
+    )
     return [
-        statement("LookAtBuilds", LOOK, ["*"], conditions=region),
-        statement("Build", MAKE, [own, *public], conditions=region),
-        statement("TagBuilds", TAG, [own], conditions={**region, **BY_MAKING}),
+        statement("LookAtBuilds", DESCRIBE, ["*"], conditions=region),
+        statement("Build", CREATE, [account_arn, *public], conditions=region),
+        statement("TagBuilds", TAG, [account_arn], conditions={**region, **TAG_ON_CREATE}),
         statement("TagCopies", TAG, public, conditions=region),
-        statement("ChangeBuilds", CHANGE, [own], conditions={**region, **OURS}),
+        statement("ChangeBuilds", CHANGE, [account_arn], conditions={**region, **BAKERY_TAG}),
         statement("ShareCopies", SHARE, public, conditions=region),
     ]

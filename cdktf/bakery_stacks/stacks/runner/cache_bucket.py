@@ -22,12 +22,12 @@ class CacheBucket(PrivateBucket):
     def __init__(
         self, scope: Construct, name: str, *, settings: Settings, bucket: str, key_arn: str, days: int
     ) -> None:
-        super().__init__(scope, name, settings=settings, bucket=bucket, key_arn=key_arn, passing=True)
+        super().__init__(scope, name, settings=settings, bucket=bucket, key_arn=key_arn, ephemeral=True)
         rules.allow(self, "BKY030", because="A cache is written again by the next job: old versions would only cost.")
         rules.allow(self, "BKY033", because="A cache can be lost at any time: the next job is slower, and that is all.")
-        self._expire(days)
+        self._expire_objects(days)
 
-    def _expire(self, days: int) -> None:
+    def _expire_objects(self, days: int) -> None:
         rule = S3BucketLifecycleConfigurationRule(
             id="expire",
             status="Enabled",

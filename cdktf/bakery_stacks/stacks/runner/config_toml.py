@@ -23,7 +23,7 @@ READY = "cloud-init status --wait || test $? -eq 2"
 
 
 @dataclass(frozen=True)
-class Places:
+class ResourceNames:
     """What the stack makes for the runner, by name."""
 
     name: str
@@ -34,39 +34,39 @@ class Places:
     registry: str
 
 
-def manager(runner: Runner, places: Places) -> str:
+def render_manager(runner: Runner, names: ResourceNames) -> str:
     """Of the manager: jobs run on the machines of one Auto Scaling group."""
     workers = runner.workers
     settings = {
-        **_identity(runner, places.name, "docker-autoscaler"),
+        **_runner_identity(runner, names.name, "docker-autoscaler"),
         # The manager logs in to the registry for its workers, which have no right to.
-        "environment": [f"DOCKER_AUTH_CONFIG={json.dumps({'credHelpers': {places.registry: 'ecr-login'}})}"],
-        "cache": _cache(places),
-        "docker": _docker(runner.docker),
-        "autoscaler": _autoscaler(workers, places),
+        "environment": [f"DOCKER_AUTH_CONFIG={json.dumps({'credHelpers': {names.registry: 'ecr-login'}})}"],
+        "cache": _cache_settings(names),
+        "docker": _docker_settings(runner.docker),
+        "autoscaler": _autoscaler_settings(workers, names),
     }
-    return _written(workers.jobs, settings)
+    return _render_toml(workers.jobs, settings)
 
 
-def on_premise(runner: Runner, name: str, jobs: int) -> str:
+def render_on_premise(runner: Runner, name: str, jobs: int) -> str:
     """Of a single machine that runs its jobs itself."""
-    return _written(jobs, {**_identity(runner, name, "docker"), "docker": _docker(runner.docker)})
+    return _render_toml(jobs, {**_runner_identity(runner, name, "docker"), "docker": _docker_settings(runner.docker)})
 
 
-def aws_file(region: str) -> str:
+def render_aws_config(region: str) -> str:
     """The fleeting plugin asks nobody else for the region."""
     return f"[default]\nregion = {region}\n"
 
 
-def _written(jobs: int, settings: dict[str, Any]) -> str:
+def _render_toml(jobs: int, settings: dict[str, Any]) -> str:
     return tomlkit.dumps({"concurrent": jobs, "check_interval": CHECK_SECONDS, "runners": [settings]})
 
 
-def _identity(runner: Runner, name: str, executor: str) -> dict[str, Any]:
+def _runner_identity(runner: Runner, name: str, executor: str) -> dict[str, Any]:
     return {"name": name, "url": runner.gitlab_url, "token": TOKEN, "executor": executor}
 
 
-def _docker(docker: Docker) -> dict[str, Any]:
+def _docker_settings(docker: Docker) -> dict[str, Any]:
     return {
         "image": docker.image,
         "privileged": docker.privileged,
@@ -75,13 +75,13 @@ def _docker(docker: Docker) -> dict[str, Any]:
     }
 
 
-def _cache(places: Places) -> dict[str, Any]:
+def _cache_settings(names: ResourceNames) -> dict[str, Any]:
     """Workers get addresses that the manager signed, so they need no right to the bucket."""
-    s3 = {"BucketName": places.cache_bucket, "BucketLocation": places.region, "AuthenticationType": "iam"}
+    s3 = {"BucketName": names.cache_bucket, "BucketLocation": names.region, "AuthenticationType": "iam"}
     return {"Type": "s3", "Shared": True, "s3": s3}
 
 
-def _autoscaler(workers: Workers, places: Places) -> dict[str, Any]:
+def _autoscaler_settings(workers: Workers, names: ResourceNames) -> dict[str, Any]:
     """State is not kept, so a new manager ends the workers of an old one as it starts: it cannot know who used them."""
     return {
         "plugin": "fleeting-plugin-aws",
@@ -90,18 +90,18 @@ def _autoscaler(workers: Workers, places: Places) -> dict[str, Any]:
         "max_instances": workers.max_instances,
         "delete_instances_on_shutdown": True,
         "instance_ready_command": READY,
-        "plugin_config": {"name": places.worker_group, "config_file": AWS_FILE},
-        "connector_config": _connector(workers),
-        "policy": [_policy(idle) for idle in workers.idle],
+        "plugin_config": {"name": names.worker_group, "config_file": AWS_FILE},
+        "connector_config": _connector_settings(workers),
+        "policy": [_idle_policy(idle) for idle in workers.idle],
     }
 
 
-def _connector(workers: Workers) -> dict[str, Any]:
+def _connector_settings(workers: Workers) -> dict[str, Any]:
     static = {"use_static_credentials": True, "key_path": f"{FOLDER}/{LOGIN_FILE}"} if workers.login else {}
     return {"username": WORKER_USER, "use_external_addr": False, **static}
 
 
-def _policy(idle: Idle) -> dict[str, Any]:
+def _idle_policy(idle: Idle) -> dict[str, Any]:
     return {
         "periods": list(idle.periods),
         "timezone": idle.timezone,

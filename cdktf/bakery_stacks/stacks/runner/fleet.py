@@ -72,14 +72,14 @@ def worker_group(
         protect_from_scale_in=True,
         suspended_processes=["AZRebalance"],
         launch_template=None if spot else direct,
-        mixed_instances_policy=_mixed(machine, spot) if spot else None,
+        mixed_instances_policy=_mixed_instances(machine, spot) if spot else None,
         wait_for_capacity_timeout="0",
         # Set by the manager, all the time.
         lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_capacity"]),
     )
 
 
-def _mixed(machine: Machine, spot: Spot) -> AutoscalingGroupMixedInstancesPolicy:
+def _mixed_instances(machine: Machine, spot: Spot) -> AutoscalingGroupMixedInstancesPolicy:
     specification = AutoscalingGroupMixedInstancesPolicyLaunchTemplateLaunchTemplateSpecification(
         launch_template_id=machine.template_id, version=machine.template_version
     )

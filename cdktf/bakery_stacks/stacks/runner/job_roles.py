@@ -10,9 +10,9 @@ from constructs import Construct
 
 from bakery.pipeline import AWS_AUDIENCE
 from bakery_stacks.blocks import publisher
-from bakery_stacks.blocks.policy import Conditions, Statement, document, statement
-from bakery_stacks.config import Environment, domain, partition
-from bakery_stacks.handover import DistributionOutputs
+from bakery_stacks.blocks.policy import Conditions, Statement, policy_document, statement
+from bakery_stacks.config import Environment, aws_partition, dns_suffix
+from bakery_stacks.outputs import DistributionOutputs
 from bakery_stacks.stacks.runner import builder, registry
 from bakery_stacks.stacks.runner.settings import Oidc, Subject
 
@@ -45,11 +45,11 @@ class JobRoles(Construct):
             title=publisher.bake_name(environment),
             about=f"Bakes and publishes machine images of {environment.name}",
             provider_arn=provider.arn,
-            conditions={"StringEquals": {**audience, subject: [_ref(found) for found in oidc.subjects]}},
+            conditions={"StringEquals": {**audience, subject: [_ref_subject(subject_) for subject_ in oidc.subjects]}},
             rights=[
-                *publisher.rights(environment, bucket, list(keys.values())),
-                *(builder.rights(environment) if oidc.builds_in_aws else []),
-                *registry.push(repository_arn),
+                *publisher.publishing_rights(environment, bucket, list(keys.values())),
+                *(builder.build_rights(environment) if oidc.builds_in_aws else []),
+                *registry.push_rights(repository_arn),
             ],
         )
         check = _JobRole(
@@ -59,7 +59,7 @@ class JobRoles(Construct):
             about=f"Looks at machine images of {environment.name}",
             provider_arn=provider.arn,
             conditions={"StringEquals": audience, "StringLike": {subject: _any_branch(oidc.subjects)}},
-            rights=_look(environment, bucket, keys[environment.home_region]),
+            rights=_check_rights(environment, bucket, keys[environment.home_region]),
         )
         self.bake_arn, self.check_arn = bake.arn, check.arn
 
@@ -91,14 +91,14 @@ class _JobRole(Construct):
             "role",
             name=title,
             description=about,
-            assume_role_policy=document(trust),
+            assume_role_policy=policy_document(trust),
             max_session_duration=publisher.SESSION_SECONDS,
         )
-        IamRolePolicy(self, "policy", name="jobs", role=role.id, policy=document(*rights))
+        IamRolePolicy(self, "policy", name="jobs", role=role.id, policy=policy_document(*rights))
         self.arn: str = role.arn
 
 
-def _ref(subject: Subject) -> str:
+def _ref_subject(subject: Subject) -> str:
     """`sub` as GitLab writes it, unless a project changed what it is made of."""
     return f"project_path:{subject.project}:ref_type:{subject.ref_type}:ref:{subject.ref}"
 
@@ -109,18 +109,18 @@ def _any_branch(subjects: Sequence[Subject]) -> list[str]:
     return [f"project_path:{project}:ref_type:branch:ref:*" for project in projects]
 
 
-def _look(environment: Environment, bucket_arn: str, key_arn: str) -> list[Statement]:
+def _check_rights(environment: Environment, bucket_arn: str, key_arn: str) -> list[Statement]:
     """What a plan reads, and `bakery diff images`: the catalog, and the state, pointers and templates of that stack."""
     home = environment.home_region
-    state = f"arn:{partition(home)}:s3:::{environment.state.bucket}"
+    state = f"arn:{aws_partition(home)}:s3:::{environment.state.bucket}"
     objects = [f"{bucket_arn}/{environment.catalog_prefix}/*", f"{state}/{environment.state.prefix}/images.tfstate"]
-    through_s3: Conditions = {"StringEquals": {"kms:ViaService": f"s3.{home}.{domain(home)}"}}
+    through_s3: Conditions = {"StringEquals": {"kms:ViaService": f"s3.{home}.{dns_suffix(home)}"}}
     region: Conditions = {"StringEquals": {"aws:RequestedRegion": environment.regions}}
     templates = ["ec2:DescribeImages", "ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions"]
     return [
         statement("List", ["s3:ListBucket"], [bucket_arn, state]),
         statement("Read", ["s3:GetObject"], objects),
         statement("CatalogKey", ["kms:Decrypt"], [key_arn], conditions=through_s3),
-        statement("Pointers", ["ssm:GetParameter"], publisher.pointers(environment)),
+        statement("Pointers", ["ssm:GetParameter"], publisher.pointer_arns(environment)),
         statement("Templates", templates, ["*"], conditions=region),
     ]

@@ -4,11 +4,11 @@ from urllib.parse import urlsplit
 
 from bakery_stacks.base import AwsStack
 from bakery_stacks.blocks.image import ChannelImage
-from bakery_stacks.blocks.machine import Build, Machine
+from bakery_stacks.blocks.machine import Machine, MachineSpec
 from bakery_stacks.config import Environment
 from bakery_stacks.published import Published
 from bakery_stacks.stacks.runner import user_data
-from bakery_stacks.stacks.runner.config_toml import Places
+from bakery_stacks.stacks.runner.config_toml import ResourceNames
 from bakery_stacks.stacks.runner.settings import Runner
 from bakery_stacks.stacks.vault.settings import API_PORT
 
@@ -16,32 +16,32 @@ MANAGER_DISK = 16  # GiB: the system and the runner's programs; jobs are elsewhe
 HTTP, HTTPS, SSH = 80, 443, 22
 
 
-def manager_build(stack: AwsStack, runner: Runner, places: Places, published: Published | None) -> Build:
+def manager_spec(stack: AwsStack, runner: Runner, names: ResourceNames, published: Published | None) -> MachineSpec:
     """The machine that takes jobs from GitLab."""
     image = ChannelImage(stack, "manager-image", runner.image, published, at=("runner", "image"))
-    return Build(
-        title=f"{places.name}-manager",
+    return MachineSpec(
+        title=f"{names.name}-manager",
         image=f"{runner.image} {image.version}",
         image_id=image.image_id,
         instance_type=runner.instance_type,
         disk_gib=MANAGER_DISK,
-        user_data=user_data.of_manager(runner, places),
+        user_data=user_data.render_manager(runner, names),
         tags=stack.tags,
     )
 
 
-def worker_build(stack: AwsStack, runner: Runner, places: Places, published: Published | None) -> Build:
+def worker_spec(stack: AwsStack, runner: Runner, names: ResourceNames, published: Published | None) -> MachineSpec:
     """The machines that run jobs."""
     workers = runner.workers
     keys = ("runner", "workers", "image") if workers.image else ("runner", "image")
     image = ChannelImage(stack, "workers-image", runner.worker_image, published, at=keys)
-    return Build(
-        title=f"{places.name}-workers",
+    return MachineSpec(
+        title=f"{names.name}-workers",
         image=f"{runner.worker_image} {image.version}",
         image_id=image.image_id,
         instance_type=workers.spot.instance_types[0] if workers.spot else str(workers.instance_type),
         disk_gib=workers.disk_gib,
-        user_data=user_data.of_worker(runner),
+        user_data=user_data.render_worker(runner),
         tags=stack.tags,
     )
 
@@ -50,13 +50,13 @@ def connect_machines(manager: Machine, workers: Machine, *, gitlab_port: int, va
     """Only the manager reaches the workers; nothing reaches the manager."""
     ports = {HTTPS, gitlab_port}
     for port in sorted(ports):
-        manager.let_out(port, "GitLab and AWS")
-        workers.let_out(port, "GitLab, AWS and what jobs fetch")
+        manager.allow_egress(port, "GitLab and AWS")
+        workers.allow_egress(port, "GitLab, AWS and what jobs fetch")
     if vault_port not in ports:
-        workers.let_out(vault_port, "Vault, which jobs have all secrets from")
-    workers.let_out(HTTP, "Package sources that jobs fetch from")
-    manager.let_out(SSH, "Docker on the workers", to=workers.firewall_id)
-    workers.let_in(SSH, "Docker, for the manager", source=manager.firewall_id)
+        workers.allow_egress(vault_port, "Vault, which jobs have all secrets from")
+    workers.allow_egress(HTTP, "Package sources that jobs fetch from")
+    manager.allow_egress(SSH, "Docker on the workers", to=workers.security_group_id)
+    workers.allow_ingress(SSH, "Docker, for the manager", source=manager.security_group_id)
 
 
 def gitlab_port(runner: Runner) -> int:

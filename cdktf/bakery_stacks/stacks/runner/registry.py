@@ -12,7 +12,7 @@ from cdktf_cdktf_provider_aws.ecr_repository import (
 from constructs import Construct
 
 from bakery_stacks.blocks.policy import Statement, statement
-from bakery_stacks.config import Environment, domain
+from bakery_stacks.config import Environment, dns_suffix
 
 UNTAGGED_DAYS = 7  # a layer without a tag is what a push left that did not end
 UNTAGGED = {
@@ -41,7 +41,7 @@ class Registry(Construct):
 
     def __init__(self, scope: Construct, name: str, *, environment: Environment, repository: str, key_arn: str) -> None:
         super().__init__(scope, name)
-        made = EcrRepository(
+        resource = EcrRepository(
             self,
             "repository",
             name=repository,
@@ -51,22 +51,22 @@ class Registry(Construct):
             force_delete=environment.disposable,
             lifecycle=None if environment.disposable else TerraformResourceLifecycle(prevent_destroy=True),
         )
-        EcrLifecyclePolicy(self, "expiry", repository=made.name, policy=json.dumps({"rules": [UNTAGGED]}))
-        self.url: str = made.repository_url
-        self.arn: str = made.arn
+        EcrLifecyclePolicy(self, "expiry", repository=resource.name, policy=json.dumps({"rules": [UNTAGGED]}))
+        self.url: str = resource.repository_url
+        self.arn: str = resource.arn
 
 
-def host(environment: Environment) -> str:
+def registry_host(environment: Environment) -> str:
     """Where the account's repositories are in the home region."""
     home = environment.home_region
-    return f"{environment.account}.dkr.ecr.{home}.{domain(home)}"
+    return f"{environment.account}.dkr.ecr.{home}.{dns_suffix(home)}"
 
 
-def pull(repository_arn: str) -> list[Statement]:
+def pull_rights(repository_arn: str) -> list[Statement]:
     """For the manager, which logs in for its workers."""
     return [statement("RegistryLogin", LOG_IN, ["*"]), statement("RegistryPull", PULL, [repository_arn])]
 
 
-def push(repository_arn: str) -> list[Statement]:
+def push_rights(repository_arn: str) -> list[Statement]:
     """For the job that builds the container image."""
     return [statement("RegistryLogin", LOG_IN, ["*"]), statement("RegistryPush", PUSH, [repository_arn])]

@@ -3,31 +3,31 @@
 from collections.abc import Sequence
 
 from bakery_stacks.blocks.policy import Conditions, Statement, statement
-from bakery_stacks.config import Environment, domain, partition
+from bakery_stacks.config import Environment, aws_partition, dns_suffix
 from bakery_stacks.stacks.runner import registry
-from bakery_stacks.stacks.runner.config_toml import WORKER_USER, Places
+from bakery_stacks.stacks.runner.config_toml import WORKER_USER, ResourceNames
 from bakery_stacks.stacks.runner.settings import Runner
 
 
 def manager_rights(
-    environment: Environment, runner: Runner, places: Places, key_arn: str, repository_arn: str
+    environment: Environment, runner: Runner, names: ResourceNames, key_arn: str, repository_arn: str
 ) -> list[Statement]:
     """All that the manager may do, but for sessions on it."""
-    group, workers_login = places.worker_group, runner.workers.login
-    parameters = [runner.token_parameter, *([workers_login.private_key_parameter] if workers_login else [])]
+    group, login = names.worker_group, runner.workers.login
+    parameters = [runner.token_parameter, *([login.private_key_parameter] if login else [])]
     return [
-        *scaling(environment, group),
-        *([] if workers_login else [login(environment, group)]),
-        *secrets(environment, parameters, key_arn),
-        *cache(environment, places.cache_bucket, key_arn),
-        *registry.pull(repository_arn),
+        *scaling_rights(environment, group),
+        *([] if login else [login_right(environment, group)]),
+        *secret_rights(environment, parameters, key_arn),
+        *cache_rights(environment, names.cache_bucket, key_arn),
+        *registry.pull_rights(repository_arn),
     ]
 
 
-def scaling(environment: Environment, group: str) -> list[Statement]:
+def scaling_rights(environment: Environment, group: str) -> list[Statement]:
     """The fleeting plugin's calls ("Recommended IAM policy"); AWS cannot narrow the two that only look."""
     home = environment.home_region
-    groups = f"arn:{partition(home)}:autoscaling:{home}:{environment.account}:autoScalingGroup"
+    groups = f"arn:{aws_partition(home)}:autoscaling:{home}:{environment.account}:autoScalingGroup"
     change = ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"]
     return [
         statement("ScaleWorkers", change, [f"{groups}:*:autoScalingGroupName/{group}"]),
@@ -35,20 +35,20 @@ def scaling(environment: Environment, group: str) -> list[Statement]:
     ]
 
 
-def login(environment: Environment, group: str) -> Statement:
+def login_right(environment: Environment, group: str) -> Statement:
     """By EC2 Instance Connect: to machines of that group, as that user."""
     home = environment.home_region
     conditions: Conditions = {
         "StringEquals": {"aws:ResourceTag/aws:autoscaling:groupName": group, "ec2:osuser": WORKER_USER}
     }
-    machines = f"arn:{partition(home)}:ec2:{home}:{environment.account}:instance/*"
+    machines = f"arn:{aws_partition(home)}:ec2:{home}:{environment.account}:instance/*"
     return statement("LogInToWorkers", ["ec2-instance-connect:SendSSHPublicKey"], [machines], conditions=conditions)
 
 
-def secrets(environment: Environment, parameters: Sequence[str], key_arn: str) -> list[Statement]:
+def secret_rights(environment: Environment, parameters: Sequence[str], key_arn: str) -> list[Statement]:
     """Encrypted with the account's key for SSM, or with that of the stack."""
     home = environment.home_region
-    arns = [f"arn:{partition(home)}:ssm:{home}:{environment.account}:parameter{name}" for name in parameters]
+    arns = [f"arn:{aws_partition(home)}:ssm:{home}:{environment.account}:parameter{name}" for name in parameters]
     conditions: Conditions = {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": arns}}
     return [
         statement("Secrets", ["ssm:GetParameter"], arns),
@@ -56,11 +56,11 @@ def secrets(environment: Environment, parameters: Sequence[str], key_arn: str) -
     ]
 
 
-def cache(environment: Environment, bucket: str, key_arn: str) -> list[Statement]:
+def cache_rights(environment: Environment, bucket: str, key_arn: str) -> list[Statement]:
     """Addresses that the manager signs carry its rights to the workers, for objects one by one."""
     home = environment.home_region
-    through_s3: Conditions = {"StringEquals": {"kms:ViaService": f"s3.{home}.{domain(home)}"}}
+    through_s3: Conditions = {"StringEquals": {"kms:ViaService": f"s3.{home}.{dns_suffix(home)}"}}
     return [
-        statement("Cache", ["s3:GetObject", "s3:PutObject"], [f"arn:{partition(home)}:s3:::{bucket}/*"]),
+        statement("Cache", ["s3:GetObject", "s3:PutObject"], [f"arn:{aws_partition(home)}:s3:::{bucket}/*"]),
         statement("CacheKey", ["kms:Decrypt", "kms:GenerateDataKey"], [key_arn], conditions=through_s3),
     ]

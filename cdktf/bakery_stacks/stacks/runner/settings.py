@@ -29,7 +29,7 @@ Ref = Annotated[str, Form(r"^[\w./-]+$", "the full name of a branch or tag, with
 GITLAB_HINT = "write https://HOST or https://HOST:PORT, such as https://gitlab.example.com"
 
 
-def _gitlab(url: str) -> str:
+def _check_gitlab_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
         raise misfit("must begin with https://: the runner's token goes there", GITLAB_HINT)
@@ -38,28 +38,28 @@ def _gitlab(url: str) -> str:
     return url.rstrip("/")
 
 
-def _limited(count: object) -> object:
+def _check_limit(count: object) -> object:
     if count == 0:
-        why = "0 is 'no limit' to GitLab, and 'no machine at all' to Auto Scaling"
-        raise misfit(why, "write 1 or more: as many machines as you want to pay for at once")
+        reason = "0 is 'no limit' to GitLab, and 'no machine at all' to Auto Scaling"
+        raise misfit(reason, "write 1 or more: as many machines as you want to pay for at once")
     return count
 
 
-def _zone(name: str) -> str:
-    known = available_timezones()  # empty on a system without such a list
-    if known and name not in known:
-        raise misfit(f"there is no time zone '{name}'", near(name, known) or "write its name as in Europe/Berlin")
+def _check_time_zone(name: str) -> str:
+    time_zones = available_timezones()  # empty on a system without such a list
+    if time_zones and name not in time_zones:
+        raise misfit(f"there is no time zone '{name}'", near(name, time_zones) or "write its name as in Europe/Berlin")
     return name
 
 
-GitLab = Annotated[str, AfterValidator(_gitlab)]
+GitLab = Annotated[str, AfterValidator(_check_gitlab_url)]
 TimeZone = Annotated[
     str,
     Form(r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$", "a time zone as the tz database calls it", "Europe/Berlin"),
-    AfterValidator(_zone),
+    AfterValidator(_check_time_zone),
 ]
-Period = Annotated[str, AfterValidator(cron.check)]
-Limit = Annotated[int, BeforeValidator(_limited), Field(ge=1)]
+Period = Annotated[str, AfterValidator(cron.check_period)]
+Limit = Annotated[int, BeforeValidator(_check_limit), Field(ge=1)]
 
 
 class Spot(Model):
@@ -111,17 +111,19 @@ class Workers(Model):
     )
 
     @model_validator(mode="after")
-    def _one_market(self) -> Self:
+    def _check_market(self) -> Self:
         if self.spot and self.instance_type:
-            why = "it is for workers on demand, and spot for those at spot prices"
-            raise misfit(why, "keep one of both; with spot, write the type into spot.instance_types", "instance_type")
+            reason = "it is for workers on demand, and spot for those at spot prices"
+            raise misfit(
+                reason, "keep one of both; with spot, write the type into spot.instance_types", "instance_type"
+            )
         if not (self.spot or self.instance_type):
-            why = "neither instance_type nor spot says what machines they are"
-            raise misfit(why, "add instance_type: m6i.large, or spot with two or more instance_types")
+            reason = "neither instance_type nor spot says what machines they are"
+            raise misfit(reason, "add instance_type: m6i.large, or spot with two or more instance_types")
         for index, idle in enumerate(self.idle):
             if idle.idle_count > self.jobs:
-                why = f"{idle.idle_count} is more than can run: max_instances x capacity_per_instance is {self.jobs}"
-                raise misfit(why, f"choose {self.jobs} or less, or raise max_instances", "idle", index, "idle_count")
+                reason = f"{idle.idle_count} is more than can run: max_instances x capacity_per_instance is {self.jobs}"
+                raise misfit(reason, f"choose {self.jobs} or less, or raise max_instances", "idle", index, "idle_count")
         return self
 
     @property
@@ -164,10 +166,10 @@ class Bakes(Model):
     oidc: Oidc | None = Field(default=None, description="who gets the role, if `by` is oidc")
 
     @model_validator(mode="after")
-    def _one_way(self) -> Self:
+    def _check_oidc(self) -> Self:
         if (self.by == "oidc") != (self.oidc is not None):
-            why = "it says who gets the role: it belongs to 'by: oidc', and only to that"
-            raise misfit(why, "add oidc with subjects, or write 'by: vault' without it", "oidc")
+            reason = "it says who gets the role: it belongs to 'by: oidc', and only to that"
+            raise misfit(reason, "add oidc with subjects, or write 'by: vault' without it", "oidc")
         return self
 
 

@@ -13,11 +13,11 @@ from bakery_stacks.blocks.machine import Machine
 from bakery_stacks.blocks.sessions import Sessions
 from bakery_stacks.blocks.stack_key import StackKey
 from bakery_stacks.config import Environment, Settings
-from bakery_stacks.handover import DistributionOutputs, NetworkOutputs
+from bakery_stacks.outputs import DistributionOutputs, NetworkOutputs
 from bakery_stacks.published import Published
 from bakery_stacks.stacks.runner import machines, registry, user_data
 from bakery_stacks.stacks.runner.cache_bucket import CacheBucket
-from bakery_stacks.stacks.runner.config_toml import Places
+from bakery_stacks.stacks.runner.config_toml import ResourceNames
 from bakery_stacks.stacks.runner.fleet import manager_group, worker_group
 from bakery_stacks.stacks.runner.job_roles import JobRoles
 from bakery_stacks.stacks.runner.registry import Registry
@@ -39,24 +39,24 @@ class RunnerStack(AwsStack):
 
     def __init__(self, scope: Construct, settings: Settings, section: Runner, inputs: StackInputs) -> None:
         super().__init__(scope, "runner", settings)
-        environment, places = self.environment, resource_names(self.environment)
-        title, days = places.name, section.log_days
+        environment, names = self.environment, resource_names(self.environment)
+        title, days = names.name, section.log_days
         key = make_key(self, title)
-        cache = make_cache(self, section, places, key.arn)
+        cache = make_cache(self, section, names, key.arn)
         images = Registry(self, "registry", environment=environment, repository=title, key_arn=key.arn)
         shells = Sessions(self, "sessions", environment=environment, title=title, days=days, key_arn=key.arn)
         alarms = Alarms(
-            self, "alarms", title=title, account=environment.account, group=places.manager_group, key_arn=key.arn
+            self, "alarms", title=title, account=environment.account, group=names.manager_group, key_arn=key.arn
         )
-        shell_rights = sessions.of_machine(environment, title)
-        rights = [*manager_rights(environment, section, places, key.arn, images.arn), *shell_rights]
-        build, vpc_id = machines.manager_build(self, section, places, inputs.published), inputs.network.vpc_id
-        manager = Machine(self, "manager", build=build, vpc_id=vpc_id, rights=rights)
-        build = machines.worker_build(self, section, places, inputs.published)
-        workers = Machine(self, "workers", build=build, vpc_id=vpc_id, rights=shell_rights)
+        shell_rights = sessions.session_rights(environment, title)
+        rights = [*manager_rights(environment, section, names, key.arn, images.arn), *shell_rights]
+        spec, vpc_id = machines.manager_spec(self, section, names, inputs.published), inputs.network.vpc_id
+        manager = Machine(self, "manager", spec=spec, vpc_id=vpc_id, rights=rights)
+        spec = machines.worker_spec(self, section, names, inputs.published)
+        workers = Machine(self, "workers", spec=spec, vpc_id=vpc_id, rights=shell_rights)
         gitlab, vault = machines.gitlab_port(section), machines.vault_port(environment)
         machines.connect_machines(manager, workers, gitlab_port=gitlab, vault_port=vault)
-        make_groups(self, section, places, manager, workers, inputs.network.subnet_ids)
+        make_groups(self, section, names, manager, workers, inputs.network.subnet_ids)
         if section.bakes.oidc:
             make_job_roles(self, section.gitlab_url, section.bakes.oidc, inputs.distribution, images.arn)
 
@@ -64,26 +64,26 @@ class RunnerStack(AwsStack):
         self.output("cache_bucket", cache.name, "holds what jobs cache")
         self.output("key_alias", key.alias, "encrypts cache, registry, logs and alarms, and may encrypt the token")
         self.output("log_group", shells.log_group, "what was done in shells on the machines")
-        about = "the project's BAKERY_RUNNER_REPOSITORY: the container image of jobs"
-        self.output("registry_url", images.url, about)
+        description = "the project's BAKERY_RUNNER_REPOSITORY: the container image of jobs"
+        self.output("registry_url", images.url, description)
         self.output("session_document", shells.document, "for aws ssm start-session --document-name")
         self.output("token_parameter", section.token_parameter, "put the runner's token here, as a SecureString")
-        self.output("worker_group", places.worker_group, "Auto Scaling group that the manager scales")
+        self.output("worker_group", names.worker_group, "Auto Scaling group that the manager scales")
         if guest := section.on_premise:
-            text = user_data.of_guest(section, f"{title}-guest", guest.concurrent)
+            text = user_data.render_guest(section, f"{title}-guest", guest.concurrent)
             self.output("guest_user_data", text, "guestinfo.userdata of a vSphere guest, before Base64")
 
 
-def resource_names(environment: Environment) -> Places:
+def resource_names(environment: Environment) -> ResourceNames:
     """Names are known before anything is made, so that user data and rights can carry them."""
     title = f"bakery-{environment.name}-runner"
-    return Places(
+    return ResourceNames(
         name=title,
         region=environment.home_region,
         manager_group=f"{title}-manager",
         worker_group=f"{title}-workers",
         cache_bucket=f"{title}-cache-{environment.account}",
-        registry=registry.host(environment),
+        registry=registry.registry_host(environment),
     )
 
 
@@ -95,25 +95,30 @@ def make_key(stack: AwsStack, title: str) -> StackKey:
         environment=stack.environment,
         title=title,
         description=f"Cache, registry, logs and alarms of {title}",
-        others=[log_encryption(stack.environment, sessions.log_name(title)), alarm_encryption()],
+        service_statements=[log_encryption(stack.environment, sessions.log_name(title)), alarm_encryption()],
     )
 
 
-def make_cache(stack: AwsStack, section: Runner, places: Places, key_arn: str) -> CacheBucket:
+def make_cache(stack: AwsStack, section: Runner, names: ResourceNames, key_arn: str) -> CacheBucket:
     """The bucket of what jobs cache."""
-    bucket, days = places.cache_bucket, section.cache_days
+    bucket, days = names.cache_bucket, section.cache_days
     return CacheBucket(stack, "cache", settings=stack.settings, bucket=bucket, key_arn=key_arn, days=days)
 
 
 def make_groups(
-    stack: AwsStack, section: Runner, places: Places, manager: Machine, workers: Machine, subnet_ids: Sequence[str]
+    stack: AwsStack,
+    section: Runner,
+    names: ResourceNames,
+    manager: Machine,
+    workers: Machine,
+    subnet_ids: Sequence[str],
 ) -> None:
     """The Auto Scaling groups that start the machines."""
-    manager_group(stack, "manager-group", title=places.manager_group, machine=manager, subnet_ids=subnet_ids)
+    manager_group(stack, "manager-group", title=names.manager_group, machine=manager, subnet_ids=subnet_ids)
     worker_group(
         stack,
         "worker-group",
-        title=places.worker_group,
+        title=names.worker_group,
         machine=workers,
         subnet_ids=subnet_ids,
         most=section.workers.max_instances,

@@ -7,37 +7,29 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bakery_stacks.stacks.runner.config_toml import (
-    AWS_FILE,
-    FOLDER,
-    LOGIN_FILE,
-    WORKER_USER,
-    Places,
-    aws_file,
-    manager,
-    on_premise,
-)
+from bakery_stacks.stacks.runner import config_toml
+from bakery_stacks.stacks.runner.config_toml import AWS_FILE, FOLDER, LOGIN_FILE, WORKER_USER, ResourceNames
 from bakery_stacks.stacks.runner.settings import Runner
 
 TEMPLATE = f"{FOLDER}/config.toml.template"
 SECRETS = f"{FOLDER}/secrets"
 
 
-def of_manager(runner: Runner, places: Places) -> str:
+def render_manager(runner: Runner, names: ResourceNames) -> str:
     """The runner's configuration but for its secrets, and the names of the parameters that hold them."""
     login = runner.workers.login
     secrets = {"token": runner.token_parameter, **({LOGIN_FILE: login.private_key_parameter} if login else {})}
     lines = "".join(f"{file} {parameter}\n" for file, parameter in secrets.items())
     return _cloud_config(
         write_files=[
-            _file(AWS_FILE, aws_file(places.region)),
-            _file(SECRETS, lines),
-            _file(TEMPLATE, manager(runner, places)),  # last: its appearance starts the rest
+            _file_entry(AWS_FILE, config_toml.render_aws_config(names.region)),
+            _file_entry(SECRETS, lines),
+            _file_entry(TEMPLATE, config_toml.render_manager(runner, names)),  # last: its appearance starts the rest
         ]
     )
 
 
-def of_worker(runner: Runner) -> str:
+def render_worker(runner: Runner) -> str:
     """A user that may use Docker. That is as good as root, so this user has no other right."""
     login = runner.workers.login
     keys = {"ssh_authorized_keys": [login.public_key]} if login else {}
@@ -45,12 +37,12 @@ def of_worker(runner: Runner) -> str:
     return _cloud_config(users=[user])
 
 
-def of_guest(runner: Runner, name: str, jobs: int) -> str:
+def render_guest(runner: Runner, name: str, jobs: int) -> str:
     """A guest of vSphere has no role to fetch a token with: somebody brings it, as the file `token` beside this one."""
-    return _cloud_config(write_files=[_file(TEMPLATE, on_premise(runner, name, jobs))])
+    return _cloud_config(write_files=[_file_entry(TEMPLATE, config_toml.render_on_premise(runner, name, jobs))])
 
 
-def _file(path: str, content: str) -> Mapping[str, str]:
+def _file_entry(path: str, content: str) -> Mapping[str, str]:
     return {"path": path, "permissions": "0600", "content": content}
 
 

@@ -43,7 +43,7 @@ class Cluster(Construct):
     ) -> None:
         super().__init__(scope, name)
         template = AutoscalingGroupLaunchTemplate(id=machine.template_id, version=machine.template_version)
-        watched = AutoscalingGroupInstanceRefreshPreferencesAlarmSpecification(alarms=list(alarms))
+        alarm_specification = AutoscalingGroupInstanceRefreshPreferencesAlarmSpecification(alarms=list(alarms))
         AutoscalingGroup(
             self,
             "group",
@@ -68,7 +68,7 @@ class Cluster(Construct):
                     max_healthy_percentage=one_more(size),
                     instance_warmup=str(WARM_UP_SECONDS),
                     skip_matching=True,
-                    alarm_specification=watched,
+                    alarm_specification=alarm_specification,
                 ),
             ),
             tag=[AutoscalingGroupTag(key=key, value=value, propagate_at_launch=True) for key, value in tags.items()],

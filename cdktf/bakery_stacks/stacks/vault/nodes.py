@@ -4,25 +4,27 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from bakery_stacks.blocks.image import ChannelImage
-from bakery_stacks.blocks.machine import Build, Machine, Volume
+from bakery_stacks.blocks.machine import Machine, MachineSpec, Volume
 from bakery_stacks.config import Environment
-from bakery_stacks.stacks.vault.front import Front
+from bakery_stacks.stacks.vault.load_balancer import InternalLoadBalancer
 from bakery_stacks.stacks.vault.settings import API_PORT, Vault
-from bakery_stacks.stacks.vault.user_data import CLUSTER_PORT, Cluster, of_node
+from bakery_stacks.stacks.vault.user_data import CLUSTER_PORT, Cluster, render_user_data
 
 ROOT_GIB = 20
 HTTPS = 443
 
 
-def node_build(section: Vault, cluster: Cluster, image: ChannelImage, tags: Mapping[str, str], *, keep: bool) -> Build:
+def node_spec(
+    section: Vault, cluster: Cluster, image: ChannelImage, tags: Mapping[str, str], *, keep: bool
+) -> MachineSpec:
     """A node of the cluster. With `keep`, its audit logs outlive it."""
-    return Build(
+    return MachineSpec(
         title=cluster.name,
         image=f"{section.image} {image.version}",
         image_id=image.image_id,
         instance_type=section.instance_type,
         disk_gib=ROOT_GIB,
-        user_data=of_node(section, cluster),
+        user_data=render_user_data(section, cluster),
         tags=tags,
         volumes=(
             Volume("/dev/sdf", section.data_gib),  # the other nodes have it, too
@@ -31,15 +33,15 @@ def node_build(section: Vault, cluster: Cluster, image: ChannelImage, tags: Mapp
     )
 
 
-def connect_nodes(nodes: Machine, front: Front, gitlab_port: int) -> None:
+def connect_nodes(nodes: Machine, balancer: InternalLoadBalancer, gitlab_port: int) -> None:
     """Clients come by the load balancer only; nodes talk to each other, to AWS and to GitLab."""
-    nodes.let_in(API_PORT, "Clients", source=front.firewall_id)
-    front.let_through(nodes.firewall_id, API_PORT)
-    nodes.let_among(API_PORT, "Nodes that join")
-    nodes.let_among(CLUSTER_PORT, "Nodes, of each other")
-    nodes.let_out(HTTPS, "Services of AWS")
+    nodes.allow_ingress(API_PORT, "Clients", source=balancer.security_group_id)
+    balancer.allow_egress(nodes.security_group_id, API_PORT)
+    nodes.allow_mutual(API_PORT, "Nodes that join")
+    nodes.allow_mutual(CLUSTER_PORT, "Nodes, of each other")
+    nodes.allow_egress(HTTPS, "Services of AWS")
     if gitlab_port != HTTPS:
-        nodes.let_out(gitlab_port, "GitLab, of which Vault asks how it signs")
+        nodes.allow_egress(gitlab_port, "GitLab, of which Vault asks how it signs")
 
 
 def gitlab_port(environment: Environment) -> int:

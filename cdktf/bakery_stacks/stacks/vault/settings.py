@@ -55,9 +55,11 @@ class Vault(Model):
     log_days: LogDays = Field(default=90, description="how long logs of sessions are kept")
 
     @model_validator(mode="after")
-    def _disks_differ(self) -> Self:
+    def _check_disks(self) -> Self:
         if self.data_gib <= self.audit_gib:
-            wrong = "data_gib" if "data_gib" in self.model_fields_set else "audit_gib"
-            why = f"data_gib ({self.data_gib}) must be more than audit_gib ({self.audit_gib}): nodes tell disks by size"
-            raise misfit(why, f"set data_gib to {self.audit_gib + 1} or more", wrong)
+            field = "data_gib" if "data_gib" in self.model_fields_set else "audit_gib"
+            reason = (
+                f"data_gib ({self.data_gib}) must be more than audit_gib ({self.audit_gib}): nodes tell disks by size"
+            )
+            raise misfit(reason, f"set data_gib to {self.audit_gib + 1} or more", field)
         return self

@@ -6,22 +6,22 @@ from cdktf_cdktf_provider_aws.route53_record import Route53Record, Route53Record
 from constructs import Construct
 
 from bakery_stacks.base import AwsStack
-from bakery_stacks.blocks.alarms import Alarms, Metric, alarm_encryption
+from bakery_stacks.blocks.alarms import Alarms, MetricSource, alarm_encryption
 from bakery_stacks.blocks.image import ChannelImage
 from bakery_stacks.blocks.log_key import log_encryption
 from bakery_stacks.blocks.machine import Machine
 from bakery_stacks.blocks.policy import Statement
-from bakery_stacks.blocks.sessions import Sessions, log_name, of_machine
+from bakery_stacks.blocks.sessions import Sessions, log_name, session_rights
 from bakery_stacks.blocks.stack_key import StackKey
-from bakery_stacks.config import Settings, node_role
-from bakery_stacks.handover import NetworkOutputs
+from bakery_stacks.config import Settings, node_role_arn
+from bakery_stacks.outputs import NetworkOutputs
 from bakery_stacks.published import Published
 from bakery_stacks.stacks.vault import rights, user_data
 from bakery_stacks.stacks.vault.alarms import STOPPING, cluster_alarms
-from bakery_stacks.stacks.vault.archive import Archive
 from bakery_stacks.stacks.vault.cluster import Cluster
-from bakery_stacks.stacks.vault.front import Front
-from bakery_stacks.stacks.vault.nodes import connect_nodes, gitlab_port, node_build
+from bakery_stacks.stacks.vault.load_balancer import InternalLoadBalancer
+from bakery_stacks.stacks.vault.locked_bucket import LockedBucket
+from bakery_stacks.stacks.vault.nodes import connect_nodes, gitlab_port, node_spec
 from bakery_stacks.stacks.vault.settings import API_PORT, Vault
 
 # Both may serve; a sealed (503) or uninitialized (501) node gets no clients (Vault API, "/sys/health").
@@ -46,10 +46,10 @@ class VaultStack(AwsStack):
         sessions = Sessions(
             self, "sessions", environment=environment, title=title, days=section.log_days, key_arn=data_key.arn
         )
-        front = make_front(self, title, section, network)
+        balancer = make_balancer(self, title, section, network)
         image = ChannelImage(self, "image", section.image, published, at=("vault", "image"))
         node = user_data.Cluster(title, environment.home_region, seal_key.alias, f"bakery/{environment.name}")
-        statements = rights.of_node(
+        statements = rights.node_policy(
             environment,
             section,
             seal_key=seal_key.arn,
@@ -58,15 +58,15 @@ class VaultStack(AwsStack):
             metrics=node.metrics,
         )
         nodes = make_nodes(self, section, node, image, network.vpc_id, statements)
-        connect_nodes(nodes, front, gitlab_port(environment))
-        alarms = make_alarms(self, section, node, front, data_key.arn)
-        make_cluster(self, title, section, nodes, network, front, [alarms.names[name] for name in STOPPING])
+        connect_nodes(nodes, balancer, gitlab_port(environment))
+        alarms = make_alarms(self, section, node, balancer, data_key.arn)
+        make_cluster(self, title, section, nodes, network, balancer, [alarms.names[name] for name in STOPPING])
         if section.dns_zone:
-            make_record(self, section.dns_zone, section.certificate.name, front)
+            make_record(self, section.dns_zone, section.certificate.name, balancer)
 
         address = f"https://{section.certificate.name}:{API_PORT}"
         self.output("address", address, "for VAULT_ADDR of clients; its name leads to load_balancer")
-        self.output("load_balancer", front.dns_name, "what certificate.name has to lead to, as a CNAME or an alias")
+        self.output("load_balancer", balancer.dns_name, "what certificate.name has to lead to, as a CNAME or an alias")
         self.output("node_role_arn", nodes.role_arn, "role of the nodes, for the login that snapshots use")
         self.output("seal_key_arn", seal_key.arn, "key that unseals: without it, no data can be read")
         self.output("snapshot_bucket", snapshots.name, "where snapshots are")
@@ -84,7 +84,7 @@ def make_seal_key(stack: AwsStack, title: str) -> StackKey:
         environment=environment,
         title=f"{title}-seal",
         description=f"Unseals Vault of {environment.name}",
-        sealer=node_role(environment.name, environment.account, environment.home_region),
+        seal_role_arn=node_role_arn(environment.name, environment.account, environment.home_region),
     )
 
 
@@ -96,19 +96,19 @@ def make_data_key(stack: AwsStack, title: str) -> StackKey:
         environment=stack.environment,
         title=title,
         description=f"Snapshots, logs and alarms of Vault of {stack.environment.name}",
-        others=[log_encryption(stack.environment, log_name(title)), alarm_encryption()],
+        service_statements=[log_encryption(stack.environment, log_name(title)), alarm_encryption()],
     )
 
 
-def make_snapshots(stack: AwsStack, section: Vault, key_arn: str) -> Archive:
+def make_snapshots(stack: AwsStack, section: Vault, key_arn: str) -> LockedBucket:
     """The bucket of snapshots."""
     bucket, days = section.snapshots.bucket, section.snapshots.keep_days
-    return Archive(stack, "snapshots", settings=stack.settings, bucket=bucket, key_arn=key_arn, days=days)
+    return LockedBucket(stack, "snapshots", settings=stack.settings, bucket=bucket, key_arn=key_arn, days=days)
 
 
-def make_front(stack: AwsStack, title: str, section: Vault, network: NetworkOutputs) -> Front:
+def make_balancer(stack: AwsStack, title: str, section: Vault, network: NetworkOutputs) -> InternalLoadBalancer:
     """The one address of the cluster."""
-    return Front(
+    return InternalLoadBalancer(
         stack,
         "front",
         title=title,
@@ -130,12 +130,14 @@ def make_nodes(
 ) -> Machine:
     """What the cluster's group starts machines from."""
     environment = stack.environment
-    build = node_build(section, node, image, environment.tags, keep=not environment.disposable)
-    session_rights = of_machine(environment, node.name)
-    return Machine(stack, "machine", build=build, vpc_id=vpc_id, rights=[*statements, *session_rights])
+    spec = node_spec(section, node, image, environment.tags, keep=not environment.disposable)
+    machine_rights = [*statements, *session_rights(environment, node.name)]
+    return Machine(stack, "machine", spec=spec, vpc_id=vpc_id, rights=machine_rights)
 
 
-def make_alarms(stack: AwsStack, section: Vault, node: user_data.Cluster, front: Front, key_arn: str) -> Alarms:
+def make_alarms(
+    stack: AwsStack, section: Vault, node: user_data.Cluster, balancer: InternalLoadBalancer, key_arn: str
+) -> Alarms:
     """The alarms of the cluster, and the topic that tells of them."""
     return Alarms(
         stack,
@@ -143,7 +145,7 @@ def make_alarms(stack: AwsStack, section: Vault, node: user_data.Cluster, front:
         title=node.name,
         account=stack.environment.account,
         group=node.name,
-        watches=cluster_alarms(section, Metric(node.metrics, {"cluster": node.name}), front),
+        watches=cluster_alarms(section, MetricSource(node.metrics, {"cluster": node.name}), balancer),
         key_arn=key_arn,
     )
 
@@ -154,7 +156,7 @@ def make_cluster(
     section: Vault,
     nodes: Machine,
     network: NetworkOutputs,
-    front: Front,
+    balancer: InternalLoadBalancer,
     alarms: Sequence[str],
 ) -> None:
     """The group that starts the nodes, which find each other by a tag."""
@@ -165,13 +167,13 @@ def make_cluster(
         size=section.nodes,
         machine=nodes,
         subnet_ids=network.subnet_ids,
-        target_groups=[front.target_group_arn],
+        target_groups=[balancer.target_group_arn],
         alarms=alarms,
         tags={**stack.environment.tags, "Name": title, user_data.JOIN_TAG: title},
     )
 
 
-def make_record(stack: AwsStack, zone_id: str, name: str, front: Front) -> None:
+def make_record(stack: AwsStack, zone_id: str, name: str, balancer: InternalLoadBalancer) -> None:
     """Leads the certificate's name to the cluster."""
-    alias = Route53RecordAlias(name=front.dns_name, zone_id=front.zone_id, evaluate_target_health=False)
+    alias = Route53RecordAlias(name=balancer.dns_name, zone_id=balancer.zone_id, evaluate_target_health=False)
     Route53Record(stack, "name", zone_id=zone_id, name=name, type="A", alias=alias)

@@ -30,15 +30,18 @@ class Cluster:
     metrics: str
 
 
-def of_node(vault: Vault, cluster: Cluster) -> str:
+def render_user_data(vault: Vault, cluster: Cluster) -> str:
     """Settings of the node before Vault's configuration: that one starts it."""
     return _cloud_config(
-        write_files=[_file(SETTINGS, settings(vault, cluster)), _file(CONFIGURATION, configuration(vault, cluster))],
+        write_files=[
+            _file_entry(SETTINGS, node_settings(vault, cluster)),
+            _file_entry(CONFIGURATION, vault_configuration(vault, cluster)),
+        ],
         runcmd=[["systemctl", "start", "--no-block", "vault-node.target"]],
     )
 
 
-def configuration(vault: Vault, cluster: Cluster) -> dict[str, Any]:
+def vault_configuration(vault: Vault, cluster: Cluster) -> dict[str, Any]:
     """Vault's: TLS everywhere, unsealed by KMS, nodes found by their tag."""
     join = {
         "auto_join": f"provider=aws region={cluster.region} tag_key={JOIN_TAG} tag_value={cluster.name}",
@@ -64,7 +67,7 @@ def configuration(vault: Vault, cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def settings(vault: Vault, cluster: Cluster) -> dict[str, Any]:
+def node_settings(vault: Vault, cluster: Cluster) -> dict[str, Any]:
     """For the image's programs."""
     certificate = vault.certificate
     return {
@@ -80,7 +83,7 @@ def settings(vault: Vault, cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def _file(path: str, content: dict[str, Any]) -> dict[str, str]:
+def _file_entry(path: str, content: dict[str, Any]) -> dict[str, str]:
     return {"path": path, "permissions": "0644", "content": json.dumps(content, indent=2) + "\n"}
 
 

@@ -25,7 +25,7 @@ class Role(Model):
     token_type: Literal["service"]
 
 
-def role(duty: Duty, gitlab: GitLab) -> Role:
+def duty_role(duty: Duty, gitlab: GitLab) -> Role:
     """A duty's role for one project."""
     path = FOLDER / "duties" / f"{duty}.json"
     values = {"PROJECT_ID": gitlab.project_id, "AUDIENCE": gitlab.audience}
@@ -35,7 +35,7 @@ def role(duty: Duty, gitlab: GitLab) -> Role:
     return validate(Role, "role", path, text)
 
 
-def policy(name: str) -> str:
+def duty_policy(name: str) -> str:
     """The policy of a name that a role gives: `bakery-publish` is in vault/duties/publish.hcl."""
     return (FOLDER / "duties" / f"{name.removeprefix(PREFIX)}.hcl").read_text(encoding="utf-8")
 

@@ -9,12 +9,12 @@ from cdktf_cdktf_provider_vault.mount import Mount
 from cdktf_cdktf_provider_vault.transit_secret_backend_key import TransitSecretBackendKey
 from constructs import Construct
 
-from bakery_stacks.stacks.vault_config.settings import AssumedRole, AwsEngine, AzureEngine, seconds
+from bakery_stacks.stacks.vault_config.settings import AssumedRole, AwsEngine, AzureEngine, to_seconds
 
 SIGNING_KEY = "bakery-manifests"
 
 
-class KeptSecrets(Construct):
+class KvSecrets(Construct):
     """Version 2 of the KV engine at secret/. Its content is written by people: none of it is in Terraform."""
 
     def __init__(self, scope: Construct, name: str, *, lifecycle: TerraformResourceLifecycle | None) -> None:
@@ -30,7 +30,7 @@ class KeptSecrets(Construct):
         )
 
 
-class Signatures(Construct):
+class SigningEngine(Construct):
     """The transit engine with a key that never leaves Vault."""
 
     def __init__(self, scope: Construct, name: str, *, lifecycle: TerraformResourceLifecycle | None) -> None:
@@ -73,9 +73,12 @@ class AwsCredentials(Construct):
             sts_endpoint=sts,
             sts_region=region,
         )
-        self.roles = [self._role(backend.path, "bake", engine.bake), self._role(backend.path, "apply", engine.apply)]
+        self.roles = [
+            self._make_role(backend.path, "bake", engine.bake),
+            self._make_role(backend.path, "apply", engine.apply),
+        ]
 
-    def _role(self, backend: str, name: str, role: AssumedRole) -> str:
+    def _make_role(self, backend: str, name: str, role: AssumedRole) -> str:
         """The path at which credentials are read."""
         AwsSecretBackendRole(
             self,
@@ -84,8 +87,8 @@ class AwsCredentials(Construct):
             name=name,
             credential_type="assumed_role",
             role_arns=[role.role_arn],
-            default_sts_ttl=seconds(role.ttl),
-            max_sts_ttl=seconds(role.ttl),
+            default_sts_ttl=to_seconds(role.ttl),
+            max_sts_ttl=to_seconds(role.ttl),
         )
         return f"aws/sts/{name}"
 
@@ -112,8 +115,8 @@ class AzureCredentials(Construct):
                 backend=backend.path,
                 role="bake",
                 application_object_id=engine.application_object_id,
-                ttl=f"{seconds(engine.ttl)}",
-                max_ttl=f"{seconds(engine.ttl)}",
+                ttl=f"{to_seconds(engine.ttl)}",
+                max_ttl=f"{to_seconds(engine.ttl)}",
                 # Else Azure would take the secret for ten years if Vault could not remove it.
-                explicit_max_ttl=f"{seconds(engine.ttl)}",
+                explicit_max_ttl=f"{to_seconds(engine.ttl)}",
             )

@@ -14,7 +14,7 @@ from bakery_stacks.config import Environment
 from bakery_stacks.stacks.vault.settings import SNAPSHOT_ROLE
 from bakery_stacks.stacks.vault_config import duties
 from bakery_stacks.stacks.vault_config.duties import PREFIX
-from bakery_stacks.stacks.vault_config.settings import Duty, GitLab, seconds
+from bakery_stacks.stacks.vault_config.settings import Duty, GitLab, to_seconds
 
 SNAPSHOT_SECONDS = 900  # to take a snapshot and be gone; Vault streams some 100 MB/s
 
@@ -35,11 +35,11 @@ class GitLabDuties(Construct):
             bound_issuer=gitlab.url,
         )
         self._policies: dict[str, str] = {}
-        self.roles = {duty: self._role(duty, duties.role(duty, gitlab)) for duty in gitlab.duties}
+        self.roles = {duty: self._make_role(duty, duties.duty_role(duty, gitlab)) for duty in gitlab.duties}
 
-    def _role(self, duty: Duty, role: duties.Role) -> str:
+    def _make_role(self, duty: Duty, role: duties.Role) -> str:
         """The name of a duty's role."""
-        made = JwtAuthBackendRole(
+        resource = JwtAuthBackendRole(
             self,
             f"role-{duty}",
             backend=self._backend.path,
@@ -48,19 +48,19 @@ class GitLabDuties(Construct):
             user_claim=role.user_claim,
             bound_audiences=list(role.bound_audiences),
             bound_claims={claim: _one_text(values) for claim, values in role.bound_claims.items()},
-            token_policies=[self._policy(name) for name in role.token_policies],
+            token_policies=[self._make_policy(name) for name in role.token_policies],
             token_no_default_policy=role.token_no_default_policy,
-            token_ttl=seconds(role.token_ttl),
-            token_explicit_max_ttl=seconds(role.token_explicit_max_ttl),
+            token_ttl=to_seconds(role.token_ttl),
+            token_explicit_max_ttl=to_seconds(role.token_explicit_max_ttl),
             token_type=role.token_type,
         )
-        return str(made.role_name)
+        return str(resource.role_name)
 
-    def _policy(self, name: str) -> str:
+    def _make_policy(self, name: str) -> str:
         """A reference to the policy, made when first asked for, so that it is there before the role."""
         if name not in self._policies:
-            made = Policy(self, f"policy-{name}", name=name, policy=duties.policy(name))
-            self._policies[name] = made.name
+            resource = Policy(self, f"policy-{name}", name=name, policy=duties.duty_policy(name))
+            self._policies[name] = resource.name
         return self._policies[name]
 
 

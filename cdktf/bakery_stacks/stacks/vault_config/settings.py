@@ -32,12 +32,12 @@ Audience = Annotated[
 AbsolutePath = Annotated[str, Form(r"^(/[\w.-]+)+$", "the absolute path of a file", "/var/log/vault/audit.log")]
 
 
-def seconds(duration: str) -> int:
+def to_seconds(duration: str) -> int:
     """15m -> 900."""
     return int(duration[:-1]) * UNITS[duration[-1]]
 
 
-def _private(url: str) -> str:
+def _check_private(url: str) -> str:
     """Tokens and secrets pass here, so plain HTTP is for a trial on one machine only."""
     parts = urlsplit(url)
     if parts.scheme != "https" and parts.hostname not in LOOPBACK:
@@ -45,26 +45,26 @@ def _private(url: str) -> str:
     return url
 
 
-def _session(duration: str) -> str:
-    if not SHORTEST_SESSION <= seconds(duration) <= LONGEST_SESSION:
+def _check_session(duration: str) -> str:
+    if not SHORTEST_SESSION <= to_seconds(duration) <= LONGEST_SESSION:
         hint = "choose 15m to 1h, and have long jobs ask again for each phase"
         raise misfit(f"AWS gives a role that was assumed by a role no session of {duration}", hint)
     return duration
 
 
-def _hour(duration: str) -> str:
-    if seconds(duration) > LONGEST_SESSION:
+def _check_ttl(duration: str) -> str:
+    if to_seconds(duration) > LONGEST_SESSION:
         raise misfit(f"{duration} is longer than the job's token, which ends after an hour", "choose 1h or less")
     return duration
 
 
-def _dead(duration: str) -> str:
-    if seconds(duration) < SHORTEST_DEATH:
+def _check_dead_after(duration: str) -> str:
+    if to_seconds(duration) < SHORTEST_DEATH:
         raise misfit(f"Vault takes no server for dead after {duration}", "choose 1m or more")
     return duration
 
 
-PrivateUrl = Annotated[Url, AfterValidator(_private)]
+PrivateUrl = Annotated[Url, AfterValidator(_check_private)]
 
 
 class GitLab(Model):
@@ -83,7 +83,9 @@ class AssumedRole(Model):
     """A role in AWS whose sessions Vault hands out."""
 
     role_arn: RoleArn = Field(description="in the environment's account; it trusts the role of Vault's machines")
-    ttl: Annotated[Duration, AfterValidator(_session)] = Field(default="1h", description="how long a session lasts")
+    ttl: Annotated[Duration, AfterValidator(_check_session)] = Field(
+        default="1h", description="how long a session lasts"
+    )
 
 
 class AwsEngine(Model):
@@ -105,14 +107,14 @@ class AzureEngine(Model):
     application_object_id: Uuid | None = Field(
         default=None, description="the application that bakes: azure/creds/bake; given once Vault itself can log in"
     )
-    ttl: Annotated[Duration, AfterValidator(_hour)] = Field(default="1h", description="how long a secret lasts")
+    ttl: Annotated[Duration, AfterValidator(_check_ttl)] = Field(default="1h", description="how long a secret lasts")
 
 
 class Autopilot(Model):
     """When a server of the cluster that died is forgotten."""
 
     nodes: Literal[3, 5] = Field(description="servers of the cluster; a dead one stays listed until it is replaced")
-    dead_after: Annotated[Duration, AfterValidator(_dead)] = Field(
+    dead_after: Annotated[Duration, AfterValidator(_check_dead_after)] = Field(
         default="10m", description="longer than a reboot, and than a new server takes to fetch all data"
     )
 
@@ -132,22 +134,22 @@ class VaultConfig(Model):
         default=None, description="role of the machines that take snapshots: they log in by it, at auth/aws"
     )
 
-    def fit(self, account: str, partition: str, cluster: Vault | None, nodes: str) -> None:
+    def check_against(self, account: str, partition: str, cluster: Vault | None, nodes: str) -> None:
         """Raises, for its line, what does not go with the environment.
 
         `cluster` is its own, if it has one, and `nodes` the ARN of the role that its machines then have.
         """
-        for keys, arn in self._roles():
+        for keys, arn in self._role_arns():
             _require_own(arn, account, partition, *keys)
         if cluster and self.autopilot and self.autopilot.nodes != cluster.nodes:
             hint = f"write {cluster.nodes}, too"
             raise misfit(f"the cluster has {cluster.nodes} nodes", hint, "autopilot", "nodes")
         if cluster and not self.autopilot:
-            why = "nothing forgets nodes that a new image replaced, until those that are left are no majority"
-            raise misfit(why, f"add autopilot with nodes: {cluster.nodes}", "autopilot")
-        if cluster and self.autopilot and seconds(self.autopilot.dead_after) > LONGEST_DEATH:
-            why = "a node that was replaced would count until an alarm stops the refresh"
-            raise misfit(why, f"choose {LONGEST_DEATH // 60}m or less", "autopilot", "dead_after")
+            reason = "nothing forgets nodes that a new image replaced, until those that are left are no majority"
+            raise misfit(reason, f"add autopilot with nodes: {cluster.nodes}", "autopilot")
+        if cluster and self.autopilot and to_seconds(self.autopilot.dead_after) > LONGEST_DEATH:
+            reason = "a node that was replaced would count until an alarm stops the refresh"
+            raise misfit(reason, f"choose {LONGEST_DEATH // 60}m or less", "autopilot", "dead_after")
         if cluster and urlsplit(self.address).hostname != cluster.certificate.name:
             name = cluster.certificate.name
             raise misfit(f"the cluster is known as {name}", f"write https://{name}:8200", "address")
@@ -155,7 +157,7 @@ class VaultConfig(Model):
         if cluster and self.snapshot_role_arn and self.snapshot_role_arn != nodes:
             raise misfit("it is not the role of the cluster's nodes", f"write {nodes}", "snapshot_role_arn")
 
-    def _roles(self) -> Iterator[tuple[tuple[str, ...], str]]:
+    def _role_arns(self) -> Iterator[tuple[tuple[str, ...], str]]:
         if self.snapshot_role_arn:
             yield ("snapshot_role_arn",), self.snapshot_role_arn
         if self.aws:

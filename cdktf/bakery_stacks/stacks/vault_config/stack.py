@@ -10,16 +10,16 @@ from cdktf_cdktf_provider_vault.raft_autopilot import RaftAutopilot
 from constructs import Construct
 
 from bakery_stacks.base import BakeryStack
-from bakery_stacks.config import Settings, domain
+from bakery_stacks.config import Settings, dns_suffix
 from bakery_stacks.stacks.vault_config.engines import (
     SIGNING_KEY,
     AwsCredentials,
     AzureCredentials,
-    KeptSecrets,
-    Signatures,
+    KvSecrets,
+    SigningEngine,
 )
 from bakery_stacks.stacks.vault_config.logins import GitLabDuties, SnapshotLogin
-from bakery_stacks.stacks.vault_config.settings import Autopilot, VaultConfig, seconds
+from bakery_stacks.stacks.vault_config.settings import Autopilot, VaultConfig, to_seconds
 
 
 class VaultConfigStack(BakeryStack):
@@ -28,12 +28,12 @@ class VaultConfigStack(BakeryStack):
     def __init__(self, scope: Construct, settings: Settings, section: VaultConfig) -> None:
         super().__init__(scope, "vault-config", settings)
         region = self.environment.home_region
-        sts_endpoint = f"https://sts.{region}.{domain(region)}"
+        sts_endpoint = f"https://sts.{region}.{dns_suffix(region)}"
         # A child of the administrator's token would need one more right, and guards leases, of which there are none.
         VaultProvider(self, "vault", address=section.address, skip_child_token=True)
         add_audit_devices(self, section.audit_log)
-        KeptSecrets(self, "secret", lifecycle=self.keep())
-        signatures = Signatures(self, "transit", lifecycle=self.keep())
+        KvSecrets(self, "secret", lifecycle=self.data_lifecycle())
+        signatures = SigningEngine(self, "transit", lifecycle=self.data_lifecycle())
         duties = GitLabDuties(self, "gitlab", gitlab=section.gitlab)
         if section.aws:
             credentials = AwsCredentials(self, "aws", engine=section.aws, region=region, sts=sts_endpoint)
@@ -80,7 +80,7 @@ def set_autopilot(stack: BakeryStack, autopilot: Autopilot) -> None:
         cleanup_dead_servers=True,
         # Never below the cluster's size: a dead server goes when its replacement votes, not before.
         min_quorum=autopilot.nodes,
-        dead_server_last_contact_threshold=go_duration(seconds(autopilot.dead_after)),
+        dead_server_last_contact_threshold=go_duration(to_seconds(autopilot.dead_after)),
     )
 
 

@@ -31,12 +31,12 @@ class Vsphere(Site):
     subscribers: tuple[Subscriber, ...] = Field(default=(), description="other vCenters that get every image")
 
     @model_validator(mode="after")
-    def _distinct(self) -> Self:
+    def _check_duplicates(self) -> Self:
         for field in ("name", "server"):
             if (index := repeated([getattr(site, field) for site in self.subscribers])) is not None:
                 raise misfit(f"another subscriber has this {field}", "give each its own", "subscribers", index, field)
         for index, site in enumerate(self.subscribers):
             if site.server == self.server:
-                why = f"{site.server} publishes the library, so it cannot subscribe to it"
-                raise misfit(why, "name another vCenter, or take this one out", "subscribers", index, "server")
+                reason = f"{site.server} publishes the library, so it cannot subscribe to it"
+                raise misfit(reason, "name another vCenter, or take this one out", "subscribers", index, "server")
         return self

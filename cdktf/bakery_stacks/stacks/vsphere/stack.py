@@ -78,7 +78,7 @@ def publish_library(stack: BakeryStack, section: Vsphere, provider: VsphereProvi
         # Without a password: it would stand in the state of both sides. The network decides who reads.
         publication=ContentLibraryPublication(published=True, authentication_method="NONE"),
         provider=provider,
-        lifecycle=stack.keep(),
+        lifecycle=stack.data_lifecycle(),
     )
 
 

@@ -8,7 +8,7 @@ from bakery_stacks.base import AwsStack
 from bakery_stacks.blocks.image import ChannelImage
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.program import new_app
-from bakery_stacks.published import Missing, Published, PublishedImage, never_baked, read
+from bakery_stacks.published import MissingImage, Published, PublishedImage, read_published, unbaked_image
 
 
 def made(environment: Environment, outdir: Path, published: Published | None) -> tuple[ChannelImage, Any]:
@@ -27,7 +27,7 @@ def test_the_id_of_the_home_region_is_checked_against_the_channel(
     environment: Environment, tmp_path: Path, catalog: Any, publish: Any
 ) -> None:
     publish("web", "1.4.0")
-    image, parameter = made(environment, tmp_path / "out", read(catalog, environment))
+    image, parameter = made(environment, tmp_path / "out", read_published(catalog, environment))
     assert (image.image_id, image.version) == ("ami-web-eu-west-1-0", "1.4.0")
     assert parameter["name"] == "/bakery/web/x86_64/channels/stable"
     [condition] = parameter["lifecycle"]["postcondition"]
@@ -41,9 +41,9 @@ def test_the_id_of_the_home_region_is_checked_against_the_channel(
 
 def test_a_channel_without_the_image_fails_the_plan_alone(environment: Environment, tmp_path: Path) -> None:
     elsewhere = PublishedImage("web", "x86_64", "1.0.0", {})
-    unmoved = Missing("1.0.0 is published, but not there", "run 'bakery promote web 1.0.0 stable'")
-    never = never_baked(environment, "web")
-    cases: list[tuple[Published | None, Missing]] = [
+    unmoved = MissingImage("1.0.0 is published, but not there", "run 'bakery promote web 1.0.0 stable'")
+    never = unbaked_image(environment, "web")
+    cases: list[tuple[Published | None, MissingImage]] = [
         (None, never),
         (Published((), {}), never),
         (Published((elsewhere,), {"web": unmoved}), unmoved),

@@ -17,7 +17,7 @@ from bakery_stacks.fields import cron
     ],
 )
 def test_a_good_period_stays_as_it_is(period: str) -> None:
-    assert cron.check(period) == period
+    assert cron.check_period(period) == period
 
 
 @pytest.mark.parametrize(
@@ -43,5 +43,5 @@ def test_a_good_period_stays_as_it_is(period: str) -> None:
 )
 def test_a_bad_period_is_named(period: str, reason: str) -> None:
     with pytest.raises(ValueError, match=r"fields|span") as caught:
-        cron.check(period)
+        cron.check_period(period)
     assert reason in str(caught.value)

@@ -56,7 +56,7 @@ def test_a_violation_fails_the_synth(made: Made) -> None:
 def test_a_value_of_another_stack_is_no_hindrance(made: Made) -> None:
     """cdktf reads the other stack's state for it, by a block that is no construct of ours."""
     app, stack = made
-    key = KmsKey(stack, "key", enable_key_rotation=True, lifecycle=stack.keep())
+    key = KmsKey(stack, "key", enable_key_rotation=True, lifecycle=stack.data_lifecycle())
     other = AwsStack(app, "other", stack.settings)
     KmsAlias(other, "alias", name="alias/a", target_key_id=key.key_id)
     opening(other)

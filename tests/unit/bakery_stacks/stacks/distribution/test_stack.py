@@ -13,9 +13,9 @@ from bakery import tags
 from bakery.catalog import Catalog
 from bakery.definition import ImageDefinition
 from bakery.naming import Named
+from bakery_stacks.blocks.auto_scaling import GRANTED
 from bakery_stacks.config import Environment, Settings
-from bakery_stacks.stacks.distribution.guards import OURS
-from bakery_stacks.stacks.distribution.image_key import GRANTED
+from bakery_stacks.stacks.distribution.guards import RESOURCE_TAG
 
 Stack = dict[str, Any]
 # By the block that makes them: name of the bucket, and its region.
@@ -300,8 +300,8 @@ def test_deleted_images_and_snapshots_can_be_had_back_in_every_region(stack: Sta
 
 
 def test_the_recycle_bin_knows_ours_by_a_tag_that_all_have() -> None:
-    assert ImageDefinition.model_fields["arch"].annotation == Literal[OURS["resource_tag_value"]]
-    assert OURS["resource_tag_key"] in tags.identity(Named("web", "x86_64", "1.0.0"))
+    assert ImageDefinition.model_fields["arch"].annotation == Literal[RESOURCE_TAG["resource_tag_value"]]
+    assert RESOURCE_TAG["resource_tag_key"] in tags.identity(Named("web", "x86_64", "1.0.0"))
 
 
 def test_nothing_can_be_made_public_in_any_region(stack: Stack) -> None:

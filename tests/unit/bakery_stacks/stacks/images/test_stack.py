@@ -8,7 +8,7 @@ import pytest
 
 from bakery.catalog import Catalog
 from bakery_stacks.config import Environment, Settings
-from bakery_stacks.program import build
+from bakery_stacks.program import build_app
 
 Stacks = dict[str, dict[str, Any]]
 
@@ -111,6 +111,6 @@ def test_templates_are_an_output_of_their_own(templates: dict[str, Any], stacks:
 
 
 def test_a_catalog_that_is_gone_fails_the_plan(environment: Environment, tmp_path: Path) -> None:
-    build(Settings(environment, "s3://another-catalog/images", stand_in=False), None, tmp_path / "out").synth()
+    build_app(Settings(environment, "s3://another-catalog/images", stand_in=False), None, tmp_path / "out").synth()
     stack = json.loads((tmp_path / "out" / "stacks" / "images" / "cdk.tf.json").read_text())
     assert stack["data"]["aws_s3_bucket"]["made-by-the-distribution-stack"]["bucket"] == "another-catalog"

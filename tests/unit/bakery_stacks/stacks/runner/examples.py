@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from bakery_stacks.config import Environment, Settings
-from bakery_stacks.handover import DistributionOutputs, NetworkOutputs
+from bakery_stacks.outputs import DistributionOutputs, NetworkOutputs
 from bakery_stacks.program import new_app
 from bakery_stacks.published import Published
-from bakery_stacks.stacks.runner.config_toml import Places
+from bakery_stacks.stacks.runner.config_toml import ResourceNames
 from bakery_stacks.stacks.runner.settings import Runner
 from bakery_stacks.stacks.runner.stack import RunnerStack, StackInputs
 
@@ -18,7 +18,7 @@ DISTRIBUTION = DistributionOutputs(
     "arn:aws:s3:::prod-catalog",
     "arn:aws:sns:eu-west-1:123456789012:new-images",
 )
-PLACES = Places(
+PLACES = ResourceNames(
     "bakery-prod-runner",
     "eu-west-1",
     "bakery-prod-runner-manager",

@@ -8,7 +8,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-from bakery_stacks.stacks.runner import config_toml as runner_config
+from bakery_stacks.stacks.runner import config_toml
 from bakery_stacks.stacks.runner.settings import Runner
 from unit.bakery_stacks.stacks.runner.examples import LOGIN, PLACES, SPOT, section
 
@@ -30,17 +30,17 @@ class Toml(SingleFileSnapshotExtension):
 
 
 def parsed(runner: Runner) -> dict[str, Any]:
-    found: dict[str, Any] = tomllib.loads(runner_config.manager(runner, PLACES))
+    found: dict[str, Any] = tomllib.loads(config_toml.render_manager(runner, PLACES))
     return found
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_manager_is_as_it_was(variant: str, snapshot: SnapshotAssertion) -> None:
-    assert runner_config.manager(VARIANTS[variant], PLACES) == snapshot(extension_class=Toml)
+    assert config_toml.render_manager(VARIANTS[variant], PLACES) == snapshot(extension_class=Toml)
 
 
 def test_a_guest_is_as_it_was(snapshot: SnapshotAssertion) -> None:
-    assert runner_config.on_premise(section(docker=BAKING), "guest", 2) == snapshot(extension_class=Toml)
+    assert config_toml.render_on_premise(section(docker=BAKING), "guest", 2) == snapshot(extension_class=Toml)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -56,7 +56,7 @@ def test_as_many_jobs_as_the_machines_carry(variant: str) -> None:
 def test_the_token_is_a_place_only(variant: str) -> None:
     [runner] = parsed(VARIANTS[variant])["runners"]
     assert runner["token"] == "@TOKEN@"
-    assert runner_config.manager(VARIANTS[variant], PLACES).count("@TOKEN@") == 1
+    assert config_toml.render_manager(VARIANTS[variant], PLACES).count("@TOKEN@") == 1
 
 
 def test_policies_stay_in_order_since_the_last_that_fits_counts() -> None:
@@ -90,7 +90,7 @@ def test_workers_are_logged_in_to_by_the_key_or_by_instance_connect() -> None:
 
 
 def test_a_guest_runs_its_jobs_itself() -> None:
-    made = tomllib.loads(runner_config.on_premise(section(), "guest", 2))
+    made = tomllib.loads(config_toml.render_on_premise(section(), "guest", 2))
     [runner] = made["runners"]
     assert (made["concurrent"], runner["executor"], runner["token"]) == (2, "docker", "@TOKEN@")
     assert not {"autoscaler", "cache", "environment"} & set(runner)

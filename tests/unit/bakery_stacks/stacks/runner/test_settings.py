@@ -45,7 +45,7 @@ TOKEN = "glrt-" + "x" * 20
 
 def load(folder: Path, text: str = GOOD) -> config.Environment:
     (folder / "test.yaml").write_text(text)
-    return config.load(folder, {"BAKERY_ENVIRONMENT": "test"}).environment
+    return config.load_settings(folder, {"BAKERY_ENVIRONMENT": "test"}).environment
 
 
 def refused(folder: Path, text: str) -> UsageError:

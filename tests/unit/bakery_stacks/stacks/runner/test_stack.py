@@ -362,8 +362,8 @@ def documented(role: str) -> list[dict[str, Any]]:
 
 
 def test_the_page_says_what_builds_call() -> None:
-    production = config.load(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "production"}).environment
-    assert documented("bake") == json.loads(json.dumps(builder.rights(production)))
+    production = config.load_settings(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "production"}).environment
+    assert documented("bake") == json.loads(json.dumps(builder.build_rights(production)))
 
 
 def test_who_applies_may_do_all_that_looking_takes(stack: Stack) -> None:

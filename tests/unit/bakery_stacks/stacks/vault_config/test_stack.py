@@ -55,7 +55,7 @@ def stack(stacks: dict[str, Stack]) -> Stack:
 
 def load(folder: Path, text: str) -> VaultConfig:
     (folder / "test.yaml").write_text(text)
-    found = config.load(folder, {"BAKERY_ENVIRONMENT": "test"}).environment.vault_config
+    found = config.load_settings(folder, {"BAKERY_ENVIRONMENT": "test"}).environment.vault_config
     assert found
     return found
 
@@ -145,7 +145,7 @@ def test_only_some_duties_can_be_chosen(tmp_path: Path) -> None:
 
 def test_a_role_gets_its_values_as_json(tmp_path: Path) -> None:
     gitlab = load(tmp_path, GOOD).gitlab
-    role = duties.role("publish", gitlab)
+    role = duties.duty_role("publish", gitlab)
     assert role.bound_claims["project_id"] == "7"
     assert "PROJECT_ID" not in json.dumps(role.model_dump())
 

@@ -10,10 +10,10 @@ from cdktf_cdktf_provider_aws.vpc_security_group_egress_rule import VpcSecurityG
 from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 from constructs import Construct
 
-from bakery_stacks.handover import NetworkOutputs
+from bakery_stacks.outputs import NetworkOutputs
 
 
-class Front(Construct):
+class InternalLoadBalancer(Construct):
     """Sends clients to nodes that answer `health` with 200. `firewall_id` is where clients come from, to the nodes."""
 
     def __init__(
@@ -29,7 +29,7 @@ class Front(Construct):
         protected: bool,
     ) -> None:
         super().__init__(scope, name)
-        self.firewall_id = self._firewall(title, network.vpc_id, port, clients)
+        self.security_group_id = self._make_security_group(title, network.vpc_id, port, clients)
         balancer = Lb(
             self,
             "balancer",
@@ -37,7 +37,7 @@ class Front(Construct):
             internal=True,
             load_balancer_type="network",
             subnets=list(network.subnet_ids),
-            security_groups=[self.firewall_id],
+            security_groups=[self.security_group_id],
             enable_cross_zone_load_balancing=True,  # with a node down, its zone's clients would have none
             enable_deletion_protection=protected,
         )
@@ -65,7 +65,7 @@ class Front(Construct):
         self.dns_name: str = balancer.dns_name
         self.zone_id: str = balancer.zone_id
 
-    def _firewall(self, title: str, vpc_id: str, port: int, clients: Sequence[str]) -> str:
+    def _make_security_group(self, title: str, vpc_id: str, port: int, clients: Sequence[str]) -> str:
         group = SecurityGroup(self, "firewall", name=f"{title}-front", description=f"Clients of {title}", vpc_id=vpc_id)
         for number, cidr in enumerate(clients):
             VpcSecurityGroupIngressRule(
@@ -80,15 +80,15 @@ class Front(Construct):
             )
         return str(group.id)
 
-    def let_through(self, firewall_id: str, port: int) -> None:
+    def allow_egress(self, security_group_id: str, port: int) -> None:
         """To the nodes, and nowhere else."""
         VpcSecurityGroupEgressRule(
             self,
             "out",
-            security_group_id=self.firewall_id,
+            security_group_id=self.security_group_id,
             description="Nodes",
             ip_protocol="tcp",
             from_port=port,
             to_port=port,
-            referenced_security_group_id=firewall_id,
+            referenced_security_group_id=security_group_id,
         )

@@ -19,16 +19,16 @@ from bakery_stacks.blocks.bucket import PrivateBucket
 from bakery_stacks.config import Settings
 
 
-class Archive(PrivateBucket):
+class LockedBucket(PrivateBucket):
     """Versioned, locked for `days`, then deleted; encrypted, private, over TLS only."""
 
     def __init__(
         self, scope: Construct, name: str, *, settings: Settings, bucket: str, key_arn: str, days: int
     ) -> None:
-        super().__init__(scope, name, settings=settings, bucket=bucket, key_arn=key_arn, locked=True)
-        self._keep(days)
+        super().__init__(scope, name, settings=settings, bucket=bucket, key_arn=key_arn, object_lock=True)
+        self._lock_objects(days)
 
-    def _keep(self, days: int) -> None:
+    def _lock_objects(self, days: int) -> None:
         """Governance: an administrator with a right of its own can still undo a mistake; the nodes have none."""
         versions = self.keep_versions()
         retention = S3BucketObjectLockConfigurationRuleDefaultRetentionA(mode="GOVERNANCE", days=days)
@@ -39,14 +39,14 @@ class Archive(PrivateBucket):
             rule=S3BucketObjectLockConfigurationRuleA(default_retention=retention),
             depends_on=[versions],
         )
-        gone = S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=1)
-        unfinished = S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=1)
+        expiration = S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=1)
+        abortion = S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=1)
         expire = S3BucketLifecycleConfigurationRule(
             id="expire",
             status="Enabled",
             filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
             expiration=[S3BucketLifecycleConfigurationRuleExpiration(days=days + 1)],
-            noncurrent_version_expiration=[gone],
-            abort_incomplete_multipart_upload=[unfinished],
+            noncurrent_version_expiration=[expiration],
+            abort_incomplete_multipart_upload=[abortion],
         )
         S3BucketLifecycleConfiguration(self, "lifecycle", bucket=self.id, rule=[expire], depends_on=[versions])
