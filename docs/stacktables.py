@@ -11,8 +11,8 @@ from typing import Any
 import tables
 
 from bakery_stacks import config, program
+from bakery_stacks.channel_images import ChannelImages
 from bakery_stacks.config import Environment
-from bakery_stacks.published import Published
 from bakery_stacks.rules.allowed import Exemption, read_exemptions
 from bakery_stacks.rules.pack import RULES
 
@@ -47,7 +47,7 @@ def production() -> Synthesized:
     """The stacks of production.yaml with an empty catalog, by a real synth: the rules are asked as well."""
     settings = config.load_settings(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "production"})
     with tempfile.TemporaryDirectory(prefix="bakery-docs-") as folder:
-        app = program.build_app(settings, Published((), {}), Path(folder))
+        app = program.build_app(settings, ChannelImages((), {}), Path(folder))
         app.synth()
         written = {
             path.parent.name: json.loads(path.read_bytes()) for path in Path(folder).glob("stacks/*/cdk.tf.json")

@@ -7,9 +7,9 @@ from cdktf import App
 
 from bakery.catalog import Catalog, open_store
 from bakery.errors import BakeryError
-from bakery_stacks import config, published
+from bakery_stacks import config
+from bakery_stacks.channel_images import ChannelImages, read_channel_images
 from bakery_stacks.config import Settings
-from bakery_stacks.published import Published
 from bakery_stacks.stacks.consumer.stack import ConsumerStack
 from bakery_stacks.stacks.distribution.stack import DistributionStack
 from bakery_stacks.stacks.images.stack import ImagesStack
@@ -18,30 +18,30 @@ from bakery_stacks.stacks.images.stack import ImagesStack
 def load_program(environments: Path, environ: Mapping[str, str]) -> App:
     """The whole program, ready for synth(): what BAKERY_ENVIRONMENT names, with the images of its catalog."""
     settings = config.load_settings(environments, environ)
-    return build_app(settings, _read_published(settings))
+    return build_app(settings, _read_catalog(settings))
 
 
-def _read_published(settings: Settings) -> Published | None:
+def _read_catalog(settings: Settings) -> ChannelImages | None:
     try:
-        return published.read_published(Catalog(open_store(settings.catalog)), settings.environment)
+        return read_channel_images(Catalog(open_store(settings.catalog)), settings.environment)
     except BakeryError as error:
-        # Whoever reads this wants to know first where the address stands that did not work.
+        # The line that names the catalog helps a reader more than the address that did not work.
         error.message = f"{error.message}: {error.where}" if error.where else error.message
         error.where = settings.catalog_source
         raise
 
 
-def build_app(settings: Settings, published: Published | None, outdir: Path | None = None) -> App:
+def build_app(settings: Settings, channel_images: ChannelImages | None, outdir: Path | None = None) -> App:
     """All stacks of an environment; written to `outdir`, or to where the cdktf command says.
 
-    `found` is None when there is no catalog yet, which is not the same as an empty one. Stacks that few environments
+    `channel_images` is None when there is no catalog yet, which is not the same as an empty one. Stacks that few environments
     have are imported when they are needed: all their bindings together take a quarter of a second to load.
     """
     app = new_app(outdir)
     distribution = DistributionStack(app, settings).outputs
     for consumer in settings.environment.consumer_accounts:
         ConsumerStack(app, settings, consumer, distribution)
-    ImagesStack(app, settings, published)
+    ImagesStack(app, settings, channel_images)
     if settings.environment.network:
         from bakery_stacks.stacks.network.stack import NetworkStack
 
@@ -49,11 +49,11 @@ def build_app(settings: Settings, published: Published | None, outdir: Path | No
         if settings.environment.vault:
             from bakery_stacks.stacks.vault.stack import VaultStack
 
-            VaultStack(app, settings, settings.environment.vault, network, published)
+            VaultStack(app, settings, settings.environment.vault, network, channel_images)
         if settings.environment.runner:
             from bakery_stacks.stacks.runner.stack import RunnerStack, StackInputs
 
-            RunnerStack(app, settings, settings.environment.runner, StackInputs(network, distribution, published))
+            RunnerStack(app, settings, settings.environment.runner, StackInputs(network, distribution, channel_images))
     if settings.environment.vault_config:
         from bakery_stacks.stacks.vault_config.stack import VaultConfigStack
 

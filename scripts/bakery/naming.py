@@ -23,6 +23,8 @@ class Versioned(Protocol):
 # Publisher, offer and sku together name an image definition once in an Azure gallery.
 GALLERY_PUBLISHER = "bakery"
 BLOB_CONTAINER = "bakery"  # takes disks on their way into an Azure gallery
+# What ID tokens for AWS are made out to: roles that jobs assume take no other (the stack `runner`).
+AWS_AUDIENCE = "sts.amazonaws.com"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from bakery.definition import ImageDefinition
 from bakery.errors import ExitCode
+from bakery.naming import AWS_AUDIENCE
 from bakery.plan import Action, Plan
 from bakery.vaultcheck import Duty, used
 
@@ -31,8 +32,6 @@ LOGS = ".bakery/logs/"
 # With what Vault lends to the duty; without BAKERY_APPLY_CREDENTIALS, with what the job has.
 APPLY = "bakery vault exec -- bakery apply images --outputs images.json --report terraform.json"
 
-# What ID tokens for AWS are made out to: roles that jobs assume take no other (the stack `runner`).
-AWS_AUDIENCE = "sts.amazonaws.com"
 ENTER = '. "${BAKERY_TOOLBOX:-/opt/bakery}/runner/enter.sh"'
 # Never the whole job on any failure: what failed for a reason fails again. At most 2 is GitLab's own limit.
 RETRY = {"max": 2, "when": ["runner_system_failure"], "exit_codes": [int(ExitCode.TRY_AGAIN)]}

@@ -6,7 +6,7 @@ import pytest
 
 from bakery.catalog import Catalog, open_store
 from bakery.infra import mirror
-from bakery_stacks import config, published
+from bakery_stacks import channel_images, config
 from bakery_stacks.program import build_app
 from integration.shelf import ROOT, project, validate
 
@@ -23,6 +23,6 @@ def test_the_provider_takes_the_stack(stack: str, tmp_path: Path) -> None:
             f"no mirror holds {PROVIDERS[stack]}: fill one with 'terraform providers mirror' ({mirror.VARIABLE})"
         )
     settings = config.load_settings(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "production"})
-    images = published.read_published(Catalog(open_store(str(tmp_path / "catalog"))), settings.environment)
+    images = channel_images.read_channel_images(Catalog(open_store(str(tmp_path / "catalog"))), settings.environment)
     build_app(settings, images, tmp_path / "out").synth()
     validate(tmp_path / "out" / "stacks" / stack, project(tmp_path))

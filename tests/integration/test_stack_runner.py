@@ -15,7 +15,7 @@ import pytest
 from bakery.catalog import Catalog, Record, open_store
 from bakery.infra.terraform import Terraform
 from bakery.project import Project
-from bakery_stacks import config, published
+from bakery_stacks import channel_images, config
 from bakery_stacks.config import Settings
 from bakery_stacks.outputs import DistributionOutputs, NetworkOutputs
 from bakery_stacks.program import new_app
@@ -81,7 +81,7 @@ class World:
         """The stack as it is written for what the catalog says now."""
         chosen = config.load_settings(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "demo"})
         settings = Settings(chosen.environment, chosen.catalog, stand_in=True)
-        images = published.read_published(self.catalog, settings.environment)
+        images = channel_images.read_channel_images(self.catalog, settings.environment)
         key = f"arn:aws:kms:{HOME}:{ACCOUNT}:key/images"
         others = DistributionOutputs({HOME: key}, "arn:aws:s3:::catalog", "arn:topic")
         outdir = self.workspace / name

@@ -37,17 +37,22 @@ class ThresholdAlarm:
     """Bad: a value above `most` in each of some minutes. `silent` says what no value at all means."""
 
     name: str
-    why: str
-    of: MetricSource
+    description: str
+    source: MetricSource
     metric: str
     minutes: int = 5
-    silent: Literal["breaching", "missing"] = "missing"
-    most: int = 0
+    treat_missing_data: Literal["breaching", "missing"] = "missing"
+    threshold: int = 0
 
     def alarm_arguments(self) -> dict[str, Any]:
         """Arguments of the alarm."""
-        above = {"statistic": "Maximum", "comparison_operator": "GreaterThanThreshold", "threshold": self.most}
-        return {**above, "period": MINUTE, "evaluation_periods": self.minutes, "treat_missing_data": self.silent}
+        above = {"statistic": "Maximum", "comparison_operator": "GreaterThanThreshold", "threshold": self.threshold}
+        return {
+            **above,
+            "period": MINUTE,
+            "evaluation_periods": self.minutes,
+            "treat_missing_data": self.treat_missing_data,
+        }
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,8 @@ class MissingDataAlarm:
     """Bad: what should have been counted was not, in some hours."""
 
     name: str
-    why: str
-    of: MetricSource
+    description: str
+    source: MetricSource
     metric: str
     hours: int
 
@@ -81,7 +86,7 @@ class Alarms(Construct):
         account: str,
         group: str,
         key_arn: str,
-        watches: Sequence[ThresholdAlarm | MissingDataAlarm] = (),
+        alarms: Sequence[ThresholdAlarm | MissingDataAlarm] = (),
     ) -> None:
         super().__init__(scope, name)
         topic = SnsTopic(self, "topic", name=f"{title}-alarms", kms_master_key_id=key_arn)
@@ -93,7 +98,7 @@ class Alarms(Construct):
             arn=topic.arn,
             policy=policy_document(*_publish_statements(self.topic_arn, account, rule_arn)),
         )
-        self.names = {watch.name: self._make_alarm(title, watch) for watch in watches}
+        self.names = {alarm.name: self._make_alarm(title, alarm) for alarm in alarms}
 
     def _report_failures(self, group: str, title: str) -> str:
         """The ARN of the rule that tells of a group's failures."""
@@ -107,22 +112,22 @@ class Alarms(Construct):
             self, "failures", name=f"{title}-failures", description=description, event_pattern=json.dumps(pattern)
         )
         CloudwatchEventTarget(self, "failures-target", rule=rule.name, target_id="topic", arn=self.topic_arn)
-        return str(rule.arn)
+        return rule.arn
 
-    def _make_alarm(self, title: str, watch: ThresholdAlarm | MissingDataAlarm) -> str:
-        alarm = CloudwatchMetricAlarm(
+    def _make_alarm(self, title: str, alarm: ThresholdAlarm | MissingDataAlarm) -> str:
+        resource = CloudwatchMetricAlarm(
             self,
-            watch.name,
-            alarm_name=f"{title}-{watch.name}",
-            alarm_description=watch.why,
-            namespace=watch.of.namespace,
-            metric_name=watch.metric,
-            dimensions=dict(watch.of.dimensions),
+            alarm.name,
+            alarm_name=f"{title}-{alarm.name}",
+            alarm_description=alarm.description,
+            namespace=alarm.source.namespace,
+            metric_name=alarm.metric,
+            dimensions=dict(alarm.source.dimensions),
             alarm_actions=[self.topic_arn],
             ok_actions=[self.topic_arn],
-            **watch.alarm_arguments(),
+            **alarm.alarm_arguments(),
         )
-        return str(alarm.alarm_name)
+        return resource.alarm_name
 
 
 def _publish_statements(topic_arn: str, account: str, rule_arn: str) -> list[Statement]:

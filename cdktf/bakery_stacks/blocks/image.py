@@ -9,7 +9,7 @@ from bakery.documents import Parameter
 from bakery.infra.explain import condition
 from bakery.yamlfile import Keys
 from bakery_stacks.base import AwsStack
-from bakery_stacks.published import MACHINE_ARCH, Published, unbaked_image
+from bakery_stacks.channel_images import MACHINE_ARCH, ChannelImages, unbaked_image
 
 
 class ChannelImage(Construct):
@@ -18,14 +18,16 @@ class ChannelImage(Construct):
     Where the channel has no such image, every plan fails with what to do; other stacks can still be deployed.
     """
 
-    def __init__(self, stack: AwsStack, name: str, image: str, published: Published | None, *, at: Keys) -> None:
+    def __init__(
+        self, stack: AwsStack, name: str, image: str, channel_images: ChannelImages | None, *, at: Keys
+    ) -> None:
         """`at` are the keys of the environment that name the image."""
         super().__init__(stack, name)
         region, channel = stack.environment.home_region, stack.environment.channel
-        published_image = published.machine_image(image, region) if published else None
+        published_image = channel_images.machine_image(image, region) if channel_images else None
         if published_image is None:
-            missing = published.missing.get(image) if published else None
-            cause = missing or unbaked_image(stack.environment, image)
+            absence = channel_images.missing_images.get(image) if channel_images else None
+            cause = absence or unbaked_image(stack.environment, image)
             message = f"channel {channel} has no image {image} ({MACHINE_ARCH}) in {region}: {cause.reason}"
             text = condition(message, hint=cause.hint, where=stack.settings.where(*at))
             self._fail_plan(f"/bakery/{image}/{MACHINE_ARCH}/channels/{channel}", text)

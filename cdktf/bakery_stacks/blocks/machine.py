@@ -38,7 +38,7 @@ class Volume:
 
     device: str
     gib: int
-    kept: bool = False
+    delete_on_termination: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,41 +70,41 @@ class Machine(Construct):
         self.template_id: str = template.id
         self.template_version: str = Token.as_string(template.latest_version)
 
-    def allow_egress(self, port: int, why: str, *, to: str | None = None) -> None:
+    def allow_egress(self, port: int, description: str, *, target: str | None = None) -> None:
         """To everywhere, or to machines behind another firewall."""
         VpcSecurityGroupEgressRule(
             self,
             f"out-{port}",
             security_group_id=self.security_group_id,
-            description=why,
+            description=description,
             ip_protocol="tcp",
             from_port=port,
             to_port=port,
-            cidr_ipv4=None if to else "0.0.0.0/0",
-            referenced_security_group_id=to,
+            cidr_ipv4=None if target else "0.0.0.0/0",
+            referenced_security_group_id=target,
         )
 
-    def allow_ingress(self, port: int, why: str, *, source: str) -> None:
+    def allow_ingress(self, port: int, description: str, *, source: str) -> None:
         """From machines behind another firewall."""
         VpcSecurityGroupIngressRule(
             self,
             f"in-{port}",
             security_group_id=self.security_group_id,
-            description=why,
+            description=description,
             ip_protocol="tcp",
             from_port=port,
             to_port=port,
             referenced_security_group_id=source,
         )
 
-    def allow_mutual(self, port: int, why: str) -> None:
+    def allow_mutual(self, port: int, description: str) -> None:
         """Between these machines, both ways."""
         for rule, name in ((VpcSecurityGroupIngressRule, "in"), (VpcSecurityGroupEgressRule, "out")):
             rule(
                 self,
                 f"among-{port}-{name}",
                 security_group_id=self.security_group_id,
-                description=why,
+                description=description,
                 ip_protocol="tcp",
                 from_port=port,
                 to_port=port,
@@ -115,7 +115,7 @@ class Machine(Construct):
         role = IamRole(self, "role", name=self._title, assume_role_policy=policy_document(ASSUMED_BY_EC2))
         self.role_arn: str = role.arn
         IamRolePolicy(self, "rights", name="machine", role=role.id, policy=policy_document(*rights))
-        return str(IamInstanceProfile(self, "profile", name=self._title, role=role.name).arn)
+        return IamInstanceProfile(self, "profile", name=self._title, role=role.name).arn
 
     def _make_template(self, spec: MachineSpec, profile_arn: str) -> LaunchTemplate:
         volumes = (Volume(ROOT_DEVICE, spec.disk_gib), *spec.volumes)
@@ -147,7 +147,7 @@ def _map_volume(volume: Volume) -> LaunchTemplateBlockDeviceMappings:
     """Encrypted with the image's own key; those of an image without one, and new ones, with the account's."""
     ebs = LaunchTemplateBlockDeviceMappingsEbs(
         encrypted="true",
-        delete_on_termination=str(not volume.kept).lower(),
+        delete_on_termination=str(volume.delete_on_termination).lower(),
         volume_size=volume.gib,
         volume_type="gp3",
     )

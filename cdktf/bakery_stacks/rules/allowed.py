@@ -31,7 +31,7 @@ def allow(construct: Construct, rule: str, *, because: str) -> None:
     The synth fails if nothing there violates the rule: the exemption would hide the next thing that does.
     """
     path = construct.node.path
-    if rule not in {rule_.id for rule_ in RULES}:
+    if all(rule != known_rule.id for known_rule in RULES):
         raise BakeryError(f"there is no rule {rule}", where=path, hint="docs/reference/rules.md has them all")
     if len(because.split()) < WORDS:
         raise BakeryError(f"'{because}' does not say why {rule} need not hold", where=path, hint="write a sentence")

@@ -83,7 +83,7 @@ def _add_annotation(stack: TerraformStack, path: str, level: Literal["error", "w
 
 
 def _find_construct(stack: TerraformStack, path: str) -> IConstruct:
-    violation: IConstruct = stack
+    construct: IConstruct = stack
     for name in path.removeprefix(stack.node.path).split("/")[1:]:
-        violation = violation.node.find_child(name)
-    return violation
+        construct = construct.node.find_child(name)
+    return construct

@@ -25,17 +25,17 @@ class Statement:
 
 def allow_statements(resource: Resource) -> list[Statement]:
     """The statements that allow something."""
-    return [one for one in policy_statements(resource) if one.allows]
+    return [statement for statement in policy_statements(resource) if statement.allows]
 
 
 def policy_statements(resource: Resource) -> Iterator[Statement]:
     """Every statement in every document of a resource."""
     if resource.kind == "data.aws_iam_policy_document":
-        yield from map(_of_data, resource.blocks("statement"))
+        yield from map(_from_data, resource.blocks("statement"))
         return
     for document in map(_parse_document, _find_documents(resource)):
-        found = document.get("Statement", [])
-        yield from map(_of_json, found if isinstance(found, list) else [found])
+        statements = document.get("Statement", [])
+        yield from map(_from_json, statements if isinstance(statements, list) else [statements])
 
 
 def is_readable(resource: Resource) -> bool:
@@ -51,10 +51,10 @@ def _find_documents(resource: Resource) -> list[str]:
 def _parse_document(text: str) -> dict[str, Any]:
     """Empty where it is no JSON. References may have quotes of their own, which are not JSON's."""
     try:
-        found = json.loads(REFERENCE.sub(lambda found: found[0].replace('"', "'"), text))
+        document = json.loads(REFERENCE.sub(lambda match: match[0].replace('"', "'"), text))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def _find_texts(value: Any) -> Iterator[str]:
@@ -67,26 +67,28 @@ def _find_texts(value: Any) -> Iterator[str]:
         yield value
 
 
-def _of_json(found: dict[str, Any]) -> Statement:
-    principal = ANYBODY if "NotPrincipal" in found else found.get("Principal", [])
-    named = principal.values() if isinstance(principal, dict) else [principal]
+def _from_json(statement: dict[str, Any]) -> Statement:
+    principal = ANYBODY if "NotPrincipal" in statement else statement.get("Principal", [])
+    values = principal.values() if isinstance(principal, dict) else [principal]
     return Statement(
-        found["Effect"] == "Allow",
-        (ANYBODY,) if "NotAction" in found else _as_tuple(found.get("Action")),
-        _as_tuple(found.get("Resource")),
-        tuple(one for some in named for one in _as_tuple(some)),
-        tuple((operator, key) for operator, keys in found.get("Condition", {}).items() for key in keys),
+        statement["Effect"] == "Allow",
+        (ANYBODY,) if "NotAction" in statement else _as_tuple(statement.get("Action")),
+        _as_tuple(statement.get("Resource")),
+        tuple(name for value in values for name in _as_tuple(value)),
+        tuple((operator, key) for operator, keys in statement.get("Condition", {}).items() for key in keys),
     )
 
 
-def _of_data(found: dict[str, Any]) -> Statement:
-    named = [one for block in as_blocks(found.get("principals")) for one in _as_tuple(block.get("identifiers"))]
+def _from_data(statement: dict[str, Any]) -> Statement:
+    principals = [
+        item for block in as_blocks(statement.get("principals")) for item in _as_tuple(block.get("identifiers"))
+    ]
     return Statement(
-        found.get("effect", "Allow") == "Allow",
-        (ANYBODY,) if found.get("not_actions") else _as_tuple(found.get("actions")),
-        _as_tuple(found.get("resources")),
-        (ANYBODY,) if found.get("not_principals") else tuple(named),
-        tuple((block["test"], block["variable"]) for block in as_blocks(found.get("condition"))),
+        statement.get("effect", "Allow") == "Allow",
+        (ANYBODY,) if statement.get("not_actions") else _as_tuple(statement.get("actions")),
+        _as_tuple(statement.get("resources")),
+        (ANYBODY,) if statement.get("not_principals") else tuple(principals),
+        tuple((block["test"], block["variable"]) for block in as_blocks(statement.get("condition"))),
     )
 
 

@@ -38,12 +38,12 @@ class Stack:
     def referring_to(self, target: Resource, kind: str, argument: str) -> list[Resource]:
         """The resources of a kind whose `argument` is a reference to `target`, or its literal name."""
         literal = target.arguments.get(argument)
-        found = (other.arguments.get(argument) for other in self.of_kind(kind))
-        return [
-            other
-            for other, value in zip(self.of_kind(kind), found, strict=True)
-            if refers_to(value, target) or (literal is not None and value == literal)
-        ]
+
+        def refers(resource: Resource) -> bool:
+            value = resource.arguments.get(argument)
+            return refers_to(value, target) or (literal is not None and value == literal)
+
+        return [resource for resource in self.of_kind(kind) if refers(resource)]
 
     @cached_property
     def _by_kind(self) -> dict[str, list[Resource]]:
@@ -77,22 +77,22 @@ def view_stack(terraform: dict[str, Any], root: str) -> Stack:
 
     Providers, and the states of other stacks that cdktf reads, have no path there: they stand for the stack, `root`.
     """
-    found = [
+    resources = [
         *_parse_resources("", terraform.get("resource", {}), root),
         *_parse_resources("data.", terraform.get("data", {}), root),
         *(
-            Resource(f"provider.{name}", name, root, one)
-            for name, all_of in terraform.get("provider", {}).items()
-            for one in all_of
+            Resource(f"provider.{name}", name, root, arguments)
+            for name, providers in terraform.get("provider", {}).items()
+            for arguments in providers
         ),
     ]
-    return Stack(tuple(found))
+    return Stack(tuple(resources))
 
 
 def as_blocks(value: Any) -> list[dict[str, Any]]:
     """A nested block is an object or a list of them; a reference to one cannot be looked into."""
-    found = value if isinstance(value, list) else [value]
-    return [block for block in found if isinstance(block, dict)]
+    values = value if isinstance(value, list) else [value]
+    return [block for block in values if isinstance(block, dict)]
 
 
 def is_known(value: Any) -> bool:
@@ -115,9 +115,9 @@ def refers_to(value: Any, target: Resource) -> bool:
     return isinstance(value, str) and f"${{{target.kind}.{target.name}." in value
 
 
-def _parse_resources(prefix: str, found: dict[str, Any], root: str) -> Iterator[Resource]:
-    for kind, named in found.items():
-        for name, block in named.items():
+def _parse_resources(prefix: str, kinds: dict[str, Any], root: str) -> Iterator[Resource]:
+    for kind, resources in kinds.items():
+        for name, block in resources.items():
             arguments = {key: value for key, value in block.items() if key != "//"}
             path = block["//"]["metadata"]["path"] if "//" in block else root
             yield Resource(f"{prefix}{kind}", name, path, arguments)

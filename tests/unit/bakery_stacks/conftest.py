@@ -10,7 +10,7 @@ import pytest
 
 from bakery.catalog import Catalog, open_store
 from bakery.documents import Parameter, Place, Publication
-from bakery_stacks import published
+from bakery_stacks import channel_images
 from bakery_stacks.config import Environment, Settings, State
 from bakery_stacks.program import build_app
 from bakery_stacks.stacks.consumer.settings import Consumer
@@ -108,7 +108,7 @@ def synth(tmp_path_factory: pytest.TempPathFactory) -> Synth:
 
     def run(settings: Settings, catalog: Catalog) -> dict[str, dict[str, Any]]:
         outdir = tmp_path_factory.mktemp("cdktf.out")
-        build_app(settings, published.read_published(catalog, settings.environment), outdir).synth()
+        build_app(settings, channel_images.read_channel_images(catalog, settings.environment), outdir).synth()
         return {path.parent.name: _plain(json.loads(path.read_bytes())) for path in outdir.glob("stacks/*/cdk.tf.json")}
 
     return run

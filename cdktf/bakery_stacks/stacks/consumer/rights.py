@@ -62,7 +62,7 @@ class ConsumerRoles(Construct):
             max_session_duration=SESSION_SECONDS,
         )
         IamRolePolicy(self, f"{name}-policy", name=name, role=role.id, policy=policy_document(*rights))
-        return str(role.arn)
+        return role.arn
 
 
 class AutoScalingGrants(Construct):
@@ -110,7 +110,7 @@ class AutoScalingGrants(Construct):
             retire_on_delete=True,
             provider=provider,
         )
-        return str(grant.grant_id)
+        return grant.grant_id
 
 
 def _trust_statement(sid: str, principal: str) -> Statement:

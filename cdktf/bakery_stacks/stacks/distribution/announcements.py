@@ -50,7 +50,7 @@ class Announcements(Construct):
     def _make_rule(self, name: str, kind: str, topic_arn: str) -> str:
         rule = CloudwatchEventRule(self, kind, name=name, event_pattern=json.dumps(PATTERNS[kind]))
         CloudwatchEventTarget(self, f"{kind}-target", rule=rule.name, target_id="topic", arn=topic_arn)
-        return str(rule.arn)
+        return rule.arn
 
 
 def _from_rules(topic_arn: str, rules: list[str]) -> Statement:

@@ -13,20 +13,20 @@ from constructs import Construct
 
 from bakery_stacks.base import AwsStack
 from bakery_stacks.blocks.image import check_pointer
+from bakery_stacks.channel_images import ChannelImages, PublishedImage, RegionalImage
 from bakery_stacks.config import Settings, bucket_name
-from bakery_stacks.published import Published, PublishedImage, RegionalImage
 from bakery_stacks.stacks.images.template import ImageTemplate
 
 
 class ImagesStack(AwsStack):
     """Deployed after each publish or promotion; downstream Terraform reads its outputs."""
 
-    def __init__(self, scope: Construct, settings: Settings, published: Published | None) -> None:
+    def __init__(self, scope: Construct, settings: Settings, channel_images: ChannelImages | None) -> None:
         """`published` is None when there is no catalog yet, which is not the same as an empty one."""
         super().__init__(scope, "images", settings)
-        images = published.images if published else ()
+        images = channel_images.images if channel_images else ()
         templates = add_images(self, images)
-        if published is None:
+        if channel_images is None:
             # Fails the plan: a bucket that is gone must not take the outputs away from those who read them.
             DataAwsS3Bucket(self, "made-by-the-distribution-stack", bucket=bucket_name(settings.catalog))
         description = "image -> architecture -> version, and per region its ID and parameters"

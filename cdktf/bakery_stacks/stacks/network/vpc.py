@@ -35,12 +35,12 @@ class Vpc(Construct):
     def _make_subnet(self, zone: str, cidr: str) -> str:
         tags = {"Name": f"{self._title}-{zone}"}
         resource = Subnet(self, f"subnet-{zone}", vpc_id=self.id, availability_zone=zone, cidr_block=cidr, tags=tags)
-        return str(resource.id)
+        return resource.id
 
     def _make_route_table(self, zone: str, subnet: str) -> str:
         table = RouteTable(self, f"routes-{zone}", vpc_id=self.id, tags={"Name": f"{self._title}-{zone}"})
         RouteTableAssociation(self, f"uses-{zone}", subnet_id=subnet, route_table_id=table.id)
-        return str(table.id)
+        return table.id
 
 
 class Nat(Construct):

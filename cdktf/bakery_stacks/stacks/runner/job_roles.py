@@ -8,7 +8,7 @@ from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from constructs import Construct
 
-from bakery.pipeline import AWS_AUDIENCE
+from bakery.naming import AWS_AUDIENCE
 from bakery_stacks.blocks import publisher
 from bakery_stacks.blocks.policy import Conditions, Statement, policy_document, statement
 from bakery_stacks.config import Environment, aws_partition, dns_suffix
@@ -37,7 +37,7 @@ class JobRoles(Construct):
         super().__init__(scope, name)
         host = urlsplit(gitlab_url).netloc
         provider = IamOpenidConnectProvider(self, "gitlab", url=gitlab_url, client_id_list=[AWS_AUDIENCE])
-        audience, subject = {f"{host}:aud": AWS_AUDIENCE}, f"{host}:sub"
+        audience, claim = {f"{host}:aud": AWS_AUDIENCE}, f"{host}:sub"
         bucket, keys = distribution.catalog_bucket_arn, distribution.key_arns
         bake = _JobRole(
             self,
@@ -45,7 +45,7 @@ class JobRoles(Construct):
             title=publisher.bake_name(environment),
             about=f"Bakes and publishes machine images of {environment.name}",
             provider_arn=provider.arn,
-            conditions={"StringEquals": {**audience, subject: [_ref_subject(subject_) for subject_ in oidc.subjects]}},
+            conditions={"StringEquals": {**audience, claim: [_ref_subject(subject) for subject in oidc.subjects]}},
             rights=[
                 *publisher.publishing_rights(environment, bucket, list(keys.values())),
                 *(builder.build_rights(environment) if oidc.builds_in_aws else []),
@@ -58,7 +58,7 @@ class JobRoles(Construct):
             title=publisher.check_name(environment),
             about=f"Looks at machine images of {environment.name}",
             provider_arn=provider.arn,
-            conditions={"StringEquals": audience, "StringLike": {subject: _any_branch(oidc.subjects)}},
+            conditions={"StringEquals": audience, "StringLike": {claim: _any_branch(oidc.subjects)}},
             rights=_check_rights(environment, bucket, keys[environment.home_region]),
         )
         self.bake_arn, self.check_arn = bake.arn, check.arn

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 from bakery_stacks.base import AwsStack
 from bakery_stacks.blocks.image import ChannelImage
 from bakery_stacks.blocks.machine import Machine, MachineSpec
+from bakery_stacks.channel_images import ChannelImages
 from bakery_stacks.config import Environment
-from bakery_stacks.published import Published
 from bakery_stacks.stacks.runner import user_data
 from bakery_stacks.stacks.runner.config_toml import ResourceNames
 from bakery_stacks.stacks.runner.settings import Runner
@@ -16,9 +16,11 @@ MANAGER_DISK = 16  # GiB: the system and the runner's programs; jobs are elsewhe
 HTTP, HTTPS, SSH = 80, 443, 22
 
 
-def manager_spec(stack: AwsStack, runner: Runner, names: ResourceNames, published: Published | None) -> MachineSpec:
+def manager_spec(
+    stack: AwsStack, runner: Runner, names: ResourceNames, channel_images: ChannelImages | None
+) -> MachineSpec:
     """The machine that takes jobs from GitLab."""
-    image = ChannelImage(stack, "manager-image", runner.image, published, at=("runner", "image"))
+    image = ChannelImage(stack, "manager-image", runner.image, channel_images, at=("runner", "image"))
     return MachineSpec(
         title=f"{names.name}-manager",
         image=f"{runner.image} {image.version}",
@@ -30,11 +32,13 @@ def manager_spec(stack: AwsStack, runner: Runner, names: ResourceNames, publishe
     )
 
 
-def worker_spec(stack: AwsStack, runner: Runner, names: ResourceNames, published: Published | None) -> MachineSpec:
+def worker_spec(
+    stack: AwsStack, runner: Runner, names: ResourceNames, channel_images: ChannelImages | None
+) -> MachineSpec:
     """The machines that run jobs."""
     workers = runner.workers
     keys = ("runner", "workers", "image") if workers.image else ("runner", "image")
-    image = ChannelImage(stack, "workers-image", runner.worker_image, published, at=keys)
+    image = ChannelImage(stack, "workers-image", runner.worker_image, channel_images, at=keys)
     return MachineSpec(
         title=f"{names.name}-workers",
         image=f"{runner.worker_image} {image.version}",
@@ -55,7 +59,7 @@ def connect_machines(manager: Machine, workers: Machine, *, gitlab_port: int, va
     if vault_port not in ports:
         workers.allow_egress(vault_port, "Vault, which jobs have all secrets from")
     workers.allow_egress(HTTP, "Package sources that jobs fetch from")
-    manager.allow_egress(SSH, "Docker on the workers", to=workers.security_group_id)
+    manager.allow_egress(SSH, "Docker on the workers", target=workers.security_group_id)
     workers.allow_ingress(SSH, "Docker, for the manager", source=manager.security_group_id)
 
 

@@ -12,9 +12,9 @@ from bakery_stacks.blocks.log_key import log_encryption
 from bakery_stacks.blocks.machine import Machine
 from bakery_stacks.blocks.sessions import Sessions
 from bakery_stacks.blocks.stack_key import StackKey
+from bakery_stacks.channel_images import ChannelImages
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.outputs import DistributionOutputs, NetworkOutputs
-from bakery_stacks.published import Published
 from bakery_stacks.stacks.runner import machines, registry, user_data
 from bakery_stacks.stacks.runner.cache_bucket import CacheBucket
 from bakery_stacks.stacks.runner.config_toml import ResourceNames
@@ -31,7 +31,7 @@ class StackInputs:
 
     network: NetworkOutputs
     distribution: DistributionOutputs
-    published: Published | None
+    channel_images: ChannelImages | None
 
 
 class RunnerStack(AwsStack):
@@ -50,9 +50,9 @@ class RunnerStack(AwsStack):
         )
         shell_rights = sessions.session_rights(environment, title)
         rights = [*manager_rights(environment, section, names, key.arn, images.arn), *shell_rights]
-        spec, vpc_id = machines.manager_spec(self, section, names, inputs.published), inputs.network.vpc_id
+        spec, vpc_id = machines.manager_spec(self, section, names, inputs.channel_images), inputs.network.vpc_id
         manager = Machine(self, "manager", spec=spec, vpc_id=vpc_id, rights=rights)
-        spec = machines.worker_spec(self, section, names, inputs.published)
+        spec = machines.worker_spec(self, section, names, inputs.channel_images)
         workers = Machine(self, "workers", spec=spec, vpc_id=vpc_id, rights=shell_rights)
         gitlab, vault = machines.gitlab_port(section), machines.vault_port(environment)
         machines.connect_machines(manager, workers, gitlab_port=gitlab, vault_port=vault)

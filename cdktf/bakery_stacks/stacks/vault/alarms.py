@@ -18,13 +18,18 @@ def cluster_alarms(
         ThresholdAlarm(
             "unhealthy", "A node does not serve, and AWS does not replace it", balancer, "UnHealthyHostCount"
         ),
-        ThresholdAlarm("sealed", "A node is sealed", cluster, "Sealed", silent="breaching"),
+        ThresholdAlarm("sealed", "A node is sealed", cluster, "Sealed", treat_missing_data="breaching"),
         ThresholdAlarm(
-            "voters", "The cluster survives less than it should", cluster, "VotersMissing", 15, silent="breaching"
+            "voters",
+            "The cluster survives less than it should",
+            cluster,
+            "VotersMissing",
+            15,
+            treat_missing_data="breaching",
         ),
         MissingDataAlarm("snapshot", "No snapshot was saved", cluster, "SnapshotSaved", hours),
-        ThresholdAlarm("data-disk", "A node's disk for data fills up", cluster, "DataDiskUsed", most=FULL_PERCENT),
+        ThresholdAlarm("data-disk", "A node's disk for data fills up", cluster, "DataDiskUsed", threshold=FULL_PERCENT),
         ThresholdAlarm(
-            "audit-disk", "A node's disk for audit logs fills up", cluster, "AuditDiskUsed", most=FULL_PERCENT
+            "audit-disk", "A node's disk for audit logs fills up", cluster, "AuditDiskUsed", threshold=FULL_PERCENT
         ),
     ]

@@ -78,7 +78,7 @@ class InternalLoadBalancer(Construct):
                 to_port=port,
                 cidr_ipv4=cidr,
             )
-        return str(group.id)
+        return group.id
 
     def allow_egress(self, security_group_id: str, port: int) -> None:
         """To the nodes, and nowhere else."""

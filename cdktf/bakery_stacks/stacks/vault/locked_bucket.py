@@ -40,13 +40,13 @@ class LockedBucket(PrivateBucket):
             depends_on=[versions],
         )
         expiration = S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=1)
-        abortion = S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=1)
+        upload_cleanup = S3BucketLifecycleConfigurationRuleAbortIncompleteMultipartUpload(days_after_initiation=1)
         expire = S3BucketLifecycleConfigurationRule(
             id="expire",
             status="Enabled",
             filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
             expiration=[S3BucketLifecycleConfigurationRuleExpiration(days=days + 1)],
             noncurrent_version_expiration=[expiration],
-            abort_incomplete_multipart_upload=[abortion],
+            abort_incomplete_multipart_upload=[upload_cleanup],
         )
         S3BucketLifecycleConfiguration(self, "lifecycle", bucket=self.id, rule=[expire], depends_on=[versions])

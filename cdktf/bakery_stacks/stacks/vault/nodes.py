@@ -28,7 +28,7 @@ def node_spec(
         tags=tags,
         volumes=(
             Volume("/dev/sdf", section.data_gib),  # the other nodes have it, too
-            Volume("/dev/sdg", section.audit_gib, kept=keep),  # nothing else has these logs
+            Volume("/dev/sdg", section.audit_gib, delete_on_termination=not keep),  # nothing else has these logs
         ),
     )
 

@@ -13,9 +13,9 @@ from bakery_stacks.blocks.machine import Machine
 from bakery_stacks.blocks.policy import Statement
 from bakery_stacks.blocks.sessions import Sessions, log_name, session_rights
 from bakery_stacks.blocks.stack_key import StackKey
+from bakery_stacks.channel_images import ChannelImages
 from bakery_stacks.config import Settings, node_role_arn
 from bakery_stacks.outputs import NetworkOutputs
-from bakery_stacks.published import Published
 from bakery_stacks.stacks.vault import rights, user_data
 from bakery_stacks.stacks.vault.alarms import STOPPING, cluster_alarms
 from bakery_stacks.stacks.vault.cluster import Cluster
@@ -37,7 +37,7 @@ class VaultStack(AwsStack):
         settings: Settings,
         section: Vault,
         network: NetworkOutputs,
-        published: Published | None,
+        channel_images: ChannelImages | None,
     ) -> None:
         super().__init__(scope, "vault", settings)
         environment, title = self.environment, f"bakery-{self.environment.name}-vault"
@@ -47,7 +47,7 @@ class VaultStack(AwsStack):
             self, "sessions", environment=environment, title=title, days=section.log_days, key_arn=data_key.arn
         )
         balancer = make_balancer(self, title, section, network)
-        image = ChannelImage(self, "image", section.image, published, at=("vault", "image"))
+        image = ChannelImage(self, "image", section.image, channel_images, at=("vault", "image"))
         node = user_data.Cluster(title, environment.home_region, seal_key.alias, f"bakery/{environment.name}")
         statements = rights.node_policy(
             environment,
@@ -145,7 +145,7 @@ def make_alarms(
         title=node.name,
         account=stack.environment.account,
         group=node.name,
-        watches=cluster_alarms(section, MetricSource(node.metrics, {"cluster": node.name}), balancer),
+        alarms=cluster_alarms(section, MetricSource(node.metrics, {"cluster": node.name}), balancer),
         key_arn=key_arn,
     )
 

@@ -54,7 +54,7 @@ class GitLabDuties(Construct):
             token_explicit_max_ttl=to_seconds(role.token_explicit_max_ttl),
             token_type=role.token_type,
         )
-        return str(resource.role_name)
+        return resource.role_name
 
     def _make_policy(self, name: str) -> str:
         """A reference to the policy, made when first asked for, so that it is there before the role."""

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bakery_stacks.channel_images import ChannelImages
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.outputs import DistributionOutputs, NetworkOutputs
 from bakery_stacks.program import new_app
-from bakery_stacks.published import Published
 from bakery_stacks.stacks.runner.config_toml import ResourceNames
 from bakery_stacks.stacks.runner.settings import Runner
 from bakery_stacks.stacks.runner.stack import RunnerStack, StackInputs
@@ -48,7 +48,7 @@ def section(**change: Any) -> Runner:
 
 
 def synthesize(
-    outdir: Path, environment: Environment, runner: Runner, found: Published | None, stand_in: bool = False
+    outdir: Path, environment: Environment, runner: Runner, found: ChannelImages | None, stand_in: bool = False
 ) -> dict[str, Any]:
     """The parsed cdk.tf.json of the stack."""
     app = new_app(outdir)

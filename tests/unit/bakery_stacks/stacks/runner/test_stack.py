@@ -15,8 +15,8 @@ from bakery.publish.aws import images as publishing
 from bakery_stacks import config
 from bakery_stacks.blocks import machine
 from bakery_stacks.blocks.sessions import AGENT
+from bakery_stacks.channel_images import ChannelImages, PublishedImage, RegionalImage
 from bakery_stacks.config import Environment, Settings
-from bakery_stacks.published import Published, PublishedImage, RegionalImage
 from bakery_stacks.stacks.network.settings import Network
 from bakery_stacks.stacks.runner import builder
 from unit.bakery_stacks.stacks.runner.examples import LOGIN, SPOT, section, synthesize
@@ -37,7 +37,7 @@ def image(name: str) -> PublishedImage:
     return PublishedImage(name, "x86_64", "1.0.0", {"eu-west-1": RegionalImage(f"ami-{name}", pointer, pointer)})
 
 
-IMAGES = Published((image("gitlab-runner"), image("docker-host")), {})
+IMAGES = ChannelImages((image("gitlab-runner"), image("docker-host")), {})
 
 
 @pytest.fixture(scope="module")

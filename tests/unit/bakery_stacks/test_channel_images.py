@@ -7,16 +7,16 @@ import pytest
 
 from bakery.catalog import Catalog
 from bakery.errors import BakeryError, NotFoundError
-from bakery_stacks import published
+from bakery_stacks import channel_images
+from bakery_stacks.channel_images import MissingImage, PublishedImage
 from bakery_stacks.config import Environment
-from bakery_stacks.published import MissingImage, PublishedImage
 from bakery_stacks.stacks.vault.settings import Certificate, Snapshots, Vault
 
 Publish = Callable[..., None]
 
 
 def images(catalog: Catalog, environment: Environment) -> tuple[PublishedImage, ...]:
-    found = published.read_published(catalog, environment)
+    found = channel_images.read_channel_images(catalog, environment)
     assert found
     return found.images
 
@@ -65,7 +65,7 @@ def test_a_revoked_version_is_refused_not_dropped(catalog: Catalog, publish: Pub
     publish("web", "1.0.0")
     catalog.revise(replace(catalog.record("web", "x86_64", "1.0.0"), state="revoked"))
     with pytest.raises(BakeryError, match=r"channel stable of web points at 1\.0\.0, which is revoked") as caught:
-        published.read_published(catalog, environment)
+        channel_images.read_channel_images(catalog, environment)
     assert "bakery rollback web stable" in caught.value.hint
 
 
@@ -78,9 +78,9 @@ def with_vault(environment: Environment) -> Environment:
 
 
 def missing(catalog: Catalog, environment: Environment) -> MissingImage:
-    found = published.read_published(catalog, environment)
+    found = channel_images.read_channel_images(catalog, environment)
     assert found
-    return found.missing["vault"]
+    return found.missing_images["vault"]
 
 
 def test_nothing_is_missing_where_the_channel_has_it(
@@ -88,9 +88,9 @@ def test_nothing_is_missing_where_the_channel_has_it(
 ) -> None:
     publish("vault", "1.0.0")
     publish("web", "1.0.0", channel=None)
-    found = published.read_published(catalog, with_vault)
+    found = channel_images.read_channel_images(catalog, with_vault)
     assert found
-    assert found.missing == {}
+    assert found.missing_images == {}
     image = found.machine_image("vault", "eu-west-1")
     assert image
     assert image.version == "1.0.0"
@@ -119,7 +119,7 @@ def test_why_an_image_of_machines_is_missing(
 def test_an_image_that_was_never_baked_is_missing_and_may_be_misspelt(
     catalog: Catalog, publish: Publish, with_vault: Environment
 ) -> None:
-    assert missing(catalog, with_vault) == published.unbaked_image(with_vault, "vault")
+    assert missing(catalog, with_vault) == channel_images.unbaked_image(with_vault, "vault")
     assert missing(catalog, with_vault).reason == "the catalog has no version of it"
     assert "docs/how-to/run-against-aws.md" in missing(catalog, with_vault).hint
     publish("vaults", "1.0.0")
@@ -130,7 +130,7 @@ def test_what_is_there_costs_no_further_request(
     catalog: Catalog, publish: Publish, with_vault: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish("vault", "1.0.0")
-    monkeypatch.setattr(published, "_why_missing", pytest.fail)
+    monkeypatch.setattr(channel_images, "_why_missing", pytest.fail)
     assert images(catalog, with_vault)
 
 
@@ -154,11 +154,13 @@ class Broken:
 
 def test_before_the_first_deploy_there_is_no_bucket(environment: Environment) -> None:
     assert (
-        published.read_published(Catalog(Broken(NotFoundError("the catalog bucket does not exist"))), environment)
+        channel_images.read_channel_images(
+            Catalog(Broken(NotFoundError("the catalog bucket does not exist"))), environment
+        )
         is None
     )
 
 
 def test_a_catalog_that_cannot_be_reached_is_no_empty_one(environment: Environment) -> None:
     with pytest.raises(BakeryError, match="cannot be reached"):
-        published.read_published(Catalog(Broken(BakeryError("the catalog cannot be reached"))), environment)
+        channel_images.read_channel_images(Catalog(Broken(BakeryError("the catalog cannot be reached"))), environment)

@@ -42,11 +42,11 @@ class MissingImage:
 
 
 @dataclass(frozen=True)
-class Published:
+class ChannelImages:
     """What an environment hands out. `missing` has those of its machines' images that are not there, by name."""
 
     images: tuple[PublishedImage, ...]
-    missing: Mapping[str, MissingImage]
+    missing_images: Mapping[str, MissingImage]
 
     def machine_image(self, name: str, region: str) -> PublishedImage | None:
         """The image of that name for machines in a region."""
@@ -54,7 +54,7 @@ class Published:
         return next((image for image in matches if region in image.regions), None)
 
 
-def read_published(catalog: Catalog, environment: Environment) -> Published | None:
+def read_channel_images(catalog: Catalog, environment: Environment) -> ChannelImages | None:
     """Every image that the environment's channel points at and that is published at AWS.
 
     None before the first deploy, when this program runs to make the catalog's bucket.
@@ -65,14 +65,14 @@ def read_published(catalog: Catalog, environment: Environment) -> Published | No
         return None
     with ThreadPoolExecutor(READERS) as pool:
         images = pool.map(lambda name: _read_image(catalog, environment, *name), names)
-        published = Published(tuple(image for image in images if image), {})
+        channel_images = ChannelImages(tuple(image for image in images if image), {})
     baked = [name for name, arch in names if arch == MACHINE_ARCH]
-    missing = {
+    missing_images = {
         name: _why_missing(catalog, environment, name) if name in baked else unbaked_image(environment, name, baked)
         for name in sorted(environment.machine_images)
-        if not published.machine_image(name, environment.home_region)
+        if not channel_images.machine_image(name, environment.home_region)
     }
-    return replace(published, missing=missing)
+    return replace(channel_images, missing_images=missing_images)
 
 
 def unbaked_image(environment: Environment, image: str, names: Sequence[str] = ()) -> MissingImage:
@@ -84,8 +84,8 @@ def _why_missing(catalog: Catalog, environment: Environment, image: str) -> Miss
     """Asks the catalog a few things more: only for an image that is not there, so that no other synth is slower."""
     channel, publish = environment.channel, _publish_hint(environment, image)
     if entry := catalog.channel(image, MACHINE_ARCH, channel):
-        published = catalog.record(image, MACHINE_ARCH, entry.version).publication("aws")
-        place = f"in {environment.home_region} of account {environment.account}" if published else "at AWS"
+        channel_images = catalog.record(image, MACHINE_ARCH, entry.version).publication("aws")
+        place = f"in {environment.home_region} of account {environment.account}" if channel_images else "at AWS"
         return MissingImage(f"it points at {entry.version}, which is not {place}", publish)
     newest = catalog.newest(image, MACHINE_ARCH)
     if newest is None:
