@@ -1,4 +1,4 @@
-"""What every stack has: its own state with a lock, one provider per region, tags on everything, the rules."""
+"""The base of every stack: a state of its own with a lock, one provider per region, tags, and the rules."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ TERRAFORM = ">= 1.10"  # the first release whose S3 backend locks by itself (use
 
 
 class BakeryStack(TerraformStack):
-    """A stack of one environment, called like its state key. A violated rule fails the synth."""
+    """A stack of one environment, named like its state key. A violated rule fails the synth."""
 
     def __init__(self, scope: Construct, name: str, settings: Settings) -> None:
         super().__init__(scope, name)
@@ -28,15 +28,15 @@ class BakeryStack(TerraformStack):
 
     @property
     def tags(self) -> dict[str, str]:
-        """On every resource; machines that a group starts have to be told them."""
+        """Tags for every resource. A group has to pass them on to the machines that it starts."""
         return {**self.environment.tags, "bakery:environment": self.environment.name, "bakery:stack": self.name}
 
     def output(self, name: str, value: Any, description: str) -> None:
-        """A named output, which docs/reference/stacks.md lists."""
+        """Add an output, which docs/reference/stacks.md lists."""
         TerraformOutput(self, name, value=value, description=description)
 
     def data_lifecycle(self, *, ignore: Sequence[str] = ()) -> TerraformResourceLifecycle | None:
-        """The lifecycle of what must survive a mistake: no destroy, unless the environment is for trials."""
+        """The lifecycle of data: Terraform refuses to destroy it unless the environment is disposable."""
         if self.environment.disposable and not ignore:
             return None
         return TerraformResourceLifecycle(
@@ -54,7 +54,7 @@ class BakeryStack(TerraformStack):
             allowed_account_ids=[self.environment.account],
             use_path_style=True if self.settings.stand_in else None,
         )
-        # cdktf 0.21 knows neither setting.
+        # cdktf 0.21 has no argument for these two.
         self.add_override("terraform.backend.s3.use_lockfile", True)
         self.add_override("terraform.required_version", TERRAFORM)
 
@@ -62,8 +62,8 @@ class BakeryStack(TerraformStack):
 class AwsStack(BakeryStack):
     """A stack in one AWS account; the home region's provider is the default one.
 
-    In a consumer's account, Terraform assumes a role there. The state stays where all others are, with the credentials
-    that the run has itself.
+    In a consumer's account, Terraform assumes a role. The state stays with the others, and is read and written with the
+    credentials of the run.
     """
 
     def __init__(self, scope: Construct, name: str, settings: Settings, consumer: Consumer | None = None) -> None:
@@ -76,7 +76,7 @@ class AwsStack(BakeryStack):
             Aspects.of(self).add(PermissionsBoundary(boundary))
 
     def provider(self, region: str) -> AwsProvider:
-        """The provider of a region, made when first asked for."""
+        """The provider of a region, created on first use."""
         if region not in self._providers:
             self._providers[region] = self._make_provider(region)
         return self._providers[region]
@@ -87,14 +87,14 @@ class AwsStack(BakeryStack):
             f"aws-{region}",
             region=region,
             alias=None if region == self.environment.home_region else region,
-            allowed_account_ids=[self.account],  # the wrong credentials touch nothing
+            allowed_account_ids=[self.account],  # credentials of another account change nothing
             assume_role=self._assume_role(),
             default_tags=[AwsProviderDefaultTags(tags=self.tags)],
             s3_use_path_style=True if self.settings.stand_in else None,
         )
 
     def _assume_role(self) -> list[AwsProviderAssumeRole] | None:
-        """The role to act in; none in the own account, whose credentials the run has."""
+        """The role that Terraform assumes; none in the environment's own account."""
         if self._consumer is None:
             return None
         home = aws_partition(self.environment.home_region)

@@ -1,4 +1,4 @@
-"""An environment's permissions boundary, on every role that a stack makes."""
+"""The permissions boundary of an environment, on every role of a stack."""
 
 import jsii
 from cdktf import IAspect
@@ -8,12 +8,12 @@ from constructs import IConstruct
 
 @jsii.implements(IAspect)
 class PermissionsBoundary:
-    """Set from outside, so that no block can forget it."""
+    """An aspect sets the boundary, so no construct can forget it."""
 
     def __init__(self, policy_arn: str) -> None:
         self._policy_arn = policy_arn
 
     def visit(self, node: IConstruct) -> None:
-        """Called by cdktf for each construct of the stack."""
+        """cdktf calls this for each construct of the stack."""
         if isinstance(node, IamRole):
             node.permissions_boundary = self._policy_arn

@@ -1,4 +1,4 @@
-"""What the catalog says about an environment's channel: the values that the images stack hands out."""
+"""The images that an environment's channel points at, read from the catalog."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from bakery.errors import BakeryError, NotFoundError
 from bakery.strict import near
 from bakery_stacks.config import Environment
 
-MACHINE_ARCH = "x86_64"  # of the machines that stacks start
+MACHINE_ARCH = "x86_64"  # the architecture of all machines that stacks start
 READERS = 16  # at once: an image takes four S3 requests of some 20 ms, so 1,000 images take seconds
 
 
@@ -25,7 +25,7 @@ class RegionalImage:
 
 @dataclass(frozen=True)
 class PublishedImage:
-    """The version of an image that a channel points at, by region."""
+    """The version of an image that a channel points at, with its regions."""
 
     name: str
     arch: str
@@ -35,7 +35,7 @@ class PublishedImage:
 
 @dataclass(frozen=True)
 class MissingImage:
-    """Why the channel does not hand out an image that machines of a stack start from, and what to do."""
+    """Why the channel lacks an image that a stack starts machines from, and what to do."""
 
     reason: str
     hint: str
@@ -43,13 +43,13 @@ class MissingImage:
 
 @dataclass(frozen=True)
 class ChannelImages:
-    """What an environment hands out. `missing` has those of its machines' images that are not there, by name."""
+    """All images of a channel. `missing_images` are those that the environment's machines need and it lacks."""
 
     images: tuple[PublishedImage, ...]
     missing_images: Mapping[str, MissingImage]
 
     def machine_image(self, name: str, region: str) -> PublishedImage | None:
-        """The image of that name for machines in a region."""
+        """The image of a name for machines in a region."""
         matches = (image for image in self.images if (image.name, image.arch) == (name, MACHINE_ARCH))
         return next((image for image in matches if region in image.regions), None)
 
@@ -57,7 +57,7 @@ class ChannelImages:
 def read_channel_images(catalog: Catalog, environment: Environment) -> ChannelImages | None:
     """Every image that the environment's channel points at and that is published at AWS.
 
-    None before the first deploy, when this program runs to make the catalog's bucket.
+    None before the first deploy, which creates the catalog's bucket.
     """
     try:
         names = catalog.images()
@@ -76,12 +76,12 @@ def read_channel_images(catalog: Catalog, environment: Environment) -> ChannelIm
 
 
 def unbaked_image(environment: Environment, image: str, names: Sequence[str] = ()) -> MissingImage:
-    """Of an image that is not in the catalog; `known` are those that are."""
+    """The reason for an image that the catalog does not have; `known` are images that it has."""
     return MissingImage("the catalog has no version of it", near(image, names) or _publish_hint(environment, image))
 
 
 def _why_missing(catalog: Catalog, environment: Environment, image: str) -> MissingImage:
-    """Asks the catalog a few things more: only for an image that is not there, so that no other synth is slower."""
+    """Reads more of the catalog, but only for a missing image: other synths stay fast."""
     channel, publish = environment.channel, _publish_hint(environment, image)
     if entry := catalog.channel(image, MACHINE_ARCH, channel):
         channel_images = catalog.record(image, MACHINE_ARCH, entry.version).publication("aws")
@@ -97,7 +97,7 @@ def _why_missing(catalog: Catalog, environment: Environment, image: str) -> Miss
 
 
 def _publish_hint(environment: Environment, image: str) -> str:
-    """Its definition may name other targets only, or other regions."""
+    """The definition may name other targets or other regions."""
     return (
         f"give the definition of {image} the target aws, with {environment.home_region} in distribution.aws.regions;"
         f" then 'bakery run {image}' and 'bakery promote {image} VERSION {environment.channel}'"
@@ -121,7 +121,7 @@ def _read_image(catalog: Catalog, environment: Environment, name: str, arch: str
 def _regional_images(
     environment: Environment, publication: Publication, entry: ChannelEntry
 ) -> dict[str, RegionalImage]:
-    """The environment's own account in its regions, where image and both parameters are known."""
+    """The regions of the environment in which its account has the image and both parameters."""
     ids = {place.region: place.id for place in publication.places if place.account == environment.account}
     versions = _by_region(environment, publication.parameters)
     channels = _by_region(environment, entry.pointers)
@@ -137,7 +137,7 @@ def _by_region(environment: Environment, parameters: tuple[Parameter, ...]) -> d
 
 
 def _require_complete(record: Record, entry: ChannelEntry, location: str) -> None:
-    """A revoked version must not be handed out, and dropping it would break its users: a person decides."""
+    """A stack must not use a revoked version, and dropping it would break its users, so a person decides."""
     if record.state != "complete":
         raise BakeryError(
             f"channel {entry.channel} of {record.image} points at {record.version}, which is {record.state}",

@@ -1,4 +1,4 @@
-"""Environments: YAML files beside the stacks -> Settings. Errors say `file:line`, as they do for definitions."""
+"""Environments: YAML files beside the stacks -> Settings. Errors name `file:line`, as they do for definitions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ DEFAULT_ENVIRONMENT = "demo"
 CATALOG_VARIABLE = "BAKERY_CATALOG"
 BUCKET_LENGTH = 63
 REPLICA_SUFFIX = "-replica"
-RECYCLE_DAYS_MAX = 365  # Recycle Bin, for images and snapshots
+RECYCLE_DAYS_MAX = 365  # the Recycle Bin's maximum for images and snapshots
 PREFIX = r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*"
 # A load balancer's name has 32 characters at most (ELBv2 API, CreateLoadBalancer); Vault's is bakery-NAME-vault.
 LONGEST_WITH_VAULT = 32 - len("bakery--vault")
-# A bucket's 63 characters, without the rest of bakery-NAME-runner-cache-ACCOUNT.
+# A bucket has 63 characters at most; the cache's is bakery-NAME-runner-cache-ACCOUNT.
 LONGEST_WITH_RUNNER = 30
 
 Prefix = Annotated[
@@ -158,7 +158,7 @@ class Environment(Model):
 
     @model_validator(mode="after")
     def _check_buckets(self) -> Self:
-        """The stacks make all of them but the state's, which is there already."""
+        """The stacks create all of these buckets but the state's, which exists before."""
         buckets: list[tuple[tuple[str, ...], str]] = [
             (("catalog",), self.catalog_bucket),
             (("state", "bucket"), self.state.bucket),
@@ -174,7 +174,7 @@ class Environment(Model):
 
     @property
     def machine_images(self) -> frozenset[str]:
-        """Names of those of our images that machines of the stacks start from."""
+        """Names of the images that the stacks start machines from."""
         vault = {self.vault.image} if self.vault else set()
         runner = {self.runner.image, self.runner.worker_image} if self.runner else set()
         return frozenset(vault | runner)
@@ -192,10 +192,10 @@ class Environment(Model):
 
 @dataclass(frozen=True)
 class Settings:
-    """An environment and how this run sees it.
+    """An environment, and the settings of this run.
 
-    `stand_in`: AWS is stood in for by a server behind plain HTTP, where buckets are paths and TLS cannot be asked for.
-    `file` is what the environment was read from, if it was.
+    `stand_in` is true if a local server replaces AWS: it serves plain HTTP, and buckets by path. `file` is the file of
+    the environment, if it has one.
     """
 
     environment: Environment
@@ -209,14 +209,14 @@ class Settings:
 
     @property
     def catalog_source(self) -> str:
-        """What says where the catalog is: the variable, or the line of the environment."""
+        """The variable or the line that names the catalog."""
         return CATALOG_VARIABLE if self.catalog != self.environment.catalog else self.where("catalog")
 
 
 def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     """The environment that BAKERY_ENVIRONMENT names; UsageError if it is absent or wrong.
 
-    BAKERY_CATALOG reads the images from another catalog, as it does for the command line.
+    BAKERY_CATALOG names another catalog, as it does for the command line.
     """
     path = _find_file(folder, environ.get("BAKERY_ENVIRONMENT") or DEFAULT_ENVIRONMENT)
     environment = _read_environment(path)
@@ -230,7 +230,7 @@ def bucket_name(location: str) -> str:
 
 
 def replica_bucket(bucket: str) -> str:
-    """The bucket that gets the catalog's second copy."""
+    """The bucket of the catalog's replica."""
     return f"{bucket}{REPLICA_SUFFIX}"
 
 
@@ -240,12 +240,12 @@ def aws_partition(region: str) -> str:
 
 
 def node_role_arn(environment: str, account: str, home_region: str) -> str:
-    """The ARN of the role of Vault's nodes, known before the role is there."""
+    """The ARN of the role of Vault's nodes, which may not exist yet."""
     return f"arn:{aws_partition(home_region)}:iam::{account}:role/bakery-{environment}-vault"
 
 
 def dns_suffix(region: str) -> str:
-    """What the names of a region's services end in."""
+    """The domain of the endpoints of a region."""
     return "amazonaws.com.cn" if aws_partition(region) == "aws-cn" else "amazonaws.com"
 
 

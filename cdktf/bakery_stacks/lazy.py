@@ -16,7 +16,7 @@ HOOK = Path(__file__).with_name("lazy.cjs")
 
 
 def install() -> None:
-    """Call before the first import of cdktf: that import starts Node, which reads its options only then."""
+    """Call this before the first import of cdktf: that import starts Node, which then reads its options."""
     if os.environ.get("BAKERY_EAGER_BINDINGS") == "1":
         return
     for provider in PROVIDERS:
@@ -26,7 +26,7 @@ def install() -> None:
 
 
 def with_hook(options: str, hook: Path) -> str:
-    """NODE_OPTIONS that preload `hook` besides what is there; its quoting is Node's own (backslash escapes)."""
+    """NODE_OPTIONS with `hook` as one more module to preload, quoted as Node expects (backslash escapes)."""
     escaped = str(hook).replace("\\", "\\\\").replace('"', '\\"')
     preload = f'--require "{escaped}"'
     return options if preload in options else f"{options} {preload}".lstrip()
@@ -38,6 +38,6 @@ def bindings_package(provider: str) -> str:
 
 
 def register_unexecuted(package: str, name: str) -> None:
-    """Register a package as `name`: Python then finds submodules by its path, and never runs its root."""
+    """Register a package as `name`. Python then finds its submodules by path, and never runs its root."""
     if spec := importlib.machinery.PathFinder.find_spec(package):
         sys.modules[name] = importlib.util.module_from_spec(spec)

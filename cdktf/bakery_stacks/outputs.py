@@ -1,6 +1,6 @@
-"""What stacks hand to each other: typed, by name, never the resources themselves.
+"""The outputs that stacks pass to each other: typed values, never resources.
 
-The values are references; cdktf turns one that crosses stacks into an output there and a read of its state here.
+The values are references. cdktf turns a reference to another stack into an output there and a read of its state.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NetworkOutputs:
-    """Where machines are put: private subnets of one VPC, one in each zone."""
+    """A VPC and its private subnets for machines, one in each zone."""
 
     vpc_id: str
     cidr: str
@@ -18,7 +18,7 @@ class NetworkOutputs:
 
 @dataclass(frozen=True)
 class DistributionOutputs:
-    """What images are published with. `key_arns` by region."""
+    """The resources that images are published with. `key_arns` has one key for each region."""
 
     key_arns: dict[str, str]
     catalog_bucket_arn: str

@@ -1,4 +1,4 @@
-"""Puts the stacks of an environment together."""
+"""Builds the stacks of an environment."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from bakery_stacks.stacks.images.stack import ImagesStack
 
 
 def load_program(environments: Path, environ: Mapping[str, str]) -> App:
-    """The whole program, ready for synth(): what BAKERY_ENVIRONMENT names, with the images of its catalog."""
+    """The program for BAKERY_ENVIRONMENT and the images of its catalog, ready for synth()."""
     settings = config.load_settings(environments, environ)
     return build_app(settings, _read_catalog(settings))
 
@@ -32,10 +32,10 @@ def _read_catalog(settings: Settings) -> ChannelImages | None:
 
 
 def build_app(settings: Settings, channel_images: ChannelImages | None, outdir: Path | None = None) -> App:
-    """All stacks of an environment; written to `outdir`, or to where the cdktf command says.
+    """All stacks of an environment, for `outdir` or for the folder that the cdktf command names.
 
-    `channel_images` is None when there is no catalog yet, which is not the same as an empty one. Stacks that few environments
-    have are imported when they are needed: all their bindings together take a quarter of a second to load.
+    `channel_images` is None if there is no catalog yet, which is not the same as an empty one. A stack that may be
+    absent is imported when it is needed: the bindings of all of them take a quarter of a second to load.
     """
     app = new_app(outdir)
     distribution = DistributionStack(app, settings).outputs
@@ -70,5 +70,5 @@ def build_app(settings: Settings, channel_images: ChannelImages | None, outdir: 
 
 
 def new_app(outdir: Path | None = None) -> App:
-    """An empty program. Stack traces would put this machine's paths into its output."""
+    """An empty program, without stack traces: they would put this machine's paths into the output."""
     return App(stack_traces=False, outdir=str(outdir) if outdir else None)

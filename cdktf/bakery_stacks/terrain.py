@@ -10,7 +10,7 @@ from bakery_stacks import lazy
 
 
 def install() -> None:
-    """Call after lazy.install(), and before the first import of cdktf."""
+    """Call this after lazy.install(), and before the first import of cdktf."""
     for provider in lazy.PROVIDERS:
         lazy.register_unexecuted(f"cdktn_provider_{provider}", lazy.bindings_package(provider))
     sys.modules["cdktf"] = importlib.import_module("cdktn")

@@ -1,4 +1,4 @@
-"""Alarms on CloudWatch metrics, failures of an Auto Scaling group, and an encrypted topic that tells of both."""
+"""CloudWatch alarms, failures of an Auto Scaling group, and the encrypted SNS topic that reports both."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from bakery_stacks.blocks.policy import Statement, policy_document, statement
 
 CLOUDWATCH, EVENTS = "cloudwatch.amazonaws.com", "events.amazonaws.com"
 MINUTE, HOUR = 60, 3600  # seconds
-# An apply is over when a refresh has begun, so nobody sees these there (EventBridge, "Amazon EC2 Auto Scaling events").
+# An apply ends when a refresh has begun, so it does not show these (EventBridge, "Amazon EC2 Auto Scaling events").
 FAILURES = [
     "EC2 Instance Launch Unsuccessful",
     "EC2 Auto Scaling Instance Refresh Failed",
@@ -26,7 +26,7 @@ FAILURES = [
 
 @dataclass(frozen=True)
 class MetricSource:
-    """Where a metric is found, but for its name."""
+    """The namespace and dimensions of metrics."""
 
     namespace: str
     dimensions: Mapping[str, str]
@@ -34,7 +34,7 @@ class MetricSource:
 
 @dataclass(frozen=True)
 class ThresholdAlarm:
-    """Bad: a value above `most` in each of some minutes. `silent` says what no value at all means."""
+    """Fires when a metric stays above `threshold` for `minutes`. `treat_missing_data` says what no value means."""
 
     name: str
     description: str
@@ -45,7 +45,7 @@ class ThresholdAlarm:
     threshold: int = 0
 
     def alarm_arguments(self) -> dict[str, Any]:
-        """Arguments of the alarm."""
+        """Arguments of the resource."""
         above = {"statistic": "Maximum", "comparison_operator": "GreaterThanThreshold", "threshold": self.threshold}
         return {
             **above,
@@ -57,7 +57,7 @@ class ThresholdAlarm:
 
 @dataclass(frozen=True)
 class MissingDataAlarm:
-    """Bad: what should have been counted was not, in some hours."""
+    """Fires when nothing was counted for `hours`."""
 
     name: str
     description: str
@@ -66,15 +66,15 @@ class MissingDataAlarm:
     hours: int
 
     def alarm_arguments(self) -> dict[str, Any]:
-        """Arguments of the alarm."""
+        """Arguments of the resource."""
         below = {"statistic": "Sum", "comparison_operator": "LessThanThreshold", "threshold": 1}
         return {**below, "period": HOUR, "evaluation_periods": self.hours, "treat_missing_data": "breaching"}
 
 
 class Alarms(Construct):
-    """One alarm for each watch; the topic tells of its beginning and its end. `names` by those of the watches.
+    """Alarms that report their begin and their end to a topic. `names` maps our short names to those at AWS.
 
-    `group` is the name of an Auto Scaling group whose failures it tells of, too.
+    The topic also reports failures of `group`, an Auto Scaling group.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Alarms(Construct):
         self.names = {alarm.name: self._make_alarm(title, alarm) for alarm in alarms}
 
     def _report_failures(self, group: str, title: str) -> str:
-        """The ARN of the rule that tells of a group's failures."""
+        """The ARN of the rule that reports a group's failures."""
         pattern = {
             "source": ["aws.autoscaling"],
             "detail-type": FAILURES,
@@ -131,7 +131,7 @@ class Alarms(Construct):
 
 
 def _publish_statements(topic_arn: str, account: str, rule_arn: str) -> list[Statement]:
-    """CloudWatch and EventBridge ask for every account, so each only for what is ours."""
+    """CloudWatch and EventBridge serve every account, so each may publish for this account and this rule only."""
     alarms = {"StringEquals": {"aws:SourceAccount": account}}
     rule = {"ArnEquals": {"aws:SourceArn": rule_arn}}
     return [
@@ -141,6 +141,6 @@ def _publish_statements(topic_arn: str, account: str, rule_arn: str) -> list[Sta
 
 
 def alarm_encryption() -> Statement:
-    """What both need of the topic's key; EventBridge names no source there (SNS guide, "key management")."""
+    """The use of the topic's key by both services; EventBridge sends no source to KMS (SNS guide, "key management")."""
     actions = ["kms:Decrypt", "kms:GenerateDataKey*"]
     return statement("AlarmsToTopic", actions, ["*"], principals={"Service": [CLOUDWATCH, EVENTS]})

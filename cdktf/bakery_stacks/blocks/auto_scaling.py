@@ -1,8 +1,8 @@
-"""The role by which Auto Scaling starts machines, and what it needs of an image's key."""
+"""The role by which Auto Scaling starts machines, and the operations it needs of an image's key."""
 
 AUTO_SCALING = "AWSServiceRoleForAutoScaling"
 AUTO_SCALING_PATH = "/aws-service-role/autoscaling.amazonaws.com/"
-# What starting a machine from an encrypted image takes (EBS guide, "permissions for IAM users"), for a grant.
+# A grant for starting machines from an encrypted image (EBS guide, "permissions for IAM users").
 GRANTED = [
     "CreateGrant",
     "Decrypt",

@@ -1,4 +1,4 @@
-"""A bucket as all of them have to be."""
+"""The settings that every bucket has."""
 
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.provider import AwsProvider
@@ -24,8 +24,8 @@ from bakery_stacks.config import Settings
 class PrivateBucket(Construct):
     """Encrypted with a key, closed to the public, over TLS only.
 
-    One that is `passing` goes with its stack, whatever is in it; any other is protected, unless the environment is for
-    trials. Objects of one that is `locked` cannot be deleted before their time.
+    An `ephemeral` bucket is destroyed with its stack, objects included; any other is protected unless the environment
+    is disposable. With `object_lock`, objects cannot be deleted before their retention ends.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class PrivateBucket(Construct):
         self._add_encryption()
         block = self._block_public_access()
         if not settings.stand_in:
-            # Both at once is a conflict (409) at S3.
+            # S3 answers 409 when the policy and the block are set at the same time.
             S3BucketPolicy(
                 self, "policy", bucket=resource.id, policy=tls_only(resource.arn), depends_on=[block], provider=provider
             )
 
     def keep_versions(self) -> S3BucketVersioningA:
-        """The setting, which others have to wait for."""
+        """Turn versioning on. Replication and locks depend on the resource."""
         enabled = S3BucketVersioningVersioningConfiguration(status="Enabled")
         return S3BucketVersioningA(
             self, "versioning", bucket=self.id, versioning_configuration=enabled, provider=self._provider
@@ -99,7 +99,7 @@ class PrivateBucket(Construct):
 
 
 def tls_only(arn: str) -> str:
-    """Refuses every request that is not encrypted on its way."""
+    """A policy that refuses every request without TLS."""
     refusal = statement(
         "RefusePlainHttp",
         ["s3:*"],

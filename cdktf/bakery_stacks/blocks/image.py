@@ -1,4 +1,4 @@
-"""One of our images as an input: what the environment's channel points at, checked against AWS when planned."""
+"""A baked image as an input: the version that the environment's channel points at, checked against AWS by each plan."""
 
 from cdktf import Postcondition, Precondition, TerraformLocal, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.data_aws_ssm_parameter import DataAwsSsmParameter
@@ -13,9 +13,9 @@ from bakery_stacks.channel_images import MACHINE_ARCH, ChannelImages, unbaked_im
 
 
 class ChannelImage(Construct):
-    """The image of a stack's machines. `image_id` stands in the plan, so a new version is a change that shows.
+    """The image of a stack's machines. `image_id` is literal, so a plan shows a new version as a change.
 
-    Where the channel has no such image, every plan fails with what to do; other stacks can still be deployed.
+    If the channel has no such image, every plan of this stack fails with a hint; other stacks can still be deployed.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class ChannelImage(Construct):
         self.image_id, self.version = regional.image_id, published_image.version
 
     def _fail_plan(self, parameter: str, message: str) -> None:
-        """Before the parameter is read. A condition must name something of the stack, so it names a local."""
+        """Fails before the parameter is read. A condition needs a reference, so this one names a local."""
         local = TerraformLocal(self, "known", False)
         refusal = Precondition(condition=f"${{{local.fqn}}}", error_message=message)
         lifecycle = TerraformResourceLifecycle(precondition=[refusal])

@@ -1,4 +1,4 @@
-"""What CloudWatch needs of a key that encrypts a log group."""
+"""The use of a key by CloudWatch, to encrypt a log group."""
 
 from bakery_stacks.blocks.policy import Statement, statement
 from bakery_stacks.config import Environment, aws_partition, dns_suffix
@@ -19,6 +19,6 @@ def log_encryption(environment: Environment, group: str) -> Statement:
 
 
 def log_group_arn(environment: Environment, group: str) -> str:
-    """Of a log group, known before it is made: its key's policy needs it."""
+    """The ARN of a log group that may not exist yet: the policy of its key needs it."""
     home = environment.home_region
     return f"arn:{aws_partition(home)}:logs:{home}:{environment.account}:log-group:{group}"

@@ -1,4 +1,4 @@
-"""What a group starts machines from: a role, a firewall, a template. No way in but what the stack opens."""
+"""The machines of an Auto Scaling group: a role, a security group that is closed at first, a launch template."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from constructs import Construct
 
 from bakery_stacks.blocks.policy import Statement, policy_document
 
-ROOT_DEVICE = "/dev/xvda"  # as `bakery.publish.aws` registers images; importing it from there would take a second
+ROOT_DEVICE = "/dev/xvda"  # `bakery.publish.aws` registers images with it; importing that would take a second
 ASSUMED_BY_EC2 = {
     "Sid": "Machines",
     "Effect": "Allow",
@@ -34,7 +34,7 @@ ASSUMED_BY_EC2 = {
 
 @dataclass(frozen=True)
 class Volume:
-    """A disk beside the root's. One that is not `kept` goes with its machine."""
+    """A disk besides the root disk."""
 
     device: str
     gib: int
@@ -43,7 +43,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class MachineSpec:
-    """How a machine is made. `title` is the name of everything about it; `image` is for whoever reads the plan."""
+    """Settings of a machine. All its resources are named `title`; `image` describes the image to readers of a plan."""
 
     title: str
     image: str
@@ -56,7 +56,7 @@ class MachineSpec:
 
 
 class Machine(Construct):
-    """A launch template; a group names its version, so that each change of it shows in a plan."""
+    """A launch template with its role and security group. Groups name its version, so a plan shows each change."""
 
     def __init__(
         self, scope: Construct, name: str, *, spec: MachineSpec, vpc_id: str, rights: Sequence[Statement]
@@ -71,7 +71,7 @@ class Machine(Construct):
         self.template_version: str = Token.as_string(template.latest_version)
 
     def allow_egress(self, port: int, description: str, *, target: str | None = None) -> None:
-        """To everywhere, or to machines behind another firewall."""
+        """Allow connections to anywhere, or to the members of another security group."""
         VpcSecurityGroupEgressRule(
             self,
             f"out-{port}",
@@ -85,7 +85,7 @@ class Machine(Construct):
         )
 
     def allow_ingress(self, port: int, description: str, *, source: str) -> None:
-        """From machines behind another firewall."""
+        """Allow connections from the members of another security group."""
         VpcSecurityGroupIngressRule(
             self,
             f"in-{port}",
@@ -98,7 +98,7 @@ class Machine(Construct):
         )
 
     def allow_mutual(self, port: int, description: str) -> None:
-        """Between these machines, both ways."""
+        """Allow connections between these machines, in both directions."""
         for rule, name in ((VpcSecurityGroupIngressRule, "in"), (VpcSecurityGroupEgressRule, "out")):
             rule(
                 self,
@@ -130,12 +130,12 @@ class Machine(Construct):
             iam_instance_profile=LaunchTemplateIamInstanceProfile(arn=profile_arn),
             vpc_security_group_ids=[self.security_group_id],
             block_device_mappings=[_map_volume(volume) for volume in volumes],
-            # Containers are one hop further than the machine itself, so that no job gets the machine's credentials.
+            # A container is one hop further away than its machine, so a job cannot get the machine's credentials.
             metadata_options=LaunchTemplateMetadataOptions(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
             ),
             instance_initiated_shutdown_behavior="terminate",
-            # Default tags of the provider do not reach what a template starts.
+            # The provider's default tags do not reach machines that a template starts.
             tag_specifications=[
                 LaunchTemplateTagSpecifications(resource_type=kind, tags=tags) for kind in ("instance", "volume")
             ],
@@ -144,7 +144,7 @@ class Machine(Construct):
 
 
 def _map_volume(volume: Volume) -> LaunchTemplateBlockDeviceMappings:
-    """Encrypted with the image's own key; those of an image without one, and new ones, with the account's."""
+    """A disk, encrypted with the key of the image's snapshot, or with the account's key if there is none."""
     ebs = LaunchTemplateBlockDeviceMappingsEbs(
         encrypted="true",
         delete_on_termination=str(volume.delete_on_termination).lower(),

@@ -18,7 +18,7 @@ def statement(
     principals: Principals | None = None,
     conditions: Conditions | None = None,
 ) -> Statement:
-    """One statement; `principals` is left out in policies of a role."""
+    """One statement of a policy. Policies of a role have no principals."""
     result: Statement = {"Sid": sid, "Effect": effect, "Action": list(actions), "Resource": list(resources)}
     if principals:
         result["Principal"] = dict(principals)
@@ -28,10 +28,10 @@ def statement(
 
 
 def policy_document(*statements: Statement) -> str:
-    """The policy of these statements."""
+    """A policy with these statements, as JSON."""
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 def account_root(partition: str, account: str) -> str:
-    """An account as a principal: its own policies decide who in it."""
+    """An account as a principal: its own policies decide which of its roles may act."""
     return f"arn:{partition}:iam::{account}:root"

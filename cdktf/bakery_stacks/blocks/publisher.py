@@ -6,8 +6,8 @@ from bakery.distribution import AwsDistribution
 from bakery_stacks.blocks.policy import Conditions, Statement, statement
 from bakery_stacks.config import Environment, aws_partition
 
-SESSION_SECONDS = 7200  # copies to far regions take longer than the hour that is usual
-# What definitions assume in consumer accounts unless they say otherwise.
+SESSION_SECONDS = 7200  # copies to far regions take longer than the default of one hour
+# The role that definitions assume in consumer accounts by default.
 CONSUMER_ROLE: str = AwsDistribution.model_fields["consumer_role"].default
 
 DESCRIBE = [
@@ -16,19 +16,19 @@ DESCRIBE = [
     "ec2:DescribeSnapshots",
     "ec2:DescribeSnapshotAttribute",
 ]
-# What `bakery.publish.aws` makes carries this tag from the call that makes it; the role changes nothing without it, and
-# sets it on nothing that is there already. Not closed is which images it copies: a source may be in another region, and
-# AWS does not say whether its tags are known here. So trust the role with what all images of the account hold.
+# `bakery.publish.aws` sets this tag in the call that creates a resource. The role changes only resources with the tag,
+# and cannot add it to existing ones. It can copy any image: a source may be in another region, and AWS does not say
+# whether its tags are known there. So trust the role with the content of all images of the account.
 BAKERY_TAG: Conditions = {"Null": {"aws:ResourceTag/bakery:image": "false"}}
 NEW_BAKERY_TAG: Conditions = {"Null": {"aws:RequestTag/bakery:image": "false"}}
-# Tags that come with the call which makes their image or snapshot (EC2 guide, "tag resources during creation").
+# Tags that are set in the call that creates an image or a snapshot (EC2 guide, "tag resources during creation").
 TAG_ON_CREATE: Conditions = {"Null": {**NEW_BAKERY_TAG["Null"], "ec2:CreateAction": "false"}}
-# The EBS direct API is not in that list. A snapshot that is being started has no time yet, and every other one has.
+# The EBS direct API is not in that list. Only a snapshot that is being started has no time yet.
 TAG_ON_START: Conditions = {"Null": {**NEW_BAKERY_TAG["Null"], "ec2:SnapshotTime": "true"}}
 
 
 def publishing_rights(environment: Environment, bucket_arn: str, key_arns: Sequence[str]) -> list[Statement]:
-    """All that publishing takes."""
+    """All rights that publishing needs."""
     return [
         *_image_statements(environment),
         _pointer_statement(environment),
@@ -39,13 +39,13 @@ def publishing_rights(environment: Environment, bucket_arn: str, key_arns: Seque
 
 
 def _image_statements(environment: Environment) -> list[Statement]:
-    """Snapshots and images have no account in their ARNs."""
+    """Rights on images and snapshots, whose ARNs contain no account."""
     region: Conditions = {"StringEquals": {"aws:RequestedRegion": environment.regions}}
     home = aws_partition(environment.home_region)
     snapshots, images = f"arn:{home}:ec2:*::snapshot/*", f"arn:{home}:ec2:*::image/*"
     images_and_snapshots = [images, snapshots]
     create = ["ebs:StartSnapshot", "ec2:CopySnapshot"]
-    # Of what is used, an image is registered, or an encrypted copy made.
+    # These snapshots become an image, or an encrypted copy.
     use = ["ebs:PutSnapshotBlock", "ebs:CompleteSnapshot", "ec2:CopySnapshot", "ec2:RegisterImage"]
     change = ["ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute", "ec2:DeregisterImage", "ec2:DeleteSnapshot"]
     tag = ["ec2:CreateTags"]
@@ -67,7 +67,7 @@ def _pointer_statement(environment: Environment) -> Statement:
 
 
 def _catalog_statements(bucket_arn: str, prefix: str) -> list[Statement]:
-    """Records never change: nothing here deletes, and `bakery.catalog` only ever writes what is absent."""
+    """Records never change: the role cannot delete them, and `bakery.catalog` writes only absent ones."""
     return [
         statement("CatalogList", ["s3:ListBucket"], [bucket_arn]),
         statement("CatalogRecords", ["s3:GetObject", "s3:PutObject"], [f"{bucket_arn}/{prefix}/*"]),
@@ -75,7 +75,7 @@ def _catalog_statements(bucket_arn: str, prefix: str) -> list[Statement]:
 
 
 def _key_statements(arns: Sequence[str]) -> list[Statement]:
-    """EC2 makes its own grants when it encrypts a copy; only for AWS services can this role make them."""
+    """EC2 creates a grant when it encrypts a copy; the role can create grants for AWS services only."""
     use = ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
     for_services: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
     return [
@@ -85,7 +85,7 @@ def _key_statements(arns: Sequence[str]) -> list[Statement]:
 
 
 def _consumer_statements(environment: Environment) -> list[Statement]:
-    """Parameters and tags in consumer accounts are written by roles there, which the consumers' stacks make."""
+    """Roles in consumer accounts write parameters and tags there; the stacks `consumer-ACCOUNT` create them."""
     if not environment.consumer_accounts:
         return []
     home = aws_partition(environment.home_region)
@@ -104,7 +104,7 @@ def pointer_arns(environment: Environment) -> list[str]:
 
 
 def publisher_arns(environment: Environment) -> list[str]:
-    """ARNs of the roles that may publish: our own, that of jobs, and the one that Vault lends."""
+    """ARNs of the roles that may publish: the publisher's, that of GitLab jobs, and the one that Vault issues."""
     role_prefix = f"arn:{aws_partition(environment.home_region)}:iam::{environment.account}:role"
     engine = environment.vault_config.aws if environment.vault_config else None
     oidc = environment.runner.bakes.oidc if environment.runner else None
@@ -121,12 +121,12 @@ def publisher_name(environment: Environment) -> str:
 
 
 def bake_name(environment: Environment) -> str:
-    """The role that jobs of GitLab get by their own token, where they do."""
+    """The role that GitLab jobs get for an ID token, to bake and publish."""
     return f"bakery-{environment.name}-bake"
 
 
 def check_name(environment: Environment) -> str:
-    """The role that jobs of GitLab get on any branch, to look at what was published."""
+    """The role that GitLab jobs get on any branch, to read what was published."""
     return f"bakery-{environment.name}-check"
 
 

@@ -1,4 +1,4 @@
-"""Shells on machines by Session Manager, with a log of what was done; there is no SSH from outside."""
+"""Shells on machines by Session Manager, with a log. There is no SSH from outside."""
 
 import json
 
@@ -11,8 +11,8 @@ from bakery_stacks.blocks.policy import Statement, statement
 from bakery_stacks.config import Environment
 
 IDLE_MINUTES = 20  # after which a forgotten session ends: Session Manager's own default
-# What the agent on a machine calls (Systems Manager, "Create a custom IAM role for Session Manager"). Not AWS's managed
-# policy: that one also reads every parameter of the account, tokens included.
+# Calls of the agent on a machine (Systems Manager, "Create a custom IAM role for Session Manager"). AWS's managed
+# policy would also allow to read every parameter of the account, tokens included.
 AGENT = [
     "ssm:UpdateInstanceInformation",
     "ssmmessages:CreateControlChannel",
@@ -56,7 +56,7 @@ def log_name(title: str) -> str:
 
 
 def session_rights(environment: Environment, title: str) -> list[Statement]:
-    """The rights of a machine whose sessions these are."""
+    """The rights of a machine that these sessions run on."""
     streams = f"{log_group_arn(environment, log_name(title))}:*"
     write = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
     return [

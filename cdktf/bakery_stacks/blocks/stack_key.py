@@ -1,4 +1,4 @@
-"""A rotating key for what one stack keeps."""
+"""A rotating key for the data of one stack."""
 
 from collections.abc import Sequence
 
@@ -10,22 +10,22 @@ from constructs import Construct
 from bakery_stacks.blocks.policy import Statement, account_root, policy_document, statement
 from bakery_stacks.config import Environment, aws_partition
 
-WAITING_DAYS = 30  # before AWS deletes a key for ever: its longest; without the key, images cannot be started
-WAITING_DAYS_DISPOSABLE = 7  # its shortest
-# All that Terraform and an administrator do to a key itself. No policy of the account can allow them more than this.
+WAITING_DAYS = 30  # AWS's maximum before it deletes a key; images cannot be started without their key
+WAITING_DAYS_DISPOSABLE = 7  # AWS's minimum
+# The actions of Terraform and administrators on the key itself. No policy of the account can allow more.
 ADMINISTER = [
     *("kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"),
     *("kms:PutKeyPolicy", "kms:UpdateKeyDescription", "kms:EnableKeyRotation", "kms:DisableKeyRotation"),
     *("kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias", "kms:TagResource", "kms:UntagResource"),
     *("kms:EnableKey", "kms:DisableKey", "kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion"),
 ]
-SEAL = ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"]  # what Vault calls (Vault, "AWS KMS seal", "Authentication")
+SEAL = ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"]  # Vault's calls (Vault, "AWS KMS seal", "Authentication")
 
 
 class StackKey(Construct):
-    """The account's own policies say who may use it, unless it is a `sealer`'s: the ARN of the only role that may.
+    """The account's own policies say who may use the key. With `seal_role_arn`, only that role may use it.
 
-    `others` are services that ask as themselves.
+    `service_statements` are for services that use the key as themselves.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class StackKey(Construct):
 
 
 def _account_statements(root: str, seal_role_arn: str | None) -> list[Statement]:
-    """The role by a condition: as a principal it would have to be there before its key is."""
+    """The role is named by a condition: a principal would have to exist before the key."""
     account = {"AWS": root}
     if seal_role_arn is None:
         return [statement("OwnAccount", ["kms:*"], ["*"], principals=account)]

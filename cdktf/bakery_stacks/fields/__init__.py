@@ -1,1 +1,1 @@
-"""Types of settings that several stacks use: names, ranges, types of machines, checked when they are read."""
+"""Types of the settings of stacks: names, ranges and instance types, checked when an environment is read."""

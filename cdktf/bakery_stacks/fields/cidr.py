@@ -12,12 +12,12 @@ from bakery.strict import misfit
 def _check_range(cidr: str) -> str:
     try:
         IPv4Network(cidr)
-    except ValueError as error:  # of a part above 255, or bits set behind the prefix
+    except ValueError as error:  # a part above 255, or bits behind the prefix
         raise misfit(str(error), "write the first address of the range: 10.0.16.0/20, not 10.0.16.1/20") from None
     return cidr
 
 
-# The pattern wants the length, without which Python means one address.
+# The pattern requires the length: without it, Python reads a single address.
 Cidr = Annotated[
     str,
     Form(r"^[0-9.]+/[0-9]+$", "a range of IPv4 addresses with its length", "10.0.16.0/20"),

@@ -12,7 +12,7 @@ PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/([1-9][0-9]*))?")
 
 
 def check_period(period: str) -> str:
-    """The period itself; ValueError says which of its fields is wrong."""
+    """Return the period, or raise ValueError for its first wrong field."""
     fields = period.split()
     if len(fields) != len(FIELDS):
         reason = f"'{period}' has {len(fields)} fields, not 5: minute, hour, day, month, day of week"
@@ -34,7 +34,7 @@ def _is_span(part: str, name: str, least: int, greatest: int) -> bool:
 
 
 def _parse_number(text: str, name: str) -> int:
-    """-1, which no field allows, for what is no number."""
+    """The number, or -1, which no field allows."""
     if name == "day of week" and text.lower() in WEEKDAYS:
         return WEEKDAYS.index(text.lower())
     return int(text) if text.isascii() and text.isdecimal() else -1

@@ -2,4 +2,4 @@
 
 from typing import Literal
 
-LogDays = Literal[7, 14, 30, 60, 90, 180, 365]  # some of those that CloudWatch can keep
+LogDays = Literal[7, 14, 30, 60, 90, 180, 365]  # a choice of the values that CloudWatch accepts

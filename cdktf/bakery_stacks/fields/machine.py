@@ -1,4 +1,4 @@
-"""Types of EC2 machines: what their names say of them (EC2, "Naming conventions"), held against our images."""
+"""EC2 instance types, checked by their names (EC2, "Naming conventions") against the needs of the images."""
 
 import re
 from typing import Annotated
@@ -8,15 +8,15 @@ from pydantic import AfterValidator
 from bakery.fields import Form
 from bakery.strict import misfit
 
-# Series, size of memory of the biggest ones, generation, options: m6id.large, u-6tb1.metal, m7i-flex.large.
+# Series, memory of high-memory types, generation, options: m6id.large, u-6tb1.metal, m7i-flex.large.
 NAME = re.compile(r"([a-z]+)(?:-[0-9]+tb)?[0-9]+([a-z0-9-]*)\.[a-z0-9-]+")
-# Series that bring disks of their own, whatever their options are, and old types (EC2, "Instance store volumes").
+# Series that always have instance store volumes, and old types that have them (EC2, "Instance store volumes").
 WITH_DISKS = ("d", "dl", "f", "g", "gr", "h", "i", "im", "is", "p", "trn")
 OLD_WITH_DISKS = ("c1", "c3", "m1", "m2", "m3", "r3", "x1", "x1e")
 
 
 def _check_processor(kind: str) -> str:
-    """Our images are for x86_64, and options with a `g` are AWS's processors, as are those of a1."""
+    """The images are for x86_64; a `g` in the options, and the series a1, mean AWS's own processors."""
     series, options = _parse_type(kind)
     if "g" in options or series == "a":
         hint = "choose one without 'g' after the number, such as m6i.large"
@@ -25,7 +25,7 @@ def _check_processor(kind: str) -> str:
 
 
 def _check_disks(kind: str) -> str:
-    """A Vault node tells its two disks by being the only ones beside the root's."""
+    """A Vault node expects exactly two disks besides the root disk."""
     series, options = _parse_type(kind)
     if "d" in options.partition("-")[0] or series in WITH_DISKS or kind.partition(".")[0] in OLD_WITH_DISKS:
         reason = f"{kind} has a disk of its own, beside which a node does not find Vault's two"
@@ -34,7 +34,7 @@ def _check_disks(kind: str) -> str:
 
 
 def _parse_type(kind: str) -> tuple[str, str]:
-    """Series and options. A name that says neither is AWS's to judge."""
+    """Series and options, empty for an unknown form of name: AWS checks those."""
     match = NAME.fullmatch(kind)
     return (match[1], match[2]) if match else ("", "")
 

@@ -1,4 +1,4 @@
-"""Regions that AWS has, by botocore's own list: a typing error is found before anything is made."""
+"""Regions of AWS, from the list of botocore: a typing error is found before anything is created."""
 
 from functools import cache
 from typing import Annotated
@@ -18,7 +18,7 @@ def _check_region(region: str) -> str:
 
 @cache
 def _aws_regions() -> frozenset[str]:
-    from botocore.loaders import Loader  # 0.2 s, for those that get here
+    from botocore.loaders import Loader  # takes 0.2 s
 
     partitions = Loader().load_data("endpoints")["partitions"]
     return frozenset(region for partition in partitions for region in partition["regions"])

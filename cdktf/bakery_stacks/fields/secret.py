@@ -1,4 +1,4 @@
-"""Where a secret is, never what it is: a value in its place is refused without being repeated."""
+"""The name of a secret. A value in its place is refused, and the error does not repeat it."""
 
 import re
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Holds a stack against every rule."""
+"""Checks a stack against every rule."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,30 +16,30 @@ from bakery_stacks.rules.rule import Resource, Rule, Stack, view_stack
 
 @dataclass(frozen=True)
 class Violation:
-    """A violated rule, at the construct that violates it."""
+    """A rule, and the construct that violates it."""
 
     path: str
     rule: Rule
     message: str
 
     def is_exempt(self, exemption: Exemption) -> bool:
-        """Whether the exemption is about this."""
+        """Whether the exemption covers this violation."""
         return exemption.rule == self.rule.id and exemption.covers(self.path)
 
 
 @jsii.implements(IAspect)
 class Check:
-    """An Aspect: annotates violations, on which `App.synth` fails. (`Testing.synth` of cdktf does not.)
+    """An Aspect that annotates violations, which make `App.synth` fail. (`Testing.synth` of cdktf does not.)
 
-    It looks at the whole stack at once, since a resource alone does not show what refers to it, nor what its own
-    references lead to. Rules for what has to last are left out where the environment is disposable.
+    It checks the whole stack at once: a resource alone does not show which others refer to it, nor what its references
+    lead to. A disposable environment need not keep the rules that protect data.
     """
 
     def __init__(self, *, disposable: bool) -> None:
         self._rules = [rule for rule in RULES if not (rule.lasting and disposable)]
 
     def visit(self, node: IConstruct) -> None:
-        """Called by cdktf for each construct, the stack first."""
+        """cdktf calls this for each construct, the stack first."""
         if not isinstance(node, TerraformStack):
             return
         rule_ids = {rule.id for rule in self._rules}
@@ -54,7 +54,7 @@ class Check:
                     node,
                     exemption.path,
                     "error",
-                    f"is let off {exemption.rule}, which nothing here violates: take that away",
+                    f"is exempt from {exemption.rule}, which nothing here violates: remove the exemption",
                 )
 
 

@@ -1,4 +1,4 @@
-"""IAM documents in a resource's arguments: their statements, in one shape however they were written."""
+"""Statements of the IAM policies in a resource's arguments, in one form."""
 
 import json
 import re
@@ -14,7 +14,7 @@ REFERENCE = re.compile(r"\$\{([^{}]|\{[^{}]*\})*\}")
 
 @dataclass(frozen=True)
 class Statement:
-    """What one allows or denies. `NotAction` and `NotPrincipal` count as everything: they leave little out."""
+    """A statement of a policy. `NotAction` and `NotPrincipal` count as everything: they exclude little."""
 
     allows: bool
     actions: tuple[str, ...]
@@ -39,7 +39,7 @@ def policy_statements(resource: Resource) -> Iterator[Statement]:
 
 
 def is_readable(resource: Resource) -> bool:
-    """False with a document that Terraform puts together when it runs."""
+    """False if Terraform builds a document when it runs."""
     return all(map(_parse_document, _find_documents(resource)))
 
 
@@ -49,7 +49,7 @@ def _find_documents(resource: Resource) -> list[str]:
 
 
 def _parse_document(text: str) -> dict[str, Any]:
-    """Empty where it is no JSON. References may have quotes of their own, which are not JSON's."""
+    """The document, empty if it is no JSON. Quotes inside of references are replaced, since they are not JSON's."""
     try:
         document = json.loads(REFERENCE.sub(lambda match: match[0].replace('"', "'"), text))
     except ValueError:

@@ -6,7 +6,7 @@ from typing import Any
 from bakery_stacks.rules.rule import Resource, Rule, Stack, as_blocks, is_known, may_be_on
 
 KMS = ("aws:kms", "aws:kms:dsse")
-# Where the service's switch for encryption is; each counts as on when any of its arguments is.
+# Type of resource -> the argument that turns encryption on.
 SWITCHES = {
     "aws_dynamodb_table": ("server_side_encryption", "enabled"),
     "aws_db_instance": ("storage_encrypted",),
@@ -23,7 +23,7 @@ def _plain_disk(resource: Resource, _: Stack) -> Iterator[str]:
 
 
 def _plain_disk_of_machine(resource: Resource, _: Stack) -> Iterator[str]:
-    """A device without `ebs` is no disk, but takes one of the image away or names one of the host's."""
+    """A device without `ebs` is no new disk: it removes one of the image, or names one of the host."""
     mapped = [disk for block in resource.blocks("block_device_mappings") for disk in as_blocks(block.get("ebs"))]
     for disk in (*mapped, *(disk for name in DISKS for disk in resource.blocks(name))):
         if not may_be_on(disk.get("encrypted")):

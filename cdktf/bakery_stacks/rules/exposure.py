@@ -1,4 +1,4 @@
-"""Rules on what can be reached from outside."""
+"""Rules on access from outside."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 from bakery_stacks.rules.rule import Resource, Rule, Stack, is_known, is_on
 
-# The widest private networks: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193). What is wider reaches into the internet.
+# The widest private networks: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193). A wider one includes public addresses.
 WIDEST = {4: 8, 6: 7}
 PUBLIC_ACLS = ("public-read", "public-read-write", "authenticated-read")
 BLOCKS = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")
@@ -44,7 +44,7 @@ def _public_address(resource: Resource, _: Stack) -> Iterator[str]:
 
 
 def _address_of_machine(resource: Resource, _: Stack) -> Iterator[str]:
-    """An address of a NAT gateway lets nobody in, and names no machine."""
+    """The address of a NAT gateway names no machine, and nothing can connect to it."""
     for name in ("instance", "instance_id", "network_interface", "network_interface_id"):
         if resource.arguments.get(name):
             yield f"gives a public address to {name}"

@@ -1,10 +1,10 @@
-"""Rules on what is kept: data, its older versions, logs; and on tags, which say whose it all is."""
+"""Rules on keeping data, its older versions and logs, and on tags, which name owners."""
 
 from collections.abc import Iterator
 
 from bakery_stacks.rules.rule import Resource, Rule, Stack, is_known, may_be_on
 
-# What cannot be made again from the code: keys, data, secrets.
+# Keys, data and secrets, which the code cannot create again.
 STATEFUL = (
     "aws_db_instance",
     "aws_dynamodb_table",
@@ -18,7 +18,7 @@ STATEFUL = (
     "vault_transit_secret_backend_key",
     "vsphere_content_library",
 )
-# Of Vault's engines, those that hold secrets or keys; the others hold settings.
+# Vault's engines that hold secrets or keys; the others hold settings only.
 HOLDING = ("generic", "kv", "kv-v2", "pki", "ssh", "totp", "transform", "transit")
 
 
@@ -34,7 +34,7 @@ def _versions_off(resource: Resource, _: Stack) -> Iterator[str]:
 
 
 def _endless_logs(resource: Resource, _: Stack) -> Iterator[str]:
-    """0 is AWS's way to say for ever."""
+    """AWS keeps logs for ever if the number of days is 0."""
     if not resource.arguments.get("retention_in_days"):
         yield "has no retention_in_days"
 

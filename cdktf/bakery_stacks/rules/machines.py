@@ -9,7 +9,7 @@ HOPS = 1  # an answer with this limit ends at the machine; a container's network
 
 def _old_metadata(resource: Resource, _: Stack) -> Iterator[str]:
     if resource.kind == "aws_instance" and resource.blocks("launch_template"):
-        return  # which says it
+        return  # the template has these settings
     options = resource.blocks("metadata_options") or [{}]
     for option in options:
         if option.get("http_endpoint") == "disabled":

@@ -1,4 +1,4 @@
-"""Rules on who may do what."""
+"""Rules on permissions."""
 
 import re
 from collections.abc import Iterator
@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from bakery_stacks.rules.documents import ANYBODY, Statement, allow_statements, is_readable
 from bakery_stacks.rules.rule import Resource, Rule, Stack
 
-# Their documents allow nothing by themselves: they narrow what others do.
+# Their policies allow nothing: they limit what other policies allow.
 NARROWING = ("aws_vpc_endpoint", "aws_vpc_endpoint_policy", "aws_organizations_policy")
 IDENTITIES = ("aws_iam_group_policy", "aws_iam_policy", "aws_iam_role", "aws_iam_role_policy", "aws_iam_user_policy")
 ACCOUNT_ROOT = re.compile(r"^arn:[^:]+:iam::(.+):root$")
-# The condition keys by which S3 Block Public Access takes a policy for not public, and AWS's newer ones for the same.
+# Condition keys by which S3 Block Public Access takes a policy for not public, and AWS's newer keys of that kind.
 PRINCIPAL_KEYS = re.compile(
     r"^(aws:(Principal(Account|Arn|OrgID|OrgPaths)|Source(Account|Arn|Ip|OrgID|OrgPaths|Owner|Vpc|Vpce)|VpcSourceIp|userid)"
     r"|kms:CallerAccount|s3:(DataAccessPointAccount|DataAccessPointArn))$",
     re.IGNORECASE,
 )
-# Such a condition holds for everybody but some, or for whoever does not send the key.
+# Such a condition is true for almost everybody, or for a request without the key.
 LOOSE = re.compile(r"Not|IfExists$|^Null$|^ForAllValues:")
 READING = re.compile(r"^(BatchCheck|BatchGet|Check|Describe|Get|Head|List|Lookup|Query|Scan|Search|View)")
-# Services and actions that know no resources (AWS's service authorization reference).
+# Services and actions without resources (AWS's service authorization reference).
 WITHOUT_RESOURCE = re.compile(
     r"^(ec2messages:.*|ssmmessages:.*|cloudwatch:PutMetricData|ssm:UpdateInstanceInformation|xray:Put.*)$"
 )

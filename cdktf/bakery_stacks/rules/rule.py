@@ -1,4 +1,4 @@
-"""What a rule is, and what it looks at: a stack as Terraform will get it."""
+"""A rule, and the view of a stack that it checks: the blocks that Terraform gets."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Resource:
-    """A block as Terraform will get it, with references as `${...}`.
+    """A block as Terraform gets it, with references as `${...}`.
 
     `kind` is aws_kms_key, or data.aws_iam_policy_document, or provider.aws; `path` is that of its construct.
     """
@@ -20,14 +20,14 @@ class Resource:
     arguments: dict[str, Any]
 
     def blocks(self, name: str) -> list[dict[str, Any]]:
-        """The nested blocks of a name: one, several, or those that Terraform will generate."""
+        """The nested blocks of a name, including dynamic ones."""
         dynamic = (self.arguments.get("dynamic") or {}).get(name)
         return [*as_blocks(self.arguments.get(name)), *(block["content"] for block in as_blocks(dynamic))]
 
 
 @dataclass(frozen=True)
 class Stack:
-    """All that is in a stack."""
+    """The blocks of a stack."""
 
     resources: tuple[Resource, ...]
 
@@ -58,9 +58,9 @@ Find = Callable[[Resource, Stack], Iterator[str]]
 
 @dataclass(frozen=True)
 class Rule:
-    """`find` yields what is wrong with a resource, as the end of a sentence that begins with its kind.
+    """`find` yields the faults of a resource, each as the end of a sentence that begins with its kind.
 
-    It is asked about the kinds it concerns only; without any, about everything.
+    A rule checks resources of its `kinds`, or all resources if it names none.
     """
 
     id: str
@@ -69,13 +69,13 @@ class Rule:
     reason: str
     kinds: tuple[str, ...]
     find: Find
-    lasting: bool = False  # not asked where the environment is disposable
+    lasting: bool = False  # not checked in a disposable environment
 
 
 def view_stack(terraform: dict[str, Any], root: str) -> Stack:
-    """A stack out of its resolved JSON.
+    """The view of a stack, from its resolved JSON.
 
-    Providers, and the states of other stacks that cdktf reads, have no path there: they stand for the stack, `root`.
+    Providers and states of other stacks have no path there; they get that of the stack, `root`.
     """
     resources = [
         *_parse_resources("", terraform.get("resource", {}), root),
@@ -90,13 +90,13 @@ def view_stack(terraform: dict[str, Any], root: str) -> Stack:
 
 
 def as_blocks(value: Any) -> list[dict[str, Any]]:
-    """A nested block is an object or a list of them; a reference to one cannot be looked into."""
+    """Nested blocks as a list. Terraform takes an object or a list of objects; references are left out."""
     values = value if isinstance(value, list) else [value]
     return [block for block in values if isinstance(block, dict)]
 
 
 def is_known(value: Any) -> bool:
-    """False for what only Terraform will know."""
+    """False for a value that only Terraform will know."""
     return not (isinstance(value, str) and "${" in value)
 
 
@@ -106,7 +106,7 @@ def is_on(value: Any) -> bool:
 
 
 def may_be_on(value: Any) -> bool:
-    """True, or only known to Terraform: rules give what they cannot see the benefit of the doubt."""
+    """True, or a value that only Terraform will know, which rules accept."""
     return is_on(value) or not is_known(value)
 
 

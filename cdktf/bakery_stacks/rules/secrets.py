@@ -13,7 +13,7 @@ from bakery_stacks.rules.rule import Resource, Rule, Stack, is_known
 SECRET_NAME = re.compile(
     r"(^|_)(password|passwd|passphrase|secret|secret_id|secret_key|secret_string|token|private_key|access_key|api_key)$"
 )
-# What only says where a secret is: an ARN, a path, an attribute that names a resource.
+# The location of a secret, not its value: an ARN, a path, an attribute that names a resource.
 PLACE = re.compile(r"^(arn:|/)|\.(arn|id|name|path)\}$")
 LOOKS = {
     "an AWS access key": re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"),
@@ -22,7 +22,7 @@ LOOKS = {
     "a Vault token": re.compile(r"\bhv[bsr]\.[\w-]{20,}"),
     "a GitHub token": re.compile(r"\bgh[oprsu]_\w{36}"),
 }
-# What carries a secret into the state whatever it is made of: always (""), or by an argument.
+# Types of resource that put a secret into the state: always (""), or by an argument.
 CARRIERS = {
     "aws_iam_access_key": "",
     "aws_secretsmanager_secret_version": "secret_string",
@@ -43,7 +43,7 @@ CARRIERS = {
 
 
 def _inline_secret(resource: Resource, _: Stack) -> Iterator[str]:
-    """Says where, never what."""
+    """The fault names the argument, never its value."""
     for name, text in _argument_texts("", resource.arguments):
         if SECRET_NAME.search(name) and _is_secret(text) and is_known(text):
             yield f"has a literal {name}"
@@ -54,7 +54,7 @@ def _inline_secret(resource: Resource, _: Stack) -> Iterator[str]:
 
 
 def _in_state(resource: Resource, _: Stack) -> Iterator[str]:
-    """Write-only arguments (`_wo`) and a provider's settings are not kept."""
+    """The state holds neither write-only arguments (`_wo`) nor settings of providers."""
     if resource.kind.startswith("provider."):
         return
     carrier = CARRIERS.get(resource.kind)
@@ -84,14 +84,14 @@ def _is_secret(text: str) -> bool:
 
 
 def _decode_user_data(name: str, text: str) -> Iterator[str]:
-    """What a machine gets as user data; it may be packed."""
+    """The text of user data, which may be compressed."""
     if "user_data" not in name and "custom_data" not in name:
         return
     try:
         data = base64.b64decode(text, validate=True)
         unpacked = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
     except (binascii.Error, ValueError, OSError, EOFError, zlib.error):
-        return  # not encoded: it was looked at as it is
+        return  # not encoded, and checked as it is
     yield unpacked.decode(errors="replace")
 
 

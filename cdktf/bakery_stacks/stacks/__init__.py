@@ -1,1 +1,1 @@
-"""One package per stack: its settings, its resources, its rights, its user data."""
+"""One package for each stack: its settings, resources, rights and user data."""

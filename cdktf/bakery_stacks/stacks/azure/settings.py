@@ -1,4 +1,4 @@
-"""What the azure stack is told."""
+"""Settings of the azure stack."""
 
 from typing import Annotated, Literal, Self
 
@@ -10,7 +10,7 @@ from bakery.strict import Model, misfit, repeated
 
 
 class AzureImage(Model):
-    """An image definition: what all versions of an image have in common. It never changes."""
+    """An image definition: the properties that all versions of an image share. It never changes."""
 
     name: Name = Field(description="`name` of the image's definition")
     arch: Literal["x86_64"] = Field(default="x86_64", description="architecture")

@@ -1,4 +1,4 @@
-"""The azure stack: a Compute Gallery with its image definitions, the way into it, and who may publish and use it."""
+"""The azure stack: a Compute Gallery with its image definitions, a storage account for uploads, and roles."""
 
 from cdktf_cdktf_provider_azurerm.provider import AzurermProvider, AzurermProviderFeatures
 from cdktf_cdktf_provider_azurerm.resource_group import ResourceGroup
@@ -100,7 +100,7 @@ def make_image(stack: BakeryStack, image: AzureImage, gallery: SharedImageGaller
         hyper_v_generation="V2",
         architecture=ARCHITECTURES[image.arch],
         identifier=SharedImageIdentifier(publisher=GALLERY_PUBLISHER, offer=image.name, sku=image.arch),
-        # Channels are tags of the image definition, and `bakery promote` moves those.
+        # Channels are tags of the image definition, which `bakery promote` changes.
         lifecycle=stack.data_lifecycle(ignore=["tags"]),
     )
     return definition.id

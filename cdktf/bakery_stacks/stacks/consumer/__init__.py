@@ -1,1 +1,1 @@
-"""The stack of one account that starts our images."""
+"""The stack of one consumer account."""

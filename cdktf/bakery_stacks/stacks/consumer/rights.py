@@ -1,4 +1,4 @@
-"""What a consumer account needs: roles for who writes, tags and reads there, and the key's grant for Auto Scaling."""
+"""Roles in a consumer account that write, tag and read, and the grants for its Auto Scaling."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ READ_PARAMETERS = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersBy
 
 
 class ConsumerRoles(Construct):
-    """Publisher, tagger and reader, by ARN."""
+    """The roles publisher, tagger and reader."""
 
     def __init__(self, scope: Construct, name: str, *, environment: Environment, account: str) -> None:
         super().__init__(scope, name)
@@ -32,7 +32,7 @@ class ConsumerRoles(Construct):
             CONSUMER_ROLE,
             "Writes the parameters of machine images",
             [publish],
-            # The parameter store looks the image up with the rights of who writes, and drops the value without them.
+            # The parameter store checks the image with the writer's rights, and drops the value without them.
             [statement("Parameters", WRITE_PARAMETERS, parameters), describe],
         )
         self.tagger_arn = self._make_role(
@@ -68,7 +68,7 @@ class ConsumerRoles(Construct):
 class AutoScalingGrants(Construct):
     """Lets the account's Auto Scaling start images that are encrypted with the owner's keys.
 
-    Without it, its instances die at once. Only the service's own role in this account can use a grant, and only this
+    Without a grant, instances end at once. Only the service's role in this account can use the grant, and only this
     account can retire it.
     """
 
@@ -105,7 +105,7 @@ class AutoScalingGrants(Construct):
             key_id=key_arn,
             grantee_principal=role,
             operations=GRANTED,
-            # Revoking is a right on the whole key, other accounts' grants included; retiring is one on this grant.
+            # The right to revoke covers all grants of the key; the right to retire covers this one.
             retiring_principal=root,
             retire_on_delete=True,
             provider=provider,
@@ -118,7 +118,7 @@ def _trust_statement(sid: str, principal: str) -> Statement:
 
 
 def _trust_publishers(environment: Environment) -> Statement:
-    """By a condition: as principals, all of the roles would have to be there before."""
+    """The roles are named by a condition: principals would have to exist before."""
     owner = account_root(aws_partition(environment.home_region), environment.account)
     condition = {"ArnEquals": {"aws:PrincipalArn": publisher_arns(environment)}}
     return {**_trust_statement("Publishers", owner), "Condition": condition}
@@ -129,7 +129,7 @@ def _region_condition(environment: Environment) -> Conditions:
 
 
 def _describe_statement(environment: Environment) -> Statement:
-    """Not to be narrowed to images: AWS checks this right without looking at one."""
+    """AWS checks this right without an image, so it cannot be limited to some."""
     return statement("Look", ["ec2:DescribeImages"], ["*"], conditions=_region_condition(environment))
 
 
@@ -139,7 +139,7 @@ def _parameter_arns(environment: Environment, account: str) -> list[str]:
 
 
 def _tag_statement(environment: Environment, account: str) -> Statement:
-    """Tags of ours and no others, so that nothing which a team decides by tags of its own can be changed."""
+    """Only the bakery's tags, so that nobody can change what a team decides by tags of its own."""
     home = aws_partition(environment.home_region)
     conditions: Conditions = {
         "StringEquals": {

@@ -1,4 +1,4 @@
-"""The accounts that may start images, one entry and one stack each."""
+"""Settings of the accounts that may start images, one entry and one stack for each."""
 
 from typing import Annotated, Self
 
@@ -8,7 +8,7 @@ from bakery.fields import Account, Form
 from bakery.strict import Model, misfit
 from bakery_stacks.fields.arn import PolicyArn
 
-# What IAM accepts in names of roles.
+# IAM's rules for names of roles.
 RoleName = Annotated[
     str, Form(r"^[\w+=,.@-]{1,64}$", "the name of a role, not its ARN: 64 characters at most", "terraform")
 ]

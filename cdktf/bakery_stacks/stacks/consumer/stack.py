@@ -1,4 +1,4 @@
-"""The stack of one account that starts our images: roles there, and grants on the owner's keys."""
+"""The stack of one consumer account: roles in that account, and grants on the owner's keys."""
 
 from constructs import Construct
 

@@ -1,4 +1,4 @@
-"""Tells of new and withdrawn images: EventBridge rules -> an encrypted SNS topic for people and pipelines."""
+"""Announces new and withdrawn images: EventBridge rules -> an encrypted SNS topic for people and pipelines."""
 
 import json
 
@@ -11,7 +11,7 @@ from constructs import Construct
 from bakery_stacks.blocks.policy import Conditions, Statement, account_root, policy_document, statement
 from bakery_stacks.config import Environment, aws_partition
 
-# Both are best effort at AWS: they wake a consumer, the parameters are the truth.
+# AWS delivers both events with best effort only: they wake a consumer, which then reads the parameters.
 PATTERNS = {
     "image-available": {
         "source": ["aws.ec2"],
@@ -37,7 +37,7 @@ PATTERNS = {
 
 
 class Announcements(Construct):
-    """A topic of the home region, where every image begins and every channel is written."""
+    """A topic in the home region, where images are created and channels are written."""
 
     def __init__(self, scope: Construct, name: str, *, environment: Environment, key_arn: str) -> None:
         super().__init__(scope, name)
@@ -54,7 +54,7 @@ class Announcements(Construct):
 
 
 def _from_rules(topic_arn: str, rules: list[str]) -> Statement:
-    """Only these rules may publish."""
+    """Allow these rules to publish, and no others."""
     return statement(
         "OurRules",
         ["sns:Publish"],
@@ -65,7 +65,7 @@ def _from_rules(topic_arn: str, rules: list[str]) -> Statement:
 
 
 def _to_consumers(topic_arn: str, environment: Environment) -> list[Statement]:
-    """Consumers subscribe their own queues and functions, and no address outside; SNS alone needs the key."""
+    """Allow consumers to subscribe queues and functions of their own. They need no right on the key: SNS decrypts."""
     if not environment.consumer_accounts:
         return []
     home = aws_partition(environment.home_region)

@@ -8,7 +8,7 @@ from bakery_stacks.config import Settings
 
 
 class CatalogBucket(PrivateBucket):
-    """Nothing in the catalog ever changes, so old object versions only ever come from accidents: all are kept."""
+    """Catalog objects never change, so an old version is the result of an accident: all versions are kept."""
 
     def __init__(
         self, scope: Construct, name: str, *, bucket: str, settings: Settings, key_arn: str, provider: AwsProvider

@@ -1,4 +1,4 @@
-"""What keeps a region's images from being made public, and from being lost at once."""
+"""Protects the images of a region: nobody can make them public, and deleted ones can be restored for some days."""
 
 from cdktf_cdktf_provider_aws.ebs_snapshot_block_public_access import EbsSnapshotBlockPublicAccess
 from cdktf_cdktf_provider_aws.ec2_image_block_public_access import Ec2ImageBlockPublicAccess
@@ -7,22 +7,22 @@ from cdktf_cdktf_provider_aws.rbin_rule import RbinRule, RbinRuleResourceTags, R
 from constructs import Construct
 
 KINDS = {"images": "EC2_IMAGE", "snapshots": "EBS_SNAPSHOT"}
-# The Recycle Bin takes pairs only, no bare keys. This one is on all that `bakery publish` makes, of any image.
+# The Recycle Bin matches pairs only. `bakery publish` sets this one on every image and snapshot.
 RESOURCE_TAG = {"resource_tag_key": "bakery:arch", "resource_tag_value": "x86_64"}
 
 
 class NoPublicSharing(Construct):
-    """A setting of the whole account in one region, ours or not. A destroy takes it back."""
+    """A setting for all images and snapshots of the account in one region. A destroy removes it."""
 
     def __init__(self, scope: Construct, name: str, *, provider: AwsProvider) -> None:
         super().__init__(scope, name)
-        # AWS knows no stricter one for images: those that are public already stay so.
+        # The strictest value that AWS has for images: public images stay public.
         Ec2ImageBlockPublicAccess(self, "images", state="block-new-sharing", provider=provider)
         EbsSnapshotBlockPublicAccess(self, "snapshots", state="block-all-sharing", provider=provider)
 
 
 class RecycleBin(Construct):
-    """Keeps our deleted images and snapshots for some days. They cost what they did before."""
+    """Keeps deleted images and snapshots for some days. They cost as much as before."""
 
     def __init__(self, scope: Construct, name: str, *, environment: str, days: int, provider: AwsProvider) -> None:
         super().__init__(scope, name)

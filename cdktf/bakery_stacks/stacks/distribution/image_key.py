@@ -1,4 +1,4 @@
-"""The key that encrypts a region's images; the home region's encrypts catalog and topic as well."""
+"""The key that encrypts the images of a region. The key of the home region also encrypts catalog and topic."""
 
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
@@ -11,7 +11,7 @@ from bakery_stacks.blocks.policy import Conditions, Statement, account_root, pol
 from bakery_stacks.blocks.stack_key import WAITING_DAYS, WAITING_DAYS_DISPOSABLE
 from bakery_stacks.config import Environment, aws_partition
 
-# What a grant for Auto Scaling has, for whoever starts a machine.
+# The actions of GRANTED, for a role that starts machines itself.
 START_MACHINES = ["kms:Decrypt", "kms:DescribeKey", "kms:ReEncrypt*", "kms:GenerateDataKeyWithoutPlaintext"]
 FOR_SERVICES: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
 
@@ -43,7 +43,7 @@ def key_alias(environment: Environment) -> str:
 
 
 def key_policy(environment: Environment, region: str) -> str:
-    """Who may use it: this account by its own policies, its Auto Scaling and consumers to start images, EventBridge."""
+    """Users are this account by its own policies, Auto Scaling and consumers to start images, and EventBridge."""
     root = account_root(aws_partition(region), environment.account)
     owner = statement("OwnAccount", ["kms:*"], ["*"], principals={"AWS": root})
     topic = [_topic_statement()] if region == environment.home_region else []
@@ -51,15 +51,15 @@ def key_policy(environment: Environment, region: str) -> str:
 
 
 def _topic_statement() -> Statement:
-    """AWS knows no aws:SourceArn here (SNS guide, "key management"); the topic's own policy names the rules."""
+    """KMS gets no aws:SourceArn from EventBridge (SNS guide, "key management"); the topic's policy names the rules."""
     actions = ["kms:Decrypt", "kms:GenerateDataKey*"]
     return statement("EventBridgeToTopic", actions, ["*"], principals={"Service": "events.amazonaws.com"})
 
 
 def _auto_scaling_statements(environment: Environment) -> list[Statement]:
-    """Auto Scaling here: no other policy lets its role use a key (Auto Scaling guide, "Required AWS KMS key policy").
+    """Only a key policy lets Auto Scaling use a key (Auto Scaling guide, "Required AWS KMS key policy").
 
-    By a condition: as a principal the role would have to be there, and AWS makes it with an account's first group.
+    A condition names the role: a principal has to exist, and AWS creates this role with an account's first group.
     """
     role = (
         f"arn:{aws_partition(environment.home_region)}:iam::{environment.account}:role{AUTO_SCALING_PATH}{AUTO_SCALING}"
@@ -75,7 +75,7 @@ def _auto_scaling_statements(environment: Environment) -> list[Statement]:
 
 
 def _consumer_statements(environment: Environment) -> list[Statement]:
-    """Starting a machine needs a grant: EC2 makes it for a person, the consumer's stack for Auto Scaling."""
+    """Starting a machine needs a grant: EC2 creates it for a person, and the consumer's stack for Auto Scaling."""
     if not environment.consumer_accounts:
         return []
     home = aws_partition(environment.home_region)
@@ -93,6 +93,6 @@ def _consumer_statements(environment: Environment) -> list[Statement]:
         statement("ConsumersUse", START_MACHINES, ["*"], principals=consumers),
         statement("ConsumersStart", ["kms:CreateGrant"], ["*"], principals=consumers, conditions=FOR_SERVICES),
         statement("ConsumersGrant", ["kms:CreateGrant"], ["*"], principals=consumers, conditions=to_auto_scaling),
-        # Terraform finds its grant again among all of the key.
+        # Terraform lists all grants of the key to find its own.
         statement("ConsumersSeeGrants", ["kms:ListGrants"], ["*"], principals=consumers),
     ]

@@ -12,7 +12,7 @@ from bakery_stacks.config import Environment, aws_partition
 
 
 class Publisher(Construct):
-    """Assumed by whom this account's own policies allow it: the CI's role, a person."""
+    """The account's own policies say who may assume the role, such as the CI's role or a person."""
 
     def __init__(
         self, scope: Construct, name: str, *, environment: Environment, bucket_arn: str, key_arns: Sequence[str]

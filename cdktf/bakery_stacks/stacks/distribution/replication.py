@@ -1,4 +1,4 @@
-"""Copies what is written to the catalog into a bucket of another region, in case the first region is gone."""
+"""Copies the catalog to a bucket in another region, in case the home region fails."""
 
 from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
@@ -23,7 +23,7 @@ WRITE_REPLICAS = ["s3:ReplicateObject", "s3:ReplicateTags"]
 
 
 class Replication(Construct):
-    """One rule for everything. Deletions are not copied: records never go, so one would be an accident or worse."""
+    """One rule for all objects. Deletions are not copied: nobody deletes records on purpose."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Replication(Construct):
 
 
 def _trust_statement() -> Statement:
-    """No condition, since AWS documents none that S3 fulfils here; a bucket takes roles of its own account only."""
+    """AWS documents no condition that S3 fulfils here. A bucket accepts roles of its own account only."""
     return {
         "Sid": "S3",
         "Effect": "Allow",
@@ -79,7 +79,7 @@ def _replication_rights(source: CatalogBucket, target: CatalogBucket) -> list[St
 
 
 def _replication_rule(target: CatalogBucket) -> S3BucketReplicationConfigurationRule:
-    """S3 passes over what KMS encrypts unless a rule asks for it."""
+    """S3 skips objects that KMS encrypts unless a rule includes them."""
     kms_objects = S3BucketReplicationConfigurationRuleSourceSelectionCriteriaSseKmsEncryptedObjects(status="Enabled")
     encryption = S3BucketReplicationConfigurationRuleDestinationEncryptionConfiguration(
         replica_kms_key_id=target.key_arn

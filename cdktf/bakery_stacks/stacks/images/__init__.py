@@ -1,1 +1,1 @@
-"""The stack that hands out the images of a channel."""
+"""The images stack: outputs with the images of a channel."""

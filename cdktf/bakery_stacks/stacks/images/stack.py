@@ -1,7 +1,7 @@
-"""The stack that hands out images: what the channel points at, checked against AWS, as one output.
+"""The images stack: one output with the images that the channel points at, checked against AWS.
 
-Scripts own the parameters' values; here they are only read. So no apply can ever move a pointer, and a plan fails where
-catalog and AWS disagree.
+The stack only reads the parameters, whose values belong to the bakery. So no apply can move a pointer, and a plan fails
+if catalog and AWS disagree.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ class ImagesStack(AwsStack):
     """Deployed after each publish or promotion; downstream Terraform reads its outputs."""
 
     def __init__(self, scope: Construct, settings: Settings, channel_images: ChannelImages | None) -> None:
-        """`published` is None when there is no catalog yet, which is not the same as an empty one."""
+        """`channel_images` is None if there is no catalog yet, which is not the same as an empty one."""
         super().__init__(scope, "images", settings)
         images = channel_images.images if channel_images else ()
         templates = add_images(self, images)
         if channel_images is None:
-            # Fails the plan: a bucket that is gone must not take the outputs away from those who read them.
+            # This fails the plan: a missing bucket must not remove outputs that others read.
             DataAwsS3Bucket(self, "made-by-the-distribution-stack", bucket=bucket_name(settings.catalog))
         description = "image -> architecture -> version, and per region its ID and parameters"
         self.output("images", image_outputs(images, self.environment.channel), description)
@@ -37,7 +37,7 @@ class ImagesStack(AwsStack):
 
 
 def add_images(stack: AwsStack, images: Sequence[PublishedImage]) -> dict[str, Any]:
-    """Checks every image in every region. The outputs of launch templates, if the environment wants those."""
+    """Check every image in every region. Return the outputs of launch templates, if the environment has them."""
     templates: dict[str, Any] = {}
     for image in images:
         for region, regional in image.regions.items():
@@ -49,7 +49,7 @@ def add_images(stack: AwsStack, images: Sequence[PublishedImage]) -> dict[str, A
 
 
 def check_image(stack: AwsStack, image: PublishedImage, region: str, regional: RegionalImage) -> DataAwsSsmParameter:
-    """Both parameters hold what the catalog says. The channel's is returned."""
+    """Check that both parameters hold what the catalog says. Return the parameter of the channel."""
     name, provider = f"{image.name}-{image.arch}-{region}", stack.provider(region)
     version, channel = regional.version, regional.channel
     publish = f"run 'bakery publish {image.name}'"
@@ -74,7 +74,7 @@ def make_template(stack: AwsStack, image: PublishedImage, region: str, parameter
 
 
 def image_outputs(images: Sequence[PublishedImage], channel: str) -> dict[str, Any]:
-    """Image and architecture -> version, and what each region has of it."""
+    """Image -> architecture -> version, channel and regions."""
     outputs: dict[str, Any] = {}
     for image in images:
         outputs.setdefault(image.name, {})[image.arch] = {

@@ -1,4 +1,4 @@
-"""A launch template that follows a channel: a promotion shows in the plan, and makes a new version of the template."""
+"""A launch template that follows a channel: a plan shows a promotion, and an apply adds a version to the template."""
 
 from cdktf_cdktf_provider_aws.data_aws_ami import DataAwsAmi, DataAwsAmiFilter
 from cdktf_cdktf_provider_aws.data_aws_ssm_parameter import DataAwsSsmParameter
@@ -14,7 +14,7 @@ from constructs import Construct
 
 
 class ImageTemplate(Construct):
-    """Of one image in one region. `parameter` is the data source that reads the channel there."""
+    """The template of one image in one region. `parameter` is the data source that reads the channel."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ImageTemplate(Construct):
 
 
 def _encrypted_disk(device: str) -> LaunchTemplateBlockDeviceMappings:
-    """Without a key: EBS keeps the one that a snapshot has, and takes the account's own where it has none."""
+    """No key is named: EBS uses the key of the snapshot, or the account's key if it has none."""
     return LaunchTemplateBlockDeviceMappings(
         device_name=device, ebs=LaunchTemplateBlockDeviceMappingsEbs(encrypted="true", delete_on_termination="true")
     )

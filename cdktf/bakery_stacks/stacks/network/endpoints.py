@@ -1,4 +1,4 @@
-"""Ways to AWS's services that do not leave the VPC."""
+"""VPC endpoints: connections to AWS's services that do not leave the VPC."""
 
 from cdktf_cdktf_provider_aws.security_group import SecurityGroup
 from cdktf_cdktf_provider_aws.vpc_endpoint import VpcEndpoint
@@ -7,8 +7,8 @@ from constructs import Construct
 
 from bakery_stacks.stacks.network.vpc import Vpc
 
-# What machines of the other stacks call: sessions, parameters and images of containers, keys, other machines of a
-# cluster, groups, logs and metrics. Each costs by the hour in each zone.
+# Services that machines of the other stacks call: sessions and parameters, container images, keys, discovery of a
+# cluster's machines, groups, logs and metrics. Each endpoint costs by the hour in each zone.
 INTERFACES = (
     *("ssm", "ssmmessages", "ec2messages"),
     *("ecr.api", "ecr.dkr"),
@@ -18,7 +18,7 @@ INTERFACES = (
 
 
 class Endpoints(Construct):
-    """Private names make clients use them without being told; S3's is a route and costs nothing."""
+    """Private DNS names need no setting in clients. The endpoint of S3 is a route, and free of charge."""
 
     def __init__(self, scope: Construct, name: str, *, title: str, region: str, vpc: Vpc, cidr: str) -> None:
         super().__init__(scope, name)

@@ -1,4 +1,4 @@
-"""A VPC of somebody else, looked at: its subnets are in it, and each is in a zone of its own."""
+"""An existing VPC, with checks: the subnets are in it, and each is in a zone of its own."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from constructs import Construct
 
 
 class ExistingNetwork(Construct):
-    """Every plan fails where the IDs do not belong together."""
+    """Every plan fails if the IDs do not belong together."""
 
     def __init__(self, scope: Construct, name: str, *, vpc: str, subnets: Sequence[str]) -> None:
         super().__init__(scope, name)

@@ -1,4 +1,4 @@
-"""Who talked to whom in a VPC, accepted or refused, as encrypted logs."""
+"""The flow log of a VPC: accepted and refused connections, encrypted."""
 
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.flow_log import FlowLog as AwsFlowLog
@@ -13,7 +13,7 @@ WRITE_LOGS = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStre
 
 
 class FlowLog(Construct):
-    """Every connection, gathered for ten minutes at a time: VPC's default."""
+    """Records every connection, aggregated over ten minutes: the default of VPC."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ def log_name(title: str) -> str:
 
 
 def _trust_statement(environment: Environment) -> Statement:
-    """For flow logs of this account only (VPC, "IAM role for publishing flow logs"); their IDs are not known before."""
+    """Trust for flow logs of this account, whose IDs are not known yet (VPC, "IAM role for publishing flow logs")."""
     home = environment.home_region
     flow_logs = f"arn:{aws_partition(home)}:ec2:{home}:{environment.account}:vpc-flow-log/*"
     return {

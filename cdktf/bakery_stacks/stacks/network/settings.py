@@ -1,4 +1,4 @@
-"""What the network stack is told."""
+"""Settings of the network stack."""
 
 from collections.abc import Collection, Iterator, Mapping
 from ipaddress import IPv4Network
@@ -21,7 +21,7 @@ SubnetId = Annotated[str, Form(r"^subnet-[0-9a-f]{8,17}$", "the ID of a subnet",
 
 
 class Existing(Model):
-    """A VPC that is there already. Plans fail where a subnet is not in it, or two are in one zone."""
+    """An existing VPC. Plans fail if a subnet is not in it, or if two are in one zone."""
 
     vpc: VpcId = Field(description="its ID")
     subnets: Annotated[tuple[SubnetId, ...], Field(min_length=ZONES)] = Field(
@@ -30,7 +30,7 @@ class Existing(Model):
 
 
 class Network(Model):
-    """Where the machines of the other stacks are put: a VPC that exists, or one that the stack makes."""
+    """The network of the other stacks' machines: an existing VPC, or one that the stack creates."""
 
     existing: Existing | None = Field(default=None, description="use this, and make nothing")
     cidr: Cidr | None = Field(default=None, description="address range of the VPC to make")
@@ -71,7 +71,7 @@ class Network(Model):
 
 
 def _refuse_misplaced(vpc: IPv4Network, ranges: Mapping[tuple[str, ...], IPv4Network]) -> None:
-    """For the line of the first range that is outside of the VPC, or overlaps an earlier one."""
+    """Raise an error for the first range that is outside of the VPC or overlaps an earlier one."""
     checked_ranges: dict[tuple[str, ...], IPv4Network] = {}
     for keys, cidr in ranges.items():
         example = _suggest_range(vpc, cidr.prefixlen, ranges.values())

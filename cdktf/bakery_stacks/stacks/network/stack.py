@@ -15,7 +15,7 @@ from bakery_stacks.stacks.network.vpc import Nat, Vpc
 
 
 class NetworkStack(AwsStack):
-    """In the home region. Nothing in it can be reached from the internet."""
+    """A network in the home region, closed to the internet."""
 
     def __init__(self, scope: Construct, settings: Settings, section: Network) -> None:
         super().__init__(scope, "network", settings)
@@ -26,14 +26,14 @@ class NetworkStack(AwsStack):
 
 
 def read_network(stack: AwsStack, existing: Existing) -> NetworkOutputs:
-    """A VPC that is there already."""
+    """The outputs of an existing VPC."""
     network = ExistingNetwork(stack, "existing", vpc=existing.vpc, subnets=existing.subnets)
     return NetworkOutputs(existing.vpc, network.cidr, existing.subnets)
 
 
 def make_network(stack: AwsStack, section: Network) -> NetworkOutputs:
-    """A VPC of the stack's own, with ways to AWS's services and a log of all connections."""
-    assert section.cidr  # or existing, as the section has checked
+    """A new VPC with endpoints of AWS's services and a flow log."""
+    assert section.cidr  # the settings have either cidr or existing
     title, region = f"bakery-{stack.environment.name}", stack.environment.home_region
     vpc = Vpc(stack, "vpc", title=title, cidr=section.cidr, subnets=dict(section.subnets))
     Endpoints(stack, "endpoints", title=title, region=region, vpc=vpc, cidr=section.cidr)

@@ -1,4 +1,4 @@
-"""A VPC with a private subnet in each zone. Its own default security group and route table let nothing through."""
+"""A VPC with a private subnet in each zone. Its default security group and default route table allow nothing."""
 
 from cdktf_cdktf_provider_aws.default_security_group import DefaultSecurityGroup
 from cdktf_cdktf_provider_aws.eip import Eip
@@ -27,7 +27,7 @@ class Vpc(Construct):
             tags={"Name": title},
         )
         self.id: str = resource.id
-        # Whatever names no group of its own would get this one, which AWS makes with everything open inside.
+        # A machine without a security group gets this one, which AWS creates open to all members.
         DefaultSecurityGroup(self, "closed", vpc_id=resource.id, tags={"Name": f"{title}-closed"})
         self.subnets = {zone: self._make_subnet(zone, range_) for zone, range_ in subnets.items()}
         self.route_tables = {zone: self._make_route_table(zone, subnet) for zone, subnet in self.subnets.items()}
@@ -44,7 +44,7 @@ class Vpc(Construct):
 
 
 class Nat(Construct):
-    """One gateway to the internet for all zones: half the price of one in each, and down when its zone is."""
+    """One NAT gateway for all zones. It costs less than one in each, and is down when its zone is."""
 
     def __init__(self, scope: Construct, name: str, *, title: str, vpc: Vpc, cidr: str) -> None:
         super().__init__(scope, name)

@@ -1,8 +1,8 @@
-"""What Packer's amazon-ebs calls with our templates, beside what publishing does (plugin 1.3.2, `builder/common`).
+"""The rights of Packer's amazon-ebs builder, besides those of publishing (plugin 1.3.2, `builder/common`).
 
-It tags what it makes in the call that makes it, with the image's own tags, and changes nothing without them. The
-exception are copies in other regions: it shares their snapshots first, and tags them then. So whoever has these rights
-can share any image and any snapshot of the account, and make it its own by a tag.
+The builder tags each resource in the call that creates it, and changes only resources with the tag. Copies in other
+regions are an exception: it shares their snapshots first, and tags them later. So a role with these rights can share
+and tag any image and any snapshot of the account.
 """
 
 from bakery_stacks.blocks.policy import Conditions, Statement, statement
@@ -13,17 +13,19 @@ DESCRIBE = ["ec2:DescribeInstances", "ec2:DescribeRegions", "ec2:DescribeSecurit
 # A key pair, and the password behind it, for Windows only.
 CREATE = ["ec2:RunInstances", "ec2:CreateImage", "ec2:CreateSecurityGroup", "ec2:CreateKeyPair"]
 TAG = ["ec2:CreateTags"]
-TAG_ON_CREATE: Conditions = {"Null": {"ec2:CreateAction": "false"}}  # else any machine could be made ours, and changed
+TAG_ON_CREATE: Conditions = {
+    "Null": {"ec2:CreateAction": "false"}
+}  # without it, the role could tag any machine, and then change it
 CHANGE = [
     *("ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup", "ec2:DeleteKeyPair", "ec2:DeleteVolume"),
     *("ec2:GetPasswordData", "ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:TerminateInstances"),
 ]
-IMAGES = ("image", "snapshot")  # which have no account in their ARNs
+IMAGES = ("image", "snapshot")  # their ARNs contain no account
 SHARE = ["ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute"]
 
 
 def build_rights(environment: Environment) -> list[Statement]:
-    """To build an image from an instance, in this environment's regions only."""
+    """The rights to build an image from an instance, in this environment's regions only."""
     region: Conditions = {"StringEquals": {"aws:RequestedRegion": environment.regions}}
     home = aws_partition(environment.home_region)
     account_arn, public = (

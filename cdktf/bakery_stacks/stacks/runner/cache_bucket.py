@@ -1,4 +1,4 @@
-"""A bucket for what can be made again: encrypted, private, over TLS only, emptied by age."""
+"""The bucket of GitLab's job cache: objects are deleted by age."""
 
 from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
     S3BucketLifecycleConfiguration,
@@ -13,11 +13,11 @@ from bakery_stacks import rules
 from bakery_stacks.blocks.bucket import PrivateBucket
 from bakery_stacks.config import Settings
 
-UPLOAD_DAYS = 1  # an interrupted upload of parts cannot be seen, and is paid for
+UPLOAD_DAYS = 1  # listings do not show an incomplete multipart upload, but it costs
 
 
 class CacheBucket(PrivateBucket):
-    """It goes with its stack, whatever is in it."""
+    """The bucket is destroyed with its stack, objects included."""
 
     def __init__(
         self, scope: Construct, name: str, *, settings: Settings, bucket: str, key_arn: str, days: int

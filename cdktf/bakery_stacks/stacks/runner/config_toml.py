@@ -1,7 +1,7 @@
-"""Typed settings -> GitLab Runner's config.toml. Pure; the token's place is held until the machine fetches it.
+"""Typed settings -> GitLab Runner's config.toml, with a placeholder for the token, which the machine fetches.
 
-Keys: GitLab Runner, "Advanced configuration". A change of the file is read at once, but for what is in
-[runners.autoscaler] itself; its policies are.
+Keys: GitLab Runner, "Advanced configuration". The runner reads changes of the file at once, except for those in
+[runners.autoscaler] that are not policies.
 """
 
 import json
@@ -17,14 +17,14 @@ TOKEN = "@TOKEN@"  # noqa: S105 - the role's program puts the token there
 AWS_FILE = f"{FOLDER}/aws.config"
 LOGIN_FILE = "worker.key"
 WORKER_USER = "fleet"
-CHECK_SECONDS = 3  # between questions for jobs: GitLab's own default
-# Fails while cloud-init runs, so that no job comes before Docker and the user are there; 2 is "done, with warnings".
+CHECK_SECONDS = 3  # between two requests for jobs: GitLab's default
+# This fails while cloud-init runs, so no job starts before Docker and the user exist; 2 is "done, with warnings".
 READY = "cloud-init status --wait || test $? -eq 2"
 
 
 @dataclass(frozen=True)
 class ResourceNames:
-    """What the stack makes for the runner, by name."""
+    """Names of the stack's resources, for configurations and rights."""
 
     name: str
     region: str
@@ -35,11 +35,11 @@ class ResourceNames:
 
 
 def render_manager(runner: Runner, names: ResourceNames) -> str:
-    """Of the manager: jobs run on the machines of one Auto Scaling group."""
+    """The configuration of the manager: jobs run on the machines of one Auto Scaling group."""
     workers = runner.workers
     settings = {
         **_runner_identity(runner, names.name, "docker-autoscaler"),
-        # The manager logs in to the registry for its workers, which have no right to.
+        # The manager logs in to the registry for its workers, which may not.
         "environment": [f"DOCKER_AUTH_CONFIG={json.dumps({'credHelpers': {names.registry: 'ecr-login'}})}"],
         "cache": _cache_settings(names),
         "docker": _docker_settings(runner.docker),
@@ -49,12 +49,12 @@ def render_manager(runner: Runner, names: ResourceNames) -> str:
 
 
 def render_on_premise(runner: Runner, name: str, jobs: int) -> str:
-    """Of a single machine that runs its jobs itself."""
+    """The configuration of a single machine that runs its jobs itself."""
     return _render_toml(jobs, {**_runner_identity(runner, name, "docker"), "docker": _docker_settings(runner.docker)})
 
 
 def render_aws_config(region: str) -> str:
-    """The fleeting plugin asks nobody else for the region."""
+    """The fleeting plugin reads the region from this file only."""
     return f"[default]\nregion = {region}\n"
 
 
@@ -76,13 +76,13 @@ def _docker_settings(docker: Docker) -> dict[str, Any]:
 
 
 def _cache_settings(names: ResourceNames) -> dict[str, Any]:
-    """Workers get addresses that the manager signed, so they need no right to the bucket."""
+    """Workers get URLs that the manager signed, so they need no right on the bucket."""
     s3 = {"BucketName": names.cache_bucket, "BucketLocation": names.region, "AuthenticationType": "iam"}
     return {"Type": "s3", "Shared": True, "s3": s3}
 
 
 def _autoscaler_settings(workers: Workers, names: ResourceNames) -> dict[str, Any]:
-    """State is not kept, so a new manager ends the workers of an old one as it starts: it cannot know who used them."""
+    """No state is kept, so a new manager ends the workers of the old one: it does not know which jobs used them."""
     return {
         "plugin": "fleeting-plugin-aws",
         "capacity_per_instance": workers.capacity_per_instance,

@@ -1,4 +1,4 @@
-"""The two Auto Scaling groups of a runner: one manager that is always there, and workers that it starts and ends."""
+"""The two Auto Scaling groups of a runner: one manager, and the workers that it starts and ends."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ WARM_UP_SECONDS = 120  # until a new manager has booted and fetched its token
 
 
 def manager_group(scope: Construct, name: str, *, title: str, machine: Machine, subnet_ids: Sequence[str]) -> None:
-    """The old manager goes before the new one comes: two must never scale the same workers (GitLab's documentation)."""
+    """A refresh ends the old manager first: two must never scale the same workers (GitLab's documentation)."""
     AutoscalingGroup(
         scope,
         name,
@@ -40,7 +40,7 @@ def manager_group(scope: Construct, name: str, *, title: str, machine: Machine, 
                 min_healthy_percentage=0, max_healthy_percentage=100, instance_warmup=str(WARM_UP_SECONDS)
             ),
         ),
-        wait_for_capacity_timeout="0",  # its token may be put into SSM later than this
+        wait_for_capacity_timeout="0",  # its token may be put into SSM later
     )
 
 
@@ -54,9 +54,9 @@ def worker_group(
     most: int,
     spot: Spot | None,
 ) -> None:
-    """Nothing but the manager ends a worker: whatever else would, ends its job as well.
+    """Only the manager ends a worker: anything else would end its job as well.
 
-    So no refresh either: a new image is for the workers that start after it. And no greatest age, which Auto Scaling
+    So there is no refresh: workers that start later get a new image. There is no maximum age either, which Auto Scaling
     does not apply to protected machines.
     """
     direct = AutoscalingGroupLaunchTemplate(id=machine.template_id, version=machine.template_version)
@@ -74,7 +74,7 @@ def worker_group(
         launch_template=None if spot else direct,
         mixed_instances_policy=_mixed_instances(machine, spot) if spot else None,
         wait_for_capacity_timeout="0",
-        # Set by the manager, all the time.
+        # The manager changes it all the time.
         lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_capacity"]),
     )
 

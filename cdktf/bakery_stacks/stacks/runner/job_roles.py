@@ -1,4 +1,4 @@
-"""What CI jobs become at AWS: GitLab signs who they are, and only named projects and refs get in."""
+"""Roles that GitLab jobs assume at AWS by their ID tokens, limited to projects and refs."""
 
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -18,9 +18,9 @@ from bakery_stacks.stacks.runner.settings import Oidc, Subject
 
 
 class JobRoles(Construct):
-    """One role bakes and publishes, on the refs that are named. One looks, on every branch of their projects.
+    """One role bakes and publishes, on named refs. The other reads, on every branch of the same projects.
 
-    The first has the publisher's rights, not its role: a role that was taken by way of another one ends after an hour.
+    The first has the publisher's rights itself: a session of a role that is assumed by a role ends after an hour.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class JobRoles(Construct):
 
 
 class _JobRole(Construct):
-    """A role for ID tokens. `aud` and `sub` are all that AWS reads of one by GitLab, so `conditions` are on these."""
+    """A role for ID tokens. AWS reads only `aud` and `sub` of a token by GitLab, so `conditions` use these."""
 
     def __init__(
         self,
@@ -99,18 +99,18 @@ class _JobRole(Construct):
 
 
 def _ref_subject(subject: Subject) -> str:
-    """`sub` as GitLab writes it, unless a project changed what it is made of."""
+    """`sub` in GitLab's default form; a project can change it."""
     return f"project_path:{subject.project}:ref_type:{subject.ref_type}:ref:{subject.ref}"
 
 
 def _any_branch(subjects: Sequence[Subject]) -> list[str]:
-    """Also those of merge requests, where `ref` is the source branch."""
+    """Subjects of every branch, also of merge requests, whose `ref` is the source branch."""
     projects = dict.fromkeys(subject.project for subject in subjects)
     return [f"project_path:{project}:ref_type:branch:ref:*" for project in projects]
 
 
 def _check_rights(environment: Environment, bucket_arn: str, key_arn: str) -> list[Statement]:
-    """What a plan reads, and `bakery diff images`: the catalog, and the state, pointers and templates of that stack."""
+    """Rights of `bakery plan` and `bakery diff images`: read catalog, state, pointers and templates."""
     home = environment.home_region
     state = f"arn:{aws_partition(home)}:s3:::{environment.state.bucket}"
     objects = [f"{bucket_arn}/{environment.catalog_prefix}/*", f"{state}/{environment.state.prefix}/images.tfstate"]

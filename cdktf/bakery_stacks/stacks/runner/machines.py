@@ -1,4 +1,4 @@
-"""The machines of the runner stack, and which of them may connect to what."""
+"""The machines of the runner stack, and the connections that they may open."""
 
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from bakery_stacks.stacks.runner.config_toml import ResourceNames
 from bakery_stacks.stacks.runner.settings import Runner
 from bakery_stacks.stacks.vault.settings import API_PORT
 
-MANAGER_DISK = 16  # GiB: the system and the runner's programs; jobs are elsewhere
+MANAGER_DISK = 16  # GiB: the system and the runner's programs; jobs run on workers
 HTTP, HTTPS, SSH = 80, 443, 22
 
 
@@ -64,7 +64,7 @@ def connect_machines(manager: Machine, workers: Machine, *, gitlab_port: int, va
 
 
 def gitlab_port(runner: Runner) -> int:
-    """The port of GitLab, which has the jobs."""
+    """The port of GitLab."""
     return urlsplit(runner.gitlab_url).port or HTTPS
 
 

@@ -1,4 +1,4 @@
-"""A registry for one container image: a tag never changes, what is pushed is scanned."""
+"""A registry for one container image, with immutable tags and a scan of each push."""
 
 import json
 
@@ -14,7 +14,7 @@ from constructs import Construct
 from bakery_stacks.blocks.policy import Statement, statement
 from bakery_stacks.config import Environment, dns_suffix
 
-UNTAGGED_DAYS = 7  # a layer without a tag is what a push left that did not end
+UNTAGGED_DAYS = 7  # a failed push leaves layers without a tag
 UNTAGGED = {
     "rulePriority": 1,
     "description": "Images without a tag",
@@ -27,7 +27,7 @@ UNTAGGED = {
     "action": {"type": "expire"},
 }
 
-LOG_IN = ["ecr:GetAuthorizationToken"]  # which is for all of the account's registry
+LOG_IN = ["ecr:GetAuthorizationToken"]  # a right on the whole registry of the account
 PULL = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 # ECR, "IAM permissions for pushing an image".
 PUSH = [
@@ -37,7 +37,7 @@ PUSH = [
 
 
 class Registry(Construct):
-    """An ECR repository; in a disposable environment it goes with all that is in it."""
+    """An ECR repository. A disposable environment deletes it with its images."""
 
     def __init__(self, scope: Construct, name: str, *, environment: Environment, repository: str, key_arn: str) -> None:
         super().__init__(scope, name)
@@ -57,16 +57,16 @@ class Registry(Construct):
 
 
 def registry_host(environment: Environment) -> str:
-    """Where the account's repositories are in the home region."""
+    """The host of the account's repositories in the home region."""
     home = environment.home_region
     return f"{environment.account}.dkr.ecr.{home}.{dns_suffix(home)}"
 
 
 def pull_rights(repository_arn: str) -> list[Statement]:
-    """For the manager, which logs in for its workers."""
+    """The rights of the manager, which logs in for its workers."""
     return [statement("RegistryLogin", LOG_IN, ["*"]), statement("RegistryPull", PULL, [repository_arn])]
 
 
 def push_rights(repository_arn: str) -> list[Statement]:
-    """For the job that builds the container image."""
+    """The rights of the job that builds the container image."""
     return [statement("RegistryLogin", LOG_IN, ["*"]), statement("RegistryPush", PUSH, [repository_arn])]

@@ -1,4 +1,4 @@
-"""What a runner's manager may do: scale one group, log in to its machines, read its token, sign for the cache."""
+"""Rights of the manager: scale one group, log in to its machines, read the token, sign URLs of the cache."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from bakery_stacks.stacks.runner.settings import Runner
 def manager_rights(
     environment: Environment, runner: Runner, names: ResourceNames, key_arn: str, repository_arn: str
 ) -> list[Statement]:
-    """All that the manager may do, but for sessions on it."""
+    """All rights of the manager, except for sessions."""
     group, login = names.worker_group, runner.workers.login
     parameters = [runner.token_parameter, *([login.private_key_parameter] if login else [])]
     return [
@@ -25,7 +25,7 @@ def manager_rights(
 
 
 def scaling_rights(environment: Environment, group: str) -> list[Statement]:
-    """The fleeting plugin's calls ("Recommended IAM policy"); AWS cannot narrow the two that only look."""
+    """Calls of the fleeting plugin ("Recommended IAM policy"). AWS has no narrower form of the two that read."""
     home = environment.home_region
     groups = f"arn:{aws_partition(home)}:autoscaling:{home}:{environment.account}:autoScalingGroup"
     change = ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"]
@@ -36,7 +36,7 @@ def scaling_rights(environment: Environment, group: str) -> list[Statement]:
 
 
 def login_right(environment: Environment, group: str) -> Statement:
-    """By EC2 Instance Connect: to machines of that group, as that user."""
+    """EC2 Instance Connect, to machines of that group, as that user."""
     home = environment.home_region
     conditions: Conditions = {
         "StringEquals": {"aws:ResourceTag/aws:autoscaling:groupName": group, "ec2:osuser": WORKER_USER}
@@ -46,7 +46,7 @@ def login_right(environment: Environment, group: str) -> Statement:
 
 
 def secret_rights(environment: Environment, parameters: Sequence[str], key_arn: str) -> list[Statement]:
-    """Encrypted with the account's key for SSM, or with that of the stack."""
+    """Parameters that are encrypted with the account's key for SSM, or with the key of the stack."""
     home = environment.home_region
     arns = [f"arn:{aws_partition(home)}:ssm:{home}:{environment.account}:parameter{name}" for name in parameters]
     conditions: Conditions = {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": arns}}
@@ -57,7 +57,7 @@ def secret_rights(environment: Environment, parameters: Sequence[str], key_arn: 
 
 
 def cache_rights(environment: Environment, bucket: str, key_arn: str) -> list[Statement]:
-    """Addresses that the manager signs carry its rights to the workers, for objects one by one."""
+    """URLs that the manager signs give workers its rights on single objects."""
     home = environment.home_region
     through_s3: Conditions = {"StringEquals": {"kms:ViaService": f"s3.{home}.{dns_suffix(home)}"}}
     return [

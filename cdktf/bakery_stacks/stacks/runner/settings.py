@@ -1,4 +1,4 @@
-"""What the runner stack is told."""
+"""Settings of the runner stack."""
 
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from bakery_stacks.fields.log_days import LogDays
 from bakery_stacks.fields.machine import InstanceType
 from bakery_stacks.fields.secret import ParameterName
 
-# What the fleeting plugin connects with (Go's x/crypto/ssh).
+# Keys that the fleeting plugin can use (Go's x/crypto/ssh).
 SshKey = Annotated[
     str,
     Form(
@@ -22,7 +22,7 @@ SshKey = Annotated[
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample runner",
     ),
 ]
-# GitLab's paths; a wildcard in a trust policy would let in projects that somebody makes later.
+# GitLab's paths; a wildcard in a trust policy would also match later projects.
 Project = Annotated[str, Form(r"^[\w.-]+(/[\w.-]+)+$", "GROUP/PROJECT in full, without a wildcard", "platform/images")]
 Ref = Annotated[str, Form(r"^[\w./-]+$", "the full name of a branch or tag, without a wildcard", "main")]
 
@@ -46,7 +46,7 @@ def _check_limit(count: object) -> object:
 
 
 def _check_time_zone(name: str) -> str:
-    time_zones = available_timezones()  # empty on a system without such a list
+    time_zones = available_timezones()  # empty on a system without time zones
     if time_zones and name not in time_zones:
         raise misfit(f"there is no time zone '{name}'", near(name, time_zones) or "write its name as in Europe/Berlin")
     return name
@@ -72,7 +72,7 @@ class Spot(Model):
 
 
 class Idle(Model):
-    """How many jobs can start at once, in some periods. Of several that fit, GitLab takes the last."""
+    """The number of jobs that can start at once in some periods. GitLab uses the last entry that matches."""
 
     periods: Annotated[tuple[Period, ...], Field(min_length=1)] = Field(
         default=("* * * * *",), description="spans as in cron: '* 8-17 * * mon-fri' is ten hours of each working day"
@@ -83,7 +83,7 @@ class Idle(Model):
 
 
 class Login(Model):
-    """A key pair that the manager logs in to workers with."""
+    """The key pair with which the manager logs in to workers."""
 
     public_key: SshKey = Field(description="one line of an OpenSSH public key")
     private_key_parameter: ParameterName = Field(description="SSM SecureString with the private key")
@@ -149,7 +149,7 @@ class Subject(Model):
 
 
 class Oidc(Model):
-    """Jobs show AWS a token that GitLab signed. Those that are named may bake; all of their projects may look."""
+    """Roles at AWS for tokens that GitLab signed. Named refs may bake; all branches of their projects may read."""
 
     subjects: Annotated[tuple[Subject, ...], Field(min_length=1)] = Field(description="who may bake")
     builds_in_aws: bool = Field(
@@ -158,7 +158,7 @@ class Oidc(Model):
 
 
 class Bakes(Model):
-    """Where jobs that bake get their rights: never from the machines that they run on."""
+    """The source of the rights of jobs that bake. It is never the machine that they run on."""
 
     by: Literal["oidc", "vault"] = Field(
         description="`oidc`: a role at AWS for GitLab's ID tokens. `vault`: credentials by Vault, none from here"
@@ -174,7 +174,7 @@ class Bakes(Model):
 
 
 class OnPremise(Model):
-    """A runner on a vSphere guest: the same GitLab and containers, without machines that come and go."""
+    """A runner on a vSphere guest, with the same GitLab and containers, but without workers."""
 
     concurrent: Annotated[int, Field(ge=1)] = Field(description="jobs at once on the guest")
 

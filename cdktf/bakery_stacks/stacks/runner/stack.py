@@ -1,4 +1,4 @@
-"""The stack that runs GitLab's jobs: a manager, workers that come and go, their cache, their registry."""
+"""The runner stack, which runs GitLab's jobs: a manager, its workers, their cache and registry."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from bakery_stacks.stacks.runner.settings import Oidc, Runner
 
 @dataclass(frozen=True)
 class StackInputs:
-    """What the stack takes from others."""
+    """Outputs of other stacks, and the images of the channel."""
 
     network: NetworkOutputs
     distribution: DistributionOutputs
@@ -35,7 +35,7 @@ class StackInputs:
 
 
 class RunnerStack(AwsStack):
-    """Workers have no right but to be looked at by Session Manager; what bakes may do, jobs prove for themselves."""
+    """Workers have no rights but those of Session Manager: jobs that bake get rights by tokens of their own."""
 
     def __init__(self, scope: Construct, settings: Settings, section: Runner, inputs: StackInputs) -> None:
         super().__init__(scope, "runner", settings)
@@ -75,7 +75,7 @@ class RunnerStack(AwsStack):
 
 
 def resource_names(environment: Environment) -> ResourceNames:
-    """Names are known before anything is made, so that user data and rights can carry them."""
+    """Names of resources, known before they exist: user data and rights contain them."""
     title = f"bakery-{environment.name}-runner"
     return ResourceNames(
         name=title,
@@ -88,7 +88,7 @@ def resource_names(environment: Environment) -> ResourceNames:
 
 
 def make_key(stack: AwsStack, title: str) -> StackKey:
-    """The key of all that the stack keeps."""
+    """The key of all data of the stack."""
     return StackKey(
         stack,
         "key",
@@ -100,7 +100,7 @@ def make_key(stack: AwsStack, title: str) -> StackKey:
 
 
 def make_cache(stack: AwsStack, section: Runner, names: ResourceNames, key_arn: str) -> CacheBucket:
-    """The bucket of what jobs cache."""
+    """The bucket of the job cache."""
     bucket, days = names.cache_bucket, section.cache_days
     return CacheBucket(stack, "cache", settings=stack.settings, bucket=bucket, key_arn=key_arn, days=days)
 
@@ -129,7 +129,7 @@ def make_groups(
 def make_job_roles(
     stack: AwsStack, gitlab_url: str, oidc: Oidc, distribution: DistributionOutputs, repository_arn: str
 ) -> None:
-    """The roles that jobs get by their ID tokens."""
+    """The roles that jobs get for their ID tokens."""
     roles = JobRoles(
         stack,
         "jobs",

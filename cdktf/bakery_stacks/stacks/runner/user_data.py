@@ -1,6 +1,6 @@
-"""What machines of the runner stack are told at their first boot, as cloud-config. Pure, and without a secret.
+"""User data of the runner stack's machines: cloud-config without secrets.
 
-JSON is YAML, and needs no care about quoting.
+cloud-config is YAML; it is written as JSON, which is YAML too and easy to quote.
 """
 
 import json
@@ -16,7 +16,7 @@ SECRETS = f"{FOLDER}/secrets"
 
 
 def render_manager(runner: Runner, names: ResourceNames) -> str:
-    """The runner's configuration but for its secrets, and the names of the parameters that hold them."""
+    """The manager's configuration without secrets, and the names of the parameters that hold them."""
     login = runner.workers.login
     secrets = {"token": runner.token_parameter, **({LOGIN_FILE: login.private_key_parameter} if login else {})}
     lines = "".join(f"{file} {parameter}\n" for file, parameter in secrets.items())
@@ -24,13 +24,13 @@ def render_manager(runner: Runner, names: ResourceNames) -> str:
         write_files=[
             _file_entry(AWS_FILE, config_toml.render_aws_config(names.region)),
             _file_entry(SECRETS, lines),
-            _file_entry(TEMPLATE, config_toml.render_manager(runner, names)),  # last: its appearance starts the rest
+            _file_entry(TEMPLATE, config_toml.render_manager(runner, names)),  # last: the machine waits for this file
         ]
     )
 
 
 def render_worker(runner: Runner) -> str:
-    """A user that may use Docker. That is as good as root, so this user has no other right."""
+    """A user that may use Docker. That equals root, so the user needs no other right."""
     login = runner.workers.login
     keys = {"ssh_authorized_keys": [login.public_key]} if login else {}
     user = {"name": WORKER_USER, "groups": ["docker"], "shell": "/bin/sh", "lock_passwd": True, **keys}
@@ -38,7 +38,7 @@ def render_worker(runner: Runner) -> str:
 
 
 def render_guest(runner: Runner, name: str, jobs: int) -> str:
-    """A guest of vSphere has no role to fetch a token with: somebody brings it, as the file `token` beside this one."""
+    """The configuration of a vSphere guest, to which a person adds the file `token`: it has no role to fetch one."""
     return _cloud_config(write_files=[_file_entry(TEMPLATE, config_toml.render_on_premise(runner, name, jobs))])
 
 

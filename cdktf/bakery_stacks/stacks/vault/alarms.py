@@ -1,17 +1,17 @@
-"""What a person has to look at in a cluster of Vault."""
+"""Alarms of the Vault cluster, which need a person."""
 
 from bakery_stacks.blocks.alarms import MetricSource, MissingDataAlarm, ThresholdAlarm
 from bakery_stacks.stacks.vault.load_balancer import InternalLoadBalancer
 from bakery_stacks.stacks.vault.settings import Vault
 
-STOPPING = ("unhealthy", "sealed", "voters")  # alarms on which no further node is replaced
-FULL_PERCENT = 80  # of a disk, while there is time to do something
+STOPPING = ("unhealthy", "sealed", "voters")  # a refresh stops on these alarms
+FULL_PERCENT = 80  # of a disk; there is still time to react
 
 
 def cluster_alarms(
     section: Vault, cluster: MetricSource, load_balancer: InternalLoadBalancer
 ) -> list[ThresholdAlarm | MissingDataAlarm]:
-    """All but the first are what nodes report (ansible/roles/vault): where all must, silence is bad, too."""
+    """Nodes report all metrics but the first (ansible/roles/vault). No value is bad if all nodes must report."""
     balancer = MetricSource("AWS/NetworkELB", load_balancer.dimensions)
     hours = 2 * section.snapshots.every_hours
     return [

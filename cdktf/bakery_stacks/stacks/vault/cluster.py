@@ -1,4 +1,4 @@
-"""A group of machines that keep data together: replaced one at a time, each new one before its old one goes."""
+"""An Auto Scaling group for a raft cluster: it replaces one machine at a time, and starts the new one first."""
 
 import math
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from constructs import Construct
 
 from bakery_stacks.blocks.machine import Machine
 
-# Until a new member counts: it copies all data, its vote is taken, and the one that went before is forgotten, which
-# autopilot does after 10 minutes (docs/stacks/vault.md). Sooner, the dead would be the half of a vote.
+# A new member has to copy all data and become a voter, and autopilot has to remove the old one, which takes 10 minutes
+# (docs/stacks/vault.md). With less time, dead members could be half of all voters.
 WARM_UP_SECONDS = 1200
 AFTER_BOOT_SECONDS = 300
 
@@ -24,8 +24,8 @@ AFTER_BOOT_SECONDS = 300
 class Cluster(Construct):
     """An Auto Scaling group of a fixed size. A new version of the template rolls through it by instance refresh.
 
-    To AWS a machine is healthy when it runs, whatever the program on it does. So the refresh looks at `alarms` as well:
-    one of them stops it, before an image that does not work has taken the place of every member, and their data.
+    AWS takes a running machine for healthy, whatever its program does. So the refresh also watches `alarms`: each of
+    them stops it before a broken image has replaced every member and its data.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class Cluster(Construct):
             launch_template=template,
             vpc_zone_identifier=list(subnet_ids),
             target_group_arns=list(target_groups),
-            # Sealed or not yet initialized nodes fail the balancer's check and must not be replaced for it.
+            # Nodes that are sealed or not initialized fail the balancer's check; AWS must not replace them for that.
             health_check_type="EC2",
             health_check_grace_period=AFTER_BOOT_SECONDS,
-            # It would end a member for the sake of even zones, whatever the others are doing.
+            # It would end a member to balance zones, whatever state the others are in.
             suspended_processes=["AZRebalance"],
             termination_policies=["OldestInstance"],
-            wait_for_capacity_timeout="0",  # a cluster that nobody has initialized is never healthy
+            wait_for_capacity_timeout="0",  # a cluster is not healthy before a person initializes it
             instance_refresh=AutoscalingGroupInstanceRefresh(
                 strategy="Rolling",
                 preferences=AutoscalingGroupInstanceRefreshPreferences(
@@ -76,5 +76,5 @@ class Cluster(Construct):
 
 
 def one_more(size: int) -> int:
-    """The percentage that lets one machine more than `size` run, and no second."""
+    """The percentage at which exactly one machine more than `size` may run."""
     return math.ceil((size + 1) * 100 / size)

@@ -1,4 +1,4 @@
-"""The one address of a cluster: an internal load balancer that hands TLS on to the nodes."""
+"""The address of the cluster: an internal network load balancer, which passes TLS on to the nodes."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from bakery_stacks.outputs import NetworkOutputs
 
 
 class InternalLoadBalancer(Construct):
-    """Sends clients to nodes that answer `health` with 200. `firewall_id` is where clients come from, to the nodes."""
+    """Sends clients to nodes that answer `health` with 200. Nodes see them come from `security_group_id`."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class InternalLoadBalancer(Construct):
             load_balancer_type="network",
             subnets=list(network.subnet_ids),
             security_groups=[self.security_group_id],
-            enable_cross_zone_load_balancing=True,  # with a node down, its zone's clients would have none
+            enable_cross_zone_load_balancing=True,  # clients of a zone need nodes of other zones when their own is down
             enable_deletion_protection=protected,
         )
         check = LbTargetGroupHealthCheck(
@@ -52,7 +52,7 @@ class InternalLoadBalancer(Construct):
             protocol="TCP",
             vpc_id=network.vpc_id,
             target_type="instance",
-            preserve_client_ip="true",  # the audit log shall say who it was
+            preserve_client_ip="true",  # the audit log shows the client's address
             deregistration_delay="30",
             health_check=check,
         )
@@ -81,7 +81,7 @@ class InternalLoadBalancer(Construct):
         return group.id
 
     def allow_egress(self, security_group_id: str, port: int) -> None:
-        """To the nodes, and nowhere else."""
+        """Allow connections to the nodes, and nowhere else."""
         VpcSecurityGroupEgressRule(
             self,
             "out",

@@ -1,4 +1,4 @@
-"""A bucket whose objects nobody can change or delete before their time: for copies of what must not be lost."""
+"""A bucket for snapshots: nobody can change or delete an object before its retention ends."""
 
 from cdktf_cdktf_provider_aws.s3_bucket_lifecycle_configuration import (
     S3BucketLifecycleConfiguration,
@@ -29,7 +29,7 @@ class LockedBucket(PrivateBucket):
         self._lock_objects(days)
 
     def _lock_objects(self, days: int) -> None:
-        """Governance: an administrator with a right of its own can still undo a mistake; the nodes have none."""
+        """Governance mode: an administrator with an extra right can correct a mistake. The nodes have no such right."""
         versions = self.keep_versions()
         retention = S3BucketObjectLockConfigurationRuleDefaultRetentionA(mode="GOVERNANCE", days=days)
         S3BucketObjectLockConfigurationA(

@@ -1,4 +1,4 @@
-"""The machines of Vault's cluster, and which connections they take part in."""
+"""The machines of Vault's cluster, and their connections."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -27,14 +27,14 @@ def node_spec(
         user_data=render_user_data(section, cluster),
         tags=tags,
         volumes=(
-            Volume("/dev/sdf", section.data_gib),  # the other nodes have it, too
-            Volume("/dev/sdg", section.audit_gib, delete_on_termination=not keep),  # nothing else has these logs
+            Volume("/dev/sdf", section.data_gib),  # the other nodes have the same data
+            Volume("/dev/sdg", section.audit_gib, delete_on_termination=not keep),  # these logs exist on this node only
         ),
     )
 
 
 def connect_nodes(nodes: Machine, balancer: InternalLoadBalancer, gitlab_port: int) -> None:
-    """Clients come by the load balancer only; nodes talk to each other, to AWS and to GitLab."""
+    """Clients use the load balancer; nodes connect to each other, to AWS and to GitLab."""
     nodes.allow_ingress(API_PORT, "Clients", source=balancer.security_group_id)
     balancer.allow_egress(nodes.security_group_id, API_PORT)
     nodes.allow_mutual(API_PORT, "Nodes that join")

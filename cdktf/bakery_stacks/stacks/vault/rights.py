@@ -1,4 +1,4 @@
-"""What a Vault node may do at AWS."""
+"""Rights of a Vault node at AWS."""
 
 from bakery_stacks.blocks.policy import Statement, statement
 from bakery_stacks.blocks.stack_key import SEAL
@@ -9,7 +9,7 @@ from bakery_stacks.stacks.vault.settings import Vault
 def node_policy(
     environment: Environment, section: Vault, *, seal_key: str, data_key: str, bucket: str, metrics: str
 ) -> list[Statement]:
-    """Unseal, find each other, fetch the certificate, save snapshots (never read or delete one), report, lend roles."""
+    """Unseal, find nodes, read the certificate, write snapshots (not read or delete them), report, assume roles."""
     home = environment.home_region
     parameter_prefix = f"arn:{aws_partition(home)}:ssm:{home}:{environment.account}:parameter"
     certificate = section.certificate
@@ -17,10 +17,10 @@ def node_policy(
     namespace = {"StringEquals": {"cloudwatch:namespace": metrics}}
     return [
         statement("Unseal", SEAL, [seal_key]),
-        statement("FindEachOther", ["ec2:DescribeInstances"], ["*"]),  # AWS knows no narrower form of it
+        statement("FindEachOther", ["ec2:DescribeInstances"], ["*"]),  # AWS has no narrower form of it
         statement("Certificate", ["ssm:GetParameter"], parameters),
         statement("SaveSnapshots", ["s3:PutObject"], [f"{bucket}/*"]),
-        # Decrypt for uploads in parts, of which S3 reads the key again.
+        # S3 decrypts the key again for multipart uploads.
         statement("EncryptSnapshots", ["kms:GenerateDataKey", "kms:Decrypt"], [data_key]),
         statement("Report", ["cloudwatch:PutMetricData"], ["*"], conditions=namespace),
         *_lending_statements(environment),
@@ -28,7 +28,7 @@ def node_policy(
 
 
 def _lending_statements(environment: Environment) -> list[Statement]:
-    """What Vault's AWS engine assumes for jobs. The roles have to trust the nodes' role or its account, too."""
+    """The roles that Vault's AWS engine assumes for jobs. They have to trust the nodes' role or its account."""
     engine = environment.vault_config.aws if environment.vault_config else None
     if not engine:
         return []

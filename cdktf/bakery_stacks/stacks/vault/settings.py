@@ -1,4 +1,4 @@
-"""What the vault stack is told."""
+"""Settings of the vault stack."""
 
 from typing import Annotated, Literal, Self
 
@@ -22,7 +22,7 @@ HostName = Annotated[
 
 
 class Certificate(Model):
-    """TLS for nodes and clients, as PEM in SSM parameters. Nodes fetch them; their values are in no file of ours."""
+    """TLS for nodes and clients, as PEM in SSM parameters, which nodes read."""
 
     name: HostName = Field(description="what the certificate is for; nodes and clients verify it")
     chain: ParameterName = Field(description="parameter with the certificate, and those between it and the authority's")
@@ -31,7 +31,7 @@ class Certificate(Model):
 
 
 class Snapshots(Model):
-    """Copies of all data, made by the node that leads."""
+    """Copies of all data, which the leader writes."""
 
     bucket: Bucket = Field(description="made by the stack; unique in the world")
     every_hours: int = Field(default=6, ge=1, le=12, description="how much can be lost; an alarm comes after twice")

@@ -24,12 +24,12 @@ from bakery_stacks.stacks.vault.locked_bucket import LockedBucket
 from bakery_stacks.stacks.vault.nodes import connect_nodes, gitlab_port, node_spec
 from bakery_stacks.stacks.vault.settings import API_PORT, Vault
 
-# Both may serve; a sealed (503) or uninitialized (501) node gets no clients (Vault API, "/sys/health").
+# Active and standby nodes serve; a sealed (503) or uninitialized (501) one gets no clients (Vault API, "/sys/health").
 HEALTH = "/v1/sys/health?standbyok=true&perfstandbyok=true"
 
 
 class VaultStack(AwsStack):
-    """Initialized once by a person, who gets the recovery keys: docs/stacks/vault.md."""
+    """A person initializes the cluster once, and gets the recovery keys: docs/stacks/vault.md."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class VaultStack(AwsStack):
 
 
 def make_seal_key(stack: AwsStack, title: str) -> StackKey:
-    """The key that unseals, for the nodes and nobody else."""
+    """The key that unseals Vault. Only the nodes may use it."""
     environment = stack.environment
     return StackKey(
         stack,
@@ -89,7 +89,7 @@ def make_seal_key(stack: AwsStack, title: str) -> StackKey:
 
 
 def make_data_key(stack: AwsStack, title: str) -> StackKey:
-    """The key of all else that the stack keeps."""
+    """The key of all other data of the stack."""
     return StackKey(
         stack,
         "data-key",
@@ -107,7 +107,7 @@ def make_snapshots(stack: AwsStack, section: Vault, key_arn: str) -> LockedBucke
 
 
 def make_balancer(stack: AwsStack, title: str, section: Vault, network: NetworkOutputs) -> InternalLoadBalancer:
-    """The one address of the cluster."""
+    """The load balancer in front of the nodes."""
     return InternalLoadBalancer(
         stack,
         "front",
@@ -128,7 +128,7 @@ def make_nodes(
     vpc_id: str,
     statements: Sequence[Statement],
 ) -> Machine:
-    """What the cluster's group starts machines from."""
+    """The launch template of the nodes."""
     environment = stack.environment
     spec = node_spec(section, node, image, environment.tags, keep=not environment.disposable)
     machine_rights = [*statements, *session_rights(environment, node.name)]
@@ -138,7 +138,7 @@ def make_nodes(
 def make_alarms(
     stack: AwsStack, section: Vault, node: user_data.Cluster, balancer: InternalLoadBalancer, key_arn: str
 ) -> Alarms:
-    """The alarms of the cluster, and the topic that tells of them."""
+    """The alarms of the cluster, and their topic."""
     return Alarms(
         stack,
         "alarms",
@@ -174,6 +174,6 @@ def make_cluster(
 
 
 def make_record(stack: AwsStack, zone_id: str, name: str, balancer: InternalLoadBalancer) -> None:
-    """Leads the certificate's name to the cluster."""
+    """The DNS record of the certificate's name."""
     alias = Route53RecordAlias(name=balancer.dns_name, zone_id=balancer.zone_id, evaluate_target_health=False)
     Route53Record(stack, "name", zone_id=zone_id, name=name, type="A", alias=alias)

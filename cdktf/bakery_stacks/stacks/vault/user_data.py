@@ -1,7 +1,7 @@
-"""What a Vault node is told at its first boot, as cloud-config. Pure, and without a secret.
+"""User data of a Vault node: cloud-config without secrets.
 
-The image's own programs (ansible/roles/vault) do the rest: mount the disks, fetch the certificate, take snapshots,
-report. JSON is YAML and one of Vault's formats, and needs no care about quoting.
+Programs of the image (ansible/roles/vault) do the rest: they mount disks, fetch the certificate, take snapshots and
+report. All is written as JSON, which cloud-config and Vault both read.
 """
 
 import json
@@ -12,16 +12,16 @@ from bakery_stacks.stacks.vault.settings import API_PORT, SNAPSHOT_ROLE, Vault
 
 CONFIGURATION = "/etc/vault.d/vault.json"
 SETTINGS = "/etc/vault-node/settings.json"
-TLS = "/etc/vault-node/tls"  # made by the image; /etc/vault.d is for Vault's own files, all of which it reads
+TLS = "/etc/vault-node/tls"  # created by the image; Vault reads every file in /etc/vault.d
 CLUSTER_PORT = 8201
 JOIN_TAG = "bakery:vault"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the stack knows of a cluster: `name` is its value of the join tag, `seal_key` an alias.
+    """The cluster that a node joins. `name` is the value of the join tag, `seal_key` an alias.
 
-    All of it is known before anything is deployed, so a plan shows the whole text.
+    All values are known before the first deploy, so a plan shows the whole text.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Cluster:
 
 
 def render_user_data(vault: Vault, cluster: Cluster) -> str:
-    """Settings of the node before Vault's configuration: that one starts it."""
+    """The cloud-config of a node. Settings come before Vault's configuration, which starts Vault."""
     return _cloud_config(
         write_files=[
             _file_entry(SETTINGS, node_settings(vault, cluster)),
@@ -42,7 +42,7 @@ def render_user_data(vault: Vault, cluster: Cluster) -> str:
 
 
 def vault_configuration(vault: Vault, cluster: Cluster) -> dict[str, Any]:
-    """Vault's: TLS everywhere, unsealed by KMS, nodes found by their tag."""
+    """Vault's configuration: TLS everywhere, unsealed by KMS, nodes found by their tag."""
     join = {
         "auto_join": f"provider=aws region={cluster.region} tag_key={JOIN_TAG} tag_value={cluster.name}",
         "auto_join_scheme": "https",
@@ -61,14 +61,14 @@ def vault_configuration(vault: Vault, cluster: Cluster) -> dict[str, Any]:
         "cluster_addr": f"https://{{{{ GetPrivateIP }}}}:{CLUSTER_PORT}",
         "storage": {"raft": {"path": "/var/lib/vault/raft", "retry_join": [join]}},
         "listener": [{"tcp": listener}],
-        # Raft maps all of its data, and locked memory would have to hold that; the image's unit allows no swap instead.
+        # Raft maps all data into memory, which locked memory would have to hold; the image's unit forbids swap instead.
         "disable_mlock": True,
         "seal": {"awskms": {"region": cluster.region, "kms_key_id": cluster.seal_key}},
     }
 
 
 def node_settings(vault: Vault, cluster: Cluster) -> dict[str, Any]:
-    """For the image's programs."""
+    """Settings of the image's programs."""
     certificate = vault.certificate
     return {
         "region": cluster.region,

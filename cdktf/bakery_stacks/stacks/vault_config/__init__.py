@@ -1,1 +1,1 @@
-"""The stack for what is in Vault."""
+"""The stack for the content of Vault."""

@@ -8,7 +8,7 @@ from bakery.strict import Model, validate
 from bakery_stacks.stacks.vault_config.settings import Duration, Duty, GitLab
 
 FOLDER = Path(__file__).parents[4] / "vault"
-PREFIX = "bakery-"  # of the names of policies and roles; the pipeline logs in by them
+PREFIX = "bakery-"  # of names of policies and roles; the pipeline logs in with these
 
 
 class Role(Model):
@@ -41,5 +41,5 @@ def duty_policy(name: str) -> str:
 
 
 def snapshot_policy() -> str:
-    """What the machines may that take snapshots."""
+    """The policy of the machines that take snapshots."""
     return (FOLDER / "snapshot.hcl").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Vault's engines: kept secrets, the key that signs manifests, credentials of clouds for one job."""
+"""Vault's engines: secrets, the key that signs manifests, credentials of clouds for one job."""
 
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_vault.aws_secret_backend import AwsSecretBackend
@@ -15,7 +15,7 @@ SIGNING_KEY = "bakery-manifests"
 
 
 class KvSecrets(Construct):
-    """Version 2 of the KV engine at secret/. Its content is written by people: none of it is in Terraform."""
+    """Version 2 of the KV engine at secret/. People write its content, and Terraform has none of it."""
 
     def __init__(self, scope: Construct, name: str, *, lifecycle: TerraformResourceLifecycle | None) -> None:
         super().__init__(scope, name)
@@ -51,7 +51,7 @@ class SigningEngine(Construct):
             type="ed25519",
             exportable=False,
             allow_plaintext_backup=False,
-            # Where destroy is refused anyway, Vault refuses to delete the key as well, whoever asks.
+            # If Terraform refuses destroy, Vault also refuses every request to delete the key.
             deletion_allowed=lifecycle is None,
             lifecycle=lifecycle,
         )
@@ -59,7 +59,7 @@ class SigningEngine(Construct):
 
 
 class AwsCredentials(Construct):
-    """The AWS engine with a role of Vault for each role of AWS. No key: Vault's machines have a role themselves."""
+    """The AWS engine, with a role of Vault for each role of AWS. It needs no key: Vault's machines have a role."""
 
     def __init__(self, scope: Construct, name: str, *, engine: AwsEngine, region: str, sts: str) -> None:
         super().__init__(scope, name)
@@ -69,7 +69,7 @@ class AwsCredentials(Construct):
             path="aws",
             description="Credentials of AWS",
             region=region,
-            # The region's own: the global one is out of reach where only the VPC's endpoints are.
+            # The endpoint of the region: a VPC with endpoints only cannot reach the global one.
             sts_endpoint=sts,
             sts_region=region,
         )
@@ -79,7 +79,7 @@ class AwsCredentials(Construct):
         ]
 
     def _make_role(self, backend: str, name: str, role: AssumedRole) -> str:
-        """The path at which credentials are read."""
+        """The path of the credentials."""
         AwsSecretBackendRole(
             self,
             name,
@@ -117,6 +117,6 @@ class AzureCredentials(Construct):
                 application_object_id=engine.application_object_id,
                 ttl=f"{to_seconds(engine.ttl)}",
                 max_ttl=f"{to_seconds(engine.ttl)}",
-                # Else Azure would take the secret for ten years if Vault could not remove it.
+                # Without it, Azure accepts the secret for ten years if Vault cannot remove it.
                 explicit_max_ttl=f"{to_seconds(engine.ttl)}",
             )

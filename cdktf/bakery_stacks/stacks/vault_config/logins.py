@@ -1,4 +1,4 @@
-"""Who may log in to Vault: GitLab's jobs for their duties, and the machines that take snapshots."""
+"""Logins to Vault: GitLab's jobs for their duties, and the machines that take snapshots."""
 
 from urllib.parse import urlsplit
 
@@ -16,11 +16,11 @@ from bakery_stacks.stacks.vault_config import duties
 from bakery_stacks.stacks.vault_config.duties import PREFIX
 from bakery_stacks.stacks.vault_config.settings import Duty, GitLab, to_seconds
 
-SNAPSHOT_SECONDS = 900  # to take a snapshot and be gone; Vault streams some 100 MB/s
+SNAPSHOT_SECONDS = 900  # enough for one snapshot; Vault streams some 100 MB/s
 
 
 class GitLabDuties(Construct):
-    """The JWT method with a role for each duty, and the policies that the roles give."""
+    """The JWT method with a role for each duty, and the policies of the roles."""
 
     def __init__(self, scope: Construct, name: str, *, gitlab: GitLab) -> None:
         super().__init__(scope, name)
@@ -57,7 +57,7 @@ class GitLabDuties(Construct):
         return resource.role_name
 
     def _make_policy(self, name: str) -> str:
-        """A reference to the policy, made when first asked for, so that it is there before the role."""
+        """A reference to the policy, created on first use. Terraform then creates it before the role."""
         if name not in self._policies:
             resource = Policy(self, f"policy-{name}", name=name, policy=duties.duty_policy(name))
             self._policies[name] = resource.name
@@ -65,7 +65,7 @@ class GitLabDuties(Construct):
 
 
 class SnapshotLogin(Construct):
-    """A role for machines that prove their IAM role to Vault by a signed call of STS: no secret to keep."""
+    """A role for machines that prove their IAM role by a signed call of STS. They need no secret."""
 
     def __init__(
         self, scope: Construct, name: str, *, environment: Environment, address: str, role_arn: str, sts: str
@@ -79,7 +79,7 @@ class SnapshotLogin(Construct):
             backend=backend.path,
             sts_endpoint=sts,
             sts_region=environment.home_region,
-            # What was signed for another server is of no use here.
+            # Vault refuses a call that was signed for another server.
             iam_server_id_header_value=urlsplit(address).hostname,
         )
         AwsAuthBackendRole(
@@ -89,7 +89,7 @@ class SnapshotLogin(Construct):
             role=SNAPSHOT_ROLE,
             auth_type="iam",
             bound_iam_principal_arns=[role_arn],
-            # By name: to look up IDs, Vault's machines would need a right in IAM and a way to it.
+            # Roles are compared by name: to look up IDs, Vault would need a right in IAM and a connection to it.
             resolve_aws_unique_ids=False,
             token_policies=[policy.name],
             token_no_default_policy=True,
@@ -100,5 +100,5 @@ class SnapshotLogin(Construct):
 
 
 def _one_text(values: str | tuple[str, ...]) -> str:
-    """The provider splits at commas and makes a list again."""
+    """The claim as one text, which the provider splits at commas."""
     return values if isinstance(values, str) else ",".join(values)

@@ -1,4 +1,4 @@
-"""What the stack for what is in Vault is told."""
+"""Settings of the vault-config stack."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal, get_args
@@ -17,11 +17,11 @@ DUTIES: tuple[Duty, ...] = get_args(Duty)  # one for each pair of files in vault
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 UNITS = {"s": 1, "m": 60, "h": 3600}
-# STS, AssumeRole: 15 minutes at least, and an hour at most where a role assumes a role, as Vault's machines do.
+# STS, AssumeRole: from 15 minutes to one hour if a role assumes a role, as Vault's machines do.
 SHORTEST_SESSION, LONGEST_SESSION = 900, 3600
-# Vault refuses less: a server that restarts would be taken for dead (sys/storage/raft/autopilot/configuration).
+# Vault's minimum: it must not take a server that restarts for dead (sys/storage/raft/autopilot/configuration).
 SHORTEST_DEATH = 60
-# After 15 minutes with a dead server that still counts, the alarm `voters` of the vault stack stops a refresh.
+# The alarm `voters` of the vault stack stops a refresh after 15 minutes with a dead server that still counts.
 LONGEST_DEATH = 14 * 60
 
 Duration = Annotated[str, Form(r"^[1-9][0-9]{0,4}[smh]$", "a number with s, m or h", "10m")]
@@ -38,7 +38,7 @@ def to_seconds(duration: str) -> int:
 
 
 def _check_private(url: str) -> str:
-    """Tokens and secrets pass here, so plain HTTP is for a trial on one machine only."""
+    """The URL carries tokens and secrets, so plain HTTP is for a trial on one machine only."""
     parts = urlsplit(url)
     if parts.scheme != "https" and parts.hostname not in LOOPBACK:
         raise misfit(f"{url} is not encrypted", "write https://; http:// is for addresses of this machine only")
@@ -68,7 +68,7 @@ PrivateUrl = Annotated[Url, AfterValidator(_check_private)]
 
 
 class GitLab(Model):
-    """Whose jobs may log in."""
+    """The GitLab whose jobs may log in."""
 
     url: PrivateUrl = Field(description="the issuer of its ID tokens, which Vault must reach for their keys")
     project_id: ProjectId = Field(description="number of the project whose jobs may log in")
@@ -80,7 +80,7 @@ class GitLab(Model):
 
 
 class AssumedRole(Model):
-    """A role in AWS whose sessions Vault hands out."""
+    """A role of AWS that Vault issues sessions of."""
 
     role_arn: RoleArn = Field(description="in the environment's account; it trusts the role of Vault's machines")
     ttl: Annotated[Duration, AfterValidator(_check_session)] = Field(
@@ -89,14 +89,14 @@ class AssumedRole(Model):
 
 
 class AwsEngine(Model):
-    """Credentials of AWS for jobs. Vault itself logs in by the role of its machines, so it keeps no key."""
+    """Credentials of AWS for jobs. Vault logs in with the role of its machines, so it stores no key."""
 
     bake: AssumedRole = Field(description="what bakes and publishes: aws/sts/bake")
     apply: AssumedRole = Field(description="what Terraform runs as: aws/sts/apply")
 
 
 class AzureEngine(Model):
-    """Credentials of Azure for jobs. How Vault itself logs in is not said here, unless it needs no secret for it."""
+    """Credentials of Azure for jobs. Vault's own login is set here only if it needs no secret."""
 
     tenant: Uuid = Field(description="of the application that bakes")
     subscription: Uuid = Field(description="where it bakes")
@@ -111,7 +111,7 @@ class AzureEngine(Model):
 
 
 class Autopilot(Model):
-    """When a server of the cluster that died is forgotten."""
+    """Removal of dead servers from the cluster."""
 
     nodes: Literal[3, 5] = Field(description="servers of the cluster; a dead one stays listed until it is replaced")
     dead_after: Annotated[Duration, AfterValidator(_check_dead_after)] = Field(
@@ -120,7 +120,7 @@ class Autopilot(Model):
 
 
 class VaultConfig(Model):
-    """What is in Vault: engines, logins, policies, audit devices."""
+    """The content of Vault: engines, logins, policies, audit devices."""
 
     address: PrivateUrl = Field(description="of Vault, for Terraform; VAULT_TOKEN is an administrator's")
     gitlab: GitLab = Field(description="whose jobs may log in")
@@ -135,9 +135,9 @@ class VaultConfig(Model):
     )
 
     def check_against(self, account: str, partition: str, cluster: Vault | None, nodes: str) -> None:
-        """Raises, for its line, what does not go with the environment.
+        """Raise an error for a setting that does not fit the environment.
 
-        `cluster` is its own, if it has one, and `nodes` the ARN of the role that its machines then have.
+        `cluster` has the settings of its own cluster, if it has one, and `nodes` is the ARN of the role of its nodes.
         """
         for keys, arn in self._role_arns():
             _require_own(arn, account, partition, *keys)

@@ -1,7 +1,7 @@
-"""The stack for what is in Vault: engines, logins, policies, audit devices. It holds no secret and needs none.
+"""The stack for the content of Vault: engines, logins, policies, audit devices. It holds no secret and needs none.
 
-The provider logs in with VAULT_TOKEN from the environment. The cluster is another stack: this one needs its address to
-answer, and one must be able to go without the other.
+The provider logs in with VAULT_TOKEN from the environment. The cluster is another stack: it has to answer before this
+one can be deployed, and each can be destroyed without the other.
 """
 
 from cdktf_cdktf_provider_vault.audit import Audit
@@ -23,13 +23,13 @@ from bakery_stacks.stacks.vault_config.settings import Autopilot, VaultConfig, t
 
 
 class VaultConfigStack(BakeryStack):
-    """Deployed by an administrator of Vault (vault/administrator.hcl), never by a pipeline: it says what those may."""
+    """An administrator of Vault deploys it (vault/administrator.hcl), not a pipeline: it grants the rights of those."""
 
     def __init__(self, scope: Construct, settings: Settings, section: VaultConfig) -> None:
         super().__init__(scope, "vault-config", settings)
         region = self.environment.home_region
         sts_endpoint = f"https://sts.{region}.{dns_suffix(region)}"
-        # A child of the administrator's token would need one more right, and guards leases, of which there are none.
+        # A child token would need one more right, and only helps with leases, which this stack does not use.
         VaultProvider(self, "vault", address=section.address, skip_child_token=True)
         add_audit_devices(self, section.audit_log)
         KvSecrets(self, "secret", lifecycle=self.data_lifecycle())
@@ -57,9 +57,9 @@ class VaultConfigStack(BakeryStack):
 
 
 def add_audit_devices(stack: BakeryStack, log: str) -> None:
-    """Vault stops to serve when no device takes its entries, and these two do not fail together.
+    """Vault stops serving if no device accepts its entries, and these two do not fail together.
 
-    The journal, which has the second one, makes room for itself; the file is rotated, and its disk is watched.
+    The second one writes to the journal, which deletes old entries; the file is rotated, and an alarm watches its disk.
     """
     Audit(stack, "audit-file", type="file", path="file", options={"file_path": log}, description="Kept on the machine")
     Audit(
@@ -73,18 +73,18 @@ def add_audit_devices(stack: BakeryStack, log: str) -> None:
 
 
 def set_autopilot(stack: BakeryStack, autopilot: Autopilot) -> None:
-    """A dead server counts as a voter until it is removed: two of them, and three live ones have no majority."""
+    """A dead server counts as a voter until it is removed, so that live servers can lose their majority."""
     RaftAutopilot(
         stack,
         "autopilot",
         cleanup_dead_servers=True,
-        # Never below the cluster's size: a dead server goes when its replacement votes, not before.
+        # The size of the cluster: a dead server is removed when its replacement votes, not before.
         min_quorum=autopilot.nodes,
         dead_server_last_contact_threshold=go_duration(to_seconds(autopilot.dead_after)),
     )
 
 
 def go_duration(total: int) -> str:
-    """Seconds as Vault writes them back, or each plan would show a change: 600 -> 10m0s."""
+    """Seconds in the form that Vault returns, or each plan would show a change: 600 -> 10m0s."""
     hours, minutes = divmod(total // 60, 60)
     return f"{hours}h{minutes}m{total % 60}s" if hours else f"{minutes}m{total % 60}s"

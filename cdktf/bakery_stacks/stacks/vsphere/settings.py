@@ -1,4 +1,4 @@
-"""What the vsphere stack is told."""
+"""Settings of the vsphere stack."""
 
 from typing import Annotated, Self
 
@@ -10,7 +10,7 @@ from bakery.strict import Model, misfit, repeated
 
 
 class Site(Model):
-    """A vCenter and where its content library keeps its files."""
+    """A vCenter, and the datastore of its content library."""
 
     server: Server = Field(description="vCenter, HOST or HOST:PORT; its certificate is verified")
     datacenter: str = Field(description="the datacenter of the datastore")

@@ -16,7 +16,7 @@ from bakery_stacks.base import BakeryStack
 from bakery_stacks.config import Settings
 from bakery_stacks.stacks.vsphere.settings import Site, Subscriber, Vsphere
 
-# What `bakery.publish.vsphere` does with items (docs/how-to/run-against-vsphere.md), as the API calls the privileges
+# The privileges that `bakery.publish.vsphere` needs (docs/how-to/run-against-vsphere.md), by their names in the API
 # (VMware vSphere Security 8.0, "Content Library Privileges").
 PUBLISHER = (
     "ContentLibrary.AddLibraryItem",
@@ -31,7 +31,7 @@ LOGINS = "vsphere_logins"  # TF_VAR_vsphere_logins: {"HOST": {"user": …, "pass
 
 
 class VsphereStack(BakeryStack):
-    """Each vCenter has a provider of its own; logins come from the environment, and are in no file and no state."""
+    """Each vCenter has a provider of its own. Logins come from the environment, and are in no file and no state."""
 
     def __init__(self, scope: Construct, settings: Settings, section: Vsphere) -> None:
         super().__init__(scope, "vsphere", settings)
@@ -55,7 +55,7 @@ class VsphereStack(BakeryStack):
 
 
 def add_provider(stack: BakeryStack, construct_id: str, site: Site, *, alias: str | None) -> VsphereProvider:
-    """The provider of a vCenter, with the login that the variable has for it."""
+    """The provider of a vCenter, with its login from the variable."""
     login = f'var.{LOGINS}["{site.server}"]'
     return VsphereProvider(
         stack,
@@ -75,7 +75,7 @@ def publish_library(stack: BakeryStack, section: Vsphere, provider: VsphereProvi
         name=section.library,
         description=f"Machine images of {stack.environment.name}",
         storage_backing=[read_datastore(stack, "home", section, provider)],
-        # Without a password: it would stand in the state of both sides. The network decides who reads.
+        # No password: it would be in the state of both sides. The network limits who can read.
         publication=ContentLibraryPublication(published=True, authentication_method="NONE"),
         provider=provider,
         lifecycle=stack.data_lifecycle(),

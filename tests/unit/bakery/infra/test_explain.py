@@ -63,7 +63,7 @@ Command output on stderr:
 """
 VIOLATED = """\
 ERROR [vault/front/in-0]: aws_vpc_security_group_ingress_rule lets in 0.0.0.0/0 (BKY001: no ingress; tried in minutes)
-ERROR [runner/cache]: is let off BKY030, which nothing here violates: take that away
+ERROR [runner/cache]: is exempt from BKY030, which nothing here violates: remove the exemption
 WARNING [runner/rights]: aws_iam_role_policy writes to * (BKY052: what writes names its resources; no further)
 
 ⠸  Synthesizing
@@ -194,7 +194,7 @@ def test_violated_rules_are_all_told() -> None:
     assert error.message == "the stacks break rules in 2 places"
     first, second = error.detail.splitlines()
     assert first.startswith("vault/front/in-0: aws_vpc_security_group_ingress_rule lets in 0.0.0.0/0 (BKY001: ")
-    assert second.startswith("runner/cache: is let off BKY030")
+    assert second.startswith("runner/cache: is exempt from BKY030")
     assert "docs/reference/rules.md" in error.hint
     assert "rules.allow()" in error.hint
 

@@ -1,4 +1,4 @@
-"""Rules fail a real synth, name the resource and the reason, and let off what says why."""
+"""Rules fail a real synth, name the resource and the reason, and exempt what gives a reason."""
 
 import json
 from collections.abc import Callable
@@ -96,15 +96,15 @@ def test_another_rule_lets_nothing_off(made: Made) -> None:
     rules.allow(opening(stack), "BKY002", because=REASON)
     message = refused(app)
     assert "[tested/opening] aws_vpc_security_group_ingress_rule lets in 0.0.0.0/0" in message
-    assert "[tested/opening] is let off BKY002, which nothing here violates" in message
+    assert "[tested/opening] is exempt from BKY002, which nothing here violates" in message
 
 
 @pytest.mark.parametrize(
     ("rule", "because", "error"),
     [
         ("BKY999", REASON, "there is no rule BKY999"),
-        ("BKY001", "", "'' does not say why BKY001 need not hold"),
-        ("BKY001", "not needed here", "'not needed here' does not say why BKY001 need not hold"),
+        ("BKY001", "", "'' does not say why BKY001 may be violated"),
+        ("BKY001", "not needed here", "'not needed here' does not say why BKY001 may be violated"),
     ],
 )
 def test_an_exemption_names_a_rule_and_says_why(made: Made, rule: str, because: str, error: str) -> None:
