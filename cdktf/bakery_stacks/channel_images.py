@@ -92,7 +92,7 @@ def _why_missing(catalog: Catalog, environment: Environment, image: str) -> Miss
         return MissingImage("no version of it is complete", publish)
     if newest.publication("aws") is None:
         return MissingImage(f"its newest version, {newest.version}, was not published to AWS", publish)
-    reason = f"{newest.version} is published, but the channel was never moved to it"
+    reason = f"{newest.version} is published, but the channel does not point at it"
     return MissingImage(reason, f"run 'bakery promote {image} {newest.version} {channel}'")
 
 

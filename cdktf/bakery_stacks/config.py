@@ -92,7 +92,7 @@ class Environment(Model):
         if (index := repeated(accounts)) is not None:
             raise misfit(f"account {accounts[index]} is named twice", "keep one entry of it", index, "account")
         if (owner := info.data.get("account")) in accounts:
-            hint = "take it out: the owner may start its images anyway"
+            hint = "remove it: the owner may start its images anyway"
             raise misfit(f"account {owner} owns the images", hint, accounts.index(owner), "account")
         return consumers
 
@@ -106,7 +106,7 @@ class Environment(Model):
         regions = info.data.get("regions", (region,))
         if region not in regions:
             hint = f"add it to regions, or choose another of {', '.join(regions)}"
-            raise misfit(f"{region} has no key, since it is none of regions", hint)
+            raise misfit(f"{region} is not one of regions, so it has no key", hint)
         if len(replica_bucket(bucket_name(info.data.get("catalog", "")))) > BUCKET_LENGTH:
             room = BUCKET_LENGTH - len(REPLICA_SUFFIX)
             hint = f"give catalog a bucket of {room} characters or less, or leave replica_region out"
@@ -125,10 +125,10 @@ class Environment(Model):
     @model_validator(mode="after")
     def _check_regions(self) -> Self:
         if (index := repeated(self.regions)) is not None:
-            raise misfit(f"{self.regions[index]} stands there twice", "take one out", "regions", index)
+            raise misfit(f"{self.regions[index]} is there twice", "remove one", "regions", index)
         if self.home_region not in self.regions:
             hint = f"add it to regions, or choose one of {', '.join(self.regions)}"
-            raise misfit(f"{self.home_region} is none of regions, so it would have no key", hint, "home_region")
+            raise misfit(f"{self.home_region} is not one of regions, so it has no key", hint, "home_region")
         home = aws_partition(self.home_region)
         for index, region in enumerate(self.regions):
             if aws_partition(region) != home:
@@ -152,8 +152,8 @@ class Environment(Model):
     def _check_name(self) -> Self:
         for part, longest in (("vault", LONGEST_WITH_VAULT), ("runner", LONGEST_WITH_RUNNER)):
             if getattr(self, part) and len(self.name) > longest:
-                reason = f"'{self.name}' is too long with {part}, whose names at AWS carry it"
-                raise misfit(reason, f"take {longest} characters or less, for the file as well", "name")
+                reason = f"'{self.name}' is too long with {part}, whose resource names contain it"
+                raise misfit(reason, f"choose {longest} characters or less, for the file as well", "name")
         return self
 
     @model_validator(mode="after")

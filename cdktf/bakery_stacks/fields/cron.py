@@ -20,7 +20,7 @@ def check_period(period: str) -> str:
     for text, (name, least, greatest) in zip(fields, FIELDS, strict=True):
         for part in text.split(","):
             if not _is_span(part, name, least, greatest):
-                reason = f"'{period}': {name} is '{part}', which is no span of {least} to {greatest}"
+                reason = f"'{period}': {name} is '{part}', which is not a span between {least} and {greatest}"
                 raise misfit(reason, f'write * or a span such as the hours 8-17 in "{EXAMPLE}"')
     return period
 

@@ -28,7 +28,7 @@ def _check_disks(kind: str) -> str:
     """A Vault node expects exactly two disks besides the root disk."""
     series, options = _parse_type(kind)
     if "d" in options.partition("-")[0] or series in WITH_DISKS or kind.partition(".")[0] in OLD_WITH_DISKS:
-        reason = f"{kind} has a disk of its own, beside which a node does not find Vault's two"
+        reason = f"{kind} has a disk of its own, so a node cannot tell Vault's two disks"
         raise misfit(reason, "choose one that has EBS volumes only, such as m6i.large")
     return kind
 

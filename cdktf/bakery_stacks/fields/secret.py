@@ -15,12 +15,12 @@ def _check_name(text: str) -> str:
     if not NAME.fullmatch(text):
         raise misfit(
             "must be the name of an SSM parameter, such as /platform/vault/key",
-            "if it is the secret itself, others may have seen it: have a new one made, put that into a SecureString,"
+            "if it is the secret itself, others may have seen it: create a new one, put it into a SecureString,"
             " and write its name here",
         )
     if text.startswith((PUBLISHED, "/aws/", "/ssm/")):
-        reason = f"must not be below {'/'.join(text.split('/')[:2])}/: others may read, or nobody may write there"
-        raise misfit(reason, "put it below a path of your own, such as /platform/")
+        reason = f"must not be below {'/'.join(text.split('/')[:2])}/: others can read it there, or nobody can write it"
+        raise misfit(reason, "choose a path of your own, such as /platform/")
     return text
 
 

@@ -38,8 +38,8 @@ class Azure(Model):
     def _check_duplicates(self) -> Self:
         for field in ("publishers", "readers", "images"):
             if (index := repeated(getattr(self, field))) is not None:
-                raise misfit("this entry stands there already", "take it out", field, index)
+                raise misfit("this entry is there twice", "remove it", field, index)
         for index, reader in enumerate(self.readers):
             if reader in self.publishers:
-                raise misfit(f"{reader} is among publishers, who may do more", "take it out here", "readers", index)
+                raise misfit(f"{reader} is among publishers, who may do more", "remove it here", "readers", index)
         return self

@@ -31,7 +31,7 @@ class Consumer(Model):
     def _check_boundary(self) -> Self:
         if self.permissions_boundary and f"::{self.account}:" not in self.permissions_boundary:
             raise misfit(
-                f"IAM takes no boundary but a policy of account {self.account} itself",
+                f"IAM accepts only policies of account {self.account} as a boundary",
                 f"write arn:aws:iam::{self.account}:policy/NAME",
                 "permissions_boundary",
             )

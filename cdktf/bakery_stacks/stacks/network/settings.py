@@ -44,12 +44,12 @@ class Network(Model):
     def _check_choice(self) -> Self:
         extra = [name for name in ("cidr", "subnets", "nat") if getattr(self, name)]
         if self.existing and extra:
-            raise misfit("it belongs to a VPC to make, and existing to one that is there", "keep one of both", extra[0])
+            raise misfit("it is for a new VPC, and existing is for one that exists", "keep one of both", extra[0])
         if not self.existing and not self.cidr:
-            reason = "it says neither which VPC is there nor which to make"
+            reason = "it names neither an existing VPC nor the range of a new one"
             raise misfit(reason, "add cidr: 10.0.0.0/16 with subnets, or existing with vpc and subnets")
         if not self.existing and len(self.subnets) < ZONES:
-            reason = f"{ZONES} zones or more are needed, and {len(self.subnets)} are named"
+            reason = f"it needs {ZONES} zones or more, and has {len(self.subnets)}"
             raise misfit(reason, "add a line ZONE: RANGE for each, such as eu-west-1c: 10.0.32.0/20", "subnets")
         return self
 
@@ -58,7 +58,7 @@ class Network(Model):
         ranges = dict(self._named_ranges())
         for keys, cidr_range in ranges.items():
             if not BIGGEST <= cidr_range.prefixlen <= SMALLEST:
-                reason = f"AWS takes no range of the size /{cidr_range.prefixlen}"
+                reason = f"AWS accepts no range of the size /{cidr_range.prefixlen}"
                 raise misfit(reason, f"choose a length between /{BIGGEST} and /{SMALLEST}", *keys)
         if vpc := ranges.pop(("cidr",), None):
             _refuse_misplaced(vpc, ranges)

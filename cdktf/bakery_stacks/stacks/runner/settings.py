@@ -41,7 +41,7 @@ def _check_gitlab_url(url: str) -> str:
 def _check_limit(count: object) -> object:
     if count == 0:
         reason = "0 is 'no limit' to GitLab, and 'no machine at all' to Auto Scaling"
-        raise misfit(reason, "write 1 or more: as many machines as you want to pay for at once")
+        raise misfit(reason, "write 1 or more, the number of machines that may run at once")
     return count
 
 
@@ -118,11 +118,13 @@ class Workers(Model):
                 reason, "keep one of both; with spot, write the type into spot.instance_types", "instance_type"
             )
         if not (self.spot or self.instance_type):
-            reason = "neither instance_type nor spot says what machines they are"
+            reason = "neither instance_type nor spot names the type of the workers"
             raise misfit(reason, "add instance_type: m6i.large, or spot with two or more instance_types")
         for index, idle in enumerate(self.idle):
             if idle.idle_count > self.jobs:
-                reason = f"{idle.idle_count} is more than can run: max_instances x capacity_per_instance is {self.jobs}"
+                reason = (
+                    f"{idle.idle_count} jobs cannot run at once: max_instances x capacity_per_instance is {self.jobs}"
+                )
                 raise misfit(reason, f"choose {self.jobs} or less, or raise max_instances", "idle", index, "idle_count")
         return self
 
@@ -168,7 +170,7 @@ class Bakes(Model):
     @model_validator(mode="after")
     def _check_oidc(self) -> Self:
         if (self.by == "oidc") != (self.oidc is not None):
-            reason = "it says who gets the role: it belongs to 'by: oidc', and only to that"
+            reason = "it names who gets the role, which 'by: oidc' needs and 'by: vault' does not"
             raise misfit(reason, "add oidc with subjects, or write 'by: vault' without it", "oidc")
         return self
 

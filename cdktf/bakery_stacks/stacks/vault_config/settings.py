@@ -47,8 +47,8 @@ def _check_private(url: str) -> str:
 
 def _check_session(duration: str) -> str:
     if not SHORTEST_SESSION <= to_seconds(duration) <= LONGEST_SESSION:
-        hint = "choose 15m to 1h, and have long jobs ask again for each phase"
-        raise misfit(f"AWS gives a role that was assumed by a role no session of {duration}", hint)
+        hint = "choose 15m to 1h; long jobs can ask again for each phase"
+        raise misfit(f"AWS allows no session of {duration} for a role that is assumed by a role", hint)
     return duration
 
 
@@ -60,7 +60,7 @@ def _check_ttl(duration: str) -> str:
 
 def _check_dead_after(duration: str) -> str:
     if to_seconds(duration) < SHORTEST_DEATH:
-        raise misfit(f"Vault takes no server for dead after {duration}", "choose 1m or more")
+        raise misfit(f"Vault does not take a server for dead after {duration}", "choose 1m or more")
     return duration
 
 
@@ -145,10 +145,10 @@ class VaultConfig(Model):
             hint = f"write {cluster.nodes}, too"
             raise misfit(f"the cluster has {cluster.nodes} nodes", hint, "autopilot", "nodes")
         if cluster and not self.autopilot:
-            reason = "nothing forgets nodes that a new image replaced, until those that are left are no majority"
+            reason = "nothing removes nodes that a new image replaced, so the others lose their majority"
             raise misfit(reason, f"add autopilot with nodes: {cluster.nodes}", "autopilot")
         if cluster and self.autopilot and to_seconds(self.autopilot.dead_after) > LONGEST_DEATH:
-            reason = "a node that was replaced would count until an alarm stops the refresh"
+            reason = "a replaced node would count as a voter until an alarm stops the refresh"
             raise misfit(reason, f"choose {LONGEST_DEATH // 60}m or less", "autopilot", "dead_after")
         if cluster and urlsplit(self.address).hostname != cluster.certificate.name:
             name = cluster.certificate.name
@@ -168,6 +168,6 @@ class VaultConfig(Model):
 def _require_own(arn: str, account: str, partition: str, *keys: str) -> None:
     _, of_partition, _, _, of_account, _ = arn.split(":", 5)
     if of_partition != partition:
-        raise misfit(f"{arn} is of another AWS partition than the regions", f"begin it with arn:{partition}:", *keys)
+        raise misfit(f"{arn} is in another AWS partition than the regions", f"begin it with arn:{partition}:", *keys)
     if of_account != account:
         raise misfit(f"{arn} is not of account {account}", "name a role of the environment's account", *keys)

@@ -38,5 +38,5 @@ class Vsphere(Site):
         for index, site in enumerate(self.subscribers):
             if site.server == self.server:
                 reason = f"{site.server} publishes the library, so it cannot subscribe to it"
-                raise misfit(reason, "name another vCenter, or take this one out", "subscribers", index, "server")
+                raise misfit(reason, "name another vCenter, or remove this one", "subscribers", index, "server")
         return self

@@ -27,7 +27,7 @@ def test_a_good_period_stays_as_it_is(period: str) -> None:
         ("0 * * * * *", "has 6 fields, not 5"),
         ("", "has 0 fields"),
         ("@daily", "has 1 fields"),
-        ("60 * * * *", "minute is '60', which is no span of 0 to 59"),
+        ("60 * * * *", "minute is '60', which is not a span between 0 and 59"),
         ("* 24 * * *", "hour is '24'"),
         ("* * 0 * *", "day of month is '0'"),
         ("* * * 13 *", "month is '13'"),

@@ -68,8 +68,8 @@ def test_roles_reach_no_further_than_needed(stack: dict[str, Any]) -> None:
     ("change", "message"),
     [
         ({"readers": (PUBLISHER,)}, "is among publishers, who may do more"),
-        ({"publishers": (PUBLISHER, PUBLISHER)}, "this entry stands there already"),
-        ({"images": (AzureImage(name="web"), AzureImage(name="web"))}, "this entry stands there already"),
+        ({"publishers": (PUBLISHER, PUBLISHER)}, "this entry is there twice"),
+        ({"images": (AzureImage(name="web"), AzureImage(name="web"))}, "this entry is there twice"),
         ({"publishers": ()}, "at least 1 item"),
         ({"location": "West Europe"}, "must be an Azure region"),
         ({"storage_account": "has-hyphen"}, "must be 3 to 24 lower-case letters"),

@@ -98,8 +98,8 @@ def test_a_network_that_exists_is_only_looked_at(synthesized: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"existing": EXISTING}, "it belongs to a VPC to make"),
-        ({"cidr": None, "subnets": {}, "nat": None}, "neither which VPC is there nor which to make"),
+        ({"existing": EXISTING}, "it is for a new VPC"),
+        ({"cidr": None, "subnets": {}, "nat": None}, "neither an existing VPC nor the range of a new one"),
         ({"subnets": dict(list(ZONES.items())[:2])}, "3 zones or more"),
         ({"subnets": {**ZONES, "eu-west-1b": "10.0.8.0/21"}}, "10.0.8.0/21 and 10.0.0.0/20 of eu-west-1a overlap"),
         ({"nat": "10.0.0.0/28"}, "overlap"),

@@ -74,7 +74,7 @@ def test_what_is_not_given_is_safe(tmp_path: Path) -> None:
             "idle_count: 2",
             "idle_count: 9",
             21,
-            "9 is more than can run: max_instances x capacity_per_instance is 8",
+            "9 jobs cannot run at once: max_instances x capacity_per_instance is 8",
         ),
         ("m6i.large", "m7g.large", 16, "runner.workers.instance_type: m7g.large has an ARM processor"),
         ("docker:", "instance_type: t4g.small\n  docker:", 23, "runner.instance_type: t4g.small has an ARM processor"),
@@ -83,12 +83,12 @@ def test_what_is_not_given_is_safe(tmp_path: Path) -> None:
         ("* 8-17 * * mon-fri", "8-17 * * mon-fri", 20, "has 4 fields, not 5"),
         ("* 8-17 * * mon-fri", "* 8-25 * * mon-fri", 20, "hour is '8-25'"),
         ("instance_type: m6i.large", "spot: {instance_types: [m6i.large]}", 16, "at least 2 items"),
-        ("instance_type: m6i.large\n", "image: big\n", 15, "runner.workers: neither instance_type nor spot says"),
+        ("instance_type: m6i.large\n", "image: big\n", 15, "runner.workers: neither instance_type nor spot names"),
         ("https://gitlab", "http://gitlab", 13, "must begin with https://"),
         ("gitlab.example.com", "gitlab.example.com/group", 13, "must be the address of GitLab itself"),
         ("/test/runner/token", "/bakery/runner/token", 14, "must not be below /bakery/"),
         ("by: oidc", "by: oicd", 26, "'runner.bakes.by' is 'oicd'"),
-        ("by: oidc", "by: vault", 27, "it belongs to 'by: oidc', and only to that"),
+        ("by: oidc", "by: vault", 27, "which 'by: oidc' needs and 'by: vault' does not"),
         ("platform/images", '"platform/*"', 29, "'runner.bakes.oidc.subjects.0.project' is 'platform/*'"),
         ("ref: main", 'ref: "*"', 30, "'runner.bakes.oidc.subjects.0.ref' is '*'"),
         ("name: test", f"name: {'t' * 31}", 1, "is too long with runner"),
@@ -118,7 +118,7 @@ def test_a_secret_in_place_of_its_name_is_refused_and_not_repeated(tmp_path: Pat
     }
     error = refused(tmp_path, wrong[name])
     assert f"{name}: must be the name of an SSM parameter" in error.message
-    assert "have a new one made" in error.hint
+    assert "create a new one" in error.hint
     assert TOKEN not in f"{error}{error.message}{error.detail}{error.hint}{error.where}"
 
 

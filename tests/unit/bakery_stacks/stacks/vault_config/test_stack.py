@@ -217,7 +217,7 @@ def test_it_goes_with_the_cluster(tmp_path: Path) -> None:
     [
         ("nodes: 3 # of", "nodes: 5 # of", 27, "autopilot.nodes: the cluster has 5 nodes", "write 5, too"),
         ("dead_after: 10m", "dead_after: 15m", 28, "until an alarm stops the refresh", "choose 14m"),
-        ("  autopilot:\n    nodes: 3\n    dead_after: 10m\n", "", 9, "nothing forgets nodes", "nodes: 3"),
+        ("  autopilot:\n    nodes: 3\n    dead_after: 10m\n", "", 9, "nothing removes nodes", "nodes: 3"),
         ("role/bakery-test-vault", "role/vault", 29, "not the role of the cluster's nodes", "role/bakery-test-vault"),
         ("name: vault.example.com", "name: vault.example.org", 10, "is known as vault.example.org", "write https://"),
     ],
