@@ -5,14 +5,17 @@ import sys
 from pathlib import Path
 
 from bakery.host.errors import BakeryError
-from bakery_stacks.program import program
+from bakery.model import documents
+from bakery_stacks.program import load_program
 
 
 def main() -> int:
     """Write the stacks; an expected failure is one message, and its exit code."""
     try:
-        program(Path(os.path.relpath(Path(__file__).parent)) / "environments", os.environ).synth()
+        load_program(Path(os.path.relpath(Path(__file__).parent)) / "environments", os.environ).synth()
     except BakeryError as error:
+        if file := os.environ.get("BAKERY_ERROR_FILE"):  # set by the command line, which reads it
+            documents.save(documents.ErrorDocument.of(error), Path(file))
         where = f"{error.where}: " if error.where else ""
         lines = [f"error: {where}{error.message}", error.detail, error.hint and f"hint: {error.hint}"]
         sys.stderr.write("\n".join(filter(None, lines)) + "\n")

@@ -22,8 +22,8 @@ UNBOUND = ("vsphere",)  # parts of an environment whose provider has no package 
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from bakery_stacks.program import program
-program(Path(sys.argv[1]), os.environ).synth()
+from bakery_stacks.program import load_program
+load_program(Path(sys.argv[1]), os.environ).synth()
 """
 
 

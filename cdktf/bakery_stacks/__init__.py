@@ -3,8 +3,10 @@
 import os
 
 from bakery.infra import node
-from bakery_stacks import lazy
+from bakery_stacks import lazy, terrain
 
-# Both must stand before anything of cdktf is imported: that import starts Node.
+# This has to run before any import of cdktf: that import starts Node.
 os.environ.setdefault("JSII_NODE", str(node.binary()))
 lazy.install()
+if os.environ.get("BAKERY_FRAMEWORK") == "cdktn":
+    terrain.install()

@@ -1,18 +1,19 @@
-"""An environment's permissions boundary, on every role that a stack makes."""
+"""The permissions boundary of an environment, on every role of a stack."""
 
-from typing import Any
+import jsii
+from cdktf import IAspect
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from constructs import IConstruct
 
-from bakery_stacks.bindings import aspect
 
-
-@aspect
+@jsii.implements(IAspect)
 class PermissionsBoundary:
-    """Set from outside, so that no block can forget it."""
+    """An aspect sets the boundary, so no construct can forget it."""
 
     def __init__(self, policy_arn: str) -> None:
         self._policy_arn = policy_arn
 
-    def visit(self, node: Any) -> None:
-        """Called by cdktf for each construct of the stack."""
-        if getattr(node, "terraform_resource_type", "") == "aws_iam_role":
+    def visit(self, node: IConstruct) -> None:
+        """cdktf calls this for each construct of the stack."""
+        if isinstance(node, IamRole):
             node.permissions_boundary = self._policy_arn

@@ -1,4 +1,4 @@
-"""Environments: YAML files beside the stacks -> Settings. Errors say `file:line`, as they do for definitions."""
+"""Environments: YAML files beside the stacks -> Settings. Errors name `file:line`, as they do for definitions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,25 +12,26 @@ from bakery.host import yamlfile
 from bakery.host.errors import UsageError, suggest
 from bakery.model.fields import Name, TextFormat
 from bakery.model.validation import Model, field_error, repeated, validate
-from bakery_stacks.sections.azure import Azure
-from bakery_stacks.sections.bucket import BUCKET, Bucket
-from bakery_stacks.sections.consumer import Consumer, PolicyArn
-from bakery_stacks.sections.network import Network
-from bakery_stacks.sections.region import KnownRegion
-from bakery_stacks.sections.runner import Runner
-from bakery_stacks.sections.vault import Vault
-from bakery_stacks.sections.vault_config import VaultConfig
-from bakery_stacks.sections.vsphere import Vsphere
+from bakery_stacks.fields.arn import PolicyArn
+from bakery_stacks.fields.bucket import BUCKET, Bucket
+from bakery_stacks.fields.region import KnownRegion
+from bakery_stacks.stacks.azure.settings import Azure
+from bakery_stacks.stacks.consumer.settings import Consumer
+from bakery_stacks.stacks.network.settings import Network
+from bakery_stacks.stacks.runner.settings import Runner
+from bakery_stacks.stacks.vault.settings import Vault
+from bakery_stacks.stacks.vault_config.settings import VaultConfig
+from bakery_stacks.stacks.vsphere.settings import Vsphere
 
 DEFAULT_ENVIRONMENT = "demo"
 CATALOG_VARIABLE = "BAKERY_CATALOG"
 BUCKET_LENGTH = 63
 REPLICA_SUFFIX = "-replica"
-RECYCLE_DAYS_MAX = 365  # Recycle Bin, for images and snapshots
+RECYCLE_DAYS_MAX = 365  # the Recycle Bin's maximum for images and snapshots
 PREFIX = r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*"
 # A load balancer's name has 32 characters at most (ELBv2 API, CreateLoadBalancer); Vault's is bakery-NAME-vault.
 LONGEST_WITH_VAULT = 32 - len("bakery--vault")
-# A bucket's 63 characters, without the rest of bakery-NAME-runner-cache-ACCOUNT.
+# A bucket has 63 characters at most; the cache's is bakery-NAME-runner-cache-ACCOUNT.
 LONGEST_WITH_RUNNER = 30
 
 Prefix = Annotated[
@@ -89,18 +90,18 @@ class Environment(Model):
 
     @field_validator("consumer_accounts")
     @classmethod
-    def _others_once(cls, consumers: tuple[Consumer, ...], info: ValidationInfo) -> tuple[Consumer, ...]:
-        numbers = [consumer.account for consumer in consumers]
-        if (index := repeated(numbers)) is not None:
-            raise field_error(f"account {numbers[index]} is named twice", "keep one entry of it", index, "account")
-        if (owner := info.data.get("account")) in numbers:
-            hint = "take it out: the owner may start its images anyway"
-            raise field_error(f"account {owner} owns the images", hint, numbers.index(owner), "account")
+    def _check_consumers(cls, consumers: tuple[Consumer, ...], info: ValidationInfo) -> tuple[Consumer, ...]:
+        accounts = [consumer.account for consumer in consumers]
+        if (index := repeated(accounts)) is not None:
+            raise field_error(f"account {accounts[index]} is named twice", "keep one entry of it", index, "account")
+        if (owner := info.data.get("account")) in accounts:
+            hint = "remove it: the owner may start its images anyway"
+            raise field_error(f"account {owner} owns the images", hint, accounts.index(owner), "account")
         return consumers
 
     @field_validator("replica_region")
     @classmethod
-    def _elsewhere(cls, region: str | None, info: ValidationInfo) -> str | None:
+    def _check_replica_region(cls, region: str | None, info: ValidationInfo) -> str | None:
         if region is None:
             return None
         if region == info.data.get("home_region"):
@@ -110,8 +111,8 @@ class Environment(Model):
         regions = info.data.get("regions", (region,))
         if region not in regions:
             hint = f"add it to regions, or choose another of {', '.join(regions)}"
-            raise field_error(f"{region} has no key, since it is none of regions", hint)
-        if len(replica(bucket_of(info.data.get("catalog", "")))) > BUCKET_LENGTH:
+            raise field_error(f"{region} is not one of regions, so it has no key", hint)
+        if len(replica_bucket(bucket_name(info.data.get("catalog", "")))) > BUCKET_LENGTH:
             room = BUCKET_LENGTH - len(REPLICA_SUFFIX)
             hint = f"give catalog a bucket of {room} characters or less, or leave replica_region out"
             raise field_error(
@@ -121,29 +122,31 @@ class Environment(Model):
 
     @field_validator("vault_config")
     @classmethod
-    def _fits(cls, section: VaultConfig | None, info: ValidationInfo) -> VaultConfig | None:
+    def _check_vault_config(cls, section: VaultConfig | None, info: ValidationInfo) -> VaultConfig | None:
         if section and {"name", "account", "home_region"} <= info.data.keys():
             account, home = info.data["account"], info.data["home_region"]
-            nodes = node_role(info.data["name"], account, home)
-            section.fit(account, partition(home), info.data.get("vault"), nodes)
+            nodes = node_role_arn(info.data["name"], account, home)
+            section.check_against(account, aws_partition(home), info.data.get("vault"), nodes)
         return section
 
     @model_validator(mode="after")
-    def _regions_fit(self) -> Self:
+    def _check_regions(self) -> Self:
         if (index := repeated(self.regions)) is not None:
-            raise field_error(f"{self.regions[index]} stands there twice", "take one out", "regions", index)
+            raise field_error(f"{self.regions[index]} is there twice", "remove one", "regions", index)
         if self.home_region not in self.regions:
             hint = f"add it to regions, or choose one of {', '.join(self.regions)}"
-            raise field_error(f"{self.home_region} is none of regions, so it would have no key", hint, "home_region")
-        home = partition(self.home_region)
+            raise field_error(f"{self.home_region} is not one of regions, so it has no key", hint, "home_region")
+        home = aws_partition(self.home_region)
         for index, region in enumerate(self.regions):
-            if partition(region) != home:
-                why = f"{region} is in another AWS partition than {self.home_region}: images cannot be copied there"
-                raise field_error(why, "give that partition an environment and an account of its own", "regions", index)
+            if aws_partition(region) != home:
+                reason = f"{region} is in another AWS partition than {self.home_region}: images cannot be copied there"
+                raise field_error(
+                    reason, "give that partition an environment and an account of its own", "regions", index
+                )
         return self
 
     @model_validator(mode="after")
-    def _network_fits(self) -> Self:
+    def _check_network(self) -> Self:
         for part in ("vault", "runner"):
             if getattr(self, part) and not self.network:
                 hint = "add network with cidr and subnets: docs/stacks/network.md shows one"
@@ -155,32 +158,32 @@ class Environment(Model):
         return self
 
     @model_validator(mode="after")
-    def _name_fits(self) -> Self:
+    def _check_name(self) -> Self:
         for part, longest in (("vault", LONGEST_WITH_VAULT), ("runner", LONGEST_WITH_RUNNER)):
             if getattr(self, part) and len(self.name) > longest:
-                why = f"'{self.name}' is too long with {part}, whose names at AWS carry it"
-                raise field_error(why, f"take {longest} characters or less, for the file as well", "name")
+                reason = f"'{self.name}' is too long with {part}, whose resource names contain it"
+                raise field_error(reason, f"choose {longest} characters or less, for the file as well", "name")
         return self
 
     @model_validator(mode="after")
-    def _buckets_differ(self) -> Self:
-        """The stacks make all of them but the state's, which is there already."""
+    def _check_buckets(self) -> Self:
+        """The stacks create all of these buckets but the state's, which exists before."""
         buckets: list[tuple[tuple[str, ...], str]] = [
             (("catalog",), self.catalog_bucket),
             (("state", "bucket"), self.state.bucket),
-            *([(("replica_region",), replica(self.catalog_bucket))] if self.replica_region else []),
+            *([(("replica_region",), replica_bucket(self.catalog_bucket))] if self.replica_region else []),
             *([(("vault", "snapshots", "bucket"), self.vault.snapshots.bucket)] if self.vault else []),
         ]
-        seen: dict[str, str] = {}
+        owners: dict[str, str] = {}
         for keys, bucket in buckets:
-            if bucket in seen:
-                raise field_error(f"{bucket} is the bucket of {seen[bucket]}", "name another", *keys)
-            seen[bucket] = ".".join(keys)
+            if bucket in owners:
+                raise field_error(f"{bucket} is the bucket of {owners[bucket]}", "name another", *keys)
+            owners[bucket] = ".".join(keys)
         return self
 
     @property
     def machine_images(self) -> frozenset[str]:
-        """Names of those of our images that machines of the stacks start from."""
+        """Names of the images that the stacks start machines from."""
         vault = {self.vault.image} if self.vault else set()
         runner = {self.runner.image, self.runner.worker_image} if self.runner else set()
         return frozenset(vault | runner)
@@ -188,7 +191,7 @@ class Environment(Model):
     @property
     def catalog_bucket(self) -> str:
         """The bucket in `catalog`."""
-        return bucket_of(self.catalog)
+        return bucket_name(self.catalog)
 
     @property
     def catalog_prefix(self) -> str:
@@ -198,10 +201,10 @@ class Environment(Model):
 
 @dataclass(frozen=True)
 class Settings:
-    """An environment and how this run sees it.
+    """An environment, and the settings of this run.
 
-    `stand_in`: AWS is stood in for by a server behind plain HTTP, where buckets are paths and TLS cannot be asked for.
-    `file` is what the environment was read from, if it was.
+    `stand_in` is true if a local server replaces AWS: it serves plain HTTP, and buckets by path. `file` is the file of
+    the environment, if it has one.
     """
 
     environment: Environment
@@ -215,55 +218,55 @@ class Settings:
 
     @property
     def catalog_source(self) -> str:
-        """What says where the catalog is: the variable, or the line of the environment."""
+        """The variable or the line that names the catalog."""
         return CATALOG_VARIABLE if self.catalog != self.environment.catalog else self.where("catalog")
 
 
-def load(folder: Path, environ: Mapping[str, str]) -> Settings:
+def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
     """The environment that BAKERY_ENVIRONMENT names; UsageError if it is absent or wrong.
 
-    BAKERY_CATALOG reads the images from another catalog, as it does for the command line.
+    BAKERY_CATALOG names another catalog, as it does for the command line.
     """
-    path = _file(folder, environ.get("BAKERY_ENVIRONMENT") or DEFAULT_ENVIRONMENT)
-    environment = _read(path)
+    path = _find_file(folder, environ.get("BAKERY_ENVIRONMENT") or DEFAULT_ENVIRONMENT)
+    environment = _read_environment(path)
     catalog = environ.get(CATALOG_VARIABLE) or environment.catalog
     return Settings(environment, catalog, environ.get("AWS_ENDPOINT_URL", "").startswith("http://"), path)
 
 
-def bucket_of(location: str) -> str:
+def bucket_name(location: str) -> str:
     """The bucket in s3://BUCKET/PREFIX."""
     return location.removeprefix("s3://").partition("/")[0]
 
 
-def replica(bucket: str) -> str:
-    """The bucket that gets the catalog's second copy."""
+def replica_bucket(bucket: str) -> str:
+    """The bucket of the catalog's replica."""
     return f"{bucket}{REPLICA_SUFFIX}"
 
 
-def partition(region: str) -> str:
+def aws_partition(region: str) -> str:
     """The AWS partition of a region: the part of an ARN after `arn`."""
     return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rsplit("-", 2)[0], "aws")
 
 
-def node_role(environment: str, account: str, home_region: str) -> str:
-    """The ARN of the role of Vault's nodes, known before the role is there."""
-    return f"arn:{partition(home_region)}:iam::{account}:role/bakery-{environment}-vault"
+def node_role_arn(environment: str, account: str, home_region: str) -> str:
+    """The ARN of the role of Vault's nodes, which may not exist yet."""
+    return f"arn:{aws_partition(home_region)}:iam::{account}:role/bakery-{environment}-vault"
 
 
-def domain(region: str) -> str:
-    """What the names of a region's services end in."""
-    return "amazonaws.com.cn" if partition(region) == "aws-cn" else "amazonaws.com"
+def dns_suffix(region: str) -> str:
+    """The domain of the endpoints of a region."""
+    return "amazonaws.com.cn" if aws_partition(region) == "aws-cn" else "amazonaws.com"
 
 
-def _file(folder: Path, name: str) -> Path:
-    known = sorted(found.stem for found in folder.glob("*.yaml"))
-    if name not in known:
-        hint = " ".join(filter(None, [suggest(name, known), f"BAKERY_ENVIRONMENT can be {', '.join(known)}"]))
+def _find_file(folder: Path, name: str) -> Path:
+    names = sorted(file.stem for file in folder.glob("*.yaml"))
+    if name not in names:
+        hint = " ".join(filter(None, [suggest(name, names), f"BAKERY_ENVIRONMENT can be {', '.join(names)}"]))
         raise UsageError(f"no environment named '{name}'", where=str(folder), hint=hint)
     return folder / f"{name}.yaml"
 
 
-def _read(path: Path) -> Environment:
+def _read_environment(path: Path) -> Environment:
     environment = validate(Environment, "environment", path, yamlfile.Reader().read(path))
     if environment.name != path.stem:
         raise UsageError(

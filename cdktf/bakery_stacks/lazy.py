@@ -11,28 +11,33 @@ import os
 import sys
 from pathlib import Path
 
-PROVIDERS = tuple(f"cdktf_cdktf_provider_{name}" for name in ("aws", "azurerm", "vault", "vsphere"))
+PROVIDERS = ("aws", "azurerm", "vault", "vsphere")
 HOOK = Path(__file__).with_name("lazy.cjs")
 
 
 def install() -> None:
-    """Call before the first import of cdktf: that import starts Node, which reads its options only then."""
+    """Call this before the first import of cdktf: that import starts Node, which then reads its options."""
     if os.environ.get("BAKERY_EAGER_BINDINGS") == "1":
         return
-    for name in PROVIDERS:
-        _register_unexecuted(name)
+    for provider in PROVIDERS:
+        if bindings_package(provider) not in sys.modules:
+            register_unexecuted(bindings_package(provider), bindings_package(provider))
     os.environ["NODE_OPTIONS"] = with_hook(os.environ.get("NODE_OPTIONS", ""), HOOK)
 
 
 def with_hook(options: str, hook: Path) -> str:
-    """NODE_OPTIONS that preload `hook` besides what is there; its quoting is Node's own (backslash escapes)."""
+    """NODE_OPTIONS with `hook` as one more module to preload, quoted as Node expects (backslash escapes)."""
     escaped = str(hook).replace("\\", "\\\\").replace('"', '\\"')
     preload = f'--require "{escaped}"'
     return options if preload in options else f"{options} {preload}".lstrip()
 
 
-def _register_unexecuted(name: str) -> None:
-    """Python then finds submodules by the package's path, and never runs its root."""
-    spec = importlib.machinery.PathFinder.find_spec(name)
-    if spec is not None and name not in sys.modules:
+def bindings_package(provider: str) -> str:
+    """The package with a provider's prebuilt bindings."""
+    return f"cdktf_cdktf_provider_{provider}"
+
+
+def register_unexecuted(package: str, name: str) -> None:
+    """Register a package as `name`. Python then finds its submodules by path, and never runs its root."""
+    if spec := importlib.machinery.PathFinder.find_spec(package):
         sys.modules[name] = importlib.util.module_from_spec(spec)

@@ -1,62 +1,74 @@
-"""Puts the stacks of an environment together."""
+"""Builds the stacks of an environment."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from cdktf import App
+
 from bakery.catalog import Catalog, open_store
 from bakery.host.errors import BakeryError
-from bakery_stacks import config, published
-from bakery_stacks.azure import AzureStack
-from bakery_stacks.bindings import core
+from bakery_stacks import config
+from bakery_stacks.channel_images import ChannelImages, read_channel_images
 from bakery_stacks.config import Settings
-from bakery_stacks.consumer import ConsumerStack
-from bakery_stacks.distribution import DistributionStack
-from bakery_stacks.images import ImagesStack
-from bakery_stacks.network import NetworkStack
-from bakery_stacks.published import Published
-from bakery_stacks.runner import Around, RunnerStack
-from bakery_stacks.vault import VaultStack
-from bakery_stacks.vault_config import VaultConfigStack
-from bakery_stacks.vsphere import VsphereStack
+from bakery_stacks.stacks.consumer.stack import ConsumerStack
+from bakery_stacks.stacks.distribution.stack import DistributionStack
+from bakery_stacks.stacks.images.stack import ImagesStack
 
 
-def program(environments: Path, environ: Mapping[str, str]) -> core.App:
-    """The whole program, ready for synth(): what BAKERY_ENVIRONMENT names, with the images of its catalog."""
-    settings = config.load(environments, environ)
-    return build(settings, _published(settings))
+def load_program(environments: Path, environ: Mapping[str, str]) -> App:
+    """The program for BAKERY_ENVIRONMENT and the images of its catalog, ready for synth()."""
+    settings = config.load_settings(environments, environ)
+    return build_app(settings, _read_catalog(settings))
 
 
-def _published(settings: Settings) -> Published | None:
+def _read_catalog(settings: Settings) -> ChannelImages | None:
     try:
-        return published.read(Catalog(open_store(settings.catalog)), settings.environment)
+        return read_channel_images(Catalog(open_store(settings.catalog)), settings.environment)
     except BakeryError as error:
-        # Whoever reads this wants to know first where the address stands that did not work.
+        # The line that names the catalog helps a reader more than the address that did not work.
         error.message = f"{error.message}: {error.where}" if error.where else error.message
         error.where = settings.catalog_source
         raise
 
 
-def build(settings: Settings, found: Published | None, outdir: Path | None = None) -> core.App:
-    """All stacks of an environment; written to `outdir`, or to where the cdktf command says.
+def build_app(settings: Settings, channel_images: ChannelImages | None, outdir: Path | None = None) -> App:
+    """All stacks of an environment, for `outdir` or for the folder that the cdktf command names.
 
-    `found` is None when there is no catalog yet, which is not the same as an empty one.
+    `channel_images` is None if there is no catalog yet, which is not the same as an empty one. A stack that may be
+    absent is imported when it is needed: the bindings of all of them take a quarter of a second to load.
     """
-    # Stack traces would put this machine's paths into the output.
-    app = core.App(stack_traces=False, outdir=str(outdir) if outdir else None)
+    app = new_app(outdir)
     distribution = DistributionStack(app, settings).outputs
     for consumer in settings.environment.consumer_accounts:
         ConsumerStack(app, settings, consumer, distribution)
-    ImagesStack(app, settings, found)
+    ImagesStack(app, settings, channel_images)
     if settings.environment.network:
+        from bakery_stacks.stacks.network.stack import NetworkStack
+
         network = NetworkStack(app, settings, settings.environment.network).outputs
         if settings.environment.vault:
-            VaultStack(app, settings, settings.environment.vault, network, found)
+            from bakery_stacks.stacks.vault.stack import VaultStack
+
+            VaultStack(app, settings, settings.environment.vault, network, channel_images)
         if settings.environment.runner:
-            RunnerStack(app, settings, settings.environment.runner, Around(network, distribution, found))
+            from bakery_stacks.stacks.runner.stack import RunnerStack, StackInputs
+
+            RunnerStack(app, settings, settings.environment.runner, StackInputs(network, distribution, channel_images))
     if settings.environment.vault_config:
+        from bakery_stacks.stacks.vault_config.stack import VaultConfigStack
+
         VaultConfigStack(app, settings, settings.environment.vault_config)
     if settings.environment.vsphere:
+        from bakery_stacks.stacks.vsphere.stack import VsphereStack
+
         VsphereStack(app, settings, settings.environment.vsphere)
     if settings.environment.azure:
+        from bakery_stacks.stacks.azure.stack import AzureStack
+
         AzureStack(app, settings, settings.environment.azure)
     return app
+
+
+def new_app(outdir: Path | None = None) -> App:
+    """An empty program, without stack traces: they would put this machine's paths into the output."""
+    return App(stack_traces=False, outdir=str(outdir) if outdir else None)

@@ -26,7 +26,8 @@ from bakery.model.naming import full_name
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 from bakery_stacks import config
-from bakery_stacks.blocks import builder, publisher
+from bakery_stacks.blocks import publisher
+from bakery_stacks.stacks.runner import builder
 from doubles.aws.client import Double, available, register, running
 from doubles.aws.guests import guests
 from doubles.vault import vault_server
@@ -258,8 +259,8 @@ class TestPackersCopies:
         self, aws: Double, quick: ImageDefinition, tmp_path: Path
     ) -> None:
         """What a build of Packer calls. The stand-in refuses nobody, so the names are compared."""
-        environment = config.load(ROOT / "cdktf" / "environments", {}).environment
-        granted = [*publisher.rights(environment, "bucket", ["key"]), *builder.rights(environment)]
+        environment = config.load_settings(ROOT / "cdktf" / "environments", {}).environment
+        granted = [*publisher.publishing_rights(environment, "bucket", ["key"]), *builder.build_rights(environment)]
         self.build(quick, tmp_path)
         called = {f"ec2:{action}" for action in aws.actions()}
         assert {"ec2:RunInstances", "ec2:CopyImage"} <= called

@@ -12,8 +12,8 @@ from bakery.demo.story import CONSUMER
 from bakery.host import process
 from bakery.infra import env
 from bakery.infra.terraform import Terraform
-from bakery_stacks import config, published
-from bakery_stacks.program import build
+from bakery_stacks import channel_images, config
+from bakery_stacks.program import build_app
 from doubles.aws.client import Double, running
 from integration.shelf import REGIONS, ROOT, STATE_BUCKET, Shelf, environment, images_of, make_state_bucket, project
 
@@ -36,9 +36,9 @@ class World:
 
     def hand_out(self) -> None:
         """Write the outputs of the images stack into its state: all that a consumer sees of it."""
-        settings = config.load(ROOT / "cdktf" / "environments", self.environment)
+        settings = config.load_settings(ROOT / "cdktf" / "environments", self.environment)
         outdir = self._folder / "cdktf.out"
-        build(settings, published.read(self.catalog, settings.environment), outdir).synth()
+        build_app(settings, channel_images.read_channel_images(self.catalog, settings.environment), outdir).synth()
         stack = json.loads((outdir / "stacks" / "images" / "cdk.tf.json").read_bytes())
         images = {"images": stack["output"]["images"]}
         seen = {"terraform": {"backend": stack["terraform"]["backend"]}, "output": images}

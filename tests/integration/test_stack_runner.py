@@ -15,12 +15,12 @@ import pytest
 from bakery.catalog import Catalog, Record, open_store
 from bakery.infra.terraform import Terraform
 from bakery.model.project import Project
-from bakery_stacks import config, published
-from bakery_stacks.bindings import core
+from bakery_stacks import channel_images, config
 from bakery_stacks.config import Settings
-from bakery_stacks.handover import DistributionOutputs, NetworkOutputs
-from bakery_stacks.runner import Around, RunnerStack
-from bakery_stacks.sections.runner import Runner
+from bakery_stacks.outputs import DistributionOutputs, NetworkOutputs
+from bakery_stacks.program import new_app
+from bakery_stacks.stacks.runner.settings import Runner
+from bakery_stacks.stacks.runner.stack import RunnerStack, StackInputs
 from doubles.aws.client import Double, running
 from doubles.metadata import serving
 from integration.shelf import (
@@ -80,14 +80,14 @@ class World:
 
     def synth(self, name: str) -> Path:
         """The stack as it is written for what the catalog says now."""
-        chosen = config.load(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "demo"})
+        chosen = config.load_settings(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "demo"})
         settings = Settings(chosen.environment, chosen.catalog, stand_in=True)
-        images = published.read(self.catalog, settings.environment)
+        images = channel_images.read_channel_images(self.catalog, settings.environment)
         key = f"arn:aws:kms:{HOME}:{ACCOUNT}:key/images"
         others = DistributionOutputs({HOME: key}, "arn:aws:s3:::catalog", "arn:topic")
         outdir = self.workspace / name
-        app = core.App(stack_traces=False, outdir=str(outdir))
-        RunnerStack(app, settings, SECTION, Around(self._network, others, images))
+        app = new_app(outdir)
+        RunnerStack(app, settings, SECTION, StackInputs(self._network, others, images))
         app.synth()
         return outdir / "stacks" / "runner"
 

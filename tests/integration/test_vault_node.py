@@ -18,7 +18,7 @@ from bakery.host import files
 from bakery.host.events import silent
 from bakery.layers.base import BaseDisk
 from bakery.model.project import Project
-from bakery_stacks import vault_user_data as told
+from bakery_stacks.stacks.vault.settings import API_PORT, SNAPSHOT_ROLE
 from integration import vault_node
 from integration.vault_node import ADDRESS, CLUSTER, NAME, NODE_ROLE, PROGRAM, ROOT, Cloud, Node, until
 
@@ -93,7 +93,7 @@ def trusted(node: Node, cloud: Cloud, initialized: Initialized) -> Initialized:
     node.vault("write", "sys/policy/bakery-snapshot", f"policy={POLICY}", token=token)
     who = ("auth_type=iam", f"bound_iam_principal_arn={NODE_ROLE}", "resolve_aws_unique_ids=false")
     rights = ("token_policies=bakery-snapshot", "token_no_default_policy=true", "token_ttl=10m")
-    node.vault("write", f"auth/aws/role/{told.SNAPSHOT_ROLE}", *who, *rights, token=token)
+    node.vault("write", f"auth/aws/role/{SNAPSHOT_ROLE}", *who, *rights, token=token)
     return initialized
 
 
@@ -109,7 +109,7 @@ def serial(cloud: Cloud) -> int:
     """Of the certificate that a client sees, and believes, at the node."""
     context = ssl.create_default_context(cadata=cloud.authority.pem)
     with (
-        socket.create_connection((ADDRESS, told.API), timeout=30) as connection,
+        socket.create_connection((ADDRESS, API_PORT), timeout=30) as connection,
         context.wrap_socket(connection, server_hostname=NAME) as secured,
     ):
         return int(str((secured.getpeercert() or {})["serialNumber"]), 16)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bakery.demo.stand_ins.vault import VaultServer
-from bakery_stacks.sections.vault_config import Autopilot
+from bakery_stacks.stacks.vault_config.settings import Autopilot
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault_cluster import NAME, Cluster, seal_and_authority, until
 from doubles.vault_provider import VaultProvider

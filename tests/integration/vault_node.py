@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from bakery.host import process
 from bakery.machine import ssh
-from bakery_stacks import vault_user_data as told
-from bakery_stacks.sections.vault import Vault
+from bakery_stacks.stacks.vault import user_data as told
+from bakery_stacks.stacks.vault.settings import API_PORT, Vault
 from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, Double, running
 from doubles.certificates import Authority, Issued
 from doubles.guests import boot, stop
@@ -94,7 +94,7 @@ class Cloud:
     def user_data(self, public_key: str) -> bytes:
         """What the stack says, with a login, and with our servers where AWS would be."""
         cluster = told.Cluster(CLUSTER, HOME_REGION, SEAL_KEY, NAMESPACE)
-        config = json.loads(told.of_node(SECTION, cluster).removeprefix("#cloud-config\n"))
+        config = json.loads(told.render_user_data(SECTION, cluster).removeprefix("#cloud-config\n"))
         aws = self.url(self.double.url)
         variables = {
             "AWS_ENDPOINT_URL": aws,
@@ -135,7 +135,7 @@ def cloud() -> Iterator[Cloud]:
 
 
 def _make_bucket(s3: Any, key: str) -> None:
-    """As blocks/archive.py does: encrypted by a key, and locked."""
+    """As the vault stack's archive does: encrypted by a key, and locked."""
     place = {"LocationConstraint": HOME_REGION}
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place, ObjectLockEnabledForBucket=True)
     retention = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 30}}
@@ -173,7 +173,7 @@ class Node:
     def vault(self, *arguments: str, token: str = "", check: bool = True) -> process.Finished:
         """From outside, verified by name against the authority."""
         env = {
-            "VAULT_ADDR": f"https://{ADDRESS}:{told.API}",
+            "VAULT_ADDR": f"https://{ADDRESS}:{API_PORT}",
             "VAULT_CACERT": str(self.authority),
             "VAULT_TLS_SERVER_NAME": NAME,
             **({"VAULT_TOKEN": token} if token else {}),
@@ -204,7 +204,7 @@ def node(cloud: Cloud, disk: Path, folder: Path, accelerator: str) -> Iterator[N
         folder / "guest",
         accelerator,
         volumes=volumes,
-        ports=(22, told.API),
+        ports=(22, API_PORT),
     )
     try:
         until(lambda: _answers(found, guest), BOOT_SECONDS)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from bakery.demo.stand_ins.vault import VaultServer
-from bakery_stacks.bindings import core
 from bakery_stacks.config import Environment, Settings, State
-from bakery_stacks.sections.vault_config import AssumedRole, AwsEngine, AzureEngine, GitLab, VaultConfig
-from bakery_stacks.vault_config import VaultConfigStack
+from bakery_stacks.program import new_app
+from bakery_stacks.stacks.vault_config.settings import AssumedRole, AwsEngine, AzureEngine, GitLab, VaultConfig
+from bakery_stacks.stacks.vault_config.stack import VaultConfigStack
 from doubles import gitlab
 from doubles.aws.client import HOME_REGION
 from doubles.azure import world
@@ -41,7 +41,7 @@ def synthesise(found: VaultConfig, outdir: Path) -> dict[str, Any]:
         topic="images",
         vault_config=found,
     )
-    app = core.App(stack_traces=False, outdir=str(outdir))
+    app = new_app(outdir)
     VaultConfigStack(app, Settings(environment, environment.catalog, stand_in=False), found)
     app.synth()
     return dict(_plain(json.loads((outdir / "stacks" / "vault-config" / "cdk.tf.json").read_bytes())))

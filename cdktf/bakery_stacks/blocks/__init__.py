@@ -1,1 +1,1 @@
-"""Pieces that stacks are put together from."""
+"""Constructs and policies that two stacks or more share."""

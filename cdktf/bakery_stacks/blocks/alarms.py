@@ -1,16 +1,22 @@
-"""Alarms on CloudWatch metrics, failures of an Auto Scaling group, and an encrypted topic that tells of both."""
+"""CloudWatch alarms, failures of an Auto Scaling group, and the encrypted SNS topic that reports both."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bakery_stacks.bindings import Construct, aws
-from bakery_stacks.blocks.policy import Statement, document, statement
+from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
+from cdktf_cdktf_provider_aws.cloudwatch_event_target import CloudwatchEventTarget
+from cdktf_cdktf_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
+from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
+from cdktf_cdktf_provider_aws.sns_topic_policy import SnsTopicPolicy
+from constructs import Construct
+
+from bakery_stacks.blocks.policy import Statement, policy_document, statement
 
 CLOUDWATCH, EVENTS = "cloudwatch.amazonaws.com", "events.amazonaws.com"
 MINUTE, HOUR = 60, 3600  # seconds
-# An apply is over when a refresh has begun, so nobody sees these there (EventBridge, "Amazon EC2 Auto Scaling events").
+# An apply ends when a refresh has begun, so it does not show these (EventBridge, "Amazon EC2 Auto Scaling events").
 FAILURES = [
     "EC2 Instance Launch Unsuccessful",
     "EC2 Auto Scaling Instance Refresh Failed",
@@ -19,51 +25,56 @@ FAILURES = [
 
 
 @dataclass(frozen=True)
-class Metric:
-    """Where a metric is found, but for its name."""
+class MetricSource:
+    """The namespace and dimensions of metrics."""
 
     namespace: str
     dimensions: Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Watch:
-    """Bad: a value above `most` in each of some minutes. `silent` says what no value at all means."""
+class ThresholdAlarm:
+    """Fires when a metric stays above `threshold` for `minutes`. `treat_missing_data` says what no value means."""
 
     name: str
-    why: str
-    of: Metric
+    description: str
+    source: MetricSource
     metric: str
     minutes: int = 5
-    silent: Literal["breaching", "missing"] = "missing"
-    most: int = 0
+    treat_missing_data: Literal["breaching", "missing"] = "missing"
+    threshold: int = 0
 
-    def settings(self) -> dict[str, Any]:
-        """Arguments of the alarm."""
-        above = {"statistic": "Maximum", "comparison_operator": "GreaterThanThreshold", "threshold": self.most}
-        return {**above, "period": MINUTE, "evaluation_periods": self.minutes, "treat_missing_data": self.silent}
+    def alarm_arguments(self) -> dict[str, Any]:
+        """Arguments of the resource."""
+        above = {"statistic": "Maximum", "comparison_operator": "GreaterThanThreshold", "threshold": self.threshold}
+        return {
+            **above,
+            "period": MINUTE,
+            "evaluation_periods": self.minutes,
+            "treat_missing_data": self.treat_missing_data,
+        }
 
 
 @dataclass(frozen=True)
-class Missed:
-    """Bad: what should have been counted was not, in some hours."""
+class MissingDataAlarm:
+    """Fires when nothing was counted for `hours`."""
 
     name: str
-    why: str
-    of: Metric
+    description: str
+    source: MetricSource
     metric: str
     hours: int
 
-    def settings(self) -> dict[str, Any]:
-        """Arguments of the alarm."""
+    def alarm_arguments(self) -> dict[str, Any]:
+        """Arguments of the resource."""
         below = {"statistic": "Sum", "comparison_operator": "LessThanThreshold", "threshold": 1}
         return {**below, "period": HOUR, "evaluation_periods": self.hours, "treat_missing_data": "breaching"}
 
 
 class Alarms(Construct):
-    """One alarm for each watch; the topic tells of its beginning and its end. `names` by those of the watches.
+    """Alarms that report their begin and their end to a topic. `names` maps our short names to those at AWS.
 
-    `group` is the name of an Auto Scaling group whose failures it tells of, too.
+    The topic also reports failures of `group`, an Auto Scaling group.
     """
 
     def __init__(
@@ -75,47 +86,52 @@ class Alarms(Construct):
         account: str,
         group: str,
         key_arn: str,
-        watches: Sequence[Watch | Missed] = (),
+        alarms: Sequence[ThresholdAlarm | MissingDataAlarm] = (),
     ) -> None:
         super().__init__(scope, name)
-        topic = aws.SnsTopic(self, "topic", name=f"{title}-alarms", kms_master_key_id=key_arn)
+        topic = SnsTopic(self, "topic", name=f"{title}-alarms", kms_master_key_id=key_arn)
         self.topic_arn: str = topic.arn
-        rule_arn = self._tell_of(group, title)
-        aws.SnsTopicPolicy(self, "policy", arn=topic.arn, policy=document(*_publish(self.topic_arn, account, rule_arn)))
-        self.names = {watch.name: self._alarm(title, watch) for watch in watches}
+        rule_arn = self._report_failures(group, title)
+        SnsTopicPolicy(
+            self,
+            "policy",
+            arn=topic.arn,
+            policy=policy_document(*_publish_statements(self.topic_arn, account, rule_arn)),
+        )
+        self.names = {alarm.name: self._make_alarm(title, alarm) for alarm in alarms}
 
-    def _tell_of(self, group: str, title: str) -> str:
-        """The ARN of the rule that tells of a group's failures."""
+    def _report_failures(self, group: str, title: str) -> str:
+        """The ARN of the rule that reports a group's failures."""
         pattern = {
             "source": ["aws.autoscaling"],
             "detail-type": FAILURES,
             "detail": {"AutoScalingGroupName": [group]},
         }
-        about = f"Machines of {group} that do not start, and refreshes of it that end early"
-        rule = aws.CloudwatchEventRule(
-            self, "failures", name=f"{title}-failures", description=about, event_pattern=json.dumps(pattern)
+        description = f"Machines of {group} that do not start, and refreshes of it that end early"
+        rule = CloudwatchEventRule(
+            self, "failures", name=f"{title}-failures", description=description, event_pattern=json.dumps(pattern)
         )
-        aws.CloudwatchEventTarget(self, "failures-target", rule=rule.name, target_id="topic", arn=self.topic_arn)
-        return str(rule.arn)
+        CloudwatchEventTarget(self, "failures-target", rule=rule.name, target_id="topic", arn=self.topic_arn)
+        return rule.arn
 
-    def _alarm(self, title: str, watch: Watch | Missed) -> str:
-        alarm = aws.CloudwatchMetricAlarm(
+    def _make_alarm(self, title: str, alarm: ThresholdAlarm | MissingDataAlarm) -> str:
+        resource = CloudwatchMetricAlarm(
             self,
-            watch.name,
-            alarm_name=f"{title}-{watch.name}",
-            alarm_description=watch.why,
-            namespace=watch.of.namespace,
-            metric_name=watch.metric,
-            dimensions=dict(watch.of.dimensions),
+            alarm.name,
+            alarm_name=f"{title}-{alarm.name}",
+            alarm_description=alarm.description,
+            namespace=alarm.source.namespace,
+            metric_name=alarm.metric,
+            dimensions=dict(alarm.source.dimensions),
             alarm_actions=[self.topic_arn],
             ok_actions=[self.topic_arn],
-            **watch.settings(),
+            **alarm.alarm_arguments(),
         )
-        return str(alarm.alarm_name)
+        return resource.alarm_name
 
 
-def _publish(topic_arn: str, account: str, rule_arn: str) -> list[Statement]:
-    """CloudWatch and EventBridge ask for every account, so each only for what is ours."""
+def _publish_statements(topic_arn: str, account: str, rule_arn: str) -> list[Statement]:
+    """CloudWatch and EventBridge serve every account, so each may publish for this account and this rule only."""
     alarms = {"StringEquals": {"aws:SourceAccount": account}}
     rule = {"ArnEquals": {"aws:SourceArn": rule_arn}}
     return [
@@ -125,6 +141,6 @@ def _publish(topic_arn: str, account: str, rule_arn: str) -> list[Statement]:
 
 
 def alarm_encryption() -> Statement:
-    """What both need of the topic's key; EventBridge names no source there (SNS guide, "key management")."""
+    """The use of the topic's key by both services; EventBridge sends no source to KMS (SNS guide, "key management")."""
     actions = ["kms:Decrypt", "kms:GenerateDataKey*"]
     return statement("AlarmsToTopic", actions, ["*"], principals={"Service": [CLOUDWATCH, EVENTS]})

@@ -1,17 +1,31 @@
-"""Buckets as they all have to be, and the one that holds the catalog, or its copy."""
+"""The settings that every bucket has."""
 
-from typing import Any
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.provider import AwsProvider
+from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
+from cdktf_cdktf_provider_aws.s3_bucket_ownership_controls import (
+    S3BucketOwnershipControls,
+    S3BucketOwnershipControlsRule,
+)
+from cdktf_cdktf_provider_aws.s3_bucket_policy import S3BucketPolicy
+from cdktf_cdktf_provider_aws.s3_bucket_public_access_block import S3BucketPublicAccessBlock
+from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration import (
+    S3BucketServerSideEncryptionConfigurationA,
+    S3BucketServerSideEncryptionConfigurationRuleA,
+    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
+)
+from cdktf_cdktf_provider_aws.s3_bucket_versioning import S3BucketVersioningA, S3BucketVersioningVersioningConfiguration
+from constructs import Construct
 
-from bakery_stacks.bindings import Construct, aws, core
-from bakery_stacks.blocks.policy import document, statement
+from bakery_stacks.blocks.policy import policy_document, statement
 from bakery_stacks.config import Settings
 
 
 class PrivateBucket(Construct):
     """Encrypted with a key, closed to the public, over TLS only.
 
-    One that is `passing` goes with its stack, whatever is in it; any other is protected, unless the environment is for
-    trials. Objects of one that is `locked` cannot be deleted before their time.
+    An `ephemeral` bucket is destroyed with its stack, objects included; any other is protected unless the environment
+    is disposable. With `object_lock`, objects cannot be deleted before their retention ends.
     """
 
     def __init__(
@@ -22,57 +36,57 @@ class PrivateBucket(Construct):
         settings: Settings,
         bucket: str,
         key_arn: str,
-        passing: bool = False,
-        locked: bool = False,
-        provider: Any | None = None,
+        ephemeral: bool = False,
+        object_lock: bool = False,
+        provider: AwsProvider | None = None,
     ) -> None:
         super().__init__(scope, name)
         self.key_arn = key_arn
         self._provider = provider
-        disposable = passing or settings.environment.disposable
-        made = aws.S3Bucket(
+        disposable = ephemeral or settings.environment.disposable
+        resource = S3Bucket(
             self,
             "bucket",
             bucket=bucket,
-            object_lock_enabled=locked or None,
+            object_lock_enabled=object_lock or None,
             force_destroy=disposable,
             provider=provider,
-            lifecycle=None if disposable else core.TerraformResourceLifecycle(prevent_destroy=True),
+            lifecycle=None if disposable else TerraformResourceLifecycle(prevent_destroy=True),
         )
-        self.arn: str = made.arn
-        self.name: str = made.bucket
-        self.id: str = made.id
-        self._encrypt()
-        block = self._close()
+        self.arn: str = resource.arn
+        self.name: str = resource.bucket
+        self.id: str = resource.id
+        self._add_encryption()
+        block = self._block_public_access()
         if not settings.stand_in:
-            # Both at once is a conflict (409) at S3.
-            aws.S3BucketPolicy(
-                self, "policy", bucket=made.id, policy=tls_only(made.arn), depends_on=[block], provider=provider
+            # S3 answers 409 when the policy and the block are set at the same time.
+            S3BucketPolicy(
+                self, "policy", bucket=resource.id, policy=tls_only(resource.arn), depends_on=[block], provider=provider
             )
 
-    def keep_versions(self) -> Any:
-        """The setting, which others have to wait for."""
-        enabled = aws.S3BucketVersioningVersioningConfiguration(status="Enabled")
-        return aws.S3BucketVersioningA(
+    def keep_versions(self) -> S3BucketVersioningA:
+        """Turn versioning on. Replication and locks depend on the resource."""
+        enabled = S3BucketVersioningVersioningConfiguration(status="Enabled")
+        return S3BucketVersioningA(
             self, "versioning", bucket=self.id, versioning_configuration=enabled, provider=self._provider
         )
 
-    def _encrypt(self) -> None:
-        with_key = aws.S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
+    def _add_encryption(self) -> None:
+        default_encryption = S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
             sse_algorithm="aws:kms", kms_master_key_id=self.key_arn
         )
-        rule = aws.S3BucketServerSideEncryptionConfigurationRuleA(
-            apply_server_side_encryption_by_default=with_key,
+        rule = S3BucketServerSideEncryptionConfigurationRuleA(
+            apply_server_side_encryption_by_default=default_encryption,
             bucket_key_enabled=True,  # one call to KMS for many objects
         )
-        aws.S3BucketServerSideEncryptionConfigurationA(
+        S3BucketServerSideEncryptionConfigurationA(
             self, "encryption", bucket=self.id, rule=[rule], provider=self._provider
         )
 
-    def _close(self) -> Any:
-        owner = aws.S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced")
-        aws.S3BucketOwnershipControls(self, "ownership", bucket=self.id, rule=owner, provider=self._provider)
-        return aws.S3BucketPublicAccessBlock(
+    def _block_public_access(self) -> S3BucketPublicAccessBlock:
+        owner = S3BucketOwnershipControlsRule(object_ownership="BucketOwnerEnforced")
+        S3BucketOwnershipControls(self, "ownership", bucket=self.id, rule=owner, provider=self._provider)
+        return S3BucketPublicAccessBlock(
             self,
             "private",
             bucket=self.id,
@@ -84,18 +98,8 @@ class PrivateBucket(Construct):
         )
 
 
-class CatalogBucket(PrivateBucket):
-    """Nothing in the catalog ever changes, so old object versions only ever come from accidents: all are kept."""
-
-    def __init__(
-        self, scope: Construct, name: str, *, bucket: str, settings: Settings, key_arn: str, provider: Any
-    ) -> None:
-        super().__init__(scope, name, settings=settings, bucket=bucket, key_arn=key_arn, provider=provider)
-        self.versioning = self.keep_versions()
-
-
 def tls_only(arn: str) -> str:
-    """Refuses every request that is not encrypted on its way."""
+    """A policy that refuses every request without TLS."""
     refusal = statement(
         "RefusePlainHttp",
         ["s3:*"],
@@ -104,4 +108,4 @@ def tls_only(arn: str) -> str:
         principals={"AWS": "*"},
         conditions={"Bool": {"aws:SecureTransport": "false"}},
     )
-    return document(refusal)
+    return policy_document(refusal)

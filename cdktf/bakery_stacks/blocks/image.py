@@ -1,66 +1,64 @@
-"""One of our images as an input: what the environment's channel points at, checked against AWS when planned."""
+"""A baked image as an input: the version that the environment's channel points at, checked against AWS by each plan."""
 
-from typing import Any
+from cdktf import Postcondition, Precondition, TerraformLocal, TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.data_aws_ssm_parameter import DataAwsSsmParameter
+from cdktf_cdktf_provider_aws.provider import AwsProvider
+from constructs import Construct
 
 from bakery.host.yamlfile import Keys
+from bakery.infra.explain import condition
 from bakery.model.documents import Parameter
 from bakery_stacks.base import AwsStack
-from bakery_stacks.bindings import Construct, aws, core
-from bakery_stacks.published import MACHINE_ARCH, Published, never_baked
+from bakery_stacks.channel_images import MACHINE_ARCH, ChannelImages, unbaked_image
 
 
 class ChannelImage(Construct):
-    """The image of a stack's machines. `image_id` stands in the plan, so a new version is a change that shows.
+    """The image of a stack's machines. `image_id` is literal, so a plan shows a new version as a change.
 
-    Where the channel has no such image, every plan fails with what to do; other stacks can still be deployed.
+    If the channel has no such image, every plan of this stack fails with a hint; other stacks can still be deployed.
     """
 
-    def __init__(self, stack: AwsStack, name: str, image: str, published: Published | None, *, at: Keys) -> None:
+    def __init__(
+        self, stack: AwsStack, name: str, image: str, channel_images: ChannelImages | None, *, at: Keys
+    ) -> None:
         """`at` are the keys of the environment that name the image."""
         super().__init__(stack, name)
         region, channel = stack.environment.home_region, stack.environment.channel
-        found = published.machine_image(image, region) if published else None
-        if found is None:
-            why = (published.missing if published else {}).get(image) or never_baked(stack.environment, image)
-            message = f"channel {channel} has no image {image} ({MACHINE_ARCH}) in {region}: {why.reason}"
-            where = stack.settings.where(*at)
-            self._fail(f"/bakery/{image}/{MACHINE_ARCH}/channels/{channel}", said(message, why.hint, where))
+        published_image = channel_images.machine_image(image, region) if channel_images else None
+        if published_image is None:
+            absence = channel_images.missing_images.get(image) if channel_images else None
+            cause = absence or unbaked_image(stack.environment, image)
+            message = f"channel {channel} has no image {image} ({MACHINE_ARCH}) in {region}: {cause.reason}"
+            text = condition(message, hint=cause.hint, where=stack.settings.where(*at))
+            self._fail_plan(f"/bakery/{image}/{MACHINE_ARCH}/channels/{channel}", text)
             self.image_id, self.version = "ami-00000000000000000", "none"
             return
-        place = found.regions[region]
-        promote = f"run 'bakery promote {image} {found.version} {channel}'"
-        expect(self, "channel", place.channel, promote, read=place.channel.name)
-        self.image_id, self.version = place.image_id, found.version
+        regional = published_image.regions[region]
+        promote = f"run 'bakery promote {image} {published_image.version} {channel}'"
+        check_pointer(self, "channel", regional.channel, promote, parameter=regional.channel.name)
+        self.image_id, self.version = regional.image_id, published_image.version
 
-    def _fail(self, parameter: str, message: str) -> None:
-        """Before the parameter is read. A condition must name something of the stack, so it names a local."""
-        known = core.TerraformLocal(self, "known", False)
-        never = core.Precondition(condition=f"${{{known.fqn}}}", error_message=message)
-        aws.DataAwsSsmParameter(
-            self, "missing", name=parameter, lifecycle=core.TerraformResourceLifecycle(precondition=[never])
-        )
+    def _fail_plan(self, parameter: str, message: str) -> None:
+        """Fails before the parameter is read. A condition needs a reference, so this one names a local."""
+        local = TerraformLocal(self, "known", False)
+        refusal = Precondition(condition=f"${{{local.fqn}}}", error_message=message)
+        lifecycle = TerraformResourceLifecycle(precondition=[refusal])
+        DataAwsSsmParameter(self, "missing", name=parameter, lifecycle=lifecycle)
 
 
-def expect(
-    scope: Construct, name: str, expected: Parameter, remedy: str, *, read: str, provider: Any | None = None
-) -> Any:
+def check_pointer(
+    scope: Construct,
+    name: str,
+    pointer: Parameter,
+    remedy: str,
+    *,
+    parameter: str,
+    provider: AwsProvider | None = None,
+) -> DataAwsSsmParameter:
     """Reads a parameter; the plan fails if it is gone or holds another image than the catalog says."""
-    message = f"{expected.name} in {expected.region} does not hold {expected.value}, as the catalog says"
-    same = core.Postcondition(
-        condition=f'${{self.insecure_value == "{expected.value}"}}', error_message=said(message, remedy)
+    message = f"{pointer.name} in {pointer.region} does not hold {pointer.value}, as the catalog says"
+    check = Postcondition(
+        condition=f'${{self.insecure_value == "{pointer.value}"}}', error_message=condition(message, hint=remedy)
     )
-    return aws.DataAwsSsmParameter(
-        scope,
-        name,
-        name=read,
-        provider=provider,
-        lifecycle=core.TerraformResourceLifecycle(postcondition=[same]),
-    )
-
-
-def said(message: str, hint: str, where: str = "") -> str:
-    """A condition's message as `bakery diff` and `bakery apply` read it back (`bakery.infra.explain`).
-
-    Terraform wraps lines, but none that begins with a space; it takes that away from the first.
-    """
-    return f"The catalog was asked:\n error: {f'{where}: ' if where else ''}{message}\n hint: {hint}"
+    lifecycle = TerraformResourceLifecycle(postcondition=[check])
+    return DataAwsSsmParameter(scope, name, name=parameter, provider=provider, lifecycle=lifecycle)

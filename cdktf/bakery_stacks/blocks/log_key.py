@@ -1,7 +1,7 @@
-"""What CloudWatch needs of a key that encrypts a log group."""
+"""The use of a key by CloudWatch, to encrypt a log group."""
 
 from bakery_stacks.blocks.policy import Statement, statement
-from bakery_stacks.config import Environment, domain, partition
+from bakery_stacks.config import Environment, aws_partition, dns_suffix
 
 USE = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
 
@@ -13,12 +13,12 @@ def log_encryption(environment: Environment, group: str) -> Statement:
         "LogGroup",
         USE,
         ["*"],
-        principals={"Service": f"logs.{home}.{domain(home)}"},
-        conditions={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": log_arn(environment, group)}},
+        principals={"Service": f"logs.{home}.{dns_suffix(home)}"},
+        conditions={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": log_group_arn(environment, group)}},
     )
 
 
-def log_arn(environment: Environment, group: str) -> str:
-    """Of a log group, known before it is made: its key's policy needs it."""
+def log_group_arn(environment: Environment, group: str) -> str:
+    """The ARN of a log group that may not exist yet: the policy of its key needs it."""
     home = environment.home_region
-    return f"arn:{partition(home)}:logs:{home}:{environment.account}:log-group:{group}"
+    return f"arn:{aws_partition(home)}:logs:{home}:{environment.account}:log-group:{group}"

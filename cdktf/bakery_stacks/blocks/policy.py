@@ -18,20 +18,20 @@ def statement(
     principals: Principals | None = None,
     conditions: Conditions | None = None,
 ) -> Statement:
-    """One statement; `principals` is left out in policies of a role."""
-    made: Statement = {"Sid": sid, "Effect": effect, "Action": list(actions), "Resource": list(resources)}
+    """One statement of a policy. Policies of a role have no principals."""
+    result: Statement = {"Sid": sid, "Effect": effect, "Action": list(actions), "Resource": list(resources)}
     if principals:
-        made["Principal"] = dict(principals)
+        result["Principal"] = dict(principals)
     if conditions:
-        made["Condition"] = dict(conditions)
-    return made
+        result["Condition"] = dict(conditions)
+    return result
 
 
-def document(*statements: Statement) -> str:
-    """The policy of these statements."""
+def policy_document(*statements: Statement) -> str:
+    """A policy with these statements, as JSON."""
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 def account_root(partition: str, account: str) -> str:
-    """An account as a principal: its own policies decide who in it."""
+    """An account as a principal: its own policies decide which of its roles may act."""
     return f"arn:{partition}:iam::{account}:root"

@@ -1,104 +1,81 @@
-"""The role that publishes: what `bakery publish` and `bakery promote` call, in this environment's regions only."""
+"""What publishing takes at AWS: rights in this environment's regions, and the names of the roles that have them."""
 
 from collections.abc import Sequence
 
 from bakery.clouds.aws.settings import AwsDistribution
-from bakery_stacks.bindings import Construct, aws
-from bakery_stacks.blocks.policy import Conditions, Statement, account_root, document, statement
-from bakery_stacks.config import Environment, partition
+from bakery_stacks.blocks.policy import Conditions, Statement, statement
+from bakery_stacks.config import Environment, aws_partition
 
-SESSION_SECONDS = 7200  # copies to far regions take longer than the hour that is usual
-# What definitions assume in consumer accounts unless they say otherwise.
+SESSION_SECONDS = 7200  # copies to far regions take longer than the default of one hour
+# The role that definitions assume in consumer accounts by default.
 CONSUMER_ROLE: str = AwsDistribution.model_fields["consumer_role"].default
 
-LOOK = [
+DESCRIBE = [
     "ec2:DescribeImages",
     "ec2:DescribeImageAttribute",
     "ec2:DescribeSnapshots",
     "ec2:DescribeSnapshotAttribute",
 ]
-# What `bakery.clouds.aws` makes carries this tag from the call that makes it; the role changes nothing without it, and
-# sets it on nothing that is there already. Not closed is which images it copies: a source may be in another region, and
-# AWS does not say whether its tags are known here. So trust the role with what all images of the account hold.
-OURS: Conditions = {"Null": {"aws:ResourceTag/bakery:image": "false"}}
-MADE_AS_OURS: Conditions = {"Null": {"aws:RequestTag/bakery:image": "false"}}
-# Tags that come with the call which makes their image or snapshot (EC2 guide, "tag resources during creation").
-BY_MAKING: Conditions = {"Null": {**MADE_AS_OURS["Null"], "ec2:CreateAction": "false"}}
-# The EBS direct API is not in that list. A snapshot that is being started has no time yet, and every other one has.
-BY_STARTING: Conditions = {"Null": {**MADE_AS_OURS["Null"], "ec2:SnapshotTime": "true"}}
+# `bakery.clouds.aws` sets this tag in the call that creates a resource. The role changes only resources with the tag,
+# and cannot add it to existing ones. It can copy any image: a source may be in another region, and AWS does not say
+# whether its tags are known there. So trust the role with the content of all images of the account.
+BAKERY_TAG: Conditions = {"Null": {"aws:ResourceTag/bakery:image": "false"}}
+NEW_BAKERY_TAG: Conditions = {"Null": {"aws:RequestTag/bakery:image": "false"}}
+# Tags that are set in the call that creates an image or a snapshot (EC2 guide, "tag resources during creation").
+TAG_ON_CREATE: Conditions = {"Null": {**NEW_BAKERY_TAG["Null"], "ec2:CreateAction": "false"}}
+# The EBS direct API is not in that list. Only a snapshot that is being started has no time yet.
+TAG_ON_START: Conditions = {"Null": {**NEW_BAKERY_TAG["Null"], "ec2:SnapshotTime": "true"}}
 
 
-class Publisher(Construct):
-    """Assumed by whom this account's own policies allow it: the CI's role, a person."""
-
-    def __init__(
-        self, scope: Construct, name: str, *, environment: Environment, bucket_arn: str, key_arns: Sequence[str]
-    ) -> None:
-        super().__init__(scope, name)
-        root = account_root(partition(environment.home_region), environment.account)
-        trust = {"Sid": "OwnAccount", "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": root}}
-        role = aws.IamRole(
-            self,
-            "role",
-            name=publisher_name(environment),
-            description=f"Publishes machine images of {environment.name}",
-            assume_role_policy=document(trust),
-            max_session_duration=SESSION_SECONDS,
-        )
-        policy = document(*rights(environment, bucket_arn, key_arns))
-        aws.IamRolePolicy(self, "policy", name="publish", role=role.id, policy=policy)
-        self.role_arn: str = role.arn
-
-
-def rights(environment: Environment, bucket_arn: str, key_arns: Sequence[str]) -> list[Statement]:
-    """All that publishing takes."""
+def publishing_rights(environment: Environment, bucket_arn: str, key_arns: Sequence[str]) -> list[Statement]:
+    """All rights that publishing needs."""
     return [
-        *_images(environment),
-        _pointers(environment),
-        *_catalog(bucket_arn, environment.catalog_prefix),
-        *_keys(key_arns),
-        *_consumers(environment),
+        *_image_statements(environment),
+        _pointer_statement(environment),
+        *_catalog_statements(bucket_arn, environment.catalog_prefix),
+        *_key_statements(key_arns),
+        *_consumer_statements(environment),
     ]
 
 
-def _images(environment: Environment) -> list[Statement]:
-    """Snapshots and images have no account in their ARNs."""
+def _image_statements(environment: Environment) -> list[Statement]:
+    """Rights on images and snapshots, whose ARNs contain no account."""
     region: Conditions = {"StringEquals": {"aws:RequestedRegion": environment.regions}}
-    home = partition(environment.home_region)
+    home = aws_partition(environment.home_region)
     snapshots, images = f"arn:{home}:ec2:*::snapshot/*", f"arn:{home}:ec2:*::image/*"
-    both = [images, snapshots]
-    make = ["ebs:StartSnapshot", "ec2:CopySnapshot"]
-    # Of what is used, an image is registered, or an encrypted copy made.
+    images_and_snapshots = [images, snapshots]
+    create = ["ebs:StartSnapshot", "ec2:CopySnapshot"]
+    # These snapshots become an image, or an encrypted copy.
     use = ["ebs:PutSnapshotBlock", "ebs:CompleteSnapshot", "ec2:CopySnapshot", "ec2:RegisterImage"]
     change = ["ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute", "ec2:DeregisterImage", "ec2:DeleteSnapshot"]
     tag = ["ec2:CreateTags"]
     return [
-        statement("Look", LOOK, ["*"], conditions=region),
-        statement("MakeSnapshots", make, [snapshots], conditions={**region, **MADE_AS_OURS}),
-        statement("UseSnapshots", use, [snapshots], conditions={**region, **OURS}),
-        statement("RegisterImages", ["ec2:RegisterImage"], [images], conditions={**region, **MADE_AS_OURS}),
-        statement("CopyImages", ["ec2:CopyImage"], both, conditions=region),
-        statement("ChangeOurs", [*change, *tag], both, conditions={**region, **OURS}),
-        statement("TagNew", tag, both, conditions={**region, **BY_MAKING}),
-        statement("TagStarted", tag, [snapshots], conditions={**region, **BY_STARTING}),
+        statement("Look", DESCRIBE, ["*"], conditions=region),
+        statement("MakeSnapshots", create, [snapshots], conditions={**region, **NEW_BAKERY_TAG}),
+        statement("UseSnapshots", use, [snapshots], conditions={**region, **BAKERY_TAG}),
+        statement("RegisterImages", ["ec2:RegisterImage"], [images], conditions={**region, **NEW_BAKERY_TAG}),
+        statement("CopyImages", ["ec2:CopyImage"], images_and_snapshots, conditions=region),
+        statement("ChangeOurs", [*change, *tag], images_and_snapshots, conditions={**region, **BAKERY_TAG}),
+        statement("TagNew", tag, images_and_snapshots, conditions={**region, **TAG_ON_CREATE}),
+        statement("TagStarted", tag, [snapshots], conditions={**region, **TAG_ON_START}),
     ]
 
 
-def _pointers(environment: Environment) -> Statement:
+def _pointer_statement(environment: Environment) -> Statement:
     actions = ["ssm:GetParameter", "ssm:GetParameters", "ssm:PutParameter", "ssm:DeleteParameter"]
-    return statement("Pointers", actions, pointers(environment))
+    return statement("Pointers", actions, pointer_arns(environment))
 
 
-def _catalog(bucket_arn: str, prefix: str) -> list[Statement]:
-    """Records never change: nothing here deletes, and `bakery.catalog` only ever writes what is absent."""
+def _catalog_statements(bucket_arn: str, prefix: str) -> list[Statement]:
+    """Records never change: the role cannot delete them, and `bakery.catalog` writes only absent ones."""
     return [
         statement("CatalogList", ["s3:ListBucket"], [bucket_arn]),
         statement("CatalogRecords", ["s3:GetObject", "s3:PutObject"], [f"{bucket_arn}/{prefix}/*"]),
     ]
 
 
-def _keys(arns: Sequence[str]) -> list[Statement]:
-    """EC2 makes its own grants when it encrypts a copy; only for AWS services can this role make them."""
+def _key_statements(arns: Sequence[str]) -> list[Statement]:
+    """EC2 creates a grant when it encrypts a copy; the role can create grants for AWS services only."""
     use = ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
     for_services: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
     return [
@@ -107,11 +84,11 @@ def _keys(arns: Sequence[str]) -> list[Statement]:
     ]
 
 
-def _consumers(environment: Environment) -> list[Statement]:
-    """Parameters and tags in consumer accounts are written by roles there, which the consumers' stacks make."""
+def _consumer_statements(environment: Environment) -> list[Statement]:
+    """Roles in consumer accounts write parameters and tags there; the stacks `consumer-ACCOUNT` create them."""
     if not environment.consumer_accounts:
         return []
-    home = partition(environment.home_region)
+    home = aws_partition(environment.home_region)
     roles = [
         f"arn:{home}:iam::{consumer.account}:role/{role}"
         for consumer in environment.consumer_accounts
@@ -120,20 +97,20 @@ def _consumers(environment: Environment) -> list[Statement]:
     return [statement("Consumers", ["sts:AssumeRole"], roles)]
 
 
-def pointers(environment: Environment) -> list[str]:
+def pointer_arns(environment: Environment) -> list[str]:
     """ARNs of the parameters that hold IDs of images, in the own account."""
-    home = partition(environment.home_region)
+    home = aws_partition(environment.home_region)
     return [f"arn:{home}:ssm:{region}:{environment.account}:parameter/bakery/*" for region in environment.regions]
 
 
-def publishers(environment: Environment) -> list[str]:
-    """ARNs of the roles that may publish: our own, that of jobs, and the one that Vault lends."""
-    own = f"arn:{partition(environment.home_region)}:iam::{environment.account}:role"
+def publisher_arns(environment: Environment) -> list[str]:
+    """ARNs of the roles that may publish: the publisher's, that of GitLab jobs, and the one that Vault issues."""
+    role_prefix = f"arn:{aws_partition(environment.home_region)}:iam::{environment.account}:role"
     engine = environment.vault_config.aws if environment.vault_config else None
-    by_jobs = environment.runner.bakes.oidc if environment.runner else None
+    oidc = environment.runner.bakes.oidc if environment.runner else None
     return [
-        f"{own}/{publisher_name(environment)}",
-        *([f"{own}/{bake_name(environment)}"] if by_jobs else []),
+        f"{role_prefix}/{publisher_name(environment)}",
+        *([f"{role_prefix}/{bake_name(environment)}"] if oidc else []),
         *([engine.bake.role_arn] if engine else []),
     ]
 
@@ -144,12 +121,12 @@ def publisher_name(environment: Environment) -> str:
 
 
 def bake_name(environment: Environment) -> str:
-    """The role that jobs of GitLab get by their own token, where they do."""
+    """The role that GitLab jobs get for an ID token, to bake and publish."""
     return f"bakery-{environment.name}-bake"
 
 
 def check_name(environment: Environment) -> str:
-    """The role that jobs of GitLab get on any branch, to look at what was published."""
+    """The role that GitLab jobs get on any branch, to read what was published."""
     return f"bakery-{environment.name}-check"
 
 

@@ -1,15 +1,18 @@
-"""Shells on machines by Session Manager, with a log of what was done; there is no SSH from outside."""
+"""Shells on machines by Session Manager, with a log. There is no SSH from outside."""
 
 import json
 
-from bakery_stacks.bindings import Construct, aws
-from bakery_stacks.blocks.log_key import log_arn
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.ssm_document import SsmDocument
+from constructs import Construct
+
+from bakery_stacks.blocks.log_key import log_group_arn
 from bakery_stacks.blocks.policy import Statement, statement
 from bakery_stacks.config import Environment
 
 IDLE_MINUTES = 20  # after which a forgotten session ends: Session Manager's own default
-# What the agent on a machine calls (Systems Manager, "Create a custom IAM role for Session Manager"). Not AWS's managed
-# policy: that one also reads every parameter of the account, tokens included.
+# Calls of the agent on a machine (Systems Manager, "Create a custom IAM role for Session Manager"). AWS's managed
+# policy would also allow to read every parameter of the account, tokens included.
 AGENT = [
     "ssm:UpdateInstanceInformation",
     "ssmmessages:CreateControlChannel",
@@ -26,7 +29,7 @@ class Sessions(Construct):
         self, scope: Construct, name: str, *, environment: Environment, title: str, days: int, key_arn: str
     ) -> None:
         super().__init__(scope, name)
-        group = aws.CloudwatchLogGroup(
+        group = CloudwatchLogGroup(
             self, "log", name=log_name(title), retention_in_days=days, kms_key_id=key_arn, skip_destroy=False
         )
         content = {
@@ -40,10 +43,10 @@ class Sessions(Construct):
                 "idleSessionTimeout": str(IDLE_MINUTES),
             },
         }
-        made = aws.SsmDocument(
+        document = SsmDocument(
             self, "document", name=title, document_type="Session", document_format="JSON", content=json.dumps(content)
         )
-        self.document: str = made.name
+        self.document: str = document.name
         self.log_group: str = group.name
 
 
@@ -52,9 +55,9 @@ def log_name(title: str) -> str:
     return f"/{title}/sessions"
 
 
-def of_machine(environment: Environment, title: str) -> list[Statement]:
-    """The rights of a machine whose sessions these are."""
-    streams = f"{log_arn(environment, log_name(title))}:*"
+def session_rights(environment: Environment, title: str) -> list[Statement]:
+    """The rights of a machine that these sessions run on."""
+    streams = f"{log_group_arn(environment, log_name(title))}:*"
     write = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
     return [
         statement("SessionManager", AGENT, ["*"]),

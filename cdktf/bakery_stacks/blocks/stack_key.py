@@ -1,26 +1,31 @@
-"""A rotating key for what one stack keeps."""
+"""A rotating key for the data of one stack."""
 
 from collections.abc import Sequence
 
-from bakery_stacks.bindings import Construct, aws, core
-from bakery_stacks.blocks.key import WAITING_DAYS, WAITING_DAYS_DISPOSABLE
-from bakery_stacks.blocks.policy import Statement, account_root, document, statement
-from bakery_stacks.config import Environment, partition
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
+from cdktf_cdktf_provider_aws.kms_key import KmsKey
+from constructs import Construct
 
-# All that Terraform and an administrator do to a key itself. No policy of the account can allow them more than this.
-LOOK_AFTER = [
+from bakery_stacks.blocks.policy import Statement, account_root, policy_document, statement
+from bakery_stacks.config import Environment, aws_partition
+
+WAITING_DAYS = 30  # AWS's maximum before it deletes a key; images cannot be started without their key
+WAITING_DAYS_DISPOSABLE = 7  # AWS's minimum
+# The actions of Terraform and administrators on the key itself. No policy of the account can allow more.
+ADMINISTER = [
     *("kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"),
     *("kms:PutKeyPolicy", "kms:UpdateKeyDescription", "kms:EnableKeyRotation", "kms:DisableKeyRotation"),
     *("kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias", "kms:TagResource", "kms:UntagResource"),
     *("kms:EnableKey", "kms:DisableKey", "kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion"),
 ]
-SEAL = ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"]  # what Vault calls (Vault, "AWS KMS seal", "Authentication")
+SEAL = ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"]  # Vault's calls (Vault, "AWS KMS seal", "Authentication")
 
 
 class StackKey(Construct):
-    """The account's own policies say who may use it, unless it is a `sealer`'s: the ARN of the only role that may.
+    """The account's own policies say who may use the key. With `seal_role_arn`, only that role may use it.
 
-    `others` are services that ask as themselves.
+    `service_statements` are for services that use the key as themselves.
     """
 
     def __init__(
@@ -31,32 +36,32 @@ class StackKey(Construct):
         environment: Environment,
         title: str,
         description: str,
-        others: Sequence[Statement] = (),
-        sealer: str | None = None,
+        service_statements: Sequence[Statement] = (),
+        seal_role_arn: str | None = None,
     ) -> None:
         super().__init__(scope, name)
-        root = account_root(partition(environment.home_region), environment.account)
-        key = aws.KmsKey(
+        root = account_root(aws_partition(environment.home_region), environment.account)
+        key = KmsKey(
             self,
             "key",
             description=description,
             enable_key_rotation=True,
             deletion_window_in_days=WAITING_DAYS_DISPOSABLE if environment.disposable else WAITING_DAYS,
-            policy=document(*_own(root, sealer), *others),
-            lifecycle=None if environment.disposable else core.TerraformResourceLifecycle(prevent_destroy=True),
+            policy=policy_document(*_account_statements(root, seal_role_arn), *service_statements),
+            lifecycle=None if environment.disposable else TerraformResourceLifecycle(prevent_destroy=True),
         )
         self.alias = f"alias/{title}"
-        aws.KmsAlias(self, "alias", name=self.alias, target_key_id=key.key_id)
+        KmsAlias(self, "alias", name=self.alias, target_key_id=key.key_id)
         self.arn: str = key.arn
 
 
-def _own(root: str, sealer: str | None) -> list[Statement]:
-    """The role by a condition: as a principal it would have to be there before its key is."""
+def _account_statements(root: str, seal_role_arn: str | None) -> list[Statement]:
+    """The role is named by a condition: a principal would have to exist before the key."""
     account = {"AWS": root}
-    if sealer is None:
+    if seal_role_arn is None:
         return [statement("OwnAccount", ["kms:*"], ["*"], principals=account)]
-    by_role = {"ArnEquals": {"aws:PrincipalArn": sealer}}
+    by_role = {"ArnEquals": {"aws:PrincipalArn": seal_role_arn}}
     return [
-        statement("LookAfter", LOOK_AFTER, ["*"], principals=account),
+        statement("LookAfter", ADMINISTER, ["*"], principals=account),
         statement("Seal", SEAL, ["*"], principals=account, conditions=by_role),
     ]

@@ -1,4 +1,4 @@
-"""Rules that every stack keeps: a violation fails `cdktf synth`, unless the code beside it says why it may stay."""
+"""Rules for every stack: a violation fails `cdktf synth`, unless the code exempts the construct and says why."""
 
 from bakery_stacks.rules.allowed import allow
 from bakery_stacks.rules.check import Check

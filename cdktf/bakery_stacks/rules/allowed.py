@@ -1,42 +1,44 @@
-"""What is let off a rule, and why: said in the code, beside what it is about."""
+"""Exemptions from rules: they stand in the code beside the construct, with a reason."""
 
 from dataclasses import asdict, dataclass
 
+from cdktf import TerraformStack
+from constructs import Construct
+
 from bakery.host.errors import BakeryError
-from bakery_stacks.bindings import Construct, core
 from bakery_stacks.rules.pack import RULES
 
-METADATA = "bakery:allowed"  # on the stack; it is no part of the output
-WORDS = 4  # the fewest that say why: "Ours." or "not needed here" tell a reviewer nothing
+METADATA = "bakery:allowed"  # metadata of the stack, which is not written to the output
+WORDS = 4  # of a reason, at least: "Ours." or "not needed here" tell a reviewer nothing
 
 
 @dataclass(frozen=True)
 class Exemption:
-    """The construct at `path`, with all in it, is let off a rule."""
+    """The construct at `path`, and all in it, need not keep a rule."""
 
     path: str
     rule: str
     because: str
 
     def covers(self, path: str) -> bool:
-        """Whether a construct is this one or in it."""
+        """Whether this is about the construct at `path`."""
         return f"{path}/".startswith(f"{self.path}/")
 
 
 def allow(construct: Construct, rule: str, *, because: str) -> None:
-    """Let a construct, with all in it, off a rule. `because` is for the reviewer: a whole sentence.
+    """Exempt a construct, and all in it, from a rule. `because` is a sentence for the reviewer.
 
-    The synth fails if nothing there violates the rule: the exemption would hide the next thing that does.
+    The synth fails if nothing there violates the rule: the exemption would hide the next violation.
     """
     path = construct.node.path
-    if rule not in {known.id for known in RULES}:
-        raise BakeryError(f"there is no rule {rule}", where=path, hint="docs/reference/rules.md has them all")
+    if all(rule != known_rule.id for known_rule in RULES):
+        raise BakeryError(f"there is no rule {rule}", where=path, hint="docs/reference/rules.md lists all rules")
     if len(because.split()) < WORDS:
-        raise BakeryError(f"'{because}' does not say why {rule} need not hold", where=path, hint="write a sentence")
-    stack = core.TerraformStack.of(construct)
+        raise BakeryError(f"'{because}' does not say why {rule} may be violated", where=path, hint="write a sentence")
+    stack = TerraformStack.of(construct)
     stack.node.add_metadata(METADATA, asdict(Exemption(path, rule, because)))
 
 
-def exemptions(stack: core.TerraformStack) -> list[Exemption]:
-    """All that a stack's code lets off."""
+def read_exemptions(stack: TerraformStack) -> list[Exemption]:
+    """All exemptions of a stack."""
     return [Exemption(**entry.data) for entry in stack.node.metadata if entry.type == METADATA]

@@ -1,56 +1,64 @@
-"""Holds a stack against every rule."""
+"""Checks a stack against every rule."""
 
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from bakery_stacks.bindings import IConstruct, aspect, core
-from bakery_stacks.rules.allowed import Exemption, exemptions
+import jsii
+from cdktf import Annotations, IAspect, TerraformStack
+from constructs import IConstruct
+
+from bakery_stacks.rules.allowed import Exemption, read_exemptions
 from bakery_stacks.rules.pack import RULES
-from bakery_stacks.rules.rule import Resource, Rule, Stack, view
+from bakery_stacks.rules.rule import Resource, Rule, Stack, view_stack
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A violated rule, at the construct that violates it."""
+class Violation:
+    """A rule, and the construct that violates it."""
 
     path: str
     rule: Rule
     message: str
 
-    def is_let_off(self, exemption: Exemption) -> bool:
-        """Whether the exemption is about this."""
+    def is_exempt(self, exemption: Exemption) -> bool:
+        """Whether the exemption covers this violation."""
         return exemption.rule == self.rule.id and exemption.covers(self.path)
 
 
-@aspect
+@jsii.implements(IAspect)
 class Check:
-    """An Aspect: annotates violations, on which `App.synth` fails. (`Testing.synth` of cdktf does not.)
+    """An Aspect that annotates violations, which make `App.synth` fail. (`Testing.synth` of cdktf does not.)
 
-    It looks at the whole stack at once, since a resource alone does not show what refers to it, nor what its own
-    references lead to. Rules for what has to last are left out where the environment is disposable.
+    It checks the whole stack at once: a resource alone does not show which others refer to it, nor what its references
+    lead to. A disposable environment need not keep the rules that protect data.
     """
 
     def __init__(self, *, disposable: bool) -> None:
         self._rules = [rule for rule in RULES if not (rule.lasting and disposable)]
 
     def visit(self, node: IConstruct) -> None:
-        """Called by cdktf for each construct, the stack first."""
-        if not isinstance(node, core.TerraformStack):
+        """cdktf calls this for each construct, the stack first."""
+        if not isinstance(node, TerraformStack):
             return
-        asked = {rule.id for rule in self._rules}
-        findings = list(_findings(self._rules, view(node.to_terraform(), node.node.path)))
-        let_off = [one for one in exemptions(node) if one.rule in asked]
-        for found in findings:
-            if not any(map(found.is_let_off, let_off)):
-                _tell(node, found.path, found.rule.level, found.message)
-        for one in let_off:
-            if not any(found.is_let_off(one) for found in findings):
-                _tell(node, one.path, "error", f"is let off {one.rule}, which nothing here violates: take that away")
+        rule_ids = {rule.id for rule in self._rules}
+        violations = list(_find_violations(self._rules, view_stack(node.to_terraform(), node.node.path)))
+        stack_exemptions = [exemption for exemption in read_exemptions(node) if exemption.rule in rule_ids]
+        for violation in violations:
+            if not any(map(violation.is_exempt, stack_exemptions)):
+                _add_annotation(node, violation.path, violation.rule.level, violation.message)
+        for exemption in stack_exemptions:
+            if not any(violation.is_exempt(exemption) for violation in violations):
+                _add_annotation(
+                    node,
+                    exemption.path,
+                    "error",
+                    f"is exempt from {exemption.rule}, which nothing here violates: remove the exemption",
+                )
 
 
-def _findings(rules: list[Rule], stack: Stack) -> Iterator[Finding]:
+def _find_violations(rules: list[Rule], stack: Stack) -> Iterator[Violation]:
     by_kind: dict[str, list[Rule]] = defaultdict(list)
     for rule in rules:
         for kind in rule.kinds:
@@ -58,24 +66,24 @@ def _findings(rules: list[Rule], stack: Stack) -> Iterator[Finding]:
     everywhere = [rule for rule in rules if not rule.kinds]
     for resource in stack.resources:
         for rule in (*by_kind[resource.kind], *everywhere):
-            for wrong in rule.find(resource, stack):
-                yield Finding(resource.path, rule, _message(resource, rule, wrong))
+            for fault in rule.find(resource, stack):
+                yield Violation(resource.path, rule, _violation_text(resource, rule, fault))
 
 
-def _message(resource: Resource, rule: Rule, wrong: str) -> str:
-    return f"{resource.kind} {wrong} ({rule.id}: {rule.demand}; {rule.reason})"
+def _violation_text(resource: Resource, rule: Rule, fault: str) -> str:
+    return f"{resource.kind} {fault} ({rule.id}: {rule.demand}; {rule.reason})"
 
 
-def _tell(stack: core.TerraformStack, path: str, level: Literal["error", "warning"], message: str) -> None:
-    annotations = core.Annotations.of(_construct(stack, path))
+def _add_annotation(stack: TerraformStack, path: str, level: Literal["error", "warning"], message: str) -> None:
+    annotations = Annotations.of(_find_construct(stack, path))
     if level == "error":
         annotations.add_error(message)
     else:
         annotations.add_warning(message)
 
 
-def _construct(stack: core.TerraformStack, path: str) -> IConstruct:
-    found: IConstruct = stack
+def _find_construct(stack: TerraformStack, path: str) -> IConstruct:
+    construct: IConstruct = stack
     for name in path.removeprefix(stack.node.path).split("/")[1:]:
-        found = found.node.find_child(name)
-    return found
+        construct = construct.node.find_child(name)
+    return construct

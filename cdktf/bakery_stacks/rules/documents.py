@@ -1,4 +1,4 @@
-"""IAM documents in a resource's arguments: their statements, in one shape however they were written."""
+"""Statements of the IAM policies in a resource's arguments, in one form."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bakery_stacks.rules.rule import Resource, blocks
+from bakery_stacks.rules.rule import Resource, as_blocks
 
 ANYBODY = "*"
 REFERENCE = re.compile(r"\$\{([^{}]|\{[^{}]*\})*\}")
@@ -14,7 +14,7 @@ REFERENCE = re.compile(r"\$\{([^{}]|\{[^{}]*\})*\}")
 
 @dataclass(frozen=True)
 class Statement:
-    """What one allows or denies. `NotAction` and `NotPrincipal` count as everything: they leave little out."""
+    """A statement of a policy. `NotAction` and `NotPrincipal` count as everything: they exclude little."""
 
     allows: bool
     actions: tuple[str, ...]
@@ -23,72 +23,74 @@ class Statement:
     conditions: tuple[tuple[str, str], ...]  # operator and key of each
 
 
-def granted(resource: Resource) -> list[Statement]:
+def allow_statements(resource: Resource) -> list[Statement]:
     """The statements that allow something."""
-    return [one for one in statements(resource) if one.allows]
+    return [statement for statement in policy_statements(resource) if statement.allows]
 
 
-def statements(resource: Resource) -> Iterator[Statement]:
+def policy_statements(resource: Resource) -> Iterator[Statement]:
     """Every statement in every document of a resource."""
     if resource.kind == "data.aws_iam_policy_document":
-        yield from map(_of_data, resource.blocks("statement"))
+        yield from map(_from_data, resource.blocks("statement"))
         return
-    for document in map(_parsed, _documents(resource)):
-        found = document.get("Statement", [])
-        yield from map(_of_json, found if isinstance(found, list) else [found])
+    for document in map(_parse_document, _find_documents(resource)):
+        statements = document.get("Statement", [])
+        yield from map(_from_json, statements if isinstance(statements, list) else [statements])
 
 
 def is_readable(resource: Resource) -> bool:
-    """False with a document that Terraform puts together when it runs."""
-    return all(map(_parsed, _documents(resource)))
+    """False if Terraform builds a document when it runs."""
+    return all(map(_parse_document, _find_documents(resource)))
 
 
-def _documents(resource: Resource) -> list[str]:
-    texts = _texts(resource.arguments)
+def _find_documents(resource: Resource) -> list[str]:
+    texts = _find_texts(resource.arguments)
     return [text for text in texts if "Statement" in text and text.lstrip().startswith(("{", "${jsonencode("))]
 
 
-def _parsed(text: str) -> dict[str, Any]:
-    """Empty where it is no JSON. References may have quotes of their own, which are not JSON's."""
+def _parse_document(text: str) -> dict[str, Any]:
+    """The document, empty if it is no JSON. Quotes inside of references are replaced, since they are not JSON's."""
     try:
-        found = json.loads(REFERENCE.sub(lambda found: found[0].replace('"', "'"), text))
+        document = json.loads(REFERENCE.sub(lambda match: match[0].replace('"', "'"), text))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _find_texts(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
         for inner in value:
-            yield from _texts(inner)
+            yield from _find_texts(inner)
     elif isinstance(value, str):
         yield value
 
 
-def _of_json(found: dict[str, Any]) -> Statement:
-    principal = ANYBODY if "NotPrincipal" in found else found.get("Principal", [])
-    named = principal.values() if isinstance(principal, dict) else [principal]
+def _from_json(statement: dict[str, Any]) -> Statement:
+    principal = ANYBODY if "NotPrincipal" in statement else statement.get("Principal", [])
+    values = principal.values() if isinstance(principal, dict) else [principal]
     return Statement(
-        found["Effect"] == "Allow",
-        (ANYBODY,) if "NotAction" in found else _listed(found.get("Action")),
-        _listed(found.get("Resource")),
-        tuple(one for some in named for one in _listed(some)),
-        tuple((operator, key) for operator, keys in found.get("Condition", {}).items() for key in keys),
+        statement["Effect"] == "Allow",
+        (ANYBODY,) if "NotAction" in statement else _as_tuple(statement.get("Action")),
+        _as_tuple(statement.get("Resource")),
+        tuple(name for value in values for name in _as_tuple(value)),
+        tuple((operator, key) for operator, keys in statement.get("Condition", {}).items() for key in keys),
     )
 
 
-def _of_data(found: dict[str, Any]) -> Statement:
-    named = [one for block in blocks(found.get("principals")) for one in _listed(block.get("identifiers"))]
+def _from_data(statement: dict[str, Any]) -> Statement:
+    principals = [
+        item for block in as_blocks(statement.get("principals")) for item in _as_tuple(block.get("identifiers"))
+    ]
     return Statement(
-        found.get("effect", "Allow") == "Allow",
-        (ANYBODY,) if found.get("not_actions") else _listed(found.get("actions")),
-        _listed(found.get("resources")),
-        (ANYBODY,) if found.get("not_principals") else tuple(named),
-        tuple((block["test"], block["variable"]) for block in blocks(found.get("condition"))),
+        statement.get("effect", "Allow") == "Allow",
+        (ANYBODY,) if statement.get("not_actions") else _as_tuple(statement.get("actions")),
+        _as_tuple(statement.get("resources")),
+        (ANYBODY,) if statement.get("not_principals") else tuple(principals),
+        tuple((block["test"], block["variable"]) for block in as_blocks(statement.get("condition"))),
     )
 
 
-def _listed(value: Any) -> tuple[str, ...]:
+def _as_tuple(value: Any) -> tuple[str, ...]:
     return tuple(value) if isinstance(value, list) else (value,) if value else ()

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from bakery_stacks.rules.rule import Resource, Rule, Stack, blocks, is_known, may_be_on
+from bakery_stacks.rules.rule import Resource, Rule, Stack, as_blocks, is_known, may_be_on
 
 KMS = ("aws:kms", "aws:kms:dsse")
-# Where the service's switch for encryption is; each counts as on when any of its arguments is.
+# Type of resource -> the argument that turns encryption on.
 SWITCHES = {
     "aws_dynamodb_table": ("server_side_encryption", "enabled"),
     "aws_db_instance": ("storage_encrypted",),
@@ -23,8 +23,8 @@ def _plain_disk(resource: Resource, _: Stack) -> Iterator[str]:
 
 
 def _plain_disk_of_machine(resource: Resource, _: Stack) -> Iterator[str]:
-    """A device without `ebs` is no disk, but takes one of the image away or names one of the host's."""
-    mapped = [disk for one in resource.blocks("block_device_mappings") for disk in blocks(one.get("ebs"))]
+    """A device without `ebs` is no new disk: it removes one of the image, or names one of the host."""
+    mapped = [disk for block in resource.blocks("block_device_mappings") for disk in as_blocks(block.get("ebs"))]
     for disk in (*mapped, *(disk for name in DISKS for disk in resource.blocks(name))):
         if not may_be_on(disk.get("encrypted")):
             yield "has a disk that is not encrypted"
@@ -36,13 +36,15 @@ def _plain_default(resource: Resource, _: Stack) -> Iterator[str]:
 
 
 def _bucket_without_key(resource: Resource, stack: Stack) -> Iterator[str]:
-    if not stack.about(resource, "aws_s3_bucket_server_side_encryption_configuration", "bucket"):
+    if not stack.referring_to(resource, "aws_s3_bucket_server_side_encryption_configuration", "bucket"):
         yield "has no aws_s3_bucket_server_side_encryption_configuration"
 
 
 def _weak_bucket(resource: Resource, _: Stack) -> Iterator[str]:
     defaults = [
-        one for rule in resource.blocks("rule") for one in blocks(rule.get("apply_server_side_encryption_by_default"))
+        block
+        for rule in resource.blocks("rule")
+        for block in as_blocks(rule.get("apply_server_side_encryption_by_default"))
     ]
     for default in defaults:
         if is_known(default.get("sse_algorithm")) and default.get("sse_algorithm") not in KMS:
@@ -68,7 +70,7 @@ def _plain_store(resource: Resource, _: Stack) -> Iterator[str]:
 def _is_set(arguments: dict[str, Any], path: tuple[str, ...]) -> bool:
     value = arguments.get(path[0])
     if len(path) > 1:
-        return any(_is_set(block, path[1:]) for block in blocks(value))
+        return any(_is_set(block, path[1:]) for block in as_blocks(value))
     return may_be_on(value) or (isinstance(value, str) and value not in ("", "false"))
 
 

@@ -1,4 +1,4 @@
-"""Rules on what can be reached from outside."""
+"""Rules on access from outside."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 from bakery_stacks.rules.rule import Resource, Rule, Stack, is_known, is_on
 
-# The widest private networks: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193). What is wider reaches into the internet.
+# The widest private networks: 10.0.0.0/8 (RFC 1918) and fc00::/7 (RFC 4193). A wider one includes public addresses.
 WIDEST = {4: 8, 6: 7}
 PUBLIC_ACLS = ("public-read", "public-read-write", "authenticated-read")
 BLOCKS = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")
@@ -17,12 +17,12 @@ def _open_ingress(resource: Resource, _: Stack) -> Iterator[str]:
         return
     for rule in (resource.arguments, *resource.blocks("ingress")):
         for name in ("cidr_ipv4", "cidr_ipv6", "cidr_blocks", "ipv6_cidr_blocks"):
-            for network in _listed(rule.get(name)):
+            for network in _as_list(rule.get(name)):
                 if _is_internet(network):
                     yield f"lets in {network}"
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
@@ -30,10 +30,10 @@ def _is_internet(network: Any) -> bool:
     if not isinstance(network, str) or not is_known(network):
         return False
     try:
-        parsed = ipaddress.ip_network(network, strict=False)
+        ip_range = ipaddress.ip_network(network, strict=False)
     except ValueError:
         return False  # Terraform will say that it is no network
-    return parsed.prefixlen < WIDEST[parsed.version]
+    return ip_range.prefixlen < WIDEST[ip_range.version]
 
 
 def _public_address(resource: Resource, _: Stack) -> Iterator[str]:
@@ -44,7 +44,7 @@ def _public_address(resource: Resource, _: Stack) -> Iterator[str]:
 
 
 def _address_of_machine(resource: Resource, _: Stack) -> Iterator[str]:
-    """An address of a NAT gateway lets nobody in, and names no machine."""
+    """The address of a NAT gateway names no machine, and nothing can connect to it."""
     for name in ("instance", "instance_id", "network_interface", "network_interface_id"):
         if resource.arguments.get(name):
             yield f"gives a public address to {name}"
@@ -64,8 +64,8 @@ def _public_image(resource: Resource, _: Stack) -> Iterator[str]:
 
 
 def _open_bucket(resource: Resource, stack: Stack) -> Iterator[str]:
-    blocked = stack.about(resource, "aws_s3_bucket_public_access_block", "bucket")
-    if not blocked:
+    access_blocks = stack.referring_to(resource, "aws_s3_bucket_public_access_block", "bucket")
+    if not access_blocks:
         yield "has no aws_s3_bucket_public_access_block"
 
 

@@ -1,10 +1,10 @@
-"""Rules on what is kept: data, its older versions, logs; and on tags, which say whose it all is."""
+"""Rules on keeping data, its older versions and logs, and on tags, which name owners."""
 
 from collections.abc import Iterator
 
 from bakery_stacks.rules.rule import Resource, Rule, Stack, is_known, may_be_on
 
-# What cannot be made again from the code: keys, data, secrets.
+# Keys, data and secrets, which the code cannot create again.
 STATEFUL = (
     "aws_db_instance",
     "aws_dynamodb_table",
@@ -18,12 +18,12 @@ STATEFUL = (
     "vault_transit_secret_backend_key",
     "vsphere_content_library",
 )
-# Of Vault's engines, those that hold secrets or keys; the others hold settings.
+# Vault's engines that hold secrets or keys; the others hold settings only.
 HOLDING = ("generic", "kv", "kv-v2", "pki", "ssh", "totp", "transform", "transit")
 
 
-def _unversioned(resource: Resource, stack: Stack) -> Iterator[str]:
-    if not stack.about(resource, "aws_s3_bucket_versioning", "bucket"):
+def _unversioned_bucket(resource: Resource, stack: Stack) -> Iterator[str]:
+    if not stack.referring_to(resource, "aws_s3_bucket_versioning", "bucket"):
         yield "has no aws_s3_bucket_versioning"
 
 
@@ -34,12 +34,12 @@ def _versions_off(resource: Resource, _: Stack) -> Iterator[str]:
 
 
 def _endless_logs(resource: Resource, _: Stack) -> Iterator[str]:
-    """0 is AWS's way to say for ever."""
+    """AWS keeps logs for ever if the number of days is 0."""
     if not resource.arguments.get("retention_in_days"):
         yield "has no retention_in_days"
 
 
-def _unprotected(resource: Resource, _: Stack) -> Iterator[str]:
+def _unprotected_data(resource: Resource, _: Stack) -> Iterator[str]:
     if resource.kind == "vault_mount" and resource.arguments.get("type") not in HOLDING:
         return
     if resource.kind == "vsphere_content_library" and resource.blocks("subscription"):
@@ -48,7 +48,7 @@ def _unprotected(resource: Resource, _: Stack) -> Iterator[str]:
         yield "has no lifecycle.prevent_destroy"
 
 
-def _untagging(resource: Resource, _: Stack) -> Iterator[str]:
+def _untagged_provider(resource: Resource, _: Stack) -> Iterator[str]:
     if not any(block.get("tags") for block in resource.blocks("default_tags")):
         yield "has no default_tags"
 
@@ -60,7 +60,7 @@ KEEPING = (
         "every bucket has versions",
         "what was overwritten or deleted by mistake can be had back",
         ("aws_s3_bucket",),
-        _unversioned,
+        _unversioned_bucket,
     ),
     Rule(
         "BKY031",
@@ -84,7 +84,7 @@ KEEPING = (
         "what cannot be made again is not destroyed",
         "a plan that would do so fails, even where a changed argument means replacement",
         STATEFUL,
-        _unprotected,
+        _unprotected_data,
         lasting=True,
     ),
     Rule(
@@ -93,6 +93,6 @@ KEEPING = (
         "every provider tags",
         "costs and owners are found by tags",
         ("provider.aws",),
-        _untagging,
+        _untagged_provider,
     ),
 )

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from bakery_stacks.rules.rule import Resource, Rule, Stack, blocks, is_known, is_on, refers
+from bakery_stacks.rules.rule import Resource, Rule, Stack, as_blocks, is_known, is_on, refers_to
 
 HOPS = 1  # an answer with this limit ends at the machine; a container's network is one hop further
 
 
 def _old_metadata(resource: Resource, _: Stack) -> Iterator[str]:
     if resource.kind == "aws_instance" and resource.blocks("launch_template"):
-        return  # which says it
+        return  # the template has these settings
     options = resource.blocks("metadata_options") or [{}]
     for option in options:
         if option.get("http_endpoint") == "disabled":
@@ -23,28 +23,31 @@ def _old_metadata(resource: Resource, _: Stack) -> Iterator[str]:
 
 def _untagged_machines(resource: Resource, stack: Stack) -> Iterator[str]:
     """A provider's default tags reach the group and its template, but not what they start."""
-    propagated = [tag for tag in resource.blocks("tag") if is_on(tag.get("propagate_at_launch"))]
-    if not propagated and not any(_tags_machines(template) for template in _templates(resource, stack)):
+    tags = [tag for tag in resource.blocks("tag") if is_on(tag.get("propagate_at_launch"))]
+    if not tags and not any(_tags_machines(template) for template in _launch_templates(resource, stack)):
         yield "propagates no tag, nor does its launch template tag instances"
 
 
-def _templates(group: Resource, stack: Stack) -> Iterator[Resource]:
+def _launch_templates(group: Resource, stack: Stack) -> Iterator[Resource]:
     direct = group.blocks("launch_template")
     mixed = [
         specification
         for policy in group.blocks("mixed_instances_policy")
-        for template in blocks(policy.get("launch_template"))
-        for specification in blocks(template.get("launch_template_specification"))
+        for template in as_blocks(policy.get("launch_template"))
+        for specification in as_blocks(template.get("launch_template_specification"))
     ]
-    for template in stack.of("aws_launch_template"):
-        named = (block.get(name) for block in (*direct, *mixed) for name in ("id", "name", "launch_template_id"))
-        if any(refers(value, template) for value in named):
+    for template in stack.of_kind("aws_launch_template"):
+        values = (block.get(name) for block in (*direct, *mixed) for name in ("id", "name", "launch_template_id"))
+        if any(refers_to(value, template) for value in values):
             yield template
 
 
 def _tags_machines(template: Resource) -> bool:
-    tagged = template.blocks("tag_specifications")
-    return any(one.get("resource_type") == "instance" and one.get("tags") for one in tagged)
+    specifications = template.blocks("tag_specifications")
+    return any(
+        specification.get("resource_type") == "instance" and specification.get("tags")
+        for specification in specifications
+    )
 
 
 MACHINES = (

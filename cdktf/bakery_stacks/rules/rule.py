@@ -1,4 +1,4 @@
-"""What a rule is, and what it looks at: a stack as Terraform will get it."""
+"""A rule, and the view of a stack that it checks: the blocks that Terraform gets."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Resource:
-    """A block as Terraform will get it, with references as `${...}`.
+    """A block as Terraform gets it, with references as `${...}`.
 
     `kind` is aws_kms_key, or data.aws_iam_policy_document, or provider.aws; `path` is that of its construct.
     """
@@ -20,30 +20,30 @@ class Resource:
     arguments: dict[str, Any]
 
     def blocks(self, name: str) -> list[dict[str, Any]]:
-        """The nested blocks of a name: one, several, or those that Terraform will generate."""
-        generated = (self.arguments.get("dynamic") or {}).get(name)
-        return [*blocks(self.arguments.get(name)), *(block["content"] for block in blocks(generated))]
+        """The nested blocks of a name, including dynamic ones."""
+        dynamic = (self.arguments.get("dynamic") or {}).get(name)
+        return [*as_blocks(self.arguments.get(name)), *(block["content"] for block in as_blocks(dynamic))]
 
 
 @dataclass(frozen=True)
 class Stack:
-    """All that is in a stack."""
+    """The blocks of a stack."""
 
     resources: tuple[Resource, ...]
 
-    def of(self, kind: str) -> list[Resource]:
+    def of_kind(self, kind: str) -> list[Resource]:
         """The resources of a kind."""
         return self._by_kind[kind]
 
-    def about(self, target: Resource, kind: str, argument: str) -> list[Resource]:
+    def referring_to(self, target: Resource, kind: str, argument: str) -> list[Resource]:
         """The resources of a kind whose `argument` is a reference to `target`, or its literal name."""
         literal = target.arguments.get(argument)
-        found = (other.arguments.get(argument) for other in self.of(kind))
-        return [
-            other
-            for other, value in zip(self.of(kind), found, strict=True)
-            if refers(value, target) or (literal is not None and value == literal)
-        ]
+
+        def refers(resource: Resource) -> bool:
+            value = resource.arguments.get(argument)
+            return refers_to(value, target) or (literal is not None and value == literal)
+
+        return [resource for resource in self.of_kind(kind) if refers(resource)]
 
     @cached_property
     def _by_kind(self) -> dict[str, list[Resource]]:
@@ -58,9 +58,9 @@ Find = Callable[[Resource, Stack], Iterator[str]]
 
 @dataclass(frozen=True)
 class Rule:
-    """`find` yields what is wrong with a resource, as the end of a sentence that begins with its kind.
+    """`find` yields the faults of a resource, each as the end of a sentence that begins with its kind.
 
-    It is asked about the kinds it concerns only; without any, about everything.
+    A rule checks resources of its `kinds`, or all resources if it names none.
     """
 
     id: str
@@ -69,34 +69,34 @@ class Rule:
     reason: str
     kinds: tuple[str, ...]
     find: Find
-    lasting: bool = False  # not asked where the environment is disposable
+    lasting: bool = False  # not checked in a disposable environment
 
 
-def view(terraform: dict[str, Any], root: str) -> Stack:
-    """A stack out of its resolved JSON.
+def view_stack(terraform: dict[str, Any], root: str) -> Stack:
+    """The view of a stack, from its resolved JSON.
 
-    Providers, and the states of other stacks that cdktf reads, have no path there: they stand for the stack, `root`.
+    Providers and states of other stacks have no path there; they get that of the stack, `root`.
     """
-    found = [
-        *_resources("", terraform.get("resource", {}), root),
-        *_resources("data.", terraform.get("data", {}), root),
+    resources = [
+        *_parse_resources("", terraform.get("resource", {}), root),
+        *_parse_resources("data.", terraform.get("data", {}), root),
         *(
-            Resource(f"provider.{name}", name, root, one)
-            for name, all_of in terraform.get("provider", {}).items()
-            for one in all_of
+            Resource(f"provider.{name}", name, root, arguments)
+            for name, providers in terraform.get("provider", {}).items()
+            for arguments in providers
         ),
     ]
-    return Stack(tuple(found))
+    return Stack(tuple(resources))
 
 
-def blocks(value: Any) -> list[dict[str, Any]]:
-    """A nested block is an object or a list of them; a reference to one cannot be looked into."""
-    found = value if isinstance(value, list) else [value]
-    return [block for block in found if isinstance(block, dict)]
+def as_blocks(value: Any) -> list[dict[str, Any]]:
+    """Nested blocks as a list. Terraform takes an object or a list of objects; references are left out."""
+    values = value if isinstance(value, list) else [value]
+    return [block for block in values if isinstance(block, dict)]
 
 
 def is_known(value: Any) -> bool:
-    """False for what only Terraform will know."""
+    """False for a value that only Terraform will know."""
     return not (isinstance(value, str) and "${" in value)
 
 
@@ -106,18 +106,18 @@ def is_on(value: Any) -> bool:
 
 
 def may_be_on(value: Any) -> bool:
-    """True, or only known to Terraform: rules give what they cannot see the benefit of the doubt."""
+    """True, or a value that only Terraform will know, which rules accept."""
     return is_on(value) or not is_known(value)
 
 
-def refers(value: Any, target: Resource) -> bool:
+def refers_to(value: Any, target: Resource) -> bool:
     """Whether a value is a reference to a resource."""
     return isinstance(value, str) and f"${{{target.kind}.{target.name}." in value
 
 
-def _resources(prefix: str, found: dict[str, Any], root: str) -> Iterator[Resource]:
-    for kind, named in found.items():
-        for name, block in named.items():
+def _parse_resources(prefix: str, kinds: dict[str, Any], root: str) -> Iterator[Resource]:
+    for kind, resources in kinds.items():
+        for name, block in resources.items():
             arguments = {key: value for key, value in block.items() if key != "//"}
             path = block["//"]["metadata"]["path"] if "//" in block else root
             yield Resource(f"{prefix}{kind}", name, path, arguments)

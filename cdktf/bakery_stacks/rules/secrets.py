@@ -13,7 +13,7 @@ from bakery_stacks.rules.rule import Resource, Rule, Stack, is_known
 SECRET_NAME = re.compile(
     r"(^|_)(password|passwd|passphrase|secret|secret_id|secret_key|secret_string|token|private_key|access_key|api_key)$"
 )
-# What only says where a secret is: an ARN, a path, an attribute that names a resource.
+# The location of a secret, not its value: an ARN, a path, an attribute that names a resource.
 PLACE = re.compile(r"^(arn:|/)|\.(arn|id|name|path)\}$")
 LOOKS = {
     "an AWS access key": re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"),
@@ -22,7 +22,7 @@ LOOKS = {
     "a Vault token": re.compile(r"\bhv[bsr]\.[\w-]{20,}"),
     "a GitHub token": re.compile(r"\bgh[oprsu]_\w{36}"),
 }
-# What carries a secret into the state whatever it is made of: always (""), or by an argument.
+# Types of resource that put a secret into the state: always (""), or by an argument.
 CARRIERS = {
     "aws_iam_access_key": "",
     "aws_secretsmanager_secret_version": "secret_string",
@@ -42,19 +42,19 @@ CARRIERS = {
 }
 
 
-def _inline(resource: Resource, _: Stack) -> Iterator[str]:
-    """Says where, never what."""
-    for name, text in _texts("", resource.arguments):
+def _inline_secret(resource: Resource, _: Stack) -> Iterator[str]:
+    """The fault names the argument, never its value."""
+    for name, text in _argument_texts("", resource.arguments):
         if SECRET_NAME.search(name) and _is_secret(text) and is_known(text):
             yield f"has a literal {name}"
-        for readable in (text, *_decoded(name, text)):
-            for what, pattern in LOOKS.items():
-                if pattern.search(readable):
-                    yield f"has {what} in {name}"
+        for content in (text, *_decode_user_data(name, text)):
+            for kind, pattern in LOOKS.items():
+                if pattern.search(content):
+                    yield f"has {kind} in {name}"
 
 
 def _in_state(resource: Resource, _: Stack) -> Iterator[str]:
-    """Write-only arguments (`_wo`) and a provider's settings are not kept."""
+    """The state holds neither write-only arguments (`_wo`) nor settings of providers."""
     if resource.kind.startswith("provider."):
         return
     carrier = CARRIERS.get(resource.kind)
@@ -62,19 +62,19 @@ def _in_state(resource: Resource, _: Stack) -> Iterator[str]:
         carrier = None
     if carrier == "":
         yield "keeps its secret in the state"
-    for name, text in _texts("", resource.arguments):
+    for name, text in _argument_texts("", resource.arguments):
         if name == carrier or (SECRET_NAME.search(name) and _is_secret(text)):
             yield f"keeps {name} in the state"
 
 
-def _texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
+def _argument_texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
     """Every text in an argument, with the name of the innermost argument that has it."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _texts(key, inner)
+            yield from _argument_texts(key, inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _texts(name, inner)
+            yield from _argument_texts(name, inner)
     elif isinstance(value, str):
         yield name, value
 
@@ -83,15 +83,15 @@ def _is_secret(text: str) -> bool:
     return bool(text) and not PLACE.search(text)
 
 
-def _decoded(name: str, text: str) -> Iterator[str]:
-    """What a machine gets as user data; it may be packed."""
+def _decode_user_data(name: str, text: str) -> Iterator[str]:
+    """The text of user data, which may be compressed."""
     if "user_data" not in name and "custom_data" not in name:
         return
     try:
         data = base64.b64decode(text, validate=True)
         unpacked = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
     except (binascii.Error, ValueError, OSError, EOFError, zlib.error):
-        return  # not encoded: it was looked at as it is
+        return  # not encoded, and checked as it is
     yield unpacked.decode(errors="replace")
 
 
@@ -102,7 +102,7 @@ SECRETS = (
         "no secret stands in the code",
         "whoever reads the repository, the plan or the user data would have it",
         (),
-        _inline,
+        _inline_secret,
     ),
     Rule(
         "BKY041",

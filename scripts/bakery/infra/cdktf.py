@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from bakery.host import files, process
+from bakery.host.errors import BakeryError
 from bakery.host.events import Event, Reporter, report_step, silent
+from bakery.host.redaction import Redactor
 from bakery.infra import env, explain
+from bakery.model import documents
 from bakery.model.project import Project
 
 SECONDS = 3600.0  # per command
 # One stack after the other: when one fails beside another, cdktf leaves the other's lock (terraform-cdk #2030).
 UNATTENDED = ("--auto-approve", "--no-color", "--parallelism=1")
+# The CDKTF program writes its error there (cdktf/main.py): cdktf itself only repeats what it prints.
+ERROR_FILE = "BAKERY_ERROR_FILE"
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,15 @@ class Cdktf:
             lines.append(line)
             self.report(Event("progress", "infra", subject, line))
 
-        self.project.workspace.mkdir(parents=True, exist_ok=True)  # cdktf makes only the last folder of its output
-        with report_step(self.report, "infra", subject, f"cdktf {command}"):
+        with (
+            report_step(self.report, "infra", subject, f"cdktf {command}"),
+            # It also makes the workspace: cdktf makes only the last folder of its output.
+            files.scratch(self.project.workspace, "error") as folder,
+        ):
+            error_file = folder / "error.json"
             done = process.run(
                 ["cdktf", command, *stacks, *options, f"--output={self.output}"],
-                env=env.for_child(self.project, self.environment),
+                env={**env.for_child(self.project, self.environment), ERROR_FILE: str(error_file)},
                 secrets=env.secrets(self.environment),
                 cwd=self.project.root,
                 timeout=SECONDS,
@@ -70,7 +79,16 @@ class Cdktf:
                 check=False,
             )
             if done.returncode != 0:
-                folder = self.folder(stacks[0]) if stacks else self.output
-                error = explain.failure(f"{command} {subject}", "\n".join(lines), str(folder))
-                error.log = self.log
+                stack_folder = self.folder(stacks[0]) if stacks else self.output
+                error = self._program_error(error_file) or explain.failure(
+                    f"{command} {subject}", "\n".join(lines), str(stack_folder)
+                )
+                error.log = error.log or self.log
                 raise error
+
+    def _program_error(self, path: Path) -> BakeryError | None:
+        """What the CDKTF program found wrong; None if it did not fail. Its text may repeat what a service answered."""
+        if not path.exists():
+            return None
+        hide = Redactor(env.secrets(self.environment))
+        return documents.parse(documents.ErrorDocument, hide(path.read_text()).encode(), str(path)).error()

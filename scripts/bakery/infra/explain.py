@@ -1,10 +1,8 @@
 """What Terraform and cdktf printed -> one error in a user's words."""
 
 import re
-from collections.abc import Sequence
-from itertools import dropwhile
 
-from bakery.host.errors import BakeryError, ConflictError, ExitCode, NotFoundError, OutageError, UsageError
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
 from bakery.infra import mirror
 
 # Frames that Terraform draws around a message, and the stack's name that cdktf puts before every line.
@@ -17,17 +15,13 @@ UNREAD = re.compile(
     r"(?:(?!^Error: ).)*?terraform_remote_state\.cross-stack-reference-input-([\w-]+)",
     re.MULTILINE | re.DOTALL,
 )
-# How cdktf tells of a program that failed: its exit code, and all that it wrote, indented.
-PROGRAM = re.compile(r"non-zero exit code (\d+)\s+Command output on stderr:\s*\n((?: {4}.*(?:\n|\Z)|\s*\n)+)")
-SAID = re.compile(r"error: (?:(\S+): )?(.+)")  # `file:line` or the like, and the message
-ENDED = {int(ExitCode.USAGE): UsageError, int(ExitCode.TRY_AGAIN): OutageError}
-# A broken condition of ours, as cdktf/bakery_stacks/blocks/image.py writes it.
-CONDITION = re.compile(r"^ ?(error: .+)\n ?hint: (.+)$", re.MULTILINE)
+# A broken condition of ours, as `condition` writes it.
+CONDITION = re.compile(r"^ ?error: (.+)\n(?: ?where: (.+)\n)? ?hint: (.+)$", re.MULTILINE)
 # An Annotation by one of our rules: the construct's path, and what is wrong with it.
 VIOLATION = re.compile(r"^ERROR \[(.+?)\]: (.+)$", re.MULTILINE)
 ALLOW = (
-    "mend it where it comes from, an environment or a stack; docs/reference/rules.md has all rules, and how"
-    " rules.allow() lets a construct off one, with a reason"
+    "correct the environment or the stack that it comes from; docs/reference/rules.md lists all rules, and shows how"
+    " rules.allow() exempts a construct from one, with a reason"
 )
 # Which provider Terraform cannot get, and which version of it: told where it begins to look, and again by a download.
 NO_PROVIDER = re.compile(
@@ -72,17 +66,25 @@ class NotAppliedError(NotFoundError):
         self.stack = stack
 
 
+def condition(message: str, *, hint: str, where: str = "") -> str:
+    """The text of a Terraform condition that `failure` reads back from what Terraform prints.
+
+    Terraform wraps lines, but none that begins with a space; it takes that away from the first.
+    """
+    lines = [f" error: {message}", where and f" where: {where}", f" hint: {hint}"]
+    return "\n".join(["The catalog was asked:", *filter(None, lines)])
+
+
 def failure(doing: str, output: str, where: str) -> BakeryError:
     """The error for a failed run. `doing` completes "cannot …", `where` is the stack's folder."""
-    raw = COLOUR.sub("", output)
-    text = FRAME.sub("", raw)
+    text = FRAME.sub("", COLOUR.sub("", output))
     if "Error acquiring the state lock" in text:
         return _locked(doing, text, where)
     if "Saved plan is stale" in text:
         return ConflictError(f"cannot {doing}: another apply came in between", where=where, hint="plan again")
     if unread := UNREAD.search(text):
         return NotAppliedError(doing, unread[1], where)
-    if found := _violations(text) or _program(raw) or _conditions(text):
+    if found := _violations(text) or _conditions(text):
         return found
     if NO_PROVIDER.search(text):
         return _no_provider(doing, text, where)
@@ -104,33 +106,16 @@ def _violations(text: str) -> BakeryError | None:
     return UsageError(many, detail="\n".join(f"{path}: {wrong}" for path, wrong in found), hint=ALLOW)
 
 
-def _program(raw: str) -> BakeryError | None:
-    """What our own program found wrong with an environment or a catalog: its message, as cdktf/main.py writes it."""
-    told = PROGRAM.search(raw)
-    lines = [line.removeprefix("    ") for line in told[2].splitlines() if line.strip()] if told else []
-    lines = list(dropwhile(lambda line: not SAID.fullmatch(line), lines))  # what Node may warn of before
-    if told is None or not lines:
-        return None
-    hint = lines.pop().removeprefix("hint: ") if lines[-1].startswith("hint: ") else ""
-    return _said(ENDED.get(int(told[1]), BakeryError), lines[0], lines[1:], hint)
-
-
 def _conditions(text: str) -> BakeryError | None:
-    """What is said by conditions of ours that a plan found broken; all else that it found becomes the detail."""
-    found = list(dict.fromkeys(CONDITION.findall(text)))
-    if not found:
+    """Conditions of ours that a plan found broken; all else that it found becomes the detail."""
+    broken = list(dict.fromkeys(CONDITION.findall(text)))
+    if not broken:
         return None
-    (first, hint), *others = found
-    foreign = [part.splitlines() for part in re.split(r"^(?=Error: )", text, flags=re.MULTILINE)[1:]]
-    foreign = [lines for lines in foreign if not CONDITION.search("\n".join(lines))]
-    detail = [f"{other} ({remedy})" for other, remedy in others]
-    return _said(BakeryError, first, [*detail, *(line for lines in foreign for line in lines if line.strip())], hint)
-
-
-def _said(kind: type[BakeryError], line: str, detail: Sequence[str], hint: str) -> BakeryError:
-    """An error that was written as a line `error: WHERE: MESSAGE`."""
-    where, message = SAID.findall(line)[0]
-    return kind(message, where=where, detail="\n".join(detail), hint=hint)
+    (message, where, hint), *others = broken
+    detail = [": ".join(filter(None, (place, f"{other} ({remedy})"))) for other, place, remedy in others]
+    errors = re.split(r"^(?=Error: )", text, flags=re.MULTILINE)[1:]
+    detail += [line for error in errors if not CONDITION.search(error) for line in error.splitlines() if line.strip()]
+    return BakeryError(message, where=where, detail="\n".join(detail), hint=hint)
 
 
 def _no_provider(doing: str, text: str, where: str) -> BakeryError:

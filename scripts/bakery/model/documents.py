@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bakery.host import files
-from bakery.host.errors import BakeryError, NotFoundError
+from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError, UsageError
 
 Mode = Literal["vm", "chroot"]
 
@@ -149,6 +149,33 @@ class Publication(Strict):
     seconds: dict[str, float] = field(default_factory=dict)
     schema: Literal["bakery/publication/1"] = "bakery/publication/1"
 
+
+@dataclass(frozen=True)
+class ErrorDocument(Strict):
+    """The error that ended another program of ours, which the program that started it reads."""
+
+    message: str
+    where: str
+    detail: str
+    hint: str
+    exit_code: int
+    log: str
+    schema: Literal["bakery/error/1"] = "bakery/error/1"
+
+    @classmethod
+    def of(cls, error: BakeryError) -> "ErrorDocument":
+        """The document of an error."""
+        log = str(error.log or "")
+        return cls(error.message, error.where, error.detail, error.hint, int(error.exit_code), log)
+
+    def error(self) -> BakeryError:
+        """The error again. Its class is the general one of the exit code: that is all that a user sees of it."""
+        kind = _ERRORS.get(self.exit_code, BakeryError)
+        log = Path(self.log) if self.log else None
+        return kind(self.message, where=self.where, detail=self.detail, hint=self.hint, log=log)
+
+
+_ERRORS = {int(kind.exit_code): kind for kind in (BakeryError, UsageError, PartialError, OutageError)}
 
 Document = TypeVar("Document")
 

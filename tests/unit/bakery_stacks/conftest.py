@@ -10,11 +10,11 @@ import pytest
 
 from bakery.catalog import Catalog, open_store
 from bakery.model.documents import Parameter, Place, Publication
-from bakery_stacks import published
+from bakery_stacks import channel_images
 from bakery_stacks.config import Environment, Settings, State
-from bakery_stacks.program import build
-from bakery_stacks.sections.consumer import Consumer
-from bakery_stacks.sections.vault_config import (
+from bakery_stacks.program import build_app
+from bakery_stacks.stacks.consumer.settings import Consumer
+from bakery_stacks.stacks.vault_config.settings import (
     AssumedRole,
     Autopilot,
     AwsEngine,
@@ -108,7 +108,7 @@ def synth(tmp_path_factory: pytest.TempPathFactory) -> Synth:
 
     def run(settings: Settings, catalog: Catalog) -> dict[str, dict[str, Any]]:
         outdir = tmp_path_factory.mktemp("cdktf.out")
-        build(settings, published.read(catalog, settings.environment), outdir).synth()
+        build_app(settings, channel_images.read_channel_images(catalog, settings.environment), outdir).synth()
         return {path.parent.name: _plain(json.loads(path.read_bytes())) for path in outdir.glob("stacks/*/cdk.tf.json")}
 
     return run

@@ -8,7 +8,14 @@ import pytest
 from bakery.host.errors import UsageError
 from bakery.model.fields import TextFormat
 from bakery_stacks import config
-from bakery_stacks.sections import azure, bucket, consumer, network, runner, vault, vault_config, vsphere
+from bakery_stacks.fields import bucket
+from bakery_stacks.stacks.azure import settings as azure
+from bakery_stacks.stacks.consumer import settings as consumer
+from bakery_stacks.stacks.network import settings as network
+from bakery_stacks.stacks.runner import settings as runner
+from bakery_stacks.stacks.vault import settings as vault
+from bakery_stacks.stacks.vault_config import settings as vault_config
+from bakery_stacks.stacks.vsphere import settings as vsphere
 
 SHIPPED = Path(__file__).parents[3] / "cdktf" / "environments"
 U1, U2 = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
@@ -43,7 +50,7 @@ vault:
 
 def load(folder: Path, text: str = GOOD, **environ: str) -> config.Settings:
     (folder / "test.yaml").write_text(text)
-    return config.load(folder, {"BAKERY_ENVIRONMENT": "test", **environ})
+    return config.load_settings(folder, {"BAKERY_ENVIRONMENT": "test", **environ})
 
 
 def test_an_environment_is_read(tmp_path: Path) -> None:
@@ -58,12 +65,12 @@ def test_an_environment_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_shipped_environments_are_good(path: Path) -> None:
-    assert config.load(SHIPPED, {"BAKERY_ENVIRONMENT": path.stem}).environment.name == path.stem
+    assert config.load_settings(SHIPPED, {"BAKERY_ENVIRONMENT": path.stem}).environment.name == path.stem
 
 
 def test_only_the_demo_may_be_destroyed_with_its_catalog() -> None:
-    assert config.load(SHIPPED, {}).environment.disposable
-    assert not config.load(SHIPPED, {"BAKERY_ENVIRONMENT": "production"}).environment.disposable
+    assert config.load_settings(SHIPPED, {}).environment.disposable
+    assert not config.load_settings(SHIPPED, {"BAKERY_ENVIRONMENT": "production"}).environment.disposable
 
 
 def test_images_may_come_from_another_catalog(tmp_path: Path) -> None:
@@ -91,8 +98,14 @@ def test_a_stand_in_is_behind_plain_http(tmp_path: Path, url: str, stand_in: boo
         ('"123456789012"', '"12"', 2, "'account' is '12'; it must be the twelve digits", 'like "123456789012"'),
         ("us-east-1", "us-east", 4, "'regions.1' is 'us-east'; it must be the name of an AWS region", '"eu-west-1"'),
         ("[eu-west-1, us-east-1]", "[]", 4, "'regions' is []: Tuple should have at least 1", "where images are used"),
-        ("home_region: eu-west-1", "home_region: us-west-2", 3, "us-west-2 is none of regions", "eu-west-1, us-east-1"),
-        ("us-east-1]", "eu-west-1]", 4, "regions.1: eu-west-1 stands there twice", "take one out"),
+        (
+            "home_region: eu-west-1",
+            "home_region: us-west-2",
+            3,
+            "us-west-2 is not one of regions",
+            "eu-west-1, us-east-1",
+        ),
+        ("us-east-1]", "eu-west-1]", 4, "regions.1: eu-west-1 is there twice", "remove one"),
         ("us-east-1]", "cn-north-1]", 4, "regions.1: cn-north-1 is in another AWS partition", "an environment"),
         ('"210987654321"', '"2109"', 5, "'consumer_accounts.0.account' is '2109'; it must", "123456789012"),
         ("us-east-1", "us-esat-1", 4, "regions.1: there is no AWS region 'us-esat-1'", "did you mean 'us-"),
@@ -102,12 +115,18 @@ def test_a_stand_in_is_behind_plain_http(tmp_path: Path, url: str, stand_in: boo
         ('{account: "210987654321"}', '"210987654321"', 5, "'consumer_accounts.0' is '2", "the keys account"),
         ('{account: "210987654321"}', '{acount: "210987654321"}', 5, "unknown key", "did you mean 'account'?"),
         ('"210987654321"}]', '"210987654321"}, {account: "210987654321"}]', 5, "is named twice", "keep one"),
-        ('"210987654321"', '"123456789012"', 5, "account 123456789012 owns the images", "take it out"),
-        ('4321"}', f'4321", permissions_boundary: "{BOUNDARY}"}}', 5, "a policy of account 2109", "210987654321:"),
+        ('"210987654321"', '"123456789012"', 5, "account 123456789012 owns the images", "remove it"),
+        ('4321"}', f'4321", permissions_boundary: "{BOUNDARY}"}}', 5, "policies of account 2109", "210987654321:"),
         ('4321"}', '4321", permissions_boundary: "boundary"}', 5, "must be the ARN of an IAM policy", "arn:aws:iam::"),
         ('4321"}', '4321", deploy_role: "arn:aws:x"}', 5, "the name of a role, not its ARN", "terraform"),
         ("topic: news", "topic: news\nreplica_region: eu-west-1", 12, "the catalog itself is in eu-west-1", "another"),
-        ("topic: news", "topic: news\nreplica_region: us-west-2", 12, "us-west-2 has no key", "eu-west-1, us-east-1"),
+        (
+            "topic: news",
+            "topic: news\nreplica_region: us-west-2",
+            12,
+            "us-west-2 is not one of regions",
+            "eu-west-1, us-east-1",
+        ),
         ("topic: news", "topic: news\nreplica_region: somewhere", 12, "'replica_region' is 'somewhere'", "eu-west-1"),
         ("topic: news", "topic: news\nrecycle_days: 400", 12, "less than or equal to 365", "Recycle Bin"),
         ("topic: news", "topic: news\ndisposable: maybe", 12, "'disposable' is 'maybe'", "destroy may delete"),
@@ -139,7 +158,7 @@ def test_what_is_no_yaml_is_named_with_its_line(tmp_path: Path) -> None:
 def test_the_copy_of_the_catalog_needs_a_name_that_s3_takes(tmp_path: Path) -> None:
     longest = "a" * (config.BUCKET_LENGTH - len(config.REPLICA_SUFFIX))
     text = GOOD.replace("a-bucket", longest) + "replica_region: us-east-1\n"
-    assert len(config.replica(load(tmp_path, text).environment.catalog_bucket)) == config.BUCKET_LENGTH
+    assert len(config.replica_bucket(load(tmp_path, text).environment.catalog_bucket)) == config.BUCKET_LENGTH
     with pytest.raises(UsageError, match="the name of the catalog's bucket is too long"):
         load(tmp_path, text.replace(longest, f"{longest}a"))
 
@@ -177,13 +196,13 @@ vsphere:
         ("32.0/20", "32.1/20", 17, "network.subnets.eu-west-1c: 10.0.32.1/20 has host bits set", "first address"),
         ("32.0/20", "300.0/20", 17, "Octet 300 (> 255) not permitted", "first address"),
         ("32.0/20", "32.0", 17, "it must be a range of IPv4 addresses with its length", "10.0.16.0/20"),
-        ("32.0/20", "32.0/29", 17, "AWS takes no range of the size /29", "between /16 and /28"),
+        ("32.0/20", "32.0/29", 17, "AWS accepts no range of the size /29", "between /16 and /28"),
         ("cidr: 10.0", "cidr: 10.1", 15, "10.0.0.0/20 is not inside of cidr 10.1.0.0/16", "such as 10.1.0.0/20"),
         ("eu-west-1c:", "us-east-1c:", 17, "us-east-1c is not in home_region eu-west-1", "such as eu-west-1a"),
         ("eu-west-1c:", "eu-west-1:", 17, "'network.subnets.eu-west-1' is 'eu-west-1'; it must be", "eu-west-1a"),
-        ("    eu-west-1c: 10.0.32.0/20\n", "", 14, "3 zones or more are needed, and 2 are named", "ZONE: RANGE"),
-        ("  cidr: 10.0.0.0/16\n", "", 12, "network: it says neither", "add cidr"),
-        ("cidr: ", f"{EXISTING}\n  cidr: ", 14, "network.cidr: it belongs to a VPC to make", "keep one of both"),
+        ("    eu-west-1c: 10.0.32.0/20\n", "", 14, "it needs 3 zones or more, and has 2", "ZONE: RANGE"),
+        ("  cidr: 10.0.0.0/16\n", "", 12, "network: it names neither", "add cidr"),
+        ("cidr: ", f"{EXISTING}\n  cidr: ", 14, "network.cidr: it is for a new VPC", "keep one of both"),
         ("cidr: 10.0.0.0/16", "existing: {vpc: my-vpc}", 13, "it must be the ID of a VPC", '"vpc-'),
         ("/v/chain", "v/chain", 19, "vault.certificate.chain: must be the name of an SSM", "if it is the secret"),
         ("/v/chain", "/aws/chain", 19, "must not be below /aws/", "/platform/"),
@@ -223,8 +242,8 @@ def test_a_mistake_in_machines_is_named_with_its_line(
         (AZURE, "gallery: images", "gallery: my-images", 17, "letters, digits, dots and underscores", "images"),
         (AZURE, "exampleimages", "Images", 18, "3 to 24 lower-case letters and digits", "exampleimages"),
         (AZURE, f"[{U1}]", "[]", 19, "at least 1 item", "object IDs of the service principals"),
-        (AZURE, f"[{U1}]", f"[{U1}, {U1}]", 19, "azure.publishers.1: this entry stands there already", "take it out"),
-        (AZURE, f"[{U2}]", f"[{U2}, {U1}]", 20, f"azure.readers.1: {U1} is among publishers", "take it out"),
+        (AZURE, f"[{U1}]", f"[{U1}, {U1}]", 19, "azure.publishers.1: this entry is there twice", "remove it"),
+        (AZURE, f"[{U2}]", f"[{U2}, {U1}]", 20, f"azure.readers.1: {U1} is among publishers", "remove it"),
         (VSPHERE, "server: vcenter", "server: https://vcenter", 13, "HOST or HOST:PORT, without https://", "vcenter"),
         (VSPHERE, "name: other", "name: branch", 19, "subscribers.1.name: another subscriber has", "give each its own"),
         (VSPHERE, "server: other.", "server: vcenter.", 19, "so it cannot subscribe to it", "another vCenter"),
@@ -281,10 +300,10 @@ def test_an_unknown_environment_gets_a_near_miss(tmp_path: Path) -> None:
     load(tmp_path)
     (tmp_path / "other.yaml").touch()
     with pytest.raises(UsageError, match="no environment named 'tset'") as caught:
-        config.load(tmp_path, {"BAKERY_ENVIRONMENT": "tset"})
+        config.load_settings(tmp_path, {"BAKERY_ENVIRONMENT": "tset"})
     assert caught.value.hint == "did you mean 'test'? BAKERY_ENVIRONMENT can be other, test"
     with pytest.raises(UsageError) as caught:
-        config.load(tmp_path, {"BAKERY_ENVIRONMENT": "zzz"})
+        config.load_settings(tmp_path, {"BAKERY_ENVIRONMENT": "zzz"})
     assert caught.value.hint == "BAKERY_ENVIRONMENT can be other, test"
 
 
@@ -314,7 +333,7 @@ def test_an_environment_is_utf_8(tmp_path: Path) -> None:
 
 def _refuses(folder: Path, message: str, where: str) -> None:
     with pytest.raises(UsageError) as caught:
-        config.load(folder, {"BAKERY_ENVIRONMENT": "test"})
+        config.load_settings(folder, {"BAKERY_ENVIRONMENT": "test"})
     assert (caught.value.message, caught.value.where) == (message, f"{folder}/{where}")
 
 
@@ -323,4 +342,4 @@ def _refuses(folder: Path, message: str, where: str) -> None:
     [("eu-west-1", "aws"), ("ap-southeast-2", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")],
 )
 def test_partitions(region: str, partition: str) -> None:
-    assert config.partition(region) == partition
+    assert config.aws_partition(region) == partition

@@ -1,6 +1,7 @@
 """The entry point: one message for an expected failure."""
 
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,6 +37,26 @@ def test_a_mistake_is_one_message(
     assert "error: cdktf/environments: no environment named 'dmeo'\n" in printed
     assert "hint: did you mean 'demo'?" in printed
     assert "Traceback" not in printed
+
+
+def test_who_started_it_gets_a_document(
+    entry: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(PATH.parents[1])
+    monkeypatch.setenv("BAKERY_ENVIRONMENT", "dmeo")
+    monkeypatch.setenv("BAKERY_ERROR_FILE", str(tmp_path / "error.json"))
+    assert entry.main() == 64
+    document = json.loads((tmp_path / "error.json").read_text())
+    assert document == {
+        "message": "no environment named 'dmeo'",
+        "where": "cdktf/environments",
+        "detail": "",
+        "hint": "did you mean 'demo'? BAKERY_ENVIRONMENT can be demo, production, staging",
+        "exit_code": 64,
+        "log": "",
+        "schema": "bakery/error/1",
+    }
+    assert capsys.readouterr().err.startswith("error: cdktf/environments: no environment named 'dmeo'\n")
 
 
 def test_a_catalog_that_fails_is_told_with_what_names_it(

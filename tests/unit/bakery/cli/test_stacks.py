@@ -13,9 +13,10 @@ import pytest
 
 from bakery import cli
 from bakery.host import files
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, UsageError
 from bakery.infra import mirror, rollout
 from bakery.infra.terraform import Terraform
+from bakery.model import documents
 from bakery.model.project import Project
 from unit.bakery.cli.workshop import Answer
 from unit.bakery.infra.fakes import Fake, install
@@ -324,9 +325,10 @@ class TestBadInput:
         assert stacks.called("init", "plan", "apply") == []
 
     def test_what_the_program_refuses(self, stacks: Stacks, verb: str) -> None:
-        said = "    error: cdktf/environments/demo.yaml:3: unknown key 'acount'\n    hint: did you mean 'account'?"
-        stderr = f"Error: non-zero exit code 64\n\nCommand output on stderr:\n\n{said}\n"
-        stacks.fake.answer("synth", code=1, stderr=stderr)
+        mistake = UsageError(
+            "unknown key 'acount'", where="cdktf/environments/demo.yaml:3", hint="did you mean 'account'?"
+        )
+        stacks.fake.answer("synth", code=1, error=json.loads(documents.dump(documents.ErrorDocument.of(mistake))))
         answer = stacks(verb)
         assert answer.code == 64
         assert (

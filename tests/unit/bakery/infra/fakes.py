@@ -35,6 +35,8 @@ for option in sys.argv:
             stacks[name] = {{"workingDirectory": f"stacks/{{name}}", "dependencies": needs}}
             (output / "stacks" / name).mkdir(parents=True, exist_ok=True)
         (output / "manifest.json").write_text(json.dumps({{"stacks": stacks}}))
+if "error" in answer:
+    Path(os.environ["BAKERY_ERROR_FILE"]).write_text(json.dumps(answer["error"]))
 print(answer.get("stdout", ""))
 print(answer.get("stderr", ""), file=sys.stderr)
 sys.exit(answer.get("code", 0))

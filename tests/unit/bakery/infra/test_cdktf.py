@@ -1,14 +1,16 @@
 """The cdktf command: how it is called, and how its failures read."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, OutageError, PartialError, UsageError
 from bakery.host.events import Event
 from bakery.infra.cdktf import Cdktf
+from bakery.model import documents
 from bakery.model.project import Project
 
 KEYS = {"AWS_SECRET_ACCESS_KEY": "hidden-value", "BAKERY_ENVIRONMENT": "prod"}
@@ -67,6 +69,22 @@ def test_a_failure_says_why_and_where(program: Any, cdktf: Cdktf, project: Proje
     assert caught.value.log == project.logs / "cdktf.log"
     assert "hidden-value" not in caught.value.log.read_text()
     assert [event.kind for event in events if event.kind != "progress"] == ["start", "failed"]
+
+
+@pytest.mark.parametrize("kind", [BakeryError, UsageError, PartialError, OutageError])
+def test_what_our_own_program_refuses_is_the_error(
+    program: Any, cdktf: Cdktf, project: Project, kind: type[BakeryError]
+) -> None:
+    refusal = kind("account hidden-value is unknown", where="demo.yaml:3", detail="a\nhint: b", hint="look it up")
+    document = json.loads(documents.dump(documents.ErrorDocument.of(refusal)))
+    program.answer("synth", code=1, error=document)
+    with pytest.raises(BakeryError) as caught:
+        cdktf.synth()
+    assert type(caught.value) is kind
+    assert caught.value.message == "account <redacted> is unknown"
+    assert (caught.value.where, caught.value.detail, caught.value.hint) == ("demo.yaml:3", "a\nhint: b", "look it up")
+    assert caught.value.log == project.logs / "cdktf.log"
+    assert not list(project.workspace.glob(".error*"))
 
 
 def test_what_it_prints_is_told(program: Any, cdktf: Cdktf, events: list[Event]) -> None:

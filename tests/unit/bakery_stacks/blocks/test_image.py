@@ -5,18 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from bakery_stacks.base import AwsStack
-from bakery_stacks.bindings import core
 from bakery_stacks.blocks.image import ChannelImage
+from bakery_stacks.channel_images import ChannelImages, MissingImage, PublishedImage, read_channel_images, unbaked_image
 from bakery_stacks.config import Environment, Settings
-from bakery_stacks.published import Missing, Published, PublishedImage, never_baked, read
+from bakery_stacks.program import new_app
 
 
-def made(environment: Environment, outdir: Path, published: Published | None) -> tuple[ChannelImage, Any]:
-    app = core.App(stack_traces=False, outdir=str(outdir))
+def made(environment: Environment, outdir: Path, channel_images: ChannelImages | None) -> tuple[ChannelImage, Any]:
+    app = new_app(outdir)
     file = outdir.with_suffix(".yaml")
     file.write_text("name: tested\nvault:\n  image: web\n")
     stack = AwsStack(app, "tested", Settings(environment, environment.catalog, stand_in=False, file=file))
-    image = ChannelImage(stack, "image", "web", published, at=("vault", "image"))
+    image = ChannelImage(stack, "image", "web", channel_images, at=("vault", "image"))
     app.synth()
     text = (outdir / "stacks" / "tested" / "cdk.tf.json").read_bytes()
     [parameter] = json.loads(text)["data"]["aws_ssm_parameter"].values()
@@ -27,7 +27,7 @@ def test_the_id_of_the_home_region_is_checked_against_the_channel(
     environment: Environment, tmp_path: Path, catalog: Any, publish: Any
 ) -> None:
     publish("web", "1.4.0")
-    image, parameter = made(environment, tmp_path / "out", read(catalog, environment))
+    image, parameter = made(environment, tmp_path / "out", read_channel_images(catalog, environment))
     assert (image.image_id, image.version) == ("ami-web-eu-west-1-0", "1.4.0")
     assert parameter["name"] == "/bakery/web/x86_64/channels/stable"
     [condition] = parameter["lifecycle"]["postcondition"]
@@ -41,19 +41,20 @@ def test_the_id_of_the_home_region_is_checked_against_the_channel(
 
 def test_a_channel_without_the_image_fails_the_plan_alone(environment: Environment, tmp_path: Path) -> None:
     elsewhere = PublishedImage("web", "x86_64", "1.0.0", {})
-    unmoved = Missing("1.0.0 is published, but not there", "run 'bakery promote web 1.0.0 stable'")
-    never = never_baked(environment, "web")
-    cases: list[tuple[Published | None, Missing]] = [
+    unmoved = MissingImage("1.0.0 is published, but not there", "run 'bakery promote web 1.0.0 stable'")
+    never = unbaked_image(environment, "web")
+    cases: list[tuple[ChannelImages | None, MissingImage]] = [
         (None, never),
-        (Published((), {}), never),
-        (Published((elsewhere,), {"web": unmoved}), unmoved),
+        (ChannelImages((), {}), never),
+        (ChannelImages((elsewhere,), {"web": unmoved}), unmoved),
     ]
-    for number, (published, why) in enumerate(cases):
-        image, parameter = made(environment, tmp_path / str(number), published)
+    for number, (channel_images, why) in enumerate(cases):
+        image, parameter = made(environment, tmp_path / str(number), channel_images)
         assert image.version == "none"
         [condition] = parameter["lifecycle"]["precondition"]
         assert condition["error_message"] == (
             "The catalog was asked:\n"
-            f" error: {tmp_path}/{number}.yaml:3: channel stable has no image web (x86_64) in eu-west-1: {why.reason}\n"
+            f" error: channel stable has no image web (x86_64) in eu-west-1: {why.reason}\n"
+            f" where: {tmp_path}/{number}.yaml:3\n"
             f" hint: {why.hint}"
         )

@@ -4,10 +4,14 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from cdktf import App
+from cdktf_cdktf_provider_vault.provider import VaultProvider
+from cdktf_cdktf_provider_vsphere.provider import VsphereProvider
+from constructs import Construct
 
 from bakery_stacks.base import AwsStack
-from bakery_stacks.bindings import Construct, core, vault, vsphere
 from bakery_stacks.config import Environment, Settings
+from bakery_stacks.program import new_app
 from bakery_stacks.rules.pack import RULES
 from unit.bakery_stacks.rules.examples import BAD, GOOD, Example, reference
 
@@ -15,12 +19,12 @@ Found = dict[str, set[str]]
 CASES = [(rule.id, number) for rule in RULES for number in range(len(BAD[rule.id]))]
 
 
-def built(environment: Environment, outdir: Path, examples: dict[str, list[Example]]) -> tuple[core.App, AwsStack]:
+def built(environment: Environment, outdir: Path, examples: dict[str, list[Example]]) -> tuple[App, AwsStack]:
     """A stack with each example in a construct of its own, called like the rule."""
-    app = core.App(stack_traces=False, outdir=str(outdir))
+    app = new_app(outdir)
     stack = AwsStack(app, "tested", Settings(environment, environment.catalog, stand_in=False))
-    vault.VaultProvider(stack, "vault", address="https://vault.example")
-    vsphere.VsphereProvider(stack, "vsphere", user=reference(stack), password=reference(stack))
+    VaultProvider(stack, "vault", address="https://vault.example")
+    VsphereProvider(stack, "vsphere", user=reference(stack), password=reference(stack))
     for name, some in examples.items():
         for number, example in enumerate(some):
             example(Construct(stack, f"{name}-{number}"))

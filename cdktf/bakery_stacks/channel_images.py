@@ -1,0 +1,145 @@
+"""The images that an environment's channel points at, read from the catalog."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from bakery.catalog import Catalog, ChannelEntry, Record
+from bakery.host.errors import BakeryError, NotFoundError, suggest
+from bakery.model.documents import Parameter, Publication
+from bakery_stacks.config import Environment
+
+MACHINE_ARCH = "x86_64"  # the architecture of all machines that stacks start
+READERS = 16  # at once: an image takes four S3 requests of some 20 ms, so 1,000 images take seconds
+
+
+@dataclass(frozen=True)
+class RegionalImage:
+    """An image in one region, with the parameter of its version and that of the channel."""
+
+    image_id: str
+    version: Parameter
+    channel: Parameter
+
+
+@dataclass(frozen=True)
+class PublishedImage:
+    """The version of an image that a channel points at, with its regions."""
+
+    name: str
+    arch: str
+    version: str
+    regions: dict[str, RegionalImage]
+
+
+@dataclass(frozen=True)
+class MissingImage:
+    """Why the channel lacks an image that a stack starts machines from, and what to do."""
+
+    reason: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class ChannelImages:
+    """All images of a channel. `missing_images` are those that the environment's machines need and it lacks."""
+
+    images: tuple[PublishedImage, ...]
+    missing_images: Mapping[str, MissingImage]
+
+    def machine_image(self, name: str, region: str) -> PublishedImage | None:
+        """The image of a name for machines in a region."""
+        matches = (image for image in self.images if (image.name, image.arch) == (name, MACHINE_ARCH))
+        return next((image for image in matches if region in image.regions), None)
+
+
+def read_channel_images(catalog: Catalog, environment: Environment) -> ChannelImages | None:
+    """Every image that the environment's channel points at and that is published at AWS.
+
+    None before the first deploy, which creates the catalog's bucket.
+    """
+    try:
+        names = catalog.images()
+    except NotFoundError:
+        return None
+    with ThreadPoolExecutor(READERS) as pool:
+        images = pool.map(lambda name: _read_image(catalog, environment, *name), names)
+        channel_images = ChannelImages(tuple(image for image in images if image), {})
+    baked = [name for name, arch in names if arch == MACHINE_ARCH]
+    missing_images = {
+        name: _why_missing(catalog, environment, name) if name in baked else unbaked_image(environment, name, baked)
+        for name in sorted(environment.machine_images)
+        if not channel_images.machine_image(name, environment.home_region)
+    }
+    return replace(channel_images, missing_images=missing_images)
+
+
+def unbaked_image(environment: Environment, image: str, names: Sequence[str] = ()) -> MissingImage:
+    """The reason for an image that the catalog does not have; `known` are images that it has."""
+    return MissingImage("the catalog has no version of it", suggest(image, names) or _publish_hint(environment, image))
+
+
+def _why_missing(catalog: Catalog, environment: Environment, image: str) -> MissingImage:
+    """Reads more of the catalog, but only for a missing image: other synths stay fast."""
+    channel, publish = environment.channel, _publish_hint(environment, image)
+    if entry := catalog.channel(image, MACHINE_ARCH, channel):
+        publication = catalog.record(entry).publication("aws")
+        place = f"in {environment.home_region} of account {environment.account}" if publication else "at AWS"
+        return MissingImage(f"it points at {entry.version}, which is not {place}", publish)
+    newest = catalog.newest(image, MACHINE_ARCH)
+    if newest is None:
+        return MissingImage("no version of it is complete", publish)
+    if newest.publication("aws") is None:
+        return MissingImage(f"its newest version, {newest.version}, was not published to AWS", publish)
+    reason = f"{newest.version} is published, but the channel does not point at it"
+    return MissingImage(reason, f"run 'bakery promote {image} {newest.version} {channel}'")
+
+
+def _publish_hint(environment: Environment, image: str) -> str:
+    """The definition may name other targets or other regions."""
+    return (
+        f"give the definition of {image} the target aws, with {environment.home_region} in distribution.aws.regions;"
+        f" then 'bakery run {image}' and 'bakery promote {image} VERSION {environment.channel}'"
+        " (docs/how-to/run-against-aws.md)"
+    )
+
+
+def _read_image(catalog: Catalog, environment: Environment, name: str, arch: str) -> PublishedImage | None:
+    entry = catalog.channel(name, arch, environment.channel)
+    if entry is None:
+        return None
+    record = catalog.record(entry)
+    publication = record.publication("aws")
+    if publication is None:
+        return None
+    _require_complete(record, entry, catalog.location)
+    places = _regional_images(environment, publication, entry)
+    return PublishedImage(name, arch, record.version, places) if places else None
+
+
+def _regional_images(
+    environment: Environment, publication: Publication, entry: ChannelEntry
+) -> dict[str, RegionalImage]:
+    """The regions of the environment in which its account has the image and both parameters."""
+    ids = {place.region: place.id for place in publication.places if place.account == environment.account}
+    versions = _by_region(environment, publication.parameters)
+    channels = _by_region(environment, entry.pointers)
+    return {
+        region: RegionalImage(ids[region], versions[region], channels[region])
+        for region in environment.regions
+        if region in ids and region in versions and region in channels
+    }
+
+
+def _by_region(environment: Environment, parameters: tuple[Parameter, ...]) -> dict[str, Parameter]:
+    return {images.region: images for images in parameters if images.account == environment.account}
+
+
+def _require_complete(record: Record, entry: ChannelEntry, location: str) -> None:
+    """A stack must not use a revoked version, and dropping it would break its users, so a person decides."""
+    if record.state != "complete":
+        raise BakeryError(
+            f"channel {entry.channel} of {record.image} points at {record.version}, which is {record.state}",
+            where=location,
+            hint=f"run 'bakery rollback {record.image} {entry.channel}', then try again",
+        )

@@ -1,1 +1,0 @@
-"""The parts of an environment that belong to one stack each; without its part, a stack is not there."""

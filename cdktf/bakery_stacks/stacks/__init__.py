@@ -1,0 +1,1 @@
+"""One package for each stack: its settings, resources, rights and user data."""

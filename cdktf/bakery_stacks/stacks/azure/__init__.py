@@ -1,0 +1,1 @@
+"""The azure stack: a Compute Gallery, and who may publish to it."""

@@ -1,0 +1,1 @@
+"""The stack that images are distributed with."""

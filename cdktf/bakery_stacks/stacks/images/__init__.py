@@ -1,0 +1,1 @@
+"""The images stack: outputs with the images of a channel."""

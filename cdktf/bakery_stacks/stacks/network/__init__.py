@@ -1,0 +1,1 @@
+"""The network stack: private subnets for the machines of other stacks."""

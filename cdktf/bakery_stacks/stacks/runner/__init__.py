@@ -1,0 +1,1 @@
+"""The stack that runs GitLab's jobs."""

@@ -1,0 +1,1 @@
+"""The stack for the content of Vault."""

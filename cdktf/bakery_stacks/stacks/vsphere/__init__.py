@@ -1,0 +1,1 @@
+"""The vsphere stack: content libraries, and the publisher's role."""
