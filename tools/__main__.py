@@ -1,4 +1,7 @@
-"""`python3 -m tools`: sets up everything that the bakery needs. Runs on the standard library alone."""
+"""`python3 -m tools`: sets up everything that the bakery needs. Runs on the standard library alone.
+
+`python3 -m tools checkov` installs Checkov, which only one test needs; that test runs it.
+"""
 
 import sys
 
@@ -6,9 +9,10 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit(f"error: Python 3.11 or newer is needed, {sys.executable} is older; try: make PYTHON=python3.12")
 
+import argparse
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
@@ -22,13 +26,19 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".bakery"
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python3 -m tools", description="Set up what the bakery needs.")
+    parser.add_argument("part", nargs="?", choices=["checkov"], help="only this; without it all that users need")
+    chosen = parser.parse_args(arguments).part
     os.environ.setdefault("HOME", str(Path.home()))  # Go and npm refuse to work without it
     signal.signal(signal.SIGTERM, _interrupt)
     progress = Progress(STATE / "logs")
     try:
         with locked(STATE / "setup" / "lock", "set-up", progress):
-            set_up(progress)
+            if chosen == "checkov":
+                environment.install_checkov(ROOT, progress)
+            else:
+                set_up(progress)
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         if error.hint:
@@ -54,7 +64,6 @@ def set_up(progress: Progress) -> None:
     def environments() -> None:
         environment.install_python(ROOT, progress)
         environment.install_node(ROOT, links, progress)
-        environment.install_checkov(ROOT, progress)
 
     # The longest build beside all the others: one downloads or links, which takes one core, while the other compiles.
     tools = pins.load()
@@ -88,4 +97,4 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -22,8 +22,18 @@ def test_a_failure_is_one_message_with_a_hint(
 
     monkeypatch.setattr(command, "STATE", tmp_path)
     monkeypatch.setattr(command, "set_up", fail)
-    assert command.main() == 1
+    assert command.main([]) == 1
     assert capsys.readouterr().err == "error: packages are missing\nhint: run apt\n"
+
+
+def test_checkov_is_installed_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    installed: list[str] = []
+    monkeypatch.setattr(command, "STATE", tmp_path)
+    monkeypatch.setattr(command, "set_up", lambda _: installed.append("all"))
+    monkeypatch.setattr(command.environment, "install_checkov", lambda *_: installed.append("checkov"))
+    assert command.main(["checkov"]) == 0
+    assert command.main([]) == 0
+    assert installed == ["checkov", "all"]
 
 
 def test_an_interrupt_exits_with_130(
@@ -34,7 +44,7 @@ def test_an_interrupt_exits_with_130(
 
     monkeypatch.setattr(command, "STATE", tmp_path)
     monkeypatch.setattr(command, "set_up", interrupt)
-    assert command.main() == 130
+    assert command.main([]) == 130
     assert "what is finished is kept" in capsys.readouterr().err
 
 
