@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 from bakery.errors import BakeryError
-from bakery_stacks.program import program
+from bakery_stacks.program import program, synth
 
 
 def main() -> int:
     """Write the stacks; an expected failure is one message, and its exit code."""
     try:
-        program(Path(os.path.relpath(Path(__file__).parent)) / "environments", os.environ).synth()
+        synth(program(Path(os.path.relpath(Path(__file__).parent)) / "environments", os.environ))
     except BakeryError as error:
         where = f"{error.where}: " if error.where else ""
         lines = [f"error: {where}{error.message}", error.detail, error.hint and f"hint: {error.hint}"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bakery.catalog import Catalog, open_store
 from bakery.errors import BakeryError
-from bakery_stacks import config, published
+from bakery_stacks import config, locks, published
 from bakery_stacks.azure import AzureStack
 from bakery_stacks.bindings import core
 from bakery_stacks.config import Settings
@@ -21,9 +21,15 @@ from bakery_stacks.vsphere import VsphereStack
 
 
 def program(environments: Path, environ: Mapping[str, str]) -> core.App:
-    """The whole program, ready for synth(): what BAKERY_ENVIRONMENT names, with the images of its catalog."""
+    """The whole program, ready for `synth`: what BAKERY_ENVIRONMENT names, with the images of its catalog."""
     settings = config.load(environments, environ)
     return build(settings, _published(settings))
+
+
+def synth(app: core.App) -> None:
+    """Write all stacks, each with the lock file of its providers."""
+    app.synth()
+    locks.write_locks(Path(app.outdir))
 
 
 def _published(settings: Settings) -> Published | None:

@@ -19,6 +19,7 @@ from bakery_stacks import config, published
 from bakery_stacks.bindings import core
 from bakery_stacks.config import Settings
 from bakery_stacks.handover import DistributionOutputs, NetworkOutputs
+from bakery_stacks.program import synth
 from bakery_stacks.runner import Around, RunnerStack
 from bakery_stacks.sections.runner import Runner
 from doubles.aws.client import Double, running
@@ -87,7 +88,7 @@ class World:
         outdir = self.workspace / name
         app = core.App(stack_traces=False, outdir=str(outdir))
         RunnerStack(app, settings, SECTION, Around(self._network, others, images))
-        app.synth()
+        synth(app)
         return outdir / "stacks" / "runner"
 
     def terraform(self) -> Terraform:
