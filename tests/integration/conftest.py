@@ -1,5 +1,6 @@
 """What the tests with real tools share."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,17 @@ import pytest
 from bakery.bake.base import BaseDisk, prepare
 from bakery.bases import Debootstrap, QemuBase
 from bakery.events import silent
+from bakery.infra import mirror
+
+# Where a machine that cannot reach Terraform's registry has providers for the tests and, by the Makefile, for the demo.
+# Only these two look there: the bakery itself searches nowhere.
+PROVIDERS = Path("/opt/tf-plugins")
+
+
+def pytest_configure() -> None:
+    """Name the mirror for the tests, unless their caller did."""
+    if PROVIDERS.is_dir():
+        os.environ.setdefault(mirror.VARIABLE, str(PROVIDERS))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bakery import files
 from bakery.demo import services
+from bakery.infra import mirror
 from bakery.project import Project
 
 ACCOUNT = "123456789012"  # the stand-in's own account, as in cdktf/environments/demo.yaml
@@ -74,7 +75,9 @@ def _aws_environment(url: str) -> dict[str, str]:
 
 
 def _bakery_environment(project: Project) -> dict[str, str]:
+    """What the user says of Terraform's providers holds for the demo too."""
     return {
+        **{name: os.environ[name] for name in (mirror.VARIABLE, mirror.CONFIG_VARIABLE) if name in os.environ},
         "BAKERY_WORKSPACE": str(project.workspace),
         "BAKERY_DEFINITIONS": str(project.definitions),
         "BAKERY_CATALOG": CATALOG,
