@@ -2,11 +2,11 @@ packer {
   required_plugins {
     amazon = {
       source  = "github.com/hashicorp/amazon"
-      version = ">= 1.3.2"
+      version = ">= 1.8.2, < 2"
     }
     ansible = {
       source  = "github.com/hashicorp/ansible"
-      version = ">= 1.0.3"
+      version = ">= 1.1.2, < 2"
     }
   }
 }

@@ -2,11 +2,11 @@ packer {
   required_plugins {
     azure = {
       source  = "github.com/hashicorp/azure"
-      version = ">= 1.4.0"
+      version = ">= 1.4.5, < 2"
     }
     ansible = {
       source  = "github.com/hashicorp/ansible"
-      version = ">= 1.0.3"
+      version = ">= 1.1.2, < 2"
     }
   }
 }

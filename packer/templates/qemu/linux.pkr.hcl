@@ -4,11 +4,11 @@ packer {
   required_plugins {
     qemu = {
       source  = "github.com/hashicorp/qemu"
-      version = ">= 1.0.9"
+      version = ">= 1.0.9, < 2"
     }
     ansible = {
       source  = "github.com/hashicorp/ansible"
-      version = ">= 1.0.3"
+      version = ">= 1.1.2, < 2"
     }
   }
 }

@@ -2,11 +2,11 @@ packer {
   required_plugins {
     vsphere = {
       source  = "github.com/hashicorp/vsphere"
-      version = ">= 1.4.2"
+      version = ">= 1.4.2, < 2"
     }
     ansible = {
       source  = "github.com/hashicorp/ansible"
-      version = ">= 1.0.3"
+      version = ">= 1.1.2, < 2"
     }
   }
 }

@@ -1,5 +1,6 @@
 """The whole of set-up from the outside: exit codes, one clear message, and what stops what."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -99,6 +100,12 @@ def test_every_pinned_tool_is_complete() -> None:
         assert tool.release.sha256 or tool.release.sums
     names = [tool.name for tool in tools]
     assert all(names.index("packer") < names.index(tool.name) for tool in tools if tool.plugin)
+
+
+def test_templates_take_the_versions_of_plugins_that_set_up_takes() -> None:
+    texts = [path.read_text() for path in (ROOT / "packer" / "templates").rglob("*.pkr.hcl")]
+    required = {plugin for text in texts for plugin in re.findall(r'source\s*= "(.+)"\s+version\s*= "(.+)"', text)}
+    assert required == {(tool.plugin, tool.accepted) for tool in pins.load() if tool.plugin}
 
 
 def test_the_locks_name_no_registry_and_hash_everything() -> None:
