@@ -1,4 +1,4 @@
-"""What Packer's amazon-ebs calls with our templates, beside what publishing does (plugin 1.3.2, `builder/common`).
+"""What Packer's amazon-ebs calls with our templates, beside what publishing does (plugin 1.8.2, `builder/common`).
 
 It tags what it makes in the call that makes it, with the image's own tags, and changes nothing without them. The
 exception are copies in other regions: it shares their snapshots first, and tags them then. So whoever has these rights
