@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
+from threading import Event
 from types import FrameType
 
 from tools import environment, pins, system
@@ -55,22 +56,23 @@ def main(arguments: Sequence[str]) -> int:
 
 def set_up(progress: Progress) -> None:
     """System packages first, since the rest may need them; then the slow downloads beside the slow builds."""
-    packages = system.missing(system.wanted())
-    if packages:
-        system.install(packages, system.require(packages), progress)
+    missing = system.missing(system.wanted())
+    if missing:
+        system.install(missing, system.require(missing), progress)
     links = STATE / "tools" / "bin"
     places = Places(_cache(), links, STATE / "tools" / "packer-plugins")
-
-    def environments() -> None:
-        environment.install_python(ROOT, progress)
-        environment.install_node(ROOT, links, progress)
 
     # The longest build beside all the others: one downloads or links, which takes one core, while the other compiles.
     tools = pins.load()
     longest = max(tools, key=lambda tool: tool.minutes)
     others = [tool for tool in tools if tool is not longest]
     programs = [partial(install, group, places, progress) for group in (others, [longest])]
-    side_by_side([*programs, environments], progress)
+    node_ready = Event()
+    packages = [
+        partial(environment.install_python, ROOT, progress, node_ready),
+        partial(environment.install_node, ROOT, links, progress, node_ready),
+    ]
+    side_by_side([*programs, *packages], progress)
     progress.say("set-up", "complete")
 
 
