@@ -21,6 +21,10 @@ help: ## Show this list
 setup: ## Install everything that is needed (under a second when it is there)
 	@$(PYTHON) -m tools
 
+# Where a machine that cannot reach Terraform's registry has providers for the demo and the tests. Only these look there;
+# users name their mirror: docs/how-to/deploy-the-infrastructure.md
+demo: export BAKERY_TERRAFORM_MIRROR ?= $(wildcard /opt/tf-plugins)
+
 .PHONY: demo
 demo: setup ## Bake an image and hand its ID to Terraform, without a cloud account (CHANGE=1: the next version)
 	@$(BIN)/bakery demo $(if $(CHANGE),--change)

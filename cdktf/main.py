@@ -6,13 +6,13 @@ from pathlib import Path
 
 from bakery.host.errors import BakeryError
 from bakery.model import documents
-from bakery_stacks.program import load_program
+from bakery_stacks.program import load_program, synth
 
 
 def main() -> int:
     """Write the stacks; an expected failure is one message, and its exit code."""
     try:
-        load_program(Path(os.path.relpath(Path(__file__).parent)) / "environments", os.environ).synth()
+        synth(load_program(Path(os.path.relpath(Path(__file__).parent)) / "environments", os.environ))
     except BakeryError as error:
         if file := os.environ.get("BAKERY_ERROR_FILE"):  # set by the command line, which reads it
             documents.save(documents.ErrorDocument.of(error), Path(file))

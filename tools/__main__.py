@@ -1,4 +1,7 @@
-"""`python3 -m tools`: sets up everything that the bakery needs. Runs on the standard library alone."""
+"""`python3 -m tools`: sets up everything that the bakery needs. Runs on the standard library alone.
+
+`python3 -m tools checkov` installs Checkov, which only one test needs; that test runs it.
+"""
 
 import sys
 
@@ -6,12 +9,14 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit(f"error: Python 3.11 or newer is needed, {sys.executable} is older; try: make PYTHON=python3.12")
 
+import argparse
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
+from threading import Event
 from types import FrameType
 
 from tools import environment, pins, system
@@ -22,13 +27,19 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".bakery"
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python3 -m tools", description="Set up what the bakery needs.")
+    parser.add_argument("part", nargs="?", choices=["checkov"], help="only this; without it all that users need")
+    chosen = parser.parse_args(arguments).part
     os.environ.setdefault("HOME", str(Path.home()))  # Go and npm refuse to work without it
     signal.signal(signal.SIGTERM, _interrupt)
     progress = Progress(STATE / "logs")
     try:
         with locked(STATE / "setup" / "lock", "set-up", progress):
-            set_up(progress)
+            if chosen == "checkov":
+                environment.install_checkov(ROOT, progress)
+            else:
+                set_up(progress)
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         if error.hint:
@@ -45,23 +56,23 @@ def main() -> int:
 
 def set_up(progress: Progress) -> None:
     """System packages first, since the rest may need them; then the slow downloads beside the slow builds."""
-    packages = system.missing(system.wanted())
-    if packages:
-        system.install(packages, system.require(packages), progress)
+    missing = system.missing(system.wanted())
+    if missing:
+        system.install(missing, system.require(missing), progress)
     links = STATE / "tools" / "bin"
     places = Places(_cache(), links, STATE / "tools" / "packer-plugins")
-
-    def environments() -> None:
-        environment.install_python(ROOT, progress)
-        environment.install_node(ROOT, links, progress)
-        environment.install_checkov(ROOT, progress)
 
     # The longest build beside all the others: one downloads or links, which takes one core, while the other compiles.
     tools = pins.load()
     longest = max(tools, key=lambda tool: tool.minutes)
     others = [tool for tool in tools if tool is not longest]
     programs = [partial(install, group, places, progress) for group in (others, [longest])]
-    side_by_side([*programs, environments], progress)
+    node_ready = Event()
+    packages = [
+        partial(environment.install_python, ROOT, progress, node_ready),
+        partial(environment.install_node, ROOT, links, progress, node_ready),
+    ]
+    side_by_side([*programs, *packages], progress)
     progress.say("set-up", "complete")
 
 
@@ -88,4 +99,4 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

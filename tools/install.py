@@ -59,15 +59,15 @@ def resolve(tool: Tool, places: Places, vendor: Vendor, progress: Progress) -> P
 
 
 def on_path(tool: Tool, places: Places, progress: Progress) -> Path | None:
-    """The program on PATH, if it reports the right version; our own links do not count."""
+    """The program on PATH, if it reports a version that the pin accepts; our own links do not count."""
     folders = [f for f in os.get_exec_path() if Path(f).resolve() != places.bin.resolve()]
     found = shutil.which(tool.name, path=os.pathsep.join(folders))
     if found is None:
         return None
     version = reported_version(Path(found), tool)
-    if version == tool.version:
+    if version is not None and tool.accepts(version):
         return Path(found)
-    progress.say(tool.name, f"{found} is {version or 'not usable'}, {tool.version} is needed: not used")
+    progress.say(tool.name, f"{found} is {version or 'not usable'}, {tool.accepted} is needed: not used")
     return None
 
 
@@ -108,7 +108,7 @@ def make(tool: Tool, folder: Path, vendor: Vendor, progress: Progress) -> Path:
 
 
 def keep(tool: Tool, temporary: Path, final: Path, progress: Progress) -> Path:
-    """Only a program that starts and reports the right version goes to its final place."""
+    """Only a program that starts and reports the pinned version goes to its final place."""
     version = reported_version(temporary / tool.name, tool)
     if version != tool.version:
         raise SetupError(f"the new {tool.name} reports version {version}, expected {tool.version}")
@@ -156,9 +156,12 @@ def link(target: Path, place: Path) -> None:
 
 
 def install_plugin(tool: Tool, address: str, program: Path, places: Places, progress: Progress) -> None:
+    """Leaves this one as the only version of the plugin: of several, Packer loads the newest."""
     digest = hashlib.sha256(program.read_bytes()).hexdigest()
-    if plugin_is_in_place(places.plugins / address, digest):
+    folder = places.plugins / address
+    if plugin_is_in_place(folder, digest):
         return
+    shutil.rmtree(folder, ignore_errors=True)
     env = {**QUIET, "PACKER_PLUGIN_PATH": str(places.plugins)}
     argv: list[str | Path] = [places.bin / "packer", "plugins", "install", "--path", program, address]
     progress.run(tool.name, "installing it into Packer", argv, env=env)
@@ -166,8 +169,8 @@ def install_plugin(tool: Tool, address: str, program: Path, places: Places, prog
 
 def plugin_is_in_place(folder: Path, digest: str) -> bool:
     """Packer loads `<plugin>` only beside a `<plugin>_SHA256SUM` that fits it."""
-    for sums in folder.glob("*_SHA256SUM"):
-        plugin = sums.with_name(sums.name.removesuffix("_SHA256SUM"))
-        if sums.read_text().strip() == digest and plugin.is_file():
-            return hashlib.sha256(plugin.read_bytes()).hexdigest() == digest
+    match list(folder.glob("*_SHA256SUM")):
+        case [sums] if sums.read_text().strip() == digest:
+            plugin = sums.with_name(sums.name.removesuffix("_SHA256SUM"))
+            return plugin.is_file() and hashlib.sha256(plugin.read_bytes()).hexdigest() == digest
     return False

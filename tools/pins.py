@@ -1,12 +1,15 @@
 """tools.toml as values."""
 
 import hashlib
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+# Build metadata, such as Vault's +ent, does not order versions; a pre-release is no release.
+RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:\+[\w.]+)?")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,22 @@ class Tool:
         files = [self.source / name for name in ("go.mod", "go.sum")] if self.module else []
         parts = [self.tags, self.ldflags, *(path.read_text() for path in files)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+    def accepts(self, version: str) -> bool:
+        """Whether a version is the pinned one or a newer one of the same major. The doctor applies the same rule."""
+        offered, pinned = _numbers(version), _numbers(self.version)
+        return pinned <= offered and pinned[:1] == offered[:1]
+
+    @property
+    def accepted(self) -> str:
+        """The accepted versions for people, such as >= 1.11.4, < 2."""
+        return f">= {self.version}, < {_numbers(self.version)[0] + 1}"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Empty for a text that is not the version of a release."""
+    found = RELEASE.fullmatch(version)
+    return tuple(int(number) for number in found.groups()) if found else ()
 
 
 def load(path: Path = HERE / "tools.toml") -> list[Tool]:

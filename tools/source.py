@@ -12,7 +12,7 @@ from tools.progress import Progress, SetupError
 OLDEST_GO = (1, 21)
 # Go's own installer unpacks there and leaves PATH to the user's shell profile, which make may not have read.
 GO_HOME = "/usr/local/go/bin"
-GO_HINT = "install Go 1.25 or newer from go.dev/dl, or put {name} {version} on PATH"
+GO_HINT = "install Go 1.26 or newer from go.dev/dl, or put {name} {accepted} on PATH"
 
 
 def build(tool: Tool, program: Path, progress: Progress) -> Path:
@@ -20,7 +20,7 @@ def build(tool: Tool, program: Path, progress: Progress) -> Path:
     if tool.module is None:
         raise SetupError(
             f"{tool.name} {tool.version} is not on PATH, and it cannot be built from the Go module proxy",
-            f"put {tool.name} {tool.version} on PATH: {tool.release.url}",
+            f"put {tool.name} {tool.accepted} on PATH: {tool.release.url}",
         )
     go = _find_go(tool)
     progress.say(tool.name, f"building {tool.version} from source, about {tool.minutes} min")
@@ -32,7 +32,7 @@ def build(tool: Tool, program: Path, progress: Progress) -> Path:
 
 
 def _find_go(tool: Tool) -> str:
-    hint = GO_HINT.format(name=tool.name, version=tool.version)
+    hint = GO_HINT.format(name=tool.name, accepted=tool.accepted)
     go = shutil.which("go") or shutil.which("go", path=GO_HOME)
     if go is None:
         raise SetupError(f"{tool.name} {tool.version} must be built from source and Go is not installed", hint)

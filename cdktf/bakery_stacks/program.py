@@ -7,7 +7,7 @@ from cdktf import App
 
 from bakery.catalog import Catalog, open_store
 from bakery.host.errors import BakeryError
-from bakery_stacks import config
+from bakery_stacks import config, locks
 from bakery_stacks.channel_images import ChannelImages, read_channel_images
 from bakery_stacks.config import Settings
 from bakery_stacks.stacks.consumer.stack import ConsumerStack
@@ -16,9 +16,15 @@ from bakery_stacks.stacks.images.stack import ImagesStack
 
 
 def load_program(environments: Path, environ: Mapping[str, str]) -> App:
-    """The program for BAKERY_ENVIRONMENT and the images of its catalog, ready for synth()."""
+    """The program for BAKERY_ENVIRONMENT and the images of its catalog, ready for `synth`."""
     settings = config.load_settings(environments, environ)
     return build_app(settings, _read_catalog(settings))
+
+
+def synth(app: App) -> None:
+    """Write all stacks, each with the lock file of its providers."""
+    app.synth()
+    locks.write_locks(Path(app.outdir))
 
 
 def _read_catalog(settings: Settings) -> ChannelImages | None:

@@ -4,7 +4,7 @@ packer {
   required_plugins {
     ansible = {
       source  = "github.com/hashicorp/ansible"
-      version = ">= 1.0.3"
+      version = ">= 1.1.2, < 2"
     }
   }
 }

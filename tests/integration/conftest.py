@@ -1,12 +1,24 @@
 """What the tests with real tools share."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from bakery.host.events import silent
+from bakery.infra import mirror
 from bakery.layers.base import BaseDisk, prepare
 from bakery.model.bases import Debootstrap, QemuBase
+
+# Where a machine that cannot reach Terraform's registry has providers for the tests and, by the Makefile, for the demo.
+# Only these two look there: the bakery itself searches nowhere.
+PROVIDERS = Path("/opt/tf-plugins")
+
+
+def pytest_configure() -> None:
+    """Name the mirror for the tests, unless their caller did."""
+    if PROVIDERS.is_dir():
+        os.environ.setdefault(mirror.VARIABLE, str(PROVIDERS))
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bakery.catalog import Catalog, Record
-from bakery.infra import env
+from bakery.infra import env, mirror
+from bakery.infra.terraform import LOCK_FILE
 from bakery.model.documents import Parameter, Place, Publication
 from bakery.model.project import Project
 from doubles.aws.client import Double, available, register
@@ -32,13 +33,20 @@ def environment(aws: Double) -> dict[str, str]:
         "AWS_REGION": REGIONS[0],
         "AWS_EC2_METADATA_DISABLED": "true",
         "BAKERY_ENVIRONMENT": "demo",
+        **provider_settings(),
     }
+
+
+def provider_settings() -> dict[str, str]:
+    """Where Terraform's providers come from, as the caller of the tests says or conftest.py."""
+    return {name: os.environ[name] for name in (mirror.VARIABLE, mirror.CONFIG_VARIABLE) if name in os.environ}
 
 
 def validate(folder: Path, place: Project) -> None:
     """Terraform and the provider read a stack; nothing is called. CalledProcessError with their words if they mind."""
     environ = env.for_child(place, os.environ)
-    for command in (["init", "-backend=false", "-input=false"], ["validate"]):
+    lockfile = ["-lockfile=readonly"] if (folder / LOCK_FILE).exists() else []
+    for command in (["init", "-backend=false", "-input=false", *lockfile], ["validate"]):
         subprocess.run([env.terraform(place, os.environ), *command], cwd=folder, env=environ, check=True, timeout=120)
 
 

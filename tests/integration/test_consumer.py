@@ -15,7 +15,17 @@ from bakery.infra.terraform import Terraform
 from bakery_stacks import channel_images, config
 from bakery_stacks.program import build_app
 from doubles.aws.client import Double, running
-from integration.shelf import REGIONS, ROOT, STATE_BUCKET, Shelf, environment, images_of, make_state_bucket, project
+from integration.shelf import (
+    REGIONS,
+    ROOT,
+    STATE_BUCKET,
+    Shelf,
+    environment,
+    images_of,
+    make_state_bucket,
+    project,
+    provider_settings,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -127,8 +137,10 @@ def test_who_pins_follows_the_images_stack(world: World, tmp_path: Path) -> None
 def test_the_module_passes_its_own_tests(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "modules" / "image", tmp_path / "image")
     place = project(tmp_path / "workspace")
-    Terraform(place, tmp_path / "image", {}).init()
-    told = process.run(["terraform", "test", "-json"], env=env.for_child(place, {}), cwd=tmp_path / "image").stdout
+    Terraform(place, tmp_path / "image", provider_settings()).init()
+    told = process.run(
+        ["terraform", "test", "-json"], env=env.for_child(place, provider_settings()), cwd=tmp_path / "image"
+    ).stdout
     [summary] = [line["test_summary"] for line in map(json.loads, told.splitlines()) if line["type"] == "test_summary"]
     assert summary["status"] == "pass"
     assert summary["passed"] >= 8

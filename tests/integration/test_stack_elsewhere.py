@@ -1,5 +1,7 @@
 """The stacks beside AWS, read by Terraform and their providers where a mirror has those."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -7,22 +9,48 @@ import pytest
 from bakery.catalog import Catalog, open_store
 from bakery.infra import mirror
 from bakery_stacks import channel_images, config
-from bakery_stacks.program import build_app
+from bakery_stacks.locks import required_providers
+from bakery_stacks.program import build_app, synth
 from integration.shelf import ROOT, project, validate
 
 pytestmark = pytest.mark.integration
 
-PROVIDERS = {"vsphere": "hashicorp/vsphere", "azure": "hashicorp/azurerm", "vault-config": "hashicorp/vault"}
+STACKS = ("vsphere", "azure", "vault-config")
 
 
-@pytest.mark.parametrize("stack", PROVIDERS)
-def test_the_provider_takes_the_stack(stack: str, tmp_path: Path) -> None:
-    folder = mirror.find({})
-    if not folder or f"{mirror.REGISTRY}/{PROVIDERS[stack]}" not in mirror.providers(folder):
-        pytest.skip(
-            f"no mirror holds {PROVIDERS[stack]}: fill one with 'terraform providers mirror' ({mirror.VARIABLE})"
-        )
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stacks of production.yaml."""
+    folder = tmp_path_factory.mktemp("elsewhere")
     settings = config.load_settings(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "production"})
-    images = channel_images.read_channel_images(Catalog(open_store(str(tmp_path / "catalog"))), settings.environment)
-    build_app(settings, images, tmp_path / "out").synth()
-    validate(tmp_path / "out" / "stacks" / stack, project(tmp_path))
+    images = channel_images.read_channel_images(Catalog(open_store(str(folder / "catalog"))), settings.environment)
+    synth(build_app(settings, images, folder / "out"))
+    return folder / "out" / "stacks"
+
+
+def missing_providers(stack: Path, folder: Path | None) -> set[str]:
+    """Those that a synthesized stack asks for and a mirror lacks; all of them without a mirror."""
+    needed = required_providers(json.loads((stack / "cdk.tf.json").read_bytes()))
+    return needed - set(mirror.providers(folder) if folder else [])
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_provider_takes_the_stack(output: Path, stack: str, tmp_path: Path) -> None:
+    if missing := missing_providers(output / stack, mirror.named(os.environ)):
+        pytest.skip(
+            f"no mirror holds {', '.join(sorted(missing))}: fill a folder with 'terraform providers mirror',"
+            f" and name it in {mirror.VARIABLE}"
+        )
+    validate(output / stack, project(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("stack", "provider"),
+    [("vsphere", "vmware/vsphere"), ("azure", "hashicorp/azurerm"), ("vault-config", "hashicorp/vault")],
+)
+def test_a_mirror_with_the_provider_ends_the_skip(output: Path, stack: str, provider: str, tmp_path: Path) -> None:
+    assert missing_providers(output / stack, None) == {f"registry.terraform.io/{provider}"}
+    (tmp_path / "registry.terraform.io" / "other" / provider.partition("/")[2]).mkdir(parents=True)
+    assert missing_providers(output / stack, tmp_path) == {f"registry.terraform.io/{provider}"}
+    (tmp_path / "registry.terraform.io" / provider).mkdir(parents=True)
+    assert missing_providers(output / stack, tmp_path) == set()

@@ -18,7 +18,7 @@ from bakery.model.project import Project
 from bakery_stacks import channel_images, config
 from bakery_stacks.config import Settings
 from bakery_stacks.outputs import DistributionOutputs, NetworkOutputs
-from bakery_stacks.program import new_app
+from bakery_stacks.program import new_app, synth
 from bakery_stacks.stacks.runner.settings import Runner
 from bakery_stacks.stacks.runner.stack import RunnerStack, StackInputs
 from doubles.aws.client import Double, running
@@ -88,7 +88,7 @@ class World:
         outdir = self.workspace / name
         app = new_app(outdir)
         RunnerStack(app, settings, SECTION, StackInputs(self._network, others, images))
-        app.synth()
+        synth(app)
         return outdir / "stacks" / "runner"
 
     def terraform(self) -> Terraform:

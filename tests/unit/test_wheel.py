@@ -71,7 +71,14 @@ def test_plan_gives_the_key_of_a_checkout(user: User, tmp_path: Path) -> None:
     workspace = ("--workspace", str(tmp_path))
     ours = json.loads(run(BIN / "bakery", "plan", "--json", *workspace, cwd=ROOT))["actions"]
     assert len(theirs) == len(names)
-    assert [action["inputs"] for action in theirs] == [action["inputs"] for action in ours]
+    assert [_without_tools(action["inputs"]) for action in theirs] == [
+        _without_tools(action["inputs"]) for action in ours
+    ]
+
+
+def _without_tools(inputs: dict[str, str]) -> dict[str, str]:
+    """The set-up installs tools beside a checkout, and the user of a wheel has others."""
+    return {name: value for name, value in inputs.items() if not name.startswith("tool:")}
 
 
 def test_validate_reads_roles_tests_and_templates(user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +86,7 @@ def test_validate_reads_roles_tests_and_templates(user: User, tmp_path: Path, mo
     programs = Programs(tmp_path / "bin", monkeypatch)
     programs.shell("packer")
     assert "rocky-9.yaml: ok" in user.bakery("validate", "rocky-9")
-    (call,) = programs.calls("packer")
+    (call,) = [call for call in programs.calls("packer") if call.startswith("validate")]
     assert call.endswith("/bakery/_resources/packer/templates/aws")
 
 

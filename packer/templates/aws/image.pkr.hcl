@@ -5,7 +5,7 @@ packer {
   required_plugins {
     amazon = {
       source  = "github.com/hashicorp/amazon"
-      version = ">= 1.3.2"
+      version = ">= 1.8.2, < 2"
     }
   }
 }

@@ -5,7 +5,7 @@ packer {
   required_plugins {
     azure = {
       source  = "github.com/hashicorp/azure"
-      version = ">= 1.4.0"
+      version = ">= 1.4.5, < 2"
     }
   }
 }

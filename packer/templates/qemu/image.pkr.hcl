@@ -5,7 +5,7 @@ packer {
   required_plugins {
     qemu = {
       source  = "github.com/hashicorp/qemu"
-      version = ">= 1.0.9"
+      version = ">= 1.0.9, < 2"
     }
   }
 }

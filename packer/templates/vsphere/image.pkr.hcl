@@ -8,7 +8,7 @@ packer {
   required_plugins {
     vsphere = {
       source  = "github.com/hashicorp/vsphere"
-      version = ">= 1.4.2"
+      version = ">= 1.4.2, < 2"
     }
   }
 }

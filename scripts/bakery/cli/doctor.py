@@ -2,7 +2,6 @@
 
 import json as jsonlib
 import os
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -55,9 +54,9 @@ def doctor(
     Example: bakery doctor bake
     """
     project = locate(options.DEFINITIONS, workspace)
-    needs = toolbox.pinned(project)
+    pins = toolbox.pinned(project)
     probes = {name: probe for group, found in PROBES.items() if verb in (None, group) for name, probe in found.items()}
-    findings = [_find(name, probe, needs.get(name, ""), project) for name, probe in probes.items()]
+    findings = [_find(name, probe, pins.get(name, ""), project) for name, probe in probes.items()]
     if json:
         print(jsonlib.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -73,12 +72,13 @@ def _mark(finding: Finding) -> str:
     return "ok" if finding.good else "MISSING"
 
 
-def _find(name: str, probe: Probe, needed: str, project: Project) -> Finding:
+def _find(name: str, probe: Probe, pin: str, project: Project) -> Finding:
+    needed = toolbox.accepted(pin) if pin else ""
     try:
         found = probe(project)
     except BakeryError as error:
         return Finding(name, "", needed, f"{error.message}: {error.hint}" if error.hint else error.message)
-    if needed and not re.search(rf"(?<![\d.]){re.escape(needed)}(?![\d.])", found):  # 1.11.2 is not in 1.11.21
+    if pin and not toolbox.accepts(pin, found):
         return Finding(name, "", needed, f"version {found} is there; run 'make setup'")
     return Finding(name, found, needed, "")
 

@@ -12,6 +12,7 @@ from bakery.demo import services
 from bakery.engine import toolbox
 from bakery.host import files
 from bakery.host.errors import BakeryError
+from bakery.infra import mirror
 from bakery.model.project import Project
 
 REGION = "us-east-1"
@@ -81,7 +82,9 @@ def _aws_environment(url: str) -> dict[str, str]:
 
 
 def _bakery_environment(project: Project) -> dict[str, str]:
+    """What the user says of Terraform's providers holds for the demo too."""
     return {
+        **{name: os.environ[name] for name in (mirror.VARIABLE, mirror.CONFIG_VARIABLE) if name in os.environ},
         "BAKERY_WORKSPACE": str(project.workspace),
         "BAKERY_DEFINITIONS": str(project.definitions),
         "BAKERY_CATALOG": CATALOG,

@@ -4,6 +4,7 @@ import platform
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from bakery.model.project import Project
 
 # Of tools.toml, those whose version can change an image.
 PLUGINS = ("packer-plugin-ansible", *(builder.plugin for builder in BUILDERS.values()))
-# Programs of the system that can, and how each is asked for its version.
+# Programs of the system that can, and how each prints its version.
 SYSTEM_TOOLS = {"qemu-system-x86_64": "--version", "qemu-img": "--version", "mke2fs": "-V", "mmdebstrap": "--version"}
 MISSING = "missing"
+# Stands alone in a text such as "Packer v1.16.0" or "packer-plugin-qemu_v1.0.9_x5.0"; a pre-release is no release.
+RELEASE = re.compile(r"(?<![\d.])(\d+)\.(\d+)\.(\d+)(?![\d.-])")
 
 
 def find(project: Project, name: str) -> Path:
@@ -37,12 +40,24 @@ def pinned(project: Project) -> dict[str, str]:
     return {name: entry["version"] for name, entry in listed.items()}
 
 
+def accepts(pin: str, text: str) -> bool:
+    """Whether a program's words name the pinned version or a newer one of its major, as the set-up decides it."""
+    offered, oldest = RELEASE.search(text), RELEASE.fullmatch(pin)
+    if not offered or not oldest:
+        return False
+    numbers, needed = (tuple(int(number) for number in version.groups()) for version in (offered, oldest))
+    return numbers >= needed and numbers[0] == needed[0]
+
+
+def accepted(pin: str) -> str:
+    """What `accepts` takes, for people."""
+    return f">= {pin}, < {int(pin.partition('.')[0]) + 1}"
+
+
 def versions(project: Project) -> dict[str, str]:
-    """Version of every tool that can change an image. Starts neither Packer nor a guest."""
-    asked = pinned(project)
+    """Version of every tool that can change an image, as the program that is there reports it. Starts no guest."""
     return {
-        **{name: asked[name] for name in ("packer", *PLUGINS)},
-        **_system_versions(project.cache / "tools.json"),
+        **_program_versions(_programs(project), project.cache / "tools.json"),
         "ansible-core": version("ansible-core"),
         "python": platform.python_version(),
     }
@@ -68,33 +83,59 @@ def toolchain(project: Project, accelerator: str = "") -> Toolchain:
     """Everything that a bake runs, proven to be there; the accelerator is tried out unless it is told."""
     return Toolchain(
         packer=find(project, "packer"),
-        plugins=project.plugins,
+        plugins=_plugins(project),
         ansible_playbook=Path(sys.executable).parent / "ansible-playbook",
         accelerator=accelerator or qemu.accelerator(project.cache / "accelerator.json"),
         versions=versions(project),
     )
 
 
-def _system_versions(cache: Path) -> dict[str, str]:
+def _programs(project: Project) -> dict[str, tuple[Path | None, str]]:
+    """Each program whose version can change an image, and the argument that makes it print its version."""
+    packer = project.tool_bin / "packer"
+    return {
+        "packer": (packer if packer.exists() else _on_path("packer"), "version"),
+        **{name: (_plugin(project, name), "describe") for name in PLUGINS},
+        **{name: (_on_path(name), flag) for name, flag in SYSTEM_TOOLS.items()},
+    }
+
+
+def _on_path(name: str) -> Path | None:
+    path = process.which(name)
+    return Path(path) if path else None
+
+
+def _plugin(project: Project, name: str) -> Path | None:
+    """The set-up leaves one version of a plugin, with its checksum beside it."""
+    folder = _plugins(project) / "github.com" / "hashicorp" / name.removeprefix("packer-plugin-")
+    programs = (path for path in folder.glob(f"{name}_v*") if not path.name.endswith("_SHA256SUM"))
+    return next(programs, None)
+
+
+def _plugins(project: Project) -> Path:
+    return project.root / ".bakery" / "tools" / "packer-plugins"
+
+
+def _program_versions(programs: Mapping[str, tuple[Path | None, str]], cache: Path) -> dict[str, str]:
     """Asked once per installed program; `cache` remembers the answer for that file."""
     answers = Cache(cache)
-    versions = {name: _version(name, flag, answers) for name, flag in SYSTEM_TOOLS.items()}
+    versions = {name: _version(path, argument, answers) for name, (path, argument) in programs.items()}
     answers.save()
     return versions
 
 
-def _version(name: str, flag: str, answers: Cache) -> str:
-    path = process.which(name)
+def _version(path: Path | None, argument: str, answers: Cache) -> str:
     if path is None:
         return MISSING
-    stat = Path(path).stat()
+    stat = path.stat()
     stamp = f"{path} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
-    return answers.get(stamp, lambda: _ask(path, flag))
+    return answers.get(stamp, lambda: _ask(path, argument))
 
 
-def _ask(path: str, flag: str) -> str:
+def _ask(path: Path, argument: str) -> str:
     """The first version number that a program prints, on either stream."""
     lines: list[str] = []
-    process.run([path, flag], on_output=lines.append, timeout=20)
+    # Without the variable Packer asks its vendor for updates, and waits for the answer.
+    process.run([path, argument], env={"CHECKPOINT_DISABLE": "1"}, on_output=lines.append, timeout=20)
     found = re.search(r"\d+\.\d+(\.\d+)*", "\n".join(lines))
     return found[0] if found else MISSING

@@ -19,6 +19,11 @@ SECRET = (
     *("TF_VAR_vsphere_logins", "VAULT_TOKEN", "VAULT_SECRET_ID", "VAULT_JWT", "VAULT_ID_TOKEN"),
 )
 
+WITH_A_MIRROR = {
+    "CDKTF_SKIP_PROVIDER_LOCK": "true",  # `terraform providers lock` asks the registry, whatever the mirror has
+    "CDKTF_DISABLE_PLUGIN_CACHE_ENV": "1",  # a cache would copy 700 MB that Terraform else only links to
+}
+
 
 def chosen(environment: Mapping[str, str]) -> str:
     """The name of the environment that stacks are for."""
@@ -74,21 +79,18 @@ def _path(project: Project, path: str) -> str:
 
 
 def _providers(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
-    """Providers from a mirror where there is one; else a download that all stacks share."""
-    found = mirror.find(environment)
-    if found is None:
-        cache = project.cache / "terraform-plugins"
-        cache.mkdir(parents=True, exist_ok=True)
-        # Lock files live in cdktf.out/ and are never kept, so the cache may fill them with this machine's checksums.
-        return {"TF_PLUGIN_CACHE_DIR": str(cache), "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "true"}
-    config = project.workspace / "cdktf" / "terraform.rc"
-    files.write_atomic(config, mirror.cli_config(found).encode())
-    return {
-        "TF_CLI_CONFIG_FILE": str(config),
-        "CDKTF_SKIP_PROVIDER_LOCK": "true",  # `terraform providers lock` asks the registry, whatever the mirror has
-        "CDKTF_DISABLE_PLUGIN_CACHE_ENV": "1",  # a cache would copy 700 MB that Terraform else only links to
-    }
+    """Providers from the mirror that the owner of the machine names; else a download that all stacks share."""
+    folder = mirror.named(environment)
+    if folder is not None:
+        config = project.workspace / "cdktf" / "terraform.rc"
+        files.write_atomic(config, mirror.cli_config(folder).encode())
+        return {mirror.CONFIG_VARIABLE: str(config), **WITH_A_MIRROR}
+    if mirror.configured(environment):
+        return WITH_A_MIRROR
+    cache = project.cache / "terraform-plugins"
+    cache.mkdir(parents=True, exist_ok=True)
+    return {"TF_PLUGIN_CACHE_DIR": str(cache)}
 
 
 def _user_config(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: environment[name] for name in ("TF_CLI_CONFIG_FILE",) if name in environment}
+    return {name: environment[name] for name in (mirror.CONFIG_VARIABLE,) if name in environment}

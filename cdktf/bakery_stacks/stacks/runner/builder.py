@@ -1,4 +1,4 @@
-"""The rights of Packer's amazon-ebs builder, besides those of publishing (plugin 1.3.2, `builder/common`).
+"""The rights of Packer's amazon-ebs builder, besides those of publishing (plugin 1.8.2, `builder/common`).
 
 The builder tags each resource in the call that creates it, and changes only resources with the tag. Copies in other
 regions are an exception: it shares their snapshots first, and tags them later. So a role with these rights can share

@@ -46,9 +46,13 @@ def variables(job: Job) -> dict[str, Any]:
 
 
 def environment(fields: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a lease or a KV secret; BakeryError if it is neither."""
+    """The variables of a lease or a KV secret, BakeryError if it is neither; and the endpoint that the user set.
+
+    The plugin follows the template's endpoint in the first region only (1.8.2, GetRegionConn), and the variable in all.
+    """
     require(fields, REQUIRED, "AWS")
-    return {variable: fields[name] for name, variable in VARIABLES.items() if fields.get(name)}
+    endpoint = {name: os.environ[name] for name in ("AWS_ENDPOINT_URL",) if name in os.environ}
+    return {variable: fields[name] for name, variable in VARIABLES.items() if fields.get(name)} | endpoint
 
 
 def ids(build: Build) -> dict[str, str]:

@@ -45,7 +45,7 @@ def test_all_is_well(bakery: Workshop, programs: Programs) -> None:
     answer = bakery("doctor")
     assert (answer.code, answer.err) == (0, "")
     assert "MISSING" not in answer.out
-    assert row(answer.out, "packer").split() == ["ok", "packer", "Packer", "v1.2.3", "1.2.3"]
+    assert row(answer.out, "packer").split() == ["ok", "packer", "Packer", "v1.2.3", ">=", "1.2.3,", "<", "2"]
     assert "no usable KVM, guests are 5 to 10 times slower" in row(answer.out, "accelerator")
     assert "only images with secrets need it" in row(answer.out, "vault login")
 
@@ -55,7 +55,7 @@ def test_json(bakery: Workshop, programs: Programs) -> None:
     assert found["packer-plugin-qemu"] == {
         "tool": "packer-plugin-qemu",
         "found": "packer-plugin-qemu_v1.2.3_x5.0",
-        "needed": "1.2.3",
+        "needed": ">= 1.2.3, < 2",
         "hint": "",
     }
     assert found["ansible-core"]["found"] == "2.19.14"
@@ -85,7 +85,13 @@ def test_a_missing_tool(bakery: Workshop, programs: Programs, name: str, tool: s
     assert row(answer.out, "mtools").startswith("ok")
 
 
-@pytest.mark.parametrize("version", ["1.2.4", "1.2.31", "11.2.3", "1.2.3.4"])
+@pytest.mark.parametrize("version", ["1.2.3", "1.2.4", "1.2.31", "1.10.0", "1.2.3+ent"])
+def test_the_pinned_version_and_newer_ones_of_its_major(bakery: Workshop, programs: Programs, version: str) -> None:
+    programs.shell("packer", f"echo Packer v{version}")
+    assert findings(bakery, "bake")["packer"]["found"] == f"Packer v{version}"
+
+
+@pytest.mark.parametrize("version", ["1.2.2", "1.1.9", "2.0.0", "11.2.3", "1.2.3.4", "1.3.0-dev", "1.3", "unknown"])
 def test_another_version(bakery: Workshop, programs: Programs, version: str) -> None:
     programs.shell("packer", f"echo Packer v{version}")
     answer = bakery("doctor", "bake")

@@ -85,7 +85,9 @@ def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     files.write_atomic(project.definitions / "web.yaml", b"")
     monkeypatch.chdir(root)
     monkeypatch.setattr(sys, "argv", sys.argv)
-    monkeypatch.setattr(mirror, "ROOT", project.tool_bin)
+    monkeypatch.setenv("HOME", str(project.tool_bin))
+    for name in (mirror.VARIABLE, mirror.CONFIG_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(rollout, "POLL_SECONDS", 0.01)
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     yield Stacks(project, install(project, "terraform", "cdktf"), capsys)

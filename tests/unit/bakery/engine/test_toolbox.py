@@ -80,9 +80,30 @@ class TestVersions:
         bakery.write(".bakery/cache/tools.json", "{")
         assert system(bakery)["qemu-img"] == "7.2.0"
 
-    def test_start_neither_packer_nor_its_plugins(self, bakery: Workshop, programs: Programs) -> None:
-        programs.shell("packer")
+    def test_of_packer_and_its_plugins_are_what_they_report(self, bakery: Workshop, programs: Programs) -> None:
+        place = bakery.write(
+            ".bakery/tools/packer-plugins/github.com/hashicorp/qemu/packer-plugin-qemu_v1.4.0_x5.0", ""
+        )
+        place.write_text('#!/bin/sh\n[ $1 = describe ] && echo \'{"version":"1.4.0","sdk_version":"0.6.0"}\'\n')
+        place.chmod(0o755)
+        place.with_name(f"{place.name}_SHA256SUM").write_text("0123")
+        programs.shell("packer", "echo Packer v1.16.2; echo The latest version is 9.9.9")
         found = toolbox.versions(bakery.project)
-        assert {found[name] for name in ("packer", *toolbox.PLUGINS)} == {"1.2.3"}
-        assert programs.calls("packer") == []
+        assert (found["packer"], found["packer-plugin-qemu"], found["packer-plugin-azure"]) == (
+            "1.16.2",
+            "1.4.0",
+            "missing",
+        )
         assert {"python", "ansible-core"} <= found.keys()
+
+    def test_of_the_packer_that_the_set_up_installed_count(self, bakery: Workshop, programs: Programs) -> None:
+        programs.shell("packer", "echo Packer v1.16.0")
+        bakery.write(".bakery/tools/bin/packer", "#!/bin/sh\necho Packer v1.17.1\n").chmod(0o755)
+        assert toolbox.versions(bakery.project)["packer"] == "1.17.1"
+        assert programs.calls("packer") == []
+
+    def test_change_the_key_of_an_image(self, bakery: Workshop, programs: Programs) -> None:
+        programs.shell("packer", "echo Packer v1.16.0")
+        before = bakery.line("web")[0].input_key
+        programs.shell("packer", "echo Packer v1.16.10")
+        assert bakery.line("web")[0].input_key != before

@@ -11,13 +11,14 @@ from unit.bakery.infra.fakes import Fake, install
 
 
 @pytest.fixture(autouse=True)
-def no_mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """What this machine has at its root is not looked at; what is put here is."""
-    root = tmp_path / "root"
-    root.mkdir()
-    monkeypatch.setattr(mirror, "ROOT", root)
-    monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path / "share"))
-    return root
+def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where Terraform's configuration is looked for: not in the home of the one who runs the tests."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    for name in (mirror.VARIABLE, mirror.CONFIG_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    return home
 
 
 @pytest.fixture

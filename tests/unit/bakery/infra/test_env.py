@@ -67,6 +67,15 @@ def test_with_a_mirror_terraform_gets_a_configuration_of_ours(
     assert "TF_PLUGIN_CACHE_DIR" not in found
 
 
+def test_with_a_configuration_of_the_users_terraform_goes_by_that(project: Project, tmp_path: Path) -> None:
+    config = tmp_path / "terraform.rc"
+    config.write_text('provider_installation {\n  filesystem_mirror {\n    path = "/theirs"\n  }\n}\n')
+    found = env.for_child(project, {"TF_CLI_CONFIG_FILE": str(config)})
+    assert found["TF_CLI_CONFIG_FILE"] == str(config)
+    assert found["CDKTF_SKIP_PROVIDER_LOCK"] == "true"
+    assert "TF_PLUGIN_CACHE_DIR" not in found
+
+
 def test_without_a_mirror_stacks_share_a_download(project: Project) -> None:
     found = env.for_child(project, {"TF_CLI_CONFIG_FILE": "/theirs"})
     assert Path(found["TF_PLUGIN_CACHE_DIR"]).is_dir()

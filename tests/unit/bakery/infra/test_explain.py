@@ -236,3 +236,40 @@ def test_a_long_output_is_cut_at_its_beginning() -> None:
     error = failure("apply", "\n".join(f"line {number}" for number in range(200)), "folder")
     assert error.detail.splitlines()[-1] == "line 199"
     assert len(error.detail.splitlines()) == 40
+
+
+NOT_LOCKED = {
+    "another checksum": """
+Error: Failed to install provider
+
+Error while installing hashicorp/aws v5.100.0: the local package for
+registry.terraform.io/hashicorp/aws 5.100.0 doesn't match any of the
+checksums previously recorded in the dependency lock file (this might be
+because the available checksums are for packages targeting different
+platforms); for more information:
+""",
+    "another version": """
+Error: Failed to query available provider packages
+
+Could not retrieve the list of available versions for provider hashicorp/aws:
+locked provider registry.terraform.io/hashicorp/aws 5.99.0 does not match
+configured version constraint 5.100.0; must use terraform init -upgrade to
+allow selection of new versions
+""",
+    "not in the lock file": """
+Error: Provider dependency changes detected
+
+Changes to the required provider dependencies were detected, but the lock
+file is read-only. To use and record these requirements, run "terraform init"
+without the "-lockfile=readonly" flag.
+""",
+}
+
+
+@pytest.mark.parametrize("output", NOT_LOCKED.values(), ids=NOT_LOCKED)
+def test_a_provider_that_is_not_locked(output: str) -> None:
+    """In the words of Terraform 1.11.4."""
+    error = failure("init with Terraform", output, "cdktf.out/stacks/images")
+    assert error.message == "cannot init with Terraform: a provider is not the one of the lock file"
+    assert error.detail.startswith("Error: ")
+    assert "docs/how-to/deploy-the-infrastructure.md" in error.hint

@@ -1,6 +1,6 @@
 """Where providers come from on a machine without a registry."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,61 +13,108 @@ ADDRESS = "registry.terraform.io/hashicorp/aws"
 MakeMirror = Callable[..., Path]
 
 
-def find(tmp_path: Path, **environment: str) -> Path | None:
-    seen: Mapping[str, str] = {
-        "HOME": str(tmp_path / "home"),
-        "XDG_DATA_DIRS": str(tmp_path / "share"),
-        **environment,
-    }
-    return mirror.find(seen)
+def config(path: Path, block: str) -> Path:
+    path.write_text(f"provider_installation {{\n  {block}\n}}\n")
+    return path
 
 
-def test_without_a_mirror_there_is_the_registry(tmp_path: Path) -> None:
-    assert find(tmp_path) is None
+class TestNamed:
+    def test_nothing_is_named(self) -> None:
+        assert mirror.named({}) is None
+        assert mirror.named({mirror.VARIABLE: ""}) is None
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_the_variable_names_a_mirror(self, make_mirror: MakeMirror, tmp_path: Path, packed: bool) -> None:
+        folder = make_mirror(tmp_path / "mine", packed)
+        assert mirror.named({mirror.VARIABLE: str(folder)}) == folder
+
+    @pytest.mark.parametrize("version", [None, "4.0.0"])
+    def test_a_folder_without_our_provider(self, make_mirror: MakeMirror, tmp_path: Path, version: str | None) -> None:
+        if version:
+            make_mirror(tmp_path, version=version)
+        with pytest.raises(UsageError, match="is not a mirror") as caught:
+            mirror.named({mirror.VARIABLE: str(tmp_path)})
+        assert caught.value.where == str(tmp_path)
+        assert mirror.AWS_VERSION in caught.value.hint
+        assert f"'terraform providers mirror -platform={mirror.machine()} {tmp_path}'" in caught.value.hint
+
+    @pytest.mark.parametrize("place", ["home/.terraform.d/plugins", "opt/providers"])
+    def test_nothing_is_searched(
+        self, make_mirror: MakeMirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    ) -> None:
+        make_mirror(tmp_path / place)
+        monkeypatch.chdir(tmp_path)
+        assert mirror.named({"HOME": str(tmp_path / "home")}) is None
+        assert not mirror.configured({"HOME": str(tmp_path / "home")})
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_the_variable_names_a_mirror(make_mirror: MakeMirror, tmp_path: Path, packed: bool) -> None:
-    folder = make_mirror(tmp_path / "mine", packed)
-    assert find(tmp_path, BAKERY_TERRAFORM_MIRROR=str(folder)) == folder
+class TestConfigured:
+    @pytest.mark.parametrize(
+        "block", ['filesystem_mirror {{ path = "{}" }}', 'network_mirror {{ url = "https://x/{}" }}']
+    )
+    def test_the_users_own_configuration(self, make_mirror: MakeMirror, tmp_path: Path, block: str) -> None:
+        folder = make_mirror(tmp_path / "theirs")
+        file = config(tmp_path / "terraform.rc", block.format(folder))
+        assert mirror.configured({mirror.CONFIG_VARIABLE: str(file)})
+
+    def test_the_one_in_the_home_folder(self, own_home: Path) -> None:
+        config(own_home / ".terraformrc", 'filesystem_mirror { path = "/nowhere" }')
+        assert mirror.configured({"HOME": str(own_home)})
+        assert mirror.configured({})
+
+    def test_one_that_says_nothing_of_providers(self, tmp_path: Path, own_home: Path) -> None:
+        config(own_home / ".terraformrc", 'filesystem_mirror { path = "/nowhere" }')
+        file = tmp_path / "terraform.rc"
+        file.write_text('plugin_cache_dir = "/cache"\n')
+        assert not mirror.configured({mirror.CONFIG_VARIABLE: str(file)})
+
+    def test_one_that_is_not_there(self, tmp_path: Path) -> None:
+        assert not mirror.configured({mirror.CONFIG_VARIABLE: str(tmp_path / "absent")})
 
 
-def test_a_variable_that_names_no_mirror_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is not a mirror") as caught:
-        find(tmp_path, BAKERY_TERRAFORM_MIRROR=str(tmp_path))
-    assert caught.value.where == str(tmp_path)
-    assert mirror.AWS_VERSION in caught.value.hint
-    assert f"'terraform providers mirror -platform={mirror.machine()} {tmp_path}'" in caught.value.hint
+class TestOthersWhoCanWrite:
+    """pytest's own folder lies in a sticky one that everybody can write to, as most of /tmp does."""
 
+    @pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777])
+    @pytest.mark.parametrize("place", ["mirror", f"mirror/{ADDRESS}", "mirror/registry.terraform.io"])
+    def test_to_the_mirror(self, make_mirror: MakeMirror, tmp_path: Path, place: str, mode: int) -> None:
+        folder = make_mirror(tmp_path / "mirror")
+        (tmp_path / place).chmod(mode)
+        with pytest.raises(UsageError, match="other users can write to the Terraform mirror") as caught:
+            mirror.named({mirror.VARIABLE: str(folder)})
+        assert caught.value.where == str(tmp_path / place)
+        assert f"'chmod go-w {tmp_path / place}'" in caught.value.hint
 
-def test_the_users_own_configuration_names_a_mirror(make_mirror: MakeMirror, tmp_path: Path) -> None:
-    folder = make_mirror(tmp_path / "theirs")
-    config = tmp_path / "terraform.rc"
-    config.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{folder}"\n  }}\n}}\n')
-    assert find(tmp_path, TF_CLI_CONFIG_FILE=str(config)) == folder
+    def test_to_a_program_in_it(self, make_mirror: MakeMirror, tmp_path: Path) -> None:
+        folder = make_mirror(tmp_path / "mirror")
+        program = folder / ADDRESS / mirror.AWS_VERSION / mirror.machine() / "terraform-provider-aws"
+        program.touch()
+        program.chmod(0o757)
+        with pytest.raises(UsageError, match="other users can write"):
+            mirror.named({mirror.VARIABLE: str(folder)})
 
+    def test_to_a_parent(self, make_mirror: MakeMirror, tmp_path: Path) -> None:
+        folder = make_mirror(tmp_path / "shared" / "mirror")
+        (tmp_path / "shared").chmod(0o777)
+        with pytest.raises(UsageError, match="other users can write") as caught:
+            mirror.named({mirror.VARIABLE: str(folder)})
+        assert caught.value.where == str(tmp_path / "shared")
+        (tmp_path / "shared").chmod(0o1777)
+        assert mirror.named({mirror.VARIABLE: str(folder)}) == folder
 
-def test_a_configuration_that_is_not_there_is_none(tmp_path: Path) -> None:
-    assert find(tmp_path, TF_CLI_CONFIG_FILE=str(tmp_path / "absent")) is None
+    def test_to_what_a_link_leads_to(self, make_mirror: MakeMirror, tmp_path: Path) -> None:
+        folder = make_mirror(tmp_path / "shared" / "mirror")
+        (tmp_path / "shared").chmod(0o777)
+        (tmp_path / "link").symlink_to(folder)
+        with pytest.raises(UsageError, match="other users can write"):
+            mirror.named({mirror.VARIABLE: str(tmp_path / "link")})
 
-
-@pytest.mark.parametrize(
-    "place", ["home/.terraform.d/plugins", "home/.local/share/terraform/plugins", "share/terraform/plugins"]
-)
-def test_terraforms_implied_mirrors(make_mirror: MakeMirror, tmp_path: Path, place: str) -> None:
-    folder = make_mirror(tmp_path / place)
-    assert find(tmp_path) == folder
-
-
-def test_a_folder_that_the_machine_brings_along(make_mirror: MakeMirror, tmp_path: Path, no_mirror: Path) -> None:
-    folder = make_mirror(no_mirror / "opt" / "providers")
-    assert find(tmp_path) == folder
-
-
-def test_a_mirror_without_our_version_is_passed_over(make_mirror: MakeMirror, tmp_path: Path, no_mirror: Path) -> None:
-    make_mirror(no_mirror / "opt" / "old", version="4.0.0")
-    folder = make_mirror(no_mirror / "opt" / "right")
-    assert find(tmp_path) == folder
+    def test_to_the_mirror_of_the_users_configuration(self, make_mirror: MakeMirror, tmp_path: Path) -> None:
+        folder = make_mirror(tmp_path / "mirror")
+        folder.chmod(0o777)
+        file = config(tmp_path / "terraform.rc", f'filesystem_mirror {{ path = "{folder}" }}')
+        with pytest.raises(UsageError, match="other users can write"):
+            mirror.configured({mirror.CONFIG_VARIABLE: str(file)})
 
 
 def test_only_what_is_mirrored_is_taken_from_there(make_mirror: MakeMirror, tmp_path: Path) -> None:

@@ -29,6 +29,17 @@ def terraform(project: Project, tmp_path: Path) -> Terraform:
     return Terraform(project, folder, KEYS, variables={"follow": True, "name": "web"}, log=tmp_path / "log")
 
 
+@pytest.mark.parametrize(("locked", "options"), [(True, ["-lockfile=readonly"]), (False, [])])
+def test_a_lock_file_is_only_read(
+    program: Any, terraform: Terraform, tmp_path: Path, locked: bool, options: list[str]
+) -> None:
+    if locked:
+        (tmp_path / "stack" / ".terraform.lock.hcl").touch()
+    terraform.init()
+    [call] = program.calls
+    assert [option for option in call["argv"] if "lockfile" in option] == options
+
+
 def test_the_command_lines(program: Any, terraform: Terraform, tmp_path: Path) -> None:
     program.answer("show", stdout="{}")
     program.answer("output", stdout="{}")

@@ -53,7 +53,13 @@ def test_the_source_is_chosen_by_the_os(world: World, os: str, source: str) -> N
     assert aws.source(job(world, os=os).definition) == source
 
 
-def test_credentials_go_into_the_environment() -> None:
+def test_the_users_endpoint_holds_in_all_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:5000")
+    assert aws.environment(LEASE)["AWS_ENDPOINT_URL"] == "http://127.0.0.1:5000"
+
+
+def test_credentials_go_into_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     assert aws.environment(LEASE) == {
         "AWS_ACCESS_KEY_ID": "AKIA",
         "AWS_SECRET_ACCESS_KEY": "hidden",
