@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 INTRODUCTION = """\
 A stack exists where its part of the environment is there. Environments are files in `cdktf/environments/`;
 [production.yaml](../../cdktf/environments/production.yaml) has them all and says what to choose. Outputs are read by
-`cdktf output STACK`. By hand: [a page per stack](../stacks/README.md).
+`cdktf output STACK`. By hand: [a page per stack](stacks/README.md).
 """
 EXEMPTING = """\
 A violation fails `cdktf synth`; a warning is printed. Where something has to stay, the code beside it says why:

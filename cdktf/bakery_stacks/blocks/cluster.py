@@ -7,7 +7,7 @@ from bakery_stacks.bindings import Construct, aws
 from bakery_stacks.blocks.machine import Machine
 
 # Until a new member counts: it copies all data, its vote is taken, and the one that went before is forgotten, which
-# autopilot does after 10 minutes (docs/stacks/vault.md). Sooner, the dead would be the half of a vote.
+# autopilot does after 10 minutes (docs/reference/stacks/vault.md). Sooner, the dead would be the half of a vote.
 WARM_UP_SECONDS = 1200
 AFTER_BOOT_SECONDS = 300
 
