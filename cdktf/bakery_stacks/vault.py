@@ -30,7 +30,7 @@ FULL_PERCENT = 80  # of a disk, while there is time to do something
 
 
 class VaultStack(AwsStack):
-    """Initialized once by a person, who gets the recovery keys: docs/reference/stacks/vault.md."""
+    """Initialized once by a person, who gets the recovery keys: docs/how-to/run-a-vault-cluster.md."""
 
     def __init__(
         self,
