@@ -1,4 +1,4 @@
-"""What goes into the stacks and what comes out of them: models of environments, and a synth of production."""
+"""Inputs and outputs of the stacks: models of environments, and a synth of production."""
 
 import json
 import tempfile
