@@ -1,4 +1,4 @@
-"""OS, target and how it was tested here: one row per image and way, out of the definitions."""
+"""Images by OS, builder and target, and their test coverage: one row per image and target, from the definitions."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,34 +9,34 @@ from bakery.model.definition import ImageDefinition
 ROOT = Path(__file__).parents[1]
 TARGETS = {"local": "local", "aws": "AWS", "vsphere": "vSphere", "azure": "Azure"}
 
-# What the tests of this repository do with images of a family that a block of an image file builds.
+# The coverage of images of an OS family that a source block of a template builds.
 REAL = "baked, booted and tested for real"
 BUILT = {
     ("debian", "qemu.linux"): REAL,
     ("debian", "null.linux"): REAL,
-    ("debian", "amazon-ebs.linux"): "Packer, Ansible and a guest for real; EC2 is a stand-in",
-    ("debian", "vsphere-clone.linux"): "Packer, Ansible and a guest for real; vCenter is a stand-in",
+    ("debian", "amazon-ebs.linux"): "Packer, Ansible and a guest for real; EC2 is a test double",
+    ("debian", "vsphere-clone.linux"): "Packer, Ansible and a guest for real; vCenter is a test double",
 }
-UNREACHED = "not baked: its vendor cannot be reached from here; the same roles are on Debian"
+UNREACHED = "not baked: its vendor is unreachable here; Debian has the same roles"
 VALIDATED = "validated by Packer with its real plugin; nothing here booted it"
-# What a target is here, for what is published there.
+# The destination of publications to a target in the tests.
 PUBLISHED = {
     "local": "for real",
-    "aws": "to [a strict stand-in](../../scripts/bakery/demo/stand_ins/aws/README.md)",
-    "vsphere": "to [a strict stand-in](../../tests/doubles/vcenter/README.md)",
-    "azure": "to Azurite and [a strict stand-in](../../tests/doubles/azure/README.md)",
+    "aws": "to [a strict test double](../../scripts/bakery/demo/stand_ins/aws/README.md)",
+    "vsphere": "to [a strict test double](../../tests/doubles/vcenter/README.md)",
+    "azure": "to Azurite and [a strict test double](../../tests/doubles/azure/README.md)",
 }
 
 
 def page() -> Iterator[str]:
     """The lines of the page."""
-    yield "# Images, targets, and how they are tested\n"
-    yield "Of the definitions in `packer/images/`, by the tests of this repository. No test reaches a real cloud.\n"
-    yield "| image | OS | built by | how that is tested | target | published |\n|---|---|---|---|---|---|"
+    yield "# Images and targets\n"
+    yield "The test coverage of each definition in `packer/images/`. No test reaches a real cloud.\n"
+    yield "| image | OS | built by | test of the build | target | publication |\n|---|---|---|---|---|---|"
     for image in definitions.load(ROOT / "packer" / "images").images.values():
         for target in image.targets:
             yield _row(image, target)
-    yield "\nEvery way that the image files know, whether a definition above uses it or not:\n"
+    yield "\nThe templates support these combinations, including those that no definition above uses:\n"
     yield "| target | built by | forms |\n|---|---|---|"
     yield "| any | the QEMU disk, baked once and published | Linux, Windows |"
     yield "| AWS | `amazon-ebs` | Linux (SSH), Windows (WinRM) |"

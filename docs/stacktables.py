@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 INTRODUCTION = """\
 A stack exists if the environment has its section. Environments are files in `cdktf/environments/`;
 [production.yaml](../../cdktf/environments/production.yaml) has all sections and explains the choices.
-`cdktf output STACK` reads outputs. [A page for each stack](../stacks/README.md) explains its use.
+`cdktf output STACK` reads outputs. [A page for each stack](stacks/README.md) explains its use.
 """
 EXEMPTING = """\
 A violation fails `cdktf synth`; a warning is only printed. To exempt a construct, the code beside it gives a reason:

@@ -149,7 +149,7 @@ class Environment(Model):
     def _check_network(self) -> Self:
         for part in ("vault", "runner"):
             if getattr(self, part) and not self.network:
-                hint = "add network with cidr and subnets: docs/stacks/network.md shows one"
+                hint = "add network with cidr and subnets: docs/reference/stacks/network.md shows one"
                 raise field_error("its machines need subnets, and this environment has no network", hint, part)
         for zone in self.network.subnets if self.network else ():
             if zone[:-1] != self.home_region:

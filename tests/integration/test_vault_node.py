@@ -76,7 +76,7 @@ def node(cloud: Cloud, base_disk: BaseDisk, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def initialized(node: Node) -> Initialized:
-    """As a person does it once: docs/stacks/vault.md."""
+    """As a person does it once: docs/how-to/run-a-vault-cluster.md."""
     shares = ("-recovery-shares=1", "-recovery-threshold=1")
     found = Initialized(json.loads(node.vault("operator", "init", "-format=json", *shares).stdout))
     until(lambda: node.status().get("is_self"))

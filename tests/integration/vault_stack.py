@@ -53,7 +53,7 @@ def take_away_kv(server: VaultServer) -> None:
 
 
 def deploy_with_clouds(server: VaultServer, ci: gitlab.GitLab, folder: Path) -> VaultProvider:
-    """As docs/stacks/vault-config.md says for Azure: the engine, Vault's own secret by hand, and then the role."""
+    """As docs/how-to/configure-vault.md says for Azure: the engine, Vault's own secret by hand, and then the role."""
     take_away_kv(server)
     provider = VaultProvider(server.client)
     provider.apply(synthesise(section(server.address, ci, folder, azure=AZURE), folder / "first"))

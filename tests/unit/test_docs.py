@@ -12,6 +12,21 @@ import pytest
 import typer
 
 ROOT = Path(__file__).parents[2]
+STACKS = ROOT / "docs" / "reference" / "stacks"
+KINDS = {"tutorial", "how-to", "reference", "explanation"}  # of Diataxis: each page is one of them
+# Code whose hints and comments name a page.
+NAMING = (
+    "scripts",
+    "cdktf",
+    "runner",
+    "ansible",
+    "packer",
+    "templates",
+    "tests",
+    "vault",
+    ".gitlab-ci.yml",
+    "examples",
+)
 # [text](target "title"), but no picture's address on the web and no link inside a page.
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)[^)]*\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -77,6 +92,22 @@ def test_links_lead_somewhere() -> None:
     found = pages()
     assert ROOT / "README.md" in found
     assert [line for page in found for line in broken(page)] == []
+
+
+def test_the_index_has_every_page_of_the_four_kinds() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / target).resolve() for target in LINK.findall(index.read_text())}
+    linked |= {(STACKS / target).resolve() for target in LINK.findall((STACKS / "README.md").read_text())}
+    written = {page for page in pages() if page.is_relative_to(index.parent) and page != index}
+    assert {page.relative_to(index.parent).parts[0] for page in written} == KINDS
+    assert written - linked == set()
+
+
+def test_the_pages_that_code_names_are_there() -> None:
+    command = ["git", "-c", "safe.directory=*", "grep", "-hoE", r"docs/[a-z0-9/-]+\.md", "--", *NAMING]
+    named = set(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
+    assert "docs/reference/rules.md" in named
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
 
 
 def test_broken_links_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def toolchain(project: Project, accelerator: str = "") -> Toolchain:
     """Everything that a bake runs, proven to be there; the accelerator is tried out unless it is told."""
     return Toolchain(
         packer=find(project, "packer"),
-        plugins=_plugins(project),
+        plugins=project.plugins,
         ansible_playbook=Path(sys.executable).parent / "ansible-playbook",
         accelerator=accelerator or qemu.accelerator(project.cache / "accelerator.json"),
         versions=versions(project),
@@ -107,13 +107,9 @@ def _on_path(name: str) -> Path | None:
 
 def _plugin(project: Project, name: str) -> Path | None:
     """The set-up leaves one version of a plugin, with its checksum beside it."""
-    folder = _plugins(project) / "github.com" / "hashicorp" / name.removeprefix("packer-plugin-")
+    folder = project.plugins / "github.com" / "hashicorp" / name.removeprefix("packer-plugin-")
     programs = (path for path in folder.glob(f"{name}_v*") if not path.name.endswith("_SHA256SUM"))
     return next(programs, None)
-
-
-def _plugins(project: Project) -> Path:
-    return project.root / ".bakery" / "tools" / "packer-plugins"
 
 
 def _program_versions(programs: Mapping[str, tuple[Path | None, str]], cache: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from constructs import Construct
 from bakery_stacks.blocks.machine import Machine
 
 # A new member has to copy all data and become a voter, and autopilot has to remove the old one, which takes 10 minutes
-# (docs/stacks/vault.md). With less time, dead members could be half of all voters.
+# (docs/reference/stacks/vault.md). With less time, dead members could be half of all voters.
 WARM_UP_SECONDS = 1200
 AFTER_BOOT_SECONDS = 300
 

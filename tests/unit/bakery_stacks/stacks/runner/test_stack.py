@@ -356,7 +356,7 @@ def test_builds_of_packer_touch_only_what_they_made(builds: Stack) -> None:
 
 def documented(role: str) -> list[dict[str, Any]]:
     """The policy that the page says Vault's role needs, for the environment production."""
-    page = (ROOT / "docs" / "stacks" / "vault-config.md").read_text()
+    page = (ROOT / "docs" / "reference" / "stacks" / "vault-config.md").read_text()
     found: list[dict[str, Any]] = json.loads(page.partition(f"```json {role}\n")[2].partition("```")[0])
     return found
 
