@@ -125,7 +125,8 @@ def vault_server(folder: Path, port: int = 0, env: Mapping[str, str] | None = No
     """
     port = port or qemu.free_port()
     server = VaultServer(f"http://127.0.0.1:{port}", f"root-{secrets.token_hex(16)}")
-    command = [program(), "server", "-dev", "-dev-no-store-token", f"-dev-listen-address=127.0.0.1:{port}"]
+    listen = f"-dev-listen-address=127.0.0.1:{port}"
+    command: list[str | Path] = [program(), "server", "-dev", "-dev-no-store-token", listen]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vault.log").touch(mode=0o600)  # dev mode prints the token there
     # The token by environment: arguments are for everybody on the machine to read.

@@ -109,7 +109,7 @@ def package(contents: dict[str, str], deb: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o755 if text.startswith("#!") else 0o644)
-    command = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", deb.with_suffix(""), deb]
+    command: list[str | Path] = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", deb.with_suffix(""), deb]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 

@@ -159,7 +159,7 @@ def test_a_guest_that_never_answers_is_given_up(blank: Path, tmp_path: Path) -> 
 BOOT = """
 import sys
 from pathlib import Path
-from bakery.guest import guest
+from bakery.machine.guest import guest
 disk, key, folder = map(Path, sys.argv[1:])
 with guest(disk, user="x", key=key, folder=folder, accelerator="tcg"):
     pass
@@ -170,7 +170,7 @@ with guest(disk, user="x", key=key, folder=folder, accelerator="tcg"):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_guest_outlives_us(blank: Path, project_root: Path, tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "logs"
-    command = [sys.executable, "-c", BOOT, blank, qemu.make_key(tmp_path), folder]
+    command: list[str | Path] = [sys.executable, "-c", BOOT, blank, qemu.make_key(tmp_path), folder]
     # Nobody can tidy up after kill -9, so its temporary folder goes with ours.
     child = subprocess.Popen(
         command, cwd=project_root, stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(tmp_path)}

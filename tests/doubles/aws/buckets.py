@@ -1,6 +1,7 @@
 """Replication rules of buckets as they were put: moto answers with a part of each. Nothing is copied by them here."""
 
-from moto.core.responses import TYPE_RESPONSE, ActionResult
+from moto.core.common_types import TYPE_RESPONSE
+from moto.core.responses import ActionResult
 from moto.s3.exceptions import ReplicationConfigurationNotFoundError
 from moto.s3.responses import S3Response
 

@@ -4,7 +4,7 @@ from moto.ec2.models.security_groups import SecurityGroupRule
 
 
 def install() -> None:
-    SecurityGroupRule.description = property(_description)
+    SecurityGroupRule.description = property(_description)  # type: ignore[method-assign, assignment]
 
 
 def _description(rule: SecurityGroupRule) -> str | None:

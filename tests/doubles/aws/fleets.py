@@ -6,7 +6,7 @@ _moto_set_instance_protection = AutoScalingBackend.set_instance_protection
 
 
 def install() -> None:
-    AutoScalingBackend.set_instance_protection = _set_instance_protection
+    AutoScalingBackend.set_instance_protection = _set_instance_protection  # type: ignore[method-assign]
 
 
 def _set_instance_protection(

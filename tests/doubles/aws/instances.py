@@ -26,7 +26,7 @@ def loopback_address() -> str:
 
 def install() -> None:
     """Moto invents an address from all over the world instead: a client would try to reach it."""
-    elastic_network_interfaces.random_public_ip = loopback_address
+    elastic_network_interfaces.random_public_ip = loopback_address  # type: ignore[attr-defined]
     Instance.add_block_device = add_block_device  # type: ignore[method-assign]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from bakery.bake import remote
 from bakery.clouds.target import Finding
+from bakery.engine import publish
 from bakery.engine import steps as line
 from bakery.host.errors import BakeryError
 from bakery.host.vault import Vault
@@ -97,7 +98,7 @@ class Cloud:
 @pytest.fixture
 def cloud(bakery: Workshop, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     cloud = Cloud(bakery)
-    real = line.target
+    real = publish.target
     bakery.write("packer/images/cloud.yaml", CLOUD)
     bakery.write("packer/templates/aws/linux.pkr.hcl", "# template\n")
 

@@ -114,8 +114,10 @@ COUNTS: dict[str, tuple[Callable[[World], None], list[str]]] = {
     "what a link points at": (change("elsewhere/motd"), ["role:nginx/files/motd"]),
     "link instead of a file": (
         lambda world: (
-            (world.root / ROLE / "files/run.sh").rename(world.root / ROLE / "files/real"),
-            (world.root / ROLE / "files/run.sh").symlink_to("real"),
+            (world.root / ROLE / "files/run.sh")
+            .rename(world.root / ROLE / "files/real")
+            .with_name("run.sh")
+            .symlink_to("real")
         ),
         ["role:nginx/files/real", "role:nginx/files/run.sh"],
     ),

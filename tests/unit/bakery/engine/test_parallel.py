@@ -51,8 +51,8 @@ def test_no_failure() -> None:
 
 
 def test_failures_that_all_say_to_try_again_do_so_together() -> None:
-    busy = many.Outcome("api", None, BusyError("locked"))
-    out = many.Outcome("web", None, OutageError("not there"))
+    busy = many.Outcome[str]("api", None, BusyError("locked"))
+    out = many.Outcome[str]("web", None, OutageError("not there"))
     with pytest.raises(BakeryError) as caught:
         many.raise_failures([busy, out, many.Outcome("base", "BASE", None)])
     assert caught.value.exit_code == ExitCode.TRY_AGAIN

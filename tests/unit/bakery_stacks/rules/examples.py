@@ -41,8 +41,9 @@ def packed(text: str) -> str:
 
 def reference(scope: Construct) -> str:
     """A value that only Terraform will know."""
-    known = scope.node.try_find_child("unknown")
-    return str((known or core.TerraformLocal(scope, "unknown", "any")).as_string)
+    known = scope.node.try_find_child("unknown") or core.TerraformLocal(scope, "unknown", "any")
+    assert isinstance(known, core.TerraformLocal)
+    return str(known.as_string)
 
 
 def bucket(scope: Construct, *, without: str = "", algorithm: str = "aws:kms", **lifecycle: Any) -> None:

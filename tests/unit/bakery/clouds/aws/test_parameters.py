@@ -158,7 +158,7 @@ def test_what_cannot_be_put_back_is_said(fakes: Fakes) -> None:
             raise _refusal("AccessDeniedException")
         put(Value, **options)
 
-    fakes["eu"].put_parameter = only_new  # type: ignore[method-assign]
+    fakes["eu"].put_parameter = only_new  # type: ignore[method-assign, assignment]
     fakes["ap"].errors = [_refusal("AccessDeniedException")]
     with pytest.raises(BakeryError) as caught:
         parameters.move(_sites(fakes), NAME, NEW)

@@ -9,6 +9,7 @@ from bakery.clouds.job import Job, Toolchain
 from bakery.clouds.manifest import Build
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
+from bakery.machine import qemu
 from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
 
@@ -48,7 +49,7 @@ def _definition(system: str = "debian-12", **base: str) -> ImageDefinition:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr(azure.qemu, "make_key", lambda folder: folder / "key")
+    monkeypatch.setattr(qemu, "make_key", lambda folder: folder / "key")
     return Project(root=tmp_path, definitions=tmp_path, workspace=tmp_path / "workspace")
 
 
