@@ -1,18 +1,46 @@
 """What the tests with real tools share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bakery.host.events import silent
 from bakery.layers.base import BaseDisk, prepare
+from bakery.machine.timeout import VARIABLE
 from bakery.model.bases import Debootstrap, QemuBase
+
+# The longest first, so that both cores are busy to the end.
+FIRST = (
+    "test_gitlab_line.py",
+    "test_bake.py",
+    "test_amazon_ebs.py",
+    "test_vault_node.py",
+    "test_roles.py",
+    "test_vsphere.py",
+    "test_vault_raft.py",
+    "test_stack_environment.py",
+    "test_stacks.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(FIRST)))
 
 
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """The folder of pyproject.toml."""
     return Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def patient() -> Iterator[None]:
+    """However busy the machine is: a guest that will never answer has a test of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, "1h")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -149,7 +149,7 @@ def test_a_guest_that_never_answers_is_given_up(blank: Path, tmp_path: Path) -> 
     key, folder = qemu.make_key(tmp_path), tmp_path / "logs"
     with (
         pytest.raises(GuestError) as failure,
-        guest(blank, user="x", key=key, folder=folder, accelerator="tcg", patience=Patience(silence=20, total=20)),
+        guest(blank, user="x", key=key, folder=folder, accelerator="tcg", patience=Patience(silence=5, total=5)),
     ):
         pytest.fail("nothing can answer here")
     assert failure.value.detail

@@ -32,7 +32,7 @@ source "amazon-ebs" "linux" {
   communicator         = "ssh"
   ssh_username         = var.user
   ssh_private_key_file = var.ssh_private_key
-  ssh_timeout          = "10m"
+  ssh_timeout          = var.ssh_timeout
 
   ami_name              = var.artifact_name
   ami_description       = var.description

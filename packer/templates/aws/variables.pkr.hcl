@@ -50,6 +50,11 @@ variable "ssh_private_key" {
   description = "Key file made for this bake; the public half lies beside it."
 }
 
+variable "ssh_timeout" {
+  type        = string
+  description = "How long the machine may take to answer."
+}
+
 variable "secrets" {
   type        = map(object({ path = string, key = string }))
   description = "Where each secret is in Vault, by name. Roles find the value in the environment variable NAME."

@@ -27,7 +27,7 @@ source "azure-arm" "linux" {
   communicator         = "ssh"
   ssh_username         = "packer"
   ssh_private_key_file = var.ssh_private_key
-  ssh_timeout          = "20m"
+  ssh_timeout          = var.ssh_timeout
 
   # The machine's resources have the tags, too: what a killed Packer leaves can be told by them.
   azure_tags = var.tags

@@ -66,6 +66,11 @@ variable "ssh_private_key" {
   description = "Key file made for this bake; Azure puts the public half into the machine."
 }
 
+variable "ssh_timeout" {
+  type        = string
+  description = "How long the machine may take to answer."
+}
+
 variable "secrets" {
   type        = map(object({ path = string, key = string }))
   description = "Where each secret is in Vault, by name. Roles find the value in the environment variable NAME."

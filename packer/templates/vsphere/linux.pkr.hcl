@@ -21,7 +21,7 @@ source "vsphere-clone" "linux" {
   ssh_username         = var.user
   ssh_private_key_file = var.ssh_private_key
   ssh_password         = lookup(local.secrets, "BUILD_PASSWORD", "")
-  ssh_timeout          = "10m"
+  ssh_timeout          = var.ssh_timeout
 
   content_library_destination {
     library     = var.library
@@ -71,7 +71,7 @@ source "vsphere-iso" "linux" {
   ssh_username         = var.user
   ssh_private_key_file = var.ssh_private_key
   ssh_password         = lookup(local.secrets, "BUILD_PASSWORD", "")
-  ssh_timeout          = "30m"
+  ssh_timeout          = var.ssh_timeout
 
   content_library_destination {
     library     = var.library

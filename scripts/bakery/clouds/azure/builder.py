@@ -7,6 +7,7 @@ from bakery.clouds.builder import RemoteBuilder, require
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
 from bakery.machine import qemu
+from bakery.machine.timeout import ssh_timeout
 from bakery.model.definition import ImageDefinition
 from bakery.model.naming import GalleryVersion, Named, gallery_image
 
@@ -32,6 +33,7 @@ def variables(job: Job) -> dict[str, Any]:
         "source_urn": base.urn or "",
         "vm_size": base.vm_size,
         "ssh_private_key": str(qemu.make_key(job.scratch)),
+        "ssh_timeout": ssh_timeout("20m"),
         "secrets": job.secret_references,
     }
 

@@ -5,6 +5,7 @@ from typing import Any
 from bakery.clouds.builder import Builder
 from bakery.clouds.job import Job
 from bakery.machine import qemu
+from bakery.machine.timeout import ssh_timeout
 from bakery.model.definition import ImageDefinition
 
 # Boot to SSH takes 40 s without acceleration on two idle cores; a busy machine gets ten times that and more.
@@ -35,7 +36,7 @@ def _guest(job: Job) -> dict[str, Any]:
         "disk_size": qemu.inspect(job.base.path)["virtual-size"],
         "secrets": job.secret_references,
         "ssh_private_key": str(qemu.make_key(job.scratch)),
-        "ssh_timeout": SSH_TIMEOUT[job.toolchain.accelerator],
+        "ssh_timeout": ssh_timeout(SSH_TIMEOUT[job.toolchain.accelerator]),
         "serial_log": str(job.console),
         "accelerator": job.toolchain.accelerator,
         "machine_type": machine.type,

@@ -9,6 +9,7 @@ from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
 from bakery.host.errors import BakeryError
 from bakery.machine import qemu
+from bakery.machine.timeout import ssh_timeout
 from bakery.model.bases import Iso
 from bakery.model.definition import ImageDefinition
 
@@ -43,6 +44,7 @@ def variables(job: Job) -> dict[str, Any]:
         "disk_mib": iso.disk_gib << 10,
         "user": base.user,
         "ssh_private_key": str(qemu.make_key(job.scratch)),
+        "ssh_timeout": ssh_timeout("30m" if base.iso else "10m"),  # an installed system boots once more
         "secrets": job.secret_references,
     }
 

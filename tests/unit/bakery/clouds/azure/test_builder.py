@@ -75,6 +75,7 @@ def test_variables_for_a_marketplace_image(project: Project) -> None:
         "source_urn": "Debian:debian-12:12-gen2:latest",
         "vm_size": "Standard_D2s_v5",
         "ssh_private_key": str(project.root / "key"),
+        "ssh_timeout": "20m",
         "secrets": {"db": {"path": "secret/data/db", "key": "password"}},
     }
 
