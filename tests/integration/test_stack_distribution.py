@@ -58,7 +58,7 @@ def test_a_second_plan_shows_no_changes(world: World, stack: str) -> None:
 
 
 def test_auto_scaling_of_the_consumer_may_use_every_regions_key(world: World) -> None:
-    grants = world.cdktf.outputs(STACK)[STACK]["grant_ids"]
+    grants = world.outputs(STACK)["grant_ids"]
     for region in REGIONS:
         kms = world.aws.client("kms", region)
         key = kms.describe_key(KeyId="alias/bakery-demo")["KeyMetadata"]["Arn"]
@@ -69,7 +69,7 @@ def test_auto_scaling_of_the_consumer_may_use_every_regions_key(world: World) ->
 
 def test_a_consumer_can_grant_to_nobody_else(world: World) -> None:
     kms = world.aws.client("kms", HOME, CONSUMER)
-    key = world.cdktf.outputs("distribution")["distribution"]["key_arns"][HOME]
+    key = world.outputs("distribution")["key_arns"][HOME]
     with pytest.raises(ClientError, match="AccessDenied"):
         kms.create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{CONSUMER}:root", Operations=["Decrypt"])
 
@@ -102,7 +102,7 @@ def test_the_catalog_is_copied_to_another_region(world: World) -> None:
 
 def test_new_and_withdrawn_images_reach_the_topic(world: World) -> None:
     events = world.aws.client("events", HOME)
-    topic = world.cdktf.outputs("distribution")["distribution"]["topic_arn"]
+    topic = world.outputs("distribution")["topic_arn"]
     rules = [rule["Name"] for rule in events.list_rules()["Rules"]]
     assert len(rules) == 4
     for rule in rules:
