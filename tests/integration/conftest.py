@@ -1,5 +1,6 @@
 """What the tests with real tools share."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from bakery.layers.base import BaseDisk, prepare
 from bakery.machine.timeout import VARIABLE
 from bakery.model.bases import Debootstrap, QemuBase
 
+BIG = 16 << 20  # bytes on disk
 # The longest first, so that both cores are busy to the end.
 FIRST = (
     "test_gitlab_line.py",
@@ -41,6 +43,16 @@ def patient() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, "1h")
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_disk_stays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A failed run leaves logs and documents behind, and no gigabytes."""
+    yield
+    for folder, _, names in os.walk(tmp_path_factory.getbasetemp()):
+        for path in (Path(folder, name) for name in names):
+            if not path.is_symlink() and path.stat().st_blocks * 512 > BIG:
+                path.unlink()
 
 
 @pytest.fixture(scope="session")
