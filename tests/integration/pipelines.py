@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bakery.engine.vault_check import Duty
+from bakery.machine.timeout import VARIABLE
 from doubles.vault import Issuer, VaultServer, vault_server
 
 ROOT = Path(__file__).parents[2]
@@ -103,7 +104,8 @@ class Repository:
         """gitlab-ci-local with the environment of its jobs."""
         node = ROOT / ".bakery" / "tools" / "bin" / "node"
         program = ROOT / "node_modules" / ".bin" / "gitlab-ci-local"
-        env = {"BAKERY_TOOLBOX": str(ROOT), "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **environment}
+        own = {name: os.environ[name] for name in ("PATH", "HOME", VARIABLE)}
+        env = {"BAKERY_TOOLBOX": str(ROOT), **own, **environment}
         command: list[str | Path] = [node, program, "--no-color", *options]
         return subprocess.run(
             command, cwd=self.root, env=env, capture_output=True, text=True, timeout=SECONDS, check=False
