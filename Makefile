@@ -48,6 +48,10 @@ unit: setup ## Run the unit tests
 integration: setup ## Run the tests with the real tools
 	$(BIN)/pytest tests/integration -n auto --dist loadfile --no-loadscope-reorder
 
+.PHONY: soak
+soak: setup ## Run the slow repetitions that `make test` leaves out (each night)
+	$(BIN)/pytest tests/integration -m soak -n auto --dist loadfile --no-loadscope-reorder
+
 .PHONY: fmt
 fmt: setup ## Format the code
 	$(BIN)/ruff check --fix .

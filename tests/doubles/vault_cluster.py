@@ -111,7 +111,7 @@ class Cluster:
 
     def run(self, node: Node) -> None:
         """Start a server with what is on its disk."""
-        command = [program(), "server", f"-config={node.folder / 'vault.hcl'}"]
+        command: list[str | Path] = [program(), "server", f"-config={node.folder / 'vault.hcl'}"]
         node.child = process.spawn(command, log=node.folder / "vault.log", env={"VAULT_TOKEN": self.seal.token})
 
     def restart(self, node: Node) -> None:
@@ -198,7 +198,7 @@ class _ByName(HTTPAdapter):
     """The server is found by address, and known by the name in its certificate."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options, server_hostname=NAME, assert_hostname=NAME)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, **options, server_hostname=NAME, assert_hostname=NAME)
 
 
 def until(what: str, look: Callable[[], Any], seconds: float = START_SECONDS) -> Any:

@@ -34,7 +34,7 @@ def without(arguments: Arguments, *names: str) -> Arguments:
 
 
 def mount(arguments: Arguments) -> Calls:
-    about = {name: arguments[name] for name in ("type", "description", "options") if name in arguments}
+    about: dict[str, Any] = {name: arguments[name] for name in ("type", "description", "options") if name in arguments}
     return [(f"sys/mounts/{arguments['path']}", about)]
 
 

@@ -1,6 +1,7 @@
 """What the tests with real tools share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from bakery.host.events import silent
 from bakery.infra import mirror
 from bakery.layers.base import BaseDisk, prepare
+from bakery.machine.timeout import VARIABLE
 from bakery.model.bases import Debootstrap, QemuBase
 
 # Where a machine that cannot reach Terraform's registry has providers for the tests and, by the Makefile, for the demo.
@@ -21,10 +23,48 @@ def pytest_configure() -> None:
         os.environ.setdefault(mirror.VARIABLE, str(PROVIDERS))
 
 
+BIG = 16 << 20  # bytes on disk
+# The longest first, so that both cores are busy to the end.
+FIRST = (
+    "test_gitlab_line.py",
+    "test_bake.py",
+    "test_amazon_ebs.py",
+    "test_vault_node.py",
+    "test_roles.py",
+    "test_vsphere.py",
+    "test_vault_raft.py",
+    "test_stack_environment.py",
+    "test_stacks.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(FIRST)))
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """The folder of pyproject.toml."""
     return Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def patient() -> Iterator[None]:
+    """However busy the machine is: a guest that will never answer has a test of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, "1h")
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_disk_stays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A failed run leaves logs and documents behind, and no gigabytes."""
+    yield
+    for folder, _, names in os.walk(tmp_path_factory.getbasetemp()):
+        for path in (Path(folder, name) for name in names):
+            if not path.is_symlink() and path.stat().st_blocks * 512 > BIG:
+                path.unlink()
 
 
 @pytest.fixture(scope="session")

@@ -17,13 +17,14 @@ from typing import Any, get_args
 
 from bakery.demo.stand_ins.vault import VaultServer
 from bakery.engine.vault_check import Duty
+from bakery.machine.timeout import VARIABLE
 from doubles.vault import Issuer, jwt_role, vault_server
 
 ROOT = Path(__file__).parents[2]
 POLICIES = ROOT / "vault" / "duties"
 SECONDS = 1800.0  # of the longest run, with emulated boots
 CANARY = "canary-5e2b9d40-pass"
-CLAIMS = {"project_id": "7", "ref_protected": "true"}
+CLAIMS: dict[str, Any] = {"project_id": "7", "ref_protected": "true"}
 DUTIES = get_args(Duty)
 CHECKS = ["vault-check", "validate", "plan"]
 WORD = r"(?:\[bake\] -> )?(\S.*?)\s*"  # a job's name, and before it the trigger's if it is of the child pipeline
@@ -104,8 +105,9 @@ class Repository:
         """gitlab-ci-local with the environment of its jobs."""
         node = ROOT / ".bakery" / "tools" / "bin" / "node"
         program = ROOT / "node_modules" / ".bin" / "gitlab-ci-local"
-        env = {"BAKERY_TOOLBOX": str(ROOT), "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **environment}
-        command = [node, program, "--no-color", *options]
+        own = {name: os.environ[name] for name in ("PATH", "HOME", VARIABLE)}
+        env = {"BAKERY_TOOLBOX": str(ROOT), **own, **environment}
+        command: list[str | Path] = [node, program, "--no-color", *options]
         return subprocess.run(
             command, cwd=self.root, env=env, capture_output=True, text=True, timeout=SECONDS, check=False
         )

@@ -256,6 +256,11 @@ class Bakery:
         self.workspace = workspace
 
     def __call__(self, *arguments: str) -> Answer:
-        command = [Path(sys.executable).with_name("bakery"), *arguments, "--workspace", str(self.workspace)]
+        command: list[str | Path] = [
+            Path(sys.executable).with_name("bakery"),
+            *arguments,
+            "--workspace",
+            str(self.workspace),
+        ]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
         return Answer(done.returncode, done.stdout, done.stderr)

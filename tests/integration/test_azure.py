@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
+from azure.mgmt.compute.models import GalleryDiskImageSource
 from azure.storage.blob import BlobClient
 
 from bakery.bake import packer
@@ -217,7 +218,9 @@ def test_fresh(azure: Double, bench: Bench) -> None:
     assert found.location == HOME
     assert _writes(azure) == {"GalleryImages_CreateOrUpdate": 1, "GalleryImageVersions_CreateOrUpdate": 1}
     assert set(publication.seconds) == {"upload", "create", "replicate"}
-    shares = [event.fraction for event in events if event.kind == "progress" and event.text.startswith("replicas")]
+    shares = [
+        event.fraction or 0.0 for event in events if event.kind == "progress" and event.text.startswith("replicas")
+    ]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     image = _session().compute.gallery_images.get(world.RESOURCE_GROUP, world.GALLERY, "web-x86_64")
@@ -248,7 +251,7 @@ def test_the_blob_holds_the_disk(azure: Double, bench: Bench) -> None:
     assert footer[:8] == b"conectix"
     assert int.from_bytes(footer[48:56]) == 64 * MIB  # current size
     assert int.from_bytes(footer[60:64]) == 2  # a fixed disk
-    pages = [(page.start, page.end + 1) for page in blob.list_page_ranges() if not page.cleared]
+    pages = [(page.start or 0, (page.end or 0) + 1) for page in blob.list_page_ranges() if not page.cleared]
     written = sum(end - start for start, end in pages)
     assert written == 4 * blobs.RANGE + 512  # neither holes nor zeros: three ranges of noise, the last, the footer
 
@@ -577,7 +580,7 @@ def _as_packer(bench: Bench, **more: str) -> None:
     """Start what azure-arm leaves in the gallery: in two of the regions, with the few tags that it is told."""
     session, build = _session(), _build()
     bench.target().prepare(build)
-    source = versions.GalleryDiskImageSource(
+    source = GalleryDiskImageSource(
         uri=f"{_blob(bench).url}", storage_account_id=world.storage_id(world.STORAGE_ACCOUNT)
     )
     versions.create(

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from bakery import clouds as builders
 from bakery.bake import bake
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds import definitions
@@ -25,6 +24,7 @@ from bakery.host.events import Event
 from bakery.host.vault import Vault
 from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image
+from bakery.machine.timeout import VARIABLE
 from bakery.model import definition
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base
@@ -340,11 +340,14 @@ def test_the_templates_are_formatted() -> None:
 def test_a_guest_that_never_answers(bakery: Bakery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = tmp_path / "empty.qcow2"
     process.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "64M"])
-    monkeypatch.setitem(builders.qemu.SSH_TIMEOUT, bakery.toolchain.accelerator, "10s")
-    with pytest.raises(BakeryError) as caught:
-        bakery.bake(bakery.define(), base=BaseDisk(disk, Base("empty", "1.0.0", files.sha256(disk))))
-    assert caught.value.message == "the guest never answered on SSH"
-    assert "BdsDxe" in caught.value.detail, "the firmware's last words"
+    empty = BaseDisk(disk, Base("empty", "1.0.0", files.sha256(disk)))
+    for timeout in ("10s", "40s", "160s", "640s"):  # a busy machine takes long to come to the firmware's last words
+        monkeypatch.setenv(VARIABLE, timeout)
+        with pytest.raises(BakeryError, match="the guest never answered on SSH") as caught:
+            bakery.bake(bakery.define(), base=empty)
+        if "BdsDxe" in caught.value.detail:
+            break
+    assert "BdsDxe" in caught.value.detail
     assert leftovers(bakery.project.workspace) == []
 
 

@@ -61,7 +61,16 @@ def synthesized(folder: Path) -> dict[str, dict[str, Any]]:
 
 def scanned(folder: Path) -> Scan:
     """Without a download it asks nobody: the rules are those of the package."""
-    command = [CHECKOV, "-d", folder, "--framework", "terraform_json", "--skip-download", "--output", "json"]
+    command: list[str | Path] = [
+        CHECKOV,
+        "-d",
+        folder,
+        "--framework",
+        "terraform_json",
+        "--skip-download",
+        "--output",
+        "json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1, done.stderr  # it found something, if only what was planted
     report = json.loads(done.stdout)

@@ -60,6 +60,7 @@ def fill(vcenter: Double, item: str) -> None:
 
 
 def refused(error: pytest.ExceptionInfo[requests.HTTPError]) -> str:
+    assert error.value.response is not None
     return str(error.value.response.json()["type"]).rpartition(".")[2]
 
 

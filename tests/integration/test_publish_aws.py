@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -194,7 +194,7 @@ def _assert_whole(aws: Double, publication: Publication) -> None:
     for region in REGIONS:
         (image,), (snapshot,) = _images(aws, region), _snapshots(aws, region)
         assert (image["Name"], image["State"], snapshot["State"]) == (NAME, "available", "completed")
-        assert images.snapshot_of(image) == snapshot["SnapshotId"]
+        assert images.snapshot_of(cast(Any, image)) == snapshot["SnapshotId"]
         ids[region] = image["ImageId"]
     assert {(place.account, place.region, place.id) for place in publication.places} == {
         (account, region, ids[region]) for account in ACCOUNTS for region in REGIONS

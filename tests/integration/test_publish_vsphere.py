@@ -17,7 +17,7 @@ from bakery.clouds.definitions import Definition
 from bakery.clouds.vsphere import notes, upload
 from bakery.clouds.vsphere.session import VCenter
 from bakery.clouds.vsphere.target import VsphereTarget
-from bakery.host import process
+from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.events import Event, silent
 from bakery.machine import disk_image, qemu
@@ -244,7 +244,7 @@ def test_a_long_upload_keeps_its_session_alive(vcenter: Double, bench: Bench, mo
 def test_a_disk_that_arrives_damaged_leaves_nothing(
     vcenter: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload.files, "sha256", lambda _: "0" * 64)
+    monkeypatch.setattr(files, "sha256", lambda _: "0" * 64)
     with pytest.raises(BakeryError) as caught:
         bench.publish()
     assert "SHA256" in caught.value.detail

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -99,7 +100,7 @@ class Shop:
 
 @dataclass(frozen=True)
 class Baked:
-    """A role on a disk of its own."""
+    """An image and its disk."""
 
     image: ImageDefinition
     artifact: Artifact
@@ -112,7 +113,7 @@ def package(contents: dict[str, str], deb: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o755 if text.startswith("#!") else 0o644)
-    command = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", deb.with_suffix(""), deb]
+    command: list[str | Path] = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", deb.with_suffix(""), deb]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
@@ -132,12 +133,26 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         yield Shop(f"http://127.0.0.1:{server.server_port}/", folder, project, toolbox.toolchain(project))
 
 
-@pytest.fixture(scope="module", params=["python_app", "vault", "gitlab_runner", "ssm_agent"])
-def baked(shop: Shop, base_disk: BaseDisk, request: pytest.FixtureRequest) -> Baked:
-    image = shop.define(**{request.param: shop.roles[request.param]}).model_copy(
-        update={"name": request.param.replace("_", "-")}
-    )
+@pytest.fixture(scope="module")
+def baked(shop: Shop, base_disk: BaseDisk) -> Baked:
+    """All roles on one disk."""
+    image = shop.define(**shop.roles)
     return Baked(image, shop.bake(image, "1.0.0", base_disk))
+
+
+@pytest.fixture(scope="module")
+def root(baked: Baked) -> Iterator[FileSystem]:
+    """What is on that disk."""
+    with root_on(baked.artifact) as found:
+        yield found
+
+
+@contextmanager
+def root_on(artifact: Artifact) -> Iterator[FileSystem]:
+    with disk_image.as_raw(Path(artifact.disk.path)) as raw:
+        found = root_of(raw)
+        assert found
+        yield found
 
 
 def on_top(artifact: Artifact) -> BaseDisk:
@@ -205,18 +220,16 @@ def look_at_ssm_agent(root: FileSystem) -> None:
 
 
 LOOKS = {
-    "python-app": look_at_python_app,
+    "python_app": look_at_python_app,
     "vault": look_at_vault,
-    "gitlab-runner": look_at_gitlab_runner,
-    "ssm-agent": look_at_ssm_agent,
+    "gitlab_runner": look_at_gitlab_runner,
+    "ssm_agent": look_at_ssm_agent,
 }
 
 
-def test_a_role_leaves_what_it_promises(baked: Baked) -> None:
-    with disk_image.as_raw(Path(baked.artifact.disk.path)) as raw:
-        root = root_of(raw)
-        assert root
-        LOOKS[baked.image.name](root)
+@pytest.mark.parametrize("role", LOOKS)
+def test_a_role_leaves_what_it_promises(root: FileSystem, role: str) -> None:
+    LOOKS[role](root)
 
 
 def test_a_second_bake_on_top_changes_nothing_but_the_seal(shop: Shop, baked: Baked) -> None:
@@ -225,20 +238,26 @@ def test_a_second_bake_on_top_changes_nothing_but_the_seal(shop: Shop, baked: Ba
     assert "changed=1 " in recap and "failed=0" in recap
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("role", LOOKS)
+def test_a_role_needs_no_other(shop: Shop, base_disk: BaseDisk, role: str) -> None:
+    image = shop.define(**{role: shop.roles[role]}).model_copy(update={"name": role.replace("_", "-")})
+    with root_on(shop.bake(image, "1.0.0", base_disk)) as root:
+        LOOKS[role](root)
+
+
 def test_a_wrong_checksum_ends_the_bake(shop: Shop, base_disk: BaseDisk) -> None:
     image = shop.define(vault={**shop.roles["vault"], "vault_sha256": "0" * 64})
     with pytest.raises(BakeryError, match="Fetch the vendor's file") as caught:
-        shop.bake(image, "1.0.0", base_disk)
+        shop.bake(image.model_copy(update={"name": "damaged"}), "1.0.0", base_disk)
     assert "checksum" in caught.value.message
-    assert not list(shop.project.workspace.glob("artifacts/roles-*"))
+    assert not list(shop.project.workspace.glob("artifacts/damaged-*"))
 
 
 @pytest.mark.guest
-def test_all_of_them_work_in_a_booted_image(shop: Shop, base_disk: BaseDisk) -> None:
+def test_all_of_them_work_in_a_booted_image(shop: Shop, baked: Baked) -> None:
     """One boot for all: their tests look at different things."""
-    image = shop.define(**shop.roles)
-    artifact = shop.bake(image, "1.0.0", base_disk)
-    verdict = verify(shop.project, image, artifact, Path(artifact.disk.path), [], silent)
+    verdict = verify(shop.project, baked.image, baked.artifact, Path(baked.artifact.disk.path), [], silent)
     assert [(check.name, check.detail) for check in verdict.checks if not check.passed] == []
     assert {"test_app", "test_vault", "test_gitlab_runner", "test_ssm_agent", "test_cloud"} <= {
         check.name.partition(":")[0] for check in verdict.checks

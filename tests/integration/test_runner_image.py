@@ -62,7 +62,14 @@ class Buildah:
     folder: Path
 
     def __call__(self, *arguments: str | Path, check: bool = True) -> str:
-        storage = ["--root", self.folder / "storage", "--runroot", self.folder / "run", "--storage-driver", "vfs"]
+        storage: list[str | Path] = [
+            "--root",
+            self.folder / "storage",
+            "--runroot",
+            self.folder / "run",
+            "--storage-driver",
+            "vfs",
+        ]
         return run("buildah", *storage, *arguments, check=check, BUILDAH_ISOLATION="chroot").stdout.strip()
 
     def image(self, name: str) -> Path:

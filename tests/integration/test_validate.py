@@ -64,8 +64,8 @@ def validate(tmp_path: Path) -> Validate:
     def run(**definitions: str) -> subprocess.CompletedProcess[str]:
         for name, text in definitions.items():
             (tmp_path / f"{name}.yaml").write_text(text)
-        command = [Path(sys.executable).with_name("bakery"), "validate"]
-        places = ["--definitions", tmp_path, "--workspace", tmp_path / "workspace"]
+        command: list[str | Path] = [Path(sys.executable).with_name("bakery"), "validate"]
+        places: list[str | Path] = ["--definitions", tmp_path, "--workspace", tmp_path / "workspace"]
         return subprocess.run([*command, *places], cwd=ROOT, capture_output=True, text=True, check=False)
 
     return run
@@ -84,7 +84,7 @@ def test_every_image_file_of_ours_is_valid(validate: Validate) -> None:
 
 
 def test_the_definitions_here_are_valid() -> None:
-    command = [Path(sys.executable).with_name("bakery"), "validate"]
+    command: list[str | Path] = [Path(sys.executable).with_name("bakery"), "validate"]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hvac
 import pytest
@@ -127,7 +128,8 @@ def test_a_ci_job_logs_in_with_its_jwt(server: VaultServer, policy: str) -> None
 
 
 def test_a_jwt_that_does_not_fit_is_refused_with_the_reason(server: VaultServer, policy: str) -> None:
-    issuer, fits = Issuer(), {"project_id": "7", "ref_protected": "true"}
+    issuer = Issuer()
+    fits: dict[str, Any] = {"project_id": "7", "ref_protected": "true"}
     jwt_role(server, "bake", issuer, fits, policy)
     wrong = {
         "audience": issuer.token("somebody else", **fits),
@@ -230,8 +232,16 @@ build {{
 def test_the_stand_in_as_a_program(tmp_path: Path) -> None:
     """What the demo starts: it serves until it is told to stop, and its login is for us alone."""
     (tmp_path / "secrets.json").write_text('{"secret/data/web": {"password": "first"}}')
-    program = [sys.executable, "-m", "bakery.demo.stand_ins.vault", "--program", vault_program(), "--port", "0"]
-    command = [*program, "--folder", tmp_path, "--secrets", tmp_path / "secrets.json"]
+    program: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "bakery.demo.stand_ins.vault",
+        "--program",
+        vault_program(),
+        "--port",
+        "0",
+    ]
+    command: list[str | Path] = [*program, "--folder", tmp_path, "--secrets", tmp_path / "secrets.json"]
     child, login = process.spawn(command, log=tmp_path / "log"), tmp_path / "login.json"
     try:
         deadline = time.monotonic() + 30

@@ -116,7 +116,7 @@ def test_a_duty_acts_as_its_role(
     assert calls(cloud) == [("GetCallerIdentity", HOME_ACCOUNT), ("AssumeRole", HOME_ACCOUNT)]
     account = connect(HOME_REGION, fields)
     assert account.number == IMAGES_ACCOUNT
-    arn = account.client("sts", HOME_REGION).get_caller_identity()["Arn"]
+    arn = account.sts(HOME_REGION).get_caller_identity()["Arn"]
     assert arn.startswith(f"arn:aws:sts::{IMAGES_ACCOUNT}:assumed-role/{role}/vault-jwt-")
 
 

@@ -151,7 +151,7 @@ def test_a_guest_that_never_answers_is_given_up(blank: Path, tmp_path: Path) -> 
     key, folder = ssh.make_key(tmp_path), tmp_path / "logs"
     with (
         pytest.raises(GuestError) as failure,
-        guest(blank, user="x", key=key, folder=folder, accelerator="tcg", patience=Patience(silence=20, total=20)),
+        guest(blank, user="x", key=key, folder=folder, accelerator="tcg", patience=Patience(silence=5, total=5)),
     ):
         pytest.fail("nothing can answer here")
     assert failure.value.detail
@@ -161,7 +161,7 @@ def test_a_guest_that_never_answers_is_given_up(blank: Path, tmp_path: Path) -> 
 BOOT = """
 import sys
 from pathlib import Path
-from bakery.guest import guest
+from bakery.machine.guest import guest
 disk, key, folder = map(Path, sys.argv[1:])
 with guest(disk, user="x", key=key, folder=folder, accelerator="tcg"):
     pass
@@ -172,7 +172,7 @@ with guest(disk, user="x", key=key, folder=folder, accelerator="tcg"):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_guest_outlives_us(blank: Path, project_root: Path, tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "logs"
-    command = [sys.executable, "-c", BOOT, blank, ssh.make_key(tmp_path), folder]
+    command: list[str | Path] = [sys.executable, "-c", BOOT, blank, ssh.make_key(tmp_path), folder]
     # Nobody can tidy up after kill -9, so its temporary folder goes with ours.
     child = subprocess.Popen(
         command, cwd=project_root, stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(tmp_path)}

@@ -52,7 +52,10 @@ def define(base: dict[str, Any], server: str = "vcenter.example.net", **changes:
     )
 
 
-WINDOWS = {"os": "windows-2022", "secrets": {"build_password": {"path": "secret/data/windows", "key": "password"}}}
+WINDOWS: dict[str, Any] = {
+    "os": "windows-2022",
+    "secrets": {"build_password": {"path": "secret/data/windows", "key": "password"}},
+}
 ISO = {"path": "[LocalDS_0] iso/os.iso", "answers": "answers", "boot_command": ("<esc><wait>", "auto<enter>")}
 DEFINITIONS = {
     "vsphere-clone.linux": define({"template": "debian-12"}),

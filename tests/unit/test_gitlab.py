@@ -40,7 +40,7 @@ def checked(text: str, folder: Path) -> str:
     """What GitLab's schema has against it; empty if nothing."""
     (folder / "pipeline.yml").write_text(text)
     checker = Path(sys.executable).parent / "check-jsonschema"
-    command = [
+    command: list[str | Path] = [
         checker,
         "--builtin-schema",
         "vendor.gitlab-ci",

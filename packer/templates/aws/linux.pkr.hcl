@@ -13,7 +13,7 @@ build {
     communicator         = "ssh"
     ssh_username         = var.user
     ssh_private_key_file = var.ssh_private_key
-    ssh_timeout          = "10m"
+    ssh_timeout          = var.ssh_timeout
   }
 
   provisioner "ansible" {

@@ -50,3 +50,8 @@ variable "ssh_private_key" {
   type        = string
   description = "Private key of this bake; the public key is beside it (.pub)."
 }
+
+variable "ssh_timeout" {
+  type        = string
+  description = "Time that Packer gives the machine to answer on SSH."
+}

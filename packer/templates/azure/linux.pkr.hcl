@@ -8,7 +8,7 @@ build {
     communicator         = "ssh"
     ssh_username         = "packer"
     ssh_private_key_file = var.ssh_private_key
-    ssh_timeout          = "20m"
+    ssh_timeout          = var.ssh_timeout
   }
 
   provisioner "ansible" {

@@ -65,3 +65,8 @@ variable "ssh_private_key" {
   type        = string
   description = "Private key of this bake; Azure puts the public key into the machine."
 }
+
+variable "ssh_timeout" {
+  type        = string
+  description = "Time that Packer gives the machine to answer on SSH."
+}

@@ -18,7 +18,7 @@ build {
     ssh_username         = var.user
     ssh_private_key_file = var.ssh_private_key
     ssh_password         = lookup(local.secrets, "BUILD_PASSWORD", "")
-    ssh_timeout          = "10m"
+    ssh_timeout          = var.ssh_timeout
   }
 
   source "vsphere-iso.image" {
@@ -36,7 +36,7 @@ build {
     ssh_username         = var.user
     ssh_private_key_file = var.ssh_private_key
     ssh_password         = lookup(local.secrets, "BUILD_PASSWORD", "")
-    ssh_timeout          = "30m"
+    ssh_timeout          = var.ssh_timeout
   }
 
   provisioner "ansible" {

@@ -31,6 +31,8 @@ def bake(
 
     The result is a disk and artifact.json, not yet tested; or an image at a target and build.json.
 
+    BAKERY_SSH_TIMEOUT sets how long a machine may take to answer on SSH, such as 20m.
+
     Example: bakery bake web
     """
     with session(definitions, workspace, catalog, verb="bake", quiet=quiet, verbose=verbose) as opened:

@@ -17,6 +17,7 @@ from bakery.host import files, process
 from bakery.host.errors import BakeryError
 from bakery.host.waiting import wait_until
 from bakery.machine import qemu
+from bakery.machine.timeout import ssh_timeout, to_seconds
 
 ADDRESS = "127.0.0.1"
 NO_PORTS: Mapping[int, int] = MappingProxyType({})
@@ -38,8 +39,11 @@ class Patience:
     silence: float = 180.0
     total: float = 900.0
 
-
-PATIENCE = Patience()
+    @classmethod
+    def from_environment(cls) -> "Patience":
+        """As long as the user's BAKERY_SSH_TIMEOUT says, and silent for a fifth of it."""
+        total = to_seconds(ssh_timeout("15m"))
+        return cls(total / 5, total)
 
 
 class GuestError(BakeryError):
@@ -71,13 +75,14 @@ def guest(
     folder: Path,
     accelerator: str,
     forward: Mapping[int, int] = NO_PORTS,
-    patience: Patience = PATIENCE,
+    patience: Patience | None = None,
 ) -> Iterator[Guest]:
     """Boot a qcow2 disk without changing it and wait until `user` can log in with `key` (the public one beside it).
 
     `folder` keeps `serial.log` and `qemu.log`; `forward` maps ports on loopback to ports of the guest. The guest has no
     way out to any network. Raises GuestError when it ends, falls silent or takes too long.
     """
+    patience = patience or Patience.from_environment()
     serial = folder / "serial.log"
     serial.unlink(missing_ok=True)
     with files.scratch(folder, "guest") as scratch, _sockets() as sockets:

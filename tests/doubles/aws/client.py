@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 from botocore.config import Config
@@ -35,8 +35,8 @@ class Double:
         """A boto3 client; that of another account acts in a role assumed there."""
         key = service, region, account
         if key not in self._clients:
-            keys = {} if account == HOME_ACCOUNT else self._role_in(account)
-            self._clients[key] = SESSION.client(service, region, endpoint_url=self.url, config=ONCE, **keys)
+            keys: dict[str, Any] = {} if account == HOME_ACCOUNT else self._role_in(account)
+            self._clients[key] = cast(Any, SESSION).client(service, region, endpoint_url=self.url, config=ONCE, **keys)
         return self._clients[key]
 
     def _role_in(self, account: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ class LoginRefusal(Refusal):
     """In OAuth's own form."""
 
     @property
-    def body(self) -> Json:  # type: ignore[override]
+    def body(self) -> Json:
         return {"error": self.code, "error_description": self.message}
 
 

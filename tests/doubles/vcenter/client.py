@@ -37,7 +37,7 @@ class Double:
     def url(self) -> str:
         return f"https://{self.server}"
 
-    def call(self, method: str, path: str, body: object = None) -> Any:
+    def call(self, method: str, path: str, body: Any = None) -> Any:
         """The value of vCenter's answer; raises HTTPError when it refuses."""
         answer = self._http.request(method, f"{self.url}{REST}{path}", json=body, verify=str(self.authority))
         answer.raise_for_status()
@@ -47,7 +47,7 @@ class Double:
         """Send a file to where vCenter wants it."""
         self._http.put(uri, content, verify=str(self.authority)).raise_for_status()
 
-    def control(self, method: str, name: str, body: object = None) -> Any:
+    def control(self, method: str, name: str, body: Any = None) -> Any:
         """The parsed answer of `/_double/<name>`."""
         answer = self._http.request(method, f"{self.url}/_double/{name}", json=body, verify=str(self.authority))
         answer.raise_for_status()
@@ -113,9 +113,15 @@ def running(**flags: str) -> Iterator[Double]:
     with tempfile.TemporaryDirectory() as folder:
         options = {"user": USER, "password": PASSWORD, "library": LIBRARY, "folder": folder, **flags}
         command = [str(program()), *(f"-{name}={value}" for name, value in options.items())]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         environment = {**os.environ, "TMPDIR": folder}
-        with subprocess.Popen(command, text=True, env=environment, **pipes) as process:
+        with subprocess.Popen(
+            command,
+            text=True,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process:
             assert process.stdout
             try:
                 told = json.loads(process.stdout.readline())

@@ -90,7 +90,7 @@ def test_a_play_is_sound(play: Path) -> None:
     assert roles
     checked = "- hosts: all\n  tasks:\n  " + "\n  ".join(roles) + f"\n- import_playbook: {play}\n"
     playbook = Path(sys.executable).parent / "ansible-playbook"
-    command = [playbook, "--syntax-check", "--inventory", "image,", "/dev/stdin"]
+    command: list[str | Path] = [playbook, "--syntax-check", "--inventory", "image,", "/dev/stdin"]
     result = subprocess.run(
         command,
         input=checked,

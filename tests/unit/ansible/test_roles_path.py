@@ -26,10 +26,10 @@ def run(resources: Resources, play: str, home: Path) -> str:
         "ANSIBLE_HOME": str(home),
         "HOME": str(home),
     }
-    command = [PLAYBOOK, "--inventory", "localhost,", "--connection", "local", playbook]
+    command: list[str | Path] = [PLAYBOOK, "--inventory", "localhost,", "--connection", "local", playbook]
     done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return str(done.stdout)
 
 
 def test_the_users_role_comes_first(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def machine(tmp_path: Path, programs: Programs) -> Callable[..., list[Path]]:
 
 def label(disk: Path) -> str:
     """Empty where there is no file system."""
-    command = ["blkid", "--probe", "--match-tag", "LABEL", "--output", "value", disk]
+    command: list[str | Path] = ["blkid", "--probe", "--match-tag", "LABEL", "--output", "value", disk]
     return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bakery.clouds.definitions import Definition
-from bakery.engine import steps, toolbox
+from bakery.engine import publish, steps, toolbox
 from bakery.host import files
 from bakery.host.vault import Vault
 from bakery.model import resources
@@ -88,7 +88,7 @@ def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.setattr(steps, "bake", workshop.bake)
     monkeypatch.setattr(steps, "verify", workshop.verify)
     monkeypatch.setattr(steps, "prepare", workshop.prepare)
-    monkeypatch.setattr(steps, "publish", workshop.publishing(steps.publish))
+    monkeypatch.setattr(steps, "publish", workshop.publishing(publish.publish))
     monkeypatch.setattr(steps, "read_secrets", lambda *_: {"NGINX_PASSWORD": "hidden"})
     monkeypatch.setattr(Vault, "login", workshop.vault)
     before = signal.getsignal(signal.SIGTERM)

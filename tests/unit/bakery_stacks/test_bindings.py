@@ -25,7 +25,16 @@ def check_types(text: str, folder: Path) -> str:
     """What mypy prints about a module of that text, with the project's own settings."""
     file = folder / "snippet.py"
     file.write_text(text)
-    command = [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml", "--cache-dir", folder, file]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--config-file",
+        ROOT / "pyproject.toml",
+        "--cache-dir",
+        folder,
+        file,
+    ]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
 
 

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from bakery.catalog import Catalog, open_store
 from bakery.clouds import definitions
@@ -48,7 +48,7 @@ def test_every_role_is_used_by_an_image(session: Session) -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_an_image_that_production_starts(session: Session, path: Path) -> None:
     """What a stack needs of its image: there, in the home region, by a key that it may use, in its channel."""
-    environment = yaml.safe_load((ROOT / "cdktf" / "environments" / "production.yaml").read_text())
+    environment = YAML(typ="safe").load(ROOT / "cdktf" / "environments" / "production.yaml")
     image = session.definitions.images[path.stem]
     settings = image.distribution.of(AwsDistribution)
     assert settings is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tools import __main__ as command
-from tools import pins
+from tools import environment, pins
 from tools.progress import Progress, SetupError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,7 +31,7 @@ def test_checkov_is_installed_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     installed: list[str] = []
     monkeypatch.setattr(command, "STATE", tmp_path)
     monkeypatch.setattr(command, "set_up", lambda _: installed.append("all"))
-    monkeypatch.setattr(command.environment, "install_checkov", lambda *_: installed.append("checkov"))
+    monkeypatch.setattr(environment, "install_checkov", lambda *_: installed.append("checkov"))
     assert command.main(["checkov"]) == 0
     assert command.main([]) == 0
     assert installed == ["checkov", "all"]

@@ -9,6 +9,7 @@ from bakery.clouds.builder import RemoteBuilder, require
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
 from bakery.machine import ssh
+from bakery.machine.timeout import ssh_timeout
 from bakery.model.definition import ImageDefinition
 
 # What Vault's AWS engine calls them (aws/creds, aws/sts) -> what every AWS SDK reads. Static keys have no token.
@@ -41,6 +42,7 @@ def variables(job: Job) -> dict[str, Any]:
         "user": base.user,
         "endpoint": os.environ.get("AWS_ENDPOINT_URL", ""),
         "ssh_private_key": str(ssh.make_key(job.scratch)),
+        "ssh_timeout": ssh_timeout("10m"),
         "secrets": job.secret_references,
     }
 

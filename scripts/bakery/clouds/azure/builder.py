@@ -9,6 +9,7 @@ from bakery.clouds.builder import RemoteBuilder, require
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
 from bakery.machine import ssh
+from bakery.machine.timeout import ssh_timeout
 from bakery.model.definition import ImageDefinition
 from bakery.model.version import ImageVersion
 
@@ -34,6 +35,7 @@ def variables(job: Job) -> dict[str, Any]:
         "source_urn": base.urn or "",
         "vm_size": base.vm_size,
         "ssh_private_key": str(ssh.make_key(job.scratch)),
+        "ssh_timeout": ssh_timeout("20m"),
         "secrets": job.secret_references,
     }
 

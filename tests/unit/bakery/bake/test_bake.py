@@ -162,7 +162,7 @@ def test_two_bakes_of_an_image_exclude_each_other(world: World) -> None:
 
 
 def test_too_little_space_is_known_before_packer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 1 << 40, 1 << 20))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 1 << 40, 1 << 20))
     with pytest.raises(BakeryError, match="not enough disk space for the bake of web"):
         run(world)
     assert world.record() == {}

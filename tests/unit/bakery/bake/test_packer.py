@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -329,8 +330,8 @@ def test_a_full_disk_is_the_reason_whatever_broke_first(world: World, monkeypatc
 
 
 def test_ctrl_c_leaves_no_guest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object, **options: object) -> None:
-        run(*_, **options)
+    def interrupt(*arguments: Any, **options: Any) -> None:
+        run(*arguments, **options)
         raise KeyboardInterrupt
 
     run = process.run

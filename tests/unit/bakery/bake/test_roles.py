@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bakery.bake import check_mode, check_roles
-from bakery.bake.roles import FAMILIES
 from bakery.host.errors import UsageError
+from bakery.model.definition import FAMILIES
 from doubles.packer import World, define, make_world
 
 SPECS = """

@@ -1,5 +1,7 @@
 """What the demo shows in the end."""
 
+from pathlib import Path
+
 import pytest
 
 from bakery.demo import story
@@ -45,7 +47,12 @@ def test_the_result(bakery: Workshop, found: Result, verdict: str) -> None:
 @pytest.mark.parametrize("arguments", [(), ("--change",)])
 def test_a_change_is_asked_for(bakery: Workshop, arguments: tuple[str, ...]) -> None:
     asked = []
-    bakery.monkeypatch.setattr(story, "play", lambda root, change, *_: asked.append((root, change)) or result())
+
+    def play(root: Path, change: bool, *_: object) -> Result:
+        asked.append((root, change))
+        return result()
+
+    bakery.monkeypatch.setattr(story, "play", play)
     bakery("demo", *arguments)
     assert asked == [(bakery.project.root, bool(arguments))]
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bakery.cli import plan, session
+from bakery.cli import plan
+from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, PartialError, UsageError
 from bakery.host.events import Event
 from unit.bakery.cli.workshop import Workshop
@@ -137,7 +138,7 @@ def test_sigterm_is_an_interrupt(bakery: Workshop) -> None:
 
 
 def test_a_failed_verb_names_its_log(bakery: Workshop) -> None:
-    def fail(opened: session.Session, *_: Any) -> None:
+    def fail(opened: Session, *_: Any) -> None:
         opened.report(Event("note", "run", "web", "told before it broke"))
         raise BakeryError("it broke")
 

@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bakery.clouds.definitions import Definition
-from bakery.engine import plan
 from bakery.engine.fingerprint import Fingerprints
 from bakery.host.errors import UsageError
 from bakery.model.definition import ImageDefinition, RoleUse, Software
 from bakery.model.documents import Mode
-from bakery.model.inputs import Inputs, canonical, input_key
+from bakery.model.inputs import Inputs, canonical, compare, input_key
 from bakery.model.project import Project
 
 TOOLS = {"packer": "1.11.2", "qemu-img": "7.2.0"}
@@ -132,8 +131,10 @@ COUNTS: dict[str, tuple[Callable[[World], None], list[str]]] = {
     "what a link points at": (change("elsewhere/motd"), ["role:nginx/files/motd"]),
     "link instead of a file": (
         lambda world: (
-            (world.root / ROLE / "files/run.sh").rename(world.root / ROLE / "files/real"),
-            (world.root / ROLE / "files/run.sh").symlink_to("real"),
+            (world.root / ROLE / "files/run.sh")
+            .rename(world.root / ROLE / "files/real")
+            .with_name("run.sh")
+            .symlink_to("real")
         ),
         ["role:nginx/files/real", "role:nginx/files/run.sh"],
     ),
@@ -227,7 +228,7 @@ def test_what_can_change_the_result_counts(world: World, apply: Callable[[World]
     apply(world)
     after = world.inputs()
     assert input_key(before) != input_key(after)
-    assert sorted(found.input for found in plan.compare(before, after)) == names
+    assert sorted(found.input for found in compare(before, after)) == names
 
 
 @pytest.mark.parametrize("apply", COUNTS_NOT.values(), ids=COUNTS_NOT)
@@ -287,7 +288,7 @@ def test_inputs_of_other_bases(world: World, where: str) -> None:
         world.write("packer/base/debian/customize.sh", "changed")
     else:
         world.image["base"]["qemu"]["sha256"] = "e" * 64
-    assert [found.input for found in plan.compare(before, world.inputs())] == [
+    assert [found.input for found in compare(before, world.inputs())] == [
         {"recipe": "recipe/customize.sh", "sha256": "base"}[where]
     ]
 
@@ -300,7 +301,7 @@ def test_answers_of_an_installer_count(world: World) -> None:
     world.write("packer/images/answers/preseed.cfg", "d-i")
     before = world.inputs()
     world.write("packer/images/answers/preseed.cfg", "changed")
-    assert [found.input for found in plan.compare(before, world.inputs())] == ["answers/preseed.cfg"]
+    assert [found.input for found in compare(before, world.inputs())] == ["answers/preseed.cfg"]
 
 
 @pytest.mark.parametrize(
@@ -387,7 +388,7 @@ def test_key_does_not_depend_on_order(orders: tuple[list[tuple[str, str]], list[
 @given(st.dictionaries(st.text(), st.text()), st.dictionaries(st.text(), st.text()))
 def test_key_tells_all_inputs_apart(one: dict[str, str], other: dict[str, str]) -> None:
     assert (input_key(one) == input_key(other)) == (one == other)
-    assert bool(plan.compare(one, other)) == (one != other)
+    assert bool(compare(one, other)) == (one != other)
 
 
 JSON = st.recursive(

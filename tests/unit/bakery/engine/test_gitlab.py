@@ -215,6 +215,6 @@ def test_apply_reports_what_it_did_or_refused() -> None:
 
 @pytest.mark.parametrize("kinds", [{"base": "bake", "web": "wait", "both": "wait"}, {"base": "keep"}])
 def test_the_same_plan_gives_the_same_text(kinds: dict[str, Kind]) -> None:
-    first, second = (render(child(**kinds)) for _ in range(2))
+    first, second = (render(child(SETTINGS, **kinds)) for _ in range(2))
     assert first == second
     assert "&id" not in first, "an anchor stands where the same list is used twice"

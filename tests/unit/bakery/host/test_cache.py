@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,13 @@ def answer(path: Path | None, *keys: str) -> list[str]:
     """The keys that a run had to compute."""
     computed: list[str] = []
     cache = Cache(path)
+
+    def compute(key: str) -> str:
+        computed.append(key)
+        return f"answer to {key}"
+
     for key in keys:
-        assert cache.get(key, lambda key=key: computed.append(key) or f"answer to {key}") == f"answer to {key}"
+        assert cache.get(key, partial(compute, key)) == f"answer to {key}"
     cache.save()
     return computed
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_says_what_where_and_what_to_do() -> None:
     assert (BakeryError("x").where, BakeryError("x").log) == ("", None)
 
 
-FULL = {"where": "web.yaml:3", "detail": "one\ntwo", "hint": "fix it"}
+FULL: dict[str, Any] = {"where": "web.yaml:3", "detail": "one\ntwo", "hint": "fix it"}
 
 
 def test_an_error_as_a_program_prints_it() -> None:

@@ -50,8 +50,8 @@ def test_no_failure() -> None:
 
 
 def test_failures_that_all_say_to_try_again_do_so_together() -> None:
-    busy = parallel.Outcome("api", None, BusyError("locked"))
-    out = parallel.Outcome("web", None, OutageError("not there"))
+    busy = parallel.Outcome[str]("api", None, BusyError("locked"))
+    out = parallel.Outcome[str]("web", None, OutageError("not there"))
     with pytest.raises(BakeryError) as caught:
         parallel.raise_failures([busy, out, parallel.Outcome("base", "BASE", None)])
     assert caught.value.exit_code == ExitCode.TRY_AGAIN

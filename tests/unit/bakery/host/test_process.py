@@ -244,8 +244,13 @@ except KeyboardInterrupt:
             thread.start()
         for name in "ab":
             pids(tmp_path / name, 1)
-        # Once may be too early: a program can run before the thread that started it knows.
-        wait_until(lambda: process.interrupt_all() or not any(thread.is_alive() for thread in threads))
+
+        def interrupted() -> bool:
+            """Once may be too early: a program can run before the thread that started it knows."""
+            process.interrupt_all()
+            return not any(thread.is_alive() for thread in threads)
+
+        wait_until(interrupted)
         assert len(errors) == 2
         assert all(all_ended(tmp_path / name, 1) for name in "ab")
         assert sh("echo later").stdout == "later\n"
@@ -319,7 +324,7 @@ class TestWhich:
         if not tools:
             pytest.skip("no mke2fs")
         monkeypatch.setenv("PATH", "/usr/bin:/bin")
-        assert process.which("mke2fs") in map(str, tools)
+        assert process.which("mke2fs") in [str(tool) for tool in tools]
 
 
 class TestEnvironment:

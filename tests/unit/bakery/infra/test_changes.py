@@ -9,7 +9,9 @@ from bakery.infra.changes import Change, Difference, Drift, OutputChange, differ
 
 def resource(*actions: str, address: str = "aws_sns_topic.news", **more: Any) -> dict[str, Any]:
     """An entry of resource_changes or resource_drift; what is not of the entry itself is of its change."""
-    own = {key: more.pop(key) for key in ("action_reason", "previous_address", "deposed") if key in more}
+    own: dict[str, Any] = {
+        key: more.pop(key) for key in ("action_reason", "previous_address", "deposed") if key in more
+    }
     return {"address": address, **own, "change": {"actions": list(actions), "before": {}, "after": {}, **more}}
 
 
@@ -55,7 +57,7 @@ def test_an_attribute_that_is_null_until_an_apply() -> None:
 
 
 def test_a_sensitive_map_keeps_its_keys() -> None:
-    changed = {"before": {"keys": {"alice": "1"}}, "after": {"keys": {"bob": "1"}}}
+    changed: dict[str, Any] = {"before": {"keys": {"alice": "1"}}, "after": {"keys": {"bob": "1"}}}
     entry = resource("update", **changed, after_sensitive={"keys": True})
     assert read(entry).changes[0].attributes == ("keys",)
 

@@ -85,7 +85,7 @@ def test_a_download_is_there_as_a_whole(server: Server, target: Path) -> None:
     download(server.url, SHA256, target, events.append)
     assert target.read_bytes() == BODY
     assert left(target) == ["disk.img"]
-    fractions = [event.fraction for event in events]
+    fractions = [event.fraction or 0.0 for event in events]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
 

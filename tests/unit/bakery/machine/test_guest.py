@@ -45,7 +45,7 @@ def boot(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) ->
         path.write_text("content")
     monkeypatch.setattr(qemu, "FIRMWARE", (firmware,))
 
-    def start(body: str, patience: Patience = guests.PATIENCE, forward: dict[int, int] | None = None) -> Any:
+    def start(body: str, patience: Patience | None = None, forward: dict[int, int] | None = None) -> Any:
         programs.python(qemu.SYSTEM, QEMU.format(pid=str(tmp_path / "pid")) + body)
         folder = tmp_path / "logs"
         folder.mkdir()

@@ -1,6 +1,7 @@
 import hashlib
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_results_come_in_the_order_of_the_disk(raw: Path) -> None:
 
 def test_no_more_blocks_than_the_window_are_in_memory(raw: Path) -> None:
     sent: list[int] = []
-    blocks = send_blocks(
+    blocks: Any = send_blocks(
         RawDisk(raw, BLOCK), lambda index, _: sent.append(index), sha256=digest(raw), workers=1, window=2
     )
     next(blocks)

@@ -66,7 +66,7 @@ def refused(folder: Path) -> UsageError:
     """The error of loading a folder, its place relative to it."""
     with pytest.raises(UsageError) as caught:
         definitions.load(folder)
-    assert caught.value.exit_code == ExitCode.USAGE == 64
+    assert caught.value.exit_code == ExitCode.USAGE
     caught.value.where = caught.value.where.removeprefix(f"{folder}/")
     return caught.value
 

@@ -45,7 +45,7 @@ PUBLICATION = Publication(
     places=(Place("1", "eu-west-1", "ami-1", "snap-1"), Place("2", "eu-west-1", "ami-1", owned=False)),
     parameters=(Parameter("1", "eu-west-1", "/bakery/web", 3, "ami-1"),),
 )
-ALL = [ARTIFACT, VERDICT, PUBLICATION]
+ALL: list[Any] = [ARTIFACT, VERDICT, PUBLICATION]
 
 
 @pytest.mark.parametrize("document", ALL, ids=lambda document: type(document).__name__)

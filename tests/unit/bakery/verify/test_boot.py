@@ -1,16 +1,16 @@
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.bakery.verify.conftest import World
 
 from bakery.machine import ssh
 from bakery.machine.guest import Guest, GuestError
 from bakery.model.documents import Check
 from bakery.verify import boot
 from doubles.programs import Programs
+from unit.bakery.verify.conftest import World
 
 SECRET = "the-value-of-a-secret"
 TESTS = f"""
@@ -89,10 +89,8 @@ def test_a_guest_that_falls_silent_during_the_boot(
 
 
 def test_a_guest_that_never_answers_fails_a_check(run: boot.Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    @contextmanager
-    def guest(*_: Any, **__: Any) -> Iterator[Guest]:
+    def guest(*_: Any, **__: Any) -> AbstractContextManager[Guest]:
         raise GuestError("the guest said nothing for 180 s", detail="Kernel panic")
-        yield
 
     monkeypatch.setattr(boot, "guest", guest)
     seconds: dict[str, float] = {}

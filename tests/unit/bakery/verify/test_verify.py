@@ -4,12 +4,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.unit.bakery.verify.conftest import World
 
 from bakery.host.errors import BakeryError, UsageError
 from bakery.machine import disk_image, qemu
 from bakery.model.documents import Check
 from bakery.verify import boot, canary, hygiene, verify
+from unit.bakery.verify.conftest import World
 
 
 @pytest.fixture(autouse=True)

@@ -107,8 +107,9 @@ def packed(text: str) -> str:
 
 def reference(scope: Construct) -> str:
     """A value that only Terraform will know."""
-    known = scope.node.try_find_child("unknown")
-    return str((known or TerraformLocal(scope, "unknown", "any")).as_string)
+    known = scope.node.try_find_child("unknown") or TerraformLocal(scope, "unknown", "any")
+    assert isinstance(known, TerraformLocal)
+    return str(known.as_string)
 
 
 def bucket(scope: Construct, *, without: str = "", algorithm: str = "aws:kms", **lifecycle: Any) -> None:
@@ -126,8 +127,8 @@ def bucket(scope: Construct, *, without: str = "", algorithm: str = "aws:kms", *
         versioning(scope, scope.node.id.lower(), "Enabled")
 
 
-def public_access_block(scope: Construct, name: str, **change: bool) -> None:
-    closed = dict.fromkeys(
+def public_access_block(scope: Construct, name: str, **change: Any) -> None:
+    closed: dict[str, Any] = dict.fromkeys(
         ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets"), True
     )
     S3BucketPublicAccessBlock(scope, "block", bucket=name, **closed | change)
@@ -221,7 +222,7 @@ def library(scope: Construct, **more: Any) -> None:
     ContentLibrary(scope, "library", name="a", storage_backing=["datastore-1"], **more)
 
 
-def parameter(scope: Construct, kind: str, **value: str) -> None:
+def parameter(scope: Construct, kind: str, **value: Any) -> None:
     SsmParameter(scope, "parameter", name="/a", type=kind, **value)
 
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
@@ -96,9 +96,9 @@ def _states(*states: str | None) -> Callable[[], dict[str, Any] | None]:
     ],
 )
 def test_watch(naps: list[float], states: tuple[str | None, ...], end: str) -> None:
-    assert calls.watch(_states(*states), {"pending"}, 3600) == {"State": end}
+    assert calls.watch(cast(Any, _states(*states)), {"pending"}, 3600) == {"State": end}
 
 
 def test_watch_does_not_wait_for_what_is_gone(naps: list[float]) -> None:
-    assert calls.watch(_states("pending", "pending", None), {"pending"}, 3600) is None
+    assert calls.watch(cast(Any, _states("pending", "pending", None)), {"pending"}, 3600) is None
     assert sum(naps) < 180

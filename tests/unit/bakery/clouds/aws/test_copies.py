@@ -2,7 +2,7 @@
 
 import time
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
@@ -62,7 +62,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_copy_from_start_to_end(ec2: FakeEc2) -> None:
-    copy = Copy(ec2, SOURCE)
+    copy = Copy(cast(Any, ec2), SOURCE)
     assert copy.look() is None
     assert copy.look() is None
     ec2.images["ami-0"]["State"] = "available"
@@ -71,10 +71,10 @@ def test_a_copy_from_start_to_end(ec2: FakeEc2) -> None:
 
 
 def test_a_second_run_takes_up_the_first(ec2: FakeEc2) -> None:
-    Copy(ec2, SOURCE).look()
+    Copy(cast(Any, ec2), SOURCE).look()
     hidden = dict(ec2.images)
     ec2.images.clear()  # not to be seen yet: found by its token
-    second = Copy(ec2, SOURCE)
+    second = Copy(cast(Any, ec2), SOURCE)
     second.look()
     ec2.images = hidden
     second.look()
@@ -82,9 +82,9 @@ def test_a_second_run_takes_up_the_first(ec2: FakeEc2) -> None:
 
 
 def test_an_adopted_copy_that_is_not_shown_once_is_not_made_again(ec2: FakeEc2, clock: list[float]) -> None:
-    Copy(ec2, SOURCE).look()
+    Copy(cast(Any, ec2), SOURCE).look()
     clock.append(900)
-    second = Copy(ec2, SOURCE)
+    second = Copy(cast(Any, ec2), SOURCE)
     second.look()
     shown, ec2.images = ec2.images, {}
     ec2.tokens.clear()  # AWS forgets tokens, too
@@ -94,9 +94,9 @@ def test_an_adopted_copy_that_is_not_shown_once_is_not_made_again(ec2: FakeEc2, 
 
 
 def test_a_copy_that_is_gone_is_made_again(ec2: FakeEc2, clock: list[float]) -> None:
-    Copy(ec2, SOURCE).look()
+    Copy(cast(Any, ec2), SOURCE).look()
     ec2.deregister_image("ami-0")
-    copy = Copy(ec2, SOURCE)
+    copy = Copy(cast(Any, ec2), SOURCE)
     copy.look()  # the token brings back the dead ID
     assert not ec2.images
     clock.append(900)
@@ -110,7 +110,7 @@ def test_a_copy_that_is_gone_is_made_again(ec2: FakeEc2, clock: list[float]) -> 
 
 def test_a_failed_copy_is_made_again_once(ec2: FakeEc2) -> None:
     ec2.begin_as = "failed"
-    copy = Copy(ec2, SOURCE)
+    copy = Copy(cast(Any, ec2), SOURCE)
     copy.look()
     copy.look()
     assert list(ec2.images) == ["ami-1"]
@@ -120,7 +120,7 @@ def test_a_failed_copy_is_made_again_once(ec2: FakeEc2) -> None:
 
 def test_a_disabled_copy_stays(ec2: FakeEc2) -> None:
     ec2.begin_as = "disabled"
-    copy = Copy(ec2, SOURCE)
+    copy = Copy(cast(Any, ec2), SOURCE)
     copy.look()
     with pytest.raises(BakeryError, match="ami-0 is disabled") as caught:
         copy.look()
@@ -138,13 +138,13 @@ def test_a_disabled_copy_stays(ec2: FakeEc2) -> None:
 def test_a_copy_of_something_else_is_never_touched(ec2: FakeEc2, source: str, tags: list[dict[str, str]]) -> None:
     ec2.add("ami-theirs", "failed", source, tags)
     with pytest.raises(ConflictError, match="ami-theirs and is not of this disk"):
-        Copy(ec2, SOURCE).look()
+        Copy(cast(Any, ec2), SOURCE).look()
     assert list(ec2.images) == ["ami-theirs"]
 
 
 def test_a_busy_region_is_asked_again(ec2: FakeEc2) -> None:
     ec2.busy, ec2.begin_as = 2, "available"
-    assert copies.finish({"us-east-1": Copy(ec2, SOURCE)}, lambda _: None)["us-east-1"]["ImageId"] == "ami-0"
+    assert copies.finish({"us-east-1": Copy(cast(Any, ec2), SOURCE)}, lambda _: None)["us-east-1"]["ImageId"] == "ami-0"
 
 
 def test_bring_says_what_is_late(ec2: FakeEc2) -> None:
@@ -152,7 +152,7 @@ def test_bring_says_what_is_late(ec2: FakeEc2) -> None:
     quick.begin_as = "available"
     told: list[float] = []
     with pytest.raises(PartialError, match="cannot copy the image in slow; done in quick") as caught:
-        copies.finish({"quick": Copy(quick, SOURCE), "slow": Copy(ec2, SOURCE)}, told.append)
+        copies.finish({"quick": Copy(cast(Any, quick), SOURCE), "slow": Copy(cast(Any, ec2), SOURCE)}, told.append)
     assert "not available after 90 min" in caught.value.detail
     assert told[0] == 0
     assert set(told[1:]) == {0.5}

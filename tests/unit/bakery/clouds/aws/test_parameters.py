@@ -1,7 +1,7 @@
 """Parameters against an SSM that takes writes, drops them, refuses them or answers late."""
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -45,7 +45,8 @@ class FakeSsm:
 
 
 def _refusal(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}, "PutParameter")
+    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    return ClientError(answer, "PutParameter")
 
 
 Fakes = dict[str, FakeSsm]
@@ -60,7 +61,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
 
 
 def _endpoints(fakes: Fakes) -> dict[str, SsmEndpoint]:
-    endpoints = [SsmEndpoint("1", region, fake) for region, fake in fakes.items()]
+    endpoints = [SsmEndpoint("1", region, cast(Any, fake)) for region, fake in fakes.items()]
     return {str(endpoint): endpoint for endpoint in endpoints}
 
 
@@ -158,7 +159,7 @@ def test_what_cannot_be_put_back_is_said(fakes: Fakes) -> None:
             raise _refusal("AccessDeniedException")
         put(Value, **options)
 
-    fakes["eu"].put_parameter = only_new  # type: ignore[method-assign]
+    fakes["eu"].put_parameter = only_new  # type: ignore[method-assign, assignment]
     fakes["ap"].errors = [_refusal("AccessDeniedException")]
     with pytest.raises(BakeryError) as caught:
         parameters.move(_endpoints(fakes), NAME, NEW)

@@ -10,6 +10,7 @@ from bakery.clouds.job import Job, Toolchain
 from bakery.clouds.manifest import Build
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
+from bakery.machine import ssh
 from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
 
@@ -49,7 +50,7 @@ def _definition(system: str = "debian-12", **base: str) -> ImageDefinition:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr(azure.ssh, "make_key", lambda folder: folder / "key")
+    monkeypatch.setattr(ssh, "make_key", lambda folder: folder / "key")
     return Project(root=tmp_path, definitions=tmp_path, workspace=tmp_path / "workspace")
 
 
@@ -75,6 +76,7 @@ def test_variables_for_a_marketplace_image(project: Project) -> None:
         "source_urn": "Debian:debian-12:12-gen2:latest",
         "vm_size": "Standard_D2s_v5",
         "ssh_private_key": str(project.root / "key"),
+        "ssh_timeout": "20m",
         "secrets": {"db": {"path": "secret/data/db", "key": "password"}},
     }
 

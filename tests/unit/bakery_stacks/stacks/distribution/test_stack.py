@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import botocore.session
 import pytest
@@ -300,7 +300,7 @@ def test_deleted_images_and_snapshots_can_be_had_back_in_every_region(stack: Sta
 
 
 def test_the_recycle_bin_knows_ours_by_a_tag_that_all_have() -> None:
-    assert ImageDefinition.model_fields["arch"].annotation == Literal[RESOURCE_TAG["resource_tag_value"]]
+    assert get_args(ImageDefinition.model_fields["arch"].annotation) == (RESOURCE_TAG["resource_tag_value"],)
     assert RESOURCE_TAG["resource_tag_key"] in tags.identity(ImageVersion("web", "x86_64", "1.0.0"))
 
 

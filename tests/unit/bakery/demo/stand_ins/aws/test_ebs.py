@@ -82,7 +82,7 @@ def test_a_block_that_does_not_fit_is_refused(cloud: Double, wrong: dict[str, An
     index, data = wrong.pop("BlockIndex", 0), wrong.pop("BlockData", bytes(BLOCK_SIZE))
     with pytest.raises(ClientError, match=r"\(ValidationException\)") as refusal:
         put_block(ebs, snapshot_id, index, data, **wrong)
-    assert refusal.value.response["Reason"] == "INVALID_BLOCK"
+    assert dict(refusal.value.response)["Reason"] == "INVALID_BLOCK"
 
 
 def test_unknown_snapshots_and_those_of_other_accounts_are_not_found(cloud: Double) -> None:
@@ -90,7 +90,7 @@ def test_unknown_snapshots_and_those_of_other_accounts_are_not_found(cloud: Doub
     for snapshot_id, account in (("snap-0123456789abcdef0", "123456789012"), (theirs, CONSUMER)):
         with pytest.raises(ClientError, match=r"\(ResourceNotFoundException\)") as refusal:
             put_block(cloud.client("ebs", account=account), snapshot_id, 0, bytes(BLOCK_SIZE))
-        assert refusal.value.response["Reason"] == "SNAPSHOT_NOT_FOUND"
+        assert dict(refusal.value.response)["Reason"] == "SNAPSHOT_NOT_FOUND"
 
 
 def test_completion_counts_the_blocks(cloud: Double) -> None:

@@ -72,7 +72,7 @@ def test_a_lost_response_has_acted_and_a_client_token_makes_the_retry_safe(cloud
 
 def test_a_slow_answer_outlasts_an_impatient_client(cloud: Double) -> None:
     impatient = Config(read_timeout=0.05, retries={"total_max_attempts": 1})
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    keys: dict[str, Any] = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
     sts = boto3.Session().client("sts", HOME_REGION, endpoint_url=cloud.url, config=impatient, **keys)
     cloud.fault("sts", "GetCallerIdentity", kind="slow", seconds=0.1)
     with pytest.raises(ReadTimeoutError):
