@@ -1,6 +1,6 @@
 """Whether a definition's software can be baked at all: known before anything is started."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from bakery.bake.bake_files import FITNESS
 from bakery.host import process
-from bakery.host.errors import UsageError, suggest
+from bakery.host.errors import UsageError, raise_all, suggest
 from bakery.model.definition import FAMILIES, ImageDefinition, RoleUse
 from bakery.model.project import Project
 
@@ -22,70 +22,88 @@ RESERVED_PREFIXES = ("ANSIBLE_", "PACKER_", "VAULT_", "PYTHON", "LD_", "SSH_")
 
 
 def check_roles(project: Project, definition: ImageDefinition, where: Where) -> None:
-    """UsageError unless every role is there, works on the OS and has its variables, and no secret's name is taken."""
-    known = project.resources.roles()
-    for number, use in enumerate(definition.software.roles):
-        if use.name not in known:
-            raise UsageError(
-                f"no role named '{use.name}'",
-                where=where("software", "roles", number, "name"),
-                hint=suggest(use.name, known) or f"write {project.resources.role(use.name)}/tasks/main.yml",
-            )
-        _check_variables(project.resources.role(use.name), use, partial(where, "software", "roles", number))
-    _check_family(project, definition, where)
-    _check_secret_names(definition, where)
+    """UsageError unless every role is there, works on the OS and has its variables, and no secret's name is taken.
+
+    The error names everything that is wrong.
+    """
+    raise_all(
+        [
+            *_role_errors(project, definition, where),
+            *_family_errors(project, definition, where),
+            *_secret_name_errors(definition, where),
+        ]
+    )
 
 
 def check_mode(project: Project, definition: ImageDefinition, where: Where) -> None:
     """UsageError unless every role declares itself fit for the definition's mode."""
-    for number, use in enumerate(definition.software.roles):
-        if definition.mode not in _declared(project.resources.role(use.name), "modes", "vm"):
-            raise UsageError(
+    raise_all(
+        [
+            UsageError(
                 f"the role {use.name} is not declared fit for mode {definition.mode}",
                 where=where("software", "roles", number, "name"),
                 hint=f"use mode: vm; or see that it works and write 'modes: [vm, {definition.mode}]' to its {FITNESS}",
             )
+            for number, use in enumerate(definition.software.roles)
+            if definition.mode not in _declared(project.resources.role(use.name), "modes", "vm")
+        ]
+    )
 
 
-def _check_variables(role: Path, use: RoleUse, where: Where) -> None:
+def _role_errors(project: Project, definition: ImageDefinition, where: Where) -> Iterator[UsageError]:
+    roles = project.resources.roles()
+    for number, use in enumerate(definition.software.roles):
+        if use.name in roles:
+            role = project.resources.role(use.name)
+            yield from _variable_errors(role, use, partial(where, "software", "roles", number))
+        else:
+            yield UsageError(
+                f"no role named '{use.name}'",
+                where=where("software", "roles", number, "name"),
+                hint=suggest(use.name, roles) or f"write {project.resources.role(use.name)}/tasks/main.yml",
+            )
+
+
+def _variable_errors(role: Path, use: RoleUse, where: Where) -> Iterator[UsageError]:
     """A role that documents no variables takes all."""
     options = _options(role)
     for name in use.vars:
         if options and name not in options:
-            raise UsageError(
+            yield UsageError(
                 f"the role {use.name} has no variable '{name}'", where=where("vars", name), hint=suggest(name, options)
             )
     for name, option in options.items():
         if (option or {}).get("required") and name not in use.vars:
-            raise UsageError(
+            yield UsageError(
                 f"the role {use.name} needs the variable '{name}'",
                 where=where("name"),
                 hint=f"{role / SPECS} says what it is for",
             )
 
 
-def _check_family(project: Project, definition: ImageDefinition, where: Where) -> None:
+def _family_errors(project: Project, definition: ImageDefinition, where: Where) -> Iterator[UsageError]:
     """Every role works on the family of the definition's OS, and so does installing packages."""
-    software = definition.software
+    software, family = definition.software, definition.family
     if not (software.roles or software.packages):
         return
-    family = definition.family
     if family is None:
-        raise UsageError(
+        yield UsageError(
             f"no role works on '{definition.os}'",
             where=where("os"),
             hint=suggest(definition.os.partition("-")[0], FAMILIES) or f"there are roles for {', '.join(FAMILIES)}",
         )
+        return
     if software.packages and family == "Windows":
-        raise UsageError(
+        yield UsageError(
             "packages cannot be installed on Windows",
             where=where("software", "packages"),
             hint="install the software in a role",
         )
+    roles = project.resources.roles()
     for number, use in enumerate(software.roles):
         families = _declared(project.resources.role(use.name), "families", "Debian")
-        if family not in families:
-            raise UsageError(
+        if use.name in roles and family not in families:
+            yield UsageError(
                 f"the role {use.name} works on {' and '.join(families)}, and {definition.os} is {family}",
                 where=where("software", "roles", number, "name"),
                 hint=f"leave it out; or make it work there and add {family} to the families in its {FITNESS}",
@@ -107,11 +125,11 @@ def _load(path: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _check_secret_names(definition: ImageDefinition, where: Where) -> None:
+def _secret_name_errors(definition: ImageDefinition, where: Where) -> Iterator[UsageError]:
     for name in definition.secrets:
         variable = name.upper()
         if variable in process.PASSED_ON or variable.startswith(RESERVED_PREFIXES):
-            raise UsageError(
+            yield UsageError(
                 f"a secret cannot be named '{name}': its variable {variable} means something to the tools",
                 where=where("secrets", name),
                 hint=f"name it after its role, such as 'nginx_{name}'",

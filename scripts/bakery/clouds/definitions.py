@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, create_model
 
 from bakery.clouds import CLOUDS
+from bakery.host.errors import UsageError
 from bakery.model import bases, definition, distribution
 from bakery.model.definition import Definitions, ImageDefinition
 
@@ -32,6 +33,11 @@ Definition: type[ImageDefinition] = create_model(
 def load(folder: Path, cache: Path | None = None) -> Definitions:
     """Read every *.yaml of a folder; UsageError with all that is wrong. `cache` saves parsing unchanged files again."""
     return definition.load(Definition, folder, cache)
+
+
+def load_valid(folder: Path) -> tuple[Definitions, list[UsageError]]:
+    """The definitions of a folder that are right by themselves, and all that is wrong with the others."""
+    return definition.load_valid(Definition, folder)
 
 
 def json_schema() -> dict[str, Any]:

@@ -1,33 +1,93 @@
 """What can be known of a definition without a cloud, Vault or a build."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
-from bakery.bake import check_mode, check_roles
+from bakery.bake import check_mode, check_roles, validator
 from bakery.clouds import CLOUDS
-from bakery.engine.session import Session
-from bakery.host.errors import UsageError
+from bakery.clouds.definitions import load_valid
+from bakery.engine import toolbox
+from bakery.engine.session import Session, locate, open_catalog
+from bakery.host.errors import UsageError, raise_all
+from bakery.host.parallel import Outcome, run_parallel
 from bakery.model.definition import ImageDefinition
 
 
-def check(session: Session, image: ImageDefinition) -> None:
-    """UsageError with `file:line` for the first thing that is wrong."""
+def check_folder(definitions: Path, workspace: Path, names: Sequence[str]) -> list[Outcome[str]]:
+    """Check the named definitions of a folder, or all, and the templates that they use; an outcome for each.
+
+    A definition that cannot be read does not hide what is wrong with the others.
+    """
+    try:
+        project = locate(definitions, workspace)
+        valid, errors = load_valid(definitions)
+        selected = [valid.images[name] for name in names if name in valid.images] if errors else valid.select(names)
+    except UsageError as error:
+        return [Outcome(str(definitions), None, error)]
+    session = Session(project, valid, open_catalog(project, ""))
+    outcomes = [Outcome[str](str(definitions), None, error) for error in errors]
+    outcomes += _check_definitions(session, selected if names or not errors else list(valid.images.values()))
+    if any(outcome.error for outcome in outcomes):
+        return outcomes
+    return outcomes + _check_templates(session, selected)
+
+
+def _check_definitions(session: Session, selected: Sequence[ImageDefinition]) -> list[Outcome[str]]:
+    by_file = {str(session.definitions.sources[definition.name]): definition for definition in selected}
+
+    def check_file(name: str) -> str:
+        check(session, by_file[name])
+        return name
+
+    return run_parallel(list(by_file), check_file, 1)
+
+
+def _check_templates(session: Session, selected: Sequence[ImageDefinition]) -> list[Outcome[str]]:
+    templates = {str(template): template for template in validator.templates(selected)}
+    if not templates:
+        return []
+    toolchain = toolbox.toolchain(session.project, "tcg")  # either will do, and trying KVM takes seconds
+
+    def validate(name: str) -> str:
+        validator.validate(session.project, templates[name], toolchain)
+        return name
+
+    return run_parallel(list(templates), validate, os.cpu_count() or 1)
+
+
+def check(session: Session, definition: ImageDefinition) -> None:
+    """UsageError with `file:line` of everything that is wrong."""
 
     def where(*keys: str | int) -> str:
-        return session.definitions.where(image.name, *keys)
+        return session.definitions.where(definition.name, *keys)
 
-    check_roles(session.project, image, where)
-    check_mode(session.project, image, where)
-    _check_template(session, image, where)
-    for number, name in enumerate(image.tests):
-        path = session.project.resources.image_test(name)
-        if not path.is_file():
-            raise UsageError(
-                f"no test named '{name}'",
-                where=where("tests", number),
-                hint=f"write {path}",
-            )
-    for target in image.distribution.by_target:
-        CLOUDS[target].check(image, where)
+    checks = [
+        partial(check_roles, session.project, definition, where),
+        partial(check_mode, session.project, definition, where),
+        partial(_check_template, session, definition, where),
+        partial(_check_tests, session, definition, where),
+        *(partial(CLOUDS[target].check, definition, where) for target in definition.distribution.by_target),
+    ]
+    errors: list[UsageError] = []
+    for run_check in checks:
+        try:
+            run_check()
+        except UsageError as error:
+            errors.append(error)
+    raise_all(errors)
+
+
+def _check_tests(session: Session, definition: ImageDefinition, where: Callable[..., str]) -> None:
+    paths = [session.project.resources.image_test(name) for name in definition.tests]
+    raise_all(
+        [
+            UsageError(f"no test named '{name}'", where=where("tests", number), hint=f"write {path}")
+            for number, (name, path) in enumerate(zip(definition.tests, paths, strict=True))
+            if not path.is_file()
+        ]
+    )
 
 
 def _check_template(session: Session, image: ImageDefinition, where: Callable[..., str]) -> None:

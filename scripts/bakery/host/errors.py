@@ -84,6 +84,12 @@ def merge_errors(errors: Sequence[BakeryError]) -> BakeryError:
     return first
 
 
+def raise_all(errors: Sequence[BakeryError]) -> None:
+    """Raise the first error, if there is one, with the others in its detail."""
+    if errors:
+        raise merge_errors(errors)
+
+
 def show_error(error: BakeryError) -> str:
     """An error as a program that fails with it prints it."""
     where = f"{error.where}: " if error.where else ""

@@ -3,7 +3,7 @@
 Nothing here knows a cloud: `clouds.definitions` has the class with the keys of all clouds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from bakery.host import yamlfile
-from bakery.host.errors import UsageError, suggest
+from bakery.host.errors import UsageError, raise_all, suggest
 from bakery.model import validation as strict
 from bakery.model.bases import QEMU, Bases
 from bakery.model.distribution import Distribution
@@ -177,27 +177,48 @@ class Definitions:
 
 
 def load(kind: type[ImageDefinition], folder: Path, cache: Path | None = None) -> Definitions:
-    """Read every *.yaml of a folder as a `kind`. Raises UsageError with all that is wrong in the first bad file.
+    """Read every *.yaml of a folder as a `kind`. Raises UsageError with all that is wrong in any of them.
 
     `cache` is a file that saves parsing unchanged ones again.
     """
-    paths = files_of(folder)
+    definitions, errors = load_valid(kind, folder, cache)
+    raise_all(errors)
+    return definitions
+
+
+def load_valid(
+    kind: type[ImageDefinition], folder: Path, cache: Path | None = None
+) -> tuple[Definitions, list[UsageError]]:
+    """The definitions of a folder that are right by themselves, and what is wrong with the others and between them.
+
+    UsageError if the folder has no definition at all.
+    """
     reader = yamlfile.Reader(cache)
     images: dict[str, ImageDefinition] = {}
     sources: dict[str, Path] = {}
-    for path in paths:
-        image = strict.validate(kind, "definition", path, reader.read(path))
-        if image.name in images:
-            raise UsageError(
-                f"image '{image.name}' is defined twice",
-                where=yamlfile.where(path, ("name",)),
-                detail=f"also in {sources[image.name]}",
+    errors: list[UsageError] = []
+    for path in files_of(folder):
+        try:
+            definition = strict.validate(kind, "definition", path, reader.read(path))
+        except UsageError as error:
+            errors.append(error)
+            continue
+        if definition.name in images:
+            errors.append(
+                UsageError(
+                    f"image '{definition.name}' is defined twice",
+                    where=yamlfile.where(path, ("name",)),
+                    detail=f"also in {sources[definition.name]}",
+                )
             )
-        images[image.name], sources[image.name] = image, path
+            continue
+        images[definition.name], sources[definition.name] = definition, path
     definitions = Definitions(images, sources)
-    _check_lineage(definitions)
-    reader.save()
-    return definitions
+    if not errors:  # a parent may be in a file that could not be read
+        errors += _lineage_errors(definitions)
+    if not errors:
+        reader.save()
+    return definitions, errors
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -213,17 +234,23 @@ def files_of(folder: Path) -> list[Path]:
     return paths
 
 
-def _check_lineage(definitions: Definitions) -> None:
+def _lineage_errors(definitions: Definitions) -> Iterator[UsageError]:
     """Every parent exists and no image is its own ancestor."""
+    circles: set[frozenset[str]] = set()
     for name in definitions.images:
-        line = [name]
-        while parent := definitions.images[line[-1]].parent:
-            builder = next(iter(definitions.images[line[-1]].base.builders))
-            where = partial(definitions.where, line[-1], "base", builder, "image")
+        ancestors = [name]
+        while parent := definitions.images[ancestors[-1]].parent:
+            builder = next(iter(definitions.images[ancestors[-1]].base.builders))
+            where = partial(definitions.where, ancestors[-1], "base", builder, "image")
             if parent not in definitions.images:
-                message = f"'{line[-1]}' is built on '{parent}', which is not defined"
-                raise UsageError(message, where=where(), hint=suggest(parent, definitions.images))
-            if parent in line:
-                circle = " -> ".join([*line[line.index(parent) :], parent])
-                raise UsageError(f"lineage goes in a circle: {circle}", where=where())
-            line.append(parent)
+                if len(ancestors) == 1:  # else its child reports it
+                    message = f"'{name}' is built on '{parent}', which is not defined"
+                    yield UsageError(message, where=where(), hint=suggest(parent, definitions.images))
+                break
+            if parent in ancestors:
+                circle = [*ancestors[ancestors.index(parent) :], parent]
+                if frozenset(circle) not in circles:
+                    circles.add(frozenset(circle))
+                    yield UsageError(f"lineage goes in a circle: {' -> '.join(circle)}", where=where())
+                break
+            ancestors.append(parent)

@@ -12,7 +12,6 @@ import json
 import secrets
 import signal
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import hvac
 import requests
 
 from bakery.host import process
+from bakery.host.waiting import wait_until
 from bakery.machine import qemu
 
 START_SECONDS = 30.0  # it answers within two, unless the disk is cold
@@ -126,16 +126,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _wait(server: VaultServer, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
+    def answers() -> bool | None:
         try:
             # The mount of secret/ comes last; a root token that works says that start-up is over.
-            if requests.get(f"{server.address}/v1/sys/mounts", headers={"X-Vault-Token": server.token}, timeout=5).ok:
-                return
+            mounts = f"{server.address}/v1/sys/mounts"
+            return requests.get(mounts, headers={"X-Vault-Token": server.token}, timeout=5).ok or None
         except requests.ConnectionError:
-            pass
-        time.sleep(0.05)
-    raise RuntimeError(f"Vault did not start:\n{log.read_text()[-2000:]}")
+            return None
+
+    if not wait_until(answers, START_SECONDS, pause=0.05):
+        raise RuntimeError(f"Vault did not start:\n{log.read_text()[-2000:]}")
 
 
 if __name__ == "__main__":

@@ -92,7 +92,40 @@ def test_a_report_of_files_that_cannot_be_read(bakery: Workshop) -> None:
     bakery.edit("web", "description:", "desription:")
     assert bakery("validate", "--junit", "report.xml").code == 64
     suite = ElementTree.parse(bakery.project.root / "report.xml").getroot()
-    assert (suite.get("tests"), suite.get("failures")) == ("1", "1")
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1"), "the other file is checked all the same"
+
+
+def test_every_mistake_of_every_file_is_reported_at_once(bakery: Workshop) -> None:
+    bakery.edit("base", "arch: x86_64", "arch: x86")
+    bakery.edit("base", "description:", "desription:")
+    bakery.edit("web", "nginx_message: hello", "nginx_massage: hello\n        nginx_prot: 80")
+    bakery.edit("web", "tests: [base]", "tests: [bose, wob]")
+    bakery.write("packer/images/other.yaml", "name: other\n")
+    answer = bakery("validate")
+    assert answer.code == 64
+    for mistake in (
+        "base.yaml:4: 'arch' is 'x86'",
+        "base.yaml:2: unknown key 'desription' (did you mean 'description'?)",
+        "other.yaml:1: 'description' is missing",
+        "the role nginx has no variable 'nginx_massage' (did you mean 'nginx_message'?)",
+        "the role nginx has no variable 'nginx_prot' (did you mean 'nginx_port'?)",
+        "no test named 'bose'",
+        "no test named 'wob'",
+    ):
+        assert mistake in answer.err, answer.err
+
+
+def test_lineages_that_are_wrong_are_all_reported(bakery: Workshop) -> None:
+    for name in ("one", "two"):
+        text = (bakery.project.definitions / "web.yaml").read_text()
+        bakery.write(
+            f"packer/images/{name}.yaml",
+            text.replace("name: web", f"name: {name}").replace("image: base", "image: bse"),
+        )
+    answer = bakery("validate")
+    assert answer.code == 64
+    assert "'one' is built on 'bse', which is not defined (did you mean 'base'?)" in answer.err
+    assert "'two' is built on 'bse', which is not defined (did you mean 'base'?)" in answer.err
 
 
 def test_a_report_that_cannot_be_written_is_refused_first(bakery: Workshop, packer: Packer) -> None:
