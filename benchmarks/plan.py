@@ -54,7 +54,7 @@ def prepare(folder: Path, size: int) -> list[str]:
 
 def _complete(catalog: Catalog, image: ImageDefinition, inputs: dict[str, str]) -> None:
     reserved = catalog.reserve(image.name, image.arch, image.version, input_key(inputs), inputs, "benchmark")
-    place = documents.Place("", "", f"/images/{image.name}.qcow2")
+    place = documents.ImageLocation("", "", f"/images/{image.name}.qcow2")
     local = documents.Publication(image.name, image.arch, reserved.version, "0" * 64, "local", (place,))
     fields = {"state": "complete", "baked": reserved.at, "sha256": "0" * 64, "publications": (local,)}
     catalog.revise(Record(**(vars(reserved) | fields)))

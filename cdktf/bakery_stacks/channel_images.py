@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from bakery.catalog import Catalog, ChannelEntry, Record
 from bakery.host.errors import BakeryError, NotFoundError, suggest
-from bakery.model.documents import Parameter, Publication
+from bakery.model.documents import Pointer, Publication
 from bakery_stacks.config import Environment
 
 MACHINE_ARCH = "x86_64"  # the architecture of all machines that stacks start
@@ -18,8 +18,8 @@ class RegionalImage:
     """An image in one region, with the parameter of its version and that of the channel."""
 
     image_id: str
-    version: Parameter
-    channel: Parameter
+    version: Pointer
+    channel: Pointer
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _regional_images(
     }
 
 
-def _by_region(environment: Environment, parameters: tuple[Parameter, ...]) -> dict[str, Parameter]:
+def _by_region(environment: Environment, parameters: tuple[Pointer, ...]) -> dict[str, Pointer]:
     return {images.region: images for images in parameters if images.account == environment.account}
 
 

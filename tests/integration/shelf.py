@@ -9,7 +9,7 @@ from typing import Any
 from bakery.catalog import Catalog, Record
 from bakery.infra import env, mirror
 from bakery.infra.terraform import LOCK_FILE
-from bakery.model.documents import Parameter, Place, Publication
+from bakery.model.documents import ImageLocation, Pointer, Publication
 from bakery.model.project import Project
 from doubles.aws.client import Double, available, register
 
@@ -65,7 +65,7 @@ class Shelf:
 
     def publish(self, version: str) -> Record:
         """Images and their parameters, and a complete record."""
-        places = [Place(ACCOUNT, region, self._image(version, region)) for region in REGIONS]
+        places = [ImageLocation(ACCOUNT, region, self._image(version, region)) for region in REGIONS]
         parameters = tuple(self.point(place, f"/bakery/{self._name}/x86_64/{version}") for place in places)
         publication = Publication(self._name, "x86_64", version, "0" * 64, "aws", tuple(places), parameters)
         reserved = self._catalog.reserve(
@@ -82,14 +82,14 @@ class Shelf:
         )
         self._catalog.move(record, "stable", "test", self._catalog.channel(self._name, "x86_64", "stable"), pointers)
 
-    def point(self, place: Place, name: str) -> Parameter:
+    def point(self, place: ImageLocation, name: str) -> Pointer:
         """Write a parameter and read it until it is live, as the bakery does."""
         ssm = self._aws.client("ssm", place.region)
         put = {"Name": name, "Value": place.id, "Type": "String", "DataType": "aws:ec2:image", "Overwrite": True}
         number: int = ssm.put_parameter(**put)["Version"]
         for _ in range(10):
             if [found["Value"] for found in ssm.get_parameters(Names=[name])["Parameters"]] == [place.id]:
-                return Parameter(place.account, place.region, name, number, place.id)
+                return Pointer(place.account, place.region, name, number, place.id)
         raise AssertionError(f"{name} does not hold {place.id}")
 
     def remove(self, region: str, name: str) -> None:

@@ -31,7 +31,7 @@ from bakery.host.events import Event, silent
 from bakery.machine import disk_image, qemu
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Base, Disk, Parameter, Publication, RemoteBuild
+from bakery.model.documents import Artifact, Base, Disk, Pointer, Publication, RemoteBuild
 from bakery.model.project import Project
 from doubles.azure import world
 from doubles.azure.client import Double, running
@@ -534,7 +534,7 @@ def test_channels(azure: Double, bench: Bench, tmp_path: Path) -> None:
 
     entry = channels.promote(catalog, first, "stable", "", targets, silent)
     assert _image_tags() == {"bakery:channel:stable": "1.0.0"}
-    assert entry.pointers == (Parameter(world.SUBSCRIPTION, "", "bakery:channel:stable", 0, VERSION_ID),)
+    assert entry.pointers == (Pointer(world.SUBSCRIPTION, "", "bakery:channel:stable", 0, VERSION_ID),)
     before = _writes(azure)
     assert channels.promote(catalog, first, "stable", "", targets, silent) == entry
     assert _writes(azure) == before

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from bakery.host.yamlfile import Keys
 from bakery.infra.explain import condition
-from bakery.model.documents import Parameter
+from bakery.model.documents import Pointer
 from bakery_stacks.base import AwsStack
 from bakery_stacks.channel_images import MACHINE_ARCH, ChannelImages, unbaked_image
 
@@ -49,7 +49,7 @@ class ChannelImage(Construct):
 def check_pointer(
     scope: Construct,
     name: str,
-    pointer: Parameter,
+    pointer: Pointer,
     remedy: str,
     *,
     parameter: str,

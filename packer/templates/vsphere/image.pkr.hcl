@@ -29,7 +29,7 @@ local "answers" {
 locals {
   # A name of this run: the machine of a killed run stays, and must not block the next.
   machine = "${var.artifact_name}-${substr(uuidv4(), 0, 8)}"
-  # In the form in which the publisher looks for tags (scripts/bakery/publish/vsphere/notes.py).
+  # In the form in which the publisher looks for tags (scripts/bakery/clouds/vsphere/notes.py).
   notes = "${var.description}\n\n${join("\n", [for key, value in var.tags : "${key}: ${value}"])}"
   # Keeps Packer's own login from Ansible.
   no_login = ["PKR_VAR_password="]

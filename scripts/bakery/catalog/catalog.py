@@ -12,7 +12,7 @@ from pathlib import Path
 from bakery.catalog.record import ChannelEntry, Record
 from bakery.catalog.store import Store
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
-from bakery.model.documents import Document, Parameter, dump, parse
+from bakery.model.documents import Document, Pointer, dump, parse
 from bakery.model.version import ImageVersion, Versioned
 
 VERSION = re.compile(r"^(\d+)\.(\d+)\.(\d+)$")  # three integers: Azure galleries accept nothing else
@@ -165,7 +165,7 @@ class Catalog:
         channel: str,
         reason: str,
         before: ChannelEntry | None,
-        pointers: tuple[Parameter, ...] = (),
+        pointers: tuple[Pointer, ...] = (),
     ) -> ChannelEntry:
         """Point `channel` at a complete version; ConflictError if it no longer stands at `before`."""
         if record.state != "complete":

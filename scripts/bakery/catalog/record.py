@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bakery.model.documents import Base, Mode, Parameter, Publication, Strict
+from bakery.model.documents import Base, Mode, Pointer, Publication, Strict
 
 State = Literal["reserved", "complete", "revoked"]
 
@@ -58,5 +58,5 @@ class ChannelEntry(Strict):
     at: str
     by: str
     reason: str
-    pointers: tuple[Parameter, ...] = ()
+    pointers: tuple[Pointer, ...] = ()
     schema: Literal["bakery/channel/1"] = "bakery/channel/1"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from bakery.host.events import Reporter
-from bakery.model.documents import Artifact, Parameter, Publication, RemoteBuild
+from bakery.model.documents import Artifact, Pointer, Publication, RemoteBuild
 from bakery.model.version import Versioned
 
 Status = Literal["correct", "incorrect", "missing", "unreachable"]
@@ -29,7 +29,7 @@ class Target(Protocol):
     def inspect(self, publication: Publication) -> list[Finding]:
         """Compare what a publication says with what is there."""
 
-    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
         """Move the channel's pointers to this version in every place, or in none."""
 
     def unpoint(self, publication: Publication, channel: str) -> None:

@@ -8,7 +8,7 @@ from bakery.catalog import Catalog, ChannelEntry, Record
 from bakery.clouds.target import Target
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
 from bakery.host.events import Event, Reporter
-from bakery.model.documents import Parameter, Publication
+from bakery.model.documents import Pointer, Publication
 from bakery.model.fields import NAME
 from bakery.model.naming import full_name
 from bakery.model.version import ImageVersion
@@ -125,9 +125,9 @@ class _Move:
     channel: str
     report: Reporter
 
-    def forward(self, before: ChannelEntry | None) -> tuple[Parameter, ...]:
+    def forward(self, before: ChannelEntry | None) -> tuple[Pointer, ...]:
         """Move one target after the other; each is all or none by itself."""
-        moved: dict[str, tuple[Parameter, ...]] = {}
+        moved: dict[str, tuple[Pointer, ...]] = {}
         try:
             for name, publication in self.publications.items():
                 moved[name] = self.targets[name].point(publication, self.channel, self.report)

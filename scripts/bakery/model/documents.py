@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -113,9 +113,16 @@ class Verdict(Strict):
     schema: Literal["bakery/verdict/1"] = "bakery/verdict/1"
 
 
+class Location(NamedTuple):
+    """Where an image or a pointer is; both are empty at the local target."""
+
+    account: str
+    region: str
+
+
 @dataclass(frozen=True)
-class Parameter(Strict):
-    """A pointer to an image: an SSM parameter, or a link for the local target. `number` is its own version."""
+class Pointer(Strict):
+    """What a channel moves: a named pointer to an image at a target. `number` is the pointer's own version."""
 
     account: str
     region: str
@@ -123,9 +130,13 @@ class Parameter(Strict):
     number: int
     value: str
 
+    @property
+    def location(self) -> Location:
+        return Location(self.account, self.region)
+
 
 @dataclass(frozen=True)
-class Place(Strict):
+class ImageLocation(Strict):
     """Where an image can be used: `id` is an AMI ID, or a path at the local target (no account, no region)."""
 
     account: str
@@ -133,6 +144,10 @@ class Place(Strict):
     id: str
     snapshot: str = ""
     owned: bool = True
+
+    @property
+    def location(self) -> Location:
+        return Location(self.account, self.region)
 
 
 @dataclass(frozen=True)
@@ -144,8 +159,8 @@ class Publication(Strict):
     version: str
     sha256: str
     target: str
-    places: tuple[Place, ...]
-    parameters: tuple[Parameter, ...] = ()
+    places: tuple[ImageLocation, ...]
+    parameters: tuple[Pointer, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     schema: Literal["bakery/publication/1"] = "bakery/publication/1"
 

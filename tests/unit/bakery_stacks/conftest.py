@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog import Catalog, open_store
-from bakery.model.documents import Parameter, Place, Publication
+from bakery.model.documents import ImageLocation, Pointer, Publication
 from bakery_stacks import channel_images
 from bakery_stacks.config import Environment, Settings, State
 from bakery_stacks.program import build_app
@@ -70,10 +70,10 @@ def add_version(catalog: Catalog, image: str, version: str, **change: Any) -> No
     places, versions, channels = [], [], []
     for region in change.get("regions", REGIONS):
         image_id = f"ami-{image}-{region}-{number}"
-        places.append(Place(ACCOUNT, region, image_id))
-        versions.append(Parameter(ACCOUNT, region, f"/bakery/{image}/x86_64/{version}", 1, image_id))
-        channels.append(Parameter(ACCOUNT, region, f"/bakery/{image}/x86_64/channels/stable", 7, image_id))
-    elsewhere = Place("210987654321", "eu-west-1", "ami-shared", owned=False)
+        places.append(ImageLocation(ACCOUNT, region, image_id))
+        versions.append(Pointer(ACCOUNT, region, f"/bakery/{image}/x86_64/{version}", 1, image_id))
+        channels.append(Pointer(ACCOUNT, region, f"/bakery/{image}/x86_64/channels/stable", 7, image_id))
+    elsewhere = ImageLocation("210987654321", "eu-west-1", "ami-shared", owned=False)
     publication = Publication(
         image, "x86_64", version, "0" * 64, change.get("target", "aws"), (*places, elsewhere), tuple(versions)
     )

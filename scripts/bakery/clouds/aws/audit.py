@@ -8,10 +8,10 @@ from bakery.clouds.aws.session import SsmEndpoint
 from bakery.clouds.target import Finding, Status
 from bakery.host.errors import BakeryError
 from bakery.model import tags
-from bakery.model.documents import Parameter, Place, Publication
+from bakery.model.documents import ImageLocation, Pointer, Publication
 
 
-def inspect_place(ec2: EC2Client, publication: Publication, place: Place) -> list[Finding]:
+def inspect_place(ec2: EC2Client, publication: Publication, place: ImageLocation) -> list[Finding]:
     """An image of ours: that it is usable, and that its tags, its snapshot's tags and its shares are right."""
     label = f"{place.account}/{place.region} {place.id}"
     try:
@@ -27,7 +27,7 @@ def inspect_place(ec2: EC2Client, publication: Publication, place: Place) -> lis
         return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
 
 
-def inspect_parameter(endpoint: SsmEndpoint, expected: Parameter) -> Finding:
+def inspect_parameter(endpoint: SsmEndpoint, expected: Pointer) -> Finding:
     """A pointer of ours: that it is there, typed, and holds the image ID."""
     label = f"{endpoint} {expected.name}"
     try:
@@ -45,7 +45,7 @@ def unreachable(places: Mapping[str, BakeryError]) -> Iterator[Finding]:
 
 
 def _inspect_tags(
-    ec2: EC2Client, publication: Publication, place: Place, image_tags: tags.Tags, label: str
+    ec2: EC2Client, publication: Publication, place: ImageLocation, image_tags: tags.Tags, label: str
 ) -> Iterator[Finding]:
     expected = tags.of_publication(publication)
     yield Finding(f"{label} tags", *_tags(image_tags, expected))
@@ -62,7 +62,7 @@ def _tags(actual: tags.Tags, expected: tags.Tags) -> tuple[Status, str]:
     return ("incorrect" if wrong else "correct"), detail
 
 
-def _shares(ec2: EC2Client, publication: Publication, place: Place) -> tuple[Status, str]:
+def _shares(ec2: EC2Client, publication: Publication, place: ImageLocation) -> tuple[Status, str]:
     """Accounts that were added by hand are told, and no error: the image can be used."""
     expected = {other.account for other in publication.places if not other.owned and other.region == place.region}
     actual = images.launchers(ec2, place.id)

@@ -12,7 +12,7 @@ from bakery.clouds.aws.calls import attempt, calling, error_code, everywhere, ra
 from bakery.clouds.aws.session import SsmEndpoint
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.waiting import wait_until
-from bakery.model.documents import Parameter
+from bakery.model.documents import Pointer
 
 DATA_TYPE = "aws:ec2:image"
 LIVE_SECONDS = 120.0  # validation takes seconds; nothing that was not live by then ever was
@@ -23,7 +23,7 @@ Endpoints = Mapping[str, SsmEndpoint]  # by their text
 Values = Mapping[str, str]  # wanted value by site
 
 
-def read(endpoint: SsmEndpoint, name: str) -> Parameter | None:
+def read(endpoint: SsmEndpoint, name: str) -> Pointer | None:
     """The parameter as it is now; BakeryError if it is of another data type."""
     with calling(f"read {name}", str(endpoint)):
         answer = endpoint.ssm.get_parameters(Names=[name])["Parameters"]
@@ -36,15 +36,15 @@ def read(endpoint: SsmEndpoint, name: str) -> Parameter | None:
             detail=f"launch templates accept {DATA_TYPE} only",
             hint=f"delete it (aws ssm delete-parameter --name {name}) and run again",
         )
-    return Parameter(endpoint.account, endpoint.region, name, int(answer[0]["Version"]), answer[0]["Value"])
+    return Pointer(endpoint.account, endpoint.region, name, int(answer[0]["Version"]), answer[0]["Value"])
 
 
-def read_all(endpoints: Endpoints, name: str) -> dict[str, Parameter | None]:
+def read_all(endpoints: Endpoints, name: str) -> dict[str, Pointer | None]:
     """The parameter in every place."""
     return everywhere(f"read {name}", endpoints, lambda endpoint: read(endpoint, name))
 
 
-def fix(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ...]:
+def fix(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
     """Write a parameter that never changes: what is there is adopted if it is equal, and an error if it is not."""
     before = read_all(endpoints, name)
     taken = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
@@ -60,7 +60,7 @@ def fix(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ...
     return _await_live(endpoints, name, values)
 
 
-def move(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ...]:
+def move(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
     """Point a parameter at new values in every place. If one place fails, all get their old value back."""
     before = read_all(endpoints, name)
     touched = {key: endpoint for key, endpoint in endpoints.items() if _value(before[key]) != values[key]}
@@ -100,8 +100,8 @@ def _put(endpoint: SsmEndpoint, name: str, value: str, *, overwrite: bool) -> No
                 raise
 
 
-def _await_live(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ...]:
-    live: dict[str, Parameter] = {}
+def _await_live(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
+    live: dict[str, Pointer] = {}
 
     def look() -> bool | None:
         waiting = {key: endpoint for key, endpoint in endpoints.items() if key not in live}
@@ -136,7 +136,7 @@ def _refused(error: BakeryError | None) -> bool:
 class _Undo:
     """Gives every place that a failed move may have touched its old value back, and reads that back as well."""
 
-    def __init__(self, touched: Endpoints, name: str, before: Mapping[str, Parameter | None], values: Values) -> None:
+    def __init__(self, touched: Endpoints, name: str, before: Mapping[str, Pointer | None], values: Values) -> None:
         self._touched = touched
         self._name = name
         self._old = {key: _value(before[key]) for key in touched}
@@ -176,5 +176,5 @@ class _Undo:
         return _value(read(endpoint, self._name)) == self._old[key]
 
 
-def _value(parameter: Parameter | None) -> str:
+def _value(parameter: Pointer | None) -> str:
     return parameter.value if parameter else ""

@@ -14,6 +14,7 @@ from botocore.loaders import create_loader
 from bakery.clouds.aws.calls import CONFIG, attempt, calling
 from bakery.clouds.aws.clients import EBSClient, EC2Client, SSMClient, STSClient
 from bakery.host.errors import BakeryError
+from bakery.model.documents import Location
 
 # The first call tells whether AWS can be reached at all: a user should not wait a minute for that.
 QUICK = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 4}))
@@ -75,12 +76,12 @@ class SsmEndpoint:
     ssm: SSMClient = field(repr=False, compare=False)
 
     def __str__(self) -> str:
-        return location_name(self.account, self.region)
+        return location_name(Location(self.account, self.region))
 
 
-def location_name(account: str, region: str) -> str:
-    """The key of sites and the text of messages."""
-    return f"{account}/{region}"
+def location_name(location: Location) -> str:
+    """The key of endpoints and the text of messages."""
+    return f"{location.account}/{location.region}"
 
 
 def core_session() -> Any:

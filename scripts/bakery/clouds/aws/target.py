@@ -18,7 +18,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
+from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, Publication, RemoteBuild
 from bakery.model.naming import full_name
 from bakery.model.version import Versioned
 
@@ -79,14 +79,14 @@ class AwsTarget:
         ec2 = self._account.ec2(owned)
         image_findings, _ = attempt(owned, lambda place: audit.inspect_place(ec2[place.region], publication, place))
         endpoints, failures = self._connect(_locations(publication.parameters))
-        expected = {location_name(pointer.account, pointer.region): pointer for pointer in publication.parameters}
+        expected = {location_name(pointer.location): pointer for pointer in publication.parameters}
         parameter_findings, _ = attempt(
             endpoints, lambda endpoint: audit.inspect_parameter(endpoint, expected[str(endpoint)])
         )
         findings = [finding for findings in image_findings.values() for finding in findings]
         return [*findings, *parameter_findings.values(), *audit.unreachable(failures)]
 
-    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
         """Move the channel's parameters in all regions and accounts, or put all of them back."""
         name = channel_parameter(publication, channel)
         with report_step(
@@ -113,19 +113,21 @@ class AwsTarget:
         return [number for number in self._aws.accounts if number != self._account.number]
 
     @property
-    def _locations(self) -> list[tuple[str, str]]:
+    def _locations(self) -> list[Location]:
         """Where the definition wants a version to be used: the own account first."""
         numbers = (self._account.number, *self._consumers)
-        return [(number, region) for number in numbers for region in self._aws.regions]
+        return [Location(number, region) for number in numbers for region in self._aws.regions]
 
-    def _places(self, amis: Mapping[str, Image]) -> tuple[Place, ...]:
+    def _places(self, amis: Mapping[str, Image]) -> tuple[ImageLocation, ...]:
         own = self._account.number
         return tuple(
-            Place(number, region, amis[region]["ImageId"], images.snapshot_of(amis[region]), owned=number == own)
+            ImageLocation(
+                number, region, amis[region]["ImageId"], images.snapshot_of(amis[region]), owned=number == own
+            )
             for number, region in self._locations
         )
 
-    def _owned(self, publication: Publication) -> dict[str, Place]:
+    def _owned(self, publication: Publication) -> dict[str, ImageLocation]:
         """The places with images of our own, by region; BakeryError when another account made them."""
         owned = {place.region: place for place in publication.places if place.owned}
         if others := {place.account for place in owned.values()} - {self._account.number}:
@@ -146,14 +148,18 @@ class AwsTarget:
 
 
 def _publication(
-    of: Versioned, sha256: str, places: tuple[Place, ...], pointers: tuple[Parameter, ...], seconds: dict[str, float]
+    of: Versioned,
+    sha256: str,
+    places: tuple[ImageLocation, ...],
+    pointers: tuple[Pointer, ...],
+    seconds: dict[str, float],
 ) -> Publication:
     return Publication(of.image, of.arch, of.version, sha256, "aws", places, pointers, seconds)
 
 
-def _locations(located: Iterable[Place | Parameter]) -> list[tuple[str, str]]:
-    return [(item.account, item.region) for item in located]
+def _locations(items: Iterable[ImageLocation | Pointer]) -> list[Location]:
+    return [item.location for item in items]
 
 
 def _values(publication: Publication) -> dict[str, str]:
-    return {location_name(place.account, place.region): place.id for place in publication.places}
+    return {location_name(place.location): place.id for place in publication.places}

@@ -11,7 +11,7 @@ from bakery.clouds.azure.session import AzureSession
 from bakery.clouds.target import Finding
 from bakery.host.errors import BakeryError
 from bakery.model import tags
-from bakery.model.documents import Place, Publication
+from bakery.model.documents import ImageLocation, Publication
 
 
 def inspect(session: AzureSession, publication: Publication) -> list[Finding]:
@@ -38,7 +38,7 @@ def _inspect_places(publication: Publication, version: GalleryImageVersion) -> I
         yield _inspect_place(place, version)
 
 
-def _inspect_place(place: Place, version: GalleryImageVersion) -> Finding:
+def _inspect_place(place: ImageLocation, version: GalleryImageVersion) -> Finding:
     label = f"{place.region} {place.id}"
     replica = replication.replicas(version).get(place.region)
     if replica is None:

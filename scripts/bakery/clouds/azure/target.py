@@ -20,7 +20,7 @@ from bakery.host.errors import NotFoundError
 from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
+from bakery.model.documents import Artifact, ImageLocation, Pointer, Publication, RemoteBuild
 from bakery.model.naming import full_name
 from bakery.model.version import Versioned
 
@@ -64,13 +64,13 @@ class AzureTarget:
         """The version, its tags and its replicas as they are now."""
         return audit.inspect(self._session, publication)
 
-    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
         """Set the channel's tag; one that is right stays."""
         address, name = _address(publication), channel_tag(channel)
         with report_step(report, "promote", full_name(publication), f"point {name} of {address.image}"):
             actual = tagging.read(self._session, address.image_id)
             tagging.repair(self._session, address.image_id, actual, {name: address.version})
-        return (Parameter(address.subscription, region="", name=name, number=0, value=str(address)),)
+        return (Pointer(address.subscription, region="", name=name, number=0, value=str(address)),)
 
     def unpoint(self, publication: Publication, channel: str) -> None:
         """Remove the channel's tag if it holds this version."""
@@ -88,7 +88,7 @@ class AzureTarget:
     def _publication(
         self, of: Versioned, address: GalleryVersion, sha256: str, seconds: dict[str, float]
     ) -> Publication:
-        places = tuple(Place(address.subscription, region, str(address)) for region in self._azure.regions)
+        places = tuple(ImageLocation(address.subscription, region, str(address)) for region in self._azure.regions)
         return Publication(of.image, of.arch, of.version, sha256, "azure", places, seconds=seconds)
 
 

@@ -10,7 +10,7 @@ from bakery.clouds.target import Finding
 from bakery.host import files
 from bakery.host.errors import ConflictError
 from bakery.host.events import Reporter, report_step
-from bakery.model.documents import Artifact, Parameter, Place, Publication
+from bakery.model.documents import Artifact, ImageLocation, Pointer, Publication
 from bakery.model.naming import full_name
 from bakery.model.version import Versioned
 
@@ -42,7 +42,7 @@ class LocalTarget:
         """Read every stored file again and compare."""
         return [_inspect(Path(place.id), publication.sha256) for place in publication.places]
 
-    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
         """Replace the channel's link as a whole; it is relative, so the store can be moved."""
         disk = Path(publication.places[0].id)
         link = self._link(publication, channel)
@@ -50,7 +50,7 @@ class LocalTarget:
             with files.scratch(self._store, "link") as folder:
                 (folder / link.name).symlink_to(disk.name)
                 (folder / link.name).replace(link)
-        return (Parameter(account="", region="", name=str(link), number=0, value=str(disk)),)
+        return (Pointer(account="", region="", name=str(link), number=0, value=str(disk)),)
 
     def unpoint(self, publication: Publication, channel: str) -> None:
         """Remove the channel's link."""
@@ -77,7 +77,7 @@ class LocalTarget:
             artifact.version,
             artifact.disk.sha256,
             target="local",
-            places=(Place(account="", region="", id=str(self._paths(artifact)[0])),),
+            places=(ImageLocation(account="", region="", id=str(self._paths(artifact)[0])),),
             seconds={"store": round(seconds, 3)},
         )
 

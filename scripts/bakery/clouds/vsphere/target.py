@@ -16,7 +16,7 @@ from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Parameter, Place, Publication, RemoteBuild
+from bakery.model.documents import Artifact, ImageLocation, Pointer, Publication, RemoteBuild
 from bakery.model.naming import full_name
 from bakery.model.version import Versioned
 
@@ -86,7 +86,7 @@ class VsphereTarget:
         except BakeryError as error:
             return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
 
-    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
         """Replace the channel's item by a copy of this version's, or leave it as it was."""
         place = publication.places[0]
         name = channels.item_name(publication, channel)
@@ -100,7 +100,7 @@ class VsphereTarget:
             if version is None:
                 raise NotFoundError(f"the item of {full_name(publication)} is gone", where=library.where)
             channels.move(library, name, version, text)
-        return (Parameter(place.account, place.region, name, number=0, value=place.id),)
+        return (Pointer(place.account, place.region, name, number=0, value=place.id),)
 
     def unpoint(self, publication: Publication, channel: str) -> None:
         """Remove the channel's item if it is a copy of this version's."""
@@ -126,7 +126,7 @@ class VsphereTarget:
     def _publication(
         self, of: Artifact | RemoteBuild, sha256: str, item: Item, seconds: dict[str, float]
     ) -> Publication:
-        place = Place(self._vsphere.server, self._vsphere.library, item.id)
+        place = ImageLocation(self._vsphere.server, self._vsphere.library, item.id)
         return Publication(of.image, of.arch, of.version, sha256, "vsphere", (place,), seconds=seconds)
 
 

@@ -11,7 +11,7 @@ import pytest
 from bakery.catalog import Catalog, Record, Store
 from bakery.catalog.catalog import actor, now, owner
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
-from bakery.model.documents import Base, Parameter, Place, Publication, dump
+from bakery.model.documents import Base, ImageLocation, Pointer, Publication, dump
 from bakery.model.version import ImageVersion
 
 WEB = ("web", "x86_64")
@@ -159,7 +159,7 @@ class TestRevise:
             catalog,
             sha256="d" * 64,
             base=Base("debian-12", "1.0.0", "b" * 64),
-            publications=(Publication(*WEB, "1.0.0", "d" * 64, "local", (Place("", "", "disk"),)),),
+            publications=(Publication(*WEB, "1.0.0", "d" * 64, "local", (ImageLocation("", "", "disk"),)),),
             tags={"team": "platform"},
             tools={"packer": "1.11.2"},
         )
@@ -206,7 +206,7 @@ class TestChannels:
         assert catalog.channel(*WEB, "stable") is None
         assert catalog.channels(*WEB) == []
         first, second = complete(catalog, "a"), complete(catalog, "b")
-        pointer = Parameter("1", "eu-west-1", "/bakery/web", 1, "ami-1")
+        pointer = Pointer("1", "eu-west-1", "/bakery/web", 1, "ami-1")
         one = catalog.move(first, "stable", "tested", None, (pointer,))
         two = catalog.move(second, "stable", "newer", one)
         three = catalog.move(first, "stable", "back", two)

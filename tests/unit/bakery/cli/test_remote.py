@@ -15,7 +15,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.vault import Vault
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Check, Parameter, Place, Publication, RemoteBuild
+from bakery.model.documents import Check, ImageLocation, Pointer, Publication, RemoteBuild
 from bakery.model.naming import full_name
 from bakery.model.project import Project
 from bakery.model.version import Versioned
@@ -72,18 +72,18 @@ class Cloud:
 
     def adopt(self, build: RemoteBuild, _report: Any) -> Publication:
         self.bakery.begin(f"adopt {full_name(build)}")
-        places = tuple(Place("123456789012", region, image) for region, image in build.ids.items())
+        places = tuple(ImageLocation("123456789012", region, image) for region, image in build.ids.items())
         return Publication(build.image, build.arch, build.version, build.identity, "aws", places)
 
     def publish(self, artifact: Any, _disk: Any, _report: Any) -> Publication:
         self.bakery.begin(f"upload {full_name(artifact)}")
-        place = Place("123456789012", "eu-central-1", "ami-9")
+        place = ImageLocation("123456789012", "eu-central-1", "ami-9")
         return Publication(artifact.image, artifact.arch, artifact.version, artifact.disk.sha256, "aws", (place,))
 
     def inspect(self, _publication: Publication) -> list[Finding]:
         return []
 
-    def point(self, publication: Publication, channel: str, _report: Any) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, _report: Any) -> tuple[Pointer, ...]:
         self.bakery.begin(f"point {channel} at {publication.version}")
         return ()
 

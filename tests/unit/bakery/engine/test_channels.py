@@ -12,7 +12,7 @@ from bakery.clouds.target import Finding
 from bakery.engine import channels
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
 from bakery.host.events import Reporter, silent
-from bakery.model.documents import Parameter, Publication
+from bakery.model.documents import Pointer, Publication
 
 
 class FakeTarget:
@@ -27,13 +27,13 @@ class FakeTarget:
     def inspect(self, publication: Publication) -> list[Finding]:
         return self.findings
 
-    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Parameter, ...]:
+    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
         if publication.version in self.broken:
             raise BakeryError(f"cannot point at {publication.version}")
         if self.pointers.get(channel) != publication.version:
             self.moves.append(publication.version)
         self.pointers[channel] = publication.version
-        return (Parameter("1", publication.target, channel, 0, publication.version),)
+        return (Pointer("1", publication.target, channel, 0, publication.version),)
 
     def unpoint(self, publication: Publication, channel: str) -> None:
         del self.pointers[channel]
@@ -168,7 +168,7 @@ def test_an_interrupt_puts_back(catalog: Catalog, complete: Complete, targets: T
     assert _pointers(targets) == ["1.0.0", "1.0.0"]
 
 
-def _interrupt(*_: object) -> tuple[Parameter, ...]:
+def _interrupt(*_: object) -> tuple[Pointer, ...]:
     raise KeyboardInterrupt
 
 

@@ -13,7 +13,7 @@ from bakery.engine import plan
 from bakery.engine.plan import Action, Plan
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Place, Publication
+from bakery.model.documents import ImageLocation, Publication
 from bakery.model.inputs import Change, input_key
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ def image(name: str = "web", parent: str = "", **changes: Any) -> ImageDefinitio
 
 
 def publication(target: str, *places: tuple[str, str]) -> Publication:
-    found = tuple(Place(account, region, "ami-1") for account, region in places or [("", "")])
+    found = tuple(ImageLocation(account, region, "ami-1") for account, region in places or [("", "")])
     return Publication("web", "x86_64", "1.0.3", "d" * 64, target, found)
 
 

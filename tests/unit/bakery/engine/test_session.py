@@ -11,7 +11,7 @@ from bakery.clouds import CLOUDS, REMOTE, definitions
 from bakery.clouds.cloud import Cloud
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError
-from bakery.model.documents import Place, Publication
+from bakery.model.documents import ImageLocation, Publication
 from bakery.model.project import Project
 
 HEAD = """\
@@ -60,8 +60,8 @@ def session(folder: Path, target: str, child_region: str, *published: str) -> Se
     catalog = Catalog(open_store(str(folder / "catalog")))
     record = catalog.reserve("base", "x86_64", "1.0", "key", {}, "builder")
     places = (
-        *(Place("1", region, f"image-{region}") for region in published),
-        *(Place("2", region, f"image-{region}", owned=False) for region in published),
+        *(ImageLocation("1", region, f"image-{region}") for region in published),
+        *(ImageLocation("2", region, f"image-{region}", owned=False) for region in published),
     )
     publication = Publication("base", "x86_64", record.version, "0" * 64, target, places)
     catalog.revise(replace(record, state="complete", publications=(publication,)), "published")

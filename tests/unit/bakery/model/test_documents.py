@@ -7,7 +7,7 @@ import pytest
 
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.model import documents
-from bakery.model.documents import Artifact, Base, Check, Disk, Parameter, Place, Publication, Verdict
+from bakery.model.documents import Artifact, Base, Check, Disk, ImageLocation, Pointer, Publication, Verdict
 
 ARTIFACT = Artifact(
     image="web",
@@ -42,8 +42,8 @@ PUBLICATION = Publication(
     version="1.0.0",
     sha256="d" * 64,
     target="aws",
-    places=(Place("1", "eu-west-1", "ami-1", "snap-1"), Place("2", "eu-west-1", "ami-1", owned=False)),
-    parameters=(Parameter("1", "eu-west-1", "/bakery/web", 3, "ami-1"),),
+    places=(ImageLocation("1", "eu-west-1", "ami-1", "snap-1"), ImageLocation("2", "eu-west-1", "ami-1", owned=False)),
+    parameters=(Pointer("1", "eu-west-1", "/bakery/web", 3, "ami-1"),),
 )
 ALL: list[Any] = [ARTIFACT, VERDICT, PUBLICATION]
 

@@ -8,12 +8,12 @@ from azure.mgmt.compute.models import GalleryImageVersion
 from bakery.clouds.azure import audit, versions
 from bakery.host.errors import BakeryError
 from bakery.model import tags
-from bakery.model.documents import Place, Publication
+from bakery.model.documents import ImageLocation, Publication
 
 ID = "/subscriptions/s/resourceGroups/images/providers/Microsoft.Compute/galleries/bakery/images/web/versions/1.0.3"
 PUBLICATION = Publication(
     *("web", "x86_64", "1.0.3", "a" * 64, "azure"),
-    places=tuple(Place("s", region, ID) for region in ("westeurope", "eastus", "northeurope")),
+    places=tuple(ImageLocation("s", region, ID) for region in ("westeurope", "eastus", "northeurope")),
 )
 SESSION: Any = None
 

@@ -11,7 +11,7 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from bakery.catalog import Catalog
 from bakery.clouds.aws import images as publishing
-from bakery.model.documents import Parameter
+from bakery.model.documents import Pointer
 from bakery_stacks import config
 from bakery_stacks.blocks import machine
 from bakery_stacks.blocks.sessions import AGENT
@@ -33,7 +33,7 @@ NETWORK = Network(
 
 def image(name: str) -> PublishedImage:
     """In the home region."""
-    pointer = Parameter("123456789012", "eu-west-1", f"/bakery/{name}/x86_64/channels/stable", 1, f"ami-{name}")
+    pointer = Pointer("123456789012", "eu-west-1", f"/bakery/{name}/x86_64/channels/stable", 1, f"ami-{name}")
     return PublishedImage(name, "x86_64", "1.0.0", {"eu-west-1": RegionalImage(f"ami-{name}", pointer, pointer)})
 
 
