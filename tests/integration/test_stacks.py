@@ -56,10 +56,6 @@ class World:
         """The folder that cdktf wrote, for plain Terraform."""
         return Terraform(self.project, self.cdktf.folder(stack), self.environment)
 
-    def outputs(self, stack: str) -> dict[str, Any]:
-        """Asked of plain Terraform: cdktf would synthesize all stacks once more."""
-        return {name: output.value for name, output in self.terraform(stack).output().items()}
-
     def changes(self, stack: str) -> bool:
         return self.terraform(stack).plan(self.project.workspace / f"{stack}.tfplan")
 
