@@ -92,7 +92,7 @@ echo private >"$2"; echo public >"$2.pub"
 
 
 @dataclass
-class World:
+class PackerProject:
     """A project with one role, its programs, and what stages reported."""
 
     folder: Path
@@ -137,7 +137,7 @@ class World:
             return False
 
 
-def make_world(folder: Path, patch: pytest.MonkeyPatch) -> World:
+def make_world(folder: Path, patch: pytest.MonkeyPatch) -> PackerProject:
     """A project whose Packer succeeds, with its programs first on PATH."""
     programs = folder / "bin"
     _executable(programs / "qemu-img", QEMU_IMG)
@@ -152,7 +152,7 @@ def make_world(folder: Path, patch: pytest.MonkeyPatch) -> World:
         programs / "packer", folder / "plugins", programs / "ansible-playbook", "tcg", {"packer": "1.11.2"}
     )
     base = BaseDisk(folder / "base.qcow2", Base("debian-12", "1.0.3", "b" * 64))
-    world = World(folder, project, toolchain, base)
+    world = PackerProject(folder, project, toolchain, base)
     world.role("nginx", {"meta/bakery.yml": "modes: [vm, chroot]\n"})
     world.packer("disk(); manifest(); done()")
     return world

@@ -36,13 +36,13 @@ def set_up(server: VaultServer, ci: GitLab) -> None:
     administer(server, FILES / "set-up.sh", GITLAB_URL=ci.url, PROJECT_ID="7", AUDIENCE=AUDIENCE)
 
 
-def set_up_aws(server: VaultServer, cloud: aws.Double, *own: str, stdin: str = "") -> None:
+def set_up_aws(server: VaultServer, cloud: aws.StandIn, *own: str, stdin: str = "") -> None:
     """The AWS engine, with `own` as its login at AWS."""
     administer(server, FILES / "set-up-aws.sh", BAKE_ROLE_ARN=BAKE_ROLE, APPLY_ROLE_ARN=APPLY_ROLE)
     log_in_at_aws(server, cloud, *own, stdin=stdin)
 
 
-def log_in_at_aws(server: VaultServer, cloud: aws.Double, *own: str, stdin: str = "") -> None:
+def log_in_at_aws(server: VaultServer, cloud: aws.StandIn, *own: str, stdin: str = "") -> None:
     """How the AWS engine logs in itself; only the endpoints are not in the how-to."""
     root = ("vault", "write", "aws/config/root", f"region={aws.HOME_REGION}", *own)
     endpoints = (f"iam_endpoint={cloud.url}", f"sts_endpoint={cloud.url}", f"sts_region={aws.HOME_REGION}")
@@ -58,7 +58,7 @@ def set_up_azure(server: VaultServer) -> None:
 
 
 @contextmanager
-def azure_for_vault(folder: Path) -> Iterator[tuple[azure.Double, dict[str, str]]]:
+def azure_for_vault(folder: Path) -> Iterator[tuple[azure.StandIn, dict[str, str]]]:
     """A stand-in, and the environment in which a Vault has its Azure engine reach that instead of Microsoft."""
     with azure.running(folder) as cloud, proxy(int(cloud.url.rpartition(":")[2])) as (address, refused):
         yield cloud, {"HTTPS_PROXY": address, "SSL_CERT_FILE": str(cloud.certificate)}

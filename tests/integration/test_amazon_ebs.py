@@ -28,7 +28,7 @@ from bakery.model.version import ImageVersion
 from bakery_stacks import config
 from bakery_stacks.blocks import publisher
 from bakery_stacks.stacks.runner import builder
-from doubles.aws.client import Double, available, register, running
+from doubles.aws.client import StandIn, available, register, running
 from doubles.aws.guests import guests
 from doubles.vault import vault_server
 
@@ -45,13 +45,13 @@ DEBIAN = {"name": "debian-12-amd64-*", "owner": "136693071363"}
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Double]:
+def server() -> Iterator[StandIn]:
     with running() as double:
         yield double
 
 
 @pytest.fixture
-def aws(server: Double, monkeypatch: pytest.MonkeyPatch) -> Double:
+def aws(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """An empty cloud that the environment points at."""
     server.reset()
     monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
@@ -85,7 +85,7 @@ def definition() -> ImageDefinition:
 class Packer:
     """Leaves in the cloud what amazon-ebs leaves: an image with its tags, and copies without any."""
 
-    def __init__(self, aws: Double) -> None:
+    def __init__(self, aws: StandIn) -> None:
         self._aws = aws
         self.home = self.build()
 
@@ -118,7 +118,7 @@ class Packer:
         # fmt: on
 
 
-def images_in(aws: Double, region: str) -> list[dict[str, Any]]:
+def images_in(aws: StandIn, region: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = aws.client("ec2", region).describe_images(Owners=["self"])["Images"]
     return [image for image in found if image["Name"] == NAME]
 
@@ -127,7 +127,7 @@ def tags_of(resource: dict[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in resource.get("Tags", ())}
 
 
-def assert_whole(aws: Double, publication: Publication, build: RemoteBuild, definition: ImageDefinition) -> None:
+def assert_whole(aws: StandIn, publication: Publication, build: RemoteBuild, definition: ImageDefinition) -> None:
     """One image per region, it and its snapshot with all tags, shared, and pointed at in both accounts."""
     want = tags.of_build(definition, build)
     for region in REGIONS:
@@ -153,7 +153,7 @@ class TestTaggingStep:
         nap = time.sleep
         monkeypatch.setattr(time, "sleep", lambda seconds: nap(seconds / 50))
 
-    def test_packers_copies_are_taken_up_and_tagged(self, aws: Double, definition: ImageDefinition) -> None:
+    def test_packers_copies_are_taken_up_and_tagged(self, aws: StandIn, definition: ImageDefinition) -> None:
         packer = Packer(aws)
         build = packer.told(**{region: packer.copy(region) for region in OTHERS})
         publication = AwsTarget(definition).adopt(build, silent)
@@ -161,13 +161,13 @@ class TestTaggingStep:
         assert publication.sha256 == build.identity
         assert {place.id for place in publication.places} == set(build.ids.values()), "nothing was copied again"
 
-    def test_a_copy_that_is_missing_is_made(self, aws: Double, definition: ImageDefinition) -> None:
+    def test_a_copy_that_is_missing_is_made(self, aws: StandIn, definition: ImageDefinition) -> None:
         packer = Packer(aws)
         packer.copy(OTHERS[0])
         build = packer.told()
         assert_whole(aws, AwsTarget(definition).adopt(build, silent), build, definition)
 
-    def test_again_writes_nothing(self, aws: Double, definition: ImageDefinition) -> None:
+    def test_again_writes_nothing(self, aws: StandIn, definition: ImageDefinition) -> None:
         packer = Packer(aws)
         build = packer.told(**{region: packer.copy(region) for region in OTHERS})
         first = AwsTarget(definition).adopt(build, silent)
@@ -178,7 +178,9 @@ class TestTaggingStep:
             aws.actions()[len(before) :]
         )
 
-    def test_tags_that_somebody_removed_are_found_and_set_again(self, aws: Double, definition: ImageDefinition) -> None:
+    def test_tags_that_somebody_removed_are_found_and_set_again(
+        self, aws: StandIn, definition: ImageDefinition
+    ) -> None:
         packer = Packer(aws)
         build = packer.told(**{region: packer.copy(region) for region in OTHERS})
         target = AwsTarget(definition)
@@ -189,7 +191,7 @@ class TestTaggingStep:
         assert OTHERS[0] in wrong.place and "bakery:version" in wrong.detail
         assert_whole(aws, target.adopt(build, silent), build, definition)
 
-    def test_a_copy_of_another_image_is_never_touched(self, aws: Double, definition: ImageDefinition) -> None:
+    def test_a_copy_of_another_image_is_never_touched(self, aws: StandIn, definition: ImageDefinition) -> None:
         packer = Packer(aws)
         other = register(aws, NAME, OTHERS[0])
         available(aws, other, OTHERS[0])
@@ -199,7 +201,7 @@ class TestTaggingStep:
         (left,) = images_in(aws, OTHERS[0])
         assert (left["ImageId"], tags_of(left)) == (other, {})
 
-    def test_what_a_failed_build_left_is_cleared(self, aws: Double, definition: ImageDefinition) -> None:
+    def test_what_a_failed_build_left_is_cleared(self, aws: StandIn, definition: ImageDefinition) -> None:
         """Packer deregisters the image of the first region when a copy fails; finished copies stay."""
         packer = Packer(aws)
         packer.copy(OTHERS[0])
@@ -210,7 +212,7 @@ class TestTaggingStep:
         for region in OTHERS:
             assert aws.client("ec2", region).describe_snapshots(OwnerIds=["self"])["Snapshots"] == []
 
-    def test_a_copy_of_what_is_still_there_is_not_cleared(self, aws: Double, definition: ImageDefinition) -> None:
+    def test_a_copy_of_what_is_still_there_is_not_cleared(self, aws: StandIn, definition: ImageDefinition) -> None:
         other = register(aws, "other", HOME)
         available(aws, other, HOME)
         aws.client("ec2", OTHERS[0]).copy_image(Name=NAME, SourceImageId=other, SourceRegion=HOME)
@@ -218,7 +220,7 @@ class TestTaggingStep:
             AwsTarget(definition).prepare(VERSION)
         assert len(images_in(aws, OTHERS[0])) == 1
 
-    def test_what_is_published_or_not_ours_is_not_cleared(self, aws: Double, definition: ImageDefinition) -> None:
+    def test_what_is_published_or_not_ours_is_not_cleared(self, aws: StandIn, definition: ImageDefinition) -> None:
         packer = Packer(aws)
         build = packer.told()
         AwsTarget(definition).adopt(build, silent)
@@ -250,14 +252,14 @@ class TestPackersCopies:
         return remote.build(request, "aws", "", login, BakeContext(project, toolchain, None, silent))
 
     def test_are_tagged_and_shared_by_the_tagging_step(
-        self, aws: Double, quick: ImageDefinition, tmp_path: Path
+        self, aws: StandIn, quick: ImageDefinition, tmp_path: Path
     ) -> None:
         build = self.build(quick, tmp_path)
         assert set(build.ids) == set(REGIONS)
         assert_whole(aws, AwsTarget(quick).adopt(build, silent), build, quick)
 
     def test_take_no_right_that_the_role_for_jobs_lacks(
-        self, aws: Double, quick: ImageDefinition, tmp_path: Path
+        self, aws: StandIn, quick: ImageDefinition, tmp_path: Path
     ) -> None:
         """What a build of Packer calls. The stand-in refuses nobody, so the names are compared."""
         environment = config.load_settings(ROOT / "cdktf" / "environments", {}).environment
@@ -268,7 +270,7 @@ class TestPackersCopies:
         assert called - {action for found in granted for action in found["Action"]} == set()
 
     def test_that_fail_leave_nothing_in_the_way_of_the_next_build(
-        self, aws: Double, quick: ImageDefinition, tmp_path: Path
+        self, aws: StandIn, quick: ImageDefinition, tmp_path: Path
     ) -> None:
         aws.fault("ec2", "CopyImage", region=OTHERS[1], error="InvalidRequest", status=400, times=10)
         with pytest.raises(BakeryError, match="Packer failed"):
@@ -284,7 +286,7 @@ class TestPackersCopies:
 @pytest.mark.guest
 @pytest.mark.root
 def test_packer_builds_copies_and_tests_an_image(
-    aws: Double, definition: ImageDefinition, base_disk: BaseDisk, tmp_path: Path
+    aws: StandIn, definition: ImageDefinition, base_disk: BaseDisk, tmp_path: Path
 ) -> None:
     """Packer, its plugin, Ansible, the guest and Vault are real; EC2 is the stand-in."""
     project = Project(ROOT, ROOT / "packer" / "images", tmp_path)

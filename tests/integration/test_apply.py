@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from bakery.catalog import Catalog, open_store
-from doubles.aws.client import Double, running
-from integration.shelf import REGIONS, ROOT, Shelf, environment, images_of, make_state_bucket
-from integration.small import Answer, Small, end
+from doubles.aws.client import StandIn, running
+from integration.fake_project import CliResult, FakeProject, end
+from integration.published_images import REGIONS, ROOT, PublishedImages, environment, images_of, make_state_bucket
 
 pytestmark = pytest.mark.integration
 
@@ -26,15 +26,15 @@ READ = "${data.terraform_remote_state.cross-stack-reference-input-one.outputs.nu
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Double]:
+def aws() -> Iterator[StandIn]:
     with running() as found:
         make_state_bucket(found)
         yield found
 
 
 @pytest.fixture
-def small(aws: Double, tmp_path: Path) -> Small:
-    return Small(tmp_path, aws, tmp_path.name)
+def small(aws: StandIn, tmp_path: Path) -> FakeProject:
+    return FakeProject(tmp_path, aws, tmp_path.name)
 
 
 def number(value: str, replaced_by: str = "") -> dict[str, Any]:
@@ -65,7 +65,7 @@ def until(what: str, seen: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def start_and_wait_for_the_slow_one(small: Small, workspace: str = ".bakery") -> "subprocess.Popen[str]":
+def start_and_wait_for_the_slow_one(small: FakeProject, workspace: str = ".bakery") -> "subprocess.Popen[str]":
     applying = small.start("apply", "slow", workspace=workspace)
     started = small.root / workspace / "cdktf.out" / "stacks" / "slow" / "started"
     until("Terraform has not started", lambda: started.exists() or applying.poll() is not None)
@@ -73,7 +73,7 @@ def start_and_wait_for_the_slow_one(small: Small, workspace: str = ".bakery") ->
     return applying
 
 
-def test_from_nothing_to_no_changes(small: Small) -> None:
+def test_from_nothing_to_no_changes(small: FakeProject) -> None:
     """Two stacks, of which the second reads the first. What a failed apply of the second says; then both."""
     small.write("two", {"resource": {"terraform_data": {"reader": {"input": READ}}}}, needs=["one"])
     small.write("one", number("1"))
@@ -106,7 +106,7 @@ def test_from_nothing_to_no_changes(small: Small) -> None:
     assert "hidden-1" not in everything
 
 
-def test_what_destroys_is_refused_unless_it_is_allowed(small: Small) -> None:
+def test_what_destroys_is_refused_unless_it_is_allowed(small: FakeProject) -> None:
     small.write("one", number("1"))
     small.write("two", number("2"))
     small("apply")
@@ -124,7 +124,7 @@ def test_what_destroys_is_refused_unless_it_is_allowed(small: Small) -> None:
     assert allowed.out.splitlines()[-1].split() == ["two", "0", "0", "1", "0", "applied"]
 
 
-def test_drift_is_told_apart_from_changes(small: Small, aws: Double) -> None:
+def test_drift_is_told_apart_from_changes(small: FakeProject, aws: StandIn) -> None:
     sns = aws.client("sns", HOME)
     small.write("drift", topic("News"))
     assert small("apply").code == 0
@@ -146,7 +146,7 @@ def test_drift_is_told_apart_from_changes(small: Small, aws: Double) -> None:
     assert "  drift    aws_sns_topic.news: somebody removed it outside of Terraform; an apply corrects it\n" in gone.out
 
 
-def test_of_two_applies_at_once_one_waits(small: Small) -> None:
+def test_of_two_applies_at_once_one_waits(small: FakeProject) -> None:
     """The same state from three folders, as from three machines; and twice from the same folder."""
     go = small.root / "go"
     small.write("slow", slow(go))
@@ -171,7 +171,7 @@ def test_of_two_applies_at_once_one_waits(small: Small) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_the_state_usable(small: Small, number: int) -> None:
+def test_an_interrupt_leaves_the_state_usable(small: FakeProject, number: int) -> None:
     """Ctrl-C, and what GitLab sends to a job that is cancelled."""
     go = small.root / "go"
     small.write("slow", slow(go))
@@ -191,7 +191,7 @@ def test_an_interrupt_leaves_the_state_usable(small: Small, number: int) -> None
     assert small("diff").out == "slow: no changes\n"
 
 
-def test_after_a_crash_of_everything_the_lock_is_named(small: Small) -> None:
+def test_after_a_crash_of_everything_the_lock_is_named(small: FakeProject) -> None:
     go = small.root / "go"
     small.write("slow", slow(go))
     applying = start_and_wait_for_the_slow_one(small)
@@ -219,7 +219,7 @@ def kill_terraform_of(applying: "subprocess.Popen[str]") -> None:
     os.killpg(terraform, signal.SIGKILL)
 
 
-def logs(small: Small, workspace: str = ".bakery") -> list[str]:
+def logs(small: FakeProject, workspace: str = ".bakery") -> list[str]:
     return [path.read_text() for path in (small.root / workspace / "logs").glob("*.log")]
 
 
@@ -233,7 +233,7 @@ def test_the_stacks_of_the_project(tmp_path: Path) -> None:
             bakery = Bakery(tmp_path)
             first = bakery("apply", "distribution")
             assert first.code == 0, first.err
-            shelf = Shelf(aws, Catalog(open_store("s3://bakery-demo-catalog/catalog")))
+            shelf = PublishedImages(aws, Catalog(open_store("s3://bakery-demo-catalog/catalog")))
             record = shelf.publish("1.0.0")
             shelf.promote(record)
             done = bakery("apply", "distribution", "images", "--outputs", str(tmp_path / "outputs.json"))
@@ -255,7 +255,7 @@ class Bakery:
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
 
-    def __call__(self, *arguments: str) -> Answer:
+    def __call__(self, *arguments: str) -> CliResult:
         command: list[str | Path] = [
             Path(sys.executable).with_name("bakery"),
             *arguments,
@@ -263,4 +263,4 @@ class Bakery:
             str(self.workspace),
         ]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-        return Answer(done.returncode, done.stdout, done.stderr)
+        return CliResult(done.returncode, done.stdout, done.stderr)

@@ -34,7 +34,7 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, Pointer, Publication, RemoteBuild
 from bakery.model.project import Project
 from doubles.azure import world
-from doubles.azure.client import Double, running
+from doubles.azure.client import StandIn, running
 
 pytestmark = pytest.mark.integration
 
@@ -54,13 +54,13 @@ WRITES = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Double]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     with running(tmp_path_factory.mktemp("azure")) as double:
         yield double
 
 
 @pytest.fixture
-def azure(server: Double, monkeypatch: pytest.MonkeyPatch) -> Double:
+def azure(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """An empty gallery that the environment points at, and waits fifty times as fast as in life."""
     server.control("POST", "reset")
     nap = time.sleep
@@ -133,7 +133,7 @@ def _artifact(disk: Disk, version: str = "1.0.0") -> Artifact:
     # fmt: on
 
 
-class Bench:
+class DiskPublisher:
     """A definition and its baked disks; version 1.0.N has the disk N."""
 
     def __init__(self, disks: list[Disk]) -> None:
@@ -160,8 +160,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(disks: list[Disk]) -> Bench:
-    return Bench(disks)
+def bench(disks: list[Disk]) -> DiskPublisher:
+    return DiskPublisher(disks)
 
 
 def _session() -> AzureSession:
@@ -170,13 +170,13 @@ def _session() -> AzureSession:
     return connect(azure, CREDENTIALS)
 
 
-def _blob(bench: Bench) -> BlobClient:
+def _blob(bench: DiskPublisher) -> BlobClient:
     session = _session()
     assert session.blobs
     return session.blobs.get_blob_client(BLOB_CONTAINER, blobs.name(bench.want()))
 
 
-def _writes(azure: Double) -> Counter[str]:
+def _writes(azure: StandIn) -> Counter[str]:
     return Counter(call for call in azure.calls() if call in WRITES)
 
 
@@ -188,7 +188,7 @@ def _image_tags() -> dict[str, str]:
     return tagging.read(_session(), world.compute_id("galleries/bakery/images/web-x86_64"))
 
 
-def _assert_whole(bench: Bench, publication: Publication) -> None:
+def _assert_whole(bench: DiskPublisher, publication: Publication) -> None:
     """One version, replicated and tagged, nothing left in the storage account."""
     assert [(place.account, place.region, place.id) for place in publication.places] == [
         (world.SUBSCRIPTION, region, VERSION_ID) for region in REGIONS
@@ -197,7 +197,7 @@ def _assert_whole(bench: Bench, publication: Publication) -> None:
     assert not _blob(bench).exists()
 
 
-def test_fresh(azure: Double, bench: Bench) -> None:
+def test_fresh(azure: StandIn, bench: DiskPublisher) -> None:
     events: list[Event] = []
     publication = bench.publish(report=events.append)
     _assert_whole(bench, publication)
@@ -232,14 +232,14 @@ def test_fresh(azure: Double, bench: Bench) -> None:
     )
 
 
-def test_again_writes_nothing(azure: Double, bench: Bench) -> None:
+def test_again_writes_nothing(azure: StandIn, bench: DiskPublisher) -> None:
     first = bench.publish()
     before = _writes(azure)
     assert replace(bench.publish(), seconds=first.seconds) == first
     assert _writes(azure) == before
 
 
-def test_the_blob_holds_the_disk(azure: Double, bench: Bench) -> None:
+def test_the_blob_holds_the_disk(azure: StandIn, bench: DiskPublisher) -> None:
     bench.upload()
     blob = _blob(bench)
     content = blob.download_blob().readall()
@@ -256,7 +256,7 @@ def test_the_blob_holds_the_disk(azure: Double, bench: Bench) -> None:
     assert written == 4 * blobs.RANGE + 512  # neither holes nor zeros: three ranges of noise, the last, the footer
 
 
-def test_an_upload_is_done_once(azure: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_is_done_once(azure: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
     url = bench.upload()
     before = _blob(bench).get_blob_properties().etag
     # As one that waited for the lease while another run wrote.
@@ -266,7 +266,7 @@ def test_an_upload_is_done_once(azure: Double, bench: Bench, monkeypatch: pytest
     assert _blob(bench).get_blob_properties().etag == before
 
 
-def test_an_unfinished_upload_is_done_again(azure: Double, bench: Bench) -> None:
+def test_an_unfinished_upload_is_done_again(azure: StandIn, bench: DiskPublisher) -> None:
     """What another run left has pages in places that are zeros of the disk."""
     session = _session()
     assert session.blobs
@@ -278,7 +278,7 @@ def test_an_unfinished_upload_is_done_again(azure: Double, bench: Bench) -> None
     assert hashlib.sha256(content[: bench.artifact().disk.virtual_size]).hexdigest() == bench.artifact().disk.raw_sha256
 
 
-def test_an_upload_of_another_content_is_never_finished(azure: Double, bench: Bench) -> None:
+def test_an_upload_of_another_content_is_never_finished(azure: StandIn, bench: DiskPublisher) -> None:
     session = _session()
     assert session.blobs
     want = bench.want() | {tags.CONTENT: "e" * 64}
@@ -287,7 +287,7 @@ def test_an_upload_of_another_content_is_never_finished(azure: Double, bench: Be
     assert not blobs.finished(session.blobs.get_blob_client(BLOB_CONTAINER, blobs.name(want)), want)
 
 
-def test_uploads_exclude_each_other(azure: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uploads_exclude_each_other(azure: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "PATIENCE_SECONDS", 0.5)
     with blobs._leased(_prepared(bench), 64 * MIB + 512):
         with pytest.raises(ConflictError, match="another run uploads this disk"):
@@ -297,7 +297,7 @@ def test_uploads_exclude_each_other(azure: Double, bench: Bench, monkeypatch: py
     bench.upload()
 
 
-def _prepared(bench: Bench) -> BlobClient:
+def _prepared(bench: DiskPublisher) -> BlobClient:
     session = _session()
     assert session.blobs
     session.blobs.create_container(BLOB_CONTAINER)
@@ -314,7 +314,7 @@ def _slowly(work: blobs.Upload, index: int, data: bytes) -> None:
     WRITE(work, index, data)
 
 
-def test_killed_while_it_uploads(azure: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_while_it_uploads(azure: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "SECONDS", 15)  # the shortest that there is
     with monkeypatch.context() as slow:
         slow.setattr(blobs, "_write", _slowly)
@@ -323,7 +323,7 @@ def test_killed_while_it_uploads(azure: Double, bench: Bench, monkeypatch: pytes
     _assert_whole(bench, bench.publish())
 
 
-def test_killed_while_azure_works(azure: Double, bench: Bench) -> None:
+def test_killed_while_azure_works(azure: StandIn, bench: DiskPublisher) -> None:
     azure.settings(pending_reads=1000)
     _kill_when(bench.publish, lambda: _found() is not None)
     assert replication.state(_found()) == "Creating"
@@ -343,7 +343,7 @@ def _kill_when(work: Callable[[], object], reached: Callable[[], bool]) -> None:
     child.join()
 
 
-def test_two_runs_at_once(azure: Double, bench: Bench) -> None:
+def test_two_runs_at_once(azure: StandIn, bench: DiskPublisher) -> None:
     """On two machines, where no lock file helps: the slower one takes up what the other made, or fails."""
     runs = [multiprocessing.get_context("fork").Process(target=bench.publish) for _ in range(2)]
     for run in runs:
@@ -356,7 +356,7 @@ def test_two_runs_at_once(azure: Double, bench: Bench) -> None:
 
 
 def test_another_run_is_done_before_the_upload_ends(
-    azure: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    azure: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ensure = blobs.ensure
 
@@ -370,7 +370,7 @@ def test_another_run_is_done_before_the_upload_ends(
     assert _writes(azure)["GalleryImageVersions_CreateOrUpdate"] == 1
 
 
-def test_a_version_that_is_being_deleted_is_awaited(azure: Double, bench: Bench) -> None:
+def test_a_version_that_is_being_deleted_is_awaited(azure: StandIn, bench: DiskPublisher) -> None:
     bench.publish()
     azure.settings(pending_reads=10)
     session, address = _session(), GalleryVersion.parse(VERSION_ID)
@@ -379,7 +379,7 @@ def test_a_version_that_is_being_deleted_is_awaited(azure: Double, bench: Bench)
     _assert_whole(bench, bench.publish())
 
 
-def test_one_region_fails(azure: Double, bench: Bench) -> None:
+def test_one_region_fails(azure: StandIn, bench: DiskPublisher) -> None:
     azure.settings(failing=[THIRD])
     with pytest.raises(PartialError) as caught:
         bench.publish()
@@ -392,14 +392,14 @@ def test_one_region_fails(azure: Double, bench: Bench) -> None:
     assert _writes(azure)["GalleryImageVersions_Update"] == 1
 
 
-def test_a_region_that_keeps_failing(azure: Double, bench: Bench) -> None:
+def test_a_region_that_keeps_failing(azure: StandIn, bench: DiskPublisher) -> None:
     azure.settings(failing=[THIRD])
     for _ in range(2):
         with pytest.raises(PartialError, match=f"it can be used in {HOME}, {SECOND}"):
             bench.publish()
 
 
-def test_a_version_that_failed_is_made_anew(azure: Double, bench: Bench) -> None:
+def test_a_version_that_failed_is_made_anew(azure: StandIn, bench: DiskPublisher) -> None:
     azure.settings(failing=[HOME])
     with pytest.raises(BakeryError, match=r"version 1\.0\.0 of web-x86_64 is Failed") as caught:
         bench.publish()
@@ -410,7 +410,7 @@ def test_a_version_that_failed_is_made_anew(azure: Double, bench: Bench) -> None
     assert _writes(azure)["GalleryImageVersions_Delete"] == 1
 
 
-def test_a_region_is_added(azure: Double, bench: Bench) -> None:
+def test_a_region_is_added(azure: StandIn, bench: DiskPublisher) -> None:
     artifact = bench.artifact()
     disk = Path(artifact.disk.path)
     bench.target(regions=(HOME, "westus2")).publish(artifact, disk, silent)
@@ -418,7 +418,7 @@ def test_a_region_is_added(azure: Double, bench: Bench) -> None:
     assert set(replication.targets(_found())) == {*REGIONS, "westus2"}, "what somebody else uses stays"
 
 
-def test_tags_are_repaired(azure: Double, bench: Bench) -> None:
+def test_tags_are_repaired(azure: StandIn, bench: DiskPublisher) -> None:
     first = bench.publish()
     want = bench.want()
     tagging.remove(_session(), VERSION_ID, {"bakery:version": want["bakery:version"]})
@@ -429,13 +429,13 @@ def test_tags_are_repaired(azure: Double, bench: Bench) -> None:
     assert _found().tags == want | {"owner": "somebody"}
 
 
-def test_lost_answers_make_nothing_twice(azure: Double, bench: Bench) -> None:
+def test_lost_answers_make_nothing_twice(azure: StandIn, bench: DiskPublisher) -> None:
     for operation in ("GalleryImages_CreateOrUpdate", "GalleryImageVersions_Get", "Login"):
         azure.fault(operation, kind="after")
     _assert_whole(bench, bench.publish())
 
 
-def test_throttling_is_survived(azure: Double, bench: Bench) -> None:
+def test_throttling_is_survived(azure: StandIn, bench: DiskPublisher) -> None:
     for operation in ("GalleryImageVersions_Get", "GalleryImageVersions_CreateOrUpdate", "GalleryImages_Get"):
         azure.fault(operation, error="TooManyRequests", status=429, times=4)
     _assert_whole(bench, bench.publish())
@@ -448,7 +448,7 @@ def test_throttling_is_survived(azure: Double, bench: Bench) -> None:
         ({"client_id": world.TENANT, "client_secret": "canary-4711"}, "AADSTS700016"),
     ],
 )
-def test_wrong_credentials(azure: Double, bench: Bench, credentials: dict[str, str], code: str) -> None:
+def test_wrong_credentials(azure: StandIn, bench: DiskPublisher, credentials: dict[str, str], code: str) -> None:
     artifact = bench.artifact()
     with pytest.raises(BakeryError) as caught:
         bench.target(credentials).publish(artifact, Path(artifact.disk.path), silent)
@@ -459,13 +459,13 @@ def test_wrong_credentials(azure: Double, bench: Bench, credentials: dict[str, s
     assert not _writes(azure)
 
 
-def test_no_credentials(azure: Double, bench: Bench) -> None:
+def test_no_credentials(azure: StandIn, bench: DiskPublisher) -> None:
     with pytest.raises(BakeryError, match="have no client_id and no client_secret") as caught:
         bench.target({}).prepare(_build())
     assert caught.value.where == "azure/creds/bake"
 
 
-def test_a_missing_role(azure: Double, bench: Bench) -> None:
+def test_a_missing_role(azure: StandIn, bench: DiskPublisher) -> None:
     azure.fault("GalleryImages_CreateOrUpdate", error="AuthorizationFailed", status=403)
     with pytest.raises(BakeryError, match="cannot make the image definition") as caught:
         bench.publish()
@@ -473,7 +473,7 @@ def test_a_missing_role(azure: Double, bench: Bench) -> None:
     assert not _blob(bench).exists()
 
 
-def test_a_gallery_that_does_not_exist(azure: Double, bench: Bench) -> None:
+def test_a_gallery_that_does_not_exist(azure: StandIn, bench: DiskPublisher) -> None:
     artifact = bench.artifact()
     with pytest.raises(NotFoundError, match="no gallery other in resource group images") as caught:
         bench.target(gallery="other").publish(artifact, Path(artifact.disk.path), silent)
@@ -482,14 +482,14 @@ def test_a_gallery_that_does_not_exist(azure: Double, bench: Bench) -> None:
     assert not _blob(bench).exists()
 
 
-def test_an_unknown_region(azure: Double, bench: Bench) -> None:
+def test_an_unknown_region(azure: StandIn, bench: DiskPublisher) -> None:
     artifact = bench.artifact()
     with pytest.raises(BakeryError, match="cannot make the version") as caught:
         bench.target(regions=(HOME, "northeurop")).publish(artifact, Path(artifact.disk.path), silent)
     assert "northeurop" in caught.value.detail
 
 
-def test_a_definition_of_another_kind(azure: Double, bench: Bench) -> None:
+def test_a_definition_of_another_kind(azure: StandIn, bench: DiskPublisher) -> None:
     other = Definition.model_validate(_definition().model_dump() | {"os": "windows-2022"})
     AzureTarget(other, CREDENTIALS).prepare(_build())
     with pytest.raises(ConflictError, match="for another kind of image") as caught:
@@ -497,14 +497,14 @@ def test_a_definition_of_another_kind(azure: Double, bench: Bench) -> None:
     assert caught.value.detail == "os_type is Windows, expected Linux"
 
 
-def test_nobody_answers(azure: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_answers(azure: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_RESOURCE_MANAGER_URL", f"https://127.0.0.1:{qemu.free_port()}")
     with pytest.raises(BakeryError, match="cannot look for the version") as caught:
         bench.publish()
     assert "check the network" in caught.value.hint
 
 
-def test_a_foreign_version_is_never_touched(azure: Double, bench: Bench) -> None:
+def test_a_foreign_version_is_never_touched(azure: StandIn, bench: DiskPublisher) -> None:
     bench.publish()
     tagging.merge(_session(), VERSION_ID, {tags.SHA256: "0" * 64})
     before = _writes(azure)
@@ -521,7 +521,7 @@ def _record(catalog: Catalog, publication: Publication) -> Record:
     )
 
 
-def test_channels(azure: Double, bench: Bench, tmp_path: Path) -> None:
+def test_channels(azure: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
     catalog = Catalog(open_store(str(tmp_path / "catalog")))
     first, second = (_record(catalog, bench.publish(version)) for version in ("1.0.0", "1.0.1"))
     targets = {"azure": bench.target()}
@@ -546,7 +546,7 @@ def test_channels(azure: Double, bench: Bench, tmp_path: Path) -> None:
     assert _image_tags()["bakery:channel:stable"] == "1.0.0"
 
 
-def test_a_channel_of_another_version_is_not_removed(azure: Double, bench: Bench) -> None:
+def test_a_channel_of_another_version_is_not_removed(azure: StandIn, bench: DiskPublisher) -> None:
     old, new = bench.publish("1.0.0"), bench.publish("1.0.1")
     bench.target().point(new, "stable", silent)
     bench.target().unpoint(old, "stable")
@@ -555,7 +555,7 @@ def test_a_channel_of_another_version_is_not_removed(azure: Double, bench: Bench
     assert _image_tags() == {}
 
 
-def test_a_version_that_lost_a_region_is_not_promoted(azure: Double, bench: Bench, tmp_path: Path) -> None:
+def test_a_version_that_lost_a_region_is_not_promoted(azure: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
     catalog = Catalog(open_store(str(tmp_path / "catalog")))
     record = _record(catalog, bench.publish())
     address = GalleryVersion.parse(VERSION_ID)
@@ -576,7 +576,7 @@ def _build() -> RemoteBuild:
     # fmt: on
 
 
-def _as_packer(bench: Bench, **more: str) -> None:
+def _as_packer(bench: DiskPublisher, **more: str) -> None:
     """Start what azure-arm leaves in the gallery: in two of the regions, with the few tags that it is told."""
     session, build = _session(), _build()
     bench.target().prepare(build)
@@ -588,7 +588,7 @@ def _as_packer(bench: Bench, **more: str) -> None:
     ).result()
 
 
-def test_what_packer_built_is_adopted(azure: Double, bench: Bench) -> None:
+def test_what_packer_built_is_adopted(azure: StandIn, bench: DiskPublisher) -> None:
     _as_packer(bench)
     publication = bench.target().adopt(_build(), silent)
     assert publication.sha256 == _build().identity
@@ -600,7 +600,7 @@ def test_what_packer_built_is_adopted(azure: Double, bench: Bench) -> None:
     assert _writes(azure) == before
 
 
-def test_what_somebody_else_built_is_not_adopted(azure: Double, bench: Bench) -> None:
+def test_what_somebody_else_built_is_not_adopted(azure: StandIn, bench: DiskPublisher) -> None:
     with pytest.raises(NotFoundError, match="that Packer made"):
         bench.target().adopt(_build(), silent)
     _as_packer(bench, Name="other")

@@ -14,12 +14,12 @@ from bakery.infra import env
 from bakery.infra.terraform import Terraform
 from bakery_stacks import channel_images, config
 from bakery_stacks.program import build_app
-from doubles.aws.client import Double, running
-from integration.shelf import (
+from doubles.aws.client import StandIn, running
+from integration.published_images import (
     REGIONS,
     ROOT,
     STATE_BUCKET,
-    Shelf,
+    PublishedImages,
     environment,
     images_of,
     make_state_bucket,
@@ -33,14 +33,14 @@ PLACE = {False: REGIONS[0], True: REGIONS[1]}  # by whether it follows
 STATE = {"bucket": STATE_BUCKET, "key": "demo/images.tfstate", "region": REGIONS[0], "use_path_style": True}
 
 
-class World:
+class ConsumerProject:
     """The images stack's outputs as plain Terraform finds them, and the channel."""
 
-    def __init__(self, aws: Double, folder: Path) -> None:
+    def __init__(self, aws: StandIn, folder: Path) -> None:
         self.project = project(folder / "workspace")
         self.environment = environment(aws)
         self.catalog = Catalog(open_store(str(folder / "catalog")))
-        self.shelf = Shelf(aws, self.catalog)
+        self.shelf = PublishedImages(aws, self.catalog)
         self._aws = aws
         self._folder = folder
 
@@ -79,15 +79,15 @@ def apply(terraform: Terraform, plan: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsumerProject]:
     with running() as aws:
-        world = World(aws, tmp_path_factory.mktemp("consumer"))
+        world = ConsumerProject(aws, tmp_path_factory.mktemp("consumer"))
         make_state_bucket(aws)
         yield world
 
 
 @pytest.fixture(scope="module")
-def first(world: World) -> Record:
+def first(world: ConsumerProject) -> Record:
     """Version 1.0.0, promoted and handed out."""
     record = world.shelf.publish("1.0.0")
     world.shelf.promote(record)
@@ -96,7 +96,7 @@ def first(world: World) -> Record:
 
 
 @pytest.mark.parametrize("follow", [False, True], ids=["pin", "follow"])
-def test_a_second_plan_shows_no_changes(world: World, first: Record, tmp_path: Path, follow: bool) -> None:
+def test_a_second_plan_shows_no_changes(world: ConsumerProject, first: Record, tmp_path: Path, follow: bool) -> None:
     terraform, plan = world.consumer(follow), tmp_path / "plan"
     apply(terraform, plan)
     assert not terraform.plan(plan)
@@ -108,7 +108,7 @@ def test_a_second_plan_shows_no_changes(world: World, first: Record, tmp_path: P
     assert not any(output.sensitive for output in outputs.values())
 
 
-def test_a_promotion_reaches_followers_at_once(world: World, tmp_path: Path) -> None:
+def test_a_promotion_reaches_followers_at_once(world: ConsumerProject, tmp_path: Path) -> None:
     second, plan = world.shelf.publish("1.0.1"), tmp_path / "plan"
     world.shelf.promote(second)
     assert not world.consumer(follow=False).plan(plan)
@@ -123,7 +123,7 @@ def test_a_promotion_reaches_followers_at_once(world: World, tmp_path: Path) -> 
     assert world.running(PLACE[False]) != [images_of(second)[PLACE[False]]]
 
 
-def test_who_pins_follows_the_images_stack(world: World, tmp_path: Path) -> None:
+def test_who_pins_follows_the_images_stack(world: ConsumerProject, tmp_path: Path) -> None:
     world.hand_out()
     pinned, plan = world.consumer(follow=False), tmp_path / "plan"
     assert pinned.plan(plan)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from doubles.vcenter.client import ITEMS, Double, running
+from doubles.vcenter.client import ITEMS, StandIn, running
 
 pytestmark = pytest.mark.integration
 
@@ -15,44 +15,44 @@ FILES = {"a.ovf": OVF, "a.iso": b"abc"}
 
 
 @pytest.fixture
-def vcenter() -> Iterator[Double]:
+def vcenter() -> Iterator[StandIn]:
     with running() as double:
         yield double
 
 
-def create(vcenter: Double, name: str = "a", **more: str) -> str:
+def create(vcenter: StandIn, name: str = "a", **more: str) -> str:
     spec = {"library_id": vcenter.library(), "name": name, "description": "", "type": "ovf"}
     return str(vcenter.call("POST", ITEMS, {"create_spec": spec, **more}))
 
 
-def copy(vcenter: Double, item: str, name: str) -> str:
+def copy(vcenter: StandIn, item: str, name: str) -> str:
     spec = {"library_id": vcenter.library(), "name": name, "description": "a copy"}
     return str(vcenter.call("POST", f"{ITEMS}/id:{item}?~action=copy", {"destination_create_spec": spec}))
 
 
-def rename(vcenter: Double, item: str, name: str) -> None:
+def rename(vcenter: StandIn, item: str, name: str) -> None:
     vcenter.call("PATCH", f"{ITEMS}/id:{item}", {"update_spec": {"name": name}})
 
 
-def start(vcenter: Double, item: str) -> str:
+def start(vcenter: StandIn, item: str) -> str:
     return str(vcenter.call("POST", f"{ITEMS}/update-session", {"create_spec": {"library_item_id": item}}))
 
 
-def send(vcenter: Double, session: str, name: str, content: bytes, arrives: bytes | None = None) -> None:
+def send(vcenter: StandIn, session: str, name: str, content: bytes, arrives: bytes | None = None) -> None:
     told = {"algorithm": "SHA256", "checksum": hashlib.sha256(content).hexdigest()}
     spec = {"name": name, "source_type": "PUSH", "size": len(content), "checksum_info": told}
     added = vcenter.call("POST", f"{ITEMS}/updatesession/file/id:{session}?~action=add", {"file_spec": spec})
     vcenter.put(added["upload_endpoint"]["uri"], content if arrives is None else arrives)
 
 
-def complete(vcenter: Double, session: str) -> str:
+def complete(vcenter: StandIn, session: str) -> str:
     """The state in the end."""
     vcenter.call("POST", f"{ITEMS}/update-session/id:{session}?~action=complete")
     seen = [vcenter.call("GET", f"{ITEMS}/update-session/id:{session}")["state"] for _ in range(3)]
     return str(seen[-1])
 
 
-def fill(vcenter: Double, item: str) -> None:
+def fill(vcenter: StandIn, item: str) -> None:
     session = start(vcenter, item)
     for name, content in FILES.items():
         send(vcenter, session, name, content)
@@ -64,7 +64,7 @@ def refused(error: pytest.ExceptionInfo[requests.HTTPError]) -> str:
     return str(error.value.response.json()["type"]).rpartition(".")[2]
 
 
-def test_a_name_is_there_once(vcenter: Double) -> None:
+def test_a_name_is_there_once(vcenter: StandIn) -> None:
     item, other = create(vcenter, "a"), create(vcenter, "b")
     for act in (
         lambda: create(vcenter, "A"),
@@ -78,11 +78,11 @@ def test_a_name_is_there_once(vcenter: Double) -> None:
     assert sorted(vcenter.items()) == ["a", "b"]
 
 
-def test_a_client_token_makes_one(vcenter: Double) -> None:
+def test_a_client_token_makes_one(vcenter: StandIn) -> None:
     assert create(vcenter, client_token="one") == create(vcenter, client_token="one")
 
 
-def test_an_item_has_one_session_at_a_time(vcenter: Double) -> None:
+def test_an_item_has_one_session_at_a_time(vcenter: StandIn) -> None:
     item = create(vcenter)
     session = start(vcenter, item)
     with pytest.raises(requests.HTTPError) as caught:
@@ -92,7 +92,7 @@ def test_an_item_has_one_session_at_a_time(vcenter: Double) -> None:
     start(vcenter, item)
 
 
-def test_content_is_invisible_until_it_is_complete(vcenter: Double) -> None:
+def test_content_is_invisible_until_it_is_complete(vcenter: StandIn) -> None:
     item = create(vcenter)
     session = start(vcenter, item)
     for name, content in FILES.items():
@@ -104,7 +104,7 @@ def test_content_is_invisible_until_it_is_complete(vcenter: Double) -> None:
 
 
 @pytest.mark.parametrize("missing", FILES)
-def test_content_that_is_not_complete(vcenter: Double, missing: str) -> None:
+def test_content_that_is_not_complete(vcenter: StandIn, missing: str) -> None:
     item = create(vcenter)
     session = start(vcenter, item)
     for name in FILES.keys() - {missing}:
@@ -114,7 +114,7 @@ def test_content_that_is_not_complete(vcenter: Double, missing: str) -> None:
 
 
 @pytest.mark.parametrize("arrives", [b"abd", b"abcd", b""])
-def test_a_file_that_is_not_what_was_announced(vcenter: Double, arrives: bytes) -> None:
+def test_a_file_that_is_not_what_was_announced(vcenter: StandIn, arrives: bytes) -> None:
     session = start(vcenter, create(vcenter))
     send(vcenter, session, "a.iso", b"abc", arrives)
     assert vcenter.call("GET", f"{ITEMS}/update-session/id:{session}")["state"] == "ERROR"
@@ -123,7 +123,7 @@ def test_a_file_that_is_not_what_was_announced(vcenter: Double, arrives: bytes) 
     assert refused(caught) == "not_allowed_in_current_state"
 
 
-def test_a_copy_comes_later_and_as_a_whole(vcenter: Double) -> None:
+def test_a_copy_comes_later_and_as_a_whole(vcenter: StandIn) -> None:
     item = create(vcenter)
     fill(vcenter, item)
     copied = copy(vcenter, item, "b")
@@ -133,7 +133,7 @@ def test_a_copy_comes_later_and_as_a_whole(vcenter: Double) -> None:
     assert vcenter.download(copied, "a.iso") == b"abc"
 
 
-def test_nothing_without_a_login(vcenter: Double) -> None:
+def test_nothing_without_a_login(vcenter: StandIn) -> None:
     for auth in (None, ("bakery@vsphere.local", "wrong")):
         answer = requests.post(
             f"{vcenter.url}/rest/com/vmware/cis/session", auth=auth, verify=str(vcenter.authority), timeout=10

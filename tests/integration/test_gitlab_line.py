@@ -18,9 +18,9 @@ from bakery.demo.stand_ins.vault import VaultServer
 from bakery.engine.gitlab import render
 from bakery.host import files
 from bakery.layers.base import BaseDisk
-from doubles.aws.client import Double, running
+from doubles.aws.client import StandIn, running
 from doubles.serving import at_work
-from integration import shelf
+from integration import published_images
 from integration.pipelines import (
     CANARY,
     CHECKS,
@@ -42,10 +42,10 @@ STEPS = ["bake-private", "verify", "publish"]
 
 
 @dataclass(frozen=True)
-class Line:
+class PipelineProject:
     """The project and all that its jobs can reach."""
 
-    aws: Double
+    aws: StandIn
     vault: VaultServer
     login: Login
     repository: Repository
@@ -61,8 +61,10 @@ class Line:
 
     def state(self) -> dict[str, Any]:
         """Terraform's, of the stack `images`."""
-        place = {"Bucket": shelf.STATE_BUCKET, "Key": "demo/images.tfstate"}
-        found: dict[str, Any] = json.load(self.aws.client("s3", shelf.REGIONS[0]).get_object(**place)["Body"])
+        place = {"Bucket": published_images.STATE_BUCKET, "Key": "demo/images.tfstate"}
+        found: dict[str, Any] = json.load(
+            self.aws.client("s3", published_images.REGIONS[0]).get_object(**place)["Body"]
+        )
         return found
 
     def keys(self, action: str) -> set[str]:
@@ -75,7 +77,7 @@ class Line:
 
 
 @pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory, base_disk: BaseDisk) -> Iterator[Line]:
+def line(tmp_path_factory: pytest.TempPathFactory, base_disk: BaseDisk) -> Iterator[PipelineProject]:
     """Nothing is baked yet. The buckets of catalog and state are there, the rest of the cloud is empty."""
     folder = tmp_path_factory.mktemp("line")
     with (
@@ -84,17 +86,17 @@ def line(tmp_path_factory: pytest.TempPathFactory, base_disk: BaseDisk) -> Itera
         served(base_disk.path) as url,
         running() as aws,
     ):
-        shelf.make_state_bucket(aws)
-        aws.client("s3", shelf.REGIONS[0]).create_bucket(Bucket=BUCKET)
+        published_images.make_state_bucket(aws)
+        aws.client("s3", published_images.REGIONS[0]).create_bucket(Bucket=BUCKET)
         login = log_in(vault, f"s3://{BUCKET}/catalog")
         repository = check_out(folder / "project")
         repository.write("packer/images/ground.yaml", GROUND.format(url=url, sha256=files.sha256(base_disk.path)))
         # Rules look at variables of the project only, and those of the command line do not reach a child pipeline.
         repository.write(".gitlab-ci-local-variables.yml", "BAKERY_ENVIRONMENT: demo\n")
-        environment = {**shelf.environment(aws), "AWS_ACCESS_KEY_ID": "machine", **login.environment}
-        for name in shelf.environment(aws):
+        environment = {**published_images.environment(aws), "AWS_ACCESS_KEY_ID": "machine", **login.environment}
+        for name in published_images.environment(aws):
             patch.setenv(name, environment[name])  # boto3 looks for the endpoint there
-        yield Line(aws, vault, login, repository, environment)
+        yield PipelineProject(aws, vault, login, repository, environment)
 
 
 @contextmanager
@@ -112,7 +114,7 @@ def served(file: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}/{file.name}"
 
 
-def test_a_green_run_bakes_tests_publishes_and_applies(line: Line) -> None:
+def test_a_green_run_bakes_tests_publishes_and_applies(line: PipelineProject) -> None:
     run = line.run()
     steps = [f"{step} {image}" for image in ("ground", "tiny") for step in STEPS]
     assert run.jobs == dict.fromkeys([*CHECKS, "bake", *steps, "apply images"], "PASS"), run.out
@@ -121,7 +123,7 @@ def test_a_green_run_bakes_tests_publishes_and_applies(line: Line) -> None:
     assert line.environment["VAULT_ID_TOKEN"] not in run.out
 
 
-def test_the_child_was_built_on_the_parent_that_the_pipeline_made(line: Line) -> None:
+def test_the_child_was_built_on_the_parent_that_the_pipeline_made(line: PipelineProject) -> None:
     ground, tiny = line.record("ground"), line.record("tiny")
     for found in (ground, tiny):
         assert (found.state, found.version, found.mode) == ("complete", "1.0.0", "chroot")
@@ -130,7 +132,7 @@ def test_the_child_was_built_on_the_parent_that_the_pipeline_made(line: Line) ->
     assert tiny.checks > ground.checks, "the tests of nginx, which is in the parent only"
 
 
-def test_each_disk_is_handed_on_once(line: Line) -> None:
+def test_each_disk_is_handed_on_once(line: PipelineProject) -> None:
     """The parent's to the job that bakes the child, which does not hand it on with its own."""
     (brought,) = line.left("builds", "bake-private*tiny/.bakery/artifacts/ground-1.0.0-x86_64/disk.qcow2")
     assert files.sha256(brought) == line.record("ground").sha256
@@ -138,7 +140,7 @@ def test_each_disk_is_handed_on_once(line: Line) -> None:
     assert [disk.parent.name for disk in disks] == ["ground-1.0.0-x86_64", "tiny-1.0.0-x86_64"]
 
 
-def test_terraform_hands_out_what_was_published(line: Line) -> None:
+def test_terraform_hands_out_what_was_published(line: PipelineProject) -> None:
     published = line.record("tiny").publication("aws")
     assert published
     tiny = line.state()["outputs"]["images"]["value"]["tiny"]["x86_64"]
@@ -150,21 +152,21 @@ def test_terraform_hands_out_what_was_published(line: Line) -> None:
     assert json.loads(outputs.read_text())["images"]["images"]["tiny"]["x86_64"] == tiny
 
 
-def test_each_duty_works_with_its_own_credentials(line: Line) -> None:
+def test_each_duty_works_with_its_own_credentials(line: PipelineProject) -> None:
     assert line.login.readers("aws/sts/apply") == {"bakery-apply"}
     assert line.keys("RegisterImage") == line.keys("PutParameter") == {"vault-bake"}
     assert line.keys("GetParameter") == {"vault-apply"}, "Terraform's data sources"
     assert "machine" in line.keys("ListObjectsV2"), "the catalog"
 
 
-def test_with_nothing_due_nothing_is_applied(line: Line) -> None:
+def test_with_nothing_due_nothing_is_applied(line: PipelineProject) -> None:
     before = line.state()["serial"]
     run = line.run()
     assert run.jobs == dict.fromkeys([*CHECKS, "bake", "nothing due"], "PASS"), run.out
     assert line.state()["serial"] == before
 
 
-def test_what_failed_to_publish_is_not_applied(line: Line) -> None:
+def test_what_failed_to_publish_is_not_applied(line: PipelineProject) -> None:
     """One region more for a disk that no job of this pipeline baked, and no shared workspace."""
     line.repository.write("packer/images/tiny.yaml", TINY.replace("[us-east-1]", "[us-east-1, us-west-2]"))
     run = line.run()
@@ -172,14 +174,14 @@ def test_what_failed_to_publish_is_not_applied(line: Line) -> None:
     assert "not yet in us-west-2" in run.out
 
 
-def test_a_vault_that_withholds_what_apply_needs_stops_it_first(line: Line) -> None:
+def test_a_vault_that_withholds_what_apply_needs_stops_it_first(line: PipelineProject) -> None:
     line.vault.policy("bakery-apply", "aws/sts/other")
     run = line.run()
     assert run.jobs == {"vault-check": "FAIL"}, run.out
     assert "BAKERY_APPLY_CREDENTIALS  apply     aws/sts/apply" in run.out
 
 
-def test_apply_by_itself_is_refused_as_well(line: Line) -> None:
+def test_apply_by_itself_is_refused_as_well(line: PipelineProject) -> None:
     """As if the policy changed while images were baked."""
     before = line.aws.actions()
     child = YAML(typ="safe").load(line.left("artifacts", "plan/bakery-pipeline.yml")[0])

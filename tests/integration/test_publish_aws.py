@@ -29,7 +29,7 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, Publication, Verdict
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
-from doubles.aws.client import HOME_ACCOUNT, Double, running
+from doubles.aws.client import HOME_ACCOUNT, StandIn, running
 
 pytestmark = pytest.mark.integration
 
@@ -59,7 +59,7 @@ WRITES = {
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Double]:
+def server() -> Iterator[StandIn]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # thousands of public images per region, each time
         with running() as double:
@@ -67,7 +67,7 @@ def server() -> Iterator[Double]:
 
 
 @pytest.fixture
-def aws(server: Double, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Double:
+def aws(server: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StandIn:
     """An empty cloud that the environment points at, and waits fifty times as fast as in life."""
     server.reset()
     nap = time.sleep
@@ -97,7 +97,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
     return disk_image.describe(folder / "disk.qcow2")
 
 
-class Bench:
+class DiskPublisher:
     """A workspace with one definition and its baked disks."""
 
     def __init__(self, folder: Path, disks: list[Disk]) -> None:
@@ -131,8 +131,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, disks: list[Disk]) -> Bench:
-    return Bench(tmp_path, disks)
+def bench(tmp_path: Path, disks: list[Disk]) -> DiskPublisher:
+    return DiskPublisher(tmp_path, disks)
 
 
 def _definition(**aws: Any) -> ImageDefinition:
@@ -160,12 +160,12 @@ def _verdict(artifact: Artifact) -> Verdict:
     # fmt: on
 
 
-def _images(aws: Double, region: str) -> list[dict[str, Any]]:
+def _images(aws: StandIn, region: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = aws.client("ec2", region).describe_images(Owners=["self"])["Images"]
     return [image for image in found if image["OwnerId"] == HOME_ACCOUNT]
 
 
-def _snapshots(aws: Double, region: str) -> list[dict[str, Any]]:
+def _snapshots(aws: StandIn, region: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = aws.client("ec2", region).describe_snapshots(OwnerIds=["self"])["Snapshots"]
     return found
 
@@ -174,7 +174,7 @@ def _tags(resource: dict[str, Any]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in resource["Tags"]}
 
 
-def _pointers(aws: Double, name: str) -> dict[tuple[str, str], str]:
+def _pointers(aws: StandIn, name: str) -> dict[tuple[str, str], str]:
     """The values of a parameter, by account and region, where it exists."""
     found = {}
     for account in ACCOUNTS:
@@ -184,11 +184,11 @@ def _pointers(aws: Double, name: str) -> dict[tuple[str, str], str]:
     return found
 
 
-def _writes(aws: Double) -> Counter[str]:
+def _writes(aws: StandIn) -> Counter[str]:
     return Counter(action for action in aws.actions() if action in WRITES)
 
 
-def _assert_whole(aws: Double, publication: Publication) -> None:
+def _assert_whole(aws: StandIn, publication: Publication) -> None:
     """Exactly one image on exactly one snapshot per region, nothing orphaned, and every pointer right."""
     ids = {}
     for region in REGIONS:
@@ -202,7 +202,7 @@ def _assert_whole(aws: Double, publication: Publication) -> None:
     assert _pointers(aws, PARAMETER) == {(account, region): ids[region] for account in ACCOUNTS for region in REGIONS}
 
 
-def test_fresh(aws: Double, bench: Bench) -> None:
+def test_fresh(aws: StandIn, bench: DiskPublisher) -> None:
     publication = bench.publish()
     _assert_whole(aws, publication)
     (image,) = _images(aws, HOME)
@@ -233,7 +233,7 @@ def test_fresh(aws: Double, bench: Bench) -> None:
     assert set(publication.seconds) == {"upload", "register", "copy", "share", "parameters"}
 
 
-def test_the_snapshot_holds_the_disk(aws: Double, bench: Bench, disks: list[Disk]) -> None:
+def test_the_snapshot_holds_the_disk(aws: StandIn, bench: DiskPublisher, disks: list[Disk]) -> None:
     snapshot = bench.publish().places[0].snapshot
     ebs = aws.client("ebs", HOME)
     content = bytearray(DISK_SIZE)
@@ -244,14 +244,14 @@ def test_the_snapshot_holds_the_disk(aws: Double, bench: Bench, disks: list[Disk
     assert content == Path(disks[0].path).with_name("disk.raw").read_bytes()
 
 
-def test_again_writes_nothing(aws: Double, bench: Bench) -> None:
+def test_again_writes_nothing(aws: StandIn, bench: DiskPublisher) -> None:
     first = bench.publish()
     before = _writes(aws)
     assert bench.publish() == first  # with the seconds of the run that did the work
     assert _writes(aws) == before
 
 
-def test_again_repairs_tags_and_shares(aws: Double, bench: Bench) -> None:
+def test_again_repairs_tags_and_shares(aws: StandIn, bench: DiskPublisher) -> None:
     first = bench.publish()
     ec2, place = aws.client("ec2", SECOND), first.places[1]
     ec2.delete_tags(Resources=[place.id, place.snapshot], Tags=[{"Key": "bakery:version"}])
@@ -268,7 +268,7 @@ def test_again_repairs_tags_and_shares(aws: Double, bench: Bench) -> None:
     assert all(finding.status == "correct" for finding in bench.target().inspect(first))
 
 
-def test_killed_at_every_step(aws: Double, bench: Bench) -> None:
+def test_killed_at_every_step(aws: StandIn, bench: DiskPublisher) -> None:
     steps = [
         ("ebs", "PutSnapshotBlock", HOME),  # in the middle of the upload
         ("ec2", "RegisterImage", HOME),  # after the snapshot
@@ -299,11 +299,11 @@ def _kill_when(work: Callable[[], object], reached: Callable[[], bool]) -> None:
     child.join()
 
 
-def test_two_runs_at_once(aws: Double, tmp_path: Path, disks: list[Disk], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_runs_at_once(aws: StandIn, tmp_path: Path, disks: list[Disk], monkeypatch: pytest.MonkeyPatch) -> None:
     """On two machines, where no lock file helps. The slower one takes up what the other made, or says so and fails."""
     for module in (calls, snapshots):
         monkeypatch.setattr(module, "VISIBLE_SECONDS", 1.0)
-    benches = [Bench(tmp_path / name, disks) for name in ("one", "two")]
+    benches = [DiskPublisher(tmp_path / name, disks) for name in ("one", "two")]
     runs = [multiprocessing.get_context("fork").Process(target=bench.publish) for bench in benches]
     for run in runs:
         run.start()
@@ -313,7 +313,7 @@ def test_two_runs_at_once(aws: Double, tmp_path: Path, disks: list[Disk], monkey
     _assert_whole(aws, benches[0].publish())
 
 
-def test_throttling_is_survived(aws: Double, bench: Bench) -> None:
+def test_throttling_is_survived(aws: StandIn, bench: DiskPublisher) -> None:
     for action in ("RegisterImage", "CopyImage", "DescribeImages", "ModifySnapshotAttribute"):
         aws.fault("ec2", action, error="RequestLimitExceeded", status=503, times=6)
     aws.fault("ebs", "PutSnapshotBlock", error="RequestThrottledException", status=400, times=20)
@@ -321,7 +321,7 @@ def test_throttling_is_survived(aws: Double, bench: Bench) -> None:
     _assert_whole(aws, bench.publish())
 
 
-def test_lost_answers_make_nothing_twice(aws: Double, bench: Bench) -> None:
+def test_lost_answers_make_nothing_twice(aws: StandIn, bench: DiskPublisher) -> None:
     for action in ("StartSnapshot", "PutSnapshotBlock", "CompleteSnapshot"):
         aws.fault("ebs", action, kind="after")
     for action, times in (("RegisterImage", 1), ("CopyImage", 2), ("ModifyImageAttribute", 3)):
@@ -331,19 +331,19 @@ def test_lost_answers_make_nothing_twice(aws: Double, bench: Bench) -> None:
     assert aws.actions().count("CopyImage") == 4
 
 
-def test_busy_copies_are_tried_again(aws: Double, bench: Bench) -> None:
+def test_busy_copies_are_tried_again(aws: StandIn, bench: DiskPublisher) -> None:
     aws.fault("ec2", "CopyImage", region=SECOND, error="ResourceLimitExceeded", status=400, times=3)
     _assert_whole(aws, bench.publish())
 
 
-def test_a_failed_copy_is_made_again_once(aws: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_copy_is_made_again_once(aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
     _before(monkeypatch, snapshots, "sweep", lambda: aws.settings(image_outcome="failed"))
     _before(monkeypatch, images, "remove", lambda: aws.settings(image_outcome="available"))
     _assert_whole(aws, bench.publish())
     assert aws.actions().count("CopyImage") == 4
 
 
-def test_copies_that_keep_failing(aws: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_that_keep_failing(aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
     _before(monkeypatch, snapshots, "sweep", lambda: aws.settings(image_outcome="failed"))
     with pytest.raises(BakeryError) as caught:
         bench.publish()
@@ -352,7 +352,7 @@ def test_copies_that_keep_failing(aws: Double, bench: Bench, monkeypatch: pytest
     monkeypatch.undo()
 
 
-def test_one_region_down_keeps_the_others(aws: Double, bench: Bench) -> None:
+def test_one_region_down_keeps_the_others(aws: StandIn, bench: DiskPublisher) -> None:
     aws.fault("ec2", "CopyImage", region=THIRD, error="UnauthorizedOperation", status=403)
     with pytest.raises(PartialError) as caught:
         bench.publish()
@@ -363,7 +363,7 @@ def test_one_region_down_keeps_the_others(aws: Double, bench: Bench) -> None:
     assert aws.actions().count("CopyImage") == 3
 
 
-def test_an_image_that_failed_to_register_is_made_anew(aws: Double, bench: Bench) -> None:
+def test_an_image_that_failed_to_register_is_made_anew(aws: StandIn, bench: DiskPublisher) -> None:
     aws.settings(image_outcome="failed")
     with pytest.raises(BakeryError, match="is failed"):
         bench.publish()
@@ -381,7 +381,7 @@ def _before(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, act: Callab
     monkeypatch.setattr(module, name, wrapped)
 
 
-def test_a_consumer_without_the_role_stops_all(aws: Double, bench: Bench) -> None:
+def test_a_consumer_without_the_role_stops_all(aws: StandIn, bench: DiskPublisher) -> None:
     aws.fault("sts", "AssumeRole", error="AccessDenied", status=403)
     with pytest.raises(BakeryError, match=f"{CONSUMER}:role/bakery-publisher") as caught:
         bench.publish()
@@ -390,7 +390,7 @@ def test_a_consumer_without_the_role_stops_all(aws: Double, bench: Bench) -> Non
 
 
 def test_an_image_that_is_not_shared_is_never_pointed_at(
-    aws: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(images, "share_image", lambda *_: None)
     monkeypatch.setattr(parameters, "LIVE_SECONDS", 1.0)
@@ -400,7 +400,7 @@ def test_an_image_that_is_not_shared_is_never_pointed_at(
     assert {account for account, _ in _pointers(aws, PARAMETER)} == {HOME_ACCOUNT}
 
 
-def test_a_text_parameter_is_refused_before_anything_is_made(aws: Double, bench: Bench) -> None:
+def test_a_text_parameter_is_refused_before_anything_is_made(aws: StandIn, bench: DiskPublisher) -> None:
     aws.client("ssm", THIRD, CONSUMER).put_parameter(Name=PARAMETER, Value="ami-1", Type="String")
     before = _writes(aws)
     with pytest.raises(BakeryError, match="data type text, which cannot be changed") as caught:
@@ -409,7 +409,7 @@ def test_a_text_parameter_is_refused_before_anything_is_made(aws: Double, bench:
     assert _writes(aws) == before
 
 
-def test_a_parameter_of_another_image_is_never_overwritten(aws: Double, bench: Bench) -> None:
+def test_a_parameter_of_another_image_is_never_overwritten(aws: StandIn, bench: DiskPublisher) -> None:
     first = bench.publish("1.0.1")
     place = first.places[0]
     ssm = aws.client("ssm", HOME)
@@ -420,7 +420,7 @@ def test_a_parameter_of_another_image_is_never_overwritten(aws: Double, bench: B
     assert _pointers(aws, PARAMETER) == {(HOME_ACCOUNT, HOME): place.id}
 
 
-def test_an_image_of_somebody_else_is_never_touched(aws: Double, bench: Bench) -> None:
+def test_an_image_of_somebody_else_is_never_touched(aws: StandIn, bench: DiskPublisher) -> None:
     other = bench.publish("1.0.1").places[0].snapshot
     device = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": other}}
     aws.client("ec2", HOME).register_image(Name=NAME, RootDeviceName="/dev/xvda", BlockDeviceMappings=[device])
@@ -430,7 +430,7 @@ def test_an_image_of_somebody_else_is_never_touched(aws: Double, bench: Bench) -
     assert _writes(aws) == before
 
 
-def test_an_unknown_region_is_found_before_any_call(aws: Double, bench: Bench) -> None:
+def test_an_unknown_region_is_found_before_any_call(aws: StandIn, bench: DiskPublisher) -> None:
     bench.definition = _definition(regions=("eu-central-1", "us-eastt-1"))
     with pytest.raises(UsageError, match="no AWS region 'us-eastt-1'") as caught:
         bench.publish()
@@ -438,7 +438,7 @@ def test_an_unknown_region_is_found_before_any_call(aws: Double, bench: Bench) -
     assert not aws.actions()
 
 
-def test_no_credentials(aws: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_credentials(aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(BakeryError, match="cannot log in to AWS") as caught:
         bench.publish()
@@ -446,7 +446,7 @@ def test_no_credentials(aws: Double, bench: Bench, monkeypatch: pytest.MonkeyPat
     assert not aws.actions()
 
 
-def test_expired_credentials(aws: Double, bench: Bench) -> None:
+def test_expired_credentials(aws: StandIn, bench: DiskPublisher) -> None:
     aws.fault("sts", "GetCallerIdentity", error="ExpiredToken", status=403)
     with pytest.raises(BakeryError, match="cannot log in to AWS") as caught:
         bench.publish()
@@ -454,14 +454,14 @@ def test_expired_credentials(aws: Double, bench: Bench) -> None:
     assert not _writes(aws)
 
 
-def test_nobody_answers(aws: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_answers(aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{qemu.free_port()}")
     with pytest.raises(BakeryError, match="cannot log in to AWS") as caught:
         bench.publish()
     assert "AWS_ENDPOINT_URL" in caught.value.hint
 
 
-def test_a_disk_that_changed_is_refused(aws: Double, bench: Bench) -> None:
+def test_a_disk_that_changed_is_refused(aws: StandIn, bench: DiskPublisher) -> None:
     artifact = bench.artifact()
     disk = Path(artifact.disk.path)
     data = bytearray(disk.read_bytes())
@@ -473,14 +473,16 @@ def test_a_disk_that_changed_is_refused(aws: Double, bench: Bench) -> None:
     assert not aws.actions()
 
 
-def test_content_that_is_not_what_was_baked_leaves_no_snapshot(aws: Double, bench: Bench, disks: list[Disk]) -> None:
+def test_content_that_is_not_what_was_baked_leaves_no_snapshot(
+    aws: StandIn, bench: DiskPublisher, disks: list[Disk]
+) -> None:
     bench._disks = [replace(disks[0], raw_sha256="0" * 64)]
     with pytest.raises(BakeryError, match="not what was baked"):
         bench.publish()
     assert not _snapshots(aws, HOME)
 
 
-def test_encrypted(aws: Double, bench: Bench) -> None:
+def test_encrypted(aws: StandIn, bench: DiskPublisher) -> None:
     for region in REGIONS:
         kms = aws.client("kms", region)
         kms.create_alias(AliasName="alias/bakery", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
@@ -504,7 +506,7 @@ def _values(publication: Publication) -> dict[tuple[str, str], str]:
     return {(place.account, place.region): place.id for place in publication.places}
 
 
-def test_channels(aws: Double, bench: Bench) -> None:
+def test_channels(aws: StandIn, bench: DiskPublisher) -> None:
     aws.client("s3", "us-east-1").create_bucket(Bucket="catalog")
     catalog = Catalog(open_store("s3://catalog/images"))
     old, new = bench.publish("1.0.0"), bench.publish("1.0.1")
@@ -541,7 +543,7 @@ def test_channels(aws: Double, bench: Bench) -> None:
     assert steps == ["1.0.0", "1.0.1", "1.0.0"]
 
 
-def test_a_version_that_lost_an_image_is_not_promoted(aws: Double, bench: Bench, tmp_path: Path) -> None:
+def test_a_version_that_lost_an_image_is_not_promoted(aws: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
     catalog = Catalog(open_store(str(tmp_path / "catalog")))
     publication = bench.publish()
     record = _record(catalog, publication)
@@ -555,7 +557,7 @@ def test_a_version_that_lost_an_image_is_not_promoted(aws: Double, bench: Bench,
     assert _pointers(aws, CHANNEL.replace("stable", "next")) == {}
 
 
-def test_the_publication_is_kept(aws: Double, bench: Bench) -> None:
+def test_the_publication_is_kept(aws: StandIn, bench: DiskPublisher) -> None:
     publication = bench.publish()
     folder = bench.project.artifact_folder(ImageVersion("web", "x86_64", "1.0.0"))
     assert documents.load(Publication, folder / "publication-aws.json") == publication

@@ -25,7 +25,7 @@ from bakery.model.documents import Artifact, Base, Disk, Publication, RemoteBuil
 from bakery.model.naming import full_name
 from bakery.model.tags import identity
 from bakery.model.version import ImageVersion
-from doubles.vcenter.client import LIBRARY, PASSWORD, USER, Double, running
+from doubles.vcenter.client import LIBRARY, PASSWORD, USER, StandIn, running
 
 pytestmark = pytest.mark.integration
 
@@ -48,7 +48,7 @@ STEPS = (
 
 
 @pytest.fixture
-def vcenter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
+def vcenter(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     """An empty library that the environment trusts, and waits fifty times as fast as in life."""
     nap = time.sleep
     monkeypatch.setattr(time, "sleep", lambda seconds: nap(seconds / 50))
@@ -74,7 +74,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
 
 
 @dataclass
-class Bench:
+class DiskPublisher:
     """One definition, and its disks."""
 
     server: str
@@ -113,11 +113,11 @@ class Bench:
 
 
 @pytest.fixture
-def bench(vcenter: Double, disks: list[Disk]) -> Bench:
-    return Bench(vcenter.server, disks, dict(LOGIN))
+def bench(vcenter: StandIn, disks: list[Disk]) -> DiskPublisher:
+    return DiskPublisher(vcenter.server, disks, dict(LOGIN))
 
 
-def _assert_whole(vcenter: Double, publication: Publication) -> None:
+def _assert_whole(vcenter: StandIn, publication: Publication) -> None:
     """Exactly one item, with exactly its two files, and no session that is still open."""
     items = vcenter.items()
     assert list(items) == [NAME]
@@ -128,13 +128,13 @@ def _assert_whole(vcenter: Double, publication: Publication) -> None:
     assert vcenter.sessions() == []
 
 
-def _changes(vcenter: Double) -> list[str]:
+def _changes(vcenter: StandIn) -> list[str]:
     """The calls that made or changed something."""
     reading = re.compile(r"^GET |~action=find|/cis/session|download")
     return [call for call in vcenter.calls() if not reading.search(call)]
 
 
-def test_fresh(vcenter: Double, bench: Bench) -> None:
+def test_fresh(vcenter: StandIn, bench: DiskPublisher) -> None:
     events: list[Event] = []
     publication = bench.publish(report=events.append)
     _assert_whole(vcenter, publication)
@@ -159,7 +159,7 @@ def test_fresh(vcenter: Double, bench: Bench) -> None:
     assert not list(Path(disk.path).parent.glob(".ovf-*"))
 
 
-def test_the_item_holds_the_disk(vcenter: Double, bench: Bench, tmp_path: Path) -> None:
+def test_the_item_holds_the_disk(vcenter: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
     item = bench.publish().places[0].id
     (tmp_path / "disk.vmdk").write_bytes(vcenter.download(item, f"{NAME}.vmdk"))
     assert b'createType="streamOptimized"' in (tmp_path / "disk.vmdk").read_bytes()[:4096]
@@ -177,14 +177,14 @@ def test_the_item_holds_the_disk(vcenter: Double, bench: Bench, tmp_path: Path) 
 VMW = "http://www.vmware.com/schema/ovf"
 
 
-def test_again_changes_nothing(vcenter: Double, bench: Bench) -> None:
+def test_again_changes_nothing(vcenter: StandIn, bench: DiskPublisher) -> None:
     first = bench.publish()
     before = _changes(vcenter)
     assert replace(bench.publish(), seconds=first.seconds) == first
     assert _changes(vcenter) == before
 
 
-def test_again_repairs_notes(vcenter: Double, bench: Bench) -> None:
+def test_again_repairs_notes(vcenter: StandIn, bench: DiskPublisher) -> None:
     first = bench.publish()
     item = vcenter.items()[NAME]
     text = item["description"].replace("bakery:version: 1.0.0", "bakery:version: 2.0.0")
@@ -196,7 +196,7 @@ def test_again_repairs_notes(vcenter: Double, bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_killed(vcenter: Double, bench: Bench, step: str) -> None:
+def test_killed(vcenter: StandIn, bench: DiskPublisher, step: str) -> None:
     seen = len(vcenter.calls())
     vcenter.fault(step, "reset", times=1000)
     _kill_when(bench.publish, lambda: any(step in call for call in vcenter.calls()[seen:]))
@@ -217,32 +217,34 @@ def _kill_when(work: Callable[[], object], reached: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_throttling_is_survived(vcenter: Double, bench: Bench, status: int) -> None:
+def test_throttling_is_survived(vcenter: StandIn, bench: DiskPublisher, status: int) -> None:
     for step in ("/cis/session", "~action=find", *STEPS):
         vcenter.fault(step, status=status, times=2)
     _assert_whole(vcenter, bench.publish())
 
 
-def test_lost_answers_make_nothing_twice(vcenter: Double, bench: Bench) -> None:
+def test_lost_answers_make_nothing_twice(vcenter: StandIn, bench: DiskPublisher) -> None:
     for step in STEPS:
         vcenter.fault(step, "after")
     _assert_whole(vcenter, bench.publish())
 
 
-def test_a_login_that_was_idle_is_renewed(vcenter: Double, bench: Bench) -> None:
+def test_a_login_that_was_idle_is_renewed(vcenter: StandIn, bench: DiskPublisher) -> None:
     vcenter.fault("~action=complete", status=401)
     _assert_whole(vcenter, bench.publish())
     assert sum("POST /rest/com/vmware/cis/session" in call for call in vcenter.calls()) == 3  # with that of the test
 
 
-def test_a_long_upload_keeps_its_session_alive(vcenter: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_upload_keeps_its_session_alive(
+    vcenter: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(upload, "ALIVE_SECONDS", 0.0)
     _assert_whole(vcenter, bench.publish())
     assert any("~action=keep-alive" in call for call in vcenter.calls())
 
 
 def test_a_disk_that_arrives_damaged_leaves_nothing(
-    vcenter: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    vcenter: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "sha256", lambda _: "0" * 64)
     with pytest.raises(BakeryError) as caught:
@@ -251,7 +253,7 @@ def test_a_disk_that_arrives_damaged_leaves_nothing(
     assert (vcenter.items(), vcenter.sessions()) == ({}, [])
 
 
-def test_a_failure_leaves_nothing(vcenter: Double, bench: Bench) -> None:
+def test_a_failure_leaves_nothing(vcenter: StandIn, bench: DiskPublisher) -> None:
     vcenter.fault("~action=complete", status=400)
     with pytest.raises(BakeryError, match="cannot complete"):
         bench.publish()
@@ -259,7 +261,7 @@ def test_a_failure_leaves_nothing(vcenter: Double, bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("name", [NAME, f"{NAME}-unfinished"])
-def test_an_item_of_somebody_else_is_never_touched(vcenter: Double, bench: Bench, name: str) -> None:
+def test_an_item_of_somebody_else_is_never_touched(vcenter: StandIn, bench: DiskPublisher, name: str) -> None:
     _make_item(vcenter, name)
     before = _changes(vcenter)
     with pytest.raises(ConflictError, match=r"is not of this disk|is somebody else's"):
@@ -267,12 +269,12 @@ def test_an_item_of_somebody_else_is_never_touched(vcenter: Double, bench: Bench
     assert _changes(vcenter) == before
 
 
-def _make_item(vcenter: Double, name: str) -> None:
+def _make_item(vcenter: StandIn, name: str) -> None:
     spec = {"library_id": vcenter.library(), "name": name, "description": "mine", "type": "ovf"}
     vcenter.call("POST", "/content/library/item", {"create_spec": spec})
 
 
-def test_two_runs_at_once(vcenter: Double, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_runs_at_once(vcenter: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one gets the name first: its item is taken, ours goes."""
     real, others = VCenter.patch, []
 
@@ -290,7 +292,7 @@ def test_two_runs_at_once(vcenter: Double, bench: Bench, monkeypatch: pytest.Mon
     assert list(vcenter.items()) == [NAME]
 
 
-def test_refused_logins(vcenter: Double, bench: Bench) -> None:
+def test_refused_logins(vcenter: StandIn, bench: DiskPublisher) -> None:
     for login in ({"username": USER, "password": "canary-4711"}, {"username": USER}):
         bench.login = login
         with pytest.raises(BakeryError, match="login") as caught:
@@ -300,14 +302,14 @@ def test_refused_logins(vcenter: Double, bench: Bench) -> None:
     assert not _changes(vcenter)
 
 
-def test_a_library_that_does_not_exist(vcenter: Double, bench: Bench) -> None:
+def test_a_library_that_does_not_exist(vcenter: StandIn, bench: DiskPublisher) -> None:
     bench.library = "imags"
     with pytest.raises(NotFoundError, match="no content library imags"):
         bench.publish()
     assert not _changes(vcenter)
 
 
-def test_a_certificate_that_is_not_trusted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_that_is_not_trusted(bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VSPHERE_CACERT")
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     with pytest.raises(BakeryError, match="certificate is not trusted") as caught:
@@ -315,13 +317,13 @@ def test_a_certificate_that_is_not_trusted(bench: Bench, monkeypatch: pytest.Mon
     assert "VSPHERE_CACERT" in caught.value.hint
 
 
-def test_nobody_answers(bench: Bench) -> None:
+def test_nobody_answers(bench: DiskPublisher) -> None:
     bench.server = f"127.0.0.1:{qemu.free_port()}"
     with pytest.raises(BakeryError, match="cannot be reached"):
         bench.publish()
 
 
-def test_another_vcenter_is_not_taken_for_this_one(bench: Bench) -> None:
+def test_another_vcenter_is_not_taken_for_this_one(bench: DiskPublisher) -> None:
     publication = bench.publish()
     bench.server = "vcenter.example.net"
     with pytest.raises(BakeryError, match="is in the vCenter 127"):
@@ -330,10 +332,10 @@ def test_another_vcenter_is_not_taken_for_this_one(bench: Bench) -> None:
 
 class TestChannels:
     @pytest.fixture
-    def published(self, bench: Bench) -> tuple[Publication, Publication]:
+    def published(self, bench: DiskPublisher) -> tuple[Publication, Publication]:
         return bench.publish("1.0.0"), bench.publish("1.0.1")
 
-    def version(self, vcenter: Double) -> str:
+    def version(self, vcenter: StandIn) -> str:
         """What the channel holds, after a look at its files."""
         items = vcenter.items()
         assert sorted(items) == sorted(["web-1.0.0-x86_64", "web-1.0.1-x86_64", CHANNEL]), "something was left"
@@ -345,7 +347,7 @@ class TestChannels:
         assert vcenter.download(items[CHANNEL]["id"], disk) == vcenter.download(original, disk)
         return version
 
-    def test_move(self, vcenter: Double, bench: Bench, published: tuple[Publication, Publication]) -> None:
+    def test_move(self, vcenter: StandIn, bench: DiskPublisher, published: tuple[Publication, Publication]) -> None:
         old, new = published
         (pointer,) = bench.target().point(old, "stable", silent)
         assert (pointer.name, pointer.value) == (CHANNEL, old.places[0].id)
@@ -358,7 +360,9 @@ class TestChannels:
         bench.target().point(old, "stable", silent)
         assert self.version(vcenter) == "1.0.0"
 
-    def test_a_copy_that_fails(self, vcenter: Double, bench: Bench, published: tuple[Publication, Publication]) -> None:
+    def test_a_copy_that_fails(
+        self, vcenter: StandIn, bench: DiskPublisher, published: tuple[Publication, Publication]
+    ) -> None:
         old, new = published
         vcenter.fault("~action=copy", "rollback")
         with pytest.raises(BakeryError, match="took it back"):
@@ -373,8 +377,8 @@ class TestChannels:
     @pytest.mark.parametrize("kind", ["error", "lost"])
     def test_the_second_rename_fails(
         self,
-        vcenter: Double,
-        bench: Bench,
+        vcenter: StandIn,
+        bench: DiskPublisher,
         published: tuple[Publication, Publication],
         monkeypatch: pytest.MonkeyPatch,
         kind: str,
@@ -403,8 +407,8 @@ class TestChannels:
     @pytest.mark.parametrize("after", [1, 2, 3])
     def test_killed(
         self,
-        vcenter: Double,
-        bench: Bench,
+        vcenter: StandIn,
+        bench: DiskPublisher,
         published: tuple[Publication, Publication],
         monkeypatch: pytest.MonkeyPatch,
         after: int,
@@ -434,7 +438,7 @@ class TestChannels:
 
     @pytest.mark.parametrize("name", [CHANNEL, f"{CHANNEL}-next", f"{CHANNEL}-previous"])
     def test_an_item_of_somebody_else_is_never_touched(
-        self, vcenter: Double, bench: Bench, published: tuple[Publication, Publication], name: str
+        self, vcenter: StandIn, bench: DiskPublisher, published: tuple[Publication, Publication], name: str
     ) -> None:
         _make_item(vcenter, name)
         before = _changes(vcenter)
@@ -446,7 +450,7 @@ class TestChannels:
                 act()
         assert _changes(vcenter) == before
 
-    def test_unpoint(self, vcenter: Double, bench: Bench, published: tuple[Publication, Publication]) -> None:
+    def test_unpoint(self, vcenter: StandIn, bench: DiskPublisher, published: tuple[Publication, Publication]) -> None:
         old, new = published
         bench.target().point(new, "stable", silent)
         bench.target().unpoint(old, "stable")
@@ -455,7 +459,7 @@ class TestChannels:
         assert sorted(vcenter.items()) == ["web-1.0.0-x86_64", "web-1.0.1-x86_64"]
 
 
-def test_what_packer_built_is_adopted(vcenter: Double, bench: Bench) -> None:
+def test_what_packer_built_is_adopted(vcenter: StandIn, bench: DiskPublisher) -> None:
     build = _packer_built(vcenter)
     publication = bench.target().adopt(build, silent)
     item = vcenter.items()[NAME]
@@ -472,7 +476,7 @@ def test_what_packer_built_is_adopted(vcenter: Double, bench: Bench) -> None:
         bench.target().adopt(build, silent)
 
 
-def test_what_a_killed_build_left_is_cleared(vcenter: Double, bench: Bench) -> None:
+def test_what_a_killed_build_left_is_cleared(vcenter: StandIn, bench: DiskPublisher) -> None:
     build = _packer_built(vcenter)
     bench.target().prepare(ImageVersion("web", "x86_64", "1.0.1"))
     bench.target().prepare(build)
@@ -483,7 +487,7 @@ def test_what_a_killed_build_left_is_cleared(vcenter: Double, bench: Bench) -> N
     assert list(vcenter.items()) == [NAME]
 
 
-def _packer_built(vcenter: Double) -> RemoteBuild:
+def _packer_built(vcenter: StandIn) -> RemoteBuild:
     """An item as vCenter makes it of a machine for Packer, and what the bake stage says of it."""
     spec = {
         "create_spec": {"name": NAME, "description": notes.write("A web server", identity(VERSION))},

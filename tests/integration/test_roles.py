@@ -55,7 +55,7 @@ IDENTITY = {"name": "roles", "description": "Roles under test", "os": "debian-12
 
 
 @dataclass(frozen=True)
-class Shop:
+class RoleBakery:
     """Files on loopback, where vendors would be, and a bakery that gets its software there."""
 
     url: str
@@ -118,7 +118,7 @@ def package(contents: dict[str, str], deb: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoleBakery]:
     folder = tmp_path_factory.mktemp("shop")
     with ZipFile(folder / "vault.zip", "w") as archive:
         archive.write(VAULT, "vault")
@@ -130,11 +130,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     project = Project(ROOT, ROOT / "packer" / "images", tmp_path_factory.mktemp("workspace"))
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
     with at_work(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
-        yield Shop(f"http://127.0.0.1:{server.server_port}/", folder, project, toolbox.toolchain(project))
+        yield RoleBakery(f"http://127.0.0.1:{server.server_port}/", folder, project, toolbox.toolchain(project))
 
 
 @pytest.fixture(scope="module")
-def baked(shop: Shop, base_disk: BaseDisk) -> Baked:
+def baked(shop: RoleBakery, base_disk: BaseDisk) -> Baked:
     """All roles on one disk."""
     image = shop.define(**shop.roles)
     return Baked(image, shop.bake(image, "1.0.0", base_disk))
@@ -232,7 +232,7 @@ def test_a_role_leaves_what_it_promises(root: FileSystem, role: str) -> None:
     LOOKS[role](root)
 
 
-def test_a_second_bake_on_top_changes_nothing_but_the_seal(shop: Shop, baked: Baked) -> None:
+def test_a_second_bake_on_top_changes_nothing_but_the_seal(shop: RoleBakery, baked: Baked) -> None:
     again = shop.bake(baked.image, "1.0.1", on_top(baked.artifact))
     recap = next(line for line in Path(again.log).read_text().splitlines() if "unreachable=0" in line)
     assert "changed=1 " in recap and "failed=0" in recap
@@ -240,13 +240,13 @@ def test_a_second_bake_on_top_changes_nothing_but_the_seal(shop: Shop, baked: Ba
 
 @pytest.mark.soak
 @pytest.mark.parametrize("role", LOOKS)
-def test_a_role_needs_no_other(shop: Shop, base_disk: BaseDisk, role: str) -> None:
+def test_a_role_needs_no_other(shop: RoleBakery, base_disk: BaseDisk, role: str) -> None:
     image = shop.define(**{role: shop.roles[role]}).model_copy(update={"name": role.replace("_", "-")})
     with root_on(shop.bake(image, "1.0.0", base_disk)) as root:
         LOOKS[role](root)
 
 
-def test_a_wrong_checksum_ends_the_bake(shop: Shop, base_disk: BaseDisk) -> None:
+def test_a_wrong_checksum_ends_the_bake(shop: RoleBakery, base_disk: BaseDisk) -> None:
     image = shop.define(vault={**shop.roles["vault"], "vault_sha256": "0" * 64})
     with pytest.raises(BakeryError, match="Fetch the vendor's file") as caught:
         shop.bake(image.model_copy(update={"name": "damaged"}), "1.0.0", base_disk)
@@ -255,7 +255,7 @@ def test_a_wrong_checksum_ends_the_bake(shop: Shop, base_disk: BaseDisk) -> None
 
 
 @pytest.mark.guest
-def test_all_of_them_work_in_a_booted_image(shop: Shop, baked: Baked) -> None:
+def test_all_of_them_work_in_a_booted_image(shop: RoleBakery, baked: Baked) -> None:
     """One boot for all: their tests look at different things."""
     verdict = verify(shop.project, baked.image, baked.artifact, Path(baked.artifact.disk.path), [], silent)
     assert [(check.name, check.detail) for check in verdict.checks if not check.passed] == []

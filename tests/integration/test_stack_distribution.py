@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 from bakery.clouds.aws.session import connect, connect_accounts
 from bakery.host.errors import BakeryError
 from doubles.aws.client import running
-from integration.shelf import ACCOUNT, REGIONS, make_state_bucket
+from integration.published_images import ACCOUNT, REGIONS, make_state_bucket
 from integration.teardown import destroy, outputs
-from integration.test_stacks import World
+from integration.test_stacks import DeployedStacks
 
 pytestmark = pytest.mark.integration
 
@@ -22,15 +22,15 @@ SERVICE = "autoscaling.amazonaws.com"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedStacks]:
     """An account with a bucket for states, and nothing else."""
     with running() as aws:
-        world = World(aws, tmp_path_factory.mktemp("distribution"))
+        world = DeployedStacks(aws, tmp_path_factory.mktemp("distribution"))
         make_state_bucket(aws)
         yield world
 
 
-def test_a_consumer_without_the_service_role_is_told_what_to_run(world: World) -> None:
+def test_a_consumer_without_the_service_role_is_told_what_to_run(world: DeployedStacks) -> None:
     """By Terraform itself: of a run that ends at once, cdktf at times drops the end of what Terraform said."""
     world.cdktf.deploy("distribution")
     world.terraform(STACK).init()
@@ -40,7 +40,7 @@ def test_a_consumer_without_the_service_role_is_told_what_to_run(world: World) -
     assert not world.aws.client("iam", account=CONSUMER).list_roles()["Roles"]
 
 
-def test_a_consumer_is_deployed_with_a_role_there(world: World) -> None:
+def test_a_consumer_is_deployed_with_a_role_there(world: DeployedStacks) -> None:
     iam = world.aws.client("iam", account=CONSUMER)
     iam.create_service_linked_role(AWSServiceName=SERVICE)
     outputs = world.cdktf.deploy("distribution", STACK)[STACK]
@@ -53,12 +53,12 @@ def test_a_consumer_is_deployed_with_a_role_there(world: World) -> None:
 
 
 @pytest.mark.parametrize("stack", ["distribution", STACK])
-def test_a_second_plan_shows_no_changes(world: World, stack: str) -> None:
+def test_a_second_plan_shows_no_changes(world: DeployedStacks, stack: str) -> None:
     world.terraform(stack).init()
     assert not world.changes(stack)
 
 
-def test_auto_scaling_of_the_consumer_may_use_every_regions_key(world: World) -> None:
+def test_auto_scaling_of_the_consumer_may_use_every_regions_key(world: DeployedStacks) -> None:
     grants = outputs(world.terraform(STACK))["grant_ids"]
     for region in REGIONS:
         kms = world.aws.client("kms", region)
@@ -68,14 +68,14 @@ def test_auto_scaling_of_the_consumer_may_use_every_regions_key(world: World) ->
         assert grant["GranteePrincipal"].startswith(f"arn:aws:iam::{CONSUMER}:role/aws-service-role/{SERVICE}/")
 
 
-def test_a_consumer_can_grant_to_nobody_else(world: World) -> None:
+def test_a_consumer_can_grant_to_nobody_else(world: DeployedStacks) -> None:
     kms = world.aws.client("kms", HOME, CONSUMER)
     key = outputs(world.terraform("distribution"))["key_arns"][HOME]
     with pytest.raises(ClientError, match="AccessDenied"):
         kms.create_grant(KeyId=key, GranteePrincipal=f"arn:aws:iam::{CONSUMER}:root", Operations=["Decrypt"])
 
 
-def test_publishing_finds_the_role_that_it_assumes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publishing_finds_the_role_that_it_assumes(world: DeployedStacks, monkeypatch: pytest.MonkeyPatch) -> None:
     """By name, from the definition's default: the stand-in checks no trust, so the name is what is seen here."""
     for name, value in world.environment.items():
         monkeypatch.setenv(name, value)
@@ -86,14 +86,14 @@ def test_publishing_finds_the_role_that_it_assumes(world: World, monkeypatch: py
     assert sorted(sites) == sorted(f"{CONSUMER}/{region}" for region in REGIONS)
 
 
-def test_nothing_can_be_made_public(world: World) -> None:
+def test_nothing_can_be_made_public(world: DeployedStacks) -> None:
     for region in REGIONS:
         ec2 = world.aws.client("ec2", region)
         assert ec2.get_image_block_public_access_state()["ImageBlockPublicAccessState"] == "block-new-sharing"
         assert ec2.get_snapshot_block_public_access_state()["State"] == "block-all-sharing"
 
 
-def test_the_catalog_is_copied_to_another_region(world: World) -> None:
+def test_the_catalog_is_copied_to_another_region(world: DeployedStacks) -> None:
     s3 = world.aws.client("s3", HOME)
     [rule] = s3.get_bucket_replication(Bucket="bakery-demo-catalog")["ReplicationConfiguration"]["Rules"]
     assert rule["Destination"]["Bucket"] == "arn:aws:s3:::bakery-demo-catalog-replica"
@@ -103,7 +103,7 @@ def test_the_catalog_is_copied_to_another_region(world: World) -> None:
     assert set(s3.get_public_access_block(**copy)["PublicAccessBlockConfiguration"].values()) == {True}
 
 
-def test_new_and_withdrawn_images_reach_the_topic(world: World) -> None:
+def test_new_and_withdrawn_images_reach_the_topic(world: DeployedStacks) -> None:
     events = world.aws.client("events", HOME)
     topic = outputs(world.terraform("distribution"))["topic_arn"]
     rules = [rule["Name"] for rule in events.list_rules()["Rules"]]
@@ -112,7 +112,7 @@ def test_new_and_withdrawn_images_reach_the_topic(world: World) -> None:
         assert [target["Arn"] for target in events.list_targets_by_rule(Rule=rule)["Targets"]] == [topic]
 
 
-def test_destroy_leaves_nothing(world: World) -> None:
+def test_destroy_leaves_nothing(world: DeployedStacks) -> None:
     destroy(world.cdktf, "distribution", STACK)
     left: list[Any] = [
         role["RoleName"]

@@ -11,7 +11,7 @@ from bakery.infra import mirror
 from bakery_stacks import channel_images, config
 from bakery_stacks.locks import required_providers
 from bakery_stacks.program import build_app, synth
-from integration.shelf import ROOT, project, validate
+from integration.published_images import ROOT, project, validate
 
 pytestmark = pytest.mark.integration
 

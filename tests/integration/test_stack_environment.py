@@ -15,8 +15,16 @@ from bakery.catalog import Catalog, open_store
 from bakery.host.errors import BakeryError
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
-from doubles.aws.client import Double, running
-from integration.shelf import REGIONS, STATE_BUCKET, Shelf, environment, images_of, make_state_bucket, project
+from doubles.aws.client import StandIn, running
+from integration.published_images import (
+    REGIONS,
+    STATE_BUCKET,
+    PublishedImages,
+    environment,
+    images_of,
+    make_state_bucket,
+    project,
+)
 from integration.teardown import destroy
 
 pytestmark = pytest.mark.integration
@@ -26,16 +34,16 @@ STACKS = ("network", "distribution", "vault", "runner")
 IMAGES = ("vault", "gitlab-runner")
 
 
-class World:
+class DeployedEnvironment:
     """All stacks deployed. `shelves` and `image_ids` are by the image that hosts boot from."""
 
-    def __init__(self, aws: Double, workspace: Path) -> None:
+    def __init__(self, aws: StandIn, workspace: Path) -> None:
         self.aws = aws
         self.project = project(workspace)
         catalog = str(workspace / "catalog")
         self.environment = {**environment(aws), "BAKERY_CATALOG": catalog}
         self.cdktf = Cdktf(self.project, self.environment, workspace / "cdktf.log")
-        self.shelves = {name: Shelf(aws, Catalog(open_store(catalog)), name) for name in IMAGES}
+        self.shelves = {name: PublishedImages(aws, Catalog(open_store(catalog)), name) for name in IMAGES}
         self.image_ids: dict[str, str] = {}
         self.outputs: dict[str, Any] = {}
         self.refusal: BakeryError | None = None
@@ -71,9 +79,9 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedEnvironment]:
     with running() as aws:
-        world = World(aws, tmp_path_factory.mktemp("vault"))
+        world = DeployedEnvironment(aws, tmp_path_factory.mktemp("vault"))
         make_state_bucket(aws)
         world.cdktf.deploy("network")
         world.terraform("vault").init()
@@ -86,7 +94,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
-def test_without_the_image_nothing_of_vault_is_made(world: World) -> None:
+def test_without_the_image_nothing_of_vault_is_made(world: DeployedEnvironment) -> None:
     assert world.refusal
     assert world.refusal.where == "cdktf/environments/demo.yaml:23"
     assert world.refusal.message.startswith("channel stable has no image vault (x86_64) in us-east-1: the catalog has")
@@ -94,12 +102,12 @@ def test_without_the_image_nothing_of_vault_is_made(world: World) -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_second_plan_shows_no_changes(world: World, stack: str) -> None:
+def test_a_second_plan_shows_no_changes(world: DeployedEnvironment, stack: str) -> None:
     world.terraform(stack).init()
     assert world.plan(stack) == {}
 
 
-def test_the_network_is_private(world: World) -> None:
+def test_the_network_is_private(world: DeployedEnvironment) -> None:
     subnets = world.client("ec2").describe_subnets(SubnetIds=world.outputs["network"]["subnet_ids"])["Subnets"]
     assert sorted(subnet["AvailabilityZone"] for subnet in subnets) == ["us-east-1a", "us-east-1b", "us-east-1c"]
     tables = world.client("ec2").describe_route_tables(
@@ -110,7 +118,7 @@ def test_the_network_is_private(world: World) -> None:
     assert all(route["NatGatewayId"].startswith("nat-") for route in ways)
 
 
-def test_nodes_start_from_the_channels_image_with_their_settings(world: World) -> None:
+def test_nodes_start_from_the_channels_image_with_their_settings(world: DeployedEnvironment) -> None:
     group = world.group("vault")
     assert (group["MinSize"], group["MaxSize"], group["HealthCheckType"]) == (3, 3, "EC2")
     assert [process["ProcessName"] for process in group["SuspendedProcesses"]] == ["AZRebalance"]
@@ -120,19 +128,19 @@ def test_nodes_start_from_the_channels_image_with_their_settings(world: World) -
     assert json.loads(settings["content"])["snapshots"]["bucket"] == "bakery-demo-vault-snapshots"
 
 
-def test_the_seal_key_exists_by_the_name_that_nodes_use(world: World) -> None:
+def test_the_seal_key_exists_by_the_name_that_nodes_use(world: DeployedEnvironment) -> None:
     key = world.client("kms").describe_key(KeyId="alias/bakery-demo-vault-seal")["KeyMetadata"]
     assert key["Arn"] == world.outputs["vault"]["seal_key_arn"]
     assert world.client("kms").get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"]
 
 
-def test_snapshots_are_locked(world: World) -> None:
+def test_snapshots_are_locked(world: DeployedEnvironment) -> None:
     lock = world.client("s3").get_object_lock_configuration(Bucket="bakery-demo-vault-snapshots")
     rule = lock["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
     assert (rule["Mode"], rule["Days"]) == ("GOVERNANCE", 30)
 
 
-def test_runners_are_in_the_private_subnets(world: World) -> None:
+def test_runners_are_in_the_private_subnets(world: DeployedEnvironment) -> None:
     for name in ("runner-manager", "runner-workers"):
         group = world.group(name)
         assert set(group["VPCZoneIdentifier"].split(",")) == set(world.outputs["network"]["subnet_ids"])
@@ -140,7 +148,7 @@ def test_runners_are_in_the_private_subnets(world: World) -> None:
 
 
 @pytest.mark.parametrize(("stack", "image", "templates"), [("vault", "vault", 1), ("runner", "gitlab-runner", 2)])
-def test_a_new_image_is_a_change_that_shows(world: World, stack: str, image: str, templates: int) -> None:
+def test_a_new_image_is_a_change_that_shows(world: DeployedEnvironment, stack: str, image: str, templates: int) -> None:
     world.release(image, "1.0.1")
     world.cdktf.synth()
     changes = world.plan(stack)
@@ -152,7 +160,7 @@ def test_a_new_image_is_a_change_that_shows(world: World, stack: str, image: str
     assert all(change["actions"] == ["update"] for change in changes.values())
 
 
-def test_destroy_leaves_nothing(world: World) -> None:
+def test_destroy_leaves_nothing(world: DeployedEnvironment) -> None:
     # A revoked firewall rule is answered with NotFound now and then, as if the provider had asked twice. As with AWS,
     # the same command again goes on with what is left.
     try:

@@ -21,14 +21,14 @@ from bakery_stacks.outputs import DistributionOutputs, NetworkOutputs
 from bakery_stacks.program import new_app, synth
 from bakery_stacks.stacks.runner.settings import Runner
 from bakery_stacks.stacks.runner.stack import RunnerStack, StackInputs
-from doubles.aws.client import Double, running
+from doubles.aws.client import StandIn, running
 from doubles.metadata import serving
-from integration.shelf import (
+from integration.published_images import (
     ACCOUNT,
     REGIONS,
     ROOT,
     STATE_BUCKET,
-    Shelf,
+    PublishedImages,
     environment,
     images_of,
     make_state_bucket,
@@ -61,15 +61,15 @@ SECTION = Runner.model_validate(
 ROLES = ROOT / "ansible" / "roles"
 
 
-class World:
+class DeployedRunner:
     """A deployed runner in the default network of an empty account."""
 
-    def __init__(self, aws: Double, workspace: Path) -> None:
+    def __init__(self, aws: StandIn, workspace: Path) -> None:
         self.aws = aws
         self.workspace = workspace
         self.project: Project = project(workspace)
         self.catalog = Catalog(open_store(str(workspace / "catalog")))
-        self.shelf = Shelf(aws, self.catalog, "gitlab-runner")
+        self.shelf = PublishedImages(aws, self.catalog, "gitlab-runner")
         self.records: list[Record] = []
         subnets = aws.client("ec2", HOME).describe_subnets()["Subnets"]
         self._network = NetworkOutputs(subnets[0]["VpcId"], "172.31.0.0/16", [found["SubnetId"] for found in subnets])
@@ -122,24 +122,24 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedRunner]:
     with running() as aws:
-        world = World(aws, tmp_path_factory.mktemp("runner"))
+        world = DeployedRunner(aws, tmp_path_factory.mktemp("runner"))
         make_state_bucket(aws)
         world.release("1.0.0")
         world.apply()
         yield world
 
 
-def test_the_provider_takes_the_stack(world: World) -> None:
+def test_the_provider_takes_the_stack(world: DeployedRunner) -> None:
     validate(world.synth("validated"), world.project)
 
 
-def test_a_second_plan_shows_no_changes(world: World) -> None:
+def test_a_second_plan_shows_no_changes(world: DeployedRunner) -> None:
     assert not world.terraform().plan(world.workspace / "plan")
 
 
-def test_there_is_one_manager_and_no_worker(world: World) -> None:
+def test_there_is_one_manager_and_no_worker(world: DeployedRunner) -> None:
     manager, workers = world.group("manager"), world.group("workers")
     assert [manager[name] for name in ("MinSize", "MaxSize", "DesiredCapacity")] == [1, 1, 1]
     assert [workers[name] for name in ("MinSize", "MaxSize", "DesiredCapacity")] == [0, 3, 0]
@@ -147,13 +147,13 @@ def test_there_is_one_manager_and_no_worker(world: World) -> None:
     assert workers["Instances"] == []
 
 
-def test_only_the_manager_ends_workers(world: World) -> None:
+def test_only_the_manager_ends_workers(world: DeployedRunner) -> None:
     workers = world.group("workers")
     assert workers["NewInstancesProtectedFromScaleIn"]
     assert [process["ProcessName"] for process in workers["SuspendedProcesses"]] == ["AZRebalance"]
 
 
-def test_machines_are_made_of_our_image_and_closed(world: World) -> None:
+def test_machines_are_made_of_our_image_and_closed(world: DeployedRunner) -> None:
     for name in ("manager", "workers"):
         data = world.template(name)["LaunchTemplateData"]
         assert data["ImageId"] == images_of(world.records[0])[HOME]
@@ -165,7 +165,7 @@ def test_machines_are_made_of_our_image_and_closed(world: World) -> None:
         assert disk["Ebs"]["Encrypted"]
 
 
-def test_nothing_comes_in_but_the_manager(world: World) -> None:
+def test_nothing_comes_in_but_the_manager(world: DeployedRunner) -> None:
     groups = world.aws.client("ec2", HOME).describe_security_groups()["SecurityGroups"]
     found = {group["GroupName"]: group for group in groups if group["GroupName"].startswith(TITLE)}
     assert found[f"{TITLE}-manager"]["IpPermissions"] == []
@@ -175,7 +175,7 @@ def test_nothing_comes_in_but_the_manager(world: World) -> None:
     assert way_in["IpRanges"] == []
 
 
-def test_what_the_manager_scales_is_left_alone(world: World) -> None:
+def test_what_the_manager_scales_is_left_alone(world: DeployedRunner) -> None:
     world.scale(2)
     assert not world.terraform().plan(world.workspace / "plan")
     first, second = world.group("workers")["Instances"]
@@ -187,7 +187,7 @@ def test_what_the_manager_scales_is_left_alone(world: World) -> None:
     assert world.group("workers")["DesiredCapacity"] == 0
 
 
-def test_the_manager_gets_its_secrets_at_boot(world: World, tmp_path: Path) -> None:
+def test_the_manager_gets_its_secrets_at_boot(world: DeployedRunner, tmp_path: Path) -> None:
     """What cloud-init and the image's programs do, with what the stack deployed and the real programs of the image."""
     told = base64.b64decode(world.template("manager")["LaunchTemplateData"]["UserData"]).decode()
     assert TOKEN not in told
@@ -211,14 +211,14 @@ def test_the_manager_gets_its_secrets_at_boot(world: World, tmp_path: Path) -> N
     assert (tmp_path / "worker.key").read_text() == "the key\n"
 
 
-def test_no_secret_is_in_the_state(world: World) -> None:
+def test_no_secret_is_in_the_state(world: DeployedRunner) -> None:
     state = world.aws.client("s3", HOME).get_object(Bucket=STATE_BUCKET, Key="demo/runner.tfstate")
     text = state["Body"].read().decode()
     assert "/demo/runner/token" in text
     assert TOKEN not in text
 
 
-def test_cache_and_registry_are_encrypted_and_clean_up(world: World) -> None:
+def test_cache_and_registry_are_encrypted_and_clean_up(world: DeployedRunner) -> None:
     s3, ecr = world.aws.client("s3", HOME), world.aws.client("ecr", HOME)
     bucket = {"Bucket": f"{TITLE}-cache-{ACCOUNT}"}
     key = world.aws.client("kms", HOME).describe_key(KeyId=f"alias/{TITLE}")["KeyMetadata"]["Arn"]
@@ -233,7 +233,7 @@ def test_cache_and_registry_are_encrypted_and_clean_up(world: World) -> None:
     assert repository["encryptionConfiguration"] == {"encryptionType": "KMS", "kmsKey": key}
 
 
-def test_jobs_of_one_branch_may_bake(world: World) -> None:
+def test_jobs_of_one_branch_may_bake(world: DeployedRunner) -> None:
     role = world.aws.client("iam", HOME).get_role(RoleName="bakery-demo-bake")["Role"]
     [trust] = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Condition"]["StringEquals"] == {
@@ -242,7 +242,7 @@ def test_jobs_of_one_branch_may_bake(world: World) -> None:
     }
 
 
-def test_a_new_image_is_a_new_version_of_the_templates(world: World) -> None:
+def test_a_new_image_is_a_new_version_of_the_templates(world: DeployedRunner) -> None:
     """Which replaces the manager; workers that run are left alone."""
     before = {name: world.template(name)["VersionNumber"] for name in ("manager", "workers")}
     [old] = world.group("manager")["Instances"]
@@ -264,7 +264,7 @@ def test_a_new_image_is_a_new_version_of_the_templates(world: World) -> None:
     assert [found["InstanceId"] for found in world.group("workers")["Instances"]] == [busy["InstanceId"]]
 
 
-def test_destroy_leaves_nothing(world: World, tmp_path: Path) -> None:
+def test_destroy_leaves_nothing(world: DeployedRunner, tmp_path: Path) -> None:
     """Not even a worker, which nobody but the manager may end otherwise, or what jobs cached."""
     assert world.group("workers")["Instances"]
     world.aws.client("s3", HOME).put_object(Bucket=f"{TITLE}-cache-{ACCOUNT}", Key="cached", Body=b"x")

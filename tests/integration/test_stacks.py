@@ -16,8 +16,17 @@ from bakery.infra import env
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
 from bakery.model.project import Project
-from doubles.aws.client import Double, running
-from integration.shelf import REGIONS, ROOT, STATE_BUCKET, Shelf, environment, images_of, make_state_bucket, project
+from doubles.aws.client import StandIn, running
+from integration.published_images import (
+    REGIONS,
+    ROOT,
+    STATE_BUCKET,
+    PublishedImages,
+    environment,
+    images_of,
+    make_state_bucket,
+    project,
+)
 from integration.teardown import destroy, outputs
 
 pytestmark = pytest.mark.integration
@@ -38,10 +47,10 @@ resource "terraform_data" "slow" {
 """
 
 
-class World:
+class DeployedStacks:
     """One deployed environment. `records` are the versions of `web`, oldest first."""
 
-    def __init__(self, aws: Double, workspace: Path) -> None:
+    def __init__(self, aws: StandIn, workspace: Path) -> None:
         self.aws = aws
         self.project: Project = project(workspace)
         self.environment = environment(aws)
@@ -50,25 +59,21 @@ class World:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.environment.items():
                 patch.setenv(name, value)  # boto3 looks for the endpoint there
-            self.shelf = Shelf(aws, Catalog(open_store("s3://bakery-demo-catalog/catalog")))
+            self.shelf = PublishedImages(aws, Catalog(open_store("s3://bakery-demo-catalog/catalog")))
 
     def terraform(self, stack: str) -> Terraform:
         """The folder that cdktf wrote, for plain Terraform."""
         return Terraform(self.project, self.cdktf.folder(stack), self.environment)
-
-    def outputs(self, stack: str) -> dict[str, Any]:
-        """Asked of plain Terraform: cdktf would synthesize all stacks once more."""
-        return {name: output.value for name, output in self.terraform(stack).output().items()}
 
     def changes(self, stack: str) -> bool:
         return self.terraform(stack).plan(self.project.workspace / f"{stack}.tfplan")
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedStacks]:
     """Distribution deployed, one version published and promoted, images deployed."""
     with running() as aws:
-        world = World(aws, tmp_path_factory.mktemp("stacks"))
+        world = DeployedStacks(aws, tmp_path_factory.mktemp("stacks"))
         make_state_bucket(aws)
         world.cdktf.deploy("distribution")
         world.records.append(world.shelf.publish("1.0.0"))
@@ -77,7 +82,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
-def test_outputs_say_what_the_catalog_says(world: World) -> None:
+def test_outputs_say_what_the_catalog_says(world: DeployedStacks) -> None:
     web = outputs(world.terraform("images"))["images"]["web"]["x86_64"]
     assert (web["version"], web["channel"]) == ("1.0.0", "stable")
     assert {region: place["image_id"] for region, place in web["regions"].items()} == images_of(world.records[0])
@@ -86,16 +91,16 @@ def test_outputs_say_what_the_catalog_says(world: World) -> None:
 
 
 @pytest.mark.parametrize("stack", ["distribution", "images"])
-def test_a_second_plan_shows_no_changes(world: World, stack: str) -> None:
+def test_a_second_plan_shows_no_changes(world: DeployedStacks, stack: str) -> None:
     world.terraform(stack).init()
     assert not world.changes(stack)
 
 
-def test_a_launch_template_follows_the_channel_in_each_region(world: World) -> None:
+def test_a_launch_template_follows_the_channel_in_each_region(world: DeployedStacks) -> None:
     assert _templates(world) == {region: (1, found) for region, found in images_of(world.records[0]).items()}
 
 
-def test_what_was_deployed_is_closed_and_encrypted(world: World) -> None:
+def test_what_was_deployed_is_closed_and_encrypted(world: DeployedStacks) -> None:
     s3, kms = world.aws.client("s3", HOME), world.aws.client("kms", HOME)
     bucket = {"Bucket": "bakery-demo-catalog"}
     assert set(s3.get_public_access_block(**bucket)["PublicAccessBlockConfiguration"].values()) == {True}
@@ -106,7 +111,7 @@ def test_what_was_deployed_is_closed_and_encrypted(world: World) -> None:
     assert kms.get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"]
 
 
-def test_it_works_by_hand(world: World, tmp_path: Path) -> None:
+def test_it_works_by_hand(world: DeployedStacks, tmp_path: Path) -> None:
     """With the user's environment and what `bakery env` prints, in a shell."""
     user = {**os.environ, **world.environment}
     exports = env.variables(world.project, user)
@@ -116,7 +121,7 @@ def test_it_works_by_hand(world: World, tmp_path: Path) -> None:
     assert "No changes." in done.stdout
 
 
-def test_a_foreign_lock_is_refused_and_named(world: World) -> None:
+def test_a_foreign_lock_is_refused_and_named(world: DeployedStacks) -> None:
     lock = {"ID": "1f6c", "Operation": "OperationTypeApply", "Who": "alice@laptop", "Created": "2026-01-01T00:00:00Z"}
     place = {"Bucket": STATE_BUCKET, "Key": "demo/images.tfstate.tflock"}
     s3 = world.aws.client("s3", HOME)
@@ -131,7 +136,7 @@ def test_a_foreign_lock_is_refused_and_named(world: World) -> None:
     assert "force-unlock 1f6c" in caught.value.hint
 
 
-def test_a_promotion_changes_the_outputs_and_nothing_else(world: World) -> None:
+def test_a_promotion_changes_the_outputs_and_nothing_else(world: DeployedStacks) -> None:
     world.records.append(world.shelf.publish("1.0.1"))
     world.shelf.promote(world.records[1])
     web = world.cdktf.deploy("images")["images"]["images"]["web"]["x86_64"]
@@ -142,7 +147,7 @@ def test_a_promotion_changes_the_outputs_and_nothing_else(world: World) -> None:
     assert not world.changes("images")
 
 
-def test_a_plan_fails_where_aws_and_the_catalog_disagree(world: World) -> None:
+def test_a_plan_fails_where_aws_and_the_catalog_disagree(world: DeployedStacks) -> None:
     """A version's parameter vanished in one region, and somebody moved the channel by hand in another."""
     world.shelf.remove("us-west-2", "/bakery/web/x86_64/1.0.1")
     old: Any = world.records[0].publication("aws")
@@ -155,7 +160,7 @@ def test_a_plan_fails_where_aws_and_the_catalog_disagree(world: World) -> None:
     assert caught.value.hint == "run 'bakery promote web 1.0.1 stable'"
 
 
-def test_destroy_leaves_nothing(world: World) -> None:
+def test_destroy_leaves_nothing(world: DeployedStacks) -> None:
     """Not even a parameter that vanished keeps a stack from being removed."""
     destroy(world.cdktf, "distribution", "images")
     assert [bucket["Name"] for bucket in world.aws.client("s3", HOME).list_buckets()["Buckets"]] == [STATE_BUCKET]
@@ -168,7 +173,7 @@ def test_destroy_leaves_nothing(world: World) -> None:
 
 def test_eager_bindings_give_the_same_bytes(tmp_path: Path) -> None:
     with running() as aws:
-        shelf = Shelf(aws, Catalog(open_store(str(tmp_path / "catalog"))))
+        shelf = PublishedImages(aws, Catalog(open_store(str(tmp_path / "catalog"))))
         shelf.promote(shelf.publish("1.0.0"))
     lazy, eager = _synth(tmp_path, "lazy"), _synth(tmp_path, "eager", BAKERY_EAGER_BINDINGS="1")
     assert lazy == eager
@@ -197,7 +202,7 @@ def test_an_interrupted_apply_leaves_the_state_usable(tmp_path: Path) -> None:
     assert [found["address"] for found in changes if found["change"]["actions"] != ["no-op"]] == ["terraform_data.slow"]
 
 
-def _templates(world: World) -> dict[str, tuple[int, str]]:
+def _templates(world: DeployedStacks) -> dict[str, tuple[int, str]]:
     """By region: the default version of the template of `web`, and the image in it."""
     templates = outputs(world.terraform("images"))["launch_templates"]["web"]["x86_64"]
     found = {}
@@ -211,7 +216,7 @@ def _templates(world: World) -> dict[str, tuple[int, str]]:
     return found
 
 
-def _described(world: World, region: str) -> list[dict[str, Any]]:
+def _described(world: DeployedStacks, region: str) -> list[dict[str, Any]]:
     templates: list[dict[str, Any]] = world.aws.client("ec2", region).describe_launch_templates()["LaunchTemplates"]
     return templates
 

@@ -25,7 +25,7 @@ from bakery.model import documents
 from bakery.model.documents import Artifact, Base, Verdict
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
-from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, Double, running
+from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, StandIn, running
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import vault_server
 from integration.duties import (
@@ -62,7 +62,7 @@ distribution:
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[Double]:
+def cloud() -> Iterator[StandIn]:
     with running() as double:
         yield double
 
@@ -74,7 +74,7 @@ def ci() -> Iterator[GitLab]:
 
 
 @pytest.fixture(scope="module")
-def vaults(ci: GitLab, cloud: Double, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultServer]:
+def vaults(ci: GitLab, cloud: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultServer]:
     with vault_server(tmp_path_factory.mktemp("vault")) as server:
         set_up(server, ci)
         set_up_aws(server, cloud, "access_key=AKIAVAULT", "secret_key=-", stdin="vaults-own-secret")
@@ -82,7 +82,7 @@ def vaults(ci: GitLab, cloud: Double, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture
-def server(vaults: VaultServer, cloud: Double, monkeypatch: pytest.MonkeyPatch) -> VaultServer:
+def server(vaults: VaultServer, cloud: StandIn, monkeypatch: pytest.MonkeyPatch) -> VaultServer:
     """As after its start, with an empty cloud in which nobody but Vault has a login."""
     vaults.client.write_data("aws/config/root", data={**OWN_KEY, "max_retries": -1})  # forgets its client
     cloud.reset()
@@ -93,7 +93,7 @@ def server(vaults: VaultServer, cloud: Double, monkeypatch: pytest.MonkeyPatch) 
     return vaults
 
 
-def calls(cloud: Double) -> list[tuple[str, str]]:
+def calls(cloud: StandIn) -> list[tuple[str, str]]:
     """What was called of STS and IAM, and in whose account."""
     found = cloud.control("GET", "calls")
     return [(call["action"], call["account"]) for call in found if call["service"] in ("sts", "iam")]
@@ -109,7 +109,7 @@ def leases(server: VaultServer, path: str) -> list[str]:
     [("bake-public", BAKE, "bakery-bake"), ("publish", BAKE, "bakery-bake"), ("apply", APPLY, "bakery-apply")],
 )
 def test_a_duty_acts_as_its_role(
-    server: VaultServer, ci: GitLab, cloud: Double, duty: str, path: str, role: str
+    server: VaultServer, ci: GitLab, cloud: StandIn, duty: str, path: str, role: str
 ) -> None:
     with login(server, duty, ci.job(AUDIENCE)) as vault:
         fields = vault.fields(path)
@@ -143,7 +143,7 @@ def test_credentials_last_an_hour_as_does_the_token(server: VaultServer, ci: Git
 
 
 def test_at_the_end_the_lease_is_gone_and_the_role_runs_on_till_it_ends(
-    server: VaultServer, ci: GitLab, cloud: Double
+    server: VaultServer, ci: GitLab, cloud: StandIn
 ) -> None:
     """AWS has no call that ends an assumed role's credentials, and Vault makes none."""
     with login(server, "bake-public", ci.job(AUDIENCE)) as vault:
@@ -164,7 +164,7 @@ def until_gone(server: VaultServer, path: str) -> None:
     raise AssertionError(f"{path} still has leases: {leases(server, path)}")
 
 
-def test_a_role_that_aws_refuses(server: VaultServer, ci: GitLab, cloud: Double) -> None:
+def test_a_role_that_aws_refuses(server: VaultServer, ci: GitLab, cloud: StandIn) -> None:
     cloud.fault("sts", "AssumeRole", error="AccessDenied", status=403)
     with login(server, "publish", ci.job(AUDIENCE)) as vault, pytest.raises(BakeryError) as caught:
         vault.fields(BAKE)
@@ -173,7 +173,7 @@ def test_a_role_that_aws_refuses(server: VaultServer, ci: GitLab, cloud: Double)
     assert calls(cloud).count(("AssumeRole", HOME_ACCOUNT)) == 1, "not tried again: it is no outage"
 
 
-def test_vaults_own_login_has_expired(server: VaultServer, ci: GitLab, cloud: Double) -> None:
+def test_vaults_own_login_has_expired(server: VaultServer, ci: GitLab, cloud: StandIn) -> None:
     cloud.fault("sts", "GetCallerIdentity", error="ExpiredToken", status=403, times=10)
     with login(server, "publish", ci.job(AUDIENCE)) as vault, pytest.raises(BakeryError) as caught:
         vault.fields(BAKE)
@@ -182,7 +182,7 @@ def test_vaults_own_login_has_expired(server: VaultServer, ci: GitLab, cloud: Do
     assert OWN_KEY["secret_key"] not in str(caught.value)
 
 
-def test_an_aws_that_asks_to_slow_down(server: VaultServer, ci: GitLab, cloud: Double) -> None:
+def test_an_aws_that_asks_to_slow_down(server: VaultServer, ci: GitLab, cloud: StandIn) -> None:
     server.client.write_data("aws/config/root", data={"max_retries": 0})  # else Vault tries for half a minute
     cloud.fault("sts", "AssumeRole", error="Throttling", status=400, times=1000)
     with login(server, "publish", ci.job(AUDIENCE)) as vault, pytest.raises(OutageError) as caught:
@@ -192,7 +192,7 @@ def test_an_aws_that_asks_to_slow_down(server: VaultServer, ci: GitLab, cloud: D
 
 
 def test_a_role_that_a_role_assumes_has_no_more_than_that_hour(
-    server: VaultServer, ci: GitLab, cloud: Double, tmp_path: Path
+    server: VaultServer, ci: GitLab, cloud: StandIn, tmp_path: Path
 ) -> None:
     """Where Vault's machine has a role, the engine has no key, and every role it assumes is chained."""
     machine = cloud.client("sts").assume_role(
@@ -215,7 +215,7 @@ def test_a_role_that_a_role_assumes_has_no_more_than_that_hour(
                 vault.fields(BAKE)
 
 
-def test_setting_up_again_changes_nothing(server: VaultServer, cloud: Double) -> None:
+def test_setting_up_again_changes_nothing(server: VaultServer, cloud: StandIn) -> None:
     before = server.client.read("aws/roles/bake")["data"], server.client.read("aws/config/root")["data"]
     administer(server, FILES / "set-up-aws.sh", BAKE_ROLE_ARN=BAKE_ROLE, APPLY_ROLE_ARN=APPLY_ROLE)
     assert (server.client.read("aws/roles/bake")["data"], server.client.read("aws/config/root")["data"]) == before
@@ -223,7 +223,7 @@ def test_setting_up_again_changes_nothing(server: VaultServer, cloud: Double) ->
     assert before[1]["access_key"] == OWN_KEY["access_key"]
 
 
-def test_a_rotated_key_is_known_to_nobody_but_vault(server: VaultServer, ci: GitLab, cloud: Double) -> None:
+def test_a_rotated_key_is_known_to_nobody_but_vault(server: VaultServer, ci: GitLab, cloud: StandIn) -> None:
     iam = cloud.client("iam")
     iam.create_user(UserName="vault")
     first = iam.create_access_key(UserName="vault")["AccessKey"]
@@ -292,7 +292,7 @@ def leave_verified_disk(project: Project) -> None:
     # fmt: on
 
 
-def test_a_job_publishes_as_the_role_that_vault_lends_it(job: Job, server: VaultServer, cloud: Double) -> None:
+def test_a_job_publishes_as_the_role_that_vault_lends_it(job: Job, server: VaultServer, cloud: StandIn) -> None:
     checked, out, err = job("publish", "vault", "check", "--duty", "publish", "--json")
     assert (checked, err) == (0, "")
     assert [row["found"] for row in json.loads(out)] == ["may be made by the aws engine"]
@@ -307,7 +307,7 @@ def test_a_job_publishes_as_the_role_that_vault_lends_it(job: Job, server: Vault
     until_gone(server, BAKE)
 
 
-def test_a_job_whose_role_aws_refuses_publishes_nothing(job: Job, cloud: Double) -> None:
+def test_a_job_whose_role_aws_refuses_publishes_nothing(job: Job, cloud: StandIn) -> None:
     cloud.fault("sts", "AssumeRole", error="AccessDenied", status=403)
     code, _, err = job("publish", "publish", "web")
     assert code == 1
@@ -316,7 +316,7 @@ def test_a_job_whose_role_aws_refuses_publishes_nothing(job: Job, cloud: Double)
     assert calls(cloud)[-1] == ("AssumeRole", HOME_ACCOUNT), "and nothing after it"
 
 
-def test_a_duty_without_the_role_is_told_before_anything_is_made(job: Job, cloud: Double) -> None:
+def test_a_duty_without_the_role_is_told_before_anything_is_made(job: Job, cloud: StandIn) -> None:
     code, out, _ = job("apply", "vault", "check", "--duty", "publish", "--json")
     assert code == 1
     assert [row["problem"] for row in json.loads(out)] == [f"Vault denies access to {BAKE}"]

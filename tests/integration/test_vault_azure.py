@@ -21,7 +21,7 @@ from bakery.clouds.azure.settings import AzureDistribution
 from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host.errors import BakeryError, OutageError
 from doubles.azure import world
-from doubles.azure.client import Double
+from doubles.azure.client import StandIn
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import vault_server
 from integration.duties import AUDIENCE, azure_for_vault, login, set_up, set_up_azure
@@ -46,7 +46,7 @@ class Engine:
     """A Vault whose Azure engine reaches nothing but the stand-in."""
 
     server: VaultServer
-    azure: Double
+    azure: StandIn
 
     def passwords(self) -> list[datetime]:
         """When the secrets that the application has besides its own run out, asked as Vault does."""
@@ -82,7 +82,7 @@ def engine(ci: GitLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Eng
 
 
 @pytest.fixture
-def azure(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Double:
+def azure(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """The stand-in as at its start, where the environment leads every client, with no login of its own."""
     engine.azure.control("POST", "reset")
     for name in [name for name in os.environ if name.startswith(("AZURE_", "VAULT_"))]:
@@ -100,7 +100,7 @@ def log_in(fields: Mapping[str, str]) -> str:
 
 @pytest.mark.parametrize("duty", ["bake-public", "publish"])
 def test_a_duty_logs_in_with_a_secret_that_was_made_for_it(
-    engine: Engine, azure: Double, ci: GitLab, duty: str
+    engine: Engine, azure: StandIn, ci: GitLab, duty: str
 ) -> None:
     with login(engine.server, duty, ci.job(AUDIENCE)) as vault:
         fields = vault.fields(BAKE)
@@ -111,14 +111,14 @@ def test_a_duty_logs_in_with_a_secret_that_was_made_for_it(
     assert azure.calls().count("Applications_AddPassword") == 1
 
 
-def test_packer_gets_it_by_its_environment(engine: Engine, azure: Double, ci: GitLab) -> None:
+def test_packer_gets_it_by_its_environment(engine: Engine, azure: StandIn, ci: GitLab) -> None:
     with login(engine.server, "bake-public", ci.job(AUDIENCE)) as vault:
         fields = vault.fields(BAKE)
     secrets = {"PKR_VAR_client_id": fields["client_id"], "PKR_VAR_client_secret": fields["client_secret"]}
     assert REMOTE["azure"].environment(fields) == secrets
 
 
-def test_the_secret_ends_with_the_session(engine: Engine, azure: Double, ci: GitLab) -> None:
+def test_the_secret_ends_with_the_session(engine: Engine, azure: StandIn, ci: GitLab) -> None:
     with login(engine.server, "publish", ci.job(AUDIENCE)) as vault:
         fields = vault.fields(BAKE)
         assert len(engine.passwords()) == 1
@@ -131,7 +131,7 @@ def test_the_secret_ends_with_the_session(engine: Engine, azure: Double, ci: Git
         log_in(fields)
 
 
-def test_the_secret_runs_out_in_an_hour_whatever_becomes_of_vault(engine: Engine, azure: Double, ci: GitLab) -> None:
+def test_the_secret_runs_out_in_an_hour_whatever_becomes_of_vault(engine: Engine, azure: StandIn, ci: GitLab) -> None:
     with login(engine.server, "publish", ci.job(AUDIENCE)) as vault:
         vault.fields(BAKE)
         (ends,) = engine.passwords()
@@ -141,7 +141,7 @@ def test_the_secret_runs_out_in_an_hour_whatever_becomes_of_vault(engine: Engine
     assert about["ttl"] == pytest.approx(HOUR, abs=30)
 
 
-def test_an_azure_that_refuses(engine: Engine, azure: Double, ci: GitLab) -> None:
+def test_an_azure_that_refuses(engine: Engine, azure: StandIn, ci: GitLab) -> None:
     azure.fault("Applications_AddPassword", error="Authorization_RequestDenied", status=403, times=100)
     with login(engine.server, "publish", ci.job(AUDIENCE)) as vault, pytest.raises(OutageError) as caught:
         vault.fields(BAKE)
@@ -149,7 +149,7 @@ def test_an_azure_that_refuses(engine: Engine, azure: Double, ci: GitLab) -> Non
     assert "error updating credentials" in caught.value.message
 
 
-def test_a_duty_without_it(engine: Engine, azure: Double, ci: GitLab) -> None:
+def test_a_duty_without_it(engine: Engine, azure: StandIn, ci: GitLab) -> None:
     with login(engine.server, "apply", ci.job(AUDIENCE)) as vault, pytest.raises(BakeryError, match="denies"):
         vault.fields(BAKE)
     assert "Applications_AddPassword" not in azure.calls()

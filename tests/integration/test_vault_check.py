@@ -49,7 +49,7 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class Shop:
+class LoggedInProject:
     """A folder with one definition, and a login that may read what POLICY says."""
 
     server: VaultServer
@@ -97,14 +97,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultServer]:
 @pytest.fixture
 def shop(
     server: VaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Shop:
+) -> LoggedInProject:
     (tmp_path / "packer" / "images").mkdir(parents=True)
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "tools.toml").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VAULT_ADDR", server.address)
     monkeypatch.setenv("VAULT_TOKEN", server.new_token("builder"))
-    found = Shop(server, monkeypatch, capsys)
+    found = LoggedInProject(server, monkeypatch, capsys)
     found.write(DEFINITION)
     return found
 
@@ -116,7 +116,7 @@ def audited(server: VaultServer) -> list[str]:
     return [line["request"]["path"] for line in lines if line["type"] == "request"]
 
 
-def test_all_is_well(shop: Shop) -> None:
+def test_all_is_well(shop: LoggedInProject) -> None:
     shop.write(DEFINITION + AWS)
     checked = shop()
     assert (checked.code, checked.err) == (0, "")
@@ -127,7 +127,7 @@ def test_all_is_well(shop: Shop) -> None:
     assert "canary" not in checked.out
 
 
-def test_credentials_that_would_be_made_are_not_asked_for(shop: Shop) -> None:
+def test_credentials_that_would_be_made_are_not_asked_for(shop: LoggedInProject) -> None:
     """Seen by Vault's audit log: the one path is read, of the other only the right to it."""
     shop.write(DEFINITION + AWS)
     before = len(audited(shop.server))
@@ -139,7 +139,7 @@ def test_credentials_that_would_be_made_are_not_asked_for(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("path", ["team/kv/data/web", "old/web", "/secret/data/bakery/web/"])
-def test_other_places_that_are_right(shop: Shop, path: str) -> None:
+def test_other_places_that_are_right(shop: LoggedInProject, path: str) -> None:
     shop.naming(path)
     assert shop().code == 0
 
@@ -158,14 +158,14 @@ def test_other_places_that_are_right(shop: Shop, path: str) -> None:
         ("old/data/web", "password", "there is no secret at old/data/web", "KV version 2 has data/"),
     ],
 )
-def test_what_is_wrong(shop: Shop, path: str, key: str, problem: str, hint: str) -> None:
+def test_what_is_wrong(shop: LoggedInProject, path: str, key: str, problem: str, hint: str) -> None:
     shop.naming(path, key)
     found = shop.problem()
     assert problem in found[0]
     assert hint in found[1]
 
 
-def test_a_soft_deleted_version(shop: Shop) -> None:
+def test_a_soft_deleted_version(shop: LoggedInProject) -> None:
     shop.server.put("secret/data/bakery/gone", {"password": "x"})
     shop.server.client.secrets.kv.v2.delete_latest_version_of_secret("bakery/gone")
     shop.naming("secret/data/bakery/gone")
@@ -174,14 +174,14 @@ def test_a_soft_deleted_version(shop: Shop) -> None:
     assert "undelete" in hint
 
 
-def test_credentials_that_may_not_be_made(shop: Shop) -> None:
+def test_credentials_that_may_not_be_made(shop: LoggedInProject) -> None:
     shop.write(DEFINITION + AWS.replace("sts/bake", "sts/other"))
     checked = shop("--json")
     assert checked.code == 1
     assert [row["problem"] for row in checked.rows] == ["", "Vault denies access to cloud/sts/other"]
 
 
-def test_static_credentials_need_both_keys(shop: Shop) -> None:
+def test_static_credentials_need_both_keys(shop: LoggedInProject) -> None:
     shop.server.put("secret/data/bakery/aws", {"access_key": "AKIA", "secret": "x"})
     shop.write(DEFINITION + AWS.replace("cloud/sts/bake", "secret/data/bakery/aws"))
     shop.monkeypatch.setenv("VAULT_TOKEN", shop.server.token)
@@ -189,13 +189,13 @@ def test_static_credentials_need_both_keys(shop: Shop) -> None:
     assert problem == "the secret secret/data/bakery/aws has no key 'secret_key'"
 
 
-def test_no_engine_where_the_policy_allows_all(shop: Shop) -> None:
+def test_no_engine_where_the_policy_allows_all(shop: LoggedInProject) -> None:
     shop.monkeypatch.setenv("VAULT_TOKEN", shop.server.token)
     shop.naming("nowhere/web")
     assert shop.problem()[0] == "there is no secrets engine at nowhere/web"
 
 
-def test_a_token_that_may_not_ask_for_its_rights(shop: Shop) -> None:
+def test_a_token_that_may_not_ask_for_its_rights(shop: LoggedInProject) -> None:
     made = shop.server.client.auth.token.create(policies=["builder"], no_default_policy=True, no_parent=True)
     shop.monkeypatch.setenv("VAULT_TOKEN", made["auth"]["client_token"])
     assert shop().code == 0, "reading needs no such right"
@@ -205,7 +205,7 @@ def test_a_token_that_may_not_ask_for_its_rights(shop: Shop) -> None:
     assert "must allow 'update'" in row["hint"]
 
 
-def test_all_problems_at_once(shop: Shop) -> None:
+def test_all_problems_at_once(shop: LoggedInProject) -> None:
     shop.write(DEFINITION.replace("key: password", "key: none") + AWS.replace("sts/bake", "sts/other"))
     checked = shop()
     assert checked.code == 1
@@ -214,7 +214,7 @@ def test_all_problems_at_once(shop: Shop) -> None:
     assert "\nhint: " in checked.err
 
 
-def test_an_expired_token(shop: Shop) -> None:
+def test_an_expired_token(shop: LoggedInProject) -> None:
     shop.monkeypatch.setenv("VAULT_TOKEN", shop.server.new_token("builder", ttl="1s"))
     time.sleep(1.5)
     checked = shop()
@@ -222,7 +222,7 @@ def test_an_expired_token(shop: Shop) -> None:
     assert "VAULT_TOKEN is expired, revoked or wrong" in checked.err
 
 
-def test_every_way_to_log_in(shop: Shop) -> None:
+def test_every_way_to_log_in(shop: LoggedInProject) -> None:
     shop.monkeypatch.delenv("VAULT_TOKEN")
     role, secret = shop.server.approle("builder")
     with shop.monkeypatch.context() as patch:
@@ -239,7 +239,7 @@ def test_every_way_to_log_in(shop: Shop) -> None:
     assert "no way to log in" in shop().err
 
 
-def test_nothing_to_check_still_proves_the_login(shop: Shop) -> None:
+def test_nothing_to_check_still_proves_the_login(shop: LoggedInProject) -> None:
     shop.write(DEFINITION.partition("secrets:")[0])
     checked = shop()
     assert checked.code == 0
@@ -248,7 +248,7 @@ def test_nothing_to_check_still_proves_the_login(shop: Shop) -> None:
     assert shop().code == 1
 
 
-def test_a_sealed_vault(shop: Shop, tmp_path: Path) -> None:
+def test_a_sealed_vault(shop: LoggedInProject, tmp_path: Path) -> None:
     with vault_server(tmp_path / "sealed") as server:
         server.client.sys.seal()
         shop.monkeypatch.setenv("VAULT_ADDR", server.address)

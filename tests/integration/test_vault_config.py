@@ -54,13 +54,13 @@ def ci() -> Iterator[GitLab]:
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[aws.Double]:
+def cloud() -> Iterator[aws.StandIn]:
     with aws.running() as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def machine(cloud: aws.Double) -> dict[str, str]:
+def machine(cloud: aws.StandIn) -> dict[str, str]:
     """What the SDKs find on Vault's machine: the credentials of its role, here by the environment."""
     keys = cloud.client("sts").assume_role(RoleArn=MACHINE, RoleSessionName="i-1")["Credentials"]
     return {
@@ -151,7 +151,7 @@ def test_both_audit_devices_show_which_paths_a_bake_touched(deployed: Deployed, 
 
 
 def test_vault_lends_roles_without_a_key_of_its_own(
-    deployed: Deployed, ci: GitLab, cloud: aws.Double, monkeypatch: pytest.MonkeyPatch
+    deployed: Deployed, ci: GitLab, cloud: aws.StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.url)
     assert deployed.server.client.read("aws/config/root")["data"]["access_key"] == ""
@@ -173,7 +173,7 @@ def snapshot_login(
 
 
 @pytest.fixture
-def iam(deployed: Deployed, cloud: aws.Double) -> Iterator[None]:
+def iam(deployed: Deployed, cloud: aws.StandIn) -> Iterator[None]:
     """Vault asks the stand-in who signed; in the stack it is the region's STS."""
     deployed.server.client.write_data("auth/aws/config/client", data={"sts_endpoint": cloud.url})
     yield
@@ -193,7 +193,7 @@ def test_machines_log_in_to_take_snapshots_and_for_nothing_else(deployed: Deploy
 
 @pytest.mark.usefixtures("iam")
 def test_other_roles_and_what_was_signed_for_others_take_none(
-    deployed: Deployed, machine: dict[str, str], cloud: aws.Double
+    deployed: Deployed, machine: dict[str, str], cloud: aws.StandIn
 ) -> None:
     other = cloud.client("sts").assume_role(RoleArn=f"{MACHINE}-other", RoleSessionName="i-2")["Credentials"]
     keys = {

@@ -15,7 +15,7 @@ from bakery.host import process
 from bakery.machine import ssh
 from bakery_stacks.stacks.vault import user_data as told
 from bakery_stacks.stacks.vault.settings import API_PORT, Vault
-from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, Double, running
+from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, StandIn, running
 from doubles.certificates import Authority, Issued
 from doubles.guests import boot, stop
 from doubles.metadata import CREDENTIALS, Metadata, serving
@@ -46,7 +46,7 @@ SECTION = Vault.model_validate(
 class Cloud:
     """What the stack makes, as far as a node needs it."""
 
-    double: Double
+    double: StandIn
     metadata: Metadata
     authority: Authority
     region: str = HOME_REGION
@@ -145,7 +145,7 @@ def _make_bucket(s3: Any, key: str) -> None:
     s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [encryption]})
 
 
-def _act_as_role(double: Double) -> Mapping[str, str]:
+def _act_as_role(double: StandIn) -> Mapping[str, str]:
     """What the metadata service of a node says of its role."""
     double.client("iam").create_role(RoleName=CLUSTER, AssumeRolePolicyDocument="{}")
     keys = double.client("sts").assume_role(RoleArn=NODE_ROLE, RoleSessionName="i-1234567890")["Credentials"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from doubles.aws.client import Double, running
+from doubles.aws.client import StandIn, running
 
 # The same examples on every machine, however slow it is.
 settings.register_profile("bakery", deadline=None, derandomize=True, max_examples=50)
@@ -74,7 +74,7 @@ def _require_loopback(host: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def aws_server() -> Iterator[Double]:
+def aws_server() -> Iterator[StandIn]:
     """The AWS stand-in, which takes a second to start. Whoever uses it empties it first."""
     with running() as double:
         yield double

@@ -24,7 +24,7 @@ SESSION = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")
 ONCE = Config(retries={"total_max_attempts": 1})
 
 
-class Double:
+class StandIn:
     """A running stand-in; clients are kept, they cost 50 ms each."""
 
     def __init__(self, url: str) -> None:
@@ -72,7 +72,7 @@ class Double:
         return [call["action"] for call in self.control("GET", "calls")]
 
 
-def upload(double: Double, region: str = HOME_REGION, **start: Any) -> str:
+def upload(double: StandIn, region: str = HOME_REGION, **start: Any) -> str:
     """A completed 1 GiB snapshot with one block; gives its ID."""
     ebs, ec2 = double.client("ebs", region), double.client("ec2", region)
     snapshot_id: str = ebs.start_snapshot(**{"VolumeSize": 1, **start})["SnapshotId"]
@@ -89,7 +89,7 @@ def put_block(ebs: Any, snapshot_id: str, index: int, data: bytes, **wrong: Any)
     return ebs.put_snapshot_block(SnapshotId=snapshot_id, BlockIndex=index, BlockData=data, **(sums | wrong))
 
 
-def register(double: Double, name: str, region: str = HOME_REGION, **request: Any) -> str:
+def register(double: StandIn, name: str, region: str = HOME_REGION, **request: Any) -> str:
     """A pending UEFI image on an uploaded snapshot; gives its ID."""
     if "BlockDeviceMappings" not in request:
         request["BlockDeviceMappings"] = [{"DeviceName": ROOT, "Ebs": {"SnapshotId": upload(double, region)}}]
@@ -98,7 +98,7 @@ def register(double: Double, name: str, region: str = HOME_REGION, **request: An
     return image_id
 
 
-def available(double: Double, image_id: str, region: str = HOME_REGION) -> dict[str, Any]:
+def available(double: StandIn, image_id: str, region: str = HOME_REGION) -> dict[str, Any]:
     """The image as DescribeImages shows it once it is available."""
     ec2 = double.client("ec2", region)
     return until("available", lambda: ec2.describe_images(ImageIds=[image_id])["Images"][0])
@@ -114,7 +114,7 @@ def until(state: str, look: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 @contextmanager
-def running(state: Path | None = None) -> Iterator[Double]:
+def running(state: Path | None = None) -> Iterator[StandIn]:
     """A server of its own on a free port; stopped by SIGTERM, so that it saves its state."""
     command = [*SERVER, "--port", "0", *(["--state", str(state)] if state else [])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -122,7 +122,7 @@ def running(state: Path | None = None) -> Iterator[Double]:
             assert process.stdout
             ready = process.stdout.readline()
             assert ready, f"{' '.join(command)} did not start: see its messages above"
-            yield Double(json.loads(ready)["url"])
+            yield StandIn(json.loads(ready)["url"])
         finally:
             process.terminate()
             process.wait(timeout=30)

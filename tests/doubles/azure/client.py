@@ -32,7 +32,7 @@ LISTENING = "successfully listen"  # what Azurite says when it takes connections
 
 
 @dataclass(frozen=True)
-class Double:
+class StandIn:
     """A running stand-in with its Azurite; `certificate` is what their clients have to trust."""
 
     url: str
@@ -70,11 +70,11 @@ class Double:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Double]:
+def running(folder: Path) -> Iterator[StandIn]:
     """Both servers on free ports, with a certificate of their own in `folder`."""
     certificate = make_certificate(folder / "azure.pem")
     with _azurite(certificate) as blobs, _server(certificate) as url:
-        yield Double(url, blobs, certificate)
+        yield StandIn(url, blobs, certificate)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ USER, PASSWORD, LIBRARY = "bakery@vsphere.local", "vcenter", "images"
 
 
 @dataclass
-class Double:
+class StandIn:
     """A running stand-in. `server` is HOST:PORT, `authority` the file to trust."""
 
     server: str
@@ -108,7 +108,7 @@ def program() -> Path:
 
 
 @contextmanager
-def running(**flags: str) -> Iterator[Double]:
+def running(**flags: str) -> Iterator[StandIn]:
     """A vCenter of its own on a free port, with the library LIBRARY; gone afterwards with all that it holds."""
     with tempfile.TemporaryDirectory() as folder:
         options = {"user": USER, "password": PASSWORD, "library": LIBRARY, "folder": folder, **flags}
@@ -125,6 +125,6 @@ def running(**flags: str) -> Iterator[Double]:
             assert process.stdout
             try:
                 told = json.loads(process.stdout.readline())
-                yield Double(told["server"], Path(told["ca"]))
+                yield StandIn(told["server"], Path(told["ca"]))
             finally:
                 process.kill()

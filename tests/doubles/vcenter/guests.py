@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from doubles.guests import boot, stop, wants_restart
-from doubles.vcenter.client import Double
+from doubles.vcenter.client import StandIn
 
 ADDRESS = "127.77.1.1"  # what the stand-in is told to report: running(guest=ADDRESS)
 USER_DATA = "guestinfo.userdata"
@@ -20,7 +20,7 @@ LOOK_SECONDS = 0.5
 
 
 @contextmanager
-def guests(vcenter: Double, disk: Path, folder: Path, accelerator: str) -> Iterator[None]:
+def guests(vcenter: StandIn, disk: Path, folder: Path, accelerator: str) -> Iterator[None]:
     """Look after the guests until the end of the block; serial logs stay in `folder`."""
     ended = threading.Event()
     thread = threading.Thread(target=_run, args=(ended, vcenter, disk, folder, accelerator))
@@ -32,7 +32,7 @@ def guests(vcenter: Double, disk: Path, folder: Path, accelerator: str) -> Itera
         thread.join()
 
 
-def _run(ended: threading.Event, vcenter: Double, disk: Path, folder: Path, accelerator: str) -> None:
+def _run(ended: threading.Event, vcenter: StandIn, disk: Path, folder: Path, accelerator: str) -> None:
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
         while not ended.wait(LOOK_SECONDS):

@@ -17,7 +17,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from doubles.aws.client import Double
+from doubles.aws.client import StandIn
 from doubles.metadata import CREDENTIALS, Metadata, serving
 
 SCRIPT = Path(__file__).parents[3] / "ansible/roles/fetch_parameter/files/bakery-fetch-parameter.py"
@@ -29,7 +29,7 @@ Fetch = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def cloud(aws_server: Double) -> Double:
+def cloud(aws_server: StandIn) -> StandIn:
     aws_server.reset()
     aws_server.client("ssm", REGION).put_parameter(Name=NAME, Value=VALUE, Type="SecureString")
     return aws_server
@@ -42,7 +42,7 @@ def metadata() -> Iterator[Metadata]:
 
 
 @pytest.fixture
-def fetch(cloud: Double, metadata: Metadata) -> Fetch:
+def fetch(cloud: StandIn, metadata: Metadata) -> Fetch:
     """Run it as on an instance; `environment` changes what it is told."""
 
     def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -87,7 +87,7 @@ def test_a_role_that_is_not_there_yet_is_waited_for(fetch: Fetch, metadata: Meta
     ],
     ids=lambda fault: fault.get("error", "reset"),
 )
-def test_what_may_pass_is_tried_again(fetch: Fetch, cloud: Double, fault: dict[str, object]) -> None:
+def test_what_may_pass_is_tried_again(fetch: Fetch, cloud: StandIn, fault: dict[str, object]) -> None:
     cloud.fault("ssm", "GetParameter", **fault)
     done = fetch(NAME)
     assert (done.returncode, done.stdout) == (0, VALUE)
@@ -95,7 +95,7 @@ def test_what_may_pass_is_tried_again(fetch: Fetch, cloud: Double, fault: dict[s
 
 
 def test_a_refusal_that_stays_is_told_after_a_minute(
-    cloud: Double, metadata: Metadata, program: ModuleType, monkeypatch: pytest.MonkeyPatch
+    cloud: StandIn, metadata: Metadata, program: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three of them fit into the five minutes that the certificate's unit has."""
     assert 30 < sum(program.WAITS) < 90

@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from doubles.aws.client import HOME_REGION, Double
+from doubles.aws.client import HOME_REGION, StandIn
 from doubles.programs import Programs
 from unit.ansible.node_programs import FOLDER, NAMES, load
 
@@ -41,10 +41,10 @@ GB = 10**9  # bytes
 DISKS = ["AuditDiskUsed", "DataDiskUsed"]
 
 
-class World:
+class FakeNode:
     """A node and the server on it."""
 
-    def __init__(self, folder: Path, programs: Programs, cloud: Double) -> None:
+    def __init__(self, folder: Path, programs: Programs, cloud: StandIn) -> None:
         self._folder = folder
         self._programs = programs
         self.cloud = cloud
@@ -95,7 +95,7 @@ class World:
 
 
 @pytest.fixture
-def world(aws_server: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(aws_server: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNode:
     aws_server.reset()
     place = {"LocationConstraint": HOME_REGION}
     s3 = aws_server.client("s3")
@@ -105,7 +105,7 @@ def world(aws_server: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     (tmp_path / "settings.json").write_text(json.dumps(TOLD))
-    return World(tmp_path, Programs(tmp_path / "bin", monkeypatch), aws_server)
+    return FakeNode(tmp_path, Programs(tmp_path / "bin", monkeypatch), aws_server)
 
 
 def program(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -115,7 +115,7 @@ def program(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Modul
 
 
 @pytest.fixture
-def snapshot(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def snapshot(world: FakeNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = program("snapshot", tmp_path, monkeypatch)
     monkeypatch.setattr(module, "SAVED", tmp_path / "saved")
     set_clock(module, EIGHT, monkeypatch)
@@ -129,7 +129,7 @@ def set_clock(module: ModuleType, now: float, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def report(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def report(world: FakeNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """With disks of 100 GB, one of which is full."""
     module = program("report", tmp_path, monkeypatch)
     disks = {
@@ -140,7 +140,7 @@ def report(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mod
     return module
 
 
-def test_the_leader_saves_a_snapshot(world: World, snapshot: ModuleType) -> None:
+def test_the_leader_saves_a_snapshot(world: FakeNode, snapshot: ModuleType) -> None:
     world.server(LEADS)
     assert snapshot.run("snapshot", snapshot.main) == 0
     (key,) = world.saved()
@@ -151,7 +151,7 @@ def test_the_leader_saves_a_snapshot(world: World, snapshot: ModuleType) -> None
     assert world.value("SnapshotSaved") == 1
 
 
-def test_it_logs_in_as_its_instance_and_out_again(world: World, snapshot: ModuleType) -> None:
+def test_it_logs_in_as_its_instance_and_out_again(world: FakeNode, snapshot: ModuleType) -> None:
     world.server(LEADS)
     snapshot.run("snapshot", snapshot.main)
     status, login, save, revoke = world.calls()
@@ -170,21 +170,21 @@ def test_it_logs_in_as_its_instance_and_out_again(world: World, snapshot: Module
     )
 
 
-def test_nothing_of_a_snapshot_stays(world: World, snapshot: ModuleType, tmp_path: Path) -> None:
+def test_nothing_of_a_snapshot_stays(world: FakeNode, snapshot: ModuleType, tmp_path: Path) -> None:
     world.server(LEADS)
     snapshot.run("snapshot", snapshot.main)
     assert not Path(world.calls()[2].split()[-1]).parent.exists()
 
 
 @pytest.mark.parametrize("status", [FOLLOWS, SEALED], ids=["follower", "sealed"])
-def test_others_save_none(world: World, snapshot: ModuleType, status: dict[str, bool]) -> None:
+def test_others_save_none(world: FakeNode, snapshot: ModuleType, status: dict[str, bool]) -> None:
     world.server(status)
     assert snapshot.run("snapshot", snapshot.main) == 0
     assert world.calls() == ["status -format=json"]
     assert world.saved() == []
 
 
-def test_there_is_one_for_each_span(world: World, snapshot: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_one_for_each_span(world: FakeNode, snapshot: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     world.server(LEADS)
     for hours in (0, 1, 5.9, 6, 7):  # of a day
         set_clock(snapshot, EIGHT + (hours - 8) * 3600, monkeypatch)
@@ -192,7 +192,9 @@ def test_there_is_one_for_each_span(world: World, snapshot: ModuleType, monkeypa
     assert [key[-14:-9] for key in world.saved()] == ["00-00", "06-00"]
 
 
-def test_after_a_failure_it_tries_again(world: World, snapshot: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_after_a_failure_it_tries_again(
+    world: FakeNode, snapshot: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
     world.server(LEADS, save="echo no space >&2; exit 1")
     assert snapshot.run("snapshot", snapshot.main) == 1
     assert capsys.readouterr().err == "vault-node: snapshot: vault operator raft: no space\n"
@@ -203,7 +205,7 @@ def test_after_a_failure_it_tries_again(world: World, snapshot: ModuleType, caps
     assert len(world.saved()) == 1
 
 
-def test_a_snapshot_that_the_bucket_refuses_does_not_count(world: World, snapshot: ModuleType) -> None:
+def test_a_snapshot_that_the_bucket_refuses_does_not_count(world: FakeNode, snapshot: ModuleType) -> None:
     world.server(LEADS)
     world.cloud.fault("s3", "PutObject", error="AccessDenied", status=403)
     assert snapshot.run("snapshot", snapshot.main) == 1
@@ -212,7 +214,7 @@ def test_a_snapshot_that_the_bucket_refuses_does_not_count(world: World, snapsho
     assert world.reported() == ["SnapshotSaved"]
 
 
-def test_a_sealed_node_says_so_without_a_login(world: World, report: ModuleType) -> None:
+def test_a_sealed_node_says_so_without_a_login(world: FakeNode, report: ModuleType) -> None:
     world.server(SEALED)
     assert report.run("report", report.main) == 0
     assert world.calls() == ["status -format=json"]
@@ -220,7 +222,7 @@ def test_a_sealed_node_says_so_without_a_login(world: World, report: ModuleType)
     assert world.value("Sealed") == 1
 
 
-def test_a_follower_says_that_it_is_not_sealed(world: World, report: ModuleType) -> None:
+def test_a_follower_says_that_it_is_not_sealed(world: FakeNode, report: ModuleType) -> None:
     world.server(FOLLOWS)
     assert report.run("report", report.main) == 0
     assert world.reported() == [*DISKS, "Sealed"]
@@ -239,7 +241,7 @@ def test_a_follower_says_that_it_is_not_sealed(world: World, report: ModuleType)
     ],
 )
 def test_the_leader_says_how_many_voters_are_missing(
-    world: World, report: ModuleType, voters: int, healthy: int, tolerance: int, missing: int
+    world: FakeNode, report: ModuleType, voters: int, healthy: int, tolerance: int, missing: int
 ) -> None:
     """A cluster of three should survive the loss of one."""
     world.server(LEADS)
@@ -250,7 +252,7 @@ def test_the_leader_says_how_many_voters_are_missing(
 
 
 def test_before_there_is_a_login_it_says_what_it_can(
-    world: World, report: ModuleType, capsys: pytest.CaptureFixture[str]
+    world: FakeNode, report: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.server(LEADS, login="echo unknown role >&2; exit 2")
     assert report.run("report", report.main) == 1
@@ -258,14 +260,14 @@ def test_before_there_is_a_login_it_says_what_it_can(
     assert world.reported() == [*DISKS, "Sealed"]
 
 
-def test_a_server_that_does_not_answer_is_not_called_sealed(world: World, report: ModuleType) -> None:
+def test_a_server_that_does_not_answer_is_not_called_sealed(world: FakeNode, report: ModuleType) -> None:
     world.server(SEALED)
     world._programs.shell("vault", "echo connection refused >&2; exit 1")
     assert report.run("report", report.main) == 1
     assert world.reported() == DISKS
 
 
-def test_each_node_says_how_full_its_disks_are(world: World, report: ModuleType) -> None:
+def test_each_node_says_how_full_its_disks_are(world: FakeNode, report: ModuleType) -> None:
     """Of what is not kept for root: a disk that Vault can write nothing more to is full."""
     world.server(FOLLOWS)
     assert report.run("report", report.main) == 0

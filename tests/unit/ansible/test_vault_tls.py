@@ -16,7 +16,7 @@ NAME = "vault.example.internal"
 PARAMETERS = {"chain.pem": "/tls/chain", "key.pem": "/tls/key", "authority.pem": "/tls/authority"}
 
 
-class World:
+class FakeNode:
     """A node, and the parameters it may read."""
 
     def __init__(self, folder: Path, program: ModuleType, programs: Programs) -> None:
@@ -44,7 +44,7 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNode:
     program = load("tls", monkeypatch)
     programs = Programs(tmp_path / "bin", monkeypatch)
     fetch = (
@@ -57,10 +57,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("node.SETTINGS", tmp_path / "settings.json")
     monkeypatch.setattr(program, "TLS", tmp_path / "tls")
     monkeypatch.setattr(program.shutil, "chown", lambda path, user, group: None)  # there is no user `vault` here
-    return World(tmp_path, program, programs)
+    return FakeNode(tmp_path, program, programs)
 
 
-def test_the_three_files_come(world: World) -> None:
+def test_the_three_files_come(world: FakeNode) -> None:
     issued = world.authority.issue(NAME)
     world.certify(issued)
     assert world.run() == 0
@@ -69,7 +69,7 @@ def test_the_three_files_come(world: World) -> None:
     assert modes == {"chain.pem": 0o644, "key.pem": 0o640, "authority.pem": 0o644}
 
 
-def test_a_server_that_runs_reads_them_again(world: World) -> None:
+def test_a_server_that_runs_reads_them_again(world: FakeNode) -> None:
     world.certify(world.authority.issue(NAME))
     world.run()
     assert world.reloads() == 1
@@ -81,37 +81,37 @@ def test_a_server_that_runs_reads_them_again(world: World) -> None:
     assert (world.reloads(), world.files()["chain.pem"]) == (2, issued.chain)
 
 
-def test_a_server_that_does_not_run_is_left_alone(world: World) -> None:
+def test_a_server_that_does_not_run_is_left_alone(world: FakeNode) -> None:
     world.programs.shell("systemctl", "exit 3")
     world.certify(world.authority.issue(NAME))
     assert world.run() == 0
     assert world.reloads() == 0
 
 
-def half(world: World) -> None:
+def half(world: FakeNode) -> None:
     """Somebody changed one parameter, and is about to change the other."""
     world.certify(Issued(world.authority.issue(NAME).chain, world.authority.issue(NAME).key, 0))
 
 
-def strange(world: World) -> None:
+def strange(world: FakeNode) -> None:
     world.certify(Authority().issue(NAME))
 
 
-def other(world: World) -> None:
+def other(world: FakeNode) -> None:
     world.certify(world.authority.issue("other.example.internal"))
 
 
-def old(world: World) -> None:
+def old(world: FakeNode) -> None:
     world.certify(world.authority.issue(NAME, timedelta(hours=-1)))
 
 
-def empty(world: World) -> None:
+def empty(world: FakeNode) -> None:
     world.certify(Issued("", "", 0))
 
 
 @pytest.mark.parametrize("change", [half, strange, other, old, empty], ids=lambda change: change.__name__)
 def test_what_clients_would_refuse_is_not_taken_over(
-    world: World, capsys: pytest.CaptureFixture[str], change: "object"
+    world: FakeNode, capsys: pytest.CaptureFixture[str], change: "object"
 ) -> None:
     world.certify(world.authority.issue(NAME))
     world.run()
@@ -122,14 +122,14 @@ def test_what_clients_would_refuse_is_not_taken_over(
     assert (world.files(), world.reloads()) == (before, 1)
 
 
-def test_a_handshake_that_does_not_end_is_no_proof(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_handshake_that_does_not_end_is_no_proof(world: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tls.STEPS", 1)
     world.certify(world.authority.issue(NAME))
     assert world.run() == 1
     assert world.files() == {}
 
 
-def test_what_cannot_be_fetched_changes_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_fetched_changes_nothing(world: FakeNode, capsys: pytest.CaptureFixture[str]) -> None:
     world.certify(world.authority.issue(NAME))
     world.run()
     before = world.files()

@@ -16,8 +16,8 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Check, Disk, RemoteBuild, Verdict
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
-from doubles.packer import World, make_world
-from unit.bakery.cli.workshop import FILES, Workshop
+from doubles.packer import PackerProject, make_world
+from unit.bakery.cli.cli_runner import FILES, CliRunner
 
 NOW = "2026-01-01T00:00:00+00:00"
 
@@ -74,11 +74,11 @@ def verdict(artifact: Artifact) -> Verdict:
 
 
 @pytest.fixture
-def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Workshop]:
+def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[CliRunner]:
     """An image `web` built on an image `base`, both for the local target; no program is on PATH."""
     root = tmp_path / "project"
     monkeypatch.setattr(resources, "SHIPPED", tmp_path / "shipped")  # which has nothing
-    workshop = Workshop(Project(root, Path("packer/images"), root / ".bakery", resources.SHIPPED), capsys, monkeypatch)
+    workshop = CliRunner(Project(root, Path("packer/images"), root / ".bakery", resources.SHIPPED), capsys, monkeypatch)
     for path, text in FILES.items():
         workshop.write(path, text)
     monkeypatch.chdir(root)
@@ -97,6 +97,6 @@ def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackerProject:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return make_world(tmp_path, monkeypatch)

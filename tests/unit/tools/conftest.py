@@ -62,7 +62,7 @@ def archive(text: str) -> bytes:
 
 
 @dataclass(frozen=True)
-class Bench:
+class FakeTool:
     """One tool called forge, with everything it needs in a temporary folder."""
 
     tool: Tool
@@ -105,7 +105,7 @@ def bench(
     vendor_server: FakeVendor,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> Bench:
+) -> FakeTool:
     bin_folder = tmp_path / "path"
     bin_folder.mkdir()
     monkeypatch.setenv("PATH", f"{bin_folder}:/usr/bin:/bin")
@@ -123,4 +123,4 @@ def bench(
     project = tmp_path / "project"
     places = Places(tmp_path / "cache", project / "bin", project / "plugins")
     progress = Progress(tmp_path / "logs")
-    return Bench(tool, places, bin_folder, lambda: capsys.readouterr().out, progress, vendor_server)
+    return FakeTool(tool, places, bin_folder, lambda: capsys.readouterr().out, progress, vendor_server)

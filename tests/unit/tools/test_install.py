@@ -14,25 +14,25 @@ from tools.progress import SetupError
 from tools.vendor import Vendor
 
 if TYPE_CHECKING:
-    from unit.tools.conftest import Bench
+    from unit.tools.conftest import FakeTool
 
 OTHER = "#!/bin/sh\necho Forge v1.2.2\n"
 SAME = "#!/bin/sh\necho Forge v1.2.3\n"
 
 
-def resolved(bench: "Bench") -> Path:
+def resolved(bench: "FakeTool") -> Path:
     return resolve(bench.tool, bench.places, Vendor(bench.progress), bench.progress)
 
 
 @pytest.mark.parametrize("version", ["1.2.3", "1.2.31", "1.10.0", "1.2.3+ent"])
-def test_a_program_on_path_of_this_version_or_a_newer_one_is_used_as_it_is(bench: "Bench", version: str) -> None:
+def test_a_program_on_path_of_this_version_or_a_newer_one_is_used_as_it_is(bench: "FakeTool", version: str) -> None:
     program = bench.put_on_path("forge", f"#!/bin/sh\necho Forge v{version}\n")
     assert resolved(bench) == program
     assert bench.server.asked == []
 
 
 @pytest.mark.parametrize("version", ["1.2.2", "1.1.9", "0.9.9", "2.0.0", "11.2.3", "1.3.0-beta1", "1.3", "unknown"])
-def test_an_older_one_another_major_and_a_pre_release_are_not_used(bench: "Bench", version: str) -> None:
+def test_an_older_one_another_major_and_a_pre_release_are_not_used(bench: "FakeTool", version: str) -> None:
     program = bench.put_on_path("forge", f"#!/bin/sh\necho Forge v{version}\n")
     assert resolved(bench) == bench.folder / "release" / "forge"
     said = bench.said()
@@ -43,14 +43,14 @@ def test_an_older_one_another_major_and_a_pre_release_are_not_used(bench: "Bench
 @pytest.mark.parametrize(
     "text", [OTHER, "#!/bin/sh\nexit 3\n", "not a program"], ids=["other version", "fails", "cannot start"]
 )
-def test_anything_else_on_path_is_passed_over_and_named(bench: "Bench", text: str) -> None:
+def test_anything_else_on_path_is_passed_over_and_named(bench: "FakeTool", text: str) -> None:
     program = bench.put_on_path("forge", text)
     assert resolved(bench) == bench.folder / "release" / "forge"
     assert f"{program} is " in bench.said()
 
 
 def test_our_own_link_on_path_is_not_mistaken_for_the_users_program(
-    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+    bench: "FakeTool", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{bench.places.bin}:/usr/bin:/bin")
     install([bench.tool], bench.places, bench.progress)
@@ -58,13 +58,13 @@ def test_our_own_link_on_path_is_not_mistaken_for_the_users_program(
     assert (bench.places.bin / "forge").readlink() == bench.folder / "release" / "forge"
 
 
-def test_what_is_in_the_cache_is_not_fetched_again(bench: "Bench") -> None:
+def test_what_is_in_the_cache_is_not_fetched_again(bench: "FakeTool") -> None:
     assert resolved(bench) == resolved(bench)
     assert bench.server.asked == ["/forge.zip"]
 
 
 @pytest.mark.parametrize("change", [{"tags": ""}, {"tags": "large"}, {"ldflags": "-X main.mood=good"}], ids=str)
-def test_a_build_with_other_flags_is_not_taken_from_the_cache(bench: "Bench", change: dict[str, str]) -> None:
+def test_a_build_with_other_flags_is_not_taken_from_the_cache(bench: "FakeTool", change: dict[str, str]) -> None:
     bench.server.files.clear()
     bench.put_go_on_path()
     first = resolved(bench)
@@ -75,7 +75,7 @@ def test_a_build_with_other_flags_is_not_taken_from_the_cache(bench: "Bench", ch
 
 
 @pytest.mark.parametrize("name", ["go.mod", "go.sum"])
-def test_nor_is_one_of_other_sources(bench: "Bench", name: str) -> None:
+def test_nor_is_one_of_other_sources(bench: "FakeTool", name: str) -> None:
     bench.server.files.clear()
     bench.put_go_on_path()
     first = resolved(bench)
@@ -83,7 +83,7 @@ def test_nor_is_one_of_other_sources(bench: "Bench", name: str) -> None:
     assert resolved(bench) != first
 
 
-def test_an_unreachable_vendor_leads_to_a_build_from_the_locked_source(bench: "Bench") -> None:
+def test_an_unreachable_vendor_leads_to_a_build_from_the_locked_source(bench: "FakeTool") -> None:
     bench.server.files.clear()
     bench.put_go_on_path()
     program = resolved(bench)
@@ -96,7 +96,7 @@ def test_an_unreachable_vendor_leads_to_a_build_from_the_locked_source(bench: "B
     assert "building 1.2.3 from source, about 1 min" in said
 
 
-def test_a_build_that_reports_another_version_is_refused(bench: "Bench") -> None:
+def test_a_build_that_reports_another_version_is_refused(bench: "FakeTool") -> None:
     bench.server.files.clear()
     bench.put_go_on_path(builds=OTHER)
     with pytest.raises(SetupError, match=r"reports version 1\.2\.2, expected 1\.2\.3"):
@@ -104,7 +104,7 @@ def test_a_build_that_reports_another_version_is_refused(bench: "Bench") -> None
     assert bench.leftovers() == []
 
 
-def test_a_failing_build_shows_the_end_of_its_log(bench: "Bench") -> None:
+def test_a_failing_build_shows_the_end_of_its_log(bench: "FakeTool") -> None:
     bench.server.files.clear()
     bench.put_on_path("go", '#!/bin/sh\n[ "$1" = env ] && echo go1.26.1 && exit\necho no space left >&2\nexit 1\n')
     with pytest.raises(SetupError, match="no space left") as error:
@@ -113,7 +113,9 @@ def test_a_failing_build_shows_the_end_of_its_log(bench: "Bench") -> None:
     assert bench.leftovers() == []
 
 
-def test_an_interrupt_leaves_nothing_and_the_next_run_succeeds(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_leaves_nothing_and_the_next_run_succeeds(
+    bench: "FakeTool", monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(*_args: object) -> None:
         raise KeyboardInterrupt
 
@@ -125,7 +127,7 @@ def test_an_interrupt_leaves_nothing_and_the_next_run_succeeds(bench: "Bench", m
     assert resolved(bench).exists()
 
 
-def test_what_a_killed_run_left_is_neither_used_nor_kept(bench: "Bench") -> None:
+def test_what_a_killed_run_left_is_neither_used_nor_kept(bench: "FakeTool") -> None:
     half = bench.folder / "tmp-killed"
     half.mkdir(parents=True)
     (half / "forge").write_text("half")
@@ -133,7 +135,7 @@ def test_what_a_killed_run_left_is_neither_used_nor_kept(bench: "Bench") -> None
     assert bench.leftovers() == ["release"]
 
 
-def test_a_second_set_up_waits_and_then_finds_the_tool_there(bench: "Bench") -> None:
+def test_a_second_set_up_waits_and_then_finds_the_tool_there(bench: "FakeTool") -> None:
     bench.folder.mkdir(parents=True)
     with (bench.folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -149,7 +151,7 @@ def test_a_second_set_up_waits_and_then_finds_the_tool_there(bench: "Bench") -> 
     assert bench.server.asked == []
 
 
-def test_without_go_the_message_says_what_to_do(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_go_the_message_says_what_to_do(bench: "FakeTool", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(bench.bin))
     bench.server.files.clear()
     with pytest.raises(SetupError, match=r"forge 1\.2\.3 must be built from source and Go is not installed") as error:
@@ -157,7 +159,7 @@ def test_without_go_the_message_says_what_to_do(bench: "Bench", monkeypatch: pyt
     assert "go.dev/dl" in error.value.hint
 
 
-def test_a_tool_that_cannot_be_built_says_where_to_get_it(bench: "Bench") -> None:
+def test_a_tool_that_cannot_be_built_says_where_to_get_it(bench: "FakeTool") -> None:
     bench.server.files.clear()
     bench.put_go_on_path()
     with pytest.raises(SetupError, match="cannot be built from the Go module proxy") as error:
@@ -165,7 +167,7 @@ def test_a_tool_that_cannot_be_built_says_where_to_get_it(bench: "Bench") -> Non
     assert error.value.hint.endswith("/forge.zip")
 
 
-def test_a_go_that_is_too_old_is_named(bench: "Bench") -> None:
+def test_a_go_that_is_too_old_is_named(bench: "FakeTool") -> None:
     bench.server.files.clear()
     bench.put_go_on_path(version="go1.19.8")
     with pytest.raises(SetupError, match=r"go1\.19\.8: too old"):
@@ -189,7 +191,7 @@ cp "$4" "$folder/plugin" && sha256sum "$4" | cut -d ' ' -f 1 > "$folder/plugin_S
 """
 
 
-def test_a_plugin_is_handed_to_packer_once_and_again_when_it_was_damaged(bench: "Bench") -> None:
+def test_a_plugin_is_handed_to_packer_once_and_again_when_it_was_damaged(bench: "FakeTool") -> None:
     packer = replace(bench.tool, name="packer")
     plugin = replace(bench.tool, plugin="example.org/forge")
     bench.put_on_path("packer", PACKER)
@@ -203,7 +205,7 @@ def test_a_plugin_is_handed_to_packer_once_and_again_when_it_was_damaged(bench: 
     assert calls.read_text().count("call") == 2
 
 
-def test_another_version_of_a_plugin_is_replaced(bench: "Bench") -> None:
+def test_another_version_of_a_plugin_is_replaced(bench: "FakeTool") -> None:
     """Packer would load the newer one, though the tools on PATH are older now."""
     bench.put_on_path("packer", PACKER)
     former = bench.places.plugins / "example.org/forge" / "forge_v1.9.0_x5.0"

@@ -10,7 +10,7 @@ from tools import system
 from tools.progress import SetupError
 
 if TYPE_CHECKING:
-    from unit.tools.conftest import Bench
+    from unit.tools.conftest import FakeTool
 
 DEBIAN = {"ID": "debian", "PRETTY_NAME": "Debian"}
 
@@ -26,7 +26,7 @@ def test_every_package_in_the_list_has_a_reason() -> None:
     assert len(lines) > len(system.wanted()) - 1
 
 
-def test_only_packages_that_dpkg_calls_installed_count(bench: "Bench") -> None:
+def test_only_packages_that_dpkg_calls_installed_count(bench: "FakeTool") -> None:
     bench.put_on_path("dpkg-query", "#!/bin/sh\necho mtools installed\necho fdisk config-files\nexit 1\n")
     assert system.missing(["mtools", "fdisk", "ovmf"]) == ["fdisk", "ovmf"]
 
@@ -38,7 +38,9 @@ def test_python3_venv_counts_only_where_python_lacks_ensurepip(monkeypatch: pyte
     assert "python3-venv" in system.wanted()
 
 
-def test_a_user_without_root_and_sudo_gets_the_exact_command(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_root_and_sudo_gets_the_exact_command(
+    bench: "FakeTool", monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     bench.put_on_path("sudo", "#!/bin/sh\nexit 1\n")
     with pytest.raises(SetupError, match="may not install them: ovmf xorriso") as error:
@@ -46,7 +48,7 @@ def test_a_user_without_root_and_sudo_gets_the_exact_command(bench: "Bench", mon
     assert "apt-get install --no-install-recommends -y ovmf xorriso" in error.value.hint
 
 
-def test_sudo_without_a_password_is_used(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sudo_without_a_password_is_used(bench: "FakeTool", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     calls = bench.bin / "sudo.calls"
     bench.put_on_path("sudo", f'#!/bin/sh\necho "$*" >> {calls}\n')
@@ -65,13 +67,13 @@ def test_other_systems_are_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
         system.missing(["ovmf"])
 
 
-def test_ubuntu_is_like_debian(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ubuntu_is_like_debian(bench: "FakeTool", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "ubuntu", "ID_LIKE": "debian"})
     bench.put_on_path("dpkg-query", "#!/bin/sh\necho ovmf installed\n")
     assert system.missing(["ovmf"]) == []
 
 
-def test_a_failing_apt_shows_what_it_said(bench: "Bench", tmp_path: Path) -> None:
+def test_a_failing_apt_shows_what_it_said(bench: "FakeTool", tmp_path: Path) -> None:
     bench.put_on_path("apt-get", "#!/bin/sh\necho E: Unable to locate package ovmf\nexit 100\n")
     with pytest.raises(SetupError, match="Unable to locate package ovmf"):
         system.install(["ovmf"], [], bench.progress)

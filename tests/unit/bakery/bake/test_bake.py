@@ -19,13 +19,13 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
-from doubles.packer import World, define
+from doubles.packer import PackerProject, define
 
 SECRET = "canary-4711"
 SECRETS = {"nginx_status_password": {"path": "secret/data/web", "key": "password"}}
 
 
-class Opened:
+class FakeVault:
     """What a bake needs of a Vault."""
 
     token = "token-0815"
@@ -42,17 +42,17 @@ class Opened:
         return {"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": self.token}
 
 
-def run(world: World, definition: ImageDefinition | None = None, vault: Opened | None = None) -> Artifact:
+def run(world: PackerProject, definition: ImageDefinition | None = None, vault: FakeVault | None = None) -> Artifact:
     request = BakeRequest(definition or define(), "1.0.0", {"os": "debian-12"}, "k" * 64)
     context = BakeContext(world.project, world.toolchain, cast(Vault | None, vault), world.events.append)
     return bake(request, world.base, context)
 
 
-def folder(world: World) -> Path:
+def folder(world: PackerProject) -> Path:
     return world.project.artifact_folder(ImageVersion("web", "x86_64", "1.0.0"))
 
 
-def assert_nothing_is_left(world: World) -> None:
+def assert_nothing_is_left(world: PackerProject) -> None:
     """No image, no half of one, no temporary folder, no lock that is held."""
     artifacts = world.project.workspace / "artifacts"
     assert [path for path in artifacts.rglob("*") if path.name != ".web"] == []
@@ -61,7 +61,7 @@ def assert_nothing_is_left(world: World) -> None:
         pass
 
 
-def test_an_artifact_is_a_disk_and_what_is_known_of_it(world: World) -> None:
+def test_an_artifact_is_a_disk_and_what_is_known_of_it(world: PackerProject) -> None:
     artifact = run(world)
     assert sorted(path.name for path in folder(world).iterdir()) == ["artifact.json", "disk.qcow2"]
     assert documents.load(Artifact, folder(world) / "artifact.json") == artifact
@@ -76,19 +76,19 @@ def test_an_artifact_is_a_disk_and_what_is_known_of_it(world: World) -> None:
     assert [event.kind for event in world.events if event.kind != "progress"] == ["start", "done"]
 
 
-def test_a_definition_without_software_is_its_base(world: World) -> None:
+def test_a_definition_without_software_is_its_base(world: PackerProject) -> None:
     artifact = run(world, define(software={}))
     assert (folder(world) / "disk.qcow2").read_bytes() == b"base"
     assert world.record() == {}, "Packer has nothing to do"
     assert artifact.log == ""
 
 
-def test_a_template_of_ones_own_always_runs(world: World) -> None:
+def test_a_template_of_ones_own_always_runs(world: PackerProject) -> None:
     run(world, define(software={}, template="own"))
     assert world.record()
 
 
-def test_the_base_is_not_touched(world: World) -> None:
+def test_the_base_is_not_touched(world: PackerProject) -> None:
     run(world)
     assert world.base.path.read_bytes() == b"base"
 
@@ -105,7 +105,7 @@ def test_the_base_is_not_touched(world: World) -> None:
         ("disk(); manifest(); open(variables['manifest'], 'w').write('{'); done()", "cannot be read"),
     ],
 )
-def test_whatever_packer_does_wrong_leaves_nothing(world: World, body: str, message: str) -> None:
+def test_whatever_packer_does_wrong_leaves_nothing(world: PackerProject, body: str, message: str) -> None:
     world.packer(body)
     with pytest.raises(BakeryError, match=message):
         run(world)
@@ -113,7 +113,7 @@ def test_whatever_packer_does_wrong_leaves_nothing(world: World, body: str, mess
     assert world.events[-1].kind == "failed"
 
 
-def test_a_failure_after_packer_leaves_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_after_packer_leaves_nothing(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -123,7 +123,7 @@ def test_a_failure_after_packer_leaves_nothing(world: World, monkeypatch: pytest
     assert_nothing_is_left(world)
 
 
-def test_a_bake_works_again_after_one_that_failed(world: World) -> None:
+def test_a_bake_works_again_after_one_that_failed(world: PackerProject) -> None:
     world.packer("sys.exit(1)")
     with pytest.raises(BakeryError):
         run(world)
@@ -131,7 +131,7 @@ def test_a_bake_works_again_after_one_that_failed(world: World) -> None:
     assert run(world).version == "1.0.0"
 
 
-def test_what_a_killed_run_left_goes_at_the_next(world: World) -> None:
+def test_what_a_killed_run_left_goes_at_the_next(world: PackerProject) -> None:
     stale = folder(world).parent / ".web" / ".1.0.0-abcdefgh"
     stale.mkdir(parents=True)
     (stale / "disk.raw").write_bytes(b"half")
@@ -139,14 +139,14 @@ def test_what_a_killed_run_left_goes_at_the_next(world: World) -> None:
     assert not stale.exists()
 
 
-def test_another_image_is_left_alone(world: World) -> None:
+def test_another_image_is_left_alone(world: PackerProject) -> None:
     other = folder(world).parent / ".web-api" / ".1.0.0-abcdefgh"
     other.mkdir(parents=True)
     run(world)
     assert other.exists()
 
 
-def test_a_version_is_never_baked_over(world: World) -> None:
+def test_a_version_is_never_baked_over(world: PackerProject) -> None:
     run(world)
     before = files.sha256(folder(world) / "artifact.json")
     with pytest.raises(ConflictError, match="never overwritten"):
@@ -154,14 +154,14 @@ def test_a_version_is_never_baked_over(world: World) -> None:
     assert files.sha256(folder(world) / "artifact.json") == before
 
 
-def test_two_bakes_of_an_image_exclude_each_other(world: World) -> None:
+def test_two_bakes_of_an_image_exclude_each_other(world: PackerProject) -> None:
     lock = world.project.workspace / "locks" / "bake-web.lock"
     with files.exclusive(lock, "held"), pytest.raises(ConflictError, match="baked by another process"):
         run(world)
     assert world.record() == {}
 
 
-def test_too_little_space_is_known_before_packer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_space_is_known_before_packer(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 40, 1 << 40, 1 << 20))
     with pytest.raises(BakeryError, match="not enough disk space for the bake of web"):
         run(world)
@@ -169,26 +169,26 @@ def test_too_little_space_is_known_before_packer(world: World, monkeypatch: pyte
     assert_nothing_is_left(world)
 
 
-def test_a_guest_asks_vault_and_its_variables_hold_no_value(world: World) -> None:
-    run(world, define(secrets=SECRETS), Opened({"secret/data/web": SECRET}))
+def test_a_guest_asks_vault_and_its_variables_hold_no_value(world: PackerProject) -> None:
+    run(world, define(secrets=SECRETS), FakeVault({"secret/data/web": SECRET}))
     given = world.record()
     assert given["env"]["VAULT_TOKEN"] == "token-0815"
     assert "NGINX_STATUS_PASSWORD" not in given["env"]
     assert SECRET not in json.dumps(given)
 
 
-def test_a_chroot_gets_values_by_environment_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chroot_gets_values_by_environment_alone(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    run(world, define(secrets=SECRETS, mode="chroot"), Opened({"secret/data/web": SECRET}))
+    run(world, define(secrets=SECRETS, mode="chroot"), FakeVault({"secret/data/web": SECRET}))
     given = world.record()
     assert given["env"].pop("NGINX_STATUS_PASSWORD") == SECRET
     assert "VAULT_TOKEN" not in given["env"]
     assert SECRET not in json.dumps(given)
 
 
-def test_no_secret_in_what_stays(world: World) -> None:
+def test_no_secret_in_what_stays(world: PackerProject) -> None:
     world.packer(f"disk(); manifest(); done(); print({SECRET!r}, 'token-0815')")
-    run(world, define(secrets=SECRETS), Opened({"secret/data/web": SECRET}))
+    run(world, define(secrets=SECRETS), FakeVault({"secret/data/web": SECRET}))
     kept = [path for path in world.project.workspace.rglob("*") if path.is_file()]
     assert len(kept) > 2
     for path in kept:
@@ -196,22 +196,22 @@ def test_no_secret_in_what_stays(world: World) -> None:
         assert b"token-0815" not in path.read_bytes()
 
 
-def test_without_secrets_packer_knows_nothing_of_vault(world: World) -> None:
-    run(world, define(), Opened({}))
+def test_without_secrets_packer_knows_nothing_of_vault(world: PackerProject) -> None:
+    run(world, define(), FakeVault({}))
     assert not [name for name in world.record()["env"] if name.startswith("VAULT_")]
 
 
 @pytest.mark.parametrize(
     ("changes", "vault", "error", "message"),
     [
-        ({"secrets": SECRETS}, Opened({}), NotFoundError, "no secret at secret/data/web"),
+        ({"secrets": SECRETS}, FakeVault({}), NotFoundError, "no secret at secret/data/web"),
         ({"secrets": SECRETS}, None, BakeryError, "there is no Vault"),
         ({"software": {"roles": [{"name": "nginy"}]}}, None, UsageError, "no role named 'nginy'"),
         ({"mode": "chroot", "software": {"roles": [{"name": "kernel"}]}}, None, UsageError, "not declared fit"),
     ],
 )
 def test_what_can_be_known_is_known_before_packer(
-    world: World, changes: dict[str, Any], vault: Opened | None, error: type[BakeryError], message: str
+    world: PackerProject, changes: dict[str, Any], vault: FakeVault | None, error: type[BakeryError], message: str
 ) -> None:
     world.role("kernel")
     with pytest.raises(error, match=message):
@@ -219,7 +219,7 @@ def test_what_can_be_known_is_known_before_packer(
     assert world.record() == {}
 
 
-def test_chroot_mode_needs_root(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chroot_mode_needs_root(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(BakeryError, match="needs root") as caught:
         run(world, define(mode="chroot"))
@@ -228,7 +228,7 @@ def test_chroot_mode_needs_root(world: World, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("name", ["my work", "a,b", "it's"])
-def test_a_path_that_plugins_cannot_take(world: World, name: str) -> None:
+def test_a_path_that_plugins_cannot_take(world: PackerProject, name: str) -> None:
     world.project = Project(world.project.root, world.project.definitions, world.folder / name)
     with pytest.raises(BakeryError, match="spaces, commas or quotes") as caught:
         run(world)

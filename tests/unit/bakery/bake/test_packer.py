@@ -11,12 +11,12 @@ import pytest
 from bakery.bake import packer
 from bakery.host import process
 from bakery.host.errors import BakeryError
-from doubles.packer import World, define
+from doubles.packer import PackerProject, define
 
 SECRET = "canary-4711"
 
 
-def failure(world: World, body: str, **changes: object) -> BakeryError:
+def failure(world: PackerProject, body: str, **changes: object) -> BakeryError:
     """The error of a build whose Packer does `body`."""
     world.packer(body)
     with pytest.raises(BakeryError) as caught:
@@ -25,7 +25,7 @@ def failure(world: World, body: str, **changes: object) -> BakeryError:
     return caught.value
 
 
-def test_a_guest_build_gets_its_variables(world: World) -> None:
+def test_a_guest_build_gets_its_variables(world: PackerProject) -> None:
     packer.build(world.job(define(secrets={"db": {"path": "secret/data/db", "key": "password"}})), {}, [])
     given = world.record()
     assert given["argv"][-1] == str(world.project.resources.template("qemu"))
@@ -42,7 +42,7 @@ def test_a_guest_build_gets_its_variables(world: World) -> None:
     assert given["mode"] == "0o700", "the folder of the variables is for us alone"
 
 
-def test_a_chroot_build_knows_no_guest_and_no_secret(world: World) -> None:
+def test_a_chroot_build_knows_no_guest_and_no_secret(world: PackerProject) -> None:
     secrets = {"db": {"path": "secret/data/db", "key": "password"}}
     packer.build(world.job(define(mode="chroot", secrets=secrets)), {"DB": SECRET}, [SECRET])
     given = world.record()
@@ -53,14 +53,14 @@ def test_a_chroot_build_knows_no_guest_and_no_secret(world: World) -> None:
     assert SECRET not in str(given)
 
 
-def test_a_template_of_ones_own_gets_the_same(world: World) -> None:
+def test_a_template_of_ones_own_gets_the_same(world: PackerProject) -> None:
     packer.build(world.job(define(template="own")), {}, [])
     given = world.record()
     assert given["argv"][-1] == str(world.project.definitions / "own")
     assert given["variables"]["accelerator"] == "tcg"
 
 
-def test_every_variable_is_declared_by_the_template(world: World, project_root: Path) -> None:
+def test_every_variable_is_declared_by_the_template(world: PackerProject, project_root: Path) -> None:
     for mode, folder in (("vm", "qemu"), ("chroot", "chroot")):
         packer.build(world.job(define(mode=mode)), {}, [])
         declared = [path.read_text() for path in (project_root / "packer" / "templates" / folder).glob("*.pkr.hcl")]
@@ -68,7 +68,7 @@ def test_every_variable_is_declared_by_the_template(world: World, project_root: 
         assert names == set(world.record()["variables"])
 
 
-def test_ansible_gets_the_software(world: World) -> None:
+def test_ansible_gets_the_software(world: PackerProject) -> None:
     packer.build(world.job(define()), {}, [])
     assert world.record()["software"] == {
         "bakery_image": "web",
@@ -82,7 +82,7 @@ def test_ansible_gets_the_software(world: World) -> None:
     }
 
 
-def test_the_environment_is_small_and_private(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_small_and_private(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "mine")
     packer.build(world.job(define()), {"VAULT_TOKEN": "token"}, [])
     env = world.record()["env"]
@@ -95,7 +95,7 @@ def test_the_environment_is_small_and_private(world: World, monkeypatch: pytest.
     assert not Path(env["TMPDIR"]).exists()
 
 
-def test_phases_are_timed_and_tasks_told(world: World) -> None:
+def test_phases_are_timed_and_tasks_told(world: PackerProject) -> None:
     world.packer(
         """
 say("Starting VM, booting disk image")
@@ -119,7 +119,7 @@ disk(); manifest(); done()
     assert all(event.subject == "web 1.0.0" for event in world.events)
 
 
-def test_secrets_never_reach_the_log_or_the_screen(world: World) -> None:
+def test_secrets_never_reach_the_log_or_the_screen(world: PackerProject) -> None:
     error = failure(
         world,
         f"""
@@ -133,7 +133,7 @@ sys.exit(1)
     assert not any(SECRET in event.text for event in world.events)
 
 
-def test_a_role_that_fails_names_task_reason_and_place(world: World) -> None:
+def test_a_role_that_fails_names_task_reason_and_place(world: PackerProject) -> None:
     error = failure(
         world,
         """
@@ -156,7 +156,7 @@ sys.exit(1)
     assert error.detail == "nginx: [emerg] line 3"
 
 
-def test_an_item_of_a_loop_that_fails(world: World) -> None:
+def test_an_item_of_a_loop_that_fails(world: PackerProject) -> None:
     line = 'failed: [image] (item=eve) => {"item": "eve", "msg": "no such group"}'
     error = failure(world, f"ansible('TASK [app : Users] ****', {line!r}); sys.exit(1)")
     assert error.message == "task 'app : Users' failed: no such group"
@@ -167,7 +167,7 @@ ansible("TASK [app : Try] ****", "Origin: tasks/main.yml:1:3", 'fatal: [image]: 
 """
 
 
-def test_a_failure_that_the_role_ignores_is_not_the_reason(world: World) -> None:
+def test_a_failure_that_the_role_ignores_is_not_the_reason(world: PackerProject) -> None:
     error = failure(
         world,
         IGNORED
@@ -179,19 +179,19 @@ sys.exit(1)
     assert (error.message, error.where) == ("task 'app : Do' failed: the reason", "tasks/main.yml:9")
 
 
-def test_a_failure_that_the_role_ignores_is_not_a_failure(world: World) -> None:
+def test_a_failure_that_the_role_ignores_is_not_a_failure(world: PackerProject) -> None:
     summary = "Build 'qemu.image' errored after 9 seconds: Timeout while waiting for shutdown"
     assert failure(world, f"{IGNORED}print({summary!r}); sys.exit(1)").message.endswith("waiting for shutdown")
 
 
-def test_a_guest_that_goes_away_during_a_task(world: World) -> None:
+def test_a_guest_that_goes_away_during_a_task(world: PackerProject) -> None:
     line = 'fatal: [image]: UNREACHABLE! => {"msg": "Failed to connect", "unreachable": true}'
     error = failure(world, f"ansible('TASK [app : Reboot] ****', {line!r}); sys.exit(1)")
     assert error.message == "the guest stopped answering at task 'app : Reboot'"
     assert error.detail == "Failed to connect"
 
 
-def test_a_guest_that_never_answers_shows_its_console(world: World) -> None:
+def test_a_guest_that_never_answers_shows_its_console(world: PackerProject) -> None:
     error = failure(
         world,
         """
@@ -205,7 +205,7 @@ sys.exit(1)
     assert error.where == str(world.project.logs / "bake.console")
 
 
-def test_a_guest_that_does_not_start_shows_what_qemu_said(world: World) -> None:
+def test_a_guest_that_does_not_start_shows_what_qemu_said(world: PackerProject) -> None:
     error = failure(
         world,
         """
@@ -218,7 +218,7 @@ sys.exit(1)
     assert "host forwarding" in error.detail
 
 
-def test_plugins_that_are_missing_are_named(world: World) -> None:
+def test_plugins_that_are_missing_are_named(world: PackerProject) -> None:
     error = failure(
         world,
         '''
@@ -238,7 +238,7 @@ sys.exit(1)
     assert "make setup" in error.hint
 
 
-def test_an_invalid_template_is_condensed(world: World) -> None:
+def test_an_invalid_template_is_condensed(world: PackerProject) -> None:
     error = failure(
         world,
         '''
@@ -261,7 +261,7 @@ sys.exit(1)
     assert error.detail == 'An argument named "memry" is not expected here. Did you mean "memory"?'
 
 
-def test_vault_that_goes_away_between_our_look_and_packers(world: World) -> None:
+def test_vault_that_goes_away_between_our_look_and_packers(world: PackerProject) -> None:
     error = failure(
         world,
         '''
@@ -278,7 +278,7 @@ sys.exit(1)
     assert error.message.startswith("Packer cannot read a secret: Error reading vault secret: connection refused")
 
 
-def test_any_other_failure_shows_packers_own_summary(world: World) -> None:
+def test_any_other_failure_shows_packers_own_summary(world: PackerProject) -> None:
     error = failure(
         world,
         """
@@ -289,39 +289,39 @@ sys.exit(1)
     assert error.message == "Packer failed: Failed creating Qemu driver: exec: not found"
 
 
-def test_packer_is_missing(world: World) -> None:
+def test_packer_is_missing(world: PackerProject) -> None:
     world.toolchain.packer.unlink()
     with pytest.raises(BakeryError, match="packer is not installed") as caught:
         packer.build(world.job(define()), {}, [])
     assert "bakery doctor" in caught.value.hint
 
 
-def test_packer_is_killed(world: World) -> None:
+def test_packer_is_killed(world: PackerProject) -> None:
     error = failure(world, "guest(); os.kill(os.getpid(), signal.SIGKILL)")
     assert error.message == "Packer was killed (SIGKILL)"
     assert not world.guest_lives()
 
 
-def test_packer_whose_inner_process_is_killed_reports_success(world: World) -> None:
+def test_packer_whose_inner_process_is_killed_reports_success(world: PackerProject) -> None:
     """Seen with Packer 1.11.2: exit code 0, and the disk's holder goes on."""
     error = failure(world, "disk(); manifest(); guest()")
     assert error.message == "Packer ended in the middle of its work"
     assert not world.guest_lives()
 
 
-def test_an_interrupted_packer_is_not_called_a_failure_of_the_template(world: World) -> None:
+def test_an_interrupted_packer_is_not_called_a_failure_of_the_template(world: PackerProject) -> None:
     error = failure(world, 'print("Cleanly cancelled builds after being interrupted."); sys.exit(1)')
     assert error.message == "the bake was interrupted"
 
 
-def test_a_build_that_hangs_is_stopped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_that_hangs_is_stopped(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packer, "TIMEOUT_SECONDS", 0.5)
     error = failure(world, "guest(); time.sleep(60)")
     assert "did not end within" in error.message
     assert not world.guest_lives()
 
 
-def test_a_full_disk_is_the_reason_whatever_broke_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_the_reason_whatever_broke_first(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
     job = world.job(define())
     monkeypatch.setattr("bakery.bake.diagnosis.FULL", 1 << 62)
     world.packer("sys.exit(1)")
@@ -329,7 +329,7 @@ def test_a_full_disk_is_the_reason_whatever_broke_first(world: World, monkeypatc
         packer.build(job, {}, [])
 
 
-def test_ctrl_c_leaves_no_guest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_leaves_no_guest(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*arguments: Any, **options: Any) -> None:
         run(*arguments, **options)
         raise KeyboardInterrupt
@@ -348,7 +348,7 @@ def _wait_for_program(pid: int) -> None:
         time.sleep(0.001)
 
 
-def test_what_a_killed_run_left_is_swept(world: World) -> None:
+def test_what_a_killed_run_left_is_swept(world: PackerProject) -> None:
     drafts = world.folder / "drafts"
     stale, elsewhere = drafts / ".1.0.0-abcdefgh", world.folder / "bakery-left"
     stale.mkdir(parents=True)
@@ -368,14 +368,14 @@ def test_what_a_killed_run_left_is_swept(world: World) -> None:
     [str(os.getpid()), "1", "999999999", "", "not a number", "-1"],
     ids=["us", "1", "no", "none", "text", "-1"],
 )
-def test_a_stale_process_id_kills_nobody(world: World, content: str) -> None:
+def test_a_stale_process_id_kills_nobody(world: PackerProject, content: str) -> None:
     scratch = world.folder / "scratch"
     scratch.mkdir()
     (scratch / "holder.pid").write_text(content)
     packer.release(scratch)
 
 
-def test_a_foreign_link_is_not_followed(world: World) -> None:
+def test_a_foreign_link_is_not_followed(world: PackerProject) -> None:
     scratch, precious = world.folder / "scratch", world.folder / "precious"
     scratch.mkdir()
     precious.mkdir()

@@ -12,7 +12,7 @@ from bakery.host.errors import BakeryError, ConflictError
 from bakery.model import documents
 from bakery.model.documents import Check, RemoteBuild
 from bakery.model.version import ImageVersion
-from doubles.packer import World, define
+from doubles.packer import PackerProject, define
 
 LEASE = {"access_key": "AKIA", "secret_key": "canary-4711"}
 CHANGES = {
@@ -30,7 +30,7 @@ done()
 
 
 def build(
-    world: World, body: str | None = None, inner: str = "", lease: dict[str, str] = LEASE, **changes: Any
+    world: PackerProject, body: str | None = None, inner: str = "", lease: dict[str, str] = LEASE, **changes: Any
 ) -> RemoteBuild:
     world.packer(body or BUILT.format(report=REPORT.format(inner=inner)))
     request = BakeRequest(define(**CHANGES | changes), "1.0.0", {"base:aws": "debian"}, "k" * 64)
@@ -39,15 +39,15 @@ def build(
     )
 
 
-def folder(world: World) -> Path:
+def folder(world: PackerProject) -> Path:
     return world.project.build_folder(ImageVersion("web", "x86_64", "1.0.0"), "aws")
 
 
-def nothing_is_left(world: World) -> bool:
+def nothing_is_left(world: PackerProject) -> bool:
     return [path.name for path in (world.project.workspace / "artifacts").rglob("*")] in ([], [".web-aws"])
 
 
-def test_a_build_is_what_packer_says_it_made(world: World) -> None:
+def test_a_build_is_what_packer_says_it_made(world: PackerProject) -> None:
     built = build(world)
     assert documents.load(RemoteBuild, folder(world) / "build.json") == built
     assert (built.builder, built.target, built.base) == ("amazon-ebs", "aws", "debian")
@@ -56,7 +56,7 @@ def test_a_build_is_what_packer_says_it_made(world: World) -> None:
     assert len(built.identity) == 64
 
 
-def test_packer_gets_the_target_and_the_login_through_its_environment(world: World) -> None:
+def test_packer_gets_the_target_and_the_login_through_its_environment(world: PackerProject) -> None:
     build(world)
     given = world.record()
     assert given["argv"][-1] == str(world.project.resources.template("aws"))
@@ -69,7 +69,7 @@ def test_packer_gets_the_target_and_the_login_through_its_environment(world: Wor
     assert LEASE["secret_key"] not in json.dumps(given)
 
 
-def test_credentials_never_reach_the_log(world: World) -> None:
+def test_credentials_never_reach_the_log(world: PackerProject) -> None:
     with pytest.raises(BakeryError) as caught:
         build(world, 'say(os.environ["AWS_SECRET_ACCESS_KEY"]); sys.exit(1)')
     assert caught.value.log
@@ -85,7 +85,7 @@ OWN = {
 
 
 def test_where_vault_lends_nothing_the_users_own_login_reaches_packer(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: PackerProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in OWN.items():
         monkeypatch.setenv(name, value)
@@ -94,7 +94,9 @@ def test_where_vault_lends_nothing_the_users_own_login_reaches_packer(
     assert {name: given.get(name) for name in OWN} == {**OWN, "VAULT_ID_TOKEN": None}
 
 
-def test_what_vault_lends_is_not_mixed_with_the_users_own_login(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_vault_lends_is_not_mixed_with_the_users_own_login(
+    world: PackerProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in {**OWN, "AWS_SESSION_TOKEN": "of another key"}.items():
         monkeypatch.setenv(name, value)
     build(world)
@@ -102,7 +104,7 @@ def test_what_vault_lends_is_not_mixed_with_the_users_own_login(world: World, mo
     assert given == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
-def test_own_credentials_never_reach_the_log(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_credentials_never_reach_the_log(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-0815")
     with pytest.raises(BakeryError) as caught:
         build(world, 'say(os.environ["AWS_SECRET_ACCESS_KEY"]); sys.exit(1)', lease={})
@@ -110,13 +112,13 @@ def test_own_credentials_never_reach_the_log(world: World, monkeypatch: pytest.M
     assert "canary-0815" not in caught.value.log.read_text() + str(vars(caught.value))
 
 
-def test_a_failed_build_leaves_nothing(world: World) -> None:
+def test_a_failed_build_leaves_nothing(world: PackerProject) -> None:
     with pytest.raises(BakeryError):
         build(world, "sys.exit(1)")
     assert nothing_is_left(world)
 
 
-def test_a_test_that_fails_while_packer_goes_on_is_no_build(world: World) -> None:
+def test_a_test_that_fails_while_packer_goes_on_is_no_build(world: PackerProject) -> None:
     """As with a template of one's own that ignores what Ansible says."""
     with pytest.raises(BakeryError, match="1 of 1 tests did not pass") as caught:
         build(world, inner="<failure message='port 80 is closed'/>")
@@ -124,22 +126,22 @@ def test_a_test_that_fails_while_packer_goes_on_is_no_build(world: World) -> Non
     assert nothing_is_left(world)
 
 
-def test_a_build_without_its_test_report_is_refused(world: World) -> None:
+def test_a_build_without_its_test_report_is_refused(world: PackerProject) -> None:
     with pytest.raises(BakeryError, match="1 of 1 tests did not pass"):
         build(world, 'manifest_of("eu-central-1:ami-1"); done()')
 
 
-def test_windows_is_built_without_tests_over_ssh(world: World) -> None:
+def test_windows_is_built_without_tests_over_ssh(world: PackerProject) -> None:
     built = build(world, 'manifest_of("eu-central-1:ami-1"); done()', os="windows-2022", software={})
     assert built.checks == ()
 
 
-def test_a_version_is_built_once(world: World) -> None:
+def test_a_version_is_built_once(world: PackerProject) -> None:
     build(world)
     with pytest.raises(ConflictError, match="was baked before"):
         build(world)
 
 
-def test_the_wrong_version_is_refused(world: World) -> None:
+def test_the_wrong_version_is_refused(world: PackerProject) -> None:
     with pytest.raises(BakeryError, match=r"Packer built version 9\.9\.9, not 1\.0\.0"):
         build(world, 'manifest_of("eu-central-1:ami-1", version="9.9.9"); done()', os="windows-2022", software={})

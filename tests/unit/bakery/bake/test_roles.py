@@ -8,7 +8,7 @@ import pytest
 from bakery.bake import check_mode, check_roles
 from bakery.host.errors import UsageError
 from bakery.model.definition import FAMILIES
-from doubles.packer import World, define, make_world
+from doubles.packer import PackerProject, define, make_world
 
 SPECS = """
 argument_specs:
@@ -20,7 +20,7 @@ argument_specs:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PackerProject:
     made = make_world(tmp_path, monkeypatch)
     made.role("nginx", {"meta/argument_specs.yml": SPECS})
     made.role("kernel")
@@ -35,38 +35,38 @@ def use(*roles: dict[str, Any]) -> dict[str, Any]:
     return {"software": {"roles": list(roles)}}
 
 
-def refused(world: World, **changes: Any) -> UsageError:
+def refused(world: PackerProject, **changes: Any) -> UsageError:
     with pytest.raises(UsageError) as caught:
         check_roles(world.project, define(**changes), where)
     return caught.value
 
 
-def test_a_good_definition(world: World) -> None:
+def test_a_good_definition(world: PackerProject) -> None:
     check_roles(world.project, define(), where)
     check_mode(world.project, define(mode="chroot"), where)
 
 
-def test_a_role_that_is_not_there(world: World) -> None:
+def test_a_role_that_is_not_there(world: PackerProject) -> None:
     error = refused(world, **use({"name": "nginx"}, {"name": "kernle"}))
     assert (error.message, error.where) == ("no role named 'kernle'", "web.yaml: software.roles.1.name")
     assert error.hint == "did you mean 'kernel'?"
 
 
-def test_a_role_like_no_other(world: World) -> None:
+def test_a_role_like_no_other(world: PackerProject) -> None:
     assert refused(world, **use({"name": "postgres"})).hint.endswith("roles/postgres/tasks/main.yml")
 
 
-def test_a_variable_that_the_role_does_not_know(world: World) -> None:
+def test_a_variable_that_the_role_does_not_know(world: PackerProject) -> None:
     error = refused(world, **use({"name": "nginx", "vars": {"nginx_prot": 80}}))
     assert (error.message, error.hint) == ("the role nginx has no variable 'nginx_prot'", "did you mean 'nginx_port'?")
     assert error.where == "web.yaml: software.roles.0.vars.nginx_prot"
 
 
-def test_a_role_without_argument_specs_takes_any_variable(world: World) -> None:
+def test_a_role_without_argument_specs_takes_any_variable(world: PackerProject) -> None:
     check_roles(world.project, define(**use({"name": "kernel", "vars": {"anything": 1}})), where)
 
 
-def test_a_variable_that_the_role_needs(world: World) -> None:
+def test_a_variable_that_the_role_needs(world: PackerProject) -> None:
     specs = "argument_specs: {main: {options: {vault_url: {required: true}, vault_port: {}}}}\n"
     world.role("vault", {"meta/argument_specs.yml": specs})
     error = refused(world, **use({"name": "nginx"}, {"name": "vault", "vars": {"vault_port": 8200}}))
@@ -82,12 +82,12 @@ def on(system: str, *roles: str, packages: tuple[str, ...] = ()) -> dict[str, An
 
 
 @pytest.mark.parametrize("system", ["debian-12", "ubuntu-24.04"])
-def test_a_role_that_says_nothing_works_on_debian(world: World, system: str) -> None:
+def test_a_role_that_says_nothing_works_on_debian(world: PackerProject, system: str) -> None:
     check_roles(world.project, define(**on(system, "kernel")), where)
 
 
 @pytest.mark.parametrize("system", ["rocky-9", "rhel-9.4", "almalinux-9"])
-def test_a_role_and_an_os_of_another_family(world: World, system: str) -> None:
+def test_a_role_and_an_os_of_another_family(world: PackerProject, system: str) -> None:
     world.role("both", {"meta/bakery.yml": "families: [Debian, RedHat]\n"})
     check_roles(world.project, define(**on(system, "both")), where)
     error = refused(world, **on(system, "both", "kernel"))
@@ -96,26 +96,26 @@ def test_a_role_and_an_os_of_another_family(world: World, system: str) -> None:
     assert error.hint.endswith("add RedHat to the families in its meta/bakery.yml")
 
 
-def test_roles_of_linux_are_not_for_windows(world: World) -> None:
+def test_roles_of_linux_are_not_for_windows(world: PackerProject) -> None:
     world.role("both", {"meta/bakery.yml": "families: [Debian, RedHat]\n"})
     error = refused(world, **on("windows-2022", "both"))
     assert error.message == "the role both works on Debian and RedHat, and windows-2022 is Windows"
 
 
-def test_packages_are_not_for_windows(world: World) -> None:
+def test_packages_are_not_for_windows(world: PackerProject) -> None:
     error = refused(world, **on("windows-2022", packages=("jq",)))
     assert (error.message, error.where) == ("packages cannot be installed on Windows", "web.yaml: software.packages")
     assert error.hint == "install the software in a role"
 
 
-def test_an_os_that_nobody_wrote_roles_for(world: World) -> None:
+def test_an_os_that_nobody_wrote_roles_for(world: PackerProject) -> None:
     error = refused(world, **on("rokcy-9", "nginx"))
     assert (error.message, error.where) == ("no role works on 'rokcy-9'", "web.yaml: os")
     assert error.hint == "did you mean 'rocky'?"
     assert "rocky" in refused(world, **on("plan-9", packages=("jq",))).hint
 
 
-def test_any_os_without_software(world: World) -> None:
+def test_any_os_without_software(world: PackerProject) -> None:
     check_roles(world.project, define(**on("plan-9")), where)
 
 
@@ -128,13 +128,13 @@ def test_families_are_those_that_ansible_knows() -> None:
 
 
 @pytest.mark.parametrize("name", ["path", "home", "ansible_config", "vault_token", "ld_preload"])
-def test_a_secret_that_would_be_taken_for_a_setting(world: World, name: str) -> None:
+def test_a_secret_that_would_be_taken_for_a_setting(world: PackerProject, name: str) -> None:
     error = refused(world, secrets={name: {"path": "secret/data/web", "key": "x"}})
     assert error.where == f"web.yaml: secrets.{name}"
     assert name.upper() in error.message
 
 
-def test_chroot_mode_is_for_roles_that_say_so(world: World) -> None:
+def test_chroot_mode_is_for_roles_that_say_so(world: PackerProject) -> None:
     definition = define(mode="chroot", **use({"name": "nginx"}, {"name": "kernel"}))
     with pytest.raises(UsageError) as caught:
         check_mode(world.project, definition, where)
@@ -143,5 +143,5 @@ def test_chroot_mode_is_for_roles_that_say_so(world: World) -> None:
     assert "mode: vm" in caught.value.hint
 
 
-def test_every_role_works_in_a_guest(world: World) -> None:
+def test_every_role_works_in_a_guest(world: PackerProject) -> None:
     check_mode(world.project, define(**use({"name": "kernel"})), where)

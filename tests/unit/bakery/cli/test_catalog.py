@@ -5,20 +5,20 @@ from pathlib import Path
 
 from bakery.catalog import Record
 from bakery.model import documents
-from unit.bakery.cli.workshop import Workshop
+from unit.bakery.cli.cli_runner import CliRunner
 
 
 def rows(out: str) -> list[list[str]]:
     return [line.split() for line in out.splitlines() if line.startswith(("base ", "web "))]
 
 
-def test_an_empty_one(bakery: Workshop) -> None:
+def test_an_empty_one(bakery: CliRunner) -> None:
     answer = bakery("catalog")
     assert (answer.code, answer.err, rows(answer.out)) == (0, "", [])
     assert json.loads(bakery("catalog", "--json").out) == []
 
 
-def test_versions_with_states_and_channels(bakery: Workshop) -> None:
+def test_versions_with_states_and_channels(bakery: CliRunner) -> None:
     bakery.line()
     bakery.edit("web", "hello", "goodbye")
     bakery.broken = {"verify web"}
@@ -32,7 +32,7 @@ def test_versions_with_states_and_channels(bakery: Workshop) -> None:
     ]
 
 
-def test_json_is_the_documents(bakery: Workshop) -> None:
+def test_json_is_the_documents(bakery: CliRunner) -> None:
     made = bakery.line()
     found = documents.parse(list[Record], bakery("catalog", "--json").out.encode(), "stdout")
     assert found == made
@@ -41,7 +41,7 @@ def test_json_is_the_documents(bakery: Workshop) -> None:
     assert Path(web.publications[0].places[0].id).is_file()
 
 
-def test_channels_move_and_come_back(bakery: Workshop) -> None:
+def test_channels_move_and_come_back(bakery: CliRunner) -> None:
     bakery.line()
     bakery.edit("web", "hello", "goodbye")
     bakery.line()
@@ -56,7 +56,7 @@ def test_channels_move_and_come_back(bakery: Workshop) -> None:
     ]
 
 
-def test_a_version_that_is_not_there(bakery: Workshop) -> None:
+def test_a_version_that_is_not_there(bakery: CliRunner) -> None:
     bakery.line()
     answer = bakery("promote", "web", "1.0.7", "stable")
     assert answer.code == 1

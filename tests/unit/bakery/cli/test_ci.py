@@ -4,14 +4,14 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from unit.bakery.cli.workshop import Workshop
+from unit.bakery.cli.cli_runner import CliRunner
 
 
-def planned(bakery: Workshop) -> Path:
+def planned(bakery: CliRunner) -> Path:
     return bakery.write("plan.json", bakery("plan", "--json").out)
 
 
-def test_a_plan_becomes_a_pipeline(bakery: Workshop) -> None:
+def test_a_plan_becomes_a_pipeline(bakery: CliRunner) -> None:
     answer = bakery("ci", str(planned(bakery)), "--runner-image", "runner:1")
     assert (answer.code, answer.err) == (0, "")
     found = YAML(typ="safe").load(answer.out)
@@ -20,24 +20,24 @@ def test_a_plan_becomes_a_pipeline(bakery: Workshop) -> None:
     assert answer.out == bakery("ci", "plan.json", "--runner-image", "runner:1").out
 
 
-def test_nothing_is_due_after_the_line_ran(bakery: Workshop) -> None:
+def test_nothing_is_due_after_the_line_ran(bakery: CliRunner) -> None:
     bakery.line()
     assert "nothing due:" in bakery("ci", str(planned(bakery)), "--runner-image", "runner:1").out
 
 
-def test_a_target_that_does_not_exist(bakery: Workshop) -> None:
+def test_a_target_that_does_not_exist(bakery: CliRunner) -> None:
     answer = bakery("ci", str(planned(bakery)), "--runner-image", "runner:1", "--target", "moon")
     assert (answer.code, answer.out) == (64, "")
     assert "moon" in answer.err
 
 
-def test_no_plan(bakery: Workshop) -> None:
+def test_no_plan(bakery: CliRunner) -> None:
     answer = bakery("ci", "none.json", "--runner-image", "runner:1")
     assert (answer.code, answer.out) == (1, "")
     assert "none.json: no plan document" in answer.err
 
 
-def test_a_plan_of_other_definitions(bakery: Workshop) -> None:
+def test_a_plan_of_other_definitions(bakery: CliRunner) -> None:
     plan = planned(bakery)
     plan.write_text(plan.read_text().replace('"image": "web"', '"image": "wbe"'))
     answer = bakery("ci", str(plan), "--runner-image", "runner:1")
@@ -45,7 +45,7 @@ def test_a_plan_of_other_definitions(bakery: Workshop) -> None:
     assert "no image named 'wbe'" in answer.err
 
 
-def test_another_channel_is_published_to(bakery: Workshop) -> None:
+def test_another_channel_is_published_to(bakery: CliRunner) -> None:
     bakery("run", "base")
     for verb in ("bake", "verify"):
         assert bakery(verb, "web").code == 0

@@ -6,7 +6,7 @@ import pytest
 
 from bakery.demo import story
 from bakery.demo.story import Result, Row
-from unit.bakery.cli.workshop import Workshop
+from unit.bakery.cli.cli_runner import CliRunner
 
 ROW = Row("web", "1.0.1", "123456789012", "us-east-1", "ami-1", "/bakery/web/x86_64/1.0.1")
 
@@ -33,7 +33,7 @@ def result(**changes: object) -> Result:
     ],
     ids=["baked", "kept"],
 )
-def test_the_result(bakery: Workshop, found: Result, verdict: str) -> None:
+def test_the_result(bakery: CliRunner, found: Result, verdict: str) -> None:
     bakery.monkeypatch.setattr(story, "play", lambda *_: found)
     answer = bakery("demo")
     assert answer.code == 0
@@ -45,7 +45,7 @@ def test_the_result(bakery: Workshop, found: Result, verdict: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--change",)])
-def test_a_change_is_asked_for(bakery: Workshop, arguments: tuple[str, ...]) -> None:
+def test_a_change_is_asked_for(bakery: CliRunner, arguments: tuple[str, ...]) -> None:
     asked = []
 
     def play(root: Path, change: bool, *_: object) -> Result:
@@ -60,6 +60,6 @@ def test_a_change_is_asked_for(bakery: Workshop, arguments: tuple[str, ...]) -> 
 @pytest.mark.parametrize(
     ("stopped", "said"), [(["aws", "vault"], "aws stopped\nvault stopped\n"), ([], "nothing was running\n")]
 )
-def test_down(bakery: Workshop, stopped: list[str], said: str) -> None:
+def test_down(bakery: CliRunner, stopped: list[str], said: str) -> None:
     bakery.monkeypatch.setattr(story, "end", lambda _: stopped)
     assert bakery("demo", "--down").out == said

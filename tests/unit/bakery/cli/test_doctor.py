@@ -10,14 +10,14 @@ import pytest
 from bakery.host.errors import BakeryError
 from bakery.machine import qemu
 from doubles.programs import Programs
-from unit.bakery.cli.workshop import Workshop
+from unit.bakery.cli.cli_runner import CliRunner
 
 PLUGINS = "\n".join(f"echo /plugins/{name}_v1.2.3_x5.0" for name in ("packer-plugin-qemu", "packer-plugin-ansible"))
 PYTHON = 'case "$2" in *ansible*) echo 2.19.14;; *boto3*) echo 1.44.5;; *) echo App loads;; esac'
 
 
 @pytest.fixture
-def programs(bakery: Workshop, tmp_path: Path) -> Programs:
+def programs(bakery: CliRunner, tmp_path: Path) -> Programs:
     """Everything that the doctor looks for."""
     found = Programs(tmp_path / "bin", bakery.monkeypatch)
     for name in ("mcopy", "sfdisk", "xorriso", "ssh", "debugfs"):
@@ -33,7 +33,7 @@ def programs(bakery: Workshop, tmp_path: Path) -> Programs:
     return found
 
 
-def findings(bakery: Workshop, *arguments: str) -> dict[str, dict[str, Any]]:
+def findings(bakery: CliRunner, *arguments: str) -> dict[str, dict[str, Any]]:
     return {found["tool"]: found for found in json.loads(bakery("doctor", *arguments, "--json").out)}
 
 
@@ -41,7 +41,7 @@ def row(out: str, tool: str) -> str:
     return next(line for line in out.splitlines() if f" {tool} " in line)
 
 
-def test_all_is_well(bakery: Workshop, programs: Programs) -> None:
+def test_all_is_well(bakery: CliRunner, programs: Programs) -> None:
     answer = bakery("doctor")
     assert (answer.code, answer.err) == (0, "")
     assert "MISSING" not in answer.out
@@ -50,7 +50,7 @@ def test_all_is_well(bakery: Workshop, programs: Programs) -> None:
     assert "only images with secrets need it" in row(answer.out, "vault login")
 
 
-def test_json(bakery: Workshop, programs: Programs) -> None:
+def test_json(bakery: CliRunner, programs: Programs) -> None:
     found = findings(bakery)
     assert found["packer-plugin-qemu"] == {
         "tool": "packer-plugin-qemu",
@@ -71,12 +71,12 @@ def test_json(bakery: Workshop, programs: Programs) -> None:
         ("infra", {"terraform", "cdktf", "cdktf-cli"}),
     ],
 )
-def test_one_verb_only(bakery: Workshop, programs: Programs, verb: str, tools: set[str]) -> None:
+def test_one_verb_only(bakery: CliRunner, programs: Programs, verb: str, tools: set[str]) -> None:
     assert findings(bakery, verb).keys() == tools
 
 
 @pytest.mark.parametrize(("name", "tool"), [("packer", "packer"), ("qemu-img", "qemu-img")])
-def test_a_missing_tool(bakery: Workshop, programs: Programs, name: str, tool: str) -> None:
+def test_a_missing_tool(bakery: CliRunner, programs: Programs, name: str, tool: str) -> None:
     (programs.folder / name).unlink()
     answer = bakery("doctor", "bake")
     assert answer.code == 1
@@ -86,26 +86,26 @@ def test_a_missing_tool(bakery: Workshop, programs: Programs, name: str, tool: s
 
 
 @pytest.mark.parametrize("version", ["1.2.3", "1.2.4", "1.2.31", "1.10.0", "1.2.3+ent"])
-def test_the_pinned_version_and_newer_ones_of_its_major(bakery: Workshop, programs: Programs, version: str) -> None:
+def test_the_pinned_version_and_newer_ones_of_its_major(bakery: CliRunner, programs: Programs, version: str) -> None:
     programs.shell("packer", f"echo Packer v{version}")
     assert findings(bakery, "bake")["packer"]["found"] == f"Packer v{version}"
 
 
 @pytest.mark.parametrize("version", ["1.2.2", "1.1.9", "2.0.0", "11.2.3", "1.2.3.4", "1.3.0-dev", "1.3", "unknown"])
-def test_another_version(bakery: Workshop, programs: Programs, version: str) -> None:
+def test_another_version(bakery: CliRunner, programs: Programs, version: str) -> None:
     programs.shell("packer", f"echo Packer v{version}")
     answer = bakery("doctor", "bake")
     assert answer.code == 1
     assert f"version Packer v{version} is there; run 'make setup'" in row(answer.out, "packer")
 
 
-def test_a_plugin_that_packer_does_not_load(bakery: Workshop, programs: Programs) -> None:
+def test_a_plugin_that_packer_does_not_load(bakery: CliRunner, programs: Programs) -> None:
     programs.shell("packer", "echo Packer v1.2.3")
     found = findings(bakery, "bake")["packer-plugin-qemu"]
     assert (found["found"], found["hint"]) == ("", "Packer does not load it: run 'make setup'")
 
 
-def test_a_tool_that_does_not_work(bakery: Workshop, programs: Programs) -> None:
+def test_a_tool_that_does_not_work(bakery: CliRunner, programs: Programs) -> None:
     programs.shell("mmdebstrap", "exit 3")
     programs.shell("qemu-img")
     found = findings(bakery, "bake")
@@ -113,7 +113,7 @@ def test_a_tool_that_does_not_work(bakery: Workshop, programs: Programs) -> None
     assert "does not say its version" in found["qemu-img"]["hint"]
 
 
-def test_no_firmware(bakery: Workshop, programs: Programs) -> None:
+def test_no_firmware(bakery: CliRunner, programs: Programs) -> None:
     def fail() -> None:
         raise BakeryError("no UEFI firmware for guests found", hint="install the package ovmf")
 
@@ -121,11 +121,11 @@ def test_no_firmware(bakery: Workshop, programs: Programs) -> None:
     assert findings(bakery, "verify")["UEFI firmware"]["hint"].endswith("install the package ovmf")
 
 
-def test_a_vault_that_refuses(bakery: Workshop, programs: Programs) -> None:
+def test_a_vault_that_refuses(bakery: CliRunner, programs: Programs) -> None:
     bakery.monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:1")
     bakery.broken = {"login"}
     assert "login failed" in findings(bakery, "bake")["vault login"]["hint"]
 
 
-def test_an_unknown_verb(bakery: Workshop) -> None:
+def test_an_unknown_verb(bakery: CliRunner) -> None:
     assert bakery("doctor", "bakes").code == 64

@@ -13,10 +13,10 @@ from bakery.cli import plan
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, PartialError, UsageError
 from bakery.host.events import Event
-from unit.bakery.cli.workshop import Workshop
+from unit.bakery.cli.cli_runner import CliRunner
 
 
-def failing(bakery: Workshop, error: BaseException) -> None:
+def failing(bakery: CliRunner, error: BaseException) -> None:
     """Let `bakery plan` end with an error."""
 
     def fail(*_: Any) -> None:
@@ -25,14 +25,14 @@ def failing(bakery: Workshop, error: BaseException) -> None:
     bakery.monkeypatch.setattr(plan, "open_session", fail)
 
 
-def test_no_arguments_show_the_help(bakery: Workshop) -> None:
+def test_no_arguments_show_the_help(bakery: CliRunner) -> None:
     answer = bakery()
     assert (answer.code, answer.err) == (0, "")
     assert "Usage: bakery" in answer.out
     assert "doctor" in answer.out
 
 
-def test_version(bakery: Workshop) -> None:
+def test_version(bakery: CliRunner) -> None:
     answer = bakery("--version")
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.strip().count(".") == 2
@@ -48,7 +48,7 @@ def test_version(bakery: Workshop) -> None:
         (["schema", "image"], "Invalid value for"),
     ],
 )
-def test_a_wrong_command_line(bakery: Workshop, arguments: list[str], message: str) -> None:
+def test_a_wrong_command_line(bakery: CliRunner, arguments: list[str], message: str) -> None:
     answer = bakery(*arguments)
     error, hint = answer.err.splitlines()
     assert (answer.code, answer.out) == (64, "")
@@ -56,7 +56,7 @@ def test_a_wrong_command_line(bakery: Workshop, arguments: list[str], message: s
     assert hint == "hint: see 'bakery --help'"
 
 
-def test_a_wrong_definition(bakery: Workshop) -> None:
+def test_a_wrong_definition(bakery: CliRunner) -> None:
     bakery.edit("web", "targets: [local]", "targets: [locl]")
     answer = bakery("plan")
     assert answer.code == 64
@@ -72,7 +72,7 @@ def test_a_wrong_definition(bakery: Workshop) -> None:
     ],
     ids=" ".join,
 )
-def test_outside_of_a_project(bakery: Workshop, arguments: list[str], tmp_path: Path) -> None:
+def test_outside_of_a_project(bakery: CliRunner, arguments: list[str], tmp_path: Path) -> None:
     bakery.monkeypatch.chdir(tmp_path)
     answer = bakery(*arguments)
     assert (answer.code, answer.out) == (64, "")
@@ -83,7 +83,7 @@ def test_outside_of_a_project(bakery: Workshop, arguments: list[str], tmp_path: 
     assert not (tmp_path / ".bakery").exists()
 
 
-def test_a_catalog_can_be_read_from_anywhere(bakery: Workshop, tmp_path: Path) -> None:
+def test_a_catalog_can_be_read_from_anywhere(bakery: CliRunner, tmp_path: Path) -> None:
     bakery.line()
     bakery.monkeypatch.chdir(tmp_path)
     answer = bakery("catalog", "--catalog", str(bakery.project.workspace / "catalog"))
@@ -94,7 +94,7 @@ def test_a_catalog_can_be_read_from_anywhere(bakery: Workshop, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("error", "code"), [(BakeryError, 1), (PartialError, 4), (UsageError, 64)], ids=lambda value: str(value)
 )
-def test_an_expected_failure_says_everything(bakery: Workshop, error: type[BakeryError], code: int) -> None:
+def test_an_expected_failure_says_everything(bakery: CliRunner, error: type[BakeryError], code: int) -> None:
     failing(bakery, error("it broke", where="web.yaml:3", detail="one\ntwo", hint="mend it", log=Path("logs/plan.log")))
     answer = bakery("plan")
     assert (answer.code, answer.out) == (code, "")
@@ -107,12 +107,12 @@ def test_an_expected_failure_says_everything(bakery: Workshop, error: type[Baker
     ]
 
 
-def test_a_failure_says_no_more_than_it_knows(bakery: Workshop) -> None:
+def test_a_failure_says_no_more_than_it_knows(bakery: CliRunner) -> None:
     failing(bakery, BakeryError("it broke"))
     assert bakery("plan").err == "error: it broke\n"
 
 
-def test_a_bug_asks_for_a_report(bakery: Workshop) -> None:
+def test_a_bug_asks_for_a_report(bakery: CliRunner) -> None:
     failing(bakery, ZeroDivisionError("by zero"))
     answer = bakery("plan")
     assert answer.code == 3
@@ -120,14 +120,14 @@ def test_a_bug_asks_for_a_report(bakery: Workshop) -> None:
     assert answer.err.splitlines()[-1].startswith("error: this is a bug in bakery")
 
 
-def test_an_interrupt(bakery: Workshop) -> None:
+def test_an_interrupt(bakery: CliRunner) -> None:
     failing(bakery, KeyboardInterrupt())
     answer = bakery("plan")
     assert (answer.code, answer.out) == (130, "")
     assert answer.err.strip() == "interrupted: nothing is half done; run the same command again"
 
 
-def test_sigterm_is_an_interrupt(bakery: Workshop) -> None:
+def test_sigterm_is_an_interrupt(bakery: CliRunner) -> None:
     def end(*_: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -137,7 +137,7 @@ def test_sigterm_is_an_interrupt(bakery: Workshop) -> None:
     assert "interrupted" in answer.err
 
 
-def test_a_failed_verb_names_its_log(bakery: Workshop) -> None:
+def test_a_failed_verb_names_its_log(bakery: CliRunner) -> None:
     def fail(opened: Session, *_: Any) -> None:
         opened.report(Event("note", "run", "web", "told before it broke"))
         raise BakeryError("it broke")
@@ -149,7 +149,7 @@ def test_a_failed_verb_names_its_log(bakery: Workshop) -> None:
     assert "told before it broke" in log.read_text()
 
 
-def test_the_log_of_a_failed_verb_has_the_traceback_and_no_secret(bakery: Workshop) -> None:
+def test_the_log_of_a_failed_verb_has_the_traceback_and_no_secret(bakery: CliRunner) -> None:
     def read_answer() -> None:
         raise OSError("no answer to s.token-4711")
 

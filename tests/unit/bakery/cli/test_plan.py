@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bakery.engine.plan import Plan
 from bakery.model import documents
-from unit.bakery.cli.workshop import Workshop
+from unit.bakery.cli.cli_runner import CliRunner
 
 
 def rows(out: str) -> list[list[str]]:
@@ -12,7 +12,7 @@ def rows(out: str) -> list[list[str]]:
     return [line.split(maxsplit=3) for line in out.splitlines() if line.startswith(("base ", "web "))]
 
 
-def test_a_table_with_reasons(bakery: Workshop) -> None:
+def test_a_table_with_reasons(bakery: CliRunner) -> None:
     answer = bakery("plan")
     assert (answer.code, answer.err) == (0, "")
     assert rows(answer.out) == [
@@ -22,7 +22,7 @@ def test_a_table_with_reasons(bakery: Workshop) -> None:
     assert answer.out.splitlines()[-1] == "2 of 2 images need work"
 
 
-def test_json_is_the_document(bakery: Workshop) -> None:
+def test_json_is_the_document(bakery: CliRunner) -> None:
     bakery.line("base")
     answer = bakery("plan", "--json")
     planned = documents.parse(Plan, answer.out.encode(), "stdout")
@@ -31,7 +31,7 @@ def test_json_is_the_document(bakery: Workshop) -> None:
     assert planned.actions[1].inputs["var:nginx.nginx_message"] == '"hello"'
 
 
-def test_a_changed_variable_is_named_with_both_values(bakery: Workshop) -> None:
+def test_a_changed_variable_is_named_with_both_values(bakery: CliRunner) -> None:
     bakery.line()
     bakery.edit("web", "nginx_message: hello", "nginx_message: goodbye")
     assert rows(bakery("plan").out) == [
@@ -40,25 +40,25 @@ def test_a_changed_variable_is_named_with_both_values(bakery: Workshop) -> None:
     ]
 
 
-def test_detailed_exit_code(bakery: Workshop) -> None:
+def test_detailed_exit_code(bakery: CliRunner) -> None:
     assert bakery("plan", "--detailed-exitcode").code == 2
     bakery.line()
     assert bakery("plan", "--detailed-exitcode").code == 0
     assert bakery("plan").code == 0
 
 
-def test_one_image_brings_its_parents_only(bakery: Workshop) -> None:
+def test_one_image_brings_its_parents_only(bakery: CliRunner) -> None:
     assert [row[0] for row in rows(bakery("plan", "web").out)] == ["base", "web"]
     assert [row[0] for row in rows(bakery("plan", "base").out)] == ["base"]
 
 
-def test_an_unknown_image(bakery: Workshop) -> None:
+def test_an_unknown_image(bakery: CliRunner) -> None:
     answer = bakery("plan", "wbe")
     assert (answer.code, answer.out) == (64, "")
     assert answer.err == "error: no image named 'wbe'\nhint: did you mean 'web'?\n"
 
 
-def test_a_plan_changes_nothing(bakery: Workshop) -> None:
+def test_a_plan_changes_nothing(bakery: CliRunner) -> None:
     bakery("plan")
     made = {
         path.relative_to(bakery.project.workspace) for path in bakery.project.workspace.rglob("*") if path.is_file()
@@ -67,7 +67,7 @@ def test_a_plan_changes_nothing(bakery: Workshop) -> None:
     assert bakery.did == []
 
 
-def test_another_catalog_and_workspace(bakery: Workshop, tmp_path: Path) -> None:
+def test_another_catalog_and_workspace(bakery: CliRunner, tmp_path: Path) -> None:
     bakery.line()
     other = str(tmp_path / "other")
     assert bakery("plan", "--catalog", other, "--detailed-exitcode").code == 2

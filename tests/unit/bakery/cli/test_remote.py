@@ -19,7 +19,7 @@ from bakery.model.documents import Check, ImageLocation, Pointer, Publication, R
 from bakery.model.naming import full_name
 from bakery.model.project import Project
 from bakery.model.version import Versioned
-from unit.bakery.cli.workshop import Workshop
+from unit.bakery.cli.cli_runner import CliRunner
 
 CLOUD = """\
 name: cloud
@@ -46,7 +46,7 @@ channel: stable
 class Cloud:
     """A target that remembers what it was asked, and a Packer that builds there."""
 
-    bakery: Workshop
+    bakery: CliRunner
     credentials: list[Mapping[str, str]] = field(default_factory=list)
 
     def build(
@@ -89,7 +89,7 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(bakery: Workshop, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+def cloud(bakery: CliRunner, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     cloud = Cloud(bakery)
     bakery.write("packer/images/cloud.yaml", CLOUD)
     bakery.write("packer/templates/aws/linux.pkr.hcl", "# template\n")
@@ -103,7 +103,7 @@ def cloud(bakery: Workshop, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     return cloud
 
 
-def test_it_is_built_there_and_taken_over(bakery: Workshop, cloud: Cloud) -> None:
+def test_it_is_built_there_and_taken_over(bakery: CliRunner, cloud: Cloud) -> None:
     (record,) = bakery.line("cloud")
     assert bakery.did == [
         "prepare cloud-1.0.0-x86_64",
@@ -116,7 +116,7 @@ def test_it_is_built_there_and_taken_over(bakery: Workshop, cloud: Cloud) -> Non
     assert bakery.line("cloud") == [] and bakery.did == []
 
 
-def test_a_build_of_an_interrupted_run_is_taken_up(bakery: Workshop, cloud: Cloud) -> None:
+def test_a_build_of_an_interrupted_run_is_taken_up(bakery: CliRunner, cloud: Cloud) -> None:
     bakery.broken = {"adopt cloud-1.0.0-x86_64"}
     with pytest.raises(BakeryError, match="adopt cloud"):
         bakery.line("cloud")
@@ -126,7 +126,7 @@ def test_a_build_of_an_interrupted_run_is_taken_up(bakery: Workshop, cloud: Clou
     assert bakery.did == ["publish cloud", "adopt cloud-1.0.0-x86_64", "point stable at 1.0.0"]
 
 
-def test_a_build_that_fails_reserves_and_leaves_nothing_else(bakery: Workshop, cloud: Cloud) -> None:
+def test_a_build_that_fails_reserves_and_leaves_nothing_else(bakery: CliRunner, cloud: Cloud) -> None:
     bakery.broken = {"build cloud at aws from elsewhere"}
     with pytest.raises(BakeryError, match="build cloud"):
         bakery.line("cloud")
@@ -134,7 +134,7 @@ def test_a_build_that_fails_reserves_and_leaves_nothing_else(bakery: Workshop, c
     assert [record.version for record in bakery.line("cloud")] == ["1.0.0"]
 
 
-def test_a_child_starts_from_its_parents_image_there(bakery: Workshop, cloud: Cloud) -> None:
+def test_a_child_starts_from_its_parents_image_there(bakery: CliRunner, cloud: Cloud) -> None:
     bakery.write(
         "packer/images/child.yaml",
         CLOUD.replace("name: cloud", "name: child").replace('ami: {name: "debian-12-*", owner: self}', "image: cloud"),
@@ -143,7 +143,7 @@ def test_a_child_starts_from_its_parents_image_there(bakery: Workshop, cloud: Cl
     assert "build child at aws from ami-1" in bakery.did
 
 
-def test_disk_and_build_of_one_version(bakery: Workshop, cloud: Cloud) -> None:
+def test_disk_and_build_of_one_version(bakery: CliRunner, cloud: Cloud) -> None:
     bakery.edit("cloud", "base:\n", "base:\n  qemu:\n    debootstrap: {suite: bookworm}\n")
     bakery.edit("cloud", "targets: [aws]", "targets: [local, aws]")
     (record,) = bakery.line("cloud")
@@ -158,7 +158,7 @@ def test_disk_and_build_of_one_version(bakery: Workshop, cloud: Cloud) -> None:
     assert record.sha256 != "b" * 64, "a version with a disk is known by the disk"
 
 
-def test_one_builder_only(bakery: Workshop, cloud: Cloud) -> None:
+def test_one_builder_only(bakery: CliRunner, cloud: Cloud) -> None:
     """As in CI, where private and public builds are jobs of their own."""
     bakery.edit("cloud", "base:\n", "base:\n  qemu:\n    debootstrap: {suite: bookworm}\n")
     bakery.edit("cloud", "targets: [aws]", "targets: [local, aws]")
@@ -175,7 +175,7 @@ def test_one_builder_only(bakery: Workshop, cloud: Cloud) -> None:
     assert bakery.states("cloud") == {"1.0.0": "complete"}
 
 
-def test_verify_passes_over_what_was_tested_while_it_was_built(bakery: Workshop, cloud: Cloud) -> None:
+def test_verify_passes_over_what_was_tested_while_it_was_built(bakery: CliRunner, cloud: Cloud) -> None:
     bakery("bake", "cloud")
     assert bakery("verify", "cloud").code == 0
     assert "verify cloud" not in bakery.did
@@ -183,7 +183,7 @@ def test_verify_passes_over_what_was_tested_while_it_was_built(bakery: Workshop,
 
 class TestCredentials:
     @pytest.fixture(autouse=True)
-    def lease(self, bakery: Workshop, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lease(self, bakery: CliRunner, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
         bakery.edit("cloud", "regions: [eu-central-1]", "regions: [eu-central-1]\n    credentials: aws/sts/bake")
 
         def fields(path: str) -> dict[str, str]:
@@ -192,7 +192,7 @@ class TestCredentials:
 
         monkeypatch.setattr(Vault, "login", lambda _: _Opened(bakery, fields))
 
-    def test_are_leased_for_the_build_and_again_for_the_publication(self, bakery: Workshop, cloud: Cloud) -> None:
+    def test_are_leased_for_the_build_and_again_for_the_publication(self, bakery: CliRunner, cloud: Cloud) -> None:
         bakery.line("cloud")
         assert bakery.did == [
             "login",
@@ -209,7 +209,7 @@ class TestCredentials:
         ]
         assert cloud.credentials == [{"access_key": "AKIA"}] * 3
 
-    def test_are_given_back_when_the_build_fails(self, bakery: Workshop, cloud: Cloud) -> None:
+    def test_are_given_back_when_the_build_fails(self, bakery: CliRunner, cloud: Cloud) -> None:
         bakery.broken = {"build cloud at aws from elsewhere"}
         with pytest.raises(BakeryError):
             bakery.line("cloud")
@@ -219,7 +219,7 @@ class TestCredentials:
 class _Opened(SimpleNamespace):
     """A session with Vault that says when it begins and ends."""
 
-    def __init__(self, bakery: Workshop, fields: Any) -> None:
+    def __init__(self, bakery: CliRunner, fields: Any) -> None:
         super().__init__(fields=fields, bakery=bakery)
 
     def __enter__(self) -> "_Opened":

@@ -2,11 +2,11 @@
 
 import pytest
 
-from unit.bakery.cli.workshop import Workshop
+from unit.bakery.cli.cli_runner import CliRunner
 
 
 @pytest.fixture
-def two(bakery: Workshop) -> Workshop:
+def two(bakery: CliRunner) -> CliRunner:
     """Two versions of `web`, of which `stable` points at the second."""
     bakery.line()
     bakery.edit("web", "hello", "goodbye")
@@ -14,7 +14,7 @@ def two(bakery: Workshop) -> Workshop:
     return bakery
 
 
-def test_a_version_is_revoked_for_good(two: Workshop) -> None:
+def test_a_version_is_revoked_for_good(two: CliRunner) -> None:
     answer = two("revoke", "web", "1.0.0", "--reason", "CVE-2026-1234")
     assert (answer.code, answer.out, answer.err) == (0, "web 1.0.0 is revoked: CVE-2026-1234\n", "")
     assert two.states("web") == {"1.0.0": "revoked", "1.0.1": "complete"}
@@ -27,7 +27,7 @@ def test_a_version_is_revoked_for_good(two: Workshop) -> None:
     assert "never pointed at another version that is still complete" in two("rollback", "web", "stable").err
 
 
-def test_what_a_channel_points_at_is_moved_first(two: Workshop) -> None:
+def test_what_a_channel_points_at_is_moved_first(two: CliRunner) -> None:
     answer = two("revoke", "web", "1.0.1", "--reason", "leaks")
     assert answer.code == 1
     assert "web 1.0.1 cannot be revoked: it is what stable points at\nhint: move that: 'bakery roll" in answer.err
@@ -35,7 +35,7 @@ def test_what_a_channel_points_at_is_moved_first(two: Workshop) -> None:
     assert two("revoke", "web", "1.0.1", "--reason", "leaks").code == 0
 
 
-def test_a_revoked_version_is_never_published_again(two: Workshop) -> None:
+def test_a_revoked_version_is_never_published_again(two: CliRunner) -> None:
     """Its disk is still here."""
     two("rollback", "web", "stable")
     two("revoke", "web", "1.0.1", "--reason", "leaks")
@@ -47,7 +47,7 @@ def test_a_revoked_version_is_never_published_again(two: Workshop) -> None:
     assert two.states("web")["1.0.1"] == "revoked"
 
 
-def test_what_was_built_on_it_is_named(bakery: Workshop) -> None:
+def test_what_was_built_on_it_is_named(bakery: CliRunner) -> None:
     bakery.line()
     answer = bakery("revoke", "base", "1.0.0", "--reason", "leaks")
     assert answer.out.splitlines()[1:] == ["built on it, and not revoked: web 1.0.0"]
@@ -55,18 +55,18 @@ def test_what_was_built_on_it_is_named(bakery: Workshop) -> None:
     assert [(record.image, record.version) for record in bakery.line()] == [("base", "1.0.1"), ("web", "1.0.1")]
 
 
-def test_a_reason_is_needed(two: Workshop) -> None:
+def test_a_reason_is_needed(two: CliRunner) -> None:
     assert two("revoke", "web", "1.0.0").code == 64
     assert two("revoke", "web", "1.0.0", "--reason", " ").code == 64
     assert two.states("web")["1.0.0"] == "complete"
 
 
-def test_an_image_whose_definition_is_gone(two: Workshop) -> None:
+def test_an_image_whose_definition_is_gone(two: CliRunner) -> None:
     (two.project.definitions / "web.yaml").unlink()
     assert two("revoke", "web", "1.0.0", "--reason", "leaks").code == 0
 
 
-def test_a_version_that_is_not_there(two: Workshop) -> None:
+def test_a_version_that_is_not_there(two: CliRunner) -> None:
     answer = two("revoke", "web", "1.0.7", "--reason", "leaks")
     assert answer.code == 1
     assert "error: web 1.0.7 (x86_64) is not in the catalog\nhint: newest versions: 1.0.0, 1.0.1\n" in answer.err

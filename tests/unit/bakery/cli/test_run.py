@@ -6,12 +6,12 @@ from bakery.catalog import Record
 from bakery.host.errors import BakeryError, NotFoundError, PartialError
 from bakery.model import documents
 from bakery.model.documents import Base, Verdict
-from unit.bakery.cli.workshop import Workshop
+from unit.bakery.cli.cli_runner import CliRunner
 
 ALL = [f"{step} {image}" for image in ("base", "web") for step in ("bake", "verify", "publish")]
 
 
-def test_parents_come_first(bakery: Workshop) -> None:
+def test_parents_come_first(bakery: CliRunner) -> None:
     records = bakery.line()
     assert bakery.did == ALL
     assert [(record.image, record.version, record.state) for record in records] == [
@@ -20,7 +20,7 @@ def test_parents_come_first(bakery: Workshop) -> None:
     ]
 
 
-def test_a_record_holds_what_is_known(bakery: Workshop) -> None:
+def test_a_record_holds_what_is_known(bakery: CliRunner) -> None:
     parent, record = bakery.line()
     assert record == bakery.catalog.newest("web", "x86_64")
     (publication,) = record.publications
@@ -31,7 +31,7 @@ def test_a_record_holds_what_is_known(bakery: Workshop) -> None:
     assert bakery.bases["base"].name == "debian bookworm"
 
 
-def test_the_channel_follows(bakery: Workshop) -> None:
+def test_the_channel_follows(bakery: CliRunner) -> None:
     bakery.line()
     entry = bakery.catalog.channel("web", "x86_64", "stable")
     assert entry is not None
@@ -39,21 +39,21 @@ def test_the_channel_follows(bakery: Workshop) -> None:
     assert bakery.catalog.channels("base", "x86_64") == []
 
 
-def test_a_second_run_does_nothing(bakery: Workshop) -> None:
+def test_a_second_run_does_nothing(bakery: CliRunner) -> None:
     bakery.line()
     assert bakery.line() == []
     assert bakery.did == []
     assert [event.text for event in bakery.events] == ["keep 1.0.0: inputs unchanged"] * 2
 
 
-def test_only_the_named_image_and_its_parents(bakery: Workshop) -> None:
+def test_only_the_named_image_and_its_parents(bakery: CliRunner) -> None:
     bakery.line("base")
     assert bakery.did == ALL[:3]
     bakery.line("web")
     assert bakery.did == ALL[3:]
 
 
-def test_a_changed_variable_bakes_the_child_only(bakery: Workshop) -> None:
+def test_a_changed_variable_bakes_the_child_only(bakery: CliRunner) -> None:
     bakery.line()
     bakery.edit("web", "hello", "goodbye")
     (record,) = bakery.line()
@@ -68,14 +68,14 @@ def test_a_changed_variable_bakes_the_child_only(bakery: Workshop) -> None:
     ]
 
 
-def test_a_changed_parent_bakes_both(bakery: Workshop) -> None:
+def test_a_changed_parent_bakes_both(bakery: CliRunner) -> None:
     bakery.line()
     bakery.write("packer/base/debian/network.yaml", "# another\n")
     assert [(record.image, record.version) for record in bakery.line()] == [("base", "1.0.1"), ("web", "1.0.1")]
     assert bakery.bases["web"].version == "1.0.1"
 
 
-def test_a_parent_that_came_out_the_same_leaves_its_child_alone(bakery: Workshop) -> None:
+def test_a_parent_that_came_out_the_same_leaves_its_child_alone(bakery: CliRunner) -> None:
     bakery.content["base"] = "always this"
     bakery.line()
     bakery.write("packer/base/debian/network.yaml", "# another\n")
@@ -83,14 +83,14 @@ def test_a_parent_that_came_out_the_same_leaves_its_child_alone(bakery: Workshop
     assert bakery.did == ALL[:3]
 
 
-def test_a_new_version_line_starts_at_zero(bakery: Workshop) -> None:
+def test_a_new_version_line_starts_at_zero(bakery: CliRunner) -> None:
     bakery.line()
     bakery.edit("web", '"1.0"', '"1.1"')
     assert [record.version for record in bakery.line()] == ["1.1.0"]
 
 
 class TestFailures:
-    def test_of_a_child_leaves_the_base_complete(self, bakery: Workshop) -> None:
+    def test_of_a_child_leaves_the_base_complete(self, bakery: CliRunner) -> None:
         bakery.broken = {"bake web"}
         with pytest.raises(PartialError, match="1 of 2 images failed") as caught:
             bakery.line()
@@ -98,7 +98,7 @@ class TestFailures:
         assert bakery.states("base") == {"1.0.0": "complete"}
         assert bakery.states("web") == {"1.0.0": "reserved"}
 
-    def test_of_a_base_leaves_the_child_alone(self, bakery: Workshop) -> None:
+    def test_of_a_base_leaves_the_child_alone(self, bakery: CliRunner) -> None:
         bakery.broken = {"bake base"}
         with pytest.raises(BakeryError, match="1 of 2 images failed") as caught:
             bakery.line()
@@ -110,13 +110,13 @@ class TestFailures:
         assert bakery.did == ["bake base"]
         assert bakery.states("web") == {}
 
-    def test_of_the_only_image_is_its_own_error(self, bakery: Workshop) -> None:
+    def test_of_the_only_image_is_its_own_error(self, bakery: CliRunner) -> None:
         bakery.broken = {"bake base"}
         with pytest.raises(BakeryError, match=r"^bake base failed$") as caught:
             bakery.line("base")
         assert caught.value.where == "here:1"
 
-    def test_of_siblings_are_all_told(self, bakery: Workshop) -> None:
+    def test_of_siblings_are_all_told(self, bakery: CliRunner) -> None:
         text = (bakery.project.root / "packer/images/web.yaml").read_text()
         bakery.write("packer/images/api.yaml", text.replace("name: web", "name: api"))
         bakery.broken = {"bake api", "bake web"}
@@ -125,7 +125,7 @@ class TestFailures:
         assert [line.split(":")[0] for line in caught.value.detail.splitlines()] == ["api", "web"]
         assert bakery.states("base") == {"1.0.0": "complete"}
 
-    def test_exit_codes(self, bakery: Workshop) -> None:
+    def test_exit_codes(self, bakery: CliRunner) -> None:
         bakery.broken = {"bake web"}
         answer = bakery("run")
         assert (answer.code, answer.out) == (4, "")
@@ -134,7 +134,7 @@ class TestFailures:
         assert answer.code == 1, "now it is the only one that is due"
         assert "error: here:1: bake web failed\nhint: mend it\nlog: " in answer.err
 
-    def test_failing_checks_stop_before_publishing(self, bakery: Workshop) -> None:
+    def test_failing_checks_stop_before_publishing(self, bakery: CliRunner) -> None:
         bakery.failing_checks = {"base"}
         with pytest.raises(BakeryError, match=r"base 1\.0\.0 failed 1 of 2 checks") as caught:
             bakery.line("base")
@@ -143,7 +143,7 @@ class TestFailures:
         assert not documents.load(Verdict, bakery.folder("base", "1.0.0") / "verdict.json").passed
         assert bakery.states("base") == {"1.0.0": "reserved"}
 
-    def test_input_that_changes_while_the_line_runs(self, bakery: Workshop) -> None:
+    def test_input_that_changes_while_the_line_runs(self, bakery: CliRunner) -> None:
         bake = bakery.bake
 
         def restless(*arguments: object) -> object:
@@ -156,7 +156,7 @@ class TestFailures:
 
 
 class TestResume:
-    def test_after_a_failed_publish_nothing_is_baked_or_verified_again(self, bakery: Workshop) -> None:
+    def test_after_a_failed_publish_nothing_is_baked_or_verified_again(self, bakery: CliRunner) -> None:
         bakery.broken = {"publish base"}
         with pytest.raises(BakeryError, match="publish base failed"):
             bakery.line("base")
@@ -165,7 +165,7 @@ class TestResume:
         assert bakery.did == ["publish base"]
         assert record.version == "1.0.0"
 
-    def test_after_a_failed_test_the_disk_is_only_tested_again(self, bakery: Workshop) -> None:
+    def test_after_a_failed_test_the_disk_is_only_tested_again(self, bakery: CliRunner) -> None:
         bakery.failing_checks = {"base"}
         with pytest.raises(BakeryError):
             bakery.line("base")
@@ -173,7 +173,7 @@ class TestResume:
         bakery.line("base")
         assert bakery.did == ["verify base", "publish base"]
 
-    def test_a_failed_bake_keeps_its_number(self, bakery: Workshop) -> None:
+    def test_a_failed_bake_keeps_its_number(self, bakery: CliRunner) -> None:
         bakery.broken = {"bake base"}
         with pytest.raises(BakeryError):
             bakery.line("base")
@@ -181,7 +181,7 @@ class TestResume:
         assert [record.version for record in bakery.line("base")] == ["1.0.0"]
         assert bakery.states("base") == {"1.0.0": "complete"}
 
-    def test_other_inputs_take_the_next_number(self, bakery: Workshop) -> None:
+    def test_other_inputs_take_the_next_number(self, bakery: CliRunner) -> None:
         bakery.broken = {"publish base"}
         with pytest.raises(BakeryError):
             bakery.line("base")
@@ -193,7 +193,7 @@ class TestResume:
 
 
 class TestPublishOnly:
-    def test_a_new_tag_publishes_without_a_bake(self, bakery: Workshop) -> None:
+    def test_a_new_tag_publishes_without_a_bake(self, bakery: CliRunner) -> None:
         bakery.line()
         bakery.edit("web", "channel: stable", "channel: stable\ntags: {team: shop}")
         assert "publish  1.0.0    tags changed: team" in bakery("plan").out
@@ -201,7 +201,7 @@ class TestPublishOnly:
         assert (bakery.did, record.version, record.tags) == (["publish web"], "1.0.0", {"team": "shop"})
         assert bakery.line() == []
 
-    def test_a_new_target_and_region_publish_without_a_bake(self, bakery: Workshop) -> None:
+    def test_a_new_target_and_region_publish_without_a_bake(self, bakery: CliRunner) -> None:
         bakery.line()
         aws = "targets: [local, aws]\ndistribution: {aws: {regions: [eu-west-1]}}"
         bakery.edit("web", "targets: [local]", aws)
@@ -211,7 +211,7 @@ class TestPublishOnly:
             bakery.line()
         assert bakery.did == ["publish web"]
 
-    def test_a_disk_that_is_elsewhere(self, bakery: Workshop) -> None:
+    def test_a_disk_that_is_elsewhere(self, bakery: CliRunner) -> None:
         bakery.line()
         bakery.edit("web", "channel: stable", "channel: stable\ntags: {team: shop}")
         (bakery.folder("web", "1.0.0") / "artifact.json").unlink()
@@ -222,7 +222,7 @@ class TestPublishOnly:
         assert "'bakery bump web' and 'bakery run web'" in caught.value.hint
 
 
-def test_the_result_is_on_standard_output(bakery: Workshop) -> None:
+def test_the_result_is_on_standard_output(bakery: CliRunner) -> None:
     answer = bakery("run")
     assert answer.code == 0
     assert [line.split()[:3] for line in answer.out.splitlines() if "1.0.0" in line] == [
@@ -232,7 +232,7 @@ def test_the_result_is_on_standard_output(bakery: Workshop) -> None:
     assert "bake: no complete version in release line 1.0" in answer.err
 
 
-def test_json_is_the_documents(bakery: Workshop) -> None:
+def test_json_is_the_documents(bakery: CliRunner) -> None:
     found = documents.parse(list[Record], bakery("run", "--json").out.encode(), "stdout")
     assert [record.image for record in found] == ["base", "web"]
     assert documents.parse(list[Record], bakery("run", "--json").out.encode(), "stdout") == []

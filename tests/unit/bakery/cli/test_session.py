@@ -1,10 +1,10 @@
 """Where a session finds what other runs left."""
 
 from bakery.model.version import ImageVersion
-from unit.bakery.cli.workshop import Workshop
+from unit.bakery.cli.cli_runner import CliRunner
 
 
-def test_a_parents_disk_is_where_it_was_stored(bakery: Workshop) -> None:
+def test_a_parents_disk_is_where_it_was_stored(bakery: CliRunner) -> None:
     bakery.line("base")
     session = bakery.session()
     record, disk = session.parent_disk(session.definitions.images["web"])
@@ -12,7 +12,7 @@ def test_a_parents_disk_is_where_it_was_stored(bakery: Workshop) -> None:
     assert disk == bakery.project.store / "base-1.0.0-x86_64.qcow2"
 
 
-def test_a_parents_disk_that_was_brought_here_from_another_folder(bakery: Workshop) -> None:
+def test_a_parents_disk_that_was_brought_here_from_another_folder(bakery: CliRunner) -> None:
     """A CI job gets it as an artifact; the record names a folder of the job that stored it."""
     other = bakery.project.root / "other"
     assert (
@@ -27,7 +27,7 @@ def test_a_parents_disk_that_was_brought_here_from_another_folder(bakery: Worksh
     assert session.parent_disk(web)[1] == brought
 
 
-def test_a_parents_disk_that_came_with_what_was_baked(bakery: Workshop) -> None:
+def test_a_parents_disk_that_came_with_what_was_baked(bakery: CliRunner) -> None:
     """Another job stored it, and only the artifact of the bake is here."""
     bakery.line("base")
     stored = bakery.project.store / "base-1.0.0-x86_64.qcow2"

@@ -18,7 +18,7 @@ from bakery.infra import mirror, rollout
 from bakery.infra.terraform import Terraform
 from bakery.model import documents
 from bakery.model.project import Project
-from unit.bakery.cli.workshop import Answer
+from unit.bakery.cli.cli_runner import CliResult
 from unit.bakery.infra.fakes import Fake, install
 
 LOCKED = "Error: Error acquiring the state lock\nLock Info:\n  ID:  1f6c\n  Who:  bob@ci\n  Created:  2026-01-01\n"
@@ -59,12 +59,12 @@ class Stacks:
         self.fake.answer(f"plan {stack}", code=2)
         self.fake.answer(f"show {stack}", stdout=plan(*actions, **more))
 
-    def __call__(self, *arguments: str) -> Answer:
+    def __call__(self, *arguments: str) -> CliResult:
         """`bakery ARGUMENTS`, in this process."""
         self._capture.readouterr()
         sys.argv = ["bakery", *arguments]
         code = cli.main()
-        return Answer(code, *self._capture.readouterr())
+        return CliResult(code, *self._capture.readouterr())
 
     @property
     def logged(self) -> str:

@@ -4,17 +4,17 @@ import difflib
 
 import pytest
 
-from unit.bakery.cli.workshop import WEB, Workshop
+from unit.bakery.cli.cli_runner import WEB, CliRunner
 
 
-def changed(bakery: Workshop) -> list[str]:
+def changed(bakery: CliRunner) -> list[str]:
     """Lines of web.yaml that are not as they were."""
     now = (bakery.project.definitions / "web.yaml").read_text()
     lines = list(difflib.unified_diff(WEB.splitlines(), now.splitlines(), n=0, lineterm=""))
     return [line for line in lines[2:] if not line.startswith("@@")]
 
 
-def test_packages_are_added_in_one_line(bakery: Workshop) -> None:
+def test_packages_are_added_in_one_line(bakery: CliRunner) -> None:
     answer = bakery("update", "web", "jq", "curl=7.88.1-10")
     assert (answer.code, answer.err) == (0, "")
     assert changed(bakery) == ["+  packages: [jq, curl=7.88.1-10]"]
@@ -22,21 +22,21 @@ def test_packages_are_added_in_one_line(bakery: Workshop) -> None:
     assert bakery("plan", "web").code == 0
 
 
-def test_the_plan_says_what_comes_of_it(bakery: Workshop) -> None:
+def test_the_plan_says_what_comes_of_it(bakery: CliRunner) -> None:
     bakery.line("web")
     answer = bakery("update", "web", "jq")
     assert 'packages: [] -> ["jq"]' in answer.out
     assert answer.out.endswith("1 of 2 images need work\n")
 
 
-def test_packages_are_taken_out(bakery: Workshop) -> None:
+def test_packages_are_taken_out(bakery: CliRunner) -> None:
     bakery("update", "web", "jq", "curl")
     assert bakery("update", "web", "--remove", "jq").code == 0
     assert changed(bakery) == ["+  packages: [curl]"]
 
 
 @pytest.mark.parametrize(("flag", "version"), [((), "1.1"), (("--minor",), "1.1"), (("--major",), "2.0")])
-def test_the_next_line_of_versions(bakery: Workshop, flag: tuple[str, ...], version: str) -> None:
+def test_the_next_line_of_versions(bakery: CliRunner, flag: tuple[str, ...], version: str) -> None:
     bakery.line("web")
     answer = bakery("bump", "web", *flag)
     assert (answer.code, answer.err) == (0, "")
@@ -57,14 +57,14 @@ def test_the_next_line_of_versions(bakery: Workshop, flag: tuple[str, ...], vers
     ],
     ids=["image", "no package", "name", "twice", "not there", "bump of no image", "option"],
 )
-def test_bad_input_changes_nothing(bakery: Workshop, arguments: tuple[str, ...], message: str) -> None:
+def test_bad_input_changes_nothing(bakery: CliRunner, arguments: tuple[str, ...], message: str) -> None:
     answer = bakery(*arguments)
     assert answer.code == 64
     assert answer.err == message
     assert changed(bakery) == []
 
 
-def test_packages_of_windows_are_refused(bakery: Workshop) -> None:
+def test_packages_of_windows_are_refused(bakery: CliRunner) -> None:
     text = WEB.replace("os: debian-12", "os: windows-2022").replace("  roles:\n    - name: nginx\n", "  roles: []\n")
     text = text.replace("      vars:\n        nginx_message: hello\n", "")
     bakery.write("packer/images/web.yaml", text)
@@ -74,7 +74,7 @@ def test_packages_of_windows_are_refused(bakery: Workshop) -> None:
     assert (bakery.project.definitions / "web.yaml").read_text() == text
 
 
-def test_a_link_stays_a_link(bakery: Workshop) -> None:
+def test_a_link_stays_a_link(bakery: CliRunner) -> None:
     file = bakery.project.definitions / "web.yaml"
     real = bakery.write("elsewhere/web.yaml", WEB)
     file.unlink()

@@ -7,7 +7,7 @@ import pytest
 from bakery.bake import validator
 from bakery.host import files
 from bakery.host.errors import BakeryError, UsageError
-from unit.bakery.cli.workshop import WEB, Workshop
+from unit.bakery.cli.cli_runner import WEB, CliRunner
 
 OK = "packer/images/base.yaml: ok\npacker/images/web.yaml: ok\n"
 AWS = "targets: [aws]\ndistribution:\n  aws:\n    regions: [eu-central-1, {region}]\n"
@@ -17,7 +17,7 @@ Packer = dict[str, BakeryError | None]
 
 
 @pytest.fixture
-def packer(bakery: Workshop, monkeypatch: pytest.MonkeyPatch) -> Packer:
+def packer(bakery: CliRunner, monkeypatch: pytest.MonkeyPatch) -> Packer:
     """What Packer's validator says of each template that it is given."""
     said: Packer = {}
 
@@ -29,14 +29,14 @@ def packer(bakery: Workshop, monkeypatch: pytest.MonkeyPatch) -> Packer:
     return said
 
 
-def test_right_definitions(bakery: Workshop, packer: Packer) -> None:
+def test_right_definitions(bakery: CliRunner, packer: Packer) -> None:
     answer = bakery("validate")
     assert (answer.code, answer.err) == (0, "")
     assert answer.out == OK + "packer/templates/qemu qemu.linux: ok\n"
     assert list(packer) == ["packer/templates/qemu qemu.linux"], "the base has no software: Packer is never asked"
 
 
-def test_one_image_only(bakery: Workshop, packer: Packer) -> None:
+def test_one_image_only(bakery: CliRunner, packer: Packer) -> None:
     bakery.edit("base", "tests: [base]", "tests: [nothing]")
     answer = bakery("validate", "web")
     assert (answer.code, answer.out) == (
@@ -45,14 +45,14 @@ def test_one_image_only(bakery: Workshop, packer: Packer) -> None:
     )
 
 
-def test_a_template_that_packer_refuses(bakery: Workshop, packer: Packer) -> None:
+def test_a_template_that_packer_refuses(bakery: CliRunner, packer: Packer) -> None:
     packer["packer/templates/qemu qemu.linux"] = UsageError("Packer refuses the template", where="linux.pkr.hcl:7")
     answer = bakery("validate")
     assert (answer.code, answer.out) == (64, OK)
     assert answer.err == "error: linux.pkr.hcl:7: Packer refuses the template\n"
 
 
-def test_packer_is_not_asked_about_wrong_definitions(bakery: Workshop, packer: Packer) -> None:
+def test_packer_is_not_asked_about_wrong_definitions(bakery: CliRunner, packer: Packer) -> None:
     bakery.edit("base", "tests: [base]", "tests: [nothing]")
     bakery.edit("web", "name: nginx", "name: ngix")
     answer = bakery("validate")
@@ -61,7 +61,7 @@ def test_packer_is_not_asked_about_wrong_definitions(bakery: Workshop, packer: P
     assert "\n  packer/images/web.yaml:11: no role named 'ngix' (did you mean 'nginx'?)\n" in answer.err
 
 
-def test_each_template_once(bakery: Workshop, packer: Packer) -> None:
+def test_each_template_once(bakery: CliRunner, packer: Packer) -> None:
     """A thousand images take no longer than one; a template of somebody's own is another."""
     for number in range(3):
         bakery.write(f"packer/images/web{number}.yaml", WEB.replace("name: web", f"name: web{number}"))
@@ -71,14 +71,14 @@ def test_each_template_once(bakery: Workshop, packer: Packer) -> None:
     assert sorted(packer) == ["own", "packer/templates/qemu qemu.linux"]
 
 
-def test_a_template_of_ones_own_that_is_not_there(bakery: Workshop, packer: Packer) -> None:
+def test_a_template_of_ones_own_that_is_not_there(bakery: CliRunner, packer: Packer) -> None:
     bakery.edit("web", "targets:", "template: own\ntargets:")
     answer = bakery("validate")
     assert (answer.code, packer) == (64, {})
     assert answer.err.startswith("error: packer/images/web.yaml:15: no *.pkr.hcl in 'own'\nhint: ")
 
 
-def test_a_report_for_ci(bakery: Workshop, packer: Packer) -> None:
+def test_a_report_for_ci(bakery: CliRunner, packer: Packer) -> None:
     packer["packer/templates/qemu qemu.linux"] = UsageError("refused", where="linux.pkr.hcl:7", hint="mend it")
     assert bakery("validate", "--junit", "report.xml").code == 64
     suite = ElementTree.parse(bakery.project.root / "report.xml").getroot()
@@ -88,14 +88,14 @@ def test_a_report_for_ci(bakery: Workshop, packer: Packer) -> None:
     assert (failure.get("message"), failure.text) == ("refused", "linux.pkr.hcl:7: refused (mend it)")
 
 
-def test_a_report_of_files_that_cannot_be_read(bakery: Workshop) -> None:
+def test_a_report_of_files_that_cannot_be_read(bakery: CliRunner) -> None:
     bakery.edit("web", "description:", "desription:")
     assert bakery("validate", "--junit", "report.xml").code == 64
     suite = ElementTree.parse(bakery.project.root / "report.xml").getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1"), "the other file is checked all the same"
 
 
-def test_every_mistake_of_every_file_is_reported_at_once(bakery: Workshop) -> None:
+def test_every_mistake_of_every_file_is_reported_at_once(bakery: CliRunner) -> None:
     bakery.edit("base", "arch: x86_64", "arch: x86")
     bakery.edit("base", "description:", "desription:")
     bakery.edit("web", "nginx_message: hello", "nginx_massage: hello\n        nginx_prot: 80")
@@ -115,7 +115,7 @@ def test_every_mistake_of_every_file_is_reported_at_once(bakery: Workshop) -> No
         assert mistake in answer.err, answer.err
 
 
-def test_lineages_that_are_wrong_are_all_reported(bakery: Workshop) -> None:
+def test_lineages_that_are_wrong_are_all_reported(bakery: CliRunner) -> None:
     for name in ("one", "two"):
         text = (bakery.project.definitions / "web.yaml").read_text()
         bakery.write(
@@ -128,7 +128,7 @@ def test_lineages_that_are_wrong_are_all_reported(bakery: Workshop) -> None:
     assert "'two' is built on 'bse', which is not defined (did you mean 'base'?)" in answer.err
 
 
-def test_a_report_that_cannot_be_written_is_refused_first(bakery: Workshop, packer: Packer) -> None:
+def test_a_report_that_cannot_be_written_is_refused_first(bakery: CliRunner, packer: Packer) -> None:
     answer = bakery("validate", "--junit", "packer/images/web.yaml/report.xml")
     assert (answer.code, answer.out, packer) == (64, "", {})
     assert answer.err.startswith(
@@ -136,7 +136,7 @@ def test_a_report_that_cannot_be_written_is_refused_first(bakery: Workshop, pack
     )
 
 
-def test_a_report_that_cannot_be_written_any_more_hides_nothing(bakery: Workshop, packer: Packer) -> None:
+def test_a_report_that_cannot_be_written_any_more_hides_nothing(bakery: CliRunner, packer: Packer) -> None:
     def fail(*_: object) -> None:
         raise BakeryError("cannot be written")
 
@@ -147,7 +147,7 @@ def test_a_report_that_cannot_be_written_any_more_hides_nothing(bakery: Workshop
     assert bakery("validate", "--junit", "report.xml").err == "error: linux.pkr.hcl:7: refused\n"
 
 
-def test_another_folder(bakery: Workshop, packer: Packer) -> None:
+def test_another_folder(bakery: CliRunner, packer: Packer) -> None:
     bakery.write("elsewhere/web.yaml", WEB.replace("image: base", "debootstrap: {suite: bookworm}"))
     answer = bakery("validate", "--definitions", "elsewhere")
     assert answer.out == "elsewhere/web.yaml: ok\npacker/templates/qemu qemu.linux: ok\n"
@@ -174,7 +174,7 @@ def test_another_folder(bakery: Workshop, packer: Packer) -> None:
     ids=["role", "variable", "test", "region", "mode", "family", "parent", "key"],
 )
 @pytest.mark.parametrize("verb", ["validate", "bake"])
-def test_a_wrong_one(bakery: Workshop, verb: str, old: str, new: str, line: int, message: str, hint: str) -> None:
+def test_a_wrong_one(bakery: CliRunner, verb: str, old: str, new: str, line: int, message: str, hint: str) -> None:
     bakery.line("base")
     bakery.did.clear()
     bakery.edit("web", old, new)
@@ -188,13 +188,13 @@ def test_a_wrong_one(bakery: Workshop, verb: str, old: str, new: str, line: int,
     assert bakery.states("web") == {}
 
 
-def test_an_unknown_image(bakery: Workshop) -> None:
+def test_an_unknown_image(bakery: CliRunner) -> None:
     answer = bakery("validate", "wbe")
     assert answer.code == 64
     assert answer.err == "error: no image named 'wbe'\nhint: did you mean 'web'?\n"
 
 
-def test_no_definitions(bakery: Workshop) -> None:
+def test_no_definitions(bakery: CliRunner) -> None:
     answer = bakery("validate", "--definitions", "nowhere")
     assert answer.code == 64
     assert "error: nowhere: no definitions (*.yaml) found\nhint: " in answer.err

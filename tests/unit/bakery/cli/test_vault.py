@@ -10,7 +10,7 @@ import pytest
 
 from bakery.host.errors import BakeryError
 from bakery.host.vault import Vault
-from unit.bakery.cli.workshop import Workshop
+from unit.bakery.cli.cli_runner import CliRunner
 
 SECRETS = """\
 secrets:
@@ -19,7 +19,7 @@ secrets:
 """
 
 
-class Opened:
+class FakeSession:
     """A session in which one secret has one key."""
 
     address = "http://127.0.0.1:8200"
@@ -37,20 +37,20 @@ class Opened:
 
 
 @pytest.fixture
-def logins(bakery: Workshop) -> list[str]:
+def logins(bakery: CliRunner) -> list[str]:
     """A Vault to log in to; each login is noted."""
     found: list[str] = []
 
     @contextmanager
-    def login(env: Any) -> Iterator[Opened]:
+    def login(env: Any) -> Iterator[FakeSession]:
         found.append(env.get("VAULT_ADDR", ""))
-        yield Opened()
+        yield FakeSession()
 
     bakery.monkeypatch.setattr(Vault, "login", login)
     return found
 
 
-def test_a_row_for_each_and_a_message(bakery: Workshop, logins: list[str]) -> None:
+def test_a_row_for_each_and_a_message(bakery: CliRunner, logins: list[str]) -> None:
     bakery.edit("web", "tests:", f"{SECRETS}tests:")
     answer = bakery("vault", "check")
     assert answer.code == 1
@@ -68,7 +68,7 @@ def test_a_row_for_each_and_a_message(bakery: Workshop, logins: list[str]) -> No
     )
 
 
-def test_all_is_well(bakery: Workshop, logins: list[str]) -> None:
+def test_all_is_well(bakery: CliRunner, logins: list[str]) -> None:
     bakery.edit("web", "tests:", f"{SECRETS.replace('key: user', 'key: password')}tests:")
     answer = bakery("vault", "check", "web")
     assert (answer.code, answer.err) == (0, "")
@@ -76,7 +76,7 @@ def test_all_is_well(bakery: Workshop, logins: list[str]) -> None:
     assert logins == [""]
 
 
-def test_json(bakery: Workshop, logins: list[str]) -> None:
+def test_json(bakery: CliRunner, logins: list[str]) -> None:
     bakery.edit("web", "tests:", f"{SECRETS}tests:")
     answer = bakery("vault", "check", "--json")
     good, bad = json.loads(answer.out)
@@ -94,13 +94,13 @@ def test_json(bakery: Workshop, logins: list[str]) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("base",)])
-def test_nothing_to_check(bakery: Workshop, logins: list[str], arguments: tuple[str, ...]) -> None:
+def test_nothing_to_check(bakery: CliRunner, logins: list[str], arguments: tuple[str, ...]) -> None:
     answer = bakery("vault", "check", *arguments)
     assert answer.out == "nothing to check: no definition names anything in Vault\n"
     assert (answer.code, logins) == (0, [])
 
 
-def test_nothing_to_check_and_a_vault(bakery: Workshop, logins: list[str]) -> None:
+def test_nothing_to_check_and_a_vault(bakery: CliRunner, logins: list[str]) -> None:
     bakery.monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:8200")
     answer = bakery("vault", "check")
     assert answer.out.startswith("login works at http://127.0.0.1:8200; nothing to check")
@@ -108,7 +108,7 @@ def test_nothing_to_check_and_a_vault(bakery: Workshop, logins: list[str]) -> No
     assert (answer.code, len(logins)) == (0, 2)
 
 
-def test_a_login_that_fails(bakery: Workshop) -> None:
+def test_a_login_that_fails(bakery: CliRunner) -> None:
     bakery.edit("web", "tests:", f"{SECRETS}tests:")
     bakery.broken = {"login"}
     answer = bakery("vault", "check")
@@ -117,7 +117,9 @@ def test_a_login_that_fails(bakery: Workshop) -> None:
 
 
 @pytest.mark.parametrize("duty", [(), ("--duty", "apply")])
-def test_what_terraform_logs_in_with_is_checked_too(bakery: Workshop, logins: list[str], duty: tuple[str, ...]) -> None:
+def test_what_terraform_logs_in_with_is_checked_too(
+    bakery: CliRunner, logins: list[str], duty: tuple[str, ...]
+) -> None:
     bakery.monkeypatch.setenv("BAKERY_APPLY_CREDENTIALS", "secret/data/apply")
     answer = bakery("vault", "check", *duty, "--json")
     (found,) = json.loads(answer.out)
@@ -126,7 +128,7 @@ def test_what_terraform_logs_in_with_is_checked_too(bakery: Workshop, logins: li
     assert answer.code == 1
 
 
-def test_other_duties_do_not_ask_for_it(bakery: Workshop, logins: list[str]) -> None:
+def test_other_duties_do_not_ask_for_it(bakery: CliRunner, logins: list[str]) -> None:
     bakery.monkeypatch.setenv("BAKERY_APPLY_CREDENTIALS", "secret/data/apply")
     assert bakery("vault", "check", "--duty", "publish").code == 0
 
@@ -134,7 +136,7 @@ def test_other_duties_do_not_ask_for_it(bakery: Workshop, logins: list[str]) -> 
 SHOW = ("sh", "-c", "env | grep -E '^AWS_(REGION|ACCESS|SECRET|SESSION|WEB|ROLE)' | sort")
 
 
-def test_a_command_gets_what_vault_lends_and_nothing_older(bakery: Workshop, logins: list[str]) -> None:
+def test_a_command_gets_what_vault_lends_and_nothing_older(bakery: CliRunner, logins: list[str]) -> None:
     bakery.monkeypatch.setenv("PATH", os.defpath)
     bakery.monkeypatch.setenv("AWS_REGION", "eu-central-1")
     bakery.monkeypatch.setenv("AWS_ACCESS_KEY_ID", "machine")
@@ -150,7 +152,7 @@ def test_a_command_gets_what_vault_lends_and_nothing_older(bakery: Workshop, log
     assert (answer.code, answer.err, len(logins)) == (0, "", 1)
 
 
-def test_without_a_path_a_command_keeps_what_it_has(bakery: Workshop, logins: list[str]) -> None:
+def test_without_a_path_a_command_keeps_what_it_has(bakery: CliRunner, logins: list[str]) -> None:
     bakery.monkeypatch.setenv("PATH", os.defpath)
     bakery.monkeypatch.setenv("AWS_ACCESS_KEY_ID", "machine")
     answer = bakery("vault", "exec", *SHOW)
@@ -158,13 +160,13 @@ def test_without_a_path_a_command_keeps_what_it_has(bakery: Workshop, logins: li
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -9 $$", 1)])
-def test_exec_ends_as_its_command_does(bakery: Workshop, logins: list[str], script: str, code: int) -> None:
+def test_exec_ends_as_its_command_does(bakery: CliRunner, logins: list[str], script: str, code: int) -> None:
     bakery.monkeypatch.setenv("PATH", os.defpath)
     bakery.monkeypatch.setenv("BAKERY_APPLY_CREDENTIALS", "aws/sts/apply")
     assert bakery("vault", "exec", "--", "sh", "-c", script).code == code
 
 
-def test_without_a_login_no_command_is_started(bakery: Workshop) -> None:
+def test_without_a_login_no_command_is_started(bakery: CliRunner) -> None:
     bakery.broken = {"login"}
     bakery.monkeypatch.setenv("PATH", os.defpath)
     answer = bakery("vault", "exec", "--credentials", "aws/sts/apply", "--", "touch", "started")
@@ -175,5 +177,5 @@ def test_without_a_login_no_command_is_started(bakery: Workshop) -> None:
 @pytest.mark.parametrize(
     "arguments", [("vault",), ("vault", "chek"), ("vault", "check", "wbe"), ("vault", "exec"), ("vault", "exec", "--")]
 )
-def test_a_wrong_command_line(bakery: Workshop, arguments: tuple[str, ...]) -> None:
+def test_a_wrong_command_line(bakery: CliRunner, arguments: tuple[str, ...]) -> None:
     assert bakery(*arguments).code == 64

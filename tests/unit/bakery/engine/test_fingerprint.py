@@ -67,7 +67,7 @@ IMAGE: dict[str, Any] = {
 }
 
 
-class World:
+class FakeProject:
     """A project on disk, one definition in it, and the inputs that they give."""
 
     def __init__(self, root: Path) -> None:
@@ -96,16 +96,16 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(tmp_path: Path) -> FakeProject:
+    return FakeProject(tmp_path)
 
 
-def change(path: str, text: str = "# changed\n[]\n") -> Callable[[World], None]:
+def change(path: str, text: str = "# changed\n[]\n") -> Callable[[FakeProject], None]:
     return lambda world: world.write(path, text)
 
 
-def define(*keys: str | int, to: object) -> Callable[[World], None]:
-    def apply(world: World) -> None:
+def define(*keys: str | int, to: object) -> Callable[[FakeProject], None]:
+    def apply(world: FakeProject) -> None:
         node = world.image
         for key in keys[:-1]:
             node = node[key]
@@ -116,7 +116,7 @@ def define(*keys: str | int, to: object) -> Callable[[World], None]:
 
 ROLE = "ansible/roles/nginx"
 QEMU_TEMPLATE = [f"template:qemu/{name}" for name in ("image.pkr.hcl", "linux.pkr.hcl", "linux/user-data")]
-COUNTS: dict[str, tuple[Callable[[World], None], list[str]]] = {
+COUNTS: dict[str, tuple[Callable[[FakeProject], None], list[str]]] = {
     "content of the parent": (lambda world: setattr(world, "base", "c" * 64), ["base"]),
     "file of a role": (change(f"{ROLE}/files/run.sh"), ["role:nginx/files/run.sh"]),
     "new file of a role": (change(f"{ROLE}/files/new"), ["role:nginx/files/new"]),
@@ -198,7 +198,7 @@ COUNTS: dict[str, tuple[Callable[[World], None], list[str]]] = {
         ["base", "recipe/customize.sh"],
     ),
 }
-COUNTS_NOT: dict[str, Callable[[World], object]] = {
+COUNTS_NOT: dict[str, Callable[[FakeProject], object]] = {
     "another role": change("ansible/roles/unrelated/tasks/main.yml"),
     "template of another mode": change("packer/templates/chroot/chroot.pkr.hcl"),
     "template of another builder": change("packer/templates/aws/image.pkr.hcl"),
@@ -223,7 +223,9 @@ COUNTS_NOT: dict[str, Callable[[World], object]] = {
 
 
 @pytest.mark.parametrize(("apply", "names"), COUNTS.values(), ids=COUNTS)
-def test_what_can_change_the_result_counts(world: World, apply: Callable[[World], None], names: list[str]) -> None:
+def test_what_can_change_the_result_counts(
+    world: FakeProject, apply: Callable[[FakeProject], None], names: list[str]
+) -> None:
     before = world.inputs()
     apply(world)
     after = world.inputs()
@@ -232,7 +234,7 @@ def test_what_can_change_the_result_counts(world: World, apply: Callable[[World]
 
 
 @pytest.mark.parametrize("apply", COUNTS_NOT.values(), ids=COUNTS_NOT)
-def test_what_cannot_does_not_count(world: World, apply: Callable[[World], object]) -> None:
+def test_what_cannot_does_not_count(world: FakeProject, apply: Callable[[FakeProject], object]) -> None:
     before = world.inputs()
     apply(world)
     assert world.inputs() == before
@@ -267,7 +269,7 @@ OTHER_BUILD = ["template:qemu/windows.pkr.hcl", "template:qemu/windows/unattend.
         ),
     ],
 )
-def test_what_may_be_read_counts(world: World, path: str, text: str, names: list[str]) -> None:
+def test_what_may_be_read_counts(world: FakeProject, path: str, text: str, names: list[str]) -> None:
     """Files of another family or system, where a file that is read may read them."""
     before = world.inputs()
     world.write(path, text)
@@ -275,7 +277,7 @@ def test_what_may_be_read_counts(world: World, path: str, text: str, names: list
 
 
 @pytest.mark.parametrize("where", ["recipe", "sha256"])
-def test_inputs_of_other_bases(world: World, where: str) -> None:
+def test_inputs_of_other_bases(world: FakeProject, where: str) -> None:
     sources = {
         "recipe": {"debootstrap": {"suite": "bookworm"}},
         "sha256": {"url": "https://x.org/d", "sha256": "d" * 64},
@@ -293,7 +295,7 @@ def test_inputs_of_other_bases(world: World, where: str) -> None:
     ]
 
 
-def test_answers_of_an_installer_count(world: World) -> None:
+def test_answers_of_an_installer_count(world: FakeProject) -> None:
     world.image["base"] = {"vsphere": {"iso": {"path": "[ssd] x.iso", "answers": "answers"}}}
     site = {"datacenter": "DC0", "cluster": "C0", "datastore": "ssd", "network": "build"}
     settings = {"server": "vcenter", "library": "images", "build": site, "credentials": "secret/data/vcenter"}
@@ -308,7 +310,7 @@ def test_answers_of_an_installer_count(world: World) -> None:
     "apply",
     [change("ansible/playbooks/bake.yml"), change("packer/templates/qemu/image.pkr.hcl"), define("mode", to="chroot")],
 )
-def test_provisioning_does_not_count_without_software(world: World, apply: Callable[[World], None]) -> None:
+def test_provisioning_does_not_count_without_software(world: FakeProject, apply: Callable[[FakeProject], None]) -> None:
     del world.image["software"]
     before = world.inputs()
     assert sorted(before) == ["arch", "base", "engine", "os", "tool:qemu-img"]
@@ -317,7 +319,7 @@ def test_provisioning_does_not_count_without_software(world: World, apply: Calla
 
 
 @pytest.mark.parametrize("software", [{"packages": ["curl"]}, {"roles": [{"name": "tls"}]}])
-def test_provisioning_counts_with_any_software(world: World, software: dict[str, Any]) -> None:
+def test_provisioning_counts_with_any_software(world: FakeProject, software: dict[str, Any]) -> None:
     world.image["software"] = software
     assert {
         "ansible:bake.yml",
@@ -327,21 +329,21 @@ def test_provisioning_counts_with_any_software(world: World, software: dict[str,
     } <= world.inputs().keys()
 
 
-def test_place_and_times_do_not_count(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_place_and_times_do_not_count(world: FakeProject, tmp_path_factory: pytest.TempPathFactory) -> None:
     other = tmp_path_factory.mktemp("clone") / "deep"
     shutil.copytree(world.root, other, symlinks=True)
     for path in other.rglob("*"):
         os.utime(path, (1, 1), follow_symlinks=False)
-    clone = World.__new__(World)
+    clone = FakeProject.__new__(FakeProject)
     clone.__dict__ |= world.__dict__ | {"root": other}
     assert clone.inputs() == world.inputs()
 
 
-def test_secret_values_are_not_inputs(world: World) -> None:
+def test_secret_values_are_not_inputs(world: FakeProject) -> None:
     assert world.inputs()["secret:token"] == "secret/data/web#token"
 
 
-def test_roles_that_use_each_other_give_the_same_inputs_in_any_order(world: World) -> None:
+def test_roles_that_use_each_other_give_the_same_inputs_in_any_order(world: FakeProject) -> None:
     world.write("ansible/roles/tls/tasks/main.yml", "- include_role: {name: nginx}\n")
     images = []
     for role in ("nginx", "tls"):
@@ -357,13 +359,13 @@ def test_roles_that_use_each_other_give_the_same_inputs_in_any_order(world: Worl
     assert "role:nginx/files/run.sh" in forward["tls"]
 
 
-def test_computed_and_foreign_roles_are_no_error(world: World) -> None:
+def test_computed_and_foreign_roles_are_no_error(world: FakeProject) -> None:
     text = '- include_role: {name: "{{ item }}"}\n- import_role: {name: galaxy.role}\n- debug: {msg: !unsafe "{{"}\n'
     world.write("ansible/roles/nginx/tasks/main.yml", text)
     assert not any("galaxy" in name or "{" in name for name in world.inputs())
 
 
-def test_bad_dependencies_say_where(world: World) -> None:
+def test_bad_dependencies_say_where(world: FakeProject) -> None:
     world.write("ansible/roles/nginx/meta/main.yml", "galaxy_info: {}\ndependencies:\n  - {src: x}\n")
     with pytest.raises(UsageError, match="a dependency must be a role's name") as caught:
         world.inputs()
@@ -371,7 +373,7 @@ def test_bad_dependencies_say_where(world: World) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "galaxy_info: {}\n", "dependencies:\n", "dependencies: []\n"])
-def test_roles_without_dependencies(world: World, text: str) -> None:
+def test_roles_without_dependencies(world: FakeProject, text: str) -> None:
     world.write("ansible/roles/nginx/meta/main.yml", text)
     assert "role:nginx/meta/main.yml" in world.inputs()
 
@@ -404,7 +406,7 @@ def test_canonical_text_is_the_value(value: object) -> None:
     assert canonical(json.loads(json.dumps(value))) == canonical(value)
 
 
-def test_a_shipped_role_counts_until_the_project_has_its_own(world: World, tmp_path: Path) -> None:
+def test_a_shipped_role_counts_until_the_project_has_its_own(world: FakeProject, tmp_path: Path) -> None:
     before = world.inputs()
     world.shipped = tmp_path / "shipped"
     (world.shipped / "ansible").mkdir(parents=True)

@@ -43,7 +43,7 @@ def on_aws(*regions: str, accounts: tuple[str, ...] = ("111111111111", "22222222
 
 
 @dataclass
-class World:
+class FakeInputs:
     """Inputs by image (each gets its parent's digest as `base`) and newest records; counts what is asked."""
 
     inputs: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -85,8 +85,8 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> FakeInputs:
+    return FakeInputs()
 
 
 def only(planned: Plan) -> Action:
@@ -95,14 +95,14 @@ def only(planned: Plan) -> Action:
 
 
 class TestBake:
-    def test_new_image(self, world: World) -> None:
+    def test_new_image(self, world: FakeInputs) -> None:
         action = only(world.plan(image()))
         assert (action.kind, action.reason) == ("bake", "no complete version in release line 1.0")
         assert (action.version, action.release_line, action.changes) == ("", "1.0", ())
         assert action.inputs == {"var:nginx.port": "8080", "base": ""}
         assert action.input_key == input_key(action.inputs)
 
-    def test_changed_input(self, world: World) -> None:
+    def test_changed_input(self, world: FakeInputs) -> None:
         world.bake(image())
         world.inputs["web"] = {"var:nginx.port": "8081"}
         action = only(world.plan(image()))
@@ -110,7 +110,7 @@ class TestBake:
         assert action.changes == (Change("var:nginx.port", "8080", "8081"),)
         assert action.inputs["var:nginx.port"] == "8081"
 
-    def test_several_changes_name_what_a_user_edits_first(self, world: World) -> None:
+    def test_several_changes_name_what_a_user_edits_first(self, world: FakeInputs) -> None:
         world.bake(image())
         world.inputs["web"] = {"engine": "2", "tool:packer": "2", "var:nginx.port": "8081"}
         action = only(world.plan(image()))
@@ -126,20 +126,22 @@ class TestBake:
             ({}, {"machine:empty": ""}, "machine:empty added"),
         ],
     )
-    def test_words_for_a_change(self, world: World, before: dict[str, str], after: dict[str, str], reason: str) -> None:
+    def test_words_for_a_change(
+        self, world: FakeInputs, before: dict[str, str], after: dict[str, str], reason: str
+    ) -> None:
         world.inputs["web"] = before
         world.bake(image())
         world.inputs["web"] = after
         assert only(world.plan(image())).reason == reason
 
-    def test_key_that_was_made_in_another_way(self, world: World) -> None:
+    def test_key_that_was_made_in_another_way(self, world: FakeInputs) -> None:
         world.bake(image(), input_key="0" * 64)
         action = only(world.plan(image()))
         assert (action.kind, action.changes) == ("bake", ())
         assert action.reason == "the input key of 1.0.3 was made in another way"
 
     @pytest.mark.parametrize(("days", "kind"), [(6, "keep"), (7, "keep"), (8, "bake")])
-    def test_age(self, world: World, days: int, kind: str) -> None:
+    def test_age(self, world: FakeInputs, days: int, kind: str) -> None:
         old = image(rebuild_after_days=7)
         world.bake(old, baked=(NOW - timedelta(days=days)).isoformat())
         action = only(world.plan(old))
@@ -148,18 +150,18 @@ class TestBake:
             assert action.reason == "1.0.3 is 8 days old (rebuild_after_days: 7)"
             assert action.input_key == world.records["web"].input_key
 
-    def test_age_does_not_matter_unless_asked(self, world: World) -> None:
+    def test_age_does_not_matter_unless_asked(self, world: FakeInputs) -> None:
         world.bake(image(), baked="2001-01-01T00:00:00+00:00")
         assert only(world.plan(image())).kind == "keep"
 
-    def test_age_is_of_the_disk_not_of_the_record(self, world: World) -> None:
+    def test_age_is_of_the_disk_not_of_the_record(self, world: FakeInputs) -> None:
         old = image(rebuild_after_days=7)
         world.bake(old, baked="2026-01-01T00:00:00+00:00", at=NOW.isoformat())
         assert only(world.plan(old)).kind == "bake"
 
 
 class TestKeepAndPublish:
-    def test_nothing_to_do(self, world: World) -> None:
+    def test_nothing_to_do(self, world: FakeInputs) -> None:
         world.bake(image())
         planned = world.plan(image())
         assert only(planned) == Action(
@@ -186,7 +188,7 @@ class TestKeepAndPublish:
         ],
     )
     def test_targets_regions_and_accounts(
-        self, world: World, publications: tuple[Publication, ...], reason: str
+        self, world: FakeInputs, publications: tuple[Publication, ...], reason: str
     ) -> None:
         found = image(targets=["local", "aws"], distribution={"aws": AWS})
         world.bake(found, publications=publications)
@@ -203,19 +205,19 @@ class TestKeepAndPublish:
             ({"team": "platform", "empty": ""}, "empty"),
         ],
     )
-    def test_tags(self, world: World, tags: dict[str, str], names: str) -> None:
+    def test_tags(self, world: FakeInputs, tags: dict[str, str], names: str) -> None:
         world.bake(image(tags={"team": "platform"}))
         action = only(world.plan(image(tags=tags)))
         assert (action.kind, action.reason) == ("publish", f"tags changed: {names}")
 
-    def test_bake_comes_before_publish(self, world: World) -> None:
+    def test_bake_comes_before_publish(self, world: FakeInputs) -> None:
         world.bake(image(), publications=())
         world.inputs["web"] = {"var:nginx.port": "1"}
         assert only(world.plan(image())).kind == "bake"
 
 
 class TestLineage:
-    def test_child_waits_for_a_parent_that_is_baked(self, world: World) -> None:
+    def test_child_waits_for_a_parent_that_is_baked(self, world: FakeInputs) -> None:
         base, web, shop = image("base"), image("web", "base"), image("shop", "web")
         for found in (base, web, shop):
             world.bake(found)
@@ -228,7 +230,7 @@ class TestLineage:
         ]
         assert planned.pending == planned.actions
 
-    def test_child_follows_a_parent_with_other_content(self, world: World) -> None:
+    def test_child_follows_a_parent_with_other_content(self, world: FakeInputs) -> None:
         base, web = image("base"), image("web", "base")
         world.bake(base)
         world.bake(web)
@@ -237,7 +239,7 @@ class TestLineage:
         assert (kept.kind, action.kind) == ("keep", "bake")
         assert action.reason == "base: content of base -> other content"
 
-    def test_child_is_left_alone_if_the_parent_came_out_the_same(self, world: World) -> None:
+    def test_child_is_left_alone_if_the_parent_came_out_the_same(self, world: FakeInputs) -> None:
         base, web = image("base"), image("web", "base")
         world.bake(base)
         world.bake(web)
@@ -245,13 +247,13 @@ class TestLineage:
         world.bake(base, sha256="another file", version="1.0.4")
         assert [action.kind for action in world.plan(web, base).actions] == ["keep", "keep"]
 
-    def test_child_waits_for_a_parent_that_is_only_published(self, world: World) -> None:
+    def test_child_waits_for_a_parent_that_is_only_published(self, world: FakeInputs) -> None:
         base, web = image("base"), image("web", "base")
         world.bake(base, publications=())
         # It may be the local target, where the child finds its base disk, that the parent is missing from.
         assert [action.kind for action in world.plan(web, base).actions] == ["publish", "wait"]
 
-    def test_parents_come_first_in_any_order(self, world: World) -> None:
+    def test_parents_come_first_in_any_order(self, world: FakeInputs) -> None:
         images = [image("aa", "bb"), image("bb", "cc"), image("cc"), image("dd", "cc")]
         for order in (images, images[::-1]):
             names = [action.image for action in world.plan(*order).actions]
@@ -260,7 +262,7 @@ class TestLineage:
 
 
 class TestPurity:
-    def test_same_answer_and_nothing_changed(self, world: World) -> None:
+    def test_same_answer_and_nothing_changed(self, world: FakeInputs) -> None:
         images = [image("web", "base"), image("base"), image("new")]
         world.bake(images[1])
         world.bake(images[0], publications=())
@@ -268,23 +270,23 @@ class TestPurity:
         assert world.plan(*images) == world.plan(*images)
         assert (images, world.records, world.inputs) == before
 
-    def test_each_image_is_looked_up_once(self, world: World) -> None:
+    def test_each_image_is_looked_up_once(self, world: FakeInputs) -> None:
         world.plan(image("web", "base"), image("base"), image("shop", "base"))
         assert sorted(world.asked) == ["base", "shop", "web"]
 
-    def test_clock_is_given(self, world: World) -> None:
+    def test_clock_is_given(self, world: FakeInputs) -> None:
         old = image(rebuild_after_days=1)
         world.bake(old)
         assert only(world.plan(old, now=NOW)).kind == "keep"
         assert only(world.plan(old, now=NOW + timedelta(days=9))).kind == "bake"
 
 
-def test_plan_is_a_document(world: World) -> None:
+def test_plan_is_a_document(world: FakeInputs) -> None:
     planned = world.plan(image("web", "base"), image("base"))
     data = json.loads(documents.dump(planned))
     assert data["schema"] == "bakery/plan/2"
     assert [action["kind"] for action in data["actions"]] == ["bake", "wait"]
 
 
-def test_nothing_to_plan(world: World) -> None:
+def test_nothing_to_plan(world: FakeInputs) -> None:
     assert world.plan().actions == ()

@@ -8,12 +8,12 @@ import pytest
 from bakery.model import documents
 from bakery.model.documents import Artifact, Verdict
 from bakery.model.version import ImageVersion
-from unit.bakery.cli.workshop import Workshop
+from unit.bakery.cli.cli_runner import CliRunner
 
 SECRETS = "secrets:\n  nginx_password: {path: secret/data/web, key: password}\ntests: [base]"
 
 
-def test_step_by_step(bakery: Workshop) -> None:
+def test_step_by_step(bakery: CliRunner) -> None:
     for verb in ("bake", "verify", "publish"):
         answer = bakery(verb, "base")
         assert answer.code == 0, answer.err
@@ -22,14 +22,14 @@ def test_step_by_step(bakery: Workshop) -> None:
     assert bakery.states("base") == {"1.0.0": "complete"}
 
 
-def test_bake_takes_up_what_was_baked_from_the_same_inputs(bakery: Workshop) -> None:
+def test_bake_takes_up_what_was_baked_from_the_same_inputs(bakery: CliRunner) -> None:
     bakery("bake", "base")
     answer = bakery("bake", "base")
     assert (answer.code, bakery.did) == (0, ["bake base"])
     assert "baked before from the same inputs" in answer.err
 
 
-def test_bake_bakes_again_what_was_made_from_others(bakery: Workshop) -> None:
+def test_bake_bakes_again_what_was_made_from_others(bakery: CliRunner) -> None:
     """A folder of the number that was reserved, brought here from elsewhere."""
     bakery("bake", "base")
     folder = bakery.folder("base", "1.0.0")
@@ -43,7 +43,7 @@ def test_bake_bakes_again_what_was_made_from_others(bakery: Workshop) -> None:
     assert bakery.did == ["bake base"]
 
 
-def test_bake_says_what_it_keeps(bakery: Workshop) -> None:
+def test_bake_says_what_it_keeps(bakery: CliRunner) -> None:
     bakery.line()
     answer = bakery("bake")
     assert (answer.code, bakery.did) == (
@@ -53,7 +53,7 @@ def test_bake_says_what_it_keeps(bakery: Workshop) -> None:
     assert answer.out.count("kept: inputs unchanged") == 2
 
 
-def test_bake_of_a_child_without_its_parent(bakery: Workshop) -> None:
+def test_bake_of_a_child_without_its_parent(bakery: CliRunner) -> None:
     answer = bakery("bake", "web")
     assert answer.code == 1
     assert (
@@ -62,7 +62,7 @@ def test_bake_of_a_child_without_its_parent(bakery: Workshop) -> None:
     assert bakery.states("web") == {}
 
 
-def test_bake_of_all_does_what_it_can(bakery: Workshop) -> None:
+def test_bake_of_all_does_what_it_can(bakery: CliRunner) -> None:
     answer = bakery("bake")
     assert answer.code == 4
     assert "error: 1 of 2 images failed" in answer.err
@@ -76,14 +76,14 @@ def test_bake_of_all_does_what_it_can(bakery: Workshop) -> None:
         ("publish", "error: base 1.0 has not been baked here\nhint: run 'bakery bake base' first\n"),
     ],
 )
-def test_steps_that_come_too_early(bakery: Workshop, verb: str, message: str) -> None:
+def test_steps_that_come_too_early(bakery: CliRunner, verb: str, message: str) -> None:
     answer = bakery(verb, "base")
     assert answer.code == 1
     assert message in answer.err
     assert bakery.did == []
 
 
-def test_publish_before_verify(bakery: Workshop) -> None:
+def test_publish_before_verify(bakery: CliRunner) -> None:
     bakery("bake", "base")
     answer = bakery("publish", "base")
     assert answer.code == 1
@@ -91,7 +91,7 @@ def test_publish_before_verify(bakery: Workshop) -> None:
     assert bakery.states("base") == {"1.0.0": "reserved"}
 
 
-def test_publish_of_what_failed_its_tests(bakery: Workshop) -> None:
+def test_publish_of_what_failed_its_tests(bakery: CliRunner) -> None:
     bakery("bake", "base")
     bakery.failing_checks = {"base"}
     answer = bakery("verify", "base")
@@ -103,7 +103,7 @@ def test_publish_of_what_failed_its_tests(bakery: Workshop) -> None:
     assert bakery.states("base") == {"1.0.0": "reserved"}
 
 
-def test_a_disk_that_changed_is_verified_again(bakery: Workshop) -> None:
+def test_a_disk_that_changed_is_verified_again(bakery: CliRunner) -> None:
     bakery("bake", "base")
     bakery("verify", "base")
     verdict = bakery.folder("base", "1.0.0") / "verdict.json"
@@ -112,7 +112,7 @@ def test_a_disk_that_changed_is_verified_again(bakery: Workshop) -> None:
     assert bakery.did == ["verify base", "publish base"]
 
 
-def test_publish_again_changes_nothing(bakery: Workshop) -> None:
+def test_publish_again_changes_nothing(bakery: CliRunner) -> None:
     (before,) = bakery.line("base")
     assert bakery("publish", "base").code == 0
     assert bakery.catalog.record(ImageVersion("base", "x86_64", "1.0.0")) == before
@@ -120,7 +120,7 @@ def test_publish_again_changes_nothing(bakery: Workshop) -> None:
 
 @pytest.mark.parametrize("verb", ["verify", "publish"])
 @pytest.mark.parametrize("lost", ["artifact.json", "disk.qcow2"])
-def test_a_complete_version_that_is_elsewhere_has_one_way_out(bakery: Workshop, verb: str, lost: str) -> None:
+def test_a_complete_version_that_is_elsewhere_has_one_way_out(bakery: CliRunner, verb: str, lost: str) -> None:
     """A bake would keep it, so nobody is sent there."""
     bakery.line("base")
     (bakery.folder("base", "1.0.0") / lost).unlink()
@@ -138,7 +138,7 @@ def test_a_complete_version_that_is_elsewhere_has_one_way_out(bakery: Workshop, 
     assert bakery.states("base") == {"1.0.0": "complete", "1.1.0": "complete"}
 
 
-def test_a_version_that_is_elsewhere_is_baked_anew_where_inputs_changed(bakery: Workshop) -> None:
+def test_a_version_that_is_elsewhere_is_baked_anew_where_inputs_changed(bakery: CliRunner) -> None:
     bakery.line("base")
     (bakery.folder("base", "1.0.0") / "artifact.json").unlink()
     bakery.write("packer/base/debian/network.yaml", "# another\n")
@@ -156,7 +156,7 @@ def test_a_version_that_is_elsewhere_is_baked_anew_where_inputs_changed(bakery: 
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_a_bad_name_of_a_channel_is_refused_before_any_work(bakery: Workshop, arguments: list[str]) -> None:
+def test_a_bad_name_of_a_channel_is_refused_before_any_work(bakery: CliRunner, arguments: list[str]) -> None:
     for verb in ("bake", "verify"):
         bakery(verb, "base")
     bakery.did.clear()
@@ -166,13 +166,13 @@ def test_a_bad_name_of_a_channel_is_refused_before_any_work(bakery: Workshop, ar
     assert bakery.states("base") == {"1.0.0": "reserved"}
 
 
-def test_a_bad_version_is_refused_before_any_work(bakery: Workshop) -> None:
+def test_a_bad_version_is_refused_before_any_work(bakery: CliRunner) -> None:
     answer = bakery("promote", "base", "../channels/stable", "stable")
     assert answer.code == 64
     assert answer.err.startswith("error: '../channels/stable' is not a version\nhint: three numbers, such as 1.0.3;")
 
 
-def test_json(bakery: Workshop) -> None:
+def test_json(bakery: CliRunner) -> None:
     baked = json.loads(bakery("bake", "base", "--json").out)
     verdicts = json.loads(bakery("verify", "base", "--json").out)
     records = json.loads(bakery("publish", "base", "--json").out)
@@ -184,17 +184,17 @@ def test_json(bakery: Workshop) -> None:
 
 
 class TestVault:
-    def test_is_not_needed_without_secrets(self, bakery: Workshop) -> None:
+    def test_is_not_needed_without_secrets(self, bakery: CliRunner) -> None:
         bakery.broken = {"login"}
         assert len(bakery.line()) == 2
 
-    def test_is_opened_for_the_bake_and_for_the_search(self, bakery: Workshop) -> None:
+    def test_is_opened_for_the_bake_and_for_the_search(self, bakery: CliRunner) -> None:
         bakery.line("base")
         bakery.edit("web", "tests: [base]", SECRETS)
         bakery.line("web")
         assert bakery.did == ["login", "bake web", "login", "verify web", "publish web"]
 
-    def test_that_does_not_answer(self, bakery: Workshop) -> None:
+    def test_that_does_not_answer(self, bakery: CliRunner) -> None:
         bakery.line("base")
         bakery.edit("web", "tests: [base]", SECRETS)
         bakery.broken = {"login"}
@@ -204,7 +204,7 @@ class TestVault:
         assert bakery.states("web") == {"1.0.0": "reserved"}
 
 
-def test_quiet_and_verbose(bakery: Workshop) -> None:
+def test_quiet_and_verbose(bakery: CliRunner) -> None:
     assert bakery("run", "base", "--quiet").err == ""
     bakery.write("packer/base/debian/network.yaml", "# another\n")
     assert "recipe/network.yaml" in bakery("run", "base", "--verbose").err

@@ -24,7 +24,7 @@ esac
 """
 
 
-class Bench:
+class FakeSources:
     """A cache, a recipe, and stand-ins for the network and for mmdebstrap that count how often they are used."""
 
     def __init__(self, folder: Path, programs: Programs) -> None:
@@ -58,14 +58,14 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    found = Bench(tmp_path, Programs(tmp_path / "bin", monkeypatch))
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSources:
+    found = FakeSources(tmp_path, Programs(tmp_path / "bin", monkeypatch))
     monkeypatch.setattr(base, "download", found.download)
     monkeypatch.setattr(debian, "build", found.build)
     return found
 
 
-def test_a_vendors_image_is_fetched_once(bench: Bench) -> None:
+def test_a_vendors_image_is_fetched_once(bench: FakeSources) -> None:
     first, second = bench.prepare(VENDOR), bench.prepare(VENDOR)
     assert first == second
     assert first.base == Base(URL, "", VENDOR.sha256 or "")
@@ -74,18 +74,18 @@ def test_a_vendors_image_is_fetched_once(bench: Bench) -> None:
     assert bench.left() == []
 
 
-def test_a_debian_is_built_once(bench: Bench) -> None:
+def test_a_debian_is_built_once(bench: FakeSources) -> None:
     first, second = bench.prepare(DEBIAN), bench.prepare(DEBIAN)
     assert first == second
     assert first.base == Base("debian bookworm", "", hashlib.sha256(b"bookworm 1").hexdigest())
 
 
-def test_nobody_writes_to_a_base(bench: Bench) -> None:
+def test_nobody_writes_to_a_base(bench: FakeSources) -> None:
     assert bench.prepare(DEBIAN).path.stat().st_mode & 0o222 == 0
 
 
 @pytest.mark.parametrize("changed", ["suite", "mirror", "content", "mode", "new file"])
-def test_whatever_changes_a_debian_makes_another(bench: Bench, changed: str) -> None:
+def test_whatever_changes_a_debian_makes_another(bench: FakeSources, changed: str) -> None:
     bench.prepare(DEBIAN)
     suite = "trixie" if changed == "suite" else "bookworm"
     mirror = {"mirror": "http://mirror.example/debian"} if changed == "mirror" else {}
@@ -101,14 +101,14 @@ def test_whatever_changes_a_debian_makes_another(bench: Bench, changed: str) -> 
     assert bench.made == 2
 
 
-def test_the_recipe_says_nothing_about_a_vendors_image(bench: Bench) -> None:
+def test_the_recipe_says_nothing_about_a_vendors_image(bench: FakeSources) -> None:
     bench.prepare(VENDOR)
     (bench.recipe / "recipe.toml").write_text("packages = ['jq']")
     bench.prepare(VENDOR)
     assert bench.made == 1
 
 
-def test_an_image_that_points_at_files_of_the_host_is_refused(bench: Bench) -> None:
+def test_an_image_that_points_at_files_of_the_host_is_refused(bench: FakeSources) -> None:
     bench.info.write_text('{"format": "qcow2", "virtual-size": 15, "backing-filename": "/etc/shadow"}')
     with pytest.raises(BakeryError, match="another file") as failure:
         bench.prepare(VENDOR)
@@ -116,7 +116,7 @@ def test_an_image_that_points_at_files_of_the_host_is_refused(bench: Bench) -> N
     assert bench.left() == []
 
 
-def test_a_failed_build_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_build_leaves_nothing(bench: FakeSources, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
         target.write_bytes(b"half")
         raise KeyboardInterrupt
@@ -129,7 +129,7 @@ def test_a_failed_build_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyP
     assert bench.prepare(DEBIAN).path.read_text() == "bookworm 1"
 
 
-def test_two_that_want_the_same_base_make_it_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_that_want_the_same_base_make_it_once(bench: FakeSources, monkeypatch: pytest.MonkeyPatch) -> None:
     building, waiting = threading.Event(), threading.Event()
 
     def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
@@ -152,7 +152,7 @@ def test_two_that_want_the_same_base_make_it_once(bench: Bench, monkeypatch: pyt
     assert bench.made == 1
 
 
-def test_the_wait_for_another_run_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_for_another_run_ends(bench: FakeSources, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "WAIT_SECONDS", 0.05)
 
     def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:

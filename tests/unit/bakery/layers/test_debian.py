@@ -58,7 +58,7 @@ open({seen!r}, "w").write(" ".join(names) + " at " + os.environ["SOURCE_DATE_EPO
 """
 
 
-class Bench:
+class FakePrograms:
     """A recipe, and stand-ins for all programs but tar."""
 
     def __init__(self, folder: Path, programs: Programs) -> None:
@@ -93,11 +93,11 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return Bench(tmp_path, Programs(tmp_path / "bin", monkeypatch))
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
+    return FakePrograms(tmp_path, Programs(tmp_path / "bin", monkeypatch))
 
 
-def test_the_recipe_reaches_mmdebstrap(bench: Bench) -> None:
+def test_the_recipe_reaches_mmdebstrap(bench: FakePrograms) -> None:
     bench.build()
     call = "\n".join(bench.programs.calls("mmdebstrap"))
     for part in (
@@ -111,14 +111,14 @@ def test_the_recipe_reaches_mmdebstrap(bench: Bench) -> None:
     assert bench.left() == ["disk.qcow2"]
 
 
-def test_progress_is_told_without_folders(bench: Bench) -> None:
+def test_progress_is_told_without_folders(bench: FakePrograms) -> None:
     events: list[Event] = []
     bench.build(events)
     assert [event.text for event in events if event.kind == "progress"] == ["running apt-get update..."]
     assert "removing tempdir" in bench.log.read_text()
 
 
-def test_files_of_the_recipe_belong_to_root(bench: Bench) -> None:
+def test_files_of_the_recipe_belong_to_root(bench: FakePrograms) -> None:
     rootfs = bench.recipe / "rootfs"
     (rootfs / "etc" / "hosts").chmod(0o600)
     if os.geteuid() == 0:
@@ -138,14 +138,14 @@ def test_files_of_the_recipe_belong_to_root(bench: Bench) -> None:
     assert found["link"].issym()
 
 
-def test_the_esp_takes_its_content_out_of_the_root(bench: Bench) -> None:
+def test_the_esp_takes_its_content_out_of_the_root(bench: FakePrograms) -> None:
     bench.build()
     assert bench.tree.read_text() == "boot boot/efi dev root root/.profile at 1700000777"
     assert bench.programs.calls("mcopy")[0].endswith("boot/efi/EFI ::")
     assert (bench.folder / "layout").read_text() == "label: gpt"
 
 
-def test_partitions_are_written_where_the_table_says(bench: Bench) -> None:
+def test_partitions_are_written_where_the_table_says(bench: FakePrograms) -> None:
     bench.build()
     (mformat,), (mke2fs,) = bench.programs.calls("mformat"), bench.programs.calls("mke2fs")
     assert f"disk.raw@@{2048 * 512} " in mformat
@@ -157,7 +157,9 @@ def test_partitions_are_written_where_the_table_says(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("user", [0, 1000])
-def test_without_root_owners_are_remembered_for_us(bench: Bench, monkeypatch: pytest.MonkeyPatch, user: int) -> None:
+def test_without_root_owners_are_remembered_for_us(
+    bench: FakePrograms, monkeypatch: pytest.MonkeyPatch, user: int
+) -> None:
     monkeypatch.delenv("TMPDIR", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: user)
     bench.build()
@@ -167,7 +169,7 @@ def test_without_root_owners_are_remembered_for_us(bench: Bench, monkeypatch: py
     assert (bench.tmpdir.read_text() == "none") == (user != 0)
 
 
-def test_a_mirror_that_fails_is_named(bench: Bench) -> None:
+def test_a_mirror_that_fails_is_named(bench: FakePrograms) -> None:
     bench.programs.shell("mmdebstrap", "echo 'E: no such suite' >&2; exit 25")
     with pytest.raises(BakeryError, match=r"Debian bookworm from http://mirror\.example/debian") as failure:
         bench.build()
@@ -177,14 +179,14 @@ def test_a_mirror_that_fails_is_named(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("tool", ["sfdisk", "mformat", "mcopy", "mke2fs", "qemu-img"])
-def test_a_disk_that_cannot_be_written_leaves_nothing(bench: Bench, tool: str) -> None:
+def test_a_disk_that_cannot_be_written_leaves_nothing(bench: FakePrograms, tool: str) -> None:
     bench.programs.shell(tool, "echo no space left >&2; exit 1")
     with pytest.raises(BakeryError):
         bench.build()
     assert bench.left() == []
 
 
-def test_no_room(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_room(bench: FakePrograms, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1}))
     with pytest.raises(BakeryError, match="not enough disk space for a Debian bookworm base"):
         bench.build()
@@ -200,7 +202,7 @@ def test_no_room(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         (None, "not there"),
     ],
 )
-def test_a_wrong_recipe_is_a_usage_error(bench: Bench, text: str | None, message: str) -> None:
+def test_a_wrong_recipe_is_a_usage_error(bench: FakePrograms, text: str | None, message: str) -> None:
     path = bench.recipe / "recipe.toml"
     if text is None:
         path.unlink()

@@ -14,7 +14,7 @@ from bakery.model.project import Project
 
 
 @dataclass
-class World:
+class VerifiedProject:
     project: Project
     definition: ImageDefinition
     artifact: Artifact
@@ -29,7 +29,7 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> VerifiedProject:
     definition = ImageDefinition(
         name="debian-12",
         description="x",
@@ -60,7 +60,7 @@ def world(tmp_path: Path) -> World:
         log="",
     )
     root = tmp_path / "project"
-    made = World(
+    made = VerifiedProject(
         Project(root, root / "images", tmp_path / "workspace", tmp_path / "shipped"), definition, artifact, disk
     )
     made.test_file("base", "def test_something() -> None:\n    pass\n")

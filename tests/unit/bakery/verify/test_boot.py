@@ -10,7 +10,7 @@ from bakery.machine.guest import Guest, GuestError
 from bakery.model.documents import Check
 from bakery.verify import boot
 from doubles.programs import Programs
-from unit.bakery.verify.conftest import World
+from unit.bakery.verify.conftest import VerifiedProject
 
 SECRET = "the-value-of-a-secret"
 TESTS = f"""
@@ -49,7 +49,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
 
 
 @pytest.fixture
-def run(world: World, programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> boot.Run:
+def run(world: VerifiedProject, programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> boot.Run:
     @contextmanager
     def guest(disk: Path, *, user: str, key: Path, folder: Path, accelerator: str) -> Iterator[Guest]:
         config = folder / "ssh_config"
@@ -63,7 +63,7 @@ def run(world: World, programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_p
     return boot.Run(world.disk, [], folder, "tcg", [SECRET], "debian-12 1.0.3", world.events.append)
 
 
-def with_tests(run: boot.Run, world: World, text: str) -> boot.Run:
+def with_tests(run: boot.Run, world: VerifiedProject, text: str) -> boot.Run:
     return boot.Run(**{**vars(run), "tests": [world.test_file("base", text)]})
 
 
@@ -99,7 +99,7 @@ def test_a_guest_that_never_answers_fails_a_check(run: boot.Run, monkeypatch: py
     assert set(seconds) == {"boot", "tests"}
 
 
-def test_each_test_is_a_check_and_none_shows_a_secret(run: boot.Run, world: World) -> None:
+def test_each_test_is_a_check_and_none_shows_a_secret(run: boot.Run, world: VerifiedProject) -> None:
     found = boot.check(with_tests(run, world, TESTS), {})
     checks = {check.name: check for check in found[2:]}
     assert {name: check.passed for name, check in checks.items()} == {
@@ -119,17 +119,17 @@ def test_each_test_is_a_check_and_none_shows_a_secret(run: boot.Run, world: Worl
     assert "test_base.py::test_port[443]" in [event.text for event in world.events]
 
 
-def test_a_file_that_cannot_be_loaded_fails(run: boot.Run, world: World) -> None:
+def test_a_file_that_cannot_be_loaded_fails(run: boot.Run, world: VerifiedProject) -> None:
     (check,) = [check for check in boot.check(with_tests(run, world, "import no_such_module"), {}) if not check.passed]
     assert "no_such_module" in check.detail or "collection" in check.detail
 
 
-def test_a_file_without_tests_fails(run: boot.Run, world: World) -> None:
+def test_a_file_without_tests_fails(run: boot.Run, world: VerifiedProject) -> None:
     (check,) = [check for check in boot.check(with_tests(run, world, "value = 1"), {}) if not check.passed]
     assert check.name == "tests ran"
 
 
-def test_tests_that_do_not_end(run: boot.Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tests_that_do_not_end(run: boot.Run, world: VerifiedProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boot, "TESTS_SECONDS", 0.05)
     (check,) = [check for check in boot.check(with_tests(run, world, TESTS), {}) if not check.passed]
     assert check.name == "tests ran"

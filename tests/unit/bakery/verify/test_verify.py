@@ -9,7 +9,7 @@ from bakery.host.errors import BakeryError, UsageError
 from bakery.machine import disk_image, qemu
 from bakery.model.documents import Check
 from bakery.verify import boot, canary, hygiene, verify
-from unit.bakery.verify.conftest import World
+from unit.bakery.verify.conftest import VerifiedProject
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boot, "check", boots)
 
 
-def test_the_verdict_speaks_of_one_disk(world: World) -> None:
+def test_the_verdict_speaks_of_one_disk(world: VerifiedProject) -> None:
     verdict = verify(
         world.project, world.definition, world.artifact, world.disk, iter(["a-secret"]), world.events.append
     )
@@ -51,7 +51,7 @@ def test_the_verdict_speaks_of_one_disk(world: World) -> None:
     ("module", "name"), [(hygiene, "check"), (canary, "search"), (boot, "check")], ids=["hygiene", "secrets", "boot"]
 )
 def test_one_failing_check_is_a_verdict_not_an_exception(
-    world: World, monkeypatch: pytest.MonkeyPatch, module: object, name: str
+    world: VerifiedProject, monkeypatch: pytest.MonkeyPatch, module: object, name: str
 ) -> None:
     monkeypatch.setattr(module, name, lambda *_: [Check("one", True), Check("two", False, "seen")])
     verdict = verify(world.project, world.definition, world.artifact, world.disk, [], world.events.append)
@@ -60,7 +60,7 @@ def test_one_failing_check_is_a_verdict_not_an_exception(
     assert len(verdict.checks) == 4
 
 
-def test_a_disk_that_changed_is_not_looked_at(world: World) -> None:
+def test_a_disk_that_changed_is_not_looked_at(world: VerifiedProject) -> None:
     world.disk.write_bytes(b"other")
     with pytest.raises(BakeryError, match="changed since it was baked") as failure:
         verify(world.project, world.definition, world.artifact, world.disk, [], world.events.append)
@@ -68,13 +68,13 @@ def test_a_disk_that_changed_is_not_looked_at(world: World) -> None:
     assert failure.value.where == str(world.disk)
 
 
-def test_a_disk_that_is_gone(world: World) -> None:
+def test_a_disk_that_is_gone(world: VerifiedProject) -> None:
     world.disk.unlink()
     with pytest.raises(BakeryError, match="not there"):
         verify(world.project, world.definition, world.artifact, world.disk, [], world.events.append)
 
 
-def test_tests_that_are_not_there_are_named_before_anything_runs(world: World) -> None:
+def test_tests_that_are_not_there_are_named_before_anything_runs(world: VerifiedProject) -> None:
     definition = world.definition.model_copy(update={"tests": ("base", "web")})
     with pytest.raises(UsageError, match="'web'") as failure:
         verify(world.project, definition, world.artifact, world.disk, [], world.events.append)
@@ -82,7 +82,7 @@ def test_tests_that_are_not_there_are_named_before_anything_runs(world: World) -
     assert world.events == []
 
 
-def test_nothing_but_logs_is_left(world: World) -> None:
+def test_nothing_but_logs_is_left(world: VerifiedProject) -> None:
     before = set(world.disk.parent.iterdir())
     verify(world.project, world.definition, world.artifact, world.disk, [], world.events.append)
     assert set(world.disk.parent.iterdir()) == before
@@ -90,7 +90,7 @@ def test_nothing_but_logs_is_left(world: World) -> None:
     assert folder.name.startswith("debian-12-1.0.3-verify-")
 
 
-def test_the_artifact_is_not_changed(world: World) -> None:
+def test_the_artifact_is_not_changed(world: VerifiedProject) -> None:
     before = dataclasses.asdict(world.artifact)
     verify(world.project, world.definition, world.artifact, world.disk, [], world.events.append)
     assert dataclasses.asdict(world.artifact) == before

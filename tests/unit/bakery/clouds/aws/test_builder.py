@@ -9,19 +9,19 @@ from bakery.clouds.aws import builder as aws
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
 from bakery.host.errors import BakeryError
-from doubles.packer import World, define
+from doubles.packer import PackerProject, define
 
 AMI = {"ami": {"name": "debian-12-amd64-*", "owner": "136693071363"}}
 SETTINGS = {"regions": ["eu-central-1", "us-east-1"], "accounts": ["210987654321"], "kms_alias": "alias/images"}
 LEASE = {"access_key": "AKIA", "secret_key": "hidden", "security_token": "token"}
 
 
-def job(world: World, base: dict[str, Any] | None = None, **changes: Any) -> Job:
+def job(world: PackerProject, base: dict[str, Any] | None = None, **changes: Any) -> Job:
     changes = {"targets": ["aws"], "base": {"aws": base or AMI}, "distribution": {"aws": SETTINGS}} | changes
     return replace(world.job(define(**changes)), builder="aws", base=None)
 
 
-def test_where_it_is_built_and_where_it_goes(world: World) -> None:
+def test_where_it_is_built_and_where_it_goes(world: PackerProject) -> None:
     given = aws.variables(job(world))
     assert given == given | {
         "region": "eu-central-1",
@@ -34,12 +34,12 @@ def test_where_it_is_built_and_where_it_goes(world: World) -> None:
     }
 
 
-def test_one_of_ours_is_started_from_by_its_id(world: World) -> None:
+def test_one_of_ours_is_started_from_by_its_id(world: PackerProject) -> None:
     given = aws.variables(replace(job(world, base={"image": "debian-12"}), source="ami-1"))
     assert (given["source_ami"], given["source_filter"]) == ("ami-1", {"name": "", "owner": ""})
 
 
-def test_a_stand_in_is_told_and_no_secret_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stand_in_is_told_and_no_secret_is(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
     given = aws.variables(job(world, secrets={"db": {"path": "secret/data/db", "key": "password"}}))
@@ -49,7 +49,7 @@ def test_a_stand_in_is_told_and_no_secret_is(world: World, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(("os", "source"), [("debian-12", "amazon-ebs.linux"), ("windows-2022", "amazon-ebs.windows")])
-def test_the_source_is_chosen_by_the_os(world: World, os: str, source: str) -> None:
+def test_the_source_is_chosen_by_the_os(world: PackerProject, os: str, source: str) -> None:
     assert aws.source(job(world, os=os).definition) == source
 
 

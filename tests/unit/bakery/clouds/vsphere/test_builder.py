@@ -11,7 +11,7 @@ from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
 from bakery.clouds.vsphere import builder as vsphere
 from bakery.host.errors import BakeryError
-from doubles.packer import World, define
+from doubles.packer import PackerProject, define
 
 SITE = {"datacenter": "DC0", "cluster": "C0", "datastore": "ssd", "network": "build", "folder": "images"}
 SETTINGS = {
@@ -26,12 +26,12 @@ LOGIN = {"username": "bakery", "password": "hidden"}
 SECRETS = {"build_password": {"path": "secret/data/build", "key": "password"}}
 
 
-def job(world: World, base: dict[str, Any], **changes: Any) -> Job:
+def job(world: PackerProject, base: dict[str, Any], **changes: Any) -> Job:
     changes = {"targets": ["vsphere"], "base": {"vsphere": base}, "distribution": {"vsphere": SETTINGS}} | changes
     return replace(world.job(define(**changes)), builder="vsphere", base=None)
 
 
-def test_a_clone_and_where_it_lives(world: World) -> None:
+def test_a_clone_and_where_it_lives(world: PackerProject) -> None:
     given = vsphere.variables(job(world, CLONE))
     assert given == given | SITE | {
         "server": "vcenter.example.net",
@@ -44,7 +44,7 @@ def test_a_clone_and_where_it_lives(world: World) -> None:
     }
 
 
-def test_an_installation_and_its_answers(world: World) -> None:
+def test_an_installation_and_its_answers(world: PackerProject) -> None:
     given = vsphere.variables(job(world, ISO))
     assert given == given | {
         "source_vm": "",
@@ -57,7 +57,7 @@ def test_an_installation_and_its_answers(world: World) -> None:
     }
 
 
-def test_every_variable_is_declared_by_the_template(world: World, project_root: Path) -> None:
+def test_every_variable_is_declared_by_the_template(world: PackerProject, project_root: Path) -> None:
     """The login alone comes another way: through the environment."""
     folder = project_root / "packer" / "templates" / "vsphere"
     declared = "".join((folder / f"{name}.pkr.hcl").read_text() for name in ("variables", "ansible"))
@@ -77,7 +77,7 @@ def test_every_variable_is_declared_by_the_template(world: World, project_root: 
         (ISO, "windows-2022", "vsphere-iso.windows"),
     ],
 )
-def test_the_source_is_chosen_by_base_and_os(world: World, base: dict[str, Any], os: str, source: str) -> None:
+def test_the_source_is_chosen_by_base_and_os(world: PackerProject, base: dict[str, Any], os: str, source: str) -> None:
     assert vsphere.source(job(world, base, os=os, secrets=SECRETS).definition) == source
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from doubles.aws.client import Double
+from doubles.aws.client import StandIn
 
 
 @pytest.fixture
-def cloud(aws_server: Double) -> Double:
+def cloud(aws_server: StandIn) -> StandIn:
     aws_server.reset()
     return aws_server

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from doubles.aws.client import BLOCK_SIZE, Double, put_block, until, upload
+from doubles.aws.client import BLOCK_SIZE, StandIn, put_block, until, upload
 
 WEST = "eu-west-1"
 CONSUMER = "222222222222"
 
 
-def start(cloud: Double, **request: Any) -> str:
+def start(cloud: StandIn, **request: Any) -> str:
     snapshot_id: str = cloud.client("ebs").start_snapshot(**{"VolumeSize": 1, **request})["SnapshotId"]
     return snapshot_id
 
@@ -26,7 +26,7 @@ def linear(*blocks: bytes) -> dict[str, str]:
     return {"Checksum": checksum, "ChecksumAlgorithm": "SHA256", "ChecksumAggregationMethod": "LINEAR"}
 
 
-def test_what_was_put_is_listed_and_read_back_after_parallel_puts(cloud: Double) -> None:
+def test_what_was_put_is_listed_and_read_back_after_parallel_puts(cloud: StandIn) -> None:
     ebs, ec2 = cloud.client("ebs"), cloud.client("ec2")
     blocks = {index: os.urandom(BLOCK_SIZE) for index in range(0, 160, 10)}
     snapshot_id = start(cloud)
@@ -42,7 +42,7 @@ def test_what_was_put_is_listed_and_read_back_after_parallel_puts(cloud: Double)
     assert not blocks
 
 
-def test_the_ec2_snapshot_has_size_and_tags_and_is_pending_until_completion_has_been_waited_for(cloud: Double) -> None:
+def test_the_ec2_snapshot_has_size_and_tags_and_is_pending_until_completion_has_been_waited_for(cloud: StandIn) -> None:
     ebs, ec2 = cloud.client("ebs"), cloud.client("ec2")
     snapshot_id = start(cloud, VolumeSize=4, Description="web", Tags=[{"Key": "Version", "Value": "1.0.0"}])
 
@@ -58,7 +58,7 @@ def test_the_ec2_snapshot_has_size_and_tags_and_is_pending_until_completion_has_
     assert snapshot["Tags"] == [{"Key": "Version", "Value": "1.0.0"}]
 
 
-def test_a_client_token_starts_one_snapshot_and_refuses_another_request(cloud: Double) -> None:
+def test_a_client_token_starts_one_snapshot_and_refuses_another_request(cloud: StandIn) -> None:
     first = start(cloud, ClientToken="once")
     assert start(cloud, ClientToken="once") == first
     with pytest.raises(ClientError, match=r"\(ConflictException\)"):
@@ -76,7 +76,7 @@ def test_a_client_token_starts_one_snapshot_and_refuses_another_request(cloud: D
     ],
     ids=["checksum", "announced length", "length", "index beyond the volume"],
 )
-def test_a_block_that_does_not_fit_is_refused(cloud: Double, wrong: dict[str, Any]) -> None:
+def test_a_block_that_does_not_fit_is_refused(cloud: StandIn, wrong: dict[str, Any]) -> None:
     ebs = cloud.client("ebs")
     snapshot_id = start(cloud)
     index, data = wrong.pop("BlockIndex", 0), wrong.pop("BlockData", bytes(BLOCK_SIZE))
@@ -85,7 +85,7 @@ def test_a_block_that_does_not_fit_is_refused(cloud: Double, wrong: dict[str, An
     assert dict(refusal.value.response)["Reason"] == "INVALID_BLOCK"
 
 
-def test_unknown_snapshots_and_those_of_other_accounts_are_not_found(cloud: Double) -> None:
+def test_unknown_snapshots_and_those_of_other_accounts_are_not_found(cloud: StandIn) -> None:
     theirs = start(cloud)
     for snapshot_id, account in (("snap-0123456789abcdef0", "123456789012"), (theirs, CONSUMER)):
         with pytest.raises(ClientError, match=r"\(ResourceNotFoundException\)") as refusal:
@@ -93,7 +93,7 @@ def test_unknown_snapshots_and_those_of_other_accounts_are_not_found(cloud: Doub
         assert dict(refusal.value.response)["Reason"] == "SNAPSHOT_NOT_FOUND"
 
 
-def test_completion_counts_the_blocks(cloud: Double) -> None:
+def test_completion_counts_the_blocks(cloud: StandIn) -> None:
     ebs = cloud.client("ebs")
     snapshot_id = start(cloud)
     put_block(ebs, snapshot_id, 0, bytes(BLOCK_SIZE))
@@ -101,7 +101,7 @@ def test_completion_counts_the_blocks(cloud: Double) -> None:
         ebs.complete_snapshot(SnapshotId=snapshot_id, ChangedBlocksCount=2)
 
 
-def test_completion_verifies_the_linear_checksum_in_index_order(cloud: Double) -> None:
+def test_completion_verifies_the_linear_checksum_in_index_order(cloud: StandIn) -> None:
     ebs = cloud.client("ebs")
     snapshot_id = start(cloud)
     one, two = b"1" * BLOCK_SIZE, b"2" * BLOCK_SIZE
@@ -112,7 +112,7 @@ def test_completion_verifies_the_linear_checksum_in_index_order(cloud: Double) -
     ebs.complete_snapshot(SnapshotId=snapshot_id, ChangedBlocksCount=2, **linear(one, two))
 
 
-def test_a_completed_snapshot_takes_no_more_blocks_and_an_open_one_is_not_read(cloud: Double) -> None:
+def test_a_completed_snapshot_takes_no_more_blocks_and_an_open_one_is_not_read(cloud: StandIn) -> None:
     ebs = cloud.client("ebs")
     with pytest.raises(ClientError, match="it takes no more blocks"):
         put_block(ebs, upload(cloud), 1, bytes(BLOCK_SIZE))
@@ -120,13 +120,13 @@ def test_a_completed_snapshot_takes_no_more_blocks_and_an_open_one_is_not_read(c
         ebs.list_snapshot_blocks(SnapshotId=start(cloud))
 
 
-def test_a_block_is_read_with_its_own_token_only(cloud: Double) -> None:
+def test_a_block_is_read_with_its_own_token_only(cloud: StandIn) -> None:
     ebs = cloud.client("ebs")
     with pytest.raises(ClientError, match="not that of block 0"):
         ebs.get_snapshot_block(SnapshotId=upload(cloud), BlockIndex=0, BlockToken="AAAA")
 
 
-def test_a_child_inherits_the_blocks_of_its_parent_and_counts_its_own(cloud: Double) -> None:
+def test_a_child_inherits_the_blocks_of_its_parent_and_counts_its_own(cloud: StandIn) -> None:
     ebs, ec2 = cloud.client("ebs"), cloud.client("ec2")
     parent = upload(cloud)
     child = start(cloud, ParentSnapshotId=parent)
@@ -139,14 +139,14 @@ def test_a_child_inherits_the_blocks_of_its_parent_and_counts_its_own(cloud: Dou
 
 
 @pytest.mark.parametrize("wrong", [{"ParentSnapshotId": "snap-0123456789abcdef0"}, {"Encrypted": True}, {}])
-def test_a_parent_must_exist_fit_and_stand_without_encrypted(cloud: Double, wrong: dict[str, Any]) -> None:
+def test_a_parent_must_exist_fit_and_stand_without_encrypted(cloud: StandIn, wrong: dict[str, Any]) -> None:
     bigger = upload(cloud, VolumeSize=2)
     size = 2 if wrong else 1
     with pytest.raises(ClientError, match=r"does not exist|exclude each other|The parent has 2 GiB"):
         start(cloud, **{"VolumeSize": size, "ParentSnapshotId": bigger, **wrong})
 
 
-def test_encryption_takes_a_key_of_the_region(cloud: Double) -> None:
+def test_encryption_takes_a_key_of_the_region(cloud: StandIn) -> None:
     key = cloud.client("kms", WEST).create_key()["KeyMetadata"]["Arn"]
     with pytest.raises(ClientError, match="There is no key"):
         start(cloud, Encrypted=True, KmsKeyArn=key)
@@ -154,7 +154,7 @@ def test_encryption_takes_a_key_of_the_region(cloud: Double) -> None:
     assert answer["KmsKeyArn"] == key
 
 
-def test_long_lists_come_in_pages(cloud: Double) -> None:
+def test_long_lists_come_in_pages(cloud: StandIn) -> None:
     ebs, ec2 = cloud.client("ebs"), cloud.client("ec2")
     snapshot_id = start(cloud)
     for index in range(105):
@@ -167,7 +167,7 @@ def test_long_lists_come_in_pages(cloud: Double) -> None:
     assert "NextToken" not in second
 
 
-def test_at_most_100_snapshots_are_pending(cloud: Double) -> None:
+def test_at_most_100_snapshots_are_pending(cloud: StandIn) -> None:
     for _ in range(100):
         start(cloud)
     with pytest.raises(ClientError, match=r"\(ServiceQuotaExceededException\)"):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from doubles.aws.client import HOME_REGION, Double, available, register, upload
+from doubles.aws.client import HOME_REGION, StandIn, available, register, upload
 
 EVERYBODY = {"Add": [{"Group": "all"}]}
 RULE: dict[str, Any] = {
@@ -16,7 +16,7 @@ RULE: dict[str, Any] = {
 }
 
 
-def test_public_images_are_refused_once_that_is_blocked(cloud: Double) -> None:
+def test_public_images_are_refused_once_that_is_blocked(cloud: StandIn) -> None:
     ec2 = cloud.client("ec2")
     image_id = register(cloud, "open")
     available(cloud, image_id)
@@ -31,7 +31,7 @@ def test_public_images_are_refused_once_that_is_blocked(cloud: Double) -> None:
     ec2.modify_image_attribute(ImageId=image_id, LaunchPermission=EVERYBODY)
 
 
-def test_public_snapshots_are_refused_once_that_is_blocked(cloud: Double) -> None:
+def test_public_snapshots_are_refused_once_that_is_blocked(cloud: StandIn) -> None:
     ec2, snapshot = cloud.client("ec2"), upload(cloud)
     ec2.enable_snapshot_block_public_access(State="block-all-sharing")
     with pytest.raises(ClientError, match="OperationNotPermitted"):
@@ -39,12 +39,12 @@ def test_public_snapshots_are_refused_once_that_is_blocked(cloud: Double) -> Non
     assert cloud.client("ec2", "us-east-1").get_snapshot_block_public_access_state()["State"] == "unblocked"
 
 
-def test_no_stricter_state_than_aws_has(cloud: Double) -> None:
+def test_no_stricter_state_than_aws_has(cloud: StandIn) -> None:
     with pytest.raises(ClientError, match="InvalidParameterValue"):
         cloud.client("ec2").enable_image_block_public_access(ImageBlockPublicAccessState="block-all-sharing")
 
 
-def test_a_replication_rule_is_kept_whole(cloud: Double) -> None:
+def test_a_replication_rule_is_kept_whole(cloud: StandIn) -> None:
     s3, names = cloud.client("s3"), ("catalog", "catalog-replica")
     for name in names:
         s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": HOME_REGION})
@@ -66,7 +66,7 @@ def test_a_replication_rule_is_kept_whole(cloud: Double) -> None:
     assert s3.get_bucket_replication(Bucket="catalog")["ReplicationConfiguration"] == wanted
 
 
-def test_a_rule_is_pending_first(cloud: Double) -> None:
+def test_a_rule_is_pending_first(cloud: StandIn) -> None:
     rbin = cloud.client("rbin")
     made = rbin.create_rule(**RULE)
     assert [rbin.get_rule(Identifier=made["Identifier"])["Status"] for _ in range(2)] == ["pending", "available"]
@@ -74,7 +74,7 @@ def test_a_rule_is_pending_first(cloud: Double) -> None:
     assert f":rbin:{HOME_REGION}:" in made["RuleArn"]
 
 
-def test_a_rule_changes_and_goes(cloud: Double) -> None:
+def test_a_rule_changes_and_goes(cloud: StandIn) -> None:
     rbin = cloud.client("rbin")
     identifier = rbin.create_rule(**RULE)["Identifier"]
     longer = {"RetentionPeriodValue": 30, "RetentionPeriodUnit": "DAYS"}
@@ -91,7 +91,7 @@ def test_a_rule_changes_and_goes(cloud: Double) -> None:
         {"ResourceTags": [{"ResourceTagKey": "bakery:image"}]},
     ],
 )
-def test_what_the_recycle_bin_does_not_take(cloud: Double, wrong: dict[str, Any]) -> None:
+def test_what_the_recycle_bin_does_not_take(cloud: StandIn, wrong: dict[str, Any]) -> None:
     with pytest.raises(ClientError, match="ValidationException"):
         cloud.client("rbin").create_rule(**(RULE | wrong))
     with pytest.raises(ClientError, match="NotImplemented"):

@@ -5,29 +5,29 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from doubles.aws.client import ROOT, Double, available, register, upload
+from doubles.aws.client import ROOT, StandIn, available, register, upload
 
 CONSUMER = "222222222222"
 NAME = "web-1.0.0-x86_64"
 
 
-def found(cloud: Double, *filters: tuple[str, str], account: str = "123456789012", **request: Any) -> list[str]:
+def found(cloud: StandIn, *filters: tuple[str, str], account: str = "123456789012", **request: Any) -> list[str]:
     """Names of the images that DescribeImages gives; only own ones unless `request` says otherwise."""
     criteria = [{"Name": name, "Values": [value]} for name, value in filters]
     answer = cloud.client("ec2", account=account).describe_images(**({"Owners": ["self"]} | request), Filters=criteria)
     return [image["Name"] for image in answer["Images"]]
 
 
-def share(cloud: Double, image_id: str) -> None:
+def share(cloud: StandIn, image_id: str) -> None:
     cloud.client("ec2").modify_image_attribute(ImageId=image_id, LaunchPermission={"Add": [{"UserId": CONSUMER}]})
 
 
-def share_snapshot(cloud: Double, snapshot_id: str) -> None:
+def share_snapshot(cloud: StandIn, snapshot_id: str) -> None:
     permission = {"Add": [{"UserId": CONSUMER}]}
     cloud.client("ec2").modify_snapshot_attribute(SnapshotId=snapshot_id, CreateVolumePermission=permission)
 
 
-def test_an_image_keeps_what_it_was_registered_with(cloud: Double) -> None:
+def test_an_image_keeps_what_it_was_registered_with(cloud: StandIn) -> None:
     snapshot_id = upload(cloud)
     image_id = register(
         cloud,
@@ -47,14 +47,14 @@ def test_an_image_keeps_what_it_was_registered_with(cloud: Double) -> None:
     assert expected.items() <= device["Ebs"].items()
 
 
-def test_only_the_uploaded_snapshot_exists_afterwards(cloud: Double) -> None:
+def test_only_the_uploaded_snapshot_exists_afterwards(cloud: StandIn) -> None:
     register(cloud, NAME)
     ec2 = cloud.client("ec2")
     assert len(ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]) == 1
     assert ec2.describe_volumes()["Volumes"] == []
 
 
-def test_left_out_traits_are_those_of_the_api(cloud: Double) -> None:
+def test_left_out_traits_are_those_of_the_api(cloud: StandIn) -> None:
     devices = [{"DeviceName": ROOT, "Ebs": {"SnapshotId": upload(cloud)}}]
     answer = cloud.client("ec2").register_image(Name=NAME, RootDeviceName=ROOT, BlockDeviceMappings=devices)
     image = available(cloud, answer["ImageId"])
@@ -62,7 +62,7 @@ def test_left_out_traits_are_those_of_the_api(cloud: Double) -> None:
     assert not {"BootMode", "EnaSupport", "ImdsSupport"} & image.keys()
 
 
-def test_a_name_is_taken_once_per_account_and_region(cloud: Double) -> None:
+def test_a_name_is_taken_once_per_account_and_region(cloud: StandIn) -> None:
     register(cloud, NAME)
     with pytest.raises(ClientError, match=r"\(InvalidAMIName.Duplicate\)"):
         register(cloud, NAME)
@@ -71,7 +71,7 @@ def test_a_name_is_taken_once_per_account_and_region(cloud: Double) -> None:
     register(cloud, NAME)
 
 
-def test_a_name_with_other_characters_is_refused(cloud: Double) -> None:
+def test_a_name_with_other_characters_is_refused(cloud: StandIn) -> None:
     with pytest.raises(ClientError, match=r"\(InvalidAMIName.Malformed\)"):
         register(cloud, "web:1.0.0")
 
@@ -86,7 +86,7 @@ def test_a_name_with_other_characters_is_refused(cloud: Double) -> None:
         ({"VolumeSize": 1}, "InvalidBlockDeviceMapping"),
     ],
 )
-def test_the_root_device_needs_a_completed_snapshot_that_fits(cloud: Double, ebs: dict[str, Any], code: str) -> None:
+def test_the_root_device_needs_a_completed_snapshot_that_fits(cloud: StandIn, ebs: dict[str, Any], code: str) -> None:
     if ebs.get("SnapshotId") == "pending":
         ebs = {"SnapshotId": cloud.client("ebs").start_snapshot(VolumeSize=1)["SnapshotId"]}
     elif ebs.get("SnapshotId") == "2 GiB":
@@ -95,14 +95,14 @@ def test_the_root_device_needs_a_completed_snapshot_that_fits(cloud: Double, ebs
         register(cloud, NAME, BlockDeviceMappings=[{"DeviceName": ROOT, "Ebs": ebs}])
 
 
-def test_registering_tags_images_only(cloud: Double) -> None:
+def test_registering_tags_images_only(cloud: StandIn) -> None:
     tags = [{"Key": "Version", "Value": "1.0.0"}]
     with pytest.raises(ClientError, match=r"\(InvalidParameterValue\)"):
         register(cloud, NAME, TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}])
     assert found(cloud) == []
 
 
-def test_an_image_is_pending_as_often_as_the_settings_say_and_hides_its_snapshot(cloud: Double) -> None:
+def test_an_image_is_pending_as_often_as_the_settings_say_and_hides_its_snapshot(cloud: StandIn) -> None:
     cloud.settings(pending_reads=3)
     image_id = register(cloud, NAME, BlockDeviceMappings=[{"DeviceName": ROOT, "Ebs": {"SnapshotId": upload(cloud)}}])
     seen = [cloud.client("ec2").describe_images(ImageIds=[image_id])["Images"][0] for _ in range(4)]
@@ -111,14 +111,14 @@ def test_an_image_is_pending_as_often_as_the_settings_say_and_hides_its_snapshot
     assert shown == [False, False, False, True]
 
 
-def test_an_image_can_end_as_failed(cloud: Double) -> None:
+def test_an_image_can_end_as_failed(cloud: StandIn) -> None:
     cloud.settings(image_outcome="failed")
     image_id = register(cloud, NAME)
     seen = [cloud.client("ec2").describe_images(ImageIds=[image_id])["Images"][0]["State"] for _ in range(3)]
     assert seen == ["pending", "failed", "failed"]
 
 
-def test_a_pending_image_is_neither_changed_nor_copied(cloud: Double) -> None:
+def test_a_pending_image_is_neither_changed_nor_copied(cloud: StandIn) -> None:
     image_id = register(cloud, NAME)
     with pytest.raises(ClientError, match=r"\(InvalidAMIID.Unavailable\).* is currently pending"):
         share(cloud, image_id)
@@ -126,7 +126,7 @@ def test_a_pending_image_is_neither_changed_nor_copied(cloud: Double) -> None:
         cloud.client("ec2", "eu-west-1").copy_image(Name=NAME, SourceImageId=image_id, SourceRegion="eu-central-1")
 
 
-def test_describe_filters(cloud: Double) -> None:
+def test_describe_filters(cloud: StandIn) -> None:
     tags = [{"ResourceType": "image", "Tags": [{"Key": "Image", "Value": "web"}]}]
     image_id = register(cloud, NAME, TagSpecifications=tags)
     register(cloud, "db-1.0.0-x86_64")
@@ -140,13 +140,13 @@ def test_describe_filters(cloud: Double) -> None:
     assert found(cloud, ("name", "db-*"), ImageIds=[image_id]) == []
 
 
-def test_an_unknown_id_is_an_error_even_beside_a_known_one(cloud: Double) -> None:
+def test_an_unknown_id_is_an_error_even_beside_a_known_one(cloud: StandIn) -> None:
     image_id = register(cloud, NAME)
     with pytest.raises(ClientError, match=r"\(InvalidAMIID.NotFound\)"):
         cloud.client("ec2").describe_images(ImageIds=[image_id, "ami-0123456789abcdef0"])
 
 
-def test_a_launch_permission_shows_the_image_without_its_tags(cloud: Double) -> None:
+def test_a_launch_permission_shows_the_image_without_its_tags(cloud: StandIn) -> None:
     tags = [{"ResourceType": "image", "Tags": [{"Key": "Image", "Value": "web"}]}]
     image_id = register(cloud, NAME, TagSpecifications=tags)
     available(cloud, image_id)
@@ -161,7 +161,7 @@ def test_a_launch_permission_shows_the_image_without_its_tags(cloud: Double) -> 
     assert found(cloud, account=CONSUMER) == []
 
 
-def test_only_the_owner_changes_a_shared_image(cloud: Double) -> None:
+def test_only_the_owner_changes_a_shared_image(cloud: StandIn) -> None:
     image_id = register(cloud, NAME)
     available(cloud, image_id)
     share(cloud, image_id)
@@ -171,7 +171,7 @@ def test_only_the_owner_changes_a_shared_image(cloud: Double) -> None:
             call(ImageId=image_id)
 
 
-def test_a_snapshot_permission_shows_the_snapshot_without_its_tags(cloud: Double) -> None:
+def test_a_snapshot_permission_shows_the_snapshot_without_its_tags(cloud: StandIn) -> None:
     snapshot_id = upload(cloud, Tags=[{"Key": "Version", "Value": "1.0.0"}])
     consumer = cloud.client("ec2", account=CONSUMER)
     with pytest.raises(ClientError, match=r"\(InvalidSnapshot.NotFound\)"):
@@ -183,7 +183,7 @@ def test_a_snapshot_permission_shows_the_snapshot_without_its_tags(cloud: Double
     assert len(blocks) == 1
 
 
-def test_both_forms_of_a_snapshot_permission_count(cloud: Double) -> None:
+def test_both_forms_of_a_snapshot_permission_count(cloud: StandIn) -> None:
     ec2, consumer = cloud.client("ec2"), cloud.client("ec2", account=CONSUMER)
     snapshot_id = upload(cloud)
     share_snapshot(cloud, snapshot_id)
@@ -195,7 +195,7 @@ def test_both_forms_of_a_snapshot_permission_count(cloud: Double) -> None:
         consumer.describe_snapshots(SnapshotIds=[snapshot_id])
 
 
-def test_nothing_under_the_default_key_is_shared(cloud: Double) -> None:
+def test_nothing_under_the_default_key_is_shared(cloud: StandIn) -> None:
     snapshot_id = upload(cloud, Encrypted=True)
     image_id = register(cloud, NAME, BlockDeviceMappings=[{"DeviceName": ROOT, "Ebs": {"SnapshotId": snapshot_id}}])
     available(cloud, image_id)
@@ -207,7 +207,7 @@ def test_nothing_under_the_default_key_is_shared(cloud: Double) -> None:
     share_snapshot(cloud, upload(cloud, Encrypted=True, KmsKeyArn=key))
 
 
-def test_deregistering_deletes_snapshots_only_when_asked_and_only_unused_ones(cloud: Double) -> None:
+def test_deregistering_deletes_snapshots_only_when_asked_and_only_unused_ones(cloud: StandIn) -> None:
     ec2 = cloud.client("ec2")
     snapshot_id = upload(cloud)
     devices = [{"DeviceName": ROOT, "Ebs": {"SnapshotId": snapshot_id}}]
@@ -220,7 +220,7 @@ def test_deregistering_deletes_snapshots_only_when_asked_and_only_unused_ones(cl
     assert ec2.describe_images(ImageIds=[third])["Images"] == []
 
 
-def test_a_snapshot_in_use_is_not_deleted(cloud: Double) -> None:
+def test_a_snapshot_in_use_is_not_deleted(cloud: StandIn) -> None:
     ec2 = cloud.client("ec2")
     register(cloud, NAME)
     [snapshot] = ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
@@ -230,7 +230,7 @@ def test_a_snapshot_in_use_is_not_deleted(cloud: Double) -> None:
     ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
 
 
-def test_an_image_made_from_an_instance_has_a_name_of_its_own_and_is_pending_too(cloud: Double) -> None:
+def test_an_image_made_from_an_instance_has_a_name_of_its_own_and_is_pending_too(cloud: StandIn) -> None:
     ec2 = cloud.client("ec2")
     instance = _instance(cloud)
     image_id = ec2.create_image(InstanceId=instance["InstanceId"], Name=NAME)["ImageId"]
@@ -240,13 +240,13 @@ def test_an_image_made_from_an_instance_has_a_name_of_its_own_and_is_pending_too
         ec2.create_image(InstanceId=instance["InstanceId"], Name=NAME)
 
 
-def _id(cloud: Double) -> str:
+def _id(cloud: StandIn) -> str:
     """The ID of the only own image."""
     [image] = cloud.client("ec2").describe_images(Owners=["self"])["Images"]
     return str(image["ImageId"])
 
 
-def test_an_image_of_an_instance_has_a_snapshot_with_tags(cloud: Double) -> None:
+def test_an_image_of_an_instance_has_a_snapshot_with_tags(cloud: StandIn) -> None:
     ec2 = cloud.client("ec2")
     instance = _instance(cloud)
     tags = [{"ResourceType": kind, "Tags": [{"Key": "of", "Value": kind}]} for kind in ("image", "snapshot")]
@@ -260,13 +260,13 @@ def test_an_image_of_an_instance_has_a_snapshot_with_tags(cloud: Double) -> None
     assert image["RootDeviceName"] == device["DeviceName"]
 
 
-def test_an_instance_has_an_address_on_loopback(cloud: Double) -> None:
+def test_an_instance_has_an_address_on_loopback(cloud: StandIn) -> None:
     addresses = {_instance(cloud)["PublicIpAddress"], _instance(cloud)["PublicIpAddress"]}
     assert len(addresses) == 2
     assert all(address.startswith("127.77.") for address in addresses)
 
 
-def _instance(cloud: Double) -> dict[str, Any]:
+def _instance(cloud: StandIn) -> dict[str, Any]:
     ec2 = cloud.client("ec2")
     public = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     [started] = ec2.run_instances(ImageId=public, MinCount=1, MaxCount=1)["Instances"]

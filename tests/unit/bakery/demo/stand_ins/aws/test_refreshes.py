@@ -3,10 +3,10 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from doubles.aws.client import ROOT, Double, available, register
+from doubles.aws.client import ROOT, StandIn, available, register
 
 
-def test_a_refresh_replaces_instances_by_the_new_image(cloud: Double) -> None:
+def test_a_refresh_replaces_instances_by_the_new_image(cloud: StandIn) -> None:
     ec2, autoscaling = cloud.client("ec2"), cloud.client("autoscaling")
     old, new = register(cloud, "web-1"), register(cloud, "web-2")
     for image_id in (old, new):
@@ -32,7 +32,7 @@ def test_a_refresh_replaces_instances_by_the_new_image(cloud: Double) -> None:
     assert seen[0]["InstanceRefreshes"][0]["InstanceRefreshId"] == refresh
 
 
-def test_a_templates_own_tags_are_not_its_machines(cloud: Double) -> None:
+def test_a_templates_own_tags_are_not_its_machines(cloud: StandIn) -> None:
     ec2 = cloud.client("ec2")
     own, machines = [
         {"ResourceType": kind, "Tags": [{"Key": "owner", "Value": kind}]} for kind in ("launch-template", "instance")
@@ -47,12 +47,12 @@ def test_a_templates_own_tags_are_not_its_machines(cloud: Double) -> None:
     assert made["Tags"] == own["Tags"]
 
 
-def test_there_is_no_refresh_of_no_group(cloud: Double) -> None:
+def test_there_is_no_refresh_of_no_group(cloud: StandIn) -> None:
     with pytest.raises(ClientError, match="not found"):
         cloud.client("autoscaling").start_instance_refresh(AutoScalingGroupName="none")
 
 
-def _images(cloud: Double) -> list[str]:
+def _images(cloud: StandIn) -> list[str]:
     running = [{"Name": "instance-state-name", "Values": ["running"]}]
     pages = cloud.client("ec2").describe_instances(Filters=running)["Reservations"]
     return [instance["ImageId"] for page in pages for instance in page["Instances"]]

@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from doubles.aws.client import BLOCK_SIZE, HOME_REGION, SERVER, Double, available, put_block, register, running
+from doubles.aws.client import BLOCK_SIZE, HOME_REGION, SERVER, StandIn, available, put_block, register, running
 
 CONSUMER = "222222222222"
 WEST = "eu-west-1"
@@ -27,14 +27,14 @@ WEST = "eu-west-1"
         ("sts", "GetCallerIdentity", lambda cloud: cloud.client("sts").get_caller_identity()),
     ],
 )
-def test_an_error_comes_in_the_protocol_of_its_service(cloud: Double, service: str, action: str, call: Any) -> None:
+def test_an_error_comes_in_the_protocol_of_its_service(cloud: StandIn, service: str, action: str, call: Any) -> None:
     cloud.fault(service, action, error="RequestLimitExceeded", status=503)
     with pytest.raises(ClientError, match=r"\(RequestLimitExceeded\)") as refusal:
         call(cloud)
     assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
 
 
-def test_a_rule_strikes_as_often_as_it_says_where_it_says(cloud: Double) -> None:
+def test_a_rule_strikes_as_often_as_it_says_where_it_says(cloud: StandIn) -> None:
     cloud.fault("ec2", "DescribeImages", region=WEST, times=2)
     cloud.client("ec2").describe_images(Owners=["self"])
     west = cloud.client("ec2", WEST)
@@ -44,13 +44,13 @@ def test_a_rule_strikes_as_often_as_it_says_where_it_says(cloud: Double) -> None
     west.describe_images(Owners=["self"])
 
 
-def test_rules_can_be_taken_back(cloud: Double) -> None:
+def test_rules_can_be_taken_back(cloud: StandIn) -> None:
     cloud.fault("ec2", "DescribeImages", times=100)
     cloud.control("DELETE", "faults")
     cloud.client("ec2").describe_images(Owners=["self"])
 
 
-def test_a_reset_connection_does_nothing(cloud: Double) -> None:
+def test_a_reset_connection_does_nothing(cloud: StandIn) -> None:
     s3 = cloud.client("s3")
     cloud.fault("s3", "CreateBucket", kind="reset")
     with pytest.raises(ConnectionClosedError):
@@ -58,7 +58,7 @@ def test_a_reset_connection_does_nothing(cloud: Double) -> None:
     assert s3.list_buckets()["Buckets"] == []
 
 
-def test_a_lost_response_has_acted_and_a_client_token_makes_the_retry_safe(cloud: Double) -> None:
+def test_a_lost_response_has_acted_and_a_client_token_makes_the_retry_safe(cloud: StandIn) -> None:
     source = register(cloud, "web-1.0.0-x86_64")
     available(cloud, source)
     west = cloud.client("ec2", WEST)
@@ -70,7 +70,7 @@ def test_a_lost_response_has_acted_and_a_client_token_makes_the_retry_safe(cloud
     assert west.copy_image(**request)["ImageId"] == image["ImageId"]
 
 
-def test_a_slow_answer_outlasts_an_impatient_client(cloud: Double) -> None:
+def test_a_slow_answer_outlasts_an_impatient_client(cloud: StandIn) -> None:
     impatient = Config(read_timeout=0.05, retries={"total_max_attempts": 1})
     keys: dict[str, Any] = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
     sts = boto3.Session().client("sts", HOME_REGION, endpoint_url=cloud.url, config=impatient, **keys)
@@ -80,12 +80,12 @@ def test_a_slow_answer_outlasts_an_impatient_client(cloud: Double) -> None:
 
 
 @pytest.mark.parametrize("rule", [{"kind": "flood"}, {"color": "red"}])
-def test_a_rule_that_makes_no_sense_is_refused(cloud: Double, rule: dict[str, str]) -> None:
+def test_a_rule_that_makes_no_sense_is_refused(cloud: StandIn, rule: dict[str, str]) -> None:
     with pytest.raises(HTTPError, match="400"):
         cloud.fault("ec2", "CopyImage", **rule)
 
 
-def test_calls_are_recorded_with_service_action_region_account_and_key(cloud: Double) -> None:
+def test_calls_are_recorded_with_service_action_region_account_and_key(cloud: StandIn) -> None:
     cloud.client("ssm", WEST, CONSUMER).get_parameters(Names=["x"])
     cloud.client("s3").list_buckets()
     snapshot_id = cloud.client("ebs").start_snapshot(VolumeSize=1)["SnapshotId"]
@@ -102,22 +102,22 @@ def test_calls_are_recorded_with_service_action_region_account_and_key(cloud: Do
     ]
 
 
-def test_an_assumed_role_acts_in_its_own_account(cloud: Double) -> None:
+def test_an_assumed_role_acts_in_its_own_account(cloud: StandIn) -> None:
     assert cloud.client("sts", account=CONSUMER).get_caller_identity()["Account"] == CONSUMER
 
 
-def test_a_region_that_does_not_exist_is_refused(cloud: Double) -> None:
+def test_a_region_that_does_not_exist_is_refused(cloud: StandIn) -> None:
     with pytest.raises(ClientError, match=r"\(AuthFailure\).* no region mars-north-1"):
         cloud.client("ec2", "mars-north-1").describe_images()
 
 
-def test_what_moto_cannot_do_is_said_so(cloud: Double) -> None:
+def test_what_moto_cannot_do_is_said_so(cloud: StandIn) -> None:
     image_id = register(cloud, "web-1.0.0-x86_64")
     with pytest.raises(ClientError, match=r"\(NotImplemented\).* EnableImageDeprecation"):
         cloud.client("ec2").enable_image_deprecation(ImageId=image_id, DeprecateAt="2030-01-01T00:00:00Z")
 
 
-def test_reset_leaves_nothing(cloud: Double) -> None:
+def test_reset_leaves_nothing(cloud: StandIn) -> None:
     for _ in range(2):
         _furnish(cloud)
         cloud.reset()
@@ -126,7 +126,7 @@ def test_reset_leaves_nothing(cloud: Double) -> None:
     assert cloud.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"] == []
 
 
-def test_one_of_many_conditional_writes_wins(cloud: Double) -> None:
+def test_one_of_many_conditional_writes_wins(cloud: StandIn) -> None:
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="catalog", CreateBucketConfiguration={"LocationConstraint": HOME_REGION})
 
@@ -168,7 +168,7 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
         )
 
 
-def _furnish(cloud: Double) -> tuple[str, str]:
+def _furnish(cloud: StandIn) -> tuple[str, str]:
     """One thing of each service; gives the image's ID, still pending, and the key's ARN."""
     tags = [{"ResourceType": "image", "Tags": [{"Key": "Version", "Value": "1.0.0"}]}]
     image_id = register(cloud, "web-1.0.0-x86_64", TagSpecifications=tags)
@@ -190,7 +190,7 @@ def _furnish(cloud: Double) -> tuple[str, str]:
     return image_id, key
 
 
-def test_save_without_a_state_file_is_refused(cloud: Double) -> None:
+def test_save_without_a_state_file_is_refused(cloud: StandIn) -> None:
     with pytest.raises(HTTPError, match="400"):
         cloud.control("POST", "save")
 

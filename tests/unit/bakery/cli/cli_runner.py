@@ -75,7 +75,7 @@ FILES = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class CliResult:
     """How a call of the command line ended."""
 
     code: int
@@ -88,7 +88,7 @@ class FakeVault:
 
 
 @dataclass
-class Workshop:
+class CliRunner:
     """The project, its command line, and what its line was asked to do, in order."""
 
     project: Project
@@ -101,12 +101,12 @@ class Workshop:
     broken: set[str] = field(default_factory=set)  # steps that fail: "bake web"
     failing_checks: set[str] = field(default_factory=set)  # images that fail their tests
 
-    def __call__(self, *arguments: str) -> Answer:
+    def __call__(self, *arguments: str) -> CliResult:
         """`bakery ARGUMENTS`, in this process."""
         self.capture.readouterr()
         self.monkeypatch.setattr(sys, "argv", ["bakery", *arguments])
         code = cli.main()
-        return Answer(code, *self.capture.readouterr())
+        return CliResult(code, *self.capture.readouterr())
 
     def write(self, path: str, text: str) -> Path:
         """A file of the project."""

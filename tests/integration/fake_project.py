@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from doubles.aws.client import Double
-from integration.shelf import REGIONS, ROOT, STATE_BUCKET, environment
+from doubles.aws.client import StandIn
+from integration.published_images import REGIONS, ROOT, STATE_BUCKET, environment
 
 # What cdktf runs. It gives the command what a program of constructs would: a folder per stack, and a manifest.
 PROGRAM = """\
@@ -41,7 +41,7 @@ SECONDS = 120
 
 
 @dataclass(frozen=True)
-class Answer:
+class CliResult:
     """How a call of `bakery` ended."""
 
     code: int
@@ -49,10 +49,10 @@ class Answer:
     err: str
 
 
-class Small:
+class FakeProject:
     """A project in `root`, with its state on the stand-in under `prefix`."""
 
-    def __init__(self, root: Path, aws: Double, prefix: str) -> None:
+    def __init__(self, root: Path, aws: StandIn, prefix: str) -> None:
         self.root = root
         self.aws = aws
         self.prefix = prefix
@@ -93,7 +93,7 @@ class Small:
             text=True,
         )
 
-    def __call__(self, *arguments: str, workspace: str = ".bakery") -> Answer:
+    def __call__(self, *arguments: str, workspace: str = ".bakery") -> CliResult:
         """`bakery ARGUMENTS`, to its end."""
         return end(self.start(*arguments, workspace=workspace))
 
@@ -114,7 +114,7 @@ class Small:
         return {"backend": "s3", "config": place}
 
 
-def end(running: subprocess.Popen[str]) -> Answer:
+def end(running: subprocess.Popen[str]) -> CliResult:
     """Wait for a call of `bakery`."""
     out, err = running.communicate(timeout=SECONDS)
-    return Answer(running.returncode, out, err)
+    return CliResult(running.returncode, out, err)

@@ -11,7 +11,7 @@ from bakery.infra import env, mirror
 from bakery.infra.terraform import LOCK_FILE
 from bakery.model.documents import ImageLocation, Pointer, Publication
 from bakery.model.project import Project
-from doubles.aws.client import Double, available, register
+from doubles.aws.client import StandIn, available, register
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"  # of cdktf/environments/demo.yaml, as are the regions
@@ -24,7 +24,7 @@ def project(workspace: Path) -> Project:
     return Project(ROOT, ROOT / "packer" / "images", workspace)
 
 
-def environment(aws: Double) -> dict[str, str]:
+def environment(aws: StandIn) -> dict[str, str]:
     """Everything that a user of the demo's stand-in has to set."""
     return {
         "AWS_ENDPOINT_URL": aws.url,
@@ -50,15 +50,15 @@ def validate(folder: Path, place: Project) -> None:
         subprocess.run([env.terraform(place, os.environ), *command], cwd=folder, env=environ, check=True, timeout=120)
 
 
-def make_state_bucket(aws: Double) -> None:
+def make_state_bucket(aws: StandIn) -> None:
     """In real life, this is done once by hand."""
     aws.client("s3", REGIONS[0]).create_bucket(Bucket=STATE_BUCKET)
 
 
-class Shelf:
+class PublishedImages:
     """Publishes versions of an image in all regions, without the bytes."""
 
-    def __init__(self, aws: Double, catalog: Catalog, image: str = "web") -> None:
+    def __init__(self, aws: StandIn, catalog: Catalog, image: str = "web") -> None:
         self._aws = aws
         self._catalog = catalog
         self._name = image
