@@ -337,14 +337,14 @@ def test_busy_copies_are_tried_again(aws: StandIn, bench: DiskPublisher) -> None
 
 
 def test_a_failed_copy_is_made_again_once(aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
-    _before(monkeypatch, snapshots, "sweep", lambda: aws.settings(image_outcome="failed"))
+    _before(monkeypatch, snapshots, "remove_unused", lambda: aws.settings(image_outcome="failed"))
     _before(monkeypatch, images, "remove", lambda: aws.settings(image_outcome="available"))
     _assert_whole(aws, bench.publish())
     assert aws.actions().count("CopyImage") == 4
 
 
 def test_copies_that_keep_failing(aws: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
-    _before(monkeypatch, snapshots, "sweep", lambda: aws.settings(image_outcome="failed"))
+    _before(monkeypatch, snapshots, "remove_unused", lambda: aws.settings(image_outcome="failed"))
     with pytest.raises(BakeryError) as caught:
         bench.publish()
     assert f"cannot copy the image in {SECOND}, {THIRD}" in caught.value.message

@@ -16,7 +16,7 @@ from bakery.layers.base import BaseDisk
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "tutorial" / "first-image.md"
 # What the commands of the page need of a clone.
-FOLDERS = ("ansible", "packer", "tools", "tests/images")
+FOLDERS = ("ansible", "packer", "tools")
 # ```console has commands and their output; ```yaml PATH is the content of a file.
 FENCE = re.compile(r"^```(console|yaml) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ANY_LINES, ANY_TEXT = "[...]\n", "..."

@@ -125,7 +125,7 @@ def test_packer_gets_the_same_role_by_its_environment(
 ) -> None:
     with login(server, "bake-public", ci.job(AUDIENCE)) as vault:
         env = REMOTE["aws"].environment(vault.fields(BAKE))
-    assert set(env) == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+    assert set(env) == {"AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     assert boto3.Session().client("sts", HOME_REGION).get_caller_identity()["Account"] == IMAGES_ACCOUNT

@@ -4,7 +4,7 @@ import os
 import shlex
 
 from bakery.cli import options
-from bakery.engine.session import locate
+from bakery.engine.session import locate_stacks
 from bakery.infra.env import variables
 
 
@@ -16,6 +16,6 @@ def env(workspace: options.Workspace = options.WORKSPACE) -> None:
 
     Example: eval "$(bakery env)" && cdktf diff images
     """
-    found = variables(locate(options.DEFINITIONS, workspace), os.environ)
+    found = variables(locate_stacks(options.DEFINITIONS, workspace), os.environ)
     for name in sorted(found):
         print(f"export {name}={shlex.quote(found[name])}")

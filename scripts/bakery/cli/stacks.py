@@ -12,7 +12,7 @@ import typer
 
 from bakery.cli import options, reportfile
 from bakery.cli.session import watching
-from bakery.engine.session import locate
+from bakery.engine.session import locate_stacks
 from bakery.host import files
 from bakery.host.events import Event, Reporter
 from bakery.infra import changes, env, stacks
@@ -51,7 +51,7 @@ def opened(
     verb: str, names: list[str] | None, workspace: Path, *, patience: float, quiet: bool, verbose: bool
 ) -> Iterator[Opened]:
     """Synthesize and select. The folder of the stacks is ours until the end; waits `patience` seconds for it."""
-    project = locate(options.DEFINITIONS, workspace)
+    project = locate_stacks(options.DEFINITIONS, workspace)
     with watching(project, verb, quiet=quiet, verbose=verbose) as report, ExitStack() as stack:
         report(Event("note", "infra", "all stacks", _environment(os.environ)))
         lock = project.workspace / "stacks.lock"

@@ -128,6 +128,13 @@ class Session:
 def locate(definitions: Path, workspace: Path) -> Project:
     """The project of the current folder; UsageError if it has no definitions. All else the bakery brings."""
     definition.files_of(definitions)
+    return locate_stacks(definitions, workspace)
+
+
+def locate_stacks(definitions: Path, workspace: Path) -> Project:
+    """The project of the current folder for verbs that work on stacks alone: a CDKTF program needs no definitions."""
+    if not (Path.cwd() / "cdktf.json").is_file():
+        definition.files_of(definitions)
     return Project(Path.cwd(), definitions, workspace.absolute(), resources.SHIPPED)
 
 
