@@ -65,8 +65,8 @@ def set_up(progress: Progress) -> None:
     # The longest build beside all the others: one downloads or links, which takes one core, while the other compiles.
     tools = pins.load()
     longest = max(tools, key=lambda tool: tool.minutes)
-    others = [tool for tool in tools if tool is not longest]
-    programs = [partial(install, group, places, progress) for group in (others, [longest])]
+    rest = [tool for tool in tools if tool is not longest]
+    programs = [partial(install, group, places, progress) for group in (rest, [longest])]
     node_ready = Event()
     packages = [
         partial(environment.install_python, ROOT, progress, node_ready),

@@ -57,7 +57,7 @@ def write_environment(folder: Path) -> None:
 def synth(folder: Path, framework: str) -> dict[str, Any]:
     """The stacks by name."""
     out = folder / framework
-    chosen = {
+    variables = {
         "BAKERY_CATALOG": str(folder / "catalog"),
         "BAKERY_ENVIRONMENT": ENVIRONMENT,
         "BAKERY_FRAMEWORK": framework,
@@ -65,9 +65,9 @@ def synth(folder: Path, framework: str) -> dict[str, Any]:
         "PYTHONPATH": os.pathsep.join(map(str, (PACKAGES, ROOT / "scripts", ROOT / "cdktf"))),
     }
     command: list[str | Path] = [sys.executable, "-c", PROGRAM, folder / "environments"]
-    subprocess.run(command, env={**os.environ, **chosen}, check=True)
-    found = sorted(out.glob("stacks/*/cdk.tf.json"))
-    return {path.parent.name: json.loads(path.read_bytes()) for path in found}
+    subprocess.run(command, env={**os.environ, **variables}, check=True)
+    files = sorted(out.glob("stacks/*/cdk.tf.json"))
+    return {path.parent.name: json.loads(path.read_bytes()) for path in files}
 
 
 def compare(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:

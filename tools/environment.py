@@ -72,12 +72,12 @@ def _pip(venv: Path, root: Path, progress: Progress, node_ready: Event) -> None:
     first = venv / "first.lock"
     first.write_text("".join(locked_block(lock.read_text(), name) for name in FIRST))
     pip = _pip_command(venv)
-    hashed = [*pip, *HASHED]
+    install = [*pip, *HASHED]
     # python-terraform has no wheel. Isolation would build it with a setuptools that the lock does not know.
     source = ["--no-build-isolation", "--no-binary", "python-terraform"]
-    progress.run("python", f"installing {' and '.join(FIRST)}", [*hashed, "--requirement", first])
+    progress.run("python", f"installing {' and '.join(FIRST)}", [*install, "--requirement", first])
     node_ready.set()
-    progress.run("python", "installing packages", [*hashed, *source, "--requirement", lock])
+    progress.run("python", "installing packages", [*install, *source, "--requirement", lock])
     progress.run("python", "installing bakery", [*pip, "--no-deps", "--no-build-isolation", "--editable", root])
 
 
@@ -87,10 +87,10 @@ def _pip_command(venv: Path) -> list[str | Path]:
 
 def locked_block(lock: str, name: str) -> str:
     """The lines of one package in the lock, hashes included."""
-    found = re.search(rf"^{re.escape(name)}==(?:.*\\\n)*.*$", lock, re.MULTILINE)
-    if found is None:
+    match = re.search(rf"^{re.escape(name)}==(?:.*\\\n)*.*$", lock, re.MULTILINE)
+    if match is None:
         raise SetupError(f"requirements.lock does not name {name}", "make the lock again, see CONTRIBUTING.md")
-    return f"{found[0]}\n"
+    return f"{match[0]}\n"
 
 
 def install_node(root: Path, links: Path, progress: Progress, node_ready: Event) -> None:

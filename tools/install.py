@@ -61,13 +61,13 @@ def resolve(tool: Tool, places: Places, vendor: Vendor, progress: Progress) -> P
 def on_path(tool: Tool, places: Places, progress: Progress) -> Path | None:
     """The program on PATH, if it reports a version that the pin accepts; our own links do not count."""
     folders = [f for f in os.get_exec_path() if Path(f).resolve() != places.bin.resolve()]
-    found = shutil.which(tool.name, path=os.pathsep.join(folders))
-    if found is None:
+    path = shutil.which(tool.name, path=os.pathsep.join(folders))
+    if path is None:
         return None
-    version = reported_version(Path(found), tool)
+    version = reported_version(Path(path), tool)
     if version is not None and tool.accepts(version):
-        return Path(found)
-    progress.say(tool.name, f"{found} is {version or 'not usable'}, {tool.accepted} is needed: not used")
+        return Path(path)
+    progress.say(tool.name, f"{path} is {version or 'not usable'}, {tool.accepted} is needed: not used")
     return None
 
 
@@ -85,8 +85,8 @@ def reported_version(program: Path, tool: Tool) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(r"\bv?(\d+\.\d+\.\d+(?:[-+][\w.]+)?)", answer.stdout)
-    return found[1] if found else None
+    match = re.search(r"\bv?(\d+\.\d+\.\d+(?:[-+][\w.]+)?)", answer.stdout)
+    return match[1] if match else None
 
 
 def cached(tool: Tool, folder: Path) -> Path | None:
@@ -134,8 +134,8 @@ def locked(path: Path, topic: str, progress: Progress) -> Iterator[None]:
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
     """A folder on the same file system as `folder`; removes what killed runs left. Needs the lock."""
-    for left in folder.glob("tmp-*"):
-        shutil.rmtree(left)
+    for leftover in folder.glob("tmp-*"):
+        shutil.rmtree(leftover)
     temporary = Path(tempfile.mkdtemp(prefix="tmp-", dir=folder))
     temporary.chmod(0o755)
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 # Build metadata, such as Vault's +ent, does not order versions; a pre-release is no release.
 RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:\+[\w.]+)?")
 
@@ -59,11 +59,11 @@ class Tool:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """Empty for a text that is not the version of a release."""
-    found = RELEASE.fullmatch(version)
-    return tuple(int(number) for number in found.groups()) if found else ()
+    match = RELEASE.fullmatch(version)
+    return tuple(int(number) for number in match.groups()) if match else ()
 
 
-def load(path: Path = HERE / "tools.toml") -> list[Tool]:
+def load(path: Path = FOLDER / "tools.toml") -> list[Tool]:
     """Tools in the file's order; the folder `go/` beside it holds their wrapper modules."""
     table = tomllib.loads(path.read_text())
     return [_tool(name, entry, path.parent / "go" / name) for name, entry in table.items()]

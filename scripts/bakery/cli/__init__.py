@@ -41,8 +41,8 @@ app = typer.Typer(
 )
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(show: bool) -> None:
+    if show:
         print(metadata.version("multi-cloud-image-bakery"))
         raise typer.Exit
 

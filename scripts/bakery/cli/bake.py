@@ -35,8 +35,8 @@ def bake(
 
     Example: bakery bake web
     """
-    with session(definitions, workspace, catalog, verb="bake", quiet=quiet, verbose=verbose) as opened:
-        bakes = bake_images(opened, images, builder or [], jobs)
+    with session(definitions, workspace, catalog, verb="bake", quiet=quiet, verbose=verbose) as verb_session:
+        bakes = bake_images(verb_session, images, builder or [], jobs)
         parts = [part for outcome in bakes.outcomes if outcome.result for part in outcome.result.parts]
         if json:
             print(documents.dump_all(parts).decode(), end="")

@@ -55,7 +55,8 @@ def doctor(
     """
     project = locate(options.DEFINITIONS, workspace)
     pins = toolbox.pinned(project)
-    probes = {name: probe for group, found in PROBES.items() if verb in (None, group) for name, probe in found.items()}
+    groups = [group for name, group in PROBES.items() if verb in (None, name)]
+    probes = {name: probe for group in groups for name, probe in group.items()}
     findings = [_find(name, probe, pins.get(name, ""), project) for name, probe in probes.items()]
     if json:
         print(jsonlib.dumps([asdict(finding) for finding in findings], indent=2))
@@ -73,14 +74,14 @@ def _mark(finding: Finding) -> str:
 
 
 def _find(name: str, probe: Probe, pin: str, project: Project) -> Finding:
-    needed = toolbox.accepted(pin) if pin else ""
+    requirement = toolbox.accepted(pin) if pin else ""
     try:
-        found = probe(project)
+        answer = probe(project)
     except BakeryError as error:
-        return Finding(name, "", needed, f"{error.message}: {error.hint}" if error.hint else error.message)
-    if pin and not toolbox.accepts(pin, found):
-        return Finding(name, "", needed, f"version {found} is there; run 'make setup'")
-    return Finding(name, found, needed, "")
+        return Finding(name, "", requirement, f"{error.message}: {error.hint}" if error.hint else error.message)
+    if pin and not toolbox.accepts(pin, answer):
+        return Finding(name, "", requirement, f"version {answer} is there; run 'make setup'")
+    return Finding(name, answer, requirement, "")
 
 
 def _version(name: str, *arguments: str) -> Probe:
@@ -97,10 +98,10 @@ def _version(name: str, *arguments: str) -> Probe:
 
 def _present(name: str) -> Probe:
     def probe(_: Project) -> str:
-        found = process.which(name)
-        if found is None:
+        path = process.which(name)
+        if path is None:
             raise BakeryError(f"{name} is not on PATH", hint="run 'make setup'")
-        return found
+        return path
 
     return probe
 
@@ -110,11 +111,11 @@ def _plugin(name: str) -> Probe:
 
     def probe(project: Project) -> str:
         packer = toolbox.find(project, "packer")
-        listed = process.run([packer, "plugins", "installed"], env=_quiet(project), timeout=SECONDS).stdout
-        found = [line for line in listed.splitlines() if name in line]
-        if not found:
+        output = process.run([packer, "plugins", "installed"], env=_quiet(project), timeout=SECONDS).stdout
+        lines = [line for line in output.splitlines() if name in line]
+        if not lines:
             raise BakeryError("Packer does not load it", hint="run 'make setup'")
-        return Path(found[0]).name
+        return Path(lines[0]).name
 
     return probe
 
@@ -124,10 +125,9 @@ def _firmware(_: Project) -> str:
 
 
 def _accelerator(project: Project) -> str:
-    found = qemu.accelerator(project.cache / "accelerator.json")
-    return (
-        f"{found}: a guest ran on it" if found == "kvm" else f"{found}: no usable KVM, guests are 5 to 10 times slower"
-    )
+    accelerator = qemu.accelerator(project.cache / "accelerator.json")
+    note = "a guest ran on it" if accelerator == "kvm" else "no usable KVM, guests are 5 to 10 times slower"
+    return f"{accelerator}: {note}"
 
 
 def _python(code: str) -> Probe:

@@ -26,5 +26,5 @@ def schema(name: Annotated[Name, typer.Argument(help="Which document.")] = "defi
 
     Example: bakery schema > .vscode/image.schema.json
     """
-    found = definitions.json_schema() if name == "definition" else documents.json_schema(DOCUMENTS[name])
-    print(json.dumps(found, indent=2))
+    json_schema = definitions.json_schema() if name == "definition" else documents.json_schema(DOCUMENTS[name])
+    print(json.dumps(json_schema, indent=2))

@@ -63,9 +63,9 @@ def opened(
         yield Opened(chosen, Rollout(project, os.environ, report), report)
 
 
-def reporting(path: Path | None, found: Collection[Difference]) -> AbstractContextManager[None]:
+def reporting(path: Path | None, results: Collection[Difference]) -> AbstractContextManager[None]:
     """Write the file of --report, if it was asked for, at the end of the block, with what is `found` by then."""
-    return reportfile.written(path, lambda: json.dumps(changes.report(list(found))).encode())
+    return reportfile.written(path, lambda: json.dumps(changes.report(list(results))).encode())
 
 
 def _environment(environ: Mapping[str, str]) -> str:

@@ -51,8 +51,8 @@ def check(
 
     Example: bakery vault check web
     """
-    opened = open_session(definitions, workspace, options.CATALOG)
-    needs = vaultcheck.needs(opened.definitions, images or [], duty)
+    session = open_session(definitions, workspace, options.CATALOG)
+    needs = vaultcheck.needs(session.definitions, images or [], duty)
     if credentials and duty in (None, "apply"):
         needs.append(vaultcheck.terraform(credentials))
     login, findings = "", []
@@ -82,9 +82,11 @@ def execute(
     """
     if not credentials:
         raise typer.Exit(_run(command, os.environ))
-    others = {name: value for name, value in os.environ.items() if name not in STACKS.login_variables}
+    environment = {name: value for name, value in os.environ.items() if name not in STACKS.login_variables}
     with Vault.login(os.environ) as vault:
-        raise typer.Exit(_run(command, others | REMOTE[STACKS.builder.name].environment(vault.fields(credentials))))
+        raise typer.Exit(
+            _run(command, environment | REMOTE[STACKS.builder.name].environment(vault.fields(credentials)))
+        )
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:

@@ -99,7 +99,7 @@ def play(root: Path, change: bool, report: Reporter, print_line: PrintLine) -> R
             action = json.loads(stage.ask("plan", images.IMAGE))["actions"][-1]
             stage.run("run", images.IMAGE)
             records = documents.parse(list[Record], stage.ask("catalog", images.IMAGE), "bakery catalog")
-            record = [found for found in records if found.state == "complete"][-1]
+            record = [candidate for candidate in records if candidate.state == "complete"][-1]
         with _timed(seconds, report, "images", "cdktf deploy images"):
             outputs = cdktf.deploy("images")["images"]
         with _timed(seconds, report, "consumer", "terraform apply in examples/consumer"):
@@ -136,7 +136,7 @@ def _phases(project: Project, record: Record) -> dict[str, float]:
     artifact = documents.load(Artifact, folder / "artifact.json")
     verdict = documents.load(Verdict, folder / "verdict.json")
     stages = {"bake": artifact.seconds, "verify": verdict.seconds}
-    stages |= {f"publish {found.target}": found.seconds for found in record.publications}
+    stages |= {f"publish {publication.target}": publication.seconds for publication in record.publications}
     return {f"{stage}: {phase}": value for stage, phases in stages.items() for phase, value in phases.items()}
 
 
@@ -144,7 +144,7 @@ def _rows(record: Record) -> Iterator[Row]:
     publication = record.publication("aws")
     if publication is None:
         return
-    names = {(found.account, found.region): found.name for found in publication.parameters}
+    names = {(parameter.account, parameter.region): parameter.name for parameter in publication.parameters}
     for place in publication.places:
         name = names[place.account, place.region]
         yield Row(record.image, record.version, place.account, place.region, place.id, name)

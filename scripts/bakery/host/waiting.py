@@ -18,10 +18,10 @@ def wait_until(probe: Callable[[], Result | None], timeout: float, pause: float 
     deadline = time.monotonic() + timeout
     length = FIRST_PAUSE if pause is None else pause
     while (answer := probe()) is None:
-        left = deadline - time.monotonic()
-        if left <= 0:
+        remainder = deadline - time.monotonic()
+        if remainder <= 0:
             return None
-        time.sleep(min(length, left))
+        time.sleep(min(length, remainder))
         if pause is None:
             length = min(length * 1.5, LONGEST_PAUSE)
     return answer

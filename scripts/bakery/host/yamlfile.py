@@ -113,8 +113,8 @@ def _check(path: Path, node: Any, above: tuple[Node, ...] = ()) -> None:
         raise UsageError("not valid YAML: an alias refers to a node that contains it", where=at)
     kind = node.tag.rsplit(":", 1)[-1]
     if kind not in JSON_KINDS or (kind == "float" and node.value.lower().endswith((".inf", ".nan"))):
-        what = node.value if isinstance(node, ScalarNode) else "this"
-        raise UsageError(f"{what} is a {kind} to YAML, which cannot be used here", where=at, hint="quote it")
+        text = node.value if isinstance(node, ScalarNode) else "this"
+        raise UsageError(f"{text} is a {kind} to YAML, which cannot be used here", where=at, hint="quote it")
     if isinstance(node, MappingNode):
         for part in (part for pair in node.value for part in pair):
             _check(path, part, (*above, node))

@@ -94,21 +94,21 @@ class Difference:
 def difference(stack: str, reads: tuple[str, ...], plan: Mapping[str, Any]) -> Difference:
     """Read what `terraform show -json` says of a saved plan."""
     changes = tuple(_changes(plan.get("resource_changes", ())))
-    planned = {change.address: change for change in changes}
+    by_address = {change.address: change for change in changes}
     return Difference(
         stack,
         bool(plan["applyable"]),
         changes,
         tuple(_outputs(plan.get("output_changes", {}))),
-        tuple(_drift(plan.get("resource_drift", ()), planned)),
+        tuple(_drift(plan.get("resource_drift", ()), by_address)),
         reads,
     )
 
 
-def report(found: Sequence[Difference]) -> dict[str, int]:
+def report(differences: Sequence[Difference]) -> dict[str, int]:
     """The numbers of GitLab's report `terraform`: one per job, so all stacks together."""
     counts = {"create": 0, "update": 0, "delete": 0}
-    for change in (change for each in found for change in each.changes):
+    for change in (change for each in differences for change in each.changes):
         for name in REPORTED.get(change.kind, ()):
             counts[name] += 1
     return counts
@@ -148,8 +148,8 @@ def _reason(resource: Mapping[str, Any]) -> str:
     if "previous_address" in resource:
         return f"was {resource['previous_address']}"
     if resource.get("action_reason") == "replace_because_cannot_update":
-        forced = sorted({str(path[0]) for path in resource["change"].get("replace_paths", ()) if path})
-        return f"forced by {', '.join(forced)}" if forced else ""
+        arguments = sorted({str(path[0]) for path in resource["change"].get("replace_paths", ()) if path})
+        return f"forced by {', '.join(arguments)}" if arguments else ""
     return REASONS.get(resource.get("action_reason", ""), "")
 
 
@@ -166,13 +166,13 @@ def _outputs(outputs: Mapping[str, Mapping[str, Any]]) -> Iterator[OutputChange]
             yield OutputChange(path, *((SENSITIVE, SENSITIVE) if leaf.secret else (_text(leaf.before), after)))
 
 
-def _drift(resources: Sequence[Mapping[str, Any]], planned: Mapping[str, Change]) -> Iterator[Drift]:
+def _drift(resources: Sequence[Mapping[str, Any]], by_address: Mapping[str, Change]) -> Iterator[Drift]:
     for resource in resources:
         address, change = resource["address"], resource["change"]
-        if address not in planned:
+        if address not in by_address:
             continue
-        corrected = {_top(path) for path in planned[address].attributes}
-        attributes = tuple(leaf.path for leaf in _leaves(change) if _top(leaf.path) in corrected)
+        names = {_top(path) for path in by_address[address].attributes}
+        attributes = tuple(leaf.path for leaf in _leaves(change) if _top(leaf.path) in names)
         if change["actions"] == ["delete"]:
             yield Drift(address, gone=True)
         elif attributes:

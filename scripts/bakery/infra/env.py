@@ -62,9 +62,9 @@ def secrets(environment: Mapping[str, str]) -> list[str]:
 
 def terraform(project: Project, environment: Mapping[str, str]) -> str:
     """The Terraform program: the user's choice, else the one of the set-up, else the one on PATH."""
-    installed = project.tool_bin / "terraform"
-    found = str(installed) if installed.exists() else shutil.which("terraform", path=_search_path(environment))
-    return environment.get("TERRAFORM_BINARY_NAME") or found or "terraform"
+    own = project.tool_bin / "terraform"
+    program = str(own) if own.exists() else shutil.which("terraform", path=_search_path(environment))
+    return environment.get("TERRAFORM_BINARY_NAME") or program or "terraform"
 
 
 def _search_path(environment: Mapping[str, str]) -> str:
@@ -74,8 +74,8 @@ def _search_path(environment: Mapping[str, str]) -> str:
 
 def _path(project: Project, path: str) -> str:
     """Our tools and this Python first, each once: the output may be evaluated again and again."""
-    ours = [str(project.tool_bin), str(Path(sys.executable).parent)]
-    return ":".join([*ours, *(folder for folder in path.split(":") if folder and folder not in ours)])
+    first = [str(project.tool_bin), str(Path(sys.executable).parent)]
+    return ":".join([*first, *(folder for folder in path.split(":") if folder and folder not in first)])
 
 
 def _providers(project: Project, environment: Mapping[str, str]) -> dict[str, str]:

@@ -90,8 +90,8 @@ def failure(doing: str, output: str, where: str) -> BakeryError:
         return ConflictError(f"cannot {doing}: another apply came in between", where=where, hint="plan again")
     if unread := UNREAD.search(text):
         return NotAppliedError(doing, unread[1], where)
-    if found := _violations(text) or _conditions(text):
-        return found
+    if error := _violations(text) or _conditions(text):
+        return error
     if NOT_LOCKED.search(text):
         return _not_locked(doing, text, where)
     if NO_PROVIDER.search(text):
@@ -107,11 +107,15 @@ def failure(doing: str, output: str, where: str) -> BakeryError:
 
 def _violations(text: str) -> BakeryError | None:
     """Rules that stacks break: cdktf annotates all of them before it gives up."""
-    found = list(dict.fromkeys(VIOLATION.findall(text)))
-    if not found:
+    violations = list(dict.fromkeys(VIOLATION.findall(text)))
+    if not violations:
         return None
-    many = "the stacks break rules in 1 place" if len(found) == 1 else f"the stacks break rules in {len(found)} places"
-    return UsageError(many, detail="\n".join(f"{path}: {wrong}" for path, wrong in found), hint=ALLOW)
+    count = "1 place" if len(violations) == 1 else f"{len(violations)} places"
+    return UsageError(
+        f"the stacks break rules in {count}",
+        detail="\n".join(f"{path}: {wrong}" for path, wrong in violations),
+        hint=ALLOW,
+    )
 
 
 def _conditions(text: str) -> BakeryError | None:
@@ -119,8 +123,8 @@ def _conditions(text: str) -> BakeryError | None:
     broken = list(dict.fromkeys(CONDITION.findall(text)))
     if not broken:
         return None
-    (message, where, hint), *others = broken
-    detail = [": ".join(filter(None, (place, f"{other} ({remedy})"))) for other, place, remedy in others]
+    (message, where, hint), *rest = broken
+    detail = [": ".join(filter(None, (place, f"{problem} ({remedy})"))) for problem, place, remedy in rest]
     errors = re.split(r"^(?=Error: )", text, flags=re.MULTILINE)[1:]
     detail += [line for error in errors if not CONDITION.search(error) for line in error.splitlines() if line.strip()]
     return BakeryError(message, where=where, detail="\n".join(detail), hint=hint)

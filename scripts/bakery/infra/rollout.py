@@ -49,11 +49,11 @@ class Rollout:
         """
 
         def attempt() -> Difference:
-            found = _plan(terraform, stack, folder / "plan", lock=True)
-            review(found)
-            if found.pending:
+            result = _plan(terraform, stack, folder / "plan", lock=True)
+            review(result)
+            if result.pending:
                 terraform.apply(folder / "plan")
-            return found
+            return result
 
         with report_step(self.report, "infra", stack.name, "apply"), self._plans() as folder:
             terraform = self._terraform(stack)
@@ -62,8 +62,8 @@ class Rollout:
 
     def outputs(self, stack: Stack) -> dict[str, Any]:
         """Outputs of a stack that was planned or applied before, except for sensitive ones."""
-        found = self._terraform(stack).output()
-        return {name: output.value for name, output in found.items() if not output.sensitive}
+        values = self._terraform(stack).output()
+        return {name: output.value for name, output in values.items() if not output.sensitive}
 
     def _plans(self) -> AbstractContextManager[Path]:
         """A folder for a plan: it has secrets in clear, so it is for the user alone, and gone afterwards."""
@@ -90,9 +90,9 @@ def wait_for_others(attempt: Callable[[], Result], timeout: float, note: Callabl
         try:
             return attempt()
         except ConflictError as error:
-            left = deadline - time.monotonic()
-            if left > 0 and error.message != conflict.message:
-                note(f"{error.message}; waiting up to {left:.0f} s: {error.hint}")
+            seconds = deadline - time.monotonic()
+            if seconds > 0 and error.message != conflict.message:
+                note(f"{error.message}; waiting up to {seconds:.0f} s: {error.hint}")
             conflict = error
             return None
 

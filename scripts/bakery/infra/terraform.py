@@ -95,8 +95,8 @@ class Terraform:
 
     def output(self) -> dict[str, Output]:
         """All outputs of the state, by name."""
-        found: dict[str, dict[str, Any]] = json.loads(self._driver.run("output", json=IsFlagged))
-        return {name: Output(entry["value"], entry["sensitive"]) for name, entry in found.items()}
+        entries: dict[str, dict[str, Any]] = json.loads(self._driver.run("output", json=IsFlagged))
+        return {name: Output(entry["value"], entry["sensitive"]) for name, entry in entries.items()}
 
 
 def _text(value: Any) -> str:

@@ -61,5 +61,5 @@ def _details(change: Change) -> str:
 
 
 def _drift(drift: Drift) -> str:
-    what = "removed it" if drift.gone else f"changed it ({', '.join(drift.attributes)})"
-    return f"somebody {what} outside of Terraform; an apply corrects it"
+    action = "removed it" if drift.gone else f"changed it ({', '.join(drift.attributes)})"
+    return f"somebody {action} outside of Terraform; an apply corrects it"

@@ -9,7 +9,7 @@ from bakery.host.errors import BakeryError, NotFoundError, OutageError
 
 
 @contextmanager
-def explain_errors(address: str, what: str, capability: str = "read") -> Iterator[None]:
+def explain_errors(address: str, subject: str, capability: str = "read") -> Iterator[None]:
     """Turn what hvac and requests raise into one clear error; a missing path stays hvac's InvalidPath."""
     import hvac.exceptions
     import requests
@@ -20,19 +20,21 @@ def explain_errors(address: str, what: str, capability: str = "read") -> Iterato
         raise
     except hvac.exceptions.Forbidden as error:
         raise BakeryError(
-            f"Vault denies access to {what}",
+            f"Vault denies access to {subject}",
             where=address,
             hint=f"the token's policy must allow '{capability}' on that path; an expired token is denied everything",
         ) from error
     except (hvac.exceptions.InvalidRequest, hvac.exceptions.UnsupportedOperation) as error:
         raise BakeryError(
-            f"Vault refuses {what}: {', '.join(error.errors or ())}",
+            f"Vault refuses {subject}: {', '.join(error.errors or ())}",
             where=address,
             hint="check the path and its role; of a cloud's engine also how Vault itself logs in there",
         ) from error
     except hvac.exceptions.VaultError as error:
         reason = ", ".join(error.errors or ()) or type(error).__name__
-        raise OutageError(f"Vault failed at {what}: {reason}", where=address, hint="look at Vault's own log") from error
+        raise OutageError(
+            f"Vault failed at {subject}: {reason}", where=address, hint="look at Vault's own log"
+        ) from error
     except requests.RequestException as error:
         raise OutageError(
             f"Vault cannot be reached: {_reason(error)}",

@@ -28,13 +28,13 @@ def copy_image(self: AmisResponse) -> ActionResult:
     token = self._get_param("ClientToken") or uuid.uuid4().hex
     key = ("CopyImage", self.current_account, self.region, token)
     request = json.dumps(self._get_params(), sort_keys=True, default=str)
-    known = WORLD.tokens.get(key)
-    if known is None:
-        known = WORLD.tokens[key] = Remembered(request, _copy(self).id)
-    elif known.request != request:
+    record = WORLD.tokens.get(key)
+    if record is None:
+        record = WORLD.tokens[key] = Remembered(request, _copy(self).id)
+    elif record.request != request:
         message = "The client token belongs to a different request"
         raise EC2ClientError("IdempotentParameterMismatch", message)
-    return ActionResult({"ImageId": known.resource_id})
+    return ActionResult({"ImageId": record.resource_id})
 
 
 def _copy(self: AmisResponse) -> Image:
@@ -81,8 +81,8 @@ def _snapshot_ids(image: Ami) -> list[str]:
 def _tags(self: AmisResponse, source: Ami) -> dict[str, str]:
     """CopyImageTags brings the caller's own tags; on an image of another account those are never its owner's."""
     tags = source.get_tags() if self._get_param("CopyImageTags", False) else []
-    kept = {tag["key"]: tag["value"] for tag in tags if not tag["key"].startswith("aws:")}
-    return kept | tags_for(self, "image", TAGGABLE)
+    copies = {tag["key"]: tag["value"] for tag in tags if not tag["key"].startswith("aws:")}
+    return copies | tags_for(self, "image", TAGGABLE)
 
 
 def _check_encryption(self: EC2BaseResponse, originals: list[Snapshot]) -> None:
@@ -97,7 +97,7 @@ def _check_encryption(self: EC2BaseResponse, originals: list[Snapshot]) -> None:
 
 def _check_limit(backend: EC2Backend, more: int) -> None:
     """Each snapshot, of an image or by itself, takes one of the places for concurrent copies."""
-    busy = sum(pending.copied and one in backend.snapshots for one, pending in WORLD.pending.items())
+    busy = sum(pending.copied and snapshot_id in backend.snapshots for snapshot_id, pending in WORLD.pending.items())
     if busy + more > MAX_CONCURRENT_COPIES:
         message = f"Too many snapshot copies in progress. The limit is {MAX_CONCURRENT_COPIES} for this region."
         raise EC2ClientError("ResourceLimitExceeded", message)

@@ -41,12 +41,12 @@ def start_snapshot(self: EBSResponse) -> ActionResult:
     request = json.dumps([self._get_param(name) for name in names])
     token = self._get_param("ClientToken") or uuid.uuid4().hex
     key = ("StartSnapshot", self.current_account, self.region, token)
-    known = WORLD.tokens.get(key)
-    if known is None:
-        known = WORLD.tokens[key] = Remembered(request, _new_snapshot(self).id)
-    elif known.request != request:
+    record = WORLD.tokens.get(key)
+    if record is None:
+        record = WORLD.tokens[key] = Remembered(request, _new_snapshot(self).id)
+    elif record.request != request:
         raise EbsError("ConflictException", "The client token belongs to a different request")
-    snapshot = _backend(self).snapshots[known.resource_id]
+    snapshot = _backend(self).snapshots[record.resource_id]
     return ActionResult(
         {
             "SnapshotId": snapshot.id,
@@ -91,10 +91,10 @@ def _parent(self: EBSResponse, size: int) -> tuple[dict[int, str], str | None]:
 def _key(self: EBSResponse) -> str | None:
     if not self._get_param("Encrypted"):
         return None
-    backend, wanted = _backend(self), self._get_param("KmsKeyArn")
-    arn = key_arn(backend, wanted) if wanted else default_key_arn(backend)
+    backend, key = _backend(self), self._get_param("KmsKeyArn")
+    arn = key_arn(backend, key) if key else default_key_arn(backend)
     if arn is None:
-        raise invalid("INVALID_PARAMETER_VALUE", f"There is no key {wanted} in {self.region}")
+        raise invalid("INVALID_PARAMETER_VALUE", f"There is no key {key} in {self.region}")
     return arn
 
 

@@ -9,5 +9,5 @@ def install() -> None:
 
 def _description(rule: SecurityGroupRule) -> str | None:
     """Model, SecurityGroupRule: each kind of source has one."""
-    found: str | None = rule.ip_range.get("Description") or rule.source_group.get("Description")
-    return found
+    description: str | None = rule.ip_range.get("Description") or rule.source_group.get("Description")
+    return description

@@ -86,16 +86,16 @@ def _allows(statement: dict[str, Any], account: str, action: str, request: dict[
         and _root(account) in ([trusted] if isinstance(trusted, str) else trusted)
         and action in statement["Action"]
         and all(
-            _holds(operator, name, wanted, request)
+            _holds(operator, name, values, request)
             for operator, tests in statement.get("Condition", {}).items()
-            for name, wanted in tests.items()
+            for name, values in tests.items()
         )
     )
 
 
-def _holds(operator: str, name: str, wanted: Any, request: dict[str, Any]) -> bool:
+def _holds(operator: str, name: str, values: Any, request: dict[str, Any]) -> bool:
     """The conditions of KMS that are about a grant. A person's request is never one for an AWS resource."""
-    allowed = [wanted] if isinstance(wanted, str) else wanted
+    allowed = [values] if isinstance(values, str) else values
     match operator, name:
         case "StringEquals", "kms:GranteePrincipal":
             return request.get("GranteePrincipal") in allowed

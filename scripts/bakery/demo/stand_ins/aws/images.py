@@ -132,12 +132,12 @@ def _device(backend: EC2Backend, mapping: Device) -> Device:
 
 def visible_images(backend: EC2Backend) -> dict[str, Ami]:
     """Own ones, those in every region's public list, and those that other accounts share, by ID."""
-    mine = {"UserId": backend.account_id}
+    permission = {"UserId": backend.account_id}
     shared = {
         image.id: snapshots.seen_by(backend, image)
-        for other in snapshots.same_region(backend)
-        for image in other.amis.values()
-        if image.owner_id == other.account_id and (mine in image.launch_permissions or image.is_public)
+        for neighbour in snapshots.same_region(backend)
+        for image in neighbour.amis.values()
+        if image.owner_id == neighbour.account_id and (permission in image.launch_permissions or image.is_public)
     }
     return shared | backend.amis
 
@@ -147,11 +147,11 @@ def describe_images(self: AmisResponse) -> ActionResult:
     backend: EC2Backend = self.ec2_backend
     filters: dict[str, Any] = self._filters_from_querystring()
     states = filters.pop("state", None)
-    found = [image for image in _asked_for(self, backend) if _matches(image, filters)]
-    for image in found:
+    matches = [image for image in _asked_for(self, backend) if _matches(image, filters)]
+    for image in matches:
         if image.id in backend.amis:
             _advance(self, image)
-    return ActionResult({"Images": [_shown(image) for image in found if not states or image.state in states]})
+    return ActionResult({"Images": [_shown(image) for image in matches if not states or image.state in states]})
 
 
 def _shown(image: Ami) -> Ami:
@@ -171,17 +171,17 @@ def _without_snapshot(device: Device) -> Device:
 def _asked_for(self: AmisResponse, backend: EC2Backend) -> Iterator[Ami]:
     """The visible images that ImageIds, Owners and ExecutableUsers leave."""
     visible = visible_images(backend)
-    wanted = self._get_param("ImageIds", [])
-    if malformed := [image_id for image_id in wanted if not image_id.startswith("ami-")]:
+    ids = self._get_param("ImageIds", [])
+    if malformed := [image_id for image_id in ids if not image_id.startswith("ami-")]:
         raise MalformedAMIIdError(malformed)
-    if missing := [image_id for image_id in wanted if image_id not in visible and image_id not in backend.deleted_amis]:
+    if missing := [image_id for image_id in ids if image_id not in visible and image_id not in backend.deleted_amis]:
         raise InvalidAMIIdError(missing)
     owners = _accounts(self, "Owners")
     users = _accounts(self, "ExecutableUsers")
     for image in visible.values():
         launchers = {permission.get("UserId", permission.get("Group")) for permission in image.launch_permissions}
         if (
-            (not wanted or image.id in wanted)
+            (not ids or image.id in ids)
             and (not owners or image.owner_id in owners or image.owner_alias in owners)
             and (not users or users & launchers)
         ):
@@ -189,15 +189,15 @@ def _asked_for(self: AmisResponse, backend: EC2Backend) -> Iterator[Ami]:
 
 
 def _accounts(self: AmisResponse, parameter: str) -> set[str]:
-    return {self.current_account if one == "self" else one for one in self._get_param(parameter, [])}
+    return {self.current_account if account == "self" else account for account in self._get_param(parameter, [])}
 
 
 def _matches(image: Ami, filters: dict[str, Any]) -> bool:
-    known = {name: values for name, values in filters.items() if name not in SOURCE_FILTERS}
+    moto_filters = {name: values for name, values in filters.items() if name not in SOURCE_FILTERS}
     for name in SOURCE_FILTERS.keys() & filters.keys():
         if getattr(image, SOURCE_FILTERS[name], None) not in filters[name]:
             return False
-    return bool(generic_filter(known, [image]))
+    return bool(generic_filter(moto_filters, [image]))
 
 
 def _advance(self: AmisResponse, image: Ami) -> None:
@@ -240,7 +240,7 @@ def modify_image_attribute(self: AmisResponse) -> ActionResult:
 def _snapshots(self: AmisResponse, image: Ami) -> list[Snapshot]:
     """Those behind an own image, as far as they still exist."""
     ids = [device.get("Ebs", {}).get("SnapshotId") for device in image.block_device_mappings]
-    return [self.ec2_backend.snapshots[one] for one in ids if one in self.ec2_backend.snapshots]
+    return [self.ec2_backend.snapshots[snapshot_id] for snapshot_id in ids if snapshot_id in self.ec2_backend.snapshots]
 
 
 def describe_image_attribute(self: AmisResponse) -> ActionResult:

@@ -36,11 +36,11 @@ def answer(call: Call, request: Request) -> Response:
         raise NotImplementedError("it is not stood in for")
     body = json.loads(request.get_data() or b"{}")
     try:
-        found = actions[call.action](call, unquote(request.path).split("/", 2)[-1], body)
+        result = actions[call.action](call, unquote(request.path).split("/", 2)[-1], body)
     except Refused as error:
         headers = {"x-amzn-errortype": error.code}
         return _json({"Message": str(error)}, error.status, headers)
-    return _json(found)
+    return _json(result)
 
 
 def _create(call: Call, _: str, body: dict[str, Any]) -> dict[str, Any]:
