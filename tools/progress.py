@@ -47,7 +47,7 @@ class Progress:
         log = self._logs / f"setup-{topic}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
-            code = self._wait(topic, doing, self._start_process(argv, output.fileno(), env, cwd))
+            code = self._wait_for_process(topic, doing, self._start_process(argv, output.fileno(), env, cwd))
         if code != 0 and not self._stopping:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
             raise SetupError(f"{topic}: {doing} failed with exit code {code}\n{tail}", f"the full log is {log}")
@@ -87,7 +87,7 @@ class Progress:
             self._running.add(process)
         return process
 
-    def _wait(self, topic: str, doing: str, process: subprocess.Popen[bytes]) -> int:
+    def _wait_for_process(self, topic: str, doing: str, process: subprocess.Popen[bytes]) -> int:
         began = time.monotonic()
         try:
             while True:

@@ -48,7 +48,7 @@ def _show_version(show: bool) -> None:
 
 
 @app.callback()
-def _program(
+def _set_program_options(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
@@ -80,7 +80,7 @@ app.command()(demo.demo)
 
 def main() -> int:
     """Run the command line; every exception ends here as one message and an exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, _raise_interrupt)
     # Shells start background jobs with SIGINT ignored; Packer and Terraform would inherit that and not stop gently.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -106,5 +106,5 @@ def main() -> int:
         return ExitCode.BUG
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
+def _raise_interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt

@@ -60,12 +60,12 @@ def apply(
             done, error = _apply_all(selection, review, lock_timeout)
             if done:
                 print(applied(done))
-            with reportfile.written(outputs, lambda: _outputs(selection, done)):
+            with reportfile.written(outputs, lambda: _encode_outputs(selection, done)):
                 if error:
                     raise error
 
 
-def _outputs(selection: Opened, done: Sequence[Difference]) -> bytes:
+def _encode_outputs(selection: Opened, done: Sequence[Difference]) -> bytes:
     """The file of --outputs: of what was applied, also beside a failure."""
     names = {each.stack for each in done}
     values = {stack.name: selection.rollout.outputs(stack) for stack in selection.chosen if stack.name in names}

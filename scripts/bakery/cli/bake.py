@@ -42,10 +42,10 @@ def bake(
             print(documents.dump_all(parts).decode(), end="")
         else:
             rows = [(action.image, action.version, f"kept: {action.reason}") for action in bakes.kept]
-            rows += [(part.image, part.version, _result(part)) for part in parts]
+            rows += [(part.image, part.version, _result_cell(part)) for part in parts]
             print(table(("image", "version", "result"), rows))
         raise_failures(bakes.outcomes)
 
 
-def _result(part: Artifact | RemoteBuild) -> str:
+def _result_cell(part: Artifact | RemoteBuild) -> str:
     return part.disk.path if isinstance(part, Artifact) else ", ".join(part.ids.values())

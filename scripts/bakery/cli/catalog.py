@@ -33,11 +33,11 @@ def catalog(
     if json:
         print(documents.dump_all(records).decode(), end="")
         return
-    rows = [_row(image_catalog, record) for record in records]
+    rows = [_version_row(image_catalog, record) for record in records]
     print(table(("image", "version", "state", "channels", "mode", "baked", "places"), rows))
 
 
-def _row(image_catalog: Catalog, record: Record) -> tuple[str, ...]:
+def _version_row(image_catalog: Catalog, record: Record) -> tuple[str, ...]:
     heads = {
         name: image_catalog.channel(record.image, record.arch, name)
         for name in image_catalog.channels(record.image, record.arch)

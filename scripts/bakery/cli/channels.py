@@ -25,7 +25,7 @@ def promote(
     """
     with session(definitions, workspace, catalog, verb="promote", quiet=quiet, verbose=verbose) as verb_session:
         entry = promote_version(verb_session, image, version, channel, reason)
-    _show(entry)
+    _show_entry(entry)
 
 
 def rollback(
@@ -44,8 +44,8 @@ def rollback(
     """
     with session(definitions, workspace, catalog, verb="rollback", quiet=quiet, verbose=verbose) as verb_session:
         entry = roll_back_channel(verb_session, image, channel, reason)
-    _show(entry)
+    _show_entry(entry)
 
 
-def _show(entry: ChannelEntry) -> None:
+def _show_entry(entry: ChannelEntry) -> None:
     print(f"{entry.image} {entry.channel} -> {entry.version} ({len(entry.pointers)} pointers)")

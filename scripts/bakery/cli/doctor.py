@@ -57,23 +57,23 @@ def doctor(
     pins = toolbox.pinned(project)
     groups = [group for name, group in PROBES.items() if verb in (None, name)]
     probes = {name: probe for group in groups for name, probe in group.items()}
-    findings = [_find(name, probe, pins.get(name, ""), project) for name, probe in probes.items()]
+    findings = [_run_probe(name, probe, pins.get(name, ""), project) for name, probe in probes.items()]
     if json:
         print(jsonlib.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         rows = [
-            (_mark(finding), finding.tool, finding.found or "-", finding.needed or "any", finding.hint)
+            (_mark_cell(finding), finding.tool, finding.found or "-", finding.needed or "any", finding.hint)
             for finding in findings
         ]
         print(table(("", "tool", "found", "needed", "hint"), rows))
     return ExitCode.OK if all(finding.good for finding in findings) else ExitCode.FAILED
 
 
-def _mark(finding: Finding) -> str:
+def _mark_cell(finding: Finding) -> str:
     return "ok" if finding.good else "MISSING"
 
 
-def _find(name: str, probe: Probe, pin: str, project: Project) -> Finding:
+def _run_probe(name: str, probe: Probe, pin: str, project: Project) -> Finding:
     requirement = toolbox.accepted(pin) if pin else ""
     try:
         answer = probe(project)
@@ -84,11 +84,11 @@ def _find(name: str, probe: Probe, pin: str, project: Project) -> Finding:
     return Finding(name, answer, requirement, "")
 
 
-def _version(name: str, *arguments: str) -> Probe:
+def _version_probe(name: str, *arguments: str) -> Probe:
     """Runs a program of the set-up and gives the first line that it prints."""
 
     def probe(project: Project) -> str:
-        answer = process.run([toolbox.find(project, name), *arguments], env=_quiet(project), timeout=SECONDS)
+        answer = process.run([toolbox.find(project, name), *arguments], env=_quiet_variables(project), timeout=SECONDS)
         if not answer.stdout.strip():
             raise BakeryError(f"{name} does not say its version", hint="run 'make setup'")
         return answer.stdout.strip().splitlines()[0]
@@ -96,7 +96,7 @@ def _version(name: str, *arguments: str) -> Probe:
     return probe
 
 
-def _present(name: str) -> Probe:
+def _path_probe(name: str) -> Probe:
     def probe(_: Project) -> str:
         path = process.which(name)
         if path is None:
@@ -106,12 +106,12 @@ def _present(name: str) -> Probe:
     return probe
 
 
-def _plugin(name: str) -> Probe:
+def _plugin_probe(name: str) -> Probe:
     """Packer itself lists what it can load."""
 
     def probe(project: Project) -> str:
         packer = toolbox.find(project, "packer")
-        output = process.run([packer, "plugins", "installed"], env=_quiet(project), timeout=SECONDS).stdout
+        output = process.run([packer, "plugins", "installed"], env=_quiet_variables(project), timeout=SECONDS).stdout
         lines = [line for line in output.splitlines() if name in line]
         if not lines:
             raise BakeryError("Packer does not load it", hint="run 'make setup'")
@@ -120,17 +120,17 @@ def _plugin(name: str) -> Probe:
     return probe
 
 
-def _firmware(_: Project) -> str:
+def _find_firmware(_: Project) -> str:
     return str(qemu.firmware()[0])
 
 
-def _accelerator(project: Project) -> str:
+def _find_accelerator(project: Project) -> str:
     accelerator = qemu.accelerator(project.cache / "accelerator.json")
     note = "a guest ran on it" if accelerator == "kvm" else "no usable KVM, guests are 5 to 10 times slower"
     return f"{accelerator}: {note}"
 
 
-def _python(code: str) -> Probe:
+def _python_probe(code: str) -> Probe:
     """Runs a line of Python in a child: what it prints is what was found."""
 
     def probe(project: Project) -> str:
@@ -146,42 +146,42 @@ def _cdktf_cli(project: Project) -> str:
     return process.run([cdktf, "--version"], env=variables(project, os.environ), timeout=SECONDS).stdout.strip()
 
 
-def _vault(_: Project) -> str:
+def _try_login(_: Project) -> str:
     if "VAULT_ADDR" not in os.environ:
         return "not configured (only images with secrets need it)"
     with Vault.login(os.environ) as vault:
         return f"login works at {vault.address}"
 
 
-def _quiet(project: Project) -> dict[str, str]:
+def _quiet_variables(project: Project) -> dict[str, str]:
     """No update checks, our own plugins."""
     return {"PACKER_PLUGIN_PATH": str(project.plugins), "CHECKPOINT_DISABLE": "1"}
 
 
 PROBES: dict[Verb, dict[str, Probe]] = {
     "bake": {
-        "packer": _version("packer", "version"),
-        "packer-plugin-qemu": _plugin("packer-plugin-qemu"),
-        "packer-plugin-ansible": _plugin("packer-plugin-ansible"),
-        "ansible-core": _python("from ansible.release import __version__; print(__version__)"),
-        "qemu-img": _version("qemu-img", "--version"),
-        "mmdebstrap": _version("mmdebstrap", "--version"),
-        "mtools": _present("mcopy"),
-        "sfdisk": _present("sfdisk"),
-        "xorriso": _present("xorriso"),
-        "vault login": _vault,
+        "packer": _version_probe("packer", "version"),
+        "packer-plugin-qemu": _plugin_probe("packer-plugin-qemu"),
+        "packer-plugin-ansible": _plugin_probe("packer-plugin-ansible"),
+        "ansible-core": _python_probe("from ansible.release import __version__; print(__version__)"),
+        "qemu-img": _version_probe("qemu-img", "--version"),
+        "mmdebstrap": _version_probe("mmdebstrap", "--version"),
+        "mtools": _path_probe("mcopy"),
+        "sfdisk": _path_probe("sfdisk"),
+        "xorriso": _path_probe("xorriso"),
+        "vault login": _try_login,
     },
     "verify": {
-        "qemu": _version("qemu-system-x86_64", "--version"),
-        "UEFI firmware": _firmware,
-        "accelerator": _accelerator,
-        "ssh": _present("ssh"),
-        "debugfs": _present("debugfs"),
+        "qemu": _version_probe("qemu-system-x86_64", "--version"),
+        "UEFI firmware": _find_firmware,
+        "accelerator": _find_accelerator,
+        "ssh": _path_probe("ssh"),
+        "debugfs": _path_probe("debugfs"),
     },
-    "publish": {"boto3": _python("import boto3; print(boto3.__version__)")},
+    "publish": {"boto3": _python_probe("import boto3; print(boto3.__version__)")},
     "infra": {
-        "terraform": _version("terraform", "version"),
-        "cdktf": _python("import cdktf; print(cdktf.App.__name__, 'loads')"),
+        "terraform": _version_probe("terraform", "version"),
+        "cdktf": _python_probe("import cdktf; print(cdktf.App.__name__, 'loads')"),
         "cdktf-cli": _cdktf_cli,
     },
 }

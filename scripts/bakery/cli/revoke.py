@@ -10,13 +10,13 @@ from bakery.host.errors import UsageError
 from bakery.model.version import ImageVersion
 
 
-def _reason(text: str) -> str:
+def _check_reason(text: str) -> str:
     if not text.strip():
         raise UsageError("--reason is empty", hint="say why: it is kept, and cannot be changed later")
     return text
 
 
-Why = Annotated[str, typer.Option("--reason", help="Why; kept in the version's record.", callback=_reason)]
+Why = Annotated[str, typer.Option("--reason", help="Why; kept in the version's record.", callback=_check_reason)]
 
 
 def revoke(

@@ -53,7 +53,7 @@ def opened(
     """Synthesize and select. The folder of the stacks is ours until the end; waits `patience` seconds for it."""
     project = locate(options.DEFINITIONS, workspace)
     with watching(project, verb, quiet=quiet, verbose=verbose) as report, ExitStack() as stack:
-        report(Event("note", "infra", "all stacks", _environment(os.environ)))
+        report(Event("note", "infra", "all stacks", _environment_note(os.environ)))
         lock = project.workspace / "stacks.lock"
         waiting = Event("note", "infra", "all stacks", f"{BUSY}; waiting up to {patience:.0f} s")
         stack.enter_context(files.exclusive(lock, BUSY, patience, lambda: report(waiting)))
@@ -68,7 +68,7 @@ def reporting(path: Path | None, results: Collection[Difference]) -> AbstractCon
     return reportfile.written(path, lambda: json.dumps(changes.report(list(results))).encode())
 
 
-def _environment(environ: Mapping[str, str]) -> str:
+def _environment_note(environ: Mapping[str, str]) -> str:
     """Which one this run is about, so that nobody takes the default for another."""
     unset = "" if environ.get("BAKERY_ENVIRONMENT") else " (BAKERY_ENVIRONMENT is not set)"
     return f"environment {env.chosen(environ)}{unset}"

@@ -37,7 +37,7 @@ def update(
     before = text = edit.read(path)
     for name in packages:
         text = (edit.remove_package if remove else edit.add_package)(path, text, name)
-    _save(session, chosen, before, text)
+    _save_definition(session, chosen, before, text)
     _show_plan(open_session(definitions, workspace, catalog), chosen)
 
 
@@ -60,11 +60,11 @@ def bump(
     first, second = map(int, chosen.version.split("."))
     before = edit.read(path)
     text = edit.set_version(path, before, f"{first + 1}.0" if major else f"{first}.{second + 1}")
-    _save(session, chosen, before, text)
+    _save_definition(session, chosen, before, text)
     _show_plan(open_session(definitions, workspace, catalog), chosen)
 
 
-def _save(session: Session, image: ImageDefinition, before: str, text: str) -> None:
+def _save_definition(session: Session, image: ImageDefinition, before: str, text: str) -> None:
     """Write the file if what it says then is right, and show the lines that changed."""
     path: Path = session.definitions.sources[image.name]
     changed = strict.validate(ImageDefinition, "definition", path, yamlfile.parse(path, text))

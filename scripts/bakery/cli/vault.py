@@ -81,15 +81,15 @@ def execute(
     Example: bakery vault exec --credentials aws/sts/apply -- cdktf deploy images
     """
     if not credentials:
-        raise typer.Exit(_run(command, os.environ))
+        raise typer.Exit(_run_command(command, os.environ))
     environment = {name: value for name, value in os.environ.items() if name not in STACKS.login_variables}
     with Vault.login(os.environ) as vault:
         raise typer.Exit(
-            _run(command, environment | REMOTE[STACKS.builder.name].environment(vault.fields(credentials)))
+            _run_command(command, environment | REMOTE[STACKS.builder.name].environment(vault.fields(credentials)))
         )
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """The command's exit code, or 1 if a signal ended it."""
     show = partial(print, flush=True)
     done = process.run(command, env=environment, secrets=env.secrets(environment), on_output=show, check=False)
@@ -100,14 +100,16 @@ def render(login: str, findings: Sequence[Finding]) -> str:
     """A row per finding and what became of the login."""
     if not findings:
         return "; ".join(part for part in (login, "nothing to check: no definition names anything in Vault") if part)
-    rows = [(_mark(finding), finding.where, finding.name, finding.path, _result(finding)) for finding in findings]
+    rows = [
+        (_mark_cell(finding), finding.where, finding.name, finding.path, _result_cell(finding)) for finding in findings
+    ]
     return f"{table(('', 'where', 'named by', 'path', 'result'), rows)}\n\n{login}"
 
 
-def _mark(finding: Finding) -> str:
+def _mark_cell(finding: Finding) -> str:
     return "ok" if finding.found else "WRONG"
 
 
-def _result(finding: Finding) -> str:
+def _result_cell(finding: Finding) -> str:
     problem = f"{finding.problem}: {finding.hint}" if finding.hint else finding.problem
     return finding.found or problem

@@ -37,10 +37,10 @@ def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], rea
     It is up when it takes connections and, if given, when it has written the file `ready`.
     """
     before = known(name, folder)
-    if before and _answers(before):
+    if before and _is_alive(before):
         return before
     # The old port, if it is free: URLs of an earlier run then go on working.
-    port = before.port if before and _free(before.port) else qemu.free_port()
+    port = before.port if before and _is_free(before.port) else qemu.free_port()
     log = folder / f"{name}.log"
     if ready:
         ready.unlink(missing_ok=True)
@@ -50,7 +50,7 @@ def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], rea
     def is_up() -> bool | None:
         if child.poll() is not None:
             return False
-        return True if _answers(service) and (ready is None or ready.exists()) else None
+        return True if _is_alive(service) and (ready is None or ready.exists()) else None
 
     if not wait_until(is_up, START_SECONDS, POLL_SECONDS):
         process.stop(child)
@@ -62,11 +62,11 @@ def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], rea
 def stop(name: str, folder: Path) -> bool:
     """End a service and wait until it is gone; False if it was not running. Its port stays remembered."""
     service = known(name, folder)
-    if service is None or not _answers(service):
+    if service is None or not _is_alive(service):
         return False
     with suppress(ProcessLookupError):
         os.kill(service.pid, signal.SIGTERM)
-    if not wait_until(lambda: None if _answers(service) else True, STOP_SECONDS, POLL_SECONDS):
+    if not wait_until(lambda: None if _is_alive(service) else True, STOP_SECONDS, POLL_SECONDS):
         raise BakeryError(f"{name} does not stop", hint=f"kill {service.pid}")
     return True
 
@@ -79,7 +79,7 @@ def known(name: str, folder: Path) -> Service | None:
         return None
 
 
-def _answers(service: Service) -> bool:
+def _is_alive(service: Service) -> bool:
     """The process lives and its port takes connections; either alone may be somebody else's."""
     try:
         os.kill(service.pid, 0)
@@ -89,7 +89,7 @@ def _answers(service: Service) -> bool:
     return True
 
 
-def _free(port: int) -> bool:
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -80,7 +80,7 @@ def exclusive(
     with explain_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _acquire(lock, timeout, on_wait)
+            _acquire_lock(lock, timeout, on_wait)
         except Timeout as error:
             waited = f"; waited {timeout:g} s" if timeout else ""
             raise BusyError(busy + waited, hint="wait until it ends, or stop it, and run again") from error
@@ -90,7 +90,7 @@ def exclusive(
         lock.release()
 
 
-def _acquire(lock: FileLock, timeout: float, on_wait: Callable[[], None]) -> None:
+def _acquire_lock(lock: FileLock, timeout: float, on_wait: Callable[[], None]) -> None:
     try:
         lock.acquire(timeout=0)
     except Timeout:

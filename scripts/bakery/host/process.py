@@ -74,11 +74,11 @@ def run(
     name = Path(command[0]).name
     began = time.monotonic()
     with _Output(Redactor(secrets), log, on_output) as output:
-        child = _popen(command, env or {}, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        child = _start_child(command, env or {}, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         _running.add(child)
         try:
             output.follow(child)
-            reason = _wait(child, output, timeout)
+            reason = _wait_for_child(child, output, timeout)
         finally:
             stop(child, grace)
             _running.discard(child)
@@ -100,7 +100,7 @@ def spawn(
     command = tuple(str(part) for part in argv)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
-        child = _popen(command, env or {}, None, stdout=stream, stderr=stream, outlive=outlive)
+        child = _start_child(command, env or {}, None, stdout=stream, stderr=stream, outlive=outlive)
     if not outlive:
         _spawned.add(child)
     return child
@@ -140,7 +140,7 @@ def _with_sbin(path: str) -> str:
     return ":".join(dict.fromkeys([*path.split(":"), "/usr/sbin", "/sbin"]))
 
 
-def _wait(child: subprocess.Popen[bytes], output: "_Output", timeout: float | None) -> str:
+def _wait_for_child(child: subprocess.Popen[bytes], output: "_Output", timeout: float | None) -> str:
     """Wait until a child ends; or give the reason to stop it. Raises what the listener raised."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
@@ -173,7 +173,7 @@ class _Output:
 
     def __enter__(self) -> "_Output":
         if self._path:
-            with self._explained():
+            with self._explain_log_error():
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._log = self._path.open("a", encoding="utf-8")
         return self
@@ -194,26 +194,26 @@ class _Output:
 
     def follow(self, child: subprocess.Popen[bytes]) -> None:
         for stream, is_stdout in ((child.stdout, True), (child.stderr, False)):
-            reader = threading.Thread(target=self._read, args=(stream, is_stdout), daemon=True)
+            reader = threading.Thread(target=self._read_stream, args=(stream, is_stdout), daemon=True)
             reader.start()
             self._readers.append(reader)
 
-    def _read(self, stream: IO[bytes], is_stdout: bool) -> None:
+    def _read_stream(self, stream: IO[bytes], is_stdout: bool) -> None:
         for raw in stream:  # to the end, whatever happens: a child whose output nobody reads hangs
             with self._lock:
                 self._lines += 1
                 if not self._closed:
                     try:
-                        self._take(self._hide(raw.decode(errors="replace")), is_stdout)
+                        self._take_line(self._hide(raw.decode(errors="replace")), is_stdout)
                     except Exception as error:  # noqa: BLE001 - raised again where the child is waited for
                         self.error, self._closed = error, True
 
-    def _take(self, line: str, is_stdout: bool) -> None:
+    def _take_line(self, line: str, is_stdout: bool) -> None:
         if is_stdout:
             self._stdout.append(line)
         self._tail.append(line)
         if self._log:
-            with self._explained():
+            with self._explain_log_error():
                 self._log.write(line)
                 self._log.flush()
         if self._on_output:
@@ -226,14 +226,14 @@ class _Output:
         return "".join(self._tail).rstrip()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explain_log_error(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise BakeryError(f"the log cannot be written: {error.strerror}", where=str(self._path)) from error
 
 
-def _popen(
+def _start_child(
     command: tuple[str, ...],
     env: Mapping[str, str],
     cwd: Path | None,

@@ -44,17 +44,17 @@ class Cdktf:
 
     def synth(self) -> None:
         """Write all stacks."""
-        self._run("synth", ())
+        self._run_cdktf("synth", ())
 
     def deploy(self, *stacks: str) -> dict[str, Any]:
         """Apply stacks in the order of their dependencies; their outputs that are not sensitive, by stack."""
         with files.scratch(self.project.workspace, "outputs") as folder:
             path = folder / "outputs.json"
-            self._run("deploy", stacks, *UNATTENDED, f"--outputs-file={path}")
+            self._run_cdktf("deploy", stacks, *UNATTENDED, f"--outputs-file={path}")
             outputs: dict[str, Any] = json.loads(path.read_bytes())
         return outputs
 
-    def _run(self, command: str, stacks: tuple[str, ...], *options: str) -> None:
+    def _run_cdktf(self, command: str, stacks: tuple[str, ...], *options: str) -> None:
         subject = ", ".join(stacks) or "all stacks"
         lines: list[str] = []
 

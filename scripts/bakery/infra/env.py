@@ -34,7 +34,7 @@ def variables(project: Project, environment: Mapping[str, str]) -> dict[str, str
     """What cdktf and Terraform need besides credentials, so it can be printed. Writes a CLI configuration if needed."""
     name = chosen(environment)
     return {
-        "PATH": _path(project, _search_path(environment)),
+        "PATH": _program_path(project, _search_path(environment)),
         "BAKERY_ENVIRONMENT": name,
         # What Terraform remembers of a backend is kept per environment: else, after a change of BAKERY_ENVIRONMENT, it
         # would offer to copy the state of one environment into the other.
@@ -44,7 +44,7 @@ def variables(project: Project, environment: Mapping[str, str]) -> dict[str, str
         "CDKTF_HOME": str(project.workspace / "cdktf"),
         "CHECKPOINT_DISABLE": "1",  # no telemetry, of cdktf and Terraform alike
         "DISABLE_VERSION_CHECK": "true",
-        **_providers(project, environment),
+        **_provider_variables(project, environment),
     }
 
 
@@ -72,13 +72,13 @@ def _search_path(environment: Mapping[str, str]) -> str:
     return environment.get("PATH") or os.environ.get("PATH", os.defpath)
 
 
-def _path(project: Project, path: str) -> str:
+def _program_path(project: Project, path: str) -> str:
     """Our tools and this Python first, each once: the output may be evaluated again and again."""
     first = [str(project.tool_bin), str(Path(sys.executable).parent)]
     return ":".join([*first, *(folder for folder in path.split(":") if folder and folder not in first)])
 
 
-def _providers(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
+def _provider_variables(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
     """Providers from the mirror that the owner of the machine names; else a download that all stacks share."""
     folder = mirror.named(environment)
     if folder is not None:

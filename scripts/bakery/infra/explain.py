@@ -85,27 +85,27 @@ def failure(doing: str, output: str, where: str) -> BakeryError:
     """The error for a failed run. `doing` completes "cannot …", `where` is the stack's folder."""
     text = FRAME.sub("", COLOUR.sub("", output))
     if "Error acquiring the state lock" in text:
-        return _locked(doing, text, where)
+        return _lock_conflict(doing, text, where)
     if "Saved plan is stale" in text:
         return ConflictError(f"cannot {doing}: another apply came in between", where=where, hint="plan again")
     if unread := UNREAD.search(text):
         return NotAppliedError(doing, unread[1], where)
-    if error := _violations(text) or _conditions(text):
+    if error := _find_violations(text) or _find_conditions(text):
         return error
     if NOT_LOCKED.search(text):
-        return _not_locked(doing, text, where)
+        return _checksum_error(doing, text, where)
     if NO_PROVIDER.search(text):
-        return _no_provider(doing, text, where)
+        return _provider_error(doing, text, where)
     first = re.search(r"^Error: (.+)$", text, re.MULTILINE)
     return BakeryError(
         f"cannot {doing}: {first[1].strip()}" if first else f"cannot {doing}",
         where=where,
-        detail=_telling(text),
+        detail=_error_lines(text),
         hint=next((hint for sign, hint in HINTS.items() if re.search(sign, text)), ""),
     )
 
 
-def _violations(text: str) -> BakeryError | None:
+def _find_violations(text: str) -> BakeryError | None:
     """Rules that stacks break: cdktf annotates all of them before it gives up."""
     violations = list(dict.fromkeys(VIOLATION.findall(text)))
     if not violations:
@@ -118,7 +118,7 @@ def _violations(text: str) -> BakeryError | None:
     )
 
 
-def _conditions(text: str) -> BakeryError | None:
+def _find_conditions(text: str) -> BakeryError | None:
     """Conditions of ours that a plan found broken; all else that it found becomes the detail."""
     broken = list(dict.fromkeys(CONDITION.findall(text)))
     if not broken:
@@ -130,34 +130,34 @@ def _conditions(text: str) -> BakeryError | None:
     return BakeryError(message, where=where, detail="\n".join(detail), hint=hint)
 
 
-def _no_provider(doing: str, text: str, where: str) -> BakeryError:
+def _provider_error(doing: str, text: str, where: str) -> BakeryError:
     versions = dict(LOOKED_FOR.findall(text))
     names = [f"{name} {versions.get(name, '')}".rstrip() for name in dict.fromkeys(PROVIDER.findall(text))]
     return BakeryError(
         f"cannot {doing}: no registry and no mirror has the provider {', '.join(names)}",
         where=where,
-        detail=_telling(text),
+        detail=_error_lines(text),
         hint=f"{mirror.filling('FOLDER')}, and set {mirror.VARIABLE} to FOLDER",
     )
 
 
-def _not_locked(doing: str, text: str, where: str) -> BakeryError:
+def _checksum_error(doing: str, text: str, where: str) -> BakeryError:
     return BakeryError(
         f"cannot {doing}: a provider is not the one of the lock file",
         where=where,
-        detail=_telling(text),
+        detail=_error_lines(text),
         hint="if you trust it, lock it: 'Lock files of providers' in docs/how-to/deploy-the-infrastructure.md",
     )
 
 
-def _telling(text: str) -> str:
+def _error_lines(text: str) -> str:
     """From the first error on: cdktf goes on to tell what it did not do. Without one, the end."""
     lines = [line for line in text.splitlines() if line.strip()]
     errors = [number for number, line in enumerate(lines) if line.lstrip().startswith("Error:")]
     return "\n".join(lines[errors[0] :][:KEPT_LINES] if errors else lines[-KEPT_LINES:])
 
 
-def _locked(doing: str, text: str, where: str) -> ConflictError:
+def _lock_conflict(doing: str, text: str, where: str) -> ConflictError:
     lock = dict(re.findall(r"^\s*(ID|Path|Operation|Who|Created):\s+(\S.*?)\s*$", text, re.MULTILINE))
     holder = f"{lock.get('Who', 'somebody')} since {lock.get('Created', 'an unknown time')}"
     return ConflictError(

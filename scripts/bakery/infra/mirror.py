@@ -30,7 +30,7 @@ def named(environment: Mapping[str, str]) -> Path | None:
         raise UsageError(
             f"{VARIABLE} is not a mirror with {AWS} {AWS_VERSION}",
             where=text,
-            hint=f"it needs {_unpacked(Path()).as_posix()}: {filling(str(folder))}",
+            hint=f"it needs {_unpacked_folder(Path()).as_posix()}: {filling(str(folder))}",
         )
     refuse_writable(folder)
     return folder
@@ -73,7 +73,7 @@ def holds_provider(folder: Path) -> bool:
     """Whether a folder mirrors our provider for this machine, in either of Terraform's two layouts."""
     packed = folder / AWS / f"terraform-provider-aws_{AWS_VERSION}_{machine()}.zip"
     with suppress(OSError):
-        return _unpacked(folder).is_dir() or packed.is_file()
+        return _unpacked_folder(folder).is_dir() or packed.is_file()
     return False
 
 
@@ -115,5 +115,5 @@ def _config_file(environment: Mapping[str, str]) -> Path:
     return Path(environment.get(CONFIG_VARIABLE) or home / ".terraformrc")
 
 
-def _unpacked(folder: Path) -> Path:
+def _unpacked_folder(folder: Path) -> Path:
     return folder / AWS / AWS_VERSION / machine()

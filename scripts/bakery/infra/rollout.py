@@ -34,11 +34,11 @@ class Rollout:
 
     def diff(self, stack: Stack) -> Difference:
         """What an apply would do. Takes no lock, so that the right to read is enough."""
-        with report_step(self.report, "infra", stack.name, "plan"), self._plans() as folder:
-            terraform = self._terraform(stack)
+        with report_step(self.report, "infra", stack.name, "plan"), self._plan_folder() as folder:
+            terraform = self._open_terraform(stack)
             terraform.init()
             try:
-                return _plan(terraform, stack, folder / "plan", lock=False)
+                return _plan_stack(terraform, stack, folder / "plan", lock=False)
             except NotAppliedError as error:
                 return Difference(stack.name, pending=True, reads=stack.needs, waits_for=error.stack)
 
@@ -49,34 +49,34 @@ class Rollout:
         """
 
         def attempt() -> Difference:
-            result = _plan(terraform, stack, folder / "plan", lock=True)
+            result = _plan_stack(terraform, stack, folder / "plan", lock=True)
             review(result)
             if result.pending:
                 terraform.apply(folder / "plan")
             return result
 
-        with report_step(self.report, "infra", stack.name, "apply"), self._plans() as folder:
-            terraform = self._terraform(stack)
+        with report_step(self.report, "infra", stack.name, "apply"), self._plan_folder() as folder:
+            terraform = self._open_terraform(stack)
             terraform.init()
-            return wait_for_others(attempt, lock_seconds, lambda text: self._note(stack, text))
+            return wait_for_others(attempt, lock_seconds, lambda text: self._report_note(stack, text))
 
     def outputs(self, stack: Stack) -> dict[str, Any]:
         """Outputs of a stack that was planned or applied before, except for sensitive ones."""
-        values = self._terraform(stack).output()
+        values = self._open_terraform(stack).output()
         return {name: output.value for name, output in values.items() if not output.sensitive}
 
-    def _plans(self) -> AbstractContextManager[Path]:
+    def _plan_folder(self) -> AbstractContextManager[Path]:
         """A folder for a plan: it has secrets in clear, so it is for the user alone, and gone afterwards."""
         return files.scratch(self.project.workspace, "plan")
 
-    def _terraform(self, stack: Stack) -> Terraform:
+    def _open_terraform(self, stack: Stack) -> Terraform:
         def on_output(line: str) -> None:
             kind: Kind = "note" if line.startswith(INTERRUPTED) else "progress"
             self.report(Event(kind, "infra", stack.name, line))
 
         return Terraform(self.project, stack.folder, self.environment, on_output=on_output)
 
-    def _note(self, stack: Stack, text: str) -> None:
+    def _report_note(self, stack: Stack, text: str) -> None:
         self.report(Event("note", "infra", stack.name, text))
 
 
@@ -103,6 +103,6 @@ def wait_for_others(attempt: Callable[[], Result], timeout: float, note: Callabl
     return result
 
 
-def _plan(terraform: Terraform, stack: Stack, path: Path, *, lock: bool) -> Difference:
+def _plan_stack(terraform: Terraform, stack: Stack, path: Path, *, lock: bool) -> Difference:
     terraform.plan(path, lock=lock)
     return difference(stack.name, stack.needs, terraform.show(path))

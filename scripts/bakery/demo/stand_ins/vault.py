@@ -93,7 +93,7 @@ def vault_server(
     environment = {**(env or {}), "VAULT_DEV_ROOT_TOKEN_ID": server.token}
     child = process.spawn(command, log=folder / "vault.log", env=environment)
     try:
-        _wait(server, folder / "vault.log")
+        _wait_for_server(server, folder / "vault.log")
         yield server
     finally:
         process.stop(child)
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _wait(server: VaultServer, log: Path) -> None:
+def _wait_for_server(server: VaultServer, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         try:

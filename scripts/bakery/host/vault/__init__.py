@@ -64,7 +64,7 @@ class Vault:
 
     def read(self, path: str, key: str) -> str:
         """The value at an API path (KV version 2 has data/ in it). NotFoundError if the path or the key is missing."""
-        fields = self._fetch(path)
+        fields = self._fetch_secret(path)
         if key not in fields:
             hint = suggest(key, fields) or "check the key, or write it"
             raise NotFoundError(f"the secret {path} has no key '{key}'", hint=hint)
@@ -81,12 +81,12 @@ class Vault:
 
         Where a cloud can take such credentials back they end with this session, so it stays open while they are used.
         """
-        values = {name: value for name, value in self._fetch(path).items() if value is not None}
+        values = {name: value for name, value in self._fetch_secret(path).items() if value is not None}
         return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
     def engines(self) -> dict[str, str]:
         """The kind of every secrets engine that we may use, by where it is: secret/ is kv-v2, aws/ is aws."""
-        mounts = self._get("sys/internal/ui/mounts")["data"]["secret"]
+        mounts = self._read_path("sys/internal/ui/mounts")["data"]["secret"]
         return {
             mount: "kv-v2" if (engine["options"] or {}).get("version") == "2" else engine["type"]
             for mount, engine in mounts.items()
@@ -121,15 +121,15 @@ class Vault:
     ) -> None:
         self.close()
 
-    def _fetch(self, path: str) -> dict[str, Any]:
-        answer = self._get(path)
+    def _fetch_secret(self, path: str) -> dict[str, Any]:
+        answer = self._read_path(path)
         if answer.get("lease_id"):
             self._leases.append(answer["lease_id"])
         data: dict[str, Any] = answer.get("data") or {}
         inner = data.get("data")
         return inner if isinstance(inner, dict) else data  # KV version 2 and 1, distinguished as Packer does
 
-    def _get(self, path: str) -> dict[str, Any]:
+    def _read_path(self, path: str) -> dict[str, Any]:
         import hvac.exceptions
 
         try:

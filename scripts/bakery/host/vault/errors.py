@@ -37,7 +37,7 @@ def explain_errors(address: str, subject: str, capability: str = "read") -> Iter
         ) from error
     except requests.RequestException as error:
         raise OutageError(
-            f"Vault cannot be reached: {_reason(error)}",
+            f"Vault cannot be reached: {_root_reason(error)}",
             where=address,
             hint="check VAULT_ADDR, the network and VAULT_CACERT",
         ) from error
@@ -64,7 +64,7 @@ def missing_secret(path: str, body: Mapping[str, Any]) -> BakeryError:
     return NotFoundError(f"there is no secret at {path}", hint="check the path; KV version 2 has data/ after the mount")
 
 
-def _reason(error: Exception) -> str:
+def _root_reason(error: Exception) -> str:
     """The cause in words, without the objects and addresses that requests and urllib3 wrap around it."""
     cause = re.search(r"\[(?:Errno -?\d+|SSL: \w+)\] ([\w ]+)", str(error))
     return cause[1].strip() if cause else type(error).__name__

@@ -41,10 +41,10 @@ def identify(environ: Environ) -> Call:
         return Call("", _form_action(environ), "", "", "")
     service = match["service"]
     key = match["key"]
-    return Call(service, _action(environ, service), match["region"], get_account_id_from(key), key)
+    return Call(service, _action_name(environ, service), match["region"], get_account_id_from(key), key)
 
 
-def _action(environ: Environ, service: str) -> str:
+def _action_name(environ: Environ, service: str) -> str:
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         return str(target).rpartition(".")[2]
     if action := _form_action(environ):

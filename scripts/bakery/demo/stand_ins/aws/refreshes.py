@@ -17,10 +17,10 @@ class InstanceRefreshInProgress(AutoscalingClientError):
 
 def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
     """One at a time for each group (model, StartInstanceRefresh)."""
-    group, history = _group(self), _refreshes(self)
+    group, history = _find_group(self), _group_refreshes(self)
     if any(refresh["Status"] == "InProgress" for refresh in history):
         raise InstanceRefreshInProgress(f"An instance refresh of {group.name} is in progress")
-    _replace(group)
+    _replace_instances(group)
     refresh = {
         "InstanceRefreshId": str(uuid.uuid4()),
         "AutoScalingGroupName": group.name,
@@ -36,8 +36,8 @@ def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
 
 def describe_instance_refreshes(self: AutoScalingResponse) -> ActionResult:
     """Newest first. One that was shown in progress is done at the next look."""
-    _group(self)
-    history = _refreshes(self)
+    _find_group(self)
+    history = _group_refreshes(self)
     ids = self._get_param("InstanceRefreshIds") or [refresh["InstanceRefreshId"] for refresh in history]
     shown = [dict(refresh) for refresh in history if refresh["InstanceRefreshId"] in ids]
     for refresh in history:
@@ -45,7 +45,7 @@ def describe_instance_refreshes(self: AutoScalingResponse) -> ActionResult:
     return ActionResult({"InstanceRefreshes": shown})
 
 
-def _group(self: AutoScalingResponse) -> FakeAutoScalingGroup:
+def _find_group(self: AutoScalingResponse) -> FakeAutoScalingGroup:
     name = self._get_param("AutoScalingGroupName")
     group = self.autoscaling_backend.autoscaling_groups.get(name)
     if group is None:
@@ -53,12 +53,12 @@ def _group(self: AutoScalingResponse) -> FakeAutoScalingGroup:
     return group
 
 
-def _refreshes(self: AutoScalingResponse) -> list[dict[str, Any]]:
+def _group_refreshes(self: AutoScalingResponse) -> list[dict[str, Any]]:
     key = self.current_account, self.region, self._get_param("AutoScalingGroupName")
     return WORLD.refreshes.setdefault(key, [])
 
 
-def _replace(group: FakeAutoScalingGroup) -> None:
+def _replace_instances(group: FakeAutoScalingGroup) -> None:
     """By what the group's launch template is now."""
     capacity = group.desired_capacity
     group.set_desired_capacity(0)

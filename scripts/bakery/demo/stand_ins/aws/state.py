@@ -67,7 +67,7 @@ def save(path: Path) -> None:
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
         pickle.dump(WRITER, file)
-        _Pickler(file).dump((dict(_backends()), s3_backends.bucket_accounts, memory))
+        _Pickler(file).dump((dict(_all_backends()), s3_backends.bucket_accounts, memory))
     part.replace(path)
 
 
@@ -106,7 +106,7 @@ def sweep() -> None:
             block.unlink()
 
 
-def _backends() -> Iterator[tuple[Key, Any]]:
+def _all_backends() -> Iterator[tuple[Key, Any]]:
     for services in IN_USE:
         module = services.backend.__module__
         name = next(name for name, value in vars(importlib.import_module(module)).items() if value is services)
