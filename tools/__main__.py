@@ -77,7 +77,7 @@ def set_up(progress: Progress) -> None:
 
 
 def side_by_side(parts: list[Callable[[], None]], progress: Progress) -> None:
-    """The first failure, or an interrupt, stops the other part: what is finished is kept for the next run."""
+    """The first failure, or an interrupt, stops the other parts; finished parts are kept for the next run."""
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
         running = [pool.submit(part) for part in parts]
         try:

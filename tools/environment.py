@@ -50,7 +50,7 @@ def install_checkov(root: Path, progress: Progress) -> None:
 
 @contextmanager
 def _prepare_venv(venv: Path, topic: str, progress: Progress) -> Iterator[None]:
-    """A virtual environment to install into; made afresh where the last time did not come to its end."""
+    """A virtual environment to install into; made afresh if the last set-up was interrupted."""
     unfinished = venv / "unfinished"
     if unfinished.exists() or not _venv_fits(venv):
         progress.run(topic, f"creating {venv.name}", [sys.executable, "-m", "venv", "--clear", venv])

@@ -1,4 +1,4 @@
-"""What set-up prints and how it runs other programs: one line per step, a heartbeat, the rest in a log file."""
+"""The output of set-up, and its way to run programs: one line per step, a heartbeat, the rest in a log file."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ LOG_TAIL_LINES = 15
 
 
 class SetupError(Exception):
-    """Set-up cannot go on: `str(error)` is what went wrong, `hint` what to do about it."""
+    """Set-up cannot go on: `str(error)` says why, `hint` says how to fix it."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ class Progress:
             raise SetupError("stopped")
 
     def stop(self) -> None:
-        """Ends what runs; later steps refuse to start."""
+        """Ends running programs; later steps refuse to start."""
         with self._lock:
             self._stopping = True
             running = list(self._running)

@@ -30,7 +30,7 @@ class Vendor:
         self._dead: set[str] = set()
 
     def fetch(self, release: Release, folder: Path, name: str) -> Path:
-        """Puts the program into `folder` as `name`. A wrong checksum is never worked around."""
+        """Puts the program into `folder` as `name`. A wrong checksum always ends the set-up."""
         if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
             raise UnreachableError(f"no release is pinned for {platform.system()} on {platform.machine()}")
         archive = folder / release.archive

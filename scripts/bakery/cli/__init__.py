@@ -85,8 +85,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = int(app(sys.argv[1:] or ["--help"], standalone_mode=False) or ExitCode.OK)
-        sys.stdout.flush()  # not at exit, where nobody would catch that the reader left
-        if code == ExitCode.INTERRUPTED:  # what Typer makes of KeyboardInterrupt
+        sys.stdout.flush()  # at exit, nobody would catch that the reader left
+        if code == ExitCode.INTERRUPTED:  # Typer turns KeyboardInterrupt into it
             print("interrupted: nothing is half done; run the same command again", file=sys.stderr)
         return code
     except typer.TyperException as usage:

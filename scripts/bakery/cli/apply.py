@@ -1,4 +1,4 @@
-"""`bakery apply`: stacks one by one, each by a plan that was looked at."""
+"""`bakery apply`: stacks one by one, each by a plan that was reviewed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from bakery.infra.changes import Difference
 from bakery.infra.rollout import Review
 from bakery.reports import applied, lines
 
-LOCK_SECONDS = 600.0  # most applies end within; where one replaces a fleet, give it more or try again
+LOCK_SECONDS = 600.0  # most applies end within it; one that replaces a fleet needs more time or another try
 
 
 def apply(
@@ -41,8 +41,8 @@ def apply(
 ) -> None:
     """Apply stacks in the order of what they read of each other.
 
-    Plans, shows the plan and carries out that plan. Asks nothing: 'bakery diff' is the look before. What would destroy
-    or replace a resource is refused unless it is allowed. A stack that fails keeps back those that need it, no other.
+    Plans, shows the plan and carries out that plan. Asks nothing: look at 'bakery diff' before. A plan that destroys or
+    replaces a resource is refused unless you allow it. A stack that fails keeps back only the stacks that need it.
 
     Example: bakery apply images
     """
@@ -66,14 +66,14 @@ def apply(
 
 
 def _encode_outputs(selection: Opened, done: Sequence[Difference]) -> bytes:
-    """The file of --outputs: of what was applied, also beside a failure."""
+    """The file of --outputs, with the stacks that were applied, also after a failure."""
     names = {each.stack for each in done}
     values = {stack.name: selection.rollout.outputs(stack) for stack in selection.chosen if stack.name in names}
     return json.dumps(values, indent=2).encode() + b"\n"
 
 
 def _apply_all(selection: Opened, review: Review, lock_seconds: float) -> tuple[list[Difference], BakeryError | None]:
-    """In their order. After a failure all goes on that does not need it; what was done, and what to raise then."""
+    """Apply in order, after a failure only stacks that do not need it. Returns the results and the error to raise."""
     done: list[Difference] = []
     errors: dict[str, BakeryError] = {}
     skips: list[str] = []
@@ -98,7 +98,7 @@ def _refuse_destruction(difference: Difference) -> None:
 
 
 def _combined_error(errors: Mapping[str, BakeryError], applied: Sequence[str], skips: Sequence[str]) -> BakeryError:
-    """One error for all, with what is done and what is not; partial if anything is, unless it says to try again."""
+    """One error for all, with the stacks that are applied; partial if any is, unless it says to try again."""
     if len(errors) == 1:
         [error] = errors.values()
     else:

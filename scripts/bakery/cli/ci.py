@@ -13,7 +13,7 @@ from bakery.model import documents
 
 
 def ci(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="What 'bakery plan --json' printed.")],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The file that 'bakery plan --json' printed.")],
     runner_image: Annotated[str, typer.Option("--runner-image", help="Container image that the jobs run in.")],
     target: Annotated[options.TargetName, typer.Option("--target", help="Only images that go there.")] = options.ALL,
     channel: options.FollowingChannel = "",

@@ -1,4 +1,4 @@
-"""`bakery doctor`: what is missing, found by trying and not by looking."""
+"""`bakery doctor`: find missing tools by running them."""
 
 import json as jsonlib
 import os
@@ -39,7 +39,7 @@ class Finding:
         return bool(self.found)
 
 
-Probe = Callable[[Project], str]  # what was found; raises BakeryError when it does not work
+Probe = Callable[[Project], str]  # returns the version or the path; raises BakeryError when the tool does not work
 
 
 def doctor(
@@ -107,7 +107,7 @@ def _path_probe(name: str) -> Probe:
 
 
 def _plugin_probe(name: str) -> Probe:
-    """Packer itself lists what it can load."""
+    """Packer itself lists the plugins that it can load."""
 
     def probe(project: Project) -> str:
         packer = toolbox.find(project, "packer")
@@ -131,7 +131,7 @@ def _find_accelerator(project: Project) -> str:
 
 
 def _python_probe(code: str) -> Probe:
-    """Runs a line of Python in a child: what it prints is what was found."""
+    """Runs a line of Python in a child; its output is the answer."""
 
     def probe(project: Project) -> str:
         return process.run(

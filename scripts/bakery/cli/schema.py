@@ -21,7 +21,7 @@ DOCUMENTS: dict[str, type] = {
 }
 
 
-def schema(name: Annotated[Name, typer.Argument(help="Which document.")] = "definition") -> None:
+def schema(name: Annotated[Name, typer.Argument(help="The document.")] = "definition") -> None:
     """Print the JSON Schema of a document.
 
     Example: bakery schema > .vscode/image.schema.json

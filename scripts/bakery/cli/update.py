@@ -43,7 +43,7 @@ def update(
 
 def bump(
     image: options.Image,
-    major: Annotated[bool, typer.Option("--major/--minor", help="Which number to count up.")] = False,
+    major: Annotated[bool, typer.Option("--major/--minor", help="The number to count up.")] = False,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
@@ -65,7 +65,7 @@ def bump(
 
 
 def _save_definition(session: Session, image: ImageDefinition, before: str, text: str) -> None:
-    """Write the file if what it says then is right, and show the lines that changed."""
+    """Write the file if its new content is valid, and show the lines that changed."""
     path: Path = session.definitions.sources[image.name]
     changed = strict.validate(ImageDefinition, "definition", path, yamlfile.parse(path, text))
     check_roles(session.project, changed, partial(session.definitions.where, image.name))

@@ -1,4 +1,4 @@
-"""`bakery vault check` and `exec`: can a run have its secrets, before it starts; and a command that gets some."""
+"""`bakery vault check` and `exec`: prove before a run that its secrets can be read; run a command with credentials."""
 
 import json as jsonlib
 import os
@@ -64,7 +64,7 @@ def check(
     if wrong:
         raise BakeryError(
             f"{len(wrong)} of {len(findings)} things that are wanted from Vault cannot be had",
-            hint="mend them before a build; nothing was started",
+            hint="fix them before a build; nothing was started",
         )
 
 
@@ -97,7 +97,7 @@ def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def render(login: str, findings: Sequence[Finding]) -> str:
-    """A row per finding and what became of the login."""
+    """A row per finding, and the result of the login."""
     if not findings:
         return "; ".join(part for part in (login, "nothing to check: no definition names anything in Vault") if part)
     rows = [

@@ -14,7 +14,7 @@ VARIABLE = "nginx_message"
 
 
 def prepare(source: Path, folder: Path, change: bool) -> int:
-    """Copy the definitions and set the role variable to what the count of changes says; returns the count."""
+    """Copy the definitions and set the role variable for the count of changes; returns the count."""
     counter = folder.with_name("changes.json")
     count = int(json.loads(counter.read_text())) if counter.exists() else 0
     count += 1 if change else 0

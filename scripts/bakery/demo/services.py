@@ -14,8 +14,8 @@ from bakery.host.errors import BakeryError
 from bakery.host.waiting import wait_until
 from bakery.machine import qemu
 
-START_SECONDS = 60.0  # the AWS double imports for about 5 s on a cold disk, Vault answers within 2 s
-STOP_SECONDS = 60.0  # the AWS double writes its state when it ends
+START_SECONDS = 60.0  # the AWS stand-in imports for about 5 s on a cold disk, Vault answers within 2 s
+STOP_SECONDS = 60.0  # the AWS stand-in writes its state when it ends
 POLL_SECONDS = 0.1
 
 
@@ -60,7 +60,7 @@ def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], rea
 
 
 def stop(name: str, folder: Path) -> bool:
-    """End a service and wait until it is gone; False if it was not running. Its port stays remembered."""
+    """End a service and wait for its end; False if it was not running. Its file keeps the port."""
     service = known(name, folder)
     if service is None or not _is_alive(service):
         return False
@@ -80,7 +80,7 @@ def known(name: str, folder: Path) -> Service | None:
 
 
 def _is_alive(service: Service) -> bool:
-    """The process lives and its port takes connections; either alone may be somebody else's."""
+    """The process lives and its port takes connections; either alone may belong to another program."""
     try:
         os.kill(service.pid, 0)
         socket.create_connection(("127.0.0.1", service.port), timeout=1).close()

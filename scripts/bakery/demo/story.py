@@ -1,4 +1,4 @@
-"""What the demo does, in order. Each step is a command that a user would type, run as a process of its own."""
+"""The steps of the demo, in order. Each is a command that a user would type, run as a process of its own."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """What the demo did. `reason` says why it baked or not, `consumer` what plain Terraform read in the end."""
+    """The result of the demo. `reason` says why it baked or not, `consumer` what plain Terraform read in the end."""
 
     image: str
     version: str
@@ -54,7 +54,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where the demo plays: `.bakery/demo` holds everything that it makes."""
+    """The project and the environment of the demo: `.bakery/demo` holds everything that it makes."""
 
     project: Project
     environment: dict[str, str]
@@ -62,7 +62,7 @@ class Stage:
     print_line: PrintLine
 
     def run(self, *arguments: str) -> None:
-        """Run a verb and show all that it says."""
+        """Run a verb and show all its output."""
         self.print_line(f"$ bakery {' '.join(arguments)}")
         self._run_bakery(arguments, self.print_line)
 
@@ -78,12 +78,12 @@ class Stage:
 
 
 def folder_of(root: Path) -> Path:
-    """Where the demo keeps everything."""
+    """The folder in which the demo keeps everything."""
     return root / ".bakery" / "demo"
 
 
 def play(root: Path, change: bool, report: Reporter, print_line: PrintLine) -> Result:
-    """The whole line: infrastructure, bake, publish, outputs, and a downstream consumer."""
+    """All steps: infrastructure, bake, publish, outputs, and a downstream consumer."""
     folder = folder_of(root)
     project = Project(root, folder / "images", folder)
     seconds: dict[str, float] = {}
@@ -95,7 +95,7 @@ def play(root: Path, change: bool, report: Reporter, print_line: PrintLine) -> R
         cdktf = Cdktf(project, variables, project.logs / "demo-cdktf.log", report)
         with _timed_step(seconds, report, "stacks", "cdktf deploy distribution network"):
             cdktf.deploy("distribution", "network")
-        with _timed_step(seconds, silent, "run", "bakery run"):  # it tells its own news
+        with _timed_step(seconds, silent, "run", "bakery run"):  # it reports its own progress
             action = json.loads(stage.ask("plan", images.IMAGE))["actions"][-1]
             stage.run("run", images.IMAGE)
             records = documents.parse(list[Record], stage.ask("catalog", images.IMAGE), "bakery catalog")
@@ -120,7 +120,7 @@ def play(root: Path, change: bool, report: Reporter, print_line: PrintLine) -> R
 
 
 def end(root: Path) -> list[str]:
-    """Stop the stand-ins; the names of those that ran. What they hold is kept for the next demo."""
+    """Stop the stand-ins; the names of those that ran. Their data stays for the next demo."""
     return environment.stop(folder_of(root))
 
 
@@ -131,7 +131,7 @@ def _timed_step(seconds: dict[str, float], report: Reporter, name: str, text: st
 
 
 def _phase_seconds(project: Project, record: Record) -> dict[str, float]:
-    """Seconds of the version's bake, test and upload, from the documents that they left."""
+    """Seconds of the version's bake, test and upload, from the documents that they wrote."""
     folder = project.artifact_folder(record)
     artifact = documents.load(Artifact, folder / "artifact.json")
     verdict = documents.load(Verdict, folder / "verdict.json")

@@ -13,7 +13,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         values = {value for secret in secrets for value in _secret_forms(secret) if value.strip()}
-        # One pattern, longest first: else what replaces one value would be searched for the next.
+        # One pattern, longest first: otherwise the replacement of one value would be searched for the next.
         self._pattern = re.compile("|".join(re.escape(value) for value in sorted(values, key=len, reverse=True)))
         self._empty = not values
 

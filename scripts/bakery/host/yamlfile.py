@@ -33,7 +33,7 @@ class Reader:
             raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
     def save(self) -> None:
-        """Remember what was read, and only that."""
+        """Save the parsed files to the cache, and only these."""
         self._cache.save()
 
 
@@ -124,6 +124,6 @@ def _check_node(path: Path, node: Any, above: tuple[Node, ...] = ()) -> None:
 
 
 def _file_stamp(path: Path) -> str:
-    """Changes when the file does: what git's index looks at. The name does not matter."""
+    """A text that changes when the file does, from the fields that git's index compares. The name does not matter."""
     stat = path.stat()
     return f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"

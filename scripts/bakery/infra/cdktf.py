@@ -35,7 +35,7 @@ class Cdktf:
 
     @property
     def output(self) -> Path:
-        """Where the stacks are written to."""
+        """The folder that the stacks are written to."""
         return self.project.workspace / "cdktf.out"
 
     def folder(self, stack: str) -> Path:
@@ -87,7 +87,7 @@ class Cdktf:
                 raise error
 
     def _program_error(self, path: Path) -> BakeryError | None:
-        """What the CDKTF program found wrong; None if it did not fail. Its text may repeat what a service answered."""
+        """The CDKTF program's own error; None if it did not fail. Its text may repeat the answer of a service."""
         if not path.exists():
             return None
         hide = Redactor(env.secrets(self.environment))

@@ -1,7 +1,7 @@
-"""A plan of Terraform, as its JSON -> what would change, and what was changed behind its back.
+"""A plan of Terraform, as its JSON -> its changes, and the drift.
 
 Names of attributes only: a provider may forget to mark a secret. Outputs show their values, except for sensitive ones:
-they are made to be handed out, and in the images stack they are what there is to review.
+they exist to be handed out, and the images stack has nothing else to review.
 """
 
 import json
@@ -35,7 +35,7 @@ REPORTED: dict[Kind, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Change:
-    """What would be done with one resource; `attributes` are those that get another value."""
+    """A planned action on one resource; `attributes` are those that get another value."""
 
     address: str
     kind: Kind
@@ -45,7 +45,7 @@ class Change:
 
 @dataclass(frozen=True)
 class OutputChange:
-    """A value that others read; `before` and `after` as JSON, empty where there is none."""
+    """A value that other stacks read; `before` and `after` as JSON, empty where there is none."""
 
     name: str
     before: str
@@ -83,11 +83,11 @@ class Difference:
 
     @property
     def destructive(self) -> tuple[Change, ...]:
-        """What would be lost, if only for a while."""
+        """The changes that lose a resource, if only for a while."""
         return tuple(change for change in self.changes if change.kind in DESTRUCTIVE)
 
     def count(self, kind: Kind) -> int:
-        """How many resources have this coming."""
+        """The number of resources with this kind of change."""
         return sum(change.kind == kind for change in self.changes)
 
 
@@ -154,7 +154,7 @@ def _change_reason(resource: Mapping[str, Any]) -> str:
 
 
 def _changed_attributes(change: Mapping[str, Any], kind: Kind) -> tuple[str, ...]:
-    """Those that change. Of a replacement without what is only known afterwards: there, that is every ID."""
+    """Attributes that change. A replacement omits values that are known after it only, such as every ID."""
     return tuple(leaf.path for leaf in _changed_leaves(change) if kind != "replace" or not leaf.later)
 
 
@@ -205,7 +205,7 @@ def _changed_leaves(change: Mapping[str, Any]) -> Iterator[_Leaf]:
 
 
 def _compare_values(path: str, before: Any, after: Any, masks: Sequence[Any], later: Any) -> Iterator[_Leaf]:
-    """Goes down into maps, where keys say what a value is; not where a map as a whole is sensitive."""
+    """Compares maps key by key, unless a map as a whole is sensitive."""
     if before == after and not _has_mask(later):
         return
     if isinstance(before, dict) and isinstance(after, dict) and True not in masks:

@@ -1,4 +1,4 @@
-"""What Terraform and cdktf printed -> one error in a user's words."""
+"""The output of Terraform and cdktf -> one error in a user's words."""
 
 import re
 
@@ -9,21 +9,21 @@ from bakery.infra import mirror
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 FRAME = re.compile(r"^(?:[\w-]+ {2,})?[ \t]*[╷│╵]?[ \t]?", re.MULTILINE)
 KEPT_LINES = 40  # of the output shown with an error
-# What cdktf calls a stack's read of another one's outputs; both errors are about one that has not all of them.
+# The name that cdktf gives to a read of another stack's outputs; both errors mean that some are missing there.
 UNREAD = re.compile(
     r"^Error: (?:Unable to find remote state|Unsupported attribute)$"
     r"(?:(?!^Error: ).)*?terraform_remote_state\.cross-stack-reference-input-([\w-]+)",
     re.MULTILINE | re.DOTALL,
 )
-# A broken condition of ours, as `condition` writes it.
+# A broken condition, as `condition` writes it.
 CONDITION = re.compile(r"^ ?error: (.+)\n(?: ?where: (.+)\n)? ?hint: (.+)$", re.MULTILINE)
-# An Annotation by one of our rules: the construct's path, and what is wrong with it.
+# An Annotation by one of the bakery's rules: the construct's path, and the violation.
 VIOLATION = re.compile(r"^ERROR \[(.+?)\]: (.+)$", re.MULTILINE)
 ALLOW = (
     "correct the environment or the stack that it comes from; docs/reference/rules.md lists all rules, and shows how"
     " rules.allow() exempts a construct from one, with a reason"
 )
-# Which provider Terraform cannot get, and which version of it: told where it begins to look, and again by a download.
+# Terraform names a provider that it cannot get, and its version, when it begins to look and again at a download.
 NO_PROVIDER = re.compile(
     r"^Error: Failed to (?:query available provider packages$"
     r"|install provider\s+Error while installing [^:]+: could not query provider\s+registry)",
@@ -119,7 +119,7 @@ def _find_violations(text: str) -> BakeryError | None:
 
 
 def _find_conditions(text: str) -> BakeryError | None:
-    """Conditions of ours that a plan found broken; all else that it found becomes the detail."""
+    """The bakery's own conditions that a plan breaks; all other errors become the detail."""
     broken = list(dict.fromkeys(CONDITION.findall(text)))
     if not broken:
         return None
@@ -151,7 +151,7 @@ def _checksum_error(doing: str, text: str, where: str) -> BakeryError:
 
 
 def _error_lines(text: str) -> str:
-    """From the first error on: cdktf goes on to tell what it did not do. Without one, the end."""
+    """The output from the first error on, since cdktf prints more after it. Without an error, the end."""
     lines = [line for line in text.splitlines() if line.strip()]
     errors = [number for number, line in enumerate(lines) if line.lstrip().startswith("Error:")]
     return "\n".join(lines[errors[0] :][:KEPT_LINES] if errors else lines[-KEPT_LINES:])

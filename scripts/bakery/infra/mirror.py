@@ -51,7 +51,7 @@ def configured(environment: Mapping[str, str]) -> bool:
 
 
 def refuse_writable(folder: Path) -> None:
-    """UsageError if others than the owner can write to a mirror, or replace it: its programs run with our credentials.
+    """UsageError if others than the owner can write or replace a mirror: its programs get the user's credentials.
 
     As strict as OpenSSH is with keys: the owner's group counts as others. A sticky parent such as /tmp is no danger,
     since nobody can rename there what is not theirs.
@@ -78,7 +78,7 @@ def holds_provider(folder: Path) -> bool:
 
 
 def filling(folder: str) -> str:
-    """How to make a mirror, for a hint: Terraform puts into it what the stacks need that a synth wrote."""
+    """How to make a mirror, for a hint: Terraform fills it for the stacks that a synth wrote."""
     command = f"terraform providers mirror -platform={machine()} {folder}"
     return f"where the registry can be reached, run '{command}' in the folder of each stack, below cdktf.out/stacks"
 

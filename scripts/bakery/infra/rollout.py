@@ -1,4 +1,4 @@
-"""Stacks one by one: what an apply would do, and an apply of exactly that."""
+"""Stacks one by one: plan an apply, and apply exactly that plan."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +18,9 @@ from bakery.infra.terraform import Terraform
 from bakery.model.project import Project
 
 POLL_SECONDS = 5.0  # between two attempts; each is a start of Terraform
-INTERRUPTED = "Interrupt received"  # what Terraform says first; until it ends, nothing else explains the wait
+INTERRUPTED = (
+    "Interrupt received"  # Terraform's first line after an interrupt; until it ends, nothing else explains the wait
+)
 
 Result = TypeVar("Result")
 Review = Callable[[Difference], None]
@@ -33,7 +35,7 @@ class Rollout:
     report: Reporter = silent
 
     def diff(self, stack: Stack) -> Difference:
-        """What an apply would do. Takes no lock, so that the right to read is enough."""
+        """The changes that an apply would make. Takes no lock, so that the right to read is enough."""
         with report_step(self.report, "infra", stack.name, "plan"), self._plan_folder() as folder:
             terraform = self._open_terraform(stack)
             terraform.init()
@@ -43,7 +45,7 @@ class Rollout:
                 return Difference(stack.name, pending=True, reads=stack.needs, waits_for=error.stack)
 
     def apply(self, stack: Stack, review: Review, lock_seconds: float) -> Difference:
-        """Plan, and carry out that plan; what it did. Waits for other runs, and then plans again.
+        """Plan, carry out that plan, and return it. Waits for other runs, and then plans again.
 
         `review` sees each plan before it is carried out, and refuses it by raising.
         """
@@ -66,7 +68,7 @@ class Rollout:
         return {name: output.value for name, output in values.items() if not output.sensitive}
 
     def _plan_folder(self) -> AbstractContextManager[Path]:
-        """A folder for a plan: it has secrets in clear, so it is for the user alone, and gone afterwards."""
+        """A folder for a plan: it has secrets in clear, so only the user can read it, and it is removed afterwards."""
         return files.scratch(self.project.workspace, "plan")
 
     def _open_terraform(self, stack: Stack) -> Terraform:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bakery.host.errors import UsageError, suggest
 
-# Talks to what another stack makes, and reads no output of it: cdktf's own dependency would deploy both or neither.
+# It uses resources of another stack, but reads no output: cdktf's own dependency would deploy both or neither.
 AFTER = {"vault-config": ("vault",)}
 
 
@@ -38,7 +38,7 @@ def load(output: Path) -> list[Stack]:
 
 
 def select(stacks: Sequence[Stack], names: Iterable[str]) -> list[Stack]:
-    """The named stacks in the order of `stacks`, all if none is named; UsageError for one that is not there."""
+    """The named stacks in the order of `stacks`, all if none is named; UsageError for one that does not exist."""
     all_names = [stack.name for stack in stacks]
     selection = set(names) or set(all_names)
     for name in sorted(selection.difference(all_names)):

@@ -22,8 +22,8 @@ from bakery.infra import env, explain
 from bakery.model.project import Project
 
 SECONDS = 3600.0  # per command; then Terraform is interrupted, so that it saves its state and frees the lock
-# After an interrupt, until a second one: that ends Terraform at once, and what it is making then is in no state. What
-# takes AWS longest, such as a NAT gateway or a volume, is there within 10 minutes mostly.
+# From an interrupt to a second one, which ends Terraform at once and leaves the resource that it makes in no state. The
+# slowest resources of AWS, such as a NAT gateway or a volume, exist within 10 minutes mostly.
 GRACE_SECONDS = 600.0
 CHANGES = 2  # exit code of `plan -detailed-exitcode`
 LOCK_FILE = ".terraform.lock.hcl"
@@ -133,7 +133,7 @@ class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package 
         return self._call_terraform(self.generate_cmd_string(command, *args, **options), command, None, None)[1]
 
     def cmd(self, cmd: str, *args: str, **options: Any) -> tuple[int, str, str]:
-        """Where all of python_terraform's methods end: exit code, standard output, and no standard error."""
+        """All of python_terraform's methods call it: exit code, standard output, and no standard error."""
         argv = self.generate_cmd_string(cmd, *args, **{"no_color": IsFlagged, **options})
         return self._call_terraform(argv, cmd, self._log, self._on_output)
 

@@ -9,13 +9,13 @@ ALWAYS = ("add", "change", "replace", "destroy")  # the kinds that are counted e
 
 
 def differences(stacks: Sequence[Difference]) -> str:
-    """What would change, by stack in the order of an apply."""
+    """The changes of each stack, in the order of an apply."""
     changing = {difference.stack for difference in stacks if difference.pending}
     return "\n".join(_difference_text(difference, changing) for difference in stacks)
 
 
 def applied(stacks: Sequence[Difference]) -> str:
-    """What was done, as a table with a row for each stack."""
+    """The applied changes, as a table with a row for each stack."""
     kinds = [kind for kind in KINDS if kind in ALWAYS or any(stack.count(kind) for stack in stacks)]
     rows = [
         (difference.stack, *(str(difference.count(kind)) for kind in kinds), _result_cell(difference))

@@ -127,7 +127,7 @@ class _Live:
             TimeElapsedColumn(),
             console=console,
             transient=True,
-            redirect_stdout=sys.stdout.isatty(),  # else results would go to the screen and not into their file
+            redirect_stdout=sys.stdout.isatty(),  # otherwise results would go to the screen and not into their file
         )
         self._tasks: dict[tuple[str, str], list[TaskID]] = {}
 

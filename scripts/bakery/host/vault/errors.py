@@ -1,4 +1,4 @@
-"""What Vault and the way to it answer, as errors that say what to do."""
+"""Failures of Vault and of the way to it, as errors with a hint."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from bakery.host.errors import BakeryError, NotFoundError, OutageError
 
 @contextmanager
 def explain_errors(address: str, subject: str, capability: str = "read") -> Iterator[None]:
-    """Turn what hvac and requests raise into one clear error; a missing path stays hvac's InvalidPath."""
+    """Turn exceptions of hvac and requests into one clear error; a missing path stays hvac's InvalidPath."""
     import hvac.exceptions
     import requests
 

@@ -1,4 +1,4 @@
-"""Who calls what: read from a signed AWS request before moto sees it."""
+"""Reads the caller and the action from a signed AWS request before moto sees it."""
 
 import io
 import re
@@ -66,7 +66,7 @@ def _form_action(environ: Environ) -> str:
 
 
 class Refusal(ServiceException):
-    """Of our own module: for an error of its own, moto would look for a service named `core`."""
+    """Belongs to this module: for an error of its own, moto would look for a service named `core`."""
 
 
 def refusal(call: Call, environ: Environ, code: str, message: str, status: int) -> Response:

@@ -38,7 +38,7 @@ def copy_image(self: AmisResponse) -> ActionResult:
 
 
 def _copy_image(self: AmisResponse) -> Image:
-    """Everything is checked before anything is made."""
+    """Checks everything before it makes anything."""
     source_backend = _region_backend(self.current_account, self._get_param("SourceRegion"))
     source = _source_image(source_backend, self._get_param("SourceImageId"))
     originals = snapshots.visible_snapshots(source_backend)
@@ -146,7 +146,7 @@ def _new_snapshot(self: EC2BaseResponse, original: Snapshot, description: str, t
 
 
 def _copy_key(self: EC2BaseResponse) -> str:
-    """The key's ARN; what was asked for, where no such key exists."""
+    """The key's ARN; the request's own text if no such key exists."""
     key: str | None = self._get_param("KmsKeyId")
     if key is None:
         return default_key_arn(self.ec2_backend)

@@ -70,7 +70,7 @@ def _find_key(self: KmsResponse) -> Key:
 
 
 def _require_permission(self: KmsResponse, key: Key, action: str, request: dict[str, Any]) -> None:
-    """For other accounts only: what the own one may is a matter of its IAM, which nobody stands in for."""
+    """For other accounts only: IAM decides for the own account, and has no stand-in."""
     if self.current_account == key.account_id:
         return
     statements = json.loads(key.policy)["Statement"]

@@ -1,4 +1,4 @@
-"""EC2 images: unique names, real devices and tags, pending at first, visible to whom they are shared with."""
+"""EC2 images: unique names, real devices and tags, pending at first, visible to accounts that share them."""
 
 import copy
 import re
@@ -19,7 +19,7 @@ from bakery.demo.stand_ins.aws.world import WORLD, Pending
 
 # RegisterImage, parameter Name, in the EC2 API model.
 NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
-# What RegisterImage stores and CopyImage carries over; the defaults are those of the EC2 API model.
+# Traits that RegisterImage stores and CopyImage carries over; the defaults are those of the EC2 API model.
 TRAITS = {
     "Architecture": ("architecture", "i386"),
     "VirtualizationType": ("virtualization_type", "paravirtual"),
@@ -103,7 +103,7 @@ def tags_for(self: EC2BaseResponse, kind: str, allowed: set[str]) -> dict[str, s
 
 
 def _read_devices(self: AmisResponse, root: str | None) -> list[Device]:
-    """The block device mappings, with what their snapshots say filled in."""
+    """The block device mappings, completed from their snapshots."""
     mappings = self._get_param("BlockDeviceMappings", [])
     devices = [_fill_device(self.ec2_backend, dict(mapping)) for mapping in mappings]
     if not any(device["DeviceName"] == root and device.get("Ebs", {}).get("SnapshotId") for device in devices):
@@ -260,7 +260,7 @@ def deregister_image(self: AmisResponse) -> ActionResult:
 
 
 def _delete_snapshots(self: AmisResponse, image: Ami) -> list[dict[str, str]]:
-    """Those that back no other image, if the call asks for it; what became of each."""
+    """Those that back no other image, if the call asks for it; the result for each."""
     if not self._get_param("DeleteAssociatedSnapshots", False):
         return []
     results = []

@@ -16,7 +16,7 @@ CHANGEABLE = ("Description", "ResourceTags", "ResourceType", "RetentionPeriod")
 
 
 class Refused(Exception):
-    """What the API answers as an error."""
+    """An error that the API answers."""
 
     def __init__(self, code: str, message: str, status: int) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class Refused(Exception):
 
 
 def answer(call: Call, request: Request) -> Response:
-    """The API's answer; NotImplementedError for what is not stood in for."""
+    """The API's answer; NotImplementedError for actions that the stand-in lacks."""
     actions = {
         "CreateRule": _create_rule,
         "GetRule": _get_rule,

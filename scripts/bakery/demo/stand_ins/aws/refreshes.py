@@ -59,7 +59,7 @@ def _group_refreshes(self: AutoScalingResponse) -> list[dict[str, Any]]:
 
 
 def _replace_instances(group: FakeAutoScalingGroup) -> None:
-    """By what the group's launch template is now."""
+    """New instances use the group's launch template as it is now."""
     capacity = group.desired_capacity
     group.set_desired_capacity(0)
     group.set_desired_capacity(capacity)

@@ -39,7 +39,7 @@ def get_snapshot_block_public_access_state(self: EC2BaseResponse) -> ActionResul
 
 
 def refuse_public(self: EC2BaseResponse, kind: Kind, groups: object) -> None:
-    """OperationNotPermitted if `groups` has somebody in it and sharing with everybody is blocked."""
+    """OperationNotPermitted if `groups` is not empty and public sharing is blocked."""
     if groups and _current_state(self, kind) != OPEN:
         raise EC2ClientError("OperationNotPermitted", f"Public sharing of a {kind} is blocked for the account")
 

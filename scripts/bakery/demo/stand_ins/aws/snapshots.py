@@ -1,4 +1,4 @@
-"""EC2 snapshots: pending until their time has come, visible to the accounts they are shared with, kept while in use."""
+"""EC2 snapshots: pending for some answers, visible to the accounts that they are shared with, kept while in use."""
 
 import copy
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ Resource = TypeVar("Resource", Ami, Snapshot)
 
 @dataclass(frozen=True)
 class NoVolume:
-    """What AWS shows as the volume of a snapshot that was not taken from one (EC2 user guide)."""
+    """AWS shows it as the volume of a snapshot that was not taken from one (EC2 user guide)."""
 
     size: int  # GiB
     id: str = "vol-ffffffff"

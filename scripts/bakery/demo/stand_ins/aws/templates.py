@@ -1,4 +1,4 @@
-"""Versions of launch templates as they were asked for: moto adds to the first, and stumbles over later ones."""
+"""Versions of launch templates as the caller asked for them: moto adds to the first, and stumbles over later ones."""
 
 from typing import Any
 
