@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("part", nargs="?", choices=["checkov"], help="only this; without it all that users need")
     chosen = parser.parse_args(arguments).part
     os.environ.setdefault("HOME", str(Path.home()))  # Go and npm refuse to work without it
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, _raise_interrupt)
     progress = Progress(STATE / "logs")
     try:
         with locked(STATE / "setup" / "lock", "set-up", progress):
@@ -60,13 +60,13 @@ def set_up(progress: Progress) -> None:
     if missing:
         system.install(missing, system.require(missing), progress)
     links = STATE / "tools" / "bin"
-    places = Places(_cache(), links, STATE / "tools" / "packer-plugins")
+    places = Places(_cache_folder(), links, STATE / "tools" / "packer-plugins")
 
     # The longest build beside all the others: one downloads or links, which takes one core, while the other compiles.
     tools = pins.load()
     longest = max(tools, key=lambda tool: tool.minutes)
-    others = [tool for tool in tools if tool is not longest]
-    programs = [partial(install, group, places, progress) for group in (others, [longest])]
+    rest = [tool for tool in tools if tool is not longest]
+    programs = [partial(install, group, places, progress) for group in (rest, [longest])]
     node_ready = Event()
     packages = [
         partial(environment.install_python, ROOT, progress, node_ready),
@@ -77,7 +77,7 @@ def set_up(progress: Progress) -> None:
 
 
 def side_by_side(parts: list[Callable[[], None]], progress: Progress) -> None:
-    """The first failure, or an interrupt, stops the other part: what is finished is kept for the next run."""
+    """The first failure, or an interrupt, stops the other parts; finished parts are kept for the next run."""
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
         running = [pool.submit(part) for part in parts]
         try:
@@ -89,12 +89,12 @@ def side_by_side(parts: list[Callable[[], None]], progress: Progress) -> None:
             raise
 
 
-def _cache() -> Path:
+def _cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "image-bakery" / "tools"
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+def _raise_interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 

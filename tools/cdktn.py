@@ -1,6 +1,6 @@
 """`python -m tools.cdktn`: runs the stacks' program on CDK Terrain too, and says where its output differs from cdktf's.
 
-Needs the set-up. The packages go to a folder of their own: what they depend on is what cdktf depends on.
+Needs the set-up. The packages go to a folder of their own: their dependencies are those of cdktf.
 """
 
 import difflib
@@ -46,7 +46,7 @@ def install() -> None:
 
 
 def write_environment(folder: Path) -> None:
-    """The documented environment without what cannot be bound: a part ends where the next line begins at its margin."""
+    """The documented environment without its unbound parts: a part ends where the next line begins at its margin."""
     text = (ROOT / "cdktf" / "environments" / f"{ENVIRONMENT}.yaml").read_text()
     for part in UNBOUND:
         text = re.sub(rf"^{part}:.*\n(?:[ #].*\n|\n)*", "", text, flags=re.MULTILINE)
@@ -57,7 +57,7 @@ def write_environment(folder: Path) -> None:
 def synth(folder: Path, framework: str) -> dict[str, Any]:
     """The stacks by name."""
     out = folder / framework
-    chosen = {
+    variables = {
         "BAKERY_CATALOG": str(folder / "catalog"),
         "BAKERY_ENVIRONMENT": ENVIRONMENT,
         "BAKERY_FRAMEWORK": framework,
@@ -65,13 +65,13 @@ def synth(folder: Path, framework: str) -> dict[str, Any]:
         "PYTHONPATH": os.pathsep.join(map(str, (PACKAGES, ROOT / "scripts", ROOT / "cdktf"))),
     }
     command: list[str | Path] = [sys.executable, "-c", PROGRAM, folder / "environments"]
-    subprocess.run(command, env={**os.environ, **chosen}, check=True)
-    found = sorted(out.glob("stacks/*/cdk.tf.json"))
-    return {path.parent.name: json.loads(path.read_bytes()) for path in found}
+    subprocess.run(command, env={**os.environ, **variables}, check=True)
+    files = sorted(out.glob("stacks/*/cdk.tf.json"))
+    return {path.parent.name: json.loads(path.read_bytes()) for path in files}
 
 
 def compare(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
-    """A diff, without what has to differ: versions of the framework and of its providers."""
+    """A diff, without versions of the framework and of its providers, which have to differ."""
     for name in sorted(before.keys() | after.keys()):
         old, new = (json.dumps(plain(stacks.get(name)), indent=2, sort_keys=True) for stacks in (before, after))
         yield from difflib.unified_diff(

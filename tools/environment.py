@@ -29,8 +29,8 @@ def install_python(root: Path, progress: Progress, node_ready: Event) -> None:
         with stamped(root, "python", inputs, sys.version, program) as due:
             if not due:
                 return
-            with _filled(venv, "python", progress):
-                _pip(venv, root, progress, node_ready)
+            with _prepare_venv(venv, "python", progress):
+                _install_packages(venv, root, progress, node_ready)
             progress.say("python", "packages installed in .venv")
     finally:
         node_ready.set()
@@ -42,42 +42,42 @@ def install_checkov(root: Path, progress: Progress) -> None:
     with stamped(root, "checkov", [lock], sys.version, venv / "bin" / "checkov") as due:
         if not due:
             return
-        with _filled(venv, "checkov", progress):
+        with _prepare_venv(venv, "checkov", progress):
             progress.say("checkov", "installing the packages of tools/checkov.lock, about 30 s")
             progress.run("checkov", "installing packages", [*_pip_command(venv), *HASHED, "--requirement", lock])
         progress.say("checkov", "packages installed in .bakery/checkov")
 
 
 @contextmanager
-def _filled(venv: Path, topic: str, progress: Progress) -> Iterator[None]:
-    """A virtual environment to install into; made afresh where the last time did not come to its end."""
+def _prepare_venv(venv: Path, topic: str, progress: Progress) -> Iterator[None]:
+    """A virtual environment to install into; made afresh if the last set-up was interrupted."""
     unfinished = venv / "unfinished"
-    if unfinished.exists() or not _fits(venv):
+    if unfinished.exists() or not _venv_fits(venv):
         progress.run(topic, f"creating {venv.name}", [sys.executable, "-m", "venv", "--clear", venv])
     unfinished.touch()
     yield
     unfinished.unlink()
 
 
-def _fits(venv: Path) -> bool:
+def _venv_fits(venv: Path) -> bool:
     """False for a missing `.venv` and for one of another Python version."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     return (venv / "bin" / version).exists() and (venv / "bin" / "pip").exists()
 
 
-def _pip(venv: Path, root: Path, progress: Progress, node_ready: Event) -> None:
+def _install_packages(venv: Path, root: Path, progress: Progress, node_ready: Event) -> None:
     """pip and not a faster tool, because pip honours the index that the user has set up."""
     progress.say("python", "installing the packages of requirements.lock, about 1 min")
     lock = root / "requirements.lock"
     first = venv / "first.lock"
     first.write_text("".join(locked_block(lock.read_text(), name) for name in FIRST))
     pip = _pip_command(venv)
-    hashed = [*pip, *HASHED]
+    install = [*pip, *HASHED]
     # python-terraform has no wheel. Isolation would build it with a setuptools that the lock does not know.
     source = ["--no-build-isolation", "--no-binary", "python-terraform"]
-    progress.run("python", f"installing {' and '.join(FIRST)}", [*hashed, "--requirement", first])
+    progress.run("python", f"installing {' and '.join(FIRST)}", [*install, "--requirement", first])
     node_ready.set()
-    progress.run("python", "installing packages", [*hashed, *source, "--requirement", lock])
+    progress.run("python", "installing packages", [*install, *source, "--requirement", lock])
     progress.run("python", "installing bakery", [*pip, "--no-deps", "--no-build-isolation", "--editable", root])
 
 
@@ -87,10 +87,10 @@ def _pip_command(venv: Path) -> list[str | Path]:
 
 def locked_block(lock: str, name: str) -> str:
     """The lines of one package in the lock, hashes included."""
-    found = re.search(rf"^{re.escape(name)}==(?:.*\\\n)*.*$", lock, re.MULTILINE)
-    if found is None:
+    match = re.search(rf"^{re.escape(name)}==(?:.*\\\n)*.*$", lock, re.MULTILINE)
+    if match is None:
         raise SetupError(f"requirements.lock does not name {name}", "make the lock again, see CONTRIBUTING.md")
-    return f"{found[0]}\n"
+    return f"{match[0]}\n"
 
 
 def install_node(root: Path, links: Path, progress: Progress, node_ready: Event) -> None:

@@ -1,7 +1,7 @@
 """Finds or makes each program of tools.toml and links it into the project.
 
 Programs live in `<cache>/tools/<name>/<version>/<release or source-…>/`, shared by all checkouts. A folder appears
-there by one rename, so that it is either whole or absent. `.bakery/tools/bin` holds a link per program: the commands
+there by one rename, so that it is either complete or absent. `.bakery/tools/bin` holds a link per program: the commands
 look there first. Packer copies its plugins to `.bakery/tools/packer-plugins` (PACKER_PLUGIN_PATH) by itself.
 """
 
@@ -29,7 +29,7 @@ VERSION_TIMEOUT_S = 30
 
 @dataclass(frozen=True)
 class Places:
-    """Where things go: `cache` outlives the checkout, the other two belong to it."""
+    """The folders of programs: `cache` outlives the checkout, the other two belong to it."""
 
     cache: Path
     bin: Path
@@ -59,15 +59,15 @@ def resolve(tool: Tool, places: Places, vendor: Vendor, progress: Progress) -> P
 
 
 def on_path(tool: Tool, places: Places, progress: Progress) -> Path | None:
-    """The program on PATH, if it reports a version that the pin accepts; our own links do not count."""
+    """The program on PATH, if it reports a version that the pin accepts; the project's own links do not count."""
     folders = [f for f in os.get_exec_path() if Path(f).resolve() != places.bin.resolve()]
-    found = shutil.which(tool.name, path=os.pathsep.join(folders))
-    if found is None:
+    path = shutil.which(tool.name, path=os.pathsep.join(folders))
+    if path is None:
         return None
-    version = reported_version(Path(found), tool)
+    version = reported_version(Path(path), tool)
     if version is not None and tool.accepts(version):
-        return Path(found)
-    progress.say(tool.name, f"{found} is {version or 'not usable'}, {tool.accepted} is needed: not used")
+        return Path(path)
+    progress.say(tool.name, f"{path} is {version or 'not usable'}, {tool.accepted} is needed: not used")
     return None
 
 
@@ -85,8 +85,8 @@ def reported_version(program: Path, tool: Tool) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(r"\bv?(\d+\.\d+\.\d+(?:[-+][\w.]+)?)", answer.stdout)
-    return found[1] if found else None
+    match = re.search(r"\bv?(\d+\.\d+\.\d+(?:[-+][\w.]+)?)", answer.stdout)
+    return match[1] if match else None
 
 
 def cached(tool: Tool, folder: Path) -> Path | None:
@@ -133,9 +133,9 @@ def locked(path: Path, topic: str, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
-    """A folder on the same file system as `folder`; removes what killed runs left. Needs the lock."""
-    for left in folder.glob("tmp-*"):
-        shutil.rmtree(left)
+    """A folder on the same file system as `folder`; removes the remains of killed runs. Needs the lock."""
+    for leftover in folder.glob("tmp-*"):
+        shutil.rmtree(leftover)
     temporary = Path(tempfile.mkdtemp(prefix="tmp-", dir=folder))
     temporary.chmod(0o755)
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 # Build metadata, such as Vault's +ent, does not order versions; a pre-release is no release.
 RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:\+[\w.]+)?")
 
@@ -48,28 +48,28 @@ class Tool:
 
     def accepts(self, version: str) -> bool:
         """Whether a version is the pinned one or a newer one of the same major. The doctor applies the same rule."""
-        offered, pinned = _numbers(version), _numbers(self.version)
+        offered, pinned = _version_numbers(version), _version_numbers(self.version)
         return pinned <= offered and pinned[:1] == offered[:1]
 
     @property
     def accepted(self) -> str:
         """The accepted versions for people, such as >= 1.11.4, < 2."""
-        return f">= {self.version}, < {_numbers(self.version)[0] + 1}"
+        return f">= {self.version}, < {_version_numbers(self.version)[0] + 1}"
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def _version_numbers(version: str) -> tuple[int, ...]:
     """Empty for a text that is not the version of a release."""
-    found = RELEASE.fullmatch(version)
-    return tuple(int(number) for number in found.groups()) if found else ()
+    match = RELEASE.fullmatch(version)
+    return tuple(int(number) for number in match.groups()) if match else ()
 
 
-def load(path: Path = HERE / "tools.toml") -> list[Tool]:
+def load(path: Path = FOLDER / "tools.toml") -> list[Tool]:
     """Tools in the file's order; the folder `go/` beside it holds their wrapper modules."""
     table = tomllib.loads(path.read_text())
-    return [_tool(name, entry, path.parent / "go" / name) for name, entry in table.items()]
+    return [_read_tool(name, entry, path.parent / "go" / name) for name, entry in table.items()]
 
 
-def _tool(name: str, entry: dict[str, Any], source: Path) -> Tool:
+def _read_tool(name: str, entry: dict[str, Any], source: Path) -> Tool:
     release = {key: text.format(version=entry["version"]) for key, text in entry["release"].items()}
     return Tool(
         name=name,

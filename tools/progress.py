@@ -1,4 +1,4 @@
-"""What set-up prints and how it runs other programs: one line per step, a heartbeat, the rest in a log file."""
+"""The output of set-up, and its way to run programs: one line per step, a heartbeat, the rest in a log file."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ LOG_TAIL_LINES = 15
 
 
 class SetupError(Exception):
-    """Set-up cannot go on: `str(error)` is what went wrong, `hint` what to do about it."""
+    """Set-up cannot go on: `str(error)` says why, `hint` says how to fix it."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class Progress:
         log = self._logs / f"setup-{topic}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
-            code = self._wait(topic, doing, self._start_process(argv, output.fileno(), env, cwd))
+            code = self._wait_for_process(topic, doing, self._start_process(argv, output.fileno(), env, cwd))
         if code != 0 and not self._stopping:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
             raise SetupError(f"{topic}: {doing} failed with exit code {code}\n{tail}", f"the full log is {log}")
@@ -58,7 +58,7 @@ class Progress:
             raise SetupError("stopped")
 
     def stop(self) -> None:
-        """Ends what runs; later steps refuse to start."""
+        """Ends running programs; later steps refuse to start."""
         with self._lock:
             self._stopping = True
             running = list(self._running)
@@ -87,7 +87,7 @@ class Progress:
             self._running.add(process)
         return process
 
-    def _wait(self, topic: str, doing: str, process: subprocess.Popen[bytes]) -> int:
+    def _wait_for_process(self, topic: str, doing: str, process: subprocess.Popen[bytes]) -> int:
         began = time.monotonic()
         try:
             while True:

@@ -37,7 +37,7 @@ def _find_go(tool: Tool) -> str:
     if go is None:
         raise SetupError(f"{tool.name} {tool.version} must be built from source and Go is not installed", hint)
     answer = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
-    found = re.match(r"go(\d+)\.(\d+)", answer)
-    if found is None or (int(found[1]), int(found[2])) < OLDEST_GO:
+    match = re.match(r"go(\d+)\.(\d+)", answer)
+    if match is None or (int(match[1]), int(match[2])) < OLDEST_GO:
         raise SetupError(f"{go} is {answer.strip() or 'broken'}: too old to build {tool.name}", hint)
     return go

@@ -23,8 +23,8 @@ def missing(names: Sequence[str]) -> list[str]:
     _require_debian()
     argv = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *names]
     answer = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
-    there = {line.split()[0] for line in answer.splitlines() if line.endswith(" installed")}
-    return [name for name in names if name not in there]
+    installed_names = {line.split()[0] for line in answer.splitlines() if line.endswith(" installed")}
+    return [name for name in names if name not in installed_names]
 
 
 def prefix() -> list[str]:

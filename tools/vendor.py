@@ -30,18 +30,18 @@ class Vendor:
         self._dead: set[str] = set()
 
     def fetch(self, release: Release, folder: Path, name: str) -> Path:
-        """Puts the program into `folder` as `name`. A wrong checksum is never worked around."""
+        """Puts the program into `folder` as `name`. A wrong checksum always ends the set-up."""
         if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
             raise UnreachableError(f"no release is pinned for {platform.system()} on {platform.machine()}")
         archive = folder / release.archive
-        digest = self._download(release.url, archive)
+        digest = self._download_file(release.url, archive)
         expected = release.sha256 or self._from_sums(release, folder)
         if digest != expected:
             raise SetupError(
                 f"{release.url} has SHA-256 {digest}, but {expected} is expected; the file was thrown away",
                 "try again; if it stays so, something between here and the vendor changes downloads",
             )
-        program = _unpack(archive, release.member, folder / name)
+        program = _unpack_member(archive, release.member, folder / name)
         archive.unlink()
         return program
 
@@ -49,7 +49,7 @@ class Vendor:
         if release.sums is None:
             raise SetupError(f"tools.toml has neither sha256 nor sums for {release.archive}")
         sums = folder / "SHA256SUMS"
-        self._download(release.sums, sums)
+        self._download_file(release.sums, sums)
         lines = [line.split() for line in sums.read_text().splitlines()]
         sums.unlink()
         for line in lines:
@@ -57,20 +57,20 @@ class Vendor:
                 return line[0]
         raise SetupError(f"{release.sums} does not name {release.archive}")
 
-    def _download(self, url: str, target: Path) -> str:
+    def _download_file(self, url: str, target: Path) -> str:
         """Writes the file and returns its SHA-256 as hex."""
         host = urlsplit(url).netloc
         if host in self._dead:
             raise UnreachableError(f"{host} did not answer before")
         try:
-            return self._stream(url, target)
+            return self._stream_file(url, target)
         except urllib.error.HTTPError as error:
             raise UnreachableError(f"{host} answered {error.code} {error.reason}") from error
         except (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTPException) as error:
             self._dead.add(host)
             raise UnreachableError(f"{host}: {getattr(error, 'reason', error)}") from error
 
-    def _stream(self, url: str, target: Path) -> str:
+    def _stream_file(self, url: str, target: Path) -> str:
         digest = hashlib.sha256()
         size = 0
         with urllib.request.urlopen(url, timeout=SILENCE_S) as answer, target.open("wb") as file:
@@ -86,7 +86,7 @@ class Vendor:
         return digest.hexdigest()
 
 
-def _unpack(archive: Path, member: str, program: Path) -> Path:
+def _unpack_member(archive: Path, member: str, program: Path) -> Path:
     with zipfile.ZipFile(archive) as unzipped, unzipped.open(member) as packed, program.open("wb") as file:
         shutil.copyfileobj(packed, file, CHUNK)
     program.chmod(0o755)

@@ -41,14 +41,14 @@ app = typer.Typer(
 )
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(show: bool) -> None:
+    if show:
         print(metadata.version("multi-cloud-image-bakery"))
         raise typer.Exit
 
 
 @app.callback()
-def _program(
+def _set_program_options(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
@@ -80,13 +80,13 @@ app.command()(demo.demo)
 
 def main() -> int:
     """Run the command line; every exception ends here as one message and an exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, _raise_interrupt)
     # Shells start background jobs with SIGINT ignored; Packer and Terraform would inherit that and not stop gently.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = int(app(sys.argv[1:] or ["--help"], standalone_mode=False) or ExitCode.OK)
-        sys.stdout.flush()  # not at exit, where nobody would catch that the reader left
-        if code == ExitCode.INTERRUPTED:  # what Typer makes of KeyboardInterrupt
+        sys.stdout.flush()  # at exit, nobody would catch that the reader left
+        if code == ExitCode.INTERRUPTED:  # Typer turns KeyboardInterrupt into it
             print("interrupted: nothing is half done; run the same command again", file=sys.stderr)
         return code
     except typer.TyperException as usage:
@@ -106,5 +106,5 @@ def main() -> int:
         return ExitCode.BUG
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
+def _raise_interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""`bakery apply`: stacks one by one, each by a plan that was looked at."""
+"""`bakery apply`: stacks one by one, each by a plan that was reviewed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from bakery.infra.changes import Difference
 from bakery.infra.rollout import Review
 from bakery.reports import applied, lines
 
-LOCK_SECONDS = 600.0  # most applies end within; where one replaces a fleet, give it more or try again
+LOCK_SECONDS = 600.0  # most applies end within it; one that replaces a fleet needs more time or another try
 
 
 def apply(
@@ -41,70 +41,70 @@ def apply(
 ) -> None:
     """Apply stacks in the order of what they read of each other.
 
-    Plans, shows the plan and carries out that plan. Asks nothing: 'bakery diff' is the look before. What would destroy
-    or replace a resource is refused unless it is allowed. A stack that fails keeps back those that need it, no other.
+    Plans, shows the plan and carries out that plan. Asks nothing: look at 'bakery diff' before. A plan that destroys or
+    replaces a resource is refused unless you allow it. A stack that fails keeps back only the stacks that need it.
 
     Example: bakery apply images
     """
-    seen: dict[str, Difference] = {}
-    with opened("apply", stacks, workspace, patience=lock_timeout, quiet=quiet, verbose=verbose) as found:
+    differences: dict[str, Difference] = {}
+    with opened("apply", stacks, workspace, patience=lock_timeout, quiet=quiet, verbose=verbose) as selection:
 
-        def review(planned: Difference) -> None:
-            seen[planned.stack] = planned
-            for line in lines(planned):
-                found.report(Event("note", "infra", planned.stack, line))
+        def review(difference: Difference) -> None:
+            differences[difference.stack] = difference
+            for line in lines(difference):
+                selection.report(Event("note", "infra", difference.stack, line))
             if not allow_destroy:
-                _refuse_destruction(planned)
+                _refuse_destruction(difference)
 
-        with reporting(report, seen.values()):
-            done, error = _apply_all(found, review, lock_timeout)
+        with reporting(report, differences.values()):
+            done, error = _apply_all(selection, review, lock_timeout)
             if done:
                 print(applied(done))
-            with reportfile.written(outputs, lambda: _outputs(found, done)):
+            with reportfile.written(outputs, lambda: _encode_outputs(selection, done)):
                 if error:
                     raise error
 
 
-def _outputs(found: Opened, done: Sequence[Difference]) -> bytes:
-    """The file of --outputs: of what was applied, also beside a failure."""
-    there = {each.stack for each in done}
-    values = {stack.name: found.rollout.outputs(stack) for stack in found.chosen if stack.name in there}
+def _encode_outputs(selection: Opened, done: Sequence[Difference]) -> bytes:
+    """The file of --outputs, with the stacks that were applied, also after a failure."""
+    names = {each.stack for each in done}
+    values = {stack.name: selection.rollout.outputs(stack) for stack in selection.chosen if stack.name in names}
     return json.dumps(values, indent=2).encode() + b"\n"
 
 
-def _apply_all(found: Opened, review: Review, lock_seconds: float) -> tuple[list[Difference], BakeryError | None]:
-    """In their order. After a failure all goes on that does not need it; what was done, and what to raise then."""
+def _apply_all(selection: Opened, review: Review, lock_seconds: float) -> tuple[list[Difference], BakeryError | None]:
+    """Apply in order, after a failure only stacks that do not need it. Returns the results and the error to raise."""
     done: list[Difference] = []
-    failed: dict[str, BakeryError] = {}
-    left: list[str] = []
-    for stack in found.chosen:
-        if any(name in failed or name in left for name in stack.behind):
-            left.append(stack.name)
+    errors: dict[str, BakeryError] = {}
+    skips: list[str] = []
+    for stack in selection.chosen:
+        if any(name in errors or name in skips for name in stack.behind):
+            skips.append(stack.name)
             continue
         try:
-            done.append(found.rollout.apply(stack, review, lock_seconds))
+            done.append(selection.rollout.apply(stack, review, lock_seconds))
         except BakeryError as error:
-            failed[stack.name] = error
-    return done, _failure(failed, [each.stack for each in done if each.pending], left) if failed else None
+            errors[stack.name] = error
+    return done, _combined_error(errors, [each.stack for each in done if each.pending], skips) if errors else None
 
 
-def _refuse_destruction(planned: Difference) -> None:
-    if planned.destructive:
+def _refuse_destruction(difference: Difference) -> None:
+    if difference.destructive:
         raise BakeryError(
-            f"the plan of {planned.stack} destroys or replaces {len(planned.destructive)} resources",
-            detail="\n".join(f"{change.kind} {change.address}" for change in planned.destructive),
+            f"the plan of {difference.stack} destroys or replaces {len(difference.destructive)} resources",
+            detail="\n".join(f"{change.kind} {change.address}" for change in difference.destructive),
             hint="nothing of it was applied; if that is what you want, run again with --allow-destroy",
         )
 
 
-def _failure(failed: Mapping[str, BakeryError], applied: Sequence[str], left: Sequence[str]) -> BakeryError:
-    """One error for all, with what is done and what is not; partial if anything is, unless it says to try again."""
-    if len(failed) == 1:
-        [error] = failed.values()
+def _combined_error(errors: Mapping[str, BakeryError], applied: Sequence[str], skips: Sequence[str]) -> BakeryError:
+    """One error for all, with the stacks that are applied; partial if any is, unless it says to try again."""
+    if len(errors) == 1:
+        [error] = errors.values()
     else:
         hint = "the same command again goes on with the rest"
-        error = join_errors(failed.items(), f"{len(failed)} stacks failed: {', '.join(failed)}", hint)
-    rest = {"applied": applied, "not tried, since they need what failed": left}
+        error = join_errors(errors.items(), f"{len(errors)} stacks failed: {', '.join(errors)}", hint)
+    rest = {"applied": applied, "not tried, since they need what failed": skips}
     error.detail = "\n".join(filter(None, [error.detail, *(f"{k}: {', '.join(v)}" for k, v in rest.items() if v)]))
     if applied and error.exit_code != ExitCode.TRY_AGAIN:
         return PartialError(error.message, where=error.where, detail=error.detail, hint=error.hint, log=error.log)

@@ -35,17 +35,17 @@ def bake(
 
     Example: bakery bake web
     """
-    with session(definitions, workspace, catalog, verb="bake", quiet=quiet, verbose=verbose) as opened:
-        bakes = bake_images(opened, images, builder or [], jobs)
+    with session(definitions, workspace, catalog, verb="bake", quiet=quiet, verbose=verbose) as verb_session:
+        bakes = bake_images(verb_session, images, builder or [], jobs)
         parts = [part for outcome in bakes.outcomes if outcome.result for part in outcome.result.parts]
         if json:
             print(documents.dump_all(parts).decode(), end="")
         else:
             rows = [(action.image, action.version, f"kept: {action.reason}") for action in bakes.kept]
-            rows += [(part.image, part.version, _result(part)) for part in parts]
+            rows += [(part.image, part.version, _result_cell(part)) for part in parts]
             print(table(("image", "version", "result"), rows))
         raise_failures(bakes.outcomes)
 
 
-def _result(part: Artifact | RemoteBuild) -> str:
+def _result_cell(part: Artifact | RemoteBuild) -> str:
     return part.disk.path if isinstance(part, Artifact) else ", ".join(part.ids.values())

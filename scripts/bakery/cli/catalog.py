@@ -19,29 +19,30 @@ def catalog(
 
     Example: bakery catalog web
     """
-    opened = find_catalog(workspace, catalog)
-    known = opened.images()
+    image_catalog = find_catalog(workspace, catalog)
+    names = image_catalog.images()
     for name in images or []:
-        if name not in [image for image, _ in known]:
-            raise NotFoundError(f"no image named '{name}' in the catalog", where=opened.location)
-    found = [(image, arch) for image, arch in known if not images or image in images]
+        if name not in [image for image, _ in names]:
+            raise NotFoundError(f"no image named '{name}' in the catalog", where=image_catalog.location)
+    selection = [(image, arch) for image, arch in names if not images or image in images]
     records = [
-        opened.record(ImageVersion(image, arch, version))
-        for image, arch in found
-        for version in opened.versions(image, arch)
+        image_catalog.record(ImageVersion(image, arch, version))
+        for image, arch in selection
+        for version in image_catalog.versions(image, arch)
     ]
     if json:
         print(documents.dump_all(records).decode(), end="")
         return
-    rows = [_row(opened, record) for record in records]
+    rows = [_version_row(image_catalog, record) for record in records]
     print(table(("image", "version", "state", "channels", "mode", "baked", "places"), rows))
 
 
-def _row(opened: Catalog, record: Record) -> tuple[str, ...]:
+def _version_row(image_catalog: Catalog, record: Record) -> tuple[str, ...]:
     heads = {
-        name: opened.channel(record.image, record.arch, name) for name in opened.channels(record.image, record.arch)
+        name: image_catalog.channel(record.image, record.arch, name)
+        for name in image_catalog.channels(record.image, record.arch)
     }
     channels = [name for name, head in heads.items() if head and head.version == record.version]
-    places = [f"{found.target}:{len(found.places)}" for found in record.publications]
+    places = [f"{publication.target}:{len(publication.places)}" for publication in record.publications]
     cells = (",".join(channels), record.mode, record.baked, " ".join(places))
     return (record.image, record.version, record.state, *(cell or "-" for cell in cells))

@@ -23,9 +23,9 @@ def promote(
 
     Example: bakery promote web 1.0.3 stable --reason "tested in staging"
     """
-    with session(definitions, workspace, catalog, verb="promote", quiet=quiet, verbose=verbose) as opened:
-        entry = promote_version(opened, image, version, channel, reason)
-    _show(entry)
+    with session(definitions, workspace, catalog, verb="promote", quiet=quiet, verbose=verbose) as verb_session:
+        entry = promote_version(verb_session, image, version, channel, reason)
+    _show_entry(entry)
 
 
 def rollback(
@@ -42,10 +42,10 @@ def rollback(
 
     Example: bakery rollback web stable --reason "1.0.3 does not start"
     """
-    with session(definitions, workspace, catalog, verb="rollback", quiet=quiet, verbose=verbose) as opened:
-        entry = roll_back_channel(opened, image, channel, reason)
-    _show(entry)
+    with session(definitions, workspace, catalog, verb="rollback", quiet=quiet, verbose=verbose) as verb_session:
+        entry = roll_back_channel(verb_session, image, channel, reason)
+    _show_entry(entry)
 
 
-def _show(entry: ChannelEntry) -> None:
+def _show_entry(entry: ChannelEntry) -> None:
     print(f"{entry.image} {entry.channel} -> {entry.version} ({len(entry.pointers)} pointers)")

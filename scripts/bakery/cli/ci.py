@@ -13,7 +13,7 @@ from bakery.model import documents
 
 
 def ci(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="What 'bakery plan --json' printed.")],
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The file that 'bakery plan --json' printed.")],
     runner_image: Annotated[str, typer.Option("--runner-image", help="Container image that the jobs run in.")],
     target: Annotated[options.TargetName, typer.Option("--target", help="Only images that go there.")] = options.ALL,
     channel: options.FollowingChannel = "",
@@ -26,7 +26,7 @@ def ci(
 
     Example: bakery ci plan.json --runner-image registry.example.com/bakery/runner:1 > bakery-pipeline.yml
     """
-    planned = documents.load(Plan, plan)
-    loaded = open_session(definitions, workspace, options.CATALOG).definitions
-    loaded.select(action.image for action in planned.actions)
-    print(render(pipeline(planned, loaded.images, Settings(runner_image, target, channel))), end="")
+    document = documents.load(Plan, plan)
+    session = open_session(definitions, workspace, options.CATALOG)
+    session.definitions.select(action.image for action in document.actions)
+    print(render(pipeline(document, session.definitions.images, Settings(runner_image, target, channel))), end="")

@@ -1,4 +1,4 @@
-"""`bakery demo`: the whole line on this machine, without a cloud account."""
+"""`bakery demo`: all steps on this machine, without a cloud account."""
 
 import os
 import sys
@@ -42,7 +42,7 @@ def print_line(line: str) -> None:
 
 
 def render(result: story.Result) -> str:
-    """The places, what downstream Terraform made of them, and the seconds."""
+    """The places, the outputs of downstream Terraform, and the seconds."""
     rows = [(row.image, row.version, row.account, row.region, row.ami, row.parameter) for row in result.rows]
     verdict = f"baked, because {result.reason}" if result.baked else f"not baked: {result.reason}"
     phases = [(name, f"{seconds:.1f}") for name, seconds in result.seconds.items()]

@@ -34,14 +34,14 @@ def diff(
 
     Example: bakery diff images
     """
-    with opened("diff", stacks, workspace, patience=PATIENCE, quiet=quiet, verbose=verbose) as found:
-        by_name = {stack.name: stack for stack in found.chosen}
-        outcomes = parallel.run_parallel(list(by_name), lambda name: found.rollout.diff(by_name[name]), jobs=1)
-        seen = [outcome.result for outcome in outcomes if outcome.result]
-        with reporting(report, seen):
-            print(documents.dump_all(seen).decode() if json else differences(seen), end="" if json else "\n")
+    with opened("diff", stacks, workspace, patience=PATIENCE, quiet=quiet, verbose=verbose) as selection:
+        by_name = {stack.name: stack for stack in selection.chosen}
+        outcomes = parallel.run_parallel(list(by_name), lambda name: selection.rollout.diff(by_name[name]), jobs=1)
+        results = [outcome.result for outcome in outcomes if outcome.result]
+        with reporting(report, results):
+            print(documents.dump_all(results).decode() if json else differences(results), end="" if json else "\n")
             _raise_failures(outcomes)
-    return ExitCode.CHANGES if detailed_exitcode and any(each.pending for each in seen) else ExitCode.OK
+    return ExitCode.CHANGES if detailed_exitcode and any(each.pending for each in results) else ExitCode.OK
 
 
 def _raise_failures(outcomes: Sequence[parallel.Outcome[Difference]]) -> None:

@@ -1,4 +1,4 @@
-"""`bakery doctor`: what is missing, found by trying and not by looking."""
+"""`bakery doctor`: find missing tools by running them."""
 
 import json as jsonlib
 import os
@@ -39,7 +39,7 @@ class Finding:
         return bool(self.found)
 
 
-Probe = Callable[[Project], str]  # what was found; raises BakeryError when it does not work
+Probe = Callable[[Project], str]  # returns the version or the path; raises BakeryError when the tool does not work
 
 
 def doctor(
@@ -55,39 +55,40 @@ def doctor(
     """
     project = locate(options.DEFINITIONS, workspace)
     pins = toolbox.pinned(project)
-    probes = {name: probe for group, found in PROBES.items() if verb in (None, group) for name, probe in found.items()}
-    findings = [_find(name, probe, pins.get(name, ""), project) for name, probe in probes.items()]
+    groups = [group for name, group in PROBES.items() if verb in (None, name)]
+    probes = {name: probe for group in groups for name, probe in group.items()}
+    findings = [_run_probe(name, probe, pins.get(name, ""), project) for name, probe in probes.items()]
     if json:
         print(jsonlib.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         rows = [
-            (_mark(finding), finding.tool, finding.found or "-", finding.needed or "any", finding.hint)
+            (_mark_cell(finding), finding.tool, finding.found or "-", finding.needed or "any", finding.hint)
             for finding in findings
         ]
         print(table(("", "tool", "found", "needed", "hint"), rows))
     return ExitCode.OK if all(finding.good for finding in findings) else ExitCode.FAILED
 
 
-def _mark(finding: Finding) -> str:
+def _mark_cell(finding: Finding) -> str:
     return "ok" if finding.good else "MISSING"
 
 
-def _find(name: str, probe: Probe, pin: str, project: Project) -> Finding:
-    needed = toolbox.accepted(pin) if pin else ""
+def _run_probe(name: str, probe: Probe, pin: str, project: Project) -> Finding:
+    requirement = toolbox.accepted(pin) if pin else ""
     try:
-        found = probe(project)
+        answer = probe(project)
     except BakeryError as error:
-        return Finding(name, "", needed, f"{error.message}: {error.hint}" if error.hint else error.message)
-    if pin and not toolbox.accepts(pin, found):
-        return Finding(name, "", needed, f"version {found} is there; run 'make setup'")
-    return Finding(name, found, needed, "")
+        return Finding(name, "", requirement, f"{error.message}: {error.hint}" if error.hint else error.message)
+    if pin and not toolbox.accepts(pin, answer):
+        return Finding(name, "", requirement, f"version {answer} is there; run 'make setup'")
+    return Finding(name, answer, requirement, "")
 
 
-def _version(name: str, *arguments: str) -> Probe:
+def _version_probe(name: str, *arguments: str) -> Probe:
     """Runs a program of the set-up and gives the first line that it prints."""
 
     def probe(project: Project) -> str:
-        answer = process.run([toolbox.find(project, name), *arguments], env=_quiet(project), timeout=SECONDS)
+        answer = process.run([toolbox.find(project, name), *arguments], env=_quiet_variables(project), timeout=SECONDS)
         if not answer.stdout.strip():
             raise BakeryError(f"{name} does not say its version", hint="run 'make setup'")
         return answer.stdout.strip().splitlines()[0]
@@ -95,43 +96,42 @@ def _version(name: str, *arguments: str) -> Probe:
     return probe
 
 
-def _present(name: str) -> Probe:
+def _path_probe(name: str) -> Probe:
     def probe(_: Project) -> str:
-        found = process.which(name)
-        if found is None:
+        path = process.which(name)
+        if path is None:
             raise BakeryError(f"{name} is not on PATH", hint="run 'make setup'")
-        return found
+        return path
 
     return probe
 
 
-def _plugin(name: str) -> Probe:
-    """Packer itself lists what it can load."""
+def _plugin_probe(name: str) -> Probe:
+    """Packer itself lists the plugins that it can load."""
 
     def probe(project: Project) -> str:
         packer = toolbox.find(project, "packer")
-        listed = process.run([packer, "plugins", "installed"], env=_quiet(project), timeout=SECONDS).stdout
-        found = [line for line in listed.splitlines() if name in line]
-        if not found:
+        output = process.run([packer, "plugins", "installed"], env=_quiet_variables(project), timeout=SECONDS).stdout
+        lines = [line for line in output.splitlines() if name in line]
+        if not lines:
             raise BakeryError("Packer does not load it", hint="run 'make setup'")
-        return Path(found[0]).name
+        return Path(lines[0]).name
 
     return probe
 
 
-def _firmware(_: Project) -> str:
+def _find_firmware(_: Project) -> str:
     return str(qemu.firmware()[0])
 
 
-def _accelerator(project: Project) -> str:
-    found = qemu.accelerator(project.cache / "accelerator.json")
-    return (
-        f"{found}: a guest ran on it" if found == "kvm" else f"{found}: no usable KVM, guests are 5 to 10 times slower"
-    )
+def _find_accelerator(project: Project) -> str:
+    accelerator = qemu.accelerator(project.cache / "accelerator.json")
+    note = "a guest ran on it" if accelerator == "kvm" else "no usable KVM, guests are 5 to 10 times slower"
+    return f"{accelerator}: {note}"
 
 
-def _python(code: str) -> Probe:
-    """Runs a line of Python in a child: what it prints is what was found."""
+def _python_probe(code: str) -> Probe:
+    """Runs a line of Python in a child; its output is the answer."""
 
     def probe(project: Project) -> str:
         return process.run(
@@ -146,42 +146,42 @@ def _cdktf_cli(project: Project) -> str:
     return process.run([cdktf, "--version"], env=variables(project, os.environ), timeout=SECONDS).stdout.strip()
 
 
-def _vault(_: Project) -> str:
+def _try_login(_: Project) -> str:
     if "VAULT_ADDR" not in os.environ:
         return "not configured (only images with secrets need it)"
     with Vault.login(os.environ) as vault:
         return f"login works at {vault.address}"
 
 
-def _quiet(project: Project) -> dict[str, str]:
+def _quiet_variables(project: Project) -> dict[str, str]:
     """No update checks, our own plugins."""
     return {"PACKER_PLUGIN_PATH": str(project.plugins), "CHECKPOINT_DISABLE": "1"}
 
 
 PROBES: dict[Verb, dict[str, Probe]] = {
     "bake": {
-        "packer": _version("packer", "version"),
-        "packer-plugin-qemu": _plugin("packer-plugin-qemu"),
-        "packer-plugin-ansible": _plugin("packer-plugin-ansible"),
-        "ansible-core": _python("from ansible.release import __version__; print(__version__)"),
-        "qemu-img": _version("qemu-img", "--version"),
-        "mmdebstrap": _version("mmdebstrap", "--version"),
-        "mtools": _present("mcopy"),
-        "sfdisk": _present("sfdisk"),
-        "xorriso": _present("xorriso"),
-        "vault login": _vault,
+        "packer": _version_probe("packer", "version"),
+        "packer-plugin-qemu": _plugin_probe("packer-plugin-qemu"),
+        "packer-plugin-ansible": _plugin_probe("packer-plugin-ansible"),
+        "ansible-core": _python_probe("from ansible.release import __version__; print(__version__)"),
+        "qemu-img": _version_probe("qemu-img", "--version"),
+        "mmdebstrap": _version_probe("mmdebstrap", "--version"),
+        "mtools": _path_probe("mcopy"),
+        "sfdisk": _path_probe("sfdisk"),
+        "xorriso": _path_probe("xorriso"),
+        "vault login": _try_login,
     },
     "verify": {
-        "qemu": _version("qemu-system-x86_64", "--version"),
-        "UEFI firmware": _firmware,
-        "accelerator": _accelerator,
-        "ssh": _present("ssh"),
-        "debugfs": _present("debugfs"),
+        "qemu": _version_probe("qemu-system-x86_64", "--version"),
+        "UEFI firmware": _find_firmware,
+        "accelerator": _find_accelerator,
+        "ssh": _path_probe("ssh"),
+        "debugfs": _path_probe("debugfs"),
     },
-    "publish": {"boto3": _python("import boto3; print(boto3.__version__)")},
+    "publish": {"boto3": _python_probe("import boto3; print(boto3.__version__)")},
     "infra": {
-        "terraform": _version("terraform", "version"),
-        "cdktf": _python("import cdktf; print(cdktf.App.__name__, 'loads')"),
+        "terraform": _version_probe("terraform", "version"),
+        "cdktf": _python_probe("import cdktf; print(cdktf.App.__name__, 'loads')"),
         "cdktf-cli": _cdktf_cli,
     },
 }

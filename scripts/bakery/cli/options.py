@@ -16,14 +16,14 @@ BuilderName = StrEnum("BuilderName", list(BUILDERS))  # type: ignore[misc]
 TargetName = StrEnum("TargetName", ["all", *CLOUDS])  # type: ignore[misc]
 
 
-def _channel(name: str) -> str:
+def _check_channel(name: str) -> str:
     """Refuse what cannot be a channel's name before any work is done; empty where the option is not given."""
     if name:
         channels.require_name(name)
     return name
 
 
-def _version(text: str) -> str:
+def _check_version(text: str) -> str:
     if not VERSION.fullmatch(text):
         raise UsageError(f"'{text}' is not a version", hint="three numbers, such as 1.0.3; 'bakery catalog' lists them")
     return text
@@ -46,11 +46,13 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show everything 
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, envvar="BAKERY_JOBS", help="Images worked on side by side.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the channel's history.")]
 Version = Annotated[
-    str, typer.Argument(metavar="VERSION", help="A complete version, such as 1.0.3.", callback=_version)
+    str, typer.Argument(metavar="VERSION", help="A complete version, such as 1.0.3.", callback=_check_version)
 ]
-Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="Channel name, such as stable.", callback=_channel)]
+Channel = Annotated[
+    str, typer.Argument(metavar="CHANNEL", help="Channel name, such as stable.", callback=_check_channel)
+]
 FollowingChannel = Annotated[
-    str, typer.Option("--channel", help="Channel that follows, not the definition's.", callback=_channel)
+    str, typer.Option("--channel", help="Channel that follows, not the definition's.", callback=_check_channel)
 ]
 Arch = Annotated[str, typer.Option("--arch", help="Architecture of the image.")]
 

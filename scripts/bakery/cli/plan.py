@@ -28,13 +28,13 @@ def plan(
 
     Example: bakery plan web
     """
-    planned = open_session(definitions, workspace, catalog).plan(images)
-    print(documents.dump(planned).decode() if json else render(planned), end="" if json else "\n")
-    return ExitCode.CHANGES if detailed_exitcode and planned.pending else ExitCode.OK
+    document = open_session(definitions, workspace, catalog).plan(images)
+    print(documents.dump(document).decode() if json else render(document), end="" if json else "\n")
+    return ExitCode.CHANGES if detailed_exitcode and document.pending else ExitCode.OK
 
 
-def render(planned: Plan) -> str:
+def render(document: Plan) -> str:
     """A line per image and a summary."""
-    rows = [(action.image, action.kind, action.version or "-", action.reason) for action in planned.actions]
-    summary = f"{len(planned.pending)} of {len(planned.actions)} images need work"
+    rows = [(action.image, action.kind, action.version or "-", action.reason) for action in document.actions]
+    summary = f"{len(document.pending)} of {len(document.actions)} images need work"
     return f"{table(('image', 'action', 'version', 'reason'), rows)}\n\n{summary}"

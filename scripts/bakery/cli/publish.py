@@ -27,8 +27,8 @@ def publish(
 
     Example: bakery publish web
     """
-    with session(definitions, workspace, catalog, verb="publish", quiet=quiet, verbose=verbose) as opened:
-        outcomes = publish_images(opened, images, channel, jobs)
+    with session(definitions, workspace, catalog, verb="publish", quiet=quiet, verbose=verbose) as verb_session:
+        outcomes = publish_images(verb_session, images, channel, jobs)
         records = [outcome.result for outcome in outcomes if outcome.result]
         print(documents.dump_all(records).decode() if json else render(records), end="" if json else "\n")
         raise_failures(outcomes)
@@ -37,9 +37,9 @@ def publish(
 def render(records: list[Record]) -> str:
     """A line per place."""
     rows = [
-        (record.image, record.version, found.target, place.account or "-", place.region or "-", place.id)
+        (record.image, record.version, publication.target, place.account or "-", place.region or "-", place.id)
         for record in records
-        for found in record.publications
-        for place in found.places
+        for publication in record.publications
+        for place in publication.places
     ]
     return table(("image", "version", "target", "account", "region", "id"), rows)

@@ -22,11 +22,11 @@ def written(path: Path | None, content: Callable[[], bytes]) -> Iterator[None]:
         yield
     except BaseException:
         with suppress(BakeryError):
-            _write(path, content)
+            _write_file(path, content)
         raise
-    _write(path, content)
+    _write_file(path, content)
 
 
-def _write(path: Path | None, content: Callable[[], bytes]) -> None:
+def _write_file(path: Path | None, content: Callable[[], bytes]) -> None:
     if path:
         files.write_atomic(path, content())

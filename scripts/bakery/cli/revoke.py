@@ -10,13 +10,13 @@ from bakery.host.errors import UsageError
 from bakery.model.version import ImageVersion
 
 
-def _reason(text: str) -> str:
+def _check_reason(text: str) -> str:
     if not text.strip():
         raise UsageError("--reason is empty", hint="say why: it is kept, and cannot be changed later")
     return text
 
 
-Why = Annotated[str, typer.Option("--reason", help="Why; kept in the version's record.", callback=_reason)]
+Why = Annotated[str, typer.Option("--reason", help="Why; kept in the version's record.", callback=_check_reason)]
 
 
 def revoke(
@@ -34,8 +34,8 @@ def revoke(
 
     Example: bakery revoke web 1.0.3 --reason "CVE-2026-1234"
     """
-    opened = find_catalog(workspace, catalog)
-    revoked = opened.revoke(opened.record(ImageVersion(image, arch, version)), reason)
-    print(f"{image} {version} is revoked: {revoked.reason}")
-    for child in opened.built_on(revoked):
+    image_catalog = find_catalog(workspace, catalog)
+    record = image_catalog.revoke(image_catalog.record(ImageVersion(image, arch, version)), reason)
+    print(f"{image} {version} is revoked: {record.reason}")
+    for child in image_catalog.built_on(record):
         print(f"built on it, and not revoked: {child.image} {child.version}")

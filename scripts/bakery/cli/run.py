@@ -23,8 +23,8 @@ def run(
 
     Example: bakery run web
     """
-    with session(definitions, workspace, catalog, verb="run", quiet=quiet, verbose=verbose) as opened:
-        records = run_images(opened, images, jobs)
+    with session(definitions, workspace, catalog, verb="run", quiet=quiet, verbose=verbose) as verb_session:
+        records = run_images(verb_session, images, jobs)
         if json:
             print(documents.dump_all(records).decode(), end="")
         else:

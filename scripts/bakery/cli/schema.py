@@ -21,10 +21,10 @@ DOCUMENTS: dict[str, type] = {
 }
 
 
-def schema(name: Annotated[Name, typer.Argument(help="Which document.")] = "definition") -> None:
+def schema(name: Annotated[Name, typer.Argument(help="The document.")] = "definition") -> None:
     """Print the JSON Schema of a document.
 
     Example: bakery schema > .vscode/image.schema.json
     """
-    found = definitions.json_schema() if name == "definition" else documents.json_schema(DOCUMENTS[name])
-    print(json.dumps(found, indent=2))
+    json_schema = definitions.json_schema() if name == "definition" else documents.json_schema(DOCUMENTS[name])
+    print(json.dumps(json_schema, indent=2))

@@ -42,7 +42,7 @@ def watching(project: Project, verb: str, *, quiet: bool, verbose: bool) -> Iter
 
 
 def find_catalog(workspace: Path, location: str) -> Catalog:
-    """The catalog for verbs that read nothing else: one that has a location of its own needs no project."""
+    """The catalog for verbs that read nothing else; a catalog with its own location needs no project."""
     if location:
         return Catalog(open_store(location))
     return open_catalog(locate(options.DEFINITIONS, workspace), location)

@@ -1,4 +1,4 @@
-"""What `bakery diff` and `bakery apply` share: the stacks of the environment, and the report for GitLab."""
+"""The common part of `bakery diff` and `bakery apply`: the environment's stacks, and the report for GitLab."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def opened(
     """Synthesize and select. The folder of the stacks is ours until the end; waits `patience` seconds for it."""
     project = locate_stacks(options.DEFINITIONS, workspace)
     with watching(project, verb, quiet=quiet, verbose=verbose) as report, ExitStack() as stack:
-        report(Event("note", "infra", "all stacks", _environment(os.environ)))
+        report(Event("note", "infra", "all stacks", _environment_note(os.environ)))
         lock = project.workspace / "stacks.lock"
         waiting = Event("note", "infra", "all stacks", f"{BUSY}; waiting up to {patience:.0f} s")
         stack.enter_context(files.exclusive(lock, BUSY, patience, lambda: report(waiting)))
@@ -63,12 +63,12 @@ def opened(
         yield Opened(chosen, Rollout(project, os.environ, report), report)
 
 
-def reporting(path: Path | None, found: Collection[Difference]) -> AbstractContextManager[None]:
-    """Write the file of --report, if it was asked for, at the end of the block, with what is `found` by then."""
-    return reportfile.written(path, lambda: json.dumps(changes.report(list(found))).encode())
+def reporting(path: Path | None, results: Collection[Difference]) -> AbstractContextManager[None]:
+    """Write the file of --report, if the user asks for it, at the end of the block, with the `results` by then."""
+    return reportfile.written(path, lambda: json.dumps(changes.report(list(results))).encode())
 
 
-def _environment(environ: Mapping[str, str]) -> str:
-    """Which one this run is about, so that nobody takes the default for another."""
+def _environment_note(environ: Mapping[str, str]) -> str:
+    """The name of the environment, so that nobody takes the default for another."""
     unset = "" if environ.get("BAKERY_ENVIRONMENT") else " (BAKERY_ENVIRONMENT is not set)"
     return f"environment {env.chosen(environ)}{unset}"

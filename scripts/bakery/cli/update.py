@@ -37,13 +37,13 @@ def update(
     before = text = edit.read(path)
     for name in packages:
         text = (edit.remove_package if remove else edit.add_package)(path, text, name)
-    _save(session, chosen, before, text)
+    _save_definition(session, chosen, before, text)
     _show_plan(open_session(definitions, workspace, catalog), chosen)
 
 
 def bump(
     image: options.Image,
-    major: Annotated[bool, typer.Option("--major/--minor", help="Which number to count up.")] = False,
+    major: Annotated[bool, typer.Option("--major/--minor", help="The number to count up.")] = False,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
@@ -60,12 +60,12 @@ def bump(
     first, second = map(int, chosen.version.split("."))
     before = edit.read(path)
     text = edit.set_version(path, before, f"{first + 1}.0" if major else f"{first}.{second + 1}")
-    _save(session, chosen, before, text)
+    _save_definition(session, chosen, before, text)
     _show_plan(open_session(definitions, workspace, catalog), chosen)
 
 
-def _save(session: Session, image: ImageDefinition, before: str, text: str) -> None:
-    """Write the file if what it says then is right, and show the lines that changed."""
+def _save_definition(session: Session, image: ImageDefinition, before: str, text: str) -> None:
+    """Write the file if its new content is valid, and show the lines that changed."""
     path: Path = session.definitions.sources[image.name]
     changed = strict.validate(ImageDefinition, "definition", path, yamlfile.parse(path, text))
     check_roles(session.project, changed, partial(session.definitions.where, image.name))

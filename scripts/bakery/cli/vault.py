@@ -1,4 +1,4 @@
-"""`bakery vault check` and `exec`: can a run have its secrets, before it starts; and a command that gets some."""
+"""`bakery vault check` and `exec`: prove before a run that its secrets can be read; run a command with credentials."""
 
 import json as jsonlib
 import os
@@ -51,8 +51,8 @@ def check(
 
     Example: bakery vault check web
     """
-    opened = open_session(definitions, workspace, options.CATALOG)
-    needs = vaultcheck.needs(opened.definitions, images or [], duty)
+    session = open_session(definitions, workspace, options.CATALOG)
+    needs = vaultcheck.needs(session.definitions, images or [], duty)
     if credentials and duty in (None, "apply"):
         needs.append(vaultcheck.terraform(credentials))
     login, findings = "", []
@@ -64,7 +64,7 @@ def check(
     if wrong:
         raise BakeryError(
             f"{len(wrong)} of {len(findings)} things that are wanted from Vault cannot be had",
-            hint="mend them before a build; nothing was started",
+            hint="fix them before a build; nothing was started",
         )
 
 
@@ -81,13 +81,15 @@ def execute(
     Example: bakery vault exec --credentials aws/sts/apply -- cdktf deploy images
     """
     if not credentials:
-        raise typer.Exit(_run(command, os.environ))
-    others = {name: value for name, value in os.environ.items() if name not in STACKS.login_variables}
+        raise typer.Exit(_run_command(command, os.environ))
+    environment = {name: value for name, value in os.environ.items() if name not in STACKS.login_variables}
     with Vault.login(os.environ) as vault:
-        raise typer.Exit(_run(command, others | REMOTE[STACKS.builder.name].environment(vault.fields(credentials))))
+        raise typer.Exit(
+            _run_command(command, environment | REMOTE[STACKS.builder.name].environment(vault.fields(credentials)))
+        )
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """The command's exit code, or 1 if a signal ended it."""
     show = partial(print, flush=True)
     done = process.run(command, env=environment, secrets=env.secrets(environment), on_output=show, check=False)
@@ -95,17 +97,19 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def render(login: str, findings: Sequence[Finding]) -> str:
-    """A row per finding and what became of the login."""
+    """A row per finding, and the result of the login."""
     if not findings:
         return "; ".join(part for part in (login, "nothing to check: no definition names anything in Vault") if part)
-    rows = [(_mark(finding), finding.where, finding.name, finding.path, _result(finding)) for finding in findings]
+    rows = [
+        (_mark_cell(finding), finding.where, finding.name, finding.path, _result_cell(finding)) for finding in findings
+    ]
     return f"{table(('', 'where', 'named by', 'path', 'result'), rows)}\n\n{login}"
 
 
-def _mark(finding: Finding) -> str:
+def _mark_cell(finding: Finding) -> str:
     return "ok" if finding.found else "WRONG"
 
 
-def _result(finding: Finding) -> str:
+def _result_cell(finding: Finding) -> str:
     problem = f"{finding.problem}: {finding.hint}" if finding.hint else finding.problem
     return finding.found or problem

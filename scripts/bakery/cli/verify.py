@@ -24,8 +24,8 @@ def verify(
 
     Example: bakery verify web
     """
-    with session(definitions, workspace, catalog, verb="verify", quiet=quiet, verbose=verbose) as opened:
-        outcomes = verify_images(opened, images, jobs)
+    with session(definitions, workspace, catalog, verb="verify", quiet=quiet, verbose=verbose) as verb_session:
+        outcomes = verify_images(verb_session, images, jobs)
         verdicts = [outcome.result for outcome in outcomes if outcome.result]
         if json:
             print(documents.dump_all(verdicts).decode(), end="")

@@ -16,7 +16,7 @@ from bakery.infra import mirror
 from bakery.model.project import Project
 
 REGION = "us-east-1"
-STATE_BUCKET = "bakery-demo-state"  # where Terraform keeps its state; in real life made once, by hand
+STATE_BUCKET = "bakery-demo-state"  # Terraform keeps its state there; in production somebody makes it once, by hand
 IMAGES_STATE = {"bucket": STATE_BUCKET, "key": "demo/images.tfstate", "region": REGION, "use_path_style": True}
 CATALOG = "s3://bakery-demo-catalog/catalog"
 SECRET = ("VAULT_SECRET_ID",)
@@ -28,7 +28,7 @@ def start(project: Project) -> dict[str, str]:
     require_moto()
     folder = project.workspace / "stand-ins"
     seed, state = folder / "secrets.json", folder / "aws.state"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the secrets in it are made up, but secrets
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the demo's secrets are in it
     if not seed.exists():
         files.write_atomic(
             seed, json.dumps({"secret/data/bakery/web": {"status_password": secrets.token_urlsafe(24)}}).encode()
@@ -82,7 +82,7 @@ def _aws_environment(url: str) -> dict[str, str]:
 
 
 def _bakery_environment(project: Project) -> dict[str, str]:
-    """What the user says of Terraform's providers holds for the demo too."""
+    """The user's settings of Terraform's providers hold for the demo too."""
     return {
         **{name: os.environ[name] for name in (mirror.VARIABLE, mirror.CONFIG_VARIABLE) if name in os.environ},
         "BAKERY_WORKSPACE": str(project.workspace),

@@ -14,7 +14,7 @@ VARIABLE = "nginx_message"
 
 
 def prepare(source: Path, folder: Path, change: bool) -> int:
-    """Copy the definitions and set the role variable to what the count of changes says; returns the count."""
+    """Copy the definitions and set the role variable for the count of changes; returns the count."""
     counter = folder.with_name("changes.json")
     count = int(json.loads(counter.read_text())) if counter.exists() else 0
     count += 1 if change else 0
@@ -22,12 +22,12 @@ def prepare(source: Path, folder: Path, change: bool) -> int:
     for path in source.glob("*.yaml"):
         shutil.copyfile(path, folder / path.name)
     if count:
-        _edit(folder / f"{IMAGE}.yaml", f"Baked after change {count}")
+        _set_variable(folder / f"{IMAGE}.yaml", f"Baked after change {count}")
     files.write_atomic(counter, json.dumps(count).encode())
     return count
 
 
-def _edit(path: Path, message: str) -> None:
+def _set_variable(path: Path, message: str) -> None:
     """Set the variable as a user would in an editor: everything else in the file stays as it is."""
     yaml = YAML()
     definition = yaml.load(path)

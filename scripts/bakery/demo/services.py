@@ -14,8 +14,8 @@ from bakery.host.errors import BakeryError
 from bakery.host.waiting import wait_until
 from bakery.machine import qemu
 
-START_SECONDS = 60.0  # the AWS double imports for about 5 s on a cold disk, Vault answers within 2 s
-STOP_SECONDS = 60.0  # the AWS double writes its state when it ends
+START_SECONDS = 60.0  # the AWS stand-in imports for about 5 s on a cold disk, Vault answers within 2 s
+STOP_SECONDS = 60.0  # the AWS stand-in writes its state when it ends
 POLL_SECONDS = 0.1
 
 
@@ -37,10 +37,10 @@ def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], rea
     It is up when it takes connections and, if given, when it has written the file `ready`.
     """
     before = known(name, folder)
-    if before and _answers(before):
+    if before and _is_alive(before):
         return before
     # The old port, if it is free: URLs of an earlier run then go on working.
-    port = before.port if before and _free(before.port) else qemu.free_port()
+    port = before.port if before and _is_free(before.port) else qemu.free_port()
     log = folder / f"{name}.log"
     if ready:
         ready.unlink(missing_ok=True)
@@ -50,7 +50,7 @@ def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], rea
     def is_up() -> bool | None:
         if child.poll() is not None:
             return False
-        return True if _answers(service) and (ready is None or ready.exists()) else None
+        return True if _is_alive(service) and (ready is None or ready.exists()) else None
 
     if not wait_until(is_up, START_SECONDS, POLL_SECONDS):
         process.stop(child)
@@ -60,13 +60,13 @@ def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], rea
 
 
 def stop(name: str, folder: Path) -> bool:
-    """End a service and wait until it is gone; False if it was not running. Its port stays remembered."""
+    """End a service and wait for its end; False if it was not running. Its file keeps the port."""
     service = known(name, folder)
-    if service is None or not _answers(service):
+    if service is None or not _is_alive(service):
         return False
     with suppress(ProcessLookupError):
         os.kill(service.pid, signal.SIGTERM)
-    if not wait_until(lambda: None if _answers(service) else True, STOP_SECONDS, POLL_SECONDS):
+    if not wait_until(lambda: None if _is_alive(service) else True, STOP_SECONDS, POLL_SECONDS):
         raise BakeryError(f"{name} does not stop", hint=f"kill {service.pid}")
     return True
 
@@ -79,8 +79,8 @@ def known(name: str, folder: Path) -> Service | None:
         return None
 
 
-def _answers(service: Service) -> bool:
-    """The process lives and its port takes connections; either alone may be somebody else's."""
+def _is_alive(service: Service) -> bool:
+    """The process lives and its port takes connections; either alone may belong to another program."""
     try:
         os.kill(service.pid, 0)
         socket.create_connection(("127.0.0.1", service.port), timeout=1).close()
@@ -89,7 +89,7 @@ def _answers(service: Service) -> bool:
     return True
 
 
-def _free(port: int) -> bool:
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""What the demo does, in order. Each step is a command that a user would type, run as a process of its own."""
+"""The steps of the demo, in order. Each is a command that a user would type, run as a process of its own."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """What the demo did. `reason` says why it baked or not, `consumer` what plain Terraform read in the end."""
+    """The result of the demo. `reason` says why it baked or not, `consumer` what plain Terraform read in the end."""
 
     image: str
     version: str
@@ -54,7 +54,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where the demo plays: `.bakery/demo` holds everything that it makes."""
+    """The project and the environment of the demo: `.bakery/demo` holds everything that it makes."""
 
     project: Project
     environment: dict[str, str]
@@ -62,15 +62,15 @@ class Stage:
     print_line: PrintLine
 
     def run(self, *arguments: str) -> None:
-        """Run a verb and show all that it says."""
+        """Run a verb and show all its output."""
         self.print_line(f"$ bakery {' '.join(arguments)}")
-        self._bakery(arguments, self.print_line)
+        self._run_bakery(arguments, self.print_line)
 
     def ask(self, *arguments: str) -> bytes:
         """Run a verb for the JSON that it prints."""
-        return self._bakery((*arguments, "--json"), None).encode()
+        return self._run_bakery((*arguments, "--json"), None).encode()
 
-    def _bakery(self, arguments: tuple[str, ...], on_output: PrintLine | None) -> str:
+    def _run_bakery(self, arguments: tuple[str, ...], on_output: PrintLine | None) -> str:
         command: list[str | Path] = [Path(sys.executable).with_name("bakery"), *arguments]
         secrets = [self.environment[name] for name in environment.SECRET]
         root = self.project.root
@@ -78,79 +78,79 @@ class Stage:
 
 
 def folder_of(root: Path) -> Path:
-    """Where the demo keeps everything."""
+    """The folder in which the demo keeps everything."""
     return root / ".bakery" / "demo"
 
 
 def play(root: Path, change: bool, report: Reporter, print_line: PrintLine) -> Result:
-    """The whole line: infrastructure, bake, publish, outputs, and a downstream consumer."""
+    """All steps: infrastructure, bake, publish, outputs, and a downstream consumer."""
     folder = folder_of(root)
     project = Project(root, folder / "images", folder)
     seconds: dict[str, float] = {}
     with files.exclusive(folder / "lock", "the demo is running already"):
-        with _timed(seconds, report, "stand-ins", "start Vault and the AWS stand-in on loopback"):
+        with _timed_step(seconds, report, "stand-ins", "start Vault and the AWS stand-in on loopback"):
             images.prepare(root / "packer" / "images", project.definitions, change)
             variables = environment.start(project)
         stage = Stage(project, variables, report, print_line)
         cdktf = Cdktf(project, variables, project.logs / "demo-cdktf.log", report)
-        with _timed(seconds, report, "stacks", "cdktf deploy distribution network"):
+        with _timed_step(seconds, report, "stacks", "cdktf deploy distribution network"):
             cdktf.deploy("distribution", "network")
-        with _timed(seconds, silent, "run", "bakery run"):  # it tells its own news
+        with _timed_step(seconds, silent, "run", "bakery run"):  # it reports its own progress
             action = json.loads(stage.ask("plan", images.IMAGE))["actions"][-1]
             stage.run("run", images.IMAGE)
             records = documents.parse(list[Record], stage.ask("catalog", images.IMAGE), "bakery catalog")
-            record = [found for found in records if found.state == "complete"][-1]
-        with _timed(seconds, report, "images", "cdktf deploy images"):
+            record = [candidate for candidate in records if candidate.state == "complete"][-1]
+        with _timed_step(seconds, report, "images", "cdktf deploy images"):
             outputs = cdktf.deploy("images")["images"]
-        with _timed(seconds, report, "consumer", "terraform apply in examples/consumer"):
-            consumer = _consume(stage)
+        with _timed_step(seconds, report, "consumer", "terraform apply in examples/consumer"):
+            consumer = _apply_consumer(stage)
         environment.save(project)
         result = Result(
             image=record.image,
             version=record.version,
             baked=action["kind"] != "keep",
             reason=action["reason"],
-            rows=tuple(_rows(record)),
+            rows=tuple(_place_rows(record)),
             outputs=outputs,
             consumer=consumer,
-            seconds=seconds | _phases(project, record),
+            seconds=seconds | _phase_seconds(project, record),
         )
         documents.save(result, folder / "result.json")
     return result
 
 
 def end(root: Path) -> list[str]:
-    """Stop the stand-ins; the names of those that ran. What they hold is kept for the next demo."""
+    """Stop the stand-ins; the names of those that ran. Their data stays for the next demo."""
     return environment.stop(folder_of(root))
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], report: Reporter, name: str, text: str) -> Iterator[None]:
+def _timed_step(seconds: dict[str, float], report: Reporter, name: str, text: str) -> Iterator[None]:
     with timed(seconds, name), report_step(report, "demo", name, text):
         yield
 
 
-def _phases(project: Project, record: Record) -> dict[str, float]:
-    """Seconds of the version's bake, test and upload, from the documents that they left."""
+def _phase_seconds(project: Project, record: Record) -> dict[str, float]:
+    """Seconds of the version's bake, test and upload, from the documents that they wrote."""
     folder = project.artifact_folder(record)
     artifact = documents.load(Artifact, folder / "artifact.json")
     verdict = documents.load(Verdict, folder / "verdict.json")
     stages = {"bake": artifact.seconds, "verify": verdict.seconds}
-    stages |= {f"publish {found.target}": found.seconds for found in record.publications}
+    stages |= {f"publish {publication.target}": publication.seconds for publication in record.publications}
     return {f"{stage}: {phase}": value for stage, phases in stages.items() for phase, value in phases.items()}
 
 
-def _rows(record: Record) -> Iterator[Row]:
+def _place_rows(record: Record) -> Iterator[Row]:
     publication = record.publication("aws")
     if publication is None:
         return
-    names = {(found.account, found.region): found.name for found in publication.parameters}
+    names = {(parameter.account, parameter.region): parameter.name for parameter in publication.parameters}
     for place in publication.places:
         name = names[place.account, place.region]
         yield Row(record.image, record.version, place.account, place.region, place.id, name)
 
 
-def _consume(stage: Stage) -> dict[str, Any]:
+def _apply_consumer(stage: Stage) -> dict[str, Any]:
     """Apply the downstream example, and prove that a second plan has nothing to do."""
     copy = stage.project.workspace / "consumer"
     for part in CONSUMER:

@@ -15,7 +15,7 @@ class Cache:
     def __init__(self, path: Path | None) -> None:
         """Without a path nothing is kept."""
         self._path = path
-        self._known = _load(path)
+        self._known = _load_entries(path)
         self._used: dict[str, str] = {}
 
     def get(self, key: str, compute: Callable[[], str]) -> str:
@@ -31,7 +31,7 @@ class Cache:
                 files.write_atomic(self._path, json.dumps(self._used).encode())
 
 
-def _load(path: Path | None) -> dict[str, str]:
+def _load_entries(path: Path | None) -> dict[str, str]:
     try:
         data = json.loads(path.read_bytes()) if path else {}
     except (OSError, ValueError):

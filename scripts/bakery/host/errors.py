@@ -79,8 +79,8 @@ def join_errors(
 
 def merge_errors(errors: Sequence[BakeryError]) -> BakeryError:
     """The first error, with the others in its detail."""
-    first, *others = errors
-    first.detail = "\n".join(filter(None, [first.detail, *map(render_error, others)]))
+    first, *rest = errors
+    first.detail = "\n".join(filter(None, [first.detail, *map(render_error, rest)]))
     return first
 
 
@@ -109,7 +109,7 @@ def render_error(error: BakeryError) -> str:
     return f"{where}{error.message}{hint}{detail}"
 
 
-def suggest(word: str, known: Iterable[str]) -> str:
+def suggest(word: str, words: Iterable[str]) -> str:
     """The hint for a misspelt word; empty if no known word is similar."""
-    matches = difflib.get_close_matches(word, list(known), n=1)
+    matches = difflib.get_close_matches(word, list(words), n=1)
     return f"did you mean '{matches[0]}'?" if matches else ""

@@ -1,4 +1,4 @@
-"""What stages report while they work; `bakery.reports` decides how it looks."""
+"""Events that stages report while they work; `bakery.reports` shows them."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -36,7 +36,7 @@ def create(path: Path, data: bytes) -> bool:
 
 
 def require_writable(path: Path) -> None:
-    """Raise UsageError before work starts whose result `write_atomic` could not bring to `path`; tries it out."""
+    """Raise UsageError before work starts if `write_atomic` cannot write `path`; tries it out."""
     try:
         if path.is_file() or not path.exists():
             with _temporary_file(path, b""):
@@ -58,7 +58,7 @@ def sha256(path: Path) -> str:
 
 @contextmanager
 def scratch(parent: Path, prefix: str) -> Iterator[Path]:
-    """A private folder beside the final place (same file system, so a rename is atomic), gone afterwards."""
+    """A private folder beside the final place (same file system, so a rename is atomic), removed afterwards."""
     with explain_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{prefix}-", dir=parent))
@@ -74,13 +74,13 @@ def exclusive(
 ) -> Iterator[None]:
     """Hold the lock file `path`; BusyError(`busy`) if another run still has it after `timeout` seconds.
 
-    `on_wait` is called once if there is a wait. The kernel frees the lock if we die.
+    `on_wait` is called once if there is a wait. The kernel frees the lock of a dead process.
     """
     lock = FileLock(path)
     with explain_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _acquire(lock, timeout, on_wait)
+            _acquire_lock(lock, timeout, on_wait)
         except Timeout as error:
             waited = f"; waited {timeout:g} s" if timeout else ""
             raise BusyError(busy + waited, hint="wait until it ends, or stop it, and run again") from error
@@ -90,7 +90,7 @@ def exclusive(
         lock.release()
 
 
-def _acquire(lock: FileLock, timeout: float, on_wait: Callable[[], None]) -> None:
+def _acquire_lock(lock: FileLock, timeout: float, on_wait: Callable[[], None]) -> None:
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -114,7 +114,7 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
 
 @contextmanager
 def explain_errors(path: Path) -> Iterator[None]:
-    """Make a BakeryError of what the operating system refuses while `path` is written."""
+    """Make a BakeryError of an operating system's error while `path` is written."""
     try:
         yield
     except OSError as error:
@@ -125,7 +125,7 @@ def explain_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _temporary_file(path: Path, data: bytes) -> Iterator[Path]:
-    """A new file with `data` on disk, in the folder of `path`; gone afterwards unless it was renamed."""
+    """A new file with `data` on disk, in the folder of `path`; removed afterwards unless it was renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

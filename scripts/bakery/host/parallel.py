@@ -1,4 +1,4 @@
-"""Work on several images side by side, and say at the end what failed."""
+"""Work on several images side by side, and report all failures at the end."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -10,14 +10,14 @@ from typing import Any, Generic, TypeVar
 from bakery.host import process
 from bakery.host.errors import BakeryError, PartialError, join_errors
 
-INTERRUPT_SECONDS = 0.2  # between two rounds of stopping what runs
+INTERRUPT_SECONDS = 0.2  # between two rounds of stopping children
 
 Result = TypeVar("Result", covariant=True)
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[Result]):
-    """What became of one image: a result or an error."""
+    """The outcome of one image: a result or an error."""
 
     name: str
     result: Result | None
@@ -45,7 +45,7 @@ Submit = Callable[[Callable[[], Any]], Future[Any]]
 
 @contextmanager
 def threads(jobs: int) -> Iterator[Submit]:
-    """Start calls in `jobs` threads. A failure lets what runs end, an interrupt stops all children; nothing starts."""
+    """Start calls in `jobs` threads. Running calls end after a failure; an interrupt stops all children."""
     pool = ThreadPoolExecutor(jobs)
     running: set[Future[Any]] = set()
 
@@ -62,7 +62,7 @@ def threads(jobs: int) -> Iterator[Submit]:
         raise
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        # Again and again: a thread that was between two programs starts its next one.
+        # In rounds: a thread that was between two programs starts its next one.
         while unfinished := set(running):
             process.interrupt_all()
             wait(unfinished, timeout=INTERRUPT_SECONDS)
@@ -72,7 +72,7 @@ def threads(jobs: int) -> Iterator[Submit]:
 
 
 def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] = ()) -> None:
-    """One error for all failures: the error itself if it is alone, else a list; partial if anything succeeded."""
+    """One error for all failures: the error itself if it is alone, or a list; partial if anything succeeded."""
     failures = [(outcome.name, outcome.error) for outcome in outcomes if outcome.error]
     if not failures:
         return

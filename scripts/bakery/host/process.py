@@ -16,20 +16,20 @@ from typing import IO
 from bakery.host.errors import BakeryError
 from bakery.host.redaction import Redactor
 
-# What a child may see of our environment: where programs and certificates are, and the user's proxy.
+# Variables that a child gets: the paths of programs and certificates, and the user's proxy.
 PASSED_ON = (
     *("PATH", "HOME", "USER", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_CACHE_HOME"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
     *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
 )
 GRACE_SECONDS = 30.0  # Packer needs up to about 10 s to stop a guest and remove its files after SIGINT
-POLL_SECONDS = 0.2  # how late we see an interrupt or a full disk
-SILENT_SECONDS = 1.0  # of a dead child's output, before we take it that a daemon which it left holds it open
+POLL_SECONDS = 0.2  # longest delay before an interrupt or a full disk is seen
+SILENT_SECONDS = 1.0  # wait for a dead child's output; after it, some daemon of the child must hold it open
 KEPT_LINES = 40  # of output shown with a failure; the rest is in the log
 
-_running: set[subprocess.Popen[bytes]] = set()  # what `run` waits for now, in any thread
-_interrupted: set[subprocess.Popen[bytes]] = set()  # those of them that shall end
-_spawned: set[subprocess.Popen[bytes]] = set()  # what `spawn` started and nobody stopped yet
+_running: set[subprocess.Popen[bytes]] = set()  # children that `run` waits for now, in any thread
+_interrupted: set[subprocess.Popen[bytes]] = set()  # children of these that shall end
+_spawned: set[subprocess.Popen[bytes]] = set()  # children that `spawn` started and nobody stopped yet
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,11 @@ def run(
     name = Path(command[0]).name
     began = time.monotonic()
     with _Output(Redactor(secrets), log, on_output) as output:
-        child = _popen(command, env or {}, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        child = _start_child(command, env or {}, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         _running.add(child)
         try:
             output.follow(child)
-            reason = _wait(child, output, timeout)
+            reason = _wait_for_child(child, output, timeout)
         finally:
             stop(child, grace)
             _running.discard(child)
@@ -93,14 +93,14 @@ def run(
 def spawn(
     argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, outlive: bool = False
 ) -> subprocess.Popen[bytes]:
-    """Start a program that runs beside us (a guest, a server); output goes to `log`. The caller must `stop` it.
+    """Start a program that runs beside this one (a guest, a server); output goes to `log`. The caller must `stop` it.
 
-    With `outlive` it goes on when we end.
+    With `outlive` it goes on when this one ends.
     """
     command = tuple(str(part) for part in argv)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
-        child = _popen(command, env or {}, None, stdout=stream, stderr=stream, outlive=outlive)
+        child = _start_child(command, env or {}, None, stdout=stream, stderr=stream, outlive=outlive)
     if not outlive:
         _spawned.add(child)
     return child
@@ -124,15 +124,15 @@ def stop(child: subprocess.Popen[bytes], grace: float | None = None) -> None:
 
 
 def interrupt_all() -> None:
-    """Stop what other threads run or spawned; each `run` there raises ProcessError. What starts later goes on."""
+    """Stop the children of other threads; each `run` there raises ProcessError. Later starts go on."""
     _interrupted.update(_running)
     for child in list(_spawned):
-        if child.poll() is None:  # else the number may belong to another process by now
+        if child.poll() is None:  # otherwise the number may belong to another process by now
             _signal_group(child, signal.SIGTERM)
 
 
 def which(name: str, path: str | None = None) -> str | None:
-    """Where a program is: on `path` or PATH, or where Debian keeps those that it leaves out of a user's PATH."""
+    """The path of a program: on `path` or PATH, or in the folders that Debian leaves out of a user's PATH."""
     return shutil.which(name, path=_with_sbin(os.environ.get("PATH", os.defpath) if path is None else path))
 
 
@@ -140,8 +140,8 @@ def _with_sbin(path: str) -> str:
     return ":".join(dict.fromkeys([*path.split(":"), "/usr/sbin", "/sbin"]))
 
 
-def _wait(child: subprocess.Popen[bytes], output: "_Output", timeout: float | None) -> str:
-    """Wait until a child ends; or give the reason to stop it. Raises what the listener raised."""
+def _wait_for_child(child: subprocess.Popen[bytes], output: "_Output", timeout: float | None) -> str:
+    """Wait until a child ends; or give the reason to stop it. Raises the listener's error."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         with suppress(subprocess.TimeoutExpired):
@@ -156,7 +156,7 @@ def _wait(child: subprocess.Popen[bytes], output: "_Output", timeout: float | No
 
 
 class _Output:
-    """Collects a child's two streams into the log, the listener and the tail. `error` is what went wrong with it."""
+    """Collects a child's two streams into the log, the listener and the tail. `error` is the first failure there."""
 
     def __init__(self, hide: Redactor, log: Path | None, on_output: Callable[[str], None] | None) -> None:
         self.error: Exception | None = None
@@ -173,7 +173,7 @@ class _Output:
 
     def __enter__(self) -> "_Output":
         if self._path:
-            with self._explained():
+            with self._explain_log_error():
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._log = self._path.open("a", encoding="utf-8")
         return self
@@ -187,33 +187,33 @@ class _Output:
         with self._lock:
             self._closed = True
             if self._log:
-                with suppress(OSError):  # what could not be written is in `error`
+                with suppress(OSError):  # `error` has a failure to write
                     self._log.close()
         if self.error and kind is None:
             raise self.error
 
     def follow(self, child: subprocess.Popen[bytes]) -> None:
         for stream, is_stdout in ((child.stdout, True), (child.stderr, False)):
-            reader = threading.Thread(target=self._read, args=(stream, is_stdout), daemon=True)
+            reader = threading.Thread(target=self._read_stream, args=(stream, is_stdout), daemon=True)
             reader.start()
             self._readers.append(reader)
 
-    def _read(self, stream: IO[bytes], is_stdout: bool) -> None:
+    def _read_stream(self, stream: IO[bytes], is_stdout: bool) -> None:
         for raw in stream:  # to the end, whatever happens: a child whose output nobody reads hangs
             with self._lock:
                 self._lines += 1
                 if not self._closed:
                     try:
-                        self._take(self._hide(raw.decode(errors="replace")), is_stdout)
+                        self._take_line(self._hide(raw.decode(errors="replace")), is_stdout)
                     except Exception as error:  # noqa: BLE001 - raised again where the child is waited for
                         self.error, self._closed = error, True
 
-    def _take(self, line: str, is_stdout: bool) -> None:
+    def _take_line(self, line: str, is_stdout: bool) -> None:
         if is_stdout:
             self._stdout.append(line)
         self._tail.append(line)
         if self._log:
-            with self._explained():
+            with self._explain_log_error():
                 self._log.write(line)
                 self._log.flush()
         if self._on_output:
@@ -226,14 +226,14 @@ class _Output:
         return "".join(self._tail).rstrip()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explain_log_error(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise BakeryError(f"the log cannot be written: {error.strerror}", where=str(self._path)) from error
 
 
-def _popen(
+def _start_child(
     command: tuple[str, ...],
     env: Mapping[str, str],
     cwd: Path | None,
@@ -246,7 +246,7 @@ def _popen(
     environment["PATH"] = _with_sbin(environment.get("PATH", os.defpath))
     if which(command[0], environment["PATH"]) is None:
         raise ProcessError(f"{command[0]} is not installed", 127, "", hint="run 'bakery doctor' to see what is missing")
-    # setpriv ties the child's life to ours, so that even kill -9 leaves no guest running.
+    # setpriv ties the child's life to this process, so that even kill -9 leaves no guest running.
     setpriv = None if outlive else shutil.which("setpriv")
     tie = (setpriv, "--pdeathsig", "TERM", "--") if setpriv else ()
     try:

@@ -12,8 +12,8 @@ class Redactor:
     """Replaces known secret values in text, line by line for those that span lines, also as JSON writes them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        values = {value for secret in secrets for value in _forms(secret) if value.strip()}
-        # One pattern, longest first: else what replaces one value would be searched for the next.
+        values = {value for secret in secrets for value in _secret_forms(secret) if value.strip()}
+        # One pattern, longest first: otherwise the replacement of one value would be searched for the next.
         self._pattern = re.compile("|".join(re.escape(value) for value in sorted(values, key=len, reverse=True)))
         self._empty = not values
 
@@ -21,7 +21,7 @@ class Redactor:
         return text if self._empty else self._pattern.sub(REDACTED, text)
 
 
-def _forms(secret: str) -> Iterator[str]:
+def _secret_forms(secret: str) -> Iterator[str]:
     lines = [line.strip() for line in secret.splitlines()]
     for value in (secret, secret.strip(), *(line for line in lines if len(line) >= SHORT_LINE)):
         yield value

@@ -1,4 +1,4 @@
-"""Wait for what another program or a cloud does."""
+"""Wait for another program or a cloud."""
 
 import time
 from collections.abc import Callable
@@ -13,15 +13,15 @@ Result = TypeVar("Result")
 def wait_until(probe: Callable[[], Result | None], timeout: float, pause: float | None = None) -> Result | None:
     """Probe until there is an answer; None after `timeout` seconds. Pauses grow unless `pause` sets one length.
 
-    Runs on the caller's thread, so Ctrl-C ends it; what `probe` raises ends it, too.
+    Runs on the caller's thread, so Ctrl-C ends it; an exception of `probe` ends it, too.
     """
     deadline = time.monotonic() + timeout
     length = FIRST_PAUSE if pause is None else pause
     while (answer := probe()) is None:
-        left = deadline - time.monotonic()
-        if left <= 0:
+        remainder = deadline - time.monotonic()
+        if remainder <= 0:
             return None
-        time.sleep(min(length, left))
+        time.sleep(min(length, remainder))
         if pause is None:
             length = min(length * 1.5, LONGEST_PAUSE)
     return answer

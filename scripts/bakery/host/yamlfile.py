@@ -28,12 +28,12 @@ class Reader:
     def read(self, path: Path) -> str:
         """A file's content; UsageError with `file:line` if it is not YAML or has values that JSON cannot express."""
         try:
-            return self._cache.get(_stamp(path), lambda: parse(path))
+            return self._cache.get(_file_stamp(path), lambda: parse(path))
         except OSError as error:
             raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
     def save(self) -> None:
-        """Remember what was read, and only that."""
+        """Save the parsed files to the cache, and only these."""
         self._cache.save()
 
 
@@ -45,7 +45,7 @@ def parse(path: Path, text: str | None = None) -> str:
     with _explain_errors(path):
         yaml = YAML(typ="safe", pure=True)
         node = yaml.compose(path.read_text(encoding="utf-8") if text is None else text)
-        _check(path, node)
+        _check_node(path, node)
         return json.dumps(yaml.constructor.construct_document(node) if node else None)
 
 
@@ -73,27 +73,27 @@ def _explain_errors(path: Path) -> Iterator[None]:
 
 def where(path: Path, keys: Keys) -> str:
     """`file:line` of the deepest of nested keys that exists. Parses again, since it runs only for an error message."""
-    return f"{path}:{_find(path, keys)[0] + 1}"
+    return f"{path}:{_find_node(path, keys)[0] + 1}"
 
 
 def written(path: Path, keys: Keys) -> str:
     """The scalar at nested keys as the user wrote it (1.10, not 1.1); empty if there is none."""
-    node = _find(path, keys)[1]
+    node = _find_node(path, keys)[1]
     return str(node.value) if isinstance(node, ScalarNode) else ""
 
 
-def _find(path: Path, keys: Keys) -> tuple[int, Node | None]:
+def _find_node(path: Path, keys: Keys) -> tuple[int, Node | None]:
     """Line of the deepest key that exists, and the node at the end of `keys` if all do."""
     node, line = compose(path), 0
     for key in keys:
-        child = _child(node, key)
+        child = _child_node(node, key)
         if child is None:
             return line, None
         line, node = child
     return line, node
 
 
-def _child(node: Node | None, key: str | int) -> tuple[int, Node] | None:
+def _child_node(node: Node | None, key: str | int) -> tuple[int, Node] | None:
     if isinstance(node, MappingNode):
         for name, value in node.value:
             if name.value == str(key):
@@ -104,7 +104,7 @@ def _child(node: Node | None, key: str | int) -> tuple[int, Node] | None:
     return None
 
 
-def _check(path: Path, node: Any, above: tuple[Node, ...] = ()) -> None:
+def _check_node(path: Path, node: Any, above: tuple[Node, ...] = ()) -> None:
     """UsageError for a value, here or below, that JSON cannot express."""
     if node is None:
         return
@@ -113,17 +113,17 @@ def _check(path: Path, node: Any, above: tuple[Node, ...] = ()) -> None:
         raise UsageError("not valid YAML: an alias refers to a node that contains it", where=at)
     kind = node.tag.rsplit(":", 1)[-1]
     if kind not in JSON_KINDS or (kind == "float" and node.value.lower().endswith((".inf", ".nan"))):
-        what = node.value if isinstance(node, ScalarNode) else "this"
-        raise UsageError(f"{what} is a {kind} to YAML, which cannot be used here", where=at, hint="quote it")
+        text = node.value if isinstance(node, ScalarNode) else "this"
+        raise UsageError(f"{text} is a {kind} to YAML, which cannot be used here", where=at, hint="quote it")
     if isinstance(node, MappingNode):
         for part in (part for pair in node.value for part in pair):
-            _check(path, part, (*above, node))
+            _check_node(path, part, (*above, node))
     elif isinstance(node, SequenceNode):
         for part in node.value:
-            _check(path, part, (*above, node))
+            _check_node(path, part, (*above, node))
 
 
-def _stamp(path: Path) -> str:
-    """Changes when the file does: what git's index looks at. The name does not matter."""
+def _file_stamp(path: Path) -> str:
+    """A text that changes when the file does, from the fields that git's index compares. The name does not matter."""
     stat = path.stat()
     return f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"

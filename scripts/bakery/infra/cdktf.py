@@ -35,7 +35,7 @@ class Cdktf:
 
     @property
     def output(self) -> Path:
-        """Where the stacks are written to."""
+        """The folder that the stacks are written to."""
         return self.project.workspace / "cdktf.out"
 
     def folder(self, stack: str) -> Path:
@@ -44,17 +44,17 @@ class Cdktf:
 
     def synth(self) -> None:
         """Write all stacks."""
-        self._run("synth", ())
+        self._run_cdktf("synth", ())
 
     def deploy(self, *stacks: str) -> dict[str, Any]:
         """Apply stacks in the order of their dependencies; their outputs that are not sensitive, by stack."""
         with files.scratch(self.project.workspace, "outputs") as folder:
             path = folder / "outputs.json"
-            self._run("deploy", stacks, *UNATTENDED, f"--outputs-file={path}")
+            self._run_cdktf("deploy", stacks, *UNATTENDED, f"--outputs-file={path}")
             outputs: dict[str, Any] = json.loads(path.read_bytes())
         return outputs
 
-    def _run(self, command: str, stacks: tuple[str, ...], *options: str) -> None:
+    def _run_cdktf(self, command: str, stacks: tuple[str, ...], *options: str) -> None:
         subject = ", ".join(stacks) or "all stacks"
         lines: list[str] = []
 
@@ -87,7 +87,7 @@ class Cdktf:
                 raise error
 
     def _program_error(self, path: Path) -> BakeryError | None:
-        """What the CDKTF program found wrong; None if it did not fail. Its text may repeat what a service answered."""
+        """The CDKTF program's own error; None if it did not fail. Its text may repeat the answer of a service."""
         if not path.exists():
             return None
         hide = Redactor(env.secrets(self.environment))

@@ -1,7 +1,7 @@
-"""A plan of Terraform, as its JSON -> what would change, and what was changed behind its back.
+"""A plan of Terraform, as its JSON -> its changes, and the drift.
 
 Names of attributes only: a provider may forget to mark a secret. Outputs show their values, except for sensitive ones:
-they are made to be handed out, and in the images stack they are what there is to review.
+they exist to be handed out, and the images stack has nothing else to review.
 """
 
 import json
@@ -35,7 +35,7 @@ REPORTED: dict[Kind, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Change:
-    """What would be done with one resource; `attributes` are those that get another value."""
+    """A planned action on one resource; `attributes` are those that get another value."""
 
     address: str
     kind: Kind
@@ -45,7 +45,7 @@ class Change:
 
 @dataclass(frozen=True)
 class OutputChange:
-    """A value that others read; `before` and `after` as JSON, empty where there is none."""
+    """A value that other stacks read; `before` and `after` as JSON, empty where there is none."""
 
     name: str
     before: str
@@ -83,45 +83,45 @@ class Difference:
 
     @property
     def destructive(self) -> tuple[Change, ...]:
-        """What would be lost, if only for a while."""
+        """The changes that lose a resource, if only for a while."""
         return tuple(change for change in self.changes if change.kind in DESTRUCTIVE)
 
     def count(self, kind: Kind) -> int:
-        """How many resources have this coming."""
+        """The number of resources with this kind of change."""
         return sum(change.kind == kind for change in self.changes)
 
 
 def difference(stack: str, reads: tuple[str, ...], plan: Mapping[str, Any]) -> Difference:
     """Read what `terraform show -json` says of a saved plan."""
-    changes = tuple(_changes(plan.get("resource_changes", ())))
-    planned = {change.address: change for change in changes}
+    changes = tuple(_read_changes(plan.get("resource_changes", ())))
+    by_address = {change.address: change for change in changes}
     return Difference(
         stack,
         bool(plan["applyable"]),
         changes,
-        tuple(_outputs(plan.get("output_changes", {}))),
-        tuple(_drift(plan.get("resource_drift", ()), planned)),
+        tuple(_read_outputs(plan.get("output_changes", {}))),
+        tuple(_read_drift(plan.get("resource_drift", ()), by_address)),
         reads,
     )
 
 
-def report(found: Sequence[Difference]) -> dict[str, int]:
+def report(differences: Sequence[Difference]) -> dict[str, int]:
     """The numbers of GitLab's report `terraform`: one per job, so all stacks together."""
     counts = {"create": 0, "update": 0, "delete": 0}
-    for change in (change for each in found for change in each.changes):
+    for change in (change for each in differences for change in each.changes):
         for name in REPORTED.get(change.kind, ()):
             counts[name] += 1
     return counts
 
 
-def _changes(resources: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
+def _read_changes(resources: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
     for resource in resources:
-        if kind := _kind(resource):
-            attributes = () if kind in ("add", "destroy", "forget") else _attributes(resource["change"], kind)
-            yield Change(_address(resource), kind, attributes, _reason(resource))
+        if kind := _change_kind(resource):
+            attributes = () if kind in ("add", "destroy", "forget") else _changed_attributes(resource["change"], kind)
+            yield Change(_full_address(resource), kind, attributes, _change_reason(resource))
 
 
-def _kind(resource: Mapping[str, Any]) -> Kind | None:
+def _change_kind(resource: Mapping[str, Any]) -> Kind | None:
     """None for what stays as it is, and for data that is only read."""
     change = resource["change"]
     actions = change["actions"]
@@ -138,52 +138,52 @@ def _kind(resource: Mapping[str, Any]) -> Kind | None:
     return "move" if "previous_address" in resource else None
 
 
-def _address(resource: Mapping[str, Any]) -> str:
+def _full_address(resource: Mapping[str, Any]) -> str:
     """A deposed object is the old one of a replacement that was interrupted."""
     deposed = f" (left by an interrupted replacement: {resource['deposed']})" if "deposed" in resource else ""
     return f"{resource['address']}{deposed}"
 
 
-def _reason(resource: Mapping[str, Any]) -> str:
+def _change_reason(resource: Mapping[str, Any]) -> str:
     if "previous_address" in resource:
         return f"was {resource['previous_address']}"
     if resource.get("action_reason") == "replace_because_cannot_update":
-        forced = sorted({str(path[0]) for path in resource["change"].get("replace_paths", ()) if path})
-        return f"forced by {', '.join(forced)}" if forced else ""
+        arguments = sorted({str(path[0]) for path in resource["change"].get("replace_paths", ()) if path})
+        return f"forced by {', '.join(arguments)}" if arguments else ""
     return REASONS.get(resource.get("action_reason", ""), "")
 
 
-def _attributes(change: Mapping[str, Any], kind: Kind) -> tuple[str, ...]:
-    """Those that change. Of a replacement without what is only known afterwards: there, that is every ID."""
-    return tuple(leaf.path for leaf in _leaves(change) if kind != "replace" or not leaf.later)
+def _changed_attributes(change: Mapping[str, Any], kind: Kind) -> tuple[str, ...]:
+    """Attributes that change. A replacement omits values that are known after it only, such as every ID."""
+    return tuple(leaf.path for leaf in _changed_leaves(change) if kind != "replace" or not leaf.later)
 
 
-def _outputs(outputs: Mapping[str, Mapping[str, Any]]) -> Iterator[OutputChange]:
+def _read_outputs(outputs: Mapping[str, Mapping[str, Any]]) -> Iterator[OutputChange]:
     for name, change in outputs.items():
-        for leaf in _leaves(change):
+        for leaf in _changed_leaves(change):
             path = f"{name}.{leaf.path}" if leaf.path else name
-            after = "(known after apply)" if leaf.later else _text(leaf.after)
-            yield OutputChange(path, *((SENSITIVE, SENSITIVE) if leaf.secret else (_text(leaf.before), after)))
+            after = "(known after apply)" if leaf.later else _short_text(leaf.after)
+            yield OutputChange(path, *((SENSITIVE, SENSITIVE) if leaf.secret else (_short_text(leaf.before), after)))
 
 
-def _drift(resources: Sequence[Mapping[str, Any]], planned: Mapping[str, Change]) -> Iterator[Drift]:
+def _read_drift(resources: Sequence[Mapping[str, Any]], by_address: Mapping[str, Change]) -> Iterator[Drift]:
     for resource in resources:
         address, change = resource["address"], resource["change"]
-        if address not in planned:
+        if address not in by_address:
             continue
-        corrected = {_top(path) for path in planned[address].attributes}
-        attributes = tuple(leaf.path for leaf in _leaves(change) if _top(leaf.path) in corrected)
+        names = {_top_name(path) for path in by_address[address].attributes}
+        attributes = tuple(leaf.path for leaf in _changed_leaves(change) if _top_name(leaf.path) in names)
         if change["actions"] == ["delete"]:
             yield Drift(address, gone=True)
         elif attributes:
             yield Drift(address, gone=False, attributes=attributes)
 
 
-def _top(path: str) -> str:
+def _top_name(path: str) -> str:
     return path.partition(".")[0]
 
 
-def _text(value: Any) -> str:
+def _short_text(value: Any) -> str:
     text = "" if value is None else json.dumps(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
@@ -199,30 +199,30 @@ class _Leaf:
     later: bool
 
 
-def _leaves(change: Mapping[str, Any]) -> Iterator[_Leaf]:
+def _changed_leaves(change: Mapping[str, Any]) -> Iterator[_Leaf]:
     masks = (change.get("before_sensitive"), change.get("after_sensitive"))
-    yield from _compare("", change.get("before"), change.get("after"), masks, change.get("after_unknown"))
+    yield from _compare_values("", change.get("before"), change.get("after"), masks, change.get("after_unknown"))
 
 
-def _compare(path: str, before: Any, after: Any, masks: Sequence[Any], later: Any) -> Iterator[_Leaf]:
-    """Goes down into maps, where keys say what a value is; not where a map as a whole is sensitive."""
-    if before == after and not _anywhere(later):
+def _compare_values(path: str, before: Any, after: Any, masks: Sequence[Any], later: Any) -> Iterator[_Leaf]:
+    """Compares maps key by key, unless a map as a whole is sensitive."""
+    if before == after and not _has_mask(later):
         return
     if isinstance(before, dict) and isinstance(after, dict) and True not in masks:
         for key in sorted(before.keys() | after.keys()):
             below = f"{path}.{key}" if path else key
-            inner = [_below(mask, key) for mask in masks]
-            yield from _compare(below, before.get(key), after.get(key), inner, _below(later, key))
+            inner = [_mask_below(mask, key) for mask in masks]
+            yield from _compare_values(below, before.get(key), after.get(key), inner, _mask_below(later, key))
     else:
-        yield _Leaf(path, before, after, any(map(_anywhere, masks)), _anywhere(later))
+        yield _Leaf(path, before, after, any(map(_has_mask, masks)), _has_mask(later))
 
 
-def _below(mask: Any, key: str) -> Any:
+def _mask_below(mask: Any, key: str) -> Any:
     """Terraform's masks have the shape of the value; `true` or `false` stands for all below."""
     return mask.get(key) if isinstance(mask, dict) else mask
 
 
-def _anywhere(mask: Any) -> bool:
+def _has_mask(mask: Any) -> bool:
     if isinstance(mask, dict | list):
-        return any(map(_anywhere, mask.values() if isinstance(mask, dict) else mask))
+        return any(map(_has_mask, mask.values() if isinstance(mask, dict) else mask))
     return bool(mask)

@@ -10,10 +10,10 @@ from bakery.host import files
 from bakery.infra import mirror, node
 from bakery.model.project import Project
 
-# What a child gets of the user's own settings: how providers log in, and which environment and catalog are meant.
+# The user's settings that a child gets: logins of providers, the environment and the catalog.
 PASSED_ON = ("ARM_", "AWS_", "BAKERY_", "TF_VAR_", "VAULT_")
 ENVIRONMENT = "demo"  # where BAKERY_ENVIRONMENT names none, as in the CDKTF program
-# Those of which the value is a secret.
+# Variables whose value is a secret.
 SECRET = (
     *("ARM_CLIENT_SECRET", "ARM_OIDC_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
     *("TF_VAR_vsphere_logins", "VAULT_TOKEN", "VAULT_SECRET_ID", "VAULT_JWT", "VAULT_ID_TOKEN"),
@@ -21,7 +21,7 @@ SECRET = (
 
 WITH_A_MIRROR = {
     "CDKTF_SKIP_PROVIDER_LOCK": "true",  # `terraform providers lock` asks the registry, whatever the mirror has
-    "CDKTF_DISABLE_PLUGIN_CACHE_ENV": "1",  # a cache would copy 700 MB that Terraform else only links to
+    "CDKTF_DISABLE_PLUGIN_CACHE_ENV": "1",  # a cache would copy 700 MB; without it, Terraform makes a link
 }
 
 
@@ -31,12 +31,12 @@ def chosen(environment: Mapping[str, str]) -> str:
 
 
 def variables(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
-    """What cdktf and Terraform need besides credentials, so it can be printed. Writes a CLI configuration if needed."""
+    """Variables of cdktf and Terraform without credentials, so they can be printed. May write a CLI configuration."""
     name = chosen(environment)
     return {
-        "PATH": _path(project, _search_path(environment)),
+        "PATH": _program_path(project, _search_path(environment)),
         "BAKERY_ENVIRONMENT": name,
-        # What Terraform remembers of a backend is kept per environment: else, after a change of BAKERY_ENVIRONMENT, it
+        # Terraform's memory of a backend is kept per environment: otherwise, after a change of BAKERY_ENVIRONMENT, it
         # would offer to copy the state of one environment into the other.
         "TF_DATA_DIR": f".terraform/{name}",
         "JSII_NODE": str(node.binary()),
@@ -44,7 +44,7 @@ def variables(project: Project, environment: Mapping[str, str]) -> dict[str, str
         "CDKTF_HOME": str(project.workspace / "cdktf"),
         "CHECKPOINT_DISABLE": "1",  # no telemetry, of cdktf and Terraform alike
         "DISABLE_VERSION_CHECK": "true",
-        **_providers(project, environment),
+        **_provider_variables(project, environment),
     }
 
 
@@ -61,25 +61,25 @@ def secrets(environment: Mapping[str, str]) -> list[str]:
 
 
 def terraform(project: Project, environment: Mapping[str, str]) -> str:
-    """The Terraform program: the user's choice, else the one of the set-up, else the one on PATH."""
-    installed = project.tool_bin / "terraform"
-    found = str(installed) if installed.exists() else shutil.which("terraform", path=_search_path(environment))
-    return environment.get("TERRAFORM_BINARY_NAME") or found or "terraform"
+    """The Terraform program: the user's choice, then the one of the set-up, then the one on PATH."""
+    own = project.tool_bin / "terraform"
+    program = str(own) if own.exists() else shutil.which("terraform", path=_search_path(environment))
+    return environment.get("TERRAFORM_BINARY_NAME") or program or "terraform"
 
 
 def _search_path(environment: Mapping[str, str]) -> str:
-    """A partial environment means the rest of ours, as for every child."""
+    """PATH of a partial environment is this process's own, as for every child."""
     return environment.get("PATH") or os.environ.get("PATH", os.defpath)
 
 
-def _path(project: Project, path: str) -> str:
-    """Our tools and this Python first, each once: the output may be evaluated again and again."""
-    ours = [str(project.tool_bin), str(Path(sys.executable).parent)]
-    return ":".join([*ours, *(folder for folder in path.split(":") if folder and folder not in ours)])
+def _program_path(project: Project, path: str) -> str:
+    """Own tools and this Python first, each once: a shell may evaluate the output again and again."""
+    first = [str(project.tool_bin), str(Path(sys.executable).parent)]
+    return ":".join([*first, *(folder for folder in path.split(":") if folder and folder not in first)])
 
 
-def _providers(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
-    """Providers from the mirror that the owner of the machine names; else a download that all stacks share."""
+def _provider_variables(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
+    """Providers from the mirror that the owner of the machine names; without one, a download that all stacks share."""
     folder = mirror.named(environment)
     if folder is not None:
         config = project.workspace / "cdktf" / "terraform.rc"

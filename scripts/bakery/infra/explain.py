@@ -1,4 +1,4 @@
-"""What Terraform and cdktf printed -> one error in a user's words."""
+"""The output of Terraform and cdktf -> one error in a user's words."""
 
 import re
 
@@ -9,21 +9,21 @@ from bakery.infra import mirror
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 FRAME = re.compile(r"^(?:[\w-]+ {2,})?[ \t]*[╷│╵]?[ \t]?", re.MULTILINE)
 KEPT_LINES = 40  # of the output shown with an error
-# What cdktf calls a stack's read of another one's outputs; both errors are about one that has not all of them.
+# The name that cdktf gives to a read of another stack's outputs; both errors mean that some are missing there.
 UNREAD = re.compile(
     r"^Error: (?:Unable to find remote state|Unsupported attribute)$"
     r"(?:(?!^Error: ).)*?terraform_remote_state\.cross-stack-reference-input-([\w-]+)",
     re.MULTILINE | re.DOTALL,
 )
-# A broken condition of ours, as `condition` writes it.
+# A broken condition, as `condition` writes it.
 CONDITION = re.compile(r"^ ?error: (.+)\n(?: ?where: (.+)\n)? ?hint: (.+)$", re.MULTILINE)
-# An Annotation by one of our rules: the construct's path, and what is wrong with it.
+# An Annotation by one of the bakery's rules: the construct's path, and the violation.
 VIOLATION = re.compile(r"^ERROR \[(.+?)\]: (.+)$", re.MULTILINE)
 ALLOW = (
     "correct the environment or the stack that it comes from; docs/reference/rules.md lists all rules, and shows how"
     " rules.allow() exempts a construct from one, with a reason"
 )
-# Which provider Terraform cannot get, and which version of it: told where it begins to look, and again by a download.
+# Terraform names a provider that it cannot get, and its version, when it begins to look and again at a download.
 NO_PROVIDER = re.compile(
     r"^Error: Failed to (?:query available provider packages$"
     r"|install provider\s+Error while installing [^:]+: could not query provider\s+registry)",
@@ -85,75 +85,79 @@ def failure(doing: str, output: str, where: str) -> BakeryError:
     """The error for a failed run. `doing` completes "cannot …", `where` is the stack's folder."""
     text = FRAME.sub("", COLOUR.sub("", output))
     if "Error acquiring the state lock" in text:
-        return _locked(doing, text, where)
+        return _lock_conflict(doing, text, where)
     if "Saved plan is stale" in text:
         return ConflictError(f"cannot {doing}: another apply came in between", where=where, hint="plan again")
     if unread := UNREAD.search(text):
         return NotAppliedError(doing, unread[1], where)
-    if found := _violations(text) or _conditions(text):
-        return found
+    if error := _find_violations(text) or _find_conditions(text):
+        return error
     if NOT_LOCKED.search(text):
-        return _not_locked(doing, text, where)
+        return _checksum_error(doing, text, where)
     if NO_PROVIDER.search(text):
-        return _no_provider(doing, text, where)
+        return _provider_error(doing, text, where)
     first = re.search(r"^Error: (.+)$", text, re.MULTILINE)
     return BakeryError(
         f"cannot {doing}: {first[1].strip()}" if first else f"cannot {doing}",
         where=where,
-        detail=_telling(text),
+        detail=_error_lines(text),
         hint=next((hint for sign, hint in HINTS.items() if re.search(sign, text)), ""),
     )
 
 
-def _violations(text: str) -> BakeryError | None:
+def _find_violations(text: str) -> BakeryError | None:
     """Rules that stacks break: cdktf annotates all of them before it gives up."""
-    found = list(dict.fromkeys(VIOLATION.findall(text)))
-    if not found:
+    violations = list(dict.fromkeys(VIOLATION.findall(text)))
+    if not violations:
         return None
-    many = "the stacks break rules in 1 place" if len(found) == 1 else f"the stacks break rules in {len(found)} places"
-    return UsageError(many, detail="\n".join(f"{path}: {wrong}" for path, wrong in found), hint=ALLOW)
+    count = "1 place" if len(violations) == 1 else f"{len(violations)} places"
+    return UsageError(
+        f"the stacks break rules in {count}",
+        detail="\n".join(f"{path}: {wrong}" for path, wrong in violations),
+        hint=ALLOW,
+    )
 
 
-def _conditions(text: str) -> BakeryError | None:
-    """Conditions of ours that a plan found broken; all else that it found becomes the detail."""
+def _find_conditions(text: str) -> BakeryError | None:
+    """The bakery's own conditions that a plan breaks; all other errors become the detail."""
     broken = list(dict.fromkeys(CONDITION.findall(text)))
     if not broken:
         return None
-    (message, where, hint), *others = broken
-    detail = [": ".join(filter(None, (place, f"{other} ({remedy})"))) for other, place, remedy in others]
+    (message, where, hint), *rest = broken
+    detail = [": ".join(filter(None, (place, f"{problem} ({remedy})"))) for problem, place, remedy in rest]
     errors = re.split(r"^(?=Error: )", text, flags=re.MULTILINE)[1:]
     detail += [line for error in errors if not CONDITION.search(error) for line in error.splitlines() if line.strip()]
     return BakeryError(message, where=where, detail="\n".join(detail), hint=hint)
 
 
-def _no_provider(doing: str, text: str, where: str) -> BakeryError:
+def _provider_error(doing: str, text: str, where: str) -> BakeryError:
     versions = dict(LOOKED_FOR.findall(text))
     names = [f"{name} {versions.get(name, '')}".rstrip() for name in dict.fromkeys(PROVIDER.findall(text))]
     return BakeryError(
         f"cannot {doing}: no registry and no mirror has the provider {', '.join(names)}",
         where=where,
-        detail=_telling(text),
+        detail=_error_lines(text),
         hint=f"{mirror.filling('FOLDER')}, and set {mirror.VARIABLE} to FOLDER",
     )
 
 
-def _not_locked(doing: str, text: str, where: str) -> BakeryError:
+def _checksum_error(doing: str, text: str, where: str) -> BakeryError:
     return BakeryError(
         f"cannot {doing}: a provider is not the one of the lock file",
         where=where,
-        detail=_telling(text),
+        detail=_error_lines(text),
         hint="if you trust it, lock it: 'Lock files of providers' in docs/how-to/deploy-the-infrastructure.md",
     )
 
 
-def _telling(text: str) -> str:
-    """From the first error on: cdktf goes on to tell what it did not do. Without one, the end."""
+def _error_lines(text: str) -> str:
+    """The output from the first error on, since cdktf prints more after it. Without an error, the end."""
     lines = [line for line in text.splitlines() if line.strip()]
     errors = [number for number, line in enumerate(lines) if line.lstrip().startswith("Error:")]
     return "\n".join(lines[errors[0] :][:KEPT_LINES] if errors else lines[-KEPT_LINES:])
 
 
-def _locked(doing: str, text: str, where: str) -> ConflictError:
+def _lock_conflict(doing: str, text: str, where: str) -> ConflictError:
     lock = dict(re.findall(r"^\s*(ID|Path|Operation|Who|Created):\s+(\S.*?)\s*$", text, re.MULTILINE))
     holder = f"{lock.get('Who', 'somebody')} since {lock.get('Created', 'an unknown time')}"
     return ConflictError(

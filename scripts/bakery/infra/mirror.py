@@ -30,7 +30,7 @@ def named(environment: Mapping[str, str]) -> Path | None:
         raise UsageError(
             f"{VARIABLE} is not a mirror with {AWS} {AWS_VERSION}",
             where=text,
-            hint=f"it needs {_unpacked(Path()).as_posix()}: {filling(str(folder))}",
+            hint=f"it needs {_unpacked_folder(Path()).as_posix()}: {filling(str(folder))}",
         )
     refuse_writable(folder)
     return folder
@@ -51,7 +51,7 @@ def configured(environment: Mapping[str, str]) -> bool:
 
 
 def refuse_writable(folder: Path) -> None:
-    """UsageError if others than the owner can write to a mirror, or replace it: its programs run with our credentials.
+    """UsageError if others than the owner can write or replace a mirror: its programs get the user's credentials.
 
     As strict as OpenSSH is with keys: the owner's group counts as others. A sticky parent such as /tmp is no danger,
     since nobody can rename there what is not theirs.
@@ -73,12 +73,12 @@ def holds_provider(folder: Path) -> bool:
     """Whether a folder mirrors our provider for this machine, in either of Terraform's two layouts."""
     packed = folder / AWS / f"terraform-provider-aws_{AWS_VERSION}_{machine()}.zip"
     with suppress(OSError):
-        return _unpacked(folder).is_dir() or packed.is_file()
+        return _unpacked_folder(folder).is_dir() or packed.is_file()
     return False
 
 
 def filling(folder: str) -> str:
-    """How to make a mirror, for a hint: Terraform puts into it what the stacks need that a synth wrote."""
+    """How to make a mirror, for a hint: Terraform fills it for the stacks that a synth wrote."""
     command = f"terraform providers mirror -platform={machine()} {folder}"
     return f"where the registry can be reached, run '{command}' in the folder of each stack, below cdktf.out/stacks"
 
@@ -115,5 +115,5 @@ def _config_file(environment: Mapping[str, str]) -> Path:
     return Path(environment.get(CONFIG_VARIABLE) or home / ".terraformrc")
 
 
-def _unpacked(folder: Path) -> Path:
+def _unpacked_folder(folder: Path) -> Path:
     return folder / AWS / AWS_VERSION / machine()

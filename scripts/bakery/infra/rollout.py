@@ -1,4 +1,4 @@
-"""Stacks one by one: what an apply would do, and an apply of exactly that."""
+"""Stacks one by one: plan an apply, and apply exactly that plan."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +18,9 @@ from bakery.infra.terraform import Terraform
 from bakery.model.project import Project
 
 POLL_SECONDS = 5.0  # between two attempts; each is a start of Terraform
-INTERRUPTED = "Interrupt received"  # what Terraform says first; until it ends, nothing else explains the wait
+INTERRUPTED = (
+    "Interrupt received"  # Terraform's first line after an interrupt; until it ends, nothing else explains the wait
+)
 
 Result = TypeVar("Result")
 Review = Callable[[Difference], None]
@@ -33,50 +35,50 @@ class Rollout:
     report: Reporter = silent
 
     def diff(self, stack: Stack) -> Difference:
-        """What an apply would do. Takes no lock, so that the right to read is enough."""
-        with report_step(self.report, "infra", stack.name, "plan"), self._plans() as folder:
-            terraform = self._terraform(stack)
+        """The changes that an apply would make. Takes no lock, so that the right to read is enough."""
+        with report_step(self.report, "infra", stack.name, "plan"), self._plan_folder() as folder:
+            terraform = self._open_terraform(stack)
             terraform.init()
             try:
-                return _plan(terraform, stack, folder / "plan", lock=False)
+                return _plan_stack(terraform, stack, folder / "plan", lock=False)
             except NotAppliedError as error:
                 return Difference(stack.name, pending=True, reads=stack.needs, waits_for=error.stack)
 
     def apply(self, stack: Stack, review: Review, lock_seconds: float) -> Difference:
-        """Plan, and carry out that plan; what it did. Waits for other runs, and then plans again.
+        """Plan, carry out that plan, and return it. Waits for other runs, and then plans again.
 
         `review` sees each plan before it is carried out, and refuses it by raising.
         """
 
         def attempt() -> Difference:
-            found = _plan(terraform, stack, folder / "plan", lock=True)
-            review(found)
-            if found.pending:
+            result = _plan_stack(terraform, stack, folder / "plan", lock=True)
+            review(result)
+            if result.pending:
                 terraform.apply(folder / "plan")
-            return found
+            return result
 
-        with report_step(self.report, "infra", stack.name, "apply"), self._plans() as folder:
-            terraform = self._terraform(stack)
+        with report_step(self.report, "infra", stack.name, "apply"), self._plan_folder() as folder:
+            terraform = self._open_terraform(stack)
             terraform.init()
-            return wait_for_others(attempt, lock_seconds, lambda text: self._note(stack, text))
+            return wait_for_others(attempt, lock_seconds, lambda text: self._report_note(stack, text))
 
     def outputs(self, stack: Stack) -> dict[str, Any]:
         """Outputs of a stack that was planned or applied before, except for sensitive ones."""
-        found = self._terraform(stack).output()
-        return {name: output.value for name, output in found.items() if not output.sensitive}
+        values = self._open_terraform(stack).output()
+        return {name: output.value for name, output in values.items() if not output.sensitive}
 
-    def _plans(self) -> AbstractContextManager[Path]:
-        """A folder for a plan: it has secrets in clear, so it is for the user alone, and gone afterwards."""
+    def _plan_folder(self) -> AbstractContextManager[Path]:
+        """A folder for a plan: it has secrets in clear, so only the user can read it, and it is removed afterwards."""
         return files.scratch(self.project.workspace, "plan")
 
-    def _terraform(self, stack: Stack) -> Terraform:
+    def _open_terraform(self, stack: Stack) -> Terraform:
         def on_output(line: str) -> None:
             kind: Kind = "note" if line.startswith(INTERRUPTED) else "progress"
             self.report(Event(kind, "infra", stack.name, line))
 
         return Terraform(self.project, stack.folder, self.environment, on_output=on_output)
 
-    def _note(self, stack: Stack, text: str) -> None:
+    def _report_note(self, stack: Stack, text: str) -> None:
         self.report(Event("note", "infra", stack.name, text))
 
 
@@ -90,9 +92,9 @@ def wait_for_others(attempt: Callable[[], Result], timeout: float, note: Callabl
         try:
             return attempt()
         except ConflictError as error:
-            left = deadline - time.monotonic()
-            if left > 0 and error.message != conflict.message:
-                note(f"{error.message}; waiting up to {left:.0f} s: {error.hint}")
+            seconds = deadline - time.monotonic()
+            if seconds > 0 and error.message != conflict.message:
+                note(f"{error.message}; waiting up to {seconds:.0f} s: {error.hint}")
             conflict = error
             return None
 
@@ -103,6 +105,6 @@ def wait_for_others(attempt: Callable[[], Result], timeout: float, note: Callabl
     return result
 
 
-def _plan(terraform: Terraform, stack: Stack, path: Path, *, lock: bool) -> Difference:
+def _plan_stack(terraform: Terraform, stack: Stack, path: Path, *, lock: bool) -> Difference:
     terraform.plan(path, lock=lock)
     return difference(stack.name, stack.needs, terraform.show(path))

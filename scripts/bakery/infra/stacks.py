@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bakery.host.errors import UsageError, suggest
 
-# Talks to what another stack makes, and reads no output of it: cdktf's own dependency would deploy both or neither.
+# It uses resources of another stack, but reads no output: cdktf's own dependency would deploy both or neither.
 AFTER = {"vault-config": ("vault",)}
 
 
@@ -28,20 +28,20 @@ class Stack:
 
 def load(output: Path) -> list[Stack]:
     """All stacks in cdktf's output folder, in the order to apply them. Folders of former stacks are no stacks."""
-    written = json.loads((output / "manifest.json").read_bytes())["stacks"]
-    found = {
+    entries = json.loads((output / "manifest.json").read_bytes())["stacks"]
+    stacks = {
         name: Stack(name, output / entry["workingDirectory"], tuple(sorted(entry["dependencies"])))
-        for name, entry in sorted(written.items())
+        for name, entry in sorted(entries.items())
     }
-    order = TopologicalSorter({name: stack.behind for name, stack in found.items()})
-    return [found[name] for name in order.static_order() if name in found]
+    order = TopologicalSorter({name: stack.behind for name, stack in stacks.items()})
+    return [stacks[name] for name in order.static_order() if name in stacks]
 
 
 def select(stacks: Sequence[Stack], names: Iterable[str]) -> list[Stack]:
-    """The named stacks in the order of `stacks`, all if none is named; UsageError for one that is not there."""
-    known = [stack.name for stack in stacks]
-    wanted = set(names) or set(known)
-    for name in sorted(wanted.difference(known)):
-        hint = suggest(name, known) or f"this environment has {', '.join(sorted(known))}"
+    """The named stacks in the order of `stacks`, all if none is named; UsageError for one that does not exist."""
+    all_names = [stack.name for stack in stacks]
+    selection = set(names) or set(all_names)
+    for name in sorted(selection.difference(all_names)):
+        hint = suggest(name, all_names) or f"this environment has {', '.join(sorted(all_names))}"
         raise UsageError(f"no stack named '{name}'", hint=hint)
-    return [stack for stack in stacks if stack.name in wanted]
+    return [stack for stack in stacks if stack.name in selection]

@@ -22,8 +22,8 @@ from bakery.infra import env, explain
 from bakery.model.project import Project
 
 SECONDS = 3600.0  # per command; then Terraform is interrupted, so that it saves its state and frees the lock
-# After an interrupt, until a second one: that ends Terraform at once, and what it is making then is in no state. What
-# takes AWS longest, such as a NAT gateway or a volume, is there within 10 minutes mostly.
+# From an interrupt to a second one, which ends Terraform at once and leaves the resource that it makes in no state. The
+# slowest resources of AWS, such as a NAT gateway or a volume, exist within 10 minutes mostly.
 GRACE_SECONDS = 600.0
 CHANGES = 2  # exit code of `plan -detailed-exitcode`
 LOCK_FILE = ".terraform.lock.hcl"
@@ -62,7 +62,7 @@ class Terraform:
         `on_output` gets the lines that go to the log.
         """
         self._folder = folder
-        inputs = {f"TF_VAR_{name}": _text(value) for name, value in (variables or {}).items()}
+        inputs = {f"TF_VAR_{name}": _variable_text(value) for name, value in (variables or {}).items()}
         self._driver = _Driver(
             folder,
             env.terraform(project, environment),
@@ -95,11 +95,11 @@ class Terraform:
 
     def output(self) -> dict[str, Output]:
         """All outputs of the state, by name."""
-        found: dict[str, dict[str, Any]] = json.loads(self._driver.run("output", json=IsFlagged))
-        return {name: Output(entry["value"], entry["sensitive"]) for name, entry in found.items()}
+        entries: dict[str, dict[str, Any]] = json.loads(self._driver.run("output", json=IsFlagged))
+        return {name: Output(entry["value"], entry["sensitive"]) for name, entry in entries.items()}
 
 
-def _text(value: Any) -> str:
+def _variable_text(value: Any) -> str:
     """A variable's value as Terraform reads it from the environment: text as it is, all else as an expression."""
     return value if isinstance(value, str) else json.dumps(value)
 
@@ -130,14 +130,14 @@ class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package 
 
     def run(self, command: str, *args: str, **options: Any) -> str:
         """Standard output of a command that only reads. It may hold secrets, so it never goes to the log."""
-        return self._call(self.generate_cmd_string(command, *args, **options), command, None, None)[1]
+        return self._call_terraform(self.generate_cmd_string(command, *args, **options), command, None, None)[1]
 
     def cmd(self, cmd: str, *args: str, **options: Any) -> tuple[int, str, str]:
-        """Where all of python_terraform's methods end: exit code, standard output, and no standard error."""
+        """All of python_terraform's methods call it: exit code, standard output, and no standard error."""
         argv = self.generate_cmd_string(cmd, *args, **{"no_color": IsFlagged, **options})
-        return self._call(argv, cmd, self._log, self._on_output)
+        return self._call_terraform(argv, cmd, self._log, self._on_output)
 
-    def _call(
+    def _call_terraform(
         self, argv: Sequence[str], command: str, log: Path | None, on_output: Callable[[str], None] | None
     ) -> tuple[int, str, str]:
         lines: list[str] = []
@@ -159,10 +159,10 @@ class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package 
             check=False,
         )
         if done.returncode != 0 and not (command == "plan" and done.returncode == CHANGES):
-            raise self._failure(command, lines, log)
+            raise self._explain_failure(command, lines, log)
         return done.returncode, done.stdout, ""
 
-    def _failure(self, command: str, lines: Sequence[str], log: Path | None) -> BakeryError:
+    def _explain_failure(self, command: str, lines: Sequence[str], log: Path | None) -> BakeryError:
         error = explain.failure(f"{command} with Terraform", "\n".join(lines), str(self._folder))
         error.log = log
         return error

@@ -9,16 +9,16 @@ ALWAYS = ("add", "change", "replace", "destroy")  # the kinds that are counted e
 
 
 def differences(stacks: Sequence[Difference]) -> str:
-    """What would change, by stack in the order of an apply."""
+    """The changes of each stack, in the order of an apply."""
     changing = {difference.stack for difference in stacks if difference.pending}
-    return "\n".join(_text(difference, changing) for difference in stacks)
+    return "\n".join(_difference_text(difference, changing) for difference in stacks)
 
 
 def applied(stacks: Sequence[Difference]) -> str:
-    """What was done, as a table with a row for each stack."""
+    """The applied changes, as a table with a row for each stack."""
     kinds = [kind for kind in KINDS if kind in ALWAYS or any(stack.count(kind) for stack in stacks)]
     rows = [
-        (difference.stack, *(str(difference.count(kind)) for kind in kinds), _result(difference))
+        (difference.stack, *(str(difference.count(kind)) for kind in kinds), _result_cell(difference))
         for difference in stacks
     ]
     return table(("stack", *kinds, "result"), rows)
@@ -26,26 +26,26 @@ def applied(stacks: Sequence[Difference]) -> str:
 
 def lines(difference: Difference) -> Iterator[str]:
     """A summary, and a line for each thing that changes or was changed."""
-    yield _summary(difference)
+    yield _count_changes(difference)
     for change in difference.changes:
-        yield f"  {change.kind:8} {change.address}{_details(change)}"
+        yield f"  {change.kind:8} {change.address}{_change_details(change)}"
     for output in difference.outputs:
         yield f"  {'output':8} {output.name}: {output.before or '(none)'} -> {output.after or '(none)'}"
     for drift in difference.drift:
-        yield f"  {'drift':8} {drift.address}: {_drift(drift)}"
+        yield f"  {'drift':8} {drift.address}: {_drift_text(drift)}"
 
 
-def _text(difference: Difference, changing: set[str]) -> str:
+def _difference_text(difference: Difference, changing: set[str]) -> str:
     text = f"{difference.stack}: " + "\n".join(lines(difference))
     before = "" if difference.waits_for else ", ".join(name for name in difference.reads if name in changing)
     return f"{text}\n  {'note':8} planned with outputs of {before} as they are now" if before else text
 
 
-def _result(difference: Difference) -> str:
+def _result_cell(difference: Difference) -> str:
     return "applied" if difference.pending else "no changes"
 
 
-def _summary(difference: Difference) -> str:
+def _count_changes(difference: Difference) -> str:
     if difference.waits_for:
         return f"cannot be planned before {difference.waits_for} is applied: it reads outputs that are not there yet"
     if not difference.pending:
@@ -55,11 +55,11 @@ def _summary(difference: Difference) -> str:
     return f"{numbers}; outputs change" if difference.outputs else numbers
 
 
-def _details(change: Change) -> str:
+def _change_details(change: Change) -> str:
     reason = f" ({change.reason})" if change.reason else ""
     return f": {', '.join(change.attributes)}{reason}" if change.attributes else reason
 
 
-def _drift(drift: Drift) -> str:
-    what = "removed it" if drift.gone else f"changed it ({', '.join(drift.attributes)})"
-    return f"somebody {what} outside of Terraform; an apply corrects it"
+def _drift_text(drift: Drift) -> str:
+    action = "removed it" if drift.gone else f"changed it ({', '.join(drift.attributes)})"
+    return f"somebody {action} outside of Terraform; an apply corrects it"

@@ -52,7 +52,7 @@ def watch(stream: TextIO, verbosity: Verbosity, log: Path, secrets: Iterable[str
         def report(event: Event) -> None:
             with lock:
                 with files.explain_errors(log):
-                    record.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {event.kind:8} {_line(event)}\n".encode())
+                    record.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {event.kind:8} {_event_line(event)}\n".encode())
                 view.show(event)
 
         try:
@@ -63,7 +63,7 @@ def watch(stream: TextIO, verbosity: Verbosity, log: Path, secrets: Iterable[str
             raise
 
 
-def _line(event: Event) -> str:
+def _event_line(event: Event) -> str:
     share = f" {event.fraction:.0%}" if event.fraction is not None else ""
     seconds = f" ({event.seconds:.1f} s)" if event.seconds is not None else ""
     return f"{event.stage} {event.subject}: {event.text}{share}{seconds}"
@@ -83,7 +83,7 @@ class _Plain:
         self._verbosity = verbosity
         self._running: dict[tuple[str, str, str], float] = {}
         self._stop = threading.Event()
-        self._beat = threading.Thread(target=self._heartbeat, daemon=True)
+        self._beat = threading.Thread(target=self._show_heartbeat, daemon=True)
 
     def __enter__(self) -> "_Plain":
         self._beat.start()
@@ -101,9 +101,9 @@ class _Plain:
             self._running.pop(step, None)
         if _is_shown(event, self._verbosity):
             mark = {"start": "...", "progress": "   ", "note": "   ", "done": "ok ", "failed": "FAILED"}[event.kind]
-            self._console.print(f"{mark} {_line(event)}", markup=False)
+            self._console.print(f"{mark} {_event_line(event)}", markup=False)
 
-    def _heartbeat(self) -> None:
+    def _show_heartbeat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             if self._verbosity > Verbosity.QUIET:
                 for (stage, subject, text), began in list(self._running.items()):
@@ -127,7 +127,7 @@ class _Live:
             TimeElapsedColumn(),
             console=console,
             transient=True,
-            redirect_stdout=sys.stdout.isatty(),  # else results would go to the screen and not into their file
+            redirect_stdout=sys.stdout.isatty(),  # otherwise results would go to the screen and not into their file
         )
         self._tasks: dict[tuple[str, str], list[TaskID]] = {}
 
@@ -150,4 +150,4 @@ class _Live:
             self._progress.remove_task(tasks.pop())
         if _is_shown(event, self._verbosity) and event.kind not in ("start", "progress"):
             colour = {"done": "[green]ok[/]    ", "failed": "[red]failed[/]", "note": "      "}[event.kind]
-            self._progress.console.print(f"{colour} {self._escape(_line(event))}")
+            self._progress.console.print(f"{colour} {self._escape(_event_line(event))}")

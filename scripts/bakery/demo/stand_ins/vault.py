@@ -41,7 +41,7 @@ class VaultServer:
 
     @property
     def env(self) -> dict[str, str]:
-        """What a user of this server sets."""
+        """The variables that a user of this server sets."""
         return {"VAULT_ADDR": self.address, "VAULT_TOKEN": self.token}
 
     def put(self, path: str, values: Mapping[str, Any]) -> None:
@@ -76,7 +76,7 @@ def vault_server(
 ) -> Iterator[VaultServer]:
     """A server for as long as the block runs; its log goes to the folder. Port 0 takes a free one.
 
-    `env` is what its engines find in the environment, such as their login at a cloud.
+    `env` is the environment of its engines, such as their login at a cloud.
     """
     port = port or qemu.free_port()
     server = VaultServer(f"http://127.0.0.1:{port}", f"root-{secrets.token_hex(16)}")
@@ -93,7 +93,7 @@ def vault_server(
     environment = {**(env or {}), "VAULT_DEV_ROOT_TOKEN_ID": server.token}
     child = process.spawn(command, log=folder / "vault.log", env=environment)
     try:
-        _wait(server, folder / "vault.log")
+        _wait_for_server(server, folder / "vault.log")
         yield server
     finally:
         process.stop(child)
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="A Vault server in dev mode on loopback.")
     parser.add_argument("--program", type=Path, required=True, help="the program of Vault")
     parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
-    parser.add_argument("--folder", type=Path, required=True, help="where login.json and vault.log go")
+    parser.add_argument("--folder", type=Path, required=True, help="folder of login.json and vault.log")
     parser.add_argument("--secrets", type=Path, required=True, help="JSON file of secrets to begin with")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _wait(server: VaultServer, log: Path) -> None:
+def _wait_for_server(server: VaultServer, log: Path) -> None:
     def answers() -> bool | None:
         try:
             # The mount of secret/ comes last; a root token that works says that start-up is over.

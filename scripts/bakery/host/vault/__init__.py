@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # hvac takes 107 ms to import, and most verbs never need it
 
 
 class Reference(Protocol):
-    """Where a secret is: an API path and a key."""
+    """The address of a secret: an API path and a key."""
 
     @property
     def path(self) -> str: ...
@@ -27,7 +27,7 @@ class Vault:
     """A session with Vault. On exit it revokes its own token, or the leases that it got with the user's token."""
 
     def __init__(self, client: "hvac.Client", env: Mapping[str, str], owned: bool) -> None:
-        """`owned` says that the client's token came from our own login; `env` is what a child needs besides it."""
+        """`owned` says that the client's token came from this session's login; `env` has a child's other variables."""
         self._client = client
         self._env = dict(env)
         self._owned = owned
@@ -59,12 +59,12 @@ class Vault:
         return str(self._client.token)
 
     def environment(self) -> dict[str, str]:
-        """What a child needs to read what we can read."""
+        """The variables with which a child can read the same secrets."""
         return {"VAULT_ADDR": self.address, "VAULT_TOKEN": self.token, **self._env}
 
     def read(self, path: str, key: str) -> str:
         """The value at an API path (KV version 2 has data/ in it). NotFoundError if the path or the key is missing."""
-        fields = self._fetch(path)
+        fields = self._fetch_secret(path)
         if key not in fields:
             hint = suggest(key, fields) or "check the key, or write it"
             raise NotFoundError(f"the secret {path} has no key '{key}'", hint=hint)
@@ -79,31 +79,31 @@ class Vault:
     def fields(self, path: str) -> dict[str, str]:
         """All values at an API path as text, without null ones: a KV secret, or credentials made on request.
 
-        Where a cloud can take such credentials back they end with this session, so it stays open while they are used.
+        If a cloud can revoke such credentials, they end with this session, so it stays open while they are used.
         """
-        values = {name: value for name, value in self._fetch(path).items() if value is not None}
+        values = {name: value for name, value in self._fetch_secret(path).items() if value is not None}
         return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
     def engines(self) -> dict[str, str]:
-        """The kind of every secrets engine that we may use, by where it is: secret/ is kv-v2, aws/ is aws."""
-        mounts = self._get("sys/internal/ui/mounts")["data"]["secret"]
+        """The kind of every usable secrets engine, by its mount: secret/ is kv-v2, aws/ is aws."""
+        mounts = self._read_path("sys/internal/ui/mounts")["data"]["secret"]
         return {
             mount: "kv-v2" if (engine["options"] or {}).get("version") == "2" else engine["type"]
             for mount, engine in mounts.items()
         }
 
     def may_read(self, path: str) -> bool:
-        """Whether our policies let us read a path, without doing so."""
+        """Whether the token's policies allow reading a path; reads nothing."""
         with explain_errors(self.address, "sys/capabilities-self", "update"):
             answer = self._client.sys.get_capabilities([path])
         return not {"read", "root"}.isdisjoint(answer["data"][path])
 
     def close(self) -> None:
-        """Revoke our own token, and with it its leases; of the user's token, only the leases that we were given."""
+        """Revoke the session's own token with its leases, or only the leases that it got with the user's token."""
         import hvac.exceptions
         import requests
 
-        # What cannot be revoked any more runs out by itself, and must not hide why we are leaving.
+        # A lease that cannot be revoked any more expires by itself; it must not hide the error of the session.
         with suppress(hvac.exceptions.VaultError, requests.RequestException):
             if self._owned:
                 self._client.auth.token.revoke_self()
@@ -121,15 +121,15 @@ class Vault:
     ) -> None:
         self.close()
 
-    def _fetch(self, path: str) -> dict[str, Any]:
-        answer = self._get(path)
+    def _fetch_secret(self, path: str) -> dict[str, Any]:
+        answer = self._read_path(path)
         if answer.get("lease_id"):
             self._leases.append(answer["lease_id"])
         data: dict[str, Any] = answer.get("data") or {}
         inner = data.get("data")
         return inner if isinstance(inner, dict) else data  # KV version 2 and 1, distinguished as Packer does
 
-    def _get(self, path: str) -> dict[str, Any]:
+    def _read_path(self, path: str) -> dict[str, Any]:
         import hvac.exceptions
 
         try:

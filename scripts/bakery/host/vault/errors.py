@@ -1,4 +1,4 @@
-"""What Vault and the way to it answer, as errors that say what to do."""
+"""Failures of Vault and of the way to it, as errors with a hint."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,8 +9,8 @@ from bakery.host.errors import BakeryError, NotFoundError, OutageError
 
 
 @contextmanager
-def explain_errors(address: str, what: str, capability: str = "read") -> Iterator[None]:
-    """Turn what hvac and requests raise into one clear error; a missing path stays hvac's InvalidPath."""
+def explain_errors(address: str, subject: str, capability: str = "read") -> Iterator[None]:
+    """Turn exceptions of hvac and requests into one clear error; a missing path stays hvac's InvalidPath."""
     import hvac.exceptions
     import requests
 
@@ -20,22 +20,24 @@ def explain_errors(address: str, what: str, capability: str = "read") -> Iterato
         raise
     except hvac.exceptions.Forbidden as error:
         raise BakeryError(
-            f"Vault denies access to {what}",
+            f"Vault denies access to {subject}",
             where=address,
             hint=f"the token's policy must allow '{capability}' on that path; an expired token is denied everything",
         ) from error
     except (hvac.exceptions.InvalidRequest, hvac.exceptions.UnsupportedOperation) as error:
         raise BakeryError(
-            f"Vault refuses {what}: {', '.join(error.errors or ())}",
+            f"Vault refuses {subject}: {', '.join(error.errors or ())}",
             where=address,
             hint="check the path and its role; of a cloud's engine also how Vault itself logs in there",
         ) from error
     except hvac.exceptions.VaultError as error:
         reason = ", ".join(error.errors or ()) or type(error).__name__
-        raise OutageError(f"Vault failed at {what}: {reason}", where=address, hint="look at Vault's own log") from error
+        raise OutageError(
+            f"Vault failed at {subject}: {reason}", where=address, hint="look at Vault's own log"
+        ) from error
     except requests.RequestException as error:
         raise OutageError(
-            f"Vault cannot be reached: {_reason(error)}",
+            f"Vault cannot be reached: {_root_reason(error)}",
             where=address,
             hint="check VAULT_ADDR, the network and VAULT_CACERT",
         ) from error
@@ -62,7 +64,7 @@ def missing_secret(path: str, body: Mapping[str, Any]) -> BakeryError:
     return NotFoundError(f"there is no secret at {path}", hint="check the path; KV version 2 has data/ after the mount")
 
 
-def _reason(error: Exception) -> str:
+def _root_reason(error: Exception) -> str:
     """The cause in words, without the objects and addresses that requests and urllib3 wrap around it."""
     cause = re.search(r"\[(?:Errno -?\d+|SSL: \w+)\] ([\w ]+)", str(error))
     return cause[1].strip() if cause else type(error).__name__

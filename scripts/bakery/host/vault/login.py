@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 TIMEOUT = (5.0, 15.0)  # seconds to connect and to wait for an answer; a healthy Vault takes milliseconds
 RETRIES = 4  # with BACKOFF waits of 0, 1, 2 and 4 s: long enough for a leader election, short enough to watch
 BACKOFF = 0.5
-# 412: a replica that lags behind our token; 429: a quota; 5xx: a node that is starting or stepping down.
+# 412: a replica that lags behind the token; 429: a quota; 5xx: a node that is starting or stepping down.
 RETRIED = (412, 429, 500, 502, 503, 504)
 
 LOGIN_HINT = "set VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID, or VAULT_JWT and VAULT_ROLE"
@@ -36,7 +36,7 @@ def connect(env: Mapping[str, str]) -> "hvac.Client":
         allowed_methods=None, raise_on_status=False,
     )  # fmt: skip
     session = requests.Session()
-    session.verify = env.get("VAULT_CACERT") or True  # a session of our own overrides the client's TLS options
+    session.verify = env.get("VAULT_CACERT") or True  # a session given to the client overrides its TLS options
     session.mount("http://", HTTPAdapter(max_retries=retry))
     session.mount("https://", HTTPAdapter(max_retries=retry))
     # An empty token, not None: for None hvac reads ~/.vault-token.

@@ -64,7 +64,7 @@ def test_a_row_for_each_and_a_message(bakery: CliRunner, logins: list[str]) -> N
     )
     assert answer.err == (
         "error: 1 of 2 things that are wanted from Vault cannot be had\n"
-        "hint: mend them before a build; nothing was started\n"
+        "hint: fix them before a build; nothing was started\n"
     )
 
 

@@ -35,7 +35,7 @@ class StrictAws:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"].startswith(CONTROL):
-            return self._control(Request(environ))(environ, start_response)
+            return self._answer_control(Request(environ))(environ, start_response)
         call = identify(environ)
         self._calls.append(call)
         if call.region and call.region not in ec2_backends[call.account].regions:
@@ -46,19 +46,19 @@ class StrictAws:
     def _under_fault(self, call: Call, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         rule = self._faults.take(call)
         if rule is None:
-            return self._act(call, environ, start_response)
+            return self._answer_call(call, environ, start_response)
         if rule.kind == "error":
             answer = refusal(call, environ, rule.error, "Asked for by a fault rule", rule.status)
             return answer(environ, start_response)
         if rule.kind == "reset":
             drop(environ)
         time.sleep(rule.seconds)
-        body = self._act(call, environ, start_response)
+        body = self._answer_call(call, environ, start_response)
         if rule.kind == "after":
             drop(environ)
         return body
 
-    def _act(self, call: Call, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def _answer_call(self, call: Call, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if call.action == "PutSnapshotBlock":
             return self._moto(environ, start_response)  # type: ignore[no-any-return]
         try:
@@ -70,23 +70,25 @@ class StrictAws:
             message = f"The stand-in cannot do {call.action}: {missing}"
             return refusal(call, environ, "NotImplemented", message, 501)(environ, start_response)
 
-    def _control(self, request: Request) -> Response:
+    def _answer_control(self, request: Request) -> Response:
         match request.method, request.path.removeprefix(CONTROL):
             case "GET", "calls":
-                return _json([asdict(call) for call in list(self._calls)])
+                return _json_response([asdict(call) for call in list(self._calls)])
             case "POST", "faults":
-                return self._change(lambda: self._faults.add([Rule(**rule) for rule in request.get_json(force=True)]))
+                return self._change_world(
+                    lambda: self._faults.add([Rule(**rule) for rule in request.get_json(force=True)])
+                )
             case "DELETE", "faults":
-                return self._change(self._faults.clear)
+                return self._change_world(self._faults.clear)
             case "POST", "settings":
-                return self._change(lambda: self._set(request.get_json(force=True)))
+                return self._change_world(lambda: self._change_settings(request.get_json(force=True)))
             case "POST", "reset":
-                return self._change(self._reset)
+                return self._change_world(self._reset_world)
             case "POST", "save":
-                return self._change(self.save)
+                return self._change_world(self.save)
         return Response(f"no such control: {request.method} {request.path}\n", status=404)
 
-    def _change(self, change: Callable[[], None]) -> Response:
+    def _change_world(self, change: Callable[[], None]) -> Response:
         """Make a change between calls; 400 with the reason when the request's JSON does not fit."""
         try:
             with self._lock:
@@ -101,14 +103,14 @@ class StrictAws:
         with self._lock:
             state.save(self._state_file)
 
-    def _set(self, values: dict[str, Any]) -> None:
+    def _change_settings(self, values: dict[str, Any]) -> None:
         WORLD.settings = replace(WORLD.settings, **values)
 
-    def _reset(self) -> None:
+    def _reset_world(self) -> None:
         state.reset()
         self._calls.clear()
         self._faults.clear()
 
 
-def _json(value: object) -> Response:
+def _json_response(value: object) -> Response:
     return Response(json.dumps(value), mimetype="application/json")

@@ -8,12 +8,14 @@ from moto.s3.responses import S3Response
 
 def get_bucket_replication(self: S3Response) -> str | TYPE_RESPONSE:
     self.data["Action"] = "GetBucketReplication"
-    found = self.backend.get_bucket_replication(self.bucket_name)
-    if not found:
+    configuration = self.backend.get_bucket_replication(self.bucket_name)
+    if not configuration:
         raise ReplicationConfigurationNotFoundError(bucket_name=self.bucket_name)
     # An empty element of XML is nothing to moto, and an empty text to S3.
-    rules = [{**rule, "Filter": {"Prefix": (rule.get("Filter") or {}).get("Prefix") or ""}} for rule in found["Rule"]]
-    return self.serialized(ActionResult({"ReplicationConfiguration": {"Role": found["Role"], "Rules": rules}}))
+    rules = [
+        {**rule, "Filter": {"Prefix": (rule.get("Filter") or {}).get("Prefix") or ""}} for rule in configuration["Rule"]
+    ]
+    return self.serialized(ActionResult({"ReplicationConfiguration": {"Role": configuration["Role"], "Rules": rules}}))
 
 
 HANDLERS = (get_bucket_replication,)

@@ -1,4 +1,4 @@
-"""Who calls what: read from a signed AWS request before moto sees it."""
+"""Reads the caller and the action from a signed AWS request before moto sees it."""
 
 import io
 import re
@@ -41,10 +41,10 @@ def identify(environ: Environ) -> Call:
         return Call("", _form_action(environ), "", "", "")
     service = match["service"]
     key = match["key"]
-    return Call(service, _action(environ, service), match["region"], get_account_id_from(key), key)
+    return Call(service, _action_name(environ, service), match["region"], get_account_id_from(key), key)
 
 
-def _action(environ: Environ, service: str) -> str:
+def _action_name(environ: Environ, service: str) -> str:
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         return str(target).rpartition(".")[2]
     if action := _form_action(environ):
@@ -66,7 +66,7 @@ def _form_action(environ: Environ) -> str:
 
 
 class Refusal(ServiceException):
-    """Of our own module: for an error of its own, moto would look for a service named `core`."""
+    """Belongs to this module: for an error of its own, moto would look for a service named `core`."""
 
 
 def refusal(call: Call, environ: Environ, code: str, message: str, status: int) -> Response:

@@ -28,23 +28,23 @@ def copy_image(self: AmisResponse) -> ActionResult:
     token = self._get_param("ClientToken") or uuid.uuid4().hex
     key = ("CopyImage", self.current_account, self.region, token)
     request = json.dumps(self._get_params(), sort_keys=True, default=str)
-    known = WORLD.tokens.get(key)
-    if known is None:
-        known = WORLD.tokens[key] = Remembered(request, _copy(self).id)
-    elif known.request != request:
+    record = WORLD.tokens.get(key)
+    if record is None:
+        record = WORLD.tokens[key] = Remembered(request, _copy_image(self).id)
+    elif record.request != request:
         message = "The client token belongs to a different request"
         raise EC2ClientError("IdempotentParameterMismatch", message)
-    return ActionResult({"ImageId": known.resource_id})
+    return ActionResult({"ImageId": record.resource_id})
 
 
-def _copy(self: AmisResponse) -> Image:
-    """Everything is checked before anything is made."""
-    source_backend = _region(self.current_account, self._get_param("SourceRegion"))
-    source = _source(source_backend, self._get_param("SourceImageId"))
+def _copy_image(self: AmisResponse) -> Image:
+    """Checks everything before it makes anything."""
+    source_backend = _region_backend(self.current_account, self._get_param("SourceRegion"))
+    source = _source_image(source_backend, self._get_param("SourceImageId"))
     originals = snapshots.visible_snapshots(source_backend)
     _check_encryption(self, [originals[snapshot_id] for snapshot_id in _snapshot_ids(source)])
     _check_limit(self.ec2_backend, len(_snapshot_ids(source)))
-    tags = _tags(self, source)
+    tags = _copy_tags(self, source)
     traits = {attribute: getattr(source, attribute, default) for attribute, default in TRAITS.values()}
     traits |= {"source_image_id": source.id, "source_image_region": source_backend.region_name}
     description = self._get_param("Description") or source.description or ""
@@ -55,14 +55,14 @@ def _copy(self: AmisResponse) -> Image:
     return image
 
 
-def _region(account: str, region: str) -> EC2Backend:
+def _region_backend(account: str, region: str) -> EC2Backend:
     try:
         return ec2_backends[account][region]
     except KeyError as error:
         raise EC2ClientError("InvalidParameterValue", f"Invalid source region {region}") from error
 
 
-def _source(backend: EC2Backend, image_id: str) -> Ami:
+def _source_image(backend: EC2Backend, image_id: str) -> Ami:
     """An available image that the caller may launch, all of whose snapshots the caller may read."""
     source = visible_images(backend).get(image_id)
     if source is None:
@@ -78,11 +78,11 @@ def _snapshot_ids(image: Ami) -> list[str]:
     return [ebs["SnapshotId"] for ebs in devices if "SnapshotId" in ebs]
 
 
-def _tags(self: AmisResponse, source: Ami) -> dict[str, str]:
+def _copy_tags(self: AmisResponse, source: Ami) -> dict[str, str]:
     """CopyImageTags brings the caller's own tags; on an image of another account those are never its owner's."""
     tags = source.get_tags() if self._get_param("CopyImageTags", False) else []
-    kept = {tag["key"]: tag["value"] for tag in tags if not tag["key"].startswith("aws:")}
-    return kept | tags_for(self, "image", TAGGABLE)
+    copies = {tag["key"]: tag["value"] for tag in tags if not tag["key"].startswith("aws:")}
+    return copies | tags_for(self, "image", TAGGABLE)
 
 
 def _check_encryption(self: EC2BaseResponse, originals: list[Snapshot]) -> None:
@@ -97,7 +97,7 @@ def _check_encryption(self: EC2BaseResponse, originals: list[Snapshot]) -> None:
 
 def _check_limit(backend: EC2Backend, more: int) -> None:
     """Each snapshot, of an image or by itself, takes one of the places for concurrent copies."""
-    busy = sum(pending.copied and one in backend.snapshots for one, pending in WORLD.pending.items())
+    busy = sum(pending.copied and snapshot_id in backend.snapshots for snapshot_id, pending in WORLD.pending.items())
     if busy + more > MAX_CONCURRENT_COPIES:
         message = f"Too many snapshot copies in progress. The limit is {MAX_CONCURRENT_COPIES} for this region."
         raise EC2ClientError("ResourceLimitExceeded", message)
@@ -122,7 +122,7 @@ def _copy_device(self: AmisResponse, image: Ami, device: Device, originals: dict
 
 def copy_snapshot(self: ElasticBlockStore) -> ActionResult:
     self.error_on_dryrun()
-    source_backend = _region(self.current_account, self._get_param("SourceRegion"))
+    source_backend = _region_backend(self.current_account, self._get_param("SourceRegion"))
     original = snapshots.visible_snapshots(source_backend).get(self._get_param("SourceSnapshotId"))
     if original is None:
         raise InvalidSnapshotIdError()
@@ -136,7 +136,7 @@ def copy_snapshot(self: ElasticBlockStore) -> ActionResult:
 
 def _new_snapshot(self: EC2BaseResponse, original: Snapshot, description: str, tags: dict[str, str]) -> Snapshot:
     encrypted = original.encrypted or self._get_param("Encrypted", False)
-    key = _key(self) if encrypted else None
+    key = _copy_key(self) if encrypted else None
     snapshot = snapshots.create(self.ec2_backend, original.volume_size, description, key)
     snapshot.add_tags(tags)
     if disk := WORLD.disks.get(original.id):
@@ -145,8 +145,8 @@ def _new_snapshot(self: EC2BaseResponse, original: Snapshot, description: str, t
     return snapshot
 
 
-def _key(self: EC2BaseResponse) -> str:
-    """The key's ARN; what was asked for, where no such key exists."""
+def _copy_key(self: EC2BaseResponse) -> str:
+    """The key's ARN; the request's own text if no such key exists."""
     key: str | None = self._get_param("KmsKeyId")
     if key is None:
         return default_key_arn(self.ec2_backend)

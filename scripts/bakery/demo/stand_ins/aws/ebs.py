@@ -41,12 +41,12 @@ def start_snapshot(self: EBSResponse) -> ActionResult:
     request = json.dumps([self._get_param(name) for name in names])
     token = self._get_param("ClientToken") or uuid.uuid4().hex
     key = ("StartSnapshot", self.current_account, self.region, token)
-    known = WORLD.tokens.get(key)
-    if known is None:
-        known = WORLD.tokens[key] = Remembered(request, _new_snapshot(self).id)
-    elif known.request != request:
+    record = WORLD.tokens.get(key)
+    if record is None:
+        record = WORLD.tokens[key] = Remembered(request, _new_snapshot(self).id)
+    elif record.request != request:
         raise EbsError("ConflictException", "The client token belongs to a different request")
-    snapshot = _backend(self).snapshots[known.resource_id]
+    snapshot = _region_backend(self).snapshots[record.resource_id]
     return ActionResult(
         {
             "SnapshotId": snapshot.id,
@@ -64,42 +64,44 @@ def start_snapshot(self: EBSResponse) -> ActionResult:
 
 
 def _new_snapshot(self: EBSResponse) -> Snapshot:
-    backend = _backend(self)
+    backend = _region_backend(self)
     size = self._get_param("VolumeSize")
     if not 1 <= size <= MAX_SIZE:
         raise invalid("INVALID_VOLUME_SIZE", f"VolumeSize is 1 to {MAX_SIZE} GiB, not {size}")
     if sum(snapshot.status == "pending" for snapshot in backend.snapshots.values()) >= MAX_PENDING:
         message = f"{MAX_PENDING} snapshots are pending already"
         raise EbsError("ServiceQuotaExceededException", message, "DEPENDENCY_SERVICE_QUOTA_EXCEEDED")
-    inherited, kms_key_arn = _parent(self, size) if self._get_param("ParentSnapshotId") else ({}, _key(self))
+    inherited, kms_key_arn = (
+        _read_parent(self, size) if self._get_param("ParentSnapshotId") else ({}, _snapshot_key(self))
+    )
     snapshot = snapshots.create(backend, size, self._get_param("Description", ""), kms_key_arn)
     snapshot.add_tags({tag["Key"]: tag["Value"] for tag in self._get_param("Tags", [])})
     WORLD.disks[snapshot.id] = Disk(size, inherited)
     return snapshot
 
 
-def _parent(self: EBSResponse, size: int) -> tuple[dict[int, str], str | None]:
+def _read_parent(self: EBSResponse, size: int) -> tuple[dict[int, str], str | None]:
     """The blocks and the key that a snapshot takes over from its parent."""
     if self._get_param("Encrypted") is not None:
         raise invalid("INVALID_PARAMETER_VALUE", "Encrypted and ParentSnapshotId exclude each other")
-    parent, disk = _readable(self, self._get_param("ParentSnapshotId"))
+    parent, disk = _readable_snapshot(self, self._get_param("ParentSnapshotId"))
     if disk.size > size:
         raise invalid("INVALID_VOLUME_SIZE", f"The parent has {disk.size} GiB, more than {size}")
     return disk.blocks, parent.kms_key_id
 
 
-def _key(self: EBSResponse) -> str | None:
+def _snapshot_key(self: EBSResponse) -> str | None:
     if not self._get_param("Encrypted"):
         return None
-    backend, wanted = _backend(self), self._get_param("KmsKeyArn")
-    arn = key_arn(backend, wanted) if wanted else default_key_arn(backend)
+    backend, key = _region_backend(self), self._get_param("KmsKeyArn")
+    arn = key_arn(backend, key) if key else default_key_arn(backend)
     if arn is None:
-        raise invalid("INVALID_PARAMETER_VALUE", f"There is no key {wanted} in {self.region}")
+        raise invalid("INVALID_PARAMETER_VALUE", f"There is no key {key} in {self.region}")
     return arn
 
 
 def put_snapshot_block(self: EBSResponse) -> ActionResult:
-    snapshot, disk = _own(self)
+    snapshot, disk = _own_snapshot(self)
     index, data = int(self._get_param("BlockIndex")), self._get_param("BlockData")
     if snapshot.status != "pending":
         raise invalid("INVALID_SNAPSHOT_ID", f"{snapshot.id} is {snapshot.status}: it takes no more blocks")
@@ -111,12 +113,12 @@ def put_snapshot_block(self: EBSResponse) -> ActionResult:
     checksum = base64.b64encode(digest.digest()).decode()
     if (self._get_param("ChecksumAlgorithm"), self._get_param("Checksum")) != ("SHA256", checksum):
         raise invalid("INVALID_BLOCK", f"The checksum of block {index} does not fit its data")
-    _keep(digest.hexdigest(), data)
+    _store_block(digest.hexdigest(), data)
     disk.written[index] = digest.hexdigest()
     return ActionResult({"Checksum": checksum, "ChecksumAlgorithm": "SHA256"})
 
 
-def _keep(digest: str, data: bytes) -> None:
+def _store_block(digest: str, data: bytes) -> None:
     path = WORLD.blocks_folder / digest
     if not path.exists():
         part = path.with_suffix(f".{uuid.uuid4().hex}")
@@ -126,19 +128,19 @@ def _keep(digest: str, data: bytes) -> None:
 
 def complete_snapshot(self: EBSResponse) -> ActionResult:
     """Answers "pending"; DescribeSnapshots shows the rest of the way."""
-    snapshot, disk = _own(self)
+    snapshot, disk = _own_snapshot(self)
     changed = int(self._get_param("ChangedBlocksCount"))
     if changed != len(disk.written):
         message = f"{len(disk.written)} blocks were written, ChangedBlocksCount is {changed}"
         raise invalid("INVALID_PARAMETER_VALUE", message)
-    if self._get_param("Checksum") and not _fits(self, disk):
+    if self._get_param("Checksum") and not _checksum_fits(self, disk):
         raise invalid("INVALID_PARAMETER_VALUE", "The aggregated checksum does not fit the blocks")
     if snapshot.status == "pending" and snapshot.id not in WORLD.pending:
         snapshots.begin(snapshot)
     return ActionResult({"Status": snapshot.status})
 
 
-def _fits(self: EBSResponse, disk: Disk) -> bool:
+def _checksum_fits(self: EBSResponse, disk: Disk) -> bool:
     """LINEAR: the SHA-256 over the raw digests of the written blocks in index order."""
     digests = b"".join(bytes.fromhex(digest) for _, digest in sorted(disk.written.items()))
     linear = base64.b64encode(hashlib.sha256(digests).digest()).decode()
@@ -147,12 +149,12 @@ def _fits(self: EBSResponse, disk: Disk) -> bool:
 
 
 def get_snapshot_block(self: EBSResponse) -> ActionResult:
-    snapshot, disk = _readable(self, self._get_param("SnapshotId"))
+    snapshot, disk = _readable_snapshot(self, self._get_param("SnapshotId"))
     index = int(self._get_param("BlockIndex"))
     digest = disk.blocks.get(index)
     if digest is None:
         raise invalid("INVALID_BLOCK", f"{snapshot.id} has no block {index}")
-    if self._get_param("BlockToken") != _token(snapshot, index, digest):
+    if self._get_param("BlockToken") != _block_token(snapshot, index, digest):
         raise invalid("INVALID_BLOCK_TOKEN", f"The token is not that of block {index}")
     return ActionResult(
         {
@@ -165,26 +167,30 @@ def get_snapshot_block(self: EBSResponse) -> ActionResult:
 
 
 def list_snapshot_blocks(self: EBSResponse) -> ActionResult:
-    snapshot, disk = _readable(self, self._get_param("SnapshotId"))
+    snapshot, disk = _readable_snapshot(self, self._get_param("SnapshotId"))
     blocks = [
-        {"BlockIndex": index, "BlockToken": _token(snapshot, index, digest)} for index, digest in disk.blocks.items()
+        {"BlockIndex": index, "BlockToken": _block_token(snapshot, index, digest)}
+        for index, digest in disk.blocks.items()
     ]
-    return _page(self, "Blocks", blocks, disk)
+    return _block_page(self, "Blocks", blocks, disk)
 
 
 def list_changed_blocks(self: EBSResponse) -> ActionResult:
-    first, before = _readable(self, self._get_param("FirstSnapshotId"))
-    second, after = _readable(self, self._get_param("SecondSnapshotId"))
+    first, before = _readable_snapshot(self, self._get_param("FirstSnapshotId"))
+    second, after = _readable_snapshot(self, self._get_param("SecondSnapshotId"))
     changed = []
     for index in sorted(before.blocks.keys() | after.blocks.keys()):
         old, new = before.blocks.get(index), after.blocks.get(index)
         if old != new:
-            tokens = {"FirstBlockToken": _token(first, index, old), "SecondBlockToken": _token(second, index, new)}
+            tokens = {
+                "FirstBlockToken": _block_token(first, index, old),
+                "SecondBlockToken": _block_token(second, index, new),
+            }
             changed.append({"BlockIndex": index} | {name: token for name, token in tokens.items() if token})
-    return _page(self, "ChangedBlocks", changed, after)
+    return _block_page(self, "ChangedBlocks", changed, after)
 
 
-def _page(self: EBSResponse, name: str, blocks: list[dict[str, Any]], disk: Disk) -> ActionResult:
+def _block_page(self: EBSResponse, name: str, blocks: list[dict[str, Any]], disk: Disk) -> ActionResult:
     """At most MaxResults of the blocks; the token of the next page is its first index."""
     start = int(self._get_param("NextToken") or self._get_param("StartingBlockIndex") or 0)
     rest = [block for block in blocks if block["BlockIndex"] >= start]
@@ -193,28 +199,28 @@ def _page(self: EBSResponse, name: str, blocks: list[dict[str, Any]], disk: Disk
     return ActionResult(page | ({"NextToken": str(rest[limit]["BlockIndex"])} if len(rest) > limit else {}))
 
 
-def _token(snapshot: Snapshot, index: int, digest: str | None) -> str | None:
+def _block_token(snapshot: Snapshot, index: int, digest: str | None) -> str | None:
     return hashlib.sha256(f"{snapshot.id} {index} {digest}".encode()).hexdigest() if digest else None
 
 
-def _backend(self: EBSResponse) -> EC2Backend:
+def _region_backend(self: EBSResponse) -> EC2Backend:
     return ec2_backends[self.current_account][self.region]
 
 
-def _own(self: EBSResponse) -> tuple[Snapshot, Disk]:
+def _own_snapshot(self: EBSResponse) -> tuple[Snapshot, Disk]:
     """The snapshot that a writing call names; only its account writes to it."""
-    return _found(_backend(self).snapshots, self._get_param("SnapshotId"))
+    return _snapshot_with_disk(_region_backend(self).snapshots, self._get_param("SnapshotId"))
 
 
-def _readable(self: EBSResponse, snapshot_id: str) -> tuple[Snapshot, Disk]:
+def _readable_snapshot(self: EBSResponse, snapshot_id: str) -> tuple[Snapshot, Disk]:
     """A completed snapshot of this account or shared with it."""
-    snapshot, disk = _found(snapshots.visible_snapshots(_backend(self)), snapshot_id)
+    snapshot, disk = _snapshot_with_disk(snapshots.visible_snapshots(_region_backend(self)), snapshot_id)
     if snapshot.status != "completed":
         raise invalid("INVALID_SNAPSHOT_ID", f"{snapshot_id} is {snapshot.status}, only completed ones are read")
     return snapshot, disk
 
 
-def _found(among: dict[str, Snapshot], snapshot_id: str) -> tuple[Snapshot, Disk]:
+def _snapshot_with_disk(among: dict[str, Snapshot], snapshot_id: str) -> tuple[Snapshot, Disk]:
     if snapshot_id not in among or snapshot_id not in WORLD.disks:
         message = f"The snapshot '{snapshot_id}' does not exist."
         raise EbsError("ResourceNotFoundException", message, "SNAPSHOT_NOT_FOUND")

@@ -4,10 +4,10 @@ from moto.ec2.models.security_groups import SecurityGroupRule
 
 
 def install() -> None:
-    SecurityGroupRule.description = property(_description)  # type: ignore[method-assign, assignment]
+    SecurityGroupRule.description = property(_rule_description)  # type: ignore[method-assign, assignment]
 
 
-def _description(rule: SecurityGroupRule) -> str | None:
+def _rule_description(rule: SecurityGroupRule) -> str | None:
     """Model, SecurityGroupRule: each kind of source has one."""
-    found: str | None = rule.ip_range.get("Description") or rule.source_group.get("Description")
-    return found
+    description: str | None = rule.ip_range.get("Description") or rule.source_group.get("Description")
+    return description

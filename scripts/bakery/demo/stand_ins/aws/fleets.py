@@ -1,4 +1,4 @@
-"""Auto Scaling groups whose machines lose their protection: moto then leaves more of them than were wanted."""
+"""Auto Scaling groups whose machines lose their protection: moto then leaves more of them than the group wants."""
 
 from moto.autoscaling.models import AutoScalingBackend
 

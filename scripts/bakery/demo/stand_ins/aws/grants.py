@@ -14,11 +14,11 @@ from moto.kms.responses import KmsResponse
 
 
 def create_grant(self: KmsResponse) -> str:
-    key = _key(self)
+    key = _find_key(self)
     request: dict[str, Any] = json.loads(self.body)
-    _require(self, key, "kms:CreateGrant", request)
+    _require_permission(self, key, "kms:CreateGrant", request)
     grantee = request["GranteePrincipal"]
-    if not _exists(grantee):
+    if not _principal_exists(grantee):
         raise JsonRESTError("InvalidArnException", f"There is no principal {grantee}")
     grant = key.add_grant(
         request.get("Name", ""),
@@ -31,32 +31,32 @@ def create_grant(self: KmsResponse) -> str:
 
 
 def list_grants(self: KmsResponse) -> str:
-    key = _key(self)
-    _require(self, key, "kms:ListGrants", {})
+    key = _find_key(self)
+    _require_permission(self, key, "kms:ListGrants", {})
     grants = [{**grant.to_json(), "KeyId": key.arn} for grant in key.list_grants(self._get_param("GrantId"))]
     return json.dumps({"Grants": grants, "GrantCount": len(grants), "Truncated": False})
 
 
 def retire_grant(self: KmsResponse) -> str:
     """By the principal that the grant names, whatever the key's policy says (model, RetireGrant)."""
-    key, grant_id = _key(self), self._get_param("GrantId")
+    key, grant_id = _find_key(self), self._get_param("GrantId")
     grant = key.grants.get(grant_id)
     if grant is None:
         raise NotFoundException(f"There is no grant {grant_id}")
-    if grant.retiring_principal != _root(self.current_account):
+    if grant.retiring_principal != _root_arn(self.current_account):
         raise AccessDeniedException(f"{self.current_account} may not retire {grant_id}")
     key.retire_grant(grant_id)
     return "{}"
 
 
 def revoke_grant(self: KmsResponse) -> str:
-    key, grant_id = _key(self), self._get_param("GrantId")
-    _require(self, key, "kms:RevokeGrant", {})
+    key, grant_id = _find_key(self), self._get_param("GrantId")
+    _require_permission(self, key, "kms:RevokeGrant", {})
     key.revoke_grant(grant_id)
     return "{}"
 
 
-def _key(self: KmsResponse) -> Key:
+def _find_key(self: KmsResponse) -> Key:
     """By ID in the own account, by ARN in any; keys do not leave their region."""
     name, account = self._get_param("KeyId"), self.current_account
     if name.startswith("arn:"):
@@ -69,33 +69,33 @@ def _key(self: KmsResponse) -> Key:
     return key
 
 
-def _require(self: KmsResponse, key: Key, action: str, request: dict[str, Any]) -> None:
-    """For other accounts only: what the own one may is a matter of its IAM, which nobody stands in for."""
+def _require_permission(self: KmsResponse, key: Key, action: str, request: dict[str, Any]) -> None:
+    """For other accounts only: IAM decides for the own account, and has no stand-in."""
     if self.current_account == key.account_id:
         return
     statements = json.loads(key.policy)["Statement"]
-    if not any(_allows(statement, self.current_account, action, request) for statement in statements):
+    if not any(_statement_allows(statement, self.current_account, action, request) for statement in statements):
         raise AccessDeniedException(f"{self.current_account} may not do {action} with {key.arn}")
 
 
-def _allows(statement: dict[str, Any], account: str, action: str, request: dict[str, Any]) -> bool:
+def _statement_allows(statement: dict[str, Any], account: str, action: str, request: dict[str, Any]) -> bool:
     principals = statement.get("Principal", {})
     trusted = principals.get("AWS", []) if isinstance(principals, dict) else []
     return (
         statement["Effect"] == "Allow"
-        and _root(account) in ([trusted] if isinstance(trusted, str) else trusted)
+        and _root_arn(account) in ([trusted] if isinstance(trusted, str) else trusted)
         and action in statement["Action"]
         and all(
-            _holds(operator, name, wanted, request)
+            _condition_holds(operator, name, values, request)
             for operator, tests in statement.get("Condition", {}).items()
-            for name, wanted in tests.items()
+            for name, values in tests.items()
         )
     )
 
 
-def _holds(operator: str, name: str, wanted: Any, request: dict[str, Any]) -> bool:
+def _condition_holds(operator: str, name: str, values: Any, request: dict[str, Any]) -> bool:
     """The conditions of KMS that are about a grant. A person's request is never one for an AWS resource."""
-    allowed = [wanted] if isinstance(wanted, str) else wanted
+    allowed = [values] if isinstance(values, str) else values
     match operator, name:
         case "StringEquals", "kms:GranteePrincipal":
             return request.get("GranteePrincipal") in allowed
@@ -106,13 +106,13 @@ def _holds(operator: str, name: str, wanted: Any, request: dict[str, Any]) -> bo
     raise NotImplementedError(f"the condition {operator} of {name}")
 
 
-def _root(account: str) -> str:
+def _root_arn(account: str) -> str:
     return f"arn:aws:iam::{account}:root"
 
 
-def _exists(principal: str) -> bool:
+def _principal_exists(principal: str) -> bool:
     account = principal.split(":")[4]
-    return principal == _root(account) or any(
+    return principal == _root_arn(account) or any(
         role.arn == principal for role in iam_backends[account]["aws"].roles.values()
     )
 

@@ -1,4 +1,4 @@
-"""EC2 images: unique names, real devices and tags, pending at first, visible to whom they are shared with."""
+"""EC2 images: unique names, real devices and tags, pending at first, visible to accounts that share them."""
 
 import copy
 import re
@@ -19,7 +19,7 @@ from bakery.demo.stand_ins.aws.world import WORLD, Pending
 
 # RegisterImage, parameter Name, in the EC2 API model.
 NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
-# What RegisterImage stores and CopyImage carries over; the defaults are those of the EC2 API model.
+# Traits that RegisterImage stores and CopyImage carries over; the defaults are those of the EC2 API model.
 TRAITS = {
     "Architecture": ("architecture", "i386"),
     "VirtualizationType": ("virtualization_type", "paravirtual"),
@@ -64,7 +64,7 @@ def register_image(self: AmisResponse) -> ActionResult:
     name = new_name(self)
     tags = tags_for(self, "image", allowed={"image"})
     traits = {attribute: self._get_param(key, default) for key, (attribute, default) in TRAITS.items()}
-    devices = _devices(self, traits["root_device_name"])
+    devices = _read_devices(self, traits["root_device_name"])
     image = Image(backend, name, self._get_param("Description", ""), devices, traits)
     image.add_tags(tags)
     begin(image, WORLD.settings.image_outcome)
@@ -102,16 +102,16 @@ def tags_for(self: EC2BaseResponse, kind: str, allowed: set[str]) -> dict[str, s
     }
 
 
-def _devices(self: AmisResponse, root: str | None) -> list[Device]:
-    """The block device mappings, with what their snapshots say filled in."""
+def _read_devices(self: AmisResponse, root: str | None) -> list[Device]:
+    """The block device mappings, completed from their snapshots."""
     mappings = self._get_param("BlockDeviceMappings", [])
-    devices = [_device(self.ec2_backend, dict(mapping)) for mapping in mappings]
+    devices = [_fill_device(self.ec2_backend, dict(mapping)) for mapping in mappings]
     if not any(device["DeviceName"] == root and device.get("Ebs", {}).get("SnapshotId") for device in devices):
         raise EC2ClientError("InvalidBlockDeviceMapping", f"No snapshot is mapped to the root device {root}")
     return devices
 
 
-def _device(backend: EC2Backend, mapping: Device) -> Device:
+def _fill_device(backend: EC2Backend, mapping: Device) -> Device:
     ebs = dict(mapping.get("Ebs") or {})
     snapshot_id = ebs.get("SnapshotId")
     if not snapshot_id:
@@ -132,12 +132,12 @@ def _device(backend: EC2Backend, mapping: Device) -> Device:
 
 def visible_images(backend: EC2Backend) -> dict[str, Ami]:
     """Own ones, those in every region's public list, and those that other accounts share, by ID."""
-    mine = {"UserId": backend.account_id}
+    permission = {"UserId": backend.account_id}
     shared = {
         image.id: snapshots.seen_by(backend, image)
-        for other in snapshots.same_region(backend)
-        for image in other.amis.values()
-        if image.owner_id == other.account_id and (mine in image.launch_permissions or image.is_public)
+        for neighbour in snapshots.same_region(backend)
+        for image in neighbour.amis.values()
+        if image.owner_id == neighbour.account_id and (permission in image.launch_permissions or image.is_public)
     }
     return shared | backend.amis
 
@@ -147,14 +147,14 @@ def describe_images(self: AmisResponse) -> ActionResult:
     backend: EC2Backend = self.ec2_backend
     filters: dict[str, Any] = self._filters_from_querystring()
     states = filters.pop("state", None)
-    found = [image for image in _asked_for(self, backend) if _matches(image, filters)]
-    for image in found:
+    matches = [image for image in _selected_images(self, backend) if _filters_match(image, filters)]
+    for image in matches:
         if image.id in backend.amis:
-            _advance(self, image)
-    return ActionResult({"Images": [_shown(image) for image in found if not states or image.state in states]})
+            _advance_image(self, image)
+    return ActionResult({"Images": [_image_view(image) for image in matches if not states or image.state in states]})
 
 
-def _shown(image: Ami) -> Ami:
+def _image_view(image: Ami) -> Ami:
     """A pending image does not name its snapshots yet (bottlerocket-os/bottlerocket, pull request 1066)."""
     if image.state != "pending" or not isinstance(image, Image):
         return image
@@ -168,44 +168,44 @@ def _without_snapshot(device: Device) -> Device:
     return device | ({"Ebs": ebs} if ebs else {})
 
 
-def _asked_for(self: AmisResponse, backend: EC2Backend) -> Iterator[Ami]:
+def _selected_images(self: AmisResponse, backend: EC2Backend) -> Iterator[Ami]:
     """The visible images that ImageIds, Owners and ExecutableUsers leave."""
     visible = visible_images(backend)
-    wanted = self._get_param("ImageIds", [])
-    if malformed := [image_id for image_id in wanted if not image_id.startswith("ami-")]:
+    ids = self._get_param("ImageIds", [])
+    if malformed := [image_id for image_id in ids if not image_id.startswith("ami-")]:
         raise MalformedAMIIdError(malformed)
-    if missing := [image_id for image_id in wanted if image_id not in visible and image_id not in backend.deleted_amis]:
+    if missing := [image_id for image_id in ids if image_id not in visible and image_id not in backend.deleted_amis]:
         raise InvalidAMIIdError(missing)
-    owners = _accounts(self, "Owners")
-    users = _accounts(self, "ExecutableUsers")
+    owners = _account_ids(self, "Owners")
+    users = _account_ids(self, "ExecutableUsers")
     for image in visible.values():
         launchers = {permission.get("UserId", permission.get("Group")) for permission in image.launch_permissions}
         if (
-            (not wanted or image.id in wanted)
+            (not ids or image.id in ids)
             and (not owners or image.owner_id in owners or image.owner_alias in owners)
             and (not users or users & launchers)
         ):
             yield image
 
 
-def _accounts(self: AmisResponse, parameter: str) -> set[str]:
-    return {self.current_account if one == "self" else one for one in self._get_param(parameter, [])}
+def _account_ids(self: AmisResponse, parameter: str) -> set[str]:
+    return {self.current_account if account == "self" else account for account in self._get_param(parameter, [])}
 
 
-def _matches(image: Ami, filters: dict[str, Any]) -> bool:
-    known = {name: values for name, values in filters.items() if name not in SOURCE_FILTERS}
+def _filters_match(image: Ami, filters: dict[str, Any]) -> bool:
+    moto_filters = {name: values for name, values in filters.items() if name not in SOURCE_FILTERS}
     for name in SOURCE_FILTERS.keys() & filters.keys():
         if getattr(image, SOURCE_FILTERS[name], None) not in filters[name]:
             return False
-    return bool(generic_filter(known, [image]))
+    return bool(generic_filter(moto_filters, [image]))
 
 
-def _advance(self: AmisResponse, image: Ami) -> None:
+def _advance_image(self: AmisResponse, image: Ami) -> None:
     outcome = snapshots.pass_time(image.id)
     if outcome is None:
         return
     image.state = outcome
-    for snapshot in _snapshots(self, image):
+    for snapshot in _image_snapshots(self, image):
         if snapshot.status == "pending":
             snapshot.status = "completed" if outcome == "available" else "error"
             WORLD.pending.pop(snapshot.id, None)
@@ -232,15 +232,17 @@ def modify_image_attribute(self: AmisResponse) -> ActionResult:
     adds = self._get_param("LaunchPermission", {}).get("Add") or self._get_param("OperationType") == "add"
     public = [entry for entry in self._get_param("LaunchPermission", {}).get("Add", ()) if "Group" in entry]
     sharing.refuse_public(self, "image", public or (adds and self._get_param("UserGroups")))
-    if adds and any(snapshots.under_default_key(self.ec2_backend, snapshot) for snapshot in _snapshots(self, image)):
+    if adds and any(
+        snapshots.under_default_key(self.ec2_backend, snapshot) for snapshot in _image_snapshots(self, image)
+    ):
         raise EC2ClientError("InvalidParameter", "Snapshots encrypted with the AWS Managed CMK can't be shared.")
     return moto_modify_image_attribute(self)
 
 
-def _snapshots(self: AmisResponse, image: Ami) -> list[Snapshot]:
+def _image_snapshots(self: AmisResponse, image: Ami) -> list[Snapshot]:
     """Those behind an own image, as far as they still exist."""
     ids = [device.get("Ebs", {}).get("SnapshotId") for device in image.block_device_mappings]
-    return [self.ec2_backend.snapshots[one] for one in ids if one in self.ec2_backend.snapshots]
+    return [self.ec2_backend.snapshots[snapshot_id] for snapshot_id in ids if snapshot_id in self.ec2_backend.snapshots]
 
 
 def describe_image_attribute(self: AmisResponse) -> ActionResult:
@@ -258,11 +260,11 @@ def deregister_image(self: AmisResponse) -> ActionResult:
 
 
 def _delete_snapshots(self: AmisResponse, image: Ami) -> list[dict[str, str]]:
-    """Those that back no other image, if the call asks for it; what became of each."""
+    """Those that back no other image, if the call asks for it; the result for each."""
     if not self._get_param("DeleteAssociatedSnapshots", False):
         return []
     results = []
-    for snapshot in _snapshots(self, image):
+    for snapshot in _image_snapshots(self, image):
         used = next(snapshots.images_on(self.ec2_backend, snapshot.id), None)
         if not used:
             snapshots.remove(self.ec2_backend, snapshot.id)

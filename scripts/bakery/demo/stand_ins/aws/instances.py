@@ -31,14 +31,14 @@ def install() -> None:
 
 
 def add_block_device(
-    self: Instance, size: int | None, device_path: str, snapshot_id: str | None, *more: Any, **named: Any
+    self: Instance, size: int | None, device_path: str, snapshot_id: str | None, *arguments: Any, **keywords: Any
 ) -> None:
     """A mapping of one of the image's devices changes what it names: size and snapshot come from the image (guide)."""
     if size is None and snapshot_id is None:
         image = images.visible_images(self.ec2_backend).get(self.image_id)
-        known = {device["DeviceName"]: device["Ebs"] for device in image.block_device_mappings} if image else {}
-        snapshot_id = known.get(device_path, {}).get("SnapshotId")
-    moto_add_block_device(self, size, device_path, snapshot_id, *more, **named)
+        devices = {device["DeviceName"]: device["Ebs"] for device in image.block_device_mappings} if image else {}
+        snapshot_id = devices.get(device_path, {}).get("SnapshotId")
+    moto_add_block_device(self, size, device_path, snapshot_id, *arguments, **keywords)
 
 
 def create_image(self: AmisResponse) -> ActionResult:

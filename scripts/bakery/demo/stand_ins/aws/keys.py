@@ -13,7 +13,7 @@ def key_arn(backend: EC2Backend, key: str) -> str | None:
             return None
     name = name.removeprefix("key/")
     keys = kms_backends[account][backend.region_name].keys.values()
-    return next((one.arn for one in keys if name == one.id or name in one.aliases), None)
+    return next((candidate.arn for candidate in keys if name == candidate.id or name in candidate.aliases), None)
 
 
 def default_key_arn(backend: EC2Backend) -> str:

@@ -21,7 +21,7 @@ moto_get_parameter_history = SimpleSystemManagerResponse.get_parameter_history
 def put_parameter(self: SimpleSystemManagerResponse) -> ActionResult:
     backend, name = self.ssm_backend, self._get_param("Name")
     data_type = self._get_param("DataType", "text")
-    _settle(backend, name)
+    _settle_version(backend, name)
     current = backend.get_parameter(name)
     if current and current.data_type != data_type:
         message = f"The data type of {name} is {current.data_type} and cannot be changed to {data_type}"
@@ -30,22 +30,22 @@ def put_parameter(self: SimpleSystemManagerResponse) -> ActionResult:
         raise ValidationException(f"A parameter of data type {IMAGE} has the type String")
     answer = moto_put_parameter(self)
     if data_type == IMAGE:
-        _withhold(backend, name)
+        _withhold_version(backend, name)
     return answer
 
 
-def _withhold(backend: SimpleSystemManagerBackend, name: str) -> None:
+def _withhold_version(backend: SimpleSystemManagerBackend, name: str) -> None:
     """Take the version that moto just added out again, until it is validated."""
     versions = backend._parameters[name]
     pending = PendingParameter(versions.pop(), WORLD.settings.parameter_reads)
     if not versions:
         del backend._parameters[backend._parameters.normalize_name(name)]
-    WORLD.parameters[_key(backend, name)] = pending
+    WORLD.parameters[_parameter_key(backend, name)] = pending
 
 
-def _settle(backend: SimpleSystemManagerBackend, name: str) -> None:
+def _settle_version(backend: SimpleSystemManagerBackend, name: str) -> None:
     """Validate the pending version: live when its image is available to this account and region, else gone."""
-    pending = WORLD.parameters.pop(_key(backend, name), None)
+    pending = WORLD.parameters.pop(_parameter_key(backend, name), None)
     if pending is None:
         return
     image = visible_images(ec2_backends[backend.account_id][backend.region_name]).get(pending.version.value)
@@ -53,30 +53,30 @@ def _settle(backend: SimpleSystemManagerBackend, name: str) -> None:
         backend._parameters[name].append(pending.version)
 
 
-def _read(backend: SimpleSystemManagerBackend, name: str) -> None:
+def _count_read(backend: SimpleSystemManagerBackend, name: str) -> None:
     """A read is about to be answered; the version becomes live once it was read often enough."""
-    pending = WORLD.parameters.get(_key(backend, name))
+    pending = WORLD.parameters.get(_parameter_key(backend, name))
     if pending is None:
         return
     pending.reads_left -= 1
     if pending.reads_left < 0:
-        _settle(backend, name)
+        _settle_version(backend, name)
 
 
-def _key(backend: SimpleSystemManagerBackend, name: str) -> tuple[str, str, str]:
+def _parameter_key(backend: SimpleSystemManagerBackend, name: str) -> tuple[str, str, str]:
     """By the bare name: without ARN, version or label."""
     bare = backend._strip_parameter_arn(name).split(":")[0]
     return backend.account_id, backend.region_name, backend._parameters.normalize_name(bare)
 
 
 def get_parameter(self: SimpleSystemManagerResponse) -> ActionResult:
-    _read(self.ssm_backend, self._get_param("Name"))
+    _count_read(self.ssm_backend, self._get_param("Name"))
     return moto_get_parameter(self)
 
 
 def get_parameters(self: SimpleSystemManagerResponse) -> ActionResult:
     for name in self._get_param("Names"):
-        _read(self.ssm_backend, name)
+        _count_read(self.ssm_backend, name)
     return moto_get_parameters(self)
 
 
@@ -84,12 +84,12 @@ def get_parameters_by_path(self: SimpleSystemManagerResponse) -> ActionResult:
     backend = self.ssm_backend
     for account, region, name in list(WORLD.parameters):
         if (account, region) == (backend.account_id, backend.region_name) and name.startswith(self._get_param("Path")):
-            _read(backend, name)
+            _count_read(backend, name)
     return moto_get_parameters_by_path(self)
 
 
 def get_parameter_history(self: SimpleSystemManagerResponse) -> ActionResult:
-    _read(self.ssm_backend, self._get_param("Name"))
+    _count_read(self.ssm_backend, self._get_param("Name"))
     return moto_get_parameter_history(self)
 
 

@@ -16,7 +16,7 @@ CHANGEABLE = ("Description", "ResourceTags", "ResourceType", "RetentionPeriod")
 
 
 class Refused(Exception):
-    """What the API answers as an error."""
+    """An error that the API answers."""
 
     def __init__(self, code: str, message: str, status: int) -> None:
         super().__init__(message)
@@ -24,27 +24,27 @@ class Refused(Exception):
 
 
 def answer(call: Call, request: Request) -> Response:
-    """The API's answer; NotImplementedError for what is not stood in for."""
+    """The API's answer; NotImplementedError for actions that the stand-in lacks."""
     actions = {
-        "CreateRule": _create,
-        "GetRule": _get,
-        "UpdateRule": _update,
-        "DeleteRule": _delete,
-        "ListTagsForResource": _tags,
+        "CreateRule": _create_rule,
+        "GetRule": _get_rule,
+        "UpdateRule": _update_rule,
+        "DeleteRule": _delete_rule,
+        "ListTagsForResource": _list_tags,
     }
     if call.action not in actions:
         raise NotImplementedError("it is not stood in for")
     body = json.loads(request.get_data() or b"{}")
     try:
-        found = actions[call.action](call, unquote(request.path).split("/", 2)[-1], body)
+        result = actions[call.action](call, unquote(request.path).split("/", 2)[-1], body)
     except Refused as error:
         headers = {"x-amzn-errortype": error.code}
-        return _json({"Message": str(error)}, error.status, headers)
-    return _json(found)
+        return _json_response({"Message": str(error)}, error.status, headers)
+    return _json_response(result)
 
 
-def _create(call: Call, _: str, body: dict[str, Any]) -> dict[str, Any]:
-    _check(body)
+def _create_rule(call: Call, _: str, body: dict[str, Any]) -> dict[str, Any]:
+    _check_rule(body)
     identifier = uuid.uuid4().hex[:11]
     arn = f"arn:aws:rbin:{call.region}:{call.account}:rule/{identifier}"
     rule = {**body, "Identifier": identifier, "RuleArn": arn, "Status": "pending", "LockState": "unlocked"}
@@ -52,37 +52,37 @@ def _create(call: Call, _: str, body: dict[str, Any]) -> dict[str, Any]:
     return rule
 
 
-def _get(call: Call, identifier: str, _: dict[str, Any]) -> dict[str, Any]:
-    rule = _rule(call, identifier)
+def _get_rule(call: Call, identifier: str, _: dict[str, Any]) -> dict[str, Any]:
+    rule = _find_rule(call, identifier)
     return {**rule, "Status": rule.pop("Status", "available")}  # pending until it was looked at once
 
 
-def _update(call: Call, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
-    rule = _rule(call, identifier)
+def _update_rule(call: Call, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
+    rule = _find_rule(call, identifier)
     changed = {**rule, **{name: value for name, value in body.items() if name in CHANGEABLE}}
-    _check(changed)
+    _check_rule(changed)
     rule.update(changed)
     return {**rule, "Status": "available"}
 
 
-def _delete(call: Call, identifier: str, _: dict[str, Any]) -> dict[str, Any]:
-    _rule(call, identifier)
+def _delete_rule(call: Call, identifier: str, _: dict[str, Any]) -> dict[str, Any]:
+    _find_rule(call, identifier)
     del WORLD.retention[call.account, call.region, identifier]
     return {}
 
 
-def _tags(call: Call, arn: str, _: dict[str, Any]) -> dict[str, Any]:
-    return {"Tags": _rule(call, arn.rsplit("/", 1)[-1]).get("Tags", [])}
+def _list_tags(call: Call, arn: str, _: dict[str, Any]) -> dict[str, Any]:
+    return {"Tags": _find_rule(call, arn.rsplit("/", 1)[-1]).get("Tags", [])}
 
 
-def _rule(call: Call, identifier: str) -> dict[str, Any]:
+def _find_rule(call: Call, identifier: str) -> dict[str, Any]:
     try:
         return WORLD.retention[call.account, call.region, identifier]
     except KeyError as error:
         raise Refused("ResourceNotFoundException", f"There is no rule {identifier}", 404) from error
 
 
-def _check(body: dict[str, Any]) -> None:
+def _check_rule(body: dict[str, Any]) -> None:
     period = body["RetentionPeriod"]
     if body["ResourceType"] not in KINDS:
         raise Refused("ValidationException", f"A rule is for one of {KINDS}", 400)
@@ -92,5 +92,5 @@ def _check(body: dict[str, Any]) -> None:
         raise Refused("ValidationException", "A rule by tags needs a value of each", 400)
 
 
-def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def _json_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(json.dumps(value), status, headers, mimetype="application/json")

@@ -17,10 +17,10 @@ class InstanceRefreshInProgress(AutoscalingClientError):
 
 def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
     """One at a time for each group (model, StartInstanceRefresh)."""
-    group, known = _group(self), _refreshes(self)
-    if any(refresh["Status"] == "InProgress" for refresh in known):
+    group, history = _find_group(self), _group_refreshes(self)
+    if any(refresh["Status"] == "InProgress" for refresh in history):
         raise InstanceRefreshInProgress(f"An instance refresh of {group.name} is in progress")
-    _replace(group)
+    _replace_instances(group)
     refresh = {
         "InstanceRefreshId": str(uuid.uuid4()),
         "AutoScalingGroupName": group.name,
@@ -30,22 +30,22 @@ def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
         "Strategy": self._get_param("Strategy") or "Rolling",
         "Preferences": self._get_param("Preferences") or {},
     }
-    known.insert(0, refresh)
+    history.insert(0, refresh)
     return ActionResult({"InstanceRefreshId": refresh["InstanceRefreshId"]})
 
 
 def describe_instance_refreshes(self: AutoScalingResponse) -> ActionResult:
     """Newest first. One that was shown in progress is done at the next look."""
-    _group(self)
-    known = _refreshes(self)
-    wanted = self._get_param("InstanceRefreshIds") or [refresh["InstanceRefreshId"] for refresh in known]
-    shown = [dict(refresh) for refresh in known if refresh["InstanceRefreshId"] in wanted]
-    for refresh in known:
+    _find_group(self)
+    history = _group_refreshes(self)
+    ids = self._get_param("InstanceRefreshIds") or [refresh["InstanceRefreshId"] for refresh in history]
+    shown = [dict(refresh) for refresh in history if refresh["InstanceRefreshId"] in ids]
+    for refresh in history:
         refresh.update(Status="Successful", PercentageComplete=100, InstancesToUpdate=0)
     return ActionResult({"InstanceRefreshes": shown})
 
 
-def _group(self: AutoScalingResponse) -> FakeAutoScalingGroup:
+def _find_group(self: AutoScalingResponse) -> FakeAutoScalingGroup:
     name = self._get_param("AutoScalingGroupName")
     group = self.autoscaling_backend.autoscaling_groups.get(name)
     if group is None:
@@ -53,16 +53,16 @@ def _group(self: AutoScalingResponse) -> FakeAutoScalingGroup:
     return group
 
 
-def _refreshes(self: AutoScalingResponse) -> list[dict[str, Any]]:
+def _group_refreshes(self: AutoScalingResponse) -> list[dict[str, Any]]:
     key = self.current_account, self.region, self._get_param("AutoScalingGroupName")
     return WORLD.refreshes.setdefault(key, [])
 
 
-def _replace(group: FakeAutoScalingGroup) -> None:
-    """By what the group's launch template is now."""
-    wanted = group.desired_capacity
+def _replace_instances(group: FakeAutoScalingGroup) -> None:
+    """New instances use the group's launch template as it is now."""
+    capacity = group.desired_capacity
     group.set_desired_capacity(0)
-    group.set_desired_capacity(wanted)
+    group.set_desired_capacity(capacity)
 
 
 HANDLERS = (start_instance_refresh, describe_instance_refreshes)

@@ -70,12 +70,12 @@ class Handler(MotoRequestHandler):
 def main() -> int | str:
     """The exit code, or the reason why the state file cannot be used."""
     try:
-        return _run(_arguments())
+        return _run_server(_parse_arguments())
     except state.StateError as error:
         return f"error: {error}"
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_server(arguments: argparse.Namespace) -> int:
     # Before any thread starts, so that all of them leave the signals to `sigwait`.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
     for service, handlers in STRICT:
@@ -91,13 +91,13 @@ def _run(arguments: argparse.Namespace) -> int:
             state.restore(arguments.state)
         state.sweep()
         app = StrictAws(arguments.state)
-        _serve(app, arguments.port)
+        _serve_until_signal(app, arguments.port)
         if arguments.state:
             app.save()
     return 0
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="0 takes any free one")
     parser.add_argument("--state", type=Path, metavar="FILE", help="restored at start, saved on SIGTERM")
@@ -112,7 +112,7 @@ def _blocks_folder(state_file: Path | None, cleanup: contextlib.ExitStack) -> Pa
     return folder
 
 
-def _serve(app: StrictAws, port: int) -> None:
+def _serve_until_signal(app: StrictAws, port: int) -> None:
     """Until SIGTERM or SIGINT; prints one JSON line with the URL once connections are accepted."""
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Handler)
     thread = threading.Thread(target=server.serve_forever, args=(STOP_WITHIN,), daemon=True)

@@ -15,57 +15,57 @@ FIELD = {"image": "ImageBlockPublicAccessState", "snapshot": "State"}
 
 
 def enable_image_block_public_access(self: EC2BaseResponse) -> ActionResult:
-    return _enable(self, "image")
+    return _enable_block(self, "image")
 
 
 def disable_image_block_public_access(self: EC2BaseResponse) -> ActionResult:
-    return _set(self, "image", OPEN)
+    return _set_state(self, "image", OPEN)
 
 
 def get_image_block_public_access_state(self: EC2BaseResponse) -> ActionResult:
-    return _get(self, "image")
+    return _get_state(self, "image")
 
 
 def enable_snapshot_block_public_access(self: EC2BaseResponse) -> ActionResult:
-    return _enable(self, "snapshot")
+    return _enable_block(self, "snapshot")
 
 
 def disable_snapshot_block_public_access(self: EC2BaseResponse) -> ActionResult:
-    return _set(self, "snapshot", OPEN)
+    return _set_state(self, "snapshot", OPEN)
 
 
 def get_snapshot_block_public_access_state(self: EC2BaseResponse) -> ActionResult:
-    return _get(self, "snapshot")
+    return _get_state(self, "snapshot")
 
 
 def refuse_public(self: EC2BaseResponse, kind: Kind, groups: object) -> None:
-    """OperationNotPermitted if `groups` has somebody in it and sharing with everybody is blocked."""
-    if groups and _state(self, kind) != OPEN:
+    """OperationNotPermitted if `groups` is not empty and public sharing is blocked."""
+    if groups and _current_state(self, kind) != OPEN:
         raise EC2ClientError("OperationNotPermitted", f"Public sharing of a {kind} is blocked for the account")
 
 
-def _enable(self: EC2BaseResponse, kind: Kind) -> ActionResult:
+def _enable_block(self: EC2BaseResponse, kind: Kind) -> ActionResult:
     state = self._get_param(FIELD[kind])
     if state not in BLOCKING[kind]:
         raise EC2ClientError("InvalidParameterValue", f"{state} is no such state")
-    return _set(self, kind, state)
+    return _set_state(self, kind, state)
 
 
-def _set(self: EC2BaseResponse, kind: Kind, state: str) -> ActionResult:
+def _set_state(self: EC2BaseResponse, kind: Kind, state: str) -> ActionResult:
     self.error_on_dryrun()
-    WORLD.sharing[_place(self, kind)] = state
+    WORLD.sharing[_state_key(self, kind)] = state
     return ActionResult({FIELD[kind]: state})
 
 
-def _get(self: EC2BaseResponse, kind: Kind) -> ActionResult:
-    return ActionResult({FIELD[kind]: _state(self, kind), "ManagedBy": "account"})
+def _get_state(self: EC2BaseResponse, kind: Kind) -> ActionResult:
+    return ActionResult({FIELD[kind]: _current_state(self, kind), "ManagedBy": "account"})
 
 
-def _state(self: EC2BaseResponse, kind: Kind) -> str:
-    return WORLD.sharing.get(_place(self, kind), OPEN)
+def _current_state(self: EC2BaseResponse, kind: Kind) -> str:
+    return WORLD.sharing.get(_state_key(self, kind), OPEN)
 
 
-def _place(self: Any, kind: Kind) -> tuple[str, str, str]:
+def _state_key(self: Any, kind: Kind) -> tuple[str, str, str]:
     return self.current_account, self.region, kind
 
 

@@ -1,4 +1,4 @@
-"""EC2 snapshots: pending until their time has come, visible to the accounts they are shared with, kept while in use."""
+"""EC2 snapshots: pending for some answers, visible to the accounts that they are shared with, kept while in use."""
 
 import copy
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ Resource = TypeVar("Resource", Ami, Snapshot)
 
 @dataclass(frozen=True)
 class NoVolume:
-    """What AWS shows as the volume of a snapshot that was not taken from one (EC2 user guide)."""
+    """AWS shows it as the volume of a snapshot that was not taken from one (EC2 user guide)."""
 
     size: int  # GiB
     id: str = "vol-ffffffff"
@@ -61,8 +61,8 @@ def visible_snapshots(backend: EC2Backend) -> dict[str, Snapshot]:
     account = backend.account_id
     shared = {
         snapshot.id: seen_by(backend, snapshot)
-        for other in same_region(backend)
-        for snapshot in other.snapshots.values()
+        for neighbour in same_region(backend)
+        for snapshot in neighbour.snapshots.values()
         if account in snapshot.create_volume_permission_userids or "all" in snapshot.create_volume_permission_groups
     }
     return shared | backend.snapshots
@@ -70,8 +70,8 @@ def visible_snapshots(backend: EC2Backend) -> dict[str, Snapshot]:
 
 def same_region(backend: EC2Backend) -> list[EC2Backend]:
     """This region in every other account."""
-    everyone = [regions.get(backend.region_name) for regions in ec2_backends.values()]
-    return [other for other in everyone if other and other is not backend]
+    backends = [regions.get(backend.region_name) for regions in ec2_backends.values()]
+    return [candidate for candidate in backends if candidate and candidate is not backend]
 
 
 def seen_by(backend: EC2Backend, resource: Resource) -> Resource:
@@ -84,19 +84,21 @@ def seen_by(backend: EC2Backend, resource: Resource) -> Resource:
 def describe_snapshots(self: ElasticBlockStore) -> ActionResult:
     self.error_on_dryrun()
     backend: EC2Backend = self.ec2_backend
-    wanted = self._get_param("SnapshotIds", [])
+    ids = self._get_param("SnapshotIds", [])
     owners = {backend.account_id if owner == "self" else owner for owner in self._get_param("OwnerIds", [])}
     filters = self._filters_from_querystring()
     statuses = filters.pop("status", None)
     visible = visible_snapshots(backend)
-    if not set(wanted) <= visible.keys():
+    if not set(ids) <= visible.keys():
         raise InvalidSnapshotIdError()
-    found = [visible[snapshot_id] for snapshot_id in wanted or visible]
-    found = [snapshot for snapshot in generic_filter(filters, found) if not owners or snapshot.owner_id in owners]
-    for snapshot in found:
+    matches = [visible[snapshot_id] for snapshot_id in ids or visible]
+    matches = [snapshot for snapshot in generic_filter(filters, matches) if not owners or snapshot.owner_id in owners]
+    for snapshot in matches:
         if snapshot.id in backend.snapshots:
             snapshot.status = pass_time(snapshot.id) or snapshot.status
-    return ActionResult({"Snapshots": [one for one in found if not statuses or one.status in statuses]})
+    return ActionResult(
+        {"Snapshots": [snapshot for snapshot in matches if not statuses or snapshot.status in statuses]}
+    )
 
 
 def modify_snapshot_attribute(self: ElasticBlockStore) -> ActionResult:

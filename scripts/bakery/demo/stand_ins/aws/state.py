@@ -41,7 +41,7 @@ class StateError(Exception):
 
 class _Pickler(pickle.Pickler):
     def reducer_override(self, value: object) -> Any:
-        """What pickle alone gets wrong: factories of `defaultdict(lambda: …)`, subclasses of it, keys of KMS."""
+        """Corrects pickle in some cases: factories of `defaultdict(lambda: …)`, subclasses of it, keys of KMS."""
         if isinstance(value, FunctionType) and "<locals>" in value.__qualname__ and not value.__closure__:
             return _function, (marshal.dumps(value.__code__), value.__module__)
         if isinstance(value, defaultdict) and type(value) is not defaultdict:
@@ -67,12 +67,12 @@ def save(path: Path) -> None:
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
         pickle.dump(WRITER, file)
-        _Pickler(file).dump((dict(_backends()), s3_backends.bucket_accounts, memory))
+        _Pickler(file).dump((dict(_all_backends()), s3_backends.bucket_accounts, memory))
     part.replace(path)
 
 
 def restore(path: Path) -> None:
-    """Only for files this server wrote: unpickling runs what the file says."""
+    """Only for files that this server wrote: unpickling runs code of the file."""
     try:
         with path.open("rb") as file:
             writer = pickle.load(file)  # noqa: S301
@@ -93,7 +93,7 @@ def reset() -> None:
         for regions in services.values():
             regions.clear()
     s3_backends.bucket_accounts.clear()  # bucket names are one space for all accounts
-    reset_model_data()  # else moto keeps every object it ever made
+    reset_model_data()  # without it, moto keeps every object that it ever made
     WORLD.forget()
     sweep()
 
@@ -106,7 +106,7 @@ def sweep() -> None:
             block.unlink()
 
 
-def _backends() -> Iterator[tuple[Key, Any]]:
+def _all_backends() -> Iterator[tuple[Key, Any]]:
     for services in IN_USE:
         module = services.backend.__module__
         name = next(name for name, value in vars(importlib.import_module(module)).items() if value is services)

@@ -1,4 +1,4 @@
-"""Versions of launch templates as they were asked for: moto adds to the first, and stumbles over later ones."""
+"""Versions of launch templates as the caller asked for them: moto adds to the first, and stumbles over later ones."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ def install() -> None:
 
 def create_version(self: LaunchTemplate, data: dict[str, Any], description: str) -> LaunchTemplateVersion:
     """Tags of the template itself are none of its machines'; user data gets the type that moto starts them with."""
-    kept = dict(data)
+    fields = dict(data)
     if "TagSpecifications" in data:
-        kept["TagSpecifications"] = [
-            found for found in data["TagSpecifications"] if found["ResourceType"] != "launch-template"
+        fields["TagSpecifications"] = [
+            entry for entry in data["TagSpecifications"] if entry["ResourceType"] != "launch-template"
         ]
     if isinstance(data.get("UserData"), str):
-        kept["UserData"] = Base64EncodedString(data["UserData"])
-    return moto_create_version(self, kept, description)
+        fields["UserData"] = Base64EncodedString(data["UserData"])
+    return moto_create_version(self, fields, description)

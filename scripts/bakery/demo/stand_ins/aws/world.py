@@ -1,4 +1,4 @@
-"""What the strict layer remembers beyond moto's own state; saved and restored with it."""
+"""The strict layer's own state beside moto's; saved and restored with it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class Remembered:
-    """A request that carried a client token, and the ID of what it made."""
+    """A request that carried a client token, and the ID of the resource that it made."""
 
     request: str
     resource_id: str
