@@ -20,7 +20,7 @@ def checks(report: Path, host: str, redact: Redactor) -> list[Check]:
         return [Check("tests ran", False, f"no report: {error}; see tests.log")]
     if not cases:
         return [Check("tests ran", False, "there was nothing to run; see tests.log")]
-    return [_check(case, host, redact) for case in cases]
+    return [_case_check(case, host, redact) for case in cases]
 
 
 def plain(name: str, host: str) -> str:
@@ -28,7 +28,7 @@ def plain(name: str, host: str) -> str:
     return name.replace(f"[{host}]", "").replace(f"{host}-", "")
 
 
-def _check(case: ElementTree.Element, host: str, redact: Redactor) -> Check:
+def _case_check(case: ElementTree.Element, host: str, redact: Redactor) -> Check:
     name = f"{case.get('classname', '')}: {plain(case.get('name', ''), host)}".removeprefix(": ")
     problem = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
     if problem is None:

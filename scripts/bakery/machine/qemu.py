@@ -65,7 +65,7 @@ def accelerator(cache: Path) -> str:
     if not os.access(KVM, os.R_OK | os.W_OK):
         return "tcg"
     answers = Cache(cache)
-    answer = answers.get(_host(), lambda: "kvm" if runs_on("kvm", cache.parent) else "tcg")
+    answer = answers.get(_host_state(), lambda: "kvm" if runs_on("kvm", cache.parent) else "tcg")
     answers.save()
     return answer
 
@@ -106,7 +106,7 @@ def escape(path: Path) -> str:
     return str(path).replace(",", ",,")
 
 
-def _host() -> str:
+def _host_state() -> str:
     """What an accelerator depends on: this boot of the host, its QEMU and its /dev/kvm."""
     device = KVM.stat()
     version = process.run([SYSTEM, "--version"]).stdout.splitlines()[0]

@@ -57,10 +57,10 @@ def calling(doing: str, where: str) -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError, ResponseParserError) as error:  # the last: a proxy's page instead of AWS
-        raise BakeryError(f"cannot {doing}", where=where, detail=str(error), hint=_hint(error)) from error
+        raise BakeryError(f"cannot {doing}", where=where, detail=str(error), hint=_error_hint(error)) from error
 
 
-def _hint(error: Exception) -> str:
+def _error_hint(error: Exception) -> str:
     code = error_code(error)
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"

@@ -21,7 +21,7 @@ AVAILABLE_SECONDS = 1800.0  # registering takes seconds to minutes; botocore's w
 
 def find(ec2: EC2Client, name: str) -> Image | None:
     """Our image of this name, in any state; ConflictError if there are several."""
-    images = _describe(ec2, "name", name)
+    images = _describe_images(ec2, "name", name)
     if len(images) > 1:
         raise ConflictError(
             f"several images are named {name}: {', '.join(image['ImageId'] for image in images)}",
@@ -33,7 +33,7 @@ def find(ec2: EC2Client, name: str) -> Image | None:
 
 def by_id(ec2: EC2Client, image_id: str) -> Image | None:
     """An image of ours by its ID, or None; by a filter, since an unknown ID is an error otherwise."""
-    return next(iter(_describe(ec2, "image-id", image_id)), None)
+    return next(iter(_describe_images(ec2, "image-id", image_id)), None)
 
 
 def snapshot_of(image: Image) -> str:
@@ -65,7 +65,7 @@ def register(ec2: EC2Client, description: str, snapshot: str, tags: Tags) -> str
     name = tags["Name"]
     with calling(f"register {name}", ec2.meta.region_name):
         try:
-            return str(ec2.register_image(**_registration(description, snapshot, tags))["ImageId"])
+            return str(ec2.register_image(**_registration_request(description, snapshot, tags))["ImageId"])
         except ClientError as error:
             if error_code(error) != "InvalidAMIName.Duplicate":
                 raise
@@ -160,7 +160,7 @@ def launchers(ec2: EC2Client, image_id: str) -> set[str]:
     return {grant["UserId"] for grant in answer["LaunchPermissions"] if "UserId" in grant}
 
 
-def _describe(ec2: EC2Client, filter_name: str, value: str) -> list[Image]:
+def _describe_images(ec2: EC2Client, filter_name: str, value: str) -> list[Image]:
     with calling(f"look for {value}", ec2.meta.region_name):
         answer = ec2.describe_images(
             Owners=["self"], IncludeDisabled=True, Filters=[{"Name": filter_name, "Values": [value]}]
@@ -169,7 +169,7 @@ def _describe(ec2: EC2Client, filter_name: str, value: str) -> list[Image]:
     return images
 
 
-def _registration(description: str, snapshot: str, tags: Tags) -> dict[str, Any]:
+def _registration_request(description: str, snapshot: str, tags: Tags) -> dict[str, Any]:
     root = {"SnapshotId": snapshot, "VolumeType": "gp3", "DeleteOnTermination": True}
     return {
         "Name": tags["Name"],

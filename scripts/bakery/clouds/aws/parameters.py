@@ -56,17 +56,21 @@ def fix(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ...
             hint="a version's parameter never changes: bake a new version",
         )
     absent = {key: endpoint for key, endpoint in endpoints.items() if before[key] is None}
-    everywhere(f"write {name}", absent, lambda endpoint: _put(endpoint, name, values[str(endpoint)], overwrite=False))
+    everywhere(
+        f"write {name}", absent, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=False)
+    )
     return _await_live(endpoints, name, values)
 
 
 def move(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ...]:
     """Point a parameter at new values in every place. If one place fails, all get their old value back."""
     before = read_all(endpoints, name)
-    touched = {key: endpoint for key, endpoint in endpoints.items() if _value(before[key]) != values[key]}
+    touched = {key: endpoint for key, endpoint in endpoints.items() if _parameter_value(before[key]) != values[key]}
     try:
-        _, failures = attempt(touched, lambda endpoint: _put(endpoint, name, values[str(endpoint)], overwrite=True))
-        touched = {key: endpoint for key, endpoint in touched.items() if not _refused(failures.get(key))}
+        _, failures = attempt(
+            touched, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=True)
+        )
+        touched = {key: endpoint for key, endpoint in touched.items() if not _is_refusal(failures.get(key))}
         raise_failures(f"move {name}", failures)
         return _await_live(endpoints, name, values)
     except BaseException as error:
@@ -90,7 +94,7 @@ def remove(endpoint: SsmEndpoint, name: str, value: str) -> bool:
     return True
 
 
-def _put(endpoint: SsmEndpoint, name: str, value: str, *, overwrite: bool) -> None:
+def _put_parameter(endpoint: SsmEndpoint, name: str, value: str, *, overwrite: bool) -> None:
     with calling(f"write {name}", str(endpoint)):
         try:
             endpoint.ssm.put_parameter(Name=name, Value=value, Type="String", DataType=DATA_TYPE, Overwrite=overwrite)
@@ -127,7 +131,7 @@ _SILENT = (
 )
 
 
-def _refused(error: BakeryError | None) -> bool:
+def _is_refusal(error: BakeryError | None) -> bool:
     """Did AWS say no? After any other failure, such as a lost answer, the write may still show up."""
     cause = error.__cause__ if error else None
     return isinstance(cause, ClientError) and cause.response["ResponseMetadata"]["HTTPStatusCode"] < 500
@@ -137,9 +141,9 @@ class _Undo:
     """Gives every place that a failed move may have touched its old value back, and reads that back as well."""
 
     def __init__(self, touched: Endpoints, name: str, before: Mapping[str, Parameter | None], values: Values) -> None:
-        self._touched = touched
+        self._endpoints = touched
         self._name = name
-        self._old = {key: _value(before[key]) for key in touched}
+        self._old = {key: _parameter_value(before[key]) for key in touched}
         self._new = values
         self._written: set[str] = set()
         self._restored: set[str] = set()
@@ -147,34 +151,34 @@ class _Undo:
 
     def run(self) -> str:
         """What was put back, and what could not be, a line each."""
-        wait_until(self._poll, UNDO_SECONDS)
+        wait_until(self._poll_endpoints, UNDO_SECONDS)
         late = self._written - self._restored - self._failures.keys()
         missed = self._failures | {key: BakeryError("written, but not live yet") for key in late}
         return "\n".join(
-            [f"put back in {key}: {self._old[key] or 'absent'}" for key in self._touched if key in self._restored]
+            [f"put back in {key}: {self._old[key] or 'absent'}" for key in self._endpoints if key in self._restored]
             + [
                 f"NOT put back in {key}, it should be {self._old[key] or 'absent'}: {error.detail or error.message}"
                 for key, error in missed.items()
             ]
         )
 
-    def _poll(self) -> bool | None:
+    def _poll_endpoints(self) -> bool | None:
         settled = self._restored | self._failures.keys()
-        waiting = {key: endpoint for key, endpoint in self._touched.items() if key not in settled}
-        results, failures = attempt(waiting, self._restore)
+        waiting = {key: endpoint for key, endpoint in self._endpoints.items() if key not in settled}
+        results, failures = attempt(waiting, self._restore_value)
         self._restored.update(key for key, done in results.items() if done)
         self._failures.update(failures)
-        return True if len(self._restored) + len(self._failures) == len(self._touched) else None
+        return True if len(self._restored) + len(self._failures) == len(self._endpoints) else None
 
-    def _restore(self, endpoint: SsmEndpoint) -> bool:
+    def _restore_value(self, endpoint: SsmEndpoint) -> bool:
         key = str(endpoint)
         if not self._old[key]:
             return remove(endpoint, self._name, self._new[key])
         if key not in self._written:
-            _put(endpoint, self._name, self._old[key], overwrite=True)
+            _put_parameter(endpoint, self._name, self._old[key], overwrite=True)
             self._written.add(key)
-        return _value(read(endpoint, self._name)) == self._old[key]
+        return _parameter_value(read(endpoint, self._name)) == self._old[key]
 
 
-def _value(parameter: Parameter | None) -> str:
+def _parameter_value(parameter: Parameter | None) -> str:
     return parameter.value if parameter else ""

@@ -42,18 +42,18 @@ class Account:
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def ebs(self, region: str) -> EBSClient:
-        client: EBSClient = self._client("ebs", region)
+        client: EBSClient = self._cached_client("ebs", region)
         return client
 
     def ssm(self, region: str) -> SSMClient:
-        client: SSMClient = self._client("ssm", region)
+        client: SSMClient = self._cached_client("ssm", region)
         return client
 
     def sts(self, region: str) -> STSClient:
-        client: STSClient = self._client("sts", region)
+        client: STSClient = self._cached_client("sts", region)
         return client
 
-    def _client(self, service: Literal["ebs", "ec2", "ssm", "sts"], region: str) -> Any:
+    def _cached_client(self, service: Literal["ebs", "ec2", "ssm", "sts"], region: str) -> Any:
         """The client of a service in a region, which stays readable as `client.meta.region_name`."""
         client = self._clients.get((service, region))
         if client is None:
@@ -63,7 +63,7 @@ class Account:
 
     def ec2(self, regions: Iterable[str]) -> dict[str, EC2Client]:
         """EC2 clients by region."""
-        return {region: self._client("ec2", region) for region in regions}
+        return {region: self._cached_client("ec2", region) for region in regions}
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def connect_accounts(
     # The tokens of a regional endpoint are valid in opt-in regions too, those of the global one are not.
     sts = own.sts(home)
     foreign = {number: number for number, _ in pairs if number != own.number}
-    assumed, failures = attempt(foreign, lambda number: _assume(own, sts, number, role))
+    assumed, failures = attempt(foreign, lambda number: _assume_role(own, sts, number, role))
     accounts = {own.number: own, **assumed}
     endpoints = [
         SsmEndpoint(number, region, accounts[number].ssm(region)) for number, region in pairs if number in accounts
@@ -118,7 +118,7 @@ def connect_accounts(
     return {str(endpoint): endpoint for endpoint in endpoints}, failures
 
 
-def _assume(own: Account, sts: STSClient, number: str, role: str) -> Account:
+def _assume_role(own: Account, sts: STSClient, number: str, role: str) -> Account:
     arn = f"arn:{own.partition}:iam::{number}:role/{role}"
     try:
         with calling(f"assume {arn}", sts.meta.region_name):

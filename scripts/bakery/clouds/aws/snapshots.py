@@ -39,7 +39,7 @@ def ensure(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, key: str, rep
     if bool(key) in ready:
         return ready[bool(key)]
     plain = ready.get(False) or _upload_disk(ec2, ebs, disk, tags, report_progress)
-    return _encrypt(ec2, plain, tags, key) if key else plain
+    return _encrypt_snapshot(ec2, plain, tags, key) if key else plain
 
 
 def find(ec2: EC2Client, tags: Tags) -> list[Snapshot]:
@@ -96,11 +96,11 @@ def upload(ec2: EC2Client, ebs: EBSClient, raw: RawDisk, tags: Tags, report_prog
             ebs.complete_snapshot(
                 SnapshotId=snapshot,
                 ChangedBlocksCount=len(digests),
-                Checksum=_base64(hashlib.sha256(b"".join(digests)).digest()),
+                Checksum=_encode_digest(hashlib.sha256(b"".join(digests)).digest()),
                 ChecksumAlgorithm="SHA256",
                 ChecksumAggregationMethod="LINEAR",
             )
-        _wait(ec2, snapshot)
+        _await_completion(ec2, snapshot)
     except BaseException:
         with suppress(BakeryError):  # the first error says more; the next run removes what stays
             remove(ec2, snapshot)
@@ -128,7 +128,7 @@ def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes) -> bytes
                 BlockIndex=index,
                 BlockData=block,
                 DataLength=BLOCK,
-                Checksum=_base64(digest),
+                Checksum=_encode_digest(digest),
                 ChecksumAlgorithm="SHA256",
             )
         except ClientError as error:
@@ -148,7 +148,7 @@ def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes) -> bytes
     return answer
 
 
-def _encrypt(ec2: EC2Client, plain: str, tags: Tags, key: str) -> str:
+def _encrypt_snapshot(ec2: EC2Client, plain: str, tags: Tags, key: str) -> str:
     with calling(f"encrypt {plain} with {key}", ec2.meta.region_name):
         snapshot: str = ec2.copy_snapshot(
             SourceRegion=ec2.meta.region_name,
@@ -158,11 +158,11 @@ def _encrypt(ec2: EC2Client, plain: str, tags: Tags, key: str) -> str:
             Description=f"sha256 {tags[CONTENT]}",
             TagSpecifications=specifications(tags, "snapshot"),
         )["SnapshotId"]
-    _wait(ec2, snapshot)
+    _await_completion(ec2, snapshot)
     return snapshot
 
 
-def _wait(ec2: EC2Client, snapshot: str) -> None:
+def _await_completion(ec2: EC2Client, snapshot: str) -> None:
     latest = watch(lambda: by_id(ec2, snapshot), moving={"pending"}, limit=COMPLETE_SECONDS)
     if latest is None or latest["State"] != "completed":
         state = latest.get("StateMessage") or f"it is {latest['State']}" if latest else "it is gone"
@@ -174,5 +174,5 @@ def _wait(ec2: EC2Client, snapshot: str) -> None:
         )
 
 
-def _base64(digest: bytes) -> str:
+def _encode_digest(digest: bytes) -> str:
     return base64.b64encode(digest).decode()

@@ -38,21 +38,23 @@ class AwsTarget:
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version to every region and account; a rerun goes on where the last one stopped."""
         expected = tags.of_artifact(self._definition, artifact)
-        return self._release(artifact, artifact.disk.sha256, expected, report, lambda release: release.publish(disk))
+        return self._publish_release(
+            artifact, artifact.disk.sha256, expected, report, lambda release: release.publish(disk)
+        )
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
         """The same for what amazon-ebs registered: Packer's copies are taken up, tagged, and made where they lack."""
         expected = tags.of_build(self._definition, build)
-        return self._release(
+        return self._publish_release(
             build, build.identity, expected, report, lambda release: release.adopt(build.ids[self._home])
         )
 
     def prepare(self, of: Versioned) -> None:
         """Remove images of an unfinished build in all regions."""
-        ec2 = self._account.ec2(self._aws.regions)
+        ec2 = self._own_account.ec2(self._aws.regions)
         everywhere("clear the way", ec2, lambda client: images.clear(client, tags.identity(of), ec2[self._home]))
 
-    def _release(
+    def _publish_release(
         self,
         of: Versioned,
         sha256: str,
@@ -62,23 +64,23 @@ class AwsTarget:
     ) -> Publication:
         check_regions(self._definition, lambda *keys: ".".join(map(str, (self._definition.name, *keys))))
         phases = Phases(report, full_name(of))
-        locations, name = self._locations, version_parameter(of)
+        locations, name = self._all_locations, version_parameter(of)
         # Before anything is made: every account lets us in, and no place has a parameter that cannot be used.
-        parameters.read_all(self._endpoints(locations), name)
-        amis = publish(AwsRelease(self._definition, self._account, expected, self._consumers, phases))
+        parameters.read_all(self._open_endpoints(locations), name)
+        amis = publish(AwsRelease(self._definition, self._own_account, expected, self._consumer_accounts, phases))
         with phases.phase("parameters", f"write {name} in {len(locations)} places"):
             # Roles are assumed again: their hour may have passed while copies were made.
-            endpoints = self._endpoints(locations)
+            endpoints = self._open_endpoints(locations)
             values = {key: amis[endpoint.region]["ImageId"] for key, endpoint in endpoints.items()}
             pointers = parameters.fix(endpoints, name, values)
-        return _publication(of, sha256, self._places(amis), pointers, phases.seconds)
+        return _new_publication(of, sha256, self._image_places(amis), pointers, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Images, tags, snapshots' tags, shares and parameters of a publication, as they are now."""
-        owned = self._owned(publication)
-        ec2 = self._account.ec2(owned)
+        owned = self._own_places(publication)
+        ec2 = self._own_account.ec2(owned)
         image_findings, _ = attempt(owned, lambda place: audit.inspect_place(ec2[place.region], publication, place))
-        endpoints, failures = self._connect(_locations(publication.parameters))
+        endpoints, failures = self._connect_locations(_location_pairs(publication.parameters))
         expected = {location_name(pointer.account, pointer.region): pointer for pointer in publication.parameters}
         parameter_findings, _ = attempt(
             endpoints, lambda endpoint: audit.inspect_parameter(endpoint, expected[str(endpoint)])
@@ -92,68 +94,70 @@ class AwsTarget:
         with report_step(
             report, "promote", full_name(publication), f"point {name} in {len(publication.places)} places"
         ):
-            return parameters.move(self._endpoints(_locations(publication.places)), name, _values(publication))
+            return parameters.move(
+                self._open_endpoints(_location_pairs(publication.places)), name, _image_ids(publication)
+            )
 
     def unpoint(self, publication: Publication, channel: str) -> None:
         """Remove the channel's parameters that hold this version."""
-        self._remove(publication, channel_parameter(publication, channel))
+        self._remove_parameters(publication, channel_parameter(publication, channel))
 
-    def _remove(self, publication: Publication, name: str) -> None:
-        endpoints, values = self._endpoints(_locations(publication.places)), _values(publication)
+    def _remove_parameters(self, publication: Publication, name: str) -> None:
+        endpoints, values = self._open_endpoints(_location_pairs(publication.places)), _image_ids(publication)
         everywhere(
             f"remove {name}", endpoints, lambda endpoint: parameters.remove(endpoint, name, values[str(endpoint)])
         )
 
     @cached_property
-    def _account(self) -> Account:
+    def _own_account(self) -> Account:
         return connect(self._home, self._credentials)
 
     @property
-    def _consumers(self) -> list[str]:
-        return [number for number in self._aws.accounts if number != self._account.number]
+    def _consumer_accounts(self) -> list[str]:
+        return [number for number in self._aws.accounts if number != self._own_account.number]
 
     @property
-    def _locations(self) -> list[tuple[str, str]]:
+    def _all_locations(self) -> list[tuple[str, str]]:
         """Where the definition wants a version to be used: the own account first."""
-        numbers = (self._account.number, *self._consumers)
+        numbers = (self._own_account.number, *self._consumer_accounts)
         return [(number, region) for number in numbers for region in self._aws.regions]
 
-    def _places(self, amis: Mapping[str, Image]) -> tuple[Place, ...]:
-        own = self._account.number
+    def _image_places(self, amis: Mapping[str, Image]) -> tuple[Place, ...]:
+        own = self._own_account.number
         return tuple(
             Place(number, region, amis[region]["ImageId"], images.snapshot_of(amis[region]), owned=number == own)
-            for number, region in self._locations
+            for number, region in self._all_locations
         )
 
-    def _owned(self, publication: Publication) -> dict[str, Place]:
+    def _own_places(self, publication: Publication) -> dict[str, Place]:
         """The places with images of our own, by region; BakeryError when another account made them."""
         owned = {place.region: place for place in publication.places if place.owned}
-        if others := {place.account for place in owned.values()} - {self._account.number}:
+        if others := {place.account for place in owned.values()} - {self._own_account.number}:
             raise BakeryError(
                 f"{full_name(publication)} belongs to account {', '.join(others)}",
-                where=f"logged in to {self._account.number}",
+                where=f"logged in to {self._own_account.number}",
                 hint="use credentials of that account",
             )
         return owned
 
-    def _endpoints(self, locations: Locations) -> dict[str, SsmEndpoint]:
-        endpoints, failures = self._connect(locations)
+    def _open_endpoints(self, locations: Locations) -> dict[str, SsmEndpoint]:
+        endpoints, failures = self._connect_locations(locations)
         raise_failures("log in", failures)
         return endpoints
 
-    def _connect(self, locations: Locations) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
-        return connect_accounts(self._account, self._aws.consumer_role, self._home, locations)
+    def _connect_locations(self, locations: Locations) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
+        return connect_accounts(self._own_account, self._aws.consumer_role, self._home, locations)
 
 
-def _publication(
+def _new_publication(
     of: Versioned, sha256: str, places: tuple[Place, ...], pointers: tuple[Parameter, ...], seconds: dict[str, float]
 ) -> Publication:
     return Publication(of.image, of.arch, of.version, sha256, "aws", places, pointers, seconds)
 
 
-def _locations(located: Iterable[Place | Parameter]) -> list[tuple[str, str]]:
+def _location_pairs(located: Iterable[Place | Parameter]) -> list[tuple[str, str]]:
     return [(item.account, item.region) for item in located]
 
 
-def _values(publication: Publication) -> dict[str, str]:
+def _image_ids(publication: Publication) -> dict[str, str]:
     return {location_name(place.account, place.region): place.id for place in publication.places}

@@ -82,13 +82,13 @@ def _upload_disk(blob: BlobClient, disk: Path, tags: Tags, report_progress: Repo
         source = RawDisk(raw, RANGE)
         size = -(-source.size // MIB) * MIB
         footer = disk_image.vhd_footer(raw.parent, size)
-        with _leased(blob, size + len(footer)) as lease:
+        with _hold_lease(blob, size + len(footer)) as lease:
             if not finished(blob, tags):  # another run may have written it while this one waited for the lease
                 upload(Upload(blob, lease, source, size), footer, tags, report_progress)
 
 
 @contextmanager
-def _leased(blob: BlobClient, size: int) -> Iterator[Lease]:
+def _hold_lease(blob: BlobClient, size: int) -> Iterator[Lease]:
     """The blob, made if it is absent, as ours alone."""
     with suppress(ResourceExistsError):
         blob.create_page_blob(size, match_condition=MatchConditions.IfMissing)
@@ -107,7 +107,7 @@ def upload(work: Upload, footer: bytes, tags: Tags, report_progress: ReportProgr
         work.lease.keep_until(writing)
         writing.result()
 
-    write = partial(_write, work)
+    write = partial(_write_range, work)
     content = tags[CONTENT]
     for index, _ in send_blocks(work.disk, write, sha256=content, workers=WORKERS, window=WINDOW, finish=finish):
         report_progress(index / work.disk.blocks)
@@ -115,7 +115,7 @@ def upload(work: Upload, footer: bytes, tags: Tags, report_progress: ReportProgr
     work.blob.set_blob_metadata({FINISHED: content}, lease=work.lease.id)
 
 
-def _write(work: Upload, index: int, data: bytes) -> None:
+def _write_range(work: Upload, index: int, data: bytes) -> None:
     """One range with its MD5, so that Azure refuses what was damaged on the way."""
     start = index * RANGE
     data = data[: work.size - start]

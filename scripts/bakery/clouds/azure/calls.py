@@ -38,10 +38,10 @@ def calling(doing: str, where: str) -> Iterator[None]:
     try:
         yield
     except AzureError as error:
-        raise BakeryError(f"cannot {doing}", where=where, detail=error.message, hint=_hint(error)) from error
+        raise BakeryError(f"cannot {doing}", where=where, detail=error.message, hint=_error_hint(error)) from error
 
 
-def _hint(error: AzureError) -> str:
+def _error_hint(error: AzureError) -> str:
     if isinstance(error, ClientAuthenticationError):
         return (
             "check distribution.azure.tenant and the client_id and client_secret in Vault; "

@@ -27,7 +27,7 @@ def state(version: GalleryImageVersion) -> str:
 def replicas(version: GalleryImageVersion) -> dict[str, RegionalReplicationStatus]:
     """By region, as definitions write it: Azure answers with display names, such as West Europe."""
     status = version.replication_status
-    return {_plain(replica.region): replica for replica in (status.summary if status else None) or ()}
+    return {_region_name(replica.region): replica for replica in (status.summary if status else None) or ()}
 
 
 def completed(version: GalleryImageVersion, regions: Iterable[str]) -> list[str]:
@@ -76,7 +76,7 @@ def wait(
         raise BakeryError(
             f"the version is still {state(latest)} after {REPLICATED_SECONDS / 60:.0f} min",
             where=str(address),
-            detail=_describe(latest, regions),
+            detail=_describe_replicas(latest, regions),
             hint="Azure goes on; run again to wait on",
         )
     return latest
@@ -89,7 +89,7 @@ def refuse_incomplete(
     if is_complete(version, regions):
         return
     done = completed(version, regions)
-    detail = "\n".join(filter(None, (_reason(operation), _describe(version, regions))))
+    detail = "\n".join(filter(None, (_failure_reason(operation), _describe_replicas(version, regions))))
     if not done:
         raise BakeryError(
             f"version {address.version} of {address.image} is {state(version)}",
@@ -105,7 +105,7 @@ def refuse_incomplete(
     )
 
 
-def _reason(operation: Operation | None) -> str:
+def _failure_reason(operation: Operation | None) -> str:
     """Why Azure gave up, if it was this run that asked."""
     if operation is None:
         return ""
@@ -116,7 +116,7 @@ def _reason(operation: Operation | None) -> str:
     return ""
 
 
-def _describe(version: GalleryImageVersion, regions: Iterable[str]) -> str:
+def _describe_replicas(version: GalleryImageVersion, regions: Iterable[str]) -> str:
     statuses = replicas(version)
     lines = []
     for region in regions:
@@ -129,8 +129,8 @@ def _describe(version: GalleryImageVersion, regions: Iterable[str]) -> str:
 def targets(version: GalleryImageVersion) -> list[str]:
     """The regions that Azure was asked for."""
     profile = version.publishing_profile
-    return [_plain(region.name) for region in (profile.target_regions if profile else None) or ()]
+    return [_region_name(region.name) for region in (profile.target_regions if profile else None) or ()]
 
 
-def _plain(region: str | None) -> str:
+def _region_name(region: str | None) -> str:
     return (region or "").replace(" ", "").lower()

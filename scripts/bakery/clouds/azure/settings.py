@@ -71,7 +71,7 @@ class AzureDistribution(CloudDistribution):
     credentials: VaultPath = Field(description="Vault path of client_id and client_secret, such as azure/creds/bake")
 
     @model_validator(mode="after")
-    def _once(self) -> Self:
+    def _unique_regions(self) -> Self:
         twice = [region for region in self.regions if self.regions.count(region) > 1]
         if twice:
             raise ValueError(f"region '{twice[0]}' is named twice")

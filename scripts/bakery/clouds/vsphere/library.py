@@ -43,7 +43,7 @@ class Library:
         """NotFoundError if it does not exist."""
         self.vcenter = vcenter
         self.name = name
-        self._id = self._find()
+        self._id = self._find_library()
 
     def item(self, name: str) -> Item | None:
         """The item of this name."""
@@ -86,7 +86,7 @@ class Library:
         spec = {"library_id": self._id, "name": name, "description": notes}
         doing = f"copy {item.name} to {name}"
         copy_id = self.vcenter.create(doing, f"{ITEMS}/id:{item.id}", {"destination_create_spec": spec}, action="copy")
-        copy, content = Item(copy_id, name, notes), self._content(item)
+        copy, content = Item(copy_id, name, notes), self._file_sizes(item)
 
         def look() -> bool | None:
             if self.by_id(copy_id) is None:
@@ -95,7 +95,7 @@ class Library:
                     where=self.where,
                     hint="its task list has the reason, often a full datastore; then run again",
                 )
-            return True if self._content(copy) == content else None
+            return True if self._file_sizes(copy) == content else None
 
         if wait_until(look, COPY_SECONDS) is None:
             raise BakeryError(
@@ -105,7 +105,7 @@ class Library:
 
     def same_content(self, one: Item, other: Item) -> bool:
         """Whether two items have files of the same names and sizes, all of them there."""
-        return self._content(one) == self._content(other)
+        return self._file_sizes(one) == self._file_sizes(other)
 
     def complaint(self, item: Item) -> str:
         """What keeps an item from being deployed; empty if it has a descriptor and a disk."""
@@ -117,10 +117,10 @@ class Library:
         """For messages."""
         return f"{self.vcenter.server}/{self.name}"
 
-    def _content(self, item: Item) -> Mapping[str, int]:
+    def _file_sizes(self, item: Item) -> Mapping[str, int]:
         return {file.name: file.size for file in self.files(item) if file.cached}
 
-    def _find(self) -> str:
+    def _find_library(self) -> str:
         doing = f"look for the content library {self.name}"
         ids = self.vcenter.find(doing, "/content/library", name=self.name)
         models = [self.vcenter.get(doing, f"/content/library/id:{library}", _Model) for library in ids]

@@ -121,7 +121,7 @@ def pack(disk: Path, name: str, os: str, folder: Path) -> list[Path]:
     """Write the descriptor and the VMDK of a disk into a folder; the descriptor comes first, as vCenter wants it."""
     vmdk, ovf = folder / f"{name}.vmdk", folder / f"{name}.ovf"
     capacity = disk_image.inspect(disk)["virtual-size"]
-    _convert(disk, vmdk)
+    _convert_disk(disk, vmdk)
     files.write_atomic(ovf, describe(name, os, capacity, vmdk.stat().st_size).encode())
     return [ovf, vmdk]
 
@@ -139,7 +139,7 @@ def describe(name: str, os: str, capacity: int, vmdk_size: int) -> str:
     )
 
 
-def _convert(disk: Path, vmdk: Path) -> None:
+def _convert_disk(disk: Path, vmdk: Path) -> None:
     """Compress into the one form of VMDK that is sent over networks, and read it back."""
     # The adapter type is only the disk geometry's; the descriptor says which controller there is.
     options = "subformat=streamOptimized,adapter_type=lsilogic"

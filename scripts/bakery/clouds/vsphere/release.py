@@ -29,7 +29,7 @@ class VsphereRelease:
         """The item of this version, whole and with its notes."""
         item = self._library.item(self._name)
         if item is None:
-            return self._make(disk, os)
+            return self._create_item(disk, os)
         refuse_foreign(self._library, item, self._expected[SHA256])
         return self.mark(item)
 
@@ -43,26 +43,26 @@ class VsphereRelease:
             )
         return item if item.description == self._notes else self._library.rename(item, self._name, self._notes)
 
-    def _make(self, disk: Path, os: str) -> Item:
+    def _create_item(self, disk: Path, os: str) -> Item:
         self._remove_leftovers()
         with files.scratch(disk.parent, "ovf") as folder:
             with self._phases.phase("pack", "pack the disk as OVF"):
                 contents = ovf.pack(disk, self._name, os, folder)
             with self._phases.phase("upload", f"upload to {self._library.where}") as report_progress:
-                return self._send(contents, report_progress)
+                return self._send_files(contents, report_progress)
 
-    def _send(self, contents: Sequence[Path], report_progress: ReportProgress) -> Item:
+    def _send_files(self, contents: Sequence[Path], report_progress: ReportProgress) -> Item:
         """Nothing stays behind if anything fails."""
         item = self._library.create(self._name + UNFINISHED, self._notes)
         try:
             upload.send(self._library, item, contents, report_progress)
-            return self._named(item)
+            return self._rename_item(item)
         except BaseException:
             with suppress(BakeryError):  # the first error says more; the next run removes what stays
                 self._library.delete(item)
             raise
 
-    def _named(self, item: Item) -> Item:
+    def _rename_item(self, item: Item) -> Item:
         try:
             return self._library.rename(item, self._name, self._notes)
         except TakenError:

@@ -39,7 +39,7 @@ class _Endpoint:
 
 
 @dataclass(frozen=True)
-class _Announced:
+class _FileInfo:
     upload_endpoint: _Endpoint
 
 
@@ -50,15 +50,15 @@ def send(library: Library, item: Item, contents: Sequence[Path], report_progress
     session = vcenter.create(doing, SESSIONS, {"create_spec": {"library_item_id": item.id}})
     try:
         progress = _Progress(vcenter, session, sum(path.stat().st_size for path in contents), report_progress)
-        # After a file that vCenter did not like, or a step that was repeated since its answer was lost: `_wait` tells.
+        # vCenter refused a file, or a step was repeated after its answer was lost: `_await_upload` finds out which.
         with suppress(StateError):
             for path in contents:
                 _send_file(vcenter, session, path, progress)
             vcenter.act(f"complete {item.name}", f"{SESSIONS}/id:{session}", "complete")
-        _wait(library, session, item)
+        _await_upload(library, session, item)
     finally:
         with suppress(BakeryError):  # it ends by itself after a while
-            _end(vcenter, session)
+            _end_session(vcenter, session)
 
 
 def cancel_uploads(library: Library, item: Item) -> None:
@@ -67,7 +67,7 @@ def cancel_uploads(library: Library, item: Item) -> None:
     for session in vcenter.get("look for unfinished uploads", SESSIONS, list[str]):
         with suppress(NotFoundError):  # it ended meanwhile
             if _read_session(vcenter, session).library_item_id == item.id:
-                _end(vcenter, session)
+                _end_session(vcenter, session)
 
 
 class _Progress:
@@ -78,14 +78,14 @@ class _Progress:
         self._session = session
         self._size = size
         self._report_progress = report_progress
-        self._told = time.monotonic()
+        self._last_keep_alive = time.monotonic()
         self.done = 0  # bytes of the files before this one
 
     def sent(self, count: int) -> None:
         fraction = (self.done + count) / self._size
         self._report_progress(fraction)
-        if time.monotonic() - self._told > ALIVE_SECONDS:
-            self._told = time.monotonic()
+        if time.monotonic() - self._last_keep_alive > ALIVE_SECONDS:
+            self._last_keep_alive = time.monotonic()
             body = {"client_progress": int(fraction * 100)}
             self._vcenter.act("keep the upload alive", f"{SESSIONS}/id:{self._session}", "keep-alive", body)
 
@@ -98,12 +98,12 @@ def _send_file(vcenter: VCenter, session: str, path: Path, progress: _Progress) 
         "size": size,
         "checksum_info": {"algorithm": "SHA256", "checksum": files.sha256(path)},
     }
-    added = vcenter.ask(f"announce {path.name}", f"{FILES}/id:{session}", "add", _Announced, {"file_spec": spec})
+    added = vcenter.ask(f"announce {path.name}", f"{FILES}/id:{session}", "add", _FileInfo, {"file_spec": spec})
     vcenter.put(f"send {path.name}", added.upload_endpoint.uri, path, progress.sent)
     progress.done += size
 
 
-def _wait(library: Library, session: str, item: Item) -> None:
+def _await_upload(library: Library, session: str, item: Item) -> None:
     def settled() -> _Session | None:
         upload_session = _read_session(library.vcenter, session)
         return None if upload_session.state == "ACTIVE" else upload_session
@@ -123,7 +123,7 @@ def _read_session(vcenter: VCenter, session: str) -> _Session:
     return vcenter.get("look at the upload", f"{SESSIONS}/id:{session}", _Session)
 
 
-def _end(vcenter: VCenter, session: str) -> None:
+def _end_session(vcenter: VCenter, session: str) -> None:
     """Throw away what has not been completed, and the session."""
     if _read_session(vcenter, session).state == "ACTIVE":
         vcenter.act("give up an upload", f"{SESSIONS}/id:{session}", "cancel")
