@@ -41,10 +41,10 @@ class Manifest:
 def disk(path: Path, image: str, version: str, folder: Path) -> Path:
     """The one disk that the last run made inside `folder`; BakeryError if the manifest tells anything else."""
     build = last_build(path, image, version)
-    named = [Path(file.name).absolute() for file in build.files or ()]
-    disks = [file for file in named if file.suffix in DISKS]
+    outputs = [Path(file.name).absolute() for file in build.files or ()]
+    disks = [file for file in outputs if file.suffix in DISKS]
     if len(disks) != 1:
-        names = ", ".join(file.name for file in named) or "nothing"
+        names = ", ".join(file.name for file in outputs) or "nothing"
         raise BakeryError(
             f"Packer made not one disk but {names}", where=str(path), hint="a template makes one qcow2 or raw disk"
         )

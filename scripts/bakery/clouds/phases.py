@@ -20,12 +20,12 @@ class Phases:
     @contextmanager
     def phase(self, name: str, text: str) -> Iterator[ReportProgress]:
         """Gives a function that takes the fraction that is done, 0..1, and reports whole per cents only."""
-        reported = -1
+        last_percent = -1
 
         def report_progress(fraction: float) -> None:
-            nonlocal reported
-            if int(fraction * 100) != reported:
-                reported = int(fraction * 100)
+            nonlocal last_percent
+            if int(fraction * 100) != last_percent:
+                last_percent = int(fraction * 100)
                 self._report(Event("progress", "publish", self._subject, text, fraction=fraction))
 
         with timed(self.seconds, name), report_step(self._report, "publish", self._subject, text):

@@ -46,9 +46,9 @@ def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> Base
 
 def _make_base(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> BaseDisk:
     with files.scratch(entry.parent, entry.name) as scratch:
-        staged = scratch / "entry"
-        staged.mkdir()
-        disk = staged / "disk.qcow2"
+        draft = scratch / "entry"
+        draft.mkdir()
+        disk = draft / "disk.qcow2"
         if base.debootstrap:
             debian.build(base.debootstrap, recipe, disk, entry.with_name(f"{entry.name}.log"), report)
             digest = files.sha256(disk)
@@ -57,8 +57,8 @@ def _make_base(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> B
             digest = base.sha256
             _fetch_image(base.url, digest, disk, entry.with_name(f"{entry.name}.download"), report)
         disk.chmod(0o444)
-        documents.save(Base(_base_name(base), "", digest), staged / "base.json")
-        staged.rename(entry)
+        documents.save(Base(_base_name(base), "", digest), draft / "base.json")
+        draft.rename(entry)
     return BaseDisk(entry / "disk.qcow2", Base(_base_name(base), "", digest))
 
 

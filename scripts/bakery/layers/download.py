@@ -80,20 +80,20 @@ def _raise_refusal(url: str, error: urllib.error.HTTPError) -> None:
 
 
 def _receive_body(url: str, response: http.client.HTTPResponse, part: Path, report: Reporter) -> None:
-    resumed = response.status == http.client.PARTIAL_CONTENT
-    done = part.stat().st_size if resumed else 0
+    is_partial = response.status == http.client.PARTIAL_CONTENT
+    done = part.stat().st_size if is_partial else 0
     length = response.headers.get("Content-Length")
     total = done + int(length) if length else None
     files.require_space(part.parent, total - done if total else 0, "the download")
-    shown = -1
-    with part.open("ab" if resumed else "wb") as stream:
+    last_percent = -1
+    with part.open("ab" if is_partial else "wb") as stream:
         _validator_path(part).write_text(_response_validator(response))
         while chunk := _read_chunk(response):
             stream.write(chunk)
             done += len(chunk)
             percent = done * 100 // total if total else done >> 20
-            if percent != shown:
-                shown = percent
+            if percent != last_percent:
+                last_percent = percent
                 report(Event("progress", "base", url, f"{done >> 20} MiB", fraction=done / total if total else None))
     if total is not None and done < total:
         raise _BrokenError(f"{done} of {total} bytes came")

@@ -50,10 +50,10 @@ def as_raw(image: Path) -> Iterator[Path]:
 def to_qcow2(source: Path, target: Path, compress: bool) -> None:
     """Write an image as one qcow2 file that depends on no other. A base for other disks should not be compressed."""
     with files.scratch(target.parent, "qcow2") as folder:
-        staged = folder / target.name
-        _convert_image(source, staged, "qcow2", *(("-c", "-o", "compression_type=zstd") if compress else ()))
-        process.run(["qemu-img", "check", "-q", "-f", "qcow2", staged])
-        move_into_place(staged, target)
+        draft = folder / target.name
+        _convert_image(source, draft, "qcow2", *(("-c", "-o", "compression_type=zstd") if compress else ()))
+        process.run(["qemu-img", "check", "-q", "-f", "qcow2", draft])
+        move_into_place(draft, target)
 
 
 def vhd_footer(folder: Path, size: int) -> bytes:
@@ -67,11 +67,11 @@ def vhd_footer(folder: Path, size: int) -> bytes:
             return stream.read()
 
 
-def move_into_place(staged: Path, target: Path) -> None:
+def move_into_place(draft: Path, target: Path) -> None:
     """Move a finished file to its place: it is complete or absent there, even after a power cut."""
-    with staged.open("rb") as stream:
+    with draft.open("rb") as stream:
         os.fsync(stream.fileno())
-    staged.replace(target)
+    draft.replace(target)
 
 
 def extents(raw: Path) -> Iterator[tuple[int, int]]:

@@ -178,17 +178,17 @@ Host guest
 
 def _await_ssh(guest: Guest, qemu_process: subprocess.Popen[bytes], patience: Patience, log: Path) -> None:
     """Wait until SSH answers; GuestError if the guest ends or its console is silent for too long."""
-    size, changed = 0, time.monotonic()
+    size, last_change = 0, time.monotonic()
 
     def probe() -> bool | None:
-        nonlocal size, changed
+        nonlocal size, last_change
         if _ssh_answers(guest):
             return True
         if (now_size := guest.serial.stat().st_size if guest.serial.exists() else 0) != size:
-            size, changed = now_size, time.monotonic()
+            size, last_change = now_size, time.monotonic()
         if qemu_process.poll() is not None:
             raise _guest_error("the guest ended before SSH answered", guest, log)
-        if time.monotonic() - changed > patience.silence:
+        if time.monotonic() - last_change > patience.silence:
             message = f"the guest said nothing for {patience.silence:.0f} s, and SSH does not answer"
             raise _guest_error(message, guest, log)
         return None

@@ -42,14 +42,14 @@ def search(raw: Path, secrets: Iterable[str]) -> list[Check]:
 def _secret_needles(value: str) -> Needles:
     plain = value.encode()
     # A path keeps its slashes, a form writes spaces as "+", and JavaScript leaves a few more characters alone.
-    quoted = {quote(value), quote(value, safe=""), quote(value, safe="!'()*"), quote_plus(value)}
-    joined = {json.dumps(value, ensure_ascii=ascii)[1:-1].encode() for ascii in (True, False)}
+    url_forms = {quote(value), quote(value, safe=""), quote(value, safe="!'()*"), quote_plus(value)}
+    json_forms = {json.dumps(value, ensure_ascii=ascii)[1:-1].encode() for ascii in (True, False)}
     lines = {line.strip() for line in value.splitlines() if len(line.strip()) >= LINE}
     return {
         # A line such as "-----BEGIN PRIVATE KEY-----" is no secret.
         "plain text": {plain, *(line.encode() for line in lines if not line.startswith("-----"))},
-        "JSON": joined - {plain},
-        "a URL": {text.encode() for text in quoted} - {plain},
+        "JSON": json_forms - {plain},
+        "a URL": {text.encode() for text in url_forms} - {plain},
         "UTF-16": {value.encode("utf-16-le")},
         "base64": {window for text in _base64_texts(plain) for window in _middle_windows(text, BASE64_WINDOW)},
         "hex": {
@@ -63,11 +63,11 @@ def _secret_needles(value: str) -> Needles:
 def _base64_texts(plain: bytes) -> Iterator[bytes]:
     """The value inside of longer data: it may start at any of three places in a group; both alphabets."""
     for before in range(3):
-        encoded = base64.b64encode(bytes(before) + plain)
+        full_text = base64.b64encode(bytes(before) + plain)
         # Characters that also carry bits of what stands before or after the value.
         first = -(-before * 8 // 6)
         last = (before + len(plain)) * 8 // 6
-        text = encoded[first:last]
+        text = full_text[first:last]
         yield text
         yield text.translate(bytes.maketrans(b"+/", b"-_"))
 

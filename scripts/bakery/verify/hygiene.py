@@ -110,9 +110,9 @@ RULES: dict[str, Rule] = {
 
 def _home_folders(root: FileSystem) -> list[str]:
     """Home folders of all users, and those of users that are gone."""
-    known = {fields[5] for line in root.read("/etc/passwd").splitlines() if len(fields := line.split(":")) > 5}
-    left = {f"/home/{entry.name}" for entry in root.list("/home") if entry.is_folder}
-    return sorted((known | left | {"/root"}) - {"", "/"})
+    homes = {fields[5] for line in root.read("/etc/passwd").splitlines() if len(fields := line.split(":")) > 5}
+    folders = {f"/home/{entry.name}" for entry in root.list("/home") if entry.is_folder}
+    return sorted((homes | folders | {"/root"}) - {"", "/"})
 
 
 def _matching_entries(root: FileSystem, folder: str, pattern: str) -> Iterable[str]:

@@ -64,12 +64,13 @@ def _compare_tags(actual: tags.Tags, expected: tags.Tags) -> tuple[Status, str]:
 
 def _compare_shares(ec2: EC2Client, publication: Publication, place: Place) -> tuple[Status, str]:
     """Accounts that were added by hand are told, and no error: the image can be used."""
-    expected = {other.account for other in publication.places if not other.owned and other.region == place.region}
+    consumers = (consumer for consumer in publication.places if not consumer.owned)
+    expected = {consumer.account for consumer in consumers if consumer.region == place.region}
     actual = images.launchers(ec2, place.id)
     if expected - actual:
         return "incorrect", f"not shared with {', '.join(sorted(expected - actual))}"
     return "correct", f"also shared with {', '.join(sorted(actual - expected))}" if actual - expected else ""
 
 
-def _compare_values(expected: str, actual: str, what: str) -> tuple[Status, str]:
-    return ("correct", "") if expected == actual else ("incorrect", f"{what} is {actual}, expected {expected}")
+def _compare_values(expected: str, actual: str, name: str) -> tuple[Status, str]:
+    return ("correct", "") if expected == actual else ("incorrect", f"{name} is {actual}, expected {expected}")

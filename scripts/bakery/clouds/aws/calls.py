@@ -114,7 +114,7 @@ def watch(look: Callable[[], Resource | None], moving: Container[str], limit: fl
     latest: Resource | None = None
     last_seen = time.monotonic()
 
-    def settled() -> bool | None:
+    def is_settled() -> bool | None:
         nonlocal latest, last_seen
         latest = look()
         if latest is None:
@@ -122,5 +122,5 @@ def watch(look: Callable[[], Resource | None], moving: Container[str], limit: fl
         last_seen = time.monotonic()
         return None if latest["State"] in moving else True
 
-    wait_until(settled, limit)
+    wait_until(is_settled, limit)
     return latest

@@ -90,9 +90,9 @@ def finish(copies: Mapping[str, Copy], report_progress: ReportProgress) -> dict[
 
     def look() -> bool | None:
         waiting = {region: copy for region, copy in copies.items() if region not in done and region not in failures}
-        results, failed = attempt(waiting, Copy.look)
+        results, new_failures = attempt(waiting, Copy.look)
         done.update({region: image for region, image in results.items() if image})
-        failures.update(failed)
+        failures.update(new_failures)
         if copies:
             report_progress(len(done) / len(copies))
         return True if len(done) + len(failures) == len(copies) else None

@@ -111,18 +111,18 @@ def remove(ec2: EC2Client, image: Image) -> None:
         snapshots.remove(ec2, snapshot)
 
 
-def clear(ec2: EC2Client, unfinished: Tags, home: EC2Client) -> None:
+def clear(ec2: EC2Client, build_tags: Tags, home: EC2Client) -> None:
     """Remove the image that an unfinished build left; ConflictError for any other one of that name.
 
     It has the tags that Packer sets in the end, or it is a copy of an image that Packer took back before that; and it
     does not have the tag of a version.
     """
-    image = find(ec2, unfinished["Name"])
+    image = find(ec2, build_tags["Name"])
     if image is None:
         return
     actual = from_aws(image)
     orphan = image.get("SourceImageRegion") == home.meta.region_name and by_id(home, image["SourceImageId"]) is None
-    if SHA256 in actual or (wrong(actual, unfinished) and not orphan):
+    if SHA256 in actual or (wrong(actual, build_tags) and not orphan):
         raise ConflictError(
             f"{image['Name']} exists as {image['ImageId']}, and no unfinished build left it",
             where=ec2.meta.region_name,
@@ -136,8 +136,8 @@ def share_snapshot(ec2: EC2Client, image: Image, accounts: Iterable[str]) -> Non
     snapshot = snapshot_of(image)
     with calling(f"share {snapshot}", ec2.meta.region_name):
         answer = ec2.describe_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
-        granted = answer["CreateVolumePermissions"]
-        if missing := sorted(set(accounts) - {grant.get("UserId") for grant in granted}):
+        grants = answer["CreateVolumePermissions"]
+        if missing := sorted(set(accounts) - {grant.get("UserId") for grant in grants}):
             ec2.modify_snapshot_attribute(
                 SnapshotId=snapshot, Attribute="createVolumePermission", OperationType="add", UserIds=missing
             )

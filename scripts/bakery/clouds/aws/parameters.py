@@ -47,12 +47,14 @@ def read_all(endpoints: Endpoints, name: str) -> dict[str, Parameter | None]:
 def fix(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ...]:
     """Write a parameter that never changes: what is there is adopted if it is equal, and an error if it is not."""
     before = read_all(endpoints, name)
-    taken = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
-    if taken:
+    conflicts = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
+    if conflicts:
         raise ConflictError(
             f"{name} belongs to another image",
-            where=", ".join(taken),
-            detail="\n".join(f"{key}: {parameter.value}, expected {values[key]}" for key, parameter in taken.items()),
+            where=", ".join(conflicts),
+            detail="\n".join(
+                f"{key}: {parameter.value}, expected {values[key]}" for key, parameter in conflicts.items()
+            ),
             hint="a version's parameter never changes: bake a new version",
         )
     absent = {key: endpoint for key, endpoint in endpoints.items() if before[key] is None}
@@ -65,18 +67,18 @@ def fix(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ...
 def move(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ...]:
     """Point a parameter at new values in every place. If one place fails, all get their old value back."""
     before = read_all(endpoints, name)
-    touched = {key: endpoint for key, endpoint in endpoints.items() if _parameter_value(before[key]) != values[key]}
+    writes = {key: endpoint for key, endpoint in endpoints.items() if _parameter_value(before[key]) != values[key]}
     try:
         _, failures = attempt(
-            touched, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=True)
+            writes, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=True)
         )
-        touched = {key: endpoint for key, endpoint in touched.items() if not _is_refusal(failures.get(key))}
+        writes = {key: endpoint for key, endpoint in writes.items() if not _is_refusal(failures.get(key))}
         raise_failures(f"move {name}", failures)
         return _await_live(endpoints, name, values)
     except BaseException as error:
-        kept = _Undo(touched, name, before, values).run()
+        summary = _Undo(writes, name, before, values).run()
         if isinstance(error, BakeryError):
-            error.detail = f"{error.detail}\n{kept}".strip()
+            error.detail = f"{error.detail}\n{summary}".strip()
         raise
 
 
@@ -140,10 +142,10 @@ def _is_refusal(error: BakeryError | None) -> bool:
 class _Undo:
     """Gives every place that a failed move may have touched its old value back, and reads that back as well."""
 
-    def __init__(self, touched: Endpoints, name: str, before: Mapping[str, Parameter | None], values: Values) -> None:
-        self._endpoints = touched
+    def __init__(self, endpoints: Endpoints, name: str, before: Mapping[str, Parameter | None], values: Values) -> None:
+        self._endpoints = endpoints
         self._name = name
-        self._old = {key: _parameter_value(before[key]) for key in touched}
+        self._old = {key: _parameter_value(before[key]) for key in endpoints}
         self._new = values
         self._written: set[str] = set()
         self._restored: set[str] = set()
@@ -153,18 +155,18 @@ class _Undo:
         """What was put back, and what could not be, a line each."""
         wait_until(self._poll_endpoints, UNDO_SECONDS)
         late = self._written - self._restored - self._failures.keys()
-        missed = self._failures | {key: BakeryError("written, but not live yet") for key in late}
+        problems = self._failures | {key: BakeryError("written, but not live yet") for key in late}
         return "\n".join(
             [f"put back in {key}: {self._old[key] or 'absent'}" for key in self._endpoints if key in self._restored]
             + [
                 f"NOT put back in {key}, it should be {self._old[key] or 'absent'}: {error.detail or error.message}"
-                for key, error in missed.items()
+                for key, error in problems.items()
             ]
         )
 
     def _poll_endpoints(self) -> bool | None:
-        settled = self._restored | self._failures.keys()
-        waiting = {key: endpoint for key, endpoint in self._endpoints.items() if key not in settled}
+        outcomes = self._restored | self._failures.keys()
+        waiting = {key: endpoint for key, endpoint in self._endpoints.items() if key not in outcomes}
         results, failures = attempt(waiting, self._restore_value)
         self._restored.update(key for key, done in results.items() if done)
         self._failures.update(failures)

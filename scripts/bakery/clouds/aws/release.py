@@ -85,11 +85,13 @@ class AwsRelease:
 
     def _copy_image(self, ec2: Mapping[str, EC2Client], image: Image) -> dict[str, Image]:
         source = copies.Source(image["ImageId"], self._home, self._description, self._expected, self._key_alias)
-        others = {region: copies.Copy(client, source) for region, client in ec2.items() if region != self._home}
-        if not others:
+        regional_copies = {
+            region: copies.Copy(client, source) for region, client in ec2.items() if region != self._home
+        }
+        if not regional_copies:
             return {}
-        with self._phases.phase("copy", f"copies in {', '.join(others)}") as report_progress:
-            return copies.finish(others, report_progress)
+        with self._phases.phase("copy", f"copies in {', '.join(regional_copies)}") as report_progress:
+            return copies.finish(regional_copies, report_progress)
 
     def _mark_and_share(self, ec2: Mapping[str, EC2Client], amis: Mapping[str, Image]) -> None:
         """Each step in all regions before the next: an image is shared only when its snapshot is everywhere."""
@@ -108,6 +110,6 @@ class AwsRelease:
 def _repair_tags(ec2: EC2Client, image: Image, expected: tags.Tags) -> None:
     """Repair tags: adopted images may have lost some, and the definition may ask for others by now."""
     snapshot = images.snapshot_of(image)
-    described = snapshots.by_id(ec2, snapshot) or {}
-    actual = {image["ImageId"]: tagging.from_aws(image), snapshot: tagging.from_aws(described)}
+    resource = snapshots.by_id(ec2, snapshot) or {}
+    actual = {image["ImageId"]: tagging.from_aws(image), snapshot: tagging.from_aws(resource)}
     tagging.repair(ec2, actual, expected)

@@ -26,7 +26,7 @@ LEASE = {
     "secret_key": "aws_secret_access_key",
     "security_token": "aws_session_token",
 }
-NONE: Mapping[str, str] = MappingProxyType({})
+NO_CREDENTIALS: Mapping[str, str] = MappingProxyType({})
 
 Locations = Iterable[tuple[str, str]]  # (account, region)
 
@@ -90,7 +90,7 @@ def core_session() -> Any:
     return session
 
 
-def connect(region: str, credentials: Mapping[str, str] = NONE) -> Account:
+def connect(region: str, credentials: Mapping[str, str] = NO_CREDENTIALS) -> Account:
     """Log in with the fields of a lease of Vault's AWS engine, or with what the environment has: keys, profile, web
     identity, instance role. Endpoints come from the environment."""
     with calling("log in to AWS", region):
@@ -110,8 +110,8 @@ def connect_accounts(
     # The tokens of a regional endpoint are valid in opt-in regions too, those of the global one are not.
     sts = own.sts(home)
     foreign = {number: number for number, _ in pairs if number != own.number}
-    assumed, failures = attempt(foreign, lambda number: _assume_role(own, sts, number, role))
-    accounts = {own.number: own, **assumed}
+    foreign_accounts, failures = attempt(foreign, lambda number: _assume_role(own, sts, number, role))
+    accounts = {own.number: own, **foreign_accounts}
     endpoints = [
         SsmEndpoint(number, region, accounts[number].ssm(region)) for number, region in pairs if number in accounts
     ]

@@ -34,8 +34,8 @@ def ensure(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, key: str, rep
 
     One that is still being written is left alone; `remove_unused` comes when the image is registered.
     """
-    completed = [snapshot for snapshot in find(ec2, tags) if snapshot["State"] == "completed"]
-    ready: dict[bool, str] = {snapshot["Encrypted"]: snapshot["SnapshotId"] for snapshot in completed}
+    complete_snapshots = [snapshot for snapshot in find(ec2, tags) if snapshot["State"] == "completed"]
+    ready: dict[bool, str] = {snapshot["Encrypted"]: snapshot["SnapshotId"] for snapshot in complete_snapshots}
     if bool(key) in ready:
         return ready[bool(key)]
     plain = ready.get(False) or _upload_disk(ec2, ebs, disk, tags, report_progress)

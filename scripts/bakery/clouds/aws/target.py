@@ -10,7 +10,15 @@ from bakery.clouds.aws.clients import Image
 from bakery.clouds.aws.names import channel_parameter, version_parameter
 from bakery.clouds.aws.regions import check_regions
 from bakery.clouds.aws.release import AwsRelease
-from bakery.clouds.aws.session import NONE, Account, Locations, SsmEndpoint, connect, connect_accounts, location_name
+from bakery.clouds.aws.session import (
+    NO_CREDENTIALS,
+    Account,
+    Locations,
+    SsmEndpoint,
+    connect,
+    connect_accounts,
+    location_name,
+)
 from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding
@@ -26,7 +34,7 @@ from bakery.model.version import Versioned
 class AwsTarget:
     """Images before shares, shares before parameters: nothing points at what cannot be used."""
 
-    def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str] = NONE) -> None:
+    def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str] = NO_CREDENTIALS) -> None:
         """`credentials` are those of Vault's AWS engine; none means those of the environment."""
         aws = definition.distribution.of(AwsDistribution)
         assert aws  # the definition's own rule: target aws needs distribution.aws
@@ -77,9 +85,11 @@ class AwsTarget:
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Images, tags, snapshots' tags, shares and parameters of a publication, as they are now."""
-        owned = self._own_places(publication)
-        ec2 = self._own_account.ec2(owned)
-        image_findings, _ = attempt(owned, lambda place: audit.inspect_place(ec2[place.region], publication, place))
+        own_places = self._own_places(publication)
+        ec2 = self._own_account.ec2(own_places)
+        image_findings, _ = attempt(
+            own_places, lambda place: audit.inspect_place(ec2[place.region], publication, place)
+        )
         endpoints, failures = self._connect_locations(_location_pairs(publication.parameters))
         expected = {location_name(pointer.account, pointer.region): pointer for pointer in publication.parameters}
         parameter_findings, _ = attempt(
@@ -131,14 +141,14 @@ class AwsTarget:
 
     def _own_places(self, publication: Publication) -> dict[str, Place]:
         """The places with images of our own, by region; BakeryError when another account made them."""
-        owned = {place.region: place for place in publication.places if place.owned}
-        if others := {place.account for place in owned.values()} - {self._own_account.number}:
+        own_places = {place.region: place for place in publication.places if place.owned}
+        if foreign_accounts := {place.account for place in own_places.values()} - {self._own_account.number}:
             raise BakeryError(
-                f"{full_name(publication)} belongs to account {', '.join(others)}",
+                f"{full_name(publication)} belongs to account {', '.join(foreign_accounts)}",
                 where=f"logged in to {self._own_account.number}",
                 hint="use credentials of that account",
             )
-        return owned
+        return own_places
 
     def _open_endpoints(self, locations: Locations) -> dict[str, SsmEndpoint]:
         endpoints, failures = self._connect_locations(locations)
@@ -155,8 +165,8 @@ def _new_publication(
     return Publication(of.image, of.arch, of.version, sha256, "aws", places, pointers, seconds)
 
 
-def _location_pairs(located: Iterable[Place | Parameter]) -> list[tuple[str, str]]:
-    return [(item.account, item.region) for item in located]
+def _location_pairs(items: Iterable[Place | Parameter]) -> list[tuple[str, str]]:
+    return [(item.account, item.region) for item in items]
 
 
 def _image_ids(publication: Publication) -> dict[str, str]:

@@ -87,8 +87,8 @@ class AzureRelease:
             version = replication.wait(session, address, regions[:1], report_progress, to_the_end=False)
         if operation is None and replication.is_final(version) and not replication.is_complete(version, regions):
             # Those that somebody else added stay.
-            both = list(dict.fromkeys((*regions, *replication.targets(version))))
-            operation = versions.extend(session, address, version, both)
+            all_regions = list(dict.fromkeys((*regions, *replication.targets(version))))
+            operation = versions.extend(session, address, version, all_regions)
         with self._phases.phase("replicate", f"replicas in {', '.join(regions)}") as report_progress:
             version = replication.wait(session, address, regions, report_progress, to_the_end=True)
             replication.refuse_incomplete(address, version, regions, operation)

@@ -66,13 +66,13 @@ def wait(
         report_progress(
             sum(statuses[region].progress or 0 for region in regions if region in statuses) / len(regions) / 100
         )
-        there = len(completed(latest, regions)) == len(regions)
-        return True if is_final(latest) or (there and not to_the_end) else None
+        is_everywhere = len(completed(latest, regions)) == len(regions)
+        return True if is_final(latest) or (is_everywhere and not to_the_end) else None
 
-    ended = wait_until(look, REPLICATED_SECONDS)
+    outcome = wait_until(look, REPLICATED_SECONDS)
     if latest is None:
         raise BakeryError("the version is gone", where=str(address), hint="run again: it is made anew")
-    if ended is None:
+    if outcome is None:
         raise BakeryError(
             f"the version is still {state(latest)} after {REPLICATED_SECONDS / 60:.0f} min",
             where=str(address),

@@ -72,9 +72,9 @@ class AzureDistribution(CloudDistribution):
 
     @model_validator(mode="after")
     def _unique_regions(self) -> Self:
-        twice = [region for region in self.regions if self.regions.count(region) > 1]
-        if twice:
-            raise ValueError(f"region '{twice[0]}' is named twice")
+        duplicates = [region for region in self.regions if self.regions.count(region) > 1]
+        if duplicates:
+            raise ValueError(f"region '{duplicates[0]}' is named twice")
         return self
 
     @property

@@ -27,13 +27,13 @@ class LocalTarget:
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Store the disk; a version that is stored already stays, ConflictError if it holds other bytes."""
         began = time.monotonic()
-        stored, checksum = self._disk_paths(artifact)
+        target, checksum = self._disk_paths(artifact)
         with report_step(report, "publish", full_name(artifact), f"store in {self._store}"):
-            if stored.exists():
-                _refuse_other(stored, artifact)
+            if target.exists():
+                _refuse_other(target, artifact)
             else:
-                self._add_disk(disk, stored)
-            line = _checksum_line(artifact.disk.sha256, stored)
+                self._add_disk(disk, target)
+            line = _checksum_line(artifact.disk.sha256, target)
             if not checksum.exists() or checksum.read_bytes() != line:
                 files.write_atomic(checksum, line)
         return self._new_publication(artifact, time.monotonic() - began)
@@ -56,12 +56,12 @@ class LocalTarget:
         """Remove the channel's link."""
         self._channel_link(publication, channel).unlink(missing_ok=True)
 
-    def _add_disk(self, disk: Path, stored: Path) -> None:
-        with files.scratch(self._store, stored.name) as folder:
-            staged = folder / stored.name
-            _copy_disk(disk, staged)
-            staged.chmod(READ_ONLY)
-            staged.replace(stored)
+    def _add_disk(self, disk: Path, target: Path) -> None:
+        with files.scratch(self._store, target.name) as folder:
+            draft = folder / target.name
+            _copy_disk(disk, draft)
+            draft.chmod(READ_ONLY)
+            draft.replace(target)
 
     def _disk_paths(self, of: Versioned) -> tuple[Path, Path]:
         disk = self._store / f"{full_name(of)}.qcow2"
@@ -98,11 +98,11 @@ def _copy_disk(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _refuse_other(stored: Path, artifact: Artifact) -> None:
-    if files.sha256(stored) != artifact.disk.sha256:
+def _refuse_other(target: Path, artifact: Artifact) -> None:
+    if files.sha256(target) != artifact.disk.sha256:
         raise ConflictError(
             f"{full_name(artifact)} is stored already, with other bytes",
-            where=str(stored),
+            where=str(target),
             hint="a version never changes: bake a new one, or remove this file if it is damaged",
         )
 

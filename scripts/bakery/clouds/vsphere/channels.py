@@ -84,7 +84,7 @@ def _put_back(library: Library, name: str, current: Item, fresh: Item, error: Ba
         library.delete(fresh)  # first: the rename may have arrived, and only its answer been lost
         library.rename(current, name, current.description)
         outcome = f"{name} was put back"
-    except BakeryError as failed:
-        outcome = f"{name} was NOT put back, it is {name}{PREVIOUS}: {failed.message}: {failed.detail}"
+    except BakeryError as failure:
+        outcome = f"{name} was NOT put back, it is {name}{PREVIOUS}: {failure.message}: {failure.detail}"
     if isinstance(error, BakeryError):
         error.detail = "\n".join(filter(None, (error.detail, outcome)))

@@ -103,9 +103,9 @@ class Library:
             )
         return copy
 
-    def same_content(self, one: Item, other: Item) -> bool:
+    def same_content(self, first: Item, second: Item) -> bool:
         """Whether two items have files of the same names and sizes, all of them there."""
-        return self._file_sizes(one) == self._file_sizes(other)
+        return self._file_sizes(first) == self._file_sizes(second)
 
     def complaint(self, item: Item) -> str:
         """What keeps an item from being deployed; empty if it has a descriptor and a disk."""

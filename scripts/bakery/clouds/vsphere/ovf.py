@@ -144,11 +144,11 @@ def _convert_disk(disk: Path, vmdk: Path) -> None:
     # The adapter type is only the disk geometry's; the descriptor says which controller there is.
     options = "subformat=streamOptimized,adapter_type=lsilogic"
     process.run(["qemu-img", "convert", "-f", "qcow2", "-O", "vmdk", "-o", options, disk, vmdk])
-    compared = process.run(["qemu-img", "compare", "-f", "qcow2", "-F", "vmdk", disk, vmdk], check=False)
-    if compared.returncode != 0:
+    comparison = process.run(["qemu-img", "compare", "-f", "qcow2", "-F", "vmdk", disk, vmdk], check=False)
+    if comparison.returncode != 0:
         raise BakeryError(
             f"{vmdk.name} does not hold what {disk.name} holds",
             where=str(disk),
-            detail=compared.stdout.strip(),
+            detail=comparison.stdout.strip(),
             hint="the conversion by qemu-img is broken: try another release of it",
         )

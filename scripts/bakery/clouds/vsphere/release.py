@@ -66,12 +66,12 @@ class VsphereRelease:
         try:
             return self._library.rename(item, self._name, self._notes)
         except TakenError:
-            other = self._library.item(self._name)
-            if other is None:
+            published_item = self._library.item(self._name)
+            if published_item is None:
                 raise
-            refuse_foreign(self._library, other, self._expected[SHA256])
+            refuse_foreign(self._library, published_item, self._expected[SHA256])
             self._library.delete(item)  # another run was faster
-            return other
+            return published_item
 
     def _remove_leftovers(self) -> None:
         """Remove what a run that was killed left; of two runs at the same time, the earlier one fails."""

@@ -150,16 +150,16 @@ class VCenter:
     def _raise_refusal(self, doing: str, answer: requests.Response) -> None:
         if answer.ok:
             return
-        said, message = _answer_detail(answer), f"cannot {doing}"
+        detail, message = _answer_detail(answer), f"cannot {doing}"
         if answer.status_code == requests.codes.not_found:
-            raise NotFoundError(message, where=self.server, detail=said)
-        if "already_exists" in said:
-            raise TakenError(message, where=self.server, detail=said, hint="another item has this name")
-        if "not_allowed_in_current_state" in said:
-            raise StateError(message, where=self.server, detail=said)
-        denied = answer.status_code in (requests.codes.unauthorized, requests.codes.forbidden)
-        hint = "the login lacks a privilege: docs/how-to/run-against-vsphere.md lists them" if denied else ""
-        raise BakeryError(message, where=self.server, detail=said, hint=hint)
+            raise NotFoundError(message, where=self.server, detail=detail)
+        if "already_exists" in detail:
+            raise TakenError(message, where=self.server, detail=detail, hint="another item has this name")
+        if "not_allowed_in_current_state" in detail:
+            raise StateError(message, where=self.server, detail=detail)
+        is_denied = answer.status_code in (requests.codes.unauthorized, requests.codes.forbidden)
+        hint = "the login lacks a privilege: docs/how-to/run-against-vsphere.md lists them" if is_denied else ""
+        raise BakeryError(message, where=self.server, detail=detail, hint=hint)
 
     def _read_answer(self, doing: str, answer: requests.Response, kind: type[Kind]) -> Kind:
         self._raise_refusal(doing, answer)

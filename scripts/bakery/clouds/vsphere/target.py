@@ -42,13 +42,13 @@ class VsphereTarget:
 
     def prepare(self, of: Versioned) -> None:
         """Remove the item of a build that was killed before it was written down."""
-        unfinished = tags.identity(of)
+        build_tags = tags.identity(of)
         with self._open_library() as library:
             item = library.item(full_name(of))
             actual = notes.read(item.description) if item else {}
             if item is None:
                 return
-            if tags.SHA256 in actual or tags.wrong(actual, unfinished):
+            if tags.SHA256 in actual or tags.wrong(actual, build_tags):
                 raise ConflictError(
                     f"{item.name} exists, and no unfinished build left it",
                     where=library.where,
@@ -139,7 +139,7 @@ def _inspect_item(library: Library, item: Item | None, publication: Publication)
         return "missing", "no such item"
     actual = {**notes.read(item.description), "Name": item.name}
     wrong = tags.wrong(actual, tags.of_publication(publication))
-    said = [f"{key} is {actual.get(key, 'not set')}, expected {value}" for key, value in wrong.items()]
+    differences = [f"{key} is {actual.get(key, 'not set')}, expected {value}" for key, value in wrong.items()]
     if complaint := library.complaint(item):
-        said.append(complaint)
-    return ("incorrect", "; ".join(said)) if said else ("correct", "")
+        differences.append(complaint)
+    return ("incorrect", "; ".join(differences)) if differences else ("correct", "")

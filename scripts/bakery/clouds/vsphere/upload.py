@@ -98,17 +98,17 @@ def _send_file(vcenter: VCenter, session: str, path: Path, progress: _Progress) 
         "size": size,
         "checksum_info": {"algorithm": "SHA256", "checksum": files.sha256(path)},
     }
-    added = vcenter.ask(f"announce {path.name}", f"{FILES}/id:{session}", "add", _FileInfo, {"file_spec": spec})
-    vcenter.put(f"send {path.name}", added.upload_endpoint.uri, path, progress.sent)
+    answer = vcenter.ask(f"announce {path.name}", f"{FILES}/id:{session}", "add", _FileInfo, {"file_spec": spec})
+    vcenter.put(f"send {path.name}", answer.upload_endpoint.uri, path, progress.sent)
     progress.done += size
 
 
 def _await_upload(library: Library, session: str, item: Item) -> None:
-    def settled() -> _Session | None:
+    def final_session() -> _Session | None:
         upload_session = _read_session(library.vcenter, session)
         return None if upload_session.state == "ACTIVE" else upload_session
 
-    upload_session = wait_until(settled, COMPLETE_SECONDS)
+    upload_session = wait_until(final_session, COMPLETE_SECONDS)
     if upload_session is None or upload_session.state != "DONE":
         reason = upload_session.error_message.default_message if upload_session and upload_session.error_message else ""
         raise BakeryError(
