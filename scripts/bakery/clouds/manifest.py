@@ -1,4 +1,4 @@
-"""Packer's manifest: what a build says it made."""
+"""Packer's manifest: the results of a build."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ class Manifest:
 
 
 def disk(path: Path, image: str, version: str, folder: Path) -> Path:
-    """The one disk that the last run made inside `folder`; BakeryError if the manifest tells anything else."""
+    """The one disk that the last run made inside `folder`; BakeryError if the manifest says anything else."""
     build = last_build(path, image, version)
     outputs = [Path(file.name).absolute() for file in build.files or ()]
     disks = [file for file in outputs if file.suffix in DISKS]

@@ -1,4 +1,4 @@
-"""What a publisher reports while it works, and how long each phase took."""
+"""The phases of a publisher: progress, and how long each phase took."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ ReportProgress = Callable[[float], None]  # takes the fraction of a phase that i
 
 
 class Phases:
-    """Tells what goes on and keeps the seconds of each phase by its name."""
+    """Reports each phase and keeps its seconds by its name."""
 
     def __init__(self, report: Reporter, subject: str) -> None:
         self._report = report

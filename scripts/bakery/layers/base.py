@@ -94,7 +94,7 @@ def _base_name(base: QemuBase) -> str:
 
 
 def _cache_key(base: QemuBase, recipe: Path) -> str:
-    """Names a cache entry: 16 hex digits over all that decides what is in it."""
+    """The name of a cache entry: 16 hex digits of a digest over all inputs of the base."""
     spec: dict[str, object] = {"format": FORMAT, **base.model_dump(mode="json", exclude_none=True)}
     if base.debootstrap:
         spec["recipe"] = [

@@ -110,7 +110,7 @@ def _install_packages(
         *(f"--aptopt={option}" for option in settings.apt),
         *(f"--dpkgopt={option}" for option in settings.dpkg),
         f"--customize-hook=tar-in {shlex.quote(str(overlay))} /",
-        # As text, since the user of the namespace may not be allowed to read our files.
+        # As text, since the user of the namespace may not be allowed to read the caller's files.
         f"--customize-hook={(recipe / 'customize.sh').read_text()}",
         spec.suite,
         archive,
@@ -130,7 +130,7 @@ def _install_packages(
 
 
 def _pack_folder(folder: Path, archive: Path) -> None:
-    """Files of a folder as a tar archive of root's. Of their modes only the executable bit counts, as in git."""
+    """Pack the files of a folder as a tar archive that root owns. Only the executable bit counts, as in git."""
 
     def owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.uid = entry.gid = 0
@@ -145,7 +145,7 @@ def _pack_folder(folder: Path, archive: Path) -> None:
 
 @contextmanager
 def _unpack_tree(archive: Path, parent: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """An unpacked archive, and the command in front of others that shows them its owners although we are not root."""
+    """An unpacked archive, and the command in front of others that shows them its owners without root."""
     owners: tuple[str, ...] = ()
     with files.scratch(parent, "tree") as scratch:
         tree = scratch / "root"

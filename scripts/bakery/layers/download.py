@@ -26,7 +26,7 @@ class _BrokenError(Exception):
 def download(url: str, sha256: str, target: Path, report: Reporter) -> None:
     """Fetch `url` to `target`, whose SHA-256 must be `sha256` (hex).
 
-    What has come so far is kept in `<target>.part` for the next try. A complete file with a wrong digest is removed.
+    The bytes so far are kept in `<target>.part` for the next try. A complete file with a wrong digest is removed.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise UsageError(f"not a URL that can be downloaded: {url}", hint="use http:// or https://")
@@ -116,7 +116,7 @@ def _resume_headers(part: Path) -> Mapping[str, str]:
 
 
 def _response_validator(response: http.client.HTTPResponse) -> str:
-    """What If-Range takes: a strong ETag, else a date (RFC 9110, 13.1.5)."""
+    """The value for If-Range: a strong ETag, or a date (RFC 9110, 13.1.5)."""
     tag = response.headers.get("ETag", "")
     return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
 

@@ -26,7 +26,7 @@ class Partition:
 
 
 def inspect(image: Path) -> dict[str, Any]:
-    """What `qemu-img info` says of an image, its format detected from the content."""
+    """The output of `qemu-img info` for an image, whose format is detected from the content."""
     info: dict[str, Any] = json.loads(process.run(["qemu-img", "info", "--output=json", image]).stdout)
     return info
 

@@ -1,4 +1,4 @@
-"""What pytest reports of an image's tests -> checks."""
+"""Pytest's report of an image's tests as checks."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,7 +15,7 @@ def checks(report: Path, host: str, redact: Redactor) -> list[Check]:
     `host` is what the test plugin adds to the names of tests.
     """
     try:
-        cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - our own child wrote it
+        cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - the bakery's own child process wrote it
     except (OSError, ElementTree.ParseError) as error:
         return [Check("tests ran", False, f"no report: {error}; see tests.log")]
     if not cases:

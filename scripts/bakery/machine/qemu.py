@@ -94,7 +94,7 @@ def runs_on(accelerator: str, folder: Path) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now."""
+    """A TCP port on loopback that no program listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -107,7 +107,7 @@ def escape(path: Path) -> str:
 
 
 def _host_state() -> str:
-    """What an accelerator depends on: this boot of the host, its QEMU and its /dev/kvm."""
+    """The state that an accelerator depends on: this boot of the host, its QEMU and its /dev/kvm."""
     device = KVM.stat()
     version = process.run([SYSTEM, "--version"]).stdout.splitlines()[0]
     stamp = f"{device.st_rdev} {device.st_ino} {device.st_mode} {device.st_ctime_ns}"

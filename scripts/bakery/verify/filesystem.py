@@ -44,7 +44,7 @@ class FileSystem:
             self._block: int = 1024 << struct.unpack("<I", stream.read(4))[0]
 
     def list(self, path: str) -> list[Entry]:
-        """What is in a folder; nothing if it is not there."""
+        """The entries of a folder; none if it is not there."""
         entries = []
         for line in self._ask_debugfs(f'ls -p "{path}"').splitlines():
             # /inode/mode/uid/gid/name/size/
@@ -72,7 +72,7 @@ class FileSystem:
         return self._ask_debugfs(f'cat "{path}"')
 
     def owner(self, offset: int) -> str:
-        """Which file holds a byte of the disk: its path, or where it is if no file holds it any more."""
+        """The path of the file that holds a byte of the disk, or the byte's block if no file holds it any more."""
         block = (offset - self.partition.start) // self._block
         inode = self._second_column(f"icheck {block}")
         path = self._second_column(f"ncheck {inode}") if inode.isdecimal() else ""

@@ -60,7 +60,7 @@ def _cloud_init(root: FileSystem) -> Iterable[str]:
 
 
 def _network_settings(root: FileSystem) -> Iterable[str]:
-    """What cloud-init wrote for the network card of the bake."""
+    """Files that cloud-init wrote for the network card of the bake."""
     yield from _matching_entries(root, "/etc/systemd/network", "10-cloud-init-*")
     yield from _matching_entries(root, "/etc/netplan", "50-cloud-init.yaml")
     yield from _matching_entries(root, "/etc/network/interfaces.d", "50-cloud-init*")

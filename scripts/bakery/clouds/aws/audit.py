@@ -1,4 +1,4 @@
-"""Expected against seen, for every place and pointer of a publication."""
+"""Compare every image and pointer of a publication with what AWS has now."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,7 +12,7 @@ from bakery.model.documents import Parameter, Place, Publication
 
 
 def inspect_place(ec2: EC2Client, publication: Publication, place: Place) -> list[Finding]:
-    """An image of ours: that it is usable, and that its tags, its snapshot's tags and its shares are right."""
+    """Check that an image is usable, and that its tags, its snapshot's tags and its shares are right."""
     label = f"{place.account}/{place.region} {place.id}"
     try:
         image = images.by_id(ec2, place.id)
@@ -28,7 +28,7 @@ def inspect_place(ec2: EC2Client, publication: Publication, place: Place) -> lis
 
 
 def inspect_parameter(endpoint: SsmEndpoint, expected: Parameter) -> Finding:
-    """A pointer of ours: that it is there, typed, and holds the image ID."""
+    """Check that a pointer exists, has the right type, and holds the image ID."""
     label = f"{endpoint} {expected.name}"
     try:
         current = parameters.read(endpoint, expected.name)
@@ -63,7 +63,7 @@ def _compare_tags(actual: tags.Tags, expected: tags.Tags) -> tuple[Status, str]:
 
 
 def _compare_shares(ec2: EC2Client, publication: Publication, place: Place) -> tuple[Status, str]:
-    """Accounts that were added by hand are told, and no error: the image can be used."""
+    """Accounts that were added by hand are reported, but are no error: the image can be used."""
     consumers = (consumer for consumer in publication.places if not consumer.owned)
     expected = {consumer.account for consumer in consumers if consumer.region == place.region}
     actual = images.launchers(ec2, place.id)

@@ -25,7 +25,7 @@ BUSY = "ResourceLimitExceeded"  # 20 snapshot copies at once per target region
 
 @dataclass(frozen=True)
 class Source:
-    """What is copied. `key` is the alias of the KMS key in each target region, empty for no encryption."""
+    """The image to copy. `key` is the alias of the KMS key in each target region, empty for no encryption."""
 
     image_id: str
     region: str

@@ -20,7 +20,7 @@ AVAILABLE_SECONDS = 1800.0  # registering takes seconds to minutes; botocore's w
 
 
 def find(ec2: EC2Client, name: str) -> Image | None:
-    """Our image of this name, in any state; ConflictError if there are several."""
+    """The account's image of this name, in any state; ConflictError if there are several."""
     images = _describe_images(ec2, "name", name)
     if len(images) > 1:
         raise ConflictError(
@@ -32,7 +32,7 @@ def find(ec2: EC2Client, name: str) -> Image | None:
 
 
 def by_id(ec2: EC2Client, image_id: str) -> Image | None:
-    """An image of ours by its ID, or None; by a filter, since an unknown ID is an error otherwise."""
+    """The account's image by its ID, or None; by a filter, since an unknown ID is an error otherwise."""
     return next(iter(_describe_images(ec2, "image-id", image_id)), None)
 
 
@@ -45,7 +45,7 @@ def snapshot_of(image: Image) -> str:
 def refuse_foreign(ec2: EC2Client, image: Image, sha256: str, source: str = "") -> None:
     """ConflictError unless the image says that it is of this disk, or a copy of the image `source`.
 
-    Names are for ever: an image of ours that somebody else made, or of other bytes, is never touched.
+    A name never changes its meaning: an image that another program made, or of other bytes, is never touched.
     """
     tag, origin = from_aws(image).get(SHA256), image.get("SourceImageId")
     claims = [tag == sha256] if tag else []
@@ -100,7 +100,7 @@ def unusable(ec2: EC2Client, image_id: str, image: Image | None) -> BakeryError:
 
 
 def remove(ec2: EC2Client, image: Image) -> None:
-    """Deregister an image and delete its snapshot; what is gone is fine."""
+    """Deregister an image and delete its snapshot; no error if they are gone."""
     with calling(f"deregister {image['ImageId']}", ec2.meta.region_name):
         try:
             ec2.deregister_image(ImageId=image["ImageId"])
@@ -181,6 +181,6 @@ def _registration_request(description: str, snapshot: str, tags: Tags) -> dict[s
         "VirtualizationType": "hvm",
         "RootDeviceName": ROOT_DEVICE,
         "BlockDeviceMappings": [{"DeviceName": ROOT_DEVICE, "Ebs": root}],
-        # Snapshots cannot be tagged by this call; ours has had its tags since it was started.
+        # This call cannot tag snapshots; this snapshot has had its tags since it was started.
         "TagSpecifications": specifications(tags, "image"),
     }

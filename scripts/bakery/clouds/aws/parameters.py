@@ -1,7 +1,7 @@
-"""SSM parameters that hold image IDs: typed, read back until live, moved in every place or in none.
+"""SSM parameters that hold image IDs: typed, read back until live, moved in every account and region or in none.
 
 A typed write proves nothing: AWS answers at once, checks the value afterwards, and drops it without a word when the
-caller may not describe the image. Only reading the value back tells.
+caller may not describe the image. Only reading the value back shows it.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ LIVE_SECONDS = 120.0  # validation takes seconds; nothing that was not live by t
 UNDO_SECONDS = 30.0
 
 Endpoints = Mapping[str, SsmEndpoint]  # by their text
-Values = Mapping[str, str]  # wanted value by site
+Values = Mapping[str, str]  # desired value by account and region
 
 
 def read(endpoint: SsmEndpoint, name: str) -> Parameter | None:
@@ -45,7 +45,7 @@ def read_all(endpoints: Endpoints, name: str) -> dict[str, Parameter | None]:
 
 
 def fix(endpoints: Endpoints, name: str, values: Values) -> tuple[Parameter, ...]:
-    """Write a parameter that never changes: what is there is adopted if it is equal, and an error if it is not."""
+    """Write a parameter that never changes: an equal one is adopted, a different one is a ConflictError."""
     before = read_all(endpoints, name)
     conflicts = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
     if conflicts:
@@ -101,7 +101,7 @@ def _put_parameter(endpoint: SsmEndpoint, name: str, value: str, *, overwrite: b
         try:
             endpoint.ssm.put_parameter(Name=name, Value=value, Type="String", DataType=DATA_TYPE, Overwrite=overwrite)
         except ClientError as error:
-            # Written a moment ago, by another run or by a call whose answer was lost: reading back tells.
+            # Another run, or a call whose answer was lost, wrote it a moment ago: reading back shows its value.
             if overwrite or error_code(error) != "ParameterAlreadyExists":
                 raise
 
@@ -134,13 +134,13 @@ _SILENT = (
 
 
 def _is_refusal(error: BakeryError | None) -> bool:
-    """Did AWS say no? After any other failure, such as a lost answer, the write may still show up."""
+    """Whether AWS refused the write. After any other failure, such as a lost answer, the write may still show up."""
     cause = error.__cause__ if error else None
     return isinstance(cause, ClientError) and cause.response["ResponseMetadata"]["HTTPStatusCode"] < 500
 
 
 class _Undo:
-    """Gives every place that a failed move may have touched its old value back, and reads that back as well."""
+    """Restores the old value wherever a failed move may have written, and reads it back as well."""
 
     def __init__(self, endpoints: Endpoints, name: str, before: Mapping[str, Parameter | None], values: Values) -> None:
         self._endpoints = endpoints
@@ -152,7 +152,7 @@ class _Undo:
         self._failures: dict[str, BakeryError] = {}
 
     def run(self) -> str:
-        """What was put back, and what could not be, a line each."""
+        """Report what was put back and what could not be, one line each."""
         wait_until(self._poll_endpoints, UNDO_SECONDS)
         late = self._written - self._restored - self._failures.keys()
         problems = self._failures | {key: BakeryError("written, but not live yet") for key in late}

@@ -41,7 +41,7 @@ class AwsRelease:
         return self._spread_image(ec2, self._register_image(ec2[self._home], disk))
 
     def adopt(self, image_id: str) -> dict[str, Image]:
-        """The same around an image that Packer registered in the first region; its copies are taken up, too."""
+        """The same for an image that Packer registered in the first region; its copies are adopted, too."""
         ec2 = self._account.ec2(self._regions)
         with self._phases.phase("register", f"wait for {image_id} in {self._home}"):
             image = images.wait_available(ec2[self._home], image_id)
@@ -62,7 +62,7 @@ class AwsRelease:
         return image
 
     def _find_registered(self, ec2: EC2Client) -> Image | None:
-        """What an earlier run registered; an image that failed is removed."""
+        """The image that an earlier run registered; an image that failed is removed."""
         image = images.find(ec2, self._expected["Name"])
         if image is None:
             return None

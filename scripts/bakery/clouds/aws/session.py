@@ -15,12 +15,12 @@ from bakery.clouds.aws.calls import CONFIG, attempt, calling
 from bakery.clouds.aws.clients import EBSClient, EC2Client, SSMClient, STSClient
 from bakery.host.errors import BakeryError
 
-# The first call tells whether AWS can be reached at all: a user should not wait a minute for that.
+# The first call shows whether AWS can be reached at all: a user should not wait a minute for that.
 QUICK = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 4}))
 
 _MODELS = create_loader()  # parsed API models, shared by all sessions: reading EC2's alone takes 0.2 s
 
-# What Vault's AWS engine calls it -> what boto3 does.
+# Names in Vault's AWS engine -> names in boto3.
 LEASE = {
     "access_key": "aws_access_key_id",
     "secret_key": "aws_secret_access_key",
@@ -33,7 +33,7 @@ Locations = Iterable[tuple[str, str]]  # (account, region)
 
 @dataclass(frozen=True)
 class Account:
-    """An AWS account we are logged in to. `keys` are an assumed role's, empty for the environment's own."""
+    """An AWS account that the bakery is logged in to. `keys` are an assumed role's, empty for the environment's own."""
 
     number: str
     partition: str
@@ -68,7 +68,7 @@ class Account:
 
 @dataclass(frozen=True)
 class SsmEndpoint:
-    """Where parameters are: one account in one region."""
+    """The SSM of one account in one region, which holds parameters."""
 
     account: str
     region: str
@@ -79,7 +79,7 @@ class SsmEndpoint:
 
 
 def location_name(account: str, region: str) -> str:
-    """The key of sites and the text of messages."""
+    """The name of an account and region, as a key and in messages."""
     return f"{account}/{region}"
 
 
@@ -105,7 +105,7 @@ def connect(region: str, credentials: Mapping[str, str] = NO_CREDENTIALS) -> Acc
 def connect_accounts(
     own: Account, role: str, home: str, locations: Locations
 ) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
-    """Sites by their text, with `role` assumed in foreign accounts; and why accounts could not be reached."""
+    """Endpoints by their text, with `role` assumed in foreign accounts; and why accounts could not be reached."""
     pairs = list(locations)
     # The tokens of a regional endpoint are valid in opt-in regions too, those of the global one are not.
     sts = own.sts(home)

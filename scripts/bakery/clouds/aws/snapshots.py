@@ -43,7 +43,7 @@ def ensure(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, key: str, rep
 
 
 def find(ec2: EC2Client, tags: Tags) -> list[Snapshot]:
-    """Our snapshots of this version with this content, in any state."""
+    """The account's snapshots of this version with this content, in any state."""
     filters: list[Filter] = [{"Name": f"tag:{key}", "Values": [tags[key]]} for key in ("Name", CONTENT)]
     with calling("look for snapshots", ec2.meta.region_name):
         pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
@@ -58,7 +58,7 @@ def by_id(ec2: EC2Client, snapshot: str) -> Snapshot | None:
 
 
 def remove(ec2: EC2Client, snapshot: str) -> None:
-    """Delete a snapshot; one that is gone is fine."""
+    """Delete a snapshot; no error if it is gone."""
     with calling(f"delete {snapshot}", ec2.meta.region_name):
         try:
             ec2.delete_snapshot(SnapshotId=snapshot)

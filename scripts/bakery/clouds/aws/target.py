@@ -51,7 +51,7 @@ class AwsTarget:
         )
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
-        """The same for what amazon-ebs registered: Packer's copies are taken up, tagged, and made where they lack."""
+        """The same for the image that amazon-ebs registered: its copies are adopted and tagged, missing ones made."""
         expected = tags.of_build(self._definition, build)
         return self._publish_release(
             build, build.identity, expected, report, lambda release: release.adopt(build.ids[self._home])
@@ -73,7 +73,7 @@ class AwsTarget:
         check_regions(self._definition, lambda *keys: ".".join(map(str, (self._definition.name, *keys))))
         phases = Phases(report, full_name(of))
         locations, name = self._all_locations, version_parameter(of)
-        # Before anything is made: every account lets us in, and no place has a parameter that cannot be used.
+        # Before anything is made: every account accepts the login, and no location has a parameter that cannot be used.
         parameters.read_all(self._open_endpoints(locations), name)
         amis = publish(AwsRelease(self._definition, self._own_account, expected, self._consumer_accounts, phases))
         with phases.phase("parameters", f"write {name} in {len(locations)} places"):
@@ -128,7 +128,7 @@ class AwsTarget:
 
     @property
     def _all_locations(self) -> list[tuple[str, str]]:
-        """Where the definition wants a version to be used: the own account first."""
+        """The accounts and regions that use a version, from the definition: the own account first."""
         numbers = (self._own_account.number, *self._consumer_accounts)
         return [(number, region) for number in numbers for region in self._aws.regions]
 

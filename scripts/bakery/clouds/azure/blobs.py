@@ -1,7 +1,7 @@
 """A disk as a fixed VHD in a page blob: the way of its bytes into a gallery.
 
-The blob is named by content and leased while it is written, so that two uploads exclude each other. One that was
-finished says so in its metadata; any other is written anew, since nobody knows how far it came.
+The blob is named by content and leased while it is written, so that two uploads exclude each other. A finished
+blob says so in its metadata; any other is written anew, since its progress is not known.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ WINDOW = 2 * WORKERS  # ranges in memory (64 MiB), so that workers never wait fo
 
 @dataclass(frozen=True)
 class Upload:
-    """A blob on its way, under our lease."""
+    """A blob that is being written, under this run's lease."""
 
     blob: BlobClient
     lease: Lease
@@ -56,7 +56,7 @@ def ensure(blobs: BlobServiceClient, disk: Path, tags: Tags, report_progress: Re
 
 
 def remove(blobs: BlobServiceClient, tags: Tags) -> None:
-    """Delete the blob; one that is gone is fine. The versions that were made of it do not need it."""
+    """Delete the blob; no error if it is gone. The versions that were made of it do not need it."""
     blob = blobs.get_blob_client(BLOB_CONTAINER, name(tags))
     with calling("delete the uploaded disk", blob.url), suppress(ResourceNotFoundError):
         blob.delete_blob()
@@ -89,7 +89,7 @@ def _upload_disk(blob: BlobClient, disk: Path, tags: Tags, report_progress: Repo
 
 @contextmanager
 def _hold_lease(blob: BlobClient, size: int) -> Iterator[Lease]:
-    """The blob, made if it is absent, as ours alone."""
+    """Make the blob if it is absent, and hold its lease."""
     with suppress(ResourceExistsError):
         blob.create_page_blob(size, match_condition=MatchConditions.IfMissing)
     lease = acquire(blob)
@@ -101,7 +101,9 @@ def _hold_lease(blob: BlobClient, size: int) -> Iterator[Lease]:
 
 def upload(work: Upload, footer: bytes, tags: Tags, report_progress: ReportProgress) -> None:
     """Write the disk and its footer into an empty blob, and mark that as finished if the bytes are what was baked."""
-    work.blob.create_page_blob(work.size + len(footer), lease=work.lease.id)  # what an unfinished one had is gone
+    work.blob.create_page_blob(
+        work.size + len(footer), lease=work.lease.id
+    )  # this clears what an unfinished upload wrote
 
     def finish(writing: Future[None]) -> None:
         work.lease.keep_until(writing)

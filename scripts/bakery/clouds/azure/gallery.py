@@ -37,7 +37,7 @@ def _find_image(session: AzureSession, address: GalleryVersion) -> GalleryImage 
 
 
 def _gallery_location(session: AzureSession, address: GalleryVersion) -> str:
-    """Where the gallery is; its definitions are kept there as well. NotFoundError if there is no such gallery."""
+    """The region of the gallery and of its definitions. NotFoundError if there is no such gallery."""
     with calling("look for the gallery", address.gallery):
         try:
             return str(session.compute.galleries.get(address.resource_group, address.gallery).location)
@@ -62,7 +62,7 @@ def _create_image(
 
 
 def _image_properties(definition: ImageDefinition) -> GalleryImageProperties:
-    """For generation 2: our disks boot by UEFI."""
+    """For generation 2: the disks boot by UEFI."""
     return GalleryImageProperties(
         description=definition.description,
         os_type="Windows" if definition.windows else "Linux",
@@ -70,7 +70,7 @@ def _image_properties(definition: ImageDefinition) -> GalleryImageProperties:
         hyper_v_generation="V2",
         architecture="x64",
         identifier=GalleryImageIdentifier(publisher=GALLERY_PUBLISHER, offer=definition.name, sku=definition.arch),
-        # Said aloud, since newer APIs assume Trusted Launch: our Debian base has no boot loader signed for Secure Boot.
+        # Set, since newer APIs assume Trusted Launch: the Debian base has no boot loader signed for Secure Boot.
         features=[GalleryImageFeature(name="SecurityType", value="Standard")],
     )
 

@@ -37,7 +37,7 @@ class AzureRelease:
         self._phases = phases
 
     def publish(self, disk: Path) -> GalleryImageVersion:
-        """The version made of a disk, in all regions. What an earlier run left is adopted if it can be."""
+        """The version made of a disk, in all regions. A version that an earlier run left is adopted if it can be."""
         operation = None if self._find_usable() else self._create_version(disk)
         version = self.complete(operation)
         if self._session.blobs:
@@ -53,7 +53,7 @@ class AzureRelease:
         return version
 
     def _find_usable(self) -> GalleryImageVersion | None:
-        """What an earlier run made; a version that failed everywhere is removed."""
+        """The version that an earlier run made; a version that failed everywhere is removed."""
         version = versions.find(self._session, self._address)
         if version is None:
             return None
@@ -86,7 +86,7 @@ class AzureRelease:
         with self._phases.phase("create", f"make the version in {regions[0]}") as report_progress:
             version = replication.wait(session, address, regions[:1], report_progress, to_the_end=False)
         if operation is None and replication.is_final(version) and not replication.is_complete(version, regions):
-            # Those that somebody else added stay.
+            # Regions that were added by hand stay.
             all_regions = list(dict.fromkeys((*regions, *replication.targets(version))))
             operation = versions.extend(session, address, version, all_regions)
         with self._phases.phase("replicate", f"replicas in {', '.join(regions)}") as report_progress:

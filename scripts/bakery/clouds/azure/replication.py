@@ -1,4 +1,4 @@
-"""How far the replicas of a version are: looking, waiting, and telling what is missing."""
+"""The progress of a version's replicas: look, wait, and report what is missing."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,7 +16,7 @@ from bakery.host.waiting import wait_until
 MOVING = {"Creating", "Updating", "Migrating"}
 # Users report 90 to 120 min (Azure/AgentBaker, pull request 742); then Azure goes on, and the next run waits on.
 REPLICATED_SECONDS = 4 * 3600.0
-REASON_SECONDS = 30.0  # a failed operation tells why a moment after its version is seen as failed
+REASON_SECONDS = 30.0  # a failed operation gives its reason a moment after its version shows as failed
 
 
 def state(version: GalleryImageVersion) -> str:
@@ -106,7 +106,7 @@ def refuse_incomplete(
 
 
 def _failure_reason(operation: Operation | None) -> str:
-    """Why Azure gave up, if it was this run that asked."""
+    """The reason why Azure gave up, if this run asked for the version."""
     if operation is None:
         return ""
     try:

@@ -43,7 +43,7 @@ def connect(azure: AzureDistribution, credentials: Mapping[str, str]) -> AzureSe
         azure.tenant,
         credentials["client_id"],
         credentials["client_secret"],
-        # Else the public cloud is asked whether it knows the other one.
+        # Without this, the SDK asks the public cloud whether it knows the other one.
         disable_instance_discovery=AUTHORITY in os.environ,
         **SETTINGS,
     )

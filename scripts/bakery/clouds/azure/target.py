@@ -93,5 +93,5 @@ class AzureTarget:
 
 
 def _published_address(publication: Publication) -> GalleryVersion:
-    """Where it was published, which the definition may have left since."""
+    """The address where it was published; the definition may name another one since."""
     return GalleryVersion.parse(publication.places[0].id)

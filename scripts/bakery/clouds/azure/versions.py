@@ -24,7 +24,7 @@ from bakery.model.tags import SHA256, Tags
 
 DELETED_SECONDS = 1800.0  # as long as the replicas take to go
 PAUSE = 15  # seconds between looks at the operation behind a version
-STORAGE = "Standard_LRS"  # of the replicas; what images cost least in
+STORAGE = "Standard_LRS"  # of the replicas; the cheapest for images
 
 Operation = LROPoller[GalleryImageVersion]
 
@@ -87,7 +87,7 @@ def remove(session: AzureSession, address: GalleryVersion) -> None:
 
 
 def remove_unfinished(session: AzureSession, address: GalleryVersion, name: str) -> None:
-    """Delete a version that Packer made under `name` and nobody took over; ConflictError for any other one."""
+    """Delete a version that Packer made under `name` and no run adopted; ConflictError for any other one."""
     version = find(session, address)
     if version is None:
         return
@@ -116,7 +116,7 @@ def refuse_foreign(
 ) -> None:
     """ConflictError unless the version says that it is of this content: a version never changes.
 
-    One without any word on its content is taken if it has the name that Packer was told, `made_by_packer`.
+    A version without a digest is accepted if it has the name that Packer got, `made_by_packer`.
     """
     actual = version.tags or {}
     tag = actual.get(SHA256)

@@ -23,7 +23,7 @@ def item_name(of: Versioned, channel: str) -> str:
 
 
 def move(library: Library, name: str, version: Item, text: str) -> None:
-    """Let the item `name` be a copy of a version's; if that fails, it is what it was before."""
+    """Make the item `name` a copy of a version's item; if that fails, the item stays as it was."""
     recover(library, name)
     current = _find_channel_item(library, name)
     if current and current.description == text and library.same_content(current, version):
@@ -46,7 +46,7 @@ def remove(library: Library, name: str, tags: Tags) -> None:
 
 
 def recover(library: Library, name: str) -> None:
-    """Finish or take back what a run left that was killed while it moved the channel."""
+    """Finish or undo the move of a run that was killed in the middle."""
     if fresh := _find_channel_item(library, name + NEXT):
         library.delete(fresh)
     if previous := _find_channel_item(library, name + PREVIOUS):

@@ -13,7 +13,7 @@ COPY_SECONDS = 3600.0  # within vCenter's own storage a disk takes minutes, betw
 
 @dataclass(frozen=True)
 class Item:
-    """A library item. vCenter calls its text a description; ours are notes (`notes.py`)."""
+    """A library item. vCenter calls its text a description; the bakery writes notes there (`notes.py`)."""
 
     id: str
     name: str
@@ -37,7 +37,7 @@ class _Model:
 
 
 class Library:
-    """A library that we may write to. Names of items are unique in it."""
+    """A library that the bakery may write to. Names of items are unique in it."""
 
     def __init__(self, vcenter: VCenter, name: str) -> None:
         """NotFoundError if it does not exist."""
@@ -63,7 +63,7 @@ class Library:
             return None
 
     def files(self, item: Item) -> list[File]:
-        """What the item holds; nothing before an upload or a copy is complete."""
+        """The files of an item; none before an upload or a copy is complete."""
         return self.vcenter.get(f"look into {item.name}", f"{ITEMS}/file", list[File], library_item_id=item.id)
 
     def create(self, name: str, notes: str) -> Item:
@@ -78,7 +78,7 @@ class Library:
         return Item(item.id, name, notes)
 
     def delete(self, item: Item) -> None:
-        """Remove an item with its content; what is gone is fine."""
+        """Remove an item with its content; no error if it is gone."""
         self.vcenter.delete(f"remove {item.name}", f"{ITEMS}/id:{item.id}")
 
     def copy(self, item: Item, name: str, notes: str) -> Item:
@@ -108,7 +108,7 @@ class Library:
         return self._file_sizes(first) == self._file_sizes(second)
 
     def complaint(self, item: Item) -> str:
-        """What keeps an item from being deployed; empty if it has a descriptor and a disk."""
+        """The reason why an item cannot be deployed; empty if it has a descriptor and a disk."""
         by_suffix = {file.name.rpartition(".")[2]: file for file in self.files(item) if file.size}
         return "" if {"ovf", "vmdk"} <= by_suffix.keys() else f"it has {', '.join(sorted(by_suffix)) or 'no files'}"
 

@@ -15,7 +15,7 @@ def write(description: str, tags: Tags) -> str:
 
 
 def read(notes: str) -> Tags:
-    """The tags of an item; none if the notes are not ours."""
+    """The tags of an item; none if the bakery did not write the notes."""
     _, _, lines = notes.partition("\n\n")
     pairs = [line.partition(SEPARATOR) for line in lines.splitlines()]
     return {key: value for key, separator, value in pairs if separator}

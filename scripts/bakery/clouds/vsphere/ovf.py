@@ -13,12 +13,12 @@ from bakery.machine import disk_image
 
 # vSphere 7.0 U2 and later (VMware's KB 315655): the oldest that still gets updates.
 HARDWARE = "vmx-19"
-CPUS, MEMORY_MIB = 2, 2048  # to begin with; whoever deploys it chooses
+CPUS, MEMORY_MIB = 2, 2048  # defaults; the deployment can choose others
 
 
 @dataclass(frozen=True)
 class System:
-    """What vSphere calls an operating system (`id` is CIM's number, 1 for others), and hardware that it can drive."""
+    """vSphere's name of an operating system (`id` is CIM's number, 1 for others), and hardware that it can drive."""
 
     id: int
     name: str
@@ -140,7 +140,7 @@ def describe(name: str, os: str, capacity: int, vmdk_size: int) -> str:
 
 
 def _convert_disk(disk: Path, vmdk: Path) -> None:
-    """Compress into the one form of VMDK that is sent over networks, and read it back."""
+    """Compress into the form of VMDK that is sent over networks, and read it back."""
     # The adapter type is only the disk geometry's; the descriptor says which controller there is.
     options = "subformat=streamOptimized,adapter_type=lsilogic"
     process.run(["qemu-img", "convert", "-f", "qcow2", "-O", "vmdk", "-o", options, disk, vmdk])

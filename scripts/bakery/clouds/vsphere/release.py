@@ -1,4 +1,4 @@
-"""One version on its way into a library: found, or packed and sent, and named when it is whole."""
+"""One version on its way into a library: found, or packed, sent, and named when it is complete."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,7 +12,7 @@ from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.model.tags import SHA256, Tags
 
-UNFINISHED = "-unfinished"  # no consumer finds an item by its version's name before it is whole
+UNFINISHED = "-unfinished"  # no consumer finds an item by its version's name before it is complete
 
 
 class VsphereRelease:
@@ -26,7 +26,7 @@ class VsphereRelease:
         self._phases = phases
 
     def publish(self, disk: Path, os: str) -> Item:
-        """The item of this version, whole and with its notes."""
+        """The item of this version, complete and with its notes."""
         item = self._library.item(self._name)
         if item is None:
             return self._create_item(disk, os)
@@ -74,7 +74,7 @@ class VsphereRelease:
             return published_item
 
     def _remove_leftovers(self) -> None:
-        """Remove what a run that was killed left; of two runs at the same time, the earlier one fails."""
+        """Remove the item that a killed run left; of two runs at the same time, the earlier one fails."""
         leftover = self._library.item(self._name + UNFINISHED)
         if leftover is None:
             return
@@ -87,7 +87,7 @@ class VsphereRelease:
 
 
 def refuse_foreign(library: Library, item: Item, sha256: str) -> None:
-    """ConflictError unless the item says that it is of this disk. Names are for ever: others' items are not touched."""
+    """ConflictError unless the item says that it is of this disk. Items of other programs are never touched."""
     actual = notes.read(item.description).get(SHA256)
     if actual != sha256:
         raise ConflictError(

@@ -1,4 +1,4 @@
-"""The door to a vCenter: log in, call, try again, log out. No error carries the password or the session."""
+"""A session with a vCenter: log in, call, try again, log out. No error carries the password or the session."""
 
 import os
 import uuid
@@ -18,7 +18,7 @@ REST = "/rest/com/vmware"
 SESSION = "vmware-api-session-id"
 TIMEOUT = (10.0, 60.0)  # seconds to connect and to wait for an answer
 UPLOAD_TIMEOUT = (10.0, 600.0)  # vCenter checks the whole file before it answers
-LOGIN_ATTEMPTS = 4  # the first call tells whether there is a vCenter: a user should not wait a minute for that
+LOGIN_ATTEMPTS = 4  # the first call shows whether there is a vCenter: a user should not wait a minute for that
 ATTEMPTS = 10  # with pauses growing to 15 s they ride out about a minute, such as a restart of vCenter's front end
 PASSING = {429, 500, 502, 503, 504}
 
@@ -34,22 +34,22 @@ class TakenError(ConflictError):
 
 
 class StateError(ConflictError):
-    """What was asked for is not possible in the present state."""
+    """The request is not possible in the present state."""
 
 
 class VCenter:
-    """One login to one vCenter. Whatever a call creates has a token of its own: repeating the call makes no second."""
+    """One login to one vCenter. Each creating call has a token: a repeated call makes no second resource."""
 
     def __init__(self, server: str, login: tuple[str, str]) -> None:
         self.server = server
         self._login = login
-        # An own CA for vCenter alone; else REQUESTS_CA_BUNDLE, else what comes with requests.
+        # A CA for vCenter alone, or REQUESTS_CA_BUNDLE, or the CAs that come with requests.
         self._verify = os.environ.get("VSPHERE_CACERT") or os.environ.get("REQUESTS_CA_BUNDLE") or True
         self._http = requests.Session()
         self._http.auth = _leave_unchanged  # requests would look for a login in ~/.netrc
 
     def log_in(self) -> None:
-        """BakeryError if vCenter is not there, not who it says it is, or does not let us in."""
+        """BakeryError if vCenter does not answer, has the wrong certificate, or refuses the login."""
         self._http.headers.pop(SESSION, None)
         answer = self._call_with_retries("log in", "POST", "/cis/session", LOGIN_ATTEMPTS, auth=self._login)
         if answer.status_code == requests.codes.unauthorized:
@@ -61,7 +61,7 @@ class VCenter:
         self._http.headers[SESSION] = self._read_answer("log in", answer, str)
 
     def log_out(self) -> None:
-        """Sessions count against a limit per user; one that is gone is fine."""
+        """Sessions count against a limit per user; no error if this one is gone."""
         with suppress(BakeryError):
             self._call_with_retries("log out", "DELETE", "/cis/session", 1)
         self._http.close()
@@ -70,11 +70,11 @@ class VCenter:
         return self._read_answer(doing, self._call_with_login(doing, "GET", path, params=query), kind)
 
     def find(self, doing: str, path: str, **spec: str) -> list[str]:
-        """The IDs of what has exactly these properties."""
+        """The IDs of the resources with exactly these properties."""
         return self.ask(doing, path, "find", list[str], {"spec": spec})
 
     def create(self, doing: str, path: str, body: Mapping[str, Any], action: str = "") -> str:
-        """The ID of what was made; TakenError if its name is in use."""
+        """The ID of the new resource; TakenError if its name is in use."""
         return self.ask(doing, path, action, str, {"client_token": str(uuid.uuid4()), **body})
 
     def ask(self, doing: str, path: str, action: str, kind: type[Kind], body: Mapping[str, Any]) -> Kind:
@@ -88,12 +88,12 @@ class VCenter:
         self._call_with_login(doing, "PATCH", path, json=body)
 
     def delete(self, doing: str, path: str) -> None:
-        """What is gone is fine."""
+        """Delete a resource; no error if it is gone."""
         with suppress(NotFoundError):
             self._call_with_login(doing, "DELETE", path)
 
     def put(self, doing: str, uri: str, file: Path, sent: Callable[[int], None]) -> None:
-        """Send a file; `sent` hears how many bytes have left, and again from 0 when it is repeated."""
+        """Send a file; `sent` gets the number of bytes that were sent, and starts again from 0 when it is repeated."""
         for attempt in _retry_attempts(ATTEMPTS):
             with attempt, file.open("rb") as stream:
                 body = _Body(stream, file.stat().st_size, sent)

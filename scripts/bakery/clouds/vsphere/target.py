@@ -33,7 +33,7 @@ class VsphereTarget:
         self._credentials = credentials
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
-        """Bring the version into the library; a rerun adopts a whole item and replaces half of one."""
+        """Bring the version into the library; a rerun adopts a complete item and replaces an incomplete one."""
         phases = Phases(report, full_name(artifact))
         expected = tags.of_artifact(self._definition, artifact)
         with self._open_library() as library:
@@ -57,7 +57,7 @@ class VsphereTarget:
             library.delete(item)
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
-        """Take over the item that Packer had vCenter make: write its notes, and see that it is whole."""
+        """Take over the item that Packer had vCenter make: write its notes, and check that it is complete."""
         began = time.monotonic()
         name, expected = full_name(build), tags.of_build(self._definition, build)
         with (
@@ -90,7 +90,7 @@ class VsphereTarget:
         """Replace the channel's item by a copy of this version's, or leave it as it was."""
         place = publication.places[0]
         name = channels.item_name(publication, channel)
-        # With the version's name, whatever the item is called: a consumer of the channel reads here which one it got.
+        # The notes have the version's name, which the item's own name lacks: a consumer of the channel reads it here.
         text = notes.write(self._definition.description, _channel_tags(publication, channel))
         with (
             report_step(report, "promote", full_name(publication), f"copy to {name} in {place.region}"),

@@ -15,7 +15,7 @@ from bakery.host.waiting import wait_until
 
 SESSIONS = "/content/library/item/update-session"
 FILES = "/content/library/item/updatesession/file"
-COMPLETE_SECONDS = 3600.0  # vCenter moves what it got to the library's datastore
+COMPLETE_SECONDS = 3600.0  # vCenter moves the files to the library's datastore
 # An upload does not count as activity: a login that is idle for long is gone at the end (vmware/govmomi issue 1832).
 ALIVE_SECONDS = 60.0
 
@@ -71,7 +71,7 @@ def cancel_uploads(library: Library, item: Item) -> None:
 
 
 class _Progress:
-    """Tells how much has left, and keeps login and update session alive."""
+    """Reports how much was sent, and keeps login and update session alive."""
 
     def __init__(self, vcenter: VCenter, session: str, size: int, report_progress: ReportProgress) -> None:
         self._vcenter = vcenter
@@ -124,7 +124,7 @@ def _read_session(vcenter: VCenter, session: str) -> _Session:
 
 
 def _end_session(vcenter: VCenter, session: str) -> None:
-    """Throw away what has not been completed, and the session."""
+    """End a session, and discard an upload that is not complete."""
     if _read_session(vcenter, session).state == "ACTIVE":
         vcenter.act("give up an upload", f"{SESSIONS}/id:{session}", "cancel")
     vcenter.delete("end an upload", f"{SESSIONS}/id:{session}")
