@@ -140,7 +140,7 @@ class AwsTarget:
         )
 
     def _own_places(self, publication: Publication) -> dict[str, Place]:
-        """The places with images of our own, by region; BakeryError when another account made them."""
+        """The places with images of this account, by region; BakeryError when another account made them."""
         own_places = {place.region: place for place in publication.places if place.owned}
         if foreign_accounts := {place.account for place in own_places.values()} - {self._own_account.number}:
             raise BakeryError(

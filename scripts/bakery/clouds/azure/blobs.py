@@ -25,7 +25,7 @@ from bakery.model.tags import CONTENT, Tags
 
 FINISHED = "bakery_raw_sha256"  # metadata: names are C# identifiers
 RANGE = 4 << 20  # bytes; the most that Put Page takes
-MIB = 1 << 20  # Azure takes disks of whole ones
+MIB = 1 << 20  # Azure takes disks of whole MiB
 WORKERS = 8  # parallel writes; with 4 MiB each enough for a gigabit line at 250 ms a write
 WINDOW = 2 * WORKERS  # ranges in memory (64 MiB), so that workers never wait for the reader
 
