@@ -289,7 +289,7 @@ def test_an_upload_of_another_content_is_never_finished(azure: StandIn, bench: D
 
 def test_uploads_exclude_each_other(azure: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "PATIENCE_SECONDS", 0.5)
-    with blobs._leased(_prepared(bench), 64 * MIB + 512):
+    with blobs._hold_lease(_prepared(bench), 64 * MIB + 512):
         with pytest.raises(ConflictError, match="another run uploads this disk"):
             bench.upload()
         with pytest.raises(HttpResponseError, match="LeaseIdMissing"):
@@ -304,7 +304,7 @@ def _prepared(bench: DiskPublisher) -> BlobClient:
     return _blob(bench)
 
 
-WRITE = blobs._write
+WRITE = blobs._write_range
 
 
 def _slowly(work: blobs.Upload, index: int, data: bytes) -> None:
@@ -317,7 +317,7 @@ def _slowly(work: blobs.Upload, index: int, data: bytes) -> None:
 def test_killed_while_it_uploads(azure: StandIn, bench: DiskPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "SECONDS", 15)  # the shortest that there is
     with monkeypatch.context() as slow:
-        slow.setattr(blobs, "_write", _slowly)
+        slow.setattr(blobs, "_write_range", _slowly)
         _kill_when(bench.publish, lambda: _blob(bench).exists() and any(_blob(bench).list_page_ranges()))
     assert not blobs.finished(_blob(bench), bench.want())
     _assert_whole(bench, bench.publish())

@@ -416,7 +416,7 @@ class TestChannels:
         """After the copy, after the first rename, after the second: the next move cleans up."""
         old, new = published
         bench.target().point(old, "stable", silent)
-        real, calls = VCenter._call, []
+        real, calls = VCenter._call_with_login, []
 
         class Killed(BaseException):
             """Nobody catches it, and no call goes through any more."""
@@ -429,7 +429,7 @@ class TestChannels:
             return real(self, doing, method, *arguments, **options)
 
         with monkeypatch.context() as patch:
-            patch.setattr(VCenter, "_call", call)
+            patch.setattr(VCenter, "_call_with_login", call)
             with pytest.raises(Killed):
                 bench.target().point(new, "stable", silent)
         assert len(vcenter.items()) == 4, "it was not killed on the way"

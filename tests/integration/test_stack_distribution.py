@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from bakery.clouds.aws.session import connect, connect_accounts
 from bakery.host.errors import BakeryError
+from bakery.model.documents import Location
 from doubles.aws.client import running
 from integration.published_images import ACCOUNT, REGIONS, make_state_bucket
 from integration.teardown import destroy, outputs
@@ -80,7 +81,7 @@ def test_publishing_finds_the_role_that_it_assumes(world: DeployedStacks, monkey
     for name, value in world.environment.items():
         monkeypatch.setenv(name, value)
     sites, failures = connect_accounts(
-        connect(HOME), "bakery-publisher", HOME, [(CONSUMER, region) for region in REGIONS]
+        connect(HOME), "bakery-publisher", HOME, [Location(CONSUMER, region) for region in REGIONS]
     )
     assert not failures
     assert sorted(sites) == sorted(f"{CONSUMER}/{region}" for region in REGIONS)

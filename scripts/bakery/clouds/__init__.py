@@ -1,4 +1,4 @@
-"""The places that images go to: a folder and a line here for each; docs/how-to/add-a-cloud.md says how."""
+"""All clouds: a folder and a line here for each; docs/how-to/add-a-cloud.md says how."""
 
 from bakery.clouds import aws, azure, local, vsphere
 from bakery.clouds.builder import Builder, RemoteBuilder

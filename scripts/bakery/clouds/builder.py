@@ -9,13 +9,13 @@ from bakery.clouds.manifest import Build
 from bakery.host.errors import BakeryError
 from bakery.model.definition import ImageDefinition
 
-# Private jobs need machines of our own (KVM, a way to the vCenter), public ones a cloud account.
+# Private jobs need the user's own machines (KVM, a way to the vCenter), public ones a cloud account.
 Duty = Literal["bake-private", "bake-public"]
 
 
 @dataclass(frozen=True)
 class Builder:
-    """What differs between Packer's builders. `name` is the key of the definition's base and the template's folder.
+    """The differences between Packer's builders. `name` is the key of the definition's base and the template's folder.
 
     `source` is the block of the template that builds a definition; `variables` are its own, beside the common ones, and
     `required` those that a template of the user's own has to use, too. `system_tools` and Packer's `plugin` change what
@@ -38,10 +38,10 @@ class Builder:
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteBuilder(Builder):
-    """One that makes the image at a target.
+    """A builder that makes the image at a target.
 
     `environment` turns the fields of the target's credentials in Vault into what Packer's environment needs, `ids`
-    reads the images by place out of Packer's manifest. Where Vault has no credentials, the user's variables whose names
+    reads the images by place out of Packer's manifest. If Vault has no credentials, the user's variables whose names
     begin with `own` log in, if the builder reads any; the values of `own_secrets` among them are never shown.
     """
 

@@ -1,4 +1,4 @@
-"""The shape of a cloud: what the rest of the bakery may ask of a place that images go to."""
+"""The shape of a cloud: what the rest of the bakery may use of it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -37,7 +37,7 @@ class Job:
     scratch: Path
     log: Path
     report: Reporter
-    source: str = ""  # image at the target that a remote build starts from, if it is one of ours
+    source: str = ""  # image at the target that a remote build starts from, if this project made it
 
     @property
     def subject(self) -> str:
@@ -60,7 +60,7 @@ class Job:
 
     @property
     def console(self) -> Path:
-        """What the guest prints on its serial line; kept beside the log."""
+        """The output of the guest's serial line; kept beside the log."""
         return self.log.with_suffix(".console")
 
     @property

@@ -1,4 +1,4 @@
-"""Packer's manifest: what a build says it made."""
+"""Packer's manifest: the results of a build."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +39,12 @@ class Manifest:
 
 
 def disk(path: Path, image: str, version: str, folder: Path) -> Path:
-    """The one disk that the last run made inside `folder`; BakeryError if the manifest tells anything else."""
+    """The one disk that the last run made inside `folder`; BakeryError if the manifest says anything else."""
     build = last_build(path, image, version)
-    named = [Path(file.name).absolute() for file in build.files or ()]
-    disks = [file for file in named if file.suffix in DISKS]
+    outputs = [Path(file.name).absolute() for file in build.files or ()]
+    disks = [file for file in outputs if file.suffix in DISKS]
     if len(disks) != 1:
-        names = ", ".join(file.name for file in named) or "nothing"
+        names = ", ".join(file.name for file in outputs) or "nothing"
         raise BakeryError(
             f"Packer made not one disk but {names}", where=str(path), hint="a template makes one qcow2 or raw disk"
         )

@@ -1,4 +1,4 @@
-"""What a publisher reports while it works, and how long each phase took."""
+"""The phases of a publisher: progress, and how long each phase took."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ ReportProgress = Callable[[float], None]  # takes the fraction of a phase that i
 
 
 class Phases:
-    """Tells what goes on and keeps the seconds of each phase by its name."""
+    """Reports each phase and keeps its seconds by its name."""
 
     def __init__(self, report: Reporter, subject: str) -> None:
         self._report = report
@@ -20,12 +20,12 @@ class Phases:
     @contextmanager
     def phase(self, name: str, text: str) -> Iterator[ReportProgress]:
         """Gives a function that takes the fraction that is done, 0..1, and reports whole per cents only."""
-        reported = -1
+        last_percent = -1
 
         def report_progress(fraction: float) -> None:
-            nonlocal reported
-            if int(fraction * 100) != reported:
-                reported = int(fraction * 100)
+            nonlocal last_percent
+            if int(fraction * 100) != last_percent:
+                last_percent = int(fraction * 100)
                 self._report(Event("progress", "publish", self._subject, text, fraction=fraction))
 
         with timed(self.seconds, name), report_step(self._report, "publish", self._subject, text):

@@ -1,4 +1,4 @@
-"""What every target can do. Names carry the version, so finding is by name and a rerun makes nothing twice."""
+"""The methods of every target. Names carry the version, so a rerun finds by name and makes nothing twice."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ Status = Literal["correct", "incorrect", "missing", "unreachable"]
 
 @dataclass(frozen=True)
 class Finding:
-    """Expected against seen, for one place of a publication; `detail` names what differs."""
+    """The result of one comparison for one place of a publication; `detail` names what differs."""
 
     place: str
     status: Status
@@ -21,7 +21,7 @@ class Finding:
 
 
 class Target(Protocol):
-    """A final location of images. All methods raise BakeryError; `tell` gets the progress."""
+    """A final location of images. All methods raise BakeryError; `report` gets the progress."""
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version to every place, adopting what an earlier run left; returns when all of it is usable."""
@@ -37,14 +37,14 @@ class Target(Protocol):
 
 
 class RemoteTarget(Target, Protocol):
-    """One where Packer can build, too."""
+    """A target where Packer can build, too."""
 
     def prepare(self, of: Versioned) -> None:
-        """Make way for a build of this version: what it needs is there, what an unfinished one left is gone.
+        """Make way for a build of this version: make what it needs, remove what an unfinished build left.
 
         Packer takes its image back when a copy fails, but leaves the finished copies where they are. ConflictError if
         what is there was not left by an unfinished build.
         """
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
-        """Take over what Packer made here: finish its moves, set and verify tags of images and what is behind them."""
+        """Take over the image that Packer made here: finish its copies, set and verify all tags."""

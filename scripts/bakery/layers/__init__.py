@@ -1,1 +1,1 @@
-"""What disks are built on: base disks, downloaded or made once and kept."""
+"""Base disks, which other disks are built on: downloaded or made once and kept."""

@@ -29,40 +29,40 @@ class BaseDisk:
 
 def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> BaseDisk:
     """Find or make the disk of a `url` or `debootstrap` base; `recipe` is the folder of the latter."""
-    key = _key(base, recipe)
+    key = _cache_key(base, recipe)
     entry = cache / "bases" / key
-    disk = _load(entry)
+    disk = _load_entry(entry)
     if disk:
         return disk
-    name = _name(base)
+    name = _base_name(base)
     with files.exclusive(
         entry.with_name(f"{key}.lock"),
         f"another run is making the base '{name}'",
         WAIT_SECONDS,
         lambda: report(Event("note", "base", name, "waiting for another run that makes it")),
     ):
-        return _load(entry) or _make(base, entry, recipe, report)
+        return _load_entry(entry) or _make_base(base, entry, recipe, report)
 
 
-def _make(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> BaseDisk:
+def _make_base(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> BaseDisk:
     with files.scratch(entry.parent, entry.name) as scratch:
-        staged = scratch / "entry"
-        staged.mkdir()
-        disk = staged / "disk.qcow2"
+        draft = scratch / "entry"
+        draft.mkdir()
+        disk = draft / "disk.qcow2"
         if base.debootstrap:
             debian.build(base.debootstrap, recipe, disk, entry.with_name(f"{entry.name}.log"), report)
             digest = files.sha256(disk)
         else:
             assert base.url and base.sha256
             digest = base.sha256
-            _fetch(base.url, digest, disk, entry.with_name(f"{entry.name}.download"), report)
+            _fetch_image(base.url, digest, disk, entry.with_name(f"{entry.name}.download"), report)
         disk.chmod(0o444)
-        documents.save(Base(_name(base), "", digest), staged / "base.json")
-        staged.rename(entry)
-    return BaseDisk(entry / "disk.qcow2", Base(_name(base), "", digest))
+        documents.save(Base(_base_name(base), "", digest), draft / "base.json")
+        draft.rename(entry)
+    return BaseDisk(entry / "disk.qcow2", Base(_base_name(base), "", digest))
 
 
-def _fetch(url: str, sha256: str, disk: Path, download_file: Path, report: Reporter) -> None:
+def _fetch_image(url: str, sha256: str, disk: Path, download_file: Path, report: Reporter) -> None:
     """A vendor's image as a base disk: one file without compression, which would cost time at every read."""
     with report_step(report, "base", url, "download"):
         download(url, sha256, download_file, report)
@@ -82,19 +82,19 @@ def _fetch(url: str, sha256: str, disk: Path, download_file: Path, report: Repor
     download_file.unlink()
 
 
-def _load(entry: Path) -> BaseDisk | None:
+def _load_entry(entry: Path) -> BaseDisk | None:
     try:
         return BaseDisk(entry / "disk.qcow2", documents.load(Base, entry / "base.json"))
     except NotFoundError:
         return None
 
 
-def _name(base: QemuBase) -> str:
+def _base_name(base: QemuBase) -> str:
     return f"debian {base.debootstrap.suite}" if base.debootstrap else str(base.url)
 
 
-def _key(base: QemuBase, recipe: Path) -> str:
-    """Names a cache entry: 16 hex digits over all that decides what is in it."""
+def _cache_key(base: QemuBase, recipe: Path) -> str:
+    """The name of a cache entry: 16 hex digits of a digest over all inputs of the base."""
     spec: dict[str, object] = {"format": FORMAT, **base.model_dump(mode="json", exclude_none=True)}
     if base.debootstrap:
         spec["recipe"] = [

@@ -53,7 +53,7 @@ def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Repo
     with files.scratch(target.parent, "debian") as scratch:
         archive, raw = scratch / "root.tar", scratch / "disk.raw"
         with report_step(report, "base", subject, "install packages"):
-            _install(spec, settings, recipe, archive, log, report)
+            _install_packages(spec, settings, recipe, archive, log, report)
         with report_step(report, "base", subject, "write the disk"):
             assemble(archive, settings, recipe, raw)
             disk_image.to_qcow2(raw, target, compress=False)
@@ -64,7 +64,7 @@ def assemble(archive: Path, settings: Recipe, recipe: Path, raw: Path) -> None:
 
     The same archive gives the same disk as far as mke2fs allows: before 1.47.1 it keeps when a file was unpacked.
     """
-    with _tree(archive, raw.parent) as (tree, owners):
+    with _unpack_tree(archive, raw.parent) as (tree, owners):
         clock = str(int(max(path.lstat().st_mtime for path in tree.rglob("*"))))
         # mke2fs before 1.47.1 knows only the first of these, everything else only the second.
         env = {"E2FSPROGS_FAKE_TIME": clock, "SOURCE_DATE_EPOCH": clock, "TZ": "UTC"}
@@ -89,9 +89,11 @@ def _read_recipe(recipe: Path) -> Recipe:
         raise UsageError(f"'{'.'.join(map(str, first['loc']))}': {first['msg']}", where=str(path)) from error
 
 
-def _install(spec: Debootstrap, settings: Recipe, recipe: Path, archive: Path, log: Path, report: Reporter) -> None:
+def _install_packages(
+    spec: Debootstrap, settings: Recipe, recipe: Path, archive: Path, log: Path, report: Reporter
+) -> None:
     overlay = archive.with_name("overlay.tar")
-    _pack(recipe / "rootfs", overlay)
+    _pack_folder(recipe / "rootfs", overlay)
 
     def follow(line: str) -> None:
         if line.startswith("I: ") and line.endswith("...") and "/" not in line:  # the others are about its own files
@@ -108,7 +110,7 @@ def _install(spec: Debootstrap, settings: Recipe, recipe: Path, archive: Path, l
         *(f"--aptopt={option}" for option in settings.apt),
         *(f"--dpkgopt={option}" for option in settings.dpkg),
         f"--customize-hook=tar-in {shlex.quote(str(overlay))} /",
-        # As text, since the user of the namespace may not be allowed to read our files.
+        # As text, since the user of the namespace may not be allowed to read the caller's files.
         f"--customize-hook={(recipe / 'customize.sh').read_text()}",
         spec.suite,
         archive,
@@ -127,8 +129,8 @@ def _install(spec: Debootstrap, settings: Recipe, recipe: Path, archive: Path, l
         ) from error
 
 
-def _pack(folder: Path, archive: Path) -> None:
-    """Files of a folder as a tar archive of root's. Of their modes only the executable bit counts, as in git."""
+def _pack_folder(folder: Path, archive: Path) -> None:
+    """Pack the files of a folder as a tar archive that root owns. Only the executable bit counts, as in git."""
 
     def owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.uid = entry.gid = 0
@@ -142,8 +144,8 @@ def _pack(folder: Path, archive: Path) -> None:
 
 
 @contextmanager
-def _tree(archive: Path, parent: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """An unpacked archive, and the command in front of others that shows them its owners although we are not root."""
+def _unpack_tree(archive: Path, parent: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """An unpacked archive, and the command in front of others that shows them its owners without root."""
     owners: tuple[str, ...] = ()
     with files.scratch(parent, "tree") as scratch:
         tree = scratch / "root"

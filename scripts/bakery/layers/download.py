@@ -26,7 +26,7 @@ class _BrokenError(Exception):
 def download(url: str, sha256: str, target: Path, report: Reporter) -> None:
     """Fetch `url` to `target`, whose SHA-256 must be `sha256` (hex).
 
-    What has come so far is kept in `<target>.part` for the next try. A complete file with a wrong digest is removed.
+    The bytes so far are kept in `<target>.part` for the next try. A complete file with a wrong digest is removed.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise UsageError(f"not a URL that can be downloaded: {url}", hint="use http:// or https://")
@@ -35,17 +35,17 @@ def download(url: str, sha256: str, target: Path, report: Reporter) -> None:
     try:
         for attempt in stamina.retry_context(on=_BrokenError, attempts=ATTEMPTS, timeout=None, wait_initial=1.0):
             with attempt:
-                _fetch(url, part, report)
+                _fetch_missing_bytes(url, part, report)
     except _BrokenError as error:
         raise BakeryError(
             f"the download broke off: {error}", where=url, hint="run again: it goes on where it stopped"
         ) from error
-    _accept(url, sha256, part, target)
+    _accept_file(url, sha256, part, target)
 
 
-def _accept(url: str, sha256: str, part: Path, target: Path) -> None:
+def _accept_file(url: str, sha256: str, part: Path, target: Path) -> None:
     digest = files.sha256(part)
-    _stamp(part).unlink(missing_ok=True)
+    _validator_path(part).unlink(missing_ok=True)
     if digest != sha256:
         part.unlink()
         raise BakeryError(
@@ -57,21 +57,21 @@ def _accept(url: str, sha256: str, part: Path, target: Path) -> None:
     part.replace(target)
 
 
-def _fetch(url: str, part: Path, report: Reporter) -> None:
+def _fetch_missing_bytes(url: str, part: Path, report: Reporter) -> None:
     """Add to `part` what is still missing of it."""
     request = urllib.request.Request(url, headers=_resume_headers(part))  # noqa: S310 - `download` checked the scheme
     try:
         response = urllib.request.urlopen(request, timeout=SILENCE_SECONDS)  # noqa: S310
     except urllib.error.HTTPError as error:
-        _refused(url, error)
+        _raise_refusal(url, error)
         return
     except (OSError, http.client.HTTPException) as error:
         raise _BrokenError(str(error)) from error
     with response:
-        _receive(url, response, part, report)
+        _receive_body(url, response, part, report)
 
 
-def _refused(url: str, error: urllib.error.HTTPError) -> None:
+def _raise_refusal(url: str, error: urllib.error.HTTPError) -> None:
     answer = f"HTTP {error.code} {error.reason}"
     if error.code in PASSING:
         raise _BrokenError(answer)
@@ -79,27 +79,27 @@ def _refused(url: str, error: urllib.error.HTTPError) -> None:
         raise BakeryError(f"the server answers {answer}", where=url, hint="check the URL")
 
 
-def _receive(url: str, response: http.client.HTTPResponse, part: Path, report: Reporter) -> None:
-    resumed = response.status == http.client.PARTIAL_CONTENT
-    done = part.stat().st_size if resumed else 0
+def _receive_body(url: str, response: http.client.HTTPResponse, part: Path, report: Reporter) -> None:
+    is_partial = response.status == http.client.PARTIAL_CONTENT
+    done = part.stat().st_size if is_partial else 0
     length = response.headers.get("Content-Length")
     total = done + int(length) if length else None
     files.require_space(part.parent, total - done if total else 0, "the download")
-    shown = -1
-    with part.open("ab" if resumed else "wb") as stream:
-        _stamp(part).write_text(_validator(response))
-        while chunk := _read(response):
+    last_percent = -1
+    with part.open("ab" if is_partial else "wb") as stream:
+        _validator_path(part).write_text(_response_validator(response))
+        while chunk := _read_chunk(response):
             stream.write(chunk)
             done += len(chunk)
             percent = done * 100 // total if total else done >> 20
-            if percent != shown:
-                shown = percent
+            if percent != last_percent:
+                last_percent = percent
                 report(Event("progress", "base", url, f"{done >> 20} MiB", fraction=done / total if total else None))
     if total is not None and done < total:
         raise _BrokenError(f"{done} of {total} bytes came")
 
 
-def _read(response: http.client.HTTPResponse) -> bytes:
+def _read_chunk(response: http.client.HTTPResponse) -> bytes:
     try:
         return response.read(files.CHUNK)
     except (OSError, http.client.HTTPException) as error:
@@ -109,17 +109,17 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 def _resume_headers(part: Path) -> Mapping[str, str]:
     """Ask for the rest only where the server can say that the file is still the same one."""
     try:
-        validator, done = _stamp(part).read_text(), part.stat().st_size
+        validator, done = _validator_path(part).read_text(), part.stat().st_size
     except FileNotFoundError:
         return {}
     return {"Range": f"bytes={done}-", "If-Range": validator} if validator and done else {}
 
 
-def _validator(response: http.client.HTTPResponse) -> str:
-    """What If-Range takes: a strong ETag, else a date (RFC 9110, 13.1.5)."""
+def _response_validator(response: http.client.HTTPResponse) -> str:
+    """The value for If-Range: a strong ETag, or a date (RFC 9110, 13.1.5)."""
     tag = response.headers.get("ETag", "")
     return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
 
 
-def _stamp(part: Path) -> Path:
+def _validator_path(part: Path) -> Path:
     return part.with_name(f"{part.name}.validator")

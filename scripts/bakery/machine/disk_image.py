@@ -26,7 +26,7 @@ class Partition:
 
 
 def inspect(image: Path) -> dict[str, Any]:
-    """What `qemu-img info` says of an image, its format detected from the content."""
+    """The output of `qemu-img info` for an image, whose format is detected from the content."""
     info: dict[str, Any] = json.loads(process.run(["qemu-img", "info", "--output=json", image]).stdout)
     return info
 
@@ -43,17 +43,17 @@ def as_raw(image: Path) -> Iterator[Path]:
     """The content of an image as a sparse raw file beside it, gone afterwards."""
     with files.scratch(image.parent, "raw") as folder:
         raw = folder / "disk.raw"
-        _convert(image, raw, "raw")
+        _convert_image(image, raw, "raw")
         yield raw
 
 
 def to_qcow2(source: Path, target: Path, compress: bool) -> None:
     """Write an image as one qcow2 file that depends on no other. A base for other disks should not be compressed."""
     with files.scratch(target.parent, "qcow2") as folder:
-        staged = folder / target.name
-        _convert(source, staged, "qcow2", *(("-c", "-o", "compression_type=zstd") if compress else ()))
-        process.run(["qemu-img", "check", "-q", "-f", "qcow2", staged])
-        move_into_place(staged, target)
+        draft = folder / target.name
+        _convert_image(source, draft, "qcow2", *(("-c", "-o", "compression_type=zstd") if compress else ()))
+        process.run(["qemu-img", "check", "-q", "-f", "qcow2", draft])
+        move_into_place(draft, target)
 
 
 def vhd_footer(folder: Path, size: int) -> bytes:
@@ -67,11 +67,11 @@ def vhd_footer(folder: Path, size: int) -> bytes:
             return stream.read()
 
 
-def move_into_place(staged: Path, target: Path) -> None:
+def move_into_place(draft: Path, target: Path) -> None:
     """Move a finished file to its place: it is complete or absent there, even after a power cut."""
-    with staged.open("rb") as stream:
+    with draft.open("rb") as stream:
         os.fsync(stream.fileno())
-    staged.replace(target)
+    draft.replace(target)
 
 
 def extents(raw: Path) -> Iterator[tuple[int, int]]:
@@ -111,11 +111,11 @@ def partitions(raw: Path) -> list[Partition]:
     ]
 
 
-def _convert(source: Path, target: Path, kind: str, *options: str) -> None:
-    process.run(["qemu-img", "convert", "-f", _format(source), "-O", kind, *options, source, target])
+def _convert_image(source: Path, target: Path, kind: str, *options: str) -> None:
+    process.run(["qemu-img", "convert", "-f", _image_format(source), "-O", kind, *options, source, target])
 
 
-def _format(image: Path) -> str:
+def _image_format(image: Path) -> str:
     """By the name if possible: a guest writes all of a raw disk, so its content could pretend to be another format."""
     return image.suffix[1:] if image.suffix in (".raw", ".qcow2") else str(inspect(image)["format"])
 

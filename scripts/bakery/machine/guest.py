@@ -85,15 +85,15 @@ def guest(
     patience = patience or Patience.from_environment()
     serial = folder / "serial.log"
     serial.unlink(missing_ok=True)
-    with files.scratch(folder, "guest") as scratch, _sockets() as sockets:
+    with files.scratch(folder, "guest") as scratch, _socket_folder() as sockets:
         port = qemu.free_port()
         guest = Guest(ADDRESS, port, user, key, scratch / "ssh_config", serial)
         _write_ssh_config(guest, sockets / "ssh")
         ports = {port: 22, **forward}
-        command = _command(overlay_of, _seed_disk(user, key, scratch), scratch, serial, accelerator, ports)
+        command = _qemu_command(overlay_of, _seed_disk(user, key, scratch), scratch, serial, accelerator, ports)
         qemu_process = process.spawn(command, log=folder / "qemu.log")
         try:
-            _wait(guest, qemu_process, patience, folder / "qemu.log")
+            _await_ssh(guest, qemu_process, patience, folder / "qemu.log")
             with _shared_connection(guest, folder / "qemu.log"):
                 yield guest
         finally:
@@ -107,7 +107,7 @@ def last_lines(serial: Path) -> str:
     return "\n".join([line for line in lines if line][-SERIAL_LINES:])
 
 
-def _command(
+def _qemu_command(
     disk: Path, seed: Path, scratch: Path, serial: Path, accelerator: str, ports: Mapping[int, int]
 ) -> list[str | Path]:
     code, template = qemu.firmware()
@@ -176,28 +176,28 @@ Host guest
     )
 
 
-def _wait(guest: Guest, qemu_process: subprocess.Popen[bytes], patience: Patience, log: Path) -> None:
+def _await_ssh(guest: Guest, qemu_process: subprocess.Popen[bytes], patience: Patience, log: Path) -> None:
     """Wait until SSH answers; GuestError if the guest ends or its console is silent for too long."""
-    size, changed = 0, time.monotonic()
+    size, last_change = 0, time.monotonic()
 
     def probe() -> bool | None:
-        nonlocal size, changed
-        if _answers(guest):
+        nonlocal size, last_change
+        if _ssh_answers(guest):
             return True
         if (now_size := guest.serial.stat().st_size if guest.serial.exists() else 0) != size:
-            size, changed = now_size, time.monotonic()
+            size, last_change = now_size, time.monotonic()
         if qemu_process.poll() is not None:
-            raise _failure("the guest ended before SSH answered", guest, log)
-        if time.monotonic() - changed > patience.silence:
+            raise _guest_error("the guest ended before SSH answered", guest, log)
+        if time.monotonic() - last_change > patience.silence:
             message = f"the guest said nothing for {patience.silence:.0f} s, and SSH does not answer"
-            raise _failure(message, guest, log)
+            raise _guest_error(message, guest, log)
         return None
 
     if not wait_until(probe, patience.total, POLL_SECONDS):
-        raise _failure(f"the guest's SSH did not answer within {patience.total:.0f} s", guest, log)
+        raise _guest_error(f"the guest's SSH did not answer within {patience.total:.0f} s", guest, log)
 
 
-def _answers(guest: Guest) -> bool:
+def _ssh_answers(guest: Guest) -> bool:
     """Whether the SSH server speaks and lets the user in; it may refuse while the guest still boots."""
     try:
         with socket.create_connection((guest.address, guest.ssh_port), BANNER_SECONDS) as connection:
@@ -211,7 +211,7 @@ def _answers(guest: Guest) -> bool:
         return False
 
 
-def _failure(message: str, guest: Guest, log: Path) -> GuestError:
+def _guest_error(message: str, guest: Guest, log: Path) -> GuestError:
     console = last_lines(guest.serial) or "(nothing on the serial console)"
     output = log.read_text(errors="replace").strip() if log.exists() else ""
     detail = f"{console}\n{output}" if output else console
@@ -229,7 +229,7 @@ def _shared_connection(guest: Guest, log: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _sockets() -> Iterator[Path]:
+def _socket_folder() -> Iterator[Path]:
     """A folder with a short name: the path of a socket must stay below 108 bytes."""
     with tempfile.TemporaryDirectory(prefix="bakery-") as folder:
         yield Path(folder)

@@ -1,4 +1,4 @@
-"""What pytest reports of an image's tests -> checks."""
+"""Pytest's report of an image's tests as checks."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,12 +15,12 @@ def checks(report: Path, host: str, redact: Redactor) -> list[Check]:
     `host` is what the test plugin adds to the names of tests.
     """
     try:
-        cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - our own child wrote it
+        cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - the bakery's own child process wrote it
     except (OSError, ElementTree.ParseError) as error:
         return [Check("tests ran", False, f"no report: {error}; see tests.log")]
     if not cases:
         return [Check("tests ran", False, "there was nothing to run; see tests.log")]
-    return [_check(case, host, redact) for case in cases]
+    return [_case_check(case, host, redact) for case in cases]
 
 
 def plain(name: str, host: str) -> str:
@@ -28,7 +28,7 @@ def plain(name: str, host: str) -> str:
     return name.replace(f"[{host}]", "").replace(f"{host}-", "")
 
 
-def _check(case: ElementTree.Element, host: str, redact: Redactor) -> Check:
+def _case_check(case: ElementTree.Element, host: str, redact: Redactor) -> Check:
     name = f"{case.get('classname', '')}: {plain(case.get('name', ''), host)}".removeprefix(": ")
     problem = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
     if problem is None:

@@ -65,7 +65,7 @@ def accelerator(cache: Path) -> str:
     if not os.access(KVM, os.R_OK | os.W_OK):
         return "tcg"
     answers = Cache(cache)
-    answer = answers.get(_host(), lambda: "kvm" if runs_on("kvm", cache.parent) else "tcg")
+    answer = answers.get(_host_state(), lambda: "kvm" if runs_on("kvm", cache.parent) else "tcg")
     answers.save()
     return answer
 
@@ -94,7 +94,7 @@ def runs_on(accelerator: str, folder: Path) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now."""
+    """A TCP port on loopback that no program listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -106,8 +106,8 @@ def escape(path: Path) -> str:
     return str(path).replace(",", ",,")
 
 
-def _host() -> str:
-    """What an accelerator depends on: this boot of the host, its QEMU and its /dev/kvm."""
+def _host_state() -> str:
+    """The state that an accelerator depends on: this boot of the host, its QEMU and its /dev/kvm."""
     device = KVM.stat()
     version = process.run([SYSTEM, "--version"]).stdout.splitlines()[0]
     stamp = f"{device.st_rdev} {device.st_ino} {device.st_mode} {device.st_ctime_ns}"

@@ -48,7 +48,7 @@ class RawDisk:
                     self._add_hole(done, index)
                     # The last block may be short; what a volume has behind the disk's end is zeros.
                     block = os.pread(file.fileno(), self._block, index * self._block).ljust(self._block, b"\0")
-                    self._add(block, index)
+                    self._add_block(block, index)
                     done = index + 1
                     if block != self._zeros:
                         yield index, block
@@ -56,9 +56,9 @@ class RawDisk:
 
     def _add_hole(self, start: int, end: int) -> None:
         for index in range(start, end):
-            self._add(self._zeros, index)
+            self._add_block(self._zeros, index)
 
-    def _add(self, block: bytes, index: int) -> None:
+    def _add_block(self, block: bytes, index: int) -> None:
         self._digest.update(block[: self.size - index * self._block])
 
 

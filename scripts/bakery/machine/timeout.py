@@ -1,4 +1,4 @@
-"""How long a machine may take until it answers on SSH."""
+"""The time that a machine may take until it answers on SSH."""
 
 import os
 import re

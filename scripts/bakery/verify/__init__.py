@@ -1,4 +1,4 @@
-"""Verify: is the disk clean, and does it boot and pass its tests?"""
+"""Verify that a disk is clean, boots and passes its tests."""
 
 from bakery.verify.verify import verify
 

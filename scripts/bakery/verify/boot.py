@@ -68,10 +68,10 @@ def _check_services(machine: Guest) -> Check:
     name = "all services run"
     try:
         state = machine.ssh("systemctl is-system-running --wait", timeout=STATE_SECONDS, check=False).stdout.strip()
-        failed = machine.ssh("systemctl list-units --failed --plain --no-legend", check=False).stdout
+        failed_units = machine.ssh("systemctl list-units --failed --plain --no-legend", check=False).stdout
     except process.ProcessError as error:
         return Check(name, False, f"{error.message}\n{error.tail}")
-    units = [line.split()[0] for line in failed.splitlines() if line.strip()]
+    units = [line.split()[0] for line in failed_units.splitlines() if line.strip()]
     return Check(name, state == "running", "" if state == "running" else f"{state or 'no answer'}: {', '.join(units)}")
 
 

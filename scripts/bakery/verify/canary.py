@@ -26,11 +26,11 @@ def search(raw: Path, secrets: Iterable[str]) -> list[Check]:
     """One check of all values. A hit names the place and the encoding, never the value."""
     values = [value.strip() for value in secrets if value.strip()]
     short = [value for value in values if len(value) < SHORTEST]
-    needles = {number: _needles(value) for number, value in enumerate(values, 1) if len(value) >= SHORTEST}
+    needles = {number: _secret_needles(value) for number, value in enumerate(values, 1) if len(value) >= SHORTEST}
     root = root_of(raw) if needles else None
     hits = [
-        f"secret {number} of {len(values)} in {encoding} at byte {offset}: {_place(root, offset)}"
-        for number, encoding, offset in _hits(raw, needles)
+        f"secret {number} of {len(values)} in {encoding} at byte {offset}: {_name_place(root, offset)}"
+        for number, encoding, offset in _find_hits(raw, needles)
     ]
     checks = [Check(NAME, not hits, "; ".join(hits))]
     if short:
@@ -39,51 +39,53 @@ def search(raw: Path, secrets: Iterable[str]) -> list[Check]:
     return checks
 
 
-def _needles(value: str) -> Needles:
+def _secret_needles(value: str) -> Needles:
     plain = value.encode()
     # A path keeps its slashes, a form writes spaces as "+", and JavaScript leaves a few more characters alone.
-    quoted = {quote(value), quote(value, safe=""), quote(value, safe="!'()*"), quote_plus(value)}
-    joined = {json.dumps(value, ensure_ascii=ascii)[1:-1].encode() for ascii in (True, False)}
+    url_forms = {quote(value), quote(value, safe=""), quote(value, safe="!'()*"), quote_plus(value)}
+    json_forms = {json.dumps(value, ensure_ascii=ascii)[1:-1].encode() for ascii in (True, False)}
     lines = {line.strip() for line in value.splitlines() if len(line.strip()) >= LINE}
     return {
         # A line such as "-----BEGIN PRIVATE KEY-----" is no secret.
         "plain text": {plain, *(line.encode() for line in lines if not line.startswith("-----"))},
-        "JSON": joined - {plain},
-        "a URL": {text.encode() for text in quoted} - {plain},
+        "JSON": json_forms - {plain},
+        "a URL": {text.encode() for text in url_forms} - {plain},
         "UTF-16": {value.encode("utf-16-le")},
-        "base64": {window for text in _base64(plain) for window in _windows(text, BASE64_WINDOW)},
+        "base64": {window for text in _base64_texts(plain) for window in _middle_windows(text, BASE64_WINDOW)},
         "hex": {
-            window for text in (plain.hex(), plain.hex().upper()) for window in _windows(text.encode(), HEX_WINDOW)
+            window
+            for text in (plain.hex(), plain.hex().upper())
+            for window in _middle_windows(text.encode(), HEX_WINDOW)
         },
     }
 
 
-def _base64(plain: bytes) -> Iterator[bytes]:
+def _base64_texts(plain: bytes) -> Iterator[bytes]:
     """The value inside of longer data: it may start at any of three places in a group; both alphabets."""
     for before in range(3):
-        encoded = base64.b64encode(bytes(before) + plain)
+        full_text = base64.b64encode(bytes(before) + plain)
         # Characters that also carry bits of what stands before or after the value.
         first = -(-before * 8 // 6)
         last = (before + len(plain)) * 8 // 6
-        text = encoded[first:last]
+        text = full_text[first:last]
         yield text
         yield text.translate(bytes.maketrans(b"+/", b"-_"))
 
 
-def _windows(text: bytes, size: int) -> Iterable[bytes]:
+def _middle_windows(text: bytes, size: int) -> Iterable[bytes]:
     if len(text) < 2 * size:
         return (text,)
     middle = len(text) // 2
     return (text[middle - size : middle], text[middle : middle + size])
 
 
-def _hits(raw: Path, needles: dict[int, Needles]) -> Iterator[tuple[int, str, int]]:
+def _find_hits(raw: Path, needles: dict[int, Needles]) -> Iterator[tuple[int, str, int]]:
     """(number of the secret, encoding, first offset) of each hit."""
     pending = {
         (number, encoding): texts for number, forms in needles.items() for encoding, texts in forms.items() if texts
     }
     longest = max((len(text) for texts in pending.values() for text in texts), default=0)
-    for start, data in _data(raw, longest):
+    for start, data in _read_data(raw, longest):
         for key, texts in list(pending.items()):
             places = [place for place in (data.find(text) for text in texts) if place >= 0]
             if places:
@@ -91,7 +93,7 @@ def _hits(raw: Path, needles: dict[int, Needles]) -> Iterator[tuple[int, str, in
                 yield (*key, start + min(places))
 
 
-def _data(raw: Path, overlap: int) -> Iterator[tuple[int, bytes]]:
+def _read_data(raw: Path, overlap: int) -> Iterator[tuple[int, bytes]]:
     """(offset, bytes) of everything but holes; each piece repeats `overlap` bytes of the one before."""
     with raw.open("rb") as stream:
         for start, end in disk_image.extents(raw):
@@ -100,7 +102,7 @@ def _data(raw: Path, overlap: int) -> Iterator[tuple[int, bytes]]:
                 yield stream.tell(), stream.read(min(offset + CHUNK, end) - stream.tell())
 
 
-def _place(root: FileSystem | None, offset: int) -> str:
+def _name_place(root: FileSystem | None, offset: int) -> str:
     if root and root.partition.start <= offset < root.partition.start + root.partition.size:
         return root.owner(offset)
     return "outside of the root file system"

@@ -44,9 +44,9 @@ class FileSystem:
             self._block: int = 1024 << struct.unpack("<I", stream.read(4))[0]
 
     def list(self, path: str) -> list[Entry]:
-        """What is in a folder; nothing if it is not there."""
+        """The entries of a folder; none if it is not there."""
         entries = []
-        for line in self._ask(f'ls -p "{path}"').splitlines():
+        for line in self._ask_debugfs(f'ls -p "{path}"').splitlines():
             # /inode/mode/uid/gid/name/size/
             fields = line.split("/")
             if len(fields) == 8 and fields[5] not in (".", ".."):
@@ -69,21 +69,21 @@ class FileSystem:
 
     def read(self, path: str) -> str:
         """Text of a file; empty if it is not there."""
-        return self._ask(f'cat "{path}"')
+        return self._ask_debugfs(f'cat "{path}"')
 
     def owner(self, offset: int) -> str:
-        """Which file holds a byte of the disk: its path, or where it is if no file holds it any more."""
+        """The path of the file that holds a byte of the disk, or the byte's block if no file holds it any more."""
         block = (offset - self.partition.start) // self._block
-        inode = self._column(f"icheck {block}")
-        path = self._column(f"ncheck {inode}") if inode.isdecimal() else ""
+        inode = self._second_column(f"icheck {block}")
+        path = self._second_column(f"ncheck {inode}") if inode.isdecimal() else ""
         return path or f"block {block} of the root file system, in no file"
 
-    def _column(self, request: str) -> str:
+    def _second_column(self, request: str) -> str:
         """Second column of the one row that follows the heading."""
-        rows = self._ask(request).splitlines()[1:]
+        rows = self._ask_debugfs(request).splitlines()[1:]
         return rows[0].partition("\t")[2].strip() if rows else ""
 
-    def _ask(self, request: str) -> str:
+    def _ask_debugfs(self, request: str) -> str:
         # Without the folder in it, the name cannot hold the question mark that starts debugfs' options.
         disk = f"{self._raw.name}?offset={self.partition.start}"
         return process.run(["debugfs", "-c", "-R", request, disk], cwd=self._raw.parent).stdout

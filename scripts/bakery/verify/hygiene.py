@@ -30,16 +30,16 @@ def check(raw: Path) -> list[Check]:
     root = root_of(raw)
     if root is None:
         return [Check("root file system can be read", False, "no partition of the disk has ext2, ext3 or ext4")]
-    return [_judge(name, list(rule(root))) for name, rule in RULES.items()]
+    return [_rule_check(name, list(rule(root))) for name, rule in RULES.items()]
 
 
-def _judge(name: str, findings: list[str]) -> Check:
+def _rule_check(name: str, findings: list[str]) -> Check:
     more = f" and {len(findings) - SHOWN} more" if len(findings) > SHOWN else ""
     return Check(name, not findings, ", ".join(findings[:SHOWN]) + more)
 
 
 def _host_keys(root: FileSystem) -> Iterable[str]:
-    return _named(root, "/etc/ssh", "ssh_host_*")
+    return _matching_entries(root, "/etc/ssh", "ssh_host_*")
 
 
 def _machine_id(root: FileSystem) -> Iterable[str]:
@@ -50,31 +50,31 @@ def _machine_id(root: FileSystem) -> Iterable[str]:
 
 
 def _authorized_keys(root: FileSystem) -> Iterable[str]:
-    for home in _homes(root):
-        yield from _named(root, f"{home}/.ssh", "authorized_keys*")
+    for home in _home_folders(root):
+        yield from _matching_entries(root, f"{home}/.ssh", "authorized_keys*")
 
 
 def _cloud_init(root: FileSystem) -> Iterable[str]:
-    yield from _named(root, "/var/lib/cloud", "instance")
-    yield from _named(root, "/var/lib/cloud/instances", "*")
+    yield from _matching_entries(root, "/var/lib/cloud", "instance")
+    yield from _matching_entries(root, "/var/lib/cloud/instances", "*")
 
 
-def _network(root: FileSystem) -> Iterable[str]:
-    """What cloud-init wrote for the network card of the bake."""
-    yield from _named(root, "/etc/systemd/network", "10-cloud-init-*")
-    yield from _named(root, "/etc/netplan", "50-cloud-init.yaml")
-    yield from _named(root, "/etc/network/interfaces.d", "50-cloud-init*")
-    yield from _named(root, "/etc/udev/rules.d", "*persistent-net.rules")
+def _network_settings(root: FileSystem) -> Iterable[str]:
+    """Files that cloud-init wrote for the network card of the bake."""
+    yield from _matching_entries(root, "/etc/systemd/network", "10-cloud-init-*")
+    yield from _matching_entries(root, "/etc/netplan", "50-cloud-init.yaml")
+    yield from _matching_entries(root, "/etc/network/interfaces.d", "50-cloud-init*")
+    yield from _matching_entries(root, "/etc/udev/rules.d", "*persistent-net.rules")
 
 
-def _logs(root: FileSystem) -> Iterable[str]:
+def _log_files(root: FileSystem) -> Iterable[str]:
     logs = sorted(root.walk("/var/log"), key=lambda log: -log[1].size)
     if sum(entry.size for _, entry in logs) > LOG_BYTES:
         yield from (f"{path} ({entry.size} bytes)" for path, entry in logs if entry.size)
 
 
-def _histories(root: FileSystem) -> Iterable[str]:
-    for home in _homes(root):
+def _shell_histories(root: FileSystem) -> Iterable[str]:
+    for home in _home_folders(root):
         yield from (f"{home}/{entry.name}" for entry in root.list(home) if entry.name in HISTORIES)
 
 
@@ -82,16 +82,16 @@ def _build_user(root: FileSystem) -> Iterable[str]:
     users = [line.partition(":")[0] for line in root.read("/etc/passwd").splitlines()]
     yield from (f"user {name}" for name in users if name in BUILD_USERS)
     yield from (f"/home/{name}" for name in BUILD_USERS if name not in users and root.find(f"/home/{name}"))
-    yield from _named(root, "/etc/sudoers.d", "90-cloud-init-users")
+    yield from _matching_entries(root, "/etc/sudoers.d", "90-cloud-init-users")
 
 
-def _policy(root: FileSystem) -> Iterable[str]:
-    return _named(root, "/usr/sbin", "policy-rc.d")
+def _service_policy(root: FileSystem) -> Iterable[str]:
+    return _matching_entries(root, "/usr/sbin", "policy-rc.d")
 
 
 def _apt_cache(root: FileSystem) -> Iterable[str]:
-    yield from _named(root, "/var/cache/apt/archives", "*.deb")
-    yield from _named(root, "/var/cache/apt", "*.bin")
+    yield from _matching_entries(root, "/var/cache/apt/archives", "*.deb")
+    yield from _matching_entries(root, "/var/cache/apt", "*.bin")
 
 
 RULES: dict[str, Rule] = {
@@ -99,21 +99,21 @@ RULES: dict[str, Rule] = {
     "machine ID is empty": _machine_id,
     "no authorized keys": _authorized_keys,
     "no cloud-init instance": _cloud_init,
-    "no network settings of the bake": _network,
-    "logs are empty": _logs,
-    "no shell history": _histories,
+    "no network settings of the bake": _network_settings,
+    "logs are empty": _log_files,
+    "no shell history": _shell_histories,
     "no build user": _build_user,
-    "services may start (no policy-rc.d)": _policy,
+    "services may start (no policy-rc.d)": _service_policy,
     "no package cache": _apt_cache,
 }
 
 
-def _homes(root: FileSystem) -> list[str]:
+def _home_folders(root: FileSystem) -> list[str]:
     """Home folders of all users, and those of users that are gone."""
-    known = {fields[5] for line in root.read("/etc/passwd").splitlines() if len(fields := line.split(":")) > 5}
-    left = {f"/home/{entry.name}" for entry in root.list("/home") if entry.is_folder}
-    return sorted((known | left | {"/root"}) - {"", "/"})
+    homes = {fields[5] for line in root.read("/etc/passwd").splitlines() if len(fields := line.split(":")) > 5}
+    folders = {f"/home/{entry.name}" for entry in root.list("/home") if entry.is_folder}
+    return sorted((homes | folders | {"/root"}) - {"", "/"})
 
 
-def _named(root: FileSystem, folder: str, pattern: str) -> Iterable[str]:
+def _matching_entries(root: FileSystem, folder: str, pattern: str) -> Iterable[str]:
     return [f"{folder}/{entry.name}" for entry in root.list(folder) if fnmatch(entry.name, pattern)]

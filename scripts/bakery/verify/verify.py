@@ -92,7 +92,7 @@ def _test_files(project: Project, definition: ImageDefinition) -> list[Path]:
 
 def _log_folder(project: Project, artifact: Artifact) -> Path:
     """A new folder for the logs of one run."""
-    started = time.strftime("%Y%m%d-%H%M%S")
-    folder = project.logs / f"{artifact.image}-{artifact.version}-verify-{started}"
+    timestamp = time.strftime("%Y%m%d-%H%M%S")
+    folder = project.logs / f"{artifact.image}-{artifact.version}-verify-{timestamp}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -18,7 +18,7 @@ def _open_target(_project: Project, definition: ImageDefinition, credentials: Ma
     return AwsTarget(definition, credentials)
 
 
-def _check(definition: ImageDefinition, where: Where) -> None:
+def _check_settings(definition: ImageDefinition, where: Where) -> None:
     from bakery.clouds.aws.regions import check_regions  # boto3 takes 150 ms to import
 
     check_regions(definition, where)
@@ -33,5 +33,5 @@ CLOUD = Cloud(
     credentials=REQUIRED,
     login_variables=(*VARIABLES.values(), *WEB_IDENTITY),
     id_tokens={"AWS_ID_TOKEN": AUDIENCE},
-    check=_check,
+    check=_check_settings,
 )

@@ -1,4 +1,4 @@
-"""Expected against seen, for every place and pointer of a publication."""
+"""Compare every image and pointer of a publication with what AWS has now."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,23 +12,23 @@ from bakery.model.documents import ImageLocation, Pointer, Publication
 
 
 def inspect_place(ec2: EC2Client, publication: Publication, place: ImageLocation) -> list[Finding]:
-    """An image of ours: that it is usable, and that its tags, its snapshot's tags and its shares are right."""
+    """Check that an image is usable, and that its tags, its snapshot's tags and its shares are right."""
     label = f"{place.account}/{place.region} {place.id}"
     try:
         image = images.by_id(ec2, place.id)
         if image is None:
             return [Finding(label, "missing", "no such image")]
         return [
-            Finding(label, *_same("available", image["State"], "it")),
+            Finding(label, *_compare_values("available", image["State"], "it")),
             *_inspect_tags(ec2, publication, place, tagging.from_aws(image), label),
-            Finding(f"{label} launch permissions", *_shares(ec2, publication, place)),
+            Finding(f"{label} launch permissions", *_compare_shares(ec2, publication, place)),
         ]
     except BakeryError as error:
         return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
 
 
 def inspect_parameter(endpoint: SsmEndpoint, expected: Pointer) -> Finding:
-    """A pointer of ours: that it is there, typed, and holds the image ID."""
+    """Check that a pointer exists, has the right type, and holds the image ID."""
     label = f"{endpoint} {expected.name}"
     try:
         current = parameters.read(endpoint, expected.name)
@@ -36,7 +36,7 @@ def inspect_parameter(endpoint: SsmEndpoint, expected: Pointer) -> Finding:
         return Finding(label, "unreachable" if error.__cause__ else "incorrect", f"{error.message}: {error.detail}")
     if current is None:
         return Finding(label, "missing", f"expected {expected.value}")
-    return Finding(label, *_same(expected.value, current.value, "its value"))
+    return Finding(label, *_compare_values(expected.value, current.value, "its value"))
 
 
 def unreachable(places: Mapping[str, BakeryError]) -> Iterator[Finding]:
@@ -48,28 +48,29 @@ def _inspect_tags(
     ec2: EC2Client, publication: Publication, place: ImageLocation, image_tags: tags.Tags, label: str
 ) -> Iterator[Finding]:
     expected = tags.of_publication(publication)
-    yield Finding(f"{label} tags", *_tags(image_tags, expected))
+    yield Finding(f"{label} tags", *_compare_tags(image_tags, expected))
     snapshot = snapshots.by_id(ec2, place.snapshot)
     if snapshot:
-        yield Finding(f"{label} snapshot tags", *_tags(tagging.from_aws(snapshot), expected))
+        yield Finding(f"{label} snapshot tags", *_compare_tags(tagging.from_aws(snapshot), expected))
     else:
         yield Finding(f"{label} snapshot tags", "missing", f"no snapshot {place.snapshot}")
 
 
-def _tags(actual: tags.Tags, expected: tags.Tags) -> tuple[Status, str]:
+def _compare_tags(actual: tags.Tags, expected: tags.Tags) -> tuple[Status, str]:
     wrong = tags.wrong(actual, expected)
     detail = "; ".join(f"{key} is {actual.get(key, 'not set')}, expected {value}" for key, value in wrong.items())
     return ("incorrect" if wrong else "correct"), detail
 
 
-def _shares(ec2: EC2Client, publication: Publication, place: ImageLocation) -> tuple[Status, str]:
-    """Accounts that were added by hand are told, and no error: the image can be used."""
-    expected = {other.account for other in publication.places if not other.owned and other.region == place.region}
+def _compare_shares(ec2: EC2Client, publication: Publication, place: ImageLocation) -> tuple[Status, str]:
+    """Accounts that were added by hand are reported, but are no error: the image can be used."""
+    consumers = (consumer for consumer in publication.places if not consumer.owned)
+    expected = {consumer.account for consumer in consumers if consumer.region == place.region}
     actual = images.launchers(ec2, place.id)
     if expected - actual:
         return "incorrect", f"not shared with {', '.join(sorted(expected - actual))}"
     return "correct", f"also shared with {', '.join(sorted(actual - expected))}" if actual - expected else ""
 
 
-def _same(expected: str, actual: str, what: str) -> tuple[Status, str]:
-    return ("correct", "") if expected == actual else ("incorrect", f"{what} is {actual}, expected {expected}")
+def _compare_values(expected: str, actual: str, name: str) -> tuple[Status, str]:
+    return ("correct", "") if expected == actual else ("incorrect", f"{name} is {actual}, expected {expected}")

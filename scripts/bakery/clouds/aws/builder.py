@@ -12,14 +12,14 @@ from bakery.machine import ssh
 from bakery.machine.timeout import ssh_timeout
 from bakery.model.definition import ImageDefinition
 
-# What Vault's AWS engine calls them (aws/creds, aws/sts) -> what every AWS SDK reads. Static keys have no token.
+# Names in Vault's AWS engine (aws/creds, aws/sts) -> variables that every AWS SDK reads. Static keys have no token.
 VARIABLES = {
     "access_key": "AWS_ACCESS_KEY_ID",
     "secret_key": "AWS_SECRET_ACCESS_KEY",
     "security_token": "AWS_SESSION_TOKEN",
 }
 REQUIRED = ("access_key", "secret_key")
-# The other login that an SDK finds in the environment: a role for a token of whoever runs the job.
+# The other login that an SDK finds in the environment: a role for a token of the system that runs the job.
 WEB_IDENTITY = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME")
 
 
@@ -62,7 +62,7 @@ def ids(build: Build) -> dict[str, str]:
     return dict(part.split(":", 1) for part in build.artifact_id.split(","))
 
 
-# Of the logins that an SDK finds in the environment, those parts that are secrets.
+# The secret parts of the logins that an SDK finds in the environment.
 SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 BUILDER = RemoteBuilder(
     "aws",

@@ -1,4 +1,4 @@
-"""How AWS is called: retries, time limits, several regions at once, and errors in a user's words."""
+"""Calls to AWS: retries, time limits, several regions at once, and errors in a user's words."""
 
 import time
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
@@ -24,7 +24,7 @@ CONFIG = Config(
     read_timeout=60,
     max_pool_connections=BLOCK_WORKERS,
 )
-# What was just made can be "not found" for a while: coldsnap saw 56 s with snapshots, and its 132 s got past them all.
+# A new resource can be "not found" for a while: coldsnap saw 56 s with snapshots, and its limit of 132 s was enough.
 VISIBLE_SECONDS = 132.0
 
 DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
@@ -40,7 +40,7 @@ NOT_LOGGED_IN = {
 NOT_ENABLED = {"OptInRequired"}
 THROTTLED = {"RequestLimitExceeded", "Throttling", "ThrottlingException", "EC2ThrottledException", "SlowDown"}
 
-Resource = TypeVar("Resource", Image, Snapshot)  # what AWS says of one
+Resource = TypeVar("Resource", Image, Snapshot)  # AWS's description of it
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -53,14 +53,14 @@ def error_code(error: Exception) -> str:
 
 @contextmanager
 def calling(doing: str, where: str) -> Iterator[None]:
-    """Turn botocore's errors into ours. `doing` completes "cannot …", `where` is a region or an account/region."""
+    """Raise botocore's errors as BakeryError. `doing` completes "cannot …"; `where` is the region or account/region."""
     try:
         yield
     except (BotoCoreError, ClientError, ResponseParserError) as error:  # the last: a proxy's page instead of AWS
-        raise BakeryError(f"cannot {doing}", where=where, detail=str(error), hint=_hint(error)) from error
+        raise BakeryError(f"cannot {doing}", where=where, detail=str(error), hint=_error_hint(error)) from error
 
 
-def _hint(error: Exception) -> str:
+def _error_hint(error: Exception) -> str:
     code = error_code(error)
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
@@ -114,7 +114,7 @@ def watch(look: Callable[[], Resource | None], moving: Container[str], limit: fl
     latest: Resource | None = None
     last_seen = time.monotonic()
 
-    def settled() -> bool | None:
+    def is_settled() -> bool | None:
         nonlocal latest, last_seen
         latest = look()
         if latest is None:
@@ -122,5 +122,5 @@ def watch(look: Callable[[], Resource | None], moving: Container[str], limit: fl
         last_seen = time.monotonic()
         return None if latest["State"] in moving else True
 
-    wait_until(settled, limit)
+    wait_until(is_settled, limit)
     return latest

@@ -25,7 +25,7 @@ BUSY = "ResourceLimitExceeded"  # 20 snapshot copies at once per target region
 
 @dataclass(frozen=True)
 class Source:
-    """What is copied. `key` is the alias of the KMS key in each target region, empty for no encryption."""
+    """The image to copy. `key` is the alias of the KMS key in each target region, empty for no encryption."""
 
     image_id: str
     region: str
@@ -41,7 +41,7 @@ class Copy:
         self._ec2 = ec2
         self._source = source
         self._id = ""
-        self._seen = 0.0  # when it was last known to be there
+        self._last_seen = 0.0  # when it was last known to be there
         self._replaced = ""
 
     def look(self) -> Image | None:
@@ -51,32 +51,32 @@ class Copy:
             self._start_or_wait()
             return None
         images.refuse_foreign(self._ec2, image, self._source.tags[SHA256], self._source.image_id)
-        self._id, self._seen = image["ImageId"], time.monotonic()
+        self._id, self._last_seen = image["ImageId"], time.monotonic()
         if image["State"] in images.BROKEN and not self._replaced:
             images.remove(self._ec2, image)
-            self._start(instead_of=self._id)
+            self._start_copy(instead_of=self._id)
         elif image["State"] != "available" and image["State"] not in images.MOVING:
             raise images.unusable(self._ec2, self._id, image)
         return image if image["State"] == "available" else None
 
     def _start_or_wait(self) -> None:
         if not self._id:
-            self._start()
-        elif time.monotonic() - self._seen > VISIBLE_SECONDS:
+            self._start_copy()
+        elif time.monotonic() - self._last_seen > VISIBLE_SECONDS:
             # The token of an earlier run brings back the ID of a copy that was deregistered since.
             if self._replaced:
                 raise images.unusable(self._ec2, self._id, None)
-            self._start(instead_of=self._id)
+            self._start_copy(instead_of=self._id)
 
-    def _start(self, instead_of: str = "") -> None:
+    def _start_copy(self, instead_of: str = "") -> None:
         self._replaced = self._replaced or instead_of
-        request = _request(self._source)
+        request = _copy_request(self._source)
         # The same request has the same token in every run: one that was lost on the way makes no second copy.
         token = hashlib.sha256(json.dumps([request, self._ec2.meta.region_name, self._replaced]).encode()).hexdigest()
         with calling(f"copy {self._source.image_id}", self._ec2.meta.region_name):
             try:
                 self._id = self._ec2.copy_image(**request, ClientToken=token)["ImageId"]
-                self._seen = time.monotonic()
+                self._last_seen = time.monotonic()
             except ClientError as error:
                 if error_code(error) != BUSY:
                     raise
@@ -90,9 +90,9 @@ def finish(copies: Mapping[str, Copy], report_progress: ReportProgress) -> dict[
 
     def look() -> bool | None:
         waiting = {region: copy for region, copy in copies.items() if region not in done and region not in failures}
-        results, failed = attempt(waiting, Copy.look)
+        results, new_failures = attempt(waiting, Copy.look)
         done.update({region: image for region, image in results.items() if image})
-        failures.update(failed)
+        failures.update(new_failures)
         if copies:
             report_progress(len(done) / len(copies))
         return True if len(done) + len(failures) == len(copies) else None
@@ -104,7 +104,7 @@ def finish(copies: Mapping[str, Copy], report_progress: ReportProgress) -> dict[
     return done
 
 
-def _request(source: Source) -> dict[str, Any]:
+def _copy_request(source: Source) -> dict[str, Any]:
     return {
         "Name": source.tags["Name"],
         "Description": source.description,

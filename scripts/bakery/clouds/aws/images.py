@@ -20,8 +20,8 @@ AVAILABLE_SECONDS = 1800.0  # registering takes seconds to minutes; botocore's w
 
 
 def find(ec2: EC2Client, name: str) -> Image | None:
-    """Our image of this name, in any state; ConflictError if there are several."""
-    images = _describe(ec2, "name", name)
+    """The account's image of this name, in any state; ConflictError if there are several."""
+    images = _describe_images(ec2, "name", name)
     if len(images) > 1:
         raise ConflictError(
             f"several images are named {name}: {', '.join(image['ImageId'] for image in images)}",
@@ -32,8 +32,8 @@ def find(ec2: EC2Client, name: str) -> Image | None:
 
 
 def by_id(ec2: EC2Client, image_id: str) -> Image | None:
-    """An image of ours by its ID, or None; by a filter, since an unknown ID is an error otherwise."""
-    return next(iter(_describe(ec2, "image-id", image_id)), None)
+    """The account's image by its ID, or None; by a filter, since an unknown ID is an error otherwise."""
+    return next(iter(_describe_images(ec2, "image-id", image_id)), None)
 
 
 def snapshot_of(image: Image) -> str:
@@ -45,7 +45,7 @@ def snapshot_of(image: Image) -> str:
 def refuse_foreign(ec2: EC2Client, image: Image, sha256: str, source: str = "") -> None:
     """ConflictError unless the image says that it is of this disk, or a copy of the image `source`.
 
-    Names are for ever: an image of ours that somebody else made, or of other bytes, is never touched.
+    A name never changes its meaning: an image that another program made, or of other bytes, is never touched.
     """
     tag, origin = from_aws(image).get(SHA256), image.get("SourceImageId")
     claims = [tag == sha256] if tag else []
@@ -65,7 +65,7 @@ def register(ec2: EC2Client, description: str, snapshot: str, tags: Tags) -> str
     name = tags["Name"]
     with calling(f"register {name}", ec2.meta.region_name):
         try:
-            return str(ec2.register_image(**_registration(description, snapshot, tags))["ImageId"])
+            return str(ec2.register_image(**_registration_request(description, snapshot, tags))["ImageId"])
         except ClientError as error:
             if error_code(error) != "InvalidAMIName.Duplicate":
                 raise
@@ -100,7 +100,7 @@ def unusable(ec2: EC2Client, image_id: str, image: Image | None) -> BakeryError:
 
 
 def remove(ec2: EC2Client, image: Image) -> None:
-    """Deregister an image and delete its snapshot; what is gone is fine."""
+    """Deregister an image and delete its snapshot; no error if they are gone."""
     with calling(f"deregister {image['ImageId']}", ec2.meta.region_name):
         try:
             ec2.deregister_image(ImageId=image["ImageId"])
@@ -111,18 +111,18 @@ def remove(ec2: EC2Client, image: Image) -> None:
         snapshots.remove(ec2, snapshot)
 
 
-def clear(ec2: EC2Client, unfinished: Tags, home: EC2Client) -> None:
+def clear(ec2: EC2Client, build_tags: Tags, home: EC2Client) -> None:
     """Remove the image that an unfinished build left; ConflictError for any other one of that name.
 
     It has the tags that Packer sets in the end, or it is a copy of an image that Packer took back before that; and it
     does not have the tag of a version.
     """
-    image = find(ec2, unfinished["Name"])
+    image = find(ec2, build_tags["Name"])
     if image is None:
         return
     actual = from_aws(image)
     orphan = image.get("SourceImageRegion") == home.meta.region_name and by_id(home, image["SourceImageId"]) is None
-    if SHA256 in actual or (wrong(actual, unfinished) and not orphan):
+    if SHA256 in actual or (wrong(actual, build_tags) and not orphan):
         raise ConflictError(
             f"{image['Name']} exists as {image['ImageId']}, and no unfinished build left it",
             where=ec2.meta.region_name,
@@ -136,8 +136,8 @@ def share_snapshot(ec2: EC2Client, image: Image, accounts: Iterable[str]) -> Non
     snapshot = snapshot_of(image)
     with calling(f"share {snapshot}", ec2.meta.region_name):
         answer = ec2.describe_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
-        granted = answer["CreateVolumePermissions"]
-        if missing := sorted(set(accounts) - {grant.get("UserId") for grant in granted}):
+        grants = answer["CreateVolumePermissions"]
+        if missing := sorted(set(accounts) - {grant.get("UserId") for grant in grants}):
             ec2.modify_snapshot_attribute(
                 SnapshotId=snapshot, Attribute="createVolumePermission", OperationType="add", UserIds=missing
             )
@@ -160,7 +160,7 @@ def launchers(ec2: EC2Client, image_id: str) -> set[str]:
     return {grant["UserId"] for grant in answer["LaunchPermissions"] if "UserId" in grant}
 
 
-def _describe(ec2: EC2Client, filter_name: str, value: str) -> list[Image]:
+def _describe_images(ec2: EC2Client, filter_name: str, value: str) -> list[Image]:
     with calling(f"look for {value}", ec2.meta.region_name):
         answer = ec2.describe_images(
             Owners=["self"], IncludeDisabled=True, Filters=[{"Name": filter_name, "Values": [value]}]
@@ -169,7 +169,7 @@ def _describe(ec2: EC2Client, filter_name: str, value: str) -> list[Image]:
     return images
 
 
-def _registration(description: str, snapshot: str, tags: Tags) -> dict[str, Any]:
+def _registration_request(description: str, snapshot: str, tags: Tags) -> dict[str, Any]:
     root = {"SnapshotId": snapshot, "VolumeType": "gp3", "DeleteOnTermination": True}
     return {
         "Name": tags["Name"],
@@ -181,6 +181,6 @@ def _registration(description: str, snapshot: str, tags: Tags) -> dict[str, Any]
         "VirtualizationType": "hvm",
         "RootDeviceName": ROOT_DEVICE,
         "BlockDeviceMappings": [{"DeviceName": ROOT_DEVICE, "Ebs": root}],
-        # Snapshots cannot be tagged by this call; ours has had its tags since it was started.
+        # This call cannot tag snapshots; this snapshot has had its tags since it was started.
         "TagSpecifications": specifications(tags, "image"),
     }

@@ -4,7 +4,7 @@ from bakery.model.version import Versioned
 
 
 def version_parameter(of: Versioned) -> str:
-    """The SSM parameter that holds this version for ever."""
+    """The SSM parameter that always holds this version."""
     return f"/bakery/{of.image}/{of.arch}/{of.version}"
 
 

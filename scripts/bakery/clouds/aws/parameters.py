@@ -1,7 +1,7 @@
-"""SSM parameters that hold image IDs: typed, read back until live, moved in every place or in none.
+"""SSM parameters that hold image IDs: typed, read back until live, moved in every account and region or in none.
 
 A typed write proves nothing: AWS answers at once, checks the value afterwards, and drops it without a word when the
-caller may not describe the image. Only reading the value back tells.
+caller may not describe the image. Only reading the value back shows it.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ LIVE_SECONDS = 120.0  # validation takes seconds; nothing that was not live by t
 UNDO_SECONDS = 30.0
 
 Endpoints = Mapping[str, SsmEndpoint]  # by their text
-Values = Mapping[str, str]  # wanted value by site
+Values = Mapping[str, str]  # desired value by account and region
 
 
 def read(endpoint: SsmEndpoint, name: str) -> Pointer | None:
@@ -45,34 +45,40 @@ def read_all(endpoints: Endpoints, name: str) -> dict[str, Pointer | None]:
 
 
 def fix(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
-    """Write a parameter that never changes: what is there is adopted if it is equal, and an error if it is not."""
+    """Write a parameter that never changes: an equal one is adopted, a different one is a ConflictError."""
     before = read_all(endpoints, name)
-    taken = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
-    if taken:
+    conflicts = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
+    if conflicts:
         raise ConflictError(
             f"{name} belongs to another image",
-            where=", ".join(taken),
-            detail="\n".join(f"{key}: {parameter.value}, expected {values[key]}" for key, parameter in taken.items()),
+            where=", ".join(conflicts),
+            detail="\n".join(
+                f"{key}: {parameter.value}, expected {values[key]}" for key, parameter in conflicts.items()
+            ),
             hint="a version's parameter never changes: bake a new version",
         )
     absent = {key: endpoint for key, endpoint in endpoints.items() if before[key] is None}
-    everywhere(f"write {name}", absent, lambda endpoint: _put(endpoint, name, values[str(endpoint)], overwrite=False))
+    everywhere(
+        f"write {name}", absent, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=False)
+    )
     return _await_live(endpoints, name, values)
 
 
 def move(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
     """Point a parameter at new values in every place. If one place fails, all get their old value back."""
     before = read_all(endpoints, name)
-    touched = {key: endpoint for key, endpoint in endpoints.items() if _value(before[key]) != values[key]}
+    writes = {key: endpoint for key, endpoint in endpoints.items() if _parameter_value(before[key]) != values[key]}
     try:
-        _, failures = attempt(touched, lambda endpoint: _put(endpoint, name, values[str(endpoint)], overwrite=True))
-        touched = {key: endpoint for key, endpoint in touched.items() if not _refused(failures.get(key))}
+        _, failures = attempt(
+            writes, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=True)
+        )
+        writes = {key: endpoint for key, endpoint in writes.items() if not _is_refusal(failures.get(key))}
         raise_failures(f"move {name}", failures)
         return _await_live(endpoints, name, values)
     except BaseException as error:
-        kept = _Undo(touched, name, before, values).run()
+        summary = _Undo(writes, name, before, values).run()
         if isinstance(error, BakeryError):
-            error.detail = f"{error.detail}\n{kept}".strip()
+            error.detail = f"{error.detail}\n{summary}".strip()
         raise
 
 
@@ -90,12 +96,12 @@ def remove(endpoint: SsmEndpoint, name: str, value: str) -> bool:
     return True
 
 
-def _put(endpoint: SsmEndpoint, name: str, value: str, *, overwrite: bool) -> None:
+def _put_parameter(endpoint: SsmEndpoint, name: str, value: str, *, overwrite: bool) -> None:
     with calling(f"write {name}", str(endpoint)):
         try:
             endpoint.ssm.put_parameter(Name=name, Value=value, Type="String", DataType=DATA_TYPE, Overwrite=overwrite)
         except ClientError as error:
-            # Written a moment ago, by another run or by a call whose answer was lost: reading back tells.
+            # Another run, or a call whose answer was lost, wrote it a moment ago: reading back shows its value.
             if overwrite or error_code(error) != "ParameterAlreadyExists":
                 raise
 
@@ -127,54 +133,54 @@ _SILENT = (
 )
 
 
-def _refused(error: BakeryError | None) -> bool:
-    """Did AWS say no? After any other failure, such as a lost answer, the write may still show up."""
+def _is_refusal(error: BakeryError | None) -> bool:
+    """Whether AWS refused the write. After any other failure, such as a lost answer, the write may still show up."""
     cause = error.__cause__ if error else None
     return isinstance(cause, ClientError) and cause.response["ResponseMetadata"]["HTTPStatusCode"] < 500
 
 
 class _Undo:
-    """Gives every place that a failed move may have touched its old value back, and reads that back as well."""
+    """Restores the old value wherever a failed move may have written, and reads it back as well."""
 
-    def __init__(self, touched: Endpoints, name: str, before: Mapping[str, Pointer | None], values: Values) -> None:
-        self._touched = touched
+    def __init__(self, endpoints: Endpoints, name: str, before: Mapping[str, Pointer | None], values: Values) -> None:
+        self._endpoints = endpoints
         self._name = name
-        self._old = {key: _value(before[key]) for key in touched}
+        self._old = {key: _parameter_value(before[key]) for key in endpoints}
         self._new = values
         self._written: set[str] = set()
         self._restored: set[str] = set()
         self._failures: dict[str, BakeryError] = {}
 
     def run(self) -> str:
-        """What was put back, and what could not be, a line each."""
-        wait_until(self._poll, UNDO_SECONDS)
+        """Report what was put back and what could not be, one line each."""
+        wait_until(self._poll_endpoints, UNDO_SECONDS)
         late = self._written - self._restored - self._failures.keys()
-        missed = self._failures | {key: BakeryError("written, but not live yet") for key in late}
+        problems = self._failures | {key: BakeryError("written, but not live yet") for key in late}
         return "\n".join(
-            [f"put back in {key}: {self._old[key] or 'absent'}" for key in self._touched if key in self._restored]
+            [f"put back in {key}: {self._old[key] or 'absent'}" for key in self._endpoints if key in self._restored]
             + [
                 f"NOT put back in {key}, it should be {self._old[key] or 'absent'}: {error.detail or error.message}"
-                for key, error in missed.items()
+                for key, error in problems.items()
             ]
         )
 
-    def _poll(self) -> bool | None:
-        settled = self._restored | self._failures.keys()
-        waiting = {key: endpoint for key, endpoint in self._touched.items() if key not in settled}
-        results, failures = attempt(waiting, self._restore)
+    def _poll_endpoints(self) -> bool | None:
+        outcomes = self._restored | self._failures.keys()
+        waiting = {key: endpoint for key, endpoint in self._endpoints.items() if key not in outcomes}
+        results, failures = attempt(waiting, self._restore_value)
         self._restored.update(key for key, done in results.items() if done)
         self._failures.update(failures)
-        return True if len(self._restored) + len(self._failures) == len(self._touched) else None
+        return True if len(self._restored) + len(self._failures) == len(self._endpoints) else None
 
-    def _restore(self, endpoint: SsmEndpoint) -> bool:
+    def _restore_value(self, endpoint: SsmEndpoint) -> bool:
         key = str(endpoint)
         if not self._old[key]:
             return remove(endpoint, self._name, self._new[key])
         if key not in self._written:
-            _put(endpoint, self._name, self._old[key], overwrite=True)
+            _put_parameter(endpoint, self._name, self._old[key], overwrite=True)
             self._written.add(key)
-        return _value(read(endpoint, self._name)) == self._old[key]
+        return _parameter_value(read(endpoint, self._name)) == self._old[key]
 
 
-def _value(parameter: Pointer | None) -> str:
+def _parameter_value(parameter: Pointer | None) -> str:
     return parameter.value if parameter else ""

@@ -16,7 +16,7 @@ def check_regions(definition: ImageDefinition, where: Callable[..., str]) -> Non
     """
     aws = definition.distribution.of(AwsDistribution)
     assert aws
-    partitions = _partitions()
+    partitions = _region_partitions()
     for number, region in enumerate(aws.regions):
         at = where("distribution", "aws", "regions", number)
         if region not in partitions:
@@ -33,7 +33,7 @@ def check_regions(definition: ImageDefinition, where: Callable[..., str]) -> Non
             )
 
 
-def _partitions() -> dict[str, str]:
+def _region_partitions() -> dict[str, str]:
     """The partition (aws, aws-cn, …) of every region that has EC2."""
     session = core_session()
     return {

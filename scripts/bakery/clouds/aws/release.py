@@ -38,31 +38,31 @@ class AwsRelease:
     def publish(self, disk: Path) -> dict[str, Image]:
         """The available image of every region, tagged and shared with the consumer accounts."""
         ec2 = self._account.ec2(self._regions)
-        return self._spread(ec2, self._register(ec2[self._home], disk))
+        return self._spread_image(ec2, self._register_image(ec2[self._home], disk))
 
     def adopt(self, image_id: str) -> dict[str, Image]:
-        """The same around an image that Packer registered in the first region; its copies are taken up, too."""
+        """The same for an image that Packer registered in the first region; its copies are adopted, too."""
         ec2 = self._account.ec2(self._regions)
         with self._phases.phase("register", f"wait for {image_id} in {self._home}"):
             image = images.wait_available(ec2[self._home], image_id)
         if tags.SHA256 in tagging.from_aws(image):  # an earlier run was here
             images.refuse_foreign(ec2[self._home], image, self._expected[tags.SHA256])
-        return self._spread(ec2, image)
+        return self._spread_image(ec2, image)
 
-    def _spread(self, ec2: Mapping[str, EC2Client], image: Image) -> dict[str, Image]:
-        amis = {self._home: image, **self._copy(ec2, image)}
+    def _spread_image(self, ec2: Mapping[str, EC2Client], image: Image) -> dict[str, Image]:
+        amis = {self._home: image, **self._copy_image(ec2, image)}
         with self._phases.phase("share", f"tag and share in {', '.join(amis)}"):
             self._mark_and_share(ec2, amis)
         return amis
 
-    def _register(self, ec2: EC2Client, disk: Path) -> Image:
+    def _register_image(self, ec2: EC2Client, disk: Path) -> Image:
         """The image of the first region; afterwards its snapshot is the only one of this version there."""
-        image = self._find_registered(ec2) or self._make(ec2, disk)
+        image = self._find_registered(ec2) or self._create_image(ec2, disk)
         snapshots.remove_unused(ec2, self._expected, keep=images.snapshot_of(image))
         return image
 
     def _find_registered(self, ec2: EC2Client) -> Image | None:
-        """What an earlier run registered; an image that failed is removed."""
+        """The image that an earlier run registered; an image that failed is removed."""
         image = images.find(ec2, self._expected["Name"])
         if image is None:
             return None
@@ -75,39 +75,41 @@ class AwsRelease:
         with self._phases.phase("register", f"wait for {image['ImageId']} in {self._home}"):
             return images.wait_available(ec2, image["ImageId"])
 
-    def _make(self, ec2: EC2Client, disk: Path) -> Image:
+    def _create_image(self, ec2: EC2Client, disk: Path) -> Image:
         ebs = self._account.ebs(self._home)
         with self._phases.phase("upload", f"upload the disk to {self._home}") as report_progress:
-            snapshot = snapshots.ensure(ec2, ebs, disk, self._expected, self._key, report_progress)
+            snapshot = snapshots.ensure(ec2, ebs, disk, self._expected, self._key_alias, report_progress)
         with self._phases.phase("register", f"register in {self._home}"):
             image_id = images.register(ec2, self._description, snapshot, self._expected)
             return images.wait_available(ec2, image_id)
 
-    def _copy(self, ec2: Mapping[str, EC2Client], image: Image) -> dict[str, Image]:
-        source = copies.Source(image["ImageId"], self._home, self._description, self._expected, self._key)
-        others = {region: copies.Copy(client, source) for region, client in ec2.items() if region != self._home}
-        if not others:
+    def _copy_image(self, ec2: Mapping[str, EC2Client], image: Image) -> dict[str, Image]:
+        source = copies.Source(image["ImageId"], self._home, self._description, self._expected, self._key_alias)
+        regional_copies = {
+            region: copies.Copy(client, source) for region, client in ec2.items() if region != self._home
+        }
+        if not regional_copies:
             return {}
-        with self._phases.phase("copy", f"copies in {', '.join(others)}") as report_progress:
-            return copies.finish(others, report_progress)
+        with self._phases.phase("copy", f"copies in {', '.join(regional_copies)}") as report_progress:
+            return copies.finish(regional_copies, report_progress)
 
     def _mark_and_share(self, ec2: Mapping[str, EC2Client], amis: Mapping[str, Image]) -> None:
         """Each step in all regions before the next: an image is shared only when its snapshot is everywhere."""
         pairs = {region: (ec2[region], image) for region, image in amis.items()}
-        everywhere("tag", pairs, lambda pair: _mark(*pair, self._expected))
+        everywhere("tag", pairs, lambda pair: _repair_tags(*pair, self._expected))
         everywhere("share snapshots", pairs, lambda pair: images.share_snapshot(*pair, self._consumers))
         everywhere("share images", pairs, lambda pair: images.share_image(*pair, self._consumers))
 
     @property
-    def _key(self) -> str:
+    def _key_alias(self) -> str:
         """The KMS key by its alias, which is the same in every region; empty for no encryption."""
         prefix = "" if not self._alias or self._alias.startswith("alias/") else "alias/"
         return prefix + self._alias
 
 
-def _mark(ec2: EC2Client, image: Image, expected: tags.Tags) -> None:
+def _repair_tags(ec2: EC2Client, image: Image, expected: tags.Tags) -> None:
     """Repair tags: adopted images may have lost some, and the definition may ask for others by now."""
     snapshot = images.snapshot_of(image)
-    described = snapshots.by_id(ec2, snapshot) or {}
-    actual = {image["ImageId"]: tagging.from_aws(image), snapshot: tagging.from_aws(described)}
+    resource = snapshots.by_id(ec2, snapshot) or {}
+    actual = {image["ImageId"]: tagging.from_aws(image), snapshot: tagging.from_aws(resource)}
     tagging.repair(ec2, actual, expected)

@@ -16,25 +16,23 @@ from bakery.clouds.aws.clients import EBSClient, EC2Client, SSMClient, STSClient
 from bakery.host.errors import BakeryError
 from bakery.model.documents import Location
 
-# The first call tells whether AWS can be reached at all: a user should not wait a minute for that.
+# The first call shows whether AWS can be reached at all: a user should not wait a minute for that.
 QUICK = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 4}))
 
 _MODELS = create_loader()  # parsed API models, shared by all sessions: reading EC2's alone takes 0.2 s
 
-# What Vault's AWS engine calls it -> what boto3 does.
+# Names in Vault's AWS engine -> names in boto3.
 LEASE = {
     "access_key": "aws_access_key_id",
     "secret_key": "aws_secret_access_key",
     "security_token": "aws_session_token",
 }
-NONE: Mapping[str, str] = MappingProxyType({})
-
-Locations = Iterable[tuple[str, str]]  # (account, region)
+NO_CREDENTIALS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Account:
-    """An AWS account we are logged in to. `keys` are an assumed role's, empty for the environment's own."""
+    """An AWS account that the bakery is logged in to. `keys` are an assumed role's, empty for the environment's own."""
 
     number: str
     partition: str
@@ -43,18 +41,18 @@ class Account:
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def ebs(self, region: str) -> EBSClient:
-        client: EBSClient = self._client("ebs", region)
+        client: EBSClient = self._cached_client("ebs", region)
         return client
 
     def ssm(self, region: str) -> SSMClient:
-        client: SSMClient = self._client("ssm", region)
+        client: SSMClient = self._cached_client("ssm", region)
         return client
 
     def sts(self, region: str) -> STSClient:
-        client: STSClient = self._client("sts", region)
+        client: STSClient = self._cached_client("sts", region)
         return client
 
-    def _client(self, service: Literal["ebs", "ec2", "ssm", "sts"], region: str) -> Any:
+    def _cached_client(self, service: Literal["ebs", "ec2", "ssm", "sts"], region: str) -> Any:
         """The client of a service in a region, which stays readable as `client.meta.region_name`."""
         client = self._clients.get((service, region))
         if client is None:
@@ -64,12 +62,12 @@ class Account:
 
     def ec2(self, regions: Iterable[str]) -> dict[str, EC2Client]:
         """EC2 clients by region."""
-        return {region: self._client("ec2", region) for region in regions}
+        return {region: self._cached_client("ec2", region) for region in regions}
 
 
 @dataclass(frozen=True)
 class SsmEndpoint:
-    """Where parameters are: one account in one region."""
+    """The SSM of one account in one region, which holds parameters."""
 
     account: str
     region: str
@@ -80,7 +78,7 @@ class SsmEndpoint:
 
 
 def location_name(location: Location) -> str:
-    """The key of endpoints and the text of messages."""
+    """The name of a location, as a key and in messages."""
     return f"{location.account}/{location.region}"
 
 
@@ -91,7 +89,7 @@ def core_session() -> Any:
     return session
 
 
-def connect(region: str, credentials: Mapping[str, str] = NONE) -> Account:
+def connect(region: str, credentials: Mapping[str, str] = NO_CREDENTIALS) -> Account:
     """Log in with the fields of a lease of Vault's AWS engine, or with what the environment has: keys, profile, web
     identity, instance role. Endpoints come from the environment."""
     with calling("log in to AWS", region):
@@ -104,22 +102,22 @@ def connect(region: str, credentials: Mapping[str, str] = NONE) -> Account:
 
 
 def connect_accounts(
-    own: Account, role: str, home: str, locations: Locations
+    own: Account, role: str, home: str, locations: Iterable[Location]
 ) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
-    """Sites by their text, with `role` assumed in foreign accounts; and why accounts could not be reached."""
+    """Endpoints by their text, with `role` assumed in foreign accounts; and why accounts could not be reached."""
     pairs = list(locations)
     # The tokens of a regional endpoint are valid in opt-in regions too, those of the global one are not.
     sts = own.sts(home)
     foreign = {number: number for number, _ in pairs if number != own.number}
-    assumed, failures = attempt(foreign, lambda number: _assume(own, sts, number, role))
-    accounts = {own.number: own, **assumed}
+    foreign_accounts, failures = attempt(foreign, lambda number: _assume_role(own, sts, number, role))
+    accounts = {own.number: own, **foreign_accounts}
     endpoints = [
         SsmEndpoint(number, region, accounts[number].ssm(region)) for number, region in pairs if number in accounts
     ]
     return {str(endpoint): endpoint for endpoint in endpoints}, failures
 
 
-def _assume(own: Account, sts: STSClient, number: str, role: str) -> Account:
+def _assume_role(own: Account, sts: STSClient, number: str, role: str) -> Account:
     arn = f"arn:{own.partition}:iam::{number}:role/{role}"
     try:
         with calling(f"assume {arn}", sts.meta.region_name):

@@ -1,4 +1,4 @@
-"""What a definition may say of AWS: `base.aws` and `distribution.aws`."""
+"""The settings of AWS in a definition: `base.aws` and `distribution.aws`."""
 
 from typing import Annotated, Self
 
@@ -24,8 +24,10 @@ class AmiFilter(Model):
 class AwsBase(CloudBase):
     """Has Packer build in AWS (amazon-ebs) instead of publishing the QEMU disk: exactly one of image and ami."""
 
-    image: Name | None = Field(default=None, description="another image of ours: its newest complete version there")
-    ami: AmiFilter | None = Field(default=None, description="somebody else's AMI")
+    image: Name | None = Field(
+        default=None, description="another image of this project: its newest complete version there"
+    )
+    ami: AmiFilter | None = Field(default=None, description="an AMI of another owner")
     instance_type: str = Field(default="t3.medium", description="what the build runs on")
     user: str = Field(default="admin", description="login of the base")
 
@@ -40,7 +42,7 @@ class AwsBase(CloudBase):
 
 
 class AwsDistribution(CloudDistribution):
-    """Where the AMI goes. The first region is where it is registered; the others get copies."""
+    """The regions and accounts that get the AMI. It is registered in the first region; the others get copies."""
 
     regions: Annotated[tuple[Region, ...], Field(min_length=1)]
     accounts: tuple[Account, ...] = Field(default=(), description="consumer accounts that may launch it")

@@ -34,16 +34,16 @@ def ensure(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, key: str, rep
 
     One that is still being written is left alone; `remove_unused` comes when the image is registered.
     """
-    completed = [snapshot for snapshot in find(ec2, tags) if snapshot["State"] == "completed"]
-    ready: dict[bool, str] = {snapshot["Encrypted"]: snapshot["SnapshotId"] for snapshot in completed}
+    complete_snapshots = [snapshot for snapshot in find(ec2, tags) if snapshot["State"] == "completed"]
+    ready: dict[bool, str] = {snapshot["Encrypted"]: snapshot["SnapshotId"] for snapshot in complete_snapshots}
     if bool(key) in ready:
         return ready[bool(key)]
     plain = ready.get(False) or _upload_disk(ec2, ebs, disk, tags, report_progress)
-    return _encrypt(ec2, plain, tags, key) if key else plain
+    return _encrypt_snapshot(ec2, plain, tags, key) if key else plain
 
 
 def find(ec2: EC2Client, tags: Tags) -> list[Snapshot]:
-    """Our snapshots of this version with this content, in any state."""
+    """The account's snapshots of this version with this content, in any state."""
     filters: list[Filter] = [{"Name": f"tag:{key}", "Values": [tags[key]]} for key in ("Name", CONTENT)]
     with calling("look for snapshots", ec2.meta.region_name):
         pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
@@ -58,7 +58,7 @@ def by_id(ec2: EC2Client, snapshot: str) -> Snapshot | None:
 
 
 def remove(ec2: EC2Client, snapshot: str) -> None:
-    """Delete a snapshot; one that is gone is fine."""
+    """Delete a snapshot; no error if it is gone."""
     with calling(f"delete {snapshot}", ec2.meta.region_name):
         try:
             ec2.delete_snapshot(SnapshotId=snapshot)
@@ -96,11 +96,11 @@ def upload(ec2: EC2Client, ebs: EBSClient, raw: RawDisk, tags: Tags, report_prog
             ebs.complete_snapshot(
                 SnapshotId=snapshot,
                 ChangedBlocksCount=len(digests),
-                Checksum=_base64(hashlib.sha256(b"".join(digests)).digest()),
+                Checksum=_encode_digest(hashlib.sha256(b"".join(digests)).digest()),
                 ChecksumAlgorithm="SHA256",
                 ChecksumAggregationMethod="LINEAR",
             )
-        _wait(ec2, snapshot)
+        _await_completion(ec2, snapshot)
     except BaseException:
         with suppress(BakeryError):  # the first error says more; the next run removes what stays
             remove(ec2, snapshot)
@@ -128,7 +128,7 @@ def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes) -> bytes
                 BlockIndex=index,
                 BlockData=block,
                 DataLength=BLOCK,
-                Checksum=_base64(digest),
+                Checksum=_encode_digest(digest),
                 ChecksumAlgorithm="SHA256",
             )
         except ClientError as error:
@@ -148,7 +148,7 @@ def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes) -> bytes
     return answer
 
 
-def _encrypt(ec2: EC2Client, plain: str, tags: Tags, key: str) -> str:
+def _encrypt_snapshot(ec2: EC2Client, plain: str, tags: Tags, key: str) -> str:
     with calling(f"encrypt {plain} with {key}", ec2.meta.region_name):
         snapshot: str = ec2.copy_snapshot(
             SourceRegion=ec2.meta.region_name,
@@ -158,11 +158,11 @@ def _encrypt(ec2: EC2Client, plain: str, tags: Tags, key: str) -> str:
             Description=f"sha256 {tags[CONTENT]}",
             TagSpecifications=specifications(tags, "snapshot"),
         )["SnapshotId"]
-    _wait(ec2, snapshot)
+    _await_completion(ec2, snapshot)
     return snapshot
 
 
-def _wait(ec2: EC2Client, snapshot: str) -> None:
+def _await_completion(ec2: EC2Client, snapshot: str) -> None:
     latest = watch(lambda: by_id(ec2, snapshot), moving={"pending"}, limit=COMPLETE_SECONDS)
     if latest is None or latest["State"] != "completed":
         state = latest.get("StateMessage") or f"it is {latest['State']}" if latest else "it is gone"
@@ -174,5 +174,5 @@ def _wait(ec2: EC2Client, snapshot: str) -> None:
         )
 
 
-def _base64(digest: bytes) -> str:
+def _encode_digest(digest: bytes) -> str:
     return base64.b64encode(digest).decode()

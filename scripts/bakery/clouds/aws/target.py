@@ -10,7 +10,14 @@ from bakery.clouds.aws.clients import Image
 from bakery.clouds.aws.names import channel_parameter, version_parameter
 from bakery.clouds.aws.regions import check_regions
 from bakery.clouds.aws.release import AwsRelease
-from bakery.clouds.aws.session import NONE, Account, Locations, SsmEndpoint, connect, connect_accounts, location_name
+from bakery.clouds.aws.session import (
+    NO_CREDENTIALS,
+    Account,
+    SsmEndpoint,
+    connect,
+    connect_accounts,
+    location_name,
+)
 from bakery.clouds.aws.settings import AwsDistribution
 from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding
@@ -26,7 +33,7 @@ from bakery.model.version import Versioned
 class AwsTarget:
     """Images before shares, shares before parameters: nothing points at what cannot be used."""
 
-    def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str] = NONE) -> None:
+    def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str] = NO_CREDENTIALS) -> None:
         """`credentials` are those of Vault's AWS engine; none means those of the environment."""
         aws = definition.distribution.of(AwsDistribution)
         assert aws  # the definition's own rule: target aws needs distribution.aws
@@ -38,21 +45,23 @@ class AwsTarget:
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version to every region and account; a rerun goes on where the last one stopped."""
         expected = tags.of_artifact(self._definition, artifact)
-        return self._release(artifact, artifact.disk.sha256, expected, report, lambda release: release.publish(disk))
+        return self._publish_release(
+            artifact, artifact.disk.sha256, expected, report, lambda release: release.publish(disk)
+        )
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
-        """The same for what amazon-ebs registered: Packer's copies are taken up, tagged, and made where they lack."""
+        """The same for the image that amazon-ebs registered: its copies are adopted and tagged, missing ones made."""
         expected = tags.of_build(self._definition, build)
-        return self._release(
+        return self._publish_release(
             build, build.identity, expected, report, lambda release: release.adopt(build.ids[self._home])
         )
 
     def prepare(self, of: Versioned) -> None:
         """Remove images of an unfinished build in all regions."""
-        ec2 = self._account.ec2(self._aws.regions)
+        ec2 = self._own_account.ec2(self._aws.regions)
         everywhere("clear the way", ec2, lambda client: images.clear(client, tags.identity(of), ec2[self._home]))
 
-    def _release(
+    def _publish_release(
         self,
         of: Versioned,
         sha256: str,
@@ -62,23 +71,25 @@ class AwsTarget:
     ) -> Publication:
         check_regions(self._definition, lambda *keys: ".".join(map(str, (self._definition.name, *keys))))
         phases = Phases(report, full_name(of))
-        locations, name = self._locations, version_parameter(of)
-        # Before anything is made: every account lets us in, and no place has a parameter that cannot be used.
-        parameters.read_all(self._endpoints(locations), name)
-        amis = publish(AwsRelease(self._definition, self._account, expected, self._consumers, phases))
+        locations, name = self._all_locations, version_parameter(of)
+        # Before anything is made: every account accepts the login, and no location has a parameter that cannot be used.
+        parameters.read_all(self._open_endpoints(locations), name)
+        amis = publish(AwsRelease(self._definition, self._own_account, expected, self._consumer_accounts, phases))
         with phases.phase("parameters", f"write {name} in {len(locations)} places"):
             # Roles are assumed again: their hour may have passed while copies were made.
-            endpoints = self._endpoints(locations)
+            endpoints = self._open_endpoints(locations)
             values = {key: amis[endpoint.region]["ImageId"] for key, endpoint in endpoints.items()}
             pointers = parameters.fix(endpoints, name, values)
-        return _publication(of, sha256, self._places(amis), pointers, phases.seconds)
+        return _new_publication(of, sha256, self._image_places(amis), pointers, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Images, tags, snapshots' tags, shares and parameters of a publication, as they are now."""
-        owned = self._owned(publication)
-        ec2 = self._account.ec2(owned)
-        image_findings, _ = attempt(owned, lambda place: audit.inspect_place(ec2[place.region], publication, place))
-        endpoints, failures = self._connect(_locations(publication.parameters))
+        own_places = self._own_places(publication)
+        ec2 = self._own_account.ec2(own_places)
+        image_findings, _ = attempt(
+            own_places, lambda place: audit.inspect_place(ec2[place.region], publication, place)
+        )
+        endpoints, failures = self._connect_locations(_locations(publication.parameters))
         expected = {location_name(pointer.location): pointer for pointer in publication.parameters}
         parameter_findings, _ = attempt(
             endpoints, lambda endpoint: audit.inspect_parameter(endpoint, expected[str(endpoint)])
@@ -92,62 +103,64 @@ class AwsTarget:
         with report_step(
             report, "promote", full_name(publication), f"point {name} in {len(publication.places)} places"
         ):
-            return parameters.move(self._endpoints(_locations(publication.places)), name, _values(publication))
+            return parameters.move(self._open_endpoints(_locations(publication.places)), name, _image_ids(publication))
 
     def unpoint(self, publication: Publication, channel: str) -> None:
         """Remove the channel's parameters that hold this version."""
-        self._remove(publication, channel_parameter(publication, channel))
+        self._remove_parameters(publication, channel_parameter(publication, channel))
 
-    def _remove(self, publication: Publication, name: str) -> None:
-        endpoints, values = self._endpoints(_locations(publication.places)), _values(publication)
+    def _remove_parameters(self, publication: Publication, name: str) -> None:
+        endpoints, values = self._open_endpoints(_locations(publication.places)), _image_ids(publication)
         everywhere(
             f"remove {name}", endpoints, lambda endpoint: parameters.remove(endpoint, name, values[str(endpoint)])
         )
 
     @cached_property
-    def _account(self) -> Account:
+    def _own_account(self) -> Account:
         return connect(self._home, self._credentials)
 
     @property
-    def _consumers(self) -> list[str]:
-        return [number for number in self._aws.accounts if number != self._account.number]
+    def _consumer_accounts(self) -> list[str]:
+        return [number for number in self._aws.accounts if number != self._own_account.number]
 
     @property
-    def _locations(self) -> list[Location]:
-        """Where the definition wants a version to be used: the own account first."""
-        numbers = (self._account.number, *self._consumers)
+    def _all_locations(self) -> list[Location]:
+        """The accounts and regions that use a version, from the definition: the own account first."""
+        numbers = (self._own_account.number, *self._consumer_accounts)
         return [Location(number, region) for number in numbers for region in self._aws.regions]
 
-    def _places(self, amis: Mapping[str, Image]) -> tuple[ImageLocation, ...]:
-        own = self._account.number
+    def _image_places(self, amis: Mapping[str, Image]) -> tuple[ImageLocation, ...]:
+        own = self._own_account.number
         return tuple(
             ImageLocation(
                 number, region, amis[region]["ImageId"], images.snapshot_of(amis[region]), owned=number == own
             )
-            for number, region in self._locations
+            for number, region in self._all_locations
         )
 
-    def _owned(self, publication: Publication) -> dict[str, ImageLocation]:
-        """The places with images of our own, by region; BakeryError when another account made them."""
-        owned = {place.region: place for place in publication.places if place.owned}
-        if others := {place.account for place in owned.values()} - {self._account.number}:
+    def _own_places(self, publication: Publication) -> dict[str, ImageLocation]:
+        """The places with images of this account, by region; BakeryError when another account made them."""
+        own_places = {place.region: place for place in publication.places if place.owned}
+        if foreign_accounts := {place.account for place in own_places.values()} - {self._own_account.number}:
             raise BakeryError(
-                f"{full_name(publication)} belongs to account {', '.join(others)}",
-                where=f"logged in to {self._account.number}",
+                f"{full_name(publication)} belongs to account {', '.join(foreign_accounts)}",
+                where=f"logged in to {self._own_account.number}",
                 hint="use credentials of that account",
             )
-        return owned
+        return own_places
 
-    def _endpoints(self, locations: Locations) -> dict[str, SsmEndpoint]:
-        endpoints, failures = self._connect(locations)
+    def _open_endpoints(self, locations: Iterable[Location]) -> dict[str, SsmEndpoint]:
+        endpoints, failures = self._connect_locations(locations)
         raise_failures("log in", failures)
         return endpoints
 
-    def _connect(self, locations: Locations) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
-        return connect_accounts(self._account, self._aws.consumer_role, self._home, locations)
+    def _connect_locations(
+        self, locations: Iterable[Location]
+    ) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
+        return connect_accounts(self._own_account, self._aws.consumer_role, self._home, locations)
 
 
-def _publication(
+def _new_publication(
     of: Versioned,
     sha256: str,
     places: tuple[ImageLocation, ...],
@@ -161,5 +174,5 @@ def _locations(items: Iterable[ImageLocation | Pointer]) -> list[Location]:
     return [item.location for item in items]
 
 
-def _values(publication: Publication) -> dict[str, str]:
+def _image_ids(publication: Publication) -> dict[str, str]:
     return {location_name(place.location): place.id for place in publication.places}

@@ -1,4 +1,4 @@
-"""Expected against seen, for every region of a publication."""
+"""Compare every region of a publication with what Azure has now."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from bakery.model.documents import ImageLocation, Publication
 
 
 def inspect(session: AzureSession, publication: Publication) -> list[Finding]:
-    """That the version is there with the right tags, and can be used in each region."""
+    """Check that the version exists with the right tags, and can be used in each region."""
     resource = publication.places[0].id
     try:
         version = versions.find(session, GalleryVersion.parse(resource))

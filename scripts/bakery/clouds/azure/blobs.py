@@ -1,7 +1,7 @@
 """A disk as a fixed VHD in a page blob: the way of its bytes into a gallery.
 
-The blob is named by content and leased while it is written, so that two uploads exclude each other. One that was
-finished says so in its metadata; any other is written anew, since nobody knows how far it came.
+The blob is named by content and leased while it is written, so that two uploads exclude each other. A finished
+blob says so in its metadata; any other is written anew, since its progress is not known.
 """
 
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ from bakery.model.tags import CONTENT, Tags
 
 FINISHED = "bakery_raw_sha256"  # metadata: names are C# identifiers
 RANGE = 4 << 20  # bytes; the most that Put Page takes
-MIB = 1 << 20  # Azure takes disks of whole ones
+MIB = 1 << 20  # Azure takes disks of whole MiB
 WORKERS = 8  # parallel writes; with 4 MiB each enough for a gigabit line at 250 ms a write
 WINDOW = 2 * WORKERS  # ranges in memory (64 MiB), so that workers never wait for the reader
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A blob on its way, under our lease."""
+    """A blob that is being written, under this run's lease."""
 
     blob: BlobClient
     lease: Lease
@@ -56,7 +56,7 @@ def ensure(blobs: BlobServiceClient, disk: Path, tags: Tags, report_progress: Re
 
 
 def remove(blobs: BlobServiceClient, tags: Tags) -> None:
-    """Delete the blob; one that is gone is fine. The versions that were made of it do not need it."""
+    """Delete the blob; no error if it is gone. The versions that were made of it do not need it."""
     blob = blobs.get_blob_client(BLOB_CONTAINER, name(tags))
     with calling("delete the uploaded disk", blob.url), suppress(ResourceNotFoundError):
         blob.delete_blob()
@@ -82,14 +82,14 @@ def _upload_disk(blob: BlobClient, disk: Path, tags: Tags, report_progress: Repo
         source = RawDisk(raw, RANGE)
         size = -(-source.size // MIB) * MIB
         footer = disk_image.vhd_footer(raw.parent, size)
-        with _leased(blob, size + len(footer)) as lease:
+        with _hold_lease(blob, size + len(footer)) as lease:
             if not finished(blob, tags):  # another run may have written it while this one waited for the lease
                 upload(Upload(blob, lease, source, size), footer, tags, report_progress)
 
 
 @contextmanager
-def _leased(blob: BlobClient, size: int) -> Iterator[Lease]:
-    """The blob, made if it is absent, as ours alone."""
+def _hold_lease(blob: BlobClient, size: int) -> Iterator[Lease]:
+    """Make the blob if it is absent, and hold its lease."""
     with suppress(ResourceExistsError):
         blob.create_page_blob(size, match_condition=MatchConditions.IfMissing)
     lease = acquire(blob)
@@ -101,13 +101,15 @@ def _leased(blob: BlobClient, size: int) -> Iterator[Lease]:
 
 def upload(work: Upload, footer: bytes, tags: Tags, report_progress: ReportProgress) -> None:
     """Write the disk and its footer into an empty blob, and mark that as finished if the bytes are what was baked."""
-    work.blob.create_page_blob(work.size + len(footer), lease=work.lease.id)  # what an unfinished one had is gone
+    work.blob.create_page_blob(
+        work.size + len(footer), lease=work.lease.id
+    )  # this clears what an unfinished upload wrote
 
     def finish(writing: Future[None]) -> None:
         work.lease.keep_until(writing)
         writing.result()
 
-    write = partial(_write, work)
+    write = partial(_write_range, work)
     content = tags[CONTENT]
     for index, _ in send_blocks(work.disk, write, sha256=content, workers=WORKERS, window=WINDOW, finish=finish):
         report_progress(index / work.disk.blocks)
@@ -115,7 +117,7 @@ def upload(work: Upload, footer: bytes, tags: Tags, report_progress: ReportProgr
     work.blob.set_blob_metadata({FINISHED: content}, lease=work.lease.id)
 
 
-def _write(work: Upload, index: int, data: bytes) -> None:
+def _write_range(work: Upload, index: int, data: bytes) -> None:
     """One range with its MD5, so that Azure refuses what was damaged on the way."""
     start = index * RANGE
     data = data[: work.size - start]

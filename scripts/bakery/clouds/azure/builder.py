@@ -47,7 +47,7 @@ def environment(fields: Mapping[str, str]) -> dict[str, str]:
 
 
 def ids(build: Build) -> dict[str, str]:
-    """By region, all the same: one gallery version is used everywhere. A template of the user's own may tell none."""
+    """By region, all the same: one gallery version is used everywhere. A user's own template may name none."""
     regions = (build.custom_data or {}).get("regions", "")
     return dict.fromkeys(regions.split(","), build.artifact_id)
 

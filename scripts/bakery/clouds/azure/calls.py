@@ -1,4 +1,4 @@
-"""How Azure is called: retries, time limits, and errors in a user's words."""
+"""Calls to Azure: retries, time limits, and errors in a user's words."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from azure.core.exceptions import (
 
 from bakery.host.errors import BakeryError
 
-# azure-core waits 0.8 s, then twice as long each time: six tries ride out about 50 s. Throttling tells its own pause.
+# azure-core waits 0.8 s, then twice as long each time: six tries ride out about 50 s. Throttling answers set the pause.
 SETTINGS: dict[str, Any] = {"retry_total": 6, "retry_status": 6, "connection_timeout": 10, "read_timeout": 60}
 
 DENIED = {403}
@@ -34,14 +34,14 @@ def status(error: AzureError) -> int:
 
 @contextmanager
 def calling(doing: str, where: str) -> Iterator[None]:
-    """Turn the SDK's errors into ours. `doing` completes "cannot …", `where` is a gallery, an image or a blob."""
+    """Raise the SDK's errors as BakeryError. `doing` completes "cannot …", `where` is the gallery, image or blob."""
     try:
         yield
     except AzureError as error:
-        raise BakeryError(f"cannot {doing}", where=where, detail=error.message, hint=_hint(error)) from error
+        raise BakeryError(f"cannot {doing}", where=where, detail=error.message, hint=_error_hint(error)) from error
 
 
-def _hint(error: AzureError) -> str:
+def _error_hint(error: AzureError) -> str:
     if isinstance(error, ClientAuthenticationError):
         return (
             "check distribution.azure.tenant and the client_id and client_secret in Vault; "

@@ -20,15 +20,15 @@ PAUSE = 2  # seconds between looks; it is made in a few
 
 def ensure(session: AzureSession, definition: ImageDefinition, address: GalleryVersion) -> None:
     """Make the image definition if it is absent; ConflictError if it is there for another kind of image."""
-    expected = _properties(definition)
-    image = _find(session, address)
+    expected = _image_properties(definition)
+    image = _find_image(session, address)
     if image is None:
-        _create(session, address, _location(session, address), expected)
+        _create_image(session, address, _gallery_location(session, address), expected)
     else:
         _refuse_other(address, image, expected)
 
 
-def _find(session: AzureSession, address: GalleryVersion) -> GalleryImage | None:
+def _find_image(session: AzureSession, address: GalleryVersion) -> GalleryImage | None:
     with calling(f"look for the image definition {address.image}", address.gallery):
         try:
             return session.compute.gallery_images.get(address.resource_group, address.gallery, address.image)
@@ -36,8 +36,8 @@ def _find(session: AzureSession, address: GalleryVersion) -> GalleryImage | None
             return None
 
 
-def _location(session: AzureSession, address: GalleryVersion) -> str:
-    """Where the gallery is; its definitions are kept there as well. NotFoundError if there is no such gallery."""
+def _gallery_location(session: AzureSession, address: GalleryVersion) -> str:
+    """The region of the gallery and of its definitions. NotFoundError if there is no such gallery."""
     with calling("look for the gallery", address.gallery):
         try:
             return str(session.compute.galleries.get(address.resource_group, address.gallery).location)
@@ -51,7 +51,9 @@ def _location(session: AzureSession, address: GalleryVersion) -> str:
             ) from error
 
 
-def _create(session: AzureSession, address: GalleryVersion, location: str, expected: GalleryImageProperties) -> None:
+def _create_image(
+    session: AzureSession, address: GalleryVersion, location: str, expected: GalleryImageProperties
+) -> None:
     with calling(f"make the image definition {address.image}", address.gallery):
         image = GalleryImage(location=location, properties=expected)
         session.compute.gallery_images.begin_create_or_update(
@@ -59,8 +61,8 @@ def _create(session: AzureSession, address: GalleryVersion, location: str, expec
         ).result()
 
 
-def _properties(definition: ImageDefinition) -> GalleryImageProperties:
-    """For generation 2: our disks boot by UEFI."""
+def _image_properties(definition: ImageDefinition) -> GalleryImageProperties:
+    """For generation 2: the disks boot by UEFI."""
     return GalleryImageProperties(
         description=definition.description,
         os_type="Windows" if definition.windows else "Linux",
@@ -68,7 +70,7 @@ def _properties(definition: ImageDefinition) -> GalleryImageProperties:
         hyper_v_generation="V2",
         architecture="x64",
         identifier=GalleryImageIdentifier(publisher=GALLERY_PUBLISHER, offer=definition.name, sku=definition.arch),
-        # Said aloud, since newer APIs assume Trusted Launch: our Debian base has no boot loader signed for Secure Boot.
+        # Set, since newer APIs assume Trusted Launch: the Debian base has no boot loader signed for Secure Boot.
         features=[GalleryImageFeature(name="SecurityType", value="Standard")],
     )
 

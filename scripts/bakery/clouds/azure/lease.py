@@ -16,7 +16,7 @@ PATIENCE_SECONDS = SECONDS + 15.0  # by then the lease of a killed run has ended
 
 
 class Lease:
-    """Ours until `release`, if it is kept alive."""
+    """A lease that this run holds until `release`, if it is kept alive."""
 
     def __init__(self, client: BlobLeaseClient) -> None:
         self._client = client
@@ -24,7 +24,7 @@ class Lease:
 
     @property
     def id(self) -> str:
-        """Every write names it, and fails if somebody else has the blob by now."""
+        """Every write names it, and fails if another run has the blob by now."""
         return str(self._client.id)
 
     def keep_until(self, work: Future[None]) -> None:
@@ -37,13 +37,13 @@ class Lease:
                 return
 
     def release(self) -> None:
-        """Let others have it at once; a lease that was lost or whose end does not arrive ends by itself."""
+        """Free it for other runs at once; a lease that was lost or whose end does not arrive ends by itself."""
         with suppress(AzureError):
             self._client.release()
 
 
 def acquire(blob: BlobClient) -> Lease:
-    """The lease, as soon as nobody else has it; ConflictError if another run goes on writing."""
+    """The lease, as soon as it is free; ConflictError if another run goes on writing."""
 
     def attempt() -> Lease | None:
         client = BlobLeaseClient(blob)

@@ -1,4 +1,4 @@
-"""What a version is called in an Azure Compute Gallery, and where it is there."""
+"""The names of a version in an Azure Compute Gallery, and its resource ID."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ BLOB_CONTAINER = "bakery"  # takes disks on their way into a gallery
 
 
 def gallery_image(of: Versioned) -> str:
-    """The image definition in an Azure Compute Gallery; its versions are called like ours."""
+    """The image definition in an Azure Compute Gallery; its versions have the bakery's numbers."""
     return f"{of.image}-{of.arch}"
 
 
@@ -24,7 +24,7 @@ def channel_tag(channel: str) -> str:
 
 @dataclass(frozen=True)
 class GalleryVersion:
-    """Where a version is in Azure; `str()` gives the resource ID."""
+    """The address of a version in Azure; `str()` gives the resource ID."""
 
     subscription: str
     resource_group: str

@@ -37,8 +37,8 @@ class AzureRelease:
         self._phases = phases
 
     def publish(self, disk: Path) -> GalleryImageVersion:
-        """The version made of a disk, in all regions. What an earlier run left is adopted if it can be."""
-        operation = None if self._existing() else self._make(disk)
+        """The version made of a disk, in all regions. A version that an earlier run left is adopted if it can be."""
+        operation = None if self._find_usable() else self._create_version(disk)
         version = self.complete(operation)
         if self._session.blobs:
             blobs.remove(self._session.blobs, self._expected)  # only now: a failed version is made anew of it
@@ -48,12 +48,12 @@ class AzureRelease:
         """The version that is there or on its way, once it is in all regions with the right tags."""
         version = versions.find(self._session, self._address)
         if version is None or not replication.is_complete(version, self._azure.regions):
-            version = self._replicate(operation)
+            version = self._replicate_version(operation)
         tagging.repair(self._session, str(self._address), dict(version.tags or {}), self._expected)
         return version
 
-    def _existing(self) -> GalleryImageVersion | None:
-        """What an earlier run made; a version that failed everywhere is removed."""
+    def _find_usable(self) -> GalleryImageVersion | None:
+        """The version that an earlier run made; a version that failed everywhere is removed."""
         version = versions.find(self._session, self._address)
         if version is None:
             return None
@@ -66,13 +66,13 @@ class AzureRelease:
             return None
         return version
 
-    def _make(self, disk: Path) -> Operation | None:
+    def _create_version(self, disk: Path) -> Operation | None:
         """Start the version; None if another run did it while this one uploaded."""
-        store, account = self._store()
+        store, account = self._blob_store()
         gallery.ensure(self._session, self._definition, self._address)
         with self._phases.phase("upload", f"upload the disk to {account}") as report_progress:
             url = blobs.ensure(store, disk, self._expected, report_progress)
-        if self._existing():
+        if self._find_usable():
             return None
         group = f"/subscriptions/{self._azure.subscription}/resourceGroups/{self._azure.resource_group}"
         source = GalleryDiskImageSource(
@@ -80,21 +80,21 @@ class AzureRelease:
         )
         return versions.create(self._session, self._address, source, self._azure.regions, self._expected)
 
-    def _replicate(self, operation: Operation | None) -> GalleryImageVersion:
+    def _replicate_version(self, operation: Operation | None) -> GalleryImageVersion:
         """Wait for the first replica, then for all; those that an earlier run did not get are asked for again."""
         session, address, regions = self._session, self._address, self._azure.regions
         with self._phases.phase("create", f"make the version in {regions[0]}") as report_progress:
             version = replication.wait(session, address, regions[:1], report_progress, to_the_end=False)
         if operation is None and replication.is_final(version) and not replication.is_complete(version, regions):
-            # Those that somebody else added stay.
-            both = list(dict.fromkeys((*regions, *replication.targets(version))))
-            operation = versions.extend(session, address, version, both)
+            # Regions that were added by hand stay.
+            all_regions = list(dict.fromkeys((*regions, *replication.targets(version))))
+            operation = versions.extend(session, address, version, all_regions)
         with self._phases.phase("replicate", f"replicas in {', '.join(regions)}") as report_progress:
             version = replication.wait(session, address, regions, report_progress, to_the_end=True)
             replication.refuse_incomplete(address, version, regions, operation)
         return version
 
-    def _store(self) -> tuple[BlobServiceClient, str]:
+    def _blob_store(self) -> tuple[BlobServiceClient, str]:
         if self._session.blobs is None or self._azure.storage_account is None:
             raise UsageError(
                 "a disk comes into the gallery through a storage account, and none is set",

@@ -1,4 +1,4 @@
-"""How far the replicas of a version are: looking, waiting, and telling what is missing."""
+"""The progress of a version's replicas: look, wait, and report what is missing."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,7 +16,7 @@ from bakery.host.waiting import wait_until
 MOVING = {"Creating", "Updating", "Migrating"}
 # Users report 90 to 120 min (Azure/AgentBaker, pull request 742); then Azure goes on, and the next run waits on.
 REPLICATED_SECONDS = 4 * 3600.0
-REASON_SECONDS = 30.0  # a failed operation tells why a moment after its version is seen as failed
+REASON_SECONDS = 30.0  # a failed operation gives its reason a moment after its version shows as failed
 
 
 def state(version: GalleryImageVersion) -> str:
@@ -27,7 +27,7 @@ def state(version: GalleryImageVersion) -> str:
 def replicas(version: GalleryImageVersion) -> dict[str, RegionalReplicationStatus]:
     """By region, as definitions write it: Azure answers with display names, such as West Europe."""
     status = version.replication_status
-    return {_plain(replica.region): replica for replica in (status.summary if status else None) or ()}
+    return {_region_name(replica.region): replica for replica in (status.summary if status else None) or ()}
 
 
 def completed(version: GalleryImageVersion, regions: Iterable[str]) -> list[str]:
@@ -66,17 +66,17 @@ def wait(
         report_progress(
             sum(statuses[region].progress or 0 for region in regions if region in statuses) / len(regions) / 100
         )
-        there = len(completed(latest, regions)) == len(regions)
-        return True if is_final(latest) or (there and not to_the_end) else None
+        is_everywhere = len(completed(latest, regions)) == len(regions)
+        return True if is_final(latest) or (is_everywhere and not to_the_end) else None
 
-    ended = wait_until(look, REPLICATED_SECONDS)
+    outcome = wait_until(look, REPLICATED_SECONDS)
     if latest is None:
         raise BakeryError("the version is gone", where=str(address), hint="run again: it is made anew")
-    if ended is None:
+    if outcome is None:
         raise BakeryError(
             f"the version is still {state(latest)} after {REPLICATED_SECONDS / 60:.0f} min",
             where=str(address),
-            detail=_describe(latest, regions),
+            detail=_describe_replicas(latest, regions),
             hint="Azure goes on; run again to wait on",
         )
     return latest
@@ -89,7 +89,7 @@ def refuse_incomplete(
     if is_complete(version, regions):
         return
     done = completed(version, regions)
-    detail = "\n".join(filter(None, (_reason(operation), _describe(version, regions))))
+    detail = "\n".join(filter(None, (_failure_reason(operation), _describe_replicas(version, regions))))
     if not done:
         raise BakeryError(
             f"version {address.version} of {address.image} is {state(version)}",
@@ -105,8 +105,8 @@ def refuse_incomplete(
     )
 
 
-def _reason(operation: Operation | None) -> str:
-    """Why Azure gave up, if it was this run that asked."""
+def _failure_reason(operation: Operation | None) -> str:
+    """The reason why Azure gave up, if this run asked for the version."""
     if operation is None:
         return ""
     try:
@@ -116,7 +116,7 @@ def _reason(operation: Operation | None) -> str:
     return ""
 
 
-def _describe(version: GalleryImageVersion, regions: Iterable[str]) -> str:
+def _describe_replicas(version: GalleryImageVersion, regions: Iterable[str]) -> str:
     statuses = replicas(version)
     lines = []
     for region in regions:
@@ -129,8 +129,8 @@ def _describe(version: GalleryImageVersion, regions: Iterable[str]) -> str:
 def targets(version: GalleryImageVersion) -> list[str]:
     """The regions that Azure was asked for."""
     profile = version.publishing_profile
-    return [_plain(region.name) for region in (profile.target_regions if profile else None) or ()]
+    return [_region_name(region.name) for region in (profile.target_regions if profile else None) or ()]
 
 
-def _plain(region: str | None) -> str:
+def _region_name(region: str | None) -> str:
     return (region or "").replace(" ", "").lower()

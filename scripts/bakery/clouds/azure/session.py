@@ -43,7 +43,7 @@ def connect(azure: AzureDistribution, credentials: Mapping[str, str]) -> AzureSe
         azure.tenant,
         credentials["client_id"],
         credentials["client_secret"],
-        # Else the public cloud is asked whether it knows the other one.
+        # Without this, the SDK asks the public cloud whether it knows the other one.
         disable_instance_discovery=AUTHORITY in os.environ,
         **SETTINGS,
     )
@@ -51,11 +51,11 @@ def connect(azure: AzureDistribution, credentials: Mapping[str, str]) -> AzureSe
     return AzureSession(
         ComputeManagementClient(credential, azure.subscription, base_url=manager, **SETTINGS),
         ResourceManagementClient(credential, azure.subscription, base_url=manager, **SETTINGS),
-        _blobs(azure, credential),
+        _blob_client(azure, credential),
     )
 
 
-def _blobs(azure: AzureDistribution, credential: ClientSecretCredential) -> BlobServiceClient | None:
+def _blob_client(azure: AzureDistribution, credential: ClientSecretCredential) -> BlobServiceClient | None:
     if azure.storage_account is None:
         return None
     url = os.environ.get(BLOBS, PUBLIC_BLOBS).replace("{account}", azure.storage_account)

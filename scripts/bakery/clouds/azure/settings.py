@@ -1,4 +1,4 @@
-"""What a definition may say of Azure: `base.azure` and `distribution.azure`."""
+"""The settings of Azure in a definition: `base.azure` and `distribution.azure`."""
 
 from typing import Annotated, Self
 
@@ -18,7 +18,7 @@ Uuid = Annotated[
     ),
 ]
 Location = Annotated[str, TextFormat(r"^[a-z]+[a-z0-9]*$", "an Azure region as ARM writes it", "westeurope")]
-# What ARM accepts as names: "Naming rules and restrictions for Azure resources".
+# Names that ARM accepts: "Naming rules and restrictions for Azure resources".
 ResourceGroup = Annotated[
     str,
     TextFormat(
@@ -41,7 +41,9 @@ StorageAccount = Annotated[
 class AzureBase(CloudBase):
     """Has Packer build in Azure (azure-arm) instead of publishing the QEMU disk: exactly one of image and urn."""
 
-    image: Name | None = Field(default=None, description="another image of ours: its newest complete version there")
+    image: Name | None = Field(
+        default=None, description="another image of this project: its newest complete version there"
+    )
     urn: Annotated[str, StringConstraints(pattern=r"^[^:\s]+:[^:\s]+:[^:\s]+:[^:\s]+$")] | None = Field(
         default=None, description="marketplace image, PUBLISHER:OFFER:SKU:VERSION; latest stands for the newest"
     )
@@ -71,10 +73,10 @@ class AzureDistribution(CloudDistribution):
     credentials: VaultPath = Field(description="Vault path of client_id and client_secret, such as azure/creds/bake")
 
     @model_validator(mode="after")
-    def _once(self) -> Self:
-        twice = [region for region in self.regions if self.regions.count(region) > 1]
-        if twice:
-            raise ValueError(f"region '{twice[0]}' is named twice")
+    def _unique_regions(self) -> Self:
+        duplicates = [region for region in self.regions if self.regions.count(region) > 1]
+        if duplicates:
+            raise ValueError(f"region '{duplicates[0]}' is named twice")
         return self
 
     @property

@@ -26,25 +26,25 @@ def read(session: AzureSession, resource: str) -> Tags:
     """All tags of a resource."""
     with calling("read the tags", resource):
         answer = session.resources.tags.get_at_scope(resource)
-    return _tags(answer.properties)
+    return _plain_tags(answer.properties)
 
 
 def merge(session: AzureSession, resource: str, tags: Tags) -> Tags:
     """Add or replace the given tags; gives all that the resource has then."""
-    return _patch(session, resource, "Merge", tags)
+    return _patch_tags(session, resource, "Merge", tags)
 
 
 def remove(session: AzureSession, resource: str, tags: Tags) -> Tags:
     """Remove the tags that have the given values; others and absent ones are passed over."""
-    return _patch(session, resource, "Delete", tags)
+    return _patch_tags(session, resource, "Delete", tags)
 
 
-def _patch(session: AzureSession, resource: str, operation: str, tags: Tags) -> Tags:
+def _patch_tags(session: AzureSession, resource: str, operation: str, tags: Tags) -> Tags:
     with calling(f"tag with {', '.join(tags)}", resource):
         patch = TagsPatchResource(operation=operation, properties=Properties(tags=tags))
         answer = session.resources.tags.begin_update_at_scope(resource, patch, polling_interval=PAUSE).result()
-    return _tags(answer.properties)
+    return _plain_tags(answer.properties)
 
 
-def _tags(properties: Properties) -> Tags:
+def _plain_tags(properties: Properties) -> Tags:
     return dict(cast("Tags", properties.tags or {}))

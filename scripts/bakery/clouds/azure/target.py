@@ -38,60 +38,60 @@ class AzureTarget:
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Bring the version to every region; a rerun goes on where the last one stopped."""
-        address, phases = self._address(artifact), Phases(report, full_name(artifact))
+        address, phases = self._version_address(artifact), Phases(report, full_name(artifact))
         expected = tags.of_artifact(self._definition, artifact)
-        AzureRelease(self._definition, self._session, address, expected, phases).publish(disk)
-        return self._publication(artifact, address, artifact.disk.sha256, phases.seconds)
+        AzureRelease(self._definition, self._azure_session, address, expected, phases).publish(disk)
+        return self._new_publication(artifact, address, artifact.disk.sha256, phases.seconds)
 
     def prepare(self, of: Versioned) -> None:
         """Make the image definition, which Packer's builder wants to be there; remove what it left unfinished."""
-        address = self._address(of)
-        gallery.ensure(self._session, self._definition, address)
-        versions.remove_unfinished(self._session, address, full_name(of))
+        address = self._version_address(of)
+        gallery.ensure(self._azure_session, self._definition, address)
+        versions.remove_unfinished(self._azure_session, address, full_name(of))
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
         """Take over the version that Packer made: wait for its replicas, ask for missing ones, set its tags."""
-        address, phases = self._address(build), Phases(report, full_name(build))
+        address, phases = self._version_address(build), Phases(report, full_name(build))
         expected = tags.of_build(self._definition, build)
-        version = versions.find(self._session, address)
+        version = versions.find(self._azure_session, address)
         if version is None:
             raise NotFoundError(f"the version that Packer made of {full_name(build)} is gone", where=str(address))
         versions.refuse_foreign(address, version, build.identity, made_by_packer=expected["Name"])
-        AzureRelease(self._definition, self._session, address, expected, phases).complete()
-        return self._publication(build, address, build.identity, phases.seconds)
+        AzureRelease(self._definition, self._azure_session, address, expected, phases).complete()
+        return self._new_publication(build, address, build.identity, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """The version, its tags and its replicas as they are now."""
-        return audit.inspect(self._session, publication)
+        return audit.inspect(self._azure_session, publication)
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
         """Set the channel's tag; one that is right stays."""
-        address, name = _address(publication), channel_tag(channel)
+        address, name = _published_address(publication), channel_tag(channel)
         with report_step(report, "promote", full_name(publication), f"point {name} of {address.image}"):
-            actual = tagging.read(self._session, address.image_id)
-            tagging.repair(self._session, address.image_id, actual, {name: address.version})
+            actual = tagging.read(self._azure_session, address.image_id)
+            tagging.repair(self._azure_session, address.image_id, actual, {name: address.version})
         return (Pointer(address.subscription, region="", name=name, number=0, value=str(address)),)
 
     def unpoint(self, publication: Publication, channel: str) -> None:
         """Remove the channel's tag if it holds this version."""
-        address = _address(publication)
-        tagging.remove(self._session, address.image_id, {channel_tag(channel): address.version})
+        address = _published_address(publication)
+        tagging.remove(self._azure_session, address.image_id, {channel_tag(channel): address.version})
 
     @cached_property
-    def _session(self) -> AzureSession:
+    def _azure_session(self) -> AzureSession:
         return connect(self._azure, self._credentials)
 
-    def _address(self, of: Versioned) -> GalleryVersion:
+    def _version_address(self, of: Versioned) -> GalleryVersion:
         azure = self._azure
         return GalleryVersion(azure.subscription, azure.resource_group, azure.gallery, gallery_image(of), of.version)
 
-    def _publication(
+    def _new_publication(
         self, of: Versioned, address: GalleryVersion, sha256: str, seconds: dict[str, float]
     ) -> Publication:
         places = tuple(ImageLocation(address.subscription, region, str(address)) for region in self._azure.regions)
         return Publication(of.image, of.arch, of.version, sha256, "azure", places, seconds=seconds)
 
 
-def _address(publication: Publication) -> GalleryVersion:
-    """Where it was published, which the definition may have left since."""
+def _published_address(publication: Publication) -> GalleryVersion:
+    """The address where it was published; the definition may name another one since."""
     return GalleryVersion.parse(publication.places[0].id)

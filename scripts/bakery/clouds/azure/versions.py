@@ -24,7 +24,7 @@ from bakery.model.tags import SHA256, Tags
 
 DELETED_SECONDS = 1800.0  # as long as the replicas take to go
 PAUSE = 15  # seconds between looks at the operation behind a version
-STORAGE = "Standard_LRS"  # of the replicas; what images cost least in
+STORAGE = "Standard_LRS"  # of the replicas; the cheapest for images
 
 Operation = LROPoller[GalleryImageVersion]
 
@@ -33,7 +33,7 @@ def find(session: AzureSession, address: GalleryVersion) -> GalleryImageVersion 
     """A version with the state of its replicas, or None."""
     with calling("look for the version", str(address)):
         try:
-            return session.compute.gallery_image_versions.get(*_names(address), expand="ReplicationStatus")
+            return session.compute.gallery_image_versions.get(*_name_parts(address), expand="ReplicationStatus")
         except ResourceNotFoundError:
             return None
 
@@ -51,12 +51,12 @@ def create(
         tags=tags,
         properties=GalleryImageVersionProperties(
             storage_profile=GalleryImageVersionStorageProfile(os_disk_image=GalleryOSDiskImage(source=source)),
-            publishing_profile=_replicas(regions),
+            publishing_profile=_publishing_profile(regions),
         ),
     )
     with calling("make the version", str(address)):
         return session.compute.gallery_image_versions.begin_create_or_update(
-            *_names(address), version, polling_interval=PAUSE
+            *_name_parts(address), version, polling_interval=PAUSE
         )
 
 
@@ -67,25 +67,27 @@ def extend(
     update = GalleryImageVersionUpdate(
         properties=GalleryImageVersionProperties(
             storage_profile=version.storage_profile,
-            publishing_profile=_replicas(regions),
+            publishing_profile=_publishing_profile(regions),
         )
     )
     with calling("replicate the version", str(address)):
-        return session.compute.gallery_image_versions.begin_update(*_names(address), update, polling_interval=PAUSE)
+        return session.compute.gallery_image_versions.begin_update(
+            *_name_parts(address), update, polling_interval=PAUSE
+        )
 
 
 def remove(session: AzureSession, address: GalleryVersion) -> None:
     """Delete a version and wait until it is gone; one that is gone already is fine."""
     with calling("delete the version", str(address)):
         try:
-            session.compute.gallery_image_versions.begin_delete(*_names(address), polling=False)
+            session.compute.gallery_image_versions.begin_delete(*_name_parts(address), polling=False)
         except ResourceNotFoundError:
             return
     await_gone(session, address)
 
 
 def remove_unfinished(session: AzureSession, address: GalleryVersion, name: str) -> None:
-    """Delete a version that Packer made under `name` and nobody took over; ConflictError for any other one."""
+    """Delete a version that Packer made under `name` and no run adopted; ConflictError for any other one."""
     version = find(session, address)
     if version is None:
         return
@@ -114,7 +116,7 @@ def refuse_foreign(
 ) -> None:
     """ConflictError unless the version says that it is of this content: a version never changes.
 
-    One without any word on its content is taken if it has the name that Packer was told, `made_by_packer`.
+    A version without a digest is accepted if it has the name that Packer got, `made_by_packer`.
     """
     actual = version.tags or {}
     tag = actual.get(SHA256)
@@ -128,10 +130,10 @@ def refuse_foreign(
     )
 
 
-def _replicas(regions: Iterable[str]) -> GalleryImageVersionPublishingProfile:
+def _publishing_profile(regions: Iterable[str]) -> GalleryImageVersionPublishingProfile:
     targets = [TargetRegion(name=region, regional_replica_count=1, storage_account_type=STORAGE) for region in regions]
     return GalleryImageVersionPublishingProfile(target_regions=targets)
 
 
-def _names(address: GalleryVersion) -> tuple[str, str, str, str]:
+def _name_parts(address: GalleryVersion) -> tuple[str, str, str, str]:
     return address.resource_group, address.gallery, address.image, address.version

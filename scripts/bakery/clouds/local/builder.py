@@ -26,10 +26,10 @@ def variables(job: Job) -> dict[str, Any]:
         "output_folder": str(job.output),
         "pid_file": str(job.scratch / "holder.pid"),
     }
-    return disk_variables if job.definition.mode == "chroot" else disk_variables | _guest(job)
+    return disk_variables if job.definition.mode == "chroot" else disk_variables | _guest_variables(job)
 
 
-def _guest(job: Job) -> dict[str, Any]:
+def _guest_variables(job: Job) -> dict[str, Any]:
     assert job.base
     code, variables = qemu.firmware()
     machine = qemu.MACHINE

@@ -27,25 +27,25 @@ class LocalTarget:
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Store the disk; a version that is stored already stays, ConflictError if it holds other bytes."""
         began = time.monotonic()
-        stored, checksum = self._paths(artifact)
+        target, checksum = self._disk_paths(artifact)
         with report_step(report, "publish", full_name(artifact), f"store in {self._store}"):
-            if stored.exists():
-                _refuse_other(stored, artifact)
+            if target.exists():
+                _refuse_other(target, artifact)
             else:
-                self._add(disk, stored)
-            line = _checksum_line(artifact.disk.sha256, stored)
+                self._add_disk(disk, target)
+            line = _checksum_line(artifact.disk.sha256, target)
             if not checksum.exists() or checksum.read_bytes() != line:
                 files.write_atomic(checksum, line)
-        return self._publication(artifact, time.monotonic() - began)
+        return self._new_publication(artifact, time.monotonic() - began)
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Read every stored file again and compare."""
-        return [_inspect(Path(place.id), publication.sha256) for place in publication.places]
+        return [_inspect_disk(Path(place.id), publication.sha256) for place in publication.places]
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
         """Replace the channel's link as a whole; it is relative, so the store can be moved."""
         disk = Path(publication.places[0].id)
-        link = self._link(publication, channel)
+        link = self._channel_link(publication, channel)
         if not link.is_symlink() or link.readlink() != Path(disk.name):
             with files.scratch(self._store, "link") as folder:
                 (folder / link.name).symlink_to(disk.name)
@@ -54,35 +54,35 @@ class LocalTarget:
 
     def unpoint(self, publication: Publication, channel: str) -> None:
         """Remove the channel's link."""
-        self._link(publication, channel).unlink(missing_ok=True)
+        self._channel_link(publication, channel).unlink(missing_ok=True)
 
-    def _add(self, disk: Path, stored: Path) -> None:
-        with files.scratch(self._store, stored.name) as folder:
-            staged = folder / stored.name
-            _copy(disk, staged)
-            staged.chmod(READ_ONLY)
-            staged.replace(stored)
+    def _add_disk(self, disk: Path, target: Path) -> None:
+        with files.scratch(self._store, target.name) as folder:
+            draft = folder / target.name
+            _copy_disk(disk, draft)
+            draft.chmod(READ_ONLY)
+            draft.replace(target)
 
-    def _paths(self, of: Versioned) -> tuple[Path, Path]:
+    def _disk_paths(self, of: Versioned) -> tuple[Path, Path]:
         disk = self._store / f"{full_name(of)}.qcow2"
-        return disk, _beside(disk)
+        return disk, _checksum_path(disk)
 
-    def _link(self, of: Versioned, channel: str) -> Path:
+    def _channel_link(self, of: Versioned, channel: str) -> Path:
         return self._store / f"{of.image}-{channel}-{of.arch}.qcow2"
 
-    def _publication(self, artifact: Artifact, seconds: float) -> Publication:
+    def _new_publication(self, artifact: Artifact, seconds: float) -> Publication:
         return Publication(
             artifact.image,
             artifact.arch,
             artifact.version,
             artifact.disk.sha256,
             target="local",
-            places=(ImageLocation(account="", region="", id=str(self._paths(artifact)[0])),),
+            places=(ImageLocation(account="", region="", id=str(self._disk_paths(artifact)[0])),),
             seconds={"store": round(seconds, 3)},
         )
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy_disk(source: Path, target: Path) -> None:
     """Share blocks if the file system can, else the inode, else copy bytes."""
     try:
         with source.open("rb") as reading, target.open("wb") as writing:
@@ -98,19 +98,19 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _refuse_other(stored: Path, artifact: Artifact) -> None:
-    if files.sha256(stored) != artifact.disk.sha256:
+def _refuse_other(target: Path, artifact: Artifact) -> None:
+    if files.sha256(target) != artifact.disk.sha256:
         raise ConflictError(
             f"{full_name(artifact)} is stored already, with other bytes",
-            where=str(stored),
+            where=str(target),
             hint="a version never changes: bake a new one, or remove this file if it is damaged",
         )
 
 
-def _inspect(disk: Path, sha256: str) -> Finding:
+def _inspect_disk(disk: Path, sha256: str) -> Finding:
     try:
         digest = files.sha256(disk)
-        beside = _beside(disk).read_bytes()
+        beside = _checksum_path(disk).read_bytes()
     except FileNotFoundError as error:
         return Finding(str(disk), "missing", f"no {error.filename}")
     except OSError as error:
@@ -118,11 +118,11 @@ def _inspect(disk: Path, sha256: str) -> Finding:
     if digest != sha256:
         return Finding(str(disk), "incorrect", f"sha256 is {digest}, expected {sha256}")
     if beside != _checksum_line(sha256, disk):
-        return Finding(str(disk), "incorrect", f"{_beside(disk).name} names another checksum")
+        return Finding(str(disk), "incorrect", f"{_checksum_path(disk).name} names another checksum")
     return Finding(str(disk), "correct")
 
 
-def _beside(disk: Path) -> Path:
+def _checksum_path(disk: Path) -> Path:
     return disk.with_name(f"{disk.name}.sha256")
 
 

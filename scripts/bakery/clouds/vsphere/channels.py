@@ -23,16 +23,16 @@ def item_name(of: Versioned, channel: str) -> str:
 
 
 def move(library: Library, name: str, version: Item, text: str) -> None:
-    """Let the item `name` be a copy of a version's; if that fails, it is what it was before."""
+    """Make the item `name` a copy of a version's item; if that fails, the item stays as it was."""
     recover(library, name)
-    current = _ours(library, name)
+    current = _find_channel_item(library, name)
     if current and current.description == text and library.same_content(current, version):
         return
     fresh = library.copy(version, name + NEXT, text)
     if current is None:
         library.rename(fresh, name, text)
         return
-    _swap(library, name, current, fresh)
+    _swap_items(library, name, current, fresh)
     with suppress(BakeryError):  # the channel points at the new version: the next move removes it
         library.delete(current)
 
@@ -40,23 +40,23 @@ def move(library: Library, name: str, version: Item, text: str) -> None:
 def remove(library: Library, name: str, tags: Tags) -> None:
     """Remove the channel's item if it holds the version with these tags."""
     recover(library, name)
-    current = _ours(library, name)
+    current = _find_channel_item(library, name)
     if current and notes.read(current.description).get(SHA256) == tags[SHA256]:
         library.delete(current)
 
 
 def recover(library: Library, name: str) -> None:
-    """Finish or take back what a run left that was killed while it moved the channel."""
-    if fresh := _ours(library, name + NEXT):
+    """Finish or undo the move of a run that was killed in the middle."""
+    if fresh := _find_channel_item(library, name + NEXT):
         library.delete(fresh)
-    if previous := _ours(library, name + PREVIOUS):
+    if previous := _find_channel_item(library, name + PREVIOUS):
         if library.item(name):
             library.delete(previous)
         else:
             library.rename(previous, name, previous.description)
 
 
-def _ours(library: Library, name: str) -> Item | None:
+def _find_channel_item(library: Library, name: str) -> Item | None:
     """The item of this name; ConflictError if no channel made it."""
     item = library.item(name)
     if item and CHANNEL not in notes.read(item.description):
@@ -68,7 +68,7 @@ def _ours(library: Library, name: str) -> Item | None:
     return item
 
 
-def _swap(library: Library, name: str, current: Item, fresh: Item) -> None:
+def _swap_items(library: Library, name: str, current: Item, fresh: Item) -> None:
     """Two renames; names are unique, so the channel is away between them for the length of a call."""
     library.rename(current, name + PREVIOUS, current.description)
     try:
@@ -84,7 +84,7 @@ def _put_back(library: Library, name: str, current: Item, fresh: Item, error: Ba
         library.delete(fresh)  # first: the rename may have arrived, and only its answer been lost
         library.rename(current, name, current.description)
         outcome = f"{name} was put back"
-    except BakeryError as failed:
-        outcome = f"{name} was NOT put back, it is {name}{PREVIOUS}: {failed.message}: {failed.detail}"
+    except BakeryError as failure:
+        outcome = f"{name} was NOT put back, it is {name}{PREVIOUS}: {failure.message}: {failure.detail}"
     if isinstance(error, BakeryError):
         error.detail = "\n".join(filter(None, (error.detail, outcome)))

@@ -13,7 +13,7 @@ COPY_SECONDS = 3600.0  # within vCenter's own storage a disk takes minutes, betw
 
 @dataclass(frozen=True)
 class Item:
-    """A library item. vCenter calls its text a description; ours are notes (`notes.py`)."""
+    """A library item. vCenter calls its text a description; the bakery writes notes there (`notes.py`)."""
 
     id: str
     name: str
@@ -37,13 +37,13 @@ class _Model:
 
 
 class Library:
-    """A library that we may write to. Names of items are unique in it."""
+    """A library that the bakery may write to. Names of items are unique in it."""
 
     def __init__(self, vcenter: VCenter, name: str) -> None:
         """NotFoundError if it does not exist."""
         self.vcenter = vcenter
         self.name = name
-        self._id = self._find()
+        self._id = self._find_library()
 
     def item(self, name: str) -> Item | None:
         """The item of this name."""
@@ -63,7 +63,7 @@ class Library:
             return None
 
     def files(self, item: Item) -> list[File]:
-        """What the item holds; nothing before an upload or a copy is complete."""
+        """The files of an item; none before an upload or a copy is complete."""
         return self.vcenter.get(f"look into {item.name}", f"{ITEMS}/file", list[File], library_item_id=item.id)
 
     def create(self, name: str, notes: str) -> Item:
@@ -78,7 +78,7 @@ class Library:
         return Item(item.id, name, notes)
 
     def delete(self, item: Item) -> None:
-        """Remove an item with its content; what is gone is fine."""
+        """Remove an item with its content; no error if it is gone."""
         self.vcenter.delete(f"remove {item.name}", f"{ITEMS}/id:{item.id}")
 
     def copy(self, item: Item, name: str, notes: str) -> Item:
@@ -86,7 +86,7 @@ class Library:
         spec = {"library_id": self._id, "name": name, "description": notes}
         doing = f"copy {item.name} to {name}"
         copy_id = self.vcenter.create(doing, f"{ITEMS}/id:{item.id}", {"destination_create_spec": spec}, action="copy")
-        copy, content = Item(copy_id, name, notes), self._content(item)
+        copy, content = Item(copy_id, name, notes), self._file_sizes(item)
 
         def look() -> bool | None:
             if self.by_id(copy_id) is None:
@@ -95,7 +95,7 @@ class Library:
                     where=self.where,
                     hint="its task list has the reason, often a full datastore; then run again",
                 )
-            return True if self._content(copy) == content else None
+            return True if self._file_sizes(copy) == content else None
 
         if wait_until(look, COPY_SECONDS) is None:
             raise BakeryError(
@@ -103,12 +103,12 @@ class Library:
             )
         return copy
 
-    def same_content(self, one: Item, other: Item) -> bool:
+    def same_content(self, first: Item, second: Item) -> bool:
         """Whether two items have files of the same names and sizes, all of them there."""
-        return self._content(one) == self._content(other)
+        return self._file_sizes(first) == self._file_sizes(second)
 
     def complaint(self, item: Item) -> str:
-        """What keeps an item from being deployed; empty if it has a descriptor and a disk."""
+        """The reason why an item cannot be deployed; empty if it has a descriptor and a disk."""
         by_suffix = {file.name.rpartition(".")[2]: file for file in self.files(item) if file.size}
         return "" if {"ovf", "vmdk"} <= by_suffix.keys() else f"it has {', '.join(sorted(by_suffix)) or 'no files'}"
 
@@ -117,10 +117,10 @@ class Library:
         """For messages."""
         return f"{self.vcenter.server}/{self.name}"
 
-    def _content(self, item: Item) -> Mapping[str, int]:
+    def _file_sizes(self, item: Item) -> Mapping[str, int]:
         return {file.name: file.size for file in self.files(item) if file.cached}
 
-    def _find(self) -> str:
+    def _find_library(self) -> str:
         doing = f"look for the content library {self.name}"
         ids = self.vcenter.find(doing, "/content/library", name=self.name)
         models = [self.vcenter.get(doing, f"/content/library/id:{library}", _Model) for library in ids]

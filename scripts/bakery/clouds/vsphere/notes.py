@@ -6,16 +6,16 @@ set in one step with an item's name. The notes can, and travel with the item.
 
 from bakery.model.tags import Tags
 
-BETWEEN = ": "
+SEPARATOR = ": "
 
 
 def write(description: str, tags: Tags) -> str:
-    lines = [f"{key}{BETWEEN}{' '.join(value.split())}" for key, value in tags.items()]
+    lines = [f"{key}{SEPARATOR}{' '.join(value.split())}" for key, value in tags.items()]
     return "\n".join([" ".join(description.split()), "", *lines])
 
 
 def read(notes: str) -> Tags:
-    """The tags of an item; none if the notes are not ours."""
+    """The tags of an item; none if the bakery did not write the notes."""
     _, _, lines = notes.partition("\n\n")
-    pairs = [line.partition(BETWEEN) for line in lines.splitlines()]
-    return {key: value for key, between, value in pairs if between}
+    pairs = [line.partition(SEPARATOR) for line in lines.splitlines()]
+    return {key: value for key, separator, value in pairs if separator}

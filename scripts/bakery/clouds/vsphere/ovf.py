@@ -13,12 +13,12 @@ from bakery.machine import disk_image
 
 # vSphere 7.0 U2 and later (VMware's KB 315655): the oldest that still gets updates.
 HARDWARE = "vmx-19"
-CPUS, MEMORY_MIB = 2, 2048  # to begin with; whoever deploys it chooses
+CPUS, MEMORY_MIB = 2, 2048  # defaults; the deployment can choose others
 
 
 @dataclass(frozen=True)
 class System:
-    """What vSphere calls an operating system (`id` is CIM's number, 1 for others), and hardware that it can drive."""
+    """vSphere's name of an operating system (`id` is CIM's number, 1 for others), and hardware that it can drive."""
 
     id: int
     name: str
@@ -121,7 +121,7 @@ def pack(disk: Path, name: str, os: str, folder: Path) -> list[Path]:
     """Write the descriptor and the VMDK of a disk into a folder; the descriptor comes first, as vCenter wants it."""
     vmdk, ovf = folder / f"{name}.vmdk", folder / f"{name}.ovf"
     capacity = disk_image.inspect(disk)["virtual-size"]
-    _convert(disk, vmdk)
+    _convert_disk(disk, vmdk)
     files.write_atomic(ovf, describe(name, os, capacity, vmdk.stat().st_size).encode())
     return [ovf, vmdk]
 
@@ -139,16 +139,16 @@ def describe(name: str, os: str, capacity: int, vmdk_size: int) -> str:
     )
 
 
-def _convert(disk: Path, vmdk: Path) -> None:
-    """Compress into the one form of VMDK that is sent over networks, and read it back."""
+def _convert_disk(disk: Path, vmdk: Path) -> None:
+    """Compress into the form of VMDK that is sent over networks, and read it back."""
     # The adapter type is only the disk geometry's; the descriptor says which controller there is.
     options = "subformat=streamOptimized,adapter_type=lsilogic"
     process.run(["qemu-img", "convert", "-f", "qcow2", "-O", "vmdk", "-o", options, disk, vmdk])
-    compared = process.run(["qemu-img", "compare", "-f", "qcow2", "-F", "vmdk", disk, vmdk], check=False)
-    if compared.returncode != 0:
+    comparison = process.run(["qemu-img", "compare", "-f", "qcow2", "-F", "vmdk", disk, vmdk], check=False)
+    if comparison.returncode != 0:
         raise BakeryError(
             f"{vmdk.name} does not hold what {disk.name} holds",
             where=str(disk),
-            detail=compared.stdout.strip(),
+            detail=comparison.stdout.strip(),
             hint="the conversion by qemu-img is broken: try another release of it",
         )

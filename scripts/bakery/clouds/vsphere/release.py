@@ -1,4 +1,4 @@
-"""One version on its way into a library: found, or packed and sent, and named when it is whole."""
+"""One version on its way into a library: found, or packed, sent, and named when it is complete."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,7 +12,7 @@ from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.model.tags import SHA256, Tags
 
-UNFINISHED = "-unfinished"  # no consumer finds an item by its version's name before it is whole
+UNFINISHED = "-unfinished"  # no consumer finds an item by its version's name before it is complete
 
 
 class VsphereRelease:
@@ -26,10 +26,10 @@ class VsphereRelease:
         self._phases = phases
 
     def publish(self, disk: Path, os: str) -> Item:
-        """The item of this version, whole and with its notes."""
+        """The item of this version, complete and with its notes."""
         item = self._library.item(self._name)
         if item is None:
-            return self._make(disk, os)
+            return self._create_item(disk, os)
         refuse_foreign(self._library, item, self._expected[SHA256])
         return self.mark(item)
 
@@ -43,38 +43,38 @@ class VsphereRelease:
             )
         return item if item.description == self._notes else self._library.rename(item, self._name, self._notes)
 
-    def _make(self, disk: Path, os: str) -> Item:
+    def _create_item(self, disk: Path, os: str) -> Item:
         self._remove_leftovers()
         with files.scratch(disk.parent, "ovf") as folder:
             with self._phases.phase("pack", "pack the disk as OVF"):
                 contents = ovf.pack(disk, self._name, os, folder)
             with self._phases.phase("upload", f"upload to {self._library.where}") as report_progress:
-                return self._send(contents, report_progress)
+                return self._send_files(contents, report_progress)
 
-    def _send(self, contents: Sequence[Path], report_progress: ReportProgress) -> Item:
+    def _send_files(self, contents: Sequence[Path], report_progress: ReportProgress) -> Item:
         """Nothing stays behind if anything fails."""
         item = self._library.create(self._name + UNFINISHED, self._notes)
         try:
             upload.send(self._library, item, contents, report_progress)
-            return self._named(item)
+            return self._rename_item(item)
         except BaseException:
             with suppress(BakeryError):  # the first error says more; the next run removes what stays
                 self._library.delete(item)
             raise
 
-    def _named(self, item: Item) -> Item:
+    def _rename_item(self, item: Item) -> Item:
         try:
             return self._library.rename(item, self._name, self._notes)
         except TakenError:
-            other = self._library.item(self._name)
-            if other is None:
+            published_item = self._library.item(self._name)
+            if published_item is None:
                 raise
-            refuse_foreign(self._library, other, self._expected[SHA256])
+            refuse_foreign(self._library, published_item, self._expected[SHA256])
             self._library.delete(item)  # another run was faster
-            return other
+            return published_item
 
     def _remove_leftovers(self) -> None:
-        """Remove what a run that was killed left; of two runs at the same time, the earlier one fails."""
+        """Remove the item that a killed run left; of two runs at the same time, the earlier one fails."""
         leftover = self._library.item(self._name + UNFINISHED)
         if leftover is None:
             return
@@ -87,7 +87,7 @@ class VsphereRelease:
 
 
 def refuse_foreign(library: Library, item: Item, sha256: str) -> None:
-    """ConflictError unless the item says that it is of this disk. Names are for ever: others' items are not touched."""
+    """ConflictError unless the item says that it is of this disk. Items of other programs are never touched."""
     actual = notes.read(item.description).get(SHA256)
     if actual != sha256:
         raise ConflictError(

@@ -1,4 +1,4 @@
-"""The door to a vCenter: log in, call, try again, log out. No error carries the password or the session."""
+"""A session with a vCenter: log in, call, try again, log out. No error carries the password or the session."""
 
 import os
 import uuid
@@ -18,7 +18,7 @@ REST = "/rest/com/vmware"
 SESSION = "vmware-api-session-id"
 TIMEOUT = (10.0, 60.0)  # seconds to connect and to wait for an answer
 UPLOAD_TIMEOUT = (10.0, 600.0)  # vCenter checks the whole file before it answers
-LOGIN_ATTEMPTS = 4  # the first call tells whether there is a vCenter: a user should not wait a minute for that
+LOGIN_ATTEMPTS = 4  # the first call shows whether there is a vCenter: a user should not wait a minute for that
 ATTEMPTS = 10  # with pauses growing to 15 s they ride out about a minute, such as a restart of vCenter's front end
 PASSING = {429, 500, 502, 503, 504}
 
@@ -34,101 +34,105 @@ class TakenError(ConflictError):
 
 
 class StateError(ConflictError):
-    """What was asked for is not possible in the present state."""
+    """The request is not possible in the present state."""
 
 
 class VCenter:
-    """One login to one vCenter. Whatever a call creates has a token of its own: repeating the call makes no second."""
+    """One login to one vCenter. Each creating call has a token: a repeated call makes no second resource."""
 
     def __init__(self, server: str, login: tuple[str, str]) -> None:
         self.server = server
         self._login = login
-        # An own CA for vCenter alone; else REQUESTS_CA_BUNDLE, else what comes with requests.
+        # A CA for vCenter alone, or REQUESTS_CA_BUNDLE, or the CAs that come with requests.
         self._verify = os.environ.get("VSPHERE_CACERT") or os.environ.get("REQUESTS_CA_BUNDLE") or True
         self._http = requests.Session()
-        self._http.auth = _as_it_is  # requests would look for a login in ~/.netrc
+        self._http.auth = _leave_unchanged  # requests would look for a login in ~/.netrc
 
     def log_in(self) -> None:
-        """BakeryError if vCenter is not there, not who it says it is, or does not let us in."""
+        """BakeryError if vCenter does not answer, has the wrong certificate, or refuses the login."""
         self._http.headers.pop(SESSION, None)
-        answer = self._try("log in", "POST", "/cis/session", LOGIN_ATTEMPTS, auth=self._login)
+        answer = self._call_with_retries("log in", "POST", "/cis/session", LOGIN_ATTEMPTS, auth=self._login)
         if answer.status_code == requests.codes.unauthorized:
             raise BakeryError(
                 "vCenter refuses the login",
                 where=self.server,
                 hint="check username and password behind distribution.vsphere.credentials",
             )
-        self._http.headers[SESSION] = self._read("log in", answer, str)
+        self._http.headers[SESSION] = self._read_answer("log in", answer, str)
 
     def log_out(self) -> None:
-        """Sessions count against a limit per user; one that is gone is fine."""
+        """Sessions count against a limit per user; no error if this one is gone."""
         with suppress(BakeryError):
-            self._try("log out", "DELETE", "/cis/session", 1)
+            self._call_with_retries("log out", "DELETE", "/cis/session", 1)
         self._http.close()
 
     def get(self, doing: str, path: str, kind: type[Kind], **query: str) -> Kind:
-        return self._read(doing, self._call(doing, "GET", path, params=query), kind)
+        return self._read_answer(doing, self._call_with_login(doing, "GET", path, params=query), kind)
 
     def find(self, doing: str, path: str, **spec: str) -> list[str]:
-        """The IDs of what has exactly these properties."""
+        """The IDs of the resources with exactly these properties."""
         return self.ask(doing, path, "find", list[str], {"spec": spec})
 
     def create(self, doing: str, path: str, body: Mapping[str, Any], action: str = "") -> str:
-        """The ID of what was made; TakenError if its name is in use."""
+        """The ID of the new resource; TakenError if its name is in use."""
         return self.ask(doing, path, action, str, {"client_token": str(uuid.uuid4()), **body})
 
     def ask(self, doing: str, path: str, action: str, kind: type[Kind], body: Mapping[str, Any]) -> Kind:
         query = {"~action": action} if action else {}
-        return self._read(doing, self._call(doing, "POST", path, params=query, json=body), kind)
+        return self._read_answer(doing, self._call_with_login(doing, "POST", path, params=query, json=body), kind)
 
     def act(self, doing: str, path: str, action: str, body: Mapping[str, Any] | None = None) -> None:
-        self._call(doing, "POST", path, params={"~action": action}, json=body)
+        self._call_with_login(doing, "POST", path, params={"~action": action}, json=body)
 
     def patch(self, doing: str, path: str, body: Mapping[str, Any]) -> None:
-        self._call(doing, "PATCH", path, json=body)
+        self._call_with_login(doing, "PATCH", path, json=body)
 
     def delete(self, doing: str, path: str) -> None:
-        """What is gone is fine."""
+        """Delete a resource; no error if it is gone."""
         with suppress(NotFoundError):
-            self._call(doing, "DELETE", path)
+            self._call_with_login(doing, "DELETE", path)
 
     def put(self, doing: str, uri: str, file: Path, sent: Callable[[int], None]) -> None:
-        """Send a file; `sent` hears how many bytes have left, and again from 0 when it is repeated."""
-        for attempt in _attempts(ATTEMPTS):
+        """Send a file; `sent` gets the number of bytes that were sent, and starts again from 0 when it is repeated."""
+        for attempt in _retry_attempts(ATTEMPTS):
             with attempt, file.open("rb") as stream:
                 body = _Body(stream, file.stat().st_size, sent)
-                answer = self._once(doing, "PUT", uri, data=body, timeout=UPLOAD_TIMEOUT)
-                self._refuse(doing, answer)
+                answer = self._call_once(doing, "PUT", uri, data=body, timeout=UPLOAD_TIMEOUT)
+                self._raise_refusal(doing, answer)
 
-    def _call(self, doing: str, method: str, path: str, **options: Any) -> requests.Response:
-        answer = self._try(doing, method, path, ATTEMPTS, **options)
+    def _call_with_login(self, doing: str, method: str, path: str, **options: Any) -> requests.Response:
+        answer = self._call_with_retries(doing, method, path, ATTEMPTS, **options)
         if answer.status_code == requests.codes.unauthorized:  # idle for too long, or vCenter was started again
             self.log_in()
-            answer = self._try(doing, method, path, ATTEMPTS, **options)
-        self._refuse(doing, answer)
+            answer = self._call_with_retries(doing, method, path, ATTEMPTS, **options)
+        self._raise_refusal(doing, answer)
         return answer
 
-    def _try(self, doing: str, method: str, path: str, attempts: int, **options: Any) -> requests.Response:
-        for attempt in _attempts(attempts):
+    def _call_with_retries(
+        self, doing: str, method: str, path: str, attempts: int, **options: Any
+    ) -> requests.Response:
+        for attempt in _retry_attempts(attempts):
             with attempt:
-                answer = self._once(doing, method, f"https://{self.server}{REST}{path}", timeout=TIMEOUT, **options)
+                answer = self._call_once(
+                    doing, method, f"https://{self.server}{REST}{path}", timeout=TIMEOUT, **options
+                )
         return answer
 
-    def _once(self, doing: str, method: str, uri: str, **options: Any) -> requests.Response:
+    def _call_once(self, doing: str, method: str, uri: str, **options: Any) -> requests.Response:
         try:
             answer = self._http.request(method, uri, verify=self._verify, **options)
         except OSError as error:  # requests' own errors are of this kind
-            raise self._unreachable(doing, error) from error
+            raise self._unreachable_error(doing, error) from error
         if answer.status_code in PASSING:
             raise _PassingError(
                 f"cannot {doing}",
                 where=self.server,
-                detail=_said(answer),
+                detail=_answer_detail(answer),
                 hint="vCenter kept failing for about a minute: run again later, what is done is kept",
             )
         return answer
 
-    def _unreachable(self, doing: str, error: OSError) -> BakeryError:
+    def _unreachable_error(self, doing: str, error: OSError) -> BakeryError:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):  # other errors of TLS are broken connections
             return BakeryError(
                 f"cannot {doing}: vCenter's certificate is not trusted",
@@ -143,22 +147,22 @@ class VCenter:
             hint="check distribution.vsphere.server, the network and the proxy variables, then run again",
         )
 
-    def _refuse(self, doing: str, answer: requests.Response) -> None:
+    def _raise_refusal(self, doing: str, answer: requests.Response) -> None:
         if answer.ok:
             return
-        said, message = _said(answer), f"cannot {doing}"
+        detail, message = _answer_detail(answer), f"cannot {doing}"
         if answer.status_code == requests.codes.not_found:
-            raise NotFoundError(message, where=self.server, detail=said)
-        if "already_exists" in said:
-            raise TakenError(message, where=self.server, detail=said, hint="another item has this name")
-        if "not_allowed_in_current_state" in said:
-            raise StateError(message, where=self.server, detail=said)
-        denied = answer.status_code in (requests.codes.unauthorized, requests.codes.forbidden)
-        hint = "the login lacks a privilege: docs/how-to/run-against-vsphere.md lists them" if denied else ""
-        raise BakeryError(message, where=self.server, detail=said, hint=hint)
+            raise NotFoundError(message, where=self.server, detail=detail)
+        if "already_exists" in detail:
+            raise TakenError(message, where=self.server, detail=detail, hint="another item has this name")
+        if "not_allowed_in_current_state" in detail:
+            raise StateError(message, where=self.server, detail=detail)
+        is_denied = answer.status_code in (requests.codes.unauthorized, requests.codes.forbidden)
+        hint = "the login lacks a privilege: docs/how-to/run-against-vsphere.md lists them" if is_denied else ""
+        raise BakeryError(message, where=self.server, detail=detail, hint=hint)
 
-    def _read(self, doing: str, answer: requests.Response, kind: type[Kind]) -> Kind:
-        self._refuse(doing, answer)
+    def _read_answer(self, doing: str, answer: requests.Response, kind: type[Kind]) -> Kind:
+        self._raise_refusal(doing, answer)
         try:
             return TypeAdapter(kind).validate_python(answer.json().get("value"))
         except (ValueError, AttributeError, ValidationError) as error:
@@ -204,15 +208,15 @@ class _Body:
         return data
 
 
-def _attempts(count: int) -> Iterator[stamina.Attempt]:
+def _retry_attempts(count: int) -> Iterator[stamina.Attempt]:
     return iter(stamina.retry_context(on=_PassingError, attempts=count, timeout=None, wait_max=15.0))
 
 
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _leave_unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _said(answer: requests.Response) -> str:
+def _answer_detail(answer: requests.Response) -> str:
     """The type of vCenter's error and its messages."""
     try:
         body = answer.json()

@@ -1,4 +1,4 @@
-"""What a definition may say of vSphere: `base.vsphere` and `distribution.vsphere`."""
+"""The settings of vSphere in a definition: `base.vsphere` and `distribution.vsphere`."""
 
 from typing import Annotated, Self
 
@@ -49,7 +49,7 @@ class VsphereBase(CloudBase):
         return {"answers": self.iso.answers} if self.iso else {}
 
     def check(self, definition: ImageDefinition) -> None:
-        """What some of Packer's builders need; Packer itself would say it late."""
+        """Check what some of Packer's builders need; Packer itself would report it late."""
         settings = definition.distribution.of(VsphereDistribution)
         if settings is None:
             return
@@ -62,7 +62,7 @@ class VsphereBase(CloudBase):
 
 
 class VsphereSite(Model):
-    """Where in vSphere a machine lives while Packer builds it."""
+    """The place in vSphere of a machine while Packer builds it."""
 
     datacenter: str
     cluster: str
@@ -72,7 +72,7 @@ class VsphereSite(Model):
 
 
 class VsphereDistribution(CloudDistribution):
-    """Which vCenter, and the content library that gets the image."""
+    """The vCenter and the content library that get the image."""
 
     server: Server = Field(description="vCenter, HOST or HOST:PORT; its certificate is verified")
     library: str = Field(description="local content library; subscribed ones follow it by themselves")

@@ -33,22 +33,22 @@ class VsphereTarget:
         self._credentials = credentials
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
-        """Bring the version into the library; a rerun adopts a whole item and replaces half of one."""
+        """Bring the version into the library; a rerun adopts a complete item and replaces an incomplete one."""
         phases = Phases(report, full_name(artifact))
         expected = tags.of_artifact(self._definition, artifact)
-        with self._library() as library:
+        with self._open_library() as library:
             item = VsphereRelease(library, self._definition.description, expected, phases).publish(disk, artifact.os)
-        return self._publication(artifact, artifact.disk.sha256, item, phases.seconds)
+        return self._new_publication(artifact, artifact.disk.sha256, item, phases.seconds)
 
     def prepare(self, of: Versioned) -> None:
         """Remove the item of a build that was killed before it was written down."""
-        unfinished = tags.identity(of)
-        with self._library() as library:
+        build_tags = tags.identity(of)
+        with self._open_library() as library:
             item = library.item(full_name(of))
             actual = notes.read(item.description) if item else {}
             if item is None:
                 return
-            if tags.SHA256 in actual or tags.wrong(actual, unfinished):
+            if tags.SHA256 in actual or tags.wrong(actual, build_tags):
                 raise ConflictError(
                     f"{item.name} exists, and no unfinished build left it",
                     where=library.where,
@@ -57,12 +57,12 @@ class VsphereTarget:
             library.delete(item)
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
-        """Take over the item that Packer had vCenter make: write its notes, and see that it is whole."""
+        """Take over the item that Packer had vCenter make: write its notes, and check that it is complete."""
         began = time.monotonic()
         name, expected = full_name(build), tags.of_build(self._definition, build)
         with (
             report_step(report, "publish", name, f"take over the item in {self._vsphere.library}"),
-            self._library() as library,
+            self._open_library() as library,
         ):
             item = library.item(name)
             if item is None:
@@ -74,15 +74,15 @@ class VsphereTarget:
             if tags.SHA256 in notes.read(item.description):
                 refuse_foreign(library, item, build.identity)
             item = VsphereRelease(library, self._definition.description, expected, Phases(report, name)).mark(item)
-        return self._publication(build, build.identity, item, {"adopt": round(time.monotonic() - began, 3)})
+        return self._new_publication(build, build.identity, item, {"adopt": round(time.monotonic() - began, 3)})
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Name, notes and files of the publication's item, as they are now."""
         place = publication.places[0]
         label = f"{place.account}/{place.region} {place.id}"
         try:
-            with self._library(publication) as library:
-                return [Finding(label, *_inspect(library, library.by_id(place.id), publication))]
+            with self._open_library(publication) as library:
+                return [Finding(label, *_inspect_item(library, library.by_id(place.id), publication))]
         except BakeryError as error:
             return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
 
@@ -90,11 +90,11 @@ class VsphereTarget:
         """Replace the channel's item by a copy of this version's, or leave it as it was."""
         place = publication.places[0]
         name = channels.item_name(publication, channel)
-        # With the version's name, whatever the item is called: a consumer of the channel reads here which one it got.
-        text = notes.write(self._definition.description, _of_channel(publication, channel))
+        # The notes have the version's name, which the item's own name lacks: a consumer of the channel reads it here.
+        text = notes.write(self._definition.description, _channel_tags(publication, channel))
         with (
             report_step(report, "promote", full_name(publication), f"copy to {name} in {place.region}"),
-            self._library(publication) as library,
+            self._open_library(publication) as library,
         ):
             version = library.by_id(place.id)
             if version is None:
@@ -104,11 +104,11 @@ class VsphereTarget:
 
     def unpoint(self, publication: Publication, channel: str) -> None:
         """Remove the channel's item if it is a copy of this version's."""
-        with self._library(publication) as library:
+        with self._open_library(publication) as library:
             channels.remove(library, channels.item_name(publication, channel), tags.of_publication(publication))
 
     @contextmanager
-    def _library(self, publication: Publication | None = None) -> Iterator[Library]:
+    def _open_library(self, publication: Publication | None = None) -> Iterator[Library]:
         """The definition's library; of a publication, the one where it is."""
         server, name = self._vsphere.server, self._vsphere.library
         if publication:
@@ -123,23 +123,23 @@ class VsphereTarget:
         with connect(server, self._credentials) as vcenter:
             yield Library(vcenter, name)
 
-    def _publication(
+    def _new_publication(
         self, of: Artifact | RemoteBuild, sha256: str, item: Item, seconds: dict[str, float]
     ) -> Publication:
         place = ImageLocation(self._vsphere.server, self._vsphere.library, item.id)
         return Publication(of.image, of.arch, of.version, sha256, "vsphere", (place,), seconds=seconds)
 
 
-def _of_channel(publication: Publication, channel: str) -> tags.Tags:
+def _channel_tags(publication: Publication, channel: str) -> tags.Tags:
     return {**tags.of_publication(publication), channels.CHANNEL: channel}
 
 
-def _inspect(library: Library, item: Item | None, publication: Publication) -> tuple[Status, str]:
+def _inspect_item(library: Library, item: Item | None, publication: Publication) -> tuple[Status, str]:
     if item is None:
         return "missing", "no such item"
     actual = {**notes.read(item.description), "Name": item.name}
     wrong = tags.wrong(actual, tags.of_publication(publication))
-    said = [f"{key} is {actual.get(key, 'not set')}, expected {value}" for key, value in wrong.items()]
+    differences = [f"{key} is {actual.get(key, 'not set')}, expected {value}" for key, value in wrong.items()]
     if complaint := library.complaint(item):
-        said.append(complaint)
-    return ("incorrect", "; ".join(said)) if said else ("correct", "")
+        differences.append(complaint)
+    return ("incorrect", "; ".join(differences)) if differences else ("correct", "")

@@ -15,7 +15,7 @@ from bakery.host.waiting import wait_until
 
 SESSIONS = "/content/library/item/update-session"
 FILES = "/content/library/item/updatesession/file"
-COMPLETE_SECONDS = 3600.0  # vCenter moves what it got to the library's datastore
+COMPLETE_SECONDS = 3600.0  # vCenter moves the files to the library's datastore
 # An upload does not count as activity: a login that is idle for long is gone at the end (vmware/govmomi issue 1832).
 ALIVE_SECONDS = 60.0
 
@@ -39,7 +39,7 @@ class _Endpoint:
 
 
 @dataclass(frozen=True)
-class _Announced:
+class _FileInfo:
     upload_endpoint: _Endpoint
 
 
@@ -50,15 +50,15 @@ def send(library: Library, item: Item, contents: Sequence[Path], report_progress
     session = vcenter.create(doing, SESSIONS, {"create_spec": {"library_item_id": item.id}})
     try:
         progress = _Progress(vcenter, session, sum(path.stat().st_size for path in contents), report_progress)
-        # After a file that vCenter did not like, or a step that was repeated since its answer was lost: `_wait` tells.
+        # vCenter refused a file, or a step was repeated after its answer was lost: `_await_upload` finds out which.
         with suppress(StateError):
             for path in contents:
                 _send_file(vcenter, session, path, progress)
             vcenter.act(f"complete {item.name}", f"{SESSIONS}/id:{session}", "complete")
-        _wait(library, session, item)
+        _await_upload(library, session, item)
     finally:
         with suppress(BakeryError):  # it ends by itself after a while
-            _end(vcenter, session)
+            _end_session(vcenter, session)
 
 
 def cancel_uploads(library: Library, item: Item) -> None:
@@ -67,25 +67,25 @@ def cancel_uploads(library: Library, item: Item) -> None:
     for session in vcenter.get("look for unfinished uploads", SESSIONS, list[str]):
         with suppress(NotFoundError):  # it ended meanwhile
             if _read_session(vcenter, session).library_item_id == item.id:
-                _end(vcenter, session)
+                _end_session(vcenter, session)
 
 
 class _Progress:
-    """Tells how much has left, and keeps login and update session alive."""
+    """Reports how much was sent, and keeps login and update session alive."""
 
     def __init__(self, vcenter: VCenter, session: str, size: int, report_progress: ReportProgress) -> None:
         self._vcenter = vcenter
         self._session = session
         self._size = size
         self._report_progress = report_progress
-        self._told = time.monotonic()
+        self._last_keep_alive = time.monotonic()
         self.done = 0  # bytes of the files before this one
 
     def sent(self, count: int) -> None:
         fraction = (self.done + count) / self._size
         self._report_progress(fraction)
-        if time.monotonic() - self._told > ALIVE_SECONDS:
-            self._told = time.monotonic()
+        if time.monotonic() - self._last_keep_alive > ALIVE_SECONDS:
+            self._last_keep_alive = time.monotonic()
             body = {"client_progress": int(fraction * 100)}
             self._vcenter.act("keep the upload alive", f"{SESSIONS}/id:{self._session}", "keep-alive", body)
 
@@ -98,17 +98,17 @@ def _send_file(vcenter: VCenter, session: str, path: Path, progress: _Progress) 
         "size": size,
         "checksum_info": {"algorithm": "SHA256", "checksum": files.sha256(path)},
     }
-    added = vcenter.ask(f"announce {path.name}", f"{FILES}/id:{session}", "add", _Announced, {"file_spec": spec})
-    vcenter.put(f"send {path.name}", added.upload_endpoint.uri, path, progress.sent)
+    answer = vcenter.ask(f"announce {path.name}", f"{FILES}/id:{session}", "add", _FileInfo, {"file_spec": spec})
+    vcenter.put(f"send {path.name}", answer.upload_endpoint.uri, path, progress.sent)
     progress.done += size
 
 
-def _wait(library: Library, session: str, item: Item) -> None:
-    def settled() -> _Session | None:
+def _await_upload(library: Library, session: str, item: Item) -> None:
+    def final_session() -> _Session | None:
         upload_session = _read_session(library.vcenter, session)
         return None if upload_session.state == "ACTIVE" else upload_session
 
-    upload_session = wait_until(settled, COMPLETE_SECONDS)
+    upload_session = wait_until(final_session, COMPLETE_SECONDS)
     if upload_session is None or upload_session.state != "DONE":
         reason = upload_session.error_message.default_message if upload_session and upload_session.error_message else ""
         raise BakeryError(
@@ -123,8 +123,8 @@ def _read_session(vcenter: VCenter, session: str) -> _Session:
     return vcenter.get("look at the upload", f"{SESSIONS}/id:{session}", _Session)
 
 
-def _end(vcenter: VCenter, session: str) -> None:
-    """Throw away what has not been completed, and the session."""
+def _end_session(vcenter: VCenter, session: str) -> None:
+    """End a session, and discard an upload that is not complete."""
     if _read_session(vcenter, session).state == "ACTIVE":
         vcenter.act("give up an upload", f"{SESSIONS}/id:{session}", "cancel")
     vcenter.delete("end an upload", f"{SESSIONS}/id:{session}")

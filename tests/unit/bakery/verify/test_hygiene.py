@@ -26,7 +26,7 @@ class FakeDisk(FileSystem):
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
 
-    def _ask(self, request: str) -> str:
+    def _ask_debugfs(self, request: str) -> str:
         verb, path = request.rsplit(" ", 1)
         path = path.strip('"').rstrip("/")
         if verb == "cat":
