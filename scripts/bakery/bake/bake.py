@@ -46,7 +46,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
         lineage = f"{base.base.name} {base.base.version}".rstrip()
         with report_step(context.report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
             _require_space(job)
-            staged, disk, seconds = _make(job, vault, secrets)
+            staging, disk, seconds = _make(job, vault, secrets)
         artifact = Artifact(
             image=definition.name,
             arch=definition.arch,
@@ -63,8 +63,8 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             log=str(log) if log.exists() else "",
         )
-        documents.save(artifact, staged / "artifact.json")
-        staged.rename(folder)
+        documents.save(artifact, staging / "artifact.json")
+        staging.rename(folder)
     return artifact
 
 
@@ -109,23 +109,23 @@ def reserved(project: Project, subject: str, folder: Path) -> Iterator[Path]:
 
 def _require_space(job: Job) -> None:
     assert job.base
-    taken = job.base.path.stat().st_blocks * 512  # what stat counts in, whatever the file system's blocks are
-    files.require_space(job.scratch, 2 * taken + HEADROOM, f"the bake of {job.definition.name}")
+    base_size = job.base.path.stat().st_blocks * 512  # what stat counts in, whatever the file system's blocks are
+    files.require_space(job.scratch, 2 * base_size + HEADROOM, f"the bake of {job.definition.name}")
 
 
 def _make(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:
     """A folder with the finished disk, what that disk is, and the seconds per phase."""
-    made, seconds = _provisioned(job, vault, secrets)
-    staged = job.scratch / "whole"
-    staged.mkdir()
+    source, seconds = _provisioned(job, vault, secrets)
+    staging = job.scratch / "whole"
+    staging.mkdir()
     with timed(seconds, "flatten"):
         job.progress("flattening the disk")
-        disk_image.to_qcow2(made, staged / "disk.qcow2", compress=False)  # images are built on it
+        disk_image.to_qcow2(source, staging / "disk.qcow2", compress=False)  # images are built on it
         shutil.rmtree(job.output, ignore_errors=True)  # reading the digests needs the space
     with timed(seconds, "digest"):
         job.progress("computing digests")
-        disk = disk_image.describe(staged / "disk.qcow2")
-    return staged, disk, seconds
+        disk = disk_image.describe(staging / "disk.qcow2")
+    return staging, disk, seconds
 
 
 def _provisioned(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, dict[str, float]]:
@@ -140,7 +140,7 @@ def _provisioned(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> t
 
 def commit(root: Path) -> str:
     """The commit of the project, marked if files differ from it; empty outside of git."""
-    found = process.run(
+    result = process.run(
         ["git", "-C", root, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"], check=False
     )
-    return found.stdout.strip() if found.returncode == 0 else ""
+    return result.stdout.strip() if result.returncode == 0 else ""

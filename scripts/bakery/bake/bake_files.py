@@ -51,7 +51,7 @@ def role_files(role: Path, family: str | None) -> list[Path]:
     """Files of a role, without the variables of families other than `family`; None keeps those of all."""
     unread = {role / FITNESS}
     if family:
-        unread |= {role / "vars" / f"{other}.yml" for other in FAMILIES.values() if other != family}
+        unread |= {role / "vars" / f"{name}.yml" for name in FAMILIES.values() if name != family}
     return [path for path in walk(role) if path not in unread]
 
 
@@ -62,14 +62,14 @@ def reads_vars_by_family(path: Path) -> bool:
 
 def template_files(folder: Path, definition: ImageDefinition) -> list[Path]:
     """Files of one of our templates, without the build of the other system and the folder named after that system."""
-    (other,) = PLAYBOOKS.keys() - {system(definition)}
-    build = folder / f"{other}.pkr.hcl"
+    (other_system,) = PLAYBOOKS.keys() - {system(definition)}
+    build = folder / f"{other_system}.pkr.hcl"
     files = list(walk(folder))
-    read = [path for path in files if path != build and folder / other not in path.parents]
+    paths = [path for path in files if path != build and folder / other_system not in path.parents]
     # Packer parses each *.pkr.hcl; `-only` then takes one build, which sees what the top level of every file defines.
-    if DEFINES.search(_text([build])) or f"{other}/" in _text(read):
+    if DEFINES.search(_text([build])) or f"{other_system}/" in _text(paths):
         return files
-    return read
+    return paths
 
 
 def dependencies(role: Path) -> list[str]:

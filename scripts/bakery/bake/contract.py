@@ -21,12 +21,12 @@ def check(folder: Path, definition: ImageDefinition, builder: str) -> None:
         raise UsageError(
             f"the template never uses {' and '.join(f'var.{name}' for name in missing)}", where=str(folder), hint=DOCS
         )
-    wanted = "winrm" if definition.windows else "ssh"
-    found = [(place, kind) for file in files for place, kind in _communicators(file)]
-    if found and all(kind != wanted for _, kind in found):
-        place, kind = found[0]
+    expected = "winrm" if definition.windows else "ssh"
+    communicators = [(place, kind) for file in files for place, kind in _communicators(file)]
+    if communicators and all(kind != expected for _, kind in communicators):
+        place, kind = communicators[0]
         raise UsageError(
-            f"the template talks {kind}, but {definition.name} is {definition.os}, which needs {wanted}",
+            f"the template talks {kind}, but {definition.name} is {definition.os}, which needs {expected}",
             where=place,
             hint=DOCS,
         )

@@ -23,7 +23,7 @@ CANCELLED = "Cleanly cancelled builds after being interrupted"
 
 def explain(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
     """The error to show for a failed Packer."""
-    found = (
+    failure = (
         _full_disk(job.scratch)
         or _own_words(error)
         or _killed(error)
@@ -36,8 +36,8 @@ def explain(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
         or _template(watch)
         or _last_words(error, watch)
     )
-    found.log = error.log
-    return found
+    failure.log = error.log
+    return failure
 
 
 def died(job: Job) -> BakeryError:
@@ -99,11 +99,11 @@ def _failed_task(watch: Watch) -> BakeryError | None:
 def _silent_guest(watch: Watch, console: Path) -> BakeryError | None:
     if not any("Timeout waiting for SSH" in line for line in watch.lines):
         return None
-    said = _end(console.read_text(errors="replace")) if console.exists() else ""
+    output = _end(console.read_text(errors="replace")) if console.exists() else ""
     return BakeryError(
         "the guest never answered on SSH",
         where=str(console),
-        detail=said or "it printed nothing on its console either: its firmware found nothing to boot",
+        detail=output or "it printed nothing on its console either: its firmware found nothing to boot",
         hint="the console shows how far it came; a base needs UEFI boot, cloud-init and an SSH server",
     )
 
@@ -111,8 +111,8 @@ def _silent_guest(watch: Watch, console: Path) -> BakeryError | None:
 def _failed_start(watch: Watch, log: Path) -> BakeryError | None:
     if not any("Qemu failed to start" in line for line in watch.lines):
         return None
-    said = log.read_text(errors="replace") if log.exists() else ""
-    return BakeryError("QEMU did not start", detail=_end(said), hint="run 'bakery doctor bake'")
+    output = log.read_text(errors="replace") if log.exists() else ""
+    return BakeryError("QEMU did not start", detail=_end(output), hint="run 'bakery doctor bake'")
 
 
 def _missing_plugins(watch: Watch) -> BakeryError | None:
@@ -144,11 +144,11 @@ def _template(watch: Watch) -> BakeryError | None:
     )
     block = watch.lines[start + 1 : end]
     place = next((match for line in block if (match := PLACE.match(line))), None)
-    told = [line.strip() for line in block if line.strip() and not PLACE.match(line) and "source code not" not in line]
+    lines = [line.strip() for line in block if line.strip() and not PLACE.match(line) and "source code not" not in line]
     return BakeryError(
         f"Packer refuses the template: {watch.lines[start].removeprefix('Error: ')}",
         where=f"{place['file']}:{place['line']}" if place else "",
-        detail="\n".join(told[:SHOWN]),
+        detail="\n".join(lines[:SHOWN]),
         hint="mend the template and run it again; nothing was started",
     )
 

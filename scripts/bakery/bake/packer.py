@@ -72,8 +72,8 @@ def _write_variables(job: Job) -> Path:
     ansible_vars = job.scratch / "ansible.json"
     files.write_atomic(ansible_vars, ansible_variables(job))
     variables = job.scratch / "variables.json"
-    given = {**common_variables(job, ansible_vars), **BUILDERS[job.builder].variables(job)}
-    files.write_atomic(variables, json.dumps(given, indent=2).encode())
+    values = {**common_variables(job, ansible_vars), **BUILDERS[job.builder].variables(job)}
+    files.write_atomic(variables, json.dumps(values, indent=2).encode())
     return variables
 
 

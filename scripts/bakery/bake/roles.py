@@ -23,13 +23,13 @@ RESERVED_PREFIXES = ("ANSIBLE_", "PACKER_", "VAULT_", "PYTHON", "LD_", "SSH_")
 
 def check_roles(project: Project, definition: ImageDefinition, where: Where) -> None:
     """UsageError unless every role is there, works on the OS and has its variables, and no secret's name is taken."""
-    known = project.resources.roles()
+    roles = project.resources.roles()
     for number, use in enumerate(definition.software.roles):
-        if use.name not in known:
+        if use.name not in roles:
             raise UsageError(
                 f"no role named '{use.name}'",
                 where=where("software", "roles", number, "name"),
-                hint=suggest(use.name, known) or f"write {project.resources.role(use.name)}/tasks/main.yml",
+                hint=suggest(use.name, roles) or f"write {project.resources.role(use.name)}/tasks/main.yml",
             )
         _check_variables(project.resources.role(use.name), use, partial(where, "software", "roles", number))
     _check_family(project, definition, where)

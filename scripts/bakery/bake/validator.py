@@ -33,7 +33,7 @@ class Template:
 
 def templates(images: Iterable[ImageDefinition]) -> list[Template]:
     """Every image file that the images are built with, each once: other images only bring other values."""
-    found: dict[str, Template] = {}
+    by_name: dict[str, Template] = {}
     for image in images:
         for builder in image.builders:
             if builder == "qemu" and not image.provisioned:
@@ -43,8 +43,8 @@ def templates(images: Iterable[ImageDefinition]) -> list[Template]:
             else:
                 folder = f"packer/templates/{image.template_folder(builder)}"
                 template = Template(folder, BUILDERS[builder].source(image), image, builder)
-            found.setdefault(str(template), template)
-    return list(found.values())
+            by_name.setdefault(str(template), template)
+    return list(by_name.values())
 
 
 def validate(project: Project, template: Template, toolchain: Toolchain) -> None:

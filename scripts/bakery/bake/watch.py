@@ -91,9 +91,9 @@ class Watch:
 
     def _failed(self, result: str, unreachable: bool) -> TaskFailure:
         try:
-            told = json.loads(result)
+            details = json.loads(result)
         except ValueError:
-            told = {"msg": result}
-        output = told.get("stderr") or told.get("stdout") or told.get("module_stderr") or ""
-        message = str(told.get("msg") or told.get("censored") or "it gave no reason")
+            details = {"msg": result}
+        output = details.get("stderr") or details.get("stdout") or details.get("module_stderr") or ""
+        message = str(details.get("msg") or details.get("censored") or "it gave no reason")
         return TaskFailure(self._task, message, str(output), self._origin, unreachable)

@@ -47,9 +47,9 @@ class Catalog:
         folder = f"{_versions(of.image, of.arch)}/{of.version}"
         revisions = self._numbered(folder)
         if not revisions:
-            known = ", ".join(self.versions(of.image, of.arch)[-5:]) or "none"
+            versions = ", ".join(self.versions(of.image, of.arch)[-5:]) or "none"
             raise NotFoundError(
-                f"{of.image} {of.version} ({of.arch}) is not in the catalog", hint=f"newest versions: {known}"
+                f"{of.image} {of.version} ({of.arch}) is not in the catalog", hint=f"newest versions: {versions}"
             )
         return self._read(Record, f"{folder}/{revisions[-1]}")
 
@@ -77,13 +77,13 @@ class Catalog:
                 if last.owner == owner and not _is_expired(last):
                     return last
                 if _is_expired(last):
-                    if taken_over := self._create(_reserved(last, last.revision + 1, owner)):
-                        return taken_over
+                    if reservation := self._create(_reserved(last, last.revision + 1, owner)):
+                        return reservation
                     continue  # another writer was faster: look again
             patch = int(versions[-1].rsplit(".", 1)[1]) + 1 if versions else 0
             blank = Record(image, arch, f"{release_line}.{patch}", 0, "reserved", input_key, dict(inputs), at="", by="")
-            if reserved := self._create(_reserved(blank, 0, owner)):
-                return reserved
+            if reservation := self._create(_reserved(blank, 0, owner)):
+                return reservation
         raise ConflictError(
             f"cannot reserve a version of {image}: other writers take every number", where=self.location
         )
@@ -123,26 +123,26 @@ class Catalog:
         """Raise ConflictError if a channel points at a version."""
         image, arch = record.image, record.arch
         heads = [(name, self.channel(image, arch, name)) for name in self.channels(image, arch)]
-        if pointing := [name for name, head in heads if head and head.version == record.version]:
+        if names := [name for name, head in heads if head and head.version == record.version]:
             raise ConflictError(
-                f"{image} {record.version} {what}: it is what {', '.join(pointing)} points at",
+                f"{image} {record.version} {what}: it is what {', '.join(names)} points at",
                 where=self.location,
-                hint=f"move that: 'bakery rollback {image} {pointing[0]}', or promote another version",
+                hint=f"move that: 'bakery rollback {image} {names[0]}', or promote another version",
             )
 
     def built_on(self, record: Record) -> list[Record]:
         """Complete versions of other images that were built on this one's content, and those built on them."""
-        known = [
+        records = [
             self.record(ImageVersion(*image, version)) for image in self.images() for version in self.versions(*image)
         ]
-        found = [record]
-        for parent in found:  # grows meanwhile
-            found += [
+        lineage = [record]
+        for parent in lineage:  # grows meanwhile
+            lineage += [
                 child
-                for child in known
-                if child.state == "complete" and child.inputs.get("base") == parent.raw_sha256 and child not in found
+                for child in records
+                if child.state == "complete" and child.inputs.get("base") == parent.raw_sha256 and child not in lineage
             ]
-        return found[1:]
+        return lineage[1:]
 
     def channels(self, image: str, arch: str) -> list[str]:
         """Names of the channels of an image, sorted."""

@@ -30,8 +30,8 @@ class Store(Protocol):
 
 def open_store(location: str) -> Store:
     """A store by its location: a path, or s3://BUCKET/PREFIX. UsageError for another scheme, such as a mistyped one."""
-    if found := re.fullmatch(r"s3://([^/]+)/?(.*)", location):
-        return S3Store(found[1], found[2].strip("/"))
+    if match := re.fullmatch(r"s3://([^/]+)/?(.*)", location):
+        return S3Store(match[1], match[2].strip("/"))
     if re.match(r"\w[\w+.-]*:", location):
         raise UsageError(
             f"'{location}' is not a location of a catalog",
@@ -97,8 +97,8 @@ class S3Store:
             pages = list(paginator.paginate(Bucket=self._bucket, Prefix=start, Delimiter="/"))
         except self._errors as error:
             raise self._explain(error, prefix) from error
-        keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
-        folders = [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", ())]
+        keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+        folders = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", ())]
         names = (key.removeprefix(start).rstrip("/") for key in (*keys, *folders))
         return [name for name in names if name and not name.startswith(".")]
 

@@ -69,16 +69,16 @@ class Fingerprints:
     def _roles(self, definition: ImageDefinition, playbook_files: list[Path]) -> Inputs:
         roles = self._with_dependencies([*(use.name for use in definition.software.roles), SEAL])
         folders = {name: self._project.resources.role(name) for name in roles}
-        read = {name: bake_files.role_files(role, definition.family) for name, role in folders.items()}
+        by_role = {name: bake_files.role_files(role, definition.family) for name, role in folders.items()}
         # Ansible does not evaluate files/. One role can read the variables of another, so all of them decide.
         evaluated = [
-            path for name, paths in read.items() for path in paths if folders[name] / "files" not in path.parents
+            path for name, paths in by_role.items() for path in paths if folders[name] / "files" not in path.parents
         ]
         if not all(map(self._reads_vars_by_family, [*playbook_files, *evaluated])):
-            read = {name: bake_files.role_files(role, None) for name, role in folders.items()}
+            by_role = {name: bake_files.role_files(role, None) for name, role in folders.items()}
         inputs: Inputs = {}
         for name, role in folders.items():
-            inputs |= self._tree(role, f"role:{name}/", read[name])
+            inputs |= self._tree(role, f"role:{name}/", by_role[name])
         return inputs
 
     def _base(self, definition: ImageDefinition, parent: str) -> Inputs:
@@ -105,8 +105,8 @@ class Fingerprints:
             name = definition.template_folder(builder)
             folder = self._project.resources.template(name)
             # Packer reads what is behind a link, and a wheel has a file in its place.
-            read = bake_files.template_files(folder, definition)
-            inputs |= self._tree(folder, f"template:{name}/", read, follow=True)
+            paths = bake_files.template_files(folder, definition)
+            inputs |= self._tree(folder, f"template:{name}/", paths, follow=True)
         return inputs
 
     def _answers(self, definition: ImageDefinition, where: Path) -> Inputs:
@@ -123,7 +123,7 @@ class Fingerprints:
         for name in all_roles:  # grows meanwhile
             if name not in self._dependencies:
                 self._dependencies[name] = bake_files.dependencies(self._project.resources.role(name))
-            all_roles += [other for other in self._dependencies[name] if other not in all_roles]
+            all_roles += [dependency for dependency in self._dependencies[name] if dependency not in all_roles]
         return all_roles
 
     def _reads_vars_by_family(self, path: Path) -> bool:

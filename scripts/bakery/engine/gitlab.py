@@ -25,7 +25,7 @@ STEPS = ("bake", "verify", "publish")  # of an image; each is a stage
 BAKES: tuple[Duty, ...] = ("bake-private", "bake-public")
 # Runners by duty, as tags: what checks merge requests must not be what may write to the catalog.
 RUNNERS = {"bake-private": "bakery-private", "bake-public": "bakery-public"}
-KEPT = "3 days"  # what jobs hand on: time to run a failed job again after a weekend
+EXPIRY = "3 days"  # what jobs hand on: time to run a failed job again after a weekend
 ARTIFACTS = ".bakery/artifacts/"
 LOGS = ".bakery/logs/"
 
@@ -58,30 +58,30 @@ def pipeline(plan: Plan, images: Mapping[str, ImageDefinition], settings: Settin
     jobs: Jobs = {}
     for name, action in due.items():
         generations[name] = generations.get(images[name].parent or "", 0) + 1
-        line = _line(images[name], action, jobs, settings.channel)
-        jobs |= {job: {**line[job], "stage": _stage(line[job]["stage"], generations[name])} for job in line}
+        steps = _line(images[name], action, jobs, settings.channel)
+        jobs |= {job: {**steps[job], "stage": _stage(steps[job]["stage"], generations[name])} for job in steps}
     common = _common(settings, max(generations.values(), default=1))
     return common | ({**jobs, "apply images": _apply()} if due else {"nothing due": _nothing()})
 
 
-def render(found: Mapping[str, Any]) -> str:
+def render(document: Mapping[str, Any]) -> str:
     """The same mapping gives the same text."""
     stream = StringIO()
     yaml = YAML()
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.dump(dict(found), stream)
+    yaml.dump(dict(document), stream)
     return stream.getvalue()
 
 
 def _due(plan: Plan, images: Mapping[str, ImageDefinition], target: str) -> Iterator[Action]:
     """What is pending and goes to the target, and the parents without which that cannot be baked."""
-    wanted = {action.image for action in plan.pending if target in ("all", *images[action.image].targets)}
-    for name in tuple(wanted):
+    names = {action.image for action in plan.pending if target in ("all", *images[action.image].targets)}
+    for name in tuple(names):
         while parent := images[name].parent:
-            wanted.add(parent)
+            names.add(parent)
             name = parent
-    return (action for action in plan.pending if action.image in wanted)
+    return (action for action in plan.pending if action.image in names)
 
 
 def _stage(step: str, generation: int) -> str:
@@ -177,7 +177,7 @@ def _apply() -> Job:
         "script": [f"section apply 'Hand the IDs to Terraform' {APPLY}"],
         "artifacts": {
             "when": "always",  # what was refused is in the report too
-            "expire_in": KEPT,
+            "expire_in": EXPIRY,
             "paths": ["images.json"],
             "reports": {"terraform": "terraform.json"},
         },
@@ -201,4 +201,4 @@ def _folders(image: ImageDefinition) -> str:
 
 def _artifacts(*paths: str) -> Job:
     """Also of a failed job: its logs say why. Not for everybody who may see the pipeline: disks are among them."""
-    return {"when": "always", "access": "developer", "expire_in": KEPT, "paths": list(paths)}
+    return {"when": "always", "access": "developer", "expire_in": EXPIRY, "paths": list(paths)}

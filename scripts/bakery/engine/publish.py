@@ -36,7 +36,7 @@ def publish(
                 publications.append(_keep(publication, baked.folder(project, name)))
             except BakeryError as error:
                 failures[name] = error
-    _raise(failures, [found.target for found in publications])
+    _raise(failures, [publication.target for publication in publications])
     return publications
 
 
@@ -64,18 +64,18 @@ def _refuse_unverified(artifact: Artifact, verdict: Verdict | None, disk: Path) 
             hint=again,
         )
     try:
-        seen = files.sha256(disk)
+        digest = files.sha256(disk)
     except FileNotFoundError as error:
         raise NotFoundError(
             f"the disk of {full_name(artifact)} is gone",
             where=str(disk),
             hint=f"run 'bakery run {artifact.image}' to bake it again",
         ) from error
-    if seen != artifact.disk.sha256:
+    if digest != artifact.disk.sha256:
         raise BakeryError(
             f"the disk of {full_name(artifact)} changed after it was tested",
             where=str(disk),
-            detail=f"tested {artifact.disk.sha256}\nnow    {seen}",
+            detail=f"tested {artifact.disk.sha256}\nnow    {digest}",
             hint=f"remove {disk.parent} and run 'bakery run {artifact.image}' again",
         )
 

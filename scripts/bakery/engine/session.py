@@ -120,9 +120,9 @@ class Session:
             )
         stored = Path(local.places[0].id)
         # A CI job may run in another folder than the one that stored it, and gets what was baked as an artifact.
-        baked_there = self.project.artifact_folder(record) / "disk.qcow2"
-        brought = (path for path in (self.project.store / stored.name, baked_there) if path.exists())
-        return record, next(brought, stored)
+        baked_disk = self.project.artifact_folder(record) / "disk.qcow2"
+        copies = (path for path in (self.project.store / stored.name, baked_disk) if path.exists())
+        return record, next(copies, stored)
 
 
 def locate(definitions: Path, workspace: Path) -> Project:

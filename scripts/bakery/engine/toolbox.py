@@ -28,10 +28,10 @@ RELEASE = re.compile(r"(?<![\d.])(\d+)\.(\d+)\.(\d+)(?![\d.-])")
 def find(project: Project, name: str) -> Path:
     """A program: the one that the set-up installed, else the one on PATH. BakeryError if there is none."""
     installed = project.tool_bin / name
-    found = str(installed) if installed.exists() else process.which(name)
-    if found is None:
+    path = str(installed) if installed.exists() else process.which(name)
+    if path is None:
         raise BakeryError(f"{name} is not installed", hint="run 'make setup'; 'bakery doctor' shows what is missing")
-    return Path(found)
+    return Path(path)
 
 
 def pinned(project: Project) -> dict[str, str]:
@@ -133,5 +133,5 @@ def _ask(path: Path, argument: str) -> str:
     lines: list[str] = []
     # Without the variable Packer asks its vendor for updates, and waits for the answer.
     process.run([path, argument], env={"CHECKPOINT_DISABLE": "1"}, on_output=lines.append, timeout=20)
-    found = re.search(r"\d+\.\d+(\.\d+)*", "\n".join(lines))
-    return found[0] if found else MISSING
+    match = re.search(r"\d+\.\d+(\.\d+)*", "\n".join(lines))
+    return match[0] if match else MISSING

@@ -56,14 +56,14 @@ def terraform(path: str) -> Need:
     return Need(APPLY, "", "apply", path, STACKS.credentials)
 
 
-def check(vault: Vault, wanted: Sequence[Need]) -> list[Finding]:
+def check(vault: Vault, requests: Sequence[Need]) -> list[Finding]:
     """Ask for each need, for what several images share once. Raises OutageError if Vault does not serve."""
     engines = vault.engines()
     answers = {
         (path, keys): _ask(vault, engines, path, keys)
-        for path, keys in dict.fromkeys((need.path, need.keys) for need in wanted)
+        for path, keys in dict.fromkeys((need.path, need.keys) for need in requests)
     }
-    return [Finding(need.where, need.image, need.name, need.path, *answers[need.path, need.keys]) for need in wanted]
+    return [Finding(need.where, need.image, need.name, need.path, *answers[need.path, need.keys]) for need in requests]
 
 
 def _needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) -> Iterable[Need]:

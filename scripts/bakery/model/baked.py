@@ -52,13 +52,13 @@ def load(project: Project, definition: ImageDefinition, version: str) -> Baked:
     missing = [target for target, build in builds.items() if build is None]
     if "qemu" in definition.builders and artifact is None:
         missing.insert(0, "qemu")
-    whole = Baked(definition, version, artifact, {target: build for target, build in builds.items() if build})
+    baked = Baked(definition, version, artifact, {target: build for target, build in builds.items() if build})
     if missing:
         raise NotFoundError(
-            f"{full_name(whole)} is not in this workspace as a whole: {', '.join(missing)} missing",
+            f"{full_name(baked)} is not in this workspace as a whole: {', '.join(missing)} missing",
             where=str(project.workspace / "artifacts"),
         )
-    return whole
+    return baked
 
 
 def anything(project: Project, definition: ImageDefinition, version: str) -> bool:
@@ -70,8 +70,8 @@ def anything(project: Project, definition: ImageDefinition, version: str) -> boo
 def find_artifact(project: Project, definition: ImageDefinition, version: str) -> Artifact | None:
     """The disk of a version; None if it is not here, or only its document is."""
     folder = project.artifact_folder(ImageVersion(definition.name, definition.arch, version))
-    found = documents.find(Artifact, folder / "artifact.json")
-    return found if (folder / "disk.qcow2").exists() else None
+    artifact = documents.find(Artifact, folder / "artifact.json")
+    return artifact if (folder / "disk.qcow2").exists() else None
 
 
 def find_build(project: Project, definition: ImageDefinition, version: str, target: str) -> RemoteBuild | None:

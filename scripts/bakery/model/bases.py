@@ -99,6 +99,6 @@ class Bases(Model):
 
 def require_one(base: CloudBase, *names: str) -> None:
     """ValueError unless exactly one of these fields is set."""
-    given = [name for name in names if getattr(base, name) is not None]
-    if len(given) != 1:
-        raise ValueError(f"needs exactly one of {', '.join(names)}; it has {', '.join(given) or 'none'}")
+    present = [name for name in names if getattr(base, name) is not None]
+    if len(present) != 1:
+        raise ValueError(f"needs exactly one of {', '.join(names)}; it has {', '.join(present) or 'none'}")

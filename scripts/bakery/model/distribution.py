@@ -40,7 +40,7 @@ class Distribution(Model):
     def by_target(self) -> dict[str, CloudDistribution]:
         """Those that are set."""
         settings = ((name, getattr(self, name)) for name in type(self).model_fields)
-        return {name: given for name, given in settings if given is not None}
+        return {name: value for name, value in settings if value is not None}
 
     def of(self, kind: type[Kind]) -> Kind | None:
         """The settings of a target by their class."""

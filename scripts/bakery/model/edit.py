@@ -38,12 +38,12 @@ def add_package(path: Path, text: str, name: str) -> str:
         raise UsageError(f"'{name}' is not the name of a package", hint="write NAME or NAME=VERSION")
     data = _data(path, text)
     packages = data.setdefault("software", {}).setdefault("packages", [])
-    for number, known in enumerate(packages):
-        if known.partition("=")[0] == name.partition("=")[0]:
+    for number, package in enumerate(packages):
+        if package.partition("=")[0] == name.partition("=")[0]:
             raise UsageError(
-                f"the package '{known}' is there already",
+                f"the package '{package}' is there already",
                 where=yamlfile.where(path, ("software", "packages", number)),
-                hint="" if known == name else "remove it first",
+                hint="" if package == name else "remove it first",
             )
     packages.append(name)
     return _checked(path, _with(path, text, name), data)
@@ -105,10 +105,10 @@ def _without(path: Path, text: str, number: int) -> str:
 def _checked(path: Path, text: str, expected: dict[str, Any]) -> str:
     """The text if it says what is expected: a file may be written in ways that one line cannot change."""
     try:
-        said = _data(path, text)
+        content = _data(path, text)
     except UsageError:
-        said = None
-    if said != expected:
+        content = None
+    if content != expected:
         raise UsageError(
             "this file is written in a way that cannot be changed from here", where=str(path), hint="edit it"
         )

@@ -14,8 +14,8 @@ Tags = dict[str, str]
 def of_artifact(definition: ImageDefinition, artifact: Artifact) -> Tags:
     """The whole set for a disk that was baked here."""
     base = f"{artifact.base.name} {artifact.base.version}".strip()
-    ours = {**_facts(artifact, base), SHA256: artifact.disk.sha256, CONTENT: artifact.disk.raw_sha256}
-    return _merged(definition, ours)
+    facts = {**_facts(artifact, base), SHA256: artifact.disk.sha256, CONTENT: artifact.disk.raw_sha256}
+    return _merged(definition, facts)
 
 
 def of_build(definition: ImageDefinition, build: RemoteBuild) -> Tags:
@@ -38,16 +38,16 @@ def wrong(have: Tags, want: Tags) -> Tags:
     return {key: value for key, value in want.items() if have.get(key) != value}
 
 
-def _facts(made: Artifact | RemoteBuild, base: str) -> Tags:
+def _facts(part: Artifact | RemoteBuild, base: str) -> Tags:
     return {
-        **identity(made),
-        "bakery:os": made.os,
+        **identity(part),
+        "bakery:os": part.os,
         "bakery:base": base,
-        "bakery:input-key": made.input_key,
-        "bakery:commit": made.commit,
+        "bakery:input-key": part.input_key,
+        "bakery:commit": part.commit,
     }
 
 
-def _merged(definition: ImageDefinition, ours: Tags) -> Tags:
+def _merged(definition: ImageDefinition, facts: Tags) -> Tags:
     """The definition's own tags cannot hide ours; an empty value says nothing."""
-    return {**definition.tags, **{key: value for key, value in ours.items() if value}}
+    return {**definition.tags, **{key: value for key, value in facts.items() if value}}

@@ -52,8 +52,9 @@ def _explain(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any
     value, meaning = problem["input"], _meaning(kind, keys)
     match problem["type"]:
         case "extra_forbidden":
-            known = _keys_at(kind, keys[:-1])
-            return where, f"unknown key '{dotted}'", suggest(str(keys[-1]), known) or f"known here: {', '.join(known)}"
+            allowed = _keys_at(kind, keys[:-1])
+            hint = suggest(str(keys[-1]), allowed) or f"known here: {', '.join(allowed)}"
+            return where, f"unknown key '{dotted}'", hint
         case "missing":
             return where, f"'{dotted}' is missing", meaning
         case "field_error":
@@ -85,9 +86,9 @@ def _meaning(kind: type[Model], keys: tuple[str | int, ...]) -> str:
     schema = kind.model_json_schema()
     for end in range(len(keys), 0, -1):
         node = _node_at(schema, keys[:end])
-        said = node.get("description") or _resolve(node, schema).get("description")
-        if said and isinstance(keys[end - 1], str):
-            return f"{keys[end - 1]}: {said}"
+        description = node.get("description") or _resolve(node, schema).get("description")
+        if description and isinstance(keys[end - 1], str):
+            return f"{keys[end - 1]}: {description}"
     return ""
 
 
