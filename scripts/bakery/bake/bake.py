@@ -46,7 +46,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
         lineage = f"{base.base.name} {base.base.version}".rstrip()
         with report_step(context.report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
             _require_space(job)
-            staging, disk, seconds = _make(job, vault, secrets)
+            staging, disk, seconds = _make_disk(job, vault, secrets)
         artifact = Artifact(
             image=definition.name,
             arch=definition.arch,
@@ -113,9 +113,9 @@ def _require_space(job: Job) -> None:
     files.require_space(job.scratch, 2 * base_size + HEADROOM, f"the bake of {job.definition.name}")
 
 
-def _make(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:
+def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:
     """A folder with the finished disk, what that disk is, and the seconds per phase."""
-    source, seconds = _provisioned(job, vault, secrets)
+    source, seconds = _provision_disk(job, vault, secrets)
     staging = job.scratch / "whole"
     staging.mkdir()
     with timed(seconds, "flatten"):
@@ -128,7 +128,7 @@ def _make(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Pa
     return staging, disk, seconds
 
 
-def _provisioned(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, dict[str, float]]:
+def _provision_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, dict[str, float]]:
     """The disk with the software on it; the base itself if the definition adds nothing."""
     assert job.base
     if not job.definition.provisioned:

@@ -22,7 +22,7 @@ def check(folder: Path, definition: ImageDefinition, builder: str) -> None:
             f"the template never uses {' and '.join(f'var.{name}' for name in missing)}", where=str(folder), hint=DOCS
         )
     expected = "winrm" if definition.windows else "ssh"
-    communicators = [(place, kind) for file in files for place, kind in _communicators(file)]
+    communicators = [(place, kind) for file in files for place, kind in _find_communicators(file)]
     if communicators and all(kind != expected for _, kind in communicators):
         place, kind = communicators[0]
         raise UsageError(
@@ -32,7 +32,7 @@ def check(folder: Path, definition: ImageDefinition, builder: str) -> None:
         )
 
 
-def _communicators(file: Path) -> Iterator[tuple[str, str]]:
+def _find_communicators(file: Path) -> Iterator[tuple[str, str]]:
     """(file:line, kind) of those that log in to a guest."""
     for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         if (match := COMMUNICATOR.match(line)) and match[1] != "none":

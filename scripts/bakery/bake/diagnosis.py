@@ -26,14 +26,14 @@ def explain(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
     failure = (
         _full_disk(job.scratch)
         or _own_words(error)
-        or _killed(error)
-        or _interrupted(watch)
+        or _killed_packer(error)
+        or _interrupted_bake(watch)
         or _failed_task(watch)
         or _silent_guest(watch, job.console)
         or _failed_start(watch, job.qemu_log)
         or _missing_plugins(watch)
-        or _vault(watch)
-        or _template(watch)
+        or _refused_secret(watch)
+        or _invalid_template(watch)
         or _last_words(error, watch)
     )
     failure.log = error.log
@@ -60,7 +60,7 @@ def _own_words(error: ProcessError) -> BakeryError | None:
     return None if "failed with exit code" in error.message else error
 
 
-def _killed(error: ProcessError) -> BakeryError | None:
+def _killed_packer(error: ProcessError) -> BakeryError | None:
     number = -error.returncode if error.returncode < 0 else error.returncode - 128
     if number not in (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT):
         return None
@@ -71,7 +71,7 @@ def _killed(error: ProcessError) -> BakeryError | None:
     )
 
 
-def _interrupted(watch: Watch) -> BakeryError | None:
+def _interrupted_bake(watch: Watch) -> BakeryError | None:
     if not any(CANCELLED in line for line in watch.lines):
         return None
     return BakeryError("the bake was interrupted", hint="nothing was left behind; run it again")
@@ -91,7 +91,7 @@ def _failed_task(watch: Watch) -> BakeryError | None:
     return BakeryError(
         f"task '{failure.task}' failed: {failure.message}",
         where=failure.where,
-        detail=_end(failure.output),
+        detail=_last_lines(failure.output),
         hint="the task's role and variables are what to look at; the log has the whole play",
     )
 
@@ -99,7 +99,7 @@ def _failed_task(watch: Watch) -> BakeryError | None:
 def _silent_guest(watch: Watch, console: Path) -> BakeryError | None:
     if not any("Timeout waiting for SSH" in line for line in watch.lines):
         return None
-    output = _end(console.read_text(errors="replace")) if console.exists() else ""
+    output = _last_lines(console.read_text(errors="replace")) if console.exists() else ""
     return BakeryError(
         "the guest never answered on SSH",
         where=str(console),
@@ -112,7 +112,7 @@ def _failed_start(watch: Watch, log: Path) -> BakeryError | None:
     if not any("Qemu failed to start" in line for line in watch.lines):
         return None
     output = log.read_text(errors="replace") if log.exists() else ""
-    return BakeryError("QEMU did not start", detail=_end(output), hint="run 'bakery doctor bake'")
+    return BakeryError("QEMU did not start", detail=_last_lines(output), hint="run 'bakery doctor bake'")
 
 
 def _missing_plugins(watch: Watch) -> BakeryError | None:
@@ -124,7 +124,7 @@ def _missing_plugins(watch: Watch) -> BakeryError | None:
     )
 
 
-def _vault(watch: Watch) -> BakeryError | None:
+def _refused_secret(watch: Watch) -> BakeryError | None:
     text = " ".join(line.strip() for line in watch.lines)
     match = re.search(r'Call to function "vault" failed: (.+?)(?:\.? {2}|$)', text)
     return (
@@ -134,7 +134,7 @@ def _vault(watch: Watch) -> BakeryError | None:
     )
 
 
-def _template(watch: Watch) -> BakeryError | None:
+def _invalid_template(watch: Watch) -> BakeryError | None:
     """The first HCL error: `Error: title`, then the place, then a paragraph that explains."""
     start = next((number for number, line in enumerate(watch.lines) if line.startswith("Error: ")), None)
     if start is None:
@@ -157,10 +157,10 @@ def _last_words(error: ProcessError, watch: Watch) -> BakeryError:
     """Packer's own summary of what went wrong, else its last lines."""
     summary = [line for line in watch.lines if " errored after " in line]
     reason = summary[-1].split(": ", 1)[-1] if summary else f"exit code {error.returncode}"
-    return BakeryError(f"Packer failed: {reason}", detail=_end(error.tail), hint="the log has all of its output")
+    return BakeryError(f"Packer failed: {reason}", detail=_last_lines(error.tail), hint="the log has all of its output")
 
 
-def _end(text: str) -> str:
+def _last_lines(text: str) -> str:
     """The last lines that say something, without what a console does to its screen."""
     lines = [line.strip() for line in SCREEN.sub("", text).splitlines()]
     return "\n".join([line for line in lines if line][-SHOWN:])

@@ -33,8 +33,8 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
     with _short_folder(job.scratch) as temporary:
         try:
             process.run(
-                [job.toolchain.packer, "build", "-color=false", "-timestamp-ui", *_arguments(job, variables)],
-                env={**_environment(job, temporary), **env},
+                [job.toolchain.packer, "build", "-color=false", "-timestamp-ui", *_build_arguments(job, variables)],
+                env={**_packer_environment(job, temporary), **env},
                 secrets=secrets,
                 timeout=TIMEOUT_SECONDS,
                 log=job.log,
@@ -59,8 +59,8 @@ def validate(job: Job) -> None:
     with _short_folder(job.scratch) as temporary:
         try:
             process.run(
-                [job.toolchain.packer, "validate", *_arguments(job, variables)],
-                env=_environment(job, temporary),
+                [job.toolchain.packer, "validate", *_build_arguments(job, variables)],
+                env=_packer_environment(job, temporary),
                 timeout=VALIDATE_SECONDS,
                 on_output=watch.line,
             )
@@ -77,7 +77,7 @@ def _write_variables(job: Job) -> Path:
     return variables
 
 
-def _arguments(job: Job, variables: Path) -> list[str | Path]:
+def _build_arguments(job: Job, variables: Path) -> list[str | Path]:
     """A template of the user's own is built as a whole; of ours, the source for this OS."""
     only = [] if job.definition.template else [f"-only={BUILDERS[job.builder].source(job.definition)}"]
     return [*only, f"-var-file={variables}", job.template]
@@ -87,7 +87,7 @@ def release(scratch: Path) -> None:
     """Stop what a killed Packer left running: the holder of the disk, and with it mounts and loop devices."""
     for record in scratch.glob("*.pid"):
         with suppress(OSError, ValueError):
-            _kill(int(record.read_text()), scratch)
+            _kill_process(int(record.read_text()), scratch)
     link = scratch / "tmp"
     if link.is_symlink() and link.readlink().name.startswith(TEMPORARY):
         shutil.rmtree(link.readlink(), ignore_errors=True)
@@ -100,7 +100,7 @@ def sweep(drafts: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _environment(job: Job, temporary: Path) -> dict[str, str]:
+def _packer_environment(job: Job, temporary: Path) -> dict[str, str]:
     cache = str(job.project.cache / "packer")
     return {
         "PACKER_PLUGIN_PATH": str(job.toolchain.plugins),
@@ -130,7 +130,7 @@ def _short_folder(scratch: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _kill(pid: int, scratch: Path) -> None:
+def _kill_process(pid: int, scratch: Path) -> None:
     """End a process that works in `scratch`; another one that has got the same ID since is left alone."""
     proc = Path("/proc") / str(pid)
     if os.fsencode(scratch) not in (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes():

@@ -50,7 +50,7 @@ def build(
             seconds = packer.build(job, env, hidden)
             packer_build = manifest.last_build(job.manifest, definition.name, version)
             ids = builder.ids(packer_build)
-            checks = _checks(job, hidden)
+            checks = _read_checks(job, hidden)
         staging = scratch / "whole"
         staging.mkdir()
         remote_build = RemoteBuild(
@@ -77,7 +77,7 @@ def build(
     return remote_build
 
 
-def _checks(job: Job, hidden: list[str]) -> list[Check]:
+def _read_checks(job: Job, hidden: list[str]) -> list[Check]:
     """What the tests said inside of the build. A failing one has stopped Packer, so these have passed."""
     if not job.tests:
         return []

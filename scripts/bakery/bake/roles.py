@@ -39,7 +39,7 @@ def check_roles(project: Project, definition: ImageDefinition, where: Where) -> 
 def check_mode(project: Project, definition: ImageDefinition, where: Where) -> None:
     """UsageError unless every role declares itself fit for the definition's mode."""
     for number, use in enumerate(definition.software.roles):
-        if definition.mode not in _declared(project.resources.role(use.name), "modes", "vm"):
+        if definition.mode not in _declared_values(project.resources.role(use.name), "modes", "vm"):
             raise UsageError(
                 f"the role {use.name} is not declared fit for mode {definition.mode}",
                 where=where("software", "roles", number, "name"),
@@ -49,7 +49,7 @@ def check_mode(project: Project, definition: ImageDefinition, where: Where) -> N
 
 def _check_variables(role: Path, use: RoleUse, where: Where) -> None:
     """A role that documents no variables takes all."""
-    options = _options(role)
+    options = _documented_options(role)
     for name in use.vars:
         if options and name not in options:
             raise UsageError(
@@ -83,7 +83,7 @@ def _check_family(project: Project, definition: ImageDefinition, where: Where) -
             hint="install the software in a role",
         )
     for number, use in enumerate(software.roles):
-        families = _declared(project.resources.role(use.name), "families", "Debian")
+        families = _declared_values(project.resources.role(use.name), "families", "Debian")
         if family not in families:
             raise UsageError(
                 f"the role {use.name} works on {' and '.join(families)}, and {definition.os} is {family}",
@@ -92,17 +92,17 @@ def _check_family(project: Project, definition: ImageDefinition, where: Where) -
             )
 
 
-def _options(role: Path) -> dict[str, Any]:
+def _documented_options(role: Path) -> dict[str, Any]:
     """What a role documents about its variables, by name."""
-    specs = _load(role / SPECS).get("argument_specs") or {}
+    specs = _load_mapping(role / SPECS).get("argument_specs") or {}
     return (specs.get("main") or {}).get("options") or {}
 
 
-def _declared(role: Path, key: str, default: str) -> list[str]:
-    return list(_load(role / FITNESS).get(key) or [default])
+def _declared_values(role: Path, key: str, default: str) -> list[str]:
+    return list(_load_mapping(role / FITNESS).get(key) or [default])
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load_mapping(path: Path) -> dict[str, Any]:
     data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) if path.is_file() else None
     return data if isinstance(data, dict) else {}
 

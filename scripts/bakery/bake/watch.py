@@ -61,7 +61,7 @@ class Watch:
         self.lines.append(text)
         for pattern, phase, news in PHASES:
             if pattern.search(text) and phase != self._phase:
-                self._enter(phase, news)
+                self._enter_phase(phase, news)
         if match := TASK.search(text):
             self._task, self._origin = match["name"], ""
             if not any(noise in self._task for noise in NOISE):
@@ -69,7 +69,7 @@ class Watch:
         elif match := ORIGIN.search(text):
             self._origin = self._origin or match["where"]
         elif match := FAILED.search(text) or FAILED_ITEM.search(text):
-            self.failure = self._failed(match["result"], "UNREACHABLE!" in text)
+            self.failure = self._task_failure(match["result"], "UNREACHABLE!" in text)
         elif text.startswith("...ignoring"):
             self.failure = None
 
@@ -78,7 +78,7 @@ class Watch:
         self._close_phase()
         return self.seconds
 
-    def _enter(self, phase: str, news: str) -> None:
+    def _enter_phase(self, phase: str, news: str) -> None:
         self._close_phase()
         self._phase = phase
         if news:
@@ -89,7 +89,7 @@ class Watch:
         self.seconds[self._phase] = round(self.seconds.get(self._phase, 0) + now - self._since, 1)
         self._since = now
 
-    def _failed(self, result: str, unreachable: bool) -> TaskFailure:
+    def _task_failure(self, result: str, unreachable: bool) -> TaskFailure:
         try:
             details = json.loads(result)
         except ValueError:

@@ -25,23 +25,23 @@ def promote(
     Nothing moves unless every place of the version can be used. If anything fails later, the pointers of all targets
     get their old values back.
     """
-    _refuse(record, channel)
-    publications = _published(record, targets)
+    _refuse_incomplete(record, channel)
+    publications = _read_publications(record, targets)
     _refuse_unusable(record, publications, targets)
     before = catalog.channel(record.image, record.arch, channel)
     move = _Move(catalog, publications, targets, channel, report)
-    pointers = move.forward(before)
+    pointers = move.move_pointers(before)
     if before and before.version == record.version and before.pointers == pointers:
         report(Event("note", "promote", record.image, f"{channel} points at {record.version} already"))
         return before
     try:
         entry = catalog.move(record, channel, reason, before, pointers)
     except BaseException as error:
-        head = _present(catalog, record, channel, before)
+        head = _read_channel(catalog, record, channel, before)
         if isinstance(error, ConflictError) and head and (head.version, head.pointers) == (record.version, pointers):
             return head  # somebody else made the same step, or the answer to our own write was lost
         # To what the catalog says by now: we may have overwritten the pointers of who won the race.
-        move.back(publications, head, error)
+        move.restore_pointers(publications, head, error)
         raise
     report(Event("note", "promote", record.image, f"{channel} -> {record.version}"))
     return entry
@@ -75,7 +75,7 @@ def require_name(channel: str) -> None:
         )
 
 
-def _refuse(record: Record, channel: str) -> None:
+def _refuse_incomplete(record: Record, channel: str) -> None:
     require_name(channel)
     if record.state != "complete":
         raise BakeryError(
@@ -85,7 +85,7 @@ def _refuse(record: Record, channel: str) -> None:
         )
 
 
-def _published(record: Record, targets: Targets) -> dict[str, Publication]:
+def _read_publications(record: Record, targets: Targets) -> dict[str, Publication]:
     """The record's publication at every target; BakeryError if it is missing from one."""
     publications = {name: record.publication(name) for name in targets}
     if missing := [name for name, publication in publications.items() if publication is None]:
@@ -107,7 +107,7 @@ def _refuse_unusable(record: Record, publications: Publications, targets: Target
         )
 
 
-def _present(catalog: Catalog, record: Record, channel: str, before: ChannelEntry | None) -> ChannelEntry | None:
+def _read_channel(catalog: Catalog, record: Record, channel: str, before: ChannelEntry | None) -> ChannelEntry | None:
     """Where the channel points now; what was seen before if the catalog does not answer any more."""
     try:
         return catalog.channel(record.image, record.arch, channel)
@@ -125,29 +125,29 @@ class _Move:
     channel: str
     report: Reporter
 
-    def forward(self, before: ChannelEntry | None) -> tuple[Parameter, ...]:
+    def move_pointers(self, before: ChannelEntry | None) -> tuple[Parameter, ...]:
         """Move one target after the other; each is all or none by itself."""
         pointers: dict[str, tuple[Parameter, ...]] = {}
         try:
             for name, publication in self.publications.items():
                 pointers[name] = self.targets[name].point(publication, self.channel, self.report)
         except BaseException as error:
-            self.back({name: self.publications[name] for name in pointers}, before, error)
+            self.restore_pointers({name: self.publications[name] for name in pointers}, before, error)
             raise
         return tuple(pointer for group in pointers.values() for pointer in group)
 
-    def back(self, publications: Publications, entry: ChannelEntry | None, error: BaseException) -> None:
+    def restore_pointers(self, publications: Publications, entry: ChannelEntry | None, error: BaseException) -> None:
         """Point targets at what `entry` says again, and add to `error` what was put back and what could not be."""
         lines = []
         for name, publication in publications.items():
             try:
-                lines.append(f"{name}: put back to {self._restore(name, publication, entry)}")
+                lines.append(f"{name}: put back to {self._restore_target(name, publication, entry)}")
             except BakeryError as failure:
                 lines.append(f"{name}: NOT put back: {failure.message}: {failure.detail}")
         if isinstance(error, BakeryError):
             error.detail = "\n".join(filter(None, (error.detail, *lines)))
 
-    def _restore(self, name: str, publication: Publication, entry: ChannelEntry | None) -> str:
+    def _restore_target(self, name: str, publication: Publication, entry: ChannelEntry | None) -> str:
         record = self.catalog.record(entry) if entry else None
         old = record.publication(name) if record else None
         if old is None:

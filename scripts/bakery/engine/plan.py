@@ -61,11 +61,11 @@ def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: Inpu
         parent_record = records.get(image.parent or "")
         # The parent's content, not its file: a parent that came out the same leaves its children alone.
         inputs = dict(inputs_of(image, parent_record.raw_sha256 if parent_record else ""))
-        actions[name] = _decide(image, records[name], inputs, now)
+        actions[name] = _decide_action(image, records[name], inputs, now)
     return Plan(tuple(actions.values()))
 
 
-def _decide(image: ImageDefinition, record: Record | None, inputs: dict[str, str], now: datetime) -> Action:
+def _decide_action(image: ImageDefinition, record: Record | None, inputs: dict[str, str], now: datetime) -> Action:
     key = input_key(inputs)
     reason = _bake_reason(image, record, key, inputs, now)
     if reason:
@@ -73,7 +73,7 @@ def _decide(image: ImageDefinition, record: Record | None, inputs: dict[str, str
         version = record.version if record else ""
         return Action(image.name, image.arch, "bake", reason, version, image.version, key, inputs, changes)
     assert record is not None
-    missing = _unpublished(image, record)
+    missing = _publish_reason(image, record)
     if missing:
         return Action(image.name, image.arch, "publish", missing, record.version, image.version, key)
     return Action(image.name, image.arch, "keep", "inputs unchanged", record.version, image.version, key)
@@ -98,7 +98,7 @@ def _bake_reason(
     return ""
 
 
-def _unpublished(image: ImageDefinition, record: Record) -> str:
+def _publish_reason(image: ImageDefinition, record: Record) -> str:
     """What the definition asks for and the record does not have; empty if nothing."""
     for target in image.targets:
         publication = record.publication(target)

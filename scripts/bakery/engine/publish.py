@@ -32,15 +32,15 @@ def publish(
             _refuse_unverified(baked.artifact, verdict, baked.folder(project, "local") / "disk.qcow2")
         for name, destination in targets.items():
             try:
-                publication = _bring(project, baked, name, destination, report)
-                publications.append(_keep(publication, baked.folder(project, name)))
+                publication = _publish_target(project, baked, name, destination, report)
+                publications.append(_save_publication(publication, baked.folder(project, name)))
             except BakeryError as error:
                 failures[name] = error
-    _raise(failures, [publication.target for publication in publications])
+    _raise_failures(failures, [publication.target for publication in publications])
     return publications
 
 
-def _bring(project: Project, baked: Baked, name: str, destination: Target, report: Reporter) -> Publication:
+def _publish_target(project: Project, baked: Baked, name: str, destination: Target, report: Reporter) -> Publication:
     """What Packer built at the target is taken over, else the disk goes there."""
     if name in baked.builds:
         return cast(RemoteTarget, destination).adopt(baked.builds[name], report)
@@ -80,7 +80,7 @@ def _refuse_unverified(artifact: Artifact, verdict: Verdict | None, disk: Path) 
         )
 
 
-def _keep(publication: Publication, folder: Path) -> Publication:
+def _save_publication(publication: Publication, folder: Path) -> Publication:
     """Save it; one that says the same as before stays as it was, with the seconds of the run that did the work."""
     path = folder / f"publication-{publication.target}.json"
     with suppress(BakeryError):  # absent or written by another release: this one replaces it
@@ -91,7 +91,7 @@ def _keep(publication: Publication, folder: Path) -> Publication:
     return publication
 
 
-def _raise(failures: dict[str, BakeryError], done: list[str]) -> None:
+def _raise_failures(failures: dict[str, BakeryError], done: list[str]) -> None:
     """One error for all failures; the error itself if it is alone."""
     if not failures:
         return

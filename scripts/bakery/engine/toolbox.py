@@ -57,7 +57,7 @@ def accepted(pin: str) -> str:
 def versions(project: Project) -> dict[str, str]:
     """Version of every tool that can change an image, as the program that is there reports it. Starts no guest."""
     return {
-        **_program_versions(_programs(project), project.cache / "tools.json"),
+        **_program_versions(_version_commands(project), project.cache / "tools.json"),
         "ansible-core": version("ansible-core"),
         "python": platform.python_version(),
     }
@@ -90,22 +90,22 @@ def toolchain(project: Project, accelerator: str = "") -> Toolchain:
     )
 
 
-def _programs(project: Project) -> dict[str, tuple[Path | None, str]]:
+def _version_commands(project: Project) -> dict[str, tuple[Path | None, str]]:
     """Each program whose version can change an image, and the argument that makes it print its version."""
     packer = project.tool_bin / "packer"
     return {
-        "packer": (packer if packer.exists() else _on_path("packer"), "version"),
-        **{name: (_plugin(project, name), "describe") for name in PLUGINS},
-        **{name: (_on_path(name), flag) for name, flag in SYSTEM_TOOLS.items()},
+        "packer": (packer if packer.exists() else _program_path("packer"), "version"),
+        **{name: (_plugin_path(project, name), "describe") for name in PLUGINS},
+        **{name: (_program_path(name), flag) for name, flag in SYSTEM_TOOLS.items()},
     }
 
 
-def _on_path(name: str) -> Path | None:
+def _program_path(name: str) -> Path | None:
     path = process.which(name)
     return Path(path) if path else None
 
 
-def _plugin(project: Project, name: str) -> Path | None:
+def _plugin_path(project: Project, name: str) -> Path | None:
     """The set-up leaves one version of a plugin, with its checksum beside it."""
     folder = project.plugins / "github.com" / "hashicorp" / name.removeprefix("packer-plugin-")
     programs = (path for path in folder.glob(f"{name}_v*") if not path.name.endswith("_SHA256SUM"))
@@ -115,20 +115,20 @@ def _plugin(project: Project, name: str) -> Path | None:
 def _program_versions(programs: Mapping[str, tuple[Path | None, str]], cache: Path) -> dict[str, str]:
     """Asked once per installed program; `cache` remembers the answer for that file."""
     answers = Cache(cache)
-    versions = {name: _version(path, argument, answers) for name, (path, argument) in programs.items()}
+    versions = {name: _cached_version(path, argument, answers) for name, (path, argument) in programs.items()}
     answers.save()
     return versions
 
 
-def _version(path: Path | None, argument: str, answers: Cache) -> str:
+def _cached_version(path: Path | None, argument: str, answers: Cache) -> str:
     if path is None:
         return MISSING
     stat = path.stat()
     stamp = f"{path} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
-    return answers.get(stamp, lambda: _ask(path, argument))
+    return answers.get(stamp, lambda: _ask_version(path, argument))
 
 
-def _ask(path: Path, argument: str) -> str:
+def _ask_version(path: Path, argument: str) -> str:
     """The first version number that a program prints, on either stream."""
     lines: list[str] = []
     # Without the variable Packer asks its vendor for updates, and waits for the answer.

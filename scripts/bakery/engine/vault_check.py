@@ -43,7 +43,7 @@ class Finding:
 
 def needs(definitions: Definitions, names: Iterable[str], duty: Duty | None = None) -> list[Need]:
     """The secrets of some images, or of all, and the credentials of their targets; of these what a duty works with."""
-    return [need for image in definitions.select(names) for need in _needs(definitions, image, duty)]
+    return [need for image in definitions.select(names) for need in _image_needs(definitions, image, duty)]
 
 
 def used(image: ImageDefinition, duty: str) -> list[str]:
@@ -60,13 +60,13 @@ def check(vault: Vault, requests: Sequence[Need]) -> list[Finding]:
     """Ask for each need, for what several images share once. Raises OutageError if Vault does not serve."""
     engines = vault.engines()
     answers = {
-        (path, keys): _ask(vault, engines, path, keys)
+        (path, keys): _check_path(vault, engines, path, keys)
         for path, keys in dict.fromkeys((need.path, need.keys) for need in requests)
     }
     return [Finding(need.where, need.image, need.name, need.path, *answers[need.path, need.keys]) for need in requests]
 
 
-def _needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) -> Iterable[Need]:
+def _image_needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) -> Iterable[Need]:
     secrets = image.secrets if duty is None or used(image, duty) else {}
     for name, secret in secrets.items():
         where = definitions.where(image.name, "secrets", name, "path")
@@ -79,24 +79,24 @@ def _needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) 
             yield Need(where, image.name, f"distribution.{target}.credentials", path, cloud.credentials)
 
 
-def _ask(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> tuple[str, str, str]:
+def _check_path(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> tuple[str, str, str]:
     """What a finding says at its end."""
     try:
-        return _prove(vault, engines, path.strip("/"), keys), "", ""
+        return _prove_access(vault, engines, path.strip("/"), keys), "", ""
     except OutageError:
         raise
     except BakeryError as error:
         return "", error.message, error.hint
 
 
-def _prove(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> str:
+def _prove_access(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> str:
     """What is at a path; BakeryError if it is not what a build needs."""
     mount = next((mount for mount in engines if path.startswith(mount)), "")
     kind = engines.get(mount, "")
     if kind == "kv-v2" and not path.removeprefix(mount).startswith("data/"):
         raise no_api_path(path, mount)  # before reading: a policy for the right path denies this one
     if kind in KEEPING:
-        _read(vault, path, keys)
+        _read_keys(vault, path, keys)
         return "can be read"
     if not vault.may_read(path):
         raise BakeryError(f"Vault denies access to {path}", hint="the token's policy must allow 'read' on that path")
@@ -107,7 +107,7 @@ def _prove(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[s
     return f"may be made by the {kind} engine"
 
 
-def _read(vault: Vault, path: str, keys: Iterable[str]) -> None:
+def _read_keys(vault: Vault, path: str, keys: Iterable[str]) -> None:
     """Read as a build will. Raises one error with the problems of all keys."""
     errors = []
     for key in keys:

@@ -69,7 +69,7 @@ class Bases(Model):
     qemu: QemuBase | None = None
 
     @model_validator(mode="after")
-    def _lineage(self) -> Self:
+    def _one_lineage(self) -> Self:
         if not self.builders:
             raise ValueError(f"needs at least one of {', '.join(type(self).model_fields)}")
         if len(self.images) > 1:

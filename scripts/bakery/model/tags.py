@@ -14,13 +14,13 @@ Tags = dict[str, str]
 def of_artifact(definition: ImageDefinition, artifact: Artifact) -> Tags:
     """The whole set for a disk that was baked here."""
     base = f"{artifact.base.name} {artifact.base.version}".strip()
-    facts = {**_facts(artifact, base), SHA256: artifact.disk.sha256, CONTENT: artifact.disk.raw_sha256}
-    return _merged(definition, facts)
+    facts = {**_common_tags(artifact, base), SHA256: artifact.disk.sha256, CONTENT: artifact.disk.raw_sha256}
+    return _merge_tags(definition, facts)
 
 
 def of_build(definition: ImageDefinition, build: RemoteBuild) -> Tags:
     """The whole set for what Packer built at a target."""
-    return _merged(definition, {**_facts(build, build.base), SHA256: build.identity})
+    return _merge_tags(definition, {**_common_tags(build, build.base), SHA256: build.identity})
 
 
 def of_publication(publication: Publication) -> Tags:
@@ -38,7 +38,7 @@ def wrong(have: Tags, want: Tags) -> Tags:
     return {key: value for key, value in want.items() if have.get(key) != value}
 
 
-def _facts(part: Artifact | RemoteBuild, base: str) -> Tags:
+def _common_tags(part: Artifact | RemoteBuild, base: str) -> Tags:
     return {
         **identity(part),
         "bakery:os": part.os,
@@ -48,6 +48,6 @@ def _facts(part: Artifact | RemoteBuild, base: str) -> Tags:
     }
 
 
-def _merged(definition: ImageDefinition, facts: Tags) -> Tags:
+def _merge_tags(definition: ImageDefinition, facts: Tags) -> Tags:
     """The definition's own tags cannot hide ours; an empty value says nothing."""
     return {**definition.tags, **{key: value for key, value in facts.items() if value}}

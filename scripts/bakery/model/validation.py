@@ -32,7 +32,7 @@ def validate(kind: type[Kind], what: str, path: Path, text: str) -> Kind:
     except ValidationError as error:
         # A misspelt key is also a missing one; the first says more.
         problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-        explained = (_explain(kind, what, path, dict(problem)) for problem in problems)
+        explained = (_explain_problem(kind, what, path, dict(problem)) for problem in problems)
         errors = [UsageError(message, where=where, hint=hint) for where, message, hint in explained]
         raise merge_errors(errors) from error
 
@@ -42,14 +42,14 @@ def repeated(values: Sequence[object]) -> int | None:
     return next((index for index, value in enumerate(values) if value in values[:index]), None)
 
 
-def _explain(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any]) -> tuple[str, str, str]:
+def _explain_problem(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any]) -> tuple[str, str, str]:
     """One pydantic error as (file:line, message, hint) in a user's words."""
     context = problem.get("ctx", {})
     keys = tuple(key for key in problem["loc"] if key != "[key]")  # pydantic's mark for a key of a mapping
     keys += context.get("keys", ())
     dotted = ".".join(str(key) for key in keys) or what
     where = yamlfile.where(path, keys)
-    value, meaning = problem["input"], _meaning(kind, keys)
+    value, meaning = problem["input"], _key_description(kind, keys)
     match problem["type"]:
         case "extra_forbidden":
             allowed = _keys_at(kind, keys[:-1])
@@ -81,12 +81,12 @@ def _explain(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any
             return where, f"'{dotted}' is {value!r}: {problem['msg']}", meaning
 
 
-def _meaning(kind: type[Model], keys: tuple[str | int, ...]) -> str:
+def _key_description(kind: type[Model], keys: tuple[str | int, ...]) -> str:
     """What the schema says of a key, or of the nearest one above of which it says something, for a hint."""
     schema = kind.model_json_schema()
     for end in range(len(keys), 0, -1):
         node = _node_at(schema, keys[:end])
-        description = node.get("description") or _resolve(node, schema).get("description")
+        description = node.get("description") or _resolve_reference(node, schema).get("description")
         if description and isinstance(keys[end - 1], str):
             return f"{keys[end - 1]}: {description}"
     return ""
@@ -95,21 +95,21 @@ def _meaning(kind: type[Model], keys: tuple[str | int, ...]) -> str:
 def _keys_at(kind: type[Model], keys: tuple[str | int, ...]) -> list[str]:
     """The keys that the schema allows at a place, for near-miss hints."""
     schema = kind.model_json_schema()
-    return list(_resolve(_node_at(schema, keys), schema).get("properties", {}))
+    return list(_resolve_reference(_node_at(schema, keys), schema).get("properties", {}))
 
 
 def _node_at(schema: dict[str, Any], keys: tuple[str | int, ...]) -> dict[str, Any]:
-    """What the schema says of a place: perhaps a reference, which `_resolve` follows."""
+    """What the schema says of a place: perhaps a reference, which `_resolve_reference` follows."""
     node = schema
     for key in keys:
-        node = _resolve(node, schema)
+        node = _resolve_reference(node, schema)
         # An object of the schema names its keys; a mapping that users fill has one schema for all of them.
         any_key = next(iter(node.get("patternProperties", {}).values()), node.get("additionalProperties") or {})
         node = node.get("items", {}) if isinstance(key, int) else node.get("properties", {}).get(key, any_key)
     return node
 
 
-def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+def _resolve_reference(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     for option in (node, *node.get("anyOf", ())):
         if "$ref" in option:
             resolved: dict[str, Any] = schema["$defs"][option["$ref"].rsplit("/", 1)[-1]]
