@@ -69,7 +69,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
 
 
 def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | None) -> dict[str, str]:
-    """Raise whatever would otherwise fail the bake after minutes; gives the values of the secrets."""
+    """Raise errors that would otherwise end the bake after minutes; return the values of the secrets."""
     file = str(project.definitions / f"{definition.name}.yaml")
     check_roles(project, definition, lambda *keys: file)
     check_mode(project, definition, lambda *keys: file)
@@ -93,7 +93,7 @@ def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | N
 
 @contextmanager
 def reserved(project: Project, subject: str, folder: Path) -> Iterator[Path]:
-    """Hold a lock per `subject`; gives the folder for half-made versions, free of what killed runs left in it."""
+    """Hold a lock per `subject`; return the folder for drafts, without the remains of killed runs."""
     lock = project.workspace / "locks" / f"bake-{subject}.lock"
     with files.exclusive(lock, f"{subject} is being baked by another process"):
         if folder.exists():
@@ -109,12 +109,12 @@ def reserved(project: Project, subject: str, folder: Path) -> Iterator[Path]:
 
 def _require_space(job: Job) -> None:
     assert job.base
-    base_size = job.base.path.stat().st_blocks * 512  # what stat counts in, whatever the file system's blocks are
+    base_size = job.base.path.stat().st_blocks * 512  # stat counts in 512 bytes on every file system
     files.require_space(job.scratch, 2 * base_size + HEADROOM, f"the bake of {job.definition.name}")
 
 
 def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:
-    """A folder with the finished disk, what that disk is, and the seconds per phase."""
+    """A folder with the finished disk, the description of that disk, and the seconds per phase."""
     source, seconds = _provision_disk(job, vault, secrets)
     staging = job.scratch / "whole"
     staging.mkdir()

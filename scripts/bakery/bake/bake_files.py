@@ -16,7 +16,7 @@ from bakery.host.errors import UsageError
 from bakery.model.definition import FAMILIES, ImageDefinition
 
 PLAYBOOKS = {"linux": "bake.yml", "windows": "bake-windows.yml"}
-# What a role says about the bake modes and OS families it works in; without the file it is vm and Debian only. It can
+# A role declares its bake modes and OS families here; without the file they are vm and Debian. The file can
 # refuse a bake and never changes one: Ansible reads only main.yml and argument_specs.yml of meta/.
 FITNESS = Path("meta") / "bakery.yml"
 INCLUDED_ROLES = ("include_role", "import_role")

@@ -1,4 +1,4 @@
-"""What a template of somebody's own has to do, read from its text: Packer's validator knows nothing of it."""
+"""Checks the contract of a user's own template by its text: Packer's validator knows nothing of it."""
 
 import re
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def check(folder: Path, definition: ImageDefinition, builder: str) -> None:
 
 
 def _find_communicators(file: Path) -> Iterator[tuple[str, str]]:
-    """(file:line, kind) of those that log in to a guest."""
+    """(file:line, kind) of the communicators that log in to a guest."""
     for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         if (match := COMMUNICATOR.match(line)) and match[1] != "none":
             yield f"{file}:{number}", match[1]

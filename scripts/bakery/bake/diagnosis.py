@@ -1,4 +1,4 @@
-"""Why a build failed, in one message: most of what Packer prints then is about the consequences."""
+"""Explains a failed build in one message: most of the lines that Packer prints are about the consequences."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ SCREEN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 PLACE = re.compile(r"^\s+on (?P<file>\S+) line (?P<line>\d+)")
 PLUGIN = re.compile(r"^\* (?P<source>\S+) (?P<version>.+)$")
 KILLED_HINT = "if nobody killed it, the machine may have run out of memory: see 'dmesg'; nothing was left running"
-# How Packer words it when a program it started was stopped from outside.
+# Packer prints this when a program that it started was stopped from outside.
 CANCELLED = "Cleanly cancelled builds after being interrupted"
 
 
@@ -41,7 +41,7 @@ def explain(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
 
 
 def died(job: Job) -> BakeryError:
-    """Packer runs as two processes: when the inner one is killed, the outer one ends as if all were well."""
+    """Packer runs as two processes: if the inner one is killed, the outer one still reports success."""
     return BakeryError("Packer ended in the middle of its work", hint=KILLED_HINT, log=job.log)
 
 
@@ -149,7 +149,7 @@ def _invalid_template(watch: Watch) -> BakeryError | None:
         f"Packer refuses the template: {watch.lines[start].removeprefix('Error: ')}",
         where=f"{place['file']}:{place['line']}" if place else "",
         detail="\n".join(lines[:SHOWN]),
-        hint="mend the template and run it again; nothing was started",
+        hint="fix the template and run it again; nothing was started",
     )
 
 
@@ -161,6 +161,6 @@ def _last_words(error: ProcessError, watch: Watch) -> BakeryError:
 
 
 def _last_lines(text: str) -> str:
-    """The last lines that say something, without what a console does to its screen."""
+    """The last lines with text, without the control sequences of a console."""
     lines = [line.strip() for line in SCREEN.sub("", text).splitlines()]
     return "\n".join([line for line in lines if line][-SHOWN:])

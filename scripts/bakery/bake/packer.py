@@ -1,4 +1,4 @@
-"""One Packer process from start to end, and nothing of it left behind."""
+"""Runs one Packer process and removes everything that it leaves behind."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from bakery.clouds.job import Job
 from bakery.host import files, process
 from bakery.host.waiting import wait_until
 
-# Only so that a task that hangs does not hold the image's lock for ever; the slowest bakes known take an hour.
+# A task that hangs must not hold the image's lock without end; the slowest bakes known take an hour.
 TIMEOUT_SECONDS = 4 * 3600.0
 VALIDATE_SECONDS = 120.0  # it takes one or two, most of them to start plugins
 KILL_SECONDS = 10.0  # a killed guest with 2 GiB of memory is gone within one
@@ -108,7 +108,7 @@ def _packer_environment(job: Job, temporary: Path) -> dict[str, str]:
         "PACKER_CONFIG_DIR": cache,
         "CHECKPOINT_DISABLE": "1",  # no question to HashiCorp's servers about newer versions
         "PYTHONUNBUFFERED": "1",  # tasks show up when they start
-        # Its sockets and temporary files go with the bake, and nothing that the user installed for himself gets in.
+        # Ansible's sockets and temporary files end with the bake, and the user's own collections stay outside.
         "ANSIBLE_HOME": str(temporary / "ansible"),
         "ANSIBLE_ROLES_PATH": job.project.resources.roles_path,
         "TMPDIR": str(temporary),

@@ -78,7 +78,7 @@ def build(
 
 
 def _read_checks(job: Job, hidden: list[str]) -> list[Check]:
-    """What the tests said inside of the build. A failing one has stopped Packer, so these have passed."""
+    """The results of the tests inside of the build. A failing test stops Packer, so these have passed."""
     if not job.tests:
         return []
     checks = junit.checks(job.test_report, TEST_HOST, Redactor(hidden))

@@ -1,4 +1,4 @@
-"""Whether a definition's software can be baked at all: known before anything is started."""
+"""Checks before a bake whether a definition's software can be baked at all."""
 
 from collections.abc import Callable
 from functools import partial
@@ -93,7 +93,7 @@ def _check_family(project: Project, definition: ImageDefinition, where: Where) -
 
 
 def _documented_options(role: Path) -> dict[str, Any]:
-    """What a role documents about its variables, by name."""
+    """The documentation of a role's variables, by name."""
     specs = _load_mapping(role / SPECS).get("argument_specs") or {}
     return (specs.get("main") or {}).get("options") or {}
 

@@ -15,7 +15,7 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Base
 from bakery.model.project import Project
 
-VERSION = "0.0.0"  # of nothing
+VERSION = "0.0.0"  # no version has this number
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def templates(images: Iterable[ImageDefinition]) -> list[Template]:
     for image in images:
         for builder in image.builders:
             if builder == "qemu" and not image.provisioned:
-                continue  # its base is the image, and Packer is never asked
+                continue  # its base is the image, and Packer does not run
             if image.template:
                 template = Template(image.template, "", image, builder)
             else:
@@ -50,11 +50,11 @@ def templates(images: Iterable[ImageDefinition]) -> list[Template]:
 def validate(project: Project, template: Template, toolchain: Toolchain) -> None:
     """Have Packer validate a template with the variables of its image; UsageError with file:line if it refuses.
 
-    A template of somebody's own also has to keep to the contract.
+    A user's own template also has to keep to the contract.
     """
     if template.image.template:
         contract.check(project.definitions / template.image.template, template.image, template.builder)
-    image = template.image.model_copy(update={"secrets": {}})  # else Packer would ask Vault for them
+    image = template.image.model_copy(update={"secrets": {}})  # with them, Packer would ask Vault
     with files.scratch(project.workspace / "validate", image.name) as scratch:
         base = BaseDisk(_empty_disk(scratch), Base("none", "", "")) if template.builder == "qemu" else None
         log = scratch / "packer.log"

@@ -1,4 +1,4 @@
-"""Reads what Packer and Ansible print while it comes: progress, seconds per phase, and what explains a failure."""
+"""Reads what Packer and Ansible print while it comes: progress, seconds per phase, and the failed task."""
 
 import json
 import re
@@ -14,7 +14,7 @@ FAILED = re.compile(r"^(?:fatal|failed): \[[^]]*\].*?(?P<kind>FAILED|UNREACHABLE
 FAILED_ITEM = re.compile(r"^failed: \[[^]]*\] \(item=.*?\) => (?P<result>\{.*\})")
 ORIGIN = re.compile(r"^Origin: (?P<where>.+:\d+):\d+$")
 
-# What starts a phase. The texts are those of Packer 1.11, packer-plugin-qemu 1.0.9, Ansible 2.19 and chroot.sh.
+# The first line of each phase, in the words of Packer 1.11, packer-plugin-qemu 1.0.9, Ansible 2.19 and chroot.sh.
 PHASES = (
     (re.compile(r"^Starting VM"), "boot", "booting the guest"),
     (re.compile(r"^Attaching the disk$"), "attach", "attaching the disk"),
@@ -52,7 +52,7 @@ class Watch:
 
     @property
     def ended(self) -> bool:
-        """Whether Packer came to its end, good or bad."""
+        """Whether Packer ended by itself, with success or without."""
         return any(line.startswith("==> Builds finished") for line in self.lines)
 
     def line(self, raw: str) -> None:

@@ -16,7 +16,7 @@ from bakery.model.documents import Document, Parameter, dump, parse
 from bakery.model.version import ImageVersion, Versioned
 
 VERSION = re.compile(r"^(\d+)\.(\d+)\.(\d+)$")  # three integers: Azure galleries accept nothing else
-NUMBERED = re.compile(r"^\d{6}\.json$")  # sorts as text; anything else in the folder is not ours
+NUMBERED = re.compile(r"^\d{6}\.json$")  # sorts as text; other files in the folder are ignored
 # Packer's time limit, and a boot and an upload on top: a bake that is still at work keeps its number.
 RESERVATION = timedelta(hours=6)
 RESERVE_TRIES = 20  # writers that may take a number before us in one call; more means something is wrong
@@ -93,7 +93,7 @@ class Catalog:
         return record if self._store.create(_revision_key(record), dump(record)) else None
 
     def revise(self, record: Record, reason: str = "") -> Record:
-        """Write `record` as the next revision of its version; ConflictError if somebody else wrote it first."""
+        """Write `record` as the next revision of its version; ConflictError if another writer was faster."""
         revised = replace(record, revision=record.revision + 1, at=now(), by=actor(), reason=reason)
         if not self._create_revision(revised):
             raise ConflictError(
@@ -104,7 +104,7 @@ class Catalog:
         return revised
 
     def revoke(self, record: Record, reason: str) -> Record:
-        """Say that a complete version must not be used any more; refused while a channel points at it.
+        """Forbid a complete version for good; refused while a channel points at it.
 
         One that was revoked before stays as it is, with its first reason.
         """
@@ -149,7 +149,7 @@ class Catalog:
         return sorted(self._store.list(_channels_folder(image, arch)))
 
     def channel(self, image: str, arch: str, channel: str) -> ChannelEntry | None:
-        """Where a channel points now; None if it was never set."""
+        """The newest entry of a channel; None if it was never set."""
         folder = f"{_channels_folder(image, arch)}/{channel}"
         entries = self._numbered_names(folder)
         return self._read_document(ChannelEntry, f"{folder}/{entries[-1]}") if entries else None
@@ -213,7 +213,7 @@ def owner(workspace: Path) -> str:
 
 
 def actor() -> str:
-    """Who writes: the GitLab job when in CI, else user@host."""
+    """The writer: the GitLab job in CI, otherwise user@host."""
     job = os.environ.get("CI_JOB_URL")
     if job:
         return job

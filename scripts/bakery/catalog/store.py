@@ -1,4 +1,4 @@
-"""Where the catalog's bytes are: a folder or an S3 bucket. Keys are slash-separated; objects never change."""
+"""Stores the catalog in a folder or an S3 bucket. Keys are slash-separated; objects never change."""
 
 import os
 import re
@@ -139,7 +139,7 @@ class S3Store:
 
 
 def _is_there(entry: os.DirEntry[str]) -> bool:
-    """Not what an interrupted `create` leaves: a hidden file, or a folder with nothing else in it."""
+    """False for the remains of an interrupted `create`: a hidden file, or a folder of hidden files only."""
     if entry.name.startswith("."):
         return False
     return not entry.is_dir() or any(not name.startswith(".") for name in os.listdir(entry.path))  # noqa: PTH208 - speed

@@ -22,7 +22,7 @@ def promote(
 ) -> ChannelEntry:
     """Point `channel` at a complete version; the entry it has already if all is right.
 
-    Nothing moves unless every place of the version can be used. If anything fails later, the pointers of all targets
+    Nothing moves unless the version can be used in every location. If anything fails later, the pointers of all targets
     get their old values back.
     """
     _refuse_incomplete(record, channel)
@@ -39,8 +39,8 @@ def promote(
     except BaseException as error:
         head = _read_channel(catalog, record, channel, before)
         if isinstance(error, ConflictError) and head and (head.version, head.pointers) == (record.version, pointers):
-            return head  # somebody else made the same step, or the answer to our own write was lost
-        # To what the catalog says by now: we may have overwritten the pointers of who won the race.
+            return head  # another writer made the same step, or the answer to our own write was lost
+        # The catalog decides: this run may have overwritten the pointers of another that was faster.
         move.restore_pointers(publications, head, error)
         raise
     report(Event("note", "promote", record.image, f"{channel} -> {record.version}"))
@@ -68,7 +68,7 @@ def rollback(
 
 
 def require_name(channel: str) -> None:
-    """UsageError for what is no channel's name: the same form as in definitions."""
+    """UsageError unless `channel` has the form of a name in definitions."""
     if not re.fullmatch(NAME, channel):
         raise UsageError(
             f"'{channel}' is not a channel name", hint="2 to 50 small letters, digits and dashes, a letter first"
@@ -108,7 +108,7 @@ def _refuse_unusable(record: Record, publications: Publications, targets: Target
 
 
 def _read_channel(catalog: Catalog, record: Record, channel: str, before: ChannelEntry | None) -> ChannelEntry | None:
-    """Where the channel points now; what was seen before if the catalog does not answer any more."""
+    """The channel's newest entry; `before` if the catalog does not answer any more."""
     try:
         return catalog.channel(record.image, record.arch, channel)
     except BakeryError:
@@ -137,7 +137,7 @@ class _Move:
         return tuple(pointer for group in pointers.values() for pointer in group)
 
     def restore_pointers(self, publications: Publications, entry: ChannelEntry | None, error: BaseException) -> None:
-        """Point targets at what `entry` says again, and add to `error` what was put back and what could not be."""
+        """Point targets at the version of `entry` again; `error` gets one line per target with the result."""
         lines = []
         for name, publication in publications.items():
             try:

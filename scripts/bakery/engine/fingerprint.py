@@ -16,7 +16,7 @@ from bakery.model.project import Project
 ENGINE = "1"
 # The tools that make a disk when nothing is installed on it.
 DISK_TOOLS = tuple(map(names.tool, ("mmdebstrap", "mke2fs", "qemu-img")))
-# What only one builder uses; all else counts for every build.
+# Tools that only one builder uses; the others count for every build.
 ONLY = {names.tool(tool): builder.name for builder in BUILDERS.values() for tool in builder.tools}
 SEAL = "seal"  # the role that ends every bake
 
@@ -25,7 +25,7 @@ class Fingerprints:
     """Computes inputs; shared trees (roles, templates, recipes) are read once for all definitions."""
 
     def __init__(self, project: Project, tools: Mapping[str, str], machine: Mapping[str, str]) -> None:
-        """`tools` are versions by name, `machine` what a guest sees of its hardware and firmware."""
+        """`tools` are versions by name, `machine` the hardware and firmware that a guest sees."""
         self._project = project
         self._tools = {names.tool(name): version for name, version in tools.items()}
         self._machine = {names.machine(name): value for name, value in machine.items()}
@@ -48,7 +48,7 @@ class Fingerprints:
         return inputs | {name: version for name, version in self._tools.items() if name in DISK_TOOLS}
 
     def _provisioning_inputs(self, definition: ImageDefinition, where: Path) -> Inputs:
-        """What Packer and Ansible bring in."""
+        """The inputs of Packer and Ansible."""
         software, playbooks = definition.software, self._project.resources.playbooks
         playbook_files = bake_files.playbook_files(playbooks, definition)
         inputs = {
@@ -82,7 +82,7 @@ class Fingerprints:
         return inputs
 
     def _base_inputs(self, definition: ImageDefinition, parent: str) -> Inputs:
-        """What each builder starts from; the content of an image of ours, whatever it is built with."""
+        """The base of each builder. A parent counts by its content, whatever it is built with."""
         bases = definition.base.model_dump(mode="json", exclude_none=True, exclude={"qemu"})
         remote = {names.remote_base(name): canonical(base) for name, base in bases.items()}
         return {**self._local_base_inputs(definition.base.qemu, parent), **remote}
@@ -110,7 +110,7 @@ class Fingerprints:
         return inputs
 
     def _answer_inputs(self, definition: ImageDefinition, where: Path) -> Inputs:
-        """What builders read beside the definition, such as the answers for an installer."""
+        """Files that builders read beside the definition, such as the answers for an installer."""
         inputs: Inputs = {}
         for base in definition.base.by_builder.values():
             for label, folder in base.folders.items():

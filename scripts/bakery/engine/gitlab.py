@@ -32,7 +32,7 @@ LOGS = ".bakery/logs/"
 # With what Vault lends to the duty; without BAKERY_APPLY_CREDENTIALS, with what the job has.
 APPLY = "bakery vault exec -- bakery apply images --outputs images.json --report terraform.json"
 
-# By variable, with whom each is for.
+# The audience of each token, by variable.
 ID_TOKENS = {
     "VAULT_ID_TOKEN": "$VAULT_ADDR",
     **{name: audience for cloud in CLOUDS.values() for name, audience in cloud.id_tokens.items()},
@@ -44,7 +44,7 @@ RETRY = {"max": 2, "when": ["runner_system_failure"], "exit_codes": [int(ExitCod
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run was asked for: the image that jobs run in, the one target that counts (or all), another channel."""
+    """The options of a run: the image that jobs run in, the one target that counts (or all), another channel."""
 
     runner_image: str
     target: str = "all"
@@ -75,7 +75,7 @@ def render(document: Mapping[str, Any]) -> str:
 
 
 def _due_actions(plan: Plan, images: Mapping[str, ImageDefinition], target: str) -> Iterator[Action]:
-    """What is pending and goes to the target, and the parents without which that cannot be baked."""
+    """The pending actions of images that go to the target, and those of their parents, which are baked first."""
     names = {action.image for action in plan.pending if target in ("all", *images[action.image].targets)}
     for name in tuple(names):
         while parent := images[name].parent:
@@ -148,7 +148,7 @@ def _verify_jobs(image: ImageDefinition) -> Jobs:
 
 
 def _publish_jobs(image: ImageDefinition, needs: list[str], channel: str) -> Jobs:
-    """Where it was baked."""
+    """The runner that baked the image publishes it."""
     name = image.name
     option = f" --channel {shlex.quote(channel)}" if channel else ""
     job = {
@@ -194,11 +194,11 @@ def _role_variables(duty: Duty) -> dict[str, str]:
 
 
 def _artifact_pattern(image: ImageDefinition) -> str:
-    """What was made of the image here, without the parent's disk that a job was given. No name has a dot in it, so that
-    `web-1.0.` begins the folders of no other image."""
+    """The results of the image's jobs, without the parent's disk. Names have no dot, so `web-1.0.` begins the
+    folders of no other image."""
     return f"{ARTIFACTS}{image.name}-{image.version}.*"
 
 
 def _artifact_settings(*paths: str) -> Job:
-    """Also of a failed job: its logs say why. Not for everybody who may see the pipeline: disks are among them."""
+    """A failed job keeps its artifacts too: its logs say why. Only developers may load them: disks are among them."""
     return {"when": "always", "access": "developer", "expire_in": EXPIRY, "paths": list(paths)}

@@ -15,7 +15,7 @@ Kind = Literal["bake", "wait", "publish", "keep"]
 
 @dataclass(frozen=True)
 class Action:
-    """What to do about one image, and why. `version` is the one in the catalog; `inputs` only for a bake."""
+    """The next step of one image, and its reason. `version` is the one in the catalog; `inputs` only for a bake."""
 
     image: str
     arch: str
@@ -37,7 +37,7 @@ class Plan:
 
     @property
     def pending(self) -> tuple[Action, ...]:
-        """What would change something."""
+        """The actions that change something."""
         return tuple(action for action in self.actions if action.kind != "keep")
 
 
@@ -82,7 +82,7 @@ def _decide_action(image: ImageDefinition, record: Record | None, inputs: dict[s
 def _bake_reason(
     image: ImageDefinition, record: Record | None, key: str, inputs: Mapping[str, str], now: datetime
 ) -> str:
-    """Why a bake is due; empty if it is not."""
+    """The reason for a bake; empty if none is due."""
     if record is None:
         return f"no complete version in release line {image.version}"
     if key != record.input_key:
@@ -99,7 +99,7 @@ def _bake_reason(
 
 
 def _publish_reason(image: ImageDefinition, record: Record) -> str:
-    """What the definition asks for and the record does not have; empty if nothing."""
+    """The reason to publish: a target, location or tag that the record lacks; empty if there is none."""
     for target in image.targets:
         publication = record.publication(target)
         if publication is None:

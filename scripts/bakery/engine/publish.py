@@ -41,7 +41,7 @@ def publish(
 
 
 def _publish_target(project: Project, baked: Baked, name: str, destination: Target, report: Reporter) -> Publication:
-    """What Packer built at the target is taken over, else the disk goes there."""
+    """Adopt the image that Packer built at the target; without one, publish the disk there."""
     if name in baked.builds:
         return cast(RemoteTarget, destination).adopt(baked.builds[name], report)
     assert baked.artifact  # `baked.load` holds that a target without a build of its own has a disk

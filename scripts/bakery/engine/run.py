@@ -17,7 +17,7 @@ from bakery.model.documents import Verdict
 
 @dataclass(frozen=True)
 class Bakes:
-    """What `bake_images` did: an outcome for each image that was due, and the actions of those that were not."""
+    """The result of `bake_images`: an outcome for each image that was due, and the actions of the other images."""
 
     outcomes: list[Outcome[Baked]]
     kept: list[Action]

@@ -36,7 +36,7 @@ from bakery.verify import verify
 def bake_version(session: Session, action: Action, builders: Sequence[str] = ()) -> Baked:
     """Bake what a plan asks for, or reuse what an interrupted run already baked from the same inputs.
 
-    `builders` limits it to some of those that the definition needs.
+    `builders` limits it to some of the builders that the definition needs.
     """
     definition = session.definitions.images[action.image]
     if action.kind == "wait":
@@ -203,7 +203,7 @@ def _complete_record(
 
 
 def _first_identity(version: Baked) -> str:
-    """What stands for the content of a version that has no disk here."""
+    """The identity that replaces the digest of a version that has no disk here."""
     return next(iter(version.builds.values())).identity
 
 
@@ -222,7 +222,7 @@ def _open_target(session: Session, definition: ImageDefinition, name: str, crede
 
 @contextmanager
 def _open_vault(*needs: object) -> Iterator[Vault | None]:
-    """A session with Vault if anything is needed from there; None otherwise, so that not everyone has to have one."""
+    """A session with Vault if anything is needed from there; None otherwise, so that others need no Vault."""
     if not any(needs):
         yield None
         return
@@ -231,6 +231,6 @@ def _open_vault(*needs: object) -> Iterator[Vault | None]:
 
 
 def _read_credentials(vault: Vault | None, definition: ImageDefinition, target: str) -> dict[str, str]:
-    """The fields of a target's secret; empty if it has none, and its tools look into the environment."""
+    """The fields of a target's secret; empty if it has none: its tools read the environment."""
     path = definition.distribution.credentials(target)
     return vault.fields(path) if vault and path else {}

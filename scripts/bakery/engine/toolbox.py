@@ -1,4 +1,4 @@
-"""Where the tools are and which versions they have."""
+"""Finds the tools and their versions."""
 
 import platform
 import re
@@ -16,9 +16,9 @@ from bakery.host.errors import BakeryError
 from bakery.machine import qemu
 from bakery.model.project import Project
 
-# Of tools.toml, those whose version can change an image.
+# The plugins in tools.toml: their versions can change an image.
 PLUGINS = ("packer-plugin-ansible", *(builder.plugin for builder in BUILDERS.values()))
-# Programs of the system that can, and how each prints its version.
+# The system's programs whose versions can change an image, and the option that prints the version.
 SYSTEM_TOOLS = {"qemu-system-x86_64": "--version", "qemu-img": "--version", "mke2fs": "-V", "mmdebstrap": "--version"}
 MISSING = "missing"
 # Stands alone in a text such as "Packer v1.16.0" or "packer-plugin-qemu_v1.0.9_x5.0"; a pre-release is no release.
@@ -50,7 +50,7 @@ def accepts(pin: str, text: str) -> bool:
 
 
 def accepted(pin: str) -> str:
-    """What `accepts` takes, for people."""
+    """The range of versions that `accepts` takes, for a message."""
     return f">= {pin}, < {int(pin.partition('.')[0]) + 1}"
 
 
@@ -64,7 +64,7 @@ def versions(project: Project) -> dict[str, str]:
 
 
 def machine() -> dict[str, str]:
-    """What a guest sees of its hardware and firmware."""
+    """The hardware and firmware that a guest sees."""
     try:
         firmware = files.sha256(qemu.firmware()[0])
     except BakeryError:
@@ -80,7 +80,7 @@ def machine() -> dict[str, str]:
 
 
 def toolchain(project: Project, accelerator: str = "") -> Toolchain:
-    """Everything that a bake runs, proven to be there; the accelerator is tried out unless it is told."""
+    """The programs that a bake runs, each present. Without an `accelerator`, the ones of this machine are tried out."""
     return Toolchain(
         packer=find(project, "packer"),
         plugins=project.plugins,
@@ -113,7 +113,7 @@ def _plugin_path(project: Project, name: str) -> Path | None:
 
 
 def _program_versions(programs: Mapping[str, tuple[Path | None, str]], cache: Path) -> dict[str, str]:
-    """Asked once per installed program; `cache` remembers the answer for that file."""
+    """The version of each program. Each installed file is run once; `cache` keeps its answer."""
     answers = Cache(cache)
     versions = {name: _cached_version(path, argument, answers) for name, (path, argument) in programs.items()}
     answers.save()

@@ -30,7 +30,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of a need. `found` is empty when something is wrong; `problem` and `hint` say what then."""
+    """The answer to a need. If something is wrong, `found` is empty, and `problem` and `hint` say why."""
 
     where: str
     image: str
@@ -42,7 +42,7 @@ class Finding:
 
 
 def needs(definitions: Definitions, names: Iterable[str], duty: Duty | None = None) -> list[Need]:
-    """The secrets of some images, or of all, and the credentials of their targets; of these what a duty works with."""
+    """The secrets and targets' credentials of the named images, or of all; with a duty, only those that it uses."""
     return [need for image in definitions.select(names) for need in _image_needs(definitions, image, duty)]
 
 
@@ -52,12 +52,12 @@ def used(image: ImageDefinition, duty: str) -> list[str]:
 
 
 def terraform(path: str) -> Need:
-    """What `cdktf` and Terraform log in with; a variable names it, no definition does."""
+    """The login of `cdktf` and Terraform; a variable names it, no definition does."""
     return Need(APPLY, "", "apply", path, STACKS.credentials)
 
 
 def check(vault: Vault, requests: Sequence[Need]) -> list[Finding]:
-    """Ask for each need, for what several images share once. Raises OutageError if Vault does not serve."""
+    """Ask once for each path, also if several images share it. Raises OutageError if Vault does not serve."""
     engines = vault.engines()
     answers = {
         (path, keys): _check_path(vault, engines, path, keys)
@@ -80,7 +80,7 @@ def _image_needs(definitions: Definitions, image: ImageDefinition, duty: Duty | 
 
 
 def _check_path(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> tuple[str, str, str]:
-    """What a finding says at its end."""
+    """The last three fields of a finding."""
     try:
         return _prove_access(vault, engines, path.strip("/"), keys), "", ""
     except OutageError:
@@ -90,7 +90,7 @@ def _check_path(vault: Vault, engines: Mapping[str, str], path: str, keys: Itera
 
 
 def _prove_access(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> str:
-    """What is at a path; BakeryError if it is not what a build needs."""
+    """The result of a successful check; BakeryError if a build cannot use the path."""
     mount = next((mount for mount in engines if path.startswith(mount)), "")
     kind = engines.get(mount, "")
     if kind == "kv-v2" and not path.removeprefix(mount).startswith("data/"):

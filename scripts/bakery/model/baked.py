@@ -1,4 +1,4 @@
-"""What was made of one version, and where it lies in the workspace."""
+"""The parts of one version that are in the workspace."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Baked:
         return [*([self.artifact] if self.artifact else []), *self.builds.values()]
 
     def folder(self, project: Project, target: str) -> Path:
-        """Where the documents of a target are."""
+        """The folder of a target's documents."""
         if target in self.builds:
             return project.build_folder(self, target)
         return project.artifact_folder(self)
@@ -45,7 +45,7 @@ class Baked:
 def load(project: Project, definition: ImageDefinition, version: str) -> Baked:
     """Everything that the targets of a definition need of a version; NotFoundError if anything is not here.
 
-    What to do about that depends on the catalog: the caller adds the hint.
+    The way to get it depends on the catalog: the caller adds the hint.
     """
     artifact = find_artifact(project, definition, version)
     builds = {target: find_build(project, definition, version, target) for target in definition.remote_targets}
@@ -75,6 +75,6 @@ def find_artifact(project: Project, definition: ImageDefinition, version: str) -
 
 
 def find_build(project: Project, definition: ImageDefinition, version: str, target: str) -> RemoteBuild | None:
-    """What Packer built of a version at a target; None if it is not told here."""
+    """The document of Packer's build of a version at a target; None if it is not here."""
     folder = project.build_folder(ImageVersion(definition.name, definition.arch, version), target)
     return documents.find(RemoteBuild, folder / "build.json")

@@ -1,4 +1,4 @@
-"""What each builder starts from. The folders of `clouds` add theirs to QEMU's."""
+"""The bases of the builders. The folders of `clouds` add theirs to QEMU's."""
 
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -21,7 +21,7 @@ class CloudBase(Model):
 
     @property
     def parent(self) -> str | None:
-        """The image of ours that it is; None if somebody else made it."""
+        """The image of this project that the base is; None if it is a vendor's."""
         return None
 
     @property

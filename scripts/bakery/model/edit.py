@@ -1,7 +1,7 @@
 """Small changes to a definition's file that leave every other line as the user wrote it.
 
-ruamel.yaml says where a value stands, and only that text changes. To have it write the document anew would keep
-comments, but not everybody's indentation, blank lines and line ends.
+ruamel.yaml says where a value stands, and only that text changes. Writing the document anew would keep comments,
+but not the user's indentation, blank lines and line ends.
 """
 
 import json
@@ -129,14 +129,14 @@ def _mapping_values(node: Node | None) -> dict[str, Any]:
 
 
 def _last_node(node: Any) -> Any:
-    """What ends last in a node: the end of a mapping or list without brackets is that of what follows it."""
+    """The last scalar or bracket in a node: a mapping or list without brackets ends where the next node begins."""
     while isinstance(node, MappingNode | SequenceNode) and not node.flow_style:
         node = node.value[-1][1] if isinstance(node, MappingNode) else node.value[-1]
     return node
 
 
 def _end_of_line(text: str, index: int) -> int:
-    """Where the line ends that `index` is in, before the characters that end it."""
+    """The end of the line that `index` is in, before its line break."""
     end = text.find(_line_break(text), index)
     return len(text) if end < 0 else end
 

@@ -1,4 +1,4 @@
-"""The one door to what a bake reads besides definitions: the user's project first, then what the bakery ships."""
+"""Finds the files that a bake reads besides definitions: first in the user's project, then in the bakery."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class Resources:
 
     @property
     def tools(self) -> Path:
-        """What the set-up installed: programs in bin/, plugins in packer-plugins/."""
+        """The folder of the set-up: programs in bin/, plugins in packer-plugins/."""
         return self._first_path(".bakery", "tools")
 
     @property

@@ -24,12 +24,12 @@ def of_build(definition: ImageDefinition, build: RemoteBuild) -> Tags:
 
 
 def of_publication(publication: Publication) -> Tags:
-    """What every image and snapshot of a publication must carry, whatever the definition says by now."""
+    """The tags that every image and snapshot of a publication must carry, whatever the definition says by now."""
     return {**identity(publication), SHA256: publication.sha256}
 
 
 def identity(of: Versioned) -> Tags:
-    """What is known before anything is built, and what Packer tags its images with."""
+    """The tags that are known before a build. Packer tags its images with them."""
     return {"Name": full_name(of), "bakery:image": of.image, "bakery:version": of.version, "bakery:arch": of.arch}
 
 

@@ -1,4 +1,4 @@
-"""Strict models of YAML files that users edit, and what is wrong with one in a user's words, as `file:line`."""
+"""Strict models of YAML files that users edit, and their errors in a user's words, as `file:line`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ Kind = TypeVar("Kind", bound=Model)
 
 
 def field_error(message: str, hint: str, *keys: str | int) -> PydanticCustomError:
-    """What a validator raises that knows what to do. `keys` lead from what it validates to what is wrong in there."""
+    """The error of a validator that has a hint. `keys` lead from the validated value to the wrong part of it."""
     return PydanticCustomError("field_error", "{message}", {"message": message, "hint": hint, "keys": keys})
 
 
@@ -82,7 +82,7 @@ def _explain_problem(kind: type[Model], what: str, path: Path, problem: Mapping[
 
 
 def _key_description(kind: type[Model], keys: tuple[str | int, ...]) -> str:
-    """What the schema says of a key, or of the nearest one above of which it says something, for a hint."""
+    """The schema's description of a key, or of the nearest key above it that has one, for a hint."""
     schema = kind.model_json_schema()
     for end in range(len(keys), 0, -1):
         node = _node_at(schema, keys[:end])
@@ -99,7 +99,7 @@ def _keys_at(kind: type[Model], keys: tuple[str | int, ...]) -> list[str]:
 
 
 def _node_at(schema: dict[str, Any], keys: tuple[str | int, ...]) -> dict[str, Any]:
-    """What the schema says of a place: perhaps a reference, which `_resolve_reference` follows."""
+    """The schema of a key: perhaps a reference, which `_resolve_reference` follows."""
     node = schema
     for key in keys:
         node = _resolve_reference(node, schema)
