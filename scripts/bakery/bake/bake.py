@@ -46,7 +46,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
         lineage = f"{base.base.name} {base.base.version}".rstrip()
         with report_step(context.report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
             _require_space(job)
-            staged, disk, seconds = _make(job, vault, secrets)
+            staging, disk, seconds = _make_disk(job, vault, secrets)
         artifact = Artifact(
             image=definition.name,
             arch=definition.arch,
@@ -63,13 +63,13 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             log=str(log) if log.exists() else "",
         )
-        documents.save(artifact, staged / "artifact.json")
-        staged.rename(folder)
+        documents.save(artifact, staging / "artifact.json")
+        staging.rename(folder)
     return artifact
 
 
 def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | None) -> dict[str, str]:
-    """Raise whatever would otherwise fail the bake after minutes; gives the values of the secrets."""
+    """Raise errors that would otherwise end the bake after minutes; return the values of the secrets."""
     file = str(project.definitions / f"{definition.name}.yaml")
     check_roles(project, definition, lambda *keys: file)
     check_mode(project, definition, lambda *keys: file)
@@ -93,7 +93,7 @@ def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | N
 
 @contextmanager
 def reserved(project: Project, subject: str, folder: Path) -> Iterator[Path]:
-    """Hold a lock per `subject`; gives the folder for half-made versions, free of what killed runs left in it."""
+    """Hold a lock per `subject`; return the folder for drafts, without the remains of killed runs."""
     lock = project.workspace / "locks" / f"bake-{subject}.lock"
     with files.exclusive(lock, f"{subject} is being baked by another process"):
         if folder.exists():
@@ -109,26 +109,26 @@ def reserved(project: Project, subject: str, folder: Path) -> Iterator[Path]:
 
 def _require_space(job: Job) -> None:
     assert job.base
-    taken = job.base.path.stat().st_blocks * 512  # what stat counts in, whatever the file system's blocks are
-    files.require_space(job.scratch, 2 * taken + HEADROOM, f"the bake of {job.definition.name}")
+    base_size = job.base.path.stat().st_blocks * 512  # stat counts in 512 bytes on every file system
+    files.require_space(job.scratch, 2 * base_size + HEADROOM, f"the bake of {job.definition.name}")
 
 
-def _make(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:
-    """A folder with the finished disk, what that disk is, and the seconds per phase."""
-    made, seconds = _provisioned(job, vault, secrets)
-    staged = job.scratch / "whole"
-    staged.mkdir()
+def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:
+    """A folder with the finished disk, the description of that disk, and the seconds per phase."""
+    source, seconds = _provision_disk(job, vault, secrets)
+    staging = job.scratch / "whole"
+    staging.mkdir()
     with timed(seconds, "flatten"):
         job.progress("flattening the disk")
-        disk_image.to_qcow2(made, staged / "disk.qcow2", compress=False)  # images are built on it
+        disk_image.to_qcow2(source, staging / "disk.qcow2", compress=False)  # images are built on it
         shutil.rmtree(job.output, ignore_errors=True)  # reading the digests needs the space
     with timed(seconds, "digest"):
         job.progress("computing digests")
-        disk = disk_image.describe(staged / "disk.qcow2")
-    return staged, disk, seconds
+        disk = disk_image.describe(staging / "disk.qcow2")
+    return staging, disk, seconds
 
 
-def _provisioned(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, dict[str, float]]:
+def _provision_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, dict[str, float]]:
     """The disk with the software on it; the base itself if the definition adds nothing."""
     assert job.base
     if not job.definition.provisioned:
@@ -140,7 +140,7 @@ def _provisioned(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> t
 
 def commit(root: Path) -> str:
     """The commit of the project, marked if files differ from it; empty outside of git."""
-    found = process.run(
+    result = process.run(
         ["git", "-C", root, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"], check=False
     )
-    return found.stdout.strip() if found.returncode == 0 else ""
+    return result.stdout.strip() if result.returncode == 0 else ""

@@ -16,7 +16,7 @@ from bakery.host.errors import UsageError
 from bakery.model.definition import FAMILIES, ImageDefinition
 
 PLAYBOOKS = {"linux": "bake.yml", "windows": "bake-windows.yml"}
-# What a role says about the bake modes and OS families it works in; without the file it is vm and Debian only. It can
+# A role declares its bake modes and OS families here; without the file they are vm and Debian. The file can
 # refuse a bake and never changes one: Ansible reads only main.yml and argument_specs.yml of meta/.
 FITNESS = Path("meta") / "bakery.yml"
 INCLUDED_ROLES = ("include_role", "import_role")
@@ -42,7 +42,7 @@ def playbook_files(playbooks: Path, definition: ImageDefinition) -> list[Path]:
     if definition.template:
         return files
     playbook = PLAYBOOKS[system(definition)]
-    text = _text([playbooks / playbook])
+    text = _read_texts([playbooks / playbook])
     unread = {name for name in PLAYBOOKS.values() if name not in text} - {playbook}
     return [path for path in files if path.relative_to(playbooks).as_posix() not in unread]
 
@@ -51,25 +51,25 @@ def role_files(role: Path, family: str | None) -> list[Path]:
     """Files of a role, without the variables of families other than `family`; None keeps those of all."""
     unread = {role / FITNESS}
     if family:
-        unread |= {role / "vars" / f"{other}.yml" for other in FAMILIES.values() if other != family}
+        unread |= {role / "vars" / f"{name}.yml" for name in FAMILIES.values() if name != family}
     return [path for path in walk(role) if path not in unread]
 
 
 def reads_vars_by_family(path: Path) -> bool:
     """Whether a file reads no variables but, by the fact os_family, those of the machine's family."""
-    return not VARS.search(VARS_BY_FAMILY.sub("", _text([path])))
+    return not VARS.search(VARS_BY_FAMILY.sub("", _read_texts([path])))
 
 
 def template_files(folder: Path, definition: ImageDefinition) -> list[Path]:
     """Files of one of our templates, without the build of the other system and the folder named after that system."""
-    (other,) = PLAYBOOKS.keys() - {system(definition)}
-    build = folder / f"{other}.pkr.hcl"
+    (other_system,) = PLAYBOOKS.keys() - {system(definition)}
+    build = folder / f"{other_system}.pkr.hcl"
     files = list(walk(folder))
-    read = [path for path in files if path != build and folder / other not in path.parents]
+    paths = [path for path in files if path != build and folder / other_system not in path.parents]
     # Packer parses each *.pkr.hcl; `-only` then takes one build, which sees what the top level of every file defines.
-    if DEFINES.search(_text([build])) or f"{other}/" in _text(read):
+    if DEFINES.search(_read_texts([build])) or f"{other_system}/" in _read_texts(paths):
         return files
-    return read
+    return paths
 
 
 def dependencies(role: Path) -> list[str]:
@@ -83,7 +83,7 @@ def dependencies(role: Path) -> list[str]:
             names.append(name)
     for path in sorted((*role.glob("tasks/**/*.y*ml"), *role.glob("handlers/**/*.y*ml"))):
         if any(word in path.read_text() for word in INCLUDED_ROLES):  # reading YAML takes milliseconds
-            names += _included(yamlfile.compose(path))
+            names += _included_roles(yamlfile.compose(path))
     return names
 
 
@@ -94,19 +94,19 @@ def walk(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _text(paths: list[Path]) -> str:
+def _read_texts(paths: list[Path]) -> str:
     return "\n".join(path.read_text(errors="replace") for path in paths if path.is_file())
 
 
-def _included(node: Node | None) -> Iterator[str]:
+def _included_roles(node: Node | None) -> Iterator[str]:
     """Names behind include_role and import_role, anywhere below a node."""
     if isinstance(node, SequenceNode):
         for item in node.value:
-            yield from _included(item)
+            yield from _included_roles(item)
     elif isinstance(node, MappingNode):
         for key, value in node.value:
             if str(key.value).rpartition(".")[2] not in INCLUDED_ROLES:
-                yield from _included(value)
+                yield from _included_roles(value)
             elif isinstance(value, ScalarNode):  # the short form: `include_role: name=x`
                 yield from (word.removeprefix("name=") for word in value.value.split() if word.startswith("name="))
             else:

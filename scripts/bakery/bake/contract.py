@@ -1,4 +1,4 @@
-"""What a template of somebody's own has to do, read from its text: Packer's validator knows nothing of it."""
+"""Checks the contract of a user's own template by its text: Packer's validator knows nothing of it."""
 
 import re
 from collections.abc import Iterator
@@ -21,19 +21,19 @@ def check(folder: Path, definition: ImageDefinition, builder: str) -> None:
         raise UsageError(
             f"the template never uses {' and '.join(f'var.{name}' for name in missing)}", where=str(folder), hint=DOCS
         )
-    wanted = "winrm" if definition.windows else "ssh"
-    found = [(place, kind) for file in files for place, kind in _communicators(file)]
-    if found and all(kind != wanted for _, kind in found):
-        place, kind = found[0]
+    expected = "winrm" if definition.windows else "ssh"
+    communicators = [(place, kind) for file in files for place, kind in _find_communicators(file)]
+    if communicators and all(kind != expected for _, kind in communicators):
+        place, kind = communicators[0]
         raise UsageError(
-            f"the template talks {kind}, but {definition.name} is {definition.os}, which needs {wanted}",
+            f"the template talks {kind}, but {definition.name} is {definition.os}, which needs {expected}",
             where=place,
             hint=DOCS,
         )
 
 
-def _communicators(file: Path) -> Iterator[tuple[str, str]]:
-    """(file:line, kind) of those that log in to a guest."""
+def _find_communicators(file: Path) -> Iterator[tuple[str, str]]:
+    """(file:line, kind) of the communicators that log in to a guest."""
     for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         if (match := COMMUNICATOR.match(line)) and match[1] != "none":
             yield f"{file}:{number}", match[1]

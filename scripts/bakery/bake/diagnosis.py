@@ -1,4 +1,4 @@
-"""Why a build failed, in one message: most of what Packer prints then is about the consequences."""
+"""Explains a failed build in one message: most of the lines that Packer prints are about the consequences."""
 
 import re
 import shutil
@@ -17,31 +17,31 @@ SCREEN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 PLACE = re.compile(r"^\s+on (?P<file>\S+) line (?P<line>\d+)")
 PLUGIN = re.compile(r"^\* (?P<source>\S+) (?P<version>.+)$")
 KILLED_HINT = "if nobody killed it, the machine may have run out of memory: see 'dmesg'; nothing was left running"
-# How Packer words it when a program it started was stopped from outside.
+# Packer prints this when a program that it started was stopped from outside.
 CANCELLED = "Cleanly cancelled builds after being interrupted"
 
 
 def explain(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
     """The error to show for a failed Packer."""
-    found = (
+    failure = (
         _full_disk(job.scratch)
         or _own_words(error)
-        or _killed(error)
-        or _interrupted(watch)
+        or _killed_packer(error)
+        or _interrupted_bake(watch)
         or _failed_task(watch)
         or _silent_guest(watch, job.console)
         or _failed_start(watch, job.qemu_log)
         or _missing_plugins(watch)
-        or _vault(watch)
-        or _template(watch)
+        or _refused_secret(watch)
+        or _invalid_template(watch)
         or _last_words(error, watch)
     )
-    found.log = error.log
-    return found
+    failure.log = error.log
+    return failure
 
 
 def died(job: Job) -> BakeryError:
-    """Packer runs as two processes: when the inner one is killed, the outer one ends as if all were well."""
+    """Packer runs as two processes: if the inner one is killed, the outer one still reports success."""
     return BakeryError("Packer ended in the middle of its work", hint=KILLED_HINT, log=job.log)
 
 
@@ -60,7 +60,7 @@ def _own_words(error: ProcessError) -> BakeryError | None:
     return None if "failed with exit code" in error.message else error
 
 
-def _killed(error: ProcessError) -> BakeryError | None:
+def _killed_packer(error: ProcessError) -> BakeryError | None:
     number = -error.returncode if error.returncode < 0 else error.returncode - 128
     if number not in (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT):
         return None
@@ -71,7 +71,7 @@ def _killed(error: ProcessError) -> BakeryError | None:
     )
 
 
-def _interrupted(watch: Watch) -> BakeryError | None:
+def _interrupted_bake(watch: Watch) -> BakeryError | None:
     if not any(CANCELLED in line for line in watch.lines):
         return None
     return BakeryError("the bake was interrupted", hint="nothing was left behind; run it again")
@@ -91,7 +91,7 @@ def _failed_task(watch: Watch) -> BakeryError | None:
     return BakeryError(
         f"task '{failure.task}' failed: {failure.message}",
         where=failure.where,
-        detail=_end(failure.output),
+        detail=_last_lines(failure.output),
         hint="the task's role and variables are what to look at; the log has the whole play",
     )
 
@@ -99,11 +99,11 @@ def _failed_task(watch: Watch) -> BakeryError | None:
 def _silent_guest(watch: Watch, console: Path) -> BakeryError | None:
     if not any("Timeout waiting for SSH" in line for line in watch.lines):
         return None
-    said = _end(console.read_text(errors="replace")) if console.exists() else ""
+    output = _last_lines(console.read_text(errors="replace")) if console.exists() else ""
     return BakeryError(
         "the guest never answered on SSH",
         where=str(console),
-        detail=said or "it printed nothing on its console either: its firmware found nothing to boot",
+        detail=output or "it printed nothing on its console either: its firmware found nothing to boot",
         hint="the console shows how far it came; a base needs UEFI boot, cloud-init and an SSH server",
     )
 
@@ -111,8 +111,8 @@ def _silent_guest(watch: Watch, console: Path) -> BakeryError | None:
 def _failed_start(watch: Watch, log: Path) -> BakeryError | None:
     if not any("Qemu failed to start" in line for line in watch.lines):
         return None
-    said = log.read_text(errors="replace") if log.exists() else ""
-    return BakeryError("QEMU did not start", detail=_end(said), hint="run 'bakery doctor bake'")
+    output = log.read_text(errors="replace") if log.exists() else ""
+    return BakeryError("QEMU did not start", detail=_last_lines(output), hint="run 'bakery doctor bake'")
 
 
 def _missing_plugins(watch: Watch) -> BakeryError | None:
@@ -124,7 +124,7 @@ def _missing_plugins(watch: Watch) -> BakeryError | None:
     )
 
 
-def _vault(watch: Watch) -> BakeryError | None:
+def _refused_secret(watch: Watch) -> BakeryError | None:
     text = " ".join(line.strip() for line in watch.lines)
     match = re.search(r'Call to function "vault" failed: (.+?)(?:\.? {2}|$)', text)
     return (
@@ -134,7 +134,7 @@ def _vault(watch: Watch) -> BakeryError | None:
     )
 
 
-def _template(watch: Watch) -> BakeryError | None:
+def _invalid_template(watch: Watch) -> BakeryError | None:
     """The first HCL error: `Error: title`, then the place, then a paragraph that explains."""
     start = next((number for number, line in enumerate(watch.lines) if line.startswith("Error: ")), None)
     if start is None:
@@ -144,12 +144,12 @@ def _template(watch: Watch) -> BakeryError | None:
     )
     block = watch.lines[start + 1 : end]
     place = next((match for line in block if (match := PLACE.match(line))), None)
-    told = [line.strip() for line in block if line.strip() and not PLACE.match(line) and "source code not" not in line]
+    lines = [line.strip() for line in block if line.strip() and not PLACE.match(line) and "source code not" not in line]
     return BakeryError(
         f"Packer refuses the template: {watch.lines[start].removeprefix('Error: ')}",
         where=f"{place['file']}:{place['line']}" if place else "",
-        detail="\n".join(told[:SHOWN]),
-        hint="mend the template and run it again; nothing was started",
+        detail="\n".join(lines[:SHOWN]),
+        hint="fix the template and run it again; nothing was started",
     )
 
 
@@ -157,10 +157,10 @@ def _last_words(error: ProcessError, watch: Watch) -> BakeryError:
     """Packer's own summary of what went wrong, else its last lines."""
     summary = [line for line in watch.lines if " errored after " in line]
     reason = summary[-1].split(": ", 1)[-1] if summary else f"exit code {error.returncode}"
-    return BakeryError(f"Packer failed: {reason}", detail=_end(error.tail), hint="the log has all of its output")
+    return BakeryError(f"Packer failed: {reason}", detail=_last_lines(error.tail), hint="the log has all of its output")
 
 
-def _end(text: str) -> str:
-    """The last lines that say something, without what a console does to its screen."""
+def _last_lines(text: str) -> str:
+    """The last lines with text, without the control sequences of a console."""
     lines = [line.strip() for line in SCREEN.sub("", text).splitlines()]
     return "\n".join([line for line in lines if line][-SHOWN:])

@@ -1,4 +1,4 @@
-"""One Packer process from start to end, and nothing of it left behind."""
+"""Runs one Packer process and removes everything that it leaves behind."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from bakery.clouds.job import Job
 from bakery.host import files, process
 from bakery.host.waiting import wait_until
 
-# Only so that a task that hangs does not hold the image's lock for ever; the slowest bakes known take an hour.
+# A task that hangs must not hold the image's lock without end; the slowest bakes known take an hour.
 TIMEOUT_SECONDS = 4 * 3600.0
 VALIDATE_SECONDS = 120.0  # it takes one or two, most of them to start plugins
 KILL_SECONDS = 10.0  # a killed guest with 2 GiB of memory is gone within one
@@ -33,8 +33,8 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
     with _short_folder(job.scratch) as temporary:
         try:
             process.run(
-                [job.toolchain.packer, "build", "-color=false", "-timestamp-ui", *_arguments(job, variables)],
-                env={**_environment(job, temporary), **env},
+                [job.toolchain.packer, "build", "-color=false", "-timestamp-ui", *_build_arguments(job, variables)],
+                env={**_packer_environment(job, temporary), **env},
                 secrets=secrets,
                 timeout=TIMEOUT_SECONDS,
                 log=job.log,
@@ -59,8 +59,8 @@ def validate(job: Job) -> None:
     with _short_folder(job.scratch) as temporary:
         try:
             process.run(
-                [job.toolchain.packer, "validate", *_arguments(job, variables)],
-                env=_environment(job, temporary),
+                [job.toolchain.packer, "validate", *_build_arguments(job, variables)],
+                env=_packer_environment(job, temporary),
                 timeout=VALIDATE_SECONDS,
                 on_output=watch.line,
             )
@@ -72,12 +72,12 @@ def _write_variables(job: Job) -> Path:
     ansible_vars = job.scratch / "ansible.json"
     files.write_atomic(ansible_vars, ansible_variables(job))
     variables = job.scratch / "variables.json"
-    given = {**common_variables(job, ansible_vars), **BUILDERS[job.builder].variables(job)}
-    files.write_atomic(variables, json.dumps(given, indent=2).encode())
+    values = {**common_variables(job, ansible_vars), **BUILDERS[job.builder].variables(job)}
+    files.write_atomic(variables, json.dumps(values, indent=2).encode())
     return variables
 
 
-def _arguments(job: Job, variables: Path) -> list[str | Path]:
+def _build_arguments(job: Job, variables: Path) -> list[str | Path]:
     """A template of the user's own is built as a whole; of ours, the source for this OS."""
     only = [] if job.definition.template else [f"-only={BUILDERS[job.builder].source(job.definition)}"]
     return [*only, f"-var-file={variables}", job.template]
@@ -87,7 +87,7 @@ def release(scratch: Path) -> None:
     """Stop what a killed Packer left running: the holder of the disk, and with it mounts and loop devices."""
     for record in scratch.glob("*.pid"):
         with suppress(OSError, ValueError):
-            _kill(int(record.read_text()), scratch)
+            _kill_process(int(record.read_text()), scratch)
     link = scratch / "tmp"
     if link.is_symlink() and link.readlink().name.startswith(TEMPORARY):
         shutil.rmtree(link.readlink(), ignore_errors=True)
@@ -100,7 +100,7 @@ def sweep(drafts: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _environment(job: Job, temporary: Path) -> dict[str, str]:
+def _packer_environment(job: Job, temporary: Path) -> dict[str, str]:
     cache = str(job.project.cache / "packer")
     return {
         "PACKER_PLUGIN_PATH": str(job.toolchain.plugins),
@@ -108,7 +108,7 @@ def _environment(job: Job, temporary: Path) -> dict[str, str]:
         "PACKER_CONFIG_DIR": cache,
         "CHECKPOINT_DISABLE": "1",  # no question to HashiCorp's servers about newer versions
         "PYTHONUNBUFFERED": "1",  # tasks show up when they start
-        # Its sockets and temporary files go with the bake, and nothing that the user installed for himself gets in.
+        # Ansible's sockets and temporary files end with the bake, and the user's own collections stay outside.
         "ANSIBLE_HOME": str(temporary / "ansible"),
         "ANSIBLE_ROLES_PATH": job.project.resources.roles_path,
         "TMPDIR": str(temporary),
@@ -130,7 +130,7 @@ def _short_folder(scratch: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _kill(pid: int, scratch: Path) -> None:
+def _kill_process(pid: int, scratch: Path) -> None:
     """End a process that works in `scratch`; another one that has got the same ID since is left alone."""
     proc = Path("/proc") / str(pid)
     if os.fsencode(scratch) not in (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes():

@@ -38,22 +38,22 @@ def build(
     builder = REMOTE[target]
     folder = project.build_folder(request.image_version, target)
     secrets = refuse_early(project, definition, vault)
-    logged_in = builder.environment(credentials) if credentials else builder.own_login(os.environ)
-    own_secrets = [logged_in[name] for name in builder.own_secrets if name in logged_in]
+    login = builder.environment(credentials) if credentials else builder.own_login(os.environ)
+    own_secrets = [login[name] for name in builder.own_secrets if name in login]
     hidden = [*secrets.values(), *credentials.values(), *own_secrets, *([vault.token] if vault else ())]
     with reserved(project, f"{definition.name}-{target}", folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-{target}-{time.strftime('%Y%m%d-%H%M%S')}.log"
         job = Job(project, definition, version, target, None, toolchain, scratch, log, context.report, source)
         kind = builder.source(definition).partition(".")[0]
         with report_step(context.report, "bake", job.subject, f"{kind}, at {target}"):
-            env = {**secret_environment(job, vault, secrets), **logged_in}
+            env = {**secret_environment(job, vault, secrets), **login}
             seconds = packer.build(job, env, hidden)
-            made = manifest.last_build(job.manifest, definition.name, version)
-            ids = builder.ids(made)
-            checks = _checks(job, hidden)
-        staged = scratch / "whole"
-        staged.mkdir()
-        found = RemoteBuild(
+            packer_build = manifest.last_build(job.manifest, definition.name, version)
+            ids = builder.ids(packer_build)
+            checks = _read_checks(job, hidden)
+        staging = scratch / "whole"
+        staging.mkdir()
+        remote_build = RemoteBuild(
             image=definition.name,
             arch=definition.arch,
             version=version,
@@ -63,7 +63,7 @@ def build(
             input_key=request.input_key,
             inputs=dict(request.inputs),
             base=request.inputs.get(remote_base(target), ""),
-            identity=hashlib.sha256(f"{kind} {made.artifact_id}".encode()).hexdigest(),
+            identity=hashlib.sha256(f"{kind} {packer_build.artifact_id}".encode()).hexdigest(),
             ids=ids,
             checks=tuple(checks),
             commit=commit(project.root),
@@ -72,20 +72,20 @@ def build(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             log=str(log),
         )
-        documents.save(found, staged / "build.json")
-        staged.rename(folder)
-    return found
+        documents.save(remote_build, staging / "build.json")
+        staging.rename(folder)
+    return remote_build
 
 
-def _checks(job: Job, hidden: list[str]) -> list[Check]:
-    """What the tests said inside of the build. A failing one has stopped Packer, so these have passed."""
+def _read_checks(job: Job, hidden: list[str]) -> list[Check]:
+    """The results of the tests inside of the build. A failing test stops Packer, so these have passed."""
     if not job.tests:
         return []
-    found = junit.checks(job.test_report, TEST_HOST, Redactor(hidden))
-    if failing := [check for check in found if not check.passed]:
+    checks = junit.checks(job.test_report, TEST_HOST, Redactor(hidden))
+    if failing := [check for check in checks if not check.passed]:
         raise BakeryError(
-            f"{job.subject}: {len(failing)} of {len(found)} tests did not pass, and Packer went on",
+            f"{job.subject}: {len(failing)} of {len(checks)} tests did not pass, and Packer went on",
             detail="\n".join(f"{check.name}: {check.detail}" for check in failing),
             hint="does the template run ansible/playbooks/bake.yml with var.ansible_vars?",
         )
-    return found
+    return checks

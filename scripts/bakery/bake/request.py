@@ -1,4 +1,4 @@
-"""What a bake is asked for, and what it works with."""
+"""The request and the context of a bake."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Whether a definition's software can be baked at all: known before anything is started."""
+"""Checks before a bake whether a definition's software can be baked at all."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -45,7 +45,7 @@ def check_mode(project: Project, definition: ImageDefinition, where: Where) -> N
                 hint=f"use mode: vm; or see that it works and write 'modes: [vm, {definition.mode}]' to its {FITNESS}",
             )
             for number, use in enumerate(definition.software.roles)
-            if definition.mode not in _declared(project.resources.role(use.name), "modes", "vm")
+            if definition.mode not in _declared_values(project.resources.role(use.name), "modes", "vm")
         ]
     )
 
@@ -66,7 +66,7 @@ def _role_errors(project: Project, definition: ImageDefinition, where: Where) ->
 
 def _variable_errors(role: Path, use: RoleUse, where: Where) -> Iterator[UsageError]:
     """A role that documents no variables takes all."""
-    options = _options(role)
+    options = _documented_options(role)
     for name in use.vars:
         if options and name not in options:
             yield UsageError(
@@ -101,7 +101,7 @@ def _family_errors(project: Project, definition: ImageDefinition, where: Where) 
         )
     roles = project.resources.roles()
     for number, use in enumerate(software.roles):
-        families = _declared(project.resources.role(use.name), "families", "Debian")
+        families = _declared_values(project.resources.role(use.name), "families", "Debian")
         if use.name in roles and family not in families:
             yield UsageError(
                 f"the role {use.name} works on {' and '.join(families)}, and {definition.os} is {family}",
@@ -110,17 +110,17 @@ def _family_errors(project: Project, definition: ImageDefinition, where: Where) 
             )
 
 
-def _options(role: Path) -> dict[str, Any]:
-    """What a role documents about its variables, by name."""
-    specs = _load(role / SPECS).get("argument_specs") or {}
+def _documented_options(role: Path) -> dict[str, Any]:
+    """The documentation of a role's variables, by name."""
+    specs = _load_mapping(role / SPECS).get("argument_specs") or {}
     return (specs.get("main") or {}).get("options") or {}
 
 
-def _declared(role: Path, key: str, default: str) -> list[str]:
-    return list(_load(role / FITNESS).get(key) or [default])
+def _declared_values(role: Path, key: str, default: str) -> list[str]:
+    return list(_load_mapping(role / FITNESS).get(key) or [default])
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load_mapping(path: Path) -> dict[str, Any]:
     data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) if path.is_file() else None
     return data if isinstance(data, dict) else {}
 

@@ -15,7 +15,7 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Base
 from bakery.model.project import Project
 
-VERSION = "0.0.0"  # of nothing
+VERSION = "0.0.0"  # no version has this number
 
 
 @dataclass(frozen=True)
@@ -33,28 +33,28 @@ class Template:
 
 def templates(images: Iterable[ImageDefinition]) -> list[Template]:
     """Every image file that the images are built with, each once: other images only bring other values."""
-    found: dict[str, Template] = {}
+    by_name: dict[str, Template] = {}
     for image in images:
         for builder in image.builders:
             if builder == "qemu" and not image.provisioned:
-                continue  # its base is the image, and Packer is never asked
+                continue  # its base is the image, and Packer does not run
             if image.template:
                 template = Template(image.template, "", image, builder)
             else:
                 folder = f"packer/templates/{image.template_folder(builder)}"
                 template = Template(folder, BUILDERS[builder].source(image), image, builder)
-            found.setdefault(str(template), template)
-    return list(found.values())
+            by_name.setdefault(str(template), template)
+    return list(by_name.values())
 
 
 def validate(project: Project, template: Template, toolchain: Toolchain) -> None:
     """Have Packer validate a template with the variables of its image; UsageError with file:line if it refuses.
 
-    A template of somebody's own also has to keep to the contract.
+    A user's own template also has to keep to the contract.
     """
     if template.image.template:
         contract.check(project.definitions / template.image.template, template.image, template.builder)
-    image = template.image.model_copy(update={"secrets": {}})  # else Packer would ask Vault for them
+    image = template.image.model_copy(update={"secrets": {}})  # with them, Packer would ask Vault
     with files.scratch(project.workspace / "validate", image.name) as scratch:
         base = BaseDisk(_empty_disk(scratch), Base("none", "", "")) if template.builder == "qemu" else None
         log = scratch / "packer.log"

@@ -1,4 +1,4 @@
-"""What Packer and Ansible get: variables from the definition, secrets through the environment."""
+"""The input of Packer and Ansible: variables from the definition, secrets through the environment."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from bakery.model.version import ImageVersion
 
 
 def common_variables(job: Job, ansible_vars: Path) -> dict[str, Any]:
-    """What every template gets; packer/templates/common.pkr.hcl says what each is for."""
+    """The variables of every template; packer/templates/common.pkr.hcl describes each."""
     of = ImageVersion(job.definition.name, job.definition.arch, job.version)
     return {
         "image": job.definition.name,
@@ -45,10 +45,10 @@ def ansible_variables(job: Job) -> bytes:
 
 
 def secret_environment(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> dict[str, str]:
-    """What Packer's environment gets of the secrets.
+    """The secrets in Packer's environment.
 
     The qemu template asks Vault itself. The chroot template gets the values, since Packer's shell-local would write
-    those that the template hands it on a command line.
+    secrets of the template on a command line.
     """
     if vault is None or not secrets:
         return {}

@@ -1,4 +1,4 @@
-"""Reads what Packer and Ansible print while it comes: progress, seconds per phase, and what explains a failure."""
+"""Reads what Packer and Ansible print while it comes: progress, seconds per phase, and the failed task."""
 
 import json
 import re
@@ -14,7 +14,7 @@ FAILED = re.compile(r"^(?:fatal|failed): \[[^]]*\].*?(?P<kind>FAILED|UNREACHABLE
 FAILED_ITEM = re.compile(r"^failed: \[[^]]*\] \(item=.*?\) => (?P<result>\{.*\})")
 ORIGIN = re.compile(r"^Origin: (?P<where>.+:\d+):\d+$")
 
-# What starts a phase. The texts are those of Packer 1.11, packer-plugin-qemu 1.0.9, Ansible 2.19 and chroot.sh.
+# The first line of each phase, in the words of Packer 1.11, packer-plugin-qemu 1.0.9, Ansible 2.19 and chroot.sh.
 PHASES = (
     (re.compile(r"^Starting VM"), "boot", "booting the guest"),
     (re.compile(r"^Attaching the disk$"), "attach", "attaching the disk"),
@@ -52,7 +52,7 @@ class Watch:
 
     @property
     def ended(self) -> bool:
-        """Whether Packer came to its end, good or bad."""
+        """Whether Packer ended by itself, with success or without."""
         return any(line.startswith("==> Builds finished") for line in self.lines)
 
     def line(self, raw: str) -> None:
@@ -61,7 +61,7 @@ class Watch:
         self.lines.append(text)
         for pattern, phase, news in PHASES:
             if pattern.search(text) and phase != self._phase:
-                self._enter(phase, news)
+                self._enter_phase(phase, news)
         if match := TASK.search(text):
             self._task, self._origin = match["name"], ""
             if not any(noise in self._task for noise in NOISE):
@@ -69,7 +69,7 @@ class Watch:
         elif match := ORIGIN.search(text):
             self._origin = self._origin or match["where"]
         elif match := FAILED.search(text) or FAILED_ITEM.search(text):
-            self.failure = self._failed(match["result"], "UNREACHABLE!" in text)
+            self.failure = self._task_failure(match["result"], "UNREACHABLE!" in text)
         elif text.startswith("...ignoring"):
             self.failure = None
 
@@ -78,7 +78,7 @@ class Watch:
         self._close_phase()
         return self.seconds
 
-    def _enter(self, phase: str, news: str) -> None:
+    def _enter_phase(self, phase: str, news: str) -> None:
         self._close_phase()
         self._phase = phase
         if news:
@@ -89,11 +89,11 @@ class Watch:
         self.seconds[self._phase] = round(self.seconds.get(self._phase, 0) + now - self._since, 1)
         self._since = now
 
-    def _failed(self, result: str, unreachable: bool) -> TaskFailure:
+    def _task_failure(self, result: str, unreachable: bool) -> TaskFailure:
         try:
-            told = json.loads(result)
+            details = json.loads(result)
         except ValueError:
-            told = {"msg": result}
-        output = told.get("stderr") or told.get("stdout") or told.get("module_stderr") or ""
-        message = str(told.get("msg") or told.get("censored") or "it gave no reason")
+            details = {"msg": result}
+        output = details.get("stderr") or details.get("stdout") or details.get("module_stderr") or ""
+        message = str(details.get("msg") or details.get("censored") or "it gave no reason")
         return TaskFailure(self._task, message, str(output), self._origin, unreachable)

@@ -1,8 +1,8 @@
-"""The catalog: what exists, in which version, where, and which channel points at it.
+"""The catalog: images, their versions and locations, and the channels that point at them.
 
-Nothing in it ever changes. A version's life is a row of numbered revisions, a channel's history a row of numbered
-entries; the highest number is the present. Creating the next number if it is absent is the only write there is, so two
-writers can never both win.
+Nothing in it ever changes. A version is a row of numbered revisions, a channel a row of numbered entries; the
+highest number is the present. The only write creates the next number if it is absent, so of two writers only one
+succeeds.
 """
 
 from bakery.catalog.catalog import VERSION, Catalog, owner

@@ -16,7 +16,7 @@ from bakery.model.documents import Document, Pointer, dump, parse
 from bakery.model.version import ImageVersion, Versioned
 
 VERSION = re.compile(r"^(\d+)\.(\d+)\.(\d+)$")  # three integers: Azure galleries accept nothing else
-NUMBERED = re.compile(r"^\d{6}\.json$")  # sorts as text; anything else in the folder is not ours
+NUMBERED = re.compile(r"^\d{6}\.json$")  # sorts as text; other files in the folder are ignored
 # Packer's time limit, and a boot and an upload on top: a bake that is still at work keeps its number.
 RESERVATION = timedelta(hours=6)
 RESERVE_TRIES = 20  # writers that may take a number before us in one call; more means something is wrong
@@ -36,7 +36,7 @@ class Catalog:
 
     def versions(self, image: str, arch: str) -> list[str]:
         """All versions, reserved ones included, oldest first."""
-        return sorted(filter(VERSION.match, self._store.list(_versions(image, arch))), key=_order)
+        return sorted(filter(VERSION.match, self._store.list(_versions_folder(image, arch))), key=_version_numbers)
 
     def records(self, image: str, arch: str) -> list[Record]:
         """The newest revision of every version, oldest version first."""
@@ -44,14 +44,14 @@ class Catalog:
 
     def record(self, of: Versioned) -> Record:
         """The newest revision of a version; NotFoundError if there is none."""
-        folder = f"{_versions(of.image, of.arch)}/{of.version}"
-        revisions = self._numbered(folder)
+        folder = f"{_versions_folder(of.image, of.arch)}/{of.version}"
+        revisions = self._numbered_names(folder)
         if not revisions:
-            known = ", ".join(self.versions(of.image, of.arch)[-5:]) or "none"
+            versions = ", ".join(self.versions(of.image, of.arch)[-5:]) or "none"
             raise NotFoundError(
-                f"{of.image} {of.version} ({of.arch}) is not in the catalog", hint=f"newest versions: {known}"
+                f"{of.image} {of.version} ({of.arch}) is not in the catalog", hint=f"newest versions: {versions}"
             )
-        return self._read(Record, f"{folder}/{revisions[-1]}")
+        return self._read_document(Record, f"{folder}/{revisions[-1]}")
 
     def newest(self, image: str, arch: str, release_line: str = "") -> Record | None:
         """The newest complete version, of the release line MAJOR.MINOR if given."""
@@ -77,34 +77,34 @@ class Catalog:
                 if last.owner == owner and not _is_expired(last):
                     return last
                 if _is_expired(last):
-                    if taken_over := self._create(_reserved(last, last.revision + 1, owner)):
-                        return taken_over
+                    if reservation := self._create_revision(_reserve_revision(last, last.revision + 1, owner)):
+                        return reservation
                     continue  # another writer was faster: look again
             patch = int(versions[-1].rsplit(".", 1)[1]) + 1 if versions else 0
             blank = Record(image, arch, f"{release_line}.{patch}", 0, "reserved", input_key, dict(inputs), at="", by="")
-            if reserved := self._create(_reserved(blank, 0, owner)):
-                return reserved
+            if reservation := self._create_revision(_reserve_revision(blank, 0, owner)):
+                return reservation
         raise ConflictError(
             f"cannot reserve a version of {image}: other writers take every number", where=self.location
         )
 
-    def _create(self, record: Record) -> Record | None:
+    def _create_revision(self, record: Record) -> Record | None:
         """The record if its revision is new in the store; None if another writer was faster."""
-        return record if self._store.create(_revision(record), dump(record)) else None
+        return record if self._store.create(_revision_key(record), dump(record)) else None
 
     def revise(self, record: Record, reason: str = "") -> Record:
-        """Write `record` as the next revision of its version; ConflictError if somebody else wrote it first."""
+        """Write `record` as the next revision of its version; ConflictError if another writer was faster."""
         revised = replace(record, revision=record.revision + 1, at=now(), by=actor(), reason=reason)
-        if not self._create(revised):
+        if not self._create_revision(revised):
             raise ConflictError(
                 f"{record.image} {record.version} was changed by somebody else",
-                where=f"{self.location}/{_revision(revised)}",
+                where=f"{self.location}/{_revision_key(revised)}",
                 hint="look at 'bakery catalog' and run again",
             )
         return revised
 
     def revoke(self, record: Record, reason: str) -> Record:
-        """Say that a complete version must not be used any more; refused while a channel points at it.
+        """Forbid a complete version for good; refused while a channel points at it.
 
         One that was revoked before stays as it is, with its first reason.
         """
@@ -123,41 +123,41 @@ class Catalog:
         """Raise ConflictError if a channel points at a version."""
         image, arch = record.image, record.arch
         heads = [(name, self.channel(image, arch, name)) for name in self.channels(image, arch)]
-        if pointing := [name for name, head in heads if head and head.version == record.version]:
+        if names := [name for name, head in heads if head and head.version == record.version]:
             raise ConflictError(
-                f"{image} {record.version} {what}: it is what {', '.join(pointing)} points at",
+                f"{image} {record.version} {what}: it is what {', '.join(names)} points at",
                 where=self.location,
-                hint=f"move that: 'bakery rollback {image} {pointing[0]}', or promote another version",
+                hint=f"move that: 'bakery rollback {image} {names[0]}', or promote another version",
             )
 
     def built_on(self, record: Record) -> list[Record]:
         """Complete versions of other images that were built on this one's content, and those built on them."""
-        known = [
+        records = [
             self.record(ImageVersion(*image, version)) for image in self.images() for version in self.versions(*image)
         ]
-        found = [record]
-        for parent in found:  # grows meanwhile
-            found += [
+        lineage = [record]
+        for parent in lineage:  # grows meanwhile
+            lineage += [
                 child
-                for child in known
-                if child.state == "complete" and child.inputs.get("base") == parent.raw_sha256 and child not in found
+                for child in records
+                if child.state == "complete" and child.inputs.get("base") == parent.raw_sha256 and child not in lineage
             ]
-        return found[1:]
+        return lineage[1:]
 
     def channels(self, image: str, arch: str) -> list[str]:
         """Names of the channels of an image, sorted."""
-        return sorted(self._store.list(_channels(image, arch)))
+        return sorted(self._store.list(_channels_folder(image, arch)))
 
     def channel(self, image: str, arch: str, channel: str) -> ChannelEntry | None:
-        """Where a channel points now; None if it was never set."""
-        folder = f"{_channels(image, arch)}/{channel}"
-        entries = self._numbered(folder)
-        return self._read(ChannelEntry, f"{folder}/{entries[-1]}") if entries else None
+        """The newest entry of a channel; None if it was never set."""
+        folder = f"{_channels_folder(image, arch)}/{channel}"
+        entries = self._numbered_names(folder)
+        return self._read_document(ChannelEntry, f"{folder}/{entries[-1]}") if entries else None
 
     def history(self, image: str, arch: str, channel: str) -> list[ChannelEntry]:
         """Every step of a channel, oldest first."""
-        folder = f"{_channels(image, arch)}/{channel}"
-        return [self._read(ChannelEntry, f"{folder}/{name}") for name in self._numbered(folder)]
+        folder = f"{_channels_folder(image, arch)}/{channel}"
+        return [self._read_document(ChannelEntry, f"{folder}/{name}") for name in self._numbered_names(folder)]
 
     def move(
         self,
@@ -185,7 +185,7 @@ class Catalog:
             reason=reason,
             pointers=pointers,
         )
-        key = f"{_channels(record.image, record.arch)}/{channel}/{number:06d}.json"
+        key = f"{_channels_folder(record.image, record.arch)}/{channel}/{number:06d}.json"
         if not self._store.create(key, dump(entry)):
             raise ConflictError(
                 f"channel {channel} of {record.image} was moved by somebody else",
@@ -194,11 +194,11 @@ class Catalog:
             )
         return entry
 
-    def _numbered(self, folder: str) -> list[str]:
+    def _numbered_names(self, folder: str) -> list[str]:
         """Names of the revisions or entries in a folder, oldest first."""
         return sorted(filter(NUMBERED.match, self._store.list(folder)))
 
-    def _read(self, kind: type[Document], key: str) -> Document:
+    def _read_document(self, kind: type[Document], key: str) -> Document:
         return parse(kind, self._store.read(key), f"{self.location}/{key}")
 
 
@@ -213,7 +213,7 @@ def owner(workspace: Path) -> str:
 
 
 def actor() -> str:
-    """Who writes: the GitLab job when in CI, else user@host."""
+    """The writer: the GitLab job in CI, otherwise user@host."""
     job = os.environ.get("CI_JOB_URL")
     if job:
         return job
@@ -224,7 +224,7 @@ def actor() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _reserved(record: Record, revision: int, owner: str) -> Record:
+def _reserve_revision(record: Record, revision: int, owner: str) -> Record:
     """A revision of the record that reserves its version for an owner from now on."""
     expires = (datetime.now(UTC) + RESERVATION).isoformat(timespec="seconds")
     return replace(record, revision=revision, at=now(), by=actor(), owner=owner, expires=expires)
@@ -235,17 +235,17 @@ def _is_expired(record: Record) -> bool:
     return not record.expires or datetime.fromisoformat(record.expires) <= datetime.now(UTC)
 
 
-def _order(version: str) -> tuple[int, ...]:
+def _version_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def _versions(image: str, arch: str) -> str:
+def _versions_folder(image: str, arch: str) -> str:
     return f"images/{image}/{arch}/versions"
 
 
-def _channels(image: str, arch: str) -> str:
+def _channels_folder(image: str, arch: str) -> str:
     return f"images/{image}/{arch}/channels"
 
 
-def _revision(record: Record) -> str:
-    return f"{_versions(record.image, record.arch)}/{record.version}/{record.revision:06d}.json"
+def _revision_key(record: Record) -> str:
+    return f"{_versions_folder(record.image, record.arch)}/{record.version}/{record.revision:06d}.json"

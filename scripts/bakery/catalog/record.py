@@ -43,7 +43,7 @@ class Record(Strict):
 
     def publication(self, target: str) -> Publication | None:
         """This version's publication at a target, if it has one."""
-        return next((found for found in self.publications if found.target == target), None)
+        return next((publication for publication in self.publications if publication.target == target), None)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where the catalog's bytes are: a folder or an S3 bucket. Keys are slash-separated; objects never change."""
+"""Stores the catalog in a folder or an S3 bucket. Keys are slash-separated; objects never change."""
 
 import os
 import re
@@ -30,8 +30,8 @@ class Store(Protocol):
 
 def open_store(location: str) -> Store:
     """A store by its location: a path, or s3://BUCKET/PREFIX. UsageError for another scheme, such as a mistyped one."""
-    if found := re.fullmatch(r"s3://([^/]+)/?(.*)", location):
-        return S3Store(found[1], found[2].strip("/"))
+    if match := re.fullmatch(r"s3://([^/]+)/?(.*)", location):
+        return S3Store(match[1], match[2].strip("/"))
     if re.match(r"\w[\w+.-]*:", location):
         raise UsageError(
             f"'{location}' is not a location of a catalog",
@@ -54,7 +54,7 @@ class FolderStore:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise self._explain(error, prefix) from error
+            raise self._explain_error(error, prefix) from error
 
     def read(self, key: str) -> bytes:
         try:
@@ -62,12 +62,12 @@ class FolderStore:
         except FileNotFoundError as error:
             raise NotFoundError("not in the catalog", where=f"{self.location}/{key}") from error
         except OSError as error:
-            raise self._explain(error, key) from error
+            raise self._explain_error(error, key) from error
 
     def create(self, key: str, data: bytes) -> bool:
         return files.create(self._root / key, data)
 
-    def _explain(self, error: OSError, key: str) -> BakeryError:
+    def _explain_error(self, error: OSError, key: str) -> BakeryError:
         return BakeryError(f"the catalog cannot be read: {error.strerror}", where=f"{self.location}/{key}")
 
 
@@ -88,7 +88,7 @@ class S3Store:
         try:
             self._client = boto3.client("s3", config=retries)
         except self._errors as error:  # such as AWS_PROFILE with a name that does not exist
-            raise self._explain(error, "") from error
+            raise self._explain_error(error, "") from error
 
     def list(self, prefix: str) -> list[str]:
         start = f"{self._prefix}{prefix.rstrip('/')}/"
@@ -96,9 +96,9 @@ class S3Store:
         try:
             pages = list(paginator.paginate(Bucket=self._bucket, Prefix=start, Delimiter="/"))
         except self._errors as error:
-            raise self._explain(error, prefix) from error
-        keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
-        folders = [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", ())]
+            raise self._explain_error(error, prefix) from error
+        keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+        folders = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", ())]
         names = (key.removeprefix(start).rstrip("/") for key in (*keys, *folders))
         return [name for name in names if name and not name.startswith(".")]
 
@@ -107,23 +107,23 @@ class S3Store:
             answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
             data: bytes = answer["Body"].read()
         except self._errors as error:
-            raise self._explain(error, key) from error
+            raise self._explain_error(error, key) from error
         return data
 
     def create(self, key: str, data: bytes) -> bool:
         try:
             self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, IfNoneMatch="*")
         except self._errors as error:
-            if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict"):
+            if _error_code(error) in ("PreconditionFailed", "ConditionalRequestConflict"):
                 return False
-            raise self._explain(error, key) from error
+            raise self._explain_error(error, key) from error
         return True
 
-    def _explain(self, error: Exception, key: str) -> BakeryError:
+    def _explain_error(self, error: Exception, key: str) -> BakeryError:
         where = f"{self.location}/{key}".rstrip("/")
-        if isinstance(error, self._outages) or _code(error) in OVERLOADED:
+        if isinstance(error, self._outages) or _error_code(error) in OVERLOADED:
             return OutageError("the catalog cannot be reached", where=where, detail=str(error), hint=UNREACHED)
-        match _code(error):
+        match _error_code(error):
             case "NoSuchKey":
                 return NotFoundError("not in the catalog", where=where)
             case "NoSuchBucket":
@@ -139,12 +139,12 @@ class S3Store:
 
 
 def _is_there(entry: os.DirEntry[str]) -> bool:
-    """Not what an interrupted `create` leaves: a hidden file, or a folder with nothing else in it."""
+    """False for the remains of an interrupted `create`: a hidden file, or a folder of hidden files only."""
     if entry.name.startswith("."):
         return False
     return not entry.is_dir() or any(not name.startswith(".") for name in os.listdir(entry.path))  # noqa: PTH208 - speed
 
 
-def _code(error: Exception) -> str:
+def _error_code(error: Exception) -> str:
     response: dict[str, dict[str, str]] = getattr(error, "response", {})
     return response.get("Error", {}).get("Code", "")

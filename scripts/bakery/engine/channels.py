@@ -22,26 +22,26 @@ def promote(
 ) -> ChannelEntry:
     """Point `channel` at a complete version; the entry it has already if all is right.
 
-    Nothing moves unless every place of the version can be used. If anything fails later, the pointers of all targets
+    Nothing moves unless the version can be used in every location. If anything fails later, the pointers of all targets
     get their old values back.
     """
-    _refuse(record, channel)
-    publications = _published(record, targets)
+    _refuse_incomplete(record, channel)
+    publications = _read_publications(record, targets)
     _refuse_unusable(record, publications, targets)
     before = catalog.channel(record.image, record.arch, channel)
-    pointers = _Move(catalog, publications, targets, channel, report)
-    moved = pointers.forward(before)
-    if before and before.version == record.version and before.pointers == moved:
+    move = _Move(catalog, publications, targets, channel, report)
+    pointers = move.move_pointers(before)
+    if before and before.version == record.version and before.pointers == pointers:
         report(Event("note", "promote", record.image, f"{channel} points at {record.version} already"))
         return before
     try:
-        entry = catalog.move(record, channel, reason, before, moved)
+        entry = catalog.move(record, channel, reason, before, pointers)
     except BaseException as error:
-        now = _present(catalog, record, channel, before)
-        if isinstance(error, ConflictError) and now and (now.version, now.pointers) == (record.version, moved):
-            return now  # somebody else made the same step, or the answer to our own write was lost
-        # To what the catalog says by now: we may have overwritten the pointers of who won the race.
-        pointers.back(publications, now, error)
+        head = _read_channel(catalog, record, channel, before)
+        if isinstance(error, ConflictError) and head and (head.version, head.pointers) == (record.version, pointers):
+            return head  # another writer made the same step, or the answer to our own write was lost
+        # The catalog decides: this run may have overwritten the pointers of another that was faster.
+        move.restore_pointers(publications, head, error)
         raise
     report(Event("note", "promote", record.image, f"{channel} -> {record.version}"))
     return entry
@@ -53,8 +53,8 @@ def rollback(
     """Point `channel` at the version it pointed at before, passing over those that are no longer complete."""
     history = catalog.history(image, arch, channel)
     if not history:
-        known = ", ".join(catalog.channels(image, arch)) or "none"
-        raise NotFoundError(f"{image} has no channel {channel}", where=catalog.location, hint=f"its channels: {known}")
+        names = ", ".join(catalog.channels(image, arch)) or "none"
+        raise NotFoundError(f"{image} has no channel {channel}", where=catalog.location, hint=f"its channels: {names}")
     current = history[-1].version
     for version in dict.fromkeys(entry.version for entry in reversed(history) if entry.version != current):
         record = catalog.record(ImageVersion(image, arch, version))
@@ -68,14 +68,14 @@ def rollback(
 
 
 def require_name(channel: str) -> None:
-    """UsageError for what is no channel's name: the same form as in definitions."""
+    """UsageError unless `channel` has the form of a name in definitions."""
     if not re.fullmatch(NAME, channel):
         raise UsageError(
             f"'{channel}' is not a channel name", hint="2 to 50 small letters, digits and dashes, a letter first"
         )
 
 
-def _refuse(record: Record, channel: str) -> None:
+def _refuse_incomplete(record: Record, channel: str) -> None:
     require_name(channel)
     if record.state != "complete":
         raise BakeryError(
@@ -85,30 +85,30 @@ def _refuse(record: Record, channel: str) -> None:
         )
 
 
-def _published(record: Record, targets: Targets) -> dict[str, Publication]:
+def _read_publications(record: Record, targets: Targets) -> dict[str, Publication]:
     """The record's publication at every target; BakeryError if it is missing from one."""
-    found = {name: record.publication(name) for name in targets}
-    if missing := [name for name, publication in found.items() if publication is None]:
+    publications = {name: record.publication(name) for name in targets}
+    if missing := [name for name, publication in publications.items() if publication is None]:
         raise BakeryError(
             f"{full_name(record)} was never published at {', '.join(missing)}",
             hint=f"run 'bakery publish {record.image}', or promote a version that is everywhere",
         )
-    return {name: publication for name, publication in found.items() if publication}
+    return {name: publication for name, publication in publications.items() if publication}
 
 
 def _refuse_unusable(record: Record, publications: Publications, targets: Targets) -> None:
-    findings = [found for name, publication in publications.items() for found in targets[name].inspect(publication)]
-    wrong = [found for found in findings if found.status != "correct"]
+    findings = [finding for name, publication in publications.items() for finding in targets[name].inspect(publication)]
+    wrong = [finding for finding in findings if finding.status != "correct"]
     if wrong:
         raise BakeryError(
             f"{full_name(record)} cannot be used everywhere: {len(wrong)} of {len(findings)} checks failed",
-            detail="\n".join(f"{found.place}: {found.status}: {found.detail}" for found in wrong),
+            detail="\n".join(f"{finding.place}: {finding.status}: {finding.detail}" for finding in wrong),
             hint=f"nothing was moved; run 'bakery publish {record.image}' to repair it, then promote",
         )
 
 
-def _present(catalog: Catalog, record: Record, channel: str, before: ChannelEntry | None) -> ChannelEntry | None:
-    """Where the channel points now; what was seen before if the catalog does not answer any more."""
+def _read_channel(catalog: Catalog, record: Record, channel: str, before: ChannelEntry | None) -> ChannelEntry | None:
+    """The channel's newest entry; `before` if the catalog does not answer any more."""
     try:
         return catalog.channel(record.image, record.arch, channel)
     except BakeryError:
@@ -125,29 +125,29 @@ class _Move:
     channel: str
     report: Reporter
 
-    def forward(self, before: ChannelEntry | None) -> tuple[Pointer, ...]:
+    def move_pointers(self, before: ChannelEntry | None) -> tuple[Pointer, ...]:
         """Move one target after the other; each is all or none by itself."""
-        moved: dict[str, tuple[Pointer, ...]] = {}
+        pointers: dict[str, tuple[Pointer, ...]] = {}
         try:
             for name, publication in self.publications.items():
-                moved[name] = self.targets[name].point(publication, self.channel, self.report)
+                pointers[name] = self.targets[name].point(publication, self.channel, self.report)
         except BaseException as error:
-            self.back({name: self.publications[name] for name in moved}, before, error)
+            self.restore_pointers({name: self.publications[name] for name in pointers}, before, error)
             raise
-        return tuple(pointer for pointers in moved.values() for pointer in pointers)
+        return tuple(pointer for group in pointers.values() for pointer in group)
 
-    def back(self, moved: Publications, entry: ChannelEntry | None, error: BaseException) -> None:
-        """Point targets at what `entry` says again, and add to `error` what was put back and what could not be."""
+    def restore_pointers(self, publications: Publications, entry: ChannelEntry | None, error: BaseException) -> None:
+        """Point targets at the version of `entry` again; `error` gets one line per target with the result."""
         lines = []
-        for name, publication in moved.items():
+        for name, publication in publications.items():
             try:
-                lines.append(f"{name}: put back to {self._restore(name, publication, entry)}")
-            except BakeryError as failed:
-                lines.append(f"{name}: NOT put back: {failed.message}: {failed.detail}")
+                lines.append(f"{name}: put back to {self._restore_target(name, publication, entry)}")
+            except BakeryError as failure:
+                lines.append(f"{name}: NOT put back: {failure.message}: {failure.detail}")
         if isinstance(error, BakeryError):
             error.detail = "\n".join(filter(None, (error.detail, *lines)))
 
-    def _restore(self, name: str, publication: Publication, entry: ChannelEntry | None) -> str:
+    def _restore_target(self, name: str, publication: Publication, entry: ChannelEntry | None) -> str:
         record = self.catalog.record(entry) if entry else None
         old = record.publication(name) if record else None
         if old is None:

@@ -1,4 +1,4 @@
-"""What can be known of a definition without a cloud, Vault or a build."""
+"""Checks a definition without a cloud, Vault or a build."""
 
 import os
 from collections.abc import Callable, Sequence

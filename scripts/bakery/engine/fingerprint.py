@@ -16,7 +16,7 @@ from bakery.model.project import Project
 ENGINE = "1"
 # The tools that make a disk when nothing is installed on it.
 DISK_TOOLS = tuple(map(names.tool, ("mmdebstrap", "mke2fs", "qemu-img")))
-# What only one builder uses; all else counts for every build.
+# Tools that only one builder uses; the others count for every build.
 ONLY = {names.tool(tool): builder.name for builder in BUILDERS.values() for tool in builder.tools}
 SEAL = "seal"  # the role that ends every bake
 
@@ -25,7 +25,7 @@ class Fingerprints:
     """Computes inputs; shared trees (roles, templates, recipes) are read once for all definitions."""
 
     def __init__(self, project: Project, tools: Mapping[str, str], machine: Mapping[str, str]) -> None:
-        """`tools` are versions by name, `machine` what a guest sees of its hardware and firmware."""
+        """`tools` are versions by name, `machine` the hardware and firmware that a guest sees."""
         self._project = project
         self._tools = {names.tool(name): version for name, version in tools.items()}
         self._machine = {names.machine(name): value for name, value in machine.items()}
@@ -40,81 +40,81 @@ class Fingerprints:
             names.ENGINE: ENGINE,
             names.OS: definition.os,
             names.ARCH: definition.arch,
-            **self._base(definition, base),
+            **self._base_inputs(definition, base),
         }
         if definition.provisioned or definition.remote_targets:
             tools = {name: version for name, version in self._tools.items() if ONLY.get(name) in (None, *builders)}
-            return inputs | tools | self._provisioned(definition, where)
+            return inputs | tools | self._provisioning_inputs(definition, where)
         return inputs | {name: version for name, version in self._tools.items() if name in DISK_TOOLS}
 
-    def _provisioned(self, definition: ImageDefinition, where: Path) -> Inputs:
-        """What Packer and Ansible bring in."""
+    def _provisioning_inputs(self, definition: ImageDefinition, where: Path) -> Inputs:
+        """The inputs of Packer and Ansible."""
         software, playbooks = definition.software, self._project.resources.playbooks
         playbook_files = bake_files.playbook_files(playbooks, definition)
         inputs = {
-            **self._tree(playbooks, "ansible:", playbook_files),
+            **self._tree_inputs(playbooks, "ansible:", playbook_files),
             **(self._machine if "qemu" in definition.builders else {}),
-            **self._template(definition, where),
-            **self._answers(definition, where),
+            **self._template_inputs(definition, where),
+            **self._answer_inputs(definition, where),
             names.MODE: definition.mode,
             names.PACKAGES: canonical(software.packages),
             names.ROLES: canonical([use.name for use in software.roles]),
         }
         for use in software.roles:
             inputs |= {names.variable(use.name, name): canonical(value) for name, value in use.vars.items()}
-        inputs |= self._roles(definition, playbook_files)
+        inputs |= self._role_inputs(definition, playbook_files)
         inputs |= {names.secret(name): f"{ref.path}#{ref.key}" for name, ref in definition.secrets.items()}
         return inputs
 
-    def _roles(self, definition: ImageDefinition, playbook_files: list[Path]) -> Inputs:
+    def _role_inputs(self, definition: ImageDefinition, playbook_files: list[Path]) -> Inputs:
         roles = self._with_dependencies([*(use.name for use in definition.software.roles), SEAL])
         folders = {name: self._project.resources.role(name) for name in roles}
-        read = {name: bake_files.role_files(role, definition.family) for name, role in folders.items()}
+        by_role = {name: bake_files.role_files(role, definition.family) for name, role in folders.items()}
         # Ansible does not evaluate files/. One role can read the variables of another, so all of them decide.
         evaluated = [
-            path for name, paths in read.items() for path in paths if folders[name] / "files" not in path.parents
+            path for name, paths in by_role.items() for path in paths if folders[name] / "files" not in path.parents
         ]
         if not all(map(self._reads_vars_by_family, [*playbook_files, *evaluated])):
-            read = {name: bake_files.role_files(role, None) for name, role in folders.items()}
+            by_role = {name: bake_files.role_files(role, None) for name, role in folders.items()}
         inputs: Inputs = {}
         for name, role in folders.items():
-            inputs |= self._tree(role, f"role:{name}/", read[name])
+            inputs |= self._tree_inputs(role, f"role:{name}/", by_role[name])
         return inputs
 
-    def _base(self, definition: ImageDefinition, parent: str) -> Inputs:
-        """What each builder starts from; the content of an image of ours, whatever it is built with."""
+    def _base_inputs(self, definition: ImageDefinition, parent: str) -> Inputs:
+        """The base of each builder. A parent counts by its content, whatever it is built with."""
         bases = definition.base.model_dump(mode="json", exclude_none=True, exclude={"qemu"})
         remote = {names.remote_base(name): canonical(base) for name, base in bases.items()}
-        return {**self._local_base(definition.base.qemu, parent), **remote}
+        return {**self._local_base_inputs(definition.base.qemu, parent), **remote}
 
-    def _local_base(self, base: QemuBase | None, parent: str) -> Inputs:
+    def _local_base_inputs(self, base: QemuBase | None, parent: str) -> Inputs:
         if base is None:
             return {names.PARENT: parent} if parent else {}
         if base.image:
             return {names.PARENT: parent}
         if base.url:
             return {names.PARENT: f"sha256:{base.sha256}"}
-        recipe = self._whole_tree(self._project.resources.recipe("debian"), "recipe")
+        recipe = self._folder_inputs(self._project.resources.recipe("debian"), "recipe")
         return {names.PARENT: canonical(base.model_dump(mode="json")["debootstrap"]), **recipe}
 
-    def _template(self, definition: ImageDefinition, where: Path) -> Inputs:
+    def _template_inputs(self, definition: ImageDefinition, where: Path) -> Inputs:
         if definition.template:
-            return self._whole_tree(where.parent / definition.template, "template")
+            return self._folder_inputs(where.parent / definition.template, "template")
         inputs: Inputs = {}
         for builder in definition.builders:
             name = definition.template_folder(builder)
             folder = self._project.resources.template(name)
             # Packer reads what is behind a link, and a wheel has a file in its place.
-            read = bake_files.template_files(folder, definition)
-            inputs |= self._tree(folder, f"template:{name}/", read, follow=True)
+            paths = bake_files.template_files(folder, definition)
+            inputs |= self._tree_inputs(folder, f"template:{name}/", paths, follow=True)
         return inputs
 
-    def _answers(self, definition: ImageDefinition, where: Path) -> Inputs:
-        """What builders read beside the definition, such as the answers for an installer."""
+    def _answer_inputs(self, definition: ImageDefinition, where: Path) -> Inputs:
+        """Files that builders read beside the definition, such as the answers for an installer."""
         inputs: Inputs = {}
         for base in definition.base.by_builder.values():
             for label, folder in base.folders.items():
-                inputs |= self._whole_tree(where.parent / folder, label)
+                inputs |= self._folder_inputs(where.parent / folder, label)
         return inputs
 
     def _with_dependencies(self, roles: list[str]) -> list[str]:
@@ -123,7 +123,7 @@ class Fingerprints:
         for name in all_roles:  # grows meanwhile
             if name not in self._dependencies:
                 self._dependencies[name] = bake_files.dependencies(self._project.resources.role(name))
-            all_roles += [other for other in self._dependencies[name] if other not in all_roles]
+            all_roles += [dependency for dependency in self._dependencies[name] if dependency not in all_roles]
         return all_roles
 
     def _reads_vars_by_family(self, path: Path) -> bool:
@@ -131,20 +131,20 @@ class Fingerprints:
             self._by_family[path] = bake_files.reads_vars_by_family(path)
         return self._by_family[path]
 
-    def _whole_tree(self, folder: Path, label: str) -> Inputs:
-        return self._tree(folder, f"{label}/", bake_files.walk(folder))
+    def _folder_inputs(self, folder: Path, label: str) -> Inputs:
+        return self._tree_inputs(folder, f"{label}/", bake_files.walk(folder))
 
-    def _tree(self, folder: Path, prefix: str, paths: Iterable[Path], follow: bool = False) -> Inputs:
+    def _tree_inputs(self, folder: Path, prefix: str, paths: Iterable[Path], follow: bool = False) -> Inputs:
         """Digests of files below a folder, by prefix and relative path; with `follow`, of what links lead to."""
         inputs: Inputs = {}
         for path in paths:
             if (path, follow) not in self._digests:
-                self._digests[path, follow] = _digest(path, follow)
+                self._digests[path, follow] = _file_digest(path, follow)
             inputs[f"{prefix}{path.relative_to(folder).as_posix()}"] = self._digests[path, follow]
         return inputs
 
 
-def _digest(path: Path, follow: bool) -> str:
+def _file_digest(path: Path, follow: bool) -> str:
     """Target of a link, mode and SHA-256 of a file."""
     link = f"link {path.readlink()} " if path.is_symlink() and not follow else ""
     if not path.is_file():

@@ -25,14 +25,14 @@ STEPS = ("bake", "verify", "publish")  # of an image; each is a stage
 BAKES: tuple[Duty, ...] = ("bake-private", "bake-public")
 # Runners by duty, as tags: what checks merge requests must not be what may write to the catalog.
 RUNNERS = {"bake-private": "bakery-private", "bake-public": "bakery-public"}
-KEPT = "3 days"  # what jobs hand on: time to run a failed job again after a weekend
+EXPIRY = "3 days"  # what jobs hand on: time to run a failed job again after a weekend
 ARTIFACTS = ".bakery/artifacts/"
 LOGS = ".bakery/logs/"
 
 # With what Vault lends to the duty; without BAKERY_APPLY_CREDENTIALS, with what the job has.
 APPLY = "bakery vault exec -- bakery apply images --outputs images.json --report terraform.json"
 
-# By variable, with whom each is for.
+# The audience of each token, by variable.
 ID_TOKENS = {
     "VAULT_ID_TOKEN": "$VAULT_ADDR",
     **{name: audience for cloud in CLOUDS.values() for name, audience in cloud.id_tokens.items()},
@@ -44,7 +44,7 @@ RETRY = {"max": 2, "when": ["runner_system_failure"], "exit_codes": [int(ExitCod
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run was asked for: the image that jobs run in, the one target that counts (or all), another channel."""
+    """The options of a run: the image that jobs run in, the one target that counts (or all), another channel."""
 
     runner_image: str
     target: str = "all"
@@ -53,44 +53,44 @@ class Settings:
 
 def pipeline(plan: Plan, images: Mapping[str, ImageDefinition], settings: Settings) -> dict[str, Any]:
     """The child pipeline; with one job that does nothing if nothing is due, since GitLab refuses an empty one."""
-    due = {action.image: action for action in _due(plan, images, settings.target)}
+    due = {action.image: action for action in _due_actions(plan, images, settings.target)}
     generations: dict[str, int] = {}
     jobs: Jobs = {}
     for name, action in due.items():
         generations[name] = generations.get(images[name].parent or "", 0) + 1
-        line = _line(images[name], action, jobs, settings.channel)
-        jobs |= {job: {**line[job], "stage": _stage(line[job]["stage"], generations[name])} for job in line}
-    common = _common(settings, max(generations.values(), default=1))
-    return common | ({**jobs, "apply images": _apply()} if due else {"nothing due": _nothing()})
+        steps = _image_jobs(images[name], action, jobs, settings.channel)
+        jobs |= {job: {**steps[job], "stage": _stage_name(steps[job]["stage"], generations[name])} for job in steps}
+    common = _common_settings(settings, max(generations.values(), default=1))
+    return common | ({**jobs, "apply images": _apply_job()} if due else {"nothing due": _idle_job()})
 
 
-def render(found: Mapping[str, Any]) -> str:
+def render(document: Mapping[str, Any]) -> str:
     """The same mapping gives the same text."""
     stream = StringIO()
     yaml = YAML()
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.dump(dict(found), stream)
+    yaml.dump(dict(document), stream)
     return stream.getvalue()
 
 
-def _due(plan: Plan, images: Mapping[str, ImageDefinition], target: str) -> Iterator[Action]:
-    """What is pending and goes to the target, and the parents without which that cannot be baked."""
-    wanted = {action.image for action in plan.pending if target in ("all", *images[action.image].targets)}
-    for name in tuple(wanted):
+def _due_actions(plan: Plan, images: Mapping[str, ImageDefinition], target: str) -> Iterator[Action]:
+    """The pending actions of images that go to the target, and those of their parents, which are baked first."""
+    names = {action.image for action in plan.pending if target in ("all", *images[action.image].targets)}
+    for name in tuple(names):
         while parent := images[name].parent:
-            wanted.add(parent)
+            names.add(parent)
             name = parent
-    return (action for action in plan.pending if action.image in wanted)
+    return (action for action in plan.pending if action.image in names)
 
 
-def _stage(step: str, generation: int) -> str:
+def _stage_name(step: str, generation: int) -> str:
     """Children have stages of their own, after their parents': GitLab refuses a job that needs one of a later stage."""
     return step if generation == 1 else f"{step} {generation}"
 
 
-def _common(settings: Settings, generations: int) -> dict[str, Any]:
-    stages = [_stage(step, generation + 1) for generation in range(generations) for step in STEPS]
+def _common_settings(settings: Settings, generations: int) -> dict[str, Any]:
+    stages = [_stage_name(step, generation + 1) for generation in range(generations) for step in STEPS]
     return {
         "stages": [*stages, "apply"],
         "workflow": {"auto_cancel": {"on_new_commit": "none"}},
@@ -104,15 +104,15 @@ def _common(settings: Settings, generations: int) -> dict[str, Any]:
     }
 
 
-def _line(image: ImageDefinition, action: Action, earlier: Jobs, channel: str) -> Jobs:
+def _image_jobs(image: ImageDefinition, action: Action, earlier: Jobs, channel: str) -> Jobs:
     """The jobs of one image, after those of its parent. A version that lacks a target is published from where it was
     baked."""
-    bakes = _bakes(image, earlier) if action.kind != "publish" else {}
-    verify = _verify(image) if f"bake-private {image.name}" in bakes else {}
-    return {**bakes, **verify, **_publish(image, [*bakes, *verify], channel)}
+    bakes = _bake_jobs(image, earlier) if action.kind != "publish" else {}
+    verify = _verify_jobs(image) if f"bake-private {image.name}" in bakes else {}
+    return {**bakes, **verify, **_publish_jobs(image, [*bakes, *verify], channel)}
 
 
-def _bakes(image: ImageDefinition, earlier: Jobs) -> Jobs:
+def _bake_jobs(image: ImageDefinition, earlier: Jobs) -> Jobs:
     jobs = {}
     for duty in BAKES:
         if builders := used(image, duty):
@@ -120,85 +120,85 @@ def _bakes(image: ImageDefinition, earlier: Jobs) -> Jobs:
             jobs[f"{duty} {image.name}"] = {
                 "stage": "bake",
                 "tags": [RUNNERS[duty]],
-                "variables": _role(duty),
-                "needs": _parent(image, builders, earlier),
+                "variables": _role_variables(duty),
+                "needs": _parent_jobs(image, builders, earlier),
                 "script": [f"section bake 'Bake {image.name}' bakery bake {image.name} {options}"],
-                "artifacts": _artifacts(_folders(image), LOGS),
+                "artifacts": _artifact_settings(_artifact_pattern(image), LOGS),
             }
     return jobs
 
 
-def _parent(image: ImageDefinition, builders: Sequence[str], earlier: Jobs) -> list[str]:
+def _parent_jobs(image: ImageDefinition, builders: Sequence[str], earlier: Jobs) -> list[str]:
     """The job that has the parent's disk, where one is built on it, and the one that completes the parent's version."""
     disk = [f"bake-private {image.parent}"] if "qemu" in builders else []
     return [job for job in (*disk, f"publish {image.parent}") if job in earlier]
 
 
-def _verify(image: ImageDefinition) -> Jobs:
+def _verify_jobs(image: ImageDefinition) -> Jobs:
     name = image.name
     job = {
         "stage": "verify",
         "tags": [RUNNERS["bake-private"]],
-        "variables": _role("bake-private"),  # it searches the disk for the secrets of the bake
+        "variables": _role_variables("bake-private"),  # it searches the disk for the secrets of the bake
         "needs": [f"bake-private {name}"],
         "script": [f"due {name} || exit 0", f"section verify 'Test {name}' bakery verify {name}"],
-        "artifacts": _artifacts(f"{_folders(image)}/verdict.json", LOGS),
+        "artifacts": _artifact_settings(f"{_artifact_pattern(image)}/verdict.json", LOGS),
     }
     return {f"verify {name}": job}
 
 
-def _publish(image: ImageDefinition, needs: list[str], channel: str) -> Jobs:
-    """Where it was baked."""
+def _publish_jobs(image: ImageDefinition, needs: list[str], channel: str) -> Jobs:
+    """The runner that baked the image publishes it."""
     name = image.name
     option = f" --channel {shlex.quote(channel)}" if channel else ""
     job = {
         "stage": "publish",
         "tags": [RUNNERS["bake-private" if used(image, "bake-private") else "bake-public"]],
-        "variables": _role("publish"),
+        "variables": _role_variables("publish"),
         # An environment is an account. GitLab's lock spares a pipeline the wait for ours; ours also holds for laptops.
         # The variable is not last: where it is empty, the key would end in a slash, and GitLab drops such a lock.
         "resource_group": f"publish/$BAKERY_ENVIRONMENT/{name}",
         "needs": needs,
         "script": [f"due {name} || exit 0", f"section publish 'Publish {name}' bakery publish {name}{option}"],
-        "artifacts": _artifacts(f"{_folders(image)}/publication*.json", LOGS),
+        "artifacts": _artifact_settings(f"{_artifact_pattern(image)}/publication*.json", LOGS),
     }
     return {f"publish {name}": job}
 
 
-def _apply() -> Job:
+def _apply_job() -> Job:
     """Waits for all stages before it: a list of needs would end at GitLab's limit of 50."""
     return {
         "stage": "apply",
         "tags": [RUNNERS["bake-public"]],
         "rules": [{"if": "$BAKERY_ENVIRONMENT"}],
-        "variables": _role("apply"),
+        "variables": _role_variables("apply"),
         "resource_group": "apply/$BAKERY_ENVIRONMENT/images",
         "dependencies": [],
         "script": [f"section apply 'Hand the IDs to Terraform' {APPLY}"],
         "artifacts": {
             "when": "always",  # what was refused is in the report too
-            "expire_in": KEPT,
+            "expire_in": EXPIRY,
             "paths": ["images.json"],
             "reports": {"terraform": "terraform.json"},
         },
     }
 
 
-def _nothing() -> Job:
+def _idle_job() -> Job:
     return {"stage": "bake", "before_script": [], "script": ["echo 'Every image is up to date.'"]}
 
 
-def _role(duty: Duty) -> dict[str, str]:
+def _role_variables(duty: Duty) -> dict[str, str]:
     """As vault/set-up.sh names it."""
     return {"VAULT_ROLE": f"bakery-{duty}"}
 
 
-def _folders(image: ImageDefinition) -> str:
-    """What was made of the image here, without the parent's disk that a job was given. No name has a dot in it, so that
-    `web-1.0.` begins the folders of no other image."""
+def _artifact_pattern(image: ImageDefinition) -> str:
+    """The results of the image's jobs, without the parent's disk. Names have no dot, so `web-1.0.` begins the
+    folders of no other image."""
     return f"{ARTIFACTS}{image.name}-{image.version}.*"
 
 
-def _artifacts(*paths: str) -> Job:
-    """Also of a failed job: its logs say why. Not for everybody who may see the pipeline: disks are among them."""
-    return {"when": "always", "access": "developer", "expire_in": KEPT, "paths": list(paths)}
+def _artifact_settings(*paths: str) -> Job:
+    """A failed job keeps its artifacts too: its logs say why. Only developers may load them: disks are among them."""
+    return {"when": "always", "access": "developer", "expire_in": EXPIRY, "paths": list(paths)}

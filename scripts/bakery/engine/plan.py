@@ -15,7 +15,7 @@ Kind = Literal["bake", "wait", "publish", "keep"]
 
 @dataclass(frozen=True)
 class Action:
-    """What to do about one image, and why. `version` is the one in the catalog; `inputs` only for a bake."""
+    """The next step of one image, and its reason. `version` is the one in the catalog; `inputs` only for a bake."""
 
     image: str
     arch: str
@@ -37,7 +37,7 @@ class Plan:
 
     @property
     def pending(self) -> tuple[Action, ...]:
-        """What would change something."""
+        """The actions that change something."""
         return tuple(action for action in self.actions if action.kind != "keep")
 
 
@@ -61,11 +61,11 @@ def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: Inpu
         parent_record = records.get(image.parent or "")
         # The parent's content, not its file: a parent that came out the same leaves its children alone.
         inputs = dict(inputs_of(image, parent_record.raw_sha256 if parent_record else ""))
-        actions[name] = _decide(image, records[name], inputs, now)
+        actions[name] = _decide_action(image, records[name], inputs, now)
     return Plan(tuple(actions.values()))
 
 
-def _decide(image: ImageDefinition, record: Record | None, inputs: dict[str, str], now: datetime) -> Action:
+def _decide_action(image: ImageDefinition, record: Record | None, inputs: dict[str, str], now: datetime) -> Action:
     key = input_key(inputs)
     reason = _bake_reason(image, record, key, inputs, now)
     if reason:
@@ -73,7 +73,7 @@ def _decide(image: ImageDefinition, record: Record | None, inputs: dict[str, str
         version = record.version if record else ""
         return Action(image.name, image.arch, "bake", reason, version, image.version, key, inputs, changes)
     assert record is not None
-    missing = _unpublished(image, record)
+    missing = _publish_reason(image, record)
     if missing:
         return Action(image.name, image.arch, "publish", missing, record.version, image.version, key)
     return Action(image.name, image.arch, "keep", "inputs unchanged", record.version, image.version, key)
@@ -82,7 +82,7 @@ def _decide(image: ImageDefinition, record: Record | None, inputs: dict[str, str
 def _bake_reason(
     image: ImageDefinition, record: Record | None, key: str, inputs: Mapping[str, str], now: datetime
 ) -> str:
-    """Why a bake is due; empty if it is not."""
+    """The reason for a bake; empty if none is due."""
     if record is None:
         return f"no complete version in release line {image.version}"
     if key != record.input_key:
@@ -98,8 +98,8 @@ def _bake_reason(
     return ""
 
 
-def _unpublished(image: ImageDefinition, record: Record) -> str:
-    """What the definition asks for and the record does not have; empty if nothing."""
+def _publish_reason(image: ImageDefinition, record: Record) -> str:
+    """The reason to publish: a target, location or tag that the record lacks; empty if there is none."""
     for target in image.targets:
         publication = record.publication(target)
         if publication is None:

@@ -32,16 +32,16 @@ def publish(
             _refuse_unverified(baked.artifact, verdict, baked.folder(project, "local") / "disk.qcow2")
         for name, destination in targets.items():
             try:
-                publication = _bring(project, baked, name, destination, report)
-                publications.append(_keep(publication, baked.folder(project, name)))
+                publication = _publish_target(project, baked, name, destination, report)
+                publications.append(_save_publication(publication, baked.folder(project, name)))
             except BakeryError as error:
                 failures[name] = error
-    _raise(failures, [found.target for found in publications])
+    _raise_failures(failures, [publication.target for publication in publications])
     return publications
 
 
-def _bring(project: Project, baked: Baked, name: str, destination: Target, report: Reporter) -> Publication:
-    """What Packer built at the target is taken over, else the disk goes there."""
+def _publish_target(project: Project, baked: Baked, name: str, destination: Target, report: Reporter) -> Publication:
+    """Adopt the image that Packer built at the target; without one, publish the disk there."""
     if name in baked.builds:
         return cast(RemoteTarget, destination).adopt(baked.builds[name], report)
     assert baked.artifact  # `baked.load` holds that a target without a build of its own has a disk
@@ -64,23 +64,23 @@ def _refuse_unverified(artifact: Artifact, verdict: Verdict | None, disk: Path) 
             hint=again,
         )
     try:
-        seen = files.sha256(disk)
+        digest = files.sha256(disk)
     except FileNotFoundError as error:
         raise NotFoundError(
             f"the disk of {full_name(artifact)} is gone",
             where=str(disk),
             hint=f"run 'bakery run {artifact.image}' to bake it again",
         ) from error
-    if seen != artifact.disk.sha256:
+    if digest != artifact.disk.sha256:
         raise BakeryError(
             f"the disk of {full_name(artifact)} changed after it was tested",
             where=str(disk),
-            detail=f"tested {artifact.disk.sha256}\nnow    {seen}",
+            detail=f"tested {artifact.disk.sha256}\nnow    {digest}",
             hint=f"remove {disk.parent} and run 'bakery run {artifact.image}' again",
         )
 
 
-def _keep(publication: Publication, folder: Path) -> Publication:
+def _save_publication(publication: Publication, folder: Path) -> Publication:
     """Save it; one that says the same as before stays as it was, with the seconds of the run that did the work."""
     path = folder / f"publication-{publication.target}.json"
     with suppress(BakeryError):  # absent or written by another release: this one replaces it
@@ -91,7 +91,7 @@ def _keep(publication: Publication, folder: Path) -> Publication:
     return publication
 
 
-def _raise(failures: dict[str, BakeryError], done: list[str]) -> None:
+def _raise_failures(failures: dict[str, BakeryError], done: list[str]) -> None:
     """One error for all failures; the error itself if it is alone."""
     if not failures:
         return

@@ -17,7 +17,7 @@ from bakery.model.documents import Verdict
 
 @dataclass(frozen=True)
 class Bakes:
-    """What `bake_images` did: an outcome for each image that was due, and the actions of those that were not."""
+    """The result of `bake_images`: an outcome for each image that was due, and the actions of the other images."""
 
     outcomes: list[Outcome[Baked]]
     kept: list[Action]
@@ -70,7 +70,7 @@ def run_images(session: Session, names: list[str] | None, jobs: int) -> list[Rec
             break
         for name in ready:
             session.report(Event("note", "plan", name, f"{due[name].kind}: {due[name].reason}"))
-        outcomes += parallel.run_parallel(ready, lambda name: _run(session, due[name]), jobs)  # noqa: B023 - ends in this turn
+        outcomes += parallel.run_parallel(ready, lambda name: _run_action(session, due[name]), jobs)  # noqa: B023 - ends in this turn
     for action in plan.actions:
         if action.kind == "keep":
             session.report(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))
@@ -83,7 +83,7 @@ def run_images(session: Session, names: list[str] | None, jobs: int) -> list[Rec
     return [outcome.result for outcome in outcomes if outcome.result]
 
 
-def _run(session: Session, action: Action) -> Record:
+def _run_action(session: Session, action: Action) -> Record:
     if action.kind == "publish":
         version = session.load_baked(session.definitions.images[action.image], action.version)
     else:

@@ -1,4 +1,4 @@
-"""What a verb works with: the project, its definitions, the catalog and a reporter of events."""
+"""The session of a verb: the project, its definitions, the catalog and a reporter of events."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,14 +47,14 @@ class Session:
         raise self._not_baked(image)
 
     def newest_baked(self, image: ImageDefinition) -> Baked:
-        """The newest version of the line of which anything is in the workspace; NotFoundError unless it is whole."""
+        """The newest version of the line that has a part in the workspace; NotFoundError unless it has all parts."""
         for version in self._newest_first(image):
             if baked.anything(self.project, image, version):
                 return self.load_baked(image, version)
         raise self._not_baked(image)
 
     def load_baked(self, image: ImageDefinition, version: str) -> Baked:
-        """All that was made of a version; NotFoundError with the way out if it is not all in the workspace."""
+        """All parts of a version; NotFoundError, with a hint, if one is not in the workspace."""
         try:
             return baked.load(self.project, image, version)
         except NotFoundError as error:
@@ -65,10 +65,10 @@ class Session:
         return NotFoundError(f"{image.name} {image.version} has not been baked here", hint=self._hint_for_absent(image))
 
     def _hint_for_absent(self, image: ImageDefinition) -> str:
-        """What to do about a version that is not here. A bake helps only where one is due."""
+        """The way to get a version that is not here. A bake helps only if one is due."""
         try:
             action = next(action for action in self.plan([image.name]).actions if action.image == image.name)
-        except BakeryError:  # which 'bakery plan' tells; here it must not hide what this hint is for
+        except BakeryError:  # 'bakery plan' shows it; here it must not hide the error that this hint belongs to
             return f"'bakery plan {image.name}' says what is due"
         if action.kind in ("bake", "wait"):
             return f"run 'bakery bake {image.name}' first"
@@ -120,13 +120,13 @@ class Session:
             )
         stored = Path(local.places[0].id)
         # A CI job may run in another folder than the one that stored it, and gets what was baked as an artifact.
-        baked_there = self.project.artifact_folder(record) / "disk.qcow2"
-        brought = (path for path in (self.project.store / stored.name, baked_there) if path.exists())
-        return record, next(brought, stored)
+        baked_disk = self.project.artifact_folder(record) / "disk.qcow2"
+        copies = (path for path in (self.project.store / stored.name, baked_disk) if path.exists())
+        return record, next(copies, stored)
 
 
 def locate(definitions: Path, workspace: Path) -> Project:
-    """The project of the current folder; UsageError if it has no definitions. All else the bakery brings."""
+    """The project of the current folder; UsageError if it has no definitions. The bakery ships the rest."""
     definition.files_of(definitions)
     return locate_stacks(definitions, workspace)
 
@@ -139,7 +139,7 @@ def locate_stacks(definitions: Path, workspace: Path) -> Project:
 
 
 def open_session(definitions: Path, workspace: Path, catalog: str) -> Session:
-    """A session that reports its events to nobody."""
+    """A session without a reporter of events."""
     project = locate(definitions, workspace)
     loaded = load(definitions, project.cache / "definitions.json")
     return Session(project, loaded, open_catalog(project, catalog))

@@ -36,7 +36,7 @@ from bakery.verify import verify
 def bake_version(session: Session, action: Action, builders: Sequence[str] = ()) -> Baked:
     """Bake what a plan asks for, or reuse what an interrupted run already baked from the same inputs.
 
-    `builders` limits it to some of those that the definition needs.
+    `builders` limits it to some of the builders that the definition needs.
     """
     definition = session.definitions.images[action.image]
     if action.kind == "wait":
@@ -55,8 +55,8 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = ())
     request = BakeRequest(definition, reservation.version, action.inputs, action.input_key)
     work = _Bake(session, request)
     selected = [name for name in definition.builders if not builders or name in builders]
-    artifact = work.disk() if "qemu" in selected else None
-    builds = {name: work.image_at(name) for name in selected if name != "qemu"}
+    artifact = work.bake_disk() if "qemu" in selected else None
+    builds = {name: work.bake_image(name) for name in selected if name != "qemu"}
     return Baked(definition, reservation.version, artifact, builds)
 
 
@@ -67,29 +67,29 @@ class _Bake:
     session: Session
     request: BakeRequest
 
-    def disk(self) -> Artifact:
+    def bake_disk(self) -> Artifact:
         """The disk that QEMU builds."""
         definition = self.request.definition
         artifact = baked.find_artifact(self.session.project, definition, self.request.version)
         if artifact and self._is_of_these_inputs(artifact, ""):
             return artifact
-        with _vault(definition.secrets) as vault:
-            return bake(self.request, _base_disk(self.session, definition), self._context(vault))
+        with _open_vault(definition.secrets) as vault:
+            return bake(self.request, _base_disk(self.session, definition), self._bake_context(vault))
 
-    def image_at(self, target: str) -> RemoteBuild:
+    def bake_image(self, target: str) -> RemoteBuild:
         """The image that Packer's own builder makes at a target."""
         definition = self.request.definition
         build = baked.find_build(self.session.project, definition, self.request.version, target)
         if build and self._is_of_these_inputs(build, f" at {target}"):
             return build
-        with _vault(definition.secrets, definition.distribution.credentials(target)) as vault:
-            credentials = _credentials(vault, definition, target)
-            destination = cast(RemoteTarget, _target(self.session, definition, target, credentials))
+        with _open_vault(definition.secrets, definition.distribution.credentials(target)) as vault:
+            credentials = _read_credentials(vault, definition, target)
+            destination = cast(RemoteTarget, _open_target(self.session, definition, target, credentials))
             destination.prepare(self.request.image_version)
             source = self.session.parent_image(definition, target)
-            return remote.build(self.request, target, source, credentials, self._context(vault))
+            return remote.build(self.request, target, source, credentials, self._bake_context(vault))
 
-    def _context(self, vault: Vault | None) -> BakeContext:
+    def _bake_context(self, vault: Vault | None) -> BakeContext:
         project = self.session.project
         return BakeContext(project, toolbox.toolchain(project), vault, self.session.report)
 
@@ -111,7 +111,7 @@ def is_verified(session: Session, artifact: Artifact) -> bool:
 def verify_version(session: Session, artifact: Artifact) -> Verdict:
     """Test an artifact and keep the verdict; BakeryError with the failing checks if it does not pass."""
     definition, folder = session.definitions.images[artifact.image], session.project.artifact_folder(artifact)
-    with _vault(definition.secrets) as vault:
+    with _open_vault(definition.secrets) as vault:
         where = partial(session.definitions.where, definition.name, "secrets")
         secrets = read_secrets(vault, definition.secrets, where) if vault else {}
         verdict = verify(session.project, definition, artifact, folder / "disk.qcow2", secrets.values(), session.report)
@@ -135,7 +135,7 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
     with open_targets(session, definition) as targets:
         publications = publish(project, version, verdict, targets, session.report)
         record = _usable_record(session, version)
-        complete = _complete(record, version, verdict, tuple(publications))
+        complete = _complete_record(record, version, verdict, tuple(publications))
         if complete != record:
             record = session.catalog.revise(complete, "published")
         if channel := channel or definition.channel or "":
@@ -161,9 +161,9 @@ def roll_back_channel(session: Session, image: str, channel: str, reason: str) -
 @contextmanager
 def open_targets(session: Session, definition: ImageDefinition) -> Iterator[dict[str, Target]]:
     """Every target of an image by name, logged in to; credentials from Vault end with the block."""
-    with _vault(*map(definition.distribution.credentials, definition.targets)) as vault:
+    with _open_vault(*map(definition.distribution.credentials, definition.targets)) as vault:
         yield {
-            name: _target(session, definition, name, _credentials(vault, definition, name))
+            name: _open_target(session, definition, name, _read_credentials(vault, definition, name))
             for name in definition.targets
         }
 
@@ -178,7 +178,9 @@ def _usable_record(session: Session, version: Baked) -> Record:
     return record
 
 
-def _complete(record: Record, version: Baked, verdict: Verdict | None, publications: tuple[Publication, ...]) -> Record:
+def _complete_record(
+    record: Record, version: Baked, verdict: Verdict | None, publications: tuple[Publication, ...]
+) -> Record:
     disk, first = version.artifact, version.parts[0]
     checks = [*(verdict.checks if verdict else ()), *chain(*(build.checks for build in version.builds.values()))]
     return replace(
@@ -201,7 +203,7 @@ def _complete(record: Record, version: Baked, verdict: Verdict | None, publicati
 
 
 def _first_identity(version: Baked) -> str:
-    """What stands for the content of a version that has no disk here."""
+    """The identity that replaces the digest of a version that has no disk here."""
     return next(iter(version.builds.values())).identity
 
 
@@ -214,13 +216,13 @@ def _base_disk(session: Session, definition: ImageDefinition) -> BaseDisk:
     return prepare(definition.base.qemu, session.project.cache, recipe, session.report)
 
 
-def _target(session: Session, definition: ImageDefinition, name: str, credentials: dict[str, str]) -> Target:
+def _open_target(session: Session, definition: ImageDefinition, name: str, credentials: dict[str, str]) -> Target:
     return CLOUDS[name].open_target(session.project, definition, credentials)
 
 
 @contextmanager
-def _vault(*needs: object) -> Iterator[Vault | None]:
-    """A session with Vault if anything is needed from there; None otherwise, so that not everyone has to have one."""
+def _open_vault(*needs: object) -> Iterator[Vault | None]:
+    """A session with Vault if anything is needed from there; None otherwise, so that others need no Vault."""
     if not any(needs):
         yield None
         return
@@ -228,7 +230,7 @@ def _vault(*needs: object) -> Iterator[Vault | None]:
         yield vault
 
 
-def _credentials(vault: Vault | None, definition: ImageDefinition, target: str) -> dict[str, str]:
-    """The fields of a target's secret; empty if it has none, and its tools look into the environment."""
+def _read_credentials(vault: Vault | None, definition: ImageDefinition, target: str) -> dict[str, str]:
+    """The fields of a target's secret; empty if it has none: its tools read the environment."""
     path = definition.distribution.credentials(target)
     return vault.fields(path) if vault and path else {}

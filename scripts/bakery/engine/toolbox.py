@@ -1,4 +1,4 @@
-"""Where the tools are and which versions they have."""
+"""Finds the tools and their versions."""
 
 import platform
 import re
@@ -16,9 +16,9 @@ from bakery.host.errors import BakeryError
 from bakery.machine import qemu
 from bakery.model.project import Project
 
-# Of tools.toml, those whose version can change an image.
+# The plugins in tools.toml: their versions can change an image.
 PLUGINS = ("packer-plugin-ansible", *(builder.plugin for builder in BUILDERS.values()))
-# Programs of the system that can, and how each prints its version.
+# The system's programs whose versions can change an image, and the option that prints the version.
 SYSTEM_TOOLS = {"qemu-system-x86_64": "--version", "qemu-img": "--version", "mke2fs": "-V", "mmdebstrap": "--version"}
 MISSING = "missing"
 # Stands alone in a text such as "Packer v1.16.0" or "packer-plugin-qemu_v1.0.9_x5.0"; a pre-release is no release.
@@ -28,10 +28,10 @@ RELEASE = re.compile(r"(?<![\d.])(\d+)\.(\d+)\.(\d+)(?![\d.-])")
 def find(project: Project, name: str) -> Path:
     """A program: the one that the set-up installed, else the one on PATH. BakeryError if there is none."""
     installed = project.tool_bin / name
-    found = str(installed) if installed.exists() else process.which(name)
-    if found is None:
+    path = str(installed) if installed.exists() else process.which(name)
+    if path is None:
         raise BakeryError(f"{name} is not installed", hint="run 'make setup'; 'bakery doctor' shows what is missing")
-    return Path(found)
+    return Path(path)
 
 
 def pinned(project: Project) -> dict[str, str]:
@@ -50,21 +50,21 @@ def accepts(pin: str, text: str) -> bool:
 
 
 def accepted(pin: str) -> str:
-    """What `accepts` takes, for people."""
+    """The range of versions that `accepts` takes, for a message."""
     return f">= {pin}, < {int(pin.partition('.')[0]) + 1}"
 
 
 def versions(project: Project) -> dict[str, str]:
     """Version of every tool that can change an image, as the program that is there reports it. Starts no guest."""
     return {
-        **_program_versions(_programs(project), project.cache / "tools.json"),
+        **_program_versions(_version_commands(project), project.cache / "tools.json"),
         "ansible-core": version("ansible-core"),
         "python": platform.python_version(),
     }
 
 
 def machine() -> dict[str, str]:
-    """What a guest sees of its hardware and firmware."""
+    """The hardware and firmware that a guest sees."""
     try:
         firmware = files.sha256(qemu.firmware()[0])
     except BakeryError:
@@ -80,7 +80,7 @@ def machine() -> dict[str, str]:
 
 
 def toolchain(project: Project, accelerator: str = "") -> Toolchain:
-    """Everything that a bake runs, proven to be there; the accelerator is tried out unless it is told."""
+    """The programs that a bake runs, each present. Without an `accelerator`, the ones of this machine are tried out."""
     return Toolchain(
         packer=find(project, "packer"),
         plugins=project.plugins,
@@ -90,22 +90,22 @@ def toolchain(project: Project, accelerator: str = "") -> Toolchain:
     )
 
 
-def _programs(project: Project) -> dict[str, tuple[Path | None, str]]:
+def _version_commands(project: Project) -> dict[str, tuple[Path | None, str]]:
     """Each program whose version can change an image, and the argument that makes it print its version."""
     packer = project.tool_bin / "packer"
     return {
-        "packer": (packer if packer.exists() else _on_path("packer"), "version"),
-        **{name: (_plugin(project, name), "describe") for name in PLUGINS},
-        **{name: (_on_path(name), flag) for name, flag in SYSTEM_TOOLS.items()},
+        "packer": (packer if packer.exists() else _program_path("packer"), "version"),
+        **{name: (_plugin_path(project, name), "describe") for name in PLUGINS},
+        **{name: (_program_path(name), flag) for name, flag in SYSTEM_TOOLS.items()},
     }
 
 
-def _on_path(name: str) -> Path | None:
+def _program_path(name: str) -> Path | None:
     path = process.which(name)
     return Path(path) if path else None
 
 
-def _plugin(project: Project, name: str) -> Path | None:
+def _plugin_path(project: Project, name: str) -> Path | None:
     """The set-up leaves one version of a plugin, with its checksum beside it."""
     folder = project.plugins / "github.com" / "hashicorp" / name.removeprefix("packer-plugin-")
     programs = (path for path in folder.glob(f"{name}_v*") if not path.name.endswith("_SHA256SUM"))
@@ -113,25 +113,25 @@ def _plugin(project: Project, name: str) -> Path | None:
 
 
 def _program_versions(programs: Mapping[str, tuple[Path | None, str]], cache: Path) -> dict[str, str]:
-    """Asked once per installed program; `cache` remembers the answer for that file."""
+    """The version of each program. Each installed file is run once; `cache` keeps its answer."""
     answers = Cache(cache)
-    versions = {name: _version(path, argument, answers) for name, (path, argument) in programs.items()}
+    versions = {name: _cached_version(path, argument, answers) for name, (path, argument) in programs.items()}
     answers.save()
     return versions
 
 
-def _version(path: Path | None, argument: str, answers: Cache) -> str:
+def _cached_version(path: Path | None, argument: str, answers: Cache) -> str:
     if path is None:
         return MISSING
     stat = path.stat()
     stamp = f"{path} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
-    return answers.get(stamp, lambda: _ask(path, argument))
+    return answers.get(stamp, lambda: _ask_version(path, argument))
 
 
-def _ask(path: Path, argument: str) -> str:
+def _ask_version(path: Path, argument: str) -> str:
     """The first version number that a program prints, on either stream."""
     lines: list[str] = []
     # Without the variable Packer asks its vendor for updates, and waits for the answer.
     process.run([path, argument], env={"CHECKPOINT_DISABLE": "1"}, on_output=lines.append, timeout=20)
-    found = re.search(r"\d+\.\d+(\.\d+)*", "\n".join(lines))
-    return found[0] if found else MISSING
+    match = re.search(r"\d+\.\d+(\.\d+)*", "\n".join(lines))
+    return match[0] if match else MISSING

@@ -30,7 +30,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of a need. `found` is empty when something is wrong; `problem` and `hint` say what then."""
+    """The answer to a need. If something is wrong, `found` is empty, and `problem` and `hint` say why."""
 
     where: str
     image: str
@@ -42,8 +42,8 @@ class Finding:
 
 
 def needs(definitions: Definitions, names: Iterable[str], duty: Duty | None = None) -> list[Need]:
-    """The secrets of some images, or of all, and the credentials of their targets; of these what a duty works with."""
-    return [need for image in definitions.select(names) for need in _needs(definitions, image, duty)]
+    """The secrets and targets' credentials of the named images, or of all; with a duty, only those that it uses."""
+    return [need for image in definitions.select(names) for need in _image_needs(definitions, image, duty)]
 
 
 def used(image: ImageDefinition, duty: str) -> list[str]:
@@ -52,21 +52,21 @@ def used(image: ImageDefinition, duty: str) -> list[str]:
 
 
 def terraform(path: str) -> Need:
-    """What `cdktf` and Terraform log in with; a variable names it, no definition does."""
+    """The login of `cdktf` and Terraform; a variable names it, no definition does."""
     return Need(APPLY, "", "apply", path, STACKS.credentials)
 
 
-def check(vault: Vault, wanted: Sequence[Need]) -> list[Finding]:
-    """Ask for each need, for what several images share once. Raises OutageError if Vault does not serve."""
+def check(vault: Vault, requests: Sequence[Need]) -> list[Finding]:
+    """Ask once for each path, also if several images share it. Raises OutageError if Vault does not serve."""
     engines = vault.engines()
     answers = {
-        (path, keys): _ask(vault, engines, path, keys)
-        for path, keys in dict.fromkeys((need.path, need.keys) for need in wanted)
+        (path, keys): _check_path(vault, engines, path, keys)
+        for path, keys in dict.fromkeys((need.path, need.keys) for need in requests)
     }
-    return [Finding(need.where, need.image, need.name, need.path, *answers[need.path, need.keys]) for need in wanted]
+    return [Finding(need.where, need.image, need.name, need.path, *answers[need.path, need.keys]) for need in requests]
 
 
-def _needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) -> Iterable[Need]:
+def _image_needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) -> Iterable[Need]:
     secrets = image.secrets if duty is None or used(image, duty) else {}
     for name, secret in secrets.items():
         where = definitions.where(image.name, "secrets", name, "path")
@@ -79,24 +79,24 @@ def _needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) 
             yield Need(where, image.name, f"distribution.{target}.credentials", path, cloud.credentials)
 
 
-def _ask(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> tuple[str, str, str]:
-    """What a finding says at its end."""
+def _check_path(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> tuple[str, str, str]:
+    """The last three fields of a finding."""
     try:
-        return _prove(vault, engines, path.strip("/"), keys), "", ""
+        return _prove_access(vault, engines, path.strip("/"), keys), "", ""
     except OutageError:
         raise
     except BakeryError as error:
         return "", error.message, error.hint
 
 
-def _prove(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> str:
-    """What is at a path; BakeryError if it is not what a build needs."""
+def _prove_access(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> str:
+    """The result of a successful check; BakeryError if a build cannot use the path."""
     mount = next((mount for mount in engines if path.startswith(mount)), "")
     kind = engines.get(mount, "")
     if kind == "kv-v2" and not path.removeprefix(mount).startswith("data/"):
         raise no_api_path(path, mount)  # before reading: a policy for the right path denies this one
     if kind in KEEPING:
-        _read(vault, path, keys)
+        _read_keys(vault, path, keys)
         return "can be read"
     if not vault.may_read(path):
         raise BakeryError(f"Vault denies access to {path}", hint="the token's policy must allow 'read' on that path")
@@ -107,7 +107,7 @@ def _prove(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[s
     return f"may be made by the {kind} engine"
 
 
-def _read(vault: Vault, path: str, keys: Iterable[str]) -> None:
+def _read_keys(vault: Vault, path: str, keys: Iterable[str]) -> None:
     """Read as a build will. Raises one error with the problems of all keys."""
     errors = []
     for key in keys:

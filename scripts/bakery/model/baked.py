@@ -1,4 +1,4 @@
-"""What was made of one version, and where it lies in the workspace."""
+"""The parts of one version that are in the workspace."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Baked:
         return [*([self.artifact] if self.artifact else []), *self.builds.values()]
 
     def folder(self, project: Project, target: str) -> Path:
-        """Where the documents of a target are."""
+        """The folder of a target's documents."""
         if target in self.builds:
             return project.build_folder(self, target)
         return project.artifact_folder(self)
@@ -45,20 +45,20 @@ class Baked:
 def load(project: Project, definition: ImageDefinition, version: str) -> Baked:
     """Everything that the targets of a definition need of a version; NotFoundError if anything is not here.
 
-    What to do about that depends on the catalog: the caller adds the hint.
+    The way to get it depends on the catalog: the caller adds the hint.
     """
     artifact = find_artifact(project, definition, version)
     builds = {target: find_build(project, definition, version, target) for target in definition.remote_targets}
     missing = [target for target, build in builds.items() if build is None]
     if "qemu" in definition.builders and artifact is None:
         missing.insert(0, "qemu")
-    whole = Baked(definition, version, artifact, {target: build for target, build in builds.items() if build})
+    baked = Baked(definition, version, artifact, {target: build for target, build in builds.items() if build})
     if missing:
         raise NotFoundError(
-            f"{full_name(whole)} is not in this workspace as a whole: {', '.join(missing)} missing",
+            f"{full_name(baked)} is not in this workspace as a whole: {', '.join(missing)} missing",
             where=str(project.workspace / "artifacts"),
         )
-    return whole
+    return baked
 
 
 def anything(project: Project, definition: ImageDefinition, version: str) -> bool:
@@ -70,11 +70,11 @@ def anything(project: Project, definition: ImageDefinition, version: str) -> boo
 def find_artifact(project: Project, definition: ImageDefinition, version: str) -> Artifact | None:
     """The disk of a version; None if it is not here, or only its document is."""
     folder = project.artifact_folder(ImageVersion(definition.name, definition.arch, version))
-    found = documents.find(Artifact, folder / "artifact.json")
-    return found if (folder / "disk.qcow2").exists() else None
+    artifact = documents.find(Artifact, folder / "artifact.json")
+    return artifact if (folder / "disk.qcow2").exists() else None
 
 
 def find_build(project: Project, definition: ImageDefinition, version: str, target: str) -> RemoteBuild | None:
-    """What Packer built of a version at a target; None if it is not told here."""
+    """The document of Packer's build of a version at a target; None if it is not here."""
     folder = project.build_folder(ImageVersion(definition.name, definition.arch, version), target)
     return documents.find(RemoteBuild, folder / "build.json")

@@ -1,4 +1,4 @@
-"""What each builder starts from. The folders of `clouds` add theirs to QEMU's."""
+"""The bases of the builders. The folders of `clouds` add theirs to QEMU's."""
 
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -21,7 +21,7 @@ class CloudBase(Model):
 
     @property
     def parent(self) -> str | None:
-        """The image of ours that it is; None if somebody else made it."""
+        """The image of this project that the base is; None if it is a vendor's."""
         return None
 
     @property
@@ -69,7 +69,7 @@ class Bases(Model):
     qemu: QemuBase | None = None
 
     @model_validator(mode="after")
-    def _lineage(self) -> Self:
+    def _one_lineage(self) -> Self:
         if not self.builders:
             raise ValueError(f"needs at least one of {', '.join(type(self).model_fields)}")
         if len(self.images) > 1:
@@ -99,6 +99,6 @@ class Bases(Model):
 
 def require_one(base: CloudBase, *names: str) -> None:
     """ValueError unless exactly one of these fields is set."""
-    given = [name for name in names if getattr(base, name) is not None]
-    if len(given) != 1:
-        raise ValueError(f"needs exactly one of {', '.join(names)}; it has {', '.join(given) or 'none'}")
+    present = [name for name in names if getattr(base, name) is not None]
+    if len(present) != 1:
+        raise ValueError(f"needs exactly one of {', '.join(names)}; it has {', '.join(present) or 'none'}")

@@ -1,4 +1,4 @@
-"""Where images go: settings of the targets. `credentials` name a path in Vault, never a value."""
+"""Settings of the targets of images. `credentials` name a path in Vault, never a value."""
 
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,12 +13,12 @@ class CloudDistribution(Model):
 
     @property
     def vault_path(self) -> str | None:
-        """Where Vault has the target's credentials; None where the environment has them."""
+        """The path in Vault of the target's credentials; None if the environment has them."""
         return None
 
     @property
     def locations(self) -> tuple[str, ...]:
-        """What the locations of a publication must name: regions and accounts, by whatever word the cloud has."""
+        """The regions and accounts that a publication must name, in the cloud's own words."""
         raise NotImplementedError
 
     @property
@@ -40,7 +40,7 @@ class Distribution(Model):
     def by_target(self) -> dict[str, CloudDistribution]:
         """Those that are set."""
         settings = ((name, getattr(self, name)) for name in type(self).model_fields)
-        return {name: given for name, given in settings if given is not None}
+        return {name: value for name, value in settings if value is not None}
 
     def of(self, kind: type[Kind]) -> Kind | None:
         """The settings of a target by their class."""

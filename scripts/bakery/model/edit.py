@@ -1,7 +1,7 @@
 """Small changes to a definition's file that leave every other line as the user wrote it.
 
-ruamel.yaml says where a value stands, and only that text changes. To have it write the document anew would keep
-comments, but not everybody's indentation, blank lines and line ends.
+ruamel.yaml says where a value stands, and only that text changes. Writing the document anew would keep comments,
+but not the user's indentation, blank lines and line ends.
 """
 
 import json
@@ -25,121 +25,121 @@ def read(path: Path) -> str:
 
 def set_version(path: Path, text: str, version: str) -> str:
     """The text of a definition with another version line."""
-    node = _nodes(path, text)["version"]
+    node = _compose_nodes(path, text)["version"]
     start, end = node.start_mark.index, node.end_mark.index
     quote = text[start]
-    expected = {**_data(path, text), "version": version}
-    return _checked(path, f"{text[:start]}{quote}{version}{quote}{text[end:]}", expected)
+    expected = {**_parse_data(path, text), "version": version}
+    return _require_data(path, f"{text[:start]}{quote}{version}{quote}{text[end:]}", expected)
 
 
 def add_package(path: Path, text: str, name: str) -> str:
     """The text of a definition with one more package; UsageError if it is there, whatever its version."""
     if not PACKAGE.fullmatch(name):
         raise UsageError(f"'{name}' is not the name of a package", hint="write NAME or NAME=VERSION")
-    data = _data(path, text)
+    data = _parse_data(path, text)
     packages = data.setdefault("software", {}).setdefault("packages", [])
-    for number, known in enumerate(packages):
-        if known.partition("=")[0] == name.partition("=")[0]:
+    for number, package in enumerate(packages):
+        if package.partition("=")[0] == name.partition("=")[0]:
             raise UsageError(
-                f"the package '{known}' is there already",
+                f"the package '{package}' is there already",
                 where=yamlfile.where(path, ("software", "packages", number)),
-                hint="" if known == name else "remove it first",
+                hint="" if package == name else "remove it first",
             )
     packages.append(name)
-    return _checked(path, _with(path, text, name), data)
+    return _require_data(path, _insert_package(path, text, name), data)
 
 
 def remove_package(path: Path, text: str, name: str) -> str:
     """The text of a definition without a package; UsageError if it is not there as it is written here."""
-    data = _data(path, text)
+    data = _parse_data(path, text)
     packages = data.get("software", {}).get("packages", [])
     if name not in packages:
         where = yamlfile.where(path, ("software", "packages"))
         raise UsageError(f"there is no package '{name}'", where=where, hint=suggest(name, packages))
     number = packages.index(name)
     packages.remove(name)
-    return _checked(path, _without(path, text, number), data)
+    return _require_data(path, _delete_package(path, text, number), data)
 
 
-def _with(path: Path, text: str, name: str) -> str:
+def _insert_package(path: Path, text: str, name: str) -> str:
     """In the list if there is one, else in a new list at the head of `software`, else in a new `software`."""
-    nodes = _nodes(path, text)
+    nodes = _compose_nodes(path, text)
     software = nodes.get("software")
-    packages = _values(software).get("packages")
+    packages = _mapping_values(software).get("packages")
     if software is None:
-        at = _end_of_line(text, _last(nodes["base"]).end_mark.index)
-        return f"{text[:at]}{_newline(text)}software: {{packages: [{name}]}}{text[at:]}"
+        at = _end_of_line(text, _last_node(nodes["base"]).end_mark.index)
+        return f"{text[:at]}{_line_break(text)}software: {{packages: [{name}]}}{text[at:]}"
     if packages is None:
-        return _in_front(text, software, f"packages: [{name}]")
+        return _insert_first(text, software, f"packages: [{name}]")
     if packages.value and not packages.flow_style:
         at = _end_of_line(text, packages.value[-1].end_mark.index)
-        return f"{text[:at]}{_newline(text)}{' ' * packages.start_mark.column}- {name}{text[at:]}"
+        return f"{text[:at]}{_line_break(text)}{' ' * packages.start_mark.column}- {name}{text[at:]}"
     at = packages.value[-1].end_mark.index if packages.value else packages.start_mark.index + 1
     return f"{text[:at]}{', ' if packages.value else ''}{name}{text[at:]}"
 
 
-def _in_front(text: str, mapping: Any, entry: str) -> str:
+def _insert_first(text: str, mapping: Any, entry: str) -> str:
     """A new first entry of a mapping: on a line of its own unless the mapping is in braces."""
     if mapping.flow_style:
         at, after = mapping.start_mark.index + 1, ", " if mapping.value else ""
     else:
-        at, after = mapping.start_mark.index, _newline(text) + " " * mapping.start_mark.column
+        at, after = mapping.start_mark.index, _line_break(text) + " " * mapping.start_mark.column
     return f"{text[:at]}{entry}{after}{text[at:]}"
 
 
-def _without(path: Path, text: str, number: int) -> str:
-    packages = _values(_nodes(path, text)["software"])["packages"]
+def _delete_package(path: Path, text: str, number: int) -> str:
+    packages = _mapping_values(_compose_nodes(path, text)["software"])["packages"]
     items, item = packages.value, packages.value[number]
     if packages.flow_style:
         start = items[number - 1].end_mark.index if number else item.start_mark.index
         end = items[1].start_mark.index if number == 0 and len(items) > 1 else item.end_mark.index
         return text[:start] + text[end:]
     start = text.rfind("\n", 0, item.start_mark.index) + 1
-    rest = text[_end_of_line(text, item.end_mark.index) :].removeprefix(_newline(text))
+    rest = text[_end_of_line(text, item.end_mark.index) :].removeprefix(_line_break(text))
     if len(items) > 1:
         return text[:start] + rest
     colon = text.rindex(":", 0, start) + 1
     return f"{text[:colon]} []{text[colon:start]}{rest}"
 
 
-def _checked(path: Path, text: str, expected: dict[str, Any]) -> str:
+def _require_data(path: Path, text: str, expected: dict[str, Any]) -> str:
     """The text if it says what is expected: a file may be written in ways that one line cannot change."""
     try:
-        said = _data(path, text)
+        content = _parse_data(path, text)
     except UsageError:
-        said = None
-    if said != expected:
+        content = None
+    if content != expected:
         raise UsageError(
             "this file is written in a way that cannot be changed from here", where=str(path), hint="edit it"
         )
     return text
 
 
-def _data(path: Path, text: str) -> dict[str, Any]:
+def _parse_data(path: Path, text: str) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(yamlfile.parse(path, text))
     return data
 
 
-def _nodes(path: Path, text: str) -> dict[str, Any]:
-    return _values(yamlfile.compose(path, text))
+def _compose_nodes(path: Path, text: str) -> dict[str, Any]:
+    return _mapping_values(yamlfile.compose(path, text))
 
 
-def _values(node: Node | None) -> dict[str, Any]:
+def _mapping_values(node: Node | None) -> dict[str, Any]:
     return {key.value: value for key, value in node.value} if isinstance(node, MappingNode) else {}
 
 
-def _last(node: Any) -> Any:
-    """What ends last in a node: the end of a mapping or list without brackets is that of what follows it."""
+def _last_node(node: Any) -> Any:
+    """The last scalar or bracket in a node: a mapping or list without brackets ends where the next node begins."""
     while isinstance(node, MappingNode | SequenceNode) and not node.flow_style:
         node = node.value[-1][1] if isinstance(node, MappingNode) else node.value[-1]
     return node
 
 
 def _end_of_line(text: str, index: int) -> int:
-    """Where the line ends that `index` is in, before the characters that end it."""
-    end = text.find(_newline(text), index)
+    """The end of the line that `index` is in, before its line break."""
+    end = text.find(_line_break(text), index)
     return len(text) if end < 0 else end
 
 
-def _newline(text: str) -> str:
+def _line_break(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"

@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 @dataclass(frozen=True)
 class TextFormat:
-    """What a text must look like: the whole of it as `pattern`; in `words` and by `example` for who got it wrong."""
+    """The form of a text: `pattern` matches all of it; `words` and `example` are for the message."""
 
     pattern: str
     words: str

@@ -1,4 +1,4 @@
-"""The inputs of a bake: everything that can change its result, by name. Their names have their grammar here.
+"""The inputs of a bake: everything that can change its result, by name. This module defines the grammar of the names.
 
 The table is flat (`var:nginx.port` -> `8080`), so that two of them can be compared entry by entry: a plan says which
 input changed, not only that one did.
@@ -18,12 +18,12 @@ ARCH = "arch"
 MODE = "mode"
 PACKAGES = "packages"
 ROLES = "roles"
-PARENT = "base"  # what QEMU starts from: the digest of the parent's disk or of a download, or a recipe's values
+PARENT = "base"  # QEMU's base: the digest of the parent's disk or of a download, or a recipe's values
 READABLE = 40  # characters; a longer value is a digest or a list, and says nothing in one line
 
 
 def remote_base(builder: str) -> str:
-    """What Packer's builder at a target starts from."""
+    """The base of Packer's builder at a target."""
     return f"base:{builder}"
 
 

@@ -1,4 +1,4 @@
-"""Where things are: the user's project and the workspace that the bakery may write to."""
+"""The paths of the user's project and of the workspace that the bakery may write to."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ class Project:
 
     @property
     def resources(self) -> Resources:
-        """What a bake reads besides definitions."""
+        """The files that a bake reads besides definitions."""
         return Resources(self.root, self.shipped)
 
     @property
@@ -46,7 +46,7 @@ class Project:
 
     @property
     def store(self) -> Path:
-        """Where the local target keeps images."""
+        """The folder of the local target's images."""
         return self.workspace / "store"
 
     def artifact_folder(self, of: Versioned) -> Path:

@@ -1,4 +1,4 @@
-"""The one door to what a bake reads besides definitions: the user's project first, then what the bakery ships."""
+"""Finds the files that a bake reads besides definitions: first in the user's project, then in the bakery."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,55 +21,55 @@ class Resources:
 
     def template(self, folder: str) -> Path:
         """A folder of *.pkr.hcl."""
-        return self._first("packer", "templates", folder)
+        return self._first_path("packer", "templates", folder)
 
     def recipe(self, name: str) -> Path:
         """A folder that says how a base disk is made."""
-        return self._first("packer", "base", name)
+        return self._first_path("packer", "base", name)
 
     def image_test(self, name: str) -> Path:
         """A module that runs inside a booted image."""
-        return self._first("packer", "tests", f"test_{name}.py")
+        return self._first_path("packer", "tests", f"test_{name}.py")
 
     def image_tests(self) -> list[str]:
         """Names of all image tests."""
-        return self._names("packer/tests/test_*.py", lambda path: path.stem.removeprefix("test_"))
+        return self._unique_names("packer/tests/test_*.py", lambda path: path.stem.removeprefix("test_"))
 
     def role(self, name: str) -> Path:
         """The folder in which Ansible finds a role by way of `roles_path`."""
-        return self._first("ansible", "roles", name)
+        return self._first_path("ansible", "roles", name)
 
     def roles(self) -> list[str]:
         """Names of all roles."""
-        return self._names("ansible/roles/*/tasks", lambda path: path.parent.name)
+        return self._unique_names("ansible/roles/*/tasks", lambda path: path.parent.name)
 
     @property
     def roles_path(self) -> str:
         """For ANSIBLE_ROLES_PATH, in the order of `role`."""
-        return ":".join(str(root / "ansible" / "roles") for root in self._roots)
+        return ":".join(str(root / "ansible" / "roles") for root in self._search_roots)
 
     @property
     def playbooks(self) -> Path:
         """Holds bake.yml, bake-windows.yml and ansible.cfg."""
-        return self._first("ansible", "playbooks")
+        return self._first_path("ansible", "playbooks")
 
     @property
     def tool_pins(self) -> Path:
         """The versions that the set-up installs."""
-        return self._first("tools", "tools.toml")
+        return self._first_path("tools", "tools.toml")
 
     @property
     def tools(self) -> Path:
-        """What the set-up installed: programs in bin/, plugins in packer-plugins/."""
-        return self._first(".bakery", "tools")
+        """The folder of the set-up: programs in bin/, plugins in packer-plugins/."""
+        return self._first_path(".bakery", "tools")
 
     @property
-    def _roots(self) -> tuple[Path, ...]:
+    def _search_roots(self) -> tuple[Path, ...]:
         return tuple(dict.fromkeys((self.project, self.shipped)))
 
-    def _first(self, *parts: str) -> Path:
-        paths = [root.joinpath(*parts) for root in self._roots]
+    def _first_path(self, *parts: str) -> Path:
+        paths = [root.joinpath(*parts) for root in self._search_roots]
         return next((path for path in paths if path.exists()), paths[0])
 
-    def _names(self, pattern: str, name_of: Callable[[Path], str]) -> list[str]:
-        return sorted({name_of(path) for root in self._roots for path in root.glob(pattern)})
+    def _unique_names(self, pattern: str, name_of: Callable[[Path], str]) -> list[str]:
+        return sorted({name_of(path) for root in self._search_roots for path in root.glob(pattern)})

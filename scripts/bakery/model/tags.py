@@ -14,22 +14,22 @@ Tags = dict[str, str]
 def of_artifact(definition: ImageDefinition, artifact: Artifact) -> Tags:
     """The whole set for a disk that was baked here."""
     base = f"{artifact.base.name} {artifact.base.version}".strip()
-    ours = {**_facts(artifact, base), SHA256: artifact.disk.sha256, CONTENT: artifact.disk.raw_sha256}
-    return _merged(definition, ours)
+    facts = {**_common_tags(artifact, base), SHA256: artifact.disk.sha256, CONTENT: artifact.disk.raw_sha256}
+    return _merge_tags(definition, facts)
 
 
 def of_build(definition: ImageDefinition, build: RemoteBuild) -> Tags:
     """The whole set for what Packer built at a target."""
-    return _merged(definition, {**_facts(build, build.base), SHA256: build.identity})
+    return _merge_tags(definition, {**_common_tags(build, build.base), SHA256: build.identity})
 
 
 def of_publication(publication: Publication) -> Tags:
-    """What every image and snapshot of a publication must carry, whatever the definition says by now."""
+    """The tags that every image and snapshot of a publication must carry, whatever the definition says by now."""
     return {**identity(publication), SHA256: publication.sha256}
 
 
 def identity(of: Versioned) -> Tags:
-    """What is known before anything is built, and what Packer tags its images with."""
+    """The tags that are known before a build. Packer tags its images with them."""
     return {"Name": full_name(of), "bakery:image": of.image, "bakery:version": of.version, "bakery:arch": of.arch}
 
 
@@ -38,16 +38,16 @@ def wrong(have: Tags, want: Tags) -> Tags:
     return {key: value for key, value in want.items() if have.get(key) != value}
 
 
-def _facts(made: Artifact | RemoteBuild, base: str) -> Tags:
+def _common_tags(part: Artifact | RemoteBuild, base: str) -> Tags:
     return {
-        **identity(made),
-        "bakery:os": made.os,
+        **identity(part),
+        "bakery:os": part.os,
         "bakery:base": base,
-        "bakery:input-key": made.input_key,
-        "bakery:commit": made.commit,
+        "bakery:input-key": part.input_key,
+        "bakery:commit": part.commit,
     }
 
 
-def _merged(definition: ImageDefinition, ours: Tags) -> Tags:
+def _merge_tags(definition: ImageDefinition, facts: Tags) -> Tags:
     """The definition's own tags cannot hide ours; an empty value says nothing."""
-    return {**definition.tags, **{key: value for key, value in ours.items() if value}}
+    return {**definition.tags, **{key: value for key, value in facts.items() if value}}

@@ -1,4 +1,4 @@
-"""Strict models of YAML files that users edit, and what is wrong with one in a user's words, as `file:line`."""
+"""Strict models of YAML files that users edit, and their errors in a user's words, as `file:line`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ Kind = TypeVar("Kind", bound=Model)
 
 
 def field_error(message: str, hint: str, *keys: str | int) -> PydanticCustomError:
-    """What a validator raises that knows what to do. `keys` lead from what it validates to what is wrong in there."""
+    """The error of a validator that has a hint. `keys` lead from the validated value to the wrong part of it."""
     return PydanticCustomError("field_error", "{message}", {"message": message, "hint": hint, "keys": keys})
 
 
@@ -32,7 +32,7 @@ def validate(kind: type[Kind], what: str, path: Path, text: str) -> Kind:
     except ValidationError as error:
         # A misspelt key is also a missing one; the first says more.
         problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-        explained = (_explain(kind, what, path, dict(problem)) for problem in problems)
+        explained = (_explain_problem(kind, what, path, dict(problem)) for problem in problems)
         errors = [UsageError(message, where=where, hint=hint) for where, message, hint in explained]
         raise merge_errors(errors) from error
 
@@ -42,18 +42,19 @@ def repeated(values: Sequence[object]) -> int | None:
     return next((index for index, value in enumerate(values) if value in values[:index]), None)
 
 
-def _explain(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any]) -> tuple[str, str, str]:
+def _explain_problem(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any]) -> tuple[str, str, str]:
     """One pydantic error as (file:line, message, hint) in a user's words."""
     context = problem.get("ctx", {})
     keys = tuple(key for key in problem["loc"] if key != "[key]")  # pydantic's mark for a key of a mapping
     keys += context.get("keys", ())
     dotted = ".".join(str(key) for key in keys) or what
     where = yamlfile.where(path, keys)
-    value, meaning = problem["input"], _meaning(kind, keys)
+    value, meaning = problem["input"], _key_description(kind, keys)
     match problem["type"]:
         case "extra_forbidden":
-            known = _keys_at(kind, keys[:-1])
-            return where, f"unknown key '{dotted}'", suggest(str(keys[-1]), known) or f"known here: {', '.join(known)}"
+            allowed = _keys_at(kind, keys[:-1])
+            hint = suggest(str(keys[-1]), allowed) or f"known here: {', '.join(allowed)}"
+            return where, f"unknown key '{dotted}'", hint
         case "missing":
             return where, f"'{dotted}' is missing", meaning
         case "field_error":
@@ -80,35 +81,35 @@ def _explain(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any
             return where, f"'{dotted}' is {value!r}: {problem['msg']}", meaning
 
 
-def _meaning(kind: type[Model], keys: tuple[str | int, ...]) -> str:
-    """What the schema says of a key, or of the nearest one above of which it says something, for a hint."""
+def _key_description(kind: type[Model], keys: tuple[str | int, ...]) -> str:
+    """The schema's description of a key, or of the nearest key above it that has one, for a hint."""
     schema = kind.model_json_schema()
     for end in range(len(keys), 0, -1):
         node = _node_at(schema, keys[:end])
-        said = node.get("description") or _resolve(node, schema).get("description")
-        if said and isinstance(keys[end - 1], str):
-            return f"{keys[end - 1]}: {said}"
+        description = node.get("description") or _resolve_reference(node, schema).get("description")
+        if description and isinstance(keys[end - 1], str):
+            return f"{keys[end - 1]}: {description}"
     return ""
 
 
 def _keys_at(kind: type[Model], keys: tuple[str | int, ...]) -> list[str]:
     """The keys that the schema allows at a place, for near-miss hints."""
     schema = kind.model_json_schema()
-    return list(_resolve(_node_at(schema, keys), schema).get("properties", {}))
+    return list(_resolve_reference(_node_at(schema, keys), schema).get("properties", {}))
 
 
 def _node_at(schema: dict[str, Any], keys: tuple[str | int, ...]) -> dict[str, Any]:
-    """What the schema says of a place: perhaps a reference, which `_resolve` follows."""
+    """The schema of a key: perhaps a reference, which `_resolve_reference` follows."""
     node = schema
     for key in keys:
-        node = _resolve(node, schema)
+        node = _resolve_reference(node, schema)
         # An object of the schema names its keys; a mapping that users fill has one schema for all of them.
         any_key = next(iter(node.get("patternProperties", {}).values()), node.get("additionalProperties") or {})
         node = node.get("items", {}) if isinstance(key, int) else node.get("properties", {}).get(key, any_key)
     return node
 
 
-def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+def _resolve_reference(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     for option in (node, *node.get("anyOf", ())):
         if "$ref" in option:
             resolved: dict[str, Any] = schema["$defs"][option["$ref"].rsplit("/", 1)[-1]]

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Versioned(Protocol):
-    """What belongs to one version: artifacts, publications, catalog records, channel entries."""
+    """Anything that belongs to one version: artifacts, publications, catalog records, channel entries."""
 
     @property
     def image(self) -> str: ...
