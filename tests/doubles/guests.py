@@ -7,6 +7,10 @@ from pathlib import Path
 from bakery.host import process
 from bakery.machine import qemu
 
+# One address each, since test files run side by side; the AWS stand-in's instances take 127.77.0.0/16.
+VCENTER_ADDRESS = "127.78.0.1"
+VAULT_NODE_ADDRESS = "127.79.0.1"
+
 STOP_SECONDS = 5.0
 SERIAL = "serial.log"
 RESTARTS = b"reboot: Restarting system"  # kernel/reboot.c of Linux; "reboot: Power down" otherwise

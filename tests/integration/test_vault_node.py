@@ -19,8 +19,9 @@ from bakery.host.events import silent
 from bakery.layers.base import BaseDisk
 from bakery.model.project import Project
 from bakery_stacks.stacks.vault.settings import API_PORT, SNAPSHOT_ROLE
+from doubles.guests import VAULT_NODE_ADDRESS
 from integration import vault_node
-from integration.vault_node import ADDRESS, CLUSTER, NAME, NODE_ROLE, PROGRAM, ROOT, Cloud, Node, until
+from integration.vault_node import CLUSTER, NAME, NODE_ROLE, PROGRAM, ROOT, Cloud, Node, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.root, pytest.mark.guest]
 
@@ -109,7 +110,7 @@ def serial(cloud: Cloud) -> int:
     """Of the certificate that a client sees, and believes, at the node."""
     context = ssl.create_default_context(cadata=cloud.authority.pem)
     with (
-        socket.create_connection((ADDRESS, API_PORT), timeout=30) as connection,
+        socket.create_connection((VAULT_NODE_ADDRESS, API_PORT), timeout=30) as connection,
         context.wrap_socket(connection, server_hostname=NAME) as secured,
     ):
         return int(str((secured.getpeercert() or {})["serialNumber"]), 16)

@@ -16,9 +16,10 @@ from bakery.host.vault import Vault
 from bakery.layers.base import BaseDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
+from doubles.guests import VCENTER_ADDRESS
 from doubles.vault import vault_server
 from doubles.vcenter.client import LIBRARY, PASSWORD, USER, running
-from doubles.vcenter.guests import ADDRESS, guests
+from doubles.vcenter.guests import guests
 
 pytestmark = pytest.mark.integration
 
@@ -83,7 +84,7 @@ def test_packer_clones_and_hands_over(tmp_path: Path, base_disk: BaseDisk, monke
     project = Project(ROOT, ROOT / "packer" / "images", tmp_path)
     toolchain = toolbox.toolchain(project)
     with (
-        running(guest=ADDRESS) as vcenter,
+        running(guest=VCENTER_ADDRESS) as vcenter,
         vault_server(tmp_path / "vault") as server,
         Vault.login(server.env) as vault,
         guests(vcenter, base_disk.path, tmp_path / "guests", toolchain.accelerator),

@@ -17,14 +17,13 @@ from bakery_stacks.stacks.vault import user_data as told
 from bakery_stacks.stacks.vault.settings import API_PORT, Vault
 from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, StandIn, running
 from doubles.certificates import Authority, Issued
-from doubles.guests import boot, stop
+from doubles.guests import VAULT_NODE_ADDRESS, boot, stop
 from doubles.metadata import CREDENTIALS, Metadata, serving
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / ".bakery" / "tools" / "bin" / "vault"
 HOST = "10.0.2.2"  # how a guest of QEMU's user network calls the host
 METADATA = "169.254.169.254"
-ADDRESS = "127.77.1.1"
 NAME = "vault.example.internal"
 BUCKET = "bakery-vault-snapshots"
 CLUSTER = "bakery-test-vault"
@@ -173,7 +172,7 @@ class Node:
     def vault(self, *arguments: str, token: str = "", check: bool = True) -> process.Finished:
         """From outside, verified by name against the authority."""
         env = {
-            "VAULT_ADDR": f"https://{ADDRESS}:{API_PORT}",
+            "VAULT_ADDR": f"https://{VAULT_NODE_ADDRESS}:{API_PORT}",
             "VAULT_CACERT": str(self.authority),
             "VAULT_TLS_SERVER_NAME": NAME,
             **({"VAULT_TOKEN": token} if token else {}),
@@ -200,14 +199,14 @@ def node(cloud: Cloud, disk: Path, folder: Path, accelerator: str) -> Iterator[N
         "i-1234567890",
         disk,
         user_data,
-        ADDRESS,
+        VAULT_NODE_ADDRESS,
         folder / "guest",
         accelerator,
         volumes=volumes,
         ports=(22, API_PORT),
     )
     try:
-        until(lambda: _answers(found, guest), BOOT_SECONDS)
+        until(lambda: _answers(found, guest, folder / "guest"), BOOT_SECONDS)
         yield found
     finally:
         journal = found.ssh("sudo journalctl --boot --no-pager", check=False).stdout
@@ -215,8 +214,8 @@ def node(cloud: Cloud, disk: Path, folder: Path, accelerator: str) -> Iterator[N
         stop(guest)
 
 
-def _answers(found: Node, guest: "subprocess.Popen[bytes]") -> bool:
-    assert guest.poll() is None, "the guest ended"
+def _answers(found: Node, guest: "subprocess.Popen[bytes]", folder: Path) -> bool:
+    assert guest.poll() is None, f"the guest ended: {(folder / 'qemu.log').read_text()}"
     return found.ssh("true", check=False).returncode == 0
 
 
@@ -229,7 +228,7 @@ def _volume(path: Path, mib: int) -> Path:
 def _ssh_config(folder: Path, key: Path) -> Path:
     config = folder / "ssh_config"
     config.write_text(
-        f"Host node\n  HostName {ADDRESS}\n  User admin\n  IdentityFile {key}\n  IdentitiesOnly yes\n"
+        f"Host node\n  HostName {VAULT_NODE_ADDRESS}\n  User admin\n  IdentityFile {key}\n  IdentitiesOnly yes\n"
         "  BatchMode yes\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n"
         "  ConnectTimeout 20\n"
     )

@@ -1,7 +1,7 @@
 """Guests for the instances of the stand-in: what boots an instance is real, where it runs is not EC2.
 
 Each instance that starts gets a QEMU guest from a throwaway overlay of one disk, whatever its image is. The guest sees
-the instance's user data as its cloud-init seed, and answers SSH at the instance's address (127.77.0.x, port 22: only
+the instance's user data as its cloud-init seed, and answers SSH at the instance's address (127.77.x.y, port 22: only
 root may listen there). It ends when the instance is stopped or terminated.
 """
 

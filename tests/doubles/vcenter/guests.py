@@ -1,7 +1,8 @@
 """Guests for the machines of the stand-in.
 
 A machine that is switched on gets a QEMU guest from a throwaway overlay of one disk, whatever it was cloned from. The
-guest sees the machine's `guestinfo.userdata` as its cloud-init seed, answers SSH at ADDRESS, and ends with the machine.
+guest sees the machine's `guestinfo.userdata` as its cloud-init seed, answers SSH at VCENTER_ADDRESS, and ends with the
+machine.
 """
 
 import base64
@@ -11,10 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from doubles.guests import boot, stop, wants_restart
+from doubles.guests import VCENTER_ADDRESS, boot, stop, wants_restart
 from doubles.vcenter.client import StandIn
 
-ADDRESS = "127.77.1.1"  # what the stand-in is told to report: running(guest=ADDRESS)
 USER_DATA = "guestinfo.userdata"
 LOOK_SECONDS = 0.5
 
@@ -43,7 +43,7 @@ def _run(ended: threading.Event, vcenter: StandIn, disk: Path, folder: Path, acc
             for name in alive:
                 if name not in running or wants_restart(running[name], folder / name):
                     user_data = base64.b64decode(told[name][USER_DATA])
-                    running[name] = boot(name, disk, user_data, ADDRESS, folder / name, accelerator)
+                    running[name] = boot(name, disk, user_data, VCENTER_ADDRESS, folder / name, accelerator)
             for name in running.keys() - alive:
                 stop(running.pop(name))
     finally:
