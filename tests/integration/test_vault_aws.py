@@ -295,7 +295,7 @@ def leave_verified_disk(project: Project) -> None:
 def test_a_job_publishes_as_the_role_that_vault_lends_it(job: Job, server: VaultServer, cloud: StandIn) -> None:
     checked, out, err = job("publish", "vault", "check", "--duty", "publish", "--json")
     assert (checked, err) == (0, "")
-    assert [row["found"] for row in json.loads(out)] == ["may be made by the aws engine"]
+    assert [row["answer"] for row in json.loads(out)] == ["may be made by the aws engine"]
     assert calls(cloud) == [], "the check makes no credentials"
 
     code, out, err = job("publish", "publish", "web", "--json")

@@ -74,7 +74,7 @@ class LoggedInProject:
         found = self("--json")
         assert found.code == 1
         (row,) = found.rows
-        assert row["found"] == ""
+        assert row["answer"] == ""
         return row["problem"], row["hint"]
 
 

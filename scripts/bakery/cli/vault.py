@@ -13,7 +13,7 @@ from bakery.cli import options
 from bakery.clouds import REMOTE, STACKS
 from bakery.engine import vault_check as vaultcheck
 from bakery.engine.session import open_session
-from bakery.engine.vault_check import Duty, Finding
+from bakery.engine.vault_check import Duty, NeedCheck
 from bakery.host import process
 from bakery.host.errors import BakeryError, ExitCode
 from bakery.host.vault import Vault
@@ -55,15 +55,15 @@ def check(
     needs = vaultcheck.needs(session.definitions, images or [], duty)
     if credentials and duty in (None, "apply"):
         needs.append(vaultcheck.terraform(credentials))
-    login, findings = "", []
+    login, checks = "", []
     if needs or os.environ.get("VAULT_ADDR"):
         with Vault.login(os.environ) as vault:
-            login, findings = f"login works at {vault.address}", vaultcheck.check(vault, needs)
-    print(jsonlib.dumps([asdict(finding) for finding in findings], indent=2) if json else render(login, findings))
-    wrong = [finding for finding in findings if not finding.found]
+            login, checks = f"login works at {vault.address}", vaultcheck.check(vault, needs)
+    print(jsonlib.dumps([asdict(check) for check in checks], indent=2) if json else render(login, checks))
+    wrong = [check for check in checks if not check.answer]
     if wrong:
         raise BakeryError(
-            f"{len(wrong)} of {len(findings)} things that are wanted from Vault cannot be had",
+            f"{len(wrong)} of {len(checks)} secrets and logins cannot be read from Vault",
             hint="fix them before a build; nothing was started",
         )
 
@@ -96,20 +96,18 @@ def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
     return done.returncode if done.returncode >= 0 else ExitCode.FAILED
 
 
-def render(login: str, findings: Sequence[Finding]) -> str:
-    """A row per finding, and the result of the login."""
-    if not findings:
+def render(login: str, checks: Sequence[NeedCheck]) -> str:
+    """A row per check, and the result of the login."""
+    if not checks:
         return "; ".join(part for part in (login, "nothing to check: no definition names anything in Vault") if part)
-    rows = [
-        (_mark_cell(finding), finding.where, finding.name, finding.path, _result_cell(finding)) for finding in findings
-    ]
+    rows = [(_mark_cell(check), check.where, check.name, check.path, _result_cell(check)) for check in checks]
     return f"{table(('', 'where', 'named by', 'path', 'result'), rows)}\n\n{login}"
 
 
-def _mark_cell(finding: Finding) -> str:
-    return "ok" if finding.found else "WRONG"
+def _mark_cell(check: NeedCheck) -> str:
+    return "ok" if check.answer else "WRONG"
 
 
-def _result_cell(finding: Finding) -> str:
-    problem = f"{finding.problem}: {finding.hint}" if finding.hint else finding.problem
-    return finding.found or problem
+def _result_cell(check: NeedCheck) -> str:
+    problem = f"{check.problem}: {check.hint}" if check.hint else check.problem
+    return check.answer or problem

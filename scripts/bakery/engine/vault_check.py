@@ -29,14 +29,14 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """The answer to a need. If something is wrong, `found` is empty, and `problem` and `hint` say why."""
+class NeedCheck:
+    """The answer to a need. If something is wrong, `answer` is empty, and `problem` and `hint` say why."""
 
     where: str
     image: str
     name: str
     path: str
-    found: str
+    answer: str
     problem: str
     hint: str
 
@@ -56,14 +56,16 @@ def terraform(path: str) -> Need:
     return Need(APPLY, "", "apply", path, STACKS.credentials)
 
 
-def check(vault: Vault, requests: Sequence[Need]) -> list[Finding]:
+def check(vault: Vault, requests: Sequence[Need]) -> list[NeedCheck]:
     """Ask once for each path, also if several images share it. Raises OutageError if Vault does not serve."""
     engines = vault.engines()
     answers = {
         (path, keys): _check_path(vault, engines, path, keys)
         for path, keys in dict.fromkeys((need.path, need.keys) for need in requests)
     }
-    return [Finding(need.where, need.image, need.name, need.path, *answers[need.path, need.keys]) for need in requests]
+    return [
+        NeedCheck(need.where, need.image, need.name, need.path, *answers[need.path, need.keys]) for need in requests
+    ]
 
 
 def _image_needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) -> Iterable[Need]:

@@ -54,13 +54,13 @@ def test_json(bakery: CliRunner, programs: Programs) -> None:
     found = findings(bakery)
     assert found["packer-plugin-qemu"] == {
         "tool": "packer-plugin-qemu",
-        "found": "packer-plugin-qemu_v1.2.3_x5.0",
-        "needed": ">= 1.2.3, < 2",
+        "answer": "packer-plugin-qemu_v1.2.3_x5.0",
+        "required": ">= 1.2.3, < 2",
         "hint": "",
     }
-    assert found["ansible-core"]["found"] == "2.19.14"
-    assert found["UEFI firmware"]["found"] == "/firmware/code.fd"
-    assert found["cdktf-cli"]["found"] == "0.21.0"
+    assert found["ansible-core"]["answer"] == "2.19.14"
+    assert found["UEFI firmware"]["answer"] == "/firmware/code.fd"
+    assert found["cdktf-cli"]["answer"] == "0.21.0"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_missing_tool(bakery: CliRunner, programs: Programs, name: str, tool: 
 @pytest.mark.parametrize("version", ["1.2.3", "1.2.4", "1.2.31", "1.10.0", "1.2.3+ent"])
 def test_the_pinned_version_and_newer_ones_of_its_major(bakery: CliRunner, programs: Programs, version: str) -> None:
     programs.shell("packer", f"echo Packer v{version}")
-    assert findings(bakery, "bake")["packer"]["found"] == f"Packer v{version}"
+    assert findings(bakery, "bake")["packer"]["answer"] == f"Packer v{version}"
 
 
 @pytest.mark.parametrize("version", ["1.2.2", "1.1.9", "2.0.0", "11.2.3", "1.2.3.4", "1.3.0-dev", "1.3", "unknown"])
@@ -102,7 +102,7 @@ def test_another_version(bakery: CliRunner, programs: Programs, version: str) ->
 def test_a_plugin_that_packer_does_not_load(bakery: CliRunner, programs: Programs) -> None:
     programs.shell("packer", "echo Packer v1.2.3")
     found = findings(bakery, "bake")["packer-plugin-qemu"]
-    assert (found["found"], found["hint"]) == ("", "Packer does not load it: run 'make setup'")
+    assert (found["answer"], found["hint"]) == ("", "Packer does not load it: run 'make setup'")
 
 
 def test_a_tool_that_does_not_work(bakery: CliRunner, programs: Programs) -> None:

@@ -63,7 +63,7 @@ def test_a_row_for_each_and_a_message(bakery: CliRunner, logins: list[str]) -> N
         "login works at http://127.0.0.1:8200\n"
     )
     assert answer.err == (
-        "error: 1 of 2 things that are wanted from Vault cannot be had\n"
+        "error: 1 of 2 secrets and logins cannot be read from Vault\n"
         "hint: fix them before a build; nothing was started\n"
     )
 
@@ -85,11 +85,11 @@ def test_json(bakery: CliRunner, logins: list[str]) -> None:
         "image": "web",
         "name": "secrets.nginx_password",
         "path": "secret/data/web",
-        "found": "can be read",
+        "answer": "can be read",
         "problem": "",
         "hint": "",
     }
-    assert (bad["found"], bad["problem"]) == ("", "the secret secret/data/web has no key 'user'")
+    assert (bad["answer"], bad["problem"]) == ("", "the secret secret/data/web has no key 'user'")
     assert answer.code == 1
 
 

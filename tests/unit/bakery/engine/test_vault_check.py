@@ -8,7 +8,7 @@ import pytest
 
 from bakery.clouds import definitions
 from bakery.engine import vault_check as vaultcheck
-from bakery.engine.vault_check import Finding, Need
+from bakery.engine.vault_check import Need, NeedCheck
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, UsageError
 from bakery.model.definition import Definitions
 
@@ -83,7 +83,7 @@ def load(folder: Path, **texts: str) -> Definitions:
     return definitions.load(folder)
 
 
-def check(vault: FakeVault, *needs: Need) -> list[Finding]:
+def check(vault: FakeVault, *needs: Need) -> list[NeedCheck]:
     return vaultcheck.check(vault, needs)  # type: ignore[arg-type]
 
 
@@ -93,7 +93,7 @@ def need(path: str, *keys: str) -> Need:
 
 def result(vault: FakeVault, path: str, *keys: str) -> tuple[str, str, str]:
     (found,) = check(vault, need(path, *keys))
-    return found.found, found.problem, found.hint
+    return found.answer, found.problem, found.hint
 
 
 def test_secrets_with_their_lines(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_secret_that_is_there() -> None:
 
 def test_a_finding_says_whose_it_is() -> None:
     (found,) = check(FakeVault({"old/web": {"password": "canary"}}), need("old/web"))
-    assert found == Finding("web.yaml:8", "web", "secrets.x", "old/web", "can be read", "", "")
+    assert found == NeedCheck("web.yaml:8", "web", "secrets.x", "old/web", "can be read", "", "")
 
 
 def test_the_problems_of_all_keys() -> None:
@@ -218,7 +218,7 @@ def test_what_no_engine_of_ours_has_is_never_read() -> None:
 def test_what_several_images_share_is_asked_for_once() -> None:
     vault = FakeVault({"old/web": {"password": "x"}})
     found = check(vault, need("old/web"), need("old/none"), need("old/web"), need("old/none"))
-    assert [bool(finding.found) for finding in found] == [True, False, True, False]
+    assert [bool(finding.answer) for finding in found] == [True, False, True, False]
     assert vault.asked == ["engines", "read old/web password", "read old/none password"]
 
 

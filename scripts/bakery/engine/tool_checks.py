@@ -1,0 +1,158 @@
+"""Proves that the tools of each stage work: runs each one and compares its version with what is required."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bakery.engine import toolbox
+from bakery.host import process
+from bakery.host.errors import BakeryError
+from bakery.host.vault import Vault
+from bakery.infra.env import variables
+from bakery.machine import qemu
+from bakery.model.project import Project
+
+Stage = Literal["bake", "verify", "publish", "infra"]
+SECONDS = 120.0  # for a program to answer; a first start from a cold disk can take half a minute
+
+
+@dataclass(frozen=True)
+class ToolCheck:
+    """The result for one tool. `answer` is empty when the tool does not work; `hint` says what to do then."""
+
+    tool: str
+    answer: str
+    required: str
+    hint: str
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.answer)
+
+
+Probe = Callable[[Project], str]  # returns the version or the path; raises BakeryError when the tool does not work
+
+
+def check_tools(project: Project, stage: Stage | None) -> list[ToolCheck]:
+    """Check the tools of a stage, or of all stages."""
+    pins = toolbox.pinned(project)
+    groups = [group for name, group in PROBES.items() if stage in (None, name)]
+    probes = {name: probe for group in groups for name, probe in group.items()}
+    return [_run_probe(name, probe, pins.get(name, ""), project) for name, probe in probes.items()]
+
+
+def _run_probe(name: str, probe: Probe, pin: str, project: Project) -> ToolCheck:
+    requirement = toolbox.accepted(pin) if pin else ""
+    try:
+        answer = probe(project)
+    except BakeryError as error:
+        return ToolCheck(name, "", requirement, f"{error.message}: {error.hint}" if error.hint else error.message)
+    if pin and not toolbox.accepts(pin, answer):
+        return ToolCheck(name, "", requirement, f"version {answer} is there; run 'make setup'")
+    return ToolCheck(name, answer, requirement, "")
+
+
+def _version_probe(name: str, *arguments: str) -> Probe:
+    """Run a program of the set-up; the first line that it prints is the answer."""
+
+    def probe(project: Project) -> str:
+        answer = process.run([toolbox.find(project, name), *arguments], env=_quiet_variables(project), timeout=SECONDS)
+        if not answer.stdout.strip():
+            raise BakeryError(f"{name} does not say its version", hint="run 'make setup'")
+        return answer.stdout.strip().splitlines()[0]
+
+    return probe
+
+
+def _path_probe(name: str) -> Probe:
+    def probe(_: Project) -> str:
+        path = process.which(name)
+        if path is None:
+            raise BakeryError(f"{name} is not on PATH", hint="run 'make setup'")
+        return path
+
+    return probe
+
+
+def _plugin_probe(name: str) -> Probe:
+    """Packer itself lists the plugins that it can load."""
+
+    def probe(project: Project) -> str:
+        packer = toolbox.find(project, "packer")
+        output = process.run([packer, "plugins", "installed"], env=_quiet_variables(project), timeout=SECONDS).stdout
+        lines = [line for line in output.splitlines() if name in line]
+        if not lines:
+            raise BakeryError("Packer does not load it", hint="run 'make setup'")
+        return Path(lines[0]).name
+
+    return probe
+
+
+def _find_firmware(_: Project) -> str:
+    return str(qemu.firmware()[0])
+
+
+def _find_accelerator(project: Project) -> str:
+    accelerator = qemu.accelerator(project.cache / "accelerator.json")
+    note = "a guest ran on it" if accelerator == "kvm" else "no usable KVM, guests are 5 to 10 times slower"
+    return f"{accelerator}: {note}"
+
+
+def _python_probe(code: str) -> Probe:
+    """Run a line of Python in a child; its output is the answer."""
+
+    def probe(project: Project) -> str:
+        return process.run(
+            [sys.executable, "-c", code], env=variables(project, os.environ), timeout=SECONDS
+        ).stdout.strip()
+
+    return probe
+
+
+def _cdktf_cli(project: Project) -> str:
+    cdktf = project.root / "node_modules" / ".bin" / "cdktf"
+    return process.run([cdktf, "--version"], env=variables(project, os.environ), timeout=SECONDS).stdout.strip()
+
+
+def _try_login(_: Project) -> str:
+    if "VAULT_ADDR" not in os.environ:
+        return "not configured (only images with secrets need it)"
+    with Vault.login(os.environ) as vault:
+        return f"login works at {vault.address}"
+
+
+def _quiet_variables(project: Project) -> dict[str, str]:
+    """Variables that keep Packer from looking for updates and show it the plugins of the set-up."""
+    return {"PACKER_PLUGIN_PATH": str(project.plugins), "CHECKPOINT_DISABLE": "1"}
+
+
+PROBES: dict[Stage, dict[str, Probe]] = {
+    "bake": {
+        "packer": _version_probe("packer", "version"),
+        "packer-plugin-qemu": _plugin_probe("packer-plugin-qemu"),
+        "packer-plugin-ansible": _plugin_probe("packer-plugin-ansible"),
+        "ansible-core": _python_probe("from ansible.release import __version__; print(__version__)"),
+        "qemu-img": _version_probe("qemu-img", "--version"),
+        "mmdebstrap": _version_probe("mmdebstrap", "--version"),
+        "mtools": _path_probe("mcopy"),
+        "sfdisk": _path_probe("sfdisk"),
+        "xorriso": _path_probe("xorriso"),
+        "vault login": _try_login,
+    },
+    "verify": {
+        "qemu": _version_probe("qemu-system-x86_64", "--version"),
+        "UEFI firmware": _find_firmware,
+        "accelerator": _find_accelerator,
+        "ssh": _path_probe("ssh"),
+        "debugfs": _path_probe("debugfs"),
+    },
+    "publish": {"boto3": _python_probe("import boto3; print(boto3.__version__)")},
+    "infra": {
+        "terraform": _version_probe("terraform", "version"),
+        "cdktf": _python_probe("import cdktf; print(cdktf.App.__name__, 'loads')"),
+        "cdktf-cli": _cdktf_cli,
+    },
+}
