@@ -27,14 +27,18 @@ BIG = 16 << 20  # bytes on disk
 # The longest first, so that both cores are busy to the end.
 FIRST = (
     "test_gitlab_line.py",
-    "test_bake.py",
     "test_amazon_ebs.py",
     "test_vault_node.py",
+    "test_bake.py",
+    "test_stack_environment.py",
     "test_roles.py",
     "test_vsphere.py",
-    "test_vault_raft.py",
-    "test_stack_environment.py",
+    "test_tutorial.py",
+    "test_apply.py",
     "test_stacks.py",
+    "test_stack_runner.py",
+    "test_vault_raft.py",
+    "test_runner_image.py",
 )
 
 

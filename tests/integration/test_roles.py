@@ -21,6 +21,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image
+from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base
 from bakery.model.project import Project
@@ -255,10 +256,21 @@ def test_a_wrong_checksum_ends_the_bake(shop: RoleBakery, base_disk: BaseDisk) -
 
 
 @pytest.mark.guest
-def test_all_of_them_work_in_a_booted_image(shop: RoleBakery, baked: Baked) -> None:
-    """One boot for all: their tests look at different things."""
-    verdict = verify(shop.project, baked.image, baked.artifact, Path(baked.artifact.disk.path), [], silent)
+def test_all_of_them_work_in_a_booted_image(shop: RoleBakery, baked: Baked, tmp_path: Path) -> None:
+    """One boot for all: their tests look at different things. What `verify` itself promises is checked as well."""
+    disk = Path(baked.artifact.disk.path)
+    before = sorted(disk.parent.iterdir())
+    verdict = verify(shop.project, baked.image, baked.artifact, disk, ["correct horse battery staple"], silent)
     assert [(check.name, check.detail) for check in verdict.checks if not check.passed] == []
+    names = {check.name for check in verdict.checks}
     assert {"test_app", "test_vault", "test_gitlab_runner", "test_ssm_agent", "test_cloud"} <= {
-        check.name.partition(":")[0] for check in verdict.checks
+        name.partition(":")[0] for name in names
     }
+    assert {"no SSH host keys", "no secret on the disk", "all services run", "test_base: test_release"} <= names
+    assert verdict.sha256 == baked.artifact.disk.sha256
+    assert disk_image.describe(disk) == baked.artifact.disk
+    assert sorted(disk.parent.iterdir()) == before
+    (logs,) = shop.project.logs.glob("*-verify-*")
+    assert sorted(path.name for path in logs.iterdir()) == ["qemu.log", "serial.log", "tests.log"]
+    documents.save(verdict, tmp_path / "verdict.json")
+    assert documents.load(documents.Verdict, tmp_path / "verdict.json") == verdict

@@ -19,7 +19,6 @@ from bakery.host.events import silent
 from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image, qemu, ssh
 from bakery.machine.guest import GuestError, Patience, guest
-from bakery.model import documents
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
 from bakery.verify import canary, hygiene, verify
@@ -54,26 +53,6 @@ def artifact(base_disk: BaseDisk) -> Artifact:
         created="2026-11-23T16:00:00+00:00",
         log="",
     )
-
-
-@pytest.mark.guest
-def test_a_clean_disk_boots_and_passes(
-    project: Project, artifact: Artifact, base_disk: BaseDisk, tmp_path: Path
-) -> None:
-    image = definitions.load(project.definitions).images["debian-12"]
-    before = sorted(base_disk.path.parent.iterdir())
-    verdict = verify(project, image, artifact, base_disk.path, [SECRET], silent)
-    assert [check for check in verdict.checks if not check.passed] == []
-    assert {"no SSH host keys", "no secret on the disk", "all services run", "test_base: test_release"} <= {
-        check.name for check in verdict.checks
-    }
-    assert verdict.sha256 == artifact.disk.sha256
-    assert disk_image.describe(base_disk.path) == artifact.disk
-    assert sorted(base_disk.path.parent.iterdir()) == before
-    (logs,) = project.logs.iterdir()
-    assert sorted(path.name for path in logs.iterdir()) == ["qemu.log", "serial.log", "tests.log"]
-    documents.save(verdict, tmp_path / "verdict.json")
-    assert documents.load(documents.Verdict, tmp_path / "verdict.json") == verdict
 
 
 def test_a_changed_disk_is_refused(project: Project, artifact: Artifact, base_disk: BaseDisk) -> None:
