@@ -29,7 +29,7 @@ def write_locks(output: Path, committed: Path = COMMITTED) -> None:
         if addresses <= blocks.keys():
             files.write_atomic(lock, "\n".join(blocks[address] for address in sorted(addresses)).encode())
         else:
-            lock.unlink(missing_ok=True)  # of an earlier run: what Terraform wrote into it was never committed
+            lock.unlink(missing_ok=True)  # the file of an earlier run, whose changes by Terraform were never committed
 
 
 def required_providers(stack: Mapping[str, Any]) -> set[str]:

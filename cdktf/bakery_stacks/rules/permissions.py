@@ -10,13 +10,13 @@ from bakery_stacks.rules.rule import Resource, Rule, Stack
 NARROWING = ("aws_vpc_endpoint", "aws_vpc_endpoint_policy", "aws_organizations_policy")
 IDENTITIES = ("aws_iam_group_policy", "aws_iam_policy", "aws_iam_role", "aws_iam_role_policy", "aws_iam_user_policy")
 ACCOUNT_ROOT = re.compile(r"^arn:[^:]+:iam::(.+):root$")
-# Condition keys by which S3 Block Public Access takes a policy for not public, and AWS's newer keys of that kind.
+# Condition keys that make a policy not public for S3 Block Public Access, and AWS's newer keys of that kind.
 PRINCIPAL_KEYS = re.compile(
     r"^(aws:(Principal(Account|Arn|OrgID|OrgPaths)|Source(Account|Arn|Ip|OrgID|OrgPaths|Owner|Vpc|Vpce)|VpcSourceIp|userid)"
     r"|kms:CallerAccount|s3:(DataAccessPointAccount|DataAccessPointArn))$",
     re.IGNORECASE,
 )
-# Such a condition is true for almost everybody, or for a request without the key.
+# Such a condition is true for almost everybody, or for requests without the key.
 LOOSE = re.compile(r"Not|IfExists$|^Null$|^ForAllValues:")
 READING = re.compile(r"^(BatchCheck|BatchGet|Check|Describe|Get|Head|List|Lookup|Query|Scan|Search|View)")
 # Services and actions without resources (AWS's service authorization reference).
@@ -75,7 +75,7 @@ PERMISSIONS = (
         "BKY050",
         "error",
         "no policy lets anybody in",
-        "a principal * without a condition on who it is means every AWS customer",
+        "a principal * without a condition on the caller means every AWS customer",
         (),
         _public_grant,
     ),
@@ -83,15 +83,15 @@ PERMISSIONS = (
         "BKY051",
         "error",
         "no wildcard actions",
-        "a service gets new actions every month, and the policy with it",
+        "a service gets new actions every month, and the wildcard allows them",
         (),
         _wildcard_actions,
     ),
     Rule(
         "BKY052",
         "warning",
-        "what writes names its resources",
-        "a role that was taken over reaches no further than its work",
+        "statements that allow writing name their resources",
+        "an attacker with the role cannot reach other resources",
         (*IDENTITIES, "data.aws_iam_policy_document"),
         _writes_anywhere,
     ),

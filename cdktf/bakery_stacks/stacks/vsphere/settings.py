@@ -14,13 +14,13 @@ class Site(Model):
 
     server: Server = Field(description="vCenter, HOST or HOST:PORT; its certificate is verified")
     datacenter: str = Field(description="the datacenter of the datastore")
-    datastore: str = Field(description="holds the library's files")
+    datastore: str = Field(description="datastore of the library's files")
 
 
 class Subscriber(Site):
     """A vCenter that follows the published library."""
 
-    name: Name = Field(description="of the site, in names of resources and outputs")
+    name: Name = Field(description="name of the site, in names of resources and outputs")
     on_demand: bool = Field(default=False, description="fetch an item's files when they are first used")
 
 
