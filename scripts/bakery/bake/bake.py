@@ -35,7 +35,7 @@ UNFIT = re.compile(r"[\s,'\"]")
 
 
 def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact:
-    """Make the disk of a version and its artifact.json in the artifact's folder, which appears only when complete."""
+    """Make the disk of a version and its artifact.json. The artifact's folder appears only when it is complete."""
     definition, version = request.definition, request.version
     project, toolchain, vault = context.project, context.toolchain, context.vault
     folder = project.artifact_folder(request.image_version)
@@ -100,7 +100,7 @@ def reserved(project: Project, subject: str, folder: Path) -> Iterator[Path]:
             raise ConflictError(
                 f"{folder.name} was baked before and is never overwritten",
                 where=str(folder),
-                hint="go on with that one, or remove the folder if nothing needs it",
+                hint="continue with that version, or remove the folder if nothing needs it",
             )
         drafts = folder.parent / f".{subject}"
         packer.sweep(drafts)

@@ -1,7 +1,7 @@
 """The files that a bake reads: Ansible's settings and playbook, its roles, and Packer's template.
 
-A file that belongs to another OS family or system is left out only where the files beside it show that this bake cannot
-read it. In doubt a file counts: one bake too many costs minutes, one too few leaves an old image in use.
+A file of another OS family or system is left out only if the files beside it show that this bake cannot read it. In
+doubt a file counts: an unnecessary bake costs minutes, a missing one leaves an old image in use.
 """
 
 import json
@@ -21,7 +21,7 @@ PLAYBOOKS = {"linux": "bake.yml", "windows": "bake-windows.yml"}
 FITNESS = Path("meta") / "bakery.yml"
 INCLUDED_ROLES = ("include_role", "import_role")
 
-# The one way to read vars/<family>.yml that shows which file is read, and every way to read a file of variables.
+# The only form of include_vars that shows which vars/<family>.yml is read, and a pattern for all its forms.
 VARS_BY_FAMILY = re.compile(
     r"""\binclude_vars: *["']?\{\{ *ansible_facts\.os_family *\}\}\.yml["']? *$""", re.MULTILINE
 )
@@ -37,7 +37,7 @@ def system(definition: ImageDefinition) -> str:
 
 
 def playbook_files(playbooks: Path, definition: ImageDefinition) -> list[Path]:
-    """The folder of playbooks, without the playbook of the other system. A template of the user's own may run both."""
+    """The folder of playbooks, without the playbook of the other system. A user's own template may run both."""
     files = list(walk(playbooks))
     if definition.template:
         return files
@@ -48,7 +48,7 @@ def playbook_files(playbooks: Path, definition: ImageDefinition) -> list[Path]:
 
 
 def role_files(role: Path, family: str | None) -> list[Path]:
-    """Files of a role, without the variables of families other than `family`; None keeps those of all."""
+    """Files of a role, without the variables of families other than `family`. None keeps all families."""
     unread = {role / FITNESS}
     if family:
         unread |= {role / "vars" / f"{name}.yml" for name in FAMILIES.values() if name != family}
@@ -56,7 +56,7 @@ def role_files(role: Path, family: str | None) -> list[Path]:
 
 
 def reads_vars_by_family(path: Path) -> bool:
-    """Whether a file reads no variables but, by the fact os_family, those of the machine's family."""
+    """Whether a file reads variables only of the machine's own family, chosen by the fact os_family."""
     return not VARS.search(VARS_BY_FAMILY.sub("", _read_texts([path])))
 
 

@@ -1,4 +1,4 @@
-"""Checks the contract of a user's own template by its text: Packer's validator knows nothing of it."""
+"""Checks that the text of a user's own template keeps the contract, of which Packer's validator knows nothing."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def check(folder: Path, definition: ImageDefinition, builder: str) -> None:
     if communicators and all(kind != expected for _, kind in communicators):
         place, kind = communicators[0]
         raise UsageError(
-            f"the template talks {kind}, but {definition.name} is {definition.os}, which needs {expected}",
+            f"the template uses {kind}, but {definition.name} is {definition.os}, which needs {expected}",
             where=place,
             hint=DOCS,
         )

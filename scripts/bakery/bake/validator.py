@@ -1,4 +1,4 @@
-"""Packer's validator on image files, before anything is started: no Vault, no cloud and no guest is needed."""
+"""Runs Packer's validator on image files before anything starts. It needs no Vault, no cloud and no guest."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Template:
 
 
 def templates(images: Iterable[ImageDefinition]) -> list[Template]:
-    """Every image file that the images are built with, each once: other images only bring other values."""
+    """Every image file that the images are built with, once each: images that share a file differ only in values."""
     by_name: dict[str, Template] = {}
     for image in images:
         for builder in image.builders:

@@ -8,7 +8,7 @@ from typing import Protocol
 from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, UsageError
 
-OVERLOADED = ("InternalError", "ServiceUnavailable", "SlowDown")  # S3, "Error responses": to be tried again
+OVERLOADED = ("InternalError", "ServiceUnavailable", "SlowDown")  # S3, "Error responses": try again
 UNREACHED = "check the network, the proxy variables and AWS_ENDPOINT_URL, then run the same command again"
 LOG_IN = "check the AWS credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
 
@@ -41,7 +41,7 @@ def open_store(location: str) -> Store:
 
 
 class FolderStore:
-    """A folder: for one machine, or a shared file system that knows link(2)."""
+    """A folder, on one machine or on a shared file system that supports link(2)."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

@@ -39,10 +39,11 @@ def apply(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Apply stacks in the order of what they read of each other.
+    """Apply stacks in the order of their dependencies.
 
-    Plans, shows the plan and carries out that plan. Asks nothing: look at 'bakery diff' before. A plan that destroys or
-    replaces a resource is refused unless you allow it. A stack that fails keeps back only the stacks that need it.
+    Plans each stack, shows the plan and carries out exactly that plan. Does not ask: run 'bakery diff' first. A plan
+    that destroys or replaces a resource is refused unless you allow it. If a stack fails, only the stacks that depend
+    on it are skipped.
 
     Example: bakery apply images
     """
@@ -66,7 +67,7 @@ def apply(
 
 
 def _encode_outputs(selection: Opened, done: Sequence[Difference]) -> bytes:
-    """The file of --outputs, with the stacks that were applied, also after a failure."""
+    """Write the file of --outputs for the stacks that were applied, also after a failure."""
     names = {each.stack for each in done}
     values = {stack.name: selection.rollout.outputs(stack) for stack in selection.chosen if stack.name in names}
     return json.dumps(values, indent=2).encode() + b"\n"
@@ -93,18 +94,18 @@ def _refuse_destruction(difference: Difference) -> None:
         raise BakeryError(
             f"the plan of {difference.stack} destroys or replaces {len(difference.destructive)} resources",
             detail="\n".join(f"{change.kind} {change.address}" for change in difference.destructive),
-            hint="nothing of it was applied; if that is what you want, run again with --allow-destroy",
+            hint="nothing of it was applied; if you want this, run again with --allow-destroy",
         )
 
 
 def _combined_error(errors: Mapping[str, BakeryError], applied: Sequence[str], skips: Sequence[str]) -> BakeryError:
-    """One error for all, with the stacks that are applied; partial if any is, unless it says to try again."""
+    """One error for all, with the stacks that are applied; partial if there are any, unless it asks to try again."""
     if len(errors) == 1:
         [error] = errors.values()
     else:
-        hint = "the same command again goes on with the rest"
+        hint = "run the same command again to apply the rest"
         error = join_errors(errors.items(), f"{len(errors)} stacks failed: {', '.join(errors)}", hint)
-    rest = {"applied": applied, "not tried, since they need what failed": skips}
+    rest = {"applied": applied, "skipped, since they depend on a failed stack": skips}
     error.detail = "\n".join(filter(None, [error.detail, *(f"{k}: {', '.join(v)}" for k, v in rest.items() if v)]))
     if applied and error.exit_code != ExitCode.TRY_AGAIN:
         return PartialError(error.message, where=error.where, detail=error.detail, hint=error.hint, log=error.log)

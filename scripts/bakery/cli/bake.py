@@ -20,7 +20,7 @@ def bake(
     catalog: options.CatalogAt = options.CATALOG,
     builder: Annotated[
         list[options.BuilderName] | None,
-        typer.Option("--builder", help="Only what this builder makes; may be repeated."),
+        typer.Option("--builder", help="Only this builder; may be repeated."),
     ] = None,
     jobs: options.Jobs = options.JOBS,
     json: options.Json = False,

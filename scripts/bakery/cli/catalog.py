@@ -1,4 +1,4 @@
-"""`bakery catalog`: what exists."""
+"""`bakery catalog`: list versions and channels."""
 
 from bakery.catalog import Catalog, Record
 from bakery.cli import options

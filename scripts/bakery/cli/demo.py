@@ -16,10 +16,10 @@ from bakery.reports import Verbosity, table, watch
 
 def demo(
     change: Annotated[bool, typer.Option("--change", help="Change a role variable first: the next version.")] = False,
-    down: Annotated[bool, typer.Option("--down", help="Stop what the demo left running.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Stop the services that the demo left running.")] = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Do it all here, without a cloud account.
+    """Run all steps here, without a cloud account.
 
     Bakes, tests and publishes an image to an AWS stand-in on loopback, and hands its ID to Terraform.
 
@@ -42,7 +42,7 @@ def print_line(line: str) -> None:
 
 
 def render(result: story.Result) -> str:
-    """The places, the outputs of downstream Terraform, and the seconds."""
+    """The locations, the outputs of downstream Terraform, and the seconds."""
     rows = [(row.image, row.version, row.account, row.region, row.ami, row.parameter) for row in result.rows]
     verdict = f"baked, because {result.reason}" if result.baked else f"not baked: {result.reason}"
     phases = [(name, f"{seconds:.1f}") for name, seconds in result.seconds.items()]
@@ -52,6 +52,6 @@ def render(result: story.Result) -> str:
             f"{result.image} {result.version}: {verdict}",
             table(("downstream", "value"), list(result.consumer.items())),
             table(("phase", "seconds"), phases),
-            "written to .bakery/demo/result.json; Vault and the AWS stand-in run on until 'make demo-down'",
+            "written to .bakery/demo/result.json; Vault and the AWS stand-in keep running until 'make demo-down'",
         )
     )

@@ -1,4 +1,4 @@
-"""`bakery diff`: what an apply of stacks would change, and what was changed behind Terraform's back."""
+"""`bakery diff`: what an apply of stacks would change, and changes that were made outside of Terraform."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -13,7 +13,7 @@ from bakery.infra.changes import Difference
 from bakery.model import documents
 from bakery.reports import differences
 
-PATIENCE = 60.0  # seconds; a look at all stacks takes about that long
+PATIENCE = 60.0  # seconds; planning all stacks takes about that long
 
 
 def diff(
@@ -29,8 +29,8 @@ def diff(
 ) -> int:
     """Show what an apply of stacks would change.
 
-    Changes nothing and takes no lock. Names attributes, never their values; what somebody changed outside of Terraform
-    is named apart.
+    Changes nothing and takes no lock. Names attributes, never their values, and lists changes made outside of Terraform
+    separately.
 
     Example: bakery diff images
     """

@@ -27,7 +27,7 @@ SECONDS = 120.0  # for a program to answer; a first start from a cold disk can t
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. `found` is empty when the thing is missing; `hint` says what to do then."""
+    """One line of the report. `found` is empty when the thing is missing; `hint` says what to do about it."""
 
     tool: str
     found: str
@@ -43,13 +43,13 @@ Probe = Callable[[Project], str]  # returns the version or the path; raises Bake
 
 
 def doctor(
-    verb: Annotated[Verb | None, typer.Argument(help="Look only at what this verb needs.")] = None,
+    verb: Annotated[Verb | None, typer.Argument(help="Check only the tools of this verb.")] = None,
     workspace: options.Workspace = options.WORKSPACE,
     json: options.Json = False,
 ) -> int:
     """Prove that the tools work.
 
-    Exits with 1 if something is missing, and says what to do.
+    If one is missing, says what to do and exits with 1.
 
     Example: bakery doctor bake
     """
@@ -90,7 +90,7 @@ def _version_probe(name: str, *arguments: str) -> Probe:
     def probe(project: Project) -> str:
         answer = process.run([toolbox.find(project, name), *arguments], env=_quiet_variables(project), timeout=SECONDS)
         if not answer.stdout.strip():
-            raise BakeryError(f"{name} does not say its version", hint="run 'make setup'")
+            raise BakeryError(f"{name} does not print its version", hint="run 'make setup'")
         return answer.stdout.strip().splitlines()[0]
 
     return probe
@@ -126,7 +126,7 @@ def _find_firmware(_: Project) -> str:
 
 def _find_accelerator(project: Project) -> str:
     accelerator = qemu.accelerator(project.cache / "accelerator.json")
-    note = "a guest ran on it" if accelerator == "kvm" else "no usable KVM, guests are 5 to 10 times slower"
+    note = "a guest was started with it" if accelerator == "kvm" else "no usable KVM, guests are 5 to 10 times slower"
     return f"{accelerator}: {note}"
 
 

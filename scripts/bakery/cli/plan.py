@@ -1,4 +1,4 @@
-"""`bakery plan`: what would be done, and why."""
+"""`bakery plan`: what a run would do, and why."""
 
 from typing import Annotated
 
@@ -19,12 +19,12 @@ def plan(
     catalog: options.CatalogAt = options.CATALOG,
     json: options.Json = False,
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit with 2 when something would be done.")
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there is work to do.")
     ] = False,
 ) -> int:
-    """Show what would be done, and why.
+    """Show what a run would do, and why.
 
-    Changes nothing. A changed input is named, with both values where they can be read.
+    Changes nothing. Names each changed input, with both values if they are readable.
 
     Example: bakery plan web
     """

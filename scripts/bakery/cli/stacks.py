@@ -34,7 +34,7 @@ Report = Annotated[
         "--report", help="Write the numbers as GitLab's report 'terraform' to this file.", callback=reportfile.writable
     ),
 ]
-BUSY = "another 'bakery diff' or 'bakery apply' works in this workspace"
+BUSY = "another 'bakery diff' or 'bakery apply' is running in this workspace"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Opened:
 def opened(
     verb: str, names: list[str] | None, workspace: Path, *, patience: float, quiet: bool, verbose: bool
 ) -> Iterator[Opened]:
-    """Synthesize and select. The folder of the stacks is ours until the end; waits `patience` seconds for it."""
+    """Synthesize and select stacks, and hold their folder until the block ends. Waits `patience` seconds for it."""
     project = locate_stacks(options.DEFINITIONS, workspace)
     with watching(project, verb, quiet=quiet, verbose=verbose) as report, ExitStack() as stack:
         report(Event("note", "infra", "all stacks", _environment_note(os.environ)))
@@ -64,11 +64,11 @@ def opened(
 
 
 def reporting(path: Path | None, results: Collection[Difference]) -> AbstractContextManager[None]:
-    """Write the file of --report, if the user asks for it, at the end of the block, with the `results` by then."""
+    """At the end of the block, write the file of --report, if the user asks for it, from the `results` so far."""
     return reportfile.written(path, lambda: json.dumps(changes.report(list(results))).encode())
 
 
 def _environment_note(environ: Mapping[str, str]) -> str:
-    """The name of the environment, so that nobody takes the default for another."""
+    """The name of the environment, and a note if it is only the default."""
     unset = "" if environ.get("BAKERY_ENVIRONMENT") else " (BAKERY_ENVIRONMENT is not set)"
     return f"environment {env.chosen(environ)}{unset}"

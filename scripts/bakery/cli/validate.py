@@ -1,4 +1,4 @@
-"""`bakery validate`: is every definition and every image file right, before anything is started."""
+"""`bakery validate`: check every definition and every image file before anything starts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -43,4 +43,4 @@ def _raise_errors(errors: list[BakeryError]) -> None:
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        raise UsageError(f"{len(errors)} things are wrong", detail="\n".join(map(render_error, errors)))
+        raise UsageError(f"{len(errors)} checks failed", detail="\n".join(map(render_error, errors)))

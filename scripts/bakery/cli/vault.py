@@ -1,4 +1,4 @@
-"""`bakery vault check` and `exec`: prove before a run that its secrets can be read; run a command with credentials."""
+"""`bakery vault check` and `exec`: prove before a run that secrets can be read; run a command with credentials."""
 
 import json as jsonlib
 import os
@@ -21,7 +21,7 @@ from bakery.infra import env
 from bakery.reports import table
 
 app = typer.Typer(
-    help="Look at what definitions need from Vault.\n\nExample: bakery vault check", rich_markup_mode=None
+    help="Check the secrets that definitions need from Vault.\n\nExample: bakery vault check", rich_markup_mode=None
 )
 
 Credentials = Annotated[
@@ -30,7 +30,7 @@ Credentials = Annotated[
         "--credentials",
         envvar=vaultcheck.APPLY,
         metavar="PATH",
-        help="Path in Vault of the AWS credentials that Terraform works with, such as aws/sts/apply.",
+        help="Path in Vault of Terraform's AWS credentials, such as aws/sts/apply.",
     ),
 ]
 
@@ -40,14 +40,14 @@ def check(
     images: options.Images = None,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
-    duty: Annotated[Duty | None, typer.Option("--duty", help="Only what jobs of this duty work with.")] = None,
+    duty: Annotated[Duty | None, typer.Option("--duty", help="Only the secrets that jobs of this duty read.")] = None,
     credentials: Credentials = "",
     json: options.Json = False,
 ) -> None:
-    """Prove that secrets can be had.
+    """Prove that secrets can be read.
 
-    Logs in and reads each path that definitions name; where reading would make credentials, it asks for the right
-    to do so only. Exits with 1 if anything is wrong.
+    Logs in and reads each path that definitions name. If reading would create credentials, only checks the right to do
+    so. Exits with 1 if anything is wrong.
 
     Example: bakery vault check web
     """
@@ -63,7 +63,7 @@ def check(
     wrong = [finding for finding in findings if not finding.found]
     if wrong:
         raise BakeryError(
-            f"{len(wrong)} of {len(findings)} things that are wanted from Vault cannot be had",
+            f"{len(wrong)} of {len(findings)} secrets in Vault cannot be read",
             hint="fix them before a build; nothing was started",
         )
 
@@ -73,10 +73,10 @@ def execute(
     command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="Program and its arguments.")],
     credentials: Credentials = "",
 ) -> None:
-    """Run a command with AWS credentials out of Vault.
+    """Run a command with AWS credentials from Vault.
 
-    Logs in, reads them and hands them on as AWS_* variables; they end with the command. Without a path the command
-    runs with what the environment has. Exits as the command does.
+    Logs in, reads them and passes them on as AWS_* variables; they expire with the command. Without a path, the command
+    keeps the environment's own credentials. Exits with the command's exit code.
 
     Example: bakery vault exec --credentials aws/sts/apply -- cdktf deploy images
     """

@@ -20,7 +20,7 @@ def verify(
 ) -> None:
     """Test the newest baked disks.
 
-    Looks inside, searches for secrets, boots a throwaway copy and runs the tests. Writes verdict.json.
+    Inspects the disk, searches it for secrets, boots a throwaway copy, runs the tests and writes verdict.json.
 
     Example: bakery verify web
     """

@@ -1,4 +1,4 @@
-"""The inputs of a bake: everything that can change the result, by name. `bakery.model.inputs` has the names."""
+"""Computes the inputs of a bake: everything that can change the result, by name (`bakery.model.inputs`)."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,13 +12,13 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.inputs import Inputs, canonical
 from bakery.model.project import Project
 
-# Raised by hand when code (not data: templates, roles and recipes are hashed) changes what a bake makes.
+# Raise this by hand when code changes the result of a bake. Data (templates, roles, recipes) is hashed.
 ENGINE = "1"
-# The tools that make a disk when nothing is installed on it.
+# The tools that make a disk without software of the definition.
 DISK_TOOLS = tuple(map(names.tool, ("mmdebstrap", "mke2fs", "qemu-img")))
 # Tools that only one builder uses; the others count for every build.
 ONLY = {names.tool(tool): builder.name for builder in BUILDERS.values() for tool in builder.tools}
-SEAL = "seal"  # the role that ends every bake
+SEAL = "seal"  # every bake ends with this role
 
 
 class Fingerprints:
@@ -82,7 +82,7 @@ class Fingerprints:
         return inputs
 
     def _base_inputs(self, definition: ImageDefinition, parent: str) -> Inputs:
-        """The base of each builder. A parent counts by its content, whatever it is built with."""
+        """The base of each builder. A parent counts by its content, not by the way it was built."""
         bases = definition.base.model_dump(mode="json", exclude_none=True, exclude={"qemu"})
         remote = {names.remote_base(name): canonical(base) for name, base in bases.items()}
         return {**self._local_base_inputs(definition.base.qemu, parent), **remote}
@@ -104,7 +104,7 @@ class Fingerprints:
         for builder in definition.builders:
             name = definition.template_folder(builder)
             folder = self._project.resources.template(name)
-            # Packer reads what is behind a link, and a wheel has a file in its place.
+            # Packer follows links, and a wheel has files in their place.
             paths = bake_files.template_files(folder, definition)
             inputs |= self._tree_inputs(folder, f"template:{name}/", paths, follow=True)
         return inputs
@@ -118,7 +118,7 @@ class Fingerprints:
         return inputs
 
     def _with_dependencies(self, roles: list[str]) -> list[str]:
-        """The roles and all that they use, directly or not; they may use each other."""
+        """The roles and all roles that they use, directly or indirectly; cycles are allowed."""
         all_roles = list(roles)
         for name in all_roles:  # grows meanwhile
             if name not in self._dependencies:
@@ -135,7 +135,7 @@ class Fingerprints:
         return self._tree_inputs(folder, f"{label}/", bake_files.walk(folder))
 
     def _tree_inputs(self, folder: Path, prefix: str, paths: Iterable[Path], follow: bool = False) -> Inputs:
-        """Digests of files below a folder, by prefix and relative path; with `follow`, of what links lead to."""
+        """Digests of files below a folder, by prefix and relative path; `follow` reads the targets of links."""
         inputs: Inputs = {}
         for path in paths:
             if (path, follow) not in self._digests:

@@ -1,4 +1,4 @@
-"""definitions + catalog -> Plan. Reads, decides, gives every decision its reason; changes nothing."""
+"""definitions + catalog -> Plan. Decides for each image, with a reason; changes nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ Kind = Literal["bake", "wait", "publish", "keep"]
 
 @dataclass(frozen=True)
 class Action:
-    """The next step of one image, and its reason. `version` is the one in the catalog; `inputs` only for a bake."""
+    """The next step of one image, and its reason. `version` is in the catalog; `inputs` is set only for a bake."""
 
     image: str
     arch: str
@@ -46,7 +46,7 @@ NewestOf = Callable[[ImageDefinition], Record | None]
 
 
 def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: InputsOf, now: datetime) -> Plan:
-    """Decide for each image. `images` holds every ancestor too; `newest_of` gives the newest complete version."""
+    """Decide for each image. `images` also has every ancestor; `newest_of` returns the newest complete version."""
     by_name = {image.name: image for image in images}
     lineage = TopologicalSorter({image.name: [image.parent] if image.parent else [] for image in images})
     records: dict[str, Record | None] = {}
@@ -59,7 +59,7 @@ def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: Inpu
             actions[name] = Action(name, image.arch, "wait", f"built on {parent.image}, which comes first")
             continue
         parent_record = records.get(image.parent or "")
-        # The parent's content, not its file: a parent that came out the same leaves its children alone.
+        # The parent's content, not its file: if a new parent has the same content, its children need no bake.
         inputs = dict(inputs_of(image, parent_record.raw_sha256 if parent_record else ""))
         actions[name] = _decide_action(image, records[name], inputs, now)
     return Plan(tuple(actions.values()))
@@ -88,7 +88,7 @@ def _bake_reason(
     if key != record.input_key:
         changes = compare(record.inputs, inputs)
         if not changes:
-            return f"the input key of {record.version} was made in another way"
+            return f"another release computed the input key of {record.version}"
         more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
         return f"{changes[0]}{more}"
     if image.rebuild_after_days is not None:

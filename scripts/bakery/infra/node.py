@@ -1,4 +1,4 @@
-"""Find Node: cdktf's bindings and its command run on it."""
+"""Find Node, which runs cdktf's bindings and its command."""
 
 import importlib.util
 import shutil

@@ -1,4 +1,4 @@
-"""How progress and results look: a live view on a terminal, plain lines in a pipe, and always a full log file."""
+"""Shows progress and results: a live view on a terminal, plain lines in a pipe, and always a full log file."""
 
 from bakery.reports.differences import applied, differences, lines
 from bakery.reports.junit import junit

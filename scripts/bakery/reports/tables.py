@@ -1,4 +1,4 @@
-"""Results as text tables, the same on a terminal and in a pipe."""
+"""Renders results as text tables, the same on a terminal and in a pipe."""
 
 from collections.abc import Sequence
 

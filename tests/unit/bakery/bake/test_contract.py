@@ -56,7 +56,7 @@ def test_a_build_elsewhere_has_no_disk_here(folder: Path) -> None:
 
 def test_a_template_for_another_kind_of_system(folder: Path) -> None:
     error = refused(folder, os="windows-2022")
-    assert error.message == "the template talks ssh, but web is windows-2022, which needs winrm"
+    assert error.message == "the template uses ssh, but web is windows-2022, which needs winrm"
     assert error.where == f"{folder}/mine.pkr.hcl:4"
 
 

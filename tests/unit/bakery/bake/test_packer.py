@@ -305,7 +305,7 @@ def test_packer_is_killed(world: PackerProject) -> None:
 def test_packer_whose_inner_process_is_killed_reports_success(world: PackerProject) -> None:
     """Seen with Packer 1.11.2: exit code 0, and the disk's holder goes on."""
     error = failure(world, "disk(); manifest(); guest()")
-    assert error.message == "Packer ended in the middle of its work"
+    assert error.message == "Packer ended before it finished"
     assert not world.guest_lives()
 
 

@@ -110,7 +110,7 @@ def test_a_tool_that_does_not_work(bakery: CliRunner, programs: Programs) -> Non
     programs.shell("qemu-img")
     found = findings(bakery, "bake")
     assert "exit code 3" in found["mmdebstrap"]["hint"]
-    assert "does not say its version" in found["qemu-img"]["hint"]
+    assert "does not print its version" in found["qemu-img"]["hint"]
 
 
 def test_no_firmware(bakery: CliRunner, programs: Programs) -> None:

@@ -64,7 +64,7 @@ Command output on stderr:
 VIOLATED = """\
 ERROR [vault/front/in-0]: aws_vpc_security_group_ingress_rule lets in 0.0.0.0/0 (BKY001: no ingress; tried in minutes)
 ERROR [runner/cache]: is exempt from BKY030, which nothing here violates: remove the exemption
-WARNING [runner/rights]: aws_iam_role_policy writes to * (BKY052: what writes names its resources; no further)
+WARNING [runner/rights]: aws_iam_role_policy writes to * (BKY052: statements name resources; no further)
 
 ⠸  Synthesizing
 Error: While synthesizing one or more error annotations have been encountered. Please check the log output above.
@@ -100,7 +100,7 @@ The catalog was asked:
   # aws_sns_topic.news will be created
 """
 GONE = "\nError: reading SSM Parameter (/bakery/web/x86_64/channels/stable): couldn't find resource\n"
-NOWHERE = "no registry and no mirror has the provider"
+NOWHERE = "neither a registry nor a mirror has the provider"
 MIRROR = "'terraform providers mirror -platform="
 
 
@@ -185,7 +185,7 @@ def test_another_unsupported_attribute_is_an_error_as_any() -> None:
 def test_a_stale_plan_is_a_conflict() -> None:
     error = failure("apply", "\nError: Saved plan is stale\n\nThe given plan file can no longer be applied", "folder")
     assert isinstance(error, ConflictError)
-    assert "another apply came in between" in error.message
+    assert "another apply changed the state" in error.message
 
 
 def test_violated_rules_are_all_told() -> None:
@@ -270,6 +270,6 @@ without the "-lockfile=readonly" flag.
 def test_a_provider_that_is_not_locked(output: str) -> None:
     """In the words of Terraform 1.11.4."""
     error = failure("init with Terraform", output, "cdktf.out/stacks/images")
-    assert error.message == "cannot init with Terraform: a provider is not the one of the lock file"
+    assert error.message == "cannot init with Terraform: a provider differs from the lock file"
     assert error.detail.startswith("Error: ")
     assert "docs/how-to/deploy-the-infrastructure.md" in error.hint

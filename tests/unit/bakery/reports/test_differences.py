@@ -37,7 +37,7 @@ def test_a_stack_that_reads_one_that_changes_says_so() -> None:
     reader = Difference("apps", pending=False, reads=("network", "images"))
     assert differences([PLAN, reader]).splitlines()[-2:] == [
         "apps: no changes",
-        "  note     planned with outputs of images as they are now",
+        "  note     planned with the current outputs of images",
     ]
     assert differences([reader]) == "apps: no changes"
     waiting = Difference("apps", pending=True, reads=("images",), waits_for="images")
