@@ -11,7 +11,7 @@ from bakery.clouds.aws.settings import Account
 from bakery.host import yamlfile
 from bakery.host.errors import UsageError, suggest
 from bakery.model.fields import Name, TextFormat
-from bakery.model.validation import Model, field_error, repeated, validate
+from bakery.model.validation import Model, field_error, first_repeated, validate
 from bakery_stacks.fields.arn import PolicyArn
 from bakery_stacks.fields.bucket import BUCKET, Bucket
 from bakery_stacks.fields.region import KnownRegion
@@ -92,7 +92,7 @@ class Environment(Model):
     @classmethod
     def _check_consumers(cls, consumers: tuple[Consumer, ...], info: ValidationInfo) -> tuple[Consumer, ...]:
         accounts = [consumer.account for consumer in consumers]
-        if (index := repeated(accounts)) is not None:
+        if (index := first_repeated(accounts)) is not None:
             raise field_error(f"account {accounts[index]} is named twice", "keep one of its entries", index, "account")
         if (owner := info.data.get("account")) in accounts:
             hint = "remove it: the owner can start its images anyway"
@@ -129,7 +129,7 @@ class Environment(Model):
 
     @model_validator(mode="after")
     def _check_regions(self) -> Self:
-        if (index := repeated(self.regions)) is not None:
+        if (index := first_repeated(self.regions)) is not None:
             raise field_error(f"{self.regions[index]} is listed twice", "remove one", "regions", index)
         if self.home_region not in self.regions:
             hint = f"add it to regions, or choose one of {', '.join(self.regions)}"

@@ -22,7 +22,7 @@ HOST, NAMESPACE = "registry.terraform.io", "hashicorp"
 
 def write_locks(output: Path, committed: Path = COMMITTED) -> None:
     """Put a lock file beside each synthesized stack. A stack with a provider that is not locked has none at all."""
-    blocks = {found[1]: found[0] for found in BLOCK.finditer(committed.read_text())}
+    blocks = {match[1]: match[0] for match in BLOCK.finditer(committed.read_text())}
     for stack in output.glob("stacks/*/cdk.tf.json"):
         addresses = required_providers(json.loads(stack.read_bytes()))
         lock = stack.with_name(NAME)

@@ -92,7 +92,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
         file.seek(64 * MIB - 1024)
         file.write(b"the end of the last, unfinished MiB")
     process.run(["qemu-img", "convert", "-S", "0", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return disk_image.describe(folder / "disk.qcow2")
+    return disk_image.describe_image(folder / "disk.qcow2")
 
 
 def _definition(**azure: Any) -> ImageDefinition:

@@ -94,7 +94,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
         file.write(random.Random(seed).randbytes(DATA))  # noqa: S311 - noise, the same in each run
         file.write(bytes(MIB))
     process.run(["qemu-img", "convert", "-S", "0", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return disk_image.describe(folder / "disk.qcow2")
+    return disk_image.describe_image(folder / "disk.qcow2")
 
 
 class DiskPublisher:

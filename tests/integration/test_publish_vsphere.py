@@ -70,7 +70,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
         file.seek(5 * MIB)
         file.write(random.Random(seed).randbytes(DATA))  # noqa: S311 - noise, the same in each run
     process.run(["qemu-img", "convert", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return disk_image.describe(folder / "disk.qcow2")
+    return disk_image.describe_image(folder / "disk.qcow2")
 
 
 @dataclass

@@ -47,7 +47,7 @@ def artifact(base_disk: BaseDisk) -> Artifact:
         input_key="k",
         inputs={},
         base=base_disk.base,
-        disk=disk_image.describe(base_disk.path),
+        disk=disk_image.describe_image(base_disk.path),
         commit="",
         tools={},
         seconds={},
@@ -68,7 +68,7 @@ def test_a_clean_disk_boots_and_passes(
         check.name for check in verdict.checks
     }
     assert verdict.sha256 == artifact.disk.sha256
-    assert disk_image.describe(base_disk.path) == artifact.disk
+    assert disk_image.describe_image(base_disk.path) == artifact.disk
     assert sorted(base_disk.path.parent.iterdir()) == before
     (logs,) = project.logs.iterdir()
     assert sorted(path.name for path in logs.iterdir()) == ["qemu.log", "serial.log", "tests.log"]

@@ -6,7 +6,7 @@ from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
 
 from bakery.host.yamlfile import Keys
-from bakery.infra.explain import condition
+from bakery.infra.explain import condition_text
 from bakery.model.documents import Pointer
 from bakery_stacks.base import AwsStack
 from bakery_stacks.channel_images import MACHINE_ARCH, ChannelImages, unbaked_image
@@ -29,7 +29,7 @@ class ChannelImage(Construct):
             absence = channel_images.missing_images.get(image) if channel_images else None
             cause = absence or unbaked_image(stack.environment, image)
             message = f"channel {channel} has no image {image} ({MACHINE_ARCH}) in {region}: {cause.reason}"
-            text = condition(message, hint=cause.hint, where=stack.settings.where(*at))
+            text = condition_text(message, hint=cause.hint, where=stack.settings.where(*at))
             self._fail_plan(f"/bakery/{image}/{MACHINE_ARCH}/channels/{channel}", text)
             self.image_id, self.version = "ami-00000000000000000", "none"
             return
@@ -58,7 +58,7 @@ def check_pointer(
     """Reads a parameter. The plan fails if it is missing, or holds another image than the catalog records."""
     message = f"{pointer.name} in {pointer.region} does not hold {pointer.value}, which the catalog records"
     check = Postcondition(
-        condition=f'${{self.insecure_value == "{pointer.value}"}}', error_message=condition(message, hint=remedy)
+        condition=f'${{self.insecure_value == "{pointer.value}"}}', error_message=condition_text(message, hint=remedy)
     )
     lifecycle = TerraformResourceLifecycle(postcondition=[check])
     return DataAwsSsmParameter(scope, name, name=parameter, provider=provider, lifecycle=lifecycle)

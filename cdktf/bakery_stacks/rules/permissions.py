@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from bakery_stacks.rules.documents import ANYBODY, Statement, allow_statements, is_readable
+from bakery_stacks.rules.documents import WILDCARD, Statement, allow_statements, is_readable
 from bakery_stacks.rules.rule import Resource, Rule, Stack
 
 # Their policies allow nothing: they limit what other policies allow.
@@ -29,7 +29,7 @@ def _public_grant(resource: Resource, _: Stack) -> Iterator[str]:
     if resource.kind in NARROWING:
         return
     for statement in allow_statements(resource):
-        if ANYBODY in statement.principals and not any(map(_limits_principal, statement.conditions)):
+        if WILDCARD in statement.principals and not any(map(_limits_principal, statement.conditions)):
             yield f"lets anybody do {', '.join(statement.actions)}"
 
 
@@ -60,7 +60,7 @@ def _is_own_account(statement: Statement, stack: Stack) -> bool:
 def _writes_anywhere(resource: Resource, _: Stack) -> Iterator[str]:
     """A statement with a principal is part of a resource's own policy, where * is that resource."""
     for statement in allow_statements(resource):
-        if ANYBODY in statement.resources and not (statement.conditions or statement.principals):
+        if WILDCARD in statement.resources and not (statement.conditions or statement.principals):
             wide = [action for action in statement.actions if _is_write(action)]
             if wide:
                 yield f"allows {', '.join(wide)} on every resource"

@@ -103,7 +103,7 @@ def reserved(project: Project, subject: str, folder: Path) -> Iterator[Path]:
                 hint="continue with that version, or remove the folder if nothing needs it",
             )
         drafts = folder.parent / f".{subject}"
-        packer.sweep(drafts)
+        packer.remove_remains(drafts)
         yield drafts
 
 
@@ -124,7 +124,7 @@ def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tup
         shutil.rmtree(job.output, ignore_errors=True)  # reading the digests needs the space
     with timed(seconds, "digest"):
         job.progress("computing digests")
-        disk = disk_image.describe(staging / "disk.qcow2")
+        disk = disk_image.describe_image(staging / "disk.qcow2")
     return staging, disk, seconds
 
 

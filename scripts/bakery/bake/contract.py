@@ -12,7 +12,7 @@ DOCS = "docs/how-to/bring-your-own-template.md has the contract"
 COMMUNICATOR = re.compile(r'^\s*communicator\s*=\s*"(\w+)"')
 
 
-def check(folder: Path, definition: ImageDefinition, builder: str) -> None:
+def check_template(folder: Path, definition: ImageDefinition, builder: str) -> None:
     """UsageError unless the template uses the variables that the bakery relies on, and suits the definition's OS."""
     files = sorted(folder.glob("*.pkr.hcl"))
     text = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files)

@@ -21,7 +21,7 @@ KILLED_HINT = "if nobody killed it, the machine may have run out of memory: see 
 CANCELLED = "Cleanly cancelled builds after being interrupted"
 
 
-def explain(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
+def explain_failure(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
     """The error to show for a failed Packer."""
     failure = (
         _full_disk(job.scratch)
@@ -40,7 +40,7 @@ def explain(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
     return failure
 
 
-def died(job: Job) -> BakeryError:
+def report_kill(job: Job) -> BakeryError:
     """Packer runs as two processes: if the inner one is killed, the outer one still reports success."""
     return BakeryError("Packer ended before it finished", hint=KILLED_HINT, log=job.log)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bakery.bake.diagnosis import died, explain
+from bakery.bake.diagnosis import explain_failure, report_kill
 from bakery.bake.variables import ansible_variables, common_variables
 from bakery.bake.watch import Watch
 from bakery.clouds import BUILDERS
@@ -41,11 +41,11 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
                 on_output=watch.line,
             )
         except process.ProcessError as error:
-            raise explain(error, watch, job) from error
+            raise explain_failure(error, watch, job) from error
         finally:
             release(job.scratch)
     if not watch.ended:
-        raise died(job)
+        raise report_kill(job)
     return watch.finish()
 
 
@@ -65,7 +65,7 @@ def validate(job: Job) -> None:
                 on_output=watch.line,
             )
         except process.ProcessError as error:
-            raise explain(error, watch, job) from error
+            raise explain_failure(error, watch, job) from error
 
 
 def _write_variables(job: Job) -> Path:
@@ -93,7 +93,7 @@ def release(scratch: Path) -> None:
         shutil.rmtree(link.readlink(), ignore_errors=True)
 
 
-def sweep(drafts: Path) -> None:
+def remove_remains(drafts: Path) -> None:
     """Remove the folders of runs that were killed. The caller holds the image's lock, so none of them is in use."""
     for scratch in drafts.glob(".*"):
         release(scratch)

@@ -81,7 +81,7 @@ def _read_checks(job: Job, hidden: list[str]) -> list[Check]:
     """The results of the tests inside of the build. They have passed, because a failing test stops Packer."""
     if not job.tests:
         return []
-    checks = junit.checks(job.test_report, TEST_HOST, Redactor(hidden))
+    checks = junit.read_checks(job.test_report, TEST_HOST, Redactor(hidden))
     if failing := [check for check in checks if not check.passed]:
         raise BakeryError(
             f"{job.subject}: {len(failing)} of {len(checks)} tests did not pass, but Packer continued",

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from bakery.cli import options, reportfile
-from bakery.cli.stacks import Opened, Report, Stacks, opened, reporting
+from bakery.cli.stacks import Opened, Report, Stacks, open_stacks, write_report
 from bakery.host.errors import BakeryError, ExitCode, PartialError, join_errors
 from bakery.host.events import Event
 from bakery.infra.changes import Difference
 from bakery.infra.rollout import Review
-from bakery.reports import applied, lines
+from bakery.reports import lines, render_applied
 
 LOCK_SECONDS = 600.0  # most applies end within it; one that replaces a fleet needs more time or another try
 
@@ -32,7 +32,7 @@ def apply(
         typer.Option(
             "--outputs",
             help="Write outputs that are not sensitive, by stack, to this file.",
-            callback=reportfile.writable,
+            callback=reportfile.check_writable,
         ),
     ] = None,
     workspace: options.Workspace = options.WORKSPACE,
@@ -48,7 +48,7 @@ def apply(
     Example: bakery apply images
     """
     differences: dict[str, Difference] = {}
-    with opened("apply", stacks, workspace, patience=lock_timeout, quiet=quiet, verbose=verbose) as selection:
+    with open_stacks("apply", stacks, workspace, patience=lock_timeout, quiet=quiet, verbose=verbose) as selection:
 
         def review(difference: Difference) -> None:
             differences[difference.stack] = difference
@@ -57,11 +57,11 @@ def apply(
             if not allow_destroy:
                 _refuse_destruction(difference)
 
-        with reporting(report, differences.values()):
+        with write_report(report, differences.values()):
             done, error = _apply_all(selection, review, lock_timeout)
             if done:
-                print(applied(done))
-            with reportfile.written(outputs, lambda: _encode_outputs(selection, done)):
+                print(render_applied(done))
+            with reportfile.write_at_end(outputs, lambda: _encode_outputs(selection, done)):
                 if error:
                     raise error
 

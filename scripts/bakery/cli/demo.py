@@ -11,7 +11,7 @@ from bakery.cli import options
 from bakery.demo import story
 from bakery.engine.session import locate
 from bakery.infra import env
-from bakery.reports import Verbosity, table, watch
+from bakery.reports import Verbosity, render_table, watch
 
 
 def demo(
@@ -31,7 +31,7 @@ def demo(
         return
     log = story.folder_of(root) / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-demo.log"
     verbosity = Verbosity.VERBOSE if verbose else Verbosity.NORMAL
-    with watch(sys.stderr, verbosity, log, env.secrets(os.environ)) as report:
+    with watch(sys.stderr, verbosity, log, env.secret_values(os.environ)) as report:
         result = story.play(root, change, report, print_line)
     print(f"\n{render(result)}")
 
@@ -48,10 +48,10 @@ def render(result: story.Result) -> str:
     phases = [(name, f"{seconds:.1f}") for name, seconds in result.seconds.items()]
     return "\n\n".join(
         (
-            table(("image", "version", "account", "region", "ami", "parameter"), rows),
+            render_table(("image", "version", "account", "region", "ami", "parameter"), rows),
             f"{result.image} {result.version}: {verdict}",
-            table(("downstream", "value"), list(result.consumer.items())),
-            table(("phase", "seconds"), phases),
+            render_table(("downstream", "value"), list(result.consumer.items())),
+            render_table(("phase", "seconds"), phases),
             "written to .bakery/demo/result.json; Vault and the AWS stand-in keep running until 'make demo-down'",
         )
     )

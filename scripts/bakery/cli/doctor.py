@@ -19,7 +19,7 @@ from bakery.host.vault import Vault
 from bakery.infra.env import variables
 from bakery.machine import qemu
 from bakery.model.project import Project
-from bakery.reports import table
+from bakery.reports import render_table
 
 Verb = Literal["bake", "verify", "publish", "infra"]
 SECONDS = 120.0  # for a program to answer; a first start from a cold disk can take half a minute
@@ -65,7 +65,7 @@ def doctor(
             (_mark_cell(finding), finding.tool, finding.found or "-", finding.needed or "any", finding.hint)
             for finding in findings
         ]
-        print(table(("", "tool", "found", "needed", "hint"), rows))
+        print(render_table(("", "tool", "found", "needed", "hint"), rows))
     return ExitCode.OK if all(finding.good for finding in findings) else ExitCode.FAILED
 
 

@@ -9,7 +9,7 @@ from bakery.engine.plan import Plan
 from bakery.engine.session import open_session
 from bakery.host.errors import ExitCode
 from bakery.model import documents
-from bakery.reports import table
+from bakery.reports import render_table
 
 
 def plan(
@@ -37,4 +37,4 @@ def render(document: Plan) -> str:
     """A line per image and a summary."""
     rows = [(action.image, action.kind, action.version or "-", action.reason) for action in document.actions]
     summary = f"{len(document.pending)} of {len(document.actions)} images need work"
-    return f"{table(('image', 'action', 'version', 'reason'), rows)}\n\n{summary}"
+    return f"{render_table(('image', 'action', 'version', 'reason'), rows)}\n\n{summary}"

@@ -6,7 +6,7 @@ from bakery.cli.session import session
 from bakery.engine.run import publish_images
 from bakery.host.parallel import raise_failures
 from bakery.model import documents
-from bakery.reports import table
+from bakery.reports import render_table
 
 
 def publish(
@@ -41,4 +41,4 @@ def render(records: list[Record]) -> str:
         for publication in record.publications
         for place in publication.places
     ]
-    return table(("image", "version", "target", "account", "region", "id"), rows)
+    return render_table(("image", "version", "target", "account", "region", "id"), rows)

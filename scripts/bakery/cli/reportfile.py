@@ -8,7 +8,7 @@ from bakery.host import files
 from bakery.host.errors import BakeryError
 
 
-def writable(path: Path | None) -> Path | None:
+def check_writable(path: Path | None) -> Path | None:
     """The callback of an option: refuse a file that cannot be written before any work is done."""
     if path:
         files.require_writable(path)
@@ -16,7 +16,7 @@ def writable(path: Path | None) -> Path | None:
 
 
 @contextmanager
-def written(path: Path | None, content: Callable[[], bytes]) -> Iterator[None]:
+def write_at_end(path: Path | None, content: Callable[[], bytes]) -> Iterator[None]:
     """Write the file when the block ends, also by an error. An error of the block takes precedence over the file's."""
     try:
         yield

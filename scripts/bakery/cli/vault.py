@@ -18,7 +18,7 @@ from bakery.host import process
 from bakery.host.errors import BakeryError, ExitCode
 from bakery.host.vault import Vault
 from bakery.infra import env
-from bakery.reports import table
+from bakery.reports import render_table
 
 app = typer.Typer(
     help="Check the secrets that definitions need from Vault.\n\nExample: bakery vault check", rich_markup_mode=None
@@ -92,7 +92,7 @@ def execute(
 def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """The command's exit code, or 1 if a signal ended it."""
     show = partial(print, flush=True)
-    done = process.run(command, env=environment, secrets=env.secrets(environment), on_output=show, check=False)
+    done = process.run(command, env=environment, secrets=env.secret_values(environment), on_output=show, check=False)
     return done.returncode if done.returncode >= 0 else ExitCode.FAILED
 
 
@@ -103,7 +103,7 @@ def render(login: str, findings: Sequence[Finding]) -> str:
     rows = [
         (_mark_cell(finding), finding.where, finding.name, finding.path, _result_cell(finding)) for finding in findings
     ]
-    return f"{table(('', 'where', 'named by', 'path', 'result'), rows)}\n\n{login}"
+    return f"{render_table(('', 'where', 'named by', 'path', 'result'), rows)}\n\n{login}"
 
 
 def _mark_cell(finding: Finding) -> str:

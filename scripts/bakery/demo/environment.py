@@ -44,7 +44,7 @@ def start(project: Project) -> dict[str, str]:
 
 def save(project: Project) -> None:
     """Have the AWS stand-in write its state, so that a crash of the machine loses nothing."""
-    aws = services.known("aws", project.workspace / "stand-ins")
+    aws = services.last_start("aws", project.workspace / "stand-ins")
     if aws:
         urllib.request.urlopen(f"{aws.url}/_double/save", data=b"", timeout=60).close()  # noqa: S310 - loopback
 

@@ -36,7 +36,7 @@ def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], rea
 
     The service is up when it accepts connections and, if `ready` is set, has written that file.
     """
-    before = known(name, folder)
+    before = last_start(name, folder)
     if before and _is_alive(before):
         return before
     # The old port, if it is free, so that URLs of an earlier run keep working.
@@ -61,7 +61,7 @@ def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], rea
 
 def stop(name: str, folder: Path) -> bool:
     """Stop a service and wait until it has ended; False if it was not running. Its file keeps the port."""
-    service = known(name, folder)
+    service = last_start(name, folder)
     if service is None or not _is_alive(service):
         return False
     with suppress(ProcessLookupError):
@@ -71,7 +71,7 @@ def stop(name: str, folder: Path) -> bool:
     return True
 
 
-def known(name: str, folder: Path) -> Service | None:
+def last_start(name: str, folder: Path) -> Service | None:
     """The last start of a service; None if it was never started."""
     try:
         return Service(**json.loads((folder / f"{name}.json").read_bytes()))

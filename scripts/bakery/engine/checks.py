@@ -45,13 +45,13 @@ def _check_definitions(session: Session, selected: Sequence[ImageDefinition]) ->
 
 
 def _check_templates(session: Session, selected: Sequence[ImageDefinition]) -> list[Outcome[str]]:
-    templates = {str(template): template for template in validator.templates(selected)}
+    templates = {str(template): template for template in validator.select_templates(selected)}
     if not templates:
         return []
     toolchain = toolbox.toolchain(session.project, "tcg")  # both give the same result
 
     def validate(name: str) -> str:
-        validator.validate(session.project, templates[name], toolchain)
+        validator.validate_template(session.project, templates[name], toolchain)
         return name
 
     return run_parallel(list(templates), validate, os.cpu_count() or 1)

@@ -9,7 +9,7 @@ from bakery.host import files
 from bakery.model import inputs as names
 from bakery.model.bases import QemuBase
 from bakery.model.definition import ImageDefinition
-from bakery.model.inputs import Inputs, canonical
+from bakery.model.inputs import Inputs, canonical_json
 from bakery.model.project import Project
 
 # Raise this by hand when code changes the result of a bake. Data (templates, roles, recipes) is hashed.
@@ -57,11 +57,11 @@ class Fingerprints:
             **self._template_inputs(definition, where),
             **self._answer_inputs(definition, where),
             names.MODE: definition.mode,
-            names.PACKAGES: canonical(software.packages),
-            names.ROLES: canonical([use.name for use in software.roles]),
+            names.PACKAGES: canonical_json(software.packages),
+            names.ROLES: canonical_json([use.name for use in software.roles]),
         }
         for use in software.roles:
-            inputs |= {names.variable(use.name, name): canonical(value) for name, value in use.vars.items()}
+            inputs |= {names.variable(use.name, name): canonical_json(value) for name, value in use.vars.items()}
         inputs |= self._role_inputs(definition, playbook_files)
         inputs |= {names.secret(name): f"{ref.path}#{ref.key}" for name, ref in definition.secrets.items()}
         return inputs
@@ -84,7 +84,7 @@ class Fingerprints:
     def _base_inputs(self, definition: ImageDefinition, parent: str) -> Inputs:
         """The base of each builder. A parent counts by its content, not by the way it was built."""
         bases = definition.base.model_dump(mode="json", exclude_none=True, exclude={"qemu"})
-        remote = {names.remote_base(name): canonical(base) for name, base in bases.items()}
+        remote = {names.remote_base(name): canonical_json(base) for name, base in bases.items()}
         return {**self._local_base_inputs(definition.base.qemu, parent), **remote}
 
     def _local_base_inputs(self, base: QemuBase | None, parent: str) -> Inputs:
@@ -95,7 +95,7 @@ class Fingerprints:
         if base.url:
             return {names.PARENT: f"sha256:{base.sha256}"}
         recipe = self._folder_inputs(self._project.resources.recipe("debian"), "recipe")
-        return {names.PARENT: canonical(base.model_dump(mode="json")["debootstrap"]), **recipe}
+        return {names.PARENT: canonical_json(base.model_dump(mode="json")["debootstrap"]), **recipe}
 
     def _template_inputs(self, definition: ImageDefinition, where: Path) -> Inputs:
         if definition.template:
@@ -122,7 +122,7 @@ class Fingerprints:
         all_roles = list(roles)
         for name in all_roles:  # grows meanwhile
             if name not in self._dependencies:
-                self._dependencies[name] = bake_files.dependencies(self._project.resources.role(name))
+                self._dependencies[name] = bake_files.role_dependencies(self._project.resources.role(name))
             all_roles += [dependency for dependency in self._dependencies[name] if dependency not in all_roles]
         return all_roles
 
@@ -132,7 +132,7 @@ class Fingerprints:
         return self._by_family[path]
 
     def _folder_inputs(self, folder: Path, label: str) -> Inputs:
-        return self._tree_inputs(folder, f"{label}/", bake_files.walk(folder))
+        return self._tree_inputs(folder, f"{label}/", bake_files.list_files(folder))
 
     def _tree_inputs(self, folder: Path, prefix: str, paths: Iterable[Path], follow: bool = False) -> Inputs:
         """Digests of files below a folder, by prefix and relative path; `follow` reads the targets of links."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from bakery.catalog.record import Record
 from bakery.model.definition import ImageDefinition
-from bakery.model.inputs import Change, compare, input_key
+from bakery.model.inputs import Change, compare_inputs, input_key
 
 Kind = Literal["bake", "wait", "publish", "keep"]
 
@@ -69,7 +69,7 @@ def _decide_action(image: ImageDefinition, record: Record | None, inputs: dict[s
     key = input_key(inputs)
     reason = _bake_reason(image, record, key, inputs, now)
     if reason:
-        changes = compare(record.inputs, inputs) if record else ()
+        changes = compare_inputs(record.inputs, inputs) if record else ()
         version = record.version if record else ""
         return Action(image.name, image.arch, "bake", reason, version, image.version, key, inputs, changes)
     assert record is not None
@@ -86,7 +86,7 @@ def _bake_reason(
     if record is None:
         return f"no complete version in release line {image.version}"
     if key != record.input_key:
-        changes = compare(record.inputs, inputs)
+        changes = compare_inputs(record.inputs, inputs)
         if not changes:
             return f"another release computed the input key of {record.version}"
         more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
@@ -109,6 +109,6 @@ def _publish_reason(image: ImageDefinition, record: Record) -> str:
         if missing:
             return f"not yet in {', '.join(missing)}"
     if record.tags != image.tags:
-        names = [change.input for change in compare(record.tags, image.tags)]
+        names = [change.input for change in compare_inputs(record.tags, image.tags)]
         return f"tags changed: {', '.join(names)}"
     return ""

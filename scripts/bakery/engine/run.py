@@ -20,7 +20,7 @@ class Bakes:
     """The result of `bake_images`: an outcome for each image that was due, and the actions of the other images."""
 
     outcomes: list[Outcome[Baked]]
-    kept: list[Action]
+    unchanged: list[Action]
 
 
 def bake_images(session: Session, names: list[str] | None, builders: Sequence[str], jobs: int) -> Bakes:

@@ -49,7 +49,7 @@ def parse(path: Path, text: str | None = None) -> str:
         return json.dumps(yaml.constructor.construct_document(node) if node else None)
 
 
-def compose(path: Path, text: str | None = None) -> Node | None:
+def compose_nodes(path: Path, text: str | None = None) -> Node | None:
     """A YAML file, or its future content `text`, as nodes with any tags; None if it is empty."""
     with _explain_errors(path):
         read = path.read_text(encoding="utf-8") if text is None else text
@@ -84,7 +84,7 @@ def written(path: Path, keys: Keys) -> str:
 
 def _find_node(path: Path, keys: Keys) -> tuple[int, Node | None]:
     """Line of the deepest key that exists, and the node at the end of `keys` if all do."""
-    node, line = compose(path), 0
+    node, line = compose_nodes(path), 0
     for key in keys:
         child = _child_node(node, key)
         if child is None:

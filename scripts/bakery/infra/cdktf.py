@@ -71,7 +71,7 @@ class Cdktf:
             done = process.run(
                 ["cdktf", command, *stacks, *options, f"--output={self.output}"],
                 env={**env.for_child(self.project, self.environment), ERROR_FILE: str(error_file)},
-                secrets=env.secrets(self.environment),
+                secrets=env.secret_values(self.environment),
                 cwd=self.project.root,
                 timeout=SECONDS,
                 log=self.log,
@@ -80,7 +80,7 @@ class Cdktf:
             )
             if done.returncode != 0:
                 stack_folder = self.folder(stacks[0]) if stacks else self.output
-                error = self._program_error(error_file) or explain.failure(
+                error = self._program_error(error_file) or explain.explain_failure(
                     f"{command} {subject}", "\n".join(lines), str(stack_folder)
                 )
                 error.log = error.log or self.log
@@ -90,5 +90,5 @@ class Cdktf:
         """The CDKTF program's own error; None if it did not fail. Its text may contain a service's answer."""
         if not path.exists():
             return None
-        hide = Redactor(env.secrets(self.environment))
+        hide = Redactor(env.secret_values(self.environment))
         return documents.parse(documents.ErrorDocument, hide(path.read_text()).encode(), str(path)).error()

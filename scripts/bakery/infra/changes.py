@@ -60,7 +60,7 @@ class Drift:
     """
 
     address: str
-    gone: bool
+    absent: bool
     attributes: tuple[str, ...] = ()
 
 
@@ -91,7 +91,7 @@ class Difference:
         return sum(change.kind == kind for change in self.changes)
 
 
-def difference(stack: str, reads: tuple[str, ...], plan: Mapping[str, Any]) -> Difference:
+def read_difference(stack: str, reads: tuple[str, ...], plan: Mapping[str, Any]) -> Difference:
     """Parse the output of `terraform show -json` for a saved plan."""
     changes = tuple(_read_changes(plan.get("resource_changes", ())))
     by_address = {change.address: change for change in changes}
@@ -174,9 +174,9 @@ def _read_drift(resources: Sequence[Mapping[str, Any]], by_address: Mapping[str,
         names = {_top_name(path) for path in by_address[address].attributes}
         attributes = tuple(leaf.path for leaf in _changed_leaves(change) if _top_name(leaf.path) in names)
         if change["actions"] == ["delete"]:
-            yield Drift(address, gone=True)
+            yield Drift(address, absent=True)
         elif attributes:
-            yield Drift(address, gone=False, attributes=attributes)
+            yield Drift(address, absent=False, attributes=attributes)
 
 
 def _top_name(path: str) -> str:

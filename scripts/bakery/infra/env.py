@@ -25,22 +25,22 @@ WITH_A_MIRROR = {
 }
 
 
-def chosen(environment: Mapping[str, str]) -> str:
+def environment_name(environment: Mapping[str, str]) -> str:
     """The name of the environment that stacks are for."""
     return environment.get("BAKERY_ENVIRONMENT") or ENVIRONMENT
 
 
 def variables(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
     """Variables of cdktf and Terraform without credentials, which can be printed. May write a CLI configuration."""
-    name = chosen(environment)
+    name = environment_name(environment)
     return {
         "PATH": _program_path(project, _search_path(environment)),
         "BAKERY_ENVIRONMENT": name,
         # Terraform's memory of a backend is kept per environment: otherwise, after a change of BAKERY_ENVIRONMENT, it
         # would offer to copy the state of one environment into the other.
         "TF_DATA_DIR": f".terraform/{name}",
-        "JSII_NODE": str(node.binary()),
-        "TERRAFORM_BINARY_NAME": terraform(project, environment),
+        "JSII_NODE": str(node.find_node()),
+        "TERRAFORM_BINARY_NAME": find_terraform(project, environment),
         "CDKTF_HOME": str(project.workspace / "cdktf"),
         "CHECKPOINT_DISABLE": "1",  # no telemetry, of cdktf and Terraform alike
         "DISABLE_VERSION_CHECK": "true",
@@ -55,12 +55,12 @@ def for_child(project: Project, environment: Mapping[str, str]) -> dict[str, str
     return {**own, **_user_config(environment), **variables(project, environment), **unattended}
 
 
-def secrets(environment: Mapping[str, str]) -> list[str]:
+def secret_values(environment: Mapping[str, str]) -> list[str]:
     """Values that no log may show."""
     return [environment[name] for name in SECRET if environment.get(name)]
 
 
-def terraform(project: Project, environment: Mapping[str, str]) -> str:
+def find_terraform(project: Project, environment: Mapping[str, str]) -> str:
     """The Terraform program: the user's choice, then the one of the set-up, then the one on PATH."""
     own = project.tool_bin / "terraform"
     program = str(own) if own.exists() else shutil.which("terraform", path=_search_path(environment))
@@ -80,12 +80,12 @@ def _program_path(project: Project, path: str) -> str:
 
 def _provider_variables(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
     """Providers from the mirror that the owner of the machine names; without one, a download that all stacks share."""
-    folder = mirror.named(environment)
+    folder = mirror.named_mirror(environment)
     if folder is not None:
         config = project.workspace / "cdktf" / "terraform.rc"
         files.write_atomic(config, mirror.cli_config(folder).encode())
         return {mirror.CONFIG_VARIABLE: str(config), **WITH_A_MIRROR}
-    if mirror.configured(environment):
+    if mirror.has_configuration(environment):
         return WITH_A_MIRROR
     cache = project.cache / "terraform-plugins"
     cache.mkdir(parents=True, exist_ok=True)

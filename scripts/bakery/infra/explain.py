@@ -72,7 +72,7 @@ class NotAppliedError(NotFoundError):
         self.stack = stack
 
 
-def condition(message: str, *, hint: str, where: str = "") -> str:
+def condition_text(message: str, *, hint: str, where: str = "") -> str:
     """The text of a Terraform condition that `failure` reads back from what Terraform prints.
 
     Terraform wraps lines unless they begin with a space, and removes the space of the first one.
@@ -81,7 +81,7 @@ def condition(message: str, *, hint: str, where: str = "") -> str:
     return "\n".join(["The catalog was asked:", *filter(None, lines)])
 
 
-def failure(doing: str, output: str, where: str) -> BakeryError:
+def explain_failure(doing: str, output: str, where: str) -> BakeryError:
     """The error for a failed run. `doing` completes "cannot …", `where` is the stack's folder."""
     text = FRAME.sub("", COLOUR.sub("", output))
     if "Error acquiring the state lock" in text:
@@ -137,7 +137,7 @@ def _provider_error(doing: str, text: str, where: str) -> BakeryError:
         f"cannot {doing}: neither a registry nor a mirror has the provider {', '.join(names)}",
         where=where,
         detail=_error_lines(text),
-        hint=f"{mirror.filling('FOLDER')}, and set {mirror.VARIABLE} to FOLDER",
+        hint=f"{mirror.mirror_command('FOLDER')}, and set {mirror.VARIABLE} to FOLDER",
     )
 
 

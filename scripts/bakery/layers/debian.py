@@ -55,11 +55,11 @@ def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Repo
         with report_step(report, "base", subject, "install packages"):
             _install_packages(spec, settings, recipe, archive, log, report)
         with report_step(report, "base", subject, "write the disk"):
-            assemble(archive, settings, recipe, raw)
+            assemble_disk(archive, settings, recipe, raw)
             disk_image.to_qcow2(raw, target, compress=False)
 
 
-def assemble(archive: Path, settings: Recipe, recipe: Path, raw: Path) -> None:
+def assemble_disk(archive: Path, settings: Recipe, recipe: Path, raw: Path) -> None:
     """Write a root file system, given as a tar archive, to a disk.
 
     The same archive gives the same disk, except that mke2fs before 1.47.1 keeps the time when a file was unpacked.

@@ -31,7 +31,7 @@ def inspect(image: Path) -> dict[str, Any]:
     return info
 
 
-def describe(path: Path) -> Disk:
+def describe_image(path: Path) -> Disk:
     """Digests and size of a qcow2 image."""
     with as_raw(path) as raw:
         content, size = digest(raw), raw.stat().st_size
@@ -74,7 +74,7 @@ def move_into_place(draft: Path, target: Path) -> None:
     draft.replace(target)
 
 
-def extents(raw: Path) -> Iterator[tuple[int, int]]:
+def data_extents(raw: Path) -> Iterator[tuple[int, int]]:
     """(start, end) in bytes of the data between the holes of a sparse file."""
     with raw.open("rb") as stream:
         end, size = 0, raw.stat().st_size
@@ -91,7 +91,7 @@ def digest(raw: Path) -> str:
     """SHA-256 of a sparse file's content, holes as zeros, without reading the holes."""
     content, position = hashlib.sha256(), 0
     with raw.open("rb") as stream:
-        for start, end in extents(raw):
+        for start, end in data_extents(raw):
             _add_zeros(content, start - position)
             stream.seek(start)
             for offset in range(start, end, files.CHUNK):

@@ -126,11 +126,11 @@ def _qemu_command(
         "-nodefaults",
         "-display", "none",
         "-serial", f"file:{serial}",
-        "-drive", f"if=pflash,format=raw,readonly=on,file={qemu.escape(code)}",
-        "-drive", f"if=pflash,format=raw,file={qemu.escape(variables)}",
+        "-drive", f"if=pflash,format=raw,readonly=on,file={qemu.escape_comma(code)}",
+        "-drive", f"if=pflash,format=raw,file={qemu.escape_comma(variables)}",
         # "unsafe" skips flushes: this disk is discarded.
-        "-drive", f"if=virtio,format=qcow2,cache=unsafe,discard=unmap,file={qemu.escape(overlay)}",
-        "-drive", f"if=virtio,format=raw,readonly=on,file={qemu.escape(seed)}",
+        "-drive", f"if=virtio,format=qcow2,cache=unsafe,discard=unmap,file={qemu.escape_comma(overlay)}",
+        "-drive", f"if=virtio,format=raw,readonly=on,file={qemu.escape_comma(seed)}",
         # "restrict" keeps a guest away from the host's network, where a metadata service may hand out credentials.
         "-netdev", f"user,id=net,restrict=on{forwards}",
         "-device", "virtio-net-pci,netdev=net",

@@ -9,7 +9,7 @@ from bakery.model.documents import Check
 SHOWN = 2000  # characters of a failed test
 
 
-def checks(report: Path, host: str, redact: Redactor) -> list[Check]:
+def read_checks(report: Path, host: str, redact: Redactor) -> list[Check]:
     """One check per test of a JUnit file; one failed check if it has no file or no test.
 
     `host` is the suffix that the test plugin adds to the names of tests.
@@ -23,13 +23,13 @@ def checks(report: Path, host: str, redact: Redactor) -> list[Check]:
     return [_case_check(case, host, redact) for case in cases]
 
 
-def plain(name: str, host: str) -> str:
+def plain_name(name: str, host: str) -> str:
     """A test's name without its host."""
     return name.replace(f"[{host}]", "").replace(f"{host}-", "")
 
 
 def _case_check(case: ElementTree.Element, host: str, redact: Redactor) -> Check:
-    name = f"{case.get('classname', '')}: {plain(case.get('name', ''), host)}".removeprefix(": ")
+    name = f"{case.get('classname', '')}: {plain_name(case.get('name', ''), host)}".removeprefix(": ")
     problem = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
     if problem is None:
         return Check(name, True)

@@ -83,7 +83,7 @@ def runs_on(accelerator: str, folder: Path) -> bool:
             "-m", "64",
             "-nodefaults", "-no-reboot",
             "-display", "none",
-            "-drive", f"file={escape(disk)},format=raw,if=floppy,readonly=on",
+            "-drive", f"file={escape_comma(disk)},format=raw,if=floppy,readonly=on",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=1",
         ]
         # fmt: on
@@ -101,7 +101,7 @@ def free_port() -> int:
     return port
 
 
-def escape(path: Path) -> str:
+def escape_comma(path: Path) -> str:
     """A path as a value in QEMU's option lists, where a comma ends the value."""
     return str(path).replace(",", ",,")
 

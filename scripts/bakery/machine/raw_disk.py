@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from bakery.host.errors import BakeryError
 from bakery.host.parallel import threads
-from bakery.machine.disk_image import extents
+from bakery.machine.disk_image import data_extents
 
 GIB = 1 << 30
 
@@ -43,7 +43,7 @@ class RawDisk:
         """(index, bytes) of every block that is not all zeros, in order. Holes of the file are not read."""
         done = 0
         with self._path.open("rb", buffering=0) as file:
-            for start, end in extents(self._path):
+            for start, end in data_extents(self._path):
                 for index in range(max(done, start // self._block), -(-end // self._block)):
                     self._add_hole(done, index)
                     # The last block may be short; a volume has zeros behind the disk's end.

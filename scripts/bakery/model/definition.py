@@ -46,8 +46,8 @@ class Software(Model):
     @model_validator(mode="after")
     def _no_clash(self) -> Self:
         # All roles of a bake run in one play, which has one set of variables.
-        for what in ([use.name for use in self.roles], [name for use in self.roles for name in use.vars]):
-            twice = [name for name in what if what.count(name) > 1]
+        for names in ([use.name for use in self.roles], [name for use in self.roles for name in use.vars]):
+            twice = [name for name in names if names.count(name) > 1]
             if twice:
                 raise ValueError(f"'{twice[0]}' is listed twice, but roles share their variables")
         return self
@@ -156,20 +156,20 @@ class Definitions:
 
     def select(self, names: Iterable[str]) -> list[ImageDefinition]:
         """The named images, or all. UsageError, with a similar name, if one does not exist."""
-        wanted = list(dict.fromkeys(names)) or list(self.images)
-        for name in wanted:
+        selection = list(dict.fromkeys(names)) or list(self.images)
+        for name in selection:
             if name not in self.images:
                 raise UsageError(f"no image named '{name}'", hint=suggest(name, self.images) or "see 'bakery validate'")
-        return [self.images[name] for name in wanted]
+        return [self.images[name] for name in selection]
 
     def with_ancestors(self, names: Iterable[str]) -> list[ImageDefinition]:
         """The selected images and all their ancestors."""
-        found = {image.name: image for image in self.select(names)}
-        for image in tuple(found.values()):
-            while image.parent and image.parent not in found:
+        images = {image.name: image for image in self.select(names)}
+        for image in tuple(images.values()):
+            while image.parent and image.parent not in images:
                 image = self.images[image.parent]
-                found[image.name] = image
-        return list(found.values())
+                images[image.name] = image
+        return list(images.values())
 
     def where(self, name: str, *keys: str | int) -> str:
         """`file:line` of a key of an image."""

@@ -121,7 +121,7 @@ def _parse_data(path: Path, text: str) -> dict[str, Any]:
 
 
 def _compose_nodes(path: Path, text: str) -> dict[str, Any]:
-    return _mapping_values(yamlfile.compose(path, text))
+    return _mapping_values(yamlfile.compose_nodes(path, text))
 
 
 def _mapping_values(node: Node | None) -> dict[str, Any]:

@@ -49,10 +49,10 @@ def secret(name: str) -> str:
 
 def input_key(inputs: Mapping[str, str]) -> str:
     """SHA-256 over the canonical JSON of all inputs."""
-    return hashlib.sha256(canonical(inputs).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(inputs).encode()).hexdigest()
 
 
-def canonical(value: Any) -> str:
+def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -74,7 +74,7 @@ class Change:
         return f"{self.input}: {self.before} -> {self.after}" if readable else f"{self.input} changed"
 
 
-def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
+def compare_inputs(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
     """Inputs that differ, sorted by name; those that a user edits (variables, packages) come first."""
     names = sorted(before.keys() | after.keys(), key=lambda name: (not _is_edited_by_users(name), name))
     different = (name for name in names if before.get(name) != after.get(name))

@@ -37,7 +37,7 @@ def validate(kind: type[Kind], what: str, path: Path, text: str) -> Kind:
         raise merge_errors(errors) from error
 
 
-def repeated(values: Sequence[object]) -> int | None:
+def first_repeated(values: Sequence[object]) -> int | None:
     """The index of the first repeated value; None if all are different."""
     return next((index for index, value in enumerate(values) if value in values[:index]), None)
 

@@ -3,25 +3,25 @@
 from collections.abc import Iterator, Sequence
 
 from bakery.infra.changes import KINDS, Change, Difference, Drift
-from bakery.reports.tables import table
+from bakery.reports.tables import render_table
 
 ALWAYS = ("add", "change", "replace", "destroy")  # the summary counts these kinds even if there are none
 
 
-def differences(stacks: Sequence[Difference]) -> str:
+def render_differences(stacks: Sequence[Difference]) -> str:
     """The changes of each stack, in the order of an apply."""
     changing = {difference.stack for difference in stacks if difference.pending}
     return "\n".join(_difference_text(difference, changing) for difference in stacks)
 
 
-def applied(stacks: Sequence[Difference]) -> str:
+def render_applied(stacks: Sequence[Difference]) -> str:
     """The applied changes, as a table with a row for each stack."""
     kinds = [kind for kind in KINDS if kind in ALWAYS or any(stack.count(kind) for stack in stacks)]
     rows = [
         (difference.stack, *(str(difference.count(kind)) for kind in kinds), _result_cell(difference))
         for difference in stacks
     ]
-    return table(("stack", *kinds, "result"), rows)
+    return render_table(("stack", *kinds, "result"), rows)
 
 
 def lines(difference: Difference) -> Iterator[str]:
@@ -61,5 +61,5 @@ def _change_details(change: Change) -> str:
 
 
 def _drift_text(drift: Drift) -> str:
-    action = "removed it" if drift.gone else f"changed it ({', '.join(drift.attributes)})"
+    action = "removed it" if drift.absent else f"changed it ({', '.join(drift.attributes)})"
     return f"somebody {action} outside of Terraform; an apply corrects it"

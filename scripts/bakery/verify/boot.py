@@ -40,7 +40,7 @@ class Run:
     def follow(self, line: str) -> None:
         """Report the test that ended."""
         if match := TEST_LINE.search(line):
-            self.progress(junit.plain(match[1], HOST))
+            self.progress(junit.plain_name(match[1], HOST))
 
 
 def check(run: Run, seconds: dict[str, float]) -> list[Check]:
@@ -101,6 +101,6 @@ def _run_tests(run: Run, machine: Guest, junit_file: Path) -> list[Check]:
             on_output=run.follow,
             check=False,
         )
-        return junit.checks(junit_file, HOST, Redactor(run.secrets))
+        return junit.read_checks(junit_file, HOST, Redactor(run.secrets))
     except process.ProcessError as error:
         return [Check("tests ran", False, f"{error.message}\n{error.tail}")]

@@ -96,7 +96,7 @@ def _find_hits(raw: Path, needles: dict[int, Needles]) -> Iterator[tuple[int, st
 def _read_data(raw: Path, overlap: int) -> Iterator[tuple[int, bytes]]:
     """(offset, bytes) of everything but holes; each piece repeats `overlap` bytes of the one before."""
     with raw.open("rb") as stream:
-        for start, end in disk_image.extents(raw):
+        for start, end in disk_image.data_extents(raw):
             for offset in range(start, end, CHUNK):
                 stream.seek(max(start, offset - overlap))
                 yield stream.tell(), stream.read(min(offset + CHUNK, end) - stream.tell())

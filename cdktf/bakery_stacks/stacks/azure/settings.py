@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from bakery.clouds.azure.settings import Gallery, Location, ResourceGroup, StorageAccount, Uuid
 from bakery.model.fields import Name
-from bakery.model.validation import Model, field_error, repeated
+from bakery.model.validation import Model, field_error, first_repeated
 
 
 class AzureImage(Model):
@@ -37,7 +37,7 @@ class Azure(Model):
     @model_validator(mode="after")
     def _check_duplicates(self) -> Self:
         for field in ("publishers", "readers", "images"):
-            if (index := repeated(getattr(self, field))) is not None:
+            if (index := first_repeated(getattr(self, field))) is not None:
                 raise field_error("this entry is listed twice", "remove it", field, index)
         for index, reader in enumerate(self.readers):
             if reader in self.publishers:

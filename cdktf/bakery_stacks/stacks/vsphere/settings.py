@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from bakery.clouds.vsphere.settings import Server
 from bakery.model.fields import Name
-from bakery.model.validation import Model, field_error, repeated
+from bakery.model.validation import Model, field_error, first_repeated
 
 
 class Site(Model):
@@ -33,7 +33,7 @@ class Vsphere(Site):
     @model_validator(mode="after")
     def _check_duplicates(self) -> Self:
         for field in ("name", "server"):
-            if (index := repeated([getattr(site, field) for site in self.subscribers])) is not None:
+            if (index := first_repeated([getattr(site, field) for site in self.subscribers])) is not None:
                 raise field_error(
                     f"another subscriber has this {field}", "give each its own", "subscribers", index, field
                 )

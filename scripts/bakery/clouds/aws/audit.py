@@ -66,7 +66,7 @@ def _compare_shares(ec2: EC2Client, publication: Publication, place: ImageLocati
     """Report accounts that were added by hand, but not as an error: the image can be used."""
     consumers = (consumer for consumer in publication.places if not consumer.owned)
     expected = {consumer.account for consumer in consumers if consumer.region == place.region}
-    actual = images.launchers(ec2, place.id)
+    actual = images.launch_accounts(ec2, place.id)
     if expected - actual:
         return "incorrect", f"not shared with {', '.join(sorted(expected - actual))}"
     return "correct", f"also shared with {', '.join(sorted(actual - expected))}" if actual - expected else ""

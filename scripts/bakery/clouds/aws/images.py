@@ -146,14 +146,14 @@ def share_snapshot(ec2: EC2Client, image: Image, accounts: Iterable[str]) -> Non
 def share_image(ec2: EC2Client, image: Image, accounts: Iterable[str]) -> None:
     """Let accounts launch an image; writes only what is missing."""
     image_id = image["ImageId"]
-    if missing := sorted(set(accounts) - launchers(ec2, image_id)):
+    if missing := sorted(set(accounts) - launch_accounts(ec2, image_id)):
         with calling(f"share {image_id}", ec2.meta.region_name):
             ec2.modify_image_attribute(
                 ImageId=image_id, Attribute="launchPermission", OperationType="add", UserIds=missing
             )
 
 
-def launchers(ec2: EC2Client, image_id: str) -> set[str]:
+def launch_accounts(ec2: EC2Client, image_id: str) -> set[str]:
     """The accounts that may launch an image."""
     with calling(f"read the launch permissions of {image_id}", ec2.meta.region_name):
         answer = ec2.describe_image_attribute(ImageId=image_id, Attribute="launchPermission")

@@ -357,7 +357,7 @@ def test_what_a_killed_run_left_is_swept(world: PackerProject) -> None:
     with subprocess.Popen(["sleep", "60"], env={"DISK": str(stale / "output")}) as guest:
         _wait_for_program(guest.pid)
         (stale / "holder.pid").write_text(str(guest.pid))
-        packer.sweep(drafts)
+        packer.remove_remains(drafts)
         assert guest.wait(5) < 0
     assert list(drafts.iterdir()) == []
     assert not elsewhere.exists()

@@ -25,7 +25,7 @@ def packer(bakery: CliRunner, monkeypatch: pytest.MonkeyPatch) -> Packer:
         if error := said.setdefault(str(template), None):
             raise error
 
-    monkeypatch.setattr(validator, "validate", validate)
+    monkeypatch.setattr(validator, "validate_template", validate)
     return said
 
 

@@ -14,7 +14,7 @@ from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException
 
 from bakery.demo.stand_ins.aws import rbin, state
-from bakery.demo.stand_ins.aws.calls import Call, Environ, identify, refusal
+from bakery.demo.stand_ins.aws.calls import Call, Environ, identify_call, refusal
 from bakery.demo.stand_ins.aws.faults import Faults, Rule, drop
 from bakery.demo.stand_ins.aws.world import WORLD
 
@@ -36,7 +36,7 @@ class StrictAws:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"].startswith(CONTROL):
             return self._answer_control(Request(environ))(environ, start_response)
-        call = identify(environ)
+        call = identify_call(environ)
         self._calls.append(call)
         if call.region and call.region not in ec2_backends[call.account].regions:
             message = f"There is no region {call.region}"

@@ -34,7 +34,7 @@ class Call:
     key: str
 
 
-def identify(environ: Environ) -> Call:
+def identify_call(environ: Environ) -> Call:
     signature = environ.get("HTTP_AUTHORIZATION") or unquote(environ.get("QUERY_STRING", ""))
     match = CREDENTIAL.search(signature)
     if not match:

@@ -3,7 +3,7 @@
 from moto.ec2.models.security_groups import SecurityGroupRule
 
 
-def install() -> None:
+def replace_rules() -> None:
     SecurityGroupRule.description = property(_rule_description)  # type: ignore[method-assign, assignment]
 
 

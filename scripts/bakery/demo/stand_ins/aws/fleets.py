@@ -5,7 +5,7 @@ from moto.autoscaling.models import AutoScalingBackend
 _moto_set_instance_protection = AutoScalingBackend.set_instance_protection
 
 
-def install() -> None:
+def replace_groups() -> None:
     AutoScalingBackend.set_instance_protection = _set_instance_protection  # type: ignore[method-assign]
 
 

@@ -24,7 +24,7 @@ def loopback_address() -> str:
     return f"127.77.{number // 250}.{number % 250 or 250}"
 
 
-def install() -> None:
+def replace_instances() -> None:
     """Set a loopback address: a client would try to reach the public address that moto invents."""
     elastic_network_interfaces.random_public_ip = loopback_address  # type: ignore[attr-defined]
     Instance.add_block_device = add_block_device  # type: ignore[method-assign]

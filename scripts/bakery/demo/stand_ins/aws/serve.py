@@ -81,15 +81,15 @@ def _run_server(arguments: argparse.Namespace) -> int:
     for service, handlers in STRICT:
         for handler in handlers:
             setattr(service, handler.__name__, handler)
-    firewalls.install()
-    fleets.install()
-    instances.install()
-    templates.install()
+    firewalls.replace_rules()
+    fleets.replace_groups()
+    instances.replace_instances()
+    templates.replace_templates()
     with contextlib.ExitStack() as cleanup:
         WORLD.blocks_folder = _blocks_folder(arguments.state, cleanup)
         if arguments.state and arguments.state.exists():
             state.restore(arguments.state)
-        state.sweep()
+        state.delete_unused_blocks()
         app = StrictAws(arguments.state)
         _serve_until_signal(app, arguments.port)
         if arguments.state:

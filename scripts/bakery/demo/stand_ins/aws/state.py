@@ -95,10 +95,10 @@ def reset() -> None:
     s3_backends.bucket_accounts.clear()  # bucket names are one space for all accounts
     reset_model_data()  # without it, moto keeps every object that it ever made
     WORLD.forget()
-    sweep()
+    delete_unused_blocks()
 
 
-def sweep() -> None:
+def delete_unused_blocks() -> None:
     """Delete the blocks that no snapshot has. Call this only while none is being written."""
     used = {digest for disk in WORLD.disks.values() for digest in disk.blocks.values()}
     for block in WORLD.blocks_folder.iterdir():

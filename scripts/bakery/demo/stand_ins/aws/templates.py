@@ -8,7 +8,7 @@ from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateVersi
 moto_create_version = LaunchTemplate.create_version
 
 
-def install() -> None:
+def replace_templates() -> None:
     """Replace moto's methods. Call this before the first template is made."""
     LaunchTemplate.create_version = create_version  # type: ignore[method-assign]
 
