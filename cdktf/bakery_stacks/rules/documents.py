@@ -39,7 +39,7 @@ def policy_statements(resource: Resource) -> Iterator[Statement]:
 
 
 def is_readable(resource: Resource) -> bool:
-    """False if Terraform builds a document when it runs."""
+    """Whether rules can read every document; False if Terraform builds one when it runs."""
     return all(map(_parse_document, _find_documents(resource)))
 
 

@@ -91,7 +91,7 @@ def _decode_user_data(name: str, text: str) -> Iterator[str]:
         data = base64.b64decode(text, validate=True)
         unpacked = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
     except (binascii.Error, ValueError, OSError, EOFError, zlib.error):
-        return  # not encoded, and checked as it is
+        return  # not encoded, so it is checked unchanged
     yield unpacked.decode(errors="replace")
 
 

@@ -13,7 +13,7 @@ COMMUNICATOR = re.compile(r'^\s*communicator\s*=\s*"(\w+)"')
 
 
 def check_template(folder: Path, definition: ImageDefinition, builder: str) -> None:
-    """UsageError unless the template uses the variables that the bakery relies on, and suits the definition's OS."""
+    """Raise UsageError unless the template uses the variables that the bakery needs, and fits the definition's OS."""
     files = sorted(folder.glob("*.pkr.hcl"))
     text = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
     missing = [name for name in BUILDERS[builder].required if f"var.{name}" not in text]

@@ -22,9 +22,9 @@ RESERVED_PREFIXES = ("ANSIBLE_", "PACKER_", "VAULT_", "PYTHON", "LD_", "SSH_")
 
 
 def check_roles(project: Project, definition: ImageDefinition, where: Where) -> None:
-    """UsageError unless every role is there, works on the OS and has its variables, and no secret's name is taken.
+    """Raise UsageError unless every role exists, works on the OS and has its variables, and no secret's name is taken.
 
-    The error names everything that is wrong.
+    The error names all problems.
     """
     raise_all(
         [
@@ -36,7 +36,7 @@ def check_roles(project: Project, definition: ImageDefinition, where: Where) -> 
 
 
 def check_mode(project: Project, definition: ImageDefinition, where: Where) -> None:
-    """UsageError unless every role declares itself fit for the definition's mode."""
+    """Raise UsageError unless every role declares that it works in the definition's mode."""
     raise_all(
         [
             UsageError(

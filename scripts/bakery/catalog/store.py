@@ -22,7 +22,7 @@ class Store(Protocol):
         """Names directly under `prefix`, unordered; empty if there are none."""
 
     def read(self, key: str) -> bytes:
-        """The object's bytes; NotFoundError if it is not there."""
+        """The object's bytes; NotFoundError if it does not exist."""
 
     def create(self, key: str, data: bytes) -> bool:
         """Write a new object; False, and nothing written, if the key is taken."""
@@ -139,7 +139,7 @@ class S3Store:
 
 
 def _is_there(entry: os.DirEntry[str]) -> bool:
-    """False for the remains of an interrupted `create`: a hidden file, or a folder of hidden files only."""
+    """Whether a path is an object or a folder, and not the rest of an interrupted `create` (a hidden file)."""
     if entry.name.startswith("."):
         return False
     return not entry.is_dir() or any(not name.startswith(".") for name in os.listdir(entry.path))  # noqa: PTH208 - speed

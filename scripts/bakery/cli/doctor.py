@@ -80,7 +80,7 @@ def _run_probe(name: str, probe: Probe, pin: str, project: Project) -> Finding:
     except BakeryError as error:
         return Finding(name, "", requirement, f"{error.message}: {error.hint}" if error.hint else error.message)
     if pin and not toolbox.accepts(pin, answer):
-        return Finding(name, "", requirement, f"version {answer} is there; run 'make setup'")
+        return Finding(name, "", requirement, f"version {answer} is installed; run 'make setup'")
     return Finding(name, answer, requirement, "")
 
 

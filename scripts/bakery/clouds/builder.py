@@ -56,7 +56,7 @@ class RemoteBuilder(Builder):
 
 
 def require(fields: Mapping[str, str], names: Iterable[str], cloud: str) -> None:
-    """BakeryError unless a target's credentials have all of these fields; none of their values is shown."""
+    """Raise BakeryError unless a target's credentials have all of these fields; their values are never shown."""
     missing = [name for name in names if not fields.get(name)]
     if missing:
         raise BakeryError(f"the {cloud} credentials in Vault have no {' and no '.join(missing)}")

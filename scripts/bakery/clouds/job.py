@@ -80,7 +80,7 @@ class Job:
 
     @property
     def secret_references(self) -> dict[str, dict[str, str]]:
-        """For templates that ask Vault themselves."""
+        """The locations of the secrets in Vault, for templates that read Vault themselves."""
         return {name: {"path": ref.path, "key": ref.key} for name, ref in self.definition.secrets.items()}
 
     def progress(self, text: str) -> None:

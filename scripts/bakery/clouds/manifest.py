@@ -55,7 +55,7 @@ def disk(path: Path, image: str, version: str, folder: Path) -> Path:
             hint="write it to var.output_folder",
         )
     if not disks[0].is_file():
-        raise BakeryError(f"the disk that Packer names is not there: {disks[0]}", where=str(path))
+        raise BakeryError(f"the disk that Packer names does not exist: {disks[0]}", where=str(path))
     return disks[0]
 
 

@@ -22,7 +22,7 @@ def publish(
 ) -> list[Publication]:
     """Publish to all targets, even if some fail; PartialError if only some succeed.
 
-    `verdict` is on the disk. Each publication is saved as soon as it is done, so a rerun continues from there.
+    `verdict` is that of the disk. Each publication is saved as soon as it is done, so a rerun continues from there.
     """
     failures: dict[str, BakeryError] = {}
     publications = []

@@ -55,7 +55,7 @@ class OutageError(BakeryError):
 
 
 class NotFoundError(BakeryError):
-    """A named thing (catalog key, version, channel, secret) is not there."""
+    """A named object (catalog key, version, channel, secret) does not exist."""
 
 
 class ConflictError(BakeryError):

@@ -10,7 +10,7 @@ from bakery.model.definition import ImageDefinition
 
 
 def check_regions(definition: ImageDefinition, where: Callable[..., str]) -> None:
-    """UsageError for a region that is unknown, named twice, or in another partition than the first.
+    """Raise UsageError for a region that is unknown, named twice, or in another partition than the first.
 
     The function `where` turns keys of the definition into `file:line`.
     """

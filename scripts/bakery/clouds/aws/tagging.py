@@ -26,5 +26,5 @@ def from_aws(resource: Mapping[str, Any]) -> Tags:
 
 
 def specifications(tags: Tags, *kinds: Literal["image", "snapshot"]) -> list[TagSpecification]:
-    """For calls that tag what they create."""
+    """The argument of calls that tag the resources that they create."""
     return [{"ResourceType": kind, "Tags": to_aws(tags)} for kind in kinds]

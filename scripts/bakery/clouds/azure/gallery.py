@@ -62,7 +62,7 @@ def _create_image(
 
 
 def _image_properties(definition: ImageDefinition) -> GalleryImageProperties:
-    """For generation 2: the disks boot by UEFI."""
+    """The properties for generation 2: the disks boot by UEFI."""
     return GalleryImageProperties(
         description=definition.description,
         os_type="Windows" if definition.windows else "Linux",

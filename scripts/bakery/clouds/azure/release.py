@@ -45,7 +45,7 @@ class AzureRelease:
         return version
 
     def complete(self, operation: Operation | None = None) -> GalleryImageVersion:
-        """The version that is there or on its way, once it is in all regions with the right tags."""
+        """The existing or pending version, when it is in all regions with the right tags."""
         version = versions.find(self._session, self._address)
         if version is None or not replication.is_complete(version, self._azure.regions):
             version = self._replicate_version(operation)

@@ -25,7 +25,7 @@ def state(version: GalleryImageVersion) -> str:
 
 
 def replicas(version: GalleryImageVersion) -> dict[str, RegionalReplicationStatus]:
-    """By region, as definitions write it: Azure answers with display names, such as West Europe."""
+    """Replicas by region, as definitions write it: Azure answers with display names, such as West Europe."""
     status = version.replication_status
     return {_region_name(replica.region): replica for replica in (status.summary if status else None) or ()}
 

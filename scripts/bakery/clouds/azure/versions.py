@@ -63,7 +63,7 @@ def create(
 def extend(
     session: AzureSession, address: GalleryVersion, version: GalleryImageVersion, regions: Sequence[str]
 ) -> Operation:
-    """Have Azure make replicas in all of `regions`; one that is there stays, one that failed is tried again."""
+    """Have Azure make replicas in all of `regions`; existing ones stay, and failed ones are tried again."""
     update = GalleryImageVersionUpdate(
         properties=GalleryImageVersionProperties(
             storage_profile=version.storage_profile,

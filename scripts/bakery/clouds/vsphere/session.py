@@ -49,7 +49,7 @@ class VCenter:
         self._http.auth = _leave_unchanged  # otherwise requests reads logins from ~/.netrc
 
     def log_in(self) -> None:
-        """BakeryError if vCenter does not answer, has the wrong certificate, or refuses the login."""
+        """Log in; BakeryError if vCenter does not answer, has the wrong certificate, or refuses the login."""
         self._http.headers.pop(SESSION, None)
         answer = self._call_with_retries("log in", "POST", "/cis/session", LOGIN_ATTEMPTS, auth=self._login)
         if answer.status_code == requests.codes.unauthorized:
@@ -170,7 +170,7 @@ class VCenter:
                 f"cannot {doing}: the answer does not come from vCenter",
                 where=self.server,
                 detail=str(error),
-                hint="is there a proxy or another server at this address?",
+                hint="check whether a proxy or another server has this address",
             ) from error
 
 

@@ -96,7 +96,7 @@ def test_another_version(bakery: CliRunner, programs: Programs, version: str) ->
     programs.shell("packer", f"echo Packer v{version}")
     answer = bakery("doctor", "bake")
     assert answer.code == 1
-    assert f"version Packer v{version} is there; run 'make setup'" in row(answer.out, "packer")
+    assert f"version Packer v{version} is installed; run 'make setup'" in row(answer.out, "packer")
 
 
 def test_a_plugin_that_packer_does_not_load(bakery: CliRunner, programs: Programs) -> None:

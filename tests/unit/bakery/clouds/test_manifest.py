@@ -99,4 +99,4 @@ def test_a_link_does_not_lead_elsewhere(output: Path) -> None:
 
 
 def test_a_disk_that_is_not_there(output: Path) -> None:
-    assert "is not there" in refused(write(output, "gone.raw"), output).message
+    assert "does not exist" in refused(write(output, "gone.raw"), output).message
