@@ -28,11 +28,11 @@ class Validation:
 def measure(folder: Path) -> Validation:
     """Image files are those of packer/images/; definitions are the ones that plans are measured with."""
     project = Project(plan.ROOT, plan.ROOT / "packer" / "images", folder / "workspace")
-    found = validator.templates(definitions.load(project.definitions).images.values())
+    found = validator.select_templates(definitions.load(project.definitions).images.values())
     toolchain = toolbox.toolchain(project, "tcg")
 
     def work(template: validator.Template) -> None:
-        validator.validate(project, template, toolchain)
+        validator.validate_template(project, template, toolchain)
 
     def timed(jobs: int) -> float:
         began = time.monotonic()

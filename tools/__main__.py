@@ -5,7 +5,7 @@
 
 import sys
 
-# Kept readable for older Pythons, so that they can say this instead of a SyntaxError.
+# This file must parse on older Pythons, so that they print this message instead of a SyntaxError.
 if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit(f"error: Python 3.11 or newer is needed, {sys.executable} is older; try: make PYTHON=python3.12")
 
@@ -29,7 +29,9 @@ STATE = ROOT / ".bakery"
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tools", description="Set up what the bakery needs.")
-    parser.add_argument("part", nargs="?", choices=["checkov"], help="only this; without it all that users need")
+    parser.add_argument(
+        "part", nargs="?", choices=["checkov"], help="install only this; without it, all that users need"
+    )
     chosen = parser.parse_args(arguments).part
     os.environ.setdefault("HOME", str(Path.home()))  # Go and npm refuse to work without it
     signal.signal(signal.SIGTERM, _raise_interrupt)
@@ -49,20 +51,20 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted; what is finished is kept", file=sys.stderr)
+        print("interrupted; finished parts are kept", file=sys.stderr)
         return 130
     return 0
 
 
 def set_up(progress: Progress) -> None:
-    """System packages first, since the rest may need them; then the slow downloads beside the slow builds."""
+    """Install system packages first, since the rest may need them; then run downloads and builds in parallel."""
     missing = system.missing(system.wanted())
     if missing:
         system.install(missing, system.require(missing), progress)
     links = STATE / "tools" / "bin"
     places = Places(_cache_folder(), links, STATE / "tools" / "packer-plugins")
 
-    # The longest build beside all the others: one downloads or links, which takes one core, while the other compiles.
+    # The longest build runs beside all others: one downloads or links, on one core, while the other compiles.
     tools = pins.load()
     longest = max(tools, key=lambda tool: tool.minutes)
     rest = [tool for tool in tools if tool is not longest]
@@ -77,7 +79,7 @@ def set_up(progress: Progress) -> None:
 
 
 def side_by_side(parts: list[Callable[[], None]], progress: Progress) -> None:
-    """The first failure, or an interrupt, stops the other parts; finished parts are kept for the next run."""
+    """Run the parts in parallel. A failure or an interrupt stops all; finished parts are kept for the next run."""
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
         running = [pool.submit(part) for part in parts]
         try:

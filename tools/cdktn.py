@@ -1,6 +1,6 @@
 """`python -m tools.cdktn`: runs the stacks' program on CDK Terrain too, and says where its output differs from cdktf's.
 
-Needs the set-up. The packages go to a folder of their own: their dependencies are those of cdktf.
+Needs the set-up. The packages have a folder of their own, since their dependencies replace those of cdktf.
 """
 
 import difflib
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def install() -> None:
-    """Only what the lock names, by hash; pip honours the index that the user has set up."""
+    """Install only the packages of the lock, by hash; pip uses the index that the user has set up."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     exact = ["--no-deps", "--no-compile", "--require-hashes", "--only-binary", ":all:"]
     subprocess.run([*pip, *exact, "--upgrade", "--target", PACKAGES, "--requirement", LOCK], check=True)

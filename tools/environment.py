@@ -18,7 +18,7 @@ HASHED = ("--no-compile", "--require-hashes", "--only-binary", ":all:")
 
 
 def install_python(root: Path, progress: Progress, node_ready: Event) -> None:
-    """Creates or updates `.venv`; after an interrupted run it starts afresh, since pip trusts half a package.
+    """Creates or updates `.venv`. After an interrupted run it starts afresh, since pip trusts incomplete packages.
 
     Sets `node_ready` as soon as Node is there, so that npm works beside pip; at the latest when it ends.
     """
@@ -37,7 +37,7 @@ def install_python(root: Path, progress: Progress, node_ready: Event) -> None:
 
 
 def install_checkov(root: Path, progress: Progress) -> None:
-    """Checkov checks the stacks in a test. Apart, since it wants another boto3 than the bakery."""
+    """Installs Checkov, which checks the stacks in a test, apart, since it needs another boto3 than the bakery."""
     venv, lock = root / ".bakery" / "checkov", root / "tools" / "checkov.lock"
     with stamped(root, "checkov", [lock], sys.version, venv / "bin" / "checkov") as due:
         if not due:
@@ -60,13 +60,13 @@ def _prepare_venv(venv: Path, topic: str, progress: Progress) -> Iterator[None]:
 
 
 def _venv_fits(venv: Path) -> bool:
-    """False for a missing `.venv` and for one of another Python version."""
+    """Whether `.venv` exists and has this Python version."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     return (venv / "bin" / version).exists() and (venv / "bin" / "pip").exists()
 
 
 def _install_packages(venv: Path, root: Path, progress: Progress, node_ready: Event) -> None:
-    """pip and not a faster tool, because pip honours the index that the user has set up."""
+    """Runs pip, not a faster tool, because pip uses the index that the user has set up."""
     progress.say("python", "installing the packages of requirements.lock, about 1 min")
     lock = root / "requirements.lock"
     first = venv / "first.lock"
@@ -89,7 +89,7 @@ def locked_block(lock: str, name: str) -> str:
     """The lines of one package in the lock, hashes included."""
     match = re.search(rf"^{re.escape(name)}==(?:.*\\\n)*.*$", lock, re.MULTILINE)
     if match is None:
-        raise SetupError(f"requirements.lock does not name {name}", "make the lock again, see CONTRIBUTING.md")
+        raise SetupError(f"requirements.lock does not name {name}", "update the lock as CONTRIBUTING.md describes")
     return f"{match[0]}\n"
 
 
@@ -118,7 +118,7 @@ def install_node(root: Path, links: Path, progress: Progress, node_ready: Event)
 
 @contextmanager
 def stamped(root: Path, part: str, inputs: list[Path], extra: str, result: Path) -> Iterator[bool]:
-    """Yields whether the part is due: its inputs changed or its result is gone. Stamps it after success."""
+    """Yields whether the part is due: its inputs changed or its result is missing. Stamps it after success."""
     stamp = root / ".bakery" / "setup" / part
     key = hashlib.sha256("\0".join([extra, *(path.read_text() for path in inputs)]).encode()).hexdigest()
     due = not (result.exists() and stamp.exists() and stamp.read_text() == key)

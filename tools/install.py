@@ -48,7 +48,7 @@ def install(tools: list[Tool], places: Places, progress: Progress) -> None:
 
 
 def resolve(tool: Tool, places: Places, vendor: Vendor, progress: Progress) -> Path:
-    """PATH, then the cache, then the vendor's release, then a build from source."""
+    """Tries PATH, then the cache, then the vendor's release, then a build from source."""
     folder = places.cache / tool.name / tool.version
     program = on_path(tool, places, progress) or cached(tool, folder)
     if program is not None:
@@ -72,7 +72,7 @@ def on_path(tool: Tool, places: Places, progress: Progress) -> Path | None:
 
 
 def reported_version(program: Path, tool: Tool) -> str | None:
-    """None when the program does not start, does not answer or does not say a version."""
+    """The version; None if the program does not start, does not answer or prints no version."""
     try:
         answer = subprocess.run(
             [program, *tool.version_args],
@@ -108,7 +108,7 @@ def make(tool: Tool, folder: Path, vendor: Vendor, progress: Progress) -> Path:
 
 
 def keep(tool: Tool, temporary: Path, final: Path, progress: Progress) -> Path:
-    """Only a program that starts and reports the pinned version goes to its final place."""
+    """Moves a program to its final place if it starts and reports the pinned version."""
     version = reported_version(temporary / tool.name, tool)
     if version != tool.version:
         raise SetupError(f"the new {tool.name} reports version {version}, expected {tool.version}")
@@ -120,7 +120,7 @@ def keep(tool: Tool, temporary: Path, final: Path, progress: Progress) -> Path:
 
 @contextmanager
 def locked(path: Path, topic: str, progress: Progress) -> Iterator[None]:
-    """One set-up at a time; the kernel frees the lock of a killed one."""
+    """Lets one set-up run at a time; the kernel frees the lock of a killed one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         try:

@@ -58,7 +58,7 @@ class Tool:
 
 
 def _version_numbers(version: str) -> tuple[int, ...]:
-    """Empty for a text that is not the version of a release."""
+    """The numbers of a version; empty for a text that is not the version of a release."""
     match = RELEASE.fullmatch(version)
     return tuple(int(number) for number in match.groups()) if match else ()
 

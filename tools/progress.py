@@ -7,13 +7,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-HEARTBEAT_S = 15  # CI systems and people give up on silent jobs much later than this
-GRACE_S = 3.0  # npm tidies up for a quarter of a minute when it is asked to stop
+HEARTBEAT_S = 15  # CI systems and people accept a longer silence than this
+GRACE_S = 3.0  # npm takes a quarter of a minute to stop
 LOG_TAIL_LINES = 15
 
 
 class SetupError(Exception):
-    """Set-up cannot go on: `str(error)` says why, `hint` says how to fix it."""
+    """Set-up cannot continue: `str(error)` has the reason, `hint` the remedy."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ class Progress:
             raise SetupError("stopped")
 
     def stop(self) -> None:
-        """Ends running programs; later steps refuse to start."""
+        """Ends running programs, and prevents later steps."""
         with self._lock:
             self._stopping = True
             running = list(self._running)

@@ -1,4 +1,4 @@
-"""A tool out of its Go source: `go build` of the wrapper module, every dependency locked by go.sum."""
+"""Builds a tool from its Go source: `go build` of the wrapper module, with every dependency locked by go.sum."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Debian and Ubuntu packages: what is missing, and apt where this user may run it."""
+"""Finds missing packages of Debian and Ubuntu, and installs them with apt if this user may."""
 
 import importlib.util
 import os
@@ -28,7 +28,7 @@ def missing(names: Sequence[str]) -> list[str]:
 
 
 def prefix() -> list[str]:
-    """How this user becomes root without being asked for a password; raises SetupError if that is impossible."""
+    """The command prefix with which this user becomes root without a password; SetupError if there is none."""
     if os.geteuid() == 0:
         return []
     sudo = ["sudo", "-n"]
@@ -67,6 +67,6 @@ def _require_debian() -> None:
     if "debian" not in (system.get("ID", ""), *system.get("ID_LIKE", "").split()):
         name = system.get("PRETTY_NAME", platform.system())
         raise SetupError(
-            f"{name} is not supported: the bakery is set up and run on Debian or Ubuntu",
+            f"{name} is not supported: the bakery runs on Debian or Ubuntu",
             "use a Debian or Ubuntu machine, virtual machine or container",
         )

@@ -38,8 +38,8 @@ class Vendor:
         expected = release.sha256 or self._from_sums(release, folder)
         if digest != expected:
             raise SetupError(
-                f"{release.url} has SHA-256 {digest}, but {expected} is expected; the file was thrown away",
-                "try again; if it stays so, something between here and the vendor changes downloads",
+                f"{release.url} has SHA-256 {digest}, but {expected} is expected; the file was deleted",
+                "try again; if the error remains, a proxy between here and the vendor changes downloads",
             )
         program = _unpack_member(archive, release.member, folder / name)
         archive.unlink()
@@ -61,7 +61,7 @@ class Vendor:
         """Writes the file and returns its SHA-256 as hex."""
         host = urlsplit(url).netloc
         if host in self._dead:
-            raise UnreachableError(f"{host} did not answer before")
+            raise UnreachableError(f"{host} did not answer earlier in this run")
         try:
             return self._stream_file(url, target)
         except urllib.error.HTTPError as error:

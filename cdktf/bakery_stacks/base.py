@@ -28,7 +28,7 @@ class BakeryStack(TerraformStack):
 
     @property
     def tags(self) -> dict[str, str]:
-        """Tags for every resource. A group has to pass them on to the machines that it starts."""
+        """Tags for every resource. An Auto Scaling group must pass them on to the machines that it starts."""
         return {**self.environment.tags, "bakery:environment": self.environment.name, "bakery:stack": self.name}
 
     def output(self, name: str, value: Any, description: str) -> None:

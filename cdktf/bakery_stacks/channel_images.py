@@ -34,7 +34,7 @@ class PublishedImage:
 
 @dataclass(frozen=True)
 class MissingImage:
-    """Why the channel lacks an image that a stack starts machines from, and what to do."""
+    """The reason why the channel lacks an image that a stack starts machines from, and a hint."""
 
     reason: str
     hint: str
@@ -42,7 +42,7 @@ class MissingImage:
 
 @dataclass(frozen=True)
 class ChannelImages:
-    """All images of a channel. `missing_images` are those that the environment's machines need and it lacks."""
+    """All images of a channel. `missing_images` are those that the environment's machines need, but it lacks."""
 
     images: tuple[PublishedImage, ...]
     missing_images: Mapping[str, MissingImage]
@@ -80,12 +80,12 @@ def unbaked_image(environment: Environment, image: str, names: Sequence[str] = (
 
 
 def _why_missing(catalog: Catalog, environment: Environment, image: str) -> MissingImage:
-    """Reads more of the catalog, but only for a missing image: other synths stay fast."""
+    """The reason from more of the catalog, which is read only for a missing image: other synths stay fast."""
     channel, publish = environment.channel, _publish_hint(environment, image)
     if entry := catalog.channel(image, MACHINE_ARCH, channel):
         publication = catalog.record(entry).publication("aws")
         place = f"in {environment.home_region} of account {environment.account}" if publication else "at AWS"
-        return MissingImage(f"it points at {entry.version}, which is not {place}", publish)
+        return MissingImage(f"the channel points at {entry.version}, which is not {place}", publish)
     newest = catalog.newest(image, MACHINE_ARCH)
     if newest is None:
         return MissingImage("no version of it is complete", publish)
@@ -96,7 +96,7 @@ def _why_missing(catalog: Catalog, environment: Environment, image: str) -> Miss
 
 
 def _publish_hint(environment: Environment, image: str) -> str:
-    """The definition may name other targets or other regions."""
+    """A hint for an image that is not published in the home region: its definition lacks the target or the region."""
     return (
         f"give the definition of {image} the target aws, with {environment.home_region} in distribution.aws.regions;"
         f" then 'bakery run {image}' and 'bakery promote {image} VERSION {environment.channel}'"
@@ -136,7 +136,7 @@ def _by_region(environment: Environment, parameters: tuple[Pointer, ...]) -> dic
 
 
 def _require_complete(record: Record, entry: ChannelEntry, location: str) -> None:
-    """A stack must not use a revoked version, and dropping it would break its users, so a person decides."""
+    """Refuse a revoked version: a stack must not use it, and removing it would break its users."""
     if record.state != "complete":
         raise BakeryError(
             f"channel {entry.channel} of {record.image} points at {record.version}, which is {record.state}",

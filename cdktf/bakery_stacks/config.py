@@ -11,7 +11,7 @@ from bakery.clouds.aws.settings import Account
 from bakery.host import yamlfile
 from bakery.host.errors import UsageError, suggest
 from bakery.model.fields import Name, TextFormat
-from bakery.model.validation import Model, field_error, repeated, validate
+from bakery.model.validation import Model, field_error, first_repeated, validate
 from bakery_stacks.fields.arn import PolicyArn
 from bakery_stacks.fields.bucket import BUCKET, Bucket
 from bakery_stacks.fields.region import KnownRegion
@@ -45,7 +45,7 @@ CatalogLocation = Annotated[
 
 
 class State(Model):
-    """Where Terraform keeps its state. The bucket has to exist, with versioning; each stack has its own key."""
+    """The location of Terraform's state. The bucket has to exist, with versioning; each stack has its own key."""
 
     bucket: Bucket = Field(description="its name")
     prefix: Prefix = Field(description="keys are PREFIX/STACK.tfstate")
@@ -54,33 +54,33 @@ class State(Model):
 class Environment(Model):
     """One set of accounts and regions that images are distributed in."""
 
-    name: Name = Field(description="the same as the file's, without .yaml")
+    name: Name = Field(description="same as the name of the file, without .yaml")
     account: Account = Field(description="the account that owns images, catalog and keys")
-    home_region: KnownRegion = Field(description="where the catalog bucket, the topic and the state are")
-    regions: Annotated[tuple[KnownRegion, ...], Field(min_length=1)] = Field(description="where images are used")
+    home_region: KnownRegion = Field(description="region of the catalog bucket, the topic and the state")
+    regions: Annotated[tuple[KnownRegion, ...], Field(min_length=1)] = Field(description="regions that use images")
     consumer_accounts: tuple[Consumer, ...] = Field(default=(), description="accounts that may launch the images")
     catalog: CatalogLocation = Field(description="s3://BUCKET/PREFIX; the distribution stack makes the bucket")
     replica_region: KnownRegion | None = Field(
         default=None, description="one of regions that gets a second copy of the catalog, in BUCKET-replica"
     )
-    channel: Name = Field(description="the channel whose versions this environment hands out")
+    channel: Name = Field(description="the channel whose versions the environment's outputs have")
     state: State
-    topic: Name = Field(description="SNS topic that tells of new and withdrawn images")
+    topic: Name = Field(description="SNS topic that announces new and withdrawn images")
     recycle_days: Annotated[int, Field(ge=1, le=RECYCLE_DAYS_MAX)] = Field(
-        default=14, description="how long deleted images and snapshots can be had back from the Recycle Bin"
+        default=14, description="days in which deleted images and snapshots can be restored from the Recycle Bin"
     )
     block_public_sharing: bool = Field(
         default=True,
-        description="for all images and snapshots of the account, ours or not; false if something else sets it",
+        description="for all images and snapshots of the account, also foreign ones; false if another tool sets it",
     )
     launch_templates: bool = Field(
         default=False, description="the images stack keeps a launch template of each image in each region"
     )
-    tags: dict[str, str] = Field(default_factory=dict, description="on every resource")
+    tags: dict[str, str] = Field(default_factory=dict, description="tags on every resource")
     permissions_boundary: PolicyArn | None = Field(
-        default=None, description="on every role that stacks make in `account`"
+        default=None, description="permissions boundary of every role that stacks make in `account`"
     )
-    disposable: bool = Field(default=False, description="destroy may delete the catalog with all its records")
+    disposable: bool = Field(default=False, description="a destroy may delete the catalog with all its records")
     network: Network | None = None
     vault: Vault | None = None
     vault_config: VaultConfig | None = None
@@ -92,10 +92,10 @@ class Environment(Model):
     @classmethod
     def _check_consumers(cls, consumers: tuple[Consumer, ...], info: ValidationInfo) -> tuple[Consumer, ...]:
         accounts = [consumer.account for consumer in consumers]
-        if (index := repeated(accounts)) is not None:
-            raise field_error(f"account {accounts[index]} is named twice", "keep one entry of it", index, "account")
+        if (index := first_repeated(accounts)) is not None:
+            raise field_error(f"account {accounts[index]} is named twice", "keep one of its entries", index, "account")
         if (owner := info.data.get("account")) in accounts:
-            hint = "remove it: the owner may start its images anyway"
+            hint = "remove it: the owner can start its images anyway"
             raise field_error(f"account {owner} owns the images", hint, accounts.index(owner), "account")
         return consumers
 
@@ -115,9 +115,7 @@ class Environment(Model):
         if len(replica_bucket(bucket_name(info.data.get("catalog", "")))) > BUCKET_LENGTH:
             room = BUCKET_LENGTH - len(REPLICA_SUFFIX)
             hint = f"give catalog a bucket of {room} characters or less, or leave replica_region out"
-            raise field_error(
-                f"the name of the catalog's bucket is too long: S3 has no room for {REPLICA_SUFFIX}", hint
-            )
+            raise field_error(f"the name of the catalog's bucket is too long for the suffix {REPLICA_SUFFIX}", hint)
         return region
 
     @field_validator("vault_config")
@@ -131,8 +129,8 @@ class Environment(Model):
 
     @model_validator(mode="after")
     def _check_regions(self) -> Self:
-        if (index := repeated(self.regions)) is not None:
-            raise field_error(f"{self.regions[index]} is there twice", "remove one", "regions", index)
+        if (index := first_repeated(self.regions)) is not None:
+            raise field_error(f"{self.regions[index]} is listed twice", "remove one", "regions", index)
         if self.home_region not in self.regions:
             hint = f"add it to regions, or choose one of {', '.join(self.regions)}"
             raise field_error(f"{self.home_region} is not one of regions, so it has no key", hint, "home_region")
@@ -149,7 +147,7 @@ class Environment(Model):
     def _check_network(self) -> Self:
         for part in ("vault", "runner"):
             if getattr(self, part) and not self.network:
-                hint = "add network with cidr and subnets: docs/reference/stacks/network.md shows one"
+                hint = "add network with cidr and subnets: docs/reference/stacks/network.md has an example"
                 raise field_error("its machines need subnets, and this environment has no network", hint, part)
         for zone in self.network.subnets if self.network else ():
             if zone[:-1] != self.home_region:
@@ -223,9 +221,9 @@ class Settings:
 
 
 def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
-    """The environment that BAKERY_ENVIRONMENT names; UsageError if it is absent or wrong.
+    """The environment that BAKERY_ENVIRONMENT names; UsageError if it is absent or invalid.
 
-    BAKERY_CATALOG names another catalog, as it does for the command line.
+    BAKERY_CATALOG names another catalog, as for the command line.
     """
     path = _find_file(folder, environ.get("BAKERY_ENVIRONMENT") or DEFAULT_ENVIRONMENT)
     environment = _read_environment(path)
@@ -249,7 +247,7 @@ def aws_partition(region: str) -> str:
 
 
 def node_role_arn(environment: str, account: str, home_region: str) -> str:
-    """The ARN of the role of Vault's nodes, which may not exist yet."""
+    """The ARN of the role of Vault's nodes, which does not have to exist."""
     return f"arn:{aws_partition(home_region)}:iam::{account}:role/bakery-{environment}-vault"
 
 

@@ -38,6 +38,6 @@ def bindings_package(provider: str) -> str:
 
 
 def register_unexecuted(package: str, name: str) -> None:
-    """Register a package as `name`. Python then finds its submodules by path, and never runs its root."""
+    """Register a package as `name`. Python then finds its submodules by path, and never runs its root module."""
     if spec := importlib.machinery.PathFinder.find_spec(package):
         sys.modules[name] = importlib.util.module_from_spec(spec)

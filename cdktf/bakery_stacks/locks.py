@@ -22,14 +22,14 @@ HOST, NAMESPACE = "registry.terraform.io", "hashicorp"
 
 def write_locks(output: Path, committed: Path = COMMITTED) -> None:
     """Put a lock file beside each synthesized stack. A stack with a provider that is not locked has none at all."""
-    blocks = {found[1]: found[0] for found in BLOCK.finditer(committed.read_text())}
+    blocks = {match[1]: match[0] for match in BLOCK.finditer(committed.read_text())}
     for stack in output.glob("stacks/*/cdk.tf.json"):
         addresses = required_providers(json.loads(stack.read_bytes()))
         lock = stack.with_name(NAME)
         if addresses <= blocks.keys():
             files.write_atomic(lock, "\n".join(blocks[address] for address in sorted(addresses)).encode())
         else:
-            lock.unlink(missing_ok=True)  # of an earlier run: what Terraform wrote into it was never committed
+            lock.unlink(missing_ok=True)  # the file of an earlier run, whose changes by Terraform were never committed
 
 
 def required_providers(stack: Mapping[str, Any]) -> set[str]:

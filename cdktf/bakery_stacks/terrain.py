@@ -1,6 +1,6 @@
-"""Runs the program on CDK Terrain (`cdktn`), the fork that goes on where cdktf was archived.
+"""Runs the program on CDK Terrain (`cdktn`), the fork of cdktf, which is archived.
 
-Both have the same names, so cdktn's packages stand in for cdktf's: the stacks import `cdktf` either way.
+Both have the same names, so cdktn's packages replace cdktf's, and the stacks still import `cdktf`.
 """
 
 import importlib

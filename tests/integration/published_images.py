@@ -47,7 +47,9 @@ def validate(folder: Path, place: Project) -> None:
     environ = env.for_child(place, os.environ)
     lockfile = ["-lockfile=readonly"] if (folder / LOCK_FILE).exists() else []
     for command in (["init", "-backend=false", "-input=false", *lockfile], ["validate"]):
-        subprocess.run([env.terraform(place, os.environ), *command], cwd=folder, env=environ, check=True, timeout=120)
+        subprocess.run(
+            [env.find_terraform(place, os.environ), *command], cwd=folder, env=environ, check=True, timeout=120
+        )
 
 
 def make_state_bucket(aws: StandIn) -> None:

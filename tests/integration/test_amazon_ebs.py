@@ -197,7 +197,7 @@ class TestTaggingStep:
         available(aws, other, OTHERS[0])
         with pytest.raises(BakeryError) as caught:
             AwsTarget(definition).adopt(packer.told(), silent)
-        assert f"{NAME} exists as {other} and is not of this disk" in caught.value.message + caught.value.detail
+        assert f"{NAME} exists as {other} but was not made from this disk" in caught.value.message + caught.value.detail
         (left,) = images_in(aws, OTHERS[0])
         assert (left["ImageId"], tags_of(left)) == (other, {})
 
@@ -216,7 +216,7 @@ class TestTaggingStep:
         other = register(aws, "other", HOME)
         available(aws, other, HOME)
         aws.client("ec2", OTHERS[0]).copy_image(Name=NAME, SourceImageId=other, SourceRegion=HOME)
-        with pytest.raises(BakeryError, match="no unfinished build left it"):
+        with pytest.raises(BakeryError, match="no unfinished build made it"):
             AwsTarget(definition).prepare(VERSION)
         assert len(images_in(aws, OTHERS[0])) == 1
 
@@ -226,7 +226,7 @@ class TestTaggingStep:
         AwsTarget(definition).adopt(build, silent)
         with pytest.raises(BakeryError) as caught:
             AwsTarget(definition).prepare(VERSION)
-        assert caught.value.detail.count("no unfinished build left it") == len(REGIONS)
+        assert caught.value.detail.count("no unfinished build made it") == len(REGIONS)
         assert all(len(images_in(aws, region)) == 1 for region in REGIONS)
 
 

@@ -84,7 +84,7 @@ def test_from_nothing_to_no_changes(small: FakeProject) -> None:
         "  add      terraform_data.it\n"
         '  output   number: (none) -> "1"\n'
         "  output   password: (sensitive) -> (sensitive)\n"
-        "two: cannot be planned before one is applied: it reads outputs that are not there yet\n"
+        "two: cannot be planned before one is applied: it reads outputs that do not exist yet\n"
     )
     assert json.loads((small.root / "report.json").read_text()) == {"create": 1, "update": 0, "delete": 0}
     too_early = small("apply", "two")
@@ -155,7 +155,7 @@ def test_of_two_applies_at_once_one_waits(small: FakeProject) -> None:
     assert impatient.code == 75, impatient.err
     assert re.search(r"error: .*: the state is locked by \S+@\S+ since 20", impatient.err)
     beside = small("apply", "slow", "--lock-timeout", "0")
-    assert (beside.code, "works in this workspace" in beside.err) == (75, True), beside.err
+    assert (beside.code, "is running in this workspace" in beside.err) == (75, True), beside.err
     looking = small("diff", workspace="impatient")
     assert looking.code == 0, "a look needs no lock"
 
@@ -183,7 +183,7 @@ def test_an_interrupt_leaves_the_state_usable(small: FakeProject, number: int) -
     assert not small.locked("slow")
     assert small("diff").out == (
         "slow: 0 to add, 0 to change, 1 to replace, 0 to destroy\n"
-        "  replace  terraform_data.slow (an apply that made it did not end well)\n"
+        "  replace  terraform_data.slow (the apply that made it failed)\n"
     )
     go.touch()
     assert small("apply").code == 1, "half made is made: whether it may go is for somebody to say"

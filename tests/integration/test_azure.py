@@ -92,7 +92,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
         file.seek(64 * MIB - 1024)
         file.write(b"the end of the last, unfinished MiB")
     process.run(["qemu-img", "convert", "-S", "0", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return disk_image.describe(folder / "disk.qcow2")
+    return disk_image.describe_image(folder / "disk.qcow2")
 
 
 def _definition(**azure: Any) -> ImageDefinition:
@@ -282,7 +282,7 @@ def test_an_upload_of_another_content_is_never_finished(azure: StandIn, bench: D
     session = _session()
     assert session.blobs
     want = bench.want() | {tags.CONTENT: "e" * 64}
-    with pytest.raises(BakeryError, match="content is not what was baked"):
+    with pytest.raises(BakeryError, match="content changed since it was baked"):
         blobs.ensure(session.blobs, Path(bench.artifact().disk.path), want, lambda share: None)
     assert not blobs.finished(session.blobs.get_blob_client(BLOB_CONTAINER, blobs.name(want)), want)
 
@@ -508,7 +508,7 @@ def test_a_foreign_version_is_never_touched(azure: StandIn, bench: DiskPublisher
     bench.publish()
     tagging.merge(_session(), VERSION_ID, {tags.SHA256: "0" * 64})
     before = _writes(azure)
-    with pytest.raises(ConflictError, match="is not of this disk"):
+    with pytest.raises(ConflictError, match="was not made from this disk"):
         bench.publish()
     assert _writes(azure) == before
 
@@ -604,7 +604,7 @@ def test_what_somebody_else_built_is_not_adopted(azure: StandIn, bench: DiskPubl
     with pytest.raises(NotFoundError, match="that Packer made"):
         bench.target().adopt(_build(), silent)
     _as_packer(bench, Name="other")
-    with pytest.raises(ConflictError, match="is not of this disk"):
+    with pytest.raises(ConflictError, match="was not made from this disk"):
         bench.target().adopt(_build(), silent)
 
 

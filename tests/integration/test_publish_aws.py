@@ -94,7 +94,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
         file.write(random.Random(seed).randbytes(DATA))  # noqa: S311 - noise, the same in each run
         file.write(bytes(MIB))
     process.run(["qemu-img", "convert", "-S", "0", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return disk_image.describe(folder / "disk.qcow2")
+    return disk_image.describe_image(folder / "disk.qcow2")
 
 
 class DiskPublisher:
@@ -385,7 +385,7 @@ def test_a_consumer_without_the_role_stops_all(aws: StandIn, bench: DiskPublishe
     aws.fault("sts", "AssumeRole", error="AccessDenied", status=403)
     with pytest.raises(BakeryError, match=f"{CONSUMER}:role/bakery-publisher") as caught:
         bench.publish()
-    assert caught.value.hint.startswith(f"make the role bakery-publisher in account {CONSUMER}")
+    assert caught.value.hint.startswith(f"create the role bakery-publisher in account {CONSUMER}")
     assert not _writes(aws)
 
 
@@ -425,7 +425,7 @@ def test_an_image_of_somebody_else_is_never_touched(aws: StandIn, bench: DiskPub
     device = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": other}}
     aws.client("ec2", HOME).register_image(Name=NAME, RootDeviceName="/dev/xvda", BlockDeviceMappings=[device])
     before = _writes(aws)
-    with pytest.raises(ConflictError, match="is not of this disk"):
+    with pytest.raises(ConflictError, match="was not made from this disk"):
         bench.publish("1.0.0")
     assert _writes(aws) == before
 
@@ -477,7 +477,7 @@ def test_content_that_is_not_what_was_baked_leaves_no_snapshot(
     aws: StandIn, bench: DiskPublisher, disks: list[Disk]
 ) -> None:
     bench._disks = [replace(disks[0], raw_sha256="0" * 64)]
-    with pytest.raises(BakeryError, match="not what was baked"):
+    with pytest.raises(BakeryError, match="changed since it was baked"):
         bench.publish()
     assert not _snapshots(aws, HOME)
 
@@ -531,7 +531,7 @@ def test_channels(aws: StandIn, bench: DiskPublisher) -> None:
     aws.fault("ssm", "PutParameter", region=THIRD, account=HOME_ACCOUNT, error="AccessDeniedException", status=400)
     with pytest.raises(BakeryError, match=f"cannot write {CHANNEL}") as caught:
         channels.promote(catalog, second, "stable", "", targets, silent)
-    assert f"put back in {HOME_ACCOUNT}/{SECOND}: {old.places[1].id}" in caught.value.detail
+    assert f"restored in {HOME_ACCOUNT}/{SECOND}: {old.places[1].id}" in caught.value.detail
     assert _pointers(aws, CHANNEL) == _values(old)
     assert catalog.channel("web", "x86_64", "stable") == entry
 

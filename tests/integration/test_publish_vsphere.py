@@ -70,7 +70,7 @@ def _make_disk(folder: Path, seed: int) -> Disk:
         file.seek(5 * MIB)
         file.write(random.Random(seed).randbytes(DATA))  # noqa: S311 - noise, the same in each run
     process.run(["qemu-img", "convert", "-O", "qcow2", raw, folder / "disk.qcow2"])
-    return disk_image.describe(folder / "disk.qcow2")
+    return disk_image.describe_image(folder / "disk.qcow2")
 
 
 @dataclass
@@ -264,7 +264,7 @@ def test_a_failure_leaves_nothing(vcenter: StandIn, bench: DiskPublisher) -> Non
 def test_an_item_of_somebody_else_is_never_touched(vcenter: StandIn, bench: DiskPublisher, name: str) -> None:
     _make_item(vcenter, name)
     before = _changes(vcenter)
-    with pytest.raises(ConflictError, match=r"is not of this disk|is somebody else's"):
+    with pytest.raises(ConflictError, match=r"was not made from this disk|was not made by the bakery"):
         bench.publish()
     assert _changes(vcenter) == before
 
@@ -365,12 +365,12 @@ class TestChannels:
     ) -> None:
         old, new = published
         vcenter.fault("~action=copy", "rollback")
-        with pytest.raises(BakeryError, match="took it back"):
+        with pytest.raises(BakeryError, match="removed the copy"):
             bench.target().point(old, "stable", silent)
         assert CHANNEL not in vcenter.items()
         bench.target().point(old, "stable", silent)
         vcenter.fault("~action=copy", "rollback")
-        with pytest.raises(BakeryError, match="took it back"):
+        with pytest.raises(BakeryError, match="removed the copy"):
             bench.target().point(new, "stable", silent)
         assert self.version(vcenter) == "1.0.0"
 
@@ -399,7 +399,7 @@ class TestChannels:
         monkeypatch.setattr(VCenter, "patch", patch)
         with pytest.raises(BakeryError) as caught:
             bench.target().point(new, "stable", silent)
-        assert f"{CHANNEL} was put back" in caught.value.detail
+        assert f"{CHANNEL} was restored" in caught.value.detail
         assert self.version(vcenter) == "1.0.0"
         bench.target().point(new, "stable", silent)
         assert self.version(vcenter) == "1.0.1"
@@ -446,7 +446,7 @@ class TestChannels:
             lambda: bench.target().point(published[0], "stable", silent),
             lambda: bench.target().unpoint(published[0], "stable"),
         ):
-            with pytest.raises(ConflictError, match="is somebody else's item"):
+            with pytest.raises(ConflictError, match="was not made by the bakery"):
                 act()
         assert _changes(vcenter) == before
 
@@ -469,7 +469,7 @@ def test_what_packer_built_is_adopted(vcenter: StandIn, bench: DiskPublisher) ->
     before = _changes(vcenter)
     assert replace(bench.target().adopt(build, silent), seconds=publication.seconds) == publication
     assert _changes(vcenter) == before
-    with pytest.raises(ConflictError, match="not of this disk"):
+    with pytest.raises(ConflictError, match="was not made from this disk"):
         bench.target().adopt(replace(build, identity="0" * 64), silent)
     vcenter.call("DELETE", f"/content/library/item/id:{item['id']}")
     with pytest.raises(NotFoundError, match="not in the library any more"):
@@ -482,7 +482,7 @@ def test_what_a_killed_build_left_is_cleared(vcenter: StandIn, bench: DiskPublis
     bench.target().prepare(build)
     assert vcenter.items() == {}
     bench.target().adopt(_packer_built(vcenter), silent)
-    with pytest.raises(ConflictError, match="no unfinished build left it"):
+    with pytest.raises(ConflictError, match="no unfinished build made it"):
         bench.target().prepare(build)
     assert list(vcenter.items()) == [NAME]
 

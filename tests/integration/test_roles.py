@@ -268,7 +268,7 @@ def test_all_of_them_work_in_a_booted_image(shop: RoleBakery, baked: Baked, tmp_
     }
     assert {"no SSH host keys", "no secret on the disk", "all services run", "test_base: test_release"} <= names
     assert verdict.sha256 == baked.artifact.disk.sha256
-    assert disk_image.describe(disk) == baked.artifact.disk
+    assert disk_image.describe_image(disk) == baked.artifact.disk
     assert sorted(disk.parent.iterdir()) == before
     (logs,) = shop.project.logs.glob("*-verify-*")
     assert sorted(path.name for path in logs.iterdir()) == ["qemu.log", "serial.log", "tests.log"]

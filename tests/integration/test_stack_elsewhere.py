@@ -31,12 +31,12 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def missing_providers(stack: Path, folder: Path | None) -> set[str]:
     """Those that a synthesized stack asks for and a mirror lacks; all of them without a mirror."""
     needed = required_providers(json.loads((stack / "cdk.tf.json").read_bytes()))
-    return needed - set(mirror.providers(folder) if folder else [])
+    return needed - set(mirror.mirror_providers(folder) if folder else [])
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_provider_takes_the_stack(output: Path, stack: str, tmp_path: Path) -> None:
-    if missing := missing_providers(output / stack, mirror.named(os.environ)):
+    if missing := missing_providers(output / stack, mirror.named_mirror(os.environ)):
         pytest.skip(
             f"no mirror holds {', '.join(sorted(missing))}: fill a folder with 'terraform providers mirror',"
             f" and name it in {mirror.VARIABLE}"

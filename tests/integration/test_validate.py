@@ -112,7 +112,7 @@ def test_a_template_of_ones_own(validate: Validate, own: Path) -> None:
         ('">= 1.0.9"', '">= 99"', "Packer has no plugin github.com/hashicorp/qemu >= 99"),
         ("output = var.manifest", 'output = "x"', "own: the template never uses var.manifest"),
         ('"none"\n  output', '"none"\n  ', "own: the template never uses var.output_folder"),
-        ('communicator     = "none"', 'communicator = "winrm"', "mine.pkr.hcl:14: the template talks winrm"),
+        ('communicator     = "none"', 'communicator = "winrm"', "mine.pkr.hcl:14: the template uses winrm"),
     ],
     ids=["typing error", "undeclared", "needs a value", "plugin", "no manifest", "no output", "communicator"],
 )

@@ -149,7 +149,7 @@ def test_a_jwt_that_does_not_fit_is_refused_with_the_reason(server: VaultServer,
     ("path", "key", "message"),
     [
         (PATH, "pasword", f"the secret {PATH} has no key 'pasword'"),
-        (PATH, "number", f"the value of 'number' in {PATH} is not text but int"),
+        (PATH, "number", f"the value of 'number' in {PATH} is not text, but int"),
         ("secret/data/none", "password", "there is no secret at secret/data/none"),
         ("nowhere/data/none", "password", "there is no secret at nowhere/data/none"),
         ("sys/health", "password", "the secret sys/health has no key 'password'"),

@@ -178,7 +178,7 @@ def test_vaults_own_login_has_expired(server: VaultServer, ci: GitLab, cloud: St
     with login(server, "publish", ci.job(AUDIENCE)) as vault, pytest.raises(BakeryError) as caught:
         vault.fields(BAKE)
     assert caught.value.message == f"Vault refuses {BAKE}: could not obtain sts client"
-    assert "how Vault itself logs in there" in caught.value.hint
+    assert "Vault's own login there" in caught.value.hint
     assert OWN_KEY["secret_key"] not in str(caught.value)
 
 
@@ -278,7 +278,7 @@ def leave_verified_disk(project: Project) -> None:
     folder.mkdir(parents=True)
     (folder / "disk.raw").write_bytes(random.Random(1).randbytes(1 << 20))  # noqa: S311 - noise, the same in each run
     process.run(["qemu-img", "convert", "-O", "qcow2", folder / "disk.raw", folder / "disk.qcow2"])
-    disk, created = disk_image.describe(folder / "disk.qcow2"), "2026-01-01T00:00:00+00:00"
+    disk, created = disk_image.describe_image(folder / "disk.qcow2"), "2026-01-01T00:00:00+00:00"
     # fmt: off
     documents.save(Artifact(
         image="web", arch="x86_64", version=version, os="debian-12", mode="vm", input_key="0123abcd", inputs={},
@@ -295,7 +295,7 @@ def leave_verified_disk(project: Project) -> None:
 def test_a_job_publishes_as_the_role_that_vault_lends_it(job: Job, server: VaultServer, cloud: StandIn) -> None:
     checked, out, err = job("publish", "vault", "check", "--duty", "publish", "--json")
     assert (checked, err) == (0, "")
-    assert [row["answer"] for row in json.loads(out)] == ["may be made by the aws engine"]
+    assert [row["answer"] for row in json.loads(out)] == ["can be created by the aws engine"]
     assert calls(cloud) == [], "the check makes no credentials"
 
     code, out, err = job("publish", "publish", "web", "--json")

@@ -236,7 +236,7 @@ def test_every_way_to_log_in(shop: LoggedInProject) -> None:
         assert shop().code == 0
         patch.setenv("VAULT_ID_TOKEN", ci.job(shop.server.address, project_id="8"))
         assert "Vault refused the JWT login" in shop().err
-    assert "no way to log in" in shop().err
+    assert "no login for Vault" in shop().err
 
 
 def test_nothing_to_check_still_proves_the_login(shop: LoggedInProject) -> None:

@@ -46,7 +46,7 @@ def artifact(base_disk: BaseDisk) -> Artifact:
         input_key="k",
         inputs={},
         base=base_disk.base,
-        disk=disk_image.describe(base_disk.path),
+        disk=disk_image.describe_image(base_disk.path),
         commit="",
         tools={},
         seconds={},

@@ -72,9 +72,9 @@ def test_is_valid(tmp_path: Path, source: str) -> None:
     (tmp_path / "answers").mkdir()
     (tmp_path / "answers" / "preseed.cfg").write_text(PRESEED)
     project = Project(ROOT, tmp_path, tmp_path / "workspace")
-    (template,) = validator.templates([DEFINITIONS[source]])
+    (template,) = validator.select_templates([DEFINITIONS[source]])
     assert template.source == source
-    validator.validate(project, template, toolbox.toolchain(project))
+    validator.validate_template(project, template, toolbox.toolchain(project))
 
 
 @pytest.mark.guest

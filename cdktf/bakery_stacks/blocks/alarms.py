@@ -16,7 +16,7 @@ from bakery_stacks.blocks.policy import Statement, policy_document, statement
 
 CLOUDWATCH, EVENTS = "cloudwatch.amazonaws.com", "events.amazonaws.com"
 MINUTE, HOUR = 60, 3600  # seconds
-# An apply ends when a refresh has begun, so it does not show these (EventBridge, "Amazon EC2 Auto Scaling events").
+# An apply ends when a refresh has begun, so it cannot show these (EventBridge, "Amazon EC2 Auto Scaling events").
 FAILURES = [
     "EC2 Instance Launch Unsuccessful",
     "EC2 Auto Scaling Instance Refresh Failed",
@@ -34,7 +34,7 @@ class MetricSource:
 
 @dataclass(frozen=True)
 class ThresholdAlarm:
-    """Fires when a metric stays above `threshold` for `minutes`. `treat_missing_data` says what no value means."""
+    """Fires when a metric stays above `threshold` for `minutes`. `treat_missing_data` is CloudWatch's argument."""
 
     name: str
     description: str

@@ -6,7 +6,7 @@ from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
 
 from bakery.host.yamlfile import Keys
-from bakery.infra.explain import condition
+from bakery.infra.explain import condition_text
 from bakery.model.documents import Pointer
 from bakery_stacks.base import AwsStack
 from bakery_stacks.channel_images import MACHINE_ARCH, ChannelImages, unbaked_image
@@ -21,7 +21,7 @@ class ChannelImage(Construct):
     def __init__(
         self, stack: AwsStack, name: str, image: str, channel_images: ChannelImages | None, *, at: Keys
     ) -> None:
-        """`at` are the keys of the environment that name the image."""
+        """`at` has the keys of the environment that name the image."""
         super().__init__(stack, name)
         region, channel = stack.environment.home_region, stack.environment.channel
         published_image = channel_images.machine_image(image, region) if channel_images else None
@@ -29,7 +29,7 @@ class ChannelImage(Construct):
             absence = channel_images.missing_images.get(image) if channel_images else None
             cause = absence or unbaked_image(stack.environment, image)
             message = f"channel {channel} has no image {image} ({MACHINE_ARCH}) in {region}: {cause.reason}"
-            text = condition(message, hint=cause.hint, where=stack.settings.where(*at))
+            text = condition_text(message, hint=cause.hint, where=stack.settings.where(*at))
             self._fail_plan(f"/bakery/{image}/{MACHINE_ARCH}/channels/{channel}", text)
             self.image_id, self.version = "ami-00000000000000000", "none"
             return
@@ -39,7 +39,7 @@ class ChannelImage(Construct):
         self.image_id, self.version = regional.image_id, published_image.version
 
     def _fail_plan(self, parameter: str, message: str) -> None:
-        """Fails before the parameter is read. A condition needs a reference, so this one names a local."""
+        """Fail before the parameter is read. A condition needs a reference, so this one refers to a local value."""
         local = TerraformLocal(self, "known", False)
         refusal = Precondition(condition=f"${{{local.fqn}}}", error_message=message)
         lifecycle = TerraformResourceLifecycle(precondition=[refusal])
@@ -55,10 +55,10 @@ def check_pointer(
     parameter: str,
     provider: AwsProvider | None = None,
 ) -> DataAwsSsmParameter:
-    """Reads a parameter; the plan fails if it is gone or holds another image than the catalog says."""
-    message = f"{pointer.name} in {pointer.region} does not hold {pointer.value}, as the catalog says"
+    """Reads a parameter. The plan fails if it is missing, or holds another image than the catalog records."""
+    message = f"{pointer.name} in {pointer.region} does not hold {pointer.value}, which the catalog records"
     check = Postcondition(
-        condition=f'${{self.insecure_value == "{pointer.value}"}}', error_message=condition(message, hint=remedy)
+        condition=f'${{self.insecure_value == "{pointer.value}"}}', error_message=condition_text(message, hint=remedy)
     )
     lifecycle = TerraformResourceLifecycle(postcondition=[check])
     return DataAwsSsmParameter(scope, name, name=parameter, provider=provider, lifecycle=lifecycle)

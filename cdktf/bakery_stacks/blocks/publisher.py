@@ -1,4 +1,4 @@
-"""What publishing takes at AWS: rights in this environment's regions, and the names of the roles that have them."""
+"""The rights of publishing at AWS in this environment's regions, and the names of the roles that have them."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from bakery.clouds.aws.settings import AwsDistribution
 from bakery_stacks.blocks.policy import Conditions, Statement, statement
 from bakery_stacks.config import Environment, aws_partition
 
-SESSION_SECONDS = 7200  # copies to far regions take longer than the default of one hour
+SESSION_SECONDS = 7200  # copies to distant regions take longer than the default of one hour
 # The role that definitions assume in consumer accounts by default.
 CONSUMER_ROLE: str = AwsDistribution.model_fields["consumer_role"].default
 
@@ -18,7 +18,7 @@ DESCRIBE = [
 ]
 # `bakery.clouds.aws` sets this tag in the call that creates a resource. The role changes only resources with the tag,
 # and cannot add it to existing ones. It can copy any image: a source may be in another region, and AWS does not say
-# whether its tags are known there. So trust the role with the content of all images of the account.
+# whether its tags are known there. This means that the role can read the content of all images of the account.
 BAKERY_TAG: Conditions = {"Null": {"aws:ResourceTag/bakery:image": "false"}}
 NEW_BAKERY_TAG: Conditions = {"Null": {"aws:RequestTag/bakery:image": "false"}}
 # Tags that are set in the call that creates an image or a snapshot (EC2 guide, "tag resources during creation").

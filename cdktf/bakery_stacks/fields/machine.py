@@ -16,7 +16,7 @@ OLD_WITH_DISKS = ("c1", "c3", "m1", "m2", "m3", "r3", "x1", "x1e")
 
 
 def _check_processor(kind: str) -> str:
-    """The images are for x86_64; a `g` in the options, and the series a1, mean AWS's own processors."""
+    """Refuse ARM processors (a `g` in the options, and the series a1), since the images are for x86_64."""
     series, options = _parse_type(kind)
     if "g" in options or series == "a":
         hint = "choose one without 'g' after the number, such as m6i.large"
@@ -25,16 +25,16 @@ def _check_processor(kind: str) -> str:
 
 
 def _check_disks(kind: str) -> str:
-    """A Vault node expects exactly two disks besides the root disk."""
+    """Refuse disks of the machine itself, since a Vault node expects exactly two disks besides the root disk."""
     series, options = _parse_type(kind)
     if "d" in options.partition("-")[0] or series in WITH_DISKS or kind.partition(".")[0] in OLD_WITH_DISKS:
-        reason = f"{kind} has a disk of its own, so a node cannot tell Vault's two disks"
+        reason = f"{kind} has a disk of its own, so a node cannot identify Vault's two disks"
         raise field_error(reason, "choose one that has EBS volumes only, such as m6i.large")
     return kind
 
 
 def _parse_type(kind: str) -> tuple[str, str]:
-    """Series and options, empty for an unknown form of name: AWS checks those."""
+    """Series and options; empty for an unknown form of name, which AWS will check."""
     match = NAME.fullmatch(kind)
     return (match[1], match[2]) if match else ("", "")
 

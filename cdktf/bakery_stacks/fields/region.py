@@ -1,4 +1,4 @@
-"""Regions of AWS, from the list of botocore: a typing error is found before anything is created."""
+"""Regions of AWS, from botocore's list, so that a misspelt name is found before anything is created."""
 
 from functools import cache
 from typing import Annotated

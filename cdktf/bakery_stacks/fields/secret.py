@@ -19,7 +19,7 @@ def _check_name(text: str) -> str:
             " and write its name here",
         )
     if text.startswith((PUBLISHED, "/aws/", "/ssm/")):
-        reason = f"must not be below {'/'.join(text.split('/')[:2])}/: others can read it there, or nobody can write it"
+        reason = f"must not be below {'/'.join(text.split('/')[:2])}/, where others can read it or nobody can write it"
         raise field_error(reason, "choose a path of your own, such as /platform/")
     return text
 

@@ -1,4 +1,4 @@
-"""Exemptions from rules: they stand in the code beside the construct, with a reason."""
+"""Exemptions from rules: the code has them beside the construct, with a reason."""
 
 from dataclasses import asdict, dataclass
 
@@ -9,7 +9,7 @@ from bakery.host.errors import BakeryError
 from bakery_stacks.rules.pack import RULES
 
 METADATA = "bakery:allowed"  # metadata of the stack, which is not written to the output
-WORDS = 4  # of a reason, at least: "Ours." or "not needed here" tell a reviewer nothing
+WORDS = 4  # words of a reason, at least: "Ours." or "not needed here" do not help a reviewer
 
 
 @dataclass(frozen=True)

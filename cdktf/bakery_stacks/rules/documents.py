@@ -8,7 +8,7 @@ from typing import Any
 
 from bakery_stacks.rules.rule import Resource, as_blocks
 
-ANYBODY = "*"
+WILDCARD = "*"
 REFERENCE = re.compile(r"\$\{([^{}]|\{[^{}]*\})*\}")
 
 
@@ -39,7 +39,7 @@ def policy_statements(resource: Resource) -> Iterator[Statement]:
 
 
 def is_readable(resource: Resource) -> bool:
-    """False if Terraform builds a document when it runs."""
+    """Whether rules can read every document; False if Terraform builds one when it runs."""
     return all(map(_parse_document, _find_documents(resource)))
 
 
@@ -68,11 +68,11 @@ def _find_texts(value: Any) -> Iterator[str]:
 
 
 def _from_json(statement: dict[str, Any]) -> Statement:
-    principal = ANYBODY if "NotPrincipal" in statement else statement.get("Principal", [])
+    principal = WILDCARD if "NotPrincipal" in statement else statement.get("Principal", [])
     values = principal.values() if isinstance(principal, dict) else [principal]
     return Statement(
         statement["Effect"] == "Allow",
-        (ANYBODY,) if "NotAction" in statement else _as_tuple(statement.get("Action")),
+        (WILDCARD,) if "NotAction" in statement else _as_tuple(statement.get("Action")),
         _as_tuple(statement.get("Resource")),
         tuple(name for value in values for name in _as_tuple(value)),
         tuple((operator, key) for operator, keys in statement.get("Condition", {}).items() for key in keys),
@@ -85,9 +85,9 @@ def _from_data(statement: dict[str, Any]) -> Statement:
     ]
     return Statement(
         statement.get("effect", "Allow") == "Allow",
-        (ANYBODY,) if statement.get("not_actions") else _as_tuple(statement.get("actions")),
+        (WILDCARD,) if statement.get("not_actions") else _as_tuple(statement.get("actions")),
         _as_tuple(statement.get("resources")),
-        (ANYBODY,) if statement.get("not_principals") else tuple(principals),
+        (WILDCARD,) if statement.get("not_principals") else tuple(principals),
         tuple((block["test"], block["variable"]) for block in as_blocks(statement.get("condition"))),
     )
 

@@ -1,4 +1,4 @@
-"""Rules on encryption at rest, with keys of one's own where AWS takes them."""
+"""Rules on encryption at rest, with customer managed keys if AWS accepts them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ def _plain_disk(resource: Resource, _: Stack) -> Iterator[str]:
 
 
 def _plain_disk_of_machine(resource: Resource, _: Stack) -> Iterator[str]:
-    """A device without `ebs` is no new disk: it removes one of the image, or names one of the host."""
+    """A device without `ebs` is not a new disk: it removes one of the image, or refers to one of the host."""
     mapped = [disk for block in resource.blocks("block_device_mappings") for disk in as_blocks(block.get("ebs"))]
     for disk in (*mapped, *(disk for name in DISKS for disk in resource.blocks(name))):
         if not may_be_on(disk.get("encrypted")):
@@ -88,7 +88,7 @@ ENCRYPTION = (
         "BKY010",
         "error",
         "disks are encrypted",
-        "a copied or lost disk then shows nothing",
+        "a copied or lost disk is unreadable",
         ("aws_ebs_volume", "aws_ebs_snapshot_copy", "aws_ami_copy"),
         _plain_disk,
     ),
@@ -96,7 +96,7 @@ ENCRYPTION = (
         "BKY011",
         "error",
         "disks of machines are encrypted",
-        "a copied or lost disk then shows nothing",
+        "a copied or lost disk is unreadable",
         ("aws_launch_template", "aws_instance"),
         _plain_disk_of_machine,
     ),
@@ -112,7 +112,7 @@ ENCRYPTION = (
         "BKY013",
         "error",
         "every bucket is encrypted with a key",
-        "who may read objects may then still not decrypt them",
+        "a right to read objects is not enough to decrypt them",
         ("aws_s3_bucket",),
         _bucket_without_key,
     ),
@@ -136,7 +136,7 @@ ENCRYPTION = (
         "BKY016",
         "error",
         "log groups are encrypted with a key",
-        "logs tell of secrets sooner or later",
+        "logs contain secrets sooner or later",
         ("aws_cloudwatch_log_group",),
         _plain_logs,
     ),
@@ -144,7 +144,7 @@ ENCRYPTION = (
         "BKY017",
         "error",
         "stores are encrypted",
-        "some services do it only when asked",
+        "some services encrypt only on request",
         tuple(SWITCHES),
         _plain_store,
     ),
@@ -152,7 +152,7 @@ ENCRYPTION = (
         "BKY018",
         "error",
         "keys rotate",
-        "a key that leaked is then of use for one year's data at most",
+        "a leaked key decrypts the data of one year at most",
         ("aws_kms_key",),
         _still_key,
     ),

@@ -32,7 +32,7 @@ def _is_internet(network: Any) -> bool:
     try:
         ip_range = ipaddress.ip_network(network, strict=False)
     except ValueError:
-        return False  # Terraform will say that it is no network
+        return False  # Terraform will refuse it
     return ip_range.prefixlen < WIDEST[ip_range.version]
 
 
@@ -86,7 +86,7 @@ EXPOSURE = (
         "BKY001",
         "error",
         "no ingress from everywhere",
-        "what is open to the internet is tried within minutes",
+        "attackers find an open port on the internet within minutes",
         (
             "aws_vpc_security_group_ingress_rule",
             "aws_security_group",
@@ -99,7 +99,7 @@ EXPOSURE = (
         "BKY002",
         "error",
         "no public addresses",
-        "people come by SSM and services by private networks",
+        "people connect by SSM, and services by private networks",
         ("aws_instance", "aws_launch_template", "aws_subnet", "aws_db_instance", "aws_rds_cluster_instance"),
         _public_address,
     ),
@@ -107,7 +107,7 @@ EXPOSURE = (
         "BKY003",
         "error",
         "no public addresses for machines",
-        "people come by SSM and services by private networks",
+        "people connect by SSM, and services by private networks",
         ("aws_eip", "aws_eip_association"),
         _address_of_machine,
     ),
@@ -123,7 +123,7 @@ EXPOSURE = (
         "BKY005",
         "error",
         "images and snapshots are not public",
-        "a disk shows whoever starts it all that was ever on it",
+        "everybody can read all data of a public disk, deleted files included",
         ("aws_ami_launch_permission", "aws_ec2_image_block_public_access", "aws_ebs_snapshot_block_public_access"),
         _public_image,
     ),
@@ -131,7 +131,7 @@ EXPOSURE = (
         "BKY006",
         "error",
         "every bucket blocks public access",
-        "later policies and ACLs can then not open it by mistake",
+        "later policies and ACLs cannot open it by mistake",
         ("aws_s3_bucket",),
         _open_bucket,
     ),
@@ -139,7 +139,7 @@ EXPOSURE = (
         "BKY007",
         "error",
         "public access is blocked in all four ways",
-        "each of them closes another door",
+        "each of them blocks a different kind of access",
         ("aws_s3_bucket_public_access_block", "aws_s3_account_public_access_block"),
         _weak_block,
     ),

@@ -3,20 +3,20 @@
 import re
 from collections.abc import Iterator
 
-from bakery_stacks.rules.documents import ANYBODY, Statement, allow_statements, is_readable
+from bakery_stacks.rules.documents import WILDCARD, Statement, allow_statements, is_readable
 from bakery_stacks.rules.rule import Resource, Rule, Stack
 
 # Their policies allow nothing: they limit what other policies allow.
 NARROWING = ("aws_vpc_endpoint", "aws_vpc_endpoint_policy", "aws_organizations_policy")
 IDENTITIES = ("aws_iam_group_policy", "aws_iam_policy", "aws_iam_role", "aws_iam_role_policy", "aws_iam_user_policy")
 ACCOUNT_ROOT = re.compile(r"^arn:[^:]+:iam::(.+):root$")
-# Condition keys by which S3 Block Public Access takes a policy for not public, and AWS's newer keys of that kind.
+# Condition keys that make a policy not public for S3 Block Public Access, and AWS's newer keys of that kind.
 PRINCIPAL_KEYS = re.compile(
     r"^(aws:(Principal(Account|Arn|OrgID|OrgPaths)|Source(Account|Arn|Ip|OrgID|OrgPaths|Owner|Vpc|Vpce)|VpcSourceIp|userid)"
     r"|kms:CallerAccount|s3:(DataAccessPointAccount|DataAccessPointArn))$",
     re.IGNORECASE,
 )
-# Such a condition is true for almost everybody, or for a request without the key.
+# Such a condition is true for almost everybody, or for requests without the key.
 LOOSE = re.compile(r"Not|IfExists$|^Null$|^ForAllValues:")
 READING = re.compile(r"^(BatchCheck|BatchGet|Check|Describe|Get|Head|List|Lookup|Query|Scan|Search|View)")
 # Services and actions without resources (AWS's service authorization reference).
@@ -29,7 +29,7 @@ def _public_grant(resource: Resource, _: Stack) -> Iterator[str]:
     if resource.kind in NARROWING:
         return
     for statement in allow_statements(resource):
-        if ANYBODY in statement.principals and not any(map(_limits_principal, statement.conditions)):
+        if WILDCARD in statement.principals and not any(map(_limits_principal, statement.conditions)):
             yield f"lets anybody do {', '.join(statement.actions)}"
 
 
@@ -60,7 +60,7 @@ def _is_own_account(statement: Statement, stack: Stack) -> bool:
 def _writes_anywhere(resource: Resource, _: Stack) -> Iterator[str]:
     """A statement with a principal is part of a resource's own policy, where * is that resource."""
     for statement in allow_statements(resource):
-        if ANYBODY in statement.resources and not (statement.conditions or statement.principals):
+        if WILDCARD in statement.resources and not (statement.conditions or statement.principals):
             wide = [action for action in statement.actions if _is_write(action)]
             if wide:
                 yield f"allows {', '.join(wide)} on every resource"
@@ -75,7 +75,7 @@ PERMISSIONS = (
         "BKY050",
         "error",
         "no policy lets anybody in",
-        "a principal * without a condition on who it is means every AWS customer",
+        "a principal * without a condition on the caller means every AWS customer",
         (),
         _public_grant,
     ),
@@ -83,15 +83,15 @@ PERMISSIONS = (
         "BKY051",
         "error",
         "no wildcard actions",
-        "a service gets new actions every month, and the policy with it",
+        "a service gets new actions every month, and the wildcard allows them",
         (),
         _wildcard_actions,
     ),
     Rule(
         "BKY052",
         "warning",
-        "what writes names its resources",
-        "a role that was taken over reaches no further than its work",
+        "statements that allow writing name their resources",
+        "an attacker with the role cannot reach other resources",
         (*IDENTITIES, "data.aws_iam_policy_document"),
         _writes_anywhere,
     ),

@@ -96,17 +96,17 @@ def as_blocks(value: Any) -> list[dict[str, Any]]:
 
 
 def is_known(value: Any) -> bool:
-    """False for a value that only Terraform will know."""
+    """Whether a value is known now; False for a value that only Terraform will know."""
     return not (isinstance(value, str) and "${" in value)
 
 
 def is_on(value: Any) -> bool:
-    """Known to be true; cdktf writes some booleans as text."""
+    """Whether a value is known to be true; cdktf writes some booleans as text."""
     return value is True or value == "true"
 
 
 def may_be_on(value: Any) -> bool:
-    """True, or a value that only Terraform will know, which rules accept."""
+    """Whether a value is true, or only Terraform will know it, which rules accept."""
     return is_on(value) or not is_known(value)
 
 

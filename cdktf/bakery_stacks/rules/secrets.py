@@ -91,7 +91,7 @@ def _decode_user_data(name: str, text: str) -> Iterator[str]:
         data = base64.b64decode(text, validate=True)
         unpacked = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
     except (binascii.Error, ValueError, OSError, EOFError, zlib.error):
-        return  # not encoded, and checked as it is
+        return  # not encoded, so it is checked unchanged
     yield unpacked.decode(errors="replace")
 
 
@@ -99,8 +99,8 @@ SECRETS = (
     Rule(
         "BKY040",
         "error",
-        "no secret stands in the code",
-        "whoever reads the repository, the plan or the user data would have it",
+        "no secret is in the code",
+        "every reader of the repository, the plan or the user data would have the secret",
         (),
         _inline_secret,
     ),
@@ -108,7 +108,7 @@ SECRETS = (
         "BKY041",
         "error",
         "no secret goes into the state",
-        "whoever may plan would have it; write-only arguments, Vault and SSM keep it out",
+        "everybody with the right to plan would have the secret; write-only arguments, Vault and SSM avoid this",
         (),
         _in_state,
     ),

@@ -35,7 +35,7 @@ UNFIT = re.compile(r"[\s,'\"]")
 
 
 def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact:
-    """Make the disk of a version and its artifact.json in the artifact's folder, which appears only when complete."""
+    """Make the disk of a version and its artifact.json. The artifact's folder appears only when it is complete."""
     definition, version = request.definition, request.version
     project, toolchain, vault = context.project, context.toolchain, context.vault
     folder = project.artifact_folder(request.image_version)
@@ -100,10 +100,10 @@ def reserved(project: Project, subject: str, folder: Path) -> Iterator[Path]:
             raise ConflictError(
                 f"{folder.name} was baked before and is never overwritten",
                 where=str(folder),
-                hint="go on with that one, or remove the folder if nothing needs it",
+                hint="continue with that version, or remove the folder if nothing needs it",
             )
         drafts = folder.parent / f".{subject}"
-        packer.sweep(drafts)
+        packer.remove_remains(drafts)
         yield drafts
 
 
@@ -124,7 +124,7 @@ def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tup
         shutil.rmtree(job.output, ignore_errors=True)  # reading the digests needs the space
     with timed(seconds, "digest"):
         job.progress("computing digests")
-        disk = disk_image.describe(staging / "disk.qcow2")
+        disk = disk_image.describe_image(staging / "disk.qcow2")
     return staging, disk, seconds
 
 

@@ -1,7 +1,7 @@
 """The files that a bake reads: Ansible's settings and playbook, its roles, and Packer's template.
 
-A file that belongs to another OS family or system is left out only where the files beside it show that this bake cannot
-read it. In doubt a file counts: one bake too many costs minutes, one too few leaves an old image in use.
+A file of another OS family or system is left out only if the files beside it show that this bake cannot read it. In
+doubt a file counts: an unnecessary bake costs minutes, a missing one leaves an old image in use.
 """
 
 import json
@@ -21,7 +21,7 @@ PLAYBOOKS = {"linux": "bake.yml", "windows": "bake-windows.yml"}
 FITNESS = Path("meta") / "bakery.yml"
 INCLUDED_ROLES = ("include_role", "import_role")
 
-# The one way to read vars/<family>.yml that shows which file is read, and every way to read a file of variables.
+# The only form of include_vars that shows which vars/<family>.yml is read, and a pattern for all its forms.
 VARS_BY_FAMILY = re.compile(
     r"""\binclude_vars: *["']?\{\{ *ansible_facts\.os_family *\}\}\.yml["']? *$""", re.MULTILINE
 )
@@ -37,8 +37,8 @@ def system(definition: ImageDefinition) -> str:
 
 
 def playbook_files(playbooks: Path, definition: ImageDefinition) -> list[Path]:
-    """The folder of playbooks, without the playbook of the other system. A template of the user's own may run both."""
-    files = list(walk(playbooks))
+    """The folder of playbooks, without the playbook of the other system. A user's own template may run both."""
+    files = list(list_files(playbooks))
     if definition.template:
         return files
     playbook = PLAYBOOKS[system(definition)]
@@ -48,15 +48,15 @@ def playbook_files(playbooks: Path, definition: ImageDefinition) -> list[Path]:
 
 
 def role_files(role: Path, family: str | None) -> list[Path]:
-    """Files of a role, without the variables of families other than `family`; None keeps those of all."""
+    """Files of a role, without the variables of families other than `family`. None keeps all families."""
     unread = {role / FITNESS}
     if family:
         unread |= {role / "vars" / f"{name}.yml" for name in FAMILIES.values() if name != family}
-    return [path for path in walk(role) if path not in unread]
+    return [path for path in list_files(role) if path not in unread]
 
 
 def reads_vars_by_family(path: Path) -> bool:
-    """Whether a file reads no variables but, by the fact os_family, those of the machine's family."""
+    """Whether a file reads variables only of the machine's own family, chosen by the fact os_family."""
     return not VARS.search(VARS_BY_FAMILY.sub("", _read_texts([path])))
 
 
@@ -64,7 +64,7 @@ def template_files(folder: Path, definition: ImageDefinition) -> list[Path]:
     """Files of one of our templates, without the build of the other system and the folder named after that system."""
     (other_system,) = PLAYBOOKS.keys() - {system(definition)}
     build = folder / f"{other_system}.pkr.hcl"
-    files = list(walk(folder))
+    files = list(list_files(folder))
     paths = [path for path in files if path != build and folder / other_system not in path.parents]
     # Packer parses each *.pkr.hcl; `-only` then takes one build, which sees what the top level of every file defines.
     if DEFINES.search(_read_texts([build])) or f"{other_system}/" in _read_texts(paths):
@@ -72,7 +72,7 @@ def template_files(folder: Path, definition: ImageDefinition) -> list[Path]:
     return paths
 
 
-def dependencies(role: Path) -> list[str]:
+def role_dependencies(role: Path) -> list[str]:
     """Roles that a role's meta or tasks name; a name computed by a template cannot be seen."""
     names: list[str] = []
     for path in sorted(role.glob("meta/main.y*ml")):
@@ -83,11 +83,11 @@ def dependencies(role: Path) -> list[str]:
             names.append(name)
     for path in sorted((*role.glob("tasks/**/*.y*ml"), *role.glob("handlers/**/*.y*ml"))):
         if any(word in path.read_text() for word in INCLUDED_ROLES):  # reading YAML takes milliseconds
-            names += _included_roles(yamlfile.compose(path))
+            names += _included_roles(yamlfile.compose_nodes(path))
     return names
 
 
-def walk(folder: Path) -> Iterator[Path]:
+def list_files(folder: Path) -> Iterator[Path]:
     """Every file and link below a folder, without Python's compiled ones."""
     for path in sorted(folder.rglob("*")):
         if "__pycache__" not in path.parts and (path.is_file() or path.is_symlink()):

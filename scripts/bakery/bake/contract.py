@@ -1,4 +1,4 @@
-"""Checks the contract of a user's own template by its text: Packer's validator knows nothing of it."""
+"""Checks that the text of a user's own template keeps the contract, of which Packer's validator knows nothing."""
 
 import re
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ DOCS = "docs/how-to/bring-your-own-template.md has the contract"
 COMMUNICATOR = re.compile(r'^\s*communicator\s*=\s*"(\w+)"')
 
 
-def check(folder: Path, definition: ImageDefinition, builder: str) -> None:
-    """UsageError unless the template uses the variables that the bakery relies on, and suits the definition's OS."""
+def check_template(folder: Path, definition: ImageDefinition, builder: str) -> None:
+    """Raise UsageError unless the template uses the variables that the bakery needs, and fits the definition's OS."""
     files = sorted(folder.glob("*.pkr.hcl"))
     text = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
     missing = [name for name in BUILDERS[builder].required if f"var.{name}" not in text]
@@ -26,7 +26,7 @@ def check(folder: Path, definition: ImageDefinition, builder: str) -> None:
     if communicators and all(kind != expected for _, kind in communicators):
         place, kind = communicators[0]
         raise UsageError(
-            f"the template talks {kind}, but {definition.name} is {definition.os}, which needs {expected}",
+            f"the template uses {kind}, but {definition.name} is {definition.os}, which needs {expected}",
             where=place,
             hint=DOCS,
         )

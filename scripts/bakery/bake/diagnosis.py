@@ -1,4 +1,4 @@
-"""Explains a failed build in one message: most of the lines that Packer prints are about the consequences."""
+"""Explains a failed build in one message: most lines that Packer prints describe consequences, not the cause."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ KILLED_HINT = "if nobody killed it, the machine may have run out of memory: see 
 CANCELLED = "Cleanly cancelled builds after being interrupted"
 
 
-def explain(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
+def explain_failure(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
     """The error to show for a failed Packer."""
     failure = (
         _full_disk(job.scratch)
@@ -40,9 +40,9 @@ def explain(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
     return failure
 
 
-def died(job: Job) -> BakeryError:
+def report_kill(job: Job) -> BakeryError:
     """Packer runs as two processes: if the inner one is killed, the outer one still reports success."""
-    return BakeryError("Packer ended in the middle of its work", hint=KILLED_HINT, log=job.log)
+    return BakeryError("Packer ended before it finished", hint=KILLED_HINT, log=job.log)
 
 
 def _full_disk(scratch: Path) -> BakeryError | None:
@@ -56,7 +56,7 @@ def _full_disk(scratch: Path) -> BakeryError | None:
 
 
 def _own_words(error: ProcessError) -> BakeryError | None:
-    """Packer is missing, or never ended: nothing that it printed says more."""
+    """Packer is missing or did not end in time; its output says no more."""
     return None if "failed with exit code" in error.message else error
 
 
@@ -92,7 +92,7 @@ def _failed_task(watch: Watch) -> BakeryError | None:
         f"task '{failure.task}' failed: {failure.message}",
         where=failure.where,
         detail=_last_lines(failure.output),
-        hint="the task's role and variables are what to look at; the log has the whole play",
+        hint="check the task's role and its variables; the log has the whole play",
     )
 
 
@@ -103,8 +103,8 @@ def _silent_guest(watch: Watch, console: Path) -> BakeryError | None:
     return BakeryError(
         "the guest never answered on SSH",
         where=str(console),
-        detail=output or "it printed nothing on its console either: its firmware found nothing to boot",
-        hint="the console shows how far it came; a base needs UEFI boot, cloud-init and an SSH server",
+        detail=output or "the console is empty as well: the firmware found nothing to boot",
+        hint="the console shows how far the boot came; a base needs UEFI boot, cloud-init and an SSH server",
     )
 
 
@@ -135,7 +135,7 @@ def _refused_secret(watch: Watch) -> BakeryError | None:
 
 
 def _invalid_template(watch: Watch) -> BakeryError | None:
-    """The first HCL error: `Error: title`, then the place, then a paragraph that explains."""
+    """The first HCL error: `Error: title`, then the location, then a paragraph that explains it."""
     start = next((number for number, line in enumerate(watch.lines) if line.startswith("Error: ")), None)
     if start is None:
         return None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bakery.bake.diagnosis import died, explain
+from bakery.bake.diagnosis import explain_failure, report_kill
 from bakery.bake.variables import ansible_variables, common_variables
 from bakery.bake.watch import Watch
 from bakery.clouds import BUILDERS
@@ -17,7 +17,7 @@ from bakery.clouds.job import Job
 from bakery.host import files, process
 from bakery.host.waiting import wait_until
 
-# A task that hangs must not hold the image's lock without end; the slowest bakes known take an hour.
+# A task that hangs must not hold the image's lock for ever; the slowest known bakes take an hour.
 TIMEOUT_SECONDS = 4 * 3600.0
 VALIDATE_SECONDS = 120.0  # it takes one or two, most of them to start plugins
 KILL_SECONDS = 10.0  # a killed guest with 2 GiB of memory is gone within one
@@ -26,7 +26,7 @@ TEMPORARY = "bakery-"
 
 
 def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str, float]:
-    """Run `packer build`; gives the wall seconds per phase. `env` goes to Packer alone, `secrets` are never shown."""
+    """Run `packer build` and return the wall seconds per phase. Only Packer gets `env`; `secrets` are never shown."""
     variables = _write_variables(job)
     job.log.parent.mkdir(parents=True, exist_ok=True)
     watch = Watch(job)
@@ -41,18 +41,18 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
                 on_output=watch.line,
             )
         except process.ProcessError as error:
-            raise explain(error, watch, job) from error
+            raise explain_failure(error, watch, job) from error
         finally:
             release(job.scratch)
     if not watch.ended:
-        raise died(job)
+        raise report_kill(job)
     return watch.finish()
 
 
 def validate(job: Job) -> None:
     """Run `packer validate` on a job's template, with its variables and without secrets; BakeryError if it is refused.
 
-    Nothing is built, and no cloud and no Vault is asked.
+    It builds nothing, and calls neither a cloud nor Vault.
     """
     variables = _write_variables(job)
     watch = Watch(job)
@@ -65,7 +65,7 @@ def validate(job: Job) -> None:
                 on_output=watch.line,
             )
         except process.ProcessError as error:
-            raise explain(error, watch, job) from error
+            raise explain_failure(error, watch, job) from error
 
 
 def _write_variables(job: Job) -> Path:
@@ -78,7 +78,7 @@ def _write_variables(job: Job) -> Path:
 
 
 def _build_arguments(job: Job, variables: Path) -> list[str | Path]:
-    """A template of the user's own is built as a whole; of ours, the source for this OS."""
+    """A user's own template is built as a whole; of the shipped ones, only the source for this OS."""
     only = [] if job.definition.template else [f"-only={BUILDERS[job.builder].source(job.definition)}"]
     return [*only, f"-var-file={variables}", job.template]
 
@@ -93,7 +93,7 @@ def release(scratch: Path) -> None:
         shutil.rmtree(link.readlink(), ignore_errors=True)
 
 
-def sweep(drafts: Path) -> None:
+def remove_remains(drafts: Path) -> None:
     """Remove the folders of runs that were killed. The caller holds the image's lock, so none of them is in use."""
     for scratch in drafts.glob(".*"):
         release(scratch)
@@ -120,7 +120,7 @@ def _packer_environment(job: Job, temporary: Path) -> dict[str, str]:
 def _short_folder(scratch: Path) -> Iterator[Path]:
     """A temporary folder with a short path: Packer puts sockets there, whose paths may have 107 characters.
 
-    A link in `scratch` lets the next run find it if this one is killed.
+    A link in `scratch` lets the next run find the folder if this one is killed.
     """
     folder = Path(tempfile.mkdtemp(prefix=TEMPORARY))
     try:
@@ -131,10 +131,10 @@ def _short_folder(scratch: Path) -> Iterator[Path]:
 
 
 def _kill_process(pid: int, scratch: Path) -> None:
-    """End a process that works in `scratch`; another one that has got the same ID since is left alone."""
+    """End a process that works in `scratch`. If another process has the same ID by now, leave it alone."""
     proc = Path("/proc") / str(pid)
     if os.fsencode(scratch) not in (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes():
         return
     os.kill(pid, signal.SIGKILL)
-    # Raises OSError when it is gone; empty while it waits for its parent to notice.
+    # Raises OSError if the process has ended; empty while its parent has not collected it.
     wait_until(lambda: None if (proc / "cmdline").read_bytes() else True, KILL_SECONDS, POLL_SECONDS)

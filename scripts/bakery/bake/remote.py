@@ -1,4 +1,4 @@
-"""Have Packer build an image at a target: its own builder there, tested before it is sealed; all of it or nothing."""
+"""Have Packer build and test an image at a target with its own builder; all of it or nothing."""
 
 import hashlib
 import os
@@ -29,8 +29,8 @@ def build(
 ) -> RemoteBuild:
     """Build a version at `target` and keep build.json in its folder.
 
-    `source` is the image there to start from if it is one of ours; `credentials` are the fields of the target's secret
-    in Vault, empty where the environment has them already. BakeryError if the build or one of the image's tests fails:
+    `source` is the image there to start from if this project made it; `credentials` are the fields of the target's
+    secret in Vault, empty if the environment has them. BakeryError if the build or one of the image's tests fails:
     Packer then leaves no image.
     """
     definition, version = request.definition, request.version
@@ -78,13 +78,13 @@ def build(
 
 
 def _read_checks(job: Job, hidden: list[str]) -> list[Check]:
-    """The results of the tests inside of the build. A failing test stops Packer, so these have passed."""
+    """The results of the tests inside of the build. They have passed, because a failing test stops Packer."""
     if not job.tests:
         return []
-    checks = junit.checks(job.test_report, TEST_HOST, Redactor(hidden))
+    checks = junit.read_checks(job.test_report, TEST_HOST, Redactor(hidden))
     if failing := [check for check in checks if not check.passed]:
         raise BakeryError(
-            f"{job.subject}: {len(failing)} of {len(checks)} tests did not pass, and Packer went on",
+            f"{job.subject}: {len(failing)} of {len(checks)} tests did not pass, but Packer continued",
             detail="\n".join(f"{check.name}: {check.detail}" for check in failing),
             hint="does the template run ansible/playbooks/bake.yml with var.ansible_vars?",
         )

@@ -17,14 +17,14 @@ Where = Callable[..., str]  # keys of a definition -> file:line
 
 SPECS = Path("meta") / "argument_specs.yml"
 
-# Secrets travel as environment variables of these programs: a secret must not pass for one of their settings.
+# Secrets are environment variables of these programs: a secret must not look like one of their settings.
 RESERVED_PREFIXES = ("ANSIBLE_", "PACKER_", "VAULT_", "PYTHON", "LD_", "SSH_")
 
 
 def check_roles(project: Project, definition: ImageDefinition, where: Where) -> None:
-    """UsageError unless every role is there, works on the OS and has its variables, and no secret's name is taken.
+    """Raise UsageError unless every role exists, works on the OS and has its variables, and no secret's name is taken.
 
-    The error names everything that is wrong.
+    The error names all problems.
     """
     raise_all(
         [
@@ -36,13 +36,13 @@ def check_roles(project: Project, definition: ImageDefinition, where: Where) -> 
 
 
 def check_mode(project: Project, definition: ImageDefinition, where: Where) -> None:
-    """UsageError unless every role declares itself fit for the definition's mode."""
+    """Raise UsageError unless every role declares that it works in the definition's mode."""
     raise_all(
         [
             UsageError(
-                f"the role {use.name} is not declared fit for mode {definition.mode}",
+                f"the role {use.name} does not declare that it works in mode {definition.mode}",
                 where=where("software", "roles", number, "name"),
-                hint=f"use mode: vm; or see that it works and write 'modes: [vm, {definition.mode}]' to its {FITNESS}",
+                hint=f"use mode: vm; or test the role and write 'modes: [vm, {definition.mode}]' to its {FITNESS}",
             )
             for number, use in enumerate(definition.software.roles)
             if definition.mode not in _declared_values(project.resources.role(use.name), "modes", "vm")
@@ -77,12 +77,12 @@ def _variable_errors(role: Path, use: RoleUse, where: Where) -> Iterator[UsageEr
             yield UsageError(
                 f"the role {use.name} needs the variable '{name}'",
                 where=where("name"),
-                hint=f"{role / SPECS} says what it is for",
+                hint=f"{role / SPECS} describes it",
             )
 
 
 def _family_errors(project: Project, definition: ImageDefinition, where: Where) -> Iterator[UsageError]:
-    """Every role works on the family of the definition's OS, and so does installing packages."""
+    """Check that every role, and installing packages, works on the family of the definition's OS."""
     software, family = definition.software, definition.family
     if not (software.roles or software.packages):
         return
@@ -106,7 +106,7 @@ def _family_errors(project: Project, definition: ImageDefinition, where: Where) 
             yield UsageError(
                 f"the role {use.name} works on {' and '.join(families)}, and {definition.os} is {family}",
                 where=where("software", "roles", number, "name"),
-                hint=f"leave it out; or make it work there and add {family} to the families in its {FITNESS}",
+                hint=f"remove it; or make it work there and add {family} to the families in its {FITNESS}",
             )
 
 
@@ -130,7 +130,7 @@ def _secret_name_errors(definition: ImageDefinition, where: Where) -> Iterator[U
         variable = name.upper()
         if variable in process.PASSED_ON or variable.startswith(RESERVED_PREFIXES):
             yield UsageError(
-                f"a secret cannot be named '{name}': its variable {variable} means something to the tools",
+                f"a secret cannot be named '{name}': its variable {variable} is a setting of the tools",
                 where=where("secrets", name),
                 hint=f"name it after its role, such as 'nginx_{name}'",
             )

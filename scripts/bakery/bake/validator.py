@@ -1,4 +1,4 @@
-"""Packer's validator on image files, before anything is started: no Vault, no cloud and no guest is needed."""
+"""Runs Packer's validator on image files before anything starts. It needs no Vault, no cloud and no guest."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ class Template:
         return f"{self.folder} {self.source}".rstrip()
 
 
-def templates(images: Iterable[ImageDefinition]) -> list[Template]:
-    """Every image file that the images are built with, each once: other images only bring other values."""
+def select_templates(images: Iterable[ImageDefinition]) -> list[Template]:
+    """Every image file that the images are built with, once each: images that share a file differ only in values."""
     by_name: dict[str, Template] = {}
     for image in images:
         for builder in image.builders:
@@ -47,13 +47,13 @@ def templates(images: Iterable[ImageDefinition]) -> list[Template]:
     return list(by_name.values())
 
 
-def validate(project: Project, template: Template, toolchain: Toolchain) -> None:
+def validate_template(project: Project, template: Template, toolchain: Toolchain) -> None:
     """Have Packer validate a template with the variables of its image; UsageError with file:line if it refuses.
 
     A user's own template also has to keep to the contract.
     """
     if template.image.template:
-        contract.check(project.definitions / template.image.template, template.image, template.builder)
+        contract.check_template(project.definitions / template.image.template, template.image, template.builder)
     image = template.image.model_copy(update={"secrets": {}})  # with them, Packer would ask Vault
     with files.scratch(project.workspace / "validate", image.name) as scratch:
         base = BaseDisk(_empty_disk(scratch), Base("none", "", "")) if template.builder == "qemu" else None

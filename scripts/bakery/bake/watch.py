@@ -1,4 +1,4 @@
-"""Reads what Packer and Ansible print while it comes: progress, seconds per phase, and the failed task."""
+"""Reads the output of Packer and Ansible as it arrives: progress, seconds per phase, and the failed task."""
 
 import json
 import re
@@ -52,7 +52,7 @@ class Watch:
 
     @property
     def ended(self) -> bool:
-        """Whether Packer ended by itself, with success or without."""
+        """Whether Packer ended by itself, successfully or not."""
         return any(line.startswith("==> Builds finished") for line in self.lines)
 
     def line(self, raw: str) -> None:
@@ -95,5 +95,5 @@ class Watch:
         except ValueError:
             details = {"msg": result}
         output = details.get("stderr") or details.get("stdout") or details.get("module_stderr") or ""
-        message = str(details.get("msg") or details.get("censored") or "it gave no reason")
+        message = str(details.get("msg") or details.get("censored") or "no reason was reported")
         return TaskFailure(self._task, message, str(output), self._origin, unreachable)

@@ -1,7 +1,7 @@
 """The catalog: images, their versions and locations, and the channels that point at them.
 
-Nothing in it ever changes. A version is a row of numbered revisions, a channel a row of numbered entries; the
-highest number is the present. The only write creates the next number if it is absent, so of two writers only one
+Nothing in it ever changes. A version is a series of numbered revisions, a channel a series of numbered entries; the
+highest number is the current one. The only write creates the next number if it is absent, so only one of two writers
 succeeds.
 """
 

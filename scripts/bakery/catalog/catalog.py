@@ -23,7 +23,7 @@ RESERVE_TRIES = 20  # writers that may take a number before us in one call; more
 
 
 class Catalog:
-    """The catalog of one store. Every method reads the present; nothing is cached."""
+    """The catalog of one store. Every method reads the current state; nothing is cached."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -65,7 +65,7 @@ class Catalog:
     def reserve(
         self, image: str, arch: str, release_line: str, input_key: str, inputs: Mapping[str, str], owner: str
     ) -> Record:
-        """Give one number to one owner: the version that `owner` may bake from these inputs.
+        """Reserve the version that `owner` may bake from these inputs; no other owner gets its number.
 
         An owner gets its open reservation back, and takes over one of the same inputs that has expired. Otherwise it
         gets the next PATCH of the release line.
@@ -97,26 +97,26 @@ class Catalog:
         revised = replace(record, revision=record.revision + 1, at=now(), by=actor(), reason=reason)
         if not self._create_revision(revised):
             raise ConflictError(
-                f"{record.image} {record.version} was changed by somebody else",
+                f"{record.image} {record.version} was changed by another run",
                 where=f"{self.location}/{_revision_key(revised)}",
                 hint="look at 'bakery catalog' and run again",
             )
         return revised
 
     def revoke(self, record: Record, reason: str) -> Record:
-        """Forbid a complete version for good; refused while a channel points at it.
+        """Revoke a complete version for good; refused while a channel points at it.
 
-        One that was revoked before stays as it is, with its first reason.
+        A revoked version keeps its first reason.
         """
         if record.state not in ("complete", "revoked"):
             raise BakeryError(
                 f"{record.image} {record.version} is {record.state}: only a complete version can be revoked",
-                hint="it cannot be promoted as it is",
+                hint="it cannot be promoted",
             )
         if record.state == "complete":
             self._refuse_channels(record, "cannot be revoked")
             record = self.revise(replace(record, state="revoked"), reason)
-        self._refuse_channels(record, "is revoked, and was promoted meanwhile")
+        self._refuse_channels(record, "is revoked, but was promoted meanwhile")
         return record
 
     def _refuse_channels(self, record: Record, what: str) -> None:
@@ -125,9 +125,9 @@ class Catalog:
         heads = [(name, self.channel(image, arch, name)) for name in self.channels(image, arch)]
         if names := [name for name, head in heads if head and head.version == record.version]:
             raise ConflictError(
-                f"{image} {record.version} {what}: it is what {', '.join(names)} points at",
+                f"{image} {record.version} {what}: {', '.join(names)} points at it",
                 where=self.location,
-                hint=f"move that: 'bakery rollback {image} {names[0]}', or promote another version",
+                hint=f"move the channel: 'bakery rollback {image} {names[0]}', or promote another version",
             )
 
     def built_on(self, record: Record) -> list[Record]:
@@ -167,7 +167,7 @@ class Catalog:
         before: ChannelEntry | None,
         pointers: tuple[Pointer, ...] = (),
     ) -> ChannelEntry:
-        """Point `channel` at a complete version; ConflictError if it no longer stands at `before`."""
+        """Point `channel` at a complete version; ConflictError if it does not point at `before` any more."""
         if record.state != "complete":
             raise BakeryError(
                 f"{record.image} {record.version} is {record.state}: only a complete version can be promoted",
@@ -188,7 +188,7 @@ class Catalog:
         key = f"{_channels_folder(record.image, record.arch)}/{channel}/{number:06d}.json"
         if not self._store.create(key, dump(entry)):
             raise ConflictError(
-                f"channel {channel} of {record.image} was moved by somebody else",
+                f"channel {channel} of {record.image} was moved by another run",
                 where=f"{self.location}/{key}",
                 hint="look at 'bakery catalog' and run again",
             )
@@ -225,13 +225,13 @@ def actor() -> str:
 
 
 def _reserve_revision(record: Record, revision: int, owner: str) -> Record:
-    """A revision of the record that reserves its version for an owner from now on."""
+    """A revision of the record that reserves its version for an owner, starting now."""
     expires = (datetime.now(UTC) + RESERVATION).isoformat(timespec="seconds")
     return replace(record, revision=revision, at=now(), by=actor(), owner=owner, expires=expires)
 
 
 def _is_expired(record: Record) -> bool:
-    """Whether the owner's time is over; a reservation without an end is of a release that knew no owners."""
+    """Whether the reservation has expired. Releases that knew no owners wrote reservations without an end."""
     return not record.expires or datetime.fromisoformat(record.expires) <= datetime.now(UTC)
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, UsageError
 
-OVERLOADED = ("InternalError", "ServiceUnavailable", "SlowDown")  # S3, "Error responses": to be tried again
+OVERLOADED = ("InternalError", "ServiceUnavailable", "SlowDown")  # S3, "Error responses": try again
 UNREACHED = "check the network, the proxy variables and AWS_ENDPOINT_URL, then run the same command again"
 LOG_IN = "check the AWS credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
 
@@ -22,7 +22,7 @@ class Store(Protocol):
         """Names directly under `prefix`, unordered; empty if there are none."""
 
     def read(self, key: str) -> bytes:
-        """The object's bytes; NotFoundError if it is not there."""
+        """The object's bytes; NotFoundError if it does not exist."""
 
     def create(self, key: str, data: bytes) -> bool:
         """Write a new object; False, and nothing written, if the key is taken."""
@@ -41,7 +41,7 @@ def open_store(location: str) -> Store:
 
 
 class FolderStore:
-    """A folder: for one machine, or a shared file system that knows link(2)."""
+    """A folder, on one machine or on a shared file system that supports link(2)."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -139,7 +139,7 @@ class S3Store:
 
 
 def _is_there(entry: os.DirEntry[str]) -> bool:
-    """False for the remains of an interrupted `create`: a hidden file, or a folder of hidden files only."""
+    """Whether a path is an object or a folder, and not the rest of an interrupted `create` (a hidden file)."""
     if entry.name.startswith("."):
         return False
     return not entry.is_dir() or any(not name.startswith(".") for name in os.listdir(entry.path))  # noqa: PTH208 - speed

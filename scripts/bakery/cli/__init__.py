@@ -85,7 +85,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = int(app(sys.argv[1:] or ["--help"], standalone_mode=False) or ExitCode.OK)
-        sys.stdout.flush()  # at exit, nobody would catch that the reader left
+        sys.stdout.flush()  # at exit, nothing would catch that the reader has left
         if code == ExitCode.INTERRUPTED:  # Typer turns KeyboardInterrupt into it
             print("interrupted: nothing is half done; run the same command again", file=sys.stderr)
         return code
@@ -100,7 +100,7 @@ def main() -> int:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # as in `bakery plan | head`
         return ExitCode.FAILED  # as a program that SIGPIPE ends: work may have been cut off
-    except Exception:  # noqa: BLE001 - the last line of defence: a bug gets a report, not a bare trace
+    except Exception:  # noqa: BLE001 - an unexpected exception is a bug, and is reported as one
         traceback.print_exc()
         print("error: this is a bug in bakery; please report it with the lines above", file=sys.stderr)
         return ExitCode.BUG

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from bakery.cli import options, reportfile
-from bakery.cli.stacks import Opened, Report, Stacks, opened, reporting
+from bakery.cli.stacks import Opened, Report, Stacks, open_stacks, write_report
 from bakery.host.errors import BakeryError, ExitCode, PartialError, join_errors
 from bakery.host.events import Event
 from bakery.infra.changes import Difference
 from bakery.infra.rollout import Review
-from bakery.reports import applied, lines
+from bakery.reports import lines, render_applied
 
 LOCK_SECONDS = 600.0  # most applies end within it; one that replaces a fleet needs more time or another try
 
@@ -32,22 +32,23 @@ def apply(
         typer.Option(
             "--outputs",
             help="Write outputs that are not sensitive, by stack, to this file.",
-            callback=reportfile.writable,
+            callback=reportfile.check_writable,
         ),
     ] = None,
     workspace: options.Workspace = options.WORKSPACE,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Apply stacks in the order of what they read of each other.
+    """Apply stacks in the order of their dependencies.
 
-    Plans, shows the plan and carries out that plan. Asks nothing: look at 'bakery diff' before. A plan that destroys or
-    replaces a resource is refused unless you allow it. A stack that fails keeps back only the stacks that need it.
+    Plans each stack, shows the plan and carries out exactly that plan. Does not ask: run 'bakery diff' first. A plan
+    that destroys or replaces a resource is refused unless you allow it. If a stack fails, only the stacks that depend
+    on it are skipped.
 
     Example: bakery apply images
     """
     differences: dict[str, Difference] = {}
-    with opened("apply", stacks, workspace, patience=lock_timeout, quiet=quiet, verbose=verbose) as selection:
+    with open_stacks("apply", stacks, workspace, patience=lock_timeout, quiet=quiet, verbose=verbose) as selection:
 
         def review(difference: Difference) -> None:
             differences[difference.stack] = difference
@@ -56,17 +57,17 @@ def apply(
             if not allow_destroy:
                 _refuse_destruction(difference)
 
-        with reporting(report, differences.values()):
+        with write_report(report, differences.values()):
             done, error = _apply_all(selection, review, lock_timeout)
             if done:
-                print(applied(done))
-            with reportfile.written(outputs, lambda: _encode_outputs(selection, done)):
+                print(render_applied(done))
+            with reportfile.write_at_end(outputs, lambda: _encode_outputs(selection, done)):
                 if error:
                     raise error
 
 
 def _encode_outputs(selection: Opened, done: Sequence[Difference]) -> bytes:
-    """The file of --outputs, with the stacks that were applied, also after a failure."""
+    """Write the file of --outputs for the stacks that were applied, also after a failure."""
     names = {each.stack for each in done}
     values = {stack.name: selection.rollout.outputs(stack) for stack in selection.chosen if stack.name in names}
     return json.dumps(values, indent=2).encode() + b"\n"
@@ -93,18 +94,18 @@ def _refuse_destruction(difference: Difference) -> None:
         raise BakeryError(
             f"the plan of {difference.stack} destroys or replaces {len(difference.destructive)} resources",
             detail="\n".join(f"{change.kind} {change.address}" for change in difference.destructive),
-            hint="nothing of it was applied; if that is what you want, run again with --allow-destroy",
+            hint="nothing of it was applied; if you want this, run again with --allow-destroy",
         )
 
 
 def _combined_error(errors: Mapping[str, BakeryError], applied: Sequence[str], skips: Sequence[str]) -> BakeryError:
-    """One error for all, with the stacks that are applied; partial if any is, unless it says to try again."""
+    """One error for all, with the stacks that are applied; partial if there are any, unless it asks to try again."""
     if len(errors) == 1:
         [error] = errors.values()
     else:
-        hint = "the same command again goes on with the rest"
+        hint = "run the same command again to apply the rest"
         error = join_errors(errors.items(), f"{len(errors)} stacks failed: {', '.join(errors)}", hint)
-    rest = {"applied": applied, "not tried, since they need what failed": skips}
+    rest = {"applied": applied, "skipped, since they depend on a failed stack": skips}
     error.detail = "\n".join(filter(None, [error.detail, *(f"{k}: {', '.join(v)}" for k, v in rest.items() if v)]))
     if applied and error.exit_code != ExitCode.TRY_AGAIN:
         return PartialError(error.message, where=error.where, detail=error.detail, hint=error.hint, log=error.log)

@@ -10,7 +10,7 @@ from bakery.engine.run import bake_images
 from bakery.host.parallel import raise_failures
 from bakery.model import documents
 from bakery.model.documents import Artifact, RemoteBuild
-from bakery.reports import table
+from bakery.reports import render_table
 
 
 def bake(
@@ -20,7 +20,7 @@ def bake(
     catalog: options.CatalogAt = options.CATALOG,
     builder: Annotated[
         list[options.BuilderName] | None,
-        typer.Option("--builder", help="Only what this builder makes; may be repeated."),
+        typer.Option("--builder", help="Only this builder; may be repeated."),
     ] = None,
     jobs: options.Jobs = options.JOBS,
     json: options.Json = False,
@@ -41,9 +41,9 @@ def bake(
         if json:
             print(documents.dump_all(parts).decode(), end="")
         else:
-            rows = [(action.image, action.version, f"kept: {action.reason}") for action in bakes.kept]
+            rows = [(action.image, action.version, f"kept: {action.reason}") for action in bakes.unchanged]
             rows += [(part.image, part.version, _result_cell(part)) for part in parts]
-            print(table(("image", "version", "result"), rows))
+            print(render_table(("image", "version", "result"), rows))
         raise_failures(bakes.outcomes)
 
 

@@ -1,4 +1,4 @@
-"""`bakery catalog`: what exists."""
+"""`bakery catalog`: list versions and channels."""
 
 from bakery.catalog import Catalog, Record
 from bakery.cli import options
@@ -6,7 +6,7 @@ from bakery.cli.session import find_catalog
 from bakery.host.errors import NotFoundError
 from bakery.model import documents
 from bakery.model.version import ImageVersion
-from bakery.reports import table
+from bakery.reports import render_table
 
 
 def catalog(
@@ -34,7 +34,7 @@ def catalog(
         print(documents.dump_all(records).decode(), end="")
         return
     rows = [_version_row(image_catalog, record) for record in records]
-    print(table(("image", "version", "state", "channels", "mode", "baked", "places"), rows))
+    print(render_table(("image", "version", "state", "channels", "mode", "baked", "places"), rows))
 
 
 def _version_row(image_catalog: Catalog, record: Record) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def rollback(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Point a channel at its version before.
+    """Point a channel at its previous version.
 
     Example: bakery rollback web stable --reason "1.0.3 does not start"
     """

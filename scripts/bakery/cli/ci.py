@@ -15,14 +15,14 @@ from bakery.model import documents
 def ci(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The file that 'bakery plan --json' printed.")],
     runner_image: Annotated[str, typer.Option("--runner-image", help="Container image that the jobs run in.")],
-    target: Annotated[options.TargetName, typer.Option("--target", help="Only images that go there.")] = options.ALL,
+    target: Annotated[options.TargetName, typer.Option("--target", help="Only images of this target.")] = options.ALL,
     channel: options.FollowingChannel = "",
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
 ) -> None:
     """Print the GitLab pipeline of a plan.
 
-    It bakes, tests, publishes and applies what is due; the same plan gives the same text.
+    The pipeline bakes, tests, publishes and applies all that is due. The same plan gives the same text.
 
     Example: bakery ci plan.json --runner-image registry.example.com/bakery/runner:1 > bakery-pipeline.yml
     """

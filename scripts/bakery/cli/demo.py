@@ -11,15 +11,15 @@ from bakery.cli import options
 from bakery.demo import story
 from bakery.engine.session import locate
 from bakery.infra import env
-from bakery.reports import Verbosity, table, watch
+from bakery.reports import Verbosity, render_table, watch
 
 
 def demo(
     change: Annotated[bool, typer.Option("--change", help="Change a role variable first: the next version.")] = False,
-    down: Annotated[bool, typer.Option("--down", help="Stop what the demo left running.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Stop the services that the demo left running.")] = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Do it all here, without a cloud account.
+    """Run all steps here, without a cloud account.
 
     Bakes, tests and publishes an image to an AWS stand-in on loopback, and hands its ID to Terraform.
 
@@ -31,7 +31,7 @@ def demo(
         return
     log = story.folder_of(root) / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-demo.log"
     verbosity = Verbosity.VERBOSE if verbose else Verbosity.NORMAL
-    with watch(sys.stderr, verbosity, log, env.secrets(os.environ)) as report:
+    with watch(sys.stderr, verbosity, log, env.secret_values(os.environ)) as report:
         result = story.play(root, change, report, print_line)
     print(f"\n{render(result)}")
 
@@ -42,16 +42,16 @@ def print_line(line: str) -> None:
 
 
 def render(result: story.Result) -> str:
-    """The places, the outputs of downstream Terraform, and the seconds."""
+    """The locations, the outputs of downstream Terraform, and the seconds."""
     rows = [(row.image, row.version, row.account, row.region, row.ami, row.parameter) for row in result.rows]
     verdict = f"baked, because {result.reason}" if result.baked else f"not baked: {result.reason}"
     phases = [(name, f"{seconds:.1f}") for name, seconds in result.seconds.items()]
     return "\n\n".join(
         (
-            table(("image", "version", "account", "region", "ami", "parameter"), rows),
+            render_table(("image", "version", "account", "region", "ami", "parameter"), rows),
             f"{result.image} {result.version}: {verdict}",
-            table(("downstream", "value"), list(result.consumer.items())),
-            table(("phase", "seconds"), phases),
-            "written to .bakery/demo/result.json; Vault and the AWS stand-in run on until 'make demo-down'",
+            render_table(("downstream", "value"), list(result.consumer.items())),
+            render_table(("phase", "seconds"), phases),
+            "written to .bakery/demo/result.json; Vault and the AWS stand-in keep running until 'make demo-down'",
         )
     )

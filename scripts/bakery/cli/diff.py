@@ -1,4 +1,4 @@
-"""`bakery diff`: what an apply of stacks would change, and what was changed behind Terraform's back."""
+"""`bakery diff`: what an apply of stacks would change, and changes that were made outside of Terraform."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from bakery.cli import options
-from bakery.cli.stacks import Report, Stacks, opened, reporting
+from bakery.cli.stacks import Report, Stacks, open_stacks, write_report
 from bakery.host import parallel
 from bakery.host.errors import ExitCode, join_errors
 from bakery.infra.changes import Difference
 from bakery.model import documents
-from bakery.reports import differences
+from bakery.reports import render_differences
 
-PATIENCE = 60.0  # seconds; a look at all stacks takes about that long
+PATIENCE = 60.0  # seconds; planning all stacks takes about that long
 
 
 def diff(
@@ -29,17 +29,19 @@ def diff(
 ) -> int:
     """Show what an apply of stacks would change.
 
-    Changes nothing and takes no lock. Names attributes, never their values; what somebody changed outside of Terraform
-    is named apart.
+    Changes nothing and takes no lock. Names attributes, never their values, and lists changes made outside of Terraform
+    separately.
 
     Example: bakery diff images
     """
-    with opened("diff", stacks, workspace, patience=PATIENCE, quiet=quiet, verbose=verbose) as selection:
+    with open_stacks("diff", stacks, workspace, patience=PATIENCE, quiet=quiet, verbose=verbose) as selection:
         by_name = {stack.name: stack for stack in selection.chosen}
         outcomes = parallel.run_parallel(list(by_name), lambda name: selection.rollout.diff(by_name[name]), jobs=1)
         results = [outcome.result for outcome in outcomes if outcome.result]
-        with reporting(report, results):
-            print(documents.dump_all(results).decode() if json else differences(results), end="" if json else "\n")
+        with write_report(report, results):
+            print(
+                documents.dump_all(results).decode() if json else render_differences(results), end="" if json else "\n"
+            )
             _raise_failures(outcomes)
     return ExitCode.CHANGES if detailed_exitcode and any(each.pending for each in results) else ExitCode.OK
 

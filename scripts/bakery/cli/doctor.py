@@ -10,7 +10,7 @@ from bakery.cli import options
 from bakery.engine.session import locate
 from bakery.engine.tool_checks import Stage, check_tools
 from bakery.host.errors import ExitCode
-from bakery.reports import table
+from bakery.reports import render_table
 
 
 def doctor(
@@ -20,7 +20,7 @@ def doctor(
 ) -> int:
     """Prove that the tools work.
 
-    Exits with 1 if a tool is missing, and says what to do.
+    If one is missing, says what to do and exits with 1.
 
     Example: bakery doctor bake
     """
@@ -32,5 +32,5 @@ def doctor(
             ("ok" if check.passed else "MISSING", check.tool, check.answer or "-", check.required or "any", check.hint)
             for check in checks
         ]
-        print(table(("", "tool", "found", "required", "hint"), rows))
+        print(render_table(("", "tool", "found", "required", "hint"), rows))
     return ExitCode.OK if all(check.passed for check in checks) else ExitCode.FAILED

@@ -16,6 +16,6 @@ def env(workspace: options.Workspace = options.WORKSPACE) -> None:
 
     Example: eval "$(bakery env)" && cdktf diff images
     """
-    found = variables(locate_stacks(options.DEFINITIONS, workspace), os.environ)
-    for name in sorted(found):
-        print(f"export {name}={shlex.quote(found[name])}")
+    exports = variables(locate_stacks(options.DEFINITIONS, workspace), os.environ)
+    for name in sorted(exports):
+        print(f"export {name}={shlex.quote(exports[name])}")

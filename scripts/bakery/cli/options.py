@@ -11,13 +11,13 @@ from bakery.clouds import BUILDERS, CLOUDS
 from bakery.engine import channels
 from bakery.host.errors import UsageError
 
-# Words that an option takes. mypy cannot know members that are not written out.
+# Choices of options. mypy cannot know members that are not written out.
 BuilderName = StrEnum("BuilderName", list(BUILDERS))  # type: ignore[misc]
 TargetName = StrEnum("TargetName", ["all", *CLOUDS])  # type: ignore[misc]
 
 
 def _check_channel(name: str) -> str:
-    """Refuse what cannot be a channel's name before any work is done; empty where the option is not given."""
+    """Refuse a text that cannot be a channel's name before any work is done; empty if the option is absent."""
     if name:
         channels.require_name(name)
     return name
@@ -43,8 +43,8 @@ Workspace = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the result as a JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show failures only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show everything that happens.")]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, envvar="BAKERY_JOBS", help="Images worked on side by side.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the channel's history.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, envvar="BAKERY_JOBS", help="Images to work on in parallel.")]
+Reason = Annotated[str, typer.Option("--reason", help="The reason, which the channel's history keeps.")]
 Version = Annotated[
     str, typer.Argument(metavar="VERSION", help="A complete version, such as 1.0.3.", callback=_check_version)
 ]
@@ -52,7 +52,7 @@ Channel = Annotated[
     str, typer.Argument(metavar="CHANNEL", help="Channel name, such as stable.", callback=_check_channel)
 ]
 FollowingChannel = Annotated[
-    str, typer.Option("--channel", help="Channel that follows, not the definition's.", callback=_check_channel)
+    str, typer.Option("--channel", help="Channel to move, instead of the definition's.", callback=_check_channel)
 ]
 Arch = Annotated[str, typer.Option("--arch", help="Architecture of the image.")]
 

@@ -1,4 +1,4 @@
-"""`bakery plan`: what would be done, and why."""
+"""`bakery plan`: what a run would do, and why."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from bakery.engine.plan import Plan
 from bakery.engine.session import open_session
 from bakery.host.errors import ExitCode
 from bakery.model import documents
-from bakery.reports import table
+from bakery.reports import render_table
 
 
 def plan(
@@ -19,12 +19,12 @@ def plan(
     catalog: options.CatalogAt = options.CATALOG,
     json: options.Json = False,
     detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit with 2 when something would be done.")
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there is work to do.")
     ] = False,
 ) -> int:
-    """Show what would be done, and why.
+    """Show what a run would do, and why.
 
-    Changes nothing. A changed input is named, with both values where they can be read.
+    Changes nothing. Names each changed input, with both values if they are readable.
 
     Example: bakery plan web
     """
@@ -37,4 +37,4 @@ def render(document: Plan) -> str:
     """A line per image and a summary."""
     rows = [(action.image, action.kind, action.version or "-", action.reason) for action in document.actions]
     summary = f"{len(document.pending)} of {len(document.actions)} images need work"
-    return f"{table(('image', 'action', 'version', 'reason'), rows)}\n\n{summary}"
+    return f"{render_table(('image', 'action', 'version', 'reason'), rows)}\n\n{summary}"

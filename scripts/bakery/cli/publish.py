@@ -1,4 +1,4 @@
-"""`bakery publish`: bring tested disks to their targets."""
+"""`bakery publish`: publish tested disks to their targets."""
 
 from bakery.catalog import Record
 from bakery.cli import options
@@ -6,7 +6,7 @@ from bakery.cli.session import session
 from bakery.engine.run import publish_images
 from bakery.host.parallel import raise_failures
 from bakery.model import documents
-from bakery.reports import table
+from bakery.reports import render_table
 
 
 def publish(
@@ -20,10 +20,9 @@ def publish(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Bring tested disks to their targets.
+    """Publish tested disks to their targets.
 
-    Records the version in the catalog and lets its channel follow. Safe to run again: what is already there is found,
-    not made twice.
+    Records the version in the catalog and moves its channel. Safe to run again: it finds what an earlier run made.
 
     Example: bakery publish web
     """
@@ -35,11 +34,11 @@ def publish(
 
 
 def render(records: list[Record]) -> str:
-    """A line per place."""
+    """A line per location."""
     rows = [
         (record.image, record.version, publication.target, place.account or "-", place.region or "-", place.id)
         for record in records
         for publication in record.publications
         for place in publication.places
     ]
-    return table(("image", "version", "target", "account", "region", "id"), rows)
+    return render_table(("image", "version", "target", "account", "region", "id"), rows)

@@ -1,4 +1,4 @@
-"""Files that verbs write when asked to: --report, --outputs, --junit."""
+"""The files of the options --report, --outputs and --junit."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -8,16 +8,16 @@ from bakery.host import files
 from bakery.host.errors import BakeryError
 
 
-def writable(path: Path | None) -> Path | None:
-    """For an option: refuse a file that cannot be written before any work is done."""
+def check_writable(path: Path | None) -> Path | None:
+    """The callback of an option: refuse a file that cannot be written before any work is done."""
     if path:
         files.require_writable(path)
     return path
 
 
 @contextmanager
-def written(path: Path | None, content: Callable[[], bytes]) -> Iterator[None]:
-    """Write the file at the end of the block, however that ends. The block's own error counts more than the file's."""
+def write_at_end(path: Path | None, content: Callable[[], bytes]) -> Iterator[None]:
+    """Write the file when the block ends, also by an error. An error of the block takes precedence over the file's."""
     try:
         yield
     except BaseException:

@@ -1,4 +1,4 @@
-"""`bakery revoke`: a version that must not be used any more."""
+"""`bakery revoke`: mark a version that must not be used any more."""
 
 from typing import Annotated
 
@@ -12,11 +12,11 @@ from bakery.model.version import ImageVersion
 
 def _check_reason(text: str) -> str:
     if not text.strip():
-        raise UsageError("--reason is empty", hint="say why: it is kept, and cannot be changed later")
+        raise UsageError("--reason is empty", hint="give a reason: it is recorded, and cannot be changed later")
     return text
 
 
-Why = Annotated[str, typer.Option("--reason", help="Why; kept in the version's record.", callback=_check_reason)]
+Why = Annotated[str, typer.Option("--reason", help="The reason, which the record keeps.", callback=_check_reason)]
 
 
 def revoke(
@@ -27,10 +27,10 @@ def revoke(
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
 ) -> None:
-    """Say that a version must not be used any more.
+    """Mark a version that must not be used any more.
 
-    For good: it can never be promoted again. Refused while a channel points at it. Its images and parameters stay,
-    so that nothing breaks that pins it; names what was built on it.
+    It can never be promoted again. Refused while a channel points at it. Its images and parameters stay, so nothing
+    that pins it breaks. Lists the images that were built on it.
 
     Example: bakery revoke web 1.0.3 --reason "CVE-2026-1234"
     """

@@ -17,9 +17,9 @@ def run(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Bring every image that needs it up to date.
+    """Bring images up to date.
 
-    Plans, bakes, verifies, publishes and records them and all they are built on, parents first.
+    Plans, bakes, verifies, publishes and records each image that needs it, parents first.
 
     Example: bakery run web
     """

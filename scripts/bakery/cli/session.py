@@ -24,17 +24,17 @@ def session(
 ) -> Iterator[Session]:
     """Open a session whose events are shown."""
     silent_session = open_session(definitions, workspace, catalog)
-    with watching(silent_session.project, verb, quiet=quiet, verbose=verbose) as report:
+    with show_events(silent_session.project, verb, quiet=quiet, verbose=verbose) as report:
         yield replace(silent_session, report=report)
 
 
 @contextmanager
-def watching(project: Project, verb: str, *, quiet: bool, verbose: bool) -> Iterator[Reporter]:
+def show_events(project: Project, verb: str, *, quiet: bool, verbose: bool) -> Iterator[Reporter]:
     """Events go to the screen and to `logs/<time>-<verb>.log`; its path is shown on failure."""
     log = project.logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{verb}-{os.getpid()}.log"
     verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
     try:
-        with watch(sys.stderr, verbosity, log, env.secrets(os.environ)) as report:
+        with watch(sys.stderr, verbosity, log, env.secret_values(os.environ)) as report:
             yield report
     except BakeryError as error:
         error.log = error.log or log

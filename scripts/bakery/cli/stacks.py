@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bakery.cli import options, reportfile
-from bakery.cli.session import watching
+from bakery.cli.session import show_events
 from bakery.engine.session import locate_stacks
 from bakery.host import files
 from bakery.host.events import Event, Reporter
@@ -31,10 +31,12 @@ Stacks = Annotated[
 Report = Annotated[
     Path | None,
     typer.Option(
-        "--report", help="Write the numbers as GitLab's report 'terraform' to this file.", callback=reportfile.writable
+        "--report",
+        help="Write the numbers as GitLab's report 'terraform' to this file.",
+        callback=reportfile.check_writable,
     ),
 ]
-BUSY = "another 'bakery diff' or 'bakery apply' works in this workspace"
+BUSY = "another 'bakery diff' or 'bakery apply' is running in this workspace"
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,12 @@ class Opened:
 
 
 @contextmanager
-def opened(
+def open_stacks(
     verb: str, names: list[str] | None, workspace: Path, *, patience: float, quiet: bool, verbose: bool
 ) -> Iterator[Opened]:
-    """Synthesize and select. The folder of the stacks is ours until the end; waits `patience` seconds for it."""
+    """Synthesize and select stacks, and hold their folder until the block ends. Waits `patience` seconds for it."""
     project = locate_stacks(options.DEFINITIONS, workspace)
-    with watching(project, verb, quiet=quiet, verbose=verbose) as report, ExitStack() as stack:
+    with show_events(project, verb, quiet=quiet, verbose=verbose) as report, ExitStack() as stack:
         report(Event("note", "infra", "all stacks", _environment_note(os.environ)))
         lock = project.workspace / "stacks.lock"
         waiting = Event("note", "infra", "all stacks", f"{BUSY}; waiting up to {patience:.0f} s")
@@ -63,12 +65,12 @@ def opened(
         yield Opened(chosen, Rollout(project, os.environ, report), report)
 
 
-def reporting(path: Path | None, results: Collection[Difference]) -> AbstractContextManager[None]:
-    """Write the file of --report, if the user asks for it, at the end of the block, with the `results` by then."""
-    return reportfile.written(path, lambda: json.dumps(changes.report(list(results))).encode())
+def write_report(path: Path | None, results: Collection[Difference]) -> AbstractContextManager[None]:
+    """At the end of the block, write the file of --report, if the user asks for it, from the `results` so far."""
+    return reportfile.write_at_end(path, lambda: json.dumps(changes.report(list(results))).encode())
 
 
 def _environment_note(environ: Mapping[str, str]) -> str:
-    """The name of the environment, so that nobody takes the default for another."""
+    """The name of the environment, and a note if it is only the default."""
     unset = "" if environ.get("BAKERY_ENVIRONMENT") else " (BAKERY_ENVIRONMENT is not set)"
-    return f"environment {env.chosen(environ)}{unset}"
+    return f"environment {env.environment_name(environ)}{unset}"

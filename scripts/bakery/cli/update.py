@@ -1,4 +1,4 @@
-"""`bakery update` and `bakery bump`: changes of a definition that are made often, as one line of its file."""
+"""`bakery update` and `bakery bump`: make frequent changes to a definition, each to one line of its file."""
 
 import difflib
 from functools import partial
@@ -20,14 +20,14 @@ from bakery.model.definition import ImageDefinition
 def update(
     image: options.Image,
     packages: Annotated[list[str], typer.Argument(metavar="PACKAGE", help="Package names, or NAME=VERSION.")],
-    remove: Annotated[bool, typer.Option("--remove", help="Take the packages out instead.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the packages instead.")] = False,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
 ) -> None:
-    """Add packages to a definition, or take them out.
+    """Add packages to a definition, or remove them.
 
-    Everything else in the file stays as it is. Shows what would be done next.
+    Leaves the rest of the file unchanged, and shows what a run would do next.
 
     Example: bakery update web jq curl
     """
@@ -43,14 +43,14 @@ def update(
 
 def bump(
     image: options.Image,
-    major: Annotated[bool, typer.Option("--major/--minor", help="The number to count up.")] = False,
+    major: Annotated[bool, typer.Option("--major/--minor", help="The number to raise.")] = False,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
 ) -> None:
-    """Start the next version line of an image.
+    """Start the next release line of an image.
 
-    The catalog counts the third number, from 0 in a new line. Shows what would be done next.
+    The catalog counts the third number, from 0 in a new line. Shows what a run would do next.
 
     Example: bakery bump web --major
     """

@@ -1,4 +1,4 @@
-"""`bakery validate`: is every definition and every image file right, before anything is started."""
+"""`bakery validate`: check every definition and every image file before anything starts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 from bakery.cli import options, reportfile
 from bakery.engine.checks import check_folder
 from bakery.host.errors import BakeryError, UsageError, render_error
-from bakery.reports import junit
+from bakery.reports import render_junit
 
 
 def validate(
@@ -17,7 +17,7 @@ def validate(
     workspace: options.Workspace = options.WORKSPACE,
     report: Annotated[
         Path | None,
-        typer.Option("--junit", help="Write a JUnit report there, for CI.", callback=reportfile.writable),
+        typer.Option("--junit", help="Write a JUnit report there, for CI.", callback=reportfile.check_writable),
     ] = None,
 ) -> int:
     """Check definitions and image files before anything starts.
@@ -28,8 +28,8 @@ def validate(
     Example: bakery validate --definitions packer/images
     """
     outcomes = check_folder(definitions, workspace, images or [])
-    with reportfile.written(
-        report, lambda: junit("bakery validate", [(outcome.name, outcome.error) for outcome in outcomes])
+    with reportfile.write_at_end(
+        report, lambda: render_junit("bakery validate", [(outcome.name, outcome.error) for outcome in outcomes])
     ):
         for outcome in outcomes:
             if not outcome.error:
@@ -43,4 +43,4 @@ def _raise_errors(errors: list[BakeryError]) -> None:
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        raise UsageError(f"{len(errors)} things are wrong", detail="\n".join(map(render_error, errors)))
+        raise UsageError(f"{len(errors)} checks failed", detail="\n".join(map(render_error, errors)))

@@ -1,4 +1,4 @@
-"""`bakery vault check` and `exec`: prove before a run that its secrets can be read; run a command with credentials."""
+"""`bakery vault check` and `exec`: prove before a run that secrets can be read; run a command with credentials."""
 
 import json as jsonlib
 import os
@@ -18,10 +18,10 @@ from bakery.host import process
 from bakery.host.errors import BakeryError, ExitCode
 from bakery.host.vault import Vault
 from bakery.infra import env
-from bakery.reports import table
+from bakery.reports import render_table
 
 app = typer.Typer(
-    help="Look at what definitions need from Vault.\n\nExample: bakery vault check", rich_markup_mode=None
+    help="Check the secrets that definitions need from Vault.\n\nExample: bakery vault check", rich_markup_mode=None
 )
 
 Credentials = Annotated[
@@ -30,7 +30,7 @@ Credentials = Annotated[
         "--credentials",
         envvar=vaultcheck.APPLY,
         metavar="PATH",
-        help="Path in Vault of the AWS credentials that Terraform works with, such as aws/sts/apply.",
+        help="Path in Vault of Terraform's AWS credentials, such as aws/sts/apply.",
     ),
 ]
 
@@ -40,14 +40,14 @@ def check(
     images: options.Images = None,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
-    duty: Annotated[Duty | None, typer.Option("--duty", help="Only what jobs of this duty work with.")] = None,
+    duty: Annotated[Duty | None, typer.Option("--duty", help="Only the secrets that jobs of this duty read.")] = None,
     credentials: Credentials = "",
     json: options.Json = False,
 ) -> None:
-    """Prove that secrets can be had.
+    """Prove that secrets can be read.
 
-    Logs in and reads each path that definitions name; where reading would make credentials, it asks for the right
-    to do so only. Exits with 1 if anything is wrong.
+    Logs in and reads each path that definitions name. If reading would create credentials, only checks the right to do
+    so. Exits with 1 if anything is wrong.
 
     Example: bakery vault check web
     """
@@ -73,10 +73,10 @@ def execute(
     command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="Program and its arguments.")],
     credentials: Credentials = "",
 ) -> None:
-    """Run a command with AWS credentials out of Vault.
+    """Run a command with AWS credentials from Vault.
 
-    Logs in, reads them and hands them on as AWS_* variables; they end with the command. Without a path the command
-    runs with what the environment has. Exits as the command does.
+    Logs in, reads them and passes them on as AWS_* variables; they expire with the command. Without a path, the command
+    keeps the environment's own credentials. Exits with the command's exit code.
 
     Example: bakery vault exec --credentials aws/sts/apply -- cdktf deploy images
     """
@@ -92,7 +92,7 @@ def execute(
 def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """The command's exit code, or 1 if a signal ended it."""
     show = partial(print, flush=True)
-    done = process.run(command, env=environment, secrets=env.secrets(environment), on_output=show, check=False)
+    done = process.run(command, env=environment, secrets=env.secret_values(environment), on_output=show, check=False)
     return done.returncode if done.returncode >= 0 else ExitCode.FAILED
 
 
@@ -101,7 +101,7 @@ def render(login: str, checks: Sequence[NeedCheck]) -> str:
     if not checks:
         return "; ".join(part for part in (login, "nothing to check: no definition names anything in Vault") if part)
     rows = [(_mark_cell(check), check.where, check.name, check.path, _result_cell(check)) for check in checks]
-    return f"{table(('', 'where', 'named by', 'path', 'result'), rows)}\n\n{login}"
+    return f"{render_table(('', 'where', 'named by', 'path', 'result'), rows)}\n\n{login}"
 
 
 def _mark_cell(check: NeedCheck) -> str:

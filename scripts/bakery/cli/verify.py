@@ -5,7 +5,7 @@ from bakery.cli.session import session
 from bakery.engine.run import verify_images
 from bakery.host.parallel import raise_failures
 from bakery.model import documents
-from bakery.reports import table
+from bakery.reports import render_table
 
 
 def verify(
@@ -20,7 +20,7 @@ def verify(
 ) -> None:
     """Test the newest baked disks.
 
-    Looks inside, searches for secrets, boots a throwaway copy and runs the tests. Writes verdict.json.
+    Inspects the disk, searches it for secrets, boots a throwaway copy, runs the tests and writes verdict.json.
 
     Example: bakery verify web
     """
@@ -31,5 +31,5 @@ def verify(
             print(documents.dump_all(verdicts).decode(), end="")
         else:
             rows = [(each.image, each.version, f"{len(each.checks)} passed", each.accelerator) for each in verdicts]
-            print(table(("image", "version", "checks", "accelerator"), rows))
+            print(render_table(("image", "version", "checks", "accelerator"), rows))
         raise_failures(outcomes)

@@ -1,4 +1,4 @@
-"""All clouds: a folder and a line here for each; docs/how-to/add-a-cloud.md says how."""
+"""All clouds. Each has a folder and a line here; docs/how-to/add-a-cloud.md has the steps."""
 
 from bakery.clouds import aws, azure, local, vsphere
 from bakery.clouds.builder import Builder, RemoteBuilder
@@ -10,7 +10,7 @@ CLOUDS: dict[str, Cloud] = {
     "vsphere": vsphere.CLOUD,
     "azure": azure.CLOUD,
 }
-# Terraform's state and most stacks are there, so `cdktf` logs in to it.
+# `cdktf` logs in to this cloud, which has Terraform's state and most stacks.
 STACKS = aws.CLOUD
 
 BUILDERS: dict[str, Builder] = {cloud.builder.name: cloud.builder for cloud in CLOUDS.values()}

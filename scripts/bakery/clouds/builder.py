@@ -18,8 +18,8 @@ class Builder:
     """The differences between Packer's builders. `name` is the key of the definition's base and the template's folder.
 
     `source` is the block of the template that builds a definition; `variables` are its own, beside the common ones, and
-    `required` those that a template of the user's own has to use, too. `system_tools` and Packer's `plugin` change what
-    this builder makes, and no other. Jobs of `duty` run it.
+    a user's own template also has to use the `required` ones. `system_tools` and Packer's `plugin` change only the
+    images of this builder. Jobs of `duty` run it.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Builder:
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """By the names that input keys have."""
+        """The system's tools by their names in input keys."""
         return (*self.system_tools, self.plugin)
 
 
@@ -40,9 +40,9 @@ class Builder:
 class RemoteBuilder(Builder):
     """A builder that makes the image at a target.
 
-    `environment` turns the fields of the target's credentials in Vault into what Packer's environment needs, `ids`
-    reads the images by place out of Packer's manifest. If Vault has no credentials, the user's variables whose names
-    begin with `own` log in, if the builder reads any; the values of `own_secrets` among them are never shown.
+    `environment` turns the fields of the target's credentials in Vault into variables for Packer, and `ids` reads the
+    images by location from Packer's manifest. If Vault has no credentials, the user's variables whose names begin with
+    `own` log in, if the builder reads any; the values of `own_secrets` among them are never shown.
     """
 
     environment: Callable[[Mapping[str, str]], dict[str, str]]
@@ -56,7 +56,7 @@ class RemoteBuilder(Builder):
 
 
 def require(fields: Mapping[str, str], names: Iterable[str], cloud: str) -> None:
-    """BakeryError unless a target's credentials have all of these fields; none of their values is shown."""
+    """Raise BakeryError unless a target's credentials have all of these fields; their values are never shown."""
     missing = [name for name in names if not fields.get(name)]
     if missing:
         raise BakeryError(f"the {cloud} credentials in Vault have no {' and no '.join(missing)}")

@@ -1,4 +1,4 @@
-"""The shape of a cloud: what the rest of the bakery may use of it."""
+"""The interface of a cloud to the rest of the bakery."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ Where = Callable[..., str]  # keys of a definition -> `file:line`
 
 
 def check_nothing(_definition: ImageDefinition, _where: Where) -> None:
-    """For clouds whose settings models say all that can be known."""
+    """Accept a definition: for clouds whose settings models check everything."""
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """All that is known of one cloud; its folder has the code behind it, which is imported when it is called.
+    """All that the bakery knows of one cloud. The code is in the cloud's folder, and is imported when it is called.
 
     `name` is the target's in definitions; `base` and `distribution` are the models of its keys there. `credentials` are
     the fields that its secret in Vault must have; `login_variables` log in where the environment does, `id_tokens` are

@@ -1,4 +1,4 @@
-"""Image definitions with the keys of every cloud: what files are read as, and their JSON Schema."""
+"""Image definitions with the keys of every cloud, and their JSON Schema."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -31,12 +31,12 @@ Definition: type[ImageDefinition] = create_model(
 
 
 def load(folder: Path, cache: Path | None = None) -> Definitions:
-    """Read every *.yaml of a folder; UsageError with all that is wrong. `cache` saves parsing unchanged files again."""
+    """Read every *.yaml of a folder; UsageError with all errors. `cache` saves parsing unchanged files again."""
     return definition.load(Definition, folder, cache)
 
 
 def load_valid(folder: Path) -> tuple[Definitions, list[UsageError]]:
-    """The definitions of a folder that are right by themselves, and all that is wrong with the others."""
+    """The valid definitions of a folder, and the errors of the others."""
     return definition.load_valid(Definition, folder)
 
 

@@ -1,4 +1,4 @@
-"""One run of Packer: what it works on and where its files are."""
+"""One run of Packer, and its files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Toolchain:
 
 @dataclass(frozen=True)
 class Job:
-    """A bake. `scratch` is a private folder that goes away with it, `log` gets what Packer prints.
+    """A bake. `scratch` is a private folder that is removed afterwards, `log` gets Packer's output.
 
     `builder` is the key of the definition's base; only QEMU's has a base disk here.
     """
@@ -51,7 +51,7 @@ class Job:
 
     @property
     def output(self) -> Path:
-        """Packer's own folder; its builder insists on making it."""
+        """The output folder of Packer, whose builder has to create it."""
         return self.scratch / "output"
 
     @property
@@ -60,7 +60,7 @@ class Job:
 
     @property
     def console(self) -> Path:
-        """The output of the guest's serial line; kept beside the log."""
+        """The output of the guest's serial console, kept beside the log."""
         return self.log.with_suffix(".console")
 
     @property
@@ -69,8 +69,8 @@ class Job:
 
     @property
     def tests(self) -> list[str]:
-        """Test files to run inside of the build: where no disk comes here that could be booted."""
-        if self.base or self.definition.windows:  # testinfra speaks SSH
+        """Test files to run inside of the build, for builders whose disk does not come to this machine."""
+        if self.base or self.definition.windows:  # testinfra connects by SSH
             return []
         return [str(self.project.resources.image_test(name)) for name in self.definition.tests]
 
@@ -80,7 +80,7 @@ class Job:
 
     @property
     def secret_references(self) -> dict[str, dict[str, str]]:
-        """For templates that ask Vault themselves."""
+        """The locations of the secrets in Vault, for templates that read Vault themselves."""
         return {name: {"path": ref.path, "key": ref.key} for name, ref in self.definition.secrets.items()}
 
     def progress(self, text: str) -> None:

@@ -9,7 +9,7 @@ from bakery.host.errors import BakeryError
 
 DISKS = (".qcow2", ".raw")  # a build's folder also holds the firmware's variables
 
-HINT = 'a template ends with: post-processor "manifest" { output = var.manifest }'
+HINT = 'end the template with: post-processor "manifest" { output = var.manifest }'
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class File:
 
 @dataclass(frozen=True)
 class Build:
-    """One entry of a manifest; `custom_data` is what the template says about itself."""
+    """One entry of a manifest; `custom_data` comes from the template."""
 
     packer_run_uuid: str
     artifact_id: str = ""
@@ -32,21 +32,21 @@ class Build:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The file as a whole; older runs stay in it."""
+    """The whole file, which keeps the entries of older runs."""
 
     builds: tuple[Build, ...]
     last_run_uuid: str
 
 
 def disk(path: Path, image: str, version: str, folder: Path) -> Path:
-    """The one disk that the last run made inside `folder`; BakeryError if the manifest says anything else."""
+    """The one disk that the last run made inside `folder`; BakeryError if there is not exactly one."""
     build = last_build(path, image, version)
     outputs = [Path(file.name).absolute() for file in build.files or ()]
     disks = [file for file in outputs if file.suffix in DISKS]
     if len(disks) != 1:
         names = ", ".join(file.name for file in outputs) or "nothing"
         raise BakeryError(
-            f"Packer made not one disk but {names}", where=str(path), hint="a template makes one qcow2 or raw disk"
+            f"Packer made {names}, not one disk", where=str(path), hint="a template must make one qcow2 or raw disk"
         )
     if not disks[0].resolve().is_relative_to(folder.resolve()):
         raise BakeryError(
@@ -55,7 +55,7 @@ def disk(path: Path, image: str, version: str, folder: Path) -> Path:
             hint="write it to var.output_folder",
         )
     if not disks[0].is_file():
-        raise BakeryError(f"the disk that Packer names is not there: {disks[0]}", where=str(path))
+        raise BakeryError(f"the disk that Packer names does not exist: {disks[0]}", where=str(path))
     return disks[0]
 
 
@@ -77,11 +77,11 @@ def _read_last(path: Path) -> Build:
     try:
         manifest = TypeAdapter(Manifest).validate_json(path.read_bytes())
     except FileNotFoundError as error:
-        raise BakeryError("Packer ended well but left no manifest", where=str(path), hint=HINT) from error
+        raise BakeryError("Packer succeeded but wrote no manifest", where=str(path), hint=HINT) from error
     except ValidationError as error:
         first = error.errors()[0]
         raise BakeryError(f"Packer's manifest cannot be read: {first['msg']}", where=str(path), hint=HINT) from error
     builds = [build for build in manifest.builds if build.packer_run_uuid == manifest.last_run_uuid]
     if len(builds) != 1:
-        raise BakeryError(f"a template makes one artifact; this run made {len(builds)}", where=str(path), hint=HINT)
+        raise BakeryError(f"a template must make one artifact; this run made {len(builds)}", where=str(path), hint=HINT)
     return builds[0]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from bakery.host.events import Event, Reporter, report_step
 from bakery.host.timing import timed
 
-ReportProgress = Callable[[float], None]  # takes the fraction of a phase that is done, 0..1
+ReportProgress = Callable[[float], None]  # receives the finished fraction of a phase, 0..1
 
 
 class Phases:
@@ -19,7 +19,7 @@ class Phases:
 
     @contextmanager
     def phase(self, name: str, text: str) -> Iterator[ReportProgress]:
-        """Gives a function that takes the fraction that is done, 0..1, and reports whole per cents only."""
+        """Return a function that receives the finished fraction, 0..1, and reports each whole per cent once."""
         last_percent = -1
 
         def report_progress(fraction: float) -> None:

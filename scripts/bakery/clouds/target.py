@@ -1,4 +1,4 @@
-"""The methods of every target. Names carry the version, so a rerun finds by name and makes nothing twice."""
+"""The methods of every target. Names contain the version, so a rerun finds resources by name and makes none twice."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ Status = Literal["correct", "incorrect", "missing", "unreachable"]
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one comparison for one place of a publication; `detail` names what differs."""
+    """The result of one comparison for one location of a publication; `detail` names the difference."""
 
     place: str
     status: Status
@@ -24,27 +24,27 @@ class Target(Protocol):
     """A final location of images. All methods raise BakeryError; `report` gets the progress."""
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
-        """Bring the version to every place, adopting what an earlier run left; returns when all of it is usable."""
+        """Publish the version in every location, and adopt resources of an earlier run; returns when all are usable."""
 
     def inspect(self, publication: Publication) -> list[Finding]:
-        """Compare what a publication says with what is there."""
+        """Compare a publication with the target."""
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
-        """Move the channel's pointers to this version in every place, or in none."""
+        """Move the channel's pointers to this version in every location, or in none."""
 
     def unpoint(self, publication: Publication, channel: str) -> None:
-        """Remove the channel's pointers that hold this version: the undoing of a channel's first step."""
+        """Remove the channel's pointers to this version, to undo the first entry of a channel."""
 
 
 class RemoteTarget(Target, Protocol):
-    """A target where Packer can build, too."""
+    """A target at which Packer can also build."""
 
     def prepare(self, of: Versioned) -> None:
-        """Make way for a build of this version: make what it needs, remove what an unfinished build left.
+        """Prepare a build of this version: make what it needs, and remove the images of an unfinished build.
 
-        Packer takes its image back when a copy fails, but leaves the finished copies where they are. ConflictError if
-        what is there was not left by an unfinished build.
+        Packer removes its image when a copy fails, but not the finished copies. ConflictError if an image of that name
+        is not one of an unfinished build.
         """
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
-        """Take over the image that Packer made here: finish its copies, set and verify all tags."""
+        """Adopt the image that Packer made here: finish its copies, set and verify all tags."""

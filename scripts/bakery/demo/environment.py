@@ -1,4 +1,4 @@
-"""A real Vault and the AWS stand-in for the demo, and the environment in which everything talks to them only."""
+"""A real Vault and the AWS stand-in for the demo, and the environment in which all programs use only these two."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from bakery.infra import mirror
 from bakery.model.project import Project
 
 REGION = "us-east-1"
-STATE_BUCKET = "bakery-demo-state"  # Terraform keeps its state there; in production somebody makes it once, by hand
+STATE_BUCKET = "bakery-demo-state"  # Terraform's state; elsewhere an administrator makes it
 IMAGES_STATE = {"bucket": STATE_BUCKET, "key": "demo/images.tfstate", "region": REGION, "use_path_style": True}
 CATALOG = "s3://bakery-demo-catalog/catalog"
 SECRET = ("VAULT_SECRET_ID",)
@@ -24,7 +24,7 @@ NAMES = ("aws", "vault")
 
 
 def start(project: Project) -> dict[str, str]:
-    """Start what does not run yet; the variables with which the bakery, cdktf and Terraform use it."""
+    """Start the services that do not run yet; return the variables for the bakery, cdktf and Terraform."""
     require_moto()
     folder = project.workspace / "stand-ins"
     seed, state = folder / "secrets.json", folder / "aws.state"
@@ -43,23 +43,23 @@ def start(project: Project) -> dict[str, str]:
 
 
 def save(project: Project) -> None:
-    """Have the AWS stand-in write its state, so that a machine that goes down loses nothing."""
-    aws = services.known("aws", project.workspace / "stand-ins")
+    """Have the AWS stand-in write its state, so that a crash of the machine loses nothing."""
+    aws = services.last_start("aws", project.workspace / "stand-ins")
     if aws:
         urllib.request.urlopen(f"{aws.url}/_double/save", data=b"", timeout=60).close()  # noqa: S310 - loopback
 
 
 def stop(folder: Path) -> list[str]:
-    """Stop the services; the names of those that ran."""
+    """Stop the services. Return the names of those that ran."""
     return [name for name in NAMES if services.stop(name, folder / "stand-ins")]
 
 
 def require_moto() -> None:
-    """BakeryError unless the library behind the AWS stand-in is installed."""
+    """Raise BakeryError unless the library behind the AWS stand-in is installed."""
     if find_spec("moto") is None:
         raise BakeryError(
-            "the demo needs moto, which the AWS stand-in is built on",
-            hint="pip install 'multi-cloud-image-bakery[demo]'; 'make setup' in a checkout",
+            "the demo's AWS stand-in needs moto",
+            hint="run 'make setup' in a checkout, else pip install 'multi-cloud-image-bakery[demo]'",
         )
 
 
@@ -68,7 +68,7 @@ def _stand_in(name: str, port: int) -> list[str | Path]:
 
 
 def _aws_environment(url: str) -> dict[str, str]:
-    """Made-up credentials, one endpoint for everything, and no look at the user's own configuration."""
+    """Made-up credentials and one endpoint for all services. The user's own configuration is not read."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "demo",

@@ -28,7 +28,7 @@ def prepare(source: Path, folder: Path, change: bool) -> int:
 
 
 def _set_variable(path: Path, message: str) -> None:
-    """Set the variable as a user would in an editor: everything else in the file stays as it is."""
+    """Set the variable as a user would in an editor, and leave the rest of the file unchanged."""
     yaml = YAML()
     definition = yaml.load(path)
     for role in definition["software"]["roles"]:

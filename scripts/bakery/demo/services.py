@@ -14,7 +14,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.waiting import wait_until
 from bakery.machine import qemu
 
-START_SECONDS = 60.0  # the AWS stand-in imports for about 5 s on a cold disk, Vault answers within 2 s
+START_SECONDS = 60.0  # the AWS stand-in takes about 5 s on a cold disk, Vault 2 s
 STOP_SECONDS = 60.0  # the AWS stand-in writes its state when it ends
 POLL_SECONDS = 0.1
 
@@ -32,14 +32,14 @@ class Service:
 
 
 def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], ready: Path | None = None) -> Service:
-    """The service of that name, started if it does not run. `argv` gets the port to listen on.
+    """The service of this name, started if it does not run. `argv` gets the port to listen on.
 
-    It is up when it takes connections and, if given, when it has written the file `ready`.
+    The service is up when it accepts connections and, if `ready` is set, has written that file.
     """
-    before = known(name, folder)
+    before = last_start(name, folder)
     if before and _is_alive(before):
         return before
-    # The old port, if it is free: URLs of an earlier run then go on working.
+    # The old port, if it is free, so that URLs of an earlier run keep working.
     port = before.port if before and _is_free(before.port) else qemu.free_port()
     log = folder / f"{name}.log"
     if ready:
@@ -60,8 +60,8 @@ def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], rea
 
 
 def stop(name: str, folder: Path) -> bool:
-    """End a service and wait for its end; False if it was not running. Its file keeps the port."""
-    service = known(name, folder)
+    """Stop a service and wait until it has ended; False if it was not running. Its file keeps the port."""
+    service = last_start(name, folder)
     if service is None or not _is_alive(service):
         return False
     with suppress(ProcessLookupError):
@@ -71,8 +71,8 @@ def stop(name: str, folder: Path) -> bool:
     return True
 
 
-def known(name: str, folder: Path) -> Service | None:
-    """The service as it was last started; None if it never was."""
+def last_start(name: str, folder: Path) -> Service | None:
+    """The last start of a service; None if it was never started."""
     try:
         return Service(**json.loads((folder / f"{name}.json").read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -80,7 +80,7 @@ def known(name: str, folder: Path) -> Service | None:
 
 
 def _is_alive(service: Service) -> bool:
-    """The process lives and its port takes connections; either alone may belong to another program."""
+    """Whether the process lives and its port accepts connections; either alone may belong to another program."""
     try:
         os.kill(service.pid, 0)
         socket.create_connection(("127.0.0.1", service.port), timeout=1).close()

@@ -28,7 +28,7 @@ CONSUMER = ("examples/consumer", "modules/image")  # the example, and the module
 
 @dataclass(frozen=True)
 class Row:
-    """One place where the image can be launched from, and the parameter that names it there."""
+    """One location of the image, and the parameter that points at it there."""
 
     image: str
     version: str
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """The result of the demo. `reason` says why it baked or not, `consumer` what plain Terraform read in the end."""
+    """The result of the demo. `reason` is why it baked or not, `consumer` is what plain Terraform read at the end."""
 
     image: str
     version: str
@@ -54,7 +54,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Stage:
-    """The project and the environment of the demo: `.bakery/demo` holds everything that it makes."""
+    """The project and the environment of the demo. It writes only to `.bakery/demo`."""
 
     project: Project
     environment: dict[str, str]
@@ -120,7 +120,7 @@ def play(root: Path, change: bool, report: Reporter, print_line: PrintLine) -> R
 
 
 def end(root: Path) -> list[str]:
-    """Stop the stand-ins; the names of those that ran. Their data stays for the next demo."""
+    """Stop the stand-ins, and return the names of those that ran. Their data stays for the next demo."""
     return environment.stop(folder_of(root))
 
 
@@ -151,7 +151,7 @@ def _place_rows(record: Record) -> Iterator[Row]:
 
 
 def _apply_consumer(stage: Stage) -> dict[str, Any]:
-    """Apply the downstream example, and prove that a second plan has nothing to do."""
+    """Apply the downstream example, and prove that a second plan shows no changes."""
     copy = stage.project.workspace / "consumer"
     for part in CONSUMER:
         shutil.copytree(stage.project.root / part, copy / part, dirs_exist_ok=True)

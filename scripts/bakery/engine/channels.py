@@ -1,4 +1,4 @@
-"""Channels: named pointers to versions, moved at all targets or at none, and written into the catalog last."""
+"""Channels: named pointers to versions. They move at all targets or at none; the catalog is written last."""
 
 import re
 from collections.abc import Mapping
@@ -20,10 +20,10 @@ Publications = Mapping[str, Publication]  # one version's, by target
 def promote(
     catalog: Catalog, record: Record, channel: str, reason: str, targets: Targets, report: Reporter
 ) -> ChannelEntry:
-    """Point `channel` at a complete version; the entry it has already if all is right.
+    """Point `channel` at a complete version and return its entry, which may exist already.
 
-    Nothing moves unless the version can be used in every location. If anything fails later, the pointers of all targets
-    get their old values back.
+    No pointer moves unless the version can be used in every location. If a later step fails, the pointers of all
+    targets get their old values back.
     """
     _refuse_incomplete(record, channel)
     publications = _read_publications(record, targets)
@@ -39,8 +39,8 @@ def promote(
     except BaseException as error:
         head = _read_channel(catalog, record, channel, before)
         if isinstance(error, ConflictError) and head and (head.version, head.pointers) == (record.version, pointers):
-            return head  # another writer made the same step, or the answer to our own write was lost
-        # The catalog decides: this run may have overwritten the pointers of another that was faster.
+            return head  # another writer wrote the same entry, or the answer to our own write was lost
+        # The catalog decides, since this run may have overwritten the pointers of a faster one.
         move.restore_pointers(publications, head, error)
         raise
     report(Event("note", "promote", record.image, f"{channel} -> {record.version}"))
@@ -50,7 +50,7 @@ def promote(
 def rollback(
     catalog: Catalog, image: str, arch: str, channel: str, reason: str, targets: Targets, report: Reporter
 ) -> ChannelEntry:
-    """Point `channel` at the version it pointed at before, passing over those that are no longer complete."""
+    """Point `channel` at its previous version that is still complete."""
     history = catalog.history(image, arch, channel)
     if not history:
         names = ", ".join(catalog.channels(image, arch)) or "none"
@@ -68,7 +68,7 @@ def rollback(
 
 
 def require_name(channel: str) -> None:
-    """UsageError unless `channel` has the form of a name in definitions."""
+    """Raise UsageError unless `channel` has the form of a channel's name in definitions."""
     if not re.fullmatch(NAME, channel):
         raise UsageError(
             f"'{channel}' is not a channel name", hint="2 to 50 small letters, digits and dashes, a letter first"
@@ -81,7 +81,7 @@ def _refuse_incomplete(record: Record, channel: str) -> None:
         raise BakeryError(
             f"{full_name(record)} is {record.state}: only a complete version can be promoted",
             detail=record.reason if record.state == "revoked" else "",
-            hint=f"run 'bakery run {record.image}', then promote what comes out",
+            hint=f"run 'bakery run {record.image}', then promote the new version",
         )
 
 
@@ -91,7 +91,7 @@ def _read_publications(record: Record, targets: Targets) -> dict[str, Publicatio
     if missing := [name for name, publication in publications.items() if publication is None]:
         raise BakeryError(
             f"{full_name(record)} was never published at {', '.join(missing)}",
-            hint=f"run 'bakery publish {record.image}', or promote a version that is everywhere",
+            hint=f"run 'bakery publish {record.image}', or promote a version that is at every target",
         )
     return {name: publication for name, publication in publications.items() if publication}
 
@@ -108,7 +108,7 @@ def _refuse_unusable(record: Record, publications: Publications, targets: Target
 
 
 def _read_channel(catalog: Catalog, record: Record, channel: str, before: ChannelEntry | None) -> ChannelEntry | None:
-    """The channel's newest entry; `before` if the catalog does not answer any more."""
+    """The channel's newest entry, or `before` if the catalog does not answer."""
     try:
         return catalog.channel(record.image, record.arch, channel)
     except BakeryError:
@@ -117,7 +117,7 @@ def _read_channel(catalog: Catalog, record: Record, channel: str, before: Channe
 
 @dataclass(frozen=True)
 class _Move:
-    """The pointers of one channel at all targets, on their way to one version."""
+    """Moves the pointers of one channel at all targets to one version."""
 
     catalog: Catalog
     publications: Publications
@@ -126,7 +126,7 @@ class _Move:
     report: Reporter
 
     def move_pointers(self, before: ChannelEntry | None) -> tuple[Pointer, ...]:
-        """Move one target after the other; each is all or none by itself."""
+        """Move one target after the other; each of them moves all of its pointers or none."""
         pointers: dict[str, tuple[Pointer, ...]] = {}
         try:
             for name, publication in self.publications.items():
@@ -137,13 +137,13 @@ class _Move:
         return tuple(pointer for group in pointers.values() for pointer in group)
 
     def restore_pointers(self, publications: Publications, entry: ChannelEntry | None, error: BaseException) -> None:
-        """Point targets at the version of `entry` again; `error` gets one line per target with the result."""
+        """Point targets at the version of `entry` again; adds a line per target to `error`."""
         lines = []
         for name, publication in publications.items():
             try:
-                lines.append(f"{name}: put back to {self._restore_target(name, publication, entry)}")
+                lines.append(f"{name}: restored to {self._restore_target(name, publication, entry)}")
             except BakeryError as failure:
-                lines.append(f"{name}: NOT put back: {failure.message}: {failure.detail}")
+                lines.append(f"{name}: NOT restored: {failure.message}: {failure.detail}")
         if isinstance(error, BakeryError):
             error.detail = "\n".join(filter(None, (error.detail, *lines)))
 

@@ -18,7 +18,7 @@ from bakery.model.definition import ImageDefinition
 def check_folder(definitions: Path, workspace: Path, names: Sequence[str]) -> list[Outcome[str]]:
     """Check the named definitions of a folder, or all, and the templates that they use; an outcome for each.
 
-    A definition that cannot be read does not hide what is wrong with the others.
+    A definition that cannot be read does not hide the errors of others.
     """
     try:
         project = locate(definitions, workspace)
@@ -45,20 +45,20 @@ def _check_definitions(session: Session, selected: Sequence[ImageDefinition]) ->
 
 
 def _check_templates(session: Session, selected: Sequence[ImageDefinition]) -> list[Outcome[str]]:
-    templates = {str(template): template for template in validator.templates(selected)}
+    templates = {str(template): template for template in validator.select_templates(selected)}
     if not templates:
         return []
-    toolchain = toolbox.toolchain(session.project, "tcg")  # either will do, and trying KVM takes seconds
+    toolchain = toolbox.toolchain(session.project, "tcg")  # both give the same result
 
     def validate(name: str) -> str:
-        validator.validate(session.project, templates[name], toolchain)
+        validator.validate_template(session.project, templates[name], toolchain)
         return name
 
     return run_parallel(list(templates), validate, os.cpu_count() or 1)
 
 
 def check(session: Session, definition: ImageDefinition) -> None:
-    """UsageError with `file:line` of everything that is wrong."""
+    """Raise UsageError with the `file:line` of every error."""
 
     def where(*keys: str | int) -> str:
         return session.definitions.where(definition.name, *keys)

@@ -1,4 +1,4 @@
-"""The inputs of a bake: everything that can change the result, by name. `bakery.model.inputs` has the names."""
+"""Computes the inputs of a bake: everything that can change the result, by name (`bakery.model.inputs`)."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,16 +9,16 @@ from bakery.host import files
 from bakery.model import inputs as names
 from bakery.model.bases import QemuBase
 from bakery.model.definition import ImageDefinition
-from bakery.model.inputs import Inputs, canonical
+from bakery.model.inputs import Inputs, canonical_json
 from bakery.model.project import Project
 
-# Raised by hand when code (not data: templates, roles and recipes are hashed) changes what a bake makes.
+# Raise this by hand when code changes the result of a bake. Data (templates, roles, recipes) is hashed.
 ENGINE = "1"
-# The tools that make a disk when nothing is installed on it.
+# The tools that make a disk without software of the definition.
 DISK_TOOLS = tuple(map(names.tool, ("mmdebstrap", "mke2fs", "qemu-img")))
 # Tools that only one builder uses; the others count for every build.
 ONLY = {names.tool(tool): builder.name for builder in BUILDERS.values() for tool in builder.tools}
-SEAL = "seal"  # the role that ends every bake
+SEAL = "seal"  # every bake ends with this role
 
 
 class Fingerprints:
@@ -57,11 +57,11 @@ class Fingerprints:
             **self._template_inputs(definition, where),
             **self._answer_inputs(definition, where),
             names.MODE: definition.mode,
-            names.PACKAGES: canonical(software.packages),
-            names.ROLES: canonical([use.name for use in software.roles]),
+            names.PACKAGES: canonical_json(software.packages),
+            names.ROLES: canonical_json([use.name for use in software.roles]),
         }
         for use in software.roles:
-            inputs |= {names.variable(use.name, name): canonical(value) for name, value in use.vars.items()}
+            inputs |= {names.variable(use.name, name): canonical_json(value) for name, value in use.vars.items()}
         inputs |= self._role_inputs(definition, playbook_files)
         inputs |= {names.secret(name): f"{ref.path}#{ref.key}" for name, ref in definition.secrets.items()}
         return inputs
@@ -82,9 +82,9 @@ class Fingerprints:
         return inputs
 
     def _base_inputs(self, definition: ImageDefinition, parent: str) -> Inputs:
-        """The base of each builder. A parent counts by its content, whatever it is built with."""
+        """The base of each builder. A parent counts by its content, not by the way it was built."""
         bases = definition.base.model_dump(mode="json", exclude_none=True, exclude={"qemu"})
-        remote = {names.remote_base(name): canonical(base) for name, base in bases.items()}
+        remote = {names.remote_base(name): canonical_json(base) for name, base in bases.items()}
         return {**self._local_base_inputs(definition.base.qemu, parent), **remote}
 
     def _local_base_inputs(self, base: QemuBase | None, parent: str) -> Inputs:
@@ -95,7 +95,7 @@ class Fingerprints:
         if base.url:
             return {names.PARENT: f"sha256:{base.sha256}"}
         recipe = self._folder_inputs(self._project.resources.recipe("debian"), "recipe")
-        return {names.PARENT: canonical(base.model_dump(mode="json")["debootstrap"]), **recipe}
+        return {names.PARENT: canonical_json(base.model_dump(mode="json")["debootstrap"]), **recipe}
 
     def _template_inputs(self, definition: ImageDefinition, where: Path) -> Inputs:
         if definition.template:
@@ -104,7 +104,7 @@ class Fingerprints:
         for builder in definition.builders:
             name = definition.template_folder(builder)
             folder = self._project.resources.template(name)
-            # Packer reads what is behind a link, and a wheel has a file in its place.
+            # Packer follows links, and a wheel has files in their place.
             paths = bake_files.template_files(folder, definition)
             inputs |= self._tree_inputs(folder, f"template:{name}/", paths, follow=True)
         return inputs
@@ -118,11 +118,11 @@ class Fingerprints:
         return inputs
 
     def _with_dependencies(self, roles: list[str]) -> list[str]:
-        """The roles and all that they use, directly or not; they may use each other."""
+        """The roles and all roles that they use, directly or indirectly; cycles are allowed."""
         all_roles = list(roles)
         for name in all_roles:  # grows meanwhile
             if name not in self._dependencies:
-                self._dependencies[name] = bake_files.dependencies(self._project.resources.role(name))
+                self._dependencies[name] = bake_files.role_dependencies(self._project.resources.role(name))
             all_roles += [dependency for dependency in self._dependencies[name] if dependency not in all_roles]
         return all_roles
 
@@ -132,10 +132,10 @@ class Fingerprints:
         return self._by_family[path]
 
     def _folder_inputs(self, folder: Path, label: str) -> Inputs:
-        return self._tree_inputs(folder, f"{label}/", bake_files.walk(folder))
+        return self._tree_inputs(folder, f"{label}/", bake_files.list_files(folder))
 
     def _tree_inputs(self, folder: Path, prefix: str, paths: Iterable[Path], follow: bool = False) -> Inputs:
-        """Digests of files below a folder, by prefix and relative path; with `follow`, of what links lead to."""
+        """Digests of files below a folder, by prefix and relative path; `follow` reads the targets of links."""
         inputs: Inputs = {}
         for path in paths:
             if (path, follow) not in self._digests:

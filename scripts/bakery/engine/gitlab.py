@@ -1,7 +1,7 @@
-"""Plan + definitions -> the GitLab pipeline that bakes, tests, publishes and applies what is due, and nothing else.
+"""Plan + definitions -> the GitLab pipeline that bakes, tests, publishes and applies only what is due.
 
-It is a child of the pipeline in templates/bakery/. All that comes after the plan is in it, since GitLab hands no
-artifact of a child back to its parent.
+It is a child of the pipeline in templates/bakery/, and has all jobs after the plan: a parent pipeline cannot get the
+artifacts of its child.
 """
 
 import shlex
@@ -23,13 +23,13 @@ Jobs = dict[str, Job]
 
 STEPS = ("bake", "verify", "publish")  # of an image; each is a stage
 BAKES: tuple[Duty, ...] = ("bake-private", "bake-public")
-# Runners by duty, as tags: what checks merge requests must not be what may write to the catalog.
+# Tags of runners by duty: a runner that checks merge requests must not be able to write to the catalog.
 RUNNERS = {"bake-private": "bakery-private", "bake-public": "bakery-public"}
-EXPIRY = "3 days"  # what jobs hand on: time to run a failed job again after a weekend
+EXPIRY = "3 days"  # artifacts for later jobs: a failed job can be run again after a weekend
 ARTIFACTS = ".bakery/artifacts/"
 LOGS = ".bakery/logs/"
 
-# With what Vault lends to the duty; without BAKERY_APPLY_CREDENTIALS, with what the job has.
+# With credentials from Vault; without BAKERY_APPLY_CREDENTIALS, with the job's own.
 APPLY = "bakery vault exec -- bakery apply images --outputs images.json --report terraform.json"
 
 # The audience of each token, by variable.
@@ -38,13 +38,13 @@ ID_TOKENS = {
     **{name: audience for cloud in CLOUDS.values() for name, audience in cloud.id_tokens.items()},
 }
 ENTER = '. "${BAKERY_TOOLBOX:-/opt/bakery}/runner/enter.sh"'
-# Never the whole job on any failure: what failed for a reason fails again. At most 2 is GitLab's own limit.
+# Only failures of the system: other jobs would fail again. GitLab allows at most 2.
 RETRY = {"max": 2, "when": ["runner_system_failure"], "exit_codes": [int(ExitCode.TRY_AGAIN)]}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of a run: the image that jobs run in, the one target that counts (or all), another channel."""
+    """The options of a run: the container image of jobs, one target or all, and a channel to move instead."""
 
     runner_image: str
     target: str = "all"
@@ -52,7 +52,7 @@ class Settings:
 
 
 def pipeline(plan: Plan, images: Mapping[str, ImageDefinition], settings: Settings) -> dict[str, Any]:
-    """The child pipeline; with one job that does nothing if nothing is due, since GitLab refuses an empty one."""
+    """The child pipeline. One job that does nothing replaces an empty pipeline, which GitLab refuses."""
     due = {action.image: action for action in _due_actions(plan, images, settings.target)}
     generations: dict[str, int] = {}
     jobs: Jobs = {}
@@ -75,7 +75,7 @@ def render(document: Mapping[str, Any]) -> str:
 
 
 def _due_actions(plan: Plan, images: Mapping[str, ImageDefinition], target: str) -> Iterator[Action]:
-    """The pending actions of images that go to the target, and those of their parents, which are baked first."""
+    """The pending actions of the target's images and of their parents, which are baked first."""
     names = {action.image for action in plan.pending if target in ("all", *images[action.image].targets)}
     for name in tuple(names):
         while parent := images[name].parent:
@@ -105,8 +105,7 @@ def _common_settings(settings: Settings, generations: int) -> dict[str, Any]:
 
 
 def _image_jobs(image: ImageDefinition, action: Action, earlier: Jobs, channel: str) -> Jobs:
-    """The jobs of one image, after those of its parent. A version that lacks a target is published from where it was
-    baked."""
+    """The jobs of one image, after its parent's. The runner that baked a version publishes it at missing targets."""
     bakes = _bake_jobs(image, earlier) if action.kind != "publish" else {}
     verify = _verify_jobs(image) if f"bake-private {image.name}" in bakes else {}
     return {**bakes, **verify, **_publish_jobs(image, [*bakes, *verify], channel)}
@@ -129,7 +128,7 @@ def _bake_jobs(image: ImageDefinition, earlier: Jobs) -> Jobs:
 
 
 def _parent_jobs(image: ImageDefinition, builders: Sequence[str], earlier: Jobs) -> list[str]:
-    """The job that has the parent's disk, where one is built on it, and the one that completes the parent's version."""
+    """The parent's jobs that this image needs: the one with the disk, and the one that completes the version."""
     disk = [f"bake-private {image.parent}"] if "qemu" in builders else []
     return [job for job in (*disk, f"publish {image.parent}") if job in earlier]
 
@@ -139,7 +138,7 @@ def _verify_jobs(image: ImageDefinition) -> Jobs:
     job = {
         "stage": "verify",
         "tags": [RUNNERS["bake-private"]],
-        "variables": _role_variables("bake-private"),  # it searches the disk for the secrets of the bake
+        "variables": _role_variables("bake-private"),  # verify searches the disk for the secrets of the bake
         "needs": [f"bake-private {name}"],
         "script": [f"due {name} || exit 0", f"section verify 'Test {name}' bakery verify {name}"],
         "artifacts": _artifact_settings(f"{_artifact_pattern(image)}/verdict.json", LOGS),
@@ -155,8 +154,9 @@ def _publish_jobs(image: ImageDefinition, needs: list[str], channel: str) -> Job
         "stage": "publish",
         "tags": [RUNNERS["bake-private" if used(image, "bake-private") else "bake-public"]],
         "variables": _role_variables("publish"),
-        # An environment is an account. GitLab's lock spares a pipeline the wait for ours; ours also holds for laptops.
-        # The variable is not last: where it is empty, the key would end in a slash, and GitLab drops such a lock.
+        # An environment is an account. With GitLab's lock, a pipeline need not wait for the bakery's, which also covers
+        # laptops. The variable is not last: where it is empty, the key would end in a slash, and GitLab drops such a
+        # lock.
         "resource_group": f"publish/$BAKERY_ENVIRONMENT/{name}",
         "needs": needs,
         "script": [f"due {name} || exit 0", f"section publish 'Publish {name}' bakery publish {name}{option}"],
@@ -166,7 +166,7 @@ def _publish_jobs(image: ImageDefinition, needs: list[str], channel: str) -> Job
 
 
 def _apply_job() -> Job:
-    """Waits for all stages before it: a list of needs would end at GitLab's limit of 50."""
+    """The job that waits for all stages before it: GitLab limits a list of needs to 50."""
     return {
         "stage": "apply",
         "tags": [RUNNERS["bake-public"]],
@@ -176,7 +176,7 @@ def _apply_job() -> Job:
         "dependencies": [],
         "script": [f"section apply 'Hand the IDs to Terraform' {APPLY}"],
         "artifacts": {
-            "when": "always",  # what was refused is in the report too
+            "when": "always",  # a refused plan is in the report, too
             "expire_in": EXPIRY,
             "paths": ["images.json"],
             "reports": {"terraform": "terraform.json"},
@@ -189,7 +189,7 @@ def _idle_job() -> Job:
 
 
 def _role_variables(duty: Duty) -> dict[str, str]:
-    """As vault/set-up.sh names it."""
+    """The duty's role in Vault, as vault/set-up.sh names it."""
     return {"VAULT_ROLE": f"bakery-{duty}"}
 
 
@@ -200,5 +200,5 @@ def _artifact_pattern(image: ImageDefinition) -> str:
 
 
 def _artifact_settings(*paths: str) -> Job:
-    """A failed job keeps its artifacts too: its logs say why. Only developers may load them: disks are among them."""
+    """A failed job also keeps its artifacts, for its logs. Only developers may download them: they include disks."""
     return {"when": "always", "access": "developer", "expire_in": EXPIRY, "paths": list(paths)}

@@ -1,4 +1,4 @@
-"""definitions + catalog -> Plan. Reads, decides, gives every decision its reason; changes nothing."""
+"""definitions + catalog -> Plan. Decides for each image, with a reason; changes nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from typing import Literal
 
 from bakery.catalog.record import Record
 from bakery.model.definition import ImageDefinition
-from bakery.model.inputs import Change, compare, input_key
+from bakery.model.inputs import Change, compare_inputs, input_key
 
 Kind = Literal["bake", "wait", "publish", "keep"]
 
 
 @dataclass(frozen=True)
 class Action:
-    """The next step of one image, and its reason. `version` is the one in the catalog; `inputs` only for a bake."""
+    """The next step of one image, and its reason. `version` is in the catalog; `inputs` is set only for a bake."""
 
     image: str
     arch: str
@@ -46,7 +46,7 @@ NewestOf = Callable[[ImageDefinition], Record | None]
 
 
 def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: InputsOf, now: datetime) -> Plan:
-    """Decide for each image. `images` holds every ancestor too; `newest_of` gives the newest complete version."""
+    """Decide for each image. `images` also has every ancestor; `newest_of` returns the newest complete version."""
     by_name = {image.name: image for image in images}
     lineage = TopologicalSorter({image.name: [image.parent] if image.parent else [] for image in images})
     records: dict[str, Record | None] = {}
@@ -59,7 +59,7 @@ def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: Inpu
             actions[name] = Action(name, image.arch, "wait", f"built on {parent.image}, which comes first")
             continue
         parent_record = records.get(image.parent or "")
-        # The parent's content, not its file: a parent that came out the same leaves its children alone.
+        # The parent's content, not its file: if a new parent has the same content, its children need no bake.
         inputs = dict(inputs_of(image, parent_record.raw_sha256 if parent_record else ""))
         actions[name] = _decide_action(image, records[name], inputs, now)
     return Plan(tuple(actions.values()))
@@ -69,7 +69,7 @@ def _decide_action(image: ImageDefinition, record: Record | None, inputs: dict[s
     key = input_key(inputs)
     reason = _bake_reason(image, record, key, inputs, now)
     if reason:
-        changes = compare(record.inputs, inputs) if record else ()
+        changes = compare_inputs(record.inputs, inputs) if record else ()
         version = record.version if record else ""
         return Action(image.name, image.arch, "bake", reason, version, image.version, key, inputs, changes)
     assert record is not None
@@ -86,9 +86,9 @@ def _bake_reason(
     if record is None:
         return f"no complete version in release line {image.version}"
     if key != record.input_key:
-        changes = compare(record.inputs, inputs)
+        changes = compare_inputs(record.inputs, inputs)
         if not changes:
-            return f"the input key of {record.version} was made in another way"
+            return f"another release computed the input key of {record.version}"
         more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
         return f"{changes[0]}{more}"
     if image.rebuild_after_days is not None:
@@ -109,6 +109,6 @@ def _publish_reason(image: ImageDefinition, record: Record) -> str:
         if missing:
             return f"not yet in {', '.join(missing)}"
     if record.tags != image.tags:
-        names = [change.input for change in compare(record.tags, image.tags)]
+        names = [change.input for change in compare_inputs(record.tags, image.tags)]
         return f"tags changed: {', '.join(names)}"
     return ""

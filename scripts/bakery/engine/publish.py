@@ -1,4 +1,4 @@
-"""Brings a verified disk to every target of its definition."""
+"""Publishes a verified disk at every target of its definition."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,9 +20,9 @@ from bakery.model.project import Project
 def publish(
     project: Project, baked: Baked, verdict: Verdict | None, targets: Mapping[str, Target], report: Reporter
 ) -> list[Publication]:
-    """Publish to all targets, each of which is tried; PartialError when only some succeeded.
+    """Publish to all targets, even if some fail; PartialError if only some succeed.
 
-    `verdict` is on the disk. Each publication is saved as soon as it is done, so a rerun goes on from there.
+    `verdict` is that of the disk. Each publication is saved as soon as it is done, so a rerun continues from there.
     """
     failures: dict[str, BakeryError] = {}
     publications = []
@@ -44,12 +44,12 @@ def _publish_target(project: Project, baked: Baked, name: str, destination: Targ
     """Adopt the image that Packer built at the target; without one, publish the disk there."""
     if name in baked.builds:
         return cast(RemoteTarget, destination).adopt(baked.builds[name], report)
-    assert baked.artifact  # `baked.load` holds that a target without a build of its own has a disk
+    assert baked.artifact  # `baked.load` ensures that a target without a build of its own has a disk
     return destination.publish(baked.artifact, baked.folder(project, name) / "disk.qcow2", report)
 
 
 def _refuse_unverified(artifact: Artifact, verdict: Verdict | None, disk: Path) -> None:
-    """Only the very bytes that passed may leave."""
+    """Check that the disk is the one that passed its tests."""
     again = f"run 'bakery verify {artifact.image}' again"
     if verdict is None:
         raise NotFoundError(f"{full_name(artifact)} was never tested", hint=f"run 'bakery verify {artifact.image}'")
@@ -58,7 +58,7 @@ def _refuse_unverified(artifact: Artifact, verdict: Verdict | None, disk: Path) 
         raise BakeryError(f"{full_name(artifact)} did not pass its tests", detail=failing, hint=again)
     if verdict.sha256 != artifact.disk.sha256:
         raise BakeryError(
-            f"the verdict speaks of another disk than {full_name(artifact)}",
+            f"the verdict is about another disk than {full_name(artifact)}",
             where=str(disk),
             detail=f"tested {verdict.sha256}\nbaked  {artifact.disk.sha256}",
             hint=again,
@@ -67,7 +67,7 @@ def _refuse_unverified(artifact: Artifact, verdict: Verdict | None, disk: Path) 
         digest = files.sha256(disk)
     except FileNotFoundError as error:
         raise NotFoundError(
-            f"the disk of {full_name(artifact)} is gone",
+            f"the disk of {full_name(artifact)} is missing",
             where=str(disk),
             hint=f"run 'bakery run {artifact.image}' to bake it again",
         ) from error
@@ -81,9 +81,9 @@ def _refuse_unverified(artifact: Artifact, verdict: Verdict | None, disk: Path) 
 
 
 def _save_publication(publication: Publication, folder: Path) -> Publication:
-    """Save it; one that says the same as before stays as it was, with the seconds of the run that did the work."""
+    """Save a publication, unless an equal one is there: that one has the seconds of the run that did the work."""
     path = folder / f"publication-{publication.target}.json"
-    with suppress(BakeryError):  # absent or written by another release: this one replaces it
+    with suppress(BakeryError):  # absent, or written by another release: replace it
         before = documents.load(Publication, path)
         if replace(before, seconds=publication.seconds) == publication:
             return before
@@ -100,6 +100,6 @@ def _raise_failures(failures: dict[str, BakeryError], done: list[str]) -> None:
     raise join_errors(
         failures.items(),
         f"publishing failed at {', '.join(failures)}" + (f", succeeded at {', '.join(done)}" if done else ""),
-        "run 'bakery publish' again: what is there is kept, only the rest is done",
+        "run 'bakery publish' again: finished targets are kept, and only the rest is done",
         PartialError if done else BakeryError,
     )

@@ -1,4 +1,4 @@
-"""Work on several images: what is due, side by side, parents first."""
+"""Work on several images in parallel, parents first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class Bakes:
     """The result of `bake_images`: an outcome for each image that was due, and the actions of the other images."""
 
     outcomes: list[Outcome[Baked]]
-    kept: list[Action]
+    unchanged: list[Action]
 
 
 def bake_images(session: Session, names: list[str] | None, builders: Sequence[str], jobs: int) -> Bakes:
-    """Bake those of the named images, or of all, whose inputs changed; nothing that they are built on."""
+    """Bake the named images, or all, if their inputs changed; not their parents."""
     selected = {definition.name for definition in session.definitions.select(names or [])}
     actions = [action for action in session.plan(names).actions if action.image in selected]
     due = {action.image: action for action in actions if action.kind in ("bake", "wait")}
@@ -58,7 +58,7 @@ def publish_images(session: Session, names: list[str] | None, channel: str, jobs
 def run_images(session: Session, names: list[str] | None, jobs: int) -> list[Record]:
     """Do all steps of each image level by level of the lineage until nothing is due; the new records.
 
-    After each level the plan is made again: a parent that came out the same leaves its children alone.
+    The plan is made again after each level: if a new parent has the same content, its children need no bake.
     """
     outcomes: list[Outcome[Record]] = []
     while True:
@@ -70,7 +70,7 @@ def run_images(session: Session, names: list[str] | None, jobs: int) -> list[Rec
             break
         for name in ready:
             session.report(Event("note", "plan", name, f"{due[name].kind}: {due[name].reason}"))
-        outcomes += parallel.run_parallel(ready, lambda name: _run_action(session, due[name]), jobs)  # noqa: B023 - ends in this turn
+        outcomes += parallel.run_parallel(ready, lambda name: _run_action(session, due[name]), jobs)  # noqa: B023 - the call ends in this iteration
     for action in plan.actions:
         if action.kind == "keep":
             session.report(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))

@@ -29,7 +29,7 @@ class Session:
     report: Reporter = silent
 
     def plan(self, names: list[str] | None) -> Plan:
-        """Plan the named images and all they are built on."""
+        """Plan the named images and all their ancestors."""
         images = self.definitions.with_ancestors(names or [])
         prints = Fingerprints(self.project, toolbox.versions(self.project), toolbox.machine())
         return plan(
@@ -65,16 +65,16 @@ class Session:
         return NotFoundError(f"{image.name} {image.version} has not been baked here", hint=self._hint_for_absent(image))
 
     def _hint_for_absent(self, image: ImageDefinition) -> str:
-        """The way to get a version that is not here. A bake helps only if one is due."""
+        """A hint: the way to get a version that is not in this workspace. Baking helps only if it is due."""
         try:
             action = next(action for action in self.plan([image.name]).actions if action.image == image.name)
-        except BakeryError:  # 'bakery plan' shows it; here it must not hide the error that this hint belongs to
+        except BakeryError:  # 'bakery plan' shows this error; here it must not hide the original one
             return f"'bakery plan {image.name}' says what is due"
         if action.kind in ("bake", "wait"):
             return f"run 'bakery bake {image.name}' first"
         folder = self.project.artifact_folder(ImageVersion(image.name, image.arch, action.version))
         return (
-            f"{action.version} is complete, so a bake would keep it: bring {folder}* from where it was baked, "
+            f"{action.version} is complete, so it is not baked again: copy {folder}* from where it was baked, "
             f"or make a new version with 'bakery bump {image.name}' and 'bakery run {image.name}'"
         )
 
@@ -83,7 +83,7 @@ class Session:
         return [version for version in reversed(versions) if version.startswith(f"{image.version}.")]
 
     def parent_image(self, image: ImageDefinition, target: str) -> str:
-        """The ID of the parent's newest complete version where a target's builds run; empty without a parent there."""
+        """The ID of the parent's newest complete version in the location of the builds; empty without a parent."""
         base = image.base.by_builder[target]
         if base.parent is None:
             return ""
@@ -103,7 +103,7 @@ class Session:
         raise BakeryError(
             f"{image.name} is built in {location}, where {parent.name} {record.version} is not published",
             where=self.definitions.where(image.name, "distribution", target),
-            hint=f"publish {parent.name} there, too, and run 'bakery run {parent.name}'; or build {image.name} in "
+            hint=f"publish {parent.name} there, and run 'bakery run {parent.name}'; or build {image.name} in "
             + ", ".join(dict.fromkeys(place.region for place in published.places)),
         )
 
@@ -119,20 +119,20 @@ class Session:
                 hint=f"run 'bakery run {parent.name}' first",
             )
         stored = Path(local.places[0].id)
-        # A CI job may run in another folder than the one that stored it, and gets what was baked as an artifact.
+        # A CI job may run in another folder than the one of the store, and gets baked disks as artifacts.
         baked_disk = self.project.artifact_folder(record) / "disk.qcow2"
         copies = (path for path in (self.project.store / stored.name, baked_disk) if path.exists())
         return record, next(copies, stored)
 
 
 def locate(definitions: Path, workspace: Path) -> Project:
-    """The project of the current folder; UsageError if it has no definitions. The bakery ships the rest."""
+    """The project of the current folder; UsageError if it has no definitions."""
     definition.files_of(definitions)
     return locate_stacks(definitions, workspace)
 
 
 def locate_stacks(definitions: Path, workspace: Path) -> Project:
-    """The project of the current folder for verbs that work on stacks alone: a CDKTF program needs no definitions."""
+    """The project of the current folder, for verbs that only work on stacks and need no definitions."""
     if not (Path.cwd() / "cdktf.json").is_file():
         definition.files_of(definitions)
     return Project(Path.cwd(), definitions, workspace.absolute(), resources.SHIPPED)

@@ -1,6 +1,6 @@
 """The steps of one version: bake -> verify -> publish -> record in the catalog -> move its channel.
 
-Each step leaves its document in the artifact's folder, so a rerun goes on from where the last one stopped.
+Each step saves its document in the artifact's folder, so a rerun continues where the last one stopped.
 """
 
 import os
@@ -34,9 +34,9 @@ from bakery.verify import verify
 
 
 def bake_version(session: Session, action: Action, builders: Sequence[str] = ()) -> Baked:
-    """Bake what a plan asks for, or reuse what an interrupted run already baked from the same inputs.
+    """Bake an action of a plan, or reuse the result of an interrupted run with the same inputs.
 
-    `builders` limits it to some of the builders that the definition needs.
+    `builders` limits it to some of the definition's builders.
     """
     definition = session.definitions.images[action.image]
     if action.kind == "wait":
@@ -62,7 +62,7 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = ())
 
 @dataclass(frozen=True)
 class _Bake:
-    """The builds of one version; each reuses what an interrupted run left."""
+    """The builds of one version; each reuses the result of an interrupted run."""
 
     session: Session
     request: BakeRequest
@@ -77,7 +77,7 @@ class _Bake:
             return bake(self.request, _base_disk(self.session, definition), self._bake_context(vault))
 
     def bake_image(self, target: str) -> RemoteBuild:
-        """The image that Packer's own builder makes at a target."""
+        """The image that Packer builds at a target."""
         definition = self.request.definition
         build = baked.find_build(self.session.project, definition, self.request.version, target)
         if build and self._is_of_these_inputs(build, f" at {target}"):
@@ -94,7 +94,7 @@ class _Bake:
         return BakeContext(project, toolbox.toolchain(project), vault, self.session.report)
 
     def _is_of_these_inputs(self, part: Artifact | RemoteBuild, where: str) -> bool:
-        """Whether what an interrupted run left was made from the inputs of this one."""
+        """Whether the result of an interrupted run was made from the same inputs."""
         if part.input_key != self.request.input_key:
             return False
         subject = f"{part.image} {part.version}"
@@ -103,7 +103,7 @@ class _Bake:
 
 
 def is_verified(session: Session, artifact: Artifact) -> bool:
-    """Whether an interrupted run already tested this very disk with success."""
+    """Whether this disk passed its tests in an interrupted run."""
     verdict = documents.find(Verdict, session.project.artifact_folder(artifact) / "verdict.json")
     return verdict is not None and verdict.passed and verdict.sha256 == artifact.disk.sha256
 
@@ -152,7 +152,7 @@ def promote_version(session: Session, image: str, version: str, channel: str, re
 
 
 def roll_back_channel(session: Session, image: str, channel: str, reason: str) -> ChannelEntry:
-    """Point a channel at the version that it pointed at before."""
+    """Point a channel at its previous version."""
     [definition] = session.definitions.select([image])
     with open_targets(session, definition) as targets:
         return channels.rollback(session.catalog, image, definition.arch, channel, reason, targets, session.report)
@@ -169,7 +169,7 @@ def open_targets(session: Session, definition: ImageDefinition) -> Iterator[dict
 
 
 def _usable_record(session: Session, version: Baked) -> Record:
-    """The version's record; BakeryError if it was revoked, since it must not become complete again."""
+    """The version's record; BakeryError if the version was revoked, since it must not become complete again."""
     record = session.catalog.record(version)
     if record.state == "revoked":
         raise BakeryError(
@@ -222,7 +222,7 @@ def _open_target(session: Session, definition: ImageDefinition, name: str, crede
 
 @contextmanager
 def _open_vault(*needs: object) -> Iterator[Vault | None]:
-    """A session with Vault if anything is needed from there; None otherwise, so that others need no Vault."""
+    """A session with Vault if the bake needs one; otherwise None, so that no Vault is required."""
     if not any(needs):
         yield None
         return

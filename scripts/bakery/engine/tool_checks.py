@@ -51,7 +51,7 @@ def _run_probe(name: str, probe: Probe, pin: str, project: Project) -> ToolCheck
     except BakeryError as error:
         return ToolCheck(name, "", requirement, f"{error.message}: {error.hint}" if error.hint else error.message)
     if pin and not toolbox.accepts(pin, answer):
-        return ToolCheck(name, "", requirement, f"version {answer} is there; run 'make setup'")
+        return ToolCheck(name, "", requirement, f"version {answer} is installed; run 'make setup'")
     return ToolCheck(name, answer, requirement, "")
 
 
@@ -61,7 +61,7 @@ def _version_probe(name: str, *arguments: str) -> Probe:
     def probe(project: Project) -> str:
         answer = process.run([toolbox.find(project, name), *arguments], env=_quiet_variables(project), timeout=SECONDS)
         if not answer.stdout.strip():
-            raise BakeryError(f"{name} does not say its version", hint="run 'make setup'")
+            raise BakeryError(f"{name} does not print its version", hint="run 'make setup'")
         return answer.stdout.strip().splitlines()[0]
 
     return probe
@@ -97,7 +97,7 @@ def _find_firmware(_: Project) -> str:
 
 def _find_accelerator(project: Project) -> str:
     accelerator = qemu.accelerator(project.cache / "accelerator.json")
-    note = "a guest ran on it" if accelerator == "kvm" else "no usable KVM, guests are 5 to 10 times slower"
+    note = "a guest was started with it" if accelerator == "kvm" else "no usable KVM, guests are 5 to 10 times slower"
     return f"{accelerator}: {note}"
 
 

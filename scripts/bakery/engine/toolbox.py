@@ -21,12 +21,12 @@ PLUGINS = ("packer-plugin-ansible", *(builder.plugin for builder in BUILDERS.val
 # The system's programs whose versions can change an image, and the option that prints the version.
 SYSTEM_TOOLS = {"qemu-system-x86_64": "--version", "qemu-img": "--version", "mke2fs": "-V", "mmdebstrap": "--version"}
 MISSING = "missing"
-# Stands alone in a text such as "Packer v1.16.0" or "packer-plugin-qemu_v1.0.9_x5.0"; a pre-release is no release.
+# A version in a text such as "Packer v1.16.0" or "packer-plugin-qemu_v1.0.9_x5.0", but no pre-release.
 RELEASE = re.compile(r"(?<![\d.])(\d+)\.(\d+)\.(\d+)(?![\d.-])")
 
 
 def find(project: Project, name: str) -> Path:
-    """A program: the one that the set-up installed, else the one on PATH. BakeryError if there is none."""
+    """A program that the set-up installed, or one on PATH; BakeryError if there is none."""
     installed = project.tool_bin / name
     path = str(installed) if installed.exists() else process.which(name)
     if path is None:
@@ -41,7 +41,7 @@ def pinned(project: Project) -> dict[str, str]:
 
 
 def accepts(pin: str, text: str) -> bool:
-    """Whether a program's words name the pinned version or a newer one of its major, as the set-up decides it."""
+    """Whether a program's output names the pinned version or a newer one of its major, as the set-up requires."""
     offered, oldest = RELEASE.search(text), RELEASE.fullmatch(pin)
     if not offered or not oldest:
         return False
@@ -55,7 +55,7 @@ def accepted(pin: str) -> str:
 
 
 def versions(project: Project) -> dict[str, str]:
-    """Version of every tool that can change an image, as the program that is there reports it. Starts no guest."""
+    """Version of every tool that can change an image, as the installed program reports it. Starts no guest."""
     return {
         **_program_versions(_version_commands(project), project.cache / "tools.json"),
         "ansible-core": version("ansible-core"),
@@ -80,7 +80,7 @@ def machine() -> dict[str, str]:
 
 
 def toolchain(project: Project, accelerator: str = "") -> Toolchain:
-    """The programs that a bake runs, each present. Without an `accelerator`, the ones of this machine are tried out."""
+    """The programs that a bake runs, all present. Without an `accelerator`, the best one of this machine is found."""
     return Toolchain(
         packer=find(project, "packer"),
         plugins=project.plugins,

@@ -1,4 +1,4 @@
-"""Whether a login may have what definitions name in Vault, found before a build without making any credentials."""
+"""Checks before a build that a login can read the paths that definitions name in Vault, without making credentials."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from bakery.host.vault import Vault
 from bakery.host.vault.errors import no_api_path
 from bakery.model.definition import Definitions, ImageDefinition
 
-APPLY = "BAKERY_APPLY_CREDENTIALS"  # the variable with the path that the duty `apply` reads
+APPLY = "BAKERY_APPLY_CREDENTIALS"  # the variable with the path of the credentials for the duty `apply`
 # Each has a role in Vault.
 Duty = Literal["validate", "bake-private", "bake-public", "publish", "apply"]
-# Engines that keep what was written; to read from any other, such as database, is to have something made.
+# Engines that store values. Reading from another engine, such as database, creates credentials.
 KEEPING = ("kv", "kv-v2", "generic")
 
 
 @dataclass(frozen=True)
 class Need:
-    """A path in Vault that a definition names under `name`, and the keys that have to be there."""
+    """A path in Vault that a definition names under `name`, and the keys that it must have."""
 
     where: str
     image: str
@@ -52,7 +52,7 @@ def used(image: ImageDefinition, duty: str) -> list[str]:
 
 
 def terraform(path: str) -> Need:
-    """The login of `cdktf` and Terraform; a variable names it, no definition does."""
+    """The login of `cdktf` and Terraform, which a variable names."""
     return Need(APPLY, "", "apply", path, STACKS.credentials)
 
 
@@ -92,11 +92,11 @@ def _check_path(vault: Vault, engines: Mapping[str, str], path: str, keys: Itera
 
 
 def _prove_access(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> str:
-    """The result of a successful check; BakeryError if a build cannot use the path."""
+    """The text of a successful check; BakeryError if a build cannot use the path."""
     mount = next((mount for mount in engines if path.startswith(mount)), "")
     kind = engines.get(mount, "")
     if kind == "kv-v2" and not path.removeprefix(mount).startswith("data/"):
-        raise no_api_path(path, mount)  # before reading: a policy for the right path denies this one
+        raise no_api_path(path, mount)  # before reading, since a policy for the correct path denies this one
     if kind in KEEPING:
         _read_keys(vault, path, keys)
         return "can be read"
@@ -106,7 +106,7 @@ def _prove_access(vault: Vault, engines: Mapping[str, str], path: str, keys: Ite
         raise BakeryError(
             f"there is no secrets engine at {path}", hint="check the path's first part, and VAULT_NAMESPACE"
         )
-    return f"may be made by the {kind} engine"
+    return f"can be created by the {kind} engine"
 
 
 def _read_keys(vault: Vault, path: str, keys: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Answers that cost time to find, kept in a JSON file. A missing or damaged file only costs that time again."""
+"""Results that are slow to compute, kept in a JSON file. If it is missing or damaged, they are computed again."""
 
 import json
 from collections.abc import Callable
@@ -10,22 +10,22 @@ from bakery.host.errors import BakeryError
 
 
 class Cache:
-    """Answers by a text that changes when the answer may. The file keeps those of one run, so it never grows."""
+    """Results by a key that changes whenever the result may. The file keeps those of one run, so it never grows."""
 
     def __init__(self, path: Path | None) -> None:
-        """Without a path nothing is kept."""
+        """Without a path, nothing is saved."""
         self._path = path
         self._known = _load_entries(path)
         self._used: dict[str, str] = {}
 
     def get(self, key: str, compute: Callable[[], str]) -> str:
-        """The known answer, or a new one."""
+        """The saved result, or a new one."""
         if key not in self._used:
             self._used[key] = self._known[key] if key in self._known else compute()
         return self._used[key]
 
     def save(self) -> None:
-        """Keep the answers that this run used. Without a place to write to, the next run computes them again."""
+        """Save the results that this run used. If that fails, the next run computes them again."""
         if self._path and self._used and self._used != self._known:
             with suppress(BakeryError):
                 files.write_atomic(self._path, json.dumps(self._used).encode())

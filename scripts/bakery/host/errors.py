@@ -1,4 +1,4 @@
-"""The one exception family: stages raise it, `bakery.cli.main` prints it."""
+"""The only exception family: stages raise it, `bakery.cli.main` prints it."""
 
 import difflib
 from collections.abc import Collection, Iterable, Sequence
@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
 
 
 class BakeryError(Exception):
-    """An expected failure: what failed, where (`file:line`), and what to do about it."""
+    """An expected failure: a message, its location (`file:line`), a detail and a hint."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
 
@@ -49,21 +49,21 @@ class PartialError(BakeryError):
 
 
 class OutageError(BakeryError):
-    """A service does not work at all: the next request to it would fail, too, but a later run may succeed."""
+    """A service does not work: other requests to it would fail as well, but a later run may succeed."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.TRY_AGAIN
 
 
 class NotFoundError(BakeryError):
-    """A named thing (catalog key, version, channel, secret) is not there."""
+    """A named object (catalog key, version, channel, secret) does not exist."""
 
 
 class ConflictError(BakeryError):
-    """Another run holds it or wrote it first."""
+    """Another run holds or changed the same thing."""
 
 
 class BusyError(ConflictError):
-    """Another run holds the lock. It ends by itself, so the same command may succeed later."""
+    """Another run holds the lock. That run will end, so the same command may succeed later."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.TRY_AGAIN
 
@@ -71,7 +71,7 @@ class BusyError(ConflictError):
 def join_errors(
     failures: Collection[tuple[str, BakeryError]], message: str, hint: str = "", kind: type[BakeryError] = BakeryError
 ) -> BakeryError:
-    """One error for several, each under its name. It says to try again if all of them do, even if some work is done."""
+    """One error for several, each under its name. It asks to try again if all of them do, even if some work is done."""
     again = all(error.exit_code == ExitCode.TRY_AGAIN for _, error in failures)
     detail = "\n".join(f"{name}: {render_error(error)}" for name, error in failures)
     return (OutageError if again else kind)(message, detail=detail, hint=hint)
@@ -91,7 +91,7 @@ def raise_all(errors: Sequence[BakeryError]) -> None:
 
 
 def show_error(error: BakeryError) -> str:
-    """An error as a program that fails with it prints it."""
+    """The text that a program prints for an error."""
     where = f"{error.where}: " if error.where else ""
     lines = [f"error: {where}{error.message}", *(f"  {line}" for line in error.detail.splitlines())]
     if error.hint:
@@ -102,7 +102,7 @@ def show_error(error: BakeryError) -> str:
 
 
 def render_error(error: BakeryError) -> str:
-    """An error inside of another one: one line, and the detail below it."""
+    """The text of an error inside of another one: one line, and its detail below."""
     where = f"{error.where}: " if error.where else ""
     hint = f" ({error.hint})" if error.hint else ""
     detail = "".join(f"\n  {line}" for line in error.detail.splitlines())
@@ -110,6 +110,6 @@ def render_error(error: BakeryError) -> str:
 
 
 def suggest(word: str, words: Iterable[str]) -> str:
-    """The hint for a misspelt word; empty if no known word is similar."""
+    """A hint for a misspelt word; empty if no known word is similar."""
     matches = difflib.get_close_matches(word, list(words), n=1)
     return f"did you mean '{matches[0]}'?" if matches else ""

@@ -1,4 +1,4 @@
-"""Events that stages report while they work; `bakery.reports` shows them."""
+"""The events that stages report while they work; `bakery.reports` shows them."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ Kind = Literal["start", "progress", "note", "done", "failed"]
 
 @dataclass(frozen=True)
 class Event:
-    """One line of progress. `stage` is the verb, `subject` what it works on, `fraction` 0..1, `seconds` elapsed."""
+    """One line of progress. `stage` is the verb, `subject` its object, `fraction` 0..1, `seconds` the elapsed time."""
 
     kind: Kind
     stage: str
@@ -25,12 +25,12 @@ Reporter = Callable[[Event], None]
 
 
 def silent(event: Event) -> None:
-    """A `Reporter` for callers that do not watch."""
+    """A `Reporter` that ignores all events."""
 
 
 @contextmanager
 def report_step(report: Reporter, stage: str, subject: str, text: str) -> Iterator[None]:
-    """Report the start, the end and the seconds of a step, also when it raises."""
+    """Report the start, the end and the seconds of a step, even if it raises an error."""
     began = time.monotonic()
     report(Event("start", stage, subject, text))
     try:

@@ -18,14 +18,14 @@ CHUNK = 1 << 20  # bytes per read when hashing; larger gains nothing
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replace `path`; a reader sees the old bytes or the new ones. BakeryError if it cannot be written."""
+    """Replace the file `path`; readers see either the old bytes or the new ones. BakeryError if that fails."""
     with explain_errors(path), _temporary_file(path, data) as temporary:
         temporary.replace(path)
         _sync_folder(path.parent)
 
 
 def create(path: Path, data: bytes) -> bool:
-    """Write `path` only if it does not exist; False if it does. Atomic across processes (link(2))."""
+    """Write the file `path` unless it exists; False if it does. Atomic across processes (link(2))."""
     with explain_errors(path), _temporary_file(path, data) as temporary:
         try:
             os.link(temporary, path)
@@ -36,7 +36,7 @@ def create(path: Path, data: bytes) -> bool:
 
 
 def require_writable(path: Path) -> None:
-    """Raise UsageError before work starts if `write_atomic` cannot write `path`; tries it out."""
+    """Before work starts, try whether `write_atomic` can write `path`; UsageError if it cannot."""
     try:
         if path.is_file() or not path.exists():
             with _temporary_file(path, b""):
@@ -58,7 +58,7 @@ def sha256(path: Path) -> str:
 
 @contextmanager
 def scratch(parent: Path, prefix: str) -> Iterator[Path]:
-    """A private folder beside the final place (same file system, so a rename is atomic), removed afterwards."""
+    """A private folder beside the final path (same file system, so a rename is atomic), removed afterwards."""
     with explain_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{prefix}-", dir=parent))
@@ -72,7 +72,7 @@ def scratch(parent: Path, prefix: str) -> Iterator[Path]:
 def exclusive(
     path: Path, busy: str, timeout: float = 0.0, on_wait: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
-    """Hold the lock file `path`; BusyError(`busy`) if another run still has it after `timeout` seconds.
+    """Hold the lock file `path`; BusyError(`busy`) if another run still holds it after `timeout` seconds.
 
     `on_wait` is called once if there is a wait. The kernel frees the lock of a dead process.
     """
@@ -114,7 +114,7 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
 
 @contextmanager
 def explain_errors(path: Path) -> Iterator[None]:
-    """Make a BakeryError of an operating system's error while `path` is written."""
+    """Raise BakeryError for an error of the operating system while `path` is written."""
     try:
         yield
     except OSError as error:
@@ -129,7 +129,7 @@ def _temporary_file(path: Path, data: bytes) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        # Not tempfile: its files are for their owner alone, and others read the catalog too.
+        # Not tempfile, whose files only their owner can read: others also read the catalog.
         with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()

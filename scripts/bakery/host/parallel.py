@@ -1,4 +1,4 @@
-"""Work on several images side by side, and report all failures at the end."""
+"""Work on several images in parallel, and report all failures at the end."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -62,7 +62,7 @@ def threads(jobs: int) -> Iterator[Submit]:
         raise
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        # In rounds: a thread that was between two programs starts its next one.
+        # In rounds, since a thread that was between two programs starts its next one.
         while unfinished := set(running):
             process.interrupt_all()
             wait(unfinished, timeout=INTERRUPT_SECONDS)
@@ -82,8 +82,8 @@ def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] =
     error = join_errors(
         failures,
         f"{len(failures)} of {len(outcomes) + len(skipped)} images failed",
-        "the others are recorded; run again to go on with the rest" if some else "fix it and run again",
+        "the others are recorded; run again to continue with the rest" if some else "fix it and run again",
         PartialError if some else BakeryError,
     )
-    error.detail += "".join(f"\n{name}: not started, since it is built on what failed" for name in skipped)
+    error.detail += "".join(f"\n{name}: not started, since its parent failed" for name in skipped)
     raise error

@@ -1,4 +1,4 @@
-"""The only door to other programs: minimal environment, redacted output, timeouts, no orphan left behind."""
+"""The only module that starts programs: minimal environment, redacted output, timeouts, no orphans."""
 
 import os
 import shutil
@@ -24,17 +24,17 @@ PASSED_ON = (
 )
 GRACE_SECONDS = 30.0  # Packer needs up to about 10 s to stop a guest and remove its files after SIGINT
 POLL_SECONDS = 0.2  # longest delay before an interrupt or a full disk is seen
-SILENT_SECONDS = 1.0  # wait for a dead child's output; after it, some daemon of the child must hold it open
+SILENT_SECONDS = 1.0  # wait for the output of a child that ended: a daemon of the child may keep it open
 KEPT_LINES = 40  # of output shown with a failure; the rest is in the log
 
 _running: set[subprocess.Popen[bytes]] = set()  # children that `run` waits for now, in any thread
-_interrupted: set[subprocess.Popen[bytes]] = set()  # children of these that shall end
-_spawned: set[subprocess.Popen[bytes]] = set()  # children that `spawn` started and nobody stopped yet
+_interrupted: set[subprocess.Popen[bytes]] = set()  # children of these that must end
+_spawned: set[subprocess.Popen[bytes]] = set()  # children that `spawn` started and that still run
 
 
 @dataclass(frozen=True)
 class Finished:
-    """How a program ended: its exit code, its standard output (redacted) and wall seconds."""
+    """The result of a program: its exit code, its standard output (redacted) and wall seconds."""
 
     argv: tuple[str, ...]
     returncode: int
@@ -95,7 +95,7 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a program that runs beside this one (a guest, a server); output goes to `log`. The caller must `stop` it.
 
-    With `outlive` it goes on when this one ends.
+    With `outlive` it keeps running after this one.
     """
     command = tuple(str(part) for part in argv)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def spawn(
 def stop(child: subprocess.Popen[bytes], grace: float | None = None) -> None:
     """End a child's whole process group: interrupt, then terminate, then kill, waiting `grace` seconds before each.
 
-    An interrupt meanwhile kills at once.
+    A second interrupt kills it at once.
     """
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -127,7 +127,7 @@ def interrupt_all() -> None:
     """Stop the children of other threads; each `run` there raises ProcessError. Later starts go on."""
     _interrupted.update(_running)
     for child in list(_spawned):
-        if child.poll() is None:  # otherwise the number may belong to another process by now
+        if child.poll() is None:  # otherwise the ID may belong to another process by now
             _signal_group(child, signal.SIGTERM)
 
 
@@ -141,7 +141,7 @@ def _with_sbin(path: str) -> str:
 
 
 def _wait_for_child(child: subprocess.Popen[bytes], output: "_Output", timeout: float | None) -> str:
-    """Wait until a child ends; or give the reason to stop it. Raises the listener's error."""
+    """Wait until a child ends, or return the reason to stop it. Raises the listener's error."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         with suppress(subprocess.TimeoutExpired):
@@ -199,13 +199,13 @@ class _Output:
             self._readers.append(reader)
 
     def _read_stream(self, stream: IO[bytes], is_stdout: bool) -> None:
-        for raw in stream:  # to the end, whatever happens: a child whose output nobody reads hangs
+        for raw in stream:  # to the end, even after an error: a child whose output is not read hangs
             with self._lock:
                 self._lines += 1
                 if not self._closed:
                     try:
                         self._take_line(self._hide(raw.decode(errors="replace")), is_stdout)
-                    except Exception as error:  # noqa: BLE001 - raised again where the child is waited for
+                    except Exception as error:  # noqa: BLE001 - raised again by the thread that waits for the child
                         self.error, self._closed = error, True
 
     def _take_line(self, line: str, is_stdout: bool) -> None:
@@ -246,7 +246,7 @@ def _start_child(
     environment["PATH"] = _with_sbin(environment.get("PATH", os.defpath))
     if which(command[0], environment["PATH"]) is None:
         raise ProcessError(f"{command[0]} is not installed", 127, "", hint="run 'bakery doctor' to see what is missing")
-    # setpriv ties the child's life to this process, so that even kill -9 leaves no guest running.
+    # setpriv ends the child with this process, so that even kill -9 leaves no guest running.
     setpriv = None if outlive else shutil.which("setpriv")
     tie = (setpriv, "--pdeathsig", "TERM", "--") if setpriv else ()
     try:

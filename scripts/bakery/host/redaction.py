@@ -1,10 +1,10 @@
-"""Secret values never reach a log, the screen or an error."""
+"""Replaces secret values in logs, on the screen and in errors."""
 
 import json
 import re
 from collections.abc import Iterable, Iterator
 
-SHORT_LINE = 4  # lines of a secret with fewer characters, such as a closing brace, say nothing and are everywhere
+SHORT_LINE = 4  # shorter lines of a secret, such as a closing brace, are not secret and occur everywhere
 REDACTED = "<redacted>"
 
 

@@ -1,4 +1,4 @@
-"""YAML files that users edit: their content as JSON text, and the line of every key for messages."""
+"""Reads YAML files that users edit: their content as JSON text, and the line of every key for messages."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from bakery.host.errors import UsageError
 
 Keys = tuple[str | int, ...]
 
-# Kinds that JSON has, too. YAML has more of them for plain text: 2024-01-01 is a timestamp, .inf a float.
+# The types that JSON also has. YAML reads plain text as more types: 2024-01-01 is a timestamp, .inf a float.
 JSON_KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "merge")
 
 
@@ -33,12 +33,12 @@ class Reader:
             raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from error
 
     def save(self) -> None:
-        """Save the parsed files to the cache, and only these."""
+        """Save the files of this run to the cache, and no others."""
         self._cache.save()
 
 
 def parse(path: Path, text: str | None = None) -> str:
-    """A YAML 1.2 file, or `text` that shall be in it, as JSON text; errors have a line.
+    """A YAML 1.2 file, or its future content `text`, as JSON text; errors have a line.
 
     Duplicate keys, bad syntax and dates are errors.
     """
@@ -49,8 +49,8 @@ def parse(path: Path, text: str | None = None) -> str:
         return json.dumps(yaml.constructor.construct_document(node) if node else None)
 
 
-def compose(path: Path, text: str | None = None) -> Node | None:
-    """A YAML file, or `text` that shall be in it, as nodes, whatever tags it uses; None if it is empty."""
+def compose_nodes(path: Path, text: str | None = None) -> Node | None:
+    """A YAML file, or its future content `text`, as nodes with any tags; None if it is empty."""
     with _explain_errors(path):
         read = path.read_text(encoding="utf-8") if text is None else text
         node: Node | None = YAML(typ="safe", pure=True).compose(read)
@@ -72,7 +72,7 @@ def _explain_errors(path: Path) -> Iterator[None]:
 
 
 def where(path: Path, keys: Keys) -> str:
-    """`file:line` of the deepest of nested keys that exists. Parses again, since it runs only for an error message."""
+    """`file:line` of the deepest nested key that exists. Parses the file again, which only error messages need."""
     return f"{path}:{_find_node(path, keys)[0] + 1}"
 
 
@@ -84,7 +84,7 @@ def written(path: Path, keys: Keys) -> str:
 
 def _find_node(path: Path, keys: Keys) -> tuple[int, Node | None]:
     """Line of the deepest key that exists, and the node at the end of `keys` if all do."""
-    node, line = compose(path), 0
+    node, line = compose_nodes(path), 0
     for key in keys:
         child = _child_node(node, key)
         if child is None:
@@ -105,7 +105,7 @@ def _child_node(node: Node | None, key: str | int) -> tuple[int, Node] | None:
 
 
 def _check_node(path: Path, node: Any, above: tuple[Node, ...] = ()) -> None:
-    """UsageError for a value, here or below, that JSON cannot express."""
+    """Raise UsageError if a node has a value that JSON cannot express."""
     if node is None:
         return
     at = f"{path}:{node.start_mark.line + 1}"
@@ -124,6 +124,6 @@ def _check_node(path: Path, node: Any, above: tuple[Node, ...] = ()) -> None:
 
 
 def _file_stamp(path: Path) -> str:
-    """A text that changes when the file does, from the fields that git's index compares. The name does not matter."""
+    """A text that changes with the file's content, from the fields that git's index compares, without the name."""
     stat = path.stat()
     return f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"

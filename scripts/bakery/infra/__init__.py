@@ -1,1 +1,1 @@
-"""Infra: runs cdktf and Terraform, with an environment of their own."""
+"""Runs cdktf and Terraform in an environment of their own."""

@@ -15,7 +15,7 @@ from bakery.model import documents
 from bakery.model.project import Project
 
 SECONDS = 3600.0  # per command
-# One stack after the other: when one fails beside another, cdktf leaves the other's lock (terraform-cdk #2030).
+# One stack after the other: if one of two parallel stacks fails, cdktf leaves the other's lock (terraform-cdk #2030).
 UNATTENDED = ("--auto-approve", "--no-color", "--parallelism=1")
 # The CDKTF program writes its error there (cdktf/main.py): cdktf itself only repeats what it prints.
 ERROR_FILE = "BAKERY_ERROR_FILE"
@@ -25,7 +25,7 @@ ERROR_FILE = "BAKERY_ERROR_FILE"
 class Cdktf:
     """The CDKTF program of a project. `environment` is the user's; methods raise BakeryError.
 
-    Stacks are written to the workspace, apart from what a user synthesizes by hand.
+    Stacks are written to the workspace, and not to the folder that a user's own synth writes to.
     """
 
     project: Project
@@ -47,7 +47,7 @@ class Cdktf:
         self._run_cdktf("synth", ())
 
     def deploy(self, *stacks: str) -> dict[str, Any]:
-        """Apply stacks in the order of their dependencies; their outputs that are not sensitive, by stack."""
+        """Apply stacks in the order of their dependencies; returns outputs that are not sensitive, by stack."""
         with files.scratch(self.project.workspace, "outputs") as folder:
             path = folder / "outputs.json"
             self._run_cdktf("deploy", stacks, *UNATTENDED, f"--outputs-file={path}")
@@ -64,14 +64,14 @@ class Cdktf:
 
         with (
             report_step(self.report, "infra", subject, f"cdktf {command}"),
-            # It also makes the workspace: cdktf makes only the last folder of its output.
+            # This also makes the workspace: cdktf makes only the last folder of its output path.
             files.scratch(self.project.workspace, "error") as folder,
         ):
             error_file = folder / "error.json"
             done = process.run(
                 ["cdktf", command, *stacks, *options, f"--output={self.output}"],
                 env={**env.for_child(self.project, self.environment), ERROR_FILE: str(error_file)},
-                secrets=env.secrets(self.environment),
+                secrets=env.secret_values(self.environment),
                 cwd=self.project.root,
                 timeout=SECONDS,
                 log=self.log,
@@ -80,15 +80,15 @@ class Cdktf:
             )
             if done.returncode != 0:
                 stack_folder = self.folder(stacks[0]) if stacks else self.output
-                error = self._program_error(error_file) or explain.failure(
+                error = self._program_error(error_file) or explain.explain_failure(
                     f"{command} {subject}", "\n".join(lines), str(stack_folder)
                 )
                 error.log = error.log or self.log
                 raise error
 
     def _program_error(self, path: Path) -> BakeryError | None:
-        """The CDKTF program's own error; None if it did not fail. Its text may repeat the answer of a service."""
+        """The CDKTF program's own error; None if it did not fail. Its text may contain a service's answer."""
         if not path.exists():
             return None
-        hide = Redactor(env.secrets(self.environment))
+        hide = Redactor(env.secret_values(self.environment))
         return documents.parse(documents.ErrorDocument, hide(path.read_text()).encode(), str(path)).error()

@@ -1,7 +1,7 @@
-"""A plan of Terraform, as its JSON -> its changes, and the drift.
+"""A plan of Terraform, as JSON -> its changes and its drift.
 
-Names of attributes only: a provider may forget to mark a secret. Outputs show their values, except for sensitive ones:
-they exist to be handed out, and the images stack has nothing else to review.
+Only the names of attributes are shown, since a provider may fail to mark a secret. Outputs show their values, except
+for sensitive ones: other programs read them, and the images stack has nothing else to review.
 """
 
 import json
@@ -13,18 +13,18 @@ Kind = Literal["add", "change", "replace", "destroy", "forget", "import", "move"
 KINDS: tuple[Kind, ...] = ("add", "change", "replace", "destroy", "forget", "import", "move")
 DESTRUCTIVE: tuple[Kind, ...] = ("replace", "destroy")
 SENSITIVE = "(sensitive)"
-LONGEST = 60  # characters of an output's value: an ARN fits mostly, a policy is cut
+LONGEST = 60  # characters of an output's value: most ARNs fit, a policy is cut
 
-# Terraform's `action_reason`, where it says more than the action and the attributes do.
+# Values of Terraform's `action_reason` that add something to the action and the attributes.
 REASONS = {
-    "replace_because_tainted": "an apply that made it did not end well",
+    "replace_because_tainted": "the apply that made it failed",
     "replace_by_request": "asked for",
-    "replace_by_triggers": "something that it follows changes",
+    "replace_by_triggers": "a resource in its replace_triggered_by changes",
     "delete_because_no_resource_config": "the stack has it no more",
     "delete_because_each_key": "the stack has it no more",
     "delete_because_count_index": "the stack has it no more",
 }
-# By what the plan would do, so that GitLab's widget counts as it does for Terraform: a replacement is both.
+# A replacement counts twice, as in Terraform's own report for GitLab's widget.
 REPORTED: dict[Kind, tuple[str, ...]] = {
     "add": ("create",),
     "change": ("update",),
@@ -54,21 +54,21 @@ class OutputChange:
 
 @dataclass(frozen=True)
 class Drift:
-    """A resource that is not as the last apply left it, in what its stack sets, so that an apply corrects it.
+    """A resource that changed since the last apply in attributes that its stack sets, so that an apply corrects it.
 
-    The rest is left out: clouds fill in what nobody set, and that looks the same.
+    Other attributes are ignored: their changes look the same as defaults that clouds fill in.
     """
 
     address: str
-    gone: bool
+    absent: bool
     attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One stack. `pending` is whether an apply would do anything.
+    """One stack. `pending` is whether an apply would change anything.
 
-    `reads` are the stacks whose outputs it takes as they are now; `waits_for` is one that has to be applied before this
+    `reads` are the stacks whose current outputs the plan uses; `waits_for` is a stack that must be applied before this
     one can be planned.
     """
 
@@ -83,7 +83,7 @@ class Difference:
 
     @property
     def destructive(self) -> tuple[Change, ...]:
-        """The changes that lose a resource, if only for a while."""
+        """The changes that remove a resource, even for a while."""
         return tuple(change for change in self.changes if change.kind in DESTRUCTIVE)
 
     def count(self, kind: Kind) -> int:
@@ -91,8 +91,8 @@ class Difference:
         return sum(change.kind == kind for change in self.changes)
 
 
-def difference(stack: str, reads: tuple[str, ...], plan: Mapping[str, Any]) -> Difference:
-    """Read what `terraform show -json` says of a saved plan."""
+def read_difference(stack: str, reads: tuple[str, ...], plan: Mapping[str, Any]) -> Difference:
+    """Parse the output of `terraform show -json` for a saved plan."""
     changes = tuple(_read_changes(plan.get("resource_changes", ())))
     by_address = {change.address: change for change in changes}
     return Difference(
@@ -106,7 +106,7 @@ def difference(stack: str, reads: tuple[str, ...], plan: Mapping[str, Any]) -> D
 
 
 def report(differences: Sequence[Difference]) -> dict[str, int]:
-    """The numbers of GitLab's report `terraform`: one per job, so all stacks together."""
+    """The numbers of GitLab's report `terraform`, for all stacks together: a job has one report."""
     counts = {"create": 0, "update": 0, "delete": 0}
     for change in (change for each in differences for change in each.changes):
         for name in REPORTED.get(change.kind, ()):
@@ -122,7 +122,7 @@ def _read_changes(resources: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
 
 
 def _change_kind(resource: Mapping[str, Any]) -> Kind | None:
-    """None for what stays as it is, and for data that is only read."""
+    """The change of a resource; None if it does not change or is only read."""
     change = resource["change"]
     actions = change["actions"]
     if "delete" in actions:
@@ -139,7 +139,7 @@ def _change_kind(resource: Mapping[str, Any]) -> Kind | None:
 
 
 def _full_address(resource: Mapping[str, Any]) -> str:
-    """A deposed object is the old one of a replacement that was interrupted."""
+    """The address and a note: a deposed object is the old one of an interrupted replacement."""
     deposed = f" (left by an interrupted replacement: {resource['deposed']})" if "deposed" in resource else ""
     return f"{resource['address']}{deposed}"
 
@@ -154,7 +154,7 @@ def _change_reason(resource: Mapping[str, Any]) -> str:
 
 
 def _changed_attributes(change: Mapping[str, Any], kind: Kind) -> tuple[str, ...]:
-    """Attributes that change. A replacement omits values that are known after it only, such as every ID."""
+    """Attributes that change. A replacement omits values that are known only after it, such as all IDs."""
     return tuple(leaf.path for leaf in _changed_leaves(change) if kind != "replace" or not leaf.later)
 
 
@@ -174,9 +174,9 @@ def _read_drift(resources: Sequence[Mapping[str, Any]], by_address: Mapping[str,
         names = {_top_name(path) for path in by_address[address].attributes}
         attributes = tuple(leaf.path for leaf in _changed_leaves(change) if _top_name(leaf.path) in names)
         if change["actions"] == ["delete"]:
-            yield Drift(address, gone=True)
+            yield Drift(address, absent=True)
         elif attributes:
-            yield Drift(address, gone=False, attributes=attributes)
+            yield Drift(address, absent=False, attributes=attributes)
 
 
 def _top_name(path: str) -> str:
@@ -190,7 +190,7 @@ def _short_text(value: Any) -> str:
 
 @dataclass(frozen=True)
 class _Leaf:
-    """A value that differs, at a path of names with dots between them. `later`: known after an apply only."""
+    """A value that differs, at a path of names joined by dots. `later`: known only after an apply."""
 
     path: str
     before: Any
@@ -205,7 +205,7 @@ def _changed_leaves(change: Mapping[str, Any]) -> Iterator[_Leaf]:
 
 
 def _compare_values(path: str, before: Any, after: Any, masks: Sequence[Any], later: Any) -> Iterator[_Leaf]:
-    """Compares maps key by key, unless a map as a whole is sensitive."""
+    """Compares maps key by key, unless a whole map is sensitive."""
     if before == after and not _has_mask(later):
         return
     if isinstance(before, dict) and isinstance(after, dict) and True not in masks:

@@ -1,4 +1,4 @@
-"""The environment of cdktf and Terraform: what a user exports to run them by hand, and what our children get."""
+"""The environment of cdktf and Terraform: the variables that a user exports by hand, and those of child processes."""
 
 import os
 import shutil
@@ -10,9 +10,9 @@ from bakery.host import files
 from bakery.infra import mirror, node
 from bakery.model.project import Project
 
-# The user's settings that a child gets: logins of providers, the environment and the catalog.
+# The user's variables that a child gets: logins of providers, the environment and the catalog.
 PASSED_ON = ("ARM_", "AWS_", "BAKERY_", "TF_VAR_", "VAULT_")
-ENVIRONMENT = "demo"  # where BAKERY_ENVIRONMENT names none, as in the CDKTF program
+ENVIRONMENT = "demo"  # the default of BAKERY_ENVIRONMENT, as in the CDKTF program
 # Variables whose value is a secret.
 SECRET = (
     *("ARM_CLIENT_SECRET", "ARM_OIDC_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
@@ -20,27 +20,27 @@ SECRET = (
 )
 
 WITH_A_MIRROR = {
-    "CDKTF_SKIP_PROVIDER_LOCK": "true",  # `terraform providers lock` asks the registry, whatever the mirror has
+    "CDKTF_SKIP_PROVIDER_LOCK": "true",  # `terraform providers lock` always asks the registry
     "CDKTF_DISABLE_PLUGIN_CACHE_ENV": "1",  # a cache would copy 700 MB; without it, Terraform makes a link
 }
 
 
-def chosen(environment: Mapping[str, str]) -> str:
+def environment_name(environment: Mapping[str, str]) -> str:
     """The name of the environment that stacks are for."""
     return environment.get("BAKERY_ENVIRONMENT") or ENVIRONMENT
 
 
 def variables(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables of cdktf and Terraform without credentials, so they can be printed. May write a CLI configuration."""
-    name = chosen(environment)
+    """Variables of cdktf and Terraform without credentials, which can be printed. May write a CLI configuration."""
+    name = environment_name(environment)
     return {
         "PATH": _program_path(project, _search_path(environment)),
         "BAKERY_ENVIRONMENT": name,
         # Terraform's memory of a backend is kept per environment: otherwise, after a change of BAKERY_ENVIRONMENT, it
         # would offer to copy the state of one environment into the other.
         "TF_DATA_DIR": f".terraform/{name}",
-        "JSII_NODE": str(node.binary()),
-        "TERRAFORM_BINARY_NAME": terraform(project, environment),
+        "JSII_NODE": str(node.find_node()),
+        "TERRAFORM_BINARY_NAME": find_terraform(project, environment),
         "CDKTF_HOME": str(project.workspace / "cdktf"),
         "CHECKPOINT_DISABLE": "1",  # no telemetry, of cdktf and Terraform alike
         "DISABLE_VERSION_CHECK": "true",
@@ -49,18 +49,18 @@ def variables(project: Project, environment: Mapping[str, str]) -> dict[str, str
 
 
 def for_child(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
-    """The above for a program that nobody watches, with the user's credentials. Never print it."""
+    """The same variables for a child process, with the user's credentials. Never print them."""
     own = {name: value for name, value in environment.items() if name.startswith(PASSED_ON)}
     unattended = {"CI": "true", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
     return {**own, **_user_config(environment), **variables(project, environment), **unattended}
 
 
-def secrets(environment: Mapping[str, str]) -> list[str]:
+def secret_values(environment: Mapping[str, str]) -> list[str]:
     """Values that no log may show."""
     return [environment[name] for name in SECRET if environment.get(name)]
 
 
-def terraform(project: Project, environment: Mapping[str, str]) -> str:
+def find_terraform(project: Project, environment: Mapping[str, str]) -> str:
     """The Terraform program: the user's choice, then the one of the set-up, then the one on PATH."""
     own = project.tool_bin / "terraform"
     program = str(own) if own.exists() else shutil.which("terraform", path=_search_path(environment))
@@ -68,24 +68,24 @@ def terraform(project: Project, environment: Mapping[str, str]) -> str:
 
 
 def _search_path(environment: Mapping[str, str]) -> str:
-    """PATH of a partial environment is this process's own, as for every child."""
+    """A program on the environment's PATH; without one, on this process's PATH."""
     return environment.get("PATH") or os.environ.get("PATH", os.defpath)
 
 
 def _program_path(project: Project, path: str) -> str:
-    """Own tools and this Python first, each once: a shell may evaluate the output again and again."""
+    """PATH with the bakery's tools and this Python first, each once: a shell may evaluate the output repeatedly."""
     first = [str(project.tool_bin), str(Path(sys.executable).parent)]
     return ":".join([*first, *(folder for folder in path.split(":") if folder and folder not in first)])
 
 
 def _provider_variables(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
     """Providers from the mirror that the owner of the machine names; without one, a download that all stacks share."""
-    folder = mirror.named(environment)
+    folder = mirror.named_mirror(environment)
     if folder is not None:
         config = project.workspace / "cdktf" / "terraform.rc"
         files.write_atomic(config, mirror.cli_config(folder).encode())
         return {mirror.CONFIG_VARIABLE: str(config), **WITH_A_MIRROR}
-    if mirror.configured(environment):
+    if mirror.has_configuration(environment):
         return WITH_A_MIRROR
     cache = project.cache / "terraform-plugins"
     cache.mkdir(parents=True, exist_ok=True)

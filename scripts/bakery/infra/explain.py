@@ -1,4 +1,4 @@
-"""The output of Terraform and cdktf -> one error in a user's words."""
+"""The output of Terraform and cdktf -> one error for users."""
 
 import re
 
@@ -9,7 +9,7 @@ from bakery.infra import mirror
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 FRAME = re.compile(r"^(?:[\w-]+ {2,})?[ \t]*[╷│╵]?[ \t]?", re.MULTILINE)
 KEPT_LINES = 40  # of the output shown with an error
-# The name that cdktf gives to a read of another stack's outputs; both errors mean that some are missing there.
+# The name that cdktf gives to a read of another stack's outputs; both errors mean that outputs are missing.
 UNREAD = re.compile(
     r"^Error: (?:Unable to find remote state|Unsupported attribute)$"
     r"(?:(?!^Error: ).)*?terraform_remote_state\.cross-stack-reference-input-([\w-]+)",
@@ -20,7 +20,7 @@ CONDITION = re.compile(r"^ ?error: (.+)\n(?: ?where: (.+)\n)? ?hint: (.+)$", re.
 # An Annotation by one of the bakery's rules: the construct's path, and the violation.
 VIOLATION = re.compile(r"^ERROR \[(.+?)\]: (.+)$", re.MULTILINE)
 ALLOW = (
-    "correct the environment or the stack that it comes from; docs/reference/rules.md lists all rules, and shows how"
+    "correct the environment or the stack; docs/reference/rules.md lists all rules, and shows how"
     " rules.allow() exempts a construct from one, with a reason"
 )
 # Terraform names a provider that it cannot get, and its version, when it begins to look and again at a download.
@@ -33,7 +33,7 @@ PROVIDER = re.compile(r"\b(?:for provider|while installing)\s+([\w.-]+(?:/[\w-]+
 LOOKED_FOR = re.compile(
     r"^- (?:Finding|Installing) (\S+) (?:versions matching \"|v)(\d\S*?)(?:\"|\.\.\.)", re.MULTILINE
 )
-# A provider with another checksum or version than the lock file has, or one that is not in it.
+# A provider whose checksum or version differs from the lock file, or that is not in it.
 NOT_LOCKED = re.compile(
     r"match\s+any\s+of\s+the\s+checksums|does\s+not\s+match\s+configured\s+version\s+constraint"
     r"|^Error: Provider dependency changes detected$",
@@ -49,45 +49,45 @@ HINTS = {
     "InvalidClientTokenId": _LOG_IN,
     "SignatureDoesNotMatch": _LOG_IN,
     "The referenced S3 bucket must have been previously created": (
-        "make the state bucket of cdktf/environments/ once, with versioning: it cannot keep its own state"
+        "create the state bucket of cdktf/environments/ once, with versioning; no stack can create it"
     ),
-    "Backend configuration block has changed": "the stack's state was kept elsewhere before: move it by hand first",
+    "Backend configuration block has changed": "the stack's state is at another location: move it by hand first",
     r"reading SSM Parameter \(/bakery/\S+\): couldn't find resource": (
-        "the catalog says that it is there: 'bakery publish IMAGE' writes a version's, 'bakery promote IMAGE VERSION"
+        "the catalog lists it: 'bakery publish IMAGE' writes a version's parameter, 'bakery promote IMAGE VERSION"
         " CHANNEL' a channel's"
     ),
-    "Instance cannot be destroyed": "this environment is not disposable, so its keys and its catalog are protected",
+    "Instance cannot be destroyed": "keys and catalog are protected, since this environment is not disposable",
 }
 
 
 class NotAppliedError(NotFoundError):
-    """A stack reads what another one, `stack`, has not put out yet."""
+    """A stack reads an output that another stack, `stack`, does not have yet."""
 
     def __init__(self, doing: str, stack: str, where: str) -> None:
         super().__init__(
-            f"cannot {doing}: it reads outputs of the stack {stack} that are not there yet",
+            f"cannot {doing}: it reads outputs that the stack {stack} does not have yet",
             where=where,
             hint=f"run 'bakery apply {stack}' first",
         )
         self.stack = stack
 
 
-def condition(message: str, *, hint: str, where: str = "") -> str:
+def condition_text(message: str, *, hint: str, where: str = "") -> str:
     """The text of a Terraform condition that `failure` reads back from what Terraform prints.
 
-    Terraform wraps lines, but none that begins with a space; it takes that away from the first.
+    Terraform wraps lines unless they begin with a space, and removes the space of the first one.
     """
     lines = [f" error: {message}", where and f" where: {where}", f" hint: {hint}"]
     return "\n".join(["The catalog was asked:", *filter(None, lines)])
 
 
-def failure(doing: str, output: str, where: str) -> BakeryError:
+def explain_failure(doing: str, output: str, where: str) -> BakeryError:
     """The error for a failed run. `doing` completes "cannot …", `where` is the stack's folder."""
     text = FRAME.sub("", COLOUR.sub("", output))
     if "Error acquiring the state lock" in text:
         return _lock_conflict(doing, text, where)
     if "Saved plan is stale" in text:
-        return ConflictError(f"cannot {doing}: another apply came in between", where=where, hint="plan again")
+        return ConflictError(f"cannot {doing}: another apply changed the state", where=where, hint="plan again")
     if unread := UNREAD.search(text):
         return NotAppliedError(doing, unread[1], where)
     if error := _find_violations(text) or _find_conditions(text):
@@ -106,7 +106,7 @@ def failure(doing: str, output: str, where: str) -> BakeryError:
 
 
 def _find_violations(text: str) -> BakeryError | None:
-    """Rules that stacks break: cdktf annotates all of them before it gives up."""
+    """The violated rules: cdktf annotates all of them before it fails."""
     violations = list(dict.fromkeys(VIOLATION.findall(text)))
     if not violations:
         return None
@@ -119,7 +119,7 @@ def _find_violations(text: str) -> BakeryError | None:
 
 
 def _find_conditions(text: str) -> BakeryError | None:
-    """The bakery's own conditions that a plan breaks; all other errors become the detail."""
+    """The bakery's own conditions that a plan violates; all other errors become the detail."""
     broken = list(dict.fromkeys(CONDITION.findall(text)))
     if not broken:
         return None
@@ -134,24 +134,24 @@ def _provider_error(doing: str, text: str, where: str) -> BakeryError:
     versions = dict(LOOKED_FOR.findall(text))
     names = [f"{name} {versions.get(name, '')}".rstrip() for name in dict.fromkeys(PROVIDER.findall(text))]
     return BakeryError(
-        f"cannot {doing}: no registry and no mirror has the provider {', '.join(names)}",
+        f"cannot {doing}: neither a registry nor a mirror has the provider {', '.join(names)}",
         where=where,
         detail=_error_lines(text),
-        hint=f"{mirror.filling('FOLDER')}, and set {mirror.VARIABLE} to FOLDER",
+        hint=f"{mirror.mirror_command('FOLDER')}, and set {mirror.VARIABLE} to FOLDER",
     )
 
 
 def _checksum_error(doing: str, text: str, where: str) -> BakeryError:
     return BakeryError(
-        f"cannot {doing}: a provider is not the one of the lock file",
+        f"cannot {doing}: a provider differs from the lock file",
         where=where,
         detail=_error_lines(text),
-        hint="if you trust it, lock it: 'Lock files of providers' in docs/how-to/deploy-the-infrastructure.md",
+        hint="if you trust it, see 'Lock files of providers' in docs/how-to/deploy-the-infrastructure.md",
     )
 
 
 def _error_lines(text: str) -> str:
-    """The output from the first error on, since cdktf prints more after it. Without an error, the end."""
+    """The output from the first error on, since cdktf prints more after it; without an error, the last lines."""
     lines = [line for line in text.splitlines() if line.strip()]
     errors = [number for number, line in enumerate(lines) if line.lstrip().startswith("Error:")]
     return "\n".join(lines[errors[0] :][:KEPT_LINES] if errors else lines[-KEPT_LINES:])
@@ -165,7 +165,7 @@ def _lock_conflict(doing: str, text: str, where: str) -> ConflictError:
         where=where,
         detail="\n".join(f"{name}: {value}" for name, value in lock.items()),
         hint=(
-            f"wait until that run ends; if it is dead, run 'terraform force-unlock {lock.get('ID', 'ID')}' in {where}, "
+            f"wait for its end; if it was killed, run 'terraform force-unlock {lock.get('ID', 'ID')}' in {where}, "
             "with what 'bakery env' prints"
         ),
     )

@@ -1,4 +1,4 @@
-"""A folder of Terraform providers that the machine's owner names, for places without a registry."""
+"""A folder of Terraform providers that the machine's owner names, for machines without a registry."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ from bakery.host.errors import UsageError
 
 REGISTRY = "registry.terraform.io"  # the host in every provider's address; a mirror has a folder of this name
 AWS = f"{REGISTRY}/hashicorp/aws"
-AWS_VERSION = "5.100.0"  # the one that cdktf-cdktf-provider-aws 20.1.0 binds
+AWS_VERSION = "5.100.0"  # the version that cdktf-cdktf-provider-aws 20.1.0 binds
 VARIABLE = "BAKERY_TERRAFORM_MIRROR"
 # https://developer.hashicorp.com/terraform/cli/config/config-file
 CONFIG_VARIABLE = "TF_CLI_CONFIG_FILE"
@@ -20,8 +20,8 @@ INSTALLATION_BLOCK = re.compile(r"^\s*provider_installation\s*\{", re.MULTILINE)
 MIRROR_BLOCK = re.compile(r'filesystem_mirror\s*\{[^}]*?\bpath\s*=\s*"([^"]+)"', re.DOTALL)
 
 
-def named(environment: Mapping[str, str]) -> Path | None:
-    """The mirror that BAKERY_TERRAFORM_MIRROR names. UsageError if it lacks our provider or others can write to it."""
+def named_mirror(environment: Mapping[str, str]) -> Path | None:
+    """The mirror that BAKERY_TERRAFORM_MIRROR names. UsageError if it lacks the provider or others can write to it."""
     text = environment.get(VARIABLE)
     if not text:
         return None
@@ -30,34 +30,34 @@ def named(environment: Mapping[str, str]) -> Path | None:
         raise UsageError(
             f"{VARIABLE} is not a mirror with {AWS} {AWS_VERSION}",
             where=text,
-            hint=f"it needs {_unpacked_folder(Path()).as_posix()}: {filling(str(folder))}",
+            hint=f"it needs {_unpacked_folder(Path()).as_posix()}: {mirror_command(str(folder))}",
         )
     refuse_writable(folder)
     return folder
 
 
-def configured(environment: Mapping[str, str]) -> bool:
-    """Whether Terraform's own configuration says where providers come from; Terraform then goes by it.
+def has_configuration(environment: Mapping[str, str]) -> bool:
+    """Whether Terraform's own configuration sets the source of providers, which then applies.
 
     UsageError if others can write to a mirror that it names.
     """
     try:
         text = _config_file(environment).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        return False  # Terraform itself only warns of a missing one
+        return False  # Terraform itself only warns if it is missing
     for path in MIRROR_BLOCK.findall(text):
         refuse_writable(Path(path))
     return INSTALLATION_BLOCK.search(text) is not None
 
 
 def refuse_writable(folder: Path) -> None:
-    """UsageError if others than the owner can write or replace a mirror: its programs get the user's credentials.
+    """Raise UsageError if others than the owner can write or replace a mirror: its programs get the user's credentials.
 
-    As strict as OpenSSH is with keys: the owner's group counts as others. A sticky parent such as /tmp is no danger,
-    since nobody can rename there what is not theirs.
+    This is as strict as OpenSSH is for keys: the owner's group counts as others. A sticky parent such as /tmp is safe,
+    since users can only rename their own files there.
     """
     resolved = folder.resolve()
-    with suppress(FileNotFoundError):  # Terraform passes over a folder that is not there
+    with suppress(FileNotFoundError):  # Terraform ignores a missing folder
         inside = [resolved, *sorted(resolved.rglob("*"))]
         parents = [parent for parent in resolved.parents if not parent.stat().st_mode & stat.S_ISVTX]
         for path in (*inside, *parents):
@@ -70,27 +70,27 @@ def refuse_writable(folder: Path) -> None:
 
 
 def holds_provider(folder: Path) -> bool:
-    """Whether a folder mirrors our provider for this machine, in either of Terraform's two layouts."""
-    packed = folder / AWS / f"terraform-provider-aws_{AWS_VERSION}_{machine()}.zip"
+    """Whether a folder mirrors the provider for this machine, in one of Terraform's two layouts."""
+    packed = folder / AWS / f"terraform-provider-aws_{AWS_VERSION}_{terraform_platform()}.zip"
     with suppress(OSError):
         return _unpacked_folder(folder).is_dir() or packed.is_file()
     return False
 
 
-def filling(folder: str) -> str:
-    """How to make a mirror, for a hint: Terraform fills it for the stacks that a synth wrote."""
-    command = f"terraform providers mirror -platform={machine()} {folder}"
-    return f"where the registry can be reached, run '{command}' in the folder of each stack, below cdktf.out/stacks"
+def mirror_command(folder: str) -> str:
+    """A hint that explains how to make a mirror: Terraform fills it for the stacks that a synth wrote."""
+    command = f"terraform providers mirror -platform={terraform_platform()} {folder}"
+    return f"where the registry is reachable, run '{command}' in the folder of each stack, below cdktf.out/stacks"
 
 
-def providers(folder: Path) -> list[str]:
+def mirror_providers(folder: Path) -> list[str]:
     """Addresses of all providers in a mirror, sorted."""
     return sorted(str(path.relative_to(folder)) for path in folder.glob(f"{REGISTRY}/*/*") if path.is_dir())
 
 
 def cli_config(folder: Path) -> str:
-    """A CLI configuration that takes what the mirror has from there, and everything else from its registry."""
-    listed = ", ".join(f'"{provider}"' for provider in providers(folder))
+    """A CLI configuration that installs the mirror's providers from there, and all others from their registry."""
+    listed = ", ".join(f'"{provider}"' for provider in mirror_providers(folder))
     return f"""# Written by bakery: providers come from the mirror that {VARIABLE} names.
 provider_installation {{
   filesystem_mirror {{
@@ -104,8 +104,8 @@ provider_installation {{
 """
 
 
-def machine() -> str:
-    """The machine in Terraform's words, such as linux_amd64."""
+def terraform_platform() -> str:
+    """The platform in Terraform's notation, such as linux_amd64."""
     names = {"x86_64": "amd64", "aarch64": "arm64"}
     return f"{os.uname().sysname.lower()}_{names.get(platform.machine(), platform.machine())}"
 
@@ -116,4 +116,4 @@ def _config_file(environment: Mapping[str, str]) -> Path:
 
 
 def _unpacked_folder(folder: Path) -> Path:
-    return folder / AWS / AWS_VERSION / machine()
+    return folder / AWS / AWS_VERSION / terraform_platform()

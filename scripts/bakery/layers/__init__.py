@@ -1,1 +1,1 @@
-"""Base disks, which other disks are built on: downloaded or made once and kept."""
+"""Base disks, from which other disks are built: downloaded or made once, and kept."""

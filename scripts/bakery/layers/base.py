@@ -15,13 +15,13 @@ from bakery.model import documents
 from bakery.model.bases import QemuBase
 from bakery.model.documents import Base
 
-FORMAT = "1"  # of a cache entry; raised when code here changes what is in one
-WAIT_SECONDS = 3600.0  # for another run that makes the same base; a slow mirror or a large download can take that long
+FORMAT = "1"  # of a cache entry; raise it when code here changes the content of entries
+WAIT_SECONDS = 3600.0  # for another run that makes the same base: a slow mirror or a large download can take so long
 
 
 @dataclass(frozen=True)
 class BaseDisk:
-    """A qcow2 that disks are built on, read-only: a change would corrupt all of them."""
+    """A read-only qcow2 from which disks are built: a change of it would corrupt all of them."""
 
     path: Path
     base: Base
@@ -39,7 +39,7 @@ def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> Base
         entry.with_name(f"{key}.lock"),
         f"another run is making the base '{name}'",
         WAIT_SECONDS,
-        lambda: report(Event("note", "base", name, "waiting for another run that makes it")),
+        lambda: report(Event("note", "base", name, "waiting for another run that makes this base")),
     ):
         return _load_entry(entry) or _make_base(base, entry, recipe, report)
 
@@ -63,7 +63,7 @@ def _make_base(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> B
 
 
 def _fetch_image(url: str, sha256: str, disk: Path, download_file: Path, report: Reporter) -> None:
-    """A vendor's image as a base disk: one file without compression, which would cost time at every read."""
+    """A vendor's image as a base disk: one file, uncompressed, because decompression would slow down every read."""
     with report_step(report, "base", url, "download"):
         download(url, sha256, download_file, report)
     image = disk_image.inspect(download_file)
@@ -71,10 +71,10 @@ def _fetch_image(url: str, sha256: str, disk: Path, download_file: Path, report:
     if elsewhere:
         download_file.unlink()
         raise BakeryError(
-            "the downloaded image takes its content from another file",
+            "the downloaded image has a backing file",
             where=url,
             detail=elsewhere,
-            hint="use an image that is one file",
+            hint="use an image that is a single file",
         )
     with report_step(report, "base", url, "unpack"):
         files.require_space(disk.parent, image["virtual-size"], "the unpacked base")

@@ -55,18 +55,18 @@ def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Repo
         with report_step(report, "base", subject, "install packages"):
             _install_packages(spec, settings, recipe, archive, log, report)
         with report_step(report, "base", subject, "write the disk"):
-            assemble(archive, settings, recipe, raw)
+            assemble_disk(archive, settings, recipe, raw)
             disk_image.to_qcow2(raw, target, compress=False)
 
 
-def assemble(archive: Path, settings: Recipe, recipe: Path, raw: Path) -> None:
+def assemble_disk(archive: Path, settings: Recipe, recipe: Path, raw: Path) -> None:
     """Write a root file system, given as a tar archive, to a disk.
 
-    The same archive gives the same disk as far as mke2fs allows: before 1.47.1 it keeps when a file was unpacked.
+    The same archive gives the same disk, except that mke2fs before 1.47.1 keeps the time when a file was unpacked.
     """
     with _unpack_tree(archive, raw.parent) as (tree, owners):
         clock = str(int(max(path.lstat().st_mtime for path in tree.rglob("*"))))
-        # mke2fs before 1.47.1 knows only the first of these, everything else only the second.
+        # mke2fs before 1.47.1 reads only the first of these, all other programs read only the second.
         env = {"E2FSPROGS_FAKE_TIME": clock, "SOURCE_DATE_EPOCH": clock, "TZ": "UTC"}
         with raw.open("xb") as stream:
             stream.truncate(settings.disk.size_mib * MIB)
@@ -81,7 +81,7 @@ def _read_recipe(recipe: Path) -> Recipe:
     try:
         return Recipe.model_validate(tomllib.loads(path.read_text()))
     except FileNotFoundError as error:
-        raise UsageError("the recipe of the Debian base is not there", where=str(path)) from error
+        raise UsageError("the recipe of the Debian base is missing", where=str(path)) from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"not valid TOML: {error}", where=str(path)) from error
     except ValidationError as error:
@@ -96,13 +96,13 @@ def _install_packages(
     _pack_folder(recipe / "rootfs", overlay)
 
     def follow(line: str) -> None:
-        if line.startswith("I: ") and line.endswith("...") and "/" not in line:  # the others are about its own files
+        if line.startswith("I: ") and line.endswith("...") and "/" not in line:  # others are about its files
             report(Event("progress", "base", f"debian {spec.suite}", line[3:]))
 
     # fmt: off
     command: list[str | Path] = [
         "mmdebstrap",
-        "--mode=unshare",  # for root, too: the mounts are in a namespace of their own and go with it, even by kill -9
+        "--mode=unshare",  # also for root: the mounts have their own namespace and end with it, even by kill -9
         "--variant=minbase",
         "--format=tar",
         "--skip=cleanup/apt/lists",  # fetching them takes 25 s of a bake
@@ -110,7 +110,7 @@ def _install_packages(
         *(f"--aptopt={option}" for option in settings.apt),
         *(f"--dpkgopt={option}" for option in settings.dpkg),
         f"--customize-hook=tar-in {shlex.quote(str(overlay))} /",
-        # As text, since the user of the namespace may not be allowed to read the caller's files.
+        # As text, since the namespace's user may have no right to read the caller's files.
         f"--customize-hook={(recipe / 'customize.sh').read_text()}",
         spec.suite,
         archive,
@@ -145,7 +145,7 @@ def _pack_folder(folder: Path, archive: Path) -> None:
 
 @contextmanager
 def _unpack_tree(archive: Path, parent: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """An unpacked archive, and the command in front of others that shows them its owners without root."""
+    """An unpacked archive, and a command prefix with which programs see its owners without root."""
     owners: tuple[str, ...] = ()
     with files.scratch(parent, "tree") as scratch:
         tree = scratch / "root"
@@ -175,6 +175,6 @@ def _write_root(
     raw: Path, root: disk_image.Partition, tree: Path, owners: tuple[str, ...], disk: Disk, env: dict[str, str]
 ) -> None:
     options = f"offset={root.start},hash_seed={disk.hash_seed},root_owner=0:0"
-    # 1 % for root's use only: the default of 5 % is meant for disks that grow full by hand.
+    # 1 % is reserved for root: the default of 5 % is for larger disks.
     make = ("mke2fs", "-q", "-t", "ext4", "-L", "root", "-m", "1", "-U", disk.root_uuid, "-E", options)
     process.run([*owners, *make, "-d", tree, raw, f"{root.size // 1024}k"], env=env)

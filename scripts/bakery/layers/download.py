@@ -13,20 +13,20 @@ from bakery.host import files
 from bakery.host.errors import BakeryError, UsageError
 from bakery.host.events import Event, Reporter
 
-SILENCE_SECONDS = 60.0  # without a byte, a connection counts as broken
+SILENCE_SECONDS = 60.0  # a connection without data counts as broken after this time
 ATTEMPTS = 5  # for one call; with waits of 1, 2, 4 and 5 s between them
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # answers that may change when asked again
 RANGE_NOT_SATISFIABLE = 416
 
 
 class _BrokenError(Exception):
-    """The transfer stopped early; trying again goes on from there."""
+    """The transfer stopped early; the next attempt continues it."""
 
 
 def download(url: str, sha256: str, target: Path, report: Reporter) -> None:
     """Fetch `url` to `target`, whose SHA-256 must be `sha256` (hex).
 
-    The bytes so far are kept in `<target>.part` for the next try. A complete file with a wrong digest is removed.
+    `<target>.part` keeps the bytes so far for the next attempt. A complete file with a wrong digest is removed.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise UsageError(f"not a URL that can be downloaded: {url}", hint="use http:// or https://")
@@ -38,7 +38,7 @@ def download(url: str, sha256: str, target: Path, report: Reporter) -> None:
                 _fetch_missing_bytes(url, part, report)
     except _BrokenError as error:
         raise BakeryError(
-            f"the download broke off: {error}", where=url, hint="run again: it goes on where it stopped"
+            f"the download broke off: {error}", where=url, hint="run again: the download continues where it stopped"
         ) from error
     _accept_file(url, sha256, part, target)
 
@@ -52,13 +52,13 @@ def _accept_file(url: str, sha256: str, part: Path, target: Path) -> None:
             "the download has a wrong checksum, and was removed",
             where=url,
             detail=f"expected {sha256}\nfound    {digest}",
-            hint="the file behind the URL changed, or the definition's sha256 is not of this file",
+            hint="the file at the URL changed, or the definition's sha256 is wrong",
         )
     part.replace(target)
 
 
 def _fetch_missing_bytes(url: str, part: Path, report: Reporter) -> None:
-    """Add to `part` what is still missing of it."""
+    """Append the missing rest of the file to `part`."""
     request = urllib.request.Request(url, headers=_resume_headers(part))  # noqa: S310 - `download` checked the scheme
     try:
         response = urllib.request.urlopen(request, timeout=SILENCE_SECONDS)  # noqa: S310
@@ -75,7 +75,7 @@ def _raise_refusal(url: str, error: urllib.error.HTTPError) -> None:
     answer = f"HTTP {error.code} {error.reason}"
     if error.code in PASSING:
         raise _BrokenError(answer)
-    if error.code != RANGE_NOT_SATISFIABLE:  # it means that nothing is missing; the digest shows whether that is true
+    if error.code != RANGE_NOT_SATISFIABLE:  # this means that nothing is missing, which the digest will prove
         raise BakeryError(f"the server answers {answer}", where=url, hint="check the URL")
 
 
@@ -96,7 +96,7 @@ def _receive_body(url: str, response: http.client.HTTPResponse, part: Path, repo
                 last_percent = percent
                 report(Event("progress", "base", url, f"{done >> 20} MiB", fraction=done / total if total else None))
     if total is not None and done < total:
-        raise _BrokenError(f"{done} of {total} bytes came")
+        raise _BrokenError(f"{done} of {total} bytes arrived")
 
 
 def _read_chunk(response: http.client.HTTPResponse) -> bytes:
@@ -107,7 +107,7 @@ def _read_chunk(response: http.client.HTTPResponse) -> bytes:
 
 
 def _resume_headers(part: Path) -> Mapping[str, str]:
-    """Ask for the rest only where the server can say that the file is still the same one."""
+    """The headers of a request for the rest, if the server can tell whether the file is still the same."""
     try:
         validator, done = _validator_path(part).read_text(), part.stat().st_size
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Disk images: formats, what is in a raw disk, its digest and its partitions."""
+"""Disk images: formats, and the content of a raw disk, its digest and its partitions."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ def inspect(image: Path) -> dict[str, Any]:
     return info
 
 
-def describe(path: Path) -> Disk:
+def describe_image(path: Path) -> Disk:
     """Digests and size of a qcow2 image."""
     with as_raw(path) as raw:
         content, size = digest(raw), raw.stat().st_size
@@ -40,7 +40,7 @@ def describe(path: Path) -> Disk:
 
 @contextmanager
 def as_raw(image: Path) -> Iterator[Path]:
-    """The content of an image as a sparse raw file beside it, gone afterwards."""
+    """The content of an image as a sparse raw file beside it, removed afterwards."""
     with files.scratch(image.parent, "raw") as folder:
         raw = folder / "disk.raw"
         _convert_image(image, raw, "raw")
@@ -48,7 +48,7 @@ def as_raw(image: Path) -> Iterator[Path]:
 
 
 def to_qcow2(source: Path, target: Path, compress: bool) -> None:
-    """Write an image as one qcow2 file that depends on no other. A base for other disks should not be compressed."""
+    """Write an image as one qcow2 file without a backing file. A base for other disks should not be compressed."""
     with files.scratch(target.parent, "qcow2") as folder:
         draft = folder / target.name
         _convert_image(source, draft, "qcow2", *(("-c", "-o", "compression_type=zstd") if compress else ()))
@@ -57,7 +57,7 @@ def to_qcow2(source: Path, target: Path, compress: bool) -> None:
 
 
 def vhd_footer(folder: Path, size: int) -> bytes:
-    """The 512 bytes that make a raw disk of `size` bytes a fixed VHD; `folder` holds an empty one for the moment."""
+    """The 512-byte footer that makes a raw disk of `size` bytes a fixed VHD; `folder` holds a temporary file."""
     with files.scratch(folder, "vhd") as scratch:
         empty = scratch / "empty.vhd"
         # Without force_size, qemu-img rounds the size up to whole cylinders.
@@ -68,13 +68,13 @@ def vhd_footer(folder: Path, size: int) -> bytes:
 
 
 def move_into_place(draft: Path, target: Path) -> None:
-    """Move a finished file to its place: it is complete or absent there, even after a power cut."""
+    """Move a finished file to its final path: the file there is complete or absent, even after a power cut."""
     with draft.open("rb") as stream:
         os.fsync(stream.fileno())
     draft.replace(target)
 
 
-def extents(raw: Path) -> Iterator[tuple[int, int]]:
+def data_extents(raw: Path) -> Iterator[tuple[int, int]]:
     """(start, end) in bytes of the data between the holes of a sparse file."""
     with raw.open("rb") as stream:
         end, size = 0, raw.stat().st_size
@@ -91,7 +91,7 @@ def digest(raw: Path) -> str:
     """SHA-256 of a sparse file's content, holes as zeros, without reading the holes."""
     content, position = hashlib.sha256(), 0
     with raw.open("rb") as stream:
-        for start, end in extents(raw):
+        for start, end in data_extents(raw):
             _add_zeros(content, start - position)
             stream.seek(start)
             for offset in range(start, end, files.CHUNK):
@@ -116,7 +116,7 @@ def _convert_image(source: Path, target: Path, kind: str, *options: str) -> None
 
 
 def _image_format(image: Path) -> str:
-    """By the name if possible: a guest writes all of a raw disk, so its content could pretend to be another format."""
+    """The format by the file name if possible: a guest can make the content of a raw disk look like another format."""
     return image.suffix[1:] if image.suffix in (".raw", ".qcow2") else str(inspect(image)["format"])
 
 

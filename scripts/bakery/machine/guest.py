@@ -1,4 +1,4 @@
-"""A guest on this machine: booted from a throwaway overlay, reached by SSH on loopback, gone afterwards."""
+"""A guest on this machine: booted from a throwaway overlay, reached by SSH on loopback, stopped afterwards."""
 
 import json
 import re
@@ -22,16 +22,16 @@ from bakery.machine.timeout import ssh_timeout, to_seconds
 ADDRESS = "127.0.0.1"
 NO_PORTS: Mapping[int, int] = MappingProxyType({})
 POLL_SECONDS = 0.5  # each probe is one connection; a boot takes 10 to 60 s
-BANNER_SECONDS = 2.0  # QEMU accepts connections before the guest does, and then nothing comes
+BANNER_SECONDS = 2.0  # QEMU accepts connections before the guest does, and then sends nothing
 LOGIN_SECONDS = 60.0  # one login takes up to 3 s in an emulated guest on a busy host
-STOP_SECONDS = 5.0  # QEMU ends at once, since its disk is thrown away
+STOP_SECONDS = 5.0  # QEMU may end at once, since its disk is discarded
 SERIAL_LINES = 20  # of the serial console shown with a failure
 TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1bc|[\x00-\x08\x0b-\x1f]")
 
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds that a guest may say nothing on its serial console, and that it may take until SSH answers.
+    """Seconds that a guest may be silent on its serial console, and that it may take until SSH answers.
 
     An emulated guest takes 60 s on an idle machine with 2 CPUs, and is silent for up to 20 s of it.
     """
@@ -41,18 +41,18 @@ class Patience:
 
     @classmethod
     def from_environment(cls) -> "Patience":
-        """As long as the user's BAKERY_SSH_TIMEOUT says, and silent for a fifth of it."""
+        """The user's BAKERY_SSH_TIMEOUT, a fifth of it for the silence."""
         total = to_seconds(ssh_timeout("15m"))
         return cls(total / 5, total)
 
 
 class GuestError(BakeryError):
-    """A guest did not come up; `detail` has the last lines of its serial console."""
+    """A guest did not start; `detail` has the last lines of its serial console."""
 
 
 @dataclass(frozen=True)
 class Guest:
-    """A guest that answers. `ssh_config` names it `guest` and shares one connection between all that log in."""
+    """A guest that answers. `ssh_config` names it `guest`, and all logins share one connection."""
 
     address: str
     ssh_port: int
@@ -79,8 +79,8 @@ def guest(
 ) -> Iterator[Guest]:
     """Boot a qcow2 disk without changing it and wait until `user` can log in with `key` (the public one beside it).
 
-    `folder` keeps `serial.log` and `qemu.log`; `forward` maps ports on loopback to ports of the guest. The guest has no
-    way out to any network. Raises GuestError when it ends, falls silent or takes too long.
+    `folder` keeps `serial.log` and `qemu.log`; `forward` maps ports on loopback to ports of the guest. The guest cannot
+    reach any network. Raises GuestError if it ends, is silent for too long or takes too long.
     """
     patience = patience or Patience.from_environment()
     serial = folder / "serial.log"
@@ -126,11 +126,11 @@ def _qemu_command(
         "-nodefaults",
         "-display", "none",
         "-serial", f"file:{serial}",
-        "-drive", f"if=pflash,format=raw,readonly=on,file={qemu.escape(code)}",
-        "-drive", f"if=pflash,format=raw,file={qemu.escape(variables)}",
-        # "unsafe" skips flushes: nothing of this disk is kept.
-        "-drive", f"if=virtio,format=qcow2,cache=unsafe,discard=unmap,file={qemu.escape(overlay)}",
-        "-drive", f"if=virtio,format=raw,readonly=on,file={qemu.escape(seed)}",
+        "-drive", f"if=pflash,format=raw,readonly=on,file={qemu.escape_comma(code)}",
+        "-drive", f"if=pflash,format=raw,file={qemu.escape_comma(variables)}",
+        # "unsafe" skips flushes: this disk is discarded.
+        "-drive", f"if=virtio,format=qcow2,cache=unsafe,discard=unmap,file={qemu.escape_comma(overlay)}",
+        "-drive", f"if=virtio,format=raw,readonly=on,file={qemu.escape_comma(seed)}",
         # "restrict" keeps a guest away from the host's network, where a metadata service may hand out credentials.
         "-netdev", f"user,id=net,restrict=on{forwards}",
         "-device", "virtio-net-pci,netdev=net",
@@ -189,7 +189,7 @@ def _await_ssh(guest: Guest, qemu_process: subprocess.Popen[bytes], patience: Pa
         if qemu_process.poll() is not None:
             raise _guest_error("the guest ended before SSH answered", guest, log)
         if time.monotonic() - last_change > patience.silence:
-            message = f"the guest said nothing for {patience.silence:.0f} s, and SSH does not answer"
+            message = f"the guest was silent for {patience.silence:.0f} s, and SSH does not answer"
             raise _guest_error(message, guest, log)
         return None
 
@@ -198,7 +198,7 @@ def _await_ssh(guest: Guest, qemu_process: subprocess.Popen[bytes], patience: Pa
 
 
 def _ssh_answers(guest: Guest) -> bool:
-    """Whether the SSH server speaks and lets the user in; it may refuse while the guest still boots."""
+    """Whether the SSH server accepts the user's login; it may refuse while the guest is still booting."""
     try:
         with socket.create_connection((guest.address, guest.ssh_port), BANNER_SECONDS) as connection:
             if connection.recv(4) != b"SSH-":

@@ -1,4 +1,4 @@
-"""Pytest's report of an image's tests as checks."""
+"""Reads pytest's report of an image's tests as checks."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,27 +9,27 @@ from bakery.model.documents import Check
 SHOWN = 2000  # characters of a failed test
 
 
-def checks(report: Path, host: str, redact: Redactor) -> list[Check]:
-    """One check per test of a JUnit file; one that failed if there is no file or no test in it.
+def read_checks(report: Path, host: str, redact: Redactor) -> list[Check]:
+    """One check per test of a JUnit file; one failed check if it has no file or no test.
 
-    `host` is what the test plugin adds to the names of tests.
+    `host` is the suffix that the test plugin adds to the names of tests.
     """
     try:
         cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - the bakery's own child process wrote it
     except (OSError, ElementTree.ParseError) as error:
         return [Check("tests ran", False, f"no report: {error}; see tests.log")]
     if not cases:
-        return [Check("tests ran", False, "there was nothing to run; see tests.log")]
+        return [Check("tests ran", False, "no test was run; see tests.log")]
     return [_case_check(case, host, redact) for case in cases]
 
 
-def plain(name: str, host: str) -> str:
+def plain_name(name: str, host: str) -> str:
     """A test's name without its host."""
     return name.replace(f"[{host}]", "").replace(f"{host}-", "")
 
 
 def _case_check(case: ElementTree.Element, host: str, redact: Redactor) -> Check:
-    name = f"{case.get('classname', '')}: {plain(case.get('name', ''), host)}".removeprefix(": ")
+    name = f"{case.get('classname', '')}: {plain_name(case.get('name', ''), host)}".removeprefix(": ")
     problem = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
     if problem is None:
         return Check(name, True)

@@ -22,7 +22,7 @@ FIRMWARE = (
 )
 
 # A boot sector that proves an accelerator, in 16-bit code. Some hosts have a KVM that emulates each instruction: it
-# fails at the first one for the FPU (where UEFI firmware ends, too) and would count for half a minute.
+# fails at the first FPU instruction, as UEFI firmware does there, and would need half a minute for the loop.
 PROBE = (
     b"\xdb\xe3"  # fninit
     b"\x66\xb9\x00\x2d\x31\x01"  # mov ecx, 20000000: hundredths of a second for a processor
@@ -30,8 +30,8 @@ PROBE = (
     b"\xb0\x10\xe6\xf4\xf4"  # mov al, 16; out 0xf4, al; hlt
 )
 PROBE_EXIT = 33  # isa-debug-exit ends QEMU with (value << 1) | 1
-PROBE_SECONDS = 5.0  # it takes 0.3 s even without acceleration; a broken /dev/kvm never answers
-SECTOR_END = b"\x55\xaa"  # what makes a sector of 512 bytes one to boot from
+PROBE_SECONDS = 5.0  # the probe takes 0.3 s even without acceleration; a broken /dev/kvm never answers
+SECTOR_END = b"\x55\xaa"  # the signature that makes a sector of 512 bytes bootable
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Machine:
     cpus: int
 
 
-# "pc" has an IDE drive, the only kind of CD that Debian's cloud kernel knows (it lacks AHCI). "qemu64" is what
-# emulation is fastest with: a bake took 146 s with it, 164 s with "max". A second CPU made it 15 % faster.
+# "pc" has an IDE drive, the only kind of CD that Debian's cloud kernel knows (it lacks AHCI). "qemu64" is emulated
+# fastest: a bake took 146 s with it, 164 s with "max". A second CPU made it 15 % faster.
 MACHINE = Machine(type="pc", cpu="qemu64", memory_mib=2048, cpus=2)
 
 
@@ -58,9 +58,9 @@ def firmware() -> tuple[Path, Path]:
 
 
 def accelerator(cache: Path) -> str:
-    """`kvm` if a guest really ran on it, else `tcg`: a /dev/kvm that opens can still hang.
+    """`kvm` if a test guest ran on it, else `tcg`: a /dev/kvm that can be opened may still hang.
 
-    The answer is kept in the JSON file `cache` until the host boots anew or its QEMU or /dev/kvm changes.
+    The JSON file `cache` keeps the result until the host reboots, or its QEMU or /dev/kvm changes.
     """
     if not os.access(KVM, os.R_OK | os.W_OK):
         return "tcg"
@@ -71,7 +71,7 @@ def accelerator(cache: Path) -> str:
 
 
 def runs_on(accelerator: str, folder: Path) -> bool:
-    """Whether the machine's firmware boots a disk on an accelerator; `folder` holds that disk for the moment."""
+    """Whether the machine's firmware boots a disk on an accelerator; `folder` holds that disk temporarily."""
     with files.scratch(folder, "probe") as scratch:
         disk = scratch / "probe.img"
         disk.write_bytes(PROBE.ljust(510, b"\0") + SECTOR_END)
@@ -83,7 +83,7 @@ def runs_on(accelerator: str, folder: Path) -> bool:
             "-m", "64",
             "-nodefaults", "-no-reboot",
             "-display", "none",
-            "-drive", f"file={escape(disk)},format=raw,if=floppy,readonly=on",
+            "-drive", f"file={escape_comma(disk)},format=raw,if=floppy,readonly=on",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=1",
         ]
         # fmt: on
@@ -94,14 +94,14 @@ def runs_on(accelerator: str, folder: Path) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that no program listens on now."""
+    """A free TCP port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
 
 
-def escape(path: Path) -> str:
+def escape_comma(path: Path) -> str:
     """A path as a value in QEMU's option lists, where a comma ends the value."""
     return str(path).replace(",", ",,")
 

@@ -1,4 +1,4 @@
-"""A raw disk file as the blocks that a cloud wants."""
+"""Reads a raw disk file as blocks for a cloud."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from bakery.host.errors import BakeryError
 from bakery.host.parallel import threads
-from bakery.machine.disk_image import extents
+from bakery.machine.disk_image import data_extents
 
 GIB = 1 << 30
 
@@ -22,7 +22,7 @@ class RawDisk:
     """Reads a raw disk once, in order; afterwards `sha256` is the digest of all its bytes, holes included."""
 
     def __init__(self, path: Path, block: int) -> None:
-        """`block` is the size in bytes of what `written_blocks` gives."""
+        """`block` is the size in bytes of the blocks of `written_blocks`."""
         self._path = path
         self._block = block
         self._zeros = bytes(block)
@@ -43,10 +43,10 @@ class RawDisk:
         """(index, bytes) of every block that is not all zeros, in order. Holes of the file are not read."""
         done = 0
         with self._path.open("rb", buffering=0) as file:
-            for start, end in extents(self._path):
+            for start, end in data_extents(self._path):
                 for index in range(max(done, start // self._block), -(-end // self._block)):
                     self._add_hole(done, index)
-                    # The last block may be short; what a volume has behind the disk's end is zeros.
+                    # The last block may be short; a volume has zeros behind the disk's end.
                     block = os.pread(file.fileno(), self._block, index * self._block).ljust(self._block, b"\0")
                     self._add_block(block, index)
                     done = index + 1
@@ -73,8 +73,8 @@ def send_blocks(
 ) -> Iterator[tuple[int, Result]]:
     """Send the blocks that are not all zeros, `workers` at a time; yields (index, result) in the order of the disk.
 
-    At most `window` blocks are in memory. `finish` waits for a block. Raises BakeryError after the last block if what
-    was read is not the content with the digest `sha256`.
+    At most `window` blocks are in memory. `finish` waits for a block. Raises BakeryError after the last block if the
+    digest of the content is not `sha256`.
     """
     sending: deque[tuple[int, Future[Result]]] = deque()
     with threads(workers) as submit:
@@ -87,7 +87,7 @@ def send_blocks(
             yield index, finish(future)
     if disk.sha256 != sha256:
         raise BakeryError(
-            "the disk's content is not what was baked",
+            "the disk's content changed since it was baked",
             detail=f"baked {sha256}\nread  {disk.sha256}",
             hint="the disk changed while it was read, or the conversion to raw is broken: run again",
         )

@@ -1,4 +1,4 @@
-"""The time that a machine may take until it answers on SSH."""
+"""The maximum time until a machine answers on SSH."""
 
 import os
 import re
@@ -6,7 +6,7 @@ import re
 from bakery.host.errors import UsageError
 
 VARIABLE = "BAKERY_SSH_TIMEOUT"
-# The part of Go's durations that makes sense here; Packer reads it.
+# The useful part of Go's notation for durations, which Packer reads.
 _DURATION = re.compile(r"(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
@@ -14,12 +14,12 @@ def ssh_timeout(default: str) -> str:
     """The user's BAKERY_SSH_TIMEOUT, or a default; UsageError if it is not a duration."""
     value = os.environ.get(VARIABLE) or default
     if not to_seconds(value):
-        raise UsageError(f"{VARIABLE} is '{value}', which is no duration", hint="write it like 20m, 90s or 1h30m")
+        raise UsageError(f"{VARIABLE} is '{value}', not a duration", hint="write 20m, 90s or 1h30m")
     return value
 
 
 def to_seconds(duration: str) -> int:
-    """Zero for what is not a duration."""
+    """The seconds of a duration; zero if the text is none."""
     match = _DURATION.fullmatch(duration)
     hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
     return hours * 3600 + minutes * 60 + seconds

@@ -1,4 +1,4 @@
-"""The parts of one version that are in the workspace."""
+"""Reads the parts of one version from the workspace."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from bakery.model.version import ImageVersion
 
 @dataclass(frozen=True)
 class Baked:
-    """The disk, if a target needs it, and what Packer built at targets, by target."""
+    """The disk, if a target needs it, and Packer's builds by target."""
 
     definition: ImageDefinition
     version: str
@@ -32,7 +32,7 @@ class Baked:
 
     @property
     def parts(self) -> list[Artifact | RemoteBuild]:
-        """All that there is, the disk first."""
+        """All parts, the disk first."""
         return [*([self.artifact] if self.artifact else []), *self.builds.values()]
 
     def folder(self, project: Project, target: str) -> Path:
@@ -43,9 +43,9 @@ class Baked:
 
 
 def load(project: Project, definition: ImageDefinition, version: str) -> Baked:
-    """Everything that the targets of a definition need of a version; NotFoundError if anything is not here.
+    """All parts of a version that a definition's targets need; NotFoundError if one is missing.
 
-    The way to get it depends on the catalog: the caller adds the hint.
+    The caller adds the hint, which depends on the catalog.
     """
     artifact = find_artifact(project, definition, version)
     builds = {target: find_build(project, definition, version, target) for target in definition.remote_targets}
@@ -55,26 +55,26 @@ def load(project: Project, definition: ImageDefinition, version: str) -> Baked:
     baked = Baked(definition, version, artifact, {target: build for target, build in builds.items() if build})
     if missing:
         raise NotFoundError(
-            f"{full_name(baked)} is not in this workspace as a whole: {', '.join(missing)} missing",
+            f"{full_name(baked)} is not complete in this workspace: {', '.join(missing)} missing",
             where=str(project.workspace / "artifacts"),
         )
     return baked
 
 
 def anything(project: Project, definition: ImageDefinition, version: str) -> bool:
-    """Whether anything of a version is here."""
+    """Whether the workspace has any part of a version."""
     disk = find_artifact(project, definition, version)
     return bool(disk or any(find_build(project, definition, version, name) for name in definition.remote_targets))
 
 
 def find_artifact(project: Project, definition: ImageDefinition, version: str) -> Artifact | None:
-    """The disk of a version; None if it is not here, or only its document is."""
+    """The disk of a version; None if it, or only its document, is missing."""
     folder = project.artifact_folder(ImageVersion(definition.name, definition.arch, version))
     artifact = documents.find(Artifact, folder / "artifact.json")
     return artifact if (folder / "disk.qcow2").exists() else None
 
 
 def find_build(project: Project, definition: ImageDefinition, version: str, target: str) -> RemoteBuild | None:
-    """The document of Packer's build of a version at a target; None if it is not here."""
+    """The document of Packer's build of a version at a target; None if it is missing."""
     folder = project.build_folder(ImageVersion(definition.name, definition.arch, version), target)
     return documents.find(RemoteBuild, folder / "build.json")

@@ -10,27 +10,27 @@ from bakery.model.validation import Model
 if TYPE_CHECKING:
     from bakery.model.definition import ImageDefinition
 
-QEMU = "qemu"  # the builder that makes a disk here; every other one is called like its target
+QEMU = "qemu"  # the builder that makes a disk here; every other builder has the name of its target
 
-# The secret with which Packer logs in to a base that knows no key; templates and bake-windows.yml look it up.
+# The secret with which Packer logs in to a base without an SSH key; templates and bake-windows.yml read it.
 BUILD_LOGIN = "build_password"
 
 
 class CloudBase(Model):
-    """What one builder starts from, as far as every builder is asked."""
+    """The base of one builder: the properties that the bases of all builders have."""
 
     @property
     def parent(self) -> str | None:
-        """The image of this project that the base is; None if it is a vendor's."""
+        """The image of this project that is the base; None if the base is a vendor's."""
         return None
 
     @property
     def folders(self) -> dict[str, str]:
-        """Folders beside the definition that the build reads, by what they are for."""
+        """Folders beside the definition that the build reads, by their purpose."""
         return {}
 
     def check(self, definition: "ImageDefinition") -> None:
-        """ValueError if the rest of the definition does not suit."""
+        """Raise ValueError if the rest of the definition does not fit this base."""
 
 
 Kind = TypeVar("Kind", bound=CloudBase)
@@ -44,12 +44,12 @@ class Debootstrap(Model):
 
 
 class QemuBase(CloudBase):
-    """What a QEMU build starts from: exactly one of image, url and debootstrap."""
+    """The base of a QEMU build: exactly one of image, url and debootstrap."""
 
-    image: Name | None = Field(default=None, description="another image of ours: its newest complete version")
-    url: Url | None = Field(default=None, description="a vendor's cloud image, http(s); needs sha256")
+    image: Name | None = Field(default=None, description="another image of this project: its newest complete version")
+    url: Url | None = Field(default=None, description="URL of a vendor's cloud image, http(s); needs sha256")
     sha256: Sha256 | None = Field(default=None, description="hex digest of the file behind url")
-    debootstrap: Debootstrap | None = Field(default=None, description="a fresh Debian made from packages")
+    debootstrap: Debootstrap | None = Field(default=None, description="a new Debian made from packages")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -64,7 +64,7 @@ class QemuBase(CloudBase):
 
 
 class Bases(Model):
-    """What each builder starts from; a target without a builder of its own gets the QEMU disk."""
+    """The base of each builder; a target without a builder of its own gets the QEMU disk."""
 
     qemu: QemuBase | None = None
 
@@ -73,23 +73,23 @@ class Bases(Model):
         if not self.builders:
             raise ValueError(f"needs at least one of {', '.join(type(self).model_fields)}")
         if len(self.images) > 1:
-            raise ValueError(f"all builders start from the same image of ours, not from {', '.join(self.images)}")
+            raise ValueError(f"all builders must have the same parent image, not {', '.join(self.images)}")
         return self
 
     @property
     def by_builder(self) -> dict[str, CloudBase]:
-        """Those that are set, QEMU's first."""
+        """The bases that are set, QEMU's first."""
         bases = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {name: base for name, base in bases if base is not None}
 
     @property
     def builders(self) -> tuple[str, ...]:
-        """Those that have a base, QEMU first."""
+        """The builders that have a base, QEMU first."""
         return tuple(self.by_builder)
 
     @property
     def images(self) -> list[str]:
-        """The images of ours that builders start from, each once."""
+        """The images of this project that builders start from, each once."""
         return list(dict.fromkeys(base.parent for base in self.by_builder.values() if base.parent))
 
     def of(self, kind: type[Kind]) -> Kind | None:
@@ -98,7 +98,7 @@ class Bases(Model):
 
 
 def require_one(base: CloudBase, *names: str) -> None:
-    """ValueError unless exactly one of these fields is set."""
+    """Raise ValueError unless exactly one of these fields is set."""
     present = [name for name in names if getattr(base, name) is not None]
     if len(present) != 1:
         raise ValueError(f"needs exactly one of {', '.join(names)}; it has {', '.join(present) or 'none'}")

@@ -46,46 +46,46 @@ class Software(Model):
     @model_validator(mode="after")
     def _no_clash(self) -> Self:
         # All roles of a bake run in one play, which has one set of variables.
-        for what in ([use.name for use in self.roles], [name for use in self.roles for name in use.vars]):
-            twice = [name for name in what if what.count(name) > 1]
+        for names in ([use.name for use in self.roles], [name for use in self.roles for name in use.vars]):
+            twice = [name for name in names if names.count(name) > 1]
             if twice:
-                raise ValueError(f"'{twice[0]}' is there twice, and roles share their variables")
+                raise ValueError(f"'{twice[0]}' is listed twice, but roles share their variables")
         return self
 
 
 class SecretRef(Model):
-    """Where a secret is in Vault; never its value. Roles read it from the environment variable of its name."""
+    """The location of a secret in Vault, never its value. Roles read it from the environment variable of its name."""
 
     path: str = Field(description="API path; KV version 2 has data/ in it: secret/data/bakery/web")
-    key: str = Field(description="the key inside the secret")
+    key: str = Field(description="key inside the secret")
 
 
 class ImageDefinition(Model):
-    """One machine image: what it is built from, what is in it, where it goes."""
+    """One machine image: its bases, its software and its targets."""
 
-    name: Name = Field(description="goes into the names of images, parameters and files")
+    name: Name = Field(description="part of the names of images, parameters and files")
     description: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(description="for people")
     os: Annotated[str, StringConstraints(pattern=r"^[a-z]+-[0-9.]+$")] = Field(description="family-release: debian-12")
     arch: Literal["x86_64"]
     version: Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$")] = Field(
         description="MAJOR.MINOR in quotes; the catalog counts PATCH"
     )
-    mode: Mode = Field(default="vm", description="vm boots the image to provision it; chroot needs fit roles")
+    mode: Mode = Field(default="vm", description="vm boots the image to provision it; chroot needs suitable roles")
     base: Bases
     template: str | None = Field(default=None, description="folder with your own *.pkr.hcl, relative to the definition")
     software: Software = Field(
-        default=Software(), description="what goes onto the base; nothing makes the base the image"
+        default=Software(), description="software to install; without any, the base is the image"
     )
     secrets: dict[VariableName, SecretRef] = Field(
-        default_factory=dict, description="by name; roles find the value in the environment variable NAME"
+        default_factory=dict, description="secrets by name; roles read the value from the environment variable NAME"
     )
     tests: tuple[VariableName, ...] = Field(default=(), description="test_<name>.py in packer/tests/")
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        default=("local",), description="where the tested image goes"
+        default=("local",), description="targets that get the tested image"
     )
     distribution: Distribution = Field(default=Distribution(), description="settings of the targets")
-    tags: dict[str, str] = Field(default_factory=dict, description="on image and snapshots, everywhere")
-    channel: Name | None = Field(default=None, description="channel that follows each successful run")
+    tags: dict[str, str] = Field(default_factory=dict, description="tags on image and snapshots at every target")
+    channel: Name | None = Field(default=None, description="channel to move after each successful run")
     rebuild_after_days: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
         description="bake again after this many days even if nothing changed, for package updates",
@@ -109,21 +109,21 @@ class ImageDefinition(Model):
 
     @property
     def windows(self) -> bool:
-        """Whether Packer speaks WinRM to it instead of SSH."""
+        """Whether Packer connects to the guest by WinRM instead of SSH."""
         return self.os.startswith("windows-")
 
     @property
     def family(self) -> str | None:
-        """Ansible's name of the OS family; None if no role can be written for it."""
+        """Ansible's name of the OS family; None if roles cannot support it."""
         return FAMILIES.get(self.os.partition("-")[0])
 
     def builder_of(self, target: str) -> str:
-        """What makes the image of a target: Packer's builder there if it has a base, else QEMU."""
+        """The builder of a target's image: Packer's builder there if it has a base, else QEMU."""
         return target if target in self.base.builders else QEMU
 
     @property
     def builders(self) -> list[str]:
-        """What its targets need, QEMU first: a base that no target asks for is not built on."""
+        """The builders that its targets need, QEMU first. A base without a target is not used."""
         needed = {self.builder_of(target) for target in self.targets}
         return [name for name in self.base.builders if name in needed]
 
@@ -133,43 +133,43 @@ class ImageDefinition(Model):
         return [target for target in self.targets if self.builder_of(target) == target]
 
     def template_folder(self, builder: str) -> str:
-        """Below packer/templates, unless the definition brings its own."""
+        """The template's folder: below packer/templates, or the definition's own."""
         return "chroot" if builder == QEMU and self.mode == "chroot" else builder
 
     @property
     def provisioned(self) -> bool:
-        """Whether Packer has anything to do; without software the base disk is the image."""
+        """Whether Packer has work to do; without software, the base disk is the image."""
         return bool(self.software.packages or self.software.roles or self.template)
 
     @property
     def parent(self) -> str | None:
-        """The image of ours that this one is built on."""
+        """The image of this project that is the parent."""
         return next(iter(self.base.images), None)
 
 
 class Definitions:
-    """All definitions of a folder by name, each with the file it came from."""
+    """All definitions of a folder by name, each with its file."""
 
     def __init__(self, images: Mapping[str, ImageDefinition], sources: Mapping[str, Path]) -> None:
         self.images = dict(images)
         self.sources = dict(sources)
 
     def select(self, names: Iterable[str]) -> list[ImageDefinition]:
-        """The named images, or all. UsageError with a near miss for a name that is not there."""
-        wanted = list(dict.fromkeys(names)) or list(self.images)
-        for name in wanted:
+        """The named images, or all. UsageError, with a similar name, if one does not exist."""
+        selection = list(dict.fromkeys(names)) or list(self.images)
+        for name in selection:
             if name not in self.images:
                 raise UsageError(f"no image named '{name}'", hint=suggest(name, self.images) or "see 'bakery validate'")
-        return [self.images[name] for name in wanted]
+        return [self.images[name] for name in selection]
 
     def with_ancestors(self, names: Iterable[str]) -> list[ImageDefinition]:
-        """The selected images and all they are built on."""
-        found = {image.name: image for image in self.select(names)}
-        for image in tuple(found.values()):
-            while image.parent and image.parent not in found:
+        """The selected images and all their ancestors."""
+        images = {image.name: image for image in self.select(names)}
+        for image in tuple(images.values()):
+            while image.parent and image.parent not in images:
                 image = self.images[image.parent]
-                found[image.name] = image
-        return list(found.values())
+                images[image.name] = image
+        return list(images.values())
 
     def where(self, name: str, *keys: str | int) -> str:
         """`file:line` of a key of an image."""
@@ -177,9 +177,9 @@ class Definitions:
 
 
 def load(kind: type[ImageDefinition], folder: Path, cache: Path | None = None) -> Definitions:
-    """Read every *.yaml of a folder as a `kind`. Raises UsageError with all that is wrong in any of them.
+    """Read every *.yaml of a folder as a `kind`. Raises UsageError with all errors in them.
 
-    `cache` is a file that saves parsing unchanged ones again.
+    `cache` is a file that saves parsing unchanged files again.
     """
     definitions, errors = load_valid(kind, folder, cache)
     raise_all(errors)
@@ -189,7 +189,7 @@ def load(kind: type[ImageDefinition], folder: Path, cache: Path | None = None) -
 def load_valid(
     kind: type[ImageDefinition], folder: Path, cache: Path | None = None
 ) -> tuple[Definitions, list[UsageError]]:
-    """The definitions of a folder that are right by themselves, and what is wrong with the others and between them.
+    """The valid definitions of a folder, and the errors in the others and between them.
 
     UsageError if the folder has no definition at all.
     """
@@ -214,7 +214,7 @@ def load_valid(
             continue
         images[definition.name], sources[definition.name] = definition, path
     definitions = Definitions(images, sources)
-    if not errors:  # a parent may be in a file that could not be read
+    if not errors:  # the parent may be in a file that could not be read
         errors += _lineage_errors(definitions)
     if not errors:
         reader.save()
@@ -223,7 +223,7 @@ def load_valid(
 
 def files_of(folder: Path) -> list[Path]:
     """The files of all definitions; UsageError if there are none."""
-    # Editors keep hidden files beside the one that is open; some are links to nowhere.
+    # Editors keep hidden files beside the open one; some are broken links.
     paths = sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("."))
     if not paths:
         raise UsageError(
@@ -235,7 +235,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def _lineage_errors(definitions: Definitions) -> Iterator[UsageError]:
-    """Every parent exists and no image is its own ancestor."""
+    """Check that every parent exists, and that no image is its own ancestor."""
     circles: set[frozenset[str]] = set()
     for name in definitions.images:
         ancestors = [name]
@@ -251,6 +251,6 @@ def _lineage_errors(definitions: Definitions) -> Iterator[UsageError]:
                 circle = [*ancestors[ancestors.index(parent) :], parent]
                 if frozenset(circle) not in circles:
                     circles.add(frozenset(circle))
-                    yield UsageError(f"lineage goes in a circle: {' -> '.join(circle)}", where=where())
+                    yield UsageError(f"the lineage is a cycle: {' -> '.join(circle)}", where=where())
                 break
             ancestors.append(parent)

@@ -1,4 +1,4 @@
-"""Settings of the targets of images. `credentials` name a path in Vault, never a value."""
+"""Settings of the targets of images. `credentials` is a path in Vault, never a value."""
 
 from typing import TYPE_CHECKING, TypeVar
 
@@ -9,25 +9,25 @@ if TYPE_CHECKING:
 
 
 class CloudDistribution(Model):
-    """Settings of one target, as far as every target is asked."""
+    """Settings of one target: the properties that the settings of all targets have."""
 
     @property
     def vault_path(self) -> str | None:
-        """The path in Vault of the target's credentials; None if the environment has them."""
+        """The path in Vault of the target's credentials; None if they are in the environment."""
         return None
 
     @property
     def locations(self) -> tuple[str, ...]:
-        """The regions and accounts that a publication must name, in the cloud's own words."""
+        """The regions and accounts that a publication must name, by the cloud's own names."""
         raise NotImplementedError
 
     @property
     def build_location(self) -> str:
-        """The region, or what is like one, in which Packer builds."""
+        """The region in which Packer builds, or the cloud's equivalent."""
         raise NotImplementedError
 
     def check(self, definition: "ImageDefinition") -> None:
-        """ValueError if the rest of the definition does not suit."""
+        """Raise ValueError if the rest of the definition does not fit these settings."""
 
 
 Kind = TypeVar("Kind", bound=CloudDistribution)
@@ -38,7 +38,7 @@ class Distribution(Model):
 
     @property
     def by_target(self) -> dict[str, CloudDistribution]:
-        """Those that are set."""
+        """The settings of targets that are set."""
         settings = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {name: value for name, value in settings if value is not None}
 
@@ -47,7 +47,7 @@ class Distribution(Model):
         return next((settings for settings in self.by_target.values() if isinstance(settings, kind)), None)
 
     def wanted(self, target: str) -> tuple[str, ...]:
-        """The regions and accounts that a target brings an image to."""
+        """The regions and accounts in which a target publishes an image."""
         settings = self.by_target.get(target)
         return settings.locations if settings else ()
 

@@ -14,7 +14,7 @@ Mode = Literal["vm", "chroot"]
 
 
 class Strict:
-    """Unknown keys are errors when a document is read: a revision of it must not lose what a newer bakery wrote."""
+    """Unknown keys are errors when a document is read: a new revision must not lose data of a newer release."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -32,7 +32,7 @@ class Disk(Strict):
 
 @dataclass(frozen=True)
 class Base(Strict):
-    """What an image was built on: another image of ours (`version` set), a download or a distribution."""
+    """The base of an image: another image of this project (`version` is set), a download or a distribution."""
 
     name: str
     version: str
@@ -41,7 +41,7 @@ class Base(Strict):
 
 @dataclass(frozen=True)
 class Artifact(Strict):
-    """What a bake made. `inputs` is the input key spelled out, `seconds` the wall time per phase."""
+    """The result of a bake. `inputs` has the parts of the input key, `seconds` the wall time per phase."""
 
     image: str
     arch: str
@@ -62,7 +62,7 @@ class Artifact(Strict):
 
 @dataclass(frozen=True)
 class Check(Strict):
-    """One thing that was looked at; `detail` says what was seen when it failed."""
+    """The result of one check; `detail` describes a failure."""
 
     name: str
     passed: bool
@@ -71,10 +71,10 @@ class Check(Strict):
 
 @dataclass(frozen=True)
 class RemoteBuild(Strict):
-    """What Packer's own builder made at a target, tested there while it was built.
+    """The result of a build at a target, tested there while it was built.
 
-    `ids` are the images by place (AWS region, vSphere library, Azure location). No bytes come here, so `identity`
-    stands where a disk has its digest: SHA-256 over builder and image ID, as Packer's provenance counts it.
+    `ids` are the images by location (AWS region, vSphere library, Azure region). The disk is never on this machine, so
+    `identity` replaces its digest: SHA-256 over builder and image ID, as in Packer's provenance.
     """
 
     image: str
@@ -99,7 +99,7 @@ class RemoteBuild(Strict):
 
 @dataclass(frozen=True)
 class Verdict(Strict):
-    """What verify saw. It speaks of the disk file with `sha256` and of no other."""
+    """The result of verify, valid only for the disk file with this `sha256`."""
 
     image: str
     arch: str
@@ -114,7 +114,7 @@ class Verdict(Strict):
 
 
 class Location(NamedTuple):
-    """Where an image or a pointer is; both are empty at the local target."""
+    """The location of an image or a pointer; both fields are empty at the local target."""
 
     account: str
     region: str
@@ -122,7 +122,7 @@ class Location(NamedTuple):
 
 @dataclass(frozen=True)
 class Pointer(Strict):
-    """What a channel moves: a named pointer to an image at a target. `number` is the pointer's own version."""
+    """A named pointer to an image at a target, which a channel moves. `number` is the pointer's own version."""
 
     account: str
     region: str
@@ -137,7 +137,7 @@ class Pointer(Strict):
 
 @dataclass(frozen=True)
 class ImageLocation(Strict):
-    """Where an image can be used: `id` is an AMI ID, or a path at the local target (no account, no region)."""
+    """An image at a location: `id` is an AMI ID, or a path at the local target (no account, no region)."""
 
     account: str
     region: str
@@ -152,7 +152,7 @@ class ImageLocation(Strict):
 
 @dataclass(frozen=True)
 class Publication(Strict):
-    """One version at one target, with every place it can be used from and the pointers of this version."""
+    """One version at one target, with its image in every location and the pointers of this version."""
 
     image: str
     arch: str
@@ -167,7 +167,7 @@ class Publication(Strict):
 
 @dataclass(frozen=True)
 class ErrorDocument(Strict):
-    """The error that ended another program of ours, which the program that started it reads."""
+    """The error that ended another program of the bakery, which the parent process reads."""
 
     message: str
     where: str
@@ -184,7 +184,7 @@ class ErrorDocument(Strict):
         return cls(error.message, error.where, error.detail, error.hint, int(error.exit_code), log)
 
     def error(self) -> BakeryError:
-        """The error again. Its class is the general one of the exit code: that is all that a user sees of it."""
+        """The exception for the document. Its class is the general one of the exit code, which is enough for users."""
         kind = _ERRORS.get(self.exit_code, BakeryError)
         log = Path(self.log) if self.log else None
         return kind(self.message, where=self.where, detail=self.detail, hint=self.hint, log=log)
@@ -195,7 +195,7 @@ _ERRORS = {int(kind.exit_code): kind for kind in (BakeryError, UsageError, Parti
 Document = TypeVar("Document")
 
 
-_adapters: dict[type[Any], TypeAdapter[Any]] = {}  # making one costs about a millisecond, using it microseconds
+_adapters: dict[type[Any], TypeAdapter[Any]] = {}  # creating one takes about a millisecond, using it microseconds
 
 
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
@@ -223,7 +223,7 @@ def parse(kind: type[Document], data: bytes, where: str) -> Document:
         raise BakeryError(
             f"not a valid {kind.__name__.lower()} document: {first['msg']}",
             where=": ".join(filter(None, (where, ".".join(map(str, first["loc"]))))),
-            hint="it was written by another version of bakery, or damaged: make it again",
+            hint="another version of bakery wrote it, or it is damaged: make it again",
         ) from error
     return document
 
@@ -234,7 +234,7 @@ def save(document: object, path: Path) -> None:
 
 
 def load(kind: type[Document], path: Path) -> Document:
-    """Read a document; NotFoundError when the stage before has not run."""
+    """Read a document; NotFoundError if the stage before has not run."""
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -245,7 +245,7 @@ def load(kind: type[Document], path: Path) -> Document:
 
 
 def find(kind: type[Document], path: Path) -> Document | None:
-    """Read a document; None if it is not there."""
+    """Read a document; None if it does not exist."""
     try:
         return load(kind, path)
     except NotFoundError:

@@ -1,6 +1,6 @@
-"""Small changes to a definition's file that leave every other line as the user wrote it.
+"""Makes small changes to a definition's file without changing any other line.
 
-ruamel.yaml says where a value stands, and only that text changes. Writing the document anew would keep comments,
+ruamel.yaml gives the position of a value, and only that text changes. Writing the document anew would keep comments,
 but not the user's indentation, blank lines and line ends.
 """
 
@@ -19,12 +19,12 @@ PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_:-]*(=[A-Za-z0-9.+_:~-]+)?")
 
 
 def read(path: Path) -> str:
-    """A file's text with the line ends that it has."""
+    """A file's text, with its own line ends."""
     return path.read_bytes().decode("utf-8")
 
 
 def set_version(path: Path, text: str, version: str) -> str:
-    """The text of a definition with another version line."""
+    """The text of a definition with another release line."""
     node = _compose_nodes(path, text)["version"]
     start, end = node.start_mark.index, node.end_mark.index
     quote = text[start]
@@ -33,7 +33,7 @@ def set_version(path: Path, text: str, version: str) -> str:
 
 
 def add_package(path: Path, text: str, name: str) -> str:
-    """The text of a definition with one more package; UsageError if it is there, whatever its version."""
+    """The text of a definition with one more package; UsageError if it has the package, in any version."""
     if not PACKAGE.fullmatch(name):
         raise UsageError(f"'{name}' is not the name of a package", hint="write NAME or NAME=VERSION")
     data = _parse_data(path, text)
@@ -41,7 +41,7 @@ def add_package(path: Path, text: str, name: str) -> str:
     for number, package in enumerate(packages):
         if package.partition("=")[0] == name.partition("=")[0]:
             raise UsageError(
-                f"the package '{package}' is there already",
+                f"the package '{package}' is already listed",
                 where=yamlfile.where(path, ("software", "packages", number)),
                 hint="" if package == name else "remove it first",
             )
@@ -50,7 +50,7 @@ def add_package(path: Path, text: str, name: str) -> str:
 
 
 def remove_package(path: Path, text: str, name: str) -> str:
-    """The text of a definition without a package; UsageError if it is not there as it is written here."""
+    """The text of a definition without a package; UsageError if it does not have exactly this text."""
     data = _parse_data(path, text)
     packages = data.get("software", {}).get("packages", [])
     if name not in packages:
@@ -62,7 +62,7 @@ def remove_package(path: Path, text: str, name: str) -> str:
 
 
 def _insert_package(path: Path, text: str, name: str) -> str:
-    """In the list if there is one, else in a new list at the head of `software`, else in a new `software`."""
+    """Add to the list of packages, or to a new list at the head of `software`, or to a new `software`."""
     nodes = _compose_nodes(path, text)
     software = nodes.get("software")
     packages = _mapping_values(software).get("packages")
@@ -103,14 +103,14 @@ def _delete_package(path: Path, text: str, number: int) -> str:
 
 
 def _require_data(path: Path, text: str, expected: dict[str, Any]) -> str:
-    """The text if it says what is expected: a file may be written in ways that one line cannot change."""
+    """Return the text if it has the expected meaning: one changed line is not enough for every style of YAML."""
     try:
         content = _parse_data(path, text)
     except UsageError:
         content = None
     if content != expected:
         raise UsageError(
-            "this file is written in a way that cannot be changed from here", where=str(path), hint="edit it"
+            "cannot edit this file: its YAML style is not supported", where=str(path), hint="change it in an editor"
         )
     return text
 
@@ -121,7 +121,7 @@ def _parse_data(path: Path, text: str) -> dict[str, Any]:
 
 
 def _compose_nodes(path: Path, text: str) -> dict[str, Any]:
-    return _mapping_values(yamlfile.compose(path, text))
+    return _mapping_values(yamlfile.compose_nodes(path, text))
 
 
 def _mapping_values(node: Node | None) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def _mapping_values(node: Node | None) -> dict[str, Any]:
 
 
 def _last_node(node: Any) -> Any:
-    """The last scalar or bracket in a node: a mapping or list without brackets ends where the next node begins."""
+    """The last scalar or bracket in a node: the end of a mapping or list without brackets is the next node's start."""
     while isinstance(node, MappingNode | SequenceNode) and not node.flow_style:
         node = node.value[-1][1] if isinstance(node, MappingNode) else node.value[-1]
     return node

@@ -1,4 +1,4 @@
-"""Kinds of text that definitions and environments share; each pattern says what an outside system accepts."""
+"""Types of text that definitions and environments share; each pattern is a rule of an outside system."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 @dataclass(frozen=True)
 class TextFormat:
-    """The form of a text: `pattern` matches all of it; `words` and `example` are for the message."""
+    """The form of a text: `pattern` matches the whole text; `words` and `example` are for the message."""
 
     pattern: str
     words: str
@@ -24,13 +24,13 @@ class TextFormat:
         return {**handler(schema), "pattern": self.pattern}
 
     def check(self, text: str) -> str:
-        """The text itself; ValueError if it is not of this form."""
+        """Return the text; ValueError if it does not have this form."""
         if not re.fullmatch(self.pattern, text):
             raise PydanticCustomError("text_format", "must be {words}", {"words": self.words, "example": self.example})
         return text
 
 
-# Names end up in names and paths of clouds (128 characters with version and arch) and in host names (63).
+# Names are parts of names and paths in clouds (128 characters with version and arch) and of host names (63).
 NAME = r"[a-z][a-z0-9-]{0,48}[a-z0-9]"
 Name = Annotated[str, TextFormat(f"^{NAME}$", "2 to 50 of a-z, 0-9 and hyphens, a letter first", "web")]
 VariableName = Annotated[

@@ -1,7 +1,7 @@
 """The inputs of a bake: everything that can change its result, by name. This module defines the grammar of the names.
 
-The table is flat (`var:nginx.port` -> `8080`), so that two of them can be compared entry by entry: a plan says which
-input changed, not only that one did.
+The table is flat (`var:nginx.port` -> `8080`), so that two of them can be compared entry by entry, and a plan can name
+the changed input.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ MODE = "mode"
 PACKAGES = "packages"
 ROLES = "roles"
 PARENT = "base"  # QEMU's base: the digest of the parent's disk or of a download, or a recipe's values
-READABLE = 40  # characters; a longer value is a digest or a list, and says nothing in one line
+READABLE = 40  # characters; a longer value is a digest or a list, which is useless in one line
 
 
 def remote_base(builder: str) -> str:
@@ -43,23 +43,23 @@ def machine(name: str) -> str:
 
 
 def secret(name: str) -> str:
-    """The place of a secret in Vault, never its value."""
+    """The location of a secret in Vault, never its value."""
     return f"secret:{name}"
 
 
 def input_key(inputs: Mapping[str, str]) -> str:
     """SHA-256 over the canonical JSON of all inputs."""
-    return hashlib.sha256(canonical(inputs).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(inputs).encode()).hexdigest()
 
 
-def canonical(value: Any) -> str:
+def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True)
 class Change:
-    """An input that differs; empty text where it is new or gone."""
+    """An input that differs; a value is empty if the input is new or removed."""
 
     input: str
     before: str
@@ -74,8 +74,8 @@ class Change:
         return f"{self.input}: {self.before} -> {self.after}" if readable else f"{self.input} changed"
 
 
-def compare(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
-    """Inputs that differ, sorted by name, those that a user edits (variables, packages) before the others."""
+def compare_inputs(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
+    """Inputs that differ, sorted by name; those that a user edits (variables, packages) come first."""
     names = sorted(before.keys() | after.keys(), key=lambda name: (not _is_edited_by_users(name), name))
     different = (name for name in names if before.get(name) != after.get(name))
     return tuple(Change(name, before.get(name, ""), after.get(name, "")) for name in different)

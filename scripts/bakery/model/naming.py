@@ -1,4 +1,4 @@
-"""The names that a version has at every target. The version is part of them, so images are found by name."""
+"""The names of a version at every target. They contain the version, so images are found by name."""
 
 from bakery.model.version import Versioned
 

@@ -1,4 +1,4 @@
-"""The paths of the user's project and of the workspace that the bakery may write to."""
+"""The paths of the user's project and of the workspace, which the bakery may write to."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,9 @@ from bakery.model.version import Versioned
 
 @dataclass(frozen=True)
 class Project:
-    """`root` is the user's folder, `definitions` is what users edit, `workspace` is the bakery's to write.
+    """`root` is the user's folder; users edit `definitions`, and the bakery writes to `workspace`.
 
-    `shipped` is where the bakery's own files are.
+    `shipped` has the bakery's own files.
     """
 
     root: Path
@@ -27,7 +27,7 @@ class Project:
 
     @property
     def tool_bin(self) -> Path:
-        """Programs that the set-up installed; looked at before PATH."""
+        """The folder of programs that the set-up installed; searched before PATH."""
         return self.resources.tools / "bin"
 
     @property
@@ -41,7 +41,7 @@ class Project:
 
     @property
     def cache(self) -> Path:
-        """Things that can be made again: parsed definitions, downloads, bases."""
+        """The folder of files that can be made again: parsed definitions, downloads, bases."""
         return self.workspace / "cache"
 
     @property
@@ -50,9 +50,9 @@ class Project:
         return self.workspace / "store"
 
     def artifact_folder(self, of: Versioned) -> Path:
-        """Holds disk.qcow2, artifact.json, verdict.json and publication-<target>.json of one version."""
+        """The folder of disk.qcow2, artifact.json, verdict.json and publication-<target>.json of one version."""
         return self.workspace / "artifacts" / full_name(of)
 
     def build_folder(self, of: Versioned, target: str) -> Path:
-        """Holds build.json and publication.json of what Packer built at a target."""
+        """The folder of build.json and publication.json of a build at a target."""
         return self.workspace / "artifacts" / f"{full_name(of)}-{target}"

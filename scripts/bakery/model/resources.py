@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[1]
-# The wheel carries the files inside the package. In a checkout they lie around it.
+# The wheel has the files inside of the package, a checkout has them around it.
 SHIPPED = _PACKAGE / "_resources" if (_PACKAGE / "_resources").is_dir() else _PACKAGE.parents[1]
 
 
@@ -13,7 +13,7 @@ SHIPPED = _PACKAGE / "_resources" if (_PACKAGE / "_resources").is_dir() else _PA
 class Resources:
     """A path in `project` if it exists there, else in `shipped`; in `project` if it is in neither.
 
-    Folders are taken as a whole: a template of the user's own shares no file with the shipped one.
+    Folders are not merged: a user's own template shares no file with the shipped one.
     """
 
     project: Path
@@ -45,12 +45,12 @@ class Resources:
 
     @property
     def roles_path(self) -> str:
-        """For ANSIBLE_ROLES_PATH, in the order of `role`."""
+        """The value of ANSIBLE_ROLES_PATH, in the order of `role`."""
         return ":".join(str(root / "ansible" / "roles") for root in self._search_roots)
 
     @property
     def playbooks(self) -> Path:
-        """Holds bake.yml, bake-windows.yml and ansible.cfg."""
+        """The folder of bake.yml, bake-windows.yml and ansible.cfg."""
         return self._first_path("ansible", "playbooks")
 
     @property

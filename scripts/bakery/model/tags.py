@@ -1,30 +1,30 @@
-"""The tags of a version: the same at every target, on images and on what lies behind them."""
+"""The tags of a version: the same at every target, on images and on their snapshots."""
 
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Publication, RemoteBuild
 from bakery.model.naming import full_name
 from bakery.model.version import Versioned
 
-SHA256 = "bakery:sha256"  # of the disk file that was tested; of a remote build, its identity
-CONTENT = "bakery:raw-sha256"  # of the disk's bytes, which are what a snapshot holds
+SHA256 = "bakery:sha256"  # digest of the tested disk file, or the identity of a remote build
+CONTENT = "bakery:raw-sha256"  # digest of the disk's bytes, which a snapshot has
 
 Tags = dict[str, str]
 
 
 def of_artifact(definition: ImageDefinition, artifact: Artifact) -> Tags:
-    """The whole set for a disk that was baked here."""
+    """All tags of a disk that was baked here."""
     base = f"{artifact.base.name} {artifact.base.version}".strip()
     facts = {**_common_tags(artifact, base), SHA256: artifact.disk.sha256, CONTENT: artifact.disk.raw_sha256}
     return _merge_tags(definition, facts)
 
 
 def of_build(definition: ImageDefinition, build: RemoteBuild) -> Tags:
-    """The whole set for what Packer built at a target."""
+    """All tags of an image that Packer built at a target."""
     return _merge_tags(definition, {**_common_tags(build, build.base), SHA256: build.identity})
 
 
 def of_publication(publication: Publication) -> Tags:
-    """The tags that every image and snapshot of a publication must carry, whatever the definition says by now."""
+    """The tags that every image and snapshot of a publication must have, even if the definition changed since."""
     return {**identity(publication), SHA256: publication.sha256}
 
 
@@ -34,7 +34,7 @@ def identity(of: Versioned) -> Tags:
 
 
 def wrong(have: Tags, want: Tags) -> Tags:
-    """The wanted tags that are absent or different."""
+    """The expected tags that are absent or different."""
     return {key: value for key, value in want.items() if have.get(key) != value}
 
 
@@ -49,5 +49,5 @@ def _common_tags(part: Artifact | RemoteBuild, base: str) -> Tags:
 
 
 def _merge_tags(definition: ImageDefinition, facts: Tags) -> Tags:
-    """The definition's own tags cannot hide ours; an empty value says nothing."""
+    """Merge tags: the definition's tags cannot replace the bakery's, and empty values are omitted."""
     return {**definition.tags, **{key: value for key, value in facts.items() if value}}

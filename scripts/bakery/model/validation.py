@@ -1,4 +1,4 @@
-"""Strict models of YAML files that users edit, and their errors in a user's words, as `file:line`."""
+"""Strict models of YAML files that users edit, and their errors as messages with `file:line`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,29 +21,29 @@ Kind = TypeVar("Kind", bound=Model)
 
 
 def field_error(message: str, hint: str, *keys: str | int) -> PydanticCustomError:
-    """The error of a validator that has a hint. `keys` lead from the validated value to the wrong part of it."""
+    """An error of a validator, with a hint. `keys` lead from the validated value to its wrong part."""
     return PydanticCustomError("field_error", "{message}", {"message": message, "hint": hint, "keys": keys})
 
 
 def validate(kind: type[Kind], what: str, path: Path, text: str) -> Kind:
-    """The JSON `text` of the file `path`, a `what`, as a model; UsageError with everything that is wrong."""
+    """The JSON `text` of the file `path`, a `what`, as a model; UsageError with all errors."""
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        # A misspelt key is also a missing one; the first says more.
+        # A misspelt key is also a missing key; the first error is more useful.
         problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
         explained = (_explain_problem(kind, what, path, dict(problem)) for problem in problems)
         errors = [UsageError(message, where=where, hint=hint) for where, message, hint in explained]
         raise merge_errors(errors) from error
 
 
-def repeated(values: Sequence[object]) -> int | None:
-    """The index of the first value that stands before already; None if each stands once."""
+def first_repeated(values: Sequence[object]) -> int | None:
+    """The index of the first repeated value; None if all are different."""
     return next((index for index, value in enumerate(values) if value in values[:index]), None)
 
 
 def _explain_problem(kind: type[Model], what: str, path: Path, problem: Mapping[str, Any]) -> tuple[str, str, str]:
-    """One pydantic error as (file:line, message, hint) in a user's words."""
+    """One pydantic error as (file:line, message, hint) for users."""
     context = problem.get("ctx", {})
     keys = tuple(key for key in problem["loc"] if key != "[key]")  # pydantic's mark for a key of a mapping
     keys += context.get("keys", ())
@@ -103,7 +103,7 @@ def _node_at(schema: dict[str, Any], keys: tuple[str | int, ...]) -> dict[str, A
     node = schema
     for key in keys:
         node = _resolve_reference(node, schema)
-        # An object of the schema names its keys; a mapping that users fill has one schema for all of them.
+        # An object of the schema names its keys; a free mapping has one schema for all keys.
         any_key = next(iter(node.get("patternProperties", {}).values()), node.get("additionalProperties") or {})
         node = node.get("items", {}) if isinstance(key, int) else node.get("properties", {}).get(key, any_key)
     return node

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Versioned(Protocol):
-    """Anything that belongs to one version: artifacts, publications, catalog records, channel entries."""
+    """An object of one version: an artifact, a publication, a catalog record, a channel entry."""
 
     @property
     def image(self) -> str: ...

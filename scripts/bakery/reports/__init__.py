@@ -1,8 +1,8 @@
-"""How progress and results look: a live view on a terminal, plain lines in a pipe, and always a full log file."""
+"""Shows progress and results: a live view on a terminal, plain lines in a pipe, and always a full log file."""
 
-from bakery.reports.differences import applied, differences, lines
-from bakery.reports.junit import junit
+from bakery.reports.differences import lines, render_applied, render_differences
+from bakery.reports.junit import render_junit
 from bakery.reports.screen import Verbosity, watch
-from bakery.reports.tables import table
+from bakery.reports.tables import render_table
 
-__all__ = ["Verbosity", "applied", "differences", "junit", "lines", "table", "watch"]
+__all__ = ["Verbosity", "lines", "render_applied", "render_differences", "render_junit", "render_table", "watch"]

@@ -1,31 +1,31 @@
-"""Plans of stacks as text."""
+"""Renders plans of stacks as text."""
 
 from collections.abc import Iterator, Sequence
 
 from bakery.infra.changes import KINDS, Change, Difference, Drift
-from bakery.reports.tables import table
+from bakery.reports.tables import render_table
 
-ALWAYS = ("add", "change", "replace", "destroy")  # the kinds that are counted even if there are none
+ALWAYS = ("add", "change", "replace", "destroy")  # the summary counts these kinds even if there are none
 
 
-def differences(stacks: Sequence[Difference]) -> str:
+def render_differences(stacks: Sequence[Difference]) -> str:
     """The changes of each stack, in the order of an apply."""
     changing = {difference.stack for difference in stacks if difference.pending}
     return "\n".join(_difference_text(difference, changing) for difference in stacks)
 
 
-def applied(stacks: Sequence[Difference]) -> str:
+def render_applied(stacks: Sequence[Difference]) -> str:
     """The applied changes, as a table with a row for each stack."""
     kinds = [kind for kind in KINDS if kind in ALWAYS or any(stack.count(kind) for stack in stacks)]
     rows = [
         (difference.stack, *(str(difference.count(kind)) for kind in kinds), _result_cell(difference))
         for difference in stacks
     ]
-    return table(("stack", *kinds, "result"), rows)
+    return render_table(("stack", *kinds, "result"), rows)
 
 
 def lines(difference: Difference) -> Iterator[str]:
-    """A summary, and a line for each thing that changes or was changed."""
+    """A summary, and a line for each change and each drift."""
     yield _count_changes(difference)
     for change in difference.changes:
         yield f"  {change.kind:8} {change.address}{_change_details(change)}"
@@ -38,7 +38,7 @@ def lines(difference: Difference) -> Iterator[str]:
 def _difference_text(difference: Difference, changing: set[str]) -> str:
     text = f"{difference.stack}: " + "\n".join(lines(difference))
     before = "" if difference.waits_for else ", ".join(name for name in difference.reads if name in changing)
-    return f"{text}\n  {'note':8} planned with outputs of {before} as they are now" if before else text
+    return f"{text}\n  {'note':8} planned with the current outputs of {before}" if before else text
 
 
 def _result_cell(difference: Difference) -> str:
@@ -47,7 +47,7 @@ def _result_cell(difference: Difference) -> str:
 
 def _count_changes(difference: Difference) -> str:
     if difference.waits_for:
-        return f"cannot be planned before {difference.waits_for} is applied: it reads outputs that are not there yet"
+        return f"cannot be planned before {difference.waits_for} is applied: it reads outputs that do not exist yet"
     if not difference.pending:
         return "no changes"
     counts = {kind: difference.count(kind) for kind in KINDS}
@@ -61,5 +61,5 @@ def _change_details(change: Change) -> str:
 
 
 def _drift_text(drift: Drift) -> str:
-    action = "removed it" if drift.gone else f"changed it ({', '.join(drift.attributes)})"
+    action = "removed it" if drift.absent else f"changed it ({', '.join(drift.attributes)})"
     return f"somebody {action} outside of Terraform; an apply corrects it"

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 from bakery.host.errors import BakeryError, render_error
 
 
-def junit(suite: str, cases: Sequence[tuple[str, BakeryError | None]]) -> bytes:
+def render_junit(suite: str, cases: Sequence[tuple[str, BakeryError | None]]) -> bytes:
     """One suite as XML: the names of the cases, and the error of each that failed."""
     failures = sum(1 for _, error in cases if error)
     root = ElementTree.Element("testsuite", name=suite, tests=str(len(cases)), failures=str(failures), errors="0")

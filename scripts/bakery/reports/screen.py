@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
-HEARTBEAT_SECONDS = 60.0  # GitLab and most CI systems call a job stuck after some minutes of silence
+HEARTBEAT_SECONDS = 60.0  # GitLab and most CI systems treat a job as stuck after some minutes of silence
 
 
 class Verbosity(IntEnum):
@@ -36,7 +36,7 @@ def watch(stream: TextIO, verbosity: Verbosity, log: Path, secrets: Iterable[str
 
     The log also gets the traceback of an expected error, with its causes and without `secrets`.
     """
-    from rich.console import Console  # 50 ms: verbs that answer at once do without
+    from rich.console import Console  # 50 ms, which verbs with an immediate answer do not need
 
     # Without emoji, rich would show the text ":key:" as a picture.
     console = Console(file=stream, highlight=False, soft_wrap=True, emoji=False)
@@ -127,7 +127,7 @@ class _Live:
             TimeElapsedColumn(),
             console=console,
             transient=True,
-            redirect_stdout=sys.stdout.isatty(),  # otherwise results would go to the screen and not into their file
+            redirect_stdout=sys.stdout.isatty(),  # otherwise results would go to the screen instead of their file
         )
         self._tasks: dict[tuple[str, str], list[TaskID]] = {}
 

@@ -18,13 +18,13 @@ from bakery.model.documents import Check
 USER = "tester"
 HOST = "ssh://guest"
 TEST_LINE = re.compile(r"(test_\w+\.py::.+?) (?:PASSED|FAILED|ERROR|SKIPPED)")  # pytest -v, one line per test
-STATE_SECONDS = 600.0  # for the services of an emulated guest to come up; 20 s after SSH answers on an idle machine
+STATE_SECONDS = 600.0  # for the services of an emulated guest to start; 20 s after SSH answers on an idle machine
 TESTS_SECONDS = 3600.0  # a command in an emulated guest takes up to a second
 
 
 @dataclass(frozen=True)
 class Run:
-    """One boot: the disk, its tests, where logs go, and what is kept out of them."""
+    """One boot: the disk, its tests, the folder of its logs, and the secrets that must not be in them."""
 
     disk: Path
     tests: Sequence[Path]
@@ -38,9 +38,9 @@ class Run:
         self.report(Event("progress", "verify", self.subject, text))
 
     def follow(self, line: str) -> None:
-        """Report which test ended."""
+        """Report the test that ended."""
         if match := TEST_LINE.search(line):
-            self.progress(junit.plain(match[1], HOST))
+            self.progress(junit.plain_name(match[1], HOST))
 
 
 def check(run: Run, seconds: dict[str, float]) -> list[Check]:
@@ -64,7 +64,7 @@ def check(run: Run, seconds: dict[str, float]) -> list[Check]:
 
 
 def _check_services(machine: Guest) -> Check:
-    """Wait until the boot is over, and name the services that failed."""
+    """Wait until the boot has finished, and report the services that failed."""
     name = "all services run"
     try:
         state = machine.ssh("systemctl is-system-running --wait", timeout=STATE_SECONDS, check=False).stdout.strip()
@@ -81,11 +81,11 @@ def _run_tests(run: Run, machine: Guest, junit_file: Path) -> list[Check]:
     # fmt: off
     command: list[str | Path] = [
         sys.executable, "-m", "pytest",
-        # The project's own settings are for the project's own tests.
+        # The project's pytest settings must not apply here.
         "-c", os.devnull, "--rootdir", run.tests[0].parent, "--import-mode=importlib",
         "-p", "no:cacheprovider",
         "-v", "--tb=short",
-        f"--hosts={HOST}?controlpersist=0",  # the connection is shared already
+        f"--hosts={HOST}?controlpersist=0",  # ssh_config already shares the connection
         f"--ssh-config={machine.ssh_config}",
         f"--junitxml={junit_file}",
         *run.tests,
@@ -101,6 +101,6 @@ def _run_tests(run: Run, machine: Guest, junit_file: Path) -> list[Check]:
             on_output=run.follow,
             check=False,
         )
-        return junit.checks(junit_file, HOST, Redactor(run.secrets))
+        return junit.read_checks(junit_file, HOST, Redactor(run.secrets))
     except process.ProcessError as error:
         return [Check("tests ran", False, f"{error.message}\n{error.tail}")]

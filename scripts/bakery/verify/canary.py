@@ -1,4 +1,4 @@
-"""Search a whole disk, deleted files included, for secret values in the forms that programs write them in."""
+"""Searches a whole disk, including deleted files, for secret values in the encodings that programs use."""
 
 import base64
 import json
@@ -11,10 +11,10 @@ from bakery.model.documents import Check
 from bakery.verify.filesystem import FileSystem, root_of
 
 NAME = "no secret on the disk"
-SHORTEST = 8  # characters; shorter values are found everywhere by chance
+SHORTEST = 8  # characters; shorter values occur everywhere by chance
 CHUNK = 64 << 20  # bytes read at once; larger gains nothing
-# Encoded text is often broken into lines of 64 or 76 characters. Two neighbouring windows from the middle of a long
-# value: a line break is in one of them at most. 12 characters of base64 or 16 of hex do not turn up by chance.
+# Encoded text is often broken into lines of 64 or 76 characters. Search for two adjacent windows from the middle of a
+# long value: a line break is in at most one of them. 12 characters of base64 or 16 of hex do not occur by chance.
 BASE64_WINDOW = 12
 HEX_WINDOW = 16
 LINE = 20  # characters; shorter lines of a value match by chance
@@ -23,7 +23,7 @@ Needles = dict[str, set[bytes]]  # by the name of the encoding
 
 
 def search(raw: Path, secrets: Iterable[str]) -> list[Check]:
-    """One check of all values. A hit names the place and the encoding, never the value."""
+    """One check for all values. A hit names the location and the encoding, never the value."""
     values = [value.strip() for value in secrets if value.strip()]
     short = [value for value in values if len(value) < SHORTEST]
     needles = {number: _secret_needles(value) for number, value in enumerate(values, 1) if len(value) >= SHORTEST}
@@ -35,13 +35,13 @@ def search(raw: Path, secrets: Iterable[str]) -> list[Check]:
     checks = [Check(NAME, not hits, "; ".join(hits))]
     if short:
         detail = f"{len(short)} of {len(values)} are shorter than {SHORTEST} characters and would match by chance"
-        checks.append(Check("secrets are long enough to be searched for", False, detail))
+        checks.append(Check("secrets are long enough to search for", False, detail))
     return checks
 
 
 def _secret_needles(value: str) -> Needles:
     plain = value.encode()
-    # A path keeps its slashes, a form writes spaces as "+", and JavaScript leaves a few more characters alone.
+    # A path keeps its slashes, a form writes spaces as "+", and JavaScript does not encode a few more characters.
     url_forms = {quote(value), quote(value, safe=""), quote(value, safe="!'()*"), quote_plus(value)}
     json_forms = {json.dumps(value, ensure_ascii=ascii)[1:-1].encode() for ascii in (True, False)}
     lines = {line.strip() for line in value.splitlines() if len(line.strip()) >= LINE}
@@ -61,10 +61,10 @@ def _secret_needles(value: str) -> Needles:
 
 
 def _base64_texts(plain: bytes) -> Iterator[bytes]:
-    """The value inside of longer data: it may start at any of three places in a group; both alphabets."""
+    """The value inside of longer data, at any of the three offsets in a group, in both alphabets."""
     for before in range(3):
         full_text = base64.b64encode(bytes(before) + plain)
-        # Characters that also carry bits of what stands before or after the value.
+        # Characters that also have bits of the data before or after the value.
         first = -(-before * 8 // 6)
         last = (before + len(plain)) * 8 // 6
         text = full_text[first:last]
@@ -96,7 +96,7 @@ def _find_hits(raw: Path, needles: dict[int, Needles]) -> Iterator[tuple[int, st
 def _read_data(raw: Path, overlap: int) -> Iterator[tuple[int, bytes]]:
     """(offset, bytes) of everything but holes; each piece repeats `overlap` bytes of the one before."""
     with raw.open("rb") as stream:
-        for start, end in disk_image.extents(raw):
+        for start, end in disk_image.data_extents(raw):
             for offset in range(start, end, CHUNK):
                 stream.seek(max(start, offset - overlap))
                 yield stream.tell(), stream.read(min(offset + CHUNK, end) - stream.tell())

@@ -1,4 +1,4 @@
-"""The root file system of a raw disk, read by debugfs: nothing is mounted, and no privilege is needed."""
+"""Reads the root file system of a raw disk with debugfs, without a mount and without privileges."""
 
 import struct
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ class FileSystem:
             self._block: int = 1024 << struct.unpack("<I", stream.read(4))[0]
 
     def list(self, path: str) -> list[Entry]:
-        """The entries of a folder; none if it is not there."""
+        """The entries of a folder; none if it does not exist."""
         entries = []
         for line in self._ask_debugfs(f'ls -p "{path}"').splitlines():
             # /inode/mode/uid/gid/name/size/
@@ -54,12 +54,12 @@ class FileSystem:
         return entries
 
     def find(self, path: str) -> Entry | None:
-        """One entry by its path; None if it is not there."""
+        """One entry by its path; None if it does not exist."""
         folder, _, name = path.rpartition("/")
         return next((entry for entry in self.list(folder or "/") if entry.name == name), None)
 
     def walk(self, path: str) -> Iterator[tuple[str, Entry]]:
-        """(path, entry) of everything below a folder that is not a folder itself."""
+        """(path, entry) of everything below a folder, except for folders."""
         for entry in self.list(path):
             below = f"{path}/{entry.name}"
             if entry.is_folder:
@@ -68,23 +68,23 @@ class FileSystem:
                 yield below, entry
 
     def read(self, path: str) -> str:
-        """Text of a file; empty if it is not there."""
+        """Text of a file; empty if it does not exist."""
         return self._ask_debugfs(f'cat "{path}"')
 
     def owner(self, offset: int) -> str:
-        """The path of the file that holds a byte of the disk, or the byte's block if no file holds it any more."""
+        """The path of the file that contains a byte of the disk, or the byte's block if no file contains it."""
         block = (offset - self.partition.start) // self._block
         inode = self._second_column(f"icheck {block}")
         path = self._second_column(f"ncheck {inode}") if inode.isdecimal() else ""
         return path or f"block {block} of the root file system, in no file"
 
     def _second_column(self, request: str) -> str:
-        """Second column of the one row that follows the heading."""
+        """The second column of the only row after the heading."""
         rows = self._ask_debugfs(request).splitlines()[1:]
         return rows[0].partition("\t")[2].strip() if rows else ""
 
     def _ask_debugfs(self, request: str) -> str:
-        # Without the folder in it, the name cannot hold the question mark that starts debugfs' options.
+        # debugfs reads options from a name with a question mark; without its folder, this name has none.
         disk = f"{self._raw.name}?offset={self.partition.start}"
         return process.run(["debugfs", "-c", "-R", request, disk], cwd=self._raw.parent).stdout
 

@@ -1,4 +1,4 @@
-"""Rules for the content of an image: no traces of the build machine, nothing that copies must not share."""
+"""Rules for the content of an image: no traces of the build machine, and nothing that its copies must not share."""
 
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
@@ -22,7 +22,7 @@ HISTORIES = (
 )
 SHOWN = 10  # findings named in a verdict
 
-Rule = Callable[[FileSystem], Iterable[str]]  # yields what must not be on the disk
+Rule = Callable[[FileSystem], Iterable[str]]  # yields findings that must not be on the disk
 
 
 def check(raw: Path) -> list[Check]:
@@ -109,7 +109,7 @@ RULES: dict[str, Rule] = {
 
 
 def _home_folders(root: FileSystem) -> list[str]:
-    """Home folders of all users, and those of users that are gone."""
+    """Home folders of all users, including those of deleted users."""
     homes = {fields[5] for line in root.read("/etc/passwd").splitlines() if len(fields := line.split(":")) > 5}
     folders = {f"/home/{entry.name}" for entry in root.list("/home") if entry.is_folder}
     return sorted((homes | folders | {"/root"}) - {"", "/"})

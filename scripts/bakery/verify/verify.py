@@ -1,4 +1,4 @@
-"""One disk: unchanged since it was baked, clean, without secrets, boots, passes its tests."""
+"""Verifies one disk: it is unchanged since it was baked, clean and without secrets, boots and passes its tests."""
 
 import time
 from collections.abc import Iterable
@@ -24,9 +24,9 @@ def verify(
     secrets: Iterable[str],
     report: Reporter,
 ) -> Verdict:
-    """Look at a baked disk, search it for `secrets` (values), boot a throwaway overlay and run the image's tests.
+    """Inspect a baked disk, search it for `secrets` (values), boot a throwaway overlay and run the image's tests.
 
-    Failing checks are in the verdict. Raises BakeryError if the disk is not the one that was baked.
+    Failing checks are in the verdict. Raises BakeryError if the disk changed since it was baked.
     """
     tests = _test_files(project, definition)
     values = list(secrets)
@@ -54,7 +54,7 @@ def verify(
 def _check_disk(
     disk: Path, secrets: list[str], subject: str, seconds: dict[str, float], report: Reporter
 ) -> list[Check]:
-    """Checks of the disk while no machine runs on it."""
+    """Checks of the disk that do not boot it."""
     report(Event("progress", "verify", subject, "check the disk"))
     files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
     with disk_image.as_raw(disk) as raw:
@@ -67,7 +67,7 @@ def _check_disk(
 
 def _require_unchanged(artifact: Artifact, disk: Path) -> None:
     if not disk.is_file():
-        raise BakeryError("the disk is not there", where=str(disk), hint=f"bake {artifact.image} again")
+        raise BakeryError("the disk is missing", where=str(disk), hint=f"bake {artifact.image} again")
     digest = files.sha256(disk)
     if digest != artifact.disk.sha256:
         raise BakeryError(
@@ -83,15 +83,15 @@ def _test_files(project: Project, definition: ImageDefinition) -> list[Path]:
     for name, path in zip(definition.tests, paths, strict=True):
         if not path.is_file():
             raise UsageError(
-                f"'{definition.name}' asks for the tests '{name}', which are not there",
+                f"'{definition.name}' asks for the tests '{name}', which do not exist",
                 where=str(path),
-                hint=f"there are: {', '.join(project.resources.image_tests()) or 'none'}",
+                hint=f"the tests are: {', '.join(project.resources.image_tests()) or 'none'}",
             )
     return paths
 
 
 def _log_folder(project: Project, artifact: Artifact) -> Path:
-    """A new folder for the logs of one run."""
+    """Make a folder for the logs of one run."""
     timestamp = time.strftime("%Y%m%d-%H%M%S")
     folder = project.logs / f"{artifact.image}-{artifact.version}-verify-{timestamp}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -104,7 +104,7 @@ def test_nothing_is_missing_where_the_channel_has_it(
         ({"channel": None}, "1.0.0 is published, but the channel does not point at it", "promote vault 1.0.0 stable'"),
         ({"channel": "testing"}, "1.0.0 is published, but the channel does not", "promote vault 1.0.0 stable'"),
         ({"channel": None, "target": "local"}, "newest version, 1.0.0, was not published to AWS", "the target aws"),
-        ({"target": "local"}, "it points at 1.0.0, which is not at AWS", "the target aws"),
+        ({"target": "local"}, "the channel points at 1.0.0, which is not at AWS", "the target aws"),
         ({"regions": ["us-east-1"]}, "at 1.0.0, which is not in eu-west-1 of account 123456789012", "with eu-west-1"),
     ],
 )

@@ -46,7 +46,7 @@ def test_an_interrupt_exits_with_130(
     monkeypatch.setattr(command, "STATE", tmp_path)
     monkeypatch.setattr(command, "set_up", interrupt)
     assert command.main([]) == 130
-    assert "what is finished is kept" in capsys.readouterr().err
+    assert "finished parts are kept" in capsys.readouterr().err
 
 
 def test_the_first_failure_stops_what_runs_beside_it(tmp_path: Path) -> None:

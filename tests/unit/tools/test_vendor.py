@@ -63,7 +63,7 @@ def test_a_host_that_does_not_answer_is_asked_once(bench: "FakeTool", tmp_path: 
     vendor = Vendor(bench.progress)
     with pytest.raises(UnreachableError, match="refused"):
         vendor.fetch(release, tmp_path, "forge")
-    with pytest.raises(UnreachableError, match="did not answer before"):
+    with pytest.raises(UnreachableError, match="did not answer earlier in this run"):
         vendor.fetch(release, tmp_path, "forge")
 
 

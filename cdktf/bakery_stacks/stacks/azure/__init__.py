@@ -1,1 +1,1 @@
-"""The azure stack: a Compute Gallery, and who may publish to it."""
+"""The azure stack: a Compute Gallery, and the right to publish to it."""

@@ -61,7 +61,7 @@ def make_gallery(stack: BakeryStack, group: ResourceGroup, name: str) -> SharedI
 
 
 def make_store(stack: BakeryStack, group: ResourceGroup, name: str) -> StorageAccount:
-    """Holds a disk for the minutes between its upload and the last replica; page blobs need kind StorageV2."""
+    """The account of disks between their upload and the last replica; page blobs need kind StorageV2."""
     store = StorageAccount(
         stack,
         "store",
@@ -107,7 +107,7 @@ def make_image(stack: BakeryStack, image: AzureImage, gallery: SharedImageGaller
 
 
 def allow_publishing(stack: BakeryStack, section: Azure, group: ResourceGroup, store: StorageAccount) -> None:
-    """The roles of docs/how-to/run-against-azure.md: the group holds nothing but gallery and account."""
+    """The roles of docs/how-to/run-against-azure.md: the group contains only the gallery and the account."""
     for principal in section.publishers:
         assign_role(stack, f"publisher-{principal}", principal, "Contributor", group.id)
         assign_role(stack, f"uploader-{principal}", principal, "Storage Blob Data Contributor", store.id)

@@ -32,20 +32,20 @@ class ConsumerRoles(Construct):
             CONSUMER_ROLE,
             "Writes the parameters of machine images",
             [publish],
-            # The parameter store checks the image with the writer's rights, and drops the value without them.
+            # The parameter store checks the image with the writer's rights, and drops the value if they are missing.
             [statement("Parameters", WRITE_PARAMETERS, parameters), describe],
         )
         self.tagger_arn = self._make_role(
             "tagger",
             tagger_name(environment),
-            "Tags shared machine images and copies of them, to which tags do not come along",
+            "Tags shared machine images and their copies, which do not get the tags",
             [publish, account_trust],
             [_tag_statement(environment, account), describe],
         )
         self.reader_arn = self._make_role(
             "reader",
             f"bakery-{environment.name}-reader",
-            "Reads which machine images there are",
+            "Lists machine images",
             [account_trust],
             [statement("Parameters", READ_PARAMETERS, parameters), describe],
         )
@@ -129,7 +129,7 @@ def _region_condition(environment: Environment) -> Conditions:
 
 
 def _describe_statement(environment: Environment) -> Statement:
-    """AWS checks this right without an image, so it cannot be limited to some."""
+    """AWS checks this right without an image, so it cannot be limited to some images."""
     return statement("Look", ["ec2:DescribeImages"], ["*"], conditions=_region_condition(environment))
 
 
@@ -139,7 +139,7 @@ def _parameter_arns(environment: Environment, account: str) -> list[str]:
 
 
 def _tag_statement(environment: Environment, account: str) -> Statement:
-    """Only the bakery's tags, so that nobody can change what a team decides by tags of its own."""
+    """Only the bakery's tags: the right must not change other tags, on which a team's policies may depend."""
     home = aws_partition(environment.home_region)
     conditions: Conditions = {
         "StringEquals": {

@@ -22,10 +22,11 @@ class Consumer(Model):
     account: Account = Field(description="its number")
     deploy_role: RoleName = Field(
         default=DEPLOY_ROLE,
-        description="role that Terraform assumes there; AWS Organizations makes the default one with each account",
+        description="role that Terraform assumes there; AWS Organizations creates the default role in each account",
     )
     permissions_boundary: PolicyArn | None = Field(
-        default=None, description="on every role that the account's stack makes; a policy of that account"
+        default=None,
+        description="permissions boundary of every role that the account's stack makes; a policy of that account",
     )
 
     @model_validator(mode="after")

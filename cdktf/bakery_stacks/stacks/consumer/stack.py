@@ -28,6 +28,8 @@ class ConsumerStack(AwsStack):
         )
         self.output("publisher_role_arn", roles.publisher_arn, "assumed by the owner's publisher to write parameters")
         self.output("tagger_role_arn", roles.tagger_arn, "assumed to tag shared images and copies of them")
-        self.output("reader_role_arn", roles.reader_arn, "assumed to read which images there are")
-        self.output("topic_arn", distribution.topic_arn, "of new and withdrawn images; for queues and functions here")
+        self.output("reader_role_arn", roles.reader_arn, "assumed to list images")
+        self.output(
+            "topic_arn", distribution.topic_arn, "topic of new and withdrawn images; for queues and functions here"
+        )
         self.output("grant_ids", grants.ids, "region -> grant by which Auto Scaling uses the key of the images there")

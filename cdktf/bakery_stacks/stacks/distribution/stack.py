@@ -32,10 +32,10 @@ class DistributionStack(AwsStack):
         self.output("key_alias", key_alias(environment), "for kms_alias of definitions; the same in every region")
         self.output("key_arns", keys, "region -> key that encrypts images there")
         self.output("publisher_role_arn", publisher.role_arn, "assumed to publish and promote")
-        self.output("topic_arn", announcements.topic_arn, "tells of new and withdrawn images")
+        self.output("topic_arn", announcements.topic_arn, "announces new and withdrawn images")
         if replica_region := environment.replica_region:
             copy = replicate_catalog(self, bucket, replica_region, keys[replica_region])
-            description = "for --catalog where the home region is gone; reading only"
+            description = "for --catalog if the home region fails; read-only"
             self.output("catalog_replica", f"s3://{copy.name}/{environment.catalog_prefix}", description)
         self.outputs = DistributionOutputs(keys, bucket.arn, announcements.topic_arn)
 

@@ -1,7 +1,7 @@
 """The images stack: one output with the images that the channel points at, checked against AWS.
 
-The stack only reads the parameters, whose values belong to the bakery. So no apply can move a pointer, and a plan fails
-if catalog and AWS disagree.
+The stack only reads the parameters, whose values belong to the bakery. No apply can move a pointer, and a plan fails if
+catalog and AWS disagree.
 """
 
 from collections.abc import Sequence

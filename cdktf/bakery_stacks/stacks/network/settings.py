@@ -25,26 +25,29 @@ class Existing(Model):
 
     vpc: VpcId = Field(description="its ID")
     subnets: Annotated[tuple[SubnetId, ...], Field(min_length=ZONES)] = Field(
-        description="private subnets, each in a zone of its own, with a way to AWS's services"
+        description="private subnets, each in a zone of its own, which can reach AWS's services"
     )
 
 
 class Network(Model):
     """The network of the other stacks' machines: an existing VPC, or one that the stack creates."""
 
-    existing: Existing | None = Field(default=None, description="use this, and make nothing")
+    existing: Existing | None = Field(default=None, description="use this VPC, and make none")
     cidr: Cidr | None = Field(default=None, description="address range of the VPC to make")
-    subnets: dict[Zone, Cidr] = Field(default_factory=dict, description="zone -> range of its private subnet")
+    subnets: dict[Zone, Cidr] = Field(default_factory=dict, description="zone -> address range of its private subnet")
     nat: Cidr | None = Field(
-        default=None, description="range of a public subnet for one NAT gateway; without it, no way to the internet"
+        default=None,
+        description="range of a public subnet for one NAT gateway; without it, the VPC has no internet access",
     )
-    flow_log_days: LogDays = Field(default=90, description="how long accepted and refused connections are kept")
+    flow_log_days: LogDays = Field(
+        default=90, description="days in which records of accepted and refused connections are kept"
+    )
 
     @model_validator(mode="after")
     def _check_choice(self) -> Self:
         extra = [name for name in ("cidr", "subnets", "nat") if getattr(self, name)]
         if self.existing and extra:
-            raise field_error("it is for a new VPC, and existing is for one that exists", "keep one of both", extra[0])
+            raise field_error("it is for a new VPC, but existing names a VPC", "keep one of the two", extra[0])
         if not self.existing and not self.cidr:
             reason = "it names neither an existing VPC nor the range of a new one"
             raise field_error(reason, "add cidr: 10.0.0.0/16 with subnets, or existing with vpc and subnets")

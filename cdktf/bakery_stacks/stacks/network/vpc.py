@@ -27,7 +27,7 @@ class Vpc(Construct):
             tags={"Name": title},
         )
         self.id: str = resource.id
-        # A machine without a security group gets this one, which AWS creates open to all members.
+        # A machine without a security group gets this one, which AWS creates open to all of its members.
         DefaultSecurityGroup(self, "closed", vpc_id=resource.id, tags={"Name": f"{title}-closed"})
         self.subnets = {zone: self._make_subnet(zone, range_) for zone, range_ in subnets.items()}
         self.route_tables = {zone: self._make_route_table(zone, subnet) for zone, subnet in self.subnets.items()}
@@ -44,7 +44,7 @@ class Vpc(Construct):
 
 
 class Nat(Construct):
-    """One NAT gateway for all zones. It costs less than one in each, and is down when its zone is."""
+    """One NAT gateway for all zones. It costs less than one in each zone, but fails with its zone."""
 
     def __init__(self, scope: Construct, name: str, *, title: str, vpc: Vpc, cidr: str) -> None:
         super().__init__(scope, name)

@@ -1,8 +1,8 @@
 """The rights of Packer's amazon-ebs builder, besides those of publishing (plugin 1.8.2, `builder/common`).
 
 The builder tags each resource in the call that creates it, and changes only resources with the tag. Copies in other
-regions are an exception: it shares their snapshots first, and tags them later. So a role with these rights can share
-and tag any image and any snapshot of the account.
+regions are an exception: it shares their snapshots first, and tags them later. A role with these rights can therefore
+share and tag any image and any snapshot of the account.
 """
 
 from bakery_stacks.blocks.policy import Conditions, Statement, statement

@@ -13,7 +13,7 @@ from bakery_stacks import rules
 from bakery_stacks.blocks.bucket import PrivateBucket
 from bakery_stacks.config import Settings
 
-UPLOAD_DAYS = 1  # listings do not show an incomplete multipart upload, but it costs
+UPLOAD_DAYS = 1  # listings do not show an incomplete multipart upload, but it costs money
 
 
 class CacheBucket(PrivateBucket):
@@ -23,8 +23,8 @@ class CacheBucket(PrivateBucket):
         self, scope: Construct, name: str, *, settings: Settings, bucket: str, key_arn: str, days: int
     ) -> None:
         super().__init__(scope, name, settings=settings, bucket=bucket, key_arn=key_arn, ephemeral=True)
-        rules.allow(self, "BKY030", because="A cache is written again by the next job: old versions would only cost.")
-        rules.allow(self, "BKY033", because="A cache can be lost at any time: the next job is slower, and that is all.")
+        rules.allow(self, "BKY030", because="The next job writes a cache again, so old versions would only cost money.")
+        rules.allow(self, "BKY033", because="A cache can be lost at any time: the only effect is a slower job.")
         self._expire_objects(days)
 
     def _expire_objects(self, days: int) -> None:

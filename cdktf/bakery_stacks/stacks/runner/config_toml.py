@@ -39,7 +39,7 @@ def render_manager(runner: Runner, names: ResourceNames) -> str:
     workers = runner.workers
     settings = {
         **_runner_identity(runner, names.name, "docker-autoscaler"),
-        # The manager logs in to the registry for its workers, which may not.
+        # The manager logs in to the registry for its workers, which have no right to.
         "environment": [f"DOCKER_AUTH_CONFIG={json.dumps({'credHelpers': {names.registry: 'ecr-login'}})}"],
         "cache": _cache_settings(names),
         "docker": _docker_settings(runner.docker),
@@ -82,7 +82,7 @@ def _cache_settings(names: ResourceNames) -> dict[str, Any]:
 
 
 def _autoscaler_settings(workers: Workers, names: ResourceNames) -> dict[str, Any]:
-    """No state is kept, so a new manager ends the workers of the old one: it does not know which jobs used them."""
+    """No state is kept. A new manager ends the workers of the old one, since it does not know which jobs used them."""
     return {
         "plugin": "fleeting-plugin-aws",
         "capacity_per_instance": workers.capacity_per_instance,

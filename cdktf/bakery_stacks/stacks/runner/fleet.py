@@ -56,7 +56,7 @@ def worker_group(
 ) -> None:
     """Only the manager ends a worker: anything else would end its job as well.
 
-    So there is no refresh: workers that start later get a new image. There is no maximum age either, which Auto Scaling
+    There is no refresh, and only new workers get a new image. There is no maximum age either, which Auto Scaling
     does not apply to protected machines.
     """
     direct = AutoscalingGroupLaunchTemplate(id=machine.template_id, version=machine.template_version)
@@ -74,7 +74,7 @@ def worker_group(
         launch_template=None if spot else direct,
         mixed_instances_policy=_mixed_instances(machine, spot) if spot else None,
         wait_for_capacity_timeout="0",
-        # The manager changes it all the time.
+        # The manager changes the number all the time.
         lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_capacity"]),
     )
 

@@ -56,7 +56,7 @@ class JobRoles(Construct):
             self,
             "check",
             title=publisher.check_name(environment),
-            about=f"Looks at machine images of {environment.name}",
+            about=f"Reads machine images of {environment.name}",
             provider_arn=provider.arn,
             conditions={"StringEquals": audience, "StringLike": {claim: _any_branch(oidc.subjects)}},
             rights=_check_rights(environment, bucket, keys[environment.home_region]),

@@ -55,10 +55,10 @@ def connect_machines(manager: Machine, workers: Machine, *, gitlab_port: int, va
     ports = {HTTPS, gitlab_port}
     for port in sorted(ports):
         manager.allow_egress(port, "GitLab and AWS")
-        workers.allow_egress(port, "GitLab, AWS and what jobs fetch")
+        workers.allow_egress(port, "GitLab, AWS and downloads of jobs")
     if vault_port not in ports:
-        workers.allow_egress(vault_port, "Vault, which jobs have all secrets from")
-    workers.allow_egress(HTTP, "Package sources that jobs fetch from")
+        workers.allow_egress(vault_port, "Vault, from which jobs read secrets")
+    workers.allow_egress(HTTP, "Package sources of jobs")
     manager.allow_egress(SSH, "Docker on the workers", target=workers.security_group_id)
     workers.allow_ingress(SSH, "Docker, for the manager", source=manager.security_group_id)
 
@@ -69,6 +69,6 @@ def gitlab_port(runner: Runner) -> int:
 
 
 def vault_port(environment: Environment) -> int:
-    """The port of the Vault that jobs have their secrets from."""
+    """The port of the Vault from which jobs read secrets."""
     section = environment.vault_config
     return (urlsplit(section.address).port or HTTPS) if section else API_PORT

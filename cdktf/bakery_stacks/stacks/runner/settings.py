@@ -43,7 +43,7 @@ def _check_gitlab_url(url: str) -> str:
 
 def _check_limit(count: object) -> object:
     if count == 0:
-        reason = "0 is 'no limit' to GitLab, and 'no machine at all' to Auto Scaling"
+        reason = "0 means 'no limit' to GitLab, but 'no machine' to Auto Scaling"
         raise field_error(reason, "write 1 or more, the number of machines that may run at once")
     return count
 
@@ -52,7 +52,7 @@ def _check_time_zone(name: str) -> str:
     time_zones = available_timezones()  # empty on a system without time zones
     if time_zones and name not in time_zones:
         raise field_error(
-            f"there is no time zone '{name}'", suggest(name, time_zones) or "write its name as in Europe/Berlin"
+            f"there is no time zone '{name}'", suggest(name, time_zones) or "write a name such as Europe/Berlin"
         )
     return name
 
@@ -60,7 +60,7 @@ def _check_time_zone(name: str) -> str:
 GitLab = Annotated[str, AfterValidator(_check_gitlab_url)]
 TimeZone = Annotated[
     str,
-    TextFormat(r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$", "a time zone as the tz database calls it", "Europe/Berlin"),
+    TextFormat(r"^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$", "the name of a time zone in the tz database", "Europe/Berlin"),
     AfterValidator(_check_time_zone),
 ]
 Period = Annotated[str, AfterValidator(cron.check_period)]
@@ -68,12 +68,14 @@ Limit = Annotated[int, BeforeValidator(_check_limit), Field(ge=1)]
 
 
 class Spot(Model):
-    """Workers at spot prices. AWS takes them back at two minutes' notice, and their jobs fail."""
+    """Workers at spot prices. AWS can stop them at two minutes' notice, and their jobs fail."""
 
     instance_types: Annotated[tuple[InstanceType, ...], Field(min_length=2)] = Field(
-        description="alternatives of like size, at least two: the more, the rarer AWS takes one back"
+        description="at least two types of similar size; AWS stops fewer machines if it can choose from more types"
     )
-    on_demand_base: Annotated[int, Field(ge=0)] = Field(default=0, description="the first so many are on demand")
+    on_demand_base: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="number of machines that are on demand, before any at spot prices"
+    )
 
 
 class Idle(Model):
@@ -82,9 +84,11 @@ class Idle(Model):
     periods: Annotated[tuple[Period, ...], Field(min_length=1)] = Field(
         default=("* * * * *",), description="spans as in cron: '* 8-17 * * mon-fri' is ten hours of each working day"
     )
-    timezone: TimeZone = Field(default="UTC", description="of the periods, as in Europe/Berlin")
-    idle_count: Annotated[int, Field(ge=0)] = Field(description="jobs that machines are kept ready for, at full price")
-    idle_minutes: Annotated[int, Field(ge=1)] = Field(description="a machine without a job is ended after that")
+    timezone: TimeZone = Field(default="UTC", description="time zone of the periods, such as Europe/Berlin")
+    idle_count: Annotated[int, Field(ge=0)] = Field(
+        description="number of jobs for which machines are kept ready, at full price"
+    )
+    idle_minutes: Annotated[int, Field(ge=1)] = Field(description="time after which a machine without a job is ended")
 
 
 class Login(Model):
@@ -98,32 +102,36 @@ class Workers(Model):
     """Machines that run jobs, from none to `max_instances`, started and ended by the manager."""
 
     image: Name | None = Field(
-        default=None, description="one of our images, with Docker; without it that of the manager"
+        default=None, description="image of this project, with Docker; without it that of the manager"
     )
-    instance_type: InstanceType | None = Field(default=None, description="of workers on demand; or give `spot`")
+    instance_type: InstanceType | None = Field(default=None, description="type of workers on demand; or set `spot`")
     spot: Spot | None = Field(default=None, description="workers at spot prices, instead of `instance_type`")
-    max_instances: Limit = Field(description="machines at once, which also limits what they cost")
-    capacity_per_instance: Annotated[int, Field(ge=1)] = Field(default=1, description="jobs at once on one machine")
+    max_instances: Limit = Field(description="maximum number of machines, which also limits their costs")
+    capacity_per_instance: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="number of concurrent jobs on one machine"
+    )
     max_use_count: Annotated[int, Field(ge=1)] = Field(
-        default=1, description="jobs after which a machine is ended; with 1, no job sees what another left"
+        default=1, description="jobs after which a machine is ended; with 1, no job sees data of another"
     )
     idle: Annotated[tuple[Idle, ...], Field(min_length=1)] = Field(
-        default=(Idle(idle_count=0, idle_minutes=10),), description="how many wait for jobs, and when"
+        default=(Idle(idle_count=0, idle_minutes=10),), description="numbers of machines that wait for jobs, by periods"
     )
-    disk_gib: Annotated[int, Field(ge=8)] = Field(default=40, description="for containers' images and jobs")
+    disk_gib: Annotated[int, Field(ge=8)] = Field(
+        default=40, description="size of the disk for container images and jobs"
+    )
     login: Login | None = Field(
-        default=None, description="how the manager gets in; without it EC2 Instance Connect, which the image must have"
+        default=None, description="SSH key of the manager; without it EC2 Instance Connect, which the image must have"
     )
 
     @model_validator(mode="after")
     def _check_market(self) -> Self:
         if self.spot and self.instance_type:
-            reason = "it is for workers on demand, and spot for those at spot prices"
+            reason = "it is for workers on demand, but spot is set, too"
             raise field_error(
-                reason, "keep one of both; with spot, write the type into spot.instance_types", "instance_type"
+                reason, "keep one of the two; with spot, write the type into spot.instance_types", "instance_type"
             )
         if not (self.spot or self.instance_type):
-            reason = "neither instance_type nor spot names the type of the workers"
+            reason = "neither instance_type nor spot sets the type of the workers"
             raise field_error(reason, "add instance_type: m6i.large, or spot with two or more instance_types")
         for index, idle in enumerate(self.idle):
             if idle.idle_count > self.jobs:
@@ -137,16 +145,18 @@ class Workers(Model):
 
     @property
     def jobs(self) -> int:
-        """How many can run at once."""
+        """The number of jobs that can run at once."""
         return self.max_instances * self.capacity_per_instance
 
 
 class Docker(Model):
-    """How jobs run in containers."""
+    """Settings of the jobs' containers."""
 
-    image: str = Field(description="for jobs that name none")
-    privileged: bool = Field(default=False, description="a job can then take over its machine, and what it may do")
-    devices: tuple[str, ...] = Field(default=(), description="of the machine, such as /dev/kvm for bakes")
+    image: str = Field(description="image of jobs that name none")
+    privileged: bool = Field(
+        default=False, description="privileged containers: a job can then control its machine and use its rights"
+    )
+    devices: tuple[str, ...] = Field(default=(), description="devices of the machine, such as /dev/kvm for bakes")
 
 
 class Subject(Model):
@@ -154,30 +164,31 @@ class Subject(Model):
 
     project: Project = Field(description="GROUP/PROJECT")
     ref: Ref = Field(description="name of the protected branch or tag")
-    ref_type: Literal["branch", "tag"] = Field(default="branch", description="what `ref` is")
+    ref_type: Literal["branch", "tag"] = Field(default="branch", description="type of `ref`")
 
 
 class Oidc(Model):
     """Roles at AWS for tokens that GitLab signed. Named refs may bake; all branches of their projects may read."""
 
-    subjects: Annotated[tuple[Subject, ...], Field(min_length=1)] = Field(description="who may bake")
+    subjects: Annotated[tuple[Subject, ...], Field(min_length=1)] = Field(description="refs that may bake")
     builds_in_aws: bool = Field(
-        default=False, description="for `base.aws` of definitions: starts machines, shares any image of the account"
+        default=False,
+        description="for `base.aws` of definitions: starts machines, can share any image of the account",
     )
 
 
 class Bakes(Model):
-    """The source of the rights of jobs that bake. It is never the machine that they run on."""
+    """The source of the rights of jobs that bake, which is never their machine."""
 
     by: Literal["oidc", "vault"] = Field(
-        description="`oidc`: a role at AWS for GitLab's ID tokens. `vault`: credentials by Vault, none from here"
+        description="`oidc`: a role at AWS for GitLab's ID tokens. `vault`: credentials from Vault, and no role here"
     )
-    oidc: Oidc | None = Field(default=None, description="who gets the role, if `by` is oidc")
+    oidc: Oidc | None = Field(default=None, description="subjects of the role, if `by` is oidc")
 
     @model_validator(mode="after")
     def _check_oidc(self) -> Self:
         if (self.by == "oidc") != (self.oidc is not None):
-            reason = "it names who gets the role, which 'by: oidc' needs and 'by: vault' does not"
+            reason = "'by: oidc' needs subjects, and 'by: vault' must not have them"
             raise field_error(reason, "add oidc with subjects, or write 'by: vault' without it", "oidc")
         return self
 
@@ -185,20 +196,22 @@ class Bakes(Model):
 class OnPremise(Model):
     """A runner on a vSphere guest, with the same GitLab and containers, but without workers."""
 
-    concurrent: Annotated[int, Field(ge=1)] = Field(description="jobs at once on the guest")
+    concurrent: Annotated[int, Field(ge=1)] = Field(description="number of concurrent jobs on the guest")
 
 
 class Runner(Model):
     """A manager that takes jobs from GitLab, and workers that it starts to run them."""
 
-    gitlab_url: GitLab = Field(description="https://HOST of GitLab")
+    gitlab_url: GitLab = Field(description="address of GitLab, https://HOST")
     token_parameter: ParameterName = Field(description="SSM SecureString with the runner's authentication token")
-    image: Name = Field(default="gitlab-runner", description="one of our images, for the manager")
-    instance_type: InstanceType = Field(default="t3.small", description="of the manager, which only hands out jobs")
+    image: Name = Field(default="gitlab-runner", description="image of this project, for the manager")
+    instance_type: InstanceType = Field(
+        default="t3.small", description="type of the manager, which only distributes jobs"
+    )
     workers: Workers
     docker: Docker
-    cache_days: Annotated[int, Field(ge=1)] = Field(default=14, description="after which what jobs cached is deleted")
-    log_days: LogDays = Field(default=90, description="how long sessions' logs are kept")
+    cache_days: Annotated[int, Field(ge=1)] = Field(default=14, description="days after which jobs' caches are deleted")
+    log_days: LogDays = Field(default=90, description="days in which logs of sessions are kept")
     bakes: Bakes
     on_premise: OnPremise | None = Field(default=None, description="outputs user data for a vSphere guest")
 

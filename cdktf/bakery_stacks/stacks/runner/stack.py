@@ -35,7 +35,7 @@ class StackInputs:
 
 
 class RunnerStack(AwsStack):
-    """Workers have no rights but those of Session Manager: jobs that bake get rights by tokens of their own."""
+    """Workers only have the rights of Session Manager: jobs that bake get rights by their own tokens."""
 
     def __init__(self, scope: Construct, settings: Settings, section: Runner, inputs: StackInputs) -> None:
         super().__init__(scope, "runner", settings)
@@ -60,10 +60,10 @@ class RunnerStack(AwsStack):
         if section.bakes.oidc:
             make_job_roles(self, section.gitlab_url, section.bakes.oidc, inputs.distribution, images.arn)
 
-        self.output("alarm_topic_arn", alarms.topic_arn, "tells of a manager that does not start")
-        self.output("cache_bucket", cache.name, "holds what jobs cache")
+        self.output("alarm_topic_arn", alarms.topic_arn, "topic that reports a manager that does not start")
+        self.output("cache_bucket", cache.name, "bucket of jobs' caches")
         self.output("key_alias", key.alias, "encrypts cache, registry, logs and alarms, and may encrypt the token")
-        self.output("log_group", shells.log_group, "what was done in shells on the machines")
+        self.output("log_group", shells.log_group, "log group of shells on the machines")
         description = "the project's BAKERY_RUNNER_REPOSITORY: the container image of jobs"
         self.output("registry_url", images.url, description)
         self.output("session_document", shells.document, "for aws ssm start-session --document-name")
@@ -140,4 +140,4 @@ def make_job_roles(
         repository_arn=repository_arn,
     )
     stack.output("bake_role_arn", roles.bake_arn, "the project's BAKERY_BAKE_ROLE_ARN: bakes and publishes")
-    stack.output("check_role_arn", roles.check_arn, "the project's BAKERY_CHECK_ROLE_ARN: looks, on any branch")
+    stack.output("check_role_arn", roles.check_arn, "the project's BAKERY_CHECK_ROLE_ARN: reads, on any branch")

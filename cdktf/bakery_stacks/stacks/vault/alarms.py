@@ -21,7 +21,7 @@ def cluster_alarms(
         ThresholdAlarm("sealed", "A node is sealed", cluster, "Sealed", treat_missing_data="breaching"),
         ThresholdAlarm(
             "voters",
-            "The cluster survives less than it should",
+            "The cluster survives fewer failures than it should",
             cluster,
             "VotersMissing",
             15,

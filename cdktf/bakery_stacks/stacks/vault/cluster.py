@@ -24,8 +24,8 @@ AFTER_BOOT_SECONDS = 300
 class Cluster(Construct):
     """An Auto Scaling group of a fixed size. A new version of the template rolls through it by instance refresh.
 
-    AWS takes a running machine for healthy, whatever its program does. So the refresh also watches `alarms`: each of
-    them stops it before a broken image has replaced every member and its data.
+    AWS treats a running machine as healthy, whatever its program does. The refresh therefore also watches `alarms`:
+    each of them stops it before a broken image has replaced every member and its data.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Cluster(Construct):
             # Nodes that are sealed or not initialized fail the balancer's check; AWS must not replace them for that.
             health_check_type="EC2",
             health_check_grace_period=AFTER_BOOT_SECONDS,
-            # It would end a member to balance zones, whatever state the others are in.
+            # It would end a member to balance zones, whatever the state of the others.
             suspended_processes=["AZRebalance"],
             termination_policies=["OldestInstance"],
             wait_for_capacity_timeout="0",  # a cluster is not healthy before a person initializes it

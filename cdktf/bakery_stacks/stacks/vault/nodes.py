@@ -38,10 +38,10 @@ def connect_nodes(nodes: Machine, balancer: InternalLoadBalancer, gitlab_port: i
     nodes.allow_ingress(API_PORT, "Clients", source=balancer.security_group_id)
     balancer.allow_egress(nodes.security_group_id, API_PORT)
     nodes.allow_mutual(API_PORT, "Nodes that join")
-    nodes.allow_mutual(CLUSTER_PORT, "Nodes, of each other")
+    nodes.allow_mutual(CLUSTER_PORT, "Nodes, from each other")
     nodes.allow_egress(HTTPS, "Services of AWS")
     if gitlab_port != HTTPS:
-        nodes.allow_egress(gitlab_port, "GitLab, of which Vault asks how it signs")
+        nodes.allow_egress(gitlab_port, "GitLab, from which Vault reads the keys of ID tokens")
 
 
 def gitlab_port(environment: Environment) -> int:

@@ -23,10 +23,10 @@ HostName = Annotated[
 
 
 class Certificate(Model):
-    """TLS for nodes and clients, as PEM in SSM parameters, which nodes read."""
+    """The TLS certificate of nodes and clients, as PEM in SSM parameters, which nodes read."""
 
-    name: HostName = Field(description="what the certificate is for; nodes and clients verify it")
-    chain: ParameterName = Field(description="parameter with the certificate, and those between it and the authority's")
+    name: HostName = Field(description="host name of the certificate; nodes and clients verify it")
+    chain: ParameterName = Field(description="parameter with the certificate and intermediate certificates")
     key: ParameterName = Field(description="SecureString with its private key")
     authority: ParameterName = Field(description="parameter with the authority's certificate")
 
@@ -34,33 +34,51 @@ class Certificate(Model):
 class Snapshots(Model):
     """Copies of all data, which the leader writes."""
 
-    bucket: Bucket = Field(description="made by the stack; unique in the world")
-    every_hours: int = Field(default=6, ge=1, le=12, description="how much can be lost; an alarm comes after twice")
-    keep_days: int = Field(default=30, ge=1, description="nobody can delete one earlier; then it is deleted")
+    bucket: Bucket = Field(description="bucket that the stack makes; globally unique")
+    every_hours: int = Field(
+        default=6,
+        ge=1,
+        le=12,
+        description="hours between two snapshots; an alarm reports a gap of twice as long",
+    )
+    keep_days: int = Field(
+        default=30, ge=1, description="days after which a snapshot is deleted; nobody can delete it earlier"
+    )
 
 
 class Vault(Model):
     """A raft cluster from the baked image."""
 
-    image: Name = Field(default="vault", description="one of our images; the environment's channel says which version")
-    nodes: Literal[3, 5] = Field(default=3, description="3 survive the loss of one, 5 that of two")
-    instance_type: DisklessType = Field(default="m6i.large", description="HashiCorp's advice for small clusters")
-    data_gib: int = Field(default=100, ge=10, description="disk for data; the bigger one, which tells them apart")
-    audit_gib: int = Field(default=50, ge=5, description="disk for audit logs; the journal has them, too")
+    image: Name = Field(default="vault", description="image of this project; the environment's channel has the version")
+    nodes: Literal[3, 5] = Field(default=3, description="3 nodes survive the loss of one, 5 that of two")
+    instance_type: DisklessType = Field(
+        default="m6i.large", description="EC2 instance type; the default is HashiCorp's advice for small clusters"
+    )
+    data_gib: int = Field(
+        default=100,
+        ge=10,
+        description="size of the disk for data, by which nodes identify it; must be the larger one",
+    )
+    audit_gib: int = Field(
+        default=50, ge=5, description="size of the disk for audit logs, which are also in the journal"
+    )
     certificate: Certificate
-    clients: tuple[Cidr, ...] = Field(default=(), description="ranges that may reach Vault; without any, the VPC's own")
+    clients: tuple[Cidr, ...] = Field(
+        default=(), description="address ranges that may reach Vault; without any, the VPC's own"
+    )
     snapshots: Snapshots
     dns_zone: HostedZone | None = Field(
-        default=None, description="private hosted zone in which the certificate's name is made to lead to the cluster"
+        default=None,
+        description="private hosted zone that gets a record of the certificate's name",
     )
-    log_days: LogDays = Field(default=90, description="how long logs of sessions are kept")
+    log_days: LogDays = Field(default=90, description="days in which logs of sessions are kept")
 
     @model_validator(mode="after")
     def _check_disks(self) -> Self:
         if self.data_gib <= self.audit_gib:
             field = "data_gib" if "data_gib" in self.model_fields_set else "audit_gib"
             reason = (
-                f"data_gib ({self.data_gib}) must be more than audit_gib ({self.audit_gib}): nodes tell disks by size"
+                f"data_gib ({self.data_gib}) must exceed audit_gib ({self.audit_gib}): nodes identify disks by size"
             )
             raise field_error(reason, f"set data_gib to {self.audit_gib + 1} or more", field)
         return self

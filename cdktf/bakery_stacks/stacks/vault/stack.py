@@ -65,12 +65,12 @@ class VaultStack(AwsStack):
             make_record(self, section.dns_zone, section.certificate.name, balancer)
 
         address = f"https://{section.certificate.name}:{API_PORT}"
-        self.output("address", address, "for VAULT_ADDR of clients; its name leads to load_balancer")
-        self.output("load_balancer", balancer.dns_name, "what certificate.name has to lead to, as a CNAME or an alias")
+        self.output("address", address, "VAULT_ADDR of clients; its host name must resolve to load_balancer")
+        self.output("load_balancer", balancer.dns_name, "target of a CNAME or an alias for certificate.name")
         self.output("node_role_arn", nodes.role_arn, "role of the nodes, for the login that snapshots use")
-        self.output("seal_key_arn", seal_key.arn, "key that unseals: without it, no data can be read")
-        self.output("snapshot_bucket", snapshots.name, "where snapshots are")
-        self.output("alarm_topic_arn", alarms.topic_arn, "tells of what a person has to look at")
+        self.output("seal_key_arn", seal_key.arn, "key that unseals Vault: without it, no data can be read")
+        self.output("snapshot_bucket", snapshots.name, "bucket of snapshots")
+        self.output("alarm_topic_arn", alarms.topic_arn, "topic of alarms that need a person")
         self.output("session_document", sessions.document, "for aws ssm start-session --document-name")
         self.output("image_version", image.version, "version of the image that new nodes start from")
 

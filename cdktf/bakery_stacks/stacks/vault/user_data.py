@@ -1,7 +1,7 @@
 """User data of a Vault node: cloud-config without secrets.
 
 Programs of the image (ansible/roles/vault) do the rest: they mount disks, fetch the certificate, take snapshots and
-report. All is written as JSON, which cloud-config and Vault both read.
+report. All files are JSON, which cloud-config and Vault both read.
 """
 
 import json

@@ -8,7 +8,7 @@ from bakery.model.validation import Model, validate
 from bakery_stacks.stacks.vault_config.settings import Duration, Duty, GitLab
 
 FOLDER = Path(__file__).parents[4] / "vault"
-PREFIX = "bakery-"  # of names of policies and roles; the pipeline logs in with these
+PREFIX = "bakery-"  # prefix of the names of policies and roles, with which the pipeline logs in
 
 
 class Role(Model):

@@ -19,7 +19,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 UNITS = {"s": 1, "m": 60, "h": 3600}
 # STS, AssumeRole: from 15 minutes to one hour if a role assumes a role, as Vault's machines do.
 SHORTEST_SESSION, LONGEST_SESSION = 900, 3600
-# Vault's minimum: it must not take a server that restarts for dead (sys/storage/raft/autopilot/configuration).
+# Vault's minimum: a server that restarts must not count as dead (sys/storage/raft/autopilot/configuration).
 SHORTEST_DEATH = 60
 # The alarm `voters` of the vault stack stops a refresh after 15 minutes with a dead server that still counts.
 LONGEST_DEATH = 14 * 60
@@ -48,7 +48,7 @@ def _check_private(url: str) -> str:
 
 def _check_session(duration: str) -> str:
     if not SHORTEST_SESSION <= to_seconds(duration) <= LONGEST_SESSION:
-        hint = "choose 15m to 1h; long jobs can ask again for each phase"
+        hint = "choose 15m to 1h; long jobs can request new ones for each phase"
         raise field_error(f"AWS allows no session of {duration} for a role that is assumed by a role", hint)
     return duration
 
@@ -61,7 +61,7 @@ def _check_ttl(duration: str) -> str:
 
 def _check_dead_after(duration: str) -> str:
     if to_seconds(duration) < SHORTEST_DEATH:
-        raise field_error(f"Vault does not take a server for dead after {duration}", "choose 1m or more")
+        raise field_error(f"Vault does not accept {duration}: its minimum is a minute", "choose 1m or more")
     return duration
 
 
@@ -77,38 +77,41 @@ class GitLab(Model):
     duties: Annotated[tuple[Duty, ...], Field(min_length=1)] = Field(
         default=DUTIES, description="duties that jobs can log in for; each has its files in vault/duties/"
     )
-    ca_pem: str | None = Field(default=None, description="the authority of GitLab's certificate, if it is your own")
+    ca_pem: str | None = Field(default=None, description="certificate of GitLab's own certificate authority, as PEM")
 
 
 class AssumedRole(Model):
     """A role of AWS that Vault issues sessions of."""
 
-    role_arn: RoleArn = Field(description="in the environment's account; it trusts the role of Vault's machines")
-    ttl: Annotated[Duration, AfterValidator(_check_session)] = Field(
-        default="1h", description="how long a session lasts"
+    role_arn: RoleArn = Field(
+        description="role in the environment's account, which trusts the role of Vault's machines"
     )
+    ttl: Annotated[Duration, AfterValidator(_check_session)] = Field(default="1h", description="duration of a session")
 
 
 class AwsEngine(Model):
     """Credentials of AWS for jobs. Vault logs in with the role of its machines, so it stores no key."""
 
-    bake: AssumedRole = Field(description="what bakes and publishes: aws/sts/bake")
-    apply: AssumedRole = Field(description="what Terraform runs as: aws/sts/apply")
+    bake: AssumedRole = Field(description="role for baking and publishing: aws/sts/bake")
+    apply: AssumedRole = Field(description="role for Terraform: aws/sts/apply")
 
 
 class AzureEngine(Model):
     """Credentials of Azure for jobs. Vault's own login is set here only if it needs no secret."""
 
-    tenant: Uuid = Field(description="of the application that bakes")
-    subscription: Uuid = Field(description="where it bakes")
-    client_id: Uuid | None = Field(default=None, description="Vault's own application; its secret is set by hand")
+    tenant: Uuid = Field(description="subscription of the application that bakes")
+    subscription: Uuid = Field(description="resource group of builds")
+    client_id: Uuid | None = Field(
+        default=None, description="client ID of Vault's own application, whose secret is set by hand"
+    )
     identity_token_audience: Audience | None = Field(
         default=None, description="Vault logs in with a token that it signs itself, without a secret (Enterprise only)"
     )
     application_object_id: Uuid | None = Field(
-        default=None, description="the application that bakes: azure/creds/bake; given once Vault itself can log in"
+        default=None,
+        description="the application that bakes: azure/creds/bake; set it when Vault can log in",
     )
-    ttl: Annotated[Duration, AfterValidator(_check_ttl)] = Field(default="1h", description="how long a secret lasts")
+    ttl: Annotated[Duration, AfterValidator(_check_ttl)] = Field(default="1h", description="duration of a secret")
 
 
 class Autopilot(Model):
@@ -116,15 +119,16 @@ class Autopilot(Model):
 
     nodes: Literal[3, 5] = Field(description="servers of the cluster; a dead one stays listed until it is replaced")
     dead_after: Annotated[Duration, AfterValidator(_check_dead_after)] = Field(
-        default="10m", description="longer than a reboot, and than a new server takes to fetch all data"
+        default="10m",
+        description="time until a server counts as dead: longer than a reboot and than the first copy of all data",
     )
 
 
 class VaultConfig(Model):
     """The content of Vault: engines, logins, policies, audit devices."""
 
-    address: PrivateUrl = Field(description="of Vault, for Terraform; VAULT_TOKEN is an administrator's")
-    gitlab: GitLab = Field(description="whose jobs may log in")
+    address: PrivateUrl = Field(description="address of Vault, for Terraform; VAULT_TOKEN must be an administrator's")
+    gitlab: GitLab = Field(description="the GitLab whose jobs may log in")
     audit_log: AbsolutePath = Field(
         default="/var/log/vault/audit.log", description="file of the first audit device, on a disk of its own"
     )
@@ -146,7 +150,7 @@ class VaultConfig(Model):
             hint = f"write {cluster.nodes}, too"
             raise field_error(f"the cluster has {cluster.nodes} nodes", hint, "autopilot", "nodes")
         if cluster and not self.autopilot:
-            reason = "nothing removes nodes that a new image replaced, so the others lose their majority"
+            reason = "no setting removes the nodes that a new image replaces, so the others would lose their majority"
             raise field_error(reason, f"add autopilot with nodes: {cluster.nodes}", "autopilot")
         if cluster and self.autopilot and to_seconds(self.autopilot.dead_after) > LONGEST_DEATH:
             reason = "a replaced node would count as a voter until an alarm stops the refresh"

@@ -23,7 +23,7 @@ from bakery_stacks.stacks.vault_config.settings import Autopilot, VaultConfig, t
 
 
 class VaultConfigStack(BakeryStack):
-    """An administrator of Vault deploys it (vault/administrator.hcl), not a pipeline: it grants the rights of those."""
+    """An administrator of Vault deploys this stack (vault/administrator.hcl): it grants the rights of pipelines."""
 
     def __init__(self, scope: Construct, settings: Settings, section: VaultConfig) -> None:
         super().__init__(scope, "vault-config", settings)
@@ -52,8 +52,10 @@ class VaultConfigStack(BakeryStack):
                 sts=sts_endpoint,
             )
         self.output("duties", duties.roles, "duty -> role at auth/jwt: `VAULT_ROLE` of a job")
-        self.output("signing_key", f"transit/keys/{SIGNING_KEY}", "what manifests are signed with")
-        self.output("public_keys", signatures.public_keys, "its versions: they check signatures without Vault")
+        self.output("signing_key", f"transit/keys/{SIGNING_KEY}", "key that signs manifests")
+        self.output(
+            "public_keys", signatures.public_keys, "public keys by version, which check signatures without Vault"
+        )
 
 
 def add_audit_devices(stack: BakeryStack, log: str) -> None:

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from bakery.clouds.vsphere.settings import Server
 from bakery.model.fields import Name
-from bakery.model.validation import Model, field_error, repeated
+from bakery.model.validation import Model, field_error, first_repeated
 
 
 class Site(Model):
@@ -14,13 +14,13 @@ class Site(Model):
 
     server: Server = Field(description="vCenter, HOST or HOST:PORT; its certificate is verified")
     datacenter: str = Field(description="the datacenter of the datastore")
-    datastore: str = Field(description="holds the library's files")
+    datastore: str = Field(description="datastore of the library's files")
 
 
 class Subscriber(Site):
     """A vCenter that follows the published library."""
 
-    name: Name = Field(description="of the site, in names of resources and outputs")
+    name: Name = Field(description="name of the site, in names of resources and outputs")
     on_demand: bool = Field(default=False, description="fetch an item's files when they are first used")
 
 
@@ -33,7 +33,7 @@ class Vsphere(Site):
     @model_validator(mode="after")
     def _check_duplicates(self) -> Self:
         for field in ("name", "server"):
-            if (index := repeated([getattr(site, field) for site in self.subscribers])) is not None:
+            if (index := first_repeated([getattr(site, field) for site in self.subscribers])) is not None:
                 raise field_error(
                     f"another subscriber has this {field}", "give each its own", "subscribers", index, field
                 )

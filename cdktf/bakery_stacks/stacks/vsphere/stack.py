@@ -31,7 +31,7 @@ LOGINS = "vsphere_logins"  # TF_VAR_vsphere_logins: {"HOST": {"user": …, "pass
 
 
 class VsphereStack(BakeryStack):
-    """Each vCenter has a provider of its own. Logins come from the environment, and are in no file and no state."""
+    """Each vCenter has a provider of its own. Logins come from the environment; no file and no state contains them."""
 
     def __init__(self, scope: Construct, settings: Settings, section: Vsphere) -> None:
         super().__init__(scope, "vsphere", settings)

@@ -9,7 +9,7 @@ from bakery.clouds.target import Target
 from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
 
-AUDIENCE = "sts.amazonaws.com"  # of ID tokens: roles that jobs assume take no other (the stack `runner`)
+AUDIENCE = "sts.amazonaws.com"  # the only audience of ID tokens that the roles of jobs accept (the stack `runner`)
 
 
 def _open_target(_project: Project, definition: ImageDefinition, credentials: Mapping[str, str]) -> Target:

@@ -40,7 +40,7 @@ def inspect_parameter(endpoint: SsmEndpoint, expected: Pointer) -> Finding:
 
 
 def unreachable(places: Mapping[str, BakeryError]) -> Iterator[Finding]:
-    """Accounts that could not be looked into."""
+    """Report the accounts that could not be checked."""
     return (Finding(place, "unreachable", f"{error.message}: {error.detail}") for place, error in places.items())
 
 
@@ -63,10 +63,10 @@ def _compare_tags(actual: tags.Tags, expected: tags.Tags) -> tuple[Status, str]:
 
 
 def _compare_shares(ec2: EC2Client, publication: Publication, place: ImageLocation) -> tuple[Status, str]:
-    """Accounts that were added by hand are reported, but are no error: the image can be used."""
+    """Report accounts that were added by hand, but not as an error: the image can be used."""
     consumers = (consumer for consumer in publication.places if not consumer.owned)
     expected = {consumer.account for consumer in consumers if consumer.region == place.region}
-    actual = images.launchers(ec2, place.id)
+    actual = images.launch_accounts(ec2, place.id)
     if expected - actual:
         return "incorrect", f"not shared with {', '.join(sorted(expected - actual))}"
     return "correct", f"also shared with {', '.join(sorted(actual - expected))}" if actual - expected else ""

@@ -48,7 +48,7 @@ def variables(job: Job) -> dict[str, Any]:
 
 
 def environment(fields: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a lease or a KV secret, BakeryError if it is neither; and the endpoint that the user set.
+    """The variables of a lease or a KV secret (BakeryError if it is neither), and the endpoint that the user set.
 
     The plugin follows the template's endpoint in the first region only (1.8.2, GetRegionConn), and the variable in all.
     """
@@ -58,7 +58,7 @@ def environment(fields: Mapping[str, str]) -> dict[str, str]:
 
 
 def ids(build: Build) -> dict[str, str]:
-    """By region, out of `us-east-1:ami-1,us-west-2:ami-2`."""
+    """Parse `us-east-1:ami-1,us-west-2:ami-2` into image IDs by region."""
     return dict(part.split(":", 1) for part in build.artifact_id.split(","))
 
 

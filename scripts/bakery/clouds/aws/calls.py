@@ -56,7 +56,7 @@ def calling(doing: str, where: str) -> Iterator[None]:
     """Raise botocore's errors as BakeryError. `doing` completes "cannot …"; `where` is the region or account/region."""
     try:
         yield
-    except (BotoCoreError, ClientError, ResponseParserError) as error:  # the last: a proxy's page instead of AWS
+    except (BotoCoreError, ClientError, ResponseParserError) as error:  # the last: not from AWS
         raise BakeryError(f"cannot {doing}", where=where, detail=str(error), hint=_error_hint(error)) from error
 
 
@@ -73,14 +73,14 @@ def _error_hint(error: Exception) -> str:
     if code in NOT_ENABLED:
         return "enable the region for the account, or take it out of distribution.aws.regions"
     if code in THROTTLED:
-        return "AWS kept throttling for about a minute: run again later, what is done is kept"
+        return "AWS kept throttling for about a minute: run again later; finished work is kept"
     return ""
 
 
 def attempt(
     items: Mapping[str, Item], work: Callable[[Item], Result]
 ) -> tuple[dict[str, Result], dict[str, BakeryError]]:
-    """Do `work` for all items at once; results and failures by key. `work` must not wait: Ctrl-C waits for it."""
+    """Do `work` for all items at once; results and failures by key. Ctrl-C waits for `work`, which must be short."""
     outcomes = run_parallel(list(items), lambda key: work(items[key]), PARALLEL_CALLS)
     results = {outcome.name: cast(Result, outcome.result) for outcome in outcomes if outcome.error is None}
     failures = {outcome.name: outcome.error for outcome in outcomes if outcome.error is not None}
@@ -104,13 +104,13 @@ def raise_failures(doing: str, failures: Mapping[str, BakeryError], done: Collec
     raise join_errors(
         failures.items(),
         f"cannot {doing} in {', '.join(failures)}" + (f"; done in {', '.join(done)}" if done else ""),
-        first.hint or "run again: what is there is kept, only the rest is done",
+        first.hint or "run again: finished work is kept, and only the rest is done",
         PartialError if done else BakeryError,
     )
 
 
 def watch(look: Callable[[], Resource | None], moving: Container[str], limit: float) -> Resource | None:
-    """Look at a resource until its State is none of `moving`; its last look, or None once it is gone for good."""
+    """Describe a resource until its State is none of `moving`. Return the last description; None if it is gone."""
     latest: Resource | None = None
     last_seen = time.monotonic()
 

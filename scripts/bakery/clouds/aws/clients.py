@@ -1,4 +1,4 @@
-"""Types of boto3's clients and of what they answer: mypy reads them in the stubs, which a run does not need."""
+"""Types of boto3's clients and their answers, for mypy only: they come from stubs that a run does not need."""
 
 from typing import TYPE_CHECKING, Any
 

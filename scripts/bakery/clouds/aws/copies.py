@@ -41,11 +41,11 @@ class Copy:
         self._ec2 = ec2
         self._source = source
         self._id = ""
-        self._last_seen = 0.0  # when it was last known to be there
+        self._last_seen = 0.0  # the last time that AWS described the copy
         self._replaced = ""
 
     def look(self) -> Image | None:
-        """The copy once it can be used. A failed one is removed and made again, once."""
+        """The copy when it can be used, else None. A failed copy is removed and made again, once."""
         image = images.by_id(self._ec2, self._id) if self._id else images.find(self._ec2, self._source.tags["Name"])
         if image is None:
             self._start_or_wait()
@@ -63,7 +63,7 @@ class Copy:
         if not self._id:
             self._start_copy()
         elif time.monotonic() - self._last_seen > VISIBLE_SECONDS:
-            # The token of an earlier run brings back the ID of a copy that was deregistered since.
+            # The token of an earlier run returns the ID of its copy, even if that was deregistered since.
             if self._replaced:
                 raise images.unusable(self._ec2, self._id, None)
             self._start_copy(instead_of=self._id)
@@ -71,7 +71,7 @@ class Copy:
     def _start_copy(self, instead_of: str = "") -> None:
         self._replaced = self._replaced or instead_of
         request = _copy_request(self._source)
-        # The same request has the same token in every run: one that was lost on the way makes no second copy.
+        # The same request has the same token in every run, so repeating a lost request makes no second copy.
         token = hashlib.sha256(json.dumps([request, self._ec2.meta.region_name, self._replaced]).encode()).hexdigest()
         with calling(f"copy {self._source.image_id}", self._ec2.meta.region_name):
             try:
@@ -80,7 +80,7 @@ class Copy:
             except ClientError as error:
                 if error_code(error) != BUSY:
                     raise
-                self._id = ""  # the next look tries again
+                self._id = ""  # the next call tries again
 
 
 def finish(copies: Mapping[str, Copy], report_progress: ReportProgress) -> dict[str, Image]:
@@ -98,7 +98,8 @@ def finish(copies: Mapping[str, Copy], report_progress: ReportProgress) -> dict[
         return True if len(done) + len(failures) == len(copies) else None
 
     if wait_until(look, COPY_SECONDS) is None:
-        late = BakeryError(f"the copy is not available after {COPY_SECONDS / 60:.0f} min", hint="run again to wait on")
+        message = f"the copy is not available after {COPY_SECONDS / 60:.0f} min"
+        late = BakeryError(message, hint="run again to continue waiting")
         failures.update({region: late for region in copies if region not in done and region not in failures})
     raise_failures("copy the image", failures, done=done)
     return done

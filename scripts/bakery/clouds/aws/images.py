@@ -13,7 +13,7 @@ from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.waiting import wait_until
 from bakery.model.tags import SHA256, Tags, wrong
 
-ROOT_DEVICE = "/dev/xvda"  # what Debian's and Amazon's own images call it; on Nitro it shows as NVMe anyway
+ROOT_DEVICE = "/dev/xvda"  # the name in Debian's and Amazon's own images; on Nitro the device is NVMe anyway
 MOVING = {"pending", "transient"}
 BROKEN = {"failed", "invalid", "error", "deregistered"}
 AVAILABLE_SECONDS = 1800.0  # registering takes seconds to minutes; botocore's waiter of 10 min is known as too short
@@ -43,20 +43,20 @@ def snapshot_of(image: Image) -> str:
 
 
 def refuse_foreign(ec2: EC2Client, image: Image, sha256: str, source: str = "") -> None:
-    """ConflictError unless the image says that it is of this disk, or a copy of the image `source`.
+    """Raise ConflictError unless the image's tags name this disk, or it is a copy of the image `source`.
 
-    A name never changes its meaning: an image that another program made, or of other bytes, is never touched.
+    An image that another program made, or that has other content, is never touched.
     """
     tag, origin = from_aws(image).get(SHA256), image.get("SourceImageId")
     claims = [tag == sha256] if tag else []
     claims += [origin == source] if source and origin else []
     if not claims or not all(claims):
         raise ConflictError(
-            f"{image['Name']} exists as {image['ImageId']} and is not of this disk",
+            f"{image['Name']} exists as {image['ImageId']} but was not made from this disk",
             where=ec2.meta.region_name,
             detail=f"{SHA256} is {tag or 'not set'}, expected {sha256}"
             + (f"; it is a copy of {origin}, expected {source}" if source and origin != source else ""),
-            hint="deregister it if nobody uses it, or bake a new version",
+            hint="deregister it if it is unused, or bake a new version",
         )
 
 
@@ -93,7 +93,7 @@ def unusable(ec2: EC2Client, image_id: str, image: Image | None) -> BakeryError:
     if image and image["State"] == "disabled":
         hint = "enable it (aws ec2 enable-image), or bake a new version"
     else:
-        hint = "run again: it is waited for, or removed and made anew if it failed"
+        hint = "run again: the next run waits for it, or replaces it if it failed"
     reason = image.get("StateReason", {}).get("Message", "") if image else ""
     state = f"is {image['State']}" if image else "is gone"
     return BakeryError(f"{image_id} {state}", where=ec2.meta.region_name, detail=reason, hint=hint)
@@ -114,8 +114,8 @@ def remove(ec2: EC2Client, image: Image) -> None:
 def clear(ec2: EC2Client, build_tags: Tags, home: EC2Client) -> None:
     """Remove the image that an unfinished build left; ConflictError for any other one of that name.
 
-    It has the tags that Packer sets in the end, or it is a copy of an image that Packer took back before that; and it
-    does not have the tag of a version.
+    Such an image has the tags that Packer sets last, or is a copy of an image that Packer removed; and it lacks the tag
+    of a version.
     """
     image = find(ec2, build_tags["Name"])
     if image is None:
@@ -124,9 +124,9 @@ def clear(ec2: EC2Client, build_tags: Tags, home: EC2Client) -> None:
     orphan = image.get("SourceImageRegion") == home.meta.region_name and by_id(home, image["SourceImageId"]) is None
     if SHA256 in actual or (wrong(actual, build_tags) and not orphan):
         raise ConflictError(
-            f"{image['Name']} exists as {image['ImageId']}, and no unfinished build left it",
+            f"{image['Name']} exists as {image['ImageId']}, but no unfinished build made it",
             where=ec2.meta.region_name,
-            hint="deregister it if nobody uses it, or bake a new version",
+            hint="deregister it if it is unused, or bake a new version",
         )
     remove(ec2, image)
 
@@ -146,16 +146,16 @@ def share_snapshot(ec2: EC2Client, image: Image, accounts: Iterable[str]) -> Non
 def share_image(ec2: EC2Client, image: Image, accounts: Iterable[str]) -> None:
     """Let accounts launch an image; writes only what is missing."""
     image_id = image["ImageId"]
-    if missing := sorted(set(accounts) - launchers(ec2, image_id)):
+    if missing := sorted(set(accounts) - launch_accounts(ec2, image_id)):
         with calling(f"share {image_id}", ec2.meta.region_name):
             ec2.modify_image_attribute(
                 ImageId=image_id, Attribute="launchPermission", OperationType="add", UserIds=missing
             )
 
 
-def launchers(ec2: EC2Client, image_id: str) -> set[str]:
+def launch_accounts(ec2: EC2Client, image_id: str) -> set[str]:
     """The accounts that may launch an image."""
-    with calling(f"see who may launch {image_id}", ec2.meta.region_name):
+    with calling(f"read the launch permissions of {image_id}", ec2.meta.region_name):
         answer = ec2.describe_image_attribute(ImageId=image_id, Attribute="launchPermission")
     return {grant["UserId"] for grant in answer["LaunchPermissions"] if "UserId" in grant}
 
@@ -181,6 +181,6 @@ def _registration_request(description: str, snapshot: str, tags: Tags) -> dict[s
         "VirtualizationType": "hvm",
         "RootDeviceName": ROOT_DEVICE,
         "BlockDeviceMappings": [{"DeviceName": ROOT_DEVICE, "Ebs": root}],
-        # This call cannot tag snapshots; this snapshot has had its tags since it was started.
+        # This call cannot tag snapshots; the upload tagged this one when it started.
         "TagSpecifications": specifications(tags, "image"),
     }

@@ -1,7 +1,7 @@
-"""SSM parameters that hold image IDs: typed, read back until live, moved in every account and region or in none.
+"""SSM parameters that hold image IDs: typed, read back until live, and changed in every account and region or in none.
 
-A typed write proves nothing: AWS answers at once, checks the value afterwards, and drops it without a word when the
-caller may not describe the image. Only reading the value back shows it.
+A successful write of a typed parameter proves nothing: AWS checks the value later, and drops it silently if the caller
+may not describe the image. Only reading the value back shows the result.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from bakery.host.waiting import wait_until
 from bakery.model.documents import Pointer
 
 DATA_TYPE = "aws:ec2:image"
-LIVE_SECONDS = 120.0  # validation takes seconds; nothing that was not live by then ever was
-# Undoing waits less: a new parameter must first show to be removed again, and one that was dropped never does.
+LIVE_SECONDS = 120.0  # validation takes seconds; a value that is not live by then was dropped
+# Undoing waits less: it removes a new parameter when that appears, and a dropped one never appears.
 UNDO_SECONDS = 30.0
 
 Endpoints = Mapping[str, SsmEndpoint]  # by their text
@@ -24,7 +24,7 @@ Values = Mapping[str, str]  # desired value by account and region
 
 
 def read(endpoint: SsmEndpoint, name: str) -> Pointer | None:
-    """The parameter as it is now; BakeryError if it is of another data type."""
+    """The current parameter; BakeryError if it has another data type."""
     with calling(f"read {name}", str(endpoint)):
         answer = endpoint.ssm.get_parameters(Names=[name])["Parameters"]
     if not answer:
@@ -40,12 +40,12 @@ def read(endpoint: SsmEndpoint, name: str) -> Pointer | None:
 
 
 def read_all(endpoints: Endpoints, name: str) -> dict[str, Pointer | None]:
-    """The parameter in every place."""
+    """The parameter in every location."""
     return everywhere(f"read {name}", endpoints, lambda endpoint: read(endpoint, name))
 
 
 def fix(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
-    """Write a parameter that never changes: an equal one is adopted, a different one is a ConflictError."""
+    """Write a parameter that never changes. An equal one is adopted; a different one raises ConflictError."""
     before = read_all(endpoints, name)
     conflicts = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
     if conflicts:
@@ -65,7 +65,7 @@ def fix(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
 
 
 def move(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
-    """Point a parameter at new values in every place. If one place fails, all get their old value back."""
+    """Point a parameter at new values in every location. If one location fails, all get their old value back."""
     before = read_all(endpoints, name)
     writes = {key: endpoint for key, endpoint in endpoints.items() if _parameter_value(before[key]) != values[key]}
     try:
@@ -83,7 +83,7 @@ def move(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]
 
 
 def remove(endpoint: SsmEndpoint, name: str, value: str) -> bool:
-    """Delete a parameter if it holds `value`; False if it does not, or is gone."""
+    """Delete a parameter if it holds `value`; False if it is absent or holds another value."""
     parameter = read(endpoint, name)
     if parameter is None or parameter.value != value:
         return False
@@ -128,8 +128,8 @@ def _await_live(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointe
 
 
 _SILENT = (
-    "AWS took the write and dropped it after its check: the writing role needs ec2:DescribeImages, and the image must "
-    "be available there and shared with the account"
+    "AWS accepted the write, but dropped the value after its check: the writing role needs ec2:DescribeImages, and "
+    "the image must be available there and shared with the account"
 )
 
 
@@ -140,7 +140,7 @@ def _is_refusal(error: BakeryError | None) -> bool:
 
 
 class _Undo:
-    """Restores the old value wherever a failed move may have written, and reads it back as well."""
+    """Restores the old value in every location that a failed move may have written to, and reads it back."""
 
     def __init__(self, endpoints: Endpoints, name: str, before: Mapping[str, Pointer | None], values: Values) -> None:
         self._endpoints = endpoints
@@ -152,14 +152,14 @@ class _Undo:
         self._failures: dict[str, BakeryError] = {}
 
     def run(self) -> str:
-        """Report what was put back and what could not be, one line each."""
+        """Report the locations that were restored and those that were not, one line each."""
         wait_until(self._poll_endpoints, UNDO_SECONDS)
         late = self._written - self._restored - self._failures.keys()
         problems = self._failures | {key: BakeryError("written, but not live yet") for key in late}
         return "\n".join(
-            [f"put back in {key}: {self._old[key] or 'absent'}" for key in self._endpoints if key in self._restored]
+            [f"restored in {key}: {self._old[key] or 'absent'}" for key in self._endpoints if key in self._restored]
             + [
-                f"NOT put back in {key}, it should be {self._old[key] or 'absent'}: {error.detail or error.message}"
+                f"NOT restored in {key}, it should be {self._old[key] or 'absent'}: {error.detail or error.message}"
                 for key, error in problems.items()
             ]
         )

@@ -1,4 +1,4 @@
-"""Regions by botocore's own list: a typing error is found before anything is made."""
+"""Regions from botocore's list, so that a misspelt name is found before anything is made."""
 
 import difflib
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from bakery.model.definition import ImageDefinition
 
 
 def check_regions(definition: ImageDefinition, where: Callable[..., str]) -> None:
-    """UsageError for a region that is unknown, named twice, or in another partition than the first.
+    """Raise UsageError for a region that is unknown, named twice, or in another partition than the first.
 
-    `where` turns keys of the definition into `file:line`.
+    The function `where` turns keys of the definition into `file:line`.
     """
     aws = definition.distribution.of(AwsDistribution)
     assert aws

@@ -14,7 +14,7 @@ from bakery.model.definition import ImageDefinition
 
 
 class AwsRelease:
-    """Brings one version's images to all regions; every step finds before it creates."""
+    """Creates one version's images in all regions. Every step looks for an existing resource first."""
 
     def __init__(
         self,
@@ -41,11 +41,11 @@ class AwsRelease:
         return self._spread_image(ec2, self._register_image(ec2[self._home], disk))
 
     def adopt(self, image_id: str) -> dict[str, Image]:
-        """The same for an image that Packer registered in the first region; its copies are adopted, too."""
+        """The same for an image that Packer registered in the first region; its copies are also adopted."""
         ec2 = self._account.ec2(self._regions)
         with self._phases.phase("register", f"wait for {image_id} in {self._home}"):
             image = images.wait_available(ec2[self._home], image_id)
-        if tags.SHA256 in tagging.from_aws(image):  # an earlier run was here
+        if tags.SHA256 in tagging.from_aws(image):  # an earlier run registered it
             images.refuse_foreign(ec2[self._home], image, self._expected[tags.SHA256])
         return self._spread_image(ec2, image)
 
@@ -56,7 +56,7 @@ class AwsRelease:
         return amis
 
     def _register_image(self, ec2: EC2Client, disk: Path) -> Image:
-        """The image of the first region; afterwards its snapshot is the only one of this version there."""
+        """The image of the first region. Other snapshots of this version there are removed."""
         image = self._find_registered(ec2) or self._create_image(ec2, disk)
         snapshots.remove_unused(ec2, self._expected, keep=images.snapshot_of(image))
         return image
@@ -94,7 +94,7 @@ class AwsRelease:
             return copies.finish(regional_copies, report_progress)
 
     def _mark_and_share(self, ec2: Mapping[str, EC2Client], amis: Mapping[str, Image]) -> None:
-        """Each step in all regions before the next: an image is shared only when its snapshot is everywhere."""
+        """Do each step in all regions before the next: an image is shared only after its snapshot is, everywhere."""
         pairs = {region: (ec2[region], image) for region, image in amis.items()}
         everywhere("tag", pairs, lambda pair: _repair_tags(*pair, self._expected))
         everywhere("share snapshots", pairs, lambda pair: images.share_snapshot(*pair, self._consumers))
@@ -108,7 +108,7 @@ class AwsRelease:
 
 
 def _repair_tags(ec2: EC2Client, image: Image, expected: tags.Tags) -> None:
-    """Repair tags: adopted images may have lost some, and the definition may ask for others by now."""
+    """Repair tags: an adopted image may have lost some, and the definition may have changed them."""
     snapshot = images.snapshot_of(image)
     resource = snapshots.by_id(ec2, snapshot) or {}
     actual = {image["ImageId"]: tagging.from_aws(image), snapshot: tagging.from_aws(resource)}

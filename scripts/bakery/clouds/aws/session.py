@@ -16,7 +16,7 @@ from bakery.clouds.aws.clients import EBSClient, EC2Client, SSMClient, STSClient
 from bakery.host.errors import BakeryError
 from bakery.model.documents import Location
 
-# The first call shows whether AWS can be reached at all: a user should not wait a minute for that.
+# The first call shows whether AWS can be reached at all; a user should not wait a minute to learn it.
 QUICK = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 4}))
 
 _MODELS = create_loader()  # parsed API models, shared by all sessions: reading EC2's alone takes 0.2 s
@@ -104,9 +104,9 @@ def connect(region: str, credentials: Mapping[str, str] = NO_CREDENTIALS) -> Acc
 def connect_accounts(
     own: Account, role: str, home: str, locations: Iterable[Location]
 ) -> tuple[dict[str, SsmEndpoint], dict[str, BakeryError]]:
-    """Endpoints by their text, with `role` assumed in foreign accounts; and why accounts could not be reached."""
+    """Endpoints by their text, with `role` assumed in other accounts; and the reasons why accounts are unreachable."""
     pairs = list(locations)
-    # The tokens of a regional endpoint are valid in opt-in regions too, those of the global one are not.
+    # Tokens of a regional endpoint are valid in opt-in regions; those of the global endpoint are not.
     sts = own.sts(home)
     foreign = {number: number for number, _ in pairs if number != own.number}
     foreign_accounts, failures = attempt(foreign, lambda number: _assume_role(own, sts, number, role))
@@ -123,7 +123,7 @@ def _assume_role(own: Account, sts: STSClient, number: str, role: str) -> Accoun
         with calling(f"assume {arn}", sts.meta.region_name):
             keys = sts.assume_role(RoleArn=arn, RoleSessionName="bakery-publish")["Credentials"]
     except BakeryError as error:
-        error.hint = f"make the role {role} in account {number} (docs/how-to/run-against-aws.md)"
+        error.hint = f"create the role {role} in account {number} (docs/how-to/run-against-aws.md)"
         raise
     return Account(
         number,

@@ -18,7 +18,7 @@ class AmiFilter(Model):
     """The newest AMI of an owner whose name matches."""
 
     name: str = Field(description="name of the AMI; * stands for anything: debian-12-amd64-*")
-    owner: Owner = Field(description="account that made it, amazon or self")
+    owner: Owner = Field(description="account that owns the AMI, amazon or self")
 
 
 class AwsBase(CloudBase):
@@ -28,8 +28,8 @@ class AwsBase(CloudBase):
         default=None, description="another image of this project: its newest complete version there"
     )
     ami: AmiFilter | None = Field(default=None, description="an AMI of another owner")
-    instance_type: str = Field(default="t3.medium", description="what the build runs on")
-    user: str = Field(default="admin", description="login of the base")
+    instance_type: str = Field(default="t3.medium", description="instance type of the build")
+    user: str = Field(default="admin", description="user that logs in to the base")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -46,8 +46,8 @@ class AwsDistribution(CloudDistribution):
 
     regions: Annotated[tuple[Region, ...], Field(min_length=1)]
     accounts: tuple[Account, ...] = Field(default=(), description="consumer accounts that may launch it")
-    consumer_role: str = Field(default="bakery-publisher", description="role assumed there to write SSM parameters")
-    kms_alias: str | None = Field(default=None, description="encrypt each region's snapshot with this key alias")
+    consumer_role: str = Field(default="bakery-publisher", description="role there that writes SSM parameters")
+    kms_alias: str | None = Field(default=None, description="alias of each region's KMS key for the snapshots")
     credentials: VaultPath | None = Field(
         default=None, description="Vault path of access_key and secret_key, such as aws/sts/bake; else the environment"
     )

@@ -1,7 +1,7 @@
-"""EBS snapshots by content: found by the digest of the disk's bytes, else uploaded block by block.
+"""EBS snapshots by content: found by the digest of the disk, or uploaded block by block.
 
 An unencrypted snapshot reads zeros where no block was written, so zero blocks are never sent. In an encrypted one they
-would read as noise: encryption is done by copying the finished snapshot.
+would read as noise, so the finished snapshot is copied to encrypt it.
 """
 
 import base64
@@ -24,7 +24,7 @@ from bakery.machine.raw_disk import RawDisk, send_blocks
 from bakery.model.tags import CONTENT, Tags
 
 BLOCK = 524_288  # bytes; the only block size of the EBS direct API
-COMPLETE_SECONDS = 3600.0  # completing takes about a minute, the encrypted copy of a full disk many
+COMPLETE_SECONDS = 3600.0  # completing takes about a minute, the encrypted copy of a full disk much longer
 IDLE_MINUTES = 60  # AWS gives up a snapshot that gets no blocks for so long (StartSnapshot's default)
 WINDOW = 4 * BLOCK_WORKERS  # blocks in memory (32 MiB), so that workers never wait for the reader
 
@@ -32,7 +32,7 @@ WINDOW = 4 * BLOCK_WORKERS  # blocks in memory (32 MiB), so that workers never w
 def ensure(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, key: str, report_progress: ReportProgress) -> str:
     """The ID of a completed snapshot of `disk`'s content, encrypted with `key` if that is given.
 
-    One that is still being written is left alone; `remove_unused` comes when the image is registered.
+    A snapshot that is still being written is left alone; `remove_unused` runs when the image is registered.
     """
     complete_snapshots = [snapshot for snapshot in find(ec2, tags) if snapshot["State"] == "completed"]
     ready: dict[bool, str] = {snapshot["Encrypted"]: snapshot["SnapshotId"] for snapshot in complete_snapshots}
@@ -52,7 +52,7 @@ def find(ec2: EC2Client, tags: Tags) -> list[Snapshot]:
 
 def by_id(ec2: EC2Client, snapshot: str) -> Snapshot | None:
     """A snapshot, or None; by a filter, since an unknown ID is an error otherwise."""
-    with calling(f"look at {snapshot}", ec2.meta.region_name):
+    with calling(f"describe {snapshot}", ec2.meta.region_name):
         answer = ec2.describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": [snapshot]}])
     return next(iter(answer["Snapshots"]), None)
 
@@ -102,7 +102,7 @@ def upload(ec2: EC2Client, ebs: EBSClient, raw: RawDisk, tags: Tags, report_prog
             )
         _await_completion(ec2, snapshot)
     except BaseException:
-        with suppress(BakeryError):  # the first error says more; the next run removes what stays
+        with suppress(BakeryError):  # the first error is the cause; the next run removes the snapshot
             remove(ec2, snapshot)
         raise
     return snapshot
@@ -141,9 +141,9 @@ def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes) -> bytes
         answer = wait_until(put, VISIBLE_SECONDS)
     if answer is None:
         raise BakeryError(
-            f"{snapshot} is gone while it is being written",
+            f"{snapshot} was deleted while it was being written",
             where=ebs.meta.region_name,
-            hint="another run may have published this version meanwhile: run again to take up what it made",
+            hint="another run may have published this version meanwhile: run again to adopt its image",
         )
     return answer
 
@@ -170,7 +170,7 @@ def _await_completion(ec2: EC2Client, snapshot: str) -> None:
             f"{snapshot} did not complete",
             where=ec2.meta.region_name,
             detail=state,
-            hint="run again: what another run made meanwhile is taken up, else it is made anew",
+            hint="run again: it adopts a snapshot that another run made meanwhile, or makes a new one",
         )
 
 

@@ -9,7 +9,7 @@ from bakery.model.tags import Tags, wrong
 
 
 def repair(ec2: EC2Client, resources: Mapping[str, Tags], expected: Tags) -> None:
-    """Set what is wrong; `resources` are the tags that each ID has now. Writes nothing when all is right."""
+    """Correct tags; `resources` are the current tags by ID. Writes nothing if all are right."""
     for resource, actual in resources.items():
         if missing := wrong(actual, expected):
             with calling(f"tag {resource}", ec2.meta.region_name):
@@ -26,5 +26,5 @@ def from_aws(resource: Mapping[str, Any]) -> Tags:
 
 
 def specifications(tags: Tags, *kinds: Literal["image", "snapshot"]) -> list[TagSpecification]:
-    """For calls that tag what they create."""
+    """The argument of calls that tag the resources that they create."""
     return [{"ResourceType": kind, "Tags": to_aws(tags)} for kind in kinds]

@@ -31,10 +31,10 @@ from bakery.model.version import Versioned
 
 
 class AwsTarget:
-    """Images before shares, shares before parameters: nothing points at what cannot be used."""
+    """Creates images, then shares them, then writes parameters: a parameter only points at a usable image."""
 
     def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str] = NO_CREDENTIALS) -> None:
-        """`credentials` are those of Vault's AWS engine; none means those of the environment."""
+        """`credentials` come from Vault's AWS engine; without any, the environment's are used."""
         aws = definition.distribution.of(AwsDistribution)
         assert aws  # the definition's own rule: target aws needs distribution.aws
         self._definition = definition
@@ -43,7 +43,7 @@ class AwsTarget:
         self._home = aws.regions[0]
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
-        """Bring the version to every region and account; a rerun goes on where the last one stopped."""
+        """Publish the version in every region and account; a rerun continues where the last one stopped."""
         expected = tags.of_artifact(self._definition, artifact)
         return self._publish_release(
             artifact, artifact.disk.sha256, expected, report, lambda release: release.publish(disk)
@@ -59,7 +59,7 @@ class AwsTarget:
     def prepare(self, of: Versioned) -> None:
         """Remove images of an unfinished build in all regions."""
         ec2 = self._own_account.ec2(self._aws.regions)
-        everywhere("clear the way", ec2, lambda client: images.clear(client, tags.identity(of), ec2[self._home]))
+        everywhere("remove images", ec2, lambda client: images.clear(client, tags.identity(of), ec2[self._home]))
 
     def _publish_release(
         self,
@@ -72,10 +72,10 @@ class AwsTarget:
         check_regions(self._definition, lambda *keys: ".".join(map(str, (self._definition.name, *keys))))
         phases = Phases(report, full_name(of))
         locations, name = self._all_locations, version_parameter(of)
-        # Before anything is made: every account accepts the login, and no location has a parameter that cannot be used.
+        # Checked before anything is made: every account accepts the login, and no location has an unusable parameter.
         parameters.read_all(self._open_endpoints(locations), name)
         amis = publish(AwsRelease(self._definition, self._own_account, expected, self._consumer_accounts, phases))
-        with phases.phase("parameters", f"write {name} in {len(locations)} places"):
+        with phases.phase("parameters", f"write {name} in {len(locations)} locations"):
             # Roles are assumed again: their hour may have passed while copies were made.
             endpoints = self._open_endpoints(locations)
             values = {key: amis[endpoint.region]["ImageId"] for key, endpoint in endpoints.items()}
@@ -83,7 +83,7 @@ class AwsTarget:
         return _new_publication(of, sha256, self._image_places(amis), pointers, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
-        """Images, tags, snapshots' tags, shares and parameters of a publication, as they are now."""
+        """Check the images, tags, snapshots' tags, shares and parameters of a publication."""
         own_places = self._own_places(publication)
         ec2 = self._own_account.ec2(own_places)
         image_findings, _ = attempt(
@@ -98,10 +98,10 @@ class AwsTarget:
         return [*findings, *parameter_findings.values(), *audit.unreachable(failures)]
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
-        """Move the channel's parameters in all regions and accounts, or put all of them back."""
+        """Move the channel's parameters in all regions and accounts, or restore all of them."""
         name = channel_parameter(publication, channel)
         with report_step(
-            report, "promote", full_name(publication), f"point {name} in {len(publication.places)} places"
+            report, "promote", full_name(publication), f"point {name} in {len(publication.places)} locations"
         ):
             return parameters.move(self._open_endpoints(_locations(publication.places)), name, _image_ids(publication))
 

@@ -44,5 +44,5 @@ def _inspect_place(place: ImageLocation, version: GalleryImageVersion) -> Findin
     if replica is None:
         return Finding(label, "missing", "no replica")
     if replica.state != "Completed":
-        return Finding(label, "incorrect", f"its replica is {word(replica.state)}, expected Completed")
+        return Finding(label, "incorrect", f"the replica is {word(replica.state)}, expected Completed")
     return Finding(label, "correct")

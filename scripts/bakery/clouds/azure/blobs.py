@@ -1,7 +1,7 @@
-"""A disk as a fixed VHD in a page blob: the way of its bytes into a gallery.
+"""Uploads a disk to a page blob as a fixed VHD, which a gallery version is made from.
 
-The blob is named by content and leased while it is written, so that two uploads exclude each other. A finished
-blob says so in its metadata; any other is written anew, since its progress is not known.
+The blob is named by content and leased while it is written, so that two uploads exclude each other. The metadata of a
+finished blob says so; any other blob is written anew, since its progress is not known.
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ class Upload:
 
 
 def name(tags: Tags) -> str:
-    """By version for people, and by content."""
+    """The name has the version, for people, and the content's digest."""
     return f"{tags['Name']}-{tags[CONTENT][:16]}.vhd"
 
 
@@ -63,7 +63,7 @@ def remove(blobs: BlobServiceClient, tags: Tags) -> None:
 
 
 def finished(blob: BlobClient, tags: Tags) -> bool:
-    """Whether some run has written all of it."""
+    """Whether a run has written all of it."""
     try:
         return dict(blob.get_blob_properties().metadata or {}).get(FINISHED) == tags[CONTENT]
     except ResourceNotFoundError:
@@ -100,7 +100,7 @@ def _hold_lease(blob: BlobClient, size: int) -> Iterator[Lease]:
 
 
 def upload(work: Upload, footer: bytes, tags: Tags, report_progress: ReportProgress) -> None:
-    """Write the disk and its footer into an empty blob, and mark that as finished if the bytes are what was baked."""
+    """Write the disk and its footer into an empty blob, and mark it as finished if the digest is right."""
     work.blob.create_page_blob(
         work.size + len(footer), lease=work.lease.id
     )  # this clears what an unfinished upload wrote
@@ -118,7 +118,7 @@ def upload(work: Upload, footer: bytes, tags: Tags, report_progress: ReportProgr
 
 
 def _write_range(work: Upload, index: int, data: bytes) -> None:
-    """One range with its MD5, so that Azure refuses what was damaged on the way."""
+    """Upload one range with its MD5, so that Azure refuses damaged data."""
     start = index * RANGE
     data = data[: work.size - start]
     work.blob.upload_page(data, start, len(data), lease=work.lease.id, validate_content=True)

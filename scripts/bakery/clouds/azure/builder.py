@@ -13,7 +13,7 @@ from bakery.machine.timeout import ssh_timeout
 from bakery.model.definition import ImageDefinition
 from bakery.model.version import ImageVersion
 
-FIELDS = ("client_id", "client_secret")  # what Vault's Azure engine calls them (azure/creds)
+FIELDS = ("client_id", "client_secret")  # the names in Vault's Azure engine (azure/creds)
 
 
 def source(definition: ImageDefinition) -> str:
@@ -47,7 +47,7 @@ def environment(fields: Mapping[str, str]) -> dict[str, str]:
 
 
 def ids(build: Build) -> dict[str, str]:
-    """By region, all the same: one gallery version is used everywhere. A user's own template may name none."""
+    """The same image ID for each region, since one gallery version serves all. A user's own template may name none."""
     regions = (build.custom_data or {}).get("regions", "")
     return dict.fromkeys(regions.split(","), build.artifact_id)
 

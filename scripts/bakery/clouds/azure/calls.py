@@ -23,7 +23,7 @@ THROTTLED = {429, 503}
 
 
 def word(value: object) -> str:
-    """The SDK gives words that it knows as members of an enumeration, and others as they are."""
+    """The text of an enumeration's value: the SDK returns members for values that it knows, and text for others."""
     return str(value.value if isinstance(value, Enum) else value or "")
 
 
@@ -45,12 +45,12 @@ def _error_hint(error: AzureError) -> str:
     if isinstance(error, ClientAuthenticationError):
         return (
             "check distribution.azure.tenant and the client_id and client_secret in Vault; "
-            "what Vault made a moment ago can be unknown to Azure for a minute"
+            "Azure may not know new credentials for a minute"
         )
     if isinstance(error, ServiceRequestError | ServiceResponseError):
         return "check the network and the proxy variables, then run again"
     if status(error) in DENIED:
         return "the application lacks a role: docs/how-to/run-against-azure.md has the list"
     if status(error) in THROTTLED:
-        return "Azure kept refusing for about a minute: run again later, what is done is kept"
+        return "Azure kept refusing for about a minute: run again later; finished work is kept"
     return ""

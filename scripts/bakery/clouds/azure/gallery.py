@@ -14,12 +14,12 @@ from bakery.clouds.azure.session import AzureSession
 from bakery.host.errors import ConflictError, NotFoundError
 from bakery.model.definition import ImageDefinition
 
-KIND = ("os_type", "os_state", "hyper_v_generation", "architecture")  # what never changes
-PAUSE = 2  # seconds between looks; it is made in a few
+KIND = ("os_type", "os_state", "hyper_v_generation", "architecture")  # these properties never change
+PAUSE = 2  # seconds between two requests; making it takes a few
 
 
 def ensure(session: AzureSession, definition: ImageDefinition, address: GalleryVersion) -> None:
-    """Make the image definition if it is absent; ConflictError if it is there for another kind of image."""
+    """Make the image definition if it is absent; ConflictError if one for another kind of image exists."""
     expected = _image_properties(definition)
     image = _find_image(session, address)
     if image is None:
@@ -62,7 +62,7 @@ def _create_image(
 
 
 def _image_properties(definition: ImageDefinition) -> GalleryImageProperties:
-    """For generation 2: the disks boot by UEFI."""
+    """The properties for generation 2: the disks boot by UEFI."""
     return GalleryImageProperties(
         description=definition.description,
         os_type="Windows" if definition.windows else "Linux",
@@ -85,5 +85,5 @@ def _refuse_other(address: GalleryVersion, image: GalleryImage, expected: Galler
             f"the image definition {address.image} is for another kind of image",
             where=address.gallery,
             detail="\n".join(wrong),
-            hint="these never change: remove the definition if nobody uses it, or rename the image",
+            hint="these properties never change: remove the image definition if it is unused, or rename the image",
         )

@@ -10,7 +10,7 @@ from azure.storage.blob import BlobClient, BlobLeaseClient
 from bakery.host.errors import ConflictError
 from bakery.host.waiting import wait_until
 
-SECONDS = 60  # the longest that ends by itself
+SECONDS = 60  # the longest lease that expires by itself
 RENEW_SECONDS = 20.0  # two renewals may fail before it is lost
 PATIENCE_SECONDS = SECONDS + 15.0  # by then the lease of a killed run has ended; a living one renews it
 
@@ -24,7 +24,7 @@ class Lease:
 
     @property
     def id(self) -> str:
-        """Every write names it, and fails if another run has the blob by now."""
+        """Every write names the lease, and fails if another run holds the blob by now."""
         return str(self._client.id)
 
     def keep_until(self, work: Future[None]) -> None:
@@ -37,13 +37,13 @@ class Lease:
                 return
 
     def release(self) -> None:
-        """Free it for other runs at once; a lease that was lost or whose end does not arrive ends by itself."""
+        """Release the lease for other runs. A lost lease, or one that cannot be released, expires by itself."""
         with suppress(AzureError):
             self._client.release()
 
 
 def acquire(blob: BlobClient) -> Lease:
-    """The lease, as soon as it is free; ConflictError if another run goes on writing."""
+    """Acquire the lease as soon as it is free; ConflictError if another run keeps writing."""
 
     def attempt() -> Lease | None:
         client = BlobLeaseClient(blob)
@@ -56,6 +56,6 @@ def acquire(blob: BlobClient) -> Lease:
     lease = wait_until(attempt, PATIENCE_SECONDS)
     if lease is None:
         raise ConflictError(
-            "another run uploads this disk", where=str(blob.url), hint="wait until it ends, or stop it, and run again"
+            "another run uploads this disk", where=str(blob.url), hint="wait for it to end, or stop it, and run again"
         )
     return lease

@@ -17,7 +17,7 @@ from bakery.model.definition import ImageDefinition
 
 
 class AzureRelease:
-    """Brings one version to all regions; every step finds before it creates."""
+    """Creates one version in all regions. Every step looks for an existing resource first."""
 
     def __init__(
         self,
@@ -37,15 +37,15 @@ class AzureRelease:
         self._phases = phases
 
     def publish(self, disk: Path) -> GalleryImageVersion:
-        """The version made of a disk, in all regions. A version that an earlier run left is adopted if it can be."""
+        """The version made of a disk, in all regions. A usable version of an earlier run is adopted."""
         operation = None if self._find_usable() else self._create_version(disk)
         version = self.complete(operation)
         if self._session.blobs:
-            blobs.remove(self._session.blobs, self._expected)  # only now: a failed version is made anew of it
+            blobs.remove(self._session.blobs, self._expected)  # not before: a failed version is made anew from the disk
         return version
 
     def complete(self, operation: Operation | None = None) -> GalleryImageVersion:
-        """The version that is there or on its way, once it is in all regions with the right tags."""
+        """The existing or pending version, when it is in all regions with the right tags."""
         version = versions.find(self._session, self._address)
         if version is None or not replication.is_complete(version, self._azure.regions):
             version = self._replicate_version(operation)
@@ -81,7 +81,7 @@ class AzureRelease:
         return versions.create(self._session, self._address, source, self._azure.regions, self._expected)
 
     def _replicate_version(self, operation: Operation | None) -> GalleryImageVersion:
-        """Wait for the first replica, then for all; those that an earlier run did not get are asked for again."""
+        """Wait for the first replica, then for all. Replicas that an earlier run did not get are requested again."""
         session, address, regions = self._session, self._address, self._azure.regions
         with self._phases.phase("create", f"make the version in {regions[0]}") as report_progress:
             version = replication.wait(session, address, regions[:1], report_progress, to_the_end=False)
@@ -97,7 +97,7 @@ class AzureRelease:
     def _blob_store(self) -> tuple[BlobServiceClient, str]:
         if self._session.blobs is None or self._azure.storage_account is None:
             raise UsageError(
-                "a disk comes into the gallery through a storage account, and none is set",
+                "uploading a disk to the gallery needs a storage account, and none is set",
                 hint="add distribution.azure.storage_account",
             )
         return self._session.blobs, self._azure.storage_account

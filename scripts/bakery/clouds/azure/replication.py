@@ -1,4 +1,4 @@
-"""The progress of a version's replicas: look, wait, and report what is missing."""
+"""Watches a version's replicas: read their state, wait, and report missing ones."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +14,7 @@ from bakery.host.errors import BakeryError, PartialError
 from bakery.host.waiting import wait_until
 
 MOVING = {"Creating", "Updating", "Migrating"}
-# Users report 90 to 120 min (Azure/AgentBaker, pull request 742); then Azure goes on, and the next run waits on.
+# Users report 90 to 120 min (Azure/AgentBaker, pull request 742). Azure continues, and the next run waits again.
 REPLICATED_SECONDS = 4 * 3600.0
 REASON_SECONDS = 30.0  # a failed operation gives its reason a moment after its version shows as failed
 
@@ -25,7 +25,7 @@ def state(version: GalleryImageVersion) -> str:
 
 
 def replicas(version: GalleryImageVersion) -> dict[str, RegionalReplicationStatus]:
-    """By region, as definitions write it: Azure answers with display names, such as West Europe."""
+    """Replicas by region, as definitions write it: Azure answers with display names, such as West Europe."""
     status = version.replication_status
     return {_region_name(replica.region): replica for replica in (status.summary if status else None) or ()}
 
@@ -42,7 +42,7 @@ def is_complete(version: GalleryImageVersion, regions: Sequence[str]) -> bool:
 
 
 def is_final(version: GalleryImageVersion) -> bool:
-    """Whether Azure does nothing with it any more unless it is asked."""
+    """Whether Azure has stopped working on the version."""
     return state(version) not in MOVING
 
 
@@ -54,7 +54,7 @@ def wait(
     *,
     to_the_end: bool,
 ) -> GalleryImageVersion:
-    """The version once Azure has settled it, for good or ill; not `to_the_end`: as soon as all `regions` have it."""
+    """The version when Azure has finished, even by a failure; or, without `to_the_end`, when all `regions` have it."""
     latest: GalleryImageVersion | None = None
 
     def look() -> bool | None:
@@ -71,13 +71,13 @@ def wait(
 
     outcome = wait_until(look, REPLICATED_SECONDS)
     if latest is None:
-        raise BakeryError("the version is gone", where=str(address), hint="run again: it is made anew")
+        raise BakeryError("the version is gone", where=str(address), hint="run again to make it anew")
     if outcome is None:
         raise BakeryError(
             f"the version is still {state(latest)} after {REPLICATED_SECONDS / 60:.0f} min",
             where=str(address),
             detail=_describe_replicas(latest, regions),
-            hint="Azure goes on; run again to wait on",
+            hint="Azure continues; run again to continue waiting",
         )
     return latest
 
@@ -98,15 +98,15 @@ def refuse_incomplete(
             hint="run again: a failed version is removed and made anew",
         )
     raise PartialError(
-        f"version {address.version} of {address.image} is not everywhere; it can be used in {', '.join(done)}",
+        f"version {address.version} of {address.image} is missing in some regions; it can be used in {', '.join(done)}",
         where=str(address),
         detail=detail,
-        hint="run again: what is there is kept, only the rest is replicated",
+        hint="run again: existing replicas are kept, and only the missing ones are made",
     )
 
 
 def _failure_reason(operation: Operation | None) -> str:
-    """The reason why Azure gave up, if this run asked for the version."""
+    """The reason why Azure failed, if this run requested the version."""
     if operation is None:
         return ""
     try:
@@ -127,7 +127,7 @@ def _describe_replicas(version: GalleryImageVersion, regions: Iterable[str]) -> 
 
 
 def targets(version: GalleryImageVersion) -> list[str]:
-    """The regions that Azure was asked for."""
+    """The regions that were requested."""
     profile = version.publishing_profile
     return [_region_name(region.name) for region in (profile.target_regions if profile else None) or ()]
 

@@ -13,7 +13,7 @@ from bakery.clouds.azure.calls import SETTINGS
 from bakery.clouds.azure.settings import AzureDistribution
 from bakery.host.errors import BakeryError
 
-FIELDS = ("client_id", "client_secret")  # what Vault's Azure engine calls them (azure/creds)
+FIELDS = ("client_id", "client_secret")  # the names in Vault's Azure engine (azure/creds)
 
 # For sovereign and private clouds, and for stand-ins. The first is azure-identity's own.
 AUTHORITY = "AZURE_AUTHORITY_HOST"
@@ -24,7 +24,7 @@ PUBLIC_BLOBS = "https://{account}.blob.core.windows.net"
 
 @dataclass(frozen=True)
 class AzureSession:
-    """`blobs` is None where no storage account is set; nothing is asked before the first call."""
+    """`blobs` is None if no storage account is set. Nothing connects before the first call."""
 
     compute: ComputeManagementClient = field(repr=False)
     resources: ResourceManagementClient = field(repr=False)
@@ -37,13 +37,13 @@ def connect(azure: AzureDistribution, credentials: Mapping[str, str]) -> AzureSe
         raise BakeryError(
             f"the Azure credentials have no {' and no '.join(missing)}",
             where=azure.credentials,
-            hint="log in to Vault, and check what is at that path",
+            hint="log in to Vault, and check the secret at that path",
         )
     credential = ClientSecretCredential(
         azure.tenant,
         credentials["client_id"],
         credentials["client_secret"],
-        # Without this, the SDK asks the public cloud whether it knows the other one.
+        # Without this, the SDK asks the public cloud about the authority.
         disable_instance_discovery=AUTHORITY in os.environ,
         **SETTINGS,
     )

@@ -47,7 +47,7 @@ class AzureBase(CloudBase):
     urn: Annotated[str, StringConstraints(pattern=r"^[^:\s]+:[^:\s]+:[^:\s]+:[^:\s]+$")] | None = Field(
         default=None, description="marketplace image, PUBLISHER:OFFER:SKU:VERSION; latest stands for the newest"
     )
-    vm_size: str = Field(default="Standard_D2s_v5", description="what the build runs on")
+    vm_size: str = Field(default="Standard_D2s_v5", description="size of the build's virtual machine")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -60,15 +60,15 @@ class AzureBase(CloudBase):
 
 
 class AzureDistribution(CloudDistribution):
-    """The Compute Gallery that gets the image. The first region is where it is made; the others get replicas."""
+    """The Compute Gallery that gets the image. The version is made in the first region; the others get replicas."""
 
     tenant: Uuid
     subscription: Uuid
-    resource_group: ResourceGroup = Field(description="of the gallery and the storage account")
-    gallery: Gallery = Field(description="has to exist; image definitions in it are made")
+    resource_group: ResourceGroup = Field(description="resource group of the gallery and the storage account")
+    gallery: Gallery = Field(description="must exist; the bakery makes image definitions in it")
     regions: Annotated[tuple[Location, ...], Field(min_length=1)]
     storage_account: StorageAccount | None = Field(
-        default=None, description="in the first region: gets the QEMU disk on its way into the gallery"
+        default=None, description="in the first region: holds the QEMU disk until the gallery has it"
     )
     credentials: VaultPath = Field(description="Vault path of client_id and client_secret, such as azure/creds/bake")
 

@@ -1,4 +1,4 @@
-"""Tags of Azure resources, one by one: what others write at the same moment stays.
+"""Changes single tags of Azure resources, so that concurrent changes of other tags are kept.
 
 Galleries have no ETags, and a PUT or PATCH of a resource replaces all of its tags. The tags API merges instead, and
 removes a tag only if it has the value that is named.
@@ -13,11 +13,11 @@ from bakery.clouds.azure.calls import calling
 from bakery.clouds.azure.session import AzureSession
 from bakery.model.tags import Tags, wrong
 
-PAUSE = 2  # seconds between looks at a write that Azure does not finish at once; it takes one or two
+PAUSE = 2  # seconds between two requests while Azure finishes a write, which takes one or two
 
 
 def repair(session: AzureSession, resource: str, actual: Tags, expected: Tags) -> None:
-    """Set what is wrong. Writes nothing when all is right."""
+    """Correct tags. Writes nothing if all are right."""
     if missing := wrong(actual, expected):
         merge(session, resource, missing)
 
@@ -30,12 +30,12 @@ def read(session: AzureSession, resource: str) -> Tags:
 
 
 def merge(session: AzureSession, resource: str, tags: Tags) -> Tags:
-    """Add or replace the given tags; gives all that the resource has then."""
+    """Add or replace the given tags; returns all tags of the resource."""
     return _patch_tags(session, resource, "Merge", tags)
 
 
 def remove(session: AzureSession, resource: str, tags: Tags) -> Tags:
-    """Remove the tags that have the given values; others and absent ones are passed over."""
+    """Remove the tags that have the given values; absent tags and other values are ignored."""
     return _patch_tags(session, resource, "Delete", tags)
 
 

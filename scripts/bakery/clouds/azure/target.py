@@ -26,7 +26,7 @@ from bakery.model.version import Versioned
 
 
 class AzureTarget:
-    """Replicas before tags of channels: nothing points at what cannot be used."""
+    """Makes replicas before it sets tags of channels: a channel only points at a usable version."""
 
     def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str]) -> None:
         """`credentials` are client_id and client_secret of an application."""
@@ -37,14 +37,14 @@ class AzureTarget:
         self._credentials = credentials
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
-        """Bring the version to every region; a rerun goes on where the last one stopped."""
+        """Publish the version in every region; a rerun continues where the last one stopped."""
         address, phases = self._version_address(artifact), Phases(report, full_name(artifact))
         expected = tags.of_artifact(self._definition, artifact)
         AzureRelease(self._definition, self._azure_session, address, expected, phases).publish(disk)
         return self._new_publication(artifact, address, artifact.disk.sha256, phases.seconds)
 
     def prepare(self, of: Versioned) -> None:
-        """Make the image definition, which Packer's builder wants to be there; remove what it left unfinished."""
+        """Make the image definition, which Packer's builder needs; remove the version of an unfinished build."""
         address = self._version_address(of)
         gallery.ensure(self._azure_session, self._definition, address)
         versions.remove_unfinished(self._azure_session, address, full_name(of))
@@ -61,11 +61,11 @@ class AzureTarget:
         return self._new_publication(build, address, build.identity, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
-        """The version, its tags and its replicas as they are now."""
+        """Check the version, its tags and its replicas."""
         return audit.inspect(self._azure_session, publication)
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
-        """Set the channel's tag; one that is right stays."""
+        """Set the channel's tag, unless it is right."""
         address, name = _published_address(publication), channel_tag(channel)
         with report_step(report, "promote", full_name(publication), f"point {name} of {address.image}"):
             actual = tagging.read(self._azure_session, address.image_id)

@@ -23,7 +23,7 @@ from bakery.host.waiting import wait_until
 from bakery.model.tags import SHA256, Tags
 
 DELETED_SECONDS = 1800.0  # as long as the replicas take to go
-PAUSE = 15  # seconds between looks at the operation behind a version
+PAUSE = 15  # seconds between two requests for the operation behind a version
 STORAGE = "Standard_LRS"  # of the replicas; the cheapest for images
 
 Operation = LROPoller[GalleryImageVersion]
@@ -63,7 +63,7 @@ def create(
 def extend(
     session: AzureSession, address: GalleryVersion, version: GalleryImageVersion, regions: Sequence[str]
 ) -> Operation:
-    """Have Azure make replicas in all of `regions`; one that is there stays, one that failed is tried again."""
+    """Have Azure make replicas in all of `regions`; existing ones stay, and failed ones are tried again."""
     update = GalleryImageVersionUpdate(
         properties=GalleryImageVersionProperties(
             storage_profile=version.storage_profile,
@@ -77,7 +77,7 @@ def extend(
 
 
 def remove(session: AzureSession, address: GalleryVersion) -> None:
-    """Delete a version and wait until it is gone; one that is gone already is fine."""
+    """Delete a version and wait until it is gone; no error if it is absent."""
     with calling("delete the version", str(address)):
         try:
             session.compute.gallery_image_versions.begin_delete(*_name_parts(address), polling=False)
@@ -94,9 +94,9 @@ def remove_unfinished(session: AzureSession, address: GalleryVersion, name: str)
     actual = version.tags or {}
     if SHA256 in actual or actual.get("Name") != name:
         raise ConflictError(
-            f"version {address.version} of {address.image} exists, and no unfinished build left it",
+            f"version {address.version} of {address.image} exists, but no unfinished build made it",
             where=str(address),
-            hint="remove it if nobody uses it, or bake a new version",
+            hint="remove it if it is unused, or bake a new version",
         )
     remove(session, address)
 
@@ -107,14 +107,14 @@ def await_gone(session: AzureSession, address: GalleryVersion) -> None:
         raise BakeryError(
             f"the version is still there after {DELETED_SECONDS / 60:.0f} min",
             where=str(address),
-            hint="run again to wait on",
+            hint="run again to continue waiting",
         )
 
 
 def refuse_foreign(
     address: GalleryVersion, version: GalleryImageVersion, sha256: str, made_by_packer: str = ""
 ) -> None:
-    """ConflictError unless the version says that it is of this content: a version never changes.
+    """Raise ConflictError unless the version's tags name this content: a version never changes.
 
     A version without a digest is accepted if it has the name that Packer got, `made_by_packer`.
     """
@@ -123,10 +123,10 @@ def refuse_foreign(
     if tag == sha256 or (tag is None and made_by_packer and actual.get("Name") == made_by_packer):
         return
     raise ConflictError(
-        f"version {address.version} of {address.image} exists and is not of this disk",
+        f"version {address.version} of {address.image} exists, but was not made from this disk",
         where=str(address),
         detail=f"{SHA256} is {tag or 'not set'}, expected {sha256}",
-        hint="remove it if nobody uses it, or bake a new version",
+        hint="remove it if it is unused, or bake a new version",
     )
 
 

@@ -15,7 +15,7 @@ from bakery.model.naming import full_name
 from bakery.model.version import Versioned
 
 FICLONE = 0x40049409  # ioctl of linux/fs.h: share the source's blocks, copy on write
-READ_ONLY = 0o444  # a version never changes: a guest started on the disk by mistake must not write to it
+READ_ONLY = 0o444  # read-only: a guest that is started from the disk by mistake must not change the version
 
 
 class LocalTarget:
@@ -43,7 +43,7 @@ class LocalTarget:
         return [_inspect_disk(Path(place.id), publication.sha256) for place in publication.places]
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
-        """Replace the channel's link as a whole; it is relative, so the store can be moved."""
+        """Replace the channel's link in one step. The link is relative, so the store can be moved."""
         disk = Path(publication.places[0].id)
         link = self._channel_link(publication, channel)
         if not link.is_symlink() or link.readlink() != Path(disk.name):
@@ -83,7 +83,7 @@ class LocalTarget:
 
 
 def _copy_disk(source: Path, target: Path) -> None:
-    """Share blocks if the file system can, else the inode, else copy bytes."""
+    """Share the blocks if the file system supports it, else the inode; else copy the bytes."""
     try:
         with source.open("rb") as reading, target.open("wb") as writing:
             fcntl.ioctl(writing.fileno(), FICLONE, reading.fileno())
@@ -101,7 +101,7 @@ def _copy_disk(source: Path, target: Path) -> None:
 def _refuse_other(target: Path, artifact: Artifact) -> None:
     if files.sha256(target) != artifact.disk.sha256:
         raise ConflictError(
-            f"{full_name(artifact)} is stored already, with other bytes",
+            f"{full_name(artifact)} is stored already, but its content differs",
             where=str(target),
             hint="a version never changes: bake a new one, or remove this file if it is damaged",
         )

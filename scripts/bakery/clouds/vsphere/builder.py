@@ -26,7 +26,7 @@ def source(definition: ImageDefinition) -> str:
 
 def variables(job: Job) -> dict[str, Any]:
     base, settings = job.definition.base.of(VsphereBase), job.definition.distribution.of(VsphereDistribution)
-    assert base and settings and settings.build  # the definition's own rule
+    assert base and settings and settings.build  # the definition requires it
     iso, site = base.iso or NO_ISO, settings.build
     return {
         "server": settings.server,
@@ -62,7 +62,7 @@ def environment(fields: Mapping[str, str]) -> dict[str, str]:
 
 
 def ids(build: Build) -> dict[str, str]:
-    """The item's name by library: what the plugin calls the artifact is the machine, and that is gone."""
+    """The item's name by library. The plugin's artifact ID cannot be used: it names the machine, which is deleted."""
     custom_data = build.custom_data or {}
     if not custom_data.get("library") or not custom_data.get("item"):
         raise BakeryError(

@@ -1,8 +1,8 @@
 """Channels in a library: an item `name-channel-arch` that is a copy of one version's item, and replaced as a whole.
 
-A copy inside of vCenter sends no byte over the network, gets its final name only when it is complete, and leaves the
-item that it replaces untouched until then. Writing new files into one lasting item would keep that item's ID, but mix
-two versions for the length of an upload, and a failed one could not be put back.
+A copy inside of vCenter sends no byte over the network, gets its final name only when it is complete, and does not
+touch the item that it replaces until then. Writing new files into one permanent item would keep that item's ID, but mix
+two versions during an upload, and a failed upload could not be undone.
 """
 
 from contextlib import suppress
@@ -14,16 +14,16 @@ from bakery.model.tags import SHA256, Tags
 from bakery.model.version import Versioned
 
 CHANNEL = "bakery:channel"
-NEXT, PREVIOUS = "-next", "-previous"  # names on the way; a run that was killed between two steps leaves them
+NEXT, PREVIOUS = "-next", "-previous"  # temporary names; a run that is killed between two steps leaves them
 
 
 def item_name(of: Versioned, channel: str) -> str:
-    """`web-stable-x86_64`, as the local target's links."""
+    """`web-stable-x86_64`, like the local target's links."""
     return f"{of.image}-{channel}-{of.arch}"
 
 
 def move(library: Library, name: str, version: Item, text: str) -> None:
-    """Make the item `name` a copy of a version's item; if that fails, the item stays as it was."""
+    """Make the item `name` a copy of a version's item. If that fails, the item does not change."""
     recover(library, name)
     current = _find_channel_item(library, name)
     if current and current.description == text and library.same_content(current, version):
@@ -33,7 +33,7 @@ def move(library: Library, name: str, version: Item, text: str) -> None:
         library.rename(fresh, name, text)
         return
     _swap_items(library, name, current, fresh)
-    with suppress(BakeryError):  # the channel points at the new version: the next move removes it
+    with suppress(BakeryError):  # the channel points at the new version; the next move removes the old item
         library.delete(current)
 
 
@@ -61,15 +61,15 @@ def _find_channel_item(library: Library, name: str) -> Item | None:
     item = library.item(name)
     if item and CHANNEL not in notes.read(item.description):
         raise ConflictError(
-            f"{name} is somebody else's item",
+            f"{name} was not made by the bakery",
             where=library.where,
-            hint="give it another name, or choose another channel",
+            hint="rename the item, or choose another channel",
         )
     return item
 
 
 def _swap_items(library: Library, name: str, current: Item, fresh: Item) -> None:
-    """Two renames; names are unique, so the channel is away between them for the length of a call."""
+    """Swap two items by two renames. Names are unique, so the channel is missing for the length of one call."""
     library.rename(current, name + PREVIOUS, current.description)
     try:
         library.rename(fresh, name, fresh.description)
@@ -79,12 +79,12 @@ def _swap_items(library: Library, name: str, current: Item, fresh: Item) -> None
 
 
 def _put_back(library: Library, name: str, current: Item, fresh: Item, error: BaseException) -> None:
-    """Give the old item its name again, and add to `error` whether that worked."""
+    """Give the old item its name again, and add the result to `error`."""
     try:
-        library.delete(fresh)  # first: the rename may have arrived, and only its answer been lost
+        library.delete(fresh)  # first, since the rename may have succeeded and only its answer been lost
         library.rename(current, name, current.description)
-        outcome = f"{name} was put back"
+        outcome = f"{name} was restored"
     except BakeryError as failure:
-        outcome = f"{name} was NOT put back, it is {name}{PREVIOUS}: {failure.message}: {failure.detail}"
+        outcome = f"{name} was NOT restored, it is {name}{PREVIOUS}: {failure.message}: {failure.detail}"
     if isinstance(error, BakeryError):
         error.detail = "\n".join(filter(None, (error.detail, outcome)))

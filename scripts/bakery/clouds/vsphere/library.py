@@ -8,12 +8,12 @@ from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.host.waiting import wait_until
 
 ITEMS = "/content/library/item"
-COPY_SECONDS = 3600.0  # within vCenter's own storage a disk takes minutes, between datastores many of them
+COPY_SECONDS = 3600.0  # within vCenter's own storage a copy takes minutes, between datastores much longer
 
 
 @dataclass(frozen=True)
 class Item:
-    """A library item. vCenter calls its text a description; the bakery writes notes there (`notes.py`)."""
+    """A library item. The bakery writes its notes (`notes.py`) to the item's description."""
 
     id: str
     name: str
@@ -22,7 +22,7 @@ class Item:
 
 @dataclass(frozen=True)
 class File:
-    """A file of an item; `cached` says that its content is there."""
+    """A file of an item; `cached` is true if the library has its content."""
 
     name: str
     size: int = 0
@@ -37,10 +37,10 @@ class _Model:
 
 
 class Library:
-    """A library that the bakery may write to. Names of items are unique in it."""
+    """A library that the bakery may write to. Its items have unique names."""
 
     def __init__(self, vcenter: VCenter, name: str) -> None:
-        """NotFoundError if it does not exist."""
+        """Look the library up by its name; NotFoundError if it does not exist."""
         self.vcenter = vcenter
         self.name = name
         self._id = self._find_library()
@@ -64,7 +64,7 @@ class Library:
 
     def files(self, item: Item) -> list[File]:
         """The files of an item; none before an upload or a copy is complete."""
-        return self.vcenter.get(f"look into {item.name}", f"{ITEMS}/file", list[File], library_item_id=item.id)
+        return self.vcenter.get(f"list the files of {item.name}", f"{ITEMS}/file", list[File], library_item_id=item.id)
 
     def create(self, name: str, notes: str) -> Item:
         """A new item without content."""
@@ -74,7 +74,7 @@ class Library:
     def rename(self, item: Item, name: str, notes: str) -> Item:
         """Set name and notes in one step; TakenError if another item has the name."""
         spec = {"name": name, "description": notes}
-        self.vcenter.patch(f"call {item.name} {name}", f"{ITEMS}/id:{item.id}", {"update_spec": spec})
+        self.vcenter.patch(f"rename {item.name} to {name}", f"{ITEMS}/id:{item.id}", {"update_spec": spec})
         return Item(item.id, name, notes)
 
     def delete(self, item: Item) -> None:
@@ -82,7 +82,7 @@ class Library:
         self.vcenter.delete(f"remove {item.name}", f"{ITEMS}/id:{item.id}")
 
     def copy(self, item: Item, name: str, notes: str) -> Item:
-        """A complete copy, made inside of vCenter. It copies behind its answer, and takes a failed copy away again."""
+        """A complete copy, made inside of vCenter, which answers before it copies, and removes a failed copy."""
         spec = {"library_id": self._id, "name": name, "description": notes}
         doing = f"copy {item.name} to {name}"
         copy_id = self.vcenter.create(doing, f"{ITEMS}/id:{item.id}", {"destination_create_spec": spec}, action="copy")
@@ -91,9 +91,9 @@ class Library:
         def look() -> bool | None:
             if self.by_id(copy_id) is None:
                 raise BakeryError(
-                    f"cannot {doing}: vCenter gave up and took it back",
+                    f"cannot {doing}: vCenter failed and removed the copy",
                     where=self.where,
-                    hint="its task list has the reason, often a full datastore; then run again",
+                    hint="see the reason in vCenter's task list, often a full datastore; then run again",
                 )
             return True if self._file_sizes(copy) == content else None
 
@@ -104,7 +104,7 @@ class Library:
         return copy
 
     def same_content(self, first: Item, second: Item) -> bool:
-        """Whether two items have files of the same names and sizes, all of them there."""
+        """Whether two items have files of the same names and sizes, and all content is there."""
         return self._file_sizes(first) == self._file_sizes(second)
 
     def complaint(self, item: Item) -> str:
@@ -114,7 +114,7 @@ class Library:
 
     @property
     def where(self) -> str:
-        """For messages."""
+        """The item's library and name, for messages."""
         return f"{self.vcenter.server}/{self.name}"
 
     def _file_sizes(self, item: Item) -> Mapping[str, int]:
@@ -131,10 +131,10 @@ class Library:
                 hint="make a local library of this name, or correct distribution.vsphere.library",
             )
         if len(models) > 1 or models[0].type != "LOCAL":
-            kind = "not the only one" if len(models) > 1 else models[0].type.lower()
+            kind = "there are several of this name" if len(models) > 1 else models[0].type.lower()
             raise ConflictError(
                 f"the content library {self.name} is {kind}",
                 where=self.vcenter.server,
-                hint="images go into one local library; subscribed ones follow it by themselves",
+                hint="publish to a local library; subscribed libraries follow it automatically",
             )
         return models[0].id

@@ -1,4 +1,4 @@
-"""The notes of a library item: a text for people, and the tags of its version, one a line.
+"""The notes of a library item: a text for people, and the tags of its version, one per line.
 
 vSphere's own tags need categories that an administrator makes, are not copied to subscribed libraries, and cannot be
 set in one step with an item's name. The notes can, and travel with the item.

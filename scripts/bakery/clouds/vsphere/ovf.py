@@ -1,7 +1,7 @@
 """A disk as an OVF package: a descriptor and a compressed VMDK, which is what a content library takes.
 
 The virtual hardware is the same for every image of a system. Debian's cloud kernel has drivers for PVSCSI, NVMe and
-VMXNET3, and none for LSI Logic, AHCI or E1000; Windows Setup has it the other way round.
+VMXNET3, and none for LSI Logic, AHCI or E1000; Windows Setup has the opposite set.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class System:
 
 
 LINUX = System(101, "otherLinux64Guest", "VirtualSCSI", "VmxNet3")
-# Identifiers that vSphere 7.0 U2 knows; those of newer releases differ in nothing that matters here.
+# Identifiers that vSphere 7.0 U2 knows; those of newer releases make no difference here.
 SYSTEMS = {
     "debian": System(96, "debian11_64Guest", "VirtualSCSI", "VmxNet3"),
     "ubuntu": System(94, "ubuntu64Guest", "VirtualSCSI", "VmxNet3"),
@@ -140,15 +140,15 @@ def describe(name: str, os: str, capacity: int, vmdk_size: int) -> str:
 
 
 def _convert_disk(disk: Path, vmdk: Path) -> None:
-    """Compress into the form of VMDK that is sent over networks, and read it back."""
-    # The adapter type is only the disk geometry's; the descriptor says which controller there is.
+    """Compress a disk to a stream-optimized VMDK, and compare their contents."""
+    # The adapter type only sets the disk's geometry; the descriptor sets the controller.
     options = "subformat=streamOptimized,adapter_type=lsilogic"
     process.run(["qemu-img", "convert", "-f", "qcow2", "-O", "vmdk", "-o", options, disk, vmdk])
     comparison = process.run(["qemu-img", "compare", "-f", "qcow2", "-F", "vmdk", disk, vmdk], check=False)
     if comparison.returncode != 0:
         raise BakeryError(
-            f"{vmdk.name} does not hold what {disk.name} holds",
+            f"the content of {vmdk.name} differs from that of {disk.name}",
             where=str(disk),
             detail=comparison.stdout.strip(),
-            hint="the conversion by qemu-img is broken: try another release of it",
+            hint="qemu-img converted the disk wrongly: try another release of QEMU",
         )

@@ -1,4 +1,4 @@
-"""One version on its way into a library: found, or packed, sent, and named when it is complete."""
+"""One version on its way into a library: find it, or pack it, upload it, and name it when it is complete."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,7 +16,7 @@ UNFINISHED = "-unfinished"  # no consumer finds an item by its version's name be
 
 
 class VsphereRelease:
-    """Brings one version's item into a library; every step finds before it creates."""
+    """Creates one version's item in a library. Every step looks for an existing item first."""
 
     def __init__(self, library: Library, description: str, expected: Tags, phases: Phases) -> None:
         self._library = library
@@ -34,12 +34,12 @@ class VsphereRelease:
         return self.mark(item)
 
     def mark(self, item: Item) -> Item:
-        """Repair the notes of an item that is there; BakeryError if it lacks a file."""
+        """Repair the notes of an existing item; BakeryError if it lacks a file."""
         if complaint := self._library.complaint(item):
             raise BakeryError(
                 f"{self._name} cannot be deployed: {complaint}",
                 where=self._library.where,
-                hint="remove the item if nobody uses it, and run again",
+                hint="remove the item if it is unused, and run again",
             )
         return item if item.description == self._notes else self._library.rename(item, self._name, self._notes)
 
@@ -52,13 +52,13 @@ class VsphereRelease:
                 return self._send_files(contents, report_progress)
 
     def _send_files(self, contents: Sequence[Path], report_progress: ReportProgress) -> Item:
-        """Nothing stays behind if anything fails."""
+        """Upload the disk as a new item, and remove the item if anything fails."""
         item = self._library.create(self._name + UNFINISHED, self._notes)
         try:
             upload.send(self._library, item, contents, report_progress)
             return self._rename_item(item)
         except BaseException:
-            with suppress(BakeryError):  # the first error says more; the next run removes what stays
+            with suppress(BakeryError):  # the first error is the cause; the next run removes the item
                 self._library.delete(item)
             raise
 
@@ -74,25 +74,25 @@ class VsphereRelease:
             return published_item
 
     def _remove_leftovers(self) -> None:
-        """Remove the item that a killed run left; of two runs at the same time, the earlier one fails."""
+        """Remove the item that a killed run left. If two runs work at the same time, the earlier one fails."""
         leftover = self._library.item(self._name + UNFINISHED)
         if leftover is None:
             return
         if notes.read(leftover.description).get("Name") != self._name:
             raise ConflictError(
-                f"{leftover.name} is somebody else's item", where=self._library.where, hint="give it another name"
+                f"{leftover.name} was not made by the bakery", where=self._library.where, hint="rename the item"
             )
         upload.cancel_uploads(self._library, leftover)
         self._library.delete(leftover)
 
 
 def refuse_foreign(library: Library, item: Item, sha256: str) -> None:
-    """ConflictError unless the item says that it is of this disk. Items of other programs are never touched."""
+    """Raise ConflictError unless the item's notes name this disk. Items of other programs are never touched."""
     actual = notes.read(item.description).get(SHA256)
     if actual != sha256:
         raise ConflictError(
-            f"{item.name} exists and is not of this disk",
+            f"{item.name} exists, but was not made from this disk",
             where=library.where,
             detail=f"{SHA256} is {actual or 'not in its notes'}, expected {sha256}",
-            hint="remove the item if nobody uses it, or bake a new version",
+            hint="remove the item if it is unused, or bake a new version",
         )

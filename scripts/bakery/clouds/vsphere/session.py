@@ -1,4 +1,4 @@
-"""A session with a vCenter: log in, call, try again, log out. No error carries the password or the session."""
+"""A session with a vCenter: log in, call, try again, log out. No error contains the password or the session's ID."""
 
 import os
 import uuid
@@ -17,7 +17,7 @@ from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 REST = "/rest/com/vmware"
 SESSION = "vmware-api-session-id"
 TIMEOUT = (10.0, 60.0)  # seconds to connect and to wait for an answer
-UPLOAD_TIMEOUT = (10.0, 600.0)  # vCenter checks the whole file before it answers
+UPLOAD_TIMEOUT = (10.0, 600.0)  # vCenter checks a whole file before it answers
 LOGIN_ATTEMPTS = 4  # the first call shows whether there is a vCenter: a user should not wait a minute for that
 ATTEMPTS = 10  # with pauses growing to 15 s they ride out about a minute, such as a restart of vCenter's front end
 PASSING = {429, 500, 502, 503, 504}
@@ -26,7 +26,7 @@ Kind = TypeVar("Kind")
 
 
 class _PassingError(BakeryError):
-    """A failure that may be gone at the next attempt."""
+    """A failure after which another attempt may succeed."""
 
 
 class TakenError(ConflictError):
@@ -34,7 +34,7 @@ class TakenError(ConflictError):
 
 
 class StateError(ConflictError):
-    """The request is not possible in the present state."""
+    """The request is not possible in the current state."""
 
 
 class VCenter:
@@ -46,22 +46,22 @@ class VCenter:
         # A CA for vCenter alone, or REQUESTS_CA_BUNDLE, or the CAs that come with requests.
         self._verify = os.environ.get("VSPHERE_CACERT") or os.environ.get("REQUESTS_CA_BUNDLE") or True
         self._http = requests.Session()
-        self._http.auth = _leave_unchanged  # requests would look for a login in ~/.netrc
+        self._http.auth = _leave_unchanged  # otherwise requests reads logins from ~/.netrc
 
     def log_in(self) -> None:
-        """BakeryError if vCenter does not answer, has the wrong certificate, or refuses the login."""
+        """Log in; BakeryError if vCenter does not answer, has the wrong certificate, or refuses the login."""
         self._http.headers.pop(SESSION, None)
         answer = self._call_with_retries("log in", "POST", "/cis/session", LOGIN_ATTEMPTS, auth=self._login)
         if answer.status_code == requests.codes.unauthorized:
             raise BakeryError(
                 "vCenter refuses the login",
                 where=self.server,
-                hint="check username and password behind distribution.vsphere.credentials",
+                hint="check username and password in the secret that distribution.vsphere.credentials names",
             )
         self._http.headers[SESSION] = self._read_answer("log in", answer, str)
 
     def log_out(self) -> None:
-        """Sessions count against a limit per user; no error if this one is gone."""
+        """End the session, since a user's sessions are limited. No error if it has ended already."""
         with suppress(BakeryError):
             self._call_with_retries("log out", "DELETE", "/cis/session", 1)
         self._http.close()
@@ -93,7 +93,7 @@ class VCenter:
             self._call_with_login(doing, "DELETE", path)
 
     def put(self, doing: str, uri: str, file: Path, sent: Callable[[int], None]) -> None:
-        """Send a file; `sent` gets the number of bytes that were sent, and starts again from 0 when it is repeated."""
+        """Send a file. `sent` receives the number of bytes so far, again from 0 if the request is repeated."""
         for attempt in _retry_attempts(ATTEMPTS):
             with attempt, file.open("rb") as stream:
                 body = _Body(stream, file.stat().st_size, sent)
@@ -102,7 +102,7 @@ class VCenter:
 
     def _call_with_login(self, doing: str, method: str, path: str, **options: Any) -> requests.Response:
         answer = self._call_with_retries(doing, method, path, ATTEMPTS, **options)
-        if answer.status_code == requests.codes.unauthorized:  # idle for too long, or vCenter was started again
+        if answer.status_code == requests.codes.unauthorized:  # the session expired, or vCenter was restarted
             self.log_in()
             answer = self._call_with_retries(doing, method, path, ATTEMPTS, **options)
         self._raise_refusal(doing, answer)
@@ -128,7 +128,7 @@ class VCenter:
                 f"cannot {doing}",
                 where=self.server,
                 detail=_answer_detail(answer),
-                hint="vCenter kept failing for about a minute: run again later, what is done is kept",
+                hint="vCenter kept failing for about a minute: run again later; finished work is kept",
             )
         return answer
 
@@ -167,21 +167,21 @@ class VCenter:
             return TypeAdapter(kind).validate_python(answer.json().get("value"))
         except (ValueError, AttributeError, ValidationError) as error:
             raise BakeryError(
-                f"cannot {doing}: the answer is not vCenter's",
+                f"cannot {doing}: the answer does not come from vCenter",
                 where=self.server,
                 detail=str(error),
-                hint="is there a proxy or another server at this address?",
+                hint="check whether a proxy or another server has this address",
             ) from error
 
 
 @contextmanager
 def connect(server: str, credentials: Mapping[str, str]) -> Iterator[VCenter]:
-    """A login for a while. `credentials` has username and password."""
+    """Log in until the block ends. `credentials` has username and password."""
     if not credentials.get("username") or not credentials.get("password"):
         raise BakeryError(
             "there is no login for vCenter",
             where=server,
-            hint="distribution.vsphere.credentials names a secret in Vault with username and password",
+            hint="set distribution.vsphere.credentials to a secret in Vault with username and password",
         )
     vcenter = VCenter(server, (credentials["username"], credentials["password"]))
     try:
@@ -192,7 +192,7 @@ def connect(server: str, credentials: Mapping[str, str]) -> Iterator[VCenter]:
 
 
 class _Body:
-    """A file on its way; its length makes requests announce it, as vCenter asks."""
+    """A file to upload. Its length makes requests send Content-Length, which vCenter requires."""
 
     def __init__(self, stream: Any, size: int, sent: Callable[[int], None]) -> None:
         self._stream = stream

@@ -16,14 +16,14 @@ Server = Annotated[
 
 
 class Iso(Model):
-    """An installation medium and the answers to its questions."""
+    """An installation medium and the answers for its installer."""
 
     path: str = Field(description="datastore path: [datastore1] iso/debian-12.iso")
     answers: str = Field(
-        description="folder with the answer files, relative to the definition; the installer finds them on a CD"
+        description="folder with the answer files, relative to the definition; the installer gets them on a CD"
     )
     label: str = Field(
-        default="cidata", description="of that CD: cidata for autoinstall, OEMDRV for kickstart, any for the others"
+        default="cidata", description="label of the CD: cidata for autoinstall, OEMDRV for kickstart, any for others"
     )
     boot_command: tuple[str, ...] = Field(default=(), description="keys to type, in Packer's notation")
     guest_os: str = Field(default="otherLinux64Guest", description="vSphere's identifier of the system")
@@ -36,7 +36,7 @@ class VsphereBase(CloudBase):
     template: str | None = Field(default=None, description="virtual machine or template to clone (vsphere-clone)")
     iso: Iso | None = Field(default=None, description="installation from scratch (vsphere-iso)")
     user: str = Field(
-        default="root", description="login of the base; its password, if it needs one, is the secret build_password"
+        default="root", description="user that logs in to the base; the secret build_password is its password"
     )
 
     @model_validator(mode="after")
@@ -49,7 +49,7 @@ class VsphereBase(CloudBase):
         return {"answers": self.iso.answers} if self.iso else {}
 
     def check(self, definition: ImageDefinition) -> None:
-        """Check what some of Packer's builders need; Packer itself would report it late."""
+        """Check the needs of Packer's builders early: Packer itself would report them late."""
         settings = definition.distribution.of(VsphereDistribution)
         if settings is None:
             return
@@ -62,20 +62,20 @@ class VsphereBase(CloudBase):
 
 
 class VsphereSite(Model):
-    """The place in vSphere of a machine while Packer builds it."""
+    """The location in vSphere of a machine while Packer builds it."""
 
     datacenter: str
     cluster: str
     datastore: str
-    network: str | None = Field(default=None, description="else the one of the template; an iso needs it")
-    folder: str | None = Field(default=None, description="else the datacenter's own")
+    network: str | None = Field(default=None, description="network; without it the template's; an iso needs it")
+    folder: str | None = Field(default=None, description="resource pool; without it the datacenter's own")
 
 
 class VsphereDistribution(CloudDistribution):
     """The vCenter and the content library that get the image."""
 
     server: Server = Field(description="vCenter, HOST or HOST:PORT; its certificate is verified")
-    library: str = Field(description="local content library; subscribed ones follow it by themselves")
+    library: str = Field(description="local content library; subscribed libraries follow it automatically")
     build: VsphereSite | None = Field(default=None, description="where Packer builds, if base.vsphere is set")
     credentials: VaultPath = Field(description="Vault path of username and password")
 

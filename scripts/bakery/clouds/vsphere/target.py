@@ -22,7 +22,7 @@ from bakery.model.version import Versioned
 
 
 class VsphereTarget:
-    """Each operation logs in for itself: between two of them a login may have been idle for too long."""
+    """Each operation logs in by itself: a session could expire between two of them."""
 
     def __init__(self, definition: ImageDefinition, credentials: Mapping[str, str]) -> None:
         """`credentials` are username and password."""
@@ -33,7 +33,7 @@ class VsphereTarget:
         self._credentials = credentials
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
-        """Bring the version into the library; a rerun adopts a complete item and replaces an incomplete one."""
+        """Publish the version in the library; a rerun adopts a complete item and replaces an incomplete one."""
         phases = Phases(report, full_name(artifact))
         expected = tags.of_artifact(self._definition, artifact)
         with self._open_library() as library:
@@ -41,7 +41,7 @@ class VsphereTarget:
         return self._new_publication(artifact, artifact.disk.sha256, item, phases.seconds)
 
     def prepare(self, of: Versioned) -> None:
-        """Remove the item of a build that was killed before it was written down."""
+        """Remove the item of a build that was killed before it wrote its document."""
         build_tags = tags.identity(of)
         with self._open_library() as library:
             item = library.item(full_name(of))
@@ -50,18 +50,18 @@ class VsphereTarget:
                 return
             if tags.SHA256 in actual or tags.wrong(actual, build_tags):
                 raise ConflictError(
-                    f"{item.name} exists, and no unfinished build left it",
+                    f"{item.name} exists, but no unfinished build made it",
                     where=library.where,
-                    hint="remove the item if nobody uses it, or bake a new version",
+                    hint="remove the item if it is unused, or bake a new version",
                 )
             library.delete(item)
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
-        """Take over the item that Packer had vCenter make: write its notes, and check that it is complete."""
+        """Adopt the item that vCenter made for Packer: write its notes, and check that it is complete."""
         began = time.monotonic()
         name, expected = full_name(build), tags.of_build(self._definition, build)
         with (
-            report_step(report, "publish", name, f"take over the item in {self._vsphere.library}"),
+            report_step(report, "publish", name, f"adopt the item in {self._vsphere.library}"),
             self._open_library() as library,
         ):
             item = library.item(name)
@@ -77,7 +77,7 @@ class VsphereTarget:
         return self._new_publication(build, build.identity, item, {"adopt": round(time.monotonic() - began, 3)})
 
     def inspect(self, publication: Publication) -> list[Finding]:
-        """Name, notes and files of the publication's item, as they are now."""
+        """Check the name, notes and files of the publication's item."""
         place = publication.places[0]
         label = f"{place.account}/{place.region} {place.id}"
         try:
@@ -87,10 +87,10 @@ class VsphereTarget:
             return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
-        """Replace the channel's item by a copy of this version's, or leave it as it was."""
+        """Replace the channel's item by a copy of this version's; if that fails, the item does not change."""
         place = publication.places[0]
         name = channels.item_name(publication, channel)
-        # The notes have the version's name, which the item's own name lacks: a consumer of the channel reads it here.
+        # The channel's consumers read the version's name in the notes: the name of this item lacks it.
         text = notes.write(self._definition.description, _channel_tags(publication, channel))
         with (
             report_step(report, "promote", full_name(publication), f"copy to {name} in {place.region}"),
@@ -109,7 +109,7 @@ class VsphereTarget:
 
     @contextmanager
     def _open_library(self, publication: Publication | None = None) -> Iterator[Library]:
-        """The definition's library; of a publication, the one where it is."""
+        """The definition's library, or the library of a publication."""
         server, name = self._vsphere.server, self._vsphere.library
         if publication:
             place = publication.places[0]

@@ -1,4 +1,4 @@
-"""The content of an item through an update session: all of its files become visible together, or none."""
+"""Uploads an item's content in an update session: its files become visible together, or not at all."""
 
 import time
 from collections.abc import Sequence
@@ -44,34 +44,34 @@ class _FileInfo:
 
 
 def send(library: Library, item: Item, contents: Sequence[Path], report_progress: ReportProgress) -> None:
-    """Give a new item its files; BakeryError if vCenter did not get each as it is here."""
+    """Give a new item its files; BakeryError if vCenter did not receive each of them intact."""
     vcenter = library.vcenter
     doing = f"start the upload of {item.name}"
     session = vcenter.create(doing, SESSIONS, {"create_spec": {"library_item_id": item.id}})
     try:
         progress = _Progress(vcenter, session, sum(path.stat().st_size for path in contents), report_progress)
-        # vCenter refused a file, or a step was repeated after its answer was lost: `_await_upload` finds out which.
+        # vCenter refused a file, or a repeated step succeeded before: `_await_upload` finds out.
         with suppress(StateError):
             for path in contents:
                 _send_file(vcenter, session, path, progress)
             vcenter.act(f"complete {item.name}", f"{SESSIONS}/id:{session}", "complete")
         _await_upload(library, session, item)
     finally:
-        with suppress(BakeryError):  # it ends by itself after a while
+        with suppress(BakeryError):  # the session expires by itself
             _end_session(vcenter, session)
 
 
 def cancel_uploads(library: Library, item: Item) -> None:
-    """End the sessions that an interrupted run left on an item: it has one at a time."""
+    """End the sessions that an interrupted run left on an item, which can have only one at a time."""
     vcenter = library.vcenter
     for session in vcenter.get("look for unfinished uploads", SESSIONS, list[str]):
-        with suppress(NotFoundError):  # it ended meanwhile
+        with suppress(NotFoundError):  # the session ended meanwhile
             if _read_session(vcenter, session).library_item_id == item.id:
                 _end_session(vcenter, session)
 
 
 class _Progress:
-    """Reports how much was sent, and keeps login and update session alive."""
+    """Reports the progress, and keeps the login and the update session alive."""
 
     def __init__(self, vcenter: VCenter, session: str, size: int, report_progress: ReportProgress) -> None:
         self._vcenter = vcenter
@@ -115,7 +115,7 @@ def _await_upload(library: Library, session: str, item: Item) -> None:
             f"vCenter did not take the upload of {item.name}",
             where=library.where,
             detail=reason or f"it is {upload_session.state if upload_session else 'not done after an hour'}",
-            hint="run again: what was sent is thrown away, and sent anew",
+            hint="run again: the next run uploads all files anew",
         )
 
 

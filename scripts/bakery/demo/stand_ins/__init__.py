@@ -1,1 +1,1 @@
-"""Programs that stand in for services that the demo would need an account or a server for."""
+"""Stand-ins for services for which the demo would otherwise need an account or a server."""

@@ -2,7 +2,7 @@
 
     python -m bakery.demo.stand_ins.vault --program PATH --port 8200 --folder .bakery/demo/vault --secrets FILE
 
-starts the Vault program at PATH and serves until it is interrupted. FILE holds the secrets to begin with, as JSON:
+starts the Vault program at PATH and serves until it is interrupted. FILE holds the first secrets, as JSON:
 {"secret/data/bakery/web": {"status_password": "..."}}. When it is ready, `login.json` in the folder (mode 0700)
 holds the variables of an AppRole that may read them and nothing else.
 """
@@ -25,7 +25,7 @@ from bakery.host import process
 from bakery.host.waiting import wait_until
 from bakery.machine import qemu
 
-START_SECONDS = 30.0  # it answers within two, unless the disk is cold
+START_SECONDS = 30.0  # it answers within two seconds, unless the disk is cold
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class VaultServer:
         self.client.write_data(path, data={"data": dict(values)})
 
     def policy(self, name: str, *paths: str) -> str:
-        """A policy that reads API paths; gives its name."""
+        """Write a policy that reads API paths, and return its name."""
         rules = "\n".join(f'path "{path}" {{ capabilities = ["read"] }}' for path in paths)
         self.client.sys.create_or_update_policy(name, rules)
         return name
@@ -88,8 +88,8 @@ def vault_server(
         f"-dev-listen-address=127.0.0.1:{port}",
     ]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vault.log").touch(mode=0o600)  # dev mode prints the token there
-    # The token by environment: arguments are for everybody on the machine to read.
+    (folder / "vault.log").touch(mode=0o600)  # dev mode prints the token to this file
+    # The token is an environment variable, since every user of the machine can read arguments.
     environment = {**(env or {}), "VAULT_DEV_ROOT_TOKEN_ID": server.token}
     child = process.spawn(command, log=folder / "vault.log", env=environment)
     try:
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--program", type=Path, required=True, help="the program of Vault")
     parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
     parser.add_argument("--folder", type=Path, required=True, help="folder of login.json and vault.log")
-    parser.add_argument("--secrets", type=Path, required=True, help="JSON file of secrets to begin with")
+    parser.add_argument("--secrets", type=Path, required=True, help="JSON file of the first secrets")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str]) -> int:
 def _wait_for_server(server: VaultServer, log: Path) -> None:
     def answers() -> bool | None:
         try:
-            # The mount of secret/ comes last; a root token that works says that start-up is over.
+            # Start-up ends with the mount of secret/; then the root token works.
             mounts = f"{server.address}/v1/sys/mounts"
             return requests.get(mounts, headers={"X-Vault-Token": server.token}, timeout=5).ok or None
         except requests.ConnectionError:

@@ -1,4 +1,4 @@
-"""The only module that talks to Vault: log in, read, revoke. No error here carries a secret value or a token."""
+"""The only module that calls Vault: log in, read, revoke. Its errors contain no secret value and no token."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -24,10 +24,10 @@ class Reference(Protocol):
 
 
 class Vault:
-    """A session with Vault. On exit it revokes its own token, or the leases that it got with the user's token."""
+    """A session with Vault. At its end it revokes its own token, or its leases if the token is the user's."""
 
     def __init__(self, client: "hvac.Client", env: Mapping[str, str], owned: bool) -> None:
-        """`owned` says that the client's token came from this session's login; `env` has a child's other variables."""
+        """`owned` is true if this session's login made the client's token; `env` has other variables for a child."""
         self._client = client
         self._env = dict(env)
         self._owned = owned
@@ -35,7 +35,7 @@ class Vault:
 
     @classmethod
     def login(cls, env: Mapping[str, str]) -> Self:
-        """Log in as the VAULT_* variables say. The token file of the vault command is never looked at."""
+        """Log in as the VAULT_* variables say. The vault command's token file is never read."""
         client = connect(env)
         with explain_errors(client.url, "the login"):
             refuse_sealed(client.adapter.session, client.url)
@@ -55,7 +55,7 @@ class Vault:
 
     @property
     def token(self) -> str:
-        """For a child's environment only."""
+        """The token, for a child's environment only."""
         return str(self._client.token)
 
     def environment(self) -> dict[str, str]:
@@ -71,7 +71,7 @@ class Vault:
         value = fields[key]
         if not isinstance(value, str):
             raise BakeryError(
-                f"the value of '{key}' in {path} is not text but {type(value).__name__}",
+                f"the value of '{key}' in {path} is not text, but {type(value).__name__}",
                 hint="store it as a string: Packer accepts nothing else",
             )
         return value
@@ -99,7 +99,7 @@ class Vault:
         return not {"read", "root"}.isdisjoint(answer["data"][path])
 
     def close(self) -> None:
-        """Revoke the session's own token with its leases, or only the leases that it got with the user's token."""
+        """Revoke the session's own token with its leases, or only its leases if the token is the user's."""
         import hvac.exceptions
         import requests
 
@@ -141,7 +141,7 @@ class Vault:
 
 
 def read_secrets(vault: Vault, secrets: Mapping[str, Reference], where: Callable[[str], str]) -> dict[str, str]:
-    """The value of every secret by name. Raises one error that names all that cannot be read."""
+    """The value of every secret by name. Raises one error that names all unreadable secrets."""
     values: dict[str, str] = {}
     errors: list[BakeryError] = []
     for name, secret in secrets.items():

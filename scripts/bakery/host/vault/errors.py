@@ -1,4 +1,4 @@
-"""Failures of Vault and of the way to it, as errors with a hint."""
+"""Errors, with hints, for failures of Vault and of the connection to it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,19 +22,17 @@ def explain_errors(address: str, subject: str, capability: str = "read") -> Iter
         raise BakeryError(
             f"Vault denies access to {subject}",
             where=address,
-            hint=f"the token's policy must allow '{capability}' on that path; an expired token is denied everything",
+            hint=f"the token's policy must allow '{capability}' on that path; an expired token has no rights",
         ) from error
     except (hvac.exceptions.InvalidRequest, hvac.exceptions.UnsupportedOperation) as error:
         raise BakeryError(
             f"Vault refuses {subject}: {', '.join(error.errors or ())}",
             where=address,
-            hint="check the path and its role; of a cloud's engine also how Vault itself logs in there",
+            hint="check the path and its role; for a cloud's engine, check also Vault's own login there",
         ) from error
     except hvac.exceptions.VaultError as error:
         reason = ", ".join(error.errors or ()) or type(error).__name__
-        raise OutageError(
-            f"Vault failed at {subject}: {reason}", where=address, hint="look at Vault's own log"
-        ) from error
+        raise OutageError(f"Vault failed at {subject}: {reason}", where=address, hint="see Vault's own log") from error
     except requests.RequestException as error:
         raise OutageError(
             f"Vault cannot be reached: {_root_reason(error)}",
@@ -52,7 +50,7 @@ def no_api_path(path: str, mount: str) -> BakeryError:
 
 
 def missing_secret(path: str, body: Mapping[str, Any]) -> BakeryError:
-    """Why Vault answers 404: its body distinguishes a deleted version, a wrong path and a missing secret."""
+    """The reason for a 404: the response distinguishes a deleted version, a wrong path and a missing secret."""
     if any("versioned K/V" in warning for warning in body.get("warnings") or ()):
         return no_api_path(path, f"{path.strip('/').partition('/')[0]}/")
     version = ((body.get("data") or {}).get("metadata")) or {}
@@ -65,6 +63,6 @@ def missing_secret(path: str, body: Mapping[str, Any]) -> BakeryError:
 
 
 def _root_reason(error: Exception) -> str:
-    """The cause in words, without the objects and addresses that requests and urllib3 wrap around it."""
+    """The cause as plain text, without the objects and addresses that requests and urllib3 add."""
     cause = re.search(r"\[(?:Errno -?\d+|SSL: \w+)\] ([\w ]+)", str(error))
     return cause[1].strip() if cause else type(error).__name__

@@ -27,7 +27,7 @@ def connect(env: Mapping[str, str]) -> "hvac.Client":
     from urllib3.util import Retry
 
     if not (address := env.get("VAULT_ADDR")):
-        raise BakeryError("VAULT_ADDR is not set", hint="secrets come from Vault: set its address, then a login")
+        raise BakeryError("VAULT_ADDR is not set", hint="secrets come from Vault: set its address and a login")
     if not re.match(r"https?://[^/\s]", address):
         hint = f"write https://{address.rpartition('//')[2] or 'HOST:8200'}"
         raise UsageError(f"VAULT_ADDR '{address}' is not a URL", hint=hint)
@@ -45,8 +45,8 @@ def connect(env: Mapping[str, str]) -> "hvac.Client":
 
 
 def refuse_sealed(session: "requests.Session", address: str) -> None:
-    """A sealed Vault answers 503 to everything else, and retries would only make the user wait."""
-    # Not through the client: its namespace header is refused here by servers that have namespaces.
+    """Raise an error if Vault is sealed: it would answer 503, and retries would only make the user wait."""
+    # Not through the client: servers with namespaces refuse its namespace header here.
     answer = session.get(f"{address.rstrip('/')}/v1/sys/seal-status", timeout=TIMEOUT)
     if answer.status_code == 200 and answer.json().get("sealed"):
         raise OutageError(f"Vault at {address} is sealed", hint="unseal it ('vault operator unseal') and run again")
@@ -59,7 +59,7 @@ def check_token(client: "hvac.Client") -> None:
         client.auth.token.lookup_self()
     except hvac.exceptions.Forbidden as error:
         if "invalid token" not in str(error):
-            return  # a token without the default policy may not look at itself, and is valid all the same
+            return  # a token without the default policy is valid, but may not look itself up
         raise BakeryError(
             "VAULT_TOKEN is expired, revoked or wrong", where=client.url, hint="log in again and set the new token"
         ) from error
@@ -77,11 +77,11 @@ def obtain_token(client: "hvac.Client", env: Mapping[str, str]) -> None:
             method = "JWT"
             client.auth.jwt.jwt_login(env["VAULT_ROLE"], jwt, path=env.get("VAULT_JWT_MOUNT") or "jwt")
         else:
-            raise BakeryError("there is no way to log in to Vault", where=client.url, hint=LOGIN_HINT)
+            raise BakeryError("no login for Vault is set", where=client.url, hint=LOGIN_HINT)
     except (hvac.exceptions.InvalidRequest, hvac.exceptions.Forbidden, hvac.exceptions.InvalidPath) as error:
         raise BakeryError(
             f"Vault refused the {method} login",
             where=client.url,
             detail=", ".join(error.errors or ()),
-            hint="check whether it is expired, used up, or meant for another role",
+            hint="check whether it expired, was used up, or is for another role",
         ) from error

@@ -99,7 +99,7 @@ def test_the_base_is_not_touched(world: PackerProject) -> None:
         ("sys.exit(1)", "Packer failed"),
         ("disk(); sys.exit(1)", "Packer failed"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "Packer was killed"),
-        ("disk(); done()", "left no manifest"),
+        ("disk(); done()", "wrote no manifest"),
         ("disk(); manifest(files=[]); done()", "not one disk"),
         ("disk(); manifest(custom_data=dict(version='9.9.9')); done()", "built version 9.9.9"),
         ("disk(); manifest(); open(variables['manifest'], 'w').write('{'); done()", "cannot be read"),
@@ -207,7 +207,7 @@ def test_without_secrets_packer_knows_nothing_of_vault(world: PackerProject) -> 
         ({"secrets": SECRETS}, FakeVault({}), NotFoundError, "no secret at secret/data/web"),
         ({"secrets": SECRETS}, None, BakeryError, "there is no Vault"),
         ({"software": {"roles": [{"name": "nginy"}]}}, None, UsageError, "no role named 'nginy'"),
-        ({"mode": "chroot", "software": {"roles": [{"name": "kernel"}]}}, None, UsageError, "not declared fit"),
+        ({"mode": "chroot", "software": {"roles": [{"name": "kernel"}]}}, None, UsageError, "does not declare"),
     ],
 )
 def test_what_can_be_known_is_known_before_packer(

@@ -35,12 +35,12 @@ def edit(folder: Path, old: str, new: str) -> None:
 
 def refused(folder: Path, builder: str = "qemu", **changes: object) -> UsageError:
     with pytest.raises(UsageError) as caught:
-        contract.check(folder, define(**changes), builder)
+        contract.check_template(folder, define(**changes), builder)
     return caught.value
 
 
 def test_a_good_one(folder: Path) -> None:
-    contract.check(folder, define(), "qemu")
+    contract.check_template(folder, define(), "qemu")
 
 
 def test_without_a_manifest_nobody_knows_what_was_made(folder: Path) -> None:
@@ -56,16 +56,16 @@ def test_a_build_elsewhere_has_no_disk_here(folder: Path) -> None:
 
 def test_a_template_for_another_kind_of_system(folder: Path) -> None:
     error = refused(folder, os="windows-2022")
-    assert error.message == "the template talks ssh, but web is windows-2022, which needs winrm"
+    assert error.message == "the template uses ssh, but web is windows-2022, which needs winrm"
     assert error.where == f"{folder}/mine.pkr.hcl:4"
 
 
 def test_one_of_several_sources_may_be_for_another(folder: Path) -> None:
     (folder / "windows.pkr.hcl").write_text('source "qemu" "windows" {\n  communicator = "winrm"\n}\n')
-    contract.check(folder, define(os="windows-2022"), "qemu")
-    contract.check(folder, define(), "qemu")
+    contract.check_template(folder, define(os="windows-2022"), "qemu")
+    contract.check_template(folder, define(), "qemu")
 
 
 def test_a_build_without_login(folder: Path) -> None:
     edit(folder, '"ssh"', '"none"')
-    contract.check(folder, define(), "qemu")
+    contract.check_template(folder, define(), "qemu")

@@ -72,7 +72,7 @@ def test_a_variable_that_the_role_needs(world: PackerProject) -> None:
     error = refused(world, **use({"name": "nginx"}, {"name": "vault", "vars": {"vault_port": 8200}}))
     assert error.message == "the role vault needs the variable 'vault_url'"
     assert error.where == "web.yaml: software.roles.1.name"
-    assert error.hint.endswith("roles/vault/meta/argument_specs.yml says what it is for")
+    assert error.hint.endswith("roles/vault/meta/argument_specs.yml describes it")
     check_roles(world.project, define(**use({"name": "vault", "vars": {"vault_url": "http://x"}})), where)
 
 
@@ -138,7 +138,7 @@ def test_chroot_mode_is_for_roles_that_say_so(world: PackerProject) -> None:
     definition = define(mode="chroot", **use({"name": "nginx"}, {"name": "kernel"}))
     with pytest.raises(UsageError) as caught:
         check_mode(world.project, definition, where)
-    assert caught.value.message == "the role kernel is not declared fit for mode chroot"
+    assert caught.value.message == "the role kernel does not declare that it works in mode chroot"
     assert caught.value.where == "web.yaml: software.roles.1.name"
     assert "mode: vm" in caught.value.hint
 

@@ -96,7 +96,7 @@ def test_another_version(bakery: CliRunner, programs: Programs, version: str) ->
     programs.shell("packer", f"echo Packer v{version}")
     answer = bakery("doctor", "bake")
     assert answer.code == 1
-    assert f"version Packer v{version} is there; run 'make setup'" in row(answer.out, "packer")
+    assert f"version Packer v{version} is installed; run 'make setup'" in row(answer.out, "packer")
 
 
 def test_a_plugin_that_packer_does_not_load(bakery: CliRunner, programs: Programs) -> None:
@@ -110,7 +110,7 @@ def test_a_tool_that_does_not_work(bakery: CliRunner, programs: Programs) -> Non
     programs.shell("qemu-img")
     found = findings(bakery, "bake")
     assert "exit code 3" in found["mmdebstrap"]["hint"]
-    assert "does not say its version" in found["qemu-img"]["hint"]
+    assert "does not print its version" in found["qemu-img"]["hint"]
 
 
 def test_no_firmware(bakery: CliRunner, programs: Programs) -> None:

@@ -165,7 +165,7 @@ def test_one_builder_only(bakery: CliRunner, cloud: Cloud) -> None:
     assert bakery("bake", "cloud", "--builder", "qemu").code == 0
     assert bakery.did == ["bake cloud"]
     answer = bakery("publish", "cloud")
-    assert "cloud-1.0.0-x86_64 is not in this workspace as a whole: aws missing" in answer.err
+    assert "cloud-1.0.0-x86_64 is not complete in this workspace: aws missing" in answer.err
     assert "hint: run 'bakery bake cloud' first\n" in answer.err
     answer = bakery("bake", "cloud", "--builder", "aws")
     assert (answer.code, bakery.did[-1]) == (0, "build cloud at aws from elsewhere")

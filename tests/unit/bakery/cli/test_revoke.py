@@ -30,7 +30,7 @@ def test_a_version_is_revoked_for_good(two: CliRunner) -> None:
 def test_what_a_channel_points_at_is_moved_first(two: CliRunner) -> None:
     answer = two("revoke", "web", "1.0.1", "--reason", "leaks")
     assert answer.code == 1
-    assert "web 1.0.1 cannot be revoked: it is what stable points at\nhint: move that: 'bakery roll" in answer.err
+    assert "web 1.0.1 cannot be revoked: stable points at it\nhint: move the channel: 'bakery roll" in answer.err
     assert two("rollback", "web", "stable").code == 0
     assert two("revoke", "web", "1.0.1", "--reason", "leaks").code == 0
 

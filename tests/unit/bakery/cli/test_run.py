@@ -105,7 +105,7 @@ class TestFailures:
         assert type(caught.value) is BakeryError
         assert caught.value.detail.splitlines() == [
             "base: here:1: bake base failed (mend it)",
-            "web: not started, since it is built on what failed",
+            "web: not started, since its parent failed",
         ]
         assert bakery.did == ["bake base"]
         assert bakery.states("web") == {}
@@ -216,7 +216,7 @@ class TestPublishOnly:
         bakery.edit("web", "channel: stable", "channel: stable\ntags: {team: shop}")
         (bakery.folder("web", "1.0.0") / "artifact.json").unlink()
         with pytest.raises(
-            NotFoundError, match=r"web-1\.0\.0-x86_64 is not in this workspace as a whole: qemu missing"
+            NotFoundError, match=r"web-1\.0\.0-x86_64 is not complete in this workspace: qemu missing"
         ) as caught:
             bakery.line()
         assert "'bakery bump web' and 'bakery run web'" in caught.value.hint

@@ -112,9 +112,9 @@ class TestDiff:
             "network: 0 to add, 0 to change, 1 to replace, 0 to destroy\n"
             "  replace  aws_sns_topic.news: name\n"
             "images: no changes\n"
-            "  note     planned with outputs of network as they are now\n"
+            "  note     planned with the current outputs of network\n"
             "vault: no changes\n"
-            "  note     planned with outputs of network as they are now\n"
+            "  note     planned with the current outputs of network\n"
         )
         assert "s3cret" not in answer.err + answer.out + stacks.logged
 
@@ -160,7 +160,10 @@ class TestDiff:
         assert "BAKERY_TERRAFORM_MIRROR" in answer.err
         alone = stacks("diff", "network")
         assert "error: " + str(stacks.project.workspace) in alone.err
-        assert "cannot init with Terraform: no registry and no mirror has the provider hashicorp/vault\n" in alone.err
+        assert (
+            "cannot init with Terraform: neither a registry nor a mirror has the provider hashicorp/vault\n"
+            in alone.err
+        )
 
 
 class TestApply:
@@ -193,7 +196,7 @@ class TestApply:
         assert answer.code == 1
         assert stacks.called("apply") == []
         assert "error: the plan of network destroys or replaces 1 resources\n" in answer.err
-        assert " aws_sns_topic.news\n  not tried, since they need what failed: images, vault\n" in answer.err
+        assert " aws_sns_topic.news\n  skipped, since they depend on a failed stack: images, vault\n" in answer.err
         assert "\nhint: nothing of it was applied;" in answer.err
         assert json.loads((tmp_path / "report.json").read_text())["delete"] == 1
 
@@ -211,7 +214,7 @@ class TestApply:
         assert stacks.called("apply") == ["apply network", "apply images", "apply vault"]
         assert "cannot apply with Terraform: AccessDenied\n" in answer.err
         assert "  applied: network, vault\n" in answer.err
-        assert "not tried" not in answer.err
+        assert "skipped" not in answer.err
         assert [line.split()[0] for line in answer.out.splitlines()] == ["STACK", "network", "vault"]
 
     def test_what_is_in_vault_waits_for_vault(self, stacks: Stacks) -> None:
@@ -219,7 +222,7 @@ class TestApply:
         stacks.fake.answer("plan vault", code=1, stderr="Error: AccessDenied")
         answer = stacks("apply")
         assert stacks.called("plan") == ["plan vault"]
-        assert "not tried, since they need what failed: vault-config\n" in answer.err
+        assert "skipped, since they depend on a failed stack: vault-config\n" in answer.err
 
     def test_what_reads_a_failed_stack_is_not_tried(self, stacks: Stacks) -> None:
         """Nor what reads that."""
@@ -229,7 +232,7 @@ class TestApply:
         answer = stacks("apply")
         assert answer.code == 4
         assert stacks.called("plan") == ["plan images", "plan network"]
-        assert "  applied: images\n  not tried, since they need what failed: vault, runner\n" in answer.err
+        assert "  applied: images\n  skipped, since they depend on a failed stack: vault, runner\n" in answer.err
 
     def test_several_failures_are_all_told(self, stacks: Stacks) -> None:
         stacks.fake.answer("plan images", code=1, stderr="Error: AccessDenied")
@@ -255,7 +258,7 @@ class TestApply:
         stacks.fake.answer("plan vault", code=1, stderr=UNREAD)
         answer = stacks("apply", "vault")
         assert answer.code == 1
-        assert "it reads outputs of the stack network that are not there yet\n" in answer.err
+        assert "it reads outputs that the stack network does not have yet\n" in answer.err
         assert "hint: run 'bakery apply network' first\n" in answer.err
 
     def test_outputs_without_the_sensitive_ones(self, stacks: Stacks, tmp_path: Path) -> None:
@@ -303,7 +306,7 @@ class TestLocks:
         stacks.fake.answer("apply network", code=1, stderr=STALE)
         answer = stacks("apply")
         assert answer.code == 1
-        assert "another apply came in between; waiting up to" in answer.err
+        assert "another apply changed the state; waiting up to" in answer.err
         assert "destroys or replaces 1 resources" in answer.err
         assert stacks.called("plan", "apply") == ["plan network", "apply network", "plan network"]
 
@@ -314,7 +317,7 @@ class TestLocks:
         with files.exclusive(stacks.project.workspace / "stacks.lock", "busy"):
             answer = stacks(verb, *options)
         assert answer.code == 75
-        assert "another 'bakery diff' or 'bakery apply' works in this workspace\n" in answer.err
+        assert "another 'bakery diff' or 'bakery apply' is running in this workspace\n" in answer.err
         assert not (stacks.project.tool_bin / "calls.jsonl").exists()
 
 

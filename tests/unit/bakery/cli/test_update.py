@@ -50,7 +50,7 @@ def test_the_next_line_of_versions(bakery: CliRunner, flag: tuple[str, ...], ver
         (("update", "wbe", "jq"), "error: no image named 'wbe'\nhint: did you mean 'web'?\n"),
         (("update", "web"), "error: Missing argument 'PACKAGE'.\nhint: see 'bakery --help'\n"),
         (("update", "web", "jq="), "error: 'jq=' is not the name of a package\nhint: write NAME or NAME=VERSION\n"),
-        (("update", "web", "jq", "jq"), "error: packer/images/web.yaml:9: the package 'jq' is there already\n"),
+        (("update", "web", "jq", "jq"), "error: packer/images/web.yaml:9: the package 'jq' is already listed\n"),
         (("update", "web", "--remove", "jq"), "error: packer/images/web.yaml:9: there is no package 'jq'\n"),
         (("bump", "wbe"), "error: no image named 'wbe'\nhint: did you mean 'web'?\n"),
         (("bump", "web", "--patch"), "error: No such option: --patch\nhint: see 'bakery --help'\n"),

@@ -25,7 +25,7 @@ def packer(bakery: CliRunner, monkeypatch: pytest.MonkeyPatch) -> Packer:
         if error := said.setdefault(str(template), None):
             raise error
 
-    monkeypatch.setattr(validator, "validate", validate)
+    monkeypatch.setattr(validator, "validate_template", validate)
     return said
 
 
@@ -57,7 +57,7 @@ def test_packer_is_not_asked_about_wrong_definitions(bakery: CliRunner, packer: 
     bakery.edit("web", "name: nginx", "name: ngix")
     answer = bakery("validate")
     assert (answer.code, answer.out, packer) == (64, "", {})
-    assert answer.err.startswith("error: 2 things are wrong\n  packer/images/base.yaml:10: no test named 'nothing' (")
+    assert answer.err.startswith("error: 2 checks failed\n  packer/images/base.yaml:10: no test named 'nothing' (")
     assert "\n  packer/images/web.yaml:11: no role named 'ngix' (did you mean 'nginx'?)\n" in answer.err
 
 
@@ -166,8 +166,8 @@ def test_another_folder(bakery: CliRunner, packer: Packer) -> None:
         ),
         ("tests: [base]", "tests: [base, web]", 14, "no test named 'web'", "packer/tests/test_web.py"),
         ("targets: [local]\n", AWS.format(region="eu-wset-1"), 18, "no AWS region 'eu-wset-1'", "'eu-west-1'"),
-        ("version:", "mode: chroot\nversion:", 12, "not declared fit for mode chroot", "use mode: vm"),
-        ("os: debian-12", "os: rocky-9", 11, "the role nginx works on Debian, and rocky-9 is RedHat", "leave it out"),
+        ("version:", "mode: chroot\nversion:", 12, "does not declare that it works in mode chroot", "use mode: vm"),
+        ("os: debian-12", "os: rocky-9", 11, "the role nginx works on Debian, and rocky-9 is RedHat", "remove it"),
         ("image: base", "image: bass", 8, "built on 'bass', which is not defined", "did you mean 'base'?"),
         ("description:", "desription:", 2, "desription", "did you mean 'description'?"),
     ],

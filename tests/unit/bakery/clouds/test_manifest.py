@@ -54,7 +54,7 @@ def test_a_template_need_not_say_what_it_builds(output: Path) -> None:
 
 def test_no_manifest(output: Path) -> None:
     error = refused(output / "manifest.json", output)
-    assert "left no manifest" in error.message
+    assert "wrote no manifest" in error.message
     assert "var.manifest" in error.hint
 
 
@@ -79,8 +79,8 @@ def test_another_image_or_version(output: Path, told: dict[str, Any]) -> None:
 
 
 def test_no_disk_among_the_files(output: Path) -> None:
-    assert "not one disk but efivars.fd" in refused(write(output, "efivars.fd"), output).message
-    assert "not one disk but nothing" in refused(write(output), output).message
+    assert "Packer made efivars.fd, not one disk" in refused(write(output, "efivars.fd"), output).message
+    assert "Packer made nothing, not one disk" in refused(write(output), output).message
 
 
 def test_two_disks(output: Path) -> None:
@@ -99,4 +99,4 @@ def test_a_link_does_not_lead_elsewhere(output: Path) -> None:
 
 
 def test_a_disk_that_is_not_there(output: Path) -> None:
-    assert "is not there" in refused(write(output, "gone.raw"), output).message
+    assert "does not exist" in refused(write(output, "gone.raw"), output).message

@@ -81,7 +81,7 @@ def test_is_up_when_it_is_returned(servers: Servers) -> None:
     service = servers.ensure()
     assert takes_connections(service)
     assert service.url == f"http://127.0.0.1:{service.port}"
-    assert services.known("server", servers.folder) == service
+    assert services.last_start("server", servers.folder) == service
     assert (servers.folder / "server.log").read_text() == "listening\n"
 
 
@@ -140,7 +140,7 @@ def test_that_ends_at_once_says_why(servers: Servers) -> None:
         servers.ensure("raise SystemExit('no license')")
     assert "no license" in caught.value.detail
     assert caught.value.log == servers.folder / "server.log"
-    assert services.known("server", servers.folder) is None
+    assert services.last_start("server", servers.folder) is None
 
 
 def test_that_never_listens_is_given_up(servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -152,4 +152,4 @@ def test_that_never_listens_is_given_up(servers: Servers, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("text", ["{", "[]", '{"pid": 1}', '{"pid": 1, "port": 2, "host": "h"}'])
 def test_a_damaged_note_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "server.json").write_text(text)
-    assert services.known("server", tmp_path) is None
+    assert services.last_start("server", tmp_path) is None

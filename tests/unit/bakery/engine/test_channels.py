@@ -136,7 +136,7 @@ def test_first_step_fails_at_the_second_target(catalog: Catalog, complete: Compl
     targets["aws"].broken = {"1.0.0"}
     with pytest.raises(BakeryError, match="cannot point") as caught:
         _promote(catalog, complete(), targets)
-    assert caught.value.detail == "local: put back to nothing"
+    assert caught.value.detail == "local: restored to nothing"
     assert _pointers(targets) == [None, None]
     assert catalog.channel("web", "x86_64", "stable") is None
 
@@ -146,7 +146,7 @@ def test_later_step_fails_at_the_second_target(catalog: Catalog, complete: Compl
     targets["aws"].broken = {"1.0.1"}
     with pytest.raises(BakeryError, match="cannot point") as caught:
         _promote(catalog, complete(), targets)
-    assert caught.value.detail == "local: put back to 1.0.0"
+    assert caught.value.detail == "local: restored to 1.0.0"
     assert _pointers(targets) == ["1.0.0", "1.0.0"]
     assert targets["local"].moves == ["1.0.0", "1.0.1", "1.0.0"]
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_put_back_is_said(catalog: Catalog, complete: Complete, t
     targets["local"].broken = {"1.0.0"}
     with pytest.raises(BakeryError) as caught:
         _promote(catalog, complete(), targets)
-    assert caught.value.detail == "local: NOT put back: cannot point at 1.0.0: "
+    assert caught.value.detail == "local: NOT restored: cannot point at 1.0.0: "
 
 
 def test_an_interrupt_puts_back(catalog: Catalog, complete: Complete, targets: Targets) -> None:
@@ -183,9 +183,9 @@ def test_a_lost_race(catalog: Catalog, complete: Complete, targets: Targets, mon
         return move(record, channel, reason, before, pointers)
 
     monkeypatch.setattr(catalog, "move", beaten)
-    with pytest.raises(ConflictError, match="moved by somebody else") as caught:
+    with pytest.raises(ConflictError, match="moved by another run") as caught:
         _promote(catalog, ours, targets)
-    assert caught.value.detail == "local: put back to 1.0.2\naws: put back to 1.0.2"
+    assert caught.value.detail == "local: restored to 1.0.2\naws: restored to 1.0.2"
     assert _pointers(targets) == ["1.0.2", "1.0.2"]
 
 

@@ -14,7 +14,7 @@ from bakery.engine.fingerprint import Fingerprints
 from bakery.host.errors import UsageError
 from bakery.model.definition import ImageDefinition, RoleUse, Software
 from bakery.model.documents import Mode
-from bakery.model.inputs import Inputs, canonical, compare, input_key
+from bakery.model.inputs import Inputs, canonical_json, compare_inputs, input_key
 from bakery.model.project import Project
 
 TOOLS = {"packer": "1.11.2", "qemu-img": "7.2.0"}
@@ -230,7 +230,7 @@ def test_what_can_change_the_result_counts(
     apply(world)
     after = world.inputs()
     assert input_key(before) != input_key(after)
-    assert sorted(found.input for found in compare(before, after)) == names
+    assert sorted(found.input for found in compare_inputs(before, after)) == names
 
 
 @pytest.mark.parametrize("apply", COUNTS_NOT.values(), ids=COUNTS_NOT)
@@ -290,7 +290,7 @@ def test_inputs_of_other_bases(world: FakeProject, where: str) -> None:
         world.write("packer/base/debian/customize.sh", "changed")
     else:
         world.image["base"]["qemu"]["sha256"] = "e" * 64
-    assert [found.input for found in compare(before, world.inputs())] == [
+    assert [found.input for found in compare_inputs(before, world.inputs())] == [
         {"recipe": "recipe/customize.sh", "sha256": "base"}[where]
     ]
 
@@ -303,7 +303,7 @@ def test_answers_of_an_installer_count(world: FakeProject) -> None:
     world.write("packer/images/answers/preseed.cfg", "d-i")
     before = world.inputs()
     world.write("packer/images/answers/preseed.cfg", "changed")
-    assert [found.input for found in compare(before, world.inputs())] == ["answers/preseed.cfg"]
+    assert [found.input for found in compare_inputs(before, world.inputs())] == ["answers/preseed.cfg"]
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_key_does_not_depend_on_order(orders: tuple[list[tuple[str, str]], list[
 @given(st.dictionaries(st.text(), st.text()), st.dictionaries(st.text(), st.text()))
 def test_key_tells_all_inputs_apart(one: dict[str, str], other: dict[str, str]) -> None:
     assert (input_key(one) == input_key(other)) == (one == other)
-    assert bool(compare(one, other)) == (one != other)
+    assert bool(compare_inputs(one, other)) == (one != other)
 
 
 JSON = st.recursive(
@@ -402,8 +402,8 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_canonical_text_is_the_value(value: object) -> None:
-    assert json.loads(canonical(value)) == value
-    assert canonical(json.loads(json.dumps(value))) == canonical(value)
+    assert json.loads(canonical_json(value)) == value
+    assert canonical_json(json.loads(json.dumps(value))) == canonical_json(value)
 
 
 def test_a_shipped_role_counts_until_the_project_has_its_own(world: FakeProject, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_a_disk_without_a_verdict_is_refused(parts: Parts) -> None:
 
 def test_a_verdict_on_another_disk_is_refused(parts: Parts) -> None:
     project, baked, verdict, fakes = parts
-    with pytest.raises(BakeryError, match="the verdict speaks of another disk"):
+    with pytest.raises(BakeryError, match="the verdict is about another disk"):
         publish(project, baked, replace(verdict, sha256="0" * 64), fakes, silent)
 
 
@@ -134,7 +134,7 @@ def test_a_changed_disk_is_refused(parts: Parts, fakes: dict[str, FakeTarget], f
 
 def test_a_lost_disk(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -> None:
     (folder / "disk.qcow2").unlink()
-    with pytest.raises(NotFoundError, match="is gone"):
+    with pytest.raises(NotFoundError, match="is missing"):
         publish(*parts, silent)
 
 

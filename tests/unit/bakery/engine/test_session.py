@@ -83,7 +83,7 @@ def test_a_parent_that_is_not_there_is_an_error(tmp_path: Path, target: str) -> 
         opened.parent_image(opened.definitions.images["child"], target)
     assert caught.value.message == f"child is built in {second}, where base 1.0.0 is not published"
     assert caught.value.where == opened.definitions.where("child", "distribution", target)
-    assert caught.value.hint == (f"publish base there, too, and run 'bakery run base'; or build child in {first}")
+    assert caught.value.hint == (f"publish base there, and run 'bakery run base'; or build child in {first}")
 
 
 def test_a_build_on_somebody_elses_image_has_no_parent(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_a_path_without_data_is_not_even_read() -> None:
 
 def test_what_an_engine_would_make_is_never_read() -> None:
     vault = FakeVault({}, may={"aws/sts/bake"})
-    assert result(vault, "aws/sts/bake", "access_key", "secret_key") == ("may be made by the aws engine", "", "")
+    assert result(vault, "aws/sts/bake", "access_key", "secret_key") == ("can be created by the aws engine", "", "")
     assert result(vault, "aws/sts/other")[1] == "Vault denies access to aws/sts/other"
     assert not [asked for asked in vault.asked if asked.startswith("read")]
 

@@ -68,7 +68,7 @@ def test_some_failures() -> None:
         *("api: api.yaml:3: it broke (mend it)", "  one", "  two"),
         *("web: web.yaml:3: it broke (mend it)", "  one", "  two"),
     ]
-    assert error.hint == "the others are recorded; run again to go on with the rest"
+    assert error.hint == "the others are recorded; run again to continue with the rest"
 
 
 def test_nothing_but_failures() -> None:
@@ -93,8 +93,8 @@ def test_what_was_not_started_is_named() -> None:
     assert caught.value.message == "1 of 3 images failed"
     assert caught.value.detail.splitlines() == [
         "base: it broke",
-        "api: not started, since it is built on what failed",
-        "web: not started, since it is built on what failed",
+        "api: not started, since its parent failed",
+        "web: not started, since its parent failed",
     ]
 
 

@@ -29,9 +29,9 @@ def make_mirror() -> Callable[..., Path]:
         provider = folder / "registry.terraform.io" / "hashicorp" / "aws"
         if packed:
             provider.mkdir(parents=True)
-            (provider / f"terraform-provider-aws_{version}_{mirror.machine()}.zip").touch()
+            (provider / f"terraform-provider-aws_{version}_{mirror.terraform_platform()}.zip").touch()
         else:
-            (provider / version / mirror.machine()).mkdir(parents=True)
+            (provider / version / mirror.terraform_platform()).mkdir(parents=True)
         return folder
 
     return make

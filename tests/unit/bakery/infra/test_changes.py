@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bakery.infra.changes import Change, Difference, Drift, OutputChange, difference, report
+from bakery.infra.changes import Change, Difference, Drift, OutputChange, read_difference, report
 
 
 def resource(*actions: str, address: str = "aws_sns_topic.news", **more: Any) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def resource(*actions: str, address: str = "aws_sns_topic.news", **more: Any) ->
 
 
 def read(*resources: dict[str, Any], **plan: Any) -> Difference:
-    return difference("images", ("network",), {"applyable": True, "resource_changes": list(resources), **plan})
+    return read_difference("images", ("network",), {"applyable": True, "resource_changes": list(resources), **plan})
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,10 @@ def test_a_replacement_says_what_forces_it_and_not_every_new_id() -> None:
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        (resource("delete", "create", action_reason="replace_by_triggers"), "something that it follows changes"),
+        (
+            resource("delete", "create", action_reason="replace_by_triggers"),
+            "a resource in its replace_triggered_by changes",
+        ),
         (resource("delete", action_reason="delete_because_no_resource_config"), "the stack has it no more"),
         (resource("no-op", previous_address="aws_sns_topic.old"), "was aws_sns_topic.old"),
         (resource("delete", action_reason="something new"), ""),
@@ -153,7 +156,7 @@ def test_drift_is_what_the_plan_corrects() -> None:
         resource("create", address="a.gone"),
         resource_drift=drifted,
     )
-    assert found.drift == (Drift("a.changed", gone=False, attributes=("tags.x",)), Drift("a.gone", gone=True))
+    assert found.drift == (Drift("a.changed", absent=False, attributes=("tags.x",)), Drift("a.gone", absent=True))
 
 
 def test_the_report_counts_as_gitlab_does() -> None:

@@ -42,12 +42,12 @@ def test_a_child_gets_credentials_and_choices_only(project: Project) -> None:
 @pytest.mark.parametrize("name", ["ARM_CLIENT_SECRET", "TF_VAR_vsphere_logins", "VAULT_TOKEN"])
 def test_every_provider_gets_its_login(project: Project, name: str) -> None:
     assert env.for_child(project, {name: "s3cret"})[name] == "s3cret"
-    assert env.secrets({name: "s3cret"}) == ["s3cret"]
+    assert env.secret_values({name: "s3cret"}) == ["s3cret"]
     assert name not in env.variables(project, {name: "s3cret"})
 
 
 def test_secret_values_are_named_for_redaction() -> None:
-    assert env.secrets({**SECRETS, "AWS_SESSION_TOKEN": ""}) == ["hidden"]
+    assert env.secret_values({**SECRETS, "AWS_SESSION_TOKEN": ""}) == ["hidden"]
 
 
 @pytest.mark.parametrize(("environment", "name"), [({}, "demo"), ({"BAKERY_ENVIRONMENT": "prod"}, "prod")])
@@ -84,11 +84,11 @@ def test_without_a_mirror_stacks_share_a_download(project: Project) -> None:
 
 
 def test_terraform_is_the_users_choice_then_ours_then_any(project: Project, tmp_path: Path) -> None:
-    assert env.terraform(project, {"PATH": str(tmp_path)}) == "terraform"
+    assert env.find_terraform(project, {"PATH": str(tmp_path)}) == "terraform"
     other = tmp_path / "terraform"
     other.touch(mode=0o755)
-    assert env.terraform(project, {"PATH": str(tmp_path)}) == str(other)
+    assert env.find_terraform(project, {"PATH": str(tmp_path)}) == str(other)
     ours = project.tool_bin / "terraform"
     ours.touch(mode=0o755)
-    assert env.terraform(project, {"PATH": str(tmp_path)}) == str(ours)
-    assert env.terraform(project, {"TERRAFORM_BINARY_NAME": "tofu"}) == "tofu"
+    assert env.find_terraform(project, {"PATH": str(tmp_path)}) == str(ours)
+    assert env.find_terraform(project, {"TERRAFORM_BINARY_NAME": "tofu"}) == "tofu"

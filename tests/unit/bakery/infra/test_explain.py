@@ -3,7 +3,7 @@
 import pytest
 
 from bakery.host.errors import ConflictError, UsageError
-from bakery.infra.explain import NotAppliedError, condition, failure
+from bakery.infra.explain import NotAppliedError, condition_text, explain_failure
 
 LOCKED = """\
 images  Acquiring state lock. This may take a few moments...
@@ -64,7 +64,7 @@ Command output on stderr:
 VIOLATED = """\
 ERROR [vault/front/in-0]: aws_vpc_security_group_ingress_rule lets in 0.0.0.0/0 (BKY001: no ingress; tried in minutes)
 ERROR [runner/cache]: is exempt from BKY030, which nothing here violates: remove the exemption
-WARNING [runner/rights]: aws_iam_role_policy writes to * (BKY052: what writes names its resources; no further)
+WARNING [runner/rights]: aws_iam_role_policy writes to * (BKY052: statements name resources; no further)
 
 ⠸  Synthesizing
 Error: While synthesizing one or more error annotations have been encountered. Please check the log output above.
@@ -100,12 +100,12 @@ The catalog was asked:
   # aws_sns_topic.news will be created
 """
 GONE = "\nError: reading SSM Parameter (/bakery/web/x86_64/channels/stable): couldn't find resource\n"
-NOWHERE = "no registry and no mirror has the provider"
+NOWHERE = "neither a registry nor a mirror has the provider"
 MIRROR = "'terraform providers mirror -platform="
 
 
 def test_a_lock_names_its_holder() -> None:
-    error = failure("plan images", LOCKED, "cdktf.out/stacks/images")
+    error = explain_failure("plan images", LOCKED, "cdktf.out/stacks/images")
     assert isinstance(error, ConflictError)
     assert "locked by alice@laptop since 2026-11-23 10:00:00" in error.message
     assert "Operation: OperationTypeApply" in error.detail
@@ -129,7 +129,7 @@ def test_a_lock_names_its_holder() -> None:
     ],
 )
 def test_a_known_reason_gets_a_hint(output: str, message: str, hint: str) -> None:
-    error = failure("init", output, "folder")
+    error = explain_failure("init", output, "folder")
     assert error.message == message
     assert hint in error.hint
     assert error.where == "folder"
@@ -170,26 +170,28 @@ Error: Invalid function argument
 
 @pytest.mark.parametrize("output", [NOT_APPLIED, LACKING])
 def test_a_stack_that_was_not_applied_is_named(output: str) -> None:
-    error = failure("plan", output, "folder")
+    error = explain_failure("plan", output, "folder")
     assert isinstance(error, NotAppliedError)
     assert error.stack == "vault"
     assert error.hint == "run 'bakery apply vault' first"
 
 
 def test_another_unsupported_attribute_is_an_error_as_any() -> None:
-    error = failure("plan", OF_OUR_OWN, "folder")
+    error = explain_failure("plan", OF_OUR_OWN, "folder")
     assert not isinstance(error, NotAppliedError)
     assert error.message == "cannot plan: Unsupported attribute"
 
 
 def test_a_stale_plan_is_a_conflict() -> None:
-    error = failure("apply", "\nError: Saved plan is stale\n\nThe given plan file can no longer be applied", "folder")
+    error = explain_failure(
+        "apply", "\nError: Saved plan is stale\n\nThe given plan file can no longer be applied", "folder"
+    )
     assert isinstance(error, ConflictError)
-    assert "another apply came in between" in error.message
+    assert "another apply changed the state" in error.message
 
 
 def test_violated_rules_are_all_told() -> None:
-    error = failure("synth", VIOLATED, "folder")
+    error = explain_failure("synth", VIOLATED, "folder")
     assert isinstance(error, UsageError)
     assert error.message == "the stacks break rules in 2 places"
     first, second = error.detail.splitlines()
@@ -202,7 +204,7 @@ def test_violated_rules_are_all_told() -> None:
 @pytest.mark.parametrize("frame", ["", "images  │ "])
 def test_broken_conditions_are_told_once_each(frame: str) -> None:
     output = "\n".join(f"{frame}{line}" for line in BROKEN.splitlines())
-    error = failure("plan", output, "folder")
+    error = explain_failure("plan", output, "folder")
     assert error.exit_code == 1
     assert error.where == "cdktf/environments/demo.yaml:31"
     assert error.message == "channel stable has no image gitlab-runner (x86_64): it never had one"
@@ -213,8 +215,8 @@ def test_broken_conditions_are_told_once_each(frame: str) -> None:
 
 @pytest.mark.parametrize("where", ["", "cdktf/environments/demo.yaml:31"])
 def test_a_condition_is_read_back(where: str) -> None:
-    text = condition("the channel has no image: none was baked", hint="run 'bakery run web'", where=where)
-    error = failure("plan", f"Error: Resource precondition failed\n\n{text}\n", "folder")
+    text = condition_text("the channel has no image: none was baked", hint="run 'bakery run web'", where=where)
+    error = explain_failure("plan", f"Error: Resource precondition failed\n\n{text}\n", "folder")
     assert (error.message, error.where) == ("the channel has no image: none was baked", where)
     assert error.hint == "run 'bakery run web'"
 
@@ -222,18 +224,18 @@ def test_a_condition_is_read_back(where: str) -> None:
 def test_another_error_of_the_same_plan_is_not_hidden() -> None:
     denied = "Error: reading SSM Parameter (/platform/vault/chain): AccessDeniedException\n\n  with data.chain\n"
     for output in (f"{BROKEN}{denied}", f"{denied}\n{BROKEN}"):
-        error = failure("plan", output, "folder")
+        error = explain_failure("plan", output, "folder")
         assert error.message.startswith("channel stable has no image gitlab-runner")
         assert [line.strip() for line in error.detail.splitlines()[-2:]] == [denied.splitlines()[0], "with data.chain"]
 
 
 def test_only_a_parameter_that_is_gone_is_to_be_written_again() -> None:
-    assert "'bakery promote" in failure("plan", GONE, "folder").hint
-    assert failure("plan", GONE.replace("couldn't find resource", "AccessDeniedException"), "folder").hint == ""
+    assert "'bakery promote" in explain_failure("plan", GONE, "folder").hint
+    assert explain_failure("plan", GONE.replace("couldn't find resource", "AccessDeniedException"), "folder").hint == ""
 
 
 def test_a_long_output_is_cut_at_its_beginning() -> None:
-    error = failure("apply", "\n".join(f"line {number}" for number in range(200)), "folder")
+    error = explain_failure("apply", "\n".join(f"line {number}" for number in range(200)), "folder")
     assert error.detail.splitlines()[-1] == "line 199"
     assert len(error.detail.splitlines()) == 40
 
@@ -269,7 +271,7 @@ without the "-lockfile=readonly" flag.
 @pytest.mark.parametrize("output", NOT_LOCKED.values(), ids=NOT_LOCKED)
 def test_a_provider_that_is_not_locked(output: str) -> None:
     """In the words of Terraform 1.11.4."""
-    error = failure("init with Terraform", output, "cdktf.out/stacks/images")
-    assert error.message == "cannot init with Terraform: a provider is not the one of the lock file"
+    error = explain_failure("init with Terraform", output, "cdktf.out/stacks/images")
+    assert error.message == "cannot init with Terraform: a provider differs from the lock file"
     assert error.detail.startswith("Error: ")
     assert "docs/how-to/deploy-the-infrastructure.md" in error.hint

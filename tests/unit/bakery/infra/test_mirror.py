@@ -20,23 +20,23 @@ def config(path: Path, block: str) -> Path:
 
 class TestNamed:
     def test_nothing_is_named(self) -> None:
-        assert mirror.named({}) is None
-        assert mirror.named({mirror.VARIABLE: ""}) is None
+        assert mirror.named_mirror({}) is None
+        assert mirror.named_mirror({mirror.VARIABLE: ""}) is None
 
     @pytest.mark.parametrize("packed", [False, True])
     def test_the_variable_names_a_mirror(self, make_mirror: MakeMirror, tmp_path: Path, packed: bool) -> None:
         folder = make_mirror(tmp_path / "mine", packed)
-        assert mirror.named({mirror.VARIABLE: str(folder)}) == folder
+        assert mirror.named_mirror({mirror.VARIABLE: str(folder)}) == folder
 
     @pytest.mark.parametrize("version", [None, "4.0.0"])
     def test_a_folder_without_our_provider(self, make_mirror: MakeMirror, tmp_path: Path, version: str | None) -> None:
         if version:
             make_mirror(tmp_path, version=version)
         with pytest.raises(UsageError, match="is not a mirror") as caught:
-            mirror.named({mirror.VARIABLE: str(tmp_path)})
+            mirror.named_mirror({mirror.VARIABLE: str(tmp_path)})
         assert caught.value.where == str(tmp_path)
         assert mirror.AWS_VERSION in caught.value.hint
-        assert f"'terraform providers mirror -platform={mirror.machine()} {tmp_path}'" in caught.value.hint
+        assert f"'terraform providers mirror -platform={mirror.terraform_platform()} {tmp_path}'" in caught.value.hint
 
     @pytest.mark.parametrize("place", ["home/.terraform.d/plugins", "opt/providers"])
     def test_nothing_is_searched(
@@ -44,8 +44,8 @@ class TestNamed:
     ) -> None:
         make_mirror(tmp_path / place)
         monkeypatch.chdir(tmp_path)
-        assert mirror.named({"HOME": str(tmp_path / "home")}) is None
-        assert not mirror.configured({"HOME": str(tmp_path / "home")})
+        assert mirror.named_mirror({"HOME": str(tmp_path / "home")}) is None
+        assert not mirror.has_configuration({"HOME": str(tmp_path / "home")})
 
 
 class TestConfigured:
@@ -55,21 +55,21 @@ class TestConfigured:
     def test_the_users_own_configuration(self, make_mirror: MakeMirror, tmp_path: Path, block: str) -> None:
         folder = make_mirror(tmp_path / "theirs")
         file = config(tmp_path / "terraform.rc", block.format(folder))
-        assert mirror.configured({mirror.CONFIG_VARIABLE: str(file)})
+        assert mirror.has_configuration({mirror.CONFIG_VARIABLE: str(file)})
 
     def test_the_one_in_the_home_folder(self, own_home: Path) -> None:
         config(own_home / ".terraformrc", 'filesystem_mirror { path = "/nowhere" }')
-        assert mirror.configured({"HOME": str(own_home)})
-        assert mirror.configured({})
+        assert mirror.has_configuration({"HOME": str(own_home)})
+        assert mirror.has_configuration({})
 
     def test_one_that_says_nothing_of_providers(self, tmp_path: Path, own_home: Path) -> None:
         config(own_home / ".terraformrc", 'filesystem_mirror { path = "/nowhere" }')
         file = tmp_path / "terraform.rc"
         file.write_text('plugin_cache_dir = "/cache"\n')
-        assert not mirror.configured({mirror.CONFIG_VARIABLE: str(file)})
+        assert not mirror.has_configuration({mirror.CONFIG_VARIABLE: str(file)})
 
     def test_one_that_is_not_there(self, tmp_path: Path) -> None:
-        assert not mirror.configured({mirror.CONFIG_VARIABLE: str(tmp_path / "absent")})
+        assert not mirror.has_configuration({mirror.CONFIG_VARIABLE: str(tmp_path / "absent")})
 
 
 class TestOthersWhoCanWrite:
@@ -81,40 +81,40 @@ class TestOthersWhoCanWrite:
         folder = make_mirror(tmp_path / "mirror")
         (tmp_path / place).chmod(mode)
         with pytest.raises(UsageError, match="other users can write to the Terraform mirror") as caught:
-            mirror.named({mirror.VARIABLE: str(folder)})
+            mirror.named_mirror({mirror.VARIABLE: str(folder)})
         assert caught.value.where == str(tmp_path / place)
         assert f"'chmod go-w {tmp_path / place}'" in caught.value.hint
 
     def test_to_a_program_in_it(self, make_mirror: MakeMirror, tmp_path: Path) -> None:
         folder = make_mirror(tmp_path / "mirror")
-        program = folder / ADDRESS / mirror.AWS_VERSION / mirror.machine() / "terraform-provider-aws"
+        program = folder / ADDRESS / mirror.AWS_VERSION / mirror.terraform_platform() / "terraform-provider-aws"
         program.touch()
         program.chmod(0o757)
         with pytest.raises(UsageError, match="other users can write"):
-            mirror.named({mirror.VARIABLE: str(folder)})
+            mirror.named_mirror({mirror.VARIABLE: str(folder)})
 
     def test_to_a_parent(self, make_mirror: MakeMirror, tmp_path: Path) -> None:
         folder = make_mirror(tmp_path / "shared" / "mirror")
         (tmp_path / "shared").chmod(0o777)
         with pytest.raises(UsageError, match="other users can write") as caught:
-            mirror.named({mirror.VARIABLE: str(folder)})
+            mirror.named_mirror({mirror.VARIABLE: str(folder)})
         assert caught.value.where == str(tmp_path / "shared")
         (tmp_path / "shared").chmod(0o1777)
-        assert mirror.named({mirror.VARIABLE: str(folder)}) == folder
+        assert mirror.named_mirror({mirror.VARIABLE: str(folder)}) == folder
 
     def test_to_what_a_link_leads_to(self, make_mirror: MakeMirror, tmp_path: Path) -> None:
         folder = make_mirror(tmp_path / "shared" / "mirror")
         (tmp_path / "shared").chmod(0o777)
         (tmp_path / "link").symlink_to(folder)
         with pytest.raises(UsageError, match="other users can write"):
-            mirror.named({mirror.VARIABLE: str(tmp_path / "link")})
+            mirror.named_mirror({mirror.VARIABLE: str(tmp_path / "link")})
 
     def test_to_the_mirror_of_the_users_configuration(self, make_mirror: MakeMirror, tmp_path: Path) -> None:
         folder = make_mirror(tmp_path / "mirror")
         folder.chmod(0o777)
         file = config(tmp_path / "terraform.rc", f'filesystem_mirror {{ path = "{folder}" }}')
         with pytest.raises(UsageError, match="other users can write"):
-            mirror.configured({mirror.CONFIG_VARIABLE: str(file)})
+            mirror.has_configuration({mirror.CONFIG_VARIABLE: str(file)})
 
 
 def test_only_what_is_mirrored_is_taken_from_there(make_mirror: MakeMirror, tmp_path: Path) -> None:

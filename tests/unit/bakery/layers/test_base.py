@@ -110,7 +110,7 @@ def test_the_recipe_says_nothing_about_a_vendors_image(bench: FakeSources) -> No
 
 def test_an_image_that_points_at_files_of_the_host_is_refused(bench: FakeSources) -> None:
     bench.info.write_text('{"format": "qcow2", "virtual-size": 15, "backing-filename": "/etc/shadow"}')
-    with pytest.raises(BakeryError, match="another file") as failure:
+    with pytest.raises(BakeryError, match="has a backing file") as failure:
         bench.prepare(VENDOR)
     assert failure.value.detail == "/etc/shadow"
     assert bench.left() == []

@@ -199,7 +199,7 @@ def test_no_room(bench: FakePrograms, monkeypatch: pytest.MonkeyPatch) -> None:
         (RECIPE.replace("packages", "package"), "'packages': Field required"),
         (RECIPE + 'colour = "red"', "'disk.colour': Extra inputs"),
         (RECIPE + "= =", "not valid TOML"),
-        (None, "not there"),
+        (None, "is missing"),
     ],
 )
 def test_a_wrong_recipe_is_a_usage_error(bench: FakePrograms, text: str | None, message: str) -> None:

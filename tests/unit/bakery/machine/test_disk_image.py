@@ -42,7 +42,7 @@ def test_describe_tells_the_file_from_its_content(tmp_path: Path, programs: Prog
     programs.shell("qemu-img", '[ "$1" = convert ] && eval "target=\\${$#}" && printf content >"$target"')
     image = tmp_path / "disk.qcow2"
     image.write_bytes(b"file")
-    disk = disk_image.describe(image)
+    disk = disk_image.describe_image(image)
     assert disk.virtual_size == len(b"content")
     assert disk.sha256 == hashlib.sha256(b"file").hexdigest()
     assert disk.raw_sha256 == hashlib.sha256(b"content").hexdigest()

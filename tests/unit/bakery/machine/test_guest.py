@@ -128,7 +128,7 @@ def test_a_guest_that_ends_says_why(tmp_path: Path, boot: Boot) -> None:
 
 def test_silence_ends_the_wait(tmp_path: Path, boot: Boot) -> None:
     with (
-        pytest.raises(GuestError, match="said nothing") as failure,
+        pytest.raises(GuestError, match="was silent") as failure,
         boot("print('the end', file=serial); time.sleep(60)", Patience(silence=0.3, total=60)),
     ):
         pytest.fail("it never answered")

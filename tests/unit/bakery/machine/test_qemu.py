@@ -103,4 +103,4 @@ def test_free_port_can_be_used() -> None:
 
 
 def test_a_comma_in_a_path_does_not_end_an_option() -> None:
-    assert qemu.escape(Path("/a,b/c")) == "/a,,b/c"
+    assert qemu.escape_comma(Path("/a,b/c")) == "/a,,b/c"

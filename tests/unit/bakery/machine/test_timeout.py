@@ -40,4 +40,4 @@ def test_what_packer_would_refuse_or_never_wait_for_is_a_usage_error(
     monkeypatch.setenv(VARIABLE, value)
     with pytest.raises(UsageError, match=f"{VARIABLE} is '{value}'") as caught:
         ssh_timeout("10m")
-    assert caught.value.hint == "write it like 20m, 90s or 1h30m"
+    assert caught.value.hint == "write 20m, 90s or 1h30m"

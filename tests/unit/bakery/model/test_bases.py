@@ -25,7 +25,7 @@ def define(**changes: Any) -> ImageDefinition:
         ({"aws": {}}, "needs exactly one of image, ami; it has none"),
         ({"aws": AMI | {"image": "base"}}, "needs exactly one of image, ami; it has image, ami"),
         ({"aws": {"ami": {"name": "x", "owner": "somebody"}}}, "aws.ami.owner"),
-        ({"qemu": {"image": "base"}, "aws": {"image": "other"}}, "the same image of ours, not from base, other"),
+        ({"qemu": {"image": "base"}, "aws": {"image": "other"}}, "the same parent image, not base, other"),
         ({"azure": {"urn": "Debian:debian-12"}}, "azure.urn"),
     ],
     ids=["none", "empty", "two sources", "owner", "two parents", "urn"],

@@ -144,7 +144,7 @@ BAD = {
         "packages: {curl: 1}",
         10,
         "'software.packages' is {'curl': 1}: Input should be a valid array",
-        "software: what goes onto the base; nothing makes the base the image",
+        "software: software to install; without any, the base is the image",
     ),
     "text instead of a mapping": (
         '  aws:\n    regions: [eu-central-1]\n    accounts: ["123456789012"]',
@@ -158,7 +158,7 @@ BAD = {
         "name:",
         1,
         "'name' has no value",
-        "name: goes into the names of images, parameters and files",
+        "name: part of the names of images, parameters and files",
     ),
     "date": (
         "team: platform",
@@ -270,14 +270,14 @@ BAD = {
         "    - name: nginx\n",
         "    - name: nginx\n    - name: nginx\n",
         9,
-        "software: 'nginx' is there twice, and roles share their variables",
+        "software: 'nginx' is listed twice, but roles share their variables",
         "",
     ),
     "variable of two roles": (
         "    - name: nginx\n",
         "    - {name: proxy, vars: {nginx_port: 1}}\n    - name: nginx\n",
         9,
-        "software: 'nginx_port' is there twice, and roles share their variables",
+        "software: 'nginx_port' is listed twice, but roles share their variables",
         "",
     ),
     "duplicate key": (
@@ -304,7 +304,7 @@ BAD = {
         "'web' is built on 'debian-13', which is not defined",
         "did you mean 'debian-12'?",
     ),
-    "its own parent": ("image: debian-12", "image: web", 8, "lineage goes in a circle: web -> web", ""),
+    "its own parent": ("image: debian-12", "image: web", 8, "the lineage is a cycle: web -> web", ""),
 }
 
 
@@ -360,7 +360,7 @@ def test_lineage_that_goes_in_a_circle(folder: Path) -> None:
     (folder / "a.yaml").write_text(WEB.replace("name: web", "name: app").replace("image: debian-12", "image: web"))
     (folder / "debian-12.yaml").write_text(BASE.replace("debootstrap: {suite: bookworm}", "image: web"))
     error = refused(folder)
-    assert error.message == "lineage goes in a circle: web -> debian-12 -> web"
+    assert error.message == "the lineage is a cycle: web -> debian-12 -> web"
     assert error.where == "debian-12.yaml:8"
 
 

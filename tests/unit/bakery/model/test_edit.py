@@ -118,7 +118,7 @@ def test_a_package_that_is_there(name: str, tmp_path: Path) -> None:
     path, text = write(tmp_path, "software:\n  packages:\n  - curl\n  - jq\n")
     with pytest.raises(UsageError) as caught:
         edit.add_package(path, text, name)
-    assert caught.value.message == "the package 'jq' is there already"
+    assert caught.value.message == "the package 'jq' is already listed"
     assert caught.value.where == f"{path}:9"
 
 
@@ -144,11 +144,11 @@ def test_what_is_no_name(name: str, tmp_path: Path) -> None:
 )
 def test_what_one_line_cannot_change(software: str, tmp_path: Path) -> None:
     path, text = write(tmp_path, software)
-    with pytest.raises(UsageError, match="cannot be changed from here"):
+    with pytest.raises(UsageError, match="its YAML style is not supported"):
         edit.add_package(path, text, "jq")
 
 
 def test_a_name_that_yaml_takes_for_something_else(tmp_path: Path) -> None:
     path, text = write(tmp_path, "")
-    with pytest.raises(UsageError, match="cannot be changed from here"):
+    with pytest.raises(UsageError, match="its YAML style is not supported"):
         edit.add_package(path, text, "0x10")

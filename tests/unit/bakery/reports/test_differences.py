@@ -1,7 +1,7 @@
 """How a plan reads; the texts of whole runs are in the tests of the command line."""
 
 from bakery.infra.changes import Change, Difference, Drift, OutputChange
-from bakery.reports import applied, differences
+from bakery.reports import render_applied, render_differences
 
 PLAN = Difference(
     "images",
@@ -14,12 +14,12 @@ PLAN = Difference(
         Change("a.moved", "move", (), "was a.before"),
     ),
     outputs=(OutputChange("web", "", '"ami-1"'), OutputChange("app", '"ami-2"', "")),
-    drift=(Drift("a.tags", gone=False, attributes=("name",)), Drift("a.new", gone=True)),
+    drift=(Drift("a.tags", absent=False, attributes=("name",)), Drift("a.new", absent=True)),
 )
 
 
 def test_a_line_for_each() -> None:
-    assert differences([PLAN]).splitlines() == [
+    assert render_differences([PLAN]).splitlines() == [
         "images: 1 to add, 1 to change, 1 to replace, 1 to destroy, 1 to move; outputs change",
         "  add      a.new",
         "  change   a.tags: tags.owner, name",
@@ -35,17 +35,21 @@ def test_a_line_for_each() -> None:
 
 def test_a_stack_that_reads_one_that_changes_says_so() -> None:
     reader = Difference("apps", pending=False, reads=("network", "images"))
-    assert differences([PLAN, reader]).splitlines()[-2:] == [
+    assert render_differences([PLAN, reader]).splitlines()[-2:] == [
         "apps: no changes",
-        "  note     planned with outputs of images as they are now",
+        "  note     planned with the current outputs of images",
     ]
-    assert differences([reader]) == "apps: no changes"
+    assert render_differences([reader]) == "apps: no changes"
     waiting = Difference("apps", pending=True, reads=("images",), waits_for="images")
-    assert differences([PLAN, waiting]).splitlines()[-1].startswith("apps: cannot be planned before images is applied")
+    assert (
+        render_differences([PLAN, waiting])
+        .splitlines()[-1]
+        .startswith("apps: cannot be planned before images is applied")
+    )
 
 
 def test_what_was_done_has_a_column_for_what_there_was() -> None:
-    assert applied([PLAN, Difference("apps", pending=False)]).splitlines() == [
+    assert render_applied([PLAN, Difference("apps", pending=False)]).splitlines() == [
         "STACK   ADD  CHANGE  REPLACE  DESTROY  MOVE  RESULT",
         "images  1    1       1        1        1     applied",
         "apps    0    0       0        0        0     no changes",

@@ -1,8 +1,8 @@
-from bakery.reports import table
+from bakery.reports import render_table
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
-    assert table(("image", "id"), [("web", "ami-1"), ("debian-12", "x")]).splitlines() == [
+    assert render_table(("image", "id"), [("web", "ami-1"), ("debian-12", "x")]).splitlines() == [
         "IMAGE      ID",
         "web        ami-1",
         "debian-12  x",
@@ -10,10 +10,10 @@ def test_columns_are_as_wide_as_their_widest_cell() -> None:
 
 
 def test_last_column_is_never_cut_or_padded() -> None:
-    lines = table(("a", "b"), [("1", "long " * 60 + "end"), ("2", "")]).splitlines()
+    lines = render_table(("a", "b"), [("1", "long " * 60 + "end"), ("2", "")]).splitlines()
     assert lines[1].endswith("long end")
     assert lines[2] == "2"
 
 
 def test_no_rows() -> None:
-    assert table(("image", "version"), []) == "IMAGE  VERSION"
+    assert render_table(("image", "version"), []) == "IMAGE  VERSION"

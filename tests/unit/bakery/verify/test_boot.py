@@ -90,12 +90,12 @@ def test_a_guest_that_falls_silent_during_the_boot(
 
 def test_a_guest_that_never_answers_fails_a_check(run: boot.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def guest(*_: Any, **__: Any) -> AbstractContextManager[Guest]:
-        raise GuestError("the guest said nothing for 180 s", detail="Kernel panic")
+        raise GuestError("the guest was silent for 180 s", detail="Kernel panic")
 
     monkeypatch.setattr(boot, "guest", guest)
     seconds: dict[str, float] = {}
     (check,) = boot.check(run, seconds)
-    assert check == Check("boots and answers over SSH", False, "the guest said nothing for 180 s\nKernel panic")
+    assert check == Check("boots and answers over SSH", False, "the guest was silent for 180 s\nKernel panic")
     assert set(seconds) == {"boot", "tests"}
 
 

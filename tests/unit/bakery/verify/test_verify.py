@@ -70,7 +70,7 @@ def test_a_disk_that_changed_is_not_looked_at(world: VerifiedProject) -> None:
 
 def test_a_disk_that_is_gone(world: VerifiedProject) -> None:
     world.disk.unlink()
-    with pytest.raises(BakeryError, match="not there"):
+    with pytest.raises(BakeryError, match="is missing"):
         verify(world.project, world.definition, world.artifact, world.disk, [], world.events.append)
 
 
@@ -78,7 +78,7 @@ def test_tests_that_are_not_there_are_named_before_anything_runs(world: Verified
     definition = world.definition.model_copy(update={"tests": ("base", "web")})
     with pytest.raises(UsageError, match="'web'") as failure:
         verify(world.project, definition, world.artifact, world.disk, [], world.events.append)
-    assert failure.value.hint == "there are: base"
+    assert failure.value.hint == "the tests are: base"
     assert world.events == []
 
 

@@ -1,4 +1,4 @@
-"""The server's WSGI application: note each call, apply faults, then let moto and the strict handlers answer."""
+"""The server's WSGI application: record each call, apply faults, then let moto and the strict handlers answer."""
 
 import json
 import threading
@@ -14,7 +14,7 @@ from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException
 
 from bakery.demo.stand_ins.aws import rbin, state
-from bakery.demo.stand_ins.aws.calls import Call, Environ, identify, refusal
+from bakery.demo.stand_ins.aws.calls import Call, Environ, identify_call, refusal
 from bakery.demo.stand_ins.aws.faults import Faults, Rule, drop
 from bakery.demo.stand_ins.aws.world import WORLD
 
@@ -30,13 +30,13 @@ class StrictAws:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._calls: list[Call] = []
         self._faults = Faults()
-        # Moto is not made for threads. Blocks of a snapshot go past the lock: they are many and independent.
+        # Moto is not thread-safe. Requests for blocks of a snapshot need no lock: they are many and independent.
         self._lock = threading.RLock()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"].startswith(CONTROL):
             return self._answer_control(Request(environ))(environ, start_response)
-        call = identify(environ)
+        call = identify_call(environ)
         self._calls.append(call)
         if call.region and call.region not in ec2_backends[call.account].regions:
             message = f"There is no region {call.region}"
@@ -48,7 +48,7 @@ class StrictAws:
         if rule is None:
             return self._answer_call(call, environ, start_response)
         if rule.kind == "error":
-            answer = refusal(call, environ, rule.error, "Asked for by a fault rule", rule.status)
+            answer = refusal(call, environ, rule.error, "Requested by a fault rule", rule.status)
             return answer(environ, start_response)
         if rule.kind == "reset":
             drop(environ)
@@ -89,7 +89,7 @@ class StrictAws:
         return Response(f"no such control: {request.method} {request.path}\n", status=404)
 
     def _change_world(self, change: Callable[[], None]) -> Response:
-        """Make a change between calls; 400 with the reason when the request's JSON does not fit."""
+        """Make a change between calls; 400 with the reason if the request's JSON is invalid."""
         try:
             with self._lock:
                 change()

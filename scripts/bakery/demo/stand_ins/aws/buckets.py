@@ -1,4 +1,4 @@
-"""Replication rules of buckets as they were put: moto answers with a part of each. Nothing is copied by them here."""
+"""Complete replication rules of buckets: moto returns only a part of each. The stand-in copies nothing."""
 
 from moto.core.common_types import TYPE_RESPONSE
 from moto.core.responses import ActionResult
@@ -11,7 +11,7 @@ def get_bucket_replication(self: S3Response) -> str | TYPE_RESPONSE:
     configuration = self.backend.get_bucket_replication(self.bucket_name)
     if not configuration:
         raise ReplicationConfigurationNotFoundError(bucket_name=self.bucket_name)
-    # An empty element of XML is nothing to moto, and an empty text to S3.
+    # Moto ignores an empty XML element; S3 reads it as an empty text.
     rules = [
         {**rule, "Filter": {"Prefix": (rule.get("Filter") or {}).get("Prefix") or ""}} for rule in configuration["Rule"]
     ]

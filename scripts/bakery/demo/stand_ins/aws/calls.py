@@ -25,7 +25,7 @@ Environ = dict[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One request; empty fields where it is not signed or names no operation."""
+    """One request; fields are empty if it is not signed or names no operation."""
 
     service: str
     action: str
@@ -34,7 +34,7 @@ class Call:
     key: str
 
 
-def identify(environ: Environ) -> Call:
+def identify_call(environ: Environ) -> Call:
     signature = environ.get("HTTP_AUTHORIZATION") or unquote(environ.get("QUERY_STRING", ""))
     match = CREDENTIAL.search(signature)
     if not match:
@@ -57,7 +57,7 @@ def _action_name(environ: Environ, service: str) -> str:
 
 
 def _form_action(environ: Environ) -> str:
-    """The Action of a query-protocol body, which is put back for moto to read."""
+    """The Action of a query-protocol body, which moto can still read afterwards."""
     if not environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         return ""
     body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -66,7 +66,7 @@ def _form_action(environ: Environ) -> str:
 
 
 class Refusal(ServiceException):
-    """Belongs to this module: for an error of its own, moto would look for a service named `core`."""
+    """An error of this module: moto would look for a service named `core` for an error class of its own."""
 
 
 def refusal(call: Call, environ: Environ, code: str, message: str, status: int) -> Response:

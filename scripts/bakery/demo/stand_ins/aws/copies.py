@@ -38,7 +38,7 @@ def copy_image(self: AmisResponse) -> ActionResult:
 
 
 def _copy_image(self: AmisResponse) -> Image:
-    """Checks everything before it makes anything."""
+    """Checks the whole request before it makes anything."""
     source_backend = _region_backend(self.current_account, self._get_param("SourceRegion"))
     source = _source_image(source_backend, self._get_param("SourceImageId"))
     originals = snapshots.visible_snapshots(source_backend)
@@ -79,7 +79,7 @@ def _snapshot_ids(image: Ami) -> list[str]:
 
 
 def _copy_tags(self: AmisResponse, source: Ami) -> dict[str, str]:
-    """CopyImageTags brings the caller's own tags; on an image of another account those are never its owner's."""
+    """CopyImageTags copies the caller's own tags, never those that another account set on its image."""
     tags = source.get_tags() if self._get_param("CopyImageTags", False) else []
     copies = {tag["key"]: tag["value"] for tag in tags if not tag["key"].startswith("aws:")}
     return copies | tags_for(self, "image", TAGGABLE)
@@ -96,7 +96,7 @@ def _check_encryption(self: EC2BaseResponse, originals: list[Snapshot]) -> None:
 
 
 def _check_limit(backend: EC2Backend, more: int) -> None:
-    """Each snapshot, of an image or by itself, takes one of the places for concurrent copies."""
+    """Raise an error if more snapshots are being copied than AWS allows, alone or as part of an image."""
     busy = sum(pending.copied and snapshot_id in backend.snapshots for snapshot_id, pending in WORLD.pending.items())
     if busy + more > MAX_CONCURRENT_COPIES:
         message = f"Too many snapshot copies in progress. The limit is {MAX_CONCURRENT_COPIES} for this region."

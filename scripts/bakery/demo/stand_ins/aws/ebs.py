@@ -108,11 +108,11 @@ def put_snapshot_block(self: EBSResponse) -> ActionResult:
     if not 0 <= index < disk.size * BLOCKS_PER_GIB:
         raise invalid("INVALID_BLOCK", f"Block {index} lies outside {disk.size} GiB")
     if self._get_param("DataLength") != BLOCK_SIZE or len(data) != BLOCK_SIZE:
-        raise invalid("INVALID_BLOCK", f"A block has {BLOCK_SIZE} bytes, {len(data)} came")
+        raise invalid("INVALID_BLOCK", f"A block has {BLOCK_SIZE} bytes, not {len(data)}")
     digest = hashlib.sha256(data)
     checksum = base64.b64encode(digest.digest()).decode()
     if (self._get_param("ChecksumAlgorithm"), self._get_param("Checksum")) != ("SHA256", checksum):
-        raise invalid("INVALID_BLOCK", f"The checksum of block {index} does not fit its data")
+        raise invalid("INVALID_BLOCK", f"The checksum of block {index} does not match its data")
     _store_block(digest.hexdigest(), data)
     disk.written[index] = digest.hexdigest()
     return ActionResult({"Checksum": checksum, "ChecksumAlgorithm": "SHA256"})
@@ -127,14 +127,14 @@ def _store_block(digest: str, data: bytes) -> None:
 
 
 def complete_snapshot(self: EBSResponse) -> ActionResult:
-    """Answers "pending"; DescribeSnapshots shows the rest of the way."""
+    """Answers "pending"; DescribeSnapshots shows the later states."""
     snapshot, disk = _own_snapshot(self)
     changed = int(self._get_param("ChangedBlocksCount"))
     if changed != len(disk.written):
         message = f"{len(disk.written)} blocks were written, ChangedBlocksCount is {changed}"
         raise invalid("INVALID_PARAMETER_VALUE", message)
     if self._get_param("Checksum") and not _checksum_fits(self, disk):
-        raise invalid("INVALID_PARAMETER_VALUE", "The aggregated checksum does not fit the blocks")
+        raise invalid("INVALID_PARAMETER_VALUE", "The aggregated checksum does not match the blocks")
     if snapshot.status == "pending" and snapshot.id not in WORLD.pending:
         snapshots.begin(snapshot)
     return ActionResult({"Status": snapshot.status})
@@ -208,7 +208,7 @@ def _region_backend(self: EBSResponse) -> EC2Backend:
 
 
 def _own_snapshot(self: EBSResponse) -> tuple[Snapshot, Disk]:
-    """The snapshot that a writing call names; only its account writes to it."""
+    """The snapshot that a writing call names; only its own account may write to it."""
     return _snapshot_with_disk(_region_backend(self).snapshots, self._get_param("SnapshotId"))
 
 
@@ -216,7 +216,7 @@ def _readable_snapshot(self: EBSResponse, snapshot_id: str) -> tuple[Snapshot, D
     """A completed snapshot of this account or shared with it."""
     snapshot, disk = _snapshot_with_disk(snapshots.visible_snapshots(_region_backend(self)), snapshot_id)
     if snapshot.status != "completed":
-        raise invalid("INVALID_SNAPSHOT_ID", f"{snapshot_id} is {snapshot.status}, only completed ones are read")
+        raise invalid("INVALID_SNAPSHOT_ID", f"{snapshot_id} is {snapshot.status}, not completed")
     return snapshot, disk
 
 

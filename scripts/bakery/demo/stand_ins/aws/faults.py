@@ -18,7 +18,7 @@ KINDS = {
 
 @dataclass
 class Rule:
-    """Applies to the next `times` calls it matches; a region or account left out matches any."""
+    """Applies to the next `times` matching calls; an absent region or account matches any."""
 
     service: str
     action: str
@@ -44,7 +44,7 @@ class Rule:
 
 
 class Faults:
-    """The rules in force. Threads share it: a rule with `times: 2` strikes exactly twice."""
+    """The active rules, shared by threads: a rule with `times: 2` applies exactly twice."""
 
     def __init__(self) -> None:
         self._rules: list[Rule] = []
@@ -59,7 +59,7 @@ class Faults:
             self._rules.clear()
 
     def take(self, call: Call) -> Rule | None:
-        """The first rule that matches, used up by one."""
+        """The first rule that matches; this counts as one use."""
         with self._lock:
             rule = next((rule for rule in self._rules if rule.matches(call)), None)
             if rule:
@@ -68,6 +68,6 @@ class Faults:
 
 
 def drop(environ: Environ) -> NoReturn:
-    """Close the connection without an answer; werkzeug takes the error for a client that left."""
+    """Close the connection without an answer; werkzeug treats the error as a client's disconnect."""
     environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
     raise ConnectionResetError("dropped by a fault rule")

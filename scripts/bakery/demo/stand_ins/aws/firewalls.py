@@ -1,13 +1,13 @@
-"""Rules of security groups: moto forgets the description of one that names a group, and Terraform sees a change."""
+"""Rules of security groups: moto loses the description of a rule that names a group, so Terraform shows a change."""
 
 from moto.ec2.models.security_groups import SecurityGroupRule
 
 
-def install() -> None:
+def replace_rules() -> None:
     SecurityGroupRule.description = property(_rule_description)  # type: ignore[method-assign, assignment]
 
 
 def _rule_description(rule: SecurityGroupRule) -> str | None:
-    """Model, SecurityGroupRule: each kind of source has one."""
+    """The rules with their descriptions, which each kind of source has (API model, SecurityGroupRule)."""
     description: str | None = rule.ip_range.get("Description") or rule.source_group.get("Description")
     return description

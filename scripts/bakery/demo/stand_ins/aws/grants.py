@@ -1,6 +1,6 @@
-"""KMS grants across accounts: who may make, see and retire one is asked of the key's policy and of the grant itself.
+"""KMS grants across accounts: the key's policy and the grant decide who may create, list and retire it.
 
-Moto finds only keys of the caller's own account, and asks nobody.
+Moto finds only keys of the caller's own account, and checks no policy.
 """
 
 import json
@@ -38,7 +38,7 @@ def list_grants(self: KmsResponse) -> str:
 
 
 def retire_grant(self: KmsResponse) -> str:
-    """By the principal that the grant names, whatever the key's policy says (model, RetireGrant)."""
+    """The principal that the grant names may retire it, whatever the key's policy says (API model, RetireGrant)."""
     key, grant_id = _find_key(self), self._get_param("GrantId")
     grant = key.grants.get(grant_id)
     if grant is None:
@@ -57,7 +57,7 @@ def revoke_grant(self: KmsResponse) -> str:
 
 
 def _find_key(self: KmsResponse) -> Key:
-    """By ID in the own account, by ARN in any; keys do not leave their region."""
+    """The key, by its ID in the caller's account or by its ARN in any account, but only in its own region."""
     name, account = self._get_param("KeyId"), self.current_account
     if name.startswith("arn:"):
         _, _, _, region, account, name = name.split(":", 5)
@@ -70,7 +70,7 @@ def _find_key(self: KmsResponse) -> Key:
 
 
 def _require_permission(self: KmsResponse, key: Key, action: str, request: dict[str, Any]) -> None:
-    """For other accounts only: IAM decides for the own account, and has no stand-in."""
+    """Check the key's policy for other accounts only: IAM decides for the own account, and has no stand-in."""
     if self.current_account == key.account_id:
         return
     statements = json.loads(key.policy)["Statement"]
@@ -94,7 +94,7 @@ def _statement_allows(statement: dict[str, Any], account: str, action: str, requ
 
 
 def _condition_holds(operator: str, name: str, values: Any, request: dict[str, Any]) -> bool:
-    """The conditions of KMS that are about a grant. A person's request is never one for an AWS resource."""
+    """Whether the conditions of KMS on grants hold. A person's request is never one for an AWS resource."""
     allowed = [values] if isinstance(values, str) else values
     match operator, name:
         case "StringEquals", "kms:GranteePrincipal":

@@ -1,4 +1,4 @@
-"""EC2 images: unique names, real devices and tags, pending at first, visible to accounts that share them."""
+"""EC2 images: unique names, real devices and tags, pending at first, visible to the accounts they are shared with."""
 
 import copy
 import re
@@ -38,7 +38,7 @@ moto_describe_image_attribute = AmisResponse.describe_image_attribute
 
 
 class Image(Ami):
-    """An AMI with the devices and traits it was given; moto's own has an invented 15 GiB snapshot instead."""
+    """An AMI with the requested devices and attributes; moto's own has an invented 15 GiB snapshot instead."""
 
     def __init__(
         self, backend: EC2Backend, name: str, description: str, devices: list[Device], traits: Mapping[str, Any]
@@ -72,12 +72,12 @@ def register_image(self: AmisResponse) -> ActionResult:
 
 
 def begin(image: Ami, outcome: str) -> None:
-    """From now on the image moves towards `outcome`, one DescribeImages at a time."""
+    """Start the image's way to the state `outcome`; each DescribeImages brings it one step nearer."""
     WORLD.pending[image.id] = Pending(WORLD.settings.pending_reads, outcome)
 
 
 def new_name(self: AmisResponse) -> str:
-    """The name in a request, which no image of this account and region has."""
+    """The name in a request; an error if an image of this account and region has it."""
     name: str = self._get_param("Name")
     if not NAME.fullmatch(name):
         raise EC2ClientError("InvalidAMIName.Malformed", f"AMI name {name!r} does not fit {NAME.pattern}")
@@ -131,7 +131,7 @@ def _fill_device(backend: EC2Backend, mapping: Device) -> Device:
 
 
 def visible_images(backend: EC2Backend) -> dict[str, Ami]:
-    """Own ones, those in every region's public list, and those that other accounts share, by ID."""
+    """By ID: the caller's own images, those of the region's public list, and those that other accounts share."""
     permission = {"UserId": backend.account_id}
     shared = {
         image.id: snapshots.seen_by(backend, image)
@@ -240,7 +240,7 @@ def modify_image_attribute(self: AmisResponse) -> ActionResult:
 
 
 def _image_snapshots(self: AmisResponse, image: Ami) -> list[Snapshot]:
-    """Those behind an own image, as far as they still exist."""
+    """The snapshots of an own image, as far as they exist."""
     ids = [device.get("Ebs", {}).get("SnapshotId") for device in image.block_device_mappings]
     return [self.ec2_backend.snapshots[snapshot_id] for snapshot_id in ids if snapshot_id in self.ec2_backend.snapshots]
 
@@ -260,7 +260,7 @@ def deregister_image(self: AmisResponse) -> ActionResult:
 
 
 def _delete_snapshots(self: AmisResponse, image: Ami) -> list[dict[str, str]]:
-    """Those that back no other image, if the call asks for it; the result for each."""
+    """Delete the snapshots that no other image uses, if the call asks for it; the result for each."""
     if not self._get_param("DeleteAssociatedSnapshots", False):
         return []
     results = []

@@ -1,4 +1,4 @@
-"""EC2 instances: an address on loopback, where a test may let a guest answer (`guests`), and images made of them."""
+"""EC2 instances with an address on loopback, where a test can run a guest (`guests`), and images of instances."""
 
 import itertools
 from typing import Any
@@ -19,13 +19,13 @@ _numbers = itertools.count(1)
 
 
 def loopback_address() -> str:
-    """127.77.0.1, 127.77.0.2, …: Linux answers on all of 127/8 without any set-up."""
+    """127.77.0.1, 127.77.0.2, …: Linux needs no set-up for addresses in 127/8."""
     number = next(_numbers)
     return f"127.77.{number // 250}.{number % 250 or 250}"
 
 
-def install() -> None:
-    """Moto invents an address from all over the world instead: a client would try to reach it."""
+def replace_instances() -> None:
+    """Set a loopback address: a client would try to reach the public address that moto invents."""
     elastic_network_interfaces.random_public_ip = loopback_address  # type: ignore[attr-defined]
     Instance.add_block_device = add_block_device  # type: ignore[method-assign]
 
@@ -33,7 +33,7 @@ def install() -> None:
 def add_block_device(
     self: Instance, size: int | None, device_path: str, snapshot_id: str | None, *arguments: Any, **keywords: Any
 ) -> None:
-    """A mapping of one of the image's devices changes what it names: size and snapshot come from the image (guide)."""
+    """A mapping of an image's device changes only the fields that it has; the image has the others (EC2 user guide)."""
     if size is None and snapshot_id is None:
         image = images.visible_images(self.ec2_backend).get(self.image_id)
         devices = {device["DeviceName"]: device["Ebs"] for device in image.block_device_mappings} if image else {}

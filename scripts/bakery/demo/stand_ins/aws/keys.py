@@ -1,11 +1,11 @@
-"""KMS keys as EC2 sees them: of the same region, by ID, alias or ARN."""
+"""KMS keys for EC2: those of the same region, by ID, alias or ARN."""
 
 from moto.ec2.models import EC2Backend
 from moto.kms.models import kms_backends
 
 
 def key_arn(backend: EC2Backend, key: str) -> str | None:
-    """The ARN behind a key ID, alias or ARN; None where this region has no such key."""
+    """The ARN of a key ID, alias or ARN; None if this region has no such key."""
     account, name = backend.account_id, key
     if key.startswith("arn:"):
         _, _, _, region, account, name = key.split(":", 5)

@@ -1,4 +1,4 @@
-"""SSM parameters of data type `aws:ec2:image`: answered at once, live later, dropped without a word if invalid."""
+"""SSM parameters of data type `aws:ec2:image`: accepted at once, live later, dropped silently if invalid."""
 
 from moto.core.responses import ActionResult
 from moto.ec2.models import ec2_backends
@@ -35,7 +35,7 @@ def put_parameter(self: SimpleSystemManagerResponse) -> ActionResult:
 
 
 def _withhold_version(backend: SimpleSystemManagerBackend, name: str) -> None:
-    """Take the version that moto just added out again, until it is validated."""
+    """Remove the version that moto has just added, until it is validated."""
     versions = backend._parameters[name]
     pending = PendingParameter(versions.pop(), WORLD.settings.parameter_reads)
     if not versions:
@@ -44,7 +44,7 @@ def _withhold_version(backend: SimpleSystemManagerBackend, name: str) -> None:
 
 
 def _settle_version(backend: SimpleSystemManagerBackend, name: str) -> None:
-    """Validate the pending version: live when its image is available to this account and region, else gone."""
+    """Make the pending version live if its image is available to this account and region, else drop it."""
     pending = WORLD.parameters.pop(_parameter_key(backend, name), None)
     if pending is None:
         return
@@ -54,7 +54,7 @@ def _settle_version(backend: SimpleSystemManagerBackend, name: str) -> None:
 
 
 def _count_read(backend: SimpleSystemManagerBackend, name: str) -> None:
-    """A read is about to be answered; the version becomes live once it was read often enough."""
+    """Count a read; after enough reads, the pending version becomes live."""
     pending = WORLD.parameters.get(_parameter_key(backend, name))
     if pending is None:
         return
@@ -64,7 +64,7 @@ def _count_read(backend: SimpleSystemManagerBackend, name: str) -> None:
 
 
 def _parameter_key(backend: SimpleSystemManagerBackend, name: str) -> tuple[str, str, str]:
-    """By the bare name: without ARN, version or label."""
+    """The bare name, without ARN, version and label."""
     bare = backend._strip_parameter_arn(name).split(":")[0]
     return backend.account_id, backend.region_name, backend._parameters.normalize_name(bare)
 

@@ -1,4 +1,4 @@
-"""Retention rules of the Recycle Bin, a service that moto does not have. Nothing is retained by them here."""
+"""Retention rules of the Recycle Bin, a service that moto lacks. The stand-in retains nothing."""
 
 import json
 import uuid
@@ -16,7 +16,7 @@ CHANGEABLE = ("Description", "ResourceTags", "ResourceType", "RetentionPeriod")
 
 
 class Refused(Exception):
-    """An error that the API answers."""
+    """An error response of the API."""
 
     def __init__(self, code: str, message: str, status: int) -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ def answer(call: Call, request: Request) -> Response:
         "ListTagsForResource": _list_tags,
     }
     if call.action not in actions:
-        raise NotImplementedError("it is not stood in for")
+        raise NotImplementedError("the stand-in lacks this action")
     body = json.loads(request.get_data() or b"{}")
     try:
         result = actions[call.action](call, unquote(request.path).split("/", 2)[-1], body)
@@ -54,7 +54,7 @@ def _create_rule(call: Call, _: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def _get_rule(call: Call, identifier: str, _: dict[str, Any]) -> dict[str, Any]:
     rule = _find_rule(call, identifier)
-    return {**rule, "Status": rule.pop("Status", "available")}  # pending until it was looked at once
+    return {**rule, "Status": rule.pop("Status", "available")}  # pending until it is described once
 
 
 def _update_rule(call: Call, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -85,11 +85,11 @@ def _find_rule(call: Call, identifier: str) -> dict[str, Any]:
 def _check_rule(body: dict[str, Any]) -> None:
     period = body["RetentionPeriod"]
     if body["ResourceType"] not in KINDS:
-        raise Refused("ValidationException", f"A rule is for one of {KINDS}", 400)
+        raise Refused("ValidationException", f"A rule's resource type is one of {KINDS}", 400)
     if period["RetentionPeriodUnit"] != "DAYS" or not 1 <= period["RetentionPeriodValue"] <= MAX_DAYS:
-        raise Refused("ValidationException", f"A rule keeps for 1 to {MAX_DAYS} DAYS", 400)
+        raise Refused("ValidationException", f"A rule retains for 1 to {MAX_DAYS} DAYS", 400)
     if not all(tag.get("ResourceTagValue") for tag in body.get("ResourceTags", ())):
-        raise Refused("ValidationException", "A rule by tags needs a value of each", 400)
+        raise Refused("ValidationException", "Each tag of a rule needs a value", 400)
 
 
 def _json_response(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

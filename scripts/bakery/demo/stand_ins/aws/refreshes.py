@@ -35,7 +35,7 @@ def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
 
 
 def describe_instance_refreshes(self: AutoScalingResponse) -> ActionResult:
-    """Newest first. One that was shown in progress is done at the next look."""
+    """The refreshes, newest first. A refresh that was shown in progress is finished in the next answer."""
     _find_group(self)
     history = _group_refreshes(self)
     ids = self._get_param("InstanceRefreshIds") or [refresh["InstanceRefreshId"] for refresh in history]
@@ -59,7 +59,7 @@ def _group_refreshes(self: AutoScalingResponse) -> list[dict[str, Any]]:
 
 
 def _replace_instances(group: FakeAutoScalingGroup) -> None:
-    """New instances use the group's launch template as it is now."""
+    """Start instances from the group's current launch template."""
     capacity = group.desired_capacity
     group.set_desired_capacity(0)
     group.set_desired_capacity(capacity)

@@ -1,10 +1,10 @@
-"""STS: how long an assumed role lasts. Moto gives any time to anybody."""
+"""STS: limits on the duration of an assumed role, which moto does not check."""
 
 from moto.core.responses import ActionResult
 from moto.sts.exceptions import STSValidationError
 from moto.sts.responses import TokenResponse
 
-# Model, AssumeRole: 15 minutes to 12 hours, and an hour where the caller's credentials are an assumed role's too.
+# API model, AssumeRole: 15 minutes to 12 hours, and an hour if the caller's credentials are of an assumed role.
 SHORTEST, LONGEST, CHAINED = 900, 43_200, 3600
 
 _moto_assume_role = TokenResponse.assume_role

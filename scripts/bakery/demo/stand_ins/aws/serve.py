@@ -1,4 +1,4 @@
-"""A strict stand-in for AWS on 127.0.0.1: moto's server with what moto leaves out (see README.md)."""
+"""A strict stand-in for AWS on 127.0.0.1: moto's server, plus checks that moto lacks (see README.md)."""
 
 import argparse
 import contextlib
@@ -41,7 +41,7 @@ from bakery.demo.stand_ins.aws import (
 from bakery.demo.stand_ins.aws.app import StrictAws
 from bakery.demo.stand_ins.aws.world import WORLD
 
-# Moto's URL tables hold these classes, so their methods are replaced in place.
+# Moto's URL tables refer to these classes, so their methods are replaced in place.
 STRICT: tuple[tuple[type, tuple[Callable[..., Any], ...]], ...] = (
     (EBSResponse, ebs.HANDLERS),
     (ElasticBlockStore, snapshots.HANDLERS),
@@ -61,7 +61,7 @@ STOP = {signal.SIGTERM, signal.SIGINT}
 
 
 class Handler(MotoRequestHandler):
-    """Without a line per request; errors are still logged."""
+    """Log errors, but not each request."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
@@ -81,15 +81,15 @@ def _run_server(arguments: argparse.Namespace) -> int:
     for service, handlers in STRICT:
         for handler in handlers:
             setattr(service, handler.__name__, handler)
-    firewalls.install()
-    fleets.install()
-    instances.install()
-    templates.install()
+    firewalls.replace_rules()
+    fleets.replace_groups()
+    instances.replace_instances()
+    templates.replace_templates()
     with contextlib.ExitStack() as cleanup:
         WORLD.blocks_folder = _blocks_folder(arguments.state, cleanup)
         if arguments.state and arguments.state.exists():
             state.restore(arguments.state)
-        state.sweep()
+        state.delete_unused_blocks()
         app = StrictAws(arguments.state)
         _serve_until_signal(app, arguments.port)
         if arguments.state:
@@ -113,7 +113,7 @@ def _blocks_folder(state_file: Path | None, cleanup: contextlib.ExitStack) -> Pa
 
 
 def _serve_until_signal(app: StrictAws, port: int) -> None:
-    """Until SIGTERM or SIGINT; prints one JSON line with the URL once connections are accepted."""
+    """Serve until SIGTERM or SIGINT; prints one JSON line with the URL when connections are accepted."""
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Handler)
     thread = threading.Thread(target=server.serve_forever, args=(STOP_WITHIN,), daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""Block public access for images and snapshots: settings of an account in a region, which moto does not have."""
+"""Block public access for images and snapshots: settings of an account in a region, which moto lacks."""
 
 from typing import Any, Literal
 
@@ -39,7 +39,7 @@ def get_snapshot_block_public_access_state(self: EC2BaseResponse) -> ActionResul
 
 
 def refuse_public(self: EC2BaseResponse, kind: Kind, groups: object) -> None:
-    """OperationNotPermitted if `groups` is not empty and public sharing is blocked."""
+    """Raise OperationNotPermitted if `groups` is not empty and public sharing is blocked."""
     if groups and _current_state(self, kind) != OPEN:
         raise EC2ClientError("OperationNotPermitted", f"Public sharing of a {kind} is blocked for the account")
 
@@ -47,7 +47,7 @@ def refuse_public(self: EC2BaseResponse, kind: Kind, groups: object) -> None:
 def _enable_block(self: EC2BaseResponse, kind: Kind) -> ActionResult:
     state = self._get_param(FIELD[kind])
     if state not in BLOCKING[kind]:
-        raise EC2ClientError("InvalidParameterValue", f"{state} is no such state")
+        raise EC2ClientError("InvalidParameterValue", f"unknown state {state}")
     return _set_state(self, kind, state)
 
 

@@ -1,4 +1,4 @@
-"""EC2 snapshots: pending for some answers, visible to the accounts that they are shared with, kept while in use."""
+"""EC2 snapshots: pending for some answers, visible to the accounts they are shared with, undeletable while in use."""
 
 import copy
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ Resource = TypeVar("Resource", Ami, Snapshot)
 
 @dataclass(frozen=True)
 class NoVolume:
-    """AWS shows it as the volume of a snapshot that was not taken from one (EC2 user guide)."""
+    """The volume ID of a snapshot that was not taken from a volume (EC2 user guide)."""
 
     size: int  # GiB
     id: str = "vol-ffffffff"
@@ -36,12 +36,12 @@ def create(backend: EC2Backend, size: int, description: str, kms_key_arn: str | 
 
 
 def begin(snapshot: Snapshot, outcome: str = "completed", copied: bool = False) -> None:
-    """From now on the snapshot moves towards `outcome`, one DescribeSnapshots at a time."""
+    """Start the snapshot's way to the state `outcome`; each DescribeSnapshots brings it one step nearer."""
     WORLD.pending[snapshot.id] = Pending(WORLD.settings.pending_reads, outcome, copied)
 
 
 def pass_time(resource_id: str) -> str | None:
-    """One more answer about a resource is about to go out; its outcome when it has been pending long enough."""
+    """Count an answer about a resource; returns its outcome if it has been pending long enough."""
     pending = WORLD.pending.get(resource_id)
     if pending is None:
         return None
@@ -57,7 +57,7 @@ def check_completed(snapshot: Snapshot) -> None:
 
 
 def visible_snapshots(backend: EC2Backend) -> dict[str, Snapshot]:
-    """Own ones, and those that other accounts share with this one, by ID."""
+    """By ID: the account's own snapshots, and those that other accounts share with it."""
     account = backend.account_id
     shared = {
         snapshot.id: seen_by(backend, snapshot)
@@ -69,13 +69,13 @@ def visible_snapshots(backend: EC2Backend) -> dict[str, Snapshot]:
 
 
 def same_region(backend: EC2Backend) -> list[EC2Backend]:
-    """This region in every other account."""
+    """The backends of this region in every other account."""
     backends = [regions.get(backend.region_name) for regions in ec2_backends.values()]
     return [candidate for candidate in backends if candidate and candidate is not backend]
 
 
 def seen_by(backend: EC2Backend, resource: Resource) -> Resource:
-    """Another account's resource through this account's eyes: tags are per account and never shared."""
+    """Another account's resource as this account sees it: tags are per account and never shared."""
     view = copy.copy(resource)
     view.ec2_backend = backend
     return view
@@ -102,7 +102,7 @@ def describe_snapshots(self: ElasticBlockStore) -> ActionResult:
 
 
 def modify_snapshot_attribute(self: ElasticBlockStore) -> ActionResult:
-    """Both forms of the request; moto passes over CreateVolumePermission without a word."""
+    """Handle both forms of the request; moto silently ignores CreateVolumePermission."""
     self.error_on_dryrun()
     backend: EC2Backend = self.ec2_backend
     snapshot = backend.get_snapshot(self._get_param("SnapshotId"))
@@ -125,7 +125,7 @@ def modify_snapshot_attribute(self: ElasticBlockStore) -> ActionResult:
 
 
 def under_default_key(backend: EC2Backend, snapshot: Snapshot) -> bool:
-    """Encrypted with `alias/aws/ebs`, which no other account may use."""
+    """Whether the key is `alias/aws/ebs`, which no other account may use."""
     return bool(snapshot.encrypted and snapshot.kms_key_id == backend.default_kms_key_id)
 
 

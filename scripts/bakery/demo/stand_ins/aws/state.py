@@ -1,4 +1,4 @@
-"""Moto's backends in a file: saved whole, restored whole, refused when another moto or Python wrote it."""
+"""Saves all of moto's backends to a file and restores them; refuses the file of another moto or Python."""
 
 import copyreg
 import importlib
@@ -36,7 +36,7 @@ Key = tuple[str, str, str, str]  # module and name of the service's backends, ac
 
 
 class StateError(Exception):
-    """The state file cannot be used; the message says what to do."""
+    """The state file cannot be used; the message has the remedy."""
 
 
 class _Pickler(pickle.Pickler):
@@ -62,7 +62,7 @@ def _private_key(plain: bytes) -> object:
 
 
 def save(path: Path) -> None:
-    """Write everything but the blocks (they are files already); the old file stays whole until the end."""
+    """Write everything but the blocks (they are files already), then replace the old file."""
     memory = {name: value for name, value in vars(WORLD).items() if name != "blocks_folder"}
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
@@ -72,7 +72,7 @@ def save(path: Path) -> None:
 
 
 def restore(path: Path) -> None:
-    """Only for files that this server wrote: unpickling runs code of the file."""
+    """Load a file that this server wrote. Unpickling runs the file's code, so never load another."""
     try:
         with path.open("rb") as file:
             writer = pickle.load(file)  # noqa: S301
@@ -88,18 +88,18 @@ def restore(path: Path) -> None:
 
 
 def reset() -> None:
-    """An empty cloud; backends come into being again at their first use."""
+    """Remove all resources; backends are created again at their first use."""
     for services in IN_USE:
         for regions in services.values():
             regions.clear()
     s3_backends.bucket_accounts.clear()  # bucket names are one space for all accounts
     reset_model_data()  # without it, moto keeps every object that it ever made
     WORLD.forget()
-    sweep()
+    delete_unused_blocks()
 
 
-def sweep() -> None:
-    """Delete the blocks that no snapshot has; only while none is being written."""
+def delete_unused_blocks() -> None:
+    """Delete the blocks that no snapshot has. Call this only while none is being written."""
     used = {digest for disk in WORLD.disks.values() for digest in disk.blocks.values()}
     for block in WORLD.blocks_folder.iterdir():
         if block.name not in used:

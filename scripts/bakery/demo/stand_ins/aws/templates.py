@@ -1,4 +1,4 @@
-"""Versions of launch templates as the caller asked for them: moto adds to the first, and stumbles over later ones."""
+"""Versions of launch templates without moto's changes: it adds to the first, and fails at later ones."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateVersi
 moto_create_version = LaunchTemplate.create_version
 
 
-def install() -> None:
-    """Before the first template is made."""
+def replace_templates() -> None:
+    """Replace moto's methods. Call this before the first template is made."""
     LaunchTemplate.create_version = create_version  # type: ignore[method-assign]
 
 
 def create_version(self: LaunchTemplate, data: dict[str, Any], description: str) -> LaunchTemplateVersion:
-    """Tags of the template itself are none of its machines'; user data gets the type that moto starts them with."""
+    """Keep the template's own tags from its instances, and give user data the type that moto starts them with."""
     fields = dict(data)
     if "TagSpecifications" in data:
         fields["TagSpecifications"] = [

@@ -9,7 +9,7 @@ from moto.ssm.models import Parameter
 
 @dataclass(frozen=True)
 class Settings:
-    """How slow this cloud is; `POST /_double/settings` changes any of them."""
+    """The delays of this cloud; `POST /_double/settings` changes them."""
 
     pending_reads: int = 1  # DescribeImages or DescribeSnapshots answers that still say "pending"
     parameter_reads: int = 1  # reads of an `aws:ec2:image` parameter that still give the old value
@@ -22,12 +22,12 @@ class Pending:
 
     reads_left: int
     outcome: str
-    copied: bool = False  # a copy takes one of the places for concurrent copies
+    copied: bool = False  # whether it counts as a concurrent copy
 
 
 @dataclass(frozen=True)
 class Remembered:
-    """A request that carried a client token, and the ID of the resource that it made."""
+    """A request with a client token, and the ID of the resource that it made."""
 
     request: str
     resource_id: str
@@ -48,7 +48,7 @@ class Disk:
 
 @dataclass
 class PendingParameter:
-    """A version of a typed parameter that was answered but not validated yet."""
+    """A version of a typed parameter that was accepted but not validated yet."""
 
     version: Parameter
     reads_left: int
@@ -67,7 +67,7 @@ class World:
     refreshes: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)  # account, region, group
 
     def forget(self) -> None:
-        """Back to a new world, over the same folder of blocks."""
+        """Reset to a new world, with the same folder of blocks."""
         vars(self).update(vars(World(self.blocks_folder)))
 
 

@@ -137,7 +137,7 @@ def test_a_disabled_copy_stays(ec2: FakeEc2) -> None:
 )
 def test_a_copy_of_something_else_is_never_touched(ec2: FakeEc2, source: str, tags: list[dict[str, str]]) -> None:
     ec2.add("ami-theirs", "failed", source, tags)
-    with pytest.raises(ConflictError, match="ami-theirs and is not of this disk"):
+    with pytest.raises(ConflictError, match="ami-theirs but was not made from this disk"):
         Copy(cast(Any, ec2), SOURCE).look()
     assert list(ec2.images) == ["ami-theirs"]
 

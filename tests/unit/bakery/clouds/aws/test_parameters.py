@@ -136,7 +136,7 @@ def test_move_is_all_or_none(fakes: Fakes, before: dict[str, str], failure: str)
     with pytest.raises(BakeryError) as caught:
         parameters.move(_endpoints(fakes), NAME, NEW)
     assert _seen(fakes) == before
-    assert f"put back in 1/us: {before.get('1/us', 'absent')}" in caught.value.detail
+    assert f"restored in 1/us: {before.get('1/us', 'absent')}" in caught.value.detail
     # Without an answer nobody knows whether the write was taken: it gets its old value again to be sure.
     assert ("1/ap" in caught.value.detail) == (failure != "refused" and bool(before))
 
@@ -163,7 +163,7 @@ def test_what_cannot_be_put_back_is_said(fakes: Fakes) -> None:
     fakes["ap"].errors = [_refusal("AccessDeniedException")]
     with pytest.raises(BakeryError) as caught:
         parameters.move(_endpoints(fakes), NAME, NEW)
-    assert "NOT put back in 1/eu, it should be ami-eu-old" in caught.value.detail
+    assert "NOT restored in 1/eu, it should be ami-eu-old" in caught.value.detail
 
 
 def test_remove_only_what_is_ours(fakes: Fakes) -> None:

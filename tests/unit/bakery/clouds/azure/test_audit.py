@@ -37,7 +37,7 @@ def test_each_region_and_the_tags(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _findings(monkeypatch, found) == [
         ("ID tags", "incorrect", "bakery:version is 1.0.4, expected 1.0.3"),
         ("westeurope ID", "correct", ""),
-        ("eastus ID", "incorrect", "its replica is Failed, expected Completed"),
+        ("eastus ID", "incorrect", "the replica is Failed, expected Completed"),
         ("northeurope ID", "missing", "no replica"),
     ]
 

@@ -72,7 +72,7 @@ def test_waiting_ends_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
     session: Any = None
     with pytest.raises(BakeryError, match="still Creating after") as caught:
         replication.wait(session, ADDRESS, REGIONS, lambda share: None, to_the_end=True)
-    assert "run again to wait on" in caught.value.hint
+    assert "run again to continue waiting" in caught.value.hint
 
 
 def test_progress_is_of_all_regions(monkeypatch: pytest.MonkeyPatch) -> None:

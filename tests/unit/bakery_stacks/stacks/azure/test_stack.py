@@ -67,9 +67,9 @@ def test_roles_reach_no_further_than_needed(stack: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"readers": (PUBLISHER,)}, "is among publishers, who may do more"),
-        ({"publishers": (PUBLISHER, PUBLISHER)}, "this entry is there twice"),
-        ({"images": (AzureImage(name="web"), AzureImage(name="web"))}, "this entry is there twice"),
+        ({"readers": (PUBLISHER,)}, "is also in publishers, which have more rights"),
+        ({"publishers": (PUBLISHER, PUBLISHER)}, "this entry is listed twice"),
+        ({"images": (AzureImage(name="web"), AzureImage(name="web"))}, "this entry is listed twice"),
         ({"publishers": ()}, "at least 1 item"),
         ({"location": "West Europe"}, "must be an Azure region"),
         ({"storage_account": "has-hyphen"}, "must be 3 to 24 lower-case letters"),

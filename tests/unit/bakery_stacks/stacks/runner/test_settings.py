@@ -68,7 +68,7 @@ def test_what_is_not_given_is_safe(tmp_path: Path) -> None:
     ("old", "new", "line", "message"),
     [
         ("network:\n  cidr: 10.0.0.0/16\n" + SUBNETS, "", 9, "runner: its machines need subnets"),
-        ("max_instances: 4", "max_instances: 0", 17, "0 is 'no limit' to GitLab, and 'no machine at all'"),
+        ("max_instances: 4", "max_instances: 0", 17, "0 means 'no limit' to GitLab, but 'no machine'"),
         ("max_instances: 4", "max_instances: -1", 17, "'runner.workers.max_instances' is -1"),
         (
             "idle_count: 2",
@@ -83,12 +83,12 @@ def test_what_is_not_given_is_safe(tmp_path: Path) -> None:
         ("* 8-17 * * mon-fri", "8-17 * * mon-fri", 20, "has 4 fields, not 5"),
         ("* 8-17 * * mon-fri", "* 8-25 * * mon-fri", 20, "hour is '8-25'"),
         ("instance_type: m6i.large", "spot: {instance_types: [m6i.large]}", 16, "at least 2 items"),
-        ("instance_type: m6i.large\n", "image: big\n", 15, "runner.workers: neither instance_type nor spot names"),
+        ("instance_type: m6i.large\n", "image: big\n", 15, "runner.workers: neither instance_type nor spot sets"),
         ("https://gitlab", "http://gitlab", 13, "must begin with https://"),
         ("gitlab.example.com", "gitlab.example.com/group", 13, "must be the address of GitLab itself"),
         ("/test/runner/token", "/bakery/runner/token", 14, "must not be below /bakery/"),
         ("by: oidc", "by: oicd", 26, "'runner.bakes.by' is 'oicd'"),
-        ("by: oidc", "by: vault", 27, "which 'by: oidc' needs and 'by: vault' does not"),
+        ("by: oidc", "by: vault", 27, "'by: oidc' needs subjects, and 'by: vault'"),
         ("platform/images", '"platform/*"', 29, "'runner.bakes.oidc.subjects.0.project' is 'platform/*'"),
         ("ref: main", 'ref: "*"', 30, "'runner.bakes.oidc.subjects.0.ref' is '*'"),
         ("name: test", f"name: {'t' * 31}", 1, "is too long with runner"),

@@ -232,7 +232,7 @@ def test_a_demo_can_be_removed(synthesized: Any) -> None:
     ("change", "message"),
     [
         ({"nodes": 4}, "3 or 5"),
-        ({"data_gib": 50}, r"data_gib \(50\) must be more than audit_gib \(50\)"),
+        ({"data_gib": 50}, r"data_gib \(50\) must exceed audit_gib \(50\)"),
         ({"clients": ("10.0.0.0",)}, "must be a range of IPv4 addresses"),
         ({"clients": ("10.0.0.0/33",)}, "not a valid netmask"),
         ({"dns_zone": "example.internal"}, "must be the ID of a Route 53 zone"),

@@ -171,7 +171,7 @@ def test_a_role_gets_its_values_as_json(tmp_path: Path) -> None:
             "'vault_config.autopilot.nodes' is 4; it must be 3 or 5",
             "servers of the cluster",
         ),
-        ("dead_after: 10m", "dead_after: 30s", 28, "for dead after 30s", "choose 1m or more"),
+        ("dead_after: 10m", "dead_after: 30s", 28, "does not accept 30s", "choose 1m or more"),
         ("012:role/bakery-bake", "013:role/bakery-bake", 18, "is not of account 123456789012", "name a role"),
         ("aws:iam::123456789012:role/bakery-a", "aws-cn:iam::123456789012:role/bakery-a", 20, "partition", "begin it"),
         (
@@ -217,7 +217,7 @@ def test_it_goes_with_the_cluster(tmp_path: Path) -> None:
     [
         ("nodes: 3 # of", "nodes: 5 # of", 27, "autopilot.nodes: the cluster has 5 nodes", "write 5, too"),
         ("dead_after: 10m", "dead_after: 15m", 28, "until an alarm stops the refresh", "choose 14m"),
-        ("  autopilot:\n    nodes: 3\n    dead_after: 10m\n", "", 9, "nothing removes nodes", "nodes: 3"),
+        ("  autopilot:\n    nodes: 3\n    dead_after: 10m\n", "", 9, "no setting removes the nodes", "nodes: 3"),
         ("role/bakery-test-vault", "role/vault", 29, "not the role of the cluster's nodes", "role/bakery-test-vault"),
         ("name: vault.example.com", "name: vault.example.org", 10, "is known as vault.example.org", "write https://"),
     ],
