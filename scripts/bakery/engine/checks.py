@@ -12,7 +12,7 @@ from bakery.engine import toolbox
 from bakery.engine.session import Session, locate, open_catalog
 from bakery.host.errors import UsageError, raise_all
 from bakery.host.parallel import Outcome, run_parallel
-from bakery.model.definition import ImageDefinition
+from bakery.model.definition import Definitions, ImageDefinition
 
 
 def check_folder(definitions: Path, workspace: Path, names: Sequence[str]) -> list[Outcome[str]]:
@@ -23,15 +23,20 @@ def check_folder(definitions: Path, workspace: Path, names: Sequence[str]) -> li
     try:
         project = locate(definitions, workspace)
         valid, errors = load_valid(definitions)
-        selected = [valid.images[name] for name in names if name in valid.images] if errors else valid.select(names)
+        selected = _select_valid(valid, names) if errors else valid.select(names)
     except UsageError as error:
         return [Outcome(str(definitions), None, error)]
     session = Session(project, valid, open_catalog(project, ""))
     outcomes = [Outcome[str](str(definitions), None, error) for error in errors]
-    outcomes += _check_definitions(session, selected if names or not errors else list(valid.images.values()))
+    outcomes += _check_definitions(session, selected)
     if any(outcome.error for outcome in outcomes):
         return outcomes
     return outcomes + _check_templates(session, selected)
+
+
+def _select_valid(valid: Definitions, names: Sequence[str]) -> list[ImageDefinition]:
+    """The named definitions, or all. A name without one is left out: the error of its file is reported already."""
+    return [definition for definition in valid.images.values() if not names or definition.name in names]
 
 
 def _check_definitions(session: Session, selected: Sequence[ImageDefinition]) -> list[Outcome[str]]:
