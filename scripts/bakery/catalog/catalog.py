@@ -7,6 +7,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 
 from bakery.catalog.record import ChannelEntry, Record
@@ -67,19 +68,20 @@ class Catalog:
     ) -> Record:
         """Reserve the version that `owner` may bake from these inputs; no other owner gets its number.
 
-        An owner gets its open reservation back, and takes over one of the same inputs that has expired. Otherwise it
-        gets the next PATCH of the release line.
+        An owner gets its open reservation back, and takes over one of the same inputs that has expired, unless a later
+        version is past its reservation. Otherwise it gets the next PATCH of the release line.
         """
         for _ in range(RESERVE_TRIES):
             versions = [name for name in self.versions(image, arch) if name.startswith(f"{release_line}.")]
-            last = self.record(ImageVersion(image, arch, versions[-1])) if versions else None
-            if last and last.state == "reserved" and last.input_key == input_key:
-                if last.owner == owner and not _is_expired(last):
-                    return last
-                if _is_expired(last):
-                    if reservation := self._create_revision(_reserve_revision(last, last.revision + 1, owner)):
-                        return reservation
-                    continue  # another writer was faster: look again
+            newest_first = (self.record(ImageVersion(image, arch, version)) for version in reversed(versions))
+            reserved = takewhile(lambda record: record.state == "reserved", newest_first)
+            candidates = [record for record in reserved if record.input_key == input_key]
+            if own := next((one for one in candidates if one.owner == owner and not is_expired(one)), None):
+                return own
+            if expired := next(filter(is_expired, candidates), None):
+                if reservation := self._create_revision(_reserve_revision(expired, expired.revision + 1, owner)):
+                    return reservation
+                continue  # another writer was faster: look again
             patch = int(versions[-1].rsplit(".", 1)[1]) + 1 if versions else 0
             blank = Record(image, arch, f"{release_line}.{patch}", 0, "reserved", input_key, dict(inputs), at="", by="")
             if reservation := self._create_revision(_reserve_revision(blank, 0, owner)):
@@ -230,7 +232,7 @@ def _reserve_revision(record: Record, revision: int, owner: str) -> Record:
     return replace(record, revision=revision, at=now(), by=actor(), owner=owner, expires=expires)
 
 
-def _is_expired(record: Record) -> bool:
+def is_expired(record: Record) -> bool:
     """Whether the reservation has expired. Releases that knew no owners wrote reservations without an end."""
     return not record.expires or datetime.fromisoformat(record.expires) <= datetime.now(UTC)
 

@@ -13,7 +13,7 @@ from typing import cast
 
 from bakery.bake import bake, remote
 from bakery.bake.request import BakeContext, BakeRequest
-from bakery.catalog import ChannelEntry, Record, owner
+from bakery.catalog import ChannelEntry, Record, is_expired, owner
 from bakery.clouds import CLOUDS
 from bakery.clouds.target import RemoteTarget, Target
 from bakery.engine import channels, toolbox
@@ -21,7 +21,7 @@ from bakery.engine.checks import check
 from bakery.engine.plan import Action
 from bakery.engine.publish import publish
 from bakery.engine.session import Session
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Event
 from bakery.host.vault import Vault, read_secrets
 from bakery.layers.base import BaseDisk, prepare
@@ -169,8 +169,14 @@ def open_targets(session: Session, definition: ImageDefinition) -> Iterator[dict
 
 
 def _usable_record(session: Session, version: Baked) -> Record:
-    """The version's record; BakeryError if the version was revoked, since it must not become complete again."""
+    """The version's record; BakeryError if it was revoked or its number belongs to another run by now."""
     record = session.catalog.record(version)
+    if record.state == "reserved" and record.owner != owner(session.project.workspace) and not is_expired(record):
+        raise ConflictError(
+            f"{version.image} {version.version} is reserved by {record.owner} until {record.expires}",
+            where=session.catalog.location,
+            hint="publish it from the workspace or pipeline that reserved it, or after that time",
+        )
     if record.state == "revoked":
         raise BakeryError(
             f"{version.image} {version.version} was revoked: {record.reason}", hint=f"run 'bakery run {version.image}'"

@@ -79,6 +79,13 @@ class TestReserve:
         second = catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine")
         assert (first.version, second.version) == ("1.0.0", "1.0.1")
         assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine") == second
+        assert reserve(catalog) == first, "an interrupted owner gets its own number back"
+
+    def test_a_reservation_below_a_published_version_is_not_taken_up(self, catalog: Catalog) -> None:
+        reserve(catalog)
+        other = catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine")
+        catalog.revise(replace(other, state="complete"), "published")
+        assert reserve(catalog).version == "1.0.2", "a later bake never gets a lower number"
 
     @pytest.mark.parametrize("expires", ["2026-01-31T12:00:00+00:00", ""], ids=["expired", "of an older release"])
     def test_an_owner_takes_over_what_has_expired(self, catalog: Catalog, expires: str) -> None:

@@ -1,7 +1,10 @@
 """A version that must not be used any more."""
 
+from dataclasses import replace
+
 import pytest
 
+from bakery.model.version import ImageVersion
 from unit.bakery.cli.cli_runner import CliRunner
 
 
@@ -70,3 +73,16 @@ def test_a_version_that_is_not_there(two: CliRunner) -> None:
     answer = two("revoke", "web", "1.0.7", "--reason", "leaks")
     assert answer.code == 1
     assert "error: web 1.0.7 (x86_64) is not in the catalog\nhint: newest versions: 1.0.0, 1.0.1\n" in answer.err
+
+
+def test_a_version_that_another_run_has_reserved_is_not_published(bakery: CliRunner) -> None:
+    """Its reservation expired during the bake, and the other run took it over."""
+    assert bakery("bake", "base").code == 0
+    assert bakery("verify", "base").code == 0
+    catalog = bakery.catalog
+    record = catalog.record(ImageVersion("base", "x86_64", "1.0.0"))
+    catalog.revise(replace(record, owner="another machine"))
+    bakery.did.clear()
+    answer = bakery("publish", "base")
+    assert (answer.code, bakery.did) == (1, [])
+    assert f"error: {catalog.location}: base 1.0.0 is reserved by another machine until {record.expires}" in answer.err
