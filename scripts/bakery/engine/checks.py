@@ -28,7 +28,10 @@ def check_folder(definitions: Path, workspace: Path, names: Sequence[str]) -> li
         return [Outcome(str(definitions), None, error)]
     session = Session(project, valid, open_catalog(project, ""))
     outcomes = [Outcome[str](str(definitions), None, error) for error in errors]
-    outcomes += _check_definitions(session, selected)
+    incorrect = {error.where.rpartition(":")[0] for error in errors}  # a file that is wrong is not shown as right, too
+    outcomes += [
+        outcome for outcome in _check_definitions(session, selected) if outcome.error or outcome.name not in incorrect
+    ]
     if any(outcome.error for outcome in outcomes):
         return outcomes
     return outcomes + _check_templates(session, selected)

@@ -3,7 +3,7 @@
 Nothing here knows a cloud: `clouds.definitions` has the class with the keys of all clouds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -197,11 +197,13 @@ def load_valid(
     images: dict[str, ImageDefinition] = {}
     sources: dict[str, Path] = {}
     errors: list[UsageError] = []
+    unreadable: set[str] = set()
     for path in files_of(folder):
         try:
             definition = strict.validate(kind, "definition", path, reader.read(path))
         except UsageError as error:
             errors.append(error)
+            unreadable.add(path.stem)
             continue
         if definition.name in images:
             errors.append(
@@ -214,8 +216,7 @@ def load_valid(
             continue
         images[definition.name], sources[definition.name] = definition, path
     definitions = Definitions(images, sources)
-    if not errors:  # the parent may be in a file that could not be read
-        errors += _lineage_errors(definitions)
+    errors += _lineage_errors(definitions, unreadable)
     if not errors:
         reader.save()
     return definitions, errors
@@ -234,8 +235,11 @@ def files_of(folder: Path) -> list[Path]:
     return paths
 
 
-def _lineage_errors(definitions: Definitions) -> Iterator[UsageError]:
-    """Check that every parent exists, and that no image is its own ancestor."""
+def _lineage_errors(definitions: Definitions, unreadable: Collection[str]) -> Iterator[UsageError]:
+    """Check that every parent exists, and that no image is its own ancestor.
+
+    A parent may be in one of the `unreadable` files, named without their ending.
+    """
     circles: set[frozenset[str]] = set()
     for name in definitions.images:
         ancestors = [name]
@@ -243,7 +247,7 @@ def _lineage_errors(definitions: Definitions) -> Iterator[UsageError]:
             builder = next(iter(definitions.images[ancestors[-1]].base.builders))
             where = partial(definitions.where, ancestors[-1], "base", builder, "image")
             if parent not in definitions.images:
-                if len(ancestors) == 1:  # else its child reports it
+                if len(ancestors) == 1 and parent not in unreadable:  # the child of a longer lineage reports it
                     message = f"'{name}' is built on '{parent}', which is not defined"
                     yield UsageError(message, where=where(), hint=suggest(parent, definitions.images))
                 break

@@ -126,6 +126,19 @@ def test_lineages_that_are_wrong_are_all_reported(bakery: CliRunner) -> None:
     assert answer.code == 64
     assert "'one' is built on 'bse', which is not defined (did you mean 'base'?)" in answer.err
     assert "'two' is built on 'bse', which is not defined (did you mean 'base'?)" in answer.err
+    assert "one.yaml: ok" not in answer.out
+
+
+def test_a_file_that_cannot_be_read_hides_no_other_lineage(bakery: CliRunner) -> None:
+    """Its own children are not wrong: the parent may be in it."""
+    text = (bakery.project.definitions / "web.yaml").read_text()
+    bakery.write("packer/images/one.yaml", text.replace("name: web", "name: one").replace("image: base", "image: bse"))
+    bakery.edit("base", "tests: [base]", "testss: [base]")
+    answer = bakery("validate")
+    assert answer.code == 64
+    assert "base.yaml:" in answer.err and "'testss'" in answer.err
+    assert "'one' is built on 'bse', which is not defined" in answer.err
+    assert "'web' is built on" not in answer.err
 
 
 def test_a_report_that_cannot_be_written_is_refused_first(bakery: CliRunner, packer: Packer) -> None:

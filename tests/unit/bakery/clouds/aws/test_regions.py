@@ -35,3 +35,11 @@ def test_wrong_regions(definition: ImageDefinition, second: str, message: str, h
         _check(definition, "us-east-1", second)
     assert caught.value.where == "('distribution', 'aws', 'regions', 1)"
     assert hint in caught.value.hint
+
+
+def test_all_wrong_regions_are_reported(definition: ImageDefinition) -> None:
+    with pytest.raises(UsageError, match="there is no AWS region 'eu-centrall-1'") as caught:
+        _check(definition, "eu-centrall-1", "us-eastt-1", "us-west-2")
+    assert caught.value.detail.splitlines() == [
+        "('distribution', 'aws', 'regions', 1): there is no AWS region 'us-eastt-1' (did you mean 'us-east-1'?)"
+    ]
