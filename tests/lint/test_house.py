@@ -207,7 +207,9 @@ class TestOneDoor:
     def test_errors_keep_their_cause(self) -> None:
         """The log of a verb has the traceback of an expected error: `from None` would leave out why it failed."""
         assert [
-            f"{path.name}:{line}" for path in package() for line in causes_dropped(ast.parse(path.read_text()))
+            f"{path.name}:{line}"
+            for path in [*package(), *python("cdktf")]
+            for line in causes_dropped(ast.parse(path.read_text()))
         ] == []
 
     def test_rules_see_what_they_look_for(self) -> None:

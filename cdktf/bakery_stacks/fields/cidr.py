@@ -13,7 +13,7 @@ def _check_range(cidr: str) -> str:
     try:
         IPv4Network(cidr)
     except ValueError as error:  # a part above 255, or bits behind the prefix
-        raise field_error(str(error), "write the first address of the range: 10.0.16.0/20, not 10.0.16.1/20") from None
+        raise field_error(str(error), "write the first address of the range: 10.0.16.0/20, not 10.0.16.1/20") from error
     return cidr
 
 

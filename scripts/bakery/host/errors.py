@@ -74,13 +74,17 @@ def join_errors(
     """One error for several, each under its name. It asks to try again if all of them do, even if some work is done."""
     again = all(error.exit_code == ExitCode.TRY_AGAIN for _, error in failures)
     detail = "\n".join(f"{name}: {render_error(error)}" for name, error in failures)
-    return (OutageError if again else kind)(message, detail=detail, hint=hint)
+    joined = (OutageError if again else kind)(message, detail=detail, hint=hint)
+    joined.__cause__ = ExceptionGroup(message, [error for _, error in failures])
+    return joined
 
 
 def merge_errors(errors: Sequence[BakeryError]) -> BakeryError:
     """The first error, with the others in its detail."""
     first, *rest = errors
     first.detail = "\n".join(filter(None, [first.detail, *map(render_error, rest)]))
+    if causes := [error.__cause__ for error in errors if error.__cause__]:
+        first.__cause__ = BaseExceptionGroup("the causes of each error", causes)
     return first
 
 

@@ -16,6 +16,8 @@ BACKOFF = 0.5
 # 412: a replica that lags behind the token; 429: a quota; 5xx: a node that is starting or stepping down.
 RETRIED = (412, 429, 500, 502, 503, 504)
 
+HOST = re.compile(r"[^/:?#@\s]+(:[0-9]+)?")
+URL = re.compile(rf"https?://(\[[0-9a-f:]+\](:[0-9]+)?|{HOST.pattern})(/\S*)?")
 LOGIN_HINT = "set VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID, or VAULT_JWT and VAULT_ROLE"
 
 
@@ -28,8 +30,9 @@ def connect(env: Mapping[str, str]) -> "hvac.Client":
 
     if not (address := env.get("VAULT_ADDR")):
         raise BakeryError("VAULT_ADDR is not set", hint="secrets come from Vault: set its address and a login")
-    if not re.match(r"https?://[^/\s]", address):
-        hint = f"write https://{address.rpartition('//')[2] or 'HOST:8200'}"
+    if not URL.fullmatch(address):
+        host = HOST.fullmatch(address.rpartition("//")[2].strip())
+        hint = f"write https://{host[0] if host else 'HOST:8200'}"
         raise UsageError(f"VAULT_ADDR '{address}' is not a URL", hint=hint)
     retry = Retry(
         total=RETRIES, connect=1, read=1, other=0, status_forcelist=RETRIED, backoff_factor=BACKOFF,

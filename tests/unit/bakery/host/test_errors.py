@@ -71,6 +71,8 @@ def test_joined_errors_say_to_try_again_if_all_do(second: BakeryError, kind: typ
     assert type(error) is kind
     assert (error.message, error.hint) == ("2 failed", "go on")
     assert error.detail == f"web: busy (wait)\napp: {second.message}"
+    assert isinstance(error.__cause__, ExceptionGroup), "the log gets the causes of all"
+    assert error.__cause__.exceptions[1] is second
 
 
 def test_merged_errors_are_the_first_with_the_others_below() -> None:
@@ -79,6 +81,14 @@ def test_merged_errors_are_the_first_with_the_others_below() -> None:
     assert first.detail == "why\nweb.yaml:4: no path"
     assert merge_errors([alone := BakeryError("it broke")]) is alone
     assert alone.detail == ""
+
+
+def test_merged_errors_keep_their_causes() -> None:
+    errors = [BakeryError("no key"), BakeryError("no path"), BakeryError("no name")]
+    errors[0].__cause__, errors[2].__cause__ = ValueError("one"), OSError("two")
+    cause = merge_errors(errors).__cause__
+    assert isinstance(cause, ExceptionGroup)
+    assert [str(error) for error in cause.exceptions] == ["one", "two"]
 
 
 def test_a_misspelt_word_gets_the_nearest_one() -> None:

@@ -138,6 +138,9 @@ def test_vault_that_is_not_there() -> None:
         ("vault.example.com:8200", "write https://vault.example.com:8200"),
         ("tcp://vault.example.com:8200", "write https://vault.example.com:8200"),
         ("https://", "write https://HOST:8200"),
+        ("https://:8200", "write https://HOST:8200"),
+        ("https:// vault.example.com", "write https://vault.example.com"),
+        ("https://vault.example.com:8200/a b", "write https://HOST:8200"),
     ],
 )
 def test_an_address_that_is_no_url(address: str, hint: str) -> None:
