@@ -13,15 +13,24 @@ from pathlib import Path
 from bakery.engine.fingerprint import ENGINE
 
 ROOT = Path(__file__).parents[2]
+CLOUDS = ROOT / "scripts" / "bakery" / "clouds"
 # Packages and modules below scripts/bakery/ that decide what a bake makes: base disks, Packer's variables and run,
-# Ansible's variables, the guest's hardware. Templates, roles, recipes and the versions of tools are inputs of the key.
+# Ansible's variables, the guest's hardware, names and tags. Templates, roles, recipes and the versions of tools are
+# inputs of the key.
 DECIDING = (
     "bake",
     "layers",
     "machine/disk_image.py",
     "machine/qemu.py",
     "clouds/job.py",
-    *(f"clouds/{name}/builder.py" for name in ("aws", "azure", "local", "vsphere")),
+    "clouds/manifest.py",
+    "model/naming.py",
+    "model/resources.py",
+    "model/tags.py",
+    *(
+        f"clouds/{path.parent.name}/builder.py"
+        for path in sorted((ROOT / "scripts/bakery/clouds").glob("*/builder.py"))
+    ),
 )
 RECORD = Path(__file__).with_name("engine_digest.json")
 ADVICE = f"""\
