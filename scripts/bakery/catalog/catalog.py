@@ -149,13 +149,11 @@ class Catalog:
 
     def _refuse_channels(self, record: Record, what: str) -> None:
         """Raise ConflictError if a channel points at a version."""
-        image, arch = record.image, record.arch
-        heads = [(name, self.channel(image, arch, name)) for name in self.channels(image, arch)]
-        if names := [name for name, head in heads if head and head.version == record.version]:
+        if names := self.channels_at(record):
             raise ConflictError(
-                f"{image} {record.version} {what}: it is what {', '.join(names)} points at",
+                f"{record.image} {record.version} {what}: it is what {', '.join(names)} points at",
                 where=self.location,
-                hint=f"move that: 'bakery rollback {image} {names[0]}', or promote another version",
+                hint=f"move that: 'bakery rollback {record.image} {names[0]}', or promote another version",
             )
 
     def built_on(self, record: Record) -> list[Record]:
@@ -181,6 +179,13 @@ class Catalog:
         folder = f"{_channels_folder(image, arch)}/{channel}"
         entries = self._numbered_names(folder)
         return self._read_document(ChannelEntry, f"{folder}/{entries[-1]}") if entries else None
+
+    def channels_at(self, record: Record) -> list[str]:
+        """Names of the channels that point at a version, sorted."""
+        heads = [
+            (name, self.channel(record.image, record.arch, name)) for name in self.channels(record.image, record.arch)
+        ]
+        return [name for name, head in heads if head and head.version == record.version]
 
     def history(self, image: str, arch: str, channel: str) -> list[ChannelEntry]:
         """Every step of a channel, oldest first."""
