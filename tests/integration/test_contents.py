@@ -2,13 +2,13 @@
 
 import subprocess
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bakery.contents import DATABASE, UnreadableError, read_disk
+from bakery.contents.comparison import PackageChange, compare_packages
 from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image
 from bakery.machine.filesystem import root_of
@@ -18,7 +18,6 @@ from bakery.model.documents import Artifact, Base, Disk
 pytestmark = pytest.mark.integration
 
 QUESTION = "${db:Status-Status} ${Package} ${Version} ${Architecture} ${source:Package}\\n"
-SECONDS = 10  # the disk of `web` is little larger than the base
 MIB = 1 << 20
 SPEC = """\
 Name: {name}
@@ -81,6 +80,49 @@ def mounted_root(base_disk: BaseDisk, tmp_path: Path) -> Iterator[Path]:
             run("umount", folder)
 
 
+@pytest.fixture
+def changed_disk(base_disk: BaseDisk, tmp_path: Path) -> Path:
+    """The base after dpkg removed acl, replaced netbase and installed a package of our own."""
+    folder, raw, disk = tmp_path / "changed", tmp_path / "changed.raw", tmp_path / "changed" / "disk.qcow2"
+    mount = folder / "root"
+    mount.mkdir(parents=True)
+    run("qemu-img", "convert", "-O", "raw", base_disk.path, raw)
+    root = root_of(raw)
+    assert root
+    run("mount", "-o", f"loop,offset={root.partition.start}", raw, mount)
+    try:
+        write_deb(mount / "netbase.deb", "netbase", "99")
+        write_deb(mount / "example.deb", "example", "1.0")
+        run("chroot", mount, "dpkg", "--purge", "acl")
+        run("chroot", mount, "dpkg", "--install", "/netbase.deb", "/example.deb")
+    finally:
+        run("umount", mount)
+    disk_image.to_qcow2(raw, disk, compress=False)
+    return disk
+
+
+def write_deb(path: Path, name: str, version: str) -> None:
+    """An empty package."""
+    tree = path.with_suffix(".tree")
+    (tree / "DEBIAN").mkdir(parents=True)
+    fields = {"Package": name, "Version": version, "Architecture": "all", "Maintainer": "x", "Description": "x"}
+    (tree / "DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in fields.items()))
+    run("dpkg-deb", "--build", "-Znone", tree, path)
+
+
+@pytest.mark.root
+def test_compare_lists_exactly_what_dpkg_changed(disk: Path, changed_disk: Path) -> None:
+    before = read_disk(artifact_of(disk), disk)
+    after = read_disk(artifact_of(changed_disk), changed_disk)
+    acl, netbase = (next(package for package in before.packages if package.name == name) for name in ("acl", "netbase"))
+    assert compare_packages(before.packages, after.packages) == (
+        PackageChange("acl", "amd64", acl.version, ""),
+        PackageChange("example", "all", "", "1.0"),
+        PackageChange("netbase", "all", netbase.version, "99"),
+    )
+    assert (before.boot, before.kernels) == (after.boot, after.kernels)
+
+
 @pytest.mark.root
 def test_packages_are_those_that_dpkg_names_inside(disk: Path, mounted_root: Path) -> None:
     answer = run("chroot", mounted_root, "dpkg-query", "--show", f"--showformat={QUESTION}").splitlines()
@@ -93,10 +135,8 @@ def test_packages_are_those_that_dpkg_names_inside(disk: Path, mounted_root: Pat
     assert contents.kernels == tuple(path.name for path in (mounted_root / "usr/lib/modules").iterdir())
 
 
-def test_contents_come_fast_and_name_what_boots(disk: Path) -> None:
-    began = time.monotonic()
+def test_contents_name_what_boots_and_come_out_equal(disk: Path) -> None:
     contents = read_disk(artifact_of(disk), disk)
-    assert time.monotonic() - began < SECONDS
     assert contents.os == "Debian GNU/Linux 12 (bookworm)"
     assert {"EFI/BOOT/BOOTX64.EFI", "loader/loader.conf"} < {file.path for file in contents.boot}
     (kernel,) = contents.kernels
