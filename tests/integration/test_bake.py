@@ -24,13 +24,13 @@ from bakery.host.events import Event
 from bakery.host.vault import Vault
 from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image
+from bakery.machine.filesystem import FileSystem, root_of
 from bakery.machine.timeout import VARIABLE
 from bakery.model import definition
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base
 from bakery.model.project import Project
 from bakery.verify import canary, hygiene
-from bakery.verify.filesystem import FileSystem, root_of
 from doubles.vault import vault_server
 
 pytestmark = [pytest.mark.integration]

@@ -14,9 +14,9 @@ from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.layers.base import BaseDisk, prepare
 from bakery.machine import disk_image, qemu
+from bakery.machine.filesystem import ROOT_TYPE, FileSystem, root_of
 from bakery.model.bases import QemuBase
 from bakery.verify import hygiene
-from bakery.verify.filesystem import ROOT_TYPE, FileSystem, root_of
 from doubles.serving import at_work
 
 pytestmark = pytest.mark.integration

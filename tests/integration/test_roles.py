@@ -21,12 +21,12 @@ from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image
+from bakery.machine.filesystem import FileSystem, root_of
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base
 from bakery.model.project import Project
 from bakery.verify import verify
-from bakery.verify.filesystem import FileSystem, root_of
 from doubles.serving import at_work
 
 pytestmark = [pytest.mark.integration, pytest.mark.root]

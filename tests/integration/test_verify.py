@@ -18,11 +18,11 @@ from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image, qemu, ssh
+from bakery.machine.filesystem import root_of
 from bakery.machine.guest import GuestError, Patience, guest
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
 from bakery.verify import canary, hygiene, verify
-from bakery.verify.filesystem import root_of
 
 pytestmark = pytest.mark.integration
 

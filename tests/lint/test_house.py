@@ -51,6 +51,8 @@ WRITERS = {
     "reports/screen.py": "the log of a run grows",
     "layers/debian.py": "a disk in a scratch folder",
     "layers/download.py": "a part of a download, to go on with",
+    "contents/archive.py": "an archive in memory",
+    "machine/filesystem.py": "requests of debugfs, in a scratch folder",
     "machine/guest.py": "what a guest is given, in a scratch folder",
     "clouds/local/target.py": "a copy of a disk in a scratch folder",
     "machine/qemu.py": "a probe's disk in a scratch folder",

@@ -1,6 +1,7 @@
 """Versions, their revisions and channels, on top of a store."""
 
 import getpass
+import hashlib
 import os
 import re
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 from bakery.catalog.record import ChannelEntry, Record
 from bakery.catalog.store import Store
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
+from bakery.model.contents import Contents
 from bakery.model.documents import Document, Pointer, dump, parse
 from bakery.model.version import ImageVersion, Versioned
 
@@ -105,6 +107,32 @@ class Catalog:
             )
         return revised
 
+    def keep_contents(self, contents: Contents, database: bytes) -> str:
+        """Keep the contents of a version and the archive of its package database; the digest of the former."""
+        document = dump(contents)
+        digest = hashlib.sha256(document).hexdigest()
+        self._store.create(_contents_key(contents, digest), document)  # the name is the digest: what is there is equal
+        self._store.create(_database_key(contents, contents.database), database)
+        return digest
+
+    def contents(self, record: Record) -> Contents | None:
+        """The contents of a version; None if they were not read."""
+        if not record.contents:
+            return None
+        key = _contents_key(record, record.contents)
+        return parse(Contents, self._read_intact(key, record.contents), f"{self.location}/{key}")
+
+    def package_database(self, record: Record) -> bytes | None:
+        """The archive of the package database of a version, a tar with gzip; None if it was not read."""
+        contents = self.contents(record)
+        return self._read_intact(_database_key(record, contents.database), contents.database) if contents else None
+
+    def _read_intact(self, key: str, sha256: str) -> bytes:
+        data = self._store.read(key)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise BakeryError("the bytes are not those that the record names", where=f"{self.location}/{key}")
+        return data
+
     def revoke(self, record: Record, reason: str) -> Record:
         """Revoke a complete version for good; refused while a channel points at it.
 
@@ -123,13 +151,11 @@ class Catalog:
 
     def _refuse_channels(self, record: Record, what: str) -> None:
         """Raise ConflictError if a channel points at a version."""
-        image, arch = record.image, record.arch
-        heads = [(name, self.channel(image, arch, name)) for name in self.channels(image, arch)]
-        if names := [name for name, head in heads if head and head.version == record.version]:
+        if names := self.channels_at(record):
             raise ConflictError(
-                f"{image} {record.version} {what}: {', '.join(names)} points at it",
+                f"{record.image} {record.version} {what}: {', '.join(names)} points at it",
                 where=self.location,
-                hint=f"move the channel: 'bakery rollback {image} {names[0]}', or promote another version",
+                hint=f"move the channel: 'bakery rollback {record.image} {names[0]}', or promote another version",
             )
 
     def built_on(self, record: Record) -> list[Record]:
@@ -155,6 +181,13 @@ class Catalog:
         folder = f"{_channels_folder(image, arch)}/{channel}"
         entries = self._numbered_names(folder)
         return self._read_document(ChannelEntry, f"{folder}/{entries[-1]}") if entries else None
+
+    def channels_at(self, record: Record) -> list[str]:
+        """Names of the channels that point at a version, sorted."""
+        heads = [
+            (name, self.channel(record.image, record.arch, name)) for name in self.channels(record.image, record.arch)
+        ]
+        return [name for name, head in heads if head and head.version == record.version]
 
     def history(self, image: str, arch: str, channel: str) -> list[ChannelEntry]:
         """Every step of a channel, oldest first."""
@@ -247,6 +280,14 @@ def _versions_folder(image: str, arch: str) -> str:
 
 def _channels_folder(image: str, arch: str) -> str:
     return f"images/{image}/{arch}/channels"
+
+
+def _contents_key(of: Versioned, sha256: str) -> str:
+    return f"{_versions_folder(of.image, of.arch)}/{of.version}/contents-{sha256}.json"
+
+
+def _database_key(of: Versioned, sha256: str) -> str:
+    return f"{_versions_folder(of.image, of.arch)}/{of.version}/packages-{sha256}.tar.gz"
 
 
 def _revision_key(record: Record) -> str:

@@ -13,7 +13,7 @@ class Record(Strict):
     """One revision of one version. `sha256` is of the disk file, empty while the version is only reserved.
 
     `at` and `by` are about this revision, `baked` is about the disk. While the version is reserved, `owner` may bake it
-    until `expires`.
+    until `expires`. `contents` is the SHA-256 of the version's `contents.json`, empty if its disk could not be read.
     """
 
     image: str
@@ -32,6 +32,7 @@ class Record(Strict):
     os: str = ""
     sha256: str = ""
     raw_sha256: str = ""
+    contents: str = ""
     base: Base | None = None
     baked: str = ""
     commit: str = ""

@@ -16,15 +16,18 @@ from bakery.cli import (
     catalog,
     channels,
     ci,
+    compare,
     demo,
     diff,
     doctor,
     env,
+    history,
     plan,
     publish,
     revoke,
     run,
     schema,
+    show,
     update,
     validate,
     vault,
@@ -69,6 +72,9 @@ app.command()(channels.promote)
 app.command()(channels.rollback)
 app.command()(revoke.revoke)
 app.command()(catalog.catalog)
+app.command()(show.show)
+app.command()(compare.compare)
+app.command()(history.history)
 app.add_typer(vault.app, name="vault")
 app.command()(env.env)
 app.command()(diff.diff)

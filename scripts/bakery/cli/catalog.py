@@ -38,11 +38,6 @@ def catalog(
 
 
 def _version_row(image_catalog: Catalog, record: Record) -> tuple[str, ...]:
-    heads = {
-        name: image_catalog.channel(record.image, record.arch, name)
-        for name in image_catalog.channels(record.image, record.arch)
-    }
-    channels = [name for name, head in heads.items() if head and head.version == record.version]
     places = [f"{publication.target}:{len(publication.places)}" for publication in record.publications]
-    cells = (",".join(channels), record.mode, record.baked, " ".join(places))
+    cells = (",".join(image_catalog.channels_at(record)), record.mode, record.baked, " ".join(places))
     return (record.image, record.version, record.state, *(cell or "-" for cell in cells))

@@ -9,11 +9,13 @@ from bakery.catalog import ChannelEntry, Record
 from bakery.clouds import definitions
 from bakery.engine.plan import Plan
 from bakery.model import documents
+from bakery.model.contents import Contents
 
-Name = Literal["definition", "plan", "artifact", "verdict", "publication", "record", "channel"]
+Name = Literal["definition", "plan", "artifact", "contents", "verdict", "publication", "record", "channel"]
 DOCUMENTS: dict[str, type] = {
     "plan": Plan,
     "artifact": documents.Artifact,
+    "contents": Contents,
     "verdict": documents.Verdict,
     "publication": documents.Publication,
     "record": Record,

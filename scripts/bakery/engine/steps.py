@@ -16,17 +16,19 @@ from bakery.bake.request import BakeContext, BakeRequest
 from bakery.catalog import ChannelEntry, Record, is_expired, owner
 from bakery.clouds import CLOUDS
 from bakery.clouds.target import RemoteTarget, Target
+from bakery.contents import DATABASE, DOCUMENT, UnreadableError, read_disk
 from bakery.engine import channels, toolbox
 from bakery.engine.checks import check
 from bakery.engine.plan import Action
 from bakery.engine.publish import publish
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.host.events import Event
+from bakery.host.events import Event, report_step
 from bakery.host.vault import Vault, read_secrets
 from bakery.layers.base import BaseDisk, prepare
 from bakery.model import baked, documents
 from bakery.model.baked import Baked
+from bakery.model.contents import Contents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Publication, RemoteBuild, Verdict
 from bakery.model.version import ImageVersion
@@ -71,10 +73,11 @@ class _Bake:
         """The disk that QEMU builds."""
         definition = self.request.definition
         artifact = baked.find_artifact(self.session.project, definition, self.request.version)
-        if artifact and self._is_of_these_inputs(artifact, ""):
-            return artifact
-        with _open_vault(definition.secrets) as vault:
-            return bake(self.request, _base_disk(self.session, definition), self._bake_context(vault))
+        if not artifact or not self._is_of_these_inputs(artifact, ""):
+            with _open_vault(definition.secrets) as vault:
+                artifact = bake(self.request, _base_disk(self.session, definition), self._bake_context(vault))
+        read_contents(self.session, artifact)
+        return artifact
 
     def bake_image(self, target: str) -> RemoteBuild:
         """The image that Packer builds at a target."""
@@ -100,6 +103,20 @@ class _Bake:
         subject = f"{part.image} {part.version}"
         self.session.report(Event("note", "bake", subject, f"baked before from the same inputs{where}"))
         return True
+
+
+def read_contents(session: Session, artifact: Artifact) -> Contents | None:
+    """The contents of a disk, read once and kept beside it; None, with a note, if they cannot be read."""
+    folder, subject = session.project.artifact_folder(artifact), f"{artifact.image} {artifact.version}"
+    contents = documents.find(Contents, folder / DOCUMENT)
+    if contents and contents.sha256 == artifact.disk.sha256 and (folder / DATABASE).exists():
+        return contents
+    with report_step(session.report, "contents", subject, "read packages and boot files"):
+        try:
+            return read_disk(artifact, folder / "disk.qcow2")
+        except UnreadableError as error:
+            session.report(Event("note", "contents", subject, f"unknown: {error.message}"))
+            return None
 
 
 def is_verified(session: Session, artifact: Artifact) -> bool:
@@ -135,7 +152,10 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
     with open_targets(session, definition) as targets:
         publications = publish(project, version, verdict, targets, session.report)
         record = _usable_record(session, version)
-        complete = _complete_record(record, version, verdict, tuple(publications))
+        complete = replace(
+            _complete_record(record, version, verdict, tuple(publications)),
+            contents=_keep_contents(session, version.artifact) if version.artifact else "",
+        )
         if complete != record:
             record = session.catalog.revise(complete, "published")
         if channel := channel or definition.channel or "":
@@ -206,6 +226,14 @@ def _complete_record(
         publications=publications,
         checks=len(checks),
     )
+
+
+def _keep_contents(session: Session, artifact: Artifact) -> str:
+    """Bring the contents of a disk to the catalog; the digest of their document, empty if they cannot be read."""
+    contents = read_contents(session, artifact)
+    if contents is None:
+        return ""
+    return session.catalog.keep_contents(contents, (session.project.artifact_folder(artifact) / DATABASE).read_bytes())
 
 
 def _first_identity(version: Baked) -> str:

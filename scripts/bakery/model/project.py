@@ -50,7 +50,7 @@ class Project:
         return self.workspace / "store"
 
     def artifact_folder(self, of: Versioned) -> Path:
-        """The folder of disk.qcow2, artifact.json, verdict.json and publication-<target>.json of one version."""
+        """The folder of one version: its disk and its documents artifact, contents, verdict, publication-<target>."""
         return self.workspace / "artifacts" / full_name(of)
 
     def build_folder(self, of: Versioned, target: str) -> Path:

@@ -7,8 +7,8 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 from bakery.machine import disk_image
+from bakery.machine.filesystem import FileSystem, root_of
 from bakery.model.documents import Check
-from bakery.verify.filesystem import FileSystem, root_of
 
 NAME = "no secret on the disk"
 SHORTEST = 8  # characters; shorter values occur everywhere by chance

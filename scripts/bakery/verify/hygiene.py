@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 
+from bakery.machine.filesystem import FileSystem, root_of
 from bakery.model.documents import Check
-from bakery.verify.filesystem import FileSystem, root_of
 
 # Packages create empty logs. 64 KiB leaves room for those that a first boot needs (lastlog), not for a bake's.
 LOG_BYTES = 64 << 10

@@ -13,6 +13,7 @@ import pytest
 from bakery import cli
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.catalog import Catalog, Record, open_store
+from bakery.contents import DATABASE, DOCUMENT, UnreadableError
 from bakery.engine import run, toolbox
 from bakery.engine.session import Session, open_session
 from bakery.host.errors import BakeryError
@@ -20,6 +21,7 @@ from bakery.host.events import Event
 from bakery.layers.base import BaseDisk
 from bakery.model import documents
 from bakery.model.baked import Baked
+from bakery.model.contents import BootFile, Contents, Package
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Check, Disk, Verdict
 from bakery.model.project import Project
@@ -98,6 +100,7 @@ class CliRunner:
     events: list[Event] = field(default_factory=list)
     bases: dict[str, Base] = field(default_factory=dict)  # what each image was baked on
     content: dict[str, str] = field(default_factory=dict)  # of a disk by image, where not the inputs decide
+    packages: dict[str, dict[str, str]] = field(default_factory=dict)  # versions by name, of the disk of an image
     broken: set[str] = field(default_factory=set)  # steps that fail: "bake web"
     failing_checks: set[str] = field(default_factory=set)  # images that fail their tests
 
@@ -201,6 +204,28 @@ class CliRunner:
             {},
             "2026-01-31T12:01:00+00:00",
         )
+
+    def read_disk(self, artifact: Artifact, disk: Path) -> Contents:
+        """As if the disk had the packages that a test says; unreadable where it says none."""
+        versions = self.packages.get(artifact.image)
+        if versions is None:
+            raise UnreadableError("no partition of the disk has ext2, ext3 or ext4")
+        database = f"packages of {artifact.image} {artifact.version}".encode()
+        contents = Contents(
+            image=artifact.image,
+            arch=artifact.arch,
+            version=artifact.version,
+            sha256=artifact.disk.sha256,
+            size=disk.stat().st_size,
+            os="Debian GNU/Linux 12 (bookworm)",
+            packages=tuple(Package(name, version, "amd64", name, "") for name, version in sorted(versions.items())),
+            kernels=("6.1.0-56-cloud-amd64",),
+            boot=(BootFile("EFI/BOOT/BOOTX64.EFI", 4, "c" * 64),),
+            database=hashlib.sha256(database).hexdigest(),
+        )
+        disk.with_name(DATABASE).write_bytes(database)
+        documents.save(contents, disk.with_name(DOCUMENT))
+        return contents
 
     def prepare(self, *_: Any) -> BaseDisk:
         return BaseDisk(self.project.cache / "base.qcow2", Base("debian bookworm", "", "d" * 64))

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from bakery.machine import disk_image
-from bakery.verify import filesystem, hygiene
-from bakery.verify.filesystem import FileSystem
+from bakery.machine import disk_image, filesystem
+from bakery.machine.filesystem import FileSystem
+from bakery.verify import hygiene
 
 Tree = dict[str, str | None]  # text by path; None is a folder, "-> x" a link
 

@@ -1,12 +1,12 @@
 """Reads the root file system of a raw disk with debugfs, without a mount and without privileges."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK
 
-from bakery.host import process
+from bakery.host import files, process
 from bakery.machine import disk_image
 
 # Discoverable Partitions Specification: root (x86-64). Vendors also use older types.
@@ -71,6 +71,18 @@ class FileSystem:
         """Text of a file; empty if it does not exist."""
         return self._ask_debugfs(f'cat "{path}"')
 
+    def copy(self, paths: Iterable[str], folder: Path) -> None:
+        """Copy files and folders to the same paths below `folder`; those that are not there are left out."""
+        requests = []
+        for path in paths:
+            target = folder / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            requests.append(f'rdump "{path}" "{target.parent.absolute()}"\n')
+        with files.scratch(folder, "debugfs") as scratch:
+            script = scratch / "requests"
+            script.write_text("".join(requests))
+            self._start_debugfs("-f", script.absolute())
+
     def owner(self, offset: int) -> str:
         """The path of the file that contains a byte of the disk, or the byte's block if no file contains it."""
         block = (offset - self.partition.start) // self._block
@@ -84,9 +96,12 @@ class FileSystem:
         return rows[0].partition("\t")[2].strip() if rows else ""
 
     def _ask_debugfs(self, request: str) -> str:
+        return self._start_debugfs("-R", request)
+
+    def _start_debugfs(self, *options: str | Path) -> str:
         # debugfs reads options from a name with a question mark; without its folder, this name has none.
         disk = f"{self._raw.name}?offset={self.partition.start}"
-        return process.run(["debugfs", "-c", "-R", request, disk], cwd=self._raw.parent).stdout
+        return process.run(["debugfs", "-c", *options, disk], cwd=self._raw.parent).stdout
 
 
 def root_of(raw: Path) -> FileSystem | None:

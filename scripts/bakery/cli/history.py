@@ -1,0 +1,53 @@
+"""`bakery history`: what happened to an image and its channels."""
+
+from typing import Annotated
+
+import typer
+
+from bakery.catalog import Catalog, ChannelEntry, Record
+from bakery.cli import options
+from bakery.cli.session import find_catalog
+from bakery.host.errors import NotFoundError
+from bakery.model import documents
+from bakery.reports import render_table
+
+
+def history(
+    image: options.Image,
+    channel: Annotated[str, typer.Argument(metavar="[CHANNEL]", help="Only the moves of this channel.")] = "",
+    arch: options.Arch = options.ARCH,
+    workspace: options.Workspace = options.WORKSPACE,
+    catalog: options.CatalogAt = options.CATALOG,
+    json: options.Json = False,
+) -> None:
+    """List the versions of an image and the moves of its channels, oldest first.
+
+    Example: bakery history web stable
+    """
+    events = _list_events(find_catalog(workspace, catalog), image, arch, channel)
+    if json:
+        print(documents.dump_all(events).decode(), end="")
+        return
+    rows = [(event.at, _event_text(event), event.by, event.reason or "-") for event in events]
+    print(render_table(("time", "event", "by", "reason"), rows))
+
+
+def _list_events(image_catalog: Catalog, image: str, arch: str, channel: str) -> list[Record | ChannelEntry]:
+    channels = image_catalog.channels(image, arch)
+    if channel and channel not in channels:
+        raise NotFoundError(
+            f"{image} has no channel '{channel}' ({arch})", hint=f"channels: {', '.join(channels) or 'none'}"
+        )
+    records = [] if channel else image_catalog.records(image, arch)
+    if not channel and not records:
+        raise NotFoundError(f"{image} has no version ({arch})", where=image_catalog.location)
+    moves = [
+        entry for name in ([channel] if channel else channels) for entry in image_catalog.history(image, arch, name)
+    ]
+    return sorted([*records, *moves], key=lambda event: event.at)
+
+
+def _event_text(event: Record | ChannelEntry) -> str:
+    if isinstance(event, Record):
+        return f"{event.version} {event.state}"
+    return f"{event.channel} -> {event.version}"

@@ -1,0 +1,78 @@
+"""`bakery show`: everything that is known of one version."""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+import typer
+
+from bakery.cli import options
+from bakery.cli.session import find_catalog
+from bakery.engine.overview import Overview, describe_version, find_record
+from bakery.model import documents
+from bakery.model.contents import Contents
+from bakery.model.documents import Base
+
+WIDTH = 12  # columns of the names
+
+
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="IMAGE, IMAGE@VERSION, IMAGE@CHANNEL, the ID of an image, a digest or a parameter."
+        ),
+    ],
+    arch: options.Arch = options.ARCH,
+    workspace: options.Workspace = options.WORKSPACE,
+    catalog: options.CatalogAt = options.CATALOG,
+    json: options.Json = False,
+) -> None:
+    """Show what a version is, where it is, its lineage and its contents.
+
+    IMAGE alone is its newest complete version. The packages themselves are in the JSON.
+
+    Example: bakery show web@stable
+    """
+    image_catalog = find_catalog(workspace, catalog)
+    overview = describe_version(image_catalog, find_record(image_catalog, name, arch))
+    print(documents.dump(overview).decode() if json else render(overview), end="" if json else "\n")
+
+
+def render(overview: Overview) -> str:
+    """A line for each fact."""
+    record = overview.record
+    lines = [f"{record.image} {record.version} ({record.arch})"]
+    for name, values in _facts(overview):
+        lines += [f"{label:{WIDTH}}{value}" for label, value in zip([name, *[""] * len(values)], values, strict=False)]
+    return "\n".join(lines)
+
+
+def _facts(overview: Overview) -> Iterator[tuple[str, list[str]]]:
+    """Names and their values, which may be none."""
+    record = overview.record
+    reason = f": {record.reason}" if record.state == "revoked" else ""
+    yield "state", [f"{record.state}, {record.at} by {record.by}{reason}"]
+    yield "channels", [", ".join(overview.channels)] if overview.channels else []
+    yield "baked", [f"{record.baked}, mode {record.mode}, commit {record.commit or 'unknown'}"] if record.baked else []
+    yield "digest", [record.sha256] if record.sha256 else []
+    yield "built on", _list_names(overview.ancestors)
+    yield "base of", _list_names(overview.descendants)
+    yield "checks", [f"{record.checks} passed"] if record.checks else []
+    yield from _content_facts(overview.contents)
+    for publication in record.publications:
+        ids = [" ".join(filter(None, (place.account, place.region, place.id))) for place in publication.places]
+        yield publication.target, [*ids, *(pointer.name for pointer in publication.parameters)]
+
+
+def _content_facts(contents: Contents | None) -> Iterator[tuple[str, list[str]]]:
+    if contents is None:
+        yield "contents", ["unknown: the disk was not read"]
+        return
+    yield "system", [contents.os] if contents.os else []
+    yield "contents", [f"{len(contents.packages)} packages, {contents.size / 1e6:.0f} MB"]
+    yield "kernels", list(contents.kernels)
+    yield "boot", [file.path for file in contents.boot if file.path.lower().endswith(".efi")]
+
+
+def _list_names(versions: Iterable[Base]) -> list[str]:
+    return [f"{version.name} {version.version}".rstrip() for version in versions]

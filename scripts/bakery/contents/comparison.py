@@ -1,0 +1,84 @@
+"""The differences between two versions: packages, kernels, size, inputs."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from bakery.catalog import Record
+from bakery.model import inputs
+from bakery.model.contents import Contents, Package
+from bakery.model.documents import Strict
+
+
+@dataclass(frozen=True)
+class PackageChange(Strict):
+    """A package that differs. Versions that are installed side by side are in one text; it is empty for none."""
+
+    name: str
+    architecture: str
+    before: str
+    after: str
+
+    @property
+    def kind(self) -> Literal["added", "removed", "changed"]:
+        if not self.before:
+            return "added"
+        return "changed" if self.after else "removed"
+
+
+@dataclass(frozen=True)
+class Side(Strict):
+    """One of two versions; without its contents, size and kernels are unknown."""
+
+    image: str
+    version: str
+    sha256: str
+    size: int | None
+    kernels: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Comparison(Strict):
+    """Two versions of an architecture. `packages` is None where the contents of one of them are unknown."""
+
+    arch: str
+    before: Side
+    after: Side
+    inputs: tuple[inputs.Change, ...]
+    packages: tuple[PackageChange, ...] | None
+    schema: Literal["bakery/comparison/1"] = "bakery/comparison/1"
+
+    def count(self, kind: Literal["added", "removed", "changed"]) -> int:
+        return sum(change.kind == kind for change in self.packages or ())
+
+
+def compare_versions(before: Record, after: Record, contents: tuple[Contents | None, Contents | None]) -> Comparison:
+    """Compare two records and their contents, both in this order."""
+    old, new = contents
+    packages = compare_packages(old.packages, new.packages) if old and new else None
+    changes = inputs.compare_inputs(before.inputs, after.inputs)
+    return Comparison(before.arch, _side_of(before, old), _side_of(after, new), changes, packages)
+
+
+def compare_packages(before: Iterable[Package], after: Iterable[Package]) -> tuple[PackageChange, ...]:
+    """Packages that differ, sorted by name."""
+    old, new = _join_versions(before), _join_versions(after)
+    return tuple(
+        PackageChange(*key, old.get(key, ""), new.get(key, ""))
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    )
+
+
+def _side_of(record: Record, contents: Contents | None) -> Side:
+    size, kernels = (contents.size, contents.kernels) if contents else (None, None)
+    return Side(record.image, record.version, record.sha256, size, kernels)
+
+
+def _join_versions(packages: Iterable[Package]) -> dict[tuple[str, str], str]:
+    """Versions by name and architecture; the Red Hat family keeps several kernels under one name."""
+    versions = defaultdict(list)
+    for package in packages:
+        versions[package.name, package.architecture].append(package.version)
+    return {key: ", ".join(sorted(names)) for key, names in versions.items()}

@@ -1,0 +1,61 @@
+"""The contents of a baked disk, which no machine runs on, and the archive of its package database."""
+
+import hashlib
+from pathlib import Path
+
+from bakery.contents import boot, debian, rpm
+from bakery.contents.archive import pack_folder
+from bakery.host import files
+from bakery.host.errors import BakeryError
+from bakery.machine import disk_image
+from bakery.machine.filesystem import FileSystem, root_of
+from bakery.model import documents
+from bakery.model.contents import Contents
+from bakery.model.documents import Artifact
+
+DOCUMENT = "contents.json"
+DATABASE = "packages.tar.gz"
+RELEASES = ("/usr/lib/os-release", "/etc/os-release")  # os-release(5): the second is often a link to the first
+
+
+class UnreadableError(BakeryError):
+    """The disk has no file system or no package database that can be read here."""
+
+
+def read_disk(artifact: Artifact, disk: Path) -> Contents:
+    """Read the contents of a disk, and write them and the archive of the package database beside it."""
+    files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
+    with disk_image.as_raw(disk) as raw, files.scratch(disk.parent, "contents") as scratch:
+        root = root_of(raw)
+        if root is None:
+            raise UnreadableError("no partition of the disk has ext2, ext3 or ext4", where=str(disk))
+        family = next((family for family in (debian, rpm) if any(map(root.find, family.STATUS))), None)
+        if family is None:
+            raise UnreadableError("the disk has neither dpkg's nor rpm's database", where=str(disk))
+        tree = scratch / "root"
+        tree.mkdir()
+        root.copy(family.DATABASE, tree)
+        packages = family.read_packages(tree)
+        database = pack_folder(tree, family.OMITTED)
+        contents = Contents(
+            image=artifact.image,
+            arch=artifact.arch,
+            version=artifact.version,
+            sha256=artifact.disk.sha256,
+            size=disk.stat().st_size,
+            os=_os_name(root),
+            packages=tuple(sorted(packages)),
+            kernels=boot.list_kernels(root),
+            boot=boot.read_files(raw, scratch),
+            database=hashlib.sha256(database).hexdigest(),
+        )
+    files.write_atomic(disk.with_name(DATABASE), database)
+    documents.save(contents, disk.with_name(DOCUMENT))
+    return contents
+
+
+def _os_name(root: FileSystem) -> str:
+    """PRETTY_NAME of the system; empty if it gives itself none."""
+    lines = (line for path in RELEASES for line in root.read(path).splitlines())
+    names = (line.partition("=")[2].strip("\"'") for line in lines if line.startswith("PRETTY_NAME="))
+    return next(names, "")

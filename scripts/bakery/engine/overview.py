@@ -1,0 +1,96 @@
+"""Everything that the catalog knows of one version."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bakery.catalog import VERSION, Catalog, Record
+from bakery.contents.comparison import Comparison, compare_versions
+from bakery.host.errors import NotFoundError, UsageError
+from bakery.model.contents import Contents
+from bakery.model.documents import Base, Strict
+from bakery.model.version import ImageVersion
+
+
+@dataclass(frozen=True)
+class Overview(Strict):
+    """A version, the channels that point at it, its lineage in both directions, and its contents if they were read.
+
+    `ancestors` begins with what it was built on; `descendants` were built on it.
+    """
+
+    record: Record
+    channels: tuple[str, ...]
+    ancestors: tuple[Base, ...]
+    descendants: tuple[Base, ...]
+    contents: Contents | None
+    schema: Literal["bakery/overview/1"] = "bakery/overview/1"
+
+
+def find_record(catalog: Catalog, name: str, arch: str) -> Record:
+    """The record that IMAGE, IMAGE@VERSION, IMAGE@CHANNEL, or an identity of a version names.
+
+    An identity is the ID of an image at a target, a digest, or the name of a parameter. IMAGE alone is the newest
+    complete version.
+    """
+    image, at, selector = name.partition("@")
+    if image not in (known for known, _ in catalog.images()):
+        return _find_identity(catalog, name)
+    if VERSION.match(selector):
+        return catalog.record(ImageVersion(image, arch, selector))
+    if at:
+        entry = catalog.channel(image, arch, selector)
+        if entry is None:
+            channels = ", ".join(catalog.channels(image, arch)) or "none"
+            raise UsageError(f"{image} has no version or channel '{selector}' ({arch})", hint=f"channels: {channels}")
+        return catalog.record(ImageVersion(image, arch, entry.version))
+    record = catalog.newest(image, arch)
+    if record is None:
+        raise NotFoundError(f"{image} has no complete version ({arch})", hint="'bakery catalog' lists all versions")
+    return record
+
+
+def describe_version(catalog: Catalog, record: Record) -> Overview:
+    """The version of a record with its channels, lineage and contents."""
+    return Overview(
+        record,
+        channels=tuple(catalog.channels_at(record)),
+        ancestors=tuple(_list_ancestors(catalog, record)),
+        descendants=tuple(Base(child.image, child.version, child.sha256) for child in catalog.built_on(record)),
+        contents=catalog.contents(record),
+    )
+
+
+def compare_records(catalog: Catalog, before: Record, after: Record) -> Comparison:
+    """The differences between two versions of one architecture."""
+    return compare_versions(before, after, (catalog.contents(before), catalog.contents(after)))
+
+
+def _find_identity(catalog: Catalog, identity: str) -> Record:
+    for image, arch in catalog.images():
+        for channel in catalog.channels(image, arch):
+            entry = catalog.channel(image, arch, channel)
+            if entry and identity in (pointer.name for pointer in entry.pointers):
+                return catalog.record(ImageVersion(image, arch, entry.version))
+        for record in reversed(catalog.records(image, arch)):
+            if identity in _identities(record):
+                return record
+    images = ", ".join(sorted({image for image, _ in catalog.images()})) or "none"
+    raise NotFoundError(f"nothing in the catalog has the name '{identity}'", hint=f"images: {images}")
+
+
+def _identities(record: Record) -> set[str]:
+    names = {record.sha256, record.raw_sha256, record.input_key}
+    for publication in record.publications:
+        names |= {text for place in publication.places for text in (place.id, place.snapshot)}
+        names |= {pointer.name for pointer in publication.parameters}
+    return names - {""}
+
+
+def _list_ancestors(catalog: Catalog, record: Record) -> list[Base]:
+    """The version's parent, the parent's parent and so on; ends with one that is not in the catalog."""
+    ancestors = []
+    base = record.base
+    while base:
+        ancestors.append(base)
+        base = catalog.record(ImageVersion(base.name, record.arch, base.version)).base if base.version else None
+    return ancestors

@@ -1,0 +1,204 @@
+"""Contents of real disks, against the answers of the package managers themselves."""
+
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bakery.contents import DATABASE, UnreadableError, read_disk
+from bakery.contents.comparison import PackageChange, compare_packages
+from bakery.layers.base import BaseDisk
+from bakery.machine import disk_image
+from bakery.machine.filesystem import root_of
+from bakery.model.contents import Package
+from bakery.model.documents import Artifact, Base, Disk
+
+pytestmark = pytest.mark.integration
+
+QUESTION = "${db:Status-Status} ${Package} ${Version} ${Architecture} ${source:Package}\\n"
+MIB = 1 << 20
+SPEC = """\
+Name: {name}
+Version: {version}
+Release: 1
+Summary: A package
+License: none
+BuildArch: noarch
+Vendor: Example
+%description
+A package.
+%files
+"""
+
+
+def artifact_of(disk: Path) -> Artifact:
+    """The document of a disk that was not baked."""
+    return Artifact(
+        image="web",
+        arch="x86_64",
+        version="1.0.0",
+        os="debian-12",
+        mode="vm",
+        input_key="k",
+        inputs={},
+        base=Base("debian bookworm", "", "c" * 64),
+        disk=Disk(str(disk), "qcow2", 0, "a" * 64, "b" * 64),
+        commit="",
+        tools={},
+        seconds={},
+        created="2026-11-23T16:00:00+00:00",
+        log="",
+    )
+
+
+def run(*command: str | Path) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def disk(base_disk: BaseDisk, tmp_path: Path) -> Path:
+    """A link to the base, in a folder for what is written beside it."""
+    link = tmp_path / "disk.qcow2"
+    link.symlink_to(base_disk.path)
+    return link
+
+
+@pytest.fixture
+def mounted_root(base_disk: BaseDisk, tmp_path: Path) -> Iterator[Path]:
+    """The root file system of the base, mounted read-only."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    with disk_image.as_raw(base_disk.path) as raw:
+        root = root_of(raw)
+        assert root
+        run("mount", "-o", f"ro,noload,loop,offset={root.partition.start}", raw, folder)
+        try:
+            yield folder
+        finally:
+            run("umount", folder)
+
+
+@pytest.fixture
+def changed_disk(base_disk: BaseDisk, tmp_path: Path) -> Path:
+    """The base after dpkg removed acl, replaced netbase and installed a package of our own."""
+    folder, raw, disk = tmp_path / "changed", tmp_path / "changed.raw", tmp_path / "changed" / "disk.qcow2"
+    mount = folder / "root"
+    mount.mkdir(parents=True)
+    run("qemu-img", "convert", "-O", "raw", base_disk.path, raw)
+    root = root_of(raw)
+    assert root
+    run("mount", "-o", f"loop,offset={root.partition.start}", raw, mount)
+    try:
+        write_deb(mount / "netbase.deb", "netbase", "99")
+        write_deb(mount / "example.deb", "example", "1.0")
+        run("chroot", mount, "dpkg", "--purge", "acl")
+        run("chroot", mount, "dpkg", "--install", "/netbase.deb", "/example.deb")
+    finally:
+        run("umount", mount)
+    disk_image.to_qcow2(raw, disk, compress=False)
+    return disk
+
+
+def write_deb(path: Path, name: str, version: str) -> None:
+    """An empty package."""
+    tree = path.with_suffix(".tree")
+    (tree / "DEBIAN").mkdir(parents=True)
+    fields = {"Package": name, "Version": version, "Architecture": "all", "Maintainer": "x", "Description": "x"}
+    (tree / "DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in fields.items()))
+    run("dpkg-deb", "--build", "-Znone", tree, path)
+
+
+@pytest.mark.root
+def test_compare_lists_exactly_what_dpkg_changed(disk: Path, changed_disk: Path) -> None:
+    before = read_disk(artifact_of(disk), disk)
+    after = read_disk(artifact_of(changed_disk), changed_disk)
+    acl, netbase = (next(package for package in before.packages if package.name == name) for name in ("acl", "netbase"))
+    assert compare_packages(before.packages, after.packages) == (
+        PackageChange("acl", "amd64", acl.version, ""),
+        PackageChange("example", "all", "", "1.0"),
+        PackageChange("netbase", "all", netbase.version, "99"),
+    )
+    assert (before.boot, before.kernels) == (after.boot, after.kernels)
+
+
+@pytest.mark.root
+def test_packages_are_those_that_dpkg_names_inside(disk: Path, mounted_root: Path) -> None:
+    answer = run("chroot", mounted_root, "dpkg-query", "--show", f"--showformat={QUESTION}").splitlines()
+    rows = [row.split()[1:] for row in answer if row.startswith("installed ")]
+    contents = read_disk(artifact_of(disk), disk)
+    assert len(rows) > 150
+    assert [[package.name, package.version, package.architecture, package.source] for package in contents.packages] == (
+        sorted(rows)
+    )
+    assert contents.kernels == tuple(path.name for path in (mounted_root / "usr/lib/modules").iterdir())
+
+
+def test_contents_name_what_boots_and_come_out_equal(disk: Path) -> None:
+    contents = read_disk(artifact_of(disk), disk)
+    assert contents.os == "Debian GNU/Linux 12 (bookworm)"
+    assert {"EFI/BOOT/BOOTX64.EFI", "loader/loader.conf"} < {file.path for file in contents.boot}
+    (kernel,) = contents.kernels
+    assert any(file.path.endswith(f"{kernel}/linux") for file in contents.boot)
+    first = disk.with_name(DATABASE).read_bytes()
+    with tarfile.open(disk.with_name(DATABASE)) as archive:
+        assert {"var/lib/dpkg/status", "etc/apt/sources.list"} < set(archive.getnames())
+    assert read_disk(artifact_of(disk), disk) == contents
+    assert disk.with_name(DATABASE).read_bytes() == first
+
+
+def write_disk(tree: Path, disk: Path) -> None:
+    """A disk with one ext4 partition that holds a folder."""
+    raw = disk.with_suffix(".raw")
+    with raw.open("wb") as stream:
+        stream.truncate(128 * MIB)
+    subprocess.run(["sfdisk", "--quiet", raw], input="label: gpt\nsize=120MiB\n", text=True, check=True)
+    (partition,) = disk_image.partitions(raw)
+    run("mke2fs", "-q", "-t", "ext4", "-d", tree, "-E", f"offset={partition.start}", raw, f"{partition.size >> 10}k")
+    disk_image.to_qcow2(raw, disk, compress=False)
+
+
+def install_rpm(tree: Path, folder: Path, name: str, version: str) -> None:
+    """Build a package and write it to the database of a root."""
+    spec = folder / f"{name}.spec"
+    spec.write_text(SPEC.format(name=name, version=version))
+    run("rpmbuild", "--quiet", "-bb", "--define", f"_topdir {folder / name}", spec)
+    (package,) = (folder / name).rglob("*.rpm")
+    run("rpm", "--root", tree, "--dbpath", "/var/lib/rpm", "--install", "--justdb", "--nodeps", package)
+
+
+def test_packages_are_those_that_rpm_names(tmp_path: Path) -> None:
+    tree, disk = tmp_path / "tree", tmp_path / "disk.qcow2"
+    (tree / "etc").mkdir(parents=True)
+    (tree / "etc/os-release").write_text('NAME="Example"\nPRETTY_NAME="Example Linux 9"\n')
+    install_rpm(tree, tmp_path, "openssl", "3.0.7")
+    install_rpm(tree, tmp_path, "bash", "5.1.8")
+    write_disk(tree, disk)
+    contents = read_disk(artifact_of(disk), disk)
+    assert contents.packages == (
+        Package("bash", "5.1.8-1", "noarch", "bash", "Example"),
+        Package("openssl", "3.0.7-1", "noarch", "openssl", "Example"),
+    )
+    assert (contents.os, contents.kernels, contents.boot) == ("Example Linux 9", (), ())
+
+
+def test_passwords_of_archives_are_not_kept(tmp_path: Path) -> None:
+    tree, disk = tmp_path / "tree", tmp_path / "disk.qcow2"
+    (tree / "var/lib/dpkg").mkdir(parents=True)
+    (tree / "var/lib/dpkg/status").touch()
+    (tree / "etc/apt/auth.conf.d").mkdir(parents=True)
+    for name in ("auth.conf", "auth.conf.d/internal.conf", "sources.list"):
+        (tree / "etc/apt" / name).write_text("machine archive.example login x password y")
+    write_disk(tree, disk)
+    read_disk(artifact_of(disk), disk)
+    with tarfile.open(disk.with_name(DATABASE)) as archive:
+        assert [name for name in archive.getnames() if "/apt/" in name] == ["etc/apt/sources.list"]
+
+
+def test_a_disk_without_packages_is_said_to_be_unreadable(tmp_path: Path) -> None:
+    tree, disk = tmp_path / "tree", tmp_path / "disk.qcow2"
+    tree.mkdir()
+    write_disk(tree, disk)
+    with pytest.raises(UnreadableError, match="neither dpkg's nor rpm's database"):
+        read_disk(artifact_of(disk), disk)

@@ -1,0 +1,157 @@
+"""`show`, `compare` and `history`, over two versions of `web` on `base`."""
+
+import json
+
+import pytest
+
+from bakery.contents.comparison import Comparison, PackageChange, compare_packages
+from bakery.engine.overview import Overview
+from bakery.model import documents
+from bakery.model.contents import Package
+from unit.bakery.cli.cli_runner import CliRunner
+
+OLD = {"openssl": "3.0.17-1~deb12u2", "nginx": "1.22.1-9", "telnet": "0.17"}
+NEW = {"openssl": "3.0.17-1~deb12u3", "nginx": "1.22.1-9", "curl": "7.88.1-10"}
+
+
+@pytest.fixture
+def versions(bakery: CliRunner) -> CliRunner:
+    """1.0.0, and 1.0.1 with other packages and another variable, which `stable` points at."""
+    bakery.packages = {"base": {}, "web": OLD}
+    bakery.line()
+    bakery.packages["web"] = NEW
+    bakery.edit("web", "hello", "goodbye")
+    bakery.line()
+    return bakery
+
+
+def test_show_says_what_a_version_is(versions: CliRunner) -> None:
+    versions("promote", "web", "1.0.0", "old")
+    answer = versions("show", "web@old")
+    assert (answer.code, answer.err) == (0, "")
+    rows = {line[:12].strip(): line[12:] for line in answer.out.splitlines()[1:]}
+    assert answer.out.startswith("web 1.0.0 (x86_64)\n")
+    assert rows["channels"] == "old"
+    assert rows["built on"] == "base 1.0.0"
+    assert rows["system"] == "Debian GNU/Linux 12 (bookworm)"
+    assert rows["contents"] == "3 packages, 0 MB"
+    assert rows["kernels"] == "6.1.0-56-cloud-amd64"
+    assert rows["boot"] == "EFI/BOOT/BOOTX64.EFI"
+    assert rows["checks"] == "2 passed"
+    assert rows["local"].endswith("/web-1.0.0-x86_64.qcow2")
+
+
+def test_show_knows_the_lineage_in_both_directions(versions: CliRunner) -> None:
+    web = documents.parse(Overview, versions("show", "web", "--json").out.encode(), "stdout")
+    assert [(base.name, base.version) for base in web.ancestors] == [("base", "1.0.0"), ("debian bookworm", "")]
+    assert web.contents
+    assert {package.name: package.version for package in web.contents.packages} == NEW
+    base = versions("show", "base").out
+    assert "base of     web 1.0.0\n            web 1.0.1\n" in base
+
+
+@pytest.mark.parametrize("name", ["web", "web@stable", "web@1.0.1", "digest", "place", "parameter"])
+def test_a_version_has_many_names(versions: CliRunner, name: str) -> None:
+    record = versions.catalog.newest("web", "x86_64")
+    entry = versions.catalog.channel("web", "x86_64", "stable")
+    assert record
+    assert entry
+    identities = {
+        "digest": record.sha256,
+        "place": record.publications[0].places[0].id,
+        "parameter": entry.pointers[0].name,
+    }
+    assert versions("show", identities.get(name, name)).out.startswith("web 1.0.1 (x86_64)\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("wob", 1, "error: nothing in the catalog has the name 'wob'\nhint: images: base, web\n"),
+        ("web@beta", 64, "error: web has no version or channel 'beta' (x86_64)\nhint: channels: stable\n"),
+        ("web@1.0.9", 1, "error: web 1.0.9 (x86_64) is not in the catalog\nhint: newest versions: 1.0.0, 1.0.1\n"),
+    ],
+)
+def test_show_of_what_is_not_there(versions: CliRunner, name: str, code: int, message: str) -> None:
+    answer = versions("show", name)
+    assert (answer.code, answer.out, answer.err) == (code, "", message)
+
+
+def test_contents_that_nobody_read_are_unknown(bakery: CliRunner) -> None:
+    bakery.line("base")
+    assert "contents    unknown: the disk was not read\n" in bakery("show", "base").out
+    bakery.packages["web"] = OLD
+    bakery.line("web")
+    answer = bakery("compare", "base", "web")
+    assert "packages: unknown, since the disk of base 1.0.0 was not read\n" in answer.out
+    assert json.loads(bakery("compare", "base", "web", "--json").out)["packages"] is None
+
+
+def test_compare_lists_packages_and_inputs(versions: CliRunner) -> None:
+    answer = versions("compare", "web@1.0.0", "web@1.0.1")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out == (
+        "web 1.0.0 -> web 1.0.1 (x86_64)\n"
+        "packages: 1 added, 1 removed, 1 changed\n"
+        'input var:nginx.nginx_message: "hello" -> "goodbye"\n'
+        "\n"
+        "PACKAGE        BEFORE            AFTER\n"
+        "curl:amd64     -                 7.88.1-10\n"
+        "openssl:amd64  3.0.17-1~deb12u2  3.0.17-1~deb12u3\n"
+        "telnet:amd64   0.17              -\n"
+    )
+
+
+def test_compare_writes_markdown_and_a_document(versions: CliRunner) -> None:
+    markdown = versions("compare", "web@1.0.0", "web@1.0.1", "--markdown").out
+    assert markdown.startswith("## web 1.0.0 -> web 1.0.1 (x86_64)\n\n- packages: 1 added, 1 removed, 1 changed\n")
+    assert markdown.endswith(
+        "\n\n| package | before | after |\n| --- | --- | --- |\n| curl:amd64 | - | 7.88.1-10 |\n"
+        "| openssl:amd64 | 3.0.17-1~deb12u2 | 3.0.17-1~deb12u3 |\n| telnet:amd64 | 0.17 | - |\n"
+    )
+    document = documents.parse(
+        Comparison, versions("compare", "web@1.0.0", "web@1.0.1", "--json").out.encode(), "stdout"
+    )
+    assert document.packages
+    assert [(change.name, change.kind) for change in document.packages] == [
+        ("curl", "added"),
+        ("openssl", "changed"),
+        ("telnet", "removed"),
+    ]
+    assert versions("compare", "web", "web", "--json", "--markdown").code == 64
+
+
+def test_a_version_equals_itself(versions: CliRunner) -> None:
+    assert versions("compare", "web", "web@stable").out == (
+        "web 1.0.1 -> web 1.0.1 (x86_64)\npackages: 0 added, 0 removed, 0 changed\nthe disks are equal\n"
+    )
+
+
+def test_versions_side_by_side_are_one_package() -> None:
+    def kernel(version: str) -> Package:
+        return Package("kernel-core", version, "x86_64", "kernel", "Rocky")
+
+    assert compare_packages([kernel("5.14-1"), kernel("5.14-2")], [kernel("5.14-2"), kernel("5.14-3")]) == (
+        PackageChange("kernel-core", "x86_64", "5.14-1, 5.14-2", "5.14-2, 5.14-3"),
+    )
+
+
+def test_history_of_an_image_and_of_a_channel(versions: CliRunner) -> None:
+    versions("rollback", "web", "stable", "--reason", "errors in production")
+    moves = ["stable -> 1.0.0", "stable -> 1.0.1", "stable -> 1.0.0"]
+    answer = versions("history", "web")
+    assert answer.code == 0
+    events = [line.split("  ")[1] for line in answer.out.splitlines()[1:]]
+    assert sorted(events) == sorted(["1.0.0 complete", "1.0.1 complete", *moves])
+    channel = versions("history", "web", "stable").out.splitlines()[1:]
+    assert [line.split("  ")[1] for line in channel] == moves
+    assert channel[-1].endswith("errors in production")
+    entries = json.loads(versions("history", "web", "stable", "--json").out)
+    assert [entry["version"] for entry in entries] == ["1.0.0", "1.0.1", "1.0.0"]
+
+
+def test_history_of_what_is_not_there(versions: CliRunner) -> None:
+    assert versions("history", "wob").err.endswith("wob has no version (x86_64)\n")
+    answer = versions("history", "web", "beta")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err == "error: web has no channel 'beta' (x86_64)\nhint: channels: stable\n"

@@ -1,0 +1,53 @@
+"""Contents are read once, kept beside the disk, and named by the record."""
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from bakery.contents import DATABASE, DOCUMENT
+from bakery.host.errors import BakeryError
+from bakery.model import documents
+from bakery.model.contents import Contents
+from unit.bakery.cli.cli_runner import CliRunner
+
+
+def test_a_record_names_the_contents_of_its_disk(bakery: CliRunner) -> None:
+    bakery.packages["base"] = {"openssl": "3.0.17-1"}
+    (record,) = bakery.line("base")
+    document = bakery.folder("base", "1.0.0") / DOCUMENT
+    assert record.contents == hashlib.sha256(document.read_bytes()).hexdigest()
+    contents = documents.load(Contents, document)
+    assert bakery.catalog.contents(record) == contents
+    assert contents.sha256 == record.sha256
+    database = bakery.catalog.package_database(record)
+    assert database == (bakery.folder("base", "1.0.0") / DATABASE).read_bytes() != b""
+
+
+def test_a_disk_that_cannot_be_read_has_unknown_contents(bakery: CliRunner) -> None:
+    (record,) = bakery.line("base")
+    assert (record.state, record.contents) == ("complete", "")
+    assert bakery.catalog.contents(record) is None
+    assert bakery.catalog.package_database(record) is None
+    notes = [event.text for event in bakery.events if event.stage == "contents" and event.kind == "note"]
+    assert notes[0] == "unknown: no partition of the disk has ext2, ext3 or ext4"
+
+
+def test_contents_of_another_disk_are_read_again(bakery: CliRunner) -> None:
+    bakery.packages["base"] = {"openssl": "3.0.17-1"}
+    bakery("bake", "base")
+    document = bakery.folder("base", "1.0.0") / DOCUMENT
+    contents = documents.load(Contents, document)
+    documents.save(replace(contents, sha256="e" * 64), document)
+    bakery("bake", "base")
+    assert documents.load(Contents, document) == contents
+
+
+def test_contents_that_lack_a_package_are_not_those_of_the_record(bakery: CliRunner) -> None:
+    bakery.packages["base"] = {"openssl": "3.0.17-1", "zlib1g": "1.2.13"}
+    (record,) = bakery.line("base")
+    (kept,) = (bakery.project.workspace / "catalog").rglob("contents-*.json")
+    contents = documents.load(Contents, kept)
+    documents.save(replace(contents, packages=contents.packages[:1]), kept)
+    with pytest.raises(BakeryError, match="not those that the record names"):
+        bakery.catalog.contents(record)
