@@ -47,19 +47,23 @@ def compare(
 
 
 def render(comparison: Comparison) -> str:
-    """A line for each fact, and a table of packages."""
+    """A line for each fact, a table of packages, and a line for each input."""
     lines = [_name_sides(comparison), *_facts(comparison)]
     if comparison.packages:
         lines += ["", render_table(COLUMNS, list(_package_rows(comparison)))]
+    if comparison.inputs:
+        lines += ["", *(f"input {change}" for change in comparison.inputs)]
     return "\n".join(lines)
 
 
 def render_markdown(comparison: Comparison) -> str:
-    """The same as a section with a list and a table."""
+    """The same as a section with lists and a table."""
     lines = [f"## {_name_sides(comparison)}", "", *(f"- {fact}" for fact in _facts(comparison))]
     if comparison.packages:
         rows = [COLUMNS, ("---",) * len(COLUMNS), *_package_rows(comparison)]
         lines += ["", *(f"| {' | '.join(row)} |" for row in rows)]
+    if comparison.inputs:
+        lines += ["", *(f"- input {change}" for change in comparison.inputs)]
     return "\n".join(lines)
 
 
@@ -79,7 +83,6 @@ def _facts(comparison: Comparison) -> Iterator[str]:
         yield f"size: {_size_text(before)} -> {_size_text(after)}"
     if before.sha256 == after.sha256:
         yield "the disks are equal"
-    yield from (f"input {change}" for change in comparison.inputs)
 
 
 def _name_sides(comparison: Comparison) -> str:

@@ -93,12 +93,13 @@ def test_compare_lists_packages_and_inputs(versions: CliRunner) -> None:
     assert answer.out == (
         "web 1.0.0 -> web 1.0.1 (x86_64)\n"
         "packages: 1 added, 1 removed, 1 changed\n"
-        'input var:nginx.nginx_message: "hello" -> "goodbye"\n'
         "\n"
         "PACKAGE        BEFORE            AFTER\n"
         "curl:amd64     -                 7.88.1-10\n"
         "openssl:amd64  3.0.17-1~deb12u2  3.0.17-1~deb12u3\n"
         "telnet:amd64   0.17              -\n"
+        "\n"
+        'input var:nginx.nginx_message: "hello" -> "goodbye"\n'
     )
 
 
@@ -107,7 +108,8 @@ def test_compare_writes_markdown_and_a_document(versions: CliRunner) -> None:
     assert markdown.startswith("## web 1.0.0 -> web 1.0.1 (x86_64)\n\n- packages: 1 added, 1 removed, 1 changed\n")
     assert markdown.endswith(
         "\n\n| package | before | after |\n| --- | --- | --- |\n| curl:amd64 | - | 7.88.1-10 |\n"
-        "| openssl:amd64 | 3.0.17-1~deb12u2 | 3.0.17-1~deb12u3 |\n| telnet:amd64 | 0.17 | - |\n"
+        "| openssl:amd64 | 3.0.17-1~deb12u2 | 3.0.17-1~deb12u3 |\n| telnet:amd64 | 0.17 | - |\n\n"
+        '- input var:nginx.nginx_message: "hello" -> "goodbye"\n'
     )
     document = documents.parse(
         Comparison, versions("compare", "web@1.0.0", "web@1.0.1", "--json").out.encode(), "stdout"
