@@ -14,8 +14,8 @@ import pytest
 from bakery.clouds.definitions import Definition
 from bakery.clouds.job import Job, Toolchain
 from bakery.host.events import Event
-from bakery.layers.base import BaseDisk
 from bakery.machine import qemu
+from bakery.machine.disk_image import BaseDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Base
 from bakery.model.project import Project

@@ -8,7 +8,8 @@ import pytest
 
 from bakery.host.events import silent
 from bakery.infra import mirror
-from bakery.layers.base import BaseDisk, prepare
+from bakery.layers.base import prepare
+from bakery.machine.disk_image import BaseDisk
 from bakery.machine.timeout import VARIABLE
 from bakery.model.bases import Debootstrap, QemuBase
 

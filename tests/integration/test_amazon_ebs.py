@@ -18,7 +18,7 @@ from bakery.engine import toolbox
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.host.vault import Vault
-from bakery.layers.base import BaseDisk
+from bakery.machine.disk_image import BaseDisk
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Publication, RemoteBuild

@@ -22,8 +22,8 @@ from bakery.host import files, process
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Event
 from bakery.host.vault import Vault
-from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image
+from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import FileSystem, root_of
 from bakery.machine.timeout import VARIABLE
 from bakery.model import definition

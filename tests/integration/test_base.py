@@ -12,8 +12,9 @@ import pytest
 
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
-from bakery.layers.base import BaseDisk, prepare
+from bakery.layers.base import prepare
 from bakery.machine import disk_image, qemu
+from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import ROOT_TYPE, FileSystem, root_of
 from bakery.model.bases import QemuBase
 from bakery.verify import hygiene

@@ -9,8 +9,8 @@ import pytest
 
 from bakery.contents import DATABASE, UnreadableError, read_disk
 from bakery.contents.comparison import PackageChange, compare_packages
-from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image
+from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import root_of
 from bakery.model.contents import Package
 from bakery.model.documents import Artifact, Base, Disk

@@ -17,7 +17,7 @@ from bakery.catalog import Catalog, Record, open_store
 from bakery.demo.stand_ins.vault import VaultServer
 from bakery.engine.gitlab import render
 from bakery.host import files
-from bakery.layers.base import BaseDisk
+from bakery.machine.disk_image import BaseDisk
 from doubles.aws.client import StandIn, running
 from doubles.serving import at_work
 from integration import published_images

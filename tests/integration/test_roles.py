@@ -19,8 +19,8 @@ from bakery.engine import toolbox
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
-from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image
+from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import FileSystem, root_of
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.layers.base import BaseDisk
+from bakery.machine.disk_image import BaseDisk
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "tutorial" / "first-image.md"

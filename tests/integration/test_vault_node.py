@@ -16,7 +16,7 @@ from bakery.clouds.definitions import Definition
 from bakery.engine import toolbox
 from bakery.host import files
 from bakery.host.events import silent
-from bakery.layers.base import BaseDisk
+from bakery.machine.disk_image import BaseDisk
 from bakery.model.project import Project
 from bakery_stacks.stacks.vault.settings import API_PORT, SNAPSHOT_ROLE
 from doubles.guests import VAULT_NODE_ADDRESS

@@ -16,8 +16,8 @@ import pytest
 from bakery.clouds import definitions
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
-from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image, qemu, ssh
+from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import root_of
 from bakery.machine.guest import GuestError, Patience, guest
 from bakery.model.documents import Artifact

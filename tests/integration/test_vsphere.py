@@ -13,7 +13,7 @@ from bakery.clouds.vsphere.target import VsphereTarget
 from bakery.engine import toolbox
 from bakery.host.events import silent
 from bakery.host.vault import Vault
-from bakery.layers.base import BaseDisk
+from bakery.machine.disk_image import BaseDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
 from doubles.guests import VCENTER_ADDRESS

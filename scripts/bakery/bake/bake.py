@@ -21,8 +21,8 @@ from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import report_step
 from bakery.host.timing import timed
 from bakery.host.vault import Vault, read_secrets
-from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image
+from bakery.machine.disk_image import BaseDisk
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Disk

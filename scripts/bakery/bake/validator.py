@@ -10,7 +10,7 @@ from bakery.clouds.job import Job, Toolchain
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, UsageError
 from bakery.host.events import silent
-from bakery.layers.base import BaseDisk
+from bakery.machine.disk_image import BaseDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Base
 from bakery.model.project import Project

@@ -9,6 +9,7 @@ import typer
 
 from bakery.cli import options
 from bakery.demo import story
+from bakery.engine import toolbox
 from bakery.engine.session import locate
 from bakery.infra import env
 from bakery.reports import Verbosity, render_table, watch
@@ -25,14 +26,15 @@ def demo(
 
     Example: bakery demo --change
     """
-    root = locate(options.DEFINITIONS, options.WORKSPACE).root
+    project = locate(options.DEFINITIONS, options.WORKSPACE)
+    root = project.root
     if down:
         print("\n".join(f"{name} stopped" for name in story.end(root)) or "nothing was running")
         return
     log = story.folder_of(root) / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-demo.log"
     verbosity = Verbosity.VERBOSE if verbose else Verbosity.NORMAL
     with watch(sys.stderr, verbosity, log, env.secret_values(os.environ)) as report:
-        result = story.play(root, change, report, print_line)
+        result = story.play(root, toolbox.find(project, "vault"), change, report, print_line)
     print(f"\n{render(result)}")
 
 

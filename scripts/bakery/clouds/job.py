@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.host.events import Event, Reporter
-from bakery.layers.base import BaseDisk
+from bakery.machine.disk_image import BaseDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
 

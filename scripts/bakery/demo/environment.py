@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bakery.demo import services
-from bakery.engine import toolbox
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.infra import mirror
@@ -23,8 +22,11 @@ SECRET = ("VAULT_SECRET_ID",)
 NAMES = ("aws", "vault")
 
 
-def start(project: Project) -> dict[str, str]:
-    """Start the services that do not run yet; return the variables for the bakery, cdktf and Terraform."""
+def start(project: Project, vault: Path) -> dict[str, str]:
+    """Start the services that do not run yet; return the variables for the bakery, cdktf and Terraform.
+
+    `vault` is Vault's program.
+    """
     require_moto()
     folder = project.workspace / "stand-ins"
     seed, state = folder / "secrets.json", folder / "aws.state"
@@ -35,8 +37,8 @@ def start(project: Project) -> dict[str, str]:
         )
     login = folder / "vault" / "login.json"
     aws = services.ensure("aws", folder, lambda port: [*_stand_in("aws", port), "--state", state])
-    vault = ("--program", toolbox.find(project, "vault"), "--folder", login.parent, "--secrets", seed)
-    services.ensure("vault", folder, lambda port: [*_stand_in("vault", port), *vault], login)
+    options = ("--program", vault, "--folder", login.parent, "--secrets", seed)
+    services.ensure("vault", folder, lambda port: [*_stand_in("vault", port), *options], login)
     environment = {**_aws_environment(aws.url), **json.loads(login.read_bytes()), **_bakery_environment(project)}
     _make_state_bucket(environment)
     return environment

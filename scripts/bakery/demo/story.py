@@ -82,15 +82,15 @@ def folder_of(root: Path) -> Path:
     return root / ".bakery" / "demo"
 
 
-def play(root: Path, change: bool, report: Reporter, print_line: PrintLine) -> Result:
-    """All steps: infrastructure, bake, publish, outputs, and a downstream consumer."""
+def play(root: Path, vault: Path, change: bool, report: Reporter, print_line: PrintLine) -> Result:
+    """All steps: infrastructure, bake, publish, outputs, and a downstream consumer. `vault` is Vault's program."""
     folder = folder_of(root)
     project = Project(root, folder / "images", folder)
     seconds: dict[str, float] = {}
     with files.exclusive(folder / "lock", "the demo is running already"):
         with _timed_step(seconds, report, "stand-ins", "start Vault and the AWS stand-in on loopback"):
             images.prepare(root / "packer" / "images", project.definitions, change)
-            variables = environment.start(project)
+            variables = environment.start(project, vault)
         stage = Stage(project, variables, report, print_line)
         cdktf = Cdktf(project, variables, project.logs / "demo-cdktf.log", report)
         with _timed_step(seconds, report, "stacks", "cdktf deploy distribution network"):

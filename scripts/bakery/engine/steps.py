@@ -25,7 +25,8 @@ from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Event, report_step
 from bakery.host.vault import Vault, read_secrets
-from bakery.layers.base import BaseDisk, prepare
+from bakery.layers.base import prepare
+from bakery.machine.disk_image import BaseDisk
 from bakery.model import baked, documents
 from bakery.model.baked import Baked
 from bakery.model.contents import Contents

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.host import files
@@ -11,20 +10,13 @@ from bakery.host.events import Event, Reporter, report_step
 from bakery.layers import debian
 from bakery.layers.download import download
 from bakery.machine import disk_image
+from bakery.machine.disk_image import BaseDisk
 from bakery.model import documents
 from bakery.model.bases import QemuBase
 from bakery.model.documents import Base
 
 FORMAT = "1"  # of a cache entry; raise it when code here changes the content of entries
 WAIT_SECONDS = 3600.0  # for another run that makes the same base: a slow mirror or a large download can take so long
-
-
-@dataclass(frozen=True)
-class BaseDisk:
-    """A read-only qcow2 from which disks are built: a change of it would corrupt all of them."""
-
-    path: Path
-    base: Base
 
 
 def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> BaseDisk:

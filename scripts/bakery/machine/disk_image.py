@@ -10,9 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from bakery.host import files, process
-from bakery.model.documents import Disk
+from bakery.model.documents import Base, Disk
 
 ZEROS = bytes(files.CHUNK)
+
+
+@dataclass(frozen=True)
+class BaseDisk:
+    """A read-only qcow2 from which disks are built: a change of it would corrupt all of them."""
+
+    path: Path
+    base: Base
 
 
 @dataclass(frozen=True)

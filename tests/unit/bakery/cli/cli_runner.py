@@ -18,7 +18,7 @@ from bakery.engine import run, toolbox
 from bakery.engine.session import Session, open_session
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event
-from bakery.layers.base import BaseDisk
+from bakery.machine.disk_image import BaseDisk
 from bakery.model import documents
 from bakery.model.baked import Baked
 from bakery.model.contents import BootFile, Contents, Package

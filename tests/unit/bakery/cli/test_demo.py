@@ -11,6 +11,15 @@ from unit.bakery.cli.cli_runner import CliRunner
 ROW = Row("web", "1.0.1", "123456789012", "us-east-1", "ami-1", "/bakery/web/x86_64/1.0.1")
 
 
+@pytest.fixture(autouse=True)
+def vault(bakery: CliRunner) -> Path:
+    """A program at the place where the set-up leaves Vault; nothing here starts it."""
+    program = bakery.project.tool_bin / "vault"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.touch()
+    return program
+
+
 def result(**changes: object) -> Result:
     fields: dict[str, object] = {
         "image": "web",
@@ -45,16 +54,16 @@ def test_the_result(bakery: CliRunner, found: Result, verdict: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--change",)])
-def test_a_change_is_asked_for(bakery: CliRunner, arguments: tuple[str, ...]) -> None:
+def test_a_change_is_asked_for(bakery: CliRunner, vault: Path, arguments: tuple[str, ...]) -> None:
     asked = []
 
-    def play(root: Path, change: bool, *_: object) -> Result:
-        asked.append((root, change))
+    def play(root: Path, program: Path, change: bool, *_: object) -> Result:
+        asked.append((root, program, change))
         return result()
 
     bakery.monkeypatch.setattr(story, "play", play)
     bakery("demo", *arguments)
-    assert asked == [(bakery.project.root, bool(arguments))]
+    assert asked == [(bakery.project.root, vault, bool(arguments))]
 
 
 @pytest.mark.parametrize(

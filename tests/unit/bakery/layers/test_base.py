@@ -8,6 +8,7 @@ from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Event, Reporter, silent
 from bakery.layers import base, debian
 from bakery.layers.base import prepare
+from bakery.machine.disk_image import BaseDisk
 from bakery.model.bases import Debootstrap, QemuBase
 from bakery.model.documents import Base
 from doubles.programs import Programs
@@ -48,7 +49,7 @@ class FakeSources:
         self.made += 1
         target.write_text(f"{spec.suite} {self.made}")
 
-    def prepare(self, base: QemuBase, report: Reporter = silent) -> base.BaseDisk:
+    def prepare(self, base: QemuBase, report: Reporter = silent) -> BaseDisk:
         return prepare(base, self.cache, self.recipe, report)
 
     def left(self) -> list[str]:
@@ -142,7 +143,7 @@ def test_two_that_want_the_same_base_make_it_once(bench: FakeSources, monkeypatc
             waiting.set()
 
     monkeypatch.setattr(debian, "build", build)
-    found: list[base.BaseDisk] = []
+    found: list[BaseDisk] = []
     first = threading.Thread(target=lambda: found.append(bench.prepare(DEBIAN)))
     first.start()
     assert building.wait(10)
