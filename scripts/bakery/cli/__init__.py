@@ -1,4 +1,4 @@
-"""The command line: one file per verb, and the only place where stages are wired together."""
+"""The command line: one file per verb, which parses its options, calls the engine and prints."""
 
 import os
 import signal

@@ -219,7 +219,7 @@ except KeyboardInterrupt:
             process.stop(child)
         assert child.returncode == -signal.SIGKILL
 
-    @pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv of util-linux is not installed")
+    @pytest.mark.skipif(not shutil.which("setpriv"), reason="no setpriv: install util-linux")
     def test_death_of_ours_ends_the_program(self, tmp_path: Path) -> None:
         code = "import sys; from bakery.host import process; process.run(['sh', '-c', sys.argv[1]])"
         script = f"echo $$ > {tmp_path}/pids; exec sleep {FOREVER}"
@@ -274,7 +274,7 @@ class TestSpawn:
         process.stop(child)
         assert child.returncode == 0
 
-    @pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv of util-linux is not installed")
+    @pytest.mark.skipif(not shutil.which("setpriv"), reason="no setpriv: install util-linux")
     @pytest.mark.parametrize("outlive", [True, False])
     def test_may_outlive_us(self, tmp_path: Path, outlive: bool) -> None:
         code = f"""
@@ -322,7 +322,7 @@ class TestWhich:
     def test_what_debian_leaves_out_of_a_path(self, monkeypatch: pytest.MonkeyPatch) -> None:
         tools = [path for folder in ("/usr/sbin", "/sbin") for path in Path(folder).glob("mke2fs")]
         if not tools:
-            pytest.skip("no mke2fs")
+            pytest.skip("no mke2fs: install e2fsprogs")
         monkeypatch.setenv("PATH", "/usr/bin:/bin")
         assert process.which("mke2fs") in [str(tool) for tool in tools]
 
