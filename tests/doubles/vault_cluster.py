@@ -30,7 +30,7 @@ from doubles.vault import program, vault_server
 
 NAME = "vault.bakery.test"  # in every certificate, and what a joining server asks for
 SEAL_KEY = "seal"
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 
 CONFIGURATION = """\
 storage "raft" {{

@@ -423,7 +423,7 @@ class TestChannels:
 
         def call(self: VCenter, doing: str, method: str, *arguments: Any, **options: Any) -> Any:
             calls.append(doing)
-            changing = [made for made in calls if made.startswith(("copy", "call", "remove"))]
+            changing = [made for made in calls if made.startswith(("copy", "rename", "remove"))]
             if len(changing) > after:
                 raise Killed
             return real(self, doing, method, *arguments, **options)
