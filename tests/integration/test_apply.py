@@ -202,7 +202,9 @@ def test_after_a_crash_of_everything_the_lock_is_named(small: FakeProject) -> No
 
     held = small("apply", "--lock-timeout", "0")
     assert held.code == 75, held.err
-    found = re.search(r"if it was killed, run '(terraform force-unlock) (\S+)' in (\S+), with what 'bakery env'", held.err)
+    found = re.search(
+        r"if it was killed, run '(terraform force-unlock) (\S+)' in (\S+), with what 'bakery env'", held.err
+    )
     assert found, held.err
     unlock = f'eval "$(bakery env)" && cd {found[3]} && {found[1]} -force {found[2]}'
     subprocess.run(["bash", "-c", unlock], env=small.environment, cwd=small.root, check=True, timeout=SECONDS)

@@ -7,6 +7,7 @@ from bakery.contents import boot, debian, rpm
 from bakery.contents.archive import pack_folder
 from bakery.host import files
 from bakery.host.errors import BakeryError
+from bakery.host.process import ProcessError
 from bakery.machine import disk_image
 from bakery.machine.filesystem import FileSystem, root_of
 from bakery.model import documents
@@ -26,7 +27,10 @@ def read_disk(artifact: Artifact, disk: Path) -> Contents:
     """Read the contents of a disk, and write them and the archive of the package database beside it."""
     files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
     with disk_image.as_raw(disk) as raw, files.scratch(disk.parent, "contents") as scratch:
-        root = root_of(raw)
+        try:
+            root = root_of(raw)
+        except ProcessError as error:
+            raise UnreadableError("the disk has no readable partition table", where=str(disk)) from error
         if root is None:
             raise UnreadableError("no partition of the disk has ext2, ext3 or ext4", where=str(disk))
         family = next((family for family in (debian, rpm) if any(map(root.find, family.STATUS))), None)
