@@ -14,6 +14,7 @@ from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import root_of
 from bakery.model.contents import Package
 from bakery.model.documents import Artifact, Base, Disk
+from doubles.artifacts import artifact_of
 
 pytestmark = pytest.mark.integration
 
@@ -33,24 +34,10 @@ A package.
 """
 
 
-def artifact_of(disk: Path) -> Artifact:
-    """The document of a disk that was not baked."""
-    return Artifact(
-        image="web",
-        arch="x86_64",
-        version="1.0.0",
-        os="debian-12",
-        mode="vm",
-        input_key="k",
-        inputs={},
-        base=Base("debian bookworm", "", "c" * 64),
-        disk=Disk(str(disk), "qcow2", 0, "a" * 64, "b" * 64),
-        commit="",
-        tools={},
-        seconds={},
-        created="2026-11-23T16:00:00+00:00",
-        log="",
-    )
+def unbaked(disk: Path) -> Artifact:
+    """The document of a disk whose digests do not matter."""
+    base = Base("debian bookworm", "", "c" * 64)
+    return artifact_of(Disk(str(disk), "qcow2", 0, "a" * 64, "b" * 64), base, image="web")
 
 
 def run(*command: str | Path) -> str:
@@ -112,8 +99,8 @@ def write_deb(path: Path, name: str, version: str) -> None:
 
 @pytest.mark.root
 def test_compare_lists_exactly_what_dpkg_changed(disk: Path, changed_disk: Path) -> None:
-    before = read_disk(artifact_of(disk), disk)
-    after = read_disk(artifact_of(changed_disk), changed_disk)
+    before = read_disk(unbaked(disk), disk)
+    after = read_disk(unbaked(changed_disk), changed_disk)
     acl, netbase = (next(package for package in before.packages if package.name == name) for name in ("acl", "netbase"))
     assert compare_packages(before.packages, after.packages) == (
         PackageChange("acl", "amd64", acl.version, ""),
@@ -127,7 +114,7 @@ def test_compare_lists_exactly_what_dpkg_changed(disk: Path, changed_disk: Path)
 def test_packages_are_those_that_dpkg_names_inside(disk: Path, mounted_root: Path) -> None:
     answer = run("chroot", mounted_root, "dpkg-query", "--show", f"--showformat={QUESTION}").splitlines()
     rows = [row.split()[1:] for row in answer if row.startswith("installed ")]
-    contents = read_disk(artifact_of(disk), disk)
+    contents = read_disk(unbaked(disk), disk)
     assert len(rows) > 150
     assert [[package.name, package.version, package.architecture, package.source] for package in contents.packages] == (
         sorted(rows)
@@ -136,7 +123,7 @@ def test_packages_are_those_that_dpkg_names_inside(disk: Path, mounted_root: Pat
 
 
 def test_contents_name_what_boots_and_come_out_equal(disk: Path) -> None:
-    contents = read_disk(artifact_of(disk), disk)
+    contents = read_disk(unbaked(disk), disk)
     assert contents.os == "Debian GNU/Linux 12 (bookworm)"
     assert {"EFI/BOOT/BOOTX64.EFI", "loader/loader.conf"} < {file.path for file in contents.boot}
     (kernel,) = contents.kernels
@@ -144,7 +131,7 @@ def test_contents_name_what_boots_and_come_out_equal(disk: Path) -> None:
     first = disk.with_name(DATABASE).read_bytes()
     with tarfile.open(disk.with_name(DATABASE)) as archive:
         assert {"var/lib/dpkg/status", "etc/apt/sources.list"} < set(archive.getnames())
-    assert read_disk(artifact_of(disk), disk) == contents
+    assert read_disk(unbaked(disk), disk) == contents
     assert disk.with_name(DATABASE).read_bytes() == first
 
 
@@ -175,7 +162,7 @@ def test_packages_are_those_that_rpm_names(tmp_path: Path) -> None:
     install_rpm(tree, tmp_path, "openssl", "3.0.7")
     install_rpm(tree, tmp_path, "bash", "5.1.8")
     write_disk(tree, disk)
-    contents = read_disk(artifact_of(disk), disk)
+    contents = read_disk(unbaked(disk), disk)
     assert contents.packages == (
         Package("bash", "5.1.8-1", "noarch", "bash", "Example"),
         Package("openssl", "3.0.7-1", "noarch", "openssl", "Example"),
@@ -191,7 +178,7 @@ def test_passwords_of_archives_are_not_kept(tmp_path: Path) -> None:
     for name in ("auth.conf", "auth.conf.d/internal.conf", "sources.list"):
         (tree / "etc/apt" / name).write_text("machine archive.example login x password y")
     write_disk(tree, disk)
-    read_disk(artifact_of(disk), disk)
+    read_disk(unbaked(disk), disk)
     with tarfile.open(disk.with_name(DATABASE)) as archive:
         assert [name for name in archive.getnames() if "/apt/" in name] == ["etc/apt/sources.list"]
 
@@ -201,4 +188,4 @@ def test_a_disk_without_packages_is_said_to_be_unreadable(tmp_path: Path) -> Non
     tree.mkdir()
     write_disk(tree, disk)
     with pytest.raises(UnreadableError, match="neither dpkg's nor rpm's database"):
-        read_disk(artifact_of(disk), disk)
+        read_disk(unbaked(disk), disk)

@@ -23,6 +23,7 @@ from bakery.machine.guest import GuestError, Patience, guest
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
 from bakery.verify import canary, hygiene, verify
+from doubles.artifacts import artifact_of
 
 pytestmark = pytest.mark.integration
 
@@ -37,22 +38,7 @@ def project(project_root: Path, tmp_path: Path) -> Project:
 @pytest.fixture(scope="module")
 def artifact(base_disk: BaseDisk) -> Artifact:
     """The base as it is, as if it had been baked."""
-    return Artifact(
-        image="debian-12",
-        arch="x86_64",
-        version="1.0.0",
-        os="debian-12",
-        mode="vm",
-        input_key="k",
-        inputs={},
-        base=base_disk.base,
-        disk=disk_image.describe_image(base_disk.path),
-        commit="",
-        tools={},
-        seconds={},
-        created="2026-11-23T16:00:00+00:00",
-        log="",
-    )
+    return artifact_of(disk_image.describe_image(base_disk.path), base_disk.base)
 
 
 def test_a_changed_disk_is_refused(project: Project, artifact: Artifact, base_disk: BaseDisk) -> None:

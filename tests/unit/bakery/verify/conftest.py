@@ -11,6 +11,7 @@ from bakery.model.bases import Bases, Debootstrap, QemuBase
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk
 from bakery.model.project import Project
+from doubles.artifacts import artifact_of
 
 
 @dataclass
@@ -43,22 +44,8 @@ def world(tmp_path: Path) -> VerifiedProject:
     disk.parent.mkdir()
     disk.write_bytes(b"disk")
     digest = hashlib.sha256(b"disk").hexdigest()
-    artifact = Artifact(
-        image="debian-12",
-        arch="x86_64",
-        version="1.0.3",
-        os="debian-12",
-        mode="vm",
-        input_key="k",
-        inputs={},
-        base=Base("debian bookworm", "", "b" * 64),
-        disk=Disk(str(disk), "qcow2", 4, digest, "r" * 64),
-        commit="",
-        tools={},
-        seconds={},
-        created="2026-11-23T16:00:00+00:00",
-        log="",
-    )
+    base = Base("debian bookworm", "", "b" * 64)
+    artifact = artifact_of(Disk(str(disk), "qcow2", 4, digest, "r" * 64), base, version="1.0.3")
     root = tmp_path / "project"
     made = VerifiedProject(
         Project(root, root / "images", tmp_path / "workspace", tmp_path / "shipped"), definition, artifact, disk
