@@ -160,9 +160,7 @@ class Catalog:
 
     def built_on(self, record: Record) -> list[Record]:
         """Complete versions of other images that were built on this one's content, and those built on them."""
-        records = [
-            self.record(ImageVersion(*image, version)) for image in self.images() for version in self.versions(*image)
-        ]
+        records = [child for image in self.images() for child in self.records(*image)]
         lineage = [record]
         for parent in lineage:  # grows meanwhile
             lineage += [

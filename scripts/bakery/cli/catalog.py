@@ -5,7 +5,6 @@ from bakery.cli import options
 from bakery.cli.session import find_catalog
 from bakery.host.errors import NotFoundError
 from bakery.model import documents
-from bakery.model.version import ImageVersion
 from bakery.reports import render_table
 
 
@@ -25,11 +24,7 @@ def catalog(
         if name not in [image for image, _ in names]:
             raise NotFoundError(f"no image named '{name}' in the catalog", where=image_catalog.location)
     selection = [(image, arch) for image, arch in names if not images or image in images]
-    records = [
-        image_catalog.record(ImageVersion(image, arch, version))
-        for image, arch in selection
-        for version in image_catalog.versions(image, arch)
-    ]
+    records = [record for image, arch in selection for record in image_catalog.records(image, arch)]
     if json:
         print(documents.dump_all(records).decode(), end="")
         return

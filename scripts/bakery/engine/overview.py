@@ -1,5 +1,6 @@
 """Everything that the catalog knows of one version."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,8 +34,9 @@ def find_record(catalog: Catalog, name: str, arch: str) -> Record:
     complete version.
     """
     image, at, selector = name.partition("@")
-    if image not in (known for known, _ in catalog.images()):
-        return _find_identity(catalog, name)
+    images = catalog.images()
+    if image not in (known for known, _ in images):
+        return _find_identity(catalog, images, name)
     if VERSION.match(selector):
         return catalog.record(ImageVersion(image, arch, selector))
     if at:
@@ -65,8 +67,8 @@ def compare_records(catalog: Catalog, before: Record, after: Record) -> Comparis
     return compare_versions(before, after, (catalog.contents(before), catalog.contents(after)))
 
 
-def _find_identity(catalog: Catalog, identity: str) -> Record:
-    for image, arch in catalog.images():
+def _find_identity(catalog: Catalog, images: Sequence[tuple[str, str]], identity: str) -> Record:
+    for image, arch in images:
         for channel in catalog.channels(image, arch):
             entry = catalog.channel(image, arch, channel)
             if entry and identity in (pointer.name for pointer in entry.pointers):
@@ -74,8 +76,8 @@ def _find_identity(catalog: Catalog, identity: str) -> Record:
         for record in reversed(catalog.records(image, arch)):
             if identity in _identities(record):
                 return record
-    images = ", ".join(sorted({image for image, _ in catalog.images()})) or "none"
-    raise NotFoundError(f"nothing in the catalog has the name '{identity}'", hint=f"images: {images}")
+    names = ", ".join(sorted({image for image, _ in images})) or "none"
+    raise NotFoundError(f"nothing in the catalog has the name '{identity}'", hint=f"images: {names}")
 
 
 def _identities(record: Record) -> set[str]:

@@ -153,10 +153,8 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
     with open_targets(session, definition) as targets:
         publications = publish(project, version, verdict, targets, session.report)
         record = _usable_record(session, version)
-        complete = replace(
-            _complete_record(record, version, verdict, tuple(publications)),
-            contents=_keep_contents(session, version.artifact) if version.artifact else "",
-        )
+        contents = _keep_contents(session, version.artifact) if version.artifact else ""
+        complete = _complete_record(record, version, verdict, tuple(publications), contents)
         if complete != record:
             record = session.catalog.revise(complete, "published")
         if channel := channel or definition.channel or "":
@@ -206,7 +204,7 @@ def _usable_record(session: Session, version: Baked) -> Record:
 
 
 def _complete_record(
-    record: Record, version: Baked, verdict: Verdict | None, publications: tuple[Publication, ...]
+    record: Record, version: Baked, verdict: Verdict | None, publications: tuple[Publication, ...], contents: str
 ) -> Record:
     disk, first = version.artifact, version.parts[0]
     checks = [*(verdict.checks if verdict else ()), *chain(*(build.checks for build in version.builds.values()))]
@@ -225,6 +223,7 @@ def _complete_record(
         tools=first.tools,
         tags=version.definition.tags,
         publications=publications,
+        contents=contents,
         checks=len(checks),
     )
 
