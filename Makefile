@@ -49,7 +49,7 @@ integration: setup ## Run the tests with the real tools
 	$(BIN)/pytest tests/integration -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: soak
-soak: setup ## Run the slow repetitions that `make test` leaves out (each night)
+soak: setup ## Run the long tests that `make test` leaves out (each night)
 	$(BIN)/pytest tests/integration -m soak -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: fmt

@@ -283,6 +283,7 @@ class TestPackersCopies:
         assert_whole(aws, AwsTarget(quick).adopt(build, silent), build, quick)
 
 
+@pytest.mark.soak  # 444 s of a processor; TestPackersCopies has no login, and all else of it
 @pytest.mark.guest
 @pytest.mark.root
 def test_packer_builds_copies_and_tests_an_image(

@@ -23,7 +23,8 @@ from doubles.guests import VAULT_NODE_ADDRESS
 from integration import vault_node
 from integration.vault_node import CLUSTER, NAME, NODE_ROLE, PROGRAM, ROOT, Cloud, Node, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.root, pytest.mark.guest]
+# 344 s of a processor: its boots are long. test_roles.py boots the role as well, without a cloud around it.
+pytestmark = [pytest.mark.integration, pytest.mark.root, pytest.mark.guest, pytest.mark.soak]
 
 IMAGE = {
     "name": "vault",

@@ -77,6 +77,7 @@ def test_is_valid(tmp_path: Path, source: str) -> None:
     validator.validate_template(project, template, toolbox.toolchain(project))
 
 
+@pytest.mark.soak  # 368 s of a processor; test_double_vcenter.py and test_publish_vsphere.py need no guest
 @pytest.mark.guest
 @pytest.mark.root
 def test_packer_clones_and_hands_over(tmp_path: Path, base_disk: BaseDisk, monkeypatch: pytest.MonkeyPatch) -> None:
