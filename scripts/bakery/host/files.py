@@ -35,6 +35,11 @@ def create(path: Path, data: bytes) -> bool:
         return True
 
 
+def user_cache() -> Path:
+    """The folder for what holds in all projects of a user (XDG Base Directory Specification)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "image-bakery"
+
+
 def require_writable(path: Path) -> None:
     """Before work starts, try whether `write_atomic` can write `path`; UsageError if it cannot."""
     try:

@@ -2,10 +2,11 @@
 
 import os
 import socket
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.host import files, process
+from bakery.host import process
 from bakery.host.cache import Cache
 from bakery.host.errors import BakeryError
 
@@ -65,15 +66,15 @@ def accelerator(cache: Path) -> str:
     if not os.access(KVM, os.R_OK | os.W_OK):
         return "tcg"
     answers = Cache(cache)
-    answer = answers.get(_host_state(), lambda: "kvm" if runs_on("kvm", cache.parent) else "tcg")
+    answer = answers.get(_host_state(), lambda: "kvm" if runs_on("kvm") else "tcg")
     answers.save()
     return answer
 
 
-def runs_on(accelerator: str, folder: Path) -> bool:
-    """Whether the machine's firmware boots a disk on an accelerator; `folder` holds that disk temporarily."""
-    with files.scratch(folder, "probe") as scratch:
-        disk = scratch / "probe.img"
+def runs_on(accelerator: str) -> bool:
+    """Whether the machine's firmware boots a disk on an accelerator."""
+    with tempfile.TemporaryDirectory(prefix="bakery-probe-") as scratch:
+        disk = Path(scratch, "probe.img")
         disk.write_bytes(PROBE.ljust(510, b"\0") + SECTOR_END)
         # fmt: off
         command = [
