@@ -33,6 +33,9 @@ demo: setup ## Bake an image and hand its ID to Terraform, without a cloud accou
 demo-down: ## Stop what the demo started
 	@$(BIN)/bakery demo --down
 
+# Tests with real tools wait for clouds, guests and servers a third of their time.
+WORKERS := $$(( ($$(nproc) * 3 + 1) / 2 ))
+
 .PHONY: test
 test: lint unit integration ## Run the whole suite
 
@@ -46,11 +49,11 @@ unit: setup ## Run the unit tests
 
 .PHONY: integration
 integration: setup ## Run the tests with the real tools
-	$(BIN)/pytest tests/integration -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest tests/integration -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: soak
 soak: setup ## Run the long tests that `make test` leaves out (each night)
-	$(BIN)/pytest tests/integration -m soak -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest tests/integration -m soak -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: fmt
 fmt: setup ## Format the code

@@ -19,29 +19,29 @@ PROVIDERS = Path("/opt/tf-plugins")
 
 
 def pytest_configure() -> None:
-    """Name the mirror for the tests, unless their caller did, and let Terraform's provider grow instead of collect."""
-    # A fifth of the time of a `terraform plan` with the AWS provider is Go's collector; memory bounds it instead.
-    os.environ.setdefault("GOGC", "off")
-    os.environ.setdefault("GOMEMLIMIT", "2GiB")
+    """Name the mirror for the tests, unless their caller did."""
     if PROVIDERS.is_dir():
         os.environ.setdefault(mirror.VARIABLE, str(PROVIDERS))
 
 
 BIG = 16 << 20  # bytes on disk
-# The longest first, so that both cores are busy to the end.
+# The longest first, so that all cores are busy to the end.
 FIRST = (
     "test_gitlab_line.py",
+    "test_stack_environment.py",
     "test_amazon_ebs.py",
     "test_vault_node.py",
     "test_bake.py",
-    "test_stack_environment.py",
-    "test_roles.py",
     "test_vsphere.py",
+    "test_gitlab.py",
+    "test_roles.py",
     "test_tutorial.py",
     "test_apply.py",
     "test_stacks.py",
     "test_stack_runner.py",
     "test_vault_raft.py",
+    "test_stack_distribution.py",
+    "test_verify.py",
     "test_runner_image.py",
 )
 

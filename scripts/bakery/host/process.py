@@ -22,7 +22,6 @@ PASSED_ON = (
     *("PATH", "HOME", "USER", "LANG", "LC_ALL", "TERM", "TMPDIR", "XDG_CACHE_HOME"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
     *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
-    *("GOGC", "GOMEMLIMIT"),  # Packer, Terraform and Vault trade memory for time by these
 )
 GRACE_SECONDS = 30.0  # Packer needs up to about 10 s to stop a guest and remove its files after SIGINT
 POLL_SECONDS = 0.2  # longest delay before an interrupt or a full disk is seen
