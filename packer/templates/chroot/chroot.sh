@@ -12,16 +12,46 @@ fi
 
 # GUIDs of a root partition (x86-64) and of the older "Linux filesystem", from the Discoverable Partitions Specification.
 root_types='4f68bce3-e8cd-4db1-96e7-fbcaf984b709|0fc63daf-8483-4772-8e79-3d69d8477de4'
+esp_type='c12a7328-f81f-11d2-ba4b-00a0c93ec93b' # EFI system partition
+
+# The offset in bytes of the first partition whose type matches an expression; nothing if there is none.
+find_partition() {
+    partx --noheadings --raw --output START,TYPE "$OUTPUT/disk.raw" | grep -Ei "$1" | head -n 1 |
+        { read -r start _ && echo "$((start * 512))" || true; }
+}
 
 attach() {
     echo "Attaching the disk"
     root="$OUTPUT/root"
     mkdir -p "$root"
     qemu-img convert -O raw "$BASE_DISK" "$OUTPUT/disk.raw"
-    start="$(partx --noheadings --raw --output START,TYPE "$OUTPUT/disk.raw" | grep -Ei "$root_types" | head -n 1 | cut -d' ' -f1)"
+    start="$(find_partition "$root_types")"
     [ -n "$start" ] || { echo "error: $BASE_DISK has no Linux root partition" >&2; exit 1; }
     # By offset: a kernel without partition scan gives loop devices no partitions.
-    mount -o "loop,offset=$((start * 512)),noatime" "$OUTPUT/disk.raw" "$root"
+    mount -o "loop,offset=$start,noatime" "$OUTPUT/disk.raw" "$root"
+    esp="$(find_partition "$esp_type")"
+    [ -d "$root/boot/efi" ] || esp= # where Debian, Ubuntu and the Red Hat family have it
+    [ -z "$esp" ] || read_esp
+}
+
+# The content of the EFI system partition, for the boot entry of a new kernel. A copy in memory: not every kernel can
+# mount FAT.
+read_esp() {
+    mount -t tmpfs -o mode=700 tmpfs "$root/boot/efi"
+    mcopy -s -m -i "$OUTPUT/disk.raw@@$esp" '::*' "$root/boot/efi/"
+    esp_content="$(list_esp)"
+}
+
+list_esp() {
+    (cd "$root/boot/efi" && find . -type f -exec sha256sum {} + | sort -k 2)
+}
+
+# Writes the copy back if it changed.
+write_esp() {
+    [ "$(list_esp)" != "$esp_content" ] || return 0
+    echo "Writing the EFI system partition"
+    mdeltree -i "$OUTPUT/disk.raw@@$esp" '::*'
+    mcopy -s -m -i "$OUTPUT/disk.raw@@$esp" "$root"/boot/efi/* ::
 }
 
 populate() {
@@ -55,6 +85,7 @@ detach() {
     echo "Detaching the disk"
     kill -KILL -1 2>/dev/null || true # processes that a package started nevertheless; this script is process 1 here
     rm -f "$root/usr/sbin/policy-rc.d"
+    [ -z "$esp" ] || write_esp
     umount --recursive "$root"
     rmdir "$root"
 }
@@ -62,7 +93,8 @@ detach() {
 attach
 populate
 unset TMPDIR # a folder of this system, which programs in the chroot would look for
-# In a process namespace neither Ansible nor systemctl detects the chroot; these two variables say so.
-SYSTEMD_OFFLINE=1 debian_chroot=bakery "$ANSIBLE_PLAYBOOK" \
+# In a process namespace neither Ansible nor systemctl detects the chroot; the first two variables say so. With the third,
+# bootctl and kernel-install take the copy of the EFI system partition for the partition itself.
+SYSTEMD_OFFLINE=1 debian_chroot=bakery SYSTEMD_RELAX_ESP_CHECKS=1 "$ANSIBLE_PLAYBOOK" \
     --inventory image, --extra-vars "ansible_host=$root" --connection community.general.chroot --extra-vars "@$ANSIBLE_VARS" "$PLAYBOOK"
 detach

@@ -36,6 +36,7 @@ def ansible_variables(job: Job) -> bytes:
         "bakery_image": job.definition.name,
         "bakery_version": job.version,
         "bakery_os_family": job.definition.family or "",
+        "software_updates": job.definition.updates,
         "software_packages": software.packages,
         "software_roles": [use.name for use in software.roles],
         "image_tests": job.tests,

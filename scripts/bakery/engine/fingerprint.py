@@ -57,6 +57,7 @@ class Fingerprints:
             **self._template_inputs(definition, where),
             **self._answer_inputs(definition, where),
             names.MODE: definition.mode,
+            names.UPDATES: definition.updates,
             names.PACKAGES: canonical_json(software.packages),
             names.ROLES: canonical_json([use.name for use in software.roles]),
         }

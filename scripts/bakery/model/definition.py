@@ -15,7 +15,7 @@ from bakery.host.errors import UsageError, raise_all, suggest
 from bakery.model import validation as strict
 from bakery.model.bases import QEMU, Bases
 from bakery.model.distribution import Distribution
-from bakery.model.documents import Mode
+from bakery.model.documents import Mode, Updates
 from bakery.model.fields import Name, VariableName
 from bakery.model.validation import Model
 
@@ -73,8 +73,10 @@ class ImageDefinition(Model):
     mode: Mode = Field(default="vm", description="vm boots the image to provision it; chroot needs suitable roles")
     base: Bases
     template: str | None = Field(default=None, description="folder with your own *.pkr.hcl, relative to the definition")
-    software: Software = Field(
-        default=Software(), description="software to install; without any, the base is the image"
+    software: Software = Field(default=Software(), description="software to install on the base")
+    updates: Updates = Field(
+        default="all",
+        description="what a bake upgrades in the base before packages and roles; security takes security archives only",
     )
     secrets: dict[VariableName, SecretRef] = Field(
         default_factory=dict, description="secrets by name; roles read the value from the environment variable NAME"
@@ -138,8 +140,13 @@ class ImageDefinition(Model):
 
     @property
     def provisioned(self) -> bool:
-        """Whether Packer has work to do; without software, the base disk is the image."""
-        return bool(self.software.packages or self.software.roles or self.template)
+        """Whether Packer has work to do; otherwise the base disk is the image.
+
+        A base made from packages has their newest versions already.
+        """
+        is_new = self.base.qemu is not None and self.base.qemu.debootstrap is not None
+        has_updates = self.updates != "none" and not is_new
+        return bool(has_updates or self.software.packages or self.software.roles or self.template)
 
     @property
     def parent(self) -> str | None:

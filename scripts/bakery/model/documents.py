@@ -11,6 +11,7 @@ from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError, UsageError
 
 Mode = Literal["vm", "chroot"]
+Updates = Literal["all", "security", "none"]
 
 
 class Strict:

@@ -16,6 +16,7 @@ ENGINE = "engine"
 OS = "os"
 ARCH = "arch"
 MODE = "mode"
+UPDATES = "updates"
 PACKAGES = "packages"
 ROLES = "roles"
 PARENT = "base"  # QEMU's base: the digest of the parent's disk or of a download, or a recipe's values
@@ -75,11 +76,11 @@ class Change:
 
 
 def compare_inputs(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
-    """Inputs that differ, sorted by name; those that a user edits (variables, packages) come first."""
+    """Inputs that differ, sorted by name; those that a user edits (variables, packages, updates) come first."""
     names = sorted(before.keys() | after.keys(), key=lambda name: (not _is_edited_by_users(name), name))
     different = (name for name in names if before.get(name) != after.get(name))
     return tuple(Change(name, before.get(name, ""), after.get(name, "")) for name in different)
 
 
 def _is_edited_by_users(name: str) -> bool:
-    return name == PACKAGES or name.startswith("var:")
+    return name in (UPDATES, PACKAGES) or name.startswith("var:")

@@ -48,7 +48,7 @@ def test_the_play_logs_in_with_the_password_of_its_environment(server: HTTPServe
             Path(sys.executable).parent / "ansible-playbook",
             "-vvv",
             f"--inventory={inventory}",
-            '--extra-vars={"software_roles": []}',
+            '--extra-vars={"software_roles": [], "software_updates": "none"}',
             ANSIBLE / "bake-windows.yml",
         ],
         env=os.environ | {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "BUILD_PASSWORD": PASSWORD},

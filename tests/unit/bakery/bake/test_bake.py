@@ -76,15 +76,25 @@ def test_an_artifact_is_a_disk_and_what_is_known_of_it(world: PackerProject) -> 
     assert [event.kind for event in world.events if event.kind != "progress"] == ["start", "done"]
 
 
-def test_a_definition_without_software_is_its_base(world: PackerProject) -> None:
-    artifact = run(world, define(software={}))
+def test_a_definition_without_software_and_updates_is_its_base(world: PackerProject) -> None:
+    artifact = run(world, define(software={}, updates="none"))
     assert (folder(world) / "disk.qcow2").read_bytes() == b"base"
     assert world.record() == {}, "Packer has nothing to do"
     assert artifact.log == ""
 
 
+def test_a_definition_without_software_gets_the_updates_of_its_base(world: PackerProject) -> None:
+    run(world, define(software={}))
+    assert world.record()["software"]["software_updates"] == "all"
+
+
+def test_a_base_from_packages_is_up_to_date_without_packer(world: PackerProject) -> None:
+    run(world, define(software={}, base={"qemu": {"debootstrap": {"suite": "bookworm"}}}))
+    assert world.record() == {}
+
+
 def test_a_template_of_ones_own_always_runs(world: PackerProject) -> None:
-    run(world, define(software={}, template="own"))
+    run(world, define(software={}, updates="none", template="own"))
     assert world.record()
 
 

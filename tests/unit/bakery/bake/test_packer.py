@@ -75,6 +75,7 @@ def test_ansible_gets_the_software(world: PackerProject) -> None:
         "bakery_version": "1.0.0",
         "bakery_os_family": "Debian",
         "nginx_port": 8080,
+        "software_updates": "all",
         "software_packages": ["jq"],
         "software_roles": ["nginx"],
         "image_tests": [],

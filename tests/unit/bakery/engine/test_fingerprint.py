@@ -166,6 +166,7 @@ COUNTS: dict[str, tuple[Callable[[FakeProject], None], list[str]]] = {
         ["roles"],
     ),
     "packages": (define("software", "packages", to=["curl", "jq"]), ["packages"]),
+    "updates": (define("updates", to="security"), ["updates"]),
     "path of a secret": (define("secrets", "token", "path", to="secret/data/other"), ["secret:token"]),
     "key of a secret": (define("secrets", "token", "key", to="other"), ["secret:token"]),
     "version of a tool": (lambda world: world.tools.update(packer="1.11.3"), ["tool:packer"]),
@@ -312,6 +313,7 @@ def test_answers_of_an_installer_count(world: FakeProject) -> None:
 )
 def test_provisioning_does_not_count_without_software(world: FakeProject, apply: Callable[[FakeProject], None]) -> None:
     del world.image["software"]
+    world.image["updates"] = "none"
     before = world.inputs()
     assert sorted(before) == ["arch", "base", "engine", "os", "tool:qemu-img"]
     apply(world)

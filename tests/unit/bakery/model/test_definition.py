@@ -144,7 +144,7 @@ BAD = {
         "packages: {curl: 1}",
         10,
         "'software.packages' is {'curl': 1}: Input should be a valid array",
-        "software: software to install; without any, the base is the image",
+        "software: software to install on the base",
     ),
     "text instead of a mapping": (
         '  aws:\n    regions: [eu-central-1]\n    accounts: ["123456789012"]',
