@@ -12,12 +12,12 @@ from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds import definitions
 from bakery.engine import toolbox
 from bakery.host.events import silent
-from bakery.layers.base import BaseDisk
 from bakery.machine import disk_image
+from bakery.machine.disk_image import BaseDisk
+from bakery.machine.filesystem import root_of
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Updates
 from bakery.model.project import Project
-from bakery.verify.filesystem import root_of
 from doubles.apt_archive import AptArchive, apt_archive
 
 pytestmark = [pytest.mark.integration, pytest.mark.root]

@@ -84,14 +84,8 @@ def _variable_errors(role: Path, use: RoleUse, where: Where) -> Iterator[UsageEr
 def _family_errors(project: Project, definition: ImageDefinition, where: Where) -> Iterator[UsageError]:
     """Check that every role, and installing packages, works on the family of the definition's OS."""
     software, family = definition.software, definition.family
-    if not (software.roles or software.packages):
-        return
     if family is None:
-        yield UsageError(
-            f"no role works on '{definition.os}'",
-            where=where("os"),
-            hint=suggest(definition.os.partition("-")[0], FAMILIES) or f"there are roles for {', '.join(FAMILIES)}",
-        )
+        yield from _unknown_os_errors(definition, where)
         return
     if software.packages and family == "Windows":
         yield UsageError(
@@ -108,6 +102,23 @@ def _family_errors(project: Project, definition: ImageDefinition, where: Where) 
                 where=where("software", "roles", number, "name"),
                 hint=f"remove it; or make it work there and add {family} to the families in its {FITNESS}",
             )
+
+
+def _unknown_os_errors(definition: ImageDefinition, where: Where) -> Iterator[UsageError]:
+    """Check that nothing depends on the family. A user's own template decides whether it upgrades the base."""
+    software = definition.software
+    hint = suggest(definition.os.partition("-")[0], FAMILIES)
+    runs_packer = definition.provisioned or definition.remote_targets
+    if software.roles or software.packages:
+        yield UsageError(
+            f"no role works on '{definition.os}'",
+            where=where("os"),
+            hint=hint or f"there are roles for {', '.join(FAMILIES)}",
+        )
+    elif definition.updates != "none" and runs_packer and not definition.template:
+        yield UsageError(
+            f"a bake cannot upgrade '{definition.os}'", where=where("os"), hint=hint or "set 'updates: none'"
+        )
 
 
 def _documented_options(role: Path) -> dict[str, Any]:

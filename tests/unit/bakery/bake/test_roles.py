@@ -115,8 +115,24 @@ def test_an_os_that_nobody_wrote_roles_for(world: PackerProject) -> None:
     assert "rocky" in refused(world, **on("plan-9", packages=("jq",))).hint
 
 
-def test_any_os_without_software(world: PackerProject) -> None:
-    check_roles(world.project, define(**on("plan-9")), where)
+def test_an_os_that_no_bake_can_upgrade(world: PackerProject) -> None:
+    error = refused(world, **on("plan-9"))
+    assert (error.message, error.where) == ("a bake cannot upgrade 'plan-9'", "web.yaml: os")
+    assert error.hint == "set 'updates: none'"
+    assert refused(world, **on("rokcy-9")).hint == "did you mean 'rocky'?"
+    check_roles(world.project, define(**on("plan-9"), template="own"), where)
+
+
+def test_any_os_without_software_and_updates(world: PackerProject) -> None:
+    check_roles(world.project, define(**on("plan-9"), updates="none"), where)
+
+
+def test_every_family_has_tasks_that_upgrade_it() -> None:
+    folder = Path(__file__).parents[4] / "ansible" / "playbooks" / "updates"
+    families = set(FAMILIES.values()) - {"Windows"}  # bake-windows.yml has them
+    assert {path.name for path in folder.iterdir()} == {
+        f"{family}{suffix}.yml" for family in families for suffix in ("", "-kernels")
+    }
 
 
 def test_families_are_those_that_ansible_knows() -> None:
