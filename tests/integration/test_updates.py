@@ -1,7 +1,8 @@
-"""What a bake brings, in chroot mode: updates of a local archive, with holds, pins and a changed file."""
+"""What a bake brings, in chroot mode: updates of a local archive, and a kernel of Debian's security archive."""
 
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,14 +11,19 @@ import pytest
 from bakery.bake import bake
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds import definitions
+from bakery.contents import boot, read_disk
 from bakery.engine import toolbox
+from bakery.host import files
 from bakery.host.events import silent
+from bakery.layers.base import prepare
 from bakery.machine import disk_image
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import root_of
+from bakery.model.bases import Debootstrap, QemuBase
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Updates
 from bakery.model.project import Project
+from bakery.verify import verify
 from doubles.apt_archive import AptArchive, apt_archive
 
 pytestmark = [pytest.mark.integration, pytest.mark.root]
@@ -31,6 +37,7 @@ os: debian-12
 arch: x86_64
 version: "1.0"
 mode: chroot
+tests: [base]
 base: {{qemu: {{image: debian-12}}}}
 updates: {updates}
 software: {{roles: [{roles}]}}
@@ -63,6 +70,13 @@ SUBSCRIBE = """\
 """
 
 
+# The base is made without this archive. Debian 12 gets no more point releases, so the newer kernel stays here.
+SECURITY = """
+key=/usr/share/keyrings/debian-archive-keyring.gpg
+echo "deb [signed-by=$key] http://deb.debian.org/debian-security bookworm-security main" >>"$root/etc/apt/sources.list"
+"""
+
+
 class Bench:
     """Bakes definitions in chroot mode in a project of its own."""
 
@@ -81,15 +95,13 @@ class Bench:
             (role / path).parent.mkdir(parents=True, exist_ok=True)
             (role / path).write_text(text)
 
-    def bake(self, name: str, updates: Updates, roles: str = "", on: Artifact | None = None) -> Artifact:
+    def bake(self, name: str, updates: Updates, roles: str = "", on: BaseDisk | None = None) -> Artifact:
         text = DEFINITION.format(name=name, updates=updates, roles=f"{{name: {roles}}}" if roles else "")
         (self.project.definitions / f"{name}.yaml").write_text(text)
-        image = self._load(name)
-        base = BaseDisk(Path(on.disk.path), Base(on.image, on.version, on.disk.sha256)) if on else self._base
         context = BakeContext(self.project, self._toolchain, None, silent)
-        return bake(BakeRequest(image, "1.0.0", {}, "k" * 64), base, context)
+        return bake(BakeRequest(self.load(name), "1.0.0", {}, "k" * 64), on or self._base, context)
 
-    def _load(self, name: str) -> ImageDefinition:
+    def load(self, name: str) -> ImageDefinition:
         (self.project.definitions / "debian-12.yaml").write_text(
             (ROOT / "packer" / "images" / "debian-12.yaml").read_text()
         )
@@ -153,8 +165,74 @@ def read_text(artifact: Artifact, path: str) -> str:
 def test_a_bake_brings_exactly_the_updates(
     bench: Bench, first: Artifact, updates: Updates, changes: dict[str, str]
 ) -> None:
-    artifact = bench.bake(f"second-{updates}", updates, on=first)
+    base = BaseDisk(Path(first.disk.path), Base(first.image, first.version, first.disk.sha256))
+    artifact = bench.bake(f"second-{updates}", updates, on=base)
     before, after = read_versions(first), read_versions(artifact)
     assert {name: version for name, version in after.items() if before.get(name) != version} == changes
     assert before.keys() == after.keys()
     assert read_text(artifact, "/etc/bakery-fixed.conf") == "changed", "a changed configuration file stays"
+
+
+@pytest.fixture(scope="module")
+def point_release(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -> BaseDisk:
+    """A base made from the release alone, which looks for updates in the security archive."""
+    recipe = tmp_path_factory.mktemp("recipe") / "debian"
+    shutil.copytree(ROOT / "packer" / "base" / "debian", recipe)
+    settings, customize = recipe / "recipe.toml", recipe / "customize.sh"
+    lines = settings.read_text().splitlines(keepends=True)
+    settings.write_text("".join(line for line in lines if "{suite}-" not in line))
+    customize.write_text(customize.read_text() + SECURITY)
+    base = QemuBase(debootstrap=Debootstrap(suite="bookworm"))
+    return prepare(base, project_root / ".bakery" / "test-cache", recipe, silent)
+
+
+@pytest.fixture(scope="module")
+def patched(bench: Bench, point_release: BaseDisk) -> Artifact:
+    return bench.bake("patched", "all", on=point_release)
+
+
+def read_boot_folder(artifact: Artifact, folder: Path) -> dict[str, str]:
+    """SHA-256 of the kernels and initial RAM disks in /boot, by name."""
+    with disk_image.as_raw(Path(artifact.disk.path)) as raw:
+        root = root_of(raw)
+        assert root
+        root.copy(["/boot"], folder)
+    names = ("vmlinuz-*", "initrd.img-*")
+    return {path.name: files.sha256(path) for name in names for path in (folder / "boot").glob(name)}
+
+
+def read_boot_entry(artifact: Artifact, name: str) -> dict[str, str]:
+    """The settings of a boot entry on the EFI system partition."""
+    with disk_image.as_raw(Path(artifact.disk.path)) as raw:
+        esp, _ = disk_image.partitions(raw)
+        command = ["mtype", "-i", f"{raw}@@{esp.start}", f"::loader/entries/{name}"]
+        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return dict(line.split(maxsplit=1) for line in text.splitlines() if " " in line and line[0] != "#")
+
+
+def test_a_new_kernel_takes_the_place_of_the_old_one(
+    point_release: BaseDisk, patched: Artifact, tmp_path: Path
+) -> None:
+    with disk_image.as_raw(point_release.path) as raw:
+        root = root_of(raw)
+        assert root
+        (old,) = boot.list_kernels(root)
+    contents = read_disk(patched, Path(patched.disk.path))
+    (new,) = contents.kernels
+    assert new != old, "the security archive has a newer kernel"
+    names = {package.name for package in contents.packages if package.name.startswith("linux-image-")}
+    assert names == {"linux-image-cloud-amd64", f"linux-image-{new}"}
+    linux, initrd, entry = f"debian/{new}/linux", f"debian/{new}/initrd.img-{new}", f"debian-{new}.conf"
+    on_esp = {file.path: file.sha256 for file in contents.boot}
+    assert {path for path in on_esp if "debian" in path} == {linux, initrd, f"loader/entries/{entry}"}
+    assert read_boot_folder(patched, tmp_path) == {f"vmlinuz-{new}": on_esp[linux], f"initrd.img-{new}": on_esp[initrd]}
+    settings = read_boot_entry(patched, entry)
+    assert (settings["linux"], settings["initrd"]) == (f"/{linux}", f"/{initrd}")
+    assert "root=LABEL=root" in settings["options"]
+
+
+@pytest.mark.soak  # a guest takes minutes; the test before it reads the same disk
+@pytest.mark.guest
+def test_a_disk_with_a_new_kernel_boots(bench: Bench, patched: Artifact) -> None:
+    verdict = verify(bench.project, bench.load("patched"), patched, Path(patched.disk.path), [], silent)
+    assert [check for check in verdict.checks if not check.passed] == []
