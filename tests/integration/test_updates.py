@@ -14,6 +14,7 @@ from bakery.clouds import definitions
 from bakery.contents import boot, read_disk
 from bakery.engine import toolbox
 from bakery.host import files
+from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.layers.base import prepare
 from bakery.machine import disk_image
@@ -70,6 +71,13 @@ SUBSCRIBE = """\
 """
 
 
+# Not GRUB itself: the file by which a disk is known to boot with it.
+GRUB = """\
+- name: Make GRUB's folder
+  ansible.builtin.file: {path: /boot/grub, state: directory, mode: "0755"}
+- name: Write GRUB's configuration
+  ansible.builtin.copy: {dest: /boot/grub/grub.cfg, content: "", mode: "0644"}
+"""
 # The base is made without this archive. Debian 12 gets no more point releases, so the newer kernel stays here.
 SECURITY = """
 key=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -135,6 +143,10 @@ def first(bench: Bench, archive: AptArchive) -> Artifact:
     return artifact
 
 
+def as_base(artifact: Artifact) -> BaseDisk:
+    return BaseDisk(Path(artifact.disk.path), Base(artifact.image, artifact.version, artifact.disk.sha256))
+
+
 def read_versions(artifact: Artifact) -> dict[str, str]:
     """Packages of the image by name, as its package database has them."""
     with disk_image.as_raw(Path(artifact.disk.path)) as raw:
@@ -165,12 +177,18 @@ def read_text(artifact: Artifact, path: str) -> str:
 def test_a_bake_brings_exactly_the_updates(
     bench: Bench, first: Artifact, updates: Updates, changes: dict[str, str]
 ) -> None:
-    base = BaseDisk(Path(first.disk.path), Base(first.image, first.version, first.disk.sha256))
-    artifact = bench.bake(f"second-{updates}", updates, on=base)
+    artifact = bench.bake(f"second-{updates}", updates, on=as_base(first))
     before, after = read_versions(first), read_versions(artifact)
     assert {name: version for name, version in after.items() if before.get(name) != version} == changes
     assert before.keys() == after.keys()
     assert read_text(artifact, "/etc/bakery-fixed.conf") == "changed", "a changed configuration file stays"
+
+
+def test_grub_in_a_chroot_is_refused(bench: Bench) -> None:
+    bench.write_role("grub", GRUB)
+    base = as_base(bench.bake("grub", "none", roles="grub"))
+    with pytest.raises(BakeryError, match="GRUB cannot follow a new kernel in a chroot"):
+        bench.bake("grub-child", "all", on=base)
 
 
 @pytest.fixture(scope="module")

@@ -96,5 +96,6 @@ unset TMPDIR # a folder of this system, which programs in the chroot would look 
 # In a process namespace neither Ansible nor systemctl detects the chroot; the first two variables say so. With the
 # third, bootctl and kernel-install take the copy of the EFI system partition for the partition itself.
 SYSTEMD_OFFLINE=1 debian_chroot=bakery SYSTEMD_RELAX_ESP_CHECKS=1 "$ANSIBLE_PLAYBOOK" \
-    --inventory image, --extra-vars "ansible_host=$root" --connection community.general.chroot --extra-vars "@$ANSIBLE_VARS" "$PLAYBOOK"
+    --inventory image, --connection community.general.chroot --extra-vars "ansible_host=$root in_chroot=true" \
+    --extra-vars "@$ANSIBLE_VARS" "$PLAYBOOK"
 detach

@@ -142,7 +142,7 @@ class ImageDefinition(Model):
     def provisioned(self) -> bool:
         """Whether Packer has work to do; otherwise the base disk is the image.
 
-        A base made from packages has their newest versions already.
+        A base made from packages is not upgraded: it got their newest versions when it was made.
         """
         is_new = self.base.qemu is not None and self.base.qemu.debootstrap is not None
         has_updates = self.updates != "none" and not is_new
