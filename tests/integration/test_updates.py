@@ -182,6 +182,7 @@ def test_a_bake_brings_exactly_the_updates(
     assert {name: version for name, version in after.items() if before.get(name) != version} == changes
     assert before.keys() == after.keys()
     assert read_text(artifact, "/etc/bakery-fixed.conf") == "changed", "a changed configuration file stays"
+    assert read_text(artifact, "/etc/bakery-fixed.conf.dpkg-dist").strip() == changes.get(FIXED, "")
 
 
 def test_grub_in_a_chroot_is_refused(bench: Bench) -> None:
