@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Event, Reporter, report_step
-from bakery.layers import debian
+from bakery.layers import debian, releases
 from bakery.layers.download import download
 from bakery.machine import disk_image
 from bakery.machine.disk_image import BaseDisk
@@ -15,16 +19,22 @@ from bakery.model import documents
 from bakery.model.bases import QemuBase
 from bakery.model.documents import Base
 
-FORMAT = "1"  # of a cache entry; raise it when code here changes the content of entries
+FORMAT = "2"  # of a cache entry; raise it when code here changes the content of entries
 WAIT_SECONDS = 3600.0  # for another run that makes the same base: a slow mirror or a large download can take so long
+UNUSED_SECONDS = 7 * 86400.0  # after which an older Debian base gives its space to the new one
 
 
 def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> BaseDisk:
-    """Find or make the disk of a `url` or `debootstrap` base; `recipe` is the folder of the latter."""
-    key = _cache_key(base, recipe)
+    """Find or make the disk of a `url` or `debootstrap` base; `recipe` is the folder of the latter.
+
+    A `debootstrap` base is made again when one of its archives changed, so it is never older than they are.
+    """
+    state = releases.read_state(base.debootstrap, recipe) if base.debootstrap else ()
+    key = _cache_key(base, recipe, state)
     entry = cache / "bases" / key
     disk = _load_entry(entry)
     if disk:
+        os.utime(entry)
         return disk
     name = _base_name(base)
     with files.exclusive(
@@ -51,6 +61,7 @@ def _make_base(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> B
         disk.chmod(0o444)
         documents.save(Base(_base_name(base), "", digest), draft / "base.json")
         draft.rename(entry)
+    _remove_unused(entry.parent, _base_name(base))
     return BaseDisk(entry / "disk.qcow2", Base(_base_name(base), "", digest))
 
 
@@ -74,6 +85,15 @@ def _fetch_image(url: str, sha256: str, disk: Path, download_file: Path, report:
     download_file.unlink()
 
 
+def _remove_unused(folder: Path, name: str) -> None:
+    """Remove the Debian bases of this name that no bake started from in a week."""
+    oldest = time.time() - UNUSED_SECONDS
+    for document in folder.glob("*/base.json"):
+        old = document.parent.stat().st_mtime < oldest
+        if old and name.startswith("debian ") and documents.load(Base, document).name == name:
+            shutil.rmtree(document.parent)
+
+
 def _load_entry(entry: Path) -> BaseDisk | None:
     try:
         return BaseDisk(entry / "disk.qcow2", documents.load(Base, entry / "base.json"))
@@ -85,10 +105,11 @@ def _base_name(base: QemuBase) -> str:
     return f"debian {base.debootstrap.suite}" if base.debootstrap else str(base.url)
 
 
-def _cache_key(base: QemuBase, recipe: Path) -> str:
-    """The name of a cache entry: 16 hex digits of a digest over all inputs of the base."""
+def _cache_key(base: QemuBase, recipe: Path, state: Sequence[str]) -> str:
+    """The name of a cache entry: 16 hex digits over all inputs of the base and the state of its archives."""
     spec: dict[str, object] = {"format": FORMAT, **base.model_dump(mode="json", exclude_none=True)}
     if base.debootstrap:
+        spec["archives"] = list(state)
         spec["recipe"] = [
             [path.relative_to(recipe).as_posix(), files.sha256(path), bool(path.stat().st_mode & 0o100)]
             for path in sorted(recipe.rglob("*"))

@@ -48,7 +48,7 @@ class Recipe(BaseModel):
 def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
     """Make `target` (qcow2, uncompressed) as the folder `recipe` says. Needs root, or fakeroot and user namespaces."""
     files.require_space(target.parent, NEEDED_BYTES, f"a Debian {spec.suite} base")
-    settings = _read_recipe(recipe)
+    settings = read_recipe(recipe)
     subject = f"debian {spec.suite}"
     with files.scratch(target.parent, "debian") as scratch:
         archive, raw = scratch / "root.tar", scratch / "disk.raw"
@@ -76,7 +76,8 @@ def assemble_disk(archive: Path, settings: Recipe, recipe: Path, raw: Path) -> N
         _write_root(raw, root, tree, owners, settings.disk, env)
 
 
-def _read_recipe(recipe: Path) -> Recipe:
+def read_recipe(recipe: Path) -> Recipe:
+    """The recipe in a folder; UsageError if it is missing or wrong."""
     path = recipe / "recipe.toml"
     try:
         return Recipe.model_validate(tomllib.loads(path.read_text()))

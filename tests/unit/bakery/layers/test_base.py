@@ -1,4 +1,5 @@
 import hashlib
+import os
 import threading
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Event, Reporter, silent
-from bakery.layers import base, debian
+from bakery.layers import base, debian, releases
 from bakery.layers.base import prepare
 from bakery.machine.disk_image import BaseDisk
 from bakery.model.bases import Debootstrap, QemuBase
@@ -17,6 +18,7 @@ CONTENT = b"a vendor's disk"
 URL = "https://vendor.example/disk.img"
 VENDOR = QemuBase(url=URL, sha256=hashlib.sha256(CONTENT).hexdigest())
 DEBIAN = QemuBase(debootstrap=Debootstrap(suite="bookworm"))
+TRIXIE = QemuBase(debootstrap=Debootstrap(suite="trixie"))
 QEMU_IMG = """
 case "$1" in
 info) cat "{info}" ;;
@@ -37,6 +39,7 @@ class FakeSources:
         self.info = folder / "info.json"
         self.info.write_text('{"format": "qcow2", "virtual-size": 15}')
         self.made = 0
+        self.state = ("a", "b")
         programs.shell("qemu-img", QEMU_IMG.format(info=self.info))
 
     def download(self, url: str, sha256: str, target: Path, report: Reporter) -> None:
@@ -48,6 +51,9 @@ class FakeSources:
     def build(self, spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
         self.made += 1
         target.write_text(f"{spec.suite} {self.made}")
+
+    def read_state(self, spec: Debootstrap, recipe: Path) -> tuple[str, ...]:
+        return self.state
 
     def prepare(self, base: QemuBase, report: Reporter = silent) -> BaseDisk:
         return prepare(base, self.cache, self.recipe, report)
@@ -63,6 +69,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSources:
     found = FakeSources(tmp_path, Programs(tmp_path / "bin", monkeypatch))
     monkeypatch.setattr(base, "download", found.download)
     monkeypatch.setattr(debian, "build", found.build)
+    monkeypatch.setattr(releases, "read_state", found.read_state)
     return found
 
 
@@ -79,6 +86,32 @@ def test_a_debian_is_built_once(bench: FakeSources) -> None:
     first, second = bench.prepare(DEBIAN), bench.prepare(DEBIAN)
     assert first == second
     assert first.base == Base("debian bookworm", "", hashlib.sha256(b"bookworm 1").hexdigest())
+
+
+def test_a_debian_is_built_again_when_an_archive_changed(bench: FakeSources) -> None:
+    first = bench.prepare(DEBIAN)
+    bench.state = ("a", "c")
+    assert bench.prepare(DEBIAN).base != first.base
+    assert bench.made == 2
+
+
+def test_an_older_debian_goes_when_no_bake_used_it_for_a_week(bench: FakeSources) -> None:
+    vendor, *debians = bench.prepare(VENDOR), bench.prepare(DEBIAN), bench.prepare(TRIXIE)
+    bench.state = ("a", "c")
+    for disk in (vendor, *debians):
+        os.utime(disk.path.parent, (0, 0))
+    new = bench.prepare(DEBIAN)
+    left = {path.parent for path in (bench.cache / "bases").glob("*/base.json")}
+    assert left == {disk.path.parent for disk in (vendor, debians[1], new)}
+
+
+def test_a_debian_that_is_used_stays(bench: FakeSources) -> None:
+    old = bench.prepare(DEBIAN)
+    os.utime(old.path.parent, (0, 0))
+    bench.prepare(DEBIAN)
+    bench.state = ("a", "c")
+    bench.prepare(DEBIAN)
+    assert old.path.exists()
 
 
 def test_nobody_writes_to_a_base(bench: FakeSources) -> None:
