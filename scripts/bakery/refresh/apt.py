@@ -1,0 +1,141 @@
+"""Updates of a Debian or Ubuntu system, with apt itself as the solver: holds, pins and conflicts count as in life."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from debian.debian_support import Version
+
+from bakery.host import files
+from bakery.host.errors import BakeryError, raise_all
+from bakery.host.process import ProcessError
+from bakery.model.observations import Archive, Update, Upgrade
+from bakery.refresh.archives import Archives, map_keys
+from bakery.refresh.root import Root, unpack_database
+from bakery.refresh.sources import Source, read_sources
+
+INSTALL = re.compile(r"^Inst (\S+) ", re.MULTILINE)
+REMOVE = re.compile(r"^Remv (\S+) ", re.MULTILINE)
+KEPT_BACK = re.compile(r"^The following packages have been kept back:\n((?:  .*\n)+)", re.MULTILINE)
+# `apt-cache policy` prints a package without indentation, its versions, and below each the archives that have it.
+PACKAGE = re.compile(r"(\S+):")
+KNOWN = re.compile(r"  (Installed|Candidate): (\S+)")
+VERSION = re.compile(r" (?:\*\*\*|   ) (\S+) -?\d+")
+OFFER = re.compile(r" {7,}-?\d+ (?P<uri>\S+) (?P<suite>\S+?)(?:/[^/ ]*)? .*Packages")
+NO_VERSION = "(none)"
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Names of packages that apt would install or upgrade, would remove, and keeps back."""
+
+    installs: tuple[str, ...]
+    removals: tuple[str, ...]
+    held: tuple[str, ...]
+
+
+@dataclass
+class Policy:
+    """The versions of a package. `offers` are the (address, suite) of archives, by the version that they have."""
+
+    installed: str = ""
+    candidate: str = ""
+    offers: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+
+
+def observe_updates(database: bytes, archives: Archives) -> tuple[tuple[Archive, ...], Upgrade]:
+    """The archives of an image and the upgrade that they have for it; `database` is the one that the catalog keeps.
+
+    BakeryError for each archive that does not answer as it should.
+    """
+    with files.scratch(archives.scratch, "root") as folder:
+        root = unpack_database(database, folder)
+        sources = read_sources(folder)
+        if not sources:
+            raise BakeryError("the image names no package archive", hint="give it a source of apt")
+        states = _fetch_all(sources, root, archives)
+        return states, _solve_upgrade(root, sources, states, archives)
+
+
+def parse_simulation(text: str) -> Simulation:
+    """The answer of `apt-get --simulate full-upgrade`."""
+    held = KEPT_BACK.search(text)
+    return Simulation(tuple(INSTALL.findall(text)), tuple(REMOVE.findall(text)), tuple(held[1].split()) if held else ())
+
+
+def parse_policies(text: str) -> dict[str, Policy]:
+    """The answer of `apt-cache policy PACKAGE…`, by the name of the package."""
+    policies: dict[str, Policy] = {}
+    policy, version = Policy(), ""
+    for line in text.splitlines():
+        if match := PACKAGE.fullmatch(line):
+            policy = policies[match[1]] = Policy()
+        elif match := KNOWN.fullmatch(line):
+            setattr(policy, match[1].lower(), "" if match[2] == NO_VERSION else match[2])
+        elif match := VERSION.fullmatch(line):
+            version = match[1]
+            policy.offers[version] = []
+        elif match := OFFER.fullmatch(line):
+            policy.offers[version].append(_suite_key(match["uri"], match["suite"]))
+    return policies
+
+
+def describe_upgrade(simulation: Simulation, policies: Mapping[str, Policy], states: Sequence[Archive]) -> Upgrade:
+    """The upgrade that a simulation names, with what the policies and archives know of each package."""
+    changes = sorted(_describe_update(name, policies[name], states) for name in simulation.installs)
+    return Upgrade(
+        updates=tuple(update for update in changes if update.installed),
+        added=tuple(update for update in changes if not update.installed),
+        removed=tuple(sorted(simulation.removals)),
+        held=tuple(sorted(_describe_update(name, policies[name], states) for name in simulation.held)),
+    )
+
+
+def _fetch_all(sources: Sequence[Source], root: Root, archives: Archives) -> tuple[Archive, ...]:
+    states, errors = [], []
+    for source in sources:
+        try:
+            states.append(archives.fetch(source, root))
+        except BakeryError as error:
+            errors.append(error)
+    raise_all(errors)
+    return tuple(states)
+
+
+def _solve_upgrade(root: Root, sources: Sequence[Source], states: Sequence[Archive], archives: Archives) -> Upgrade:
+    lists, listing = root.folder / "lists", root.folder / "all.sources"
+    for state in states:
+        archives.link_lists(state, lists)
+    listing.write_text("\n".join(map_keys(source, root).stanza for source in sources))
+    try:
+        answer = root.run_apt("apt-get", "--simulate", "full-upgrade", sources=listing, lists=lists)
+        simulation = parse_simulation(answer.stdout)
+        names = [*simulation.installs, *simulation.held]
+        text = root.run_apt("apt-cache", "policy", *names, sources=listing, lists=lists).stdout if names else ""
+    except ProcessError as error:
+        raise BakeryError("apt finds no way to upgrade the packages of the image", detail=error.tail) from error
+    return describe_upgrade(simulation, parse_policies(text), states)
+
+
+def _describe_update(name: str, policy: Policy, states: Sequence[Archive]) -> Update:
+    security = {_suite_key(state.uri, state.suite) for state in states if state.security}
+    # Also those between: an archive may have a newer version that a fix of a security archive came before.
+    passed = [version for version in policy.offers if _is_newer(version, policy.installed, policy.candidate)]
+    offers = policy.offers[policy.candidate]
+    return Update(
+        name,
+        policy.installed,
+        policy.candidate,
+        suite=next((suite for uri, suite in offers if (uri, suite) in security), offers[0][1] if offers else ""),
+        security=any(offer in security for version in passed for offer in policy.offers[version]),
+    )
+
+
+def _is_newer(version: str, installed: str, candidate: str) -> bool:
+    if version == candidate:
+        return True
+    return bool(installed) and Version(installed) < Version(version) < Version(candidate)
+
+
+def _suite_key(uri: str, suite: str) -> tuple[str, str]:
+    return uri.rstrip("/"), suite.rstrip("/")

@@ -1,0 +1,220 @@
+"""The package lists of archives: each is asked once in a refresh, and only for what is new since the last one."""
+
+import copy
+import hashlib
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from debian.deb822 import Deb822
+
+from bakery.host import files
+from bakery.host.errors import BakeryError, OutageError
+from bakery.host.process import ProcessError
+from bakery.model.observations import Archive
+from bakery.refresh.root import APT_SECONDS, Root
+from bakery.refresh.sources import Source
+
+SIGNED_BY = "Signed-By"
+KEPT_SECONDS = 30 * 86400.0  # lists that no refresh asked for so long are removed
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A way in which an archive fails: what apt says, what we say, what helps."""
+
+    pattern: str
+    message: str
+    hint: str
+    kind: type[BakeryError] = BakeryError
+
+
+# The first that matches: a text of apt's often has the general message beside the special one.
+FAILURES = (
+    Failure(
+        "NO_PUBKEY",
+        "is signed with a key that the image does not trust",
+        "if its owner has a new key, bake the image with the new keyring; else do not use the archive",
+    ),
+    Failure(
+        "EXPKEYSIG|REVKEYSIG|KEYEXPIRED",
+        "is signed with a key that has expired or is revoked",
+        "bake the image with a newer keyring of the archive",
+    ),
+    Failure("BADSIG", "has a bad signature", "somebody changed it on the way: use another mirror"),
+    Failure(
+        r"is expired \(invalid since|E: Release file for .* is expired",
+        "has expired: its mirror is not updated any more",
+        "use another mirror, or ask the owner of this one",
+    ),
+    Failure(
+        "is not valid yet",
+        "is from the future",
+        "check the clock of this machine",
+    ),
+    Failure(
+        "Hash Sum mismatch|unexpected size|Mirror sync in progress",
+        "does not match its signed list: its mirror is in the middle of a sync, or damaged",
+        "try again in some minutes, or use another mirror",
+        OutageError,
+    ),
+    Failure(
+        "does not have a Release file|no longer has a Release file",
+        "has no signed list of this suite",
+        "check the address and the suite in the image's sources of apt",
+    ),
+    Failure("is not signed", "is not signed", "use an archive with a signature"),
+    Failure(
+        "401  ?Unauthorized|403  ?Forbidden",
+        "refuses this machine",
+        "passwords of archives are not kept with an image: let this machine read it without one",
+    ),
+    Failure(
+        "Failed to fetch|Could not resolve|Could not connect",
+        "cannot be reached",
+        "check the network and its address, and try again",
+        OutageError,
+    ),
+)
+UNKNOWN = Failure("", "cannot be read", "apt says why")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The state of an archive, or the error that asking it gave."""
+
+    archive: Archive | None = None
+    error: BakeryError | None = None
+
+
+@dataclass
+class Archives:
+    """The archives of one refresh. `cache` keeps their lists from one refresh to the next, `scratch` those of this one.
+
+    Both must be on one file system.
+    """
+
+    cache: Path
+    scratch: Path
+    _fetched: dict[str, Fetched] = field(default_factory=dict)
+    _locks: dict[str, threading.Lock] = field(default_factory=dict)
+
+    def fetch(self, source: Source, root: Root) -> Archive:
+        """Ask an archive, verified by the keys of the image in `root`; BakeryError if it does not answer as it should.
+
+        Asked before in this refresh, it has the same answer, whichever it was.
+        """
+        identity = identify(source, root)
+        with self._locks.setdefault(identity, threading.Lock()):
+            if identity not in self._fetched:
+                try:
+                    self._fetched[identity] = Fetched(archive=self._ask_archive(identity, source, root))
+                except BakeryError as error:
+                    self._fetched[identity] = Fetched(error=error)
+        fetched = self._fetched[identity]
+        if fetched.archive is None:
+            assert fetched.error
+            raise copy.copy(fetched.error)  # a copy, since several images raise it
+        return fetched.archive
+
+    def state_of(self, identity: str) -> Archive | None:
+        """The state of an archive that answered in this refresh."""
+        return self._fetched.get(identity, Fetched()).archive
+
+    def link_lists(self, archive: Archive, folder: Path) -> None:
+        """Link the package lists of an archive into a folder; they stay as they are now."""
+        _link_files(self.scratch / archive.identity, folder)
+
+    def remove_unused(self) -> None:
+        """Remove the lists that no refresh has asked for in a month."""
+        oldest = time.time() - KEPT_SECONDS
+        for folder in self.cache.iterdir() if self.cache.is_dir() else ():
+            if folder.is_dir() and folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder)
+
+    def _ask_archive(self, identity: str, source: Source, root: Root) -> Archive:
+        folder = self.cache / identity
+        (folder / "lists" / "partial").mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        sources = root.folder / f"{identity}.sources"
+        sources.write_text(map_keys(source, root).stanza)
+        busy = f"another refresh asks {source.uri} {source.suite}"
+        with files.exclusive(self.cache / f"{identity}.lock", busy, timeout=APT_SECONDS):
+            try:
+                root.run_apt("apt-get", "update", sources=sources, lists=folder / "lists")
+            except ProcessError as error:
+                raise explain_failure(source, error.tail) from error
+            _link_files(folder / "lists", self.scratch / identity)
+        return _read_state(self.scratch / identity, source, identity)
+
+
+def identify(source: Source, root: Root) -> str:
+    """A digest over all that decides what a machine takes from an archive, the bytes of its keys included."""
+    paths = [root.path_of(name) for name in _key_files(source)]
+    if not paths:
+        trusted = root.path_of("etc/apt/trusted.gpg.d")
+        paths = [root.path_of("etc/apt/trusted.gpg"), *sorted(trusted.glob("*"))]
+    keys = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()]
+    return hashlib.sha256(repr((source, root.architectures, keys)).encode()).hexdigest()
+
+
+def map_keys(source: Source, root: Root) -> Source:
+    """The source with its keyrings in the private root; BakeryError if one was not kept."""
+    names = _key_files(source)
+    for name in names:
+        if not root.path_of(name).is_file():
+            raise BakeryError(
+                f"the keyring of {source.uri} {source.suite} is not in the package database",
+                where=name,
+                hint="keep it below /etc/apt/keyrings or /usr/share/keyrings in the image",
+            )
+    if not names:
+        return source
+    words = dict(source.options)[SIGNED_BY].replace(",", " ").split()
+    paths = " ".join(str(root.path_of(word)) if word in names else word for word in words)
+    return replace(source, options=tuple((dict(source.options) | {SIGNED_BY: paths}).items()))
+
+
+def explain_failure(source: Source, output: str) -> BakeryError:
+    """The error for what apt said about an archive."""
+    failure = next((failure for failure in FAILURES if re.search(failure.pattern, output)), UNKNOWN)
+    lines = [line for line in output.splitlines() if line.startswith(("E:", "W:", "Err:"))]
+    name = f"the archive {source.uri} {source.suite}"
+    return failure.kind(f"{name} {failure.message}", detail="\n".join(lines), hint=failure.hint)
+
+
+def is_security(suite: str, release: Mapping[str, str]) -> bool:
+    """Whether an archive is for security, by the name of its suite or by what its signed list says."""
+    names = (suite, *(release.get(name, "") for name in ("Suite", "Codename", "Label", "Origin")))
+    return any("security" in name.lower() for name in names)
+
+
+def _key_files(source: Source) -> list[str]:
+    """Paths of the keyrings that a source names; instead it may name fingerprints or hold the key itself."""
+    value = dict(source.options).get(SIGNED_BY, "")
+    if "BEGIN PGP" in value:
+        return []
+    return [word for word in value.replace(",", " ").split() if word.startswith("/")]
+
+
+def _link_files(origin: Path, folder: Path) -> None:
+    """Hard links to all files of a folder. Two archives of one suite share its signed list: the first one stays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in origin.iterdir():
+        if path.is_file() and not (folder / path.name).exists():
+            os.link(path, folder / path.name)
+
+
+def _read_state(lists: Path, source: Source, identity: str) -> Archive:
+    release = next(path for path in sorted(lists.iterdir()) if path.name.endswith("Release"))
+    with release.open("rb") as stream:
+        fields = Deb822(stream)
+    date = parsedate_to_datetime(fields["Date"]).astimezone(UTC).isoformat(timespec="seconds")
+    return Archive(source.uri, source.suite, date, files.sha256(release), is_security(source.suite, fields), identity)

@@ -1,0 +1,127 @@
+import io
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bakery.host.errors import BakeryError, OutageError
+from bakery.refresh.archives import explain_failure, identify, is_security, map_keys
+from bakery.refresh.root import Root, unpack_database
+from bakery.refresh.sources import Source
+
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+SOURCE = Source("http://deb.debian.org/debian", "bookworm", ("main",), (("Signed-By", KEYRING),))
+DPKG = "Package: dpkg\nStatus: install ok installed\nArchitecture: arm64\nVersion: 1.21.22\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    for path in (KEYRING, "/etc/apt/trusted.gpg.d/all.asc"):
+        (tmp_path / path.lstrip("/")).parent.mkdir(parents=True)
+        (tmp_path / path.lstrip("/")).write_bytes(b"a key")
+    return Root(tmp_path, ("amd64",))
+
+
+def pack(files: dict[str, str], links: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+        for name, goal in links.items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, goal
+            archive.addfile(entry)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("suite", "release"),
+    [
+        ("bookworm-security", {}),
+        ("stable/updates", {"Label": "Debian-Security"}),
+        ("jammy", {"Suite": "jammy-security"}),
+        ("main", {"Origin": "Example Security Team"}),
+    ],
+)
+def test_archives_for_security(suite: str, release: dict[str, str]) -> None:
+    assert is_security(suite, release)
+
+
+def test_other_archives() -> None:
+    assert not is_security("bookworm-updates", {"Suite": "oldstable-updates", "Label": "Debian", "Origin": "Debian"})
+
+
+def test_all_that_decides_what_an_archive_gives_is_in_its_identity(root: Root) -> None:
+    identity = identify(SOURCE, root)
+    assert identify(SOURCE, root) == identity
+    assert identify(replace(SOURCE, components=("contrib", "main")), root) != identity
+    assert identify(SOURCE, replace(root, architectures=("amd64", "i386"))) != identity
+    (root.folder / KEYRING.lstrip("/")).write_bytes(b"another key")
+    assert identify(SOURCE, root) != identity
+
+
+def test_keys_for_all_archives_count_where_a_source_names_none(root: Root) -> None:
+    open_source = replace(SOURCE, options=())
+    before = identify(open_source, root), identify(SOURCE, root)
+    (root.folder / "etc/apt/trusted.gpg.d/all.asc").write_bytes(b"another key")
+    assert identify(open_source, root) != before[0]
+    assert identify(SOURCE, root) == before[1]
+
+
+def test_keyrings_are_taken_from_the_private_root(root: Root) -> None:
+    assert f"Signed-By: {root.folder}{KEYRING}\n" in map_keys(SOURCE, root).stanza
+    fingerprint = replace(SOURCE, options=(("Signed-By", "B8B80B5B623EAB6AD8775C45B7C5D7D6350947F8"),))
+    assert map_keys(fingerprint, root) == fingerprint
+    embedded = replace(SOURCE, options=(("Signed-By", "\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n /8B80B5B\n"),))
+    assert map_keys(embedded, root) == embedded
+    with pytest.raises(BakeryError, match=r"the keyring of .* bookworm is not in the package database") as error:
+        map_keys(replace(SOURCE, options=(("Signed-By", "/opt/key.gpg"),)), root)
+    assert error.value.where == "/opt/key.gpg"
+
+
+@pytest.mark.parametrize(
+    ("output", "message", "kind"),
+    [
+        ("E: ... NO_PUBKEY 6C5D6CAA58FF0578\nE: The repository 'x' is not signed.", "does not trust", BakeryError),
+        ("W: The following signatures were invalid: EXPKEYSIG 6C5D6CAA58FF0578 Test", "has expired or is", BakeryError),
+        ("E: Failed to fetch x  401  Unauthorized [IP: 127.0.0.1 80]", "refuses this machine", BakeryError),
+        ("E: Release file for x is not valid yet (invalid for another 3h)", "is from the future", BakeryError),
+        ("E: The repository 'x Release' no longer has a Release file.", "no signed list", BakeryError),
+        ("E: The repository 'x Release' is not signed.", "is not signed", BakeryError),
+        ("E: Failed to fetch x  Hash Sum mismatch", "in the middle of a sync", OutageError),
+        ("E: Failed to fetch x  Temporary failure resolving 'deb.debian.org'", "cannot be reached", OutageError),
+        ("E: Malformed entry 1 in sources file x (URI parse)", "cannot be read", BakeryError),
+    ],
+)
+def test_a_failure_of_apt_is_explained(output: str, message: str, kind: type[BakeryError]) -> None:
+    error = explain_failure(SOURCE, f"Hit:1 http://x\n{output}\n")
+    assert error.message.startswith("the archive http://deb.debian.org/debian bookworm ")
+    assert message in error.message
+    assert (type(error), bool(error.hint)) == (kind, True)
+    assert error.detail == output
+
+
+def test_a_database_is_unpacked_with_its_links_inside(tmp_path: Path) -> None:
+    links = {"etc/apt/trusted.gpg.d/debian.gpg": "/usr/share/keyrings/debian.gpg"}
+    texts = {"var/lib/dpkg/status": DPKG, "var/lib/dpkg/arch": "arm64\namd64\n", "usr/share/keyrings/debian.gpg": "key"}
+    root = unpack_database(pack(texts, links), tmp_path)
+    assert root.architectures == ("arm64", "amd64")
+    assert (tmp_path / "etc/apt/trusted.gpg.d/debian.gpg").read_text() == "key"
+    assert (tmp_path / "etc/apt/trusted.gpg.d/debian.gpg").resolve().is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "links", "message"),
+    [
+        ({"var/lib/rpm/rpmdb.sqlite": ""}, {}, "not one of dpkg's"),
+        ({"var/lib/dpkg/status": ""}, {}, "does not have dpkg itself"),
+        ({"../outside": "x"}, {}, "cannot be unpacked"),
+        ({}, {"etc/apt/trusted.gpg": "../../../outside"}, "cannot be unpacked"),
+    ],
+)
+def test_a_database_that_is_refused(tmp_path: Path, files: dict[str, str], links: dict[str, str], message: str) -> None:
+    with pytest.raises(BakeryError, match=message):
+        unpack_database(pack(files, links), tmp_path / "root")
