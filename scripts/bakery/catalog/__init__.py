@@ -5,8 +5,8 @@ highest number is the current one. The only write creates the next number if it 
 succeeds.
 """
 
-from bakery.catalog.catalog import VERSION, Catalog, is_expired, owner
+from bakery.catalog.catalog import VERSION, Catalog, is_expired, now, owner
 from bakery.catalog.record import ChannelEntry, Record, State
 from bakery.catalog.store import Store, open_store
 
-__all__ = ["VERSION", "Catalog", "ChannelEntry", "Record", "State", "Store", "is_expired", "open_store", "owner"]
+__all__ = ["VERSION", "Catalog", "ChannelEntry", "Record", "State", "Store", "is_expired", "now", "open_store", "owner"]

@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
@@ -16,13 +16,14 @@ from bakery.catalog.store import Store
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.model.contents import Contents
 from bakery.model.documents import Document, Pointer, dump, parse
+from bakery.model.observations import Observation, Observations
 from bakery.model.version import ImageVersion, Versioned
 
 VERSION = re.compile(r"^(\d+)\.(\d+)\.(\d+)$")  # three integers: Azure galleries accept nothing else
 NUMBERED = re.compile(r"^\d{6}\.json$")  # sorts as text; other files in the folder are ignored
 # Packer's time limit, and a boot and an upload on top: a bake that is still at work keeps its number.
 RESERVATION = timedelta(hours=6)
-RESERVE_TRIES = 20  # writers that may take a number before us in one call; more means something is wrong
+WRITE_TRIES = 20  # writers that may take a number before us in one call; more means something is wrong
 
 
 class Catalog:
@@ -73,7 +74,7 @@ class Catalog:
         An owner gets its open reservation back, and takes over one of the same inputs that has expired, unless a later
         version is past its reservation. Otherwise it gets the next PATCH of the release line.
         """
-        for _ in range(RESERVE_TRIES):
+        for _ in range(WRITE_TRIES):
             versions = [name for name in self.versions(image, arch) if name.startswith(f"{release_line}.")]
             newest_first = (self.record(ImageVersion(image, arch, version)) for version in reversed(versions))
             reserved = takewhile(lambda record: record.state == "reserved", newest_first)
@@ -126,6 +127,22 @@ class Catalog:
         """The archive of the package database of a version, a tar with gzip; None if it was not read."""
         contents = self.contents(record)
         return self._read_intact(_database_key(record, contents.database), contents.database) if contents else None
+
+    def keep_observations(self, observations: Iterable[Observation]) -> Observations:
+        """Keep observations, with the newest ones of the images that are not among them."""
+        newer = tuple(observations)
+        for _ in range(WRITE_TRIES):
+            newest = self.newest_observations()
+            number = newest.number + 1 if newest.at else 0
+            document = Observations(number, now(), actor(), newest.merge(newer))
+            if self._store.create(f"observations/{number:06d}.json", dump(document)):
+                return document
+        raise ConflictError("cannot keep observations: other writers take every number", where=self.location)
+
+    def newest_observations(self) -> Observations:
+        """The observations of the last refresh; none if there was no refresh."""
+        documents = self._numbered_names("observations")
+        return self._read_document(Observations, f"observations/{documents[-1]}") if documents else Observations()
 
     def _read_intact(self, key: str, sha256: str) -> bytes:
         data = self._store.read(key)

@@ -24,6 +24,7 @@ from bakery.cli import (
     history,
     plan,
     publish,
+    refresh,
     revoke,
     run,
     schema,
@@ -62,6 +63,7 @@ def _set_program_options(
 app.command()(validate.validate)
 app.command()(update.update)
 app.command()(update.bump)
+app.command()(refresh.refresh)
 app.command()(plan.plan)
 app.command()(bake.bake)
 app.command()(verify.verify)

@@ -1,8 +1,11 @@
 """The result of a refresh: the package archives of each version, and the updates that they have for it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from bakery.model.documents import Strict
+from bakery.model.version import ImageVersion
 
 
 @dataclass(frozen=True, order=True)
@@ -44,3 +47,41 @@ class Upgrade(Strict):
     added: tuple[Update, ...] = ()
     removed: tuple[str, ...] = ()
     held: tuple[Update, ...] = ()
+
+
+@dataclass(frozen=True)
+class Observation(Strict):
+    """The archives of one version and the upgrade that they had for it at the time `at`, in ISO 8601."""
+
+    image: str
+    arch: str
+    version: str
+    at: str
+    archives: tuple[Archive, ...]
+    upgrade: Upgrade
+
+    @property
+    def security(self) -> tuple[Update, ...]:
+        """The updates for security."""
+        return tuple(update for update in self.upgrade.updates if update.security)
+
+
+@dataclass(frozen=True)
+class Observations(Strict):
+    """The newest observation of each image and architecture, sorted by both; `number` counts the refreshes."""
+
+    number: int = 0
+    at: str = ""
+    by: str = ""
+    observations: tuple[Observation, ...] = ()
+    schema: Literal["bakery/observations/1"] = "bakery/observations/1"
+
+    @property
+    def by_version(self) -> dict[ImageVersion, Observation]:
+        """Observations by the version that they are of, and of no other."""
+        return {ImageVersion(one.image, one.arch, one.version): one for one in self.observations}
+
+    def merge(self, newer: Iterable[Observation]) -> tuple[Observation, ...]:
+        """All observations after newer ones of some images."""
+        by_image = {(one.image, one.arch): one for one in (*self.observations, *newer)}
+        return tuple(by_image[key] for key in sorted(by_image))

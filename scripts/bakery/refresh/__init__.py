@@ -2,5 +2,6 @@
 
 from bakery.refresh.apt import observe_updates
 from bakery.refresh.archives import Archives
+from bakery.refresh.root import UnknownPackagesError
 
-__all__ = ["Archives", "observe_updates"]
+__all__ = ["Archives", "UnknownPackagesError", "observe_updates"]

@@ -35,6 +35,10 @@ ANSWER_SECONDS = 20  # of silence, after which an archive is out of reach; apt t
 APT_SECONDS = 1800.0  # a whole apt call: the first lists of a distribution from a slow mirror
 
 
+class UnknownPackagesError(BakeryError):
+    """The packages of an image are unknown, or of a family that cannot be refreshed."""
+
+
 @dataclass(frozen=True)
 class Root:
     """The unpacked package database of an image; the first of its architectures is its own."""
@@ -73,7 +77,7 @@ def unpack_database(database: bytes, folder: Path) -> Root:
     except (tarfile.TarError, OSError) as error:
         raise BakeryError("the package database cannot be unpacked", detail=str(error)) from error
     if not (folder / STATUS).is_file():
-        raise BakeryError("the package database is not one of dpkg's")
+        raise UnknownPackagesError("only dpkg's package database can be refreshed")
     for name in ("etc/apt", "var/lib/apt", "var/cache/apt/archives/partial"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     return Root(folder, _read_architectures(folder))

@@ -12,6 +12,7 @@ from bakery.catalog import Catalog, Record, Store
 from bakery.catalog.catalog import actor, now, owner
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.model.documents import Base, ImageLocation, Pointer, Publication, dump
+from bakery.model.observations import Observation, Observations, Upgrade
 from bakery.model.version import ImageVersion
 
 WEB = ("web", "x86_64")
@@ -378,3 +379,26 @@ class TestRevoke:
         catalog.revoke(build("api", base.raw_sha256), "")
         assert catalog.built_on(base) == [web, app]
         assert catalog.built_on(other) == []
+
+
+def observe(image: str, version: str = "1.0.0") -> Observation:
+    return Observation(image, "x86_64", version, "2026-01-31T12:00:00+00:00", (), Upgrade())
+
+
+class TestObservations:
+    def test_there_are_none_before_the_first_refresh(self, catalog: Catalog) -> None:
+        assert catalog.newest_observations() == Observations()
+
+    def test_each_refresh_is_kept_with_those_of_other_images(self, catalog: Catalog, store: Store) -> None:
+        first = catalog.keep_observations([observe("web"), observe("base")])
+        assert [one.image for one in first.observations] == ["base", "web"]
+        second = catalog.keep_observations([observe("web", "1.0.1")])
+        assert second.observations == (observe("base"), observe("web", "1.0.1"))
+        assert catalog.newest_observations() == second
+        assert sorted(store.list("observations")) == ["000000.json", "000001.json"]
+
+    def test_writers_at_the_same_time_lose_nothing(self, catalog: Catalog) -> None:
+        names = [f"image-{number}" for number in range(6)]
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda name: catalog.keep_observations([observe(name)]), names))
+        assert [one.image for one in catalog.newest_observations().observations] == names

@@ -1,0 +1,45 @@
+"""`bakery refresh`: see which updates the newest versions have."""
+
+from collections.abc import Sequence
+
+from bakery.cli import options
+from bakery.cli.session import session
+from bakery.engine.refresh import refresh_images
+from bakery.host.parallel import raise_failures
+from bakery.model import documents
+from bakery.model.observations import Observation
+from bakery.reports import render_table
+
+
+def refresh(
+    images: options.Images = None,
+    definitions: options.Definitions = options.DEFINITIONS,
+    workspace: options.Workspace = options.WORKSPACE,
+    catalog: options.CatalogAt = options.CATALOG,
+    jobs: options.Jobs = options.JOBS,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Ask the package archives which updates the newest versions have.
+
+    Starts no machine and changes no image. The catalog keeps the answer for 'bakery plan' and 'bakery status'.
+
+    Example: bakery refresh web
+    """
+    with session(definitions, workspace, catalog, verb="refresh", quiet=quiet, verbose=verbose) as verb_session:
+        result = refresh_images(verb_session, images, jobs)
+        if json:
+            print(documents.dump(result.observations).decode(), end="")
+        else:
+            print(render([outcome.result for outcome in result.outcomes if outcome.result]))
+        raise_failures(result.outcomes)
+
+
+def render(observations: Sequence[Observation]) -> str:
+    """A line per image."""
+    rows = [
+        (one.image, one.version, str(len(one.upgrade.updates)), str(len(one.security)), str(len(one.upgrade.held)))
+        for one in observations
+    ]
+    return render_table(("image", "version", "updates", "security", "held"), rows)

@@ -1,0 +1,72 @@
+"""Observe which updates the newest versions have, and keep that in the catalog for every plan."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from bakery.catalog import Record, now
+from bakery.engine.session import Session
+from bakery.host import files, parallel
+from bakery.host.events import Event, report_step
+from bakery.host.parallel import Outcome
+from bakery.model.definition import ImageDefinition
+from bakery.model.observations import Observation, Observations
+from bakery.model.version import ImageVersion
+from bakery.refresh import Archives, UnknownPackagesError, observe_updates
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """The kept observations, and the outcome of each image that was asked for; without a result, it has none."""
+
+    observations: Observations
+    outcomes: Sequence[Outcome[Observation | None]]
+
+
+def refresh_images(session: Session, names: list[str] | None, jobs: int) -> Refresh:
+    """Observe the newest complete version of the named images, or of all."""
+    images = {image.name: image for image in session.definitions.select(names or [])}
+    previous = session.catalog.newest_observations()
+    with files.scratch(session.project.cache, "refresh") as scratch:
+        archives = Archives(session.project.cache / "archives", scratch)
+        last = previous.by_version
+        work = partial(_observe_image, session, images, last, archives)
+        outcomes = parallel.run_parallel(list(images), work, jobs)
+        archives.remove_unused()
+    observations = [outcome.result for outcome in outcomes if outcome.result]
+    return Refresh(session.catalog.keep_observations(observations) if observations else previous, outcomes)
+
+
+def _observe_image(
+    session: Session,
+    images: Mapping[str, ImageDefinition],
+    last: Mapping[ImageVersion, Observation],
+    archives: Archives,
+    name: str,
+) -> Observation | None:
+    """The observation of an image's newest version; None, with a note, if its packages are unknown."""
+    image = images[name]
+    record = session.catalog.newest(name, image.arch, image.version)
+    try:
+        return _observe_record(session, record, last, archives)
+    except UnknownPackagesError as error:
+        subject = f"{name} {record.version}" if record else name
+        session.report(Event("note", "refresh", subject, f"unknown: {error.message}"))
+        return None
+
+
+def _observe_record(
+    session: Session, record: Record | None, last: Mapping[ImageVersion, Observation], archives: Archives
+) -> Observation:
+    if record is None:
+        raise UnknownPackagesError("it has no complete version")
+    version = ImageVersion(record.image, record.arch, record.version)
+    known = last.get(version)
+    if known and all(archives.state_of(archive.identity) == archive for archive in known.archives):
+        return replace(known, at=now())  # equal packages and archives give equal updates
+    database = session.catalog.package_database(record)
+    if database is None:
+        raise UnknownPackagesError("its disk was not read")
+    with report_step(session.report, "refresh", f"{record.image} {record.version}", "ask the package archives"):
+        states, upgrade = observe_updates(database, archives)
+    return Observation(record.image, record.arch, record.version, now(), states, upgrade)
