@@ -1,5 +1,6 @@
 """Options that several verbs share, each written once."""
 
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,7 @@ import typer
 
 from bakery.catalog import VERSION
 from bakery.clouds import BUILDERS, CLOUDS
-from bakery.engine import channels
+from bakery.engine import channels, updates
 from bakery.host.errors import UsageError
 
 # Choices of options. mypy cannot know members that are not written out.
@@ -54,6 +55,7 @@ Channel = Annotated[
 FollowingChannel = Annotated[
     str, typer.Option("--channel", help="Channel to move, instead of the definition's.", callback=_check_channel)
 ]
+MaxAge = Annotated[int, typer.Option("--max-age", min=1, help="Hours after which a refresh is called old.")]
 Arch = Annotated[str, typer.Option("--arch", help="Architecture of the image.")]
 
 DEFINITIONS = Path("packer/images")
@@ -61,4 +63,5 @@ WORKSPACE = Path(".bakery")
 CATALOG = ""  # the workspace's own
 ARCH = "x86_64"
 ALL = TargetName("all")
+MAX_AGE = int(updates.MAX_AGE / timedelta(hours=1))
 JOBS = 1  # a bake uses two cores by itself

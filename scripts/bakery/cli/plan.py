@@ -1,5 +1,6 @@
 """`bakery plan`: what a run would do, and why."""
 
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ def plan(
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
+    max_age: options.MaxAge = options.MAX_AGE,
     json: options.Json = False,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there is work to do.")
@@ -24,11 +26,12 @@ def plan(
 ) -> int:
     """Show what a run would do, and why.
 
-    Changes nothing. Names each changed input, with both values if they are readable.
+    Changes nothing. Names each changed input, with both values if they are readable, and the updates that the last
+    'bakery refresh' saw.
 
     Example: bakery plan web
     """
-    document = open_session(definitions, workspace, catalog).plan(images)
+    document = open_session(definitions, workspace, catalog).plan(images, timedelta(hours=max_age))
     print(documents.dump(document).decode() if json else render(document), end="" if json else "\n")
     return ExitCode.CHANGES if detailed_exitcode and document.pending else ExitCode.OK
 

@@ -1,4 +1,4 @@
-"""definitions + catalog -> Plan. Decides for each image, with a reason; changes nothing."""
+"""definitions + catalog + observations -> Plan. Decides for each image, with a reason; changes nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,8 +7,11 @@ from graphlib import TopologicalSorter
 from typing import Literal
 
 from bakery.catalog.record import Record
+from bakery.engine.updates import MAX_AGE, describe_refresh, describe_updates, due_updates
 from bakery.model.definition import ImageDefinition
 from bakery.model.inputs import Change, compare_inputs, input_key
+from bakery.model.observations import Observation
+from bakery.model.version import ImageVersion
 
 Kind = Literal["bake", "wait", "publish", "keep"]
 
@@ -45,7 +48,20 @@ InputsOf = Callable[[ImageDefinition, str], Mapping[str, str]]
 NewestOf = Callable[[ImageDefinition], Record | None]
 
 
-def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: InputsOf, now: datetime) -> Plan:
+@dataclass(frozen=True)
+class World:
+    """The facts of a plan that no definition has: observations of versions, their greatest age, and the time."""
+
+    now: datetime
+    observations: Mapping[ImageVersion, Observation] = field(default_factory=dict)
+    max_age: timedelta = MAX_AGE
+
+    def observation(self, record: Record) -> Observation | None:
+        """The observation of exactly this version: another one says nothing about it."""
+        return self.observations.get(ImageVersion(record.image, record.arch, record.version))
+
+
+def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: InputsOf, world: World) -> Plan:
     """Decide for each image. `images` also has every ancestor; `newest_of` returns the newest complete version."""
     by_name = {image.name: image for image in images}
     lineage = TopologicalSorter({image.name: [image.parent] if image.parent else [] for image in images})
@@ -61,13 +77,13 @@ def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: Inpu
         parent_record = records.get(image.parent or "")
         # The parent's content, not its file: if a new parent has the same content, its children need no bake.
         inputs = dict(inputs_of(image, parent_record.raw_sha256 if parent_record else ""))
-        actions[name] = _decide_action(image, records[name], inputs, now)
+        actions[name] = _decide_action(image, records[name], inputs, world)
     return Plan(tuple(actions.values()))
 
 
-def _decide_action(image: ImageDefinition, record: Record | None, inputs: dict[str, str], now: datetime) -> Action:
+def _decide_action(image: ImageDefinition, record: Record | None, inputs: dict[str, str], world: World) -> Action:
     key = input_key(inputs)
-    reason = _bake_reason(image, record, key, inputs, now)
+    reason = _bake_reason(image, record, key, inputs, world)
     if reason:
         changes = compare_inputs(record.inputs, inputs) if record else ()
         version = record.version if record else ""
@@ -76,11 +92,12 @@ def _decide_action(image: ImageDefinition, record: Record | None, inputs: dict[s
     missing = _publish_reason(image, record)
     if missing:
         return Action(image.name, image.arch, "publish", missing, record.version, image.version, key)
-    return Action(image.name, image.arch, "keep", "inputs unchanged", record.version, image.version, key)
+    reason = f"inputs unchanged; {describe_refresh(world.observation(record), world.now, world.max_age)}"
+    return Action(image.name, image.arch, "keep", reason, record.version, image.version, key)
 
 
 def _bake_reason(
-    image: ImageDefinition, record: Record | None, key: str, inputs: Mapping[str, str], now: datetime
+    image: ImageDefinition, record: Record | None, key: str, inputs: Mapping[str, str], world: World
 ) -> str:
     """The reason for a bake; empty if none is due."""
     if record is None:
@@ -91,8 +108,10 @@ def _bake_reason(
             return f"another release computed the input key of {record.version}"
         more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
         return f"{changes[0]}{more}"
+    if updates := due_updates(image, world.observation(record)):
+        return describe_updates(updates)
     if image.rebuild_after_days is not None:
-        age = now - datetime.fromisoformat(record.baked)
+        age = world.now - datetime.fromisoformat(record.baked)
         if age > timedelta(days=image.rebuild_after_days):
             return f"{record.version} is {age.days} days old (rebuild_after_days: {image.rebuild_after_days})"
     return ""

@@ -1,14 +1,15 @@
 """The session of a verb: the project, its definitions, the catalog and a reporter of events."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bakery.catalog import Catalog, Record, open_store
 from bakery.clouds.definitions import load
 from bakery.engine import toolbox
 from bakery.engine.fingerprint import Fingerprints
-from bakery.engine.plan import Plan, plan
+from bakery.engine.plan import Plan, World, plan
+from bakery.engine.updates import MAX_AGE
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Reporter, silent
 from bakery.model import baked, definition, resources
@@ -28,15 +29,15 @@ class Session:
     catalog: Catalog
     report: Reporter = silent
 
-    def plan(self, names: list[str] | None) -> Plan:
-        """Plan the named images and all their ancestors."""
+    def plan(self, names: list[str] | None, max_age: timedelta = MAX_AGE) -> Plan:
+        """Plan the named images and all their ancestors; an observation older than `max_age` is called old."""
         images = self.definitions.with_ancestors(names or [])
         prints = Fingerprints(self.project, toolbox.versions(self.project), toolbox.machine())
         return plan(
             images,
             newest_of=lambda image: self.catalog.newest(image.name, image.arch, image.version),
             inputs_of=lambda image, base: prints.inputs(image, self.definitions.sources[image.name], base),
-            now=datetime.now(UTC),
+            world=World(datetime.now(UTC), self.catalog.newest_observations().by_version, max_age),
         )
 
     def newest_artifact(self, image: ImageDefinition) -> Artifact:

@@ -35,7 +35,7 @@ def test_a_changed_variable_is_named_with_both_values(bakery: CliRunner) -> None
     bakery.line()
     bakery.edit("web", "nginx_message: hello", "nginx_message: goodbye")
     assert rows(bakery("plan").out) == [
-        ["base", "keep", "1.0.0", "inputs unchanged"],
+        ["base", "keep", "1.0.0", "inputs unchanged; not refreshed"],
         ["web", "bake", "1.0.0", 'var:nginx.nginx_message: "hello" -> "goodbye"'],
     ]
 

@@ -43,7 +43,7 @@ def test_a_second_run_does_nothing(bakery: CliRunner) -> None:
     bakery.line()
     assert bakery.line() == []
     assert bakery.did == []
-    assert [event.text for event in bakery.events] == ["keep 1.0.0: inputs unchanged"] * 2
+    assert [event.text for event in bakery.events] == ["keep 1.0.0: inputs unchanged; not refreshed"] * 2
 
 
 def test_only_the_named_image_and_its_parents(bakery: CliRunner) -> None:
@@ -63,8 +63,8 @@ def test_a_changed_variable_bakes_the_child_only(bakery: CliRunner) -> None:
     assert channel and channel.version == "1.0.1"
     assert [event.text for event in bakery.events if event.stage == "plan"] == [
         'bake: var:nginx.nginx_message: "hello" -> "goodbye"',
-        "keep 1.0.0: inputs unchanged",
-        "keep 1.0.1: inputs unchanged",
+        "keep 1.0.0: inputs unchanged; not refreshed",
+        "keep 1.0.1: inputs unchanged; not refreshed",
     ]
 
 

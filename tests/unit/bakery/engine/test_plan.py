@@ -15,6 +15,7 @@ from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import ImageLocation, Publication
 from bakery.model.inputs import Change, input_key
+from bakery.model.observations import Observation, Observations, Update, Upgrade
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 AWS = {"regions": ["eu-central-1", "eu-west-1"], "accounts": ["222222222222"]}
@@ -48,6 +49,7 @@ class FakeInputs:
 
     inputs: dict[str, dict[str, str]] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
+    observations: list[Observation] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
     def inputs_of(self, found: ImageDefinition, base: str) -> Mapping[str, str]:
@@ -81,7 +83,8 @@ class FakeInputs:
         return self.records[found.name]
 
     def plan(self, *images: ImageDefinition, now: datetime = NOW) -> Plan:
-        return plan.plan(images, self.newest_of, self.inputs_of, now)
+        world = plan.World(now, Observations(observations=tuple(self.observations)).by_version)
+        return plan.plan(images, self.newest_of, self.inputs_of, world)
 
 
 @pytest.fixture
@@ -160,12 +163,94 @@ class TestBake:
         assert only(world.plan(old)).kind == "bake"
 
 
+OPENSSL = Update("openssl", "3.0.17-1~deb12u2", "3.0.17-1~deb12u3", "bookworm-security", True)
+TZDATA = Update("tzdata", "2024a-0+deb12u1", "2025b-0+deb12u1", "bookworm-updates", False)
+
+
+def observe(
+    *updates: Update, version: str = "1.0.3", arch: str = "x86_64", name: str = "web", hours: float = 1
+) -> Observation:
+    at = (NOW - timedelta(hours=hours)).isoformat()
+    return Observation(name, arch, version, at, (), Upgrade(updates))
+
+
+class TestUpdates:
+    def test_updates_make_an_image_due(self, world: FakeInputs) -> None:
+        record = world.bake(image())
+        world.observations = [observe(TZDATA, OPENSSL)]
+        action = only(world.plan(image()))
+        assert (action.kind, action.version, action.changes) == ("bake", "1.0.3", ())
+        assert action.reason == (
+            "2 packages have updates, 1 for security: "
+            "openssl 3.0.17-1~deb12u2 -> 3.0.17-1~deb12u3 (bookworm-security), "
+            "tzdata 2024a-0+deb12u1 -> 2025b-0+deb12u1 (bookworm-updates)"
+        )
+        assert (action.input_key, action.inputs) == (record.input_key, record.inputs)
+
+    def test_one_update_that_is_not_for_security(self, world: FakeInputs) -> None:
+        world.bake(image())
+        world.observations = [observe(TZDATA)]
+        assert only(world.plan(image())).reason == (
+            "1 package has an update: tzdata 2024a-0+deb12u1 -> 2025b-0+deb12u1 (bookworm-updates)"
+        )
+
+    def test_at_most_three_are_named(self, world: FakeInputs) -> None:
+        world.bake(image())
+        world.observations = [observe(*(replace(TZDATA, name=f"a{number}") for number in range(4)), OPENSSL)]
+        reason = only(world.plan(image())).reason
+        assert reason.startswith("5 packages have updates, 1 for security: openssl ")
+        assert reason.count(" -> ") == 3
+        assert reason.endswith(", a1 2024a-0+deb12u1 -> 2025b-0+deb12u1 (bookworm-updates), …")
+
+    @pytest.mark.parametrize(
+        "other",
+        [observe(OPENSSL, version="1.0.2"), observe(OPENSSL, arch="aarch64"), observe(OPENSSL, name="base")],
+    )
+    def test_an_observation_of_another_version_says_nothing(self, world: FakeInputs, other: Observation) -> None:
+        world.bake(image())
+        world.observations = [other]
+        action = only(world.plan(image()))
+        assert (action.kind, action.reason) == ("keep", "inputs unchanged; not refreshed")
+
+    @pytest.mark.parametrize(
+        ("hours", "reason"),
+        [
+            (0, "inputs unchanged; no updates"),
+            (24, "inputs unchanged; no updates"),
+            (25, "inputs unchanged; not refreshed since 2026-01-30T23:00:00+00:00"),
+        ],
+    )
+    def test_an_old_observation_is_called_old(self, world: FakeInputs, hours: int, reason: str) -> None:
+        world.bake(image())
+        world.observations = [observe(hours=hours)]
+        action = only(world.plan(image()))
+        assert (action.kind, action.reason) == ("keep", reason)
+
+    def test_old_updates_are_still_due(self, world: FakeInputs) -> None:
+        world.bake(image())
+        world.observations = [observe(OPENSSL, hours=1000)]
+        assert only(world.plan(image())).kind == "bake"
+
+    def test_a_changed_input_comes_first(self, world: FakeInputs) -> None:
+        world.bake(image())
+        world.inputs["web"] = {"var:nginx.port": "8081"}
+        world.observations = [observe(OPENSSL)]
+        assert only(world.plan(image())).reason == "var:nginx.port: 8080 -> 8081"
+
+    def test_children_wait_for_a_parent_with_updates(self, world: FakeInputs) -> None:
+        base, web = image("base"), image("web", "base")
+        world.bake(base)
+        world.bake(web)
+        world.observations = [observe(OPENSSL, name="base"), observe()]
+        assert [action.kind for action in world.plan(base, web).actions] == ["bake", "wait"]
+
+
 class TestKeepAndPublish:
     def test_nothing_to_do(self, world: FakeInputs) -> None:
         world.bake(image())
         planned = world.plan(image())
         assert only(planned) == Action(
-            "web", "x86_64", "keep", "inputs unchanged", "1.0.3", "1.0", world.records["web"].input_key
+            "web", "x86_64", "keep", "inputs unchanged; not refreshed", "1.0.3", "1.0", world.records["web"].input_key
         )
         assert planned.pending == ()
 
@@ -193,7 +278,9 @@ class TestKeepAndPublish:
         found = image(targets=["local", "aws"], distribution={"aws": AWS})
         world.bake(found, publications=publications)
         action = only(world.plan(found))
-        assert (action.kind, action.reason) == (("publish", reason) if reason else ("keep", "inputs unchanged"))
+        assert (action.kind, action.reason) == (
+            ("publish", reason) if reason else ("keep", "inputs unchanged; not refreshed")
+        )
         assert (action.version, action.inputs) == ("1.0.3", {})
 
     @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -135,3 +136,25 @@ def test_an_observation_is_of_one_version_alone(baked: CliRunner, monkeypatch: p
     assert observation.security == (OPENSSL,)
     newer = Observation("web", "x86_64", "1.0.1", observation.at, (), Upgrade())
     assert kept.merge([newer]) == (newer,)
+
+
+def test_a_run_after_a_refresh_bakes_a_new_version(baked: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its inputs are those of the version before, which must not make it that version."""
+    answer(monkeypatch, lambda *_: ((ARCHIVE,), Upgrade((OPENSSL,))))
+    baked("refresh", "web")
+    assert "web    bake    1.0.0    1 package has an update, 1 for security: openssl" in baked("plan").out
+    baked.content["web"] = "the disk with the update"
+    (record,) = baked.line()
+    assert (record.image, record.version, record.state) == ("web", "1.0.1", "complete")
+    assert record.input_key == baked.catalog.records("web", "x86_64")[0].input_key
+    assert baked.did == ["bake web", "verify web", "publish web"]
+    assert baked.line() == []
+    assert "web    keep    1.0.1    inputs unchanged; not refreshed\n" in baked("plan").out
+
+
+def test_plan_says_that_a_refresh_is_old(baked: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, lambda *_: ((ARCHIVE,), Upgrade()))
+    monkeypatch.setattr(refresh, "now", lambda: (datetime.now(UTC) - timedelta(hours=30)).isoformat())
+    baked("refresh")
+    assert baked("plan", "web").out.count("not refreshed since 20") == 2
+    assert baked("plan", "web", "--max-age", "48").out.count("inputs unchanged; no updates") == 2

@@ -1,0 +1,41 @@
+"""Which updates make a version due, in words for a plan."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from bakery.model.definition import ImageDefinition
+from bakery.model.observations import Observation, Update
+
+MAX_AGE = timedelta(hours=24)  # security archives publish daily
+NAMED = 3  # updates in a reason; the document of the refresh has all
+
+
+def due_updates(_image: ImageDefinition, observation: Observation | None) -> tuple[Update, ...]:
+    """The updates for which an image is baked again. A choice of the definition belongs here."""
+    return observation.upgrade.updates if observation else ()
+
+
+def describe_updates(updates: Sequence[Update]) -> str:
+    """The reason for a bake, those for security first; empty without updates."""
+    if not updates:
+        return ""
+    security = sum(update.security for update in updates)
+    count = "1 package has an update" if len(updates) == 1 else f"{len(updates)} packages have updates"
+    urgent_first = sorted(updates, key=lambda update: (not update.security, update.name))
+    names = [f"{one.name} {one.installed} -> {one.candidate} ({one.suite})" for one in urgent_first[:NAMED]]
+    more = ["…"] if len(updates) > NAMED else []
+    return f"{count}{f', {security} for security' if security else ''}: {', '.join([*names, *more])}"
+
+
+def describe_refresh(observation: Observation | None, now: datetime, max_age: timedelta) -> str:
+    """What is known of the updates of a version that is kept."""
+    if observation is None:
+        return "not refreshed"
+    if is_old(observation, now, max_age):
+        return f"not refreshed since {observation.at}"
+    return "no updates"
+
+
+def is_old(observation: Observation, now: datetime, max_age: timedelta) -> bool:
+    """Whether an observation is too old to say that nothing is new."""
+    return now - datetime.fromisoformat(observation.at) > max_age
