@@ -29,6 +29,7 @@ from bakery.cli import (
     run,
     schema,
     show,
+    status,
     update,
     validate,
     vault,
@@ -64,6 +65,7 @@ app.command()(validate.validate)
 app.command()(update.update)
 app.command()(update.bump)
 app.command()(refresh.refresh)
+app.command()(status.status)
 app.command()(plan.plan)
 app.command()(bake.bake)
 app.command()(verify.verify)

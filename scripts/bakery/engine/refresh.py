@@ -45,8 +45,7 @@ def _observe_image(
     name: str,
 ) -> Observation | None:
     """The observation of an image's newest version; None, with a note, if its packages are unknown."""
-    image = images[name]
-    record = session.catalog.newest(name, image.arch, image.version)
+    record = session.newest_record(images[name])
     try:
         return _observe_record(session, record, last, archives)
     except UnknownPackagesError as error:

@@ -40,6 +40,11 @@ class Session:
             world=World(datetime.now(UTC), self.catalog.newest_observations().by_version, max_age),
         )
 
+    def newest_record(self, image: ImageDefinition) -> Record | None:
+        """The newest complete version of the release line, or of any if the line has none yet."""
+        of_line = self.catalog.newest(image.name, image.arch, image.version)
+        return of_line or self.catalog.newest(image.name, image.arch)
+
     def newest_artifact(self, image: ImageDefinition) -> Artifact:
         """The newest disk of the line in the workspace; NotFoundError if there is none."""
         for version in self._newest_first(image):

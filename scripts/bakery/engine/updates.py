@@ -1,4 +1,4 @@
-"""Which updates make a version due, in words for a plan."""
+"""The updates that make a version due, in words for a plan."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ def describe_updates(updates: Sequence[Update]) -> str:
 
 
 def describe_refresh(observation: Observation | None, now: datetime, max_age: timedelta) -> str:
-    """What is known of the updates of a version that is kept."""
+    """The state of the refresh of a version that is kept."""
     if observation is None:
         return "not refreshed"
     if is_old(observation, now, max_age):

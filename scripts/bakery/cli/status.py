@@ -1,0 +1,101 @@
+"""`bakery status`: the images that lack updates, the most urgent first."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from bakery.cli import options
+from bakery.engine.session import open_session
+from bakery.engine.status import ImageStatus, Status, describe_images
+from bakery.host.errors import BakeryError
+from bakery.model import documents
+from bakery.reports import render_table
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+class Finding(StrEnum):
+    """A reason to fail."""
+
+    SECURITY = "security"
+
+
+def status(
+    images: options.Images = None,
+    definitions: options.Definitions = options.DEFINITIONS,
+    workspace: options.Workspace = options.WORKSPACE,
+    catalog: options.CatalogAt = options.CATALOG,
+    max_age: options.MaxAge = options.MAX_AGE,
+    fail_on: Annotated[
+        Finding | None,
+        typer.Option("--fail-on", help="Exit with 1 if an image lacks such an update, or nobody knows."),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Show which images lack updates, as of the last 'bakery refresh'.
+
+    Updates are counted as security/all, held ones included. A channel is named with its version if that is not the
+    newest one.
+
+    Example: bakery status
+    """
+    document = describe_images(open_session(definitions, workspace, catalog), images, timedelta(hours=max_age))
+    print(documents.dump(document).decode() if json else render(document), end="" if json else "\n")
+    if fail_on:
+        _require_security(document)
+
+
+def render(document: Status) -> str:
+    """A line per image."""
+    now = datetime.fromisoformat(document.at)
+    rows = [_image_row(one, now) for one in document.images]
+    return render_table(("image", "arch", "version", "age", "updates", "channels behind", "refreshed"), rows)
+
+
+def _image_row(one: ImageStatus, now: datetime) -> tuple[str, ...]:
+    refreshed = f"{_describe_age(one.refreshed, now)}{' (old)' if one.old else ''}" if one.refreshed else "never"
+    first, *more = [f"{name} {version}" for name, version in sorted(one.behind.items())] or ["-"]
+    channels = f"{first} +{len(more)}" if more else first
+    return (
+        one.image,
+        one.arch,
+        one.version or "-",
+        _describe_age(one.baked, now) if one.baked else "-",
+        _updates_cell(one),
+        channels,
+        refreshed if one.version else "-",
+    )
+
+
+def _updates_cell(one: ImageStatus) -> str:
+    if one.updates is None:
+        return "unknown" if one.version else "-"
+    return f"{one.security}/{one.updates}"
+
+
+def _describe_age(time: str, now: datetime) -> str:
+    age = now - datetime.fromisoformat(time)
+    if age < 2 * DAY:
+        return f"{age // HOUR} h"
+    return f"{age // DAY} d"
+
+
+def _require_security(document: Status) -> None:
+    """Raise BakeryError if an image lacks an update for security, or if that is unknown."""
+    if document.insecure:
+        raise BakeryError(
+            f"updates for security are due: {_list_names(document.insecure)}",
+            hint="run 'bakery run', which brings all that is not held",
+        )
+    if document.unknown:
+        raise BakeryError(
+            f"updates are unknown, or the last refresh is too old: {_list_names(document.unknown)}",
+            hint="run 'bakery refresh', which says why if it cannot know",
+        )
+
+
+def _list_names(images: Iterable[ImageStatus]) -> str:
+    return ", ".join(one.image for one in images)

@@ -1,0 +1,113 @@
+"""The state of each image: its newest version, the updates that it lacks, and the channels that lag behind it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from bakery.catalog import Record
+from bakery.engine.session import Session
+from bakery.engine.updates import is_old
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Strict
+from bakery.model.observations import Observation
+from bakery.model.version import ImageVersion
+
+
+@dataclass(frozen=True)
+class ImageStatus(Strict):
+    """One image; `version` is the newest complete one, empty if there is none.
+
+    `updates` counts packages with an update, None where that is unknown; `security` and `held` are parts of them.
+    `behind` has the versions of channels that point at another one. Times are in ISO 8601; `old` says that the refresh
+    is too long ago.
+    """
+
+    image: str
+    arch: str
+    version: str = ""
+    baked: str = ""
+    updates: int | None = None
+    security: int | None = None
+    held: int | None = None
+    behind: Mapping[str, str] = field(default_factory=dict)
+    refreshed: str = ""
+    old: bool = False
+
+
+@dataclass(frozen=True)
+class Status(Strict):
+    """All images, the most urgent first: updates for security, unknown updates, other updates, age."""
+
+    at: str
+    images: tuple[ImageStatus, ...]
+    schema: Literal["bakery/status/1"] = "bakery/status/1"
+
+    @property
+    def insecure(self) -> tuple[ImageStatus, ...]:
+        """Images that lack an update for security."""
+        return tuple(one for one in self.images if one.security)
+
+    @property
+    def unknown(self) -> tuple[ImageStatus, ...]:
+        """Images of whose newest version nobody knows that it lacks none."""
+        return tuple(one for one in self.images if one.version and (one.security is None or one.old))
+
+
+def describe_images(session: Session, names: list[str] | None, max_age: timedelta) -> Status:
+    """The state of the named images, or of all."""
+    now = datetime.now(UTC)
+    observations = session.catalog.newest_observations().by_version
+    images = [
+        _describe_image(session, image, observations, now, max_age) for image in session.definitions.select(names or [])
+    ]
+    return Status(now.isoformat(timespec="seconds"), tuple(sorted(images, key=_urgency)))
+
+
+def _describe_image(
+    session: Session,
+    image: ImageDefinition,
+    observations: Mapping[ImageVersion, Observation],
+    now: datetime,
+    max_age: timedelta,
+) -> ImageStatus:
+    record = session.newest_record(image)
+    if record is None:
+        return ImageStatus(image.name, image.arch)
+    behind = _list_behind(session, record)
+    observation = observations.get(ImageVersion(record.image, record.arch, record.version))
+    if observation is None:
+        return ImageStatus(image.name, image.arch, record.version, record.baked, behind=behind)
+    held = observation.upgrade.held
+    updates = (*observation.upgrade.updates, *held)
+    return ImageStatus(
+        image.name,
+        image.arch,
+        record.version,
+        record.baked,
+        updates=len(updates),
+        security=sum(update.security for update in updates),
+        held=len(held),
+        behind=behind,
+        refreshed=observation.at,
+        old=is_old(observation, now, max_age),
+    )
+
+
+def _list_behind(session: Session, record: Record) -> dict[str, str]:
+    """Channels that point at another version than the newest one."""
+    names = session.catalog.channels(record.image, record.arch)
+    heads = [session.catalog.channel(record.image, record.arch, name) for name in names]
+    return {head.channel: head.version for head in heads if head and head.version != record.version}
+
+
+def _urgency(status: ImageStatus) -> tuple[object, ...]:
+    """The order of rows; an image without a version comes last."""
+    return (
+        not status.version,
+        -(status.security or 0),
+        status.updates is not None,
+        -(status.updates or 0),
+        status.baked,
+        status.image,
+    )

@@ -1,0 +1,135 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bakery.cli.status import render
+from bakery.engine.status import ImageStatus, Status
+from bakery.model.observations import Observation, Update, Upgrade
+from unit.bakery.cli.cli_runner import CliRunner
+
+OPENSSL = Update("openssl", "3.0.17-1~deb12u2", "3.0.17-1~deb12u3", "bookworm-security", True)
+TZDATA = Update("tzdata", "2024a-0+deb12u1", "2025b-0+deb12u1", "bookworm-updates", False)
+
+
+@pytest.fixture
+def baked(bakery: CliRunner) -> CliRunner:
+    bakery.line()
+    return bakery
+
+
+def observe(bakery: CliRunner, name: str, upgrade: Upgrade, version: str = "1.0.0", hours: int = 1) -> None:
+    at = (datetime.now(UTC) - timedelta(hours=hours, minutes=1)).isoformat(timespec="seconds")
+    bakery.catalog.keep_observations([Observation(name, "x86_64", version, at, (), upgrade)])
+
+
+def rows(text: str) -> list[list[str]]:
+    """Cells of the table without those of the age, which the clock decides."""
+    cells = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text.splitlines()[1:]]
+    return [[*row[:3], *row[4:]] for row in cells]
+
+
+def test_an_image_that_was_not_refreshed_is_unknown(baked: CliRunner) -> None:
+    answer = baked("status")
+    assert (answer.code, rows(answer.out)) == (
+        0,
+        [["base", "x86_64", "1.0.0", "unknown", "-", "never"], ["web", "x86_64", "1.0.0", "unknown", "-", "never"]],
+    )
+
+
+def test_the_most_urgent_comes_first(baked: CliRunner) -> None:
+    observe(baked, "base", Upgrade((TZDATA, TZDATA)))
+    observe(baked, "web", Upgrade((OPENSSL,)))
+    assert [row[:4] for row in rows(baked("status").out)] == [
+        ["web", "x86_64", "1.0.0", "1/1"],
+        ["base", "x86_64", "1.0.0", "0/2"],
+    ]
+
+
+def test_an_unknown_image_comes_before_one_without_security_updates(baked: CliRunner) -> None:
+    observe(baked, "base", Upgrade((TZDATA,)))
+    assert [row[0] for row in rows(baked("status").out)] == ["web", "base"]
+
+
+def test_an_image_that_was_never_baked_comes_last(bakery: CliRunner) -> None:
+    bakery.line("base")
+    observe(bakery, "base", Upgrade())
+    assert bakery("status").out.splitlines()[2].split() == ["web", "x86_64", "-", "-", "-", "-", "-"]
+    assert bakery("status", "--fail-on", "security").code == 0
+
+
+def test_an_observation_of_an_older_version_says_nothing(baked: CliRunner) -> None:
+    observe(baked, "web", Upgrade())
+    baked.edit("web", "hello", "goodbye")
+    baked.line()
+    assert rows(baked("status", "web").out) == [["web", "x86_64", "1.0.1", "unknown", "-", "never"]]
+
+
+def test_channels_that_lag_behind_are_named(baked: CliRunner) -> None:
+    baked.edit("web", "channel: stable", "channel: candidate")
+    baked.edit("web", "hello", "goodbye")
+    baked.line()
+    observe(baked, "web", Upgrade(), "1.0.1")
+    assert rows(baked("status", "web").out) == [["web", "x86_64", "1.0.1", "0/0", "stable 1.0.0", "1 h"]]
+    (state,) = json.loads(baked("status", "web", "--json").out)["images"]
+    assert state["behind"] == {"stable": "1.0.0"}
+
+
+def test_an_old_refresh_is_called_old(baked: CliRunner) -> None:
+    observe(baked, "web", Upgrade(), hours=30)
+    assert rows(baked("status", "web").out)[0][-1] == "30 h (old)"
+    assert rows(baked("status", "web", "--max-age", "48").out)[0][-1] == "30 h"
+
+
+def test_the_document(baked: CliRunner) -> None:
+    observe(baked, "web", Upgrade((OPENSSL, TZDATA), held=(TZDATA,)))
+    document = json.loads(baked("status", "web", "--json").out)
+    assert document["schema"] == "bakery/status/1"
+    (state,) = document["images"]
+    assert {name: state[name] for name in ("updates", "security", "held", "old")} == {
+        "updates": 3,
+        "security": 1,
+        "held": 1,
+        "old": False,
+    }
+
+
+class TestFailOnSecurity:
+    def test_updates_for_security(self, baked: CliRunner) -> None:
+        observe(baked, "base", Upgrade((TZDATA,)))
+        observe(baked, "web", Upgrade((OPENSSL,)))
+        answer = baked("status", "--fail-on", "security")
+        assert (answer.code, len(answer.out.splitlines())) == (1, 3)
+        assert answer.err.startswith("error: updates for security are due: web\n")
+
+    def test_a_held_update_for_security(self, baked: CliRunner) -> None:
+        """The hole is there whether apt closes it or not."""
+        observe(baked, "web", Upgrade(held=(OPENSSL,)))
+        assert baked("status", "web", "--fail-on", "security").code == 1
+
+    def test_other_updates(self, baked: CliRunner) -> None:
+        observe(baked, "web", Upgrade((TZDATA,)))
+        answer = baked("status", "web", "--fail-on", "security")
+        assert (answer.code, answer.err) == (0, "")
+
+    @pytest.mark.parametrize("hours", [25, None])
+    def test_what_nobody_knows(self, baked: CliRunner, hours: int | None) -> None:
+        if hours:
+            observe(baked, "web", Upgrade(), hours=hours)
+        answer = baked("status", "web", "--fail-on", "security")
+        assert answer.code == 1
+        assert answer.err.startswith("error: updates are unknown, or the last refresh is too old: web\n")
+
+    def test_another_word(self, bakery: CliRunner) -> None:
+        assert bakery("status", "--fail-on", "everything").code == 64
+
+
+def test_a_row_fits_80_columns() -> None:
+    now = datetime(2026, 2, 1, tzinfo=UTC)
+    at = (now - timedelta(days=10)).isoformat()
+    behind = {"candidate": "1.0.118", "stable": "1.0.117"}
+    one = ImageStatus("debian-12-web", "aarch64", "1.0.120", at, 112, 34, 2, behind, at, old=True)
+    header, row = render(Status(now.isoformat(), (one,))).splitlines()
+    assert row.split("  ")[0] == "debian-12-web"
+    assert row.endswith("10 d  34/112   candidate 1.0.118 +1  10 d (old)")
+    assert max(len(header), len(row)) <= 80
