@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.contents import DATABASE, read_disk
 from bakery.contents.archive import pack_folder
 from bakery.host.errors import BakeryError, OutageError
 from bakery.model.observations import Update, Upgrade
@@ -17,6 +18,7 @@ from bakery.refresh import Archives, observe_updates
 from doubles import apt_archive
 from doubles.apt_archive import AptArchive
 from doubles.serving import at_work
+from integration.test_contents import unbaked, write_disk
 
 pytestmark = [
     pytest.mark.integration,
@@ -152,6 +154,27 @@ def test_updates_are_those_that_apt_would_make(tmp_path: Path, archive: AptArchi
     assert upgrade.held == (Update(HELD, "1", "2", "test-security", security=True),)
     assert (upgrade.added, upgrade.removed) == ((), ())
     assert not (tmp_path / "hook-ran").exists(), "the image's own configuration of apt was read"
+
+
+def test_a_disk_keeps_all_that_apt_needs(tmp_path: Path, archive: AptArchive, image: Path) -> None:
+    """Keys, pins and holds are in the package database that a bake reads from its disk."""
+    for name in (FIXED, HELD, PINNED):
+        archive.add_package("test-security", name, "2")
+    disk = tmp_path / "disk.qcow2"
+    write_disk(image, disk)
+    read_disk(unbaked(disk), disk)
+    _, upgrade = observe_updates(disk.with_name(DATABASE).read_bytes(), open_archives(tmp_path))
+    assert [update.name for update in upgrade.updates] == [FIXED]
+    assert [update.name for update in upgrade.held] == [HELD]
+
+
+def test_a_package_that_vanished_is_no_update(tmp_path: Path, archive: AptArchive, image: Path) -> None:
+    archive.add_package("test", PLAIN, "2")
+    assert len(observe(image, open_archives(tmp_path)).updates) == 1
+    for package in (tmp_path / "archive/pool/test").glob(f"{PLAIN}_*.deb"):
+        package.unlink()
+    archive.sign_suite("test")
+    assert observe(image, open_archives(tmp_path)) == Upgrade()
 
 
 def test_an_archive_is_asked_once_for_all_images(tmp_path: Path, server: Server, archive: AptArchive) -> None:

@@ -15,7 +15,7 @@ from bakery.infra.env import variables
 from bakery.machine import qemu
 from bakery.model.project import Project
 
-Stage = Literal["bake", "verify", "publish", "infra"]
+Stage = Literal["bake", "refresh", "verify", "publish", "infra"]
 SECONDS = 120.0  # for a program to answer; a first start from a cold disk can take half a minute
 
 
@@ -142,6 +142,7 @@ PROBES: dict[Stage, dict[str, Probe]] = {
         "xorriso": _path_probe("xorriso"),
         "vault login": _try_login,
     },
+    "refresh": {"apt": _version_probe("apt-get", "--version")},
     "verify": {
         "qemu": _version_probe("qemu-system-x86_64", "--version"),
         "UEFI firmware": _find_firmware,

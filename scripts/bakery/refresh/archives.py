@@ -39,7 +39,7 @@ class Failure:
 # The first that matches: a text of apt's often has the general message beside the special one.
 FAILURES = (
     Failure(
-        "NO_PUBKEY",
+        "NO_PUBKEY|error message is: Missing key",  # by gpgv, and by sqv since apt 3.0
         "is signed with a key that the image does not trust",
         "if its owner has a new key, bake the image with the new keyring; else do not use the archive",
     ),
@@ -48,7 +48,11 @@ FAILURES = (
         "is signed with a key that has expired or is revoked",
         "bake the image with a newer keyring of the archive",
     ),
-    Failure("BADSIG", "has a bad signature", "somebody changed it on the way: use another mirror"),
+    Failure(
+        "BADSIG|Message has been manipulated",
+        "has a bad signature",
+        "somebody changed it on the way: use another mirror",
+    ),
     Failure(
         r"is expired \(invalid since|E: Release file for .* is expired",
         "has expired: its mirror is not updated any more",

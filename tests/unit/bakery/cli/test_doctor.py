@@ -22,7 +22,7 @@ def programs(bakery: CliRunner, tmp_path: Path) -> Programs:
     found = Programs(tmp_path / "bin", bakery.monkeypatch)
     for name in ("mcopy", "sfdisk", "xorriso", "ssh", "debugfs"):
         found.shell(name)
-    for name in ("qemu-img", "qemu-system-x86_64", "mmdebstrap", "terraform"):
+    for name in ("apt-get", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "terraform"):
         found.shell(name, f"echo {name} 7.2.0; echo more")
     found.shell("packer", f'case "$1" in version) echo Packer v1.2.3;; *) {PLUGINS};; esac')
     found.shell("python", PYTHON)
@@ -46,6 +46,7 @@ def test_all_is_well(bakery: CliRunner, programs: Programs) -> None:
     assert (answer.code, answer.err) == (0, "")
     assert "MISSING" not in answer.out
     assert row(answer.out, "packer").split() == ["ok", "packer", "Packer", "v1.2.3", ">=", "1.2.3,", "<", "2"]
+    assert row(answer.out, "apt").split()[:3] == ["ok", "apt", "apt-get"]
     assert "no usable KVM, guests are 5 to 10 times slower" in row(answer.out, "accelerator")
     assert "only images with secrets need it" in row(answer.out, "vault login")
 

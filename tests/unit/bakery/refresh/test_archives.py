@@ -86,6 +86,12 @@ def test_keyrings_are_taken_from_the_private_root(root: Root) -> None:
     ("output", "message", "kind"),
     [
         ("E: ... NO_PUBKEY 6C5D6CAA58FF0578\nE: The repository 'x' is not signed.", "does not trust", BakeryError),
+        (
+            "W: OpenPGP signature verification failed: x: Sub-process /usr/bin/sqv returned an error code (1),"
+            " error message is: Missing key 6C5D6CAA58FF0578, which is needed to verify signature.",
+            "does not trust",
+            BakeryError,
+        ),
         ("W: The following signatures were invalid: EXPKEYSIG 6C5D6CAA58FF0578 Test", "has expired or is", BakeryError),
         ("E: Failed to fetch x  401  Unauthorized [IP: 127.0.0.1 80]", "refuses this machine", BakeryError),
         ("E: Release file for x is not valid yet (invalid for another 3h)", "is from the future", BakeryError),
