@@ -17,8 +17,8 @@ from bakery.reports import render_table
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-class Finding(StrEnum):
-    """A reason to fail."""
+class FailOn(StrEnum):
+    """What makes the verb fail."""
 
     SECURITY = "security"
 
@@ -30,7 +30,7 @@ def status(
     catalog: options.CatalogAt = options.CATALOG,
     max_age: options.MaxAge = options.MAX_AGE,
     fail_on: Annotated[
-        Finding | None,
+        FailOn | None,
         typer.Option("--fail-on", help="Exit with 1 if an image lacks such an update, or nobody knows."),
     ] = None,
     json: options.Json = False,

@@ -92,7 +92,7 @@ def _decide_action(image: ImageDefinition, record: Record | None, inputs: dict[s
     missing = _publish_reason(image, record)
     if missing:
         return Action(image.name, image.arch, "publish", missing, record.version, image.version, key)
-    reason = f"inputs unchanged; {describe_refresh(world.observation(record), world.now, world.max_age)}"
+    reason = f"inputs unchanged; {describe_refresh(image, world.observation(record), world.now, world.max_age)}"
     return Action(image.name, image.arch, "keep", reason, record.version, image.version, key)
 
 

@@ -10,9 +10,11 @@ MAX_AGE = timedelta(hours=24)  # security archives publish daily
 NAMED = 3  # updates in a reason; the document of the refresh has all
 
 
-def due_updates(_image: ImageDefinition, observation: Observation | None) -> tuple[Update, ...]:
-    """The updates for which an image is baked again. A choice of the definition belongs here."""
-    return observation.upgrade.updates if observation else ()
+def due_updates(image: ImageDefinition, observation: Observation | None) -> tuple[Update, ...]:
+    """The updates that make an image due: those that its next bake brings, by `updates` of the definition."""
+    if observation is None or image.updates == "none":
+        return ()
+    return observation.security if image.updates == "security" else observation.upgrade.updates
 
 
 def describe_updates(updates: Sequence[Update]) -> str:
@@ -27,13 +29,16 @@ def describe_updates(updates: Sequence[Update]) -> str:
     return f"{count}{f', {security} for security' if security else ''}: {', '.join([*names, *more])}"
 
 
-def describe_refresh(observation: Observation | None, now: datetime, max_age: timedelta) -> str:
-    """The state of the refresh of a version that is kept."""
+def describe_refresh(image: ImageDefinition, observation: Observation | None, now: datetime, max_age: timedelta) -> str:
+    """The state of the refresh of a version that is kept, since no update is due."""
     if observation is None:
         return "not refreshed"
     if is_old(observation, now, max_age):
         return f"not refreshed since {observation.at}"
-    return "no updates"
+    left_out = len(observation.upgrade.updates)
+    if not left_out:
+        return "no updates"
+    return f"{left_out} {'update is' if left_out == 1 else 'updates are'} left out (updates: {image.updates})"
 
 
 def is_old(observation: Observation, now: datetime, max_age: timedelta) -> bool:

@@ -226,6 +226,29 @@ class TestUpdates:
         action = only(world.plan(image()))
         assert (action.kind, action.reason) == ("keep", reason)
 
+    @pytest.mark.parametrize(
+        ("updates", "kind", "reason"),
+        [
+            ("all", "bake", "2 packages have updates, 1 for security: openssl"),
+            ("security", "bake", "1 package has an update, 1 for security: openssl"),
+            ("none", "keep", "inputs unchanged; 2 updates are left out (updates: none)"),
+        ],
+    )
+    def test_only_updates_that_a_bake_brings_are_due(
+        self, world: FakeInputs, updates: str, kind: str, reason: str
+    ) -> None:
+        world.bake(image(updates=updates))
+        world.observations = [observe(TZDATA, OPENSSL)]
+        action = only(world.plan(image(updates=updates)))
+        assert action.kind == kind
+        assert action.reason.startswith(reason)
+
+    def test_updates_that_are_not_for_security_are_left_out(self, world: FakeInputs) -> None:
+        world.bake(image(updates="security"))
+        world.observations = [observe(TZDATA)]
+        action = only(world.plan(image(updates="security")))
+        assert action.reason == "inputs unchanged; 1 update is left out (updates: security)"
+
     def test_old_updates_are_still_due(self, world: FakeInputs) -> None:
         world.bake(image())
         world.observations = [observe(OPENSSL, hours=1000)]
