@@ -250,7 +250,7 @@ def test_a_new_kernel_takes_the_place_of_the_old_one(
     assert "root=LABEL=root" in settings["options"]
 
 
-@pytest.mark.soak  # a guest takes minutes; the test before it reads the same disk
+@pytest.mark.soak  # a minute of a guest; the test before it reads the same disk
 @pytest.mark.guest
 def test_a_disk_with_a_new_kernel_boots(bench: Bench, patched: Artifact) -> None:
     verdict = verify(bench.project, bench.load("patched"), patched, Path(patched.disk.path), [], silent)
