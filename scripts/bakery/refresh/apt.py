@@ -11,7 +11,7 @@ from bakery.host.errors import BakeryError, raise_all
 from bakery.host.process import ProcessError
 from bakery.model.observations import Archive, Update, Upgrade
 from bakery.refresh.archives import Archives, map_keys
-from bakery.refresh.root import Root, unpack_database
+from bakery.refresh.root import FAILED, Root, unpack_database
 from bakery.refresh.sources import Source, read_sources
 
 INSTALL = re.compile(r"^Inst (\S+) ", re.MULTILINE)
@@ -113,6 +113,8 @@ def _solve_upgrade(root: Root, sources: Sequence[Source], states: Sequence[Archi
         names = [*simulation.installs, *simulation.held]
         text = root.run_apt("apt-cache", "policy", *names, sources=listing, lists=lists).stdout if names else ""
     except ProcessError as error:
+        if error.returncode != FAILED:
+            raise
         raise BakeryError("apt finds no way to upgrade the packages of the image", detail=error.tail) from error
     return describe_upgrade(simulation, parse_policies(text), states)
 

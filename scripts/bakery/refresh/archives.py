@@ -19,7 +19,7 @@ from bakery.host import files
 from bakery.host.errors import BakeryError, OutageError
 from bakery.host.process import ProcessError
 from bakery.model.observations import Archive
-from bakery.refresh.root import APT_SECONDS, Root
+from bakery.refresh.root import APT_SECONDS, FAILED, Root
 from bakery.refresh.sources import Source
 
 SIGNED_BY = "Signed-By"
@@ -120,12 +120,14 @@ class Archives:
             if identity not in self._fetched:
                 try:
                     self._fetched[identity] = Fetched(archive=self._ask_archive(identity, source, root))
+                except ProcessError:
+                    raise  # apt does not work, which says nothing about the archive
                 except BakeryError as error:
                     self._fetched[identity] = Fetched(error=error)
         fetched = self._fetched[identity]
         if fetched.archive is None:
             assert fetched.error
-            raise copy.copy(fetched.error)  # a copy, since several images raise it
+            raise copy.copy(fetched.error) from fetched.error.__cause__  # a copy, since several images raise it
         return fetched.archive
 
     def state_of(self, identity: str) -> Archive | None:
@@ -154,6 +156,8 @@ class Archives:
             try:
                 root.run_apt("apt-get", "update", sources=sources, lists=folder / "lists")
             except ProcessError as error:
+                if error.returncode != FAILED:
+                    raise
                 raise explain_failure(source, error.tail) from error
             _link_files(folder / "lists", self.scratch / identity)
         return _read_state(self.scratch / identity, source, identity)

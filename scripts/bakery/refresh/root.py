@@ -12,6 +12,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.process import Finished
 
 STATUS = "var/lib/dpkg/status"
+FAILED = 100  # apt-get(8): the exit code for an error that apt explains
 # Neither the image's nor the host's configuration is read: it may name commands that apt would run.
 CONFIGURATION = """\
 Dir "{root}/";

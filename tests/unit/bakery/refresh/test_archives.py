@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bakery.host import process
 from bakery.host.errors import BakeryError, OutageError
-from bakery.refresh.archives import explain_failure, identify, is_security, map_keys
+from bakery.refresh.archives import Archives, explain_failure, identify, is_security, map_keys
 from bakery.refresh.root import Root, unpack_database
 from bakery.refresh.sources import Source
 
@@ -80,6 +81,17 @@ def test_keyrings_are_taken_from_the_private_root(root: Root) -> None:
     with pytest.raises(BakeryError, match=r"the keyring of .* bookworm is not in the package database") as error:
         map_keys(replace(SOURCE, options=(("Signed-By", "/opt/key.gpg"),)), root)
     assert error.value.where == "/opt/key.gpg"
+
+
+def test_a_machine_without_apt_is_no_fault_of_an_archive(
+    root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "which", lambda *_: None)
+    archives = Archives(tmp_path / "cache", tmp_path / "scratch")
+    for _ in range(2):
+        with pytest.raises(BakeryError, match="apt-get is not installed") as error:
+            archives.fetch(SOURCE, root)
+        assert error.value.hint == "run 'bakery doctor' to see what is missing"
 
 
 @pytest.mark.parametrize(
