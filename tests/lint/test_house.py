@@ -51,6 +51,7 @@ WRITERS = {
     "reports/screen.py": "the log of a run grows",
     "layers/debian.py": "a disk in a scratch folder",
     "layers/download.py": "a part of a download, to go on with",
+    "layers/releases.py": "a signed list, in a scratch folder",
     "contents/archive.py": "an archive in memory",
     "refresh/apt.py": "apt's sources, in a scratch folder",
     "refresh/archives.py": "apt's sources, in a scratch folder",

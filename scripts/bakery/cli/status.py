@@ -18,7 +18,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 class FailOn(StrEnum):
-    """What makes the verb fail."""
+    """A kind of update that makes the verb fail."""
 
     SECURITY = "security"
 

@@ -22,8 +22,7 @@ def read_state(spec: Debootstrap, recipe: Path) -> tuple[str, ...]:
     The lists are compared here, and verified by apt when it installs from them. OutageError if an archive is out of
     reach.
     """
-    with TemporaryDirectory(prefix="bakery-releases-") as folder:
-        return tuple(_fetch_list(_list_url(spec, source), Path(folder)) for source in read_recipe(recipe).sources)
+    return tuple(_fetch_digest(_list_url(spec, source)) for source in read_recipe(recipe).sources)
 
 
 def _list_url(spec: Debootstrap, source: str) -> str:
@@ -34,20 +33,23 @@ def _list_url(spec: Debootstrap, source: str) -> str:
     return f"{match['uri'].rstrip('/')}/dists/{match['suite']}/InRelease"
 
 
-def _fetch_list(url: str, folder: Path) -> str:
-    target = folder / "InRelease"
-    target.unlink(missing_ok=True)
-    try:
-        process.run([*FETCHER, url, target], timeout=FETCH_SECONDS)
-    except process.ProcessError as error:
-        if NOT_THERE.search(error.tail):
-            raise BakeryError(
-                "the archive has no such release", where=url, hint="check 'suite' and 'mirror' of the definition's base"
-            ) from error
-        raise OutageError(
-            "the archive of the base does not answer",
-            where=url,
-            detail=error.tail,
-            hint="check the network, and 'mirror' of the definition's base, and run again",
-        ) from error
-    return files.sha256(target)
+def _fetch_digest(url: str) -> str:
+    with TemporaryDirectory(prefix="bakery-release-") as folder:
+        target = Path(folder, "InRelease")
+        try:
+            process.run([*FETCHER, url, target], timeout=FETCH_SECONDS)
+        except process.ProcessError as error:
+            raise _explain_failure(url, error.tail) from error
+        return files.sha256(target)
+
+
+def _explain_failure(url: str, output: str) -> BakeryError:
+    if NOT_THERE.search(output):
+        hint = "check 'suite' and 'mirror' of the definition's base"
+        return BakeryError("the archive has no such release", where=url, hint=hint)
+    return OutageError(
+        "the archive of the base does not answer",
+        where=url,
+        detail=output,
+        hint="check the network, and 'mirror' of the definition's base, and run again",
+    )
