@@ -1,7 +1,6 @@
 """Bindings are loaded piece by piece."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -23,13 +22,6 @@ def test_only_what_is_used_is_imported() -> None:
 
 def test_the_root_of_the_provider_was_not_run() -> None:
     assert not hasattr(sys.modules[PROVIDER], "__all__")
-
-
-def test_a_program_loads_no_provider_before_its_stack_is_there() -> None:
-    """Each costs a synth a tenth of a second, also where it has no such stack."""
-    text = "import sys, bakery_stacks.program; print(*(name for name in sys.modules if '_provider_' in name))"
-    loaded = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout.split()
-    assert {name.split(".")[0] for name in loaded if "." in name} == {PROVIDER}
 
 
 def test_the_eager_switch_leaves_everything_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bakery.model.resources import Resources
+
+pytestmark = pytest.mark.integration
 
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 
@@ -46,14 +50,14 @@ def test_the_users_role_comes_first(tmp_path: Path) -> None:
 
 def test_no_roles_lie_beside_the_shipped_playbooks() -> None:
     """Ansible would look there first, and a user's role would not be found."""
-    playbooks = Path(__file__).parents[3] / "ansible" / "playbooks"
+    playbooks = Path(__file__).parents[2] / "ansible" / "playbooks"
     assert (playbooks / "bake.yml").is_file()
     assert not (playbooks / "roles").exists()
 
 
 def test_a_role_of_the_users_installs_what_a_vendor_publishes(tmp_path: Path) -> None:
     """By the shipped role `vendor_file`, which checks the arguments that it gets."""
-    shipped = Path(__file__).parents[3]
+    shipped = Path(__file__).parents[2]
     project = Resources(tmp_path / "project", shipped)
     (project.project / "ansible" / "playbooks").mkdir(parents=True)
     program = tmp_path / "published"

@@ -12,6 +12,8 @@ import pytest
 from bakery.model.resources import SHIPPED
 from doubles.programs import Programs
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 IMAGES = ROOT / "packer" / "images"

@@ -12,6 +12,8 @@ import pytest
 
 from bakery.host import process
 
+pytestmark = pytest.mark.integration
+
 PAGE = Path("docs/how-to/add-a-cloud.md")
 FILE = re.compile(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TOOL = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -34,7 +36,7 @@ Bakery = Callable[..., str]
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `bakery` needs of the project, with the toy cloud in it."""
-    source, copy = Path(__file__).parents[4], tmp_path_factory.mktemp("toy")
+    source, copy = Path(__file__).parents[2], tmp_path_factory.mktemp("toy")
     for folder in ("scripts", "ansible", "packer/tests", "packer/templates", "tools"):
         shutil.copytree(source / folder, copy / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     page = (source / PAGE).read_text()
