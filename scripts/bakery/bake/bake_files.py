@@ -37,13 +37,17 @@ def system(definition: ImageDefinition) -> str:
 
 
 def playbook_files(playbooks: Path, definition: ImageDefinition) -> list[Path]:
-    """The folder of playbooks, without the playbook of the other system. A user's own template may run both."""
+    """The folder of playbooks, without what only other systems and families read. A user's own template may run all."""
     files = list(list_files(playbooks))
     if definition.template:
         return files
     playbook = PLAYBOOKS[system(definition)]
     text = _read_texts([playbooks / playbook])
     unread = {name for name in PLAYBOOKS.values() if name not in text} - {playbook}
+    # The playbook includes updates/<Family>.yml and updates/<Family>-kernels.yml by the family of the system.
+    others = set(FAMILIES.values()) - {definition.family} if definition.family else set()
+    updates = {f"updates/{family}{end}" for family in others for end in (".yml", "-kernels.yml")}
+    unread |= {name for name in updates if name not in text}
     return [path for path in files if path.relative_to(playbooks).as_posix() not in unread]
 
 

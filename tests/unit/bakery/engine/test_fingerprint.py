@@ -142,6 +142,11 @@ COUNTS: dict[str, tuple[Callable[[FakeProject], None], list[str]]] = {
         lambda world: (world.root / ROLE / "files/gone").symlink_to("nowhere"),
         ["role:nginx/files/gone"],
     ),
+    "updates of the family": (change("ansible/playbooks/updates/Debian.yml"), ["ansible:updates/Debian.yml"]),
+    "kernels of the family": (
+        change("ansible/playbooks/updates/Debian-kernels.yml"),
+        ["ansible:updates/Debian-kernels.yml"],
+    ),
     "role included by a task": (change("ansible/roles/tls/tasks/main.yml"), ["role:tls/tasks/main.yml"]),
     "role imported further down": (change("ansible/roles/site/tasks/main.yml"), ["role:site/tasks/main.yml"]),
     "role included by a handler": (change("ansible/roles/restart/tasks/main.yml"), ["role:restart/tasks/main.yml"]),
@@ -206,6 +211,8 @@ COUNTS_NOT: dict[str, Callable[[FakeProject], object]] = {
     "build of another system": change("packer/templates/qemu/windows.pkr.hcl"),
     "file of another system": change("packer/templates/qemu/windows/unattend.xml"),
     "play of another system": change("ansible/bake-windows.yml"),
+    "updates of another family": change("ansible/playbooks/updates/RedHat.yml"),
+    "kernels of another family": change("ansible/playbooks/updates/RedHat-kernels.yml"),
     "variables of another family": change(f"{ROLE}/vars/RedHat.yml"),
     "what refuses a role": change(f"{ROLE}/meta/bakery.yml"),
     "lint settings": change("ansible/.ansible-lint"),
@@ -490,6 +497,8 @@ def is_read(root: Path, path: Path, image: Image) -> bool:
             return system == "linux"
         case ["ansible", "playbooks", "bake-windows.yml"]:
             return system == "windows"
+        case ["ansible", "playbooks", "updates", name]:  # bake.yml includes them by the family
+            return name in (f"{family}.yml", f"{family}-kernels.yml")
         case ["ansible", *rest]:
             return rest[0] == "playbooks"
         case ["packer", "templates", _]:  # what folders link
