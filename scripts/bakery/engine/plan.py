@@ -58,7 +58,7 @@ class World:
 
     def observation(self, record: Record) -> Observation | None:
         """The observation of exactly this version: another one says nothing about it."""
-        return self.observations.get(ImageVersion(record.image, record.arch, record.version))
+        return self.observations.get(ImageVersion.of(record))
 
 
 def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: InputsOf, world: World) -> Plan:

@@ -59,7 +59,7 @@ def _observe_record(
 ) -> Observation:
     if record is None:
         raise UnknownPackagesError("it has no complete version")
-    version = ImageVersion(record.image, record.arch, record.version)
+    version = ImageVersion.of(record)
     known = last.get(version)
     if known and all(archives.state_of(archive.identity) == archive for archive in known.archives):
         return replace(known, at=now())  # equal packages and archives give equal updates

@@ -75,7 +75,7 @@ def _describe_image(
     if record is None:
         return ImageStatus(image.name, image.arch)
     behind = _list_behind(session, record)
-    observation = observations.get(ImageVersion(record.image, record.arch, record.version))
+    observation = observations.get(ImageVersion.of(record))
     if observation is None:
         return ImageStatus(image.name, image.arch, record.version, record.baked, behind=behind)
     held = observation.upgrade.held

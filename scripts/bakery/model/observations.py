@@ -79,7 +79,7 @@ class Observations(Strict):
     @property
     def by_version(self) -> dict[ImageVersion, Observation]:
         """Observations by the version that they are of, and of no other."""
-        return {ImageVersion(one.image, one.arch, one.version): one for one in self.observations}
+        return {ImageVersion.of(one): one for one in self.observations}
 
     def merge(self, newer: Iterable[Observation]) -> tuple[Observation, ...]:
         """All observations after newer ones of some images."""

@@ -24,3 +24,8 @@ class ImageVersion:
     image: str
     arch: str
     version: str
+
+    @classmethod
+    def of(cls, versioned: Versioned) -> "ImageVersion":
+        """The version that an object is of."""
+        return cls(versioned.image, versioned.arch, versioned.version)
