@@ -19,7 +19,7 @@ from bakery.model import documents
 from bakery.model.bases import QemuBase
 from bakery.model.documents import Base
 
-FORMAT = "2"  # of a cache entry; raise it when code here changes the content of entries
+FORMAT = "1"  # of a cache entry; raise it when code here changes the content of entries
 WAIT_SECONDS = 3600.0  # for another run that makes the same base: a slow mirror or a large download can take so long
 UNUSED_SECONDS = 7 * 86400.0  # after which an older Debian base gives its space to the new one
 
