@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from bakery.engine import toolbox
-from bakery.host import files, process
+from bakery.host import process
 from bakery.host.errors import BakeryError
 from bakery.host.vault import Vault
 from bakery.infra.env import variables
@@ -96,7 +96,7 @@ def _find_firmware(_: Project) -> str:
 
 
 def _find_accelerator(_: Project) -> str:
-    accelerator = qemu.accelerator(files.user_cache() / "accelerator.json")
+    accelerator = qemu.accelerator()
     note = "a guest was started with it" if accelerator == "kvm" else "no usable KVM, guests are 5 to 10 times slower"
     return f"{accelerator}: {note}"
 

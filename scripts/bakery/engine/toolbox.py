@@ -85,7 +85,7 @@ def toolchain(project: Project, accelerator: str = "") -> Toolchain:
         packer=find(project, "packer"),
         plugins=project.plugins,
         ansible_playbook=Path(sys.executable).parent / "ansible-playbook",
-        accelerator=accelerator or qemu.accelerator(files.user_cache() / "accelerator.json"),
+        accelerator=accelerator or qemu.accelerator(),
         versions=versions(project),
     )
 

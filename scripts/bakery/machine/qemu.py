@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.host import process
+from bakery.host import files, process
 from bakery.host.cache import Cache
 from bakery.host.errors import BakeryError
 
@@ -58,14 +58,14 @@ def firmware() -> tuple[Path, Path]:
     raise BakeryError("no UEFI firmware for guests found", hint="install the package ovmf (Fedora: edk2-ovmf)")
 
 
-def accelerator(cache: Path) -> str:
+def accelerator() -> str:
     """`kvm` if a test guest ran on it, else `tcg`: a /dev/kvm that can be opened may still hang.
 
-    The JSON file `cache` keeps the result until the host reboots, or its QEMU or /dev/kvm changes.
+    The user's cache keeps the result until the host reboots, or its QEMU or /dev/kvm changes.
     """
     if not os.access(KVM, os.R_OK | os.W_OK):
         return "tcg"
-    answers = Cache(cache)
+    answers = Cache(files.user_cache() / "accelerator.json")
     answer = answers.get(_host_state(), lambda: "kvm" if runs_on("kvm") else "tcg")
     answers.save()
     return answer

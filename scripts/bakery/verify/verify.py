@@ -31,7 +31,7 @@ def verify(
     tests = _test_files(project, definition)
     values = list(secrets)
     subject = f"{artifact.image} {artifact.version}"
-    accelerator = qemu.accelerator(files.user_cache() / "accelerator.json")
+    accelerator = qemu.accelerator()
     seconds: dict[str, float] = {}
     with report_step(report, "verify", subject, f"{len(tests)} test files, on {accelerator}"):
         _require_unchanged(artifact, disk)

@@ -29,7 +29,7 @@ def programs(bakery: CliRunner, tmp_path: Path) -> Programs:
     bakery.monkeypatch.setattr(sys, "executable", str(found.folder / "python"))
     bakery.write("node_modules/.bin/cdktf", "#!/bin/sh\necho 0.21.0\n").chmod(0o755)
     bakery.monkeypatch.setattr(qemu, "firmware", lambda: (Path("/firmware/code.fd"), Path("/firmware/vars.fd")))
-    bakery.monkeypatch.setattr(qemu, "accelerator", lambda _: "tcg")
+    bakery.monkeypatch.setattr(qemu, "accelerator", lambda: "tcg")
     return found
 
 

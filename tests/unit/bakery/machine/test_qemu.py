@@ -17,12 +17,13 @@ class Host:
     """A host with a /dev/kvm and a QEMU whose version and probe result can be chosen."""
 
     def __init__(self, folder: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.cache = folder / "cache" / "accelerator.json"
+        self.cache = folder / "image-bakery" / "accelerator.json"
         self.boot = folder / "boot_id"
         self.boot.write_text("first\n")
         self.device = folder / "kvm"
         self.device.touch()
         self._programs = programs
+        monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
         monkeypatch.setattr(qemu, "KVM", self.device)
         monkeypatch.setattr(qemu, "BOOT_ID", self.boot)
         self.qemu()
@@ -31,7 +32,7 @@ class Host:
         self._programs.shell(qemu.SYSTEM, f'[ "$1" = --version ] && echo "QEMU {version}" && exit\n{probe}')
 
     def accelerator(self) -> str:
-        return qemu.accelerator(self.cache)
+        return qemu.accelerator()
 
     def probes(self) -> int:
         return sum("isa-debug-exit" in call for call in self._programs.calls(qemu.SYSTEM))

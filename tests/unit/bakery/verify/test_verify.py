@@ -25,7 +25,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
         return [Check("boots", True, " ".join(path.name for path in run.tests))]
 
     monkeypatch.setattr(disk_image, "as_raw", as_raw)
-    monkeypatch.setattr(qemu, "accelerator", lambda cache: "tcg")
+    monkeypatch.setattr(qemu, "accelerator", lambda: "tcg")
     monkeypatch.setattr(hygiene, "check", lambda raw: [Check("clean", True)])
     monkeypatch.setattr(canary, "search", lambda raw, secrets: [Check("no secret", True, " ".join(secrets))])
     monkeypatch.setattr(boot, "check", boots)
