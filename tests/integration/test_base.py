@@ -12,11 +12,12 @@ import pytest
 
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
+from bakery.layers import debian
 from bakery.layers.base import prepare
 from bakery.machine import disk_image, qemu
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import ROOT_TYPE, FileSystem, root_of
-from bakery.model.bases import QemuBase
+from bakery.model.bases import Debootstrap, QemuBase
 from bakery.verify import hygiene
 from doubles.serving import at_work
 
@@ -73,6 +74,16 @@ def test_it_carries_what_a_bake_needs(root: FileSystem) -> None:
 
 def test_it_is_clean(raw: Path) -> None:
     assert [check for check in hygiene.check(raw) if not check.passed] == []
+
+
+def test_apt_names_beforehand_what_is_installed(root: FileSystem, project_root: Path, tmp_path: Path) -> None:
+    """A few more may be named: packages that are there only in the course of an installation."""
+    (tmp_path / "status").write_text(root.read("/var/lib/dpkg/status"))
+    shown = tool("dpkg-query", f"--admindir={tmp_path}", "-W", "-f", "${Package} ${Version} ${Architecture}\\n")
+    resolved = debian.resolve(Debootstrap(suite="bookworm"), project_root / "packer" / "base" / "debian")
+    installed = set(shown.splitlines())
+    assert installed <= set(resolved)
+    assert len(resolved) - len(installed) < 5
 
 
 def test_it_is_found_again_without_any_tool(

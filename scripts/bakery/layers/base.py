@@ -6,9 +6,10 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from bakery.host import files
+from bakery.host import files, process
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Event, Reporter, report_step
 from bakery.layers import debian, releases
@@ -16,7 +17,7 @@ from bakery.layers.download import download
 from bakery.machine import disk_image
 from bakery.machine.disk_image import BaseDisk
 from bakery.model import documents
-from bakery.model.bases import QemuBase
+from bakery.model.bases import Debootstrap, QemuBase
 from bakery.model.documents import Base
 
 FORMAT = "1"  # of a cache entry; raise it when code here changes the content of entries
@@ -27,10 +28,11 @@ UNUSED_SECONDS = 7 * 86400.0  # after which an older Debian base gives its space
 def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> BaseDisk:
     """Find or make the disk of a `url` or `debootstrap` base; `recipe` is the folder of the latter.
 
-    A `debootstrap` base is made again when one of its archives changed, so it is never older than they are.
+    A `debootstrap` base is made again when its archives have newer packages for it, so it is never older than they are.
     """
-    state = releases.read_state(base.debootstrap, recipe) if base.debootstrap else ()
-    key = _cache_key(base, recipe, state)
+    key = _cache_key(
+        base, recipe, _resolve_packages(base.debootstrap, cache, recipe, report) if base.debootstrap else ()
+    )
     entry = cache / "bases" / key
     disk = _load_entry(entry)
     if disk:
@@ -44,6 +46,32 @@ def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> Base
         lambda: report(Event("note", "base", name, "waiting for another run that makes this base")),
     ):
         return _load_entry(entry) or _make_base(base, entry, recipe, report)
+
+
+def _resolve_packages(spec: Debootstrap, cache: Path, recipe: Path, report: Reporter) -> Sequence[str]:
+    """The packages of a Debian base now. apt is asked when an archive changed since it was asked last."""
+    archives = releases.read_state(spec, recipe)
+    answer = cache / "bases" / f"{_cache_key(QemuBase(debootstrap=spec), recipe, archives)}.packages"
+    with suppress(FileNotFoundError):
+        packages = answer.read_text().splitlines()
+        os.utime(answer)
+        return packages
+    subject = f"debian {spec.suite}"
+    try:
+        with report_step(report, "base", subject, "resolve packages"):
+            resolved = debian.resolve(spec, recipe)
+    except process.ProcessError as error:
+        report(
+            Event(
+                "note",
+                "base",
+                subject,
+                f"apt cannot simulate its installation, so each change of an archive makes it anew: {error.message}",
+            )
+        )
+        return archives
+    files.write_atomic(answer, "".join(f"{package}\n" for package in resolved).encode())
+    return resolved
 
 
 def _make_base(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> BaseDisk:
@@ -86,8 +114,11 @@ def _fetch_image(url: str, sha256: str, disk: Path, download_file: Path, report:
 
 
 def _remove_unused(folder: Path, name: str) -> None:
-    """Remove the Debian bases of this name that no bake started from in a week."""
+    """Remove the Debian bases of this name that no bake started from in a week, and answers of apt as old."""
     oldest = time.time() - UNUSED_SECONDS
+    for answer in folder.glob("*.packages"):
+        if answer.stat().st_mtime < oldest:
+            answer.unlink(missing_ok=True)
     for document in folder.glob("*/base.json"):
         old = document.parent.stat().st_mtime < oldest
         if old and name.startswith("debian ") and documents.load(Base, document).name == name:
@@ -106,7 +137,7 @@ def _base_name(base: QemuBase) -> str:
 
 
 def _cache_key(base: QemuBase, recipe: Path, state: Sequence[str]) -> str:
-    """The name of a cache entry: 16 hex digits over all inputs of the base and the state of its archives."""
+    """The name of a cache entry: 16 hex digits over all inputs of the base, and `state`: of its archives."""
     spec: dict[str, object] = {"format": FORMAT, **base.model_dump(mode="json", exclude_none=True)}
     if base.debootstrap:
         spec["archives"] = list(state)

@@ -1,6 +1,7 @@
 """A Debian disk made from packages: UEFI, GPT, an EFI system partition and a root, without mounting anything."""
 
 import os
+import re
 import shlex
 import shutil
 import tarfile
@@ -8,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -19,6 +21,9 @@ from bakery.model.bases import Debootstrap
 
 NEEDED_BYTES = 3 << 30  # 0.5 GiB each for archive, tree, raw disk and qcow2 of the Debian 12 recipe, and a reserve
 INSTALL_SECONDS = 3600.0  # 1 minute beside a package cache, 7 from a slow mirror
+RESOLVE_SECONDS = 900.0  # it fetches the indexes, which takes 3 to 10 s
+# What apt says when it simulates: Inst NAME [OLD VERSION] (VERSION ARCHIVES [ARCHITECTURE]) ...
+SIMULATED = re.compile(r"^Inst (?P<name>\S+) (?:\[[^]]*] )?\((?P<version>\S+) .*\[(?P<arch>[^]]+)]\)")
 MIB = 1 << 20
 
 
@@ -57,6 +62,20 @@ def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Repo
         with report_step(report, "base", subject, "write the disk"):
             assemble_disk(archive, settings, recipe, raw)
             disk_image.to_qcow2(raw, target, compress=False)
+
+
+def resolve(spec: Debootstrap, recipe: Path) -> tuple[str, ...]:
+    """The packages that `build` would install from the archives of now, sorted: "NAME VERSION ARCHITECTURE" each.
+
+    ProcessError if apt cannot say it: its simulation is stricter than the installation (mmdebstrap(1), --simulate).
+    """
+    with TemporaryDirectory(prefix="bakery-resolve-") as folder:
+        archive = Path(folder, "root.tar")
+        command = _command(spec, read_recipe(recipe), archive, "--simulate", "--verbose")
+        lines: list[str] = []
+        process.run(command, env=_environment(archive), timeout=RESOLVE_SECONDS, on_output=lines.append)
+    found = (match for match in map(SIMULATED.match, lines) if match)
+    return tuple(sorted({f"{match['name']} {match['version']} {match['arch']}" for match in found}))
 
 
 def assemble_disk(archive: Path, settings: Recipe, recipe: Path, raw: Path) -> None:
@@ -100,27 +119,17 @@ def _install_packages(
         if line.startswith("I: ") and line.endswith("...") and "/" not in line:  # others are about its files
             report(Event("progress", "base", f"debian {spec.suite}", line[3:]))
 
-    # fmt: off
-    command: list[str | Path] = [
-        "mmdebstrap",
-        "--mode=unshare",  # also for root: the mounts have their own namespace and end with it, even by kill -9
-        "--variant=minbase",
-        "--format=tar",
+    command = _command(
+        spec,
+        settings,
+        archive,
         "--skip=cleanup/apt/lists",  # fetching them takes 25 s of a bake
-        f"--include={','.join(settings.packages)}",
-        *(f"--aptopt={option}" for option in settings.apt),
-        *(f"--dpkgopt={option}" for option in settings.dpkg),
         f"--customize-hook=tar-in {shlex.quote(str(overlay))} /",
         # As text, since the namespace's user may have no right to read the caller's files.
         f"--customize-hook={(recipe / 'customize.sh').read_text()}",
-        spec.suite,
-        archive,
-        *(source.format(mirror=spec.mirror, suite=spec.suite) for source in settings.sources),
-    ]
-    # fmt: on
-    env = {"TMPDIR": str(archive.parent)} if os.geteuid() == 0 else {}
+    )
     try:
-        process.run(command, env=env, timeout=INSTALL_SECONDS, log=log, on_output=follow)
+        process.run(command, env=_environment(archive), timeout=INSTALL_SECONDS, log=log, on_output=follow)
     except process.ProcessError as error:
         raise BakeryError(
             f"could not install Debian {spec.suite} from {spec.mirror}: {error.message}",
@@ -128,6 +137,26 @@ def _install_packages(
             hint=error.hint or "check that the mirror answers and has this release",
             log=log,
         ) from error
+
+
+def _command(spec: Debootstrap, settings: Recipe, archive: Path, *options: str) -> list[str | Path]:
+    return [
+        "mmdebstrap",
+        "--mode=unshare",  # also for root: the mounts have their own namespace and end with it, even by kill -9
+        "--variant=minbase",
+        "--format=tar",
+        f"--include={','.join(settings.packages)}",
+        *(f"--aptopt={option}" for option in settings.apt),
+        *(f"--dpkgopt={option}" for option in settings.dpkg),
+        *options,
+        spec.suite,
+        archive,
+        *(source.format(mirror=spec.mirror, suite=spec.suite) for source in settings.sources),
+    ]
+
+
+def _environment(archive: Path) -> dict[str, str]:
+    return {"TMPDIR": str(archive.parent)} if os.geteuid() == 0 else {}
 
 
 def _pack_folder(folder: Path, archive: Path) -> None:

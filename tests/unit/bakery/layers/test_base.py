@@ -7,6 +7,7 @@ import pytest
 
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Event, Reporter, silent
+from bakery.host.process import ProcessError
 from bakery.layers import base, debian, releases
 from bakery.layers.base import prepare
 from bakery.machine.disk_image import BaseDisk
@@ -40,6 +41,8 @@ class FakeSources:
         self.info.write_text('{"format": "qcow2", "virtual-size": 15}')
         self.made = 0
         self.state = ("a", "b")
+        self.packages: tuple[str, ...] = ("apt 2.6.1 amd64", "base-files 12.4 amd64")
+        self.resolved = 0
         programs.shell("qemu-img", QEMU_IMG.format(info=self.info))
 
     def download(self, url: str, sha256: str, target: Path, report: Reporter) -> None:
@@ -55,12 +58,16 @@ class FakeSources:
     def read_state(self, spec: Debootstrap, recipe: Path) -> tuple[str, ...]:
         return self.state
 
+    def resolve(self, spec: Debootstrap, recipe: Path) -> tuple[str, ...]:
+        self.resolved += 1
+        return self.packages
+
     def prepare(self, base: QemuBase, report: Reporter = silent) -> BaseDisk:
         return prepare(base, self.cache, self.recipe, report)
 
     def left(self) -> list[str]:
         """What is beside finished entries and their locks."""
-        entries = (path for path in (self.cache / "bases").iterdir() if path.suffix != ".lock")
+        entries = (path for path in (self.cache / "bases").iterdir() if path.suffix not in (".lock", ".packages"))
         return sorted(path.name for path in entries if not (path / "base.json").exists())
 
 
@@ -69,6 +76,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSources:
     found = FakeSources(tmp_path, Programs(tmp_path / "bin", monkeypatch))
     monkeypatch.setattr(base, "download", found.download)
     monkeypatch.setattr(debian, "build", found.build)
+    monkeypatch.setattr(debian, "resolve", found.resolve)
     monkeypatch.setattr(releases, "read_state", found.read_state)
     return found
 
@@ -88,28 +96,52 @@ def test_a_debian_is_built_once(bench: FakeSources) -> None:
     assert first.base == Base("debian bookworm", "", hashlib.sha256(b"bookworm 1").hexdigest())
 
 
-def test_a_debian_is_built_again_when_an_archive_changed(bench: FakeSources) -> None:
+def test_a_debian_is_built_again_when_one_of_its_packages_changed(bench: FakeSources) -> None:
     first = bench.prepare(DEBIAN)
-    bench.state = ("a", "c")
+    bench.state, bench.packages = ("a", "c"), ("apt 2.6.2 amd64", "base-files 12.4 amd64")
     assert bench.prepare(DEBIAN).base != first.base
     assert bench.made == 2
 
 
+def test_a_debian_stays_when_an_archive_changed_and_none_of_its_packages(bench: FakeSources) -> None:
+    first = bench.prepare(DEBIAN)
+    bench.state = ("a", "c")
+    assert bench.prepare(DEBIAN) == bench.prepare(DEBIAN) == first
+    assert (bench.made, bench.resolved) == (1, 2), "apt is asked once for each state of the archives"
+
+
+def test_a_debian_that_apt_cannot_simulate_follows_its_archives(
+    bench: FakeSources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(spec: Debootstrap, recipe: Path) -> tuple[str, ...]:
+        raise ProcessError("mmdebstrap failed with exit code 25", 25, "E: apt-get failed")
+
+    monkeypatch.setattr(debian, "resolve", fail)
+    events: list[Event] = []
+    first = bench.prepare(DEBIAN, events.append)
+    assert bench.prepare(DEBIAN) == first
+    (note,) = [event.text for event in events if event.kind == "note"]
+    assert note.startswith("apt cannot simulate its installation, so each change of an archive makes it anew: mmdeb")
+    bench.state = ("a", "c")
+    assert bench.prepare(DEBIAN).base != first.base
+
+
 def test_an_older_debian_goes_when_no_bake_used_it_for_a_week(bench: FakeSources) -> None:
     vendor, *debians = bench.prepare(VENDOR), bench.prepare(DEBIAN), bench.prepare(TRIXIE)
-    bench.state = ("a", "c")
-    for disk in (vendor, *debians):
-        os.utime(disk.path.parent, (0, 0))
+    bench.state, bench.packages = ("a", "c"), ("apt 2.6.2 amd64",)
+    for path in (bench.cache / "bases").iterdir():
+        os.utime(path, (0, 0))
     new = bench.prepare(DEBIAN)
     left = {path.parent for path in (bench.cache / "bases").glob("*/base.json")}
     assert left == {disk.path.parent for disk in (vendor, debians[1], new)}
+    assert len(list((bench.cache / "bases").glob("*.packages"))) == 1, "older answers of apt go as well"
 
 
 def test_a_debian_that_is_used_stays(bench: FakeSources) -> None:
     old = bench.prepare(DEBIAN)
     os.utime(old.path.parent, (0, 0))
     bench.prepare(DEBIAN)
-    bench.state = ("a", "c")
+    bench.packages, bench.state = ("apt 2.6.2 amd64",), ("a", "c")
     bench.prepare(DEBIAN)
     assert old.path.exists()
 

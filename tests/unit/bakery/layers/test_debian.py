@@ -111,6 +111,19 @@ def test_the_recipe_reaches_mmdebstrap(bench: FakePrograms) -> None:
     assert bench.left() == ["disk.qcow2"]
 
 
+def test_packages_are_those_that_apt_names(bench: FakePrograms) -> None:
+    said = """\
+I: simulate installing essential packages...
+Inst libc6 (2.36-9+deb12u14 Debian:12.15/oldstable [amd64]) []
+Conf libc6 (2.36-9+deb12u14 Debian:12.15/oldstable [amd64])
+Inst libc6 (2.36-9+deb12u14 Debian:12.15/oldstable [amd64])
+Inst acl [2.3.0] (2.3.1-3 Debian:12.15/oldstable, Debian-Security:12/oldstable-security [all])
+"""
+    bench.programs.shell("mmdebstrap", f"cat >&2 <<'END'\n{said}END")
+    assert debian.resolve(SPEC, bench.recipe) == ("acl 2.3.1-3 all", "libc6 2.36-9+deb12u14 amd64")
+    assert "--simulate" in bench.programs.calls("mmdebstrap")[0].split()
+
+
 def test_progress_is_told_without_folders(bench: FakePrograms) -> None:
     events: list[Event] = []
     bench.build(events)

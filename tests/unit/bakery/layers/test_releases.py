@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from bakery.host.errors import BakeryError, OutageError
+from bakery.layers import releases
 from bakery.layers.releases import FETCHER, read_state
 from bakery.model.bases import Debootstrap
 
@@ -52,7 +53,10 @@ def test_a_release_that_is_not_there(mirror: Path) -> None:
     assert caught.value.where == f"file:{mirror}/dists/unstable/InRelease"
 
 
-def test_a_mirror_out_of_reach(mirror: Path) -> None:
+def test_a_mirror_out_of_reach(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = mirror / "apt.conf"
+    at_once.write_text('Acquire::Retries::Delay "false";\n')
+    monkeypatch.setattr(releases, "FETCHER", (FETCHER[0], "-c", str(at_once), *FETCHER[1:]))
     spec = Debootstrap(suite="stable", mirror="http://127.0.0.1:9/debian")
     with pytest.raises(OutageError, match="does not answer") as caught:
         read_state(spec, mirror.parent)
