@@ -17,15 +17,23 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from doubles.aws.client import StandIn
+from doubles.aws.client import StandIn, running
 from doubles.metadata import CREDENTIALS, Metadata, serving
 
-SCRIPT = Path(__file__).parents[3] / "ansible/roles/fetch_parameter/files/bakery-fetch-parameter.py"
+SCRIPT = Path(__file__).parents[2] / "ansible/roles/fetch_parameter/files/bakery-fetch-parameter.py"
 REGION = "eu-west-1"
 NAME = "/bakery/runner/token"
 VALUE = "-----BEGIN SECRET-----\nzwölf\n-----END SECRET-----\n"
 
+pytestmark = pytest.mark.integration
+
 Fetch = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def aws_server() -> Iterator[StandIn]:
+    with running() as server:
+        yield server
 
 
 @pytest.fixture
