@@ -225,7 +225,7 @@ def logs(small: FakeProject, workspace: str = ".bakery") -> list[str]:
     return [path.read_text() for path in (small.root / workspace / "logs").glob("*.log")]
 
 
-@pytest.mark.soak  # test_gitlab_line.py applies them as well, test_stacks.py promotes, others here show no changes
+@pytest.mark.soak  # test_stacks.py deploys them and promotes, others here show no changes
 def test_the_stacks_of_the_project(tmp_path: Path) -> None:
     """A promotion is what there is to review; then it is applied, and nothing is left to do."""
     with running() as aws:

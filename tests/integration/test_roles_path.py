@@ -31,7 +31,14 @@ def run(resources: Resources, play: str, home: Path) -> str:
         "HOME": str(home),
     }
     command: list[str | Path] = [PLAYBOOK, "--inventory", "localhost,", "--connection", "local", playbook]
-    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,  # Ansible refuses one that does not block, which a caller of the tests may have
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return str(done.stdout)
 

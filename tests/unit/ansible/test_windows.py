@@ -52,6 +52,7 @@ def test_the_play_logs_in_with_the_password_of_its_environment(server: HTTPServe
             ANSIBLE / "bake-windows.yml",
         ],
         env=os.environ | {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "BUILD_PASSWORD": PASSWORD},
+        stdin=subprocess.DEVNULL,  # Ansible refuses one that does not block
         capture_output=True,
         text=True,
     )
