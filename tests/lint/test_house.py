@@ -338,7 +338,7 @@ class TestVerbs:
 
     def test_that_read_definitions_say_from_where(self) -> None:
         reading = {"validate", "plan", "ci", "bake", "verify", "publish", "run", "promote", "rollback"}
-        reading |= {"update", "bump", "refresh", "status", "vault check"}
+        reading |= {"add", "remove", "bump", "refresh", "status", "vault check"}
         for verb in reading:
             (option,) = [option for option in commands()[verb].params if option.name == "definitions"]
             assert (option.opts, option.envvar) == (["--definitions"], "BAKERY_DEFINITIONS")

@@ -20,6 +20,7 @@ from bakery.cli import (
     demo,
     diff,
     doctor,
+    edit,
     env,
     history,
     plan,
@@ -30,7 +31,6 @@ from bakery.cli import (
     schema,
     show,
     status,
-    update,
     validate,
     vault,
     verify,
@@ -44,6 +44,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+RENAMED = {"update": "add"}  # verbs of earlier versions
 
 
 def _show_version(show: bool) -> None:
@@ -62,8 +65,9 @@ def _set_program_options(
 
 
 app.command()(validate.validate)
-app.command()(update.update)
-app.command()(update.bump)
+app.command()(edit.add)
+app.command()(edit.remove)
+app.command()(edit.bump)
 app.command()(refresh.refresh)
 app.command()(status.status)
 app.command()(plan.plan)
@@ -100,7 +104,7 @@ def main() -> int:
             print("interrupted: nothing is half done; run the same command again", file=sys.stderr)
         return code
     except typer.TyperException as usage:
-        print(f"error: {usage.format_message()}\nhint: see 'bakery --help'", file=sys.stderr)
+        print(f"error: {usage.format_message()}\nhint: {_hint_at_usage(sys.argv[1])}", file=sys.stderr)
         return ExitCode.USAGE
     except BakeryError as error:
         print(show_error(error), file=sys.stderr)
@@ -114,6 +118,10 @@ def main() -> int:
         traceback.print_exc()
         print("error: this is a bug in bakery; please report it with the lines above", file=sys.stderr)
         return ExitCode.BUG
+
+
+def _hint_at_usage(verb: str) -> str:
+    return f"the verb is 'bakery {RENAMED[verb]}' now" if verb in RENAMED else "see 'bakery --help'"
 
 
 def _raise_interrupt(_number: int, _frame: FrameType | None) -> None:

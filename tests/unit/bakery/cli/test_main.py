@@ -66,7 +66,8 @@ def test_a_wrong_definition(bakery: CliRunner) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(["plan"], ["bake"], ["verify"], ["publish"], ["run"], ["validate"], ["update", "web", "jq"], ["bump", "web"]),
+        *(["plan"], ["bake"], ["verify"], ["publish"], ["run"], ["validate"]),
+        *(["add", "web", "jq"], ["remove", "web", "jq"], ["bump", "web"]),
         *(["promote", "web", "1.0.0", "stable"], ["rollback", "web", "stable"], ["catalog"], ["vault", "check"]),
         *(["env"], ["diff"], ["apply"], ["doctor"], ["demo"]),
     ],

@@ -1,4 +1,4 @@
-"""`update` and `bump` change one line of a definition, or say why not and change nothing."""
+"""`add`, `remove` and `bump` change one line of a definition, or say why not and change nothing."""
 
 import difflib
 
@@ -15,7 +15,7 @@ def changed(bakery: CliRunner) -> list[str]:
 
 
 def test_packages_are_added_in_one_line(bakery: CliRunner) -> None:
-    answer = bakery("update", "web", "jq", "curl=7.88.1-10")
+    answer = bakery("add", "web", "jq", "curl=7.88.1-10")
     assert (answer.code, answer.err) == (0, "")
     assert changed(bakery) == ["+  packages: [jq, curl=7.88.1-10]"]
     assert "packages: [jq, curl=7.88.1-10]" in answer.out
@@ -24,14 +24,14 @@ def test_packages_are_added_in_one_line(bakery: CliRunner) -> None:
 
 def test_the_plan_says_what_comes_of_it(bakery: CliRunner) -> None:
     bakery.line("web")
-    answer = bakery("update", "web", "jq")
+    answer = bakery("add", "web", "jq")
     assert 'packages: [] -> ["jq"]' in answer.out
     assert answer.out.endswith("1 of 2 images need work\n")
 
 
 def test_packages_are_taken_out(bakery: CliRunner) -> None:
-    bakery("update", "web", "jq", "curl")
-    assert bakery("update", "web", "--remove", "jq").code == 0
+    bakery("add", "web", "jq", "curl")
+    assert bakery("remove", "web", "jq").code == 0
     assert changed(bakery) == ["+  packages: [curl]"]
 
 
@@ -47,15 +47,16 @@ def test_the_next_line_of_versions(bakery: CliRunner, flag: tuple[str, ...], ver
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("update", "wbe", "jq"), "error: no image named 'wbe'\nhint: did you mean 'web'?\n"),
-        (("update", "web"), "error: Missing argument 'PACKAGE'.\nhint: see 'bakery --help'\n"),
-        (("update", "web", "jq="), "error: 'jq=' is not the name of a package\nhint: write NAME or NAME=VERSION\n"),
-        (("update", "web", "jq", "jq"), "error: packer/images/web.yaml:9: the package 'jq' is already listed\n"),
-        (("update", "web", "--remove", "jq"), "error: packer/images/web.yaml:9: there is no package 'jq'\n"),
+        (("add", "wbe", "jq"), "error: no image named 'wbe'\nhint: did you mean 'web'?\n"),
+        (("add", "web"), "error: Missing argument 'PACKAGE'.\nhint: see 'bakery --help'\n"),
+        (("add", "web", "jq="), "error: 'jq=' is not the name of a package\nhint: write NAME or NAME=VERSION\n"),
+        (("add", "web", "jq", "jq"), "error: packer/images/web.yaml:9: the package 'jq' is already listed\n"),
+        (("remove", "web", "jq"), "error: packer/images/web.yaml:9: there is no package 'jq'\n"),
+        (("update", "web", "jq"), "error: No such command 'update'.\nhint: the verb is 'bakery add' now\n"),
         (("bump", "wbe"), "error: no image named 'wbe'\nhint: did you mean 'web'?\n"),
         (("bump", "web", "--patch"), "error: No such option: --patch\nhint: see 'bakery --help'\n"),
     ],
-    ids=["image", "no package", "name", "twice", "not there", "bump of no image", "option"],
+    ids=["image", "no package", "name", "twice", "not there", "old verb", "bump of no image", "option"],
 )
 def test_bad_input_changes_nothing(bakery: CliRunner, arguments: tuple[str, ...], message: str) -> None:
     answer = bakery(*arguments)
@@ -68,7 +69,7 @@ def test_packages_of_windows_are_refused(bakery: CliRunner) -> None:
     text = WEB.replace("os: debian-12", "os: windows-2022").replace("  roles:\n    - name: nginx\n", "  roles: []\n")
     text = text.replace("      vars:\n        nginx_message: hello\n", "")
     bakery.write("packer/images/web.yaml", text)
-    answer = bakery("update", "web", "jq")
+    answer = bakery("add", "web", "jq")
     assert answer.code == 64
     assert "packages cannot be installed on Windows" in answer.err
     assert (bakery.project.definitions / "web.yaml").read_text() == text

@@ -1,6 +1,7 @@
-"""`bakery update` and `bakery bump`: make frequent changes to a definition, each to one line of its file."""
+"""`bakery add`, `remove` and `bump`: make frequent changes to a definition, each to one line of its file."""
 
 import difflib
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -17,28 +18,38 @@ from bakery.model import validation as strict
 from bakery.model.definition import ImageDefinition
 
 
-def update(
+def add(
     image: options.Image,
     packages: Annotated[list[str], typer.Argument(metavar="PACKAGE", help="Package names, or NAME=VERSION.")],
-    remove: Annotated[bool, typer.Option("--remove", help="Remove the packages instead.")] = False,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
 ) -> None:
-    """Add packages to a definition, or remove them.
+    """Add packages to a definition.
 
     Leaves the rest of the file unchanged, and shows what a run would do next.
 
-    Example: bakery update web jq curl
+    Example: bakery add web jq curl
     """
-    session = open_session(definitions, workspace, catalog)
-    (chosen,) = session.definitions.select([image])
-    path = session.definitions.sources[image]
-    before = text = edit.read(path)
-    for name in packages:
-        text = (edit.remove_package if remove else edit.add_package)(path, text, name)
-    _save_definition(session, chosen, before, text)
-    _show_plan(open_session(definitions, workspace, catalog), chosen)
+    _edit_packages(edit.add_package, open_session(definitions, workspace, catalog), image, packages)
+    _show_plan(open_session(definitions, workspace, catalog), image)
+
+
+def remove(
+    image: options.Image,
+    packages: Annotated[list[str], typer.Argument(metavar="PACKAGE", help="Package names.")],
+    definitions: options.Definitions = options.DEFINITIONS,
+    workspace: options.Workspace = options.WORKSPACE,
+    catalog: options.CatalogAt = options.CATALOG,
+) -> None:
+    """Remove packages from a definition.
+
+    Leaves the rest of the file unchanged, and shows what a run would do next.
+
+    Example: bakery remove web jq
+    """
+    _edit_packages(edit.remove_package, open_session(definitions, workspace, catalog), image, packages)
+    _show_plan(open_session(definitions, workspace, catalog), image)
 
 
 def bump(
@@ -61,7 +72,18 @@ def bump(
     before = edit.read(path)
     text = edit.set_version(path, before, f"{first + 1}.0" if major else f"{first}.{second + 1}")
     _save_definition(session, chosen, before, text)
-    _show_plan(open_session(definitions, workspace, catalog), chosen)
+    _show_plan(open_session(definitions, workspace, catalog), image)
+
+
+def _edit_packages(
+    change: Callable[[Path, str, str], str], session: Session, image: str, packages: Sequence[str]
+) -> None:
+    (chosen,) = session.definitions.select([image])
+    path = session.definitions.sources[image]
+    before = text = edit.read(path)
+    for name in packages:
+        text = change(path, text, name)
+    _save_definition(session, chosen, before, text)
 
 
 def _save_definition(session: Session, image: ImageDefinition, before: str, text: str) -> None:
@@ -74,5 +96,5 @@ def _save_definition(session: Session, image: ImageDefinition, before: str, text
     print("\n".join(lines))
 
 
-def _show_plan(session: Session, image: ImageDefinition) -> None:
-    print(f"\n{render(session.plan([image.name]))}")
+def _show_plan(session: Session, image: str) -> None:
+    print(f"\n{render(session.plan([image]))}")
