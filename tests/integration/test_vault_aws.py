@@ -19,7 +19,7 @@ from bakery.clouds.aws.session import connect
 from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host import process
 from bakery.host.errors import BakeryError, ExitCode, OutageError
-from bakery.host.vault.login import RETRIES
+from bakery.host.vault.connection import RETRIES
 from bakery.machine import disk_image
 from bakery.model import documents
 from bakery.model.documents import Artifact, Base, Verdict

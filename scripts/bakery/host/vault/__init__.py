@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, merge_errors, suggest
+from bakery.host.vault.connection import connect, refuse_sealed
 from bakery.host.vault.errors import explain_errors, missing_secret
-from bakery.host.vault.login import check_token, connect, obtain_token, refuse_sealed
+from bakery.host.vault.login import check_token, obtain_token
 
 if TYPE_CHECKING:  # hvac takes 107 ms to import, and most verbs never need it
     import hvac

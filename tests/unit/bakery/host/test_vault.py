@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bakery.host.errors import BakeryError, ExitCode, NotFoundError, OutageError
-from bakery.host.vault import Vault, login, read_secrets
+from bakery.host.vault import Vault, connection, read_secrets
 from bakery.model.definition import SecretRef
 from doubles.serving import at_work
 
@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
-    monkeypatch.setattr(login, "BACKOFF", 0)
+    monkeypatch.setattr(connection, "BACKOFF", 0)
     with at_work(Script()) as script:
         yield script
 
@@ -107,7 +107,7 @@ def test_a_lasting_fault_is_told_with_vaults_words(server: Script) -> None:
     with Vault.login(server.env) as opened, pytest.raises(OutageError, match="storage is gone") as caught:
         opened.read("secret/data/web", "password")
     assert caught.value.exit_code == ExitCode.TRY_AGAIN
-    assert server.asked.count("GET /v1/secret/data/web") == 1 + login.RETRIES
+    assert server.asked.count("GET /v1/secret/data/web") == 1 + connection.RETRIES
 
 
 def test_a_sealed_vault_is_not_asked_twice(server: Script) -> None:
@@ -378,4 +378,4 @@ def test_an_outage_is_told_once(server: Script) -> None:
     secrets = {name: SecretRef(path="secret/data/web", key="password") for name in ("one", "two")}
     with Vault.login(server.env) as opened, pytest.raises(OutageError):
         read_secrets(opened, secrets, lambda name: name)
-    assert server.asked.count("GET /v1/secret/data/web") == 1 + login.RETRIES
+    assert server.asked.count("GET /v1/secret/data/web") == 1 + connection.RETRIES
