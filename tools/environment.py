@@ -18,7 +18,7 @@ HASHED = ("--no-compile", "--require-hashes", "--only-binary", ":all:")
 
 
 def install_python(root: Path, progress: Progress, node_ready: Event) -> None:
-    """Creates or updates `.venv`. After an interrupted run it starts afresh, since pip trusts incomplete packages.
+    """Creates or updates `.venv`; after an interrupted run from an empty folder, since pip trusts incomplete packages.
 
     Sets `node_ready` as soon as Node is there, so that npm works beside pip; at the latest when it ends.
     """

@@ -2,7 +2,7 @@
 
 The provider's program is not to be had here. `vault_kinds` says what it does with each kind of resource; a kind or an
 argument that is not there is refused, as is a reference to nothing. What was applied is read back and compared, as each
-plan does: a value that Vault returns in other words would show up as a change for ever.
+plan does: a value that Vault returns in other words would show up as a change in every plan.
 
 It cannot show the provider's own checks of arguments (`terraform validate` does, where a mirror has the provider).
 """

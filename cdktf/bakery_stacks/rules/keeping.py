@@ -34,7 +34,7 @@ def _versions_off(resource: Resource, _: Stack) -> Iterator[str]:
 
 
 def _endless_logs(resource: Resource, _: Stack) -> Iterator[str]:
-    """AWS keeps logs for ever if the number of days is 0."""
+    """AWS keeps logs without end if the number of days is 0."""
     if not resource.arguments.get("retention_in_days"):
         yield "has no retention_in_days"
 
@@ -58,7 +58,7 @@ KEEPING = (
         "BKY030",
         "error",
         "every bucket has versions",
-        "what was overwritten or deleted by mistake can be had back",
+        "an object that was overwritten or deleted by mistake can be restored",
         ("aws_s3_bucket",),
         _unversioned_bucket,
     ),
@@ -66,7 +66,7 @@ KEEPING = (
         "BKY031",
         "error",
         "versions are on",
-        "what was overwritten or deleted by mistake can be had back",
+        "an object that was overwritten or deleted by mistake can be restored",
         ("aws_s3_bucket_versioning",),
         _versions_off,
     ),
@@ -74,7 +74,7 @@ KEEPING = (
         "BKY032",
         "error",
         "log groups say how long they keep logs",
-        "by default logs are kept, and paid for, for ever",
+        "by default logs are kept, and paid for, without end",
         ("aws_cloudwatch_log_group",),
         _endless_logs,
     ),

@@ -30,7 +30,7 @@ def _public_grant(resource: Resource, _: Stack) -> Iterator[str]:
         return
     for statement in allow_statements(resource):
         if WILDCARD in statement.principals and not any(map(_limits_principal, statement.conditions)):
-            yield f"lets anybody do {', '.join(statement.actions)}"
+            yield f"allows everybody to do {', '.join(statement.actions)}"
 
 
 def _limits_principal(condition: tuple[str, str]) -> bool:
@@ -74,7 +74,7 @@ PERMISSIONS = (
     Rule(
         "BKY050",
         "error",
-        "no policy lets anybody in",
+        "no policy grants access to everybody",
         "a principal * without a condition on the caller means every AWS customer",
         (),
         _public_grant,

@@ -10,7 +10,7 @@ build {
       ["-device", "virtio-net,netdev=user.0"],
       ["-object", "rng-random,id=rng0,filename=/dev/urandom"],
       ["-device", "virtio-rng-pci,rng=rng0"],
-      # A full disk on the host fails the guest's write; QEMU would pause the guest for ever.
+      # A full disk on the host fails the guest's write; QEMU would pause the guest indefinitely.
       ["-global", "virtio-blk-pci.werror=report"],
     ])
 

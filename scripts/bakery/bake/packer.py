@@ -17,7 +17,7 @@ from bakery.clouds.job import Job
 from bakery.host import files, process
 from bakery.host.waiting import wait_until
 
-# A task that hangs must not hold the image's lock for ever; the slowest known bakes take an hour.
+# A task that hangs must not hold the image's lock indefinitely; the slowest known bakes take an hour.
 TIMEOUT_SECONDS = 4 * 3600.0
 VALIDATE_SECONDS = 120.0  # it takes one or two, most of them to start plugins
 KILL_SECONDS = 10.0  # a killed guest with 2 GiB of memory is gone within one

@@ -101,7 +101,7 @@ def main() -> int:
         code = int(app(sys.argv[1:] or ["--help"], standalone_mode=False) or ExitCode.OK)
         sys.stdout.flush()  # at exit, nothing would catch that the reader has left
         if code == ExitCode.INTERRUPTED:  # Typer turns KeyboardInterrupt into it
-            print("interrupted: nothing is half done; run the same command again", file=sys.stderr)
+            print("interrupted: finished steps are kept; run the same command again", file=sys.stderr)
         return code
     except typer.TyperException as usage:
         print(f"error: {usage.format_message()}\nhint: {_hint_at_usage(sys.argv[1])}", file=sys.stderr)

@@ -88,7 +88,7 @@ def _require_security(document: Status) -> None:
     if document.insecure:
         raise BakeryError(
             f"updates for security are due: {_list_names(document.insecure)}",
-            hint="run 'bakery run', which brings all that is not held",
+            hint="run 'bakery run', which installs every update that is not held",
         )
     if document.unknown:
         raise BakeryError(

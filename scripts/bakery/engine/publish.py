@@ -58,7 +58,7 @@ def _refuse_unverified(artifact: Artifact, verdict: Verdict | None, disk: Path) 
         raise BakeryError(f"{full_name(artifact)} did not pass its tests", detail=failing, hint=again)
     if verdict.sha256 != artifact.disk.sha256:
         raise BakeryError(
-            f"the verdict is about another disk than {full_name(artifact)}",
+            f"the verdict is for a disk other than {full_name(artifact)}",
             where=str(disk),
             detail=f"tested {verdict.sha256}\nbaked  {artifact.disk.sha256}",
             hint=again,

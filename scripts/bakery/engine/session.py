@@ -80,7 +80,7 @@ class Session:
             return f"run 'bakery bake {image.name}' first"
         folder = self.project.artifact_folder(ImageVersion(image.name, image.arch, action.version))
         return (
-            f"{action.version} is complete, so it is not baked again: copy {folder}* from where it was baked, "
+            f"{action.version} is complete and is never baked again: copy {folder}* from the machine that baked it, "
             f"or make a new version with 'bakery bump {image.name}' and 'bakery run {image.name}'"
         )
 

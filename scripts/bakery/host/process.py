@@ -212,7 +212,7 @@ class _Output:
             self._readers.append(reader)
 
     def _read_stream(self, stream: IO[bytes], is_stdout: bool) -> None:
-        for raw in stream:  # to the end, even after an error: a child whose output is not read hangs
+        for raw in stream:  # to the end, even after an error: a child whose output is not read blocks
             with self._lock:
                 self._lines += 1
                 if not self._closed:

@@ -20,9 +20,9 @@ REASONS = {
     "replace_because_tainted": "the apply that made it failed",
     "replace_by_request": "asked for",
     "replace_by_triggers": "a resource in its replace_triggered_by changes",
-    "delete_because_no_resource_config": "the stack has it no more",
-    "delete_because_each_key": "the stack has it no more",
-    "delete_because_count_index": "the stack has it no more",
+    "delete_because_no_resource_config": "the stack no longer declares it",
+    "delete_because_each_key": "the stack no longer declares it",
+    "delete_because_count_index": "the stack no longer declares it",
 }
 # A replacement counts twice, as in Terraform's own report for GitLab's widget.
 REPORTED: dict[Kind, tuple[str, ...]] = {

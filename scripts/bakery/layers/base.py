@@ -66,7 +66,7 @@ def _resolve_packages(spec: Debootstrap, cache: Path, recipe: Path, report: Repo
                 "note",
                 "base",
                 subject,
-                f"apt cannot simulate its installation, so each change of an archive makes it anew: {error.message}",
+                f"apt cannot simulate its installation, so each change of an archive makes it again: {error.message}",
             )
         )
         return archives

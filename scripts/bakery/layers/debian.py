@@ -65,7 +65,7 @@ def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Repo
 
 
 def resolve(spec: Debootstrap, recipe: Path) -> tuple[str, ...]:
-    """The packages that `build` would install from the archives of now, sorted: "NAME VERSION ARCHITECTURE" each.
+    """The packages that `build` would install now, sorted: "NAME VERSION ARCHITECTURE" each.
 
     ProcessError if apt cannot say it: its simulation is stricter than the installation (mmdebstrap(1), --simulate).
     """

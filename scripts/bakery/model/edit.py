@@ -1,7 +1,7 @@
 """Makes small changes to a definition's file without changing any other line.
 
-ruamel.yaml gives the position of a value, and only that text changes. Writing the document anew would keep comments,
-but not the user's indentation, blank lines and line ends.
+ruamel.yaml gives the position of a value, and only that text changes. Writing the whole document again would keep
+comments, but not the user's indentation, blank lines and line ends.
 """
 
 import json

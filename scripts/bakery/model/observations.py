@@ -28,7 +28,7 @@ class Archive(Strict):
 class Update(Strict):
     """A package whose version would change, by the name that its package manager prints.
 
-    `installed` is empty for a package that comes anew. `suite` offers the candidate. It is for security if a security
+    `installed` is empty for a package that is new. `suite` offers the candidate. It is for security if a security
     archive has any version above the installed one, up to the candidate.
     """
 

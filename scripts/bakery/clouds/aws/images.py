@@ -72,7 +72,7 @@ def register(ec2: EC2Client, description: str, snapshot: str, tags: Tags) -> str
     image = wait_until(lambda: find(ec2, name), VISIBLE_SECONDS)
     if image is None:
         raise ConflictError(
-            f"{name} is taken, but no image of this name can be seen",
+            f"{name} is taken, but the account has no visible image of that name",
             where=ec2.meta.region_name,
             hint="an image in the recycle bin keeps its name: restore or delete it",
         )

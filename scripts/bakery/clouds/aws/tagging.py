@@ -1,4 +1,4 @@
-"""Tags as AWS writes them, and their repair."""
+"""Write the tags of an image at AWS, and repair them; `model/tags.py` decides which tags an image has."""
 
 from collections.abc import Mapping
 from typing import Any, Literal

@@ -1,7 +1,7 @@
 """Uploads a disk to a page blob as a fixed VHD, which a gallery version is made from.
 
 The blob is named by content and leased while it is written, so that two uploads exclude each other. The metadata of a
-finished blob says so; any other blob is written anew, since its progress is not known.
+finished blob says so; any other blob is written again, since its progress is not known.
 """
 
 from collections.abc import Iterator

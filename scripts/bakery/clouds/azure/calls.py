@@ -15,7 +15,7 @@ from azure.core.exceptions import (
 
 from bakery.host.errors import BakeryError
 
-# azure-core waits 0.8 s, then twice as long each time: six tries ride out about 50 s. Throttling answers set the pause.
+# azure-core waits 0.8 s, then twice as long each time: six tries cover about 50 s. Throttling answers set the pause.
 SETTINGS: dict[str, Any] = {"retry_total": 6, "retry_status": 6, "connection_timeout": 10, "read_timeout": 60}
 
 DENIED = {403}

@@ -41,7 +41,7 @@ class AzureRelease:
         operation = None if self._find_usable() else self._create_version(disk)
         version = self.complete(operation)
         if self._session.blobs:
-            blobs.remove(self._session.blobs, self._expected)  # not before: a failed version is made anew from the disk
+            blobs.remove(self._session.blobs, self._expected)  # not before: a failed version needs it again
         return version
 
     def complete(self, operation: Operation | None = None) -> GalleryImageVersion:

@@ -71,7 +71,7 @@ def wait(
 
     outcome = wait_until(look, REPLICATED_SECONDS)
     if latest is None:
-        raise BakeryError("the version is gone", where=str(address), hint="run again to make it anew")
+        raise BakeryError("the version is gone", where=str(address), hint="run again to make it again")
     if outcome is None:
         raise BakeryError(
             f"the version is still {state(latest)} after {REPLICATED_SECONDS / 60:.0f} min",
@@ -95,7 +95,7 @@ def refuse_incomplete(
             f"version {address.version} of {address.image} is {state(version)}",
             where=str(address),
             detail=detail,
-            hint="run again: a failed version is removed and made anew",
+            hint="run again: a failed version is removed and made again",
         )
     raise PartialError(
         f"version {address.version} of {address.image} is missing in some regions; it can be used in {', '.join(done)}",

@@ -115,7 +115,7 @@ def _await_upload(library: Library, session: str, item: Item) -> None:
             f"vCenter did not take the upload of {item.name}",
             where=library.where,
             detail=reason or f"it is {upload_session.state if upload_session else 'not done after an hour'}",
-            hint="run again: the next run uploads all files anew",
+            hint="run again: the next run uploads all files again",
         )
 
 

@@ -125,7 +125,7 @@ def test_an_interrupt(bakery: CliRunner) -> None:
     failing(bakery, KeyboardInterrupt())
     answer = bakery("plan")
     assert (answer.code, answer.out) == (130, "")
-    assert answer.err.strip() == "interrupted: nothing is half done; run the same command again"
+    assert answer.err.strip() == "interrupted: finished steps are kept; run the same command again"
 
 
 def test_sigterm_is_an_interrupt(bakery: CliRunner) -> None:

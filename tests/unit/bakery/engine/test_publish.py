@@ -121,7 +121,7 @@ def test_a_disk_without_a_verdict_is_refused(parts: Parts) -> None:
 
 def test_a_verdict_on_another_disk_is_refused(parts: Parts) -> None:
     project, baked, verdict, fakes = parts
-    with pytest.raises(BakeryError, match="the verdict is about another disk"):
+    with pytest.raises(BakeryError, match="the verdict is for a disk other"):
         publish(project, baked, replace(verdict, sha256="0" * 64), fakes, silent)
 
 

@@ -129,8 +129,8 @@ def test_a_complete_version_that_is_elsewhere_has_one_way_out(bakery: CliRunner,
     folder = bakery.folder("base", "1.0.0")
     assert (
         "error: base 1.0 has not been baked here\n"
-        f"hint: 1.0.0 is complete, so it is not baked again: copy {folder}* from where it was baked, or make a new "
-        "version with 'bakery bump base' and 'bakery run base'\n"
+        f"hint: 1.0.0 is complete and is never baked again: copy {folder}* from the machine that baked it, or make a "
+        "new version with 'bakery bump base' and 'bakery run base'\n"
     ) in answer.err
     assert bakery("bump", "base").code == 0
     assert bakery("run", "base").code == 0

@@ -82,7 +82,7 @@ def test_a_replacement_says_what_forces_it_and_not_every_new_id() -> None:
             resource("delete", "create", action_reason="replace_by_triggers"),
             "a resource in its replace_triggered_by changes",
         ),
-        (resource("delete", action_reason="delete_because_no_resource_config"), "the stack has it no more"),
+        (resource("delete", action_reason="delete_because_no_resource_config"), "the stack no longer declares it"),
         (resource("no-op", previous_address="aws_sns_topic.old"), "was aws_sns_topic.old"),
         (resource("delete", action_reason="something new"), ""),
     ],

@@ -121,7 +121,7 @@ def test_a_debian_that_apt_cannot_simulate_follows_its_archives(
     first = bench.prepare(DEBIAN, events.append)
     assert bench.prepare(DEBIAN) == first
     (note,) = [event.text for event in events if event.kind == "note"]
-    assert note.startswith("apt cannot simulate its installation, so each change of an archive makes it anew: mmdeb")
+    assert note.startswith("apt cannot simulate its installation, so each change of an archive makes it again: mmdeb")
     bench.state = ("a", "c")
     assert bench.prepare(DEBIAN).base != first.base
 
