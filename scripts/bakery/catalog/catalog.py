@@ -67,18 +67,28 @@ class Catalog:
         return None
 
     def reserve(
-        self, image: str, arch: str, release_line: str, input_key: str, inputs: Mapping[str, str], owner: str
+        self,
+        image: str,
+        arch: str,
+        release_line: str,
+        input_key: str,
+        inputs: Mapping[str, str],
+        owner: str,
+        due_since: str = "",
     ) -> Record:
         """Reserve the version that `owner` may bake from these inputs; no other owner gets its number.
 
         An owner gets its open reservation back, and takes over one of the same inputs that has expired, unless a later
-        version is past its reservation. Otherwise it gets the next PATCH of the release line.
+        version is past its reservation, or its number was reserved before `due_since` (ISO 8601): the disk with that
+        number may be as old. Otherwise it gets the next PATCH of the release line.
         """
         for _ in range(WRITE_TRIES):
             versions = [name for name in self.versions(image, arch) if name.startswith(f"{release_line}.")]
             newest_first = (self.record(ImageVersion(image, arch, version)) for version in reversed(versions))
             reserved = takewhile(lambda record: record.state == "reserved", newest_first)
-            candidates = [record for record in reserved if record.input_key == input_key]
+            candidates = [
+                record for record in reserved if record.input_key == input_key and self._is_as_new(record, due_since)
+            ]
             if own := next((one for one in candidates if one.owner == owner and not is_expired(one)), None):
                 return own
             if expired := next(filter(is_expired, candidates), None):
@@ -92,6 +102,16 @@ class Catalog:
         raise ConflictError(
             f"cannot reserve a version of {image}: other writers take every number", where=self.location
         )
+
+    def _is_as_new(self, record: Record, since: str) -> bool:
+        """Whether the number of a version was reserved at a time or later; an empty time is older than all.
+
+        The first revision says it: another owner may have taken the number over, with the disk of the first.
+        """
+        if not since:
+            return True
+        first = self._read_document(Record, _revision_key(replace(record, revision=0)))
+        return datetime.fromisoformat(first.at) >= datetime.fromisoformat(since)
 
     def _create_revision(self, record: Record) -> Record | None:
         """The record if its revision is new in the store; None if another writer was faster."""

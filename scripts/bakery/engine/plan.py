@@ -18,7 +18,11 @@ Kind = Literal["bake", "wait", "publish", "keep"]
 
 @dataclass(frozen=True)
 class Action:
-    """The next step of one image, and its reason. `version` is in the catalog; `inputs` is set only for a bake."""
+    """The next step of one image, and its reason. `version` is in the catalog; `inputs` is set only for a bake.
+
+    `due_since` is set for a bake that must see the world as it was at this time, in ISO 8601, or later: an older disk
+    of the same inputs is not what is due.
+    """
 
     image: str
     arch: str
@@ -29,6 +33,7 @@ class Action:
     input_key: str = ""
     inputs: dict[str, str] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
+    due_since: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,8 @@ def _decide_action(image: ImageDefinition, record: Record | None, inputs: dict[s
     if reason:
         changes = compare_inputs(record.inputs, inputs) if record else ()
         version = record.version if record else ""
-        return Action(image.name, image.arch, "bake", reason, version, image.version, key, inputs, changes)
+        due_since = _due_since(image, record, world)
+        return Action(image.name, image.arch, "bake", reason, version, image.version, key, inputs, changes, due_since)
     assert record is not None
     missing = _publish_reason(image, record)
     if missing:
@@ -115,6 +121,17 @@ def _bake_reason(
         if age > timedelta(days=image.rebuild_after_days):
             return f"{record.version} is {age.days} days old (rebuild_after_days: {image.rebuild_after_days})"
     return ""
+
+
+def _due_since(image: ImageDefinition, record: Record | None, world: World) -> str:
+    """The time since when a bake of this image is due by something other than its inputs; empty without one."""
+    times = []
+    observation = world.observation(record) if record else None
+    if observation and due_updates(image, observation):
+        times.append(datetime.fromisoformat(observation.since or observation.at))
+    if image.rebuild_after_days is not None:
+        times.append(world.now - timedelta(days=image.rebuild_after_days))
+    return max(times).isoformat(timespec="seconds") if times else ""
 
 
 def _publish_reason(image: ImageDefinition, record: Record) -> str:

@@ -68,4 +68,6 @@ def _observe_record(
         raise UnknownPackagesError("its disk was not read")
     with report_step(session.report, "refresh", f"{record.image} {record.version}", "ask the package archives"):
         states, upgrade = observe_updates(database, archives)
-    return Observation(record.image, record.arch, record.version, now(), states, upgrade)
+    at = now()
+    since = known.since or known.at if known and known.upgrade == upgrade else at
+    return Observation(record.image, record.arch, record.version, at, states, upgrade, since)

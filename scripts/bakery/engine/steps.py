@@ -37,7 +37,7 @@ from bakery.verify import verify
 
 
 def bake_version(session: Session, action: Action, builders: Sequence[str] = ()) -> Baked:
-    """Bake an action of a plan, or reuse the result of an interrupted run with the same inputs.
+    """Bake an action of a plan, or reuse the result of an interrupted run with the same inputs, unless it is too old.
 
     `builders` limits it to some of the definition's builders.
     """
@@ -54,6 +54,7 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = ())
         action.input_key,
         action.inputs,
         owner(session.project.workspace),
+        action.due_since,
     )
     request = BakeRequest(definition, reservation.version, action.inputs, action.input_key)
     work = _Bake(session, request)

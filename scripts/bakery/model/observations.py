@@ -51,7 +51,10 @@ class Upgrade(Strict):
 
 @dataclass(frozen=True)
 class Observation(Strict):
-    """The archives of one version and the upgrade that they had for it at the time `at`, in ISO 8601."""
+    """The archives of one version and the upgrade that they had for it at the time `at`, in ISO 8601.
+
+    `since` is the time of the first observation in a row with this upgrade.
+    """
 
     image: str
     arch: str
@@ -59,6 +62,7 @@ class Observation(Strict):
     at: str
     archives: tuple[Archive, ...]
     upgrade: Upgrade
+    since: str = ""  # before it was kept, `at` stands for it
 
     @property
     def security(self) -> tuple[Update, ...]:

@@ -17,6 +17,7 @@ from bakery.model.version import ImageVersion
 
 WEB = ("web", "x86_64")
 INPUTS = {"var:nginx.port": "8080"}
+LATER = "2026-01-31T12:00:01+00:00"
 
 
 def reserve(catalog: Catalog, key: str = "key", line: str = "1.0") -> Record:
@@ -96,6 +97,30 @@ class TestReserve:
         assert datetime.fromisoformat(record.expires) > datetime.now(UTC)
         assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine") == record
         assert reserve(catalog).version == "1.0.1", "the first owner has lost its number"
+
+    @pytest.mark.parametrize(
+        ("due_since", "version"),
+        [("2026-01-31T11:59:59+00:00", "1.0.0"), ("2026-01-31T12:00:00+00:00", "1.0.0"), (LATER, "1.0.1")],
+        ids=["older", "as old", "newer"],
+    )
+    def test_a_reservation_from_before_a_bake_was_due_is_not_taken_up(
+        self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, due_since: str, version: str
+    ) -> None:
+        with monkeypatch.context() as earlier:
+            earlier.setattr("bakery.catalog.catalog.now", lambda: "2026-01-31T12:00:00+00:00")
+            reserve(catalog)
+        record = catalog.reserve(*WEB, "1.0", "key", INPUTS, "builder", due_since)
+        assert record.version == version
+        assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "builder", due_since) == record, "a retry gets it back"
+
+    def test_a_number_that_was_taken_over_is_as_old_as_its_first_owner(
+        self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as earlier:
+            earlier.setattr("bakery.catalog.catalog.now", lambda: "2026-01-31T12:00:00+00:00")
+            catalog.revise(replace(reserve(catalog), expires="2026-01-31T18:00:00+00:00"))
+        assert reserve(catalog).version == "1.0.0"
+        assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "builder", LATER).version == "1.0.1"
 
     def test_what_has_expired_goes_to_one_owner(self, catalog: Catalog) -> None:
         catalog.revise(replace(reserve(catalog), expires="2026-01-31T12:00:00+00:00"))

@@ -103,6 +103,7 @@ class CliRunner:
     packages: dict[str, dict[str, str]] = field(default_factory=dict)  # versions by name, of the disk of an image
     broken: set[str] = field(default_factory=set)  # steps that fail: "bake web"
     failing_checks: set[str] = field(default_factory=set)  # images that fail their tests
+    baked_at: str = "2026-01-31T12:00:00+00:00"  # of every disk
 
     def __call__(self, *arguments: str) -> CliResult:
         """`bakery ARGUMENTS`, in this process."""
@@ -175,7 +176,7 @@ class CliRunner:
             commit="",
             tools={},
             seconds={},
-            created="2026-01-31T12:00:00+00:00",
+            created=self.baked_at,
             log="",
         )
         documents.save(artifact, folder / "artifact.json")

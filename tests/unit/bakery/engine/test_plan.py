@@ -268,6 +268,34 @@ class TestUpdates:
         assert [action.kind for action in world.plan(base, web).actions] == ["bake", "wait"]
 
 
+class TestDueSince:
+    """The time before which no disk of the same inputs will do."""
+
+    def test_the_first_observation_of_the_updates(self, world: FakeInputs) -> None:
+        world.bake(image())
+        world.observations = [replace(observe(OPENSSL), since="2026-01-31T18:00:00+00:00")]
+        assert only(world.plan(image())).due_since == "2026-01-31T18:00:00+00:00"
+
+    def test_updates_count_beside_a_changed_input(self, world: FakeInputs) -> None:
+        world.bake(image())
+        world.inputs["web"] = {"var:nginx.port": "8081"}
+        world.observations = [observe(OPENSSL)]
+        assert only(world.plan(image())).due_since == "2026-01-31T23:00:00+00:00"
+
+    def test_updates_that_no_bake_brings_do_not_count(self, world: FakeInputs) -> None:
+        found = image(updates="security")
+        world.bake(found)
+        world.inputs["web"] = {"var:nginx.port": "8081"}
+        world.observations = [observe(TZDATA)]
+        assert only(world.plan(found)).due_since == ""
+
+    def test_a_disk_may_be_as_old_as_the_definition_allows(self, world: FakeInputs) -> None:
+        assert only(world.plan(image(rebuild_after_days=7))).due_since == "2026-01-25T00:00:00+00:00"
+
+    def test_an_input_alone_has_no_time(self, world: FakeInputs) -> None:
+        assert only(world.plan(image())).due_since == ""
+
+
 class TestKeepAndPublish:
     def test_nothing_to_do(self, world: FakeInputs) -> None:
         world.bake(image())

@@ -152,6 +152,47 @@ def test_a_run_after_a_refresh_bakes_a_new_version(baked: CliRunner, monkeypatch
     assert "web    keep    1.0.1    inputs unchanged; not refreshed\n" in baked("plan").out
 
 
+@pytest.fixture
+def unpublished(baked: CliRunner, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """An update was due an hour ago; 1.0.1 of `web` has it and failed its tests."""
+    answer(monkeypatch, lambda *_: ((ARCHIVE,), Upgrade((OPENSSL,))))
+    an_hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="seconds")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(refresh, "now", lambda: an_hour_ago)
+        earlier.setattr("bakery.catalog.catalog.now", lambda: an_hour_ago)
+        baked("refresh", "web")
+        baked.content["web"] = "the disk with openssl"
+        baked.failing_checks = {"web"}
+        assert baked("run", "web").code == 1
+    assert baked.states("web") == {"1.0.0": "complete", "1.0.1": "reserved"}
+    baked.failing_checks.clear()
+    return baked
+
+
+def test_an_unpublished_version_without_newer_updates_is_taken_up(
+    unpublished: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another look at archives that moved on and have the same updates is no reason for another disk."""
+    answer(monkeypatch, lambda *_: ((replace(ARCHIVE, sha256="c" * 64),), Upgrade((OPENSSL,))))
+    unpublished("refresh", "web")
+    (record,) = unpublished.line("web")
+    assert (record.version, unpublished.did) == ("1.0.1", ["verify web", "publish web"])
+
+
+def test_an_unpublished_version_that_lacks_newer_updates_is_baked_anew(
+    unpublished: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, lambda *_: ((ARCHIVE,), Upgrade((OPENSSL, TZDATA))))
+    unpublished("refresh", "web")
+    unpublished.content["web"] = "the disk with openssl and tzdata"
+    (record,) = unpublished.line("web")
+    assert unpublished.did == ["bake web", "verify web", "publish web"]
+    assert unpublished.states("web") == {"1.0.0": "complete", "1.0.1": "reserved", "1.0.2": "complete"}
+    disk = unpublished.folder("web", "1.0.2") / "disk.qcow2"
+    assert (record.version, disk.read_text()) == ("1.0.2", "the disk with openssl and tzdata")
+    assert unpublished.line("web") == []
+
+
 def test_plan_says_that_a_refresh_is_old(baked: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, lambda *_: ((ARCHIVE,), Upgrade()))
     monkeypatch.setattr(refresh, "now", lambda: (datetime.now(UTC) - timedelta(hours=30)).isoformat())
