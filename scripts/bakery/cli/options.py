@@ -56,6 +56,7 @@ FollowingChannel = Annotated[
     str, typer.Option("--channel", help="Channel to move, instead of the definition's.", callback=_check_channel)
 ]
 MaxAge = Annotated[int, typer.Option("--max-age", min=1, help="Hours after which a refresh is called old.")]
+Rebuild = Annotated[bool, typer.Option("--rebuild", help="Bake these images again, although nothing is due.")]
 Arch = Annotated[str, typer.Option("--arch", help="Architecture of the image.")]
 
 DEFINITIONS = Path("packer/images")

@@ -1,6 +1,6 @@
 """`bakery plan`: what a run would do, and why."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -19,6 +19,7 @@ def plan(
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
     max_age: options.MaxAge = options.MAX_AGE,
+    rebuild: options.Rebuild = False,
     json: options.Json = False,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there is work to do.")
@@ -31,7 +32,8 @@ def plan(
 
     Example: bakery plan web
     """
-    document = open_session(definitions, workspace, catalog).plan(images, timedelta(hours=max_age))
+    rebuild_asked = datetime.now(UTC) if rebuild else None
+    document = open_session(definitions, workspace, catalog).plan(images, timedelta(hours=max_age), rebuild_asked)
     print(documents.dump(document).decode() if json else render(document), end="" if json else "\n")
     return ExitCode.CHANGES if detailed_exitcode and document.pending else ExitCode.OK
 

@@ -12,6 +12,7 @@ def run(
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
+    rebuild: options.Rebuild = False,
     jobs: options.Jobs = options.JOBS,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -21,10 +22,15 @@ def run(
 
     Plans, bakes, verifies, publishes and records each image that needs it, parents first.
 
+    With --rebuild, each named image gets a new version, baked from its base as it is now. Images that are built on it
+    follow in a later run, if its content changed.
+
     Example: bakery run web
+
+    Example: bakery run --rebuild web
     """
     with session(definitions, workspace, catalog, verb="run", quiet=quiet, verbose=verbose) as verb_session:
-        records = run_images(verb_session, images, jobs)
+        records = run_images(verb_session, images, jobs, rebuild)
         if json:
             print(documents.dump_all(records).decode(), end="")
         else:

@@ -55,11 +55,15 @@ NewestOf = Callable[[ImageDefinition], Record | None]
 
 @dataclass(frozen=True)
 class World:
-    """The facts of a plan that no definition has: observations of versions, their greatest age, and the time."""
+    """The facts of a plan that no definition has: observations of versions, their greatest age, and the time.
+
+    `rebuilds` has the images that somebody asked to bake again, and when.
+    """
 
     now: datetime
     observations: Mapping[ImageVersion, Observation] = field(default_factory=dict)
     max_age: timedelta = MAX_AGE
+    rebuilds: Mapping[str, datetime] = field(default_factory=dict)
 
     def observation(self, record: Record) -> Observation | None:
         """The observation of exactly this version: another one says nothing about it."""
@@ -116,6 +120,8 @@ def _bake_reason(
         return f"{changes[0]}{more}"
     if updates := due_updates(image, world.observation(record)):
         return describe_updates(updates)
+    if image.name in world.rebuilds and datetime.fromisoformat(record.baked) < world.rebuilds[image.name]:
+        return "asked for by --rebuild"
     if image.rebuild_after_days is not None:
         age = world.now - datetime.fromisoformat(record.baked)
         if age > timedelta(days=image.rebuild_after_days):
@@ -125,7 +131,7 @@ def _bake_reason(
 
 def _due_since(image: ImageDefinition, record: Record | None, world: World) -> str:
     """The time since when a bake of this image is due by something other than its inputs; empty without one."""
-    times = []
+    times = [world.rebuilds[image.name]] if image.name in world.rebuilds else []
     observation = world.observation(record) if record else None
     if observation and due_updates(image, observation):
         times.append(datetime.fromisoformat(observation.since or observation.at))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from bakery.catalog import Record
 from bakery.engine import steps
@@ -55,14 +56,16 @@ def publish_images(session: Session, names: list[str] | None, channel: str, jobs
     )
 
 
-def run_images(session: Session, names: list[str] | None, jobs: int) -> list[Record]:
+def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bool = False) -> list[Record]:
     """Do all steps of each image level by level of the lineage until nothing is due; the new records.
 
-    The plan is made again after each level: if a new parent has the same content, its children need no bake.
+    The plan is made again after each level: if a new parent has the same content, its children need no bake. `rebuild`
+    bakes the named images, or all, although nothing is due.
     """
+    rebuild_asked = datetime.now(UTC) if rebuild else None
     outcomes: list[Outcome[Record]] = []
     while True:
-        plan = session.plan(names)
+        plan = session.plan(names, rebuild_asked=rebuild_asked)
         attempted = {outcome.name for outcome in outcomes}
         due = {action.image: action for action in plan.actions if action.kind in ("bake", "publish")}
         ready = [name for name in due if name not in attempted]

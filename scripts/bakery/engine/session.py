@@ -29,15 +29,22 @@ class Session:
     catalog: Catalog
     report: Reporter = silent
 
-    def plan(self, names: list[str] | None, max_age: timedelta = MAX_AGE) -> Plan:
-        """Plan the named images and all their ancestors; an observation older than `max_age` is called old."""
+    def plan(
+        self, names: list[str] | None, max_age: timedelta = MAX_AGE, rebuild_asked: datetime | None = None
+    ) -> Plan:
+        """Plan the named images and all their ancestors; an observation older than `max_age` is called old.
+
+        A named image whose newest version was baked before `rebuild_asked` is due; all are, if none is named.
+        """
         images = self.definitions.with_ancestors(names or [])
         prints = Fingerprints(self.project, toolbox.versions(self.project), toolbox.machine())
+        named = self.definitions.select(names or [])
+        rebuilds = {image.name: rebuild_asked for image in named} if rebuild_asked else {}
         return plan(
             images,
             newest_of=lambda image: self.catalog.newest(image.name, image.arch, image.version),
             inputs_of=lambda image, base: prints.inputs(image, self.definitions.sources[image.name], base),
-            world=World(datetime.now(UTC), self.catalog.newest_observations().by_version, max_age),
+            world=World(datetime.now(UTC), self.catalog.newest_observations().by_version, max_age, rebuilds),
         )
 
     def newest_record(self, image: ImageDefinition) -> Record | None:

@@ -40,6 +40,18 @@ def test_a_changed_variable_is_named_with_both_values(bakery: CliRunner) -> None
     ]
 
 
+def test_a_rebuild(bakery: CliRunner) -> None:
+    bakery.line()
+    assert rows(bakery("plan", "--rebuild", "web").out) == [
+        ["base", "keep", "1.0.0", "inputs unchanged; not refreshed"],
+        ["web", "bake", "1.0.0", "asked for by --rebuild"],
+    ]
+    assert rows(bakery("plan", "--rebuild").out) == [
+        ["base", "bake", "1.0.0", "asked for by --rebuild"],
+        ["web", "wait", "-", "built on base, which comes first"],
+    ]
+
+
 def test_detailed_exit_code(bakery: CliRunner) -> None:
     assert bakery("plan", "--detailed-exitcode").code == 2
     bakery.line()

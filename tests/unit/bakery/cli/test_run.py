@@ -1,5 +1,7 @@
 """The whole line over an image and the one it is built on."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from bakery.catalog import Record
@@ -87,6 +89,69 @@ def test_a_new_version_line_starts_at_zero(bakery: CliRunner) -> None:
     bakery.line()
     bakery.edit("web", '"1.0"', '"1.1"')
     assert [record.version for record in bakery.line()] == ["1.1.0"]
+
+
+def test_a_month_later_an_image_is_too_old(bakery: CliRunner) -> None:
+    """Its inputs are those of the version before, and so is its content: the image on top is kept."""
+    bakery.baked_at = (datetime.now(UTC) - timedelta(days=30)).isoformat()
+    bakery.line()
+    bakery.edit("base", "tests: [base]", "tests: [base]\nrebuild_after_days: 7")
+    bakery.baked_at = datetime.now(UTC).isoformat()
+    (record,) = bakery.line()
+    assert (record.image, record.version, bakery.did) == ("base", "1.0.1", ALL[:3])
+    assert "bake: 1.0.0 is 30 days old (rebuild_after_days: 7)" in [event.text for event in bakery.events]
+    assert bakery.line() == []
+
+
+class TestRebuild:
+    @pytest.fixture
+    def complete(self, bakery: CliRunner) -> CliRunner:
+        """Both images at 1.0.0, baked long ago; what is baked from now on is newer than any call."""
+        bakery.line()
+        bakery.did.clear()
+        bakery.baked_at = "2100-01-01T00:00:00+00:00"
+        return bakery
+
+    def test_all_images_get_a_new_version(self, complete: CliRunner) -> None:
+        answer = complete("run", "--rebuild")
+        assert answer.code == 0, answer.err
+        assert complete.did == ALL
+        assert answer.err.count("bake: asked for by --rebuild") == 2
+        for image in ("base", "web"):
+            assert complete.states(image) == {"1.0.0": "complete", "1.0.1": "complete"}
+        assert complete.bases["web"].version == "1.0.1"
+        assert complete.line() == []
+
+    def test_a_named_image_leaves_its_parent_alone(self, complete: CliRunner) -> None:
+        assert complete("run", "--rebuild", "web").code == 0
+        assert complete.did == ALL[3:]
+
+    def test_a_parent_with_new_content_brings_its_child(self, complete: CliRunner) -> None:
+        complete.content["base"] = "patched"
+        assert complete("run", "--rebuild", "base").code == 0
+        assert complete.did == ALL[:3]
+        (record,) = complete.line()
+        assert (record.image, record.version) == ("web", "1.0.1")
+
+    def test_a_parent_with_equal_content_leaves_its_child_alone(self, complete: CliRunner) -> None:
+        assert complete("run", "--rebuild", "base").code == 0
+        assert complete.states("base") == {"1.0.0": "complete", "1.0.1": "complete"}
+        assert complete.line() == []
+
+    def test_an_unpublished_disk_is_not_what_was_asked_for(self, bakery: CliRunner) -> None:
+        with bakery.monkeypatch.context() as earlier:
+            earlier.setattr("bakery.catalog.catalog.now", lambda: "2026-01-31T12:00:00+00:00")
+            bakery("bake", "base")
+        bakery.baked_at = "2100-01-01T00:00:00+00:00"
+        assert bakery("run", "--rebuild", "base").code == 0
+        assert bakery.states("base") == {"1.0.0": "reserved", "1.0.1": "complete"}
+
+    def test_a_rebuild_that_failed_keeps_back_its_child(self, complete: CliRunner) -> None:
+        complete.broken = {"bake base"}
+        answer = complete("run", "--rebuild")
+        assert answer.code == 1
+        assert "web: not started, since its parent failed" in answer.err
+        assert complete.did == ["bake base"]
 
 
 class TestFailures:

@@ -1,6 +1,6 @@
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -82,8 +82,9 @@ class FakeInputs:
         self.records[found.name] = replace(record, **changes)
         return self.records[found.name]
 
-    def plan(self, *images: ImageDefinition, now: datetime = NOW) -> Plan:
-        world = plan.World(now, Observations(observations=tuple(self.observations)).by_version)
+    def plan(self, *images: ImageDefinition, now: datetime = NOW, rebuilds: Collection[str] = ()) -> Plan:
+        observations = Observations(observations=tuple(self.observations)).by_version
+        world = plan.World(now, observations, rebuilds=dict.fromkeys(rebuilds, NOW))
         return plan.plan(images, self.newest_of, self.inputs_of, world)
 
 
@@ -266,6 +267,32 @@ class TestUpdates:
         world.bake(web)
         world.observations = [observe(OPENSSL, name="base"), observe()]
         assert [action.kind for action in world.plan(base, web).actions] == ["bake", "wait"]
+
+
+class TestRebuild:
+    def test_an_image_is_due_although_nothing_changed(self, world: FakeInputs) -> None:
+        record = world.bake(image())
+        action = only(world.plan(image(), rebuilds=["web"]))
+        assert (action.kind, action.reason, action.version) == ("bake", "asked for by --rebuild", "1.0.3")
+        assert (action.input_key, action.inputs, action.changes) == (record.input_key, record.inputs, ())
+        assert action.due_since == NOW.isoformat()
+
+    def test_what_was_baked_since_is_kept(self, world: FakeInputs) -> None:
+        world.bake(image(), baked=NOW.isoformat())
+        assert only(world.plan(image(), rebuilds=["web"])).kind == "keep"
+
+    def test_another_reason_comes_first(self, world: FakeInputs) -> None:
+        world.bake(image())
+        world.inputs["web"] = {"var:nginx.port": "8081"}
+        action = only(world.plan(image(), rebuilds=["web"]))
+        assert (action.reason, action.due_since) == ("var:nginx.port: 8080 -> 8081", NOW.isoformat())
+
+    def test_a_parent_that_nobody_named_is_kept(self, world: FakeInputs) -> None:
+        base, web = image("base"), image("web", "base")
+        world.bake(base)
+        world.bake(web)
+        assert [action.kind for action in world.plan(base, web, rebuilds=["web"]).actions] == ["keep", "bake"]
+        assert [action.kind for action in world.plan(base, web, rebuilds=["base"]).actions] == ["bake", "wait"]
 
 
 class TestDueSince:
