@@ -95,4 +95,4 @@ def apt_archive(folder: Path) -> Iterator[AptArchive]:
             yield AptArchive(folder, keys, f"http://127.0.0.1:{server.server_port}")
     finally:
         subprocess.run(["gpgconf", "--homedir", keys, "--kill", "gpg-agent"], check=True)
-        shutil.rmtree(keys)
+        shutil.rmtree(keys, ignore_errors=True)  # the agent removes its sockets at the same time

@@ -1,6 +1,7 @@
 """What the tests with real tools share."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,7 @@ FIRST = (
     "test_vsphere.py",
     "test_gitlab.py",
     "test_updates.py",
+    "test_patching.py",
     "test_apply.py",
     "test_stacks.py",
     "test_stack_runner.py",
@@ -81,3 +83,14 @@ def base_disk(project_root: Path) -> BaseDisk:
     base = QemuBase(debootstrap=Debootstrap(suite="bookworm"))
     cache = project_root / ".bakery" / "test-cache"
     return prepare(base, cache, project_root / "packer" / "base" / "debian", silent)
+
+
+@pytest.fixture
+def clone(project_root: Path, base_disk: BaseDisk, tmp_path: Path) -> Path:
+    """A copy of the project, with the tools and the base that other tests use as well."""
+    for name in ("ansible", "packer", "tools"):
+        shutil.copytree(project_root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / ".bakery" / "cache").mkdir(parents=True)
+    (tmp_path / ".bakery" / "tools").symlink_to(project_root / ".bakery" / "tools")
+    (tmp_path / ".bakery" / "cache" / "bases").symlink_to(base_disk.path.parents[1])
+    return tmp_path

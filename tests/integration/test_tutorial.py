@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,12 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.machine.disk_image import BaseDisk
-
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "tutorial" / "first-image.md"
-# What the commands of the page need of a clone.
-FOLDERS = ("ansible", "packer", "tools")
+PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "first-image.md"
 # ```console has commands and their output; ```yaml PATH is the content of a file.
 FENCE = re.compile(r"^```(console|yaml) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ANY_LINES, ANY_TEXT = "[...]\n", "..."
@@ -60,17 +54,6 @@ def shows(expected: str, output: str) -> bool:
 def squeezed(text: str) -> str:
     """Columns are as wide as their content, which differs from run to run."""
     return re.sub(r" +", " ", text).replace(" \n", "\n")
-
-
-@pytest.fixture
-def clone(base_disk: BaseDisk, tmp_path: Path) -> Path:
-    """A copy of the project, with the tools and the base that other tests use as well."""
-    for name in FOLDERS:
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / ".bakery" / "cache").mkdir(parents=True)
-    (tmp_path / ".bakery" / "tools").symlink_to(ROOT / ".bakery" / "tools")
-    (tmp_path / ".bakery" / "cache" / "bases").symlink_to(base_disk.path.parents[1])
-    return tmp_path
 
 
 def environment() -> dict[str, str]:

@@ -1,0 +1,131 @@
+"""A patch from the archive to the channel, as a user brings it: refresh, status, plan, run, compare."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from doubles.apt_archive import AptArchive, apt_archive
+from integration.test_tutorial import environment
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.root,
+    pytest.mark.guest,
+    pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed: apt-get install gpg gpg-agent"),
+]
+
+FIXED, PLAIN, PINNED = PACKAGES = ("bakery-fixed", "bakery-plain", "bakery-pinned")
+SECONDS = 900.0  # of one command; a run takes a minute without acceleration
+DEFINITION = """\
+name: web
+description: A test
+os: debian-12
+arch: x86_64
+version: "1.0"
+mode: chroot
+base: {qemu: {debootstrap: {suite: bookworm}}}
+software: {roles: [{name: subscribe}]}
+targets: [local]
+channel: stable
+"""
+# The image knows the archive alone, so that nothing of the world is an update for it.
+ROLE = """\
+- name: Add the key
+  ansible.builtin.copy: {{dest: /etc/apt/keyrings/test.asc, content: {key}, mode: "0644"}}
+- name: Add the archive
+  ansible.builtin.copy:
+    dest: /etc/apt/sources.list
+    mode: "0644"
+    content: |
+      deb [signed-by=/etc/apt/keyrings/test.asc] {uri} test main
+      deb [signed-by=/etc/apt/keyrings/test.asc] {uri} test-security main
+- name: Pin one package
+  ansible.builtin.copy:
+    dest: /etc/apt/preferences.d/pinned
+    mode: "0644"
+    content: |
+      Package: bakery-pinned
+      Pin: version 1
+      Pin-Priority: 1000
+- name: Install packages
+  ansible.builtin.apt: {{name: [{packages}], cache_valid_time: 0}}
+"""
+
+
+@pytest.fixture
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AptArchive]:
+    """Version 1 of each package; a suite for security that has none."""
+    with apt_archive(tmp_path_factory.mktemp("archive")) as archive:
+        archive.sign_suite("test-security")
+        for name in PACKAGES:
+            archive.add_package("test", name, "1")
+        yield archive
+
+
+@pytest.fixture
+def project(clone: Path, archive: AptArchive) -> Path:
+    """A project with one image, whose role installs the packages of the archive."""
+    shutil.rmtree(clone / "packer" / "images")
+    tasks = ROLE.format(key=json.dumps(archive.key), uri=archive.uri, packages=", ".join(PACKAGES))
+    for path, text in {
+        "packer/images/web.yaml": DEFINITION,
+        "ansible/roles/subscribe/tasks/main.yml": tasks,
+        "ansible/roles/subscribe/meta/bakery.yml": "modes: [chroot]\n",
+    }.items():
+        (clone / path).parent.mkdir(parents=True, exist_ok=True)
+        (clone / path).write_text(text)
+    return clone
+
+
+def bakery(project: Path, *arguments: str, code: int = 0) -> str:
+    """What a command prints to standard output; it must end with this exit code."""
+    run = subprocess.run(
+        [Path(sys.executable).with_name("bakery"), *arguments],
+        cwd=project,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert run.returncode == code, f"bakery {' '.join(arguments)}\n{run.stdout}{run.stderr}"
+    return run.stdout
+
+
+def rows(table: str) -> list[list[str]]:
+    """The rows of a table by words, without its head."""
+    return [line.split() for line in table.splitlines()[1:]]
+
+
+def state(project: Path) -> tuple[str, str, str]:
+    """Refresh, and return the image's version, its updates as security/all, and the plan's row for it."""
+    bakery(project, "refresh")
+    ((_, _, version, _, _, updates, *_),) = rows(bakery(project, "status"))
+    (row, *_) = bakery(project, "plan").splitlines()[1:]
+    return version, updates, " ".join(row.split())
+
+
+def test_a_patch_comes_with_the_next_version(project: Path, archive: AptArchive) -> None:
+    bakery(project, "run")
+    assert state(project) == ("1.0.0", "0/0", "web keep 1.0.0 inputs unchanged; no updates")
+
+    archive.add_package("test-security", FIXED, "2")
+    archive.add_package("test-security", PINNED, "2")
+    due = f"1 package has an update, 1 for security: {FIXED} 1 -> 2 (test-security)"
+    assert state(project) == ("1.0.0", "1/1", f"web bake 1.0.0 {due}")
+    assert bakery(project, "plan", "--detailed-exitcode", code=2)
+    bakery(project, "status", "--fail-on", "security", code=1)
+
+    bakery(project, "run")
+    comparison = json.loads(bakery(project, "compare", "web@1.0.0", "web@1.0.1", "--json"))
+    assert comparison["packages"] == [{"name": FIXED, "architecture": "all", "before": "1", "after": "2"}]
+    assert comparison["inputs"] == []
+
+    assert state(project) == ("1.0.1", "0/0", "web keep 1.0.1 inputs unchanged; no updates")
+    bakery(project, "status", "--fail-on", "security")
+    assert bakery(project, "run") == "nothing to do: every image is up to date\n"
