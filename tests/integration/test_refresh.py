@@ -12,10 +12,10 @@ import pytest
 
 from bakery.contents import DATABASE, read_disk
 from bakery.contents.archive import pack_folder
+from bakery.demo.stand_ins import apt
 from bakery.host.errors import BakeryError, OutageError
 from bakery.model.observations import Update, Upgrade
 from bakery.refresh import Archives, observe_updates
-from doubles import apt_archive
 from doubles.apt_archive import AptArchive
 from doubles.serving import at_work
 from integration.test_contents import unbaked, write_disk
@@ -230,7 +230,7 @@ def test_a_rotated_key_is_no_reason_for_old_lists(
 def test_a_changed_list_has_a_bad_signature(tmp_path: Path, archive: AptArchive, image: Path) -> None:
     observe(image, open_archives(tmp_path))
     release = tmp_path / "archive/dists/test/InRelease"
-    release.write_text(release.read_text().replace("Origin: Test", "Origin: Other"))
+    release.write_text(release.read_text().replace("Origin: Example", "Origin: Other"))
     assert fail(tmp_path, image).message == f"the archive {archive.uri} test has a bad signature"
 
 
@@ -238,8 +238,8 @@ def test_an_archive_that_is_not_updated_any_more(
     tmp_path: Path, archive: AptArchive, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     observe(image, open_archives(tmp_path))
-    expired = apt_archive.RELEASE.replace("Date:", "Valid-Until: Thu, 01 Jan 2026 00:00:00 UTC\nDate:")
-    monkeypatch.setattr(apt_archive, "RELEASE", expired)
+    expired = apt.RELEASE.replace("Date:", "Valid-Until: Thu, 01 Jan 2026 00:00:00 UTC\nDate:")
+    monkeypatch.setattr(apt, "RELEASE", expired)
     archive.sign_suite("test-security")
     assert fail(tmp_path, image).message == (
         f"the archive {archive.uri} test-security has expired: its mirror is not updated any more"
