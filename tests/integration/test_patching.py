@@ -28,22 +28,25 @@ os: debian-12
 arch: x86_64
 version: "1.0"
 mode: chroot
-base: {qemu: {debootstrap: {suite: bookworm}}}
-software: {roles: [{name: subscribe}]}
+base: {{qemu: {{debootstrap: {{suite: bookworm}}}}}}
+software:
+  roles:
+    - name: prepare_apt
+    - name: apt_archive
+      vars:
+        apt_archive_name: test
+        apt_archive_uri: {uri}
+        apt_archive_proxy: {uri}
+        apt_archive_suites: [test, test-security]
+        apt_archive_key: {key}
+        apt_archive_packages: [{packages}]
 targets: [local]
 channel: stable
 """
-# The image knows the archive alone, so that nothing of the world is an update for it.
+# The image knows the test's archive alone, so that nothing of the world is an update for it.
 ROLE = """\
-- name: Add the key
-  ansible.builtin.copy: {{dest: /etc/apt/keyrings/test.asc, content: {key}, mode: "0644"}}
-- name: Add the archive
-  ansible.builtin.copy:
-    dest: /etc/apt/sources.list
-    mode: "0644"
-    content: |
-      deb [signed-by=/etc/apt/keyrings/test.asc] {uri} test main
-      deb [signed-by=/etc/apt/keyrings/test.asc] {uri} test-security main
+- name: Remove Debian's archives
+  ansible.builtin.file: {path: /etc/apt/sources.list, state: absent}
 - name: Pin one package
   ansible.builtin.copy:
     dest: /etc/apt/preferences.d/pinned
@@ -52,8 +55,6 @@ ROLE = """\
       Package: bakery-pinned
       Pin: version 1
       Pin-Priority: 1000
-- name: Install packages
-  ansible.builtin.apt: {{name: [{packages}], cache_valid_time: 0}}
 """
 
 
@@ -69,13 +70,13 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AptArchive]:
 
 @pytest.fixture
 def project(clone: Path, archive: AptArchive) -> Path:
-    """A project with one image, whose role installs the packages of the archive."""
+    """A project with this image alone."""
     shutil.rmtree(clone / "packer" / "images")
-    tasks = ROLE.format(key=json.dumps(archive.key), uri=archive.uri, packages=", ".join(PACKAGES))
+    definition = DEFINITION.format(key=json.dumps(archive.key), uri=archive.uri, packages=", ".join(PACKAGES))
     for path, text in {
-        "packer/images/web.yaml": DEFINITION,
-        "ansible/roles/subscribe/tasks/main.yml": tasks,
-        "ansible/roles/subscribe/meta/bakery.yml": "modes: [chroot]\n",
+        "packer/images/web.yaml": definition,
+        "ansible/roles/prepare_apt/tasks/main.yml": ROLE,
+        "ansible/roles/prepare_apt/meta/bakery.yml": "modes: [chroot]\n",
     }.items():
         (clone / path).parent.mkdir(parents=True, exist_ok=True)
         (clone / path).write_text(text)
