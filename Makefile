@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
-# Set CHANGE=1 to see a changed role variable come out as the next version.
+# What the demo brings out as the next version: CHANGE=1 a changed role variable, CHANGE=updates a security update.
 CHANGE ?=
 
 BIN := .venv/bin
@@ -26,8 +26,8 @@ setup: ## Install everything that is needed (under a second when it is there)
 demo: export BAKERY_TERRAFORM_MIRROR ?= $(wildcard /opt/tf-plugins)
 
 .PHONY: demo
-demo: setup ## Bake an image and hand its ID to Terraform, without a cloud account (CHANGE=1: the next version)
-	@$(BIN)/bakery demo $(if $(CHANGE),--change)
+demo: setup ## Bake an image and hand its ID to Terraform, without a cloud account (CHANGE=1, CHANGE=updates: the next version)
+	@$(BIN)/bakery demo $(if $(CHANGE),--change $(CHANGE:1=role))
 
 .PHONY: demo-down
 demo-down: ## Stop what the demo started

@@ -16,7 +16,10 @@ from bakery.reports import Verbosity, render_table, watch
 
 
 def demo(
-    change: Annotated[bool, typer.Option("--change", help="Change a role variable first: the next version.")] = False,
+    change: Annotated[
+        story.Change | None,
+        typer.Option("--change", help="Change a role variable first, or have a patch appear: the next version."),
+    ] = None,
     down: Annotated[bool, typer.Option("--down", help="Stop the services that the demo left running.")] = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -24,7 +27,7 @@ def demo(
 
     Bakes, tests and publishes an image to an AWS stand-in on loopback, and hands its ID to Terraform.
 
-    Example: bakery demo --change
+    Example: bakery demo --change updates
     """
     project = locate(options.DEFINITIONS, options.WORKSPACE)
     root = project.root
@@ -54,6 +57,6 @@ def render(result: story.Result) -> str:
             f"{result.image} {result.version}: {verdict}",
             render_table(("downstream", "value"), list(result.consumer.items())),
             render_table(("phase", "seconds"), phases),
-            "written to .bakery/demo/result.json; Vault and the AWS stand-in keep running until 'make demo-down'",
+            "written to .bakery/demo/result.json; the services keep running until 'make demo-down'",
         )
     )

@@ -8,7 +8,7 @@ import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
-from bakery.demo import services
+from bakery.demo import archive, services
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.infra import mirror
@@ -19,7 +19,7 @@ STATE_BUCKET = "bakery-demo-state"  # Terraform's state; elsewhere an administra
 IMAGES_STATE = {"bucket": STATE_BUCKET, "key": "demo/images.tfstate", "region": REGION, "use_path_style": True}
 CATALOG = "s3://bakery-demo-catalog/catalog"
 SECRET = ("VAULT_SECRET_ID",)
-NAMES = ("aws", "vault")
+NAMES = (archive.SERVICE, "aws", "vault")
 
 
 def start(project: Project, vault: Path) -> dict[str, str]:
@@ -28,7 +28,7 @@ def start(project: Project, vault: Path) -> dict[str, str]:
     `vault` is Vault's program.
     """
     require_moto()
-    folder = project.workspace / "stand-ins"
+    folder = folder_of(project)
     seed, state = folder / "secrets.json", folder / "aws.state"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the demo's secrets are in it
     if not seed.exists():
@@ -44,16 +44,21 @@ def start(project: Project, vault: Path) -> dict[str, str]:
     return environment
 
 
+def folder_of(project: Project) -> Path:
+    """The folder of the stand-ins."""
+    return project.workspace / "stand-ins"
+
+
 def save(project: Project) -> None:
     """Have the AWS stand-in write its state, so that a crash of the machine loses nothing."""
-    aws = services.last_start("aws", project.workspace / "stand-ins")
+    aws = services.last_start("aws", folder_of(project))
     if aws:
         urllib.request.urlopen(f"{aws.url}/_double/save", data=b"", timeout=60).close()  # noqa: S310 - loopback
 
 
-def stop(folder: Path) -> list[str]:
+def stop(project: Project) -> list[str]:
     """Stop the services. Return the names of those that ran."""
-    return [name for name in NAMES if services.stop(name, folder / "stand-ins")]
+    return [name for name in NAMES if services.stop(name, folder_of(project))]
 
 
 def require_moto() -> None:

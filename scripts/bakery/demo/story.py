@@ -6,14 +6,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from bakery.catalog import Record
-from bakery.demo import environment, images
+from bakery.demo import archive, environment, images
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
-from bakery.host.events import Reporter, report_step, silent
+from bakery.host.events import Event, Reporter, report_step, silent
 from bakery.host.timing import timed
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
@@ -24,6 +25,13 @@ from bakery.model.project import Project
 PrintLine = Callable[[str], None]
 
 CONSUMER = ("examples/consumer", "modules/image")  # the example, and the module that it names by a relative path
+
+
+class Change(StrEnum):
+    """A change before the run: of a role variable, or of a package archive, which gets a patch."""
+
+    ROLE = "role"
+    UPDATES = "updates"
 
 
 @dataclass(frozen=True)
@@ -82,24 +90,36 @@ def folder_of(root: Path) -> Path:
     return root / ".bakery" / "demo"
 
 
-def play(root: Path, vault: Path, change: bool, report: Reporter, print_line: PrintLine) -> Result:
+def project_of(root: Path) -> Project:
+    """The demo's own project, with the roles and templates of the user's."""
+    folder = folder_of(root)
+    return Project(root, folder / "images", folder)
+
+
+def play(root: Path, vault: Path, change: Change | None, report: Reporter, print_line: PrintLine) -> Result:
     """All steps: infrastructure, bake, publish, outputs, and a downstream consumer. `vault` is Vault's program."""
     folder = folder_of(root)
-    project = Project(root, folder / "images", folder)
+    project = project_of(root)
     seconds: dict[str, float] = {}
     with files.exclusive(folder / "lock", "the demo is running already"):
-        with _timed_step(seconds, report, "stand-ins", "start Vault and the AWS stand-in on loopback"):
-            images.prepare(root / "packer" / "images", project.definitions, change)
+        with _timed_step(seconds, report, "stand-ins", "start Vault, the AWS stand-in and a package archive"):
+            images.prepare(root / "packer" / "images", project.definitions, change is Change.ROLE)
             variables = environment.start(project, vault)
+            images.add_archive(project.definitions, archive.start(environment.folder_of(project)))
         stage = Stage(project, variables, report, print_line)
         cdktf = Cdktf(project, variables, project.logs / "demo-cdktf.log", report)
         with _timed_step(seconds, report, "stacks", "cdktf deploy distribution network"):
             cdktf.deploy("distribution", "network")
         with _timed_step(seconds, silent, "run", "bakery run"):  # it reports its own progress
+            if change is Change.UPDATES:
+                _show_patch(stage)
             action = json.loads(stage.ask("plan", images.IMAGE))["actions"][-1]
             stage.run("run", images.IMAGE)
             records = documents.parse(list[Record], stage.ask("catalog", images.IMAGE), "bakery catalog")
             record = [candidate for candidate in records if candidate.state == "complete"][-1]
+            if change is Change.UPDATES:
+                before, after = (f"{images.IMAGE}@{version}" for version in (action["version"], record.version))
+                stage.run("compare", before, after, "--markdown")
         with _timed_step(seconds, report, "images", "cdktf deploy images"):
             outputs = cdktf.deploy("images")["images"]
         with _timed_step(seconds, report, "consumer", "terraform apply in examples/consumer"):
@@ -121,7 +141,16 @@ def play(root: Path, vault: Path, change: bool, report: Reporter, print_line: Pr
 
 def end(root: Path) -> list[str]:
     """Stop the stand-ins, and return the names of those that ran. Their data stays for the next demo."""
-    return environment.stop(folder_of(root))
+    return environment.stop(project_of(root))
+
+
+def _show_patch(stage: Stage) -> None:
+    """Have a patch of an up-to-date image appear, and see it."""
+    stage.run("run", images.IMAGE)
+    version = archive.add_patch(environment.folder_of(stage.project))
+    stage.report(Event("note", "demo", archive.SECURITY, f"{archive.PACKAGE} {version} appears in the package archive"))
+    for verb in ("refresh", "status", "plan"):
+        stage.run(verb, images.IMAGE)
 
 
 @contextmanager

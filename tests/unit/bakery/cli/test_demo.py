@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bakery.demo import story
-from bakery.demo.story import Result, Row
+from bakery.demo.story import Change, Result, Row
 from unit.bakery.cli.cli_runner import CliRunner
 
 ROW = Row("web", "1.0.1", "123456789012", "us-east-1", "ami-1", "/bakery/web/x86_64/1.0.1")
@@ -53,21 +53,27 @@ def test_the_result(bakery: CliRunner, found: Result, verdict: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("arguments", [(), ("--change",)])
-def test_a_change_is_asked_for(bakery: CliRunner, vault: Path, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "change"),
+    [((), None), (("--change", "role"), Change.ROLE), (("--change", "updates"), Change.UPDATES)],
+)
+def test_a_change_is_asked_for(
+    bakery: CliRunner, vault: Path, arguments: tuple[str, ...], change: Change | None
+) -> None:
     asked = []
 
-    def play(root: Path, program: Path, change: bool, *_: object) -> Result:
+    def play(root: Path, program: Path, change: Change | None, *_: object) -> Result:
         asked.append((root, program, change))
         return result()
 
     bakery.monkeypatch.setattr(story, "play", play)
     bakery("demo", *arguments)
-    assert asked == [(bakery.project.root, vault, bool(arguments))]
+    assert asked == [(bakery.project.root, vault, change)]
 
 
 @pytest.mark.parametrize(
-    ("stopped", "said"), [(["aws", "vault"], "aws stopped\nvault stopped\n"), ([], "nothing was running\n")]
+    ("stopped", "said"),
+    [(["apt", "aws", "vault"], "apt stopped\naws stopped\nvault stopped\n"), ([], "nothing was running\n")],
 )
 def test_down(bakery: CliRunner, stopped: list[str], said: str) -> None:
     bakery.monkeypatch.setattr(story, "end", lambda _: stopped)

@@ -60,3 +60,19 @@ def test_the_users_own_edits_come_along(source: Path, tmp_path: Path) -> None:
     assert images.prepare(source, folder, change=False) == 1
     assert definitions.load(folder).images["web"].tags["team"] == "shop"
     assert message(folder) == "Baked after change 1"
+
+
+def test_the_archive_is_one_more_role(source: Path, tmp_path: Path) -> None:
+    """The definition is right with it, so the role has these variables."""
+    folder = tmp_path / "demo" / "images"
+    images.prepare(source, folder, change=True)
+    variables = {
+        "apt_archive_name": "demo",
+        "apt_archive_uri": "http://127.0.0.1:8300",
+        "apt_archive_suites": ["demo"],
+        "apt_archive_key": "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nabc\n",
+    }
+    images.add_archive(folder, variables)
+    web, role = definitions.load(folder).images[images.IMAGE].software.roles
+    assert web.vars[images.VARIABLE] == "Baked after change 1"
+    assert (role.name, role.vars) == ("apt_archive", variables)
