@@ -36,7 +36,7 @@ from integration.pipelines import (
 )
 
 # 265 s of a processor: two images are baked and booted. In `make test`, test_gitlab.py runs these jobs up to a bake
-# that fails, test_tutorial.py bakes, tests and publishes, and test_apply.py applies.
+# that fails, test_patching.py bakes, tests and publishes, and test_apply.py applies.
 pytestmark = [pytest.mark.integration, pytest.mark.guest, pytest.mark.root, pytest.mark.soak]
 
 BUCKET = "bakery-demo-catalog"  # of cdktf/environments/demo.yaml

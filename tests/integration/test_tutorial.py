@@ -62,6 +62,7 @@ def environment() -> dict[str, str]:
     return {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
 
 
+@pytest.mark.soak  # 195 s of a processor; test_patching.py has the same verbs and a boot
 @pytest.mark.root
 @pytest.mark.guest
 @pytest.mark.integration

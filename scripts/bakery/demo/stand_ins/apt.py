@@ -58,7 +58,7 @@ class AptArchive:
         return len(list(self._folder.glob(f"pool/*/{name}_*.deb")))
 
     def add_package(self, suite: str, name: str, version: str) -> None:
-        """Add a version of a package with one file and one configuration file, and sign the suite anew."""
+        """Add a version of a package with one file and one configuration file, and sign the suite again."""
         tree = self._folder / "trees" / f"{name}_{version}"
         for path, text in {
             "DEBIAN/control": CONTROL.format(name=name, version=version),
@@ -102,7 +102,7 @@ class AptArchive:
 
 
 class ArchiveHandler(SimpleHTTPRequestHandler):
-    """Shows the files of a folder. Also to who takes it for a proxy, as a guest does: the host's name is ignored."""
+    """Shows the files of a folder. It ignores the name of the host, so that a guest may use it as a proxy."""
 
     def translate_path(self, path: str) -> str:
         return super().translate_path(urlsplit(path).path)
