@@ -14,7 +14,7 @@ RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:\+[\w.]+)?")
 
 @dataclass(frozen=True)
 class Release:
-    """The vendor's zip archive. Either `sha256` is known or `sums` is the URL of the vendor's checksum file."""
+    """The vendor's archive, zip or tar. Either `sha256` is known or `sums` is the URL of the vendor's checksum file."""
 
     url: str
     member: str

@@ -4,10 +4,14 @@ import hashlib
 import http.client
 import platform
 import shutil
+import tarfile
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 from tools.pins import Release
@@ -86,8 +90,22 @@ class Vendor:
         return digest.hexdigest()
 
 
+@contextmanager
+def _open_member(archive: Path, member: str) -> Iterator[IO[bytes]]:
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as unzipped, unzipped.open(member) as packed:
+            yield packed
+        return
+    with tarfile.open(archive) as tar:
+        file = tar.extractfile(member)
+        if file is None:
+            raise SetupError(f"{member} in {archive.name} is not a file")
+        with file:
+            yield file
+
+
 def _unpack_member(archive: Path, member: str, program: Path) -> Path:
-    with zipfile.ZipFile(archive) as unzipped, unzipped.open(member) as packed, program.open("wb") as file:
+    with _open_member(archive, member) as packed, program.open("wb") as file:
         shutil.copyfileobj(packed, file, CHUNK)
     program.chmod(0o755)
     return program

@@ -95,7 +95,9 @@ def test_every_pinned_tool_is_complete() -> None:
     assert {"packer", "terraform", "vault"} <= {tool.name for tool in tools}
     for tool in tools:
         if tool.module:
-            assert f"require {tool.module} v{tool.version}\n" in (tool.source / "go.mod").read_text()
+            required = re.search(rf"require (\S+) v{tool.version}\n", (tool.source / "go.mod").read_text())
+            assert required
+            assert f"{tool.module}/".startswith(f"{required[1]}/")
         assert tool.version in tool.release.url
         assert tool.release.sha256 or tool.release.sums
     names = [tool.name for tool in tools]

@@ -1,5 +1,8 @@
 """Downloads: right, wrong, cut short, and from nowhere."""
 
+import hashlib
+import io
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +22,20 @@ def test_a_release_with_the_right_checksum_is_unpacked(bench: "FakeTool", tmp_pa
     assert program.read_text().startswith("#!/bin/sh")
     assert program.stat().st_mode & 0o111
     assert not (tmp_path / "forge.zip").exists()
+
+
+def test_a_release_may_be_a_tar(bench: "FakeTool", tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        entry = tarfile.TarInfo("forge")
+        entry.size = 4
+        tar.addfile(entry, io.BytesIO(b"text"))
+    bench.server.files["/forge.tar.gz"] = buffer.getvalue()
+    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+    release = replace(bench.tool.release, url=f"{bench.server.address}/forge.tar.gz", sha256=digest)
+    program = Vendor(bench.progress).fetch(release, tmp_path, "forge")
+    assert program.read_text() == "text"
+    assert program.stat().st_mode & 0o111
 
 
 def test_a_wrong_checksum_stops_set_up_and_is_not_worked_around(bench: "FakeTool") -> None:
