@@ -1,18 +1,21 @@
 """Contents of real disks, against the answers of the package managers themselves."""
 
+import json
 import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bakery.contents import DATABASE, UnreadableError, read_disk
+from bakery.contents import DATABASE, UnreadableError, read_disk, sbom_path
 from bakery.contents.comparison import PackageChange, compare_packages
+from bakery.contents.sbom import list_packages
 from bakery.machine import disk_image
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import root_of
-from bakery.model.contents import Package
+from bakery.model.contents import SBOM_SUFFIXES, Package, SbomFormat
 from bakery.model.documents import Artifact, Base, Disk
 from doubles.artifacts import artifact_of
 
@@ -20,6 +23,7 @@ pytestmark = pytest.mark.integration
 
 QUESTION = "${db:Status-Status} ${Package} ${Version} ${Architecture} ${source:Package}\\n"
 MIB = 1 << 20
+SYFT = Path(__file__).parents[2] / ".bakery" / "tools" / "bin" / "syft"
 SPEC = """\
 Name: {name}
 Version: {version}
@@ -38,6 +42,10 @@ def unbaked(disk: Path) -> Artifact:
     """The document of a disk whose digests do not matter."""
     base = Base("debian bookworm", "", "c" * 64)
     return artifact_of(Disk(str(disk), "qcow2", 0, "a" * 64, "b" * 64), base, image="web")
+
+
+def read_sboms(disk: Path) -> dict[SbomFormat, Any]:
+    return {name: json.loads(sbom_path(disk, name).read_bytes()) for name in SBOM_SUFFIXES}
 
 
 def run(*command: str | Path) -> str:
@@ -99,8 +107,8 @@ def write_deb(path: Path, name: str, version: str) -> None:
 
 @pytest.mark.root
 def test_compare_lists_exactly_what_dpkg_changed(disk: Path, changed_disk: Path) -> None:
-    before = read_disk(unbaked(disk), disk)
-    after = read_disk(unbaked(changed_disk), changed_disk)
+    before = read_disk(unbaked(disk), disk, SYFT)
+    after = read_disk(unbaked(changed_disk), changed_disk, SYFT)
     acl, netbase = (next(package for package in before.packages if package.name == name) for name in ("acl", "netbase"))
     assert compare_packages(before.packages, after.packages) == (
         PackageChange("acl", "amd64", acl.version, ""),
@@ -114,16 +122,18 @@ def test_compare_lists_exactly_what_dpkg_changed(disk: Path, changed_disk: Path)
 def test_packages_are_those_that_dpkg_names_inside(disk: Path, mounted_root: Path) -> None:
     answer = run("chroot", mounted_root, "dpkg-query", "--show", f"--showformat={QUESTION}").splitlines()
     rows = [row.split()[1:] for row in answer if row.startswith("installed ")]
-    contents = read_disk(unbaked(disk), disk)
+    contents = read_disk(unbaked(disk), disk, SYFT)
     assert len(rows) > 150
     assert [[package.name, package.version, package.architecture, package.source] for package in contents.packages] == (
         sorted(rows)
     )
     assert contents.kernels == tuple(path.name for path in (mounted_root / "usr/lib/modules").iterdir())
+    for name, document in read_sboms(disk).items():
+        assert list_packages(name, document) == {(row[0], row[1], row[2]) for row in rows}, name
 
 
 def test_contents_name_what_boots_and_come_out_equal(disk: Path) -> None:
-    contents = read_disk(unbaked(disk), disk)
+    contents = read_disk(unbaked(disk), disk, SYFT)
     assert contents.os == "Debian GNU/Linux 12 (bookworm)"
     assert {"EFI/BOOT/BOOTX64.EFI", "loader/loader.conf"} < {file.path for file in contents.boot}
     (kernel,) = contents.kernels
@@ -131,7 +141,7 @@ def test_contents_name_what_boots_and_come_out_equal(disk: Path) -> None:
     first = disk.with_name(DATABASE).read_bytes()
     with tarfile.open(disk.with_name(DATABASE)) as archive:
         assert {"var/lib/dpkg/status", "etc/apt/sources.list"} < set(archive.getnames())
-    assert read_disk(unbaked(disk), disk) == contents
+    assert read_disk(unbaked(disk), disk, SYFT) == contents
     assert disk.with_name(DATABASE).read_bytes() == first
 
 
@@ -162,12 +172,35 @@ def test_packages_are_those_that_rpm_names(tmp_path: Path) -> None:
     install_rpm(tree, tmp_path, "openssl", "3.0.7")
     install_rpm(tree, tmp_path, "bash", "5.1.8")
     write_disk(tree, disk)
-    contents = read_disk(unbaked(disk), disk)
+    contents = read_disk(unbaked(disk), disk, SYFT)
     assert contents.packages == (
         Package("bash", "5.1.8-1", "noarch", "bash", "Example"),
         Package("openssl", "3.0.7-1", "noarch", "openssl", "Example"),
     )
     assert (contents.os, contents.kernels, contents.boot) == ("Example Linux 9", (), ())
+    names = {("bash", "5.1.8-1", "noarch"), ("openssl", "3.0.7-1", "noarch")}
+    assert [list_packages(name, document) for name, document in read_sboms(disk).items()] == [names, names]
+
+
+def test_bills_of_materials_name_the_disk_and_what_python_has(tmp_path: Path) -> None:
+    tree, disk = tmp_path / "tree", tmp_path / "disk.qcow2"
+    (tree / "var/lib/dpkg").mkdir(parents=True)
+    (tree / "var/lib/dpkg/status").touch()
+    metadata = tree / "opt/app/lib/python3.11/site-packages/example-1.2.dist-info/METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.2\n")
+    write_disk(tree, disk)
+    artifact = unbaked(disk)
+    read_disk(artifact, disk, SYFT)
+    cyclonedx, spdx = read_sboms(disk).values()
+    assert (cyclonedx["specVersion"], spdx["spdxVersion"]) == ("1.6", "SPDX-2.3")
+    assert [component["purl"] for component in cyclonedx["components"]] == ["pkg:pypi/example@1.2"]
+    assert cyclonedx["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": artifact.disk.sha256}]
+    (root,) = (package for package in spdx["packages"] if package["name"] == artifact.image)
+    assert root["checksums"] == [{"algorithm": "SHA256", "checksumValue": artifact.disk.sha256}]
+    first = [sbom_path(disk, name).read_bytes() for name in SBOM_SUFFIXES]
+    read_disk(artifact, disk, SYFT)
+    assert [sbom_path(disk, name).read_bytes() for name in SBOM_SUFFIXES] == first
 
 
 def test_passwords_of_archives_are_not_kept(tmp_path: Path) -> None:
@@ -178,7 +211,7 @@ def test_passwords_of_archives_are_not_kept(tmp_path: Path) -> None:
     for name in ("auth.conf", "auth.conf.d/internal.conf", "sources.list"):
         (tree / "etc/apt" / name).write_text("machine archive.example login x password y")
     write_disk(tree, disk)
-    read_disk(unbaked(disk), disk)
+    read_disk(unbaked(disk), disk, SYFT)
     with tarfile.open(disk.with_name(DATABASE)) as archive:
         assert [name for name in archive.getnames() if "/apt/" in name] == ["etc/apt/sources.list"]
 
@@ -188,4 +221,4 @@ def test_a_disk_without_packages_is_said_to_be_unreadable(tmp_path: Path) -> Non
     tree.mkdir()
     write_disk(tree, disk)
     with pytest.raises(UnreadableError, match="neither dpkg's nor rpm's database"):
-        read_disk(unbaked(disk), disk)
+        read_disk(unbaked(disk), disk, SYFT)

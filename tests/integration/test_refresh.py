@@ -18,7 +18,7 @@ from bakery.model.observations import Update, Upgrade
 from bakery.refresh import Archives, observe_updates
 from doubles.apt_archive import AptArchive
 from doubles.serving import at_work
-from integration.test_contents import unbaked, write_disk
+from integration.test_contents import SYFT, unbaked, write_disk
 
 pytestmark = [
     pytest.mark.integration,
@@ -162,7 +162,7 @@ def test_a_disk_keeps_all_that_apt_needs(tmp_path: Path, archive: AptArchive, im
         archive.add_package("test-security", name, "2")
     disk = tmp_path / "disk.qcow2"
     write_disk(image, disk)
-    read_disk(unbaked(disk), disk)
+    read_disk(unbaked(disk), disk, SYFT)
     _, upgrade = observe_updates(disk.with_name(DATABASE).read_bytes(), open_archives(tmp_path))
     assert [update.name for update in upgrade.updates] == [FIXED]
     assert [update.name for update in upgrade.held] == [HELD]

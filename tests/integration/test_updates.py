@@ -26,6 +26,7 @@ from bakery.model.documents import Artifact, Base, Updates
 from bakery.model.project import Project
 from bakery.verify import verify
 from doubles.apt_archive import AptArchive, apt_archive
+from integration.test_contents import SYFT
 
 pytestmark = [pytest.mark.integration, pytest.mark.root]
 
@@ -236,7 +237,7 @@ def test_a_new_kernel_takes_the_place_of_the_old_one(
         root = root_of(raw)
         assert root
         (old,) = boot.list_kernels(root)
-    contents = read_disk(patched, Path(patched.disk.path))
+    contents = read_disk(patched, Path(patched.disk.path), SYFT)
     (new,) = contents.kernels
     assert new != old, "the security archive has a newer kernel"
     names = {package.name for package in contents.packages if package.name.startswith("linux-image-")}

@@ -56,6 +56,7 @@ WRITERS = {
     "refresh/apt.py": "apt's sources, in a scratch folder",
     "refresh/archives.py": "apt's sources, in a scratch folder",
     "refresh/root.py": "apt's configuration, in a scratch folder",
+    "contents/sbom.py": "settings of syft, in a scratch folder",
     "machine/filesystem.py": "requests of debugfs, in a scratch folder",
     "machine/guest.py": "what a guest is given, in a scratch folder",
     "clouds/local/target.py": "a copy of a disk in a scratch folder",

@@ -14,7 +14,7 @@ from pathlib import Path
 from bakery.catalog.record import ChannelEntry, Record
 from bakery.catalog.store import Store
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
-from bakery.model.contents import Contents
+from bakery.model.contents import SBOM_SUFFIXES, Contents, SbomFormat
 from bakery.model.documents import Document, Pointer, dump, parse
 from bakery.model.observations import Observation, Observations
 from bakery.model.version import ImageVersion, Versioned
@@ -128,12 +128,14 @@ class Catalog:
             )
         return revised
 
-    def keep_contents(self, contents: Contents, database: bytes) -> str:
-        """Keep the contents of a version and the archive of its package database; the digest of the former."""
+    def keep_contents(self, contents: Contents, database: bytes, sboms: Mapping[SbomFormat, bytes]) -> str:
+        """Keep the contents of a version, its package database and bills of materials; the digest of the contents."""
         document = dump(contents)
         digest = hashlib.sha256(document).hexdigest()
         self._store.create(_contents_key(contents, digest), document)  # the name is the digest: what is there is equal
         self._store.create(_database_key(contents, contents.database), database)
+        for name, sbom in sboms.items():
+            self._store.create(_sbom_key(contents, name, contents.sboms[name]), sbom)
         return digest
 
     def contents(self, record: Record) -> Contents | None:
@@ -147,6 +149,12 @@ class Catalog:
         """The archive of the package database of a version, a tar with gzip; None if it was not read."""
         contents = self.contents(record)
         return self._read_intact(_database_key(record, contents.database), contents.database) if contents else None
+
+    def sbom(self, record: Record, name: SbomFormat) -> bytes | None:
+        """A bill of materials of a version; None if none was written."""
+        contents = self.contents(record)
+        digest = contents.sboms.get(name) if contents else None
+        return self._read_intact(_sbom_key(record, name, digest), digest) if digest else None
 
     def keep_observations(self, observations: Iterable[Observation]) -> Observations:
         """Keep observations, with the newest ones of the images that are not among them."""
@@ -323,6 +331,10 @@ def _contents_key(of: Versioned, sha256: str) -> str:
 
 def _database_key(of: Versioned, sha256: str) -> str:
     return f"{_versions_folder(of.image, of.arch)}/{of.version}/packages-{sha256}.tar.gz"
+
+
+def _sbom_key(of: Versioned, name: SbomFormat, sha256: str) -> str:
+    return f"{_versions_folder(of.image, of.arch)}/{of.version}/sbom-{sha256}.{SBOM_SUFFIXES[name]}"
 
 
 def _revision_key(record: Record) -> str:

@@ -7,9 +7,9 @@ import typer
 
 from bakery.cli import options
 from bakery.cli.session import find_catalog
-from bakery.engine.overview import Overview, describe_version, find_record
+from bakery.engine.overview import Overview, describe_version, find_record, read_sbom
 from bakery.model import documents
-from bakery.model.contents import Contents
+from bakery.model.contents import Contents, SbomFormat
 from bakery.model.documents import Base
 
 WIDTH = 12  # columns of the names
@@ -25,6 +25,7 @@ def show(
     arch: options.Arch = options.ARCH,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
+    sbom: Annotated[SbomFormat | None, typer.Option(help="Print the bill of materials of its disk.")] = None,
     json: options.Json = False,
 ) -> None:
     """Show what a version is, where it is, its lineage and its contents.
@@ -34,7 +35,11 @@ def show(
     Example: bakery show web@stable
     """
     image_catalog = find_catalog(workspace, catalog)
-    overview = describe_version(image_catalog, find_record(image_catalog, name, arch))
+    record = find_record(image_catalog, name, arch)
+    if sbom:
+        print(read_sbom(image_catalog, record, sbom).decode(), end="")
+        return
+    overview = describe_version(image_catalog, record)
     print(documents.dump(overview).decode() if json else render(overview), end="" if json else "\n")
 
 

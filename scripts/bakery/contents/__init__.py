@@ -1,5 +1,5 @@
-"""Read what is on a disk at rest: packages, kernels, boot files."""
+"""Read what is on a disk at rest: packages, kernels, boot files, bills of materials."""
 
-from bakery.contents.disk import DATABASE, DOCUMENT, UnreadableError, read_disk
+from bakery.contents.disk import DATABASE, DOCUMENT, UnreadableError, read_disk, sbom_path
 
-__all__ = ["DATABASE", "DOCUMENT", "UnreadableError", "read_disk"]
+__all__ = ["DATABASE", "DOCUMENT", "UnreadableError", "read_disk", "sbom_path"]

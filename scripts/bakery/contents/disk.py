@@ -5,13 +5,14 @@ from pathlib import Path
 
 from bakery.contents import boot, debian, rpm
 from bakery.contents.archive import pack_folder
+from bakery.contents.sbom import write_sboms
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.process import ProcessError
 from bakery.machine import disk_image
 from bakery.machine.filesystem import FileSystem, root_of
 from bakery.model import documents
-from bakery.model.contents import Contents
+from bakery.model.contents import SBOM_SUFFIXES, Contents, SbomFormat
 from bakery.model.documents import Artifact
 
 DOCUMENT = "contents.json"
@@ -23,9 +24,15 @@ class UnreadableError(BakeryError):
     """The disk has no file system or no package database that can be read here."""
 
 
-def read_disk(artifact: Artifact, disk: Path) -> Contents:
-    """Read the contents of a disk, and write them and the archive of the package database beside it."""
-    files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
+def sbom_path(disk: Path, name: SbomFormat) -> Path:
+    """The path of a bill of materials beside its disk."""
+    return disk.with_name(f"sbom.{SBOM_SUFFIXES[name]}")
+
+
+def read_disk(artifact: Artifact, disk: Path, syft: Path) -> Contents:
+    """Read the contents of a disk; write them, the package database and syft's documents beside it."""
+    # Once as a raw disk, once as files.
+    files.require_space(disk.parent, 2 * disk.stat().st_size, "reading the disk")
     with disk_image.as_raw(disk) as raw, files.scratch(disk.parent, "contents") as scratch:
         try:
             root = root_of(raw)
@@ -39,8 +46,9 @@ def read_disk(artifact: Artifact, disk: Path) -> Contents:
         tree = scratch / "root"
         tree.mkdir()
         root.copy(family.DATABASE, tree)
-        packages = family.read_packages(tree)
+        packages = tuple(sorted(family.read_packages(tree)))
         database = pack_folder(tree, family.OMITTED)
+        sboms = write_sboms(root, artifact, packages, syft, scratch)
         contents = Contents(
             image=artifact.image,
             arch=artifact.arch,
@@ -48,12 +56,15 @@ def read_disk(artifact: Artifact, disk: Path) -> Contents:
             sha256=artifact.disk.sha256,
             size=disk.stat().st_size,
             os=_os_name(root),
-            packages=tuple(sorted(packages)),
+            packages=packages,
             kernels=boot.list_kernels(root),
             boot=boot.read_files(raw, scratch),
             database=hashlib.sha256(database).hexdigest(),
+            sboms={name: hashlib.sha256(document).hexdigest() for name, document in sboms.items()},
         )
     files.write_atomic(disk.with_name(DATABASE), database)
+    for name, document in sboms.items():
+        files.write_atomic(sbom_path(disk, name), document)
     documents.save(contents, disk.with_name(DOCUMENT))
     return contents
 

@@ -16,6 +16,7 @@ from bakery.clouds import CLOUDS
 from bakery.engine.plan import Action, Plan
 from bakery.engine.vault_check import Duty, used
 from bakery.host.errors import ExitCode
+from bakery.model.contents import SBOM_SUFFIXES
 from bakery.model.definition import ImageDefinition
 
 Job = dict[str, Any]
@@ -122,9 +123,15 @@ def _bake_jobs(image: ImageDefinition, earlier: Jobs) -> Jobs:
                 "variables": _role_variables(duty),
                 "needs": _parent_jobs(image, builders, earlier),
                 "script": [f"section bake 'Bake {image.name}' bakery bake {image.name} {options}"],
-                "artifacts": _artifact_settings(_artifact_pattern(image), LOGS),
+                "artifacts": _artifact_settings(_artifact_pattern(image), LOGS) | _sbom_report(image, builders),
             }
     return jobs
+
+
+def _sbom_report(image: ImageDefinition, builders: Sequence[str]) -> Job:
+    """The packages of a disk for GitLab's list of dependencies."""
+    path = f"{_artifact_pattern(image)}/sbom.{SBOM_SUFFIXES['cyclonedx']}"
+    return {"reports": {"cyclonedx": [path]}} if "qemu" in builders else {}
 
 
 def _parent_jobs(image: ImageDefinition, builders: Sequence[str], earlier: Jobs) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Literal
 from bakery.catalog import VERSION, Catalog, Record
 from bakery.contents.comparison import Comparison, compare_versions
 from bakery.host.errors import NotFoundError, UsageError
-from bakery.model.contents import Contents
+from bakery.model.contents import Contents, SbomFormat
 from bakery.model.documents import Base, Strict
 from bakery.model.version import ImageVersion
 
@@ -60,6 +60,17 @@ def describe_version(catalog: Catalog, record: Record) -> Overview:
         descendants=tuple(Base(child.image, child.version, child.sha256) for child in catalog.built_on(record)),
         contents=catalog.contents(record),
     )
+
+
+def read_sbom(catalog: Catalog, record: Record, name: SbomFormat) -> bytes:
+    """A bill of materials of a version; NotFoundError if none was written."""
+    sbom = catalog.sbom(record, name)
+    if sbom is None:
+        raise NotFoundError(
+            f"{record.image} {record.version} has no bill of materials",
+            hint="its disk was not read, or it is older than these documents: bake it again",
+        )
+    return sbom
 
 
 def compare_records(catalog: Catalog, before: Record, after: Record) -> Comparison:

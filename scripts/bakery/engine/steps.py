@@ -16,7 +16,7 @@ from bakery.bake.request import BakeContext, BakeRequest
 from bakery.catalog import ChannelEntry, Record, is_expired, owner
 from bakery.clouds import CLOUDS
 from bakery.clouds.target import RemoteTarget, Target
-from bakery.contents import DATABASE, DOCUMENT, UnreadableError, read_disk
+from bakery.contents import DATABASE, DOCUMENT, UnreadableError, read_disk, sbom_path
 from bakery.engine import channels, toolbox
 from bakery.engine.checks import check
 from bakery.engine.plan import Action
@@ -29,7 +29,7 @@ from bakery.layers.base import prepare
 from bakery.machine.disk_image import BaseDisk
 from bakery.model import baked, documents
 from bakery.model.baked import Baked
-from bakery.model.contents import Contents
+from bakery.model.contents import SBOM_SUFFIXES, Contents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Publication, RemoteBuild, Verdict
 from bakery.model.version import ImageVersion
@@ -74,6 +74,7 @@ class _Bake:
     def bake_disk(self) -> Artifact:
         """The disk that QEMU builds."""
         definition = self.request.definition
+        toolbox.find(self.session.project, "syft")  # before the bake, which takes minutes
         artifact = baked.find_artifact(self.session.project, definition, self.request.version)
         if not artifact or not self._is_of_these_inputs(artifact, ""):
             with _open_vault(definition.secrets) as vault:
@@ -110,12 +111,15 @@ class _Bake:
 def read_contents(session: Session, artifact: Artifact) -> Contents | None:
     """The contents of a disk, read once and kept beside it; None, with a note, if they cannot be read."""
     folder, subject = session.project.artifact_folder(artifact), f"{artifact.image} {artifact.version}"
+    disk = folder / "disk.qcow2"
     contents = documents.find(Contents, folder / DOCUMENT)
-    if contents and contents.sha256 == artifact.disk.sha256 and (folder / DATABASE).exists():
+    complete = all(path.exists() for path in (folder / DATABASE, *(sbom_path(disk, name) for name in SBOM_SUFFIXES)))
+    if contents and contents.sha256 == artifact.disk.sha256 and complete:
         return contents
+    syft = toolbox.find(session.project, "syft")
     with report_step(session.report, "contents", subject, "read packages and boot files"):
         try:
-            return read_disk(artifact, folder / "disk.qcow2")
+            return read_disk(artifact, disk, syft)
         except UnreadableError as error:
             session.report(Event("note", "contents", subject, f"unknown: {error.message}"))
             return None
@@ -234,7 +238,9 @@ def _keep_contents(session: Session, artifact: Artifact) -> str:
     contents = read_contents(session, artifact)
     if contents is None:
         return ""
-    return session.catalog.keep_contents(contents, (session.project.artifact_folder(artifact) / DATABASE).read_bytes())
+    folder = session.project.artifact_folder(artifact)
+    sboms = {name: sbom_path(folder / "disk.qcow2", name).read_bytes() for name in SBOM_SUFFIXES}
+    return session.catalog.keep_contents(contents, (folder / DATABASE).read_bytes(), sboms)
 
 
 def _first_identity(version: Baked) -> str:

@@ -126,7 +126,7 @@ def _try_login(_: Project) -> str:
 
 def _quiet_variables(project: Project) -> dict[str, str]:
     """Variables that keep Packer from looking for updates and show it the plugins of the set-up."""
-    return {"PACKER_PLUGIN_PATH": str(project.plugins), "CHECKPOINT_DISABLE": "1"}
+    return {"PACKER_PLUGIN_PATH": str(project.plugins), "CHECKPOINT_DISABLE": "1", "SYFT_CHECK_FOR_APP_UPDATE": "false"}
 
 
 PROBES: dict[Stage, dict[str, Probe]] = {
@@ -140,6 +140,7 @@ PROBES: dict[Stage, dict[str, Probe]] = {
         "mtools": _path_probe("mcopy"),
         "sfdisk": _path_probe("sfdisk"),
         "xorriso": _path_probe("xorriso"),
+        "syft": _version_probe("syft", "--version"),
         "vault login": _try_login,
     },
     "refresh": {"apt": _version_probe("apt-get", "--version")},

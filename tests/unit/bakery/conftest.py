@@ -17,6 +17,7 @@ from bakery.model.documents import Artifact, Base, Check, Disk, RemoteBuild, Ver
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 from doubles.packer import PackerProject, make_world
+from doubles.programs import Programs
 from unit.bakery.cli.cli_runner import FILES, CliRunner
 
 NOW = "2026-01-01T00:00:00+00:00"
@@ -75,14 +76,15 @@ def verdict(artifact: Artifact) -> Verdict:
 
 @pytest.fixture
 def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[CliRunner]:
-    """An image `web` built on an image `base`, both for the local target; no program is on PATH."""
+    """An image `web` built on an image `base`, both for the local target; only syft is on PATH."""
     root = tmp_path / "project"
     monkeypatch.setattr(resources, "SHIPPED", tmp_path / "shipped")  # which has nothing
     workshop = CliRunner(Project(root, Path("packer/images"), root / ".bakery", resources.SHIPPED), capsys, monkeypatch)
     for path, text in FILES.items():
         workshop.write(path, text)
     monkeypatch.chdir(root)
-    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    Programs(tmp_path / "programs", monkeypatch).shell("syft")  # `read_disk` below does not start it
+    monkeypatch.setenv("PATH", str(tmp_path / "programs"))
     monkeypatch.setattr(toolbox, "machine", lambda: {"type": "q35"})
     monkeypatch.setattr(toolbox, "toolchain", lambda *_: None)
     monkeypatch.setattr(steps, "bake", workshop.bake)

@@ -13,7 +13,7 @@ import pytest
 from bakery import cli
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.catalog import Catalog, Record, open_store
-from bakery.contents import DATABASE, DOCUMENT, UnreadableError
+from bakery.contents import DATABASE, DOCUMENT, UnreadableError, sbom_path
 from bakery.engine import run, toolbox
 from bakery.engine.session import Session, open_session
 from bakery.host.errors import BakeryError
@@ -21,7 +21,7 @@ from bakery.host.events import Event
 from bakery.machine.disk_image import BaseDisk
 from bakery.model import documents
 from bakery.model.baked import Baked
-from bakery.model.contents import BootFile, Contents, Package
+from bakery.model.contents import SBOM_SUFFIXES, BootFile, Contents, Package
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Check, Disk, Verdict
 from bakery.model.project import Project
@@ -206,7 +206,7 @@ class CliRunner:
             "2026-01-31T12:01:00+00:00",
         )
 
-    def read_disk(self, artifact: Artifact, disk: Path) -> Contents:
+    def read_disk(self, artifact: Artifact, disk: Path, _syft: Path) -> Contents:
         """As if the disk had the packages that a test says; unreadable where it says none."""
         versions = self.packages.get(artifact.image)
         if versions is None:
@@ -223,8 +223,11 @@ class CliRunner:
             kernels=("6.1.0-56-cloud-amd64",),
             boot=(BootFile("EFI/BOOT/BOOTX64.EFI", 4, "c" * 64),),
             database=hashlib.sha256(database).hexdigest(),
+            sboms={name: hashlib.sha256(name.encode()).hexdigest() for name in SBOM_SUFFIXES},
         )
         disk.with_name(DATABASE).write_bytes(database)
+        for name in SBOM_SUFFIXES:
+            sbom_path(disk, name).write_text(name)
         documents.save(contents, disk.with_name(DOCUMENT))
         return contents
 

@@ -22,9 +22,10 @@ def programs(bakery: CliRunner, tmp_path: Path) -> Programs:
     found = Programs(tmp_path / "bin", bakery.monkeypatch)
     for name in ("mcopy", "sfdisk", "xorriso", "ssh", "debugfs"):
         found.shell(name)
-    for name in ("apt-get", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "terraform"):
+    for name in ("syft", "apt-get", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "terraform"):
         found.shell(name, f"echo {name} 7.2.0; echo more")
     found.shell("packer", f'case "$1" in version) echo Packer v1.2.3;; *) {PLUGINS};; esac')
+    (tmp_path / "programs" / "syft").unlink()
     found.shell("python", PYTHON)
     bakery.monkeypatch.setattr(sys, "executable", str(found.folder / "python"))
     bakery.write("node_modules/.bin/cdktf", "#!/bin/sh\necho 0.21.0\n").chmod(0o755)
@@ -76,7 +77,7 @@ def test_one_verb_only(bakery: CliRunner, programs: Programs, verb: str, tools: 
     assert findings(bakery, verb).keys() == tools
 
 
-@pytest.mark.parametrize(("name", "tool"), [("packer", "packer"), ("qemu-img", "qemu-img")])
+@pytest.mark.parametrize(("name", "tool"), [("packer", "packer"), ("qemu-img", "qemu-img"), ("syft", "syft")])
 def test_a_missing_tool(bakery: CliRunner, programs: Programs, name: str, tool: str) -> None:
     (programs.folder / name).unlink()
     answer = bakery("doctor", "bake")

@@ -8,7 +8,7 @@ import pytest
 from bakery.contents import DATABASE, DOCUMENT
 from bakery.host.errors import BakeryError
 from bakery.model import documents
-from bakery.model.contents import Contents
+from bakery.model.contents import SBOM_SUFFIXES, Contents
 from unit.bakery.cli.cli_runner import CliRunner
 
 
@@ -41,6 +41,30 @@ def test_contents_of_another_disk_are_read_again(bakery: CliRunner) -> None:
     documents.save(replace(contents, sha256="e" * 64), document)
     bakery("bake", "base")
     assert documents.load(Contents, document) == contents
+
+
+def test_the_catalog_keeps_both_bills_of_materials(bakery: CliRunner) -> None:
+    bakery.packages["base"] = {"openssl": "3.0.17-1"}
+    bakery.line("base")
+    for name in SBOM_SUFFIXES:
+        assert bakery("show", "base", "--sbom", name).out == name
+        (kept,) = (bakery.project.workspace / "catalog").rglob(f"sbom-*.{SBOM_SUFFIXES[name]}")
+        kept.write_text("changed")
+        answer = bakery("show", "base", "--sbom", name)
+        assert (answer.code, "not those that the record names" in answer.err) == (1, True)
+
+
+def test_a_version_without_a_disk_that_was_read_has_no_bill_of_materials(bakery: CliRunner) -> None:
+    bakery.line("base")
+    answer = bakery("show", "base", "--sbom", "spdx")
+    assert (answer.code, "base 1.0.0 has no bill of materials" in answer.err) == (1, True)
+
+
+def test_a_bake_without_syft_says_so_first(bakery: CliRunner) -> None:
+    bakery.monkeypatch.setenv("PATH", "/nonexistent")
+    answer = bakery("bake", "base")
+    assert (answer.code, "syft is not installed" in answer.err) == (1, True)
+    assert not bakery.folder("base", "1.0.0").exists()
 
 
 def test_contents_that_lack_a_package_are_not_those_of_the_record(bakery: CliRunner) -> None:
