@@ -33,8 +33,8 @@ demo: setup ## Bake an image and hand its ID to Terraform, without a cloud accou
 demo-down: ## Stop what the demo started
 	@$(BIN)/bakery demo --down
 
-# Tests with real tools wait for clouds, guests and servers a third of their time.
-WORKERS := $$(( ($$(nproc) * 3 + 1) / 2 ))
+# Tests with real tools wait for clouds, guests and servers a third of their time or more.
+WORKERS := $$(( $$(nproc) * 2 ))
 
 .PHONY: test
 test: lint unit integration ## Run the whole suite
