@@ -186,6 +186,8 @@ def test_bills_of_materials_name_the_disk_and_what_python_has(tmp_path: Path) ->
     tree, disk = tmp_path / "tree", tmp_path / "disk.qcow2"
     (tree / "var/lib/dpkg").mkdir(parents=True)
     (tree / "var/lib/dpkg/status").touch()
+    (tree / "etc").mkdir()
+    (tree / "etc/os-release").write_text("ID=debian\n")
     metadata = tree / "opt/app/lib/python3.11/site-packages/example-1.2.dist-info/METADATA"
     metadata.parent.mkdir(parents=True)
     metadata.write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.2\n")
@@ -194,7 +196,8 @@ def test_bills_of_materials_name_the_disk_and_what_python_has(tmp_path: Path) ->
     read_disk(artifact, disk, SYFT)
     cyclonedx, spdx = read_sboms(disk).values()
     assert (cyclonedx["specVersion"], spdx["spdxVersion"]) == ("1.6", "SPDX-2.3")
-    assert [component["purl"] for component in cyclonedx["components"]] == ["pkg:pypi/example@1.2"]
+    purls = [component["purl"] for component in cyclonedx["components"] if component["type"] == "library"]
+    assert purls == ["pkg:pypi/example@1.2"]
     assert cyclonedx["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": artifact.disk.sha256}]
     (root,) = (package for package in spdx["packages"] if package["name"] == artifact.image)
     assert root["checksums"] == [{"algorithm": "SHA256", "checksumValue": artifact.disk.sha256}]
@@ -210,10 +213,20 @@ def test_passwords_of_archives_are_not_kept(tmp_path: Path) -> None:
     (tree / "etc/apt/auth.conf.d").mkdir(parents=True)
     for name in ("auth.conf", "auth.conf.d/internal.conf", "sources.list"):
         (tree / "etc/apt" / name).write_text("machine archive.example login x password y")
+    (tree / "etc/os-release").write_text("ID=debian\n")
     write_disk(tree, disk)
     read_disk(unbaked(disk), disk, SYFT)
     with tarfile.open(disk.with_name(DATABASE)) as archive:
         assert [name for name in archive.getnames() if "/apt/" in name] == ["etc/apt/sources.list"]
+
+
+def test_packages_of_no_distribution_are_unreadable(tmp_path: Path) -> None:
+    tree, disk = tmp_path / "tree", tmp_path / "disk.qcow2"
+    (tree / "var/lib/dpkg").mkdir(parents=True)
+    (tree / "var/lib/dpkg/status").touch()
+    write_disk(tree, disk)
+    with pytest.raises(UnreadableError, match="no os-release file"):
+        read_disk(unbaked(disk), disk, SYFT)
 
 
 def test_a_disk_without_packages_is_said_to_be_unreadable(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ def write_image(folder: Path, archive: AptArchive, suites: Sequence[str] = ("tes
         for name, architecture in packages.items()
     )
     for path, text in {
+        "etc/os-release": "ID=debian\nVERSION_ID=12\n",
         "var/lib/dpkg/status": status,
         "etc/apt/preferences.d/pinned": PIN,
         "etc/apt/apt.conf.d/99hook": HOOK.format(path=folder.parent / "hook-ran"),
