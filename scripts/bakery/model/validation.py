@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bakery.host import yamlfile
 from bakery.host.errors import UsageError, merge_errors, suggest
@@ -31,10 +31,18 @@ def validate(kind: type[Kind], what: str, path: Path, text: str) -> Kind:
         return kind.model_validate_json(text)
     except ValidationError as error:
         # A misspelt key is also a missing key; the first error is more useful.
-        problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        problems = sorted(
+            _without_consequences(error.errors()), key=lambda problem: problem["type"] != "extra_forbidden"
+        )
         explained = (_explain_problem(kind, what, path, dict(problem)) for problem in problems)
         errors = [UsageError(message, where=where, hint=hint) for where, message, hint in explained]
         raise merge_errors(errors) from error
+
+
+def _without_consequences(problems: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """The problems without lists that are too short only because pydantic does not count their wrong entries."""
+    wrong = {problem["loc"][:-1] for problem in problems}
+    return [problem for problem in problems if problem["type"] != "too_short" or problem["loc"] not in wrong]
 
 
 def first_repeated(values: Sequence[object]) -> int | None:
@@ -74,6 +82,8 @@ def _explain_problem(kind: type[Model], what: str, path: Path, problem: Mapping[
             expected = context["expected"]
             options = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
             return where, f"'{dotted}' is {value!r}; it must be {expected}", suggest(str(value), options) or meaning
+        case "too_short":
+            return where, f"'{dotted}' has {len(value)} entries; it needs {context['min_length']} or more", meaning
         case "model_type":
             hint = f"it has the keys {', '.join(_keys_at(kind, keys))}"
             return where, f"'{dotted}' is {value!r}; it must be a mapping", hint

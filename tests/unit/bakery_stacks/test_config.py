@@ -97,7 +97,7 @@ def test_a_stand_in_is_behind_plain_http(tmp_path: Path, url: str, stand_in: boo
         ('"123456789012"', "123456789012", 2, "'account' must be text, not the number 123456789012", "quote it"),
         ('"123456789012"', '"12"', 2, "'account' is '12'; it must be the twelve digits", 'like "123456789012"'),
         ("us-east-1", "us-east", 4, "'regions.1' is 'us-east'; it must be the name of an AWS region", '"eu-west-1"'),
-        ("[eu-west-1, us-east-1]", "[]", 4, "'regions' is []: Tuple should have at least 1", "regions that use images"),
+        ("[eu-west-1, us-east-1]", "[]", 4, "'regions' has 0 entries; it needs 1 or more", "regions that use images"),
         (
             "home_region: eu-west-1",
             "home_region: us-west-2",
@@ -247,7 +247,7 @@ def test_a_mistake_in_machines_is_named_with_its_line(
         (AZURE, "resource_group: images", "resource_group: images.", 16, "with no dot at its end", "bakery-images"),
         (AZURE, "gallery: images", "gallery: my-images", 17, "letters, digits, dots and underscores", "images"),
         (AZURE, "exampleimages", "Images", 18, "3 to 24 lower-case letters and digits", "exampleimages"),
-        (AZURE, f"[{U1}]", "[]", 19, "at least 1 item", "object IDs of the service principals"),
+        (AZURE, f"[{U1}]", "[]", 19, "it needs 1 or more", "object IDs of the service principals"),
         (AZURE, f"[{U1}]", f"[{U1}, {U1}]", 19, "azure.publishers.1: this entry is listed twice", "remove it"),
         (AZURE, f"[{U2}]", f"[{U2}, {U1}]", 20, f"azure.readers.1: {U1} is also in publishers", "remove it"),
         (VSPHERE, "server: vcenter", "server: https://vcenter", 13, "HOST or HOST:PORT, without https://", "vcenter"),

@@ -329,6 +329,19 @@ def test_every_mistake_of_a_file_is_told(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ("[awss]", "'targets.0' is 'awss'; it must be 'local', 'aws', 'vsphere' or 'azure'"),
+        ("[]", "'targets' has 0 entries; it needs 1 or more"),
+    ],
+)
+def test_a_list_of_wrong_entries_is_not_called_empty(folder: Path, targets: str, message: str) -> None:
+    (folder / "web.yaml").write_text(WEB.replace("targets: [local, aws]", f"targets: {targets}"))
+    error = refused(folder)
+    assert (error.message, error.detail) == (message, "")
+
+
+@pytest.mark.parametrize(
     ("text", "message"), [("", "'definition' has no value"), ("- web\n", "'definition' is ['web']")]
 )
 def test_file_without_a_mapping(folder: Path, text: str, message: str) -> None:

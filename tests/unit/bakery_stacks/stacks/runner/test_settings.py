@@ -82,7 +82,7 @@ def test_what_is_not_given_is_safe(tmp_path: Path) -> None:
         ("idle_minutes: 20", "idle_minutes: 0", 22, "'runner.workers.idle.0.idle_minutes' is 0"),
         ("* 8-17 * * mon-fri", "8-17 * * mon-fri", 20, "has 4 fields, not 5"),
         ("* 8-17 * * mon-fri", "* 8-25 * * mon-fri", 20, "hour is '8-25'"),
-        ("instance_type: m6i.large", "spot: {instance_types: [m6i.large]}", 16, "at least 2 items"),
+        ("instance_type: m6i.large", "spot: {instance_types: [m6i.large]}", 16, "it needs 2 or more"),
         ("instance_type: m6i.large\n", "image: big\n", 15, "runner.workers: neither instance_type nor spot sets"),
         ("https://gitlab", "http://gitlab", 13, "must begin with https://"),
         ("gitlab.example.com", "gitlab.example.com/group", 13, "must be the address of GitLab itself"),

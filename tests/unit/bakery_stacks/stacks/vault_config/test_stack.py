@@ -159,7 +159,7 @@ def test_a_role_gets_its_values_as_json(tmp_path: Path) -> None:
         ('"7"', "7", 13, "must be text, not the number 7", "quote it"),
         ('"7"', "group/images", 13, "'vault_config.gitlab.project_id' is 'group/images'", "42"),
         ("publish]", "publsh]", 15, "is 'publsh'; it must be", "did you mean 'publish'?"),
-        ("[validate, publish]", "[]", 15, "at least 1 item", "duties that jobs"),
+        ("[validate, publish]", "[]", 15, "it needs 1 or more", "duties that jobs"),
         ("ttl: 30m", "ttl: 2h", 21, "no session of 2h", "choose 15m to 1h"),
         ("ttl: 30m", "ttl: 5m", 21, "no session of 5m", "choose 15m to 1h"),
         ("ttl: 30m", "ttl: 1 hour", 21, "'vault_config.aws.apply.ttl' is '1 hour'", "10m"),
