@@ -351,7 +351,7 @@ def test_a_guest_that_never_answers(bakery: Bakery, tmp_path: Path, monkeypatch:
     assert leftovers(bakery.project.workspace) == []
 
 
-@pytest.mark.soak  # 283 s of a processor; test_tutorial.py bakes in a guest as well, without these looks at it
+@pytest.mark.soak  # 283 s of a processor; chroot mode runs the same roles, and other tests here lose and stop guests
 @pytest.mark.guest
 @needs_root
 def test_a_bake_in_a_guest(bakery: Bakery, chroot: Baked) -> None:
