@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-# https://USER:PASSWORD@HOST for apt and dnf, and the settings of dnf.conf(5). Whoever asks the archives has the login.
+# https://USER:PASSWORD@HOST for apt and dnf, and the settings of dnf.conf(5). The catalog has many readers.
 CREDENTIALS = (re.compile(rb"(?<=://)[^/\s@]+@"), re.compile(rb"^[ \t]*(proxy_)?(username|password)[ \t]*=.*\n?", re.M))
 
 

@@ -43,9 +43,8 @@ def read_disk(artifact: Artifact, disk: Path, syft: Path) -> Contents:
         family = next((family for family in (debian, rpm) if any(map(root.find, family.STATUS))), None)
         if family is None:
             raise UnreadableError("the disk has neither dpkg's nor rpm's database", where=str(disk))
-        if not any(
-            map(root.find, RELEASES)
-        ):  # syft gives a package of no distribution neither address nor architecture
+        # syft gives a package of no distribution neither an address nor an architecture.
+        if not any(map(root.find, RELEASES)):
             raise UnreadableError(
                 "the system has no os-release file, so its packages are of no distribution", where=str(disk)
             )

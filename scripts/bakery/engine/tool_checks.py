@@ -125,7 +125,7 @@ def _try_login(_: Project) -> str:
 
 
 def _quiet_variables(project: Project) -> dict[str, str]:
-    """Variables that keep Packer from looking for updates and show it the plugins of the set-up."""
+    """Variables that keep Packer and syft from looking for updates and show Packer the plugins of the set-up."""
     return {"PACKER_PLUGIN_PATH": str(project.plugins), "CHECKPOINT_DISABLE": "1", "SYFT_CHECK_FOR_APP_UPDATE": "false"}
 
 

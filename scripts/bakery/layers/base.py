@@ -30,9 +30,8 @@ def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> Base
 
     A `debootstrap` base is made again when its archives have newer packages for it, so it is never older than they are.
     """
-    key = _cache_key(
-        base, recipe, _resolve_packages(base.debootstrap, cache, recipe, report) if base.debootstrap else ()
-    )
+    packages = _resolve_packages(base.debootstrap, cache, recipe, report) if base.debootstrap else ()
+    key = _cache_key(base, recipe, packages)
     entry = cache / "bases" / key
     disk = _load_entry(entry)
     if disk:
@@ -61,14 +60,8 @@ def _resolve_packages(spec: Debootstrap, cache: Path, recipe: Path, report: Repo
         with report_step(report, "base", subject, "resolve packages"):
             resolved = debian.resolve(spec, recipe)
     except process.ProcessError as error:
-        report(
-            Event(
-                "note",
-                "base",
-                subject,
-                f"apt cannot simulate its installation, so each change of an archive makes it again: {error.message}",
-            )
-        )
+        reason = "apt cannot simulate its installation, so each change of an archive makes it again"
+        report(Event("note", "base", subject, f"{reason}: {error.message}"))
         return archives
     files.write_atomic(answer, "".join(f"{package}\n" for package in resolved).encode())
     return resolved
