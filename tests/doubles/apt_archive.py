@@ -1,7 +1,7 @@
 """The demo's package archive with a server and keys of its own, for as long as a test needs it."""
 
+import json
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +11,14 @@ from pathlib import Path
 
 from bakery.demo.stand_ins import apt
 from doubles.serving import at_work
+
+# Preferences of apt by which a package stays at version 1, and the task that gives them to an image.
+PINNED = "bakery-pinned"
+PIN = f"Package: {PINNED}\nPin: version 1\nPin-Priority: 1000\n"
+PIN_TASK = f"""\
+- name: Pin one package
+  ansible.builtin.copy: {{dest: /etc/apt/preferences.d/pinned, content: {json.dumps(PIN)}, mode: "0644"}}
+"""
 
 
 class AptArchive(apt.AptArchive):
@@ -24,11 +32,10 @@ class AptArchive(apt.AptArchive):
 @contextmanager
 def apt_archive(folder: Path) -> Iterator[AptArchive]:
     """An empty archive, with a server that shows it until the block ends."""
-
     keys = Path(tempfile.mkdtemp(prefix="gpg-"))  # sockets there need a short path
     try:
         with at_work(ThreadingHTTPServer(("127.0.0.1", 0), partial(apt.ArchiveHandler, directory=folder))) as server:
             yield AptArchive(folder, keys, f"http://127.0.0.1:{server.server_port}")
     finally:
-        subprocess.run(["gpgconf", "--homedir", keys, "--kill", "gpg-agent"], check=True)
+        apt.stop_agent(keys)
         shutil.rmtree(keys, ignore_errors=True)  # the agent removes its sockets at the same time

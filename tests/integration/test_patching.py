@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from doubles.apt_archive import AptArchive, apt_archive
-from integration.test_tutorial import environment
+from doubles.apt_archive import PIN_TASK, PINNED, AptArchive, apt_archive
+from integration.clones import user_environment
 
 pytestmark = [
     pytest.mark.integration,
@@ -19,7 +19,8 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed: apt-get install gpg gpg-agent"),
 ]
 
-FIXED, PLAIN, PINNED = PACKAGES = ("bakery-fixed", "bakery-plain", "bakery-pinned")
+FIXED, PLAIN = "bakery-fixed", "bakery-plain"
+PACKAGES = (FIXED, PLAIN, PINNED)
 SECONDS = 900.0  # of one command; a run takes a minute without acceleration
 DEFINITION = """\
 name: web
@@ -44,18 +45,10 @@ targets: [local]
 channel: stable
 """
 # The image knows the test's archive alone, so that nothing of the world is an update for it.
-ROLE = """\
+ROLE = f"""\
 - name: Remove Debian's archives
-  ansible.builtin.file: {path: /etc/apt/sources.list, state: absent}
-- name: Pin one package
-  ansible.builtin.copy:
-    dest: /etc/apt/preferences.d/pinned
-    mode: "0644"
-    content: |
-      Package: bakery-pinned
-      Pin: version 1
-      Pin-Priority: 1000
-"""
+  ansible.builtin.file: {{path: /etc/apt/sources.list, state: absent}}
+{PIN_TASK}"""
 
 
 @pytest.fixture
@@ -88,7 +81,7 @@ def bakery(project: Path, *arguments: str, code: int = 0) -> str:
     run = subprocess.run(
         [Path(sys.executable).with_name("bakery"), *arguments],
         cwd=project,
-        env=environment(),
+        env=user_environment(),
         capture_output=True,
         text=True,
         timeout=SECONDS,

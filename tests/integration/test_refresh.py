@@ -16,7 +16,7 @@ from bakery.demo.stand_ins import apt
 from bakery.host.errors import BakeryError, OutageError
 from bakery.model.observations import Update, Upgrade
 from bakery.refresh import Archives, observe_updates
-from doubles.apt_archive import AptArchive
+from doubles.apt_archive import PIN, PINNED, AptArchive
 from doubles.serving import at_work
 from integration.test_contents import SYFT, unbaked, write_disk
 
@@ -26,7 +26,8 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed: apt-get install gpg gpg-agent"),
 ]
 
-FIXED, PLAIN, HELD, PINNED = PACKAGES = ("bakery-fixed", "bakery-plain", "bakery-held", "bakery-pinned")
+FIXED, PLAIN, HELD = "bakery-fixed", "bakery-plain", "bakery-held"
+PACKAGES = (FIXED, PLAIN, HELD, PINNED)
 PACKAGE = """\
 Package: {name}
 Status: {selection} ok installed
@@ -37,7 +38,6 @@ Description: a test
 
 """
 KEYRING = "/usr/share/keyrings/test.asc"
-PIN = "Package: bakery-pinned\nPin: version 1\nPin-Priority: 1000\n"
 # Its command would make a file if apt read it.
 HOOK = 'APT::Update::Pre-Invoke {{ "touch {path}"; }};\n'
 

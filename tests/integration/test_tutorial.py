@@ -1,14 +1,14 @@
 """The tutorial as a reader follows it: its files are written, its commands run in order, their output is compared."""
 
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from integration.clones import user_environment
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "first-image.md"
 # ```console has commands and their output; ```yaml PATH is the content of a file.
@@ -56,12 +56,6 @@ def squeezed(text: str) -> str:
     return re.sub(r" +", " ", text).replace(" \n", "\n")
 
 
-def environment() -> dict[str, str]:
-    """A reader's environment after `source .venv/bin/activate`, without settings of the bakery."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BAKERY_")}
-    return {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
-
-
 @pytest.mark.soak  # 195 s of a processor; test_patching.py has the same verbs and a boot
 @pytest.mark.root
 @pytest.mark.guest
@@ -74,7 +68,7 @@ def test_the_tutorial_works_as_it_says(clone: Path) -> None:
         run = subprocess.run(
             ["bash", "-c", step.line],
             cwd=clone,
-            env=environment(),
+            env=user_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

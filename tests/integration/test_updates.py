@@ -25,13 +25,14 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Updates
 from bakery.model.project import Project
 from bakery.verify import verify
-from doubles.apt_archive import AptArchive, apt_archive
+from doubles.apt_archive import PIN_TASK, PINNED, AptArchive, apt_archive
 from integration.test_contents import SYFT
 
 pytestmark = [pytest.mark.integration, pytest.mark.root]
 
 ROOT = Path(__file__).parents[2]
-FIXED, PLAIN, HELD, PINNED = PACKAGES = ("bakery-fixed", "bakery-plain", "bakery-held", "bakery-pinned")
+FIXED, PLAIN, HELD = "bakery-fixed", "bakery-plain", "bakery-held"
+PACKAGES = (FIXED, PLAIN, HELD, PINNED)
 DEFINITION = """\
 name: {name}
 description: A test
@@ -59,15 +60,7 @@ SUBSCRIBE = """\
   ansible.builtin.apt: {{name: [{packages}], cache_valid_time: 0}}
 - name: Hold one
   ansible.builtin.dpkg_selections: {{name: bakery-held, selection: hold}}
-- name: Pin one
-  ansible.builtin.copy:
-    dest: /etc/apt/preferences.d/pinned
-    mode: "0644"
-    content: |
-      Package: bakery-pinned
-      Pin: version 1
-      Pin-Priority: 1000
-- name: Change a configuration file
+{pin}- name: Change a configuration file
   ansible.builtin.copy: {{dest: /etc/bakery-fixed.conf, content: changed, mode: "0644"}}
 """
 
@@ -134,7 +127,7 @@ def first(bench: Bench, archive: AptArchive) -> Artifact:
     archive.sign_suite("test-security")
     for name in PACKAGES:
         archive.add_package("test", name, "1")
-    tasks = SUBSCRIBE.format(key=json.dumps(archive.key), uri=archive.uri, packages=", ".join(PACKAGES))
+    tasks = SUBSCRIBE.format(key=json.dumps(archive.key), uri=archive.uri, packages=", ".join(PACKAGES), pin=PIN_TASK)
     bench.write_role("subscribe", tasks)
     artifact = bench.bake("first", "none", roles="subscribe")
     for name in (FIXED, HELD, PINNED):

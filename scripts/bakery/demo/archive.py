@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bakery.demo import services
-from bakery.demo.stand_ins.apt import AptArchive
-from bakery.host import files, process
+from bakery.demo.stand_ins.apt import AptArchive, stop_agent
+from bakery.host import files
 
 SERVICE = "apt"
 PACKAGE = "demo-library"
@@ -68,4 +68,4 @@ def _open_archive(folder: Path) -> Iterator[AptArchive]:
         try:
             yield AptArchive(_files_of(folder), home)
         finally:
-            process.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"])
+            stop_agent(home)

@@ -101,6 +101,11 @@ class AptArchive:
         return process.run(command).stdout
 
 
+def stop_agent(keys: Path) -> None:
+    """Stop gpg's agent, which a home of gpg has since its first signature."""
+    process.run(["gpgconf", "--homedir", keys, "--kill", "gpg-agent"])
+
+
 class ArchiveHandler(SimpleHTTPRequestHandler):
     """Shows the files of a folder. It ignores the name of the host, so that a guest may use it as a proxy."""
 
