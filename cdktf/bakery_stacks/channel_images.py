@@ -84,8 +84,8 @@ def _why_missing(catalog: Catalog, environment: Environment, image: str) -> Miss
     channel, publish = environment.channel, _publish_hint(environment, image)
     if entry := catalog.channel(image, MACHINE_ARCH, channel):
         publication = catalog.record(entry).publication("aws")
-        place = f"in {environment.home_region} of account {environment.account}" if publication else "at AWS"
-        return MissingImage(f"the channel points at {entry.version}, which is not {place}", publish)
+        location = f"in {environment.home_region} of account {environment.account}" if publication else "at AWS"
+        return MissingImage(f"the channel points at {entry.version}, which is not {location}", publish)
     newest = catalog.newest(image, MACHINE_ARCH)
     if newest is None:
         return MissingImage("no version of it is complete", publish)
@@ -113,16 +113,18 @@ def _read_image(catalog: Catalog, environment: Environment, name: str, arch: str
     if publication is None:
         return None
     _require_complete(record, entry, catalog.location)
-    places = _regional_images(environment, publication, entry)
-    return PublishedImage(name, arch, record.version, places) if places else None
+    locations = _regional_images(environment, publication, entry)
+    return PublishedImage(name, arch, record.version, locations) if locations else None
 
 
 def _regional_images(
     environment: Environment, publication: Publication, entry: ChannelEntry
 ) -> dict[str, RegionalImage]:
     """The regions of the environment in which its account has the image and both parameters."""
-    ids = {place.region: place.id for place in publication.places if place.account == environment.account}
-    versions = _by_region(environment, publication.parameters)
+    ids = {
+        location.region: location.id for location in publication.locations if location.account == environment.account
+    }
+    versions = _by_region(environment, publication.pointers)
     channels = _by_region(environment, entry.pointers)
     return {
         region: RegionalImage(ids[region], versions[region], channels[region])

@@ -42,13 +42,13 @@ def provider_settings() -> dict[str, str]:
     return {name: os.environ[name] for name in (mirror.VARIABLE, mirror.CONFIG_VARIABLE) if name in os.environ}
 
 
-def validate(folder: Path, place: Project) -> None:
+def validate(folder: Path, project: Project) -> None:
     """Terraform and the provider read a stack; nothing is called. CalledProcessError with their words if they mind."""
-    environ = env.for_child(place, os.environ)
+    environ = env.for_child(project, os.environ)
     lockfile = ["-lockfile=readonly"] if (folder / LOCK_FILE).exists() else []
     for command in (["init", "-backend=false", "-input=false", *lockfile], ["validate"]):
         subprocess.run(
-            [env.find_terraform(place, os.environ), *command], cwd=folder, env=environ, check=True, timeout=120
+            [env.find_terraform(project, os.environ), *command], cwd=folder, env=environ, check=True, timeout=120
         )
 
 
@@ -67,9 +67,9 @@ class PublishedImages:
 
     def publish(self, version: str) -> Record:
         """Images and their parameters, and a complete record."""
-        places = [ImageLocation(ACCOUNT, region, self._image(version, region)) for region in REGIONS]
-        parameters = tuple(self.point(place, f"/bakery/{self._name}/x86_64/{version}") for place in places)
-        publication = Publication(self._name, "x86_64", version, "0" * 64, "aws", tuple(places), parameters)
+        locations = [ImageLocation(ACCOUNT, region, self._image(version, region)) for region in REGIONS]
+        pointers = tuple(self.point(location, f"/bakery/{self._name}/x86_64/{version}") for location in locations)
+        publication = Publication(self._name, "x86_64", version, "0" * 64, "aws", tuple(locations), pointers)
         reserved = self._catalog.reserve(
             self._name, "x86_64", version.rsplit(".", 1)[0], f"key of {version}", {}, "builder"
         )
@@ -80,19 +80,19 @@ class PublishedImages:
         publication = record.publication("aws")
         assert publication
         pointers = tuple(
-            self.point(place, f"/bakery/{self._name}/x86_64/channels/stable") for place in publication.places
+            self.point(location, f"/bakery/{self._name}/x86_64/channels/stable") for location in publication.locations
         )
         self._catalog.move(record, "stable", "test", self._catalog.channel(self._name, "x86_64", "stable"), pointers)
 
-    def point(self, place: ImageLocation, name: str) -> Pointer:
+    def point(self, location: ImageLocation, name: str) -> Pointer:
         """Write a parameter and read it until it is live, as the bakery does."""
-        ssm = self._aws.client("ssm", place.region)
-        put = {"Name": name, "Value": place.id, "Type": "String", "DataType": "aws:ec2:image", "Overwrite": True}
+        ssm = self._aws.client("ssm", location.region)
+        put = {"Name": name, "Value": location.id, "Type": "String", "DataType": "aws:ec2:image", "Overwrite": True}
         number: int = ssm.put_parameter(**put)["Version"]
         for _ in range(10):
-            if [found["Value"] for found in ssm.get_parameters(Names=[name])["Parameters"]] == [place.id]:
-                return Pointer(place.account, place.region, name, number, place.id)
-        raise AssertionError(f"{name} does not hold {place.id}")
+            if [found["Value"] for found in ssm.get_parameters(Names=[name])["Parameters"]] == [location.id]:
+                return Pointer(location.account, location.region, name, number, location.id)
+        raise AssertionError(f"{name} does not hold {location.id}")
 
     def remove(self, region: str, name: str) -> None:
         """What a careless person does."""
@@ -107,4 +107,4 @@ class PublishedImages:
 def images_of(record: Record) -> dict[str, str]:
     """Image IDs by region."""
     publication: Any = record.publication("aws")
-    return {place.region: place.id for place in publication.places}
+    return {location.region: location.id for location in publication.locations}

@@ -136,7 +136,8 @@ def assert_whole(aws: StandIn, publication: Publication, build: RemoteBuild, def
         snapshot = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
         (behind,) = ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"]
         assert (tags_of(image), tags_of(behind)) == (want, want)
-        assert [place.id for place in publication.places if place.region == region] == [image["ImageId"]] * 2
+        ids = [location.id for location in publication.locations if location.region == region]
+        assert ids == [image["ImageId"]] * 2
         shared = aws.client("ec2", region, CONSUMER).describe_images(ExecutableUsers=["self"])["Images"]
         assert [found["ImageId"] for found in shared] == [image["ImageId"]]
         for account in ("123456789012", CONSUMER):
@@ -159,7 +160,8 @@ class TestTaggingStep:
         publication = AwsTarget(definition).adopt(build, silent)
         assert_whole(aws, publication, build, definition)
         assert publication.sha256 == build.identity
-        assert {place.id for place in publication.places} == set(build.ids.values()), "nothing was copied again"
+        ids = {location.id for location in publication.locations}
+        assert ids == set(build.ids.values()), "nothing was copied again"
 
     def test_a_copy_that_is_missing_is_made(self, aws: StandIn, definition: ImageDefinition) -> None:
         packer = Packer(aws)
@@ -173,7 +175,7 @@ class TestTaggingStep:
         first = AwsTarget(definition).adopt(build, silent)
         before = aws.actions()
         again = AwsTarget(definition).adopt(build, silent)
-        assert again.places == first.places
+        assert again.locations == first.locations
         assert not {"CopyImage", "CreateTags", "PutParameter", "ModifyImageAttribute"} & set(
             aws.actions()[len(before) :]
         )
@@ -188,7 +190,7 @@ class TestTaggingStep:
         copy = build.ids[OTHERS[0]]
         aws.client("ec2", OTHERS[0]).delete_tags(Resources=[copy], Tags=[{"Key": "bakery:version"}])
         (wrong,) = [found for found in target.inspect(publication) if found.status != "correct"]
-        assert OTHERS[0] in wrong.place and "bakery:version" in wrong.detail
+        assert OTHERS[0] in wrong.location and "bakery:version" in wrong.detail
         assert_whole(aws, target.adopt(build, silent), build, definition)
 
     def test_a_copy_of_another_image_is_never_touched(self, aws: StandIn, definition: ImageDefinition) -> None:

@@ -242,7 +242,7 @@ def test_the_stacks_of_the_project(tmp_path: Path) -> None:
             done = bakery("apply", "distribution", "images", "--outputs", str(tmp_path / "outputs.json"))
             assert done.code == 0, done.err
             web = json.loads((tmp_path / "outputs.json").read_text())["images"]["images"]["web"]["x86_64"]
-            assert {region: place["image_id"] for region, place in web["regions"].items()} == images_of(record)
+            assert {region: location["image_id"] for region, location in web["regions"].items()} == images_of(record)
             shelf.promote(shelf.publish("1.0.1"))
             promoted = bakery("diff", "images", "--detailed-exitcode")
             assert promoted.code == 2, promoted.err

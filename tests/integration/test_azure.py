@@ -190,7 +190,7 @@ def _image_tags() -> dict[str, str]:
 
 def _assert_whole(bench: DiskPublisher, publication: Publication) -> None:
     """One version, replicated and tagged, nothing left in the storage account."""
-    assert [(place.account, place.region, place.id) for place in publication.places] == [
+    assert [(location.account, location.region, location.id) for location in publication.locations] == [
         (world.SUBSCRIPTION, region, VERSION_ID) for region in REGIONS
     ]
     assert all(finding.status == "correct" for finding in bench.target().inspect(publication))
@@ -424,7 +424,7 @@ def test_tags_are_repaired(azure: StandIn, bench: DiskPublisher) -> None:
     tagging.remove(_session(), VERSION_ID, {"bakery:version": want["bakery:version"]})
     tagging.merge(_session(), VERSION_ID, {"owner": "somebody"})
     (wrong,) = [finding for finding in bench.target().inspect(first) if finding.status != "correct"]
-    assert (wrong.place, wrong.status) == (f"{VERSION_ID} tags", "incorrect")
+    assert (wrong.location, wrong.status) == (f"{VERSION_ID} tags", "incorrect")
     bench.publish()
     assert _found().tags == want | {"owner": "somebody"}
 
@@ -592,7 +592,7 @@ def test_what_packer_built_is_adopted(azure: StandIn, bench: DiskPublisher) -> N
     _as_packer(bench)
     publication = bench.target().adopt(_build(), silent)
     assert publication.sha256 == _build().identity
-    assert {place.region for place in publication.places} == set(REGIONS)
+    assert {location.region for location in publication.locations} == set(REGIONS)
     assert all(finding.status == "correct" for finding in bench.target().inspect(publication))
     assert _found().tags == tags.of_build(bench.definition, _build())
     before = _writes(azure)

@@ -63,9 +63,9 @@ class PipelineProject:
 
     def state(self) -> dict[str, Any]:
         """Terraform's, of the stack `images`."""
-        place = {"Bucket": published_images.STATE_BUCKET, "Key": "demo/images.tfstate"}
+        location = {"Bucket": published_images.STATE_BUCKET, "Key": "demo/images.tfstate"}
         found: dict[str, Any] = json.load(
-            self.aws.client("s3", published_images.REGIONS[0]).get_object(**place)["Body"]
+            self.aws.client("s3", published_images.REGIONS[0]).get_object(**location)["Body"]
         )
         return found
 
@@ -147,8 +147,8 @@ def test_terraform_hands_out_what_was_published(line: PipelineProject) -> None:
     assert published
     tiny = line.state()["outputs"]["images"]["value"]["tiny"]["x86_64"]
     assert (tiny["version"], tiny["channel"]) == ("1.0.0", "stable")
-    regions = {region: place["image_id"] for region, place in tiny["regions"].items()}
-    assert regions == {place.region: place.id for place in published.places}
+    regions = {region: location["image_id"] for region, location in tiny["regions"].items()}
+    assert regions == {location.region: location.id for location in published.locations}
     assert list(regions) == ["us-east-1"]
     (outputs,) = line.left("artifacts", "apply*/images.json")
     assert json.loads(outputs.read_text())["images"]["images"]["tiny"]["x86_64"] == tiny

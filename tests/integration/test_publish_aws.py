@@ -196,7 +196,7 @@ def _assert_whole(aws: StandIn, publication: Publication) -> None:
         assert (image["Name"], image["State"], snapshot["State"]) == (NAME, "available", "completed")
         assert images.snapshot_of(cast(Any, image)) == snapshot["SnapshotId"]
         ids[region] = image["ImageId"]
-    assert {(place.account, place.region, place.id) for place in publication.places} == {
+    assert {(location.account, location.region, location.id) for location in publication.locations} == {
         (account, region, ids[region]) for account in ACCOUNTS for region in REGIONS
     }
     assert _pointers(aws, PARAMETER) == {(account, region): ids[region] for account in ACCOUNTS for region in REGIONS}
@@ -229,12 +229,12 @@ def test_fresh(aws: StandIn, bench: DiskPublisher) -> None:
         assert [image["Name"] for image in shared] == [NAME]
     assert "CreateTags" not in aws.actions()  # tagged by the calls that made them
     assert aws.actions().count("PutSnapshotBlock") == DATA // snapshots.BLOCK  # neither holes nor zeros
-    assert {parameter.number for parameter in publication.parameters} == {1}
+    assert {pointer.number for pointer in publication.pointers} == {1}
     assert set(publication.seconds) == {"upload", "register", "copy", "share", "parameters"}
 
 
 def test_the_snapshot_holds_the_disk(aws: StandIn, bench: DiskPublisher, disks: list[Disk]) -> None:
-    snapshot = bench.publish().places[0].snapshot
+    snapshot = bench.publish().locations[0].snapshot
     ebs = aws.client("ebs", HOME)
     content = bytearray(DISK_SIZE)
     for block in ebs.list_snapshot_blocks(SnapshotId=snapshot)["Blocks"]:
@@ -253,13 +253,13 @@ def test_again_writes_nothing(aws: StandIn, bench: DiskPublisher) -> None:
 
 def test_again_repairs_tags_and_shares(aws: StandIn, bench: DiskPublisher) -> None:
     first = bench.publish()
-    ec2, place = aws.client("ec2", SECOND), first.places[1]
-    ec2.delete_tags(Resources=[place.id, place.snapshot], Tags=[{"Key": "bakery:version"}])
+    ec2, location = aws.client("ec2", SECOND), first.locations[1]
+    ec2.delete_tags(Resources=[location.id, location.snapshot], Tags=[{"Key": "bakery:version"}])
     ec2.modify_image_attribute(
-        ImageId=place.id, Attribute="launchPermission", OperationType="remove", UserIds=[CONSUMER]
+        ImageId=location.id, Attribute="launchPermission", OperationType="remove", UserIds=[CONSUMER]
     )
     wrong = [finding for finding in bench.target().inspect(first) if finding.status != "correct"]
-    assert [(finding.place.split(" ", 2)[2], finding.status) for finding in wrong] == [
+    assert [(finding.location.split(" ", 2)[2], finding.status) for finding in wrong] == [
         ("tags", "incorrect"),
         ("snapshot tags", "incorrect"),
         ("launch permissions", "incorrect"),
@@ -411,17 +411,17 @@ def test_a_text_parameter_is_refused_before_anything_is_made(aws: StandIn, bench
 
 def test_a_parameter_of_another_image_is_never_overwritten(aws: StandIn, bench: DiskPublisher) -> None:
     first = bench.publish("1.0.1")
-    place = first.places[0]
+    location = first.locations[0]
     ssm = aws.client("ssm", HOME)
     typed = {"Type": "String", "DataType": "aws:ec2:image"}
-    ssm.put_parameter(Name=PARAMETER, Value=place.id, **typed)
+    ssm.put_parameter(Name=PARAMETER, Value=location.id, **typed)
     with pytest.raises(ConflictError, match="belongs to another image"):
         bench.publish("1.0.0")
-    assert _pointers(aws, PARAMETER) == {(HOME_ACCOUNT, HOME): place.id}
+    assert _pointers(aws, PARAMETER) == {(HOME_ACCOUNT, HOME): location.id}
 
 
 def test_an_image_of_somebody_else_is_never_touched(aws: StandIn, bench: DiskPublisher) -> None:
-    other = bench.publish("1.0.1").places[0].snapshot
+    other = bench.publish("1.0.1").locations[0].snapshot
     device = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": other}}
     aws.client("ec2", HOME).register_image(Name=NAME, RootDeviceName="/dev/xvda", BlockDeviceMappings=[device])
     before = _writes(aws)
@@ -503,7 +503,7 @@ def _record(catalog: Catalog, publication: Publication) -> Record:
 
 
 def _values(publication: Publication) -> dict[tuple[str, str], str]:
-    return {(place.account, place.region): place.id for place in publication.places}
+    return {(location.account, location.region): location.id for location in publication.locations}
 
 
 def test_channels(aws: StandIn, bench: DiskPublisher) -> None:
@@ -531,7 +531,7 @@ def test_channels(aws: StandIn, bench: DiskPublisher) -> None:
     aws.fault("ssm", "PutParameter", region=THIRD, account=HOME_ACCOUNT, error="AccessDeniedException", status=400)
     with pytest.raises(BakeryError, match=f"cannot write {CHANNEL}") as caught:
         channels.promote(catalog, second, "stable", "", targets, silent)
-    assert f"restored in {HOME_ACCOUNT}/{SECOND}: {old.places[1].id}" in caught.value.detail
+    assert f"restored in {HOME_ACCOUNT}/{SECOND}: {old.locations[1].id}" in caught.value.detail
     assert _pointers(aws, CHANNEL) == _values(old)
     assert catalog.channel("web", "x86_64", "stable") == entry
 
@@ -550,10 +550,10 @@ def test_a_version_that_lost_an_image_is_not_promoted(aws: StandIn, bench: DiskP
     targets = {"aws": bench.target()}
     entry = channels.promote(catalog, record, "stable", "", targets, silent)
     assert catalog.channel("web", "x86_64", "stable") == entry
-    aws.client("ec2", SECOND).deregister_image(ImageId=publication.places[1].id)
+    aws.client("ec2", SECOND).deregister_image(ImageId=publication.locations[1].id)
     with pytest.raises(BakeryError, match="cannot be used everywhere") as caught:
         channels.promote(catalog, record, "next", "", targets, silent)
-    assert f"{HOME_ACCOUNT}/{SECOND} {publication.places[1].id}: missing" in caught.value.detail
+    assert f"{HOME_ACCOUNT}/{SECOND} {publication.locations[1].id}: missing" in caught.value.detail
     assert _pointers(aws, CHANNEL.replace("stable", "next")) == {}
 
 

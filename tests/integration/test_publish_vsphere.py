@@ -122,7 +122,7 @@ def _assert_whole(vcenter: StandIn, publication: Publication) -> None:
     items = vcenter.items()
     assert list(items) == [NAME]
     assert vcenter.files(items[NAME]["id"]) == FILES
-    assert [(place.account, place.region, place.id) for place in publication.places] == [
+    assert [(location.account, location.region, location.id) for location in publication.locations] == [
         (vcenter.server, LIBRARY, items[NAME]["id"])
     ]
     assert vcenter.sessions() == []
@@ -160,7 +160,7 @@ def test_fresh(vcenter: StandIn, bench: DiskPublisher) -> None:
 
 
 def test_the_item_holds_the_disk(vcenter: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
-    item = bench.publish().places[0].id
+    item = bench.publish().locations[0].id
     (tmp_path / "disk.vmdk").write_bytes(vcenter.download(item, f"{NAME}.vmdk"))
     assert b'createType="streamOptimized"' in (tmp_path / "disk.vmdk").read_bytes()[:4096]
     with disk_image.as_raw(tmp_path / "disk.vmdk") as raw:
@@ -288,7 +288,7 @@ def test_two_runs_at_once(vcenter: StandIn, bench: DiskPublisher, monkeypatch: p
 
     monkeypatch.setattr(VCenter, "patch", patch)
     publication = bench.publish()
-    assert [place.id for place in publication.places] == others
+    assert [location.id for location in publication.locations] == others
     assert list(vcenter.items()) == [NAME]
 
 
@@ -350,7 +350,7 @@ class TestChannels:
     def test_move(self, vcenter: StandIn, bench: DiskPublisher, published: tuple[Publication, Publication]) -> None:
         old, new = published
         (pointer,) = bench.target().point(old, "stable", silent)
-        assert (pointer.name, pointer.value) == (CHANNEL, old.places[0].id)
+        assert (pointer.name, pointer.value) == (CHANNEL, old.locations[0].id)
         assert self.version(vcenter) == "1.0.0"
         before = _changes(vcenter)
         assert bench.target().point(old, "stable", silent) == (pointer,)
@@ -463,7 +463,7 @@ def test_what_packer_built_is_adopted(vcenter: StandIn, bench: DiskPublisher) ->
     build = _packer_built(vcenter)
     publication = bench.target().adopt(build, silent)
     item = vcenter.items()[NAME]
-    assert (publication.sha256, publication.places[0].id) == (build.identity, item["id"])
+    assert (publication.sha256, publication.locations[0].id) == (build.identity, item["id"])
     assert notes.read(item["description"])["bakery:sha256"] == build.identity
     assert [finding.status for finding in bench.target().inspect(publication)] == ["correct"]
     before = _changes(vcenter)

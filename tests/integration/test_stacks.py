@@ -85,7 +85,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedStacks]:
 def test_outputs_say_what_the_catalog_says(world: DeployedStacks) -> None:
     web = outputs(world.terraform("images"))["images"]["web"]["x86_64"]
     assert (web["version"], web["channel"]) == ("1.0.0", "stable")
-    assert {region: place["image_id"] for region, place in web["regions"].items()} == images_of(world.records[0])
+    assert {region: location["image_id"] for region, location in web["regions"].items()} == images_of(world.records[0])
     assert web["regions"][HOME]["parameter"] == "/bakery/web/x86_64/1.0.0"
     assert web["regions"][HOME]["channel_parameter_version"] == 1
 
@@ -123,16 +123,16 @@ def test_it_works_by_hand(world: DeployedStacks, tmp_path: Path) -> None:
 
 def test_a_foreign_lock_is_refused_and_named(world: DeployedStacks) -> None:
     lock = {"ID": "1f6c", "Operation": "OperationTypeApply", "Who": "alice@laptop", "Created": "2026-01-01T00:00:00Z"}
-    place = {"Bucket": STATE_BUCKET, "Key": "demo/images.tfstate.tflock"}
+    location = {"Bucket": STATE_BUCKET, "Key": "demo/images.tfstate.tflock"}
     s3 = world.aws.client("s3", HOME)
-    s3.put_object(**place, Body=json.dumps(lock).encode())
+    s3.put_object(**location, Body=json.dumps(lock).encode())
     try:
         with pytest.raises(ConflictError, match="locked by alice@laptop since 2026-01-01") as caught:
             world.changes("images")
         with pytest.raises(ConflictError):  # cdktf at times drops the end of what Terraform said, and so the name
             world.cdktf.deploy("images")
     finally:
-        s3.delete_object(**place)
+        s3.delete_object(**location)
     assert "force-unlock 1f6c" in caught.value.hint
 
 
@@ -141,7 +141,7 @@ def test_a_promotion_changes_the_outputs_and_nothing_else(world: DeployedStacks)
     world.shelf.promote(world.records[1])
     web = world.cdktf.deploy("images")["images"]["images"]["web"]["x86_64"]
     assert web["version"] == "1.0.1"
-    assert {region: place["image_id"] for region, place in web["regions"].items()} == images_of(world.records[1])
+    assert {region: location["image_id"] for region, location in web["regions"].items()} == images_of(world.records[1])
     assert web["regions"][HOME]["channel_parameter_version"] == 2
     assert _templates(world) == {region: (2, found) for region, found in images_of(world.records[1]).items()}
     assert not world.changes("images")
@@ -151,7 +151,9 @@ def test_a_plan_fails_where_aws_and_the_catalog_disagree(world: DeployedStacks) 
     """A version's parameter vanished in one region, and somebody moved the channel by hand in another."""
     world.shelf.remove("us-west-2", "/bakery/web/x86_64/1.0.1")
     old: Any = world.records[0].publication("aws")
-    world.shelf.point(next(place for place in old.places if place.region == HOME), "/bakery/web/x86_64/channels/stable")
+    world.shelf.point(
+        next(location for location in old.locations if location.region == HOME), "/bakery/web/x86_64/channels/stable"
+    )
     with pytest.raises(BakeryError) as caught:
         world.changes("images")
     detail = " ".join(caught.value.detail.split())
@@ -187,18 +189,18 @@ def test_an_interrupted_apply_leaves_the_state_usable(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "main.tf").write_text(INTERRUPTED)
     plan = tmp_path / "plan"
-    place = project(tmp_path / "workspace")
-    Terraform(place, folder, {}).init()
+    location = project(tmp_path / "workspace")
+    Terraform(location, folder, {}).init()
     for seconds in (5, 20, 80, 320):  # a busy machine takes long to come to the slow resource
-        Terraform(place, folder, {}).plan(plan)
+        Terraform(location, folder, {}).plan(plan)
         with pytest.raises(BakeryError, match="did not end within"):
-            Terraform(place, folder, {}, seconds=seconds).apply(plan)
+            Terraform(location, folder, {}, seconds=seconds).apply(plan)
         if (folder / "started").exists():
             break
     assert (folder / "started").exists()
     assert not (folder / ".terraform.tfstate.lock.info").exists()
-    assert Terraform(place, folder, {}).plan(plan)
-    changes = Terraform(place, folder, {}).show(plan)["resource_changes"]
+    assert Terraform(location, folder, {}).plan(plan)
+    changes = Terraform(location, folder, {}).show(plan)["resource_changes"]
     assert [found["address"] for found in changes if found["change"]["actions"] != ["no-op"]] == ["terraform_data.slow"]
 
 

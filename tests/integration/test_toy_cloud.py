@@ -92,7 +92,7 @@ def test_it_is_built_published_and_then_kept(bakery: Bakery, project: Path) -> N
     assert (build["builder"], build["ids"]) == ("toy-block", {"attic": "toy-of-wood"})
     (record,) = json.loads(bakery("publish", "--json"))
     (publication,) = record["publications"]
-    assert [place["region"] for place in publication["places"]] == ["attic", "cellar"]
+    assert [location["region"] for location in publication["locations"]] == ["attic", "cellar"]
     assert (project / "box" / "cellar" / "channel-stable").read_text() == "box/cellar/doll-1.0.0-x86_64"
     (kept,) = json.loads(bakery("plan", "--json"))["actions"]
     assert (kept["kind"], kept["reason"]) == ("keep", "inputs unchanged; not refreshed")

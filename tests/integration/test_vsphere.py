@@ -106,7 +106,7 @@ def test_packer_clones_and_hands_over(tmp_path: Path, base_disk: BaseDisk, monke
         assert len(build.checks) > 2 and all(check.passed for check in build.checks)
         publication = VsphereTarget(definition, login).adopt(build, silent)
         item = vcenter.items()[NAME]
-        assert publication.places[0].id == item["id"]
+        assert publication.locations[0].id == item["id"]
         assert notes.read(item["description"])["bakery:sha256"] == build.identity
         names = [machine["name"] for machine in vcenter.control("GET", "machines")]
         assert not [name for name in names if name.startswith("web-")], "the machine of the build is gone"

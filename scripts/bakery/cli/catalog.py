@@ -29,10 +29,10 @@ def catalog(
         print(documents.dump_all(records).decode(), end="")
         return
     rows = [_version_row(image_catalog, record) for record in records]
-    print(render_table(("image", "version", "state", "channels", "mode", "baked", "places"), rows))
+    print(render_table(("image", "version", "state", "channels", "mode", "baked", "locations"), rows))
 
 
 def _version_row(image_catalog: Catalog, record: Record) -> tuple[str, ...]:
-    places = [f"{publication.target}:{len(publication.places)}" for publication in record.publications]
-    cells = (",".join(image_catalog.channels_at(record)), record.mode, record.baked, " ".join(places))
+    locations = [f"{publication.target}:{len(publication.locations)}" for publication in record.publications]
+    cells = (",".join(image_catalog.channels_at(record)), record.mode, record.baked, " ".join(locations))
     return (record.image, record.version, record.state, *(cell or "-" for cell in cells))

@@ -36,9 +36,9 @@ def publish(
 def render(records: list[Record]) -> str:
     """A line per location."""
     rows = [
-        (record.image, record.version, publication.target, place.account or "-", place.region or "-", place.id)
+        (record.image, record.version, publication.target, location.account or "-", location.region or "-", location.id)
         for record in records
         for publication in record.publications
-        for place in publication.places
+        for location in publication.locations
     ]
     return render_table(("image", "version", "target", "account", "region", "id"), rows)

@@ -65,8 +65,11 @@ def _facts(overview: Overview) -> Iterator[tuple[str, list[str]]]:
     yield "checks", [f"{record.checks} passed"] if record.checks else []
     yield from _content_facts(overview.contents)
     for publication in record.publications:
-        ids = [" ".join(filter(None, (place.account, place.region, place.id))) for place in publication.places]
-        yield publication.target, [*ids, *(pointer.name for pointer in publication.parameters)]
+        ids = [
+            " ".join(filter(None, (location.account, location.region, location.id)))
+            for location in publication.locations
+        ]
+        yield publication.target, [*ids, *(pointer.name for pointer in publication.pointers)]
 
 
 def _content_facts(contents: Contents | None) -> Iterator[tuple[str, list[str]]]:

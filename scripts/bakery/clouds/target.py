@@ -15,7 +15,7 @@ Status = Literal["correct", "incorrect", "missing", "unreachable"]
 class Finding:
     """The result of one comparison for one location of a publication; `detail` names the difference."""
 
-    place: str
+    location: str
     status: Status
     detail: str = ""
 

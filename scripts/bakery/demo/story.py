@@ -130,7 +130,7 @@ def play(root: Path, vault: Path, change: Change | None, report: Reporter, print
             version=record.version,
             baked=action["kind"] != "keep",
             reason=action["reason"],
-            rows=tuple(_place_rows(record)),
+            rows=tuple(_location_rows(record)),
             outputs=outputs,
             consumer=consumer,
             seconds=seconds | _phase_seconds(project, record),
@@ -169,14 +169,14 @@ def _phase_seconds(project: Project, record: Record) -> dict[str, float]:
     return {f"{stage}: {phase}": value for stage, phases in stages.items() for phase, value in phases.items()}
 
 
-def _place_rows(record: Record) -> Iterator[Row]:
+def _location_rows(record: Record) -> Iterator[Row]:
     publication = record.publication("aws")
     if publication is None:
         return
-    names = {(parameter.account, parameter.region): parameter.name for parameter in publication.parameters}
-    for place in publication.places:
-        name = names[place.account, place.region]
-        yield Row(record.image, record.version, place.account, place.region, place.id, name)
+    names = {(pointer.account, pointer.region): pointer.name for pointer in publication.pointers}
+    for location in publication.locations:
+        name = names[location.account, location.region]
+        yield Row(record.image, record.version, location.account, location.region, location.id, name)
 
 
 def _apply_consumer(stage: Stage) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def _refuse_unusable(record: Record, publications: Publications, targets: Target
     if wrong:
         raise BakeryError(
             f"{full_name(record)} cannot be used everywhere: {len(wrong)} of {len(findings)} checks failed",
-            detail="\n".join(f"{finding.place}: {finding.status}: {finding.detail}" for finding in wrong),
+            detail="\n".join(f"{finding.location}: {finding.status}: {finding.detail}" for finding in wrong),
             hint=f"nothing was moved; run 'bakery publish {record.image}' to repair it, then promote",
         )
 

@@ -94,8 +94,8 @@ def _find_identity(catalog: Catalog, images: Sequence[tuple[str, str]], identity
 def _identities(record: Record) -> set[str]:
     names = {record.sha256, record.raw_sha256, record.input_key}
     for publication in record.publications:
-        names |= {text for place in publication.places for text in (place.id, place.snapshot)}
-        names |= {pointer.name for pointer in publication.parameters}
+        names |= {text for location in publication.locations for text in (location.id, location.snapshot)}
+        names |= {pointer.name for pointer in publication.pointers}
     return names - {""}
 
 

@@ -146,7 +146,7 @@ def _publish_reason(image: ImageDefinition, record: Record) -> str:
         publication = record.publication(target)
         if publication is None:
             return f"not yet at target {target}"
-        have = {name for place in publication.places for name in (place.account, place.region)}
+        have = {name for location in publication.locations for name in (location.account, location.region)}
         missing = [name for name in image.distribution.wanted(target) if name not in have]
         if missing:
             return f"not yet in {', '.join(missing)}"

@@ -109,15 +109,15 @@ class Session:
                 where=self.definitions.where(image.name, "base", target, "image"),
                 hint=f"add the target {target} to {parent.name} and run 'bakery run {parent.name}' first",
             )
-        location = image.distribution.by_target[target].build_location
-        for place in published.places:
-            if place.region == location and place.owned:
-                return place.id
+        region = image.distribution.by_target[target].build_location
+        for location in published.locations:
+            if location.region == region and location.owned:
+                return location.id
         raise BakeryError(
-            f"{image.name} is built in {location}, where {parent.name} {record.version} is not published",
+            f"{image.name} is built in {region}, where {parent.name} {record.version} is not published",
             where=self.definitions.where(image.name, "distribution", target),
             hint=f"publish {parent.name} there, and run 'bakery run {parent.name}'; or build {image.name} in "
-            + ", ".join(dict.fromkeys(place.region for place in published.places)),
+            + ", ".join(dict.fromkeys(location.region for location in published.locations)),
         )
 
     def parent_disk(self, image: ImageDefinition) -> tuple[Record, Path]:
@@ -131,7 +131,7 @@ class Session:
                 where=self.definitions.where(image.name, "base", "qemu", "image"),
                 hint=f"run 'bakery run {parent.name}' first",
             )
-        stored = Path(local.places[0].id)
+        stored = Path(local.locations[0].id)
         # A CI job may run in another folder than the one of the store, and gets baked disks as artifacts.
         baked_disk = self.project.artifact_folder(record) / "disk.qcow2"
         copies = (path for path in (self.project.store / stored.name, baked_disk) if path.exists())

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError, UsageError
@@ -151,6 +151,9 @@ class ImageLocation(Strict):
         return Location(self.account, self.region)
 
 
+_SCHEMA_1_KEYS = {"places": "locations", "parameters": "pointers"}
+
+
 @dataclass(frozen=True)
 class Publication(Strict):
     """One version at one target, with its image in every location and the pointers of this version."""
@@ -160,10 +163,19 @@ class Publication(Strict):
     version: str
     sha256: str
     target: str
-    places: tuple[ImageLocation, ...]
-    parameters: tuple[Pointer, ...] = ()
+    locations: tuple[ImageLocation, ...]
+    pointers: tuple[Pointer, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
-    schema: Literal["bakery/publication/1"] = "bakery/publication/1"
+    schema: Literal["bakery/publication/2"] = "bakery/publication/2"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_schema_1(cls, document: Any) -> Any:
+        """Release 0.1 wrote `places` and `parameters`. Its images still exist, so its records stay readable."""
+        if not isinstance(document, dict) or document.get("schema") != "bakery/publication/1":
+            return document
+        renamed = {_SCHEMA_1_KEYS.get(key, key): value for key, value in document.items()}
+        return {**renamed, "schema": "bakery/publication/2"}
 
 
 @dataclass(frozen=True)

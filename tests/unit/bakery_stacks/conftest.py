@@ -67,15 +67,15 @@ def environment() -> Environment:
 def add_version(catalog: Catalog, image: str, version: str, **change: Any) -> None:
     """A complete version, published in all regions, that the channel `stable` points at."""
     line, number = version.rsplit(".", 1)
-    places, versions, channels = [], [], []
+    locations, versions, channels = [], [], []
     for region in change.get("regions", REGIONS):
         image_id = f"ami-{image}-{region}-{number}"
-        places.append(ImageLocation(ACCOUNT, region, image_id))
+        locations.append(ImageLocation(ACCOUNT, region, image_id))
         versions.append(Pointer(ACCOUNT, region, f"/bakery/{image}/x86_64/{version}", 1, image_id))
         channels.append(Pointer(ACCOUNT, region, f"/bakery/{image}/x86_64/channels/stable", 7, image_id))
     elsewhere = ImageLocation("210987654321", "eu-west-1", "ami-shared", owned=False)
     publication = Publication(
-        image, "x86_64", version, "0" * 64, change.get("target", "aws"), (*places, elsewhere), tuple(versions)
+        image, "x86_64", version, "0" * 64, change.get("target", "aws"), (*locations, elsewhere), tuple(versions)
     )
     reserved = catalog.reserve(image, "x86_64", line, f"key of {version}", {}, "builder")
     assert reserved.version == version

@@ -33,10 +33,10 @@ def test_the_version_that_the_channel_points_at(catalog: Catalog, publish: Publi
     [image] = images(catalog, environment)
     assert (image.name, image.arch, image.version) == ("web", "x86_64", "1.4.1")
     assert list(image.regions) == ["eu-west-1", "us-east-1"]
-    place = image.regions["us-east-1"]
-    assert place.image_id == "ami-web-us-east-1-1"
-    assert (place.version.name, place.version.number) == ("/bakery/web/x86_64/1.4.1", 1)
-    assert (place.channel.name, place.channel.number) == ("/bakery/web/x86_64/channels/stable", 7)
+    location = image.regions["us-east-1"]
+    assert location.image_id == "ami-web-us-east-1-1"
+    assert (location.version.name, location.version.number) == ("/bakery/web/x86_64/1.4.1", 1)
+    assert (location.channel.name, location.channel.number) == ("/bakery/web/x86_64/channels/stable", 7)
 
 
 def test_all_images_in_the_order_of_their_names(catalog: Catalog, publish: Publish, environment: Environment) -> None:

@@ -80,17 +80,17 @@ class AwsTarget:
             endpoints = self._open_endpoints(locations)
             values = {key: amis[endpoint.region]["ImageId"] for key, endpoint in endpoints.items()}
             pointers = parameters.fix(endpoints, name, values)
-        return _new_publication(of, sha256, self._image_places(amis), pointers, phases.seconds)
+        return _new_publication(of, sha256, self._image_locations(amis), pointers, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Check the images, tags, snapshots' tags, shares and parameters of a publication."""
-        own_places = self._own_places(publication)
-        ec2 = self._own_account.ec2(own_places)
+        own_images = self._own_images(publication)
+        ec2 = self._own_account.ec2(own_images)
         image_findings, _ = attempt(
-            own_places, lambda place: audit.inspect_place(ec2[place.region], publication, place)
+            own_images, lambda location: audit.inspect_location(ec2[location.region], publication, location)
         )
-        endpoints, failures = self._connect_locations(_locations(publication.parameters))
-        expected = {location_name(pointer.location): pointer for pointer in publication.parameters}
+        endpoints, failures = self._connect_locations(_locations(publication.pointers))
+        expected = {location_name(pointer.location): pointer for pointer in publication.pointers}
         parameter_findings, _ = attempt(
             endpoints, lambda endpoint: audit.inspect_parameter(endpoint, expected[str(endpoint)])
         )
@@ -101,16 +101,18 @@ class AwsTarget:
         """Move the channel's parameters in all regions and accounts, or restore all of them."""
         name = channel_parameter(publication, channel)
         with report_step(
-            report, "promote", full_name(publication), f"point {name} in {len(publication.places)} locations"
+            report, "promote", full_name(publication), f"point {name} in {len(publication.locations)} locations"
         ):
-            return parameters.move(self._open_endpoints(_locations(publication.places)), name, _image_ids(publication))
+            return parameters.move(
+                self._open_endpoints(_locations(publication.locations)), name, _image_ids(publication)
+            )
 
     def unpoint(self, publication: Publication, channel: str) -> None:
         """Remove the channel's parameters that hold this version."""
         self._remove_parameters(publication, channel_parameter(publication, channel))
 
     def _remove_parameters(self, publication: Publication, name: str) -> None:
-        endpoints, values = self._open_endpoints(_locations(publication.places)), _image_ids(publication)
+        endpoints, values = self._open_endpoints(_locations(publication.locations)), _image_ids(publication)
         everywhere(
             f"remove {name}", endpoints, lambda endpoint: parameters.remove(endpoint, name, values[str(endpoint)])
         )
@@ -129,7 +131,7 @@ class AwsTarget:
         numbers = (self._own_account.number, *self._consumer_accounts)
         return [Location(number, region) for number in numbers for region in self._aws.regions]
 
-    def _image_places(self, amis: Mapping[str, Image]) -> tuple[ImageLocation, ...]:
+    def _image_locations(self, amis: Mapping[str, Image]) -> tuple[ImageLocation, ...]:
         own = self._own_account.number
         return tuple(
             ImageLocation(
@@ -138,16 +140,16 @@ class AwsTarget:
             for number, region in self._all_locations
         )
 
-    def _own_places(self, publication: Publication) -> dict[str, ImageLocation]:
+    def _own_images(self, publication: Publication) -> dict[str, ImageLocation]:
         """The places with images of this account, by region; BakeryError when another account made them."""
-        own_places = {place.region: place for place in publication.places if place.owned}
-        if foreign_accounts := {place.account for place in own_places.values()} - {self._own_account.number}:
+        own_images = {location.region: location for location in publication.locations if location.owned}
+        if foreign_accounts := {location.account for location in own_images.values()} - {self._own_account.number}:
             raise BakeryError(
                 f"{full_name(publication)} belongs to account {', '.join(foreign_accounts)}",
                 where=f"logged in to {self._own_account.number}",
                 hint="use credentials of that account",
             )
-        return own_places
+        return own_images
 
     def _open_endpoints(self, locations: Iterable[Location]) -> dict[str, SsmEndpoint]:
         endpoints, failures = self._connect_locations(locations)
@@ -163,11 +165,11 @@ class AwsTarget:
 def _new_publication(
     of: Versioned,
     sha256: str,
-    places: tuple[ImageLocation, ...],
+    locations: tuple[ImageLocation, ...],
     pointers: tuple[Pointer, ...],
     seconds: dict[str, float],
 ) -> Publication:
-    return Publication(of.image, of.arch, of.version, sha256, "aws", places, pointers, seconds)
+    return Publication(of.image, of.arch, of.version, sha256, "aws", locations, pointers, seconds)
 
 
 def _locations(items: Iterable[ImageLocation | Pointer]) -> list[Location]:
@@ -175,4 +177,4 @@ def _locations(items: Iterable[ImageLocation | Pointer]) -> list[Location]:
 
 
 def _image_ids(publication: Publication) -> dict[str, str]:
-    return {location_name(place.location): place.id for place in publication.places}
+    return {location_name(image.location): image.id for image in publication.locations}

@@ -16,31 +16,31 @@ from bakery.model.documents import ImageLocation, Publication
 
 def inspect(session: AzureSession, publication: Publication) -> list[Finding]:
     """Check that the version exists with the right tags, and can be used in each region."""
-    resource = publication.places[0].id
+    resource = publication.locations[0].id
     try:
         version = versions.find(session, GalleryVersion.parse(resource))
     except BakeryError as error:
         return [Finding(resource, "unreachable", f"{error.message}: {error.detail}")]
     if version is None:
         return [Finding(resource, "missing", "no such version")]
-    return [_inspect_tags(publication, version), *_inspect_places(publication, version)]
+    return [_inspect_tags(publication, version), *_inspect_locations(publication, version)]
 
 
 def _inspect_tags(publication: Publication, version: GalleryImageVersion) -> Finding:
     actual = dict(version.tags or {})
     wrong = tags.wrong(actual, tags.of_publication(publication))
     detail = "; ".join(f"{key} is {actual.get(key, 'not set')}, expected {value}" for key, value in wrong.items())
-    return Finding(f"{publication.places[0].id} tags", "incorrect" if wrong else "correct", detail)
+    return Finding(f"{publication.locations[0].id} tags", "incorrect" if wrong else "correct", detail)
 
 
-def _inspect_places(publication: Publication, version: GalleryImageVersion) -> Iterator[Finding]:
-    for place in publication.places:
-        yield _inspect_place(place, version)
+def _inspect_locations(publication: Publication, version: GalleryImageVersion) -> Iterator[Finding]:
+    for location in publication.locations:
+        yield _inspect_location(location, version)
 
 
-def _inspect_place(place: ImageLocation, version: GalleryImageVersion) -> Finding:
-    label = f"{place.region} {place.id}"
-    replica = replication.replicas(version).get(place.region)
+def _inspect_location(location: ImageLocation, version: GalleryImageVersion) -> Finding:
+    label = f"{location.region} {location.id}"
+    replica = replication.replicas(version).get(location.region)
     if replica is None:
         return Finding(label, "missing", "no replica")
     if replica.state != "Completed":

@@ -88,10 +88,10 @@ class AzureTarget:
     def _new_publication(
         self, of: Versioned, address: GalleryVersion, sha256: str, seconds: dict[str, float]
     ) -> Publication:
-        places = tuple(ImageLocation(address.subscription, region, str(address)) for region in self._azure.regions)
-        return Publication(of.image, of.arch, of.version, sha256, "azure", places, seconds=seconds)
+        locations = tuple(ImageLocation(address.subscription, region, str(address)) for region in self._azure.regions)
+        return Publication(of.image, of.arch, of.version, sha256, "azure", locations, seconds=seconds)
 
 
 def _published_address(publication: Publication) -> GalleryVersion:
     """The address where it was published; the definition may name another one since."""
-    return GalleryVersion.parse(publication.places[0].id)
+    return GalleryVersion.parse(publication.locations[0].id)

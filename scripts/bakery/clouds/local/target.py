@@ -40,11 +40,11 @@ class LocalTarget:
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Read every stored file again and compare."""
-        return [_inspect_disk(Path(place.id), publication.sha256) for place in publication.places]
+        return [_inspect_disk(Path(location.id), publication.sha256) for location in publication.locations]
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
         """Replace the channel's link in one step. The link is relative, so the store can be moved."""
-        disk = Path(publication.places[0].id)
+        disk = Path(publication.locations[0].id)
         link = self._channel_link(publication, channel)
         if not link.is_symlink() or link.readlink() != Path(disk.name):
             with files.scratch(self._store, "link") as folder:
@@ -77,7 +77,7 @@ class LocalTarget:
             artifact.version,
             artifact.disk.sha256,
             target="local",
-            places=(ImageLocation(account="", region="", id=str(self._disk_paths(artifact)[0])),),
+            locations=(ImageLocation(account="", region="", id=str(self._disk_paths(artifact)[0])),),
             seconds={"store": round(seconds, 3)},
         )
 

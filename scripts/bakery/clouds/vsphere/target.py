@@ -78,29 +78,29 @@ class VsphereTarget:
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Check the name, notes and files of the publication's item."""
-        place = publication.places[0]
-        label = f"{place.account}/{place.region} {place.id}"
+        location = publication.locations[0]
+        label = f"{location.account}/{location.region} {location.id}"
         try:
             with self._open_library(publication) as library:
-                return [Finding(label, *_inspect_item(library, library.by_id(place.id), publication))]
+                return [Finding(label, *_inspect_item(library, library.by_id(location.id), publication))]
         except BakeryError as error:
             return [Finding(label, "unreachable", f"{error.message}: {error.detail}")]
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
         """Replace the channel's item by a copy of this version's; if that fails, the item does not change."""
-        place = publication.places[0]
+        location = publication.locations[0]
         name = channels.item_name(publication, channel)
         # The channel's consumers read the version's name in the notes: the name of this item lacks it.
         text = notes.write(self._definition.description, _channel_tags(publication, channel))
         with (
-            report_step(report, "promote", full_name(publication), f"copy to {name} in {place.region}"),
+            report_step(report, "promote", full_name(publication), f"copy to {name} in {location.region}"),
             self._open_library(publication) as library,
         ):
-            version = library.by_id(place.id)
+            version = library.by_id(location.id)
             if version is None:
                 raise NotFoundError(f"the item of {full_name(publication)} is gone", where=library.where)
             channels.move(library, name, version, text)
-        return (Pointer(place.account, place.region, name, number=0, value=place.id),)
+        return (Pointer(location.account, location.region, name, number=0, value=location.id),)
 
     def unpoint(self, publication: Publication, channel: str) -> None:
         """Remove the channel's item if it is a copy of this version's."""
@@ -112,11 +112,11 @@ class VsphereTarget:
         """The definition's library, or the library of a publication."""
         server, name = self._vsphere.server, self._vsphere.library
         if publication:
-            place = publication.places[0]
-            name = place.region
-            if place.account != server:
+            location = publication.locations[0]
+            name = location.region
+            if location.account != server:
                 raise BakeryError(
-                    f"{full_name(publication)} is in the vCenter {place.account}",
+                    f"{full_name(publication)} is in the vCenter {location.account}",
                     where=server,
                     hint="the definition names another one by now: publish a new version there",
                 )
@@ -126,8 +126,8 @@ class VsphereTarget:
     def _new_publication(
         self, of: Artifact | RemoteBuild, sha256: str, item: Item, seconds: dict[str, float]
     ) -> Publication:
-        place = ImageLocation(self._vsphere.server, self._vsphere.library, item.id)
-        return Publication(of.image, of.arch, of.version, sha256, "vsphere", (place,), seconds=seconds)
+        location = ImageLocation(self._vsphere.server, self._vsphere.library, item.id)
+        return Publication(of.image, of.arch, of.version, sha256, "vsphere", (location,), seconds=seconds)
 
 
 def _channel_tags(publication: Publication, channel: str) -> tags.Tags:

@@ -58,7 +58,7 @@ def test_a_version_has_many_names(versions: CliRunner, name: str) -> None:
     assert entry
     identities = {
         "digest": record.sha256,
-        "place": record.publications[0].places[0].id,
+        "place": record.publications[0].locations[0].id,
         "parameter": entry.pointers[0].name,
     }
     assert versions("show", identities.get(name, name)).out.startswith("web 1.0.1 (x86_64)\n")

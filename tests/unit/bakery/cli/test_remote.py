@@ -72,13 +72,13 @@ class Cloud:
 
     def adopt(self, build: RemoteBuild, _report: Any) -> Publication:
         self.bakery.begin(f"adopt {full_name(build)}")
-        places = tuple(ImageLocation("123456789012", region, image) for region, image in build.ids.items())
-        return Publication(build.image, build.arch, build.version, build.identity, "aws", places)
+        locations = tuple(ImageLocation("123456789012", region, image) for region, image in build.ids.items())
+        return Publication(build.image, build.arch, build.version, build.identity, "aws", locations)
 
     def publish(self, artifact: Any, _disk: Any, _report: Any) -> Publication:
         self.bakery.begin(f"upload {full_name(artifact)}")
-        place = ImageLocation("123456789012", "eu-central-1", "ami-9")
-        return Publication(artifact.image, artifact.arch, artifact.version, artifact.disk.sha256, "aws", (place,))
+        location = ImageLocation("123456789012", "eu-central-1", "ami-9")
+        return Publication(artifact.image, artifact.arch, artifact.version, artifact.disk.sha256, "aws", (location,))
 
     def inspect(self, _publication: Publication) -> list[Finding]:
         return []

@@ -34,8 +34,8 @@ def image(name: str = "web", parent: str = "", **changes: Any) -> ImageDefinitio
     return Definition.model_validate_json(json.dumps(text | changes))
 
 
-def publication(target: str, *places: tuple[str, str]) -> Publication:
-    found = tuple(ImageLocation(account, region, "ami-1") for account, region in places or [("", "")])
+def publication(target: str, *locations: tuple[str, str]) -> Publication:
+    found = tuple(ImageLocation(account, region, "ami-1") for account, region in locations or [("", "")])
     return Publication("web", "x86_64", "1.0.3", "d" * 64, target, found)
 
 

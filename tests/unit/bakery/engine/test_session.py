@@ -59,11 +59,11 @@ def session(folder: Path, target: str, child_region: str, *published: str) -> Se
         (folder / f"{name}.yaml").write_text(text)
     catalog = Catalog(open_store(str(folder / "catalog")))
     record = catalog.reserve("base", "x86_64", "1.0", "key", {}, "builder")
-    places = (
+    locations = (
         *(ImageLocation("1", region, f"image-{region}") for region in published),
         *(ImageLocation("2", region, f"image-{region}", owned=False) for region in published),
     )
-    publication = Publication("base", "x86_64", record.version, "0" * 64, target, places)
+    publication = Publication("base", "x86_64", record.version, "0" * 64, target, locations)
     catalog.revise(replace(record, state="complete", publications=(publication,)), "published")
     return Session(Project(folder, folder, folder), definitions.load(folder), catalog)
 

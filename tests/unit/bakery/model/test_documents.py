@@ -42,8 +42,11 @@ PUBLICATION = Publication(
     version="1.0.0",
     sha256="d" * 64,
     target="aws",
-    places=(ImageLocation("1", "eu-west-1", "ami-1", "snap-1"), ImageLocation("2", "eu-west-1", "ami-1", owned=False)),
-    parameters=(Pointer("1", "eu-west-1", "/bakery/web", 3, "ami-1"),),
+    locations=(
+        ImageLocation("1", "eu-west-1", "ami-1", "snap-1"),
+        ImageLocation("2", "eu-west-1", "ami-1", owned=False),
+    ),
+    pointers=(Pointer("1", "eu-west-1", "/bakery/web", 3, "ami-1"),),
 )
 ALL: list[Any] = [ARTIFACT, VERDICT, PUBLICATION]
 
@@ -57,7 +60,7 @@ class TestEveryDocument:
 
     def test_says_its_schema(self, document: Any) -> None:
         kind = type(document).__name__.lower()
-        assert json.loads(documents.dump(document))["schema"] == f"bakery/{kind}/1"
+        assert json.loads(documents.dump(document))["schema"] in {f"bakery/{kind}/1", "bakery/publication/2"}
 
     def test_json_schema_takes_what_is_written(self, document: Any) -> None:
         schema = documents.json_schema(type(document))
@@ -101,6 +104,15 @@ def test_document_of_another_kind(change: dict[str, Any], where: str, message: s
     with pytest.raises(BakeryError) as caught:
         documents.parse(Artifact, json.dumps(data).encode(), "a.json")
     assert (caught.value.where, caught.value.message) == (where, f"not a valid artifact document: {message}")
+
+
+def test_publication_of_release_0_1() -> None:
+    first = json.loads(documents.dump(PUBLICATION)) | {"schema": "bakery/publication/1"}
+    first["places"], first["parameters"] = first.pop("locations"), first.pop("pointers")
+    assert documents.parse(Publication, json.dumps(first).encode(), "record.json") == PUBLICATION
+    del first["places"]
+    with pytest.raises(BakeryError, match="not a valid publication document: Field required"):
+        documents.parse(Publication, json.dumps(first).encode(), "record.json")
 
 
 def test_several_documents_are_one_list() -> None:

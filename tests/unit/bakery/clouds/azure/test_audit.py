@@ -13,7 +13,7 @@ from bakery.model.documents import ImageLocation, Publication
 ID = "/subscriptions/s/resourceGroups/images/providers/Microsoft.Compute/galleries/bakery/images/web/versions/1.0.3"
 PUBLICATION = Publication(
     *("web", "x86_64", "1.0.3", "a" * 64, "azure"),
-    places=tuple(ImageLocation("s", region, ID) for region in ("westeurope", "eastus", "northeurope")),
+    locations=tuple(ImageLocation("s", region, ID) for region in ("westeurope", "eastus", "northeurope")),
 )
 SESSION: Any = None
 
@@ -26,7 +26,7 @@ def _findings(monkeypatch: pytest.MonkeyPatch, found: object) -> list[tuple[str,
 
     monkeypatch.setattr(versions, "find", find)
     told = audit.inspect(SESSION, PUBLICATION)
-    return [(finding.place.replace(ID, "ID"), finding.status, finding.detail) for finding in told]
+    return [(finding.location.replace(ID, "ID"), finding.status, finding.detail) for finding in told]
 
 
 def test_each_region_and_the_tags(monkeypatch: pytest.MonkeyPatch) -> None:

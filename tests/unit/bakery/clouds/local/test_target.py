@@ -41,7 +41,7 @@ def test_publish(
     if not linkable:
         monkeypatch.setattr(os, "link", _no_link)
     publication = target.publish(artifact, disk, silent)
-    assert [place.id for place in publication.places] == [str(stored)]
+    assert [location.id for location in publication.locations] == [str(stored)]
     assert stored.read_bytes() == b"a disk"
     assert stored.stat().st_mode & 0o222 == 0
     process.run(["sha256sum", "--check", f"{stored.name}.sha256"], cwd=stored.parent)
@@ -89,7 +89,7 @@ def test_inspect(target: LocalTarget, artifact: Artifact, disk: Path, stored: Pa
     stored.unlink()
     stored.write_bytes(b"another disk")
     (finding,) = target.inspect(publication)
-    assert (finding.place, finding.status) == (str(stored), "incorrect")
+    assert (finding.location, finding.status) == (str(stored), "incorrect")
     stored.unlink()
     (finding,) = target.inspect(publication)
     assert (finding.status, finding.detail) == ("missing", f"no {stored}")
@@ -104,7 +104,7 @@ def test_channels(target: LocalTarget, artifact: Artifact, disk: Path, project: 
     link = project.store / "web-stable-x86_64.qcow2"
     for publication in (first, second, second):
         (pointer,) = target.point(publication, "stable", silent)
-        assert (pointer.name, pointer.value) == (str(link), publication.places[0].id)
-        assert str(link.readlink()) == Path(publication.places[0].id).name  # moves with the store
+        assert (pointer.name, pointer.value) == (str(link), publication.locations[0].id)
+        assert str(link.readlink()) == Path(publication.locations[0].id).name  # moves with the store
     target.unpoint(second, "stable")
     assert not link.is_symlink()
