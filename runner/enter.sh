@@ -39,8 +39,9 @@ section() {
   return "$code"
 }
 
-# due IMAGE: whether it still needs work. A parent that came out the same leaves its children alone, and another
-# pipeline may have been faster. What goes wrong here goes wrong in the verb that follows, which says it.
+# due IMAGE [--baked-before TIME]: whether it still needs work. A parent that came out the same leaves its children
+# alone, and another pipeline may have been faster. What goes wrong here goes wrong in the verb that follows, which says
+# it.
 due() {
-  ! bakery plan "$1" --detailed-exitcode
+  ! bakery plan "$@" --detailed-exitcode
 }

@@ -37,13 +37,24 @@ class TestRules:
             ({"CI_PIPELINE_SOURCE": "web", "CI_COMMIT_REF_PROTECTED": "true", "CI_COMMIT_BRANCH": ""}, False),
             ({"CI_PIPELINE_SOURCE": "api", "CI_COMMIT_REF_PROTECTED": "true"}, True),
             ({"CI_PIPELINE_SOURCE": "trigger", "CI_COMMIT_REF_PROTECTED": "true"}, True),
-            ({"CI_PIPELINE_SOURCE": "schedule", "CI_COMMIT_REF_PROTECTED": "true"}, True),
         ],
     )
     def test_jobs(self, repository: Repository, variables: dict[str, str], bakes: bool) -> None:
         assert repository.jobs(**variables) == [*CHECKS, *(["bake"] if bakes else [])]
 
-    @pytest.mark.parametrize("source", ["push", "web", "api", "trigger", "schedule"])
+    @pytest.mark.parametrize(
+        ("variables", "refreshes"),
+        [
+            ({"CI_COMMIT_REF_PROTECTED": "true"}, True),
+            ({"CI_COMMIT_REF_PROTECTED": "false"}, False),
+            ({"CI_COMMIT_REF_PROTECTED": "true", "CI_COMMIT_BRANCH": ""}, False),
+        ],
+    )
+    def test_a_schedule_refreshes(self, repository: Repository, variables: dict[str, str], refreshes: bool) -> None:
+        found = repository.jobs(CI_PIPELINE_SOURCE="schedule", **variables)
+        assert ("refresh" in found) is refreshes
+
+    @pytest.mark.parametrize("source", ["push", "web", "api", "trigger"])
     def test_a_dry_run_bakes_nothing(self, repository: Repository, source: str) -> None:
         variables = {"CI_PIPELINE_SOURCE": source, "CI_COMMIT_REF_PROTECTED": "true"}
         assert repository.jobs("--input", "dry_run=true", **variables) == CHECKS

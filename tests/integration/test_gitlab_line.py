@@ -168,6 +168,23 @@ def test_with_nothing_due_nothing_is_applied(line: PipelineProject) -> None:
     assert line.state()["serial"] == before
 
 
+def test_a_schedule_refreshes_and_a_rebuild_makes_the_next_version(line: PipelineProject) -> None:
+    run = line.repository.run(
+        "--input",
+        "rebuild=true",
+        "--input",
+        "images=tiny",
+        "--variable",
+        "CI_PIPELINE_SOURCE=schedule",
+        **line.environment,
+    )
+    steps = [f"{step} tiny" for step in STEPS]
+    assert run.jobs == dict.fromkeys([*CHECKS, "refresh", "bake", *steps, "apply images"], "PASS"), run.out
+    assert line.record("tiny").version == "1.0.1"
+    assert line.record("ground").version == "1.0.0", "nobody asked for it"
+    assert line.state()["outputs"]["images"]["value"]["tiny"]["x86_64"]["version"] == "1.0.1"
+
+
 def test_what_failed_to_publish_is_not_applied(line: PipelineProject) -> None:
     """One region more for a disk that no job of this pipeline baked, and no shared workspace."""
     line.repository.write("packer/images/tiny.yaml", TINY.replace("[us-east-1]", "[us-east-1, us-west-2]"))

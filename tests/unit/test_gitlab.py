@@ -97,8 +97,8 @@ def test_the_root_passes_on_each_input_it_shares_with_the_component() -> None:
     root, component = (load(parts(name)[0])["spec"]["inputs"] for name in FILES)
     (include,) = load(parts(FILES[0])[1])["include"]
     assert include["inputs"] == {name: f"$[[ inputs.{name} ]]" for name in root if name in component}
-    assert set(include["inputs"]) == {"images", "target", "channel", "dry_run", "stacks"}
-    for name in ("images", "target", "dry_run", "stacks"):
+    assert set(include["inputs"]) == {"images", "target", "channel", "dry_run", "rebuild", "stacks"}
+    for name in ("images", "target", "dry_run", "rebuild", "stacks"):
         assert root[name] == component[name]
 
 
@@ -116,8 +116,9 @@ def test_jobs_try_again_what_the_bakery_calls_so() -> None:
 def test_every_job_logs_in_to_vault_for_one_of_the_duties() -> None:
     jobs = load(parts(FILES[1])[1])
     assert jobs[".bakery"]["variables"] == {"VAULT_ROLE": "bakery-validate"}
-    own = {name for name, job in jobs.items() if "variables" in job and name != ".bakery"}
-    assert own == set(), "checks have the least role"
+    own = {name: job["variables"]["VAULT_ROLE"] for name, job in jobs.items() if "variables" in job}
+    del own[".bakery"]
+    assert own == {"refresh": "bakery-bake-private"}, "checks have the least role; a refresh writes the catalog"
     made = {job["variables"]["VAULT_ROLE"] for job in child().values() if "variables" in job}
     assert made | {"bakery-validate"} == {f"bakery-{duty}" for duty in get_args(Duty)}
     looped = re.search(r"for duty in (.*);", jobs["vault-check"]["script"][1])
@@ -129,6 +130,17 @@ def test_the_runner_image_has_a_duty_of_its_own() -> None:
     job = load(parts(FILES[0])[1])["runner-image"]
     assert job["variables"] == {"VAULT_ROLE": "bakery-runner-image"}
     assert job["id_tokens"] == load(parts(FILES[1])[1])[".bakery"]["id_tokens"]
+
+
+def test_a_schedule_refreshes_before_it_plans() -> None:
+    jobs = load(parts(FILES[1])[1])
+    refresh = jobs["refresh"]
+    assert refresh["rules"] == [
+        {"if": '$CI_PIPELINE_SOURCE == "schedule" && $CI_COMMIT_BRANCH && $CI_COMMIT_REF_PROTECTED == "true"'}
+    ]
+    assert refresh["allow_failure"] is True, "one archive must not hold up all images"
+    assert refresh["tags"] == [pipeline.RUNNERS["bake-private"]]
+    assert {"job": "refresh", "optional": True} in jobs["plan"]["needs"]
 
 
 def test_a_merge_request_shows_what_an_apply_would_do_and_applies_nothing() -> None:

@@ -22,6 +22,7 @@ def bake(
         list[options.BuilderName] | None,
         typer.Option("--builder", help="Only this builder; may be repeated."),
     ] = None,
+    baked_before: options.BakedBefore = None,
     jobs: options.Jobs = options.JOBS,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -36,7 +37,7 @@ def bake(
     Example: bakery bake web
     """
     with session(definitions, workspace, catalog, verb="bake", quiet=quiet, verbose=verbose) as verb_session:
-        bakes = bake_images(verb_session, images, builder or [], jobs)
+        bakes = bake_images(verb_session, images, builder or [], jobs, baked_before)
         parts = [part for outcome in bakes.outcomes if outcome.result for part in outcome.result.parts]
         if json:
             print(documents.dump_all(parts).decode(), end="")

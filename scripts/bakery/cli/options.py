@@ -1,6 +1,6 @@
 """Options that several verbs share, each written once."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +30,16 @@ def _check_version(text: str) -> str:
     return text
 
 
+def _parse_time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"'{text}' is not a time", hint="ISO 8601, such as 2026-01-31T12:00:00+00:00") from error
+    if time.tzinfo is None:
+        raise UsageError(f"'{text}' names no time zone", hint=f"for UTC, write '{time.isoformat()}+00:00'")
+    return time
+
+
 Images = Annotated[list[str] | None, typer.Argument(metavar="IMAGE", help="Image names; all if none is given.")]
 Image = Annotated[str, typer.Argument(metavar="IMAGE", help="Image name.")]
 Definitions = Annotated[
@@ -57,6 +67,15 @@ FollowingChannel = Annotated[
 ]
 MaxAge = Annotated[int, typer.Option("--max-age", min=1, help="Hours after which a refresh is called old.")]
 Rebuild = Annotated[bool, typer.Option("--rebuild", help="Bake these images again, although nothing is due.")]
+BakedBefore = Annotated[
+    datetime | None,
+    typer.Option(
+        "--baked-before",
+        metavar="TIME",
+        parser=_parse_time,
+        help="A version that was baked before this time is due, as with --rebuild; for jobs of a pipeline.",
+    ),
+]
 Arch = Annotated[str, typer.Option("--arch", help="Architecture of the image.")]
 
 DEFINITIONS = Path("packer/images")

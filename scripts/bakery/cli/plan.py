@@ -20,6 +20,7 @@ def plan(
     catalog: options.CatalogAt = options.CATALOG,
     max_age: options.MaxAge = options.MAX_AGE,
     rebuild: options.Rebuild = False,
+    baked_before: options.BakedBefore = None,
     json: options.Json = False,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there is work to do.")
@@ -32,7 +33,7 @@ def plan(
 
     Example: bakery plan web
     """
-    rebuild_asked = datetime.now(UTC) if rebuild else None
+    rebuild_asked = datetime.now(UTC) if rebuild else baked_before
     document = open_session(definitions, workspace, catalog).plan(images, timedelta(hours=max_age), rebuild_asked)
     print(documents.dump(document).decode() if json else render(document), end="" if json else "\n")
     return ExitCode.CHANGES if detailed_exitcode and document.pending else ExitCode.OK

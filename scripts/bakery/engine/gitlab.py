@@ -107,12 +107,14 @@ def _common_settings(settings: Settings, generations: int) -> dict[str, Any]:
 
 def _image_jobs(image: ImageDefinition, action: Action, earlier: Jobs, channel: str) -> Jobs:
     """The jobs of one image, after its parent's. The runner that baked a version publishes it at missing targets."""
-    bakes = _bake_jobs(image, earlier) if action.kind != "publish" else {}
-    verify = _verify_jobs(image) if f"bake-private {image.name}" in bakes else {}
-    return {**bakes, **verify, **_publish_jobs(image, [*bakes, *verify], channel)}
+    selection = f"{image.name} --baked-before {action.due_since}" if action.due_since else image.name
+    bakes = _bake_jobs(image, selection, earlier) if action.kind != "publish" else {}
+    verify = _verify_jobs(image, selection) if f"bake-private {image.name}" in bakes else {}
+    return {**bakes, **verify, **_publish_jobs(image, selection, [*bakes, *verify], channel)}
 
 
-def _bake_jobs(image: ImageDefinition, earlier: Jobs) -> Jobs:
+def _bake_jobs(image: ImageDefinition, selection: str, earlier: Jobs) -> Jobs:
+    """The jobs that bake it. `selection` has the arguments by which they plan as this plan did."""
     jobs = {}
     for duty in BAKES:
         if builders := used(image, duty):
@@ -122,7 +124,7 @@ def _bake_jobs(image: ImageDefinition, earlier: Jobs) -> Jobs:
                 "tags": [RUNNERS[duty]],
                 "variables": _role_variables(duty),
                 "needs": _parent_jobs(image, builders, earlier),
-                "script": [f"section bake 'Bake {image.name}' bakery bake {image.name} {options}"],
+                "script": [f"section bake 'Bake {image.name}' bakery bake {selection} {options}"],
                 "artifacts": _artifact_settings(_artifact_pattern(image), LOGS) | _sbom_report(image, builders),
             }
     return jobs
@@ -140,20 +142,20 @@ def _parent_jobs(image: ImageDefinition, builders: Sequence[str], earlier: Jobs)
     return [job for job in (*disk, f"publish {image.parent}") if job in earlier]
 
 
-def _verify_jobs(image: ImageDefinition) -> Jobs:
+def _verify_jobs(image: ImageDefinition, selection: str) -> Jobs:
     name = image.name
     job = {
         "stage": "verify",
         "tags": [RUNNERS["bake-private"]],
         "variables": _role_variables("bake-private"),  # verify searches the disk for the secrets of the bake
         "needs": [f"bake-private {name}"],
-        "script": [f"due {name} || exit 0", f"section verify 'Test {name}' bakery verify {name}"],
+        "script": [f"due {selection} || exit 0", f"section verify 'Test {name}' bakery verify {name}"],
         "artifacts": _artifact_settings(f"{_artifact_pattern(image)}/verdict.json", LOGS),
     }
     return {f"verify {name}": job}
 
 
-def _publish_jobs(image: ImageDefinition, needs: list[str], channel: str) -> Jobs:
+def _publish_jobs(image: ImageDefinition, selection: str, needs: list[str], channel: str) -> Jobs:
     """The runner that baked the image publishes it."""
     name = image.name
     option = f" --channel {shlex.quote(channel)}" if channel else ""
@@ -166,7 +168,7 @@ def _publish_jobs(image: ImageDefinition, needs: list[str], channel: str) -> Job
         # lock.
         "resource_group": f"publish/$BAKERY_ENVIRONMENT/{name}",
         "needs": needs,
-        "script": [f"due {name} || exit 0", f"section publish 'Publish {name}' bakery publish {name}{option}"],
+        "script": [f"due {selection} || exit 0", f"section publish 'Publish {name}' bakery publish {name}{option}"],
         "artifacts": _artifact_settings(f"{_artifact_pattern(image)}/publication*.json", LOGS),
     }
     return {f"publish {name}": job}

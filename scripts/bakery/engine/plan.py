@@ -20,8 +20,8 @@ Kind = Literal["bake", "wait", "publish", "keep"]
 class Action:
     """The next step of one image, and its reason. `version` is in the catalog; `inputs` is set only for a bake.
 
-    `due_since` is set for a bake that must see the world as it was at this time, in ISO 8601, or later: an older disk
-    of the same inputs is not what is due.
+    `due_since` is set for a bake, also one that waits, that must see the world as it was at this time, in ISO 8601, or
+    later: an older disk of the same inputs is not what is due.
     """
 
     image: str
@@ -81,7 +81,8 @@ def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: Inpu
         records[name] = newest_of(image)
         parent = actions.get(image.parent or "")
         if parent and parent.kind != "keep":
-            actions[name] = Action(name, image.arch, "wait", f"built on {parent.image}, which comes first")
+            reason, due_since = f"built on {parent.image}, which comes first", _due_since(image, records[name], world)
+            actions[name] = Action(name, image.arch, "wait", reason, due_since=due_since)
             continue
         parent_record = records.get(image.parent or "")
         # The parent's content, not its file: if a new parent has the same content, its children need no bake.
@@ -120,12 +121,12 @@ def _bake_reason(
         return f"{changes[0]}{more}"
     if updates := due_updates(image, world.observation(record)):
         return describe_updates(updates)
-    if image.name in world.rebuilds and datetime.fromisoformat(record.baked) < world.rebuilds[image.name]:
+    baked = datetime.fromisoformat(record.baked)
+    age = world.now - baked
+    if image.rebuild_after_days is not None and age > timedelta(days=image.rebuild_after_days):
+        return f"{record.version} is {age.days} days old (rebuild_after_days: {image.rebuild_after_days})"
+    if image.name in world.rebuilds and baked < world.rebuilds[image.name]:
         return "asked for by --rebuild"
-    if image.rebuild_after_days is not None:
-        age = world.now - datetime.fromisoformat(record.baked)
-        if age > timedelta(days=image.rebuild_after_days):
-            return f"{record.version} is {age.days} days old (rebuild_after_days: {image.rebuild_after_days})"
     return ""
 
 

@@ -24,10 +24,16 @@ class Bakes:
     unchanged: list[Action]
 
 
-def bake_images(session: Session, names: list[str] | None, builders: Sequence[str], jobs: int) -> Bakes:
-    """Bake the named images, or all, if their inputs changed; not their parents."""
+def bake_images(
+    session: Session,
+    names: list[str] | None,
+    builders: Sequence[str],
+    jobs: int,
+    baked_before: datetime | None = None,
+) -> Bakes:
+    """Bake the named images, or all, if they are due or were baked before a time; not their parents."""
     selected = {definition.name for definition in session.definitions.select(names or [])}
-    actions = [action for action in session.plan(names).actions if action.image in selected]
+    actions = [action for action in session.plan(names, rebuild_asked=baked_before).actions if action.image in selected]
     due = {action.image: action for action in actions if action.kind in ("bake", "wait")}
     outcomes = parallel.run_parallel(list(due), lambda name: steps.bake_version(session, due[name], builders), jobs)
     return Bakes(outcomes, [action for action in actions if action.image not in due])

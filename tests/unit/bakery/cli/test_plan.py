@@ -1,6 +1,10 @@
 """`bakery plan` on real definitions and a catalog in a folder."""
 
+import json
+from datetime import datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from bakery.engine.plan import Plan
 from bakery.model import documents
@@ -50,6 +54,34 @@ def test_a_rebuild(bakery: CliRunner) -> None:
         ["base", "bake", "1.0.0", "asked for by --rebuild"],
         ["web", "wait", "-", "built on base, which comes first"],
     ]
+
+
+def test_what_was_baked_before_a_time(bakery: CliRunner) -> None:
+    """As the jobs of a pipeline plan, hours after the plan that asked for the rebuild."""
+    bakery.line()
+    (web,) = json.loads(bakery("catalog", "web", "--json").out)
+    baked = datetime.fromisoformat(web["baked"])
+    assert rows(bakery("plan", "web", "--baked-before", (baked + timedelta(seconds=1)).isoformat()).out)[-1] == [
+        "web",
+        "bake",
+        "1.0.0",
+        "asked for by --rebuild",
+    ]
+    assert bakery("plan", "web", "--baked-before", baked.isoformat(), "--detailed-exitcode").code == 0
+
+
+@pytest.mark.parametrize(
+    ("time", "message", "hint"),
+    [
+        ("yesterday", "'yesterday' is not a time", "ISO 8601, such as 2026-01-31T12:00:00+00:00"),
+        ("2026-01-31", "'2026-01-31' names no time zone", "for UTC, write '2026-01-31T00:00:00+00:00'"),
+    ],
+)
+def test_a_time_that_is_none(bakery: CliRunner, time: str, message: str, hint: str) -> None:
+    answer = bakery("plan", "--baked-before", time)
+    assert answer.err == f"error: {message}\nhint: {hint}\n"
+    followed = hint.split()[-1].strip("'")
+    assert bakery("plan", "--baked-before", followed).code == 0
 
 
 def test_detailed_exit_code(bakery: CliRunner) -> None:

@@ -166,6 +166,20 @@ def test_another_channel() -> None:
     assert found["publish web"]["script"][-1].endswith("bakery publish web --channel 'a; b'")
 
 
+def test_jobs_plan_as_the_plan_did_whose_jobs_they_are() -> None:
+    """Else a rebuild that somebody asked for would find nothing due."""
+    time = "2026-01-31T12:00:00+00:00"
+    actions = [
+        Action("base", "x86_64", "bake", "", due_since=time),
+        Action("web", "x86_64", "wait", "", due_since=time),
+    ]
+    found = pipeline(Plan(tuple(actions)), IMAGES, SETTINGS)
+    for name in ("base", "web"):
+        due = f"due {name} --baked-before {time} || exit 0"
+        assert f"bakery bake {name} --baked-before {time} --builder" in found[f"bake-private {name}"]["script"][0]
+        assert found[f"verify {name}"]["script"][0] == found[f"publish {name}"]["script"][0] == due
+
+
 def test_no_two_publish_or_apply_at_the_same_place_at_once() -> None:
     found = child(web="bake", cloud="bake")
     locks = {name: found[name]["resource_group"] for name in jobs(found) if "resource_group" in found[name]}

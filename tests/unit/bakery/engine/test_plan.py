@@ -294,6 +294,20 @@ class TestRebuild:
         assert [action.kind for action in world.plan(base, web, rebuilds=["web"]).actions] == ["keep", "bake"]
         assert [action.kind for action in world.plan(base, web, rebuilds=["base"]).actions] == ["bake", "wait"]
 
+    def test_a_child_that_waits_is_due_since_the_same_time(self, world: FakeInputs) -> None:
+        base, web = image("base"), image("web", "base")
+        world.bake(base)
+        world.bake(web)
+        actions = world.plan(base, web, rebuilds=["base", "web"]).actions
+        assert [(action.kind, action.due_since) for action in actions] == [
+            ("bake", NOW.isoformat()),
+            ("wait", NOW.isoformat()),
+        ]
+        assert [action.due_since for action in world.plan(base, web, rebuilds=["base"]).actions] == [
+            NOW.isoformat(),
+            "",
+        ]
+
 
 class TestDueSince:
     """The time before which no disk of the same inputs will do."""
