@@ -6,7 +6,19 @@ succeeds.
 """
 
 from bakery.catalog.catalog import VERSION, Catalog, is_expired, now, owner
-from bakery.catalog.record import ChannelEntry, Record, State
+from bakery.catalog.record import ChannelEntry, Failure, Record, State
 from bakery.catalog.store import Store, open_store
 
-__all__ = ["VERSION", "Catalog", "ChannelEntry", "Record", "State", "Store", "is_expired", "now", "open_store", "owner"]
+__all__ = [
+    "VERSION",
+    "Catalog",
+    "ChannelEntry",
+    "Failure",
+    "Record",
+    "State",
+    "Store",
+    "is_expired",
+    "now",
+    "open_store",
+    "owner",
+]

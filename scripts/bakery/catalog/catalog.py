@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
 
-from bakery.catalog.record import ChannelEntry, Record
+from bakery.catalog.record import ChannelEntry, Failure, Record
 from bakery.catalog.store import Store
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.model.contents import SBOM_SUFFIXES, Contents, SbomFormat
@@ -172,6 +172,25 @@ class Catalog:
         documents = self._numbered_names("observations")
         return self._read_document(Observations, f"observations/{documents[-1]}") if documents else Observations()
 
+    def keep_failure(self, image: str, arch: str, step: str, input_key: str, message: str) -> Failure:
+        """Keep a failure of an image under its next number."""
+        folder = _failures_folder(image, arch)
+        for _ in range(WRITE_TRIES):
+            number = len(self._numbered_names(folder))
+            failure = Failure(image, arch, number, step, input_key, message, at=now(), by=actor())
+            if self._store.create(f"{folder}/{number:06d}.json", dump(failure)):
+                return failure
+        raise ConflictError("cannot keep a failure: other writers take every number", where=self.location)
+
+    def failures_since(self, image: str, arch: str, record: Record | None) -> tuple[Failure, ...]:
+        """The failures of an image after a record was written, or all, oldest first."""
+        folder = _failures_folder(image, arch)
+        newest_first = (
+            self._read_document(Failure, f"{folder}/{name}") for name in reversed(self._numbered_names(folder))
+        )
+        since = record.at if record else ""
+        return tuple(takewhile(lambda failure: failure.at > since, newest_first))[::-1]
+
     def _read_intact(self, key: str, sha256: str) -> bytes:
         data = self._store.read(key)
         if hashlib.sha256(data).hexdigest() != sha256:
@@ -323,6 +342,10 @@ def _versions_folder(image: str, arch: str) -> str:
 
 def _channels_folder(image: str, arch: str) -> str:
     return f"images/{image}/{arch}/channels"
+
+
+def _failures_folder(image: str, arch: str) -> str:
+    return f"images/{image}/{arch}/failures"
 
 
 def _contents_key(of: Versioned, sha256: str) -> str:

@@ -48,6 +48,21 @@ class Record(Strict):
 
 
 @dataclass(frozen=True)
+class Failure(Strict):
+    """A step (bake, verify or publish) of an image that failed; `number` counts the failures of the image."""
+
+    image: str
+    arch: str
+    number: int
+    step: str
+    input_key: str
+    message: str
+    at: str
+    by: str
+    schema: Literal["bakery/failure/1"] = "bakery/failure/1"
+
+
+@dataclass(frozen=True)
 class ChannelEntry(Strict):
     """One step in a channel's history; `pointers` are the target's pointers that moved with it."""
 

@@ -38,7 +38,7 @@ def status(
     """Show which images lack updates, as of the last 'bakery refresh'.
 
     Updates are counted as security/all, held ones included. A channel is named with its version if that is not the
-    newest one.
+    newest one. Images that failed since their newest version are named below, with the last failure.
 
     Example: bakery status
     """
@@ -49,10 +49,19 @@ def status(
 
 
 def render(document: Status) -> str:
-    """A line per image."""
+    """A line per image, and one for each that failed since its newest version."""
     now = datetime.fromisoformat(document.at)
     rows = [_image_row(one, now) for one in document.images]
-    return render_table(("image", "arch", "version", "age", "updates", "channels behind", "refreshed"), rows)
+    table = render_table(("image", "arch", "version", "age", "updates", "channels behind", "refreshed"), rows)
+    failures = [_describe_failures(one, now) for one in document.images if one.failures]
+    return "\n\n".join([table, "\n".join(failures)] if failures else [table])
+
+
+def _describe_failures(one: ImageStatus, now: datetime) -> str:
+    last, count = one.failures[-1], len(one.failures)
+    times = "once" if count == 1 else f"{count} times"
+    since = f" since {one.version}" if one.version else ""
+    return f"{one.image} failed {times}{since}, last {_describe_age(last.at, now)} ago in {last.step}: {last.message}"
 
 
 def _image_row(one: ImageStatus, now: datetime) -> tuple[str, ...]:

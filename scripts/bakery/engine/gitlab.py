@@ -55,6 +55,7 @@ class Settings:
 def pipeline(plan: Plan, images: Mapping[str, ImageDefinition], settings: Settings) -> dict[str, Any]:
     """The child pipeline. One job that does nothing replaces an empty pipeline, which GitLab refuses."""
     due = {action.image: action for action in _due_actions(plan, images, settings.target)}
+    paused = _paused_jobs(plan, images, settings.target)
     generations: dict[str, int] = {}
     jobs: Jobs = {}
     for name, action in due.items():
@@ -62,7 +63,7 @@ def pipeline(plan: Plan, images: Mapping[str, ImageDefinition], settings: Settin
         steps = _image_jobs(images[name], action, jobs, settings.channel)
         jobs |= {job: {**steps[job], "stage": _stage_name(steps[job]["stage"], generations[name])} for job in steps}
     common = _common_settings(settings, max(generations.values(), default=1))
-    return common | ({**jobs, "apply images": _apply_job()} if due else {"nothing due": _idle_job()})
+    return common | ({**jobs, "apply images": _apply_job()} if due else {"nothing due": _idle_job()}) | paused
 
 
 def render(document: Mapping[str, Any]) -> str:
@@ -190,6 +191,21 @@ def _apply_job() -> Job:
             "paths": ["images.json"],
             "reports": {"terraform": "terraform.json"},
         },
+    }
+
+
+def _paused_jobs(plan: Plan, images: Mapping[str, ImageDefinition], target: str) -> Jobs:
+    """A warning for each paused image, without which a pipeline that leaves an image behind looks complete."""
+    return {
+        f"paused {action.image}": {
+            "stage": "bake",
+            "needs": [],
+            "allow_failure": True,
+            "before_script": [],
+            "script": [f"echo {shlex.quote(f'{action.image}: {action.reason}')}", "exit 1"],
+        }
+        for action in plan.actions
+        if action.kind == "pause" and target in ("all", *images[action.image].targets)
     }
 
 

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from graphlib import TopologicalSorter
 from typing import Literal
 
-from bakery.catalog.record import Record
+from bakery.catalog.record import Failure, Record
 from bakery.engine.updates import MAX_AGE, describe_refresh, describe_updates, due_updates
 from bakery.model.definition import ImageDefinition
 from bakery.model.inputs import Change, compare_inputs, input_key
 from bakery.model.observations import Observation
 from bakery.model.version import ImageVersion
 
-Kind = Literal["bake", "wait", "publish", "keep"]
+Kind = Literal["bake", "wait", "publish", "pause", "keep"]
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,10 @@ class Plan:
     @property
     def pending(self) -> tuple[Action, ...]:
         """The actions that change something."""
-        return tuple(action for action in self.actions if action.kind != "keep")
+        return tuple(action for action in self.actions if action.kind not in _UNCHANGED)
 
 
+_UNCHANGED: tuple[Kind, ...] = ("pause", "keep")
 InputsOf = Callable[[ImageDefinition, str], Mapping[str, str]]
 NewestOf = Callable[[ImageDefinition], Record | None]
 
@@ -57,13 +58,15 @@ NewestOf = Callable[[ImageDefinition], Record | None]
 class World:
     """The facts of a plan that no definition has: observations of versions, their greatest age, and the time.
 
-    `rebuilds` has the images that somebody asked to bake again, and when.
+    `rebuilds` has the images that somebody asked to bake again, and when; `failures` has those of an image since its
+    newest version, oldest first.
     """
 
     now: datetime
     observations: Mapping[ImageVersion, Observation] = field(default_factory=dict)
     max_age: timedelta = MAX_AGE
     rebuilds: Mapping[str, datetime] = field(default_factory=dict)
+    failures: Mapping[str, Sequence[Failure]] = field(default_factory=dict)
 
     def observation(self, record: Record) -> Observation | None:
         """The observation of exactly this version: another one says nothing about it."""
@@ -80,7 +83,7 @@ def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: Inpu
         image = by_name[name]
         records[name] = newest_of(image)
         parent = actions.get(image.parent or "")
-        if parent and parent.kind != "keep":
+        if parent and (parent.kind not in _UNCHANGED or records[parent.image] is None):
             reason, due_since = f"built on {parent.image}, which comes first", _due_since(image, records[name], world)
             actions[name] = Action(name, image.arch, "wait", reason, due_since=due_since)
             continue
@@ -97,6 +100,8 @@ def _decide_action(image: ImageDefinition, record: Record | None, inputs: dict[s
     if reason:
         changes = compare_inputs(record.inputs, inputs) if record else ()
         version = record.version if record else ""
+        if pause := _pause_reason(image, key, world):
+            return Action(image.name, image.arch, "pause", pause, version, image.version, key, inputs, changes)
         due_since = _due_since(image, record, world)
         return Action(image.name, image.arch, "bake", reason, version, image.version, key, inputs, changes, due_since)
     assert record is not None
@@ -128,6 +133,15 @@ def _bake_reason(
     if image.name in world.rebuilds and baked < world.rebuilds[image.name]:
         return "asked for by --rebuild"
     return ""
+
+
+def _pause_reason(image: ImageDefinition, key: str, world: World) -> str:
+    """The reason not to bake what is due; empty unless these inputs failed too often. --rebuild tries again."""
+    failures = [failure for failure in world.failures.get(image.name, ()) if failure.input_key == key]
+    if image.max_failures is None or len(failures) < image.max_failures or image.name in world.rebuilds:
+        return ""
+    last = failures[-1]
+    return f"paused after {len(failures)} failures, the last on {last.at[:10]} in {last.step}: {last.message}"
 
 
 def _due_since(image: ImageDefinition, record: Record | None, world: World) -> str:

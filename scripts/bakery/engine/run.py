@@ -34,7 +34,7 @@ def bake_images(
     """Bake the named images, or all, if they are due or were baked before a time; not their parents."""
     selected = {definition.name for definition in session.definitions.select(names or [])}
     actions = [action for action in session.plan(names, rebuild_asked=baked_before).actions if action.image in selected]
-    due = {action.image: action for action in actions if action.kind in ("bake", "wait")}
+    due = {action.image: action for action in actions if action.kind in ("bake", "wait", "pause")}
     outcomes = parallel.run_parallel(list(due), lambda name: steps.bake_version(session, due[name], builders), jobs)
     return Bakes(outcomes, [action for action in actions if action.image not in due])
 
@@ -73,7 +73,7 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
     while True:
         plan = session.plan(names, rebuild_asked=rebuild_asked)
         attempted = {outcome.name for outcome in outcomes}
-        due = {action.image: action for action in plan.actions if action.kind in ("bake", "publish")}
+        due = {action.image: action for action in plan.actions if action.kind in ("bake", "publish", "pause")}
         ready = [name for name in due if name not in attempted]
         if not ready:
             break

@@ -40,11 +40,16 @@ class Session:
         prints = Fingerprints(self.project, toolbox.versions(self.project), toolbox.machine())
         named = self.definitions.select(names or [])
         rebuilds = {image.name: rebuild_asked for image in named} if rebuild_asked else {}
+        limited = [image for image in images if image.max_failures]
+        failures = {
+            image.name: self.catalog.failures_since(image.name, image.arch, self.newest_record(image))
+            for image in limited
+        }
         return plan(
             images,
             newest_of=lambda image: self.catalog.newest(image.name, image.arch, image.version),
             inputs_of=lambda image, base: prints.inputs(image, self.definitions.sources[image.name], base),
-            world=World(datetime.now(UTC), self.catalog.newest_observations().by_version, max_age, rebuilds),
+            world=World(datetime.now(UTC), self.catalog.newest_observations().by_version, max_age, rebuilds, failures),
         )
 
     def newest_record(self, image: ImageDefinition) -> Record | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from bakery.catalog import Record
+from bakery.catalog import Failure, Record
 from bakery.engine.session import Session
 from bakery.engine.updates import is_old
 from bakery.model.definition import ImageDefinition
@@ -19,8 +19,8 @@ class ImageStatus(Strict):
     """One image; `version` is the newest complete one, empty if there is none.
 
     `updates` counts packages with an update, None where that is unknown; `security` and `held` are parts of them.
-    `behind` has the versions of channels that point at another one. Times are in ISO 8601; `old` says that the refresh
-    is too long ago.
+    `behind` has the versions of channels that point at another one, `failures` those since that version, oldest first.
+    Times are in ISO 8601; `old` says that the refresh is too long ago.
     """
 
     image: str
@@ -33,6 +33,7 @@ class ImageStatus(Strict):
     behind: Mapping[str, str] = field(default_factory=dict)
     refreshed: str = ""
     old: bool = False
+    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,13 @@ def _describe_image(
     max_age: timedelta,
 ) -> ImageStatus:
     record = session.newest_record(image)
+    failures = session.catalog.failures_since(image.name, image.arch, record)
     if record is None:
-        return ImageStatus(image.name, image.arch)
+        return ImageStatus(image.name, image.arch, failures=failures)
     behind = _list_behind(session, record)
     observation = observations.get(ImageVersion.of(record))
     if observation is None:
-        return ImageStatus(image.name, image.arch, record.version, record.baked, behind=behind)
+        return ImageStatus(image.name, image.arch, record.version, record.baked, behind=behind, failures=failures)
     held = observation.upgrade.held
     updates = (*observation.upgrade.updates, *held)
     return ImageStatus(
@@ -91,6 +93,7 @@ def _describe_image(
         behind=behind,
         refreshed=observation.at,
         old=is_old(observation, now, max_age),
+        failures=failures,
     )
 
 

@@ -19,6 +19,7 @@ from bakery.clouds.target import RemoteTarget, Target
 from bakery.contents import DATABASE, DOCUMENT, UnreadableError, read_disk, sbom_path
 from bakery.engine import channels, toolbox
 from bakery.engine.checks import check
+from bakery.engine.failures import kept_failures
 from bakery.engine.plan import Action
 from bakery.engine.publish import publish
 from bakery.engine.session import Session
@@ -46,6 +47,11 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = ())
         raise BakeryError(
             f"{definition.name} cannot be baked yet: {action.reason}", hint=f"run 'bakery run {definition.name}'"
         )
+    if action.kind == "pause":
+        raise ConflictError(
+            f"{definition.name} is {action.reason}",
+            hint=f"fix it, or try as it is with 'bakery run --rebuild {definition.name}'",
+        )
     check(session, definition)
     reservation = session.catalog.reserve(
         definition.name,
@@ -59,8 +65,9 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = ())
     request = BakeRequest(definition, reservation.version, action.inputs, action.input_key)
     work = _Bake(session, request)
     selected = [name for name in definition.builders if not builders or name in builders]
-    artifact = work.bake_disk() if "qemu" in selected else None
-    builds = {name: work.bake_image(name) for name in selected if name != "qemu"}
+    with kept_failures(session, definition, "bake", action.input_key):
+        artifact = work.bake_disk() if "qemu" in selected else None
+        builds = {name: work.bake_image(name) for name in selected if name != "qemu"}
     return Baked(definition, reservation.version, artifact, builds)
 
 
@@ -134,19 +141,22 @@ def is_verified(session: Session, artifact: Artifact) -> bool:
 def verify_version(session: Session, artifact: Artifact) -> Verdict:
     """Test an artifact and keep the verdict; BakeryError with the failing checks if it does not pass."""
     definition, folder = session.definitions.images[artifact.image], session.project.artifact_folder(artifact)
-    with _open_vault(definition.secrets) as vault:
-        where = partial(session.definitions.where, definition.name, "secrets")
-        secrets = read_secrets(vault, definition.secrets, where) if vault else {}
-        verdict = verify(session.project, definition, artifact, folder / "disk.qcow2", secrets.values(), session.report)
-    documents.save(verdict, folder / "verdict.json")
-    failing = [check for check in verdict.checks if not check.passed]
-    if failing:
-        raise BakeryError(
-            f"{definition.name} {artifact.version} failed {len(failing)} of {len(verdict.checks)} checks",
-            where=str(folder / "verdict.json"),
-            detail="\n".join(f"{check.name}: {check.detail}" for check in failing),
-            hint=f"fix it and run 'bakery run {definition.name}' again; nothing was published",
-        )
+    with kept_failures(session, definition, "verify", artifact.input_key):
+        with _open_vault(definition.secrets) as vault:
+            where = partial(session.definitions.where, definition.name, "secrets")
+            secrets = read_secrets(vault, definition.secrets, where) if vault else {}
+            verdict = verify(
+                session.project, definition, artifact, folder / "disk.qcow2", secrets.values(), session.report
+            )
+        documents.save(verdict, folder / "verdict.json")
+        failing = [check for check in verdict.checks if not check.passed]
+        if failing:
+            raise BakeryError(
+                f"{definition.name} {artifact.version} failed {len(failing)} of {len(verdict.checks)} checks",
+                where=str(folder / "verdict.json"),
+                detail="\n".join(f"{check.name}: {check.detail}" for check in failing),
+                hint=f"fix it and run 'bakery run {definition.name}' again; nothing was published",
+            )
     return verdict
 
 
@@ -155,7 +165,10 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
     definition, project = version.definition, session.project
     verdict = documents.find(Verdict, version.folder(project, "local") / "verdict.json")
     _usable_record(session, version)  # before anything is published
-    with open_targets(session, definition) as targets:
+    with (
+        kept_failures(session, definition, "publish", version.parts[0].input_key),
+        open_targets(session, definition) as targets,
+    ):
         publications = publish(project, version, verdict, targets, session.report)
         record = _usable_record(session, version)
         contents = _keep_contents(session, version.artifact) if version.artifact else ""

@@ -93,6 +93,11 @@ class ImageDefinition(Model):
         description="bake again after this many days even if nothing changed, for package updates",
     )
 
+    max_failures: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="pause the image after this many failed runs of the same inputs; --rebuild tries again",
+    )
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         for target in self.targets:

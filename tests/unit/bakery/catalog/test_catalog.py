@@ -427,3 +427,24 @@ class TestObservations:
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(lambda name: catalog.keep_observations([observe(name)]), names))
         assert [one.image for one in catalog.newest_observations().observations] == names
+
+
+class TestFailures:
+    def test_those_since_a_version(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert catalog.failures_since(*WEB, None) == ()
+        for hour, step in ((8, "bake"), (10, "verify"), (11, "publish")):
+            monkeypatch.setattr("bakery.catalog.catalog.now", lambda hour=hour: f"2026-01-31T{hour:02}:00:00+00:00")
+            catalog.keep_failure(*WEB, step, "key", f"{step} failed")
+            if hour == 8:
+                monkeypatch.setattr("bakery.catalog.catalog.now", lambda: "2026-01-31T09:00:00+00:00")
+                record = complete(catalog)
+        assert [one.step for one in catalog.failures_since(*WEB, record)] == ["verify", "publish"]
+        assert [one.number for one in catalog.failures_since(*WEB, None)] == [0, 1, 2]
+        assert catalog.failures_since("base", "x86_64", None) == ()
+
+    def test_writers_at_the_same_time_lose_nothing(self, catalog: Catalog) -> None:
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda number: catalog.keep_failure(*WEB, "bake", "key", str(number)), range(6)))
+        failures = catalog.failures_since(*WEB, None)
+        assert [one.number for one in failures] == list(range(6))
+        assert sorted(one.message for one in failures) == list("012345")

@@ -1,11 +1,12 @@
 """The whole line over an image and the one it is built on."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bakery.catalog import Record
-from bakery.host.errors import BakeryError, NotFoundError, PartialError
+from bakery.catalog import Catalog, Record
+from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError
 from bakery.model import documents
 from bakery.model.documents import Base, Verdict
 from unit.bakery.cli.cli_runner import CliRunner
@@ -301,3 +302,69 @@ def test_json_is_the_documents(bakery: CliRunner) -> None:
     found = documents.parse(list[Record], bakery("run", "--json").out.encode(), "stdout")
     assert [record.image for record in found] == ["base", "web"]
     assert documents.parse(list[Record], bakery("run", "--json").out.encode(), "stdout") == []
+
+
+class TestPause:
+    @pytest.fixture
+    def limited(self, bakery: CliRunner) -> CliRunner:
+        bakery.edit("base", "tests: [base]", "tests: [base]\nmax_failures: 2")
+        bakery.broken = {"bake base"}
+        for _ in range(2):
+            with pytest.raises(BakeryError):
+                bakery.line("base")
+        return bakery
+
+    def test_nothing_is_tried_again_and_all_verbs_say_it(self, limited: CliRunner) -> None:
+        with pytest.raises(BakeryError) as caught:
+            limited.line("base")
+        assert limited.did == []
+        assert caught.value.message.startswith("base is paused after 2 failures, the last on ")
+        assert caught.value.message.endswith(" in bake: bake base failed")
+        assert caught.value.hint == "fix it, or try as it is with 'bakery run --rebuild base'"
+        assert limited("bake", "base").code == 1
+        assert "pause" in limited("plan", "base").out
+        assert "base failed 2 times, last 0 h ago in bake: bake base failed\n" in limited("status").out
+        assert len(json.loads(limited("status", "--json").out)["images"][0]["failures"]) == 2
+
+    def test_a_change_ends_it(self, limited: CliRunner) -> None:
+        limited.broken.clear()
+        limited.edit("base", "tests: [base]", "tests: [base]\nsoftware: {packages: [jq]}")
+        assert [record.version for record in limited.line("base")] == ["1.0.1"]
+        assert "failed" not in limited("status").out
+
+    def test_the_hint_ends_it(self, limited: CliRunner) -> None:
+        limited.broken.clear()
+        limited.baked_at = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+        answer = limited("run", "--rebuild", "base")
+        assert answer.code == 0, answer.err
+        assert "failed" not in limited("status").out
+
+    def test_failed_checks_count(self, bakery: CliRunner) -> None:
+        bakery.failing_checks = {"base"}
+        with pytest.raises(BakeryError):
+            bakery.line("base")
+        (failure,) = bakery.catalog.failures_since("base", "x86_64", None)
+        assert (failure.step, failure.message) == ("verify", "base 1.0.0 failed 1 of 2 checks")
+
+    def test_what_is_not_the_images_fault_does_not_count(
+        self, bakery: CliRunner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def sealed(*_: object) -> None:
+            raise OutageError("Vault is sealed")
+
+        monkeypatch.setattr("bakery.engine.steps.bake", sealed)
+        with pytest.raises(BakeryError, match="Vault is sealed"):
+            bakery.line("base")
+        assert bakery.catalog.failures_since("base", "x86_64", None) == ()
+
+    def test_a_catalog_that_cannot_keep_it_hides_nothing(
+        self, bakery: CliRunner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> None:
+            raise OutageError("no space left")
+
+        monkeypatch.setattr(Catalog, "keep_failure", refuse)
+        bakery.broken = {"bake base"}
+        with pytest.raises(BakeryError, match="bake base failed"):
+            bakery.line("base")
+        assert "the failure is not in the catalog: no space left" in [event.text for event in bakery.events]

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -178,6 +180,16 @@ def test_jobs_plan_as_the_plan_did_whose_jobs_they_are() -> None:
         due = f"due {name} --baked-before {time} || exit 0"
         assert f"bakery bake {name} --baked-before {time} --builder" in found[f"bake-private {name}"]["script"][0]
         assert found[f"verify {name}"]["script"][0] == found[f"publish {name}"]["script"][0] == due
+
+
+def test_a_paused_image_is_a_warning() -> None:
+    paused = Action("base", "x86_64", "pause", "paused after 3 failures: it's broken")
+    found = pipeline(Plan((paused,)), IMAGES, SETTINGS)
+    assert jobs(found) == ["nothing due", "paused base"]
+    job = found["paused base"]
+    assert (job["allow_failure"], job["script"][1]) == (True, "exit 1")
+    assert shlex.split(job["script"][0]) == ["echo", "base: paused after 3 failures: it's broken"]
+    assert jobs(pipeline(Plan((paused,)), IMAGES, replace(SETTINGS, target="aws"))) == ["nothing due"]
 
 
 def test_no_two_publish_or_apply_at_the_same_place_at_once() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bakery.catalog import Record
+from bakery.catalog import Failure, Record
 from bakery.clouds.definitions import Definition
 from bakery.engine import plan
 from bakery.engine.plan import Action, Plan
@@ -50,6 +50,7 @@ class FakeInputs:
     inputs: dict[str, dict[str, str]] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
     observations: list[Observation] = field(default_factory=list)
+    failures: dict[str, list[Failure]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     def inputs_of(self, found: ImageDefinition, base: str) -> Mapping[str, str]:
@@ -84,7 +85,7 @@ class FakeInputs:
 
     def plan(self, *images: ImageDefinition, now: datetime = NOW, rebuilds: Collection[str] = ()) -> Plan:
         observations = Observations(observations=tuple(self.observations)).by_version
-        world = plan.World(now, observations, rebuilds=dict.fromkeys(rebuilds, NOW))
+        world = plan.World(now, observations, rebuilds=dict.fromkeys(rebuilds, NOW), failures=self.failures)
         return plan.plan(images, self.newest_of, self.inputs_of, world)
 
 
@@ -307,6 +308,60 @@ class TestRebuild:
             NOW.isoformat(),
             "",
         ]
+
+
+class TestPause:
+    """An image whose runs failed too often with the same inputs."""
+
+    LIMITED = image(max_failures=2)
+
+    def fail(self, world: FakeInputs, *keys: str) -> None:
+        for number, key in enumerate(keys):
+            at = f"2026-01-3{number}T12:00:00+00:00"
+            failure = Failure("web", "x86_64", number, "verify", key, f"port {80 + number} is closed", at, "user@host")
+            world.failures.setdefault("web", []).append(failure)
+
+    def test_says_how_often_and_how_it_failed(self, world: FakeInputs) -> None:
+        key = only(world.plan(self.LIMITED)).input_key
+        self.fail(world, key)
+        assert only(world.plan(self.LIMITED)).kind == "bake"
+        self.fail(world, key, key)
+        planned = world.plan(self.LIMITED)
+        reason = "paused after 3 failures, the last on 2026-01-31 in verify: port 81 is closed"
+        assert (only(planned).kind, only(planned).reason, planned.pending) == ("pause", reason, ())
+
+    def test_no_image_pauses_unasked(self, world: FakeInputs) -> None:
+        self.fail(world, *[only(world.plan(image())).input_key] * 9)
+        assert only(world.plan(image())).kind == "bake"
+
+    def test_ends_with_other_inputs(self, world: FakeInputs) -> None:
+        self.fail(world, "of an earlier role", "of an earlier role")
+        assert only(world.plan(self.LIMITED)).kind == "bake"
+
+    def test_ends_with_a_rebuild(self, world: FakeInputs) -> None:
+        self.fail(world, *[only(world.plan(self.LIMITED)).input_key] * 2)
+        assert only(world.plan(self.LIMITED, rebuilds=["web"])).kind == "bake"
+
+    def test_an_image_that_is_not_due_is_kept(self, world: FakeInputs) -> None:
+        record = world.bake(self.LIMITED)
+        self.fail(world, record.input_key, record.input_key)
+        assert only(world.plan(self.LIMITED)).kind == "keep"
+
+    def test_children_go_on_with_the_version_that_there_is(self, world: FakeInputs) -> None:
+        api = image("api", "web")
+        assert [action.kind for action in world.plan(self.LIMITED, api).actions] == ["bake", "wait"]
+        record = world.bake(self.LIMITED)
+        world.bake(api)
+        world.inputs["web"] = {"var:nginx.port": "8081"}
+        self.fail(world, *[world.plan(self.LIMITED).actions[0].input_key] * 2)
+        assert [action.kind for action in world.plan(self.LIMITED, api).actions] == ["pause", "keep"]
+        world.inputs["api"] = {"var:api.port": "1"}
+        api_action = world.plan(self.LIMITED, api).actions[1]
+        assert (api_action.kind, api_action.inputs["base"]) == ("bake", record.raw_sha256)
+
+    def test_children_wait_for_a_first_version(self, world: FakeInputs) -> None:
+        self.fail(world, *[only(world.plan(self.LIMITED)).input_key] * 2)
+        assert [action.kind for action in world.plan(self.LIMITED, image("api", "web")).actions] == ["pause", "wait"]
 
 
 class TestDueSince:

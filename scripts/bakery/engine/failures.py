@@ -1,0 +1,27 @@
+"""Keep the failures of images in the catalog, so that every machine can pause an image that fails night after night."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bakery.engine.session import Session
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError, OutageError, UsageError
+from bakery.host.events import Event
+from bakery.model.definition import ImageDefinition
+
+# These say nothing about the image: a service is out of order, another run works on it, or nothing was started.
+_NOT_OF_THE_IMAGE = (OutageError, ConflictError, UsageError, NotFoundError)
+
+
+@contextmanager
+def kept_failures(session: Session, image: ImageDefinition, step: str, input_key: str) -> Iterator[None]:
+    """Keep an error of the block as a failure of the image, and raise it."""
+    try:
+        yield
+    except _NOT_OF_THE_IMAGE:
+        raise
+    except BakeryError as error:
+        try:
+            session.catalog.keep_failure(image.name, image.arch, step, input_key, error.message)
+        except BakeryError as second:  # the first error is what the user has to see
+            session.report(Event("note", step, image.name, f"the failure is not in the catalog: {second.message}"))
+        raise
