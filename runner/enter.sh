@@ -39,6 +39,15 @@ section() {
   return "$code"
 }
 
+# note IMAGE: writes and prints what the newest version changed. A first version has no note.
+note() {
+  if bakery compare "$1" --markdown >"note-$1.md"; then
+    section note "What is new in $1" cat "note-$1.md"
+  else
+    rm -f "note-$1.md"
+  fi
+}
+
 # due IMAGE [--baked-before TIME]: whether it still needs work. A parent that came out the same leaves its children
 # alone, and another pipeline may have been faster. What goes wrong here goes wrong in the verb that follows, which says
 # it.

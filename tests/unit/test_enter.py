@@ -109,3 +109,12 @@ def test_without_a_role_the_machines_own_login_stays(job: Job) -> None:
     assert job.aws() == {}
     pod = {"AWS_ROLE_ARN": "arn:pod", "AWS_WEB_IDENTITY_TOKEN_FILE": str(SCRIPT)}
     assert job.aws(VAULT_ROLE="bakery-publish", BAKERY_CHECK_ROLE_ARN=CHECK, **pod).items() >= pod.items()
+
+
+def test_a_note_of_what_is_new_is_printed_and_kept(job: Job) -> None:
+    """And a first version, which bakery cannot compare, leaves none."""
+    job.write(job.toolbox / ".venv" / "bin" / "bakery", '#!/bin/sh\n[ "$2" = web ] && echo "## $*"\n')
+    assert "What is new in web\n## compare web --markdown\n" in job.run("note web")
+    assert (job.checkout / "note-web.md").read_text() == "## compare web --markdown\n"
+    assert job.run("note base") == ""
+    assert not (job.checkout / "note-base.md").exists()

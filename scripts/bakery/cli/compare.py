@@ -1,27 +1,27 @@
 """`bakery compare`: the differences between two versions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
 
+from bakery.catalog import Catalog, Record
 from bakery.cli import options
 from bakery.cli.session import find_catalog
 from bakery.contents.comparison import Comparison, Side
-from bakery.engine.overview import compare_records, find_record
-from bakery.host.errors import UsageError
+from bakery.engine.overview import compare_records, find_previous, find_record
+from bakery.host.errors import NotFoundError, UsageError
 from bakery.model import documents
 from bakery.reports import render_table
 
-HELP = "A version, as 'bakery show' takes it."
-Before = Annotated[str, typer.Argument(metavar="BEFORE", help=HELP)]
-After = Annotated[str, typer.Argument(metavar="AFTER", help=HELP)]
+Versions = Annotated[
+    list[str], typer.Argument(metavar="VERSION", help="One or two versions, as 'bakery show' takes them.")
+]
 COLUMNS = ("package", "before", "after")
 
 
 def compare(
-    before: Before,
-    after: After,
+    versions: Versions,
     arch: options.Arch = options.ARCH,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
@@ -32,18 +32,32 @@ def compare(
 ) -> None:
     """Show which packages, kernels and inputs differ between two versions.
 
+    One version alone is compared with the complete version before it.
+
     Example: bakery compare web@1.0.3 web@1.0.4
+
+    Example: bakery compare web@stable
     """
     if json and markdown:
         raise UsageError("--json and --markdown exclude each other")
     image_catalog = find_catalog(workspace, catalog)
-    comparison = compare_records(
-        image_catalog, find_record(image_catalog, before, arch), find_record(image_catalog, after, arch)
-    )
+    before, after = _find_sides(image_catalog, [find_record(image_catalog, name, arch) for name in versions])
+    comparison = compare_records(image_catalog, before, after)
     if json:
         print(documents.dump(comparison).decode(), end="")
     else:
         print(render_markdown(comparison) if markdown else render(comparison))
+
+
+def _find_sides(image_catalog: Catalog, records: Sequence[Record]) -> tuple[Record, Record]:
+    """The two records to compare, of one or two that were named."""
+    if len(records) > 2:
+        raise UsageError(f"{len(records)} versions", hint="compare takes one or two")
+    after = records[-1]
+    before = records[0] if len(records) == 2 else find_previous(image_catalog, after)
+    if before is None:
+        raise NotFoundError(f"{after.image} {after.version} ({after.arch}) is the first complete version")
+    return before, after
 
 
 def render(comparison: Comparison) -> str:

@@ -169,8 +169,12 @@ def _publish_jobs(image: ImageDefinition, selection: str, needs: list[str], chan
         # lock.
         "resource_group": f"publish/$BAKERY_ENVIRONMENT/{name}",
         "needs": needs,
-        "script": [f"due {selection} || exit 0", f"section publish 'Publish {name}' bakery publish {name}{option}"],
-        "artifacts": _artifact_settings(f"{_artifact_pattern(image)}/publication*.json", LOGS),
+        "script": [
+            f"due {selection} || exit 0",
+            f"section publish 'Publish {name}' bakery publish {name}{option}",
+            f"note {name}",
+        ],
+        "artifacts": _artifact_settings(f"{_artifact_pattern(image)}/publication*.json", LOGS, f"note-{name}.md"),
     }
     return {f"publish {name}": job}
 

@@ -51,6 +51,14 @@ def find_record(catalog: Catalog, name: str, arch: str) -> Record:
     return record
 
 
+def find_previous(catalog: Catalog, record: Record) -> Record | None:
+    """The newest complete version below a version; None if there is none."""
+    versions = catalog.versions(record.image, record.arch)
+    below = versions[: versions.index(record.version)]
+    records = (catalog.record(ImageVersion(record.image, record.arch, version)) for version in reversed(below))
+    return next((previous for previous in records if previous.state == "complete"), None)
+
+
 def describe_version(catalog: Catalog, record: Record) -> Overview:
     """The version of a record with its channels, lineage and contents."""
     return Overview(

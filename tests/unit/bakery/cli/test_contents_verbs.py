@@ -123,6 +123,16 @@ def test_compare_writes_markdown_and_a_document(versions: CliRunner) -> None:
     assert versions("compare", "web", "web", "--json", "--markdown").code == 64
 
 
+def test_compare_with_the_version_before(versions: CliRunner) -> None:
+    assert versions("compare", "web").out == versions("compare", "web@1.0.0", "web@1.0.1").out
+    versions.catalog.reserve("web", "x86_64", "1.0", "other", {}, "builder")
+    assert versions("compare", "web").out.startswith("web 1.0.0 -> web 1.0.1"), "a reserved version has nothing in it"
+    first = versions("compare", "web@1.0.0")
+    assert (first.code, first.err) == (1, "error: web 1.0.0 (x86_64) is the first complete version\n")
+    many = versions("compare", "web", "web", "web")
+    assert (many.code, many.err) == (64, "error: 3 versions\nhint: compare takes one or two\n")
+
+
 def test_a_version_equals_itself(versions: CliRunner) -> None:
     assert versions("compare", "web", "web@stable").out == (
         "web 1.0.1 -> web 1.0.1 (x86_64)\npackages: 0 added, 0 removed, 0 changed\nthe disks are equal\n"

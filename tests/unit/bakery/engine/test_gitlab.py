@@ -95,10 +95,10 @@ def test_a_disk_is_handed_on_once_by_the_job_that_baked_it() -> None:
     assert {name: found[name]["artifacts"]["paths"] for name in jobs(found)} == {
         "bake-private base": [".bakery/artifacts/base-1.0.*", logs],
         "verify base": [".bakery/artifacts/base-1.0.*/verdict.json", logs],
-        "publish base": [".bakery/artifacts/base-1.0.*/publication*.json", logs],
+        "publish base": [".bakery/artifacts/base-1.0.*/publication*.json", logs, "note-base.md"],
         "bake-private web": [".bakery/artifacts/web-1.0.*", logs],
         "verify web": [".bakery/artifacts/web-1.0.*/verdict.json", logs],
-        "publish web": [".bakery/artifacts/web-1.0.*/publication*.json", logs],
+        "publish web": [".bakery/artifacts/web-1.0.*/publication*.json", logs, "note-web.md"],
         "apply images": ["images.json"],
     }
     assert all(found[name]["artifacts"]["access"] == "developer" for name in jobs(found) if name != "apply images")
@@ -163,9 +163,9 @@ def test_one_target_takes_the_parents_along() -> None:
 
 
 def test_another_channel() -> None:
-    assert child(web="publish")["publish web"]["script"][-1] == "section publish 'Publish web' bakery publish web"
+    assert child(web="publish")["publish web"]["script"][1] == "section publish 'Publish web' bakery publish web"
     found = child(Settings("r", channel="a; b"), web="publish")
-    assert found["publish web"]["script"][-1].endswith("bakery publish web --channel 'a; b'")
+    assert found["publish web"]["script"][1].endswith("bakery publish web --channel 'a; b'")
 
 
 def test_jobs_plan_as_the_plan_did_whose_jobs_they_are() -> None:
