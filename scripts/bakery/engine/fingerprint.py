@@ -1,6 +1,7 @@
 """Computes the inputs of a bake: everything that can change the result, by name (`bakery.model.inputs`)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from bakery.bake import bake_files
@@ -32,6 +33,7 @@ class Fingerprints:
         self._digests: dict[tuple[Path, bool], str] = {}
         self._dependencies: dict[str, list[str]] = {}
         self._by_family: dict[Path, bool] = {}
+        self._shared: dict[Hashable, Inputs] = {}
 
     def inputs(self, definition: ImageDefinition, where: Path, base: str) -> Inputs:
         """All inputs of a bake. `where` is the definition's file, `base` the parent's disk digest ("" if none)."""
@@ -49,10 +51,9 @@ class Fingerprints:
 
     def _provisioning_inputs(self, definition: ImageDefinition, where: Path) -> Inputs:
         """The inputs of Packer and Ansible."""
-        software, playbooks = definition.software, self._project.resources.playbooks
-        playbook_files = bake_files.playbook_files(playbooks, definition)
+        software = definition.software
         inputs = {
-            **self._tree_inputs(playbooks, "ansible:", playbook_files),
+            **self._ansible_inputs(definition),
             **(self._machine if "qemu" in definition.builders else {}),
             **self._template_inputs(definition, where),
             **self._answer_inputs(definition, where),
@@ -63,9 +64,22 @@ class Fingerprints:
         }
         for use in software.roles:
             inputs |= {names.variable(use.name, name): canonical_json(value) for name, value in use.vars.items()}
-        inputs |= self._role_inputs(definition, playbook_files)
         inputs |= {names.secret(name): f"{ref.path}#{ref.key}" for name, ref in definition.secrets.items()}
         return inputs
+
+    def _ansible_inputs(self, definition: ImageDefinition) -> Inputs:
+        """The playbooks and the roles. Definitions that read the same files share the result."""
+        roles = tuple(use.name for use in definition.software.roles)
+        key = ("ansible", roles, definition.windows, definition.family, definition.template is None)
+        return self._compute_once(key, lambda: self._read_ansible(definition))
+
+    def _read_ansible(self, definition: ImageDefinition) -> Inputs:
+        playbooks = self._project.resources.playbooks
+        playbook_files = bake_files.playbook_files(playbooks, definition)
+        return {
+            **self._tree_inputs(playbooks, "ansible:", playbook_files),
+            **self._role_inputs(definition, playbook_files),
+        }
 
     def _role_inputs(self, definition: ImageDefinition, playbook_files: list[Path]) -> Inputs:
         roles = self._with_dependencies([*(use.name for use in definition.software.roles), SEAL])
@@ -95,7 +109,8 @@ class Fingerprints:
             return {names.PARENT: parent}
         if base.url:
             return {names.PARENT: f"sha256:{base.sha256}"}
-        recipe = self._folder_inputs(self._project.resources.recipe("debian"), "recipe")
+        folder = self._project.resources.recipe("debian")
+        recipe = self._compute_once(folder, lambda: self._folder_inputs(folder, "recipe"))
         return {names.PARENT: canonical_json(base.model_dump(mode="json")["debootstrap"]), **recipe}
 
     def _template_inputs(self, definition: ImageDefinition, where: Path) -> Inputs:
@@ -104,11 +119,15 @@ class Fingerprints:
         inputs: Inputs = {}
         for builder in definition.builders:
             name = definition.template_folder(builder)
-            folder = self._project.resources.template(name)
-            # Packer follows links, and a wheel has files in their place.
-            paths = bake_files.template_files(folder, definition)
-            inputs |= self._tree_inputs(folder, f"template:{name}/", paths, follow=True)
+            key = ("template", name, definition.windows)
+            inputs |= self._compute_once(key, partial(self._read_template, name, definition))
         return inputs
+
+    def _read_template(self, name: str, definition: ImageDefinition) -> Inputs:
+        folder = self._project.resources.template(name)
+        # Packer follows links, and a wheel has files in their place.
+        paths = bake_files.template_files(folder, definition)
+        return self._tree_inputs(folder, f"template:{name}/", paths, follow=True)
 
     def _answer_inputs(self, definition: ImageDefinition, where: Path) -> Inputs:
         """Files that builders read beside the definition, such as the answers for an installer."""
@@ -131,6 +150,12 @@ class Fingerprints:
         if path not in self._by_family:
             self._by_family[path] = bake_files.reads_vars_by_family(path)
         return self._by_family[path]
+
+    def _compute_once(self, key: Hashable, compute: Callable[[], Inputs]) -> Inputs:
+        """Inputs that several definitions share, by all that decides them."""
+        if key not in self._shared:
+            self._shared[key] = compute()
+        return self._shared[key]
 
     def _folder_inputs(self, folder: Path, label: str) -> Inputs:
         return self._tree_inputs(folder, f"{label}/", bake_files.list_files(folder))
