@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import bakes
+import patches
 import plan
 import synth
 import validate
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PARTS = ("plan", "validate", "synth", "bakes")
+PARTS = ("plan", "patches", "validate", "synth", "bakes")
 
 
 def main() -> None:
@@ -55,6 +56,8 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
             yield _note(
                 "the same, 1,000 definitions over 10", f"{seconds[1000] / seconds[10]:.1f} ({seconds[10]:.2f} s)"
             )
+        case "patches":
+            yield from _patches(patches.measure(folder))
         case "validate":
             yield from _validation(validate.measure(folder))
         case "synth":
@@ -74,6 +77,15 @@ def _validation(found: validate.Validation) -> Iterator[str]:
     growth = found.by_size[1000] / found.by_size[10]
     text = f"{growth:.1f} ({found.by_size[1000]:.2f} of {found.by_size[10]:.2f} s)"
     yield _note("`bakery validate`, 1,000 definitions over 10", text)
+
+
+def _patches(found: patches.Patches) -> Iterator[str]:
+    suites = len(patches.SUITES)
+    what = f"refresh of 1,000 images on {suites} archives, nothing new"
+    yield _row(what, "≤ 5 s", f"{found.refresh:.1f} s", found.refresh <= 5)
+    yield _row("the same, requests to archives", f"≤ {suites}", str(found.requests), found.requests <= suites)
+    yield _row("no-op plan of 1,000 definitions with observations", "< 1 s", f"{found.plan:.2f} s", found.plan < 1)
+    yield _row("comparison of two versions", "< 1 s", f"{found.compare:.2f} s", found.compare < 1)
 
 
 def _bakes(found: bakes.Bakes) -> Iterator[str]:
