@@ -36,6 +36,7 @@ from bakery.cli import (
     verify,
 )
 from bakery.host.errors import BakeryError, ExitCode, show_error
+from bakery.host.files import explain_refusals
 
 app = typer.Typer(
     name="bakery",
@@ -98,8 +99,9 @@ def main() -> int:
     # Shells start background jobs with SIGINT ignored; Packer and Terraform would inherit that and not stop gently.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        code = int(app(sys.argv[1:] or ["--help"], standalone_mode=False) or ExitCode.OK)
-        sys.stdout.flush()  # at exit, nothing would catch that the reader has left
+        with explain_refusals():
+            code = int(app(sys.argv[1:] or ["--help"], standalone_mode=False) or ExitCode.OK)
+            sys.stdout.flush()  # at exit, nothing would catch that the reader has left
         if code == ExitCode.INTERRUPTED:  # Typer turns KeyboardInterrupt into it
             print("interrupted: finished steps are kept; run the same command again", file=sys.stderr)
         return code

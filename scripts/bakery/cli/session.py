@@ -13,6 +13,7 @@ from bakery.cli import options
 from bakery.engine.session import Session, locate, open_catalog, open_session
 from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter
+from bakery.host.files import explain_refusals
 from bakery.infra import env
 from bakery.model.project import Project
 from bakery.reports import Verbosity, watch
@@ -34,7 +35,7 @@ def show_events(project: Project, verb: str, *, quiet: bool, verbose: bool) -> I
     log = project.logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{verb}-{os.getpid()}.log"
     verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
     try:
-        with watch(sys.stderr, verbosity, log, env.secret_values(os.environ)) as report:
+        with watch(sys.stderr, verbosity, log, env.secret_values(os.environ)) as report, explain_refusals():
             yield report
     except BakeryError as error:
         error.log = error.log or log

@@ -15,6 +15,8 @@ from filelock import FileLock, Timeout
 from bakery.host.errors import BakeryError, BusyError, UsageError
 
 CHUNK = 1 << 20  # bytes per read when hashing; larger gains nothing
+# What a disk or its rights refuse. Errors of a network are of the operating system as well, but mean something else.
+REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -68,7 +70,8 @@ def scratch(parent: Path, prefix: str) -> Iterator[Path]:
         parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{prefix}-", dir=parent))
     try:
-        yield folder
+        with explain_refusals(parent):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -123,9 +126,31 @@ def explain_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        hint = "free some space, or point --workspace at a larger disk" if full else ""
-        raise BakeryError(f"cannot be written: {error.strerror}", where=str(path), hint=hint) from error
+        raise BakeryError(f"cannot be written: {error.strerror}", where=str(path), hint=_refusal_hint(error)) from error
+
+
+@contextmanager
+def explain_refusals(folder: Path | None = None) -> Iterator[None]:
+    """Raise BakeryError if a disk or its rights refuse a file, below `folder` if no name is known. Others pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        where = str(error.filename or folder or "")
+        raise BakeryError(
+            f"cannot be read or written: {error.strerror}", where=where, hint=_refusal_hint(error)
+        ) from error
+
+
+def _refusal_hint(error: OSError) -> str:
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return "free some space, or point --workspace at a larger disk"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return "give this user the right to write there, or point --workspace at another folder"
+        case _:
+            return ""
 
 
 @contextmanager

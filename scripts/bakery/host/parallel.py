@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from bakery.host import process
 from bakery.host.errors import BakeryError, PartialError, join_errors
+from bakery.host.files import explain_refusals
 
 INTERRUPT_SECONDS = 0.2  # between two rounds of stopping children
 
@@ -29,7 +30,8 @@ def run_parallel(names: Sequence[str], work: Callable[[str], Result], jobs: int)
 
     def attempt(name: str) -> Outcome[Result]:
         try:
-            return Outcome(name, work(name), None)
+            with explain_refusals():
+                return Outcome(name, work(name), None)
         except BakeryError as error:
             return Outcome(name, None, error)
 

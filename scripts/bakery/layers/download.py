@@ -30,8 +30,14 @@ def download(url: str, sha256: str, target: Path, report: Reporter) -> None:
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise UsageError(f"not a URL that can be downloaded: {url}", hint="use http:// or https://")
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
+    with files.explain_refusals(part):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _fetch_file(url, part, report)
+        _accept_file(url, sha256, part, target)
+
+
+def _fetch_file(url: str, part: Path, report: Reporter) -> None:
     try:
         for attempt in stamina.retry_context(on=_BrokenError, attempts=ATTEMPTS, timeout=None, wait_initial=1.0):
             with attempt:
@@ -40,7 +46,6 @@ def download(url: str, sha256: str, target: Path, report: Reporter) -> None:
         raise BakeryError(
             f"the download broke off: {error}", where=url, hint="run again: the download continues where it stopped"
         ) from error
-    _accept_file(url, sha256, part, target)
 
 
 def _accept_file(url: str, sha256: str, part: Path, target: Path) -> None:

@@ -5,7 +5,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -58,7 +58,7 @@ def watch(stream: TextIO, verbosity: Verbosity, log: Path, secrets: Iterable[str
         try:
             yield report
         except BakeryError as error:
-            with lock, files.explain_errors(log):
+            with lock, suppress(OSError):  # a full disk is often the error itself
                 record.write(Redactor(secrets)("".join(traceback.format_exception(error))).encode())
             raise
 

@@ -128,7 +128,7 @@ def test_a_failure_after_packer_leaves_nothing(world: PackerProject, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(documents, "save", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(BakeryError, match="No space left"):
         run(world)
     assert_nothing_is_left(world)
 

@@ -1,5 +1,6 @@
 """Every way in which the command line can end."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -119,6 +120,25 @@ def test_a_bug_asks_for_a_report(bakery: CliRunner) -> None:
     assert answer.code == 3
     assert "ZeroDivisionError: by zero" in answer.err
     assert answer.err.splitlines()[-1].startswith("error: this is a bug in bakery")
+
+
+def test_a_disk_that_refuses_is_no_bug(bakery: CliRunner) -> None:
+    failing(bakery, PermissionError(errno.EACCES, "Permission denied", "/shared/catalog"))
+    answer = bakery("plan")
+    assert answer.code == 1
+    assert answer.err.splitlines() == [
+        "error: /shared/catalog: cannot be read or written: Permission denied",
+        "hint: give this user the right to write there, or point --workspace at another folder",
+    ]
+
+
+def test_output_to_a_full_disk_is_no_bug() -> None:
+    with Path("/dev/full").open("w") as full:
+        answer = subprocess.run(
+            [Path(sys.executable).with_name("bakery"), "--help"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("error: cannot be read or written: No space left on device\n")
 
 
 def test_an_interrupt(bakery: CliRunner) -> None:

@@ -195,6 +195,21 @@ class TestScratch:
             raise error
         assert names(tmp_path) == []
 
+    def test_full_disk_is_explained(self, tmp_path: Path) -> None:
+        with (
+            pytest.raises(BakeryError, match="No space left on device") as caught,
+            files.scratch(tmp_path, "web"),
+            Path("/dev/full").open("wb", buffering=0) as stream,
+        ):
+            stream.write(b"data")
+        assert caught.value.where == str(tmp_path)
+        assert "free some space" in caught.value.hint
+        assert names(tmp_path) == []
+
+    def test_error_of_a_network_passes(self, tmp_path: Path) -> None:
+        with pytest.raises(ConnectionRefusedError), files.scratch(tmp_path, "web"):
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+
     def test_two_at_once_are_apart(self, tmp_path: Path) -> None:
         with files.scratch(tmp_path, "web") as one, files.scratch(tmp_path, "web") as two:
             assert one != two

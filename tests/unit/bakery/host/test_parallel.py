@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,17 @@ def test_outcomes_are_in_the_order_of_the_names(jobs: int) -> None:
 def test_a_bug_is_not_an_outcome(jobs: int) -> None:
     with pytest.raises(ZeroDivisionError):
         parallel.run_parallel(NAMES, lambda _: str(1 // 0), jobs)
+
+
+def test_a_full_disk_fails_one_image() -> None:
+    def work(name: str) -> str:
+        if name == "base":
+            Path("/dev/full").write_text("data")
+        return name.upper()
+
+    outcomes = parallel.run_parallel(NAMES, work, 1)
+    assert [outcome.result for outcome in outcomes] == ["API", None, "WEB"]
+    assert "No space left on device" in str(outcomes[1].error)
 
 
 def test_no_failure() -> None:

@@ -189,3 +189,13 @@ def test_no_room(server: Server, target: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(BakeryError, match="not enough disk space for the download"):
         download(server.url, SHA256, target, silent)
     assert len(server.asked) == 1
+
+
+def test_a_disk_that_fills_up_meanwhile(server: Server, target: Path) -> None:
+    target.parent.mkdir()
+    part = target.with_name("disk.img.part")
+    part.symlink_to("/dev/full")
+    with pytest.raises(BakeryError, match="No space left on device") as caught:
+        download(server.url, SHA256, target, silent)
+    assert caught.value.where == str(part)
+    assert len(server.asked) == 1

@@ -218,3 +218,10 @@ def test_errors_pass_and_the_screen_is_closed(log: Path, error: BaseException) -
             raise error
         with pytest.raises(ValueError, match="closed file"):
             report(DONE)
+
+
+def test_a_full_disk_of_the_log_hides_no_error(log: Path) -> None:
+    log.parent.mkdir()
+    log.symlink_to("/dev/full")
+    with pytest.raises(BakeryError, match="it broke"), watch(io.StringIO(), Verbosity.NORMAL, log):
+        raise BakeryError("it broke")

@@ -1,5 +1,6 @@
 """The local target: stored once, never changed, linked by channel."""
 
+import errno
 import os
 import shutil
 from dataclasses import replace
@@ -9,7 +10,7 @@ import pytest
 
 from bakery.clouds.local.target import LocalTarget
 from bakery.host import process
-from bakery.host.errors import ConflictError
+from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import silent
 from bakery.model.documents import Artifact, Disk
 from bakery.model.project import Project
@@ -32,6 +33,10 @@ def stored(project: Project) -> Path:
 
 def _no_link(*_: object) -> None:
     raise OSError("not here")
+
+
+def _full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.parametrize("linkable", [True, False])
@@ -78,8 +83,8 @@ def test_a_copy_that_fails_leaves_nothing(
     target: LocalTarget, artifact: Artifact, disk: Path, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "link", _no_link)
-    monkeypatch.setattr(shutil, "copyfile", _no_link)
-    with pytest.raises(OSError, match="not here"):
+    monkeypatch.setattr(shutil, "copyfile", _full)
+    with pytest.raises(BakeryError, match="No space left on device"):
         target.publish(artifact, disk, silent)
     assert list(project.store.iterdir()) == []
 
