@@ -23,6 +23,7 @@ VERSION = re.compile(r"^(\d+)\.(\d+)\.(\d+)$")  # three integers: Azure gallerie
 NUMBERED = re.compile(r"^\d{6}\.json$")  # sorts as text; other files in the folder are ignored
 # Packer's time limit, and a boot and an upload on top: a bake that is still at work keeps its number.
 RESERVATION = timedelta(hours=6)
+RESTORE = "restore this file of the catalog from a backup"
 WRITE_TRIES = 20  # writers that may take a number before us in one call; more means something is wrong
 
 
@@ -194,7 +195,11 @@ class Catalog:
     def _read_intact(self, key: str, sha256: str) -> bytes:
         data = self._store.read(key)
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise BakeryError("the bytes are not those that the record names", where=f"{self.location}/{key}")
+            raise BakeryError(
+                "the bytes are not those that the record names",
+                where=f"{self.location}/{key}",
+                hint=f"it is damaged: {RESTORE}",
+            )
         return data
 
     def revoke(self, record: Record, reason: str) -> Record:
@@ -296,7 +301,7 @@ class Catalog:
         return sorted(filter(NUMBERED.match, self._store.list(folder)))
 
     def _read_document(self, kind: type[Document], key: str) -> Document:
-        return parse(kind, self._store.read(key), f"{self.location}/{key}")
+        return parse(kind, self._store.read(key), f"{self.location}/{key}", RESTORE)
 
 
 def now() -> str:

@@ -1,7 +1,6 @@
 """Publishes a verified disk at every target of its definition."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -83,10 +82,9 @@ def _refuse_unverified(artifact: Artifact, verdict: Verdict | None, disk: Path) 
 def _save_publication(publication: Publication, folder: Path) -> Publication:
     """Save a publication, unless an equal one is there: that one has the seconds of the run that did the work."""
     path = folder / f"publication-{publication.target}.json"
-    with suppress(BakeryError):  # absent, or written by another release: replace it
-        before = documents.load(Publication, path)
-        if replace(before, seconds=publication.seconds) == publication:
-            return before
+    before = documents.find_valid(Publication, path)
+    if before and replace(before, seconds=publication.seconds) == publication:
+        return before
     documents.save(publication, path)
     return publication
 

@@ -119,7 +119,7 @@ def read_contents(session: Session, artifact: Artifact) -> Contents | None:
     """The contents of a disk, read once and kept beside it; None, with a note, if they cannot be read."""
     folder, subject = session.project.artifact_folder(artifact), f"{artifact.image} {artifact.version}"
     disk = folder / "disk.qcow2"
-    contents = documents.find(Contents, folder / DOCUMENT)
+    contents = documents.find_valid(Contents, folder / DOCUMENT)
     complete = all(path.exists() for path in (folder / DATABASE, *(sbom_path(disk, name) for name in SBOM_SUFFIXES)))
     if contents and contents.sha256 == artifact.disk.sha256 and complete:
         return contents
@@ -134,7 +134,7 @@ def read_contents(session: Session, artifact: Artifact) -> Contents | None:
 
 def is_verified(session: Session, artifact: Artifact) -> bool:
     """Whether this disk passed its tests in an interrupted run."""
-    verdict = documents.find(Verdict, session.project.artifact_folder(artifact) / "verdict.json")
+    verdict = documents.find_valid(Verdict, session.project.artifact_folder(artifact) / "verdict.json")
     return verdict is not None and verdict.passed and verdict.sha256 == artifact.disk.sha256
 
 
@@ -163,7 +163,7 @@ def verify_version(session: Session, artifact: Artifact) -> Verdict:
 def publish_version(session: Session, version: Baked, channel: str = "") -> Record:
     """Publish a verified version, complete its record, and move its channel, or `channel` if that is given."""
     definition, project = version.definition, session.project
-    verdict = documents.find(Verdict, version.folder(project, "local") / "verdict.json")
+    verdict = documents.find_valid(Verdict, version.folder(project, "local") / "verdict.json")
     _usable_record(session, version)  # before anything is published
     with (
         kept_failures(session, definition, "publish", version.parts[0].input_key),

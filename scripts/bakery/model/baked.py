@@ -70,11 +70,15 @@ def anything(project: Project, definition: ImageDefinition, version: str) -> boo
 def find_artifact(project: Project, definition: ImageDefinition, version: str) -> Artifact | None:
     """The disk of a version; None if it, or only its document, is missing."""
     folder = project.artifact_folder(ImageVersion(definition.name, definition.arch, version))
-    artifact = documents.find(Artifact, folder / "artifact.json")
+    artifact = documents.find(Artifact, folder / "artifact.json", _repair(definition, folder))
     return artifact if (folder / "disk.qcow2").exists() else None
 
 
 def find_build(project: Project, definition: ImageDefinition, version: str, target: str) -> RemoteBuild | None:
     """The document of Packer's build of a version at a target; None if it is missing."""
     folder = project.build_folder(ImageVersion(definition.name, definition.arch, version), target)
-    return documents.find(RemoteBuild, folder / "build.json")
+    return documents.find(RemoteBuild, folder / "build.json", _repair(definition, folder))
+
+
+def _repair(definition: ImageDefinition, folder: Path) -> str:
+    return f"remove {folder} and run 'bakery run {definition.name}' again"

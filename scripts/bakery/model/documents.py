@@ -207,6 +207,8 @@ _ERRORS = {int(kind.exit_code): kind for kind in (BakeryError, UsageError, Parti
 
 Document = TypeVar("Document")
 
+UNKNOWN_KEY = "unexpected_keyword_argument"  # as pydantic calls it
+OTHER_VERSION = "another version of bakery wrote it: use that version"
 
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}  # creating one takes about a millisecond, using it microseconds
 
@@ -227,16 +229,17 @@ def dump_all(documents: Iterable[object]) -> bytes:
     return b"[\n" + b",\n".join(dump(document).rstrip() for document in documents) + b"\n]\n"
 
 
-def parse(kind: type[Document], data: bytes, where: str) -> Document:
-    """JSON bytes as a document of `kind`; `where` names the source in the error."""
+def parse(kind: type[Document], data: bytes, where: str, repair: str = "make it again") -> Document:
+    """JSON bytes as a document of `kind`; `where` names the source in the error, `repair` the way out of damage."""
     try:
         document: Document = _adapter(kind).validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
+        is_other = any(one["loc"] == ("schema",) or one["type"] == UNKNOWN_KEY for one in error.errors())
         raise BakeryError(
             f"not a valid {kind.__name__.lower()} document: {first['msg']}",
             where=": ".join(filter(None, (where, ".".join(map(str, first["loc"]))))),
-            hint="another version of bakery wrote it, or it is damaged: make it again",
+            hint=OTHER_VERSION if is_other else f"it is damaged: {repair}",
         ) from error
     return document
 
@@ -246,7 +249,7 @@ def save(document: object, path: Path) -> None:
     files.write_atomic(path, dump(document))
 
 
-def load(kind: type[Document], path: Path) -> Document:
+def load(kind: type[Document], path: Path, repair: str = "make it again") -> Document:
     """Read a document; NotFoundError if the stage before has not run."""
     try:
         data = path.read_bytes()
@@ -254,14 +257,22 @@ def load(kind: type[Document], path: Path) -> Document:
         raise NotFoundError(f"no {kind.__name__.lower()} document", where=str(path)) from error
     except OSError as error:
         raise BakeryError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    return parse(kind, data, str(path))
+    return parse(kind, data, str(path), repair)
 
 
-def find(kind: type[Document], path: Path) -> Document | None:
+def find(kind: type[Document], path: Path, repair: str = "make it again") -> Document | None:
     """Read a document; None if it does not exist."""
     try:
-        return load(kind, path)
+        return load(kind, path, repair)
     except NotFoundError:
+        return None
+
+
+def find_valid(kind: type[Document], path: Path) -> Document | None:
+    """Read a document that costs little to make again; None if it is missing, damaged or of another version."""
+    try:
+        return load(kind, path)
+    except BakeryError:
         return None
 
 

@@ -304,7 +304,7 @@ class TestDamage:
         with pytest.raises(BakeryError, match=f"not a valid record document: {message}") as caught:
             catalog.record(ImageVersion(*WEB, "1.0.0"))
         assert caught.value.where == f"{catalog.location}/{key}{where}"
-        assert caught.value.hint
+        assert caught.value.hint == "it is damaged: restore this file of the catalog from a backup"
 
     def test_record_of_a_newer_bakery(self, catalog: Catalog, store: Store) -> None:
         data = dump(reserve(catalog)).replace(b"bakery/record/1", b"bakery/record/2")

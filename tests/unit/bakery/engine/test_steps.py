@@ -1,6 +1,7 @@
 """The single steps of the line, as their own verbs."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -208,3 +209,27 @@ def test_quiet_and_verbose(bakery: CliRunner) -> None:
     assert bakery("run", "base", "--quiet").err == ""
     bakery.write("packer/base/debian/network.yaml", "# another\n")
     assert "recipe/network.yaml" in bakery("run", "base", "--verbose").err
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b'{"schema": "bakery/contents/9"}', b"\xff"])
+@pytest.mark.parametrize("name", ["contents.json", "verdict.json", "publication-local.json"])
+def test_a_damaged_document_that_costs_little_is_made_again(bakery: CliRunner, name: str, damage: bytes) -> None:
+    bakery.packages = {"base": {"acl": "2.3"}}
+    bakery.broken = {"publish base"}
+    assert bakery("run", "base").code == 1
+    (bakery.folder("base", "1.0.0") / name).write_bytes(damage)
+    bakery.broken = set()
+    answer = bakery("run", "base")
+    assert (answer.code, bakery.states("base")) == (0, {"1.0.0": "complete"}), answer.err
+    assert bakery("show", "base").code == 0
+
+
+def test_a_damaged_artifact_says_the_way_out(bakery: CliRunner) -> None:
+    bakery("bake", "base")
+    folder = bakery.folder("base", "1.0.0")
+    (folder / "artifact.json").write_bytes(b"{")
+    answer = bakery("run", "base")
+    assert answer.code == 1
+    assert f"hint: it is damaged: remove {folder} and run 'bakery run base' again" in answer.err
+    shutil.rmtree(folder)
+    assert bakery("run", "base").code == 0

@@ -104,6 +104,11 @@ def test_document_of_another_kind(change: dict[str, Any], where: str, message: s
     with pytest.raises(BakeryError) as caught:
         documents.parse(Artifact, json.dumps(data).encode(), "a.json")
     assert (caught.value.where, caught.value.message) == (where, f"not a valid artifact document: {message}")
+    is_newer = change.keys() <= {"schema", "colour"}
+    assert ("another version of bakery" in caught.value.hint, "damaged" in caught.value.hint) == (
+        is_newer,
+        not is_newer,
+    )
 
 
 def test_publication_of_release_0_1() -> None:
