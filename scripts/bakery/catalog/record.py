@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bakery.model.documents import Base, Mode, Pointer, Publication, Strict
+from bakery.model.documents import Base, Mode, Pointer, Publication, Strict, Time
 
 State = Literal["reserved", "complete", "revoked"]
 
@@ -23,18 +23,18 @@ class Record(Strict):
     state: State
     input_key: str
     inputs: dict[str, str]
-    at: str
+    at: Time
     by: str
     reason: str = ""
     owner: str = ""
-    expires: str = ""
+    expires: Time = ""
     mode: Mode = "vm"
     os: str = ""
     sha256: str = ""
     raw_sha256: str = ""
     contents: str = ""
     base: Base | None = None
-    baked: str = ""
+    baked: Time = ""
     commit: str = ""
     tools: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class ChannelEntry(Strict):
     channel: str
     number: int
     version: str
-    at: str
+    at: Time
     by: str
     reason: str
     pointers: tuple[Pointer, ...] = ()

@@ -130,7 +130,8 @@ def _bake_reason(
     age = world.now - baked
     if image.rebuild_after_days is not None and age > timedelta(days=image.rebuild_after_days):
         return f"{record.version} is {age.days} days old (rebuild_after_days: {image.rebuild_after_days})"
-    if image.name in world.rebuilds and baked < world.rebuilds[image.name]:
+    # A version may say that it was baked in the future, by a clock that was ahead: nothing was baked since.
+    if image.name in world.rebuilds and not world.rebuilds[image.name] <= baked <= world.now:
         return "asked for by --rebuild"
     return ""
 

@@ -2,16 +2,26 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError, UsageError
 
 Mode = Literal["vm", "chroot"]
 Updates = Literal["all", "security", "none"]
+
+
+def _check_time(text: str) -> str:
+    if text and datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("it has no time zone")
+    return text
+
+
+Time = Annotated[str, AfterValidator(_check_time)]  # ISO 8601 with a time zone; empty before it is known
 
 
 class Strict:
@@ -56,7 +66,7 @@ class Artifact(Strict):
     commit: str
     tools: dict[str, str]
     seconds: dict[str, float]
-    created: str
+    created: Time
     log: str
     schema: Literal["bakery/artifact/1"] = "bakery/artifact/1"
 
@@ -93,7 +103,7 @@ class RemoteBuild(Strict):
     commit: str
     tools: dict[str, str]
     seconds: dict[str, float]
-    created: str
+    created: Time
     log: str
     schema: Literal["bakery/remote-build/1"] = "bakery/remote-build/1"
 
@@ -110,7 +120,7 @@ class Verdict(Strict):
     checks: tuple[Check, ...]
     accelerator: str
     seconds: dict[str, float]
-    created: str
+    created: Time
     schema: Literal["bakery/verdict/1"] = "bakery/verdict/1"
 
 

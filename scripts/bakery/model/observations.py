@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from bakery.model.documents import Strict
+from bakery.model.documents import Strict, Time
 from bakery.model.version import ImageVersion
 
 
@@ -59,10 +59,10 @@ class Observation(Strict):
     image: str
     arch: str
     version: str
-    at: str
+    at: Time
     archives: tuple[Archive, ...]
     upgrade: Upgrade
-    since: str = ""  # before it was kept, `at` stands for it
+    since: Time = ""  # before it was kept, `at` stands for it
 
     @property
     def security(self) -> tuple[Update, ...]:
@@ -75,7 +75,7 @@ class Observations(Strict):
     """The newest observation of each image and architecture, sorted by both; `number` counts the refreshes."""
 
     number: int = 0
-    at: str = ""
+    at: Time = ""
     by: str = ""
     observations: tuple[Observation, ...] = ()
     schema: Literal["bakery/observations/1"] = "bakery/observations/1"

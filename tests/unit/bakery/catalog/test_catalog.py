@@ -1,4 +1,5 @@
 import getpass
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -305,6 +306,18 @@ class TestDamage:
             catalog.record(ImageVersion(*WEB, "1.0.0"))
         assert caught.value.where == f"{catalog.location}/{key}{where}"
         assert caught.value.hint == "it is damaged: restore this file of the catalog from a backup"
+
+    @pytest.mark.parametrize("key", ["at", "baked", "expires"])
+    @pytest.mark.parametrize("time", ["soon", "2026-13-01T00:00:00+00:00", "2026-01-31T12:00:00"])
+    def test_a_time_that_is_none(self, catalog: Catalog, store: Store, key: str, time: str) -> None:
+        path = "images/web/x86_64/versions/1.0.0/000000.json"
+        store.create(
+            path,
+            json.dumps(json.loads(dump(Record(*WEB, "1.0.0", 0, "reserved", "", {}, "", ""))) | {key: time}).encode(),
+        )
+        with pytest.raises(BakeryError, match="not a valid record document") as caught:
+            reserve(catalog)
+        assert caught.value.where == f"{catalog.location}/{path}: {key}"
 
     def test_record_of_a_newer_bakery(self, catalog: Catalog, store: Store) -> None:
         data = dump(reserve(catalog)).replace(b"bakery/record/1", b"bakery/record/2")

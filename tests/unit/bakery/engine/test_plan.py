@@ -220,6 +220,8 @@ class TestUpdates:
             (0, "inputs unchanged; no updates"),
             (24, "inputs unchanged; no updates"),
             (25, "inputs unchanged; not refreshed since 2026-01-30T23:00:00+00:00"),
+            (-1, "inputs unchanged; no updates"),
+            (-25, "inputs unchanged; not refreshed since 2026-02-02T01:00:00+00:00"),
         ],
     )
     def test_an_old_observation_is_called_old(self, world: FakeInputs, hours: int, reason: str) -> None:
@@ -281,6 +283,10 @@ class TestRebuild:
     def test_what_was_baked_since_is_kept(self, world: FakeInputs) -> None:
         world.bake(image(), baked=NOW.isoformat())
         assert only(world.plan(image(), rebuilds=["web"])).kind == "keep"
+
+    def test_what_a_clock_that_was_ahead_baked_before_is_baked_again(self, world: FakeInputs) -> None:
+        world.bake(image(), baked=(NOW + timedelta(days=1)).isoformat())
+        assert only(world.plan(image(), rebuilds=["web"])).reason == "asked for by --rebuild"
 
     def test_another_reason_comes_first(self, world: FakeInputs) -> None:
         world.bake(image())
