@@ -1,13 +1,15 @@
 """The only module that writes files: atomically and durably."""
 
 import errno
+import fcntl
+import glob
 import hashlib
 import os
 import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -65,15 +67,44 @@ def sha256(path: Path) -> str:
 
 @contextmanager
 def scratch(parent: Path, prefix: str) -> Iterator[Path]:
-    """A private folder beside the final path (same file system, so a rename is atomic), removed afterwards."""
+    """A private folder beside the final path (same file system, so a rename is atomic), removed afterwards.
+
+    Folders with the same prefix of killed processes are removed first: the kernel has freed their locks.
+    """
     with explain_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{prefix}-", dir=parent))
+        for abandoned in parent.glob(f".{glob.escape(prefix)}-{'[a-z0-9_]' * 8}"):
+            _remove_unlocked(abandoned)
+        folder, handle = _make_locked_folder(parent, prefix)
     try:
         with explain_refusals(parent):
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _make_locked_folder(parent: Path, prefix: str) -> tuple[Path, int]:
+    """A new folder and the handle that holds its lock. On a file system without locks, nobody removes it either."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f".{prefix}-", dir=parent))
+        with suppress(FileNotFoundError):  # another process removed it before it had a lock
+            handle = os.open(folder, os.O_RDONLY)
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, handle
+            os.close(handle)
+
+
+def _remove_unlocked(folder: Path) -> None:
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(handle)
 
 
 @contextmanager

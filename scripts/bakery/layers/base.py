@@ -68,7 +68,7 @@ def _resolve_packages(spec: Debootstrap, cache: Path, recipe: Path, report: Repo
 
 
 def _make_base(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> BaseDisk:
-    with files.scratch(entry.parent, entry.name) as scratch:
+    with files.scratch(entry.parent, "base") as scratch:  # one prefix, so that any base clears up after a killed run
         draft = scratch / "entry"
         draft.mkdir()
         disk = draft / "disk.qcow2"

@@ -57,7 +57,7 @@ class LocalTarget:
         self._channel_link(publication, channel).unlink(missing_ok=True)
 
     def _add_disk(self, disk: Path, target: Path) -> None:
-        with files.scratch(self._store, target.name) as folder:
+        with files.scratch(self._store, "disk") as folder:
             draft = folder / target.name
             _copy_disk(disk, draft)
             draft.chmod(READ_ONLY)

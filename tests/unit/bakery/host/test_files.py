@@ -27,6 +27,16 @@ except BakeryError as error:
     print(error.where, error.message)
 """
 
+IMPORTS = {"PYTHONPATH": str(Path(files.__file__).parents[2])}
+IN_SCRATCH = """
+import signal, sys
+from pathlib import Path
+from bakery.host import files
+with files.scratch(Path(sys.argv[1]), "web") as folder:
+    print(folder, flush=True)
+    signal.pause()
+"""
+
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
@@ -209,6 +219,32 @@ class TestScratch:
     def test_error_of_a_network_passes(self, tmp_path: Path) -> None:
         with pytest.raises(ConnectionRefusedError), files.scratch(tmp_path, "web"):
             raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+
+    def test_folder_of_a_killed_process_goes_at_the_next(self, tmp_path: Path) -> None:
+        child = subprocess.Popen(
+            [sys.executable, "-c", IN_SCRATCH, tmp_path], stdout=subprocess.PIPE, text=True, env=IMPORTS
+        )
+        assert child.stdout
+        killed = Path(child.stdout.readline().strip())
+        (killed / "disk").write_bytes(b"half")
+        with files.scratch(tmp_path, "web"), files.scratch(tmp_path, "we"):
+            assert killed.exists()  # it is still at work
+        child.kill()
+        child.communicate()
+        with files.scratch(tmp_path, "we"):
+            assert killed.exists()
+        with files.scratch(tmp_path, "web") as folder:
+            assert names(tmp_path) == [folder.name]
+
+    def test_many_at_once_remove_only_their_own(self, tmp_path: Path) -> None:
+        def work(number: int) -> str:
+            with files.scratch(tmp_path, "web") as folder:
+                (folder / "data").write_text(str(number))
+                return (folder / "data").read_text()
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(work, range(400))) == [str(number) for number in range(400)]
+        assert names(tmp_path) == []
 
     def test_two_at_once_are_apart(self, tmp_path: Path) -> None:
         with files.scratch(tmp_path, "web") as one, files.scratch(tmp_path, "web") as two:
