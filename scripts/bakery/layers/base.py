@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from bakery.host import files, process
-from bakery.host.errors import BakeryError, NotFoundError
+from bakery.host.errors import BakeryError
 from bakery.host.events import Event, Reporter, report_step
 from bakery.layers import debian, releases
 from bakery.layers.download import download
@@ -81,6 +81,7 @@ def _make_base(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> B
             _fetch_image(base.url, digest, disk, entry.with_name(f"{entry.name}.download"), report)
         disk.chmod(0o444)
         documents.save(Base(_base_name(base), "", digest), draft / "base.json")
+        shutil.rmtree(entry, ignore_errors=True)  # one that `_load_entry` found damaged
         draft.rename(entry)
     _remove_unused(entry.parent, _base_name(base))
     return BaseDisk(entry / "disk.qcow2", Base(_base_name(base), "", digest))
@@ -110,19 +111,26 @@ def _remove_unused(folder: Path, name: str) -> None:
     """Remove the Debian bases of this name that no bake started from in a week, and answers of apt as old."""
     oldest = time.time() - UNUSED_SECONDS
     for answer in folder.glob("*.packages"):
-        if answer.stat().st_mtime < oldest:
+        if _is_older(answer, oldest):
             answer.unlink(missing_ok=True)
     for document in folder.glob("*/base.json"):
-        old = document.parent.stat().st_mtime < oldest
-        if old and name.startswith("debian ") and documents.load(Base, document).name == name:
-            shutil.rmtree(document.parent)
+        if name.startswith("debian ") and _is_older(document.parent, oldest):
+            base = documents.find_valid(Base, document)
+            if base is None or base.name == name:
+                shutil.rmtree(document.parent, ignore_errors=True)
+
+
+def _is_older(path: Path, time: float) -> bool:
+    try:
+        return path.stat().st_mtime < time
+    except FileNotFoundError:  # another run removed it
+        return False
 
 
 def _load_entry(entry: Path) -> BaseDisk | None:
-    try:
-        return BaseDisk(entry / "disk.qcow2", documents.load(Base, entry / "base.json"))
-    except NotFoundError:
-        return None
+    """The disk of an entry; None unless the entry is complete."""
+    disk, base = entry / "disk.qcow2", documents.find_valid(Base, entry / "base.json")
+    return BaseDisk(disk, base) if base and disk.exists() else None
 
 
 def _base_name(base: QemuBase) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from debian.deb822 import Deb822
 
-from bakery.host import process
+from bakery.host import files, process
 from bakery.host.errors import BakeryError
 from bakery.host.process import Finished
 
@@ -73,7 +73,7 @@ class Root:
 def unpack_database(database: bytes, folder: Path) -> Root:
     """Unpack the archive of a package database, as the catalog keeps it, into an empty folder."""
     try:
-        with tarfile.open(fileobj=io.BytesIO(database)) as archive:
+        with files.explain_refusals(folder), tarfile.open(fileobj=io.BytesIO(database)) as archive:
             archive.extractall(folder, filter=_keep_inside)  # noqa: S202 - the filter keeps all of it below
     except (tarfile.TarError, OSError) as error:
         raise BakeryError("the package database cannot be unpacked", detail=str(error)) from error

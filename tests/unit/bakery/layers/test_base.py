@@ -146,6 +146,17 @@ def test_a_debian_that_is_used_stays(bench: FakeSources) -> None:
     assert old.path.exists()
 
 
+@pytest.mark.parametrize("base", [VENDOR, DEBIAN])
+@pytest.mark.parametrize("lost", ["base.json", "disk.qcow2"])
+def test_an_entry_that_lost_a_file_is_made_again(bench: FakeSources, base: QemuBase, lost: str) -> None:
+    entry = bench.prepare(base).path.parent
+    (entry / lost).unlink()
+    assert bench.prepare(base).path.exists()
+    (entry / "base.json").write_bytes(b"{")
+    assert bench.prepare(base) == bench.prepare(base)
+    assert (bench.made, bench.left()) == (3, [])
+
+
 def test_nobody_writes_to_a_base(bench: FakeSources) -> None:
     assert bench.prepare(DEBIAN).path.stat().st_mode & 0o222 == 0
 

@@ -1,4 +1,6 @@
+import errno
 import io
+import os
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -143,3 +145,14 @@ def test_a_database_is_unpacked_with_its_links_inside(tmp_path: Path) -> None:
 def test_a_database_that_is_refused(tmp_path: Path, files: dict[str, str], links: dict[str, str], message: str) -> None:
     with pytest.raises(BakeryError, match=message):
         unpack_database(pack(files, links), tmp_path / "root")
+
+
+def test_a_full_disk_is_no_fault_of_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", full)
+    with pytest.raises(BakeryError, match="No space left on device") as caught:
+        unpack_database(pack({}, {}), tmp_path)
+    assert caught.value.where == str(tmp_path)
+    assert "free some space" in caught.value.hint
