@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bakery.bake.watch import Watch
 from bakery.clouds.job import Job
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, DiskError
 from bakery.host.process import ProcessError
 
 FULL = 16 << 20  # bytes free; QEMU and qemu-img stop at the first block that does not fit
@@ -48,7 +48,7 @@ def report_kill(job: Job) -> BakeryError:
 def _full_disk(scratch: Path) -> BakeryError | None:
     if shutil.disk_usage(scratch).free > FULL:
         return None
-    return BakeryError(
+    return DiskError(
         "the disk filled up during the bake",
         where=str(scratch.parent),
         hint="free some space, or point --workspace at a larger disk",

@@ -57,7 +57,7 @@ class Failure(Strict):
     step: str
     input_key: str
     message: str
-    at: str
+    at: Time
     by: str
     schema: Literal["bakery/failure/1"] = "bakery/failure/1"
 

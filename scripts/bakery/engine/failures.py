@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bakery.engine.session import Session
-from bakery.host.errors import BakeryError, ConflictError, NotFoundError, OutageError, UsageError
+from bakery.host.errors import BakeryError, ConflictError, DiskError, NotFoundError, OutageError, UsageError
 from bakery.host.events import Event
+from bakery.host.parallel import is_interrupted
 from bakery.model.definition import ImageDefinition
 
-# These say nothing about the image: a service is out of order, another run works on it, or nothing was started.
-_NOT_OF_THE_IMAGE = (OutageError, ConflictError, UsageError, NotFoundError)
+# These say nothing about the image: a service is out of order, this machine's disk is full, another run works on it, or
+# nothing was started.
+_NOT_OF_THE_IMAGE = (OutageError, DiskError, ConflictError, UsageError, NotFoundError)
 
 
 @contextmanager
@@ -20,6 +22,8 @@ def kept_failures(session: Session, image: ImageDefinition, step: str, input_key
     except _NOT_OF_THE_IMAGE:
         raise
     except BakeryError as error:
+        if is_interrupted():
+            raise
         try:
             session.catalog.keep_failure(image.name, image.arch, step, input_key, error.message)
         except BakeryError as second:  # the first error is what the user has to see

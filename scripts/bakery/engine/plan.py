@@ -13,6 +13,7 @@ from bakery.model.inputs import Change, compare_inputs, input_key
 from bakery.model.observations import Observation
 from bakery.model.version import ImageVersion
 
+CLOCK_DIFFERENCE = timedelta(minutes=5)  # between two machines that set their clocks by the network
 Kind = Literal["bake", "wait", "publish", "pause", "keep"]
 
 
@@ -131,7 +132,7 @@ def _bake_reason(
     if image.rebuild_after_days is not None and age > timedelta(days=image.rebuild_after_days):
         return f"{record.version} is {age.days} days old (rebuild_after_days: {image.rebuild_after_days})"
     # A version may say that it was baked in the future, by a clock that was ahead: nothing was baked since.
-    if image.name in world.rebuilds and not world.rebuilds[image.name] <= baked <= world.now:
+    if image.name in world.rebuilds and not world.rebuilds[image.name] <= baked <= world.now + CLOCK_DIFFERENCE:
         return "asked for by --rebuild"
     return ""
 

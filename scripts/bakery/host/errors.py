@@ -54,6 +54,10 @@ class OutageError(BakeryError):
     exit_code: ClassVar[ExitCode] = ExitCode.TRY_AGAIN
 
 
+class DiskError(BakeryError):
+    """A disk of this machine is full, or refuses a file: that says nothing about an image."""
+
+
 class NotFoundError(BakeryError):
     """A named object (catalog key, version, channel, secret) does not exist."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bakery.host.errors import BakeryError, BusyError, UsageError
+from bakery.host.errors import BusyError, DiskError, UsageError
 
 CHUNK = 1 << 20  # bytes per read when hashing; larger gains nothing
 # What a disk or its rights refuse. Errors of a network are of the operating system as well, but mean something else.
@@ -144,7 +144,7 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise BakeryError(
+        raise DiskError(
             f"not enough disk space for {purpose}: {needed >> 20} MiB needed, {free >> 20} MiB free",
             where=str(folder),
             hint="free some space, or point --workspace at a larger disk",
@@ -153,23 +153,23 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
 
 @contextmanager
 def explain_errors(path: Path) -> Iterator[None]:
-    """Raise BakeryError for an error of the operating system while `path` is written."""
+    """Raise DiskError for an error of the operating system while `path` is written."""
     try:
         yield
     except OSError as error:
-        raise BakeryError(f"cannot be written: {error.strerror}", where=str(path), hint=_refusal_hint(error)) from error
+        raise DiskError(f"cannot be written: {error.strerror}", where=str(path), hint=_refusal_hint(error)) from error
 
 
 @contextmanager
 def explain_refusals(folder: Path | None = None) -> Iterator[None]:
-    """Raise BakeryError if a disk or its rights refuse a file, below `folder` if no name is known. Others pass."""
+    """Raise DiskError if a disk or its rights refuse a file, below `folder` if no name is known. Others pass."""
     try:
         yield
     except OSError as error:
         if error.errno not in REFUSALS:
             raise
         where = str(error.filename or folder or "")
-        raise BakeryError(
+        raise DiskError(
             f"cannot be read or written: {error.strerror}", where=where, hint=_refusal_hint(error)
         ) from error
 

@@ -1,5 +1,6 @@
 """Work on several images in parallel, and report all failures at the end."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from bakery.host.files import explain_refusals
 INTERRUPT_SECONDS = 0.2  # between two rounds of stopping children
 
 Result = TypeVar("Result", covariant=True)
+
+_interrupted = threading.Event()  # while the children of all threads are stopped
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,20 @@ def threads(jobs: int) -> Iterator[Submit]:
         raise
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
+        _interrupted.set()
         # In rounds, since a thread that was between two programs starts its next one.
         while unfinished := set(running):
             process.interrupt_all()
             wait(unfinished, timeout=INTERRUPT_SECONDS)
+        _interrupted.clear()
         raise
     finally:
         pool.shutdown()
+
+
+def is_interrupted() -> bool:
+    """Whether an interrupt is stopping all threads: an error of a child now means nothing else."""
+    return _interrupted.is_set()
 
 
 def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] = ()) -> None:

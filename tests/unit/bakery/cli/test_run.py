@@ -1,15 +1,20 @@
 """The whole line over an image and the one it is built on."""
 
 import json
+import os
+import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from bakery.bake.request import BakeRequest
 from bakery.catalog import Catalog, Record
+from bakery.host import files, process
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError
 from bakery.model import documents
 from bakery.model.documents import Base, Verdict
-from unit.bakery.cli.cli_runner import CliRunner
+from unit.bakery.cli.cli_runner import BASE, CliRunner
 
 ALL = [f"{step} {image}" for image in ("base", "web") for step in ("bake", "verify", "publish")]
 
@@ -110,7 +115,7 @@ class TestRebuild:
         """Both images at 1.0.0, baked long ago; what is baked from now on is newer than any call."""
         bakery.line()
         bakery.did.clear()
-        bakery.baked_at = "2100-01-01T00:00:00+00:00"
+        bakery.baked_at = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
         return bakery
 
     def test_all_images_get_a_new_version(self, complete: CliRunner) -> None:
@@ -143,7 +148,7 @@ class TestRebuild:
         with bakery.monkeypatch.context() as earlier:
             earlier.setattr("bakery.catalog.catalog.now", lambda: "2026-01-31T12:00:00+00:00")
             bakery("bake", "base")
-        bakery.baked_at = "2100-01-01T00:00:00+00:00"
+        bakery.baked_at = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
         assert bakery("run", "--rebuild", "base").code == 0
         assert bakery.states("base") == {"1.0.0": "reserved", "1.0.1": "complete"}
 
@@ -356,6 +361,34 @@ class TestPause:
         with pytest.raises(BakeryError, match="Vault is sealed"):
             bakery.line("base")
         assert bakery.catalog.failures_since("base", "x86_64", None) == ()
+
+    def test_a_full_disk_of_this_machine_does_not_count(
+        self, bakery: CliRunner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fill(*_: object) -> None:
+            with files.explain_refusals():
+                Path("/dev/full").write_text("data")
+
+        monkeypatch.setattr("bakery.engine.steps.bake", fill)
+        with pytest.raises(BakeryError, match="No space left on device"):
+            bakery.line("base")
+        assert bakery.catalog.failures_since("base", "x86_64", None) == ()
+
+    def test_an_interrupt_does_not_count(self, bakery: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+        bakery.write("packer/images/app.yaml", BASE.replace("name: base", "name: app"))
+        running = threading.Event()
+
+        def bake(request: BakeRequest, *_: object) -> None:
+            if request.definition.name == "base":
+                assert running.wait(10)
+                raise KeyboardInterrupt
+            process.run(["sh", "-c", "echo up; exec sleep 60"], on_output=lambda _: running.set())
+
+        monkeypatch.setattr("bakery.engine.steps.bake", bake)
+        monkeypatch.setenv("PATH", os.environ["PATH"] + os.pathsep + os.defpath)
+        with pytest.raises(KeyboardInterrupt):
+            bakery.line("base", "app", jobs=2)
+        assert bakery.catalog.failures_since("app", "x86_64", None) == ()
 
     def test_a_catalog_that_cannot_keep_it_hides_nothing(
         self, bakery: CliRunner, monkeypatch: pytest.MonkeyPatch
