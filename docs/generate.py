@@ -75,7 +75,8 @@ def _definition() -> Iterator[str]:
     yield "One YAML file per image in `packer/images/`. `bakery schema` prints the JSON Schema.\n"
     yield from tables.fields("definition", schema)
     for name, part in schema["$defs"].items():
-        yield from tables.fields(name, part)
+        if part:  # the schema of any JSON value is empty
+            yield from tables.fields(name, part)
 
 
 def main() -> int:

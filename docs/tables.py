@@ -29,6 +29,8 @@ def _default(value: Any) -> str:
 def _type(field: dict[str, Any]) -> str:
     if "$ref" in field:
         name = field["$ref"].rsplit("/", 1)[-1]
+        if name == "JsonValue":
+            return "any value"
         return f"[{name}](#{name.lower()})"
     if "anyOf" in field:
         return " or ".join(_type(option) for option in field["anyOf"] if option.get("type") != "null")

@@ -114,7 +114,7 @@ def test_what_destroys_is_refused_unless_it_is_allowed(small: FakeProject) -> No
     small.write("two", number("2", replaced_by="x"))
     refused = small("apply", "--report", "report.json")
     assert refused.code == 4, refused.err
-    assert "error: the plan of two destroys or replaces 1 resources\n  replace terraform_data.it\n" in refused.err
+    assert "error: the plan of two destroys or replaces 1 resource\n  replace terraform_data.it\n" in refused.err
     assert "  applied: one\n" in refused.err
     assert json.loads((small.root / "report.json").read_text()) == {"create": 1, "update": 1, "delete": 1}
     again = small("apply")

@@ -34,5 +34,6 @@ def catalog(
 
 def _version_row(image_catalog: Catalog, record: Record) -> tuple[str, ...]:
     locations = [f"{publication.target}:{len(publication.locations)}" for publication in record.publications]
-    cells = (",".join(image_catalog.channels_at(record)), record.mode, record.baked, " ".join(locations))
+    channels, mode = ",".join(image_catalog.channels_at(record)), record.mode if record.baked else ""
+    cells = (channels, mode, record.baked, " ".join(locations))
     return (record.image, record.version, record.state, *(cell or "-" for cell in cells))

@@ -4,6 +4,7 @@ from bakery.catalog import ChannelEntry
 from bakery.cli import options
 from bakery.cli.session import session
 from bakery.engine.steps import promote_version, roll_back_channel
+from bakery.host.text import count_of
 
 
 def promote(
@@ -48,4 +49,4 @@ def rollback(
 
 
 def _show_entry(entry: ChannelEntry) -> None:
-    print(f"{entry.image} {entry.channel} -> {entry.version} ({len(entry.pointers)} pointers)")
+    print(f"{entry.image} {entry.channel} -> {entry.version} ({count_of(len(entry.pointers), 'pointer')})")

@@ -9,6 +9,7 @@ from bakery.cli import options
 from bakery.engine.plan import Plan
 from bakery.engine.session import open_session
 from bakery.host.errors import ExitCode
+from bakery.host.text import count_of
 from bakery.model import documents
 from bakery.reports import render_table
 
@@ -42,5 +43,6 @@ def plan(
 def render(document: Plan) -> str:
     """A line per image and a summary."""
     rows = [(action.image, action.kind, action.version or "-", action.reason) for action in document.actions]
-    summary = f"{len(document.pending)} of {len(document.actions)} images need work"
+    pending, total = len(document.pending), len(document.actions)
+    summary = f"{pending} of {count_of(total, 'image')} {'needs' if pending == 1 else 'need'} work"
     return f"{render_table(('image', 'action', 'version', 'reason'), rows)}\n\n{summary}"

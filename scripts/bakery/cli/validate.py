@@ -8,6 +8,7 @@ import typer
 from bakery.cli import options, reportfile
 from bakery.engine.checks import check_folder
 from bakery.host.errors import BakeryError, UsageError, render_error
+from bakery.host.text import count_of
 from bakery.reports import render_junit
 
 
@@ -44,4 +45,4 @@ def _raise_errors(errors: list[BakeryError]) -> None:
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        raise UsageError(f"{len(errors)} checks failed", detail="\n".join(map(render_error, errors)))
+        raise UsageError(f"{count_of(len(errors), 'check')} failed", detail="\n".join(map(render_error, errors)))

@@ -8,6 +8,7 @@ from typing import Literal
 
 from bakery.catalog.record import Failure, Record
 from bakery.engine.updates import MAX_AGE, describe_refresh, describe_updates, due_updates
+from bakery.host.text import count_of
 from bakery.model.definition import ImageDefinition
 from bakery.model.inputs import Change, compare_inputs, input_key
 from bakery.model.observations import Observation
@@ -143,7 +144,8 @@ def _pause_reason(image: ImageDefinition, key: str, world: World) -> str:
     if image.max_failures is None or len(failures) < image.max_failures or image.name in world.rebuilds:
         return ""
     last = failures[-1]
-    return f"paused after {len(failures)} failures, the last on {last.at[:10]} in {last.step}: {last.message}"
+    count = count_of(len(failures), "failure")
+    return f"paused after {count}, the last on {last.at[:10]} in {last.step}: {last.message}"
 
 
 def _due_since(image: ImageDefinition, record: Record | None, world: World) -> str:

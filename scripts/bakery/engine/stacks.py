@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bakery.host import files
 from bakery.host.errors import BakeryError, ExitCode, PartialError, join_errors
 from bakery.host.events import Event, Reporter
+from bakery.host.text import count_of
 from bakery.infra import env, stacks
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.changes import Difference
@@ -69,7 +70,7 @@ def refuse_destruction(difference: Difference) -> None:
     """Raise BakeryError if a plan destroys or replaces resources."""
     if difference.destructive:
         raise BakeryError(
-            f"the plan of {difference.stack} destroys or replaces {len(difference.destructive)} resources",
+            f"the plan of {difference.stack} destroys or replaces {count_of(len(difference.destructive), 'resource')}",
             detail="\n".join(f"{change.kind} {change.address}" for change in difference.destructive),
             hint="nothing of it was applied; if you want this, run again with --allow-destroy",
         )
@@ -81,7 +82,7 @@ def _combined_error(errors: Mapping[str, BakeryError], applied: Sequence[str], s
         [error] = errors.values()
     else:
         hint = "run the same command again to apply the rest"
-        error = join_errors(errors.items(), f"{len(errors)} stacks failed: {', '.join(errors)}", hint)
+        error = join_errors(errors.items(), f"{count_of(len(errors), 'stack')} failed: {', '.join(errors)}", hint)
     rest = {"applied": applied, "skipped, since they depend on a failed stack": skips}
     error.detail = "\n".join(filter(None, [error.detail, *(f"{k}: {', '.join(v)}" for k, v in rest.items() if v)]))
     if applied and error.exit_code != ExitCode.TRY_AGAIN:

@@ -30,7 +30,7 @@ def find(project: Project, name: str) -> Path:
     installed = project.tool_bin / name
     path = str(installed) if installed.exists() else process.which(name)
     if path is None:
-        raise BakeryError(f"{name} is not installed", hint="run 'make setup'; 'bakery doctor' shows what is missing")
+        raise BakeryError(f"{name} is not installed", hint="run 'make setup', which installs every tool")
     return Path(path)
 
 

@@ -3,6 +3,7 @@
 import re
 
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
+from bakery.host.text import count_of
 from bakery.infra import mirror
 
 # Frames that Terraform draws around a message, and the stack's name that cdktf puts before every line.
@@ -110,7 +111,7 @@ def _find_violations(text: str) -> BakeryError | None:
     violations = list(dict.fromkeys(VIOLATION.findall(text)))
     if not violations:
         return None
-    count = "1 place" if len(violations) == 1 else f"{len(violations)} places"
+    count = count_of(len(violations), "place")
     return UsageError(
         f"the stacks break rules in {count}",
         detail="\n".join(f"{path}: {wrong}" for path, wrong in violations),

@@ -55,7 +55,7 @@ def remove_package(path: Path, text: str, name: str) -> str:
     packages = data.get("software", {}).get("packages", [])
     if name not in packages:
         where = yamlfile.where(path, ("software", "packages"))
-        raise UsageError(f"there is no package '{name}'", where=where, hint=suggest(name, packages))
+        raise UsageError(f"the package '{name}' is not listed", where=where, hint=suggest(name, packages))
     number = packages.index(name)
     packages.remove(name)
     return _require_data(path, _delete_package(path, text, number), data)

@@ -8,6 +8,7 @@ from pathlib import Path
 from bakery.host import files
 from bakery.host.errors import BakeryError, UsageError
 from bakery.host.events import Event, Reporter, report_step
+from bakery.host.text import count_of
 from bakery.host.timing import timed
 from bakery.machine import disk_image, qemu
 from bakery.model.definition import ImageDefinition
@@ -33,7 +34,7 @@ def verify(
     subject = f"{artifact.image} {artifact.version}"
     accelerator = qemu.accelerator()
     seconds: dict[str, float] = {}
-    with report_step(report, "verify", subject, f"{len(tests)} test files, on {accelerator}"):
+    with report_step(report, "verify", subject, f"{count_of(len(tests), 'test file')}, on {accelerator}"):
         _require_unchanged(artifact, disk)
         checks = _check_disk(disk, values, subject, seconds, report)
         run = boot.Run(disk, tests, _log_folder(project, artifact), accelerator, values, subject, report)

@@ -23,6 +23,7 @@ from bakery.clouds.phases import Phases
 from bakery.clouds.target import Finding
 from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter, report_step
+from bakery.host.text import count_of
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, Publication, RemoteBuild
@@ -75,7 +76,7 @@ class AwsTarget:
         # Checked before anything is made: every account accepts the login, and no location has an unusable parameter.
         parameters.read_all(self._open_endpoints(locations), name)
         amis = publish(AwsRelease(self._definition, self._own_account, expected, self._consumer_accounts, phases))
-        with phases.phase("parameters", f"write {name} in {len(locations)} locations"):
+        with phases.phase("parameters", f"write {name} in {count_of(len(locations), 'location')}"):
             # Roles are assumed again: their hour may have passed while copies were made.
             endpoints = self._open_endpoints(locations)
             values = {key: amis[endpoint.region]["ImageId"] for key, endpoint in endpoints.items()}
@@ -100,9 +101,8 @@ class AwsTarget:
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
         """Move the channel's parameters in all regions and accounts, or restore all of them."""
         name = channel_parameter(publication, channel)
-        with report_step(
-            report, "promote", full_name(publication), f"point {name} in {len(publication.locations)} locations"
-        ):
+        locations = count_of(len(publication.locations), "location")
+        with report_step(report, "promote", full_name(publication), f"point {name} in {locations}"):
             return parameters.move(
                 self._open_endpoints(_locations(publication.locations)), name, _image_ids(publication)
             )

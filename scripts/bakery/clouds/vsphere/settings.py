@@ -68,7 +68,7 @@ class VsphereSite(Model):
     cluster: str
     datastore: str
     network: str | None = Field(default=None, description="network; without it the template's; an iso needs it")
-    folder: str | None = Field(default=None, description="resource pool; without it the datacenter's own")
+    folder: str | None = Field(default=None, description="folder of the machine; the datacenter's root without it")
 
 
 class VsphereDistribution(CloudDistribution):

@@ -28,7 +28,7 @@ def test_versions_with_states_and_channels(bakery: CliRunner) -> None:
     assert rows(answer.out) == [
         ["base", "1.0.0", "complete", "-", "vm", "2026-01-31T12:00:00+00:00", "local:1"],
         ["web", "1.0.0", "complete", "stable", "vm", "2026-01-31T12:00:00+00:00", "local:1"],
-        ["web", "1.0.1", "reserved", "-", "vm", "-", "-"],
+        ["web", "1.0.1", "reserved", "-", "-", "-", "-"],
     ]
 
 
@@ -45,8 +45,8 @@ def test_channels_move_and_come_back(bakery: CliRunner) -> None:
     bakery.line()
     bakery.edit("web", "hello", "goodbye")
     bakery.line()
-    assert bakery("promote", "web", "1.0.0", "old", "--reason", "keep it").out == "web old -> 1.0.0 (1 pointers)\n"
-    assert bakery("rollback", "web", "stable").out == "web stable -> 1.0.0 (1 pointers)\n"
+    assert bakery("promote", "web", "1.0.0", "old", "--reason", "keep it").out == "web old -> 1.0.0 (1 pointer)\n"
+    assert bakery("rollback", "web", "stable").out == "web stable -> 1.0.0 (1 pointer)\n"
     assert [row[3] for row in rows(bakery("catalog", "web").out)] == ["old,stable", "-"]
     history = bakery.catalog.history("web", "x86_64", "stable")
     assert [(entry.version, entry.reason) for entry in history] == [

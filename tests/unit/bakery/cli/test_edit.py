@@ -26,7 +26,7 @@ def test_the_plan_says_what_comes_of_it(bakery: CliRunner) -> None:
     bakery.line("web")
     answer = bakery("add", "web", "jq")
     assert 'packages: [] -> ["jq"]' in answer.out
-    assert answer.out.endswith("1 of 2 images need work\n")
+    assert answer.out.endswith("1 of 2 images needs work\n")
 
 
 def test_packages_are_taken_out(bakery: CliRunner) -> None:
@@ -51,7 +51,7 @@ def test_the_next_line_of_versions(bakery: CliRunner, flag: tuple[str, ...], ver
         (("add", "web"), "error: Missing argument 'PACKAGE'.\nhint: see 'bakery --help'\n"),
         (("add", "web", "jq="), "error: 'jq=' is not the name of a package\nhint: write NAME or NAME=VERSION\n"),
         (("add", "web", "jq", "jq"), "error: packer/images/web.yaml:9: the package 'jq' is already listed\n"),
-        (("remove", "web", "jq"), "error: packer/images/web.yaml:9: there is no package 'jq'\n"),
+        (("remove", "web", "jq"), "error: packer/images/web.yaml:9: the package 'jq' is not listed\n"),
         (("update", "web", "jq"), "error: No such command 'update'.\nhint: the verb is 'bakery add' now\n"),
         (("bump", "wbe"), "error: no image named 'wbe'\nhint: did you mean 'web'?\n"),
         (("bump", "web", "--patch"), "error: No such option: --patch\nhint: see 'bakery --help'\n"),

@@ -195,7 +195,7 @@ class TestApply:
         answer = stacks("apply", "--report", str(tmp_path / "report.json"))
         assert answer.code == 1
         assert stacks.called("apply") == []
-        assert "error: the plan of network destroys or replaces 1 resources\n" in answer.err
+        assert "error: the plan of network destroys or replaces 1 resource\n" in answer.err
         assert " aws_sns_topic.news\n  skipped, since they depend on a failed stack: images, vault\n" in answer.err
         assert "\nhint: nothing of it was applied;" in answer.err
         assert json.loads((tmp_path / "report.json").read_text())["delete"] == 1
@@ -307,7 +307,7 @@ class TestLocks:
         answer = stacks("apply")
         assert answer.code == 1
         assert "another apply changed the state; waiting up to" in answer.err
-        assert "destroys or replaces 1 resources" in answer.err
+        assert "destroys or replaces 1 resource" in answer.err
         assert stacks.called("plan", "apply") == ["plan network", "apply network", "plan network"]
 
     @pytest.mark.parametrize("verb", ["diff", "apply"])

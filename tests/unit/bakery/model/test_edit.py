@@ -125,7 +125,7 @@ def test_a_package_that_is_there(name: str, tmp_path: Path) -> None:
 def test_a_package_that_is_not_there(tmp_path: Path) -> None:
     path, text = write(tmp_path, "software:\n  packages: [curl, jq=1.6]\n")
     for name, hint in (("crul", "did you mean 'curl'?"), ("jq", ""), ("zip", "")):
-        with pytest.raises(UsageError, match=f"there is no package '{name}'") as caught:
+        with pytest.raises(UsageError, match=f"the package '{name}' is not listed") as caught:
             edit.remove_package(path, text, name)
         assert caught.value.hint == hint
 
