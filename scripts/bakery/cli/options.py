@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bakery.catalog import VERSION
+from bakery.cli import reportfile
 from bakery.clouds import BUILDERS, CLOUDS
 from bakery.engine import channels, updates
 from bakery.host.errors import UsageError
@@ -66,6 +67,10 @@ FollowingChannel = Annotated[
     str, typer.Option("--channel", help="Channel to move, instead of the definition's.", callback=_check_channel)
 ]
 MaxAge = Annotated[int, typer.Option("--max-age", min=1, help="Hours after which a refresh is called old.")]
+JunitReport = Annotated[
+    Path | None,
+    typer.Option("--junit", help="Write a JUnit report there, for CI.", callback=reportfile.check_writable),
+]
 Rebuild = Annotated[bool, typer.Option("--rebuild", help="Bake these images again, although nothing is due.")]
 BakedBefore = Annotated[
     datetime | None,

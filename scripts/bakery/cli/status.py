@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from bakery.cli import options
+from bakery.cli import options, reportfile
 from bakery.engine.session import open_session
 from bakery.engine.status import ImageStatus, Status, describe_images
 from bakery.host.errors import BakeryError
+from bakery.host.text import count_of
 from bakery.model import documents
-from bakery.reports import render_table
+from bakery.reports import render_junit, render_table
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -33,6 +34,7 @@ def status(
         FailOn | None,
         typer.Option("--fail-on", help="Exit with 1 if an image lacks such an update, or nobody knows."),
     ] = None,
+    report: options.JunitReport = None,
     json: options.Json = False,
 ) -> None:
     """Show which images lack updates, as of the last 'bakery refresh'.
@@ -43,9 +45,10 @@ def status(
     Example: bakery status
     """
     document = describe_images(open_session(definitions, workspace, catalog), images, timedelta(hours=max_age))
-    print(documents.dump(document).decode() if json else render(document), end="" if json else "\n")
-    if fail_on:
-        _require_security(document)
+    with reportfile.write_at_end(report, lambda: render_junit("bakery status", _list_cases(document))):
+        print(documents.dump(document).decode() if json else render(document), end="" if json else "\n")
+        if fail_on:
+            _require_security(document)
 
 
 def render(document: Status) -> str:
@@ -104,6 +107,19 @@ def _require_security(document: Status) -> None:
             f"updates are unknown, or the last refresh is too old: {_list_names(document.unknown)}",
             hint="run 'bakery refresh', which says why if it cannot know",
         )
+
+
+def _list_cases(document: Status) -> list[tuple[str, BakeryError | None]]:
+    """A case per image, which fails as --fail-on security does."""
+    return [(one.image, _describe_gap(one, document)) for one in document.images]
+
+
+def _describe_gap(one: ImageStatus, document: Status) -> BakeryError | None:
+    if one in document.insecure:
+        return BakeryError(f"{one.image} {one.version} lacks {count_of(one.security or 0, 'update')} for security")
+    if one in document.unknown:
+        return BakeryError(f"the updates of {one.image} {one.version} are unknown, or its last refresh is too old")
+    return None
 
 
 def _list_names(images: Iterable[ImageStatus]) -> str:

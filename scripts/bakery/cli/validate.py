@@ -1,10 +1,5 @@
 """`bakery validate`: check every definition and every image file before anything starts."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from bakery.cli import options, reportfile
 from bakery.engine.checks import check_folder
 from bakery.host.errors import BakeryError, UsageError, render_error
@@ -16,10 +11,7 @@ def validate(
     images: options.Images = None,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
-    report: Annotated[
-        Path | None,
-        typer.Option("--junit", help="Write a JUnit report there, for CI.", callback=reportfile.check_writable),
-    ] = None,
+    report: options.JunitReport = None,
 ) -> int:
     """Check definitions and image files before anything starts.
 

@@ -1,5 +1,7 @@
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -133,3 +135,20 @@ def test_a_row_fits_80_columns() -> None:
     assert row.split("  ")[0] == "debian-12-web"
     assert row.endswith("10 d  34/112   candidate 1.0.118 +1  10 d (old)")
     assert max(len(header), len(row)) <= 80
+
+
+def test_a_report_for_ci_has_a_case_for_each_image(baked: CliRunner, tmp_path: Path) -> None:
+    observe(baked, "web", Upgrade((OPENSSL, TZDATA)))
+    report = tmp_path / "status.xml"
+    assert baked("status", "--junit", str(report)).code == 0
+    suite = ElementTree.parse(report).getroot()
+    failures = {case.get("name"): case.find("failure") for case in suite}
+    messages = {name: failure.get("message") for name, failure in failures.items() if failure is not None}
+    assert messages == {
+        "web": "web 1.0.0 lacks 1 update for security",
+        "base": "the updates of base 1.0.0 are unknown, or its last refresh is too old",
+    }
+    observe(baked, "base", Upgrade((TZDATA,)))
+    observe(baked, "web", Upgrade())
+    assert baked("status", "--fail-on", "security", "--junit", str(report)).code == 0
+    assert ElementTree.parse(report).getroot().get("failures") == "0"
