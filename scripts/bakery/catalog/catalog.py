@@ -177,7 +177,8 @@ class Catalog:
         """Keep a failure of an image under its next number."""
         folder = _failures_folder(image, arch)
         for _ in range(WRITE_TRIES):
-            number = len(self._numbered_names(folder))
+            names = self._numbered_names(folder)
+            number = int(names[-1].removesuffix(".json")) + 1 if names else 0
             failure = Failure(image, arch, number, step, input_key, message, at=now(), by=actor())
             if self._store.create(f"{folder}/{number:06d}.json", dump(failure)):
                 return failure
