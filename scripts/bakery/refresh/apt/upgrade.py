@@ -10,9 +10,9 @@ from bakery.host import files
 from bakery.host.errors import BakeryError, raise_all
 from bakery.host.process import ProcessError
 from bakery.model.observations import Archive, Update, Upgrade
-from bakery.refresh.archives import Archives, map_keys
-from bakery.refresh.root import FAILED, Root, unpack_database
-from bakery.refresh.sources import Source, read_sources
+from bakery.refresh.apt.archives import Archives, map_keys
+from bakery.refresh.apt.root import FAILED, Root, unpack_database
+from bakery.refresh.apt.sources import Source, read_sources
 
 INSTALL = re.compile(r"^Inst (\S+) ", re.MULTILINE)
 REMOVE = re.compile(r"^Remv (\S+) ", re.MULTILINE)

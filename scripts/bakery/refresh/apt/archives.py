@@ -19,8 +19,8 @@ from bakery.host import files
 from bakery.host.errors import BakeryError, OutageError
 from bakery.host.process import ProcessError
 from bakery.model.observations import Archive
-from bakery.refresh.root import APT_SECONDS, FAILED, Root
-from bakery.refresh.sources import Source
+from bakery.refresh.apt.root import APT_SECONDS, FAILED, Root
+from bakery.refresh.apt.sources import Source
 
 SIGNED_BY = "Signed-By"
 KEPT_SECONDS = 30 * 86400.0  # lists that no refresh asked for so long are removed

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from bakery.host.errors import BakeryError
-from bakery.refresh.sources import Source, parse_lines, parse_stanzas, read_sources
+from bakery.refresh.apt.sources import Source, parse_lines, parse_stanzas, read_sources
 
 URI = "http://deb.debian.org/debian"
 STANZAS = f"""\

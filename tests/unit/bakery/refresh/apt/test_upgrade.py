@@ -1,5 +1,5 @@
 from bakery.model.observations import Archive, Update, Upgrade
-from bakery.refresh.apt import Policy, Simulation, describe_upgrade, parse_policies, parse_simulation
+from bakery.refresh.apt.upgrade import Policy, Simulation, describe_upgrade, parse_policies, parse_simulation
 
 DEBIAN, SECURITY = "http://deb.debian.org/debian", "http://deb.debian.org/debian-security"
 # From Debian 12, without most of its packages.

@@ -9,9 +9,9 @@ import pytest
 
 from bakery.host import process
 from bakery.host.errors import BakeryError, OutageError
-from bakery.refresh.archives import Archives, explain_failure, identify, is_security, map_keys
-from bakery.refresh.root import Root, unpack_database
-from bakery.refresh.sources import Source
+from bakery.refresh.apt.archives import Archives, explain_failure, identify, is_security, map_keys
+from bakery.refresh.apt.root import Root, unpack_database
+from bakery.refresh.apt.sources import Source
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SOURCE = Source("http://deb.debian.org/debian", "bookworm", ("main",), (("Signed-By", KEYRING),))
