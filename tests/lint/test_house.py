@@ -54,7 +54,7 @@ WRITERS = {
     "layers/releases.py": "a signed list, in a scratch folder",
     "contents/archive.py": "an archive in memory",
     "refresh/apt/upgrade.py": "apt's sources, in a scratch folder",
-    "refresh/apt/archives.py": "apt's sources, in a scratch folder",
+    "refresh/apt/lists.py": "apt's sources, in a scratch folder",
     "refresh/apt/root.py": "apt's configuration, in a scratch folder",
     "contents/sbom.py": "settings of syft, in a scratch folder",
     "machine/filesystem.py": "requests of debugfs, in a scratch folder",

@@ -3,16 +3,17 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from debian.debian_support import Version
 
-from bakery.host import files
-from bakery.host.errors import BakeryError, raise_all
+from bakery.host.errors import BakeryError
 from bakery.host.process import ProcessError
 from bakery.model.observations import Archive, Update, Upgrade
-from bakery.refresh.apt.archives import Archives, map_keys
-from bakery.refresh.apt.root import FAILED, Root, unpack_database
+from bakery.refresh.apt.lists import LISTS, describe_request, map_keys
+from bakery.refresh.apt.root import FAILED, Root, prepare_root
 from bakery.refresh.apt.sources import Source, read_sources
+from bakery.refresh.archives import Archives
 
 INSTALL = re.compile(r"^Inst (\S+) ", re.MULTILINE)
 REMOVE = re.compile(r"^Remv (\S+) ", re.MULTILINE)
@@ -43,18 +44,14 @@ class Policy:
     offers: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
 
-def observe_updates(database: bytes, archives: Archives) -> tuple[tuple[Archive, ...], Upgrade]:
-    """The archives of an image and the upgrade that they have for it; `database` is the one that the catalog keeps.
-
-    BakeryError for each archive that does not answer as it should.
-    """
-    with files.scratch(archives.scratch, "root") as folder:
-        root = unpack_database(database, folder)
-        sources = read_sources(folder)
-        if not sources:
-            raise BakeryError("the image names no package archive", hint="give it a source of apt")
-        states = _fetch_all(sources, root, archives)
-        return states, _solve_upgrade(root, sources, states, archives)
+def observe_updates(folder: Path, archives: Archives) -> tuple[tuple[Archive, ...], Upgrade]:
+    """The archives of an image whose package database is unpacked, and the upgrade that they have for it."""
+    root = prepare_root(folder)
+    sources = read_sources(folder)
+    if not sources:
+        raise BakeryError("the image names no package archive", hint="give it a source of apt")
+    states = archives.fetch_all([describe_request(source, root) for source in sources])
+    return states, _solve_upgrade(root, sources, states, archives)
 
 
 def parse_simulation(text: str) -> Simulation:
@@ -91,21 +88,10 @@ def describe_upgrade(simulation: Simulation, policies: Mapping[str, Policy], sta
     )
 
 
-def _fetch_all(sources: Sequence[Source], root: Root, archives: Archives) -> tuple[Archive, ...]:
-    states, errors = [], []
-    for source in sources:
-        try:
-            states.append(archives.fetch(source, root))
-        except BakeryError as error:
-            errors.append(error)
-    raise_all(errors)
-    return tuple(states)
-
-
 def _solve_upgrade(root: Root, sources: Sequence[Source], states: Sequence[Archive], archives: Archives) -> Upgrade:
-    lists, listing = root.folder / "lists", root.folder / "all.sources"
     for state in states:
-        archives.link_lists(state, lists)
+        archives.link_lists(state, root.folder)
+    lists, listing = root.folder / LISTS, root.folder / "all.sources"
     listing.write_text("\n".join(map_keys(source, root).stanza for source in sources))
     try:
         answer = root.run_apt("apt-get", "--simulate", "full-upgrade", sources=listing, lists=lists)

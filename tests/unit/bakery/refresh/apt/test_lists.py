@@ -1,7 +1,3 @@
-import errno
-import io
-import os
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +5,13 @@ import pytest
 
 from bakery.host import process
 from bakery.host.errors import BakeryError, OutageError
-from bakery.refresh.apt.archives import Archives, explain_failure, identify, is_security, map_keys
-from bakery.refresh.apt.root import Root, unpack_database
+from bakery.refresh.apt.lists import describe_request, explain_failure, identify, is_security, map_keys
+from bakery.refresh.apt.root import Root
 from bakery.refresh.apt.sources import Source
+from bakery.refresh.archives import Archives
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SOURCE = Source("http://deb.debian.org/debian", "bookworm", ("main",), (("Signed-By", KEYRING),))
-DPKG = "Package: dpkg\nStatus: install ok installed\nArchitecture: arm64\nVersion: 1.21.22\n"
 
 
 @pytest.fixture
@@ -24,20 +20,6 @@ def root(tmp_path: Path) -> Root:
         (tmp_path / path.lstrip("/")).parent.mkdir(parents=True)
         (tmp_path / path.lstrip("/")).write_bytes(b"a key")
     return Root(tmp_path, ("amd64",))
-
-
-def pack(files: dict[str, str], links: dict[str, str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, text in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(text)
-            archive.addfile(entry, io.BytesIO(text.encode()))
-        for name, goal in links.items():
-            entry = tarfile.TarInfo(name)
-            entry.type, entry.linkname = tarfile.SYMTYPE, goal
-            archive.addfile(entry)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -92,7 +74,7 @@ def test_a_machine_without_apt_is_no_fault_of_an_archive(
     archives = Archives(tmp_path / "cache", tmp_path / "scratch")
     for _ in range(2):
         with pytest.raises(BakeryError, match="apt-get is not installed") as error:
-            archives.fetch(SOURCE, root)
+            archives.fetch(describe_request(SOURCE, root))
         assert error.value.hint == "run 'bakery doctor' to see what is missing"
 
 
@@ -122,37 +104,3 @@ def test_a_failure_of_apt_is_explained(output: str, message: str, kind: type[Bak
     assert message in error.message
     assert (type(error), bool(error.hint)) == (kind, True)
     assert error.detail == output
-
-
-def test_a_database_is_unpacked_with_its_links_inside(tmp_path: Path) -> None:
-    links = {"etc/apt/trusted.gpg.d/debian.gpg": "/usr/share/keyrings/debian.gpg"}
-    texts = {"var/lib/dpkg/status": DPKG, "var/lib/dpkg/arch": "arm64\namd64\n", "usr/share/keyrings/debian.gpg": "key"}
-    root = unpack_database(pack(texts, links), tmp_path)
-    assert root.architectures == ("arm64", "amd64")
-    assert (tmp_path / "etc/apt/trusted.gpg.d/debian.gpg").read_text() == "key"
-    assert (tmp_path / "etc/apt/trusted.gpg.d/debian.gpg").resolve().is_relative_to(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("files", "links", "message"),
-    [
-        ({"var/lib/rpm/rpmdb.sqlite": ""}, {}, "only dpkg's"),
-        ({"var/lib/dpkg/status": ""}, {}, "does not have dpkg itself"),
-        ({"../outside": "x"}, {}, "cannot be unpacked"),
-        ({}, {"etc/apt/trusted.gpg": "../../../outside"}, "cannot be unpacked"),
-    ],
-)
-def test_a_database_that_is_refused(tmp_path: Path, files: dict[str, str], links: dict[str, str], message: str) -> None:
-    with pytest.raises(BakeryError, match=message):
-        unpack_database(pack(files, links), tmp_path / "root")
-
-
-def test_a_full_disk_is_no_fault_of_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **_options: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(tarfile.TarFile, "extractall", full)
-    with pytest.raises(BakeryError, match="No space left on device") as caught:
-        unpack_database(pack({}, {}), tmp_path)
-    assert caught.value.where == str(tmp_path)
-    assert "free some space" in caught.value.hint

@@ -1,14 +1,8 @@
-"""The package lists of archives: each is asked once in a refresh, and only for what is new since the last one."""
+"""The package lists of an archive, verified by the keys of the image."""
 
-import copy
 import hashlib
-import os
-import re
-import shutil
-import threading
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -19,22 +13,13 @@ from bakery.host import files
 from bakery.host.errors import BakeryError, OutageError
 from bakery.host.process import ProcessError
 from bakery.model.observations import Archive
-from bakery.refresh.apt.root import APT_SECONDS, FAILED, Root
+from bakery.refresh import archives
+from bakery.refresh.apt.root import FAILED, Root
 from bakery.refresh.apt.sources import Source
+from bakery.refresh.archives import Failure, Request
 
 SIGNED_BY = "Signed-By"
-KEPT_SECONDS = 30 * 86400.0  # lists that no refresh asked for so long are removed
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A way in which an archive fails: what apt says, what we say, what helps."""
-
-    pattern: str
-    message: str
-    hint: str
-    kind: type[BakeryError] = BakeryError
-
+LISTS = "lists"  # the folder of apt's lists in that of an archive
 
 # The first that matches: a text of apt's often has the general message beside the special one.
 FAILURES = (
@@ -86,81 +71,28 @@ FAILURES = (
         "check the network and its address, and try again",
         OutageError,
     ),
+    Failure("", "cannot be read", "apt says why"),
 )
-UNKNOWN = Failure("", "cannot be read", "apt says why")
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """The state of an archive, or the error that asking it gave."""
+def describe_request(source: Source, root: Root) -> Request:
+    """The question to the archive of a source."""
+    identity = identify(source, root)
 
-    archive: Archive | None = None
-    error: BakeryError | None = None
-
-
-@dataclass
-class Archives:
-    """The archives of one refresh. `cache` keeps their lists from one refresh to the next, `scratch` those of this one.
-
-    Both must be on one file system.
-    """
-
-    cache: Path
-    scratch: Path
-    _fetched: dict[str, Fetched] = field(default_factory=dict)
-    _locks: dict[str, threading.Lock] = field(default_factory=dict)
-
-    def fetch(self, source: Source, root: Root) -> Archive:
-        """Ask an archive, verified by the keys of the image in `root`; BakeryError if it does not answer as it should.
-
-        Asked before in this refresh, it has the same answer, whichever it was.
-        """
-        identity = identify(source, root)
-        with self._locks.setdefault(identity, threading.Lock()):
-            if identity not in self._fetched:
-                try:
-                    self._fetched[identity] = Fetched(archive=self._ask_archive(identity, source, root))
-                except ProcessError:
-                    raise  # apt does not work, which says nothing about the archive
-                except BakeryError as error:
-                    self._fetched[identity] = Fetched(error=error)
-        fetched = self._fetched[identity]
-        if fetched.archive is None:
-            assert fetched.error
-            raise copy.copy(fetched.error) from fetched.error.__cause__  # a copy, since several images raise it
-        return fetched.archive
-
-    def state_of(self, identity: str) -> Archive | None:
-        """The state of an archive that answered in this refresh."""
-        return self._fetched.get(identity, Fetched()).archive
-
-    def link_lists(self, archive: Archive, folder: Path) -> None:
-        """Link the package lists of an archive into a folder; they stay as they are now."""
-        _link_files(self.scratch / archive.identity, folder)
-
-    def remove_unused(self) -> None:
-        """Remove the lists that no refresh has asked for in a month."""
-        oldest = time.time() - KEPT_SECONDS
-        for folder in self.cache.iterdir() if self.cache.is_dir() else ():
-            if folder.is_dir() and folder.stat().st_mtime < oldest:
-                shutil.rmtree(folder)
-
-    def _ask_archive(self, identity: str, source: Source, root: Root) -> Archive:
-        folder = self.cache / identity
-        (folder / "lists" / "partial").mkdir(parents=True, exist_ok=True)
-        os.utime(folder)
+    def ask(folder: Path) -> Archive:
+        lists = folder / LISTS
+        (lists / "partial").mkdir(parents=True, exist_ok=True)
         sources = root.folder / f"{identity}.sources"
         sources.write_text(map_keys(source, root).stanza)
-        busy = f"another refresh asks {source.uri} {source.suite}"
-        with files.exclusive(self.cache / f"{identity}.lock", busy, timeout=APT_SECONDS):
-            try:
-                root.run_apt("apt-get", "update", sources=sources, lists=folder / "lists")
-            except ProcessError as error:
-                if error.returncode != FAILED:
-                    raise
-                raise explain_failure(source, error.tail) from error
-            _link_files(folder / "lists", self.scratch / identity)
-        return _read_state(self.scratch / identity, source, identity)
+        try:
+            root.run_apt("apt-get", "update", sources=sources, lists=lists)
+        except ProcessError as error:
+            if error.returncode != FAILED:
+                raise
+            raise explain_failure(source, error.tail) from error
+        return _read_state(lists, source, identity)
+
+    return Request(identity, f"{source.uri} {source.suite}", ask)
 
 
 def identify(source: Source, root: Root) -> str:
@@ -192,10 +124,8 @@ def map_keys(source: Source, root: Root) -> Source:
 
 def explain_failure(source: Source, output: str) -> BakeryError:
     """The error for what apt said about an archive."""
-    failure = next((failure for failure in FAILURES if re.search(failure.pattern, output)), UNKNOWN)
     lines = [line for line in output.splitlines() if line.startswith(("E:", "W:", "Err:"))]
-    name = f"the archive {source.uri} {source.suite}"
-    return failure.kind(f"{name} {failure.message}", detail="\n".join(lines), hint=failure.hint)
+    return archives.explain_failure(FAILURES, f"{source.uri} {source.suite}", output, "\n".join(lines))
 
 
 def is_security(suite: str, release: Mapping[str, str]) -> bool:
@@ -210,14 +140,6 @@ def _key_files(source: Source) -> list[str]:
     if "BEGIN PGP" in value:
         return []
     return [word for word in value.replace(",", " ").split() if word.startswith("/")]
-
-
-def _link_files(origin: Path, folder: Path) -> None:
-    """Hard links to all files of a folder. Two archives of one suite share its signed list: the first one stays."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in origin.iterdir():
-        if path.is_file() and not (folder / path.name).exists():
-            os.link(path, folder / path.name)
 
 
 def _read_state(lists: Path, source: Source, identity: str) -> Archive:

@@ -1,0 +1,19 @@
+"""Updates of an image, found by the package manager of its family."""
+
+from bakery.host import files
+from bakery.model.observations import Archive, Upgrade
+from bakery.refresh import apt
+from bakery.refresh.archives import Archives
+from bakery.refresh.root import UnknownPackagesError, unpack_database
+
+
+def observe_updates(database: bytes, archives: Archives) -> tuple[tuple[Archive, ...], Upgrade]:
+    """The archives of an image and the upgrade that they have for it; `database` is the one that the catalog keeps.
+
+    BakeryError for each archive that does not answer as it should.
+    """
+    with files.scratch(archives.scratch, "root") as folder:
+        unpack_database(database, folder)
+        if apt.is_root(folder):
+            return apt.observe_updates(folder, archives)
+        raise UnknownPackagesError("only dpkg's package database can be refreshed")
