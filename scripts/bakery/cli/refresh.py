@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bakery.cli import options
 from bakery.cli.session import session
 from bakery.engine.refresh import refresh_images
+from bakery.engine.updates import count_security, render_security
 from bakery.host.parallel import raise_failures
 from bakery.model import documents
 from bakery.model.observations import Observation
@@ -39,7 +40,13 @@ def refresh(
 def render(observations: Sequence[Observation]) -> str:
     """A line per image."""
     rows = [
-        (one.image, one.version, str(len(one.upgrade.updates)), str(len(one.security)), str(len(one.upgrade.held)))
+        (
+            one.image,
+            one.version,
+            str(len(one.upgrade.updates)),
+            render_security(*count_security(one.upgrade.updates)),
+            str(len(one.upgrade.held)),
+        )
         for one in observations
     ]
     return render_table(("image", "version", "updates", "security", "held"), rows)

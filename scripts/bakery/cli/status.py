@@ -10,6 +10,7 @@ import typer
 from bakery.cli import options, reportfile
 from bakery.engine.session import open_session
 from bakery.engine.status import ImageStatus, Status, describe_images
+from bakery.engine.updates import render_security
 from bakery.host.errors import BakeryError
 from bakery.host.text import count_of
 from bakery.model import documents
@@ -39,8 +40,9 @@ def status(
 ) -> None:
     """Show which images lack updates, as of the last 'bakery refresh'.
 
-    Updates are counted as security/all, held ones included. A channel is named with its version if that is not the
-    newest one. Images that failed since their newest version are named below, with the last failure.
+    Updates are counted as security/all, held ones included. After '3+' more may be for security, and '?' says that some
+    may be. A channel is named with its version if that is not the newest one. Images that failed since their newest
+    version are named below, with the last failure.
 
     Example: bakery status
     """
@@ -85,7 +87,7 @@ def _image_row(one: ImageStatus, now: datetime) -> tuple[str, ...]:
 def _updates_cell(one: ImageStatus) -> str:
     if one.updates is None:
         return "unknown" if one.version else "-"
-    return f"{one.security}/{one.updates}"
+    return f"{render_security(one.security, one.unclassified)}/{one.updates}"
 
 
 def _describe_age(time: str, now: datetime) -> str:
@@ -106,6 +108,11 @@ def _require_security(document: Status) -> None:
         raise BakeryError(
             f"updates are unknown, or the last refresh is too old: {_list_names(document.unknown)}",
             hint="run 'bakery refresh', which says why if it cannot know",
+        )
+    if document.unclassified:
+        raise BakeryError(
+            f"nobody knows whether the updates are for security: {_list_names(document.unclassified)}",
+            hint="their package archive has no notices about it: see its updates in 'bakery plan', or bake",
         )
 
 

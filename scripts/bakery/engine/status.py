@@ -7,7 +7,7 @@ from typing import Literal
 
 from bakery.catalog import Failure, Record
 from bakery.engine.session import Session
-from bakery.engine.updates import is_old
+from bakery.engine.updates import count_security, is_old
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Strict
 from bakery.model.observations import Observation
@@ -18,9 +18,10 @@ from bakery.model.version import ImageVersion
 class ImageStatus(Strict):
     """One image; `version` is the newest complete one, empty if there is none.
 
-    `updates` counts packages with an update, None where that is unknown; `security` and `held` are parts of them.
-    `behind` has the versions of channels that point at another one, `failures` those since that version, oldest first.
-    Times are in ISO 8601; `old` says that the refresh is too long ago.
+    `updates` counts packages with an update, None where that is unknown; `security`, `unclassified` and `held` are
+    parts of them. `unclassified` are those of which nobody knows whether they are for security, and `security` is None
+    if some may be and none is known. `behind` has the versions of channels that point at another one, `failures` those
+    since that version, oldest first. Times are in ISO 8601; `old` says that the refresh is too long ago.
     """
 
     image: str
@@ -34,6 +35,7 @@ class ImageStatus(Strict):
     refreshed: str = ""
     old: bool = False
     failures: tuple[Failure, ...] = ()
+    unclassified: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,12 @@ class Status(Strict):
     @property
     def unknown(self) -> tuple[ImageStatus, ...]:
         """Images of whose newest version nobody knows that it lacks none."""
-        return tuple(one for one in self.images if one.version and (one.security is None or one.old))
+        return tuple(one for one in self.images if one.version and (one.updates is None or one.old))
+
+    @property
+    def unclassified(self) -> tuple[ImageStatus, ...]:
+        """Images with updates of which nobody knows whether they are for security."""
+        return tuple(one for one in self.images if one.unclassified)
 
 
 def describe_images(session: Session, names: list[str] | None, max_age: timedelta) -> Status:
@@ -82,18 +89,20 @@ def _describe_image(
         return ImageStatus(image.name, image.arch, record.version, record.baked, behind=behind, failures=failures)
     held = observation.upgrade.held
     updates = (*observation.upgrade.updates, *held)
+    security, unclassified = count_security(updates)
     return ImageStatus(
         image.name,
         image.arch,
         record.version,
         record.baked,
         updates=len(updates),
-        security=sum(update.security for update in updates),
+        security=security,
         held=len(held),
         behind=behind,
         refreshed=observation.at,
         old=is_old(observation, now, max_age),
         failures=failures,
+        unclassified=unclassified,
     )
 
 
@@ -109,7 +118,7 @@ def _urgency(status: ImageStatus) -> tuple[object, ...]:
     return (
         not status.version,
         -(status.security or 0),
-        status.updates is not None,
+        status.security is not None,
         -(status.updates or 0),
         status.baked,
         status.image,

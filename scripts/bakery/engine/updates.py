@@ -1,6 +1,7 @@
 """The updates that make a version due, in words for a plan."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from bakery.model.definition import ImageDefinition
@@ -8,6 +9,7 @@ from bakery.model.observations import Observation, Update
 
 MAX_AGE = timedelta(hours=24)  # security archives publish daily
 NAMED = 3  # updates in a reason; the document of the refresh has all
+URGENCY = {True: 0, None: 1, False: 2}  # of an update, by what is known of its security
 
 
 def due_updates(image: ImageDefinition, observation: Observation | None) -> tuple[Update, ...]:
@@ -21,12 +23,28 @@ def describe_updates(updates: Sequence[Update]) -> str:
     """The reason for a bake, those for security first; empty without updates."""
     if not updates:
         return ""
-    security = sum(update.security for update in updates)
+    security, unclassified = count_security(updates)
     count = "1 package has an update" if len(updates) == 1 else f"{len(updates)} packages have updates"
-    urgent_first = sorted(updates, key=lambda update: (not update.security, update.name))
+    kinds = [f", {security} for security"] if security else []
+    if unclassified:
+        kinds.append(f", {unclassified} perhaps for security")
+    urgent_first = sorted(updates, key=lambda update: (URGENCY[update.security], update.name))
     names = [f"{one.name} {one.installed} -> {one.candidate} ({one.suite})" for one in urgent_first[:NAMED]]
     more = ["…"] if len(updates) > NAMED else []
-    return f"{count}{f', {security} for security' if security else ''}: {', '.join([*names, *more])}"
+    return f"{count}{''.join(kinds)}: {', '.join([*names, *more])}"
+
+
+def count_security(updates: Iterable[Update]) -> tuple[int | None, int]:
+    """The number of updates for security, and of those that may be; the first is None if none is known, but may be."""
+    counts = Counter(update.security for update in updates)
+    return counts[True] if counts[True] or not counts[None] else None, counts[None]
+
+
+def render_security(security: int | None, unclassified: int) -> str:
+    """Such numbers in a table: `3`, `3+` if more may be for security, `?` if none is known."""
+    if security is None:
+        return "?"
+    return f"{security}+" if unclassified else str(security)
 
 
 def describe_refresh(image: ImageDefinition, observation: Observation | None, now: datetime, max_age: timedelta) -> str:

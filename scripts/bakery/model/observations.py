@@ -12,8 +12,9 @@ from bakery.model.version import ImageVersion
 class Archive(Strict):
     """The state of a suite of a package archive.
 
-    `date` is of its signed list, in ISO 8601, and `sha256` the digest of that list. `identity` is a digest over all
-    that decides what a machine takes from it: address, suite, components, architectures, options and keys.
+    `date` is of its list of packages, in ISO 8601, and `sha256` the digest of that list. `security` says that all of
+    the archive is for security. `identity` is a digest over all that decides what a machine takes from it: address,
+    suite, components, architectures, options and keys.
     """
 
     uri: str
@@ -29,14 +30,15 @@ class Update(Strict):
     """A package whose version would change, by the name that its package manager prints.
 
     `installed` is empty for a package that is new. `suite` offers the candidate. It is for security if a security
-    archive has any version above the installed one, up to the candidate.
+    archive has any version above the installed one, up to the candidate, or if a notice of security names one. None
+    means that nobody knows, because the archive has no notices.
     """
 
     name: str
     installed: str
     candidate: str
     suite: str
-    security: bool
+    security: bool | None
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Observation(Strict):
 
     @property
     def security(self) -> tuple[Update, ...]:
-        """The updates for security."""
+        """The updates that are known to be for security."""
         return tuple(update for update in self.upgrade.updates if update.security)
 
 

@@ -12,6 +12,7 @@ from unit.bakery.cli.cli_runner import CliRunner
 
 OPENSSL = Update("openssl", "3.0.17-1~deb12u2", "3.0.17-1~deb12u3", "bookworm-security", True)
 TZDATA = Update("tzdata", "2024a-0+deb12u1", "2025b-0+deb12u1", "bookworm-updates", False)
+BASH = Update("bash", "5.1.8-6.el9", "5.1.8-9.el9", "baseos", None)
 
 
 @pytest.fixture
@@ -50,6 +51,25 @@ def test_the_most_urgent_comes_first(baked: CliRunner) -> None:
 
 def test_an_unknown_image_comes_before_one_without_security_updates(baked: CliRunner) -> None:
     observe(baked, "base", Upgrade((TZDATA,)))
+    assert [row[0] for row in rows(baked("status").out)] == ["web", "base"]
+
+
+@pytest.mark.parametrize(
+    ("updates", "cell", "security"),
+    [((BASH,), "?/1", None), ((BASH, OPENSSL), "1+/2", 1), ((BASH, TZDATA), "?/2", None)],
+)
+def test_updates_that_may_be_for_security_are_never_zero(
+    baked: CliRunner, updates: tuple[Update, ...], cell: str, security: int | None
+) -> None:
+    observe(baked, "web", Upgrade(updates))
+    assert rows(baked("status", "web").out)[0][3] == cell
+    (state,) = json.loads(baked("status", "web", "--json").out)["images"]
+    assert (state["security"], state["unclassified"]) == (security, 1)
+
+
+def test_an_image_that_may_lack_a_fix_comes_before_one_that_lacks_none(baked: CliRunner) -> None:
+    observe(baked, "base", Upgrade((TZDATA, TZDATA)))
+    observe(baked, "web", Upgrade((BASH,)))
     assert [row[0] for row in rows(baked("status").out)] == ["web", "base"]
 
 
@@ -121,6 +141,12 @@ class TestFailOnSecurity:
         answer = baked("status", "web", "--fail-on", "security")
         assert answer.code == 1
         assert answer.err.startswith("error: updates are unknown, or the last refresh is too old: web\n")
+
+    def test_updates_that_nobody_classified(self, baked: CliRunner) -> None:
+        observe(baked, "web", Upgrade((BASH,)))
+        answer = baked("status", "web", "--fail-on", "security")
+        assert answer.code == 1
+        assert answer.err.startswith("error: nobody knows whether the updates are for security: web\n")
 
     def test_another_word(self, bakery: CliRunner) -> None:
         assert bakery("status", "--fail-on", "everything").code == 64

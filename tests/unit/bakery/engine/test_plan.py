@@ -196,6 +196,22 @@ class TestUpdates:
             "1 package has an update: tzdata 2024a-0+deb12u1 -> 2025b-0+deb12u1 (bookworm-updates)"
         )
 
+    def test_updates_that_may_be_for_security(self, world: FakeInputs) -> None:
+        world.bake(image())
+        bash = Update("bash", "5.1.8-6.el9", "5.1.8-9.el9", "baseos", None)
+        world.observations = [observe(replace(TZDATA, name="a"), bash, OPENSSL)]
+        assert only(world.plan(image())).reason == (
+            "3 packages have updates, 1 for security, 1 perhaps for security: "
+            "openssl 3.0.17-1~deb12u2 -> 3.0.17-1~deb12u3 (bookworm-security), "
+            "bash 5.1.8-6.el9 -> 5.1.8-9.el9 (baseos), "
+            "a 2024a-0+deb12u1 -> 2025b-0+deb12u1 (bookworm-updates)"
+        )
+
+    def test_an_update_that_may_be_for_security_is_not_what_security_brings(self, world: FakeInputs) -> None:
+        world.bake(image(updates="security"))
+        world.observations = [observe(replace(TZDATA, security=None))]
+        assert only(world.plan(image(updates="security"))).kind == "keep"
+
     def test_at_most_three_are_named(self, world: FakeInputs) -> None:
         world.bake(image())
         world.observations = [observe(*(replace(TZDATA, name=f"a{number}") for number in range(4)), OPENSSL)]

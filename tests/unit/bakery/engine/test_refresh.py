@@ -60,6 +60,13 @@ def test_observations_are_kept_in_the_catalog(baked: CliRunner, monkeypatch: pyt
     assert (kept.observations[0].archives, kept.observations[0].upgrade.updates) == ((ARCHIVE,), (OPENSSL, TZDATA))
 
 
+def test_updates_that_may_be_for_security_are_not_counted_as_none(
+    baked: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, lambda *_: ((ARCHIVE,), Upgrade((replace(TZDATA, security=None),))))
+    assert baked("refresh", "web").out.splitlines()[1].split() == ["web", "1.0.0", "1", "?", "0"]
+
+
 def test_a_refresh_of_one_image_keeps_those_of_others(baked: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, lambda *_: ((ARCHIVE,), Upgrade((OPENSSL,))))
     baked("refresh")
