@@ -7,8 +7,11 @@ from bakery.host import process
 from bakery.model.contents import Package
 
 STATUS = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")  # the first since Fedora 36; the second is a link to it there
-# All that dnf needs to solve updates over these packages.
-DATABASE = (*STATUS, "/etc/yum.repos.d", "/etc/dnf", "/etc/yum", "/etc/pki/rpm-gpg", "/etc/os-release")
+# All that dnf needs to solve updates over these packages. Modules are of a platform, which os-release names.
+DATABASE = (
+    *(*STATUS, "/etc/yum.repos.d", "/etc/dnf", "/etc/yum", "/etc/pki/rpm-gpg"),
+    *("/usr/lib/os-release", "/etc/os-release"),
+)
 OMITTED = ("*/.rpm.lock",)
 FIELDS = ("%{NAME}", "%{EVR}", "%{ARCH}", "%{SOURCERPM}", "%{VENDOR}")
 KEYS = "gpg-pubkey"  # rpm lists keys that it trusts as packages of this name
