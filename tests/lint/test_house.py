@@ -56,6 +56,7 @@ WRITERS = {
     "refresh/apt/upgrade.py": "apt's sources, in a scratch folder",
     "refresh/apt/lists.py": "apt's sources, in a scratch folder",
     "refresh/apt/root.py": "apt's configuration, in a scratch folder",
+    "refresh/dnf/root.py": "dnf's configuration, in a scratch folder",
     "contents/sbom.py": "settings of syft, in a scratch folder",
     "machine/filesystem.py": "requests of debugfs, in a scratch folder",
     "machine/guest.py": "what a guest is given, in a scratch folder",

@@ -10,6 +10,7 @@ from typing import Literal
 from bakery.engine import toolbox
 from bakery.host import process
 from bakery.host.errors import BakeryError
+from bakery.host.process import ProcessError
 from bakery.host.vault import Vault
 from bakery.infra.env import variables
 from bakery.machine import qemu
@@ -91,6 +92,15 @@ def _plugin_probe(name: str) -> Probe:
     return probe
 
 
+def _probe_version_locks(_: Project) -> str:
+    """Without its plugin, dnf would upgrade what an image locks."""
+    try:
+        process.run(["dnf", "versionlock", "--help"], timeout=SECONDS)
+    except ProcessError as error:
+        raise BakeryError("dnf does not load it", hint="run 'make setup'") from error
+    return "dnf loads it"
+
+
 def _find_firmware(_: Project) -> str:
     return str(qemu.firmware()[0])
 
@@ -143,7 +153,13 @@ PROBES: dict[Stage, dict[str, Probe]] = {
         "syft": _version_probe("syft", "--version"),
         "vault login": _try_login,
     },
-    "refresh": {"apt": _version_probe("apt-get", "--version")},
+    "refresh": {
+        "apt": _version_probe("apt-get", "--version"),
+        "dnf": _version_probe("dnf", "--version"),
+        "dnf versionlock": _probe_version_locks,
+        "fakeroot": _path_probe("fakeroot"),
+        "rpm": _version_probe("rpm", "--version"),
+    },
     "verify": {
         "qemu": _version_probe("qemu-system-x86_64", "--version"),
         "UEFI firmware": _find_firmware,

@@ -2,7 +2,7 @@
 
 from bakery.host import files
 from bakery.model.observations import Archive, Upgrade
-from bakery.refresh import apt
+from bakery.refresh import apt, dnf
 from bakery.refresh.archives import Archives
 from bakery.refresh.root import UnknownPackagesError, unpack_database
 
@@ -16,4 +16,6 @@ def observe_updates(database: bytes, archives: Archives) -> tuple[tuple[Archive,
         unpack_database(database, folder)
         if apt.is_root(folder):
             return apt.observe_updates(folder, archives)
-        raise UnknownPackagesError("only dpkg's package database can be refreshed")
+        if dnf.is_root(folder):
+            return dnf.observe_updates(folder, archives)
+        raise UnknownPackagesError("only the packages of apt and dnf can be refreshed")

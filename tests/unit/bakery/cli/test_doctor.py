@@ -20,9 +20,9 @@ PYTHON = 'case "$2" in *ansible*) echo 2.19.14;; *boto3*) echo 1.44.5;; *) echo 
 def programs(bakery: CliRunner, tmp_path: Path) -> Programs:
     """Everything that the doctor looks for."""
     found = Programs(tmp_path / "bin", bakery.monkeypatch)
-    for name in ("mcopy", "sfdisk", "xorriso", "ssh", "debugfs"):
+    for name in ("mcopy", "sfdisk", "xorriso", "ssh", "debugfs", "fakeroot"):
         found.shell(name)
-    for name in ("syft", "apt-get", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "terraform"):
+    for name in ("syft", "apt-get", "dnf", "rpm", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "terraform"):
         found.shell(name, f"echo {name} 7.2.0; echo more")
     found.shell("packer", f'case "$1" in version) echo Packer v1.2.3;; *) {PLUGINS};; esac')
     (tmp_path / "programs" / "syft").unlink()
@@ -68,6 +68,7 @@ def test_json(bakery: CliRunner, programs: Programs) -> None:
 @pytest.mark.parametrize(
     ("verb", "tools"),
     [
+        ("refresh", {"apt", "dnf", "dnf versionlock", "fakeroot", "rpm"}),
         ("verify", {"qemu", "UEFI firmware", "accelerator", "ssh", "debugfs"}),
         ("publish", {"boto3"}),
         ("infra", {"terraform", "cdktf", "cdktf-cli"}),

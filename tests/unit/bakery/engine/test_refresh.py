@@ -113,12 +113,12 @@ def test_packages_that_are_unknown_have_no_updates_to_name(bakery: CliRunner, mo
 
 def test_another_family_is_a_note(baked: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     def observe(*_: object) -> tuple[tuple[Archive, ...], Upgrade]:
-        raise UnknownPackagesError("only dpkg's package database can be refreshed")
+        raise UnknownPackagesError("only the packages of apt and dnf can be refreshed")
 
     answer(monkeypatch, observe)
     result = baked("refresh")
     assert (result.code, result.out) == (0, "IMAGE  VERSION  UPDATES  SECURITY  HELD\n")
-    assert "base 1.0.0: unknown: only dpkg's" in result.err
+    assert "base 1.0.0: unknown: only the packages of apt and dnf" in result.err
 
 
 def test_equal_archives_are_not_solved_again(baked: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
