@@ -181,6 +181,8 @@ def test_updates_are_those_that_dnf_would_make(tmp_path: Path, archive: RpmArchi
     )
     assert upgrade.removed == ()
     assert not (tmp_path / "hook-ran").exists(), "the image's own configuration of a plugin was read"
+    agents = subprocess.run(["pgrep", "--full", f"gpg-agent.*{tmp_path}"], capture_output=True, text=True, check=False)
+    assert agents.stdout == "", "an agent of gpg's still runs"
 
 
 def test_a_disk_keeps_all_that_dnf_needs(tmp_path: Path, archive: RpmArchive, image: Path) -> None:

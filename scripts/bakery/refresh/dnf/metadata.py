@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
-from bakery.host import files
+from bakery.host import files, process
 from bakery.host.errors import BakeryError, OutageError
 from bakery.host.process import ProcessError
 from bakery.model.observations import Archive
@@ -77,6 +77,8 @@ def describe_request(repository: Repository, root: Root) -> Request:
                 raise
             lines = [line for line in error.tail.splitlines() if line.startswith(("Error", "  - "))]
             raise explain_failure(FAILURES, name, error.tail, "\n".join(lines)) from error
+        finally:
+            _stop_agents(root.folder / identity)
         (folder / "expired_repos.json").unlink(missing_ok=True)  # dnf writes to it in place
         return _read_state(folder, repository, identity)
 
@@ -92,17 +94,7 @@ def identify(repository: Repository, root: Root) -> str:
 
 def map_keys(repository: Repository, root: Root) -> str:
     """The addresses of the keys of an archive, files in the private root; BakeryError if one was not kept."""
-    addresses = _list_keys(repository)
-    for name in _list_key_files(repository):
-        path = root.path_of(name)
-        if path is None:
-            raise BakeryError(
-                f"the key of {repository.address} {repository.name} is not in the package database",
-                where=name,
-                hint="keep it below /etc/pki/rpm-gpg in the image",
-            )
-        addresses[addresses.index(f"{FILE}{name}")] = f"{FILE}{path}"
-    return " ".join(addresses)
+    return " ".join(_map_key(address, repository, root) for address in _list_keys(repository))
 
 
 def has_notices(repomd: bytes) -> bool:
@@ -116,10 +108,31 @@ def read_list(folder: Path, repository: Repository) -> bytes:
     return path.read_bytes()
 
 
+def _stop_agents(cache: Path) -> None:
+    """Stop the agent that gpg starts for a new key, and that would outlive dnf. Its sockets are in /run."""
+    for home in cache.glob("*/pubring"):
+        process.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"])
+        process.run(["gpgconf", "--homedir", home, "--remove-socketdir"])
+
+
 def _list_keys(repository: Repository) -> list[str]:
     """Addresses of the keys by which the lists of an archive are verified."""
     options = repository.fetching
     return [] if options.get("repo_gpgcheck", "0").lower() in NEGATIVE else options.get("gpgkey", "").split()
+
+
+def _map_key(address: str, repository: Repository, root: Root) -> str:
+    if not address.startswith(FILE):
+        return address
+    name = address.removeprefix(FILE)
+    path = root.path_of(name)
+    if path is None:
+        raise BakeryError(
+            f"the key of {repository.address} {repository.name} is not in the package database",
+            where=name,
+            hint="keep it below /etc/pki/rpm-gpg in the image",
+        )
+    return f"{FILE}{path}"
 
 
 def _list_key_files(repository: Repository) -> list[str]:

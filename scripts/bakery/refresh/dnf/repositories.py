@@ -1,7 +1,7 @@
 """The package archives and settings that a system of the Red Hat family names: dnf.conf and *.repo files."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from configparser import ConfigParser, SectionProxy
 from configparser import Error as SyntaxProblem
 from dataclasses import dataclass
@@ -61,15 +61,14 @@ def read_configuration(folder: Path, variables: Mapping[str, str]) -> tuple[dict
     BakeryError for a file that dnf cannot read, and for a repository that no other machine can ask.
     """
     known = {**_read_variables(folder), **variables}
-    main = _parse_file(folder / CONFIGURATION)
-    defaults = dict(main[MAIN]) if main.has_section(MAIN) else {}
+    sections: dict[str, SectionProxy] = {}
+    for path in (folder / CONFIGURATION, *sorted((folder / FOLDER).glob("*.repo"), key=lambda path: path.stem)):
+        for name, section in _parse_file(path).items():
+            sections.setdefault(name, section)  # of two with one name, dnf takes the first
+    defaults = dict(sections.pop(MAIN, {}))
     settings = {name: _expand_value(value, known) for name, value in defaults.items() if name in SETTINGS}
-    sections = [main[name] for name in main.sections() if name != MAIN]
-    for path in sorted((folder / FOLDER).glob("*.repo")):
-        parser = _parse_file(path)
-        sections.extend(parser[name] for name in parser.sections())
     inherited = {name: value for name, value in defaults.items() if name in INHERITED}
-    return settings, tuple(_read_repositories(sections, inherited, known))
+    return settings, tuple(_read_repositories(sections.values(), inherited, known))
 
 
 def render_section(name: str, options: Mapping[str, str]) -> str:
@@ -78,7 +77,7 @@ def render_section(name: str, options: Mapping[str, str]) -> str:
 
 
 def _read_repositories(
-    sections: list[SectionProxy], inherited: Mapping[str, str], variables: Mapping[str, str]
+    sections: Iterable[SectionProxy], inherited: Mapping[str, str], variables: Mapping[str, str]
 ) -> Iterator[Repository]:
     for section in sections:
         if section.get("enabled", "1").strip().lower() in NEGATIVE:
@@ -110,7 +109,8 @@ def _require_usable(repository: Repository) -> None:
                 )
 
 
-def _parse_file(path: Path) -> ConfigParser:
+def _parse_file(path: Path) -> dict[str, SectionProxy]:
+    """The sections of a file by name; none if it is not there."""
     parser = ConfigParser(delimiters=("=",), strict=False, interpolation=None, default_section="")
     try:
         if path.is_file():
@@ -118,7 +118,7 @@ def _parse_file(path: Path) -> ConfigParser:
     except (SyntaxProblem, UnicodeDecodeError) as error:
         where = f"/{path.parent.name}/{path.name}"
         raise BakeryError("a file of dnf cannot be read", where=where, detail=str(error)) from error
-    return parser
+    return {name: parser[name] for name in parser.sections()}
 
 
 def _read_variables(folder: Path) -> dict[str, str]:

@@ -81,6 +81,12 @@ def test_repositories_of_the_main_file(tmp_path: Path) -> None:
     assert [one.name for one in read_configuration(tmp_path, {})[1]] == ["extra"]
 
 
+def test_the_first_of_two_with_one_name_counts(tmp_path: Path) -> None:
+    write(tmp_path, "etc/yum.repos.d/a.repo", "[one]\nenabled=0\nbaseurl=http://a\n[two]\nbaseurl=http://a\n")
+    write(tmp_path, "etc/yum.repos.d/b.repo", "[one]\nbaseurl=http://b\n[two]\nbaseurl=http://b\n")
+    assert [(one.name, one.address) for one in read_configuration(tmp_path, {})[1]] == [("two", "http://a")]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
