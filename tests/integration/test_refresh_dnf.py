@@ -1,17 +1,27 @@
 """What dnf would upgrade in an image, from a signed archive whose content a test decides."""
 
+import hashlib
 import shutil
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bakery.contents import DATABASE, read_disk, rpm
 from bakery.contents.archive import pack_folder
+from bakery.engine.refresh import refresh_images
+from bakery.engine.session import Session, open_session
+from bakery.engine.status import describe_images
+from bakery.engine.updates import render_security
 from bakery.host.errors import BakeryError, OutageError
+from bakery.host.parallel import raise_failures
+from bakery.model.contents import Contents
+from bakery.model.documents import Publication
 from bakery.model.observations import Archive, Update, Upgrade
 from bakery.refresh import Archives, observe_updates
 from doubles.rpm_archive import RpmArchive, build_package, run
@@ -54,6 +64,15 @@ enabled=0
 """
 # The command would make a file if a plugin of the image's choice ran.
 HOOK = "[main]\nenabled=1\naction_file=touch {path}\n"
+DEFINITION = f"""\
+name: web
+description: A test
+os: rocky-9
+arch: {ARCH}
+version: "1.0"
+base: {{qemu: {{url: "https://example.org/rocky-9.qcow2", sha256: {"a" * 64}}}}}
+targets: [local]
+"""
 
 
 @pytest.fixture(scope="session")
@@ -355,3 +374,62 @@ def test_an_archive_that_may_be_skipped_is_not(tmp_path: Path, archive: RpmArchi
     with (image / "etc/yum.repos.d/example.repo").open("a") as stream:
         stream.write(f"[extras]\nbaseurl={archive.uri}/extras\nskip_if_unavailable=True\n")
     assert fail(tmp_path, image).message == f"the archive {archive.uri}/extras extras has no list at its address"
+
+
+@pytest.fixture
+def session(project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """The project of the tests with this image alone, and a catalog of its own."""
+    monkeypatch.chdir(project_root)
+    definition = tmp_path / "images/web.yaml"
+    definition.parent.mkdir()
+    definition.write_text(DEFINITION)
+    return open_session(definition.parent, tmp_path / "workspace", "")
+
+
+def record_version(session: Session, image: Path) -> None:
+    """A complete version with these packages, as a run would record it."""
+    (action,) = session.plan(None).actions
+    record = session.catalog.reserve("web", ARCH, "1.0", action.input_key, action.inputs, "test")
+    database = pack_folder(image, rpm.OMITTED)
+    digest = hashlib.sha256(database).hexdigest()
+    contents = Contents("web", ARCH, record.version, "d" * 64, 1, "Rocky Linux 9", (), (), (), digest)
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    kept = session.catalog.keep_contents(contents, database, {})
+    publication = Publication("web", ARCH, record.version, "d" * 64, "local", ())
+    complete = replace(record, state="complete", sha256="d" * 64, contents=kept, baked=at, publications=(publication,))
+    session.catalog.revise(complete)
+
+
+def describe_state(session: Session) -> tuple[str, str]:
+    """Refresh, and return the plan's reason and the updates as status counts them."""
+    raise_failures(refresh_images(session, None, 1).outcomes)
+    (action,) = session.plan(None).actions
+    (status,) = describe_images(session, None, timedelta(hours=1)).images
+    return (
+        f"{action.kind}: {action.reason}",
+        f"{render_security(status.security, status.unclassified)}/{status.updates}",
+    )
+
+
+def test_a_plan_names_what_a_refresh_saw(session: Session, archive: RpmArchive, server: Server, image: Path) -> None:
+    record_version(session, image)
+    assert describe_state(session) == ("keep: inputs unchanged; no updates", "0/0")
+
+    archive.add_package(FIXED, "2")
+    archive.add_package(PLAIN, "2")
+    archive.add_notice(FIXED, "2")
+    archive.publish()
+    due = f"2 packages have updates, 1 for security: {FIXED} 1-1 -> 2-1 (baseos), {PLAIN} 1-1 -> 2-1 (baseos)"
+    assert describe_state(session) == (f"bake: {due}", "1/2")
+
+    archive.has_notices = False
+    archive.publish()
+    due = f"2 packages have updates, 2 perhaps for security: {FIXED} 1-1 -> 2-1 (baseos), {PLAIN} 1-1 -> 2-1 (baseos)"
+    assert describe_state(session) == (f"bake: {due}", "?/2")
+
+    server.http.shutdown()
+    server.http.server_close()
+    with pytest.raises(BakeryError, match="cannot be reached"):
+        describe_state(session)
+    (action,) = session.plan(None).actions
+    assert action.reason == due, "an archive out of reach is no reason to forget its updates"
