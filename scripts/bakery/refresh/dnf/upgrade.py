@@ -96,7 +96,7 @@ def observe_updates(folder: Path, archives: Archives) -> tuple[tuple[Archive, ..
 def parse_transaction(text: str) -> Transaction:
     """The answer of `dnf upgrade --assumeno`."""
     packages, removals, section = [], [], ""
-    for line in _join_rows(text.partition(SUMMARY)[0].splitlines()):
+    for line in text.partition(SUMMARY)[0].splitlines():
         if match := SECTION.fullmatch(line):
             section = match[1]
         elif match := REPLACED.fullmatch(line):
@@ -179,14 +179,3 @@ def _list_notices(root: Root) -> dict[tuple[str, str], list[str]]:
 def _ask_dnf(root: Root, *command: str) -> str:
     stanzas = [repository.stanza for repository in root.repositories]
     return root.run_dnf("--cacheonly", "--quiet", "--disableexcludes=all", *command, stanzas=stanzas).stdout
-
-
-def _join_rows(lines: Iterable[str]) -> list[str]:
-    """The lines of dnf's table, with rows in one line: a long name moves the rest of its row to the next."""
-    rows: list[str] = []
-    for line in lines:
-        if rows and line.startswith("  ") and not REPLACED.fullmatch(line):
-            rows[-1] += line
-        else:
-            rows.append(line)
-    return rows
