@@ -55,6 +55,7 @@ class RpmArchive:
     keys: Path
     uri: str
     notices: list[str] = field(default_factory=list)
+    modules: str = ""  # a document of modulemd
     has_notices: bool = True
 
     def __post_init__(self) -> None:
@@ -85,10 +86,14 @@ class RpmArchive:
         """Write the lists of the archive, and sign them."""
         run("createrepo_c", "--quiet", "--no-database", self.folder)
         if self.has_notices:
-            notices = self.work / "updateinfo.xml"
-            notices.write_text(f"<updates>{''.join(self.notices)}</updates>")
-            run("modifyrepo_c", notices, self.folder / "repodata")
+            self._add_list("updateinfo.xml", f"<updates>{''.join(self.notices)}</updates>")
+        if self.modules:
+            self._add_list("modules.yaml", self.modules)
         self.sign()
+
+    def _add_list(self, name: str, text: str) -> None:
+        (self.work / name).write_text(text)
+        run("modifyrepo_c", self.work / name, self.folder / "repodata")
 
     def sign(self) -> None:
         run(*self._gpg, "--yes", "--armor", "--detach-sign", self.repomd)

@@ -23,7 +23,7 @@ from bakery.host.parallel import raise_failures
 from bakery.model.contents import Contents
 from bakery.model.documents import Publication
 from bakery.model.observations import Archive, Update, Upgrade
-from bakery.refresh import Archives, observe_updates
+from bakery.refresh import Archives, UnknownPackagesError, observe_updates
 from doubles.rpm_archive import RpmArchive, build_package, run
 from doubles.serving import at_work
 from integration.test_contents import SYFT, unbaked, write_disk
@@ -61,6 +61,23 @@ gpgkey=file://{key}
 name=Example - sources
 baseurl={uri}/gone
 enabled=0
+"""
+MODULE = """\
+---
+document: modulemd
+version: 2
+data:
+  name: example
+  stream: {stream}
+  version: 20260131
+  context: 0123abcd
+  arch: x86_64
+  summary: An example
+  description: An example
+  license: {{module: [MIT]}}
+  dependencies: [{{requires: {{platform: [el9]}}}}]
+  artifacts: {{rpms: ["{package}"]}}
+...
 """
 # The command would make a file if a plugin of the image's choice ran.
 HOOK = "[main]\nenabled=1\naction_file=touch {path}\n"
@@ -243,6 +260,29 @@ def test_a_package_in_place_of_another(tmp_path: Path, archive: RpmArchive, imag
     upgrade = observe(image, open_archives(tmp_path))
     assert (names(upgrade.updates), names(upgrade.added), upgrade.removed) == ([], ["bakery-successor"], (PLAIN,))
     assert upgrade.held == ()
+
+
+def test_a_package_follows_the_stream_of_its_module(tmp_path: Path, archive: RpmArchive, image: Path) -> None:
+    for version in ("1.1", "2"):
+        archive.add_package(PLAIN, version)
+    archive.modules = "".join(
+        MODULE.format(stream=stream, package=f"{PLAIN}-0:{version}-1.noarch")
+        for stream, version in (("one", "1.1"), ("two", "2"))
+    )
+    archive.publish()
+    enabled = image / "etc/dnf/modules.d/example.module"
+    enabled.parent.mkdir()
+    enabled.write_text("[example]\nname=example\nstream=one\nprofiles=\nstate=enabled\n")
+    upgrade = observe(image, open_archives(tmp_path))
+    assert [(update.name, update.candidate) for update in upgrade.updates] == [(PLAIN, "1.1-1")]
+    assert upgrade.held == ()
+
+
+def test_modules_of_no_platform_are_unknown(tmp_path: Path, image: Path) -> None:
+    """dnf would leave out all packages of modules, without an error."""
+    (image / "usr/lib/os-release").unlink()
+    with pytest.raises(UnknownPackagesError, match="os-release"):
+        observe(image, open_archives(tmp_path))
 
 
 def test_long_names_are_read(tmp_path: Path, archive: RpmArchive, image: Path) -> None:

@@ -10,6 +10,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.process import Finished
 from bakery.refresh.archives import ANSWER_SECONDS, ARCHIVE_SECONDS
 from bakery.refresh.dnf.repositories import Repository, read_configuration, render_section
+from bakery.refresh.root import UnknownPackagesError
 
 DATABASES = ("usr/lib/sysimage/rpm", "var/lib/rpm")  # the first since Fedora 36; the second is a link to it there
 SYSTEM = "etc/dnf"
@@ -19,6 +20,7 @@ RELEASES = (
     *("system-release(releasever)", "system-release", "distribution-release(releasever)", "distribution-release"),
     "redhat-release",
 )
+PLATFORMS = ("etc/os-release", "usr/lib/os-release")
 NO_FOLDER = "/dev/null/parts"  # in place of folders of the machine
 CACHE = "cache"
 # Neither the image's nor the machine's configuration is read: it may name commands and files.
@@ -97,6 +99,8 @@ def prepare_root(folder: Path) -> Root:
     """Read what dnf has to know of an unpacked package database."""
     database = _find_database(folder)
     assert database
+    if not any((folder / name).is_file() for name in PLATFORMS):
+        raise UnknownPackagesError("its os-release was not kept, which says for which platform modules are")
     # Debian's rpm would look for the database in the home of the user.
     (folder / ".rpmmacros").write_text(f"%_dbpath /{database.relative_to(folder)}\n")
     root = Root(folder, database)
