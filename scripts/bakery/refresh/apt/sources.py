@@ -15,6 +15,7 @@ FIELDS = {"arch": "Architectures", "lang": "Languages", "target": "Targets"}  # 
 ENDINGS = {"": "", "+": "-Add", "-": "-Remove"}
 SPREAD = ("Types", "URIs", "Suites", "Components", "Enabled")  # fields that `Source` has by itself
 MIRRORS = "mirror+file:"
+SCHEMES = ("http://", "https://", "ftp://", "mirror://", "mirror+http://", "mirror+https://")
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,19 @@ class Source:
 
 
 def read_sources(root: Path) -> tuple[Source, ...]:
-    """The sources of a system. Stanzas that differ in their components alone become one."""
+    """The sources of a system. Stanzas that differ in their components alone become one.
+
+    BakeryError for a source that no other machine can ask.
+    """
     components: dict[Source, list[str]] = {}
     for source in _list_sources(root / "etc/apt"):
         if source.uri.startswith(MIRRORS):
             source = replace(source, uri=_first_mirror(root, source.uri.removeprefix(MIRRORS)))
+        if not source.uri.startswith(SCHEMES):
+            raise BakeryError(
+                f"the package archive {source.uri} {source.suite} of the image is at no address of the network",
+                hint="no machine but the image can read it: remove it before the image is sealed",
+            )
         components.setdefault(replace(source, components=()), []).extend(source.components)
     return tuple(replace(source, components=tuple(sorted(set(names)))) for source, names in components.items())
 

@@ -96,6 +96,14 @@ def test_files_are_read_that_apt_reads(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("uri", ["file:///srv/debian", "cdrom:[Debian]/", "copy:/srv/debian"])
+def test_files_of_the_image_are_no_archive(tmp_path: Path, uri: str) -> None:
+    """apt would look for them on the machine that refreshes."""
+    write(tmp_path, "etc/apt/sources.list", f"deb {uri} bookworm main\n")
+    with pytest.raises(BakeryError, match="at no address of the network"):
+        read_sources(tmp_path)
+
+
 def test_the_first_of_a_list_of_mirrors_is_taken(tmp_path: Path) -> None:
     write(tmp_path, "etc/apt/sources.list", "deb mirror+file:///etc/apt/mirrors/debian.list bookworm main\n")
     with pytest.raises(BakeryError, match="the list of mirrors is not kept"):
