@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bakery.host import process
 from bakery.host.errors import BakeryError
-from bakery.host.process import Finished
+from bakery.host.process import Finished, ProcessError
 from bakery.refresh.archives import ANSWER_SECONDS, ARCHIVE_SECONDS
 from bakery.refresh.dnf.repositories import Repository, read_configuration, render_section
 from bakery.refresh.root import UnknownPackagesError
@@ -64,6 +64,8 @@ class Root:
 
         `cache` is the folder below the root that has their lists, `locked` applies the version locks of the image.
         """
+        if process.which("dnf") is None:  # fakeroot would fail in its place
+            raise ProcessError("dnf is not installed", 127, "", hint="run 'bakery doctor' to see what is missing")
         configuration = self.folder / "dnf.conf"
         main = {**OPTIONS, "cachedir": f"/{cache}", "pluginconfpath": str(self.folder / "plugins"), **self.settings}
         configuration.write_text("".join((render_section("main", main), *stanzas)))
