@@ -9,7 +9,7 @@ from bakery.model.contents import Package
 STATUS = ("/usr/lib/sysimage/rpm", "/var/lib/rpm")  # the first since Fedora 36; the second is a link to it there
 # All that dnf needs to solve updates over these packages. Modules are of a platform, which os-release names.
 DATABASE = (
-    *(*STATUS, "/etc/yum.repos.d", "/etc/dnf", "/etc/yum", "/etc/pki/rpm-gpg"),
+    *(*STATUS, "/etc/yum.repos.d", "/etc/distro.repos.d", "/etc/dnf", "/etc/yum", "/etc/pki/rpm-gpg"),
     *("/usr/lib/os-release", "/etc/os-release"),
 )
 OMITTED = ("*/.rpm.lock",)

@@ -10,10 +10,11 @@ from pathlib import Path
 from bakery.host.errors import BakeryError
 
 CONFIGURATION = "etc/dnf/dnf.conf"
-FOLDER = "etc/yum.repos.d"
+FOLDERS = ("etc/yum.repos.d", "etc/yum/repos.d", "etc/distro.repos.d")  # where dnf looks for *.repo
 VARIABLES = ("etc/dnf/vars", "etc/yum/vars")  # folders, the first goes before
 MAIN = "main"
-ADDRESSES = ("metalink", "mirrorlist", "baseurl")  # dnf asks the first of these that a repository has
+LINKS = ("metalink", "mirrorlist")  # options with one address; those of the others are lists
+ADDRESSES = (*LINKS, "baseurl")  # dnf asks the first of these that a repository has
 SCHEMES = ("http://", "https://", "ftp://")
 # The options of dnf.conf(5) that are taken from an image. Those that are left out name files or commands of the machine
 # that dnf runs on, or say how an archive is asked.
@@ -60,15 +61,39 @@ def read_configuration(folder: Path, variables: Mapping[str, str]) -> tuple[dict
 
     BakeryError for a file that dnf cannot read, and for a repository that no other machine can ask.
     """
-    known = {**_read_variables(folder), **variables}
+    known = {**variables, **_read_variables(folder)}  # an image may set $releasever
+    paths = [path for name in FOLDERS for path in (folder / name).glob("*.repo")]
     sections: dict[str, SectionProxy] = {}
-    for path in (folder / CONFIGURATION, *sorted((folder / FOLDER).glob("*.repo"), key=lambda path: path.stem)):
-        for name, section in _parse_file(path).items():
+    for path in (folder / CONFIGURATION, *sorted(paths, key=lambda path: (path.parent, path.stem))):
+        for name, section in parse_file(path).items():
             sections.setdefault(name, section)  # of two with one name, dnf takes the first
     defaults = dict(sections.pop(MAIN, {}))
-    settings = {name: _expand_value(value, known) for name, value in defaults.items() if name in SETTINGS}
+    if "reposdir" in defaults:
+        raise BakeryError(
+            "the image has its repositories in a folder of its own",
+            where=f"/{CONFIGURATION}",
+            hint="keep them in /etc/yum.repos.d, and remove the setting reposdir",
+        )
+    settings = {name: _expand_value(name, value, known) for name, value in defaults.items() if name in SETTINGS}
     inherited = {name: value for name, value in defaults.items() if name in INHERITED}
     return settings, tuple(_read_repositories(sections.values(), inherited, known))
+
+
+def parse_file(path: Path) -> dict[str, SectionProxy]:
+    """The sections of a file of dnf by name; none if it is not there. BakeryError if dnf cannot read it."""
+    parser = ConfigParser(delimiters=("=",), strict=False, interpolation=None, default_section="")
+    try:
+        if path.is_file():
+            parser.read_string(path.read_text(encoding="utf-8"))
+    except (SyntaxProblem, UnicodeDecodeError) as error:
+        where = f"/{path.parent.name}/{path.name}"
+        raise BakeryError("a file of dnf cannot be read", where=where, detail=str(error)) from error
+    return {name: parser[name] for name in parser.sections()}
+
+
+def is_enabled(section: SectionProxy) -> bool:
+    """Whether a repository or a plugin is enabled: if nothing is said, it is."""
+    return section.get("enabled", "1").strip().lower() not in NEGATIVE
 
 
 def render_section(name: str, options: Mapping[str, str]) -> str:
@@ -80,12 +105,12 @@ def _read_repositories(
     sections: Iterable[SectionProxy], inherited: Mapping[str, str], variables: Mapping[str, str]
 ) -> Iterator[Repository]:
     for section in sections:
-        if section.get("enabled", "1").strip().lower() in NEGATIVE:
+        if not is_enabled(section):
             continue
         options = {**inherited, **section}
-        name = _expand_value(section.name, variables)
+        name = _expand_value("", section.name, variables)
         texts = {
-            option: _expand_value(value, variables)
+            option: _expand_value(option, value, variables)
             for option, value in options.items()
             if option in (*FETCHING, *SOLVING)
         }
@@ -109,29 +134,17 @@ def _require_usable(repository: Repository) -> None:
                 )
 
 
-def _parse_file(path: Path) -> dict[str, SectionProxy]:
-    """The sections of a file by name; none if it is not there."""
-    parser = ConfigParser(delimiters=("=",), strict=False, interpolation=None, default_section="")
-    try:
-        if path.is_file():
-            parser.read_string(path.read_text(encoding="utf-8"))
-    except (SyntaxProblem, UnicodeDecodeError) as error:
-        where = f"/{path.parent.name}/{path.name}"
-        raise BakeryError("a file of dnf cannot be read", where=where, detail=str(error)) from error
-    return {name: parser[name] for name in parser.sections()}
-
-
 def _read_variables(folder: Path) -> dict[str, str]:
     """The values of variables in an image: each is a file with one line."""
     values: dict[str, str] = {}
     for name in VARIABLES:
         for path in sorted((folder / name).glob("*")):
             if path.is_file():
-                values.setdefault(path.name, path.read_text(encoding="utf-8").strip())
+                values.setdefault(path.name, path.read_text(encoding="utf-8", errors="replace").strip())
     return values
 
 
-def _expand_value(value: str, variables: Mapping[str, str]) -> str:
-    """The value in one line, with the values of variables; unknown ones stay as they are, as in dnf."""
-    line = " ".join(value.replace(",", " ").split())
+def _expand_value(option: str, value: str, variables: Mapping[str, str]) -> str:
+    """The value of an option in one line, with the values of variables; unknown ones stay as they are, as in dnf."""
+    line = value.strip() if option in LINKS else " ".join(value.replace(",", " ").split())
     return VARIABLE.sub(lambda match: variables.get(match[1] or match[2], match[0]), line)

@@ -1,7 +1,6 @@
 """A private root for dnf: the package database of an image, and a configuration that no one else has a hand in."""
 
 from collections.abc import Callable, Iterable, Mapping
-from configparser import ConfigParser
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from bakery.host import process
 from bakery.host.errors import BakeryError
 from bakery.host.process import Finished, ProcessError
 from bakery.refresh.archives import ANSWER_SECONDS, ARCHIVE_SECONDS
-from bakery.refresh.dnf.repositories import Repository, read_configuration, render_section
+from bakery.refresh.dnf.repositories import Repository, is_enabled, parse_file, read_configuration, render_section
 from bakery.refresh.root import UnknownPackagesError
 
 DATABASES = ("usr/lib/sysimage/rpm", "var/lib/rpm")  # the first since Fedora 36; the second is a link to it there
@@ -114,11 +113,10 @@ def prepare_root(folder: Path) -> Root:
 
 def _prepare_locks(root: Root) -> bool:
     """Give dnf the version locks of an image; False if it has none."""
-    parser = ConfigParser(interpolation=None)
-    parser.read(root.folder / LOCKS, encoding="utf-8")
-    if not parser.getboolean("main", "enabled", fallback=False):
+    section = parse_file(root.folder / LOCKS).get("main")
+    if section is None or not is_enabled(section):
         return False
-    name = parser.get("main", "locklist", fallback="/etc/dnf/plugins/versionlock.list")
+    name = section.get("locklist", "/etc/dnf/plugins/versionlock.list")
     locks = root.path_of(name)
     if locks is None:
         raise BakeryError(

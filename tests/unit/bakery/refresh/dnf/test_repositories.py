@@ -81,6 +81,18 @@ def test_repositories_of_the_main_file(tmp_path: Path) -> None:
     assert [one.name for one in read_configuration(tmp_path, {})[1]] == ["extra"]
 
 
+def test_an_image_may_set_its_release(tmp_path: Path) -> None:
+    write(tmp_path, "etc/distro.repos.d/a.repo", "[a]\nmirrorlist=http://x/?repo=a,$releasever\n")
+    write(tmp_path, "etc/dnf/vars/releasever", "9.4\n")
+    assert read_configuration(tmp_path, VARIABLES)[1] == (Repository("a", (("mirrorlist", "http://x/?repo=a,9.4"),)),)
+
+
+def test_repositories_elsewhere_are_not_overlooked(tmp_path: Path) -> None:
+    write(tmp_path, "etc/dnf/dnf.conf", "[main]\nreposdir=/opt/repositories\n")
+    with pytest.raises(BakeryError, match="in a folder of its own"):
+        read_configuration(tmp_path, VARIABLES)
+
+
 def test_the_first_of_two_with_one_name_counts(tmp_path: Path) -> None:
     write(tmp_path, "etc/yum.repos.d/a.repo", "[one]\nenabled=0\nbaseurl=http://a\n[two]\nbaseurl=http://a\n")
     write(tmp_path, "etc/yum.repos.d/b.repo", "[one]\nbaseurl=http://b\n[two]\nbaseurl=http://b\n")
@@ -98,6 +110,7 @@ def test_the_first_of_two_with_one_name_counts(tmp_path: Path) -> None:
         ),
         ("[a]\nname=a\n", "'a' of the image has no address"),
         ("[../a]\nbaseurl=http://x\n", "'../a' of the image has a name that dnf does not accept"),
+        ("[a]\nbaseurl=http://x\n[a\n", "a file of dnf cannot be read"),
         ("baseurl=http://x\n", "a file of dnf cannot be read"),
     ],
 )
