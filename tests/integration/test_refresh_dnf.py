@@ -43,7 +43,8 @@ PACKAGES = (FIXED, PLAIN, HELD, LOCKED)
 ARCH = "x86_64"
 SYSTEM = (
     ("rpm", "4.16", ARCH, ()),
-    (KERNEL, "1", ARCH, ()),
+    (KERNEL, "9", ARCH, ()),
+    (KERNEL, "10", ARCH, ()),
     ("example-release", "9.4", "noarch", ("Provides: system-release(releasever) = 9",)),
     *((name, "1", "noarch", ()) for name in PACKAGES),
 )
@@ -100,7 +101,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def database(work: Path) -> Path:
-    """The database of rpm after version 1 of each package was installed."""
+    """The database of rpm after version 1 of each package and two kernels were installed."""
     packages = [build_package(work, name, version, arch, more) for name, version, arch, more in SYSTEM]
     root = work / "root"
     root.mkdir()
@@ -200,15 +201,15 @@ def test_updates_are_those_that_dnf_would_make(tmp_path: Path, archive: RpmArchi
     archive.add_package("bakery-new", "1")
     archive.add_package(PLAIN, "2")
     archive.add_notice(PLAIN, "2", kind="bugfix")
-    archive.add_package(KERNEL, "2", ARCH)
-    archive.add_notice(KERNEL, "2", arch=ARCH)
+    archive.add_package(KERNEL, "11", ARCH)
+    archive.add_notice(KERNEL, "9.5", arch=ARCH)  # the newest kernel of the image has this fix
     archive.publish()
     upgrade = observe(image, open_archives(tmp_path))
     # No notice names version 3, but it brings the fix of version 2.
     assert upgrade.updates == (
         Update(FIXED, "1-1", "3-1", "baseos", security=True),
         Update(PLAIN, "1-1", "2-1", "baseos", security=False),
-        Update(KERNEL, "1-1", "2-1", "baseos", security=True),
+        Update(KERNEL, "10-1", "11-1", "baseos", security=False),
     )
     assert upgrade.added == (Update("bakery-new", "", "1-1", "baseos", security=False),)
     assert upgrade.held == (
