@@ -1,6 +1,7 @@
 """What dnf would upgrade in an image, from a signed archive whose content a test decides."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import tarfile
@@ -14,6 +15,7 @@ import pytest
 
 from bakery.contents import DATABASE, read_disk, rpm
 from bakery.contents.archive import pack_folder
+from bakery.contents.comparison import compare_packages
 from bakery.engine.refresh import refresh_images
 from bakery.engine.session import Session, open_session
 from bakery.engine.status import describe_images
@@ -220,6 +222,39 @@ def test_updates_are_those_that_dnf_would_make(tmp_path: Path, archive: RpmArchi
     assert not (tmp_path / "hook-ran").exists(), "the image's own configuration of a plugin was read"
     agents = subprocess.run(["pgrep", "--full", f"gpg-agent.*{tmp_path}"], capture_output=True, text=True, check=False)
     assert agents.stdout == "", "an agent of gpg's still runs"
+
+
+def upgrade_image(image: Path, folder: Path) -> None:
+    """Upgrade the packages of an image with its own configuration of dnf, which looks for it in the root."""
+    plugins, home = folder / "plugins", folder / "home"
+    for path, text in {
+        plugins / "versionlock.conf": f"[main]\nenabled=1\nlocklist={image}/etc/dnf/plugins/versionlock.list\n",
+        home / ".rpmmacros": "%_dbpath /var/lib/rpm\n",
+    }.items():
+        path.parent.mkdir()
+        path.write_text(text)
+    options = ("--assumeyes", "--nogpgcheck", f"--installroot={image}", f"--setopt=pluginconfpath={plugins}")
+    environment = {**os.environ, "HOME": str(home)}
+    subprocess.run(["dnf", *options, "upgrade"], check=True, capture_output=True, env=environment)
+
+
+@pytest.mark.root
+def test_an_upgrade_makes_exactly_these_updates(tmp_path: Path, archive: RpmArchive, image: Path) -> None:
+    for name in PACKAGES:
+        archive.add_package(name, "2")
+    archive.add_package(FIXED, "3", more=["Requires: bakery-new"])
+    archive.add_package("bakery-new", "1")
+    archive.publish()
+    upgrade = observe(image, open_archives(tmp_path))
+    before = tuple(rpm.read_packages(image))
+    upgrade_image(image, tmp_path)
+    changes = compare_packages(before, rpm.read_packages(image))
+    announced = sorted((*upgrade.updates, *upgrade.added))
+    assert [(one.name, one.installed, one.candidate) for one in announced] == [
+        (change.name, change.before, change.after) for change in changes
+    ]
+    assert [change.name for change in changes] == [FIXED, "bakery-new", PLAIN]
+    assert observe(image, open_archives(tmp_path)) == Upgrade(held=upgrade.held)
 
 
 def test_a_disk_keeps_all_that_dnf_needs(tmp_path: Path, archive: RpmArchive, image: Path) -> None:
