@@ -28,6 +28,10 @@ class AptArchive(apt.AptArchive):
         super().__init__(folder, keys)
         self.uri = uri
 
+    def signed_list(self, suite: str) -> bytes:
+        """The InRelease of a suite, as it is now."""
+        return (self._folder / "dists" / suite / "InRelease").read_bytes()
+
 
 @contextmanager
 def apt_archive(folder: Path) -> Iterator[AptArchive]:

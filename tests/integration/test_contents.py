@@ -12,6 +12,7 @@ import pytest
 from bakery.contents import DATABASE, UnreadableError, read_disk, sbom_path
 from bakery.contents.comparison import PackageChange, compare_packages
 from bakery.contents.sbom import list_packages
+from bakery.host import files
 from bakery.machine import disk_image
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import root_of
@@ -128,6 +129,10 @@ def test_packages_are_those_that_dpkg_names_inside(disk: Path, mounted_root: Pat
         sorted(rows)
     )
     assert contents.kernels == tuple(path.name for path in (mounted_root / "usr/lib/modules").iterdir())
+    lists = (mounted_root / "var/lib/apt/lists").glob("*_InRelease")
+    assert sorted(state.sha256 for state in contents.archives) == sorted(map(files.sha256, lists))
+    archives = {f"{state.uri} {state.suite}/main" for state in contents.archives}
+    assert {package.archive for package in contents.packages} <= archives
     for name, document in read_sboms(disk).items():
         assert list_packages(name, document) == {(row[0], row[1], row[2]) for row in rows}, name
 

@@ -1,5 +1,6 @@
 """What a bake brings, in chroot mode: updates of a local archive, and a kernel of Debian's security archive."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from bakery.machine import disk_image
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import root_of
 from bakery.model.bases import Debootstrap, QemuBase
+from bakery.model.contents import ARCHIVES_REPORT
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Updates
 from bakery.model.project import Project
@@ -32,6 +34,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.root]
 
 ROOT = Path(__file__).parents[2]
 FIXED, PLAIN, HELD = "bakery-fixed", "bakery-plain", "bakery-held"
+USER = "login-of-the-archive"
 PACKAGES = (FIXED, PLAIN, HELD, PINNED)
 DEFINITION = """\
 name: {name}
@@ -54,8 +57,8 @@ SUBSCRIBE = """\
     dest: /etc/apt/sources.list
     mode: "0644"
     content: |
-      deb [signed-by=/etc/apt/keyrings/test.asc] {uri} test main
-      deb [signed-by=/etc/apt/keyrings/test.asc] {uri} test-security main
+      deb [signed-by=/etc/apt/keyrings/test.asc] {source} test main
+      deb [signed-by=/etc/apt/keyrings/test.asc] {source} test-security main
 - name: Install packages
   ansible.builtin.apt: {{name: [{packages}], cache_valid_time: 0}}
 - name: Hold one
@@ -127,7 +130,8 @@ def first(bench: Bench, archive: AptArchive) -> Artifact:
     archive.sign_suite("test-security")
     for name in PACKAGES:
         archive.add_package("test", name, "1")
-    tasks = SUBSCRIBE.format(key=json.dumps(archive.key), uri=archive.uri, packages=", ".join(PACKAGES), pin=PIN_TASK)
+    source = archive.uri.replace("://", f"://{USER}:password@")
+    tasks = SUBSCRIBE.format(key=json.dumps(archive.key), source=source, packages=", ".join(PACKAGES), pin=PIN_TASK)
     bench.write_role("subscribe", tasks)
     artifact = bench.bake("first", "none", roles="subscribe")
     for name in (FIXED, HELD, PINNED):
@@ -177,6 +181,29 @@ def test_a_bake_brings_exactly_the_updates(
     assert before.keys() == after.keys()
     assert read_text(artifact, "/etc/bakery-fixed.conf") == "changed", "a changed configuration file stays"
     assert read_text(artifact, "/etc/bakery-fixed.conf.dpkg-dist").strip() == changes.get(FIXED, "")
+
+
+def test_contents_name_the_archives_of_a_bake(bench: Bench, first: Artifact, archive: AptArchive) -> None:
+    lists = {name: archive.signed_list(name) for name in ("test", "test-security")}
+    artifact = bench.bake("archives", "security", on=as_base(first))
+    disk = Path(artifact.disk.path)
+    contents = read_disk(artifact, disk, SYFT)
+    assert {state.suite: state.sha256 for state in contents.archives} == {
+        name: hashlib.sha256(text).hexdigest() for name, text in lists.items()
+    }
+    assert [(state.uri, state.components) for state in contents.archives] == [(archive.uri, ("main",))] * 2
+    (date,) = {state.date[:10] for state in contents.archives}
+    assert date == artifact.created[:10]
+    offers = {package.name: package.archive for package in contents.packages if package.name.startswith("bakery-")}
+    assert offers == {
+        FIXED: f"{archive.uri} test-security/main",
+        PLAIN: f"{archive.uri} test/main",
+        HELD: f"{archive.uri} test/main",
+        PINNED: f"{archive.uri} test/main",
+    }
+    assert {package.archive for package in contents.packages if package.name == "dpkg"} == {""}
+    assert USER not in disk.with_name(ARCHIVES_REPORT).read_text()
+    assert read_text(artifact, "/etc/apt/sources.list").count(USER) == 2
 
 
 def test_grub_in_a_chroot_is_refused(bench: Bench) -> None:

@@ -118,6 +118,8 @@ def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tup
     source, seconds = _provision_disk(job, vault, secrets)
     staging = job.scratch / "whole"
     staging.mkdir()
+    if job.archives_report.exists():  # a user's own template need not write it
+        job.archives_report.rename(staging / job.archives_report.name)
     with timed(seconds, "flatten"):
         job.progress("flattening the disk")
         disk_image.to_qcow2(source, staging / "disk.qcow2", compress=False)  # images are built on it

@@ -41,6 +41,7 @@ def ansible_variables(job: Job) -> bytes:
         "software_roles": [use.name for use in software.roles],
         "image_tests": job.tests,
         "image_test_report": str(job.test_report),
+        "archives_report": str(job.archives_report) if job.base else "",
     }
     return json.dumps(values, indent=2).encode()
 

@@ -9,7 +9,7 @@ from bakery.cli import options
 from bakery.cli.session import find_catalog
 from bakery.engine.overview import Overview, describe_version, find_record, read_sbom
 from bakery.model import documents
-from bakery.model.contents import Contents, SbomFormat
+from bakery.model.contents import ArchiveState, Contents, SbomFormat
 from bakery.model.documents import Base
 
 WIDTH = 12  # columns of the names
@@ -78,8 +78,14 @@ def _content_facts(contents: Contents | None) -> Iterator[tuple[str, list[str]]]
         return
     yield "system", [contents.os] if contents.os else []
     yield "contents", [f"{len(contents.packages)} packages, {contents.size / 1e6:.0f} MB"]
+    yield "archives", [_describe_archive(state) for state in contents.archives]
     yield "kernels", list(contents.kernels)
     yield "boot", [file.path for file in contents.boot if file.path.lower().endswith(".efi")]
+
+
+def _describe_archive(state: ArchiveState) -> str:
+    """Address, suite, components, and the date of the signed list."""
+    return f"{' '.join((state.uri, state.suite, *state.components))}, {state.date}"
 
 
 def _list_names(versions: Iterable[Base]) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bakery.host.events import Event, Reporter
 from bakery.machine.disk_image import BaseDisk
+from bakery.model.contents import ARCHIVES_REPORT
 from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
 
@@ -77,6 +78,11 @@ class Job:
     @property
     def test_report(self) -> Path:
         return self.scratch / "tests.xml"
+
+    @property
+    def archives_report(self) -> Path:
+        """The answer of apt on its archives, before the seal removes their lists."""
+        return self.scratch / ARCHIVES_REPORT
 
     @property
     def secret_references(self) -> dict[str, dict[str, str]]:

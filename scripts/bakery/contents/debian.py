@@ -5,12 +5,14 @@ from pathlib import Path
 
 from debian.deb822 import Deb822
 
+from bakery.contents.apt import LISTS
 from bakery.model.contents import Package
 
 STATUS = ("/var/lib/dpkg/status",)  # any of these says that the system belongs to the family
 # All that apt needs to solve updates over these packages.
-DATABASE = (*STATUS, "/var/lib/dpkg/arch", "/var/lib/apt/extended_states", "/etc/apt", "/usr/share/keyrings")
-OMITTED = ("etc/apt/auth.conf", "etc/apt/auth.conf.d*")  # passwords of archives: apt_auth.conf(5)
+DATABASE = (*STATUS, LISTS, "/var/lib/dpkg/arch", "/var/lib/apt/extended_states", "/etc/apt", "/usr/share/keyrings")
+# Passwords of archives: apt_auth.conf(5). Package lists are large, and a seal removes them.
+OMITTED = ("etc/apt/auth.conf", "etc/apt/auth.conf.d*", "var/lib/apt/lists*")
 ABSENT = ("config-files", "not-installed")  # states of dpkg(1) in which no file of a package is there
 
 

@@ -1,9 +1,12 @@
 """The contents of a baked disk, which no machine runs on, and the archive of its package database."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bakery.contents import boot, debian, rpm
+from bakery.contents.apt import Listing, list_at_rest, parse_listing
 from bakery.contents.archive import pack_folder
 from bakery.contents.sbom import write_sboms
 from bakery.host import files
@@ -12,7 +15,7 @@ from bakery.host.process import ProcessError
 from bakery.machine import disk_image
 from bakery.machine.filesystem import FileSystem, root_of
 from bakery.model import documents
-from bakery.model.contents import SBOM_SUFFIXES, Contents, SbomFormat
+from bakery.model.contents import ARCHIVES_REPORT, SBOM_SUFFIXES, Contents, Package, SbomFormat
 from bakery.model.documents import Artifact
 
 DOCUMENT = "contents.json"
@@ -52,6 +55,8 @@ def read_disk(artifact: Artifact, disk: Path, syft: Path) -> Contents:
         tree.mkdir()
         root.copy(family.DATABASE, tree)
         packages = tuple(sorted(family.read_packages(tree)))
+        listing = _read_listing(disk, tree, packages)
+        packages = tuple(replace(package, archive=listing.archive_of(package)) for package in packages)
         database = pack_folder(tree, family.OMITTED)
         sboms = write_sboms(root, artifact, packages, syft, scratch)
         contents = Contents(
@@ -66,12 +71,19 @@ def read_disk(artifact: Artifact, disk: Path, syft: Path) -> Contents:
             boot=boot.read_files(raw, scratch),
             database=hashlib.sha256(database).hexdigest(),
             sboms={name: hashlib.sha256(document).hexdigest() for name, document in sboms.items()},
+            archives=listing.archives,
         )
     files.write_atomic(disk.with_name(DATABASE), database)
     for name, document in sboms.items():
         files.write_atomic(sbom_path(disk, name), document)
     documents.save(contents, disk.with_name(DOCUMENT))
     return contents
+
+
+def _read_listing(disk: Path, tree: Path, packages: Sequence[Package]) -> Listing:
+    """The archives that the bake saw; those of the disk's own package lists if no bake has sealed it."""
+    report = disk.with_name(ARCHIVES_REPORT)
+    return parse_listing(report.read_text()) if report.exists() else list_at_rest(tree, packages)
 
 
 def _os_name(root: FileSystem) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from bakery.model.documents import Strict
 
+ARCHIVES_REPORT = "archives.txt"  # beside a disk that Ansible changed: what apt said of its archives in the bake
 SbomFormat = Literal["cyclonedx", "spdx"]
 # The ends of file names: both standards ask for theirs.
 SBOM_SUFFIXES: dict[SbomFormat, str] = {"cyclonedx": "cdx.json", "spdx": "spdx.json"}
@@ -15,7 +16,8 @@ class Package(Strict):
     """An installed package of the operating system.
 
     `source` is the package that it was built from, `origin` its distributor: both as the package itself says, and
-    `origin` empty where it says nothing, as Debian's do.
+    `origin` empty where it says nothing, as Debian's do. `archive` is the first that had this version at the bake, as
+    `URI SUITE/COMPONENT`; empty where none had it, or where none was asked.
     """
 
     name: str
@@ -23,6 +25,24 @@ class Package(Strict):
     architecture: str
     source: str
     origin: str
+    archive: str = ""
+
+
+@dataclass(frozen=True, order=True)
+class ArchiveState(Strict):
+    """A suite of a package archive as the bake saw it.
+
+    `date` and `valid_until` are of its signed list, in ISO 8601; the second is empty for a list that does not expire.
+    `sha256` is the digest of the list: of InRelease, or of Release where its signature is a file of its own. `uri` has
+    no login.
+    """
+
+    uri: str
+    suite: str
+    components: tuple[str, ...]
+    date: str
+    valid_until: str
+    sha256: str
 
 
 @dataclass(frozen=True, order=True)
@@ -40,7 +60,7 @@ class Contents(Strict):
 
     `size` is of that file in bytes, `os` the name that the system gives itself. `kernels` are the versions that have
     modules, `database` is the SHA-256 of the archive of the package database, `sboms` are those of the bills of
-    materials; empty in documents that are older than these.
+    materials; empty in documents that are older than these. `archives` are those that the bake asked for packages.
     """
 
     image: str
@@ -54,4 +74,5 @@ class Contents(Strict):
     boot: tuple[BootFile, ...]
     database: str
     sboms: dict[SbomFormat, str] = field(default_factory=dict)
+    archives: tuple[ArchiveState, ...] = ()
     schema: Literal["bakery/contents/1"] = "bakery/contents/1"

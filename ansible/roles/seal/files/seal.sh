@@ -3,6 +3,26 @@
 # run again. It looks for the files of every OS family; a missing file is no error.
 set -eu
 
+# In the format that scripts/bakery/contents/apt.py reads: the archives as apt saw them last, and the versions that each
+# has of what is installed. It stands before everything else that this script prints.
+list_archives() {
+    apt-get indextargets 'Created-By: Packages' | sed '/URI: /d' # the address in "Site" is without a login
+    for file in /var/lib/apt/lists/*Release; do
+        [ -f "$file" ] || continue
+        printf 'Filename: %s\nSHA256: %s\n' "$file" "$(sha256sum <"$file" | cut -d ' ' -f 1)"
+        sed -n '/^Date: /p; /^Valid-Until: /p; /^SHA256:/q' "$file"
+        echo
+    done
+    echo 'Versions:'
+    # shellcheck disable=SC2046 # one argument for each package
+    apt-cache madison $(dpkg-query --show --showformat '${binary:Package}\n') | sed 's/^/ /'
+    echo
+}
+if command -v apt-get >/dev/null; then
+    list_archives || echo "apt cannot list the archives" >&2
+fi
+echo 'End: archives'
+
 # Package index and downloads: 162 of the 180 MB that a small role added in a measured bake.
 if command -v apt-get >/dev/null; then
     apt-get clean

@@ -80,6 +80,7 @@ def test_ansible_gets_the_software(world: PackerProject) -> None:
         "software_roles": ["nginx"],
         "image_tests": [],
         "image_test_report": str(world.folder / "scratch" / "tests.xml"),
+        "archives_report": str(world.folder / "scratch" / "archives.txt"),
     }
 
 

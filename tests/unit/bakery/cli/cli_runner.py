@@ -21,7 +21,7 @@ from bakery.host.events import Event
 from bakery.machine.disk_image import BaseDisk
 from bakery.model import documents
 from bakery.model.baked import Baked
-from bakery.model.contents import SBOM_SUFFIXES, BootFile, Contents, Package
+from bakery.model.contents import SBOM_SUFFIXES, ArchiveState, BootFile, Contents, Package
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Check, Disk, Verdict
 from bakery.model.project import Project
@@ -224,6 +224,9 @@ class CliRunner:
             boot=(BootFile("EFI/BOOT/BOOTX64.EFI", 4, "c" * 64),),
             database=hashlib.sha256(database).hexdigest(),
             sboms={name: hashlib.sha256(name.encode()).hexdigest() for name in SBOM_SUFFIXES},
+            archives=(
+                ArchiveState("http://deb.debian.org/debian", "bookworm", ("main",), self.baked_at, "", "f" * 64),
+            ),
         )
         disk.with_name(DATABASE).write_bytes(database)
         for name in SBOM_SUFFIXES:

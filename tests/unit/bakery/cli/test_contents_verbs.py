@@ -35,6 +35,7 @@ def test_show_says_what_a_version_is(versions: CliRunner) -> None:
     assert rows["built on"] == "base 1.0.0"
     assert rows["system"] == "Debian GNU/Linux 12 (bookworm)"
     assert rows["contents"] == "3 packages, 0 MB"
+    assert rows["archives"] == "http://deb.debian.org/debian bookworm main, 2026-01-31T12:00:00+00:00"
     assert rows["kernels"] == "6.1.0-56-cloud-amd64"
     assert rows["boot"] == "EFI/BOOT/BOOTX64.EFI"
     assert rows["checks"] == "2 passed"
