@@ -59,9 +59,9 @@ def measure(folder: Path) -> Bakes:
     for mode in ("vm", "chroot"):
         (images / f"bench-{mode}.yaml").write_text(IMAGE.format(mode=mode))
     project = Project(ROOT, images, folder / "workspace")
-    _bakery(project, "run", "debian-12")
-    chroot = _bakery(project, "bake", "bench-chroot")
-    vm = _bakery(project, "bake", "bench-vm")
+    bakery(project, "run", "debian-12")
+    chroot = bakery(project, "bake", "bench-chroot")
+    vm = bakery(project, "bake", "bench-vm")
     artifact = json.loads(
         (project.artifact_folder(ImageVersion("bench-vm", "x86_64", "1.0.0")) / "artifact.json").read_text()
     )
@@ -71,7 +71,8 @@ def measure(folder: Path) -> Bakes:
     return Bakes(accelerator, _stock(project, accelerator), vm, packer, chroot)
 
 
-def _bakery(project: Project, *arguments: str) -> float:
+def bakery(project: Project, *arguments: str) -> float:
+    """Wall seconds of a verb on a project."""
     places = ["--definitions", str(project.definitions), "--workspace", str(project.workspace)]
     return _timed([str(ROOT / ".venv/bin/bakery"), *arguments, *places], dict(os.environ))
 

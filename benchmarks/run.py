@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import bakes
+import contents
 import patches
 import plan
 import synth
 import validate
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PARTS = ("plan", "patches", "validate", "synth", "bakes")
+PARTS = ("plan", "patches", "validate", "synth", "contents", "bakes")
 
 
 def main() -> None:
@@ -66,6 +67,13 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
             text = f"{ratio:.2f} ({cpu['lazy']:.1f} of {cpu['eager']:.1f} CPU s)"
             yield _row("`cdktf/main.py` of all stacks", "≤ 2 CPU s", f"{cpu['lazy']:.1f} CPU s", cpu["lazy"] <= 2)
             yield _row("`cdktf/main.py`, all stacks, lazy bindings over eager", "≤ 0.15", text, ratio <= 0.15)
+        case "contents":
+            reading, whole = contents.measure(folder)
+            yield _row(
+                "contents of a web server's disk, with bills of materials", "≤ 10 s", f"{reading:.1f} s", reading <= 10
+            )
+            text = f"{reading / whole:.2f} ({reading:.1f} of {whole:.1f} s)"
+            yield _note("the same, without folders that hold no packages over with them", text)
         case "bakes":
             yield from _bakes(bakes.measure(folder))
 

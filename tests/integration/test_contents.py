@@ -161,6 +161,22 @@ def write_disk(tree: Path, disk: Path) -> None:
     disk_image.to_qcow2(raw, disk, compress=False)
 
 
+def test_a_copy_leaves_folders_out(tmp_path: Path) -> None:
+    tree, disk, copy = tmp_path / "tree", tmp_path / "disk.qcow2", tmp_path / "copy"
+    for name in ("boot/linux", "usr/lib/modules/6.1/a.ko", "usr/lib/python3/b", "usr/share/c", "d"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(name)
+    (tree / "lib").symlink_to("usr/lib")
+    write_disk(tree, disk)
+    copy.mkdir()
+    with disk_image.as_raw(disk) as raw:
+        root = root_of(raw)
+        assert root
+        root.copy(["/"], copy, ["/boot", "/usr/lib/modules", "/lib/modules"])
+    found = {path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_symlink() or path.is_file()}
+    assert found == {"usr/lib/python3/b", "usr/share/c", "d", "lib"}
+
+
 def install_rpm(tree: Path, folder: Path, name: str, version: str) -> None:
     """Build a package and write it to the database of a root."""
     spec = folder / f"{name}.spec"

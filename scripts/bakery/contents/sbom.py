@@ -23,6 +23,13 @@ SETTINGS = {
     "select-catalogers": ["-file", "-linux-kernel-cataloger"],
     "relationships": {"package-file-ownership": False},
 }
+# Folders without packages: a quarter of the files of a small system, and half of its bytes.
+OMITTED = (
+    *("/dev", "/proc", "/sys", "/run", "/boot"),
+    *("/usr/lib/modules", "/lib/modules", "/usr/lib/firmware", "/lib/firmware", "/usr/lib/udev"),
+    *("/usr/share/zoneinfo", "/usr/share/i18n", "/usr/share/locale", "/usr/share/man", "/usr/share/terminfo"),
+    *("/var/lib/apt/lists", "/var/cache", "/var/log"),
+)
 SECONDS = 600.0  # a system of 400 MB takes 8 s on two busy cores
 
 Document = dict[str, Any]
@@ -70,7 +77,7 @@ def require_packages(standard: str, listed: Iterable[tuple[str, str, str]], pack
 def _copy_root(root: FileSystem, tree: Path) -> Path:
     """The files of a system in a folder that its owner can read and remove, without any setuid bit."""
     tree.mkdir()
-    root.copy((f"/{entry.name}" for entry in root.list("/")), tree)
+    root.copy(["/"], tree, OMITTED)
     process.run(["chmod", "--recursive", "u=rwX,go=", tree])
     return tree
 
