@@ -13,7 +13,8 @@ from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.process import ProcessError
 from bakery.machine import disk_image
-from bakery.machine.filesystem import FileSystem, root_of
+from bakery.machine.filesystem import FileSystem
+from bakery.machine.root import NoRootError, open_root
 from bakery.model import documents
 from bakery.model.contents import ARCHIVES_REPORT, SBOM_SUFFIXES, Contents, Package, SbomFormat
 from bakery.model.documents import Artifact
@@ -38,11 +39,11 @@ def read_disk(artifact: Artifact, disk: Path, syft: Path) -> Contents:
     files.require_space(disk.parent, 2 * disk.stat().st_size, "reading the disk")
     with disk_image.as_raw(disk) as raw, files.scratch(disk.parent, "contents") as scratch:
         try:
-            root = root_of(raw)
+            root = open_root(raw)
+        except NoRootError as error:
+            raise UnreadableError(error.message, where=str(disk), detail=error.detail, hint=error.hint) from error
         except ProcessError as error:
             raise UnreadableError("the disk has no readable partition table", where=str(disk)) from error
-        if root is None:
-            raise UnreadableError("no partition of the disk has ext2, ext3 or ext4", where=str(disk))
         family = next((family for family in (debian, rpm) if any(map(root.find, family.STATUS))), None)
         if family is None:
             raise UnreadableError("the disk has neither dpkg's nor rpm's database", where=str(disk))

@@ -13,7 +13,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.process import ProcessError
 from bakery.host.vault import Vault
 from bakery.infra.env import variables
-from bakery.machine import qemu
+from bakery.machine import qemu, root
 from bakery.model.project import Project
 
 Stage = Literal["bake", "refresh", "verify", "publish", "infra"]
@@ -101,6 +101,10 @@ def _probe_version_locks(_: Project) -> str:
     return "dnf loads it"
 
 
+def _find_guestfish(_: Project) -> str:
+    return process.which(root.TOOL) or f"not installed (only disks with {', '.join(root.SIGNATURES)} need it)"
+
+
 def _find_firmware(_: Project) -> str:
     return str(qemu.firmware()[0])
 
@@ -166,6 +170,7 @@ PROBES: dict[Stage, dict[str, Probe]] = {
         "accelerator": _find_accelerator,
         "ssh": _path_probe("ssh"),
         "debugfs": _path_probe("debugfs"),
+        root.TOOL: _find_guestfish,
     },
     "publish": {"boto3": _python_probe("import boto3; print(boto3.__version__)")},
     "infra": {

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 
-from bakery.machine.filesystem import FileSystem, root_of
+from bakery.machine.filesystem import FileSystem
+from bakery.machine.root import NoRootError, open_root
 from bakery.model.documents import Check
 
 # Packages create empty logs. 64 KiB leaves room for those that a first boot needs (lastlog), not for a bake's.
@@ -27,9 +28,10 @@ Rule = Callable[[FileSystem], Iterable[str]]  # yields findings that must not be
 
 def check(raw: Path) -> list[Check]:
     """One check per rule, or one failed check if the disk cannot be read."""
-    root = root_of(raw)
-    if root is None:
-        return [Check("root file system can be read", False, "no partition of the disk has ext2, ext3 or ext4")]
+    try:
+        root = open_root(raw)
+    except NoRootError as error:
+        return [Check("root file system can be read", False, "; ".join(filter(None, (error.message, error.hint))))]
     return [_rule_check(name, list(rule(root))) for name, rule in RULES.items()]
 
 

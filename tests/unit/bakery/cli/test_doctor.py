@@ -20,7 +20,7 @@ PYTHON = 'case "$2" in *ansible*) echo 2.19.14;; *boto3*) echo 1.44.5;; *) echo 
 def programs(bakery: CliRunner, tmp_path: Path) -> Programs:
     """Everything that the doctor looks for."""
     found = Programs(tmp_path / "bin", bakery.monkeypatch)
-    for name in ("mcopy", "sfdisk", "xorriso", "ssh", "debugfs", "fakeroot"):
+    for name in ("mcopy", "sfdisk", "xorriso", "ssh", "debugfs", "fakeroot", "guestfish"):
         found.shell(name)
     for name in ("syft", "apt-get", "dnf", "rpm", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "terraform"):
         found.shell(name, f"echo {name} 7.2.0; echo more")
@@ -69,7 +69,7 @@ def test_json(bakery: CliRunner, programs: Programs) -> None:
     ("verb", "tools"),
     [
         ("refresh", {"apt", "dnf", "dnf versionlock", "fakeroot", "rpm"}),
-        ("verify", {"qemu", "UEFI firmware", "accelerator", "ssh", "debugfs"}),
+        ("verify", {"qemu", "UEFI firmware", "accelerator", "ssh", "debugfs", "guestfish"}),
         ("publish", {"boto3"}),
         ("infra", {"terraform", "cdktf", "cdktf-cli"}),
     ],

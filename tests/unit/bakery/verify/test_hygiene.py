@@ -50,7 +50,7 @@ def _row(name: str, text: str | None) -> str:
 
 def failing(monkeypatch: pytest.MonkeyPatch, tree: Tree) -> dict[str, str]:
     """What was seen, by the name of each failed check."""
-    monkeypatch.setattr(hygiene, "root_of", lambda raw: FakeDisk(tree))
+    monkeypatch.setattr(hygiene, "open_root", lambda raw: FakeDisk(tree))
     checks = hygiene.check(Path("disk.raw"))
     assert [check.name for check in checks] == list(hygiene.RULES)
     return {check.name: check.detail for check in checks if not check.passed}
@@ -112,9 +112,10 @@ def test_many_findings_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failing(monkeypatch, {**CLEAN, **keys})["no SSH host keys"].endswith("ssh_host_09_key and 5 more")
 
 
-def test_a_disk_that_cannot_be_read_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hygiene, "root_of", lambda raw: None)
-    (check,) = hygiene.check(Path("disk.raw"))
+def test_a_disk_that_cannot_be_read_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "disk.raw").write_bytes(bytes(1 << 20))
+    monkeypatch.setattr(disk_image, "partitions", lambda _: [disk_image.Partition("root", "X", 0, 1 << 20)])
+    (check,) = hygiene.check(tmp_path / "disk.raw")
     assert not check.passed
     assert "ext4" in check.detail
 

@@ -1,0 +1,74 @@
+"""The root file system of a raw disk, read here where debugfs can, and else from a copy that libguestfs makes."""
+
+from pathlib import Path
+
+from bakery.host import files, process
+from bakery.host.errors import BakeryError
+from bakery.host.process import ProcessError
+from bakery.machine import disk_image
+from bakery.machine.disk_image import Partition
+from bakery.machine.filesystem import ROOT_TYPE, FileSystem, root_of
+
+# (offset, bytes) at the start of a partition: xfs_db(8), btrfs(5), and lvm2's label in its second sector.
+SIGNATURES = {"XFS": (0, b"XFSB"), "btrfs": (0x10040, b"_BHRfS_M"), "LVM": (512, b"LABELONE")}
+COPY = "root.ext4"
+TOOL = "guestfish"
+HINT = "install guestfish, libguestfs-xfs and a kernel package, as they are called on Debian"
+# /dev/kvm can open and still hang. Emulated, libguestfs's machine starts in 9 to 60 s.
+ENVIRONMENT = {"LIBGUESTFS_BACKEND": "direct", "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"}
+SECONDS = 3600.0  # to start it and to copy a large root
+MIB = 1 << 20
+
+
+class NoRootError(BakeryError):
+    """No partition of a disk has a root file system that can be read here."""
+
+
+def open_root(raw: Path) -> FileSystem:
+    """The root file system of a raw disk in a scratch folder; NoRootError if it cannot be read.
+
+    A root on XFS, btrfs or LVM is copied once to a file beside the disk, with all that the system mounts at its start.
+    """
+    root = root_of(raw)
+    if root:
+        return root
+    copy = raw.with_name(COPY)
+    if not copy.exists():
+        _copy_root(raw, copy)
+    return FileSystem(copy, Partition("root", ROOT_TYPE, 0, copy.stat().st_size))
+
+
+def _copy_root(raw: Path, copy: Path) -> None:
+    """Write the root of a disk to a file with an ext4 file system."""
+    names = [name for name in SIGNATURES if any(_has_signature(raw, part, name) for part in disk_image.partitions(raw))]
+    if not names:
+        raise NoRootError("no partition of the disk has ext2, ext3, ext4, XFS, btrfs or LVM")
+    if process.which(TOOL) is None:
+        raise NoRootError(f"the disk has {' and '.join(names)}, which {TOOL} reads, and it is not installed", hint=HINT)
+    # As an archive, as files and as a file system.
+    files.require_space(copy.parent, 3 * raw.stat().st_blocks * 512, "the copy of the root file system")
+    with files.scratch(copy.parent, "root") as scratch:
+        archive, tree = scratch.absolute() / "root.tar", scratch.absolute() / "tree"
+        command = (TOOL, "--ro", "--format=raw", "--add", raw.absolute(), "--inspector", "tar-out", "/", archive)
+        try:
+            process.run(command, env=ENVIRONMENT, timeout=SECONDS)
+        except ProcessError as error:
+            raise NoRootError(f"{TOOL} cannot read the disk", detail=error.tail, hint=HINT) from error
+        size = archive.stat().st_size
+        tree.mkdir()
+        unpack = ("tar", "--extract", "--no-same-owner", "--exclude=./dev/*")  # only root can make devices
+        process.run([*unpack, "--directory", tree, "--file", archive])
+        archive.unlink()
+        process.run(["chmod", "--recursive", "u+rwX", tree])  # RHEL's /etc/shadow has no mode at all
+        # Room for many small files, as a sparse file.
+        draft = scratch / COPY
+        options = ("-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1", "-i", "2048", "-d", tree)
+        process.run(["mke2fs", *options, draft, f"{(4 * size + 256 * MIB) // 1024}k"])
+        draft.rename(copy)
+
+
+def _has_signature(raw: Path, partition: Partition, name: str) -> bool:
+    offset, signature = SIGNATURES[name]
+    with raw.open("rb") as stream:
+        stream.seek(partition.start + offset)
+        return stream.read(len(signature)) == signature
