@@ -13,7 +13,7 @@ from bakery.contents.sbom import list_packages
 from bakery.machine import disk_image
 from bakery.machine.root import COPY, ENVIRONMENT, TOOL, open_root
 from bakery.model.contents import Package
-from bakery.verify import hygiene
+from bakery.verify import canary, hygiene
 from integration.test_contents import SYFT, read_sboms, run, unbaked
 
 pytestmark = pytest.mark.integration
@@ -30,6 +30,7 @@ Architecture: amd64
 
 """
 PACKAGES = ("acl", "dpkg")
+SECRET = "correct horse battery staple"
 FILES = {
     "etc/fstab": "",
     "etc/debian_version": "12.11\n",
@@ -60,6 +61,14 @@ def make_btrfs(tree: Path, file_system: Path) -> None:
     run("mkfs.btrfs", "--quiet", "--rootdir", tree, file_system)
 
 
+def make_compressed(tree: Path, file_system: Path) -> None:
+    """Btrfs with a secret that stands on no block of the disk as it is."""
+    make_btrfs(tree, file_system)
+    secret = tree.with_name("app.conf")
+    secret.write_text(f"password={SECRET}\n" * 5000)
+    guestfish(f"run\n mount-options compress-force=zlib /dev/sda /\n copy-in {secret} /etc\n", file_system)
+
+
 def make_lvm(tree: Path, file_system: Path) -> None:
     script = f"""
         run
@@ -70,6 +79,11 @@ def make_lvm(tree: Path, file_system: Path) -> None:
         mount /dev/system/root /
         {"".join(f"copy-in {path} /{chr(10)}" for path in tree.iterdir())}
     """
+    guestfish(script, file_system)
+
+
+def guestfish(script: str, file_system: Path) -> None:
+    """Run commands over a file, which they may change."""
     environment = {**os.environ, **ENVIRONMENT}
     command: list[str | Path] = [TOOL, "--format=raw", "--add", file_system]
     subprocess.run(command, input=script, text=True, check=True, capture_output=True, env=environment)
@@ -113,9 +127,12 @@ def test_contents_of_a_disk_that_debugfs_cannot_read(tmp_path: Path, make: Calla
 @needs_guestfish
 @pytest.mark.soak  # two more starts of libguestfs; the test before reads such a disk, unit tests have all rules
 def test_rules_apply_to_a_disk_that_debugfs_cannot_read(tmp_path: Path) -> None:
-    with disk_image.as_raw(write_disk(tmp_path, make_xfs)) as raw:
+    with disk_image.as_raw(write_disk(tmp_path, make_compressed)) as raw:
+        assert SECRET.encode() not in raw.read_bytes()
         failed = {check.name: check.detail for check in hygiene.check(raw) if not check.passed}
         assert failed == {"no build user": "user packer"}
+        (hidden,) = canary.search(raw, [SECRET])
+        assert hidden.detail.endswith("/etc/app.conf")
         made = raw.with_name(COPY).stat().st_mtime_ns
         assert open_root(raw).read("/etc/debian_version") == "12.11\n"
         assert raw.with_name(COPY).stat().st_mtime_ns == made, "one copy answers all questions"

@@ -39,7 +39,7 @@ class FileSystem:
 
     def __init__(self, raw: Path, partition: disk_image.Partition) -> None:
         self.partition = partition
-        self._raw = raw
+        self.raw = raw
         with raw.open("rb") as stream:
             stream.seek(partition.start + SUPERBLOCK + BLOCK_SIZE)
             self._block: int = 1024 << struct.unpack("<I", stream.read(4))[0]
@@ -117,8 +117,8 @@ class FileSystem:
 
     def _start_debugfs(self, *options: str | Path) -> str:
         # debugfs reads options from a name with a question mark; without its folder, this name has none.
-        disk = f"{self._raw.name}?offset={self.partition.start}"
-        return process.run(["debugfs", "-c", *options, disk], cwd=self._raw.parent).stdout
+        disk = f"{self.raw.name}?offset={self.partition.start}"
+        return process.run(["debugfs", "-c", *options, disk], cwd=self.raw.parent).stdout
 
 
 def root_of(raw: Path) -> FileSystem | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 from bakery.machine import disk_image
-from bakery.machine.filesystem import FileSystem, root_of
+from bakery.machine.filesystem import FileSystem
+from bakery.machine.root import NoRootError, open_root
 from bakery.model.documents import Check
 
 NAME = "no secret on the disk"
@@ -27,10 +28,10 @@ def search(raw: Path, secrets: Iterable[str]) -> list[Check]:
     values = [value.strip() for value in secrets if value.strip()]
     short = [value for value in values if len(value) < SHORTEST]
     needles = {number: _secret_needles(value) for number, value in enumerate(values, 1) if len(value) >= SHORTEST}
-    root = root_of(raw) if needles else None
     hits = [
-        f"secret {number} of {len(values)} in {encoding} at byte {offset}: {_name_place(root, offset)}"
-        for number, encoding, offset in _find_hits(raw, needles)
+        f"secret {number} of {len(values)} in {encoding} at byte {offset}: {_name_place(disk, root, offset)}"
+        for disk, root in (_list_disks(raw) if needles else ())
+        for number, encoding, offset in _find_hits(disk, needles)
     ]
     checks = [Check(NAME, not hits, "; ".join(hits))]
     if short:
@@ -102,7 +103,21 @@ def _read_data(raw: Path, overlap: int) -> Iterator[tuple[int, bytes]]:
                 yield stream.tell(), stream.read(min(offset + CHUNK, end) - stream.tell())
 
 
-def _name_place(root: FileSystem | None, offset: int) -> str:
-    if root and root.partition.start <= offset < root.partition.start + root.partition.size:
+def _list_disks(raw: Path) -> Iterator[tuple[Path, FileSystem | None]]:
+    """The disk, and the copy of its root if it has one: btrfs may compress what it stores. Each with its root."""
+    try:
+        root = open_root(raw)
+    except NoRootError:  # a rule of its own reports that
+        yield raw, None
+        return
+    if root.raw != raw:
+        yield raw, None
+    yield root.raw, root
+
+
+def _name_place(disk: Path, root: FileSystem | None, offset: int) -> str:
+    if root is None:
+        return f"in {disk.name}"
+    if root.partition.start <= offset < root.partition.start + root.partition.size:
         return root.owner(offset)
     return "outside of the root file system"

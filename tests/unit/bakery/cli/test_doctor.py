@@ -78,6 +78,12 @@ def test_one_verb_only(bakery: CliRunner, programs: Programs, verb: str, tools: 
     assert findings(bakery, verb).keys() == tools
 
 
+def test_guestfish_may_be_missing(bakery: CliRunner, programs: Programs) -> None:
+    (programs.folder / "guestfish").unlink()
+    found = findings(bakery, "verify")["guestfish"]
+    assert (found["answer"], found["hint"]) == ("not installed (only disks with XFS, btrfs, LVM need it)", "")
+
+
 @pytest.mark.parametrize(("name", "tool"), [("packer", "packer"), ("qemu-img", "qemu-img"), ("syft", "syft")])
 def test_a_missing_tool(bakery: CliRunner, programs: Programs, name: str, tool: str) -> None:
     (programs.folder / name).unlink()

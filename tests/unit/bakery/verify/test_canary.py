@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bakery.machine import disk_image
+from bakery.machine.root import NoRootError
 from bakery.model.documents import Check
 from bakery.verify import canary
 
@@ -23,7 +24,10 @@ PEM = (
 
 @pytest.fixture(autouse=True)
 def no_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canary, "root_of", lambda raw: None)
+    def refuse(raw: Path) -> None:
+        raise NoRootError("none")
+
+    monkeypatch.setattr(canary, "open_root", refuse)
 
 
 def search(folder: Path, content: bytes, *secrets: str) -> list[Check]:
@@ -139,12 +143,27 @@ def test_no_secrets_no_finding(tmp_path: Path, secrets: tuple[str, ...]) -> None
 def test_the_file_that_holds_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Root:
         partition = disk_image.Partition("root", "x", 1 << 20, 1 << 20)
+        raw = tmp_path / "disk.raw"
 
         def owner(self, offset: int) -> str:
             return f"/etc/app.conf at {offset}"
 
-    monkeypatch.setattr(canary, "root_of", lambda raw: Root())
+    monkeypatch.setattr(canary, "open_root", lambda raw: Root())
     (check,) = search(tmp_path, SECRET.encode(), SECRET)
     assert check.detail.endswith(f"/etc/app.conf at {1 << 20}")
     (check,) = search(tmp_path, bytes(1 << 20) + SECRET.encode(), SECRET)
     assert check.detail.endswith("outside of the root file system")
+
+
+def test_a_copy_of_the_root_is_searched_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Copy:
+        partition = disk_image.Partition("root", "x", 0, 1 << 20)
+        raw = tmp_path / "root.ext4"
+
+        def owner(self, offset: int) -> str:
+            return "/etc/app.conf"
+
+    Copy.raw.write_bytes(SECRET.encode())
+    monkeypatch.setattr(canary, "open_root", lambda raw: Copy())
+    (check,) = search(tmp_path, b"compressed", SECRET)
+    assert check.detail == "secret 1 of 1 in plain text at byte 0: /etc/app.conf"
