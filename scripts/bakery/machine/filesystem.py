@@ -97,7 +97,7 @@ class FileSystem:
     def _split_path(self, path: str, omitted: Sequence[str]) -> Iterator[str]:
         """The paths that hold all of `path` but what is omitted."""
         below = f"{path.rstrip('/')}/"
-        if not any(name.startswith(below) for name in omitted):
+        if path != "/" and not any(name.startswith(below) for name in omitted):  # debugfs gives the root no name
             yield path
             return
         for entry in self.list(path):
