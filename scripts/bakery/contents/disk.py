@@ -56,9 +56,9 @@ def read_disk(artifact: Artifact, disk: Path, syft: Path) -> Contents:
         tree.mkdir()
         root.copy(family.DATABASE, tree)
         packages = tuple(sorted(family.read_packages(tree)))
+        database = pack_folder(tree, family.OMITTED)
         listing = _read_listing(disk, tree, packages)
         packages = tuple(replace(package, archive=listing.archive_of(package)) for package in packages)
-        database = pack_folder(tree, family.OMITTED)
         sboms = write_sboms(root, artifact, packages, syft, scratch)
         contents = Contents(
             image=artifact.image,
