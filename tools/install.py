@@ -22,8 +22,12 @@ from tools.pins import Tool
 from tools.progress import Progress, SetupError
 from tools.vendor import UnreachableError, Vendor
 
-# Without it Packer, Terraform, Vault and syft call home on every start and wait for an answer.
-QUIET = {"CHECKPOINT_DISABLE": "1", "SYFT_CHECK_FOR_APP_UPDATE": "false"}
+# Without it Packer, Terraform, Vault, syft and grype call home on every start and wait for an answer.
+QUIET = {
+    "CHECKPOINT_DISABLE": "1",
+    "SYFT_CHECK_FOR_APP_UPDATE": "false",
+    "GRYPE_CHECK_FOR_APP_UPDATE": "false",
+}
 VERSION_TIMEOUT_S = 30
 
 

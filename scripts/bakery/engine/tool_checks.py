@@ -139,8 +139,13 @@ def _try_login(_: Project) -> str:
 
 
 def _quiet_variables(project: Project) -> dict[str, str]:
-    """Variables that keep Packer and syft from looking for updates and show Packer the plugins of the set-up."""
-    return {"PACKER_PLUGIN_PATH": str(project.plugins), "CHECKPOINT_DISABLE": "1", "SYFT_CHECK_FOR_APP_UPDATE": "false"}
+    """Variables that keep Packer, syft and grype from looking for updates and show Packer the plugins of the set-up."""
+    return {
+        "PACKER_PLUGIN_PATH": str(project.plugins),
+        "CHECKPOINT_DISABLE": "1",
+        "SYFT_CHECK_FOR_APP_UPDATE": "false",
+        "GRYPE_CHECK_FOR_APP_UPDATE": "false",
+    }
 
 
 PROBES: dict[Stage, dict[str, Probe]] = {
@@ -163,6 +168,7 @@ PROBES: dict[Stage, dict[str, Probe]] = {
         "dnf versionlock": _probe_version_locks,
         "fakeroot": _path_probe("fakeroot"),
         "rpm": _version_probe("rpm", "--version"),
+        "grype": _version_probe("grype", "--version"),
     },
     "verify": {
         "qemu": _version_probe("qemu-system-x86_64", "--version"),

@@ -22,7 +22,8 @@ def programs(bakery: CliRunner, tmp_path: Path) -> Programs:
     found = Programs(tmp_path / "bin", bakery.monkeypatch)
     for name in ("mcopy", "sfdisk", "xorriso", "ssh", "debugfs", "fakeroot", "guestfish"):
         found.shell(name)
-    for name in ("syft", "apt-get", "dnf", "rpm", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "terraform"):
+    tools = ("syft", "grype", "apt-get", "dnf", "rpm", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "terraform")
+    for name in tools:
         found.shell(name, f"echo {name} 7.2.0; echo more")
     found.shell("packer", f'case "$1" in version) echo Packer v1.2.3;; *) {PLUGINS};; esac')
     (tmp_path / "programs" / "syft").unlink()
@@ -68,7 +69,7 @@ def test_json(bakery: CliRunner, programs: Programs) -> None:
 @pytest.mark.parametrize(
     ("verb", "tools"),
     [
-        ("refresh", {"apt", "dnf", "dnf versionlock", "fakeroot", "rpm"}),
+        ("refresh", {"apt", "dnf", "dnf versionlock", "fakeroot", "rpm", "grype"}),
         ("verify", {"qemu", "UEFI firmware", "accelerator", "ssh", "debugfs", "guestfish"}),
         ("publish", {"boto3"}),
         ("infra", {"terraform", "cdktf", "cdktf-cli"}),
