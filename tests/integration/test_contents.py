@@ -19,11 +19,11 @@ from bakery.machine.filesystem import root_of
 from bakery.model.contents import SBOM_SUFFIXES, Package, SbomFormat
 from bakery.model.documents import Artifact, Base, Disk
 from doubles.artifacts import artifact_of
+from doubles.disks import write_disk
 
 pytestmark = pytest.mark.integration
 
 QUESTION = "${db:Status-Status} ${Package} ${Version} ${Architecture} ${source:Package}\\n"
-MIB = 1 << 20
 SYFT = Path(__file__).parents[2] / ".bakery" / "tools" / "bin" / "syft"
 SPEC = """\
 Name: {name}
@@ -148,17 +148,6 @@ def test_contents_name_what_boots_and_come_out_equal(disk: Path) -> None:
         assert {"var/lib/dpkg/status", "etc/apt/sources.list"} < set(archive.getnames())
     assert read_disk(unbaked(disk), disk, SYFT) == contents
     assert disk.with_name(DATABASE).read_bytes() == first
-
-
-def write_disk(tree: Path, disk: Path) -> None:
-    """A disk with one ext4 partition that holds a folder."""
-    raw = disk.with_suffix(".raw")
-    with raw.open("wb") as stream:
-        stream.truncate(128 * MIB)
-    subprocess.run(["sfdisk", "--quiet", raw], input="label: gpt\nsize=120MiB\n", text=True, check=True)
-    (partition,) = disk_image.partitions(raw)
-    run("mke2fs", "-q", "-t", "ext4", "-d", tree, "-E", f"offset={partition.start}", raw, f"{partition.size >> 10}k")
-    disk_image.to_qcow2(raw, disk, compress=False)
 
 
 def test_a_copy_leaves_folders_out(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from bakery.host.errors import BakeryError, OutageError
 from bakery.model.observations import Update, Upgrade
 from bakery.refresh import Archives, observe_updates
 from doubles.apt_archive import PIN, PINNED, AptArchive
+from doubles.disks import write_disk
 from doubles.serving import at_work
-from integration.test_contents import SYFT, unbaked, write_disk
+from integration.test_contents import SYFT, unbaked
 
 pytestmark = [
     pytest.mark.integration,

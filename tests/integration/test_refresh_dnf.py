@@ -26,9 +26,10 @@ from bakery.model.contents import Contents
 from bakery.model.documents import Publication
 from bakery.model.observations import Archive, Update, Upgrade
 from bakery.refresh import Archives, UnknownPackagesError, observe_updates
+from doubles.disks import write_disk
 from doubles.rpm_archive import RpmArchive, build_package, run
 from doubles.serving import at_work
-from integration.test_contents import SYFT, unbaked, write_disk
+from integration.test_contents import SYFT, unbaked
 from integration.test_refresh import Server, open_archives
 
 pytestmark = [

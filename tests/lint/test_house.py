@@ -59,6 +59,7 @@ WRITERS = {
     "refresh/apt/root.py": "apt's configuration, in a scratch folder",
     "refresh/dnf/root.py": "dnf's configuration, in a scratch folder",
     "contents/sbom.py": "settings of syft, in a scratch folder",
+    "vulnerabilities/grype.py": "settings of grype, in a scratch folder",
     "machine/filesystem.py": "requests of debugfs, in a scratch folder",
     "machine/guest.py": "what a guest is given, in a scratch folder",
     "clouds/local/target.py": "a copy of a disk in a scratch folder",

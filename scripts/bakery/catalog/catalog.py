@@ -18,6 +18,7 @@ from bakery.model.contents import SBOM_SUFFIXES, Contents, SbomFormat
 from bakery.model.documents import Document, Pointer, dump, parse
 from bakery.model.observations import Observation, Observations
 from bakery.model.version import ImageVersion, Versioned
+from bakery.model.vulnerabilities import VulnerabilityObservation, VulnerabilityReport
 
 VERSION = re.compile(r"^(\d+)\.(\d+)\.(\d+)$")  # three integers: Azure galleries accept nothing else
 NUMBERED = re.compile(r"^\d{6}\.json$")  # sorts as text; other files in the folder are ignored
@@ -157,13 +158,24 @@ class Catalog:
         digest = contents.sboms.get(name) if contents else None
         return self._read_intact(_sbom_key(record, name, digest), digest) if digest else None
 
-    def keep_observations(self, observations: Iterable[Observation]) -> Observations:
+    def keep_vulnerabilities(self, report: VulnerabilityReport, digest: str) -> None:
+        """Keep the vulnerabilities of a version; `digest` is the SHA-256 of their document."""
+        self._store.create(_vulnerabilities_key(report, digest), dump(report))
+
+    def vulnerabilities(self, of: Versioned, digest: str) -> VulnerabilityReport:
+        """The vulnerabilities of a version that were kept with this digest."""
+        key = _vulnerabilities_key(of, digest)
+        return parse(VulnerabilityReport, self._read_intact(key, digest), f"{self.location}/{key}")
+
+    def keep_observations(
+        self, observations: Iterable[Observation], vulnerabilities: Iterable[VulnerabilityObservation] = ()
+    ) -> Observations:
         """Keep observations, with the newest ones of the images that are not among them."""
-        newer = tuple(observations)
+        newer, matched = tuple(observations), tuple(vulnerabilities)
         for _ in range(WRITE_TRIES):
             newest = self.newest_observations()
             number = newest.number + 1 if newest.at else 0
-            document = Observations(number, now(), actor(), newest.merge(newer))
+            document = Observations(number, now(), actor(), newest.merge(newer), newest.merge_vulnerabilities(matched))
             if self._store.create(f"observations/{number:06d}.json", dump(document)):
                 return document
         raise ConflictError("cannot keep observations: other writers take every number", where=self.location)
@@ -364,6 +376,10 @@ def _database_key(of: Versioned, sha256: str) -> str:
 
 def _sbom_key(of: Versioned, name: SbomFormat, sha256: str) -> str:
     return f"{_versions_folder(of.image, of.arch)}/{of.version}/sbom-{sha256}.{SBOM_SUFFIXES[name]}"
+
+
+def _vulnerabilities_key(of: Versioned, sha256: str) -> str:
+    return f"{_versions_folder(of.image, of.arch)}/{of.version}/vulnerabilities-{sha256}.json"
 
 
 def _revision_key(record: Record) -> str:

@@ -8,8 +8,12 @@ from bakery.engine.refresh import refresh_images
 from bakery.engine.updates import count_security, render_security
 from bakery.host.parallel import raise_failures
 from bakery.model import documents
+from bakery.model.documents import Severity
 from bakery.model.observations import Observation
+from bakery.model.vulnerabilities import VulnerabilityObservation
 from bakery.reports import render_table
+
+SHOWN: tuple[Severity, ...] = ("critical", "high", "medium", "low")
 
 
 def refresh(
@@ -22,9 +26,10 @@ def refresh(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Ask the package archives which updates the newest versions have.
+    """Ask the package archives which updates the newest versions have, and a database for their vulnerabilities.
 
-    Starts no machine and changes no image. The catalog keeps the answer for 'bakery plan' and 'bakery status'.
+    Starts no machine and changes no image. The catalog keeps the answer for 'bakery plan' and 'bakery status'. The
+    environment variable BAKERY_VULNERABILITY_DATABASE names the database; without it, vulnerabilities are unknown.
 
     Example: bakery refresh web
     """
@@ -34,7 +39,9 @@ def refresh(
             print(documents.dump(result.observations).decode(), end="")
         else:
             print(render([outcome.result for outcome in result.outcomes if outcome.result]))
-        raise_failures(result.outcomes)
+            if matches := [outcome.result for outcome in result.matches if outcome.result]:
+                print(f"\n{render_matches(matches)}")
+        raise_failures([*result.outcomes, *result.matches])
 
 
 def render(observations: Sequence[Observation]) -> str:
@@ -50,3 +57,12 @@ def render(observations: Sequence[Observation]) -> str:
         for one in observations
     ]
     return render_table(("image", "version", "updates", "security", "held"), rows)
+
+
+def render_matches(matches: Sequence[VulnerabilityObservation]) -> str:
+    """A line per version: its CVEs by severity, and the date of the database."""
+    rows = [
+        (one.image, one.version, *(str(one.summary.count(name)) for name in SHOWN), one.summary.database.built[:10])
+        for one in matches
+    ]
+    return render_table(("image", "version", *SHOWN, "database of"), rows)

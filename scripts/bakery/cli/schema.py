@@ -10,13 +10,17 @@ from bakery.clouds import definitions
 from bakery.engine.plan import Plan
 from bakery.model import documents
 from bakery.model.contents import Contents
+from bakery.model.vulnerabilities import VulnerabilityReport
 
-Name = Literal["definition", "plan", "artifact", "contents", "verdict", "publication", "record", "channel"]
+Name = Literal[
+    "definition", "plan", "artifact", "contents", "verdict", "vulnerabilities", "publication", "record", "channel"
+]
 DOCUMENTS: dict[str, type] = {
     "plan": Plan,
     "artifact": documents.Artifact,
     "contents": Contents,
     "verdict": documents.Verdict,
+    "vulnerabilities": VulnerabilityReport,
     "publication": documents.Publication,
     "record": Record,
     "channel": ChannelEntry,

@@ -41,12 +41,14 @@ def status(
     """Show which images lack updates, as of the last 'bakery refresh'.
 
     Updates are counted as security/all, held ones included. After '3+' more may be for security, and '?' says that some
-    may be. A channel is named with its version if that is not the newest one. Images that failed since their newest
-    version are named below, with the last failure.
+    may be. CVEs are counted as critical/high, from the database that the refresh had; the JSON has each one. A channel
+    is named with its version if that is not the newest one. Images that failed since their newest version are named
+    below, with the last failure.
 
     Example: bakery status
     """
-    document = describe_images(open_session(definitions, workspace, catalog), images, timedelta(hours=max_age))
+    session = open_session(definitions, workspace, catalog)
+    document = describe_images(session, images, timedelta(hours=max_age), with_vulnerabilities=json)
     with reportfile.write_at_end(report, lambda: render_junit("bakery status", _list_cases(document))):
         print(documents.dump(document).decode() if json else render(document), end="" if json else "\n")
         if fail_on:
@@ -57,7 +59,7 @@ def render(document: Status) -> str:
     """A line per image, and one for each that failed since its newest version."""
     now = datetime.fromisoformat(document.at)
     rows = [_image_row(one, now) for one in document.images]
-    table = render_table(("image", "arch", "version", "age", "updates", "channels behind", "refreshed"), rows)
+    table = render_table(("image", "version", "age", "updates", "CVEs", "channels behind", "refreshed"), rows)
     failures = [_describe_failures(one, now) for one in document.images if one.failures]
     return "\n\n".join([table, "\n".join(failures)] if failures else [table])
 
@@ -75,10 +77,10 @@ def _image_row(one: ImageStatus, now: datetime) -> tuple[str, ...]:
     channels = f"{first} +{len(more)}" if more else first
     return (
         one.image,
-        one.arch,
         one.version or "-",
         _describe_age(one.baked, now) if one.baked else "-",
         _updates_cell(one),
+        _vulnerabilities_cell(one),
         channels,
         refreshed if one.version else "-",
     )
@@ -88,6 +90,13 @@ def _updates_cell(one: ImageStatus) -> str:
     if one.updates is None:
         return "unknown" if one.version else "-"
     return f"{render_security(one.security, one.unclassified)}/{one.updates}"
+
+
+def _vulnerabilities_cell(one: ImageStatus) -> str:
+    if one.matches is None:
+        return "unknown" if one.version else "-"
+    summary = one.matches.summary
+    return f"{summary.count('critical')}/{summary.count('high')}{' (old)' if one.matches_old else ''}"
 
 
 def _describe_age(time: str, now: datetime) -> str:

@@ -6,21 +6,27 @@ from functools import partial
 
 from bakery.catalog import Record, now
 from bakery.engine.session import Session
+from bakery.engine.vulnerabilities import observe_vulnerabilities
 from bakery.host import files, parallel
 from bakery.host.events import Event, report_step
 from bakery.host.parallel import Outcome
 from bakery.model.definition import ImageDefinition
 from bakery.model.observations import Observation, Observations
 from bakery.model.version import ImageVersion
+from bakery.model.vulnerabilities import VulnerabilityObservation
 from bakery.refresh import Archives, UnknownPackagesError, observe_updates
 
 
 @dataclass(frozen=True)
 class Refresh:
-    """The kept observations, and the outcome of each image that was asked for; without a result, it has none."""
+    """The kept observations, and the outcome of each image that was asked for; without a result, it has none.
+
+    `matches` are the outcomes of versions whose packages were matched with a vulnerability database.
+    """
 
     observations: Observations
     outcomes: Sequence[Outcome[Observation | None]]
+    matches: Sequence[Outcome[VulnerabilityObservation | None]]
 
 
 def refresh_images(session: Session, names: list[str] | None, jobs: int) -> Refresh:
@@ -33,8 +39,12 @@ def refresh_images(session: Session, names: list[str] | None, jobs: int) -> Refr
         work = partial(_observe_image, session, images, last, archives)
         outcomes = parallel.run_parallel(list(images), work, jobs)
         archives.remove_unused()
+    matches = observe_vulnerabilities(session, images.values(), previous, jobs)
     observations = [outcome.result for outcome in outcomes if outcome.result]
-    return Refresh(session.catalog.keep_observations(observations) if observations else previous, outcomes)
+    vulnerabilities = [outcome.result for outcome in matches if outcome.result]
+    if not observations and not vulnerabilities:
+        return Refresh(previous, outcomes, matches)
+    return Refresh(session.catalog.keep_observations(observations, vulnerabilities), outcomes, matches)
 
 
 def _observe_image(

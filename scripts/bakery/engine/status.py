@@ -1,7 +1,7 @@
 """The state of each image: its newest version, the updates that it lacks, and the channels that lag behind it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -12,6 +12,7 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Strict
 from bakery.model.observations import Observation
 from bakery.model.version import ImageVersion
+from bakery.model.vulnerabilities import Vulnerability, VulnerabilityObservation
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,9 @@ class ImageStatus(Strict):
     `updates` counts packages with an update, None where that is unknown; `security`, `unclassified` and `held` are
     parts of them. `unclassified` are those of which nobody knows whether they are for security, and `security` is None
     if some may be and none is known. `behind` has the versions of channels that point at another one, `failures` those
-    since that version, oldest first. Times are in ISO 8601; `old` says that the refresh is too long ago.
+    since that version, oldest first. Times are in ISO 8601; `old` says that the refresh is too long ago, as
+    `matches_old` does of `matches`, which are None where no database was asked. `vulnerabilities` are all of these
+    matches if they were asked for.
     """
 
     image: str
@@ -36,11 +39,14 @@ class ImageStatus(Strict):
     old: bool = False
     failures: tuple[Failure, ...] = ()
     unclassified: int = 0
+    matches: VulnerabilityObservation | None = None
+    matches_old: bool = False
+    vulnerabilities: tuple[Vulnerability, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Status(Strict):
-    """All images, the most urgent first: updates for security, unknown updates, other updates, age."""
+    """All images, the most urgent first: updates for security, vulnerabilities, unknown updates, other updates, age."""
 
     at: str
     images: tuple[ImageStatus, ...]
@@ -62,13 +68,19 @@ class Status(Strict):
         return tuple(one for one in self.images if one.unclassified)
 
 
-def describe_images(session: Session, names: list[str] | None, max_age: timedelta) -> Status:
-    """The state of the named images, or of all."""
+def describe_images(
+    session: Session, names: list[str] | None, max_age: timedelta, with_vulnerabilities: bool = False
+) -> Status:
+    """The state of the named images, or of all; with each vulnerability on request."""
     now = datetime.now(UTC)
-    observations = session.catalog.newest_observations().by_version
+    kept = session.catalog.newest_observations()
+    observations, matches = kept.by_version, kept.vulnerabilities_by_version
     images = [
-        _describe_image(session, image, observations, now, max_age) for image in session.definitions.select(names or [])
+        _add_matches(_describe_image(session, image, observations, now, max_age), matches, now, max_age)
+        for image in session.definitions.select(names or [])
     ]
+    if with_vulnerabilities:
+        images = [_add_vulnerabilities(session, one) for one in images]
     return Status(now.isoformat(timespec="seconds"), tuple(sorted(images, key=_urgency)))
 
 
@@ -106,6 +118,23 @@ def _describe_image(
     )
 
 
+def _add_matches(
+    status: ImageStatus,
+    matches: Mapping[ImageVersion, VulnerabilityObservation],
+    now: datetime,
+    max_age: timedelta,
+) -> ImageStatus:
+    newest = matches.get(ImageVersion.of(status))
+    return replace(status, matches=newest, matches_old=is_old(newest, now, max_age)) if newest else status
+
+
+def _add_vulnerabilities(session: Session, status: ImageStatus) -> ImageStatus:
+    if status.matches is None:
+        return status
+    report = session.catalog.vulnerabilities(status, status.matches.summary.report)
+    return replace(status, vulnerabilities=report.vulnerabilities)
+
+
 def _list_behind(session: Session, record: Record) -> dict[str, str]:
     """Channels that point at another version than the newest one."""
     names = session.catalog.channels(record.image, record.arch)
@@ -115,9 +144,11 @@ def _list_behind(session: Session, record: Record) -> dict[str, str]:
 
 def _urgency(status: ImageStatus) -> tuple[object, ...]:
     """The order of rows; an image without a version comes last."""
+    summary = status.matches.summary if status.matches else None
     return (
         not status.version,
         -(status.security or 0),
+        *(-summary.count(severity) if summary else 0 for severity in ("critical", "high")),
         status.security is not None,
         -(status.updates or 0),
         status.baked,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from bakery.model.definition import ImageDefinition
 from bakery.model.observations import Observation, Update
+from bakery.model.vulnerabilities import VulnerabilityObservation
 
 MAX_AGE = timedelta(hours=24)  # security archives publish daily
 NAMED = 3  # updates in a reason; the document of the refresh has all
@@ -59,6 +60,6 @@ def describe_refresh(image: ImageDefinition, observation: Observation | None, no
     return f"{left_out} {'update is' if left_out == 1 else 'updates are'} left out (updates: {image.updates})"
 
 
-def is_old(observation: Observation, now: datetime, max_age: timedelta) -> bool:
+def is_old(observation: Observation | VulnerabilityObservation, now: datetime, max_age: timedelta) -> bool:
     """Whether an observation is too old to say that nothing is new, or from a clock that is ahead as far."""
     return abs(now - datetime.fromisoformat(observation.at)) > max_age

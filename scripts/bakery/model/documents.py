@@ -1,10 +1,10 @@
 """The documents that stages hand to each other: frozen values here, schema-versioned JSON on disk and in CI."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, model_validator
 
@@ -13,6 +13,9 @@ from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialE
 
 Mode = Literal["vm", "chroot"]
 Updates = Literal["all", "security", "none"]
+# Grype's words, least first.
+Severity = Literal["unknown", "negligible", "low", "medium", "high", "critical"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
 def _check_time(text: str) -> str:
@@ -106,6 +109,33 @@ class RemoteBuild(Strict):
     created: Time
     log: str
     schema: Literal["bakery/remote-build/1"] = "bakery/remote-build/1"
+
+
+@dataclass(frozen=True)
+class DatabaseState(Strict):
+    """A vulnerability database: where it is from, without any login; when it was built, in ISO 8601; its digest."""
+
+    source: str
+    built: Time
+    digest: str
+
+
+@dataclass(frozen=True)
+class VulnerabilitySummary(Strict):
+    """The answer of a database for the bill of materials with the digest `sbom`, and the SHA-256 of the report.
+
+    `counts` are identifiers by severity, without those that do not occur; `fixed` counts those that have a fix.
+    """
+
+    database: DatabaseState
+    sbom: str
+    report: str
+    counts: Mapping[Severity, int] = field(default_factory=dict)
+    fixed: Mapping[Severity, int] = field(default_factory=dict)
+
+    def count(self, severity: Severity) -> int:
+        """The number of identifiers of one severity."""
+        return self.counts.get(severity, 0)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from bakery.model.documents import Strict, Time
 from bakery.model.version import ImageVersion
+from bakery.model.vulnerabilities import VulnerabilityObservation
 
 
 @dataclass(frozen=True, order=True)
@@ -74,12 +75,16 @@ class Observation(Strict):
 
 @dataclass(frozen=True)
 class Observations(Strict):
-    """The newest observation of each image and architecture, sorted by both; `number` counts the refreshes."""
+    """The newest observation of each image and architecture, sorted by both; `number` counts the refreshes.
+
+    `vulnerabilities` are those of its newest version and of the versions that its channels pointed at.
+    """
 
     number: int = 0
     at: Time = ""
     by: str = ""
     observations: tuple[Observation, ...] = ()
+    vulnerabilities: tuple[VulnerabilityObservation, ...] = ()
     schema: Literal["bakery/observations/1"] = "bakery/observations/1"
 
     @property
@@ -91,3 +96,15 @@ class Observations(Strict):
         """All observations after newer ones of some images."""
         by_image = {(one.image, one.arch): one for one in (*self.observations, *newer)}
         return tuple(by_image[key] for key in sorted(by_image))
+
+    @property
+    def vulnerabilities_by_version(self) -> dict[ImageVersion, VulnerabilityObservation]:
+        """Vulnerabilities by the version that they are of."""
+        return {ImageVersion.of(match): match for match in self.vulnerabilities}
+
+    def merge_vulnerabilities(self, newer: Iterable[VulnerabilityObservation]) -> tuple[VulnerabilityObservation, ...]:
+        """All vulnerabilities after newer ones, which replace those of all versions of their images."""
+        fresh = tuple(newer)
+        images = {(match.image, match.arch) for match in fresh}
+        rest = (match for match in self.vulnerabilities if (match.image, match.arch) not in images)
+        return tuple(sorted((*rest, *fresh), key=lambda match: (match.image, match.arch, match.version)))

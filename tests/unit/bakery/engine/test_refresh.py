@@ -107,6 +107,7 @@ def test_packages_that_are_unknown_have_no_updates_to_name(bakery: CliRunner, mo
     assert notes == [
         ("base 1.0.0", "unknown: its disk was not read"),
         ("web", "unknown: it has no complete version"),
+        ("vulnerabilities", "unknown: BAKERY_VULNERABILITY_DATABASE names no database"),
     ]
     assert databases == []
 

@@ -1,0 +1,113 @@
+"""Known vulnerabilities of versions, from their bills of materials and the database that the user names."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+
+from bakery.catalog import Record, now
+from bakery.engine import toolbox
+from bakery.engine.session import Session
+from bakery.host import files, parallel
+from bakery.host.events import Event, report_step
+from bakery.host.parallel import Outcome
+from bakery.model import documents
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import VulnerabilitySummary
+from bakery.model.observations import Observations
+from bakery.model.project import Project
+from bakery.model.version import ImageVersion, Versioned
+from bakery.model.vulnerabilities import (
+    VulnerabilityObservation,
+    VulnerabilityReport,
+    count_identifiers,
+)
+from bakery.vulnerabilities import VARIABLE, Database, UnknownVulnerabilitiesError, match_packages, open_database
+
+
+def open_named_database(project: Project) -> Database:
+    """The database that the environment names; UnknownVulnerabilitiesError if there is none that can be used."""
+    source = os.environ.get(VARIABLE, "")
+    if not source:
+        raise UnknownVulnerabilitiesError(
+            "no vulnerability database is named",
+            hint=f"set {VARIABLE} to a file, a folder or a mirror: docs/how-to/see-vulnerabilities.md",
+        )
+    return open_database(source, toolbox.find(project, "grype"), project.cache / "vulnerabilities")
+
+
+def match_version(
+    database: Database, of: Versioned, sbom: bytes, project: Project
+) -> tuple[VulnerabilityReport, VulnerabilitySummary]:
+    """The vulnerabilities of a version from its CycloneDX document, and what is kept of them elsewhere."""
+    digest = hashlib.sha256(sbom).hexdigest()
+    with files.scratch(project.cache, "vulnerabilities") as scratch:
+        vulnerabilities = match_packages(database, sbom, scratch)
+    report = VulnerabilityReport(of.image, of.arch, of.version, digest, vulnerabilities)
+    summary = VulnerabilitySummary(
+        database.state,
+        sbom=digest,
+        report=hashlib.sha256(documents.dump(report)).hexdigest(),
+        counts=count_identifiers(vulnerabilities),
+        fixed=count_identifiers(one for one in vulnerabilities if one.fixed),
+    )
+    return report, summary
+
+
+def observe_vulnerabilities(
+    session: Session, images: Iterable[ImageDefinition], previous: Observations, jobs: int
+) -> list[Outcome[VulnerabilityObservation | None]]:
+    """Match the newest version of each image, and those that channels point at; an outcome for each.
+
+    One outcome without a result stands for all of them if the database that the environment names cannot be used. If
+    it names none, there are no outcomes: nothing is known.
+    """
+    if not os.environ.get(VARIABLE):
+        session.report(Event("note", "refresh", "vulnerabilities", f"unknown: {VARIABLE} names no database"))
+        return []
+    try:
+        database = open_named_database(session.project)
+    except UnknownVulnerabilitiesError as error:
+        return [Outcome("vulnerabilities", None, error)]
+    records = {
+        f"{record.image} {record.version}": record for image in images for record in _list_records(session, image)
+    }
+    work = partial(_observe_record, session, database, records, previous.vulnerabilities_by_version)
+    return parallel.run_parallel(list(records), work, jobs)
+
+
+def _list_records(session: Session, image: ImageDefinition) -> list[Record]:
+    """The newest complete version of an image, and the versions that its channels point at."""
+    newest = session.newest_record(image)
+    channels = session.catalog.channels(image.name, image.arch)
+    heads = [session.catalog.channel(image.name, image.arch, channel) for channel in channels]
+    versions = {head.version for head in heads if head} | ({newest.version} if newest else set())
+    return [session.catalog.record(ImageVersion(image.name, image.arch, version)) for version in sorted(versions)]
+
+
+def _observe_record(
+    session: Session,
+    database: Database,
+    records: Mapping[str, Record],
+    known: Mapping[ImageVersion, VulnerabilityObservation],
+    name: str,
+) -> VulnerabilityObservation | None:
+    """The answer of the database for a version; None, with a note, if its packages are unknown.
+
+    Grype is not asked again for an equal document and an equal database.
+    """
+    record = records[name]
+    last = known.get(ImageVersion.of(record))
+    contents = session.catalog.contents(record)
+    digest = contents.sboms.get("cyclonedx") if contents else None
+    if last and digest and (last.summary.sbom, last.summary.database) == (digest, database.state):
+        return replace(last, at=now())
+    sbom = session.catalog.sbom(record, "cyclonedx")
+    if sbom is None:
+        session.report(Event("note", "refresh", name, "vulnerabilities are unknown: it has no bill of materials"))
+        return None
+    with report_step(session.report, "refresh", name, "match packages with vulnerabilities"):
+        report, summary = match_version(database, record, sbom, session.project)
+    session.catalog.keep_vulnerabilities(report, summary.report)
+    return VulnerabilityObservation(record.image, record.arch, record.version, now(), summary)
