@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,13 @@ import pytest
 from bakery import cli
 from bakery.contents import DATABASE, DOCUMENT, read_disk, sbom_path
 from bakery.engine.session import Session, open_session
-from bakery.engine.vulnerabilities import observe_vulnerabilities
+from bakery.engine.vulnerabilities import check_disk, keep_report, observe_vulnerabilities
+from bakery.host import process
+from bakery.host.errors import BakeryError
 from bakery.model import documents
 from bakery.model.contents import SBOM_SUFFIXES, Contents
-from bakery.model.documents import Artifact, Base, Disk
+from bakery.model.documents import Artifact, Base, Disk, Verdict
+from bakery.model.vulnerabilities import VulnerabilityReport
 from bakery.vulnerabilities import VARIABLE, Database, UnknownVulnerabilitiesError, match_packages, open_database
 from doubles.artifacts import artifact_of
 from doubles.disks import write_disk
@@ -244,3 +248,81 @@ def test_equal_packages_and_databases_ask_grype_once(
     asked: list[str] = []
     monkeypatch.setattr("bakery.engine.vulnerabilities.match_packages", lambda *_: asked.append("grype"))
     assert (observe(session), asked) == (expected, [])
+
+
+def verdict_of(artifact: Artifact) -> Verdict:
+    """A verdict of a disk that boots."""
+    at = datetime.now(UTC).isoformat()
+    return Verdict(artifact.image, artifact.arch, artifact.version, artifact.disk.sha256, True, (), "tcg", {}, at)
+
+
+def check(session: Session, baked: Path, gate: str) -> Verdict:
+    """The verdict of the disk by a definition with a gate."""
+    (session.project.root / "packer/images/debian-12.yaml").write_text(f"{DEFINITION}{gate}")
+    again = open_session(Path("packer/images"), Path(".bakery"), "")
+    artifact = document_of(baked / "disk.qcow2")
+    return check_disk(again, again.definitions.images["debian-12"], artifact, verdict_of(artifact))
+
+
+def test_a_gate_judges_the_disk_and_its_exceptions_become_openvex(
+    session: Session, baked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = write_database(tmp_path / "database", [OPENSSL, LIBDB])
+    monkeypatch.setenv(VARIABLE, str(archive))
+    gate = "vulnerabilities:\n  fail_on: high\n  only_fixed: true\n"
+    failed = check(session, baked, gate)
+    assert [(one.name, one.passed) for one in failed.checks] == [("no known vulnerabilities", False)]
+    assert "CVE-2025-9230 (high): openssl 3.0.17-1~deb12u2, fixed in 3.0.17-1~deb12u3" in failed.checks[0].detail
+    assert failed.vulnerabilities
+    assert failed.vulnerabilities.counts == {"critical": 1, "high": 1}
+    assert failed.vulnerabilities.database.source == str(archive)
+
+    entry = '{id: CVE-2025-9230, reason: no TLS server, until: "%s"}'
+    passed = check(session, baked, f"{gate}  ignore:\n    - {entry % '2999-12-31'}\n")
+    assert (passed.passed, len(passed.checks)) == (True, 2)
+    artifact = document_of(baked / "disk.qcow2")
+    vex = session.project.artifact_folder(artifact) / "openvex.json"
+    assert passed.vex == hashlib.sha256(vex.read_bytes()).hexdigest()
+    keep_report(session, artifact, passed)
+    report = session.catalog.vulnerabilities(artifact, passed.vulnerabilities.report if passed.vulnerabilities else "")
+    assert report == documents.load(VulnerabilityReport, vex.with_name("vulnerabilities.json"))
+
+    expired = check(session, baked, f"{gate}  ignore:\n    - {entry % '2026-01-31'}\n")
+    assert not expired.passed
+    line = DEFINITION.count("\n") + 5
+    assert expired.checks[1].detail.startswith(f"packer/images/debian-12.yaml:{line}: CVE-2025-9230 was ignored until")
+
+
+def test_grype_reads_the_openvex_document(
+    session: Session, baked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(write_database(tmp_path / "database", [OPENSSL])))
+    ignore = '  ignore: [{id: CVE-2025-9230, reason: no TLS server, until: "2999-12-31"}]\n'
+    check(session, baked, f"vulnerabilities:\n  fail_on: high\n{ignore}")
+    database = open_database(os.environ[VARIABLE], GRYPE, session.project.cache / "vulnerabilities")
+    vex = session.project.artifact_folder(document_of(baked / "disk.qcow2")) / "openvex.json"
+    document = sbom_path(baked / "disk.qcow2", "cyclonedx")
+    answer = process.run([GRYPE, f"sbom:{document}", "--vex", vex, "-o", "json"], env=database.variables).stdout
+    assert {match["vulnerability"]["id"] for match in json.loads(answer)["matches"]} == {"CVE-2025-9230"}
+
+
+def test_a_bill_of_materials_of_another_disk_is_no_answer(
+    session: Session, baked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(write_database(tmp_path / "database", [TAR])))
+    path = sbom_path(session.project.artifact_folder(document_of(baked / "disk.qcow2")) / "disk.qcow2", "cyclonedx")
+    path.unlink()
+    path.write_text("{}")
+    verdict = check(session, baked, "vulnerabilities:\n  fail_on: high\n")
+    assert (verdict.passed, verdict.checks[0].detail.splitlines()[0]) == (
+        False,
+        "cannot be answered: the disk has no bill of materials",
+    )
+
+
+def test_a_name_of_nothing_is_an_error_without_a_gate(
+    session: Session, baked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "/nowhere.db")
+    with pytest.raises(BakeryError, match="names no file, folder"):
+        check(session, baked, "")

@@ -5,7 +5,7 @@ highest number is the current one. The only write creates the next number if it 
 succeeds.
 """
 
-from bakery.catalog.catalog import VERSION, Catalog, is_expired, now, owner
+from bakery.catalog.catalog import VERSION, Catalog, actor, is_expired, now, owner
 from bakery.catalog.record import ChannelEntry, Failure, Record, State
 from bakery.catalog.store import Store, open_store
 
@@ -17,6 +17,7 @@ __all__ = [
     "Record",
     "State",
     "Store",
+    "actor",
     "is_expired",
     "now",
     "open_store",

@@ -167,6 +167,14 @@ class Catalog:
         key = _vulnerabilities_key(of, digest)
         return parse(VulnerabilityReport, self._read_intact(key, digest), f"{self.location}/{key}")
 
+    def keep_vex(self, of: Versioned, document: bytes, digest: str) -> None:
+        """Keep the OpenVEX document of a version; `digest` is its SHA-256."""
+        self._store.create(_vex_key(of, digest), document)
+
+    def vex(self, record: Record) -> bytes | None:
+        """The OpenVEX document of a version; None if it ignores no vulnerability."""
+        return self._read_intact(_vex_key(record, record.vex), record.vex) if record.vex else None
+
     def keep_observations(
         self, observations: Iterable[Observation], vulnerabilities: Iterable[VulnerabilityObservation] = ()
     ) -> Observations:
@@ -380,6 +388,10 @@ def _sbom_key(of: Versioned, name: SbomFormat, sha256: str) -> str:
 
 def _vulnerabilities_key(of: Versioned, sha256: str) -> str:
     return f"{_versions_folder(of.image, of.arch)}/{of.version}/vulnerabilities-{sha256}.json"
+
+
+def _vex_key(of: Versioned, sha256: str) -> str:
+    return f"{_versions_folder(of.image, of.arch)}/{of.version}/vex-{sha256}.json"
 
 
 def _revision_key(record: Record) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bakery.model.documents import Base, Mode, Pointer, Publication, Strict, Time
+from bakery.model.documents import Base, Mode, Pointer, Publication, Strict, Time, VulnerabilitySummary
 
 State = Literal["reserved", "complete", "revoked"]
 
@@ -14,6 +14,7 @@ class Record(Strict):
 
     `at` and `by` are about this revision, `baked` is about the disk. While the version is reserved, `owner` may bake it
     until `expires`. `contents` is the SHA-256 of the version's `contents.json`, empty if its disk could not be read.
+    `vulnerabilities` and `vex` are the verdict's.
     """
 
     image: str
@@ -40,6 +41,8 @@ class Record(Strict):
     tags: dict[str, str] = field(default_factory=dict)
     publications: tuple[Publication, ...] = ()
     checks: int = 0
+    vulnerabilities: VulnerabilitySummary | None = None
+    vex: str = ""
     schema: Literal["bakery/record/1"] = "bakery/record/1"
 
     def publication(self, target: str) -> Publication | None:

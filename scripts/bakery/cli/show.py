@@ -7,10 +7,10 @@ import typer
 
 from bakery.cli import options
 from bakery.cli.session import find_catalog
-from bakery.engine.overview import Overview, describe_version, find_record, read_sbom
+from bakery.engine.overview import Overview, describe_version, find_record, read_sbom, read_vex
 from bakery.model import documents
 from bakery.model.contents import ArchiveState, Contents, SbomFormat
-from bakery.model.documents import Base
+from bakery.model.documents import Base, VulnerabilitySummary
 
 WIDTH = 12  # columns of the names
 
@@ -26,6 +26,7 @@ def show(
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
     sbom: Annotated[SbomFormat | None, typer.Option(help="Print the bill of materials of its disk.")] = None,
+    vex: Annotated[bool, typer.Option("--vex", help="Print the OpenVEX document of what it ignores.")] = False,
     json: options.Json = False,
 ) -> None:
     """Show what a version is, where it is, its lineage and its contents.
@@ -38,6 +39,9 @@ def show(
     record = find_record(image_catalog, name, arch)
     if sbom:
         print(read_sbom(image_catalog, record, sbom).decode(), end="")
+        return
+    if vex:
+        print(read_vex(image_catalog, record).decode(), end="")
         return
     overview = describe_version(image_catalog, record)
     print(documents.dump(overview).decode() if json else render(overview), end="" if json else "\n")
@@ -64,6 +68,7 @@ def _facts(overview: Overview) -> Iterator[tuple[str, list[str]]]:
     yield "base of", _list_names(overview.descendants)
     yield "checks", [f"{record.checks} passed"] if record.checks else []
     yield from _content_facts(overview.contents)
+    yield "at bake", _describe_vulnerabilities(record.vulnerabilities)
     for publication in record.publications:
         ids = [
             " ".join(filter(None, (location.account, location.region, location.id)))
@@ -86,6 +91,13 @@ def _content_facts(contents: Contents | None) -> Iterator[tuple[str, list[str]]]
 def _describe_archive(state: ArchiveState) -> str:
     """Address, suite, components, and the date of the signed list."""
     return f"{' '.join((state.uri, state.suite, *state.components))}, {state.date}"
+
+
+def _describe_vulnerabilities(summary: VulnerabilitySummary | None) -> list[str]:
+    if summary is None:
+        return []
+    counts = ", ".join(f"{count} {severity}" for severity, count in summary.counts.items())
+    return [f"CVEs: {counts or 'none'}; database of {summary.database.built[:10]}"]
 
 
 def _list_names(versions: Iterable[Base]) -> list[str]:

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from bakery.clouds import CLOUDS
 from bakery.engine.plan import Action, Plan
 from bakery.engine.vault_check import Duty, used
+from bakery.engine.vulnerabilities import REPORT, VEX
 from bakery.host.errors import ExitCode
 from bakery.model.contents import SBOM_SUFFIXES
 from bakery.model.definition import ImageDefinition
@@ -151,7 +152,9 @@ def _verify_jobs(image: ImageDefinition, selection: str) -> Jobs:
         "variables": _role_variables("bake-private"),  # verify searches the disk for the secrets of the bake
         "needs": [f"bake-private {name}"],
         "script": [f"due {selection} || exit 0", f"section verify 'Test {name}' bakery verify {name}"],
-        "artifacts": _artifact_settings(f"{_artifact_pattern(image)}/verdict.json", LOGS),
+        "artifacts": _artifact_settings(
+            *(f"{_artifact_pattern(image)}/{document}" for document in ("verdict.json", REPORT, VEX)), LOGS
+        ),
     }
     return {f"verify {name}": job}
 

@@ -81,6 +81,17 @@ def read_sbom(catalog: Catalog, record: Record, name: SbomFormat) -> bytes:
     return sbom
 
 
+def read_vex(catalog: Catalog, record: Record) -> bytes:
+    """The OpenVEX document of a version; NotFoundError if it ignores no vulnerability."""
+    vex = catalog.vex(record)
+    if vex is None:
+        raise NotFoundError(
+            f"{record.image} {record.version} has no OpenVEX document",
+            hint="it was baked without a gate, or ignores none of its vulnerabilities",
+        )
+    return vex
+
+
 def compare_records(catalog: Catalog, before: Record, after: Record) -> Comparison:
     """The differences between two versions of one architecture."""
     return compare_versions(before, after, (catalog.contents(before), catalog.contents(after)))

@@ -23,6 +23,7 @@ from bakery.engine.failures import kept_failures
 from bakery.engine.plan import Action
 from bakery.engine.publish import publish
 from bakery.engine.session import Session
+from bakery.engine.vulnerabilities import check_disk, keep_report, require_gate
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Event, report_step
 from bakery.host.vault import Vault, read_secrets
@@ -133,7 +134,9 @@ def read_contents(session: Session, artifact: Artifact) -> Contents | None:
 
 
 def is_verified(session: Session, artifact: Artifact) -> bool:
-    """Whether this disk passed its tests in an interrupted run."""
+    """Whether this disk passed its tests in an interrupted run. A gate is asked again: its answer changes with time."""
+    if session.definitions.images[artifact.image].vulnerabilities:
+        return False
     verdict = documents.find_valid(Verdict, session.project.artifact_folder(artifact) / "verdict.json")
     return verdict is not None and verdict.passed and verdict.sha256 == artifact.disk.sha256
 
@@ -148,6 +151,7 @@ def verify_version(session: Session, artifact: Artifact) -> Verdict:
             verdict = verify(
                 session.project, definition, artifact, folder / "disk.qcow2", secrets.values(), session.report
             )
+        verdict = check_disk(session, definition, artifact, verdict)
         documents.save(verdict, folder / "verdict.json")
         failing = [check for check in verdict.checks if not check.passed]
         if failing:
@@ -165,6 +169,8 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
     definition, project = version.definition, session.project
     verdict = documents.find_valid(Verdict, version.folder(project, "local") / "verdict.json")
     _usable_record(session, version)  # before anything is published
+    if version.artifact and verdict:
+        require_gate(definition, version.artifact, verdict)
     with (
         kept_failures(session, definition, "publish", version.parts[0].input_key),
         open_targets(session, definition) as targets,
@@ -172,6 +178,8 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
         publications = publish(project, version, verdict, targets, session.report)
         record = _usable_record(session, version)
         contents = _keep_contents(session, version.artifact) if version.artifact else ""
+        if version.artifact and verdict:
+            keep_report(session, version.artifact, verdict)
         complete = _complete_record(record, version, verdict, tuple(publications), contents)
         if complete != record:
             record = session.catalog.revise(complete, "published")
@@ -243,6 +251,8 @@ def _complete_record(
         publications=publications,
         contents=contents,
         checks=len(checks),
+        vulnerabilities=verdict.vulnerabilities if verdict else None,
+        vex=verdict.vex if verdict else "",
     )
 
 

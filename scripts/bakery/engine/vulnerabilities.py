@@ -4,17 +4,21 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
-from bakery.catalog import Record, now
+from bakery.catalog import Record, actor, now
+from bakery.contents import DOCUMENT, sbom_path
 from bakery.engine import toolbox
 from bakery.engine.session import Session
 from bakery.host import files, parallel
+from bakery.host.errors import BakeryError
 from bakery.host.events import Event, report_step
 from bakery.host.parallel import Outcome
 from bakery.model import documents
+from bakery.model.contents import Contents
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import VulnerabilitySummary
+from bakery.model.documents import Artifact, Check, Verdict, VulnerabilitySummary
 from bakery.model.observations import Observations
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion, Versioned
@@ -23,7 +27,20 @@ from bakery.model.vulnerabilities import (
     VulnerabilityReport,
     count_identifiers,
 )
-from bakery.vulnerabilities import VARIABLE, Database, UnknownVulnerabilitiesError, match_packages, open_database
+from bakery.vulnerabilities import (
+    CHECK,
+    VARIABLE,
+    Database,
+    UnknownVulnerabilitiesError,
+    judge_vulnerabilities,
+    list_ignored,
+    match_packages,
+    open_database,
+    write_vex,
+)
+
+REPORT = "vulnerabilities.json"
+VEX = "openvex.json"
 
 
 def open_named_database(project: Project) -> Database:
@@ -53,6 +70,74 @@ def match_version(
         fixed=count_identifiers(one for one in vulnerabilities if one.fixed),
     )
     return report, summary
+
+
+def check_disk(session: Session, definition: ImageDefinition, artifact: Artifact, verdict: Verdict) -> Verdict:
+    """The verdict with the known vulnerabilities of the disk, which are written beside it, and the checks of the gate.
+
+    Without a gate, nothing fails: what cannot be known is a note. A gate fails if it cannot be answered.
+    """
+    gate, subject = definition.vulnerabilities, f"{artifact.image} {artifact.version}"
+    if not gate and not os.environ.get(VARIABLE):
+        return verdict
+    try:
+        with report_step(session.report, "verify", subject, "match packages with vulnerabilities"):
+            sbom = _read_sbom(session, artifact)
+            report, summary = match_version(open_named_database(session.project), artifact, sbom, session.project)
+    except UnknownVulnerabilitiesError as error:
+        if not gate:
+            session.report(Event("note", "verify", subject, f"vulnerabilities are unknown: {error.message}"))
+            return verdict
+        detail = "\n".join(filter(None, (f"cannot be answered: {error.message}", error.detail, error.hint)))
+        return replace(verdict, passed=False, checks=(*verdict.checks, Check(CHECK, passed=False, detail=detail)))
+    folder = session.project.artifact_folder(artifact)
+    documents.save(report, folder / REPORT)
+    if not gate:
+        return replace(verdict, vulnerabilities=summary)
+    today = datetime.now(UTC).date()
+    where = partial(session.definitions.where, definition.name)
+    checks = (*verdict.checks, *judge_vulnerabilities(gate, report.vulnerabilities, today, where))
+    vex = b""
+    if ignored := list_ignored(gate, report.vulnerabilities, today):
+        vex = write_vex(gate, ignored, artifact, actor(), now())
+        files.write_atomic(folder / VEX, vex)
+    return replace(
+        verdict,
+        passed=all(check.passed for check in checks),
+        checks=checks,
+        vulnerabilities=summary,
+        vex=hashlib.sha256(vex).hexdigest() if vex else "",
+    )
+
+
+def require_gate(definition: ImageDefinition, artifact: Artifact, verdict: Verdict) -> None:
+    """BakeryError if the definition has a gate and the disk was tested before it had one."""
+    if definition.vulnerabilities and CHECK not in (check.name for check in verdict.checks):
+        raise BakeryError(
+            f"{artifact.image} {artifact.version} was tested before its definition had a gate for vulnerabilities",
+            hint=f"run 'bakery verify {artifact.image}' again",
+        )
+
+
+def keep_report(session: Session, artifact: Artifact, verdict: Verdict) -> None:
+    """Bring the vulnerabilities of a disk and its OpenVEX document to the catalog, if it has them."""
+    folder = session.project.artifact_folder(artifact)
+    if verdict.vulnerabilities:
+        report = documents.load(VulnerabilityReport, folder / REPORT)
+        session.catalog.keep_vulnerabilities(report, verdict.vulnerabilities.report)
+    if verdict.vex:
+        session.catalog.keep_vex(artifact, (folder / VEX).read_bytes(), verdict.vex)
+
+
+def _read_sbom(session: Session, artifact: Artifact) -> bytes:
+    """The CycloneDX document of a disk."""
+    folder = session.project.artifact_folder(artifact)
+    contents = documents.find(Contents, folder / DOCUMENT)
+    digest = contents.sboms.get("cyclonedx") if contents and contents.sha256 == artifact.disk.sha256 else None
+    path = sbom_path(folder / "disk.qcow2", "cyclonedx")
+    if digest is None or not path.is_file() or files.sha256(path) != digest:
+        raise UnknownVulnerabilitiesError("the disk has no bill of materials", hint="see the notes of its bake")
+    return path.read_bytes()
 
 
 def observe_vulnerabilities(

@@ -17,7 +17,8 @@ from bakery.model.bases import QEMU, Bases
 from bakery.model.distribution import Distribution
 from bakery.model.documents import Mode, Updates
 from bakery.model.fields import Name, VariableName
-from bakery.model.validation import Model
+from bakery.model.gate import VulnerabilityGate
+from bakery.model.validation import Model, field_error
 
 # Ansible's name of the family (the fact os_family) by the first part of a definition's `os`.
 FAMILIES = {
@@ -81,6 +82,9 @@ class ImageDefinition(Model):
     secrets: dict[VariableName, SecretRef] = Field(
         default_factory=dict, description="secrets by name; roles read the value from the environment variable NAME"
     )
+    vulnerabilities: VulnerabilityGate | None = Field(
+        default=None, description="known vulnerabilities that a disk must not have"
+    )
     tests: tuple[VariableName, ...] = Field(default=(), description="test_<name>.py in packer/tests/")
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         default=("local",), description="targets that get the tested image"
@@ -108,6 +112,12 @@ class ImageDefinition(Model):
                 raise ValueError(f"target {target} needs base.{' or base.'.join(sources)}")
         for settings in self.distribution.by_target.values():
             settings.check(self)
+        if self.vulnerabilities and self.remote_targets:
+            raise field_error(
+                f"no bill of materials is written for the image that Packer builds at {self.remote_targets[0]}",
+                "remove the gate, or let QEMU build the disk for this target",
+                "vulnerabilities",
+            )
         if self.mode == "chroot" and self.windows:
             raise ValueError("Windows cannot be baked in mode chroot")
         for base in self.base.by_builder.values():

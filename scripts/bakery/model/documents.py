@@ -140,7 +140,10 @@ class VulnerabilitySummary(Strict):
 
 @dataclass(frozen=True)
 class Verdict(Strict):
-    """The result of verify, valid only for the disk file with this `sha256`."""
+    """The result of verify, valid only for the disk file with this `sha256`.
+
+    `vulnerabilities` is None if no database was asked; `vex` is the SHA-256 of the OpenVEX document, empty without one.
+    """
 
     image: str
     arch: str
@@ -151,6 +154,8 @@ class Verdict(Strict):
     accelerator: str
     seconds: dict[str, float]
     created: Time
+    vulnerabilities: VulnerabilitySummary | None = None
+    vex: str = ""
     schema: Literal["bakery/verdict/1"] = "bakery/verdict/1"
 
 

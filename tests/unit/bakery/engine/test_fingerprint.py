@@ -221,6 +221,7 @@ COUNTS_NOT: dict[str, Callable[[FakeProject], object]] = {
     "compiled plugin": change("ansible/playbooks/filter_plugins/__pycache__/names.pyc"),
     "read permission": lambda world: (world.root / ROLE / "files/run.sh").chmod(0o600),
     "description": define("description", to="Another"),
+    "gate": define("vulnerabilities", to={"fail_on": "high"}),
     "tags": define("tags", to={"team": "web"}),
     "version line": define("version", to="1.1"),
     "channel": define("channel", to="stable"),

@@ -89,15 +89,18 @@ def test_nothing_needs_a_job_of_a_later_stage() -> None:
     assert child(base="keep", web="bake")["stages"] == child(base="keep")["stages"] == [*steps, "apply"]
 
 
+VERIFIED = ("verdict.json", "vulnerabilities.json", "openvex.json")
+
+
 def test_a_disk_is_handed_on_once_by_the_job_that_baked_it() -> None:
     found = child(base="bake", web="wait")
     logs = ".bakery/logs/"
     assert {name: found[name]["artifacts"]["paths"] for name in jobs(found)} == {
         "bake-private base": [".bakery/artifacts/base-1.0.*", logs],
-        "verify base": [".bakery/artifacts/base-1.0.*/verdict.json", logs],
+        "verify base": [*(f".bakery/artifacts/base-1.0.*/{name}" for name in VERIFIED), logs],
         "publish base": [".bakery/artifacts/base-1.0.*/publication*.json", logs, "note-base.md"],
         "bake-private web": [".bakery/artifacts/web-1.0.*", logs],
-        "verify web": [".bakery/artifacts/web-1.0.*/verdict.json", logs],
+        "verify web": [*(f".bakery/artifacts/web-1.0.*/{name}" for name in VERIFIED), logs],
         "publish web": [".bakery/artifacts/web-1.0.*/publication*.json", logs, "note-web.md"],
         "apply images": ["images.json"],
     }
