@@ -44,6 +44,7 @@ Description: a package
 # As Debian 12 had them in summer 2025.
 INSTALLED = (
     ("dpkg", "1.21.22", ""),
+    ("linux-image-6.1.0-17-amd64", "6.1.69-1", "Source: linux-signed-amd64 (6.1.69+1)\n"),
     ("libssl3", "3.0.17-1~deb12u2", "Source: openssl\n"),
     ("openssl", "3.0.17-1~deb12u2", ""),
     ("systemd", "252.38-1~deb12u1", ""),
@@ -120,6 +121,14 @@ def test_matches_are_those_of_source_packages_and_versions(baked: Path, tmp_path
         ("CVE-2025-9230", "high", "libssl3 3.0.17-1~deb12u2", "3.0.17-1~deb12u3"),
         ("CVE-2025-9230", "high", "openssl 3.0.17-1~deb12u2", "3.0.17-1~deb12u3"),
     ], "systemd has the fix"
+
+
+def test_a_signed_kernel_has_what_the_tracker_says_of_linux(baked: Path, tmp_path: Path) -> None:
+    due, done = Entry("CVE-2024-1086", "High", "linux", "6.1.76-1"), Entry("CVE-2023-6931", "High", "linux", "6.1.69-1")
+    database = open_database(str(write_database(tmp_path / "database", [due, done])), GRYPE, tmp_path / "cache")
+    assert identifiers(database, baked, tmp_path) == [
+        ("CVE-2024-1086", "high", "linux-image-6.1.0-17-amd64 6.1.69-1", "6.1.76-1")
+    ]
 
 
 def test_a_file_is_imported_again_when_it_changed(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Matches a bill of materials against a vulnerability database, with grype."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,9 @@ from bakery.vulnerabilities.database import Database, UnknownVulnerabilitiesErro
 
 # In place of the user's own settings, which may ignore vulnerabilities.
 SETTINGS = {"check-for-app-update": False, "db": {"auto-update": False}}
+# Debian signs its kernels in source packages of their own, of which its security tracker knows nothing.
+SIGNED_KERNEL = re.compile(r"linux-signed-(amd64|arm64|i386)")
+SOURCE, SOURCE_VERSION = "syft:metadata:source", "syft:metadata:sourceVersion"
 SECONDS = 600.0  # a system of 400 MB takes a few seconds
 
 
@@ -20,7 +24,7 @@ def match_packages(database: Database, sbom: bytes, scratch: Path) -> tuple[Vuln
     UnknownVulnerabilitiesError if grype cannot tell the distribution, so that it would find none.
     """
     document, settings, report = scratch / "sbom.cdx.json", scratch / "grype.yaml", scratch / "grype.json"
-    document.write_bytes(sbom)
+    document.write_bytes(_name_kernel_source(sbom))
     settings.write_text(json.dumps(SETTINGS))
     process.run(
         [database.grype, f"sbom:{document}", "--config", settings, "--output", "json", "--file", report, "--quiet"],
@@ -31,6 +35,18 @@ def match_packages(database: Database, sbom: bytes, scratch: Path) -> tuple[Vuln
     if not answer["distro"]["name"]:
         raise UnknownVulnerabilitiesError("grype does not know the distribution of the packages")
     return tuple(sorted({_read_match(match) for match in answer["matches"]}))
+
+
+def _name_kernel_source(sbom: bytes) -> bytes:
+    """The document with `linux` as the source package of signed kernels, in the version of the package itself."""
+    document = json.loads(sbom)
+    for component in document.get("components", ()):
+        properties = {one["name"]: one["value"] for one in component.get("properties", ())}
+        if SIGNED_KERNEL.fullmatch(properties.get(SOURCE, "")):
+            kept = {**properties, SOURCE: "linux"}
+            kept.pop(SOURCE_VERSION, None)
+            component["properties"] = [{"name": name, "value": value} for name, value in kept.items()]
+    return json.dumps(document).encode()
 
 
 def _read_match(match: dict[str, Any]) -> Vulnerability:
