@@ -188,11 +188,13 @@ def _observe_record(
     digest = contents.sboms.get("cyclonedx") if contents else None
     if last and digest and (last.summary.sbom, last.summary.database) == (digest, database.state):
         return replace(last, at=now())
-    sbom = session.catalog.sbom(record, "cyclonedx")
-    if sbom is None:
-        session.report(Event("note", "refresh", name, "vulnerabilities are unknown: it has no bill of materials"))
-        return None
-    with report_step(session.report, "refresh", name, "match packages with vulnerabilities"):
+    try:
+        sbom = session.catalog.sbom(record, "cyclonedx")
+        if sbom is None:
+            raise UnknownVulnerabilitiesError("it has no bill of materials")
         report, summary = match_version(database, record, sbom, session.project)
+    except UnknownVulnerabilitiesError as error:
+        session.report(Event("note", "refresh", name, f"vulnerabilities are unknown: {error.message}"))
+        return None
     session.catalog.keep_vulnerabilities(report, summary.report)
     return VulnerabilityObservation(record.image, record.arch, record.version, now(), summary)

@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -21,6 +23,9 @@ FETCH_SECONDS = 900.0  # 200 MB from a mirror, and its indexes
 ANSWER_SECONDS = 120.0
 URL = re.compile(r"^https?://")
 CHECKSUM = re.compile(r"[?&]checksum=(sha256:[0-9a-f]{64})")  # in the address that grype notes after a download
+# Tables of grype's database, version 6: `rocky` has the data of `rhel`.
+REPLACEMENTS = "SELECT replacement FROM operating_system_specifier_overrides WHERE alias = ? AND replacement != ''"
+RELEASES = "SELECT coalesce(major_version, '') FROM operating_systems WHERE name = ? OR release_id = ?"
 STAMP = "imported"  # the file that tells which state of a user's file was imported
 
 
@@ -40,6 +45,16 @@ class Database:
     def variables(self) -> dict[str, str]:
         """The environment of a grype that answers from this database and fetches nothing."""
         return _variables(self.folder)
+
+    def knows(self, distribution: str, version: str) -> bool:
+        """Whether it has data of a distribution in this version; where it has none, grype finds nothing."""
+        path = self.folder.absolute() / SCHEMA_FOLDER / "vulnerability.db"
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            names = [distribution, *(row[0] for row in connection.execute(REPLACEMENTS, (distribution,)))]
+            releases = {row[0] for name in names for row in connection.execute(RELEASES, (name, name))}
+        major = version.partition(".")[0]
+        # A rolling distribution has no number in the database, a development release none in the image.
+        return bool(releases) and (releases == {""} or not major.isdigit() or major in releases)
 
 
 def open_database(source: str, grype: Path, cache: Path) -> Database:

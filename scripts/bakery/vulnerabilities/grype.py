@@ -21,7 +21,7 @@ SECONDS = 600.0  # a system of 400 MB takes a few seconds
 def match_packages(database: Database, sbom: bytes, scratch: Path) -> tuple[Vulnerability, ...]:
     """The known vulnerabilities of the packages in a CycloneDX document, sorted.
 
-    UnknownVulnerabilitiesError if grype cannot tell the distribution, so that it would find none.
+    UnknownVulnerabilitiesError if grype cannot tell the distribution or has no data of it, so that it would find none.
     """
     document, settings, report = scratch / "sbom.cdx.json", scratch / "grype.yaml", scratch / "grype.json"
     document.write_bytes(_name_kernel_source(sbom))
@@ -32,8 +32,11 @@ def match_packages(database: Database, sbom: bytes, scratch: Path) -> tuple[Vuln
         timeout=SECONDS,
     )
     answer = json.loads(report.read_bytes())
-    if not answer["distro"]["name"]:
+    name, version = answer["distro"]["name"], answer["distro"]["version"]
+    if not name:
         raise UnknownVulnerabilitiesError("grype does not know the distribution of the packages")
+    if not database.knows(name, version):
+        raise UnknownVulnerabilitiesError(f"the vulnerability database has nothing of {name} {version}")
     return tuple(sorted({_read_match(match) for match in answer["matches"]}))
 
 
