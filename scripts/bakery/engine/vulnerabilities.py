@@ -153,7 +153,7 @@ def observe_vulnerabilities(
         return []
     try:
         database = open_named_database(session.project)
-    except UnknownVulnerabilitiesError as error:
+    except BakeryError as error:
         return [Outcome("vulnerabilities", None, error)]
     records = {
         f"{record.image} {record.version}": record for image in images for record in _list_records(session, image)

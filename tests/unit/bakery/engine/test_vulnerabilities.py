@@ -4,12 +4,19 @@ import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
 
 from bakery.cli.status import render
+from bakery.engine import refresh
 from bakery.engine.status import describe_images
 from bakery.engine.updates import MAX_AGE
 from bakery.model.documents import DatabaseState, Severity, Verdict, VulnerabilitySummary, load
+from bakery.model.observations import Upgrade
 from bakery.model.vulnerabilities import Vulnerability, VulnerabilityObservation, VulnerabilityReport
+from bakery.vulnerabilities import VARIABLE
+from doubles.programs import Programs
 from unit.bakery.cli.cli_runner import CliRunner
 
 DATABASE = DatabaseState("https://mirror.example/databases", "2026-11-28T06:00:00Z", "xxh64:0123")
@@ -61,6 +68,20 @@ def test_a_refresh_of_one_image_keeps_the_vulnerabilities_of_others(bakery: CliR
     bakery.catalog.keep_observations([], [observation("web", "1.0.2", {})])
     kept = bakery.catalog.newest_observations()
     assert [(one.image, one.version) for one in kept.vulnerabilities] == [("base", "1.0.0"), ("web", "1.0.2")]
+
+
+def test_a_database_that_cannot_be_used_fails_a_refresh_and_keeps_the_updates(
+    bakery: CliRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bakery.packages["base"] = {"openssl": "3.0.17-1"}
+    bakery.line("base")
+    Programs(tmp_path / "bin", monkeypatch).shell("grype")
+    monkeypatch.setattr(refresh, "observe_updates", lambda *_: ((), Upgrade()))
+    monkeypatch.setenv(VARIABLE, "nowhere.db")
+    answer = bakery("refresh", "base")
+    assert answer.code == 4
+    assert "vulnerabilities: nowhere.db: BAKERY_VULNERABILITY_DATABASE names no file, folder" in answer.err
+    assert [one.image for one in bakery.catalog.newest_observations().observations] == ["base"]
 
 
 def test_a_gate_without_a_database_fails(bakery: CliRunner) -> None:
