@@ -99,7 +99,7 @@ def rows(table: str) -> list[list[str]]:
 def state(project: Path) -> tuple[str, str, str]:
     """Refresh, and return the image's version, its updates as security/all, and the plan's row for it."""
     bakery(project, "refresh")
-    ((_, _, version, _, _, updates, *_),) = rows(bakery(project, "status"))
+    ((_, version, _, _, updates, *_),) = rows(bakery(project, "status"))
     (row, *_) = bakery(project, "plan").splitlines()[1:]
     return version, updates, " ".join(row.split())
 
