@@ -93,7 +93,7 @@ def _facts(comparison: Comparison) -> Iterator[str]:
         )
     if before.kernels != after.kernels:
         yield f"kernels: {_kernel_text(before)} -> {_kernel_text(after)}"
-    if before.size != after.size:
+    if _size_text(before) != _size_text(after):
         yield f"size: {_size_text(before)} -> {_size_text(after)}"
     if before.sha256 == after.sha256:
         yield "the disks are equal"

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from bakery.contents.comparison import Comparison, PackageChange, compare_packages
+from bakery.cli.compare import render
+from bakery.contents.comparison import Comparison, PackageChange, Side, compare_packages
 from bakery.engine.overview import Overview
 from bakery.model import documents
 from bakery.model.contents import Package
@@ -168,3 +169,10 @@ def test_history_of_what_is_not_there(versions: CliRunner) -> None:
     answer = versions("history", "web", "beta")
     assert (answer.code, answer.out) == (1, "")
     assert answer.err == "error: web has no channel 'beta' (x86_64)\nhint: channels: stable\n"
+
+
+@pytest.mark.parametrize(("size", "lines"), [(475_200_000, []), (480_000_000, ["size: 475 MB -> 480 MB"])])
+def test_sizes_that_read_alike_are_no_difference(size: int, lines: list[str]) -> None:
+    before, after = Side("web", "1.0.0", "a", 474_900_000, ()), Side("web", "1.0.1", "b", size, ())
+    text = render(Comparison("x86_64", before, after, (), ()))
+    assert [line for line in text.splitlines() if line.startswith("size")] == lines
