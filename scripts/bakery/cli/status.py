@@ -135,6 +135,8 @@ def _describe_gap(one: ImageStatus, document: Status) -> BakeryError | None:
         return BakeryError(f"{one.image} {one.version} lacks {count_of(one.security or 0, 'update')} for security")
     if one in document.unknown:
         return BakeryError(f"the updates of {one.image} {one.version} are unknown, or its last refresh is too old")
+    if one in document.unclassified:
+        return BakeryError(f"nobody knows whether the updates of {one.image} {one.version} are for security")
     return None
 
 

@@ -178,3 +178,12 @@ def test_a_report_for_ci_has_a_case_for_each_image(baked: CliRunner, tmp_path: P
     observe(baked, "web", Upgrade())
     assert baked("status", "--fail-on", "security", "--junit", str(report)).code == 0
     assert ElementTree.parse(report).getroot().get("failures") == "0"
+
+
+def test_a_report_for_ci_fails_where_the_gate_fails(baked: CliRunner, tmp_path: Path) -> None:
+    observe(baked, "base", Upgrade())
+    observe(baked, "web", Upgrade((BASH,)))
+    report = tmp_path / "status.xml"
+    assert baked("status", "--fail-on", "security", "--junit", str(report)).code == 1
+    suite = ElementTree.parse(report).getroot()
+    assert [case.get("name") for case in suite if case.find("failure") is not None] == ["web"]
