@@ -165,10 +165,12 @@ def observe_vulnerabilities(
 def _list_records(session: Session, image: ImageDefinition) -> list[Record]:
     """The newest complete version of an image, and the versions that its channels point at."""
     newest = session.newest_record(image)
-    channels = session.catalog.channels(image.name, image.arch)
-    heads = [session.catalog.channel(image.name, image.arch, channel) for channel in channels]
-    versions = {head.version for head in heads if head} | ({newest.version} if newest else set())
-    return [session.catalog.record(ImageVersion(image.name, image.arch, version)) for version in sorted(versions)]
+    records = {newest.version: newest} if newest else {}
+    for channel in session.catalog.channels(image.name, image.arch):
+        head = session.catalog.channel(image.name, image.arch, channel)
+        if head and head.version not in records:
+            records[head.version] = session.catalog.record(ImageVersion(image.name, image.arch, head.version))
+    return [records[version] for version in sorted(records)]
 
 
 def _observe_record(
