@@ -8,6 +8,7 @@ from pathlib import Path
 from bakery.bake.watch import Watch
 from bakery.clouds.job import Job
 from bakery.host.errors import BakeryError, DiskError
+from bakery.host.files import MAKE_ROOM
 from bakery.host.process import ProcessError
 
 FULL = 16 << 20  # bytes free; QEMU and qemu-img stop at the first block that does not fit
@@ -51,7 +52,7 @@ def _full_disk(scratch: Path) -> BakeryError | None:
     return DiskError(
         "the disk filled up during the bake",
         where=str(scratch.parent),
-        hint="free some space, or point --workspace at a larger disk",
+        hint=MAKE_ROOM,
     )
 
 

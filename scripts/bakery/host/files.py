@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from bakery.host.errors import BusyError, DiskError, UsageError
 
 CHUNK = 1 << 20  # bytes per read when hashing; larger gains nothing
+MAKE_ROOM = "free some space, or point --workspace at a larger disk"
 # What a disk or its rights refuse. Errors of a network are of the operating system as well, but mean something else.
 REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
 
@@ -147,7 +148,7 @@ def require_space(folder: Path, needed: int, purpose: str) -> None:
         raise DiskError(
             f"not enough disk space for {purpose}: {needed >> 20} MiB needed, {free >> 20} MiB free",
             where=str(folder),
-            hint="free some space, or point --workspace at a larger disk",
+            hint=MAKE_ROOM,
         )
 
 
@@ -177,7 +178,7 @@ def explain_refusals(folder: Path | None = None) -> Iterator[None]:
 def _refusal_hint(error: OSError) -> str:
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return "free some space, or point --workspace at a larger disk"
+            return MAKE_ROOM
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return "give this user the right to write there, or point --workspace at another folder"
         case _:
