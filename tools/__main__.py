@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import Event
 from types import FrameType
 
-from tools import environment, pins, system
+from tools import environment, pins, source, system
 from tools.install import Places, install, locked
 from tools.progress import Progress, SetupError
 
@@ -75,6 +75,7 @@ def set_up(progress: Progress) -> None:
         partial(environment.install_node, ROOT, links, progress, node_ready),
     ]
     side_by_side([*programs, *packages], progress)
+    source.remove_caches(places.go)
     progress.say("set-up", "complete")
 
 

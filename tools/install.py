@@ -33,11 +33,16 @@ VERSION_TIMEOUT_S = 30
 
 @dataclass(frozen=True)
 class Places:
-    """The folders of programs: `cache` outlives the checkout, the other two belong to it."""
+    """The folders of programs: `cache` outlives the checkout, `bin` and `plugins` belong to it."""
 
     cache: Path
     bin: Path
     plugins: Path
+
+    @property
+    def go(self) -> Path:
+        """The caches of Go while tools are built."""
+        return self.cache.with_name("go")
 
 
 def install(tools: list[Tool], places: Places, progress: Progress) -> None:
@@ -59,7 +64,7 @@ def resolve(tool: Tool, places: Places, vendor: Vendor, progress: Progress) -> P
         return program
     with locked(folder / "lock", tool.name, progress):
         # Another set-up may have finished it while this one waited.
-        return cached(tool, folder) or make(tool, folder, vendor, progress)
+        return cached(tool, folder) or make(tool, folder, places.go, vendor, progress)
 
 
 def on_path(tool: Tool, places: Places, progress: Progress) -> Path | None:
@@ -98,7 +103,7 @@ def cached(tool: Tool, folder: Path) -> Path | None:
     return next((program for program in programs if os.access(program, os.X_OK)), None)
 
 
-def make(tool: Tool, folder: Path, vendor: Vendor, progress: Progress) -> Path:
+def make(tool: Tool, folder: Path, caches: Path, vendor: Vendor, progress: Progress) -> Path:
     with scratch(folder) as temporary:
         try:
             progress.say(tool.name, f"fetching {tool.version} from the vendor")
@@ -107,7 +112,7 @@ def make(tool: Tool, folder: Path, vendor: Vendor, progress: Progress) -> Path:
         except UnreachableError as error:
             progress.say(tool.name, f"the vendor's release is not reachable ({error})")
     with scratch(folder) as temporary:
-        source.build(tool, temporary / tool.name, progress)
+        source.build(tool, temporary / tool.name, caches, progress)
         return keep(tool, temporary, folder / f"source-{tool.recipe}", progress)
 
 

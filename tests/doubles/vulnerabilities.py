@@ -1,16 +1,13 @@
 """Small vulnerability databases in grype's own format, with CVEs of Debian as its security tracker has them."""
 
-import hashlib
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
+from doubles import go_program
 
 SOURCES = Path(__file__).parents[2] / "tools" / "go" / "grype"
 
@@ -44,18 +41,5 @@ def write_database(folder: Path, entries: Sequence[Entry], built: datetime | Non
 
 
 def _program() -> Path:
-    """The writer, built once for its source and kept in the user's cache."""
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if go is None:
-        pytest.skip("the writer of vulnerability databases is Go source: install Go 1.26 or newer from go.dev/dl")
     sources = [SOURCES / name for name in ("go.mod", "go.sum", "database/main.go")]
-    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:12]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    built = cache / "image-bakery" / "doubles" / f"vulnerabilities-{digest}"
-    if not built.exists():
-        built.parent.mkdir(parents=True, exist_ok=True)
-        staged = built.with_suffix(f".{os.getpid()}")
-        command = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-o", str(staged), "./database"]
-        subprocess.run(command, cwd=SOURCES, check=True, env={**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"})
-        staged.replace(built)
-    return built
+    return go_program.build("vulnerabilities", SOURCES, "./database", sources)

@@ -1,9 +1,7 @@
 """Build the stand-in, start it and talk to it: for tests."""
 
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
+
+from doubles import go_program
 
 HERE = Path(__file__).parent
 REST = "/rest/com/vmware"
@@ -90,21 +89,9 @@ class StandIn:
 
 
 def program() -> Path:
-    """The stand-in's program, built once for its source and kept in the user's cache."""
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if go is None:
-        pytest.skip("the vCenter stand-in is built from Go source: install Go 1.21 or newer from go.dev/dl")
+    """The stand-in's program."""
     sources = sorted(path for path in HERE.iterdir() if path.suffix == ".go" or path.name.startswith("go."))
-    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:12]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    built = cache / "image-bakery" / "doubles" / f"vcenter-{digest}"
-    if not built.exists():
-        built.parent.mkdir(parents=True, exist_ok=True)
-        staged = built.with_suffix(f".{os.getpid()}")
-        command = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-o", str(staged), "."]
-        subprocess.run(command, cwd=HERE, check=True, env={**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"})
-        staged.replace(built)
-    return built
+    return go_program.build("vcenter", HERE, ".", sources)
 
 
 @contextmanager

@@ -121,6 +121,6 @@ def bench(
     release = Release(f"{vendor_server.address}/forge.zip", "forge", sha256=hashlib.sha256(body).hexdigest(), sums=None)
     tool = Tool("forge", VERSION, release, source, "example.org/forge", minutes=1, tags="small")
     project = tmp_path / "project"
-    places = Places(tmp_path / "cache", project / "bin", project / "plugins")
+    places = Places(tmp_path / "cache" / "tools", project / "bin", project / "plugins")
     progress = Progress(tmp_path / "logs")
     return FakeTool(tool, places, bin_folder, lambda: capsys.readouterr().out, progress, vendor_server)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tools import install as installing
+from tools import source
 from tools.install import install, link, resolve
 from tools.progress import SetupError
 from tools.vendor import Vendor
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 OTHER = "#!/bin/sh\necho Forge v1.2.2\n"
 SAME = "#!/bin/sh\necho Forge v1.2.3\n"
+# Go makes its caches where the environment says.
+KEEPING_GO = """#!/bin/sh
+[ "$1" = env ] && echo go1.26.1 && exit
+mkdir -p "$GOCACHE" "$GOMODCACHE"
+while [ "$1" != -o ]; do shift; done
+printf '#!/bin/sh\\necho Forge v1.2.3\\n' > "$2"
+chmod +x "$2"
+"""
 
 
 def resolved(bench: "FakeTool") -> Path:
@@ -94,6 +103,29 @@ def test_an_unreachable_vendor_leads_to_a_build_from_the_locked_source(bench: "F
     said = bench.said()
     assert "the vendor's release is not reachable" in said
     assert "building 1.2.3 from source, about 1 min" in said
+
+
+def test_a_build_leaves_gos_caches_to_the_tools_after_it_and_then_their_space_is_free(bench: "FakeTool") -> None:
+    bench.server.files.clear()
+    bench.put_on_path("go", KEEPING_GO)
+    resolved(bench)
+    caches = bench.places.go
+    assert {path.name for path in caches.iterdir()} == {"build", "modules"}
+    with caches.with_name("go.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        source.remove_caches(caches)
+        assert caches.exists(), "another set-up builds with them"
+    source.remove_caches(caches)
+    assert not caches.exists()
+
+
+def test_a_build_without_space_does_not_start(bench: "FakeTool", monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.server.files.clear()
+    bench.put_go_on_path()
+    monkeypatch.setattr(source, "NEEDED_GB", 10**9)
+    with pytest.raises(SetupError, match=r"building forge needs up to 1000000000 GB, and .*/go has [\d.]+ GB left"):
+        resolved(bench)
+    assert not (bench.bin / "go.calls").exists()
 
 
 def test_a_build_that_reports_another_version_is_refused(bench: "FakeTool") -> None:
