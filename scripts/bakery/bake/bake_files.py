@@ -86,7 +86,7 @@ def role_dependencies(role: Path) -> list[str]:
                 raise UsageError("a dependency must be a role's name", where=yamlfile.where(path, ("dependencies",)))
             names.append(name)
     for path in sorted((*role.glob("tasks/**/*.y*ml"), *role.glob("handlers/**/*.y*ml"))):
-        if any(word in path.read_text() for word in INCLUDED_ROLES):  # reading YAML takes milliseconds
+        if any(word in _read_texts([path]) for word in INCLUDED_ROLES):  # reading YAML takes milliseconds
             names += _included_roles(yamlfile.compose_nodes(path))
     return names
 
