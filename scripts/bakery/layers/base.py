@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from bakery.host import files, process
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event, Reporter, report_step
 from bakery.layers import debian, releases
+from bakery.layers.debian import UNDATED
 from bakery.layers.download import download
 from bakery.machine import disk_image
 from bakery.machine.disk_image import BaseDisk
@@ -25,12 +26,43 @@ WAIT_SECONDS = 3600.0  # for another run that makes the same base: a slow mirror
 UNUSED_SECONDS = 7 * 86400.0  # after which an older Debian base gives its space to the new one
 
 
-def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> BaseDisk:
+def prepare(
+    base: QemuBase,
+    cache: Path,
+    recipe: Path,
+    report: Reporter,
+    archives: Mapping[str, str] | None = None,
+    offline: bool = False,
+) -> BaseDisk:
     """Find or make the disk of a `url` or `debootstrap` base; `recipe` is the folder of the latter.
 
     A `debootstrap` base is made again when its archives have newer packages for it, so it is never older than they are.
+    `archives` are the dated ones of a lock, by the address that they stand for. With `offline`, the base is the one of
+    the last call for the same lock; BakeryError if there is none.
     """
-    packages = _resolve_packages(base.debootstrap, cache, recipe, report) if base.debootstrap else ()
+    if archives is None:
+        return _find_or_make(base, cache, recipe, UNDATED, report)
+    last = cache / "bases" / f"{_cache_key(base, recipe, [f'{one} {dated}' for one, dated in archives.items()])}.last"
+    if offline:
+        return _find_last(last, _base_name(base))
+    disk = _find_or_make(base, cache, recipe, archives, report)
+    files.write_atomic(last, disk.path.parent.name.encode())
+    return disk
+
+
+def _find_last(last: Path, name: str) -> BaseDisk:
+    with suppress(FileNotFoundError):
+        os.utime(last)
+        entry = last.with_name(last.read_text())
+        if disk := _load_entry(entry):
+            os.utime(entry)
+            return disk
+    hint = "bake once with 'package_versions: pinned'"
+    raise BakeryError(f"the base '{name}' for this lock is not in the cache", where=str(last.parent), hint=hint)
+
+
+def _find_or_make(base: QemuBase, cache: Path, recipe: Path, archives: Mapping[str, str], report: Reporter) -> BaseDisk:
+    packages = _resolve_packages(base.debootstrap, cache, recipe, archives, report) if base.debootstrap else ()
     key = _cache_key(base, recipe, packages)
     entry = cache / "bases" / key
     disk = _load_entry(entry)
@@ -44,13 +76,20 @@ def prepare(base: QemuBase, cache: Path, recipe: Path, report: Reporter) -> Base
         WAIT_SECONDS,
         lambda: report(Event("note", "base", name, "waiting for another run that makes this base")),
     ):
-        return _load_entry(entry) or _make_base(base, entry, recipe, report)
+        return _load_entry(entry) or _make_base(base, entry, recipe, archives, report)
 
 
-def _resolve_packages(spec: Debootstrap, cache: Path, recipe: Path, report: Reporter) -> Sequence[str]:
-    """The packages of a Debian base now. apt is asked when an archive changed since it was asked last."""
-    archives = releases.read_state(spec, recipe)
-    answer = cache / "bases" / f"{_cache_key(QemuBase(debootstrap=spec), recipe, archives)}.packages"
+def _resolve_packages(
+    spec: Debootstrap, cache: Path, recipe: Path, archives: Mapping[str, str], report: Reporter
+) -> Sequence[str]:
+    """The packages of a Debian base now. apt is asked when an archive changed since it was asked last.
+
+    It is not asked about dated archives, which have one answer.
+    """
+    state = releases.read_state(spec, recipe, archives)
+    if archives and all(source.use_dated(archives) != source for source in debian.list_sources(spec, recipe)):
+        return state
+    answer = cache / "bases" / f"{_cache_key(QemuBase(debootstrap=spec), recipe, state)}.packages"
     with suppress(FileNotFoundError):
         packages = answer.read_text().splitlines()
         os.utime(answer)
@@ -58,22 +97,22 @@ def _resolve_packages(spec: Debootstrap, cache: Path, recipe: Path, report: Repo
     subject = f"debian {spec.suite}"
     try:
         with report_step(report, "base", subject, "resolve packages"):
-            resolved = debian.resolve(spec, recipe)
+            resolved = debian.resolve(spec, recipe, archives)
     except process.ProcessError as error:
         reason = "apt cannot simulate its installation, so each change of an archive makes it again"
         report(Event("note", "base", subject, f"{reason}: {error.message}"))
-        return archives
+        return state
     files.write_atomic(answer, "".join(f"{package}\n" for package in resolved).encode())
     return resolved
 
 
-def _make_base(base: QemuBase, entry: Path, recipe: Path, report: Reporter) -> BaseDisk:
+def _make_base(base: QemuBase, entry: Path, recipe: Path, archives: Mapping[str, str], report: Reporter) -> BaseDisk:
     with files.scratch(entry.parent, "base") as scratch:  # one prefix, so that any base clears up after a killed run
         draft = scratch / "entry"
         draft.mkdir()
         disk = draft / "disk.qcow2"
         if base.debootstrap:
-            debian.build(base.debootstrap, recipe, disk, entry.with_name(f"{entry.name}.log"), report)
+            debian.build(base.debootstrap, recipe, disk, entry.with_name(f"{entry.name}.log"), report, archives)
             digest = files.sha256(disk)
         else:
             assert base.url and base.sha256
@@ -110,7 +149,7 @@ def _fetch_image(url: str, sha256: str, disk: Path, download_file: Path, report:
 def _remove_unused(folder: Path, name: str) -> None:
     """Remove the Debian bases of this name that no bake started from in a week, and answers of apt as old."""
     oldest = time.time() - UNUSED_SECONDS
-    for answer in folder.glob("*.packages"):
+    for answer in (*folder.glob("*.packages"), *folder.glob("*.last")):
         if _is_older(answer, oldest):
             answer.unlink(missing_ok=True)
     for document in folder.glob("*/base.json"):

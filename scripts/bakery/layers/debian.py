@@ -6,10 +6,12 @@ import shlex
 import shutil
 import tarfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -24,6 +26,8 @@ INSTALL_SECONDS = 3600.0  # 1 minute beside a package cache, 7 from a slow mirro
 RESOLVE_SECONDS = 900.0  # it fetches the indexes, which takes 3 to 10 s
 # What apt says when it simulates: Inst NAME [OLD VERSION] (VERSION ARCHIVES [ARCHITECTURE]) ...
 SIMULATED = re.compile(r"^Inst (?P<name>\S+) (?:\[[^]]*] )?\((?P<version>\S+) .*\[(?P<arch>[^]]+)]\)")
+SOURCE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)]\s*)?(?P<uri>\S+)\s+(?P<suite>\S+)(?P<components>.*)")
+UNDATED: Mapping[str, str] = MappingProxyType({})
 MIB = 1 << 20
 
 
@@ -50,28 +54,69 @@ class Recipe(BaseModel):
     disk: Disk
 
 
-def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
-    """Make `target` (qcow2, uncompressed) as the folder `recipe` says. Needs root, or fakeroot and user namespaces."""
+@dataclass(frozen=True)
+class AptSource:
+    """A source of apt: `deb [OPTIONS] URI SUITE COMPONENTS`."""
+
+    options: str
+    uri: str
+    suite: str
+    components: str
+
+    @property
+    def line(self) -> str:
+        """The source as sources.list(5) wants it."""
+        return f"deb {f'[{self.options}] ' if self.options else ''}{self.uri} {self.suite}{self.components}"
+
+    def use_dated(self, archives: Mapping[str, str]) -> "AptSource":
+        """The source with the dated archive of its own, which has no end of validity; itself if there is none."""
+        address = self.uri.rstrip("/")
+        dated = archives.get(address, address)
+        if dated == address:
+            return self
+        return replace(self, uri=dated, options=f"{self.options} check-valid-until=no".lstrip())
+
+
+def list_sources(spec: Debootstrap, recipe: Path) -> tuple[AptSource, ...]:
+    """The sources of a recipe in a folder; BakeryError if one is not of apt's."""
+    lines = (source.format(mirror=spec.mirror, suite=spec.suite) for source in read_recipe(recipe).sources)
+    return tuple(map(_parse_source, lines))
+
+
+def _parse_source(line: str) -> AptSource:
+    match = SOURCE.fullmatch(line.strip())
+    if not match:
+        raise BakeryError(f"not a source of apt: {line!r}", hint="write it as 'deb [OPTIONS] URI SUITE COMPONENT'")
+    return AptSource(match["options"] or "", match["uri"], match["suite"], match["components"])
+
+
+def build(
+    spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter, archives: Mapping[str, str] = UNDATED
+) -> None:
+    """Make `target` (qcow2, uncompressed) as the folder `recipe` says. Needs root, or fakeroot and user namespaces.
+
+    Packages come from the dated `archives`, by the address of the archive that the base names.
+    """
     files.require_space(target.parent, NEEDED_BYTES, f"a Debian {spec.suite} base")
     settings = read_recipe(recipe)
     subject = f"debian {spec.suite}"
     with files.scratch(target.parent, "debian") as scratch:
         archive, raw = scratch / "root.tar", scratch / "disk.raw"
         with report_step(report, "base", subject, "install packages"):
-            _install_packages(spec, settings, recipe, archive, log, report)
+            _install_packages(spec, recipe, archive, archives, log, report)
         with report_step(report, "base", subject, "write the disk"):
             assemble_disk(archive, settings, recipe, raw)
             disk_image.to_qcow2(raw, target, compress=False)
 
 
-def resolve(spec: Debootstrap, recipe: Path) -> tuple[str, ...]:
+def resolve(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UNDATED) -> tuple[str, ...]:
     """The packages that `build` would install now, sorted: "NAME VERSION ARCHITECTURE" each.
 
     ProcessError if apt cannot say it: its simulation is stricter than the installation (mmdebstrap(1), --simulate).
     """
     with TemporaryDirectory(prefix="bakery-resolve-") as folder:
         archive = Path(folder, "root.tar")
-        command = _command(spec, read_recipe(recipe), archive, "--simulate", "--verbose")
+        command = _command(spec, recipe, archive, archives, "--simulate", "--verbose")
         lines: list[str] = []
         process.run(command, env=_environment(archive), timeout=RESOLVE_SECONDS, on_output=lines.append)
     found = (match for match in map(SIMULATED.match, lines) if match)
@@ -110,7 +155,7 @@ def read_recipe(recipe: Path) -> Recipe:
 
 
 def _install_packages(
-    spec: Debootstrap, settings: Recipe, recipe: Path, archive: Path, log: Path, report: Reporter
+    spec: Debootstrap, recipe: Path, archive: Path, archives: Mapping[str, str], log: Path, report: Reporter
 ) -> None:
     overlay = archive.with_name("overlay.tar")
     _pack_folder(recipe / "rootfs", overlay)
@@ -119,10 +164,14 @@ def _install_packages(
         if line.startswith("I: ") and line.endswith("...") and "/" not in line:  # others are about its files
             report(Event("progress", "base", f"debian {spec.suite}", line[3:]))
 
+    lines = "".join(f"{source.line}\n" for source in list_sources(spec, recipe))
+    own_sources = f'printf %s {shlex.quote(lines)} >"$1/etc/apt/sources.list"'
     command = _command(
         spec,
-        settings,
+        recipe,
         archive,
+        archives,
+        *([f"--customize-hook={own_sources}"] if archives else []),
         "--skip=cleanup/apt/lists",  # fetching them takes 25 s of a bake
         f"--customize-hook=tar-in {shlex.quote(str(overlay))} /",
         # As text, since the namespace's user may have no right to read the caller's files.
@@ -139,7 +188,10 @@ def _install_packages(
         ) from error
 
 
-def _command(spec: Debootstrap, settings: Recipe, archive: Path, *options: str) -> list[str | Path]:
+def _command(
+    spec: Debootstrap, recipe: Path, archive: Path, archives: Mapping[str, str], *options: str
+) -> list[str | Path]:
+    settings = read_recipe(recipe)
     return [
         "mmdebstrap",
         "--mode=unshare",  # also for root: the mounts have their own namespace and end with it, even by kill -9
@@ -151,7 +203,7 @@ def _command(spec: Debootstrap, settings: Recipe, archive: Path, *options: str) 
         *options,
         spec.suite,
         archive,
-        *(source.format(mirror=spec.mirror, suite=spec.suite) for source in settings.sources),
+        *(source.use_dated(archives).line for source in list_sources(spec, recipe)),
     ]
 
 

@@ -1,36 +1,34 @@
 """The state of Debian's archives: a base is as new as the lists that they sign."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, OutageError
-from bakery.layers.debian import read_recipe
+from bakery.layers.debian import UNDATED, AptSource, list_sources
 from bakery.model.bases import Debootstrap
 
-SOURCE = re.compile(r"deb\s+(?:\[[^]]*]\s*)?(?P<uri>\S+)\s+(?P<suite>\S+)")
 # apt's own fetcher: its proxies and its kinds of address are those of the installation that follows.
 FETCHER = ("/usr/lib/apt/apt-helper", "-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=20", "download-file")
 FETCH_SECONDS = 120.0
 NOT_THERE = re.compile(r"\b404\b|File not found")
 
 
-def read_state(spec: Debootstrap, recipe: Path) -> tuple[str, ...]:
+def read_state(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UNDATED) -> tuple[str, ...]:
     """The SHA-256 of the signed list (InRelease) of each source of the recipe in a folder, in its order.
 
-    The lists are compared here, and verified by apt when it installs from them. OutageError if an archive is out of
-    reach.
+    A source with a dated one in `archives` is not asked, since that never changes: its line stands for it. The lists
+    are compared here, and verified by apt when it installs from them. OutageError if an archive is out of reach.
     """
-    return tuple(_fetch_digest(_list_url(spec, source)) for source in read_recipe(recipe).sources)
+    return tuple(_describe_state(source, source.use_dated(archives)) for source in list_sources(spec, recipe))
 
 
-def _list_url(spec: Debootstrap, source: str) -> str:
-    line = source.format(mirror=spec.mirror, suite=spec.suite)
-    match = SOURCE.match(line)
-    if not match:
-        raise BakeryError(f"not a source of apt: {line!r}", hint="write it as 'deb [OPTIONS] URI SUITE COMPONENT'")
-    return f"{match['uri'].rstrip('/')}/dists/{match['suite']}/InRelease"
+def _describe_state(source: AptSource, used: AptSource) -> str:
+    if used != source:
+        return used.line
+    return _fetch_digest(f"{source.uri.rstrip('/')}/dists/{source.suite}/InRelease")
 
 
 def _fetch_digest(url: str) -> str:

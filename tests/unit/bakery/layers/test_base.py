@@ -1,6 +1,7 @@
 import hashlib
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from doubles.programs import Programs
 CONTENT = b"a vendor's disk"
 URL = "https://vendor.example/disk.img"
 VENDOR = QemuBase(url=URL, sha256=hashlib.sha256(CONTENT).hexdigest())
+DISK = 'size_mib = 16\nesp_serial = "1"\nroot_uuid = "u"\nhash_seed = "u"\n'
 DEBIAN = QemuBase(debootstrap=Debootstrap(suite="bookworm"))
 TRIXIE = QemuBase(debootstrap=Debootstrap(suite="trixie"))
 QEMU_IMG = """
@@ -51,14 +53,16 @@ class FakeSources:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(CONTENT)
 
-    def build(self, spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
+    def build(
+        self, spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter, archives: Mapping[str, str]
+    ) -> None:
         self.made += 1
         target.write_text(f"{spec.suite} {self.made}")
 
-    def read_state(self, spec: Debootstrap, recipe: Path) -> tuple[str, ...]:
+    def read_state(self, spec: Debootstrap, recipe: Path, archives: Mapping[str, str]) -> tuple[str, ...]:
         return self.state
 
-    def resolve(self, spec: Debootstrap, recipe: Path) -> tuple[str, ...]:
+    def resolve(self, spec: Debootstrap, recipe: Path, archives: Mapping[str, str]) -> tuple[str, ...]:
         self.resolved += 1
         return self.packages
 
@@ -67,7 +71,9 @@ class FakeSources:
 
     def left(self) -> list[str]:
         """What is beside finished entries and their locks."""
-        entries = (path for path in (self.cache / "bases").iterdir() if path.suffix not in (".lock", ".packages"))
+        entries = (
+            path for path in (self.cache / "bases").iterdir() if path.suffix not in (".lock", ".packages", ".last")
+        )
         return sorted(path.name for path in entries if not (path / "base.json").exists())
 
 
@@ -113,7 +119,7 @@ def test_a_debian_stays_when_an_archive_changed_and_none_of_its_packages(bench: 
 def test_a_debian_that_apt_cannot_simulate_follows_its_archives(
     bench: FakeSources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(spec: Debootstrap, recipe: Path) -> tuple[str, ...]:
+    def fail(spec: Debootstrap, recipe: Path, archives: object) -> tuple[str, ...]:
         raise ProcessError("mmdebstrap failed with exit code 25", 25, "E: apt-get failed")
 
     monkeypatch.setattr(debian, "resolve", fail)
@@ -194,7 +200,7 @@ def test_an_image_that_points_at_files_of_the_host_is_refused(bench: FakeSources
 
 
 def test_a_failed_build_leaves_nothing(bench: FakeSources, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
+    def fail(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter, archives: object) -> None:
         target.write_bytes(b"half")
         raise KeyboardInterrupt
 
@@ -209,10 +215,10 @@ def test_a_failed_build_leaves_nothing(bench: FakeSources, monkeypatch: pytest.M
 def test_two_that_want_the_same_base_make_it_once(bench: FakeSources, monkeypatch: pytest.MonkeyPatch) -> None:
     building, waiting = threading.Event(), threading.Event()
 
-    def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
+    def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter, archives: object) -> None:
         building.set()
         assert waiting.wait(10)
-        bench.build(spec, recipe, target, log, report)
+        bench.build(spec, recipe, target, log, report, {})
 
     def told(event: Event) -> None:
         if "waiting" in event.text:
@@ -232,10 +238,37 @@ def test_two_that_want_the_same_base_make_it_once(bench: FakeSources, monkeypatc
 def test_the_wait_for_another_run_ends(bench: FakeSources, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "WAIT_SECONDS", 0.05)
 
-    def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter) -> None:
+    def build(spec: Debootstrap, recipe: Path, target: Path, log: Path, report: Reporter, archives: object) -> None:
         with pytest.raises(ConflictError, match="debian bookworm"):
             bench.prepare(DEBIAN)
-        bench.build(spec, recipe, target, log, report)
+        bench.build(spec, recipe, target, log, report, {})
 
     monkeypatch.setattr(debian, "build", build)
     bench.prepare(DEBIAN)
+
+
+DATED = {"http://deb.debian.org/debian": "http://snapshot.example/1/debian"}
+
+
+def prepare_locked(bench: FakeSources, archives: Mapping[str, str], offline: bool = False) -> BaseDisk:
+    sources = ["deb [signed-by=/key] {mirror} {suite} main"]
+    (bench.recipe / "recipe.toml").write_text(f"sources = {sources}\npackages = []\n[disk]\n{DISK}")
+    return prepare(DEBIAN, bench.cache, bench.recipe, silent, archives, offline)
+
+
+def test_an_offline_base_is_the_last_one_of_its_lock(bench: FakeSources) -> None:
+    with pytest.raises(BakeryError, match="the base 'debian bookworm' for this lock is not in the cache") as failure:
+        prepare_locked(bench, DATED, offline=True)
+    assert "package_versions: pinned" in failure.value.hint
+    pinned = prepare_locked(bench, DATED)
+    bench.state = ("c", "d")
+    assert prepare_locked(bench, DATED, offline=True) == pinned
+    with pytest.raises(BakeryError, match="not in the cache"):
+        prepare_locked(bench, {"http://deb.debian.org/debian": "http://snapshot.example/2/debian"}, offline=True)
+
+
+def test_apt_is_not_asked_about_dated_archives(bench: FakeSources) -> None:
+    prepare_locked(bench, DATED)
+    assert bench.resolved == 0
+    prepare_locked(bench, {})
+    assert bench.resolved == 1

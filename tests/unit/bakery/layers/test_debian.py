@@ -1,6 +1,7 @@
 import json
 import os
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -85,8 +86,9 @@ class FakePrograms:
         programs.shell("qemu-img", 'case "$1" in convert) eval "target=\\${$#}"; echo qcow2 >"$target" ;; esac')
         programs.shell("fakeroot", 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"')
 
-    def build(self, report: list[Event] | None = None) -> None:
-        debian.build(SPEC, self.recipe, self.target, self.log, silent if report is None else report.append)
+    def build(self, report: list[Event] | None = None, archives: Mapping[str, str] = debian.UNDATED) -> None:
+        reporter = silent if report is None else report.append
+        debian.build(SPEC, self.recipe, self.target, self.log, reporter, archives)
 
     def left(self) -> list[str]:
         return [path.name for path in self.target.parent.iterdir()]
@@ -108,6 +110,14 @@ def test_the_recipe_reaches_mmdebstrap(bench: FakePrograms) -> None:
         "deb http://mirror.example/debian bookworm main deb http://mirror.example/debian bookworm-updates main",
     ):
         assert part in call
+
+
+def test_dated_archives_are_used_and_forgotten(bench: FakePrograms) -> None:
+    bench.build(archives={"http://mirror.example/debian": "http://mirror.example/2026/debian"})
+    call = "\n".join(bench.programs.calls("mmdebstrap"))
+    assert "deb [check-valid-until=no] http://mirror.example/2026/debian bookworm main deb [check" in call
+    own = "deb http://mirror.example/debian bookworm main\ndeb http://mirror.example/debian bookworm-updates main\n"
+    assert f"""--customize-hook=printf %s '{own}' >"$1/etc/apt/sources.list\"""" in call
     assert bench.left() == ["disk.qcow2"]
 
 
