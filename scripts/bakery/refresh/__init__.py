@@ -1,7 +1,8 @@
 """See what package archives have for an image, without starting it."""
 
+from bakery.refresh.apt import date_archives
 from bakery.refresh.archives import Archives
 from bakery.refresh.root import UnknownPackagesError
-from bakery.refresh.updates import observe_updates
+from bakery.refresh.updates import observe_dated, observe_updates
 
-__all__ = ["Archives", "UnknownPackagesError", "observe_updates"]
+__all__ = ["Archives", "UnknownPackagesError", "date_archives", "observe_dated", "observe_updates"]

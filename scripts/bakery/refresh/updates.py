@@ -1,5 +1,7 @@
 """Updates of an image, found by the package manager of its family."""
 
+from datetime import datetime
+
 from bakery.host import files
 from bakery.model.observations import Archive, Upgrade
 from bakery.refresh import apt, dnf
@@ -19,3 +21,15 @@ def observe_updates(database: bytes, archives: Archives) -> tuple[tuple[Archive,
         if dnf.is_root(folder):
             return dnf.observe_updates(folder, archives)
         raise UnknownPackagesError("only the packages of apt and dnf can be refreshed")
+
+
+def observe_dated(database: bytes, archives: Archives, date: datetime) -> tuple[dict[str, str], Upgrade]:
+    """The dated address of each archive of a Debian or Ubuntu image, and the upgrade that they have for it.
+
+    The address is the archive's own if it has no dated one. BakeryError as for `observe_updates`.
+    """
+    with files.scratch(archives.scratch, "root") as folder:
+        unpack_database(database, folder)
+        if not apt.is_root(folder):
+            raise UnknownPackagesError("only the packages of apt can have a lock")
+        return apt.observe_dated(folder, archives, date)

@@ -1,6 +1,7 @@
 """Updates of a Debian or Ubuntu system, as apt finds them."""
 
+from bakery.refresh.apt.dated import date_archives
 from bakery.refresh.apt.root import is_root
-from bakery.refresh.apt.upgrade import observe_updates
+from bakery.refresh.apt.upgrade import observe_dated, observe_updates
 
-__all__ = ["is_root", "observe_updates"]
+__all__ = ["date_archives", "is_root", "observe_dated", "observe_updates"]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from debian.debian_support import Version
@@ -10,6 +11,7 @@ from debian.debian_support import Version
 from bakery.host.errors import BakeryError
 from bakery.host.process import ProcessError
 from bakery.model.observations import Archive, Update, Upgrade
+from bakery.refresh.apt.dated import date_archives, use_dated
 from bakery.refresh.apt.lists import LISTS, describe_request, map_keys
 from bakery.refresh.apt.root import FAILED, Root, prepare_root
 from bakery.refresh.apt.sources import Source, read_sources
@@ -47,9 +49,29 @@ class Policy:
 def observe_updates(folder: Path, archives: Archives) -> tuple[tuple[Archive, ...], Upgrade]:
     """The archives of an image whose package database is unpacked, and the upgrade that they have for it."""
     root = prepare_root(folder)
+    return _observe_upgrade(root, _require_sources(folder), archives)
+
+
+def observe_dated(folder: Path, archives: Archives, date: datetime) -> tuple[dict[str, str], Upgrade]:
+    """The dated address of each archive of such an image, and the upgrade that they have for it.
+
+    An archive that has no dated one is asked as it is now.
+    """
+    root = prepare_root(folder)
+    sources = _require_sources(folder)
+    dated = date_archives([source.uri for source in sources], date)
+    _, upgrade = _observe_upgrade(root, [use_dated(source, dated) for source in sources], archives)
+    return dated, upgrade
+
+
+def _require_sources(folder: Path) -> tuple[Source, ...]:
     sources = read_sources(folder)
     if not sources:
         raise BakeryError("the image names no package archive", hint="give it a source of apt")
+    return sources
+
+
+def _observe_upgrade(root: Root, sources: Sequence[Source], archives: Archives) -> tuple[tuple[Archive, ...], Upgrade]:
     states = archives.fetch_all([describe_request(source, root) for source in sources])
     return states, _solve_upgrade(root, sources, states, archives)
 
