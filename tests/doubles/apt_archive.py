@@ -1,10 +1,12 @@
 """The demo's package archive with a server and keys of its own, for as long as a test needs it."""
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -21,16 +23,47 @@ PIN_TASK = f"""\
 """
 
 
+DATED, STAMP = "dated", "%Y%m%dT%H%M%SZ"
+
+
 class AptArchive(apt.AptArchive):
     """An archive that a server at `uri` shows."""
 
-    def __init__(self, folder: Path, keys: Path, uri: str) -> None:
+    def __init__(self, folder: Path, keys: Path, uri: str, server: ThreadingHTTPServer | None = None) -> None:
         super().__init__(folder, keys)
-        self.uri = uri
+        self.uri, self._server = uri, server
+
+    def take_snapshot(self) -> None:
+        """Keep the archive as it is now at `dated`, for this time and later, until the next snapshot."""
+        folder = self._folder / DATED / datetime.now(UTC).strftime(STAMP)
+        for name in ("dists", "pool"):
+            shutil.copytree(self._folder / name, folder / name, dirs_exist_ok=True)
+
+    def stop(self) -> None:
+        """Let nobody read the archive any more."""
+        assert self._server
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def dated(self) -> str:
+        """The address of the archive at some time, as BAKERY_DATED_ARCHIVES wants it."""
+        return f"{self.uri}/{DATED}/{{date:{STAMP}}}"
 
     def signed_list(self, suite: str) -> bytes:
         """The InRelease of a suite, as it is now."""
         return (self._folder / "dists" / suite / "InRelease").read_bytes()
+
+
+class DatedHandler(apt.ArchiveHandler):
+    """Shows the newest snapshot before the time in an address, as the services of Debian and Ubuntu do."""
+
+    def translate_path(self, path: str) -> str:
+        match = re.search(f"/{DATED}/([^/]+)/", path)
+        if not match:
+            return super().translate_path(path)
+        times = [folder.name for folder in Path(self.directory, DATED).iterdir() if folder.name <= match[1]]
+        return super().translate_path(path.replace(match[1], max(times, default="none"), 1))
 
 
 @contextmanager
@@ -38,8 +71,8 @@ def apt_archive(folder: Path) -> Iterator[AptArchive]:
     """An empty archive, with a server that shows it until the block ends."""
     keys = Path(tempfile.mkdtemp(prefix="gpg-"))  # sockets there need a short path
     try:
-        with at_work(ThreadingHTTPServer(("127.0.0.1", 0), partial(apt.ArchiveHandler, directory=folder))) as server:
-            yield AptArchive(folder, keys, f"http://127.0.0.1:{server.server_port}")
+        with at_work(ThreadingHTTPServer(("127.0.0.1", 0), partial(DatedHandler, directory=folder))) as server:
+            yield AptArchive(folder, keys, f"http://127.0.0.1:{server.server_port}", server)
     finally:
         apt.stop_agent(keys)
         shutil.rmtree(keys, ignore_errors=True)  # the agent removes its sockets at the same time

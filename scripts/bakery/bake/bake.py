@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.bake import packer
+from bakery.bake.package_cache import serve_packages
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.bake.roles import check_mode, check_roles
 from bakery.bake.variables import secret_environment
@@ -42,11 +43,13 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
     secrets = refuse_early(project, definition, vault)
     with reserved(project, definition.name, folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-bake-{time.strftime('%Y%m%d-%H%M%S')}.log"
-        job = Job(project, definition, version, "qemu", base, toolchain, scratch, log, context.report)
+        job = Job(
+            project, definition, version, "qemu", base, toolchain, scratch, log, context.report, lock=request.lock
+        )
         lineage = f"{base.base.name} {base.base.version}".rstrip()
         with report_step(context.report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
             _require_space(job)
-            staging, disk, seconds = _make_disk(job, vault, secrets)
+            staging, disk, seconds = _make_locked_disk(job, vault, secrets)
         artifact = Artifact(
             image=definition.name,
             arch=definition.arch,
@@ -111,6 +114,16 @@ def _require_space(job: Job) -> None:
     assert job.base
     base_size = job.base.path.stat().st_blocks * 512  # stat counts in 512 bytes on every file system
     files.require_space(job.scratch, 2 * base_size + HEADROOM, f"the bake of {job.definition.name}")
+
+
+def _make_locked_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:
+    """`_make_disk`, beside the package cache if the image has a lock."""
+    if job.lock is None:
+        return _make_disk(job, vault, secrets)
+    dated = [used for address, used in job.lock.archives.items() if used != address]
+    offline = job.definition.package_versions == "offline"
+    with serve_packages(job.project, job.definition.name, dated, offline) as cache:
+        return _make_disk(replace(job, cache_port=cache.port), vault, secrets)
 
 
 def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:

@@ -7,6 +7,7 @@ from bakery.clouds.job import Toolchain
 from bakery.host.events import Reporter
 from bakery.host.vault import Vault
 from bakery.model.definition import ImageDefinition
+from bakery.model.lock import Lock
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 
@@ -19,6 +20,7 @@ class BakeRequest:
     version: str
     inputs: Mapping[str, str]
     input_key: str
+    lock: Lock | None = None
 
     @property
     def image_version(self) -> ImageVersion:

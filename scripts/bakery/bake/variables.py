@@ -37,6 +37,7 @@ def ansible_variables(job: Job) -> bytes:
         "bakery_version": job.version,
         "bakery_os_family": job.definition.family or "",
         "software_updates": job.definition.updates,
+        "software_lock": _lock_variables(job),
         "software_packages": software.packages,
         "software_roles": [use.name for use in software.roles],
         "image_tests": job.tests,
@@ -44,6 +45,19 @@ def ansible_variables(job: Job) -> bytes:
         "archives_report": str(job.archives_report) if job.base else "",
     }
     return json.dumps(values, indent=2).encode()
+
+
+def _lock_variables(job: Job) -> dict[str, Any]:
+    """The lock for ansible/playbooks/lock/; empty without one."""
+    if job.lock is None:
+        return {}
+    return {
+        "archives": job.lock.archives,
+        "archive_tasks": str(job.project.resources.playbooks / "lock" / "archives.yml"),
+        "preferences": job.lock.preferences,
+        "cache_port": job.cache_port,
+        "offline": job.definition.package_versions == "offline",
+    }
 
 
 def secret_environment(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> dict[str, str]:

@@ -31,6 +31,7 @@ from bakery.cli import (
     schema,
     show,
     status,
+    update,
     validate,
     vault,
     verify,
@@ -45,9 +46,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-RENAMED = {"update": "add"}  # verbs of earlier versions
 
 
 def _show_version(show: bool) -> None:
@@ -70,6 +68,7 @@ app.command()(edit.add)
 app.command()(edit.remove)
 app.command()(edit.bump)
 app.command()(refresh.refresh)
+app.command()(update.update)
 app.command()(status.status)
 app.command()(plan.plan)
 app.command()(bake.bake)
@@ -106,7 +105,7 @@ def main() -> int:
             print("interrupted: finished steps are kept; run the same command again", file=sys.stderr)
         return code
     except typer.TyperException as usage:
-        print(f"error: {usage.format_message()}\nhint: {_hint_at_usage(sys.argv[1])}", file=sys.stderr)
+        print(f"error: {usage.format_message()}\nhint: see 'bakery --help'", file=sys.stderr)
         return ExitCode.USAGE
     except BakeryError as error:
         print(show_error(error), file=sys.stderr)
@@ -120,10 +119,6 @@ def main() -> int:
         traceback.print_exc()
         print("error: this is a bug in bakery; please report it with the lines above", file=sys.stderr)
         return ExitCode.BUG
-
-
-def _hint_at_usage(verb: str) -> str:
-    return f"the verb is 'bakery {RENAMED[verb]}' now" if verb in RENAMED else "see 'bakery --help'"
 
 
 def _raise_interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -13,6 +13,7 @@ from bakery.engine.session import Session, locate, open_catalog
 from bakery.host.errors import UsageError, raise_all
 from bakery.host.parallel import Outcome, run_parallel
 from bakery.model.definition import Definitions, ImageDefinition
+from bakery.model.lock import load_lock
 
 
 def check_folder(definitions: Path, workspace: Path, names: Sequence[str]) -> list[Outcome[str]]:
@@ -71,10 +72,11 @@ def check(session: Session, definition: ImageDefinition) -> None:
     def where(*keys: str | int) -> str:
         return session.definitions.where(definition.name, *keys)
 
-    checks = [
+    checks: list[Callable[[], object]] = [
         partial(check_roles, session.project, definition, where),
         partial(check_mode, session.project, definition, where),
         partial(_check_template, session, definition, where),
+        partial(load_lock, definition, session.definitions.sources[definition.name]),
         partial(_check_tests, session, definition, where),
         *(partial(CLOUDS[target].check, definition, where) for target in definition.distribution.by_target),
     ]

@@ -11,6 +11,7 @@ from bakery.model import inputs as names
 from bakery.model.bases import QemuBase
 from bakery.model.definition import ImageDefinition
 from bakery.model.inputs import Inputs, canonical_json
+from bakery.model.lock import load_lock
 from bakery.model.project import Project
 
 # Raise this by hand when code changes the result of a bake. Data (templates, roles, recipes) is hashed.
@@ -43,6 +44,7 @@ class Fingerprints:
             names.OS: definition.os,
             names.ARCH: definition.arch,
             **self._base_inputs(definition, base),
+            **_lock_inputs(definition, where),
         }
         if definition.provisioned or definition.remote_targets:
             tools = {name: version for name, version in self._tools.items() if ONLY.get(name) in (None, *builders)}
@@ -168,6 +170,14 @@ class Fingerprints:
                 self._digests[path, follow] = _file_digest(path, follow)
             inputs[f"{prefix}{path.relative_to(folder).as_posix()}"] = self._digests[path, follow]
         return inputs
+
+
+def _lock_inputs(definition: ImageDefinition, where: Path) -> Inputs:
+    lock = load_lock(definition, where)
+    if lock is None:
+        return {}
+    packages = {names.locked(name): version for name, version in lock.packages.items()}
+    return {**packages, **{names.dated(archive): dated for archive, dated in lock.archives.items()}}
 
 
 def _file_digest(path: Path, follow: bool) -> str:

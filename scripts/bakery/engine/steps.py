@@ -20,6 +20,7 @@ from bakery.contents import DATABASE, DOCUMENT, UnreadableError, read_disk, sbom
 from bakery.engine import channels, toolbox
 from bakery.engine.checks import check
 from bakery.engine.failures import kept_failures
+from bakery.engine.locks import check_versions
 from bakery.engine.plan import Action
 from bakery.engine.publish import publish
 from bakery.engine.session import Session
@@ -34,6 +35,7 @@ from bakery.model.baked import Baked
 from bakery.model.contents import SBOM_SUFFIXES, Contents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Publication, RemoteBuild, Verdict
+from bakery.model.lock import Lock, load_lock
 from bakery.model.version import ImageVersion
 from bakery.verify import verify
 
@@ -63,7 +65,8 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = ())
         owner(session.project.workspace),
         action.due_since,
     )
-    request = BakeRequest(definition, reservation.version, action.inputs, action.input_key)
+    lock = load_lock(definition, session.definitions.sources[definition.name])
+    request = BakeRequest(definition, reservation.version, action.inputs, action.input_key, lock)
     work = _Bake(session, request)
     selected = [name for name in definition.builders if not builders or name in builders]
     with kept_failures(session, definition, "bake", action.input_key):
@@ -86,8 +89,12 @@ class _Bake:
         artifact = baked.find_artifact(self.session.project, definition, self.request.version)
         if not artifact or not self._is_of_these_inputs(artifact, ""):
             with _open_vault(definition.secrets) as vault:
-                artifact = bake(self.request, _base_disk(self.session, definition), self._bake_context(vault))
-        read_contents(self.session, artifact)
+                artifact = bake(
+                    self.request,
+                    _base_disk(self.session, definition, self.request.lock),
+                    self._bake_context(vault),
+                )
+        check_versions(self.session, artifact, read_contents(self.session, artifact))
         return artifact
 
     def bake_image(self, target: str) -> RemoteBuild:
@@ -259,6 +266,7 @@ def _complete_record(
 def _keep_contents(session: Session, artifact: Artifact) -> str:
     """Bring the contents of a disk to the catalog; the digest of their document, empty if they cannot be read."""
     contents = read_contents(session, artifact)
+    check_versions(session, artifact, contents)
     if contents is None:
         return ""
     folder = session.project.artifact_folder(artifact)
@@ -271,13 +279,14 @@ def _first_identity(version: Baked) -> str:
     return next(iter(version.builds.values())).identity
 
 
-def _base_disk(session: Session, definition: ImageDefinition) -> BaseDisk:
+def _base_disk(session: Session, definition: ImageDefinition, lock: Lock | None) -> BaseDisk:
     if definition.parent:
         record, disk = session.parent_disk(definition)
         return BaseDisk(disk, Base(record.image, record.version, record.sha256))
     assert definition.base.qemu
     recipe = session.project.resources.recipe("debian")
-    return prepare(definition.base.qemu, session.project.cache, recipe, session.report)
+    archives, offline = lock.archives if lock else None, definition.package_versions == "offline"
+    return prepare(definition.base.qemu, session.project.cache, recipe, session.report, archives, offline)
 
 
 def _open_target(session: Session, definition: ImageDefinition, name: str, credentials: dict[str, str]) -> Target:

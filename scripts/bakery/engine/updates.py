@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from bakery.host.text import count_of
 from bakery.model.definition import ImageDefinition
 from bakery.model.observations import Observation, Update
 from bakery.model.vulnerabilities import VulnerabilityObservation
@@ -15,7 +16,7 @@ URGENCY = {True: 0, None: 1, False: 2}  # of an update, by what is known of its 
 
 def due_updates(image: ImageDefinition, observation: Observation | None) -> tuple[Update, ...]:
     """The updates that make an image due: those that its next bake brings, by `updates` of the definition."""
-    if observation is None or image.updates == "none":
+    if observation is None or image.updates == "none" or image.package_versions != "track":
         return ()
     return observation.security if image.updates == "security" else observation.upgrade.updates
 
@@ -57,6 +58,8 @@ def describe_refresh(image: ImageDefinition, observation: Observation | None, no
     left_out = len(observation.upgrade.updates)
     if not left_out:
         return "no updates"
+    if image.package_versions != "track":
+        return f"{count_of(left_out, 'update')} since the lock"
     return f"{left_out} {'update is' if left_out == 1 else 'updates are'} left out (updates: {image.updates})"
 
 

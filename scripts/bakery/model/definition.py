@@ -15,7 +15,7 @@ from bakery.host.errors import UsageError, raise_all, suggest
 from bakery.model import validation as strict
 from bakery.model.bases import QEMU, Bases
 from bakery.model.distribution import Distribution
-from bakery.model.documents import Mode, Updates
+from bakery.model.documents import Mode, PackageVersions, Updates
 from bakery.model.fields import Name, VariableName
 from bakery.model.gate import VulnerabilityGate
 from bakery.model.validation import Model, field_error
@@ -79,6 +79,10 @@ class ImageDefinition(Model):
         default="all",
         description="what a bake upgrades in the base before packages and roles; security takes security archives only",
     )
+    package_versions: PackageVersions = Field(
+        default="track",
+        description="track takes the newest, pinned those of the lock beside this file, offline also fetches none",
+    )
     secrets: dict[VariableName, SecretRef] = Field(
         default_factory=dict, description="secrets by name; roles read the value from the environment variable NAME"
     )
@@ -118,11 +122,24 @@ class ImageDefinition(Model):
                 "remove the gate, or let QEMU build the disk for this target",
                 "vulnerabilities",
             )
+        if self.package_versions != "track":
+            self._require_lockable()
         if self.mode == "chroot" and self.windows:
             raise ValueError("Windows cannot be baked in mode chroot")
         for base in self.base.by_builder.values():
             base.check(self)
         return self
+
+    def _require_lockable(self) -> None:
+        key = "package_versions"
+        if self.family != "Debian":
+            raise field_error("only images of Debian's family can have a lock", f"remove {key}", key)
+        if self.remote_targets:
+            message = f"no lock holds the packages of the image that Packer builds at {self.remote_targets[0]}"
+            raise field_error(message, f"remove {key}, or let QEMU build the disk for this target", key)
+        if self.updates != "all":
+            message = f"the lock decides what a bake upgrades, but updates is {self.updates}"
+            raise field_error(message, "remove updates", "updates")
 
     @property
     def windows(self) -> bool:

@@ -13,6 +13,7 @@ from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialE
 
 Mode = Literal["vm", "chroot"]
 Updates = Literal["all", "security", "none"]
+PackageVersions = Literal["track", "pinned", "offline"]
 # Grype's words, least first.
 Severity = Literal["unknown", "negligible", "low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)

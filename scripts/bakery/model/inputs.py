@@ -20,6 +20,7 @@ UPDATES = "updates"
 PACKAGES = "packages"
 ROLES = "roles"
 PARENT = "base"  # QEMU's base: the digest of the parent's disk or of a download, or a recipe's values
+LOCKED = "lock:"
 READABLE = 40  # characters; a longer value is a digest or a list, which is useless in one line
 
 
@@ -31,6 +32,16 @@ def remote_base(builder: str) -> str:
 def variable(role: str, name: str) -> str:
     """The value of a role's variable."""
     return f"var:{role}.{name}"
+
+
+def locked(package: str) -> str:
+    """The version of a package in the image's lock."""
+    return f"{LOCKED}{package}"
+
+
+def dated(archive: str) -> str:
+    """The dated archive that the image's lock has for a package archive."""
+    return f"archive:{archive}"
 
 
 def tool(name: str) -> str:
@@ -76,11 +87,11 @@ class Change:
 
 
 def compare_inputs(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:
-    """Inputs that differ, sorted by name; those that a user edits (variables, packages, updates) come first."""
+    """Inputs that differ, sorted by name; those that a user edits (variables, packages, updates, locks) come first."""
     names = sorted(before.keys() | after.keys(), key=lambda name: (not _is_edited_by_users(name), name))
     different = (name for name in names if before.get(name) != after.get(name))
     return tuple(Change(name, before.get(name, ""), after.get(name, "")) for name in different)
 
 
 def _is_edited_by_users(name: str) -> bool:
-    return name in (UPDATES, PACKAGES) or name.startswith("var:")
+    return name in (UPDATES, PACKAGES) or name.startswith(("var:", LOCKED))

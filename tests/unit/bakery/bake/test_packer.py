@@ -74,6 +74,7 @@ def test_ansible_gets_the_software(world: PackerProject) -> None:
         "bakery_image": "web",
         "bakery_version": "1.0.0",
         "bakery_os_family": "Debian",
+        "software_lock": {},
         "nginx_port": 8080,
         "software_updates": "all",
         "software_packages": ["jq"],

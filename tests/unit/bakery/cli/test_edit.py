@@ -52,7 +52,7 @@ def test_the_next_line_of_versions(bakery: CliRunner, flag: tuple[str, ...], ver
         (("add", "web", "jq="), "error: 'jq=' is not the name of a package\nhint: write NAME or NAME=VERSION\n"),
         (("add", "web", "jq", "jq"), "error: packer/images/web.yaml:9: the package 'jq' is already listed\n"),
         (("remove", "web", "jq"), "error: packer/images/web.yaml:9: the package 'jq' is not listed\n"),
-        (("update", "web", "jq"), "error: No such command 'update'.\nhint: the verb is 'bakery add' now\n"),
+        (("update", "web", "jq"), "error: no image named 'jq'\nhint: 'bakery add web jq' adds packages\n"),
         (("bump", "wbe"), "error: no image named 'wbe'\nhint: did you mean 'web'?\n"),
         (("bump", "web", "--patch"), "error: No such option: --patch\nhint: see 'bakery --help'\n"),
     ],

@@ -1,0 +1,130 @@
+"""The files of package archives that the bakes of one image fetched: apt asks for them as it asks a proxy."""
+
+import hashlib
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from bakery.host import files
+from bakery.host.errors import BakeryError
+from bakery.host.text import count_of
+from bakery.model.lock import SUFFIX
+from bakery.model.project import Project
+
+ANSWER_SECONDS = 60.0  # of silence, after which an archive is out of reach
+POLL_SECONDS = 0.05
+
+
+@dataclass
+class PackageCache:
+    """Files by address. Those below an address of `dated` never change, so that the archive is asked for them once.
+
+    With `offline` no archive is asked at all, and `missing` has the addresses of absent files.
+    """
+
+    folder: Path
+    dated: Collection[str]
+    offline: bool
+    used: set[str] = field(default_factory=set)
+    missing: list[str] = field(default_factory=list)
+    port: int = 0
+
+    def read(self, address: str) -> bytes:
+        """A file of an archive. HTTPError for the answer of an archive that lacks it, OSError if none answers."""
+        path = self.folder / hashlib.sha256(address.encode()).hexdigest()
+        unchanging = any(address.startswith(f"{one}/") for one in self.dated)
+        if (self.offline or unchanging) and path.is_file():
+            content = path.read_bytes()
+        elif self.offline:
+            self.missing.append(address)
+            raise FileNotFoundError(address)
+        else:
+            with urlopen(address, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - apt's addresses, which are http here
+                content = answer.read()
+            files.write_atomic(path, content)
+        self.used.add(path.name)
+        return content
+
+    def remove_unused(self) -> None:
+        """Remove the files that no bake asked for since this cache was opened."""
+        for path in self.folder.glob("*"):
+            if path.name not in self.used:
+                path.unlink(missing_ok=True)
+
+    def explain_failure(self, image: str, error: BakeryError) -> BakeryError:
+        """The error of a bake; if files were missing, one that names them."""
+        if not self.missing:
+            return error
+        names = list(dict.fromkeys(self.missing))
+        return BakeryError(
+            f"{image} cannot be baked offline: {count_of(len(names), 'file')} of its archives"
+            f" {'is' if len(names) == 1 else 'are'} not in the cache",
+            detail="\n".join(names),
+            hint=f"bake {image} once with 'package_versions: pinned'",
+            log=error.log,
+        )
+
+
+@contextmanager
+def serve_packages(project: Project, image: str, dated: Collection[str], offline: bool) -> Iterator[PackageCache]:
+    """The cache of an image, at `port` on loopback until the block ends.
+
+    If the block succeeds, it keeps what the bake used. The caches of images without a lock are removed.
+    """
+    cache = PackageCache(project.cache / "packages" / image, dated, offline)
+
+    class Handler(_Handler):
+        packages = cache
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        cache.port = server.server_port
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": POLL_SECONDS})
+        thread.start()
+        try:
+            yield cache
+        except BakeryError as error:
+            raise cache.explain_failure(image, error) from error
+        finally:
+            server.shutdown()
+            thread.join()
+    cache.remove_unused()
+    for folder in cache.folder.parent.glob("*"):
+        if not (project.definitions / f"{folder.name}{SUFFIX}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers apt, which sends whole addresses to a proxy."""
+
+    packages: PackageCache
+
+    def do_GET(self) -> None:
+        """Send a file, or what its archive says instead."""
+        try:
+            content = self.packages.read(self.path)
+        except HTTPError as error:
+            self.send_error(error.code)
+        except FileNotFoundError:
+            self.send_error(HTTPStatus.NOT_FOUND)
+        except (OSError, BakeryError):
+            self.send_error(HTTPStatus.BAD_GATEWAY)
+        else:
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    def do_CONNECT(self) -> None:
+        """Refuse a way to an archive with TLS, whose files cannot be kept."""
+        self.packages.missing.append(f"https://{self.path}")
+        self.send_error(HTTPStatus.FORBIDDEN)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing: the log of the bake has apt's words."""

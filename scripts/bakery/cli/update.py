@@ -1,0 +1,77 @@
+"""`bakery update`: bring locks of package versions to what the archives have now."""
+
+from typing import Annotated
+
+import typer
+
+from bakery.cli import options
+from bakery.cli.plan import render
+from bakery.cli.session import session
+from bakery.engine.locks import LockUpdate, update_locks
+from bakery.engine.session import Session, open_session
+from bakery.host.errors import UsageError
+from bakery.host.parallel import raise_failures
+from bakery.host.text import count_of
+from bakery.model.definition import Definitions, ImageDefinition
+from bakery.reports import render_table
+
+
+def update(
+    images: Annotated[list[str] | None, typer.Argument(metavar="IMAGE", help="Image names.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Update the lock of every image that has one.")] = False,
+    definitions: options.Definitions = options.DEFINITIONS,
+    workspace: options.Workspace = options.WORKSPACE,
+    catalog: options.CatalogAt = options.CATALOG,
+    jobs: options.Jobs = options.JOBS,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Bring the locks of pinned images to the package versions of today.
+
+    Starts no machine. Shows what changes, and writes the lock beside the definition, for you to commit. Its dated
+    archives are Debian's and Ubuntu's snapshots, and those that the environment variable BAKERY_DATED_ARCHIVES names.
+
+    Example: bakery update web
+    """
+    selected = _select_images(open_session(definitions, workspace, catalog).definitions, images or [], every)
+    with session(definitions, workspace, catalog, verb="update", quiet=quiet, verbose=verbose) as verb_session:
+        for image in (image for image in selected if image.package_versions == "track"):
+            print(f"{image.name}: needs no lock, since its package_versions is track")
+        outcomes = update_locks(verb_session, [image for image in selected if image.package_versions != "track"], jobs)
+        updates = [outcome.result for outcome in outcomes if outcome.result]
+        for result in updates:
+            print(render_update(result))
+        raise_failures(outcomes)
+    _show_plan(open_session(definitions, workspace, catalog), [result.image for result in updates])
+
+
+def render_update(result: LockUpdate) -> str:
+    """The changes of a lock, and what it cannot hold."""
+    undated = [f"{result.image}: {address} has no dated archive, only versions are held" for address in result.undated]
+    if not result.written:
+        return "\n".join([f"{result.image}: {result.path} is up to date", *undated])
+    rows = [(change.input, change.before or "-", change.after or "-") for change in result.changes]
+    table = [render_table(("package", "before", "after"), rows)] if rows else []
+    summary = f"{result.image}: wrote {result.path} ({count_of(len(result.lock.packages), 'package')})"
+    if not result.lock.packages:
+        summary += f"; run 'bakery run {result.image}', then 'bakery update {result.image}' again for the packages"
+    return "\n".join([*table, summary, *undated])
+
+
+def _select_images(definitions: Definitions, names: list[str], every: bool) -> list[ImageDefinition]:
+    if every and not names:
+        return [image for image in definitions.images.values() if image.package_versions != "track"]
+    if every or not names:
+        raise UsageError("name images, or --all", hint="'bakery update --all' updates the lock of every image")
+    first, *others = names
+    packages = [name for name in others if name not in definitions.images]
+    if first in definitions.images and packages:
+        raise UsageError(
+            f"no image named '{packages[0]}'", hint=f"'bakery add {first} {' '.join(packages)}' adds packages"
+        )
+    return definitions.select(names)
+
+
+def _show_plan(session: Session, names: list[str]) -> None:
+    if names:
+        print(f"\n{render(session.plan(names))}")

@@ -1,0 +1,170 @@
+"""Package versions that a lock holds, as a user moves them: update, plan, run, and what goes wrong."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from doubles.apt_archive import AptArchive, apt_archive
+from integration.clones import user_environment
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.root,
+    pytest.mark.guest,
+    pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed: apt-get install gpg gpg-agent"),
+]
+
+MOVED, PLAIN = "bakery-moved", "bakery-plain"
+SECONDS = 900.0  # of one command; a run takes a minute without acceleration
+DEFINITION = """\
+name: web
+description: A test
+os: debian-12
+arch: x86_64
+version: "1.0"
+mode: chroot
+base: {{qemu: {{debootstrap: {{suite: bookworm}}}}}}
+package_versions: pinned
+software:
+  roles:
+    - name: prepare_apt
+    - name: apt_archive
+      vars:
+        apt_archive_name: test
+        apt_archive_uri: {uri}
+        apt_archive_suites: [test]
+        apt_archive_key: {key}
+        apt_archive_packages: [{packages}]
+targets: [local]
+"""
+# The image knows the test's archive alone: Debian's own have no dated ones that a test could reach.
+ROLE = """\
+- name: Remove Debian's archives
+  ansible.builtin.file: {path: /etc/apt/sources.list, state: absent}
+"""
+
+
+@pytest.fixture
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AptArchive]:
+    """Version 1 of each package."""
+    with apt_archive(tmp_path_factory.mktemp("archive")) as archive:
+        for name in (MOVED, PLAIN):
+            archive.add_package("test", name, "1")
+        archive.take_snapshot()
+        yield archive
+
+
+class Project:
+    """A project with one image, whose archive has dated ones."""
+
+    def __init__(self, folder: Path, archive: AptArchive) -> None:
+        self._folder, self._workspace = folder, folder / ".bakery"
+        self._environment = {"BAKERY_DATED_ARCHIVES": f"{archive.uri}={archive.dated}"}
+        self.definition = folder / "packer" / "images" / "web.yaml"
+        self.lock = self.definition.with_suffix(".lock.json")
+        text = DEFINITION.format(key=json.dumps(archive.key), uri=archive.uri, packages=f"{MOVED}, {PLAIN}")
+        shutil.rmtree(folder / "packer" / "images")
+        for path, content in {
+            "packer/images/web.yaml": text,
+            "ansible/roles/prepare_apt/tasks/main.yml": ROLE,
+            "ansible/roles/prepare_apt/meta/bakery.yml": "modes: [chroot]\n",
+        }.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(content)
+
+    def bakery(self, *arguments: str, code: int = 0) -> str:
+        """What a command prints; it must end with this exit code."""
+        run = subprocess.run(
+            [Path(sys.executable).with_name("bakery"), *arguments],
+            cwd=self._folder,
+            env=user_environment() | self._environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert run.returncode == code, f"bakery {' '.join(arguments)}\n{run.stdout}{run.stderr}"
+        return run.stdout + run.stderr
+
+    def choose(self, versions: str) -> None:
+        """Set package_versions of the image."""
+        lines = self.definition.read_text().splitlines()
+        lines = [f"package_versions: {versions}" if line.startswith("package_versions") else line for line in lines]
+        self.definition.write_text("\n".join(lines) + "\n")
+
+    def edit_lock(self, name: str, version: str) -> None:
+        lock = json.loads(self.lock.read_text())
+        lock["packages"][name] = version
+        self.lock.write_text(json.dumps(lock))
+
+    def write_lock(self, archives: dict[str, str], packages: dict[str, str]) -> None:
+        self.lock.write_text(json.dumps({"archives": archives, "packages": packages, "schema": "bakery/lock/1"}))
+
+    def read_packages(self, version: str) -> dict[str, str]:
+        """The packages of a baked disk by name."""
+        contents = self._workspace / "artifacts" / f"web-{version}-x86_64" / "contents.json"
+        return {one["name"]: one["version"] for one in json.loads(contents.read_text())["packages"]}
+
+    def bake_again(self, code: int = 0) -> str:
+        """Bake although nothing is due."""
+        return self.bakery("bake", "--baked-before", datetime.now(UTC).isoformat(), code=code)
+
+    def forget_packages(self) -> None:
+        """Empty the cache of packages."""
+        shutil.rmtree(self._workspace / "cache" / "packages")
+
+    def plan(self) -> str:
+        """The plan's row for the image."""
+        (row, *_) = self.bakery("plan").splitlines()[1:]
+        return " ".join(row.split())
+
+
+@pytest.fixture
+def project(clone: Path, archive: AptArchive) -> Project:
+    return Project(clone, archive)
+
+
+def test_a_lock_holds_versions_until_it_is_updated(project: Project, archive: AptArchive) -> None:
+    missing = project.bakery("validate", code=64)
+    assert "web.yaml:8: web has no lock, but package_versions is pinned" in missing
+    assert "run 'bakery update web'" in missing
+    project.write_lock({archive.uri: archive.dated.format(date=datetime.now(UTC))}, {MOVED: "1", PLAIN: "1"})
+    project.bakery("run")
+    first = project.read_packages("1.0.0")
+    assert (first[MOVED], first[PLAIN]) == ("1", "1")
+
+    archive.add_package("test", MOVED, "2")
+    project.bakery("refresh")
+    assert project.plan() == "web keep 1.0.0 inputs unchanged; 1 update since the lock"
+    project.bake_again()
+    assert project.read_packages("1.0.1") == first, "one lock gives one package set"
+
+    archive.take_snapshot()
+    update = project.bakery("update", "web")
+    lock = json.loads(project.lock.read_text())
+    assert lock["packages"] == first | {MOVED: "2"}
+    assert f"{MOVED} 1 2" in " ".join(update.split())
+    assert project.plan().startswith("web bake 1.0.0 lock:")
+
+    project.edit_lock(PLAIN, "9")
+    failure = project.bakery("bake", code=1)
+    assert "web 1.0.2 has 1 package in another version than its lock" in failure
+    assert f"{PLAIN}: the disk has 1, the lock 9" in failure
+
+    # The last bake fetched the same files as the next one needs.
+    project.edit_lock(PLAIN, "1")
+    project.choose("offline")
+    archive.stop()
+    project.bakery("bake")
+    assert project.read_packages("1.0.3") == first | {MOVED: "2"}
+    project.forget_packages()
+    failure = project.bake_again(code=1)
+    assert "web cannot be baked offline: " in failure
+    assert "/InRelease" in failure
+    assert "bake web once with 'package_versions: pinned'" in failure

@@ -1,0 +1,119 @@
+"""A proxy as apt uses one: what it fetched once, it has without the archive."""
+
+import http.client
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from bakery.bake.package_cache import PackageCache, serve_packages
+from bakery.host.errors import BakeryError
+from bakery.model.project import Project
+from doubles.serving import at_work
+
+
+class Archive:
+    """Files of an archive, one of which is dated, and the paths that were asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        paths = self.paths = []
+
+        class Handler(SimpleHTTPRequestHandler):
+            def do_GET(self) -> None:
+                paths.append(self.path)
+                super().do_GET()
+
+            def log_message(self, *_args: object) -> None:
+                """Say nothing."""
+
+        for name in ("live/list", "2026/list", "2026/package.deb"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(f"first {name}")
+        self.folder = folder
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
+        self.uri = f"http://127.0.0.1:{self.server.server_port}"
+        self.dated = f"{self.uri}/2026"
+
+    paths: list[str]
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    archive = Archive(tmp_path / "archive")
+    with at_work(archive.server):
+        yield archive
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    project = Project(tmp_path, tmp_path / "images", tmp_path / "workspace")
+    project.definitions.mkdir()
+    (project.definitions / "web.lock.json").write_text("{}")
+    return project
+
+
+def ask(cache: PackageCache, address: str, method: str = "GET") -> tuple[int, str]:
+    """The status and the text that apt gets."""
+    connection = http.client.HTTPConnection("127.0.0.1", cache.port, timeout=10)
+    connection.request(method, address if method == "GET" else urlsplit(address).netloc)
+    response = connection.getresponse()
+    text = response.read().decode()
+    connection.close()
+    return response.status, text
+
+
+def test_a_dated_file_is_fetched_once(archive: Archive, project: Project) -> None:
+    for _ in range(2):
+        with serve_packages(project, "web", [archive.dated], offline=False) as cache:
+            assert ask(cache, f"{archive.dated}/package.deb") == (200, "first 2026/package.deb")
+            assert ask(cache, f"{archive.uri}/live/list")[0] == 200
+    assert archive.paths == ["/2026/package.deb", "/live/list", "/live/list"]
+
+
+def test_nothing_is_fetched_offline(archive: Archive, project: Project) -> None:
+    with serve_packages(project, "web", [archive.dated], offline=False) as cache:
+        ask(cache, f"{archive.uri}/live/list")
+    archive.paths.clear()
+    with (
+        pytest.raises(BakeryError, match="web cannot be baked offline: 2 files of its archives are not") as failure,
+        serve_packages(project, "web", [archive.dated], offline=True) as cache,
+    ):
+        assert ask(cache, f"{archive.uri}/live/list") == (200, "first live/list")
+        assert ask(cache, f"{archive.dated}/package.deb")[0] == 404
+        assert ask(cache, "https://secure.example:443", "CONNECT")[0] == 403
+        raise BakeryError("Packer failed")
+    assert failure.value.detail.splitlines() == [f"{archive.dated}/package.deb", "https://secure.example:443"]
+    assert "package_versions: pinned" in failure.value.hint
+    assert archive.paths == []
+
+
+def test_an_archive_that_lacks_a_file_says_so(archive: Archive, project: Project) -> None:
+    with serve_packages(project, "web", [], offline=False) as cache:
+        assert ask(cache, f"{archive.uri}/live/absent")[0] == 404
+        assert ask(cache, "http://127.0.0.1:1/debian/list")[0] == 502
+    assert list(cache.folder.glob("*")) == []
+
+
+def test_only_what_the_last_bake_used_stays(archive: Archive, project: Project) -> None:
+    other = project.cache / "packages" / "other"
+    other.mkdir(parents=True)
+    with serve_packages(project, "web", [archive.dated], offline=False) as cache:
+        ask(cache, f"{archive.dated}/package.deb")
+    with serve_packages(project, "web", [archive.dated], offline=False) as cache:
+        ask(cache, f"{archive.dated}/list")
+    assert [path.read_text() for path in cache.folder.iterdir()] == ["first 2026/list"]
+    assert not other.exists(), "no image of this name has a lock"
+
+
+def test_a_failed_bake_keeps_everything(archive: Archive, project: Project) -> None:
+    with serve_packages(project, "web", [archive.dated], offline=False) as cache:
+        ask(cache, f"{archive.dated}/package.deb")
+    with (
+        pytest.raises(BakeryError, match="Packer failed"),
+        serve_packages(project, "web", [archive.dated], offline=False),
+    ):
+        raise BakeryError("Packer failed")
+    assert len(list(cache.folder.iterdir())) == 1
