@@ -54,10 +54,14 @@ class Comparison(Strict):
 
 
 def compare_versions(before: Record, after: Record, contents: tuple[Contents | None, Contents | None]) -> Comparison:
-    """Compare two records and their contents, both in this order."""
+    """Compare two records and their contents, both in this order. Packages stand for the versions of a lock."""
     old, new = contents
     packages = compare_packages(old.packages, new.packages) if old and new else None
-    changes = inputs.compare_inputs(before.inputs, after.inputs)
+    changes = tuple(
+        change
+        for change in inputs.compare_inputs(before.inputs, after.inputs)
+        if packages is None or not change.input.startswith(inputs.LOCKED)
+    )
     return Comparison(before.arch, _side_of(before, old), _side_of(after, new), changes, packages)
 
 

@@ -173,3 +173,15 @@ def test_the_lock_is_that_of_the_bake(baked: CliRunner) -> None:
     lock_packages(baked, {"openssl": "9"})
     assert baked("verify", "web").code == 0
     assert baked("publish", "web").code == 0, "an edit after the bake is for the next version"
+
+
+def test_a_comparison_names_each_package_once(baked: CliRunner) -> None:
+    lock_packages(baked, {"openssl": "3.0.18", "nginx": "1.22", "old": "1", "dpkg": "1"})
+    baked.packages["web"]["openssl"] = "3.0.18"
+    baked.line("web")
+    result = baked("compare", "web@1.0.0", "web@1.0.1")
+    assert "openssl:amd64  3.0.17  3.0.18" in result.out
+    assert [line for line in result.out.splitlines() if line.startswith("input ")] == [
+        "input archive:http://deb.debian.org/debian added",
+        "input archive:http://own added",
+    ]
