@@ -11,6 +11,8 @@ from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from bakery.demo.stand_ins import apt
 from doubles.serving import at_work
 
@@ -32,10 +34,13 @@ class AptArchive(apt.AptArchive):
     def __init__(self, folder: Path, keys: Path, uri: str, server: ThreadingHTTPServer | None = None) -> None:
         super().__init__(folder, keys)
         self.uri, self._server = uri, server
+        self.first: datetime | None = None  # the time of the first snapshot
 
     def take_snapshot(self) -> None:
         """Keep the archive as it is now at `dated`, for this time and later, until the next snapshot."""
-        folder = self._folder / DATED / datetime.now(UTC).strftime(STAMP)
+        date = datetime.now(UTC)
+        self.first = self.first or date
+        folder = self._folder / DATED / date.strftime(STAMP)
         for name in ("dists", "pool"):
             shutil.copytree(self._folder / name, folder / name, dirs_exist_ok=True)
 
@@ -64,6 +69,14 @@ class DatedHandler(apt.ArchiveHandler):
             return super().translate_path(path)
         times = [folder.name for folder in Path(self.directory, DATED).iterdir() if folder.name <= match[1]]
         return super().translate_path(path.replace(match[1], max(times, default="none"), 1))
+
+
+@contextmanager
+def expired_lists() -> Iterator[None]:
+    """Lists that are signed in the block are not valid any more, as those of old snapshots are not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(apt, "RELEASE", apt.RELEASE.replace("Date:", "Valid-Until: Thu, 01 Jan 2026 00:00:00 UTC\nDate:"))
+        yield
 
 
 @contextmanager

@@ -5,7 +5,8 @@ import os
 import subprocess
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,34 @@ def test_a_vendors_image_cannot_take_in_files_of_ours(
     with pytest.raises(BakeryError):
         fetch(vendor, "trap.qcow2", tmp_path / "cache")
     assert not list((tmp_path / "cache").rglob("disk.qcow2"))
+
+
+class Redirect(BaseHTTPRequestHandler):
+    """Sends apt from `dated/` to Debian's archives."""
+
+    def do_GET(self) -> None:
+        self.send_response(HTTPStatus.FOUND)
+        self.send_header("Location", f"http://deb.debian.org{self.path.removeprefix('/dated')}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.soak  # two minutes to make a base; tests/unit/bakery/layers/test_debian.py shows what mmdebstrap is told
+def test_a_base_from_dated_archives_names_its_own(tmp_path: Path, project_root: Path) -> None:
+    recipe = project_root / "packer" / "base" / "debian"
+    with at_work(ThreadingHTTPServer(("127.0.0.1", 0), Redirect)) as server:
+        uri = f"http://127.0.0.1:{server.server_port}/dated"
+        archives = {f"http://deb.debian.org/{name}": f"{uri}/{name}" for name in ("debian", "debian-security")}
+        base = prepare(QemuBase(debootstrap=Debootstrap(suite="bookworm")), tmp_path, recipe, silent, archives)
+    with disk_image.as_raw(base.path) as raw:
+        root = root_of(raw)
+        assert root
+        lines = root.read("/etc/apt/sources.list").splitlines()
+        lists = [entry.name for entry in root.list("/var/lib/apt/lists") if entry.name.endswith("_Packages")]
+    spec = Debootstrap(suite="bookworm")
+    assert lines == [source.line for source in debian.list_sources(spec, recipe)]
+    assert len(lists) == 3
+    assert all(name.startswith("127.0.0.1:") for name in lists)

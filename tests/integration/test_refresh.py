@@ -12,11 +12,10 @@ import pytest
 
 from bakery.contents import DATABASE, read_disk
 from bakery.contents.archive import pack_folder
-from bakery.demo.stand_ins import apt
 from bakery.host.errors import BakeryError, OutageError
 from bakery.model.observations import Update, Upgrade
-from bakery.refresh import Archives, observe_updates
-from doubles.apt_archive import PIN, PINNED, AptArchive
+from bakery.refresh import Archives, observe_dated, observe_updates
+from doubles.apt_archive import PIN, PINNED, AptArchive, expired_lists
 from doubles.disks import write_disk
 from doubles.serving import at_work
 from integration.test_contents import SYFT, unbaked
@@ -210,6 +209,21 @@ def test_keys_that_are_trusted_for_all_archives(tmp_path: Path, archive: AptArch
     assert observe(image, open_archives(tmp_path)).updates == (Update(FIXED, "1", "2", "test-security", True),)
 
 
+def test_a_lock_takes_the_upgrade_of_the_dated_archives(
+    tmp_path: Path, archive: AptArchive, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAKERY_DATED_ARCHIVES", f"{archive.uri}={archive.dated}")
+    with expired_lists():
+        archive.add_package("test-security", FIXED, "2")
+        archive.sign_suite("test")
+        archive.take_snapshot()
+    archive.add_package("test-security", FIXED, "3")
+    assert archive.first
+    dated, upgrade = observe_dated(pack_folder(image, ()), open_archives(tmp_path), archive.first)
+    assert dated == {archive.uri: archive.dated.format(date=archive.first)}
+    assert upgrade.updates == (Update(FIXED, "1", "2", "test-security", security=True),)
+
+
 def fail(tmp_path: Path, image: Path) -> BakeryError:
     """The error of a refresh. One before it had all lists, which must not be taken for the present ones."""
     with pytest.raises(BakeryError) as failure:
@@ -236,13 +250,10 @@ def test_a_changed_list_has_a_bad_signature(tmp_path: Path, archive: AptArchive,
     assert fail(tmp_path, image).message == f"the archive {archive.uri} test has a bad signature"
 
 
-def test_an_archive_that_is_not_updated_any_more(
-    tmp_path: Path, archive: AptArchive, image: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_archive_that_is_not_updated_any_more(tmp_path: Path, archive: AptArchive, image: Path) -> None:
     observe(image, open_archives(tmp_path))
-    expired = apt.RELEASE.replace("Date:", "Valid-Until: Thu, 01 Jan 2026 00:00:00 UTC\nDate:")
-    monkeypatch.setattr(apt, "RELEASE", expired)
-    archive.sign_suite("test-security")
+    with expired_lists():
+        archive.sign_suite("test-security")
     assert fail(tmp_path, image).message == (
         f"the archive {archive.uri} test-security has expired: its mirror is not updated any more"
     )

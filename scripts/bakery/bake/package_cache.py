@@ -20,6 +20,7 @@ from bakery.model.project import Project
 
 ANSWER_SECONDS = 60.0  # of silence, after which an archive is out of reach
 POLL_SECONDS = 0.05
+FILL = "bake {image} once with 'package_versions: pinned'"
 
 
 @dataclass
@@ -67,7 +68,7 @@ class PackageCache:
             f"{image} cannot be baked offline: {count_of(len(names), 'file')} of its archives"
             f" {'is' if len(names) == 1 else 'are'} not in the cache",
             detail="\n".join(names),
-            hint=f"bake {image} once with 'package_versions: pinned'",
+            hint=FILL.format(image=image),
             log=error.log,
         )
 
@@ -76,9 +77,13 @@ class PackageCache:
 def serve_packages(project: Project, image: str, dated: Collection[str], offline: bool) -> Iterator[PackageCache]:
     """The cache of an image, at `port` on loopback until the block ends.
 
-    If the block succeeds, it keeps what the bake used. The caches of images without a lock are removed.
+    If the block succeeds, it keeps what the bake used. The caches of images without a lock are removed. BakeryError if
+    an offline bake can have nothing.
     """
     cache = PackageCache(project.cache / "packages" / image, dated, offline)
+    if offline and not any(cache.folder.glob("*")):
+        message = f"{image} cannot be baked offline: no bake with its lock has filled the package cache"
+        raise BakeryError(message, where=str(cache.folder), hint=FILL.format(image=image))
 
     class Handler(_Handler):
         packages = cache

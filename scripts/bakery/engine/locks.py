@@ -25,10 +25,15 @@ from bakery.refresh import Archives, UnknownPackagesError, date_archives, observ
 # Each version of a kernel is a package of its own; a bake removes the old one after an upgrade.
 KERNEL = re.compile(r"linux-(image|modules|headers)-\d")
 
+NAMED = 10  # packages in a note; `bakery update` shows all of them
+
 
 @dataclass(frozen=True)
 class LockUpdate:
-    """The lock of an image after an update, and the changes of its packages; not `written` if it was as new."""
+    """The lock of an image after an update; not `written` if it was as new.
+
+    `changes` are those of its packages, none if it had none before.
+    """
 
     image: str
     path: str
@@ -76,7 +81,7 @@ def check_versions(session: Session, artifact: Artifact, contents: Contents | No
         )
     if changes:
         lacks = (
-            f"{who} lacks {', '.join(names)}"
+            f"{who} lacks {_list_names(names)}"
             for who, names in (
                 ("the lock", [change.input for change in changes if not change.before]),
                 ("the disk", [change.input for change in changes if not change.after]),
@@ -84,6 +89,11 @@ def check_versions(session: Session, artifact: Artifact, contents: Contents | No
             if names
         )
         session.report(Event("note", "contents", subject, f"{'; '.join(lacks)}: {hint}"))
+
+
+def _list_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
 
 
 def _update_lock(session: Session, image: ImageDefinition, archives: Archives, date: datetime) -> LockUpdate:
@@ -99,7 +109,7 @@ def _update_lock(session: Session, image: ImageDefinition, archives: Archives, d
     if before and not changes and before.archives.keys() == lock.archives.keys():
         return LockUpdate(image.name, str(path), before, (), written=False)
     documents.save(lock, path)
-    return LockUpdate(image.name, str(path), lock, changes, written=True)
+    return LockUpdate(image.name, str(path), lock, changes if before and before.packages else (), written=True)
 
 
 def _lock_record(session: Session, record: Record, archives: Archives, date: datetime) -> Lock:

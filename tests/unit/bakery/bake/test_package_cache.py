@@ -117,3 +117,12 @@ def test_a_failed_bake_keeps_everything(archive: Archive, project: Project) -> N
     ):
         raise BakeryError("Packer failed")
     assert len(list(cache.folder.iterdir())) == 1
+
+
+def test_an_empty_cache_is_refused_at_once(project: Project) -> None:
+    with (
+        pytest.raises(BakeryError, match="web cannot be baked offline: no bake with its lock has filled") as failure,
+        serve_packages(project, "web", [], offline=True),
+    ):
+        pytest.fail("nothing starts")
+    assert failure.value.hint == "bake web once with 'package_versions: pinned'"

@@ -263,6 +263,14 @@ class TestUpdates:
         assert action.kind == kind
         assert action.reason.startswith(reason)
 
+    @pytest.mark.parametrize("versions", ["pinned", "offline"])
+    def test_a_lock_moves_before_its_image_does(self, world: FakeInputs, versions: str) -> None:
+        world.bake(image(package_versions=versions))
+        world.observations = [observe(TZDATA, OPENSSL)]
+        action = only(world.plan(image(package_versions=versions)))
+        assert (action.kind, action.reason) == ("keep", "inputs unchanged; 2 updates since the lock")
+        assert action.due_since == ""
+
     def test_updates_that_are_not_for_security_are_left_out(self, world: FakeInputs) -> None:
         world.bake(image(updates="security"))
         world.observations = [observe(TZDATA)]
