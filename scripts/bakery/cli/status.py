@@ -43,7 +43,7 @@ def status(
     Updates are counted as security/all, held ones included. After '3+' more may be for security, and '?' says that some
     may be. CVEs are counted as critical/high, from the database that the refresh had; the JSON has each one. A channel
     is named with its version if that is not the newest one. Images that failed since their newest version are named
-    below, with the last failure.
+    below, with the last failure, and images whose updates wait for a new lock.
 
     Example: bakery status
     """
@@ -56,12 +56,17 @@ def status(
 
 
 def render(document: Status) -> str:
-    """A line per image, and one for each that failed since its newest version."""
+    """A line per image, one for each that failed since its newest version, and one for each that a lock holds back."""
     now = datetime.fromisoformat(document.at)
     rows = [_image_row(one, now) for one in document.images]
     table = render_table(("image", "version", "age", "updates", "CVEs", "channels behind", "refreshed"), rows)
     failures = [_describe_failures(one, now) for one in document.images if one.failures]
-    return "\n\n".join([table, "\n".join(failures)] if failures else [table])
+    locked = [
+        f"{one.image} has a lock: 'bakery update {one.image}' brings its updates"
+        for one in document.images
+        if one.has_lock and one.updates
+    ]
+    return "\n\n".join([table, *("\n".join(lines) for lines in (failures, locked) if lines)])
 
 
 def _describe_failures(one: ImageStatus, now: datetime) -> str:
@@ -109,10 +114,10 @@ def _describe_age(time: str, now: datetime) -> str:
 def _require_security(document: Status) -> None:
     """Raise BakeryError if an image lacks an update for security, or if that is unknown."""
     if document.insecure:
-        raise BakeryError(
-            f"updates for security are due: {_list_names(document.insecure)}",
-            hint="run 'bakery run', which installs every update that is not held",
-        )
+        hint = "run 'bakery run', which installs every update that is not held"
+        if locked := [one for one in document.insecure if one.has_lock]:
+            hint += f", for images with a lock after 'bakery update {' '.join(one.image for one in locked)}'"
+        raise BakeryError(f"updates for security are due: {_list_names(document.insecure)}", hint=hint)
     if document.unknown:
         raise BakeryError(
             f"updates are unknown, or the last refresh is too old: {_list_names(document.unknown)}",

@@ -9,7 +9,7 @@ from bakery.catalog import Failure, Record
 from bakery.engine.session import Session
 from bakery.engine.updates import count_security, is_old
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Strict
+from bakery.model.documents import PackageVersions, Strict
 from bakery.model.observations import Observation
 from bakery.model.version import ImageVersion
 from bakery.model.vulnerabilities import Vulnerability, VulnerabilityObservation
@@ -42,6 +42,12 @@ class ImageStatus(Strict):
     matches: VulnerabilityObservation | None = None
     matches_old: bool = False
     vulnerabilities: tuple[Vulnerability, ...] | None = None
+    package_versions: PackageVersions = "track"
+
+    @property
+    def has_lock(self) -> bool:
+        """Whether its updates come with `bakery update`."""
+        return self.package_versions != "track"
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,7 @@ def _describe_image(
         old=is_old(observation, now, max_age),
         failures=failures,
         unclassified=unclassified,
+        package_versions=image.package_versions,
     )
 
 

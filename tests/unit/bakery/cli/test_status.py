@@ -124,6 +124,14 @@ class TestFailOnSecurity:
         assert (answer.code, len(answer.out.splitlines())) == (1, 3)
         assert answer.err.startswith("error: updates for security are due: web\n")
 
+    def test_updates_that_a_lock_holds_back(self, baked: CliRunner) -> None:
+        baked.edit("web", "channel: stable\n", "channel: stable\npackage_versions: pinned\n")
+        observe(baked, "web", Upgrade((OPENSSL,)))
+        observe(baked, "base", Upgrade((OPENSSL,)))
+        answer = baked("status", "--fail-on", "security")
+        assert answer.out.splitlines()[-2:] == ["", "web has a lock: 'bakery update web' brings its updates"]
+        assert "for images with a lock after 'bakery update web'" in answer.err
+
     def test_a_held_update_for_security(self, baked: CliRunner) -> None:
         """The hole is there whether apt closes it or not."""
         observe(baked, "web", Upgrade(held=(OPENSSL,)))
