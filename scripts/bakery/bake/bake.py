@@ -117,8 +117,8 @@ def _require_space(job: Job) -> None:
 
 
 def _make_locked_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:
-    """`_make_disk`, beside the package cache if the image has a lock."""
-    if job.lock is None:
+    """`_make_disk`, beside the package cache if the image has a lock and apt works on it."""
+    if job.lock is None or not job.definition.provisioned:
         return _make_disk(job, vault, secrets)
     dated = [used for address, used in job.lock.archives.items() if used != address]
     offline = job.definition.package_versions == "offline"

@@ -111,15 +111,18 @@ class _Handler(BaseHTTPRequestHandler):
     packages: PackageCache
 
     def do_GET(self) -> None:
-        """Send a file, or what its archive says instead."""
+        """Send a file, or what its archive says instead. Files of this machine are nobody's business."""
+        if not self.path.startswith("http://"):
+            self.send_error(HTTPStatus.FORBIDDEN)
+            return
         try:
             content = self.packages.read(self.path)
         except HTTPError as error:
             self.send_error(error.code)
         except FileNotFoundError:
             self.send_error(HTTPStatus.NOT_FOUND)
-        except (OSError, BakeryError):
-            self.send_error(HTTPStatus.BAD_GATEWAY)
+        except (OSError, BakeryError) as error:
+            self.send_error(HTTPStatus.BAD_GATEWAY, " ".join(str(error).split()))  # apt prints it
         else:
             self.send_response(HTTPStatus.OK)
             self.send_header("Content-Length", str(len(content)))

@@ -17,6 +17,7 @@ from bakery.host.vault import Vault
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact
+from bakery.model.lock import Lock
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 from doubles.packer import PackerProject, define
@@ -42,8 +43,13 @@ class FakeVault:
         return {"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": self.token}
 
 
-def run(world: PackerProject, definition: ImageDefinition | None = None, vault: FakeVault | None = None) -> Artifact:
-    request = BakeRequest(definition or define(), "1.0.0", {"os": "debian-12"}, "k" * 64)
+def run(
+    world: PackerProject,
+    definition: ImageDefinition | None = None,
+    vault: FakeVault | None = None,
+    lock: Lock | None = None,
+) -> Artifact:
+    request = BakeRequest(definition or define(), "1.0.0", {"os": "debian-12"}, "k" * 64, lock)
     context = BakeContext(world.project, world.toolchain, cast(Vault | None, vault), world.events.append)
     return bake(request, world.base, context)
 
@@ -91,6 +97,32 @@ def test_a_definition_without_software_gets_the_updates_of_its_base(world: Packe
 def test_a_base_from_packages_is_up_to_date_without_packer(world: PackerProject) -> None:
     run(world, define(software={}, base={"qemu": {"debootstrap": {"suite": "bookworm"}}}))
     assert world.record() == {}
+
+
+LOCK = Lock({"http://a/debian": "http://a/1/debian"}, {"openssl": "3.0.17"})
+
+
+def test_a_base_from_packages_needs_no_package_cache(world: PackerProject) -> None:
+    base = {"qemu": {"debootstrap": {"suite": "bookworm"}}}
+    run(world, define(software={}, base=base, package_versions="offline"), lock=LOCK)
+    assert world.record() == {}
+
+
+def test_ansible_gets_the_lock_and_the_cache(world: PackerProject) -> None:
+    run(world, define(package_versions="pinned"), lock=LOCK)
+    lock = world.record()["software"]["software_lock"]
+    assert lock["archives"] == LOCK.archives
+    assert lock["preferences"] == LOCK.preferences
+    assert lock["offline"] is False
+    assert lock["cache_port"] > 0
+    assert lock["archive_tasks"].endswith("lock/archives.yml")
+
+
+def test_an_offline_bake_without_a_cache_starts_nothing(world: PackerProject) -> None:
+    with pytest.raises(BakeryError, match="web cannot be baked offline"):
+        run(world, define(package_versions="offline"), lock=LOCK)
+    assert world.record() == {}
+    assert_nothing_is_left(world)
 
 
 def test_a_template_of_ones_own_always_runs(world: PackerProject) -> None:

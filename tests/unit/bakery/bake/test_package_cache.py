@@ -97,6 +97,14 @@ def test_an_archive_that_lacks_a_file_says_so(archive: Archive, project: Project
     assert list(cache.folder.glob("*")) == []
 
 
+def test_files_of_this_machine_are_refused(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    with serve_packages(project, "web", [], offline=False) as cache:
+        status, text = ask(cache, f"file://{tmp_path}/secret")
+    assert status == 403
+    assert "secret" not in text
+
+
 def test_only_what_the_last_bake_used_stays(archive: Archive, project: Project) -> None:
     other = project.cache / "packages" / "other"
     other.mkdir(parents=True)
