@@ -42,11 +42,8 @@ def change_line(line: str, archives: dict[str, str]) -> list[str]:
     if match := LINE.fullmatch(line):
         kind, options, address, rest = match.groups()
         dated = date_address(address, archives)
-        return (
-            [f"{kind} [{' '.join(filter(None, (options, 'check-valid-until=no')))}] {dated}{rest}"]
-            if dated != address
-            else []
-        )
+        options = f"{options or ''} check-valid-until=no".lstrip()
+        return [f"{kind} [{options}] {dated}{rest}"] if dated != address else []
     if match := FIELD.fullmatch(line):
         addresses = match[1].split()
         dated_all = [date_address(address, archives) for address in addresses]

@@ -120,9 +120,8 @@ def _make_locked_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str])
     """`_make_disk`, beside the package cache if the image has a lock and apt works on it."""
     if job.lock is None or not job.definition.provisioned:
         return _make_disk(job, vault, secrets)
-    dated = [used for address, used in job.lock.archives.items() if used != address]
     offline = job.definition.package_versions == "offline"
-    with serve_packages(job.project, job.definition.name, dated, offline) as cache:
+    with serve_packages(job.project, job.definition.name, job.lock.dated.values(), offline) as cache:
         return _make_disk(replace(job, cache_port=cache.port), vault, secrets)
 
 

@@ -52,7 +52,7 @@ def _lock_variables(job: Job) -> dict[str, Any]:
     if job.lock is None:
         return {}
     return {
-        "archives": job.lock.archives,
+        "archives": job.lock.dated,
         "archive_tasks": str(job.project.resources.playbooks / "lock" / "archives.yml"),
         "preferences": job.lock.preferences,
         "cache_port": job.cache_port,

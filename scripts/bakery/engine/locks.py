@@ -44,7 +44,7 @@ class LockUpdate:
     @property
     def undated(self) -> tuple[str, ...]:
         """Archives that have no dated one, of which the lock holds the versions alone."""
-        return tuple(address for address, dated in self.lock.archives.items() if address == dated)
+        return tuple(address for address in self.lock.archives if address not in self.lock.dated)
 
 
 def update_locks(session: Session, images: Sequence[ImageDefinition], jobs: int) -> Sequence[Outcome[LockUpdate]]:

@@ -30,6 +30,11 @@ class Lock(Strict):
     schema: Literal["bakery/lock/1"] = "bakery/lock/1"
 
     @property
+    def dated(self) -> dict[str, str]:
+        """The archives that have a dated one."""
+        return {address: dated for address, dated in self.archives.items() if address != dated}
+
+    @property
     def preferences(self) -> str:
         """Preferences of apt that hold each package at its version."""
         return "\n".join(PREFERENCE.format(name=name, version=one) for name, one in sorted(self.packages.items()))

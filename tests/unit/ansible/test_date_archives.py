@@ -14,7 +14,6 @@ SEAL = ROOT / "ansible" / "roles" / "seal" / "files" / "seal.sh"
 ARCHIVES = {
     "http://a/debian": "http://a/1/debian",
     "http://b": "http://dated/1/b",
-    "http://own": "http://own",
 }
 LIST = """\
 # deb http://a/debian commented main

@@ -99,7 +99,8 @@ def test_a_base_from_packages_is_up_to_date_without_packer(world: PackerProject)
     assert world.record() == {}
 
 
-LOCK = Lock({"http://a/debian": "http://a/1/debian"}, {"openssl": "3.0.17"})
+DATED = {"http://a/debian": "http://a/1/debian"}
+LOCK = Lock({**DATED, "http://own": "http://own"}, {"openssl": "3.0.17"})
 
 
 def test_a_base_from_packages_needs_no_package_cache(world: PackerProject) -> None:
@@ -111,7 +112,7 @@ def test_a_base_from_packages_needs_no_package_cache(world: PackerProject) -> No
 def test_ansible_gets_the_lock_and_the_cache(world: PackerProject) -> None:
     run(world, define(package_versions="pinned"), lock=LOCK)
     lock = world.record()["software"]["software_lock"]
-    assert lock["archives"] == LOCK.archives
+    assert lock["archives"] == DATED
     assert lock["preferences"] == LOCK.preferences
     assert lock["offline"] is False
     assert lock["cache_port"] > 0
