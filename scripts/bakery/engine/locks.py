@@ -103,6 +103,12 @@ def _update_lock(session: Session, image: ImageDefinition, archives: Archives, d
     if record:
         with report_step(session.report, "update", f"{image.name} {record.version}", "ask the package archives"):
             lock = _lock_record(session, record, archives, date)
+    elif before and before.packages:
+        raise BakeryError(
+            f"{image.name} has no complete version in this catalog, so nobody knows the packages of its next lock",
+            where=session.catalog.location,
+            hint=f"name the catalog that has it with --catalog, or run 'bakery run {image.name}' first",
+        )
     else:
         lock = Lock(date_archives(_list_base_archives(session, image), date), {})
     changes = compare_inputs(before.packages if before else {}, lock.packages)

@@ -113,6 +113,14 @@ def test_an_image_that_was_never_baked_gets_its_archives(bakery: CliRunner, monk
     assert lock["packages"] == {}
 
 
+def test_a_lock_is_not_emptied_by_another_catalog(baked: CliRunner, tmp_path: Path) -> None:
+    lock_packages(baked, {"openssl": "3.0.17"})
+    result = baked("update", "web", "--catalog", str(tmp_path / "other"))
+    assert result.code == 1
+    assert "web has no complete version in this catalog" in result.err
+    assert read_lock(baked)["packages"] == {"openssl": "3.0.17"}
+
+
 def test_an_archive_out_of_reach_changes_nothing(baked: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> tuple[dict[str, str], Upgrade]:
         raise OutageError("the archive cannot be reached")
