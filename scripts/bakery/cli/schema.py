@@ -10,12 +10,23 @@ from bakery.clouds import definitions
 from bakery.engine.plan import Plan
 from bakery.model import documents
 from bakery.model.contents import Contents
+from bakery.model.lock import Lock
 from bakery.model.vulnerabilities import VulnerabilityReport
 
 Name = Literal[
-    "definition", "plan", "artifact", "contents", "verdict", "vulnerabilities", "publication", "record", "channel"
+    "definition",
+    "lock",
+    "plan",
+    "artifact",
+    "contents",
+    "verdict",
+    "vulnerabilities",
+    "publication",
+    "record",
+    "channel",
 ]
 DOCUMENTS: dict[str, type] = {
+    "lock": Lock,
     "plan": Plan,
     "artifact": documents.Artifact,
     "contents": Contents,
