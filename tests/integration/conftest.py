@@ -35,6 +35,7 @@ FIRST = (
     "test_bake.py",
     "test_vsphere.py",
     "test_gitlab.py",
+    "test_locks.py",
     "test_patching.py",
     "test_updates.py",
     "test_apply.py",
