@@ -17,6 +17,7 @@ from moto.ec2.responses.elastic_block_store import ElasticBlockStore
 from moto.kms.responses import KmsResponse
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from moto.s3.responses import S3Response
+from moto.sns.responses import SNSResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 from werkzeug.serving import make_server
@@ -37,6 +38,7 @@ from bakery.demo.stand_ins.aws import (
     snapshots,
     state,
     templates,
+    topics,
 )
 from bakery.demo.stand_ins.aws.app import StrictAws
 from bakery.demo.stand_ins.aws.world import WORLD
@@ -54,6 +56,7 @@ STRICT: tuple[tuple[type, tuple[Callable[..., Any], ...]], ...] = (
     (AmisResponse, sharing.HANDLERS),
     (KmsResponse, grants.HANDLERS),
     (S3Response, buckets.HANDLERS),
+    (SNSResponse, topics.HANDLERS),
     (AutoScalingResponse, refreshes.HANDLERS),
 )
 STOP_WITHIN = 0.05  # seconds
