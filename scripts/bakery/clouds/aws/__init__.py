@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from bakery.clouds.aws.builder import BUILDER, REQUIRED, VARIABLES, WEB_IDENTITY
 from bakery.clouds.aws.settings import AwsBase, AwsDistribution
-from bakery.clouds.cloud import Cloud, Where
+from bakery.clouds.cloud import Cloud, Topic, Where
 from bakery.clouds.target import Target
 from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
@@ -16,6 +16,12 @@ def _open_target(_project: Project, definition: ImageDefinition, credentials: Ma
     from bakery.clouds.aws.target import AwsTarget  # boto3 takes 150 ms to import
 
     return AwsTarget(definition, credentials)
+
+
+def _open_topic(arn: str) -> Topic:
+    from bakery.clouds.aws.topics import SnsTopic  # boto3 takes 150 ms to import
+
+    return SnsTopic(arn)
 
 
 def _check_settings(definition: ImageDefinition, where: Where) -> None:
@@ -34,4 +40,5 @@ CLOUD = Cloud(
     login_variables=(*VARIABLES.values(), *WEB_IDENTITY),
     id_tokens={"AWS_ID_TOKEN": AUDIENCE},
     check=_check_settings,
+    open_topic=_open_topic,
 )

@@ -27,7 +27,7 @@ CONFIG = Config(
 # A new resource can be "not found" for a while: coldsnap saw 56 s with snapshots, and its limit of 132 s was enough.
 VISIBLE_SECONDS = 132.0
 
-DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
 NOT_LOGGED_IN = {
     "AuthFailure",
     "ExpiredToken",

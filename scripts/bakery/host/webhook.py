@@ -1,0 +1,97 @@
+"""Posts JSON to the webhook of a chat tool. The address is a secret: it stands in no error and in no argument."""
+
+import http.client
+import re
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import stamina
+
+from bakery.host.errors import BakeryError, OutageError, UsageError
+
+SECONDS = 10.0  # for a connection, and for each part of an answer: chat tools answer within one
+ATTEMPTS = 2
+PAUSE = 1.0  # seconds between both
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # answers that may change when asked again
+LOCAL = ("localhost", "127.0.0.1", "::1")
+ADDRESS = re.compile(r"https?://[!-~]+", re.IGNORECASE)  # RFC 3986 has no other characters
+REFUSED = "check the webhook in the chat tool, and the address in Vault"
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Another address would get what is meant for this one."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """An address that takes JSON, as text. UsageError unless it is HTTPS, or HTTP on this machine."""
+
+    address: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        try:
+            scheme, host = urlsplit(self.address).scheme.lower(), self._host
+        except ValueError:  # such as a port that is no number
+            scheme, host = "", ""
+        if not ADDRESS.fullmatch(self.address) or not host:
+            raise UsageError("the address of the webhook is not a URL", hint="write the one that the chat tool shows")
+        if scheme == "http" and host not in LOCAL:
+            raise UsageError("the address of the webhook is plain HTTP, which everybody on the way reads: use https://")
+
+    def post(self, document: bytes) -> None:
+        """Post a JSON document; once more if the first attempt fails and another may succeed."""
+        for attempt in stamina.retry_context(on=OutageError, attempts=ATTEMPTS, timeout=None, wait_initial=PAUSE):
+            with attempt:
+                self._post_once(document)
+
+    def connect(self) -> str:
+        """Connect as `post` does and send nothing; the name of the host. It goes through no proxy."""
+        parts = urlsplit(self.address)
+        secure = parts.scheme.lower() == "https"
+        try:
+            with socket.create_connection((self._host, parts.port or (443 if secure else 80)), SECONDS) as connection:
+                if secure:
+                    ssl.create_default_context().wrap_socket(connection, server_hostname=self._host).close()
+        except OSError as error:
+            raise _explain_outage(error) from error
+        return self._host
+
+    @property
+    def _host(self) -> str:
+        parts = urlsplit(self.address)
+        return (parts.hostname or "") if parts.port is None or parts.port else ""
+
+    def _post_once(self, document: bytes) -> None:
+        opener = urllib.request.build_opener(_NoRedirects)
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.address, document, headers, method="POST")  # noqa: S310 - checked above
+        try:
+            opener.open(request, timeout=SECONDS).close()
+        except urllib.error.HTTPError as error:
+            error.close()
+            kind = OutageError if error.code in PASSING else BakeryError
+            raise kind(f"the webhook answers HTTP {error.code}", hint=REFUSED) from error
+        except OSError as error:
+            raise _explain_outage(error) from error
+        except http.client.HTTPException as error:
+            raise OutageError("the webhook does not answer in HTTP", hint=REFUSED) from error
+
+
+def _explain_outage(error: OSError) -> OutageError:
+    """The cause in words that have no part of the address."""
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        text = f"its certificate is refused: {cause.verify_message}"
+    elif isinstance(cause, TimeoutError):
+        text = f"no answer within {SECONDS:.0f} s"
+    else:
+        text = (cause.strerror if isinstance(cause, OSError) else "") or type(cause).__name__
+    return OutageError(f"the webhook cannot be reached: {text}", hint="check the network and the proxy variables")
