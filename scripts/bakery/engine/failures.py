@@ -1,8 +1,12 @@
-"""Keep the failures of images in the catalog, so that every machine can pause an image that fails night after night."""
+"""Keep the failures of images in the catalog, so that every machine can pause an image that fails night after night.
+
+Somebody hears of them as well, if the environment says who.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bakery.engine.notices import announce_failure
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, ConflictError, DiskError, NotFoundError, OutageError, UsageError
 from bakery.host.events import Event
@@ -25,7 +29,8 @@ def kept_failures(session: Session, image: ImageDefinition, step: str, input_key
         if is_interrupted():
             raise
         try:
-            session.catalog.keep_failure(image.name, image.arch, step, input_key, error.message)
+            failure = session.catalog.keep_failure(image.name, image.arch, step, input_key, error.message)
+            announce_failure(session, image, failure)
         except BakeryError as second:  # the first error is what the user has to see
             session.report(Event("note", step, image.name, f"the failure is not in the catalog: {second.message}"))
         raise

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from bakery.catalog import Record, now
+from bakery.engine.notices import announce_vulnerabilities
 from bakery.engine.session import Session
 from bakery.engine.vulnerabilities import observe_vulnerabilities
 from bakery.host import files, parallel
@@ -44,7 +45,9 @@ def refresh_images(session: Session, names: list[str] | None, jobs: int) -> Refr
     vulnerabilities = [outcome.result for outcome in matches if outcome.result]
     if not observations and not vulnerabilities:
         return Refresh(previous, outcomes, matches)
-    return Refresh(session.catalog.keep_observations(observations, vulnerabilities), outcomes, matches)
+    kept = session.catalog.keep_observations(observations, vulnerabilities)
+    announce_vulnerabilities(session, previous, vulnerabilities)
+    return Refresh(kept, outcomes, matches)
 
 
 def _observe_image(

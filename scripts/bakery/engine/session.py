@@ -1,6 +1,6 @@
 """The session of a verb: the project, its definitions, the catalog and a reporter of events."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from bakery.catalog import Catalog, Record, open_store
 from bakery.clouds.definitions import load
 from bakery.engine import toolbox
 from bakery.engine.fingerprint import Fingerprints
+from bakery.engine.notifications import Notifier, named_places
 from bakery.engine.plan import Plan, World, plan
 from bakery.engine.updates import MAX_AGE
 from bakery.host.errors import BakeryError, NotFoundError
@@ -28,6 +29,7 @@ class Session:
     definitions: Definitions
     catalog: Catalog
     report: Reporter = silent
+    notifier: Notifier = field(default_factory=lambda: Notifier(named_places()))
 
     def plan(
         self, names: list[str] | None, max_age: timedelta = MAX_AGE, rebuild_asked: datetime | None = None

@@ -21,6 +21,7 @@ from bakery.engine import channels, toolbox
 from bakery.engine.checks import check
 from bakery.engine.failures import kept_failures
 from bakery.engine.locks import check_versions
+from bakery.engine.notices import announce_version
 from bakery.engine.plan import Action
 from bakery.engine.publish import publish
 from bakery.engine.session import Session
@@ -188,10 +189,15 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
         if version.artifact and verdict:
             keep_report(session, version.artifact, verdict)
         complete = _complete_record(record, version, verdict, tuple(publications), contents)
+        is_new = record.state == "reserved"
         if complete != record:
             record = session.catalog.revise(complete, "published")
         if channel := channel or definition.channel or "":
-            channels.promote(session.catalog, record, channel, "published", targets, session.report)
+            head = session.catalog.channel(record.image, record.arch, channel)
+            entry = channels.promote(session.catalog, record, channel, "published", targets, session.report)
+            is_new = head is None or entry.version != head.version
+    if is_new:
+        announce_version(session, record, channel)
     return record
 
 

@@ -1,0 +1,146 @@
+"""News of images that somebody wants to hear of: patched, failed, paused, a new critical vulnerability."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from bakery.catalog import Failure, Record
+from bakery.engine.notifications import make_notice
+from bakery.engine.overview import compare_records, find_previous
+from bakery.engine.session import Session
+from bakery.host.errors import BakeryError
+from bakery.host.events import Event
+from bakery.host.text import count_of
+from bakery.model.definition import ImageDefinition
+from bakery.model.observations import Observations
+from bakery.model.version import ImageVersion, Versioned
+from bakery.model.vulnerabilities import Vulnerability, VulnerabilityObservation
+
+
+def announce_version(session: Session, record: Record, channel: str) -> None:
+    """Tell that a version was published and that its channel, if it has one, points at it now."""
+    if not session.notifier:
+        return
+    with _failures_as_notes(session, record.image):
+        previous = find_previous(session.catalog, record)
+        title = f"{record.image} {record.version} is published" + (f", and {channel} points at it" if channel else "")
+        changes = _describe_changes(session, previous, record) if previous else ["the first version"]
+        session.notifier.send(
+            make_notice("patched", record.image, record.arch, record.version, title, tuple(changes)), session.report
+        )
+
+
+def announce_failure(session: Session, image: ImageDefinition, failure: Failure) -> None:
+    """Tell that a step of an image failed, and that the image is paused if this failure is the one that pauses it."""
+    if not session.notifier:
+        return
+    with _failures_as_notes(session, image.name):
+        newest = session.newest_record(image)
+        version = newest.version if newest else ""
+        title = f"{image.name}: {failure.step} failed: {failure.message}"
+        session.notifier.send(
+            make_notice("failed", image.name, image.arch, version, title, (failure.by,)), session.report
+        )
+        failures = session.catalog.failures_since(image.name, image.arch, newest)
+        count = sum(other.input_key == failure.input_key and other.number <= failure.number for other in failures)
+        if count == image.max_failures:
+            title = f"{image.name} is paused after {count_of(count, 'failure')} with the same inputs"
+            hint = f"fix it, or try as it is with 'bakery run --rebuild {image.name}'"
+            session.notifier.send(
+                make_notice("paused", image.name, image.arch, version, title, (failure.message, hint)), session.report
+            )
+
+
+def announce_vulnerabilities(
+    session: Session, before: Observations, matches: Sequence[VulnerabilityObservation]
+) -> None:
+    """Tell which critical vulnerabilities of published versions the observations before did not have."""
+    for match in matches if session.notifier else ():
+        with _failures_as_notes(session, match.image):
+            news = _find_news(session, before, match)
+            if not news:
+                continue
+            count = "a new critical vulnerability" if len(news) == 1 else f"{len(news)} new critical vulnerabilities"
+            session.notifier.send(
+                make_notice(
+                    "vulnerable",
+                    match.image,
+                    match.arch,
+                    match.version,
+                    f"{match.image} {match.version} has {count}",
+                    tuple(_describe_vulnerability(identifier, news[identifier]) for identifier in sorted(news)),
+                ),
+                session.report,
+            )
+
+
+@contextmanager
+def _failures_as_notes(session: Session, image: str) -> Iterator[None]:
+    """Make a note of an error: the work that the notice is about is done."""
+    try:
+        yield
+    except BakeryError as error:
+        session.report(Event("note", "notify", image, f"no notice was sent: {error.message}"))
+
+
+def _describe_changes(session: Session, before: Record, after: Record) -> list[str]:
+    """Vulnerabilities and packages that differ, a line for each kind of the former and for each of the latter."""
+    comparison = compare_records(session.catalog, before, after)
+    if comparison.packages is None:
+        packages = [f"nobody knows which packages changed since {before.version}: a disk was not read"]
+    else:
+        packages = [f"{count_of(len(comparison.packages), 'package')} changed since {before.version}"]
+        packages += [f"{change.name} {change.before or '-'} -> {change.after or '-'}" for change in comparison.packages]
+    return [*_describe_fixes(session, before, after), *packages]
+
+
+def _describe_fixes(session: Session, before: Record, after: Record) -> list[str]:
+    """Identifiers of vulnerabilities that only one of two versions has; none if one of both was never matched."""
+    match = session.catalog.newest_observations().vulnerabilities_by_version.get(ImageVersion.of(before))
+    old, new = match.summary if match else before.vulnerabilities, after.vulnerabilities
+    if old is None or new is None:
+        return []
+    old_names, new_names = (
+        {vulnerability.id for vulnerability in session.catalog.vulnerabilities(of, summary.report).vulnerabilities}
+        for of, summary in ((before, old), (after, new))
+    )
+    return [
+        f"{name}: {', '.join(sorted(identifiers))}"
+        for name, identifiers in (("fixed", old_names - new_names), ("introduced", new_names - old_names))
+        if identifiers
+    ]
+
+
+def _find_news(
+    session: Session, before: Observations, match: VulnerabilityObservation
+) -> dict[str, list[Vulnerability]]:
+    """Critical vulnerabilities by identifier that the observations before did not have.
+
+    Those of the same version count, or of the whole image and of the bake if it is the first of this version.
+    """
+    last = before.vulnerabilities_by_version.get(ImageVersion.of(match))
+    of_image = [one for one in before.vulnerabilities if (one.image, one.arch) == (match.image, match.arch)]
+    earlier = [last] if last else of_image
+    reports = {ImageVersion.of(other): other.summary.report for other in earlier}
+    at_bake = session.catalog.record(match).vulnerabilities
+    if not last and at_bake:
+        reports[ImageVersion.of(match)] = at_bake.report
+    if not match.summary.count("critical") or match.summary.report in reports.values():
+        return {}
+    old_names = {name for of, report in reports.items() for name in _read_critical(session, of, report)}
+    critical = _read_critical(session, match, match.summary.report)
+    return {name: packages for name, packages in critical.items() if name not in old_names}
+
+
+def _read_critical(session: Session, of: Versioned, report: str) -> dict[str, list[Vulnerability]]:
+    """The critical vulnerabilities in a report of a version by identifier, each with one entry per package."""
+    critical: dict[str, list[Vulnerability]] = {}
+    for vulnerability in session.catalog.vulnerabilities(of, report).vulnerabilities:
+        if vulnerability.severity == "critical":
+            critical.setdefault(vulnerability.id, []).append(vulnerability)
+    return critical
+
+
+def _describe_vulnerability(identifier: str, entries: Sequence[Vulnerability]) -> str:
+    packages = ", ".join(f"{entry.package} {entry.installed}" for entry in entries)
+    fixes = ", ".join(sorted({entry.fixed for entry in entries if entry.fixed}))
+    return f"{identifier} in {packages}" + (f", fixed in {fixes}" if fixes else ", no fix is known")

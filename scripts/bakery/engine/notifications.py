@@ -1,0 +1,151 @@
+"""Send notices to the places that the environment names: topics, and webhooks whose address is in Vault."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Literal, Protocol
+
+from bakery.clouds import CLOUDS
+from bakery.clouds.cloud import Topic
+from bakery.host.errors import BakeryError, UsageError
+from bakery.host.events import Event, Reporter
+from bakery.host.vault import Vault
+from bakery.host.webhook import Webhook
+from bakery.model import documents
+from bakery.model.documents import Strict
+
+VARIABLE = "BAKERY_NOTIFY"
+KEY = "url"  # of a webhook's secret in Vault
+TOPIC = re.compile(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+")
+SECRET_PATH = re.compile(r"[\w-]+(/[\w.-]+)+")
+LONGEST = 40  # lines of details: a topic takes 256 KB, and nobody reads more in a chat
+
+NoticeKind = Literal["patched", "failed", "paused", "vulnerable"]
+
+
+@dataclass(frozen=True)
+class Notice(Strict):
+    """News of an image. `text` is for people: a line, and the details below it."""
+
+    kind: NoticeKind
+    image: str
+    arch: str
+    version: str
+    text: str
+    details: tuple[str, ...] = ()
+    schema: Literal["bakery/notice/1"] = "bakery/notice/1"
+
+    @property
+    def title(self) -> str:
+        return self.text.partition("\n")[0]
+
+
+class Recipient(Protocol):
+    """A place that takes notices. Both methods raise BakeryError within half a minute if it does not work."""
+
+    def send(self, notice: Notice) -> None: ...
+    def require(self) -> str:
+        """Prove as far as possible, without sending, that a notice would arrive; a word on how far."""
+
+
+class Notifier:
+    """Sends notices to places, one after the other. A place that fails gets no other notice of this run."""
+
+    def __init__(self, places: str) -> None:
+        """`places` has ARNs of topics and paths in Vault, with spaces between."""
+        self._places = places.split()
+        self._recipients: dict[str, Recipient] = {}
+        self._lock = Lock()  # a run works on several images at once
+
+    def __bool__(self) -> bool:
+        """Whether any place is left."""
+        return bool(self._places)
+
+    def send(self, notice: Notice, report: Reporter) -> None:
+        """Send a notice to every place; what fails is a note, and never an error."""
+        with self._lock:
+            for place in tuple(self._places):
+                try:
+                    if place not in self._recipients:
+                        self._recipients[place] = open_recipient(place)
+                    self._recipients[place].send(notice)
+                except BakeryError as error:
+                    self._places.remove(place)
+                    reason = ": ".join(filter(None, (error.message, error.detail, error.hint)))
+                    text = f"no notice of '{notice.kind}' was sent, and none follows in this run: {reason}"
+                    report(Event("note", "notify", notice.image, text))
+
+
+def named_places() -> str:
+    """The places that the environment names; empty if it names none."""
+    return os.environ.get(VARIABLE, "")
+
+
+def make_notice(
+    kind: NoticeKind, image: str, arch: str, version: str, title: str, details: tuple[str, ...] = ()
+) -> Notice:
+    """A notice whose details are no longer than somebody reads."""
+    more = len(details) - LONGEST
+    shown = (*details[:LONGEST], f"and {more} more") if more > 0 else details
+    return Notice(kind, image, arch, version, "\n".join((title, *shown)), shown)
+
+
+def open_recipient(place: str) -> Recipient:
+    """The recipient at a place; UsageError, without the place's text, if it is neither a topic nor a path in Vault."""
+    return RECIPIENTS[_kind_of_place(place)](place)
+
+
+def webhook_paths(places: str) -> list[str]:
+    """The paths in Vault among places."""
+    return [place for place in places.split() if SECRET_PATH.fullmatch(place)]
+
+
+def _kind_of_place(place: str) -> Literal["topic", "webhook"]:
+    if TOPIC.fullmatch(place):
+        return "topic"
+    if SECRET_PATH.fullmatch(place):
+        return "webhook"
+    if "://" in place:
+        raise UsageError(
+            f"{VARIABLE} contains the address of a webhook, which is a secret",
+            hint=f"keep it in Vault under the key '{KEY}', and name its path, such as "
+            "secret/data/bakery/notifications/chat",
+        )
+    raise UsageError(
+        f"a part of {VARIABLE} is neither the ARN of a topic nor a path in Vault",
+        hint="write arn:PARTITION:sns:REGION:ACCOUNT:NAME, or secret/data/bakery/notifications/NAME",
+    )
+
+
+class _TopicRecipient:
+    def __init__(self, arn: str) -> None:
+        [opener] = [cloud.open_topic for cloud in CLOUDS.values() if cloud.open_topic]
+        self._topic: Topic = opener(arn)
+
+    def send(self, notice: Notice) -> None:
+        attributes = {"kind": notice.kind, "image": notice.image}
+        self._topic.publish(notice.title, notice.text, documents.dump(notice), attributes)
+
+    def require(self) -> str:
+        self._topic.require()
+        return "the topic exists"
+
+
+class _WebhookRecipient:
+    def __init__(self, path: str) -> None:
+        with Vault.login(os.environ) as vault:
+            self._webhook = Webhook(vault.read(path, KEY).strip())
+
+    def send(self, notice: Notice) -> None:
+        self._webhook.post(documents.dump(notice))
+
+    def require(self) -> str:
+        return f"{self._webhook.connect()} can be reached"
+
+
+RECIPIENTS: Mapping[Literal["topic", "webhook"], Callable[[str], Recipient]] = {
+    "topic": _TopicRecipient,
+    "webhook": _WebhookRecipient,
+}
