@@ -39,23 +39,25 @@ VSPHERE = "secret/data/bakery/targets/vsphere"
 STATIC_AWS = "secret/data/bakery/targets/aws"
 STATIC_AZURE = "secret/data/bakery/targets/azure"
 REGISTRY = "secret/data/bakery/runner/registry"
+WEBHOOK = "secret/data/bakery/notifications/chat"
 AWS = "aws/sts/bake"
 AZURE = "azure/creds/bake"
 APPLY = "aws/sts/apply"
 MAY_READ = {
     "validate": set(),
-    "bake-private": {IMAGE, VSPHERE},
-    "bake-public": {IMAGE, STATIC_AWS, STATIC_AZURE, AWS, AZURE},
-    "publish": {VSPHERE, STATIC_AWS, STATIC_AZURE, AWS, AZURE},
+    "bake-private": {IMAGE, VSPHERE, WEBHOOK},
+    "bake-public": {IMAGE, STATIC_AWS, STATIC_AZURE, AWS, AZURE, WEBHOOK},
+    "publish": {VSPHERE, STATIC_AWS, STATIC_AZURE, AWS, AZURE, WEBHOOK},
     "apply": {APPLY},
     "runner-image": {REGISTRY},
 }
-SECRETS = (IMAGE, VSPHERE, STATIC_AWS, STATIC_AZURE, REGISTRY, AWS, AZURE, APPLY)
+SECRETS = (IMAGE, VSPHERE, STATIC_AWS, STATIC_AZURE, REGISTRY, WEBHOOK, AWS, AZURE, APPLY)
 OTHERS = (
     "secret/data/other",
     "secret/data/bakery/web/deeper",
     "secret/data/bakery/targets/aws/deeper",
     "secret/data/bakery/runner/other",
+    "secret/data/bakery/notifications/chat/deeper",
     "secret/metadata/bakery",
     "secret/metadata/bakery/web",
     "secret/delete/bakery/web",

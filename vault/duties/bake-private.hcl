@@ -7,3 +7,8 @@ path "secret/data/bakery/+" {
 path "secret/data/bakery/targets/vsphere" {
   capabilities = ["read"]
 }
+
+# Webhooks that hear what happens to images.
+path "secret/data/bakery/notifications/+" {
+  capabilities = ["read"]
+}

@@ -20,3 +20,8 @@ path "secret/data/bakery/targets/aws" {
 path "secret/data/bakery/targets/azure" {
   capabilities = ["read"]
 }
+
+# Webhooks that hear what happens to images.
+path "secret/data/bakery/notifications/+" {
+  capabilities = ["read"]
+}

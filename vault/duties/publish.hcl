@@ -10,3 +10,8 @@ path "azure/creds/bake" {
 path "secret/data/bakery/targets/+" {
   capabilities = ["read"]
 }
+
+# Webhooks that hear what happens to images.
+path "secret/data/bakery/notifications/+" {
+  capabilities = ["read"]
+}

@@ -35,6 +35,7 @@ def publishing_rights(environment: Environment, bucket_arn: str, key_arns: Seque
         *_catalog_statements(bucket_arn, environment.catalog_prefix),
         *_key_statements(key_arns),
         *_consumer_statements(environment),
+        _topic_statement(environment),
     ]
 
 
@@ -95,6 +96,13 @@ def _consumer_statements(environment: Environment) -> list[Statement]:
         for role in (CONSUMER_ROLE, tagger_name(environment))
     ]
     return [statement("Consumers", ["sts:AssumeRole"], roles)]
+
+
+def _topic_statement(environment: Environment) -> Statement:
+    """Tell subscribers what happens to images; `bakery doctor` looks whether the topic is there."""
+    home = environment.home_region
+    topic = f"arn:{aws_partition(home)}:sns:{home}:{environment.account}:{environment.topic}"
+    return statement("Notices", ["sns:Publish", "sns:GetTopicAttributes"], [topic])
 
 
 def pointer_arns(environment: Environment) -> list[str]:

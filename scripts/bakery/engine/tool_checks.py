@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bakery.engine import toolbox
+from bakery.engine import notifications, toolbox
 from bakery.host import process
 from bakery.host.errors import BakeryError
 from bakery.host.process import ProcessError
@@ -138,6 +138,13 @@ def _try_login(_: Project) -> str:
         return f"login works at {vault.address}"
 
 
+def _reach_places(_: Project) -> str:
+    """Every place that hears of images, without sending anything."""
+    places = notifications.named_places().split()
+    answers = [notifications.open_recipient(place).require() for place in places]
+    return "; ".join(answers) or f"not configured ({notifications.VARIABLE} names no topic and no webhook)"
+
+
 def _quiet_variables(project: Project) -> dict[str, str]:
     """Variables that keep Packer, syft and grype from looking for updates and show Packer the plugins of the set-up."""
     return {
@@ -178,7 +185,10 @@ PROBES: dict[Stage, dict[str, Probe]] = {
         "debugfs": _path_probe("debugfs"),
         root.TOOL: _find_guestfish,
     },
-    "publish": {"boto3": _python_probe("import boto3; print(boto3.__version__)")},
+    "publish": {
+        "boto3": _python_probe("import boto3; print(boto3.__version__)"),
+        "notices": _reach_places,
+    },
     "infra": {
         "terraform": _version_probe("terraform", "version"),
         "cdktf": _python_probe("import cdktf; print(cdktf.App.__name__, 'loads')"),

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bakery.clouds import BUILDERS, CLOUDS, STACKS
+from bakery.engine import notifications
 from bakery.host.errors import BakeryError, OutageError
 from bakery.host.vault import Vault
 from bakery.host.vault.errors import no_api_path
 from bakery.model.definition import Definitions, ImageDefinition
 
 APPLY = "BAKERY_APPLY_CREDENTIALS"  # the variable with the path of the credentials for the duty `apply`
+TELLING = ("bake-private", "bake-public", "publish")  # duties whose jobs send notices
 # Each has a role in Vault.
 Duty = Literal["validate", "bake-private", "bake-public", "publish", "apply"]
 # Engines that store values. Reading from another engine, such as database, creates credentials.
@@ -54,6 +56,14 @@ def used(image: ImageDefinition, duty: str) -> list[str]:
 def terraform(path: str) -> Need:
     """The login of `cdktf` and Terraform, which a variable names."""
     return Need(APPLY, "", "apply", path, STACKS.credentials)
+
+
+def webhooks(places: str, duty: Duty | None = None) -> list[Need]:
+    """The addresses of webhooks that a variable names among the places of notices, if jobs of the duty read them."""
+    if duty not in (None, *TELLING):
+        return []
+    paths = notifications.webhook_paths(places)
+    return [Need(notifications.VARIABLE, "", "notices", path, (notifications.KEY,)) for path in paths]
 
 
 def check(vault: Vault, requests: Sequence[Need]) -> list[NeedCheck]:

@@ -9,6 +9,7 @@ import pytest
 
 from bakery.host.errors import BakeryError
 from bakery.machine import qemu
+from doubles.aws.client import StandIn
 from doubles.programs import Programs
 from unit.bakery.cli.cli_runner import CliRunner
 
@@ -71,7 +72,7 @@ def test_json(bakery: CliRunner, programs: Programs) -> None:
     [
         ("refresh", {"apt", "dnf", "dnf versionlock", "fakeroot", "rpm", "grype"}),
         ("verify", {"qemu", "UEFI firmware", "accelerator", "ssh", "debugfs", "guestfish"}),
-        ("publish", {"boto3"}),
+        ("publish", {"boto3", "notices"}),
         ("infra", {"terraform", "cdktf", "cdktf-cli"}),
     ],
 )
@@ -139,3 +140,18 @@ def test_a_vault_that_refuses(bakery: CliRunner, programs: Programs) -> None:
 
 def test_an_unknown_verb(bakery: CliRunner) -> None:
     assert bakery("doctor", "bakes").code == 64
+
+
+def test_places_of_notices(bakery: CliRunner, programs: Programs, aws_server: StandIn) -> None:
+    assert "names no topic and no webhook" in findings(bakery, "publish")["notices"]["answer"]
+    aws_server.reset()
+    for name, value in {"ENDPOINT_URL": aws_server.url, "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test"}.items():
+        bakery.monkeypatch.setenv(f"AWS_{name}", value)
+    arn = aws_server.client("sns").create_topic(Name="images")["TopicArn"]
+    bakery.monkeypatch.setenv("BAKERY_NOTIFY", arn)
+    assert findings(bakery, "publish")["notices"]["answer"] == "the topic exists"
+    bakery.monkeypatch.setenv("BAKERY_NOTIFY", f"{arn} https://hooks.example.com/hidden")
+    finding = findings(bakery, "publish")["notices"]
+    assert (finding["answer"], "hidden" in finding["hint"]) == ("", False)
+    assert "which is a secret: keep it in Vault" in finding["hint"]
+    assert aws_server.actions().count("Publish") == 0

@@ -8,7 +8,7 @@ import pytest
 
 from bakery.clouds import definitions
 from bakery.engine import vault_check as vaultcheck
-from bakery.engine.vault_check import Need, NeedCheck
+from bakery.engine.vault_check import Duty, Need, NeedCheck
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, UsageError
 from bakery.model.definition import Definitions
 
@@ -227,3 +227,11 @@ def test_an_outage_ends_it() -> None:
     with pytest.raises(OutageError, match="is sealed"):
         check(vault, need("old/web", "user", "password"), need("old/other"))
     assert vault.asked == ["engines", "read old/web user"]
+
+
+def test_webhooks_of_notices_are_read_by_the_duties_that_send_them() -> None:
+    places = "arn:aws:sns:eu-central-1:123456789012:images secret/data/bakery/notifications/chat"
+    need = Need("BAKERY_NOTIFY", "", "notices", "secret/data/bakery/notifications/chat", ("url",))
+    duties: tuple[Duty | None, ...] = (None, "bake-private", "bake-public", "publish", "apply", "validate")
+    assert [vaultcheck.webhooks(places, duty) for duty in duties] == [[need]] * 4 + [[]] * 2
+    assert vaultcheck.webhooks("") == []

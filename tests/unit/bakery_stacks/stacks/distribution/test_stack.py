@@ -222,7 +222,8 @@ def test_the_publisher_tags_what_it_makes_and_what_has_its_tag(stack: Stack) -> 
 
 def test_the_publisher_stays_in_its_regions_and_names(stack: Stack) -> None:
     found = rights(stack)
-    for name in found.keys() - {"Pointers", "CatalogList", "CatalogRecords", "Keys", "KeysForEc2", "Consumers"}:
+    others = {"Pointers", "CatalogList", "CatalogRecords", "Keys", "KeysForEc2", "Consumers", "Notices"}
+    for name in found.keys() - others:
         assert found[name]["Condition"]["StringEquals"] == {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}
     assert found["Pointers"]["Resource"] == [
         "arn:aws:ssm:eu-west-1:123456789012:parameter/bakery/*",
@@ -232,6 +233,7 @@ def test_the_publisher_stays_in_its_regions_and_names(stack: Stack) -> None:
         "arn:aws:iam::210987654321:role/bakery-publisher",
         "arn:aws:iam::210987654321:role/bakery-prod-tagger",
     ]
+    assert found["Notices"]["Resource"] == ["arn:aws:sns:eu-west-1:123456789012:new-images"]
     [records] = found["CatalogRecords"]["Resource"]
     assert records.endswith(".arn}/bakery/*")
 
