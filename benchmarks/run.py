@@ -10,13 +10,14 @@ from pathlib import Path
 
 import bakes
 import contents
+import lookup
 import patches
 import plan
 import synth
 import validate
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PARTS = ("plan", "patches", "validate", "synth", "contents", "bakes")
+PARTS = ("plan", "patches", "validate", "synth", "contents", "lookup", "bakes")
 
 
 def main() -> None:
@@ -74,6 +75,8 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
             )
             text = f"{reading / whole:.2f} ({reading:.1f} of {whole:.1f} s)"
             yield _note("the same, without folders that hold no packages over with them", text)
+        case "lookup":
+            yield from _lookups()
         case "bakes":
             yield from _bakes(bakes.measure(folder))
 
@@ -94,6 +97,19 @@ def _patches(found: patches.Patches) -> Iterator[str]:
     yield _row("the same, requests to archives", f"≤ {suites}", str(found.requests), found.requests <= suites)
     yield _row("no-op plan of 1,000 definitions with observations", "< 1 s", f"{found.plan:.2f} s", found.plan < 1)
     yield _row("comparison of two versions", "< 1 s", f"{found.compare:.2f} s", found.compare < 1)
+
+
+def _lookups() -> Iterator[str]:
+    shape = (100, 100)
+    hit, miss = (lookup.measure_delayed(*shape, name) for name in (lookup.HIT, lookup.MISS))
+    moto = lookup.measure_moto(*shape, lookup.HIT)
+    what = "`bakery show AMI` among 10,000 versions of 100 images"
+    delay = f"{lookup.DELAY * 1000:.0f} ms a request"
+    for name, found in ((f"{what}, {delay}", hit), ("the same, an AMI that no version has", miss)):
+        text = f"{found.seconds:.1f} s, {found.requests:,} requests"
+        yield _row(name, "< 2 s", text, found.seconds < 2)
+    text = f"{moto.seconds:.1f} s, {moto.requests:,} requests"
+    yield _row(f"{what}, moto's S3", "< 2 s", text, moto.seconds < 2)
 
 
 def _bakes(found: bakes.Bakes) -> Iterator[str]:

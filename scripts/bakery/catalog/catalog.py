@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
 
+from bakery.catalog.index import Index
 from bakery.catalog.record import ChannelEntry, Failure, Record
 from bakery.catalog.store import Store
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
@@ -34,15 +35,19 @@ class Catalog:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.location = store.location
+        self.index = Index(store)
+
+    def image_names(self) -> list[str]:
+        """Names of all images that have at least one version, sorted."""
+        return sorted(self._store.list("images"))
 
     def images(self) -> list[tuple[str, str]]:
         """All (image, arch) that have at least one version, sorted."""
-        names = sorted(self._store.list("images"))
-        return [(name, arch) for name in names for arch in sorted(self._store.list(f"images/{name}"))]
+        return [(name, arch) for name in self.image_names() for arch in sorted(self._store.list(f"images/{name}"))]
 
     def versions(self, image: str, arch: str) -> list[str]:
         """All versions, reserved ones included, oldest first."""
-        return sorted(filter(VERSION.match, self._store.list(_versions_folder(image, arch))), key=_version_numbers)
+        return sorted(filter(VERSION.match, self._store.list(_versions_folder(image, arch))), key=version_numbers)
 
     def records(self, image: str, arch: str) -> list[Record]:
         """The newest revision of every version, oldest version first."""
@@ -122,6 +127,8 @@ class Catalog:
     def revise(self, record: Record, reason: str = "") -> Record:
         """Write `record` as the next revision of its version; ConflictError if another writer was faster."""
         revised = replace(record, revision=record.revision + 1, at=now(), by=actor(), reason=reason)
+        if revised.state == "complete":
+            self.index.add_record(revised)
         if not self._create_revision(revised):
             raise ConflictError(
                 f"{record.image} {record.version} was changed by another run",
@@ -248,18 +255,6 @@ class Catalog:
                 hint=f"move the channel: 'bakery rollback {record.image} {names[0]}', or promote another version",
             )
 
-    def built_on(self, record: Record) -> list[Record]:
-        """Complete versions of other images that were built on this one's content, and those built on them."""
-        records = [child for image in self.images() for child in self.records(*image)]
-        lineage = [record]
-        for parent in lineage:  # grows meanwhile
-            lineage += [
-                child
-                for child in records
-                if child.state == "complete" and child.inputs.get("base") == parent.raw_sha256 and child not in lineage
-            ]
-        return lineage[1:]
-
     def channels(self, image: str, arch: str) -> list[str]:
         """Names of the channels of an image, sorted."""
         return sorted(self._store.list(_channels_folder(image, arch)))
@@ -308,6 +303,7 @@ class Catalog:
             reason=reason,
             pointers=pointers,
         )
+        self.index.add_channel(entry)
         key = f"{_channels_folder(record.image, record.arch)}/{channel}/{number:06d}.json"
         if not self._store.create(key, dump(entry)):
             raise ConflictError(
@@ -358,7 +354,7 @@ def is_expired(record: Record) -> bool:
     return not record.expires or datetime.fromisoformat(record.expires) <= datetime.now(UTC)
 
 
-def _version_numbers(version: str) -> tuple[int, ...]:
+def version_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 

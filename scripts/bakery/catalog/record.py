@@ -45,6 +45,15 @@ class Record(Strict):
     vex: str = ""
     schema: Literal["bakery/record/1"] = "bakery/record/1"
 
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """All by which somebody may ask for it: its digests, its input key, IDs of images and snapshots, pointers."""
+        names = [self.sha256, self.raw_sha256, self.input_key]
+        for publication in self.publications:
+            names += [text for location in publication.locations for text in (location.id, location.snapshot)]
+            names += [pointer.name for pointer in publication.pointers]
+        return tuple(sorted({*names} - {""}))
+
     def publication(self, target: str) -> Publication | None:
         """This version's publication at a target, if it has one."""
         return next((publication for publication in self.publications if publication.target == target), None)

@@ -9,6 +9,7 @@ from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, UsageError
 
 OVERLOADED = ("InternalError", "ServiceUnavailable", "SlowDown")  # S3, "Error responses": try again
+CONNECTIONS = 16  # requests at once; S3 answers one in some 30 ms, and far more of them at once
 UNREACHED = "check the network, the proxy variables and AWS_ENDPOINT_URL, then run the same command again"
 LOG_IN = "check the AWS credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a web identity"
 
@@ -84,7 +85,9 @@ class S3Store:
         self._errors = (BotoCoreError, ClientError)
         self._outages = (ConnectionError, HTTPClientError)
         self.location = f"s3://{bucket}/{prefix}".rstrip("/")
-        retries = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10)
+        retries = Config(
+            retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10, max_pool_connections=CONNECTIONS
+        )
         try:
             self._client = boto3.client("s3", config=retries)
         except self._errors as error:  # such as AWS_PROFILE with a name that does not exist

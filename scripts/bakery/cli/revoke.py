@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from bakery.catalog.search import find_descendants
 from bakery.cli import options
 from bakery.cli.session import find_catalog
 from bakery.host.errors import UsageError
@@ -37,5 +38,5 @@ def revoke(
     image_catalog = find_catalog(workspace, catalog)
     record = image_catalog.revoke(image_catalog.record(ImageVersion(image, arch, version)), reason)
     print(f"{image} {version} is revoked: {record.reason}")
-    for child in image_catalog.built_on(record):
+    for child in find_descendants(image_catalog, record):
         print(f"built on it, and not revoked: {child.image} {child.version}")

@@ -1,10 +1,10 @@
 """Everything that the catalog knows of one version."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from bakery.catalog import VERSION, Catalog, Record
+from bakery.catalog.search import find_descendants, find_identity
 from bakery.contents.comparison import Comparison, compare_versions
 from bakery.host.errors import NotFoundError, UsageError
 from bakery.model.contents import Contents, SbomFormat
@@ -34,9 +34,12 @@ def find_record(catalog: Catalog, name: str, arch: str) -> Record:
     complete version.
     """
     image, at, selector = name.partition("@")
-    images = catalog.images()
-    if image not in (known for known, _ in images):
-        return _find_identity(catalog, images, name)
+    names = catalog.image_names()
+    if image not in names:
+        if record := find_identity(catalog, name):
+            return record
+        known = ", ".join(names) or "none"
+        raise NotFoundError(f"nothing in the catalog has the name '{name}'", hint=f"images: {known}")
     if VERSION.match(selector):
         return catalog.record(ImageVersion(image, arch, selector))
     if at:
@@ -61,11 +64,12 @@ def find_previous(catalog: Catalog, record: Record) -> Record | None:
 
 def describe_version(catalog: Catalog, record: Record) -> Overview:
     """The version of a record with its channels, lineage and contents."""
+    descendants = find_descendants(catalog, record)
     return Overview(
         record,
         channels=tuple(catalog.channels_at(record)),
         ancestors=tuple(_list_ancestors(catalog, record)),
-        descendants=tuple(Base(child.image, child.version, child.sha256) for child in catalog.built_on(record)),
+        descendants=tuple(Base(child.image, child.version, child.sha256) for child in descendants),
         contents=catalog.contents(record),
     )
 
@@ -95,27 +99,6 @@ def read_vex(catalog: Catalog, record: Record) -> bytes:
 def compare_records(catalog: Catalog, before: Record, after: Record) -> Comparison:
     """The differences between two versions of one architecture."""
     return compare_versions(before, after, (catalog.contents(before), catalog.contents(after)))
-
-
-def _find_identity(catalog: Catalog, images: Sequence[tuple[str, str]], identity: str) -> Record:
-    for image, arch in images:
-        for channel in catalog.channels(image, arch):
-            entry = catalog.channel(image, arch, channel)
-            if entry and identity in (pointer.name for pointer in entry.pointers):
-                return catalog.record(ImageVersion(image, arch, entry.version))
-        for record in reversed(catalog.records(image, arch)):
-            if identity in _identities(record):
-                return record
-    names = ", ".join(sorted({image for image, _ in images})) or "none"
-    raise NotFoundError(f"nothing in the catalog has the name '{identity}'", hint=f"images: {names}")
-
-
-def _identities(record: Record) -> set[str]:
-    names = {record.sha256, record.raw_sha256, record.input_key}
-    for publication in record.publications:
-        names |= {text for location in publication.locations for text in (location.id, location.snapshot)}
-        names |= {pointer.name for pointer in publication.pointers}
-    return names - {""}
 
 
 def _list_ancestors(catalog: Catalog, record: Record) -> list[Base]:

@@ -407,17 +407,6 @@ class TestRevoke:
         with pytest.raises(ConflictError, match="stable points at it"):
             catalog.revoke(catalog.record(ImageVersion(*WEB, "1.0.0")), "leaks")
 
-    def test_what_was_built_on_it(self, catalog: Catalog) -> None:
-        def build(image: str, base: str) -> Record:
-            made = catalog.reserve(image, "x86_64", "1.0", f"{image}{base}", {"base": base}, "builder")
-            return catalog.revise(replace(made, state="complete", raw_sha256=f"content of {image} {made.version}"))
-
-        base = build("base", "debian")
-        web, other, app = build("web", base.raw_sha256), build("web", "another"), build("app", "content of web 1.0.0")
-        catalog.revoke(build("api", base.raw_sha256), "")
-        assert catalog.built_on(base) == [web, app]
-        assert catalog.built_on(other) == []
-
 
 def observe(image: str, version: str = "1.0.0") -> Observation:
     return Observation(image, "x86_64", version, "2026-01-31T12:00:00+00:00", (), Upgrade())
