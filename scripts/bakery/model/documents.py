@@ -1,5 +1,6 @@
 """The documents that stages hand to each other: frozen values here, schema-versioned JSON on disk and in CI."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -283,7 +284,7 @@ def parse(kind: type[Document], data: bytes, where: str, repair: str = "make it 
         first = error.errors()[0]
         is_other = any(one["loc"] == ("schema",) or one["type"] == UNKNOWN_KEY for one in error.errors())
         raise BakeryError(
-            f"not a valid {kind.__name__.lower()} document: {first['msg']}",
+            f"not a valid {_title(kind)}: {first['msg']}",
             where=": ".join(filter(None, (where, ".".join(map(str, first["loc"]))))),
             hint=OTHER_VERSION if is_other else f"it is damaged: {repair}",
         ) from error
@@ -300,10 +301,15 @@ def load(kind: type[Document], path: Path, repair: str = "make it again") -> Doc
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise NotFoundError(f"no {kind.__name__.lower()} document", where=str(path)) from error
+        raise NotFoundError(f"no {_title(kind)}", where=str(path)) from error
     except OSError as error:
         raise BakeryError(f"cannot be read: {error.strerror}", where=str(path)) from error
     return parse(kind, data, str(path), repair)
+
+
+def _title(kind: type[object]) -> str:
+    """The name of a document class in words: "channel entry document"."""
+    return f"{re.sub('(?<=[a-z])(?=[A-Z])', ' ', kind.__name__).lower()} document"
 
 
 def find(kind: type[Document], path: Path, repair: str = "make it again") -> Document | None:

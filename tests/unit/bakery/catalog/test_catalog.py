@@ -329,7 +329,7 @@ class TestDamage:
     def test_channel_says_which(self, catalog: Catalog, store: Store) -> None:
         store.create("images/web/x86_64/channels/stable/000000.json", b"{")
         for read in (catalog.channel, catalog.history):
-            with pytest.raises(BakeryError, match="not a valid channelentry document") as caught:
+            with pytest.raises(BakeryError, match="not a valid channel entry document") as caught:
                 read(*WEB, "stable")
             assert caught.value.where == f"{catalog.location}/images/web/x86_64/channels/stable/000000.json"
 

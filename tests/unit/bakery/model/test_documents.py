@@ -5,9 +5,21 @@ from typing import Any
 
 import pytest
 
+from bakery.catalog import ChannelEntry
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.model import documents
-from bakery.model.documents import Artifact, Base, Check, Disk, ImageLocation, Pointer, Publication, Verdict
+from bakery.model.documents import (
+    Artifact,
+    Base,
+    Check,
+    Disk,
+    ImageLocation,
+    Pointer,
+    Publication,
+    RemoteBuild,
+    Verdict,
+)
+from bakery.model.vulnerabilities import VulnerabilityReport
 
 ARTIFACT = Artifact(
     image="web",
@@ -129,3 +141,19 @@ def test_bytes_depend_on_the_document_alone() -> None:
     again = documents.parse(Artifact, documents.dump(ARTIFACT), "")
     assert documents.dump(again) == documents.dump(ARTIFACT)
     assert documents.dump(ARTIFACT).endswith(b"}\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (Artifact, "artifact"),
+        (RemoteBuild, "remote build"),
+        (ChannelEntry, "channel entry"),
+        (VulnerabilityReport, "vulnerability report"),
+    ],
+)
+def test_messages_name_a_kind_of_document_in_words(kind: type[Any], name: str, tmp_path: Path) -> None:
+    with pytest.raises(BakeryError, match=f"^not a valid {name} document: "):
+        documents.parse(kind, b"{}", "somewhere")
+    with pytest.raises(NotFoundError, match=f"^no {name} document$"):
+        documents.load(kind, tmp_path / "none.json")
