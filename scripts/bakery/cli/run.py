@@ -25,6 +25,9 @@ def run(
     With --rebuild, each named image gets a new version, baked from its base as it is now. Images that are built on it
     follow in a later run, if its content changed.
 
+    The environment variable BAKERY_NOTIFY names who hears of new versions and of failures: topics, and webhooks by
+    their paths in Vault.
+
     Example: bakery run web
 
     Example: bakery run --rebuild web
