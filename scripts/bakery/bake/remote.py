@@ -18,20 +18,25 @@ from bakery.host.events import report_step
 from bakery.host.redaction import Redactor
 from bakery.machine import junit
 from bakery.model import documents
-from bakery.model.documents import Check, RemoteBuild
+from bakery.model.documents import Check, RemoteBuild, VendorBase
 from bakery.model.inputs import remote_base
 
 TEST_HOST = "ssh://image"  # as in ansible/playbooks/bake.yml
 
 
 def build(
-    request: BakeRequest, target: str, source: str, credentials: Mapping[str, str], context: BakeContext
+    request: BakeRequest,
+    target: str,
+    source: str,
+    credentials: Mapping[str, str],
+    context: BakeContext,
+    vendor_base: VendorBase | None = None,
 ) -> RemoteBuild:
     """Build a version at `target` and keep build.json in its folder.
 
-    `source` is the image there to start from if this project made it; `credentials` are the fields of the target's
-    secret in Vault, empty if the environment has them. BakeryError if the build or one of the image's tests fails:
-    Packer then leaves no image.
+    It starts from `source`, an image there that this project made, or else from `vendor_base`. `credentials` are the
+    fields of the target's secret in Vault, empty if the environment has them. BakeryError if the build or one of the
+    image's tests fails: Packer then leaves no image.
     """
     definition, version = request.definition, request.version
     project, toolchain, vault = context.project, context.toolchain, context.vault
@@ -43,9 +48,23 @@ def build(
     hidden = [*secrets.values(), *credentials.values(), *own_secrets, *([vault.token] if vault else ())]
     with reserved(project, f"{definition.name}-{target}", folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-{target}-{time.strftime('%Y%m%d-%H%M%S')}.log"
-        job = Job(project, definition, version, target, None, toolchain, scratch, log, context.report, source)
+        report = context.report
+        job = Job(
+            project,
+            definition,
+            version,
+            target,
+            None,
+            toolchain,
+            scratch,
+            log,
+            report,
+            source,
+            vendor_base=vendor_base,
+        )
         kind = builder.source(definition).partition(".")[0]
-        with report_step(context.report, "bake", job.subject, f"{kind}, at {target}"):
+        origin = f", on {vendor_base.name} {vendor_base.identity}" if vendor_base else ""
+        with report_step(report, "bake", job.subject, f"{kind}, at {target}{origin}"):
             env = {**secret_environment(job, vault, secrets), **login}
             seconds = packer.build(job, env, hidden)
             packer_build = manifest.last_build(job.manifest, definition.name, version)
@@ -71,6 +90,7 @@ def build(
             seconds=seconds,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             log=str(log),
+            vendor_base=vendor_base,
         )
         documents.save(remote_build, staging / "build.json")
         staging.rename(folder)

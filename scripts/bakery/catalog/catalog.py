@@ -17,7 +17,7 @@ from bakery.catalog.store import Store
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.model.contents import SBOM_SUFFIXES, Contents, SbomFormat
 from bakery.model.documents import Document, Pointer, dump, parse
-from bakery.model.observations import Observation, Observations
+from bakery.model.observations import BaseObservation, Observation, Observations
 from bakery.model.version import ImageVersion, Versioned
 from bakery.model.vulnerabilities import VulnerabilityObservation, VulnerabilityReport
 
@@ -183,14 +183,24 @@ class Catalog:
         return self._read_intact(_vex_key(record, record.vex), record.vex) if record.vex else None
 
     def keep_observations(
-        self, observations: Iterable[Observation], vulnerabilities: Iterable[VulnerabilityObservation] = ()
+        self,
+        observations: Iterable[Observation],
+        vulnerabilities: Iterable[VulnerabilityObservation] = (),
+        bases: Iterable[BaseObservation] = (),
     ) -> Observations:
         """Keep observations, with the newest ones of the images that are not among them."""
-        newer, matched = tuple(observations), tuple(vulnerabilities)
+        newer, matched, found = tuple(observations), tuple(vulnerabilities), tuple(bases)
         for _ in range(WRITE_TRIES):
             newest = self.newest_observations()
             number = newest.number + 1 if newest.at else 0
-            document = Observations(number, now(), actor(), newest.merge(newer), newest.merge_vulnerabilities(matched))
+            document = Observations(
+                number,
+                now(),
+                actor(),
+                newest.merge(newer),
+                newest.merge_vulnerabilities(matched),
+                newest.merge_bases(found),
+            )
             if self._store.create(f"observations/{number:06d}.json", dump(document)):
                 return document
         raise ConflictError("cannot keep observations: other writers take every number", where=self.location)

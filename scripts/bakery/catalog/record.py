@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bakery.model.documents import Base, Mode, Pointer, Publication, Strict, Time, VulnerabilitySummary
+from bakery.model.documents import Base, Mode, Pointer, Publication, Strict, Time, VendorBase, VulnerabilitySummary
 
 State = Literal["reserved", "complete", "revoked"]
 
@@ -14,7 +14,8 @@ class Record(Strict):
 
     `at` and `by` are about this revision, `baked` is about the disk. While the version is reserved, `owner` may bake it
     until `expires`. `contents` is the SHA-256 of the version's `contents.json`, empty if its disk could not be read.
-    `vulnerabilities` and `vex` are the verdict's.
+    `vulnerabilities` and `vex` are the verdict's. `vendor_bases` are the bases of vendors that it was built from, the
+    newest ones then, by builder.
     """
 
     image: str
@@ -43,6 +44,7 @@ class Record(Strict):
     checks: int = 0
     vulnerabilities: VulnerabilitySummary | None = None
     vex: str = ""
+    vendor_bases: dict[str, VendorBase] = field(default_factory=dict)
     schema: Literal["bakery/record/1"] = "bakery/record/1"
 
     @property

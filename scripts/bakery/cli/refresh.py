@@ -9,7 +9,7 @@ from bakery.engine.updates import count_security, render_security
 from bakery.host.parallel import raise_failures
 from bakery.model import documents
 from bakery.model.documents import Severity
-from bakery.model.observations import Observation
+from bakery.model.observations import BaseObservation, Observation
 from bakery.model.vulnerabilities import VulnerabilityObservation
 from bakery.reports import render_table
 
@@ -28,8 +28,9 @@ def refresh(
 ) -> None:
     """Ask the package archives which updates the newest versions have, and a database for their vulnerabilities.
 
-    Starts no machine and changes no image. The catalog keeps the answer for 'bakery plan' and 'bakery status'. The
-    environment variable BAKERY_VULNERABILITY_DATABASE names the database; without it, vulnerabilities are unknown.
+    Asks vendors, too, for the newest bases under the names in the definitions. Starts no machine and changes no image.
+    The catalog keeps the answer for 'bakery plan' and 'bakery status'. The environment variable
+    BAKERY_VULNERABILITY_DATABASE names the database; without it, vulnerabilities are unknown.
 
     Example: bakery refresh web
     """
@@ -41,7 +42,9 @@ def refresh(
             print(render([outcome.result for outcome in result.outcomes if outcome.result]))
             if matches := [outcome.result for outcome in result.matches if outcome.result]:
                 print(f"\n{render_matches(matches)}")
-        raise_failures([*result.outcomes, *result.matches])
+            if result.bases:
+                print(f"\n{render_bases(result.bases)}")
+        raise_failures([*result.outcomes, *result.matches, *result.questions])
 
 
 def render(observations: Sequence[Observation]) -> str:
@@ -57,6 +60,12 @@ def render(observations: Sequence[Observation]) -> str:
         for one in observations
     ]
     return render_table(("image", "version", "updates", "security", "held"), rows)
+
+
+def render_bases(bases: Sequence[BaseObservation]) -> str:
+    """A line per base that a vendor may replace: the newest one, and its date."""
+    rows = [(one.image, one.builder, one.base.identity, one.base.date or "-") for one in bases]
+    return render_table(("image", "builder", "newest base", "of"), rows)
 
 
 def render_matches(matches: Sequence[VulnerabilityObservation]) -> str:

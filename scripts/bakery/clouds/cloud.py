@@ -9,6 +9,7 @@ from bakery.clouds.target import Target
 from bakery.model.bases import CloudBase
 from bakery.model.definition import ImageDefinition
 from bakery.model.distribution import CloudDistribution
+from bakery.model.documents import VendorBase
 from bakery.model.project import Project
 
 Where = Callable[..., str]  # keys of a definition -> `file:line`
@@ -35,7 +36,8 @@ class Cloud:
     `name` is the target's in definitions; `base` and `distribution` are the models of its keys there. `credentials` are
     the fields that its secret in Vault must have; `login_variables` log in where the environment does, `id_tokens` are
     the tokens that a CI job needs to log in, by variable, with whom each is for. `check` raises UsageError for what the
-    models cannot know. `open_topic` opens a topic by its ARN, in the cloud that has topics.
+    models cannot know. `open_topic` opens a topic by its ARN, in the cloud that has topics. `find_base` asks the cloud,
+    with the fields of its secret, for the newest base of a vendor.
     """
 
     name: str
@@ -48,3 +50,4 @@ class Cloud:
     id_tokens: Mapping[str, str] = field(default_factory=dict)
     check: Callable[[ImageDefinition, Where], None] = check_nothing
     open_topic: Callable[[str], Topic] | None = None
+    find_base: Callable[[ImageDefinition, Mapping[str, str]], VendorBase] | None = None

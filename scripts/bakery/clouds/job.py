@@ -8,6 +8,7 @@ from bakery.host.events import Event, Reporter
 from bakery.machine.disk_image import BaseDisk
 from bakery.model.contents import ARCHIVES_REPORT
 from bakery.model.definition import ImageDefinition
+from bakery.model.documents import VendorBase
 from bakery.model.lock import Lock
 from bakery.model.project import Project
 
@@ -42,6 +43,7 @@ class Job:
     source: str = ""  # image at the target that a remote build starts from, if this project made it
     lock: Lock | None = None
     cache_port: int = 0  # of the package cache on this machine's loopback, for a bake with a lock
+    vendor_base: VendorBase | None = None  # otherwise: the newest base of a vendor
 
     @property
     def subject(self) -> str:

@@ -8,10 +8,11 @@ from typing import Literal
 
 from bakery.catalog.record import Failure, Record
 from bakery.engine.updates import MAX_AGE, describe_refresh, describe_updates, due_updates
+from bakery.engine.vendor_bases import BaseState, compare_bases, describe_bases
 from bakery.host.text import count_of
 from bakery.model.definition import ImageDefinition
 from bakery.model.inputs import Change, compare_inputs, input_key
-from bakery.model.observations import Observation
+from bakery.model.observations import BaseKey, BaseObservation, Observation
 from bakery.model.version import ImageVersion
 
 CLOCK_DIFFERENCE = timedelta(minutes=5)  # between two machines that set their clocks by the network
@@ -61,7 +62,7 @@ class World:
     """The facts of a plan that no definition has: observations of versions, their greatest age, and the time.
 
     `rebuilds` has the images that somebody asked to bake again, and when; `failures` has those of an image since its
-    newest version, oldest first.
+    newest version, oldest first. `bases` are the newest ones of vendors.
     """
 
     now: datetime
@@ -69,10 +70,15 @@ class World:
     max_age: timedelta = MAX_AGE
     rebuilds: Mapping[str, datetime] = field(default_factory=dict)
     failures: Mapping[str, Sequence[Failure]] = field(default_factory=dict)
+    bases: Mapping[BaseKey, BaseObservation] = field(default_factory=dict)
 
     def observation(self, record: Record) -> Observation | None:
         """The observation of exactly this version: another one says nothing about it."""
         return self.observations.get(ImageVersion.of(record))
+
+    def base_states(self, image: ImageDefinition, record: Record) -> tuple[BaseState, ...]:
+        """The bases of vendors that a version was built from, and the newest ones."""
+        return compare_bases(image, record, self.bases)
 
 
 def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: InputsOf, world: World) -> Plan:
@@ -110,7 +116,9 @@ def _decide_action(image: ImageDefinition, record: Record | None, inputs: dict[s
     missing = _publish_reason(image, record)
     if missing:
         return Action(image.name, image.arch, "publish", missing, record.version, image.version, key)
-    reason = f"inputs unchanged; {describe_refresh(image, world.observation(record), world.now, world.max_age)}"
+    updates = describe_refresh(image, world.observation(record), world.now, world.max_age)
+    bases = describe_bases(world.base_states(image, record), world.now, world.max_age)
+    reason = "; ".join(filter(None, ("inputs unchanged", updates, bases)))
     return Action(image.name, image.arch, "keep", reason, record.version, image.version, key)
 
 
@@ -128,6 +136,8 @@ def _bake_reason(
         return f"{changes[0]}{more}"
     if updates := due_updates(image, world.observation(record)):
         return describe_updates(updates)
+    if newer := [state for state in world.base_states(image, record) if state.since]:
+        return "; ".join(map(str, newer))
     baked = datetime.fromisoformat(record.baked)
     age = world.now - baked
     if image.rebuild_after_days is not None and age > timedelta(days=image.rebuild_after_days):
@@ -154,6 +164,8 @@ def _due_since(image: ImageDefinition, record: Record | None, world: World) -> s
     observation = world.observation(record) if record else None
     if observation and due_updates(image, observation):
         times.append(datetime.fromisoformat(observation.since or observation.at))
+    states = world.base_states(image, record) if record else ()
+    times += [datetime.fromisoformat(state.since) for state in states if state.since]
     if image.rebuild_after_days is not None:
         times.append(world.now - timedelta(days=image.rebuild_after_days))
     return max(times).isoformat(timespec="seconds") if times else ""

@@ -7,12 +7,14 @@ from functools import partial
 from bakery.catalog import Record, now
 from bakery.engine.notices import announce_vulnerabilities
 from bakery.engine.session import Session
+from bakery.engine.vendor_lookup import observe_bases
 from bakery.engine.vulnerabilities import observe_vulnerabilities
 from bakery.host import files, parallel
 from bakery.host.events import Event, report_step
 from bakery.host.parallel import Outcome
 from bakery.model.definition import ImageDefinition
-from bakery.model.observations import Observation, Observations
+from bakery.model.documents import VendorBase
+from bakery.model.observations import BaseObservation, Observation, Observations
 from bakery.model.version import ImageVersion
 from bakery.model.vulnerabilities import VulnerabilityObservation
 from bakery.refresh import Archives, UnknownPackagesError, observe_updates
@@ -22,12 +24,15 @@ from bakery.refresh import Archives, UnknownPackagesError, observe_updates
 class Refresh:
     """The kept observations, and the outcome of each image that was asked for; without a result, it has none.
 
-    `matches` are the outcomes of versions whose packages were matched with a vulnerability database.
+    `matches` are the outcomes of versions whose packages were matched with a vulnerability database. `questions` are
+    those of asking vendors for their newest bases, and `bases` the answers for each image.
     """
 
     observations: Observations
     outcomes: Sequence[Outcome[Observation | None]]
     matches: Sequence[Outcome[VulnerabilityObservation | None]]
+    questions: Sequence[Outcome[VendorBase | None]]
+    bases: Sequence[BaseObservation]
 
 
 def refresh_images(session: Session, names: list[str] | None, jobs: int) -> Refresh:
@@ -40,14 +45,15 @@ def refresh_images(session: Session, names: list[str] | None, jobs: int) -> Refr
         work = partial(_observe_image, session, images, last, archives)
         outcomes = parallel.run_parallel(list(images), work, jobs)
         archives.remove_unused()
+    questions, bases = observe_bases(session, images.values(), previous, jobs)
     matches = observe_vulnerabilities(session, images.values(), previous, jobs)
     observations = [outcome.result for outcome in outcomes if outcome.result]
     vulnerabilities = [outcome.result for outcome in matches if outcome.result]
-    if not observations and not vulnerabilities:
-        return Refresh(previous, outcomes, matches)
-    kept = session.catalog.keep_observations(observations, vulnerabilities)
-    announce_vulnerabilities(session, previous, vulnerabilities)
-    return Refresh(kept, outcomes, matches)
+    kept = previous
+    if observations or vulnerabilities or bases:
+        kept = session.catalog.keep_observations(observations, vulnerabilities, bases)
+        announce_vulnerabilities(session, previous, vulnerabilities)
+    return Refresh(kept, outcomes, matches, questions, bases)
 
 
 def _observe_image(

@@ -47,11 +47,13 @@ class Session:
             image.name: self.catalog.failures_since(image.name, image.arch, self.newest_record(image))
             for image in limited
         }
+        kept = self.catalog.newest_observations()
+        world = World(datetime.now(UTC), kept.by_version, max_age, rebuilds, failures, kept.bases_by_key)
         return plan(
             images,
             newest_of=lambda image: self.catalog.newest(image.name, image.arch, image.version),
             inputs_of=lambda image, base: prints.inputs(image, self.definitions.sources[image.name], base),
-            world=World(datetime.now(UTC), self.catalog.newest_observations().by_version, max_age, rebuilds, failures),
+            world=world,
         )
 
     def newest_record(self, image: ImageDefinition) -> Record | None:

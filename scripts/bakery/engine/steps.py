@@ -3,8 +3,7 @@
 Each step saves its document in the artifact's folder, so a rerun continues where the last one stopped.
 """
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,10 +20,12 @@ from bakery.engine import channels, toolbox
 from bakery.engine.checks import check
 from bakery.engine.failures import kept_failures
 from bakery.engine.locks import check_versions
+from bakery.engine.logins import open_vault, read_credentials
 from bakery.engine.notices import announce_version
 from bakery.engine.plan import Action
 from bakery.engine.publish import publish
 from bakery.engine.session import Session
+from bakery.engine.vendor_lookup import find_base
 from bakery.engine.vulnerabilities import check_disk, keep_report, require_gate
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Event, report_step
@@ -33,6 +34,7 @@ from bakery.layers.base import prepare
 from bakery.machine.disk_image import BaseDisk
 from bakery.model import baked, documents
 from bakery.model.baked import Baked
+from bakery.model.bases import QEMU
 from bakery.model.contents import SBOM_SUFFIXES, Contents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Publication, RemoteBuild, Verdict
@@ -89,7 +91,7 @@ class _Bake:
         toolbox.find(self.session.project, "syft")  # before the bake, which takes minutes
         artifact = baked.find_artifact(self.session.project, definition, self.request.version)
         if not artifact or not self._is_of_these_inputs(artifact, ""):
-            with _open_vault(definition.secrets) as vault:
+            with open_vault(definition.secrets) as vault:
                 artifact = bake(
                     self.request,
                     _base_disk(self.session, definition, self.request.lock),
@@ -104,12 +106,13 @@ class _Bake:
         build = baked.find_build(self.session.project, definition, self.request.version, target)
         if build and self._is_of_these_inputs(build, f" at {target}"):
             return build
-        with _open_vault(definition.secrets, definition.distribution.credentials(target)) as vault:
-            credentials = _read_credentials(vault, definition, target)
+        with open_vault(definition.secrets, definition.distribution.credentials(target)) as vault:
+            credentials = read_credentials(vault, definition, target)
             destination = cast(RemoteTarget, _open_target(self.session, definition, target, credentials))
             destination.prepare(self.request.image_version)
             source = self.session.parent_image(definition, target)
-            return remote.build(self.request, target, source, credentials, self._bake_context(vault))
+            base = find_base(definition, target, credentials)
+            return remote.build(self.request, target, source, credentials, self._bake_context(vault), base)
 
     def _bake_context(self, vault: Vault | None) -> BakeContext:
         project = self.session.project
@@ -153,7 +156,7 @@ def verify_version(session: Session, artifact: Artifact) -> Verdict:
     """Test an artifact and keep the verdict; BakeryError with the failing checks if it does not pass."""
     definition, folder = session.definitions.images[artifact.image], session.project.artifact_folder(artifact)
     with kept_failures(session, definition, "verify", artifact.input_key):
-        with _open_vault(definition.secrets) as vault:
+        with open_vault(definition.secrets) as vault:
             where = partial(session.definitions.where, definition.name, "secrets")
             secrets = read_secrets(vault, definition.secrets, where) if vault else {}
             verdict = verify(
@@ -219,9 +222,9 @@ def roll_back_channel(session: Session, image: str, channel: str, reason: str) -
 @contextmanager
 def open_targets(session: Session, definition: ImageDefinition) -> Iterator[dict[str, Target]]:
     """Every target of an image by name, logged in to; credentials from Vault end with the block."""
-    with _open_vault(*map(definition.distribution.credentials, definition.targets)) as vault:
+    with open_vault(*map(definition.distribution.credentials, definition.targets)) as vault:
         yield {
-            name: _open_target(session, definition, name, _read_credentials(vault, definition, name))
+            name: _open_target(session, definition, name, read_credentials(vault, definition, name))
             for name in definition.targets
         }
 
@@ -246,6 +249,7 @@ def _complete_record(
     record: Record, version: Baked, verdict: Verdict | None, publications: tuple[Publication, ...], contents: str
 ) -> Record:
     disk, first = version.artifact, version.parts[0]
+    parts: Mapping[str, Artifact | RemoteBuild] = {**({QEMU: disk} if disk else {}), **version.builds}
     checks = [*(verdict.checks if verdict else ()), *chain(*(build.checks for build in version.builds.values()))]
     return replace(
         record,
@@ -266,6 +270,7 @@ def _complete_record(
         checks=len(checks),
         vulnerabilities=verdict.vulnerabilities if verdict else None,
         vex=verdict.vex if verdict else "",
+        vendor_bases={builder: part.vendor_base for builder, part in parts.items() if part.vendor_base},
     )
 
 
@@ -297,19 +302,3 @@ def _base_disk(session: Session, definition: ImageDefinition, lock: Lock | None)
 
 def _open_target(session: Session, definition: ImageDefinition, name: str, credentials: dict[str, str]) -> Target:
     return CLOUDS[name].open_target(session.project, definition, credentials)
-
-
-@contextmanager
-def _open_vault(*needs: object) -> Iterator[Vault | None]:
-    """A session with Vault if the bake needs one; otherwise None, so that no Vault is required."""
-    if not any(needs):
-        yield None
-        return
-    with Vault.login(os.environ) as vault:
-        yield vault
-
-
-def _read_credentials(vault: Vault | None, definition: ImageDefinition, target: str) -> dict[str, str]:
-    """The fields of a target's secret; empty if it has none: its tools read the environment."""
-    path = definition.distribution.credentials(target)
-    return vault.fields(path) if vault and path else {}

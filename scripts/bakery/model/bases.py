@@ -25,6 +25,11 @@ class CloudBase(Model):
         return None
 
     @property
+    def vendor_source(self) -> str:
+        """The name behind which a vendor replaces the base; empty for a base that stays the same."""
+        return ""
+
+    @property
     def folders(self) -> dict[str, str]:
         """Folders beside the definition that the build reads, by their purpose."""
         return {}

@@ -56,8 +56,25 @@ class Base(Strict):
 
 
 @dataclass(frozen=True)
+class VendorBase(Strict):
+    """The newest base that a vendor had under one name when it was asked: at the time `found`, in ISO 8601.
+
+    `identity` is an AMI ID, a marketplace version or a digest: it changes when the base does. `name` is for people.
+    `date` is the day of the base, in ISO 8601, and empty where the vendor gives none.
+    """
+
+    identity: str
+    name: str
+    date: str = ""
+    found: Time = ""
+
+
+@dataclass(frozen=True)
 class Artifact(Strict):
-    """The result of a bake. `inputs` has the parts of the input key, `seconds` the wall time per phase."""
+    """The result of a bake. `inputs` has the parts of the input key, `seconds` the wall time per phase.
+
+    `vendor_base` is set if the base is the newest one of a vendor.
+    """
 
     image: str
     arch: str
@@ -73,6 +90,7 @@ class Artifact(Strict):
     seconds: dict[str, float]
     created: Time
     log: str
+    vendor_base: VendorBase | None = None
     schema: Literal["bakery/artifact/1"] = "bakery/artifact/1"
 
 
@@ -90,7 +108,8 @@ class RemoteBuild(Strict):
     """The result of a build at a target, tested there while it was built.
 
     `ids` are the images by location (AWS region, vSphere library, Azure region). The disk is never on this machine, so
-    `identity` replaces its digest: SHA-256 over builder and image ID, as in Packer's provenance.
+    `identity` replaces its digest: SHA-256 over builder and image ID, as in Packer's provenance. `vendor_base` is set
+    if it was built from the newest base of a vendor.
     """
 
     image: str
@@ -110,6 +129,7 @@ class RemoteBuild(Strict):
     seconds: dict[str, float]
     created: Time
     log: str
+    vendor_base: VendorBase | None = None
     schema: Literal["bakery/remote-build/1"] = "bakery/remote-build/1"
 
 

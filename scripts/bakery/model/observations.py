@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from bakery.model.documents import Strict, Time
+from bakery.model.documents import Strict, Time, VendorBase
 from bakery.model.version import ImageVersion
 from bakery.model.vulnerabilities import VulnerabilityObservation
+
+BaseKey = tuple[str, str, str]  # image, architecture, builder
 
 
 @dataclass(frozen=True, order=True)
@@ -74,10 +76,31 @@ class Observation(Strict):
 
 
 @dataclass(frozen=True)
+class BaseObservation(Strict):
+    """The newest base that a vendor had for one builder of an image, under the name `source` of its definition.
+
+    `since` is the time of the first observation in a row with this base, in ISO 8601.
+    """
+
+    image: str
+    arch: str
+    builder: str
+    source: str
+    base: VendorBase
+    since: Time
+
+    @property
+    def key(self) -> BaseKey:
+        """The builder of an image that it is about."""
+        return self.image, self.arch, self.builder
+
+
+@dataclass(frozen=True)
 class Observations(Strict):
     """The newest observation of each image and architecture, sorted by both; `number` counts the refreshes.
 
-    `vulnerabilities` are those of its newest version and of the versions that its channels pointed at.
+    `vulnerabilities` are those of its newest version and of the versions that its channels pointed at. `bases` are
+    those of vendors.
     """
 
     number: int = 0
@@ -85,6 +108,7 @@ class Observations(Strict):
     by: str = ""
     observations: tuple[Observation, ...] = ()
     vulnerabilities: tuple[VulnerabilityObservation, ...] = ()
+    bases: tuple[BaseObservation, ...] = ()
     schema: Literal["bakery/observations/1"] = "bakery/observations/1"
 
     @property
@@ -108,3 +132,13 @@ class Observations(Strict):
         images = {(match.image, match.arch) for match in fresh}
         rest = (match for match in self.vulnerabilities if (match.image, match.arch) not in images)
         return tuple(sorted((*rest, *fresh), key=lambda match: (match.image, match.arch, match.version)))
+
+    @property
+    def bases_by_key(self) -> dict[BaseKey, BaseObservation]:
+        """Bases by the builder of an image."""
+        return {one.key: one for one in self.bases}
+
+    def merge_bases(self, newer: Iterable[BaseObservation]) -> tuple[BaseObservation, ...]:
+        """All bases after newer ones of some builders."""
+        by_key = self.bases_by_key | {one.key: one for one in newer}
+        return tuple(by_key[key] for key in sorted(by_key))

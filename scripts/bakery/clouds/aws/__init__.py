@@ -7,6 +7,7 @@ from bakery.clouds.aws.settings import AwsBase, AwsDistribution
 from bakery.clouds.cloud import Cloud, Topic, Where
 from bakery.clouds.target import Target
 from bakery.model.definition import ImageDefinition
+from bakery.model.documents import VendorBase
 from bakery.model.project import Project
 
 AUDIENCE = "sts.amazonaws.com"  # the only audience of ID tokens that the roles of jobs accept (the stack `runner`)
@@ -22,6 +23,12 @@ def _open_topic(arn: str) -> Topic:
     from bakery.clouds.aws.topics import SnsTopic  # boto3 takes 150 ms to import
 
     return SnsTopic(arn)
+
+
+def _find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> VendorBase:
+    from bakery.clouds.aws.bases import find_base  # boto3 takes 150 ms to import
+
+    return find_base(definition, credentials)
 
 
 def _check_settings(definition: ImageDefinition, where: Where) -> None:
@@ -41,4 +48,5 @@ CLOUD = Cloud(
     id_tokens={"AWS_ID_TOKEN": AUDIENCE},
     check=_check_settings,
     open_topic=_open_topic,
+    find_base=_find_base,
 )

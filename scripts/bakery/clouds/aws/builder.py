@@ -36,7 +36,7 @@ def variables(job: Job) -> dict[str, Any]:
         "copy_regions": settings.regions[1:],
         "accounts": settings.accounts,
         "kms_alias": settings.kms_alias or "",
-        "source_ami": job.source,
+        "source_ami": job.source or (job.vendor_base.identity if job.vendor_base else ""),
         "source_filter": ami,
         "instance_type": base.instance_type,
         "user": base.user,

@@ -40,6 +40,10 @@ class AwsBase(CloudBase):
     def parent(self) -> str | None:
         return self.image
 
+    @property
+    def vendor_source(self) -> str:
+        return f"{self.ami.owner}/{self.ami.name}" if self.ami else ""
+
 
 class AwsDistribution(CloudDistribution):
     """The regions and accounts that get the AMI. It is registered in the first region; the others get copies."""

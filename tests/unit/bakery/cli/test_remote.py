@@ -1,5 +1,7 @@
 """The line of images that Packer builds at their target."""
 
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -15,10 +17,10 @@ from bakery.host.errors import BakeryError
 from bakery.host.vault import Vault
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Check, ImageLocation, Pointer, Publication, RemoteBuild
+from bakery.model.documents import Check, ImageLocation, Pointer, Publication, RemoteBuild, VendorBase
 from bakery.model.naming import full_name
 from bakery.model.project import Project
-from bakery.model.version import Versioned
+from bakery.model.version import ImageVersion, Versioned
 from unit.bakery.cli.cli_runner import CliRunner
 
 CLOUD = """\
@@ -48,12 +50,26 @@ class Cloud:
 
     bakery: CliRunner
     credentials: list[Mapping[str, str]] = field(default_factory=list)
+    newest: str = "ami-a"  # of the vendor
+    asked: int = 0  # for the newest of the vendor
+
+    def find_base(self, _: ImageDefinition, credentials: Mapping[str, str]) -> VendorBase:
+        self.asked += 1
+        self.credentials.append(credentials)
+        return VendorBase(self.newest, "AMI", "2026-11-20")
 
     def build(
-        self, request: BakeRequest, target: str, source: str, credentials: Mapping[str, str], context: BakeContext
+        self,
+        request: BakeRequest,
+        target: str,
+        source: str,
+        credentials: Mapping[str, str],
+        context: BakeContext,
+        vendor_base: VendorBase | None = None,
     ) -> RemoteBuild:
         image, project = request.definition, context.project
-        self.bakery.begin(f"build {image.name} at {target} from {source or 'elsewhere'}")
+        origin = source or (vendor_base.identity if vendor_base else "nothing")
+        self.bakery.begin(f"build {image.name} at {target} from {origin}")
         self.credentials.append(credentials)
         # fmt: off
         built = RemoteBuild(
@@ -61,7 +77,7 @@ class Cloud:
             builder="amazon-ebs", input_key=request.input_key, inputs=dict(request.inputs), base="",
             identity="b" * 64, ids={"eu-central-1": "ami-1"},
             checks=(Check("answers", True),), commit="", tools={}, seconds={}, created="2026-01-31T12:00:00+00:00",
-            log="",
+            log="", vendor_base=vendor_base,
         )
         # fmt: on
         documents.save(built, project.build_folder(request.image_version, target) / "build.json")
@@ -98,7 +114,7 @@ def cloud(bakery: CliRunner, monkeypatch: pytest.MonkeyPatch) -> Cloud:
         cloud.credentials.append(credentials)
         return cloud
 
-    monkeypatch.setitem(CLOUDS, "aws", replace(CLOUDS["aws"], open_target=open_target))
+    monkeypatch.setitem(CLOUDS, "aws", replace(CLOUDS["aws"], open_target=open_target, find_base=cloud.find_base))
     monkeypatch.setattr(remote, "build", cloud.build)
     return cloud
 
@@ -107,7 +123,7 @@ def test_it_is_built_there_and_taken_over(bakery: CliRunner, cloud: Cloud) -> No
     (record,) = bakery.line("cloud")
     assert bakery.did == [
         "prepare cloud-1.0.0-x86_64",
-        "build cloud at aws from elsewhere",
+        "build cloud at aws from ami-a",
         "publish cloud",
         "adopt cloud-1.0.0-x86_64",
         "point stable at 1.0.0",
@@ -127,7 +143,7 @@ def test_a_build_of_an_interrupted_run_is_taken_up(bakery: CliRunner, cloud: Clo
 
 
 def test_a_build_that_fails_reserves_and_leaves_nothing_else(bakery: CliRunner, cloud: Cloud) -> None:
-    bakery.broken = {"build cloud at aws from elsewhere"}
+    bakery.broken = {"build cloud at aws from ami-a"}
     with pytest.raises(BakeryError, match="build cloud"):
         bakery.line("cloud")
     bakery.broken = set()
@@ -150,7 +166,7 @@ def test_disk_and_build_of_one_version(bakery: CliRunner, cloud: Cloud) -> None:
     assert [step for step in bakery.did if "cloud" in step][:4] == [
         "bake cloud",
         "prepare cloud-1.0.0-x86_64",
-        "build cloud at aws from elsewhere",
+        "build cloud at aws from ami-a",
         "verify cloud",
     ]
     assert [found.target for found in record.publications] == ["local", "aws"]
@@ -168,7 +184,7 @@ def test_one_builder_only(bakery: CliRunner, cloud: Cloud) -> None:
     assert "cloud-1.0.0-x86_64 is not complete in this workspace: aws missing" in answer.err
     assert "hint: run 'bakery bake cloud' first\n" in answer.err
     answer = bakery("bake", "cloud", "--builder", "aws")
-    assert (answer.code, bakery.did[-1]) == (0, "build cloud at aws from elsewhere")
+    assert (answer.code, bakery.did[-1]) == (0, "build cloud at aws from ami-a")
     assert "cloud  1.0.0    ami-1" in answer.out
     assert bakery("verify", "cloud").code == 0
     assert bakery("publish", "cloud").code == 0
@@ -179,6 +195,87 @@ def test_verify_passes_over_what_was_tested_while_it_was_built(bakery: CliRunner
     bakery("bake", "cloud")
     assert bakery("verify", "cloud").code == 0
     assert "verify cloud" not in bakery.did
+
+
+class TestNewerBase:
+    """A vendor puts a newer base behind the name that the definition has."""
+
+    def refresh(self, bakery: CliRunner, cloud: Cloud, newest: str = "") -> str:
+        """Refresh while the vendor has this base, and plan."""
+        cloud.newest = newest or cloud.newest
+        assert bakery("refresh", "cloud").code == 0
+        return bakery("plan", "cloud").out
+
+    def test_makes_an_image_due_until_it_is_built_from_it(self, bakery: CliRunner, cloud: Cloud) -> None:
+        bakery.line("cloud")
+        assert "base unchanged" in self.refresh(bakery, cloud)
+        planned = self.refresh(bakery, cloud, "ami-b")
+        assert re.search(r"cloud +bake +1\.0\.0 +base AMI ami-a -> ami-b \(2026-11-20\)\n", planned), planned
+        (record,) = bakery.line("cloud")
+        assert "build cloud at aws from ami-b" in bakery.did
+        assert (record.version, record.vendor_bases["aws"].identity) == ("1.0.1", "ami-b")
+        assert "base unchanged" in bakery("plan", "cloud").out, "a bake is an observation, too"
+        assert bakery.line("cloud") == []
+
+    def test_that_only_the_bake_saw_makes_nothing_due(self, bakery: CliRunner, cloud: Cloud) -> None:
+        """The observation is older than the bake, whose base is even newer."""
+        bakery.line("cloud")
+        self.refresh(bakery, cloud, "ami-b")
+        cloud.newest = "ami-c"
+        time.sleep(1.1)  # times are kept to the second
+        (record,) = bakery.line("cloud")
+        assert record.vendor_bases["aws"].identity == "ami-c"
+        assert bakery.line("cloud") == []
+
+    def test_is_not_taken_for_the_base_of_an_unfinished_build(self, bakery: CliRunner, cloud: Cloud) -> None:
+        """A build from before the newer base is complete, and waits for its publication."""
+        bakery.line("cloud")
+        bakery.edit("cloud", "    - name: nginx", "    - name: nginx\n  packages: [acl]")
+        bakery.broken = {"adopt cloud-1.0.1-x86_64"}
+        with pytest.raises(BakeryError, match="adopt cloud"):
+            bakery.line("cloud")
+        bakery.broken = set()
+        time.sleep(1.1)  # times are kept to the second
+        self.refresh(bakery, cloud, "ami-b")
+        (record,) = bakery.line("cloud")
+        assert (record.version, record.vendor_bases["aws"].identity) == ("1.0.2", "ami-b")
+
+    def test_is_unknown_without_a_refresh_and_after_a_day(self, bakery: CliRunner, cloud: Cloud) -> None:
+        bakery.line("cloud")
+        (entry,) = (bakery.project.workspace / "catalog/images/cloud/x86_64/versions/1.0.0").glob("000001.json")
+        found = bakery.catalog.record(ImageVersion("cloud", "x86_64", "1.0.0")).vendor_bases["aws"].found
+        entry.write_text(entry.read_text().replace(found, "2026-01-31T12:00:00+00:00"))
+        assert "base not refreshed since 2026-01-31T12:00:00+00:00" in bakery("plan", "cloud").out
+
+    def test_of_another_name_says_nothing(self, bakery: CliRunner, cloud: Cloud) -> None:
+        bakery.line("cloud")
+        self.refresh(bakery, cloud, "ami-b")
+        bakery.edit("cloud", "debian-12-*", "debian-12-amd64-*")
+        cloud.newest = "ami-c"
+        bakery.line("cloud")
+        assert bakery("plan", "cloud").out.splitlines()[1].split()[1] == "keep"
+
+    def test_is_asked_for_once_by_images_that_share_it(self, bakery: CliRunner, cloud: Cloud) -> None:
+        bakery.write("packer/images/more.yaml", CLOUD.replace("name: cloud", "name: more"))
+        bakery.line("cloud", "more")
+        cloud.asked = 0
+        bakery("refresh", "cloud", "more")
+        assert cloud.asked == 1
+        assert [one.image for one in bakery.catalog.newest_observations().bases] == ["cloud", "more"]
+
+    def test_that_cannot_be_looked_for_is_an_error_and_stays_known(
+        self, bakery: CliRunner, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bakery.line("cloud")
+        self.refresh(bakery, cloud, "ami-b")
+
+        def fail(*_: Any) -> VendorBase:
+            raise BakeryError("AWS is out of reach")
+
+        monkeypatch.setitem(CLOUDS, "aws", replace(CLOUDS["aws"], find_base=fail))
+        answer = bakery("refresh", "cloud")
+        assert (answer.code, "AWS is out of reach" in answer.err) == (4, True)
+        assert "base AMI ami-a -> ami-b" in bakery("plan", "cloud").out
 
 
 class TestCredentials:
@@ -198,7 +295,7 @@ class TestCredentials:
             "login",
             "lease aws/sts/bake",
             "prepare cloud-1.0.0-x86_64",
-            "build cloud at aws from elsewhere",
+            "build cloud at aws from ami-a",
             "logout",
             "login",
             "lease aws/sts/bake",
@@ -207,10 +304,10 @@ class TestCredentials:
             "point stable at 1.0.0",
             "logout",
         ]
-        assert cloud.credentials == [{"access_key": "AKIA"}] * 3
+        assert cloud.credentials == [{"access_key": "AKIA"}] * 4
 
     def test_are_given_back_when_the_build_fails(self, bakery: CliRunner, cloud: Cloud) -> None:
-        bakery.broken = {"build cloud at aws from elsewhere"}
+        bakery.broken = {"build cloud at aws from ami-a"}
         with pytest.raises(BakeryError):
             bakery.line("cloud")
         assert bakery.did[-1] == "logout"

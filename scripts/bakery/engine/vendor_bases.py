@@ -1,0 +1,79 @@
+"""Compare the vendors' bases of a version with the newest ones, in words for a plan."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bakery.catalog.record import Record
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Strict, VendorBase
+from bakery.model.observations import BaseKey, BaseObservation
+
+READABLE = 24  # characters of an identity: an AMI ID has 21, a digest is cut
+
+
+@dataclass(frozen=True)
+class BaseState(Strict):
+    """A vendor's base of one builder: the one that a version was built from, and the newest that is known.
+
+    `since` is the time of the refresh that saw a newer one first, and empty if the version has the newest. `used` is
+    None if the record of the version does not have it.
+    """
+
+    builder: str
+    used: VendorBase | None
+    newest: VendorBase | None
+    since: str = ""
+
+    def __str__(self) -> str:
+        assert self.used and self.newest
+        date = f" ({self.newest.date})" if self.newest.date else ""
+        identities = (_shorten(base.identity) for base in (self.used, self.newest))
+        return f"base {self.newest.name} {' -> '.join(identities)}{date}"
+
+
+def compare_bases(
+    image: ImageDefinition, record: Record, observations: Mapping[BaseKey, BaseObservation]
+) -> tuple[BaseState, ...]:
+    """The state of each base that a vendor may replace.
+
+    A bake asks the vendor, too: an observation from before it says nothing about its version.
+    """
+    return tuple(_list_states(image, record, observations))
+
+
+def _list_states(
+    image: ImageDefinition, record: Record, observations: Mapping[BaseKey, BaseObservation]
+) -> Iterator[BaseState]:
+    for builder in image.builders:
+        source = image.base.by_builder[builder].vendor_source
+        if not source:
+            continue
+        used, seen = record.vendor_bases.get(builder), observations.get((image.name, image.arch, builder))
+        if seen is None or seen.source != source:
+            yield BaseState(builder, used, used)
+        elif used is None or _is_later(used, seen.base):
+            yield BaseState(builder, used, used or seen.base)
+        else:
+            yield BaseState(builder, used, seen.base, seen.since if seen.base.identity != used.identity else "")
+
+
+def describe_bases(states: tuple[BaseState, ...], now: datetime, max_age: timedelta) -> str:
+    """The state of the bases of a version that is kept, in words; empty if no vendor can replace one."""
+    if not states:
+        return ""
+    if any(state.used is None for state in states):
+        return "base unknown"
+    times = [state.newest.found for state in states if state.newest]
+    oldest = min(times, key=datetime.fromisoformat)
+    if abs(now - datetime.fromisoformat(oldest)) > max_age:
+        return f"base not refreshed since {oldest}"
+    return "base unchanged"
+
+
+def _is_later(used: VendorBase, seen: VendorBase) -> bool:
+    return datetime.fromisoformat(used.found) > datetime.fromisoformat(seen.found)
+
+
+def _shorten(identity: str) -> str:
+    return identity if len(identity) <= READABLE else f"{identity[:READABLE]}…"

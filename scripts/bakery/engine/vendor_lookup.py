@@ -1,0 +1,87 @@
+"""Ask for the newest bases of vendors: what a bake starts from, and what a refresh keeps."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from bakery.catalog import now
+from bakery.clouds import CLOUDS
+from bakery.engine.logins import open_vault, read_credentials
+from bakery.engine.session import Session
+from bakery.host import parallel
+from bakery.host.events import report_step
+from bakery.host.parallel import Outcome
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import VendorBase
+from bakery.model.observations import BaseObservation, Observations
+
+
+@dataclass(frozen=True)
+class _Question:
+    """All that decides a cloud's answer: images of one question get one answer."""
+
+    builder: str
+    source: str
+    location: str
+    credentials: str
+
+
+def find_base(definition: ImageDefinition, builder: str, credentials: Mapping[str, str]) -> VendorBase | None:
+    """The newest base of the definition's vendor; None if the builder starts from a base that stays the same.
+
+    It was found when the question was asked, so that a base which the vendor replaces meanwhile counts as newer.
+    """
+    find = CLOUDS[builder].find_base
+    if not find or not definition.base.by_builder[builder].vendor_source:
+        return None
+    asked = now()
+    return replace(find(definition, credentials), found=asked)
+
+
+def observe_bases(
+    session: Session, images: Iterable[ImageDefinition], previous: Observations, jobs: int
+) -> tuple[list[Outcome[VendorBase | None]], list[BaseObservation]]:
+    """Ask for the newest vendors' bases of images that have a complete version: others are due anyway.
+
+    Returns an outcome for each question, and what is known now of each image.
+    """
+    questions: dict[_Question, list[ImageDefinition]] = {}
+    for image in images:
+        for question in _list_questions(image):
+            if session.newest_record(image):
+                questions.setdefault(question, []).append(image)
+    names = {f"{question.builder} {question.source} {question.location}": question for question in questions}
+    work = {name: (question.builder, questions[question][0]) for name, question in names.items()}
+    outcomes = parallel.run_parallel(list(work), lambda name: _ask_vendor(session, *work[name]), jobs)
+    known = previous.bases_by_key
+    return outcomes, [
+        _observe_base(image, names[outcome.name], outcome.result, known)
+        for outcome in outcomes
+        if outcome.result
+        for image in questions[names[outcome.name]]
+    ]
+
+
+def _list_questions(image: ImageDefinition) -> Iterable[_Question]:
+    for builder in image.builders:
+        source = image.base.by_builder[builder].vendor_source
+        settings = image.distribution.by_target.get(builder)
+        if source:
+            location = settings.build_location if settings else ""
+            yield _Question(builder, source, location, image.distribution.credentials(builder) or "")
+
+
+def _ask_vendor(session: Session, builder: str, image: ImageDefinition) -> VendorBase | None:
+    with (
+        report_step(session.report, "refresh", image.name, f"look for the newest base at {builder}"),
+        open_vault(image.distribution.credentials(builder)) as vault,
+    ):
+        return find_base(image, builder, read_credentials(vault, image, builder))
+
+
+def _observe_base(
+    image: ImageDefinition, question: _Question, base: VendorBase, known: Mapping[tuple[str, str, str], BaseObservation]
+) -> BaseObservation:
+    last = known.get((image.name, image.arch, question.builder))
+    same = last is not None and (last.source, last.base.identity) == (question.source, base.identity)
+    since = last.since if last and same else base.found
+    return BaseObservation(image.name, image.arch, question.builder, question.source, base, since)
