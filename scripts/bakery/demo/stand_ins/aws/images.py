@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -184,8 +185,21 @@ def _selected_images(self: AmisResponse, backend: EC2Backend) -> Iterator[Ami]:
             (not ids or image.id in ids)
             and (not owners or image.owner_id in owners or image.owner_alias in owners)
             and (not users or users & launchers)
+            and (image.owner_id == self.current_account or image.id in ids or not _is_deprecated(image))
         ):
             yield image
+
+
+def _is_deprecated(image: Ami) -> bool:
+    deprecated: datetime | None = getattr(image, "deprecated", None)
+    return deprecated is not None and deprecated <= datetime.now(UTC)
+
+
+def enable_image_deprecation(self: AmisResponse) -> ActionResult:
+    image = own_image(self)
+    at: datetime = self._get_param("DeprecateAt")
+    image.deprecated = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    return ActionResult({"Return": True})
 
 
 def _account_ids(self: AmisResponse, parameter: str) -> set[str]:
@@ -277,5 +291,6 @@ HANDLERS = (
     describe_images,
     modify_image_attribute,
     describe_image_attribute,
+    enable_image_deprecation,
     deregister_image,
 )
