@@ -65,6 +65,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             seconds=seconds,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             log=str(log) if log.exists() else "",
+            vendor_base=base.vendor_base,
         )
         documents.save(artifact, staging / "artifact.json")
         staging.rename(folder)

@@ -109,6 +109,8 @@ class Fingerprints:
             return {names.PARENT: parent} if parent else {}
         if base.image:
             return {names.PARENT: parent}
+        if base.checksums:
+            return {names.PARENT: f"{base.url} in {base.checksums}"}
         if base.url:
             return {names.PARENT: f"sha256:{base.sha256}"}
         folder = self._project.resources.recipe("debian")

@@ -12,7 +12,7 @@ from typing import cast
 
 from bakery.bake import bake, remote
 from bakery.bake.request import BakeContext, BakeRequest
-from bakery.catalog import ChannelEntry, Record, is_expired, owner
+from bakery.catalog import ChannelEntry, Record, is_expired, now, owner
 from bakery.clouds import CLOUDS
 from bakery.clouds.target import RemoteTarget, Target
 from bakery.contents import DATABASE, DOCUMENT, UnreadableError, read_disk, sbom_path
@@ -111,7 +111,7 @@ class _Bake:
             destination = cast(RemoteTarget, _open_target(self.session, definition, target, credentials))
             destination.prepare(self.request.image_version)
             source = self.session.parent_image(definition, target)
-            base = find_base(definition, target, credentials)
+            base = find_base(self.session, definition, target, credentials)
             return remote.build(self.request, target, source, credentials, self._bake_context(vault), base)
 
     def _bake_context(self, vault: Vault | None) -> BakeContext:
@@ -297,7 +297,9 @@ def _base_disk(session: Session, definition: ImageDefinition, lock: Lock | None)
     assert definition.base.qemu
     recipe = session.project.resources.recipe("debian")
     archives, offline = lock.archives if lock else None, definition.package_versions == "offline"
-    return prepare(definition.base.qemu, session.project.cache, recipe, session.report, archives, offline)
+    began = now()
+    base = prepare(definition.base.qemu, session.project.cache, recipe, session.report, archives, offline)
+    return replace(base, vendor_base=replace(base.vendor_base, at=began)) if base.vendor_base else base
 
 
 def _open_target(session: Session, definition: ImageDefinition, name: str, credentials: dict[str, str]) -> Target:

@@ -16,19 +16,19 @@ READABLE = 24  # characters of an identity: an AMI ID has 21, a digest is cut
 class BaseState(Strict):
     """A vendor's base of one builder: the one that a version was built from, and the newest that is known.
 
-    `since` is the time of the refresh that saw a newer one first, and empty if the version has the newest. `used` is
+    `since` is the time of the refresh that saw a newer one first, and empty if the version has the newest. `original` is
     None if the record of the version does not have it.
     """
 
     builder: str
-    used: VendorBase | None
+    original: VendorBase | None
     newest: VendorBase | None
     since: str = ""
 
     def __str__(self) -> str:
-        assert self.used and self.newest
+        assert self.original and self.newest
         date = f" ({self.newest.date})" if self.newest.date else ""
-        identities = (_shorten(base.identity) for base in (self.used, self.newest))
+        identities = (_shorten(base.identity) for base in (self.original, self.newest))
         return f"base {self.newest.name} {' -> '.join(identities)}{date}"
 
 
@@ -49,30 +49,31 @@ def _list_states(
         source = image.base.by_builder[builder].vendor_source
         if not source:
             continue
-        used, seen = record.vendor_bases.get(builder), observations.get((image.name, image.arch, builder))
-        if seen is None or seen.source != source:
-            yield BaseState(builder, used, used)
-        elif used is None or _is_later(used, seen.base):
-            yield BaseState(builder, used, used or seen.base)
+        original, observation = record.vendor_bases.get(builder), observations.get((image.name, image.arch, builder))
+        if observation is None or observation.source != source:
+            yield BaseState(builder, original, original)
+        elif original is None or _is_later(original, observation.base):
+            yield BaseState(builder, original, original or observation.base)
         else:
-            yield BaseState(builder, used, seen.base, seen.since if seen.base.identity != used.identity else "")
+            is_newer = observation.base.identity != original.identity
+            yield BaseState(builder, original, observation.base, observation.since if is_newer else "")
 
 
 def describe_bases(states: tuple[BaseState, ...], now: datetime, max_age: timedelta) -> str:
     """The state of the bases of a version that is kept, in words; empty if no vendor can replace one."""
     if not states:
         return ""
-    if any(state.used is None for state in states):
+    if any(state.original is None for state in states):
         return "base unknown"
-    times = [state.newest.found for state in states if state.newest]
+    times = [state.newest.at for state in states if state.newest]
     oldest = min(times, key=datetime.fromisoformat)
     if abs(now - datetime.fromisoformat(oldest)) > max_age:
         return f"base not refreshed since {oldest}"
     return "base unchanged"
 
 
-def _is_later(used: VendorBase, seen: VendorBase) -> bool:
-    return datetime.fromisoformat(used.found) > datetime.fromisoformat(seen.found)
+def _is_later(one: VendorBase, other: VendorBase) -> bool:
+    return datetime.fromisoformat(one.at) > datetime.fromisoformat(other.at)
 
 
 def _shorten(identity: str) -> str:

@@ -10,9 +10,11 @@ from bakery.engine.session import Session
 from bakery.host import parallel
 from bakery.host.events import report_step
 from bakery.host.parallel import Outcome
+from bakery.layers import checksums
+from bakery.model.bases import QEMU
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import VendorBase
-from bakery.model.observations import BaseObservation, Observations
+from bakery.model.observations import BaseKey, BaseObservation, Observations
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,24 @@ class _Question:
     credentials: str
 
 
-def find_base(definition: ImageDefinition, builder: str, credentials: Mapping[str, str]) -> VendorBase | None:
+def find_base(
+    session: Session, definition: ImageDefinition, builder: str, credentials: Mapping[str, str]
+) -> VendorBase | None:
     """The newest base of the definition's vendor; None if the builder starts from a base that stays the same.
 
     It was found when the question was asked, so that a base which the vendor replaces meanwhile counts as newer.
     """
-    find = CLOUDS[builder].find_base
-    if not find or not definition.base.by_builder[builder].vendor_source:
+    if not definition.base.by_builder[builder].vendor_source:
         return None
-    asked = now()
-    return replace(find(definition, credentials), found=asked)
+    began = now()
+    if builder == QEMU:
+        assert definition.base.qemu
+        base = checksums.find_base(definition.base.qemu, session.project.cache)
+    else:
+        find = CLOUDS[builder].find_base
+        assert find  # a cloud whose bases have a vendor looks for it
+        base = find(definition, credentials)
+    return replace(base, at=began)
 
 
 def observe_bases(
@@ -52,9 +62,9 @@ def observe_bases(
     names = {f"{question.builder} {question.source} {question.location}": question for question in questions}
     work = {name: (question.builder, questions[question][0]) for name, question in names.items()}
     outcomes = parallel.run_parallel(list(work), lambda name: _ask_vendor(session, *work[name]), jobs)
-    known = previous.bases_by_key
+    earlier = previous.bases_by_key
     return outcomes, [
-        _observe_base(image, names[outcome.name], outcome.result, known)
+        _observe_base(image, names[outcome.name], outcome.result, earlier)
         for outcome in outcomes
         if outcome.result
         for image in questions[names[outcome.name]]
@@ -75,13 +85,16 @@ def _ask_vendor(session: Session, builder: str, image: ImageDefinition) -> Vendo
         report_step(session.report, "refresh", image.name, f"look for the newest base at {builder}"),
         open_vault(image.distribution.credentials(builder)) as vault,
     ):
-        return find_base(image, builder, read_credentials(vault, image, builder))
+        return find_base(session, image, builder, read_credentials(vault, image, builder))
 
 
 def _observe_base(
-    image: ImageDefinition, question: _Question, base: VendorBase, known: Mapping[tuple[str, str, str], BaseObservation]
+    image: ImageDefinition,
+    question: _Question,
+    base: VendorBase,
+    earlier: Mapping[BaseKey, BaseObservation],
 ) -> BaseObservation:
-    last = known.get((image.name, image.arch, question.builder))
-    same = last is not None and (last.source, last.base.identity) == (question.source, base.identity)
-    since = last.since if last and same else base.found
+    previous = earlier.get((image.name, image.arch, question.builder))
+    unchanged = previous is not None and (previous.source, previous.base.identity) == (question.source, base.identity)
+    since = previous.since if previous and unchanged else base.at
     return BaseObservation(image.name, image.arch, question.builder, question.source, base, since)

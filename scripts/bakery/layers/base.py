@@ -7,12 +7,13 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event, Reporter, report_step
-from bakery.layers import debian, releases
+from bakery.layers import checksums, debian, releases
 from bakery.layers.debian import UNDATED
 from bakery.layers.download import download
 from bakery.machine import disk_image
@@ -38,7 +39,8 @@ def prepare(
 
     A `debootstrap` base is made again when its archives have newer packages for it, so it is never older than they are.
     `archives` are the dated ones of a lock, by the address that they stand for. With `offline`, the base is the one of
-    the last call for the same lock; BakeryError if there is none.
+    the last call for the same lock; BakeryError if there is none. A base that follows a list of checksums is the newest
+    image there, unless it is `offline`.
     """
     if archives is None:
         return _find_or_make(base, cache, recipe, UNDATED, report)
@@ -62,8 +64,26 @@ def _find_last(last: Path, name: str) -> BaseDisk:
 
 
 def _find_or_make(base: QemuBase, cache: Path, recipe: Path, archives: Mapping[str, str], report: Reporter) -> BaseDisk:
+    if base.checksums:
+        newest = checksums.find_base(base, cache)
+        digest = newest.identity.partition(":")[2]
+        disk = _prepare_entry(base, digest, (digest,), cache, recipe, archives, report)
+        return replace(disk, vendor_base=newest)
     packages = _resolve_packages(base.debootstrap, cache, recipe, archives, report) if base.debootstrap else ()
-    key = _cache_key(base, recipe, packages)
+    return _prepare_entry(base, base.sha256 or "", packages, cache, recipe, archives, report)
+
+
+def _prepare_entry(
+    base: QemuBase,
+    digest: str,
+    state: Sequence[str],
+    cache: Path,
+    recipe: Path,
+    archives: Mapping[str, str],
+    report: Reporter,
+) -> BaseDisk:
+    """Find or make the disk of a base in one state: of its archives, or with one digest of its download."""
+    key = _cache_key(base, recipe, state)
     entry = cache / "bases" / key
     disk = _load_entry(entry)
     if disk:
@@ -76,7 +96,7 @@ def _find_or_make(base: QemuBase, cache: Path, recipe: Path, archives: Mapping[s
         WAIT_SECONDS,
         lambda: report(Event("note", "base", name, "waiting for another run that makes this base")),
     ):
-        return _load_entry(entry) or _make_base(base, entry, recipe, archives, report)
+        return _load_entry(entry) or _make_base(base, digest, entry, recipe, archives, report)
 
 
 def _resolve_packages(
@@ -106,7 +126,10 @@ def _resolve_packages(
     return resolved
 
 
-def _make_base(base: QemuBase, entry: Path, recipe: Path, archives: Mapping[str, str], report: Reporter) -> BaseDisk:
+def _make_base(
+    base: QemuBase, expected: str, entry: Path, recipe: Path, archives: Mapping[str, str], report: Reporter
+) -> BaseDisk:
+    """The disk of a base; `expected` is the digest of a download."""
     with files.scratch(entry.parent, "base") as scratch:  # one prefix, so that any base clears up after a killed run
         draft = scratch / "entry"
         draft.mkdir()
@@ -115,21 +138,24 @@ def _make_base(base: QemuBase, entry: Path, recipe: Path, archives: Mapping[str,
             debian.build(base.debootstrap, recipe, disk, entry.with_name(f"{entry.name}.log"), report, archives)
             digest = files.sha256(disk)
         else:
-            assert base.url and base.sha256
-            digest = base.sha256
-            _fetch_image(base.url, digest, disk, entry.with_name(f"{entry.name}.download"), report)
+            assert base.url
+            digest = _fetch_image(base.url, expected, disk, entry.with_name(f"{entry.name}.download"), report)
         disk.chmod(0o444)
         documents.save(Base(_base_name(base), "", digest), draft / "base.json")
         shutil.rmtree(entry, ignore_errors=True)  # one that `_load_entry` found damaged
         draft.rename(entry)
-    _remove_unused(entry.parent, _base_name(base))
+    _remove_unused(entry.parent, _base_name(base), replaced=base.sha256 is None)
     return BaseDisk(entry / "disk.qcow2", Base(_base_name(base), "", digest))
 
 
-def _fetch_image(url: str, sha256: str, disk: Path, download_file: Path, report: Reporter) -> None:
-    """A vendor's image as a base disk: one file, uncompressed, because decompression would slow down every read."""
+def _fetch_image(url: str, expected: str, disk: Path, download_file: Path, report: Reporter) -> str:
+    """Make a base disk of a vendor's image: one file, uncompressed, because decompression would slow down every read.
+
+    Returns the SHA-256 of the download; `expected` may be its SHA-512.
+    """
     with report_step(report, "base", url, "download"):
-        download(url, sha256, download_file, report)
+        download(url, expected, download_file, report)
+    digest = files.sha256(download_file)
     image = disk_image.inspect(download_file)
     elsewhere = image.get("backing-filename") or image.get("format-specific", {}).get("data", {}).get("data-file")
     if elsewhere:
@@ -144,16 +170,20 @@ def _fetch_image(url: str, sha256: str, disk: Path, download_file: Path, report:
         files.require_space(disk.parent, image["virtual-size"], "the unpacked base")
         disk_image.to_qcow2(download_file, disk, compress=False)
     download_file.unlink()
+    return digest
 
 
-def _remove_unused(folder: Path, name: str) -> None:
-    """Remove the Debian bases of this name that no bake started from in a week, and answers of apt as old."""
+def _remove_unused(folder: Path, name: str, replaced: bool) -> None:
+    """Remove the bases of this name that no bake started from in a week, if newer ones replace them.
+
+    Answers of apt as old are removed as well.
+    """
     oldest = time.time() - UNUSED_SECONDS
     for answer in (*folder.glob("*.packages"), *folder.glob("*.last")):
         if _is_older(answer, oldest):
             answer.unlink(missing_ok=True)
     for document in folder.glob("*/base.json"):
-        if name.startswith("debian ") and _is_older(document.parent, oldest):
+        if replaced and _is_older(document.parent, oldest):
             base = documents.find_valid(Base, document)
             if base is None or base.name == name:
                 shutil.rmtree(document.parent, ignore_errors=True)
@@ -177,8 +207,10 @@ def _base_name(base: QemuBase) -> str:
 
 
 def _cache_key(base: QemuBase, recipe: Path, state: Sequence[str]) -> str:
-    """The name of a cache entry: 16 hex digits over all inputs of the base, and `state`: of its archives."""
+    """The name of a cache entry: 16 hex digits over all inputs of the base, and its `state`."""
     spec: dict[str, object] = {"format": FORMAT, **base.model_dump(mode="json", exclude_none=True)}
+    if base.checksums:
+        spec["digest"] = list(state)
     if base.debootstrap:
         spec["archives"] = list(state)
         spec["recipe"] = [

@@ -1,5 +1,6 @@
 """Download a file over HTTP: continue an earlier attempt, and keep the file only if its digest is right."""
 
+import hashlib
 import http.client
 import urllib.error
 import urllib.request
@@ -17,14 +18,15 @@ SILENCE_SECONDS = 60.0  # a connection without data counts as broken after this 
 ATTEMPTS = 5  # for one call; with waits of 1, 2, 4 and 5 s between them
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # answers that may change when asked again
 RANGE_NOT_SATISFIABLE = 416
+ALGORITHMS = {64: "sha256", 128: "sha512"}  # by the number of hexadecimal digits
 
 
 class _BrokenError(Exception):
     """The transfer stopped early; the next attempt continues it."""
 
 
-def download(url: str, sha256: str, target: Path, report: Reporter) -> None:
-    """Fetch `url` to `target`, whose SHA-256 must be `sha256` (hex).
+def download(url: str, digest: str, target: Path, report: Reporter) -> None:
+    """Fetch `url` to `target`, whose SHA-256 or SHA-512 must be `digest`, in hex; its length tells which.
 
     `<target>.part` keeps the bytes so far for the next attempt. A complete file with a wrong digest is removed.
     """
@@ -34,7 +36,7 @@ def download(url: str, sha256: str, target: Path, report: Reporter) -> None:
     with files.explain_refusals(part):
         target.parent.mkdir(parents=True, exist_ok=True)
         _fetch_file(url, part, report)
-        _accept_file(url, sha256, part, target)
+        _accept_file(url, digest, part, target)
 
 
 def _fetch_file(url: str, part: Path, report: Reporter) -> None:
@@ -48,16 +50,17 @@ def _fetch_file(url: str, part: Path, report: Reporter) -> None:
         ) from error
 
 
-def _accept_file(url: str, sha256: str, part: Path, target: Path) -> None:
-    digest = files.sha256(part)
+def _accept_file(url: str, expected: str, part: Path, target: Path) -> None:
+    with part.open("rb") as stream:
+        digest = hashlib.file_digest(stream, ALGORITHMS[len(expected)]).hexdigest()
     _validator_path(part).unlink(missing_ok=True)
-    if digest != sha256:
+    if digest != expected:
         part.unlink()
         raise BakeryError(
             "the download has a wrong checksum, and was removed",
             where=url,
-            detail=f"expected {sha256}\nfound    {digest}",
-            hint="the file at the URL changed, or the definition's sha256 is wrong",
+            detail=f"expected {expected}\nfound    {digest}",
+            hint="the file at the URL changed: run again if it follows a list of checksums, else correct its sha256",
         )
     part.replace(target)
 

@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from bakery.host import files, process
-from bakery.model.documents import Base, Disk
+from bakery.model.documents import Base, Disk, VendorBase
 
 ZEROS = bytes(files.CHUNK)
 
 
 @dataclass(frozen=True)
 class BaseDisk:
-    """A read-only qcow2 from which disks are built: a change of it would corrupt all of them."""
+    """A read-only qcow2 from which disks are built: a change of it would corrupt all of them.
+
+    `vendor_base` is set if it is the newest image of a vendor.
+    """
 
     path: Path
     base: Base
+    vendor_base: VendorBase | None = None
 
 
 @dataclass(frozen=True)

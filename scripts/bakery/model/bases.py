@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from bakery.model.fields import Name, Sha256, Url
+from bakery.model.fields import HttpsUrl, Name, Sha256, Url
 from bakery.model.validation import Model
 
 if TYPE_CHECKING:
@@ -52,20 +52,34 @@ class QemuBase(CloudBase):
     """The base of a QEMU build: exactly one of image, url and debootstrap."""
 
     image: Name | None = Field(default=None, description="another image of this project: its newest complete version")
-    url: Url | None = Field(default=None, description="URL of a vendor's cloud image, http(s); needs sha256")
+    url: Url | None = Field(
+        default=None, description="URL of a vendor's cloud image, http(s); needs exactly one of sha256 and checksums"
+    )
     sha256: Sha256 | None = Field(default=None, description="hex digest of the file behind url")
+    checksums: HttpsUrl | None = Field(
+        default=None,
+        description="https URL of a list such as SHA256SUMS that has the file behind url: the newest image is the base",
+    )
     debootstrap: Debootstrap | None = Field(default=None, description="a new Debian made from packages")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         require_one(self, "image", "url", "debootstrap")
-        if (self.url is None) != (self.sha256 is None):
+        if self.url is None and self.checksums:
+            raise ValueError("checksums needs url")
+        if (self.url is None) != (self.sha256 is None and self.checksums is None):
             raise ValueError("url and sha256 belong together")
+        if self.sha256 and self.checksums:
+            raise ValueError("sha256 and checksums exclude each other: one pins the image, one follows it")
         return self
 
     @property
     def parent(self) -> str | None:
         return self.image
+
+    @property
+    def vendor_source(self) -> str:
+        return str(self.url) if self.checksums else ""
 
 
 class Bases(Model):

@@ -57,7 +57,7 @@ class Base(Strict):
 
 @dataclass(frozen=True)
 class VendorBase(Strict):
-    """The newest base that a vendor had under one name when it was asked: at the time `found`, in ISO 8601.
+    """The newest base that a vendor had under one name when it was asked: at the time `at`, in ISO 8601.
 
     `identity` is an AMI ID, a marketplace version or a digest: it changes when the base does. `name` is for people.
     `date` is the day of the base, in ISO 8601, and empty where the vendor gives none.
@@ -66,7 +66,7 @@ class VendorBase(Strict):
     identity: str
     name: str
     date: str = ""
-    found: Time = ""
+    at: Time = ""
 
 
 @dataclass(frozen=True)

@@ -40,4 +40,8 @@ Sha256 = Annotated[str, TextFormat(r"^[0-9a-f]{64}$", "64 hexadecimal digits", "
 Url = Annotated[
     str, TextFormat(r"^https?://[^\s/]\S*$", "an address with http:// or https://", "https://example.com/path")
 ]
+# Nothing but the connection proves who wrote such a list: over HTTP, anybody on the way could choose the image.
+HttpsUrl = Annotated[
+    str, TextFormat(r"^https://[^\s/]\S*$", "an address with https://", "https://example.com/SHA256SUMS")
+]
 VaultPath = Annotated[str, TextFormat(r"^[\w-]+(/[\w.-]+)+$", "an API path in Vault", "secret/data/web")]

@@ -178,6 +178,7 @@ class CliRunner:
             seconds={},
             created=self.baked_at,
             log="",
+            vendor_base=base.vendor_base,
         )
         documents.save(artifact, folder / "artifact.json")
         return artifact

@@ -243,8 +243,8 @@ class TestNewerBase:
     def test_is_unknown_without_a_refresh_and_after_a_day(self, bakery: CliRunner, cloud: Cloud) -> None:
         bakery.line("cloud")
         (entry,) = (bakery.project.workspace / "catalog/images/cloud/x86_64/versions/1.0.0").glob("000001.json")
-        found = bakery.catalog.record(ImageVersion("cloud", "x86_64", "1.0.0")).vendor_bases["aws"].found
-        entry.write_text(entry.read_text().replace(found, "2026-01-31T12:00:00+00:00"))
+        at = bakery.catalog.record(ImageVersion("cloud", "x86_64", "1.0.0")).vendor_bases["aws"].at
+        entry.write_text(entry.read_text().replace(at, "2026-01-31T12:00:00+00:00"))
         assert "base not refreshed since 2026-01-31T12:00:00+00:00" in bakery("plan", "cloud").out
 
     def test_of_another_name_says_nothing(self, bakery: CliRunner, cloud: Cloud) -> None:

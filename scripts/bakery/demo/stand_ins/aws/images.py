@@ -198,7 +198,7 @@ def _is_deprecated(image: Ami) -> bool:
 def enable_image_deprecation(self: AmisResponse) -> ActionResult:
     image = own_image(self)
     at: datetime = self._get_param("DeprecateAt")
-    image.deprecated = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    vars(image)["deprecated"] = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     return ActionResult({"Return": True})
 
 
