@@ -17,7 +17,7 @@ from azure.storage.blob import BlobClient
 
 from bakery.bake import packer
 from bakery.catalog import Catalog, Record, open_store
-from bakery.clouds.azure import blobs, lease, replication, tagging, versions
+from bakery.clouds.azure import blobs, builder, lease, marketplace, replication, tagging, versions
 from bakery.clouds.azure.names import BLOB_CONTAINER, GalleryVersion
 from bakery.clouds.azure.session import AzureSession, connect
 from bakery.clouds.azure.settings import AzureDistribution
@@ -31,7 +31,7 @@ from bakery.host.events import Event, silent
 from bakery.machine import disk_image, qemu
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Base, Disk, Pointer, Publication, RemoteBuild
+from bakery.model.documents import Artifact, Base, Disk, Pointer, Publication, RemoteBuild, VendorBase
 from bakery.model.project import Project
 from doubles.azure import world
 from doubles.azure.client import StandIn, running
@@ -635,3 +635,33 @@ def test_packer_accepts_the_template(
     job = Job(project, definition, "1.0.0", "azure", None, tools, tmp_path, tmp_path / "log", silent, source)
     packer.validate(job)
     assert world.CLIENT_SECRET not in (tmp_path / "variables.json").read_text()
+
+
+class TestMarketplace:
+    """The version that `latest` stands for."""
+
+    URN = "debian:debian-12:12-gen2"
+
+    def definition(self) -> ImageDefinition:
+        values = _definition().model_dump(exclude_none=True)
+        return Definition.model_validate(values | {"base": {"azure": {"urn": f"{self.URN}:latest"}}})
+
+    def test_is_the_greatest_by_its_numbers(self, azure: StandIn) -> None:
+        azure.control("POST", "market", {self.URN: ["0.20261101.10", "0.20261101.9", "0.20260901.11"]})
+        base = marketplace.find_base(self.definition(), CREDENTIALS)
+        assert (base.identity, base.name) == ("0.20261101.10", self.URN)
+
+    def test_is_an_error_if_there_is_none(self, azure: StandIn) -> None:
+        with pytest.raises(BakeryError, match=f"cannot look for the marketplace image {self.URN}:latest"):
+            marketplace.find_base(self.definition(), CREDENTIALS)
+        azure.control("POST", "market", {self.URN: []})
+        with pytest.raises(BakeryError, match=f"the marketplace has no version of {self.URN}"):
+            marketplace.find_base(self.definition(), CREDENTIALS)
+
+    def test_is_what_the_build_starts_from(self, project_root: Path, tmp_path: Path) -> None:
+        newest = VendorBase("0.20261101.10", self.URN)
+        project = Project(project_root, tmp_path, tmp_path / "workspace")
+        tools = toolbox.toolchain(project)
+        log, definition = tmp_path / "log", self.definition()
+        job = Job(project, definition, "1.0.0", "azure", None, tools, tmp_path, log, silent, vendor_base=newest)
+        assert builder.variables(job)["source_urn"] == f"{self.URN}:0.20261101.10"

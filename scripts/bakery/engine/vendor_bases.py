@@ -16,8 +16,8 @@ READABLE = 24  # characters of an identity: an AMI ID has 21, a digest is cut
 class BaseState(Strict):
     """A vendor's base of one builder: the one that a version was built from, and the newest that is known.
 
-    `since` is the time of the refresh that saw a newer one first, and empty if the version has the newest. `original` is
-    None if the record of the version does not have it.
+    `since` is the time of the refresh that saw a newer one first, and empty if the version has the newest. `original`
+    is None if the record of the version does not have it.
     """
 
     builder: str

@@ -10,7 +10,7 @@ from typing import Any
 from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException
 
-from doubles.azure import graph, images, tags, tokens, versions
+from doubles.azure import graph, images, market, tags, tokens, versions
 from doubles.azure.faults import Faults, Rule, drop
 from doubles.azure.refusal import Refusal, missing
 from doubles.azure.world import SUBSCRIPTION, Json, Version, World
@@ -22,6 +22,10 @@ GALLERY = rf"(?P<gallery>{GROUP}/providers/Microsoft\.Compute/galleries/[^/]+)"
 IMAGE = rf"(?P<image>{GALLERY}/images/[^/]+)"
 VERSION = rf"(?P<version>{IMAGE}/versions/[^/]+)"
 TAGS = r"(?P<scope>/subscriptions/(?P<subscription>[^/]+)/.+)/providers/Microsoft\.Resources/tags/default"
+MARKET = (
+    r"/subscriptions/(?P<subscription>[^/]+)/providers/Microsoft\.Compute/locations/(?P<location>[^/]+)"
+    r"/publishers/(?P<publisher>[^/]+)/artifacttypes/vmimage/offers/(?P<offer>[^/]+)/skus/(?P<sku>[^/]+)/versions"
+)
 OPERATIONS = r"/subscriptions/(?P<subscription>[^/]+)/providers/Microsoft\.Compute/locations/[^/]+/capsOperations"
 OPERATION = rf"{OPERATIONS}/(?P<name>[^/]+)"
 LOGIN = r"/(?P<tenant>[^/]+)/oauth2/v2\.0/token"
@@ -46,6 +50,7 @@ ROUTES = {
     ("PATCH", VERSION): "GalleryImageVersions_Update",
     ("DELETE", VERSION): "GalleryImageVersions_Delete",
     ("GET", OPERATION): "Operations_Get",
+    ("GET", MARKET): "VirtualMachineImages_List",
     ("GET", TAGS): "Tags_GetAtScope",
     ("PATCH", TAGS): "Tags_UpdateAtScope",
 }
@@ -113,6 +118,8 @@ class StrictAzure:
                 return _started(request, versions.patch(self._world, parts["version"], body), 200)
             case "GalleryImageVersions_Delete":
                 return _started(request, versions.delete(self._world, parts["version"]), 202)
+            case "VirtualMachineImages_List":
+                return _json(market.list_versions(self._world, parts))
             case "Operations_Get":
                 return _json(versions.operation(self._world, parts["name"]))
             case "Tags_GetAtScope":
@@ -147,6 +154,8 @@ class StrictAzure:
                     self._faults.clear()
                 case "POST", "settings":
                     self._world.settings = replace(self._world.settings, **request.get_json(force=True))
+                case "POST", "market":
+                    self._world.market |= {urn.lower(): names for urn, names in request.get_json(force=True).items()}
                 case "POST", "hurry":
                     versions.hurry(self._world)
                 case "POST", "reset":

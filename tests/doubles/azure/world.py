@@ -72,6 +72,7 @@ class World:
     galleries: dict[str, Json] = field(default_factory=dict)
     images: dict[str, Json] = field(default_factory=dict)
     versions: dict[str, Version] = field(default_factory=dict)
+    market: dict[str, list[str]] = field(default_factory=dict)  # versions by publisher:offer:sku
     passwords: dict[str, Password] = field(default_factory=dict)  # by key ID
     settings: Settings = field(default_factory=Settings)
 

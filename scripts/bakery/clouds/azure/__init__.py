@@ -7,6 +7,7 @@ from bakery.clouds.azure.settings import AzureBase, AzureDistribution
 from bakery.clouds.cloud import Cloud
 from bakery.clouds.target import Target
 from bakery.model.definition import ImageDefinition
+from bakery.model.documents import VendorBase
 from bakery.model.project import Project
 
 
@@ -16,4 +17,10 @@ def _open_target(_project: Project, definition: ImageDefinition, credentials: Ma
     return AzureTarget(definition, credentials)
 
 
-CLOUD = Cloud("azure", BUILDER, _open_target, AzureBase, AzureDistribution, credentials=FIELDS)
+def _find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> VendorBase:
+    from bakery.clouds.azure.marketplace import find_base  # the SDK takes 700 ms to import
+
+    return find_base(definition, credentials)
+
+
+CLOUD = Cloud("azure", BUILDER, _open_target, AzureBase, AzureDistribution, credentials=FIELDS, find_base=_find_base)

@@ -11,6 +11,7 @@ from bakery.clouds.manifest import Build
 from bakery.machine import ssh
 from bakery.machine.timeout import ssh_timeout
 from bakery.model.definition import ImageDefinition
+from bakery.model.documents import VendorBase
 from bakery.model.version import ImageVersion
 
 FIELDS = ("client_id", "client_secret")  # the names in Vault's Azure engine (azure/creds)
@@ -32,12 +33,17 @@ def variables(job: Job) -> dict[str, Any]:
         "gallery_image": gallery_image(ImageVersion(job.definition.name, job.definition.arch, job.version)),
         "regions": settings.regions,
         "source_version": {"image": parent.image if parent else "", "version": parent.version if parent else ""},
-        "source_urn": base.urn or "",
+        "source_urn": _exact_urn(base.urn or "", job.vendor_base),
         "vm_size": base.vm_size,
         "ssh_private_key": str(ssh.make_key(job.scratch)),
         "ssh_timeout": ssh_timeout("20m"),
         "secrets": job.secret_references,
     }
+
+
+def _exact_urn(urn: str, newest: VendorBase | None) -> str:
+    """The URN with a number for its version, if the number is known."""
+    return f"{urn.rpartition(':')[0]}:{newest.identity}" if newest else urn
 
 
 def environment(fields: Mapping[str, str]) -> dict[str, str]:

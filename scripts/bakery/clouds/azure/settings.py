@@ -37,6 +37,8 @@ StorageAccount = Annotated[
     str, TextFormat(r"^[a-z0-9]{3,24}$", "3 to 24 lower-case letters and digits", "exampleimages")
 ]
 
+LATEST = "latest"  # the version that Azure replaces by the newest
+
 
 class AzureBase(CloudBase):
     """Has Packer build in Azure (azure-arm) instead of publishing the QEMU disk: exactly one of image and urn."""
@@ -57,6 +59,10 @@ class AzureBase(CloudBase):
     @property
     def parent(self) -> str | None:
         return self.image
+
+    @property
+    def vendor_source(self) -> str:
+        return self.urn if self.urn and self.urn.endswith(f":{LATEST}") else ""
 
 
 class AzureDistribution(CloudDistribution):
