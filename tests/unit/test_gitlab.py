@@ -118,7 +118,7 @@ def test_every_job_logs_in_to_vault_for_one_of_the_duties() -> None:
     assert jobs[".bakery"]["variables"] == {"VAULT_ROLE": "bakery-validate"}
     own = {name: job["variables"]["VAULT_ROLE"] for name, job in jobs.items() if "variables" in job}
     del own[".bakery"]
-    assert own == {"refresh": "bakery-bake-private"}, "checks have the least role; a refresh writes the catalog"
+    assert own == {"refresh": "bakery-publish"}, "checks have the least role; a refresh asks targets"
     made = {job["variables"]["VAULT_ROLE"] for job in child().values() if "variables" in job}
     assert made | {"bakery-validate"} == {f"bakery-{duty}" for duty in get_args(Duty)}
     looped = re.search(r"for duty in (.*);", jobs["vault-check"]["script"][1])

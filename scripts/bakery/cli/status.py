@@ -1,6 +1,6 @@
 """`bakery status`: the images that lack updates, the most urgent first."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
@@ -42,8 +42,8 @@ def status(
 
     Updates are counted as security/all, held ones included. After '3+' more may be for security, and '?' says that some
     may be. CVEs are counted as critical/high, from the database that the refresh had; the JSON has each one. A channel
-    is named with its version if that is not the newest one. Images that failed since their newest version are named
-    below, with the last failure, and images whose updates wait for a new lock.
+    is named with its version if that is not the newest one. Below are the bases that a vendor replaced by newer ones,
+    the images that failed since their newest version, with the last failure, and images whose updates wait for a lock.
 
     Example: bakery status
     """
@@ -60,13 +60,25 @@ def render(document: Status) -> str:
     now = datetime.fromisoformat(document.at)
     rows = [_image_row(one, now) for one in document.images]
     table = render_table(("image", "version", "age", "updates", "CVEs", "channels behind", "refreshed"), rows)
+    bases = [f"{one.image}: {text}" for one in document.images for text in _describe_bases(one)]
     failures = [_describe_failures(one, now) for one in document.images if one.failures]
     locked = [
         f"{one.image} has a lock: 'bakery update {one.image}' brings its updates"
         for one in document.images
         if one.has_lock and one.updates
     ]
-    return "\n\n".join([table, *("\n".join(lines) for lines in (failures, locked) if lines)])
+    return "\n\n".join([table, *("\n".join(lines) for lines in (bases, failures, locked) if lines)])
+
+
+def _describe_bases(one: ImageStatus) -> Iterator[str]:
+    """A line for each base that a vendor has replaced, or of which that is unknown."""
+    for state in one.bases:
+        if state.since:
+            yield f"{state} is newer"
+        elif state.newest is None or state.original is None:
+            yield f"the base of {one.version} is unknown"
+        elif one.bases_old:
+            yield f"base {state.newest.name} not refreshed since {state.newest.at}"
 
 
 def _describe_failures(one: ImageStatus, now: datetime) -> str:

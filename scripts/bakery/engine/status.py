@@ -8,9 +8,10 @@ from typing import Literal
 from bakery.catalog import Failure, Record
 from bakery.engine.session import Session
 from bakery.engine.updates import count_security, is_old
+from bakery.engine.vendor_bases import BaseState, compare_bases, find_old_time
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import PackageVersions, Strict
-from bakery.model.observations import Observation
+from bakery.model.observations import Observations
 from bakery.model.version import ImageVersion
 from bakery.model.vulnerabilities import Vulnerability, VulnerabilityObservation
 
@@ -25,6 +26,7 @@ class ImageStatus(Strict):
     since that version, oldest first. Times are in ISO 8601; `old` says that the refresh is too long ago, as
     `matches_old` does of `matches`, which are None where no database was asked. `vulnerabilities` are all of these
     matches if they were asked for.
+    `bases` are those of vendors, each with the newest one, and `bases_old` says that asking for them is too long ago.
     """
 
     image: str
@@ -43,6 +45,8 @@ class ImageStatus(Strict):
     matches_old: bool = False
     vulnerabilities: tuple[Vulnerability, ...] | None = None
     package_versions: PackageVersions = "track"
+    bases: tuple[BaseState, ...] = ()
+    bases_old: bool = False
 
     @property
     def has_lock(self) -> bool:
@@ -80,9 +84,9 @@ def describe_images(
     """The state of the named images, or of all; with each vulnerability on request."""
     now = datetime.now(UTC)
     kept = session.catalog.newest_observations()
-    observations, matches = kept.by_version, kept.vulnerabilities_by_version
+    matches = kept.vulnerabilities_by_version
     images = [
-        _add_matches(_describe_image(session, image, observations, now, max_age), matches, now, max_age)
+        _add_matches(_describe_image(session, image, kept, now, max_age), matches, now, max_age)
         for image in session.definitions.select(names or [])
     ]
     if with_vulnerabilities:
@@ -93,7 +97,7 @@ def describe_images(
 def _describe_image(
     session: Session,
     image: ImageDefinition,
-    observations: Mapping[ImageVersion, Observation],
+    kept: Observations,
     now: datetime,
     max_age: timedelta,
 ) -> ImageStatus:
@@ -102,24 +106,30 @@ def _describe_image(
     if record is None:
         return ImageStatus(image.name, image.arch, failures=failures)
     behind = _list_behind(session, record)
-    observation = observations.get(ImageVersion.of(record))
-    if observation is None:
-        return ImageStatus(image.name, image.arch, record.version, record.baked, behind=behind, failures=failures)
-    held = observation.upgrade.held
-    updates = (*observation.upgrade.updates, *held)
-    security, unclassified = count_security(updates)
-    return ImageStatus(
+    bases = compare_bases(image, record, kept.bases_by_key)
+    status = ImageStatus(
         image.name,
         image.arch,
         record.version,
         record.baked,
+        behind=behind,
+        failures=failures,
+        bases=bases,
+        bases_old=bool(find_old_time(bases, now, max_age)),
+    )
+    observation = kept.by_version.get(ImageVersion.of(record))
+    if observation is None:
+        return status
+    held = observation.upgrade.held
+    updates = (*observation.upgrade.updates, *held)
+    security, unclassified = count_security(updates)
+    return replace(
+        status,
         updates=len(updates),
         security=security,
         held=len(held),
-        behind=behind,
         refreshed=observation.at,
         old=is_old(observation, now, max_age),
-        failures=failures,
         unclassified=unclassified,
         package_versions=image.package_versions,
     )
@@ -157,6 +167,7 @@ def _urgency(status: ImageStatus) -> tuple[object, ...]:
         -(status.security or 0),
         *(-summary.count(severity) if summary else 0 for severity in ("critical", "high")),
         status.security is not None,
+        not any(state.since for state in status.bases),
         -(status.updates or 0),
         status.baked,
         status.image,

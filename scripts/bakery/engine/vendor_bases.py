@@ -65,11 +65,16 @@ def describe_bases(states: tuple[BaseState, ...], now: datetime, max_age: timede
         return ""
     if any(state.original is None for state in states):
         return "base unknown"
-    times = [state.newest.at for state in states if state.newest]
-    oldest = min(times, key=datetime.fromisoformat)
-    if abs(now - datetime.fromisoformat(oldest)) > max_age:
-        return f"base not refreshed since {oldest}"
+    if since := find_old_time(states, now, max_age):
+        return f"base not refreshed since {since}"
     return "base unchanged"
+
+
+def find_old_time(states: tuple[BaseState, ...], now: datetime, max_age: timedelta) -> str:
+    """The time of the oldest answer of a vendor, if it is too old to say that nothing is new; else empty."""
+    times = [state.newest.at for state in states if state.newest]
+    oldest = min(times, key=datetime.fromisoformat, default="")
+    return oldest if oldest and abs(now - datetime.fromisoformat(oldest)) > max_age else ""
 
 
 def _is_later(one: VendorBase, other: VendorBase) -> bool:

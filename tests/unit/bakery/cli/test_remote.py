@@ -1,5 +1,6 @@
 """The line of images that Packer builds at their target."""
 
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -211,8 +212,14 @@ class TestNewerBase:
         assert "base unchanged" in self.refresh(bakery, cloud)
         planned = self.refresh(bakery, cloud, "ami-b")
         assert re.search(r"cloud +bake +1\.0\.0 +base AMI ami-a -> ami-b \(2026-11-20\)\n", planned), planned
+        assert "cloud: base AMI ami-a -> ami-b (2026-11-20) is newer\n" in bakery("status", "cloud").out
+        (status,) = json.loads(bakery("status", "cloud", "--json").out)["images"]
+        assert [(base["original"]["identity"], base["newest"]["identity"]) for base in status["bases"]] == [
+            ("ami-a", "ami-b")
+        ]
         (record,) = bakery.line("cloud")
         assert "build cloud at aws from ami-b" in bakery.did
+        assert "newer" not in bakery("status", "cloud").out
         assert (record.version, record.vendor_bases["aws"].identity) == ("1.0.1", "ami-b")
         assert "base unchanged" in bakery("plan", "cloud").out, "a bake is an observation, too"
         assert bakery.line("cloud") == []
@@ -246,6 +253,8 @@ class TestNewerBase:
         at = bakery.catalog.record(ImageVersion("cloud", "x86_64", "1.0.0")).vendor_bases["aws"].at
         entry.write_text(entry.read_text().replace(at, "2026-01-31T12:00:00+00:00"))
         assert "base not refreshed since 2026-01-31T12:00:00+00:00" in bakery("plan", "cloud").out
+        expected = "cloud: base AMI not refreshed since 2026-01-31T12:00:00+00:00\n"
+        assert expected in bakery("status", "cloud").out
 
     def test_of_another_name_says_nothing(self, bakery: CliRunner, cloud: Cloud) -> None:
         bakery.line("cloud")
