@@ -9,8 +9,11 @@ from bakery.bake import remote, validator
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds.definitions import Definition
 from bakery.clouds.vsphere import notes
+from bakery.clouds.vsphere.session import SoapSession
 from bakery.clouds.vsphere.target import VsphereTarget
+from bakery.clouds.vsphere.template import find_base
 from bakery.engine import toolbox
+from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.host.vault import Vault
 from bakery.machine.disk_image import BaseDisk
@@ -26,6 +29,7 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 NAME = "web-1.0.0-x86_64"
 SECRET = "canary-5e1f08b2-pass"
+LOGIN = {"username": USER, "password": PASSWORD}
 TEMPLATE = "DC0_C0_RP0_VM0"  # of the stand-in's inventory
 PRESEED = """\
 d-i passwd/user-fullname string ${user}
@@ -115,3 +119,38 @@ def test_packer_clones_and_hands_over(tmp_path: Path, base_disk: BaseDisk, monke
             content = path.read_bytes()
             assert SECRET.encode() not in content, path
             assert f"password={PASSWORD}".encode() not in content, path
+
+
+class TestTemplate:
+    """What vCenter says of a template, over its SOAP API."""
+
+    def definition(self, server: str, template: str) -> ImageDefinition:
+        return define({"template": template}, server)
+
+    def test_changes_its_identity_when_it_is_reconfigured(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with running() as vcenter:
+            monkeypatch.setenv("VSPHERE_CACERT", str(vcenter.authority))
+            definition = self.definition(vcenter.server, TEMPLATE)
+            first, again = (find_base(definition, LOGIN) for _ in range(2))
+            assert first == again and first.name == f"template {TEMPLATE}"
+            assert find_base(self.definition(vcenter.server, f"/DC0/vm/{TEMPLATE}"), LOGIN).identity == first.identity
+            other = find_base(self.definition(vcenter.server, "DC0_C0_RP0_VM1"), LOGIN)
+            assert other.identity != first.identity, "each machine has an identity of its own"
+            _reconfigure(vcenter.server, TEMPLATE)
+            assert find_base(definition, LOGIN).identity != first.identity
+            with pytest.raises(BakeryError, match="vCenter has no machine or template DC0/vm/nothing"):
+                find_base(self.definition(vcenter.server, "nothing"), LOGIN)
+            with pytest.raises(BakeryError, match="vCenter refuses Login") as caught:
+                find_base(definition, LOGIN | {"password": SECRET})
+            assert SECRET not in f"{caught.value.message} {caught.value.detail}"
+
+
+def _reconfigure(server: str, template: str) -> None:
+    """Give a machine another description, as its owner would after patching it."""
+    credentials = f"<userName>{USER}</userName><password>{PASSWORD}</password>"
+    session = SoapSession(server)
+    session.call("Login", "SessionManager", "SessionManager", credentials)
+    path = f"<inventoryPath>DC0/vm/{template}</inventoryPath>"
+    (machine,) = session.call("FindByInventoryPath", "SearchIndex", "SearchIndex", path)
+    spec = "<spec><annotation>patched</annotation></spec>"
+    session.call("ReconfigVM_Task", str(machine.text), "VirtualMachine", spec)

@@ -7,6 +7,7 @@ from bakery.clouds.target import Target
 from bakery.clouds.vsphere.builder import BUILDER, FIELDS
 from bakery.clouds.vsphere.settings import VsphereBase, VsphereDistribution
 from bakery.model.definition import ImageDefinition
+from bakery.model.documents import VendorBase
 from bakery.model.project import Project
 
 
@@ -16,4 +17,12 @@ def _open_target(_project: Project, definition: ImageDefinition, credentials: Ma
     return VsphereTarget(definition, credentials)
 
 
-CLOUD = Cloud("vsphere", BUILDER, _open_target, VsphereBase, VsphereDistribution, credentials=FIELDS)
+def _find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> VendorBase:
+    from bakery.clouds.vsphere.template import find_base  # requests takes 80 ms to import
+
+    return find_base(definition, credentials)
+
+
+CLOUD = Cloud(
+    "vsphere", BUILDER, _open_target, VsphereBase, VsphereDistribution, credentials=FIELDS, find_base=_find_base
+)

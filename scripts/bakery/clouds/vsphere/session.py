@@ -6,16 +6,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 import requests
 import stamina
 from pydantic import TypeAdapter, ValidationError
 
-from bakery.host.errors import BakeryError, ConflictError, NotFoundError
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError, OutageError
 
 # The paths that govmomi calls, and through it Packer and Terraform: every vCenter since 6.5 has them.
 REST = "/rest/com/vmware"
 SESSION = "vmware-api-session-id"
+ENVELOPE = (
+    '<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
+    '<Body><{method} xmlns="urn:vim25">{arguments}</{method}></Body></Envelope>'
+)
+HEADERS = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": "urn:vim25/6.5"}
+VIM = "{urn:vim25}"  # the namespace of SOAP answers
 TIMEOUT = (10.0, 60.0)  # seconds to connect and to wait for an answer
 UPLOAD_TIMEOUT = (10.0, 600.0)  # vCenter checks a whole file before it answers
 LOGIN_ATTEMPTS = 4  # the first call shows whether there is a vCenter: a user should not wait a minute for that
@@ -43,8 +51,7 @@ class VCenter:
     def __init__(self, server: str, login: tuple[str, str]) -> None:
         self.server = server
         self._login = login
-        # A CA for vCenter alone, or REQUESTS_CA_BUNDLE, or the CAs that come with requests.
-        self._verify = os.environ.get("VSPHERE_CACERT") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+        self._verify = _authority()
         self._http = requests.Session()
         self._http.auth = _leave_unchanged  # otherwise requests reads logins from ~/.netrc
 
@@ -174,6 +181,34 @@ class VCenter:
             ) from error
 
 
+class SoapSession:
+    """A login to vCenter's SOAP API. No error contains the password: a fault's own text is all that is shown."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._verify = _authority()
+        self._http = requests.Session()
+        self._http.auth = _leave_unchanged
+
+    def call(self, method: str, owner: str, kind: str, arguments: str = "") -> list[ElementTree.Element]:
+        """The values that a method of the object `owner`, of a `kind`, returns; `arguments` are XML."""
+        body = ENVELOPE.format(method=method, arguments=f'<_this type="{kind}">{escape(owner)}</_this>{arguments}')
+        try:
+            answer = self._http.post(
+                f"https://{self._server}/sdk",
+                data=body.encode(),
+                headers=HEADERS,
+                verify=self._verify,
+                timeout=TIMEOUT,
+            )
+            root = ElementTree.fromstring(answer.content)  # noqa: S314 - vCenter, by its certificate, wrote it
+        except (OSError, ElementTree.ParseError) as error:  # requests' own errors are of the first kind
+            raise OutageError("vCenter's SOAP API does not answer", where=self._server, detail=str(error)) from error
+        if fault := root.findtext(".//faultstring"):
+            raise BakeryError(f"vCenter refuses {method}", where=self._server, detail=fault)
+        return list(root.iter(f"{VIM}returnval"))
+
+
 @contextmanager
 def connect(server: str, credentials: Mapping[str, str]) -> Iterator[VCenter]:
     """Log in until the block ends. `credentials` has username and password."""
@@ -210,6 +245,11 @@ class _Body:
 
 def _retry_attempts(count: int) -> Iterator[stamina.Attempt]:
     return iter(stamina.retry_context(on=_PassingError, attempts=count, timeout=None, wait_max=15.0))
+
+
+def _authority() -> str | bool:
+    """A CA for vCenter alone, or REQUESTS_CA_BUNDLE, or the CAs that come with requests."""
+    return os.environ.get("VSPHERE_CACERT") or os.environ.get("REQUESTS_CA_BUNDLE") or True
 
 
 def _leave_unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -45,6 +45,10 @@ class VsphereBase(CloudBase):
         return self
 
     @property
+    def vendor_source(self) -> str:
+        return self.template or ""
+
+    @property
     def folders(self) -> dict[str, str]:
         return {"answers": self.iso.answers} if self.iso else {}
 
