@@ -10,7 +10,7 @@ from bakery.cli.session import find_catalog
 from bakery.engine.overview import Overview, describe_version, find_record, read_sbom, read_vex
 from bakery.model import documents
 from bakery.model.contents import ArchiveState, Contents, SbomFormat
-from bakery.model.documents import Base, VulnerabilitySummary
+from bakery.model.documents import Base, VendorBase, VulnerabilitySummary
 
 WIDTH = 12  # columns of the names
 
@@ -65,6 +65,7 @@ def _facts(overview: Overview) -> Iterator[tuple[str, list[str]]]:
     yield "baked", [f"{record.baked}, mode {record.mode}, commit {record.commit or 'unknown'}"] if record.baked else []
     yield "digest", [record.sha256] if record.sha256 else []
     yield "built on", _list_names(overview.ancestors)
+    yield "vendor", [_describe_base(builder, base) for builder, base in record.vendor_bases.items()]
     yield "base of", _list_names(overview.descendants)
     yield "checks", [f"{record.checks} passed"] if record.checks else []
     yield from _content_facts(overview.contents)
@@ -98,6 +99,11 @@ def _describe_vulnerabilities(summary: VulnerabilitySummary | None) -> list[str]
         return []
     counts = ", ".join(f"{count} {severity}" for severity, count in summary.counts.items())
     return [f"CVEs: {counts or 'none'}; database of {summary.database.built[:10]}"]
+
+
+def _describe_base(builder: str, base: VendorBase) -> str:
+    """The base that a builder started from, and its date."""
+    return f"{builder}: {base.name} {base.identity}{f', {base.date}' if base.date else ''}"
 
 
 def _list_names(versions: Iterable[Base]) -> list[str]:

@@ -220,6 +220,7 @@ class TestNewerBase:
         (record,) = bakery.line("cloud")
         assert "build cloud at aws from ami-b" in bakery.did
         assert "newer" not in bakery("status", "cloud").out
+        assert re.search(r"vendor +aws: AMI ami-b, 2026-11-20\n", bakery("show", "cloud").out)
         assert (record.version, record.vendor_bases["aws"].identity) == ("1.0.1", "ami-b")
         assert "base unchanged" in bakery("plan", "cloud").out, "a bake is an observation, too"
         assert bakery.line("cloud") == []
