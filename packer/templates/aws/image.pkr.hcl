@@ -11,7 +11,7 @@ packer {
 }
 
 locals {
-  # Either the AMI of a parent image by its ID, or another owner's AMI by owner and name.
+  # The bakery gives the ID of an AMI. `packer validate` looks for none, and wants owner and name instead.
   filters = var.source_ami == "" ? [var.source_filter] : []
   # Each region has its own key behind the same alias. Without an alias, snapshots keep the encryption of the base.
   region_keys = var.kms_alias == "" ? {} : { for region in var.copy_regions : region => var.kms_alias }

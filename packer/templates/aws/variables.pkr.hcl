@@ -23,12 +23,12 @@ variable "kms_alias" {
 
 variable "source_ami" {
   type        = string
-  description = "AMI of the parent image; empty if the base is another owner's AMI."
+  description = "AMI to start from: of the parent image, or the newest of another owner; empty only for `packer validate`."
 }
 
 variable "source_filter" {
   type        = object({ name = string, owner = string })
-  description = "The newest AMI of this owner with this name, where source_ami is empty."
+  description = "Owner and name of the AMI to look for where source_ami is empty."
 }
 
 variable "instance_type" {
