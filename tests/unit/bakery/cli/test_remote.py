@@ -335,3 +335,19 @@ class _Opened(SimpleNamespace):
 
     def __exit__(self, *_: object) -> None:
         self.bakery.begin("logout")
+
+
+def test_a_record_without_bases_is_readable_and_its_base_is_unknown(bakery: CliRunner, cloud: Cloud) -> None:
+    """A catalog of before."""
+    bakery.line("cloud")
+    for path in (bakery.project.workspace / "catalog/images/cloud/x86_64/versions/1.0.0").glob("*.json"):
+        document = json.loads(path.read_text())
+        del document["vendor_bases"]
+        path.write_text(json.dumps(document))
+    bakery("refresh", "cloud")
+    for path in (bakery.project.workspace / "catalog/observations").glob("*.json"):
+        document = json.loads(path.read_text())
+        assert document.pop("bases")
+        path.write_text(json.dumps(document))
+    assert "inputs unchanged; not refreshed; base unknown" in bakery("plan", "cloud").out
+    assert "cloud: the base of 1.0.0 is unknown" in bakery("status", "cloud").out
