@@ -56,18 +56,18 @@ def status(
 
 
 def render(document: Status) -> str:
-    """A line per image, one for each that failed since its newest version, and one for each that a lock holds back."""
+    """A line per image, then one per newer base, per image that failed, and per image that a lock holds back."""
     now = datetime.fromisoformat(document.at)
-    rows = [_image_row(one, now) for one in document.images]
+    rows = [_image_row(image, now) for image in document.images]
     table = render_table(("image", "version", "age", "updates", "CVEs", "channels behind", "refreshed"), rows)
-    bases = [f"{one.image}: {text}" for one in document.images for text in _describe_bases(one)]
-    failures = [_describe_failures(one, now) for one in document.images if one.failures]
-    locked = [
-        f"{one.image} has a lock: 'bakery update {one.image}' brings its updates"
-        for one in document.images
-        if one.has_lock and one.updates
+    bases = [f"{image.image}: {text}" for image in document.images for text in _describe_bases(image)]
+    failures = [_describe_failures(image, now) for image in document.images if image.failures]
+    locks = [
+        f"{image.image} has a lock: 'bakery update {image.image}' brings its updates"
+        for image in document.images
+        if image.has_lock and image.updates
     ]
-    return "\n\n".join([table, *("\n".join(lines) for lines in (bases, failures, locked) if lines)])
+    return "\n\n".join([table, *("\n".join(lines) for lines in (bases, failures, locks) if lines)])
 
 
 def _describe_bases(one: ImageStatus) -> Iterator[str]:
@@ -144,7 +144,7 @@ def _require_security(document: Status) -> None:
 
 def _list_cases(document: Status) -> list[tuple[str, BakeryError | None]]:
     """A case per image, which fails as --fail-on security does."""
-    return [(one.image, _describe_gap(one, document)) for one in document.images]
+    return [(image.image, _describe_gap(image, document)) for image in document.images]
 
 
 def _describe_gap(one: ImageStatus, document: Status) -> BakeryError | None:
@@ -158,4 +158,4 @@ def _describe_gap(one: ImageStatus, document: Status) -> BakeryError | None:
 
 
 def _list_names(images: Iterable[ImageStatus]) -> str:
-    return ", ".join(one.image for one in images)
+    return ", ".join(image.image for image in images)
