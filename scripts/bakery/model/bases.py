@@ -44,7 +44,7 @@ Kind = TypeVar("Kind", bound=CloudBase)
 class Debootstrap(Model):
     """A Debian base made from packages, without any vendor image."""
 
-    suite: Name = Field(description="Debian release by code name, such as bookworm")
+    suite: Name = Field(description="Debian release by code name, such as trixie")
     mirror: Url = Field(default="http://deb.debian.org/debian", description="package mirror to install from")
 
 

@@ -66,7 +66,7 @@ class ImageDefinition(Model):
 
     name: Name = Field(description="part of the names of images, parameters and files")
     description: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(description="for people")
-    os: Annotated[str, StringConstraints(pattern=r"^[a-z]+-[0-9.]+$")] = Field(description="family-release: debian-12")
+    os: Annotated[str, StringConstraints(pattern=r"^[a-z]+-[0-9.]+$")] = Field(description="family-release: debian-13")
     arch: Literal["x86_64"]
     version: Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$")] = Field(
         description="MAJOR.MINOR in quotes; the catalog counts PATCH"

@@ -35,7 +35,7 @@ def test_a_definition_is_right(session: Session, path: Path) -> None:
 def test_every_family_and_kind_of_base_is_there(session: Session) -> None:
     images = session.definitions.images.values()
     assert {image.os for image in images} == {"debian-12", "debian-13", "ubuntu-24.04", "rocky-9", "windows-2022"}
-    assert {image.name for image in images if image.parent == "debian-12"} == {"web", "app", "vault", "gitlab-runner"}
+    assert {image.name for image in images if image.parent == "debian-13"} == {"web", "app", "vault", "gitlab-runner"}
 
 
 def test_every_role_is_used_by_an_image(session: Session) -> None:

@@ -17,7 +17,7 @@ Owner = Annotated[str, TextFormat(r"^([0-9]{12}|amazon|self)$", "an AWS account,
 class AmiFilter(Model):
     """The newest AMI of an owner whose name matches."""
 
-    name: str = Field(description="name of the AMI; * stands for anything: debian-12-amd64-*")
+    name: str = Field(description="name of the AMI; * stands for anything: debian-13-amd64-*")
     owner: Owner = Field(description="account that owns the AMI, amazon or self")
 
 

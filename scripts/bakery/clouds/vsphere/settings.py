@@ -18,7 +18,7 @@ Server = Annotated[
 class Iso(Model):
     """An installation medium and the answers for its installer."""
 
-    path: str = Field(description="datastore path: [datastore1] iso/debian-12.iso")
+    path: str = Field(description="datastore path: [datastore1] iso/debian-13.iso")
     answers: str = Field(
         description="folder with the answer files, relative to the definition; the installer gets them on a CD"
     )

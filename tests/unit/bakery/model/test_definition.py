@@ -195,7 +195,7 @@ BAD = {
         "'targets.1' is 'awss'; it must be 'local', 'aws', 'vsphere' or 'azure'",
         "did you mean 'aws'?",
     ),
-    "missing key": ("os: debian-12\n", "", 1, "'os' is missing", "os: family-release: debian-12"),
+    "missing key": ("os: debian-12\n", "", 1, "'os' is missing", "os: family-release: debian-13"),
     "missing key deep down": (
         "    path: secret/data/bakery/web\n",
         "",
@@ -324,7 +324,7 @@ def test_every_mistake_of_a_file_is_told(folder: Path) -> None:
     assert error.message == "unknown key 'osa'"
     assert error.detail.splitlines() == [
         f"{folder}/web.yaml:26: unknown key 'chanel' (did you mean 'channel'?)",
-        f"{folder}/web.yaml:1: 'os' is missing (os: family-release: debian-12)",
+        f"{folder}/web.yaml:1: 'os' is missing (os: family-release: debian-13)",
     ]
 
 
