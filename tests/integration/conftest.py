@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bakery.host.events import silent
 from bakery.infra import mirror
-from bakery.layers.base import prepare
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.timeout import VARIABLE
-from bakery.model.bases import Debootstrap, QemuBase
+from integration.bases import prepare_base
 
 # Where a machine that cannot reach Terraform's registry has providers for the tests and, by the Makefile, for the demo.
 # Only these two look there: the bakery itself searches nowhere.
@@ -78,11 +76,9 @@ def no_disk_stays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def base_disk(project_root: Path) -> BaseDisk:
-    """A real Debian 12 base, made once for its recipe and kept between runs."""
-    base = QemuBase(debootstrap=Debootstrap(suite="bookworm"))
-    cache = project_root / ".bakery" / "test-cache"
-    return prepare(base, cache, project_root / "packer" / "base" / "debian", silent)
+def base_disk() -> BaseDisk:
+    """A real Debian 13 base, from which the images of the project start."""
+    return prepare_base("debian-13")
 
 
 @pytest.fixture

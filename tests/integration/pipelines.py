@@ -33,7 +33,7 @@ NO_BASE = {"url": "http://127.0.0.1:1/disk.qcow2", "sha256": "0" * 64}
 GROUND = """\
 name: ground
 description: nginx and its secret, to build another image on
-os: debian-12
+os: debian-13
 arch: x86_64
 version: "1.0"
 mode: chroot
@@ -55,7 +55,7 @@ targets: [local]
 TINY = """\
 name: tiny
 description: One package more, in one region
-os: debian-12
+os: debian-13
 arch: x86_64
 version: "1.0"
 mode: chroot

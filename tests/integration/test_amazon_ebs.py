@@ -18,7 +18,6 @@ from bakery.engine import toolbox
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.host.vault import Vault
-from bakery.machine.disk_image import BaseDisk
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Publication, RemoteBuild
@@ -31,6 +30,7 @@ from bakery_stacks.stacks.runner import builder
 from doubles.aws.client import StandIn, available, register, running
 from doubles.aws.guests import guests
 from doubles.vault import vault_server
+from integration.bases import prepare_base
 
 pytestmark = pytest.mark.integration
 
@@ -288,15 +288,14 @@ class TestPackersCopies:
 @pytest.mark.soak  # 444 s of a processor; TestPackersCopies has no login, and all else of it
 @pytest.mark.guest
 @pytest.mark.root
-def test_packer_builds_copies_and_tests_an_image(
-    aws: StandIn, definition: ImageDefinition, base_disk: BaseDisk, tmp_path: Path
-) -> None:
+def test_packer_builds_copies_and_tests_an_image(aws: StandIn, definition: ImageDefinition, tmp_path: Path) -> None:
     """Packer, its plugin, Ansible, the guest and Vault are real; EC2 is the stand-in."""
     project = Project(ROOT, ROOT / "packer" / "images", tmp_path)
     toolchain = toolbox.toolchain(project)
     with vault_server(tmp_path / "vault") as server, Vault.login(server.env) as vault:
         server.put("secret/data/bakery/web", {"status_password": SECRET})
-        with guests(aws.client("ec2", HOME), base_disk.path, tmp_path / "guests", toolchain.accelerator):
+        disk = prepare_base("debian-12").path
+        with guests(aws.client("ec2", HOME), disk, tmp_path / "guests", toolchain.accelerator):
             request = BakeRequest(definition, "1.0.0", {"base:aws": "debian"}, "k" * 64)
             login = {"access_key": "test", "secret_key": "test-key"}
             build = remote.build(request, "aws", "", login, BakeContext(project, toolchain, vault, silent))

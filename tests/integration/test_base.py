@@ -21,6 +21,7 @@ from bakery.machine.filesystem import ROOT_TYPE, FileSystem, root_of
 from bakery.model.bases import Debootstrap, QemuBase
 from bakery.verify import hygiene
 from doubles.serving import at_work
+from integration.bases import RECIPE, SUITES, prepare_base
 
 pytestmark = pytest.mark.integration
 
@@ -31,9 +32,19 @@ def tool(*command: str | Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.fixture(scope="module", params=SUITES)
+def system(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def raw(base_disk: BaseDisk) -> Iterator[Path]:
-    with disk_image.as_raw(base_disk.path) as found:
+def base(system: str) -> BaseDisk:
+    return prepare_base(system)
+
+
+@pytest.fixture(scope="module")
+def raw(base: BaseDisk) -> Iterator[Path]:
+    with disk_image.as_raw(base.path) as found:
         yield found
 
 
@@ -64,12 +75,12 @@ def test_the_root_file_system_is_sound(raw: Path, root: FileSystem) -> None:
     assert root.find("/etc/passwd")
 
 
-def test_it_carries_what_a_bake_needs(root: FileSystem) -> None:
+def test_it_carries_what_a_bake_needs(system: str, root: FileSystem) -> None:
     assert root.find("/usr/lib/python3/dist-packages/apt")
     assert any(entry.name.endswith("_Packages") for entry in root.list("/var/lib/apt/lists"))
     assert not any("Translation" in entry.name for entry in root.list("/var/lib/apt/lists"))
     assert "127.0.1.1 debian" in root.read("/etc/hosts")
-    assert "bookworm-security" in root.read("/etc/apt/sources.list")
+    assert f"{SUITES[system]}-security" in root.read("/etc/apt/sources.list")
     assert "datasource_list" in root.read("/etc/cloud/cloud.cfg.d/90_bakery.cfg")
 
 
@@ -77,32 +88,28 @@ def test_it_is_clean(raw: Path) -> None:
     assert [check for check in hygiene.check(raw) if not check.passed] == []
 
 
-def test_apt_names_beforehand_what_is_installed(root: FileSystem, project_root: Path, tmp_path: Path) -> None:
+def test_apt_names_beforehand_what_is_installed(system: str, root: FileSystem, tmp_path: Path) -> None:
     """A few more may be named: packages that are there only in the course of an installation."""
     (tmp_path / "status").write_text(root.read("/var/lib/dpkg/status"))
     shown = tool("dpkg-query", f"--admindir={tmp_path}", "-W", "-f", "${Package} ${Version} ${Architecture}\\n")
-    resolved = debian.resolve(Debootstrap(suite="bookworm"), project_root / "packer" / "base" / "debian")
+    resolved = debian.resolve(Debootstrap(suite=SUITES[system]), RECIPE)
     installed = set(shown.splitlines())
     assert installed <= set(resolved)
     assert len(resolved) - len(installed) < 5
 
 
-def test_it_is_found_again_without_any_tool(
-    base_disk: BaseDisk, project_root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_found_again_without_any_tool(system: str, base: BaseDisk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    cache = base_disk.path.parents[2]
-    spec = QemuBase.model_validate({"debootstrap": {"suite": "bookworm"}})
-    assert prepare(spec, cache, project_root / "packer" / "base" / "debian", silent) == base_disk
+    assert prepare_base(system) == base
 
 
-def test_a_digest_of_the_content_is_one_for_all_formats(base_disk: BaseDisk, raw: Path, tmp_path: Path) -> None:
+def test_a_digest_of_the_content_is_one_for_all_formats(base: BaseDisk, raw: Path, tmp_path: Path) -> None:
     small = tmp_path / "small.qcow2"
-    disk_image.to_qcow2(base_disk.path, small, compress=True)
+    disk_image.to_qcow2(base.path, small, compress=True)
     disk = disk_image.describe_image(small)
     assert disk.raw_sha256 == disk_image.digest(raw)
     assert disk.virtual_size == raw.stat().st_size
-    assert small.stat().st_size < base_disk.path.stat().st_size / 2
+    assert small.stat().st_size < base.path.stat().st_size / 2
 
 
 def test_emulation_proves_itself_as_kvm_has_to() -> None:

@@ -41,7 +41,7 @@ A package.
 
 def unbaked(disk: Path) -> Artifact:
     """The document of a disk whose digests do not matter."""
-    base = Base("debian bookworm", "", "c" * 64)
+    base = Base("debian trixie", "", "c" * 64)
     return artifact_of(Disk(str(disk), "qcow2", 0, "a" * 64, "b" * 64), base, image="web")
 
 
@@ -139,7 +139,7 @@ def test_packages_are_those_that_dpkg_names_inside(disk: Path, mounted_root: Pat
 
 def test_contents_name_what_boots_and_come_out_equal(disk: Path) -> None:
     contents = read_disk(unbaked(disk), disk, SYFT)
-    assert contents.os == "Debian GNU/Linux 12 (bookworm)"
+    assert contents.os == "Debian GNU/Linux 13 (trixie)"
     assert {"EFI/BOOT/BOOTX64.EFI", "loader/loader.conf"} < {file.path for file in contents.boot}
     (kernel,) = contents.kernels
     assert any(file.path.endswith(f"{kernel}/linux") for file in contents.boot)

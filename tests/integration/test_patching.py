@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from doubles.apt_archive import PIN_TASK, PINNED, AptArchive, apt_archive
+from integration.bases import SUITES
 from integration.clones import user_environment
 
 pytestmark = [
@@ -25,11 +26,11 @@ SECONDS = 900.0  # of one command; a run takes a minute without acceleration
 DEFINITION = """\
 name: web
 description: A test
-os: debian-12
+os: {system}
 arch: x86_64
 version: "1.0"
 mode: chroot
-base: {{qemu: {{debootstrap: {{suite: bookworm}}}}}}
+base: {{qemu: {{debootstrap: {{suite: {suite}}}}}}}
 software:
   roles:
     - name: prepare_apt
@@ -61,11 +62,13 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AptArchive]:
         yield archive
 
 
-@pytest.fixture
-def project(clone: Path, archive: AptArchive) -> Path:
-    """A project with this image alone."""
+@pytest.fixture(params=["debian-12", pytest.param("debian-13", marks=pytest.mark.soak)])
+def project(request: pytest.FixtureRequest, clone: Path, archive: AptArchive) -> Path:
+    """A project with this image alone. test_updates.py patches a Debian 13, test_roles.py boots one."""
     shutil.rmtree(clone / "packer" / "images")
-    definition = DEFINITION.format(key=json.dumps(archive.key), uri=archive.uri, packages=", ".join(PACKAGES))
+    system, packages = request.param, ", ".join(PACKAGES)
+    key, suite = json.dumps(archive.key), SUITES[system]
+    definition = DEFINITION.format(system=system, suite=suite, key=key, uri=archive.uri, packages=packages)
     for path, text in {
         "packer/images/web.yaml": definition,
         "ansible/roles/prepare_apt/tasks/main.yml": ROLE,

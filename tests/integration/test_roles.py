@@ -28,6 +28,7 @@ from bakery.model.documents import Artifact, Base
 from bakery.model.project import Project
 from bakery.verify import verify
 from doubles.serving import at_work
+from integration.bases import prepare_base
 
 pytestmark = [pytest.mark.integration, pytest.mark.root]
 
@@ -52,13 +53,15 @@ WHEEL = {
     "greeting-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     "greeting-1.0.dist-info/RECORD": "",
 }
-IDENTITY = {"name": "roles", "description": "Roles under test", "os": "debian-12", "arch": "x86_64", "version": "1.0"}
+IDENTITY = {"name": "roles", "description": "Roles under test", "arch": "x86_64", "version": "1.0"}
 
 
 @dataclass(frozen=True)
 class RoleBakery:
     """Files on loopback, where vendors would be, and a bakery that gets its software there."""
 
+    system: str
+    base: BaseDisk
     url: str
     folder: Path
     project: Project
@@ -89,14 +92,14 @@ class RoleBakery:
         """An image with roles and their variables."""
         software = {"roles": [{"name": name, "vars": given} for name, given in roles.items()]}
         tests = ["base", "cloud", *(name.removeprefix("python_") for name in roles)]
-        base = {"qemu": {"image": "debian-12"}}
+        base = {"os": self.system, "base": {"qemu": {"image": self.system}}}
         return Definition.model_validate(
-            {**IDENTITY, "mode": "chroot", "base": base, "software": software, "tests": tests}, strict=False
+            {**IDENTITY, **base, "mode": "chroot", "software": software, "tests": tests}, strict=False
         )
 
-    def bake(self, image: ImageDefinition, version: str, base: BaseDisk) -> Artifact:
+    def bake(self, image: ImageDefinition, version: str, base: BaseDisk | None = None) -> Artifact:
         context = BakeContext(self.project, self.toolchain, None, silent)
-        return bake(BakeRequest(image, version, {}, "k" * 64), base, context)
+        return bake(BakeRequest(image, version, {}, "k" * 64), base or self.base, context)
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,14 @@ def package(contents: dict[str, str], deb: Path) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
+# test_patching.py bakes and boots Debian 12 in `make test`.
+@pytest.fixture(scope="module", params=["debian-13", pytest.param("debian-12", marks=pytest.mark.soak)])
+def system(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoleBakery]:
+def shop(system: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoleBakery]:
     folder = tmp_path_factory.mktemp("shop")
     with ZipFile(folder / "vault.zip", "w") as archive:
         archive.write(VAULT, "vault")
@@ -131,14 +140,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoleBakery]:
     project = Project(ROOT, ROOT / "packer" / "images", tmp_path_factory.mktemp("workspace"))
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
     with at_work(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
-        yield RoleBakery(f"http://127.0.0.1:{server.server_port}/", folder, project, toolbox.toolchain(project))
+        url = f"http://127.0.0.1:{server.server_port}/"
+        yield RoleBakery(system, prepare_base(system), url, folder, project, toolbox.toolchain(project))
 
 
 @pytest.fixture(scope="module")
-def baked(shop: RoleBakery, base_disk: BaseDisk) -> Baked:
+def baked(shop: RoleBakery) -> Baked:
     """All roles on one disk."""
     image = shop.define(**shop.roles)
-    return Baked(image, shop.bake(image, "1.0.0", base_disk))
+    return Baked(image, shop.bake(image, "1.0.0"))
 
 
 @pytest.fixture(scope="module")
@@ -241,16 +251,16 @@ def test_a_second_bake_on_top_changes_nothing_but_the_seal(shop: RoleBakery, bak
 
 @pytest.mark.soak
 @pytest.mark.parametrize("role", LOOKS)
-def test_a_role_needs_no_other(shop: RoleBakery, base_disk: BaseDisk, role: str) -> None:
+def test_a_role_needs_no_other(shop: RoleBakery, role: str) -> None:
     image = shop.define(**{role: shop.roles[role]}).model_copy(update={"name": role.replace("_", "-")})
-    with root_on(shop.bake(image, "1.0.0", base_disk)) as root:
+    with root_on(shop.bake(image, "1.0.0")) as root:
         LOOKS[role](root)
 
 
-def test_a_wrong_checksum_ends_the_bake(shop: RoleBakery, base_disk: BaseDisk) -> None:
+def test_a_wrong_checksum_ends_the_bake(shop: RoleBakery) -> None:
     image = shop.define(vault={**shop.roles["vault"], "vault_sha256": "0" * 64})
     with pytest.raises(BakeryError, match="Fetch the vendor's file") as caught:
-        shop.bake(image.model_copy(update={"name": "damaged"}), "1.0.0", base_disk)
+        shop.bake(image.model_copy(update={"name": "damaged"}), "1.0.0")
     assert "checksum" in caught.value.message
     assert not list(shop.project.workspace.glob("artifacts/damaged-*"))
 

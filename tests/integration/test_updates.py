@@ -17,17 +17,16 @@ from bakery.engine import toolbox
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
-from bakery.layers.base import prepare
 from bakery.machine import disk_image
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import root_of
-from bakery.model.bases import Debootstrap, QemuBase
 from bakery.model.contents import ARCHIVES_REPORT
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Updates
 from bakery.model.project import Project
 from bakery.verify import verify
 from doubles.apt_archive import PIN_TASK, PINNED, AptArchive, apt_archive
+from integration.bases import RECIPE, prepare_base
 from integration.test_contents import SYFT
 
 pytestmark = [pytest.mark.integration, pytest.mark.root]
@@ -39,12 +38,12 @@ PACKAGES = (FIXED, PLAIN, HELD, PINNED)
 DEFINITION = """\
 name: {name}
 description: A test
-os: debian-12
+os: {system}
 arch: x86_64
 version: "1.0"
 mode: chroot
 tests: [base]
-base: {{qemu: {{image: debian-12}}}}
+base: {{qemu: {{image: {system}}}}}
 updates: {updates}
 software: {{roles: [{roles}]}}
 """
@@ -85,13 +84,13 @@ echo "deb [signed-by=$key] http://deb.debian.org/debian-security bookworm-securi
 class Bench:
     """Bakes definitions in chroot mode in a project of its own."""
 
-    def __init__(self, folder: Path, base: BaseDisk) -> None:
+    def __init__(self, folder: Path, system: str) -> None:
         for name in ("ansible", "packer"):
             shutil.copytree(ROOT / name, folder / "project" / name)
         shutil.rmtree(folder / "project" / "packer" / "images")
         self.project = Project(folder / "project", folder / "project" / "packer" / "images", folder / "workspace")
         self.project.definitions.mkdir()
-        self._base = base
+        self._system = system
         self._toolchain = toolbox.toolchain(self.project)
 
     def write_role(self, name: str, tasks: str) -> None:
@@ -101,21 +100,26 @@ class Bench:
             (role / path).write_text(text)
 
     def bake(self, name: str, updates: Updates, roles: str = "", on: BaseDisk | None = None) -> Artifact:
-        text = DEFINITION.format(name=name, updates=updates, roles=f"{{name: {roles}}}" if roles else "")
+        uses = f"{{name: {roles}}}" if roles else ""
+        text = DEFINITION.format(name=name, system=self._system, updates=updates, roles=uses)
         (self.project.definitions / f"{name}.yaml").write_text(text)
         context = BakeContext(self.project, self._toolchain, None, silent)
-        return bake(BakeRequest(self.load(name), "1.0.0", {}, "k" * 64), on or self._base, context)
+        return bake(BakeRequest(self.load(name), "1.0.0", {}, "k" * 64), on or prepare_base(self._system), context)
 
     def load(self, name: str) -> ImageDefinition:
-        (self.project.definitions / "debian-12.yaml").write_text(
-            (ROOT / "packer" / "images" / "debian-12.yaml").read_text()
-        )
+        base = f"{self._system}.yaml"
+        shutil.copyfile(ROOT / "packer" / "images" / base, self.project.definitions / base)
         return definitions.load(self.project.definitions).images[name]
 
 
 @pytest.fixture(scope="module")
-def bench(base_disk: BaseDisk, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench(tmp_path_factory.mktemp("bench"), base_disk)
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(tmp_path_factory.mktemp("bench"), "debian-13")
+
+
+@pytest.fixture(scope="module")
+def old_bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(tmp_path_factory.mktemp("old-bench"), "debian-12")
 
 
 @pytest.fixture(scope="module")
@@ -214,21 +218,20 @@ def test_grub_in_a_chroot_is_refused(bench: Bench) -> None:
 
 
 @pytest.fixture(scope="module")
-def point_release(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -> BaseDisk:
+def point_release(tmp_path_factory: pytest.TempPathFactory) -> BaseDisk:
     """A base made from the release alone, which looks for updates in the security archive."""
     recipe = tmp_path_factory.mktemp("recipe") / "debian"
-    shutil.copytree(ROOT / "packer" / "base" / "debian", recipe)
+    shutil.copytree(RECIPE, recipe)
     settings, customize = recipe / "recipe.toml", recipe / "customize.sh"
     lines = settings.read_text().splitlines(keepends=True)
     settings.write_text("".join(line for line in lines if "{suite}-" not in line))
     customize.write_text(customize.read_text() + SECURITY)
-    base = QemuBase(debootstrap=Debootstrap(suite="bookworm"))
-    return prepare(base, project_root / ".bakery" / "test-cache", recipe, silent)
+    return prepare_base("debian-12", recipe)
 
 
 @pytest.fixture(scope="module")
-def patched(bench: Bench, point_release: BaseDisk) -> Artifact:
-    return bench.bake("patched", "all", on=point_release)
+def patched(old_bench: Bench, point_release: BaseDisk) -> Artifact:
+    return old_bench.bake("patched", "all", on=point_release)
 
 
 def read_boot_folder(artifact: Artifact, folder: Path) -> dict[str, str]:
@@ -273,6 +276,6 @@ def test_a_new_kernel_takes_the_place_of_the_old_one(
 
 @pytest.mark.soak  # a minute of a guest; the test before it reads the same disk
 @pytest.mark.guest
-def test_a_disk_with_a_new_kernel_boots(bench: Bench, patched: Artifact) -> None:
-    verdict = verify(bench.project, bench.load("patched"), patched, Path(patched.disk.path), [], silent)
+def test_a_disk_with_a_new_kernel_boots(old_bench: Bench, patched: Artifact) -> None:
+    verdict = verify(old_bench.project, old_bench.load("patched"), patched, Path(patched.disk.path), [], silent)
     assert [check for check in verdict.checks if not check.passed] == []

@@ -29,11 +29,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.root, pytest.mark.guest, pyte
 IMAGE = {
     "name": "vault",
     "description": "A Vault node",
-    "os": "debian-12",
+    "os": "debian-13",
     "arch": "x86_64",
     "version": "1.0",
     "mode": "chroot",
-    "base": {"qemu": {"image": "debian-12"}},
+    "base": {"qemu": {"image": "debian-13"}},
     "tests": ["base"],
 }
 # What the vault-config stack makes for the nodes' own login.

@@ -38,11 +38,11 @@ def project(project_root: Path, tmp_path: Path) -> Project:
 @pytest.fixture(scope="module")
 def artifact(base_disk: BaseDisk) -> Artifact:
     """The base as it is, as if it had been baked."""
-    return artifact_of(disk_image.describe_image(base_disk.path), base_disk.base)
+    return artifact_of(disk_image.describe_image(base_disk.path), base_disk.base, "debian-13")
 
 
 def test_a_changed_disk_is_refused(project: Project, artifact: Artifact, base_disk: BaseDisk) -> None:
-    image = definitions.load(project.definitions).images["debian-12"]
+    image = definitions.load(project.definitions).images["debian-13"]
     changed = replace(artifact, disk=replace(artifact.disk, sha256="0" * 64))
     with pytest.raises(BakeryError, match="changed since it was baked"):
         verify(project, image, changed, base_disk.path, [], silent)

@@ -16,13 +16,13 @@ from bakery.engine import toolbox
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.host.vault import Vault
-from bakery.machine.disk_image import BaseDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
 from doubles.guests import VCENTER_ADDRESS
 from doubles.vault import vault_server
 from doubles.vcenter.client import LIBRARY, PASSWORD, USER, running
 from doubles.vcenter.guests import guests
+from integration.bases import prepare_base
 
 pytestmark = pytest.mark.integration
 
@@ -84,7 +84,7 @@ def test_is_valid(tmp_path: Path, source: str) -> None:
 @pytest.mark.soak  # 368 s of a processor; test_double_vcenter.py and test_publish_vsphere.py need no guest
 @pytest.mark.guest
 @pytest.mark.root
-def test_packer_clones_and_hands_over(tmp_path: Path, base_disk: BaseDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packer_clones_and_hands_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Packer, its plugin, Ansible, the guest and Vault are real; vCenter is the stand-in."""
     project = Project(ROOT, ROOT / "packer" / "images", tmp_path)
     toolchain = toolbox.toolchain(project)
@@ -92,7 +92,7 @@ def test_packer_clones_and_hands_over(tmp_path: Path, base_disk: BaseDisk, monke
         running(guest=VCENTER_ADDRESS) as vcenter,
         vault_server(tmp_path / "vault") as server,
         Vault.login(server.env) as vault,
-        guests(vcenter, base_disk.path, tmp_path / "guests", toolchain.accelerator),
+        guests(vcenter, prepare_base("debian-12").path, tmp_path / "guests", toolchain.accelerator),
     ):
         monkeypatch.setenv("VSPHERE_CACERT", str(vcenter.authority))
         server.put("secret/data/bakery/web", {"status_password": SECRET})
