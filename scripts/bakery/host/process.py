@@ -75,15 +75,18 @@ def run(
     name = Path(command[0]).name
     began = time.monotonic()
     with _Output(Redactor(secrets), log, on_output) as output:
-        child = _start_child(command, env or {}, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        _running.add(child)
+        child: subprocess.Popen[bytes] | None = None
         try:
+            with _delay_interrupts():
+                child = _start_child(command, env or {}, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            _running.add(child)
             output.follow(child)
             reason = _wait_for_child(child, output, timeout)
         finally:
-            stop(child, grace)
-            _running.discard(child)
-            _interrupted.discard(child)
+            if child is not None:
+                stop(child, grace)
+                _running.discard(child)
+                _interrupted.discard(child)
     if reason:
         raise ProcessError(f"{name} {reason}", -signal.SIGTERM, output.tail(), log=log)
     if check and child.returncode != 0:
@@ -274,6 +277,29 @@ def _start_child(
         )
     except OSError as error:
         raise ProcessError(f"{command[0]} cannot be started: {error}", 126, "") from error
+
+
+@contextmanager
+def _delay_interrupts() -> Iterator[None]:
+    """Raise an interrupt at the end of the block: in the middle of Popen it would leave a program that nobody stops.
+
+    Signals interrupt the main thread alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _frame: numbers.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if numbers:
+        signal.raise_signal(numbers[0])
 
 
 def _signal_group(child: subprocess.Popen[bytes], number: int) -> None:

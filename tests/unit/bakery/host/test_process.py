@@ -16,7 +16,7 @@ from bakery.host.errors import BakeryError, ExitCode
 from bakery.host.process import Finished, ProcessError
 from bakery.host.redaction import REDACTED
 
-SCRIPTS = Path(process.__file__).parents[1]
+SCRIPTS = Path(process.__file__).parents[2]
 FOREVER = "120"  # seconds; whoever sleeps so long must be stopped
 
 pytestmark = pytest.mark.usefixtures("short_grace")
@@ -208,6 +208,19 @@ except KeyboardInterrupt:
         pids(tmp_path / "pids", 2)
         child.send_signal(signal.SIGINT)
         assert child.wait(20) == 130
+        assert all_ended(tmp_path / "pids", 2)
+
+    def test_an_interrupt_while_a_program_starts_stops_it_as_well(self, tmp_path: Path) -> None:
+        code = f"""
+import sys
+from bakery.host import process
+try:
+    process.run(["sh", "-c", "sleep {FOREVER} & echo $! $$ > {tmp_path}/pids; kill -INT $PPID; wait"])
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+        command = [sys.executable, "-c", code]
+        assert subprocess.run(command, env=os.environ | {"PYTHONPATH": str(SCRIPTS)}, timeout=20).returncode == 130
         assert all_ended(tmp_path / "pids", 2)
 
     def test_second_interrupt_kills_at_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
