@@ -38,7 +38,7 @@ PACKAGES = (FIXED, PLAIN, HELD, PINNED)
 DEFINITION = """\
 name: {name}
 description: A test
-os: {system}
+os: {os}
 arch: x86_64
 version: "1.0"
 mode: chroot
@@ -99,9 +99,10 @@ class Bench:
             (role / path).parent.mkdir(parents=True, exist_ok=True)
             (role / path).write_text(text)
 
-    def bake(self, name: str, updates: Updates, roles: str = "", on: BaseDisk | None = None) -> Artifact:
+    def bake(self, name: str, updates: Updates, roles: str = "", on: BaseDisk | None = None, os: str = "") -> Artifact:
+        """Bake a definition; `on` and `os` take the place of its parent and of the OS that it says it is."""
         uses = f"{{name: {roles}}}" if roles else ""
-        text = DEFINITION.format(name=name, system=self._system, updates=updates, roles=uses)
+        text = DEFINITION.format(name=name, os=os or self._system, system=self._system, updates=updates, roles=uses)
         (self.project.definitions / f"{name}.yaml").write_text(text)
         context = BakeContext(self.project, self._toolchain, None, silent)
         return bake(BakeRequest(self.load(name), "1.0.0", {}, "k" * 64), on or prepare_base(self._system), context)
