@@ -25,8 +25,8 @@ def run(
     With --rebuild, each named image gets a new version, baked from its base as it is now. Images that are built on it
     follow in a later run, if its content changed.
 
-    The environment variable BAKERY_NOTIFY names who hears of new versions and of failures: topics, and webhooks by
-    their paths in Vault.
+    The environment variable BAKERY_NOTIFY names the recipients of notices about new versions and failures: topics,
+    and webhooks by their paths in Vault.
 
     Example: bakery run web
 
