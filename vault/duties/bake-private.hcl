@@ -8,7 +8,7 @@ path "secret/data/bakery/targets/vsphere" {
   capabilities = ["read"]
 }
 
-# Webhooks that hear what happens to images.
+# The addresses of webhooks that get notices.
 path "secret/data/bakery/notifications/+" {
   capabilities = ["read"]
 }

@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
     packages: PackageCache
 
     def do_GET(self) -> None:
-        """Send a file, or what its archive says instead. Files of this machine are nobody's business."""
+        """Send a file, or what its archive says instead. Files of this machine are refused."""
         if not self.path.startswith("http://"):
             self.send_error(HTTPStatus.FORBIDDEN)
             return
@@ -130,9 +130,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def do_CONNECT(self) -> None:
-        """Refuse a way to an archive with TLS, whose files cannot be kept."""
+        """Refuse a connection to an archive with TLS, whose files cannot be kept."""
         self.packages.missing.append(f"https://{self.path}")
         self.send_error(HTTPStatus.FORBIDDEN)
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing: the log of the bake has apt's words."""
+        """Log nothing: the log of the bake has what apt prints."""

@@ -47,7 +47,9 @@ def update(
 
 def render_update(result: LockUpdate) -> str:
     """The changes of a lock, and what it cannot hold."""
-    undated = [f"{result.image}: {address} has no dated archive, only versions are held" for address in result.undated]
+    undated = [
+        f"{result.image}: {address} has no dated archive, so its lock has only versions" for address in result.undated
+    ]
     if not result.written:
         return "\n".join([f"{result.image}: {result.path} is up to date", *undated])
     rows = [(change.input, change.before or "-", change.after or "-") for change in result.changes]

@@ -1,6 +1,6 @@
 """Keep the failures of images in the catalog, so that every machine can pause an image that fails night after night.
 
-Somebody hears of them as well, if the environment says who.
+A notice of each is sent as well, if the environment names recipients.
 """
 
 from collections.abc import Iterator

@@ -68,7 +68,7 @@ def check_versions(session: Session, artifact: Artifact, contents: Contents | No
         return
     subject, path = f"{artifact.image} {artifact.version}", lock_path(session.definitions.sources[artifact.image])
     if contents is None:
-        raise BakeryError(f"the packages of {subject} are unknown, so nobody can compare them", where=str(path))
+        raise BakeryError(f"the packages of {subject} are unknown and cannot be compared", where=str(path))
     changes = compare_inputs(locked, list_versions(contents))
     different = [change for change in changes if change.before and change.after]
     hint = f"run 'bakery update {artifact.image}' and look at the difference"
@@ -105,7 +105,7 @@ def _update_lock(session: Session, image: ImageDefinition, archives: Archives, d
             lock = _lock_record(session, record, archives, date)
     elif before and before.packages:
         raise BakeryError(
-            f"{image.name} has no complete version in this catalog, so nobody knows the packages of its next lock",
+            f"{image.name} has no complete version in this catalog, so the packages of its next lock are unknown",
             where=session.catalog.location,
             hint=f"name the catalog that has it with --catalog, or run 'bakery run {image.name}' first",
         )

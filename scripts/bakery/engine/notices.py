@@ -1,4 +1,4 @@
-"""News of images that somebody wants to hear of: patched, failed, paused, a new critical vulnerability."""
+"""Notices about images: patched, failed, paused, a new critical vulnerability."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from bakery.model.vulnerabilities import Vulnerability, VulnerabilityObservation
 
 
 def announce_version(session: Session, record: Record, channel: str) -> None:
-    """Tell that a version was published and that its channel, if it has one, points at it now."""
+    """Send a notice that a version was published, and that its channel, if it has one, points at it."""
     if not session.notifier:
         return
     with _failures_as_notes(session, record.image):
@@ -30,7 +30,7 @@ def announce_version(session: Session, record: Record, channel: str) -> None:
 
 
 def announce_failure(session: Session, image: ImageDefinition, failure: Failure) -> None:
-    """Tell that a step of an image failed, and that the image is paused if this failure is the one that pauses it."""
+    """Send a notice that a step of an image failed, and another one if this failure pauses the image."""
     if not session.notifier:
         return
     with _failures_as_notes(session, image.name):
@@ -44,7 +44,7 @@ def announce_failure(session: Session, image: ImageDefinition, failure: Failure)
         count = sum(other.input_key == failure.input_key and other.number <= failure.number for other in failures)
         if count == image.max_failures:
             title = f"{image.name} is paused after {count_of(count, 'failure')} with the same inputs"
-            hint = f"fix it, or try as it is with 'bakery run --rebuild {image.name}'"
+            hint = f"fix it, or try it as it is with 'bakery run --rebuild {image.name}'"
             session.notifier.send(
                 make_notice("paused", image.name, image.arch, version, title, (failure.message, hint)), session.report
             )
@@ -53,7 +53,7 @@ def announce_failure(session: Session, image: ImageDefinition, failure: Failure)
 def announce_vulnerabilities(
     session: Session, before: Observations, matches: Sequence[VulnerabilityObservation]
 ) -> None:
-    """Tell which critical vulnerabilities of published versions the observations before did not have."""
+    """Send a notice of each published version with critical vulnerabilities that earlier observations lack."""
     for match in matches if session.notifier else ():
         with _failures_as_notes(session, match.image):
             news = _find_news(session, before, match)
@@ -75,7 +75,7 @@ def announce_vulnerabilities(
 
 @contextmanager
 def _failures_as_notes(session: Session, image: str) -> Iterator[None]:
-    """Make a note of an error: the work that the notice is about is done."""
+    """Report an error as a note: the work that the notice is about is done."""
     try:
         yield
     except BakeryError as error:
@@ -86,7 +86,7 @@ def _describe_changes(session: Session, before: Record, after: Record) -> list[s
     """Vulnerabilities and packages that differ, a line for each kind of the former and for each of the latter."""
     comparison = compare_records(session.catalog, before, after)
     if comparison.packages is None:
-        packages = [f"nobody knows which packages changed since {before.version}: a disk was not read"]
+        packages = [f"the packages that changed since {before.version} are unknown: a disk was not read"]
     else:
         packages = [f"{count_of(len(comparison.packages), 'package')} changed since {before.version}"]
         packages += [f"{change.name} {change.before or '-'} -> {change.after or '-'}" for change in comparison.packages]
@@ -113,9 +113,10 @@ def _describe_fixes(session: Session, before: Record, after: Record) -> list[str
 def _find_news(
     session: Session, before: Observations, match: VulnerabilityObservation
 ) -> dict[str, list[Vulnerability]]:
-    """Critical vulnerabilities by identifier that the observations before did not have.
+    """Critical vulnerabilities by identifier that earlier observations lack.
 
-    Those of the same version count, or of the whole image and of the bake if it is the first of this version.
+    They are compared with the last observation of the same version. The first observation of a version is compared
+    with those of the whole image and with the match at the bake.
     """
     last = before.vulnerabilities_by_version.get(ImageVersion.of(match))
     of_image = [one for one in before.vulnerabilities if (one.image, one.arch) == (match.image, match.arch)]

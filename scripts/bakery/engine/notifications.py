@@ -1,4 +1,4 @@
-"""Send notices to the places that the environment names: topics, and webhooks whose address is in Vault."""
+"""Send notices to the recipients that the environment names: topics, and webhooks whose address is in Vault."""
 
 import os
 import re
@@ -27,7 +27,7 @@ NoticeKind = Literal["patched", "failed", "paused", "vulnerable"]
 
 @dataclass(frozen=True)
 class Notice(Strict):
-    """News of an image. `text` is for people: a line, and the details below it."""
+    """A message about an image. `text` is for people: a line, and the details below it."""
 
     kind: NoticeKind
     image: str
@@ -43,28 +43,28 @@ class Notice(Strict):
 
 
 class Recipient(Protocol):
-    """A place that takes notices. Both methods raise BakeryError within half a minute if it does not work."""
+    """A topic or a webhook. Both methods raise BakeryError within half a minute if it does not work."""
 
     def send(self, notice: Notice) -> None: ...
     def require(self) -> str:
-        """Prove as far as possible, without sending, that a notice would arrive; a word on how far."""
+        """Check as far as possible, without sending, that a notice would arrive; what was found, in words."""
 
 
 class Notifier:
-    """Sends notices to places, one after the other. A place that fails gets no other notice of this run."""
+    """Sends notices to recipients, one after the other. A recipient that fails gets no other notice of this run."""
 
     def __init__(self, places: str) -> None:
-        """`places` has ARNs of topics and paths in Vault, with spaces between."""
+        """`places` has the ARNs of topics and paths in Vault of the recipients, with spaces between."""
         self._places = places.split()
         self._recipients: dict[str, Recipient] = {}
         self._lock = Lock()  # a run works on several images at once
 
     def __bool__(self) -> bool:
-        """Whether any place is left."""
+        """Whether any recipient is left."""
         return bool(self._places)
 
     def send(self, notice: Notice, report: Reporter) -> None:
-        """Send a notice to every place; what fails is a note, and never an error."""
+        """Send a notice to every recipient; a failure is reported as a note, and never raised."""
         with self._lock:
             for place in tuple(self._places):
                 try:
@@ -79,26 +79,26 @@ class Notifier:
 
 
 def named_places() -> str:
-    """The places that the environment names; empty if it names none."""
+    """The recipients that the environment names; empty if it names none."""
     return os.environ.get(VARIABLE, "")
 
 
 def make_notice(
     kind: NoticeKind, image: str, arch: str, version: str, title: str, details: tuple[str, ...] = ()
 ) -> Notice:
-    """A notice whose details are no longer than somebody reads."""
+    """A notice with at most `LONGEST` lines of details, and one that counts the rest."""
     more = len(details) - LONGEST
     shown = (*details[:LONGEST], f"and {more} more") if more > 0 else details
     return Notice(kind, image, arch, version, "\n".join((title, *shown)), shown)
 
 
 def open_recipient(place: str) -> Recipient:
-    """The recipient at a place; UsageError, without the place's text, if it is neither a topic nor a path in Vault."""
+    """The recipient at an ARN or a path in Vault; UsageError, which does not repeat the text, if it is neither."""
     return RECIPIENTS[_kind_of_place(place)](place)
 
 
 def webhook_paths(places: str) -> list[str]:
-    """The paths in Vault among places."""
+    """The paths in Vault among recipients."""
     return [place for place in places.split() if SECRET_PATH.fullmatch(place)]
 
 

@@ -138,8 +138,8 @@ def _try_login(_: Project) -> str:
         return f"login works at {vault.address}"
 
 
-def _reach_places(_: Project) -> str:
-    """Every place that hears of images, without sending anything."""
+def _reach_recipients(_: Project) -> str:
+    """Reach every recipient of notices without sending anything."""
     places = notifications.named_places().split()
     answers = [notifications.open_recipient(place).require() for place in places]
     return "; ".join(answers) or f"not configured ({notifications.VARIABLE} names no topic and no webhook)"
@@ -187,7 +187,7 @@ PROBES: dict[Stage, dict[str, Probe]] = {
     },
     "publish": {
         "boto3": _python_probe("import boto3; print(boto3.__version__)"),
-        "notices": _reach_places,
+        "notices": _reach_recipients,
     },
     "infra": {
         "terraform": _version_probe("terraform", "version"),

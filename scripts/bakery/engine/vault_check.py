@@ -12,7 +12,7 @@ from bakery.host.vault.errors import no_api_path
 from bakery.model.definition import Definitions, ImageDefinition
 
 APPLY = "BAKERY_APPLY_CREDENTIALS"  # the variable with the path of the credentials for the duty `apply`
-TELLING = ("bake-private", "bake-public", "publish")  # duties whose jobs send notices
+NOTIFYING = ("bake-private", "bake-public", "publish")  # duties whose jobs send notices
 # Each has a role in Vault.
 Duty = Literal["validate", "bake-private", "bake-public", "publish", "apply"]
 # Engines that store values. Reading from another engine, such as database, creates credentials.
@@ -59,8 +59,8 @@ def terraform(path: str) -> Need:
 
 
 def webhooks(places: str, duty: Duty | None = None) -> list[Need]:
-    """The addresses of webhooks that a variable names among the places of notices, if jobs of the duty read them."""
-    if duty not in (None, *TELLING):
+    """The addresses of webhooks among the recipients that a variable names, if jobs of the duty read them."""
+    if duty not in (None, *NOTIFYING):
         return []
     paths = notifications.webhook_paths(places)
     return [Need(notifications.VARIABLE, "", "notices", path, (notifications.KEY,)) for path in paths]

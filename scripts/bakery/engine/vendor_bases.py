@@ -37,7 +37,7 @@ def compare_bases(
 ) -> tuple[BaseState, ...]:
     """The state of each base that a vendor may replace.
 
-    A bake asks the vendor, too: an observation from before it says nothing about its version.
+    A bake asks the vendor, too: an observation from before a bake says nothing about the version that it made.
     """
     return tuple(_list_states(image, record, observations))
 

@@ -42,7 +42,7 @@ def find_base(
         base = checksums.find_base(definition.base.qemu, session.project.cache)
     else:
         find = CLOUDS[builder].find_base
-        assert find  # a cloud whose bases have a vendor looks for it
+        assert find  # a cloud with vendors' bases has this function
         base = find(definition, credentials)
     return replace(base, at=began)
 

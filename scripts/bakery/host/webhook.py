@@ -1,4 +1,4 @@
-"""Posts JSON to the webhook of a chat tool. The address is a secret: it stands in no error and in no argument."""
+"""Posts JSON to the webhook of a chat tool. The address is a secret: no error and no argument contains it."""
 
 import http.client
 import re
@@ -44,7 +44,9 @@ class Webhook:
         if not ADDRESS.fullmatch(self.address) or not host:
             raise UsageError("the address of the webhook is not a URL", hint="write the one that the chat tool shows")
         if scheme == "http" and host not in LOCAL:
-            raise UsageError("the address of the webhook is plain HTTP, which everybody on the way reads: use https://")
+            raise UsageError(
+                "the address of the webhook is plain HTTP, which others on the network can read: use https://"
+            )
 
     def post(self, document: bytes) -> None:
         """Post a JSON document; once more if the first attempt fails and another may succeed."""
@@ -86,7 +88,7 @@ class Webhook:
 
 
 def _explain_outage(error: OSError) -> OutageError:
-    """The cause in words that have no part of the address."""
+    """The cause in words that contain no part of the address."""
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, ssl.SSLCertVerificationError):
         text = f"its certificate is refused: {cause.verify_message}"

@@ -325,7 +325,7 @@ class TestPause:
         assert limited.did == []
         assert caught.value.message.startswith("base is paused after 2 failures, the last on ")
         assert caught.value.message.endswith(" in bake: bake base failed")
-        assert caught.value.hint == "fix it, or try as it is with 'bakery run --rebuild base'"
+        assert caught.value.hint == "fix it, or try it as it is with 'bakery run --rebuild base'"
         assert limited("bake", "base").code == 1
         assert "pause" in limited("plan", "base").out
         assert "base failed 2 times, last 0 h ago in bake: bake base failed\n" in limited("status").out

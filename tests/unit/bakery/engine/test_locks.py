@@ -44,7 +44,7 @@ def test_an_update_writes_the_upgrade(baked: CliRunner, monkeypatch: pytest.Monk
     first = baked("update", "web")
     assert first.out.splitlines()[:2] == [
         "web: wrote packer/images/web.lock.json (4 packages)",
-        "web: http://own has no dated archive, only versions are held",
+        "web: http://own has no dated archive, so its lock has only versions",
     ]
     added = Update("libnew", "", "1", "bookworm", False)
     answer(monkeypatch, Upgrade((OPENSSL,), (added,), ("old",)))
@@ -55,7 +55,7 @@ def test_an_update_writes_the_upgrade(baked: CliRunner, monkeypatch: pytest.Monk
         "old      1       -",
         "openssl  3.0.17  3.0.18",
         "web: wrote packer/images/web.lock.json (4 packages)",
-        "web: http://own has no dated archive, only versions are held",
+        "web: http://own has no dated archive, so its lock has only versions",
     ]
     assert read_lock(baked) == {
         "archives": DATED,
