@@ -4,13 +4,16 @@ A list is trusted because HTTPS proves its server. Its signature, if it has one,
 """
 
 import hashlib
+import http.client
 import json
 import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 from bakery.host import files
@@ -44,8 +47,14 @@ def find_base(base: QemuBase, cache: Path) -> VendorBase:
             where=base.checksums,
             hint="check base.qemu: the list must name the last part of url, with its SHA-256 or SHA-512",
         )
-    date = parsedate_to_datetime(modified).date().isoformat() if modified else ""
-    return VendorBase(f"{ALGORITHMS[len(digest)]}:{digest}", name, date)
+    return VendorBase(f"{ALGORITHMS[len(digest)]}:{digest}", name, _read_date(modified))
+
+
+def _read_date(modified: str) -> str:
+    """The day of a Last-Modified, in ISO 8601; empty if the server sends none, or something else."""
+    with suppress(ValueError):
+        return parsedate_to_datetime(modified).date().isoformat()
+    return ""
 
 
 def _find_digest(text: str, name: str) -> str | None:
@@ -66,25 +75,36 @@ def _fetch_list(url: str, cache: Path) -> tuple[str, str]:
         with urllib.request.urlopen(request, timeout=SILENCE_SECONDS) as response:  # noqa: S310
             if urlsplit(response.url).scheme != "https":
                 raise BakeryError("the list of checksums is not sent over HTTPS", where=url, detail=response.url)
-            body = response.read(LIST_BYTES).decode(errors="replace")
+            body = _read_list(response, url).decode(errors="replace")
             etag, modified = (response.headers.get(name, "") for name in ("ETag", "Last-Modified"))
     except urllib.error.HTTPError as error:
         if error.code == NOT_MODIFIED:
             return previous["body"], previous["modified"]
         kind = OutageError if error.code in PASSING else BakeryError
         raise kind(f"the server answers HTTP {error.code} {error.reason}", where=url, hint="check the URL") from error
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise OutageError("the list of checksums is out of reach", where=url, detail=str(error)) from error
     document = {"etag": etag, "modified": modified, "body": body}
     files.write_atomic(copy, json.dumps(document).encode())
     return body, modified
 
 
+def _read_list(response: http.client.HTTPResponse, url: str) -> bytes:
+    """A whole list: a part of one would be kept with the validators of the whole, and be current forever."""
+    body = response.read(LIST_BYTES + 1)
+    if len(body) > LIST_BYTES:
+        raise BakeryError("the list of checksums is longer than 1 MiB", where=url, hint="check base.qemu.checksums")
+    if response.length:
+        raise http.client.IncompleteRead(body, response.length)
+    return body
+
+
 def _load_copy(path: Path) -> Mapping[str, str]:
     """The list of the last time with its validators; empty values if there is none."""
     empty = {"etag": "", "modified": "", "body": ""}
     try:
-        document: dict[str, str] = json.loads(path.read_bytes())
+        document: Any = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return empty
-    return document if document.keys() == empty.keys() else empty
+    is_copy = isinstance(document, dict) and document.keys() == empty.keys()
+    return dict(document) if is_copy and all(isinstance(value, str) for value in document.values()) else empty

@@ -48,6 +48,8 @@ class Server:
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     redirect: str = ""
+    modified: str = "Fri, 20 Nov 2026 10:00:00 GMT"
+    broken: bool = False  # connections end after half a file
     asked: list[tuple[str, int]] = field(default_factory=list)
 
     def release(self, content: bytes, algorithm: str = "sha512") -> str:
@@ -73,11 +75,12 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             if served.redirect:
                 self.send_header("Location", served.redirect)
             self.send_header("ETag", tag)
-            self.send_header("Last-Modified", "Fri, 20 Nov 2026 10:00:00 GMT")
+            self.send_header("Last-Modified", served.modified)
             self.send_header("Content-Length", str(len(content or b"") if status == 200 else 0))
             self.end_headers()
             if status == 200:
-                self.wfile.write(content or b"")
+                sent = content or b""
+                self.wfile.write(sent[: len(sent) // 2] if served.broken else sent)
 
         def log_message(self, *_args: object) -> None:
             pass
@@ -121,6 +124,38 @@ def test_an_unchanged_list_is_not_sent_again(server: Server, tmp_path: Path) -> 
     second = server.release(b"two")
     assert checksums.find_base(base(server), tmp_path).identity == second
     assert [status for _, status in server.asked] == [200, 304, 200]
+
+
+def test_a_part_of_a_list_is_not_kept(server: Server, tmp_path: Path) -> None:
+    identity = server.release(b"one")
+    server.broken = True
+    with pytest.raises(OutageError, match="out of reach"):
+        checksums.find_base(base(server), tmp_path)
+    server.broken = False
+    assert checksums.find_base(base(server), tmp_path).identity == identity
+
+
+def test_a_list_of_a_megabyte_is_refused(server: Server, tmp_path: Path) -> None:
+    server.release(b"one")
+    server.files["/SHA512SUMS"] = b"#" * checksums.LIST_BYTES + server.files["/SHA512SUMS"]
+    with pytest.raises(BakeryError, match="longer than 1 MiB"):
+        checksums.find_base(base(server), tmp_path)
+
+
+@pytest.mark.parametrize("modified", ["0", "yesterday"])
+def test_a_list_without_a_proper_date_has_none(server: Server, tmp_path: Path, modified: str) -> None:
+    identity, server.modified = server.release(b"one"), modified
+    found = checksums.find_base(base(server), tmp_path)
+    assert (found.identity, found.date) == (identity, "")
+
+
+@pytest.mark.parametrize("text", ["[]", '{"etag": 1, "modified": 2, "body": 3}', "{"])
+def test_a_damaged_copy_of_a_list_is_passed_over(server: Server, tmp_path: Path, text: str) -> None:
+    identity = server.release(b"one")
+    checksums.find_base(base(server), tmp_path)
+    (copy,) = (tmp_path / "checksums").iterdir()
+    copy.write_text(text)
+    assert checksums.find_base(base(server), tmp_path).identity == identity
 
 
 def test_a_list_without_the_image_is_an_error(server: Server, tmp_path: Path) -> None:
