@@ -19,12 +19,16 @@ from bakery.model.observations import BaseKey, BaseObservation, Observations
 
 @dataclass(frozen=True)
 class _Question:
-    """All that decides a cloud's answer: images of one question get one answer."""
+    """All that decides a vendor's answer: images of one question get one answer.
+
+    `settings` are those of the target, as JSON, with the region, the server and the login; for a disk those of the
+    base, with the list.
+    """
 
     builder: str
     source: str
-    location: str
-    credentials: str
+    arch: str
+    settings: str
 
 
 def find_base(
@@ -59,7 +63,9 @@ def observe_bases(
         for question in _list_questions(image):
             if session.newest_record(image):
                 questions.setdefault(question, []).append(image)
-    names = {f"{question.builder} {question.source} {question.location}": question for question in questions}
+    names = {
+        f"{question.builder} {question.source} for {asking[0].name}": question for question, asking in questions.items()
+    }
     work = {name: (question.builder, questions[question][0]) for name, question in names.items()}
     outcomes = parallel.run_parallel(list(work), lambda name: _ask_vendor(session, *work[name]), jobs)
     earlier = previous.bases_by_key
@@ -73,11 +79,10 @@ def observe_bases(
 
 def _list_questions(image: ImageDefinition) -> Iterable[_Question]:
     for builder in image.builders:
-        source = image.base.by_builder[builder].vendor_source
-        settings = image.distribution.by_target.get(builder)
-        if source:
-            location = settings.build_location if settings else ""
-            yield _Question(builder, source, location, image.distribution.credentials(builder) or "")
+        base = image.base.by_builder[builder]
+        settings = image.distribution.by_target.get(builder, base)
+        if base.vendor_source:
+            yield _Question(builder, base.vendor_source, image.arch, settings.model_dump_json())
 
 
 def _ask_vendor(session: Session, builder: str, image: ImageDefinition) -> VendorBase | None:

@@ -299,6 +299,15 @@ class TestCredentials:
 
         monkeypatch.setattr(Vault, "login", lambda _: _Opened(bakery, fields))
 
+    def test_each_login_asks_for_its_newest_base(self, bakery: CliRunner, cloud: Cloud) -> None:
+        other = (bakery.project.definitions / "cloud.yaml").read_text().replace("name: cloud", "name: more")
+        bakery.write("packer/images/more.yaml", other.replace("aws/sts/bake", "aws/sts/more"))
+        bakery.line("cloud", "more")
+        cloud.asked = 0
+        bakery("refresh", "cloud", "more")
+        assert cloud.asked == 2
+        assert [one.image for one in bakery.catalog.newest_observations().bases] == ["cloud", "more"]
+
     def test_are_leased_for_the_build_and_again_for_the_publication(self, bakery: CliRunner, cloud: Cloud) -> None:
         bakery.line("cloud")
         assert bakery.did == [
