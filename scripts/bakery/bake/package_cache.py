@@ -1,6 +1,7 @@
 """The files of package archives that the bakes of one image fetched: apt asks for them as it asks a proxy."""
 
 import hashlib
+import http.client
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -121,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(error.code)
         except FileNotFoundError:
             self.send_error(HTTPStatus.NOT_FOUND)
-        except (OSError, BakeryError) as error:
+        except (OSError, http.client.HTTPException, BakeryError) as error:
             self.send_error(HTTPStatus.BAD_GATEWAY, " ".join(str(error).split()))  # apt prints it
         else:
             self.send_response(HTTPStatus.OK)

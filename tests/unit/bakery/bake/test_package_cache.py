@@ -3,7 +3,7 @@
 import http.client
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -94,6 +94,24 @@ def test_an_archive_that_lacks_a_file_says_so(archive: Archive, project: Project
     with serve_packages(project, "web", [], offline=False) as cache:
         assert ask(cache, f"{archive.uri}/live/absent")[0] == 404
         assert ask(cache, "http://127.0.0.1:1/debian/list")[0] == 502
+    assert list(cache.folder.glob("*")) == []
+
+
+def test_a_part_of_a_file_is_not_kept(project: Project) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "100")
+            self.end_headers()
+            self.wfile.write(b"a part")
+
+        def log_message(self, *_args: object) -> None:
+            """Say nothing."""
+
+    broken = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    uri = f"http://127.0.0.1:{broken.server_port}"
+    with at_work(broken), serve_packages(project, "web", [uri], offline=False) as cache:
+        assert ask(cache, f"{uri}/package.deb")[0] == 502
     assert list(cache.folder.glob("*")) == []
 
 
