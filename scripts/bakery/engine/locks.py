@@ -98,7 +98,7 @@ def _list_names(names: Sequence[str]) -> str:
 
 def _update_lock(session: Session, image: ImageDefinition, archives: Archives, date: datetime) -> LockUpdate:
     path = lock_path(session.definitions.sources[image.name])
-    before = documents.find(Lock, path, "remove it and update again")
+    before = documents.find(Lock, path, f"remove it and run 'bakery update {image.name}'")
     record = session.newest_record(image)
     if record:
         with report_step(session.report, "update", f"{image.name} {record.version}", "ask the package archives"):
@@ -112,7 +112,9 @@ def _update_lock(session: Session, image: ImageDefinition, archives: Archives, d
     else:
         lock = Lock(date_archives(_list_base_archives(session, image), date), {})
     changes = compare_inputs(before.packages if before else {}, lock.packages)
-    if before and not changes and before.archives.keys() == lock.archives.keys():
+    # The dates alone make no lock new, an archive that is dated from now on does.
+    same = before and (before.archives.keys(), before.dated.keys()) == (lock.archives.keys(), lock.dated.keys())
+    if before and same and not changes:
         return LockUpdate(image.name, str(path), before, (), written=False)
     documents.save(lock, path)
     return LockUpdate(image.name, str(path), lock, changes if before and before.packages else (), written=True)

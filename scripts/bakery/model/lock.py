@@ -51,7 +51,7 @@ def load_lock(definition: ImageDefinition, source: Path) -> Lock | None:
         return None
     path, repair = lock_path(source), f"run 'bakery update {definition.name}'"
     try:
-        return documents.load(Lock, path, repair)
+        return documents.load(Lock, path, f"remove it and {repair}")
     except NotFoundError as error:
         message = f"{definition.name} has no lock, but package_versions is {definition.package_versions}"
         raise UsageError(message, where=yamlfile.where(source, ("package_versions",)), hint=repair) from error

@@ -83,6 +83,27 @@ def test_an_update_without_changes_keeps_the_file(baked: CliRunner, monkeypatch:
     assert read_lock(baked)["archives"] == DATED, "another date alone makes no image due"
 
 
+def test_an_archive_that_is_dated_from_now_on_makes_a_new_lock(
+    baked: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, Upgrade())
+    baked("update", "web")
+    dated = DATED | {"http://own": "http://own/20261129"}
+    answer(monkeypatch, Upgrade(), dated)
+    assert "has no dated archive" not in baked("update", "web").out
+    assert read_lock(baked)["archives"] == dated
+
+
+def test_a_damaged_lock_is_made_again_as_the_hint_says(baked: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, Upgrade())
+    path = baked.project.definitions / "web.lock.json"
+    path.write_text("<<<<<<< HEAD")
+    for verb in ("plan", "update"):
+        assert "it is damaged: remove it and run 'bakery update web'" in baked(verb, "web").err, verb
+    path.unlink()
+    assert baked("update", "web").code == 0
+
+
 def test_the_kernel_that_a_new_one_replaces_goes(baked: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     baked.packages["web"] = {"dpkg": "1", "linux-image-6.1.0-1-amd64": "6.1.1", "linux-image-amd64": "6.1.1"}
     baked.edit("web", "hello", "again")

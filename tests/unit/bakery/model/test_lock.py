@@ -69,7 +69,7 @@ def test_a_damaged_lock_is_made_again(tmp_path: Path) -> None:
     (tmp_path / "web.lock.json").write_text(json.dumps({"archives": {}, "packages": {"a": 1}}))
     with pytest.raises(BakeryError, match="not a valid lock document") as failure:
         load_lock(load(tmp_path).images["web"], path)
-    assert failure.value.hint == "it is damaged: run 'bakery update web'"
+    assert failure.value.hint == "it is damaged: remove it and run 'bakery update web'"
 
 
 @pytest.mark.parametrize(
