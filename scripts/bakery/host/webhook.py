@@ -39,7 +39,8 @@ class Webhook:
     def __post_init__(self) -> None:
         try:
             scheme, host = urlsplit(self.address).scheme.lower(), self._host
-        except ValueError:  # such as a port that is no number
+            host.encode("idna")  # as a connection does
+        except ValueError:  # such as a port that is no number, or a label of 64 characters
             scheme, host = "", ""
         if not ADDRESS.fullmatch(self.address) or not host:
             raise UsageError("the address of the webhook is not a URL", hint="write the one that the chat tool shows")

@@ -81,6 +81,8 @@ def test_nobody_is_there(scheme: str) -> None:
         ("https://hooks.example.com:port/hidden", "not a URL"),
         ("https:///hidden", "not a URL"),
         ("https://hooks.example.com/hid den", "not a URL"),
+        ("https://hooks..example.com/hidden", "not a URL"),
+        (f"https://{'a' * 64}.example.com/hidden", "not a URL"),
         ("ftp://hooks.example.com/hidden", "not a URL"),
         ("hidden", "not a URL"),
     ],
