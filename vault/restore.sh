@@ -25,11 +25,11 @@ wait_for() {
     done
 }
 
-# 0: initialised, 2: not.
+# 1: no answer, 2: sealed. `vault operator init -status` has one code for no answer and for no data.
 answers() {
-    state=0
-    vault operator init -status >/dev/null 2>&1 || state=$?
-    [ "$state" -ne 1 ]
+    code=0
+    status=$(vault status -format=json 2>/dev/null) || code=$?
+    [ "$code" -ne 1 ]
 }
 
 leads() {
@@ -43,14 +43,14 @@ is_restored() {
 
 wait_for "an answer" answers
 # A cluster in use would lose all that came after the snapshot.
-if [ "$state" -ne 2 ]; then
+if ! echo "$status" | grep -q '"initialized": false'; then
     echo "error: $VAULT_ADDR is not a new cluster: only a server with an empty disk is restored" >&2
     exit 1
 fi
 
 # This token and recovery key are the new cluster's: nobody needs them once it has the old one's data.
-VAULT_TOKEN=$(vault operator init -recovery-shares=1 -recovery-threshold=1 -format=json |
-    sed -n 's/.*"root_token": "\([^"]*\)".*/\1/p')
+keys=$(vault operator init -recovery-shares=1 -recovery-threshold=1 -format=json)
+VAULT_TOKEN=$(echo "$keys" | sed -n 's/.*"root_token": "\([^"]*\)".*/\1/p')
 export VAULT_TOKEN
 
 wait_for "a leader" leads
