@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bakery.catalog.record import ChannelEntry, Record
 from bakery.catalog.store import Store
+from bakery.model.inputs import PARENT
 from bakery.model.version import ImageVersion
 
 IDENTITIES, BASES = "index/identities", "index/bases"
@@ -33,7 +34,7 @@ class Index:
     def add_record(self, record: Record) -> None:
         """Lead to a version from each of its identities, and from what it was built on."""
         self._add_leads(record.identities, ImageVersion.of(record), record.version)
-        base = digest_of(record.inputs.get("base", ""))
+        base = digest_of(record.inputs.get(PARENT, ""))
         self._store.create(f"{BASES}/{record.image}@{record.arch}@{record.version}@{base}", b"")
 
     def add_channel(self, entry: ChannelEntry) -> None:

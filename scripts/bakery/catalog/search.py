@@ -10,6 +10,7 @@ from bakery.catalog.record import Record
 from bakery.catalog.store import CONNECTIONS
 from bakery.host.errors import NotFoundError
 from bakery.host.parallel import threads
+from bakery.model.inputs import PARENT
 from bakery.model.version import ImageVersion
 
 Item = TypeVar("Item")
@@ -67,7 +68,7 @@ def find_descendants(catalog: Catalog, record: Record) -> list[Record]:
 
 
 def _is_child(record: Record, parent: Record) -> bool:
-    return record.state == "complete" and record.inputs.get("base") == parent.raw_sha256
+    return record.state == "complete" and record.inputs.get(PARENT) == parent.raw_sha256
 
 
 def _follow_lead(catalog: Catalog, lead: Lead, identity: str) -> Record | None:
