@@ -1,12 +1,13 @@
 """`bakery update`: bring locks of package versions to what the archives have now."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from bakery.cli import options
 from bakery.cli.plan import render
-from bakery.cli.session import session
+from bakery.cli.session import show_events
 from bakery.engine.locks import LockUpdate, update_locks
 from bakery.engine.session import Session, open_session
 from bakery.host.errors import UsageError
@@ -33,16 +34,18 @@ def update(
 
     Example: bakery update web
     """
-    selected = _select_images(open_session(definitions, workspace, catalog).definitions, images or [], every)
-    with session(definitions, workspace, catalog, verb="update", quiet=quiet, verbose=verbose) as verb_session:
-        for image in (image for image in selected if image.package_versions == "track"):
+    silent_session = open_session(definitions, workspace, catalog)
+    selected = _select_images(silent_session.definitions, images or [], every)  # a wrong call leaves no log
+    with show_events(silent_session.project, "update", quiet=quiet, verbose=verbose) as report:
+        for image in (image for image in selected if not image.has_lock):
             print(f"{image.name}: needs no lock, since its package_versions is track")
-        outcomes = update_locks(verb_session, [image for image in selected if image.package_versions != "track"], jobs)
+        locked = [image for image in selected if image.has_lock]
+        outcomes = update_locks(replace(silent_session, report=report), locked, jobs)
         updates = [outcome.result for outcome in outcomes if outcome.result]
         for result in updates:
             print(render_update(result))
         raise_failures(outcomes)
-    _show_plan(open_session(definitions, workspace, catalog), [result.image for result in updates])
+    _show_plan(silent_session, [result.image for result in updates])
 
 
 def render_update(result: LockUpdate) -> str:
@@ -62,7 +65,7 @@ def render_update(result: LockUpdate) -> str:
 
 def _select_images(definitions: Definitions, names: list[str], every: bool) -> list[ImageDefinition]:
     if every and not names:
-        return [image for image in definitions.images.values() if image.package_versions != "track"]
+        return [image for image in definitions.images.values() if image.has_lock]
     if every or not names:
         raise UsageError("name images, or --all", hint="'bakery update --all' updates the lock of every image")
     first, *others = names

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from bakery.host.text import count_of
 from bakery.model.definition import ImageDefinition
+from bakery.model.documents import VendorBase
 from bakery.model.observations import Observation, Update
 from bakery.model.vulnerabilities import VulnerabilityObservation
 
@@ -16,7 +17,7 @@ URGENCY = {True: 0, None: 1, False: 2}  # of an update, by what is known of its 
 
 def due_updates(image: ImageDefinition, observation: Observation | None) -> tuple[Update, ...]:
     """The updates that make an image due: those that its next bake brings, by `updates` of the definition."""
-    if observation is None or image.updates == "none" or image.package_versions != "track":
+    if observation is None or image.updates == "none" or image.has_lock:
         return ()
     return observation.security if image.updates == "security" else observation.upgrade.updates
 
@@ -58,11 +59,11 @@ def describe_refresh(image: ImageDefinition, observation: Observation | None, no
     left_out = len(observation.upgrade.updates)
     if not left_out:
         return "no updates"
-    if image.package_versions != "track":
+    if image.has_lock:
         return f"{count_of(left_out, 'update')} since the lock"
     return f"{left_out} {'update is' if left_out == 1 else 'updates are'} left out (updates: {image.updates})"
 
 
-def is_old(observation: Observation | VulnerabilityObservation, now: datetime, max_age: timedelta) -> bool:
+def is_old(observation: Observation | VulnerabilityObservation | VendorBase, now: datetime, max_age: timedelta) -> bool:
     """Whether an observation is too old to say that nothing is new, or from a clock that is ahead as far."""
     return abs(now - datetime.fromisoformat(observation.at)) > max_age

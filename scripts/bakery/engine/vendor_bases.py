@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bakery.catalog.record import Record
+from bakery.engine.updates import is_old
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Strict, VendorBase
 from bakery.model.observations import BaseKey, BaseObservation
@@ -72,9 +73,9 @@ def describe_bases(states: tuple[BaseState, ...], now: datetime, max_age: timede
 
 def find_old_time(states: tuple[BaseState, ...], now: datetime, max_age: timedelta) -> str:
     """The time of the oldest answer of a vendor, if it is too old to say that nothing is new; else empty."""
-    times = [state.newest.at for state in states if state.newest]
-    oldest = min(times, key=datetime.fromisoformat, default="")
-    return oldest if oldest and abs(now - datetime.fromisoformat(oldest)) > max_age else ""
+    bases = [state.newest for state in states if state.newest]
+    oldest = min(bases, key=lambda base: datetime.fromisoformat(base.at), default=None)
+    return oldest.at if oldest and is_old(oldest, now, max_age) else ""
 
 
 def _is_later(one: VendorBase, other: VendorBase) -> bool:

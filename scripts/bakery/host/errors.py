@@ -48,6 +48,9 @@ class PartialError(BakeryError):
     exit_code = ExitCode.PARTIAL
 
 
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # HTTP answers that may change when asked again
+
+
 class OutageError(BakeryError):
     """A service does not work: other requests to it would fail as well, but a later run may succeed."""
 

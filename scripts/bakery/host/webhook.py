@@ -12,12 +12,11 @@ from urllib.parse import urlsplit
 
 import stamina
 
-from bakery.host.errors import BakeryError, OutageError, UsageError
+from bakery.host.errors import PASSING, BakeryError, OutageError, UsageError
 
 SECONDS = 10.0  # for a connection, and for each part of an answer: chat tools answer within one
 ATTEMPTS = 2
 PAUSE = 1.0  # seconds between both
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # answers that may change when asked again
 LOCAL = ("localhost", "127.0.0.1", "::1")
 ADDRESS = re.compile(r"https?://[!-~]+", re.IGNORECASE)  # RFC 3986 has no other characters
 REFUSED = "check the webhook in the chat tool, and the address in Vault"

@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bakery.host import files
-from bakery.host.errors import BakeryError, OutageError
-from bakery.layers.download import ALGORITHMS, PASSING, SILENCE_SECONDS
+from bakery.host.errors import PASSING, BakeryError, OutageError
+from bakery.layers.download import ALGORITHMS, SILENCE_SECONDS
 from bakery.model.bases import QemuBase
 from bakery.model.documents import VendorBase
 

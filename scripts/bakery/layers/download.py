@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 import stamina
 
 from bakery.host import files
-from bakery.host.errors import BakeryError, UsageError
+from bakery.host.errors import PASSING, BakeryError, UsageError
 from bakery.host.events import Event, Reporter
 
 SILENCE_SECONDS = 60.0  # a connection without data counts as broken after this time
 ATTEMPTS = 5  # for one call; with waits of 1, 2, 4 and 5 s between them
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # answers that may change when asked again
 RANGE_NOT_SATISFIABLE = 416
 ALGORITHMS = {64: "sha256", 128: "sha512"}  # by the number of hexadecimal digits
 

@@ -122,7 +122,7 @@ class ImageDefinition(Model):
                 "remove the gate, or let QEMU build the disk for this target",
                 "vulnerabilities",
             )
-        if self.package_versions != "track":
+        if self.has_lock:
             self._require_lockable()
         if self.mode == "chroot" and self.windows:
             raise ValueError("Windows cannot be baked in mode chroot")
@@ -140,6 +140,11 @@ class ImageDefinition(Model):
         if self.updates != "all":
             message = f"the lock decides what a bake upgrades, but updates is {self.updates}"
             raise field_error(message, "remove updates", "updates")
+
+    @property
+    def has_lock(self) -> bool:
+        """Whether a lock decides the versions of its packages."""
+        return self.package_versions != "track"
 
     @property
     def windows(self) -> bool:

@@ -47,7 +47,7 @@ def lock_path(source: Path) -> Path:
 
 def load_lock(definition: ImageDefinition, source: Path) -> Lock | None:
     """The lock of an image; None if it has none by its definition, UsageError if it must have one and has not."""
-    if definition.package_versions == "track":
+    if not definition.has_lock:
         return None
     path, repair = lock_path(source), f"run 'bakery update {definition.name}'"
     try:
