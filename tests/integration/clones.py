@@ -1,7 +1,9 @@
 """How a user calls the bakery in a clone of the project."""
 
 import os
+import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -9,3 +11,20 @@ def user_environment() -> dict[str, str]:
     """A user's environment after `source .venv/bin/activate`, without settings of the bakery."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BAKERY_")}
     return {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
+
+
+def run_bakery(
+    project: Path, *arguments: str, code: int, seconds: float, environment: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """A command in a project, which must end with this exit code within these seconds."""
+    run = subprocess.run(
+        [Path(sys.executable).with_name("bakery"), *arguments],
+        cwd=project,
+        env=user_environment() | dict(environment or {}),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert run.returncode == code, f"bakery {' '.join(arguments)}\n{run.stdout}{run.stderr}"
+    return run

@@ -1,6 +1,5 @@
 """Builds by amazon-ebs: the tagging step after Packer's own copies, and a whole build with a real Packer and guest."""
 
-import os
 import re
 import shutil
 import time
@@ -27,7 +26,7 @@ from bakery.model.version import ImageVersion
 from bakery_stacks import config
 from bakery_stacks.blocks import publisher
 from bakery_stacks.stacks.runner import builder
-from doubles.aws.client import StandIn, available, register, running
+from doubles.aws.client import StandIn, available, point_environment, register, running
 from doubles.aws.guests import guests
 from doubles.vault import vault_server
 from integration.bases import prepare_base
@@ -54,11 +53,7 @@ def server() -> Iterator[StandIn]:
 def aws(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """An empty cloud that the environment points at."""
     server.reset()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, os.devnull)
+    point_environment(server, monkeypatch)
     return server
 
 

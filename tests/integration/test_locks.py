@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +11,7 @@ import pytest
 from bakery.machine import disk_image
 from bakery.machine.filesystem import root_of
 from doubles.apt_archive import AptArchive, apt_archive, expired_lists
-from integration.clones import user_environment
+from integration.clones import run_bakery
 
 pytestmark = [
     pytest.mark.integration,
@@ -83,16 +81,7 @@ class Project:
 
     def bakery(self, *arguments: str, code: int = 0) -> str:
         """What a command prints; it must end with this exit code."""
-        run = subprocess.run(
-            [Path(sys.executable).with_name("bakery"), *arguments],
-            cwd=self._folder,
-            env=user_environment() | self._environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        assert run.returncode == code, f"bakery {' '.join(arguments)}\n{run.stdout}{run.stderr}"
+        run = run_bakery(self._folder, *arguments, code=code, seconds=SECONDS, environment=self._environment)
         return run.stdout + run.stderr
 
     def choose(self, versions: str) -> None:

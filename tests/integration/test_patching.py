@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pytest
 
 from doubles.apt_archive import PIN_TASK, PINNED, AptArchive, apt_archive
 from integration.bases import SUITES
-from integration.clones import user_environment
+from integration.clones import run_bakery
 
 pytestmark = [
     pytest.mark.integration,
@@ -81,17 +79,7 @@ def project(request: pytest.FixtureRequest, clone: Path, archive: AptArchive) ->
 
 def bakery(project: Path, *arguments: str, code: int = 0) -> str:
     """What a command prints to standard output; it must end with this exit code."""
-    run = subprocess.run(
-        [Path(sys.executable).with_name("bakery"), *arguments],
-        cwd=project,
-        env=user_environment(),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert run.returncode == code, f"bakery {' '.join(arguments)}\n{run.stdout}{run.stderr}"
-    return run.stdout
+    return run_bakery(project, *arguments, code=code, seconds=SECONDS).stdout
 
 
 def rows(table: str) -> list[list[str]]:

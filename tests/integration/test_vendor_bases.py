@@ -1,6 +1,5 @@
 """Bases that a vendor replaces: seen by a refresh, named by a plan, and used by the next bake. Packer is real."""
 
-import os
 import re
 import shutil
 import time
@@ -18,7 +17,7 @@ from bakery.engine.run import run_images
 from bakery.engine.session import Session, open_session
 from bakery.host.errors import BakeryError
 from bakery.model.definition import ImageDefinition
-from doubles.aws.client import HOME_REGION, StandIn, available, register, running
+from doubles.aws.client import HOME_REGION, StandIn, available, point_environment, register, running
 
 pytestmark = pytest.mark.integration
 
@@ -52,11 +51,7 @@ def server() -> Iterator[StandIn]:
 def aws(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """An empty cloud that the environment points at."""
     server.reset()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, os.devnull)
+    point_environment(server, monkeypatch)
     return server
 
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import urllib.request
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import boto3
+import pytest
 from botocore.config import Config
 
 SERVER = (sys.executable, "-m", "bakery.demo.stand_ins.aws")
@@ -22,6 +24,15 @@ ROOT = "/dev/xvda"
 SESSION = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test")
 # No retries unless a test is about them, so that a fault is seen as it was made.
 ONCE = Config(retries={"total_max_attempts": 1})
+
+
+def point_environment(cloud: "StandIn", monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have programs and SDKs of a test ask a stand-in, with a login that the machine's own files do not change."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.url)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
 
 
 class StandIn:

@@ -16,7 +16,7 @@ from bakery.model.documents import DatabaseState, Severity, VulnerabilitySummary
 from bakery.model.observations import Upgrade
 from bakery.model.version import ImageVersion
 from bakery.model.vulnerabilities import Vulnerability, VulnerabilityObservation, VulnerabilityReport
-from doubles.aws.client import StandIn
+from doubles.aws.client import StandIn, point_environment
 from doubles.chat import Chat, chat
 from unit.bakery.cli.cli_runner import CliRunner
 
@@ -25,9 +25,7 @@ from unit.bakery.cli.cli_runner import CliRunner
 def arn(aws_server: StandIn, monkeypatch: pytest.MonkeyPatch) -> str:
     """A topic that the environment names."""
     aws_server.reset()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_server.url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    point_environment(aws_server, monkeypatch)
     topic: str = aws_server.client("sns").create_topic(Name="images")["TopicArn"]
     monkeypatch.setenv(VARIABLE, topic)
     return topic

@@ -6,16 +6,14 @@ import pytest
 
 from bakery.clouds.aws.topics import SnsTopic
 from bakery.host.errors import BakeryError
-from doubles.aws.client import StandIn
+from doubles.aws.client import StandIn, point_environment
 from doubles.chat import Chat, chat
 
 
 @pytest.fixture
 def cloud(aws_server: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     aws_server.reset()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_server.url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    point_environment(aws_server, monkeypatch)
     return aws_server
 
 
