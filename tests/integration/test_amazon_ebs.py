@@ -13,11 +13,13 @@ from bakery.bake import remote
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.definitions import Definition
+from bakery.contents import read_archive
 from bakery.engine import toolbox
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.host.vault import Vault
 from bakery.model import tags
+from bakery.model.contents import ROOT_ARCHIVE
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Publication, RemoteBuild
 from bakery.model.naming import full_name
@@ -296,6 +298,11 @@ def test_packer_builds_copies_and_tests_an_image(aws: StandIn, definition: Image
             build = remote.build(request, "aws", "", login, BakeContext(project, toolchain, vault, silent))
     assert set(build.ids) == set(REGIONS)
     assert len(build.checks) > 2 and all(check.passed for check in build.checks)
+    archive = project.build_folder(VERSION, "aws") / ROOT_ARCHIVE
+    contents = read_archive(build, archive, toolbox.find(project, "syft"))
+    assert {"nginx", "openssh-server"} < {package.name for package in contents.packages}
+    assert all(package.archive for package in contents.packages if package.name == "nginx")
+    assert len(contents.kernels) == 1 and "EFI/BOOT/BOOTX64.EFI" in {file.path for file in contents.boot}
     assert_whole(aws, AwsTarget(definition).adopt(build, silent), build, definition)
     instances = aws.client("ec2", HOME).describe_instances()["Reservations"][0]["Instances"]
     assert [instance["State"]["Name"] for instance in instances] == ["terminated"]

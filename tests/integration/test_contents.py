@@ -4,20 +4,21 @@ import json
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bakery.contents import DATABASE, UnreadableError, read_disk, sbom_path
+from bakery.contents import DATABASE, UnreadableError, boot, read_archive, read_disk, sbom_path
 from bakery.contents.comparison import PackageChange, compare_packages
 from bakery.contents.sbom import list_packages
 from bakery.host import files
 from bakery.machine import disk_image
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import root_of
-from bakery.model.contents import SBOM_SUFFIXES, Package, SbomFormat
-from bakery.model.documents import Artifact, Base, Disk
+from bakery.model.contents import ROOT_ARCHIVE, SBOM_SUFFIXES, Package, SbomFormat
+from bakery.model.documents import Artifact, Base, Disk, RemoteBuild
 from doubles.artifacts import artifact_of
 from doubles.disks import write_disk
 
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.integration
 
 QUESTION = "${db:Status-Status} ${Package} ${Version} ${Architecture} ${source:Package}\\n"
 SYFT = Path(__file__).parents[2] / ".bakery" / "tools" / "bin" / "syft"
+PACK = Path(__file__).parents[2] / "ansible" / "playbooks" / "contents" / "pack.sh"
 SPEC = """\
 Name: {name}
 Version: {version}
@@ -45,8 +47,19 @@ def unbaked(disk: Path) -> Artifact:
     return artifact_of(Disk(str(disk), "qcow2", 0, "a" * 64, "b" * 64), base, image="web")
 
 
+def build_at_aws() -> RemoteBuild:
+    """The document of a build that no Packer made."""
+    # fmt: off
+    return RemoteBuild(
+        image="web", arch="x86_64", version="1.0.0", os="debian-13", target="aws", builder="amazon-ebs", input_key="k",
+        inputs={}, base="debian", identity="e" * 64, ids={"eu-central-1": "ami-1"}, checks=(), commit="", tools={},
+        seconds={}, created="2026-11-23T16:00:00+00:00", log="",
+    )
+    # fmt: on
+
+
 def read_sboms(disk: Path) -> dict[SbomFormat, Any]:
-    return {name: json.loads(sbom_path(disk, name).read_bytes()) for name in SBOM_SUFFIXES}
+    return {name: json.loads(sbom_path(disk.parent, name).read_bytes()) for name in SBOM_SUFFIXES}
 
 
 def run(*command: str | Path) -> str:
@@ -150,6 +163,43 @@ def test_contents_name_what_boots_and_come_out_equal(disk: Path) -> None:
     assert disk.with_name(DATABASE).read_bytes() == first
 
 
+@pytest.mark.root
+def test_a_running_machine_packs_what_its_disk_has(disk: Path, mounted_root: Path, tmp_path: Path) -> None:
+    """As a build at a target does. Only files that are read: the machine packs no login of its own."""
+    build = build_at_aws()
+    archive = tmp_path / "build" / ROOT_ARCHIVE
+    archive.parent.mkdir()
+    expected = read_disk(unbaked(disk), disk, SYFT)
+    esp = tmp_path / "esp"
+    with disk_image.as_raw(disk) as raw:
+        boot.read_partition(raw, tmp_path)  # which leaves the files
+    run("mount", "--bind", esp, mounted_root / "boot/efi")
+    try:
+        with PACK.open() as script, archive.open("wb") as stream:
+            subprocess.run(["chroot", mounted_root, "sh", "-s"], stdin=script, stdout=stream, check=True)
+    finally:
+        run("umount", mounted_root / "boot/efi")
+    with tarfile.open(archive) as packed:
+        names = set(packed.getnames())
+    assert not [name for name in names if name.startswith(("./etc/shadow", "./etc/ssh/", "./boot/vmlinuz"))]
+    contents = read_archive(build, archive, SYFT)
+    assert [replace(package, archive="") for package in contents.packages] == (
+        [replace(package, archive="") for package in expected.packages]
+    )
+    assert (contents.kernels, contents.boot, contents.os) == (expected.kernels, expected.boot, expected.os)
+    assert (contents.sha256, contents.size) == (build.identity, None)
+    for name, document in read_sboms(archive).items():
+        assert list_packages(name, document) == list_packages(name, read_sboms(disk)[name])
+    cyclonedx = read_sboms(archive)["cyclonedx"]["metadata"]["component"]
+    assert cyclonedx["properties"] == [{"name": "bakery:image:eu-central-1", "value": "ami-1"}]
+    assert "hashes" not in cyclonedx, "no digest of bytes that nobody has seen"
+
+
+def test_a_build_whose_machine_packed_nothing_is_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableError, match="packed no files"):
+        read_archive(build_at_aws(), tmp_path / ROOT_ARCHIVE, SYFT)
+
+
 def test_a_copy_leaves_folders_out(tmp_path: Path) -> None:
     tree, disk = tmp_path / "tree", tmp_path / "disk.qcow2"
     for name in ("boot/linux", "usr/lib/modules/6.1/a.ko", "usr/lib/python3/b", "usr/share/c", "d"):
@@ -215,9 +265,9 @@ def test_bills_of_materials_name_the_disk_and_what_python_has(tmp_path: Path) ->
     assert cyclonedx["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": artifact.disk.sha256}]
     (root,) = (package for package in spdx["packages"] if package["name"] == artifact.image)
     assert root["checksums"] == [{"algorithm": "SHA256", "checksumValue": artifact.disk.sha256}]
-    first = [sbom_path(disk, name).read_bytes() for name in SBOM_SUFFIXES]
+    first = [sbom_path(disk.parent, name).read_bytes() for name in SBOM_SUFFIXES]
     read_disk(artifact, disk, SYFT)
-    assert [sbom_path(disk, name).read_bytes() for name in SBOM_SUFFIXES] == first
+    assert [sbom_path(disk.parent, name).read_bytes() for name in SBOM_SUFFIXES] == first
 
 
 def test_passwords_of_archives_are_not_kept(tmp_path: Path) -> None:

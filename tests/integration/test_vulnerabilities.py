@@ -15,7 +15,7 @@ import pytest
 from bakery import cli
 from bakery.contents import DATABASE, DOCUMENT, read_disk, sbom_path
 from bakery.engine.session import Session, open_session
-from bakery.engine.vulnerabilities import check_disk, keep_report, observe_vulnerabilities
+from bakery.engine.vulnerabilities import check_part, keep_report, observe_vulnerabilities
 from bakery.host import process
 from bakery.host.errors import BakeryError
 from bakery.model import documents
@@ -97,7 +97,7 @@ def session(baked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ses
     for path in (path for path in baked.iterdir() if path.is_file()):
         (folder / path.name).symlink_to(path)
     record = session.catalog.reserve("debian-12", "x86_64", "1.0", "k", {}, "somebody")
-    sboms = {name: sbom_path(baked / "disk.qcow2", name).read_bytes() for name in SBOM_SUFFIXES}
+    sboms = {name: sbom_path(baked, name).read_bytes() for name in SBOM_SUFFIXES}
     contents = documents.load(Contents, baked / DOCUMENT)
     digest = session.catalog.keep_contents(contents, (baked / DATABASE).read_bytes(), sboms)
     session.catalog.revise(
@@ -108,7 +108,7 @@ def session(baked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ses
 
 def identifiers(database: Database, baked: Path, tmp_path: Path) -> list[tuple[str, str, str, str]]:
     """What grype finds on the disk."""
-    found = match_packages(database, sbom_path(baked / "disk.qcow2", "cyclonedx").read_bytes(), tmp_path)
+    found = match_packages(database, sbom_path(baked, "cyclonedx").read_bytes(), tmp_path)
     return [(one.id, one.severity, f"{one.package} {one.installed}", one.fixed) for one in found]
 
 
@@ -205,7 +205,7 @@ def test_the_user_s_own_settings_of_grype_hide_nothing(
 
 
 def test_packages_of_an_unknown_distribution_are_no_answer(baked: Path, tmp_path: Path) -> None:
-    document = json.loads(sbom_path(baked / "disk.qcow2", "cyclonedx").read_bytes())
+    document = json.loads(sbom_path(baked, "cyclonedx").read_bytes())
     document["components"] = [
         {**part, "purl": part["purl"].partition("?")[0]} for part in document["components"] if "purl" in part
     ]
@@ -279,7 +279,7 @@ def check(session: Session, baked: Path, gate: str) -> Verdict:
     (session.project.root / "packer/images/debian-12.yaml").write_text(f"{DEFINITION}{gate}")
     again = open_session(Path("packer/images"), Path(".bakery"), "")
     artifact = document_of(baked / "disk.qcow2")
-    return check_disk(again, again.definitions.images["debian-12"], artifact, verdict_of(artifact))
+    return check_part(again, again.definitions.images["debian-12"], artifact, verdict_of(artifact))
 
 
 def test_a_gate_judges_the_disk_and_its_exceptions_become_openvex(
@@ -319,7 +319,7 @@ def test_grype_reads_the_openvex_document(
     check(session, baked, f"vulnerabilities:\n  fail_on: high\n{ignore}")
     database = open_database(os.environ[VARIABLE], GRYPE, session.project.cache / "vulnerabilities")
     vex = session.project.artifact_folder(document_of(baked / "disk.qcow2")) / "openvex.json"
-    document = sbom_path(baked / "disk.qcow2", "cyclonedx")
+    document = sbom_path(baked, "cyclonedx")
     answer = process.run([GRYPE, f"sbom:{document}", "--vex", vex, "-o", "json"], env=database.variables).stdout
     assert {match["vulnerability"]["id"] for match in json.loads(answer)["matches"]} == {"CVE-2025-9230"}
 
@@ -328,7 +328,7 @@ def test_a_bill_of_materials_of_another_disk_is_no_answer(
     session: Session, baked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(write_database(tmp_path / "database", [TAR])))
-    path = sbom_path(session.project.artifact_folder(document_of(baked / "disk.qcow2")) / "disk.qcow2", "cyclonedx")
+    path = sbom_path(session.project.artifact_folder(document_of(baked / "disk.qcow2")), "cyclonedx")
     path.unlink()
     path.write_text("{}")
     verdict = check(session, baked, "vulnerabilities:\n  fail_on: high\n")

@@ -92,6 +92,9 @@ def build(
             log=str(log),
             vendor_base=vendor_base,
         )
+        for path in (job.archives_report, job.root_archive):
+            if path.exists():  # Windows and a user's own template need not write them
+                path.rename(staging / path.name)
         documents.save(remote_build, staging / "build.json")
         staging.rename(folder)
     return remote_build

@@ -42,7 +42,8 @@ def ansible_variables(job: Job) -> bytes:
         "software_roles": [use.name for use in software.roles],
         "image_tests": job.tests,
         "image_test_report": str(job.test_report),
-        "archives_report": str(job.archives_report) if job.base else "",
+        "archives_report": str(job.archives_report),
+        "root_archive": "" if job.base else str(job.root_archive),
     }
     return json.dumps(values, indent=2).encode()
 

@@ -80,10 +80,11 @@ def _facts(overview: Overview) -> Iterator[tuple[str, list[str]]]:
 
 def _content_facts(contents: Contents | None) -> Iterator[tuple[str, list[str]]]:
     if contents is None:
-        yield "contents", ["unknown: the disk was not read"]
+        yield "contents", ["unknown: the image was not read"]
         return
     yield "system", [contents.os] if contents.os else []
-    yield "contents", [f"{len(contents.packages)} packages, {contents.size / 1e6:.0f} MB"]
+    size = f", {contents.size / 1e6:.0f} MB" if contents.size is not None else ""
+    yield "contents", [f"{len(contents.packages)} packages{size}"]
     yield "archives", [_describe_archive(state) for state in contents.archives]
     yield "kernels", list(contents.kernels)
     yield "boot", [file.path for file in contents.boot if file.path.lower().endswith(".efi")]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bakery.host.events import Event, Reporter
 from bakery.machine.disk_image import BaseDisk
-from bakery.model.contents import ARCHIVES_REPORT
+from bakery.model.contents import ARCHIVES_REPORT, ROOT_ARCHIVE
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import VendorBase
 from bakery.model.lock import Lock
@@ -88,6 +88,11 @@ class Job:
     def archives_report(self) -> Path:
         """The answer of apt on its archives, before the seal removes their lists."""
         return self.scratch / ARCHIVES_REPORT
+
+    @property
+    def root_archive(self) -> Path:
+        """The files of a machine at a target, packed before the seal."""
+        return self.scratch / ROOT_ARCHIVE
 
     @property
     def secret_references(self) -> dict[str, dict[str, str]]:

@@ -1,5 +1,7 @@
-"""Read what is on a disk at rest: packages, kernels, boot files, bills of materials."""
+"""Read what is on a system at rest: packages, kernels, boot files, bills of materials."""
 
-from bakery.contents.disk import DATABASE, DOCUMENT, UnreadableError, read_disk, sbom_path
+from bakery.contents.disk import read_disk
+from bakery.contents.remote import read_archive
+from bakery.contents.system import DATABASE, DOCUMENT, UnreadableError, sbom_path
 
-__all__ = ["DATABASE", "DOCUMENT", "UnreadableError", "read_disk", "sbom_path"]
+__all__ = ["DATABASE", "DOCUMENT", "UnreadableError", "read_archive", "read_disk", "sbom_path"]

@@ -12,7 +12,7 @@ from bakery.host import process
 from bakery.host.errors import BakeryError
 from bakery.machine.filesystem import FileSystem
 from bakery.model.contents import SBOM_SUFFIXES, Package, SbomFormat
-from bakery.model.documents import Artifact
+from bakery.model.documents import Artifact, Part
 
 FORMATS: dict[SbomFormat, str] = {"cyclonedx": "cyclonedx-json@1.6", "spdx": "spdx-json@2.3"}
 SETTINGS = {
@@ -37,7 +37,7 @@ Document = dict[str, Any]
 
 
 def write_sboms(
-    root: FileSystem, artifact: Artifact, packages: Iterable[Package], syft: Path, scratch: Path
+    root: FileSystem, part: Part, packages: Iterable[Package], syft: Path, scratch: Path
 ) -> dict[SbomFormat, bytes]:
     """The documents of a root file system, by format; equal disks give equal bytes.
 
@@ -48,12 +48,12 @@ def write_sboms(
     settings.write_text(json.dumps(SETTINGS))
     paths = {name: scratch / f"sbom.{suffix}" for name, suffix in SBOM_SUFFIXES.items()}
     outputs = [option for name, path in paths.items() for option in ("--output", f"{FORMATS[name]}={path.absolute()}")]
-    names = ("--source-name", artifact.image, "--source-version", artifact.version)
+    names = ("--source-name", part.image, "--source-version", part.version)
     source = (f"dir:{tree.absolute()}", "--base-path", tree.absolute())
     process.run([syft, "scan", *source, *names, "--quiet", "--config", settings.absolute(), *outputs], timeout=SECONDS)
     cyclonedx, spdx = (json.loads(paths[name].read_bytes()) for name in ("cyclonedx", "spdx"))
-    _bind_cyclonedx(cyclonedx, artifact)
-    _bind_spdx(spdx, artifact)
+    _bind_cyclonedx(cyclonedx, part)
+    _bind_spdx(spdx, part)
     require_packages("CycloneDX", _list_cyclonedx(cyclonedx), packages)
     require_packages("SPDX", _list_spdx(spdx), packages)
     return {"cyclonedx": _dump_document(cyclonedx), "spdx": _dump_document(spdx)}
@@ -83,36 +83,43 @@ def _copy_root(root: FileSystem, tree: Path) -> Path:
     return tree
 
 
-def _bind_cyclonedx(document: Document, artifact: Artifact) -> None:
-    """Name the disk by its digest, and take identity and time from it."""
-    document["serialNumber"] = _identity_of(artifact)
+def _bind_cyclonedx(document: Document, part: Part) -> None:
+    """Name the disk by its digest or the images by their IDs, and take identity and time from the part."""
+    document["serialNumber"] = _identity_of(part)
     metadata = document["metadata"]
-    metadata["timestamp"] = _format_time(artifact)
-    metadata["component"]["bom-ref"] = artifact.disk.sha256  # syft's own depends on the path of the scratch folder
-    metadata["component"]["hashes"] = [{"alg": "SHA-256", "content": artifact.disk.sha256}]
+    metadata["timestamp"] = _format_time(part)
+    component = metadata["component"]
+    component["bom-ref"] = part.identity  # syft's own depends on the path of the scratch folder
+    if isinstance(part, Artifact):
+        component["hashes"] = [{"alg": "SHA-256", "content": part.disk.sha256}]
+    else:
+        component["properties"] = [{"name": f"bakery:image:{name}", "value": id} for name, id in part.ids.items()]
 
 
-def _bind_spdx(document: Document, artifact: Artifact) -> None:
-    """Name the disk by its digest, and take identity and time from it; without files, whose digests syft leaves 0."""
-    document["documentNamespace"] = _identity_of(artifact)
-    document["creationInfo"]["created"] = _format_time(artifact)
+def _bind_spdx(document: Document, part: Part) -> None:
+    """The same for SPDX; without files, whose digests syft leaves 0."""
+    document["documentNamespace"] = _identity_of(part)
+    document["creationInfo"]["created"] = _format_time(part)
     files = {file["SPDXID"] for file in document.pop("files", ())}
     document["relationships"] = [
         relation for relation in document["relationships"] if relation["relatedSpdxElement"] not in files
     ]
-    (disk,) = (package for package in document["packages"] if "-DocumentRoot-" in package["SPDXID"])
-    disk["checksums"] = [{"algorithm": "SHA256", "checksumValue": artifact.disk.sha256}]
-    disk["filesAnalyzed"] = False
-    disk.pop("packageVerificationCode", None)
+    (system,) = (package for package in document["packages"] if "-DocumentRoot-" in package["SPDXID"])
+    if isinstance(part, Artifact):
+        system["checksums"] = [{"algorithm": "SHA256", "checksumValue": part.disk.sha256}]
+    else:
+        system["comment"] = "\n".join(f"image in {name}: {id}" for name, id in part.ids.items())
+    system["filesAnalyzed"] = False
+    system.pop("packageVerificationCode", None)
 
 
-def _identity_of(artifact: Artifact) -> str:
-    return uuid5(NAMESPACE_URL, f"urn:sha256:{artifact.disk.sha256}").urn
+def _identity_of(part: Part) -> str:
+    return uuid5(NAMESPACE_URL, f"urn:sha256:{part.identity}").urn
 
 
-def _format_time(artifact: Artifact) -> str:
+def _format_time(part: Part) -> str:
     """The end of the bake, in the only form that SPDX allows."""
-    return datetime.fromisoformat(artifact.created).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromisoformat(part.created).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _list_cyclonedx(document: Document) -> Iterator[tuple[str, str, str]]:

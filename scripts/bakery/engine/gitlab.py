@@ -127,15 +127,15 @@ def _bake_jobs(image: ImageDefinition, selection: str, earlier: Jobs) -> Jobs:
                 "variables": _role_variables(duty),
                 "needs": _parent_jobs(image, builders, earlier),
                 "script": [f"section bake 'Bake {image.name}' bakery bake {selection} {options}"],
-                "artifacts": _artifact_settings(_artifact_pattern(image), LOGS) | _sbom_report(image, builders),
+                "artifacts": _artifact_settings(_artifact_pattern(image), LOGS) | _sbom_report(image),
             }
     return jobs
 
 
-def _sbom_report(image: ImageDefinition, builders: Sequence[str]) -> Job:
-    """The packages of a disk for GitLab's list of dependencies."""
+def _sbom_report(image: ImageDefinition) -> Job:
+    """The packages of an image for GitLab's list of dependencies."""
     path = f"{_artifact_pattern(image)}/sbom.{SBOM_SUFFIXES['cyclonedx']}"
-    return {"reports": {"cyclonedx": [path]}} if "qemu" in builders else {}
+    return {} if image.windows else {"reports": {"cyclonedx": [path]}}
 
 
 def _parent_jobs(image: ImageDefinition, builders: Sequence[str], earlier: Jobs) -> list[str]:

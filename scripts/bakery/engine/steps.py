@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
+from pathlib import Path
 from typing import cast
 
 from bakery.bake import bake, remote
@@ -15,7 +15,7 @@ from bakery.bake.request import BakeContext, BakeRequest
 from bakery.catalog import ChannelEntry, Record, is_expired, now, owner
 from bakery.clouds import CLOUDS
 from bakery.clouds.target import RemoteTarget, Target
-from bakery.contents import DATABASE, DOCUMENT, UnreadableError, read_disk, sbom_path
+from bakery.contents import DATABASE, DOCUMENT, UnreadableError, read_archive, read_disk, sbom_path
 from bakery.engine import channels, toolbox
 from bakery.engine.checks import check
 from bakery.engine.failures import kept_failures
@@ -26,7 +26,7 @@ from bakery.engine.plan import Action
 from bakery.engine.publish import publish
 from bakery.engine.session import Session
 from bakery.engine.vendor_lookup import find_base
-from bakery.engine.vulnerabilities import check_disk, keep_report, require_gate
+from bakery.engine.vulnerabilities import check_part, keep_report, require_gate
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Event, report_step
 from bakery.host.vault import Vault, read_secrets
@@ -35,9 +35,9 @@ from bakery.machine.disk_image import BaseDisk
 from bakery.model import baked, documents
 from bakery.model.baked import Baked
 from bakery.model.bases import QEMU
-from bakery.model.contents import SBOM_SUFFIXES, Contents
+from bakery.model.contents import ROOT_ARCHIVE, SBOM_SUFFIXES, Contents
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Base, Publication, RemoteBuild, Verdict
+from bakery.model.documents import Artifact, Base, Part, Publication, RemoteBuild, Verdict
 from bakery.model.lock import Lock, load_lock
 from bakery.model.version import ImageVersion
 from bakery.verify import verify
@@ -101,11 +101,18 @@ class _Bake:
         return artifact
 
     def bake_image(self, target: str) -> RemoteBuild:
-        """The image that Packer builds at a target."""
+        """The image that Packer builds at a target, tested there; BakeryError if it does not pass the gate."""
         definition = self.request.definition
+        toolbox.find(self.session.project, "syft")  # before the build, which takes minutes
         build = baked.find_build(self.session.project, definition, self.request.version, target)
-        if build and self._is_of_these_inputs(build, f" at {target}"):
-            return build
+        if not build or not self._is_of_these_inputs(build, f" at {target}"):
+            build = self._build_image(target)
+        read_contents(self.session, build)
+        judge_build(self.session, build)
+        return build
+
+    def _build_image(self, target: str) -> RemoteBuild:
+        definition = self.request.definition
         with open_vault(definition.secrets, definition.distribution.credentials(target)) as vault:
             credentials = read_credentials(vault, definition, target)
             destination = cast(RemoteTarget, _open_target(self.session, definition, target, credentials))
@@ -118,7 +125,7 @@ class _Bake:
         project = self.session.project
         return BakeContext(project, toolbox.toolchain(project), vault, self.session.report)
 
-    def _is_of_these_inputs(self, part: Artifact | RemoteBuild, where: str) -> bool:
+    def _is_of_these_inputs(self, part: Part, where: str) -> bool:
         """Whether the result of an interrupted run was made from the same inputs."""
         if part.input_key != self.request.input_key:
             return False
@@ -127,21 +134,23 @@ class _Bake:
         return True
 
 
-def read_contents(session: Session, artifact: Artifact) -> Contents | None:
-    """The contents of a disk, read once and kept beside it; None, with a note, if they cannot be read."""
-    folder, subject = session.project.artifact_folder(artifact), f"{artifact.image} {artifact.version}"
-    disk = folder / "disk.qcow2"
+def read_contents(session: Session, part: Part) -> Contents | None:
+    """The contents of a part, read once and kept in its folder; None, with a note, if they cannot be read."""
+    folder, subject = baked.part_folder(session.project, part), f"{part.image} {part.version}"
     contents = documents.find_valid(Contents, folder / DOCUMENT)
-    complete = all(path.exists() for path in (folder / DATABASE, *(sbom_path(disk, name) for name in SBOM_SUFFIXES)))
-    if contents and contents.sha256 == artifact.disk.sha256 and complete:
+    complete = all(path.exists() for path in (folder / DATABASE, *(sbom_path(folder, name) for name in SBOM_SUFFIXES)))
+    if contents and contents.sha256 == part.identity and complete:
         return contents
-    syft = toolbox.find(session.project, "syft")
+    syft, archive = toolbox.find(session.project, "syft"), folder / ROOT_ARCHIVE
     with report_step(session.report, "contents", subject, "read packages and boot files"):
         try:
-            return read_disk(artifact, disk, syft)
+            if isinstance(part, Artifact):
+                return read_disk(part, folder / "disk.qcow2", syft)
+            contents = read_archive(part, archive, syft)
         except UnreadableError as error:
             session.report(Event("note", "contents", subject, f"unknown: {error.message}"))
-            return None
+    archive.unlink(missing_ok=True)  # large, and nothing else needs it
+    return contents
 
 
 def is_verified(session: Session, artifact: Artifact) -> bool:
@@ -162,36 +171,50 @@ def verify_version(session: Session, artifact: Artifact) -> Verdict:
             verdict = verify(
                 session.project, definition, artifact, folder / "disk.qcow2", secrets.values(), session.report
             )
-        verdict = check_disk(session, definition, artifact, verdict)
+        verdict = check_part(session, definition, artifact, verdict)
         documents.save(verdict, folder / "verdict.json")
-        failing = [check for check in verdict.checks if not check.passed]
-        if failing:
-            raise BakeryError(
-                f"{definition.name} {artifact.version} failed {len(failing)} of {len(verdict.checks)} checks",
-                where=str(folder / "verdict.json"),
-                detail="\n".join(f"{check.name}: {check.detail}" for check in failing),
-                hint=f"fix it and run 'bakery run {definition.name}' again; nothing was published",
-            )
+        _require_passed(definition, verdict, folder)
     return verdict
+
+
+def judge_build(session: Session, build: RemoteBuild) -> None:
+    """Keep the verdict on an image that Packer built and tested at a target; BakeryError if the gate refuses it."""
+    definition, folder = session.definitions.images[build.image], baked.part_folder(session.project, build)
+    verdict = check_part(session, definition, build, Verdict.of_build(build))
+    documents.save(verdict, folder / "verdict.json")
+    _require_passed(definition, verdict, folder)
+
+
+def _require_passed(definition: ImageDefinition, verdict: Verdict, folder: Path) -> None:
+    """BakeryError with the failing checks, if there are any."""
+    failing = [check for check in verdict.checks if not check.passed]
+    if failing:
+        raise BakeryError(
+            f"{definition.name} {verdict.version} failed {len(failing)} of {len(verdict.checks)} checks",
+            where=str(folder / "verdict.json"),
+            detail="\n".join(f"{check.name}: {check.detail}" for check in failing),
+            hint=f"fix it and run 'bakery run {definition.name}' again; nothing was published",
+        )
 
 
 def publish_version(session: Session, version: Baked, channel: str = "") -> Record:
     """Publish a verified version, complete its record, and move its channel, or `channel` if that is given."""
     definition, project = version.definition, session.project
-    verdict = documents.find_valid(Verdict, version.folder(project, "local") / "verdict.json")
+    verdicts = [_read_verdict(session, part) for part in version.parts]
     _usable_record(session, version)  # before anything is published
-    if version.artifact and verdict:
-        require_gate(definition, version.artifact, verdict)
+    for part, verdict in zip(version.parts, verdicts, strict=True):
+        if verdict:  # a disk without one is refused with its publication
+            require_gate(definition, part, verdict)
     with (
         kept_failures(session, definition, "publish", version.parts[0].input_key),
         open_targets(session, definition) as targets,
     ):
-        publications = publish(project, version, verdict, targets, session.report)
+        publications = publish(project, version, verdicts[0], targets, session.report)
         record = _usable_record(session, version)
-        contents = _keep_contents(session, version.artifact) if version.artifact else ""
-        if version.artifact and verdict:
-            keep_report(session, version.artifact, verdict)
-        complete = _complete_record(record, version, verdict, tuple(publications), contents)
+        contents = _keep_contents(session, version.parts[0])
+        if verdicts[0]:
+            keep_report(session, version.parts[0], verdicts[0])
+        complete = _complete_record(record, version, verdicts, tuple(publications), contents)
         is_new = record.state == "reserved"
         if complete != record:
             record = session.catalog.revise(complete, "published")
@@ -245,12 +268,22 @@ def _usable_record(session: Session, version: Baked) -> Record:
     return record
 
 
+def _read_verdict(session: Session, part: Part) -> Verdict | None:
+    """The verdict on a part; None if it has none. A build that an older bakery made passed its tests at the target."""
+    verdict = documents.find_valid(Verdict, baked.part_folder(session.project, part) / "verdict.json")
+    return Verdict.of_build(part) if verdict is None and isinstance(part, RemoteBuild) else verdict
+
+
 def _complete_record(
-    record: Record, version: Baked, verdict: Verdict | None, publications: tuple[Publication, ...], contents: str
+    record: Record,
+    version: Baked,
+    verdicts: Sequence[Verdict | None],
+    publications: tuple[Publication, ...],
+    contents: str,
 ) -> Record:
-    disk, first = version.artifact, version.parts[0]
-    parts: Mapping[str, Artifact | RemoteBuild] = {**({QEMU: disk} if disk else {}), **version.builds}
-    checks = [*(verdict.checks if verdict else ()), *chain(*(build.checks for build in version.builds.values()))]
+    """The record of a published version. Its contents and vulnerabilities are those of its first part."""
+    disk, first, verdict = version.artifact, version.parts[0], verdicts[0]
+    parts: Mapping[str, Part] = {**({QEMU: disk} if disk else {}), **version.builds}
     return replace(
         record,
         state="complete",
@@ -258,8 +291,8 @@ def _complete_record(
         expires="",
         mode=version.definition.mode,
         os=first.os,
-        sha256=disk.disk.sha256 if disk else _first_identity(version),
-        raw_sha256=disk.disk.raw_sha256 if disk else _first_identity(version),
+        sha256=first.identity,
+        raw_sha256=disk.disk.raw_sha256 if disk else first.identity,
         base=disk.base if disk else None,
         baked=first.created,
         commit=first.commit,
@@ -267,27 +300,23 @@ def _complete_record(
         tags=version.definition.tags,
         publications=publications,
         contents=contents,
-        checks=len(checks),
+        checks=sum(len(one.checks) for one in verdicts if one),
         vulnerabilities=verdict.vulnerabilities if verdict else None,
         vex=verdict.vex if verdict else "",
         vendor_bases={builder: part.vendor_base for builder, part in parts.items() if part.vendor_base},
     )
 
 
-def _keep_contents(session: Session, artifact: Artifact) -> str:
-    """Bring the contents of a disk to the catalog; the digest of their document, empty if they cannot be read."""
-    contents = read_contents(session, artifact)
-    check_versions(session, artifact, contents)
+def _keep_contents(session: Session, part: Part) -> str:
+    """Bring the contents of a part to the catalog; the digest of their document, empty if they cannot be read."""
+    contents = read_contents(session, part)
+    if isinstance(part, Artifact):
+        check_versions(session, part, contents)
     if contents is None:
         return ""
-    folder = session.project.artifact_folder(artifact)
-    sboms = {name: sbom_path(folder / "disk.qcow2", name).read_bytes() for name in SBOM_SUFFIXES}
+    folder = baked.part_folder(session.project, part)
+    sboms = {name: sbom_path(folder, name).read_bytes() for name in SBOM_SUFFIXES}
     return session.catalog.keep_contents(contents, (folder / DATABASE).read_bytes(), sboms)
-
-
-def _first_identity(version: Baked) -> str:
-    """The identity that replaces the digest of a version that has no disk here."""
-    return next(iter(version.builds.values())).identity
 
 
 def _base_disk(session: Session, definition: ImageDefinition, lock: Lock | None) -> BaseDisk:

@@ -16,9 +16,10 @@ from bakery.host.errors import BakeryError
 from bakery.host.events import Event, report_step
 from bakery.host.parallel import Outcome
 from bakery.model import documents
+from bakery.model.baked import part_folder
 from bakery.model.contents import Contents
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Check, Verdict, VulnerabilitySummary
+from bakery.model.documents import Artifact, Check, Part, Verdict, VulnerabilitySummary
 from bakery.model.observations import Observations
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion, Versioned
@@ -72,25 +73,25 @@ def match_version(
     return report, summary
 
 
-def check_disk(session: Session, definition: ImageDefinition, artifact: Artifact, verdict: Verdict) -> Verdict:
-    """The verdict with the known vulnerabilities of the disk, which are written beside it, and the checks of the gate.
+def check_part(session: Session, definition: ImageDefinition, part: Part, verdict: Verdict) -> Verdict:
+    """The verdict with the known vulnerabilities of a part, which are written beside it, and the checks of the gate.
 
     Without a gate, nothing fails: what cannot be known is a note. A gate fails if it cannot be answered.
     """
-    gate, subject = definition.vulnerabilities, f"{artifact.image} {artifact.version}"
+    gate, subject = definition.vulnerabilities, f"{part.image} {part.version}"
     if not gate and not os.environ.get(VARIABLE):
         return verdict
     try:
         with report_step(session.report, "verify", subject, "match packages with vulnerabilities"):
-            sbom = _read_sbom(session, artifact)
-            report, summary = match_version(open_named_database(session.project), artifact, sbom, session.project)
+            sbom = _read_sbom(session, part)
+            report, summary = match_version(open_named_database(session.project), part, sbom, session.project)
     except UnknownVulnerabilitiesError as error:
         if not gate:
             session.report(Event("note", "verify", subject, f"vulnerabilities are unknown: {error.message}"))
             return verdict
         detail = "\n".join(filter(None, (f"cannot be answered: {error.message}", error.detail, error.hint)))
         return replace(verdict, passed=False, checks=(*verdict.checks, Check(CHECK, passed=False, detail=detail)))
-    folder = session.project.artifact_folder(artifact)
+    folder = part_folder(session.project, part)
     documents.save(report, folder / REPORT)
     if not gate:
         return replace(verdict, vulnerabilities=summary)
@@ -99,7 +100,7 @@ def check_disk(session: Session, definition: ImageDefinition, artifact: Artifact
     checks = (*verdict.checks, *judge_vulnerabilities(gate, report.vulnerabilities, today, where))
     vex = b""
     if ignored := list_ignored(gate, report.vulnerabilities, today):
-        vex = write_vex(gate, ignored, artifact, actor(), now())
+        vex = write_vex(gate, ignored, part, actor(), now())
         files.write_atomic(folder / VEX, vex)
     return replace(
         verdict,
@@ -110,33 +111,34 @@ def check_disk(session: Session, definition: ImageDefinition, artifact: Artifact
     )
 
 
-def require_gate(definition: ImageDefinition, artifact: Artifact, verdict: Verdict) -> None:
-    """BakeryError if the definition has a gate and the disk was tested before it had one."""
+def require_gate(definition: ImageDefinition, part: Part, verdict: Verdict) -> None:
+    """BakeryError if the definition has a gate and the part was tested before it had one."""
     if definition.vulnerabilities and CHECK not in (check.name for check in verdict.checks):
+        again = f"verify {part.image}" if isinstance(part, Artifact) else f"run --rebuild {part.image}"
         raise BakeryError(
-            f"{artifact.image} {artifact.version} was tested before its definition had a gate for vulnerabilities",
-            hint=f"run 'bakery verify {artifact.image}' again",
+            f"{part.image} {part.version} was tested before its definition had a gate for vulnerabilities",
+            hint=f"run 'bakery {again}'",
         )
 
 
-def keep_report(session: Session, artifact: Artifact, verdict: Verdict) -> None:
-    """Bring the vulnerabilities of a disk and its OpenVEX document to the catalog, if it has them."""
-    folder = session.project.artifact_folder(artifact)
+def keep_report(session: Session, part: Part, verdict: Verdict) -> None:
+    """Bring the vulnerabilities of a part and its OpenVEX document to the catalog, if it has them."""
+    folder = part_folder(session.project, part)
     if verdict.vulnerabilities:
         report = documents.load(VulnerabilityReport, folder / REPORT)
         session.catalog.keep_vulnerabilities(report, verdict.vulnerabilities.report)
     if verdict.vex:
-        session.catalog.keep_vex(artifact, (folder / VEX).read_bytes(), verdict.vex)
+        session.catalog.keep_vex(part, (folder / VEX).read_bytes(), verdict.vex)
 
 
-def _read_sbom(session: Session, artifact: Artifact) -> bytes:
-    """The CycloneDX document of a disk."""
-    folder = session.project.artifact_folder(artifact)
+def _read_sbom(session: Session, part: Part) -> bytes:
+    """The CycloneDX document of a part."""
+    folder = part_folder(session.project, part)
     contents = documents.find(Contents, folder / DOCUMENT)
-    digest = contents.sboms.get("cyclonedx") if contents and contents.sha256 == artifact.disk.sha256 else None
-    path = sbom_path(folder / "disk.qcow2", "cyclonedx")
+    digest = contents.sboms.get("cyclonedx") if contents and contents.sha256 == part.identity else None
+    path = sbom_path(folder, "cyclonedx")
     if digest is None or not path.is_file() or files.sha256(path) != digest:
-        raise UnknownVulnerabilitiesError("the disk has no bill of materials", hint="see the notes of its bake")
+        raise UnknownVulnerabilitiesError("the image has no bill of materials", hint="see the notes of its bake")
     return path.read_bytes()
 
 

@@ -35,6 +35,20 @@ def open_root(raw: Path) -> FileSystem:
     copy = raw.with_name(COPY)
     if not copy.exists():
         _copy_root(raw, copy)
+    return _open_copy(copy)
+
+
+def unpack_root(archive: Path, scratch: Path) -> FileSystem:
+    """The root file system in a compressed tar archive, as a file in `scratch`."""
+    copy = scratch / COPY
+    # As files and as a file system; compressed files have about a third of their size.
+    files.require_space(scratch, 6 * archive.stat().st_size, "the copy of the root file system")
+    with files.scratch(scratch, "root") as tree:
+        _write_file_system(archive, copy, tree.absolute())
+    return _open_copy(copy)
+
+
+def _open_copy(copy: Path) -> FileSystem:
     return FileSystem(copy, Partition("root", ROOT_TYPE, 0, copy.stat().st_size))
 
 
@@ -48,23 +62,27 @@ def _copy_root(raw: Path, copy: Path) -> None:
     # As an archive, as files and as a file system.
     files.require_space(copy.parent, 3 * raw.stat().st_blocks * 512, "the copy of the root file system")
     with files.scratch(copy.parent, "root") as scratch:
-        archive, tree = scratch.absolute() / "root.tar", scratch.absolute() / "tree"
+        archive = scratch.absolute() / "root.tar"
         command = (TOOL, "--ro", "--format=raw", "--add", raw.absolute(), "--inspector", "tar-out", "/", archive)
         try:
             process.run(command, env=ENVIRONMENT, timeout=SECONDS)
         except ProcessError as error:
             raise NoRootError(f"{TOOL} cannot read the disk", detail=error.tail, hint=HINT) from error
-        size = archive.stat().st_size
-        tree.mkdir()
-        unpack = ("tar", "--extract", "--no-same-owner", "--exclude=./dev/*")  # only root can make devices
-        process.run([*unpack, "--directory", tree, "--file", archive])
-        archive.unlink()
-        process.run(["chmod", "--recursive", "u+rwX", tree])  # RHEL's /etc/shadow has no mode at all
-        # Room for many small files, as a sparse file.
-        draft = scratch / COPY
-        options = ("-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1", "-i", "2048", "-d", tree)
-        process.run(["mke2fs", *options, draft, f"{(4 * size + 256 * MIB) // 1024}k"])
-        draft.rename(copy)
+        _write_file_system(archive, copy, scratch.absolute())
+
+
+def _write_file_system(archive: Path, copy: Path, scratch: Path) -> None:
+    """Write the files of a tar archive to a file with an ext4 file system."""
+    tree, draft = scratch / "tree", scratch / COPY
+    tree.mkdir()
+    unpack = ("tar", "--extract", "--no-same-owner", "--exclude=./dev/*")  # only root can make devices
+    process.run([*unpack, "--directory", tree, "--file", archive])
+    process.run(["chmod", "--recursive", "u+rwX", tree])  # RHEL's /etc/shadow has no mode at all
+    size = sum(path.lstat().st_size for path in tree.rglob("*"))
+    # Room for many small files, as a sparse file.
+    options = ("-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1", "-i", "2048", "-d", tree)
+    process.run(["mke2fs", *options, draft, f"{(4 * size + 256 * MIB) // 1024}k"])
+    draft.rename(copy)
 
 
 def _has_signature(raw: Path, partition: Partition, name: str) -> bool:

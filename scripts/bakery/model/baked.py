@@ -7,10 +7,15 @@ from pathlib import Path
 from bakery.host.errors import NotFoundError
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, RemoteBuild
+from bakery.model.documents import Artifact, Part, RemoteBuild
 from bakery.model.naming import full_name
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
+
+
+def part_folder(project: Project, part: Part) -> Path:
+    """The folder of a part's documents."""
+    return project.artifact_folder(part) if isinstance(part, Artifact) else project.build_folder(part, part.target)
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Baked:
         return self.definition.arch
 
     @property
-    def parts(self) -> list[Artifact | RemoteBuild]:
+    def parts(self) -> list[Part]:
         """All parts, the disk first."""
         return [*([self.artifact] if self.artifact else []), *self.builds.values()]
 

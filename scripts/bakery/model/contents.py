@@ -5,7 +5,8 @@ from typing import Literal
 
 from bakery.model.documents import Strict
 
-ARCHIVES_REPORT = "archives.txt"  # beside a disk that Ansible changed: what apt said of its archives in the bake
+ARCHIVES_REPORT = "archives.txt"  # in the folder of a part that Ansible changed: what apt said of its archives
+ROOT_ARCHIVE = "root.tar.gz"  # in the folder of a build at a target, until its contents are read
 SbomFormat = Literal["cyclonedx", "spdx"]
 # The ends of file names: both standards ask for theirs.
 SBOM_SUFFIXES: dict[SbomFormat, str] = {"cyclonedx": "cdx.json", "spdx": "spdx.json"}
@@ -56,18 +57,19 @@ class BootFile(Strict):
 
 @dataclass(frozen=True)
 class Contents(Strict):
-    """The content of the disk file with `sha256`, and of no other.
+    """The content of the disk file with `sha256`, or of the images of the build at a target with that identity.
 
-    `size` is of that file in bytes, `os` the name that the system gives itself. `kernels` are the versions that have
-    modules, `database` is the SHA-256 of the archive of the package database, `sboms` are those of the bills of
-    materials; empty in documents that are older than these. `archives` are those that the bake asked for packages.
+    `size` is of the disk file in bytes, None if it never was here; `os` is the name that the system gives itself.
+    `kernels` are the versions that have modules, `database` is the SHA-256 of the archive of the package database,
+    `sboms` are those of the bills of materials; empty in documents that are older than these. `archives` are those
+    that the bake asked for packages.
     """
 
     image: str
     arch: str
     version: str
     sha256: str
-    size: int
+    size: int | None
     os: str
     packages: tuple[Package, ...]
     kernels: tuple[str, ...]

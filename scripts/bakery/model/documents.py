@@ -93,6 +93,11 @@ class Artifact(Strict):
     vendor_base: VendorBase | None = None
     schema: Literal["bakery/artifact/1"] = "bakery/artifact/1"
 
+    @property
+    def identity(self) -> str:
+        """The digest of the disk file."""
+        return self.disk.sha256
+
 
 @dataclass(frozen=True)
 class Check(Strict):
@@ -133,6 +138,9 @@ class RemoteBuild(Strict):
     schema: Literal["bakery/remote-build/1"] = "bakery/remote-build/1"
 
 
+Part = Artifact | RemoteBuild  # a version has a disk, images that Packer built at targets, or both
+
+
 @dataclass(frozen=True)
 class DatabaseState(Strict):
     """A vulnerability database: where it is from, without any login; when it was built, in ISO 8601; its digest."""
@@ -162,7 +170,7 @@ class VulnerabilitySummary(Strict):
 
 @dataclass(frozen=True)
 class Verdict(Strict):
-    """The result of verify, valid only for the disk file with this `sha256`.
+    """The result of all checks of a part, valid only for the one whose identity is `sha256`.
 
     `vulnerabilities` is None if no database was asked; `vex` is the SHA-256 of the OpenVEX document, empty without one.
     """
@@ -179,6 +187,12 @@ class Verdict(Strict):
     vulnerabilities: VulnerabilitySummary | None = None
     vex: str = ""
     schema: Literal["bakery/verdict/1"] = "bakery/verdict/1"
+
+    @classmethod
+    def of_build(cls, build: RemoteBuild) -> "Verdict":
+        """The verdict on an image that passed its tests at a target, since Packer leaves no other."""
+        parts = (build.image, build.arch, build.version, build.identity)
+        return cls(*parts, passed=True, checks=build.checks, accelerator="", seconds={}, created=build.created)
 
 
 class Location(NamedTuple):

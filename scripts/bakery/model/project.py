@@ -54,5 +54,5 @@ class Project:
         return self.workspace / "artifacts" / full_name(of)
 
     def build_folder(self, of: Versioned, target: str) -> Path:
-        """The folder of build.json and publication.json of a build at a target."""
+        """The folder of a build at a target: its documents build, contents, verdict, publication-<target>."""
         return self.workspace / "artifacts" / f"{full_name(of)}-{target}"

@@ -92,6 +92,7 @@ def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.setattr(steps, "bake", workshop.bake)
     monkeypatch.setattr(steps, "verify", workshop.verify)
     monkeypatch.setattr(steps, "read_disk", workshop.read_disk)
+    monkeypatch.setattr(steps, "read_archive", workshop.read_archive)
     monkeypatch.setattr(steps, "prepare", workshop.prepare)
     monkeypatch.setattr(steps, "publish", workshop.publishing(publish.publish))
     monkeypatch.setattr(steps, "read_secrets", lambda *_: {"NGINX_PASSWORD": "hidden"})

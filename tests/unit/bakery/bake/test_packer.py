@@ -82,6 +82,7 @@ def test_ansible_gets_the_software(world: PackerProject) -> None:
         "image_tests": [],
         "image_test_report": str(world.folder / "scratch" / "tests.xml"),
         "archives_report": str(world.folder / "scratch" / "archives.txt"),
+        "root_archive": "",
     }
 
 

@@ -56,6 +56,14 @@ def test_a_build_is_what_packer_says_it_made(world: PackerProject) -> None:
     assert len(built.identity) == 64
 
 
+def test_what_its_machine_packed_comes_with_it(world: PackerProject) -> None:
+    files = ("root_archive", "archives_report")
+    wrote = "".join(f'pathlib.Path(software["{name}"]).write_text("{name}")\n' for name in files)
+    build(world, wrote + BUILT.format(report=REPORT.format(inner="")))
+    assert (folder(world) / "root.tar.gz").read_text() == "root_archive"
+    assert (folder(world) / "archives.txt").read_text() == "archives_report"
+
+
 def test_packer_gets_the_target_and_the_login_through_its_environment(world: PackerProject) -> None:
     build(world)
     given = world.record()

@@ -23,7 +23,7 @@ from bakery.model import documents
 from bakery.model.baked import Baked
 from bakery.model.contents import SBOM_SUFFIXES, ArchiveState, BootFile, Contents, Package
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Base, Check, Disk, Verdict
+from bakery.model.documents import Artifact, Base, Check, Disk, Part, RemoteBuild, Verdict
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 
@@ -209,16 +209,23 @@ class CliRunner:
 
     def read_disk(self, artifact: Artifact, disk: Path, _syft: Path) -> Contents:
         """As if the disk had the packages that a test says; unreadable where it says none."""
-        versions = self.packages.get(artifact.image)
+        return self._write_contents(artifact, disk.parent, disk.stat().st_size)
+
+    def read_archive(self, build: RemoteBuild, archive: Path, _syft: Path) -> Contents:
+        """The same for a build; its machine packed its files if a test says packages."""
+        return self._write_contents(build, archive.parent, None)
+
+    def _write_contents(self, part: Part, folder: Path, size: int | None) -> Contents:
+        versions = self.packages.get(part.image)
         if versions is None:
             raise UnreadableError("no partition of the disk has ext2, ext3 or ext4")
-        database = f"packages of {artifact.image} {artifact.version}".encode()
+        database = f"packages of {part.image} {part.version}".encode()
         contents = Contents(
-            image=artifact.image,
-            arch=artifact.arch,
-            version=artifact.version,
-            sha256=artifact.disk.sha256,
-            size=disk.stat().st_size,
+            image=part.image,
+            arch=part.arch,
+            version=part.version,
+            sha256=part.identity,
+            size=size,
             os="Debian GNU/Linux 12 (bookworm)",
             packages=tuple(Package(name, version, "amd64", name, "") for name, version in sorted(versions.items())),
             kernels=("6.1.0-56-cloud-amd64",),
@@ -229,10 +236,10 @@ class CliRunner:
                 ArchiveState("http://deb.debian.org/debian", "bookworm", ("main",), self.baked_at, "", "f" * 64),
             ),
         )
-        disk.with_name(DATABASE).write_bytes(database)
+        (folder / DATABASE).write_bytes(database)
         for name in SBOM_SUFFIXES:
-            sbom_path(disk, name).write_text(name)
-        documents.save(contents, disk.with_name(DOCUMENT))
+            sbom_path(folder, name).write_text(name)
+        documents.save(contents, folder / DOCUMENT)
         return contents
 
     def prepare(self, *_: Any) -> BaseDisk:

@@ -81,7 +81,7 @@ def test_show_of_what_is_not_there(versions: CliRunner, name: str, code: int, me
 
 def test_contents_that_nobody_read_are_unknown(bakery: CliRunner) -> None:
     bakery.line("base")
-    assert "contents    unknown: the disk was not read\n" in bakery("show", "base").out
+    assert "contents    unknown: the image was not read\n" in bakery("show", "base").out
     bakery.packages["web"] = OLD
     bakery.line("web")
     answer = bakery("compare", "base", "web")

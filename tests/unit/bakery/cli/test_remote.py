@@ -17,6 +17,7 @@ from bakery.clouds.target import Finding
 from bakery.host.errors import BakeryError
 from bakery.host.vault import Vault
 from bakery.model import documents
+from bakery.model.contents import ROOT_ARCHIVE
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Check, ImageLocation, Pointer, Publication, RemoteBuild, VendorBase
 from bakery.model.naming import full_name
@@ -81,7 +82,9 @@ class Cloud:
             log="", vendor_base=vendor_base,
         )
         # fmt: on
-        documents.save(built, project.build_folder(request.image_version, target) / "build.json")
+        folder = project.build_folder(request.image_version, target)
+        documents.save(built, folder / "build.json")
+        (folder / ROOT_ARCHIVE).write_text("files of the machine")
         return built
 
     def prepare(self, of: Versioned) -> None:
@@ -131,6 +134,42 @@ def test_it_is_built_there_and_taken_over(bakery: CliRunner, cloud: Cloud) -> No
     ]
     assert (record.state, record.sha256, record.checks, record.base) == ("complete", "b" * 64, 1, None)
     assert bakery.line("cloud") == [] and bakery.did == []
+
+
+def test_it_has_the_contents_of_its_machine(bakery: CliRunner, cloud: Cloud) -> None:
+    bakery.packages["cloud"] = {"openssl": "3.0.17-1"}
+    (record,) = bakery.line("cloud")
+    contents = bakery.catalog.contents(record)
+    assert contents and (contents.sha256, contents.size) == (record.sha256, None)
+    assert [package.name for package in contents.packages] == ["openssl"]
+    assert "contents    1 packages\n" in bakery("show", "cloud").out
+    assert bakery("show", "cloud", "--sbom", "cyclonedx").out == "cyclonedx"
+
+
+def test_the_files_of_its_machine_are_removed_once_they_are_read(bakery: CliRunner, cloud: Cloud) -> None:
+    bakery.packages["cloud"] = {"openssl": "3.0.17-1"}
+    bakery("bake", "cloud")
+    folder = bakery.project.build_folder(ImageVersion("cloud", "x86_64", "1.0.0"), "aws")
+    names = {"build.json", "contents.json", "packages.tar.gz", "sbom.cdx.json", "sbom.spdx.json", "verdict.json"}
+    assert {path.name for path in folder.iterdir()} == names
+
+
+def test_it_does_not_pass_a_gate_that_cannot_be_answered(bakery: CliRunner, cloud: Cloud) -> None:
+    bakery.packages["cloud"] = {"openssl": "3.0.17-1"}
+    bakery.edit("cloud", "tests: [base]\n", "tests: [base]\nvulnerabilities:\n  fail_on: high\n")
+    answer = bakery("run", "cloud")
+    assert answer.code == 1
+    assert "cloud 1.0.0 failed 1 of 2 checks" in answer.err and "no vulnerability database is named" in answer.err
+    assert bakery.states("cloud") == {"1.0.0": "reserved"}
+    assert "adopt cloud-1.0.0-x86_64" not in bakery.did, "nothing is published"
+
+
+def test_one_that_was_tested_before_there_was_a_gate_is_not_published(bakery: CliRunner, cloud: Cloud) -> None:
+    bakery("bake", "cloud")
+    bakery.edit("cloud", "tests: [base]\n", "tests: [base]\nvulnerabilities:\n  fail_on: high\n")
+    answer = bakery("publish", "cloud")
+    assert answer.code == 1
+    assert "hint: run 'bakery run --rebuild cloud'\n" in answer.err
 
 
 def test_a_build_of_an_interrupted_run_is_taken_up(bakery: CliRunner, cloud: Cloud) -> None:

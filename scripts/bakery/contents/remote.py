@@ -1,0 +1,23 @@
+"""The contents of an image that Packer built at a target, from the archive that its machine packed before the seal."""
+
+from pathlib import Path
+
+from bakery.contents import boot
+from bakery.contents.system import System, UnreadableError, read_system
+from bakery.host import files
+from bakery.machine.root import unpack_root
+from bakery.model.contents import Contents
+from bakery.model.documents import RemoteBuild
+
+
+def read_archive(build: RemoteBuild, archive: Path, syft: Path) -> Contents:
+    """Read the contents of a build from its machine's files; write them beside build.json."""
+    if not archive.exists():
+        raise UnreadableError("its machine packed no files", where=str(archive))
+    with files.scratch(archive.parent, "contents") as scratch:
+        root = unpack_root(archive, scratch)
+        try:
+            system = System(root, boot.read_folder(root, scratch), size=None)
+            return read_system(system, build, archive.parent, scratch, syft)
+        except UnreadableError as error:
+            raise UnreadableError(error.message, where=str(archive), hint=error.hint) from error

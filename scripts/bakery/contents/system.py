@@ -1,0 +1,92 @@
+"""The contents of an operating system at rest, written as documents beside the archive of its package database."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bakery.contents import boot, debian, rpm
+from bakery.contents.apt import Listing, list_at_rest, parse_listing
+from bakery.contents.archive import pack_folder
+from bakery.contents.sbom import write_sboms
+from bakery.host import files
+from bakery.host.errors import BakeryError
+from bakery.machine.filesystem import FileSystem
+from bakery.model import documents
+from bakery.model.contents import ARCHIVES_REPORT, SBOM_SUFFIXES, BootFile, Contents, Package, SbomFormat
+from bakery.model.documents import Part
+
+DOCUMENT = "contents.json"
+DATABASE = "packages.tar.gz"
+RELEASES = ("/usr/lib/os-release", "/etc/os-release")  # os-release(5): the second is often a link to the first
+
+
+class UnreadableError(BakeryError):
+    """A system has no file system or no package database that can be read here."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A root file system, the files that firmware boots it with, and the size of its disk file if that is here."""
+
+    root: FileSystem
+    boot: tuple[BootFile, ...]
+    size: int | None
+
+
+def sbom_path(folder: Path, name: SbomFormat) -> Path:
+    """The path of a bill of materials in the folder of its part."""
+    return folder / f"sbom.{SBOM_SUFFIXES[name]}"
+
+
+def read_system(system: System, part: Part, folder: Path, scratch: Path, syft: Path) -> Contents:
+    """Read a system; write its contents, package database and bills of materials into `folder`.
+
+    UnreadableError without `where` if it has no package database, or does not say which distribution it is.
+    """
+    root = system.root
+    family = next((family for family in (debian, rpm) if any(map(root.find, family.STATUS))), None)
+    if family is None:
+        raise UnreadableError("the system has neither dpkg's nor rpm's database")
+    # syft gives a package of no distribution neither an address nor an architecture.
+    if not any(map(root.find, RELEASES)):
+        raise UnreadableError("the system has no os-release file, so its packages are of no distribution")
+    tree = scratch / "root"
+    tree.mkdir()
+    root.copy(family.DATABASE, tree)
+    packages = tuple(sorted(family.read_packages(tree)))
+    database = pack_folder(tree, family.OMITTED)
+    listing = _read_listing(folder / ARCHIVES_REPORT, tree, packages)
+    packages = tuple(replace(package, archive=listing.archive_of(package)) for package in packages)
+    sboms = write_sboms(root, part, packages, syft, scratch)
+    contents = Contents(
+        image=part.image,
+        arch=part.arch,
+        version=part.version,
+        sha256=part.identity,
+        size=system.size,
+        os=_os_name(root),
+        packages=packages,
+        kernels=boot.list_kernels(root),
+        boot=system.boot,
+        database=hashlib.sha256(database).hexdigest(),
+        sboms={name: hashlib.sha256(document).hexdigest() for name, document in sboms.items()},
+        archives=listing.archives,
+    )
+    files.write_atomic(folder / DATABASE, database)
+    for name, document in sboms.items():
+        files.write_atomic(sbom_path(folder, name), document)
+    documents.save(contents, folder / DOCUMENT)
+    return contents
+
+
+def _read_listing(report: Path, tree: Path, packages: Sequence[Package]) -> Listing:
+    """The archives that the bake saw; those of the system's own package lists if no bake has sealed it."""
+    return parse_listing(report.read_text()) if report.exists() else list_at_rest(tree, packages)
+
+
+def _os_name(root: FileSystem) -> str:
+    """PRETTY_NAME of the system; empty if it gives itself none."""
+    lines = (line for path in RELEASES for line in root.read(path).splitlines())
+    names = (line.partition("=")[2].strip("\"'") for line in lines if line.startswith("PRETTY_NAME="))
+    return next(names, "")
