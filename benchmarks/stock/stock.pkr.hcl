@@ -30,7 +30,7 @@ source "qemu" "stock" {
   iso_checksum      = "none"
   accelerator       = var.accelerator
   headless          = true
-  cpus              = 2
+  cpus              = 1
   memory            = 2048
   efi_boot          = true
   efi_firmware_code = var.firmware_code

@@ -40,7 +40,7 @@ def boot(
     command = [
         qemu.SYSTEM,
         "-machine", f"{qemu.MACHINE.type},accel={accelerator}", "-cpu", qemu.MACHINE.cpu,
-        "-smp", str(qemu.MACHINE.cpus), "-m", str(qemu.MACHINE.memory_mib),
+        "-smp", str(qemu.count_cpus(accelerator)), "-m", str(qemu.MACHINE.memory_mib),
         "-nodefaults", "-display", "none",
         "-chardev", f"file,id=serial,append=on,path={folder / SERIAL}", "-serial", "chardev:serial",
         "-no-reboot",  # firmware that is reset under emulation does not always come back: see `wants_restart`

@@ -74,7 +74,6 @@ def machine() -> dict[str, str]:
         "type": hardware.type,
         "cpu": hardware.cpu,
         "memory_mib": str(hardware.memory_mib),
-        "cpus": str(hardware.cpus),
         "firmware": firmware,
     }
 

@@ -26,6 +26,8 @@ BANNER_SECONDS = 2.0  # QEMU accepts connections before the guest does, and then
 LOGIN_SECONDS = 60.0  # one login takes up to 3 s in an emulated guest on a busy host
 STOP_SECONDS = 5.0  # QEMU may end at once, since its disk is discarded
 SERIAL_LINES = 20  # of the serial console shown with a failure
+SERIAL_TAIL = 1 << 16  # bytes that hold the newest report of a lockup, which comes every 28 s
+LOCKUP = re.compile(rb"soft lockup - CPU#\d+ stuck for (\d+)s")  # kernel/watchdog.c of Linux
 TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1bc|[\x00-\x08\x0b-\x1f]")
 
 
@@ -121,7 +123,7 @@ def _qemu_command(
         qemu.SYSTEM,
         "-machine", f"{qemu.MACHINE.type},accel={accelerator}",
         "-cpu", qemu.MACHINE.cpu,
-        "-smp", str(qemu.MACHINE.cpus),
+        "-smp", str(qemu.count_cpus(accelerator)),
         "-m", str(qemu.MACHINE.memory_mib),
         "-nodefaults",
         "-display", "none",
@@ -188,6 +190,8 @@ def _await_ssh(guest: Guest, qemu_process: subprocess.Popen[bytes], patience: Pa
             size, last_change = now_size, time.monotonic()
         if qemu_process.poll() is not None:
             raise _guest_error("the guest ended before SSH answered", guest, log)
+        if (stuck := _stuck_seconds(guest.serial)) > patience.silence:
+            raise _guest_error(f"the guest's kernel has been stuck for {stuck} s", guest, log)
         if time.monotonic() - last_change > patience.silence:
             message = f"the guest was silent for {patience.silence:.0f} s, and SSH does not answer"
             raise _guest_error(message, guest, log)
@@ -195,6 +199,16 @@ def _await_ssh(guest: Guest, qemu_process: subprocess.Popen[bytes], patience: Pa
 
     if not wait_until(probe, patience.total, POLL_SECONDS):
         raise _guest_error(f"the guest's SSH did not answer within {patience.total:.0f} s", guest, log)
+
+
+def _stuck_seconds(serial: Path) -> int:
+    """How long a CPU of the guest has been stuck, as its kernel last said; 0 if it says nothing of the kind."""
+    if not serial.exists():
+        return 0
+    with serial.open("rb") as stream:
+        stream.seek(max(0, serial.stat().st_size - SERIAL_TAIL))
+        reports = LOCKUP.findall(stream.read())
+    return int(reports[-1]) if reports else 0
 
 
 def _ssh_answers(guest: Guest) -> bool:

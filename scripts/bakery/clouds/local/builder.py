@@ -42,7 +42,7 @@ def _guest_variables(job: Job) -> dict[str, Any]:
         "accelerator": job.toolchain.accelerator,
         "machine_type": machine.type,
         "cpu": machine.cpu,
-        "cpus": machine.cpus,
+        "cpus": qemu.count_cpus(job.toolchain.accelerator),
         "memory_mib": machine.memory_mib,
         "firmware_code": str(code),
         "firmware_vars": str(variables),

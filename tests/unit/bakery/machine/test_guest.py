@@ -136,6 +136,24 @@ def test_silence_ends_the_wait(tmp_path: Path, boot: Boot) -> None:
     assert_gone(tmp_path)
 
 
+def test_a_kernel_that_reports_its_own_lockup_is_not_waited_for(tmp_path: Path, boot: Boot) -> None:
+    report = "watchdog: BUG: soft lockup - CPU#0 stuck for {}s! [cryptomgr_test:51]"
+    reports = f"\nfor seconds in (26, 52, 182): print({report!r}.format(seconds), file=serial)\ntime.sleep(60)"
+    with (
+        pytest.raises(GuestError, match="has been stuck for 182 s") as failure,
+        boot(reports, Patience(silence=60, total=60)),
+    ):
+        pytest.fail("it never answered")
+    assert "stuck for 182s" in failure.value.detail
+    assert_gone(tmp_path)
+
+
+def test_a_kernel_that_was_stuck_for_a_while_is_waited_for(boot: Boot) -> None:
+    report = "print('BUG: soft lockup - CPU#0 stuck for 26s!', file=serial)"
+    with boot(f"{report}\n{BOOTS}", Patience(silence=60, total=60)):
+        pass
+
+
 def test_words_do_not_extend_the_total(tmp_path: Path, boot: Boot) -> None:
     chatter = "\nwhile True: print('still here', file=serial); time.sleep(0.01)"
     with pytest.raises(GuestError, match="within 0 s"), boot(chatter, Patience(silence=60, total=0.3)):
