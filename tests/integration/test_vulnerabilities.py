@@ -15,7 +15,12 @@ import pytest
 from bakery import cli
 from bakery.contents import DATABASE, DOCUMENT, read_disk, sbom_path
 from bakery.engine.session import Session, open_session
-from bakery.engine.vulnerabilities import check_part, keep_report, observe_vulnerabilities
+from bakery.engine.vulnerabilities import (
+    check_part,
+    compare_known_vulnerabilities,
+    keep_report,
+    observe_vulnerabilities,
+)
 from bakery.host import process
 from bakery.host.errors import BakeryError
 from bakery.model import documents
@@ -268,6 +273,26 @@ def test_equal_packages_and_databases_ask_grype_once(
     assert (observe(session), asked) == (expected, [])
 
 
+def test_two_versions_are_matched_with_the_named_database(
+    session: Session, baked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second version has the fix, as its bill of materials says."""
+    before = session.newest_record(session.definitions.images["debian-12"])
+    assert before
+    fixed = sbom_path(baked, "cyclonedx").read_bytes().replace(b"3.0.17-1~deb12u2", b"3.0.17-1~deb12u3")
+    contents = replace(
+        documents.load(Contents, baked / DOCUMENT),
+        version="1.0.1",
+        sboms={"cyclonedx": hashlib.sha256(fixed).hexdigest()},
+    )
+    digest = session.catalog.keep_contents(contents, (baked / DATABASE).read_bytes(), {"cyclonedx": fixed})
+    after = replace(before, version="1.0.1", contents=digest)
+    monkeypatch.setenv(VARIABLE, str(write_database(tmp_path / "database", [OPENSSL, LIBDB])))
+    changes = compare_known_vulnerabilities(session.catalog, before, after, session.project)
+    assert changes
+    assert (changes.fixed, changes.introduced) == ({"CVE-2025-9230": "high"}, {})
+
+
 def verdict_of(artifact: Artifact) -> Verdict:
     """A verdict of a disk that boots."""
     at = datetime.now(UTC).isoformat()
@@ -334,7 +359,7 @@ def test_a_bill_of_materials_of_another_disk_is_no_answer(
     verdict = check(session, baked, "vulnerabilities:\n  fail_on: high\n")
     assert (verdict.passed, verdict.checks[0].detail.splitlines()[0]) == (
         False,
-        "cannot be answered: the disk has no bill of materials",
+        "cannot be answered: the image has no bill of materials",
     )
 
 

@@ -7,11 +7,12 @@ import typer
 
 from bakery.catalog import Catalog, Record
 from bakery.cli import options
-from bakery.cli.session import find_catalog
+from bakery.cli.session import describe_project, find_catalog
 from bakery.contents.comparison import Comparison, Side
 from bakery.engine.overview import compare_records, find_previous, find_record
 from bakery.host.errors import NotFoundError, UsageError
 from bakery.model import documents
+from bakery.model.vulnerabilities import VulnerabilityChanges
 from bakery.reports import render_table
 
 Versions = Annotated[
@@ -30,9 +31,12 @@ def compare(
         bool, typer.Option("--markdown", help="Print it for a release note or a merge request.")
     ] = False,
 ) -> None:
-    """Show which packages, kernels and inputs differ between two versions.
+    """Show which packages, vulnerabilities, kernels, boot files and inputs differ between two versions.
 
     One version alone is compared with the complete version before it.
+
+    Vulnerabilities are compared by one database: the one that answered for both versions, or else the one that
+    BAKERY_VULNERABILITY_DATABASE names.
 
     Example: bakery compare web@1.0.3 web@1.0.4
 
@@ -42,7 +46,7 @@ def compare(
         raise UsageError("--json and --markdown exclude each other")
     image_catalog = find_catalog(workspace, catalog)
     before, after = _find_sides(image_catalog, [find_record(image_catalog, name, arch) for name in versions])
-    comparison = compare_records(image_catalog, before, after)
+    comparison = compare_records(image_catalog, before, after, describe_project(workspace))
     if json:
         print(documents.dump(comparison).decode(), end="")
     else:
@@ -84,19 +88,33 @@ def render_markdown(comparison: Comparison) -> str:
 def _facts(comparison: Comparison) -> Iterator[str]:
     before, after = comparison.before, comparison.after
     if comparison.packages is None:
-        unknown = " and ".join(f"{side.image} {side.version}" for side in (before, after) if side.size is None)
-        yield f"packages: unknown, since the disk of {unknown} was not read"
+        unknown = " and ".join(f"{side.image} {side.version}" for side in (before, after) if side.kernels is None)
+        yield f"packages: unknown, since {unknown} was not read"
     else:
         yield (
             f"packages: {comparison.count('added')} added, {comparison.count('removed')} removed, "
             f"{comparison.count('changed')} changed"
         )
+    yield from _vulnerability_facts(comparison.vulnerabilities)
     if before.kernels != after.kernels:
         yield f"kernels: {_kernel_text(before)} -> {_kernel_text(after)}"
+    if comparison.boot:
+        yield f"boot files: {', '.join(comparison.boot)}"
     if _size_text(before) != _size_text(after):
         yield f"size: {_size_text(before)} -> {_size_text(after)}"
     if before.sha256 == after.sha256:
         yield "the disks are equal"
+
+
+def _vulnerability_facts(changes: VulnerabilityChanges | None) -> Iterator[str]:
+    if changes is None:
+        yield "CVEs: unknown, since no database has answered for both versions"
+        return
+    counts = f"{len(changes.fixed)} fixed, {len(changes.introduced)} introduced"
+    yield f"CVEs: {counts}; database of {changes.database.built[:10]}"
+    for name, identifiers in (("fixed", changes.fixed), ("introduced", changes.introduced)):
+        if identifiers:
+            yield f"{name}: {', '.join(f'{identifier} ({identifiers[identifier]})' for identifier in identifiers)}"
 
 
 def _name_sides(comparison: Comparison) -> str:

@@ -42,6 +42,11 @@ def show_events(project: Project, verb: str, *, quiet: bool, verbose: bool) -> I
         raise
 
 
+def describe_project(workspace: Path) -> Project:
+    """The project of the current folder, which need not have definitions, for verbs that read the catalog alone."""
+    return Project(Path.cwd(), options.DEFINITIONS, workspace.absolute())
+
+
 def find_catalog(workspace: Path, location: str) -> Catalog:
     """The catalog for verbs that read nothing else; a catalog with its own location needs no project."""
     if location:

@@ -1,4 +1,4 @@
-"""The differences between two versions: packages, kernels, size, inputs."""
+"""The differences between two versions: packages, vulnerabilities, kernels, boot files, size, inputs."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ from bakery.catalog import Record
 from bakery.model import inputs
 from bakery.model.contents import Contents, Package
 from bakery.model.documents import Strict
+from bakery.model.vulnerabilities import VulnerabilityChanges
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class PackageChange(Strict):
 
 @dataclass(frozen=True)
 class Side(Strict):
-    """One of two versions; without its contents, size and kernels are unknown."""
+    """One of two versions; without its contents, size and kernels are unknown. Only a disk has a size."""
 
     image: str
     version: str
@@ -40,29 +41,43 @@ class Side(Strict):
 
 @dataclass(frozen=True)
 class Comparison(Strict):
-    """Two versions of an architecture. `packages` is None where the contents of one of them are unknown."""
+    """Two versions of an architecture.
+
+    `packages` and `boot`, the paths of boot files that differ, are None where the contents of one of them are unknown;
+    `vulnerabilities` is None if no database has answered for both.
+    """
 
     arch: str
     before: Side
     after: Side
     inputs: tuple[inputs.Change, ...]
     packages: tuple[PackageChange, ...] | None
+    boot: tuple[str, ...] | None = None
+    vulnerabilities: VulnerabilityChanges | None = None
     schema: Literal["bakery/comparison/1"] = "bakery/comparison/1"
 
     def count(self, kind: Literal["added", "removed", "changed"]) -> int:
         return sum(change.kind == kind for change in self.packages or ())
 
 
-def compare_versions(before: Record, after: Record, contents: tuple[Contents | None, Contents | None]) -> Comparison:
+def compare_versions(
+    before: Record,
+    after: Record,
+    contents: tuple[Contents | None, Contents | None],
+    vulnerabilities: VulnerabilityChanges | None,
+) -> Comparison:
     """Compare two records and their contents, both in this order. Packages stand for the versions of a lock."""
     old, new = contents
     packages = compare_packages(old.packages, new.packages) if old and new else None
+    boot = tuple(sorted({file.path for file in {*old.boot} ^ {*new.boot}})) if old and new else None
     changes = tuple(
         change
         for change in inputs.compare_inputs(before.inputs, after.inputs)
         if packages is None or not change.input.startswith(inputs.LOCKED)
     )
-    return Comparison(before.arch, _side_of(before, old), _side_of(after, new), changes, packages)
+    return Comparison(
+        before.arch, _side_of(before, old), _side_of(after, new), changes, packages, boot, vulnerabilities
+    )
 
 
 def compare_packages(before: Iterable[Package], after: Iterable[Package]) -> tuple[PackageChange, ...]:

@@ -84,30 +84,15 @@ def _failures_as_notes(session: Session, image: str) -> Iterator[None]:
 
 def _describe_changes(session: Session, before: Record, after: Record) -> list[str]:
     """Vulnerabilities and packages that differ, a line for each kind of the former and for each of the latter."""
-    comparison = compare_records(session.catalog, before, after)
+    comparison = compare_records(session.catalog, before, after, session.project)
     if comparison.packages is None:
         packages = [f"the packages that changed since {before.version} are unknown: a disk was not read"]
     else:
         packages = [f"{count_of(len(comparison.packages), 'package')} changed since {before.version}"]
         packages += [f"{change.name} {change.before or '-'} -> {change.after or '-'}" for change in comparison.packages]
-    return [*_describe_fixes(session, before, after), *packages]
-
-
-def _describe_fixes(session: Session, before: Record, after: Record) -> list[str]:
-    """Identifiers of vulnerabilities that only one of two versions has; none if one of both was never matched."""
-    match = session.catalog.newest_observations().vulnerabilities_by_version.get(ImageVersion.of(before))
-    old, new = match.summary if match else before.vulnerabilities, after.vulnerabilities
-    if old is None or new is None:
-        return []
-    old_names, new_names = (
-        {vulnerability.id for vulnerability in session.catalog.vulnerabilities(of, summary.report).vulnerabilities}
-        for of, summary in ((before, old), (after, new))
-    )
-    return [
-        f"{name}: {', '.join(sorted(identifiers))}"
-        for name, identifiers in (("fixed", old_names - new_names), ("introduced", new_names - old_names))
-        if identifiers
-    ]
+    changes = comparison.vulnerabilities
+    fixes = (("fixed", changes.fixed), ("introduced", changes.introduced)) if changes else ()
+    return [*(f"{name}: {', '.join(identifiers)}" for name, identifiers in fixes if identifiers), *packages]
 
 
 def _find_news(

@@ -6,9 +6,11 @@ from typing import Literal
 from bakery.catalog import VERSION, Catalog, Record
 from bakery.catalog.search import find_descendants, find_identity
 from bakery.contents.comparison import Comparison, compare_versions
+from bakery.engine.vulnerabilities import compare_known_vulnerabilities
 from bakery.host.errors import NotFoundError, UsageError
 from bakery.model.contents import Contents, SbomFormat
 from bakery.model.documents import Base, Strict
+from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 
 
@@ -96,9 +98,10 @@ def read_vex(catalog: Catalog, record: Record) -> bytes:
     return vex
 
 
-def compare_records(catalog: Catalog, before: Record, after: Record) -> Comparison:
+def compare_records(catalog: Catalog, before: Record, after: Record, project: Project) -> Comparison:
     """The differences between two versions of one architecture."""
-    return compare_versions(before, after, (catalog.contents(before), catalog.contents(after)))
+    contents = (catalog.contents(before), catalog.contents(after))
+    return compare_versions(before, after, contents, compare_known_vulnerabilities(catalog, before, after, project))
 
 
 def _list_ancestors(catalog: Catalog, record: Record) -> list[Base]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from bakery.catalog import Record, actor, now
+from bakery.catalog import Catalog, Record, actor, now
 from bakery.contents import DOCUMENT, sbom_path
 from bakery.engine import toolbox
 from bakery.engine.session import Session
@@ -19,13 +19,15 @@ from bakery.model import documents
 from bakery.model.baked import part_folder
 from bakery.model.contents import Contents
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Check, Part, Verdict, VulnerabilitySummary
+from bakery.model.documents import Artifact, Check, DatabaseState, Part, Verdict, VulnerabilitySummary
 from bakery.model.observations import Observations
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion, Versioned
 from bakery.model.vulnerabilities import (
+    VulnerabilityChanges,
     VulnerabilityObservation,
     VulnerabilityReport,
+    compare_vulnerabilities,
     count_identifiers,
 )
 from bakery.vulnerabilities import (
@@ -164,6 +166,46 @@ def observe_vulnerabilities(
     return parallel.run_parallel(list(records), work, jobs)
 
 
+def compare_known_vulnerabilities(
+    catalog: Catalog, before: Record, after: Record, project: Project
+) -> VulnerabilityChanges | None:
+    """The vulnerabilities that only one of two versions has; None if no database can answer for both.
+
+    What two databases say cannot be compared: the newer one knows more, of either version. So the catalog's answers
+    count if one database gave both, and else the database that the environment names is asked.
+    """
+    old, new = (_kept_answers(catalog, record) for record in (before, after))
+    if shared := old.keys() & new.keys():
+        database = max(shared, key=lambda state: state.built)
+        reports = [catalog.vulnerabilities(before, old[database]), catalog.vulnerabilities(after, new[database])]
+    else:
+        try:
+            opened = open_named_database(project)
+            database = opened.state
+            reports = [
+                match_version(opened, record, _read_kept_sbom(catalog, record), project)[0]
+                for record in (before, after)
+            ]
+        except UnknownVulnerabilitiesError:
+            return None
+    return compare_vulnerabilities(database, *(report.vulnerabilities for report in reports))
+
+
+def _kept_answers(catalog: Catalog, record: Record) -> dict[DatabaseState, str]:
+    """The digests of the reports on a version that are known, by the database that gave them."""
+    match = catalog.newest_observations().vulnerabilities_by_version.get(ImageVersion.of(record))
+    summaries = (record.vulnerabilities, match.summary if match else None)
+    return {summary.database: summary.report for summary in summaries if summary}
+
+
+def _read_kept_sbom(catalog: Catalog, record: Record) -> bytes:
+    """The CycloneDX document of a version."""
+    sbom = catalog.sbom(record, "cyclonedx")
+    if sbom is None:
+        raise UnknownVulnerabilitiesError("it has no bill of materials")
+    return sbom
+
+
 def _list_records(session: Session, image: ImageDefinition) -> list[Record]:
     """The newest complete version of an image, and the versions that its channels point at."""
     newest = session.newest_record(image)
@@ -193,9 +235,7 @@ def _observe_record(
     if last and digest and (last.summary.sbom, last.summary.database) == (digest, database.state):
         return replace(last, at=now())
     try:
-        sbom = session.catalog.sbom(record, "cyclonedx")
-        if sbom is None:
-            raise UnknownVulnerabilitiesError("it has no bill of materials")
+        sbom = _read_kept_sbom(session.catalog, record)
         report, summary = match_version(database, record, sbom, session.project)
     except UnknownVulnerabilitiesError as error:
         session.report(Event("note", "refresh", name, f"vulnerabilities are unknown: {error.message}"))

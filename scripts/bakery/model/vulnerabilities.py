@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from bakery.model.documents import SEVERITIES, Severity, Strict, Time, VulnerabilitySummary
+from bakery.model.documents import SEVERITIES, DatabaseState, Severity, Strict, Time, VulnerabilitySummary
 
 
 @dataclass(frozen=True, order=True)
@@ -49,10 +49,35 @@ class VulnerabilityObservation(Strict):
     summary: VulnerabilitySummary
 
 
+@dataclass(frozen=True)
+class VulnerabilityChanges(Strict):
+    """The identifiers that only one of two versions has, by one database: each with its worst severity."""
+
+    database: DatabaseState
+    fixed: dict[str, Severity]
+    introduced: dict[str, Severity]
+
+
+def compare_vulnerabilities(
+    database: DatabaseState, before: Iterable[Vulnerability], after: Iterable[Vulnerability]
+) -> VulnerabilityChanges:
+    """The changes from one version to another, sorted by identifier."""
+    old, new = _worst_severities(before), _worst_severities(after)
+    return VulnerabilityChanges(
+        database,
+        fixed={name: old[name] for name in sorted(old.keys() - new.keys())},
+        introduced={name: new[name] for name in sorted(new.keys() - old.keys())},
+    )
+
+
 def count_identifiers(vulnerabilities: Iterable[Vulnerability]) -> dict[Severity, int]:
     """Identifiers by severity, the worst first: each counts once, by its worst severity, in however many packages."""
+    counts = Counter(_worst_severities(vulnerabilities).values())
+    return {severity: counts[severity] for severity in reversed(SEVERITIES) if counts[severity]}
+
+
+def _worst_severities(vulnerabilities: Iterable[Vulnerability]) -> dict[str, Severity]:
     worst: dict[str, Severity] = {}
     for one in vulnerabilities:
         worst[one.id] = max(worst.get(one.id, "unknown"), one.severity, key=SEVERITIES.index)
-    counts = Counter(worst.values())
-    return {severity: counts[severity] for severity in reversed(SEVERITIES) if counts[severity]}
+    return worst

@@ -1,6 +1,8 @@
 """`show`, `compare` and `history`, over two versions of `web` on `base`."""
 
+import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +11,8 @@ from bakery.contents.comparison import Comparison, PackageChange, Side, compare_
 from bakery.engine.overview import Overview
 from bakery.model import documents
 from bakery.model.contents import Package
+from bakery.model.documents import DatabaseState, VulnerabilitySummary
+from bakery.model.vulnerabilities import Vulnerability, VulnerabilityObservation, VulnerabilityReport
 from unit.bakery.cli.cli_runner import CliRunner
 
 OLD = {"openssl": "3.0.17-1~deb12u2", "nginx": "1.22.1-9", "telnet": "0.17"}
@@ -85,7 +89,7 @@ def test_contents_that_nobody_read_are_unknown(bakery: CliRunner) -> None:
     bakery.packages["web"] = OLD
     bakery.line("web")
     answer = bakery("compare", "base", "web")
-    assert "packages: unknown, since the disk of base 1.0.0 was not read\n" in answer.out
+    assert "packages: unknown, since base 1.0.0 was not read\n" in answer.out
     assert json.loads(bakery("compare", "base", "web", "--json").out)["packages"] is None
 
 
@@ -95,6 +99,7 @@ def test_compare_lists_packages_and_inputs(versions: CliRunner) -> None:
     assert answer.out == (
         "web 1.0.0 -> web 1.0.1 (x86_64)\n"
         "packages: 1 added, 1 removed, 1 changed\n"
+        "CVEs: unknown, since no database has answered for both versions\n"
         "\n"
         "PACKAGE        BEFORE            AFTER\n"
         "curl:amd64     -                 7.88.1-10\n"
@@ -125,6 +130,46 @@ def test_compare_writes_markdown_and_a_document(versions: CliRunner) -> None:
     assert versions("compare", "web", "web", "--json", "--markdown").code == 64
 
 
+KNOWN = DatabaseState("mirror", "2026-11-28T06:00:00+00:00", "xxh64:0123")
+TLS = Vulnerability("CVE-2026-0001", "openssl", "3.0.17-1~deb12u2", "3.0.17-1~deb12u3", "high", "pkg:deb/x")
+CURL = Vulnerability("CVE-2026-0002", "curl", "7.88.1-10", "", "low", "pkg:deb/y")
+
+
+def observe_known(versions: CliRunner, version: str, database: DatabaseState, *known: Vulnerability) -> None:
+    """Keep what a database says of a version, as a refresh does."""
+    report = VulnerabilityReport("web", "x86_64", version, "a" * 64, known)
+    digest = hashlib.sha256(documents.dump(report)).hexdigest()
+    versions.catalog.keep_vulnerabilities(report, digest)
+    summary = VulnerabilitySummary(database, "a" * 64, digest)
+    match = VulnerabilityObservation("web", "x86_64", version, "2026-11-28T07:00:00+00:00", summary)
+    others = versions.catalog.newest_observations().vulnerabilities
+    versions.catalog.keep_observations([], [match, *(one for one in others if one.version != version)])
+
+
+def test_compare_names_the_vulnerabilities_that_were_fixed(versions: CliRunner) -> None:
+    observe_known(versions, "1.0.0", KNOWN, TLS)
+    observe_known(versions, "1.0.1", KNOWN, CURL)
+    assert "\nCVEs: 1 fixed, 1 introduced; database of 2026-11-28\nfixed: CVE-2026-0001 (high)\n" in (
+        versions("compare", "web").out
+    )
+    assert "- introduced: CVE-2026-0002 (low)\n" in versions("compare", "web", "--markdown").out
+    changes = json.loads(versions("compare", "web", "--json").out)["vulnerabilities"]
+    assert (changes["fixed"], changes["database"]["built"]) == ({"CVE-2026-0001": "high"}, KNOWN.built)
+
+
+def test_what_two_databases_say_is_not_compared(versions: CliRunner) -> None:
+    """The newer one knows of a vulnerability that both versions have."""
+    observe_known(versions, "1.0.0", KNOWN)
+    observe_known(versions, "1.0.1", replace(KNOWN, digest="xxh64:4567"), CURL)
+    assert "CVEs: unknown, since no database has answered for both" in versions("compare", "web").out
+
+
+def test_compare_names_boot_files_that_differ() -> None:
+    before, after = (Side("web", version, version, 1, ()) for version in ("1.0.0", "1.0.1"))
+    text = render(Comparison("x86_64", before, after, (), (), ("EFI/BOOT/BOOTX64.EFI",)))
+    assert "\nboot files: EFI/BOOT/BOOTX64.EFI" in text
+
+
 def test_compare_with_the_version_before(versions: CliRunner) -> None:
     assert versions("compare", "web").out == versions("compare", "web@1.0.0", "web@1.0.1").out
     versions.catalog.reserve("web", "x86_64", "1.0", "other", {}, "builder")
@@ -137,7 +182,8 @@ def test_compare_with_the_version_before(versions: CliRunner) -> None:
 
 def test_a_version_equals_itself(versions: CliRunner) -> None:
     assert versions("compare", "web", "web@stable").out == (
-        "web 1.0.1 -> web 1.0.1 (x86_64)\npackages: 0 added, 0 removed, 0 changed\nthe disks are equal\n"
+        "web 1.0.1 -> web 1.0.1 (x86_64)\npackages: 0 added, 0 removed, 0 changed\n"
+        "CVEs: unknown, since no database has answered for both versions\nthe disks are equal\n"
     )
 
 
