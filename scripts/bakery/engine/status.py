@@ -65,17 +65,17 @@ class Status(Strict):
     @property
     def insecure(self) -> tuple[ImageStatus, ...]:
         """Images that lack an update for security."""
-        return tuple(one for one in self.images if one.security)
+        return tuple(image for image in self.images if image.security)
 
     @property
     def unknown(self) -> tuple[ImageStatus, ...]:
         """Images of whose newest version nobody knows that it lacks none."""
-        return tuple(one for one in self.images if one.version and (one.updates is None or one.old))
+        return tuple(image for image in self.images if image.version and (image.updates is None or image.old))
 
     @property
     def unclassified(self) -> tuple[ImageStatus, ...]:
         """Images with updates of which nobody knows whether they are for security."""
-        return tuple(one for one in self.images if one.unclassified)
+        return tuple(image for image in self.images if image.unclassified)
 
 
 def describe_images(
@@ -83,21 +83,21 @@ def describe_images(
 ) -> Status:
     """The state of the named images, or of all; with each vulnerability on request."""
     now = datetime.now(UTC)
-    kept = session.catalog.newest_observations()
-    matches = kept.vulnerabilities_by_version
+    observations = session.catalog.newest_observations()
+    matches = observations.vulnerabilities_by_version
     images = [
-        _add_matches(_describe_image(session, image, kept, now, max_age), matches, now, max_age)
+        _add_matches(_describe_image(session, image, observations, now, max_age), matches, now, max_age)
         for image in session.definitions.select(names or [])
     ]
     if with_vulnerabilities:
-        images = [_add_vulnerabilities(session, one) for one in images]
+        images = [_add_vulnerabilities(session, image) for image in images]
     return Status(now.isoformat(timespec="seconds"), tuple(sorted(images, key=_urgency)))
 
 
 def _describe_image(
     session: Session,
     image: ImageDefinition,
-    kept: Observations,
+    observations: Observations,
     now: datetime,
     max_age: timedelta,
 ) -> ImageStatus:
@@ -106,7 +106,7 @@ def _describe_image(
     if record is None:
         return ImageStatus(image.name, image.arch, failures=failures)
     behind = _list_behind(session, record)
-    bases = compare_bases(image, record, kept.bases_by_key)
+    bases = compare_bases(image, record, observations.bases_by_key)
     status = ImageStatus(
         image.name,
         image.arch,
@@ -117,7 +117,7 @@ def _describe_image(
         bases=bases,
         bases_old=bool(find_old_time(bases, now, max_age)),
     )
-    observation = kept.by_version.get(ImageVersion.of(record))
+    observation = observations.by_version.get(ImageVersion.of(record))
     if observation is None:
         return status
     held = observation.upgrade.held

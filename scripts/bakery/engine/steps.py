@@ -300,7 +300,7 @@ def _complete_record(
         tags=version.definition.tags,
         publications=publications,
         contents=contents,
-        checks=sum(len(one.checks) for one in verdicts if one),
+        checks=sum(len(verdict.checks) for verdict in verdicts if verdict),
         vulnerabilities=verdict.vulnerabilities if verdict else None,
         vex=verdict.vex if verdict else "",
         vendor_bases={builder: part.vendor_base for builder, part in parts.items() if part.vendor_base},

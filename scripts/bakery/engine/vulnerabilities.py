@@ -171,34 +171,34 @@ def compare_known_vulnerabilities(
 ) -> VulnerabilityChanges | None:
     """The vulnerabilities that only one of two versions has; None if no database can answer for both.
 
-    What two databases say cannot be compared: the newer one knows more, of either version. So the catalog's answers
-    count if one database gave both, and else the database that the environment names is asked.
+    The answers of two databases cannot be compared: the newer database knows more of either version. The catalog's
+    answers count if one database gave both; otherwise the database that the environment names is asked.
     """
-    old, new = (_kept_answers(catalog, record) for record in (before, after))
-    if shared := old.keys() & new.keys():
-        database = max(shared, key=lambda state: state.built)
-        reports = [catalog.vulnerabilities(before, old[database]), catalog.vulnerabilities(after, new[database])]
+    old, new = (_list_answers(catalog, record) for record in (before, after))
+    if states := old.keys() & new.keys():
+        state = max(states, key=lambda state: state.built)
+        reports = [catalog.vulnerabilities(before, old[state]), catalog.vulnerabilities(after, new[state])]
     else:
         try:
-            opened = open_named_database(project)
-            database = opened.state
+            database = open_named_database(project)
+            state = database.state
             reports = [
-                match_version(opened, record, _read_kept_sbom(catalog, record), project)[0]
+                match_version(database, record, _read_sbom_of(catalog, record), project)[0]
                 for record in (before, after)
             ]
         except UnknownVulnerabilitiesError:
             return None
-    return compare_vulnerabilities(database, *(report.vulnerabilities for report in reports))
+    return compare_vulnerabilities(state, *(report.vulnerabilities for report in reports))
 
 
-def _kept_answers(catalog: Catalog, record: Record) -> dict[DatabaseState, str]:
+def _list_answers(catalog: Catalog, record: Record) -> dict[DatabaseState, str]:
     """The digests of the reports on a version that are known, by the database that gave them."""
     match = catalog.newest_observations().vulnerabilities_by_version.get(ImageVersion.of(record))
     summaries = (record.vulnerabilities, match.summary if match else None)
     return {summary.database: summary.report for summary in summaries if summary}
 
 
-def _read_kept_sbom(catalog: Catalog, record: Record) -> bytes:
+def _read_sbom_of(catalog: Catalog, record: Record) -> bytes:
     """The CycloneDX document of a version."""
     sbom = catalog.sbom(record, "cyclonedx")
     if sbom is None:
@@ -235,7 +235,7 @@ def _observe_record(
     if last and digest and (last.summary.sbom, last.summary.database) == (digest, database.state):
         return replace(last, at=now())
     try:
-        sbom = _read_kept_sbom(session.catalog, record)
+        sbom = _read_sbom_of(session.catalog, record)
         report, summary = match_version(database, record, sbom, session.project)
     except UnknownVulnerabilitiesError as error:
         session.report(Event("note", "refresh", name, f"vulnerabilities are unknown: {error.message}"))
