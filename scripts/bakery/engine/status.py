@@ -104,7 +104,7 @@ def _describe_image(
     record = session.newest_record(image)
     failures = session.catalog.failures_since(image.name, image.arch, record)
     if record is None:
-        return ImageStatus(image.name, image.arch, failures=failures)
+        return ImageStatus(image.name, image.arch, failures=failures, package_versions=image.package_versions)
     behind = _list_behind(session, record)
     bases = compare_bases(image, record, observations.bases_by_key)
     status = ImageStatus(
@@ -114,6 +114,7 @@ def _describe_image(
         record.baked,
         behind=behind,
         failures=failures,
+        package_versions=image.package_versions,
         bases=bases,
         bases_old=bool(find_old_time(bases, now, max_age)),
     )
@@ -131,7 +132,6 @@ def _describe_image(
         refreshed=observation.at,
         old=is_old(observation, now, max_age),
         unclassified=unclassified,
-        package_versions=image.package_versions,
     )
 
 

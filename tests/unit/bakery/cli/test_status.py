@@ -116,6 +116,17 @@ def test_the_document(baked: CliRunner) -> None:
     }
 
 
+def test_a_lock_is_named_before_any_bake_or_refresh(bakery: CliRunner) -> None:
+    bakery.line("base")
+    for name, line in (("base", "targets: [local]\n"), ("web", "channel: stable\n")):
+        bakery.edit(name, line, f"{line}package_versions: pinned\n")
+    images = json.loads(bakery("status", "--json").out)["images"]
+    assert [(one["image"], one["version"], one["package_versions"]) for one in images] == [
+        ("base", "1.0.0", "pinned"),
+        ("web", "", "pinned"),
+    ]
+
+
 class TestFailOnSecurity:
     def test_updates_for_security(self, baked: CliRunner) -> None:
         observe(baked, "base", Upgrade((TZDATA,)))
