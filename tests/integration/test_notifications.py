@@ -17,10 +17,10 @@ PATH = "secret/data/bakery/notifications/chat"
 NOTICE = make_notice("failed", "web", "x86_64", "1.0.0", "web: bake failed", ("by a job",))
 
 
-def send(places: str) -> list[str]:
+def send(recipients: str) -> list[str]:
     """The texts of the notes of two notices."""
     events: list[Event] = []
-    notifier = Notifier(places)
+    notifier = Notifier(recipients)
     for _ in range(2):
         notifier.send(NOTICE, events.append)
     return [event.text for event in events]

@@ -12,7 +12,7 @@ import typer
 from bakery.cli import options
 from bakery.clouds import REMOTE, STACKS
 from bakery.engine import vault_check as vaultcheck
-from bakery.engine.notifications import named_places
+from bakery.engine.notifications import named_recipients
 from bakery.engine.session import open_session
 from bakery.engine.vault_check import Duty, NeedCheck
 from bakery.host import process
@@ -56,7 +56,7 @@ def check(
     needs = vaultcheck.needs(session.definitions, images or [], duty)
     if credentials and duty in (None, "apply"):
         needs.append(vaultcheck.terraform(credentials))
-    needs += vaultcheck.webhooks(named_places(), duty)
+    needs += vaultcheck.webhooks(named_recipients(), duty)
     login, checks = "", []
     if needs or os.environ.get("VAULT_ADDR"):
         with Vault.login(os.environ) as vault:

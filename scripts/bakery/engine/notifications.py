@@ -53,32 +53,32 @@ class Recipient(Protocol):
 class Notifier:
     """Sends notices to recipients, one after the other. A recipient that fails gets no other notice of this run."""
 
-    def __init__(self, places: str) -> None:
-        """`places` has the ARNs of topics and paths in Vault of the recipients, with spaces between."""
-        self._places = places.split()
-        self._recipients: dict[str, Recipient] = {}
+    def __init__(self, recipients: str) -> None:
+        """`recipients` has ARNs of topics and paths in Vault of webhooks, with spaces between."""
+        self._names = recipients.split()
+        self._open: dict[str, Recipient] = {}
         self._lock = Lock()  # a run works on several images at once
 
     def __bool__(self) -> bool:
         """Whether any recipient is left."""
-        return bool(self._places)
+        return bool(self._names)
 
     def send(self, notice: Notice, report: Reporter) -> None:
         """Send a notice to every recipient; a failure is reported as a note, and never raised."""
         with self._lock:
-            for place in tuple(self._places):
+            for name in tuple(self._names):
                 try:
-                    if place not in self._recipients:
-                        self._recipients[place] = open_recipient(place)
-                    self._recipients[place].send(notice)
+                    if name not in self._open:
+                        self._open[name] = open_recipient(name)
+                    self._open[name].send(notice)
                 except BakeryError as error:
-                    self._places.remove(place)
+                    self._names.remove(name)
                     reason = ": ".join(filter(None, (error.message, error.detail, error.hint)))
                     text = f"no notice of '{notice.kind}' was sent, and none follows in this run: {reason}"
                     report(Event("note", "notify", notice.image, text))
 
 
-def named_places() -> str:
+def named_recipients() -> str:
     """The recipients that the environment names; empty if it names none."""
     return os.environ.get(VARIABLE, "")
 
@@ -92,22 +92,22 @@ def make_notice(
     return Notice(kind, image, arch, version, "\n".join((title, *shown)), shown)
 
 
-def open_recipient(place: str) -> Recipient:
-    """The recipient at an ARN or a path in Vault; UsageError, which does not repeat the text, if it is neither."""
-    return RECIPIENTS[_kind_of_place(place)](place)
+def open_recipient(name: str) -> Recipient:
+    """The recipient with an ARN or a path in Vault; UsageError, which does not repeat the name, if it is neither."""
+    return RECIPIENTS[_recipient_kind(name)](name)
 
 
-def webhook_paths(places: str) -> list[str]:
+def webhook_paths(recipients: str) -> list[str]:
     """The paths in Vault among recipients."""
-    return [place for place in places.split() if SECRET_PATH.fullmatch(place)]
+    return [name for name in recipients.split() if SECRET_PATH.fullmatch(name)]
 
 
-def _kind_of_place(place: str) -> Literal["topic", "webhook"]:
-    if TOPIC.fullmatch(place):
+def _recipient_kind(name: str) -> Literal["topic", "webhook"]:
+    if TOPIC.fullmatch(name):
         return "topic"
-    if SECRET_PATH.fullmatch(place):
+    if SECRET_PATH.fullmatch(name):
         return "webhook"
-    if "://" in place:
+    if "://" in name:
         raise UsageError(
             f"{VARIABLE} contains the address of a webhook, which is a secret",
             hint=f"keep it in Vault under the key '{KEY}', and name its path, such as "

@@ -8,7 +8,7 @@ from bakery.catalog import Catalog, Record, open_store
 from bakery.clouds.definitions import load
 from bakery.engine import toolbox
 from bakery.engine.fingerprint import Fingerprints
-from bakery.engine.notifications import Notifier, named_places
+from bakery.engine.notifications import Notifier, named_recipients
 from bakery.engine.plan import Plan, World, plan
 from bakery.engine.updates import MAX_AGE
 from bakery.host.errors import BakeryError, NotFoundError
@@ -29,7 +29,7 @@ class Session:
     definitions: Definitions
     catalog: Catalog
     report: Reporter = silent
-    notifier: Notifier = field(default_factory=lambda: Notifier(named_places()))
+    notifier: Notifier = field(default_factory=lambda: Notifier(named_recipients()))
 
     def plan(
         self, names: list[str] | None, max_age: timedelta = MAX_AGE, rebuild_asked: datetime | None = None

@@ -140,8 +140,8 @@ def _try_login(_: Project) -> str:
 
 def _reach_recipients(_: Project) -> str:
     """Reach every recipient of notices without sending anything."""
-    places = notifications.named_places().split()
-    answers = [notifications.open_recipient(place).require() for place in places]
+    names = notifications.named_recipients().split()
+    answers = [notifications.open_recipient(name).require() for name in names]
     return "; ".join(answers) or f"not configured ({notifications.VARIABLE} names no topic and no webhook)"
 
 

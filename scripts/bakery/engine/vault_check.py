@@ -58,11 +58,11 @@ def terraform(path: str) -> Need:
     return Need(APPLY, "", "apply", path, STACKS.credentials)
 
 
-def webhooks(places: str, duty: Duty | None = None) -> list[Need]:
+def webhooks(recipients: str, duty: Duty | None = None) -> list[Need]:
     """The addresses of webhooks among the recipients that a variable names, if jobs of the duty read them."""
     if duty not in (None, *NOTIFYING):
         return []
-    paths = notifications.webhook_paths(places)
+    paths = notifications.webhook_paths(recipients)
     return [Need(notifications.VARIABLE, "", "notices", path, (notifications.KEY,)) for path in paths]
 
 

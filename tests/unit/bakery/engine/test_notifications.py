@@ -176,7 +176,7 @@ def notes(events: list[Event]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("places", "reason"),
+    ("recipients", "reason"),
     [
         ("arn:aws:sns:eu-central-1:123456789012:nothing", "cannot publish to the topic"),
         ("https://hooks.example.com/hidden", "contains the address of a webhook, which is a secret"),
@@ -184,17 +184,17 @@ def notes(events: list[Event]) -> list[str]:
         ("arn:aws:sns:eu-central-1:1234:images", "is neither the ARN of a topic"),
     ],
 )
-def test_a_place_that_does_not_work_costs_one_note_and_no_image(
-    bakery: CliRunner, arn: str, monkeypatch: pytest.MonkeyPatch, places: str, reason: str
+def test_a_recipient_that_does_not_work_costs_one_note_and_no_image(
+    bakery: CliRunner, arn: str, monkeypatch: pytest.MonkeyPatch, recipients: str, reason: str
 ) -> None:
-    monkeypatch.setenv(VARIABLE, places)
+    monkeypatch.setenv(VARIABLE, recipients)
     assert len(bakery.line()) == 2
     [note] = notes(bakery.events)
     assert reason in note
     assert "hidden" not in note
 
 
-def test_a_broken_place_stops_no_other(
+def test_a_broken_recipient_stops_no_other(
     bakery: CliRunner, arn: str, subscriber: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, f"nowhere {arn}")

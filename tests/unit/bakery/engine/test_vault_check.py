@@ -230,8 +230,8 @@ def test_an_outage_ends_it() -> None:
 
 
 def test_webhooks_of_notices_are_read_by_the_duties_that_send_them() -> None:
-    places = "arn:aws:sns:eu-central-1:123456789012:images secret/data/bakery/notifications/chat"
+    recipients = "arn:aws:sns:eu-central-1:123456789012:images secret/data/bakery/notifications/chat"
     need = Need("BAKERY_NOTIFY", "", "notices", "secret/data/bakery/notifications/chat", ("url",))
     duties: tuple[Duty | None, ...] = (None, "bake-private", "bake-public", "publish", "apply", "validate")
-    assert [vaultcheck.webhooks(places, duty) for duty in duties] == [[need]] * 4 + [[]] * 2
+    assert [vaultcheck.webhooks(recipients, duty) for duty in duties] == [[need]] * 4 + [[]] * 2
     assert vaultcheck.webhooks("") == []
