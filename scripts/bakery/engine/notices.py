@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from bakery.catalog import Failure, Record
-from bakery.engine.notifications import make_notice
+from bakery.engine.notifications import join_names, make_notice
 from bakery.engine.overview import compare_records, find_previous
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError
@@ -24,8 +24,10 @@ def announce_version(session: Session, record: Record, channel: str) -> None:
         previous = find_previous(session.catalog, record)
         title = f"{record.image} {record.version} is published" + (f", and {channel} points at it" if channel else "")
         changes = _describe_changes(session, previous, record) if previous else ["the first version"]
+        verb = f"bakery compare {record.image}@{record.version}"
         session.notifier.send(
-            make_notice("patched", record.image, record.arch, record.version, title, tuple(changes)), session.report
+            make_notice("patched", record.image, record.arch, record.version, title, tuple(changes), verb),
+            session.report,
         )
 
 
@@ -68,6 +70,7 @@ def announce_vulnerabilities(
                     match.version,
                     f"{match.image} {match.version} has {count}",
                     tuple(_describe_vulnerability(identifier, news[identifier]) for identifier in sorted(news)),
+                    f"bakery status {match.image} --json",
                 ),
                 session.report,
             )
@@ -92,7 +95,7 @@ def _describe_changes(session: Session, before: Record, after: Record) -> list[s
         packages += [f"{change.name} {change.before or '-'} -> {change.after or '-'}" for change in comparison.packages]
     changes = comparison.vulnerabilities
     fixes = (("fixed", changes.fixed), ("introduced", changes.introduced)) if changes else ()
-    return [*(f"{name}: {', '.join(identifiers)}" for name, identifiers in fixes if identifiers), *packages]
+    return [*(f"{name}: {join_names(list(identifiers))}" for name, identifiers in fixes if identifiers), *packages]
 
 
 def _find_news(
@@ -127,6 +130,6 @@ def _read_critical(session: Session, of: Versioned, report: str) -> dict[str, li
 
 
 def _describe_vulnerability(identifier: str, entries: Sequence[Vulnerability]) -> str:
-    packages = ", ".join(f"{entry.package} {entry.installed}" for entry in entries)
-    fixes = ", ".join(sorted({entry.fixed for entry in entries if entry.fixed}))
+    packages = join_names([f"{entry.package} {entry.installed}" for entry in entries])
+    fixes = join_names(sorted({entry.fixed for entry in entries if entry.fixed}))
     return f"{identifier} in {packages}" + (f", fixed in {fixes}" if fixes else ", no fix is known")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Literal, Protocol
@@ -20,7 +20,8 @@ VARIABLE = "BAKERY_NOTIFY"
 KEY = "url"  # of a webhook's secret in Vault
 TOPIC = re.compile(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w.-]+")
 SECRET_PATH = re.compile(r"[\w-]+(/[\w.-]+)+")
-LONGEST = 40  # lines of details: a topic takes 256 KB, and nobody reads more in a chat
+LONGEST = 40  # lines of details: a topic takes 256 KB, in which each line stands three times
+WIDEST = 10  # names in a line of details, so that a topic takes all lines; nobody reads more in a chat
 
 NoticeKind = Literal["patched", "failed", "paused", "vulnerable"]
 
@@ -84,12 +85,18 @@ def named_recipients() -> str:
 
 
 def make_notice(
-    kind: NoticeKind, image: str, arch: str, version: str, title: str, details: tuple[str, ...] = ()
+    kind: NoticeKind, image: str, arch: str, version: str, title: str, details: tuple[str, ...] = (), verb: str = ""
 ) -> Notice:
-    """A notice with at most `LONGEST` lines of details, and one that counts the rest."""
+    """A notice with at most `LONGEST` lines of details, and one that counts the rest and says which verb shows it."""
     more = len(details) - LONGEST
-    shown = (*details[:LONGEST], f"and {more} more") if more > 0 else details
+    shown = (*details[:LONGEST], f"and {more} more: see '{verb}'") if more > 0 else details
     return Notice(kind, image, arch, version, "\n".join((title, *shown)), shown)
+
+
+def join_names(names: Sequence[str]) -> str:
+    """At most `WIDEST` names in one line, and the number of the others."""
+    more = len(names) - WIDEST
+    return ", ".join(names[:WIDEST]) + (f" and {more} more" if more > 0 else "")
 
 
 def open_recipient(name: str) -> Recipient:

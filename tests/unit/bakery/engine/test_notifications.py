@@ -171,6 +171,23 @@ def test_a_patched_image_names_what_is_fixed(published_twice: CliRunner, subscri
     assert published(subscriber)[0]["details"][:2] == ["fixed: CVE-2026-0001", "introduced: CVE-2026-0002"]
 
 
+def test_thousands_of_vulnerabilities_fit_into_a_message(published_twice: CliRunner, subscriber: Chat) -> None:
+    """A topic refuses more than 256 KB, and so does the stand-in."""
+    bakery = published_twice
+    many = [replace(ZLIB, id=f"CVE-2026-{number}", package=f"linux-{number}") for number in range(10_000, 20_000)]
+    packages = [replace(one, id=f"CVE-2025-{name}") for name in range(1000, 1100) for one in many[:300]]
+    refresh_with(bakery, observe(bakery, "1.0.1", *packages))
+    refresh_with(bakery, observe(bakery, "1.0.0", *many))
+    new = bakery.catalog.record(ImageVersion("web", "x86_64", "1.0.1"))
+    matched = replace(new, vulnerabilities=observe(bakery, "1.0.1").summary)
+    notices.announce_version(bakery.session(), matched, "stable")
+    vulnerable, _, patched = (notice["details"] for notice in published(subscriber))
+    assert vulnerable[0].endswith("linux-10009 1 and 290 more, no fix is known")
+    assert vulnerable[-1] == "and 60 more: see 'bakery status web --json'"
+    assert patched[0].endswith(", CVE-2026-10009 and 9990 more")
+    assert notes(bakery.events) == []
+
+
 def notes(events: list[Event]) -> list[str]:
     return [event.text for event in events if event.stage == "notify"]
 
@@ -213,6 +230,7 @@ def test_nothing_is_sent_without_the_variable(
 
 
 def test_a_long_notice_is_cut() -> None:
-    notice = make_notice("patched", "web", "x86_64", "1.0.0", "title", tuple(map(str, range(LONGEST + 5))))
-    assert (len(notice.details), notice.details[-1]) == (LONGEST + 1, "and 5 more")
+    lines = tuple(map(str, range(LONGEST + 5)))
+    notice = make_notice("patched", "web", "x86_64", "1.0.0", "title", lines, "bakery compare web@1.0.0")
+    assert (len(notice.details), notice.details[-1]) == (LONGEST + 1, "and 5 more: see 'bakery compare web@1.0.0'")
     assert notice.text.splitlines() == ["title", *notice.details]
