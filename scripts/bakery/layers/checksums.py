@@ -78,10 +78,12 @@ def _fetch_list(url: str, cache: Path) -> tuple[str, str]:
             body = _read_list(response, url).decode(errors="replace")
             etag, modified = (response.headers.get(name, "") for name in ("ETag", "Last-Modified"))
     except urllib.error.HTTPError as error:
-        if error.code == NOT_MODIFIED:
+        if error.code == NOT_MODIFIED and headers:
             return previous["body"], previous["modified"]
         kind = OutageError if error.code in PASSING else BakeryError
-        raise kind(f"the server answers HTTP {error.code} {error.reason}", where=url, hint="check the URL") from error
+        unasked = ", and was not asked whether the list changed" if error.code == NOT_MODIFIED else ""
+        message = f"the server answers HTTP {error.code} {error.reason}{unasked}"
+        raise kind(message, where=url, hint="check the URL") from error
     except (OSError, http.client.HTTPException) as error:
         raise OutageError("the list of checksums is out of reach", where=url, detail=str(error)) from error
     document = {"etag": etag, "modified": modified, "body": body}

@@ -50,6 +50,7 @@ class Server:
     redirect: str = ""
     modified: str = "Fri, 20 Nov 2026 10:00:00 GMT"
     broken: bool = False  # connections end after half a file
+    unchanged: bool = False  # each answer is that the file did not change
     asked: list[tuple[str, int]] = field(default_factory=list)
 
     def release(self, content: bytes, algorithm: str = "sha512") -> str:
@@ -69,7 +70,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             content = served.files.get(self.path)
             tag = f'"{hashlib.sha256(content).hexdigest()}"' if content is not None else ""
             status = 404 if content is None else 304 if self.headers.get("If-None-Match") == tag else 200
-            status = 302 if served.redirect else status
+            status = 302 if served.redirect else 304 if served.unchanged else status
             served.asked.append((self.path, status))
             self.send_response(status)
             if served.redirect:
@@ -132,6 +133,15 @@ def test_a_part_of_a_list_is_not_kept(server: Server, tmp_path: Path) -> None:
     with pytest.raises(OutageError, match="out of reach"):
         checksums.find_base(base(server), tmp_path)
     server.broken = False
+    assert checksums.find_base(base(server), tmp_path).identity == identity
+
+
+def test_a_list_that_was_never_sent_is_not_unchanged(server: Server, tmp_path: Path) -> None:
+    identity = server.release(b"one")
+    server.unchanged = True
+    with pytest.raises(BakeryError, match="HTTP 304 Not Modified, and was not asked whether the list changed"):
+        checksums.find_base(base(server), tmp_path)
+    server.unchanged = False
     assert checksums.find_base(base(server), tmp_path).identity == identity
 
 
