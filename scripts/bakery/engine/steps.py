@@ -12,7 +12,7 @@ from typing import cast
 
 from bakery.bake import bake, remote
 from bakery.bake.request import BakeContext, BakeRequest
-from bakery.catalog import ChannelEntry, Record, is_expired, now, owner
+from bakery.catalog import ChannelEntry, Record, is_expired, owner
 from bakery.clouds import CLOUDS
 from bakery.clouds.target import RemoteTarget, Target
 from bakery.contents import DATABASE, DOCUMENT, UnreadableError, read_archive, read_disk, sbom_path
@@ -326,9 +326,7 @@ def _base_disk(session: Session, definition: ImageDefinition, lock: Lock | None)
     assert definition.base.qemu
     recipe = session.project.resources.recipe("debian")
     archives, offline = lock.archives if lock else None, definition.package_versions == "offline"
-    began = now()
-    base = prepare(definition.base.qemu, session.project.cache, recipe, session.report, archives, offline)
-    return replace(base, vendor_base=replace(base.vendor_base, at=began)) if base.vendor_base else base
+    return prepare(definition.base.qemu, session.project.cache, recipe, session.report, archives, offline)
 
 
 def _open_target(session: Session, definition: ImageDefinition, name: str, credentials: dict[str, str]) -> Target:

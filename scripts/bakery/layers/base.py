@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bakery.host import files, process
@@ -20,11 +20,19 @@ from bakery.machine import disk_image
 from bakery.machine.disk_image import BaseDisk
 from bakery.model import documents
 from bakery.model.bases import Debootstrap, QemuBase
-from bakery.model.documents import Base
+from bakery.model.documents import Base, Strict, VendorBase
 
 FORMAT = "1"  # of a cache entry; raise it when code here changes the content of entries
 WAIT_SECONDS = 3600.0  # for another run that makes the same base: a slow mirror or a large download can take so long
 UNUSED_SECONDS = 7 * 86400.0  # after which an older Debian base gives its space to the new one
+
+
+@dataclass(frozen=True)
+class LastBase(Strict):
+    """The cache entry of the last bake with a lock, and the vendor's base in it if a list of checksums named it."""
+
+    entry: str
+    vendor_base: VendorBase | None
 
 
 def prepare(
@@ -48,17 +56,16 @@ def prepare(
     if offline:
         return _find_last(last, _base_name(base))
     disk = _find_or_make(base, cache, recipe, archives, report)
-    files.write_atomic(last, disk.path.parent.name.encode())
+    documents.save(LastBase(disk.path.parent.name, disk.vendor_base), last)
     return disk
 
 
 def _find_last(last: Path, name: str) -> BaseDisk:
-    with suppress(FileNotFoundError):
-        os.utime(last)
-        entry = last.with_name(last.read_text())
-        if disk := _load_entry(entry):
-            os.utime(entry)
-            return disk
+    base = documents.find_valid(LastBase, last)
+    if base and (disk := _load_entry(last.with_name(base.entry))):
+        for path in (last, disk.path.parent):
+            os.utime(path)
+        return replace(disk, vendor_base=base.vendor_base)
     hint = "bake once with 'package_versions: pinned'"
     raise BakeryError(f"the base '{name}' for this lock is not in the cache", where=str(last.parent), hint=hint)
 

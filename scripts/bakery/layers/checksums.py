@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -32,12 +33,13 @@ NOT_MODIFIED = 304
 
 
 def find_base(base: QemuBase, cache: Path) -> VendorBase:
-    """The newest image behind the URL, as the list says; its date is the list's.
+    """The newest image behind the URL, as the list said when it was asked for; its date is the list's.
 
     `cache` keeps the list, which is sent again only if it changed. BakeryError if it does not have the image,
     OutageError if the server does not answer.
     """
     assert base.url and base.checksums
+    began = datetime.now(UTC).isoformat(timespec="seconds")
     text, modified = _fetch_list(base.checksums, cache)
     name = PurePosixPath(urlsplit(base.url).path).name
     digest = _find_digest(text, name)
@@ -47,7 +49,7 @@ def find_base(base: QemuBase, cache: Path) -> VendorBase:
             where=base.checksums,
             hint="check base.qemu: the list must name the last part of url, with its SHA-256 or SHA-512",
         )
-    return VendorBase(f"{ALGORITHMS[len(digest)]}:{digest}", name, _read_date(modified))
+    return VendorBase(f"{ALGORITHMS[len(digest)]}:{digest}", name, _read_date(modified), began)
 
 
 def _read_date(modified: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from bakery.engine import steps
 from bakery.host.errors import BakeryError, OutageError
+from bakery.host.events import silent
 from bakery.layers import checksums
 from bakery.layers.base import prepare
 from bakery.model.bases import QemuBase
@@ -237,3 +238,13 @@ def test_an_image_that_is_cached_is_not_downloaded_again(bakery: CliRunner, vend
     bakery.edit("vendor", "targets: [local]", "targets: [local]\nupdates: none")
     bakery.line("vendor")
     assert [path for path, _ in vendor.asked].count(f"/{NAME}") == 1
+
+
+def test_an_offline_bake_knows_its_base(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Programs(tmp_path / "more", monkeypatch).shell("qemu-img", QEMU_IMG)
+    identity = server.release(b"one")
+    disks = [prepare(base(server), tmp_path / "cache", tmp_path, silent, {}, offline) for offline in (False, True)]
+    assert disks[0] == disks[1]
+    assert disks[1].vendor_base
+    assert (disks[1].vendor_base.identity, bool(disks[1].vendor_base.at)) == (identity, True)
+    assert [path for path, _ in server.asked].count("/SHA512SUMS") == 1

@@ -267,6 +267,15 @@ def test_an_offline_base_is_the_last_one_of_its_lock(bench: FakeSources) -> None
         prepare_locked(bench, {"http://deb.debian.org/debian": "http://snapshot.example/2/debian"}, offline=True)
 
 
+@pytest.mark.parametrize("text", ["", "/", '{"entry": "absent", "vendor_base": null}'])
+def test_a_damaged_name_of_the_last_base_is_like_none(bench: FakeSources, text: str) -> None:
+    prepare_locked(bench, DATED)
+    (last,) = bench.cache.glob("bases/*.last")
+    last.write_text(text)
+    with pytest.raises(BakeryError, match="not in the cache"):
+        prepare_locked(bench, DATED, offline=True)
+
+
 def test_apt_is_not_asked_about_dated_archives(bench: FakeSources) -> None:
     prepare_locked(bench, DATED)
     assert bench.resolved == 0
