@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
 from bakery.host import process
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, UsageError
 from bakery.machine.filesystem import FileSystem
 from bakery.model.contents import SBOM_SUFFIXES, Package, SbomFormat
 from bakery.model.documents import Artifact, Part
@@ -31,9 +31,25 @@ OMITTED = (
     "/usr/share/perl",  # only Perl itself: packages of Debian are in /usr/share/perl5, CPAN's below /usr/local
     *("/var/lib/apt/lists", "/var/cache", "/var/log"),
 )
+# Where syft takes a temporary file system for the running system's own, and skips it without a word.
+SKIPPED = ("/dev", "/run")
+TEMPORARY = ("tmpfs", "devtmpfs")
 SECONDS = 600.0  # a system of 400 MB takes 8 s on two busy cores
 
 Document = dict[str, Any]
+
+
+def require_readable(workspace: Path) -> None:
+    """UsageError if syft would find no packages in a workspace."""
+    folder = workspace.resolve()
+    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    kinds = {point: kind for point, kind in mounts if folder.is_relative_to(point)}  # of a point, the last mount counts
+    if kinds[max(kinds, key=len)] in TEMPORARY and any(map(folder.is_relative_to, SKIPPED)):
+        raise UsageError(
+            "syft reads no temporary file system below /dev or /run, so no contents of a disk can be listed there",
+            where=str(workspace),
+            hint="name another folder with --workspace; a temporary file system may be mounted anywhere else",
+        )
 
 
 def write_sboms(

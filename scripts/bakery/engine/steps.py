@@ -15,7 +15,15 @@ from bakery.bake.request import BakeContext, BakeRequest
 from bakery.catalog import ChannelEntry, Record, is_expired, owner
 from bakery.clouds import CLOUDS
 from bakery.clouds.target import RemoteTarget, Target
-from bakery.contents import DATABASE, DOCUMENT, UnreadableError, read_archive, read_disk, sbom_path
+from bakery.contents import (
+    DATABASE,
+    DOCUMENT,
+    UnreadableError,
+    read_archive,
+    read_disk,
+    require_readable,
+    sbom_path,
+)
 from bakery.engine import channels, toolbox
 from bakery.engine.checks import check
 from bakery.engine.failures import kept_failures
@@ -88,7 +96,7 @@ class _Bake:
     def bake_disk(self) -> Artifact:
         """The disk that QEMU builds."""
         definition = self.request.definition
-        toolbox.find(self.session.project, "syft")  # before the bake, which takes minutes
+        self._require_syft()
         artifact = baked.find_artifact(self.session.project, definition, self.request.version)
         if not artifact or not self._is_of_these_inputs(artifact, ""):
             with open_vault(definition.secrets) as vault:
@@ -103,7 +111,7 @@ class _Bake:
     def bake_image(self, target: str) -> RemoteBuild:
         """The image that Packer builds at a target, tested there; BakeryError if it does not pass the gate."""
         definition = self.request.definition
-        toolbox.find(self.session.project, "syft")  # before the build, which takes minutes
+        self._require_syft()
         build = baked.find_build(self.session.project, definition, self.request.version, target)
         if not build or not self._is_of_these_inputs(build, f" at {target}"):
             build = self._build_image(target)
@@ -120,6 +128,11 @@ class _Bake:
             source = self.session.parent_image(definition, target)
             base = find_base(self.session, definition, target, credentials)
             return remote.build(self.request, target, source, credentials, self._bake_context(vault), base)
+
+    def _require_syft(self) -> None:
+        """BakeryError if syft could not list contents afterwards: a bake takes minutes."""
+        toolbox.find(self.session.project, "syft")
+        require_readable(self.session.project.workspace)
 
     def _bake_context(self, vault: Vault | None) -> BakeContext:
         project = self.session.project

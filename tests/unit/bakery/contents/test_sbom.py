@@ -1,11 +1,12 @@
 """A bill of materials that lacks a package is not accepted."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bakery.contents.sbom import list_packages, require_packages
-from bakery.host.errors import BakeryError
+from bakery.contents.sbom import list_packages, require_packages, require_readable
+from bakery.host.errors import BakeryError, UsageError
 from bakery.model.contents import Package, SbomFormat
 
 PURLS = {
@@ -47,3 +48,11 @@ def test_another_version_of_a_package_is_an_error(name: SbomFormat) -> None:
         require_packages(
             name, list_packages(name, DOCUMENTS[name]), [PACKAGES[0], Package("passwd", "4.13", "amd64", "shadow", "")]
         )
+
+
+def test_a_workspace_that_syft_would_skip_is_refused(tmp_path: Path) -> None:
+    """Real mounts: Linux has /dev/shm, whose files syft takes for the running system's."""
+    require_readable(tmp_path)
+    (tmp_path / "link").symlink_to("/dev/shm/absent")
+    with pytest.raises(UsageError, match="syft reads no temporary file system below /dev or /run"):
+        require_readable(tmp_path / "link" / "workspace")
