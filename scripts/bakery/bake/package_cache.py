@@ -4,7 +4,7 @@ import hashlib
 import http.client
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,10 +28,12 @@ FILL = "bake {image} once with 'package_versions: pinned'"
 class PackageCache:
     """Files by address. Those below an address of `dated` never change, so that the archive is asked for them once.
 
-    With `offline` no archive is asked at all, and `missing` has the addresses of absent files.
+    With `offline` no archive is asked at all, and `missing` has the addresses of absent files. A fetched file is in
+    `drafts` until a bake has succeeded with it: apt alone knows whether it is what the archive signed.
     """
 
     folder: Path
+    drafts: Path
     dated: Collection[str]
     offline: bool
     used: set[str] = field(default_factory=set)
@@ -40,24 +42,27 @@ class PackageCache:
 
     def read(self, address: str) -> bytes:
         """A file of an archive. HTTPError for the answer of an archive that lacks it, OSError if none answers."""
-        path = self.folder / hashlib.sha256(address.encode()).hexdigest()
+        name = hashlib.sha256(address.encode()).hexdigest()
         unchanging = any(address.startswith(f"{one}/") for one in self.dated)
-        if (self.offline or unchanging) and path.is_file():
-            content = path.read_bytes()
+        kept = next((folder / name for folder in (self.drafts, self.folder) if (folder / name).is_file()), None)
+        if (self.offline or unchanging) and kept:
+            content = kept.read_bytes()
         elif self.offline:
             self.missing.append(address)
             raise FileNotFoundError(address)
         else:
             with urlopen(address, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - apt's addresses, which are http here
                 content = answer.read()
-            files.write_atomic(path, content)
-        self.used.add(path.name)
+            files.write_atomic(self.drafts / name, content)
+        self.used.add(name)
         return content
 
-    def remove_unused(self) -> None:
-        """Remove the files that no bake asked for since this cache was opened."""
-        for path in self.folder.glob("*"):
-            if path.name not in self.used:
+    def keep_used(self) -> None:
+        """Keep what was fetched, and remove the files that no bake asked for since this cache was opened."""
+        for path in self.drafts.iterdir():
+            path.replace(self.folder / path.name)
+        for path in self.folder.iterdir():
+            if path.is_file() and path.name not in self.used:
                 path.unlink(missing_ok=True)
 
     def explain_failure(self, image: str, error: BakeryError) -> BakeryError:
@@ -78,14 +83,28 @@ class PackageCache:
 def serve_packages(project: Project, image: str, dated: Collection[str], offline: bool) -> Iterator[PackageCache]:
     """The cache of an image, at `port` on loopback until the block ends.
 
-    If the block succeeds, it keeps what the bake used. The caches of images without a lock are removed. BakeryError if
-    an offline bake can have nothing.
+    If the block succeeds, it keeps what the bake used; if not, nothing that was fetched stays. The caches of images
+    without a lock are removed. BakeryError if an offline bake can have nothing.
     """
-    cache = PackageCache(project.cache / "packages" / image, dated, offline)
-    if offline and not any(cache.folder.glob("*")):
+    folder = project.cache / "packages" / image
+    if offline and not any(folder.glob("*")):
         message = f"{image} cannot be baked offline: no bake with its lock has filled the package cache"
-        raise BakeryError(message, where=str(cache.folder), hint=FILL.format(image=image))
+        raise BakeryError(message, where=str(folder), hint=FILL.format(image=image))
+    with files.scratch(folder, "fetched") as drafts:
+        cache = PackageCache(folder, drafts, dated, offline)
+        with _served(cache):
+            try:
+                yield cache
+            except BakeryError as error:
+                raise cache.explain_failure(image, error) from error
+        cache.keep_used()
+    for other in folder.parent.glob("*"):
+        if not (project.definitions / f"{other.name}{SUFFIX}").exists():
+            shutil.rmtree(other, ignore_errors=True)
 
+
+@contextmanager
+def _served(cache: PackageCache) -> Iterator[None]:
     class Handler(_Handler):
         packages = cache
 
@@ -94,22 +113,21 @@ def serve_packages(project: Project, image: str, dated: Collection[str], offline
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": POLL_SECONDS})
         thread.start()
         try:
-            yield cache
-        except BakeryError as error:
-            raise cache.explain_failure(image, error) from error
+            yield
         finally:
             server.shutdown()
             thread.join()
-    cache.remove_unused()
-    for folder in cache.folder.parent.glob("*"):
-        if not (project.definitions / f"{folder.name}{SUFFIX}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Handler(BaseHTTPRequestHandler):
     """Answers apt, which sends whole addresses to a proxy."""
 
     packages: PackageCache
+
+    def handle(self) -> None:
+        """Answer until apt ends the connection, which it does in the middle of a file if its own work ends."""
+        with suppress(ConnectionError):
+            super().handle()
 
     def do_GET(self) -> None:
         """Send a file, or what its archive says instead. Files of this machine are refused."""

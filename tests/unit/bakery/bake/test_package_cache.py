@@ -1,6 +1,7 @@
 """A proxy as apt uses one: what it fetched once, it has without the archive."""
 
 import http.client
+import socket
 from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -134,7 +135,7 @@ def test_only_what_the_last_bake_used_stays(archive: Archive, project: Project) 
     assert not other.exists(), "no image of this name has a lock"
 
 
-def test_a_failed_bake_keeps_everything(archive: Archive, project: Project) -> None:
+def test_a_failed_bake_keeps_what_bakes_before_it_used(archive: Archive, project: Project) -> None:
     with serve_packages(project, "web", [archive.dated], offline=False) as cache:
         ask(cache, f"{archive.dated}/package.deb")
     with (
@@ -143,6 +144,49 @@ def test_a_failed_bake_keeps_everything(archive: Archive, project: Project) -> N
     ):
         raise BakeryError("Packer failed")
     assert len(list(cache.folder.iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["2026/package.deb", "live/list"])
+def test_what_a_failed_bake_fetched_does_not_stay(archive: Archive, project: Project, name: str) -> None:
+    """A server may answer 200 with the page of a login, and apt refuses it."""
+    address = f"{archive.uri}/{name}"
+    with serve_packages(project, "web", [archive.dated], offline=False) as cache:
+        ask(cache, f"{archive.uri}/live/list")
+    (archive.folder / name).write_text("please log in")
+    with (
+        pytest.raises(BakeryError, match="Packer failed"),
+        serve_packages(project, "web", [archive.dated], offline=False) as cache,
+    ):
+        assert ask(cache, address) == (200, "please log in")
+        raise BakeryError("Packer failed")
+    (archive.folder / name).write_text(f"first {name}")
+    with serve_packages(project, "web", [archive.dated], offline=False) as cache:
+        assert ask(cache, address) == (200, f"first {name}")
+
+
+def test_an_offline_bake_reads_what_a_successful_one_fetched(archive: Archive, project: Project) -> None:
+    address = f"{archive.uri}/live/list"
+    with serve_packages(project, "web", [archive.dated], offline=False) as cache:
+        ask(cache, address)
+    (archive.folder / "live/list").write_text("please log in")
+    with pytest.raises(BakeryError), serve_packages(project, "web", [archive.dated], offline=False) as cache:
+        ask(cache, address)
+        raise BakeryError("Packer failed")
+    with serve_packages(project, "web", [archive.dated], offline=True) as cache:
+        assert ask(cache, address) == (200, "first live/list")
+
+
+def test_a_connection_that_apt_ends_is_no_error(
+    archive: Archive, project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (archive.folder / "2026" / "package.deb").write_bytes(bytes(20_000_000))
+    with (
+        serve_packages(project, "web", [archive.dated], offline=False) as cache,
+        socket.create_connection(("127.0.0.1", cache.port)) as connection,
+    ):
+        connection.sendall(f"GET {archive.dated}/package.deb HTTP/1.0\r\n\r\n".encode())
+        assert connection.recv(8) == b"HTTP/1.0"
+    assert capfd.readouterr().err == ""
 
 
 def test_an_empty_cache_is_refused_at_once(project: Project) -> None:
