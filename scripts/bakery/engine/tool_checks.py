@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from bakery.engine import notifications, toolbox
-from bakery.host import process
+from bakery.host import files, process
 from bakery.host.errors import BakeryError
 from bakery.host.process import ProcessError
 from bakery.host.vault import Vault
 from bakery.infra.env import variables
+from bakery.layers.debian import NEEDED_BYTES
 from bakery.machine import qemu, root
 from bakery.model.project import Project
 
@@ -109,6 +110,12 @@ def _find_firmware(_: Project) -> str:
     return str(qemu.firmware()[0])
 
 
+def _measure_space(project: Project) -> str:
+    """The free space of the workspace; BakeryError if not even a base of Debian would fit."""
+    files.require_space(project.workspace, NEEDED_BYTES, "a Debian base")
+    return f"{files.find_free_space(project.workspace) >> 30} GiB free for {project.workspace}"
+
+
 def _find_accelerator(_: Project) -> str:
     accelerator = qemu.accelerator()
     note = "a guest was started with it" if accelerator == "kvm" else "no usable KVM, guests are 5 to 10 times slower"
@@ -167,6 +174,7 @@ PROBES: dict[Stage, dict[str, Probe]] = {
         "sfdisk": _path_probe("sfdisk"),
         "xorriso": _path_probe("xorriso"),
         "syft": _version_probe("syft", "--version"),
+        "disk space": _measure_space,
         "vault login": _try_login,
     },
     "refresh": {

@@ -140,10 +140,15 @@ def _acquire_lock(lock: FileLock, timeout: float, on_wait: Callable[[], None]) -
         lock.acquire(timeout=timeout)
 
 
+def find_free_space(folder: Path) -> int:
+    """The free bytes of the file system that has a folder, or would have it."""
+    folders = (folder.absolute(), *folder.absolute().parents)
+    return shutil.disk_usage(next(path for path in folders if path.exists())).free
+
+
 def require_space(folder: Path, needed: int, purpose: str) -> None:
     """Raise before work starts when `folder`'s file system has fewer than `needed` bytes free."""
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
+    free = find_free_space(folder)
     if free < needed:
         raise DiskError(
             f"not enough disk space for {purpose}: {needed >> 20} MiB needed, {free >> 20} MiB free",

@@ -1,8 +1,10 @@
 """What the doctor says about tools that are there, missing or of another version."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,6 +54,13 @@ def test_all_is_well(bakery: CliRunner, programs: Programs) -> None:
     assert row(answer.out, "apt").split()[:3] == ["ok", "apt", "apt-get"]
     assert "no usable KVM, guests are 5 to 10 times slower" in row(answer.out, "accelerator")
     assert "only images with secrets need it" in row(answer.out, "vault login")
+
+
+def test_space_for_a_base_is_needed(bakery: CliRunner, programs: Programs) -> None:
+    assert " GiB free for " in row(bakery("doctor", "bake").out, "disk space")
+    bakery.monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2 << 30))
+    found = findings(bakery, "bake")["disk space"]
+    assert (found["answer"], found["hint"].partition(":")[0]) == ("", "not enough disk space for a Debian base")
 
 
 def test_json(bakery: CliRunner, programs: Programs) -> None:
