@@ -67,7 +67,7 @@ def _venv_fits(venv: Path) -> bool:
 
 def _install_packages(venv: Path, root: Path, progress: Progress, node_ready: Event) -> None:
     """Runs pip, not a faster tool, because pip uses the index that the user has set up."""
-    progress.say("python", "installing the packages of requirements.lock, about 1 min")
+    progress.say("python", "installing the packages of requirements.lock, about 1 min on two idle cores")
     lock = root / "requirements.lock"
     first = venv / "first.lock"
     first.write_text("".join(locked_block(lock.read_text(), name) for name in FIRST))
@@ -105,7 +105,7 @@ def install_node(root: Path, links: Path, progress: Progress, node_ready: Event)
     inputs = [root / "package.json", root / "package-lock.json", root / ".npmrc"]
     with stamped(root, "node", inputs, str(node.stat().st_size), cdktf) as due:
         if due:
-            progress.say("node", "installing cdktf-cli with npm, about 1 min")
+            progress.say("node", "installing cdktf-cli with npm, about 1 min on two idle cores")
             # npm's own bin/npm does not survive packing as a wheel. No install scripts: the one in the tree would
             # look for a native part that the package has inside already.
             npm = modules / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

@@ -31,7 +31,7 @@ def build(tool: Tool, program: Path, caches: Path, progress: Progress) -> Path:
             f"put {tool.name} {tool.accepted} on PATH: {tool.release.url}",
         )
     go = _find_go(tool)
-    progress.say(tool.name, f"building {tool.version} from source, about {tool.minutes} min")
+    progress.say(tool.name, f"building {tool.version} from source, about {tool.minutes} min on two idle cores")
     argv = [go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-modcacherw", "-tags", tool.tags]
     argv += ["-ldflags", f"-s -w {tool.ldflags}", "-o", str(program), tool.module]
     # Without cgo a C compiler is not needed, and the program runs on any Linux.

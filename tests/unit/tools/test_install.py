@@ -102,7 +102,7 @@ def test_an_unreachable_vendor_leads_to_a_build_from_the_locked_source(bench: "F
     assert "-tags small" in call
     said = bench.said()
     assert "the vendor's release is not reachable" in said
-    assert "building 1.2.3 from source, about 1 min" in said
+    assert "building 1.2.3 from source, about 1 min on two idle cores" in said
 
 
 def test_a_build_leaves_gos_caches_to_the_tools_after_it_and_then_their_space_is_free(bench: "FakeTool") -> None:
