@@ -1,6 +1,7 @@
 """The server's WSGI application: record each call, apply faults, then let moto and the strict handlers answer."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -19,6 +20,8 @@ from bakery.demo.stand_ins.aws.faults import Faults, Rule, drop
 from bakery.demo.stand_ins.aws.world import WORLD
 
 CONTROL = "/_double/"
+CALL = "stand_in.call"  # of a request, for the log
+REPEATED = re.compile(r"attempt=(?!1\b)\d+")  # in the header in which an SDK counts its attempts
 StartResponse = Callable[..., Any]
 
 
@@ -38,6 +41,9 @@ class StrictAws:
             return self._answer_control(Request(environ))(environ, start_response)
         call = identify_call(environ)
         self._calls.append(call)
+        environ[CALL] = call
+        if attempt := REPEATED.search(environ.get("HTTP_AMZ_SDK_REQUEST", "")):
+            environ["wsgi.errors"].write(f"{call.service}:{call.action} in {call.region} is sent again: {attempt[0]}\n")
         if call.region and call.region not in ec2_backends[call.account].regions:
             message = f"There is no region {call.region}"
             return refusal(call, environ, "AuthFailure", message, 401)(environ, start_response)

@@ -4,6 +4,7 @@ import itertools
 from typing import Any
 
 from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend, elastic_network_interfaces
 from moto.ec2.models.instances import Instance
 from moto.ec2.responses.amis import AmisResponse
@@ -42,30 +43,36 @@ def add_block_device(
 
 
 def create_image(self: AmisResponse) -> ActionResult:
-    """An image on a new snapshot of the instance's root volume, with tags for both (model, CreateImage)."""
+    """An image on a new snapshot of the instance's root volume, with tags for both (model, CreateImage).
+
+    Checks the whole request before it makes anything.
+    """
     self.error_on_dryrun()
     backend: EC2Backend = self.ec2_backend
     name = images.new_name(self)
     tags = {kind: images.tags_for(self, kind, TAGGABLE) for kind in TAGGABLE}
     instance: Any = backend.get_instance(self._get_param("InstanceId"))
+    root, size = _root_of(backend, instance)
     source = images.visible_images(backend).get(instance.image_id)
     traits = {attribute: getattr(source, attribute, default) for attribute, default in images.TRAITS.values()}
     image = images.Image(backend, name, self._get_param("Description", ""), [], traits)
     image.add_tags(tags["image"])
-    image.devices = [_root_of(backend, instance, image, tags["snapshot"])]
+    snapshot = snapshots.create(backend, size, f"Created by CreateImage({instance.id}) for {image.id}")
+    snapshot.add_tags(tags["snapshot"])
+    snapshots.begin(snapshot)
+    image.root_device_name = root
+    ebs = {"SnapshotId": snapshot.id, "VolumeSize": size, "VolumeType": "gp2", "DeleteOnTermination": True}
+    image.devices = [{"DeviceName": root, "Ebs": ebs | {"Encrypted": False}}]
     images.begin(image, WORLD.settings.image_outcome)
     return ActionResult({"ImageId": image.id})
 
 
-def _root_of(backend: EC2Backend, instance: Any, image: images.Image, tags: dict[str, str]) -> images.Device:
-    device, mapping = next(iter(instance.block_device_mapping.items()))
-    size = backend.volumes[mapping.volume_id].size
-    snapshot = snapshots.create(backend, size, f"Created by CreateImage({instance.id}) for {image.id}")
-    snapshot.add_tags(tags)
-    snapshots.begin(snapshot)
-    image.root_device_name = device
-    ebs = {"SnapshotId": snapshot.id, "VolumeSize": size, "VolumeType": "gp2", "DeleteOnTermination": True}
-    return {"DeviceName": device, "Ebs": ebs | {"Encrypted": False}}
+def _root_of(backend: EC2Backend, instance: Any) -> tuple[str, int]:
+    """The root device of an instance, and the GiB of its volume."""
+    for device, mapping in instance.block_device_mapping.items():
+        if volume := backend.volumes.get(mapping.volume_id):
+            return device, volume.size
+    raise EC2ClientError("IncorrectInstanceState", f"Instance {instance.id} has no root volume")
 
 
 HANDLERS = (create_image,)

@@ -40,7 +40,8 @@ from bakery.demo.stand_ins.aws import (
     templates,
     topics,
 )
-from bakery.demo.stand_ins.aws.app import StrictAws
+from bakery.demo.stand_ins.aws.app import CALL, StrictAws
+from bakery.demo.stand_ins.aws.calls import Environ
 from bakery.demo.stand_ins.aws.world import WORLD
 
 # Moto's URL tables refer to these classes, so their methods are replaced in place.
@@ -64,10 +65,16 @@ STOP = {signal.SIGTERM, signal.SIGINT}
 
 
 class Handler(MotoRequestHandler):
-    """Log errors, but not each request."""
+    """Log errors and lost answers, but not each request."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
+
+    def connection_dropped(self, error: BaseException, environ: Environ | None = None) -> None:
+        """Name the call whose answer is lost: its client sends it again, and gets an error if it was carried out."""
+        if environ and CALL in environ:
+            call = environ[CALL]
+            self.log_error("%s:%s in %s has no answer: %r", call.service, call.action, call.region, error)
 
 
 def main() -> int | str:

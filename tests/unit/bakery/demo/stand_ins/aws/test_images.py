@@ -260,6 +260,16 @@ def test_an_image_of_an_instance_has_a_snapshot_with_tags(cloud: StandIn) -> Non
     assert image["RootDeviceName"] == device["DeviceName"]
 
 
+def test_a_refused_image_of_an_instance_takes_no_name(cloud: StandIn) -> None:
+    """A client sends a call again after an error of the server, and is told that the name is taken."""
+    ec2 = cloud.client("ec2")
+    instance_id = _instance(cloud)["InstanceId"]
+    ec2.terminate_instances(InstanceIds=[instance_id])
+    with pytest.raises(ClientError, match=r"\(IncorrectInstanceState\)"):
+        ec2.create_image(InstanceId=instance_id, Name=NAME)
+    assert found(cloud) == []
+
+
 def test_an_instance_has_an_address_on_loopback(cloud: StandIn) -> None:
     addresses = {_instance(cloud)["PublicIpAddress"], _instance(cloud)["PublicIpAddress"]}
     assert len(addresses) == 2

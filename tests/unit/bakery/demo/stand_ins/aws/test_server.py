@@ -9,7 +9,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from doubles.aws.client import BLOCK_SIZE, HOME_REGION, StandIn, available, put_block, register
+from doubles.aws.client import BLOCK_SIZE, HOME_REGION, StandIn, available, put_block, register, running
 
 CONSUMER = "222222222222"
 WEST = "eu-west-1"
@@ -66,6 +66,21 @@ def test_a_lost_response_has_acted_and_a_client_token_makes_the_retry_safe(cloud
         west.copy_image(**request)
     [image] = west.describe_images(Owners=["self"])["Images"]
     assert west.copy_image(**request)["ImageId"] == image["ImageId"]
+
+
+def test_the_log_names_a_lost_answer_and_the_call_that_comes_again(capfd: pytest.CaptureFixture[str]) -> None:
+    """An SDK hides both, and shows the error of the second call."""
+    twice = Config(retries={"total_max_attempts": 2, "mode": "standard"})
+    keys: dict[str, Any] = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    with running() as cloud:
+        cloud.fault("kms", "CreateAlias", kind="after")
+        kms = boto3.Session().client("kms", HOME_REGION, endpoint_url=cloud.url, config=twice, **keys)
+        key = kms.create_key()["KeyMetadata"]["KeyId"]
+        with pytest.raises(ClientError, match="AlreadyExistsException"):
+            kms.create_alias(AliasName="alias/web", TargetKeyId=key)
+    lost, again = capfd.readouterr().err.splitlines()
+    assert f"kms:CreateAlias in {HOME_REGION} has no answer: ConnectionResetError" in lost
+    assert again == f"kms:CreateAlias in {HOME_REGION} is sent again: attempt=2"
 
 
 def test_a_slow_answer_outlasts_an_impatient_client(cloud: StandIn) -> None:
