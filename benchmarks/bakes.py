@@ -14,25 +14,25 @@ from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 
 ROOT = Path(__file__).parents[1]
-IMAGES = {"base": "debian-12", "vm": "bench-vm", "chroot": "bench-chroot"}
+IMAGES = {"base": "debian-13", "vm": "bench-vm", "chroot": "bench-chroot"}
 BASE = """\
-name: debian-12
+name: debian-13
 description: Base of the benchmark
-os: debian-12
+os: debian-13
 arch: x86_64
 version: "1.0"
 base:
-  qemu: {debootstrap: {suite: bookworm}}
+  qemu: {debootstrap: {suite: trixie}}
 """
 IMAGE = """\
 name: bench-{mode}
 description: nginx and jq in {mode} mode
-os: debian-12
+os: debian-13
 arch: x86_64
 version: "1.0"
 mode: {mode}
 base:
-  qemu: {{image: debian-12}}
+  qemu: {{image: debian-13}}
 software:
   packages: [jq]
   roles:
@@ -55,11 +55,11 @@ def measure(folder: Path) -> Bakes:
     """Bake each once, one after the other; the base and the package index come first and do not count."""
     images = folder / "images"
     images.mkdir(parents=True)
-    (images / "debian-12.yaml").write_text(BASE)
+    (images / "debian-13.yaml").write_text(BASE)
     for mode in ("vm", "chroot"):
         (images / f"bench-{mode}.yaml").write_text(IMAGE.format(mode=mode))
     project = Project(ROOT, images, folder / "workspace")
-    bakery(project, "run", "debian-12")
+    bakery(project, "run", "debian-13")
     chroot = bakery(project, "bake", "bench-chroot")
     vm = bakery(project, "bake", "bench-vm")
     artifact = json.loads(
@@ -84,7 +84,7 @@ def _stock(project: Project, accelerator: str) -> float:
     vars_file = folder / "ansible.json"
     vars_file.write_text(json.dumps({"software_packages": ["jq"], "software_roles": ["nginx"], "image_tests": []}))
     given = {
-        "base_disk": project.store / "debian-12-1.0.0-x86_64.qcow2",
+        "base_disk": project.store / "debian-13-1.0.0-x86_64.qcow2",
         "output_folder": folder / "output",
         "ansible_playbook": Path(sys.executable).with_name("ansible-playbook"),
         "ansible_folder": ROOT / "ansible" / "playbooks",

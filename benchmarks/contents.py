@@ -19,10 +19,10 @@ def measure(folder: Path) -> tuple[float, float]:
     """Wall seconds for a web server's disk: as it is, and with all files of the disk handed to syft."""
     images = folder / "images"
     images.mkdir(parents=True)
-    (images / "debian-12.yaml").write_text(bakes.BASE)
+    (images / "debian-13.yaml").write_text(bakes.BASE)
     (images / "bench-chroot.yaml").write_text(bakes.IMAGE.format(mode="chroot"))
     project = Project(bakes.ROOT, images, folder / "workspace")
-    bakes.bakery(project, "run", "debian-12")
+    bakes.bakery(project, "run", "debian-13")
     bakes.bakery(project, "bake", "bench-chroot")
     disk = project.artifact_folder(ImageVersion("bench-chroot", "x86_64", "1.0.0")) / "disk.qcow2"
     syft, omitted = toolbox.find(project, "syft"), sbom.OMITTED
