@@ -44,9 +44,9 @@ class PackageCache:
         """A file of an archive. HTTPError for the answer of an archive that lacks it, OSError if none answers."""
         name = hashlib.sha256(address.encode()).hexdigest()
         unchanging = any(address.startswith(f"{one}/") for one in self.dated)
-        kept = next((folder / name for folder in (self.drafts, self.folder) if (folder / name).is_file()), None)
-        if (self.offline or unchanging) and kept:
-            content = kept.read_bytes()
+        path = next((folder / name for folder in (self.drafts, self.folder) if (folder / name).is_file()), None)
+        if (self.offline or unchanging) and path:
+            content = path.read_bytes()
         elif self.offline:
             self.missing.append(address)
             raise FileNotFoundError(address)
@@ -98,9 +98,9 @@ def serve_packages(project: Project, image: str, dated: Collection[str], offline
             except BakeryError as error:
                 raise cache.explain_failure(image, error) from error
         cache.keep_used()
-    for other in folder.parent.glob("*"):
-        if not (project.definitions / f"{other.name}{SUFFIX}").exists():
-            shutil.rmtree(other, ignore_errors=True)
+    for sibling in folder.parent.glob("*"):
+        if not (project.definitions / f"{sibling.name}{SUFFIX}").exists():
+            shutil.rmtree(sibling, ignore_errors=True)
 
 
 @contextmanager

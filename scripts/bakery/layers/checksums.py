@@ -39,7 +39,7 @@ def find_base(base: QemuBase, cache: Path) -> VendorBase:
     OutageError if the server does not answer.
     """
     assert base.url and base.checksums
-    began = datetime.now(UTC).isoformat(timespec="seconds")
+    at = datetime.now(UTC).isoformat(timespec="seconds")
     text, modified = _fetch_list(base.checksums, cache)
     name = PurePosixPath(urlsplit(base.url).path).name
     digest = _find_digest(text, name)
@@ -49,7 +49,7 @@ def find_base(base: QemuBase, cache: Path) -> VendorBase:
             where=base.checksums,
             hint="check base.qemu: the list must name the last part of url, with its SHA-256 or SHA-512",
         )
-    return VendorBase(f"{ALGORITHMS[len(digest)]}:{digest}", name, _read_date(modified), began)
+    return VendorBase(f"{ALGORITHMS[len(digest)]}:{digest}", name, _read_date(modified), at)
 
 
 def _read_date(modified: str) -> str:
