@@ -51,9 +51,10 @@ unit: setup ## Run the unit tests
 integration: setup ## Run the tests with the real tools
 	$(BIN)/pytest tests/integration -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+# Long tests are mostly emulated guests, each of which keeps a processor busy: more of them at once reach no end sooner.
 .PHONY: soak
 soak: setup ## Run the long tests that `make test` leaves out (each night)
-	$(BIN)/pytest tests/integration -m soak -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest tests/integration -m soak -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: fmt
 fmt: setup ## Format the code
