@@ -15,7 +15,7 @@ variable "arch" {
 }
 
 variable "channel" {
-  description = "Channel to follow: each promotion to it shows in the next plan. Not looked at with `pinned_version`."
+  description = "Channel to follow: each promotion to it shows in the next plan. Ignored if `pinned_version` is set."
   type        = string
   default     = "stable"
 }
