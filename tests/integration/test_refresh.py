@@ -255,7 +255,7 @@ def test_an_archive_that_is_not_updated_any_more(tmp_path: Path, archive: AptArc
     with expired_lists():
         archive.sign_suite("test-security")
     assert fail(tmp_path, image).message == (
-        f"the archive {archive.uri} test-security has expired: its mirror is not updated any more"
+        f"the archive {archive.uri} test-security has expired: its mirror is no longer updated"
     )
 
 

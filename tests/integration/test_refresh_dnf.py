@@ -370,7 +370,7 @@ def test_images_with_other_keys_do_not_share_an_answer(tmp_path: Path, archive: 
     two = write_image(tmp_path / "two", archive, database)
     archives = open_archives(tmp_path)
     assert observe(one, archives) == Upgrade()
-    with pytest.raises(BakeryError, match="no good signature of a key that the image trusts"):
+    with pytest.raises(BakeryError, match="no valid signature by a key that the image trusts"):
         observe(two, archives)
 
 
@@ -381,7 +381,7 @@ def test_a_rotated_key_is_no_reason_for_old_lists(tmp_path: Path, archive: RpmAr
     archive.publish()
     error = fail(tmp_path, image)
     assert error.message == (
-        f"the archive {archive.uri}/9/ baseos has no good signature of a key that the image trusts"
+        f"the archive {archive.uri}/9/ baseos has no valid signature by a key that the image trusts"
     )
     assert "new key" in error.hint
 
@@ -390,7 +390,7 @@ def test_a_changed_list_has_a_bad_signature(tmp_path: Path, archive: RpmArchive,
     observe(image, open_archives(tmp_path))
     replace_text(archive.repomd, "<revision>", "<revision>1")
     assert fail(tmp_path, image).message == (
-        f"the archive {archive.uri}/9/ baseos has no good signature of a key that the image trusts"
+        f"the archive {archive.uri}/9/ baseos has no valid signature by a key that the image trusts"
     )
 
 
@@ -418,7 +418,7 @@ def test_a_broken_list(tmp_path: Path, archive: RpmArchive, image: Path) -> None
     observe(image, open_archives(tmp_path))
     archive.repomd.write_text("<html>Back soon!")
     archive.sign()
-    assert fail(tmp_path, image).message == f"the archive {archive.uri}/9/ baseos has a list that is broken"
+    assert fail(tmp_path, image).message == f"the archive {archive.uri}/9/ baseos has a broken list"
 
 
 def test_a_mirror_in_the_middle_of_a_sync(tmp_path: Path, archive: RpmArchive, image: Path) -> None:

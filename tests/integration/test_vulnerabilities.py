@@ -222,7 +222,7 @@ def test_packages_of_an_unknown_distribution_are_no_answer(baked: Path, tmp_path
 def test_a_release_that_the_database_does_not_have_is_no_answer(baked: Path, tmp_path: Path) -> None:
     later = replace(OPENSSL, release="13")
     database = open_database(str(write_database(tmp_path / "database", [later])), GRYPE, tmp_path / "cache")
-    with pytest.raises(UnknownVulnerabilitiesError, match="the vulnerability database has nothing of debian 12"):
+    with pytest.raises(UnknownVulnerabilitiesError, match="the vulnerability database has no data on debian 12"):
         identifiers(database, baked, tmp_path)
     assert [database.knows("debian", version) for version in ("13.2", "14", "")] == [True, False, True]
     assert [database.knows(name, "9") for name in ("rocky", "nobody")] == [False, False]

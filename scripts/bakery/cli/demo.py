@@ -18,7 +18,7 @@ from bakery.reports import Verbosity, render_table, watch
 def demo(
     change: Annotated[
         story.Change | None,
-        typer.Option("--change", help="Change a role variable first, or have a patch appear: the next version."),
+        typer.Option("--change", help="Make a new version due: change a role variable, or release a patch."),
     ] = None,
     down: Annotated[bool, typer.Option("--down", help="Stop the services that the demo left running.")] = False,
     verbose: options.Verbose = False,

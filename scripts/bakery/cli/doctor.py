@@ -18,7 +18,7 @@ def doctor(
     workspace: options.Workspace = options.WORKSPACE,
     json: options.Json = False,
 ) -> int:
-    """Prove that the tools work.
+    """Check that the tools work.
 
     If one is missing, says what to do and exits with 1.
 

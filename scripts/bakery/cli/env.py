@@ -11,8 +11,8 @@ from bakery.infra.env import variables
 def env(workspace: options.Workspace = options.WORKSPACE) -> None:
     """Print exports for cdktf and Terraform.
 
-    The environment (BAKERY_ENVIRONMENT, default demo), Node, the Terraform binary, and the provider mirror that
-    BAKERY_TERRAFORM_MIRROR names, if any.
+    Sets the environment (BAKERY_ENVIRONMENT, default demo), the paths of Node and Terraform, and the provider mirror if
+    BAKERY_TERRAFORM_MIRROR names one.
 
     Example: eval "$(bakery env)" && cdktf diff images
     """

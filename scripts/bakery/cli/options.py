@@ -66,12 +66,12 @@ Channel = Annotated[
 FollowingChannel = Annotated[
     str, typer.Option("--channel", help="Channel to move, instead of the definition's.", callback=_check_channel)
 ]
-MaxAge = Annotated[int, typer.Option("--max-age", min=1, help="Hours after which a refresh is called old.")]
+MaxAge = Annotated[int, typer.Option("--max-age", min=1, help="Hours after which a refresh counts as old.")]
 JunitReport = Annotated[
     Path | None,
-    typer.Option("--junit", help="Write a JUnit report there, for CI.", callback=reportfile.check_writable),
+    typer.Option("--junit", help="Write a JUnit report to this file, for CI.", callback=reportfile.check_writable),
 ]
-Rebuild = Annotated[bool, typer.Option("--rebuild", help="Bake these images again, although nothing is due.")]
+Rebuild = Annotated[bool, typer.Option("--rebuild", help="Bake these images again, even if nothing is due.")]
 BakedBefore = Annotated[
     datetime | None,
     typer.Option(

@@ -30,7 +30,7 @@ def plan(
     """Show what a run would do, and why.
 
     Changes nothing. Names each changed input, with both values if they are readable, and the updates that the last
-    'bakery refresh' saw.
+    'bakery refresh' found.
 
     Example: bakery plan web
     """

@@ -1,4 +1,4 @@
-"""`bakery revoke`: mark a version that must not be used any more."""
+"""`bakery revoke`: forbid a version for good."""
 
 from typing import Annotated
 
@@ -28,10 +28,10 @@ def revoke(
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
 ) -> None:
-    """Mark a version that must not be used any more.
+    """Forbid a version for good.
 
-    It can never be promoted again. Refused while a channel points at it. Its images and parameters stay, so nothing
-    that pins it breaks. Lists the images that were built on it.
+    No verb promotes or publishes it any more. Fails while a channel points at it. Its images and parameters stay, so
+    consumers that pin it keep working. Lists the images that were built on it.
 
     Example: bakery revoke web 1.0.3 --reason "CVE-2026-1234"
     """

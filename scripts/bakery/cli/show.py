@@ -25,8 +25,8 @@ def show(
     arch: options.Arch = options.ARCH,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,
-    sbom: Annotated[SbomFormat | None, typer.Option(help="Print the bill of materials of its disk.")] = None,
-    vex: Annotated[bool, typer.Option("--vex", help="Print the OpenVEX document of what it ignores.")] = False,
+    sbom: Annotated[SbomFormat | None, typer.Option(help="Print its bill of materials.")] = None,
+    vex: Annotated[bool, typer.Option("--vex", help="Print its OpenVEX document of ignored vulnerabilities.")] = False,
     json: options.Json = False,
 ) -> None:
     """Show what a version is, where it is, its lineage and its contents.

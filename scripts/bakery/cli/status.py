@@ -33,17 +33,17 @@ def status(
     max_age: options.MaxAge = options.MAX_AGE,
     fail_on: Annotated[
         FailOn | None,
-        typer.Option("--fail-on", help="Exit with 1 if an image lacks such an update, or nobody knows."),
+        typer.Option("--fail-on", help="Exit with 1 if an image lacks such an update, or may lack one."),
     ] = None,
     report: options.JunitReport = None,
     json: options.Json = False,
 ) -> None:
     """Show which images lack updates, as of the last 'bakery refresh'.
 
-    Updates are counted as security/all, held ones included. After '3+' more may be for security, and '?' says that some
-    may be. CVEs are counted as critical/high, from the database that the refresh had; the JSON has each one. A channel
-    is named with its version if that is not the newest one. Below are the bases that a vendor replaced by newer ones,
-    the images that failed since their newest version, with the last failure, and images whose updates wait for a lock.
+    Updates are counted as security/all, held ones included. '3+' means that three are for security and more may be, '?'
+    that any may be. CVEs are counted as critical/high, from the database of the refresh; the JSON lists each one. A
+    channel is shown with its version if that is not the newest one. The lines below the table name bases that a vendor
+    replaced, images that failed since their newest version, and images whose updates wait for a lock.
 
     Example: bakery status
     """
@@ -137,8 +137,8 @@ def _require_security(document: Status) -> None:
         )
     if document.unclassified:
         raise BakeryError(
-            f"nobody knows whether the updates are for security: {_list_names(document.unclassified)}",
-            hint="their package archive has no notices about it: see its updates in 'bakery plan', or bake",
+            f"updates may be for security: {_list_names(document.unclassified)}",
+            hint="their package archive has no security advisories: look at the updates in 'bakery plan', or bake",
         )
 
 
@@ -153,7 +153,7 @@ def _describe_gap(one: ImageStatus, document: Status) -> BakeryError | None:
     if one in document.unknown:
         return BakeryError(f"the updates of {one.image} {one.version} are unknown, or its last refresh is too old")
     if one in document.unclassified:
-        return BakeryError(f"nobody knows whether the updates of {one.image} {one.version} are for security")
+        return BakeryError(f"updates of {one.image} {one.version} may be for security")
     return None
 
 

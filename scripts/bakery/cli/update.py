@@ -1,4 +1,4 @@
-"""`bakery update`: bring locks of package versions to what the archives have now."""
+"""`bakery update`: update the locks of package versions."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -27,10 +27,10 @@ def update(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Bring the locks of pinned images to the package versions of today.
+    """Update the locks of pinned images to today's package versions.
 
-    Starts no machine. Shows what changes, and writes the lock beside the definition, for you to commit. Its dated
-    archives are Debian's and Ubuntu's snapshots, and those that the environment variable BAKERY_DATED_ARCHIVES names.
+    Starts no machine. Shows what changes, and writes the lock beside the definition, for you to commit. A lock names
+    dated archives: Debian's and Ubuntu's snapshots, and those in the environment variable BAKERY_DATED_ARCHIVES.
 
     Example: bakery update web
     """
@@ -38,7 +38,7 @@ def update(
     selected = _select_images(silent_session.definitions, images or [], every)  # a wrong call leaves no log
     with show_events(silent_session.project, "update", quiet=quiet, verbose=verbose) as report:
         for image in (image for image in selected if not image.has_lock):
-            print(f"{image.name}: needs no lock, since its package_versions is track")
+            print(f"{image.name}: needs no lock, because its package_versions is track")
         locked = [image for image in selected if image.has_lock]
         outcomes = update_locks(replace(silent_session, report=report), locked, jobs)
         updates = [outcome.result for outcome in outcomes if outcome.result]
@@ -49,7 +49,7 @@ def update(
 
 
 def render_update(result: LockUpdate) -> str:
-    """The changes of a lock, and what it cannot hold."""
+    """The changes of a lock, and the archives that it cannot pin."""
     undated = [
         f"{result.image}: {address} has no dated archive, so its lock has only versions" for address in result.undated
     ]

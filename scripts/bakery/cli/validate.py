@@ -15,9 +15,9 @@ def validate(
 ) -> int:
     """Check definitions and image files before anything starts.
 
-    Keys, types, lineage, roles, tests and regions of definitions. If all are correct, Packer's own validator on every
-    template that they use. Errors say file:line; all of them are shown. Roles, tests and regions of a file are checked
-    once its keys and types are correct.
+    Checks keys, types, lineage, roles, tests and regions of definitions. If all are correct, runs Packer's own
+    validator on every template that they use. Shows every error with its file:line. Checks roles, tests and regions of
+    a file only if its keys and types are correct.
 
     Example: bakery validate --definitions packer/images
     """

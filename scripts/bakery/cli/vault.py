@@ -45,7 +45,7 @@ def check(
     credentials: Credentials = "",
     json: options.Json = False,
 ) -> None:
-    """Prove that secrets can be read.
+    """Check that secrets can be read.
 
     Logs in and reads each path that definitions name. If reading would create credentials, only checks the right to do
     so. Exits with 1 if anything is wrong.

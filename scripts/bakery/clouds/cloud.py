@@ -26,18 +26,18 @@ class Topic(Protocol):
         """Publish a JSON document, and a text for people; subscribers can filter by the attributes."""
 
     def require(self) -> None:
-        """BakeryError unless the topic can be seen; sends nothing."""
+        """Raise BakeryError unless the topic can be used; sends nothing."""
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """All that the bakery knows of one cloud. The code is in the cloud's folder, and is imported when it is called.
+    """One cloud, as the rest of the bakery sees it. Its functions import the code in its folder when they are called.
 
     `name` is the target's in definitions; `base` and `distribution` are the models of its keys there. `credentials` are
-    the fields that its secret in Vault must have; `login_variables` log in where the environment does, `id_tokens` are
-    the tokens that a CI job needs to log in, by variable, with whom each is for. `check` raises UsageError for what the
-    models cannot know. `open_topic` opens a topic by its ARN, in the cloud that has topics. `find_base` asks the cloud,
-    with the fields of its secret, for the newest base of a vendor.
+    the fields that its secret in Vault must have. `login_variables` are the environment variables of a login without
+    Vault; `id_tokens` maps variables of the tokens that a CI job logs in with to their audiences. `check` raises
+    UsageError for mistakes that the models cannot find. `open_topic` opens a topic by its ARN, if the cloud has topics.
+    `find_base` asks the cloud, with the fields of its secret, for the newest base of a vendor.
     """
 
     name: str

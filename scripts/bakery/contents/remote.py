@@ -13,7 +13,7 @@ from bakery.model.documents import RemoteBuild
 def read_archive(build: RemoteBuild, archive: Path, syft: Path) -> Contents:
     """Read the contents of a build from its machine's files; write them beside build.json."""
     if not archive.exists():
-        raise UnreadableError("its machine packed no files", where=str(archive))
+        raise UnreadableError("the machine packed no files", where=str(archive))
     with files.scratch(archive.parent, "contents") as scratch:
         root = unpack_root(archive, scratch)
         try:

@@ -48,9 +48,9 @@ def read_system(system: System, part: Part, folder: Path, scratch: Path, syft: P
     family = next((family for family in (debian, rpm) if any(map(root.find, family.STATUS))), None)
     if family is None:
         raise UnreadableError("the system has neither dpkg's nor rpm's database")
-    # syft gives a package of no distribution neither an address nor an architecture.
+    # Without a distribution, syft gives a package neither a URL nor an architecture.
     if not any(map(root.find, RELEASES)):
-        raise UnreadableError("the system has no os-release file, so its packages are of no distribution")
+        raise UnreadableError("the system has no os-release file, so its distribution is unknown")
     tree = scratch / "root"
     tree.mkdir()
     root.copy(family.DATABASE, tree)

@@ -30,9 +30,9 @@ NAMED = 10  # packages in a note; `bakery update` shows all of them
 
 @dataclass(frozen=True)
 class LockUpdate:
-    """The lock of an image after an update; not `written` if it was as new.
+    """The lock of an image after an update; `written` is false if the lock was up to date.
 
-    `changes` are those of its packages, none if it had none before.
+    `changes` are those of its packages, none for a lock that had no packages before.
     """
 
     image: str
@@ -43,12 +43,12 @@ class LockUpdate:
 
     @property
     def undated(self) -> tuple[str, ...]:
-        """Archives that have no dated one, of which the lock holds the versions alone."""
+        """Archives without a dated one: the lock holds only the versions of their packages."""
         return tuple(address for address in self.lock.archives if address not in self.lock.dated)
 
 
 def update_locks(session: Session, images: Sequence[ImageDefinition], jobs: int) -> Sequence[Outcome[LockUpdate]]:
-    """Bring the locks of images to what their archives have now, and write those that change."""
+    """Update the locks of images to what their archives have now, and write those that change."""
     by_name = {image.name: image for image in images}
     date = datetime.now(UTC)
     with files.scratch(session.project.cache, "refresh") as scratch:
@@ -81,8 +81,8 @@ def check_versions(session: Session, artifact: Artifact, contents: Contents | No
         )
     if changes:
         lacks = (
-            f"{who} lacks {_list_names(names)}"
-            for who, names in (
+            f"{side} lacks {_list_names(names)}"
+            for side, names in (
                 ("the lock", [change.input for change in changes if not change.before]),
                 ("the disk", [change.input for change in changes if not change.after]),
             )
@@ -112,9 +112,12 @@ def _update_lock(session: Session, image: ImageDefinition, archives: Archives, d
     else:
         lock = Lock(date_archives(_list_base_archives(session, image), date), {})
     changes = compare_inputs(before.packages if before else {}, lock.packages)
-    # The dates alone make no lock new, an archive that is dated from now on does.
-    same = before and (before.archives.keys(), before.dated.keys()) == (lock.archives.keys(), lock.dated.keys())
-    if before and same and not changes:
+    # A new date alone is no reason to write the lock; an archive that is now dated is one.
+    same_archives = before and (before.archives.keys(), before.dated.keys()) == (
+        lock.archives.keys(),
+        lock.dated.keys(),
+    )
+    if before and same_archives and not changes:
         return LockUpdate(image.name, str(path), before, (), written=False)
     documents.save(lock, path)
     return LockUpdate(image.name, str(path), lock, changes if before and before.packages else (), written=True)

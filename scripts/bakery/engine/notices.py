@@ -46,7 +46,7 @@ def announce_failure(session: Session, image: ImageDefinition, failure: Failure)
         count = sum(other.input_key == failure.input_key and other.number <= failure.number for other in failures)
         if count == image.max_failures:
             title = f"{image.name} is paused after {count_of(count, 'failure')} with the same inputs"
-            hint = f"fix it, or try it as it is with 'bakery run --rebuild {image.name}'"
+            hint = f"fix the cause, or try the same inputs again with 'bakery run --rebuild {image.name}'"
             session.notifier.send(
                 make_notice("paused", image.name, image.arch, version, title, (failure.message, hint)), session.report
             )
@@ -58,10 +58,11 @@ def announce_vulnerabilities(
     """Send a notice of each published version with critical vulnerabilities that earlier observations lack."""
     for match in matches if session.notifier else ():
         with _failures_as_notes(session, match.image):
-            news = _find_news(session, before, match)
-            if not news:
+            new_vulnerabilities = _find_new_vulnerabilities(session, before, match)
+            if not new_vulnerabilities:
                 continue
-            count = "a new critical vulnerability" if len(news) == 1 else f"{len(news)} new critical vulnerabilities"
+            number = len(new_vulnerabilities)
+            count = "a new critical vulnerability" if number == 1 else f"{number} new critical vulnerabilities"
             session.notifier.send(
                 make_notice(
                     "vulnerable",
@@ -69,7 +70,7 @@ def announce_vulnerabilities(
                     match.arch,
                     match.version,
                     f"{match.image} {match.version} has {count}",
-                    tuple(_describe_vulnerability(identifier, news[identifier]) for identifier in sorted(news)),
+                    tuple(_describe_vulnerability(*item) for item in sorted(new_vulnerabilities.items())),
                     f"bakery status {match.image} --json",
                 ),
                 session.report,
@@ -98,7 +99,7 @@ def _describe_changes(session: Session, before: Record, after: Record) -> list[s
     return [*(f"{name}: {join_names(list(identifiers))}" for name, identifiers in fixes if identifiers), *packages]
 
 
-def _find_news(
+def _find_new_vulnerabilities(
     session: Session, before: Observations, match: VulnerabilityObservation
 ) -> dict[str, list[Vulnerability]]:
     """Critical vulnerabilities by identifier that earlier observations lack.

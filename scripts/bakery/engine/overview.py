@@ -41,7 +41,7 @@ def find_record(catalog: Catalog, name: str, arch: str) -> Record:
         if record := find_identity(catalog, name):
             return record
         known = ", ".join(names) or "none"
-        raise NotFoundError(f"nothing in the catalog has the name '{name}'", hint=f"images: {known}")
+        raise NotFoundError(f"the catalog has no version named '{name}'", hint=f"images: {known}")
     if VERSION.match(selector):
         return catalog.record(ImageVersion(image, arch, selector))
     if at:

@@ -23,8 +23,8 @@ Kind = Literal["bake", "wait", "publish", "pause", "keep"]
 class Action:
     """The next step of one image, and its reason. `version` is in the catalog; `inputs` is set only for a bake.
 
-    `due_since` is set for a bake, also one that waits, that must see the world as it was at this time, in ISO 8601, or
-    later: an older disk of the same inputs is not what is due.
+    `due_since`, in ISO 8601, is set for a bake, or one that waits, that is due by something other than its inputs. A
+    disk that was baked from the same inputs before this time does not count.
     """
 
     image: str
@@ -59,10 +59,10 @@ NewestOf = Callable[[ImageDefinition], Record | None]
 
 @dataclass(frozen=True)
 class World:
-    """The facts of a plan that no definition has: observations of versions, their greatest age, and the time.
+    """The facts of a plan that are not in definitions: observations of versions, their greatest age, and the time.
 
-    `rebuilds` has the images that somebody asked to bake again, and when; `failures` has those of an image since its
-    newest version, oldest first. `bases` are the newest ones of vendors.
+    `rebuilds` has the time of each request to bake an image again; `failures` are an image's since its newest version,
+    oldest first. `bases` are the newest ones of vendors.
     """
 
     now: datetime
@@ -73,7 +73,7 @@ class World:
     bases: Mapping[BaseKey, BaseObservation] = field(default_factory=dict)
 
     def observation(self, record: Record) -> Observation | None:
-        """The observation of exactly this version: another one says nothing about it."""
+        """The observation of this version, if it has one; observations of other versions do not apply."""
         return self.observations.get(ImageVersion.of(record))
 
     def base_states(self, image: ImageDefinition, record: Record) -> tuple[BaseState, ...]:

@@ -34,7 +34,7 @@ class Session:
     def plan(
         self, names: list[str] | None, max_age: timedelta = MAX_AGE, rebuild_asked: datetime | None = None
     ) -> Plan:
-        """Plan the named images and all their ancestors; an observation older than `max_age` is called old.
+        """Plan the named images and all their ancestors; an observation older than `max_age` counts as old.
 
         A named image whose newest version was baked before `rebuild_asked` is due; all are, if none is named.
         """
@@ -96,8 +96,8 @@ class Session:
             return f"run 'bakery bake {image.name}' first"
         folder = self.project.artifact_folder(ImageVersion(image.name, image.arch, action.version))
         return (
-            f"{action.version} is complete and is never baked again: copy {folder}* from the machine that baked it, "
-            f"or make a new version with 'bakery bump {image.name}' and 'bakery run {image.name}'"
+            f"{action.version} is complete, so no run bakes it again: copy {folder}* from the machine that baked it, "
+            f"or bake a new version with 'bakery run --rebuild {image.name}'"
         )
 
     def _newest_first(self, image: ImageDefinition) -> list[str]:

@@ -20,13 +20,12 @@ from bakery.model.vulnerabilities import Vulnerability, VulnerabilityObservation
 class ImageStatus(Strict):
     """One image; `version` is the newest complete one, empty if there is none.
 
-    `updates` counts packages with an update, None where that is unknown; `security`, `unclassified` and `held` are
-    parts of them. `unclassified` are those of which nobody knows whether they are for security, and `security` is None
-    if some may be and none is known. `behind` has the versions of channels that point at another one, `failures` those
-    since that version, oldest first. Times are in ISO 8601; `old` says that the refresh is too long ago, as
-    `matches_old` does of `matches`, which are None where no database was asked. `vulnerabilities` are all of these
-    matches if they were asked for.
-    `bases` are those of vendors, each with the newest one, and `bases_old` says that asking for them is too long ago.
+    `updates` counts packages with an update, and is None if it is unknown; `security`, `unclassified` and `held` count
+    parts of them. Updates that may or may not be for security are `unclassified`; `security` is None if there are only
+    such. `behind` has the versions that channels point at instead, `failures` are those since that version, oldest
+    first. Times are in ISO 8601. `old`, `matches_old` and `bases_old` say that the last refresh of updates, `matches`
+    or `bases` is too long ago. `matches` is None if no database was asked; `vulnerabilities` lists them on request.
+    `bases` are those of vendors, each with the newest one.
     """
 
     image: str
@@ -64,17 +63,17 @@ class Status(Strict):
 
     @property
     def insecure(self) -> tuple[ImageStatus, ...]:
-        """Images that lack an update for security."""
+        """Images that lack a security update."""
         return tuple(image for image in self.images if image.security)
 
     @property
     def unknown(self) -> tuple[ImageStatus, ...]:
-        """Images of whose newest version nobody knows that it lacks none."""
+        """Images whose updates are unknown, or whose last refresh is too old."""
         return tuple(image for image in self.images if image.version and (image.updates is None or image.old))
 
     @property
     def unclassified(self) -> tuple[ImageStatus, ...]:
-        """Images with updates of which nobody knows whether they are for security."""
+        """Images with updates that may or may not be for security."""
         return tuple(image for image in self.images if image.unclassified)
 
 

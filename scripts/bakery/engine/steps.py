@@ -64,7 +64,7 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = ())
     if action.kind == "pause":
         raise ConflictError(
             f"{definition.name} is {action.reason}",
-            hint=f"fix it, or try it as it is with 'bakery run --rebuild {definition.name}'",
+            hint=f"fix the cause, or try the same inputs again with 'bakery run --rebuild {definition.name}'",
         )
     check(session, definition)
     reservation = session.catalog.reserve(

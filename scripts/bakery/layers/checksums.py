@@ -94,7 +94,7 @@ def _fetch_list(url: str, cache: Path) -> tuple[str, str]:
 
 
 def _read_list(response: http.client.HTTPResponse, url: str) -> bytes:
-    """A whole list: a part of one would be kept with the validators of the whole, and be current forever."""
+    """Read a list to its end: a truncated copy, stored with the validators of the whole, would never be replaced."""
     body = response.read(LIST_BYTES + 1)
     if len(body) > LIST_BYTES:
         raise BakeryError("the list of checksums is longer than 1 MiB", where=url, hint="check base.qemu.checksums")

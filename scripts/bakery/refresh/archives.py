@@ -22,7 +22,7 @@ KEPT_SECONDS = 30 * 86400.0  # lists that no refresh asked for so long are remov
 
 @dataclass(frozen=True)
 class Failure:
-    """A way in which an archive fails: what a package manager says, what we say, what helps."""
+    """A way in which an archive fails: the package manager's output, our message, and a hint."""
 
     pattern: str
     message: str

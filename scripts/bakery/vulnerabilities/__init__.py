@@ -1,4 +1,4 @@
-"""See which known vulnerabilities the packages of a version have, from its bill of materials."""
+"""Find the known vulnerabilities of a version's packages, from its bill of materials."""
 
 from bakery.vulnerabilities.database import VARIABLE, Database, UnknownVulnerabilitiesError, open_database
 from bakery.vulnerabilities.gate import CHECK, judge_vulnerabilities, list_ignored

@@ -1,4 +1,4 @@
-"""Grype's vulnerability database, from the place that the user names; without one, nothing is fetched."""
+"""Grype's vulnerability database, from the source that the user names; without one, nothing is fetched."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ STAMP = "imported"  # the file that tells which state of a user's file was impor
 
 
 class UnknownVulnerabilitiesError(BakeryError):
-    """Nobody can tell which vulnerabilities a version has: there is no database, or no bill of materials."""
+    """The vulnerabilities of a version are unknown: there is no database, or no bill of materials."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from bakery.vulnerabilities.database import Database, UnknownVulnerabilitiesErro
 
 # In place of the user's own settings, which may ignore vulnerabilities.
 SETTINGS = {"check-for-app-update": False, "db": {"auto-update": False}}
-# Debian signs its kernels in source packages of their own, of which its security tracker knows nothing.
+# Debian builds signed kernels from separate source packages, which its security tracker does not list.
 SIGNED_KERNEL = re.compile(r"linux-signed-(amd64|arm64|i386)")
 SOURCE, SOURCE_VERSION = "syft:metadata:source", "syft:metadata:sourceVersion"
 SECONDS = 600.0  # a system of 400 MB takes a few seconds
@@ -36,7 +36,7 @@ def match_packages(database: Database, sbom: bytes, scratch: Path) -> tuple[Vuln
     if not name:
         raise UnknownVulnerabilitiesError("grype does not know the distribution of the packages")
     if not database.knows(name, version):
-        raise UnknownVulnerabilitiesError(f"the vulnerability database has nothing of {name} {version}")
+        raise UnknownVulnerabilitiesError(f"the vulnerability database has no data on {name} {version}")
     return tuple(sorted({_read_match(match) for match in answer["matches"]}))
 
 

@@ -141,7 +141,7 @@ class AwsTarget:
         )
 
     def _own_images(self, publication: Publication) -> dict[str, ImageLocation]:
-        """The places with images of this account, by region; BakeryError when another account made them."""
+        """The locations with images of this account, by region; BakeryError when another account made them."""
         own_images = {location.region: location for location in publication.locations if location.owned}
         if foreign_accounts := {location.account for location in own_images.values()} - {self._own_account.number}:
             raise BakeryError(

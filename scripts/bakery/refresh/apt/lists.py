@@ -26,7 +26,7 @@ FAILURES = (
     Failure(
         "NO_PUBKEY|error message is: Missing key",  # by gpgv, and by sqv since apt 3.0
         "is signed with a key that the image does not trust",
-        "if its owner has a new key, bake the image with the new keyring; else do not use the archive",
+        "if the archive has a new key, bake the image with the new keyring; otherwise do not use the archive",
     ),
     Failure(
         "EXPKEYSIG|REVKEYSIG|KEYEXPIRED",
@@ -36,11 +36,11 @@ FAILURES = (
     Failure(
         "BADSIG|Message has been manipulated",
         "has a bad signature",
-        "somebody changed it on the way: use another mirror",
+        "it was changed in transit: use another mirror",
     ),
     Failure(
         r"is expired \(invalid since|E: Release file for .* is expired",
-        "has expired: its mirror is not updated any more",
+        "has expired: its mirror is no longer updated",
         "use another mirror, or ask the owner of this one",
     ),
     Failure(
@@ -63,7 +63,7 @@ FAILURES = (
     Failure(
         "401  ?Unauthorized|403  ?Forbidden",
         "refuses this machine",
-        "passwords of archives are not kept with an image: let this machine read it without one",
+        "the catalog keeps no passwords of archives: let this machine read the archive without one",
     ),
     Failure(
         "Failed to fetch|Could not resolve|Could not connect",
@@ -71,7 +71,7 @@ FAILURES = (
         "check the network and its address, and try again",
         OutageError,
     ),
-    Failure("", "cannot be read", "apt says why"),
+    Failure("", "cannot be read", "see apt's message"),
 )
 
 

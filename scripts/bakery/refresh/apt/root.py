@@ -1,4 +1,4 @@
-"""A private root for apt: the package database of an image, and a configuration that no one else has a hand in."""
+"""A private root for apt: the package database of an image, and a configuration of its own."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -45,8 +45,8 @@ def read_sources(root: Path) -> tuple[Source, ...]:
             source = replace(source, uri=_first_mirror(root, source.uri.removeprefix(MIRRORS)))
         if not source.uri.startswith(SCHEMES):
             raise BakeryError(
-                f"the package archive {source.uri} {source.suite} of the image is at no address of the network",
-                hint="no machine but the image can read it: remove it before the image is sealed",
+                f"the package archive {source.uri} {source.suite} of the image is not at a network address",
+                hint="only the image can read it: remove it before the image is sealed",
             )
         components.setdefault(replace(source, components=()), []).extend(source.components)
     return tuple(replace(source, components=tuple(sorted(set(names)))) for source, names in components.items())

@@ -1,4 +1,4 @@
-"""Updates of a Debian or Ubuntu system, with apt itself as the solver: holds, pins and conflicts count as in life."""
+"""Updates of a Debian or Ubuntu system, with apt itself as the solver: it respects holds, pins and conflicts."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -27,13 +27,13 @@ FAILURES = (
     ),
     Failure(
         "GPG signature verification error",
-        "has no good signature of a key that the image trusts",
-        "if its owner has a new key, bake the image with it; else somebody changed it on the way: use another mirror",
+        "has no valid signature by a key that the image trusts",
+        "if the archive has a new key, bake the image with it; otherwise it was changed in transit: use another mirror",
     ),
     Failure(
         "Status code: 40[13] ",
         "refuses this machine",
-        "passwords of archives are not kept with an image: let this machine read it without one",
+        "the catalog keeps no passwords of archives: let this machine read the archive without one",
     ),
     Failure(
         r"checksum doesn't match|Status code: 404 for \S+/repodata/(?!repomd\.xml)",
@@ -43,7 +43,7 @@ FAILURES = (
     ),
     Failure(
         "repomd.xml parser error|Parse error",
-        "has a list that is broken",
+        "has a broken list",
         "try again in some minutes, or use another mirror",
     ),
     Failure(
@@ -57,7 +57,7 @@ FAILURES = (
         "check the network and its address, and try again",
         OutageError,
     ),
-    Failure("", "cannot be read", "dnf says why"),
+    Failure("", "cannot be read", "see dnf's message"),
 )
 
 

@@ -129,8 +129,8 @@ def _require_usable(repository: Repository) -> None:
         for address in dict(repository.options).get(option, "").split():
             if not address.startswith(SCHEMES):
                 raise BakeryError(
-                    f"{name} is at no address of the network: {address}",
-                    hint="no machine but the image can read it: disable it before the image is sealed",
+                    f"{name} is not at a network address: {address}",
+                    hint="only the image can read it: disable it before the image is sealed",
                 )
 
 

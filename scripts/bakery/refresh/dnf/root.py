@@ -1,4 +1,4 @@
-"""A private root for dnf: the package database of an image, and a configuration that no one else has a hand in."""
+"""A private root for dnf: the package database of an image, and a configuration of its own."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

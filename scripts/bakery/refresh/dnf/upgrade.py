@@ -1,4 +1,4 @@
-"""Updates of a system of the Red Hat family, with dnf as the solver: excludes, version locks and modules count."""
+"""Updates of a system of the Red Hat family, by dnf as the solver: it respects excludes, version locks and modules."""
 
 import re
 from collections import defaultdict

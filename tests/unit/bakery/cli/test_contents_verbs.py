@@ -73,7 +73,7 @@ def test_a_version_has_many_names(versions: CliRunner, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "code", "message"),
     [
-        ("wob", 1, "error: nothing in the catalog has the name 'wob'\nhint: images: base, web\n"),
+        ("wob", 1, "error: the catalog has no version named 'wob'\nhint: images: base, web\n"),
         ("web@beta", 64, "error: web has no version or channel 'beta' (x86_64)\nhint: channels: stable\n"),
         ("web@1.0.9", 1, "error: web 1.0.9 (x86_64) is not in the catalog\nhint: newest versions: 1.0.0, 1.0.1\n"),
     ],

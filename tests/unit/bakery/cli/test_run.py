@@ -290,7 +290,7 @@ class TestPublishOnly:
             NotFoundError, match=r"web-1\.0\.0-x86_64 is not complete in this workspace: qemu missing"
         ) as caught:
             bakery.line()
-        assert "'bakery bump web' and 'bakery run web'" in caught.value.hint
+        assert "'bakery run --rebuild web'" in caught.value.hint
 
 
 def test_the_result_is_on_standard_output(bakery: CliRunner) -> None:
@@ -325,7 +325,7 @@ class TestPause:
         assert limited.did == []
         assert caught.value.message.startswith("base is paused after 2 failures, the last on ")
         assert caught.value.message.endswith(" in bake: bake base failed")
-        assert caught.value.hint == "fix it, or try it as it is with 'bakery run --rebuild base'"
+        assert caught.value.hint == "fix the cause, or try the same inputs again with 'bakery run --rebuild base'"
         assert limited("bake", "base").code == 1
         assert "pause" in limited("plan", "base").out
         assert "base failed 2 times, last 0 h ago in bake: bake base failed\n" in limited("status").out

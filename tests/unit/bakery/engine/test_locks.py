@@ -169,7 +169,7 @@ def test_a_wrong_call_is_explained(bakery: CliRunner, arguments: tuple[str, ...]
 
 def test_an_image_that_tracks_needs_no_lock(bakery: CliRunner) -> None:
     result = bakery("update", "web")
-    assert (result.code, result.out) == (0, "web: needs no lock, since its package_versions is track\n")
+    assert (result.code, result.out) == (0, "web: needs no lock, because its package_versions is track\n")
 
 
 def test_an_image_without_its_lock_is_refused(baked: CliRunner) -> None:

@@ -74,7 +74,7 @@ def test_a_machine_without_dnf_is_no_fault_of_an_archive(
 @pytest.mark.parametrize(
     ("output", "message", "kind"),
     [
-        ("repomd.xml GPG signature verification error: Bad GPG signature", "no good signature", BakeryError),
+        ("repomd.xml GPG signature verification error: Bad GPG signature", "no valid signature", BakeryError),
         ("Failed to retrieve GPG key for repo 'baseos': Curl error (6): ...", "be reached", OutageError),
         ("  - Status code: 403 for https://dl.example/9/repodata/repomd.xml (IP: ::1)", "refuses", BakeryError),
         ("  - Status code: 404 for https://dl.example/9/repodata/repomd.xml (IP: ::1)", "no list at", BakeryError),

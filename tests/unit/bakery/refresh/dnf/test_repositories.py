@@ -102,11 +102,11 @@ def test_the_first_of_two_with_one_name_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[a]\nbaseurl=file:///media/cdrom\n", "'a' of the image is at no address of the network: file:///media/cdrom"),
-        ("[a]\nbaseurl=http://x /srv\n", "at no address of the network: /srv"),
+        ("[a]\nbaseurl=file:///media/cdrom\n", "'a' of the image is not at a network address: file:///media/cdrom"),
+        ("[a]\nbaseurl=http://x /srv\n", "not at a network address: /srv"),
         (
             "[a]\nmirrorlist=file:///etc/mirrors\nbaseurl=http://x\n",
-            "at no address of the network: file:///etc/mirrors",
+            "not at a network address: file:///etc/mirrors",
         ),
         ("[a]\nname=a\n", "'a' of the image has no address"),
         ("[../a]\nbaseurl=http://x\n", "'../a' of the image has a name that dnf does not accept"),
