@@ -188,8 +188,8 @@ class Catalog:
         vulnerabilities: Iterable[VulnerabilityObservation] = (),
         bases: Iterable[BaseObservation] = (),
     ) -> Observations:
-        """Keep observations, with the newest ones of the images that are not among them."""
-        newer, matched, found = tuple(observations), tuple(vulnerabilities), tuple(bases)
+        """Keep observations, and the newest ones of all other images with them."""
+        newer, matched, newest_bases = tuple(observations), tuple(vulnerabilities), tuple(bases)
         for _ in range(WRITE_TRIES):
             newest = self.newest_observations()
             number = newest.number + 1 if newest.at else 0
@@ -199,7 +199,7 @@ class Catalog:
                 actor(),
                 newest.merge(newer),
                 newest.merge_vulnerabilities(matched),
-                newest.merge_bases(found),
+                newest.merge_bases(newest_bases),
             )
             if self._store.create(f"observations/{number:06d}.json", dump(document)):
                 return document

@@ -1,7 +1,7 @@
 """Entries that lead to records without reading all of them. A reader reads the record as well, which decides.
 
-An entry is written before the record that it leads to, and its key says everything. Lost entries cost time, and those
-that lead nowhere are passed over: an index may be deleted at any time.
+An entry is written before the record that it leads to, and its key holds all of its data. Lost entries cost time, and
+those that lead nowhere are passed over: an index may be deleted at any time.
 """
 
 import hashlib

@@ -80,7 +80,7 @@ def _follow_lead(catalog: Catalog, lead: Lead, identity: str) -> Record | None:
         entry = catalog.channel(lead.image, lead.arch, lead.name)
         if entry and identity in (pointer.name for pointer in entry.pointers):
             return catalog.record(entry)
-    except NotFoundError:  # the write that the entry announced never came
+    except NotFoundError:  # the writer ended before it wrote the record
         pass
     return None
 

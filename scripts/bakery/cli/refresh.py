@@ -51,13 +51,13 @@ def render(observations: Sequence[Observation]) -> str:
     """A line per image."""
     rows = [
         (
-            one.image,
-            one.version,
-            str(len(one.upgrade.updates)),
-            render_security(*count_security(one.upgrade.updates)),
-            str(len(one.upgrade.held)),
+            observation.image,
+            observation.version,
+            str(len(observation.upgrade.updates)),
+            render_security(*count_security(observation.upgrade.updates)),
+            str(len(observation.upgrade.held)),
         )
-        for one in observations
+        for observation in observations
     ]
     return render_table(("image", "version", "updates", "security", "held"), rows)
 

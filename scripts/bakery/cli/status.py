@@ -70,50 +70,50 @@ def render(document: Status) -> str:
     return "\n\n".join([table, *("\n".join(lines) for lines in (bases, failures, locks) if lines)])
 
 
-def _describe_bases(one: ImageStatus) -> Iterator[str]:
+def _describe_bases(image: ImageStatus) -> Iterator[str]:
     """A line for each base that a vendor has replaced, or of which that is unknown."""
-    for state in one.bases:
+    for state in image.bases:
         if state.since:
             yield f"{state} is newer"
         elif state.newest is None or state.original is None:
-            yield f"the base of {one.version} is unknown"
-        elif one.bases_old:
+            yield f"the base of {image.version} is unknown"
+        elif image.bases_old:
             yield f"base {state.newest.name} not refreshed since {state.newest.at}"
 
 
-def _describe_failures(one: ImageStatus, now: datetime) -> str:
-    last, count = one.failures[-1], len(one.failures)
+def _describe_failures(image: ImageStatus, now: datetime) -> str:
+    last, count = image.failures[-1], len(image.failures)
     times = "once" if count == 1 else f"{count} times"
-    since = f" since {one.version}" if one.version else ""
-    return f"{one.image} failed {times}{since}, last {_describe_age(last.at, now)} ago in {last.step}: {last.message}"
+    since = f" since {image.version}" if image.version else ""
+    return f"{image.image} failed {times}{since}, last {_describe_age(last.at, now)} ago in {last.step}: {last.message}"
 
 
-def _image_row(one: ImageStatus, now: datetime) -> tuple[str, ...]:
-    refreshed = f"{_describe_age(one.refreshed, now)}{' (old)' if one.old else ''}" if one.refreshed else "never"
-    first, *more = [f"{name} {version}" for name, version in sorted(one.behind.items())] or ["-"]
+def _image_row(image: ImageStatus, now: datetime) -> tuple[str, ...]:
+    refreshed = f"{_describe_age(image.refreshed, now)}{' (old)' if image.old else ''}" if image.refreshed else "never"
+    first, *more = [f"{name} {version}" for name, version in sorted(image.behind.items())] or ["-"]
     channels = f"{first} +{len(more)}" if more else first
     return (
-        one.image,
-        one.version or "-",
-        _describe_age(one.baked, now) if one.baked else "-",
-        _updates_cell(one),
-        _vulnerabilities_cell(one),
+        image.image,
+        image.version or "-",
+        _describe_age(image.baked, now) if image.baked else "-",
+        _updates_cell(image),
+        _vulnerabilities_cell(image),
         channels,
-        refreshed if one.version else "-",
+        refreshed if image.version else "-",
     )
 
 
-def _updates_cell(one: ImageStatus) -> str:
-    if one.updates is None:
-        return "unknown" if one.version else "-"
-    return f"{render_security(one.security, one.unclassified)}/{one.updates}"
+def _updates_cell(image: ImageStatus) -> str:
+    if image.updates is None:
+        return "unknown" if image.version else "-"
+    return f"{render_security(image.security, image.unclassified)}/{image.updates}"
 
 
-def _vulnerabilities_cell(one: ImageStatus) -> str:
-    if one.matches is None:
-        return "unknown" if one.version else "-"
-    summary = one.matches.summary
-    return f"{summary.count('critical')}/{summary.count('high')}{' (old)' if one.matches_old else ''}"
+def _vulnerabilities_cell(image: ImageStatus) -> str:
+    if image.matches is None:
+        return "unknown" if image.version else "-"
+    summary = image.matches.summary
+    return f"{summary.count('critical')}/{summary.count('high')}{' (old)' if image.matches_old else ''}"
 
 
 def _describe_age(time: str, now: datetime) -> str:
@@ -127,8 +127,8 @@ def _require_security(document: Status) -> None:
     """Raise BakeryError if an image lacks an update for security, or if that is unknown."""
     if document.insecure:
         hint = "run 'bakery run', which installs every update that is not held"
-        if locked := [one for one in document.insecure if one.has_lock]:
-            hint += f", for images with a lock after 'bakery update {' '.join(one.image for one in locked)}'"
+        if locked := [image for image in document.insecure if image.has_lock]:
+            hint += f", for images with a lock after 'bakery update {' '.join(image.image for image in locked)}'"
         raise BakeryError(f"updates for security are due: {_list_names(document.insecure)}", hint=hint)
     if document.unknown:
         raise BakeryError(
@@ -147,13 +147,15 @@ def _list_cases(document: Status) -> list[tuple[str, BakeryError | None]]:
     return [(image.image, _describe_gap(image, document)) for image in document.images]
 
 
-def _describe_gap(one: ImageStatus, document: Status) -> BakeryError | None:
-    if one in document.insecure:
-        return BakeryError(f"{one.image} {one.version} lacks {count_of(one.security or 0, 'update')} for security")
-    if one in document.unknown:
-        return BakeryError(f"the updates of {one.image} {one.version} are unknown, or its last refresh is too old")
-    if one in document.unclassified:
-        return BakeryError(f"updates of {one.image} {one.version} may be for security")
+def _describe_gap(image: ImageStatus, document: Status) -> BakeryError | None:
+    if image in document.insecure:
+        return BakeryError(
+            f"{image.image} {image.version} lacks {count_of(image.security or 0, 'update')} for security"
+        )
+    if image in document.unknown:
+        return BakeryError(f"the updates of {image.image} {image.version} are unknown, or its last refresh is too old")
+    if image in document.unclassified:
+        return BakeryError(f"updates of {image.image} {image.version} may be for security")
     return None
 
 

@@ -1,4 +1,4 @@
-"""The package archives of a Debian or Ubuntu system, as apt saw them last: told by the bake, or read from the disk."""
+"""The package archives of a Debian or Ubuntu system, as apt saw them last: from the bake, or from the disk."""
 
 import re
 from collections import defaultdict

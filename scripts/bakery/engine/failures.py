@@ -19,7 +19,7 @@ _NOT_OF_THE_IMAGE = (OutageError, DiskError, ConflictError, UsageError, NotFound
 
 
 @contextmanager
-def kept_failures(session: Session, image: ImageDefinition, step: str, input_key: str) -> Iterator[None]:
+def record_failures(session: Session, image: ImageDefinition, step: str, input_key: str) -> Iterator[None]:
     """Keep an error of the block as a failure of the image, and raise it."""
     try:
         yield

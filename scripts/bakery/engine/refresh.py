@@ -49,11 +49,11 @@ def refresh_images(session: Session, names: list[str] | None, jobs: int) -> Refr
     matches = observe_vulnerabilities(session, images.values(), previous, jobs)
     observations = [outcome.result for outcome in outcomes if outcome.result]
     vulnerabilities = [outcome.result for outcome in matches if outcome.result]
-    kept = previous
+    newest = previous
     if observations or vulnerabilities or bases:
-        kept = session.catalog.keep_observations(observations, vulnerabilities, bases)
+        newest = session.catalog.keep_observations(observations, vulnerabilities, bases)
         announce_vulnerabilities(session, previous, vulnerabilities)
-    return Refresh(kept, outcomes, matches, questions, bases)
+    return Refresh(newest, outcomes, matches, questions, bases)
 
 
 def _observe_image(

@@ -63,10 +63,10 @@ def publish_images(session: Session, names: list[str] | None, channel: str, jobs
 
 
 def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bool = False) -> list[Record]:
-    """Do all steps of each image level by level of the lineage until nothing is due; the new records.
+    """Do all steps of each image level by level of the lineage until nothing is due; returns the new records.
 
     The plan is made again after each level: if a new parent has the same content, its children need no bake. `rebuild`
-    bakes the named images, or all, although nothing is due.
+    bakes the named images, or all, even if nothing is due.
     """
     rebuild_asked = datetime.now(UTC) if rebuild else None
     outcomes: list[Outcome[Record]] = []

@@ -47,8 +47,10 @@ class Session:
             image.name: self.catalog.failures_since(image.name, image.arch, self.newest_record(image))
             for image in limited
         }
-        kept = self.catalog.newest_observations()
-        world = World(datetime.now(UTC), kept.by_version, max_age, rebuilds, failures, kept.bases_by_key)
+        observations = self.catalog.newest_observations()
+        world = World(
+            datetime.now(UTC), observations.by_version, max_age, rebuilds, failures, observations.bases_by_key
+        )
         return plan(
             images,
             newest_of=lambda image: self.catalog.newest(image.name, image.arch, image.version),

@@ -26,7 +26,7 @@ from bakery.contents import (
 )
 from bakery.engine import channels, toolbox
 from bakery.engine.checks import check
-from bakery.engine.failures import kept_failures
+from bakery.engine.failures import record_failures
 from bakery.engine.locks import check_versions
 from bakery.engine.logins import open_vault, read_credentials
 from bakery.engine.notices import announce_version
@@ -80,7 +80,7 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = ())
     request = BakeRequest(definition, reservation.version, action.inputs, action.input_key, lock)
     work = _Bake(session, request)
     selected = [name for name in definition.builders if not builders or name in builders]
-    with kept_failures(session, definition, "bake", action.input_key):
+    with record_failures(session, definition, "bake", action.input_key):
         artifact = work.bake_disk() if "qemu" in selected else None
         builds = {name: work.bake_image(name) for name in selected if name != "qemu"}
     return Baked(definition, reservation.version, artifact, builds)
@@ -177,7 +177,7 @@ def is_verified(session: Session, artifact: Artifact) -> bool:
 def verify_version(session: Session, artifact: Artifact) -> Verdict:
     """Test an artifact and keep the verdict; BakeryError with the failing checks if it does not pass."""
     definition, folder = session.definitions.images[artifact.image], session.project.artifact_folder(artifact)
-    with kept_failures(session, definition, "verify", artifact.input_key):
+    with record_failures(session, definition, "verify", artifact.input_key):
         with open_vault(definition.secrets) as vault:
             where = partial(session.definitions.where, definition.name, "secrets")
             secrets = read_secrets(vault, definition.secrets, where) if vault else {}
@@ -219,7 +219,7 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
         if verdict:  # a disk without one is refused with its publication
             require_gate(definition, part, verdict)
     with (
-        kept_failures(session, definition, "publish", version.parts[0].input_key),
+        record_failures(session, definition, "publish", version.parts[0].input_key),
         open_targets(session, definition) as targets,
     ):
         publications = publish(project, version, verdicts[0], targets, session.report)

@@ -19,7 +19,7 @@ from bakery.model.observations import BaseKey, BaseObservation, Observations
 
 @dataclass(frozen=True)
 class _Question:
-    """All that decides a vendor's answer: images of one question get one answer.
+    """A question to a vendor: images with equal questions share one answer.
 
     `settings` are those of the target, as JSON, with the region, the server and the login; for a disk those of the
     base, with the list.

@@ -119,8 +119,8 @@ def resolve(spec: Debootstrap, recipe: Path, archives: Mapping[str, str] = UNDAT
         command = _command(spec, recipe, archive, archives, "--simulate", "--verbose")
         lines: list[str] = []
         process.run(command, env=_environment(archive), timeout=RESOLVE_SECONDS, on_output=lines.append)
-    found = (match for match in map(SIMULATED.match, lines) if match)
-    return tuple(sorted({f"{match['name']} {match['version']} {match['arch']}" for match in found}))
+    packages = (match for match in map(SIMULATED.match, lines) if match)
+    return tuple(sorted({f"{match['name']} {match['version']} {match['arch']}" for match in packages}))
 
 
 def assemble_disk(archive: Path, settings: Recipe, recipe: Path, raw: Path) -> None:

@@ -33,8 +33,8 @@ class Update(Strict):
     """A package whose version would change, by the name that its package manager prints.
 
     `installed` is empty for a package that is new. `suite` offers the candidate. It is for security if a security
-    archive has any version above the installed one, up to the candidate, or if a notice of security names one. None
-    means that nobody knows, because the archive has no notices.
+    archive has any version above the installed one, up to the candidate, or if a security advisory names one. None
+    means that it is unknown, because the archive has no advisories.
     """
 
     name: str

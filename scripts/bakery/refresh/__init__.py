@@ -1,4 +1,4 @@
-"""See what package archives have for an image, without starting it."""
+"""Find the updates that package archives have for an image, without starting it."""
 
 from bakery.refresh.apt import date_archives
 from bakery.refresh.archives import Archives

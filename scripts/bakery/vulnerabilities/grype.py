@@ -46,9 +46,9 @@ def _name_kernel_source(sbom: bytes) -> bytes:
     for component in document.get("components", ()):
         properties = {one["name"]: one["value"] for one in component.get("properties", ())}
         if SIGNED_KERNEL.fullmatch(properties.get(SOURCE, "")):
-            kept = {**properties, SOURCE: "linux"}
-            kept.pop(SOURCE_VERSION, None)
-            component["properties"] = [{"name": name, "value": value} for name, value in kept.items()]
+            properties_of_linux = {**properties, SOURCE: "linux"}
+            properties_of_linux.pop(SOURCE_VERSION, None)
+            component["properties"] = [{"name": name, "value": value} for name, value in properties_of_linux.items()]
     return json.dumps(document).encode()
 
 

@@ -39,7 +39,7 @@ def inspect_parameter(endpoint: SsmEndpoint, expected: Pointer) -> Finding:
     return Finding(label, *_compare_values(expected.value, current.value, "its value"))
 
 
-def unreachable(locations: Mapping[str, BakeryError]) -> Iterator[Finding]:
+def report_unreachable(locations: Mapping[str, BakeryError]) -> Iterator[Finding]:
     """Report the accounts that could not be checked."""
     return (
         Finding(location, "unreachable", f"{error.message}: {error.detail}") for location, error in locations.items()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bakery.clouds.aws.calls import calling
+from bakery.clouds.aws.calls import explain_errors
 from bakery.clouds.aws.clients import Filter
 from bakery.clouds.aws.session import connect
 from bakery.clouds.aws.settings import AwsBase, AwsDistribution
@@ -27,7 +27,7 @@ def find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> Ve
         {"Name": "root-device-type", "Values": ["ebs"]},
         {"Name": "state", "Values": ["available"]},
     ]
-    with calling(f"look for the AMI {ami.name}", region):
+    with explain_errors(f"look for the AMI {ami.name}", region):
         images = ec2.describe_images(Owners=[ami.owner], Filters=filters)["Images"]
     if not images:
         raise BakeryError(

@@ -52,7 +52,7 @@ def error_code(error: Exception) -> str:
 
 
 @contextmanager
-def calling(doing: str, where: str) -> Iterator[None]:
+def explain_errors(doing: str, where: str) -> Iterator[None]:
     """Raise botocore's errors as BakeryError. `doing` completes "cannot …"; `where` is the region or account/region."""
     try:
         yield
@@ -77,7 +77,7 @@ def _error_hint(error: Exception) -> str:
     return ""
 
 
-def attempt(
+def try_all(
     items: Mapping[str, Item], work: Callable[[Item], Result]
 ) -> tuple[dict[str, Result], dict[str, BakeryError]]:
     """Do `work` for all items at once; results and failures by key. Ctrl-C waits for `work`, which must be short."""
@@ -87,9 +87,9 @@ def attempt(
     return results, failures
 
 
-def everywhere(doing: str, items: Mapping[str, Item], work: Callable[[Item], Result]) -> dict[str, Result]:
-    """Do `work` for all items at once, and raise at the end what failed."""
-    results, failures = attempt(items, work)
+def do_all(doing: str, items: Mapping[str, Item], work: Callable[[Item], Result]) -> dict[str, Result]:
+    """Do `work` for all items at once; one error at the end for all that failed."""
+    results, failures = try_all(items, work)
     raise_failures(doing, failures)
     return results
 

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bakery.clouds.aws import images
-from bakery.clouds.aws.calls import VISIBLE_SECONDS, attempt, calling, error_code, raise_failures
+from bakery.clouds.aws.calls import VISIBLE_SECONDS, error_code, explain_errors, raise_failures, try_all
 from bakery.clouds.aws.clients import EC2Client, Image
 from bakery.clouds.aws.tagging import specifications
 from bakery.clouds.phases import ReportProgress
@@ -56,7 +56,7 @@ class Copy:
             images.remove(self._ec2, image)
             self._start_copy(instead_of=self._id)
         elif image["State"] != "available" and image["State"] not in images.MOVING:
-            raise images.unusable(self._ec2, self._id, image)
+            raise images.unusable_error(self._ec2, self._id, image)
         return image if image["State"] == "available" else None
 
     def _start_or_wait(self) -> None:
@@ -65,7 +65,7 @@ class Copy:
         elif time.monotonic() - self._last_seen > VISIBLE_SECONDS:
             # The token of an earlier run returns the ID of its copy, even if that was deregistered since.
             if self._replaced:
-                raise images.unusable(self._ec2, self._id, None)
+                raise images.unusable_error(self._ec2, self._id, None)
             self._start_copy(instead_of=self._id)
 
     def _start_copy(self, instead_of: str = "") -> None:
@@ -73,7 +73,7 @@ class Copy:
         request = _copy_request(self._source)
         # The same request has the same token in every run, so repeating a lost request makes no second copy.
         token = hashlib.sha256(json.dumps([request, self._ec2.meta.region_name, self._replaced]).encode()).hexdigest()
-        with calling(f"copy {self._source.image_id}", self._ec2.meta.region_name):
+        with explain_errors(f"copy {self._source.image_id}", self._ec2.meta.region_name):
             try:
                 self._id = self._ec2.copy_image(**request, ClientToken=token)["ImageId"]
                 self._last_seen = time.monotonic()
@@ -84,13 +84,13 @@ class Copy:
 
 
 def finish(copies: Mapping[str, Copy], report_progress: ReportProgress) -> dict[str, Image]:
-    """Look after all copies until each is available or has failed; then raise what failed."""
+    """Watch all copies until each is available or has failed; one error for all that failed."""
     done: dict[str, Image] = {}
     failures: dict[str, BakeryError] = {}
 
     def look() -> bool | None:
         waiting = {region: copy for region, copy in copies.items() if region not in done and region not in failures}
-        results, new_failures = attempt(waiting, Copy.look)
+        results, new_failures = try_all(waiting, Copy.look)
         done.update({region: image for region, image in results.items() if image})
         failures.update(new_failures)
         if copies:

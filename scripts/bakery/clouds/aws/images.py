@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from bakery.clouds.aws import snapshots
-from bakery.clouds.aws.calls import VISIBLE_SECONDS, calling, error_code, watch
+from bakery.clouds.aws.calls import VISIBLE_SECONDS, error_code, explain_errors, watch
 from bakery.clouds.aws.clients import EC2Client, Image
 from bakery.clouds.aws.tagging import from_aws, specifications
 from bakery.host.errors import BakeryError, ConflictError
@@ -16,7 +16,7 @@ from bakery.model.tags import SHA256, Tags, wrong
 ROOT_DEVICE = "/dev/xvda"  # the name in Debian's and Amazon's own images; on Nitro the device is NVMe anyway
 MOVING = {"pending", "transient"}
 BROKEN = {"failed", "invalid", "error", "deregistered"}
-AVAILABLE_SECONDS = 1800.0  # registering takes seconds to minutes; botocore's waiter of 10 min is known as too short
+AVAILABLE_SECONDS = 1800.0  # registering takes seconds to minutes; botocore's waiter of 10 min is known to be too short
 
 
 def find(ec2: EC2Client, name: str) -> Image | None:
@@ -63,7 +63,7 @@ def refuse_foreign(ec2: EC2Client, image: Image, sha256: str, source: str = "") 
 def register(ec2: EC2Client, description: str, snapshot: str, tags: Tags) -> str:
     """The ID of a new image, or of the one that another run registered a moment ago: names are unique."""
     name = tags["Name"]
-    with calling(f"register {name}", ec2.meta.region_name):
+    with explain_errors(f"register {name}", ec2.meta.region_name):
         try:
             return str(ec2.register_image(**_registration_request(description, snapshot, tags))["ImageId"])
         except ClientError as error:
@@ -84,11 +84,11 @@ def wait_available(ec2: EC2Client, image_id: str) -> Image:
     """The image as soon as it can be used and copied; BakeryError if it fails or takes too long."""
     image = watch(lambda: by_id(ec2, image_id), moving=MOVING, limit=AVAILABLE_SECONDS)
     if image is None or image["State"] != "available":
-        raise unusable(ec2, image_id, image)
+        raise unusable_error(ec2, image_id, image)
     return image
 
 
-def unusable(ec2: EC2Client, image_id: str, image: Image | None) -> BakeryError:
+def unusable_error(ec2: EC2Client, image_id: str, image: Image | None) -> BakeryError:
     """The error for an image that did not become available; `image` is None if it is gone."""
     if image and image["State"] == "disabled":
         hint = "enable it (aws ec2 enable-image), or bake a new version"
@@ -101,7 +101,7 @@ def unusable(ec2: EC2Client, image_id: str, image: Image | None) -> BakeryError:
 
 def remove(ec2: EC2Client, image: Image) -> None:
     """Deregister an image and delete its snapshot; no error if they are gone."""
-    with calling(f"deregister {image['ImageId']}", ec2.meta.region_name):
+    with explain_errors(f"deregister {image['ImageId']}", ec2.meta.region_name):
         try:
             ec2.deregister_image(ImageId=image["ImageId"])
         except ClientError as error:
@@ -111,7 +111,7 @@ def remove(ec2: EC2Client, image: Image) -> None:
         snapshots.remove(ec2, snapshot)
 
 
-def clear(ec2: EC2Client, build_tags: Tags, home: EC2Client) -> None:
+def remove_unfinished(ec2: EC2Client, build_tags: Tags, home: EC2Client) -> None:
     """Remove the image that an unfinished build left; ConflictError for any other one of that name.
 
     Such an image has the tags that Packer sets last, or is a copy of an image that Packer removed; and it lacks the tag
@@ -134,7 +134,7 @@ def clear(ec2: EC2Client, build_tags: Tags, home: EC2Client) -> None:
 def share_snapshot(ec2: EC2Client, image: Image, accounts: Iterable[str]) -> None:
     """Let accounts make volumes from an image's snapshot; writes only what is missing."""
     snapshot = snapshot_of(image)
-    with calling(f"share {snapshot}", ec2.meta.region_name):
+    with explain_errors(f"share {snapshot}", ec2.meta.region_name):
         answer = ec2.describe_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
         grants = answer["CreateVolumePermissions"]
         if missing := sorted(set(accounts) - {grant.get("UserId") for grant in grants}):
@@ -147,7 +147,7 @@ def share_image(ec2: EC2Client, image: Image, accounts: Iterable[str]) -> None:
     """Let accounts launch an image; writes only what is missing."""
     image_id = image["ImageId"]
     if missing := sorted(set(accounts) - launch_accounts(ec2, image_id)):
-        with calling(f"share {image_id}", ec2.meta.region_name):
+        with explain_errors(f"share {image_id}", ec2.meta.region_name):
             ec2.modify_image_attribute(
                 ImageId=image_id, Attribute="launchPermission", OperationType="add", UserIds=missing
             )
@@ -155,13 +155,13 @@ def share_image(ec2: EC2Client, image: Image, accounts: Iterable[str]) -> None:
 
 def launch_accounts(ec2: EC2Client, image_id: str) -> set[str]:
     """The accounts that may launch an image."""
-    with calling(f"read the launch permissions of {image_id}", ec2.meta.region_name):
+    with explain_errors(f"read the launch permissions of {image_id}", ec2.meta.region_name):
         answer = ec2.describe_image_attribute(ImageId=image_id, Attribute="launchPermission")
     return {grant["UserId"] for grant in answer["LaunchPermissions"] if "UserId" in grant}
 
 
 def _describe_images(ec2: EC2Client, filter_name: str, value: str) -> list[Image]:
-    with calling(f"look for {value}", ec2.meta.region_name):
+    with explain_errors(f"look for {value}", ec2.meta.region_name):
         answer = ec2.describe_images(
             Owners=["self"], IncludeDisabled=True, Filters=[{"Name": filter_name, "Values": [value]}]
         )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from botocore.exceptions import ClientError
 
-from bakery.clouds.aws.calls import attempt, calling, error_code, everywhere, raise_failures
+from bakery.clouds.aws.calls import do_all, error_code, explain_errors, raise_failures, try_all
 from bakery.clouds.aws.session import SsmEndpoint
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.waiting import wait_until
@@ -25,7 +25,7 @@ Values = Mapping[str, str]  # desired value by account and region
 
 def read(endpoint: SsmEndpoint, name: str) -> Pointer | None:
     """The current parameter; BakeryError if it has another data type."""
-    with calling(f"read {name}", str(endpoint)):
+    with explain_errors(f"read {name}", str(endpoint)):
         answer = endpoint.ssm.get_parameters(Names=[name])["Parameters"]
     if not answer:
         return None
@@ -41,10 +41,10 @@ def read(endpoint: SsmEndpoint, name: str) -> Pointer | None:
 
 def read_all(endpoints: Endpoints, name: str) -> dict[str, Pointer | None]:
     """The parameter in every location."""
-    return everywhere(f"read {name}", endpoints, lambda endpoint: read(endpoint, name))
+    return do_all(f"read {name}", endpoints, lambda endpoint: read(endpoint, name))
 
 
-def fix(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
+def write_once(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
     """Write a parameter that never changes. An equal one is adopted; a different one raises ConflictError."""
     before = read_all(endpoints, name)
     conflicts = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
@@ -58,7 +58,7 @@ def fix(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
             hint="a version's parameter never changes: bake a new version",
         )
     absent = {key: endpoint for key, endpoint in endpoints.items() if before[key] is None}
-    everywhere(
+    do_all(
         f"write {name}", absent, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=False)
     )
     return _await_live(endpoints, name, values)
@@ -69,7 +69,7 @@ def move(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]
     before = read_all(endpoints, name)
     writes = {key: endpoint for key, endpoint in endpoints.items() if _parameter_value(before[key]) != values[key]}
     try:
-        _, failures = attempt(
+        _, failures = try_all(
             writes, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=True)
         )
         writes = {key: endpoint for key, endpoint in writes.items() if not _is_refusal(failures.get(key))}
@@ -87,7 +87,7 @@ def remove(endpoint: SsmEndpoint, name: str, value: str) -> bool:
     parameter = read(endpoint, name)
     if parameter is None or parameter.value != value:
         return False
-    with calling(f"delete {name}", str(endpoint)):
+    with explain_errors(f"delete {name}", str(endpoint)):
         try:
             endpoint.ssm.delete_parameter(Name=name)
         except ClientError as error:
@@ -97,7 +97,7 @@ def remove(endpoint: SsmEndpoint, name: str, value: str) -> bool:
 
 
 def _put_parameter(endpoint: SsmEndpoint, name: str, value: str, *, overwrite: bool) -> None:
-    with calling(f"write {name}", str(endpoint)):
+    with explain_errors(f"write {name}", str(endpoint)):
         try:
             endpoint.ssm.put_parameter(Name=name, Value=value, Type="String", DataType=DATA_TYPE, Overwrite=overwrite)
         except ClientError as error:
@@ -111,7 +111,7 @@ def _await_live(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointe
 
     def look() -> bool | None:
         waiting = {key: endpoint for key, endpoint in endpoints.items() if key not in live}
-        current = everywhere(f"read {name}", waiting, lambda endpoint: read(endpoint, name))
+        current = do_all(f"read {name}", waiting, lambda endpoint: read(endpoint, name))
         live.update(
             {key: parameter for key, parameter in current.items() if parameter and parameter.value == values[key]}
         )
@@ -167,7 +167,7 @@ class _Undo:
     def _poll_endpoints(self) -> bool | None:
         outcomes = self._restored | self._failures.keys()
         waiting = {key: endpoint for key, endpoint in self._endpoints.items() if key not in outcomes}
-        results, failures = attempt(waiting, self._restore_value)
+        results, failures = try_all(waiting, self._restore_value)
         self._restored.update(key for key, done in results.items() if done)
         self._failures.update(failures)
         return True if len(self._restored) + len(self._failures) == len(self._endpoints) else None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bakery.clouds.aws import copies, images, snapshots, tagging
-from bakery.clouds.aws.calls import everywhere
+from bakery.clouds.aws.calls import do_all
 from bakery.clouds.aws.clients import EC2Client, Image
 from bakery.clouds.aws.session import Account
 from bakery.clouds.aws.settings import AwsDistribution
@@ -96,9 +96,9 @@ class AwsRelease:
     def _mark_and_share(self, ec2: Mapping[str, EC2Client], amis: Mapping[str, Image]) -> None:
         """Do each step in all regions before the next: an image is shared only after its snapshot is, everywhere."""
         pairs = {region: (ec2[region], image) for region, image in amis.items()}
-        everywhere("tag", pairs, lambda pair: _repair_tags(*pair, self._expected))
-        everywhere("share snapshots", pairs, lambda pair: images.share_snapshot(*pair, self._consumers))
-        everywhere("share images", pairs, lambda pair: images.share_image(*pair, self._consumers))
+        do_all("tag", pairs, lambda pair: _repair_tags(*pair, self._expected))
+        do_all("share snapshots", pairs, lambda pair: images.share_snapshot(*pair, self._consumers))
+        do_all("share images", pairs, lambda pair: images.share_image(*pair, self._consumers))
 
     @property
     def _key_alias(self) -> str:

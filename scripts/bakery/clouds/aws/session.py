@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import NoCredentialsError
 from botocore.loaders import create_loader
 
-from bakery.clouds.aws.calls import CONFIG, attempt, calling
+from bakery.clouds.aws.calls import CONFIG, explain_errors, try_all
 from bakery.clouds.aws.clients import EBSClient, EC2Client, SSMClient, STSClient
 from bakery.host.errors import BakeryError
 from bakery.model.documents import Location
@@ -92,7 +92,7 @@ def core_session() -> Any:
 def connect(region: str, credentials: Mapping[str, str] = NO_CREDENTIALS) -> Account:
     """Log in with the fields of a lease of Vault's AWS engine, or with what the environment has: keys, profile, web
     identity, instance role. Endpoints come from the environment."""
-    with calling("log in to AWS", region):
+    with explain_errors("log in to AWS", region):
         keys = {name: credentials[field] for field, name in LEASE.items() if credentials.get(field)}
         session = boto3.Session(botocore_session=core_session(), **keys)
         if session.get_credentials() is None:
@@ -109,7 +109,7 @@ def connect_accounts(
     # Tokens of a regional endpoint are valid in opt-in regions; those of the global endpoint are not.
     sts = own.sts(home)
     foreign = {number: number for number, _ in pairs if number != own.number}
-    foreign_accounts, failures = attempt(foreign, lambda number: _assume_role(own, sts, number, role))
+    foreign_accounts, failures = try_all(foreign, lambda number: _assume_role(own, sts, number, role))
     accounts = {own.number: own, **foreign_accounts}
     endpoints = [
         SsmEndpoint(number, region, accounts[number].ssm(region)) for number, region in pairs if number in accounts
@@ -120,7 +120,7 @@ def connect_accounts(
 def _assume_role(own: Account, sts: STSClient, number: str, role: str) -> Account:
     arn = f"arn:{own.partition}:iam::{number}:role/{role}"
     try:
-        with calling(f"assume {arn}", sts.meta.region_name):
+        with explain_errors(f"assume {arn}", sts.meta.region_name):
             keys = sts.assume_role(RoleArn=arn, RoleSessionName="bakery-publish")["Credentials"]
     except BakeryError as error:
         error.hint = f"create the role {role} in account {number} (docs/how-to/run-against-aws.md)"

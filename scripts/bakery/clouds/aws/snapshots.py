@@ -13,7 +13,7 @@ from pathlib import Path
 
 from botocore.exceptions import ClientError
 
-from bakery.clouds.aws.calls import BLOCK_WORKERS, VISIBLE_SECONDS, calling, error_code, watch
+from bakery.clouds.aws.calls import BLOCK_WORKERS, VISIBLE_SECONDS, error_code, explain_errors, watch
 from bakery.clouds.aws.clients import EBSClient, EC2Client, Filter, Snapshot
 from bakery.clouds.aws.tagging import specifications, to_aws
 from bakery.clouds.phases import ReportProgress
@@ -45,21 +45,21 @@ def ensure(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, key: str, rep
 def find(ec2: EC2Client, tags: Tags) -> list[Snapshot]:
     """The account's snapshots of this version with this content, in any state."""
     filters: list[Filter] = [{"Name": f"tag:{key}", "Values": [tags[key]]} for key in ("Name", CONTENT)]
-    with calling("look for snapshots", ec2.meta.region_name):
+    with explain_errors("look for snapshots", ec2.meta.region_name):
         pages = ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=filters)
         return [snapshot for page in pages for snapshot in page["Snapshots"]]
 
 
 def by_id(ec2: EC2Client, snapshot: str) -> Snapshot | None:
     """A snapshot, or None; by a filter, since an unknown ID is an error otherwise."""
-    with calling(f"describe {snapshot}", ec2.meta.region_name):
+    with explain_errors(f"describe {snapshot}", ec2.meta.region_name):
         answer = ec2.describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": [snapshot]}])
     return next(iter(answer["Snapshots"]), None)
 
 
 def remove(ec2: EC2Client, snapshot: str) -> None:
     """Delete a snapshot; no error if it is gone."""
-    with calling(f"delete {snapshot}", ec2.meta.region_name):
+    with explain_errors(f"delete {snapshot}", ec2.meta.region_name):
         try:
             ec2.delete_snapshot(SnapshotId=snapshot)
         except ClientError as error:
@@ -82,7 +82,7 @@ def _upload_disk(ec2: EC2Client, ebs: EBSClient, disk: Path, tags: Tags, report_
 def upload(ec2: EC2Client, ebs: EBSClient, raw: RawDisk, tags: Tags, report_progress: ReportProgress) -> str:
     """A new snapshot with the blocks of `raw`; nothing stays behind if anything fails."""
     region = ebs.meta.region_name
-    with calling("start a snapshot", region):
+    with explain_errors("start a snapshot", region):
         # botocore adds a random client token: a call that it repeats starts nothing twice.
         snapshot: str = ebs.start_snapshot(
             VolumeSize=raw.gib,
@@ -92,7 +92,7 @@ def upload(ec2: EC2Client, ebs: EBSClient, raw: RawDisk, tags: Tags, report_prog
         )["SnapshotId"]
     try:
         digests = list(_put_blocks(ebs, snapshot, raw, tags, report_progress))
-        with calling(f"complete {snapshot}", region):
+        with explain_errors(f"complete {snapshot}", region):
             ebs.complete_snapshot(
                 SnapshotId=snapshot,
                 ChangedBlocksCount=len(digests),
@@ -137,7 +137,7 @@ def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes) -> bytes
             raise
         return digest
 
-    with calling(f"write block {index} of {snapshot}", ebs.meta.region_name):
+    with explain_errors(f"write block {index} of {snapshot}", ebs.meta.region_name):
         answer = wait_until(put, VISIBLE_SECONDS)
     if answer is None:
         raise BakeryError(
@@ -149,7 +149,7 @@ def _put_block(ebs: EBSClient, snapshot: str, index: int, block: bytes) -> bytes
 
 
 def _encrypt_snapshot(ec2: EC2Client, plain: str, tags: Tags, key: str) -> str:
-    with calling(f"encrypt {plain} with {key}", ec2.meta.region_name):
+    with explain_errors(f"encrypt {plain} with {key}", ec2.meta.region_name):
         snapshot: str = ec2.copy_snapshot(
             SourceRegion=ec2.meta.region_name,
             SourceSnapshotId=plain,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from bakery.clouds.aws.calls import calling
+from bakery.clouds.aws.calls import explain_errors
 from bakery.clouds.aws.clients import EC2Client, Tag, TagSpecification
 from bakery.model.tags import Tags, wrong
 
@@ -12,7 +12,7 @@ def repair(ec2: EC2Client, resources: Mapping[str, Tags], expected: Tags) -> Non
     """Correct tags; `resources` are the current tags by ID. Writes nothing if all are right."""
     for resource, actual in resources.items():
         if missing := wrong(actual, expected):
-            with calling(f"tag {resource}", ec2.meta.region_name):
+            with explain_errors(f"tag {resource}", ec2.meta.region_name):
                 ec2.create_tags(Resources=[resource], Tags=to_aws(missing))
 
 

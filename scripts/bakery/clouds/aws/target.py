@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bakery.clouds.aws import audit, images, parameters
-from bakery.clouds.aws.calls import attempt, everywhere, raise_failures
+from bakery.clouds.aws.calls import do_all, raise_failures, try_all
 from bakery.clouds.aws.clients import Image
 from bakery.clouds.aws.names import channel_parameter, version_parameter
 from bakery.clouds.aws.regions import check_regions
@@ -51,7 +51,7 @@ class AwsTarget:
         )
 
     def adopt(self, build: RemoteBuild, report: Reporter) -> Publication:
-        """The same for the image that amazon-ebs registered: its copies are adopted and tagged, missing ones made."""
+        """The same for the image that amazon-ebs registered: adopt and tag its copies, and make missing ones."""
         expected = tags.of_build(self._definition, build)
         return self._publish_release(
             build, build.identity, expected, report, lambda release: release.adopt(build.ids[self._home])
@@ -60,7 +60,9 @@ class AwsTarget:
     def prepare(self, of: Versioned) -> None:
         """Remove images of an unfinished build in all regions."""
         ec2 = self._own_account.ec2(self._aws.regions)
-        everywhere("remove images", ec2, lambda client: images.clear(client, tags.identity(of), ec2[self._home]))
+        do_all(
+            "remove images", ec2, lambda client: images.remove_unfinished(client, tags.identity(of), ec2[self._home])
+        )
 
     def _publish_release(
         self,
@@ -80,23 +82,23 @@ class AwsTarget:
             # Roles are assumed again: their hour may have passed while copies were made.
             endpoints = self._open_endpoints(locations)
             values = {key: amis[endpoint.region]["ImageId"] for key, endpoint in endpoints.items()}
-            pointers = parameters.fix(endpoints, name, values)
+            pointers = parameters.write_once(endpoints, name, values)
         return _new_publication(of, sha256, self._image_locations(amis), pointers, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Check the images, tags, snapshots' tags, shares and parameters of a publication."""
         own_images = self._own_images(publication)
         ec2 = self._own_account.ec2(own_images)
-        image_findings, _ = attempt(
+        image_findings, _ = try_all(
             own_images, lambda location: audit.inspect_location(ec2[location.region], publication, location)
         )
         endpoints, failures = self._connect_locations(_locations(publication.pointers))
         expected = {location_name(pointer.location): pointer for pointer in publication.pointers}
-        parameter_findings, _ = attempt(
+        parameter_findings, _ = try_all(
             endpoints, lambda endpoint: audit.inspect_parameter(endpoint, expected[str(endpoint)])
         )
         findings = [finding for findings in image_findings.values() for finding in findings]
-        return [*findings, *parameter_findings.values(), *audit.unreachable(failures)]
+        return [*findings, *parameter_findings.values(), *audit.report_unreachable(failures)]
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
         """Move the channel's parameters in all regions and accounts, or restore all of them."""
@@ -113,9 +115,7 @@ class AwsTarget:
 
     def _remove_parameters(self, publication: Publication, name: str) -> None:
         endpoints, values = self._open_endpoints(_locations(publication.locations)), _image_ids(publication)
-        everywhere(
-            f"remove {name}", endpoints, lambda endpoint: parameters.remove(endpoint, name, values[str(endpoint)])
-        )
+        do_all(f"remove {name}", endpoints, lambda endpoint: parameters.remove(endpoint, name, values[str(endpoint)]))
 
     @cached_property
     def _own_account(self) -> Account:

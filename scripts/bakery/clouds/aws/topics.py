@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from bakery.clouds.aws.calls import calling
+from bakery.clouds.aws.calls import explain_errors
 
 # A notice must not hold up a bake: one retry, and half a minute at the worst.
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=5, read_timeout=10)
@@ -20,7 +20,7 @@ class SnsTopic:
     def __init__(self, arn: str) -> None:
         self._arn = arn
         self._region = arn.split(":")[3]
-        with calling("use the topic", arn):
+        with explain_errors("use the topic", arn):
             session: Any = boto3.Session()
             self._client = session.client("sns", region_name=self._region, config=CONFIG)
 
@@ -28,7 +28,7 @@ class SnsTopic:
         """Publish a JSON document; people who subscribed by e-mail get the text. Subscribers filter by attributes."""
         line = " ".join(subject.encode("ascii", "replace").decode().split())
         values = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
-        with calling("publish to the topic", self._arn):
+        with explain_errors("publish to the topic", self._arn):
             self._client.publish(
                 TopicArn=self._arn,
                 Subject=line[:SUBJECT_LENGTH],
@@ -39,5 +39,5 @@ class SnsTopic:
 
     def require(self) -> None:
         """BakeryError unless the topic exists and these credentials see it. Sends nothing."""
-        with calling("see the topic", self._arn):
+        with explain_errors("see the topic", self._arn):
             self._client.get_topic_attributes(TopicArn=self._arn)

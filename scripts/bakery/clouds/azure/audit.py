@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from azure.mgmt.compute.models import GalleryImageVersion
 
 from bakery.clouds.azure import replication, versions
-from bakery.clouds.azure.calls import word
+from bakery.clouds.azure.calls import enum_text
 from bakery.clouds.azure.names import GalleryVersion
 from bakery.clouds.azure.session import AzureSession
 from bakery.clouds.target import Finding
@@ -44,5 +44,5 @@ def _inspect_location(location: ImageLocation, version: GalleryImageVersion) -> 
     if replica is None:
         return Finding(label, "missing", "no replica")
     if replica.state != "Completed":
-        return Finding(label, "incorrect", f"the replica is {word(replica.state)}, expected Completed")
+        return Finding(label, "incorrect", f"the replica is {enum_text(replica.state)}, expected Completed")
     return Finding(label, "correct")

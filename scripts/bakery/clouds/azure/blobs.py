@@ -15,7 +15,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobServiceClient
 
-from bakery.clouds.azure.calls import calling
+from bakery.clouds.azure.calls import explain_errors
 from bakery.clouds.azure.lease import Lease, acquire
 from bakery.clouds.azure.names import BLOB_CONTAINER
 from bakery.clouds.phases import ReportProgress
@@ -48,7 +48,7 @@ def name(tags: Tags) -> str:
 def ensure(blobs: BlobServiceClient, disk: Path, tags: Tags, report_progress: ReportProgress) -> str:
     """The URL of a blob with the disk's content, uploaded if no earlier run did."""
     blob = blobs.get_blob_client(BLOB_CONTAINER, name(tags))
-    with calling("upload the disk", blob.url):
+    with explain_errors("upload the disk", blob.url):
         _make_container(blobs)
         if not finished(blob, tags):
             _upload_disk(blob, disk, tags, report_progress)
@@ -58,7 +58,7 @@ def ensure(blobs: BlobServiceClient, disk: Path, tags: Tags, report_progress: Re
 def remove(blobs: BlobServiceClient, tags: Tags) -> None:
     """Delete the blob; no error if it is gone. The versions that were made of it do not need it."""
     blob = blobs.get_blob_client(BLOB_CONTAINER, name(tags))
-    with calling("delete the uploaded disk", blob.url), suppress(ResourceNotFoundError):
+    with explain_errors("delete the uploaded disk", blob.url), suppress(ResourceNotFoundError):
         blob.delete_blob()
 
 

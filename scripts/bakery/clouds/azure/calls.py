@@ -22,7 +22,7 @@ DENIED = {403}
 THROTTLED = {429, 503}
 
 
-def word(value: object) -> str:
+def enum_text(value: object) -> str:
     """The text of an enumeration's value: the SDK returns members for values that it knows, and text for others."""
     return str(value.value if isinstance(value, Enum) else value or "")
 
@@ -33,7 +33,7 @@ def status(error: AzureError) -> int:
 
 
 @contextmanager
-def calling(doing: str, where: str) -> Iterator[None]:
+def explain_errors(doing: str, where: str) -> Iterator[None]:
     """Raise the SDK's errors as BakeryError. `doing` completes "cannot …", `where` is the gallery, image or blob."""
     try:
         yield

@@ -8,7 +8,7 @@ from azure.mgmt.compute.models import (
     GalleryImageProperties,
 )
 
-from bakery.clouds.azure.calls import calling, word
+from bakery.clouds.azure.calls import enum_text, explain_errors
 from bakery.clouds.azure.names import GALLERY_PUBLISHER, GalleryVersion
 from bakery.clouds.azure.session import AzureSession
 from bakery.host.errors import ConflictError, NotFoundError
@@ -29,7 +29,7 @@ def ensure(session: AzureSession, definition: ImageDefinition, address: GalleryV
 
 
 def _find_image(session: AzureSession, address: GalleryVersion) -> GalleryImage | None:
-    with calling(f"look for the image definition {address.image}", address.gallery):
+    with explain_errors(f"look for the image definition {address.image}", address.gallery):
         try:
             return session.compute.gallery_images.get(address.resource_group, address.gallery, address.image)
         except ResourceNotFoundError:
@@ -38,7 +38,7 @@ def _find_image(session: AzureSession, address: GalleryVersion) -> GalleryImage 
 
 def _gallery_location(session: AzureSession, address: GalleryVersion) -> str:
     """The region of the gallery and of its definitions. NotFoundError if there is no such gallery."""
-    with calling("look for the gallery", address.gallery):
+    with explain_errors("look for the gallery", address.gallery):
         try:
             return str(session.compute.galleries.get(address.resource_group, address.gallery).location)
         except ResourceNotFoundError as error:
@@ -54,7 +54,7 @@ def _gallery_location(session: AzureSession, address: GalleryVersion) -> str:
 def _create_image(
     session: AzureSession, address: GalleryVersion, location: str, expected: GalleryImageProperties
 ) -> None:
-    with calling(f"make the image definition {address.image}", address.gallery):
+    with explain_errors(f"make the image definition {address.image}", address.gallery):
         image = GalleryImage(location=location, properties=expected)
         session.compute.gallery_images.begin_create_or_update(
             address.resource_group, address.gallery, address.image, image, polling_interval=PAUSE
@@ -76,7 +76,7 @@ def _image_properties(definition: ImageDefinition) -> GalleryImageProperties:
 
 
 def _refuse_other(address: GalleryVersion, image: GalleryImage, expected: GalleryImageProperties) -> None:
-    pairs = {name: (word(getattr(image, name)), word(getattr(expected, name))) for name in KIND}
+    pairs = {name: (enum_text(getattr(image, name)), enum_text(getattr(expected, name))) for name in KIND}
     wrong = [
         f"{name} is {actual}, expected {expected}" for name, (actual, expected) in pairs.items() if actual != expected
     ]

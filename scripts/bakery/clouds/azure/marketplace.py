@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bakery.clouds.azure.calls import calling
+from bakery.clouds.azure.calls import explain_errors
 from bakery.clouds.azure.session import connect
 from bakery.clouds.azure.settings import AzureBase, AzureDistribution
 from bakery.host.errors import BakeryError
@@ -19,7 +19,7 @@ def find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> Ve
     assert base and base.urn and settings
     publisher, offer, sku, _ = base.urn.split(":")
     region = settings.build_location
-    with calling(f"look for the marketplace image {base.urn}", region):
+    with explain_errors(f"look for the marketplace image {base.urn}", region):
         answers = connect(settings, credentials).compute.virtual_machine_images.list(region, publisher, offer, sku)
         versions = [answer.name for answer in answers if answer.name]
     if not versions:

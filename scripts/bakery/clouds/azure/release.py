@@ -61,7 +61,7 @@ class AzureRelease:
             versions.await_gone(self._session, self._address)
             return None
         versions.refuse_foreign(self._address, version, self._expected[tags.SHA256])
-        if replication.state(version) == "Failed" and not replication.completed(version, self._azure.regions):
+        if replication.state(version) == "Failed" and not replication.completed_regions(version, self._azure.regions):
             versions.remove(self._session, self._address)
             return None
         return version
@@ -87,7 +87,7 @@ class AzureRelease:
             version = replication.wait(session, address, regions[:1], report_progress, to_the_end=False)
         if operation is None and replication.is_final(version) and not replication.is_complete(version, regions):
             # Regions that were added by hand stay.
-            all_regions = list(dict.fromkeys((*regions, *replication.targets(version))))
+            all_regions = list(dict.fromkeys((*regions, *replication.requested_regions(version))))
             operation = versions.extend(session, address, version, all_regions)
         with self._phases.phase("replicate", f"replicas in {', '.join(regions)}") as report_progress:
             version = replication.wait(session, address, regions, report_progress, to_the_end=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from azure.core.exceptions import AzureError
 from azure.mgmt.compute.models import GalleryImageVersion, RegionalReplicationStatus
 
-from bakery.clouds.azure.calls import word
+from bakery.clouds.azure.calls import enum_text
 from bakery.clouds.azure.names import GalleryVersion
 from bakery.clouds.azure.session import AzureSession
 from bakery.clouds.azure.versions import Operation, find
@@ -21,7 +21,7 @@ REASON_SECONDS = 30.0  # a failed operation gives its reason a moment after its 
 
 def state(version: GalleryImageVersion) -> str:
     """Creating, Updating, Succeeded, Failed, Deleting or Migrating."""
-    return word(version.provisioning_state)
+    return enum_text(version.provisioning_state)
 
 
 def replicas(version: GalleryImageVersion) -> dict[str, RegionalReplicationStatus]:
@@ -30,7 +30,7 @@ def replicas(version: GalleryImageVersion) -> dict[str, RegionalReplicationStatu
     return {_region_name(replica.region): replica for replica in (status.summary if status else None) or ()}
 
 
-def completed(version: GalleryImageVersion, regions: Iterable[str]) -> list[str]:
+def completed_regions(version: GalleryImageVersion, regions: Iterable[str]) -> list[str]:
     """The regions in which the version can be used."""
     statuses = replicas(version)
     return [region for region in regions if region in statuses and statuses[region].state == "Completed"]
@@ -38,7 +38,7 @@ def completed(version: GalleryImageVersion, regions: Iterable[str]) -> list[str]
 
 def is_complete(version: GalleryImageVersion, regions: Sequence[str]) -> bool:
     """Whether it can be used in all regions."""
-    return state(version) == "Succeeded" and len(completed(version, regions)) == len(regions)
+    return state(version) == "Succeeded" and len(completed_regions(version, regions)) == len(regions)
 
 
 def is_final(version: GalleryImageVersion) -> bool:
@@ -66,7 +66,7 @@ def wait(
         report_progress(
             sum(statuses[region].progress or 0 for region in regions if region in statuses) / len(regions) / 100
         )
-        is_everywhere = len(completed(latest, regions)) == len(regions)
+        is_everywhere = len(completed_regions(latest, regions)) == len(regions)
         return True if is_final(latest) or (is_everywhere and not to_the_end) else None
 
     outcome = wait_until(look, REPLICATED_SECONDS)
@@ -88,7 +88,7 @@ def refuse_incomplete(
     """PartialError if some regions have no replica, BakeryError if none has one or the version failed."""
     if is_complete(version, regions):
         return
-    done = completed(version, regions)
+    done = completed_regions(version, regions)
     detail = "\n".join(filter(None, (_failure_reason(operation), _describe_replicas(version, regions))))
     if not done:
         raise BakeryError(
@@ -121,12 +121,16 @@ def _describe_replicas(version: GalleryImageVersion, regions: Iterable[str]) -> 
     lines = []
     for region in regions:
         replica = statuses.get(region)
-        line = f"{word(replica.state)}, {replica.progress or 0} %: {replica.details or ''}" if replica else "no replica"
+        line = (
+            f"{enum_text(replica.state)}, {replica.progress or 0} %: {replica.details or ''}"
+            if replica
+            else "no replica"
+        )
         lines.append(f"{region}: {line}".rstrip(": "))
     return "\n".join(lines)
 
 
-def targets(version: GalleryImageVersion) -> list[str]:
+def requested_regions(version: GalleryImageVersion) -> list[str]:
     """The regions that were requested."""
     profile = version.publishing_profile
     return [_region_name(region.name) for region in (profile.target_regions if profile else None) or ()]

@@ -9,7 +9,7 @@ from typing import cast
 from azure.mgmt.resource.resources.models import Tags as Properties
 from azure.mgmt.resource.resources.models import TagsPatchResource
 
-from bakery.clouds.azure.calls import calling
+from bakery.clouds.azure.calls import explain_errors
 from bakery.clouds.azure.session import AzureSession
 from bakery.model.tags import Tags, wrong
 
@@ -24,7 +24,7 @@ def repair(session: AzureSession, resource: str, actual: Tags, expected: Tags) -
 
 def read(session: AzureSession, resource: str) -> Tags:
     """All tags of a resource."""
-    with calling("read the tags", resource):
+    with explain_errors("read the tags", resource):
         answer = session.resources.tags.get_at_scope(resource)
     return _plain_tags(answer.properties)
 
@@ -40,7 +40,7 @@ def remove(session: AzureSession, resource: str, tags: Tags) -> Tags:
 
 
 def _patch_tags(session: AzureSession, resource: str, operation: str, tags: Tags) -> Tags:
-    with calling(f"tag with {', '.join(tags)}", resource):
+    with explain_errors(f"tag with {', '.join(tags)}", resource):
         patch = TagsPatchResource(operation=operation, properties=Properties(tags=tags))
         answer = session.resources.tags.begin_update_at_scope(resource, patch, polling_interval=PAUSE).result()
     return _plain_tags(answer.properties)

@@ -15,7 +15,7 @@ from azure.mgmt.compute.models import (
     TargetRegion,
 )
 
-from bakery.clouds.azure.calls import calling
+from bakery.clouds.azure.calls import explain_errors
 from bakery.clouds.azure.names import GalleryVersion
 from bakery.clouds.azure.session import AzureSession
 from bakery.host.errors import BakeryError, ConflictError
@@ -31,7 +31,7 @@ Operation = LROPoller[GalleryImageVersion]
 
 def find(session: AzureSession, address: GalleryVersion) -> GalleryImageVersion | None:
     """A version with the state of its replicas, or None."""
-    with calling("look for the version", str(address)):
+    with explain_errors("look for the version", str(address)):
         try:
             return session.compute.gallery_image_versions.get(*_name_parts(address), expand="ReplicationStatus")
         except ResourceNotFoundError:
@@ -54,7 +54,7 @@ def create(
             publishing_profile=_publishing_profile(regions),
         ),
     )
-    with calling("make the version", str(address)):
+    with explain_errors("make the version", str(address)):
         return session.compute.gallery_image_versions.begin_create_or_update(
             *_name_parts(address), version, polling_interval=PAUSE
         )
@@ -70,7 +70,7 @@ def extend(
             publishing_profile=_publishing_profile(regions),
         )
     )
-    with calling("replicate the version", str(address)):
+    with explain_errors("replicate the version", str(address)):
         return session.compute.gallery_image_versions.begin_update(
             *_name_parts(address), update, polling_interval=PAUSE
         )
@@ -78,7 +78,7 @@ def extend(
 
 def remove(session: AzureSession, address: GalleryVersion) -> None:
     """Delete a version and wait until it is gone; no error if it is absent."""
-    with calling("delete the version", str(address)):
+    with explain_errors("delete the version", str(address)):
         try:
             session.compute.gallery_image_versions.begin_delete(*_name_parts(address), polling=False)
         except ResourceNotFoundError:

@@ -107,7 +107,7 @@ class Library:
         """Whether two items have files of the same names and sizes, and all content is there."""
         return self._file_sizes(first) == self._file_sizes(second)
 
-    def complaint(self, item: Item) -> str:
+    def find_defect(self, item: Item) -> str:
         """The reason why an item cannot be deployed; empty if it has a descriptor and a disk."""
         by_suffix = {file.name.rpartition(".")[2]: file for file in self.files(item) if file.size}
         return "" if {"ovf", "vmdk"} <= by_suffix.keys() else f"it has {', '.join(sorted(by_suffix)) or 'no files'}"

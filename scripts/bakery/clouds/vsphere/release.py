@@ -35,9 +35,9 @@ class VsphereRelease:
 
     def mark(self, item: Item) -> Item:
         """Repair the notes of an existing item; BakeryError if it lacks a file."""
-        if complaint := self._library.complaint(item):
+        if defect := self._library.find_defect(item):
             raise BakeryError(
-                f"{self._name} cannot be deployed: {complaint}",
+                f"{self._name} cannot be deployed: {defect}",
                 where=self._library.where,
                 hint="remove the item if it is unused, and run again",
             )

@@ -33,7 +33,7 @@ PASSING = {429, 500, 502, 503, 504}
 Kind = TypeVar("Kind")
 
 
-class _PassingError(BakeryError):
+class _TransientError(BakeryError):
     """A failure after which another attempt may succeed."""
 
 
@@ -131,7 +131,7 @@ class VCenter:
         except OSError as error:  # requests' own errors are of this kind
             raise self._unreachable_error(doing, error) from error
         if answer.status_code in PASSING:
-            raise _PassingError(
+            raise _TransientError(
                 f"cannot {doing}",
                 where=self.server,
                 detail=_answer_detail(answer),
@@ -147,7 +147,7 @@ class VCenter:
                 detail=str(error),
                 hint="set VSPHERE_CACERT to the file with the certificate authority of this vCenter",
             )
-        return _PassingError(
+        return _TransientError(
             f"cannot {doing}: vCenter cannot be reached",
             where=self.server,
             detail=str(error),
@@ -244,7 +244,7 @@ class _Body:
 
 
 def _retry_attempts(count: int) -> Iterator[stamina.Attempt]:
-    return iter(stamina.retry_context(on=_PassingError, attempts=count, timeout=None, wait_max=15.0))
+    return iter(stamina.retry_context(on=_TransientError, attempts=count, timeout=None, wait_max=15.0))
 
 
 def _authority() -> str | bool:

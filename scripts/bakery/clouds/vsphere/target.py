@@ -140,6 +140,6 @@ def _inspect_item(library: Library, item: Item | None, publication: Publication)
     actual = {**notes.read(item.description), "Name": item.name}
     wrong = tags.wrong(actual, tags.of_publication(publication))
     differences = [f"{key} is {actual.get(key, 'not set')}, expected {value}" for key, value in wrong.items()]
-    if complaint := library.complaint(item):
-        differences.append(complaint)
+    if defect := library.find_defect(item):
+        differences.append(defect)
     return ("incorrect", "; ".join(differences)) if differences else ("correct", "")

@@ -1,4 +1,4 @@
-"""Archives as they were at some time: the well-known ones, and those of one's own."""
+"""Archives as they were at some time: the well-known ones, and the user's own."""
 
 import os
 from collections.abc import Iterable, Mapping

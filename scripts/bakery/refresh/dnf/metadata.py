@@ -97,8 +97,8 @@ def map_keys(repository: Repository, root: Root) -> str:
     return " ".join(_map_key(address, repository, root) for address in _list_keys(repository))
 
 
-def has_notices(repomd: bytes) -> bool:
-    """Whether the list of an archive has notices, which say what updates are for."""
+def has_advisories(repomd: bytes) -> bool:
+    """Whether the list of an archive has advisories, which name the security updates."""
     return any(data.get("type") == NOTICES for data in _parse_list(repomd).iter(f"{NAMESPACE}data"))
 
 

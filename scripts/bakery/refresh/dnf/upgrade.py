@@ -11,7 +11,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.process import ProcessError
 from bakery.model.observations import Archive, Update, Upgrade
 from bakery.refresh.archives import Archives
-from bakery.refresh.dnf.metadata import FAILED, describe_request, has_notices, read_list
+from bakery.refresh.dnf.metadata import FAILED, describe_request, has_advisories, read_list
 from bakery.refresh.dnf.root import CACHE, Root, prepare_root
 from bakery.refresh.dnf.versions import version_key
 
@@ -88,7 +88,7 @@ def observe_updates(folder: Path, archives: Archives) -> tuple[tuple[Archive, ..
     for state in states:
         archives.link_lists(state, cache)
     transaction = _solve_upgrade(root)
-    classified = frozenset(one.name for one in root.repositories if has_notices(read_list(cache, one)))
+    classified = frozenset(one.name for one in root.repositories if has_advisories(read_list(cache, one)))
     knowledge = Knowledge(root.architecture, _list_installed(root), _list_notices(root), classified)
     return states, describe_upgrade(transaction, _list_newest(root), knowledge)
 
@@ -110,7 +110,7 @@ def parse_transaction(text: str) -> Transaction:
     return Transaction(tuple(packages), tuple(sorted(set(removals) - taken)))
 
 
-def parse_notices(text: str) -> dict[tuple[str, str], list[str]]:
+def parse_advisories(text: str) -> dict[tuple[str, str], list[str]]:
     """The answer of `dnf updateinfo list --security`: versions by name and architecture."""
     notices = defaultdict(list)
     for line in text.splitlines():
@@ -173,7 +173,7 @@ def _list_newest(root: Root) -> list[Package]:
 
 
 def _list_notices(root: Root) -> dict[tuple[str, str], list[str]]:
-    return parse_notices(_ask_dnf(root, "updateinfo", "list", "--updates", "--security"))
+    return parse_advisories(_ask_dnf(root, "updateinfo", "list", "--updates", "--security"))
 
 
 def _ask_dnf(root: Root, *command: str) -> str:

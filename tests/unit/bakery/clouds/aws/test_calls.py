@@ -30,7 +30,10 @@ def _refusal(code: str) -> ClientError:
     ],
 )
 def test_hints(error: Exception, hint: str) -> None:
-    with pytest.raises(BakeryError, match="cannot copy ami-1") as caught, calls.calling("copy ami-1", "us-east-1"):
+    with (
+        pytest.raises(BakeryError, match="cannot copy ami-1") as caught,
+        calls.explain_errors("copy ami-1", "us-east-1"),
+    ):
         raise error
     assert caught.value.where == "us-east-1"
     assert caught.value.detail == str(error)
@@ -38,7 +41,7 @@ def test_hints(error: Exception, hint: str) -> None:
 
 
 def test_our_own_errors_pass() -> None:
-    with pytest.raises(BakeryError, match=r"^ours$"), calls.calling("copy", ""):
+    with pytest.raises(BakeryError, match=r"^ours$"), calls.explain_errors("copy", ""):
         raise BakeryError("ours")
 
 
@@ -49,17 +52,17 @@ def _odd(number: int) -> int:
 
 
 def test_everywhere_tries_all() -> None:
-    assert calls.everywhere("count", {"a": 2, "b": 4}, _odd) == {"a": 2, "b": 4}
+    assert calls.do_all("count", {"a": 2, "b": 4}, _odd) == {"a": 2, "b": 4}
     with pytest.raises(BakeryError, match=r"cannot count in a, c$") as caught:
-        calls.everywhere("count", {"a": 1, "b": 2, "c": 3}, _odd)
+        calls.do_all("count", {"a": 1, "b": 2, "c": 3}, _odd)
     assert caught.value.detail == "a: 1 is odd (add one)\n  why\nc: 3 is odd (add one)\n  why"
     with pytest.raises(BakeryError, match=r"^1 is odd$"):
-        calls.everywhere("count", {"a": 1, "b": 2}, _odd)
+        calls.do_all("count", {"a": 1, "b": 2}, _odd)
 
 
 def test_everywhere_is_at_once() -> None:
     barrier = threading.Barrier(3, timeout=10)
-    calls.everywhere("meet", {"a": 1, "b": 2, "c": 3}, lambda _: barrier.wait())
+    calls.do_all("meet", {"a": 1, "b": 2, "c": 3}, lambda _: barrier.wait())
 
 
 def test_what_was_done_makes_it_partial() -> None:

@@ -78,18 +78,18 @@ def _seen(fakes: Fakes) -> dict[str, str]:
 
 
 def test_fix(fakes: Fakes) -> None:
-    first = parameters.fix(_endpoints(fakes), NAME, NEW)
+    first = parameters.write_once(_endpoints(fakes), NAME, NEW)
     assert [(found.region, found.value, found.number) for found in first] == [
         (region, f"ami-{region}-new", 1) for region in REGIONS
     ]
-    assert parameters.fix(_endpoints(fakes), NAME, NEW) == first
+    assert parameters.write_once(_endpoints(fakes), NAME, NEW) == first
     assert [len(fake.versions) for fake in fakes.values()] == [1, 1, 1]
 
 
 def test_fix_never_overwrites(fakes: Fakes) -> None:
     fakes["us"].versions = ["ami-other"]
     with pytest.raises(ConflictError, match="belongs to another image") as caught:
-        parameters.fix(_endpoints(fakes), NAME, NEW)
+        parameters.write_once(_endpoints(fakes), NAME, NEW)
     assert caught.value.where == "1/us"
     assert _seen(fakes) == {"1/us": "ami-other"}
 
@@ -97,14 +97,14 @@ def test_fix_never_overwrites(fakes: Fakes) -> None:
 def test_fix_explains_silence(fakes: Fakes) -> None:
     fakes["us"].silent = True
     with pytest.raises(BakeryError, match="did not take the value ami-us-new") as caught:
-        parameters.fix(_endpoints(fakes), NAME, NEW)
+        parameters.write_once(_endpoints(fakes), NAME, NEW)
     assert "ec2:DescribeImages" in caught.value.hint
 
 
 def test_fix_adopts_what_was_written_meanwhile(fakes: Fakes) -> None:
     fakes["us"].errors = [_refusal("ParameterAlreadyExists")]
     fakes["us"].pending = ["ami-us-new"]
-    assert len(parameters.fix(_endpoints(fakes), NAME, NEW)) == 3
+    assert len(parameters.write_once(_endpoints(fakes), NAME, NEW)) == 3
 
 
 def test_text_is_refused_before_any_write(fakes: Fakes) -> None:

@@ -10,7 +10,7 @@ from azure.core.exceptions import (
 )
 from azure.mgmt.compute.models import GalleryProvisioningState
 
-from bakery.clouds.azure.calls import calling, word
+from bakery.clouds.azure.calls import enum_text, explain_errors
 from bakery.host.errors import BakeryError
 
 
@@ -33,7 +33,7 @@ def _refusal(status: int) -> HttpResponseError:
     ],
 )
 def test_hints(error: AzureError, hint: str) -> None:
-    with pytest.raises(BakeryError, match="cannot look") as caught, calling("look", "bakery"):
+    with pytest.raises(BakeryError, match="cannot look") as caught, explain_errors("look", "bakery"):
         raise error
     assert caught.value.hint.startswith(hint)
     assert bool(caught.value.hint) == bool(hint)
@@ -41,11 +41,11 @@ def test_hints(error: AzureError, hint: str) -> None:
 
 
 def test_our_own_errors_stay() -> None:
-    with pytest.raises(BakeryError, match="ours"), calling("look", "bakery"):
+    with pytest.raises(BakeryError, match="ours"), explain_errors("look", "bakery"):
         raise BakeryError("ours")
 
 
 def test_words() -> None:
-    assert word(GalleryProvisioningState.FAILED) == "Failed"
-    assert word("SomethingNew") == "SomethingNew"
-    assert word(None) == ""
+    assert enum_text(GalleryProvisioningState.FAILED) == "Failed"
+    assert enum_text("SomethingNew") == "SomethingNew"
+    assert enum_text(None) == ""

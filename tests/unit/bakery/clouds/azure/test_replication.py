@@ -7,7 +7,13 @@ from azure.mgmt.compute.models import GalleryImageVersion
 
 from bakery.clouds.azure import replication
 from bakery.clouds.azure.names import GalleryVersion
-from bakery.clouds.azure.replication import completed, is_complete, is_final, refuse_incomplete, targets
+from bakery.clouds.azure.replication import (
+    completed_regions,
+    is_complete,
+    is_final,
+    refuse_incomplete,
+    requested_regions,
+)
 from bakery.host.errors import BakeryError, PartialError
 
 ADDRESS = GalleryVersion("s", "images", "bakery", "web-x86_64", "1.0.3")
@@ -29,8 +35,8 @@ def _version(state: str, **replicas: str) -> GalleryImageVersion:
 
 def test_regions_are_told_as_definitions_write_them() -> None:
     found = _version("Updating", westeurope="Completed", eastus2="Replicating", northeurope="Completed")
-    assert completed(found, REGIONS) == ["westeurope"]
-    assert targets(found) == ["westeurope", "eastus2", "northeurope"]
+    assert completed_regions(found, REGIONS) == ["westeurope"]
+    assert requested_regions(found) == ["westeurope", "eastus2", "northeurope"]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +59,7 @@ def test_states(state: str, second: str, *, is_whole: bool, is_settled: bool) ->
 def test_a_version_that_nobody_asked_to_expand_has_no_replicas() -> None:
     found = GalleryImageVersion({"location": "westeurope", "properties": {"provisioningState": "Succeeded"}})
     assert not is_complete(found, REGIONS)
-    assert targets(found) == []
+    assert requested_regions(found) == []
 
 
 def test_some_regions_are_partial_none_is_a_failure() -> None:

@@ -6,7 +6,7 @@ import pytest
 from bakery.host import process
 from bakery.host.errors import BakeryError, OutageError
 from bakery.refresh.archives import Archives, explain_failure
-from bakery.refresh.dnf.metadata import FAILURES, describe_request, has_notices, identify, map_keys
+from bakery.refresh.dnf.metadata import FAILURES, describe_request, has_advisories, identify, map_keys
 from bakery.refresh.dnf.repositories import Repository
 from bakery.refresh.dnf.root import Root
 
@@ -57,8 +57,8 @@ def test_keys_are_taken_from_the_private_root(root: Root) -> None:
 
 
 def test_notices_are_in_the_list_of_an_archive() -> None:
-    assert has_notices(REPOMD.format(kind="updateinfo").encode())
-    assert not has_notices(REPOMD.format(kind="modules").encode())
+    assert has_advisories(REPOMD.format(kind="updateinfo").encode())
+    assert not has_advisories(REPOMD.format(kind="modules").encode())
 
 
 def test_a_machine_without_dnf_is_no_fault_of_an_archive(

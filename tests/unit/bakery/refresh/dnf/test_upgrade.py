@@ -6,7 +6,7 @@ from bakery.refresh.dnf.upgrade import (
     Package,
     Transaction,
     describe_upgrade,
-    parse_notices,
+    parse_advisories,
     parse_transaction,
 )
 
@@ -54,7 +54,7 @@ RLBA-2026:0004 bugfix         kernel-core-5.14.0-503.40.1.el9_5.x86_64
 
 
 def know(installed: dict[tuple[str, str], str], notices: str = NOTICES, classified: str = "baseos") -> Knowledge:
-    return Knowledge("x86_64", installed, parse_notices(notices), frozenset([classified]))
+    return Knowledge("x86_64", installed, parse_advisories(notices), frozenset([classified]))
 
 
 def test_a_transaction_is_read() -> None:
@@ -72,7 +72,7 @@ def test_a_transaction_is_read() -> None:
 
 
 def test_notices_for_security_are_read() -> None:
-    assert parse_notices(NOTICES) == {
+    assert parse_advisories(NOTICES) == {
         ("glibc", "x86_64"): ["2.34-125.el9_5.3", "2.34-125.el9_5.8"],
         ("glibc", "i686"): ["2.34-125.el9_5.3"],
         ("python3-dns", "noarch"): ["1:2.1-1.el9"],
