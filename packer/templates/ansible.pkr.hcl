@@ -1,4 +1,4 @@
-# What every template with Packer's ansible provisioner needs; its folder links this file.
+# Variables and settings of every template with Packer's ansible provisioner; its folder links this file.
 
 packer {
   required_plugins {
@@ -11,7 +11,7 @@ packer {
 
 variable "secrets" {
   type        = map(object({ path = string, key = string }))
-  description = "Where each secret is in Vault, by name. Roles find the value in the environment variable NAME."
+  description = "Location of each secret in Vault, by name. Roles find the value in the environment variable NAME."
 }
 
 # Packer reads Vault. It hides each string of a sensitive local in its output, so this local holds the values alone.

@@ -113,7 +113,7 @@ def test_a_refusal_that_stays_is_told_after_a_minute(
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url)
     cloud.fault("ssm", "GetParameter", times=99, error="AccessDeniedException", status=400)
     with pytest.raises(program.NotYetError, match="AccessDeniedException"):
-        program.patiently(NAME)
+        program.fetch_with_retries(NAME)
     assert waits == list(program.WAITS)
 
 

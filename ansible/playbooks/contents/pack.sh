@@ -3,8 +3,8 @@
 # libraries, the EFI system partition. Writes a compressed tar archive to stdout. Runs as root.
 set -u
 
-# /boot has kernels, but also efi, where the EFI system partition is mounted. Of modules the names of their folders tell
-# which kernels there are.
+# /boot has kernels, but also efi, where the EFI system partition is mounted. The names of the folders of
+# modules say which kernels are installed.
 tar --create --gzip --directory / \
     --exclude='./dev/*' --exclude='./proc/*' --exclude='./sys/*' --exclude='./run/*' --exclude='./tmp/*' \
     --exclude='./boot/[!e]*' \

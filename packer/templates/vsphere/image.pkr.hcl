@@ -13,7 +13,7 @@ packer {
   }
 }
 
-# What the installer reads: the files of the definition's folder, with these four names filled in.
+# The files that the installer reads, from the definition's folder, with these four names filled in.
 local "answers" {
   expression = var.answers == "" ? {} : {
     for name in fileset(var.answers, "**") : name => templatefile("${var.answers}/${name}", {
@@ -77,7 +77,7 @@ source "vsphere-iso" "image" {
     disk_thin_provisioned = true
   }
 
-  # The answers lie on a CD: a build network need not reach the machine that Packer runs on.
+  # The answers are on a CD, so the build network need not reach the machine that Packer runs on.
   cd_content   = local.answers
   cd_label     = var.answers_label
   remove_cdrom = true

@@ -79,7 +79,7 @@ def test_what_is_no_token_is_refused_and_not_repeated(folder: Path, configure: C
     (folder / "token").write_text(token)
     done = configure()
     assert done.returncode == 1
-    assert "is no runner token" in done.stderr
+    assert "holds no runner token" in done.stderr
     assert "glrt" not in done.stderr
     assert not (folder / "config.toml").exists()
 
@@ -87,7 +87,7 @@ def test_what_is_no_token_is_refused_and_not_repeated(folder: Path, configure: C
 def test_without_a_token_it_says_where_it_belongs(folder: Path, configure: Configure) -> None:
     done = configure()
     assert done.returncode == 1
-    assert f"it belongs into {folder}/token" in done.stderr
+    assert f"{folder}/token is missing" in done.stderr
 
 
 def test_a_template_without_a_place_for_the_token_is_refused(folder: Path, configure: Configure) -> None:

@@ -21,7 +21,7 @@ METADATA_SECONDS = 60  # that a metadata token is good for: longer than all that
 TIMEOUT = 5.0  # seconds until an answer is not expected any more
 # Waits between tries, in seconds, a minute in all: a new instance's network, role and its policy are not there at once.
 WAITS = (0.5, 1, 2, 4, 8, 16, 30)
-# A role's policy counts some seconds after it was made; until then, and for good without one, SSM denies access.
+# A new policy of a role takes effect after some seconds. Until then SSM denies access, as it does without a policy.
 MAY_PASS = ("ThrottlingException", "RequestLimitExceeded", "AccessDeniedException")
 TARGET = "AmazonSSM.GetParameter"
 CONTENT = "application/x-amz-json-1.1"
@@ -44,7 +44,7 @@ def main() -> int:
     if not keeps_quiet(sys.stdout.fileno()):
         return fail("a secret is not for a terminal or a log: send the output to a file or a pipe")
     try:
-        value = patiently(sys.argv[1])
+        value = fetch_with_retries(sys.argv[1])
     except (NotYetError, RefusedError) as error:
         return fail(f"cannot fetch {sys.argv[1]}: {error}")
     sys.stdout.buffer.write(value.encode())  # whatever the locale
@@ -62,7 +62,7 @@ def keeps_quiet(output: int) -> bool:
     return stat.S_ISREG(mode) or stat.S_ISFIFO(mode)
 
 
-def patiently(name: str) -> str:
+def fetch_with_retries(name: str) -> str:
     for wait in WAITS:
         try:
             return fetch(name)
@@ -83,7 +83,7 @@ def fetch(name: str) -> str:
 
 
 class Metadata:
-    """What the instance is told about itself, by IMDSv2."""
+    """The metadata of the instance, by IMDSv2."""
 
     def __init__(self) -> None:
         self.url = (os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or METADATA).rstrip("/")

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes the runner's config.toml out of what user data left beside it: config.toml.template, and `secrets`, lines of FILE
-# and the SSM parameter that goes there. A machine outside of AWS has no `secrets`; somebody brings its file `token`.
+# Writes the runner's config.toml from the files of user data beside it: config.toml.template, and `secrets`, lines of FILE
+# and the SSM parameter that goes there. On a machine outside of AWS, which has no `secrets`, a person adds `token`.
 # Runs at every boot, and may run again: a new token in SSM is in use then.
 set -eu
 umask 077
@@ -14,14 +14,14 @@ if [ -f secrets ]; then
 fi
 
 if [ ! -s token ]; then
-    echo "no runner token yet: it belongs into $PWD/token" >&2
+    echo "no runner token yet: $PWD/token is missing" >&2
     exit 1
 fi
 # Neither an argument of a program, where others see it, nor text that TOML would read as something else.
 token=$(cat token)
 case $token in
 *[!A-Za-z0-9._=-]*)
-    echo "what is in $PWD/token is no runner token: it has other characters than letters, digits and . _ = -" >&2
+    echo "$PWD/token holds no runner token: only letters, digits and . _ = - are allowed" >&2
     exit 1
     ;;
 esac

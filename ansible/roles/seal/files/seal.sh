@@ -1,5 +1,5 @@
 #!/bin/sh
-# Removes from a disk what machines made from it must not share. Runs as root in a booted guest or in a chroot, and may
+# Removes from a disk all that its copies must not share. Runs as root in a booted guest or in a chroot, and may
 # run again. It looks for the files of every OS family; a missing file is no error.
 set -eu
 
@@ -23,7 +23,7 @@ if command -v apt-get >/dev/null; then
 fi
 echo 'End: archives'
 
-# What held packages at the versions of a lock (ansible/playbooks/lock/). The image has its own archives again.
+# Files that held packages at the versions of a lock (ansible/playbooks/lock/): the image gets its own archives back.
 rm -f /etc/apt/preferences.d/00-bakery-lock /etc/apt/apt.conf.d/zz-bakery-lock
 if [ -d /etc/apt ]; then
     grep -rlZ '^#bakery#$' /etc/apt | xargs -0 --no-run-if-empty \
@@ -57,7 +57,7 @@ fi
 rm -f /var/lib/systemd/random-seed /var/lib/systemd/credential.secret /var/lib/dhcp/*.leases \
     /var/lib/NetworkManager/*.lease /var/lib/NetworkManager/secret_key /var/lib/NetworkManager/seen-bssids
 
-# Amazon's agent keeps under which machine it registered, where it ran during the bake.
+# If Amazon's agent ran during the bake, it stored the machine that it registered as.
 if [ -d /var/lib/amazon/ssm ]; then
     find /var/lib/amazon/ssm -mindepth 1 -delete
 fi

@@ -1,6 +1,6 @@
 """Fetches the certificate, its key and its authority's certificate, and lets Vault take them over when they changed.
 
-Nothing is replaced by what clients would refuse: the new files first have to pass a handshake with each other.
+The new files replace the old ones only after a handshake with each other, so clients never get files that they refuse.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ def main(node: Node) -> None:
         changed = [name for name in node.tls if not same(new / name, TLS / name)]
         if not changed:
             return
-        shake(new, node.server_name)
+        test_handshake(new, node.server_name)
         for name in changed:
             (new / name).replace(TLS / name)
     reload()
@@ -48,7 +48,7 @@ def same(new: Path, old: Path) -> bool:
     return old.exists() and new.read_bytes() == old.read_bytes()
 
 
-def shake(folder: Path, name: str) -> None:
+def test_handshake(folder: Path, name: str) -> None:
     """Whether a client that trusts the authority believes this server to be `name`, today."""
     try:
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
