@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
-# What the demo brings out as the next version: CHANGE=1 a changed role variable, CHANGE=updates a security update.
+# The change that makes a new version due in the demo: CHANGE=1 a role variable, CHANGE=updates a security update.
 CHANGE ?=
 
 BIN := .venv/bin
@@ -21,8 +21,8 @@ help: ## Show this list
 setup: ## Install everything that is needed (under a second when it is there)
 	@$(PYTHON) -m tools
 
-# Where a machine that cannot reach Terraform's registry has providers for the demo and the tests. Only these look there;
-# users name their mirror: docs/how-to/deploy-the-infrastructure.md
+# A folder of providers for the demo and the tests, on a machine that cannot reach Terraform's registry. Nothing else
+# uses it; users name their mirror: docs/how-to/deploy-the-infrastructure.md
 demo: export BAKERY_TERRAFORM_MIRROR ?= $(wildcard /opt/tf-plugins)
 
 .PHONY: demo

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds the runner image, pushes it, and hands on its digest: tags move, digests do not. It goes to the project's
+# Builds the runner image, pushes it, and passes on its digest: tags move, digests do not. It goes to the project's
 # registry, where checks run in `latest`, and to the runner stack's, if the project names that: there bakes run from it.
 set -euo pipefail
 

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Logs buildah in to the repository of the runner stack, BAKERY_RUNNER_REPOSITORY: the job's ID token gets it the role
-# that bakes, and that a password. No tool of AWS is in this job's image, but curl signs as AWS wants it.
+# Logs buildah in to the repository of the runner stack, BAKERY_RUNNER_REPOSITORY: the job assumes the bake role with
+# its ID token, and gets a password in that role. This job's image has no AWS tool, but curl can sign requests to AWS.
 set -euo pipefail
 
 registry=${BAKERY_RUNNER_REPOSITORY%%/*} # ACCOUNT.dkr.ecr.REGION.DOMAIN
@@ -12,7 +12,7 @@ fail() {
   exit 1
 }
 
-# ask SERVICE HOST ARGUMENT...: the answer of an API. What is secret reaches curl by its standard input or another pipe.
+# ask SERVICE HOST ARGUMENT...: the answer of an API. Secrets reach curl by its standard input or another pipe.
 ask() {
   local service=$1 host=$2 answer
   shift 2

@@ -4,7 +4,7 @@
 
 toolbox=${BAKERY_TOOLBOX:-/opt/bakery}
 
-# What set-up made, and the CDKTF program with its environments. All else that a bake reads, `bakery` finds by itself.
+# The results of the set-up, and the CDKTF program with its environments. `bakery` finds the other files by itself.
 for part in .venv node_modules .bakery/tools cdktf.json cdktf/main.py cdktf/environments; do
   if [ ! -e "$part" ]; then
     mkdir -p "$(dirname "$part")"
@@ -14,8 +14,8 @@ done
 # The code of this repository, if it is the bakery's own; that of the runner image is installed in .venv.
 export PATH="$PWD/.venv/bin:$PWD/.bakery/tools/bin:$PATH" PYTHONPATH="$PWD/scripts:$PWD/cdktf"
 
-# Where the project names roles at AWS, a job gets one by the ID token that GitLab signed for it. All tools of AWS look
-# for this file if they have no keys. Checks run on every branch, so theirs only reads.
+# If the project names roles at AWS, a job assumes one with the ID token that GitLab signed for it. All AWS tools look
+# for this file if they have no keys. Checks run on every branch, so their role only reads.
 case ${VAULT_ROLE:-bakery-validate} in
   bakery-validate) role=${BAKERY_CHECK_ROLE_ARN:-} ;;
   bakery-apply) role= ;; # works with what Vault lends, or with what the machine has
@@ -48,9 +48,9 @@ note() {
   fi
 }
 
-# due IMAGE [--baked-before TIME]: whether it still needs work. A parent that came out the same leaves its children
-# alone, and another pipeline may have been faster. What goes wrong here goes wrong in the verb that follows, which says
-# it.
+# due IMAGE [--baked-before TIME]: whether it still needs work. If its parent's content did not change, it needs none,
+# and another pipeline may have been faster. If the plan fails here, it also fails in the verb that follows, which
+# reports it.
 due() {
   ! bakery plan "$@" --detailed-exitcode
 }

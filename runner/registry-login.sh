@@ -1,6 +1,6 @@
 #!/bin/bash
-# Logs buildah in to the project's registry, with user and password out of Vault; only where no Vault is set up, with
-# those that GitLab gives to a job. This job makes the image that has the bakery in it, so curl has to do here.
+# Logs buildah in to the project's registry, with user and password from Vault or, if no Vault is set up, with those
+# that GitLab gives to a job. This job builds the image that contains the bakery, so it has only curl.
 set -euo pipefail
 
 secret=secret/data/bakery/runner/registry
@@ -14,8 +14,8 @@ log_in() { # log_in USER, with the password on standard input
   buildah login --username "$1" --password-stdin "$CI_REGISTRY"
 }
 
-# ask PATH ARGUMENT...: Vault's answer at an API path. What is secret reaches curl by its standard input or another
-# pipe: arguments are for everybody on the machine to read.
+# ask PATH ARGUMENT...: Vault's answer at an API path. Secrets reach curl by its standard input or another pipe,
+# because everybody on the machine can read arguments.
 ask() {
   local path=$1 answer
   shift
@@ -43,7 +43,7 @@ fi
 answer=$(printf '{"role": "%s", "jwt": "%s"}' "$VAULT_ROLE" "$VAULT_ID_TOKEN" |
   ask "auth/${VAULT_JWT_MOUNT:-jwt}/login" --data @-)
 token=$(field client_token <<<"$answer")
-# Should that fail, the token runs out by itself, and the reason why we leave is another one.
+# If that fails, the token expires by itself. It must not hide the error that ended the script.
 trap '(ask_as_us auth/token/revoke-self --request POST >/dev/null) || true' EXIT
 
 answer=$(ask_as_us "$secret")

@@ -1,5 +1,5 @@
-# What deploys the stack vault-config. It decides what jobs may, so it is for people and not for a pipeline. It reads no
-# secret, and removes no engine and no login method: whoever takes one out of the stack needs a right more.
+# The policy that deploys the stack vault-config. It decides the rights of jobs, so it is for people and not for a
+# pipeline. It reads no secret, and removes no engine and no login method: to remove one needs a further right.
 path "auth/token/lookup-self" {
   capabilities = ["read"]
 }
@@ -32,7 +32,7 @@ path "sys/audit" {
   capabilities = ["read", "sudo"]
 }
 
-# delete: a device that changes is made anew.
+# delete: a changed device is replaced.
 path "sys/audit/+" {
   capabilities = ["create", "update", "delete", "sudo"]
 }

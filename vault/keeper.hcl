@@ -1,5 +1,5 @@
-# What the people need who look after Vault from day to day: they write secrets and read none, see how the cluster is, and
-# rotate keys. vault/administrator.hcl is for what jobs may.
+# The policy of people who operate Vault every day: they write secrets and read none, inspect the cluster, and rotate
+# keys. vault/administrator.hcl decides the rights of jobs.
 path "secret/data/bakery/*" {
   capabilities = ["create", "update", "patch"]
 }

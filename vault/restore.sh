@@ -1,16 +1,16 @@
 #!/bin/sh
-# Bring a snapshot back into a new cluster that has the seal key of the old one. Only one of its servers may run, with an
-# empty disk, and VAULT_ADDR is its address: servers that have joined before would take it from the snapshot, which knows
-# none of them, that they were removed. No token is needed, and none is left: those of the old cluster are good again.
+# Restores a snapshot to a new cluster that has the seal key of the old one. Only one of its servers may run, with an
+# empty disk, and VAULT_ADDR is its address: the snapshot does not list servers that joined before the restore, so they
+# would leave for good. The script needs no token and leaves none: the tokens of the old cluster are valid again.
 set -eu
 
 snapshot=${1:?the file of a snapshot}
 WAIT_SECONDS=180 # data of some GB takes a minute to load
 
-# A file that was cut off or changed stops here: its checksums are inside.
+# This refuses a truncated or changed file, which contains its own checksums.
 vault operator raft snapshot inspect "$snapshot" >/dev/null
 
-# $1 is what to wait for, the rest a command.
+# wait_for WHAT COMMAND...
 wait_for() {
     what=$1
     shift
@@ -36,13 +36,13 @@ leads() {
     servers=$(vault operator raft list-peers 2>/dev/null) && echo "$servers" | grep -q ' leader '
 }
 
-# The old cluster's tokens are in force when this one is not.
+# The old cluster's tokens are valid when this one is not.
 is_restored() {
     vault token lookup 2>&1 | grep -q 'Code: 403'
 }
 
 wait_for "an answer" answers
-# A cluster in use would lose all that came after the snapshot.
+# A cluster in use would lose all that was written after the snapshot.
 if ! echo "$status" | grep -q '"initialized": false'; then
     echo "error: $VAULT_ADDR is not a new cluster: only a server with an empty disk is restored" >&2
     exit 1

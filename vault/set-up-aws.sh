@@ -1,6 +1,6 @@
 #!/bin/sh
-# Have Vault make credentials of AWS: the engine, a role for bakes and publishing, and one for Terraform. Safe to run
-# again. How Vault itself logs in to AWS is set by hand: its key is a secret, and may be rotated since.
+# Sets up Vault's AWS engine, with a role for bakes and publishing and one for Terraform. Safe to run again. Set Vault's
+# own login to AWS by hand: its key is a secret, and may have been rotated since.
 set -eu
 
 : "${BAKE_ROLE_ARN:?the role in AWS that bakes and publishes: arn:aws:iam::123456789012:role/bakery-bake}"
@@ -10,7 +10,7 @@ if ! vault secrets list -format=json | grep -q '"aws/"'; then
     vault secrets enable aws
 fi
 
-# A phase has as long as AWS gives to a role that was assumed by a role, whatever the role's own maximum is: an hour.
+# AWS limits a role that another role assumed to one hour, whatever the role's own maximum is.
 assume() {
     vault write "aws/roles/$1" credential_type=assumed_role role_arns="$2" default_sts_ttl=1h max_sts_ttl=1h
 }

@@ -1,4 +1,4 @@
-# What the cluster's own machines may: take snapshots, in which everything is encrypted, and count the voters.
+# The policy of the cluster's own machines: they take snapshots, in which everything is encrypted, and count voters.
 path "sys/storage/raft/snapshot" {
   capabilities = ["read"]
 }

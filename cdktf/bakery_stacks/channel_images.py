@@ -75,7 +75,7 @@ def read_channel_images(catalog: Catalog, environment: Environment) -> ChannelIm
 
 
 def unbaked_image(environment: Environment, image: str, names: Sequence[str] = ()) -> MissingImage:
-    """The reason for an image that the catalog does not have; `known` are images that it has."""
+    """The reason for an image that the catalog does not have; `names` are those that it has."""
     return MissingImage("the catalog has no version of it", suggest(image, names) or _publish_hint(environment, image))
 
 

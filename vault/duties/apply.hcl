@@ -1,4 +1,4 @@
-# What Terraform runs with. It reads image IDs and makes no images, so it gets no other target.
+# Terraform reads image IDs and makes no images, so it gets credentials of no other target.
 path "aws/sts/apply" {
   capabilities = ["read"]
 }

@@ -3,7 +3,7 @@ path "secret/data/bakery/+" {
   capabilities = ["read"]
 }
 
-# Credentials that the cloud makes for one job.
+# Credentials that Vault creates for one job.
 path "aws/sts/bake" {
   capabilities = ["read"]
 }
@@ -12,7 +12,7 @@ path "azure/creds/bake" {
   capabilities = ["read"]
 }
 
-# Static ones, where Vault has no engine for the cloud.
+# Static credentials, if Vault has no engine for the cloud.
 path "secret/data/bakery/targets/aws" {
   capabilities = ["read"]
 }

@@ -1,4 +1,4 @@
-# Every target, and no secret of an image: those are in tested disks already.
+# The credentials of every target. It needs no secret of an image: tested disks have theirs already.
 path "aws/sts/bake" {
   capabilities = ["read"]
 }

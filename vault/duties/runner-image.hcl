@@ -1,5 +1,4 @@
-# The login of the registry that the runner image is pushed to. Neither bakery/+ nor bakery/targets/+, which other
-# duties read, reaches it.
+# The login to the registry of the runner image. Other duties read bakery/+ and bakery/targets/+, which do not match it.
 path "secret/data/bakery/runner/registry" {
   capabilities = ["read"]
 }

@@ -1,5 +1,5 @@
-# What every job may: look at its own token, ask what it allows, and end it. Roles leave out the default policy, which
-# allows more.
+# The rights of every job: to look up its own token, query its capabilities, and revoke it. Roles leave out the default
+# policy, which allows more.
 path "auth/token/lookup-self" {
   capabilities = ["read"]
 }

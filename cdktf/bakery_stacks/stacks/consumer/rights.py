@@ -68,8 +68,8 @@ class ConsumerRoles(Construct):
 class AutoScalingGrants(Construct):
     """Lets the account's Auto Scaling start images that are encrypted with the owner's keys.
 
-    Without a grant, instances end at once. Only the service's role in this account can use the grant, and only this
-    account can retire it.
+    Without a grant, instances terminate at once. Only the service's role in this account can use the grant, and only
+    this account can retire it.
     """
 
     def __init__(

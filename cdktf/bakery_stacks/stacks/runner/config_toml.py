@@ -82,7 +82,7 @@ def _cache_settings(names: ResourceNames) -> dict[str, Any]:
 
 
 def _autoscaler_settings(workers: Workers, names: ResourceNames) -> dict[str, Any]:
-    """No state is kept. A new manager ends the workers of the old one, since it does not know which jobs used them."""
+    """No state is kept: a new manager terminates the old one's workers, since it does not know which jobs used them."""
     return {
         "plugin": "fleeting-plugin-aws",
         "capacity_per_instance": workers.capacity_per_instance,

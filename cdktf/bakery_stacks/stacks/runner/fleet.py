@@ -1,4 +1,4 @@
-"""The two Auto Scaling groups of a runner: one manager, and the workers that it starts and ends."""
+"""The two Auto Scaling groups of a runner: one manager, and the workers that it starts and terminates."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ WARM_UP_SECONDS = 120  # until a new manager has booted and fetched its token
 
 
 def manager_group(scope: Construct, name: str, *, title: str, machine: Machine, subnet_ids: Sequence[str]) -> None:
-    """A refresh ends the old manager first: two must never scale the same workers (GitLab's documentation)."""
+    """A refresh terminates the old manager first: two must never scale the same workers (GitLab's documentation)."""
     AutoscalingGroup(
         scope,
         name,
@@ -54,7 +54,7 @@ def worker_group(
     most: int,
     spot: Spot | None,
 ) -> None:
-    """Only the manager ends a worker: anything else would end its job as well.
+    """Only the manager terminates a worker: anything else would end its job as well.
 
     There is no refresh, and only new workers get a new image. There is no maximum age either, which Auto Scaling
     does not apply to protected machines.

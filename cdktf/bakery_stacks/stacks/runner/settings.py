@@ -88,7 +88,7 @@ class Idle(Model):
     idle_count: Annotated[int, Field(ge=0)] = Field(
         description="number of jobs for which machines are kept ready, at full price"
     )
-    idle_minutes: Annotated[int, Field(ge=1)] = Field(description="time after which a machine without a job is ended")
+    idle_minutes: Annotated[int, Field(ge=1)] = Field(description="time after which an idle machine is terminated")
 
 
 class Login(Model):
@@ -99,7 +99,7 @@ class Login(Model):
 
 
 class Workers(Model):
-    """Machines that run jobs, from none to `max_instances`, started and ended by the manager."""
+    """Machines that run jobs, from none to `max_instances`, which the manager starts and terminates."""
 
     image: Name | None = Field(
         default=None, description="image of this project, with Docker; without it that of the manager"
@@ -111,7 +111,7 @@ class Workers(Model):
         default=1, description="number of concurrent jobs on one machine"
     )
     max_use_count: Annotated[int, Field(ge=1)] = Field(
-        default=1, description="jobs after which a machine is ended; with 1, no job sees data of another"
+        default=1, description="jobs after which a machine is terminated; with 1, no job sees data of another"
     )
     idle: Annotated[tuple[Idle, ...], Field(min_length=1)] = Field(
         default=(Idle(idle_count=0, idle_minutes=10),), description="numbers of machines that wait for jobs, by periods"

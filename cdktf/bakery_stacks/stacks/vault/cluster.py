@@ -57,7 +57,7 @@ class Cluster(Construct):
             # Nodes that are sealed or not initialized fail the balancer's check; AWS must not replace them for that.
             health_check_type="EC2",
             health_check_grace_period=AFTER_BOOT_SECONDS,
-            # It would end a member to balance zones, whatever the state of the others.
+            # It would terminate a member to balance zones, whatever the state of the others.
             suspended_processes=["AZRebalance"],
             termination_policies=["OldestInstance"],
             wait_for_capacity_timeout="0",  # a cluster is not healthy before a person initializes it

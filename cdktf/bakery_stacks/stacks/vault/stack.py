@@ -29,7 +29,7 @@ HEALTH = "/v1/sys/health?standbyok=true&perfstandbyok=true"
 
 
 class VaultStack(AwsStack):
-    """A person initializes the cluster once, and gets the recovery keys: docs/reference/stacks/vault.md."""
+    """A person initializes the cluster once, and gets the recovery keys: docs/how-to/run-a-vault-cluster.md."""
 
     def __init__(
         self,
