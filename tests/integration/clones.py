@@ -1,10 +1,19 @@
 """How a user calls the bakery in a clone of the project."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+
+def copy_project(root: Path, folder: Path) -> None:
+    """Copy a project's roles, templates and pins, and link the tools that it installed."""
+    for name in ("ansible", "packer", "tools"):
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / ".bakery").mkdir()
+    (folder / ".bakery" / "tools").symlink_to(root / ".bakery" / "tools")
 
 
 def user_environment() -> dict[str, str]:

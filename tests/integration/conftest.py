@@ -1,7 +1,6 @@
 """What the tests with real tools share."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from bakery.infra import mirror
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.timeout import VARIABLE
 from integration.bases import prepare_base
+from integration.clones import copy_project
 
 # Where a machine that cannot reach Terraform's registry has providers for the tests and, by the Makefile, for the demo.
 # Only these two look there: the bakery itself searches nowhere.
@@ -84,9 +84,7 @@ def base_disk() -> BaseDisk:
 @pytest.fixture
 def clone(project_root: Path, base_disk: BaseDisk, tmp_path: Path) -> Path:
     """A copy of the project, with the tools and the base that other tests use as well."""
-    for name in ("ansible", "packer", "tools"):
-        shutil.copytree(project_root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / ".bakery" / "cache").mkdir(parents=True)
-    (tmp_path / ".bakery" / "tools").symlink_to(project_root / ".bakery" / "tools")
+    copy_project(project_root, tmp_path)
+    (tmp_path / ".bakery" / "cache").mkdir()
     (tmp_path / ".bakery" / "cache" / "bases").symlink_to(base_disk.path.parents[1])
     return tmp_path
