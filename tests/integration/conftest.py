@@ -26,6 +26,7 @@ def pytest_configure() -> None:
 BIG = 16 << 20  # bytes on disk
 # The longest first, so that all cores are busy to the end.
 FIRST = (
+    "test_updates_grub.py",
     "test_roles.py",
     "test_stack_environment.py",
     "test_amazon_ebs.py",
