@@ -29,12 +29,13 @@ class BaseDisk:
 
 @dataclass(frozen=True)
 class Partition:
-    """An entry of a GPT; start and size in bytes, type as an upper-case GUID."""
+    """An entry of a partition table; start and size in bytes, type in upper case (a GUID in a GPT)."""
 
     name: str
     type: str
     start: int
     size: int
+    number: int
 
 
 def inspect(image: Path) -> dict[str, Any]:
@@ -118,7 +119,13 @@ def partitions(raw: Path) -> list[Partition]:
     table = json.loads(process.run(["sfdisk", "--json", raw]).stdout)["partitiontable"]
     unit = table["sectorsize"]
     return [
-        Partition(entry.get("name", ""), entry["type"].upper(), entry["start"] * unit, entry["size"] * unit)
+        Partition(
+            name=entry.get("name", ""),
+            type=entry["type"].upper(),
+            start=entry["start"] * unit,
+            size=entry["size"] * unit,
+            number=int(entry["node"].removeprefix(table["device"]).removeprefix("p")),
+        )
         for entry in table["partitions"]
     ]
 

@@ -9,11 +9,17 @@ from bakery.machine import disk_image
 from bakery.machine.disk_image import Partition
 from bakery.machine.filesystem import ROOT_TYPE, FileSystem, root_of
 
-# (offset, bytes) at the start of a partition: xfs_db(8), btrfs(5), and lvm2's label in its second sector.
-SIGNATURES = {"XFS": (0, b"XFSB"), "btrfs": (0x10040, b"_BHRfS_M"), "LVM": (512, b"LABELONE")}
+# (offset, bytes) at the start of a partition: xfs_db(8), btrfs(5), lvm2's label in its second sector, and the OEM ID in
+# NTFS's boot sector (ntfs-3g, layout.h).
+SIGNATURES = {
+    "XFS": (0, b"XFSB"),
+    "btrfs": (0x10040, b"_BHRfS_M"),
+    "LVM": (512, b"LABELONE"),
+    "NTFS": (3, b"NTFS    "),
+}
 COPY = "root.ext4"
 TOOL = "guestfish"
-HINT = "install guestfish, libguestfs-xfs and a kernel package, as they are called on Debian"
+HINT = "install guestfish, libguestfs-xfs, ntfs-3g and a kernel package, as they are called on Debian"
 # /dev/kvm can open and still hang. Emulated, libguestfs's machine starts in 9 to 60 s.
 ENVIRONMENT = {"LIBGUESTFS_BACKEND": "direct", "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"}
 SECONDS = 3600.0  # to start it and to copy a large root
@@ -27,7 +33,8 @@ class NoRootError(BakeryError):
 def open_root(raw: Path) -> FileSystem:
     """The root file system of a raw disk in a scratch folder; NoRootError if it cannot be read.
 
-    A root on XFS, btrfs or LVM is copied once to a file beside the disk, with all that the system mounts at its start.
+    A root on XFS, btrfs or LVM is copied once to a file beside the disk, with all that the system mounts at its start;
+    of Windows, the largest partition with NTFS.
     """
     root = root_of(raw)
     if root:
@@ -49,23 +56,25 @@ def unpack_root(archive: Path, scratch: Path) -> FileSystem:
 
 
 def _open_copy(copy: Path) -> FileSystem:
-    return FileSystem(copy, Partition("root", ROOT_TYPE, 0, copy.stat().st_size))
+    return FileSystem(copy, Partition("root", ROOT_TYPE, 0, copy.stat().st_size, 1))
 
 
 def _copy_root(raw: Path, copy: Path) -> None:
     """Write the root of a disk to a file with an ext4 file system."""
-    names = [name for name in SIGNATURES if any(_has_signature(raw, part, name) for part in disk_image.partitions(raw))]
+    readable = _find_partitions(raw)
+    names = list(readable)
     if not names:
-        raise NoRootError("no partition of the disk has ext2, ext3, ext4, XFS, btrfs or LVM")
+        raise NoRootError("no partition of the disk has ext2, ext3, ext4, XFS, btrfs, LVM or NTFS")
     if process.which(TOOL) is None:
         raise NoRootError(f"the disk has {' and '.join(names)}, which {TOOL} reads, and it is not installed", hint=HINT)
     # As an archive, as files and as a file system.
     files.require_space(copy.parent, 3 * raw.stat().st_blocks * 512, "the copy of the root file system")
     with files.scratch(copy.parent, "root") as scratch:
         archive = scratch.absolute() / "root.tar"
-        command = (TOOL, "--ro", "--format=raw", "--add", raw.absolute(), "--inspector", "tar-out", "/", archive)
+        add = (TOOL, "--ro", "--format=raw", "--add", raw.absolute())
+        mounts = _mount_options(readable["NTFS"]) if names == ["NTFS"] else ["--inspector"]
         try:
-            process.run(command, env=ENVIRONMENT, timeout=SECONDS)
+            process.run([*add, *mounts, "tar-out", "/", archive], env=ENVIRONMENT, timeout=SECONDS)
         except ProcessError as error:
             raise NoRootError(f"{TOOL} cannot read the disk", detail=error.tail, hint=HINT) from error
         _write_file_system(archive, copy, scratch.absolute())
@@ -83,6 +92,18 @@ def _write_file_system(archive: Path, copy: Path, scratch: Path) -> None:
     options = ("-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1", "-i", "2048", "-d", tree)
     process.run(["mke2fs", *options, draft, f"{(4 * size + 256 * MIB) // 1024}k"])
     draft.rename(copy)
+
+
+def _mount_options(partitions: list[Partition]) -> list[str]:
+    """Options of guestfish that mount the largest partition: Windows keeps its boot files and a rescue system apart."""
+    return ["--mount", f"/dev/sda{max(partitions, key=lambda partition: partition.size).number}"]
+
+
+def _find_partitions(raw: Path) -> dict[str, list[Partition]]:
+    """The partitions of each kind that is there, in the order of SIGNATURES."""
+    partitions = disk_image.partitions(raw)
+    kinds = {name: [part for part in partitions if _has_signature(raw, part, name)] for name in SIGNATURES}
+    return {name: found for name, found in kinds.items() if found}
 
 
 def _has_signature(raw: Path, partition: Partition, name: str) -> bool:

@@ -25,8 +25,8 @@ root_uuid = "u-1"
 hash_seed = "u-2"
 """
 PARTITIONS = [
-    {"name": "ESP", "type": "a", "start": 2048, "size": 8192},
-    {"name": "root", "type": "b", "start": 10240, "size": 20480},
+    {"node": "disk1", "name": "ESP", "type": "a", "start": 2048, "size": 8192},
+    {"node": "disk2", "name": "root", "type": "b", "start": 10240, "size": 20480},
 ]
 # Its archive holds a home that only its owner may read, a device, and the EFI system partition's content.
 MMDEBSTRAP = """
@@ -78,7 +78,7 @@ class FakePrograms:
         programs.python(
             "mmdebstrap", MMDEBSTRAP.format(overlay="{overlay}", saved=str(self.overlay), tmpdir=str(self.tmpdir))
         )
-        table = {"partitiontable": {"sectorsize": 512, "partitions": PARTITIONS}}
+        table = {"partitiontable": {"device": "disk", "sectorsize": 512, "partitions": PARTITIONS}}
         programs.shell("sfdisk", f"[ $1 = --json ] && echo '{json.dumps(table)}' || cat >{folder}/layout")
         programs.python("mke2fs", MKE2FS.format(seen=str(self.tree)))
         programs.shell("mformat")

@@ -84,10 +84,16 @@ def test_a_failed_conversion_leaves_the_old_file(tmp_path: Path, programs: Progr
 
 
 def test_partitions_are_in_bytes(tmp_path: Path, programs: Programs) -> None:
-    entry = {"node": "x1", "start": 2048, "size": 10, "type": "abc-1", "uuid": "u"}
-    table = {"partitiontable": {"sectorsize": 512, "partitions": [entry, {**entry, "name": "root"}]}}
+    entry = {"node": "disk.raw1", "start": 2048, "size": 10, "type": "abc-1", "uuid": "u"}
+    table = {
+        "partitiontable": {
+            "device": "disk.raw",
+            "sectorsize": 512,
+            "partitions": [entry, {**entry, "node": "disk.raw14", "name": "root"}],
+        }
+    }
     programs.shell("sfdisk", f"echo '{json.dumps(table)}'")
     assert disk_image.partitions(tmp_path / "disk.raw") == [
-        disk_image.Partition("", "ABC-1", 1 << 20, 5120),
-        disk_image.Partition("root", "ABC-1", 1 << 20, 5120),
+        disk_image.Partition("", "ABC-1", 1 << 20, 5120, 1),
+        disk_image.Partition("root", "ABC-1", 1 << 20, 5120, 14),
     ]

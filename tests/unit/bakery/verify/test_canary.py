@@ -142,7 +142,7 @@ def test_no_secrets_no_finding(tmp_path: Path, secrets: tuple[str, ...]) -> None
 
 def test_the_file_that_holds_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Root:
-        partition = disk_image.Partition("root", "x", 1 << 20, 1 << 20)
+        partition = disk_image.Partition("root", "x", 1 << 20, 1 << 20, 1)
         raw = tmp_path / "disk.raw"
 
         def owner(self, offset: int) -> str:
@@ -157,7 +157,7 @@ def test_the_file_that_holds_it_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_copy_of_the_root_is_searched_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Copy:
-        partition = disk_image.Partition("root", "x", 0, 1 << 20)
+        partition = disk_image.Partition("root", "x", 0, 1 << 20, 1)
         raw = tmp_path / "root.ext4"
 
         def owner(self, offset: int) -> str:

@@ -114,7 +114,7 @@ def test_many_findings_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_disk_that_cannot_be_read_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "disk.raw").write_bytes(bytes(1 << 20))
-    monkeypatch.setattr(disk_image, "partitions", lambda _: [disk_image.Partition("root", "X", 0, 1 << 20)])
+    monkeypatch.setattr(disk_image, "partitions", lambda _: [disk_image.Partition("root", "X", 0, 1 << 20, 1)])
     (check,) = hygiene.check(tmp_path / "disk.raw")
     assert not check.passed
     assert "ext4" in check.detail
@@ -127,7 +127,7 @@ def test_the_root_says_so_or_is_the_largest(monkeypatch: pytest.MonkeyPatch, tmp
     with raw.open("wb") as stream:
         for name, size in sizes.items():
             kind = filesystem.ROOT_TYPE if name == "small root" else "X"
-            partitions[name] = disk_image.Partition(name, kind, start, size)
+            partitions[name] = disk_image.Partition(name, kind, start, size, 1)
             if name != "not ext":
                 stream.seek(start + 1024 + 24)
                 stream.write((2).to_bytes(4, "little"))
