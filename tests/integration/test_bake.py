@@ -130,7 +130,7 @@ class Baked:
 
     def assert_sealed(self) -> None:
         with disk_image.as_raw(Path(self.artifact.disk.path)) as raw:
-            assert [check for check in hygiene.check(raw) if not check.passed] == []
+            assert [check for check in hygiene.check(raw, hygiene.RULES) if not check.passed] == []
 
 
 def watched(bakery: Bakery, image: ImageDefinition) -> Baked:

@@ -21,6 +21,7 @@ def verify(
     """Test the newest baked disks.
 
     Inspects the disk, searches it for secrets, boots a throwaway copy, runs the tests and writes verdict.json.
+    A disk of Windows is inspected and searched, but not booted.
 
     Example: bakery verify web
     """
@@ -30,6 +31,9 @@ def verify(
         if json:
             print(documents.dump_all(verdicts).decode(), end="")
         else:
-            rows = [(each.image, each.version, f"{len(each.checks)} passed", each.accelerator) for each in verdicts]
+            rows = [
+                (each.image, each.version, f"{len(each.checks)} passed", each.accelerator or "not booted")
+                for each in verdicts
+            ]
             print(render_table(("image", "version", "checks", "accelerator"), rows))
         raise_failures(outcomes)

@@ -150,6 +150,9 @@ class _Bake:
 def read_contents(session: Session, part: Part) -> Contents | None:
     """The contents of a part, read once and kept in its folder; None, with a note, if they cannot be read."""
     folder, subject = baked.part_folder(session.project, part), f"{part.image} {part.version}"
+    if session.definitions.images[part.image].windows:
+        session.report(Event("note", "contents", subject, "unknown: Windows has no package database"))
+        return None
     contents = documents.find_valid(Contents, folder / DOCUMENT)
     complete = all(path.exists() for path in (folder / DATABASE, *(sbom_path(folder, name) for name in SBOM_SUFFIXES)))
     if contents and contents.sha256 == part.identity and complete:

@@ -1,7 +1,10 @@
-"""Verifies one disk: it is unchanged since it was baked, clean and without secrets, boots and passes its tests."""
+"""Verifies one disk: it is unchanged since it was baked, clean and without secrets, boots and passes its tests.
+
+A disk of Windows is not booted: the bakery has no login to it.
+"""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from bakery.machine import disk_image, qemu
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, Verdict
 from bakery.model.project import Project
-from bakery.verify import boot, canary, hygiene
+from bakery.verify import boot, canary, hygiene, windows
 
 
 def verify(
@@ -27,18 +30,22 @@ def verify(
 ) -> Verdict:
     """Inspect a baked disk, search it for `secrets` (values), boot a throwaway overlay and run the image's tests.
 
-    Failing checks are in the verdict. Raises BakeryError if the disk changed since it was baked.
+    A disk of Windows is only inspected and searched. Failing checks are in the verdict. Raises BakeryError if the disk
+    changed since it was baked.
     """
     tests = _test_files(project, definition)
     values = list(secrets)
     subject = f"{artifact.image} {artifact.version}"
-    accelerator = qemu.accelerator()
+    accelerator = "" if definition.windows else qemu.accelerator()
+    scope = f"{count_of(len(tests), 'test file')}, on {accelerator}" if accelerator else "without a boot of Windows"
     seconds: dict[str, float] = {}
-    with report_step(report, "verify", subject, f"{count_of(len(tests), 'test file')}, on {accelerator}"):
+    with report_step(report, "verify", subject, scope):
         _require_unchanged(artifact, disk)
-        checks = _check_disk(disk, values, subject, seconds, report)
-        run = boot.Run(disk, tests, _log_folder(project, artifact), accelerator, values, subject, report)
-        checks += boot.check(run, seconds)
+        rules = windows.RULES if definition.windows else hygiene.RULES
+        checks = _check_disk(disk, rules, values, subject, seconds, report)
+        if accelerator:
+            run = boot.Run(disk, tests, _log_folder(project, artifact), accelerator, values, subject, report)
+            checks += boot.check(run, seconds)
     return Verdict(
         image=artifact.image,
         arch=artifact.arch,
@@ -53,14 +60,19 @@ def verify(
 
 
 def _check_disk(
-    disk: Path, secrets: list[str], subject: str, seconds: dict[str, float], report: Reporter
+    disk: Path,
+    rules: Mapping[str, hygiene.Rule],
+    secrets: list[str],
+    subject: str,
+    seconds: dict[str, float],
+    report: Reporter,
 ) -> list[Check]:
     """Checks of the disk that do not boot it."""
     report(Event("progress", "verify", subject, "check the disk"))
     files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
     with disk_image.as_raw(disk) as raw:
         with timed(seconds, "hygiene"):
-            checks = hygiene.check(raw)
+            checks = hygiene.check(raw, rules)
         with timed(seconds, "secrets"):
             checks += canary.search(raw, secrets)
     return checks

@@ -33,6 +33,14 @@ def test_a_disk_that_cannot_be_read_has_unknown_contents(bakery: CliRunner) -> N
     assert notes[0] == "unknown: no partition of the disk has ext2, ext3 or ext4"
 
 
+def test_windows_has_unknown_contents_for_one_reason(bakery: CliRunner) -> None:
+    bakery.edit("base", "os: debian-12", "os: windows-2022")
+    (record,) = bakery.line("base")
+    assert (record.state, record.contents) == ("complete", "")
+    notes = {event.text for event in bakery.events if event.stage == "contents"}
+    assert notes == {"unknown: Windows has no package database"}
+
+
 def test_contents_of_another_disk_are_read_again(bakery: CliRunner) -> None:
     bakery.packages["base"] = {"openssl": "3.0.17-1"}
     bakery("bake", "base")

@@ -51,7 +51,7 @@ def _row(name: str, text: str | None) -> str:
 def failing(monkeypatch: pytest.MonkeyPatch, tree: Tree) -> dict[str, str]:
     """What was seen, by the name of each failed check."""
     monkeypatch.setattr(hygiene, "open_root", lambda raw: FakeDisk(tree))
-    checks = hygiene.check(Path("disk.raw"))
+    checks = hygiene.check(Path("disk.raw"), hygiene.RULES)
     assert [check.name for check in checks] == list(hygiene.RULES)
     return {check.name: check.detail for check in checks if not check.passed}
 
@@ -115,7 +115,7 @@ def test_many_findings_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_disk_that_cannot_be_read_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "disk.raw").write_bytes(bytes(1 << 20))
     monkeypatch.setattr(disk_image, "partitions", lambda _: [disk_image.Partition("root", "X", 0, 1 << 20, 1)])
-    (check,) = hygiene.check(tmp_path / "disk.raw")
+    (check,) = hygiene.check(tmp_path / "disk.raw", hygiene.RULES)
     assert not check.passed
     assert "ext4" in check.detail
 

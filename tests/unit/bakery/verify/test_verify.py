@@ -8,7 +8,7 @@ import pytest
 from bakery.host.errors import BakeryError, UsageError
 from bakery.machine import disk_image, qemu
 from bakery.model.documents import Check
-from bakery.verify import boot, canary, hygiene, verify
+from bakery.verify import boot, canary, hygiene, verify, windows
 from unit.bakery.verify.conftest import VerifiedProject
 
 
@@ -26,7 +26,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(disk_image, "as_raw", as_raw)
     monkeypatch.setattr(qemu, "accelerator", lambda: "tcg")
-    monkeypatch.setattr(hygiene, "check", lambda raw: [Check("clean", True)])
+    monkeypatch.setattr(hygiene, "check", lambda raw, rules: [Check("clean", True, next(iter(rules)))])
     monkeypatch.setattr(canary, "search", lambda raw, secrets: [Check("no secret", True, " ".join(secrets))])
     monkeypatch.setattr(boot, "check", boots)
 
@@ -40,11 +40,20 @@ def test_the_verdict_speaks_of_one_disk(world: VerifiedProject) -> None:
     assert (verdict.image, verdict.version, verdict.accelerator) == ("debian-12", "1.0.3", "tcg")
     assert set(verdict.seconds) == {"hygiene", "secrets", "boot", "tests"}
     assert verdict.checks == (
-        Check("clean", True),
+        Check("clean", True, "no SSH host keys"),
         Check("no secret", True, "a-secret"),
         Check("boots", True, "test_base.py"),
     )
     assert [event.kind for event in world.events if event.kind != "progress"] == ["start", "done"]
+
+
+def test_windows_is_inspected_but_not_booted(world: VerifiedProject) -> None:
+    definition = world.definition.model_copy(update={"os": "windows-2022", "tests": ()})
+    verdict = verify(world.project, definition, world.artifact, world.disk, ["a-secret"], world.events.append)
+    assert (verdict.passed, verdict.accelerator, set(verdict.seconds)) == (True, "", {"hygiene", "secrets"})
+    rule = next(iter(windows.RULES))
+    assert verdict.checks == (Check("clean", True, rule), Check("no secret", True, "a-secret"))
+    assert world.events[0].text == "without a boot of Windows"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+
+from bakery.verify import hygiene, windows
+from unit.bakery.verify.test_hygiene import FakeDisk, Tree
+
+STATE = "/Windows/Setup/State/State.ini"
+GENERALIZED = f"[State]\r\nImageState={windows.GENERALIZED}\r\n"
+DELETED = f"<AdministratorPassword><Value>{windows.DELETED}</Value><PlainText>true</PlainText></AdministratorPassword>"
+CLEAN: Tree = {
+    STATE: GENERALIZED,
+    "/Windows/Panther/unattend.xml": f"<UserAccounts>{DELETED}</UserAccounts><AutoLogon><Password/></AutoLogon>",
+    "/Windows/Panther/setupact.log": "<Password>of no answer file</Password>",
+    "/ProgramData/ssh/sshd_config": "",
+    "/Users/Administrator/NTUSER.DAT": "regf",
+    "/Users/All Users": "-> /ProgramData",
+}
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, tree: Tree) -> dict[str, str]:
+    """What was seen, by the name of each failed check."""
+    monkeypatch.setattr(hygiene, "open_root", lambda raw: FakeDisk(tree))
+    checks = hygiene.check(Path("disk.raw"), windows.RULES)
+    assert [check.name for check in checks] == list(windows.RULES)
+    return {check.name: check.detail for check in checks if not check.passed}
+
+
+def test_a_clean_disk_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert failing(monkeypatch, CLEAN) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "text"),
+    [
+        ("no build user", "/Users/packer", None),
+        ("no build user", "/Users/Vagrant/NTUSER.DAT", "regf"),
+        ("no SSH host keys", "/ProgramData/ssh/ssh_host_ed25519_key", "x"),
+        ("no SSH host keys", "/ProgramData/ssh/ssh_host_ed25519_key.pub", "x"),
+        ("no authorized keys", "/ProgramData/ssh/administrators_authorized_keys", "x"),
+        ("no authorized keys", "/Users/Administrator/.ssh/authorized_keys", "x"),
+        ("no shell history", f"/Users/Administrator/{windows.HISTORY}/ConsoleHost_history.txt", "x"),
+    ],
+)
+def test_what_a_bake_leaves_is_found(monkeypatch: pytest.MonkeyPatch, name: str, path: str, text: str | None) -> None:
+    failed = failing(monkeypatch, {**CLEAN, path: text})
+    assert list(failed) == [name]
+    assert failed[name] in path
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "element"),
+    [
+        ("/Windows/Panther/Unattend/unattend.xml", "<Password><Value>x</Value></Password>", "Password"),
+        ("/Windows/Panther/unattend-original.xml", "<Password>x</Password>", "Password"),
+        ("/WINDOWS/system32/sysprep/UNATTEND.XML", "<Credentials>\n<Password>x</Password>", "Password"),
+        (
+            "/Windows/System32/Sysprep/unattend.xml",
+            DELETED.replace(windows.DELETED, "eABQAA=="),
+            "AdministratorPassword",
+        ),
+        ("/Autounattend.xml", "<Password><PlainText>true</PlainText>\n<Value> x </Value></Password>", "Password"),
+        ("/unattend.xml", "\0".join("<Password><Value>x</Value></Password>"), "Password"),
+        ("/unattend.xml", "<AutoLogon><Password/></AutoLogon><Password>x</Password>", "Password"),
+    ],
+)
+def test_a_password_in_an_answer_file_is_found(
+    monkeypatch: pytest.MonkeyPatch, path: str, text: str, element: str
+) -> None:
+    assert failing(monkeypatch, {**CLEAN, path: text}) == {"no passwords in answer files": f"{path} has {element}"}
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("[State]\r\nImageState=IMAGE_STATE_COMPLETE\r\n", "has IMAGE_STATE_COMPLETE"),
+        (
+            "[State]\r\nImageState=IMAGE_STATE_GENERALIZE_RESEAL_TO_AUDIT\r\n",
+            "has IMAGE_STATE_GENERALIZE_RESEAL_TO_AUDIT",
+        ),
+        ("", "names no state"),
+    ],
+)
+def test_an_image_that_is_not_generalized_fails(monkeypatch: pytest.MonkeyPatch, text: str, seen: str) -> None:
+    failed = failing(monkeypatch, {**CLEAN, STATE: text})
+    assert failed == {"Sysprep generalized the image": f"{STATE} {seen}, not {windows.GENERALIZED}"}
+
+
+def test_a_disk_without_windows_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(failing(monkeypatch, {"/etc/passwd": ""})) == ["Sysprep generalized the image"]
+
+
+@pytest.mark.parametrize("text", [f'ImageState="{windows.GENERALIZED}"', "\0".join(GENERALIZED)])
+def test_the_state_is_read_in_quotes_and_in_utf_16(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    assert failing(monkeypatch, {**CLEAN, STATE: text}) == {}
