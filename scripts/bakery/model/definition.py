@@ -119,6 +119,9 @@ class ImageDefinition(Model):
         if self.vulnerabilities and self.windows:
             message = "no bill of materials is written for Windows"
             raise field_error(message, "remove the gate", "vulnerabilities")
+        if self.tests and self.windows:
+            message = "image tests log in over SSH, which no bake of Windows sets up"
+            raise field_error(message, "remove them, and check in a role what they check", "tests")
         if self.has_lock:
             self._require_lockable()
         if self.mode == "chroot" and self.windows:

@@ -92,7 +92,7 @@ def test_one_verb_only(bakery: CliRunner, programs: Programs, verb: str, tools: 
 def test_guestfish_may_be_missing(bakery: CliRunner, programs: Programs) -> None:
     (programs.folder / "guestfish").unlink()
     found = findings(bakery, "verify")["guestfish"]
-    assert (found["answer"], found["hint"]) == ("not installed (only disks with XFS, btrfs, LVM need it)", "")
+    assert (found["answer"], found["hint"]) == ("not installed (only disks with XFS, btrfs, LVM, NTFS need it)", "")
 
 
 @pytest.mark.parametrize(("name", "tool"), [("packer", "packer"), ("qemu-img", "qemu-img"), ("syft", "syft")])

@@ -211,3 +211,9 @@ def test_no_definitions(bakery: CliRunner) -> None:
     answer = bakery("validate", "--definitions", "nowhere")
     assert answer.code == 64
     assert "error: nowhere: no definitions (*.yaml) found\nhint: " in answer.err
+
+
+def test_image_tests_of_windows_are_refused(bakery: CliRunner) -> None:
+    bakery.edit("web", "os: debian-12", "os: windows-2022")
+    answer = bakery("validate", "web")
+    assert (answer.code, "tests: image tests log in over SSH" in answer.err) == (64, True)
