@@ -61,7 +61,7 @@ def bump(
 ) -> None:
     """Start the next release line of an image.
 
-    The catalog counts the third number, from 0 in a new line. Shows what a run would do next.
+    The catalog counts the third number, from 0 in a new release line. Shows what a run would do next.
 
     Example: bakery bump web --major
     """

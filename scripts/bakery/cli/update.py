@@ -18,7 +18,9 @@ from bakery.reports import render_table
 
 
 def update(
-    images: Annotated[list[str] | None, typer.Argument(metavar="IMAGE", help="Image names.")] = None,
+    images: Annotated[
+        list[str] | None, typer.Argument(metavar="IMAGE", help="Images to update; name some, or use --all.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Update the lock of every image that has one.")] = False,
     definitions: options.Definitions = options.DEFINITIONS,
     workspace: options.Workspace = options.WORKSPACE,
