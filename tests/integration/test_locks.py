@@ -124,6 +124,7 @@ def project(clone: Path, archive: AptArchive) -> Project:
     return Project(clone, archive)
 
 
+@pytest.mark.soak  # 500 s beside three others; unit tests have locks, archives and the cache, without a bake
 def test_a_lock_holds_versions_until_it_is_updated(project: Project, archive: AptArchive) -> None:
     missing = project.bakery("validate", code=64)
     assert "web.yaml:8: web has no lock, but package_versions is pinned" in missing
