@@ -1,10 +1,12 @@
 """The program that takes over a certificate: real certificates, with a pretended program that fetches them."""
 
 import json
+import ssl
 import stat
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -86,6 +88,22 @@ def test_a_server_that_does_not_run_is_left_alone(world: FakeNode) -> None:
     world.certify(world.authority.issue(NAME))
     assert world.run() == 0
     assert world.reloads() == 0
+
+
+def test_a_certificate_needs_no_more_than_vaults_clients_ask_for(
+    world: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.13 refuses the double's certificates by default: they name no key of their authority."""
+    lenient = ssl.create_default_context
+
+    def create_strict(**options: Any) -> ssl.SSLContext:
+        context = lenient(**options)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", create_strict)
+    world.certify(world.authority.issue(NAME))
+    assert world.run() == 0
 
 
 def half(world: FakeNode) -> None:
