@@ -221,6 +221,8 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
     for part, verdict in zip(version.parts, verdicts, strict=True):
         if verdict:  # a disk without one is refused with its publication
             require_gate(definition, part, verdict)
+        if verdict and isinstance(part, RemoteBuild):  # the publication itself looks at that of a disk
+            _require_passed(definition, verdict, baked.part_folder(project, part))
     with (
         record_failures(session, definition, "publish", version.parts[0].input_key),
         open_targets(session, definition) as targets,

@@ -162,6 +162,9 @@ def test_it_does_not_pass_a_gate_that_cannot_be_answered(bakery: CliRunner, clou
     assert "cloud 1.0.0 failed 1 of 2 checks" in answer.err and "no vulnerability database is named" in answer.err
     assert bakery.states("cloud") == {"1.0.0": "reserved"}
     assert "adopt cloud-1.0.0-x86_64" not in bakery.did, "nothing is published"
+    answer = bakery("publish", "cloud")
+    assert (answer.code, "cloud 1.0.0 failed 1 of 2 checks" in answer.err) == (1, True)
+    assert "adopt cloud-1.0.0-x86_64" not in bakery.did, "not even on request"
 
 
 def test_one_that_was_tested_before_there_was_a_gate_is_not_published(bakery: CliRunner, cloud: Cloud) -> None:
