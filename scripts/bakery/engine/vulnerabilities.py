@@ -174,7 +174,8 @@ def compare_known_vulnerabilities(
     The answers of two databases cannot be compared: the newer database knows more of either version. The catalog's
     answers count if one database gave both; otherwise the database that the environment names is asked.
     """
-    old, new = (_list_answers(catalog, record) for record in (before, after))
+    matches = catalog.newest_observations().vulnerabilities_by_version
+    old, new = (_list_answers(record, matches.get(ImageVersion.of(record))) for record in (before, after))
     if states := old.keys() & new.keys():
         state = max(states, key=lambda state: state.built)
         reports = [catalog.vulnerabilities(before, old[state]), catalog.vulnerabilities(after, new[state])]
@@ -191,9 +192,8 @@ def compare_known_vulnerabilities(
     return compare_vulnerabilities(state, *(report.vulnerabilities for report in reports))
 
 
-def _list_answers(catalog: Catalog, record: Record) -> dict[DatabaseState, str]:
+def _list_answers(record: Record, match: VulnerabilityObservation | None) -> dict[DatabaseState, str]:
     """The digests of the reports on a version that are known, by the database that gave them."""
-    match = catalog.newest_observations().vulnerabilities_by_version.get(ImageVersion.of(record))
     summaries = (record.vulnerabilities, match.summary if match else None)
     return {summary.database: summary.report for summary in summaries if summary}
 
