@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -48,11 +49,13 @@ def _row(name: str, text: str | None) -> str:
     return f"/9/{kind}/0/0/{name}/{len(text)}/"
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, tree: Tree) -> dict[str, str]:
+def failing(
+    monkeypatch: pytest.MonkeyPatch, tree: Tree, rules: Mapping[str, hygiene.Rule] = hygiene.RULES
+) -> dict[str, str]:
     """What was seen, by the name of each failed check."""
     monkeypatch.setattr(hygiene, "open_root", lambda raw: FakeDisk(tree))
-    checks = hygiene.check(Path("disk.raw"), hygiene.RULES)
-    assert [check.name for check in checks] == list(hygiene.RULES)
+    checks = hygiene.check(Path("disk.raw"), rules)
+    assert [check.name for check in checks] == list(rules)
     return {check.name: check.detail for check in checks if not check.passed}
 
 

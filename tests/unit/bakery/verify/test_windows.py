@@ -1,9 +1,7 @@
-from pathlib import Path
-
 import pytest
 
-from bakery.verify import hygiene, windows
-from unit.bakery.verify.test_hygiene import FakeDisk, Tree
+from bakery.verify import windows
+from unit.bakery.verify.test_hygiene import Tree, failing
 
 STATE = "/Windows/Setup/State/State.ini"
 GENERALIZED = f"[State]\r\nImageState={windows.GENERALIZED}\r\n"
@@ -18,16 +16,8 @@ CLEAN: Tree = {
 }
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, tree: Tree) -> dict[str, str]:
-    """What was seen, by the name of each failed check."""
-    monkeypatch.setattr(hygiene, "open_root", lambda raw: FakeDisk(tree))
-    checks = hygiene.check(Path("disk.raw"), windows.RULES)
-    assert [check.name for check in checks] == list(windows.RULES)
-    return {check.name: check.detail for check in checks if not check.passed}
-
-
 def test_a_clean_disk_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert failing(monkeypatch, CLEAN) == {}
+    assert failing(monkeypatch, CLEAN, windows.RULES) == {}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +33,7 @@ def test_a_clean_disk_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_a_bake_leaves_is_found(monkeypatch: pytest.MonkeyPatch, name: str, path: str, text: str | None) -> None:
-    failed = failing(monkeypatch, {**CLEAN, path: text})
+    failed = failing(monkeypatch, {**CLEAN, path: text}, windows.RULES)
     assert list(failed) == [name]
     assert failed[name] in path
 
@@ -67,7 +57,9 @@ def test_what_a_bake_leaves_is_found(monkeypatch: pytest.MonkeyPatch, name: str,
 def test_a_password_in_an_answer_file_is_found(
     monkeypatch: pytest.MonkeyPatch, path: str, text: str, element: str
 ) -> None:
-    assert failing(monkeypatch, {**CLEAN, path: text}) == {"no passwords in answer files": f"{path} has {element}"}
+    assert failing(monkeypatch, {**CLEAN, path: text}, windows.RULES) == {
+        "no passwords in answer files": f"{path} has {element}"
+    }
 
 
 @pytest.mark.parametrize(
@@ -82,14 +74,14 @@ def test_a_password_in_an_answer_file_is_found(
     ],
 )
 def test_an_image_that_is_not_generalized_fails(monkeypatch: pytest.MonkeyPatch, text: str, seen: str) -> None:
-    failed = failing(monkeypatch, {**CLEAN, STATE: text})
+    failed = failing(monkeypatch, {**CLEAN, STATE: text}, windows.RULES)
     assert failed == {"Sysprep generalized the image": f"{STATE} {seen}, not {windows.GENERALIZED}"}
 
 
 def test_a_disk_without_windows_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert list(failing(monkeypatch, {"/etc/passwd": ""})) == ["Sysprep generalized the image"]
+    assert list(failing(monkeypatch, {"/etc/passwd": ""}, windows.RULES)) == ["Sysprep generalized the image"]
 
 
 @pytest.mark.parametrize("text", [f'ImageState="{windows.GENERALIZED}"', "\0".join(GENERALIZED)])
 def test_the_state_is_read_in_quotes_and_in_utf_16(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    assert failing(monkeypatch, {**CLEAN, STATE: text}) == {}
+    assert failing(monkeypatch, {**CLEAN, STATE: text}, windows.RULES) == {}
