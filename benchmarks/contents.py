@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bakes
 
-from bakery.contents import read_disk, sbom
+from bakery.contents import read_disk, tree
 from bakery.engine import toolbox
 from bakery.model import documents
 from bakery.model.documents import Artifact
@@ -25,13 +25,13 @@ def measure(folder: Path) -> tuple[float, float]:
     bakes.bakery(project, "run", "debian-13")
     bakes.bakery(project, "bake", "bench-chroot")
     disk = project.artifact_folder(ImageVersion("bench-chroot", "x86_64", "1.0.0")) / "disk.qcow2"
-    syft, omitted = toolbox.find(project, "syft"), sbom.OMITTED
+    syft, omitted = toolbox.find(project, "syft"), tree.OMITTED
     some, whole = [], []
     for _ in range(RUNS):
         some.append(_time_reading(disk, syft))
-        setattr(sbom, "OMITTED", ())  # noqa: B010
+        setattr(tree, "OMITTED", ())  # noqa: B010
         whole.append(_time_reading(disk, syft))
-        setattr(sbom, "OMITTED", omitted)  # noqa: B010
+        setattr(tree, "OMITTED", omitted)  # noqa: B010
     return min(some), min(whole)
 
 

@@ -1,5 +1,6 @@
 """Contents of real disks, against the answers of the package managers themselves."""
 
+import gzip
 import json
 import subprocess
 import tarfile
@@ -10,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from bakery.contents import DATABASE, UnreadableError, boot, read_archive, read_disk, sbom_path
-from bakery.contents.comparison import PackageChange, compare_packages
+from bakery.contents import DATABASE, FILE_LIST, UnreadableError, boot, read_archive, read_disk, sbom_path
+from bakery.contents.comparison import FileChange, PackageChange, compare_files, compare_packages
 from bakery.contents.sbom import list_packages
 from bakery.host import files
 from bakery.machine import disk_image
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import root_of
-from bakery.model.contents import ROOT_ARCHIVE, SBOM_SUFFIXES, Package, SbomFormat
+from bakery.model import documents
+from bakery.model.contents import ROOT_ARCHIVE, SBOM_SUFFIXES, FileList, Package, SbomFormat
 from bakery.model.documents import Artifact, Base, Disk, RemoteBuild
 from doubles.artifacts import artifact_of
 from doubles.disks import write_disk
@@ -104,6 +106,8 @@ def changed_disk(base_disk: BaseDisk, tmp_path: Path) -> Path:
         write_deb(mount / "example.deb", "example", "1.0")
         run("chroot", mount, "dpkg", "--purge", "acl")
         run("chroot", mount, "dpkg", "--install", "/netbase.deb", "/example.deb")
+        (mount / "etc/issue").write_text("changed\n")
+        (mount / "srv/site").write_text("new\n")
     finally:
         run("umount", mount)
     disk_image.to_qcow2(raw, disk, compress=False)
@@ -130,6 +134,22 @@ def test_compare_lists_exactly_what_dpkg_changed(disk: Path, changed_disk: Path)
         PackageChange("netbase", "all", netbase.version, "99"),
     )
     assert (before.boot, before.kernels) == (after.boot, after.kernels)
+    before_files, after_files = (
+        documents.parse(FileList, gzip.decompress(path.with_name(FILE_LIST).read_bytes()), FILE_LIST)
+        for path in (disk, changed_disk)
+    )
+    changes = {
+        change.path: change for change in compare_files(before_files, after_files, {"acl", "example", "netbase"})
+    }
+    assert changes["/etc/issue"] == FileChange("/etc/issue", "changed", "base-files")
+    assert changes["/srv/site"] == FileChange("/srv/site", "added", "")
+    digests = {file.path: file.digest for file in after_files.files}
+    assert digests["/etc/shadow"] == "" != digests["/etc/passwd"]
+    # dpkg and its hooks write the rest: two archives that lie where they were made, with their trees, and caches.
+    assert {path for path in changes if not path.startswith(("/netbase.", "/example.", "/var/", "/etc/ld.so"))} == {
+        "/etc/issue",
+        "/srv/site",
+    }
 
 
 @pytest.mark.root

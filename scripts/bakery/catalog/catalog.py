@@ -1,6 +1,7 @@
 """Versions, their revisions and channels, on top of a store."""
 
 import getpass
+import gzip
 import hashlib
 import os
 import re
@@ -15,7 +16,7 @@ from bakery.catalog.index import Index
 from bakery.catalog.record import ChannelEntry, Failure, Record
 from bakery.catalog.store import Store
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
-from bakery.model.contents import SBOM_SUFFIXES, Contents, SbomFormat
+from bakery.model.contents import SBOM_SUFFIXES, Contents, FileList, SbomFormat
 from bakery.model.documents import Document, Pointer, dump, parse
 from bakery.model.observations import BaseObservation, Observation, Observations
 from bakery.model.version import ImageVersion, Versioned
@@ -137,14 +138,21 @@ class Catalog:
             )
         return revised
 
-    def keep_contents(self, contents: Contents, database: bytes, sboms: Mapping[SbomFormat, bytes]) -> str:
-        """Keep the contents of a version, its package database and bills of materials; the digest of the contents."""
+    def keep_contents(
+        self, contents: Contents, database: bytes, sboms: Mapping[SbomFormat, bytes], files: bytes = b""
+    ) -> str:
+        """Keep the contents of a version; the digest of their document.
+
+        With them its package database, bills of materials and compressed list of files.
+        """
         document = dump(contents)
         digest = hashlib.sha256(document).hexdigest()
         self._store.create(_contents_key(contents, digest), document)  # the name is the digest: what is there is equal
         self._store.create(_database_key(contents, contents.database), database)
         for name, sbom in sboms.items():
             self._store.create(_sbom_key(contents, name, contents.sboms[name]), sbom)
+        if files:
+            self._store.create(_files_key(contents, contents.files), files)
         return digest
 
     def contents(self, record: Record) -> Contents | None:
@@ -164,6 +172,14 @@ class Catalog:
         contents = self.contents(record)
         digest = contents.sboms.get(name) if contents else None
         return self._read_intact(_sbom_key(record, name, digest), digest) if digest else None
+
+    def files(self, of: Versioned, contents: Contents) -> FileList | None:
+        """The files of a version; None if an older bakery wrote its contents."""
+        if not contents.files:
+            return None
+        key = _files_key(of, contents.files)
+        packed = self._read_intact(key, contents.files)
+        return parse(FileList, gzip.decompress(packed), f"{self.location}/{key}")
 
     def keep_vulnerabilities(self, report: VulnerabilityReport, digest: str) -> None:
         """Keep the vulnerabilities of a version; `digest` is the SHA-256 of their document."""
@@ -390,6 +406,10 @@ def _database_key(of: Versioned, sha256: str) -> str:
 
 def _sbom_key(of: Versioned, name: SbomFormat, sha256: str) -> str:
     return f"{_versions_folder(of.image, of.arch)}/{of.version}/sbom-{sha256}.{SBOM_SUFFIXES[name]}"
+
+
+def _files_key(of: Versioned, sha256: str) -> str:
+    return f"{_versions_folder(of.image, of.arch)}/{of.version}/files-{sha256}.json.gz"
 
 
 def _vulnerabilities_key(of: Versioned, sha256: str) -> str:

@@ -8,7 +8,7 @@ import typer
 from bakery.catalog import Catalog, Record
 from bakery.cli import options
 from bakery.cli.session import describe_project, find_catalog
-from bakery.contents.comparison import Comparison, Side
+from bakery.contents.comparison import Comparison, FileChange, PackageChange, Side
 from bakery.engine.overview import compare_records, find_previous, find_record
 from bakery.host.errors import NotFoundError, UsageError
 from bakery.model import documents
@@ -19,6 +19,8 @@ Versions = Annotated[
     list[str], typer.Argument(metavar="VERSION", help="One or two versions, as 'bakery show' takes them.")
 ]
 COLUMNS = ("package", "before", "after")
+KINDS = ("added", "removed", "changed")
+SHOWN = 20  # files that differ; a release note stays readable
 
 
 def compare(
@@ -31,9 +33,9 @@ def compare(
         bool, typer.Option("--markdown", help="Print it for a release note or a merge request.")
     ] = False,
 ) -> None:
-    """Show which packages, vulnerabilities, kernels, boot files and inputs differ between two versions.
+    """Show which packages, files, vulnerabilities, kernels, boot files and inputs differ between two versions.
 
-    One version alone is compared with the complete version before it.
+    One version alone is compared with the complete version before it. Files of a package that differs are not listed.
 
     Vulnerabilities are compared by one database: the one that answered for both versions, or else the one that
     BAKERY_VULNERABILITY_DATABASE names.
@@ -91,10 +93,12 @@ def _facts(comparison: Comparison) -> Iterator[str]:
         unknown = " and ".join(f"{side.image} {side.version}" for side in (before, after) if side.kernels is None)
         yield f"packages: unknown, since {unknown} was not read"
     else:
-        yield (
-            f"packages: {comparison.count('added')} added, {comparison.count('removed')} removed, "
-            f"{comparison.count('changed')} changed"
-        )
+        yield f"packages: {_count_kinds(comparison.packages)}"
+    if comparison.files:
+        yield f"files beside those of these packages: {_count_kinds(comparison.files)}"
+        yield from (f"{change.kind}: {change.path}" for change in comparison.files[:SHOWN])
+        if len(comparison.files) > SHOWN:
+            yield f"{len(comparison.files) - SHOWN} more files: --json lists all"
     yield from _vulnerability_facts(comparison.vulnerabilities)
     if before.kernels != after.kernels:
         yield f"kernels: {_kernel_text(before)} -> {_kernel_text(after)}"
@@ -104,6 +108,10 @@ def _facts(comparison: Comparison) -> Iterator[str]:
         yield f"size: {_size_text(before)} -> {_size_text(after)}"
     if before.sha256 == after.sha256:
         yield "the disks are equal"
+
+
+def _count_kinds(changes: Sequence[PackageChange | FileChange]) -> str:
+    return ", ".join(f"{sum(change.kind == kind for change in changes)} {kind}" for kind in KINDS)
 
 
 def _vulnerability_facts(changes: VulnerabilityChanges | None) -> Iterator[str]:

@@ -3,6 +3,15 @@
 from bakery.contents.disk import read_disk
 from bakery.contents.remote import read_archive
 from bakery.contents.sbom import require_readable
-from bakery.contents.system import DATABASE, DOCUMENT, UnreadableError, sbom_path
+from bakery.contents.system import DATABASE, DOCUMENT, FILE_LIST, UnreadableError, sbom_path
 
-__all__ = ["DATABASE", "DOCUMENT", "UnreadableError", "read_archive", "read_disk", "require_readable", "sbom_path"]
+__all__ = [
+    "DATABASE",
+    "DOCUMENT",
+    "FILE_LIST",
+    "UnreadableError",
+    "read_archive",
+    "read_disk",
+    "require_readable",
+    "sbom_path",
+]

@@ -1,15 +1,17 @@
-"""The differences between two versions: packages, vulnerabilities, kernels, boot files, size, inputs."""
+"""The differences between two versions: packages, files, vulnerabilities, kernels, boot files, size, inputs."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from bakery.catalog import Record
 from bakery.model import inputs
-from bakery.model.contents import Contents, Package
+from bakery.model.contents import Contents, FileList, Package
 from bakery.model.documents import Strict
 from bakery.model.vulnerabilities import VulnerabilityChanges
+
+Kind = Literal["added", "removed", "changed"]
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,19 @@ class PackageChange(Strict):
     after: str
 
     @property
-    def kind(self) -> Literal["added", "removed", "changed"]:
+    def kind(self) -> Kind:
         if not self.before:
             return "added"
         return "changed" if self.after else "removed"
+
+
+@dataclass(frozen=True)
+class FileChange(Strict):
+    """A file that differs though its package does not; without a package, `package` is empty."""
+
+    path: str
+    kind: Kind
+    package: str
 
 
 @dataclass(frozen=True)
@@ -43,8 +54,9 @@ class Side(Strict):
 class Comparison(Strict):
     """Two versions of an architecture.
 
-    `packages` and `boot`, the paths of boot files that differ, are None where the contents of one of them are unknown;
-    `vulnerabilities` is None if no database has answered for both.
+    `packages` and `boot`, the paths of boot files that differ, are None where the contents of one of them are unknown,
+    and `files` also where one is older than lists of files. `vulnerabilities` is None if no database has answered for
+    both.
     """
 
     arch: str
@@ -53,31 +65,32 @@ class Comparison(Strict):
     inputs: tuple[inputs.Change, ...]
     packages: tuple[PackageChange, ...] | None
     boot: tuple[str, ...] | None = None
+    files: tuple[FileChange, ...] | None = None
     vulnerabilities: VulnerabilityChanges | None = None
     schema: Literal["bakery/comparison/1"] = "bakery/comparison/1"
-
-    def count(self, kind: Literal["added", "removed", "changed"]) -> int:
-        return sum(change.kind == kind for change in self.packages or ())
 
 
 def compare_versions(
     before: Record,
     after: Record,
     contents: tuple[Contents | None, Contents | None],
+    files: tuple[FileList | None, FileList | None],
     vulnerabilities: VulnerabilityChanges | None,
 ) -> Comparison:
-    """Compare two records and their contents, both in this order. Packages stand for the versions of a lock."""
+    """Compare two records, their contents and files, all in this order. Packages stand for the versions of a lock."""
     old, new = contents
+    old_files, new_files = files
     packages = compare_packages(old.packages, new.packages) if old and new else None
     boot = tuple(sorted({file.path for file in {*old.boot} ^ {*new.boot}})) if old and new else None
+    moved = {change.name for change in packages or ()}
+    file_changes = tuple(compare_files(old_files, new_files, moved)) if old_files and new_files else None
     changes = tuple(
         change
         for change in inputs.compare_inputs(before.inputs, after.inputs)
         if packages is None or not change.input.startswith(inputs.LOCKED)
     )
-    return Comparison(
-        before.arch, _side_of(before, old), _side_of(after, new), changes, packages, boot, vulnerabilities
-    )
+    sides = _side_of(before, old), _side_of(after, new)
+    return Comparison(before.arch, *sides, changes, packages, boot, file_changes, vulnerabilities)
 
 
 def compare_packages(before: Iterable[Package], after: Iterable[Package]) -> tuple[PackageChange, ...]:
@@ -88,6 +101,19 @@ def compare_packages(before: Iterable[Package], after: Iterable[Package]) -> tup
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     )
+
+
+def compare_files(before: FileList, after: FileList, changed_packages: Container[str]) -> Iterator[FileChange]:
+    """Files that differ and that no package of `changed_packages` brought, sorted by path."""
+    old, new = ({file.path: file for file in listed.files} for listed in (before, after))
+    for path in sorted(old.keys() | new.keys()):
+        file = new.get(path) or old[path]
+        if file.package in changed_packages:
+            continue
+        if path not in old or path not in new:
+            yield FileChange(path, "added" if path in new else "removed", file.package)
+        elif (old[path].digest, old[path].size) != (new[path].digest, new[path].size):
+            yield FileChange(path, "changed", file.package)
 
 
 def _side_of(record: Record, contents: Contents | None) -> Side:

@@ -8,6 +8,7 @@ from debian.deb822 import Deb822
 from bakery.contents.apt import LISTS
 from bakery.model.contents import Package
 
+INFO = "var/lib/dpkg/info"
 STATUS = ("/var/lib/dpkg/status",)  # any of these says that the system belongs to the family
 # All that apt needs to solve updates over these packages.
 DATABASE = (*STATUS, LISTS, "/var/lib/dpkg/arch", "/var/lib/apt/extended_states", "/etc/apt", "/usr/share/keyrings")
@@ -25,3 +26,13 @@ def read_packages(tree: Path) -> Iterator[Package]:
                 source = fields.get("Source", fields["Package"]).partition(" ")[0]
                 origin = fields.get("Origin", "")
                 yield Package(fields["Package"], fields["Version"], fields["Architecture"], source, origin)
+
+
+def read_owners(tree: Path) -> dict[str, str]:
+    """The package of each file that a package brought, by path."""
+    # libc6:amd64.list names a package that may be installed for several architectures.
+    return {
+        path: listed.name.removesuffix(".list").partition(":")[0]
+        for listed in sorted((tree / INFO).glob("*.list"))
+        for path in listed.read_text().splitlines()
+    }

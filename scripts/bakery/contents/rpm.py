@@ -20,10 +20,7 @@ NOTHING = "(none)"  # rpm's word for a field that a package does not have
 
 def read_packages(tree: Path) -> Iterator[Package]:
     """The packages in the database, without keys."""
-    folders = (tree / path.lstrip("/") for path in STATUS)
-    database = next(folder for folder in folders if folder.is_dir() and not folder.is_symlink())
-    query = ("--query", "--all", "--queryformat", "\\t".join(FIELDS) + "\\n")
-    for line in process.run(["rpm", "--dbpath", database.absolute(), *query]).stdout.splitlines():
+    for line in _query_database(tree, "\\t".join(FIELDS) + "\\n"):
         name, version, architecture, source, origin = (_plain_field(field) for field in line.split("\t"))
         if name != KEYS:
             # bash-5.1.8-9.el9.src.rpm
@@ -32,3 +29,17 @@ def read_packages(tree: Path) -> Iterator[Package]:
 
 def _plain_field(field: str) -> str:
     return "" if field == NOTHING else field
+
+
+def read_owners(tree: Path) -> dict[str, str]:
+    """The package of each file that a package brought, by path."""
+    lines = _query_database(tree, "[%{FILENAMES}\\t%{=NAME}\\n]")
+    return dict(line.split("\t") for line in lines if line)
+
+
+def _query_database(tree: Path, layout: str) -> list[str]:
+    """rpm's answer for all packages of a system, in a layout of `rpm --queryformat`."""
+    folders = (tree / path.lstrip("/") for path in STATUS)
+    database = next(folder for folder in folders if folder.is_dir() and not folder.is_symlink())
+    query = ("--query", "--all", "--queryformat", layout)
+    return process.run(["rpm", "--dbpath", database.absolute(), *query]).stdout.splitlines()

@@ -10,7 +10,6 @@ from uuid import NAMESPACE_URL, uuid5
 
 from bakery.host import process
 from bakery.host.errors import BakeryError, UsageError
-from bakery.machine.filesystem import FileSystem
 from bakery.model.contents import SBOM_SUFFIXES, Package, SbomFormat
 from bakery.model.documents import Artifact, Part
 
@@ -23,14 +22,6 @@ SETTINGS = {
     "select-catalogers": ["-file", "-linux-kernel-cataloger"],
     "relationships": {"package-file-ownership": False},
 }
-# Folders without packages: a third of the files of a small system, and half of its bytes.
-OMITTED = (
-    *("/dev", "/proc", "/sys", "/run", "/boot"),
-    *("/usr/lib/modules", "/lib/modules", "/usr/lib/firmware", "/lib/firmware", "/usr/lib/udev"),
-    *("/usr/share/zoneinfo", "/usr/share/i18n", "/usr/share/locale", "/usr/share/man", "/usr/share/terminfo"),
-    "/usr/share/perl",  # only Perl itself: packages of Debian are in /usr/share/perl5, CPAN's below /usr/local
-    *("/var/lib/apt/lists", "/var/cache", "/var/log"),
-)
 # Where syft takes a temporary file system for the running system's own, and skips it without a word.
 SKIPPED = ("/dev", "/run")
 TEMPORARY = ("tmpfs", "devtmpfs")
@@ -53,13 +44,12 @@ def require_readable(workspace: Path) -> None:
 
 
 def write_sboms(
-    root: FileSystem, part: Part, packages: Iterable[Package], syft: Path, scratch: Path
+    tree: Path, part: Part, packages: Iterable[Package], syft: Path, scratch: Path
 ) -> dict[SbomFormat, bytes]:
-    """The documents of a root file system, by format; equal disks give equal bytes.
+    """The documents of a copied root file system, by format; equal disks give equal bytes.
 
     BakeryError if one lacks any of `packages`.
     """
-    tree = _copy_root(root, scratch / "system")
     settings = scratch / "syft.yaml"  # in place of the user's own
     settings.write_text(json.dumps(SETTINGS))
     paths = {name: scratch / f"sbom.{suffix}" for name, suffix in SBOM_SUFFIXES.items()}
@@ -89,14 +79,6 @@ def require_packages(standard: str, listed: Iterable[tuple[str, str, str]], pack
             detail="\n".join(" ".join(package) for package in missing),
             hint="run 'make setup' for the version of syft that the bakery was tested with",
         )
-
-
-def _copy_root(root: FileSystem, tree: Path) -> Path:
-    """The files of a system in a folder that its owner can read and remove, without any setuid bit."""
-    tree.mkdir()
-    root.copy(["/"], tree, OMITTED)
-    process.run(["chmod", "--recursive", "u=rwX,go=", tree])
-    return tree
 
 
 def _bind_cyclonedx(document: Document, part: Part) -> None:

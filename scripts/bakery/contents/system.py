@@ -9,6 +9,7 @@ from bakery.contents import boot, debian, rpm
 from bakery.contents.apt import Listing, list_at_rest, parse_listing
 from bakery.contents.archive import pack_folder
 from bakery.contents.sbom import write_sboms
+from bakery.contents.tree import copy_root, list_files, pack_files
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.machine.filesystem import FileSystem
@@ -18,6 +19,7 @@ from bakery.model.documents import Part
 
 DOCUMENT = "contents.json"
 DATABASE = "packages.tar.gz"
+FILE_LIST = "files.json.gz"
 RELEASES = ("/usr/lib/os-release", "/etc/os-release")  # os-release(5): the second is often a link to the first
 
 
@@ -40,7 +42,7 @@ def sbom_path(folder: Path, name: SbomFormat) -> Path:
 
 
 def read_system(system: System, part: Part, folder: Path, scratch: Path, syft: Path) -> Contents:
-    """Read a system; write its contents, package database and bills of materials into `folder`.
+    """Read a system; write its contents, package database, bills of materials and list of files into `folder`.
 
     UnreadableError without `where` if it has no package database, or does not say which distribution it is.
     """
@@ -58,7 +60,10 @@ def read_system(system: System, part: Part, folder: Path, scratch: Path, syft: P
     database = pack_folder(tree, family.OMITTED)
     listing = _read_listing(folder / ARCHIVES_REPORT, tree, packages)
     packages = tuple(replace(package, archive=listing.archive_of(package)) for package in packages)
-    sboms = write_sboms(root, part, packages, syft, scratch)
+    system_tree = scratch / "system"
+    private = copy_root(root, system_tree)
+    sboms = write_sboms(system_tree, part, packages, syft, scratch)
+    listed = pack_files(list_files(system_tree, private, family.read_owners(system_tree)))
     contents = Contents(
         image=part.image,
         arch=part.arch,
@@ -72,8 +77,10 @@ def read_system(system: System, part: Part, folder: Path, scratch: Path, syft: P
         database=hashlib.sha256(database).hexdigest(),
         sboms={name: hashlib.sha256(document).hexdigest() for name, document in sboms.items()},
         archives=listing.archives,
+        files=hashlib.sha256(listed).hexdigest(),
     )
     files.write_atomic(folder / DATABASE, database)
+    files.write_atomic(folder / FILE_LIST, listed)
     for name, document in sboms.items():
         files.write_atomic(sbom_path(folder, name), document)
     documents.save(contents, folder / DOCUMENT)

@@ -100,8 +100,10 @@ def read_vex(catalog: Catalog, record: Record) -> bytes:
 
 def compare_records(catalog: Catalog, before: Record, after: Record, project: Project) -> Comparison:
     """The differences between two versions of one architecture."""
-    contents = (catalog.contents(before), catalog.contents(after))
-    return compare_versions(before, after, contents, compare_known_vulnerabilities(catalog, before, after, project))
+    old, new = catalog.contents(before), catalog.contents(after)
+    files = (catalog.files(before, old) if old else None, catalog.files(after, new) if new else None)
+    vulnerabilities = compare_known_vulnerabilities(catalog, before, after, project)
+    return compare_versions(before, after, (old, new), files, vulnerabilities)
 
 
 def _list_ancestors(catalog: Catalog, record: Record) -> list[Base]:

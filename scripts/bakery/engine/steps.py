@@ -18,6 +18,7 @@ from bakery.clouds.target import RemoteTarget, Target
 from bakery.contents import (
     DATABASE,
     DOCUMENT,
+    FILE_LIST,
     UnreadableError,
     read_archive,
     read_disk,
@@ -154,7 +155,8 @@ def read_contents(session: Session, part: Part) -> Contents | None:
         session.report(Event("note", "contents", subject, "unknown: Windows has no package database"))
         return None
     contents = documents.find_valid(Contents, folder / DOCUMENT)
-    complete = all(path.exists() for path in (folder / DATABASE, *(sbom_path(folder, name) for name in SBOM_SUFFIXES)))
+    paths = (folder / DATABASE, folder / FILE_LIST, *(sbom_path(folder, name) for name in SBOM_SUFFIXES))
+    complete = all(path.exists() for path in paths)
     if contents and contents.sha256 == part.identity and complete:
         return contents
     syft, archive = toolbox.find(session.project, "syft"), folder / ROOT_ARCHIVE
@@ -334,7 +336,8 @@ def _keep_contents(session: Session, part: Part) -> str:
         return ""
     folder = baked.part_folder(session.project, part)
     sboms = {name: sbom_path(folder, name).read_bytes() for name in SBOM_SUFFIXES}
-    return session.catalog.keep_contents(contents, (folder / DATABASE).read_bytes(), sboms)
+    database, listed = ((folder / name).read_bytes() for name in (DATABASE, FILE_LIST))
+    return session.catalog.keep_contents(contents, database, sboms, listed)
 
 
 def _base_disk(session: Session, definition: ImageDefinition, lock: Lock | None) -> BaseDisk:

@@ -55,14 +55,36 @@ class BootFile(Strict):
     sha256: str
 
 
+@dataclass(frozen=True, order=True)
+class File(Strict):
+    """A file of the system, or a symbolic link. Size in bytes, 0 for a link.
+
+    `digest` is the SHA-256 of the bytes, or `-> ` and the target of a link; empty for a file that not everybody on the
+    system may read. `package` brought the file; empty for none.
+    """
+
+    path: str
+    size: int
+    digest: str
+    package: str = ""
+
+
+@dataclass(frozen=True)
+class FileList(Strict):
+    """The files of one version, sorted by path, without folders that `contents/tree.py` leaves out."""
+
+    files: tuple[File, ...]
+    schema: Literal["bakery/files/1"] = "bakery/files/1"
+
+
 @dataclass(frozen=True)
 class Contents(Strict):
     """The content of the disk file with `sha256`, or of the images of the build at a target with that identity.
 
     `size` is of the disk file in bytes, None if it never was here; `os` is the name that the system gives itself.
     `kernels` are the versions that have modules, `database` is the SHA-256 of the archive of the package database,
-    `sboms` are those of the bills of materials; empty in documents that are older than these. `archives` are those
-    that the bake asked for packages.
+    `sboms` are those of the bills of materials, `files` is that of the compressed list of files; both are empty in
+    documents that are older than these. `archives` are those that the bake asked for packages.
     """
 
     image: str
@@ -77,4 +99,5 @@ class Contents(Strict):
     database: str
     sboms: dict[SbomFormat, str] = field(default_factory=dict)
     archives: tuple[ArchiveState, ...] = ()
+    files: str = ""
     schema: Literal["bakery/contents/1"] = "bakery/contents/1"

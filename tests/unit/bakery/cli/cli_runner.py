@@ -13,7 +13,8 @@ import pytest
 from bakery import cli
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.catalog import Catalog, Record, open_store
-from bakery.contents import DATABASE, DOCUMENT, UnreadableError, sbom_path
+from bakery.contents import DATABASE, DOCUMENT, FILE_LIST, UnreadableError, sbom_path
+from bakery.contents.tree import pack_files
 from bakery.engine import run, toolbox
 from bakery.engine.session import Session, open_session
 from bakery.host.errors import BakeryError
@@ -21,7 +22,7 @@ from bakery.host.events import Event
 from bakery.machine.disk_image import BaseDisk
 from bakery.model import documents
 from bakery.model.baked import Baked
-from bakery.model.contents import SBOM_SUFFIXES, ArchiveState, BootFile, Contents, Package
+from bakery.model.contents import SBOM_SUFFIXES, ArchiveState, BootFile, Contents, File, FileList, Package
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Check, Disk, Part, RemoteBuild, Verdict
 from bakery.model.project import Project
@@ -101,6 +102,7 @@ class CliRunner:
     bases: dict[str, Base] = field(default_factory=dict)  # what each image was baked on
     content: dict[str, str] = field(default_factory=dict)  # of a disk by image, where not the inputs decide
     packages: dict[str, dict[str, str]] = field(default_factory=dict)  # versions by name, of the disk of an image
+    files: dict[str, tuple[File, ...]] = field(default_factory=dict)  # of the disk of an image
     broken: set[str] = field(default_factory=set)  # steps that fail: "bake web"
     failing_checks: set[str] = field(default_factory=set)  # images that fail their tests
     baked_at: str = "2026-01-31T12:00:00+00:00"  # of every disk
@@ -220,6 +222,7 @@ class CliRunner:
         if versions is None:
             raise UnreadableError("no partition of the disk has ext2, ext3 or ext4")
         database = f"packages of {part.image} {part.version}".encode()
+        listed = pack_files(FileList(self.files.get(part.image, ())))
         contents = Contents(
             image=part.image,
             arch=part.arch,
@@ -235,8 +238,10 @@ class CliRunner:
             archives=(
                 ArchiveState("http://deb.debian.org/debian", "bookworm", ("main",), self.baked_at, "", "f" * 64),
             ),
+            files=hashlib.sha256(listed).hexdigest(),
         )
         (folder / DATABASE).write_bytes(database)
+        (folder / FILE_LIST).write_bytes(listed)
         for name in SBOM_SUFFIXES:
             sbom_path(folder, name).write_text(name)
         documents.save(contents, folder / DOCUMENT)

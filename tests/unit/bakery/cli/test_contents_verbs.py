@@ -10,7 +10,7 @@ from bakery.cli.compare import render
 from bakery.contents.comparison import Comparison, PackageChange, Side, compare_packages
 from bakery.engine.overview import Overview
 from bakery.model import documents
-from bakery.model.contents import Package
+from bakery.model.contents import File, Package
 from bakery.model.documents import DatabaseState, VulnerabilitySummary
 from bakery.model.vulnerabilities import Vulnerability, VulnerabilityObservation, VulnerabilityReport
 from unit.bakery.cli.cli_runner import CliRunner
@@ -108,6 +108,53 @@ def test_compare_lists_packages_and_inputs(versions: CliRunner) -> None:
         "\n"
         'input var:nginx.nginx_message: "hello" -> "goodbye"\n'
     )
+
+
+def test_compare_lists_files_that_no_changed_package_explains(versions: CliRunner) -> None:
+    """An update of openssl brings other files of openssl, and a role changes nginx's configuration."""
+    old, new = (File("/usr/bin/openssl", 1, digest, "openssl") for digest in "ab")
+    config, edited = (File("/etc/nginx/nginx.conf", 2, digest, "nginx") for digest in "ab")
+    versions.files["web"] = (old, config, File("/srv/old", 0, "-> /etc"), File("/srv/same", 1, "a"))
+    versions("run", "web", "--rebuild")
+    versions.files["web"] = (new, edited, File("/srv/new", 1, "a"), File("/srv/same", 1, "a"))
+    versions.packages["web"] = NEW | {"openssl": "3.0.17-1~deb12u4"}
+    versions("run", "web", "--rebuild")
+    answer = versions("compare", "web")
+    assert (
+        "packages: 0 added, 0 removed, 1 changed\n"
+        "files beside those of these packages: 1 added, 1 removed, 1 changed\n"
+        "changed: /etc/nginx/nginx.conf\nadded: /srv/new\nremoved: /srv/old\n"
+    ) in answer.out
+    assert "\n- added: /srv/new\n" in versions("compare", "web", "--markdown").out
+    files = json.loads(versions("compare", "web", "--json").out)["files"]
+    assert files[0] == {"path": "/etc/nginx/nginx.conf", "kind": "changed", "package": "nginx"}
+
+
+def test_compare_shortens_a_long_list_of_files(versions: CliRunner) -> None:
+    versions.files["web"] = tuple(File(f"/srv/{number:02}", 1, "a") for number in range(22))
+    versions("run", "web", "--rebuild")
+    answer = versions("compare", "web")
+    assert "22 added, 0 removed, 0 changed" in answer.out
+    assert "added: /srv/19\n2 more files: --json lists all\n" in answer.out
+    assert len(json.loads(versions("compare", "web", "--json").out)["files"]) == 22
+
+
+def test_files_of_a_version_without_a_list_are_unknown(versions: CliRunner) -> None:
+    record = versions.catalog.newest("web", "x86_64")
+    assert record
+    contents = versions.catalog.contents(record)
+    assert contents
+    older = versions.catalog.keep_contents(replace(contents, files=""), b"", {})
+    versions.catalog.revise(replace(record, contents=older))
+    assert json.loads(versions("compare", "web", "--json").out)["files"] is None
+    assert "files" not in versions("compare", "web").out
+
+
+def test_a_damaged_list_of_files_is_an_error(versions: CliRunner) -> None:
+    for kept in (versions.project.workspace / "catalog").rglob("files-*.json.gz"):
+        kept.write_bytes(b"changed")
+    answer = versions("compare", "web")
+    assert (answer.code, "not those that the record names" in answer.err) == (1, True)
 
 
 def test_compare_writes_markdown_and_a_document(versions: CliRunner) -> None:

@@ -1,0 +1,57 @@
+"""The list of files of a copied system."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from bakery.contents import debian
+from bakery.contents.tree import list_files, pack_files
+from bakery.model.contents import File
+
+EMPTY = hashlib.sha256(b"").hexdigest()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A system with merged /usr, a package that names a file by its old path, and files of no package."""
+    lists = {"base-files": "/.\n/etc/issue\n", "libc6:amd64": "/lib/ld-linux.so.2\n/usr/share/doc\n"}
+    for path in ("usr/lib/ld-linux.so.2", "etc/issue", "srv/site", "var/lib/dpkg/status", "srv/__pycache__/site.pyc"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    (tmp_path / debian.INFO).mkdir()
+    for name, paths in lists.items():
+        (tmp_path / debian.INFO / f"{name}.list").write_text(paths)
+    (tmp_path / "lib").symlink_to("usr/lib")
+    (tmp_path / "srv/broken").symlink_to("/nowhere")
+    return tmp_path
+
+
+def test_each_file_has_its_digest_and_its_package(tree: Path) -> None:
+    assert list_files(tree, (), debian.read_owners(tree)).files == (
+        File("/etc/issue", 0, EMPTY, "base-files"),
+        File("/lib", 0, "-> usr/lib"),
+        File("/srv/broken", 0, "-> /nowhere"),
+        File("/srv/site", 0, EMPTY),
+        File("/usr/lib/ld-linux.so.2", 0, EMPTY, "libc6"),
+    )
+
+
+def test_an_old_path_counts_only_where_usr_is_merged(tree: Path) -> None:
+    (tree / "lib").unlink()
+    owners = {file.path: file.package for file in list_files(tree, (), debian.read_owners(tree)).files}
+    assert owners["/usr/lib/ld-linux.so.2"] == ""
+
+
+def test_equal_systems_give_equal_bytes(tree: Path) -> None:
+    first = pack_files(list_files(tree, (), {}))
+    (tree / "srv/site").touch()
+    assert pack_files(list_files(tree, (), {})) == first
+    (tree / "srv/site").write_text("x")
+    assert pack_files(list_files(tree, (), {})) != first
+
+
+def test_a_private_file_has_no_digest(tree: Path) -> None:
+    listed = list_files(tree, {tree / "srv/site"}, {})
+    assert File("/srv/site", 0, "") in listed.files
+    assert File("/etc/issue", 0, EMPTY) in listed.files
