@@ -31,6 +31,7 @@ os: debian-13
 arch: x86_64
 version: "1.0"
 mode: {mode}
+updates: {updates}
 base:
   qemu: {{image: debian-13}}
 software:
@@ -42,13 +43,17 @@ software:
 
 @dataclass(frozen=True)
 class Bakes:
-    """Wall seconds. `packer` is Packer's own share of the vm bake: the same template without the bakery around it."""
+    """Wall seconds. `packer` is Packer's own share of the vm bake: the same template without the bakery around it.
+
+    `updates` is what `updates: all` adds by mode, over a base that has no updates.
+    """
 
     accelerator: str
     stock: float
     vm: float
     packer: float
     chroot: float
+    updates: dict[str, float]
 
 
 def measure(folder: Path) -> Bakes:
@@ -57,18 +62,36 @@ def measure(folder: Path) -> Bakes:
     images.mkdir(parents=True)
     (images / "debian-13.yaml").write_text(BASE)
     for mode in ("vm", "chroot"):
-        (images / f"bench-{mode}.yaml").write_text(IMAGE.format(mode=mode))
+        (images / f"bench-{mode}.yaml").write_text(IMAGE.format(mode=mode, updates="all"))
     project = Project(ROOT, images, folder / "workspace")
     bakery(project, "run", "debian-13")
     chroot = bakery(project, "bake", "bench-chroot")
+    updates = {"chroot": _compare_updates(project, chroot)}
     vm = bakery(project, "bake", "bench-vm")
     artifact = json.loads(
         (project.artifact_folder(ImageVersion("bench-vm", "x86_64", "1.0.0")) / "artifact.json").read_text()
     )
+    updates["vm"] = _read_tasks(Path(artifact["log"]))
     ours = ("flatten", "digest")  # what the bakery does with the disk when Packer is done
     packer = sum(seconds for phase, seconds in artifact["seconds"].items() if phase not in ours)
     accelerator = qemu.accelerator(project.cache / "accelerator.json")
-    return Bakes(accelerator, _stock(project, accelerator), vm, packer, chroot)
+    return Bakes(accelerator, _stock(project, accelerator), vm, packer, chroot, updates)
+
+
+def _compare_updates(project: Project, first: float) -> float:
+    """Seconds that a chroot bake takes more with updates than without, the best of RUNS each in turn."""
+    definition = project.definitions / "bench-chroot.yaml"
+    seconds = {"all": [first], "none": []}
+    for updates in ("none", "all") * RUNS:
+        definition.write_text(IMAGE.format(mode="chroot", updates=updates))
+        seconds[updates].append(bakery(project, "bake", "bench-chroot"))
+    return min(seconds["all"]) - min(seconds["none"])
+
+
+def _read_tasks(log: Path) -> float:
+    """Seconds of the tasks of updates/Debian.yml, as Ansible's profile in the log of a bake has them."""
+    profile = {name.strip(): float(seconds) for name, seconds in PROFILE.findall(log.read_text())}
+    return sum(profile.get(name, 0) for name in ("Upgrade packages", "Remove old kernels"))
 
 
 def bakery(project: Project, *arguments: str) -> float:

@@ -88,7 +88,10 @@ def _failures_as_notes(session: Session, image: str) -> Iterator[None]:
 
 def _describe_changes(session: Session, before: Record, after: Record) -> list[str]:
     """Vulnerabilities and packages that differ, a line for each kind of the former and for each of the latter."""
-    comparison = compare_records(session.catalog, before, after, session.project)
+    try:
+        comparison = compare_records(session.catalog, before, after, session.project)
+    except BakeryError as error:  # such as a database of vulnerabilities that cannot be opened
+        return [f"the changes since {before.version} are unknown: {error.message}"]
     if comparison.packages is None:
         packages = [f"the packages that changed since {before.version} are unknown: a disk was not read"]
     else:

@@ -76,6 +76,13 @@ def test_a_bake_without_syft_says_so_first(bakery: CliRunner) -> None:
     assert not bakery.folder("base", "1.0.0").exists()
 
 
+def test_windows_needs_no_syft(bakery: CliRunner) -> None:
+    bakery.edit("base", "os: debian-12", "os: windows-2022")
+    bakery.edit("base", "tests: [base]\n", "")
+    bakery.monkeypatch.setenv("PATH", "/nonexistent")
+    assert "syft" not in bakery("bake", "base").err
+
+
 def test_contents_that_lack_a_package_are_not_those_of_the_record(bakery: CliRunner) -> None:
     bakery.packages["base"] = {"openssl": "3.0.17-1", "zlib1g": "1.2.13"}
     (record,) = bakery.line("base")

@@ -74,6 +74,18 @@ def test_a_patched_image_names_its_packages_once(bakery: CliRunner, subscriber: 
     }
 
 
+def test_a_version_is_announced_though_it_cannot_be_compared(bakery: CliRunner, subscriber: Chat) -> None:
+    bakery.packages["web"] = {"openssl": "3.0.17-1"}
+    bakery.line()
+    (kept,) = (bakery.project.workspace / "catalog/images/web").rglob("files-*.json.gz")
+    kept.write_text("changed")
+    bakery.edit("web", "nginx_message: hello", "nginx_message: goodbye")
+    assert bakery("run", "web").code == 0
+    assert titles(subscriber)[-1] == ("patched", "web 1.0.1 is published, and stable points at it")
+    (detail,) = published(subscriber)[-1]["details"]
+    assert detail.startswith("the changes since 1.0.0 are unknown: the bytes are not those")
+
+
 def test_an_interrupted_publish_is_told_by_the_one_that_moves_the_channel(
     bakery: CliRunner, subscriber: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
