@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,9 @@ from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 
 ROOT = Path(__file__).parents[1]
+RUNS = 2
+# A line of Ansible's profile of tasks, as Packer passes it on.
+PROFILE = re.compile(r"(?:^|: )([A-Z][\w :]+?) -+ ([\d.]+)s$", re.MULTILINE)
 IMAGES = {"base": "debian-13", "vm": "bench-vm", "chroot": "bench-chroot"}
 BASE = """\
 name: debian-13

@@ -131,8 +131,8 @@ class _Bake:
             return remote.build(self.request, target, source, credentials, self._bake_context(vault), base)
 
     def _require_syft(self) -> None:
-        """BakeryError if syft could not list contents afterwards: a bake takes minutes. Those of Windows are unknown."""
-        if self.request.definition.windows:
+        """BakeryError if syft could not list contents afterwards: a bake takes minutes."""
+        if self.request.definition.windows:  # its contents are unknown anyway
             return
         toolbox.find(self.session.project, "syft")
         require_readable(self.session.project.workspace)
