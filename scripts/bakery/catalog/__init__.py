@@ -5,9 +5,12 @@ highest number is the current one. The only write creates the next number if it 
 succeeds.
 """
 
-from bakery.catalog.catalog import VERSION, Catalog, actor, is_expired, now, owner
+from bakery.catalog.catalog import Catalog
+from bakery.catalog.keys import VERSION
 from bakery.catalog.record import ChannelEntry, Failure, Record, State
+from bakery.catalog.reservations import is_expired
 from bakery.catalog.store import Store, open_store
+from bakery.catalog.writer import actor, now, owner
 
 __all__ = [
     "VERSION",

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from bakery.catalog.catalog import VERSION, Catalog, version_numbers
+from bakery.catalog.catalog import Catalog
 from bakery.catalog.index import Lead, digest_of
+from bakery.catalog.keys import VERSION, version_numbers
 from bakery.catalog.record import Record
 from bakery.catalog.store import CONNECTIONS
 from bakery.host.errors import NotFoundError

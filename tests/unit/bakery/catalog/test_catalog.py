@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog import Catalog, Record, Store
-from bakery.catalog.catalog import actor, now, owner
+from bakery.catalog.writer import actor, now, owner
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.model.documents import Base, ImageLocation, Pointer, Publication, dump
 from bakery.model.observations import Observation, Observations, Upgrade
@@ -108,7 +108,7 @@ class TestReserve:
         self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, due_since: str, version: str
     ) -> None:
         with monkeypatch.context() as earlier:
-            earlier.setattr("bakery.catalog.catalog.now", lambda: "2026-01-31T12:00:00+00:00")
+            earlier.setattr("bakery.catalog.reservations.now", lambda: "2026-01-31T12:00:00+00:00")
             reserve(catalog)
         record = catalog.reserve(*WEB, "1.0", "key", INPUTS, "builder", due_since)
         assert record.version == version
@@ -118,7 +118,7 @@ class TestReserve:
         self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as earlier:
-            earlier.setattr("bakery.catalog.catalog.now", lambda: "2026-01-31T12:00:00+00:00")
+            earlier.setattr("bakery.catalog.reservations.now", lambda: "2026-01-31T12:00:00+00:00")
             catalog.revise(replace(reserve(catalog), expires="2026-01-31T18:00:00+00:00"))
         assert reserve(catalog).version == "1.0.0"
         assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "builder", LATER).version == "1.0.1"
@@ -435,10 +435,10 @@ class TestFailures:
     def test_those_since_a_version(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
         assert catalog.failures_since(*WEB, None) == ()
         for hour, step in ((8, "bake"), (10, "verify"), (11, "publish")):
-            monkeypatch.setattr("bakery.catalog.catalog.now", lambda hour=hour: f"2026-01-31T{hour:02}:00:00+00:00")
+            monkeypatch.setattr("bakery.catalog.failure_log.now", lambda hour=hour: f"2026-01-31T{hour:02}:00:00+00:00")
             catalog.keep_failure(*WEB, step, "key", f"{step} failed")
             if hour == 8:
-                monkeypatch.setattr("bakery.catalog.catalog.now", lambda: "2026-01-31T09:00:00+00:00")
+                monkeypatch.setattr("bakery.catalog.versions.now", lambda: "2026-01-31T09:00:00+00:00")
                 record = complete(catalog)
         assert [one.step for one in catalog.failures_since(*WEB, record)] == ["verify", "publish"]
         assert [one.number for one in catalog.failures_since(*WEB, None)] == [0, 1, 2]

@@ -146,7 +146,7 @@ class TestRebuild:
 
     def test_an_unpublished_disk_is_not_what_was_asked_for(self, bakery: CliRunner) -> None:
         with bakery.monkeypatch.context() as earlier:
-            earlier.setattr("bakery.catalog.catalog.now", lambda: "2026-01-31T12:00:00+00:00")
+            earlier.setattr("bakery.catalog.reservations.now", lambda: "2026-01-31T12:00:00+00:00")
             bakery("bake", "base")
         bakery.baked_at = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
         assert bakery("run", "--rebuild", "base").code == 0

@@ -1,0 +1,77 @@
+"""Files of a version, whose digests its record or its contents name."""
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+
+from bakery.catalog.documents import Documents
+from bakery.catalog.keys import contents_key, database_key, files_key, sbom_key, vex_key, vulnerabilities_key
+from bakery.catalog.record import Record
+from bakery.model.contents import Contents, FileList, SbomFormat
+from bakery.model.documents import dump, parse
+from bakery.model.version import Versioned
+from bakery.model.vulnerabilities import VulnerabilityReport
+
+
+class Attachments(Documents):
+    """Contents, bills of materials, vulnerabilities. The name of a file holds its digest, so equal names are equal."""
+
+    def keep_contents(
+        self, contents: Contents, database: bytes, sboms: Mapping[SbomFormat, bytes], files: bytes = b""
+    ) -> str:
+        """Keep the contents of a version; the digest of their document.
+
+        With them its package database, bills of materials and compressed list of files.
+        """
+        document = dump(contents)
+        digest = hashlib.sha256(document).hexdigest()
+        self._store.create(contents_key(contents, digest), document)  # the name is the digest: what is there is equal
+        self._store.create(database_key(contents, contents.database), database)
+        for name, sbom in sboms.items():
+            self._store.create(sbom_key(contents, name, contents.sboms[name]), sbom)
+        if files:
+            self._store.create(files_key(contents, contents.files), files)
+        return digest
+
+    def contents(self, record: Record) -> Contents | None:
+        """The contents of a version; None if they were not read."""
+        if not record.contents:
+            return None
+        key = contents_key(record, record.contents)
+        return parse(Contents, self._read_intact(key, record.contents), f"{self.location}/{key}")
+
+    def package_database(self, record: Record) -> bytes | None:
+        """The archive of the package database of a version, a tar with gzip; None if it was not read."""
+        contents = self.contents(record)
+        return self._read_intact(database_key(record, contents.database), contents.database) if contents else None
+
+    def sbom(self, record: Record, name: SbomFormat) -> bytes | None:
+        """A bill of materials of a version; None if none was written."""
+        contents = self.contents(record)
+        digest = contents.sboms.get(name) if contents else None
+        return self._read_intact(sbom_key(record, name, digest), digest) if digest else None
+
+    def files(self, of: Versioned, contents: Contents) -> FileList | None:
+        """The files of a version; None if an older bakery wrote its contents."""
+        if not contents.files:
+            return None
+        key = files_key(of, contents.files)
+        packed = self._read_intact(key, contents.files)
+        return parse(FileList, gzip.decompress(packed), f"{self.location}/{key}")
+
+    def keep_vulnerabilities(self, report: VulnerabilityReport, digest: str) -> None:
+        """Keep the vulnerabilities of a version; `digest` is the SHA-256 of their document."""
+        self._store.create(vulnerabilities_key(report, digest), dump(report))
+
+    def vulnerabilities(self, of: Versioned, digest: str) -> VulnerabilityReport:
+        """The vulnerabilities of a version that were kept with this digest."""
+        key = vulnerabilities_key(of, digest)
+        return parse(VulnerabilityReport, self._read_intact(key, digest), f"{self.location}/{key}")
+
+    def keep_vex(self, of: Versioned, document: bytes, digest: str) -> None:
+        """Keep the OpenVEX document of a version; `digest` is its SHA-256."""
+        self._store.create(vex_key(of, digest), document)
+
+    def vex(self, record: Record) -> bytes | None:
+        """The OpenVEX document of a version; None if it ignores no vulnerability."""
+        return self._read_intact(vex_key(record, record.vex), record.vex) if record.vex else None

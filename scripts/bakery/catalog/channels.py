@@ -1,0 +1,70 @@
+"""Channels: a series of entries, the highest number is where the channel points."""
+
+from bakery.catalog.documents import Documents
+from bakery.catalog.keys import channels_folder
+from bakery.catalog.record import ChannelEntry, Record
+from bakery.catalog.writer import actor, now
+from bakery.host.errors import BakeryError, ConflictError
+from bakery.model.documents import Pointer, dump
+
+
+class Channels(Documents):
+    """The channels of all images."""
+
+    def channels(self, image: str, arch: str) -> list[str]:
+        """Names of the channels of an image, sorted."""
+        return sorted(self._store.list(channels_folder(image, arch)))
+
+    def channel(self, image: str, arch: str, channel: str) -> ChannelEntry | None:
+        """The newest entry of a channel; None if it was never set."""
+        folder = f"{channels_folder(image, arch)}/{channel}"
+        entries = self._numbered_names(folder)
+        return self._read_document(ChannelEntry, f"{folder}/{entries[-1]}") if entries else None
+
+    def channels_at(self, record: Record) -> list[str]:
+        """Names of the channels that point at a version, sorted."""
+        heads = [
+            (name, self.channel(record.image, record.arch, name)) for name in self.channels(record.image, record.arch)
+        ]
+        return [name for name, head in heads if head and head.version == record.version]
+
+    def history(self, image: str, arch: str, channel: str) -> list[ChannelEntry]:
+        """Every step of a channel, oldest first."""
+        folder = f"{channels_folder(image, arch)}/{channel}"
+        return [self._read_document(ChannelEntry, f"{folder}/{name}") for name in self._numbered_names(folder)]
+
+    def move(
+        self,
+        record: Record,
+        channel: str,
+        reason: str,
+        before: ChannelEntry | None,
+        pointers: tuple[Pointer, ...] = (),
+    ) -> ChannelEntry:
+        """Point `channel` at a complete version; ConflictError if it does not point at `before` any more."""
+        if record.state != "complete":
+            raise BakeryError(
+                f"{record.image} {record.version} is {record.state}: only a complete version can be promoted",
+                hint=f"run 'bakery run {record.image}', then promote",
+            )
+        number = before.number + 1 if before else 0
+        entry = ChannelEntry(
+            record.image,
+            record.arch,
+            channel,
+            number,
+            record.version,
+            at=now(),
+            by=actor(),
+            reason=reason,
+            pointers=pointers,
+        )
+        self.index.add_channel(entry)
+        key = f"{channels_folder(record.image, record.arch)}/{channel}/{number:06d}.json"
+        if not self._store.create(key, dump(entry)):
+            raise ConflictError(
+                f"channel {channel} of {record.image} was moved by another run",
+                where=f"{self.location}/{key}",
+                hint="look at 'bakery catalog' and run again",
+            )
+        return entry
