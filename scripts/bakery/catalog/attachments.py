@@ -3,14 +3,19 @@
 import gzip
 import hashlib
 from collections.abc import Mapping
+from typing import TypeVar
 
-from bakery.catalog.documents import Documents
+from bakery.catalog.documents import MOVED, Documents
 from bakery.catalog.keys import contents_key, database_key, files_key, sbom_key, vex_key, vulnerabilities_key
 from bakery.catalog.record import Record
+from bakery.host.errors import BakeryError
 from bakery.model.contents import Contents, FileList, SbomFormat
 from bakery.model.documents import dump, parse
-from bakery.model.version import Versioned
+from bakery.model.naming import full_name
+from bakery.model.version import ImageVersion, Versioned
 from bakery.model.vulnerabilities import VulnerabilityReport
+
+Attachment = TypeVar("Attachment", Contents, VulnerabilityReport)
 
 
 class Attachments(Documents):
@@ -37,8 +42,7 @@ class Attachments(Documents):
         """The contents of a version; None if they were not read."""
         if not record.contents:
             return None
-        key = contents_key(record, record.contents)
-        return parse(Contents, self._read_intact(key, record.contents), f"{self.location}/{key}")
+        return self._read_attachment(Contents, record, contents_key(record, record.contents), record.contents)
 
     def package_database(self, record: Record) -> bytes | None:
         """The archive of the package database of a version, a tar with gzip; None if it was not read."""
@@ -65,8 +69,7 @@ class Attachments(Documents):
 
     def vulnerabilities(self, of: Versioned, digest: str) -> VulnerabilityReport:
         """The vulnerabilities of a version that were kept with this digest."""
-        key = vulnerabilities_key(of, digest)
-        return parse(VulnerabilityReport, self._read_intact(key, digest), f"{self.location}/{key}")
+        return self._read_attachment(VulnerabilityReport, of, vulnerabilities_key(of, digest), digest)
 
     def keep_vex(self, of: Versioned, document: bytes, digest: str) -> None:
         """Keep the OpenVEX document of a version; `digest` is its SHA-256."""
@@ -75,3 +78,11 @@ class Attachments(Documents):
     def vex(self, record: Record) -> bytes | None:
         """The OpenVEX document of a version; None if it ignores no vulnerability."""
         return self._read_intact(vex_key(record, record.vex), record.vex) if record.vex else None
+
+    def _read_attachment(self, kind: type[Attachment], of: Versioned, key: str, sha256: str) -> Attachment:
+        """The document of a version with a digest; BakeryError if it is of another version."""
+        where = f"{self.location}/{key}"
+        document = parse(kind, self._read_intact(key, sha256), where)
+        if ImageVersion.of(document) != ImageVersion.of(of):
+            raise BakeryError(f"the document is of {full_name(document)}", where=where, hint=MOVED)
+        return document

@@ -1,11 +1,11 @@
 """Channels: a series of entries, the highest number is where the channel points."""
 
 from bakery.catalog.documents import Documents
-from bakery.catalog.keys import channels_folder
+from bakery.catalog.keys import channel_folder, channels_folder, document_key
 from bakery.catalog.record import ChannelEntry, Record
 from bakery.catalog.writer import actor, now
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.model.documents import Pointer, dump
+from bakery.model.documents import Pointer
 
 
 class Channels(Documents):
@@ -17,7 +17,7 @@ class Channels(Documents):
 
     def channel(self, image: str, arch: str, channel: str) -> ChannelEntry | None:
         """The newest entry of a channel; None if it was never set."""
-        folder = f"{channels_folder(image, arch)}/{channel}"
+        folder = channel_folder(image, arch, channel)
         entries = self._numbered_names(folder)
         return self._read_document(ChannelEntry, f"{folder}/{entries[-1]}") if entries else None
 
@@ -30,7 +30,7 @@ class Channels(Documents):
 
     def history(self, image: str, arch: str, channel: str) -> list[ChannelEntry]:
         """Every step of a channel, oldest first."""
-        folder = f"{channels_folder(image, arch)}/{channel}"
+        folder = channel_folder(image, arch, channel)
         return [self._read_document(ChannelEntry, f"{folder}/{name}") for name in self._numbered_names(folder)]
 
     def move(
@@ -60,11 +60,10 @@ class Channels(Documents):
             pointers=pointers,
         )
         self.index.add_channel(entry)
-        key = f"{channels_folder(record.image, record.arch)}/{channel}/{number:06d}.json"
-        if not self._store.create(key, dump(entry)):
+        if not self._create_document(entry):
             raise ConflictError(
                 f"channel {channel} of {record.image} was moved by another run",
-                where=f"{self.location}/{key}",
+                where=f"{self.location}/{document_key(entry)}",
                 hint="look at 'bakery catalog' and run again",
             )
         return entry

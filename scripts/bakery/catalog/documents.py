@@ -1,14 +1,21 @@
 """Documents of a store: the one place that reads them, and the one that writes them."""
 
 import hashlib
+from typing import TypeVar
 
 from bakery.catalog.index import Index
-from bakery.catalog.keys import NUMBERED
+from bakery.catalog.keys import NUMBERED, Numbered, document_key
+from bakery.catalog.record import ChannelEntry, Failure, Record
 from bakery.catalog.store import Store
 from bakery.host.errors import BakeryError
-from bakery.model.documents import Document, parse
+from bakery.model.documents import dump, parse
+from bakery.model.naming import full_name
+from bakery.model.observations import Observations
+from bakery.model.version import ImageVersion
 
 RESTORE = "restore this file of the catalog from a backup"
+MOVED = f"it was changed or moved: {RESTORE}"
+Series = TypeVar("Series", Record, ChannelEntry, Failure, Observations)
 WRITE_TRIES = 20  # writers that may take a number before us in one call; more means something is wrong
 
 
@@ -24,8 +31,22 @@ class Documents:
         """Names of the revisions or entries in a folder, oldest first."""
         return sorted(filter(NUMBERED.match, self._store.list(folder)))
 
-    def _read_document(self, kind: type[Document], key: str) -> Document:
-        return parse(kind, self._store.read(key), f"{self.location}/{key}", RESTORE)
+    def _read_document(self, kind: type[Series], key: str) -> Series:
+        """The document of a key; BakeryError if it is damaged, or of another key.
+
+        After this comparison the fields of a document are as good as the key that was asked for.
+        """
+        where = f"{self.location}/{key}"
+        document = parse(kind, self._store.read(key), where, RESTORE)
+        if document_key(document) != key:
+            raise BakeryError(f"the document is of {document_key(document)}", where=where, hint=MOVED)
+        if isinstance(document, Record):
+            _check_publications(document, where)
+        return document
+
+    def _create_document(self, document: Numbered) -> bool:
+        """Write a document under its key; False, and nothing written, if the key is taken."""
+        return self._store.create(document_key(document), dump(document))
 
     def _read_intact(self, key: str, sha256: str) -> bytes:
         data = self._store.read(key)
@@ -36,3 +57,12 @@ class Documents:
                 hint=f"it is damaged: {RESTORE}",
             )
         return data
+
+
+def _check_publications(record: Record, where: str) -> None:
+    """Raise BakeryError if a publication is of another version: targets name images and links by its fields."""
+    version = ImageVersion.of(record)
+    for publication in record.publications:
+        if ImageVersion.of(publication) != version:
+            what = f"the publication at {publication.target} is of {full_name(publication)}"
+            raise BakeryError(what, where=where, hint=MOVED)

@@ -7,7 +7,6 @@ from bakery.catalog.keys import failures_folder
 from bakery.catalog.record import Failure, Record
 from bakery.catalog.writer import actor, now
 from bakery.host.errors import ConflictError
-from bakery.model.documents import dump
 
 
 class FailureLog(Documents):
@@ -20,7 +19,7 @@ class FailureLog(Documents):
             names = self._numbered_names(folder)
             number = int(names[-1].removesuffix(".json")) + 1 if names else 0
             failure = Failure(image, arch, number, step, input_key, message, at=now(), by=actor())
-            if self._store.create(f"{folder}/{number:06d}.json", dump(failure)):
+            if self._create_document(failure):
                 return failure
         raise ConflictError("cannot keep a failure: other writers take every number", where=self.location)
 

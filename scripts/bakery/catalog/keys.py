@@ -2,12 +2,16 @@
 
 import re
 
-from bakery.catalog.record import Record
+from bakery.catalog.record import ChannelEntry, Failure, Record
 from bakery.model.contents import SBOM_SUFFIXES, SbomFormat
+from bakery.model.observations import Observations
 from bakery.model.version import Versioned
+
+Numbered = Record | ChannelEntry | Failure | Observations  # the kinds of documents that a folder holds a series of
 
 VERSION = re.compile(r"^(\d+)\.(\d+)\.(\d+)$")  # three integers: Azure galleries accept nothing else
 NUMBERED = re.compile(r"^\d{6}\.json$")  # sorts as text; other files in the folder are ignored
+OBSERVATIONS = "observations"
 
 
 def version_numbers(version: str) -> tuple[int, ...]:
@@ -18,8 +22,16 @@ def versions_folder(image: str, arch: str) -> str:
     return f"images/{image}/{arch}/versions"
 
 
+def version_folder(of: Versioned) -> str:
+    return f"{versions_folder(of.image, of.arch)}/{of.version}"
+
+
 def channels_folder(image: str, arch: str) -> str:
     return f"images/{image}/{arch}/channels"
+
+
+def channel_folder(image: str, arch: str, channel: str) -> str:
+    return f"{channels_folder(image, arch)}/{channel}"
 
 
 def failures_folder(image: str, arch: str) -> str:
@@ -27,15 +39,15 @@ def failures_folder(image: str, arch: str) -> str:
 
 
 def contents_key(of: Versioned, sha256: str) -> str:
-    return f"{versions_folder(of.image, of.arch)}/{of.version}/contents-{sha256}.json"
+    return f"{version_folder(of)}/contents-{sha256}.json"
 
 
 def database_key(of: Versioned, sha256: str) -> str:
-    return f"{versions_folder(of.image, of.arch)}/{of.version}/packages-{sha256}.tar.gz"
+    return f"{version_folder(of)}/packages-{sha256}.tar.gz"
 
 
 def sbom_key(of: Versioned, name: SbomFormat, sha256: str) -> str:
-    return f"{versions_folder(of.image, of.arch)}/{of.version}/sbom-{sha256}.{SBOM_SUFFIXES[name]}"
+    return f"{version_folder(of)}/sbom-{sha256}.{SBOM_SUFFIXES[name]}"
 
 
 def files_key(of: Versioned, sha256: str) -> str:
@@ -43,12 +55,22 @@ def files_key(of: Versioned, sha256: str) -> str:
 
 
 def vulnerabilities_key(of: Versioned, sha256: str) -> str:
-    return f"{versions_folder(of.image, of.arch)}/{of.version}/vulnerabilities-{sha256}.json"
+    return f"{version_folder(of)}/vulnerabilities-{sha256}.json"
 
 
 def vex_key(of: Versioned, sha256: str) -> str:
-    return f"{versions_folder(of.image, of.arch)}/{of.version}/vex-{sha256}.json"
+    return f"{version_folder(of)}/vex-{sha256}.json"
 
 
-def revision_key(record: Record) -> str:
-    return f"{versions_folder(record.image, record.arch)}/{record.version}/{record.revision:06d}.json"
+def document_key(document: Numbered) -> str:
+    """The key that a document of a series belongs to, by its own fields."""
+    match document:
+        case Record():
+            folder, number = version_folder(document), document.revision
+        case ChannelEntry():
+            folder, number = channel_folder(document.image, document.arch, document.channel), document.number
+        case Failure():
+            folder, number = failures_folder(document.image, document.arch), document.number
+        case Observations():
+            folder, number = OBSERVATIONS, document.number
+    return f"{folder}/{number:06d}.json"

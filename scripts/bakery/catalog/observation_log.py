@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from bakery.catalog.documents import WRITE_TRIES, Documents
+from bakery.catalog.keys import OBSERVATIONS
 from bakery.catalog.writer import actor, now
 from bakery.host.errors import ConflictError
-from bakery.model.documents import dump
 from bakery.model.observations import BaseObservation, Observation, Observations
 from bakery.model.vulnerabilities import VulnerabilityObservation
 
@@ -32,11 +32,11 @@ class ObservationLog(Documents):
                 newest.merge_vulnerabilities(matched),
                 newest.merge_bases(newest_bases),
             )
-            if self._store.create(f"observations/{number:06d}.json", dump(document)):
+            if self._create_document(document):
                 return document
         raise ConflictError("cannot keep observations: other writers take every number", where=self.location)
 
     def newest_observations(self) -> Observations:
         """The observations of the last refresh; none if there was no refresh."""
-        documents = self._numbered_names("observations")
-        return self._read_document(Observations, f"observations/{documents[-1]}") if documents else Observations()
+        documents = self._numbered_names(OBSERVATIONS)
+        return self._read_document(Observations, f"{OBSERVATIONS}/{documents[-1]}") if documents else Observations()

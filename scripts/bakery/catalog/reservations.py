@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
 from bakery.catalog.documents import WRITE_TRIES
-from bakery.catalog.keys import revision_key
+from bakery.catalog.keys import document_key
 from bakery.catalog.record import Record
 from bakery.catalog.versions import Versions
 from bakery.catalog.writer import actor, now
@@ -46,12 +46,14 @@ class Reservations(Versions):
             if own := next((one for one in candidates if one.owner == owner and not is_expired(one)), None):
                 return own
             if expired := next(filter(is_expired, candidates), None):
-                if reservation := self._create_revision(_reserve_revision(expired, expired.revision + 1, owner)):
+                reservation = _reserve_revision(expired, expired.revision + 1, owner)
+                if self._create_document(reservation):
                     return reservation
                 continue  # another writer was faster: look again
             patch = int(versions[-1].rsplit(".", 1)[1]) + 1 if versions else 0
             blank = Record(image, arch, f"{release_line}.{patch}", 0, "reserved", input_key, dict(inputs), at="", by="")
-            if reservation := self._create_revision(_reserve_revision(blank, 0, owner)):
+            reservation = _reserve_revision(blank, 0, owner)
+            if self._create_document(reservation):
                 return reservation
         raise ConflictError(
             f"cannot reserve a version of {image}: other writers take every number", where=self.location
@@ -64,7 +66,7 @@ class Reservations(Versions):
         """
         if not since:
             return True
-        first = self._read_document(Record, revision_key(replace(record, revision=0)))
+        first = self._read_document(Record, document_key(replace(record, revision=0)))
         return datetime.fromisoformat(first.at) >= datetime.fromisoformat(since)
 
 

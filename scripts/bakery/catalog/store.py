@@ -15,7 +15,10 @@ LOG_IN = "check the AWS credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
 
 
 class Store(Protocol):
-    """The three operations that the catalog needs."""
+    """The three operations that the catalog needs.
+
+    A key has no empty part, no `.` and no `..`: nothing is under such a key, and nothing can be written there.
+    """
 
     location: str
 
@@ -26,7 +29,7 @@ class Store(Protocol):
         """The object's bytes; NotFoundError if it does not exist."""
 
     def create(self, key: str, data: bytes) -> bool:
-        """Write a new object; False, and nothing written, if the key is taken."""
+        """Write a new object; False, and nothing written, if the key is taken. BakeryError if it is not a key."""
 
 
 def open_store(location: str) -> Store:
@@ -49,6 +52,8 @@ class FolderStore:
         self.location = str(root)
 
     def list(self, prefix: str) -> list[str]:
+        if not _is_key(prefix):
+            return []
         try:
             with os.scandir(self._root / prefix) as entries:
                 return [entry.name for entry in entries if _is_there(entry)]
@@ -58,6 +63,7 @@ class FolderStore:
             raise self._explain_error(error, prefix) from error
 
     def read(self, key: str) -> bytes:
+        _require_readable(key, self.location)
         try:
             return (self._root / key).read_bytes()
         except FileNotFoundError as error:
@@ -66,6 +72,7 @@ class FolderStore:
             raise self._explain_error(error, key) from error
 
     def create(self, key: str, data: bytes) -> bool:
+        _require_writable(key, self.location)
         return files.create(self._root / key, data)
 
     def _explain_error(self, error: OSError, key: str) -> BakeryError:
@@ -94,6 +101,8 @@ class S3Store:
             raise self._explain_error(error, "") from error
 
     def list(self, prefix: str) -> list[str]:
+        if not _is_key(prefix):
+            return []
         start = f"{self._prefix}{prefix.rstrip('/')}/"
         paginator = self._client.get_paginator("list_objects_v2")
         try:
@@ -106,6 +115,7 @@ class S3Store:
         return [name for name in names if name and not name.startswith(".")]
 
     def read(self, key: str) -> bytes:
+        _require_readable(key, self.location)
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
             data: bytes = answer["Body"].read()
@@ -114,8 +124,12 @@ class S3Store:
         return data
 
     def create(self, key: str, data: bytes) -> bool:
+        _require_writable(key, self.location)
         try:
-            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, IfNoneMatch="*")
+            # A bucket with Object Lock takes no object without a checksum (S3, "PutObject").
+            self._client.put_object(
+                Bucket=self._bucket, Key=self._prefix + key, Body=data, IfNoneMatch="*", ChecksumAlgorithm="SHA256"
+            )
         except self._errors as error:
             if _error_code(error) in ("PreconditionFailed", "ConditionalRequestConflict"):
                 return False
@@ -139,6 +153,21 @@ class S3Store:
                 return BakeryError("no access to the catalog", where=where, detail=str(error), hint=LOG_IN)
             case _:
                 return BakeryError("the catalog cannot be used", where=where, detail=str(error), hint=LOG_IN)
+
+
+def _is_key(key: str) -> bool:
+    """Whether a key stays in its store: a part `..` of a tampered document would lead out of a folder."""
+    return all(part not in ("", ".", "..") for part in key.rstrip("/").split("/"))
+
+
+def _require_readable(key: str, location: str) -> None:
+    if not _is_key(key):
+        raise NotFoundError("not in the catalog", where=f"{location}/{key}")
+
+
+def _require_writable(key: str, location: str) -> None:
+    if not _is_key(key):
+        raise BakeryError("this is not a key of the catalog", where=f"{location}/{key}")
 
 
 def _is_there(entry: os.DirEntry[str]) -> bool:

@@ -3,11 +3,10 @@
 from dataclasses import replace
 
 from bakery.catalog.documents import Documents
-from bakery.catalog.keys import VERSION, revision_key, version_numbers, versions_folder
+from bakery.catalog.keys import VERSION, document_key, version_folder, version_numbers, versions_folder
 from bakery.catalog.record import Record
 from bakery.catalog.writer import actor, now
 from bakery.host.errors import ConflictError, NotFoundError
-from bakery.model.documents import dump
 from bakery.model.version import ImageVersion, Versioned
 
 
@@ -32,7 +31,7 @@ class Versions(Documents):
 
     def record(self, of: Versioned) -> Record:
         """The newest revision of a version; NotFoundError if there is none."""
-        folder = f"{versions_folder(of.image, of.arch)}/{of.version}"
+        folder = version_folder(of)
         revisions = self._numbered_names(folder)
         if not revisions:
             versions = ", ".join(self.versions(of.image, of.arch)[-5:]) or "none"
@@ -55,14 +54,10 @@ class Versions(Documents):
         revised = replace(record, revision=record.revision + 1, at=now(), by=actor(), reason=reason)
         if revised.state == "complete":
             self.index.add_record(revised)
-        if not self._create_revision(revised):
+        if not self._create_document(revised):
             raise ConflictError(
                 f"{record.image} {record.version} was changed by another run",
-                where=f"{self.location}/{revision_key(revised)}",
+                where=f"{self.location}/{document_key(revised)}",
                 hint="look at 'bakery catalog' and run again",
             )
         return revised
-
-    def _create_revision(self, record: Record) -> Record | None:
-        """The record if its revision is new in the store; None if another writer was faster."""
-        return record if self._store.create(revision_key(record), dump(record)) else None

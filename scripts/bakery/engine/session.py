@@ -17,6 +17,7 @@ from bakery.model import baked, definition, resources
 from bakery.model.baked import Baked
 from bakery.model.definition import Definitions, ImageDefinition
 from bakery.model.documents import Artifact
+from bakery.model.naming import full_name
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 
@@ -142,11 +143,10 @@ class Session:
                 where=self.definitions.where(image.name, "base", "qemu", "image"),
                 hint=f"run 'bakery run {parent.name}' first",
             )
-        stored = Path(local.locations[0].id)
+        stored = self.project.store / f"{full_name(record)}.qcow2"
         # A CI job may run in another folder than the one of the store, and gets baked disks as artifacts.
         baked_disk = self.project.artifact_folder(record) / "disk.qcow2"
-        copies = (path for path in (self.project.store / stored.name, baked_disk) if path.exists())
-        return record, next(copies, stored)
+        return record, baked_disk if baked_disk.exists() and not stored.exists() else stored
 
 
 def locate(definitions: Path, workspace: Path) -> Project:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bakery.clouds.target import Finding
 from bakery.host import files
-from bakery.host.errors import ConflictError
+from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Reporter, report_step
 from bakery.model.documents import Artifact, ImageLocation, Pointer, Publication
 from bakery.model.naming import full_name
@@ -19,7 +19,10 @@ READ_ONLY = 0o444  # read-only: a guest that is started from the disk by mistake
 
 
 class LocalTarget:
-    """Keeps `<name>-<version>-<arch>.qcow2`, `.qcow2.sha256` beside it, and links `<name>-<channel>-<arch>.qcow2`."""
+    """Keeps `<name>-<version>-<arch>.qcow2`, `.qcow2.sha256` beside it, and links `<name>-<channel>-<arch>.qcow2`.
+
+    A location is the name of a file in the store. No path of a record is ever opened: names follow from the version.
+    """
 
     def __init__(self, store: Path) -> None:
         self._store = store
@@ -40,17 +43,23 @@ class LocalTarget:
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Read every stored file again and compare."""
-        return [_inspect_disk(Path(location.id), publication.sha256) for location in publication.locations]
+        disk = self._disk_paths(publication)[0]
+        return [
+            _inspect_disk(disk, publication.sha256)
+            if location.id in (disk.name, str(disk))  # records of release 0.1 have the path
+            else Finding(location.id, "incorrect", f"a record of this version names {disk.name}")
+            for location in publication.locations
+        ]
 
     def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
         """Replace the channel's link in one step. The link is relative, so the store can be moved."""
-        disk = Path(publication.locations[0].id)
+        disk = self._disk_paths(publication)[0]
         link = self._channel_link(publication, channel)
         if not link.is_symlink() or link.readlink() != Path(disk.name):
             with files.scratch(self._store, "link") as folder:
                 (folder / link.name).symlink_to(disk.name)
                 (folder / link.name).replace(link)
-        return (Pointer(account="", region="", name=str(link), number=0, value=str(disk)),)
+        return (Pointer(account="", region="", name=link.name, number=0, value=disk.name),)
 
     def unpoint(self, publication: Publication, channel: str) -> None:
         """Remove the channel's link."""
@@ -64,11 +73,18 @@ class LocalTarget:
             draft.replace(target)
 
     def _disk_paths(self, of: Versioned) -> tuple[Path, Path]:
-        disk = self._store / f"{full_name(of)}.qcow2"
+        disk = self._stored_path(full_name(of))
         return disk, _checksum_path(disk)
 
     def _channel_link(self, of: Versioned, channel: str) -> Path:
-        return self._store / f"{of.image}-{channel}-{of.arch}.qcow2"
+        return self._stored_path(f"{of.image}-{channel}-{of.arch}")
+
+    def _stored_path(self, stem: str) -> Path:
+        """A file of the store; BakeryError for a name that leads out of it."""
+        name = f"{stem}.qcow2"
+        if Path(name).name != name:
+            raise BakeryError(f"'{name}' is not a name in the local store", where=str(self._store))
+        return self._store / name
 
     def _new_publication(self, artifact: Artifact, seconds: float) -> Publication:
         return Publication(
@@ -77,7 +93,7 @@ class LocalTarget:
             artifact.version,
             artifact.disk.sha256,
             target="local",
-            locations=(ImageLocation(account="", region="", id=str(self._disk_paths(artifact)[0])),),
+            locations=(ImageLocation(account="", region="", id=self._disk_paths(artifact)[0].name),),
             seconds={"store": round(seconds, 3)},
         )
 

@@ -145,7 +145,16 @@ def test_a_new_location_of_an_old_version_is_found(observed: ObservedStore, line
 
 
 @pytest.mark.parametrize(
-    "lead", ["web@x86_64@1.0.0", "web@x86_64@1.0.9", "web@x86_64@stable", "gone@x86_64@latest", "web", "a@b@c@d"]
+    "lead",
+    [
+        "web@x86_64@1.0.0",
+        "web@x86_64@1.0.9",
+        "web@x86_64@stable",
+        "gone@x86_64@latest",
+        "web",
+        "a@b@c@d",
+        "..@..@1.0.0",
+    ],
 )
 def test_an_entry_that_leads_astray_is_passed_over(observed: ObservedStore, line: Line, lead: str) -> None:
     """A write that was announced never came, or somebody wrote it by hand."""

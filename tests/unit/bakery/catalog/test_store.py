@@ -43,6 +43,17 @@ class TestContract:
         store.create("b/.hidden", b"")
         assert (store.list("a"), store.list("b")) == ([], ["1.json"])
 
+    @pytest.mark.parametrize("key", ["../outside", "a/../../outside", "/tmp/outside", "a//b", "a/./b", ""])
+    def test_nothing_leads_out_of_it(self, store: Store, key: str, tmp_path: Path) -> None:
+        (tmp_path / "outside").mkdir()
+        (tmp_path / "outside" / "1.json").write_text("{}")
+        assert store.list(key) == []
+        with pytest.raises(NotFoundError):
+            store.read(f"{key}/1.json")
+        with pytest.raises(BakeryError, match="not a key of the catalog"):
+            store.create(f"{key}/2.json", b"x")
+        assert [path.name for path in (tmp_path / "outside").iterdir()] == ["1.json"]
+
     def test_lists_more_than_a_page(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "7")  # S3 itself gives 1,000 names in an answer
         names = [f"{number:02}" for number in range(20)]

@@ -12,8 +12,8 @@ def test_a_parents_disk_is_where_it_was_stored(bakery: CliRunner) -> None:
     assert disk == bakery.project.store / "base-1.0.0-x86_64.qcow2"
 
 
-def test_a_parents_disk_that_was_brought_here_from_another_folder(bakery: CliRunner) -> None:
-    """A CI job gets it as an artifact; the record names a folder of the job that stored it."""
+def test_a_parents_disk_that_was_stored_in_another_folder(bakery: CliRunner) -> None:
+    """A record names a disk and no folder: it cannot make a build start from any other file of this machine."""
     other = bakery.project.root / "other"
     assert (
         bakery("run", "base", "--workspace", str(other), "--catalog", str(bakery.project.workspace / "catalog")).code
@@ -21,9 +21,11 @@ def test_a_parents_disk_that_was_brought_here_from_another_folder(bakery: CliRun
     )
     session = bakery.session()
     web = session.definitions.images["web"]
-    assert session.parent_disk(web)[1] == other / "store" / "base-1.0.0-x86_64.qcow2"
+    expected = bakery.project.store / "base-1.0.0-x86_64.qcow2"
+    assert session.parent_disk(web)[1] == expected
+    assert not expected.exists()
     bakery.project.store.mkdir(parents=True)
-    brought = (other / "store" / "base-1.0.0-x86_64.qcow2").rename(bakery.project.store / "base-1.0.0-x86_64.qcow2")
+    brought = (other / "store" / "base-1.0.0-x86_64.qcow2").rename(expected)
     assert session.parent_disk(web)[1] == brought
 
 

@@ -12,7 +12,7 @@ from bakery.clouds.local.target import LocalTarget
 from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import silent
-from bakery.model.documents import Artifact, Disk
+from bakery.model.documents import Artifact, Disk, Publication
 from bakery.model.project import Project
 
 
@@ -46,7 +46,7 @@ def test_publish(
     if not linkable:
         monkeypatch.setattr(os, "link", _no_link)
     publication = target.publish(artifact, disk, silent)
-    assert [location.id for location in publication.locations] == [str(stored)]
+    assert [location.id for location in publication.locations] == [stored.name]
     assert stored.read_bytes() == b"a disk"
     assert stored.stat().st_mode & 0o222 == 0
     process.run(["sha256sum", "--check", f"{stored.name}.sha256"], cwd=stored.parent)
@@ -109,7 +109,47 @@ def test_channels(target: LocalTarget, artifact: Artifact, disk: Path, project: 
     link = project.store / "web-stable-x86_64.qcow2"
     for publication in (first, second, second):
         (pointer,) = target.point(publication, "stable", silent)
-        assert (pointer.name, pointer.value) == (str(link), publication.locations[0].id)
-        assert str(link.readlink()) == Path(publication.locations[0].id).name  # moves with the store
+        assert (pointer.name, pointer.value) == (link.name, publication.locations[0].id)
+        assert str(link.readlink()) == publication.locations[0].id  # moves with the store
     target.unpoint(second, "stable")
     assert not link.is_symlink()
+
+
+def test_a_record_of_an_older_release_has_the_path(
+    target: LocalTarget, artifact: Artifact, disk: Path, stored: Path
+) -> None:
+    publication = _at(target.publish(artifact, disk, silent), str(stored))
+    assert [finding.status for finding in target.inspect(publication)] == ["correct"]
+
+
+@pytest.mark.parametrize("place", ["/etc/shadow", "../outside.qcow2", "web-1.0.1-x86_64.qcow2"])
+def test_a_place_of_a_record_is_never_opened(
+    target: LocalTarget, artifact: Artifact, disk: Path, stored: Path, place: str
+) -> None:
+    publication = _at(target.publish(artifact, disk, silent), place)
+    (finding,) = target.inspect(publication)
+    assert (finding.location, finding.status) == (place, "incorrect")
+    (pointer,) = target.point(publication, "stable", silent)
+    assert pointer.value == stored.name
+
+
+@pytest.mark.parametrize("image", ["../web", "/web", "a/../../web"])
+def test_a_name_never_leads_out_of_the_store(
+    target: LocalTarget, artifact: Artifact, disk: Path, project: Project, image: str
+) -> None:
+    publication = replace(target.publish(artifact, disk, silent), image=image)
+    before = sorted(project.root.rglob("*"))
+    for attempt in (
+        lambda: target.publish(replace(artifact, image=image), disk, silent),
+        lambda: target.inspect(publication),
+        lambda: target.point(publication, "stable", silent),
+        lambda: target.unpoint(publication, "stable"),
+    ):
+        with pytest.raises(BakeryError, match="is not a name in the local store"):
+            attempt()
+    assert sorted(project.root.rglob("*")) == before
+
+
+def _at(publication: Publication, place: str) -> Publication:
+    """A publication whose record says that the disk is somewhere else."""
+    return replace(publication, locations=(replace(publication.locations[0], id=place),))
