@@ -27,6 +27,7 @@ DEFAULT_ENVIRONMENT = "demo"
 CATALOG_VARIABLE = "BAKERY_CATALOG"
 BUCKET_LENGTH = 63
 REPLICA_SUFFIX = "-replica"
+LOCK_DAYS_MAX = 36500  # S3, PutObjectLockConfiguration
 RECYCLE_DAYS_MAX = 365  # the Recycle Bin's maximum for images and snapshots
 PREFIX = r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*"
 # A load balancer's name has 32 characters at most (ELBv2 API, CreateLoadBalancer); Vault's is bakery-NAME-vault.
@@ -62,6 +63,9 @@ class Environment(Model):
     catalog: CatalogLocation = Field(description="s3://BUCKET/PREFIX; the distribution stack makes the bucket")
     replica_region: KnownRegion | None = Field(
         default=None, description="one of regions that gets a second copy of the catalog, in BUCKET-replica"
+    )
+    catalog_lock_days: Annotated[int, Field(ge=1, le=LOCK_DAYS_MAX)] = Field(
+        default=365, description="days in which Object Lock keeps each object of the catalog"
     )
     channel: Name = Field(description="the channel whose versions the environment's outputs have")
     state: State

@@ -1,11 +1,12 @@
 """Distribution and the stack of a consumer account, deployed on the AWS stand-in. Tests build on each other."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from bakery.catalog import open_store
 from bakery.clouds.aws.session import connect, connect_accounts
 from bakery.host.errors import BakeryError
 from bakery.model.documents import Location
@@ -102,6 +103,30 @@ def test_the_catalog_is_copied_to_another_region(world: DeployedStacks) -> None:
     assert s3.get_bucket_location(**copy)["LocationConstraint"] == REPLICA
     assert s3.get_bucket_versioning(**copy)["Status"] == "Enabled"
     assert set(s3.get_public_access_block(**copy)["PublicAccessBlockConfiguration"].values()) == {True}
+
+
+def test_nobody_changes_what_the_catalog_holds(world: DeployedStacks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all rights of the account: the bucket itself refuses, and locks what comes in."""
+    for name, value in world.environment.items():
+        monkeypatch.setenv(name, value)
+    s3, key = world.aws.client("s3", HOME), "catalog/images/web/x86_64/versions/1.0.0/000000.json"
+    store = open_store("s3://bakery-demo-catalog/catalog")
+    assert store.create(key.removeprefix("catalog/"), b"first")
+    assert not store.create(key.removeprefix("catalog/"), b"second")
+    place = {"Bucket": "bakery-demo-catalog", "Key": key}
+    version = s3.head_object(**place)["VersionId"]
+    attempts: tuple[Callable[[], Any], ...] = (
+        lambda: s3.put_object(**place, Body=b"second"),
+        lambda: s3.copy_object(**place, CopySource=f"bakery-demo-catalog/{key}", MetadataDirective="REPLACE"),
+        lambda: s3.create_multipart_upload(**place),
+        lambda: s3.delete_object(**place),
+        lambda: s3.delete_object(**place, VersionId=version, BypassGovernanceRetention=True),
+    )
+    for attempt in attempts:
+        with pytest.raises(ClientError, match="403"):
+            attempt()
+    assert store.read(key.removeprefix("catalog/")) == b"first"
+    assert s3.head_object(**place)["ObjectLockMode"] == "GOVERNANCE"
 
 
 def test_new_and_withdrawn_images_reach_the_topic(world: DeployedStacks) -> None:

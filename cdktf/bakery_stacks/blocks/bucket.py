@@ -1,5 +1,7 @@
 """The settings that every bucket has."""
 
+from collections.abc import Sequence
+
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.provider import AwsProvider
 from cdktf_cdktf_provider_aws.s3_bucket import S3Bucket
@@ -17,7 +19,7 @@ from cdktf_cdktf_provider_aws.s3_bucket_server_side_encryption_configuration imp
 from cdktf_cdktf_provider_aws.s3_bucket_versioning import S3BucketVersioningA, S3BucketVersioningVersioningConfiguration
 from constructs import Construct
 
-from bakery_stacks.blocks.policy import policy_document, statement
+from bakery_stacks.blocks.policy import Statement, policy_document, statement
 from bakery_stacks.config import Settings
 
 
@@ -58,11 +60,16 @@ class PrivateBucket(Construct):
         self.id: str = resource.id
         self._add_encryption()
         block = self._block_public_access()
-        if not settings.stand_in:
+        # The endpoint of a stand-in is plain HTTP.
+        statements = [*([] if settings.stand_in else [refuse_plain_http(self.arn)]), *self._refusals()]
+        if statements:
             # S3 answers 409 when the policy and the block are set at the same time.
-            S3BucketPolicy(
-                self, "policy", bucket=resource.id, policy=tls_only(resource.arn), depends_on=[block], provider=provider
-            )
+            policy = policy_document(*statements)
+            S3BucketPolicy(self, "policy", bucket=self.id, policy=policy, depends_on=[block], provider=provider)
+
+    def _refusals(self) -> Sequence[Statement]:
+        """What else the policy refuses to everybody."""
+        return ()
 
     def keep_versions(self) -> S3BucketVersioningA:
         """Turn versioning on. Replication and locks depend on the resource."""
@@ -98,9 +105,9 @@ class PrivateBucket(Construct):
         )
 
 
-def tls_only(arn: str) -> str:
-    """A policy that refuses every request without TLS."""
-    refusal = statement(
+def refuse_plain_http(arn: str) -> Statement:
+    """Refuse every request without TLS."""
+    return statement(
         "RefusePlainHttp",
         ["s3:*"],
         [arn, f"{arn}/*"],
@@ -108,4 +115,3 @@ def tls_only(arn: str) -> str:
         principals={"AWS": "*"},
         conditions={"Bool": {"aws:SecureTransport": "false"}},
     )
-    return policy_document(refusal)

@@ -18,7 +18,11 @@ from constructs import Construct
 from bakery_stacks.blocks.policy import Statement, policy_document, statement
 from bakery_stacks.stacks.distribution.catalog_bucket import CatalogBucket
 
-READ_VERSIONS = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"]
+READ_VERSIONS = [
+    *("s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"),
+    # S3 copies locks only with these (S3 User Guide, "Using Object Lock with S3 Replication").
+    *("s3:GetObjectRetention", "s3:GetObjectLegalHold"),
+]
 WRITE_REPLICAS = ["s3:ReplicateObject", "s3:ReplicateTags"]
 
 
@@ -53,7 +57,7 @@ class Replication(Construct):
             role=role.arn,
             rule=[_replication_rule(target)],
             provider=provider,
-            depends_on=[source.versioning, target.versioning, rights],
+            depends_on=[source.lock, target.lock, rights],
         )
 
 

@@ -16,6 +16,7 @@ from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.responses.elastic_block_store import ElasticBlockStore
 from moto.kms.responses import KmsResponse
 from moto.moto_server.werkzeug_app import MotoRequestHandler
+from moto.s3.models import FakeBucket, S3Backend
 from moto.s3.responses import S3Response
 from moto.sns.responses import SNSResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
@@ -23,6 +24,7 @@ from moto.sts.responses import TokenResponse
 from werkzeug.serving import make_server
 
 from bakery.demo.stand_ins.aws import (
+    bucket_policies,
     buckets,
     copies,
     ebs,
@@ -57,6 +59,9 @@ STRICT: tuple[tuple[type, tuple[Callable[..., Any], ...]], ...] = (
     (AmisResponse, sharing.HANDLERS),
     (KmsResponse, grants.HANDLERS),
     (S3Response, buckets.HANDLERS),
+    (S3Response, bucket_policies.RESPONSE_HANDLERS),
+    (FakeBucket, bucket_policies.BUCKET_HANDLERS),
+    (S3Backend, bucket_policies.BACKEND_HANDLERS),
     (SNSResponse, topics.HANDLERS),
     (AutoScalingResponse, refreshes.HANDLERS),
 )

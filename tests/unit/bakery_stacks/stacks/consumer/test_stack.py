@@ -11,6 +11,7 @@ from bakery.catalog import Catalog
 from bakery.clouds.aws.settings import AwsDistribution
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.stacks.consumer.settings import Consumer
+from unit.bakery_stacks.decisions import decide
 
 Stack = dict[str, Any]
 CONSUMER = "210987654321"
@@ -79,6 +80,15 @@ def test_readers_read(stack: Stack) -> None:
     assert trusted(stack, "reader") == {f"arn:aws:iam::{CONSUMER}:root": []}
 
 
+@pytest.mark.parametrize(("name", "allowed"), [("1.0.0", False), ("channels/stable", True)])
+def test_the_publisher_there_moves_channels_only(stack: Stack, name: str, allowed: bool) -> None:
+    parameter = f"arn:aws:ssm:us-east-1:{CONSUMER}:parameter/bakery/web/x86_64/{name}"
+    statements = rights(stack, "publisher").values()
+    assert decide(statements, "ssm:PutParameter", parameter, {"ssm:Overwrite": "true"}) is allowed
+    assert decide(statements, "ssm:DeleteParameter", parameter, {}) is allowed
+    assert decide(statements, "ssm:PutParameter", parameter, {"ssm:Overwrite": "false"})
+
+
 @pytest.mark.parametrize("of", ["publisher", "reader"])
 def test_parameters_are_ours_in_the_regions_of_images(stack: Stack, of: str) -> None:
     assert rights(stack, of)["Parameters"]["Resource"] == [
@@ -96,7 +106,7 @@ def test_the_tagger_sets_our_tags_on_the_owners_images_and_copies(stack: Stack) 
 
 @pytest.mark.parametrize("of", ["publisher", "tagger", "reader"])
 def test_only_looking_is_allowed_on_everything(stack: Stack, of: str) -> None:
-    everywhere = {name for name, statement in rights(stack, of).items() if "*" in statement["Resource"]}
+    everywhere = {name for name, statement in rights(stack, of).items() if "*" in statement.get("Resource", ())}
     assert everywhere == {"Look"}
     assert rights(stack, of)["Look"]["Condition"] == {
         "StringEquals": {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}

@@ -16,6 +16,7 @@ from bakery.model.version import ImageVersion
 from bakery_stacks.blocks.auto_scaling import GRANTED
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.stacks.distribution.guards import RESOURCE_TAG
+from unit.bakery_stacks.decisions import decide
 
 Stack = dict[str, Any]
 # By the block that makes them: name of the bucket, and its region.
@@ -54,6 +55,12 @@ def statements(policy: str) -> dict[str, dict[str, Any]]:
 
 def rights(stack: Stack, of: str = "publisher") -> dict[str, dict[str, Any]]:
     return statements(only(stack, "aws_iam_role_policy", of)["policy"])
+
+
+def allowed_actions(stack: Stack) -> set[str]:
+    """The actions of the publisher's statements that allow."""
+    allowing = [statement for statement in rights(stack).values() if statement["Effect"] == "Allow"]
+    return {action for statement in allowing for action in statement["Action"]}
 
 
 def test_every_region_has_a_rotating_key_and_its_alias(stack: Stack) -> None:
@@ -130,7 +137,31 @@ def test_a_disposable_environment_can_be_destroyed(disposable: Stack) -> None:
 
 
 def test_a_stand_in_without_tls_is_not_shut_out(disposable: Stack) -> None:
-    assert "aws_s3_bucket_policy" not in disposable["resource"]
+    for of in BUCKETS:
+        refusals = statements(only(disposable, "aws_s3_bucket_policy", of)["policy"])
+        assert sorted(refusals) == ["RefuseDeletes", "RefuseOverwrites"]
+
+
+@pytest.mark.parametrize("of", BUCKETS)
+def test_nobody_replaces_or_deletes_an_object_of_the_catalog(stack: Stack, of: str) -> None:
+    policy = statements(only(stack, "aws_s3_bucket_policy", of)["policy"])
+    for sid in ("RefuseOverwrites", "RefuseDeletes"):
+        refusal = policy[sid]
+        assert (refusal["Effect"], refusal["Principal"]) == ("Deny", {"AWS": "*"})
+        assert refusal["Resource"][0].endswith(".arn}/*"), "all objects, the index as well"
+    assert policy["RefuseOverwrites"]["Action"] == ["s3:PutObject"]
+    assert policy["RefuseOverwrites"]["Condition"] == {"Null": {"s3:if-none-match": "true"}}
+    assert policy["RefuseDeletes"]["Action"] == ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+    assert "Condition" not in policy["RefuseDeletes"]
+
+
+@pytest.mark.parametrize("of", BUCKETS)
+def test_the_catalog_is_locked_without_a_new_bucket(stack: Stack, of: str) -> None:
+    lock = only(stack, "aws_s3_bucket_object_lock_configuration", of)
+    assert lock["rule"] == {"default_retention": {"mode": "GOVERNANCE", "days": 365}}
+    assert len(lock["depends_on"]) == 1  # S3 locks only buckets that keep versions
+    assert lock.get("provider") == only(stack, "aws_s3_bucket", of).get("provider")
+    assert "object_lock_enabled" not in only(stack, "aws_s3_bucket", of), "a change of it replaces the bucket"
 
 
 def test_the_topic_is_encrypted_and_hears_our_rules_only(stack: Stack) -> None:
@@ -176,14 +207,14 @@ def test_new_and_withdrawn_images_and_parameters_are_announced(stack: Stack) -> 
 
 
 def test_the_publisher_may_do_all_that_publishing_calls(stack: Stack) -> None:
-    allowed = {action for statement in rights(stack).values() for action in statement["Action"]}
+    allowed = allowed_actions(stack)
     missing = _called() - allowed - {"sts:GetCallerIdentity"}  # which needs no right
     assert not missing
 
 
 def test_the_publisher_may_do_nothing_else_with_images(stack: Stack) -> None:
     services = ("ec2:", "ebs:", "ssm:")
-    allowed = {action for statement in rights(stack).values() for action in statement["Action"]}
+    allowed = allowed_actions(stack)
     unused = {action for action in allowed if action.startswith(services)} - _called() - {"ec2:CreateTags"}
     assert unused <= {"ssm:GetParameter"}  # what Terraform reads with
 
@@ -222,7 +253,17 @@ def test_the_publisher_tags_what_it_makes_and_what_has_its_tag(stack: Stack) -> 
 
 def test_the_publisher_stays_in_its_regions_and_names(stack: Stack) -> None:
     found = rights(stack)
-    others = {"Pointers", "CatalogList", "CatalogRecords", "Keys", "KeysForEc2", "Consumers", "Notices"}
+    others = {
+        "KeepVersions",
+        "NeverDeleteVersions",
+        "Pointers",
+        "CatalogList",
+        "CatalogRecords",
+        "Keys",
+        "KeysForEc2",
+        "Consumers",
+        "Notices",
+    }
     for name in found.keys() - others:
         assert found[name]["Condition"]["StringEquals"] == {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}
     assert found["Pointers"]["Resource"] == [
@@ -239,7 +280,7 @@ def test_the_publisher_stays_in_its_regions_and_names(stack: Stack) -> None:
 
 
 def test_only_looking_is_allowed_on_everything(stack: Stack) -> None:
-    everywhere = [name for name, statement in rights(stack).items() if "*" in statement["Resource"]]
+    everywhere = [name for name, statement in rights(stack).items() if "*" in statement.get("Resource", ())]
     assert everywhere == ["Look"]
     wildcards = [action for statement in rights(stack).values() for action in statement["Action"] if "*" in action]
     assert set(wildcards) <= {"kms:ReEncrypt*", "kms:GenerateDataKey*"}  # both are pairs that AWS documents so
@@ -247,6 +288,27 @@ def test_only_looking_is_allowed_on_everything(stack: Stack) -> None:
 
 def test_records_are_never_deleted(stack: Stack) -> None:
     assert not any("s3:Delete" in action for found in rights(stack).values() for action in found["Action"])
+
+
+PARAMETERS = "arn:aws:ssm:us-east-1:123456789012:parameter/bakery/web/x86_64/"
+
+
+@pytest.mark.parametrize(
+    ("action", "name", "overwrite", "allowed"),
+    [
+        ("ssm:PutParameter", "1.0.0", "false", True),
+        ("ssm:PutParameter", "1.0.0", "true", False),
+        ("ssm:PutParameter", "channels/stable", "false", True),
+        ("ssm:PutParameter", "channels/stable", "true", True),
+        ("ssm:DeleteParameter", "channels/stable", "", True),
+        ("ssm:DeleteParameter", "1.0.0", "", False),
+        ("ssm:DeleteParameters", "1.0.0", "", False),
+    ],
+)
+def test_the_parameter_of_a_version_never_changes(
+    stack: Stack, action: str, name: str, overwrite: str, allowed: bool
+) -> None:
+    assert decide(rights(stack).values(), action, PARAMETERS + name, {"ssm:Overwrite": overwrite}) is allowed
 
 
 def test_the_publisher_is_for_the_own_account(stack: Stack) -> None:
@@ -279,6 +341,7 @@ def test_the_catalog_is_copied_with_all_but_deletions(stack: Stack) -> None:
     key = f"${{{address(stack, 'aws_kms_key', 'us-east-1')}.arn}}"
     assert only_rule["destination"]["encryption_configuration"] == {"replica_kms_key_id": key}
     found = rights(stack, "replication")
+    assert {"s3:GetObjectRetention", "s3:GetObjectLegalHold"} <= set(found["Read"]["Action"]), "S3 copies locks too"
     assert found["Encrypt"]["Resource"] == [key]
     assert found["Decrypt"]["Resource"] == [f"${{{address(stack, 'aws_kms_key', 'eu-west-1')}.arn}}"]
     assert not any("*" in action or "Delete" in action for each in found.values() for action in each["Action"])
