@@ -11,6 +11,7 @@ module "image" {
   source = "../../modules/image"
 
   image          = var.image
+  owners         = [local.known.owner]
   arch           = var.arch
   channel        = local.known.channel
   pinned_version = var.follow ? null : local.known.version

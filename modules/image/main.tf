@@ -9,7 +9,10 @@ data "aws_ssm_parameter" "this" {
   name = local.name
 }
 
+# The owner is what proves an image: the name may be anybody's, and so may an ID that somebody wrote to the parameter.
 data "aws_ami" "this" {
+  owners = var.owners
+
   filter {
     name   = "image-id"
     values = [data.aws_ssm_parameter.this.insecure_value]

@@ -8,6 +8,16 @@ variable "image" {
   }
 }
 
+variable "owners" {
+  description = "Accounts whose images are accepted: that of the bakery. Anybody may give an image the same name."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.owners) > 0 && alltrue([for owner in var.owners : can(regex("^(\\d{12}|self)$", owner))])
+    error_message = "An owner is the number of an account, with 12 digits, or \"self\"."
+  }
+}
+
 variable "arch" {
   description = "Architecture of the image."
   type        = string

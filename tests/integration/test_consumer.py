@@ -4,18 +4,22 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bakery.catalog import Catalog, Record, open_store
 from bakery.demo.story import CONSUMER
 from bakery.host import process
+from bakery.host.errors import BakeryError
 from bakery.infra import env
 from bakery.infra.terraform import Terraform
+from bakery.model.documents import ImageLocation
 from bakery_stacks import channel_images, config
 from bakery_stacks.program import build_app
-from doubles.aws.client import StandIn, running
+from doubles.aws.client import StandIn, available, register, running
 from integration.published_images import (
+    ACCOUNT,
     REGIONS,
     ROOT,
     STATE_BUCKET,
@@ -41,7 +45,7 @@ class ConsumerProject:
         self.environment = environment(aws)
         self.catalog = Catalog(open_store(str(folder / "catalog")))
         self.shelf = PublishedImages(aws, self.catalog)
-        self._aws = aws
+        self.aws = aws
         self._folder = folder
 
     def hand_out(self) -> None:
@@ -68,7 +72,7 @@ class ConsumerProject:
     def running(self, region: str) -> list[str]:
         """The images of the instances that run in a region."""
         running = [{"Name": "instance-state-name", "Values": ["running"]}]
-        pages = self._aws.client("ec2", region).describe_instances(Filters=running)["Reservations"]
+        pages = self.aws.client("ec2", region).describe_instances(Filters=running)["Reservations"]
         return [instance["ImageId"] for page in pages for instance in page["Instances"]]
 
 
@@ -134,6 +138,26 @@ def test_who_pins_follows_the_images_stack(world: ConsumerProject, tmp_path: Pat
     assert world.running(PLACE[False]) == [outputs["image_id"].value]
 
 
+class ForeignAccount(StandIn):
+    """The account of somebody else, in the same stand-in."""
+
+    def client(self, service: str, region: str = REGIONS[0], account: str = "999988887777") -> Any:
+        return super().client(service, region, account)
+
+
+def test_an_image_of_somebody_else_fails_the_plan(world: ConsumerProject, tmp_path: Path) -> None:
+    """Public, with the right name, and in the channel's parameter: who may write that is no owner of images."""
+    region = PLACE[True]
+    foreign = ForeignAccount(world.aws.url)
+    image_id = register(foreign, "web-1.0.9-x86_64", region)
+    available(foreign, image_id, region)
+    foreign.client("ec2", region).modify_image_attribute(ImageId=image_id, LaunchPermission={"Add": [{"Group": "all"}]})
+    world.shelf.point(ImageLocation(ACCOUNT, region, image_id), "/bakery/web/x86_64/channels/stable")
+    with pytest.raises(BakeryError) as caught:
+        world.consumer(follow=True).plan(tmp_path / "plan")
+    assert "Your query returned no results" in caught.value.detail
+
+
 def test_the_module_passes_its_own_tests(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "modules" / "image", tmp_path / "image")
     place = project(tmp_path / "workspace")
@@ -143,7 +167,7 @@ def test_the_module_passes_its_own_tests(tmp_path: Path) -> None:
     ).stdout
     [summary] = [line["test_summary"] for line in map(json.loads, told.splitlines()) if line["type"] == "test_summary"]
     assert summary["status"] == "pass"
-    assert summary["passed"] >= 8
+    assert summary["passed"] >= 11
     assert summary["failed"] == summary["errored"] == summary["skipped"] == 0
 
 

@@ -18,7 +18,8 @@ mock_provider "aws" {
 }
 
 variables {
-  image = "web"
+  image  = "web"
+  owners = ["123456789012"]
 }
 
 run "follows_a_channel" {
@@ -47,6 +48,35 @@ run "asks_for_the_image_that_the_parameter_holds" {
     condition     = one(data.aws_ami.this.filter).values == toset(["ami-0123456789abcdef0"])
     error_message = "It looks for ${jsonencode(data.aws_ami.this.filter)}."
   }
+}
+
+run "asks_for_an_image_of_the_owners" {
+  command = plan
+
+  assert {
+    condition     = data.aws_ami.this.owners == tolist(["123456789012"])
+    error_message = "It looks for images of ${jsonencode(data.aws_ami.this.owners)}."
+  }
+}
+
+run "refuses_to_accept_everybody" {
+  command = plan
+
+  variables {
+    owners = []
+  }
+
+  expect_failures = [var.owners]
+}
+
+run "refuses_an_alias_of_others" {
+  command = plan
+
+  variables {
+    owners = ["aws-marketplace"]
+  }
+
+  expect_failures = [var.owners]
 }
 
 run "follows_another_channel" {

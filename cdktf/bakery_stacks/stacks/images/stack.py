@@ -14,7 +14,7 @@ from constructs import Construct
 from bakery_stacks.base import AwsStack
 from bakery_stacks.blocks.image import check_pointer
 from bakery_stacks.channel_images import ChannelImages, PublishedImage, RegionalImage
-from bakery_stacks.config import Settings, bucket_name
+from bakery_stacks.config import Environment, Settings, bucket_name
 from bakery_stacks.stacks.images.template import ImageTemplate
 
 
@@ -29,8 +29,8 @@ class ImagesStack(AwsStack):
         if channel_images is None:
             # This fails the plan: a missing bucket must not remove outputs that others read.
             DataAwsS3Bucket(self, "made-by-the-distribution-stack", bucket=bucket_name(settings.catalog))
-        description = "image -> architecture -> version, and per region its ID and parameters"
-        self.output("images", image_outputs(images, self.environment.channel), description)
+        description = "image -> architecture -> version, owner, and per region its ID and parameters"
+        self.output("images", image_outputs(images, self.environment), description)
         if self.environment.launch_templates:
             description = "image -> architecture -> region -> ID and newest version of its launch template"
             self.output("launch_templates", templates, description)
@@ -73,13 +73,14 @@ def make_template(stack: AwsStack, image: PublishedImage, region: str, parameter
     )
 
 
-def image_outputs(images: Sequence[PublishedImage], channel: str) -> dict[str, Any]:
-    """Image -> architecture -> version, channel and regions."""
+def image_outputs(images: Sequence[PublishedImage], environment: Environment) -> dict[str, Any]:
+    """Image -> architecture -> version, channel, owner and regions."""
     outputs: dict[str, Any] = {}
     for image in images:
         outputs.setdefault(image.name, {})[image.arch] = {
             "version": image.version,
-            "channel": channel,
+            "channel": environment.channel,
+            "owner": environment.account,
             "regions": {region: region_outputs(regional) for region, regional in image.regions.items()},
         }
     return outputs
