@@ -2,7 +2,7 @@
 # docs/how-to/deploy-the-infrastructure.md
 #
 # Not locked: vmware/vsphere, hashicorp/azurerm and hashicorp/vault. Their packages could not be had to compute a checksum
-# from, so Terraform takes the pinned version from the registry or the mirror as it is.
+# from, so Terraform refuses the stacks that need them until you add theirs.
 
 provider "registry.terraform.io/hashicorp/aws" {
   version     = "5.100.0"

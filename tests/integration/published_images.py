@@ -8,9 +8,9 @@ from typing import Any
 
 from bakery.catalog import Catalog, Record
 from bakery.infra import env, mirror
-from bakery.infra.terraform import LOCK_FILE
 from bakery.model.documents import ImageLocation, Pointer, Publication
 from bakery.model.project import Project
+from bakery_stacks import locks
 from doubles.aws.client import StandIn, available, register
 
 ROOT = Path(__file__).parents[2]
@@ -45,8 +45,9 @@ def provider_settings() -> dict[str, str]:
 def validate(folder: Path, project: Project) -> None:
     """Terraform and the provider read a stack; nothing is called. CalledProcessError with their words if they mind."""
     environ = env.for_child(project, os.environ)
-    lockfile = ["-lockfile=readonly"] if (folder / LOCK_FILE).exists() else []
-    for command in (["init", "-backend=false", "-input=false", *lockfile], ["validate"]):
+    if not (folder / locks.NAME).exists():
+        del environ["TF_CLI_ARGS_init"]  # only reading the stack: nothing has credentials here
+    for command in (["init", "-backend=false", "-input=false"], ["validate"]):
         subprocess.run(
             [env.find_terraform(project, os.environ), *command], cwd=folder, env=environ, check=True, timeout=120
         )

@@ -19,6 +19,7 @@ SECRET = (
     *("TF_VAR_vsphere_logins", "VAULT_TOKEN", "VAULT_SECRET_ID", "VAULT_JWT", "VAULT_ID_TOKEN"),
 )
 
+LOCKED = "-lockfile=readonly"
 WITH_A_MIRROR = {
     "CDKTF_SKIP_PROVIDER_LOCK": "true",  # `terraform providers lock` always asks the registry
     "CDKTF_DISABLE_PLUGIN_CACHE_ENV": "1",  # a cache would copy 700 MB; without it, Terraform makes a link
@@ -41,6 +42,8 @@ def variables(project: Project, environment: Mapping[str, str]) -> dict[str, str
         "TF_DATA_DIR": f".terraform/{name}",
         "JSII_NODE": str(node.find_node()),
         "TERRAFORM_BINARY_NAME": find_terraform(project, environment),
+        # Also for cdktf and for commands by hand: a provider whose checksum is not committed is not run.
+        "TF_CLI_ARGS_init": LOCKED,
         "CDKTF_HOME": str(project.workspace / "cdktf"),
         "CHECKPOINT_DISABLE": "1",  # no telemetry, of cdktf and Terraform alike
         "DISABLE_VERSION_CHECK": "true",
@@ -87,8 +90,10 @@ def _provider_variables(project: Project, environment: Mapping[str, str]) -> dic
         return {mirror.CONFIG_VARIABLE: str(config), **WITH_A_MIRROR}
     if mirror.has_configuration(environment):
         return WITH_A_MIRROR
+    mirror.check_implied(environment)
     cache = project.cache / "terraform-plugins"
     cache.mkdir(parents=True, exist_ok=True)
+    cache.chmod(0o700)  # its programs run with the user's credentials
     return {"TF_PLUGIN_CACHE_DIR": str(cache)}
 
 

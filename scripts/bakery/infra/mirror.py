@@ -16,8 +16,11 @@ AWS_VERSION = "5.100.0"  # the version that cdktf-cdktf-provider-aws 20.1.0 bind
 VARIABLE = "BAKERY_TERRAFORM_MIRROR"
 # https://developer.hashicorp.com/terraform/cli/config/config-file
 CONFIG_VARIABLE = "TF_CLI_CONFIG_FILE"
-INSTALLATION_BLOCK = re.compile(r"^\s*provider_installation\s*\{", re.MULTILINE)
-MIRROR_BLOCK = re.compile(r'filesystem_mirror\s*\{[^}]*?\bpath\s*=\s*"([^"]+)"', re.DOTALL)
+COMMENT = re.compile(r"^\s*(#|//).*$", re.MULTILINE)
+# In both syntaxes, HCL and JSON.
+INSTALLATION_BLOCK = re.compile(r'\bprovider_installation"?\s*:?\s*[\[{]')
+OVERRIDES_BLOCK = re.compile(r'\bdev_overrides"?\s*:?\s*[\[{]')
+MIRROR_BLOCK = re.compile(r'filesystem_mirror"?\s*:?\s*[\[{][^}]*?\bpath"?\s*[=:]\s*"([^"]+)"', re.DOTALL)
 
 
 def named_mirror(environment: Mapping[str, str]) -> Path | None:
@@ -39,34 +42,62 @@ def named_mirror(environment: Mapping[str, str]) -> Path | None:
 def has_configuration(environment: Mapping[str, str]) -> bool:
     """Whether Terraform's own configuration sets the source of providers, which then applies.
 
-    UsageError if others can write to a mirror that it names.
+    UsageError if others can write to it or to a mirror that it names, or if it takes a provider without a checksum.
     """
-    try:
-        text = _config_file(environment).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False  # Terraform itself only warns if it is missing
-    for path in MIRROR_BLOCK.findall(text):
-        refuse_writable(Path(path))
-    return INSTALLATION_BLOCK.search(text) is not None
+    texts = [_read_config(path) for path in _config_files(environment) if path.is_file()]
+    return any(INSTALLATION_BLOCK.search(text) for text in texts)
 
 
-def refuse_writable(folder: Path) -> None:
-    """Raise UsageError if others than the owner can write or replace a mirror: its programs get the user's credentials.
+def check_implied(environment: Mapping[str, str]) -> None:
+    """Refuse a folder that others can write to and that Terraform searches if nothing is configured."""
+    for folder in _implied_folders(environment):
+        refuse_writable(folder)
 
-    This is as strict as OpenSSH is for keys: the owner's group counts as others. A sticky parent such as /tmp is safe,
-    since users can only rename their own files there.
+
+def refuse_writable(path: Path) -> None:
+    """Raise UsageError if others can write or replace a mirror or its configuration: its programs get credentials.
+
+    Others are all but the user and root. This is as strict as OpenSSH is for keys: the owner's group counts as others.
+    A sticky parent such as /tmp is safe, since users can only rename their own files there.
     """
-    resolved = folder.resolve()
+    resolved = path.resolve()
     with suppress(FileNotFoundError):  # Terraform ignores a missing folder
         inside = [resolved, *sorted(resolved.rglob("*"))]
-        parents = [parent for parent in resolved.parents if not parent.stat().st_mode & stat.S_ISVTX]
-        for path in (*inside, *parents):
-            if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise UsageError(
-                    "other users can write to the Terraform mirror, whose programs run with your credentials",
-                    where=str(path),
-                    hint=f"run 'chmod go-w {path}', or name another folder in {VARIABLE}",
-                )
+        for one in (*inside, *resolved.parents):
+            status = one.stat()
+            sticky = one in resolved.parents and status.st_mode & stat.S_ISVTX
+            if status.st_uid not in (0, os.getuid()):
+                raise _refusal(one, f"run 'chown {os.getuid()} {one}'")
+            if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not sticky:
+                raise _refusal(one, f"run 'chmod go-w {one}'")
+
+
+def _refusal(path: Path, repair: str) -> UsageError:
+    return UsageError(
+        "other users can write to the Terraform mirror, whose programs run with your credentials",
+        where=str(path),
+        hint=f"{repair}, or name another folder in {VARIABLE}",
+    )
+
+
+def _read_config(path: Path) -> str:
+    """A configuration whose sources of providers were checked; empty if it cannot be read."""
+    try:
+        text = COMMENT.sub("", path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return ""  # Terraform itself only warns
+    if not INSTALLATION_BLOCK.search(text):
+        return text
+    if OVERRIDES_BLOCK.search(text):
+        raise UsageError(
+            "dev_overrides runs a provider whatever the lock file says",
+            where=str(path),
+            hint=f"remove dev_overrides there, or name another file in {CONFIG_VARIABLE}",
+        )
+    refuse_writable(path)
+    for folder in MIRROR_BLOCK.findall(text):
+        refuse_writable(Path(folder))
+    return text
 
 
 def holds_provider(folder: Path) -> bool:
@@ -110,9 +141,25 @@ def terraform_platform() -> str:
     return f"{os.uname().sysname.lower()}_{names.get(platform.machine(), platform.machine())}"
 
 
-def _config_file(environment: Mapping[str, str]) -> Path:
-    home = Path(environment.get("HOME") or Path.home())
-    return Path(environment.get(CONFIG_VARIABLE) or home / ".terraformrc")
+def _config_files(environment: Mapping[str, str]) -> list[Path]:
+    """The file that a variable names, or else those of the user, which Terraform joins."""
+    if named := environment.get(CONFIG_VARIABLE):
+        return [Path(named)]
+    home = _home(environment)
+    return [home / ".terraformrc", *sorted((home / ".terraform.d").glob("*.tfrc*"))]
+
+
+def _implied_folders(environment: Mapping[str, str]) -> list[Path]:
+    """Folders that Terraform searches without a configuration ("Implied Local Mirror Directories" on the same page)."""
+    home = _home(environment)
+    personal = environment.get("XDG_DATA_HOME") or str(home / ".local" / "share")
+    shared = (environment.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":")
+    searched = [Path(folder) / "terraform" / "plugins" for folder in (personal, *shared) if folder]
+    return [home / ".terraform.d" / "plugins", *searched]
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("HOME") or Path.home())
 
 
 def _unpacked_folder(folder: Path) -> Path:

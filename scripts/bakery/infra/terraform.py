@@ -27,7 +27,6 @@ SECONDS = 3600.0  # per command; then Terraform is interrupted, so that it saves
 # Even slow resources of AWS, such as a NAT gateway or a volume, mostly exist within 10 minutes.
 GRACE_SECONDS = 600.0
 CHANGES = 2  # exit code of `plan -detailed-exitcode`
-LOCK_FILE = ".terraform.lock.hcl"
 
 # The library would log variables in clear.
 logging.getLogger("python_terraform").setLevel(logging.WARNING)
@@ -76,8 +75,7 @@ class Terraform:
 
     def init(self) -> None:
         """Install providers and connect to the backend. Refuses a changed backend and providers that are not locked."""
-        lockfile = "readonly" if (self._folder / LOCK_FILE).exists() else None
-        self._driver.init(reconfigure=IsNotFlagged, input=False, lockfile=lockfile, var=None)
+        self._driver.init(reconfigure=IsNotFlagged, input=False, lockfile="readonly", var=None)
 
     def plan(self, out: Path, *, destroy: bool = False, lock: bool = True) -> bool:
         """Save a plan to `out`; returns whether it changes anything. Without a lock, read access is enough."""

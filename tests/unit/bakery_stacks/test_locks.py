@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from bakery.infra.mirror import AWS, AWS_VERSION
-from bakery.infra.terraform import LOCK_FILE
 from bakery_stacks import locks
 
 ROOT = Path(__file__).parents[3]
@@ -57,10 +56,6 @@ def test_a_stack_with_a_provider_that_is_not_locked_has_no_lock_file(committed: 
     lock.write_text("of an earlier run")
     locks.write_locks(tmp_path, committed)
     assert not lock.exists()
-
-
-def test_the_lock_file_has_the_name_that_terraform_reads() -> None:
-    assert locks.NAME == LOCK_FILE
 
 
 @pytest.mark.parametrize("folder", LOCKS)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery.host.errors import UsageError
 from bakery.infra import env
 from bakery.model.project import Project
 
@@ -56,6 +57,37 @@ def test_backends_are_remembered_per_environment(project: Project, environment: 
     assert (found["BAKERY_ENVIRONMENT"], found["TF_DATA_DIR"]) == (name, f".terraform/{name}")
 
 
+def test_cdktf_and_commands_by_hand_only_read_locks(project: Project) -> None:
+    assert env.variables(project, {})["TF_CLI_ARGS_init"] == "-lockfile=readonly"
+    child = env.for_child(project, {"TF_CLI_ARGS_init": "-upgrade"})
+    assert child["TF_CLI_ARGS_init"] == "-lockfile=readonly"
+
+
+@pytest.mark.parametrize(
+    ("place", "environment"),
+    [
+        ("home/.terraform.d/plugins", {}),
+        ("home/.local/share/terraform/plugins", {}),
+        ("data/terraform/plugins", {"XDG_DATA_HOME": "data"}),
+        ("shared/terraform/plugins", {"XDG_DATA_DIRS": "/nowhere:shared"}),
+    ],
+)
+def test_a_folder_that_terraform_searches_is_refused_if_others_can_write_to_it(
+    project: Project, tmp_path: Path, place: str, environment: dict[str, str]
+) -> None:
+    paths = {
+        name: text.replace("data", f"{tmp_path}/data").replace("shared", f"{tmp_path}/shared")
+        for name, text in environment.items()
+    }
+    folder = tmp_path / place
+    folder.mkdir(parents=True)
+    env.variables(project, {"HOME": str(tmp_path / "home"), **paths})
+    folder.chmod(0o777)
+    with pytest.raises(UsageError, match="other users can write") as caught:
+        env.variables(project, {"HOME": str(tmp_path / "home"), **paths})
+    assert caught.value.where == str(folder)
+
+
 def test_with_a_mirror_terraform_gets_a_configuration_of_ours(
     project: Project, tmp_path: Path, make_mirror: Callable[..., Path]
 ) -> None:
@@ -78,7 +110,7 @@ def test_with_a_configuration_of_the_users_terraform_goes_by_that(project: Proje
 
 def test_without_a_mirror_stacks_share_a_download(project: Project) -> None:
     found = env.for_child(project, {"TF_CLI_CONFIG_FILE": "/theirs"})
-    assert Path(found["TF_PLUGIN_CACHE_DIR"]).is_dir()
+    assert Path(found["TF_PLUGIN_CACHE_DIR"]).stat().st_mode & 0o777 == 0o700
     assert found["TF_CLI_CONFIG_FILE"] == "/theirs"
     assert "CDKTF_SKIP_PROVIDER_LOCK" not in found
 

@@ -1,5 +1,6 @@
 """Where providers come from on a machine without a registry."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +116,65 @@ class TestOthersWhoCanWrite:
         file = config(tmp_path / "terraform.rc", f'filesystem_mirror {{ path = "{folder}" }}')
         with pytest.raises(UsageError, match="other users can write"):
             mirror.has_configuration({mirror.CONFIG_VARIABLE: str(file)})
+
+    @pytest.mark.parametrize("place", ["mirror", "."])
+    def test_who_own_the_mirror_or_a_parent(
+        self, make_mirror: MakeMirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    ) -> None:
+        folder = make_mirror(tmp_path / "mirror")
+        owned = (tmp_path / place).stat()
+        monkeypatch.setattr(os, "getuid", lambda: 4711)
+        monkeypatch.setattr(Path, "stat", _stat_as_root(Path.stat, owned.st_ino))
+        with pytest.raises(UsageError, match="other users can write") as caught:
+            mirror.named_mirror({mirror.VARIABLE: str(folder)})
+        assert caught.value.where == str((tmp_path / place).resolve())
+        assert f"'chown 4711 {caught.value.where}'" in caught.value.hint
+
+    def test_to_the_configuration(self, tmp_path: Path) -> None:
+        file = config(tmp_path / "terraform.rc", 'network_mirror { url = "https://x/" }')
+        file.chmod(0o666)
+        with pytest.raises(UsageError, match="other users can write") as caught:
+            mirror.has_configuration({mirror.CONFIG_VARIABLE: str(file)})
+        assert caught.value.where == str(file)
+
+    @pytest.mark.parametrize("name", ["more.tfrc", "more.tfrc.json"])
+    def test_to_a_mirror_of_a_further_file(self, make_mirror: MakeMirror, own_home: Path, name: str) -> None:
+        folder = make_mirror(own_home / "mirror")
+        folder.chmod(0o777)
+        texts = {
+            "more.tfrc": f'provider_installation {{ filesystem_mirror {{ path = "{folder}" }} }}',
+            "more.tfrc.json": f'{{"provider_installation": [{{"filesystem_mirror": [{{"path": "{folder}"}}]}}]}}',
+        }
+        (own_home / ".terraform.d").mkdir()
+        (own_home / ".terraform.d" / name).write_text(texts[name])
+        with pytest.raises(UsageError, match="other users can write"):
+            mirror.has_configuration({"HOME": str(own_home)})
+        folder.chmod(0o755)
+        assert mirror.has_configuration({"HOME": str(own_home)})
+
+
+def test_a_provider_past_the_lock_file_is_refused(tmp_path: Path) -> None:
+    file = config(tmp_path / "terraform.rc", 'dev_overrides { "hashicorp/aws" = "/home/me/go/bin" }')
+    with pytest.raises(UsageError, match="dev_overrides runs a provider") as caught:
+        mirror.has_configuration({mirror.CONFIG_VARIABLE: str(file)})
+    assert caught.value.where == str(file)
+
+
+def test_a_comment_configures_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "terraform.rc"
+    file.write_text('# provider_installation { dev_overrides { } }\nplugin_cache_dir = "/cache"\n')
+    assert not mirror.has_configuration({mirror.CONFIG_VARIABLE: str(file)})
+
+
+def _stat_as_root(stat: Callable[..., os.stat_result], stranger: int) -> Callable[..., os.stat_result]:
+    """`Path.stat` on a machine where everything is root's but one inode, which is somebody else's."""
+
+    def changed(self: Path, **options: bool) -> os.stat_result:
+        fields = list(stat(self, **options))
+        fields[4] = 4712 if fields[1] == stranger else 0
+        return os.stat_result(fields)
+
+    return changed
 
 
 def test_only_what_is_mirrored_is_taken_from_there(make_mirror: MakeMirror, tmp_path: Path) -> None:
