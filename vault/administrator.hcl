@@ -1,5 +1,6 @@
-# The policy that deploys the stack vault-config. It decides the rights of jobs, so it is for people and not for a
-# pipeline. It reads no secret, and removes no engine and no login method: to remove one needs a further right.
+# The policy that deploys the stack vault-config, for people and not for a pipeline. It reads no secret itself, but it is
+# one step from everything: it writes policies, roles and the issuer that they trust, so it can make a login with any
+# right below bakery-*. Guard its tokens like root's. It removes no engine and no login method: that needs a further right.
 path "auth/token/lookup-self" {
   capabilities = ["read"]
 }
@@ -26,6 +27,15 @@ path "sys/auth/+" {
 
 path "sys/auth/+/tune" {
   capabilities = ["read", "update", "sudo"]
+}
+
+# The provider reads a login method here and not at sys/auth/+, which needs sudo.
+path "sys/mounts/auth/+" {
+  capabilities = ["read"]
+}
+
+path "sys/mounts/auth/+/tune" {
+  capabilities = ["read", "update"]
 }
 
 path "sys/audit" {
@@ -57,12 +67,9 @@ path "auth/aws/role/bakery-snapshot" {
   capabilities = ["create", "read", "update", "delete"]
 }
 
-path "transit/keys/bakery-manifests" {
+# Each key and its config.
+path "transit/keys/bakery-*" {
   capabilities = ["create", "read", "update"]
-}
-
-path "transit/keys/bakery-manifests/config" {
-  capabilities = ["create", "update"]
 }
 
 path "aws/config/root" {

@@ -1,7 +1,8 @@
 """What the Vault provider does with each kind of resource: its arguments, and the calls that its source makes for them.
 
 From terraform-provider-vault 5.6, vault/resource_*.go: where a resource is written, what is sent when it is new and
-what when it changed, and where it is read back.
+what when it changed, and where it is read back: every path that the provider reads, so that a policy without it fails
+here as well.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 Arguments = dict[str, Any]
 Calls = list[tuple[str, Arguments]]
 
+LOGIN = "auth/token/lookup-self"  # read before any resource (internal/provider/meta.go)
 AUTOPILOT = "sys/storage/raft/autopilot/configuration"
 
 
@@ -40,6 +42,11 @@ def mount(arguments: Arguments) -> Calls:
 
 def method(arguments: Arguments) -> Calls:
     return [(f"sys/auth/{arguments['path']}", {name: arguments[name] for name in ("type", "description")})]
+
+
+def method_place(path: str) -> str:
+    """Where a login method is read: the API package avoids sys/auth, which needs sudo (api/sys_auth.go, GetAuth)."""
+    return f"sys/mounts/auth/{path}"
 
 
 def audit(arguments: Arguments) -> Calls:
@@ -132,7 +139,9 @@ KINDS = {
         seen=lambda found, answer: dict(answer[f"{found['path']}/"]),
     ),
     "vault_auth_backend": Kind(
-        {"path", "type", "description"}, create=method, read=lambda found: [f"sys/auth/{found['path']}"]
+        {"path", "type", "description"},
+        create=method,
+        read=lambda found: [method_place(found["path"]), f"{method_place(found['path'])}/tune"],
     ),
     "vault_aws_auth_backend_client": Kind(
         {"backend", "sts_endpoint", "sts_region", "iam_server_id_header_value"},
@@ -179,7 +188,11 @@ KINDS = {
         {"path", "type", "description", "oidc_discovery_url", "oidc_discovery_ca_pem", "bound_issuer"},
         create=lambda found: method(found) + jwt_config(found),
         update=lambda found, _: jwt_config(found),
-        read=lambda found: [f"sys/auth/{found['path']}", f"auth/{found['path']}/config"],
+        read=lambda found: [
+            method_place(found["path"]),
+            f"auth/{found['path']}/config",
+            f"{method_place(found['path'])}/tune",
+        ],
     ),
     "vault_jwt_auth_backend_role": Kind(
         {

@@ -13,7 +13,7 @@ from typing import Any
 
 import hvac
 
-from doubles.vault_kinds import KINDS, Arguments, Kind
+from doubles.vault_kinds import KINDS, LOGIN, Arguments, Kind
 
 Stack = Mapping[str, Any]
 
@@ -37,6 +37,7 @@ class VaultProvider:
 
     def plan(self, stack: Stack) -> list[str]:
         """What an apply would do: resources to make, and arguments that are not what the server says."""
+        self._log_in()
         changes = []
         for address, arguments in ordered(stack):
             if address in self.state:
@@ -47,21 +48,28 @@ class VaultProvider:
 
     def apply(self, stack: Stack) -> None:
         """RefusedError for what has no meaning; hvac's errors for what Vault refuses."""
+        self._log_in()
         for address, arguments in ordered(stack):
             if address not in self.state:
                 self._write(_kind(address).create(arguments))
                 self.state.add(address)
+                self._changed(address, arguments)
             elif changed := self._changed(address, arguments):
                 update = _kind(address).update
                 if update is None:
                     raise RefusedError(f"{address} would be replaced: {', '.join(sorted(changed))}")
                 self._write(update(arguments, changed))
+                self._changed(address, arguments)
+
+    def _log_in(self) -> None:
+        self._client.adapter.get(f"/v1/{LOGIN}")
 
     def _write(self, calls: list[tuple[str, Arguments]]) -> None:
         for path, body in calls:
             self._client.adapter.post(f"/v1/{path}", json=body)
 
     def _changed(self, address: str, arguments: Arguments) -> set[str]:
+        """Arguments that are not what the server says. The provider reads after each write, too."""
         kind = _kind(address)
         answers = [self._client.adapter.get(f"/v1/{path}")["data"] for path in kind.read(arguments)]
         seen = kind.seen(arguments, {name: value for answer in answers for name, value in answer.items()})
