@@ -1,7 +1,6 @@
 """What exists, and where channels point."""
 
 import json
-from pathlib import Path
 
 from bakery.catalog import Record
 from bakery.model import documents
@@ -38,7 +37,7 @@ def test_json_is_the_documents(bakery: CliRunner) -> None:
     assert found == made
     (web,) = documents.parse(list[Record], bakery("catalog", "web", "--json").out.encode(), "stdout")
     assert (web.image, web.checks, web.base and web.base.name) == ("web", 2, "base")
-    assert Path(web.publications[0].locations[0].id).is_file()
+    assert (bakery.project.store / web.publications[0].locations[0].id).is_file()
 
 
 def test_channels_move_and_come_back(bakery: CliRunner) -> None:

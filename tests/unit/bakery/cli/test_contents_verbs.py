@@ -51,7 +51,7 @@ def test_show_says_what_a_version_is(versions: CliRunner) -> None:
     assert rows["kernels"] == "6.1.0-56-cloud-amd64"
     assert rows["boot"] == "EFI/BOOT/BOOTX64.EFI"
     assert rows["checks"] == "2 passed"
-    assert rows["local"].endswith("/web-1.0.0-x86_64.qcow2")
+    assert rows["local"] == "web-1.0.0-x86_64.qcow2"
 
 
 def test_show_knows_the_lineage_in_both_directions(versions: CliRunner) -> None:

@@ -167,7 +167,7 @@ def unpublished(baked: CliRunner, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     an_hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="seconds")
     with monkeypatch.context() as earlier:
         earlier.setattr(refresh, "now", lambda: an_hour_ago)
-        earlier.setattr("bakery.catalog.catalog.now", lambda: an_hour_ago)
+        earlier.setattr("bakery.catalog.reservations.now", lambda: an_hour_ago)
         baked("refresh", "web")
         baked.content["web"] = "the disk with openssl"
         baked.failing_checks = {"web"}
