@@ -7,7 +7,7 @@ from testinfra.host import Host
 # Storage in memory and no TLS: for this look only.
 CONFIGURATION = 'storage "inmem" {} listener "tcp" { address = "127.0.0.1:8200" tls_disable = true }'
 STATUS = "VAULT_ADDR=http://127.0.0.1:8200 vault status -format=json"
-UNITS = ("vault-node-disks", "vault-node-tls", "vault-node-snapshot", "vault-node-report")
+UNITS = ("vault-node-metadata", "vault-node-disks", "vault-node-tls", "vault-node-snapshot", "vault-node-report")
 IPC_LOCK = 1 << 14  # CAP_IPC_LOCK of linux/capability.h
 
 
@@ -35,6 +35,11 @@ def test_a_machine_that_is_no_node_starts_nothing_of_one(host: Host) -> None:
 def test_the_units_of_a_node_are_sound(host: Host) -> None:
     done = host.run(f"systemd-analyze verify vault-node.target {' '.join(f'{unit}.service' for unit in UNITS)}")
     assert "vault" not in done.stderr, done.stderr
+
+
+def test_the_rules_that_guard_the_role_are_sound(host: Host) -> None:
+    with host.sudo():
+        assert host.run("nft --check --file /usr/local/lib/vault-node/metadata.nft").rc == 0
 
 
 def test_audit_logs_are_rotated_each_day(host: Host) -> None:
