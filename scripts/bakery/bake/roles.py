@@ -1,14 +1,13 @@
 """Checks before a bake whether a definition's software can be baked at all."""
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from bakery.bake.bake_files import FITNESS
-from bakery.host import process
+from bakery.host import process, yamlfile
 from bakery.host.errors import UsageError, raise_all, suggest
 from bakery.model.definition import FAMILIES, ImageDefinition, RoleUse
 from bakery.model.project import Project
@@ -132,7 +131,7 @@ def _declared_values(role: Path, key: str, default: str) -> list[str]:
 
 
 def _load_mapping(path: Path) -> dict[str, Any]:
-    data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    data = json.loads(yamlfile.parse(path)) if path.is_file() else None
     return data if isinstance(data, dict) else {}
 
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -15,6 +14,11 @@ from bakery.host.errors import UsageError
 
 Keys = tuple[str | int, ...]
 
+# Nodes of a file with each alias counted as what it stands for: nine lines of aliases can name a billion. The largest
+# definition here has a few hundred.
+MOST_NODES = 100_000
+# Lists and mappings in brackets that are open at once: the parser's time grows with the square of their number.
+MOST_BRACKETS = 200
 # The types that JSON also has. YAML reads plain text as more types: 2024-01-01 is a timestamp, .inf a float.
 JSON_KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "merge")
 
@@ -44,17 +48,32 @@ def parse(path: Path, text: str | None = None) -> str:
     """
     with _explain_errors(path):
         yaml = YAML(typ="safe", pure=True)
-        node = yaml.compose(path.read_text(encoding="utf-8") if text is None else text)
-        _check_node(path, node)
+        node = yaml.compose(_read_text(path, text))
+        for part in _list_nodes(path, node):
+            _check_kind(path, part)
         return json.dumps(yaml.constructor.construct_document(node) if node else None)
 
 
 def compose_nodes(path: Path, text: str | None = None) -> Node | None:
-    """A YAML file, or its future content `text`, as nodes with any tags; None if it is empty."""
+    """A YAML file, or its future content `text`, as nodes with any tags; None if it is empty.
+
+    A walk through all nodes ends soon: UsageError if aliases make a loop, or too many nodes.
+    """
     with _explain_errors(path):
-        read = path.read_text(encoding="utf-8") if text is None else text
-        node: Node | None = YAML(typ="safe", pure=True).compose(read)
+        node: Node | None = YAML(typ="safe", pure=True).compose(_read_text(path, text))
+        _list_nodes(path, node)
         return node
+
+
+def _read_text(path: Path, text: str | None) -> str:
+    """The text, by default the file's; UsageError if more brackets are open than MOST_BRACKETS."""
+    read = path.read_text(encoding="utf-8") if text is None else text
+    opened = 0
+    for number, line in enumerate(read.splitlines(), 1):
+        opened = max(0, opened + line.count("[") + line.count("{") - line.count("]") - line.count("}"))
+        if opened > MOST_BRACKETS:
+            raise UsageError("not valid YAML: it is nested too deeply", where=f"{path}:{number}")
+    return read
 
 
 @contextmanager
@@ -67,6 +86,8 @@ def _explain_errors(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise UsageError("not UTF-8 text", where=f"{path}:{line}", hint="save it with that encoding") from error
+    except RecursionError as error:
+        raise UsageError("not valid YAML: it is nested too deeply", where=str(path)) from error
     except (YAMLError, ValueError, TypeError) as error:
         raise UsageError(f"not valid YAML: {error}", where=str(path)) from error
 
@@ -104,23 +125,43 @@ def _child_node(node: Node | None, key: str | int) -> tuple[int, Node] | None:
     return None
 
 
-def _check_node(path: Path, node: Any, above: tuple[Node, ...] = ()) -> None:
-    """Raise UsageError if a node has a value that JSON cannot express."""
-    if node is None:
-        return
+def _list_nodes(path: Path, root: Node | None) -> list[Node]:
+    """Each node once, however many aliases name it. UsageError if aliases make a loop, or more than MOST_NODES."""
+    nodes: list[Node] = []
+    if root is not None:
+        _measure_node(path, root, nodes, {})
+    return nodes
+
+
+def _measure_node(path: Path, node: Node, nodes: list[Node], sizes: dict[int, int]) -> int:
+    """The nodes below a node and itself, aliases resolved. `sizes` has the nodes that were measured; 0 means not yet."""
+    size = sizes.get(id(node))
     at = f"{path}:{node.start_mark.line + 1}"
-    if any(node is outer for outer in above):
+    if size == 0:
         raise UsageError("not valid YAML: an alias refers to a node that contains it", where=at)
+    if size is None:
+        nodes.append(node)
+        sizes[id(node)] = 0
+        size = 1 + sum(_measure_node(path, child, nodes, sizes) for child in _child_nodes(node))
+        if size > MOST_NODES:
+            raise UsageError(f"its aliases stand for more than {MOST_NODES} nodes", where=at, hint="use fewer aliases")
+        sizes[id(node)] = size
+    return size
+
+
+def _child_nodes(node: Node) -> list[Node]:
+    if isinstance(node, MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, SequenceNode) else []
+
+
+def _check_kind(path: Path, node: Node) -> None:
+    """Raise UsageError if a node has a value that JSON cannot express."""
     kind = node.tag.rsplit(":", 1)[-1]
     if kind not in JSON_KINDS or (kind == "float" and node.value.lower().endswith((".inf", ".nan"))):
         text = node.value if isinstance(node, ScalarNode) else "this"
-        raise UsageError(f"{text} is a {kind} to YAML, which cannot be used here", where=at, hint="quote it")
-    if isinstance(node, MappingNode):
-        for part in (part for pair in node.value for part in pair):
-            _check_node(path, part, (*above, node))
-    elif isinstance(node, SequenceNode):
-        for part in node.value:
-            _check_node(path, part, (*above, node))
+        where = f"{path}:{node.start_mark.line + 1}"
+        raise UsageError(f"{text} is a {kind} to YAML, which cannot be used here", where=where, hint="quote it")
 
 
 def _file_stamp(path: Path) -> str:
