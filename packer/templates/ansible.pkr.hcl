@@ -31,4 +31,8 @@ locals {
     ["ANSIBLE_CONFIG=${var.ansible_folder}/ansible.cfg", "VAULT_TOKEN="],
     [for name, value in local.secrets : "${name}=${value}"],
   )
+
+  # Over WinRM the plugin would append `-e ansible_password=...`, and every user of this machine could read it. It does
+  # not if a part of an argument, split at "=", has that name (plugin 1.1.2, checkArg).
+  no_password_argument = ["--extra-vars", "bakery_password_variable=ansible_password"]
 }

@@ -37,7 +37,7 @@ def test_nobody_logs_in_with_a_password(host: Host) -> None:
     with host.sudo():
         settings = host.run("sshd -T").stdout.splitlines()
         hashes = [line.split(":")[1] for line in host.file("/etc/shadow").content_string.splitlines()]
-    assert "passwordauthentication no" in settings
+    assert {"passwordauthentication no", "x11forwarding no"} <= set(settings)
     assert all(found.startswith(("!", "*")) for found in hashes)
 
 

@@ -35,10 +35,16 @@ PACKER = '''#!{python} -IS
 import json, os, pathlib, signal, subprocess, sys, time
 file = next(argument.removeprefix("-var-file=") for argument in sys.argv if argument.startswith("-var-file="))
 variables = json.loads(pathlib.Path(file).read_text())
-software = json.loads(pathlib.Path(variables["ansible_vars"]).read_text())
+ansible_vars = json.loads(pathlib.Path(variables["ansible_vars"]).read_text())
+
+def read_data(node):
+    """Text as Ansible reads it, which is marked as data."""
+    return node["__ansible_unsafe"] if "__ansible_unsafe" in node else node
+
+software = json.loads(json.dumps(ansible_vars), object_hook=read_data)
 mode = oct(os.stat(pathlib.Path(file).parent).st_mode & 0o777)
 pathlib.Path({record!r}).write_text(json.dumps(
-    dict(argv=sys.argv, env=dict(os.environ), variables=variables, software=software, mode=mode)
+    dict(argv=sys.argv, env=dict(os.environ), variables=variables, software=software, ansible_vars=ansible_vars, mode=mode)
 ))
 output = pathlib.Path(variables.get("output_folder", "/nowhere"))  # a build at a target has none
 

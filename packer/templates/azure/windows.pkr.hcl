@@ -19,9 +19,9 @@ build {
     use_proxy               = false
     skip_version_check      = true
     inventory_file_template = local.winrm_inventory
-    # ansible/playbooks/bake-windows.yml reads the password from the environment; a command line would show it.
+    # ansible/playbooks/bake-windows.yml reads the password from the environment.
     ansible_env_vars = concat(local.no_login, ["BUILD_PASSWORD=${build.Password}"], local.ansible_environment)
-    extra_arguments  = ["--extra-vars", "@${var.ansible_vars}"]
+    extra_arguments  = concat(local.no_password_argument, ["--extra-vars", "@${var.ansible_vars}"])
   }
 
   provisioner "powershell" {

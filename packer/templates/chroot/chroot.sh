@@ -54,8 +54,21 @@ write_esp() {
     mcopy -s -m -i "$OUTPUT/disk.raw@@$esp" "$root"/boot/efi/* ::
 }
 
+# A process namespace for the programs in the image: /proc of this one shows the secrets in Ansible's environment.
+start_image_processes() {
+    # shellcheck disable=SC2016 # the inner shell expands it
+    env -i PATH="$PATH" unshare --pid --fork --kill-child -- \
+        sh -c 'mount -t proc proc "$1" && exec sleep infinity' sh "$root/proc" &
+    IMAGE_PROCESSES="/proc/$!/ns/pid_for_children"
+    export IMAGE_PROCESSES
+    until mountpoint -q "$root/proc"; do
+        kill -0 "$!" || { echo "error: no process namespace for the image" >&2; exit 1; }
+        sleep 0.05
+    done
+}
+
 populate() {
-    mount -t proc proc "$root/proc"
+    start_image_processes
     mount -t sysfs -o ro sysfs "$root/sys"
     mount -t tmpfs tmpfs "$root/run"
     mount -t tmpfs tmpfs "$root/tmp"
@@ -92,10 +105,7 @@ detach() {
 
 attach
 populate
-unset TMPDIR # a folder of this system, which programs in the chroot would look for
-# In a process namespace neither Ansible nor systemctl detects the chroot; the first two variables say so. With the
-# third, bootctl and kernel-install take the copy of the EFI system partition for the partition itself.
-SYSTEMD_OFFLINE=1 debian_chroot=bakery SYSTEMD_RELAX_ESP_CHECKS=1 "$ANSIBLE_PLAYBOOK" \
-    --inventory image, --connection community.general.chroot --extra-vars "ansible_host=$root in_chroot=true" \
+"$ANSIBLE_PLAYBOOK" --inventory image, --connection community.general.chroot \
+    --extra-vars "ansible_host=$root ansible_chroot_exe=$CHROOT in_chroot=true" \
     --extra-vars "@$ANSIBLE_VARS" "$PLAYBOOK"
 detach

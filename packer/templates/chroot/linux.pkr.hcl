@@ -17,6 +17,7 @@ build {
       "BASE_DISK=${var.base_disk}",
       "OUTPUT=${var.output_folder}",
       "PID_FILE=${var.pid_file}",
+      "CHROOT=${abspath(path.root)}/clean-chroot.sh",
       "ANSIBLE_PLAYBOOK=${var.ansible_playbook}",
       "ANSIBLE_CONFIG=${var.ansible_folder}/ansible.cfg",
       "PLAYBOOK=${var.ansible_folder}/bake.yml",

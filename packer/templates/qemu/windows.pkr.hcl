@@ -40,7 +40,7 @@ build {
     inventory_file_template = local.winrm_inventory
     # The secret BUILD_PASSWORD is in it; ansible/playbooks/bake-windows.yml logs in with that.
     ansible_env_vars = local.ansible_environment
-    extra_arguments  = ["--extra-vars", "@${var.ansible_vars}"]
+    extra_arguments  = concat(local.no_password_argument, ["--extra-vars", "@${var.ansible_vars}"])
   }
 
   post-processor "manifest" {

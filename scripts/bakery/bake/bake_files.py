@@ -16,8 +16,8 @@ from bakery.host.errors import UsageError
 from bakery.model.definition import FAMILIES, ImageDefinition
 
 PLAYBOOKS = {"linux": "bake.yml", "windows": "bake-windows.yml"}
-# A role declares its bake modes and OS families here; without the file they are vm and Debian. The file can
-# refuse a bake and never changes one: Ansible reads only main.yml and argument_specs.yml of meta/.
+# A role declares its bake modes and OS families here; without the file they are vm and Debian. These two can
+# refuse a bake and never change one: Ansible reads only main.yml and argument_specs.yml of meta/.
 FITNESS = Path("meta") / "bakery.yml"
 INCLUDED_ROLES = ("include_role", "import_role")
 
@@ -53,10 +53,17 @@ def playbook_files(playbooks: Path, definition: ImageDefinition) -> list[Path]:
 
 def role_files(role: Path, family: str | None) -> list[Path]:
     """Files of a role, without the variables of families other than `family`. None keeps all families."""
-    unread = {role / FITNESS}
+    unread = set() if takes_templates(role) else {role / FITNESS}
     if family:
         unread |= {role / "vars" / f"{name}.yml" for name in FAMILIES.values() if name != family}
     return [path for path in list_files(role) if path not in unread]
+
+
+def takes_templates(role: Path) -> bool:
+    """Whether a role declares that text in its variables may be a Jinja template: `templates: true`."""
+    path = role / FITNESS
+    declared = json.loads(yamlfile.parse(path)) if path.is_file() else None
+    return isinstance(declared, dict) and declared.get("templates") is True
 
 
 def reads_vars_by_family(path: Path) -> bool:

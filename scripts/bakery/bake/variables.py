@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bakery.bake.bake_files import takes_templates
 from bakery.clouds.job import Job
 from bakery.host.vault import Vault
 from bakery.model.naming import full_name
@@ -29,10 +30,16 @@ def common_variables(job: Job, ansible_vars: Path) -> dict[str, Any]:
 
 
 def ansible_variables(job: Job) -> bytes:
-    """The definition's software for ansible/playbooks/bake.yml, as JSON."""
+    """The definition's software for ansible/playbooks/bake.yml, as JSON.
+
+    Text is data: Ansible evaluates no template in it, except in variables of a role that declares `templates: true`.
+    """
     software = job.definition.software
-    values: dict[str, Any] = {name: value for use in software.roles for name, value in use.vars.items()}
-    values |= {
+    values: dict[str, Any] = {}
+    for use in software.roles:
+        templates = takes_templates(job.project.resources.role(use.name))
+        values |= dict(use.vars) if templates else {name: _mark_as_data(value) for name, value in use.vars.items()}
+    own = {
         "bakery_image": job.definition.name,
         "bakery_version": job.version,
         "bakery_os_family": job.definition.family or "",
@@ -45,7 +52,16 @@ def ansible_variables(job: Job) -> bytes:
         "archives_report": str(job.archives_report),
         "root_archive": "" if job.base else str(job.root_archive),
     }
-    return json.dumps(values, indent=2).encode()
+    return json.dumps(values | _mark_as_data(own), indent=2).encode()
+
+
+def _mark_as_data(value: Any) -> Any:
+    """A value with each text in the form that keeps Ansible from evaluating it (AnsibleJSONDecoder)."""
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value}
+    if isinstance(value, Mapping):
+        return {name: _mark_as_data(part) for name, part in value.items()}
+    return [_mark_as_data(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _lock_variables(job: Job) -> dict[str, Any]:

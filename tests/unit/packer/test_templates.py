@@ -1,5 +1,6 @@
 """What the Packer templates keep to, read from their text."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,16 @@ def test_ansible_does_not_inherit_the_token_of_vault() -> None:
     assert '"VAULT_TOKEN="' in (TEMPLATES / "ansible.pkr.hcl").read_text()
     for build in BUILDS:
         assert build.read_text().count('provisioner "ansible"') == build.read_text().count("local.ansible_environment")
+
+
+@pytest.mark.parametrize("template", sorted({path.parent for path in BUILDS}), ids=lambda path: path.name)
+def test_the_password_of_windows_is_on_no_command_line(template: Path) -> None:
+    """The plugin leaves it out if a part of an argument, split at "=", is `ansible_password` (checkArg, 1.1.2)."""
+    shared = (TEMPLATES / "ansible.pkr.hcl").read_text()
+    arguments = re.search(r"no_password_argument = \[(.*)\]", shared)
+    assert arguments
+    quoted = re.findall(r'"([^"]*)"', arguments[1])
+    assert any("ansible_password" in argument.split("=") for argument in quoted)
+    assert not any(argument.startswith("ansible_password=") for argument in quoted), "that would set it"
+    text = (template / "windows.pkr.hcl").read_text()
+    assert text.count("concat(local.no_password_argument, ") == text.count('provisioner "ansible"') == 1

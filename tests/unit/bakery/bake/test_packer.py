@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bakery.bake import packer
+from bakery.bake.bake_files import role_files
 from bakery.host import process
 from bakery.host.errors import BakeryError
 from doubles.packer import PackerProject, define
@@ -84,6 +85,18 @@ def test_ansible_gets_the_software(world: PackerProject) -> None:
         "archives_report": str(world.folder / "scratch" / "archives.txt"),
         "root_archive": "",
     }
+
+
+@pytest.mark.parametrize("declares", [True, False])
+def test_variables_are_templates_only_for_a_role_that_says_so(world: PackerProject, declares: bool) -> None:
+    world.role("motd", {"meta/bakery.yml": f"templates: {str(declares).lower()}\n"})
+    text = "{{ lookup('pipe', 'id') }}"
+    lines = {"motd_lines": {"first": [text]}}
+    packer.build(world.job(define(software={"roles": [{"name": "motd", "vars": lines}]})), {}, [])
+    expected = text if declares else {"__ansible_unsafe": text}
+    assert world.record()["ansible_vars"]["motd_lines"] == {"first": [expected]}
+    files = role_files(world.project.resources.role("motd"), "Debian")
+    assert any(path.name == "bakery.yml" for path in files) is declares, "it changes the bake, so it counts"
 
 
 def test_the_environment_is_small_and_private(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ from bakery.bake import bake_files
 from bakery.host import yamlfile
 from bakery.host.errors import UsageError
 
-
 Line = Callable[[str], str]
 
 
