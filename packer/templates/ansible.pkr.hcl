@@ -14,17 +14,45 @@ variable "secrets" {
   description = "Location of each secret in Vault, by name. Roles find the value in the environment variable NAME."
 }
 
+variable "ssh_host_key" {
+  type        = string
+  description = "Private host key of the machine of this bake, which has it from its first start; the public key is beside it (.pub)."
+}
+
+variable "ssh_known_hosts" {
+  type        = string
+  description = "File known_hosts with that key, under the name image."
+}
+
 # Packer reads Vault. It hides each string of a sensitive local in its output, so this local holds the values alone.
 local "secrets" {
   expression = { for name, secret in var.secrets : upper(name) => vault(secret.path, secret.key) }
   sensitive  = true
 }
 
+# In the form of cloud-init's module ssh.
+local "host_keys" {
+  expression = {
+    ed25519_private = file(var.ssh_host_key)
+    ed25519_public  = trimspace(file("${var.ssh_host_key}.pub"))
+  }
+  sensitive = true
+}
+
 locals {
   # The provisioners skip the question for Ansible's version, which takes as long as a task. The plugin would then write
   # an inventory for Ansible 1.
-  ssh_inventory   = "{{ .HostAlias }} ansible_host={{ .Host }} ansible_user={{ .User }} ansible_port={{ .Port }}\n"
-  winrm_inventory = "${trimspace(local.ssh_inventory)} ansible_connection=winrm ansible_winrm_transport=ntlm ansible_winrm_server_cert_validation=ignore\n"
+  inventory       = "{{ .HostAlias }} ansible_host={{ .Host }} ansible_user={{ .User }} ansible_port={{ .Port }}"
+  winrm_inventory = "${local.inventory} ansible_connection=winrm ansible_winrm_transport=ntlm ansible_winrm_server_cert_validation=ignore\n"
+
+  # Ansible talks to the machine that has the host key of this bake, and to no other. Packer itself cannot check host
+  # keys. It logs in with a key pair and sends no secret, so whoever answers in place of the machine learns nothing.
+  pinned_inventory = join(" ", [
+    local.inventory,
+    "bakery_known_hosts=${var.ssh_known_hosts}",
+    "ansible_ssh_host_key_checking=true",
+    "ansible_ssh_args='-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=15 -o ServerAliveCountMax=4 -o StrictHostKeyChecking=yes -o HostKeyAlias=image -o UserKnownHostsFile=${var.ssh_known_hosts} -o GlobalKnownHostsFile=/dev/null'\n",
+  ])
 
   # A role gets the secrets of its definition. It gets no token, so it cannot read others.
   ansible_environment = concat(

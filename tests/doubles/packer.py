@@ -44,7 +44,8 @@ def read_data(node):
 software = json.loads(json.dumps(ansible_vars), object_hook=read_data)
 mode = oct(os.stat(pathlib.Path(file).parent).st_mode & 0o777)
 pathlib.Path({record!r}).write_text(json.dumps(
-    dict(argv=sys.argv, env=dict(os.environ), variables=variables, software=software, ansible_vars=ansible_vars, mode=mode)
+    dict(argv=sys.argv, env=dict(os.environ), variables=variables, software=software, ansible_vars=ansible_vars,
+         mode=mode)
 ))
 output = pathlib.Path(variables.get("output_folder", "/nowhere"))  # a build at a target has none
 

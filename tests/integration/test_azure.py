@@ -111,6 +111,10 @@ def _definition(**azure: Any) -> ImageDefinition:
     )
 
 
+NETWORK = {"virtual_network": "builds", "resource_group": "network", "subnet": "packer"}
+ACCESS = {"access_from": ("203.0.113.7/32",)}
+
+
 def _distribution(**azure: Any) -> dict[str, Any]:
     return {
         "tenant": world.TENANT,
@@ -613,11 +617,12 @@ def test_what_somebody_else_built_is_not_adopted(azure: StandIn, bench: DiskPubl
     [
         ("debian-12", {"urn": "Debian:debian-12:12-gen2:latest"}),
         ("debian-12", {"image": "base"}),
+        ("debian-12", {"image": "base", "network": NETWORK}),
         ("windows-2022", {"urn": "MicrosoftWindowsServer:WindowsServer:2022-datacenter-g2:latest"}),
     ],
 )
 def test_packer_accepts_the_template(
-    project_root: Path, tmp_path: Path, system: str, base: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    project_root: Path, tmp_path: Path, system: str, base: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the real plugin, and without credentials: nothing is asked."""
     for name in ("HTTPS_PROXY", "https_proxy"):
@@ -628,7 +633,8 @@ def test_packer_accepts_the_template(
     (tmp_path / "packer").symlink_to(project_root / "packer")
     project = Project(root=tmp_path, definitions=tmp_path, workspace=tmp_path / "workspace")
     definition = Definition.model_validate(
-        _definition().model_dump(exclude={"base"}) | {"os": system, "base": {"azure": base}}
+        _definition().model_dump(exclude={"base"})
+        | {"os": system, "base": {"azure": base if "network" in base else base | ACCESS}}
     )
     source = VERSION_ID if "image" in base else ""
     tools = toolbox.toolchain(Project(root=project_root, definitions=tmp_path, workspace=tmp_path / "workspace"))
@@ -644,7 +650,9 @@ class TestMarketplace:
 
     def definition(self) -> ImageDefinition:
         values = _definition().model_dump(exclude_none=True)
-        return Definition.model_validate(values | {"base": {"azure": {"urn": f"{self.URN}:latest"}}})
+        return Definition.model_validate(
+            values | {"base": {"azure": {"urn": f"{self.URN}:latest", "access_from": ("203.0.113.7/32",)}}}
+        )
 
     def test_is_the_greatest_by_its_numbers(self, azure: StandIn) -> None:
         azure.control("POST", "market", {self.URN: ["0.20261101.10", "0.20261101.9", "0.20260901.11"]})

@@ -40,6 +40,23 @@ source "amazon-ebs" "image" {
     }
   }
 
+  # Without a network of its own the build takes the default VPC. Only the addresses of access_from reach the machine, by
+  # default the one that this machine has on the internet: the plugin would let in everybody.
+  vpc_id    = var.vpc
+  subnet_id = var.subnet
+  dynamic "subnet_filter" {
+    for_each = length(var.subnet_tags) == 0 ? [] : [var.subnet_tags]
+    content {
+      filters = { for key, value in subnet_filter.value : "tag:${key}" => value }
+    }
+  }
+  security_group_ids                        = var.security_groups
+  associate_public_ip_address               = var.public_address
+  ssh_interface                             = var.session_manager ? "session_manager" : var.public_address == false ? "private_ip" : ""
+  temporary_security_group_source_cidrs     = var.access_from
+  temporary_security_group_source_public_ip = length(var.access_from) == 0
+  iam_instance_profile                      = var.instance_profile
+
   instance_type   = var.instance_type
   run_tags        = { for key, value in var.tags : key => value if key != "Name" }
   run_volume_tags = var.tags

@@ -8,7 +8,7 @@ build {
     # cloud-init installs a key of this bake: a key pair would stay in the account if Packer is killed.
     user_data = "#cloud-config\n${yamlencode({
       ssh_authorized_keys = [trimspace(file("${var.ssh_private_key}.pub"))]
-      ssh_genkeytypes     = ["ed25519"]
+      ssh_keys            = local.host_keys # the bake knows this key; the seal removes it
     })}"
     communicator         = "ssh"
     ssh_username         = var.user
@@ -23,7 +23,7 @@ build {
     host_alias              = "image"
     use_proxy               = false # it offers only ssh-rsa, which OpenSSH refuses, and it is slow
     skip_version_check      = true
-    inventory_file_template = local.ssh_inventory
+    inventory_file_template = local.pinned_inventory
     ansible_env_vars        = concat(local.no_login, local.ansible_environment)
     extra_arguments         = ["--become", "--extra-vars", "@${var.ansible_vars}"]
   }

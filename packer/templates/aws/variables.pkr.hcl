@@ -36,6 +36,46 @@ variable "instance_type" {
   description = "Instance type of the build."
 }
 
+variable "vpc" {
+  type        = string
+  description = "VPC of the build; empty for that of the subnet, or the default one."
+}
+
+variable "subnet" {
+  type        = string
+  description = "Subnet of the build; empty for the one with subnet_tags, or one of the default VPC."
+}
+
+variable "subnet_tags" {
+  type        = map(string)
+  description = "Tags that exactly one subnet has, in place of its ID."
+}
+
+variable "security_groups" {
+  type        = list(string)
+  description = "Security groups of the build; without them Packer makes one for the time of the build."
+}
+
+variable "public_address" {
+  type        = bool
+  description = "Whether the build gets a public address; null leaves it to the subnet."
+}
+
+variable "session_manager" {
+  type        = bool
+  description = "Whether Packer logs in through AWS Session Manager."
+}
+
+variable "access_from" {
+  type        = list(string)
+  description = "Address blocks that may reach the build; empty for the address of this machine on the internet."
+}
+
+variable "instance_profile" {
+  type        = string
+  description = "Instance profile of the build; empty for none."
+}
+
 variable "user" {
   type        = string
   description = "Login of the base; may become root without a password."

@@ -41,6 +41,13 @@ source "azure-arm" "image" {
     }
   }
 
+  # Without a virtual network of its own the build gets one, which only the addresses of access_from reach.
+  virtual_network_name                   = var.virtual_network.name
+  virtual_network_resource_group_name    = var.virtual_network.resource_group
+  virtual_network_subnet_name            = var.virtual_network.subnet
+  private_virtual_network_with_public_ip = var.virtual_network.public_address
+  allowed_inbound_ip_addresses           = var.access_from
+
   # The machine's resources have the tags, too: the tags identify what a killed Packer leaves behind.
   azure_tags = var.tags
   shared_image_gallery_destination {

@@ -61,6 +61,16 @@ variable "vm_size" {
   description = "VM size of the build."
 }
 
+variable "virtual_network" {
+  type        = object({ name = string, resource_group = string, subnet = string, public_address = bool })
+  description = "Virtual network and subnet of the build; empty for one that Packer makes."
+}
+
+variable "access_from" {
+  type        = list(string)
+  description = "Addresses that may reach a build in a network that Packer makes."
+}
+
 variable "ssh_private_key" {
   type        = string
   description = "Private key of this bake; Azure puts the public key into the machine."

@@ -21,6 +21,7 @@ build {
       "user-data" = templatefile("${path.root}/linux/user-data.pkrtpl", {
         user       = "root"
         public_key = trimspace(file("${var.ssh_private_key}.pub"))
+        host_keys  = local.host_keys
       })
     }
 
@@ -40,7 +41,7 @@ build {
     host_alias              = "image"
     use_proxy               = false # it offers only ssh-rsa, which OpenSSH refuses, and it is slow
     skip_version_check      = true
-    inventory_file_template = local.ssh_inventory
+    inventory_file_template = local.pinned_inventory
     ansible_env_vars        = local.ansible_environment
     extra_arguments         = ["--extra-vars", "@${var.ansible_vars}"]
   }

@@ -1,5 +1,11 @@
 # Linux: Ansible over SSH.
 
+locals {
+  # An installed system makes its own host keys, and so does a base without cloud-init, into which Packer logs in with a
+  # password. Whoever answers in place of such a machine learns that password, and what Ansible sends.
+  host_key_known = var.iso == "" && !contains(keys(var.secrets), "build_password")
+}
+
 build {
   source "vsphere-clone.image" {
     name = "linux"
@@ -10,6 +16,7 @@ build {
       "guestinfo.userdata" = base64encode(templatefile("${path.root}/linux/user-data.pkrtpl", {
         user       = var.user
         public_key = trimspace(file("${var.ssh_private_key}.pub"))
+        host_keys  = local.host_keys
       }))
     }
 
@@ -46,7 +53,7 @@ build {
     host_alias              = "image"
     use_proxy               = false # it offers only ssh-rsa, which OpenSSH refuses, and it is slow
     skip_version_check      = true
-    inventory_file_template = local.ssh_inventory
+    inventory_file_template = local.host_key_known ? local.pinned_inventory : "${local.inventory}\n"
     ansible_env_vars        = concat(local.no_login, local.ansible_environment)
     extra_arguments         = ["--become", "--extra-vars", "@${var.ansible_vars}"]
   }

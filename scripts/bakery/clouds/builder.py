@@ -7,6 +7,8 @@ from typing import Any, Literal
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
 from bakery.host.errors import BakeryError
+from bakery.machine import ssh
+from bakery.machine.timeout import ssh_timeout
 from bakery.model.definition import ImageDefinition
 
 # Private jobs need the user's own machines (KVM, a way to the vCenter), public ones a cloud account.
@@ -53,6 +55,17 @@ class RemoteBuilder(Builder):
     def own_login(self, env: Mapping[str, str]) -> dict[str, str]:
         """The part of the user's environment that logs in."""
         return {name: value for name, value in env.items() if self.own and name.startswith(self.own)}
+
+
+def ssh_variables(job: Job, patience: str) -> dict[str, str]:
+    """The variables of a template that logs in by SSH: new keys of this bake, and how long to wait for an answer."""
+    host_key = ssh.make_host_key(job.scratch)
+    return {
+        "ssh_private_key": str(ssh.make_key(job.scratch)),
+        "ssh_host_key": str(host_key.path),
+        "ssh_known_hosts": str(host_key.known_hosts),
+        "ssh_timeout": ssh_timeout(patience),
+    }
 
 
 def require(fields: Mapping[str, str], names: Iterable[str], cloud: str) -> None:

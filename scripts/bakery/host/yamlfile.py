@@ -134,7 +134,7 @@ def _list_nodes(path: Path, root: Node | None) -> list[Node]:
 
 
 def _measure_node(path: Path, node: Node, nodes: list[Node], sizes: dict[int, int]) -> int:
-    """The nodes below a node and itself, aliases resolved. `sizes` has the nodes that were measured; 0 means not yet."""
+    """The nodes below a node and itself, aliases resolved. `sizes` has those that were measured; 0 means not yet."""
     size = sizes.get(id(node))
     at = f"{path}:{node.start_mark.line + 1}"
     if size == 0:

@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
-from bakery.clouds.aws.settings import AwsBase, AwsDistribution
-from bakery.clouds.builder import RemoteBuilder, require
+from bakery.clouds.aws.settings import AwsBase, AwsDistribution, AwsNetwork
+from bakery.clouds.builder import RemoteBuilder, require, ssh_variables
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
-from bakery.machine import ssh
-from bakery.machine.timeout import ssh_timeout
 from bakery.model.definition import ImageDefinition
 
 # Names in Vault's AWS engine (aws/creds, aws/sts) -> variables that every AWS SDK reads. Static keys have no token.
@@ -40,11 +40,34 @@ def variables(job: Job) -> dict[str, Any]:
         "source_filter": ami,
         "instance_type": base.instance_type,
         "user": base.user,
+        "instance_profile": base.instance_profile or "",
         "endpoint": os.environ.get("AWS_ENDPOINT_URL", ""),
-        "ssh_private_key": str(ssh.make_key(job.scratch)),
-        "ssh_timeout": ssh_timeout("10m"),
         "secrets": job.secret_references,
+        **_network_variables(base.network),
+        **ssh_variables(job, "10m"),
     }
+
+
+def _network_variables(network: AwsNetwork | None) -> dict[str, Any]:
+    """Without a network, the plugin takes the default VPC, and the subnet decides about a public address."""
+    return {
+        "vpc": (network and network.vpc) or "",
+        "subnet": (network and network.subnet) or "",
+        "subnet_tags": dict(network.subnet_tags) if network else {},
+        "security_groups": network.security_groups if network else (),
+        "public_address": network.public_address if network else None,
+        "session_manager": network.session_manager if network else False,
+        "access_from": (network and network.access_from) or _own_addresses(),
+    }
+
+
+def _own_addresses() -> tuple[str, ...]:
+    """The addresses by which a stand-in on loopback sees this machine; for AWS the plugin asks for the public one."""
+    host = urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname or ""
+    try:
+        return ("127.0.0.0/8",) if ip_address(host).is_loopback else ()
+    except ValueError:
+        return ()
 
 
 def environment(fields: Mapping[str, str]) -> dict[str, str]:

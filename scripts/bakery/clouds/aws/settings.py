@@ -1,17 +1,28 @@
 """The settings of AWS in a definition: `base.aws` and `distribution.aws`."""
 
+from collections.abc import Mapping
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from bakery.model.access import AddressBlock
 from bakery.model.bases import CloudBase, require_one
 from bakery.model.distribution import CloudDistribution
 from bakery.model.fields import Name, TextFormat, VaultPath
-from bakery.model.validation import Model
+from bakery.model.validation import Model, field_error
 
 Region = Annotated[str, TextFormat(r"^[a-z]{2}(-[a-z]+)+-[0-9]$", "the name of an AWS region", "eu-west-1")]
 Account = Annotated[str, TextFormat(r"^[0-9]{12}$", "the twelve digits of an AWS account", "123456789012")]
 Owner = Annotated[str, TextFormat(r"^([0-9]{12}|amazon|self)$", "an AWS account, amazon or self", "136693071363")]
+
+
+ID = "[0-9a-f]{8}([0-9a-f]{9})?$"
+Vpc = Annotated[str, TextFormat(f"^vpc-{ID}", "the ID of a VPC", "vpc-0123456789abcdef0")]
+Subnet = Annotated[str, TextFormat(f"^subnet-{ID}", "the ID of a subnet", "subnet-0123456789abcdef0")]
+SecurityGroup = Annotated[str, TextFormat(f"^sg-{ID}", "the ID of a security group", "sg-0123456789abcdef0")]
+InstanceProfile = Annotated[
+    str, TextFormat(r"^[\w+=,.@-]{1,128}$", "the name of an instance profile, not its ARN", "bakery-production-build")
+]
 
 
 class AmiFilter(Model):
@@ -19,6 +30,46 @@ class AmiFilter(Model):
 
     name: str = Field(description="name of the AMI; * stands for anything: debian-13-amd64-*")
     owner: Owner = Field(description="account that owns the AMI, amazon or self")
+
+
+class AwsNetwork(Model):
+    """The network of a build: a subnet, and who may log in to the machine there."""
+
+    vpc: Vpc | None = Field(default=None, description="VPC in which subnet_tags are looked for")
+    subnet: Subnet | None = Field(default=None, description="subnet of the build; or set subnet_tags")
+    subnet_tags: Mapping[str, str] = Field(default={}, description="tags that exactly one subnet has: {Name: builds}")
+    security_groups: tuple[SecurityGroup, ...] = Field(
+        default=(), description="security groups of the build; without them Packer makes one and removes it"
+    )
+    public_address: bool = Field(default=True, description="whether the machine gets a public address")
+    access_from: tuple[AddressBlock, ...] = Field(
+        default=(),
+        description="address blocks that may log in; without it the public address of the machine that bakes",
+    )
+    session_manager: bool = Field(
+        default=False, description="log in through AWS Session Manager, which opens no port; needs instance_profile"
+    )
+
+    @model_validator(mode="after")
+    def _check_subnet(self) -> Self:
+        if (self.subnet is None) == (not self.subnet_tags):
+            raise ValueError("needs exactly one of subnet, subnet_tags")
+        if self.vpc and self.subnet:
+            raise field_error("subnet has its own VPC", "remove vpc, or replace subnet by subnet_tags", "vpc")
+        return self
+
+    @model_validator(mode="after")
+    def _check_access(self) -> Self:
+        if self.access_from and self.security_groups:
+            reason = "it is for a group that Packer makes, and security_groups are set"
+            raise field_error(reason, "put the rule into those groups", "access_from")
+        if self.access_from and self.session_manager:
+            raise field_error("Session Manager opens no port", "remove it", "access_from")
+        if not (self.public_address or self.session_manager or self.access_from or self.security_groups):
+            reason = "nothing can log in to a machine without a public address"
+            hint = "set session_manager: true; or access_from to the private block of the machine that bakes"
+            raise field_error(reason, hint, "public_address")
+        return self
 
 
 class AwsBase(CloudBase):
@@ -30,10 +81,20 @@ class AwsBase(CloudBase):
     ami: AmiFilter | None = Field(default=None, description="an AMI of another owner")
     instance_type: str = Field(default="t3.medium", description="instance type of the build")
     user: str = Field(default="admin", description="user that logs in to the base")
+    network: AwsNetwork | None = Field(
+        default=None, description="network of the build; without it the default VPC, and access from this machine only"
+    )
+    instance_profile: InstanceProfile | None = Field(
+        default=None, description="instance profile of the build; its machine has these rights at AWS"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         require_one(self, "image", "ami")
+        if self.network and self.network.session_manager and not self.instance_profile:
+            reason = "Session Manager reaches only machines with an instance profile"
+            hint = "add instance_profile, whose role has the policy AmazonSSMManagedInstanceCore"
+            raise field_error(reason, hint, "network", "session_manager")
         return self
 
     @property

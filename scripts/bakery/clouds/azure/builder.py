@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from bakery.clouds.azure.names import GalleryVersion, gallery_image
-from bakery.clouds.azure.settings import AzureBase, AzureDistribution
-from bakery.clouds.builder import RemoteBuilder, require
+from bakery.clouds.azure.settings import AzureBase, AzureDistribution, AzureNetwork
+from bakery.clouds.builder import RemoteBuilder, require, ssh_variables
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
-from bakery.machine import ssh
-from bakery.machine.timeout import ssh_timeout
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import VendorBase
 from bakery.model.version import ImageVersion
@@ -35,9 +33,19 @@ def variables(job: Job) -> dict[str, Any]:
         "source_version": {"image": parent.image if parent else "", "version": parent.version if parent else ""},
         "source_urn": _exact_urn(base.urn or "", job.vendor_base),
         "vm_size": base.vm_size,
-        "ssh_private_key": str(ssh.make_key(job.scratch)),
-        "ssh_timeout": ssh_timeout("20m"),
+        "virtual_network": _network_variables(base.network),
+        "access_from": base.access_from,
         "secrets": job.secret_references,
+        **ssh_variables(job, "20m"),
+    }
+
+
+def _network_variables(network: AzureNetwork | None) -> dict[str, Any]:
+    return {
+        "name": network.virtual_network if network else "",
+        "resource_group": network.resource_group if network else "",
+        "subnet": network.subnet if network else "",
+        "public_address": network.public_address if network else False,
     }
 
 

@@ -4,10 +4,12 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from bakery.model.access import AddressBlock
 from bakery.model.bases import QEMU, CloudBase, require_one
 from bakery.model.definition import ImageDefinition
 from bakery.model.distribution import CloudDistribution
 from bakery.model.fields import Name, TextFormat, VaultPath
+from bakery.model.validation import Model, field_error
 
 Uuid = Annotated[
     str,
@@ -37,7 +39,25 @@ StorageAccount = Annotated[
     str, TextFormat(r"^[a-z0-9]{3,24}$", "3 to 24 lower-case letters and digits", "exampleimages")
 ]
 
+VirtualNetwork = Annotated[
+    str,
+    TextFormat(
+        r"^[A-Za-z0-9][\w.-]{0,62}\w$",
+        "2 to 64 letters, digits and any of _.-, a letter or digit first, no dot or hyphen last",
+        "builds",
+    ),
+]
+
 LATEST = "latest"  # the version that Azure replaces by the newest
+
+
+class AzureNetwork(Model):
+    """The virtual network of a build, whose own rules say who may log in."""
+
+    virtual_network: VirtualNetwork
+    resource_group: ResourceGroup = Field(description="resource group of the virtual network")
+    subnet: VirtualNetwork
+    public_address: bool = Field(default=False, description="whether the machine gets a public address as well")
 
 
 class AzureBase(CloudBase):
@@ -50,10 +70,17 @@ class AzureBase(CloudBase):
         default=None, description="marketplace image, PUBLISHER:OFFER:SKU:VERSION; latest stands for the newest"
     )
     vm_size: str = Field(default="Standard_D2s_v5", description="size of the build's virtual machine")
+    network: AzureNetwork | None = Field(default=None, description="virtual network of the build; or set access_from")
+    access_from: tuple[AddressBlock, ...] = Field(
+        default=(), description="address blocks that may log in to a build in a network that Packer makes"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         require_one(self, "image", "urn")
+        if (self.network is None) == (not self.access_from):
+            reason = "needs exactly one of network, access_from: otherwise the internet can log in to the build"
+            raise field_error(reason, "add access_from: [203.0.113.7/32], the address of the machine that bakes")
         return self
 
     @property

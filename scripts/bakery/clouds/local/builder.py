@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from bakery.clouds.builder import Builder
+from bakery.clouds.builder import Builder, ssh_variables
 from bakery.clouds.job import Job
-from bakery.machine import disk_image, qemu, ssh
-from bakery.machine.timeout import ssh_timeout
+from bakery.machine import disk_image, qemu
 from bakery.model.bases import QEMU
 from bakery.model.definition import ImageDefinition
 
@@ -36,8 +35,7 @@ def _guest_variables(job: Job) -> dict[str, Any]:
     return {
         "disk_size": disk_image.inspect(job.base.path)["virtual-size"],
         "secrets": job.secret_references,
-        "ssh_private_key": str(ssh.make_key(job.scratch)),
-        "ssh_timeout": ssh_timeout(SSH_TIMEOUT[job.toolchain.accelerator]),
+        **ssh_variables(job, SSH_TIMEOUT[job.toolchain.accelerator]),
         "serial_log": str(job.console),
         "accelerator": job.toolchain.accelerator,
         "machine_type": machine.type,

@@ -4,13 +4,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from bakery.clouds.builder import RemoteBuilder, require
+from bakery.clouds.builder import RemoteBuilder, require, ssh_variables
 from bakery.clouds.job import Job
 from bakery.clouds.manifest import Build
 from bakery.clouds.vsphere.settings import Iso, VsphereBase, VsphereDistribution
 from bakery.host.errors import BakeryError
-from bakery.machine import ssh
-from bakery.machine.timeout import ssh_timeout
 from bakery.model.definition import ImageDefinition
 
 FIELDS = ("username", "password")
@@ -44,9 +42,8 @@ def variables(job: Job) -> dict[str, Any]:
         "guest_os": iso.guest_os,
         "disk_mib": iso.disk_gib << 10,
         "user": base.user,
-        "ssh_private_key": str(ssh.make_key(job.scratch)),
-        "ssh_timeout": ssh_timeout("30m" if base.iso else "10m"),  # an installed system boots once more
         "secrets": job.secret_references,
+        **ssh_variables(job, "30m" if base.iso else "10m"),  # an installed system boots once more
     }
 
 

@@ -44,7 +44,7 @@ distribution:
 # By target: settings, the parent's base, and two regions.
 WORLDS = {
     "aws": (AWS, "aws: {ami: {name: 'debian-12-*', owner: self}}", ("eu-central-1", "us-east-1")),
-    "azure": (AZURE, "azure: {urn: 'a:b:c:d'}", ("westeurope", "eastus2")),
+    "azure": (AZURE, "azure: {urn: 'a:b:c:d', access_from: [203.0.113.7/32]}", ("westeurope", "eastus2")),
 }
 
 

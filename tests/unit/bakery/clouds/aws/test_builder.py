@@ -1,6 +1,7 @@
 """amazon-ebs: its variables, its login, and what its manifest says."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from doubles.packer import PackerProject, define
 
 AMI = {"ami": {"name": "debian-12-amd64-*", "owner": "136693071363"}}
 SETTINGS = {"regions": ["eu-central-1", "us-east-1"], "accounts": ["210987654321"], "kms_alias": "alias/images"}
+SUBNET = "subnet-0123456789abcdef0"
 LEASE = {"access_key": "AKIA", "secret_key": "hidden", "security_token": "token"}
 
 
@@ -32,6 +34,42 @@ def test_where_it_is_built_and_where_it_goes(world: PackerProject) -> None:
         "source_filter": {"name": "debian-12-amd64-*", "owner": "136693071363"},
         "endpoint": "",
     }
+
+
+def test_without_a_network_only_this_machine_gets_in(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    given = aws.variables(job(world))
+    assert (given["vpc"], given["subnet"], given["subnet_tags"], given["security_groups"]) == ("", "", {}, ())
+    assert (given["public_address"], given["session_manager"], given["instance_profile"]) == (None, False, "")
+    assert given["access_from"] == (), "the plugin asks for the address of this machine"
+
+
+def test_the_network_of_a_build(world: PackerProject) -> None:
+    network = {"subnet": SUBNET, "public_address": False, "session_manager": True}
+    given = aws.variables(job(world, base={**AMI, "network": network, "instance_profile": "bakery-build"}))
+    assert (given["subnet"], given["public_address"], given["session_manager"]) == (SUBNET, False, True)
+    assert given["instance_profile"] == "bakery-build"
+    tags = {"vpc": "vpc-01234567", "subnet_tags": {"Name": "builds"}, "access_from": ["10.0.0.0/8"]}
+    given = aws.variables(job(world, base={**AMI, "network": tags}))
+    assert (given["vpc"], given["subnet_tags"]) == ("vpc-01234567", {"Name": "builds"})
+    assert given["access_from"] == ("10.0.0.0/8",)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "blocks"),
+    [("http://127.0.0.1:5000", ("127.0.0.0/8",)), ("https://ec2.eu-west-1.amazonaws.com", ()), ("", ())],
+)
+def test_a_stand_in_sees_loopback(
+    world: PackerProject, monkeypatch: pytest.MonkeyPatch, endpoint: str, blocks: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    assert aws.variables(job(world))["access_from"] == blocks
+
+
+def test_the_machine_has_a_key_that_the_bake_knows(world: PackerProject) -> None:
+    given = aws.variables(job(world))
+    assert Path(given["ssh_host_key"]).read_text()
+    assert Path(given["ssh_known_hosts"]).read_text().startswith("image ")
 
 
 def test_one_of_ours_is_started_from_by_its_id(world: PackerProject) -> None:

@@ -1,6 +1,7 @@
 """What azure-arm is told, and what its manifest tells."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from bakery.clouds.manifest import Build
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
 from bakery.machine import ssh
+from bakery.machine.ssh import HostKey
 from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
 
@@ -21,9 +23,11 @@ ID = (
     "/galleries/bakery/images/base-x86_64/versions/1.0.7"
 )
 CREDENTIALS = ("client_id", "client_secret")
+SOURCE = {"urn": "Debian:debian-12:12-gen2:latest"}
+ACCESS = {"access_from": ("203.0.113.7/32",)}
 
 
-def _definition(system: str = "debian-12", **base: str) -> ImageDefinition:
+def _definition(system: str = "debian-12", **base: Any) -> ImageDefinition:
     return Definition.model_validate(
         {
             "name": "web",
@@ -31,7 +35,9 @@ def _definition(system: str = "debian-12", **base: str) -> ImageDefinition:
             "os": system,
             "arch": "x86_64",
             "version": "1.0",
-            "base": {"azure": base or {"urn": "Debian:debian-12:12-gen2:latest"}},
+            "base": {
+                "azure": (SOURCE if "image" not in base else {}) | (ACCESS if "network" not in base else {}) | base
+            },
             "secrets": {"db": {"path": "secret/data/db", "key": "password"}},
             "targets": ("azure",),
             "distribution": {
@@ -51,6 +57,7 @@ def _definition(system: str = "debian-12", **base: str) -> ImageDefinition:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(ssh, "make_key", lambda folder: folder / "key")
+    monkeypatch.setattr(ssh, "make_host_key", lambda folder: HostKey(folder / "host_key", folder / "known_hosts"))
     return Project(root=tmp_path, definitions=tmp_path, workspace=tmp_path / "workspace")
 
 
@@ -64,6 +71,18 @@ def test_the_source_fits_the_system() -> None:
     assert azure.source(_definition("windows-2022")) == "azure-arm.windows"
 
 
+def test_a_build_in_a_network_of_ones_own(project: Project) -> None:
+    network = {"virtual_network": "builds", "resource_group": "network", "subnet": "packer"}
+    given = azure.variables(_job(project, _definition(network=network)))
+    assert given["virtual_network"] == {
+        "name": "builds",
+        "resource_group": "network",
+        "subnet": "packer",
+        "public_address": False,
+    }
+    assert given["access_from"] == ()
+
+
 def test_variables_for_a_marketplace_image(project: Project) -> None:
     assert azure.variables(_job(project, _definition())) == {
         "tenant": TENANT,
@@ -75,7 +94,11 @@ def test_variables_for_a_marketplace_image(project: Project) -> None:
         "source_version": {"image": "", "version": ""},
         "source_urn": "Debian:debian-12:12-gen2:latest",
         "vm_size": "Standard_D2s_v5",
+        "virtual_network": {"name": "", "resource_group": "", "subnet": "", "public_address": False},
+        "access_from": ("203.0.113.7/32",),
         "ssh_private_key": str(project.root / "key"),
+        "ssh_host_key": str(project.root / "host_key"),
+        "ssh_known_hosts": str(project.root / "known_hosts"),
         "ssh_timeout": "20m",
         "secrets": {"db": {"path": "secret/data/db", "key": "password"}},
     }

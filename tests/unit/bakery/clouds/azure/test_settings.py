@@ -19,6 +19,10 @@ AZURE: dict[str, Any] = {
 }
 
 
+ACCESS = {"access_from": ("203.0.113.7/32",)}
+NETWORK = {"virtual_network": "builds", "resource_group": "network", "subnet": "packer"}
+
+
 def _define(base: dict[str, Any], **azure: Any) -> ImageDefinition:
     return Definition.model_validate(
         {
@@ -36,7 +40,7 @@ def _define(base: dict[str, Any], **azure: Any) -> ImageDefinition:
 
 def test_good_settings() -> None:
     assert _define({"qemu": {"image": "debian-12"}}).builder_of("azure") == "qemu"
-    built_there = _define({"azure": {"image": "debian-12"}}, storage_account=None)
+    built_there = _define({"azure": {"image": "debian-12"} | ACCESS}, storage_account=None)
     assert (built_there.builder_of("azure"), built_there.parent) == ("azure", "debian-12")
 
 
@@ -71,4 +75,16 @@ def test_a_disk_needs_a_storage_account() -> None:
 @pytest.mark.parametrize("base", [{}, {"image": "debian-12", "urn": "a:b:c:d"}])
 def test_azure_starts_from_one_thing(base: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match="needs exactly one of image, urn"):
-        _define({"azure": base})
+        _define({"azure": base | ACCESS})
+
+
+@pytest.mark.parametrize("access", [{}, {"access_from": ("203.0.113.7/32",), "network": NETWORK}])
+def test_a_build_has_one_way_in(access: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="needs exactly one of network, access_from"):
+        _define({"azure": {"image": "debian-12"} | access})
+
+
+@pytest.mark.parametrize("block", ["0.0.0.0/0", "::/0", "0.0.0.0/1", "203.0.113.7/24", "everybody"])
+def test_the_internet_gets_in_nowhere(block: str) -> None:
+    with pytest.raises(ValidationError, match="lets in the internet|is no block of addresses"):
+        _define({"azure": {"image": "debian-12", "access_from": (block,)}})
