@@ -632,9 +632,9 @@ def test_packer_accepts_the_template(
         (tmp_path / "ansible" / "playbooks" / name).touch()
     (tmp_path / "packer").symlink_to(project_root / "packer")
     project = Project(root=tmp_path, definitions=tmp_path, workspace=tmp_path / "workspace")
+    access = {} if "network" in base else ACCESS
     definition = Definition.model_validate(
-        _definition().model_dump(exclude={"base"})
-        | {"os": system, "base": {"azure": base if "network" in base else base | ACCESS}}
+        _definition().model_dump(exclude={"base"}) | {"os": system, "base": {"azure": base | access}}
     )
     source = VERSION_ID if "image" in base else ""
     tools = toolbox.toolchain(Project(root=project_root, definitions=tmp_path, workspace=tmp_path / "workspace"))
@@ -650,9 +650,7 @@ class TestMarketplace:
 
     def definition(self) -> ImageDefinition:
         values = _definition().model_dump(exclude_none=True)
-        return Definition.model_validate(
-            values | {"base": {"azure": {"urn": f"{self.URN}:latest", "access_from": ("203.0.113.7/32",)}}}
-        )
+        return Definition.model_validate(values | {"base": {"azure": {"urn": f"{self.URN}:latest"} | ACCESS}})
 
     def test_is_the_greatest_by_its_numbers(self, azure: StandIn) -> None:
         azure.control("POST", "market", {self.URN: ["0.20261101.10", "0.20261101.9", "0.20260901.11"]})

@@ -27,6 +27,13 @@ SOURCE = {"urn": "Debian:debian-12:12-gen2:latest"}
 ACCESS = {"access_from": ("203.0.113.7/32",)}
 
 
+def _complete(base: dict[str, Any]) -> dict[str, Any]:
+    """A base with a source and a way in."""
+    source = {} if "image" in base else SOURCE
+    access = {} if "network" in base else ACCESS
+    return {**source, **access, **base}
+
+
 def _definition(system: str = "debian-12", **base: Any) -> ImageDefinition:
     return Definition.model_validate(
         {
