@@ -11,7 +11,15 @@ packer {
 
 variable "secrets" {
   type        = map(object({ path = string, key = string }))
-  description = "Location of each secret in Vault, by name. Roles find the value in the environment variable NAME."
+  description = "Location of each secret in Vault, by name, for templates that ask Vault themselves."
+}
+
+# Packer's environment brings the values (PKR_VAR_secret_values), never the file of variables. `packer validate` has none.
+variable "secret_values" {
+  type        = string
+  description = "JSON object with the value of each secret by NAME. Roles find it in the environment variable NAME."
+  default     = "{}"
+  sensitive   = true
 }
 
 variable "ssh_host_key" {
@@ -24,9 +32,9 @@ variable "ssh_known_hosts" {
   description = "File known_hosts with that key, under the name image."
 }
 
-# Packer reads Vault. It hides each string of a sensitive local in its output, so this local holds the values alone.
+# Packer hides each string of a sensitive local in its output, so this local holds the values alone.
 local "secrets" {
-  expression = { for name, secret in var.secrets : upper(name) => vault(secret.path, secret.key) }
+  expression = jsondecode(var.secret_values)
   sensitive  = true
 }
 
@@ -54,9 +62,10 @@ locals {
     "ansible_ssh_args='-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=15 -o ServerAliveCountMax=4 -o StrictHostKeyChecking=yes -o HostKeyAlias=image -o UserKnownHostsFile=${var.ssh_known_hosts} -o GlobalKnownHostsFile=/dev/null'\n",
   ])
 
-  # A role gets the secrets of its definition. It gets no token, so it cannot read others.
+  # A role gets the secrets of its definition. Neither Packer nor Ansible has a token of Vault. A task on the machine that
+  # bakes runs as the user who started the bakery, and docs/explanation/decisions/0005-secrets.md says what it reaches.
   ansible_environment = concat(
-    ["ANSIBLE_CONFIG=${var.ansible_folder}/ansible.cfg", "VAULT_TOKEN="],
+    ["ANSIBLE_CONFIG=${var.ansible_folder}/ansible.cfg", "VAULT_TOKEN=", "PKR_VAR_secret_values="],
     [for name, value in local.secrets : "${name}=${value}"],
   )
 

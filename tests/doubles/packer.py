@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bakery.bake import packer
 from bakery.clouds.definitions import Definition
 from bakery.clouds.job import Job, Toolchain
 from bakery.host.events import Event
@@ -152,6 +153,7 @@ def make_world(folder: Path, patch: pytest.MonkeyPatch) -> PackerProject:
     patch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     for name in ("code.fd", "vars.fd", "base.qcow2"):
         (folder / name).write_bytes(b"base")
+    patch.setattr(packer, "separate_network", lambda *_: [])  # test_separation.py has it
     patch.setattr(qemu, "FIRMWARE", ((folder / "code.fd", folder / "vars.fd"),))
     root = folder / "project"
     project = Project(root, root / "packer" / "images", folder / "workspace")

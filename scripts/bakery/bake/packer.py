@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bakery.bake.diagnosis import explain_failure, report_kill
+from bakery.bake.separation import separate_network
 from bakery.bake.variables import ansible_variables, common_variables
 from bakery.bake.watch import Watch
 from bakery.clouds import BUILDERS
@@ -30,10 +31,18 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
     variables = _write_variables(job)
     job.log.parent.mkdir(parents=True, exist_ok=True)
     watch = Watch(job)
+    prefix = separate_network(job, env)
     with _short_folder(job.scratch) as temporary:
         try:
             process.run(
-                [job.toolchain.packer, "build", "-color=false", "-timestamp-ui", *_build_arguments(job, variables)],
+                [
+                    *prefix,
+                    job.toolchain.packer,
+                    "build",
+                    "-color=false",
+                    "-timestamp-ui",
+                    *_build_arguments(job, variables),
+                ],
                 env={**_packer_environment(job, temporary), **env},
                 secrets=secrets,
                 timeout=TIMEOUT_SECONDS,

@@ -78,13 +78,14 @@ def _lock_variables(job: Job) -> dict[str, Any]:
 
 
 def secret_environment(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> dict[str, str]:
-    """The secrets in Packer's environment.
+    """The secrets in Packer's environment, and for a user's own template also the token, with which it may ask Vault.
 
-    The qemu template asks Vault itself. The chroot template gets the values, since Packer's shell-local would write
-    secrets of the template on a command line.
+    Ansible inherits the variables of the chroot template, since Packer's shell-local would write them on a command line.
     """
     if vault is None or not secrets:
         return {}
+    values = {name.upper(): value for name, value in secrets.items()}
     if job.definition.mode == "chroot":
-        return {name.upper(): value for name, value in secrets.items()}
-    return vault.environment()
+        return values
+    own_template = vault.environment() if job.definition.template else {}
+    return {"PKR_VAR_secret_values": json.dumps(values), **own_template}

@@ -14,7 +14,7 @@ from bakery.host.process import ProcessError
 from bakery.host.vault import Vault
 from bakery.infra.env import variables
 from bakery.layers.debian import NEEDED_BYTES
-from bakery.machine import qemu, root
+from bakery.machine import network, qemu, root
 from bakery.model.project import Project
 
 Stage = Literal["bake", "refresh", "verify", "publish", "infra"]
@@ -122,6 +122,16 @@ def _find_accelerator(_: Project) -> str:
     return f"{accelerator}: {note}"
 
 
+def _probe_network(_: Project) -> str:
+    """Whether a bake gets a network of its own; BakeryError if it would get none, and be refused."""
+    obstacle = network.find_obstacle()
+    if not obstacle:
+        return "a bake has its own"
+    if address := network.find_metadata_service():
+        raise BakeryError(f"{obstacle}, and {address} would give a bake the rights of this machine", hint=network.DOCS)
+    return f"a bake shares that of this machine: {obstacle}"
+
+
 def _python_probe(code: str) -> Probe:
     """Run a line of Python in a child; its output is the answer."""
 
@@ -174,6 +184,7 @@ PROBES: dict[Stage, dict[str, Probe]] = {
         "sfdisk": _path_probe("sfdisk"),
         "xorriso": _path_probe("xorriso"),
         "syft": _version_probe("syft", "--version"),
+        "network": _probe_network,
         "disk space": _measure_space,
         "vault login": _try_login,
     },

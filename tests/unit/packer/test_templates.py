@@ -59,7 +59,9 @@ def test_ansible_does_not_inherit_packers_login(template: str) -> None:
 
 
 def test_ansible_does_not_inherit_the_token_of_vault() -> None:
-    assert '"VAULT_TOKEN="' in (TEMPLATES / "ansible.pkr.hcl").read_text()
+    shared = (TEMPLATES / "ansible.pkr.hcl").read_text()
+    assert '"VAULT_TOKEN="' in shared and '"PKR_VAR_secret_values="' in shared
+    assert "vault(" not in re.sub(r"#.*", "", shared), "Packer itself gets no token"
     for build in BUILDS:
         assert build.read_text().count('provisioner "ansible"') == build.read_text().count("local.ansible_environment")
 

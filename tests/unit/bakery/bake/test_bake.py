@@ -212,12 +212,17 @@ def test_too_little_space_is_known_before_packer(world: PackerProject, monkeypat
     assert_nothing_is_left(world)
 
 
-def test_a_guest_asks_vault_and_its_variables_hold_no_value(world: PackerProject) -> None:
+def test_packer_gets_values_and_no_token(world: PackerProject) -> None:
     run(world, define(secrets=SECRETS), FakeVault({"secret/data/web": SECRET}))
     given = world.record()
-    assert given["env"]["VAULT_TOKEN"] == "token-0815"
-    assert "NGINX_STATUS_PASSWORD" not in given["env"]
+    assert json.loads(given["env"].pop("PKR_VAR_secret_values")) == {"NGINX_STATUS_PASSWORD": SECRET}
+    assert "VAULT_TOKEN" not in given["env"]
     assert SECRET not in json.dumps(given)
+
+
+def test_only_a_template_of_ones_own_may_ask_vault(world: PackerProject) -> None:
+    run(world, define(secrets=SECRETS, template="own"), FakeVault({"secret/data/web": SECRET}))
+    assert world.record()["env"]["VAULT_TOKEN"] == "token-0815"
 
 
 def test_a_chroot_gets_values_by_environment_alone(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bakery.host.errors import BakeryError
-from bakery.machine import qemu
+from bakery.machine import network, qemu
 from doubles.aws.client import StandIn
 from doubles.programs import Programs
 from unit.bakery.cli.cli_runner import CliRunner
@@ -35,6 +35,7 @@ def programs(bakery: CliRunner, tmp_path: Path) -> Programs:
     bakery.write("node_modules/.bin/cdktf", "#!/bin/sh\necho 0.21.0\n").chmod(0o755)
     bakery.monkeypatch.setattr(qemu, "firmware", lambda: (Path("/firmware/code.fd"), Path("/firmware/vars.fd")))
     bakery.monkeypatch.setattr(qemu, "accelerator", lambda: "tcg")
+    bakery.monkeypatch.setattr(network, "find_obstacle", lambda: "")
     return found
 
 
@@ -61,6 +62,16 @@ def test_space_for_a_base_is_needed(bakery: CliRunner, programs: Programs) -> No
     bakery.monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2 << 30))
     found = findings(bakery, "bake")["disk space"]
     assert (found["answer"], found["hint"].partition(":")[0]) == ("", "not enough disk space for a Debian base")
+
+
+def test_a_bake_without_a_network_of_its_own_is_named(bakery: CliRunner, programs: Programs) -> None:
+    bakery.monkeypatch.setattr(network, "find_obstacle", lambda: "pasta is not installed")
+    bakery.monkeypatch.setattr(network, "find_metadata_service", lambda: "")
+    assert "a bake shares that of this machine: pasta is not installed" in row(bakery("doctor", "bake").out, "network")
+    bakery.monkeypatch.setattr(network, "find_metadata_service", lambda: "169.254.169.254")
+    found = findings(bakery, "bake")["network"]
+    assert found["answer"] == ""
+    assert "169.254.169.254 would give a bake the rights of this machine" in found["hint"]
 
 
 def test_json(bakery: CliRunner, programs: Programs) -> None:

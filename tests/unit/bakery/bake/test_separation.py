@@ -1,0 +1,73 @@
+"""The network of a bake: when it is its own, which ports it sees, and when nothing is baked."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bakery.bake import packer, separation
+from bakery.host.errors import BakeryError, UsageError
+from bakery.machine import network
+from doubles.packer import PackerProject, define
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A machine that allows such a network and has no metadata service and no proxy."""
+    monkeypatch.setattr(network, "find_obstacle", lambda: "")
+    monkeypatch.setattr(network, "find_metadata_service", lambda: "")
+    for name in (*network.PROXIES, network.PORTS):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_a_bake_sees_no_port_of_loopback(world: PackerProject, machine: pytest.MonkeyPatch) -> None:
+    assert separation.separate_network(world.job(define()), {}) == ["sh", network.SCRIPT, "none"]
+
+
+def test_it_sees_the_ports_that_it_needs(world: PackerProject, machine: pytest.MonkeyPatch) -> None:
+    machine.setenv("https_proxy", "http://user:pass@localhost:3128")
+    machine.setenv("http_proxy", "http://proxy.example.com:3129")
+    machine.setenv(network.PORTS, "8081, 8080")
+    job = replace(world.job(define()), cache_port=4711)
+    own_vault = {"VAULT_ADDR": "http://127.0.0.1:8200"}
+    assert separation.separate_network(job, own_vault)[-1] == "3128,4711,8080,8081,8200"
+
+
+@pytest.mark.parametrize("text", ["http", "0", "65536", "8080-8090", "all", "8080;id"])
+def test_a_port_is_a_number(machine: pytest.MonkeyPatch, text: str) -> None:
+    machine.setenv(network.PORTS, text)
+    with pytest.raises(UsageError, match="is no port"):
+        network.allowed_ports()
+
+
+def test_a_build_at_a_target_needs_none(world: PackerProject, machine: pytest.MonkeyPatch) -> None:
+    assert separation.separate_network(replace(world.job(define()), base=None), {}) == []
+
+
+def test_a_machine_that_allows_none_is_named(world: PackerProject, machine: pytest.MonkeyPatch) -> None:
+    machine.setattr(network, "find_obstacle", lambda: "pasta is not installed (package passt)")
+    assert separation.separate_network(world.job(define()), {}) == []
+    (event,) = world.events
+    assert event.text == "the bake shares the network of this machine: pasta is not installed (package passt)"
+
+
+def test_nothing_is_baked_where_the_image_could_take_the_machines_rights(
+    world: PackerProject, machine: pytest.MonkeyPatch
+) -> None:
+    machine.setattr(network, "find_obstacle", lambda: "unshare failed: Operation not permitted")
+    machine.setattr(network, "find_metadata_service", lambda: "169.254.169.254")
+    with pytest.raises(BakeryError, match="from the metadata service 169.254.169.254") as caught:
+        separation.separate_network(world.job(define()), {})
+    assert "Operation not permitted" in caught.value.detail
+
+
+def test_packer_runs_behind_it(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefix = world.folder / "prefix"
+    prefix.write_text('#!/bin/sh\necho behind >"$1"; shift; exec "$@"\n')
+    prefix.chmod(0o755)
+    told: Path = world.folder / "told"
+    monkeypatch.setattr(packer, "separate_network", lambda *_: [prefix, told])
+    packer.build(world.job(define()), {}, [])
+    assert told.read_text() == "behind\n"
+    assert world.record()["argv"][1] == "build"
