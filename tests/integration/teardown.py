@@ -1,5 +1,6 @@
 """What tests do with deployed stacks, and the product never does."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,25 @@ from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
 
 SECONDS = 3600.0
+DISTRIBUTION = "distribution"
 
 
 def destroy(cdktf: Cdktf, *stacks: str) -> None:
     """Remove what stacks made. What vanished by itself is no hindrance, nor is a stack that reads one of them."""
-    # Without the option cdktf insists on stacks that read these by name, also where they were never deployed.
+    # A destroy that refreshes first fails where a parameter that the images stack checks is gone.
+    _destroy(cdktf, [stack for stack in stacks if stack != DISTRIBUTION], "-refresh=false")
+    # The bucket's lock is a resource of its own, so that the bucket's state has it after a refresh.
+    _destroy(cdktf, [stack for stack in stacks if stack == DISTRIBUTION], "-refresh=true")
+
+
+def _destroy(cdktf: Cdktf, stacks: Sequence[str], refresh: str) -> None:
+    if not stacks:
+        return
+    # Without the last option cdktf insists on stacks that read these by name, also where they were never deployed.
     options = ("--auto-approve", "--no-color", "--parallelism=1", "--ignore-missing-stack-dependencies")
     process.run(
         ["cdktf", "destroy", *stacks, *options, f"--output={cdktf.output}"],
-        # A destroy that refreshes first fails where a parameter that the images stack checks is gone.
-        env={**env.for_child(cdktf.project, cdktf.environment), "TF_CLI_ARGS_destroy": "-refresh=false"},
+        env={**env.for_child(cdktf.project, cdktf.environment), "TF_CLI_ARGS_destroy": refresh},
         cwd=cdktf.project.root,
         timeout=SECONDS,
     )
