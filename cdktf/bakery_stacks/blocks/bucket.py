@@ -68,7 +68,7 @@ class PrivateBucket(Construct):
             S3BucketPolicy(self, "policy", bucket=self.id, policy=policy, depends_on=[block], provider=provider)
 
     def _refusals(self) -> Sequence[Statement]:
-        """What else the policy refuses to everybody."""
+        """Further statements of the policy, which refuse something to everybody."""
         return ()
 
     def keep_versions(self) -> S3BucketVersioningA:

@@ -1,4 +1,4 @@
-"""What no role that writes parameters may do: change or remove the parameter of a version."""
+"""Denials for every role that writes parameters: the parameter of a version never changes and never goes."""
 
 from bakery_stacks.blocks.policy import Conditions, Statement
 from bakery_stacks.config import Environment, aws_partition
