@@ -1,6 +1,7 @@
 """The demo's package archive with a server and keys of its own, for as long as a test needs it."""
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -10,10 +11,12 @@ from datetime import UTC, datetime
 from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from bakery.demo.stand_ins import apt
+from bakery.machine import network
 from doubles.serving import at_work
 
 # Preferences of apt by which a package stays at version 1, and the task that gives them to an image.
@@ -84,7 +87,10 @@ def apt_archive(folder: Path) -> Iterator[AptArchive]:
     """An empty archive, with a server that shows it until the block ends."""
     keys = Path(tempfile.mkdtemp(prefix="gpg-"))  # sockets there need a short path
     try:
-        with at_work(ThreadingHTTPServer(("127.0.0.1", 0), partial(DatedHandler, directory=folder))) as server:
+        with (
+            at_work(ThreadingHTTPServer(("127.0.0.1", 0), partial(DatedHandler, directory=folder))) as server,
+            patch.dict(os.environ, {network.PORTS: str(server.server_port)}),  # bakes may reach it
+        ):
             yield AptArchive(folder, keys, f"http://127.0.0.1:{server.server_port}", server)
     finally:
         apt.stop_agent(keys)

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from bakery.machine import network
+
 
 def copy_project(root: Path, folder: Path) -> None:
     """Copy a project's roles, templates and pins, and link the tools that it installed."""
@@ -17,8 +19,10 @@ def copy_project(root: Path, folder: Path) -> None:
 
 
 def user_environment() -> dict[str, str]:
-    """A user's environment after `source .venv/bin/activate`, without settings of the bakery."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BAKERY_")}
+    """A user's environment after `source .venv/bin/activate`, without settings of the bakery but for open ports."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith("BAKERY_") or name == network.PORTS
+    }
     return {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
 
 

@@ -1,4 +1,4 @@
-"""The network of a bake, as code in an image sees it: no guest, but the namespaces, pasta and Packer's wrapper are real.
+"""The network of a bake, as code in an image sees it: there is no guest, but namespaces and pasta are real.
 
 The tests run in a network namespace of their own ("the machine"), with a metadata service and servers on loopback.
 """
@@ -115,7 +115,7 @@ def test_a_user_without_rights_gets_the_same(tmp_path: Path) -> None:
         script = Path(folder, "isolate.sh")
         script.write_text(network.SCRIPT.read_text())
         Path(folder).chmod(0o777)
-        user = ["sh", "-c", USER, "sh", tmp_path, "env", "-u", "VAULT_TOKEN", f"TMPDIR={folder}"]
+        user: list[str | Path] = ["sh", "-c", USER, "sh", tmp_path, "env", "-u", "VAULT_TOKEN", f"TMPDIR={folder}"]
         found = run_attacker(*user, "sh", script, "18080")
     assert (found["reached"], found["token"]) == (["127.0.0.1:18080"], False)
 

@@ -53,7 +53,7 @@ def run_role(folder: Path, text: str, declared: str) -> str:
     job = Job(project, definition, "1.0.0", "qemu", None, toolchain, folder, folder / "log", silent)
     (folder / "vars.json").write_bytes(ansible_variables(job))
     (folder / "play.yml").write_text(PLAY)
-    command = [Path(sys.executable).with_name("ansible-playbook"), "play.yml", "-e", "@vars.json"]
+    command: list[str | Path] = [Path(sys.executable).with_name("ansible-playbook"), "play.yml", "-e", "@vars.json"]
     subprocess.run([*command, "-e", f"report={folder / 'report'}"], cwd=folder, check=True, capture_output=True)
     return (folder / "report").read_text()
 

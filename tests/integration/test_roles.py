@@ -1,5 +1,6 @@
 """The roles, baked for real: what each leaves on a Debian disk, and that a second bake changes nothing."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest.mock import patch
 from zipfile import ZipFile
 
 import pytest
@@ -19,7 +21,7 @@ from bakery.engine import toolbox
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
-from bakery.machine import disk_image
+from bakery.machine import disk_image, network
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import FileSystem, root_of
 from bakery.model import documents
@@ -139,7 +141,10 @@ def shop(system: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Role
     package(AGENT, folder / "agent.deb")
     project = Project(ROOT, ROOT / "packer" / "images", tmp_path_factory.mktemp("workspace"))
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
-    with at_work(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
+    with (
+        at_work(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server,
+        patch.dict(os.environ, {network.PORTS: str(server.server_port)}),  # bakes may reach it
+    ):
         url = f"http://127.0.0.1:{server.server_port}/"
         yield RoleBakery(system, prepare_base(system), url, folder, project, toolbox.toolchain(project))
 

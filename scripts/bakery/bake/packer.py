@@ -24,6 +24,7 @@ VALIDATE_SECONDS = 120.0  # it takes one or two, most of them to start plugins
 KILL_SECONDS = 10.0  # a killed guest with 2 GiB of memory is gone within one
 POLL_SECONDS = 0.05
 TEMPORARY = "bakery-"
+BUILD = ("build", "-color=false", "-timestamp-ui")
 
 
 def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str, float]:
@@ -31,18 +32,10 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
     variables = _write_variables(job)
     job.log.parent.mkdir(parents=True, exist_ok=True)
     watch = Watch(job)
-    prefix = separate_network(job, env)
     with _short_folder(job.scratch) as temporary:
         try:
             process.run(
-                [
-                    *prefix,
-                    job.toolchain.packer,
-                    "build",
-                    "-color=false",
-                    "-timestamp-ui",
-                    *_build_arguments(job, variables),
-                ],
+                [*separate_network(job, env), job.toolchain.packer, *BUILD, *_build_arguments(job, variables)],
                 env={**_packer_environment(job, temporary), **env},
                 secrets=secrets,
                 timeout=TIMEOUT_SECONDS,

@@ -80,7 +80,7 @@ def _lock_variables(job: Job) -> dict[str, Any]:
 def secret_environment(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> dict[str, str]:
     """The secrets in Packer's environment, and for a user's own template also the token, with which it may ask Vault.
 
-    Ansible inherits the variables of the chroot template, since Packer's shell-local would write them on a command line.
+    In chroot mode Ansible inherits them, since Packer's shell-local would write variables on a command line.
     """
     if vault is None or not secrets:
         return {}

@@ -18,6 +18,7 @@ from bakery.host.events import Event, Reporter, report_step, silent
 from bakery.host.timing import timed
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
+from bakery.machine import network
 from bakery.model import documents
 from bakery.model.documents import Artifact, Verdict
 from bakery.model.project import Project
@@ -105,7 +106,10 @@ def play(root: Path, vault: Path, change: Change | None, report: Reporter, print
         with _timed_step(seconds, report, "stand-ins", "start Vault, the AWS stand-in and a package archive"):
             images.prepare(root / "packer" / "images", project.definitions, change is Change.ROLE)
             variables = environment.start(project, vault)
-            images.add_archive(project.definitions, archive.start(environment.folder_of(project)))
+            archive_variables = archive.start(environment.folder_of(project))
+            images.add_archive(project.definitions, archive_variables)
+            # The one port of this machine that a bake of the demo reaches.
+            variables[network.PORTS] = str(network.loopback_port(archive_variables["apt_archive_uri"]))
         stage = Stage(project, variables, report, print_line)
         cdktf = Cdktf(project, variables, project.logs / "demo-cdktf.log", report)
         with _timed_step(seconds, report, "stacks", "cdktf deploy distribution network"):

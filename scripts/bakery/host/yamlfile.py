@@ -157,7 +157,7 @@ def _child_nodes(node: Node) -> list[Node]:
 
 def _check_kind(path: Path, node: Node) -> None:
     """Raise UsageError if a node has a value that JSON cannot express."""
-    kind = node.tag.rsplit(":", 1)[-1]
+    kind = str(node.tag).rsplit(":", 1)[-1]
     if kind not in JSON_KINDS or (kind == "float" and node.value.lower().endswith((".inf", ".nan"))):
         text = node.value if isinstance(node, ScalarNode) else "this"
         where = f"{path}:{node.start_mark.line + 1}"

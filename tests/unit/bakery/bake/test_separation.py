@@ -57,7 +57,7 @@ def test_nothing_is_baked_where_the_image_could_take_the_machines_rights(
 ) -> None:
     machine.setattr(network, "find_obstacle", lambda: "unshare failed: Operation not permitted")
     machine.setattr(network, "find_metadata_service", lambda: "169.254.169.254")
-    with pytest.raises(BakeryError, match="from the metadata service 169.254.169.254") as caught:
+    with pytest.raises(BakeryError, match=r"from the metadata service 169\.254\.169\.254") as caught:
         separation.separate_network(world.job(define()), {})
     assert "Operation not permitted" in caught.value.detail
 
