@@ -11,6 +11,7 @@ from pathlib import Path
 from bakery.catalog import Catalog, open_store
 from bakery.cli import options
 from bakery.engine.session import Session, locate, open_catalog, open_session
+from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter
 from bakery.host.files import explain_refusals
@@ -32,6 +33,7 @@ def session(
 @contextmanager
 def show_events(project: Project, verb: str, *, quiet: bool, verbose: bool) -> Iterator[Reporter]:
     """Events go to the screen and to `logs/<time>-<verb>.log`; its path is shown on failure."""
+    files.make_private(project.workspace)  # disks, logs and caches have hashes of passwords
     log = project.logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{verb}-{os.getpid()}.log"
     verbosity = Verbosity.QUIET if quiet else Verbosity.VERBOSE if verbose else Verbosity.NORMAL
     try:

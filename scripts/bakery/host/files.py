@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from bakery.host.errors import BusyError, DiskError, UsageError
 
+PRIVATE = 0o700
 CHUNK = 1 << 20  # bytes per read when hashing; larger gains nothing
 MAKE_ROOM = "free some space, or point --workspace at a larger disk"
 # What a disk or its rights refuse. Errors of a network are of the operating system as well, but mean something else.
@@ -38,6 +40,24 @@ def create(path: Path, data: bytes) -> bool:
             return False
         _sync_folder(path.parent)
         return True
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that other users of this machine cannot enter, or close the one that is there.
+
+    A folder that is closed to others stays as it is: its owner may have opened it to a group. DiskError if it cannot be
+    made, UsageError if it is open and belongs to another user.
+    """
+    with explain_errors(folder):
+        folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & stat.S_IRWXO:
+        try:
+            folder.chmod(mode & ~(stat.S_IRWXG | stat.S_IRWXO))
+        except PermissionError as error:
+            hint = f"have its owner run 'chmod o-rwx {folder}', or name another --workspace"
+            message = "other users of this machine can read the disks and logs there"
+            raise UsageError(message, where=str(folder), hint=hint) from error
 
 
 def user_cache() -> Path:

@@ -1,5 +1,7 @@
 """Where a session finds what other runs left."""
 
+import stat
+
 from bakery.model.version import ImageVersion
 from unit.bakery.cli.cli_runner import CliRunner
 
@@ -38,3 +40,10 @@ def test_a_parents_disk_that_came_with_what_was_baked(bakery: CliRunner) -> None
     _, disk = session.parent_disk(session.definitions.images["web"])
     assert disk == bakery.project.artifact_folder(ImageVersion("base", "x86_64", "1.0.0")) / "disk.qcow2"
     assert disk.exists()
+
+
+def test_a_run_closes_the_workspace_to_other_users(bakery: CliRunner) -> None:
+    bakery.project.workspace.mkdir(mode=0o755, exist_ok=True)
+    bakery.project.workspace.chmod(0o755)
+    assert bakery("run", "base").code == 0
+    assert stat.S_IMODE(bakery.project.workspace.stat().st_mode) == 0o700

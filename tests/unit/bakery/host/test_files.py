@@ -321,3 +321,43 @@ def test_require_space(tmp_path: Path) -> None:
     with pytest.raises(BakeryError, match=r"not enough disk space for a disk: \d+ MiB needed, \d+ MiB free") as caught:
         files.require_space(tmp_path, 1 << 60, "a disk")
     assert (caught.value.where, "--workspace" in caught.value.hint) == (str(tmp_path), True)
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (0o755, 0o700),
+        (0o777, 0o700),
+        (0o2775, 0o2700),
+        (0o705, 0o700),
+        (0o750, 0o750),
+        (0o2770, 0o2770),
+        (0o700, 0o700),
+    ],
+)
+def test_a_folder_is_closed_to_others(tmp_path: Path, before: int, after: int) -> None:
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    folder.chmod(before)
+    files.make_private(folder)
+    assert mode_of(folder) == after
+
+
+def test_a_new_folder_is_private_from_the_start(tmp_path: Path) -> None:
+    files.make_private(tmp_path / "new" / "workspace")
+    assert mode_of(tmp_path / "new" / "workspace") == 0o700
+
+
+def test_an_open_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr(Path, "chmod", refuse)
+    with pytest.raises(UsageError, match="other users of this machine can read") as caught:
+        files.make_private(tmp_path)
+    assert "chmod o-rwx" in caught.value.hint
