@@ -11,6 +11,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -31,9 +32,12 @@ def write_atomic(path: Path, data: bytes) -> None:
         _sync_folder(path.parent)
 
 
-def create(path: Path, data: bytes) -> bool:
-    """Write the file `path` unless it exists; False if it does. Atomic across processes (link(2))."""
-    with explain_errors(path), _temporary_file(path, data) as temporary:
+def create(path: Path, data: bytes, mode: int = 0o666) -> bool:
+    """Write the file `path` unless it exists; False if it does. Atomic across processes (link(2)).
+
+    The umask applies to `mode`.
+    """
+    with explain_errors(path), _temporary_file(path, data, mode) as temporary:
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -211,13 +215,13 @@ def _refusal_hint(error: OSError) -> str:
 
 
 @contextmanager
-def _temporary_file(path: Path, data: bytes) -> Iterator[Path]:
+def _temporary_file(path: Path, data: bytes, mode: int = 0o666) -> Iterator[Path]:
     """A new file with `data` on disk, in the folder of `path`; removed afterwards unless it was renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         # Not tempfile, whose files only their owner can read: others also read the catalog.
-        with temporary.open("xb") as stream:
+        with open(temporary, "xb", opener=partial(os.open, mode=mode)) as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())

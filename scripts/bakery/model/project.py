@@ -40,6 +40,11 @@ class Project:
         return self.workspace / "logs"
 
     @property
+    def keys(self) -> Path:
+        """The folder of the key that signs documents, for its owner alone; not among the artifacts."""
+        return self.workspace / "keys"
+
+    @property
     def cache(self) -> Path:
         """The folder of files that can be made again: parsed definitions, downloads, bases."""
         return self.workspace / "cache"

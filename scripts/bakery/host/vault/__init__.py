@@ -1,5 +1,6 @@
 """The only module that calls Vault: log in, read, revoke. Its errors contain no secret value and no token."""
 
+import base64
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, merge_errors, suggest
 from bakery.host.vault.connection import connect, refuse_sealed
-from bakery.host.vault.errors import explain_errors, missing_secret
+from bakery.host.vault.errors import explain_errors, missing_key, missing_secret
 from bakery.host.vault.login import check_token, obtain_token
 
 if TYPE_CHECKING:  # hvac takes 107 ms to import, and most verbs never need it
@@ -98,6 +99,28 @@ class Vault:
         with explain_errors(self.address, "sys/capabilities-self", "update"):
             answer = self._client.sys.get_capabilities([path])
         return not {"read", "root"}.isdisjoint(answer["data"][path])
+
+    def sign(self, mount: str, key: str, payload: bytes) -> tuple[int, str]:
+        """Sign with a key of a transit engine: the version of the key, and the signature in base64."""
+        import hvac.exceptions
+
+        path = f"{mount}/sign/{key}"
+        try:
+            with explain_errors(self.address, path, "update"):
+                answer = self._client.adapter.post(f"/v1/{path}", json={"input": base64.b64encode(payload).decode()})
+        except hvac.exceptions.InvalidPath as error:
+            raise missing_key(path) from error
+        _, version, signature = answer["data"]["signature"].split(":")
+        return int(version.removeprefix("v")), signature
+
+    def public_keys(self, mount: str, key: str) -> dict[int, str]:
+        """The public keys of all versions of a key of a transit engine that it still accepts, in base64."""
+        path = f"{mount}/keys/{key}"
+        try:
+            versions = self._read_path(path)["data"]["keys"]
+        except NotFoundError as error:
+            raise missing_key(path) from error
+        return {int(number): version["public_key"] for number, version in versions.items()}
 
     def close(self) -> None:
         """Revoke the session's own token with its leases, or only its leases if the token is the user's."""

@@ -62,6 +62,13 @@ def missing_secret(path: str, body: Mapping[str, Any]) -> BakeryError:
     return NotFoundError(f"there is no secret at {path}", hint="check the path; KV version 2 has data/ after the mount")
 
 
+def missing_key(path: str) -> BakeryError:
+    """The reason for a 404 of a transit engine."""
+    return NotFoundError(
+        f"there is no signing key at {path}", hint="make it with the stack vault-config, or with vault/set-up.sh"
+    )
+
+
 def _root_reason(error: Exception) -> str:
     """The cause as plain text, without the objects and addresses that requests and urllib3 add."""
     cause = re.search(r"\[(?:Errno -?\d+|SSL: \w+)\] ([\w ]+)", str(error))

@@ -1,0 +1,96 @@
+"""The keys of a run, as two environment variables say: which key signs, and which ones are trusted."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakery.host.vault import Vault
+from bakery.model.project import Project
+from bakery.signing import envelope, keys
+from bakery.signing.keys import DUTIES, Duty, TrustedKeys
+from bakery.signing.statement import Statement
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner, Signer
+
+SIGNING_KEY = "BAKERY_SIGNING_KEY"
+TRUSTED_KEYS = "BAKERY_TRUSTED_KEYS"
+VAULT = "vault:"  # before the mount of a transit engine; any other value is the path of a file
+OWN_KEY = "signing.pem"
+
+
+def open_keyring(project: Project) -> "Keyring":
+    """The keys that this process's environment names, or the workspace's own."""
+    return Keyring(project.keys, os.environ)
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """The key in `folder`, which is made on first use and trusted for every duty, unless `env` names others."""
+
+    folder: Path
+    env: Mapping[str, str]
+
+    def sign(self, statement: Statement, duty: Duty) -> bytes:
+        """The envelope of a statement, signed with the key of a duty."""
+        with self._open_signer(duty) as signer:
+            return envelope.sign(statement, signer)
+
+    def verify(self, content: bytes, duty: Duty, where: str) -> Statement:
+        """The statement of an envelope; BakeryError unless a trusted key of the duty signed it."""
+        return envelope.verify(content, self.trusted_keys(duty).of(duty), duty, where)
+
+    def trusted_keys(self, *duties: Duty) -> TrustedKeys:
+        """The public keys of some duties, or of all.
+
+        Without a setting these are the keys that sign. A file of trusted keys counts beside a key of one's own in a
+        file, and instead of the keys in Vault.
+        """
+        setting = self.env.get(TRUSTED_KEYS) or self.env.get(SIGNING_KEY, "")
+        if setting.startswith(VAULT):
+            trusted = self._read_vault(setting, duties)
+        elif self.env.get(TRUSTED_KEYS):
+            trusted = keys.load_trusted_keys(Path(setting))
+        else:
+            trusted = TrustedKeys(())
+        return keys.join_keys(trusted, self._own_keys())
+
+    def _own_keys(self) -> TrustedKeys:
+        """The key in a file, if there is one."""
+        if not self._signs_with_file or not self._own_path.exists():
+            return TrustedKeys(())
+        return keys.trust_for_all(keys.load_key(self._own_path))
+
+    @contextmanager
+    def _open_signer(self, duty: Duty) -> Iterator["Signer"]:
+        if self._signs_with_file:
+            yield self._find_own()
+            return
+        from bakery.signing.transit import TransitSigner
+
+        with Vault.login(self.env) as vault:
+            yield TransitSigner(vault, self.env[SIGNING_KEY].removeprefix(VAULT), duty)
+
+    @property
+    def _signs_with_file(self) -> bool:
+        return not self.env.get(SIGNING_KEY, "").startswith(VAULT)
+
+    @property
+    def _own_path(self) -> Path:
+        return Path(self.env.get(SIGNING_KEY) or self.folder / OWN_KEY)
+
+    def _find_own(self) -> "CryptoSigner":
+        """The key that a setting names must exist; the workspace's is made."""
+        return keys.load_key(self._own_path) if self.env.get(SIGNING_KEY) else keys.find_or_make_key(self._own_path)
+
+    def _read_vault(self, setting: str, duties: tuple[Duty, ...]) -> TrustedKeys:
+        from bakery.signing.transit import read_trusted_keys
+
+        trusted = TrustedKeys(())
+        with Vault.login(self.env) as vault:
+            for duty in duties or DUTIES:
+                trusted = keys.join_keys(trusted, read_trusted_keys(vault, setting.removeprefix(VAULT), duty))
+        return trusted

@@ -1,0 +1,130 @@
+"""Signatures by the transit engine of a real Vault, with the rights that each duty has there."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bakery.demo.stand_ins.vault import VaultServer
+from bakery.host import process
+from bakery.host.errors import BakeryError, NotFoundError, OutageError
+from bakery.model import documents
+from bakery.signing import DUTIES, Duty, Keyring, Statement, Subject
+from doubles.vault import vault_server
+
+pytestmark = pytest.mark.integration
+
+STATEMENT = Statement(
+    subject=(Subject(name="web-1.0.0-x86_64", digest={"sha256": "a" * 64}),),
+    predicate_type="urn:image-bakery:verdict:1",
+    predicate={"passed": True},
+)
+SETTING = {"BAKERY_SIGNING_KEY": "vault:transit"}
+# What the policy of a duty must allow: sign with its own key, and read the public keys of all.
+POLICY = """
+path "transit/sign/bakery-{duty}" {{ capabilities = ["update"] }}
+path "transit/keys/bakery-*" {{ capabilities = ["read"] }}
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultServer]:
+    with vault_server(tmp_path_factory.mktemp("vault")) as running:
+        running.client.sys.enable_secrets_engine("transit")
+        for duty in DUTIES:
+            running.client.secrets.transit.create_key(f"bakery-{duty}", key_type="ed25519")
+            running.client.sys.create_or_update_policy(f"bakery-{duty}", POLICY.format(duty=duty))
+        yield running
+
+
+def log_in(server: VaultServer, duty: Duty, folder: Path) -> Keyring:
+    """The keys of a job with one duty."""
+    token = server.new_token(f"bakery-{duty}")
+    return Keyring(folder / "keys", {"VAULT_ADDR": server.address, "VAULT_TOKEN": token, **SETTING})
+
+
+@pytest.mark.parametrize("duty", DUTIES)
+def test_a_duty_signs_and_all_others_verify(server: VaultServer, tmp_path: Path, duty: Duty) -> None:
+    envelope = log_in(server, duty, tmp_path).sign(STATEMENT, duty)
+    for other in DUTIES:
+        assert log_in(server, other, tmp_path).verify(envelope, duty, "here") == STATEMENT
+    assert not (tmp_path / "keys").exists(), "no key of the workspace"
+
+
+def test_a_duty_cannot_sign_for_another(server: VaultServer, tmp_path: Path) -> None:
+    baking = log_in(server, "bake-private", tmp_path)
+    with pytest.raises(BakeryError, match="Vault denies access to transit/sign/bakery-verify"):
+        baking.sign(STATEMENT, "verify")
+    envelope = baking.sign(STATEMENT, "bake-private")
+    with pytest.raises(BakeryError, match="no trusted key of the duty 'verify' signed it"):
+        log_in(server, "publish", tmp_path).verify(envelope, "verify", "here")
+
+
+def test_a_key_of_the_workspace_counts_for_nothing(server: VaultServer, tmp_path: Path) -> None:
+    """Whoever writes to the workspace can make one there, before or after the job starts."""
+    envelope = Keyring(tmp_path / "keys", {}).sign(STATEMENT, "verify")
+    with pytest.raises(BakeryError, match="no trusted key of the duty 'verify' signed it"):
+        log_in(server, "publish", tmp_path).verify(envelope, "verify", "here")
+
+
+def test_a_rotated_key(server: VaultServer, tmp_path: Path) -> None:
+    """Old signatures count until an administrator says that they do not."""
+    verifying, publishing = log_in(server, "verify", tmp_path), log_in(server, "publish", tmp_path)
+    transit = server.client.secrets.transit
+    old = verifying.sign(STATEMENT, "verify")
+    transit.rotate_key("bakery-verify")
+    new = verifying.sign(STATEMENT, "verify")
+    first, second = (json.loads(envelope)["signatures"][0]["keyid"] for envelope in (old, new))
+    assert first != second
+    for envelope in (old, new):
+        assert publishing.verify(envelope, "verify", "here") == STATEMENT
+    newest = transit.read_key("bakery-verify")["data"]["latest_version"]
+    transit.update_key_configuration("bakery-verify", min_decryption_version=newest)
+    assert publishing.verify(new, "verify", "here") == STATEMENT
+    with pytest.raises(BakeryError, match="no trusted key of the duty 'verify' signed it"):
+        publishing.verify(old, "verify", "here")
+
+
+def test_offline_with_the_public_keys_in_a_file(server: VaultServer, tmp_path: Path) -> None:
+    envelope = log_in(server, "publish", tmp_path).sign(STATEMENT, "publish")
+    documents.save(log_in(server, "publish", tmp_path).trusted_keys(), tmp_path / "keys.json")
+    offline = Keyring(tmp_path / "keys", {"BAKERY_TRUSTED_KEYS": str(tmp_path / "keys.json")})
+    assert offline.verify(envelope, "publish", "here") == STATEMENT
+    with pytest.raises(BakeryError, match="no trusted key of the duty 'verify' signed it"):
+        offline.verify(envelope, "verify", "here")
+
+
+def test_openssl_verifies_it_as_well(server: VaultServer, tmp_path: Path) -> None:
+    """Another tool, by the specification of DSSE."""
+    envelope = json.loads(log_in(server, "publish", tmp_path).sign(STATEMENT, "publish"))
+    payload = base64.b64decode(envelope["payload"])
+    versions = server.client.secrets.transit.read_key("bakery-publish")["data"]["keys"]
+    raw = base64.b64decode(versions[max(versions, key=int)]["public_key"])
+    # RFC 8410: the prefix of SubjectPublicKeyInfo of an ed25519 key.
+    (tmp_path / "key.der").write_bytes(bytes.fromhex("302a300506032b6570032100") + raw)
+    (tmp_path / "signed").write_bytes(b"DSSEv1 28 application/vnd.in-toto+json %d %b" % (len(payload), payload))
+    (tmp_path / "signature").write_bytes(base64.b64decode(envelope["signatures"][0]["sig"]))
+    # fmt: off
+    done = process.run([
+        "openssl", "pkeyutl", "-verify", "-pubin", "-inkey", tmp_path / "key.der", "-keyform", "DER", "-rawin",
+        "-in", tmp_path / "signed", "-sigfile", tmp_path / "signature",
+    ])
+    # fmt: on
+    assert "Signature Verified Successfully" in done.stdout
+
+
+def test_a_key_that_was_not_made(server: VaultServer, tmp_path: Path) -> None:
+    env = {**server.env, "BAKERY_SIGNING_KEY": "vault:nowhere"}
+    for use in (lambda keys: keys.sign(STATEMENT, "verify"), lambda keys: keys.verify(b"{}", "verify", "here")):
+        with pytest.raises((NotFoundError, BakeryError)) as caught:
+            use(Keyring(tmp_path, env))
+        assert "nowhere/" in caught.value.message
+        assert caught.value.hint
+
+
+def test_a_vault_that_does_not_answer(tmp_path: Path) -> None:
+    env = {"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": "x", **SETTING}
+    with pytest.raises(OutageError):
+        Keyring(tmp_path, env).verify(b"{}", "verify", "here")
