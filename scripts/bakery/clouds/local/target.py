@@ -1,7 +1,6 @@
 """The local target: a folder of disks with their checksums, and a link per channel."""
 
 import fcntl
-import os
 import shutil
 import time
 from pathlib import Path
@@ -35,7 +34,7 @@ class LocalTarget:
             if target.exists():
                 _refuse_other(target, artifact)
             else:
-                self._add_disk(disk, target)
+                self._add_disk(disk, target, artifact)
             line = _checksum_line(artifact.disk.sha256, target)
             if not checksum.exists() or checksum.read_bytes() != line:
                 files.write_atomic(checksum, line)
@@ -65,11 +64,13 @@ class LocalTarget:
         """Remove the channel's link."""
         self._channel_link(publication, channel).unlink(missing_ok=True)
 
-    def _add_disk(self, disk: Path, target: Path) -> None:
+    def _add_disk(self, disk: Path, target: Path, artifact: Artifact) -> None:
+        """Store a copy that has the artifact's bytes, whatever has become of `disk` since it was tested."""
         with files.scratch(self._store, "disk") as folder:
             draft = folder / target.name
             _copy_disk(disk, draft)
             draft.chmod(READ_ONLY)
+            _refuse_changed(disk, draft, artifact)
             draft.replace(target)
 
     def _disk_paths(self, of: Versioned) -> tuple[Path, Path]:
@@ -99,19 +100,24 @@ class LocalTarget:
 
 
 def _copy_disk(source: Path, target: Path) -> None:
-    """Share the blocks if the file system supports it, else the inode; else copy the bytes."""
+    """Share the blocks if the file system supports it, else copy them. A link would share later changes as well."""
     try:
         with source.open("rb") as reading, target.open("wb") as writing:
             fcntl.ioctl(writing.fileno(), FICLONE, reading.fileno())
     except OSError:  # another file system, or one without shared blocks
-        target.unlink()
-    else:
-        return
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without hard links
         files.require_space(target.parent, source.stat().st_size, f"a copy of {source.name}")
         shutil.copyfile(source, target)
+
+
+def _refuse_changed(disk: Path, copy: Path, artifact: Artifact) -> None:
+    digest = files.sha256(copy)
+    if digest != artifact.disk.sha256:
+        raise BakeryError(
+            f"the disk of {full_name(artifact)} changed while it was published",
+            where=str(disk),
+            detail=f"tested {artifact.disk.sha256}\ncopied {digest}",
+            hint=f"remove {disk.parent} and run 'bakery run {artifact.image}' again",
+        )
 
 
 def _refuse_other(target: Path, artifact: Artifact) -> None:

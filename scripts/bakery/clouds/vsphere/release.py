@@ -10,7 +10,7 @@ from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.session import TakenError
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.model.tags import SHA256, Tags
+from bakery.model.tags import CONTENT, SHA256, Tags
 
 UNFINISHED = "-unfinished"  # no consumer finds an item by its version's name before it is complete
 
@@ -47,11 +47,11 @@ class VsphereRelease:
         self._remove_leftovers()
         with files.scratch(disk.parent, "ovf") as folder:
             with self._phases.phase("pack", "pack the disk as OVF"):
-                contents = ovf.pack(disk, self._name, os, folder)
+                contents = ovf.pack(disk, self._expected[CONTENT], self._name, os, folder)
             with self._phases.phase("upload", f"upload to {self._library.where}") as report_progress:
                 return self._send_files(contents, report_progress)
 
-    def _send_files(self, contents: Sequence[Path], report_progress: ReportProgress) -> Item:
+    def _send_files(self, contents: Sequence[ovf.PackedFile], report_progress: ReportProgress) -> Item:
         """Upload the disk as a new item, and remove the item if anything fails."""
         item = self._library.create(self._name + UNFINISHED, self._notes)
         try:

@@ -4,12 +4,11 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from bakery.clouds.phases import ReportProgress
 from bakery.clouds.vsphere.library import Item, Library
+from bakery.clouds.vsphere.ovf import PackedFile
 from bakery.clouds.vsphere.session import StateError, VCenter
-from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.waiting import wait_until
 
@@ -43,17 +42,17 @@ class _FileInfo:
     upload_endpoint: _Endpoint
 
 
-def send(library: Library, item: Item, contents: Sequence[Path], report_progress: ReportProgress) -> None:
+def send(library: Library, item: Item, contents: Sequence[PackedFile], report_progress: ReportProgress) -> None:
     """Give a new item its files; BakeryError if vCenter did not receive each of them intact."""
     vcenter = library.vcenter
     doing = f"start the upload of {item.name}"
     session = vcenter.create(doing, SESSIONS, {"create_spec": {"library_item_id": item.id}})
     try:
-        progress = _Progress(vcenter, session, sum(path.stat().st_size for path in contents), report_progress)
+        progress = _Progress(vcenter, session, sum(file.path.stat().st_size for file in contents), report_progress)
         # vCenter refused a file, or a repeated step succeeded before: `_await_upload` finds out.
         with suppress(StateError):
-            for path in contents:
-                _send_file(vcenter, session, path, progress)
+            for file in contents:
+                _send_file(vcenter, session, file, progress)
             vcenter.act(f"complete {item.name}", f"{SESSIONS}/id:{session}", "complete")
         _await_upload(library, session, item)
     finally:
@@ -90,13 +89,13 @@ class _Progress:
             self._vcenter.act("keep the upload alive", f"{SESSIONS}/id:{self._session}", "keep-alive", body)
 
 
-def _send_file(vcenter: VCenter, session: str, path: Path, progress: _Progress) -> None:
-    size = path.stat().st_size
+def _send_file(vcenter: VCenter, session: str, file: PackedFile, progress: _Progress) -> None:
+    path, size = file.path, file.path.stat().st_size
     spec = {
         "name": path.name,
         "source_type": "PUSH",
         "size": size,
-        "checksum_info": {"algorithm": "SHA256", "checksum": files.sha256(path)},
+        "checksum_info": {"algorithm": "SHA256", "checksum": file.sha256},
     }
     answer = vcenter.ask(f"announce {path.name}", f"{FILES}/id:{session}", "add", _FileInfo, {"file_spec": spec})
     vcenter.put(f"send {path.name}", answer.upload_endpoint.uri, path, progress.sent)

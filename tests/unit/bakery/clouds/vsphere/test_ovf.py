@@ -1,10 +1,14 @@
 """The OVF descriptor: well formed, and with hardware that the system has drivers for."""
 
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from bakery.clouds.vsphere import ovf
+from bakery.host import files
+from bakery.host.errors import BakeryError
+from doubles.programs import Programs
 
 OVF = "{http://schemas.dmtf.org/ovf/envelope/1}"
 RASD = "{http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData}"
@@ -49,3 +53,35 @@ def test_the_hardware(os: str, guest: str, controller: str, network: str) -> Non
 def test_it_boots_by_uefi() -> None:
     settings = {node.get(f"{VMW}key"): node.get(f"{VMW}value") for node in envelope("debian-12").iter(f"{VMW}Config")}
     assert settings["firmware"] == "efi"
+
+
+QEMU_IMG = """
+case "$1" in
+info) echo '{"format": "qcow2", "virtual-size": 8}' ;;
+convert) eval "target=\\${$#}"; shift $(($# - 2)); cp "$1" "$target" ;;
+esac
+"""
+
+
+class TestPack:
+    """With a qemu-img that copies: a disk's content is its bytes."""
+
+    @pytest.fixture
+    def disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        Programs(tmp_path / "bin", monkeypatch).shell("qemu-img", QEMU_IMG)
+        (tmp_path / "disk.qcow2").write_bytes(b"a disk")
+        return tmp_path / "disk.qcow2"
+
+    def test_the_digest_is_of_the_file_that_is_sent(self, disk: Path, tmp_path: Path) -> None:
+        content = files.sha256(disk)
+        descriptor, packed = ovf.pack(disk, content, "web", "debian-12", tmp_path)
+        assert (descriptor.path.name, packed.path.name) == ("web.ovf", "web.vmdk")
+        for file in (descriptor, packed):
+            assert file.sha256 == files.sha256(file.path)
+
+    def test_a_disk_that_was_replaced_after_its_test_is_not_packed(self, disk: Path, tmp_path: Path) -> None:
+        content = files.sha256(disk)
+        disk.write_bytes(b"evil")
+        with pytest.raises(BakeryError, match=r"the content of web\.vmdk is not that of the disk") as caught:
+            ovf.pack(disk, content, "web", "debian-12", tmp_path)
+        assert content in caught.value.detail
