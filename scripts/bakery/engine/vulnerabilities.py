@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from bakery.catalog import Catalog, Record, actor, now
 from bakery.contents import DOCUMENT, sbom_path
@@ -128,9 +129,19 @@ def keep_report(session: Session, part: Part, verdict: Verdict) -> None:
     folder = part_folder(session.project, part)
     if verdict.vulnerabilities:
         report = documents.load(VulnerabilityReport, folder / REPORT)
+        _require_digest(folder / REPORT, documents.dump(report), verdict.vulnerabilities.report, part)
         session.catalog.keep_vulnerabilities(report, verdict.vulnerabilities.report)
     if verdict.vex:
-        session.catalog.keep_vex(part, (folder / VEX).read_bytes(), verdict.vex)
+        vex = (folder / VEX).read_bytes()
+        _require_digest(folder / VEX, vex, verdict.vex, part)
+        session.catalog.keep_vex(part, vex, verdict.vex)
+
+
+def _require_digest(path: Path, content: bytes, sha256: str, part: Part) -> None:
+    """BakeryError unless a file has the bytes that the verdict names."""
+    if hashlib.sha256(content).hexdigest() != sha256:
+        again = f"verify {part.image}" if isinstance(part, Artifact) else f"run --rebuild {part.image}"
+        raise BakeryError("it changed after the verdict", where=str(path), hint=f"run 'bakery {again}'")
 
 
 def _read_sbom(session: Session, part: Part) -> bytes:
