@@ -14,6 +14,7 @@ import pytest
 from bakery.bake import packer
 from bakery.clouds.definitions import Definition
 from bakery.clouds.job import Job, Toolchain
+from bakery.host import files
 from bakery.host.events import Event
 from bakery.machine import qemu
 from bakery.machine.disk_image import BaseDisk
@@ -160,7 +161,7 @@ def make_world(folder: Path, patch: pytest.MonkeyPatch) -> PackerProject:
     toolchain = Toolchain(
         programs / "packer", folder / "plugins", programs / "ansible-playbook", "tcg", {"packer": "1.11.2"}
     )
-    base = BaseDisk(folder / "base.qcow2", Base("debian-12", "1.0.3", "b" * 64))
+    base = BaseDisk(folder / "base.qcow2", Base("debian-12", "1.0.3", "b" * 64), files.sha256(folder / "base.qcow2"))
     world = PackerProject(folder, project, toolchain, base)
     world.role("nginx", {"meta/bakery.yml": "modes: [vm, chroot]\n"})
     world.packer("disk(); manifest(); done()")

@@ -211,7 +211,8 @@ def test_a_disk_baked_without_a_guest_is_sealed(chroot: Baked) -> None:
 def test_a_second_bake_on_top_changes_nothing_but_the_seal(chroot: Baked, bakery: Bakery) -> None:
     """Roles are idempotent; and a sealed disk, which has no package index, can be built on."""
     disk = Path(chroot.artifact.disk.path)
-    base = BaseDisk(disk, Base("web", "1.0.0", chroot.artifact.disk.sha256))
+    sha256 = chroot.artifact.disk.sha256
+    base = BaseDisk(disk, Base("web", "1.0.0", sha256), sha256)
     again = bakery.bake(bakery.define(mode="chroot"), base=base)
     recap = next(line for line in Path(again.log).read_text().splitlines() if "unreachable=0" in line)
     assert "changed=1 " in recap and "failed=0" in recap
@@ -340,7 +341,7 @@ def test_the_templates_are_formatted() -> None:
 def test_a_guest_that_never_answers(bakery: Bakery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = tmp_path / "empty.qcow2"
     process.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "64M"])
-    empty = BaseDisk(disk, Base("empty", "1.0.0", files.sha256(disk)))
+    empty = BaseDisk(disk, Base("empty", "1.0.0", files.sha256(disk)), files.sha256(disk))
     for timeout in ("10s", "40s", "160s", "640s"):  # a busy machine takes long to come to the firmware's last words
         monkeypatch.setenv(VARIABLE, timeout)
         with pytest.raises(BakeryError, match="the guest never answered on SSH") as caught:

@@ -172,7 +172,8 @@ def root_on(artifact: Artifact) -> Iterator[FileSystem]:
 
 
 def on_top(artifact: Artifact) -> BaseDisk:
-    return BaseDisk(Path(artifact.disk.path), Base(artifact.image, artifact.version, artifact.disk.sha256))
+    sha256 = artifact.disk.sha256
+    return BaseDisk(Path(artifact.disk.path), Base(artifact.image, artifact.version, sha256), sha256)
 
 
 def mode(root: FileSystem, path: str) -> str:

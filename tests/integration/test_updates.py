@@ -147,7 +147,8 @@ def first(bench: Bench, archive: AptArchive) -> Artifact:
 
 
 def as_base(artifact: Artifact) -> BaseDisk:
-    return BaseDisk(Path(artifact.disk.path), Base(artifact.image, artifact.version, artifact.disk.sha256))
+    sha256 = artifact.disk.sha256
+    return BaseDisk(Path(artifact.disk.path), Base(artifact.image, artifact.version, sha256), sha256)
 
 
 def read_versions(artifact: Artifact) -> dict[str, str]:

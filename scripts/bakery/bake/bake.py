@@ -50,6 +50,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
         with report_step(context.report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
             _require_space(job)
             staging, disk, seconds = _make_locked_disk(job, vault, secrets)
+            disk_image.require_unchanged(base)
         artifact = Artifact(
             image=definition.name,
             arch=definition.arch,

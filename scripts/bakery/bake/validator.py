@@ -56,7 +56,7 @@ def validate_template(project: Project, template: Template, toolchain: Toolchain
         contract.check_template(project.definitions / template.image.template, template.image, template.builder)
     image = template.image.model_copy(update={"secrets": {}})  # with them, Packer would ask Vault
     with files.scratch(project.workspace / "validate", image.name) as scratch:
-        base = BaseDisk(_empty_disk(scratch), Base("none", "", "")) if template.builder == "qemu" else None
+        base = BaseDisk(_empty_disk(scratch), Base("none", "", ""), "") if template.builder == "qemu" else None
         log = scratch / "packer.log"
         try:
             packer.validate(Job(project, image, VERSION, template.builder, base, toolchain, scratch, log, silent))

@@ -17,7 +17,6 @@ from bakery.model import baked, definition, resources
 from bakery.model.baked import Baked
 from bakery.model.definition import Definitions, ImageDefinition
 from bakery.model.documents import Artifact
-from bakery.model.naming import full_name
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 
@@ -131,22 +130,6 @@ class Session:
             hint=f"publish {parent.name} there, and run 'bakery run {parent.name}'; or build {image.name} in "
             + ", ".join(dict.fromkeys(location.region for location in published.locations)),
         )
-
-    def parent_disk(self, image: ImageDefinition) -> tuple[Record, Path]:
-        """The newest complete version of the parent and its disk at the local target."""
-        parent = self.definitions.images[image.parent or ""]
-        record = self.catalog.newest(parent.name, parent.arch, parent.version)
-        local = record.publication("local") if record else None
-        if record is None or local is None:
-            raise BakeryError(
-                f"{image.name} is built on {parent.name}, which has no complete version at the local target",
-                where=self.definitions.where(image.name, "base", "qemu", "image"),
-                hint=f"run 'bakery run {parent.name}' first",
-            )
-        stored = self.project.store / f"{full_name(record)}.qcow2"
-        # A CI job may run in another folder than the one of the store, and gets baked disks as artifacts.
-        baked_disk = self.project.artifact_folder(record) / "disk.qcow2"
-        return record, baked_disk if baked_disk.exists() and not stored.exists() else stored
 
 
 def locate(definitions: Path, workspace: Path) -> Project:

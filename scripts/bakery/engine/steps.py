@@ -31,6 +31,7 @@ from bakery.engine.failures import record_failures
 from bakery.engine.locks import check_versions
 from bakery.engine.logins import open_vault, read_credentials
 from bakery.engine.notices import announce_version
+from bakery.engine.parents import find_parent_disk
 from bakery.engine.plan import Action
 from bakery.engine.publish import publish
 from bakery.engine.session import Session
@@ -46,8 +47,9 @@ from bakery.model.baked import Baked
 from bakery.model.bases import QEMU
 from bakery.model.contents import ROOT_ARCHIVE, SBOM_SUFFIXES, Contents
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Base, Part, Publication, RemoteBuild, Verdict
-from bakery.model.lock import Lock, load_lock
+from bakery.model.documents import Artifact, Part, Publication, RemoteBuild, Verdict
+from bakery.model.inputs import PARENT
+from bakery.model.lock import load_lock
 from bakery.model.version import ImageVersion
 from bakery.verify import verify
 
@@ -103,7 +105,7 @@ class _Bake:
             with open_vault(definition.secrets) as vault:
                 artifact = bake(
                     self.request,
-                    _base_disk(self.session, definition, self.request.lock),
+                    _base_disk(self.session, self.request),
                     self._bake_context(vault),
                 )
         check_versions(self.session, artifact, read_contents(self.session, artifact))
@@ -342,10 +344,11 @@ def _keep_contents(session: Session, part: Part) -> str:
     return session.catalog.keep_contents(contents, database, sboms, listed)
 
 
-def _base_disk(session: Session, definition: ImageDefinition, lock: Lock | None) -> BaseDisk:
+def _base_disk(session: Session, request: BakeRequest) -> BaseDisk:
+    """The disk that a bake starts from, which has the bytes that its record or its cache entry names."""
+    definition, lock = request.definition, request.lock
     if definition.parent:
-        record, disk = session.parent_disk(definition)
-        return BaseDisk(disk, Base(record.image, record.version, record.sha256))
+        return find_parent_disk(session, definition, request.inputs.get(PARENT, ""))
     assert definition.base.qemu
     recipe = session.project.resources.recipe("debian")
     archives, offline = lock.archives if lock else None, definition.package_versions == "offline"

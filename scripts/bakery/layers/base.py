@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
-from bakery.host.events import Event, Reporter, report_step
+from bakery.host.events import Event, Reporter, report_step, silent
 from bakery.layers import checksums, debian, releases
 from bakery.layers.debian import UNDATED
 from bakery.layers.download import download
@@ -22,9 +22,17 @@ from bakery.model import documents
 from bakery.model.bases import Debootstrap, QemuBase
 from bakery.model.documents import Base, Strict, VendorBase
 
-FORMAT = "1"  # of a cache entry; raise it when code here changes the content of entries
+FORMAT = "2"  # of a cache entry; raise it when code here changes the content of entries
 WAIT_SECONDS = 3600.0  # for another run that makes the same base: a slow mirror or a large download can take so long
 UNUSED_SECONDS = 7 * 86400.0  # after which an older Debian base gives its space to the new one
+
+
+@dataclass(frozen=True)
+class CachedBase(Strict):
+    """The document of a cache entry. `disk` is the SHA-256 of its disk: a base's own may be that of its download."""
+
+    base: Base
+    disk: str
 
 
 @dataclass(frozen=True)
@@ -54,15 +62,15 @@ def prepare(
         return _find_or_make(base, cache, recipe, UNDATED, report)
     last = cache / "bases" / f"{_cache_key(base, recipe, [f'{one} {dated}' for one, dated in archives.items()])}.last"
     if offline:
-        return _find_last(last, _base_name(base))
+        return _find_last(last, _base_name(base), report)
     disk = _find_or_make(base, cache, recipe, archives, report)
     documents.save(LastBase(disk.path.parent.name, disk.vendor_base), last)
     return disk
 
 
-def _find_last(last: Path, name: str) -> BaseDisk:
+def _find_last(last: Path, name: str, report: Reporter) -> BaseDisk:
     base = documents.find_valid(LastBase, last)
-    if base and (disk := _load_entry(last.with_name(base.entry))):
+    if base and (disk := _load_entry(last.with_name(base.entry), report)):
         for path in (last, disk.path.parent):
             os.utime(path)
         return replace(disk, vendor_base=base.vendor_base)
@@ -92,8 +100,7 @@ def _prepare_entry(
     """Find or make the disk of a base in one state: of its archives, or with one digest of its download."""
     key = _cache_key(base, recipe, state)
     entry = cache / "bases" / key
-    disk = _load_entry(entry)
-    if disk:
+    if disk := _load_entry(entry, report):
         os.utime(entry)
         return disk
     name = _base_name(base)
@@ -103,7 +110,7 @@ def _prepare_entry(
         WAIT_SECONDS,
         lambda: report(Event("note", "base", name, "waiting for another run that makes this base")),
     ):
-        return _load_entry(entry) or _make_base(base, digest, entry, recipe, archives, report)
+        return _load_entry(entry, silent) or _make_base(base, digest, entry, recipe, archives, report)
 
 
 def _resolve_packages(
@@ -148,11 +155,12 @@ def _make_base(
             assert base.url
             digest = _fetch_image(base.url, expected, disk, entry.with_name(f"{entry.name}.download"), report)
         disk.chmod(0o444)
-        documents.save(Base(_base_name(base), "", digest), draft / "base.json")
+        document = CachedBase(Base(_base_name(base), "", digest), files.sha256(disk))
+        documents.save(document, draft / "base.json")
         shutil.rmtree(entry, ignore_errors=True)  # one that `_load_entry` found damaged
         draft.rename(entry)
     _remove_unused(entry.parent, _base_name(base), replaced=base.sha256 is None)
-    return BaseDisk(entry / "disk.qcow2", Base(_base_name(base), "", digest))
+    return BaseDisk(entry / "disk.qcow2", document.base, document.disk)
 
 
 def _fetch_image(url: str, expected: str, disk: Path, download_file: Path, report: Reporter) -> str:
@@ -191,8 +199,8 @@ def _remove_unused(folder: Path, name: str, replaced: bool) -> None:
             answer.unlink(missing_ok=True)
     for document in folder.glob("*/base.json"):
         if replaced and _is_older(document.parent, oldest):
-            base = documents.find_valid(Base, document)
-            if base is None or base.name == name:
+            cached = documents.find_valid(CachedBase, document)
+            if cached is None or cached.base.name == name:
                 shutil.rmtree(document.parent, ignore_errors=True)
 
 
@@ -203,10 +211,19 @@ def _is_older(path: Path, time: float) -> bool:
         return False
 
 
-def _load_entry(entry: Path) -> BaseDisk | None:
-    """The disk of an entry; None unless the entry is complete."""
-    disk, base = entry / "disk.qcow2", documents.find_valid(Base, entry / "base.json")
-    return BaseDisk(disk, base) if base and disk.exists() else None
+def _load_entry(entry: Path, report: Reporter) -> BaseDisk | None:
+    """The disk of an entry, read in full; None unless it is complete and has the bytes that were made."""
+    disk, document = entry / "disk.qcow2", documents.find_valid(CachedBase, entry / "base.json")
+    if document is None or not disk.exists():
+        return None
+    name = document.base.name
+    report(Event("progress", "base", name, "compare the disk with its digest"))
+    digest = files.sha256(disk)
+    if digest != document.disk:
+        text = f"its disk in the cache changed, and is made again: {digest} instead of {document.disk}"
+        report(Event("note", "base", name, text))
+        return None
+    return BaseDisk(disk, document.base, document.disk)
 
 
 def _base_name(base: QemuBase) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.host import files, process
+from bakery.host.errors import BakeryError
 from bakery.model.documents import Base, Disk, VendorBase
 
 ZEROS = bytes(files.CHUNK)
@@ -19,11 +20,13 @@ ZEROS = bytes(files.CHUNK)
 class BaseDisk:
     """A read-only qcow2 from which disks are built: a change of it would corrupt all of them.
 
-    `vendor_base` is set if it is the newest image of a vendor.
+    `sha256` is of the file, which whoever found it has compared. `vendor_base` is set if it is the newest image of a
+    vendor.
     """
 
     path: Path
     base: Base
+    sha256: str
     vendor_base: VendorBase | None = None
 
 
@@ -58,6 +61,18 @@ def as_raw(image: Path) -> Iterator[Path]:
         raw = folder / "disk.raw"
         _convert_image(image, raw, "raw")
         yield raw
+
+
+def require_unchanged(disk: BaseDisk) -> None:
+    """BakeryError if the file of a base has other bytes than when it was found."""
+    digest = files.sha256(disk.path)
+    if digest != disk.sha256:
+        raise BakeryError(
+            "the base changed while an image was built on it",
+            where=str(disk.path),
+            detail=f"before {disk.sha256}\nafter  {digest}",
+            hint="find out who writes to that folder, and run again",
+        )
 
 
 def to_qcow2(source: Path, target: Path, compress: bool) -> None:

@@ -82,6 +82,15 @@ def test_an_artifact_is_a_disk_and_what_is_known_of_it(world: PackerProject) -> 
     assert [event.kind for event in world.events if event.kind != "progress"] == ["start", "done"]
 
 
+def test_a_base_that_changes_while_an_image_is_built_on_it(world: PackerProject) -> None:
+    """Whoever writes to the workspace changes it after it was compared, in the middle of the bake."""
+    world.packer(f"disk(); manifest(); pathlib.Path({str(world.base.path)!r}).write_bytes(b'evil'); done()")
+    with pytest.raises(BakeryError, match="the base changed while an image was built on it") as caught:
+        run(world)
+    assert world.base.sha256 in caught.value.detail
+    assert_nothing_is_left(world)
+
+
 def test_a_definition_without_software_and_updates_is_its_base(world: PackerProject) -> None:
     artifact = run(world, define(software={}, updates="none"))
     assert (folder(world) / "disk.qcow2").read_bytes() == b"base"

@@ -248,7 +248,7 @@ class CliRunner:
         return contents
 
     def prepare(self, *_: Any) -> BaseDisk:
-        return BaseDisk(self.project.cache / "base.qcow2", Base("debian bookworm", "", "d" * 64))
+        return BaseDisk(self.project.cache / "base.qcow2", Base("debian bookworm", "", "d" * 64), "d" * 64)
 
     def publishing(self, publish: Callable[..., Any]) -> Callable[..., Any]:
         """The real stage, behind a note of what it is asked."""

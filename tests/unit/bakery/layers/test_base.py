@@ -35,6 +35,7 @@ class FakeSources:
 
     def __init__(self, folder: Path, programs: Programs) -> None:
         self.folder = folder
+        self.programs = programs
         self.cache = folder / "cache"
         self.recipe = folder / "recipe"
         self.recipe.mkdir()
@@ -163,6 +164,34 @@ def test_an_entry_that_lost_a_file_is_made_again(bench: FakeSources, base: QemuB
     assert (bench.made, bench.left()) == (3, [])
 
 
+@pytest.mark.parametrize("base", [VENDOR, DEBIAN])
+def test_a_disk_that_changed_in_the_cache_is_made_again(bench: FakeSources, base: QemuBase) -> None:
+    """Whoever writes to the workspace changes it, and leaves the document beside it as it was."""
+    first = bench.prepare(base)
+    first.path.chmod(0o644)
+    first.path.write_bytes(b"evil")
+    events: list[Event] = []
+    second = bench.prepare(base, events.append)
+    assert bench.made == 2
+    assert (second.path.read_bytes(), second.sha256) != (b"evil", hashlib.sha256(b"evil").hexdigest())
+    assert second.sha256 == hashlib.sha256(second.path.read_bytes()).hexdigest()
+    (note,) = [event.text for event in events if event.kind == "note"]
+    assert note.startswith("its disk in the cache changed, and is made again: ")
+    assert first.sha256 in note and hashlib.sha256(b"evil").hexdigest() in note
+
+
+def test_the_digest_of_a_converted_disk_is_kept(bench: FakeSources) -> None:
+    """A base is known by its download, which no longer exists."""
+    bench.info.write_text('{"format": "vmdk", "virtual-size": 15}')
+    converting = QEMU_IMG.replace('cp "$1" "$target"', 'echo disk >"$target"')
+    bench.programs.shell("qemu-img", converting.format(info=bench.info))
+    disk = bench.prepare(VENDOR)
+    assert disk.base.sha256 == VENDOR.sha256
+    assert disk.sha256 == hashlib.sha256(b"disk\n").hexdigest()
+    assert bench.prepare(VENDOR) == disk
+    assert bench.made == 1
+
+
 def test_nobody_writes_to_a_base(bench: FakeSources) -> None:
     assert bench.prepare(DEBIAN).path.stat().st_mode & 0o222 == 0
 
@@ -265,6 +294,14 @@ def test_an_offline_base_is_the_last_one_of_its_lock(bench: FakeSources) -> None
     assert prepare_locked(bench, DATED, offline=True) == pinned
     with pytest.raises(BakeryError, match="not in the cache"):
         prepare_locked(bench, {"http://deb.debian.org/debian": "http://snapshot.example/2/debian"}, offline=True)
+
+
+def test_an_offline_base_that_changed_is_not_used(bench: FakeSources) -> None:
+    disk = prepare_locked(bench, DATED)
+    disk.path.chmod(0o644)
+    disk.path.write_bytes(b"evil")
+    with pytest.raises(BakeryError, match="not in the cache"):
+        prepare_locked(bench, DATED, offline=True)
 
 
 @pytest.mark.parametrize("text", ["", "/", '{"entry": "absent", "vendor_base": null}'])
