@@ -16,15 +16,17 @@ from bakery import cli
 from bakery.catalog import Catalog, open_store, owner
 from bakery.clouds import REMOTE
 from bakery.clouds.aws.session import connect
+from bakery.clouds.definitions import load
 from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host import process
 from bakery.host.errors import BakeryError, ExitCode, OutageError
 from bakery.host.vault.connection import RETRIES
 from bakery.machine import disk_image
-from bakery.model import documents
-from bakery.model.documents import Artifact, Base, Verdict
+from bakery.model.documents import Artifact, Base, Check, Verdict
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
+from bakery.signing import open_keyring, save_signed
+from bakery.verify import expect_checks
 from doubles.aws.client import HOME_ACCOUNT, HOME_REGION, StandIn, running
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import vault_server
@@ -280,16 +282,20 @@ def leave_verified_disk(project: Project) -> None:
     process.run(["qemu-img", "convert", "-O", "qcow2", folder / "disk.raw", folder / "disk.qcow2"])
     disk, created = disk_image.describe_image(folder / "disk.qcow2"), "2026-01-01T00:00:00+00:00"
     # fmt: off
-    documents.save(Artifact(
+    artifact = Artifact(
         image="web", arch="x86_64", version=version, os="debian-12", mode="vm", input_key="0123abcd", inputs={},
-        base=Base("debian-12", "12.0.0", "f" * 64), disk=disk, commit="c0ffee", tools={}, seconds={}, created=created,
+        base=Base("debian bookworm", "", "f" * 64), disk=disk, commit="c0ffee", tools={}, seconds={}, created=created,
         log="",
-    ), folder / "artifact.json")
-    documents.save(Verdict(
-        image="web", arch="x86_64", version=version, sha256=disk.sha256, passed=True, checks=(), accelerator="tcg",
+    )
+    definition = load(project.definitions, project.cache / "definitions.json").images["web"]
+    verdict = Verdict(
+        image="web", arch="x86_64", version=version, sha256=disk.sha256, passed=True,
+        checks=tuple(Check(name, True) for name in expect_checks(project, definition, artifact)), accelerator="tcg",
         seconds={}, created=created,
-    ), folder / "verdict.json")
+    )
     # fmt: on
+    save_signed(artifact, artifact, folder / "artifact.json", open_keyring(project), "bake-private")
+    save_signed(verdict, artifact, folder / "verdict.json", open_keyring(project), "verify")
 
 
 def test_a_job_publishes_as_the_role_that_vault_lends_it(job: Job, server: VaultServer, cloud: StandIn) -> None:

@@ -15,7 +15,7 @@ from bakery.bake.package_cache import serve_packages
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.bake.roles import check_mode, check_roles
 from bakery.bake.variables import secret_environment
-from bakery.clouds import manifest
+from bakery.clouds import BUILDERS, manifest
 from bakery.clouds.job import Job
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError
@@ -24,10 +24,10 @@ from bakery.host.timing import timed
 from bakery.host.vault import Vault, read_secrets
 from bakery.machine import disk_image
 from bakery.machine.disk_image import BaseDisk
-from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Disk
 from bakery.model.project import Project
+from bakery.signing import open_keyring, save_signed
 
 # Bytes beside two copies of the base: a measured bake added 180 MB before it was sealed.
 HEADROOM = 1 << 30
@@ -68,7 +68,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             log=str(log) if log.exists() else "",
             vendor_base=base.vendor_base,
         )
-        documents.save(artifact, staging / "artifact.json")
+        save_signed(artifact, artifact, staging / "artifact.json", open_keyring(project), BUILDERS["qemu"].duty)
         staging.rename(folder)
     return artifact
 

@@ -17,9 +17,9 @@ from bakery.host.errors import BakeryError
 from bakery.host.events import report_step
 from bakery.host.redaction import Redactor
 from bakery.machine import junit
-from bakery.model import documents
 from bakery.model.documents import Check, RemoteBuild, VendorBase
 from bakery.model.inputs import remote_base
+from bakery.signing import open_keyring, save_signed
 
 TEST_HOST = "ssh://image"  # as in ansible/playbooks/bake.yml
 
@@ -95,7 +95,7 @@ def build(
         for path in (job.archives_report, job.root_archive):
             if path.exists():  # Windows and a user's own template need not write them
                 path.rename(staging / path.name)
-        documents.save(remote_build, staging / "build.json")
+        save_signed(remote_build, remote_build, staging / "build.json", open_keyring(project), builder.duty)
         staging.rename(folder)
     return remote_build
 

@@ -11,24 +11,23 @@ from bakery.host.errors import BakeryError, NotFoundError, PartialError, join_er
 from bakery.host.events import Reporter
 from bakery.model import documents
 from bakery.model.baked import Baked
-from bakery.model.documents import Artifact, Publication, Verdict
+from bakery.model.documents import Artifact, Publication
 from bakery.model.naming import full_name
 from bakery.model.project import Project
 
 
-def publish(
-    project: Project, baked: Baked, verdict: Verdict | None, targets: Mapping[str, Target], report: Reporter
-) -> list[Publication]:
+def publish(project: Project, baked: Baked, targets: Mapping[str, Target], report: Reporter) -> list[Publication]:
     """Publish to all targets, even if some fail; PartialError if only some succeed.
 
-    `verdict` is that of the disk. Each publication is saved as soon as it is done, so a rerun continues from there.
+    `bakery.engine.evidence` has checked that it may be published. Each publication is saved as soon as it is done, so a
+    rerun continues from there.
     """
     failures: dict[str, BakeryError] = {}
     publications = []
     lock = project.workspace / "locks" / f"publish-{full_name(baked)}.lock"
     with files.exclusive(lock, f"{full_name(baked)} is being published by another run"):
         if baked.artifact:
-            _refuse_unverified(baked.artifact, verdict, baked.folder(project, "local") / "disk.qcow2")
+            _refuse_other_disk(baked.artifact, baked.folder(project, "local") / "disk.qcow2")
         for name, destination in targets.items():
             try:
                 publication = _publish_target(project, baked, name, destination, report)
@@ -47,21 +46,8 @@ def _publish_target(project: Project, baked: Baked, name: str, destination: Targ
     return destination.publish(baked.artifact, baked.folder(project, name) / "disk.qcow2", report)
 
 
-def _refuse_unverified(artifact: Artifact, verdict: Verdict | None, disk: Path) -> None:
-    """Check that the disk is the one that passed its tests."""
-    again = f"run 'bakery verify {artifact.image}' again"
-    if verdict is None:
-        raise NotFoundError(f"{full_name(artifact)} was never tested", hint=f"run 'bakery verify {artifact.image}'")
-    if not verdict.passed:
-        failing = "\n".join(f"{check.name}: {check.detail}" for check in verdict.checks if not check.passed)
-        raise BakeryError(f"{full_name(artifact)} did not pass its tests", detail=failing, hint=again)
-    if verdict.sha256 != artifact.disk.sha256:
-        raise BakeryError(
-            f"the verdict is for a disk other than {full_name(artifact)}",
-            where=str(disk),
-            detail=f"tested {verdict.sha256}\nbaked  {artifact.disk.sha256}",
-            hint=again,
-        )
+def _refuse_other_disk(artifact: Artifact, disk: Path) -> None:
+    """Check that the disk is the one that passed its tests, before any target takes it."""
     try:
         digest = files.sha256(disk)
     except FileNotFoundError as error:

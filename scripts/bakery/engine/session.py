@@ -19,6 +19,7 @@ from bakery.model.definition import Definitions, ImageDefinition
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
+from bakery.signing import Keyring, open_keyring
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Session:
     catalog: Catalog
     report: Reporter = silent
     notifier: Notifier = field(default_factory=lambda: Notifier(named_recipients()))
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys that sign this run's documents, and those that it trusts."""
+        return open_keyring(self.project)
 
     def plan(
         self, names: list[str] | None, max_age: timedelta = MAX_AGE, rebuild_asked: datetime | None = None

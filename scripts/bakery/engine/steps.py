@@ -27,6 +27,7 @@ from bakery.contents import (
 )
 from bakery.engine import channels, toolbox
 from bakery.engine.checks import check
+from bakery.engine.evidence import require_evidence, require_part, require_verdict, save_verdict
 from bakery.engine.failures import record_failures
 from bakery.engine.locks import check_versions
 from bakery.engine.logins import open_vault, read_credentials
@@ -37,7 +38,7 @@ from bakery.engine.publish import publish
 from bakery.engine.session import Session
 from bakery.engine.vendor_lookup import find_base
 from bakery.engine.vulnerabilities import check_part, keep_report, require_gate
-from bakery.host.errors import BakeryError, ConflictError
+from bakery.host.errors import BakeryError, ConflictError, OutageError
 from bakery.host.events import Event, report_step
 from bakery.host.vault import Vault, read_secrets
 from bakery.layers.base import prepare
@@ -179,13 +180,19 @@ def is_verified(session: Session, artifact: Artifact) -> bool:
     """Whether this disk passed its tests in an interrupted run. A gate is asked again: its answer changes with time."""
     if session.definitions.images[artifact.image].vulnerabilities:
         return False
-    verdict = documents.find_valid(Verdict, session.project.artifact_folder(artifact) / "verdict.json")
-    return verdict is not None and verdict.passed and verdict.sha256 == artifact.disk.sha256
+    try:
+        require_verdict(session, artifact)
+    except OutageError:
+        raise
+    except BakeryError:
+        return False
+    return True
 
 
 def verify_version(session: Session, artifact: Artifact) -> Verdict:
     """Test an artifact and keep the verdict; BakeryError with the failing checks if it does not pass."""
     definition, folder = session.definitions.images[artifact.image], session.project.artifact_folder(artifact)
+    require_part(session, artifact)
     with record_failures(session, definition, "verify", artifact.input_key):
         with open_vault(definition.secrets) as vault:
             where = partial(session.definitions.where, definition.name, "secrets")
@@ -194,7 +201,7 @@ def verify_version(session: Session, artifact: Artifact) -> Verdict:
                 session.project, definition, artifact, folder / "disk.qcow2", secrets.values(), session.report
             )
         verdict = check_part(session, definition, artifact, verdict)
-        documents.save(verdict, folder / "verdict.json")
+        save_verdict(session, artifact, verdict)
         _require_passed(definition, verdict, folder)
     return verdict
 
@@ -203,7 +210,7 @@ def judge_build(session: Session, build: RemoteBuild) -> None:
     """Keep the verdict on an image that Packer built and tested at a target; BakeryError if the gate refuses it."""
     definition, folder = session.definitions.images[build.image], baked.part_folder(session.project, build)
     verdict = check_part(session, definition, build, Verdict.of_build(build))
-    documents.save(verdict, folder / "verdict.json")
+    save_verdict(session, build, verdict)
     _require_passed(definition, verdict, folder)
 
 
@@ -222,22 +229,17 @@ def _require_passed(definition: ImageDefinition, verdict: Verdict, folder: Path)
 def publish_version(session: Session, version: Baked, channel: str = "") -> Record:
     """Publish a verified version, complete its record, and move its channel, or `channel` if that is given."""
     definition, project = version.definition, session.project
-    verdicts = [_read_verdict(session, part) for part in version.parts]
-    _usable_record(session, version)  # before anything is published
+    verdicts = require_evidence(session, version, _usable_record(session, version))  # before anything is published
     for part, verdict in zip(version.parts, verdicts, strict=True):
-        if verdict:  # a disk without one is refused with its publication
-            require_gate(definition, part, verdict)
-        if verdict and isinstance(part, RemoteBuild):  # the publication itself looks at that of a disk
-            _require_passed(definition, verdict, baked.part_folder(project, part))
+        require_gate(definition, part, verdict)
     with (
         record_failures(session, definition, "publish", version.parts[0].input_key),
         open_targets(session, definition) as targets,
     ):
-        publications = publish(project, version, verdicts[0], targets, session.report)
+        publications = publish(project, version, targets, session.report)
         record = _usable_record(session, version)
         contents = _keep_contents(session, version.parts[0])
-        if verdicts[0]:
-            keep_report(session, version.parts[0], verdicts[0])
+        keep_report(session, version.parts[0], verdicts[0])
         complete = _complete_record(record, version, verdicts, tuple(publications), contents)
         is_new = record.state == "reserved"
         if complete != record:
@@ -292,16 +294,10 @@ def _usable_record(session: Session, version: Baked) -> Record:
     return record
 
 
-def _read_verdict(session: Session, part: Part) -> Verdict | None:
-    """The verdict on a part; None if it has none. A build that an older bakery made passed its tests at the target."""
-    verdict = documents.find_valid(Verdict, baked.part_folder(session.project, part) / "verdict.json")
-    return Verdict.of_build(part) if verdict is None and isinstance(part, RemoteBuild) else verdict
-
-
 def _complete_record(
     record: Record,
     version: Baked,
-    verdicts: Sequence[Verdict | None],
+    verdicts: Sequence[Verdict],
     publications: tuple[Publication, ...],
     contents: str,
 ) -> Record:
@@ -324,9 +320,9 @@ def _complete_record(
         tags=version.definition.tags,
         publications=publications,
         contents=contents,
-        checks=sum(len(verdict.checks) for verdict in verdicts if verdict),
-        vulnerabilities=verdict.vulnerabilities if verdict else None,
-        vex=verdict.vex if verdict else "",
+        checks=sum(len(verdict.checks) for verdict in verdicts),
+        vulnerabilities=verdict.vulnerabilities,
+        vex=verdict.vex,
         vendor_bases={builder: part.vendor_base for builder, part in parts.items() if part.vendor_base},
     )
 

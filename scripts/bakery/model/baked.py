@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.host.errors import NotFoundError
+from bakery.host.errors import BakeryError, NotFoundError
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Part, RemoteBuild
@@ -74,15 +74,29 @@ def anything(project: Project, definition: ImageDefinition, version: str) -> boo
 
 def find_artifact(project: Project, definition: ImageDefinition, version: str) -> Artifact | None:
     """The disk of a version; None if it, or only its document, is missing."""
-    folder = project.artifact_folder(ImageVersion(definition.name, definition.arch, version))
+    of = ImageVersion(definition.name, definition.arch, version)
+    folder = project.artifact_folder(of)
     artifact = documents.find(Artifact, folder / "artifact.json", _repair(definition, folder))
+    if artifact and ImageVersion.of(artifact) != of:
+        raise _misplaced(artifact, definition, folder)
     return artifact if (folder / "disk.qcow2").exists() else None
 
 
 def find_build(project: Project, definition: ImageDefinition, version: str, target: str) -> RemoteBuild | None:
     """The document of Packer's build of a version at a target; None if it is missing."""
-    folder = project.build_folder(ImageVersion(definition.name, definition.arch, version), target)
-    return documents.find(RemoteBuild, folder / "build.json", _repair(definition, folder))
+    of = ImageVersion(definition.name, definition.arch, version)
+    folder = project.build_folder(of, target)
+    build = documents.find(RemoteBuild, folder / "build.json", _repair(definition, folder))
+    if build and (ImageVersion.of(build), build.target) != (of, target):
+        raise _misplaced(build, definition, folder)
+    return build
+
+
+def _misplaced(part: Part, definition: ImageDefinition, folder: Path) -> BakeryError:
+    """The error for the document of another version: what is read next would be of that one."""
+    where = f" at {part.target}" if isinstance(part, RemoteBuild) else ""
+    hint = _repair(definition, folder)
+    return BakeryError(f"the folder has a document of {full_name(part)}{where}", where=str(folder), hint=hint)
 
 
 def _repair(definition: ImageDefinition, folder: Path) -> str:

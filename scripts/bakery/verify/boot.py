@@ -20,6 +20,8 @@ HOST = "ssh://guest"
 TEST_LINE = re.compile(r"(test_\w+\.py::.+?) (?:PASSED|FAILED|ERROR|SKIPPED)")  # pytest -v, one line per test
 STATE_SECONDS = 600.0  # for the services of an emulated guest to start; 20 s after SSH answers on an idle machine
 TESTS_SECONDS = 3600.0  # a command in an emulated guest takes up to a second
+BOOTS = "boots and answers over SSH"
+SERVICES = "all services run"
 
 
 @dataclass(frozen=True)
@@ -56,23 +58,23 @@ def check(run: Run, seconds: dict[str, float]) -> list[Check]:
                 seconds["boot"] = round(time.monotonic() - began, 1)
                 checks.extend(_run_tests(run, machine, scratch / "tests.xml"))
     except GuestError as error:
-        return [Check("boots and answers over SSH", False, f"{error.message}\n{error.detail}")]
+        return [Check(BOOTS, False, f"{error.message}\n{error.detail}")]
     finally:
         seconds.setdefault("boot", round(time.monotonic() - began, 1))
         seconds["tests"] = round(time.monotonic() - began - seconds["boot"], 1)
-    return [Check("boots and answers over SSH", True), *checks]
+    return [Check(BOOTS, True), *checks]
 
 
 def _check_services(machine: Guest) -> Check:
     """Wait until the boot has finished, and report the services that failed."""
-    name = "all services run"
     try:
         state = machine.ssh("systemctl is-system-running --wait", timeout=STATE_SECONDS, check=False).stdout.strip()
         failed_units = machine.ssh("systemctl list-units --failed --plain --no-legend", check=False).stdout
     except process.ProcessError as error:
-        return Check(name, False, f"{error.message}\n{error.tail}")
+        return Check(SERVICES, False, f"{error.message}\n{error.tail}")
     units = [line.split()[0] for line in failed_units.splitlines() if line.strip()]
-    return Check(name, state == "running", "" if state == "running" else f"{state or 'no answer'}: {', '.join(units)}")
+    detail = "" if state == "running" else f"{state or 'no answer'}: {', '.join(units)}"
+    return Check(SERVICES, state == "running", detail)
 
 
 def _run_tests(run: Run, machine: Guest, junit_file: Path) -> list[Check]:

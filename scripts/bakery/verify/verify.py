@@ -33,7 +33,7 @@ def verify(
     A disk of Windows is only inspected and searched. Failing checks are in the verdict. Raises BakeryError if the disk
     changed since it was baked.
     """
-    tests = _test_files(project, definition)
+    tests = find_tests(project, definition)
     values = list(secrets)
     subject = f"{artifact.image} {artifact.version}"
     accelerator = "" if definition.windows else qemu.accelerator()
@@ -41,8 +41,7 @@ def verify(
     seconds: dict[str, float] = {}
     with report_step(report, "verify", subject, scope):
         _require_unchanged(artifact, disk)
-        rules = windows.RULES if definition.windows else hygiene.RULES
-        checks = _check_disk(disk, rules, values, subject, seconds, report)
+        checks = _check_disk(disk, select_rules(definition), values, subject, seconds, report)
         if accelerator:
             run = boot.Run(disk, tests, _log_folder(project, artifact), accelerator, values, subject, report)
             checks += boot.check(run, seconds)
@@ -57,6 +56,11 @@ def verify(
         seconds=seconds,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def select_rules(definition: ImageDefinition) -> Mapping[str, hygiene.Rule]:
+    """The rules for the content of an image's disks."""
+    return windows.RULES if definition.windows else hygiene.RULES
 
 
 def _check_disk(
@@ -91,7 +95,8 @@ def _require_unchanged(artifact: Artifact, disk: Path) -> None:
         )
 
 
-def _test_files(project: Project, definition: ImageDefinition) -> list[Path]:
+def find_tests(project: Project, definition: ImageDefinition) -> list[Path]:
+    """The files of an image's tests; UsageError if one does not exist."""
     paths = [project.resources.image_test(name) for name in definition.tests]
     for name, path in zip(definition.tests, paths, strict=True):
         if not path.is_file():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bakery.clouds.definitions import Definition
-from bakery.engine import publish, steps, toolbox
+from bakery.engine import evidence, publish, steps, toolbox
 from bakery.host import files
 from bakery.host.vault import Vault
 from bakery.model import resources
@@ -91,6 +91,7 @@ def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.setattr(toolbox, "toolchain", lambda *_: None)
     monkeypatch.setattr(steps, "bake", workshop.bake)
     monkeypatch.setattr(steps, "verify", workshop.verify)
+    monkeypatch.setattr(evidence, "expect_checks", workshop.expect_checks)
     monkeypatch.setattr(steps, "read_disk", workshop.read_disk)
     monkeypatch.setattr(steps, "read_archive", workshop.read_archive)
     monkeypatch.setattr(steps, "prepare", workshop.prepare)

@@ -20,6 +20,7 @@ from bakery.model.documents import Artifact
 from bakery.model.lock import Lock
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
+from bakery.signing import open_keyring, verify_document
 from doubles.packer import PackerProject, define
 
 SECRET = "canary-4711"
@@ -69,8 +70,9 @@ def assert_nothing_is_left(world: PackerProject) -> None:
 
 def test_an_artifact_is_a_disk_and_what_is_known_of_it(world: PackerProject) -> None:
     artifact = run(world)
-    assert sorted(path.name for path in folder(world).iterdir()) == ["artifact.json", "disk.qcow2"]
+    assert {path.name for path in folder(world).iterdir()} == {"artifact.dsse.json", "artifact.json", "disk.qcow2"}
     assert documents.load(Artifact, folder(world) / "artifact.json") == artifact
+    verify_document(artifact, artifact, folder(world) / "artifact.json", open_keyring(world.project), "bake-private")
     assert (folder(world) / "disk.qcow2").read_bytes() == b"baked"
     assert artifact.disk.path == str(folder(world) / "disk.qcow2")
     assert artifact.disk.sha256 == files.sha256(folder(world) / "disk.qcow2")

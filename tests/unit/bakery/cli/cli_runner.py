@@ -27,6 +27,7 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Check, Disk, Part, RemoteBuild, Verdict
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
+from bakery.signing import open_keyring, save_signed
 
 BASE = """\
 name: base
@@ -105,6 +106,7 @@ class CliRunner:
     files: dict[str, tuple[File, ...]] = field(default_factory=dict)  # of the disk of an image
     broken: set[str] = field(default_factory=set)  # steps that fail: "bake web"
     failing_checks: set[str] = field(default_factory=set)  # images that fail their tests
+    base_name: str = "debian bookworm"  # of what has no parent
     baked_at: str = "2026-01-31T12:00:00+00:00"  # of every disk
 
     def __call__(self, *arguments: str) -> CliResult:
@@ -182,7 +184,7 @@ class CliRunner:
             log="",
             vendor_base=base.vendor_base,
         )
-        documents.save(artifact, folder / "artifact.json")
+        save_signed(artifact, artifact, folder / "artifact.json", open_keyring(context.project), "bake-private")
         return artifact
 
     def verify(
@@ -208,6 +210,10 @@ class CliRunner:
             {},
             "2026-01-31T12:01:00+00:00",
         )
+
+    def expect_checks(self, _project: Project, _image: ImageDefinition, part: Part) -> list[str]:
+        """The checks of `verify` above, and of builds."""
+        return ["boots", "answers"] if isinstance(part, Artifact) else ["answers"]
 
     def read_disk(self, artifact: Artifact, disk: Path, _syft: Path) -> Contents:
         """As if the disk had the packages that a test says; unreadable where it says none."""
@@ -248,7 +254,7 @@ class CliRunner:
         return contents
 
     def prepare(self, *_: Any) -> BaseDisk:
-        return BaseDisk(self.project.cache / "base.qcow2", Base("debian bookworm", "", "d" * 64), "d" * 64)
+        return BaseDisk(self.project.cache / "base.qcow2", Base(self.base_name, "", "d" * 64), "d" * 64)
 
     def publishing(self, publish: Callable[..., Any]) -> Callable[..., Any]:
         """The real stage, behind a note of what it is asked."""

@@ -16,13 +16,14 @@ from bakery.clouds import CLOUDS
 from bakery.clouds.target import Finding
 from bakery.host.errors import BakeryError
 from bakery.host.vault import Vault
-from bakery.model import documents
 from bakery.model.contents import ROOT_ARCHIVE
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Check, ImageLocation, Pointer, Publication, RemoteBuild, VendorBase
+from bakery.model.inputs import remote_base
 from bakery.model.naming import full_name
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion, Versioned
+from bakery.signing import open_keyring, save_signed
 from unit.bakery.cli.cli_runner import CliRunner
 
 CLOUD = """\
@@ -76,14 +77,15 @@ class Cloud:
         # fmt: off
         built = RemoteBuild(
             image=image.name, arch=image.arch, version=request.version, os=image.os, target=target,
-            builder="amazon-ebs", input_key=request.input_key, inputs=dict(request.inputs), base="",
+            builder="amazon-ebs", input_key=request.input_key, inputs=dict(request.inputs),
+            base=request.inputs[remote_base(target)],
             identity="b" * 64, ids={"eu-central-1": "ami-1"},
             checks=(Check("answers", True),), commit="", tools={}, seconds={}, created="2026-01-31T12:00:00+00:00",
             log="", vendor_base=vendor_base,
         )
         # fmt: on
         folder = project.build_folder(request.image_version, target)
-        documents.save(built, folder / "build.json")
+        save_signed(built, built, folder / "build.json", open_keyring(project), "bake-public")
         (folder / ROOT_ARCHIVE).write_text("files of the machine")
         return built
 
@@ -150,8 +152,9 @@ def test_the_files_of_its_machine_are_removed_once_they_are_read(bakery: CliRunn
     bakery.packages["cloud"] = {"openssl": "3.0.17-1"}
     bakery("bake", "cloud")
     folder = bakery.project.build_folder(ImageVersion("cloud", "x86_64", "1.0.0"), "aws")
-    names = {"build.json", "contents.json", "packages.tar.gz", "sbom.cdx.json", "sbom.spdx.json", "verdict.json"}
-    assert {path.name for path in folder.iterdir()} == names
+    contents = {"contents.json", "packages.tar.gz", "sbom.cdx.json", "sbom.spdx.json"}
+    signed = {"build.json", "build.dsse.json", "verdict.json", "verdict.dsse.json"}
+    assert {path.name for path in folder.iterdir()} == contents | signed
 
 
 def test_it_does_not_pass_a_gate_that_cannot_be_answered(bakery: CliRunner, cloud: Cloud) -> None:
@@ -163,7 +166,7 @@ def test_it_does_not_pass_a_gate_that_cannot_be_answered(bakery: CliRunner, clou
     assert bakery.states("cloud") == {"1.0.0": "reserved"}
     assert "adopt cloud-1.0.0-x86_64" not in bakery.did, "nothing is published"
     answer = bakery("publish", "cloud")
-    assert (answer.code, "cloud 1.0.0 failed 1 of 2 checks" in answer.err) == (1, True)
+    assert (answer.code, "cloud-1.0.0-x86_64 did not pass its tests" in answer.err) == (1, True)
     assert "adopt cloud-1.0.0-x86_64" not in bakery.did, "not even on request"
 
 

@@ -17,7 +17,7 @@ from bakery.host.events import Reporter, silent
 from bakery.model import documents
 from bakery.model.baked import Baked
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Check, Publication, RemoteBuild, Verdict
+from bakery.model.documents import Artifact, Publication, RemoteBuild
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 
@@ -52,7 +52,7 @@ def folder(project: Project) -> Path:
 
 
 # Any: the fakes have the two methods of a target that are called here.
-Parts = tuple[Project, Baked, Verdict, dict[str, Any]]
+Parts = tuple[Project, Baked, dict[str, Any]]
 
 
 @pytest.fixture
@@ -60,10 +60,9 @@ def parts(
     project: Project,
     definition: ImageDefinition,
     artifact: Artifact,
-    verdict: Verdict,
     fakes: dict[str, FakeTarget],
 ) -> Parts:
-    return project, Baked(definition, "1.0.0", artifact, {}), verdict, fakes
+    return project, Baked(definition, "1.0.0", artifact, {}), fakes
 
 
 def test_all_targets(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -> None:
@@ -105,26 +104,6 @@ def test_the_only_target_fails_with_its_own_error(parts: Parts, fakes: dict[str,
         publish(*parts, silent)
 
 
-def test_a_failed_verdict_is_refused(parts: Parts) -> None:
-    project, baked, verdict, fakes = parts
-    failed = replace(verdict, passed=False, checks=(Check("boots", True), Check("nginx", False, "port 80 is closed")))
-    with pytest.raises(BakeryError, match=r"web-1\.0\.0-x86_64 did not pass its tests") as caught:
-        publish(project, baked, failed, fakes, silent)
-    assert caught.value.detail == "nginx: port 80 is closed"
-
-
-def test_a_disk_without_a_verdict_is_refused(parts: Parts) -> None:
-    project, baked, _, fakes = parts
-    with pytest.raises(NotFoundError, match="was never tested"):
-        publish(project, baked, None, fakes, silent)
-
-
-def test_a_verdict_on_another_disk_is_refused(parts: Parts) -> None:
-    project, baked, verdict, fakes = parts
-    with pytest.raises(BakeryError, match="the verdict is for a disk other"):
-        publish(project, baked, replace(verdict, sha256="0" * 64), fakes, silent)
-
-
 def test_a_changed_disk_is_refused(parts: Parts, fakes: dict[str, FakeTarget], folder: Path) -> None:
     (folder / "disk.qcow2").write_bytes(b"A disk")
     with pytest.raises(BakeryError, match="changed after it was tested"):
@@ -145,18 +124,18 @@ def test_two_at_once(parts: Parts, project: Project) -> None:
 
 
 def test_what_packer_built_at_a_target_is_taken_over(parts: Parts, artifact: Artifact, build: RemoteBuild) -> None:
-    project, baked, verdict, fakes = parts
-    publications = publish(project, replace(baked, builds={"aws": build}), verdict, fakes, silent)
+    project, baked, fakes = parts
+    publications = publish(project, replace(baked, builds={"aws": build}), fakes, silent)
     assert [found.sha256 for found in publications] == [artifact.disk.sha256, build.identity]
     kept = project.build_folder(ImageVersion("web", "x86_64", "1.0.0"), "aws") / "publication-aws.json"
     assert documents.load(Publication, kept) == publications[1]
 
 
-def test_without_a_disk_no_verdict_is_needed(parts: Parts, build: RemoteBuild) -> None:
-    project, baked, _, fakes = parts
+def test_without_a_disk(parts: Parts, build: RemoteBuild) -> None:
+    project, baked, fakes = parts
     del fakes["local"]
     only = replace(baked, artifact=None, builds={"aws": build})
-    assert [found.target for found in publish(project, only, None, fakes, silent)] == ["aws"]
+    assert [found.target for found in publish(project, only, fakes, silent)] == ["aws"]
 
 
 def test_targets_by_name(project: Project, definition: ImageDefinition) -> None:
