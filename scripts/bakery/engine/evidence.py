@@ -24,7 +24,7 @@ from bakery.verify import expect_checks, find_gaps
 def require_part(session: Session, part: Part) -> None:
     """BakeryError unless the job that bakes signed the document of a part."""
     try:
-        verify_document(part, part, _part_path(session, part), session.keyring, _bake_duty(part))
+        verify_document(part, part, _part_path(session, part), session.keyring, bake_duty(part))
     except OutageError:
         raise
     except BakeryError as error:
@@ -139,10 +139,11 @@ def _part_path(session: Session, part: Part) -> Path:
     return baked.part_folder(session.project, part) / name
 
 
-def _bake_duty(part: Part) -> Duty:
+def bake_duty(part: Part) -> Duty:
+    """The duty of the job that makes a part."""
     return BUILDERS[part.target if isinstance(part, RemoteBuild) else QEMU].duty
 
 
 def _verify_duty(part: Part) -> Duty:
     """An image that Packer builds at a target is tested there, by the job that bakes it."""
-    return "verify" if isinstance(part, Artifact) else _bake_duty(part)
+    return "verify" if isinstance(part, Artifact) else bake_duty(part)

@@ -27,7 +27,8 @@ from bakery.contents import (
 )
 from bakery.engine import channels, toolbox
 from bakery.engine.checks import check
-from bakery.engine.evidence import require_evidence, require_part, require_verdict, save_verdict
+from bakery.engine.contents import find_contents
+from bakery.engine.evidence import bake_duty, require_evidence, require_part, require_verdict, save_verdict
 from bakery.engine.failures import record_failures
 from bakery.engine.locks import check_versions
 from bakery.engine.logins import open_vault, read_credentials
@@ -43,7 +44,7 @@ from bakery.host.events import Event, report_step
 from bakery.host.vault import Vault, read_secrets
 from bakery.layers.base import prepare
 from bakery.machine.disk_image import BaseDisk
-from bakery.model import baked, documents
+from bakery.model import baked
 from bakery.model.baked import Baked
 from bakery.model.bases import QEMU
 from bakery.model.contents import ROOT_ARCHIVE, SBOM_SUFFIXES, Contents
@@ -52,6 +53,7 @@ from bakery.model.documents import Artifact, Part, Publication, RemoteBuild, Ver
 from bakery.model.inputs import PARENT
 from bakery.model.lock import load_lock
 from bakery.model.version import ImageVersion
+from bakery.signing import save_signed
 from bakery.verify import verify
 
 
@@ -154,17 +156,23 @@ class _Bake:
 
 
 def read_contents(session: Session, part: Part) -> Contents | None:
-    """The contents of a part, read once and kept in its folder; None, with a note, if they cannot be read."""
+    """The contents of a part, read once and signed in its folder; None, with a note, if they cannot be read."""
+    if contents := find_contents(session, part):
+        return contents
+    contents = _read_contents_again(session, part)
+    if contents:
+        path = baked.part_folder(session.project, part) / DOCUMENT
+        save_signed(contents, part, path, session.keyring, bake_duty(part))
+    return contents
+
+
+def _read_contents_again(session: Session, part: Part) -> Contents | None:
     folder, subject = baked.part_folder(session.project, part), f"{part.image} {part.version}"
     if session.definitions.images[part.image].windows:
         session.report(Event("note", "contents", subject, "unknown: Windows has no package database"))
         return None
-    contents = documents.find_valid(Contents, folder / DOCUMENT)
-    paths = (folder / DATABASE, folder / FILE_LIST, *(sbom_path(folder, name) for name in SBOM_SUFFIXES))
-    complete = all(path.exists() for path in paths)
-    if contents and contents.sha256 == part.identity and complete:
-        return contents
     syft, archive = toolbox.find(session.project, "syft"), folder / ROOT_ARCHIVE
+    contents = None
     with report_step(session.report, "contents", subject, "read packages and boot files"):
         try:
             if isinstance(part, Artifact):
@@ -232,6 +240,7 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
     verdicts = require_evidence(session, version, _usable_record(session, version))  # before anything is published
     for part, verdict in zip(version.parts, verdicts, strict=True):
         require_gate(definition, part, verdict)
+    keep_report(session, version.parts[0], verdicts[0])
     with (
         record_failures(session, definition, "publish", version.parts[0].input_key),
         open_targets(session, definition) as targets,
@@ -239,7 +248,6 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
         publications = publish(project, version, targets, session.report)
         record = _usable_record(session, version)
         contents = _keep_contents(session, version.parts[0])
-        keep_report(session, version.parts[0], verdicts[0])
         complete = _complete_record(record, version, verdicts, tuple(publications), contents)
         is_new = record.state == "reserved"
         if complete != record:
@@ -329,7 +337,7 @@ def _complete_record(
 
 def _keep_contents(session: Session, part: Part) -> str:
     """Bring the contents of a part to the catalog; the digest of their document, empty if they cannot be read."""
-    contents = read_contents(session, part)
+    contents = find_contents(session, part) or _read_contents_again(session, part)
     if isinstance(part, Artifact):
         check_versions(session, part, contents)
     if contents is None:

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from bakery.catalog import Catalog, Record, actor, now
-from bakery.contents import DOCUMENT, sbom_path
+from bakery.contents import sbom_path
 from bakery.engine import toolbox
+from bakery.engine.contents import find_contents
 from bakery.engine.session import Session
 from bakery.host import files, parallel
 from bakery.host.errors import BakeryError
@@ -18,7 +19,6 @@ from bakery.host.events import Event, report_step
 from bakery.host.parallel import Outcome
 from bakery.model import documents
 from bakery.model.baked import part_folder
-from bakery.model.contents import Contents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, DatabaseState, Part, Verdict, VulnerabilitySummary
 from bakery.model.observations import Observations
@@ -146,13 +146,10 @@ def _require_digest(path: Path, content: bytes, sha256: str, part: Part) -> None
 
 def _read_sbom(session: Session, part: Part) -> bytes:
     """The CycloneDX document of a part."""
-    folder = part_folder(session.project, part)
-    contents = documents.find(Contents, folder / DOCUMENT)
-    digest = contents.sboms.get("cyclonedx") if contents and contents.sha256 == part.identity else None
-    path = sbom_path(folder, "cyclonedx")
-    if digest is None or not path.is_file() or files.sha256(path) != digest:
+    contents = find_contents(session, part)
+    if contents is None or "cyclonedx" not in contents.sboms:
         raise UnknownVulnerabilitiesError("the image has no bill of materials", hint="see the notes of its bake")
-    return path.read_bytes()
+    return sbom_path(part_folder(session.project, part), "cyclonedx").read_bytes()
 
 
 def observe_vulnerabilities(

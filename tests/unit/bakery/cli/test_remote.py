@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,9 +17,10 @@ from bakery.clouds import CLOUDS
 from bakery.clouds.target import Finding
 from bakery.host.errors import BakeryError
 from bakery.host.vault import Vault
+from bakery.model import documents
 from bakery.model.contents import ROOT_ARCHIVE
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Check, ImageLocation, Pointer, Publication, RemoteBuild, VendorBase
+from bakery.model.documents import Check, ImageLocation, Pointer, Publication, RemoteBuild, VendorBase, Verdict
 from bakery.model.inputs import remote_base
 from bakery.model.naming import full_name
 from bakery.model.project import Project
@@ -152,9 +154,9 @@ def test_the_files_of_its_machine_are_removed_once_they_are_read(bakery: CliRunn
     bakery.packages["cloud"] = {"openssl": "3.0.17-1"}
     bakery("bake", "cloud")
     folder = bakery.project.build_folder(ImageVersion("cloud", "x86_64", "1.0.0"), "aws")
-    contents = {"contents.json", "packages.tar.gz", "sbom.cdx.json", "sbom.spdx.json"}
-    signed = {"build.json", "build.dsse.json", "verdict.json", "verdict.dsse.json"}
-    assert {path.name for path in folder.iterdir()} == contents | signed
+    signed = {f"{name}{ending}" for name in ("build", "contents", "verdict") for ending in (".json", ".dsse.json")}
+    names = {"packages.tar.gz", "sbom.cdx.json", "sbom.spdx.json", *signed}
+    assert {path.name for path in folder.iterdir()} == names
 
 
 def test_it_does_not_pass_a_gate_that_cannot_be_answered(bakery: CliRunner, cloud: Cloud) -> None:
@@ -405,3 +407,56 @@ def test_a_record_without_bases_is_readable_and_its_base_is_unknown(bakery: CliR
         path.write_text(json.dumps(document))
     assert "inputs unchanged; not refreshed; base unknown" in bakery("plan", "cloud").out
     assert "cloud: the base of 1.0.0 is unknown" in bakery("status", "cloud").out
+
+
+class TestEvidence:
+    """What somebody tries who may write to the folder of a build, and has no key that signs."""
+
+    @pytest.fixture
+    def folder(self, bakery: CliRunner, cloud: Cloud) -> Path:
+        assert bakery("bake", "cloud").code == 0
+        return bakery.project.build_folder(ImageVersion("cloud", "x86_64", "1.0.0"), "aws")
+
+    def refuse(self, bakery: CliRunner, message: str) -> None:
+        answer = bakery("publish", "cloud")
+        assert (answer.code, message in answer.err) == (1, True), answer.err
+        assert bakery.states("cloud") == {"1.0.0": "reserved"}
+        assert "adopt cloud-1.0.0-x86_64" not in bakery.did
+
+    def save(self, bakery: CliRunner, folder: Path, **changes: Any) -> None:
+        """A signed document that is not as it should be."""
+        build = replace(documents.load(RemoteBuild, folder / "build.json"), **changes)
+        save_signed(build, build, folder / "build.json", open_keyring(bakery.project), "bake-public")
+
+    def test_another_image(self, bakery: CliRunner, folder: Path) -> None:
+        build = documents.load(RemoteBuild, folder / "build.json")
+        documents.save(replace(build, ids={"eu-central-1": "ami-evil"}), folder / "build.json")
+        self.refuse(bakery, "build.json is not the document that was signed")
+
+    def test_no_signature(self, bakery: CliRunner, folder: Path) -> None:
+        (folder / "build.dsse.json").unlink()
+        self.refuse(bakery, "build.json is not signed")
+
+    def test_another_base(self, bakery: CliRunner, folder: Path) -> None:
+        self.save(bakery, folder, base="{}")
+        self.refuse(bakery, "was built from another base than its reservation names")
+
+    @pytest.mark.parametrize("changes", [{"version": "1.0.9"}, {"target": "azure"}])
+    def test_another_version_or_target(self, bakery: CliRunner, folder: Path, changes: dict[str, str]) -> None:
+        self.save(bakery, folder, **changes)
+        self.refuse(bakery, "the folder has a document of cloud-1.0.")
+
+    def test_other_inputs(self, bakery: CliRunner, folder: Path) -> None:
+        self.save(bakery, folder, input_key="x")
+        self.refuse(bakery, "was baked from other inputs than its version was reserved for")
+
+    def test_no_checks(self, bakery: CliRunner, folder: Path) -> None:
+        build = documents.load(RemoteBuild, folder / "build.json")
+        verdict = replace(documents.load(Verdict, folder / "verdict.json"), checks=())
+        save_signed(verdict, build, folder / "verdict.json", open_keyring(bakery.project), "bake-public")
+        self.refuse(bakery, "has no verdict on every check")
+
+    def test_no_verdict(self, bakery: CliRunner, folder: Path) -> None:
+        (folder / "verdict.json").unlink()
+        self.refuse(bakery, "cloud-1.0.0-x86_64 was never tested")
+        assert bakery("run", "cloud").code == 0, "a run looks at the build again"

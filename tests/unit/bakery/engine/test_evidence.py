@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
-from bakery.engine import evidence
+from bakery.engine import evidence, vulnerabilities
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.model import documents
-from bakery.model.documents import Artifact, Check, Verdict
+from bakery.model.contents import Contents
+from bakery.model.documents import Artifact, Check, DatabaseState, Verdict, VulnerabilitySummary
+from bakery.model.version import ImageVersion
+from bakery.model.vulnerabilities import VulnerabilityReport
 from bakery.signing import Keyring, open_keyring, save_signed
 from bakery.verify import expect_checks
 from unit.bakery.cli.cli_runner import CliRunner
@@ -235,6 +238,70 @@ class TestVerdict:
     ) -> None:
         monkeypatch.setattr(evidence, "expect_checks", expect_checks)
         assert "missing: no SSH host keys" in refuse(bakery, "has no verdict on every check")
+
+
+class TestReports:
+    """Files that a signed verdict names by their digests."""
+
+    def test_a_changed_report(self, bakery: CliRunner, folder: Path) -> None:
+        database = DatabaseState("file", "2026-01-01T00:00:00+00:00", "d" * 64)
+        change_verdict(bakery, folder, vulnerabilities=VulnerabilitySummary(database, "e" * 64, "f" * 64))
+        documents.save(VulnerabilityReport("base", "x86_64", "1.0.0", "e" * 64, ()), folder / vulnerabilities.REPORT)
+        assert "hint: run 'bakery verify base'" in refuse(bakery, "it changed after the verdict")
+
+    def test_a_changed_openvex_document(self, bakery: CliRunner, folder: Path) -> None:
+        change_verdict(bakery, folder, vex="f" * 64)
+        (folder / vulnerabilities.VEX).write_text("{}")
+        assert "hint: run 'bakery verify base'" in refuse(bakery, "it changed after the verdict")
+
+
+class TestContents:
+    """The list of packages, by which a gate judges and a catalog answers."""
+
+    @pytest.fixture
+    def listed(self, bakery: CliRunner) -> Path:
+        """The document of a version that was baked and tested."""
+        bakery.packages = {"base": {"openssl": "3.0.1"}}
+        for verb in ("bake", "verify"):
+            assert bakery(verb, "base").code == 0
+        return bakery.folder("base", "1.0.0") / "contents.json"
+
+    def packages(self, bakery: CliRunner) -> list[tuple[str, str]]:
+        """What the catalog says of the published version."""
+        assert bakery("publish", "base").code == 0
+        contents = bakery.catalog.contents(bakery.catalog.record(ImageVersion("base", "x86_64", "1.0.0")))
+        assert contents
+        return [(package.name, package.version) for package in contents.packages]
+
+    def test_are_read_again_if_somebody_changed_them(self, bakery: CliRunner, listed: Path) -> None:
+        contents = documents.load(Contents, listed)
+        (package,) = contents.packages
+        documents.save(replace(contents, packages=(replace(package, version="9"),)), listed)
+        assert self.packages(bakery) == [("openssl", "3.0.1")]
+
+    def test_are_read_again_if_nobody_signed_them(self, bakery: CliRunner, listed: Path) -> None:
+        listed.with_suffix(".dsse.json").unlink()
+        bakery.packages = {"base": {"openssl": "3.0.1"}}
+        assert self.packages(bakery) == [("openssl", "3.0.1")]
+
+    @pytest.mark.parametrize("name", ["packages.tar.gz", "sbom.cdx.json", "sbom.spdx.json"])
+    def test_are_read_again_if_a_file_does_not_fit(self, bakery: CliRunner, listed: Path, name: str) -> None:
+        (listed.parent / name).write_text("clean")
+        assert self.packages(bakery) == [("openssl", "3.0.1")]
+        assert (listed.parent / name).read_text() != "clean"
+
+    def test_of_a_gate_are_those_of_the_bake(
+        self, bakery: CliRunner, listed: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A list without the vulnerable package, with a document that names its digest."""
+        bakery.edit("base", "tests: [base]", "tests: [base]\nvulnerabilities: {fail_on: high}")
+        monkeypatch.setattr(vulnerabilities, "open_named_database", lambda _: None)
+        (listed.parent / "sbom.cdx.json").write_text("clean")
+        digest = files.sha256(listed.parent / "sbom.cdx.json")
+        contents = documents.load(Contents, listed)
+        documents.save(replace(contents, sboms={**contents.sboms, "cyclonedx": digest}), listed)
+        answer = bakery("verify", "base")
+        assert (answer.code, "the image has no bill of materials" in answer.err) == (1, True), answer.err
 
 
 def test_a_published_version_says_what_was_tested(bakery: CliRunner, folder: Path) -> None:
