@@ -18,6 +18,7 @@ from typing import Any, get_args
 from bakery.demo.stand_ins.vault import VaultServer
 from bakery.engine.vault_check import Duty
 from bakery.machine.timeout import VARIABLE
+from bakery.signing import DUTIES as SIGNING_DUTIES
 from doubles.vault import Issuer, jwt_role, vault_server
 
 ROOT = Path(__file__).parents[2]
@@ -182,6 +183,9 @@ def vault_with_secrets(folder: Path) -> Iterator[VaultServer]:
         client.sys.enable_secrets_engine("kv", path="aws", options={"version": "1"})
         for duty in ("bake", "apply"):
             client.write_data(f"aws/sts/{duty}", data={"access_key": f"vault-{duty}", "secret_key": f"{CANARY}-{duty}"})
+        client.sys.enable_secrets_engine("transit")
+        for signing in SIGNING_DUTIES:
+            client.secrets.transit.create_key(f"bakery-{signing}", key_type="ed25519")
         for duty in DUTIES:
             client.sys.create_or_update_policy(f"bakery-{duty}", (POLICIES / f"{duty}.hcl").read_text())
         yield server

@@ -19,6 +19,7 @@ from bakery.engine.vulnerabilities import REPORT, VEX
 from bakery.host.errors import ExitCode
 from bakery.model.contents import SBOM_SUFFIXES
 from bakery.model.definition import ImageDefinition
+from bakery.signing.keyring import SIGNING_KEY
 
 Job = dict[str, Any]
 Jobs = dict[str, Job]
@@ -29,6 +30,9 @@ BAKES: tuple[Duty, ...] = ("bake-private", "bake-public")
 RUNNERS = {"bake-private": "bakery-private", "bake-public": "bakery-public"}
 EXPIRY = "3 days"  # artifacts for later jobs: a failed job can be run again after a weekend
 ARTIFACTS = ".bakery/artifacts/"
+VERDICT = ("verdict.json", "verdict.dsse.json")
+# Each job signs with the key of its duty, and a document that another key signed is refused.
+SIGNING = {SIGNING_KEY: "vault:transit"}
 LOGS = ".bakery/logs/"
 
 # With credentials from Vault; without BAKERY_APPLY_CREDENTIALS, with the job's own.
@@ -97,6 +101,7 @@ def _common_settings(settings: Settings, generations: int) -> dict[str, Any]:
     return {
         "stages": [*stages, "apply"],
         "workflow": {"auto_cancel": {"on_new_commit": "none"}},
+        "variables": SIGNING,
         "default": {
             "image": settings.runner_image,
             "interruptible": False,
@@ -153,7 +158,7 @@ def _verify_jobs(image: ImageDefinition, selection: str) -> Jobs:
         "needs": [f"bake-private {name}"],
         "script": [f"due {selection} || exit 0", f"section verify 'Test {name}' bakery verify {name}"],
         "artifacts": _artifact_settings(
-            *(f"{_artifact_pattern(image)}/{document}" for document in ("verdict.json", REPORT, VEX)), LOGS
+            *(f"{_artifact_pattern(image)}/{document}" for document in (*VERDICT, REPORT, VEX)), LOGS
         ),
     }
     return {f"verify {name}": job}
