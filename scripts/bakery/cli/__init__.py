@@ -23,6 +23,7 @@ from bakery.cli import (
     edit,
     env,
     history,
+    keys,
     plan,
     publish,
     refresh,
@@ -83,6 +84,7 @@ app.command()(catalog.catalog)
 app.command()(show.show)
 app.command()(compare.compare)
 app.command()(history.history)
+app.command()(keys.keys)
 app.add_typer(vault.app, name="vault")
 app.command()(env.env)
 app.command()(diff.diff)

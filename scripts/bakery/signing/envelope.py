@@ -42,6 +42,8 @@ def verify(content: bytes, keys: Sequence["Key"], duty: Duty, where: str) -> Sta
             where=where,
             detail=f"signed by {', '.join(sorted(envelope.signatures)) or 'nobody'}\n"
             f"trusted   {', '.join(sorted(key.keyid for key in keys)) or 'nobody'}",
+            hint="if another workspace made it, trust its keys: 'bakery keys' there, BAKERY_TRUSTED_KEYS here; "
+            "otherwise bake a new version",
         ) from error
     return Statement.parse(envelope.payload, where)
 

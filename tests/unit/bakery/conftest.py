@@ -16,6 +16,7 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Check, Disk, RemoteBuild, Verdict
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
+from bakery.signing.keyring import SIGNING_KEY, TRUSTED_KEYS
 from bakery.vulnerabilities import VARIABLE
 from doubles.packer import PackerProject, make_world
 from doubles.programs import Programs
@@ -86,7 +87,8 @@ def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.chdir(root)
     Programs(tmp_path / "programs", monkeypatch).shell("syft")  # `read_disk` below does not start it
     monkeypatch.setenv("PATH", str(tmp_path / "programs"))
-    monkeypatch.delenv(VARIABLE, raising=False)
+    for name in (VARIABLE, SIGNING_KEY, TRUSTED_KEYS):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(toolbox, "machine", lambda: {"type": "q35"})
     monkeypatch.setattr(toolbox, "toolchain", lambda *_: None)
     monkeypatch.setattr(steps, "bake", workshop.bake)
