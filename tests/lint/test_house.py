@@ -61,6 +61,7 @@ WRITERS = {
     "contents/sbom.py": "settings of syft, in a scratch folder",
     "vulnerabilities/grype.py": "settings of grype, in a scratch folder",
     "machine/filesystem.py": "requests of debugfs, in a scratch folder",
+    "machine/free_space.py": "zeros over free blocks of a disk in a scratch folder",
     "machine/guest.py": "what a guest is given, in a scratch folder",
     "clouds/local/target.py": "a copy of a disk in a scratch folder",
     "machine/qemu.py": "a probe's disk in a scratch folder",

@@ -22,14 +22,14 @@ from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import report_step
 from bakery.host.timing import timed
 from bakery.host.vault import Vault, read_secrets
-from bakery.machine import disk_image
+from bakery.machine import disk_image, free_space
 from bakery.machine.disk_image import BaseDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Disk
 from bakery.model.project import Project
 from bakery.signing import open_keyring, save_signed
 
-# Bytes beside two copies of the base: a measured bake added 180 MB before it was sealed.
+# Bytes beside three copies of the base: a measured bake added 180 MB before it was sealed.
 HEADROOM = 1 << 30
 # The ansible plugin hands paths on as `name=value` words, and QEMU's options end at a comma.
 UNFIT = re.compile(r"[\s,'\"]")
@@ -115,7 +115,7 @@ def reserved(project: Project, subject: str, folder: Path) -> Iterator[Path]:
 def _require_space(job: Job) -> None:
     assert job.base
     base_size = job.base.path.stat().st_blocks * 512  # stat counts in 512 bytes on every file system
-    files.require_space(job.scratch, 2 * base_size + HEADROOM, f"the bake of {job.definition.name}")
+    files.require_space(job.scratch, 3 * base_size + HEADROOM, f"the bake of {job.definition.name}")
 
 
 def _make_locked_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:
@@ -136,7 +136,9 @@ def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tup
         job.archives_report.rename(staging / job.archives_report.name)
     with timed(seconds, "flatten"):
         job.progress("flattening the disk")
-        disk_image.to_qcow2(source, staging / "disk.qcow2", compress=False)  # images are built on it
+        with disk_image.as_raw(source) as raw:
+            free_space.clear_free_space(raw)
+            disk_image.to_qcow2(raw, staging / "disk.qcow2", compress=False)  # images are built on it
         shutil.rmtree(job.output, ignore_errors=True)  # reading the digests needs the space
     with timed(seconds, "digest"):
         job.progress("computing digests")

@@ -1,6 +1,7 @@
 """Reads the root file system of a raw disk with debugfs, without a mount and without privileges."""
 
 import struct
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -24,6 +25,7 @@ class Entry:
     name: str
     mode: int
     size: int
+    inode: int = 0
 
     @property
     def is_folder(self) -> bool:
@@ -46,13 +48,15 @@ class FileSystem:
 
     def list(self, path: str) -> list[Entry]:
         """The entries of a folder; none if it does not exist."""
-        entries = []
-        for line in self._ask_debugfs(f'ls -p "{path}"').splitlines():
-            # /inode/mode/uid/gid/name/size/
-            fields = line.split("/")
-            if len(fields) == 8 and fields[5] not in (".", ".."):
-                entries.append(Entry(fields[5], int(fields[2], 8), int(fields[6] or 0)))
-        return entries
+        return _parse_listing(self._ask_debugfs(f'ls -p "{path}"'))
+
+    def list_folders(self, inodes: Sequence[int]) -> Sequence[Sequence[Entry]]:
+        """The entries of folders by their inodes, in the same order, by one start of debugfs."""
+        return [_parse_listing(answer) for answer in self._ask_all([f"ls -p <{inode}>" for inode in inodes])]
+
+    def read_files(self, inodes: Sequence[int]) -> Sequence[str]:
+        """The texts of files by their inodes, in the same order, by one start of debugfs."""
+        return self._ask_all([f"cat <{inode}>" for inode in inodes])
 
     def find(self, path: str) -> Entry | None:
         """One entry by its path; None if it does not exist."""
@@ -112,6 +116,18 @@ class FileSystem:
         rows = self._ask_debugfs(request).splitlines()[1:]
         return rows[0].partition("\t")[2].strip() if rows else ""
 
+    def _ask_all(self, requests: Sequence[str]) -> Sequence[str]:
+        """The answers to several requests. debugfs prints each request before its answer."""
+        with tempfile.TemporaryDirectory(prefix="bakery-debugfs-") as scratch:
+            script = Path(scratch, "requests")
+            script.write_text("".join(f"{request}\n" for request in requests))
+            output = self._start_debugfs("-f", script)
+        answers = []
+        for request in reversed(requests):
+            output, _, answer = output.rpartition(f"debugfs: {request}\n")
+            answers.append(answer)
+        return answers[::-1]
+
     def _ask_debugfs(self, request: str) -> str:
         return self._start_debugfs("-R", request)
 
@@ -119,6 +135,16 @@ class FileSystem:
         # debugfs reads options from a name with a question mark; without its folder, this name has none.
         disk = f"{self.raw.name}?offset={self.partition.start}"
         return process.run(["debugfs", "-c", *options, disk], cwd=self.raw.parent).stdout
+
+
+def _parse_listing(text: str) -> list[Entry]:
+    entries = []
+    for line in text.splitlines():
+        # /inode/mode/uid/gid/name/size/
+        fields = line.split("/")
+        if len(fields) == 8 and fields[5] not in (".", ".."):
+            entries.append(Entry(fields[5], int(fields[2], 8), int(fields[6] or 0), int(fields[1])))
+    return entries
 
 
 def root_of(raw: Path) -> FileSystem | None:
