@@ -50,6 +50,8 @@ def ansible_variables(job: Job) -> bytes:
         "image_tests": job.tests,
         "image_test_report": str(job.test_report),
         "archives_report": str(job.archives_report),
+        "seal_keep_passwords": job.definition.keeps_passwords,
+        "seal_at_target": job.base is None,
         "root_archive": "" if job.base else str(job.root_archive),
     }
     return json.dumps(values | _mark_as_data(own), indent=2).encode()

@@ -14,6 +14,7 @@ from bakery.host.errors import UsageError, raise_all
 from bakery.host.parallel import Outcome, run_parallel
 from bakery.model.definition import Definitions, ImageDefinition
 from bakery.model.lock import load_lock
+from bakery.verify import check_exemptions
 
 
 def check_folder(definitions: Path, workspace: Path, names: Sequence[str]) -> list[Outcome[str]]:
@@ -75,6 +76,7 @@ def check(session: Session, definition: ImageDefinition) -> None:
     checks: list[Callable[[], object]] = [
         partial(check_roles, session.project, definition, where),
         partial(check_mode, session.project, definition, where),
+        partial(check_exemptions, definition, where),
         partial(_check_template, session, definition, where),
         partial(load_lock, definition, session.definitions.sources[definition.name]),
         partial(_check_tests, session, definition, where),

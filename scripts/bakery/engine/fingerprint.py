@@ -66,6 +66,8 @@ class Fingerprints:
         }
         for use in software.roles:
             inputs |= {names.variable(use.name, name): canonical_json(value) for name, value in use.vars.items()}
+        if definition.keeps_passwords:
+            inputs[names.PASSWORDS] = "kept"
         inputs |= {names.secret(name): f"{ref.path}#{ref.key}" for name, ref in definition.secrets.items()}
         return inputs
 

@@ -16,9 +16,10 @@ from bakery.model import validation as strict
 from bakery.model.bases import QEMU, Bases
 from bakery.model.distribution import Distribution
 from bakery.model.documents import Mode, PackageVersions, Updates
+from bakery.model.exemption import PASSWORDS, Exemption
 from bakery.model.fields import Name, VariableName
 from bakery.model.gate import VulnerabilityGate
-from bakery.model.validation import Model, field_error
+from bakery.model.validation import Model, field_error, first_repeated
 
 # Ansible's name of the family (the fact os_family) by the first part of a definition's `os`.
 FAMILIES = {
@@ -89,6 +90,7 @@ class ImageDefinition(Model):
     vulnerabilities: VulnerabilityGate | None = Field(
         default=None, description="known vulnerabilities that a disk must not have"
     )
+    exemptions: tuple[Exemption, ...] = Field(default=(), description="rules for images that this one may break")
     tests: tuple[VariableName, ...] = Field(default=(), description="test_<name>.py in packer/tests/")
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         default=("local",), description="targets that get the tested image"
@@ -122,6 +124,10 @@ class ImageDefinition(Model):
         if self.tests and self.windows:
             message = "image tests log in over SSH, which no bake of Windows sets up"
             raise field_error(message, "remove them, and check in a role what they check", "tests")
+        index = first_repeated([exemption.rule for exemption in self.exemptions])
+        if index is not None:
+            message = f"'{self.exemptions[index].rule}' is exempted twice"
+            raise field_error(message, "keep one of them", "exemptions", index, "rule")
         if self.has_lock:
             self._require_lockable()
         if self.mode == "chroot" and self.windows:
@@ -150,6 +156,11 @@ class ImageDefinition(Model):
     def windows(self) -> bool:
         """Whether Packer connects to the guest by WinRM instead of SSH."""
         return self.os.startswith("windows-")
+
+    @property
+    def keeps_passwords(self) -> bool:
+        """Whether the seal leaves logins with a password as they are."""
+        return any(exemption.rule == PASSWORDS for exemption in self.exemptions)
 
     @property
     def family(self) -> str | None:

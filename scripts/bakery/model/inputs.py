@@ -19,6 +19,7 @@ MODE = "mode"
 UPDATES = "updates"
 PACKAGES = "packages"
 ROLES = "roles"
+PASSWORDS = "passwords"  # set if the seal keeps them
 PARENT = "base"  # QEMU's base: the digest of the parent's disk or of a download, or a recipe's values
 LOCKED = "lock:"
 READABLE = 40  # characters; a longer value is a digest or a list, which is useless in one line

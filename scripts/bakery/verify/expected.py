@@ -10,7 +10,8 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, Part
 from bakery.model.project import Project
 from bakery.verify import boot, canary
-from bakery.verify.verify import find_tests, select_rules
+from bakery.verify.exemptions import select_rules
+from bakery.verify.verify import find_tests
 
 
 def expect_checks(project: Project, definition: ImageDefinition, part: Part) -> list[str]:

@@ -4,7 +4,7 @@ A disk of Windows is not booted: the bakery has no login to it.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from bakery.machine import disk_image, qemu
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, Verdict
 from bakery.model.project import Project
-from bakery.verify import boot, canary, hygiene, windows
+from bakery.verify import boot, canary, hygiene
+from bakery.verify.exemptions import check_exemptions, select_rules
 
 
 def verify(
@@ -34,6 +35,7 @@ def verify(
     changed since it was baked.
     """
     tests = find_tests(project, definition)
+    check_exemptions(definition, lambda *keys: str(project.definitions / f"{definition.name}.yaml"))
     values = list(secrets)
     subject = f"{artifact.image} {artifact.version}"
     accelerator = "" if definition.windows else qemu.accelerator()
@@ -41,7 +43,7 @@ def verify(
     seconds: dict[str, float] = {}
     with report_step(report, "verify", subject, scope):
         _require_unchanged(artifact, disk)
-        checks = _check_disk(disk, select_rules(definition), values, subject, seconds, report)
+        checks = _check_disk(disk, definition, values, subject, seconds, report)
         if accelerator:
             run = boot.Run(disk, tests, _log_folder(project, artifact), accelerator, values, subject, report)
             checks += boot.check(run, seconds)
@@ -58,14 +60,9 @@ def verify(
     )
 
 
-def select_rules(definition: ImageDefinition) -> Mapping[str, hygiene.Rule]:
-    """The rules for the content of an image's disks."""
-    return windows.RULES if definition.windows else hygiene.RULES
-
-
 def _check_disk(
     disk: Path,
-    rules: Mapping[str, hygiene.Rule],
+    definition: ImageDefinition,
     secrets: list[str],
     subject: str,
     seconds: dict[str, float],
@@ -76,7 +73,7 @@ def _check_disk(
     files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
     with disk_image.as_raw(disk) as raw:
         with timed(seconds, "hygiene"):
-            checks = hygiene.check(raw, rules)
+            checks = hygiene.check(raw, select_rules(definition), definition.exemptions)
         with timed(seconds, "secrets"):
             checks += canary.search(raw, secrets)
     return checks

@@ -4,8 +4,12 @@ import re
 from collections.abc import Iterable
 from fnmatch import fnmatch
 
-from bakery.machine.filesystem import Entry, FileSystem
-from bakery.verify.hygiene import BUILD_USERS, Rule
+from bakery.machine.file_tree import FileTree
+from bakery.machine.filesystem import Entry
+from bakery.verify.inspection import InspectedDisk
+from bakery.verify.rule import Rule, index_rules
+from bakery.verify.rules import sources
+from bakery.verify.rules.logins import BUILD_USERS
 
 # Microsoft, "Windows Setup States": the state of an image in a file, beside the registry's.
 STATE = "Windows/Setup/State/State.ini"
@@ -20,66 +24,121 @@ DELETED = "*SENSITIVE*DATA*DELETED*"  # what Windows writes over the passwords o
 SSH = "ProgramData/ssh"
 # Microsoft, "about_PSReadLine": the file is named after the program that hosts PowerShell.
 HISTORY = "AppData/Roaming/Microsoft/Windows/PowerShell/PSReadLine"
+# Microsoft, "Overview of memory dump file options for Windows", and the file of hibernation.
+DUMPS = (
+    ("Windows", "MEMORY.DMP"),
+    ("Windows/Minidump", "*.dmp"),
+    ("Windows/LiveKernelReports", "*.dmp"),
+    ("", "hiberfil.sys"),
+)
 
 
-def _image_state(root: FileSystem) -> Iterable[str]:
+def _find_image_state(disk: InspectedDisk) -> Iterable[str]:
     folder, _, name = STATE.rpartition("/")
-    states = [root.read(path).replace("\0", "") for path in _matching_paths(root, folder, name)]  # UTF-16 as well
+    paths = _matching_paths(disk.files, folder, name)
+    states = [disk.files.read(path).replace("\0", "") for path in paths]  # UTF-16 as well
     if not any(GENERALIZED in state for state in states):
         state = re.search(r"IMAGE_STATE_\w+", "".join(states))
         yield f"/{STATE} {f'has {state[0]}' if state else 'names no state'}, not {GENERALIZED}"
 
 
-def _answer_files(root: FileSystem) -> Iterable[str]:
-    for path in (path for folder in ANSWER_FOLDERS for path in _matching_paths(root, folder, "*unattend*.xml")):
-        elements = PASSWORD.findall(root.read(path).replace("\0", ""))
+def _find_answer_files(disk: InspectedDisk) -> Iterable[str]:
+    for path in (path for folder in ANSWER_FOLDERS for path in _matching_paths(disk.files, folder, "*unattend*.xml")):
+        elements = PASSWORD.findall(disk.files.read(path).replace("\0", ""))
         names = {name for name, content in elements if MARKUP.sub("", content).strip() not in ("", DELETED)}
         yield from (f"{path} has {name}" for name in sorted(names))
 
 
-def _build_user(root: FileSystem) -> Iterable[str]:
-    return (path for name in BUILD_USERS for path in _matching_paths(root, "Users", name))
+def _find_build_user(disk: InspectedDisk) -> Iterable[str]:
+    return (path for name in BUILD_USERS for path in _matching_paths(disk.files, "Users", name))
 
 
-def _host_keys(root: FileSystem) -> Iterable[str]:
-    return _matching_paths(root, SSH, "ssh_host_*")
+def _find_host_keys(disk: InspectedDisk) -> Iterable[str]:
+    return _matching_paths(disk.files, SSH, "ssh_host_*")
 
 
-def _authorized_keys(root: FileSystem) -> Iterable[str]:
-    yield from _matching_paths(root, SSH, "administrators_authorized_keys")
-    yield from _search_profiles(root, ".ssh", "authorized_keys*")
+def _find_authorized_keys(disk: InspectedDisk) -> Iterable[str]:
+    yield from _matching_paths(disk.files, SSH, "administrators_authorized_keys")
+    yield from _search_profiles(disk.files, ".ssh", "authorized_keys*")
 
 
-def _shell_histories(root: FileSystem) -> Iterable[str]:
-    return _search_profiles(root, HISTORY, "*_history.txt")
+def _find_histories(disk: InspectedDisk) -> Iterable[str]:
+    return _search_profiles(disk.files, HISTORY, "*_history.txt")
 
 
-RULES: dict[str, Rule] = {
-    "Sysprep generalized the image": _image_state,
-    "no passwords in answer files": _answer_files,
-    "no build user": _build_user,
-    "no SSH host keys": _host_keys,
-    "no authorized keys": _authorized_keys,
-    "no shell history": _shell_histories,
-}
+def _find_dumps(disk: InspectedDisk) -> Iterable[str]:
+    return (path for folder, name in DUMPS for path in _matching_paths(disk.files, folder, name))
 
 
-def _search_profiles(root: FileSystem, folder: str, pattern: str) -> Iterable[str]:
-    users = (entry.name for path in _resolve_folder(root, "Users") for entry in root.list(path) if entry.is_folder)
-    return (path for user in users for path in _matching_paths(root, f"Users/{user}/{folder}", pattern))
+RULES = index_rules(
+    Rule(
+        "Sysprep generalized the image",
+        "Copies share the SID and the name of the machine that was baked.",
+        sources.SYSPREP_WINDOWS,
+        "End the template with Sysprep's /generalize.",
+        _find_image_state,
+    ),
+    Rule(
+        "no passwords in answer files",
+        "Everybody who starts a copy can read the password of the build.",
+        sources.ANSWER_FILES,
+        "Remove the answer file, or let Windows Setup delete its passwords.",
+        _find_answer_files,
+    ),
+    Rule(
+        "no build user",
+        "The login of a build is the same in all images, and known.",
+        sources.CERTIFICATION,
+        "Remove the user and its profile in your template's last step.",
+        _find_build_user,
+    ),
+    Rule(
+        "no SSH host keys",
+        "Copies with one host key can impersonate each other.",
+        sources.SYSPREP_WINDOWS,
+        "Remove them before Sysprep. The SSH server makes its own when it starts.",
+        _find_host_keys,
+    ),
+    Rule(
+        "no authorized keys",
+        "Who has the private key can log in to all copies.",
+        sources.CERTIFICATION,
+        "Remove them before Sysprep.",
+        _find_authorized_keys,
+    ),
+    Rule(
+        "no shell history",
+        "Commands may have had secrets in them.",
+        sources.CERTIFICATION,
+        "Remove the files of PSReadLine from all profiles.",
+        _find_histories,
+    ),
+    Rule(
+        "no memory dumps",
+        "A dump is the memory of the machine that was baked, with its secrets.",
+        sources.MEMORY_DUMPS,
+        "Remove the file before Sysprep, and turn hibernation off.",
+        _find_dumps,
+    ),
+)
 
 
-def _matching_paths(root: FileSystem, folder: str, pattern: str) -> Iterable[str]:
+def _search_profiles(files: FileTree, folder: str, pattern: str) -> Iterable[str]:
+    users = (entry.name for path in _resolve_folder(files, "Users") for entry in files.list(path) if entry.is_folder)
+    return (path for user in users for path in _matching_paths(files, f"Users/{user}/{folder}", pattern))
+
+
+def _matching_paths(files: FileTree, folder: str, pattern: str) -> Iterable[str]:
     """The paths of the entries whose names match, as Windows compares names: without regard to case."""
-    for path in _resolve_folder(root, folder):
-        yield from (f"{path}/{entry.name}" for entry in root.list(path or "/") if _matches(entry, pattern))
+    for path in _resolve_folder(files, folder):
+        yield from (f"{path}/{entry.name}" for entry in files.list(path) if _matches(entry, pattern))
 
 
-def _resolve_folder(root: FileSystem, folder: str) -> list[str]:
+def _resolve_folder(files: FileTree, folder: str) -> list[str]:
     """The folder's path with the case that it has on the disk; none if it does not exist."""
     paths = [""]
     for name in filter(None, folder.split("/")):
-        paths = [f"{path}/{entry.name}" for path in paths for entry in root.list(path or "/") if _matches(entry, name)]
+        paths = [f"{path}/{entry.name}" for path in paths for entry in files.list(path) if _matches(entry, name)]
     return paths
 
 

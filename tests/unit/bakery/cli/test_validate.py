@@ -10,6 +10,7 @@ from bakery.host.errors import BakeryError, UsageError
 from unit.bakery.cli.cli_runner import WEB, CliRunner
 
 OK = "packer/images/base.yaml: ok\npacker/images/web.yaml: ok\n"
+EXEMPTIONS = "exemptions:\n  - {rule: no swap files, reason: it needs one}\ntests: [base]"
 AWS = "targets: [aws]\ndistribution:\n  aws:\n    regions: [eu-central-1, {region}]\n"
 
 
@@ -178,13 +179,14 @@ def test_another_folder(bakery: CliRunner, packer: Packer) -> None:
             "did you mean 'nginx_message'?",
         ),
         ("tests: [base]", "tests: [base, web]", 14, "no test named 'web'", "packer/tests/test_web.py"),
+        ("tests: [base]", EXEMPTIONS, 15, "no rule named 'no swap files'", "did you mean 'no swap file'?"),
         ("targets: [local]\n", AWS.format(region="eu-wset-1"), 18, "no AWS region 'eu-wset-1'", "'eu-west-1'"),
         ("version:", "mode: chroot\nversion:", 12, "does not declare that it works in mode chroot", "use mode: vm"),
         ("os: debian-12", "os: rocky-9", 11, "the role nginx works on Debian, and rocky-9 is RedHat", "remove it"),
         ("image: base", "image: bass", 8, "built on 'bass', which is not defined", "did you mean 'base'?"),
         ("description:", "desription:", 2, "desription", "did you mean 'description'?"),
     ],
-    ids=["role", "variable", "test", "region", "mode", "family", "parent", "key"],
+    ids=["role", "variable", "test", "rule", "region", "mode", "family", "parent", "key"],
 )
 @pytest.mark.parametrize("verb", ["validate", "bake"])
 def test_a_wrong_one(bakery: CliRunner, verb: str, old: str, new: str, line: int, message: str, hint: str) -> None:

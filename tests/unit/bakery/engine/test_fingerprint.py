@@ -14,6 +14,7 @@ from bakery.engine.fingerprint import Fingerprints
 from bakery.host.errors import UsageError
 from bakery.model.definition import ImageDefinition, RoleUse, Software
 from bakery.model.documents import Mode
+from bakery.model.exemption import PASSWORDS
 from bakery.model.inputs import Inputs, canonical_json, compare_inputs, input_key
 from bakery.model.project import Project
 
@@ -203,8 +204,15 @@ COUNTS: dict[str, tuple[Callable[[FakeProject], None], list[str]]] = {
         define("base", to={"qemu": {"debootstrap": {"suite": "bookworm"}}}),
         ["base", "recipe/customize.sh"],
     ),
+    "passwords that the seal keeps": (
+        define("exemptions", to=[{"rule": PASSWORDS, "reason": "a console needs one"}]),
+        ["passwords"],
+    ),
 }
 COUNTS_NOT: dict[str, Callable[[FakeProject], object]] = {
+    "exemption from a rule that the seal knows nothing of": define(
+        "exemptions", to=[{"rule": "no swap file", "reason": "it is needed at once"}]
+    ),
     "another role": change("ansible/roles/unrelated/tasks/main.yml"),
     "template of another mode": change("packer/templates/chroot/chroot.pkr.hcl"),
     "template of another builder": change("packer/templates/aws/image.pkr.hcl"),

@@ -1,118 +1,68 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bakery.machine import disk_image, filesystem
-from bakery.machine.filesystem import FileSystem
+from bakery.model.documents import Check
+from bakery.model.exemption import Exemption
 from bakery.verify import hygiene
+from bakery.verify.rule import Remark, Rule
+from doubles.trees import Tree, make_disk
 
-Tree = dict[str, str | None]  # text by path; None is a folder, "-> x" a link
-
-CLEAN: Tree = {
-    "/etc/machine-id": "",
-    "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\napp:x:1500:1500::/srv/app:/bin/sh\nsync:x:4:65534::/:/bin/sync\n",
-    "/etc/ssh/sshd_config": "PasswordAuthentication no",
-    "/root/.bashrc": "",
-    "/var/log/wtmp": "",
-    "/var/cache/apt/archives/lock": "",
-    "/usr/sbin/sshd": "",
-    "/home": None,
-}
+RULE = Rule("no files", "Because.", "[x](https://x)", "Remove them.", lambda disk: disk.files.match("/files"))
+REMARKING = Rule("parts", "Because.", "[x](https://x)", "Read them.", lambda disk: [Remark("not read: 1")])
+TODAY = datetime.now(UTC).date()
 
 
-class FakeDisk(FileSystem):
-    """Answers as debugfs does."""
-
-    def __init__(self, tree: Tree) -> None:
-        self.tree = tree
-
-    def _ask_debugfs(self, request: str) -> str:
-        verb, path = request.rsplit(" ", 1)
-        path = path.strip('"').rstrip("/")
-        if verb == "cat":
-            return self.tree.get(path) or ""
-        below = {name.removeprefix(f"{path}/") for name in self.tree if name.startswith(f"{path}/")}
-        folders = {name.split("/")[0] for name in below if "/" in name}
-        rows = [f"/9/040755/0/0/{name}//" for name in (".", "..", *sorted(folders))]
-        for name in sorted(below - folders):
-            text = self.tree.get(f"{path}/{name}")
-            if "/" not in name:
-                rows.append(_row(name, text))
-        return "\n".join(rows) + "\n\n" if below else f"{path}: File not found by ext2_lookup"
+def check_tree(
+    monkeypatch: pytest.MonkeyPatch,
+    tree: Tree,
+    rules: Mapping[str, Rule],
+    exemptions: Sequence[Exemption] = (),
+) -> list[Check]:
+    """The checks of rules on a tree; no partition is read."""
+    monkeypatch.setattr(hygiene, "inspect", lambda raw: make_disk(tree, raw))
+    return hygiene.check(Path("disk.raw"), rules, exemptions)
 
 
-def _row(name: str, text: str | None) -> str:
-    if text is None:
-        return f"/9/040755/0/0/{name}//"
-    kind = "120777" if text.startswith("-> ") else "100644"
-    return f"/9/{kind}/0/0/{name}/{len(text)}/"
+def exempt(until: date | None = None) -> Exemption:
+    return Exemption(rule="no files", reason="a test needs them", until=until)
 
 
-def failing(
-    monkeypatch: pytest.MonkeyPatch, tree: Tree, rules: Mapping[str, hygiene.Rule] = hygiene.RULES
-) -> dict[str, str]:
-    """What was seen, by the name of each failed check."""
-    monkeypatch.setattr(hygiene, "open_root", lambda raw: FakeDisk(tree))
-    checks = hygiene.check(Path("disk.raw"), rules)
-    assert [check.name for check in checks] == list(rules)
-    return {check.name: check.detail for check in checks if not check.passed}
-
-
-def test_a_clean_disk_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert failing(monkeypatch, CLEAN) == {}
-
-
-@pytest.mark.parametrize(
-    ("name", "path", "text"),
-    [
-        ("no SSH host keys", "/etc/ssh/ssh_host_rsa_key", "x"),
-        ("no SSH host keys", "/etc/ssh/ssh_host_ed25519_key.pub", "x"),
-        ("machine ID is empty", "/etc/machine-id", "48a615ae1bd940c0ba9a0740a325d94d\n"),
-        ("machine ID is empty", "/var/lib/dbus/machine-id", "48a615ae1bd940c0ba9a0740a325d94d\n"),
-        ("no authorized keys", "/root/.ssh/authorized_keys", "ssh-ed25519 x"),
-        ("no authorized keys", "/srv/app/.ssh/authorized_keys2", "ssh-ed25519 x"),
-        ("no authorized keys", "/home/gone/.ssh/authorized_keys", "ssh-ed25519 x"),
-        ("no cloud-init instance", "/var/lib/cloud/instance", "x"),
-        ("no cloud-init instance", "/var/lib/cloud/instances/i-1/user-data.txt", "x"),
-        ("no network settings of the bake", "/etc/systemd/network/10-cloud-init-ens4.network", "x"),
-        ("no network settings of the bake", "/etc/netplan/50-cloud-init.yaml", "x"),
-        ("logs are empty", "/var/log/journal/48a6/system.journal", "x" * (hygiene.LOG_BYTES + 1)),
-        ("no shell history", "/root/.bash_history", "x"),
-        ("no shell history", "/srv/app/.python_history", "x"),
-        ("no build user", "/home/packer/.profile", "x"),
-        ("no build user", "/etc/sudoers.d/90-cloud-init-users", "x"),
-        ("services may start (no policy-rc.d)", "/usr/sbin/policy-rc.d", "x"),
-        ("no package cache", "/var/cache/apt/archives/jq_1.6_amd64.deb", "x"),
-        ("no package cache", "/var/cache/apt/pkgcache.bin", "x"),
-    ],
-)
-def test_each_trace_fails_its_check(monkeypatch: pytest.MonkeyPatch, name: str, path: str, text: str) -> None:
-    seen = failing(monkeypatch, {**CLEAN, path: text})
-    assert list(seen) == [name]
-    assert path.rsplit("/", 1)[0] in seen[name] or path in seen[name]
-
-
-def test_a_build_user_that_is_left_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    passwd = f"{CLEAN['/etc/passwd']}packer:x:1000:1000::/home/packer:/bin/bash\n"
-    assert failing(monkeypatch, {**CLEAN, "/etc/passwd": passwd}) == {"no build user": "user packer"}
-
-
-def test_an_uninitialized_machine_id_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert failing(monkeypatch, {**CLEAN, "/etc/machine-id": "uninitialized\n"}) == {}
-
-
-def test_a_link_to_the_machine_id_is_no_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert failing(monkeypatch, {**CLEAN, "/var/lib/dbus/machine-id": "-> /etc/machine-id"}) == {}
-
-
-def test_small_logs_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert failing(monkeypatch, {**CLEAN, "/var/log/dpkg.log": "x" * hygiene.LOG_BYTES}) == {}
+def test_each_rule_is_one_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = {rule.name: rule for rule in (RULE, REMARKING)}
+    checks = check_tree(monkeypatch, {"/files/a": "x", "/files/b": "x"}, rules)
+    assert checks == [Check("no files", False, "/files/a, /files/b"), Check("parts", True, "not read: 1")]
 
 
 def test_many_findings_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = {f"/etc/ssh/ssh_host_{number:02}_key": "x" for number in range(15)}
-    assert failing(monkeypatch, {**CLEAN, **keys})["no SSH host keys"].endswith("ssh_host_09_key and 5 more")
+    tree: Tree = {f"/files/{number:02}": "x" for number in range(15)}
+    (check,) = check_tree(monkeypatch, tree, {RULE.name: RULE})
+    assert check.detail.endswith("/files/09 and 5 more")
+
+
+def test_an_exemption_passes_and_is_shown_with_what_it_lets_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = {RULE.name: RULE}
+    assert check_tree(monkeypatch, {"/files/a": "x"}, rules, [exempt()]) == [
+        Check("no files", True, "exempt: a test needs them (/files/a)")
+    ]
+    assert check_tree(monkeypatch, {"/other": "x"}, rules, [exempt(TODAY)]) == [
+        Check("no files", True, "exempt: a test needs them (nothing found)")
+    ]
+
+
+def test_an_exemption_of_another_rule_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Exemption(rule="parts", reason="a test needs them")
+    (check,) = check_tree(monkeypatch, {"/files/a": "x"}, {RULE.name: RULE}, [other])
+    assert check == Check("no files", False, "/files/a")
+
+
+def test_an_exemption_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    yesterday = TODAY - timedelta(days=1)
+    (check,) = check_tree(monkeypatch, {"/files/a": "x"}, {RULE.name: RULE}, [exempt(yesterday)])
+    assert check == Check("no files", False, f"/files/a; exempt until {yesterday}")
 
 
 def test_a_disk_that_cannot_be_read_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

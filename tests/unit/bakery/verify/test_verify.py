@@ -8,6 +8,7 @@ import pytest
 from bakery.host.errors import BakeryError, UsageError
 from bakery.machine import disk_image, qemu
 from bakery.model.documents import Check
+from bakery.model.exemption import Exemption
 from bakery.verify import boot, canary, hygiene, verify, windows
 from unit.bakery.verify.conftest import VerifiedProject
 
@@ -26,7 +27,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(disk_image, "as_raw", as_raw)
     monkeypatch.setattr(qemu, "accelerator", lambda: "tcg")
-    monkeypatch.setattr(hygiene, "check", lambda raw, rules: [Check("clean", True, next(iter(rules)))])
+    monkeypatch.setattr(hygiene, "check", lambda raw, rules, exemptions: [Check("clean", True, next(iter(rules)))])
     monkeypatch.setattr(canary, "search", lambda raw, secrets: [Check("no secret", True, " ".join(secrets))])
     monkeypatch.setattr(boot, "check", boots)
 
@@ -40,7 +41,7 @@ def test_the_verdict_speaks_of_one_disk(world: VerifiedProject) -> None:
     assert (verdict.image, verdict.version, verdict.accelerator) == ("debian-12", "1.0.3", "tcg")
     assert set(verdict.seconds) == {"hygiene", "secrets", "boot", "tests"}
     assert verdict.checks == (
-        Check("clean", True, "no SSH host keys"),
+        Check("clean", True, next(iter(hygiene.RULES))),
         Check("no secret", True, "a-secret"),
         Check("boots", True, "test_base.py"),
     )
@@ -88,6 +89,25 @@ def test_tests_that_are_not_there_are_named_before_anything_runs(world: Verified
     with pytest.raises(UsageError, match="'web'") as failure:
         verify(world.project, definition, world.artifact, world.disk, [], world.events.append)
     assert failure.value.hint == "the tests are: base"
+    assert world.events == []
+
+
+def test_exemptions_reach_the_rules(world: VerifiedProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    exemption = Exemption(rule="no swap file", reason="the application needs one from the first second")
+    monkeypatch.setattr(
+        hygiene, "check", lambda raw, rules, exemptions: [Check(one.rule, True, one.reason) for one in exemptions]
+    )
+    definition = world.definition.model_copy(update={"exemptions": (exemption,)})
+    verdict = verify(world.project, definition, world.artifact, world.disk, [], world.events.append)
+    assert Check(exemption.rule, True, exemption.reason) in verdict.checks
+
+
+def test_an_unknown_rule_is_named_before_anything_runs(world: VerifiedProject) -> None:
+    exemption = Exemption(rule="no swap files", reason="x")
+    definition = world.definition.model_copy(update={"exemptions": (exemption,)})
+    with pytest.raises(UsageError, match="no rule named 'no swap files'") as failure:
+        verify(world.project, definition, world.artifact, world.disk, [], world.events.append)
+    assert failure.value.hint == "did you mean 'no swap file'?"
     assert world.events == []
 
 

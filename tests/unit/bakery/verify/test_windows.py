@@ -1,7 +1,9 @@
 import pytest
 
 from bakery.verify import windows
-from unit.bakery.verify.test_hygiene import Tree, failing
+from bakery.verify.rule import Rule
+from doubles.trees import Tree
+from unit.bakery.verify.test_hygiene import check_tree
 
 STATE = "/Windows/Setup/State/State.ini"
 GENERALIZED = f"[State]\r\nImageState={windows.GENERALIZED}\r\n"
@@ -14,6 +16,11 @@ CLEAN: Tree = {
     "/Users/Administrator/NTUSER.DAT": "regf",
     "/Users/All Users": "-> /ProgramData",
 }
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, tree: Tree, rules: dict[str, Rule]) -> dict[str, str]:
+    """What was seen, by the name of each failed check."""
+    return {check.name: check.detail for check in check_tree(monkeypatch, tree, rules) if not check.passed}
 
 
 def test_a_clean_disk_passes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,6 +36,9 @@ def test_a_clean_disk_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         ("no SSH host keys", "/ProgramData/ssh/ssh_host_ed25519_key.pub", "x"),
         ("no authorized keys", "/ProgramData/ssh/administrators_authorized_keys", "x"),
         ("no authorized keys", "/Users/Administrator/.ssh/authorized_keys", "x"),
+        ("no memory dumps", "/Windows/MEMORY.DMP", "x"),
+        ("no memory dumps", "/windows/minidump/112926-01.dmp", "x"),
+        ("no memory dumps", "/hiberfil.sys", "x"),
         ("no shell history", f"/Users/Administrator/{windows.HISTORY}/ConsoleHost_history.txt", "x"),
     ],
 )

@@ -1,0 +1,1 @@
+"""The rules for Linux, a module for each subject."""
