@@ -29,6 +29,11 @@ build {
     inline = ["& 'C:/Program Files/Amazon/EC2Launch/EC2Launch.exe' sysprep --shutdown=false"]
   }
 
+  provisioner "powershell" {
+    script     = "${path.root}/windows/close-winrm.ps1"
+    skip_clean = true # it needs another connection
+  }
+
   post-processor "manifest" {
     output      = var.manifest
     custom_data = { image = var.image, version = var.version }

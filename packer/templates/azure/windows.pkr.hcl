@@ -28,6 +28,11 @@ build {
     script = "${path.root}/windows/sysprep.ps1"
   }
 
+  provisioner "powershell" {
+    script     = "${path.root}/windows/close-winrm.ps1"
+    skip_clean = true # it needs another connection
+  }
+
   post-processor "manifest" {
     output      = var.manifest
     custom_data = { image = var.image, version = var.version, regions = join(",", var.regions) }

@@ -26,7 +26,8 @@ build {
     winrm_use_ssl    = true
     winrm_insecure   = true # the guest made its certificate a moment ago, and is on this machine
     winrm_timeout    = "1h"
-    shutdown_command = "C:\\Windows\\System32\\Sysprep\\sysprep.exe /generalize /oobe /shutdown /quiet"
+    # The last command over WinRM does both.
+    shutdown_command = "powershell -NoProfile -ExecutionPolicy Bypass -Command \"C:/Windows/Temp/close-winrm.ps1; C:/Windows/System32/Sysprep/sysprep.exe /generalize /oobe /shutdown /quiet\""
     shutdown_timeout = "30m"
   }
 
@@ -41,6 +42,11 @@ build {
     # The secret BUILD_PASSWORD is in it; ansible/playbooks/bake-windows.yml logs in with that.
     ansible_env_vars = local.ansible_environment
     extra_arguments  = concat(local.no_password_argument, ["--extra-vars", "@${var.ansible_vars}"])
+  }
+
+  provisioner "file" {
+    sources     = ["${path.root}/windows/close-winrm.ps1"]
+    destination = "C:/Windows/Temp/close-winrm.ps1"
   }
 
   post-processor "manifest" {

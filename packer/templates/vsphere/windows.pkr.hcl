@@ -48,6 +48,11 @@ build {
     extra_arguments  = concat(local.no_password_argument, ["--extra-vars", "@${var.ansible_vars}"])
   }
 
+  provisioner "powershell" {
+    script     = "${path.root}/windows/close-winrm.ps1"
+    skip_clean = true # it needs another connection
+  }
+
   post-processor "manifest" {
     output      = var.manifest
     custom_data = { image = var.image, version = var.version, library = var.library, item = var.artifact_name }

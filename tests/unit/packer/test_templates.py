@@ -77,3 +77,34 @@ def test_the_password_of_windows_is_on_no_command_line(template: Path) -> None:
     assert not any(argument.startswith("ansible_password=") for argument in quoted), "that would set it"
     text = (template / "windows.pkr.hcl").read_text()
     assert text.count("concat(local.no_password_argument, ") == text.count('provisioner "ansible"') == 1
+
+
+CLOSING = "windows/close-winrm.ps1"
+
+
+@pytest.mark.parametrize(
+    "build", [path for path in BUILDS if path.name == "windows.pkr.hcl"], ids=lambda path: path.parent.name
+)
+def test_the_last_command_over_winrm_closes_it(build: Path) -> None:
+    assert (build.parent / CLOSING).readlink().as_posix() == "../../close-winrm.ps1"
+    text = build.read_text()
+    last = text[text.rindex('  provisioner "') :].partition("\n  }\n")[0]
+    assert CLOSING in last
+    if 'provisioner "file"' in last:  # a command that also ends the machine runs it
+        (command,) = [line for line in text.splitlines() if "shutdown_command" in line]
+        assert command.index("C:/Windows/Temp/close-winrm.ps1; ") < command.index("sysprep.exe")
+        assert 'destination = "C:/Windows/Temp/close-winrm.ps1"' in last
+    else:
+        assert "skip_clean = true" in last, "Packer would connect again, to remove the script"
+
+
+def test_closing_winrm_leaves_nothing_of_the_builds_way_in() -> None:
+    script = (TEMPLATES / "close-winrm.ps1").read_text()
+    opening = (TEMPLATES / "aws" / "windows" / "winrm.ps1").read_text()
+    port = opening.partition("-LocalPort ")[2].split()[0]
+    assert f"LocalPort -EQ {port}" in script
+    assert "-Transport HTTPS" in opening and "'*+HTTPS'" in script
+    assert r"Cert:\LocalMachine\My" in opening and r"Cert:\LocalMachine\My\$_" in script
+    assert "-DeleteKey" in script, "the file of the key would stay"
+    assert "-StartupType Disabled" in script
+    assert "Stop-Service" not in script, "Packer waits for the answer"

@@ -1,0 +1,1 @@
+../../close-winrm.ps1
