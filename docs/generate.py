@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import imagerules
 import matrix
 import stacktables
 import tables
@@ -33,6 +34,7 @@ def pages() -> dict[Path, str]:
     return {
         REFERENCE / "cli.md": NOTE + "\n".join(_cli()),
         REFERENCE / "definition.md": NOTE + "\n".join(_definition()),
+        REFERENCE / "image-rules.md": NOTE + "\n".join(imagerules.page()),
         REFERENCE / "matrix.md": NOTE + "\n".join(matrix.page()),
         REFERENCE / "rules.md": NOTE + "\n".join(stacktables.rules()),
         REFERENCE / "stacks.md": NOTE + "\n".join(stacktables.stacks()),

@@ -94,6 +94,10 @@ info) echo '{"virtual-size": 4294967296, "format": "qcow2"}' ;;
 convert) shift $(($# - 2)); cp "$1" "$2" ;;
 esac
 """
+# A disk whose partitions are none of the test's business.
+SFDISK = """#!/bin/sh
+echo '{"partitiontable": {"device": "disk.raw", "sectorsize": 512, "partitions": []}}'
+"""
 SSH_KEYGEN = """#!/bin/sh
 while [ "$1" != -f ]; do shift; done
 echo private >"$2"; echo public >"$2.pub"
@@ -150,6 +154,7 @@ def make_world(folder: Path, patch: pytest.MonkeyPatch) -> PackerProject:
     """A project whose Packer succeeds, with its programs first on PATH."""
     programs = folder / "bin"
     _executable(programs / "qemu-img", QEMU_IMG)
+    _executable(programs / "sfdisk", SFDISK)
     _executable(programs / "ssh-keygen", SSH_KEYGEN)
     patch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     for name in ("code.fd", "vars.fd", "base.qcow2"):

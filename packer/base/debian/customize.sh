@@ -11,6 +11,9 @@ chroot "$root" systemctl --quiet disable e2scrub_all.timer e2scrub_reap.service
 # No two machines may share these.
 rm -f "$root"/etc/ssh/ssh_host_*
 
+# Copies that tools made of account files when packages added users.
+rm -f "$root"/etc/passwd- "$root"/etc/shadow- "$root"/etc/group- "$root"/etc/gshadow- "$root"/etc/subuid- "$root"/etc/subgid-
+
 # The EFI system partition, laid out as the system itself will do it at its next kernel update.
 esp="$root/boot/efi"
 loader="$root/usr/lib/systemd/boot/efi/systemd-bootx64.efi"

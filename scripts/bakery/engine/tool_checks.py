@@ -182,6 +182,7 @@ PROBES: dict[Stage, dict[str, Probe]] = {
         "mmdebstrap": _version_probe("mmdebstrap", "--version"),
         "mtools": _path_probe("mcopy"),
         "sfdisk": _path_probe("sfdisk"),
+        "dumpe2fs": _path_probe("dumpe2fs"),
         "xorriso": _path_probe("xorriso"),
         "syft": _version_probe("syft", "--version"),
         "network": _probe_network,
@@ -202,6 +203,8 @@ PROBES: dict[Stage, dict[str, Probe]] = {
         "accelerator": _find_accelerator,
         "ssh": _path_probe("ssh"),
         "debugfs": _path_probe("debugfs"),
+        "dumpe2fs": _path_probe("dumpe2fs"),
+        "mtools": _path_probe("mdir"),
         root.TOOL: _find_guestfish,
     },
     "publish": {

@@ -84,7 +84,8 @@ def _write_file_system(archive: Path, copy: Path, scratch: Path) -> None:
     """Write the files of a tar archive to a file with an ext4 file system."""
     tree, draft = scratch / "tree", scratch / COPY
     tree.mkdir()
-    unpack = ("tar", "--extract", "--no-same-owner", "--exclude=./dev/*")  # only root can make devices
+    # Only root can make devices. Modes stay: rules look for setuid programs. The folder is for this user alone.
+    unpack = ("tar", "--extract", "--no-same-owner", "--preserve-permissions", "--exclude=./dev/*")
     process.run([*unpack, "--directory", tree, "--file", archive])
     process.run(["chmod", "--recursive", "u+rwX", tree])  # RHEL's /etc/shadow has no mode at all
     size = sum(path.lstat().st_size for path in tree.rglob("*"))

@@ -126,9 +126,9 @@ if [ -z "${keep_passwords:-}" ] && [ -f /etc/shadow ]; then
 fi
 
 # Copies of account files that tools made, with passwords of before, and debconf's answers that are passwords.
-rm -f /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid- /etc/security/opasswd*
+rm -f /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid-
 rm -rf /var/backups/*
-for file in /var/cache/debconf/passwords.dat /var/cache/debconf/passwords.dat-old; do
+for file in /etc/security/opasswd /var/cache/debconf/passwords.dat /var/cache/debconf/passwords.dat-old; do
     [ ! -s "$file" ] || : >"$file"
 done
 

@@ -25,8 +25,8 @@ HISTORIES = (
 )
 SPOOLS = ("/var/spool/cron", "/var/spool/at", "/var/spool/mail", "/var/mail")
 SPOOL_FILES = (".SEQ", ".placeholder")  # at's counter, and a file of cron's package
-ACCOUNT_FILES = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid", "opasswd")
-DEBCONF = "/var/cache/debconf/passwords.dat"
+ACCOUNT_BACKUPS = ("passwd-", "shadow-", "group-", "gshadow-", "subuid-", "subgid-")
+PASSWORD_FILES = ("/etc/security/opasswd", "/var/cache/debconf/passwords.dat")  # empty as packages make them
 INSTALLER = (
     *(
         ("/root", "anaconda-ks.cfg"),
@@ -69,13 +69,9 @@ def _find_jobs(disk: InspectedDisk) -> Iterator[str]:
 
 
 def _find_backups(disk: InspectedDisk) -> Iterator[str]:
-    for name in ACCOUNT_FILES:
-        yield from disk.files.match("/etc", f"{name}-")
-        yield from disk.files.match("/etc/security", f"{name}*")
+    yield from (path for name in ACCOUNT_BACKUPS for path in disk.files.match("/etc", name))
     yield from (path for path, _ in disk.files.walk("/var/backups"))
-    passwords = disk.files.find(DEBCONF)
-    if passwords and passwords.size:
-        yield DEBCONF
+    yield from (path for path in PASSWORD_FILES if (entry := disk.files.find(path)) and entry.size)
 
 
 def _find_installer_files(disk: InspectedDisk) -> Iterable[str]:

@@ -14,6 +14,7 @@ from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
 from bakery.host.vault import Vault
+from bakery.machine import free_space
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact
@@ -91,6 +92,17 @@ def test_a_base_that_changes_while_an_image_is_built_on_it(world: PackerProject)
         run(world)
     assert world.base.sha256 in caught.value.detail
     assert_nothing_is_left(world)
+
+
+def test_free_blocks_are_cleared_before_the_disk_is_kept(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    def clear(raw: Path) -> int:
+        assert raw.read_bytes() == b"baked"
+        raw.write_bytes(b"clear")
+        return 5
+
+    monkeypatch.setattr(free_space, "clear_free_space", clear)
+    run(world)
+    assert (folder(world) / "disk.qcow2").read_bytes() == b"clear"
 
 
 def test_a_definition_without_software_and_updates_is_its_base(world: PackerProject) -> None:

@@ -12,6 +12,7 @@ from bakery.bake import packer
 from bakery.bake.bake_files import role_files
 from bakery.host import process
 from bakery.host.errors import BakeryError
+from bakery.model.exemption import PASSWORDS
 from doubles.packer import PackerProject, define
 
 SECRET = "canary-4711"
@@ -84,6 +85,8 @@ def test_ansible_gets_the_software(world: PackerProject) -> None:
         "image_test_report": str(world.folder / "scratch" / "tests.xml"),
         "archives_report": str(world.folder / "scratch" / "archives.txt"),
         "root_archive": "",
+        "seal_keep_passwords": False,
+        "seal_at_target": False,
     }
 
 
@@ -97,6 +100,11 @@ def test_variables_are_templates_only_for_a_role_that_says_so(world: PackerProje
     assert world.record()["ansible_vars"]["motd_lines"] == {"first": [expected]}
     files = role_files(world.project.resources.role("motd"), "Debian")
     assert any(path.name == "bakery.yml" for path in files) is declares, "it changes the bake, so it counts"
+
+
+def test_an_exemption_keeps_passwords(world: PackerProject) -> None:
+    packer.build(world.job(define(exemptions=[{"rule": PASSWORDS, "reason": "a console needs one"}])), {}, [])
+    assert world.record()["software"]["seal_keep_passwords"] is True
 
 
 def test_the_environment_is_small_and_private(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,11 @@ def test_what_its_machine_packed_comes_with_it(world: PackerProject) -> None:
     assert (folder(world) / "archives.txt").read_text() == "archives_report"
 
 
+def test_its_machine_fills_free_space_itself(world: PackerProject) -> None:
+    build(world)
+    assert world.record()["software"]["seal_at_target"] is True
+
+
 def test_packer_gets_the_target_and_the_login_through_its_environment(world: PackerProject) -> None:
     build(world)
     given = world.record()

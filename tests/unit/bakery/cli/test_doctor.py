@@ -23,7 +23,7 @@ PYTHON = 'case "$2" in *ansible*) echo 2.19.14;; *boto3*) echo 1.44.5;; *) echo 
 def programs(bakery: CliRunner, tmp_path: Path) -> Programs:
     """Everything that the doctor looks for."""
     found = Programs(tmp_path / "bin", bakery.monkeypatch)
-    for name in ("mcopy", "sfdisk", "xorriso", "ssh", "debugfs", "fakeroot", "guestfish"):
+    for name in ("mcopy", "sfdisk", "xorriso", "ssh", "debugfs", "dumpe2fs", "mdir", "fakeroot", "guestfish"):
         found.shell(name)
     tools = ("syft", "grype", "apt-get", "dnf", "rpm", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "terraform")
     for name in tools:
@@ -91,7 +91,7 @@ def test_json(bakery: CliRunner, programs: Programs) -> None:
     ("verb", "tools"),
     [
         ("refresh", {"apt", "dnf", "dnf versionlock", "fakeroot", "rpm", "grype"}),
-        ("verify", {"qemu", "UEFI firmware", "accelerator", "ssh", "debugfs", "guestfish"}),
+        ("verify", {"qemu", "UEFI firmware", "accelerator", "ssh", "debugfs", "dumpe2fs", "mtools", "guestfish"}),
         ("publish", {"boto3", "notices"}),
         ("infra", {"terraform", "cdktf", "cdktf-cli"}),
     ],

@@ -26,6 +26,8 @@ CLEAN: Tree = {
     "/etc/sudoers.d/README": "# NOPASSWD: is a tag\n",
     "/etc/ssl/certs/ca.pem": "-----BEGIN CERTIFICATE-----\n",
     "/etc/ssl/private": None,
+    "/etc/security/opasswd": "",
+    "/etc/security/group.conf": "# members",
     "/etc/iscsi/initiatorname.iscsi": "GenerateName=yes\n",
     "/etc/mdadm/mdadm.conf": "HOMEHOST <system>\n# ARRAY lines come here\n",
     "/etc/systemd/system/getty@tty1.service": "-> /dev/null",
