@@ -6,8 +6,8 @@ from bakery.verify import hygiene, windows
 from bakery.verify.rule import Rule
 
 INTRODUCTION = """\
-`bakery verify` applies these rules to the files of a baked disk, without booting it. A broken rule fails the verdict, so the version is
-not published. The rules apply to disks that the bakery has: it has none of an image that Packer builds at a target.
+`bakery verify` applies these rules to the files of a baked disk, without booting it. A broken rule fails the verdict,
+so the version is not published. The bakery has no disk of an image that Packer builds at a target: no rule reads that.
 """
 EXEMPTING = """\
 ## Exempt an image
@@ -21,18 +21,20 @@ exemptions:
     until: "2027-06-30"
 ```
 
-The check then passes, and the verdict shows the reason and what the rule found: `exempt: The application needs ... (/swapfile)`. After the
-last day the rule counts again. An exemption from `no passwords` also keeps the seal from locking logins, so the image is baked again.
+The check then passes, and the verdict shows the reason and what the rule found. After the last day the rule counts
+again. An exemption from `no passwords` also keeps the seal from locking logins, so the image is baked again.
 """
 LIMITS = """\
 ## Limits
 
-- **Free blocks** are read on ext2, ext3, ext4, FAT16 and FAT32 and in swap partitions. The verdict names each partition with another file
-  system as `free blocks were not read`. On XFS and btrfs the seal fills free space with zeros. On NTFS nothing does. Names of deleted files
-  stay in folders, and old metadata in a journal.
-- **The owners of setuid programs** come from the database of dpkg or rpm. The verdict says so if neither can be read here.
-- **Private keys** are found by name (`*.key`, `*.pem`, `*_key`, `id_*`, `*.ppk`) below `/etc` and in home folders, and then by content.
-- **XFS, btrfs, LVM and NTFS** are read [through guestfish](../how-to/see-what-is-in-an-image.md#read-xfs-btrfs-lvm-and-ntfs).
+- **Free blocks** are read on ext2, ext3, ext4, FAT16 and FAT32 and in swap partitions. The verdict names each other
+  partition as `free blocks were not read`. The seal fills free space of XFS and btrfs with zeros. On NTFS nothing does.
+  Names of deleted files stay in folders, and old metadata in a journal.
+- **The owners of setuid programs** come from the database of dpkg or rpm. The verdict says so if it cannot read them.
+- **Private keys** are found by name (`*.key`, `*.pem`, `*_key`, `id_*`, `*.ppk`) below `/etc` and in home folders, and
+  then by content.
+- **XFS, btrfs, LVM and NTFS** are read
+  [through guestfish](../how-to/see-what-is-in-an-image.md#read-xfs-btrfs-lvm-and-ntfs).
 """
 
 

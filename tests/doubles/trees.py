@@ -1,6 +1,6 @@
 """File systems from a dictionary, as rules see them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from stat import S_IFDIR, S_IFLNK, S_IFREG
 from typing import NamedTuple
@@ -20,11 +20,17 @@ class Program(NamedTuple):
 Tree = dict[str, str | Program | None]  # text by path; None is a folder, "-> x" a link
 
 
-class NoFileSystem(FileSystem):
-    """Stands for the reader, which a tree from a dictionary does not need."""
+class FakeFileSystem(FileSystem):
+    """Copies some binary files; a tree from a dictionary needs no more of the reader."""
 
-    def __init__(self) -> None:
-        pass
+    def __init__(self, binaries: Mapping[str, bytes]) -> None:
+        self._binaries = binaries
+
+    def copy(self, paths: Iterable[str], folder: Path, omitted: Sequence[str] = ()) -> None:
+        for path in paths:
+            target = folder / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(self._binaries[path])
 
 
 class FakeDisk(InspectedDisk):
@@ -33,9 +39,10 @@ class FakeDisk(InspectedDisk):
     partitions: Sequence[Partition] = ()
 
 
-def make_disk(tree: Tree, raw: Path = Path("disk.raw")) -> InspectedDisk:
-    """A disk whose root file system has the paths of a tree, and the folders above them."""
-    return FakeDisk(raw, NoFileSystem(), make_files(tree))
+def make_disk(tree: Tree, raw: Path = Path("disk.raw"), binaries: Mapping[str, bytes] | None = None) -> InspectedDisk:
+    """A disk whose root file system has the paths of a tree and of binary files, and the folders above them."""
+    binaries = binaries or {}
+    return FakeDisk(raw, FakeFileSystem(binaries), make_files({**tree, **dict.fromkeys(binaries, "")}))
 
 
 def make_files(tree: Tree) -> FileTree:

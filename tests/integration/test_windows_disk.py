@@ -8,6 +8,7 @@ import pytest
 
 from bakery.machine.root import TOOL, open_root
 from bakery.verify import canary, hygiene, windows
+from doubles.hives import make_hive
 from integration.test_contents import run
 from integration.test_other_file_systems import MIB, SECRET, guestfish
 
@@ -18,11 +19,13 @@ pytestmark = [
     ),
 ]
 
-FILES = {
+FILES: dict[str, str | bytes] = {
     "Windows/Setup/State/State.ini": "[State]\r\nImageState=IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE\r\n",
     "Windows/Panther/Unattend.xml": "<Password><Value>*SENSITIVE*DATA*DELETED*</Value></Password>",
     "Users/Administrator/NTUSER.DAT": "regf",
     "Users/packer/NTUSER.DAT": "regf",
+    "Windows/System32/config/SOFTWARE": make_hive({r"Microsoft\Windows": {}}),
+    "Windows/System32/config/SYSTEM": make_hive({"Select": {"Current": 1}}),
     "ProgramData/app/app.conf": f"password={SECRET}\n",
 }
 # The system is neither the first partition nor the first in the table.
@@ -34,7 +37,7 @@ def write_disk(folder: Path) -> Path:
     tree, raw = folder / "tree", folder / "disk.raw"
     for name, text in FILES.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        (tree / name).write_text(text)
+        (tree / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with raw.open("wb") as stream:
         stream.truncate(120 * MIB)
     subprocess.run(["sfdisk", "--quiet", raw], input=LAYOUT, text=True, check=True)

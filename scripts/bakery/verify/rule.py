@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from bakery.host.errors import BakeryError
 from bakery.model.documents import Check
 from bakery.model.exemption import Exemption
 from bakery.verify.inspection import InspectedDisk
@@ -31,8 +32,14 @@ class Rule:
 
 
 def apply_rule(rule: Rule, disk: InspectedDisk, exemption: Exemption | None, today: date) -> Check:
-    """The check of one rule. An exemption that has not expired makes it pass, and is shown."""
-    lines = list(rule.find(disk))
+    """The check of one rule. An exemption that has not expired makes it pass, and is shown.
+
+    What the rule cannot read is a finding.
+    """
+    try:
+        lines = list(rule.find(disk))
+    except BakeryError as error:
+        lines = [error.message]
     findings = [line for line in lines if not isinstance(line, Remark)]
     detail = "; ".join(filter(None, (_join_findings(findings), *(line for line in lines if isinstance(line, Remark)))))
     if exemption is None:

@@ -6,6 +6,7 @@ from fnmatch import fnmatch
 
 from bakery.machine.file_tree import FileTree
 from bakery.machine.filesystem import Entry
+from bakery.verify import windows_settings
 from bakery.verify.inspection import InspectedDisk
 from bakery.verify.rule import Rule, index_rules
 from bakery.verify.rules import sources
@@ -120,6 +121,7 @@ RULES = index_rules(
         "Remove the file before Sysprep, and turn hibernation off.",
         _find_dumps,
     ),
+    *windows_settings.RULES,
 )
 
 

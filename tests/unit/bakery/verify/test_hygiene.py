@@ -1,13 +1,15 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from bakery.host.errors import BakeryError
 from bakery.machine import disk_image, filesystem
 from bakery.model.documents import Check
 from bakery.model.exemption import Exemption
 from bakery.verify import hygiene
+from bakery.verify.inspection import InspectedDisk
 from bakery.verify.rule import Remark, Rule
 from doubles.trees import Tree, make_disk
 
@@ -21,9 +23,10 @@ def check_tree(
     tree: Tree,
     rules: Mapping[str, Rule],
     exemptions: Sequence[Exemption] = (),
+    disk: InspectedDisk | None = None,
 ) -> list[Check]:
-    """The checks of rules on a tree; no partition is read."""
-    monkeypatch.setattr(hygiene, "inspect", lambda raw: make_disk(tree, raw))
+    """The checks of rules on a tree, or on a disk; no partition is read."""
+    monkeypatch.setattr(hygiene, "inspect", lambda raw: disk or make_disk(tree, raw))
     return hygiene.check(Path("disk.raw"), rules, exemptions)
 
 
@@ -35,6 +38,16 @@ def test_each_rule_is_one_check(monkeypatch: pytest.MonkeyPatch) -> None:
     rules = {rule.name: rule for rule in (RULE, REMARKING)}
     checks = check_tree(monkeypatch, {"/files/a": "x", "/files/b": "x"}, rules)
     assert checks == [Check("no files", False, "/files/a, /files/b"), Check("parts", True, "not read: 1")]
+
+
+def test_a_rule_that_cannot_read_the_disk_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(disk: InspectedDisk) -> Iterator[str]:
+        yield "a finding before it"
+        raise BakeryError("dumpe2fs failed with exit code 1")
+
+    broken = Rule("blocks", "Because.", "[x](https://x)", "Read them.", fail)
+    (check,) = check_tree(monkeypatch, {}, {broken.name: broken})
+    assert check == Check("blocks", False, "dumpe2fs failed with exit code 1")
 
 
 def test_many_findings_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,13 @@
+import tempfile
+from pathlib import Path
+
 import pytest
 
-from bakery.verify import windows
+from bakery.model.documents import Check
+from bakery.verify import windows, windows_settings
 from bakery.verify.rule import Rule
-from doubles.trees import Tree
+from doubles.hives import Keys, make_hive
+from doubles.trees import Tree, make_disk
 from unit.bakery.verify.test_hygiene import check_tree
 
 STATE = "/Windows/Setup/State/State.ini"
@@ -18,9 +23,33 @@ CLEAN: Tree = {
 }
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, tree: Tree, rules: dict[str, Rule]) -> dict[str, str]:
+CONFIG = "/Windows/System32/config"
+CONTROL = "ControlSet002"
+RULE = "v2.31|Action={action}|Active=TRUE|Dir=In|Protocol=6|LPort={port}|Name=WinRM over TLS|"
+FIREWALL = rf"{CONTROL}\{windows_settings.FIREWALL}"
+LISTENER = rf"{windows_settings.LISTENERS}\*+HTTPS"
+SOFTWARE: Keys = {rf"{windows_settings.LISTENERS}\*+HTTP": {"Port": 5985}, windows_settings.CERTIFICATES: {}}
+SYSTEM: Keys = {
+    "Select": {"Current": 2},
+    rf"ControlSet001\{windows_settings.SERVICE}": {"Start": 2},
+    rf"{CONTROL}\{windows_settings.SERVICE}": {"Start": 4},
+    FIREWALL: {"{A}": RULE.format(action="Block", port=5986), "{B}": RULE.format(action="Allow", port=3389)},
+}
+
+
+def failing(
+    monkeypatch: pytest.MonkeyPatch,
+    tree: Tree,
+    rules: dict[str, Rule],
+    software: Keys = SOFTWARE,
+    system: Keys = SYSTEM,
+) -> dict[str, str]:
     """What was seen, by the name of each failed check."""
-    return {check.name: check.detail for check in check_tree(monkeypatch, tree, rules) if not check.passed}
+    hives = {f"{CONFIG}/SOFTWARE": make_hive(software), f"{CONFIG}/SYSTEM": make_hive(system)}
+    with tempfile.TemporaryDirectory() as folder:
+        disk = make_disk(tree, Path(folder, "disk.raw"), hives)
+        checks = check_tree(monkeypatch, tree, rules, disk=disk)
+    return {check.name: check.detail for check in checks if not check.passed}
 
 
 def test_a_clean_disk_passes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,3 +124,46 @@ def test_a_disk_without_windows_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("text", [f'ImageState="{windows.GENERALIZED}"', "\0".join(GENERALIZED)])
 def test_the_state_is_read_in_quotes_and_in_utf_16(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     assert failing(monkeypatch, {**CLEAN, STATE: text}, windows.RULES) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "software", "system", "detail"),
+    [
+        ("WinRM is closed", {LISTENER: {"Port": 5986}}, {}, "listener *+HTTPS"),
+        (
+            "WinRM is closed",
+            {},
+            {rf"{CONTROL}\{windows_settings.SERVICE}": {"Start": 2}},
+            "the service starts (Start is 2)",
+        ),
+        (
+            "WinRM is closed",
+            {},
+            {FIREWALL: {"{C}": RULE.format(action="Allow", port=5986)}},
+            "firewall rule WinRM over TLS",
+        ),
+        ("no machine certificates", {rf"{windows_settings.CERTIFICATES}\0A1B": {"Blob": "x"}}, {}, "0A1B"),
+        (
+            "no automatic login",
+            {windows_settings.LOGON: {"AutoAdminLogon": "1", "DefaultUserName": "Administrator"}},
+            {},
+            "AutoAdminLogon of Administrator",
+        ),
+        ("no automatic login", {windows_settings.LOGON: {"DefaultPassword": "x"}}, {}, "DefaultPassword"),
+    ],
+)
+def test_settings_of_the_build_are_found(
+    monkeypatch: pytest.MonkeyPatch, name: str, software: Keys, system: Keys, detail: str
+) -> None:
+    failed = failing(monkeypatch, CLEAN, windows.RULES, {**SOFTWARE, **software}, {**SYSTEM, **system})
+    assert failed == {name: detail}
+
+
+def test_a_disk_without_a_registry_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = check_tree(monkeypatch, CLEAN, windows.RULES)
+    assert Check("WinRM is closed", False, "the disk has no registry: no system32 in /Windows") in checks
+
+
+def test_every_rule_says_why_who_asks_and_how_to_pass() -> None:
+    for rule in windows.RULES.values():
+        assert rule.reason.endswith(".") and rule.remedy.endswith(".") and "](https://" in rule.source
