@@ -1,24 +1,55 @@
-"""Replaces secret values in logs, on the screen and in errors."""
+"""Replaces secret values in logs, on the screen and in errors, in all forms in which programs write them."""
 
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from bakery.host.secret_search import Matcher
 
 SHORT_LINE = 4  # shorter lines of a secret, such as a closing brace, are not secret and occur everywhere
+SHORT_VALUE = 6  # characters; encodings of shorter values occur everywhere
 REDACTED = "<redacted>"
 
 
 class Redactor:
-    """Replaces known secret values in text, line by line for those that span lines, also as JSON writes them."""
+    """Replaces known secret values in text, line by line for those that span lines.
+
+    A value of fewer than SHORT_VALUE characters is found as it is and as JSON writes it, a longer one in all forms.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        values = {value for secret in secrets for value in _secret_forms(secret) if value.strip()}
+        known = [secret for secret in secrets if secret.strip()]
+        values = {value for secret in known for value in _secret_forms(secret) if value.strip()}
         # One pattern, longest first: otherwise the replacement of one value would be searched for the next.
         self._pattern = re.compile("|".join(re.escape(value) for value in sorted(values, key=len, reverse=True)))
+        self._values = tuple(sorted({secret.strip() for secret in known if len(secret.strip()) >= SHORT_VALUE}))
         self._empty = not values
 
     def __call__(self, text: str) -> str:
-        return text if self._empty else self._pattern.sub(REDACTED, text)
+        if self._empty:
+            return text
+        plain = self._pattern.sub(REDACTED, text)
+        return _redact_forms(_matcher(self._values), plain) if self._values else plain
+
+
+@lru_cache(maxsize=4)
+def _matcher(values: tuple[str, ...]) -> Matcher:
+    """Making one takes about 50 ms per value, and the programs of one bake have the same secrets."""
+    return Matcher(values)
+
+
+def _redact_forms(matcher: Matcher, text: str) -> str:
+    content = text.encode("utf-8", "surrogateescape")
+    hits = matcher.find(content)
+    if not hits:
+        return text
+    end, parts = 0, []
+    for start, stop in sorted(matcher.span(content, hit) for hit in hits):
+        if start >= end:
+            parts += [content[end:start], REDACTED.encode()]
+        end = max(end, stop)
+    return b"".join([*parts, content[end:]]).decode("utf-8", "replace")
 
 
 def _secret_forms(secret: str) -> Iterator[str]:

@@ -1,0 +1,9 @@
+"""Finds secret values in bytes, in the forms in which programs write them.
+
+`pieces` makes short literals, at least one of which is in every form of a value. Hyperscan finds these in one pass, and
+`decoding` confirms each hit: it decodes the bytes around it and compares the result with the value.
+"""
+
+from bakery.host.secret_search.matcher import Hit, Matcher
+
+__all__ = ["Hit", "Matcher"]
