@@ -30,7 +30,7 @@ from bakery.model import definition
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base
 from bakery.model.project import Project
-from bakery.verify import canary, hygiene
+from bakery.verify import hygiene, secret_search
 from doubles.vault import vault_server
 
 pytestmark = [pytest.mark.integration]
@@ -126,7 +126,7 @@ class Baked:
         for path in kept:
             assert CANARY.encode() not in path.read_bytes(), path
         with disk_image.as_raw(Path(self.artifact.disk.path)) as raw:
-            assert all(check.passed for check in canary.search(raw, [CANARY, self.bakery.vault.token]))
+            assert all(check.passed for check in secret_search.search(raw, [CANARY, self.bakery.vault.token]))
 
     def assert_sealed(self) -> None:
         with disk_image.as_raw(Path(self.artifact.disk.path)) as raw:

@@ -13,7 +13,7 @@ from bakery.contents.sbom import list_packages
 from bakery.machine import disk_image
 from bakery.machine.root import COPY, ENVIRONMENT, TOOL, open_root
 from bakery.model.contents import Package
-from bakery.verify import canary, hygiene
+from bakery.verify import hygiene, secret_search
 from integration.test_contents import SYFT, read_sboms, run, unbaked
 
 pytestmark = pytest.mark.integration
@@ -131,7 +131,7 @@ def test_rules_apply_to_a_disk_that_debugfs_cannot_read(tmp_path: Path) -> None:
         assert SECRET.encode() not in raw.read_bytes()
         failed = {check.name: check.detail for check in hygiene.check(raw, hygiene.RULES) if not check.passed}
         assert failed == {"no build user": "user packer"}
-        (hidden,) = canary.search(raw, [SECRET])
+        (hidden,) = secret_search.search(raw, [SECRET])
         assert hidden.detail.endswith("/etc/app.conf")
         made = raw.with_name(COPY).stat().st_mtime_ns
         assert open_root(raw).read("/etc/debian_version") == "12.11\n"

@@ -22,7 +22,7 @@ from bakery.machine.filesystem import root_of
 from bakery.machine.guest import GuestError, Patience, guest
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
-from bakery.verify import canary, hygiene, verify
+from bakery.verify import hygiene, secret_search, verify
 from doubles.artifacts import artifact_of
 
 pytestmark = pytest.mark.integration
@@ -94,7 +94,7 @@ def test_a_secret_is_found_in_a_file_and_in_a_deleted_one(spoil: Callable[..., P
     kept.write_bytes(b"password: " + base64.b64encode(SECRET.encode()))
     deleted.write_text(f"TOKEN={SECRET}-2")
     raw = spoil(f"write {kept} /etc/app.conf", f"write {deleted} /tmp/env", "rm /tmp/env")
-    (check,) = canary.search(raw, [SECRET, f"{SECRET}-2", "never written anywhere"])
+    (check,) = secret_search.search(raw, [SECRET, f"{SECRET}-2", "never written anywhere"])
     assert "secret 1 of 3 in base64" in check.detail
     assert ": /etc/app.conf" in check.detail
     assert "secret 2 of 3 in plain text" in check.detail

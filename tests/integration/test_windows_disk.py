@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bakery.machine.root import TOOL, open_root
-from bakery.verify import canary, hygiene, windows
+from bakery.verify import hygiene, secret_search, windows
 from doubles.hives import make_hive
 from integration.test_contents import run
 from integration.test_other_file_systems import MIB, SECRET, guestfish
@@ -56,7 +56,7 @@ def test_rules_and_the_search_for_secrets_read_ntfs(tmp_path: Path) -> None:
     raw = write_disk(tmp_path)
     failed = {check.name: check.detail for check in hygiene.check(raw, windows.RULES) if not check.passed}
     assert failed == {"no build user": "/Users/packer"}
-    (hidden,) = canary.search(raw, [SECRET])
+    (hidden,) = secret_search.search(raw, [SECRET])
     assert "in disk.raw" in hidden.detail
     assert hidden.detail.endswith("/ProgramData/app/app.conf")
     assert open_root(raw).read("/Users/packer/NTUSER.DAT") == "regf"

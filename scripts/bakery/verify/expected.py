@@ -9,7 +9,7 @@ from bakery.host.errors import UsageError
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, Part
 from bakery.model.project import Project
-from bakery.verify import boot, canary
+from bakery.verify import boot, secret_search
 from bakery.verify.exemptions import select_rules
 from bakery.verify.verify import find_tests
 
@@ -23,7 +23,7 @@ def expect_checks(project: Project, definition: ImageDefinition, part: Part) -> 
     if not isinstance(part, Artifact):
         return tests
     boots = [] if definition.windows else [boot.BOOTS, boot.SERVICES]
-    return [*select_rules(definition), canary.NAME, *boots, *tests]
+    return [*select_rules(definition), secret_search.NAME, *boots, *tests]
 
 
 def find_gaps(expected: Iterable[str], checks: Iterable[Check]) -> list[str]:

@@ -17,7 +17,7 @@ from bakery.machine import disk_image, qemu
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, Verdict
 from bakery.model.project import Project
-from bakery.verify import boot, canary, hygiene
+from bakery.verify import boot, hygiene, secret_search
 from bakery.verify.exemptions import check_exemptions, select_rules
 
 
@@ -75,7 +75,7 @@ def _check_disk(
         with timed(seconds, "hygiene"):
             checks = hygiene.check(raw, select_rules(definition), definition.exemptions)
         with timed(seconds, "secrets"):
-            checks += canary.search(raw, secrets)
+            checks += secret_search.search(raw, secrets)
     return checks
 
 

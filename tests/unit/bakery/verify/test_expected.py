@@ -38,13 +38,13 @@ def image(definition: ImageDefinition, project: Project) -> ImageDefinition:
 
 def test_a_disk_of_linux(project: Project, image: ImageDefinition, artifact: Artifact) -> None:
     """A rule that is added is expected from then on: the names come from the rules that verify runs."""
-    expected = [*hygiene.RULES, canary.NAME, boot.BOOTS, boot.SERVICES, *NAMES]
+    expected = [*hygiene.RULES, secret_search.NAME, boot.BOOTS, boot.SERVICES, *NAMES]
     assert expect_checks(project, image, artifact) == expected
 
 
 def test_a_disk_of_windows_is_not_booted(project: Project, image: ImageDefinition, artifact: Artifact) -> None:
     server = image.model_copy(update={"os": "windows-2022", "tests": ()})
-    assert expect_checks(project, server, artifact) == [*windows.RULES, canary.NAME]
+    assert expect_checks(project, server, artifact) == [*windows.RULES, secret_search.NAME]
 
 
 def test_a_build_has_the_tests(project: Project, image: ImageDefinition, build: RemoteBuild) -> None:

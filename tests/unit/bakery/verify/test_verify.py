@@ -9,7 +9,7 @@ from bakery.host.errors import BakeryError, UsageError
 from bakery.machine import disk_image, qemu
 from bakery.model.documents import Check
 from bakery.model.exemption import Exemption
-from bakery.verify import boot, canary, hygiene, verify, windows
+from bakery.verify import boot, hygiene, secret_search, verify, windows
 from unit.bakery.verify.conftest import VerifiedProject
 
 
@@ -28,7 +28,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk_image, "as_raw", as_raw)
     monkeypatch.setattr(qemu, "accelerator", lambda: "tcg")
     monkeypatch.setattr(hygiene, "check", lambda raw, rules, exemptions: [Check("clean", True, next(iter(rules)))])
-    monkeypatch.setattr(canary, "search", lambda raw, secrets: [Check("no secret", True, " ".join(secrets))])
+    monkeypatch.setattr(secret_search, "search", lambda raw, secrets: [Check("no secret", True, " ".join(secrets))])
     monkeypatch.setattr(boot, "check", boots)
 
 
@@ -58,7 +58,9 @@ def test_windows_is_inspected_but_not_booted(world: VerifiedProject) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [(hygiene, "check"), (canary, "search"), (boot, "check")], ids=["hygiene", "secrets", "boot"]
+    ("module", "name"),
+    [(hygiene, "check"), (secret_search, "search"), (boot, "check")],
+    ids=["hygiene", "secrets", "boot"],
 )
 def test_one_failing_check_is_a_verdict_not_an_exception(
     world: VerifiedProject, monkeypatch: pytest.MonkeyPatch, module: object, name: str

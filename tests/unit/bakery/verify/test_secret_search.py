@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bakery.machine import disk_image
 from bakery.machine.root import NoRootError
 from bakery.model.documents import Check
-from bakery.verify import canary
+from bakery.verify import secret_search
 
 SECRET = 'p/ss+w\u00f6rd "17" & more'
 PEM = (
@@ -27,7 +27,7 @@ def no_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(raw: Path) -> None:
         raise NoRootError("none")
 
-    monkeypatch.setattr(canary, "open_root", refuse)
+    monkeypatch.setattr(secret_search, "open_root", refuse)
 
 
 def search(folder: Path, content: bytes, *secrets: str) -> list[Check]:
@@ -36,7 +36,7 @@ def search(folder: Path, content: bytes, *secrets: str) -> list[Check]:
         stream.seek(1 << 20)
         stream.write(content)
         stream.truncate(4 << 20)
-    return canary.search(raw, secrets)
+    return secret_search.search(raw, secrets)
 
 
 def wrapped(text: str, width: int) -> str:
@@ -91,7 +91,7 @@ def test_base64_is_found_wherever_the_value_stands(
     encode: Callable[[bytes], bytes],
 ) -> None:
     # A value too short for two windows may be broken by a line end.
-    if len(value.encode()) < 2 * canary.BASE64_WINDOW:
+    if len(value.encode()) < 2 * secret_search.BASE64_WINDOW:
         width = 10_000
     text = wrapped(encode(before + value.encode() + after).decode(), width)
     assert not search(tmp_path_factory.mktemp("disk"), text.encode(), value)[0].passed
@@ -111,11 +111,11 @@ def test_the_frame_of_a_key_is_no_secret(tmp_path: Path) -> None:
 
 def test_nothing_is_found_in_other_data(tmp_path: Path) -> None:
     (check,) = search(tmp_path, b"p/ss w\xc3\xb6rd nothing here" * 100, SECRET)
-    assert check == Check(canary.NAME, True)
+    assert check == Check(secret_search.NAME, True)
 
 
 def test_a_value_across_two_reads_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canary, "CHUNK", 4096)
+    monkeypatch.setattr(secret_search, "CHUNK", 4096)
     for shift in (4090, 4095, 8192 - len(SECRET.encode())):
         (check,) = search(tmp_path, b"x" * shift + SECRET.encode() + b"x" * 5000, SECRET)
         assert f"at byte {(1 << 20) + shift}:" in check.detail
@@ -137,7 +137,7 @@ def test_short_values_fail_since_they_cannot_be_searched(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("secrets", [(), ("",), ("\n",)])
 def test_no_secrets_no_finding(tmp_path: Path, secrets: tuple[str, ...]) -> None:
-    assert search(tmp_path, b"anything", *secrets) == [Check(canary.NAME, True)]
+    assert search(tmp_path, b"anything", *secrets) == [Check(secret_search.NAME, True)]
 
 
 def test_the_file_that_holds_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_the_file_that_holds_it_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         def owner(self, offset: int) -> str:
             return f"/etc/app.conf at {offset}"
 
-    monkeypatch.setattr(canary, "open_root", lambda raw: Root())
+    monkeypatch.setattr(secret_search, "open_root", lambda raw: Root())
     (check,) = search(tmp_path, SECRET.encode(), SECRET)
     assert check.detail.endswith(f"/etc/app.conf at {1 << 20}")
     (check,) = search(tmp_path, bytes(1 << 20) + SECRET.encode(), SECRET)
@@ -164,6 +164,6 @@ def test_a_copy_of_the_root_is_searched_as_well(tmp_path: Path, monkeypatch: pyt
             return "/etc/app.conf"
 
     Copy.raw.write_bytes(SECRET.encode())
-    monkeypatch.setattr(canary, "open_root", lambda raw: Copy())
+    monkeypatch.setattr(secret_search, "open_root", lambda raw: Copy())
     (check,) = search(tmp_path, b"compressed", SECRET)
     assert check.detail == "secret 1 of 1 in plain text at byte 0: /etc/app.conf"
