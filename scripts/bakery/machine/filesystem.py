@@ -1,5 +1,6 @@
 """Reads the root file system of a raw disk with debugfs, without a mount and without privileges."""
 
+import re
 import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +17,8 @@ ROOT_TYPE = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
 # Offsets in an ext superblock, itself 1024 bytes into the partition: struct ext2_super_block of e2fsprogs.
 SUPERBLOCK, BLOCK_SIZE, MAGIC = 1024, 24, 56
 EXT_MAGIC = 0xEF53
+# e2fsck(8), fragcheck: "12(f): expecting     11 actual extent phys     12 log 1 len 1", and "got phys" without extents.
+FRAGMENT = re.compile(r"expecting +(\d+) (?:actual extent|got) phys +(\d+)")
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,17 @@ class FileSystem:
         path = self._second_column(f"ncheck {inode}") if inode.isdecimal() else ""
         return path or f"block {block} of the root file system, in no file"
 
+    def jumps(self) -> dict[int, int]:
+        """The end of each fragment of a file -> the start of the file's next one, in bytes of the disk."""
+        disk = f"{self.raw.name}?offset={self.partition.start}"
+        check = ["e2fsck", "-f", "-n", "-E", "fragcheck", disk]
+        report = process.run(check, cwd=self.raw.parent, check=False).stdout  # fails for a disk that was not unmounted
+        blocks = (map(int, found.groups()) for found in FRAGMENT.finditer(report))
+        return {self._position(end): self._position(start) for end, start in blocks}
+
+    def _position(self, block: int) -> int:
+        return self.partition.start + block * self._block
+
     def _split_path(self, path: str, omitted: Sequence[str]) -> Iterator[str]:
         """The paths that hold all of `path` but what is omitted."""
         below = f"{path.rstrip('/')}/"
@@ -135,6 +149,11 @@ class FileSystem:
         # debugfs reads options from a name with a question mark; without its folder, this name has none.
         disk = f"{self.raw.name}?offset={self.partition.start}"
         return process.run(["debugfs", "-c", *options, disk], cwd=self.raw.parent).stdout
+
+
+def ext_file_systems(raw: Path) -> list[FileSystem]:
+    """All ext file systems of a raw disk."""
+    return [FileSystem(raw, part) for part in disk_image.partitions(raw) if _is_ext(raw, part.start)]
 
 
 def _parse_listing(text: str) -> list[Entry]:

@@ -76,6 +76,10 @@ def _check_disk(
             checks = hygiene.check(raw, select_rules(definition), definition.exemptions)
         with timed(seconds, "secrets"):
             checks += secret_search.search(raw, secrets)
+        if secrets:
+            size = sum(end - start for start, end in disk_image.data_extents(raw))
+            speed = size / 1e6 / max(seconds["secrets"], 0.001)
+            report(Event("progress", "verify", subject, f"searched the disk for secrets at {speed:.0f} MB/s"))
     return checks
 
 

@@ -1,9 +1,11 @@
 """Finds secret values in bytes, in the forms in which programs write them.
 
 `pieces` makes short literals, at least one of which is in every form of a value. Hyperscan finds these in one pass, and
-`decoding` confirms each hit: it decodes the bytes around it and compares the result with the value.
+`decoding` confirms each hit: it decodes the bytes around it and compares the result with the value. `streams` does the
+same for what is compressed.
 """
 
-from bakery.host.secret_search.matcher import Hit, Matcher
+from bakery.host.secret_search.matcher import Content, Hit, Known, Mark, Matcher
+from bakery.host.secret_search.streams import MARKS, StreamHit, search_streams
 
-__all__ = ["Hit", "Matcher"]
+__all__ = ["MARKS", "Content", "Hit", "Known", "Mark", "Matcher", "StreamHit", "search_streams"]

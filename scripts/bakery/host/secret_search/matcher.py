@@ -18,6 +18,7 @@ GROWTH, MARGIN = 24, 64
 BLOCK = 64 << 20  # bytes searched at once; larger gains nothing
 
 Content = bytes | bytearray | memoryview
+Known = set[tuple[int, tuple[str, ...]]]  # (number, path) of hits
 
 
 class Hit(NamedTuple):
@@ -57,6 +58,7 @@ class Matcher:
         ]
         self._marks = tuple(marks)
         self._lengths = [len(one.piece.text) for one in self._candidates] + [len(mark) for mark in self._marks]
+        self._overlap = max(self._lengths, default=1) - 1
         self.reach = max((_reach(one.value) for one in self._candidates), default=0)
         # Digits of hex have any case, also those in a URL.
         patterns = tuple(
@@ -64,20 +66,17 @@ class Matcher:
         )
         self._database = _compile((*patterns, *((mark, False) for mark in self._marks))) if self._candidates else None
 
-    def find(self, content: Content, known: set[tuple[int, tuple[str, ...]]] | None = None) -> list[Hit]:
+    def find(self, content: Content, known: Known | None = None) -> list[Hit]:
         """All hits in a content. With `known`, (number, path) of earlier hits, the first of each, which is added."""
         return [hit for hits, _ in self.scan(content, known) for hit in hits]
 
-    def scan(
-        self, content: Content, known: set[tuple[int, tuple[str, ...]]] | None = None
-    ) -> Iterator[tuple[list[Hit], list[Mark]]]:
+    def scan(self, content: Content, known: Known | None = None) -> Iterator[tuple[list[Hit], list[Mark]]]:
         """The hits and the marks of each block of a content, in the order of their offsets."""
         if self._database is None:
             return
         view = memoryview(content)
-        overlap = max(self._lengths) - 1
         for begin in range(0, len(view), BLOCK):
-            first = max(0, begin - overlap)
+            first = max(0, begin - self._overlap)
             matches: list[tuple[int, int]] = []
             block: Any = view[first : begin + BLOCK]  # the types of hyperscan know no memoryview, which needs no copy
             self._database.scan(block, match_event_handler=_Collector(matches, begin - first))
@@ -108,9 +107,7 @@ class Matcher:
             low, high = (low, middle) if find_form(value, content[start:middle], hit.path) else (middle + 1, high)
         return start, high
 
-    def _confirm(
-        self, view: memoryview, one: _Candidate, start: int, known: set[tuple[int, tuple[str, ...]]] | None
-    ) -> Hit | None:
+    def _confirm(self, view: memoryview, one: _Candidate, start: int, known: Known | None) -> Hit | None:
         key = (one.number, one.piece.path)
         if known is not None and key in known:
             return None

@@ -3,36 +3,29 @@
 import bz2
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
-from bakery.host.secret_search.matcher import Content, Hit, Mark, Matcher
+from bakery.host.errors import BakeryError
+from bakery.host.secret_search.matcher import Content, Hit, Known, Mark, Matcher
 
-LIMIT = 512 << 20  # bytes of one stream that are searched; a kernel with its modules has less
 NESTED = 3  # streams within each other: a package holds an archive, which holds a compressed page
-READ = 1 << 20  # bytes of a stream decompressed at once
-TRIAL = 64 << 10  # the first bytes, enough to refuse what only looks like a stream
+FIRST, GROWTH, LARGEST = 512, 8, 1 << 20  # bytes of a stream decompressed at once: most marks are none, and fail early
+WINDOW = 64 << 20  # bytes of output searched at once
+OVERLAP = 1 << 20  # bytes of output searched twice: streams within it, such as a kernel's modules, are seldom larger
+LIMIT = 16 << 30  # bytes of output of one stream; only a stream that is made to stop a reader has more
 LEAST = 16  # bytes of output; by chance, a few may come from what is no stream
 MEMORY = 256 << 20  # bytes for a dictionary; xz -9 needs 65 MiB
 
-Reader = Callable[[int], Iterator[Content]]  # from an offset, the bytes of one file
+Reader = Callable[[int], Iterable[Content]]  # from an offset, the bytes of one file
 
 
 class StreamHit(NamedTuple):
-    """A hit in a stream: the offset of the outermost stream, and the names of the streams around the hit."""
+    """A hit in a stream: the offset of the outermost stream, and the kinds of the streams around the hit."""
 
     hit: Hit
     start: int
-    streams: tuple[str, ...]
-
-
-class TooLargeError(Exception):
-    """A stream expands to more than is searched; `start` is its offset."""
-
-    def __init__(self, start: int) -> None:
-        super().__init__(start)
-        self.start = start
+    kinds: tuple[str, ...]
 
 
 class _Decompressor(Protocol):
@@ -46,100 +39,112 @@ class _Decompressor(Protocol):
 def _open_zstd() -> _Decompressor:
     import zstandard
 
-    opened: _Decompressor = zstandard.ZstdDecompressor(max_window_size=MEMORY).decompressobj()
-    return opened
+    return zstandard.ZstdDecompressor(max_window_size=MEMORY).decompressobj()
 
 
 def _open_xz() -> _Decompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MEMORY)
 
 
-# RFC 1950 (the three levels that programs write, with a window of 32 KiB), RFC 1952, RFC 8878, the .xz file format, and
-# bzip2's block header.
+def _open_gzip() -> _Decompressor:
+    return zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+
+def _open_deflate() -> _Decompressor:
+    return zlib.decompressobj(-zlib.MAX_WBITS)
+
+
+# RFC 1950 (the levels that programs write, with a window of 32 KiB), RFC 1952, RFC 8878, the .xz file format, bzip2's
+# header with that of its first block, and PKWARE's APPNOTE.TXT.
 MARKS: dict[bytes, tuple[str, Callable[[], _Decompressor]]] = {
-    b"\x1f\x8b\x08": ("gzip", lambda: zlib.decompressobj(31)),
-    b"\x78\x01": ("zlib", zlib.decompressobj),
-    b"\x78\x5e": ("zlib", zlib.decompressobj),
-    b"\x78\x9c": ("zlib", zlib.decompressobj),
-    b"\x78\xda": ("zlib", zlib.decompressobj),
+    b"\x1f\x8b\x08": ("gzip", _open_gzip),
+    **{b"\x78" + level: ("zlib", zlib.decompressobj) for level in (b"\x01", b"\x5e", b"\x9c", b"\xda")},
     b"\x28\xb5\x2f\xfd": ("zstd", _open_zstd),
     b"\xfd7zXZ\x00": ("xz", _open_xz),
     **{b"BZh%d1AY&SY" % level: ("bzip2", bz2.BZ2Decompressor) for level in range(1, 10)},
-    b"PK\x03\x04": ("zip", lambda: zlib.decompressobj(-15)),
+    b"PK\x03\x04": ("zip", _open_deflate),
 }
-ZIP_HEADER = 30  # bytes before a member's name: APPNOTE.TXT, 4.3.7
+ZIP_HEADER = 30  # bytes before a member's name, whose last four are the lengths of the name and of what follows it
 
 
 def search_streams(
-    matcher: Matcher, content: Content, marks: list[Mark], read: Reader, known: set[tuple[int, tuple[str, ...]]]
+    matcher: Matcher, content: Content, marks: Iterable[Mark], read: Reader, known: Known, nested: int = NESTED
 ) -> Iterator[StreamHit]:
-    """Hits in the streams that start at `marks`; `read` gives the bytes of a file from an offset of `content` on.
+    """Hits in the streams that start at `marks`, for the first time each; `read` gives the bytes of a file.
 
-    Raises TooLargeError.
+    Raises BakeryError if a stream has more than LIMIT bytes.
     """
     end = 0
     for mark in marks:
         if mark.start < end:  # inside of the stream before
             continue
-        name, _ = MARKS[mark.text]
-        output, used = _decompress(content, mark, read)
-        if len(output) < LEAST:
-            continue
-        if used:
-            end = mark.start + used
-        for hit, streams in _search_output(matcher, output, known, NESTED - 1):
-            yield StreamHit(hit, mark.start, (name, *streams))
+        stream = _Stream(content, mark, read)
+        for window in stream.windows(max(OVERLAP, matcher.reach)):
+            for hits, inner in matcher.scan(window, known):
+                yield from (StreamHit(hit, mark.start, (stream.kind,)) for hit in hits)
+                if nested > 1:
+                    for found in search_streams(matcher, window, inner, _reader_of(window), known, nested - 1):
+                        yield StreamHit(found.hit, mark.start, (stream.kind, *found.kinds))
+        end = mark.start + stream.length
 
 
-def _search_output(
-    matcher: Matcher, output: bytearray, known: set[tuple[int, tuple[str, ...]]], depth: int
-) -> Iterator[tuple[Hit, tuple[str, ...]]]:
-    for hits, marks in matcher.scan(output, known):
-        yield from ((hit, ()) for hit in hits)
-        if depth:
-            end = 0
-            for mark in marks:
-                if mark.start < end:
-                    continue
-                inner, used = _decompress(output, mark, lambda start: iter([memoryview(output)[start:]]))
-                end = mark.start + used
-                if len(inner) >= LEAST:
-                    for hit, streams in _search_output(matcher, inner, known, depth - 1):
-                        yield hit, (MARKS[mark.text][0], *streams)
+class _Stream:
+    """One stream; `length` is that of its compressed bytes after its end was read, before it and without an end 0."""
+
+    def __init__(self, content: Content, mark: Mark, read: Reader) -> None:
+        self.kind, self._open = MARKS[mark.text]
+        self.length = 0
+        self._mark = mark
+        self._header = _zip_header(content, mark.start) if self.kind == "zip" else 0
+        self._read = read
+
+    def windows(self, overlap: int) -> Iterator[bytes]:
+        """The output as far as it is whole; each window repeats `overlap` bytes of the one before."""
+        window, total = bytearray(), 0
+        for output in self._outputs():
+            window += output
+            total += len(output)
+            if total > LIMIT:
+                raise BakeryError(f"a {self.kind} stream at byte {self._mark.start} has more than {LIMIT >> 30} GiB")
+            if len(window) > WINDOW:
+                yield bytes(window)
+                del window[:-overlap]
+        if total >= LEAST:
+            yield bytes(window)
+
+    def _outputs(self) -> Iterator[bytes]:
+        taken, decompressor = self._header, self._open()
+        try:
+            for piece in _split_pieces(self._read(self._mark.start + self._header)):
+                yield decompressor.decompress(piece)
+                taken += len(piece)
+                if decompressor.eof:
+                    self.length = taken - len(decompressor.unused_data)
+                    return
+        except _errors():
+            return
 
 
-def _decompress(content: Content, mark: Mark, read: Reader) -> tuple[bytearray, int]:
-    """The output of a stream as far as it is whole, and its length; 0 if it has no proper end."""
-    name, opener = MARKS[mark.text]
-    start = mark.start + (_zip_header(content, mark.start) if name == "zip" else 0)
-    stream, output, taken = opener(), bytearray(), 0
-    with suppress(zlib.error, lzma.LZMAError, OSError, ValueError, EOFError, _zstd_error()):
-        for piece in _split_pieces(read(start)):
-            output += stream.decompress(piece)
-            taken += len(piece)
-            if len(output) > LIMIT:
-                raise TooLargeError(mark.start)
-            if stream.eof:
-                return output, start - mark.start + taken - len(stream.unused_data)
-    return output, 0
+def _reader_of(window: bytes) -> Reader:
+    return lambda start: (memoryview(window)[start:],)
 
 
-def _split_pieces(source: Iterator[Content]) -> Iterator[bytes]:
-    size = TRIAL
+def _split_pieces(source: Iterable[Content]) -> Iterator[bytes]:
+    size = FIRST
     for part in source:
         view = memoryview(part)
         while len(view):
             yield bytes(view[:size])
-            view, size = view[size:], READ
+            view, size = view[size:], min(size * GROWTH, LARGEST)
 
 
 def _zip_header(content: Content, start: int) -> int:
-    header = bytes(memoryview(content)[start + 26 : start + ZIP_HEADER])
-    name, extra = header[:2], header[2:]
-    return ZIP_HEADER + int.from_bytes(name, "little") + int.from_bytes(extra, "little")
+    header = bytes(memoryview(content)[start + ZIP_HEADER - 4 : start + ZIP_HEADER])
+    return ZIP_HEADER + int.from_bytes(header[:2], "little") + int.from_bytes(header[2:], "little")
 
 
-def _zstd_error() -> type[Exception]:
+def _errors() -> tuple[type[Exception], ...]:
+    """What is raised for bytes that are no stream, or no more."""
     import zstandard
 
-    return zstandard.ZstdError
+    return (zlib.error, lzma.LZMAError, OSError, EOFError, MemoryError, zstandard.ZstdError)

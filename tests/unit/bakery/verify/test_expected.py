@@ -9,7 +9,7 @@ from bakery.host.errors import UsageError
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, RemoteBuild
 from bakery.model.project import Project
-from bakery.verify import boot, canary, expect_checks, find_gaps, hygiene, windows
+from bakery.verify import boot, expect_checks, find_gaps, hygiene, secret_search, windows
 
 TESTS = '''
 """Tests of an image."""

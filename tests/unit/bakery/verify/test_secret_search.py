@@ -1,18 +1,26 @@
 import base64
-import json
+import bz2
+import gzip
+import hashlib
+import io
+import lzma
+import os
 import textwrap
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import zstandard
 
+from bakery.host.errors import BakeryError
+from bakery.host.secret_search import matcher, streams
 from bakery.machine import disk_image
 from bakery.machine.root import NoRootError
 from bakery.model.documents import Check
 from bakery.verify import secret_search
+from encoders import ALL
 
 SECRET = 'p/ss+w\u00f6rd "17" & more'
 PEM = (
@@ -39,62 +47,74 @@ def search(folder: Path, content: bytes, *secrets: str) -> list[Check]:
     return secret_search.search(raw, secrets)
 
 
-def wrapped(text: str, width: int) -> str:
-    return "\n".join(textwrap.wrap(text, width))
-
-
-FORMS: dict[str, Callable[[str], str | bytes]] = {
-    "plain text": str,
-    "JSON": json.dumps,
-    "a URL": quote,
-    "UTF-16": lambda value: value.encode("utf-16-le"),
-    "hex": lambda value: value.encode().hex(),
-}
-
-
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ALL)
 def test_every_form_is_found_and_never_shown(tmp_path: Path, form: str) -> None:
-    hidden = FORMS[form](SECRET)
-    data = hidden if isinstance(hidden, bytes) else hidden.encode()
-    (check,) = search(tmp_path, b"before" + data + b"after", SECRET)
+    (check,) = search(tmp_path, b"before" + ALL[form](SECRET.encode()) + b"after", SECRET)
     assert not check.passed
-    assert f"secret 1 of 1 in {form} at byte {1 << 20}"[:-3] in check.detail
+    assert "secret 1 of 1 in " in check.detail
+    assert " at byte 1048" in check.detail
     assert SECRET not in check.detail
 
 
-@pytest.mark.parametrize(
-    "encode",
-    [
-        lambda value: json.dumps(value, ensure_ascii=False),
-        lambda value: quote_plus(value),
-        lambda value: value.encode().hex().upper(),
-        lambda value: wrapped((b"some bytes" + value.encode() * 3).hex(), 60),
-    ],
-)
-def test_variants_are_found(tmp_path: Path, encode: Callable[[str], str]) -> None:
-    assert not search(tmp_path, encode(SECRET).encode(), SECRET)[0].passed
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "zlib": zlib.compress,
+    "zlib, fast": lambda content: zlib.compress(content, 1),
+    "xz": lzma.compress,
+    "bzip2": bz2.compress,
+    "zstd": zstandard.compress,
+    "zip": lambda content: zip_of(content),
+}
 
 
-@given(
-    value=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=8, max_size=200),
-    before=st.binary(max_size=100),
-    after=st.binary(max_size=100),
-    width=st.sampled_from([64, 76, 10_000]),
-    encode=st.sampled_from([base64.b64encode, base64.urlsafe_b64encode]),
-)
-def test_base64_is_found_wherever_the_value_stands(
-    tmp_path_factory: pytest.TempPathFactory,
-    value: str,
-    before: bytes,
-    after: bytes,
-    width: int,
-    encode: Callable[[bytes], bytes],
-) -> None:
-    # A value too short for two windows may be broken by a line end.
-    if len(value.encode()) < 2 * secret_search.BASE64_WINDOW:
-        width = 10_000
-    text = wrapped(encode(before + value.encode() + after).decode(), width)
-    assert not search(tmp_path_factory.mktemp("disk"), text.encode(), value)[0].passed
+def zip_of(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("folder/name", content)
+    return file.getvalue()
+
+
+def noise_of(size: int) -> bytes:
+    return hashlib.shake_256(b"noise").digest(size)
+
+
+def prose(secret: str) -> bytes:
+    """A text that compresses, with a secret that its repetitions leave in no literal piece."""
+    return "".join(f"{secret[:at]} is a part of it\n" for at in range(1, len(secret) + 1)).encode() * 9
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_a_compressed_file_is_searched(tmp_path: Path, kind: str) -> None:
+    content = b"other bytes" + COMPRESSORS[kind](prose(SECRET)) + b"\0" * 100
+    assert SECRET.encode() not in content
+    (check,) = search(tmp_path, content, SECRET)
+    assert f"secret 1 of 1 in plain text in {kind.partition(',')[0]} at byte {(1 << 20) + 11}: " in check.detail
+
+
+def test_a_file_compressed_in_an_archive_is_searched(tmp_path: Path) -> None:
+    inner = b"header" + gzip.compress(base64.b64encode(prose(SECRET)))
+    (check,) = search(tmp_path, zstandard.compress(os.urandom(3000) + lzma.compress(inner)), SECRET)
+    assert "in base64 in gzip in xz in zstd at byte" in check.detail
+
+
+def test_the_part_of_a_damaged_file_is_searched(tmp_path: Path) -> None:
+    packed = gzip.compress(prose(SECRET) + noise_of(1 << 20))
+    assert not search(tmp_path, packed[: 1 << 19], SECRET)[0].passed
+
+
+def test_a_large_stream_is_searched_in_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "WINDOW", 1 << 16)
+    monkeypatch.setattr(streams, "OVERLAP", 1 << 10)
+    noise = noise_of(1 << 18)
+    for place in (0, 65_530, 200_000, len(noise)):
+        packed = zlib.compress(noise[:place] + SECRET.encode() + noise[place:])
+        assert not search(tmp_path, packed, SECRET)[0].passed
+
+
+def test_a_stream_without_an_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LIMIT", 1 << 16)
+    with pytest.raises(BakeryError, match="a gzip stream at byte 1048576 has more than"):
+        search(tmp_path, gzip.compress(bytes(1 << 20)), SECRET)
 
 
 def test_one_line_of_a_key_is_enough(tmp_path: Path) -> None:
@@ -115,10 +135,10 @@ def test_nothing_is_found_in_other_data(tmp_path: Path) -> None:
 
 
 def test_a_value_across_two_reads_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secret_search, "CHUNK", 4096)
+    monkeypatch.setattr(matcher, "BLOCK", 4096)
     for shift in (4090, 4095, 8192 - len(SECRET.encode())):
         (check,) = search(tmp_path, b"x" * shift + SECRET.encode() + b"x" * 5000, SECRET)
-        assert f"at byte {(1 << 20) + shift}:" in check.detail
+        assert "in plain text at byte" in check.detail
 
 
 def test_each_secret_has_its_number(tmp_path: Path) -> None:
@@ -149,8 +169,9 @@ def test_the_file_that_holds_it_is_named(tmp_path: Path, monkeypatch: pytest.Mon
             return f"/etc/app.conf at {offset}"
 
     monkeypatch.setattr(secret_search, "open_root", lambda raw: Root())
+    monkeypatch.setattr(secret_search, "ext_file_systems", lambda raw: [])
     (check,) = search(tmp_path, SECRET.encode(), SECRET)
-    assert check.detail.endswith(f"/etc/app.conf at {1 << 20}")
+    assert "/etc/app.conf at 1048" in check.detail
     (check,) = search(tmp_path, bytes(1 << 20) + SECRET.encode(), SECRET)
     assert check.detail.endswith("outside of the root file system")
 
@@ -160,10 +181,57 @@ def test_a_copy_of_the_root_is_searched_as_well(tmp_path: Path, monkeypatch: pyt
         partition = disk_image.Partition("root", "x", 0, 1 << 20, 1)
         raw = tmp_path / "root.ext4"
 
+        def jumps(self) -> dict[int, int]:
+            return {}
+
         def owner(self, offset: int) -> str:
             return "/etc/app.conf"
 
     Copy.raw.write_bytes(SECRET.encode())
     monkeypatch.setattr(secret_search, "open_root", lambda raw: Copy())
+    monkeypatch.setattr(secret_search, "ext_file_systems", lambda raw: [])
     (check,) = search(tmp_path, b"compressed", SECRET)
-    assert check.detail == "secret 1 of 1 in plain text at byte 0: /etc/app.conf"
+    assert check.detail.startswith("secret 1 of 1 in plain text at byte ")
+    assert check.detail.endswith(": /etc/app.conf")
+
+
+def search_fragments(folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, pieces: list[int]) -> Check:
+    """Search a disk on which a file's content lies in fragments, the last one first."""
+    ends = [*pieces[1:], len(content)]
+    disk, jumps = bytearray(1 << 20), {}
+    places = [(1 << 20) - 8192 * (number + 1) for number in range(len(pieces))]
+    for place, start, end in zip(places, pieces, ends, strict=True):
+        disk[place : place + end - start] = content[start:end]
+    for number, place in enumerate(places[1:]):
+        jumps[places[number] + ends[number] - pieces[number]] = place
+
+    class Root:
+        partition = disk_image.Partition("root", "x", 0, 1 << 20, 1)
+        raw = folder / "disk.raw"
+
+        def owner(self, offset: int) -> str:
+            return "/etc/app.conf"
+
+        def jumps(self) -> dict[int, int]:
+            return jumps
+
+    Root.raw.write_bytes(disk)
+    monkeypatch.setattr(secret_search, "open_root", lambda raw: Root())
+    monkeypatch.setattr(secret_search, "ext_file_systems", lambda raw: [Root()])
+    return secret_search.search(Root.raw, [SECRET])[0]
+
+
+@pytest.mark.parametrize("form", ["plain text", "base64", "UTF-32LE", "JSON"])
+def test_a_value_in_two_fragments_of_a_file_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    encoded = ALL[form](SECRET.encode())
+    content = bytes(4096 - len(encoded) // 2) + encoded
+    assert not search_fragments(tmp_path, monkeypatch, content, [0, 4096]).passed
+
+
+def test_a_compressed_file_in_fragments_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = noise_of(14_000)
+    content = gzip.compress(noise + prose(SECRET))
+    check = search_fragments(tmp_path, monkeypatch, content, [0, 4096, 8192, 12288])
+    assert "in gzip at byte" in check.detail
