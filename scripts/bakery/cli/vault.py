@@ -78,7 +78,8 @@ def execute(
     """Run a command with AWS credentials from Vault.
 
     Logs in, reads them and passes them on as AWS_* variables; they expire with the command. Without a path, the command
-    keeps the environment's own credentials. Exits with the command's exit code.
+    keeps the environment's own credentials. It gets no login with which it could read more from Vault. Exits with the
+    command's exit code.
 
     Example: bakery vault exec --credentials aws/sts/apply -- cdktf deploy images
     """
@@ -94,7 +95,9 @@ def execute(
 def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """The command's exit code, or 1 if a signal ended it."""
     show = partial(print, flush=True)
-    done = process.run(command, env=environment, secrets=env.secret_values(environment), on_output=show, check=False)
+    secrets = env.secret_values({**os.environ, **environment})
+    given = env.without_logins(environment)
+    done = process.run(command, env=given, secrets=secrets, on_output=show, check=False)
     return done.returncode if done.returncode >= 0 else ExitCode.FAILED
 
 

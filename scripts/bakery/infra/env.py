@@ -1,10 +1,12 @@
 """The environment of cdktf and Terraform: the variables that a user exports by hand, and those of child processes."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 from bakery.host import files
 from bakery.infra import mirror, node
@@ -13,11 +15,16 @@ from bakery.model.project import Project
 # The user's variables that a child gets: logins of providers, the environment and the catalog.
 PASSED_ON = ("ARM_", "AWS_", "BAKERY_", "TF_VAR_", "VAULT_")
 ENVIRONMENT = "demo"  # the default of BAKERY_ENVIRONMENT, as in the CDKTF program
-# Variables whose value is a secret.
-SECRET = (
-    *("ARM_CLIENT_SECRET", "ARM_OIDC_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-    *("TF_VAR_vsphere_logins", "VAULT_TOKEN", "VAULT_SECRET_ID", "VAULT_JWT", "VAULT_ID_TOKEN"),
+# Logins that only the bakery uses: with them, a program could get other tokens than those that it is given.
+WITHHELD = frozenset({"VAULT_ROLE_ID", "VAULT_SECRET_ID", "VAULT_JWT", "VAULT_ID_TOKEN", "AWS_ID_TOKEN"})
+# Names of variables with a secret: of Vault, clouds, GitLab (CI_JOB_TOKEN, CI_REGISTRY_PASSWORD) and any other program.
+SECRET = re.compile(
+    r"(TOKEN|SECRET|SECRET_ID|SECRET_ACCESS_KEY|ACCESS_KEY|API_KEY|PRIVATE_KEY|ACCOUNT_KEY|JWT|LOGINS?)(_V\d)?$"
+    r"|PASS(WORD|WD|PHRASE)?$|CREDENTIALS?_JSON$|CONNECTION_STRING$",
+    re.IGNORECASE,
 )
+SHORTEST = 4  # characters; a shorter value, such as the 1 of a switch, is no secret and stands everywhere
+ADDRESS_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:([^\s/@]+)@", re.IGNORECASE)
 
 LOCKED = "-lockfile=readonly"
 WITH_A_MIRROR = {
@@ -53,14 +60,28 @@ def variables(project: Project, environment: Mapping[str, str]) -> dict[str, str
 
 def for_child(project: Project, environment: Mapping[str, str]) -> dict[str, str]:
     """The same variables for a child process, with the user's credentials. Never print them."""
-    own = {name: value for name, value in environment.items() if name.startswith(PASSED_ON)}
+    own = {name: text for name, text in without_logins(environment).items() if name.startswith(PASSED_ON)}
     unattended = {"CI": "true", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
     return {**own, **_user_config(environment), **variables(project, environment), **unattended}
 
 
 def secret_values(environment: Mapping[str, str]) -> list[str]:
-    """Values that no log may show."""
-    return [environment[name] for name in SECRET if environment.get(name)]
+    """Values that no log may show: tokens, keys and passwords, also those in addresses, such as of a proxy."""
+    values = [text for name, text in environment.items() if SECRET.search(name)]
+    for text in environment.values():
+        values += _passwords_in(text)
+    return list(dict.fromkeys(text for text in values if len(text) >= SHORTEST))
+
+
+def without_logins(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without the logins with which a program could get further tokens."""
+    return {name: text for name, text in environment.items() if name not in WITHHELD}
+
+
+def _passwords_in(text: str) -> list[str]:
+    """The passwords of all addresses in a text, as they are written and as they are."""
+    written = [found[1] for found in ADDRESS_PASSWORD.finditer(text)]
+    return [password for one in written for password in (one, unquote(one))]
 
 
 def find_terraform(project: Project, environment: Mapping[str, str]) -> str:

@@ -51,6 +51,46 @@ def test_secret_values_are_named_for_redaction() -> None:
     assert env.secret_values({**SECRETS, "AWS_SESSION_TOKEN": ""}) == ["hidden"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("VAULT_TOKEN", "VAULT_ID_TOKEN", "VAULT_SECRET_ID", "VAULT_JWT", "AWS_ID_TOKEN", "AWS_SECRET_ACCESS_KEY"),
+        *("CI_JOB_TOKEN", "CI_JOB_JWT", "CI_JOB_JWT_V2", "CI_REGISTRY_PASSWORD", "CI_DEPLOY_PASSWORD", "GITLAB_TOKEN"),
+        *("ARM_CLIENT_SECRET", "ARM_OIDC_TOKEN", "ARM_ACCESS_KEY", "GOOGLE_CREDENTIALS_JSON", "TF_VAR_vsphere_logins"),
+        *("VSPHERE_PASSWORD", "GITHUB_TOKEN", "NPM_TOKEN", "AZURE_STORAGE_CONNECTION_STRING", "PGPASSWORD"),
+    ],
+)
+def test_every_secret_of_the_environment_is_hidden(name: str) -> None:
+    assert env.secret_values({name: "hidden"}) == ["hidden"]
+
+
+def test_passwords_in_addresses_are_hidden() -> None:
+    environment = {
+        "https_proxy": "http://robot:p%40ss-word@proxy.example.com:3128",
+        "CI_REPOSITORY_URL": "https://gitlab-ci-token:glcbt-64_x@gitlab.example.com/images.git",
+        "HOMEPAGE": "https://example.com:8443/user@home",
+    }
+    assert env.secret_values(environment) == ["p%40ss-word", "p@ss-word", "glcbt-64_x"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/tmp/token"),
+        ("AWS_ACCESS_KEY_ID", "AKIA"),
+        ("USE_TOKEN", "1"),
+        ("PWD", "/home"),
+    ],
+)
+def test_other_variables_are_not_hidden(name: str, text: str) -> None:
+    assert env.secret_values({name: text}) == []
+
+
+@pytest.mark.parametrize("name", ["VAULT_ROLE_ID", "VAULT_SECRET_ID", "VAULT_JWT", "VAULT_ID_TOKEN", "AWS_ID_TOKEN"])
+def test_a_child_gets_no_login_for_further_tokens(project: Project, name: str) -> None:
+    assert name not in env.for_child(project, {name: "s3cret", "VAULT_TOKEN": "t"})
+
+
 @pytest.mark.parametrize(("environment", "name"), [({}, "demo"), ({"BAKERY_ENVIRONMENT": "prod"}, "prod")])
 def test_backends_are_remembered_per_environment(project: Project, environment: dict[str, str], name: str) -> None:
     found = env.variables(project, environment)
