@@ -5,7 +5,7 @@
 same for what is compressed.
 """
 
-from bakery.host.secret_search.matcher import Content, Hit, Known, Mark, Matcher
+from bakery.host.secret_search.matcher import Content, Hit, Mark, Matcher, Reported
 from bakery.host.secret_search.streams import MARKS, StreamHit, search_streams
 
-__all__ = ["MARKS", "Content", "Hit", "Known", "Mark", "Matcher", "StreamHit", "search_streams"]
+__all__ = ["MARKS", "Content", "Hit", "Mark", "Matcher", "Reported", "StreamHit", "search_streams"]

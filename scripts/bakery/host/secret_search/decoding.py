@@ -114,8 +114,8 @@ def _decode_decimal(text: bytes) -> Iterator[bytes]:
 def _unescape_backslash(text: bytes, is_byte: bool) -> bytes:
     """Escapes of JSON, C, Python, Java and shells; `is_byte` reads those of one byte as bytes, else as characters."""
 
-    def replace(found: re.Match[bytes]) -> bytes:
-        long, short, wide, byte, octal, letter = found.groups()
+    def replace(match: re.Match[bytes]) -> bytes:
+        long, short, wide, byte, octal, letter = match.groups()
         if letter is not None:
             return LETTERS.get(letter, bytes(letter))
         if octal is not None or byte is not None:

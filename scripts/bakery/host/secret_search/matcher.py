@@ -18,7 +18,7 @@ GROWTH, MARGIN = 24, 64
 BLOCK = 64 << 20  # bytes searched at once; larger gains nothing
 
 Content = bytes | bytearray | memoryview
-Known = set[tuple[int, tuple[str, ...]]]  # (number, path) of hits
+Reported = set[tuple[int, tuple[str, ...]]]  # (number, path) of hits
 
 
 class Hit(NamedTuple):
@@ -34,7 +34,7 @@ class Hit(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """Where one of the caller's literals is."""
+    """A place of one of the caller's literals."""
 
     text: bytes
     start: int
@@ -57,20 +57,20 @@ class Matcher:
             for piece in list_pieces(part)
         ]
         self._marks = tuple(marks)
-        self._lengths = [len(one.piece.text) for one in self._candidates] + [len(mark) for mark in self._marks]
+        self._lengths = [len(entry.piece.text) for entry in self._candidates] + [len(mark) for mark in self._marks]
         self._overlap = max(self._lengths, default=1) - 1
-        self.reach = max((_reach(one.value) for one in self._candidates), default=0)
+        self.reach = max((_reach(entry.value) for entry in self._candidates), default=0)
         # Digits of hex have any case, also those in a URL.
         patterns = tuple(
-            (one.piece.text, not one.piece.path or one.piece.path[0] in ANY_CASE) for one in self._candidates
+            (entry.piece.text, not entry.piece.path or entry.piece.path[0] in ANY_CASE) for entry in self._candidates
         )
         self._database = _compile((*patterns, *((mark, False) for mark in self._marks))) if self._candidates else None
 
-    def find(self, content: Content, known: Known | None = None) -> list[Hit]:
-        """All hits in a content. With `known`, (number, path) of earlier hits, the first of each, which is added."""
-        return [hit for hits, _ in self.scan(content, known) for hit in hits]
+    def find(self, content: Content, reported: Reported | None = None) -> list[Hit]:
+        """All hits in a content. With `reported`, (number, path) of earlier hits, the first of each, which is added."""
+        return [hit for hits, _ in self.scan(content, reported) for hit in hits]
 
-    def scan(self, content: Content, known: Known | None = None) -> Iterator[tuple[list[Hit], list[Mark]]]:
+    def scan(self, content: Content, reported: Reported | None = None) -> Iterator[tuple[list[Hit], list[Mark]]]:
         """The hits and the marks of each block of a content, in the order of their offsets."""
         if self._database is None:
             return
@@ -86,13 +86,15 @@ class Matcher:
                 start = first + end - self._lengths[number]
                 if number >= len(self._candidates):
                     marks.append(Mark(self._marks[number - len(self._candidates)], start))
-                elif hit := self._confirm(view, self._candidates[number], start, known):
+                elif hit := self._confirm(view, self._candidates[number], start, reported):
                     hits.append(hit)
             yield hits, marks
 
     def span(self, content: bytes, hit: Hit) -> tuple[int, int]:
         """(start, end) of the shortest bytes of a content that still hold the value of a hit."""
-        parts = [one.value for one in self._candidates if one.number == hit.number and one.piece.path == hit.path]
+        parts = [
+            entry.value for entry in self._candidates if entry.number == hit.number and entry.piece.path == hit.path
+        ]
         reach = max(map(_reach, parts))
         start, end = max(0, hit.start - reach), min(len(content), hit.start + reach)
         value = next(part for part in dict.fromkeys(parts) if find_form(part, content[start:end], hit.path))
@@ -107,18 +109,18 @@ class Matcher:
             low, high = (low, middle) if find_form(value, content[start:middle], hit.path) else (middle + 1, high)
         return start, high
 
-    def _confirm(self, view: memoryview, one: _Candidate, start: int, known: Known | None) -> Hit | None:
-        key = (one.number, one.piece.path)
-        if known is not None and key in known:
+    def _confirm(self, view: memoryview, entry: _Candidate, start: int, reported: Reported | None) -> Hit | None:
+        key = (entry.number, entry.piece.path)
+        if reported is not None and key in reported:
             return None
-        reach = _reach(one.value)
+        reach = _reach(entry.value)
         text = bytes(view[max(0, start - reach) : start + reach])
-        form = find_form(one.value, text, one.piece.path)
+        form = find_form(entry.value, text, entry.piece.path)
         if form is None:
             return None
-        if known is not None:
-            known.add(key)
-        return Hit(one.number, form, start, one.piece.path)
+        if reported is not None:
+            reported.add(key)
+        return Hit(entry.number, form, start, entry.piece.path)
 
 
 class _Collector:

@@ -34,24 +34,24 @@ class Piece(NamedTuple):
 
 def list_pieces(value: str) -> list[Piece]:
     """All pieces of one value."""
-    found: set[Piece] = set()
+    pieces: set[Piece] = set()
     run = longest_run(value)
     start = max(0, (len(run) - WINDOW) // 2)
     whole, part = _middle_of(value).encode(), run[start : start + WINDOW].encode()
     if len(part) >= RUN:
-        found.add(Piece(part, ()))
+        pieces.add(Piece(part, ()))
     else:
         once = {escape(value) for escape in ESCAPES}
-        found.update(Piece(escape(text)[:WINDOW].encode(), ()) for escape in ESCAPES for text in once)
+        pieces.update(Piece(escape(text)[:WINDOW].encode(), ()) for escape in ESCAPES for text in once)
     if len(part) < LONG_RUN:  # too short for two pieces, of which a line break leaves one
         for text in {escape(value) for escape in ESCAPES}:
-            found.update(_hide_text(_middle_of(text).encode()))
+            pieces.update(_hide_text(_middle_of(text).encode()))
     for source in {whole, part} if len(part) < LONG_RUN else {part}:
-        found.update(_hide_text(source))
+        pieces.update(_hide_text(source))
         for inner, encode in CARRIERS.items():
             for hidden in encode(source, INNER_SEPARATORS):
-                found.update(Piece(text, (*path, inner)) for text, path in _hide_text(hidden, INNER_SEPARATORS))
-    return sorted(piece for piece in found if len(piece.text) >= SHORTEST)
+                pieces.update(Piece(text, (*path, inner)) for text, path in _hide_text(hidden, INNER_SEPARATORS))
+    return sorted(piece for piece in pieces if len(piece.text) >= SHORTEST)
 
 
 def _middle_of(text: str) -> str:
@@ -154,7 +154,7 @@ def _escape_xml(value: str, form: str) -> str:
 
 
 def _lower_hex(text: str) -> str:
-    return re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), text)
+    return re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), text)
 
 
 # Encodings that leave letters and digits as they are. Only values that have no four of them in a row need these.

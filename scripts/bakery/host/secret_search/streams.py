@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from bakery.host.errors import BakeryError
-from bakery.host.secret_search.matcher import Content, Hit, Known, Mark, Matcher
+from bakery.host.secret_search.matcher import Content, Hit, Mark, Matcher, Reported
 
 NESTED = 3  # streams within each other: a package holds an archive, which holds a compressed page
 FIRST, GROWTH, LARGEST = 512, 8, 1 << 20  # bytes of a stream decompressed at once: most marks are none, and fail early
@@ -68,7 +68,7 @@ ZIP_HEADER = 30  # bytes before a member's name, whose last four are the lengths
 
 
 def search_streams(
-    matcher: Matcher, content: Content, marks: Iterable[Mark], read: Reader, known: Known, nested: int = NESTED
+    matcher: Matcher, content: Content, marks: Iterable[Mark], read: Reader, reported: Reported, nested: int = NESTED
 ) -> Iterator[StreamHit]:
     """Hits in the streams that start at `marks`, for the first time each; `read` gives the bytes of a file.
 
@@ -80,11 +80,11 @@ def search_streams(
             continue
         stream = _Stream(content, mark, read)
         for window in stream.windows(max(OVERLAP, matcher.reach)):
-            for hits, inner in matcher.scan(window, known):
+            for hits, inner in matcher.scan(window, reported):
                 yield from (StreamHit(hit, mark.start, (stream.kind,)) for hit in hits)
                 if nested > 1:
-                    for found in search_streams(matcher, window, inner, _reader_of(window), known, nested - 1):
-                        yield StreamHit(found.hit, mark.start, (stream.kind, *found.kinds))
+                    for inner_hit in search_streams(matcher, window, inner, _reader_of(window), reported, nested - 1):
+                        yield StreamHit(inner_hit.hit, mark.start, (stream.kind, *inner_hit.kinds))
         end = mark.start + stream.length
 
 
@@ -144,7 +144,7 @@ def _zip_header(content: Content, start: int) -> int:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What is raised for bytes that are no stream, or no more."""
+    """The errors of all decompressors for bytes that are no stream."""
     import zstandard
 
     return (zlib.error, lzma.LZMAError, OSError, EOFError, MemoryError, zstandard.ZstdError)
