@@ -40,6 +40,11 @@ if [ -z "${VAULT_ADDR:-}" ]; then
   exit
 fi
 
+case $VAULT_ADDR in
+  https://* | http://127.* | http://localhost | http://localhost[:/]* | 'http://[::1]'*) ;;
+  *) fail "VAULT_ADDR '$VAULT_ADDR' is not encrypted: write https://${VAULT_ADDR#http://}" ;;
+esac
+
 answer=$(printf '{"role": "%s", "jwt": "%s"}' "$VAULT_ROLE" "$VAULT_ID_TOKEN" |
   ask "auth/${VAULT_JWT_MOUNT:-jwt}/login" --data @-)
 token=$(field client_token <<<"$answer")

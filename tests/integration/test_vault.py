@@ -17,7 +17,8 @@ import pytest
 from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host import process
 from bakery.host.errors import BakeryError, NotFoundError, OutageError
-from bakery.host.vault import Vault, read_secrets
+from bakery.host.vault import Vault
+from bakery.host.vault.secrets import read_secrets
 from bakery.model.definition import SecretRef
 from doubles.vault import Issuer, jwt_role, vault_server
 from doubles.vault import program as vault_program

@@ -21,11 +21,12 @@ from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import report_step
 from bakery.host.timing import timed
-from bakery.host.vault import Vault, read_secrets
+from bakery.host.vault import Secret, Vault
+from bakery.host.vault.secrets import hash_value, read_secrets
 from bakery.machine import disk_image, free_space
 from bakery.machine.disk_image import BaseDisk
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Disk
+from bakery.model.documents import Artifact, Disk, SecretUse
 from bakery.model.project import Project
 from bakery.signing import open_keyring, save_signed
 
@@ -49,8 +50,10 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
         lineage = f"{base.base.name} {base.base.version}".rstrip()
         with report_step(context.report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
             _require_space(job)
-            staging, disk, seconds = _make_locked_disk(job, vault, secrets)
+            values = {name: secret.value for name, secret in secrets.items()}
+            staging, disk, seconds = _make_locked_disk(job, vault, values)
             disk_image.require_unchanged(base)
+            used = note_secrets(definition, vault, secrets)
         artifact = Artifact(
             image=definition.name,
             arch=definition.arch,
@@ -67,14 +70,15 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             log=str(log) if log.exists() else "",
             vendor_base=base.vendor_base,
+            secrets=used,
         )
         save_signed(artifact, artifact, staging / "artifact.json", open_keyring(project), BUILDERS["qemu"].duty)
         staging.rename(folder)
     return artifact
 
 
-def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | None) -> dict[str, str]:
-    """Raise errors that would otherwise end the bake after minutes; return the values of the secrets."""
+def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | None) -> dict[str, Secret]:
+    """Raise errors that would otherwise end the bake after minutes; return the secrets."""
     file = str(project.definitions / f"{definition.name}.yaml")
     check_roles(project, definition, lambda *keys: file)
     check_mode(project, definition, lambda *keys: file)
@@ -94,6 +98,32 @@ def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | N
     if vault is None:
         raise BakeryError(f"{definition.name} needs secrets, and there is no Vault", where=file, hint="log in first")
     return read_secrets(vault, definition.secrets, lambda name: file)
+
+
+def note_secrets(
+    definition: ImageDefinition, vault: Vault | None, secrets: Mapping[str, Secret]
+) -> dict[str, SecretUse]:
+    """The versions of the secrets, for the search of the disk; ConflictError if one changed during the bake.
+
+    Packer's template asks Vault itself, so a change of a secret makes it unknown which value the bake used.
+    """
+    if vault is None or not secrets:
+        return {}
+    for name, secret in definition.secrets.items():
+        if vault.read_version(secret.path, secret.key) != secrets[name]:
+            raise ConflictError(
+                f"the secret {secret.path} changed while {definition.name} was baked",
+                hint=f"run 'bakery run {definition.name}' again",
+            )
+    return {
+        name: SecretUse(
+            path=secret.path,
+            key=secret.key,
+            version=secrets[name].version,
+            digest="" if secrets[name].version else hash_value(secrets[name].value),
+        )
+        for name, secret in definition.secrets.items()
+    }
 
 
 @contextmanager

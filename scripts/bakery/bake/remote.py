@@ -42,7 +42,7 @@ def build(
     project, toolchain, vault = context.project, context.toolchain, context.vault
     builder = REMOTE[target]
     folder = project.build_folder(request.image_version, target)
-    secrets = refuse_early(project, definition, vault)
+    secrets = {name: secret.value for name, secret in refuse_early(project, definition, vault).items()}
     login = builder.environment(credentials) if credentials else builder.own_login(os.environ)
     own_secrets = [login[name] for name in builder.own_secrets if name in login]
     hidden = [*secrets.values(), *credentials.values(), *own_secrets, *([vault.token] if vault else ())]

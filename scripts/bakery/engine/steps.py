@@ -41,7 +41,7 @@ from bakery.engine.vendor_lookup import find_base
 from bakery.engine.vulnerabilities import check_part, keep_report, require_gate
 from bakery.host.errors import BakeryError, ConflictError, OutageError
 from bakery.host.events import Event, report_step
-from bakery.host.vault import Vault, read_secrets
+from bakery.host.vault import Vault
 from bakery.layers.base import prepare
 from bakery.machine.disk_image import BaseDisk
 from bakery.model import baked
@@ -54,7 +54,7 @@ from bakery.model.inputs import PARENT
 from bakery.model.lock import load_lock
 from bakery.model.version import ImageVersion
 from bakery.signing import save_signed
-from bakery.verify import verify
+from bakery.verify import read_used_secrets, verify
 
 
 def bake_version(session: Session, action: Action, builders: Sequence[str] = ()) -> Baked:
@@ -202,12 +202,10 @@ def verify_version(session: Session, artifact: Artifact) -> Verdict:
     definition, folder = session.definitions.images[artifact.image], session.project.artifact_folder(artifact)
     require_part(session, artifact)
     with record_failures(session, definition, "verify", artifact.input_key):
-        with open_vault(definition.secrets) as vault:
+        with open_vault(definition.secrets or artifact.secrets) as vault:
             where = partial(session.definitions.where, definition.name, "secrets")
-            secrets = read_secrets(vault, definition.secrets, where) if vault else {}
-            verdict = verify(
-                session.project, definition, artifact, folder / "disk.qcow2", secrets.values(), session.report
-            )
+            secrets = read_used_secrets(vault, definition, artifact, where)
+            verdict = verify(session.project, definition, artifact, folder / "disk.qcow2", secrets, session.report)
         verdict = check_part(session, definition, artifact, verdict)
         save_verdict(session, artifact, verdict)
         _require_passed(definition, verdict, folder)

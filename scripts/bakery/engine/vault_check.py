@@ -9,25 +9,28 @@ from bakery.engine import notifications
 from bakery.host.errors import BakeryError, OutageError
 from bakery.host.vault import Vault
 from bakery.host.vault.errors import no_api_path
+from bakery.host.vault.secrets import KEEPING, find_engine, require_storage
 from bakery.model.definition import Definitions, ImageDefinition
 
 APPLY = "BAKERY_APPLY_CREDENTIALS"  # the variable with the path of the credentials for the duty `apply`
 NOTIFYING = ("bake-private", "bake-public", "publish")  # duties whose jobs send notices
 # Each has a role in Vault.
 Duty = Literal["validate", "bake-private", "bake-public", "publish", "apply"]
-# Engines that store values. Reading from another engine, such as database, creates credentials.
-KEEPING = ("kv", "kv-v2", "generic")
 
 
 @dataclass(frozen=True)
 class Need:
-    """A path in Vault that a definition names under `name`, and the keys that it must have."""
+    """A path in Vault that a definition names under `name`, and the keys that it must have.
+
+    `stored` is true if the value must be in a KV engine: other engines create credentials.
+    """
 
     where: str
     image: str
     name: str
     path: str
     keys: tuple[str, ...]
+    stored: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,12 @@ def check(vault: Vault, requests: Sequence[Need]) -> list[NeedCheck]:
     """Ask once for each path, also if several images share it. Raises OutageError if Vault does not serve."""
     engines = vault.engines()
     answers = {
-        (path, keys): _check_path(vault, engines, path, keys)
-        for path, keys in dict.fromkeys((need.path, need.keys) for need in requests)
+        question: _check_path(vault, engines, *question)
+        for question in dict.fromkeys((need.path, need.keys, need.stored) for need in requests)
     }
     return [
-        NeedCheck(need.where, need.image, need.name, need.path, *answers[need.path, need.keys]) for need in requests
+        NeedCheck(need.where, need.image, need.name, need.path, *answers[need.path, need.keys, need.stored])
+        for need in requests
     ]
 
 
@@ -82,7 +86,7 @@ def _image_needs(definitions: Definitions, image: ImageDefinition, duty: Duty | 
     secrets = image.secrets if duty is None or used(image, duty) else {}
     for name, secret in secrets.items():
         where = definitions.where(image.name, "secrets", name, "path")
-        yield Need(where, image.name, f"secrets.{name}", secret.path, (secret.key,))
+        yield Need(where, image.name, f"secrets.{name}", secret.path, (secret.key,), stored=True)
     for target, cloud in CLOUDS.items():
         path = image.distribution.credentials(target)
         works_there = duty in (None, "publish") or target in used(image, duty)
@@ -91,9 +95,13 @@ def _image_needs(definitions: Definitions, image: ImageDefinition, duty: Duty | 
             yield Need(where, image.name, f"distribution.{target}.credentials", path, cloud.credentials)
 
 
-def _check_path(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> tuple[str, str, str]:
+def _check_path(
+    vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str], stored: bool
+) -> tuple[str, str, str]:
     """The last three fields of a finding."""
     try:
+        if stored:
+            require_storage(engines, path)
         return _prove_access(vault, engines, path.strip("/"), keys), "", ""
     except OutageError:
         raise
@@ -103,8 +111,7 @@ def _check_path(vault: Vault, engines: Mapping[str, str], path: str, keys: Itera
 
 def _prove_access(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> str:
     """The text of a successful check; BakeryError if a build cannot use the path."""
-    mount = next((mount for mount in engines if path.startswith(mount)), "")
-    kind = engines.get(mount, "")
+    mount, kind = find_engine(engines, path)
     if kind == "kv-v2" and not path.removeprefix(mount).startswith("data/"):
         raise no_api_path(path, mount)  # before reading, since a policy for the correct path denies this one
     if kind in KEEPING:

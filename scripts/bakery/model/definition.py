@@ -17,7 +17,7 @@ from bakery.model.bases import QEMU, Bases
 from bakery.model.distribution import Distribution
 from bakery.model.documents import Mode, PackageVersions, Updates
 from bakery.model.exemption import PASSWORDS, Exemption
-from bakery.model.fields import Name, VariableName
+from bakery.model.fields import Name, SecretPath, VariableName
 from bakery.model.gate import VulnerabilityGate
 from bakery.model.validation import Model, field_error, first_repeated
 
@@ -58,7 +58,7 @@ class Software(Model):
 class SecretRef(Model):
     """The location of a secret in Vault, never its value. Roles read it from the environment variable of its name."""
 
-    path: str = Field(description="API path; KV version 2 has data/ in it: secret/data/bakery/web")
+    path: SecretPath = Field(description="API path; KV version 2 has data/ in it: secret/data/bakery/web")
     key: str = Field(description="key inside the secret")
 
 

@@ -70,6 +70,19 @@ class VendorBase(Strict):
 
 
 @dataclass(frozen=True)
+class SecretUse(Strict):
+    """A secret that a bake used: where it is in Vault, and its version there.
+
+    An engine without versions has version 0, and `digest` is a salted hash of the value; otherwise it is empty.
+    """
+
+    path: str
+    key: str
+    version: int
+    digest: str = ""
+
+
+@dataclass(frozen=True)
 class Artifact(Strict):
     """The result of a bake. `inputs` has the parts of the input key, `seconds` the wall time per phase.
 
@@ -91,6 +104,7 @@ class Artifact(Strict):
     created: Time
     log: str
     vendor_base: VendorBase | None = None
+    secrets: dict[str, SecretUse] = field(default_factory=dict)
     schema: Literal["bakery/artifact/1"] = "bakery/artifact/1"
 
     @property

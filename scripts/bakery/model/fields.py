@@ -44,4 +44,15 @@ Url = Annotated[
 HttpsUrl = Annotated[
     str, TextFormat(r"^https://[^\s/]\S*$", "an address with https://", "https://example.com/SHA256SUMS")
 ]
-VaultPath = Annotated[str, TextFormat(r"^[\w-]+(/[\w.-]+)+$", "an API path in Vault", "secret/data/web")]
+# No part is "." or "..": clients resolve these, and ask for another path.
+VAULT_PATH = r"[\w-]+(/(?!\.{1,2}(/|$))[\w.-]+)+"
+VaultPath = Annotated[str, TextFormat(f"^{VAULT_PATH}$", "an API path in Vault", "secret/data/web")]
+# Vault's own mounts store no value of a user's: https://developer.hashicorp.com/vault/docs/secrets
+SecretPath = Annotated[
+    str,
+    TextFormat(
+        rf"^(?!(auth|sys|identity|cubbyhole)/){VAULT_PATH}$",
+        "an API path of a secrets engine in Vault",
+        "secret/data/web",
+    ),
+]

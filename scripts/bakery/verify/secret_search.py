@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.host.secret_search import MARKS, Known, Mark, Matcher, search_streams
+from bakery.host.secret_search import MARKS, Mark, Matcher, Reported, search_streams
 from bakery.machine import disk_image
 from bakery.machine.filesystem import FileSystem, ext_file_systems
 from bakery.machine.root import NoRootError, open_root
@@ -18,7 +18,7 @@ SEAM = 4096  # bytes on each side of the place where a file goes on elsewhere; b
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Place:
     """A value on a disk: its number, its form, and the offset of its bytes or of the stream that holds it."""
 
     number: int
@@ -33,12 +33,12 @@ def search(raw: Path, secrets: Iterable[str]) -> list[Check]:
     hits: list[str] = []
     if numbers:
         matcher = Matcher([values[number - 1] for number in numbers], tuple(MARKS))
-        known: Known = set()
+        reported: Reported = set()
         for disk, root, systems in _list_disks(raw):
             hits += [
-                f"secret {numbers[found.number - 1]} of {len(values)} in {found.form} at byte {found.offset}: "
-                f"{_name_place(disk, root, found.offset)}"
-                for found in _search_disk(disk, systems, matcher, known)
+                f"secret {numbers[place.number - 1]} of {len(values)} in {place.form} at byte {place.offset}: "
+                f"{_name_place(disk, root, place.offset)}"
+                for place in _search_disk(disk, systems, matcher, reported)
             ]
     checks = [Check(NAME, not hits, "; ".join(hits))]
     if len(numbers) < len(values):
@@ -48,7 +48,7 @@ def search(raw: Path, secrets: Iterable[str]) -> list[Check]:
     return checks
 
 
-def _search_disk(disk: Path, systems: Iterable[FileSystem], matcher: Matcher, known: Known) -> Iterator[_Found]:
+def _search_disk(disk: Path, systems: Iterable[FileSystem], matcher: Matcher, reported: Reported) -> Iterator[_Place]:
     jumps = {end: start for system in systems for end, start in system.jumps().items()}
     ends = sorted(jumps)
     with disk.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
@@ -69,20 +69,22 @@ def _search_disk(disk: Path, systems: Iterable[FileSystem], matcher: Matcher, kn
         with content:
             for start, end in disk_image.data_extents(disk):
                 with content[start:end] as extent:
-                    for hits, marks in matcher.scan(extent, known):
-                        yield from (_Found(hit.number, hit.form, start + hit.start) for hit in hits)
+                    for hits, marks in matcher.scan(extent, reported):
+                        yield from (_Place(hit.number, hit.form, start + hit.start) for hit in hits)
                         streams = (Mark(mark.text, start + mark.start) for mark in marks)
-                        for found in search_streams(matcher, content, streams, read, known):
-                            form = f"{found.hit.form} in {' in '.join(reversed(found.kinds))}"
-                            yield _Found(found.hit.number, form, found.start)
-            yield from _search_seams(content, jumps, matcher, known)
+                        for place in search_streams(matcher, content, streams, read, reported):
+                            form = f"{place.hit.form} in {' in '.join(reversed(place.kinds))}"
+                            yield _Place(place.hit.number, form, place.start)
+            yield from _search_seams(content, jumps, matcher, reported)
 
 
-def _search_seams(content: memoryview, jumps: Mapping[int, int], matcher: Matcher, known: Known) -> Iterator[_Found]:
+def _search_seams(
+    content: memoryview, jumps: Mapping[int, int], matcher: Matcher, reported: Reported
+) -> Iterator[_Place]:
     """Values that stand in two fragments of a file."""
     for end, start in jumps.items():
         seam = bytes(content[max(0, end - SEAM) : end]) + bytes(content[start : start + SEAM])
-        yield from (_Found(hit.number, hit.form, end - 1) for hit in matcher.find(seam, known))
+        yield from (_Place(hit.number, hit.form, end - 1) for hit in matcher.find(seam, reported))
 
 
 def _list_disks(raw: Path) -> Iterator[tuple[Path, FileSystem | None, list[FileSystem]]]:

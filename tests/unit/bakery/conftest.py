@@ -98,7 +98,7 @@ def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.setattr(steps, "read_archive", workshop.read_archive)
     monkeypatch.setattr(steps, "prepare", workshop.prepare)
     monkeypatch.setattr(steps, "publish", workshop.publishing(publish.publish))
-    monkeypatch.setattr(steps, "read_secrets", lambda *_: {"NGINX_PASSWORD": "hidden"})
+    monkeypatch.setattr(steps, "read_used_secrets", lambda *_: ["hidden"])
     monkeypatch.setattr(Vault, "login", workshop.vault)
     before = signal.getsignal(signal.SIGTERM)
     yield workshop

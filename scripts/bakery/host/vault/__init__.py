@@ -2,12 +2,12 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from bakery.host.errors import BakeryError, NotFoundError, OutageError, merge_errors, suggest
+from bakery.host.errors import BakeryError, NotFoundError, suggest
 from bakery.host.vault.connection import connect, refuse_sealed
 from bakery.host.vault.errors import explain_errors, missing_key, missing_secret
 from bakery.host.vault.login import check_token, obtain_token
@@ -16,13 +16,11 @@ if TYPE_CHECKING:  # hvac takes 107 ms to import, and most verbs never need it
     import hvac
 
 
-class Reference(Protocol):
-    """The address of a secret: an API path and a key."""
+class Secret(NamedTuple):
+    """The value of a secret and its version in KV version 2; 0 in an engine that keeps none."""
 
-    @property
-    def path(self) -> str: ...
-    @property
-    def key(self) -> str: ...
+    value: str
+    version: int
 
 
 class Vault:
@@ -66,7 +64,11 @@ class Vault:
 
     def read(self, path: str, key: str) -> str:
         """The value at an API path (KV version 2 has data/ in it). NotFoundError if the path or the key is missing."""
-        fields = self._fetch_secret(path)
+        return self.read_version(path, key).value
+
+    def read_version(self, path: str, key: str, version: int = 0) -> Secret:
+        """The value at an API path with its version; of KV version 2, the one with a number, else the newest."""
+        fields, number = self._fetch_secret(path, version)
         if key not in fields:
             hint = suggest(key, fields) or "check the key, or write it"
             raise NotFoundError(f"the secret {path} has no key '{key}'", hint=hint)
@@ -76,14 +78,14 @@ class Vault:
                 f"the value of '{key}' in {path} is not text, but {type(value).__name__}",
                 hint="store it as a string: Packer accepts nothing else",
             )
-        return value
+        return Secret(value, number)
 
     def fields(self, path: str) -> dict[str, str]:
         """All values at an API path as text, without null ones: a KV secret, or credentials made on request.
 
         If a cloud can revoke such credentials, they end with this session, so it stays open while they are used.
         """
-        values = {name: value for name, value in self._fetch_secret(path).items() if value is not None}
+        values = {name: value for name, value in self._fetch_secret(path)[0].items() if value is not None}
         return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
     def engines(self) -> dict[str, str]:
@@ -145,37 +147,24 @@ class Vault:
     ) -> None:
         self.close()
 
-    def _fetch_secret(self, path: str) -> dict[str, Any]:
-        answer = self._read_path(path)
+    def _fetch_secret(self, path: str, version: int = 0) -> tuple[dict[str, Any], int]:
+        """The fields of a secret, and its version; 0 if its engine keeps none."""
+        answer = self._read_path(path, version)
         if answer.get("lease_id"):
             self._leases.append(answer["lease_id"])
         data: dict[str, Any] = answer.get("data") or {}
         inner = data.get("data")
-        return inner if isinstance(inner, dict) else data  # KV version 2 and 1, distinguished as Packer does
+        if not isinstance(inner, dict):  # KV version 2 and 1, distinguished as Packer does
+            return data, 0
+        return inner, int((data.get("metadata") or {}).get("version") or 0)
 
-    def _read_path(self, path: str) -> dict[str, Any]:
+    def _read_path(self, path: str, version: int = 0) -> dict[str, Any]:
         import hvac.exceptions
 
         try:
             with explain_errors(self.address, path):
-                answer: dict[str, Any] = self._client.adapter.get(f"/v1/{path.strip('/')}")
+                query = {"version": version} if version else None
+                answer: dict[str, Any] = self._client.adapter.get(f"/v1/{path.strip('/')}", params=query)
         except hvac.exceptions.InvalidPath as error:
-            raise missing_secret(path, error.json or {}) from error
+            raise missing_secret(path, error.json or {}, version) from error
         return answer
-
-
-def read_secrets(vault: Vault, secrets: Mapping[str, Reference], where: Callable[[str], str]) -> dict[str, str]:
-    """The value of every secret by name. Raises one error that names all unreadable secrets."""
-    values: dict[str, str] = {}
-    errors: list[BakeryError] = []
-    for name, secret in secrets.items():
-        try:
-            values[name] = vault.read(secret.path, secret.key)
-        except OutageError:
-            raise
-        except BakeryError as error:
-            error.where = where(name)
-            errors.append(error)
-    if errors:
-        raise merge_errors(errors)
-    return values

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from bakery.host.errors import BakeryError, OutageError, UsageError
 
@@ -33,6 +35,11 @@ def connect(env: Mapping[str, str]) -> "hvac.Client":
         host = HOST.fullmatch(address.rpartition("//")[2].strip())
         hint = f"write https://{host[0] if host else 'HOST:8200'}"
         raise UsageError(f"VAULT_ADDR '{address}' is not a URL", hint=hint)
+    if not is_protected(address):
+        raise UsageError(
+            f"VAULT_ADDR '{address}' is not encrypted: the token and all secrets would be readable on the way",
+            hint=f"write https://{urlsplit(address).netloc}, with VAULT_CACERT for a certificate of your own",
+        )
     retry = Retry(
         total=RETRIES, connect=1, read=1, other=0, status_forcelist=RETRIED, backoff_factor=BACKOFF,
         allowed_methods=None, raise_on_status=False,
@@ -44,6 +51,17 @@ def connect(env: Mapping[str, str]) -> "hvac.Client":
     # An empty token, not None: for None hvac reads ~/.vault-token.
     namespace = env.get("VAULT_NAMESPACE") or None
     return hvac.Client(url=address, token="", timeout=TIMEOUT, session=session, namespace=namespace)
+
+
+def is_protected(address: str) -> bool:
+    """Whether nobody else can read the traffic with a URL: it is encrypted, or stays on this machine."""
+    url = urlsplit(address)
+    if url.scheme == "https" or url.hostname == "localhost":
+        return True
+    try:
+        return ip_address(url.hostname or "").is_loopback
+    except ValueError:
+        return False
 
 
 def refuse_sealed(session: "requests.Session", address: str) -> None:

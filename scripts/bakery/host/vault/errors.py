@@ -49,11 +49,18 @@ def no_api_path(path: str, mount: str) -> BakeryError:
     )
 
 
-def missing_secret(path: str, body: Mapping[str, Any]) -> BakeryError:
+def missing_secret(path: str, body: Mapping[str, Any], number: int = 0) -> BakeryError:
     """The reason for a 404: the response distinguishes a deleted version, a wrong path and a missing secret."""
     if any("versioned K/V" in warning for warning in body.get("warnings") or ()):
         return no_api_path(path, f"{path.strip('/').partition('/')[0]}/")
     version = ((body.get("data") or {}).get("metadata")) or {}
+    if number:
+        was = "destroyed" if version.get("destroyed") else "deleted" if version.get("deletion_time") else "removed"
+        undelete = f"restore it ('vault kv undelete -versions={number}'), or " if was == "deleted" else ""
+        return NotFoundError(
+            f"version {number} of the secret {path}, which the bake used, was {was}",
+            hint=f"{undelete}bake the image again: nothing else can say whether the disk holds that value",
+        )
     if version.get("destroyed") or version.get("deletion_time"):
         return NotFoundError(
             f"the newest version of the secret {path} was deleted",

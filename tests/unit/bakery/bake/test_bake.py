@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,11 +13,12 @@ from bakery.bake import bake
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
-from bakery.host.vault import Vault
+from bakery.host.vault import Secret, Vault
+from bakery.host.vault.secrets import hash_value, is_hash_of
 from bakery.machine import free_space
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact
+from bakery.model.documents import Artifact, SecretUse
 from bakery.model.lock import Lock
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
@@ -33,13 +34,17 @@ class FakeVault:
 
     token = "token-0815"
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, str], versions: Iterable[int] = ()) -> None:
         self._values = values
+        self._versions = iter(versions)
 
-    def read(self, path: str, key: str) -> str:
+    def engines(self) -> dict[str, str]:
+        return {"secret/": "kv-v2"}
+
+    def read_version(self, path: str, key: str, version: int = 0) -> Secret:
         if path not in self._values:
             raise NotFoundError(f"there is no secret at {path}")
-        return self._values[path]
+        return Secret(self._values[path], next(self._versions, 3))
 
     def environment(self) -> dict[str, str]:
         return {"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": self.token}
@@ -265,6 +270,25 @@ def test_no_secret_in_what_stays(world: PackerProject) -> None:
     for path in kept:
         assert SECRET.encode() not in path.read_bytes()
         assert b"token-0815" not in path.read_bytes()
+
+
+def test_the_artifact_names_the_versions_and_no_value(world: PackerProject) -> None:
+    artifact = run(world, define(secrets=SECRETS), FakeVault({"secret/data/web": SECRET}, [7, 7]))
+    assert artifact.secrets == {"nginx_status_password": SecretUse("secret/data/web", "password", 7)}
+
+
+def test_of_an_engine_without_versions_the_artifact_has_a_salted_hash(world: PackerProject) -> None:
+    artifact = run(world, define(secrets=SECRETS), FakeVault({"secret/data/web": SECRET}, [0, 0]))
+    use = artifact.secrets["nginx_status_password"]
+    assert is_hash_of(use.digest, SECRET)
+    assert not is_hash_of(use.digest, SECRET + "x")
+    assert use.digest != hash_value(SECRET)
+
+
+def test_a_secret_that_changes_during_the_bake_ends_it(world: PackerProject) -> None:
+    with pytest.raises(ConflictError, match="secret/data/web changed while web was baked"):
+        run(world, define(secrets=SECRETS), FakeVault({"secret/data/web": SECRET}, [7, 8]))
+    assert_nothing_is_left(world)
 
 
 def test_without_secrets_packer_knows_nothing_of_vault(world: PackerProject) -> None:

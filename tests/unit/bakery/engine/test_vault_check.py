@@ -1,6 +1,6 @@
 """What definitions need from Vault, and what is said of each need, with a Vault that notes what it is asked."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +99,8 @@ def result(vault: FakeVault, path: str, *keys: str) -> tuple[str, str, str]:
 def test_secrets_with_their_lines(tmp_path: Path) -> None:
     file = tmp_path / "web.yaml"
     assert vaultcheck.needs(load(tmp_path, web=SECRETS), []) == [
-        Need(f"{file}:10", "web", "secrets.password", "secret/data/bakery/web", ("password",)),
-        Need(f"{file}:13", "web", "secrets.user", "secret/data/bakery/web", ("user",)),
+        Need(f"{file}:10", "web", "secrets.password", "secret/data/bakery/web", ("password",), stored=True),
+        Need(f"{file}:13", "web", "secrets.user", "secret/data/bakery/web", ("user",), stored=True),
     ]
 
 
@@ -235,3 +235,19 @@ def test_webhooks_of_notices_are_read_by_the_duties_that_send_them() -> None:
     duties: tuple[Duty | None, ...] = (None, "bake-private", "bake-public", "publish", "apply", "validate")
     assert [vaultcheck.webhooks(recipients, duty) for duty in duties] == [[need]] * 4 + [[]] * 2
     assert vaultcheck.webhooks("") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        (
+            "aws/sts/bake",
+            "aws/sts/bake is in an engine of the kind aws, but",
+        ),
+        ("auth/token/lookup-self", "the token may read no secrets engine at auth/token/lookup-self"),
+    ],
+)
+def test_a_secret_outside_of_the_engines_that_store_values_is_refused(path: str, problem: str) -> None:
+    (answer,) = vaultcheck.check(FakeVault({}, may={path}), [replace(need(path), stored=True)])  # type: ignore[arg-type]
+    assert not answer.answer
+    assert answer.problem.startswith(problem)

@@ -8,14 +8,23 @@ from typing import Any
 
 import pytest
 
-from bakery.host.errors import BakeryError, ExitCode, NotFoundError, OutageError
-from bakery.host.vault import Vault, connection, read_secrets
+from bakery.host.errors import BakeryError, ExitCode, NotFoundError, OutageError, UsageError
+from bakery.host.vault import Secret, Vault, connection
+from bakery.host.vault.secrets import read_secrets
 from bakery.model.definition import SecretRef
 from doubles.serving import at_work
 
 TOKEN = "token-0815"
 VALUE = "canary-4711"
 Answer = tuple[int, dict[str, Any]]
+
+
+MOUNTS = {
+    "secret/": {"type": "kv", "options": {"version": "2"}},
+    "old/": {"type": "kv", "options": {"version": "1"}},
+    "older/": {"type": "kv", "options": None},
+    "aws/": {"type": "aws", "options": None},
+}
 
 
 class Script(ThreadingHTTPServer):
@@ -27,6 +36,7 @@ class Script(ThreadingHTTPServer):
             "GET /v1/sys/seal-status": [(200, {"sealed": False})],
             "GET /v1/auth/token/lookup-self": [(200, {"data": {}})],
             "GET /v1/secret/data/web": [(200, {"data": {"data": {"password": VALUE}, "metadata": {"version": 1}}})],
+            "GET /v1/sys/internal/ui/mounts": [(200, {"data": {"secret": MOUNTS}})],
             "POST /v1/auth/approle/login": [(200, {"auth": {"client_token": "s.own"}})],
             "POST /v1/auth/jwt/login": [(200, {"auth": {"client_token": "s.own"}})],
             "POST /v1/auth/token/revoke-self": [(204, {})],
@@ -285,13 +295,7 @@ def test_a_refusal_is_no_outage(server: Script) -> None:
 
 
 def test_engines_by_their_place(server: Script) -> None:
-    mounts = {
-        "secret/": {"type": "kv", "options": {"version": "2"}},
-        "old/": {"type": "kv", "options": {"version": "1"}},
-        "older/": {"type": "kv", "options": None},
-        "aws/": {"type": "aws", "options": None},
-    }
-    server.answers["GET /v1/sys/internal/ui/mounts"] = [(200, {"data": {"secret": mounts, "auth": {"token/": {}}}})]
+    server.answers["GET /v1/sys/internal/ui/mounts"] = [(200, {"data": {"secret": MOUNTS, "auth": {"token/": {}}}})]
     with Vault.login(server.env) as opened:
         assert opened.engines() == {"secret/": "kv-v2", "old/": "kv", "older/": "kv", "aws/": "aws"}
 
@@ -370,7 +374,68 @@ def test_all_problems_come_in_one_error_with_their_places(server: Script) -> Non
 def test_values_come_by_name(server: Script) -> None:
     with Vault.login(server.env) as opened:
         values = read_secrets(opened, {"db": SecretRef(path="secret/data/web", key="password")}, lambda name: name)
-    assert values == {"db": VALUE}
+    assert values == {"db": Secret(VALUE, 1)}
+
+
+def test_one_version_is_read(server: Script) -> None:
+    old = {"data": {"data": {"password": "yesterday"}, "metadata": {"version": 4}}}
+    server.answers["GET /v1/secret/data/web?version=4"] = [(200, old)]
+    secrets = {"db": SecretRef(path="secret/data/web", key="password")}
+    with Vault.login(server.env) as opened:
+        assert read_secrets(opened, secrets, str, {"db": 4}) == {"db": Secret("yesterday", 4)}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message", "hint"),
+    [
+        ({"deletion_time": "2026-11-23T15:00:00Z", "destroyed": False}, "was deleted", "vault kv undelete -versions=4"),
+        ({"deletion_time": "", "destroyed": True}, "was destroyed", "bake the image again"),
+        ({}, "was removed", "bake the image again"),
+    ],
+)
+def test_a_version_that_is_gone(server: Script, metadata: dict[str, Any], message: str, hint: str) -> None:
+    gone: dict[str, Any] = {"data": {"data": None, "metadata": metadata}} if metadata else {"errors": []}
+    server.answers["GET /v1/secret/data/web?version=4"] = [(404, gone)]
+    with Vault.login(server.env) as opened, pytest.raises(NotFoundError, match=message) as caught:
+        opened.read_version("secret/data/web", "password", 4)
+    assert caught.value.message.startswith("version 4 of the secret secret/data/web, which the bake used")
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("aws/creds/admin", "aws/creds/admin is in an engine of the kind aws"),
+        ("auth/token/lookup-self", "the token may read no secrets engine at auth/token/lookup-self"),
+        ("nothing/here", "the token may read no secrets engine at nothing/here"),
+    ],
+)
+def test_only_engines_that_store_values_are_read(server: Script, path: str, message: str) -> None:
+    server.answers[f"GET /v1/{path}"] = [(200, {"data": {"id": TOKEN}})]
+    secrets = {"id": SecretRef.model_construct(path=path, key="id")}
+    with Vault.login(server.env) as opened, pytest.raises(BakeryError, match=message) as caught:
+        read_secrets(opened, secrets, lambda name: f"web.yaml:{name}")
+    assert caught.value.where == "web.yaml:id"
+    assert server.asked[-1] == "GET /v1/sys/internal/ui/mounts"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://vault.example.com:8200", "http://10.0.0.1:8200", "http://[2001:db8::1]:8200", "http://127.evil.com"],
+)
+def test_an_address_in_clear_is_refused(address: str) -> None:
+    error = refused({"VAULT_ADDR": address, "VAULT_TOKEN": TOKEN})
+    assert isinstance(error, UsageError)
+    assert "is not encrypted" in error.message
+    assert f"write https://{address.removeprefix('http://')}" in error.hint
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://127.0.0.1:8200", "http://127.8.9.1", "http://localhost:8200", "http://[::1]:8200", "https://10.0.0.1"],
+)
+def test_an_address_of_this_machine_may_be_in_clear(address: str) -> None:
+    assert connection.is_protected(address)
 
 
 def test_an_outage_is_told_once(server: Script) -> None:

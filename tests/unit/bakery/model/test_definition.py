@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from bakery.clouds import definitions
 from bakery.host import yamlfile
 from bakery.host.errors import ExitCode, UsageError
+from bakery.model.definition import SecretRef
 
 WEB = """\
 name: web
@@ -539,3 +541,26 @@ def test_what_a_build_in_vsphere_needs(folder: Path, old: str, new: str, message
     with pytest.raises(UsageError) as caught:
         definitions.load(folder)
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize("path", ["secret/data/web", "team/kv/data/bakery/web.v1", "kv-old/web", "authors/data/web"])
+def test_a_secret_is_at_a_path_of_an_engine(path: str) -> None:
+    assert SecretRef(path=path, key="password").path == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("auth/token/lookup-self", "sys/mounts", "identity/oidc/token/x", "cubbyhole/x", "secret"),
+        *(
+            "secret/../auth/token/lookup-self",
+            "secret/data/./web",
+            "secret/data/..",
+            "/secret/data/web",
+            "a/b?version=1",
+        ),
+    ],
+)
+def test_a_secret_is_nowhere_else(path: str) -> None:
+    with pytest.raises(ValidationError, match="must be an API path of a secrets engine in Vault"):
+        SecretRef(path=path, key="password")
