@@ -22,7 +22,7 @@ from bakery.host import files, process
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Event
 from bakery.host.vault import Vault
-from bakery.machine import disk_image
+from bakery.machine import disk_image, secret_search
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import FileSystem, root_of
 from bakery.machine.timeout import VARIABLE
@@ -30,7 +30,7 @@ from bakery.model import definition
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base
 from bakery.model.project import Project
-from bakery.verify import hygiene, secret_search
+from bakery.verify import hygiene
 from doubles.vault import vault_server
 
 pytestmark = [pytest.mark.integration]

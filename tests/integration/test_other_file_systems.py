@@ -10,10 +10,10 @@ import pytest
 
 from bakery.contents import UnreadableError, read_disk
 from bakery.contents.sbom import list_packages
-from bakery.machine import disk_image
+from bakery.machine import disk_image, secret_search
 from bakery.machine.root import COPY, ENVIRONMENT, TOOL, open_root
 from bakery.model.contents import Package
-from bakery.verify import hygiene, secret_search
+from bakery.verify import hygiene
 from integration.test_contents import SYFT, read_sboms, run, unbaked
 
 pytestmark = pytest.mark.integration

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.verify import secret_search
+from bakery.machine import secret_search
 
 pytestmark = pytest.mark.integration
 

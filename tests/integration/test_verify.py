@@ -16,13 +16,13 @@ import pytest
 from bakery.clouds import definitions
 from bakery.host.errors import BakeryError
 from bakery.host.events import silent
-from bakery.machine import disk_image, qemu, ssh
+from bakery.machine import disk_image, qemu, secret_search, ssh
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.filesystem import root_of
 from bakery.machine.guest import GuestError, Patience, guest
 from bakery.model.documents import Artifact
 from bakery.model.project import Project
-from bakery.verify import hygiene, secret_search, verify
+from bakery.verify import hygiene, verify
 from doubles.artifacts import artifact_of
 
 pytestmark = pytest.mark.integration

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bakery.machine import secret_search
 from bakery.machine.root import TOOL, open_root
-from bakery.verify import hygiene, secret_search, windows
+from bakery.verify import hygiene, windows
 from doubles.hives import make_hive
 from integration.test_contents import run
 from integration.test_other_file_systems import MIB, SECRET, guestfish

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bakery.host.errors import UsageError
+from bakery.machine import secret_search
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, Part
 from bakery.model.project import Project
-from bakery.verify import boot, secret_search
+from bakery.verify import boot
 from bakery.verify.exemptions import select_rules
 from bakery.verify.verify import find_tests
 

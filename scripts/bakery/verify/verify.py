@@ -13,11 +13,11 @@ from bakery.host.errors import BakeryError, UsageError
 from bakery.host.events import Event, Reporter, report_step
 from bakery.host.text import count_of
 from bakery.host.timing import timed
-from bakery.machine import disk_image, qemu
+from bakery.machine import disk_image, qemu, secret_search
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, Verdict
 from bakery.model.project import Project
-from bakery.verify import boot, hygiene, secret_search
+from bakery.verify import boot, hygiene
 from bakery.verify.exemptions import check_exemptions, select_rules
 
 

@@ -6,10 +6,11 @@ import pytest
 
 from bakery.clouds.definitions import Definition
 from bakery.host.errors import UsageError
+from bakery.machine import secret_search
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Check, RemoteBuild
 from bakery.model.project import Project
-from bakery.verify import boot, expect_checks, find_gaps, hygiene, secret_search, windows
+from bakery.verify import boot, expect_checks, find_gaps, hygiene, windows
 
 TESTS = '''
 """Tests of an image."""

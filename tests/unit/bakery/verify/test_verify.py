@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from bakery.host.errors import BakeryError, UsageError
-from bakery.machine import disk_image, qemu
+from bakery.machine import disk_image, qemu, secret_search
 from bakery.model.documents import Check
 from bakery.model.exemption import Exemption
-from bakery.verify import boot, hygiene, secret_search, verify, windows
+from bakery.verify import boot, hygiene, verify, windows
 from unit.bakery.verify.conftest import VerifiedProject
 
 

@@ -16,10 +16,9 @@ import zstandard
 
 from bakery.host.errors import BakeryError
 from bakery.host.secret_search import matcher, streams
-from bakery.machine import disk_image
+from bakery.machine import disk_image, secret_search
 from bakery.machine.root import NoRootError
 from bakery.model.documents import Check
-from bakery.verify import secret_search
 from encoders import ALL
 
 SECRET = 'p/ss+w\u00f6rd "17" & more'
