@@ -24,7 +24,7 @@ path "sys/storage/raft/autopilot/state" {
   capabilities = ["read"]
 }
 
-path "transit/keys/bakery-manifests/rotate" {
+path "transit/keys/+/rotate" {
   capabilities = ["update"]
 }
 

@@ -21,7 +21,7 @@ class Kind:
     """`create` and `update` (which is told the names of what changed) give calls as (path, body).
 
     Without `update` it is made anew where something changes. `read` gives the paths to read back, whose answers `seen`
-    turns into arguments.
+    turns into arguments. `computed` are attributes that others may refer to, which Vault chooses.
     """
 
     known: set[str]
@@ -29,6 +29,7 @@ class Kind:
     read: Callable[[Arguments], list[str]]
     update: Callable[[Arguments, set[str]], Calls] | None = None
     seen: Callable[[Arguments, Arguments], Arguments] = field(default=lambda _, answer: answer)
+    computed: tuple[str, ...] = ()
 
 
 def without(arguments: Arguments, *names: str) -> Arguments:
@@ -193,11 +194,12 @@ KINDS = {
             f"auth/{found['path']}/config",
             f"{method_place(found['path'])}/tune",
         ],
+        computed=("accessor",),
     ),
     "vault_jwt_auth_backend_role": Kind(
         {
             *("backend", "role_name", "role_type", "user_claim", "bound_audiences", "bound_claims", "token_policies"),
-            *("token_no_default_policy", "token_ttl", "token_explicit_max_ttl", "token_type"),
+            *("bound_claims_type", "token_no_default_policy", "token_ttl", "token_explicit_max_ttl", "token_type"),
         },
         create=jwt_role,
         update=lambda found, _: jwt_role(found),

@@ -8,7 +8,7 @@ It cannot show the provider's own checks of arguments (`terraform validate` does
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import hvac
@@ -18,6 +18,7 @@ from doubles.vault_kinds import KINDS, LOGIN, Arguments, Kind
 Stack = Mapping[str, Any]
 
 REFERENCE = re.compile(r"\$\{(\w+\.[\w-]+)\.(\w+)\}")
+LATER = "(known after apply)"
 PROVIDER = {"address", "skip_child_token"}
 META = {"lifecycle"}  # Terraform's own
 # Where a resource is: that is how it is found again, so that reading it back says nothing more.
@@ -39,7 +40,7 @@ class VaultProvider:
         """What an apply would do: resources to make, and arguments that are not what the server says."""
         self._log_in()
         changes = []
-        for address, arguments in ordered(stack):
+        for address, arguments in ordered(stack, self._computed):
             if address in self.state:
                 changes += [f"update {address}: {name}" for name in sorted(self._changed(address, arguments))]
             else:
@@ -49,7 +50,7 @@ class VaultProvider:
     def apply(self, stack: Stack) -> None:
         """RefusedError for what has no meaning; hvac's errors for what Vault refuses."""
         self._log_in()
-        for address, arguments in ordered(stack):
+        for address, arguments in ordered(stack, self._computed):
             if address not in self.state:
                 self._write(_kind(address).create(arguments))
                 self.state.add(address)
@@ -63,6 +64,14 @@ class VaultProvider:
 
     def _log_in(self) -> None:
         self._client.adapter.get(f"/v1/{LOGIN}")
+
+    def _computed(self, address: str, arguments: Arguments) -> Arguments:
+        """Attributes of a resource that are in no stack."""
+        kind = _kind(address)
+        if not kind.computed or address not in self.state:
+            return dict.fromkeys(kind.computed, LATER)
+        answers = [self._client.adapter.get(f"/v1/{path}")["data"] for path in kind.read(arguments)]
+        return {name: answer[name] for answer in answers for name in kind.computed if name in answer}
 
     def _write(self, calls: list[tuple[str, Arguments]]) -> None:
         for path, body in calls:
@@ -79,8 +88,13 @@ class VaultProvider:
         return {name for name in told if _plain(arguments[name]) != _plain(seen[name])}
 
 
-def ordered(stack: Stack) -> Iterator[tuple[str, Arguments]]:
-    """Resources with their references resolved, each after those that it refers to."""
+def ordered(
+    stack: Stack, computed: Callable[[str, Arguments], Arguments] = lambda _address, _arguments: {}
+) -> Iterator[tuple[str, Arguments]]:
+    """Resources with their references resolved, each after those that it refers to.
+
+    `computed` is asked for the further attributes of a resource once the caller is done with it.
+    """
     (provider,) = stack["provider"]["vault"]
     if unknown := provider.keys() - PROVIDER:
         raise RefusedError(f"provider: {', '.join(sorted(unknown))}")
@@ -95,8 +109,9 @@ def ordered(stack: Stack) -> Iterator[tuple[str, Arguments]]:
         if not ready:
             raise RefusedError(f"{min(waiting)} refers to what is not there, or to itself")
         for address in ready:
-            known[address] = _resolve(waiting.pop(address), known)
-            yield address, known[address]
+            arguments = _resolve(waiting.pop(address), known)
+            yield address, arguments
+            known[address] = arguments | computed(address, arguments)
 
 
 def _kind(address: str) -> Kind:
@@ -125,10 +140,19 @@ def _resolve(value: Any, known: Mapping[str, Arguments]) -> Any:
         return [_resolve(inner, known) for inner in value]
     if not isinstance(value, str) or "${" not in value:
         return value
-    whole = REFERENCE.fullmatch(value)
-    if not whole or whole[2] not in known[whole[1]]:
+    if whole := REFERENCE.fullmatch(value):
+        return _attribute(whole, known)
+    text = REFERENCE.sub(lambda part: str(_attribute(part, known)), value)
+    if "${" in text:
         raise RefusedError(f"cannot resolve {value}")
-    return known[whole[1]][whole[2]]
+    return text
+
+
+def _attribute(reference: re.Match[str], known: Mapping[str, Arguments]) -> Any:
+    arguments = known.get(reference[1], {})
+    if reference[2] not in arguments:
+        raise RefusedError(f"cannot resolve {reference[0]}")
+    return arguments[reference[2]]
 
 
 def _plain(value: Any) -> Any:

@@ -5,10 +5,12 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import doubles.aws.client as aws
 import doubles.azure.client as azure
 from bakery.demo.stand_ins.vault import VaultServer
+from bakery.engine.duties import Duty, environment_of, id_tokens_of
 from bakery.host.vault import Vault
 from doubles.azure import world
 from doubles.azure.proxy import proxy
@@ -19,6 +21,7 @@ FILES = ROOT / "vault"
 AUDIENCE = "https://vault.example.com"
 IMAGES_ACCOUNT = "210987654321"  # where images are made; Vault's own login is in the stand-in's first account
 BAKE_ROLE = f"arn:aws:iam::{IMAGES_ACCOUNT}:role/bakery-bake"
+PUBLISH_ROLE = f"arn:aws:iam::{IMAGES_ACCOUNT}:role/bakery-publish"
 APPLY_ROLE = f"arn:aws:iam::{IMAGES_ACCOUNT}:role/bakery-apply"
 
 
@@ -38,7 +41,13 @@ def set_up(server: VaultServer, ci: GitLab) -> None:
 
 def set_up_aws(server: VaultServer, cloud: aws.StandIn, *own: str, stdin: str = "") -> None:
     """The AWS engine, with `own` as its login at AWS."""
-    administer(server, FILES / "set-up-aws.sh", BAKE_ROLE_ARN=BAKE_ROLE, APPLY_ROLE_ARN=APPLY_ROLE)
+    administer(
+        server,
+        FILES / "set-up-aws.sh",
+        BAKE_ROLE_ARN=BAKE_ROLE,
+        PUBLISH_ROLE_ARN=PUBLISH_ROLE,
+        APPLY_ROLE_ARN=APPLY_ROLE,
+    )
     log_in_at_aws(server, cloud, *own, stdin=stdin)
 
 
@@ -63,6 +72,18 @@ def azure_for_vault(folder: Path) -> Iterator[tuple[azure.StandIn, dict[str, str
     with azure.running(folder) as cloud, proxy(int(cloud.url.rpartition(":")[2])) as (address, refused):
         yield cloud, {"HTTPS_PROXY": address, "SSL_CERT_FILE": str(cloud.certificate)}
         assert refused == [], "it talks to Azure's login and Graph"
+
+
+def job_token(ci: GitLab, duty: str, image: str = "web", **claims: Any) -> str:
+    """The token for Vault of a job of that duty, as the pipelines name its environment and audience."""
+    if duty == "runner-image":  # its job is in .gitlab-ci.yml; tests/unit/test_gitlab.py compares both
+        own = {"audience": f"{AUDIENCE}/{duty}", "environment": f"bakery-{duty}"}
+    else:
+        named = cast(Duty, duty)
+        own = {"audience": id_tokens_of(named, AUDIENCE)["VAULT_ID_TOKEN"]["aud"]}
+        if duty != "validate":
+            own |= {"environment": environment_of(named, image)["name"]}
+    return ci.job(**{**own, **claims})
 
 
 def login(server: VaultServer, duty: str, token: str) -> Vault:

@@ -32,11 +32,12 @@ from doubles.gitlab import GitLab, gitlab
 from doubles.vault import vault_server
 from integration.duties import (
     APPLY_ROLE,
-    AUDIENCE,
     BAKE_ROLE,
     FILES,
     IMAGES_ACCOUNT,
+    PUBLISH_ROLE,
     administer,
+    job_token,
     login,
     set_up,
     set_up_aws,
@@ -45,6 +46,7 @@ from integration.duties import (
 pytestmark = pytest.mark.integration
 
 BAKE = "aws/sts/bake"
+PUBLISH = "aws/sts/publish"
 APPLY = "aws/sts/apply"
 OWN_KEY = {"access_key": "AKIAVAULT", "secret_key": "vaults-own-secret"}
 DEFINITION = f"""\
@@ -59,7 +61,7 @@ targets: [aws]
 distribution:
   aws:
     regions: [{HOME_REGION}]
-    credentials: {BAKE}
+    credentials: {PUBLISH}
 """
 
 
@@ -108,12 +110,12 @@ def leases(server: VaultServer, path: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("duty", "path", "role"),
-    [("bake-public", BAKE, "bakery-bake"), ("publish", BAKE, "bakery-bake"), ("apply", APPLY, "bakery-apply")],
+    [("bake-public", BAKE, "bakery-bake"), ("publish", PUBLISH, "bakery-publish"), ("apply", APPLY, "bakery-apply")],
 )
 def test_a_duty_acts_as_its_role(
     server: VaultServer, ci: GitLab, cloud: StandIn, duty: str, path: str, role: str
 ) -> None:
-    with login(server, duty, ci.job(AUDIENCE)) as vault:
+    with login(server, duty, job_token(ci, duty)) as vault:
         fields = vault.fields(path)
     assert calls(cloud) == [("GetCallerIdentity", HOME_ACCOUNT), ("AssumeRole", HOME_ACCOUNT)]
     account = connect(HOME_REGION, fields)
@@ -125,7 +127,7 @@ def test_a_duty_acts_as_its_role(
 def test_packer_gets_the_same_role_by_its_environment(
     server: VaultServer, ci: GitLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with login(server, "bake-public", ci.job(AUDIENCE)) as vault:
+    with login(server, "bake-public", job_token(ci, "bake-public")) as vault:
         env = REMOTE["aws"].environment(vault.fields(BAKE))
     assert set(env) == {"AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
     for name, value in env.items():
@@ -133,9 +135,9 @@ def test_packer_gets_the_same_role_by_its_environment(
     assert boto3.Session().client("sts", HOME_REGION).get_caller_identity()["Account"] == IMAGES_ACCOUNT
 
 
-@pytest.mark.parametrize(("duty", "path"), [("bake-public", BAKE), ("publish", BAKE), ("apply", APPLY)])
+@pytest.mark.parametrize(("duty", "path"), [("bake-public", BAKE), ("publish", PUBLISH), ("apply", APPLY)])
 def test_credentials_last_an_hour_as_does_the_token(server: VaultServer, ci: GitLab, duty: str, path: str) -> None:
-    with login(server, duty, ci.job(AUDIENCE)) as vault:
+    with login(server, duty, job_token(ci, duty)) as vault:
         fields = vault.fields(path)
         (lease,) = leases(server, path)
         about = server.client.sys.read_lease(f"{path}/{lease}")["data"]
@@ -148,7 +150,7 @@ def test_at_the_end_the_lease_is_gone_and_the_role_runs_on_till_it_ends(
     server: VaultServer, ci: GitLab, cloud: StandIn
 ) -> None:
     """AWS has no call that ends an assumed role's credentials, and Vault makes none."""
-    with login(server, "bake-public", ci.job(AUDIENCE)) as vault:
+    with login(server, "bake-public", job_token(ci, "bake-public")) as vault:
         fields = vault.fields(BAKE)
         assert len(leases(server, BAKE)) == 1
         before = calls(cloud)
@@ -168,18 +170,18 @@ def until_gone(server: VaultServer, path: str) -> None:
 
 def test_a_role_that_aws_refuses(server: VaultServer, ci: GitLab, cloud: StandIn) -> None:
     cloud.fault("sts", "AssumeRole", error="AccessDenied", status=403)
-    with login(server, "publish", ci.job(AUDIENCE)) as vault, pytest.raises(BakeryError) as caught:
-        vault.fields(BAKE)
-    assert caught.value.message.startswith(f"Vault refuses {BAKE}: Error assuming role: AccessDenied: ")
+    with login(server, "publish", job_token(ci, "publish")) as vault, pytest.raises(BakeryError) as caught:
+        vault.fields(PUBLISH)
+    assert caught.value.message.startswith(f"Vault refuses {PUBLISH}: Error assuming role: AccessDenied: ")
     assert caught.value.exit_code == ExitCode.FAILED
     assert calls(cloud).count(("AssumeRole", HOME_ACCOUNT)) == 1, "not tried again: it is no outage"
 
 
 def test_vaults_own_login_has_expired(server: VaultServer, ci: GitLab, cloud: StandIn) -> None:
     cloud.fault("sts", "GetCallerIdentity", error="ExpiredToken", status=403, times=10)
-    with login(server, "publish", ci.job(AUDIENCE)) as vault, pytest.raises(BakeryError) as caught:
-        vault.fields(BAKE)
-    assert caught.value.message == f"Vault refuses {BAKE}: could not obtain sts client"
+    with login(server, "publish", job_token(ci, "publish")) as vault, pytest.raises(BakeryError) as caught:
+        vault.fields(PUBLISH)
+    assert caught.value.message == f"Vault refuses {PUBLISH}: could not obtain sts client"
     assert "Vault's own login there" in caught.value.hint
     assert OWN_KEY["secret_key"] not in str(caught.value)
 
@@ -187,8 +189,8 @@ def test_vaults_own_login_has_expired(server: VaultServer, ci: GitLab, cloud: St
 def test_an_aws_that_asks_to_slow_down(server: VaultServer, ci: GitLab, cloud: StandIn) -> None:
     server.client.write_data("aws/config/root", data={"max_retries": 0})  # else Vault tries for half a minute
     cloud.fault("sts", "AssumeRole", error="Throttling", status=400, times=1000)
-    with login(server, "publish", ci.job(AUDIENCE)) as vault, pytest.raises(OutageError) as caught:
-        vault.fields(BAKE)
+    with login(server, "publish", job_token(ci, "publish")) as vault, pytest.raises(OutageError) as caught:
+        vault.fields(PUBLISH)
     assert caught.value.exit_code == ExitCode.TRY_AGAIN
     assert cloud.actions().count("AssumeRole") == 1 + RETRIES
 
@@ -209,17 +211,23 @@ def test_a_role_that_a_role_assumes_has_no_more_than_that_hour(
     with vault_server(tmp_path / "vault", env=env) as chained:
         set_up(chained, ci)
         set_up_aws(chained, cloud)
-        with login(chained, "publish", ci.job(AUDIENCE)) as vault:
-            assert connect(HOME_REGION, vault.fields(BAKE)).number == IMAGES_ACCOUNT
-            longer = {"credential_type": "assumed_role", "role_arns": BAKE_ROLE, "default_sts_ttl": "2h"}
-            chained.client.write_data("aws/roles/bake", data={**longer, "max_sts_ttl": "2h"})
+        with login(chained, "publish", job_token(ci, "publish")) as vault:
+            assert connect(HOME_REGION, vault.fields(PUBLISH)).number == IMAGES_ACCOUNT
+            longer = {"credential_type": "assumed_role", "role_arns": PUBLISH_ROLE, "default_sts_ttl": "2h"}
+            chained.client.write_data("aws/roles/publish", data={**longer, "max_sts_ttl": "2h"})
             with pytest.raises(BakeryError, match="1 hour session limit"):
-                vault.fields(BAKE)
+                vault.fields(PUBLISH)
 
 
 def test_setting_up_again_changes_nothing(server: VaultServer, cloud: StandIn) -> None:
     before = server.client.read("aws/roles/bake")["data"], server.client.read("aws/config/root")["data"]
-    administer(server, FILES / "set-up-aws.sh", BAKE_ROLE_ARN=BAKE_ROLE, APPLY_ROLE_ARN=APPLY_ROLE)
+    administer(
+        server,
+        FILES / "set-up-aws.sh",
+        BAKE_ROLE_ARN=BAKE_ROLE,
+        PUBLISH_ROLE_ARN=PUBLISH_ROLE,
+        APPLY_ROLE_ARN=APPLY_ROLE,
+    )
     assert (server.client.read("aws/roles/bake")["data"], server.client.read("aws/config/root")["data"]) == before
     assert before[0]["role_arns"] == [BAKE_ROLE]
     assert before[1]["access_key"] == OWN_KEY["access_key"]
@@ -234,8 +242,8 @@ def test_a_rotated_key_is_known_to_nobody_but_vault(server: VaultServer, ci: Git
     administer(server, "vault", "write", "-f", "aws/config/rotate-root")
     (key,) = iam.list_access_keys(UserName="vault")["AccessKeyMetadata"]
     assert key["AccessKeyId"] != first["AccessKeyId"]
-    with login(server, "publish", ci.job(AUDIENCE)) as vault:
-        assert connect(HOME_REGION, vault.fields(BAKE)).number == IMAGES_ACCOUNT
+    with login(server, "publish", job_token(ci, "publish")) as vault:
+        assert connect(HOME_REGION, vault.fields(PUBLISH)).number == IMAGES_ACCOUNT
 
 
 @dataclass(frozen=True)
@@ -244,9 +252,11 @@ class Job:
 
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
+    ci: GitLab
 
     def __call__(self, duty: str, *arguments: str) -> tuple[int, str, str]:
         self.monkeypatch.setenv("VAULT_ROLE", f"bakery-{duty}")
+        self.monkeypatch.setenv("VAULT_ID_TOKEN", job_token(self.ci, duty))
         self.monkeypatch.setattr(sys, "argv", ["bakery", *arguments])
         code = cli.main()
         return code, *self.capsys.readouterr()
@@ -263,13 +273,12 @@ def job(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("VAULT_ADDR", server.address)
-    monkeypatch.setenv("VAULT_ID_TOKEN", ci.job(AUDIENCE))
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "tools.toml").touch()
     (tmp_path / "packer" / "images").mkdir(parents=True)
     (tmp_path / "packer" / "images" / "web.yaml").write_text(DEFINITION)
     leave_verified_disk(Project(tmp_path, tmp_path / "packer" / "images", tmp_path / ".bakery"))
-    return Job(monkeypatch, capsys)
+    return Job(monkeypatch, capsys, ci)
 
 
 def leave_verified_disk(project: Project) -> None:
@@ -310,14 +319,14 @@ def test_a_job_publishes_as_the_role_that_vault_lends_it(job: Job, server: Vault
     assert calls(cloud)[:2] == [("GetCallerIdentity", HOME_ACCOUNT), ("AssumeRole", HOME_ACCOUNT)]
     assert {call["account"] for call in cloud.control("GET", "calls")[2:]} == {IMAGES_ACCOUNT}
     assert "RegisterImage" in cloud.actions()
-    until_gone(server, BAKE)
+    until_gone(server, PUBLISH)
 
 
 def test_a_job_whose_role_aws_refuses_publishes_nothing(job: Job, cloud: StandIn) -> None:
     cloud.fault("sts", "AssumeRole", error="AccessDenied", status=403)
     code, _, err = job("publish", "publish", "web")
     assert code == 1
-    assert f"Vault refuses {BAKE}: Error assuming role: AccessDenied" in err
+    assert f"Vault refuses {PUBLISH}: Error assuming role: AccessDenied" in err
     assert "hint: " in err
     assert calls(cloud)[-1] == ("AssumeRole", HOME_ACCOUNT), "and nothing after it"
 
@@ -325,6 +334,6 @@ def test_a_job_whose_role_aws_refuses_publishes_nothing(job: Job, cloud: StandIn
 def test_a_duty_without_the_role_is_told_before_anything_is_made(job: Job, cloud: StandIn) -> None:
     code, out, _ = job("apply", "vault", "check", "--duty", "publish", "--json")
     assert code == 1
-    assert [row["problem"] for row in json.loads(out)] == [f"Vault denies access to {BAKE}"]
+    assert [row["problem"] for row in json.loads(out)] == [f"Vault denies access to {PUBLISH}"]
     assert job("apply", "publish", "web")[0] == 1
     assert calls(cloud) == []

@@ -24,7 +24,7 @@ from doubles.azure import world
 from doubles.azure.client import StandIn
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import vault_server
-from integration.duties import AUDIENCE, azure_for_vault, login, set_up, set_up_azure
+from integration.duties import azure_for_vault, job_token, login, set_up, set_up_azure
 
 pytestmark = pytest.mark.integration
 
@@ -102,7 +102,7 @@ def log_in(fields: Mapping[str, str]) -> str:
 def test_a_duty_logs_in_with_a_secret_that_was_made_for_it(
     engine: Engine, azure: StandIn, ci: GitLab, duty: str
 ) -> None:
-    with login(engine.server, duty, ci.job(AUDIENCE)) as vault:
+    with login(engine.server, duty, job_token(ci, duty)) as vault:
         fields = vault.fields(BAKE)
         assert set(fields) == {"client_id", "client_secret"}
         assert fields["client_id"] == world.CLIENT_ID
@@ -112,14 +112,14 @@ def test_a_duty_logs_in_with_a_secret_that_was_made_for_it(
 
 
 def test_packer_gets_it_by_its_environment(engine: Engine, azure: StandIn, ci: GitLab) -> None:
-    with login(engine.server, "bake-public", ci.job(AUDIENCE)) as vault:
+    with login(engine.server, "bake-public", job_token(ci, "bake-public")) as vault:
         fields = vault.fields(BAKE)
     secrets = {"PKR_VAR_client_id": fields["client_id"], "PKR_VAR_client_secret": fields["client_secret"]}
     assert REMOTE["azure"].environment(fields) == secrets
 
 
 def test_the_secret_ends_with_the_session(engine: Engine, azure: StandIn, ci: GitLab) -> None:
-    with login(engine.server, "publish", ci.job(AUDIENCE)) as vault:
+    with login(engine.server, "publish", job_token(ci, "publish")) as vault:
         fields = vault.fields(BAKE)
         assert len(engine.passwords()) == 1
     for _ in range(50):  # Vault revokes the leases of a revoked token a moment later
@@ -132,7 +132,7 @@ def test_the_secret_ends_with_the_session(engine: Engine, azure: StandIn, ci: Gi
 
 
 def test_the_secret_runs_out_in_an_hour_whatever_becomes_of_vault(engine: Engine, azure: StandIn, ci: GitLab) -> None:
-    with login(engine.server, "publish", ci.job(AUDIENCE)) as vault:
+    with login(engine.server, "publish", job_token(ci, "publish")) as vault:
         vault.fields(BAKE)
         (ends,) = engine.passwords()
         (lease,) = engine.server.client.list(f"sys/leases/lookup/{BAKE}")["data"]["keys"]
@@ -143,14 +143,14 @@ def test_the_secret_runs_out_in_an_hour_whatever_becomes_of_vault(engine: Engine
 
 def test_an_azure_that_refuses(engine: Engine, azure: StandIn, ci: GitLab) -> None:
     azure.fault("Applications_AddPassword", error="Authorization_RequestDenied", status=403, times=100)
-    with login(engine.server, "publish", ci.job(AUDIENCE)) as vault, pytest.raises(OutageError) as caught:
+    with login(engine.server, "publish", job_token(ci, "publish")) as vault, pytest.raises(OutageError) as caught:
         vault.fields(BAKE)
     assert caught.value.message.startswith(f"Vault failed at {BAKE}: ")
     assert "error updating credentials" in caught.value.message
 
 
 def test_a_duty_without_it(engine: Engine, azure: StandIn, ci: GitLab) -> None:
-    with login(engine.server, "apply", ci.job(AUDIENCE)) as vault, pytest.raises(BakeryError, match="denies"):
+    with login(engine.server, "apply", job_token(ci, "apply")) as vault, pytest.raises(BakeryError, match="denies"):
         vault.fields(BAKE)
     assert "Applications_AddPassword" not in azure.calls()
 

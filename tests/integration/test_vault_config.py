@@ -22,13 +22,13 @@ from bakery.host.errors import BakeryError
 from doubles.gitlab import GitLab, gitlab
 from doubles.vault import vault_server
 from doubles.vault_provider import VaultProvider
-from integration.duties import AUDIENCE, FILES, IMAGES_ACCOUNT, administer, log_in_at_aws, login
+from integration.duties import FILES, IMAGES_ACCOUNT, administer, job_token, log_in_at_aws, login
 from integration.vault_stack import AZURE, section, synthesise, take_away_kv
 
 pytestmark = pytest.mark.integration
 
 MACHINE = f"arn:aws:iam::{IMAGES_ACCOUNT}:role/vault"
-KEY = "transit/keys/bakery-manifests"
+KEY = "transit/keys/bakery-publish"
 CANARY = "canary-4711"
 
 
@@ -103,18 +103,18 @@ def test_what_was_changed_by_hand_is_shown_and_mended(deployed: Deployed) -> Non
 def test_the_key_signs_and_never_leaves(deployed: Deployed) -> None:
     client = deployed.server.client
     manifest = base64.b64encode(b"manifest").decode()
-    signature = client.write_data("transit/sign/bakery-manifests", data={"input": manifest})["data"]["signature"]
+    signature = client.write_data("transit/sign/bakery-publish", data={"input": manifest})["data"]["signature"]
     checked = {"input": manifest, "signature": signature}
-    assert client.write_data("transit/verify/bakery-manifests", data=checked)["data"]["valid"] is True
+    assert client.write_data("transit/verify/bakery-publish", data=checked)["data"]["valid"] is True
     about = client.read(KEY)["data"]
     assert about["type"] == "ed25519"
     assert about["keys"]["1"]["public_key"]
     with pytest.raises(hvac.exceptions.InvalidRequest, match="deletion is not allowed"):
         client.delete(KEY)
     with pytest.raises(hvac.exceptions.InvalidRequest, match="not exportable"):
-        client.read("transit/export/signing-key/bakery-manifests")
+        client.read("transit/export/signing-key/bakery-publish")
     with pytest.raises(hvac.exceptions.InternalServerError, match="exporting is disallowed"):
-        client.read("transit/backup/bakery-manifests")
+        client.read("transit/backup/bakery-publish")
 
 
 def test_a_keeper_writes_secrets_and_reads_none(deployed: Deployed) -> None:
@@ -128,13 +128,13 @@ def test_a_keeper_writes_secrets_and_reads_none(deployed: Deployed) -> None:
         keeper.secrets.kv.v2.read_secret_version(**place, raise_on_deleted_version=True)
     with pytest.raises(hvac.exceptions.Forbidden):
         keeper.sys.create_or_update_policy("bakery-validate", "")
-    keeper.write_data("transit/keys/bakery-manifests/rotate", data={})
+    keeper.write_data("transit/keys/bakery-publish/rotate", data={})
     assert set(server.client.read(KEY)["data"]["keys"]) == {"1", "2"}
 
 
 def test_both_audit_devices_show_which_paths_a_bake_touched(deployed: Deployed, ci: GitLab) -> None:
     before = {device: len(deployed.entries(device)) for device in ("file", "stdout")}
-    with login(deployed.server, "bake-private", ci.job(AUDIENCE)) as vault:
+    with login(deployed.server, "bake-private", job_token(ci, "bake-private")) as vault:
         assert vault.read("secret/data/bakery/web", "password") == CANARY
         with pytest.raises(BakeryError, match="denies"):
             vault.read("aws/sts/bake", "access_key")
@@ -156,8 +156,8 @@ def test_vault_lends_roles_without_a_key_of_its_own(
     monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.url)
     assert deployed.server.client.read("aws/config/root")["data"]["access_key"] == ""
     log_in_at_aws(deployed.server, cloud)
-    with login(deployed.server, "publish", ci.job(AUDIENCE)) as vault:
-        assert connect(aws.HOME_REGION, vault.fields("aws/sts/bake")).number == IMAGES_ACCOUNT
+    with login(deployed.server, "publish", job_token(ci, "publish")) as vault:
+        assert connect(aws.HOME_REGION, vault.fields("aws/sts/publish")).number == IMAGES_ACCOUNT
     deployed.provider.apply(deployed.stack)
 
 

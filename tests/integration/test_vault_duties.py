@@ -4,18 +4,20 @@ what each duty may read. Both have to stand every test.
 The engines that make credentials are the real ones too, in front of the stand-ins for AWS and Azure.
 """
 
+import base64
 import json
 import os
 import subprocess
 import time
 from collections.abc import Iterator
-from itertools import product
+from itertools import permutations, product
 from typing import Any
 
 import hvac
 import pytest
 
 from bakery.demo.stand_ins.vault import VaultServer
+from bakery.engine.duties import OF_AN_IMAGE
 from bakery.host.errors import BakeryError
 from doubles.aws.client import running
 from doubles.gitlab import GitLab, gitlab
@@ -24,6 +26,7 @@ from integration.duties import (
     AUDIENCE,
     FILES,
     azure_for_vault,
+    job_token,
     log_in_at_aws,
     login,
     set_up,
@@ -35,25 +38,38 @@ from integration.vault_stack import deploy_with_clouds
 pytestmark = pytest.mark.integration
 
 IMAGE = "secret/data/bakery/web"
+OTHER_IMAGE = "secret/data/bakery/app"
+SHARED = "secret/data/bakery/shared/mirror"
 VSPHERE = "secret/data/bakery/targets/vsphere"
 STATIC_AWS = "secret/data/bakery/targets/aws"
+BUILD_AWS = "secret/data/bakery/targets/aws-bake"
 STATIC_AZURE = "secret/data/bakery/targets/azure"
 REGISTRY = "secret/data/bakery/runner/registry"
+PROPOSAL = "secret/data/bakery/runner/proposal"
 WEBHOOK = "secret/data/bakery/notifications/chat"
-AWS = "aws/sts/bake"
+BUILD = "aws/sts/bake"
+AWS = "aws/sts/publish"
 AZURE = "azure/creds/bake"
 APPLY = "aws/sts/apply"
 MAY_READ = {
     "validate": set(),
-    "bake-private": {IMAGE, VSPHERE, WEBHOOK},
-    "bake-public": {IMAGE, STATIC_AWS, STATIC_AZURE, AWS, AZURE, WEBHOOK},
-    "publish": {VSPHERE, STATIC_AWS, STATIC_AZURE, AWS, AZURE, WEBHOOK},
+    "bake-private": {IMAGE, SHARED, VSPHERE, WEBHOOK},
+    "bake-public": {IMAGE, SHARED, BUILD_AWS, STATIC_AZURE, BUILD, AZURE, WEBHOOK},
+    "verify": {IMAGE, SHARED, WEBHOOK},
+    "publish": {VSPHERE, STATIC_AWS, BUILD_AWS, STATIC_AZURE, AWS, AZURE, WEBHOOK},
     "apply": {APPLY},
-    "runner-image": {REGISTRY},
+    "runner-image": {REGISTRY, PROPOSAL},
 }
-SECRETS = (IMAGE, VSPHERE, STATIC_AWS, STATIC_AZURE, REGISTRY, WEBHOOK, AWS, AZURE, APPLY)
+SECRETS = (
+    *(IMAGE, SHARED, VSPHERE, STATIC_AWS, BUILD_AWS, STATIC_AZURE, REGISTRY, PROPOSAL, WEBHOOK),
+    *(BUILD, AWS, AZURE, APPLY),
+)
+SIGNERS = ("bake-private", "bake-public", "verify", "publish")
 OTHERS = (
+    OTHER_IMAGE,
     "secret/data/other",
+    "secret/data/bakery/shared/mirror/deeper",
+    "secret/data/bakery/shared",
     "secret/data/bakery/web/deeper",
     "secret/data/bakery/targets/aws/deeper",
     "secret/data/bakery/runner/other",
@@ -70,16 +86,20 @@ OTHERS = (
     "sys/policies/acl/bakery-bake-public",
     "sys/leases/lookup",
     "cubbyhole/mine",
+    "transit/export/signing-key/bakery-publish",
+    "transit/keys/bakery-publish/rotate",
 )
 OWN = {
     "auth/token/lookup-self": ["read"],
     "auth/token/revoke-self": ["update"],
     "sys/capabilities-self": ["update"],
+    **{f"transit/keys/bakery-{duty}": ["read"] for duty in SIGNERS},
 }
 SECONDS = {
     "validate": 900,
     "bake-private": 7200,
     "bake-public": 3600,
+    "verify": 7200,
     "publish": 3600,
     "apply": 3600,
     "runner-image": 900,
@@ -127,7 +147,7 @@ def role(server: VaultServer, duty: str) -> dict[str, Any]:
 @pytest.mark.parametrize("duty", MAY_READ)
 def test_a_duty_reads_its_secrets_and_no_others(server: VaultServer, ci: GitLab, duty: str) -> None:
     read = set()
-    with login(server, duty, ci.job(AUDIENCE)) as vault:
+    with login(server, duty, job_token(ci, duty)) as vault:
         for path in (*SECRETS, *OTHERS):
             try:
                 vault.fields(path)
@@ -140,16 +160,19 @@ def test_a_duty_reads_its_secrets_and_no_others(server: VaultServer, ci: GitLab,
 
 @pytest.mark.parametrize("duty", MAY_READ)
 def test_a_duty_may_nothing_but_read(server: VaultServer, ci: GitLab, duty: str) -> None:
-    with login(server, duty, ci.job(AUDIENCE)) as vault:
+    with login(server, duty, job_token(ci, duty)) as vault:
         paths = [*SECRETS, *OTHERS, *OWN]
         found = server.client.sys.get_capabilities(paths, token=vault.token)["data"]
     expected = {path: ["read"] if path in MAY_READ[duty] else ["deny"] for path in (*SECRETS, *OTHERS)} | OWN
+    signs = {f"transit/sign/bakery-{signer}": ["update" if signer == duty else "deny"] for signer in SIGNERS}
+    with login(server, duty, job_token(ci, duty)) as vault:
+        assert server.client.sys.get_capabilities([*signs], token=vault.token)["data"].items() >= signs.items()
     assert {path: found[path] for path in paths} == expected
 
 
 @pytest.mark.parametrize("duty", MAY_READ)
 def test_a_token_ends_with_its_phase(server: VaultServer, ci: GitLab, duty: str) -> None:
-    with login(server, duty, ci.job(AUDIENCE)) as vault:
+    with login(server, duty, job_token(ci, duty)) as vault:
         own = hvac.Client(url=server.address, token=vault.token)
         about = own.auth.token.lookup_self()["data"]
         with pytest.raises(hvac.exceptions.Forbidden):
@@ -160,13 +183,68 @@ def test_a_token_ends_with_its_phase(server: VaultServer, ci: GitLab, duty: str)
         own.auth.token.lookup_self()
 
 
-def test_a_project_is_one_entity_whoever_starts_the_job(server: VaultServer, ci: GitLab) -> None:
-    entities = set()
+def entity_of(server: VaultServer, duty: str, token: str) -> str:
+    with login(server, duty, token) as vault:
+        found: str = hvac.Client(url=server.address, token=vault.token).auth.token.lookup_self()["data"]["entity_id"]
+        return found
+
+
+def test_a_project_is_one_entity_per_image_and_one_for_the_rest_whoever_starts_the_job(
+    server: VaultServer, ci: GitLab
+) -> None:
+    images: set[str] = set()
+    rest: set[str] = set()
     for duty, user in product(MAY_READ, ("ada", "grace")):
-        with login(server, duty, ci.job(AUDIENCE, user_login=user)) as vault:
-            about = hvac.Client(url=server.address, token=vault.token).auth.token.lookup_self()["data"]
-            entities.add(about["entity_id"])
-    assert len(entities) == 1
+        entity = entity_of(server, duty, job_token(ci, duty, user_login=user))
+        (images if duty in OF_AN_IMAGE else rest).add(entity)
+    assert (len(images), len(rest)) == (1, 1)
+    assert entity_of(server, "verify", job_token(ci, "verify", "app")) not in images | rest
+
+
+@pytest.mark.parametrize("duty", OF_AN_IMAGE)
+def test_a_job_reads_the_secrets_of_its_own_image_also_while_others_log_in(
+    server: VaultServer, ci: GitLab, duty: str
+) -> None:
+    """A claim that Vault kept per project would be that of whoever logged in last."""
+    with login(server, duty, job_token(ci, duty, "web")) as web, login(server, duty, job_token(ci, duty, "app")) as app:
+        for vault, own, other in ((web, IMAGE, OTHER_IMAGE), (app, OTHER_IMAGE, IMAGE)):
+            assert vault.read(own, "key") == "x"
+            with pytest.raises(BakeryError, match="Vault denies access"):
+                vault.read(other, "key")
+            assert vault.read(SHARED, "key") == "x"
+
+
+@pytest.mark.parametrize(("duty", "other"), list(permutations(MAY_READ, 2)))
+def test_the_token_of_a_duty_opens_no_other(server: VaultServer, ci: GitLab, duty: str, other: str) -> None:
+    """What a role or a package finds in the memory of its own job."""
+    assert "audience" in refusal(server, other, job_token(ci, duty))
+
+
+@pytest.mark.parametrize("duty", BEYOND_VALIDATE)
+def test_the_audience_of_a_duty_is_not_enough(server: VaultServer, ci: GitLab, duty: str) -> None:
+    """GitLab can protect an environment, and no audience."""
+    elsewhere = job_token(ci, duty, environment="production")
+    assert 'claim "environment" does not match' in refusal(server, duty, elsewhere)
+    without = ci.job(f"{AUDIENCE}/{duty}")
+    assert 'claim "environment"' in refusal(server, duty, without)
+
+
+@pytest.mark.parametrize("duty", SIGNERS)
+def test_a_duty_signs_with_its_own_key_alone(server: VaultServer, ci: GitLab, duty: str) -> None:
+    with login(server, duty, job_token(ci, duty)) as vault:
+        own = hvac.Client(url=server.address, token=vault.token)
+        for signer in SIGNERS:
+            signing = {"input": base64.b64encode(b"verdict").decode()}
+            if signer == duty:
+                made = own.write_data(f"transit/sign/bakery-{signer}", data=signing)["data"]["signature"]
+                checked = server.client.write_data(
+                    f"transit/verify/bakery-{signer}", data={**signing, "signature": made}
+                )
+                assert checked["data"]["valid"] is True
+            else:
+                with pytest.raises(hvac.exceptions.Forbidden):
+                    own.write_data(f"transit/sign/bakery-{signer}", data=signing)
+            assert own.read(f"transit/keys/bakery-{signer}")["data"]["type"] == "ed25519"
 
 
 @pytest.mark.parametrize("duty", MAY_READ)
@@ -184,7 +262,7 @@ def test_a_project_is_one_entity_whoever_starts_the_job(server: VaultServer, ci:
 def test_refused_for_every_duty(
     server: VaultServer, ci: GitLab, duty: str, claims: dict[str, Any], reason: str
 ) -> None:
-    token = ci.job(**{"audience": AUDIENCE, **claims})
+    token = job_token(ci, duty, **claims)
     detail = refusal(server, duty, token)
     assert reason in detail
     assert token not in detail
@@ -192,7 +270,7 @@ def test_refused_for_every_duty(
 
 @pytest.mark.parametrize("duty", MAY_READ)
 def test_a_key_that_is_not_gitlabs(server: VaultServer, ci: GitLab, duty: str) -> None:
-    forged = GitLab(ci.url).job(AUDIENCE)
+    forged = job_token(GitLab(ci.url), duty)
     assert "failed to verify id token signature" in refusal(server, duty, forged)
 
 
@@ -213,9 +291,8 @@ def test_a_key_that_is_not_gitlabs(server: VaultServer, ci: GitLab, duty: str) -
 def test_only_protected_branches_get_more_than_validate(
     server: VaultServer, ci: GitLab, duty: str, claims: dict[str, Any], reason: str
 ) -> None:
-    token = ci.job(AUDIENCE, **claims)
-    assert reason in refusal(server, duty, token)
-    login(server, "validate", token).close()
+    assert reason in refusal(server, duty, job_token(ci, duty, **claims))
+    login(server, "validate", job_token(ci, "validate", **claims)).close()
 
 
 @pytest.mark.parametrize("duty", BEYOND_VALIDATE)
@@ -223,30 +300,31 @@ def test_only_protected_branches_get_more_than_validate(
 def test_every_way_to_start_a_pipeline_on_a_protected_branch(
     server: VaultServer, ci: GitLab, duty: str, source: str
 ) -> None:
-    login(server, duty, ci.job(AUDIENCE, pipeline_source=source)).close()
+    login(server, duty, job_token(ci, duty, pipeline_source=source)).close()
 
 
 def test_child_pipelines_bake_and_make_no_runner_image(server: VaultServer, ci: GitLab) -> None:
-    token = ci.job(AUDIENCE, pipeline_source="parent_pipeline")
     for duty in BEYOND_VALIDATE:
+        token = job_token(ci, duty, pipeline_source="parent_pipeline")
         if duty != "runner-image":
             login(server, duty, token).close()
-    assert "pipeline_source" in refusal(server, "runner-image", token)
+        else:
+            assert "pipeline_source" in refusal(server, duty, token)
 
 
 def test_a_merge_request_from_a_fork(server: VaultServer, ci: GitLab) -> None:
     """It runs in our project, but its claims name the fork's."""
-    token = ci.job(AUDIENCE, project_id="8", job_project_id="7", pipeline_source="merge_request_event")
-    assert 'claim "project_id" does not match' in refusal(server, "validate", token)
+    claims = {"project_id": "8", "job_project_id": "7", "pipeline_source": "merge_request_event"}
+    assert 'claim "project_id" does not match' in refusal(server, "validate", job_token(ci, "validate", **claims))
     for duty in BEYOND_VALIDATE:
-        refusal(server, duty, token)
+        refusal(server, duty, job_token(ci, duty, **claims))
 
 
 def test_a_role_that_lost_its_audience(server: VaultServer, ci: GitLab) -> None:
     settings = json.loads((FILES / "duties" / "bake-private.json").read_text().replace("PROJECT_ID", "7"))
     del settings["bound_audiences"]
     server.client.write_data("auth/jwt/role/bakery-careless", data=settings)
-    assert "audience" in refusal(server, "careless", ci.job(AUDIENCE))
+    assert "audience" in refusal(server, "careless", job_token(ci, "bake-private"))
 
 
 def test_setting_up_again_mends_what_was_changed_by_hand(server: VaultServer, ci: GitLab) -> None:
@@ -262,7 +340,7 @@ def test_setting_up_again_mends_what_was_changed_by_hand(server: VaultServer, ci
     assert role(server, "apply") != before["apply"]
     set_up(server, ci)
     assert {duty: role(server, duty) for duty in MAY_READ} == before
-    with login(server, "validate", ci.job(AUDIENCE)) as vault, pytest.raises(BakeryError, match="denies"):
+    with login(server, "validate", job_token(ci, "validate")) as vault, pytest.raises(BakeryError, match="denies"):
         vault.read(IMAGE, "key")
 
 

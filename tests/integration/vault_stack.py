@@ -13,7 +13,7 @@ from doubles import gitlab
 from doubles.aws.client import HOME_REGION
 from doubles.azure import world
 from doubles.vault_provider import VaultProvider
-from integration.duties import APPLY_ROLE, AUDIENCE, BAKE_ROLE, IMAGES_ACCOUNT, administer
+from integration.duties import APPLY_ROLE, AUDIENCE, BAKE_ROLE, IMAGES_ACCOUNT, PUBLISH_ROLE, administer
 
 AZURE = AzureEngine(tenant=world.TENANT, subscription=world.SUBSCRIPTION, client_id=world.VAULT_ID)
 
@@ -24,7 +24,11 @@ def section(address: str, ci: gitlab.GitLab, folder: Path, **change: Any) -> Vau
         address=address,
         gitlab=GitLab(url=ci.url, project_id="7", audience=AUDIENCE),
         audit_log=str(folder / "audit.log"),
-        aws=AwsEngine(bake=AssumedRole(role_arn=BAKE_ROLE), apply=AssumedRole(role_arn=APPLY_ROLE)),
+        aws=AwsEngine(
+            bake=AssumedRole(role_arn=BAKE_ROLE),
+            publish=AssumedRole(role_arn=PUBLISH_ROLE),
+            apply=AssumedRole(role_arn=APPLY_ROLE),
+        ),
     ).model_copy(update=change)
 
 

@@ -1,5 +1,10 @@
-# Secrets that go into images: one level, so that bakery/targets/ stays out of reach.
-path "secret/data/bakery/+" {
+# The secrets of the image that the job is for: its environment in GitLab is bakery/<image>.
+path "secret/data/{{identity.entity.aliases.JWT_ACCESSOR.name}}" {
+  capabilities = ["read"]
+}
+
+# Secrets that several images share.
+path "secret/data/bakery/shared/+" {
   capabilities = ["read"]
 }
 
@@ -11,4 +16,9 @@ path "secret/data/bakery/targets/vsphere" {
 # The addresses of webhooks that get notices.
 path "secret/data/bakery/notifications/+" {
   capabilities = ["read"]
+}
+
+# Its own signing key.
+path "transit/sign/bakery-bake-private" {
+  capabilities = ["update"]
 }

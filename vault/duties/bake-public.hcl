@@ -1,5 +1,10 @@
-# Secrets that go into images: one level, so that bakery/targets/ stays out of reach.
-path "secret/data/bakery/+" {
+# The secrets of the image that the job is for: its environment in GitLab is bakery/<image>.
+path "secret/data/{{identity.entity.aliases.JWT_ACCESSOR.name}}" {
+  capabilities = ["read"]
+}
+
+# Secrets that several images share.
+path "secret/data/bakery/shared/+" {
   capabilities = ["read"]
 }
 
@@ -13,7 +18,7 @@ path "azure/creds/bake" {
 }
 
 # Static credentials, if Vault has no engine for the cloud.
-path "secret/data/bakery/targets/aws" {
+path "secret/data/bakery/targets/aws-bake" {
   capabilities = ["read"]
 }
 
@@ -24,4 +29,9 @@ path "secret/data/bakery/targets/azure" {
 # The addresses of webhooks that get notices.
 path "secret/data/bakery/notifications/+" {
   capabilities = ["read"]
+}
+
+# Its own signing key.
+path "transit/sign/bakery-bake-public" {
+  capabilities = ["update"]
 }

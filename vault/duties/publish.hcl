@@ -1,5 +1,5 @@
 # The credentials of every target. It needs no secret of an image: tested disks have theirs already.
-path "aws/sts/bake" {
+path "aws/sts/publish" {
   capabilities = ["read"]
 }
 
@@ -14,4 +14,9 @@ path "secret/data/bakery/targets/+" {
 # The addresses of webhooks that get notices.
 path "secret/data/bakery/notifications/+" {
   capabilities = ["read"]
+}
+
+# Its own signing key.
+path "transit/sign/bakery-publish" {
+  capabilities = ["update"]
 }

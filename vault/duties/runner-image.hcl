@@ -1,4 +1,9 @@
-# The login to the registry of the runner image. Other duties read bakery/+ and bakery/targets/+, which do not match it.
+# The login to the registry of the runner image, and the token that proposes its digest in a merge request. No other
+# duty reads below runner/.
 path "secret/data/bakery/runner/registry" {
+  capabilities = ["read"]
+}
+
+path "secret/data/bakery/runner/proposal" {
   capabilities = ["read"]
 }

@@ -11,3 +11,8 @@ path "auth/token/revoke-self" {
 path "sys/capabilities-self" {
   capabilities = ["update"]
 }
+
+# The public keys that check signatures. No signing key can be exported.
+path "transit/keys/+" {
+  capabilities = ["read"]
+}

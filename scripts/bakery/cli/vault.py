@@ -12,9 +12,10 @@ import typer
 from bakery.cli import options
 from bakery.clouds import REMOTE, STACKS
 from bakery.engine import vault_check as vaultcheck
+from bakery.engine.duties import Duty
 from bakery.engine.notifications import named_recipients
 from bakery.engine.session import open_session
-from bakery.engine.vault_check import Duty, NeedCheck
+from bakery.engine.vault_check import NeedCheck
 from bakery.host import process
 from bakery.host.errors import BakeryError, ExitCode
 from bakery.host.vault import Vault

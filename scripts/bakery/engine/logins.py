@@ -20,5 +20,13 @@ def open_vault(*needs: object) -> Iterator[Vault | None]:
 
 def read_credentials(vault: Vault | None, definition: ImageDefinition, target: str) -> dict[str, str]:
     """The fields of a target's secret; empty if it has none: its tools read the environment."""
-    path = definition.distribution.credentials(target)
+    return _read_fields(vault, definition.distribution.credentials(target))
+
+
+def read_build_credentials(vault: Vault | None, definition: ImageDefinition, target: str) -> dict[str, str]:
+    """The same for the secret with which Packer builds at a target."""
+    return _read_fields(vault, definition.distribution.build_credentials(target))
+
+
+def _read_fields(vault: Vault | None, path: str | None) -> dict[str, str]:
     return vault.fields(path) if vault and path else {}

@@ -31,7 +31,7 @@ from bakery.engine.contents import find_contents
 from bakery.engine.evidence import bake_duty, require_evidence, require_part, require_verdict, save_verdict
 from bakery.engine.failures import record_failures
 from bakery.engine.locks import check_versions
-from bakery.engine.logins import open_vault, read_credentials
+from bakery.engine.logins import open_vault, read_build_credentials, read_credentials
 from bakery.engine.notices import announce_version
 from bakery.engine.parents import find_parent_disk
 from bakery.engine.plan import Action
@@ -127,8 +127,8 @@ class _Bake:
 
     def _build_image(self, target: str) -> RemoteBuild:
         definition = self.request.definition
-        with open_vault(definition.secrets, definition.distribution.credentials(target)) as vault:
-            credentials = read_credentials(vault, definition, target)
+        with open_vault(definition.secrets, definition.distribution.build_credentials(target)) as vault:
+            credentials = read_build_credentials(vault, definition, target)
             destination = cast(RemoteTarget, _open_target(self.session, definition, target, credentials))
             destination.prepare(self.request.image_version)
             source = self.session.parent_image(definition, target)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from bakery.clouds import BUILDERS, CLOUDS, STACKS
 from bakery.engine import notifications
+from bakery.engine.duties import Duty
 from bakery.host.errors import BakeryError, OutageError
 from bakery.host.vault import Vault
 from bakery.host.vault.errors import no_api_path
@@ -13,9 +13,7 @@ from bakery.host.vault.secrets import KEEPING, find_engine, require_storage
 from bakery.model.definition import Definitions, ImageDefinition
 
 APPLY = "BAKERY_APPLY_CREDENTIALS"  # the variable with the path of the credentials for the duty `apply`
-NOTIFYING = ("bake-private", "bake-public", "publish")  # duties whose jobs send notices
-# Each has a role in Vault.
-Duty = Literal["validate", "bake-private", "bake-public", "publish", "apply"]
+NOTIFYING = ("bake-private", "bake-public", "verify", "publish")  # duties whose jobs send notices
 
 
 @dataclass(frozen=True)
@@ -83,16 +81,28 @@ def check(vault: Vault, requests: Sequence[Need]) -> list[NeedCheck]:
 
 
 def _image_needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) -> Iterable[Need]:
-    secrets = image.secrets if duty is None or used(image, duty) else {}
+    # verify searches the disk of a private bake for the secrets of that bake
+    reads = duty is None or used(image, "bake-private" if duty == "verify" else duty)
+    secrets = image.secrets if reads else {}
     for name, secret in secrets.items():
         where = definitions.where(image.name, "secrets", name, "path")
         yield Need(where, image.name, f"secrets.{name}", secret.path, (secret.key,), stored=True)
     for target, cloud in CLOUDS.items():
-        path = image.distribution.credentials(target)
-        works_there = duty in (None, "publish") or target in used(image, duty)
-        if target in image.targets and path and works_there:
-            where = definitions.where(image.name, "distribution", target, "credentials")
-            yield Need(where, image.name, f"distribution.{target}.credentials", path, cloud.credentials)
+        paths = _target_paths(image, target, duty) if target in image.targets else {}
+        for path, key in paths.items():
+            where = definitions.where(image.name, "distribution", target, key)
+            yield Need(where, image.name, f"distribution.{target}.{key}", path, cloud.credentials)
+
+
+def _target_paths(image: ImageDefinition, target: str, duty: Duty | None) -> dict[str, str]:
+    """The paths of a target's credentials that a duty reads, and the key of each; without a duty, of all."""
+    publish, build = image.distribution.credentials(target), image.distribution.build_credentials(target)
+    paths = {}
+    if build and target in (image.builders if duty is None else used(image, duty)):
+        paths[build] = "build_credentials" if build != publish else "credentials"
+    if publish and duty in (None, "publish"):
+        paths[publish] = "credentials"
+    return paths
 
 
 def _check_path(

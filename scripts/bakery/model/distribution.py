@@ -17,6 +17,11 @@ class CloudDistribution(Model):
         return None
 
     @property
+    def build_path(self) -> str | None:
+        """The path in Vault of the credentials that Packer builds with there; None if they are in the environment."""
+        return self.vault_path
+
+    @property
     def locations(self) -> tuple[str, ...]:
         """The regions and accounts that a publication must name, by the cloud's own names."""
         raise NotImplementedError
@@ -55,3 +60,8 @@ class Distribution(Model):
         """The Vault path of a target's credentials; None if it has none, such as the local target."""
         settings = self.by_target.get(target)
         return settings.vault_path if settings else None
+
+    def build_credentials(self, target: str) -> str | None:
+        """The Vault path of the credentials of builds at a target; None if it has none."""
+        settings = self.by_target.get(target)
+        return settings.build_path if settings else None

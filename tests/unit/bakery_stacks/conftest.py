@@ -42,6 +42,7 @@ ENVIRONMENT = Environment(
         gitlab=GitLab(url="https://gitlab.example.com", project_id="7", audience="https://vault.example.com"),
         aws=AwsEngine(
             bake=AssumedRole(role_arn=f"arn:aws:iam::{ACCOUNT}:role/bakery-bake"),
+            publish=AssumedRole(role_arn=f"arn:aws:iam::{ACCOUNT}:role/bakery-publish"),
             apply=AssumedRole(role_arn=f"arn:aws:iam::{ACCOUNT}:role/bakery-apply"),
         ),
         azure=AzureEngine(

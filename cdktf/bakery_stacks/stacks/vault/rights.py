@@ -32,4 +32,5 @@ def _lending_statements(environment: Environment) -> list[Statement]:
     engine = environment.vault_config.aws if environment.vault_config else None
     if not engine:
         return []
-    return [statement("Lend", ["sts:AssumeRole"], [engine.bake.role_arn, engine.apply.role_arn])]
+    arns = [engine.bake.role_arn, engine.publish.role_arn, engine.apply.role_arn]
+    return [statement("Lend", ["sts:AssumeRole"], arns)]

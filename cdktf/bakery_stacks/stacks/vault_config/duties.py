@@ -17,6 +17,7 @@ class Role(Model):
     role_type: Literal["jwt"]
     user_claim: str
     bound_audiences: tuple[str, ...]
+    bound_claims_type: Literal["string", "glob"] = "string"
     bound_claims: dict[str, str | tuple[str, ...]]
     token_policies: tuple[str, ...]
     token_no_default_policy: bool
@@ -28,16 +29,20 @@ class Role(Model):
 def duty_role(duty: Duty, gitlab: GitLab) -> Role:
     """A duty's role for one project."""
     path = FOLDER / "duties" / f"{duty}.json"
-    values = {"PROJECT_ID": gitlab.project_id, "AUDIENCE": gitlab.audience}
+    values = {'"PROJECT_ID"': gitlab.project_id, f'"AUDIENCE/{duty}"': f"{gitlab.audience}/{duty}"}
     text = path.read_text(encoding="utf-8")
     for name, value in values.items():
-        text = text.replace(json.dumps(name), json.dumps(value))
+        text = text.replace(name, json.dumps(value))
     return validate(Role, "role", path, text)
 
 
-def duty_policy(name: str) -> str:
-    """The policy of a name that a role gives: `bakery-publish` is in vault/duties/publish.hcl."""
-    return (FOLDER / "duties" / f"{name.removeprefix(PREFIX)}.hcl").read_text(encoding="utf-8")
+def duty_policy(name: str, accessor: str) -> str:
+    """The policy of a name that a role gives: `bakery-publish` is in vault/duties/publish.hcl.
+
+    `accessor` is that of the JWT method, by which a policy reads the environment of a job.
+    """
+    text = (FOLDER / "duties" / f"{name.removeprefix(PREFIX)}.hcl").read_text(encoding="utf-8")
+    return text.replace("JWT_ACCESSOR", accessor)
 
 
 def snapshot_policy() -> str:

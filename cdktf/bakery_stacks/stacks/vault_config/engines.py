@@ -1,4 +1,4 @@
-"""Vault's engines: secrets, the key that signs manifests, credentials of clouds for one job."""
+"""Vault's engines: secrets, the keys that sign documents, credentials of clouds for one job."""
 
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_vault.aws_secret_backend import AwsSecretBackend
@@ -9,9 +9,10 @@ from cdktf_cdktf_provider_vault.mount import Mount
 from cdktf_cdktf_provider_vault.transit_secret_backend_key import TransitSecretBackendKey
 from constructs import Construct
 
-from bakery_stacks.stacks.vault_config.settings import AssumedRole, AwsEngine, AzureEngine, to_seconds
+from bakery_stacks.stacks.vault_config.duties import PREFIX
+from bakery_stacks.stacks.vault_config.settings import AssumedRole, AwsEngine, AzureEngine, Duty, to_seconds
 
-SIGNING_KEY = "bakery-manifests"
+SIGNERS: tuple[Duty, ...] = ("bake-private", "bake-public", "verify", "publish")  # duties that sign what they make
 
 
 class KvSecrets(Construct):
@@ -31,7 +32,7 @@ class KvSecrets(Construct):
 
 
 class SigningEngine(Construct):
-    """The transit engine with a key that never leaves Vault."""
+    """The transit engine with a key for each duty that signs. No key leaves Vault."""
 
     def __init__(self, scope: Construct, name: str, *, lifecycle: TerraformResourceLifecycle | None) -> None:
         super().__init__(scope, name)
@@ -40,14 +41,21 @@ class SigningEngine(Construct):
             "transit",
             path="transit",
             type="transit",
-            description="Signatures of manifests",
+            description="Signatures of documents",
             lifecycle=lifecycle,
         )
-        key = TransitSecretBackendKey(
+        keys = {duty: self._make_key(mount.path, duty, lifecycle) for duty in SIGNERS}
+        self.keys = {duty: key.name for duty, key in keys.items()}
+        self.public_keys = {duty: f"${{{key.fqn}.keys}}" for duty, key in keys.items()}
+
+    def _make_key(
+        self, backend: str, duty: Duty, lifecycle: TerraformResourceLifecycle | None
+    ) -> TransitSecretBackendKey:
+        return TransitSecretBackendKey(
             self,
-            "key",
-            backend=mount.path,
-            name=SIGNING_KEY,
+            f"key-{duty}",
+            backend=backend,
+            name=f"{PREFIX}{duty}",
             type="ed25519",
             exportable=False,
             allow_plaintext_backup=False,
@@ -55,7 +63,6 @@ class SigningEngine(Construct):
             deletion_allowed=lifecycle is None,
             lifecycle=lifecycle,
         )
-        self.public_keys = f"${{{key.fqn}.keys}}"
 
 
 class AwsCredentials(Construct):
@@ -75,6 +82,7 @@ class AwsCredentials(Construct):
         )
         self.roles = [
             self._make_role(backend.path, "bake", engine.bake),
+            self._make_role(backend.path, "publish", engine.publish),
             self._make_role(backend.path, "apply", engine.apply),
         ]
 

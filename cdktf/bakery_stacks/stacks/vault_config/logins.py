@@ -47,6 +47,7 @@ class GitLabDuties(Construct):
             role_type=role.role_type,
             user_claim=role.user_claim,
             bound_audiences=list(role.bound_audiences),
+            bound_claims_type=role.bound_claims_type,
             bound_claims={claim: _one_text(values) for claim, values in role.bound_claims.items()},
             token_policies=[self._make_policy(name) for name in role.token_policies],
             token_no_default_policy=role.token_no_default_policy,
@@ -59,7 +60,9 @@ class GitLabDuties(Construct):
     def _make_policy(self, name: str) -> str:
         """A reference to the policy, created on first use. Terraform then creates it before the role."""
         if name not in self._policies:
-            resource = Policy(self, f"policy-{name}", name=name, policy=duties.duty_policy(name))
+            resource = Policy(
+                self, f"policy-{name}", name=name, policy=duties.duty_policy(name, self._backend.accessor)
+            )
             self._policies[name] = resource.name
         return self._policies[name]
 

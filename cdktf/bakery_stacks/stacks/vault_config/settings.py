@@ -12,7 +12,7 @@ from bakery.model.validation import Model, field_error
 from bakery_stacks.fields.arn import RoleArn
 from bakery_stacks.stacks.vault.settings import Vault
 
-Duty = Literal["validate", "bake-private", "bake-public", "publish", "apply", "runner-image"]
+Duty = Literal["validate", "bake-private", "bake-public", "verify", "publish", "apply", "runner-image"]
 DUTIES: tuple[Duty, ...] = get_args(Duty)  # one for each pair of files in vault/duties/
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -73,7 +73,9 @@ class GitLab(Model):
 
     url: PrivateUrl = Field(description="the issuer of its ID tokens, which Vault must reach for their keys")
     project_id: ProjectId = Field(description="number of the project whose jobs may log in")
-    audience: Audience = Field(description="`aud` of the ID tokens in .gitlab-ci.yml; the address of Vault is usual")
+    audience: Audience = Field(
+        description="`vault_audience` of the pipeline: `aud` of its tokens without /DUTY; the address of Vault is usual"
+    )
     duties: Annotated[tuple[Duty, ...], Field(min_length=1)] = Field(
         default=DUTIES, description="duties that jobs can log in for; each has its files in vault/duties/"
     )
@@ -92,7 +94,8 @@ class AssumedRole(Model):
 class AwsEngine(Model):
     """Credentials of AWS for jobs. Vault logs in with the role of its machines, so it stores no key."""
 
-    bake: AssumedRole = Field(description="role for baking and publishing: aws/sts/bake")
+    bake: AssumedRole = Field(description="role for builds in AWS: aws/sts/bake")
+    publish: AssumedRole = Field(description="role for publishing: aws/sts/publish")
     apply: AssumedRole = Field(description="role for Terraform: aws/sts/apply")
 
 
@@ -167,6 +170,7 @@ class VaultConfig(Model):
             yield ("snapshot_role_arn",), self.snapshot_role_arn
         if self.aws:
             yield ("aws", "bake", "role_arn"), self.aws.bake.role_arn
+            yield ("aws", "publish", "role_arn"), self.aws.publish.role_arn
             yield ("aws", "apply", "role_arn"), self.aws.apply.role_arn
 
 

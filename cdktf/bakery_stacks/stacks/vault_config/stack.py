@@ -12,7 +12,6 @@ from constructs import Construct
 from bakery_stacks.base import BakeryStack
 from bakery_stacks.config import Settings, dns_suffix
 from bakery_stacks.stacks.vault_config.engines import (
-    SIGNING_KEY,
     AwsCredentials,
     AzureCredentials,
     KvSecrets,
@@ -52,9 +51,9 @@ class VaultConfigStack(BakeryStack):
                 sts=sts_endpoint,
             )
         self.output("duties", duties.roles, "duty -> role at auth/jwt: `VAULT_ROLE` of a job")
-        self.output("signing_key", f"transit/keys/{SIGNING_KEY}", "key that signs manifests")
+        self.output("signing_keys", signatures.keys, "duty -> key at transit/ that signs what its jobs make")
         self.output(
-            "public_keys", signatures.public_keys, "public keys by version, which check signatures without Vault"
+            "public_keys", signatures.public_keys, "duty -> public keys by version, to check signatures without Vault"
         )
 
 

@@ -10,7 +10,7 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.documents import VendorBase
 from bakery.model.project import Project
 
-AUDIENCE = "sts.amazonaws.com"  # the only audience of ID tokens that the roles of jobs accept (the stack `runner`)
+AUDIENCE = "sts.amazonaws.com"  # before /DUTY: of the ID tokens that the roles of jobs accept (the stack `runner`)
 
 
 def _open_target(_project: Project, definition: ImageDefinition, credentials: Mapping[str, str]) -> Target:

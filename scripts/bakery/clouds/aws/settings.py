@@ -114,12 +114,20 @@ class AwsDistribution(CloudDistribution):
     consumer_role: str = Field(default="bakery-publisher", description="role there that writes SSM parameters")
     kms_alias: str | None = Field(default=None, description="alias of each region's KMS key for the snapshots")
     credentials: VaultPath | None = Field(
-        default=None, description="Vault path of access_key and secret_key, such as aws/sts/bake; else the environment"
+        default=None,
+        description="Vault path of access_key and secret_key, such as aws/sts/publish; else the environment",
+    )
+    build_credentials: VaultPath | None = Field(
+        default=None, description="the same for builds with `base.aws`, such as aws/sts/bake; else `credentials`"
     )
 
     @property
     def vault_path(self) -> str | None:
         return self.credentials
+
+    @property
+    def build_path(self) -> str | None:
+        return self.build_credentials or self.credentials
 
     @property
     def locations(self) -> tuple[str, ...]:

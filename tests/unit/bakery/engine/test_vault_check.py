@@ -8,7 +8,8 @@ import pytest
 
 from bakery.clouds import definitions
 from bakery.engine import vault_check as vaultcheck
-from bakery.engine.vault_check import Duty, Need, NeedCheck
+from bakery.engine.duties import Duty
+from bakery.engine.vault_check import Need, NeedCheck
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, UsageError
 from bakery.model.definition import Definitions
 
@@ -146,7 +147,7 @@ def test_named_images_only(tmp_path: Path) -> None:
         ("apply", []),
     ],
 )
-def test_a_duty_needs_what_its_jobs_work_with(tmp_path: Path, duty: vaultcheck.Duty, names: list[str]) -> None:
+def test_a_duty_needs_what_its_jobs_work_with(tmp_path: Path, duty: Duty, names: list[str]) -> None:
     """An image that QEMU makes for all targets."""
     text = SECRETS + TARGETS.format(targets="local, aws, vsphere, azure")
     assert [need.name for need in vaultcheck.needs(load(tmp_path, web=text), [], duty)] == names

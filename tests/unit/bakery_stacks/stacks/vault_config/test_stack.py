@@ -1,6 +1,7 @@
 """The stack vault-config: the duties of vault/duties/, engines without keys, nothing secret; mistakes in its part."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ vault_config:
   aws:
     bake:
       role_arn: arn:aws:iam::123456789012:role/bakery-bake
+    publish:
+      role_arn: arn:aws:iam::123456789012:role/bakery-publish
     apply:
       role_arn: arn:aws:iam::123456789012:role/bakery-apply
       ttl: 30m
@@ -91,18 +94,22 @@ def test_every_duty_has_its_files_role_and_policy(stack: Stack) -> None:
     policies = named(stack, "vault_policy")
     assert set(roles) == {f"bakery-{duty}" for duty in DUTIES}
     for duty in DUTIES:
-        assert policies[f"bakery-{duty}"]["policy"] == (ROOT / "vault" / "duties" / f"{duty}.hcl").read_text()
+        text = (ROOT / "vault" / "duties" / f"{duty}.hcl").read_text()
+        [method] = stack["resource"]["vault_jwt_auth_backend"]
+        accessor = f"${{vault_jwt_auth_backend.{method}.accessor}}"
+        assert policies[f"bakery-{duty}"]["policy"] == text.replace("JWT_ACCESSOR", accessor)
 
 
 def test_every_role_is_bound_to_project_and_audience(stack: Stack) -> None:
     for name, role in named(stack, "vault_jwt_auth_backend_role", "role_name").items():
         claims = role["bound_claims"]
-        assert role["bound_audiences"] == ["https://vault.example.com"], name
+        assert role["bound_audiences"] == [f"https://vault.example.com/{name.removeprefix('bakery-')}"], name
         assert claims["project_id"] == "7", name
         assert role["token_ttl"] == role["token_explicit_max_ttl"] > 0, name
         assert role["token_no_default_policy"] is True, name
         if name != "bakery-validate":
             assert (claims["ref_protected"], claims["ref_type"]) == ("true", "branch"), name
+            assert claims["environment"] in ("bakery/*", name), name
             assert "merge_request_event" not in claims["pipeline_source"], name
 
 
@@ -115,8 +122,16 @@ def test_kept_things_survive_a_destroy(stack: Stack) -> None:
     for kind in ("vault_mount", "vault_transit_secret_backend_key"):
         for resource in stack["resource"][kind].values():
             assert resource["lifecycle"] == {"prevent_destroy": True}
-    [key] = stack["resource"]["vault_transit_secret_backend_key"].values()
-    assert (key["type"], key["exportable"], key["deletion_allowed"]) == ("ed25519", False, False)
+    for key in stack["resource"]["vault_transit_secret_backend_key"].values():
+        assert (key["type"], key["exportable"], key["deletion_allowed"]) == ("ed25519", False, False)
+
+
+def test_each_duty_that_signs_has_a_key_and_may_sign_with_no_other(stack: Stack) -> None:
+    keys = {key["name"] for key in stack["resource"]["vault_transit_secret_backend_key"].values()}
+    assert keys == {f"bakery-{duty}" for duty in ("bake-private", "bake-public", "verify", "publish")}
+    for name, policy in named(stack, "vault_policy").items():
+        signs = set(re.findall(r'path "transit/sign/([^"]*)"', policy["policy"]))
+        assert signs == ({name} & keys), name
 
 
 def test_roles_of_aws_last_an_hour_at_most(stack: Stack) -> None:
@@ -160,30 +175,30 @@ def test_a_role_gets_its_values_as_json(tmp_path: Path) -> None:
         ('"7"', "group/images", 13, "'vault_config.gitlab.project_id' is 'group/images'", "42"),
         ("publish]", "publsh]", 15, "is 'publsh'; it must be", "did you mean 'publish'?"),
         ("[validate, publish]", "[]", 15, "it needs 1 or more", "duties that jobs"),
-        ("ttl: 30m", "ttl: 2h", 21, "no session of 2h", "choose 15m to 1h"),
-        ("ttl: 30m", "ttl: 5m", 21, "no session of 5m", "choose 15m to 1h"),
-        ("ttl: 30m", "ttl: 1 hour", 21, "'vault_config.aws.apply.ttl' is '1 hour'", "10m"),
-        ("ttl: 1h", "ttl: 3h", 25, "longer than the job's token", "choose 1h or less"),
+        ("ttl: 30m", "ttl: 2h", 23, "no session of 2h", "choose 15m to 1h"),
+        ("ttl: 30m", "ttl: 5m", 23, "no session of 5m", "choose 15m to 1h"),
+        ("ttl: 30m", "ttl: 1 hour", 23, "'vault_config.aws.apply.ttl' is '1 hour'", "10m"),
+        ("ttl: 1h", "ttl: 3h", 27, "longer than the job's token", "choose 1h or less"),
         (
             "nodes: 3",
             "nodes: 4",
-            27,
+            29,
             "'vault_config.autopilot.nodes' is 4; it must be 3 or 5",
             "servers of the cluster",
         ),
-        ("dead_after: 10m", "dead_after: 30s", 28, "does not accept 30s", "choose 1m or more"),
+        ("dead_after: 10m", "dead_after: 30s", 30, "does not accept 30s", "choose 1m or more"),
         ("012:role/bakery-bake", "013:role/bakery-bake", 18, "is not of account 123456789012", "name a role"),
-        ("aws:iam::123456789012:role/bakery-a", "aws-cn:iam::123456789012:role/bakery-a", 20, "partition", "begin it"),
+        ("aws:iam::123456789012:role/bakery-a", "aws-cn:iam::123456789012:role/bakery-a", 22, "partition", "begin it"),
         (
             "012:role/bakery-test-vault",
             "013:role/bakery-test-vault",
-            29,
+            31,
             "is not of account 123456789012",
             "name a role",
         ),
-        ("role/bakery-test", "user/bakery-test", 29, "it must be the ARN of an IAM role", "arn:aws:iam::"),
-        ("  autopilot:", "  autopilt:", 26, "unknown key 'vault_config.autopilt'", "did you mean 'autopilot'?"),
-        ("1111-111111111111", "1111-11111111111", 23, "'vault_config.azure.tenant' is", "11111111-2222"),
+        ("role/bakery-test", "user/bakery-test", 31, "it must be the ARN of an IAM role", "arn:aws:iam::"),
+        ("  autopilot:", "  autopilt:", 28, "unknown key 'vault_config.autopilt'", "did you mean 'autopilot'?"),
+        ("1111-111111111111", "1111-11111111111", 25, "'vault_config.azure.tenant' is", "11111111-2222"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(
@@ -215,10 +230,10 @@ def test_it_goes_with_the_cluster(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "message", "hint"),
     [
-        ("nodes: 3 # of", "nodes: 5 # of", 27, "autopilot.nodes: the cluster has 5 nodes", "write 5, too"),
-        ("dead_after: 10m", "dead_after: 15m", 28, "until an alarm stops the refresh", "choose 14m"),
+        ("nodes: 3 # of", "nodes: 5 # of", 29, "autopilot.nodes: the cluster has 5 nodes", "write 5, too"),
+        ("dead_after: 10m", "dead_after: 15m", 30, "until an alarm stops the refresh", "choose 14m"),
         ("  autopilot:\n    nodes: 3\n    dead_after: 10m\n", "", 9, "no setting removes the nodes", "nodes: 3"),
-        ("role/bakery-test-vault", "role/vault", 29, "not the role of the cluster's nodes", "role/bakery-test-vault"),
+        ("role/bakery-test-vault", "role/vault", 31, "not the role of the cluster's nodes", "role/bakery-test-vault"),
         ("name: vault.example.com", "name: vault.example.org", 10, "is known as vault.example.org", "write https://"),
     ],
 )
