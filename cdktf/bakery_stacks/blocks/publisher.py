@@ -1,14 +1,18 @@
-"""The rights of publishing at AWS in this environment's regions, and the names of the roles that have them."""
+"""The rights of duties at AWS in this environment's regions, and the names of the roles that have them."""
 
 from collections.abc import Sequence
 
 from bakery.clouds.aws.settings import AwsDistribution
 from bakery_stacks.blocks.policy import Conditions, Statement, statement
-from bakery_stacks.config import Environment, aws_partition
+from bakery_stacks.config import Environment, aws_partition, dns_suffix
 
 SESSION_SECONDS = 7200  # copies to distant regions take longer than the default of one hour
 # The role that definitions assume in consumer accounts by default.
 CONSUMER_ROLE: str = AwsDistribution.model_fields["consumer_role"].default
+
+# Keys of the catalog below its prefix (`bakery.catalog`), with an entry of the index for each version.
+FAILURES = ["images/*/failures/*"]
+VERSIONS = ["images/*/versions/*", "index/*", *FAILURES]
 
 DESCRIBE = [
     "ec2:DescribeImages",
@@ -28,18 +32,38 @@ TAG_ON_START: Conditions = {"Null": {**NEW_BAKERY_TAG["Null"], "ec2:SnapshotTime
 
 
 def publishing_rights(environment: Environment, bucket_arn: str, key_arns: Sequence[str]) -> list[Statement]:
-    """All rights that publishing needs."""
+    """All rights that publishing needs: versions and channels."""
     return [
-        *_image_statements(environment),
+        *image_statements(environment),
         _pointer_statement(environment),
-        *_catalog_statements(bucket_arn, environment.catalog_prefix),
-        *_key_statements(key_arns),
+        *_catalog_statements(bucket_arn, environment.catalog_prefix, ["*"]),
+        *key_statements(key_arns),
         *_consumer_statements(environment),
         _topic_statement(environment),
     ]
 
 
-def _image_statements(environment: Environment) -> list[Statement]:
+def baking_rights(environment: Environment, bucket_arn: str, key_arn: str) -> list[Statement]:
+    """Rights of jobs that bake: reserve versions and keep their contents; no channel, no image, no parameter."""
+    return [
+        *_catalog_statements(bucket_arn, environment.catalog_prefix, VERSIONS),
+        _no_channel_statement(bucket_arn, environment.catalog_prefix),
+        catalog_key_statement(environment, key_arn, writes=True),
+        _topic_statement(environment),
+    ]
+
+
+def verifying_rights(environment: Environment, bucket_arn: str, key_arn: str) -> list[Statement]:
+    """Rights of jobs that test disks: read the catalog, and keep failures in it."""
+    return [
+        *_catalog_statements(bucket_arn, environment.catalog_prefix, FAILURES),
+        _no_channel_statement(bucket_arn, environment.catalog_prefix),
+        catalog_key_statement(environment, key_arn, writes=True),
+        _topic_statement(environment),
+    ]
+
+
+def image_statements(environment: Environment) -> list[Statement]:
     """Rights on images and snapshots, whose ARNs contain no account."""
     region: Conditions = {"StringEquals": {"aws:RequestedRegion": environment.regions}}
     home = aws_partition(environment.home_region)
@@ -67,15 +91,29 @@ def _pointer_statement(environment: Environment) -> Statement:
     return statement("Pointers", actions, pointer_arns(environment))
 
 
-def _catalog_statements(bucket_arn: str, prefix: str) -> list[Statement]:
-    """Records never change: the role cannot delete them, and `bakery.catalog` writes only absent ones."""
+def _catalog_statements(bucket_arn: str, prefix: str, written: Sequence[str]) -> list[Statement]:
+    """Rights to read all keys and to write some. No role deletes, and `bakery.catalog` writes absent keys only."""
     return [
         statement("CatalogList", ["s3:ListBucket"], [bucket_arn]),
-        statement("CatalogRecords", ["s3:GetObject", "s3:PutObject"], [f"{bucket_arn}/{prefix}/*"]),
+        statement("CatalogRead", ["s3:GetObject"], [f"{bucket_arn}/{prefix}/*"]),
+        statement("CatalogWrite", ["s3:PutObject"], [f"{bucket_arn}/{prefix}/{keys}" for keys in written]),
     ]
 
 
-def _key_statements(arns: Sequence[str]) -> list[Statement]:
+def _no_channel_statement(bucket_arn: str, prefix: str) -> Statement:
+    """The `*` of the allowed keys spans folders, so that a channel named `versions` would be one of them."""
+    return statement("NoChannels", ["s3:PutObject"], [f"{bucket_arn}/{prefix}/images/*/channels/*"], effect="Deny")
+
+
+def catalog_key_statement(environment: Environment, key_arn: str, *, writes: bool) -> Statement:
+    """The key of the catalog's bucket, through S3 alone: it also encrypts images."""
+    home = environment.home_region
+    actions = ["kms:Decrypt", *(["kms:GenerateDataKey"] if writes else [])]
+    through_s3: Conditions = {"StringEquals": {"kms:ViaService": f"s3.{home}.{dns_suffix(home)}"}}
+    return statement("CatalogKey", actions, [key_arn], conditions=through_s3)
+
+
+def key_statements(arns: Sequence[str]) -> list[Statement]:
     """EC2 creates a grant when it encrypts a copy; the role can create grants for AWS services only."""
     use = ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
     for_services: Conditions = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
@@ -118,8 +156,8 @@ def publisher_arns(environment: Environment) -> list[str]:
     oidc = environment.runner.bakes.oidc if environment.runner else None
     return [
         f"{role_prefix}/{publisher_name(environment)}",
-        *([f"{role_prefix}/{bake_name(environment)}"] if oidc else []),
-        *([engine.bake.role_arn] if engine else []),
+        *([f"{role_prefix}/{job_role_name(environment, 'publish')}"] if oidc else []),
+        *([engine.publish.role_arn] if engine else []),
     ]
 
 
@@ -128,14 +166,9 @@ def publisher_name(environment: Environment) -> str:
     return f"bakery-{environment.name}-publisher"
 
 
-def bake_name(environment: Environment) -> str:
-    """The role that GitLab jobs get for an ID token, to bake and publish."""
-    return f"bakery-{environment.name}-bake"
-
-
-def check_name(environment: Environment) -> str:
-    """The role that GitLab jobs get on any branch, to read what was published."""
-    return f"bakery-{environment.name}-check"
+def job_role_name(environment: Environment, role: str) -> str:
+    """The role that GitLab jobs of some duties get for an ID token."""
+    return f"bakery-{environment.name}-{role}"
 
 
 def tagger_name(environment: Environment) -> str:

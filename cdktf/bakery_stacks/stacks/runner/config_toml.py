@@ -63,7 +63,13 @@ def _render_toml(jobs: int, settings: dict[str, Any]) -> str:
 
 
 def _runner_identity(runner: Runner, name: str, executor: str) -> dict[str, Any]:
-    return {"name": name, "url": runner.gitlab_url, "token": TOKEN, "executor": executor}
+    return {
+        "name": name,
+        "url": runner.gitlab_url,
+        "token": TOKEN,
+        "executor": executor,
+        "debug_trace_disabled": True,  # whoever starts a pipeline could set CI_DEBUG_TRACE, which logs every variable
+    }
 
 
 def _docker_settings(docker: Docker) -> dict[str, Any]:

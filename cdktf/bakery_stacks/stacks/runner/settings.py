@@ -168,7 +168,7 @@ class Subject(Model):
 
 
 class Oidc(Model):
-    """Roles at AWS for tokens that GitLab signed. Named refs may bake; all branches of their projects may read."""
+    """Roles at AWS for tokens by GitLab, by duty. Named refs may bake; all branches of their projects may read."""
 
     subjects: Annotated[tuple[Subject, ...], Field(min_length=1)] = Field(description="refs that may bake")
     builds_in_aws: bool = Field(
@@ -178,10 +178,10 @@ class Oidc(Model):
 
 
 class Bakes(Model):
-    """The source of the rights of jobs that bake, which is never their machine."""
+    """The source of the rights of jobs, which is never their machine."""
 
     by: Literal["oidc", "vault"] = Field(
-        description="`oidc`: a role at AWS for GitLab's ID tokens. `vault`: credentials from Vault, and no role here"
+        description="`oidc`: roles at AWS for GitLab's ID tokens. `vault`: credentials from Vault, and no role here"
     )
     oidc: Oidc | None = Field(default=None, description="subjects of the role, if `by` is oidc")
 

@@ -139,5 +139,5 @@ def make_job_roles(
         distribution=distribution,
         repository_arn=repository_arn,
     )
-    stack.output("bake_role_arn", roles.bake_arn, "the project's BAKERY_BAKE_ROLE_ARN: bakes and publishes")
-    stack.output("check_role_arn", roles.check_arn, "the project's BAKERY_CHECK_ROLE_ARN: reads, on any branch")
+    for name, arn in roles.arns.items():
+        stack.output(f"{name}_role_arn", arn, f"BAKERY_{name.upper()}_ROLE_ARN in .gitlab/bakery.env")

@@ -69,7 +69,7 @@ def test_the_publisher_there_may_do_what_writing_parameters_calls(stack: Stack) 
 def test_the_publisher_there_is_for_the_owners_publishers_only(stack: Stack) -> None:
     owner = "arn:aws:iam::123456789012"
     assert trusted(stack, "publisher") == {
-        f"{owner}:root": [f"{owner}:role/bakery-prod-publisher", f"{owner}:role/bakery-bake"]
+        f"{owner}:root": [f"{owner}:role/bakery-prod-publisher", f"{owner}:role/bakery-publish"]
     }
     assert set(trusted(stack, "tagger")) == {f"{owner}:root", f"arn:aws:iam::{CONSUMER}:root"}
 

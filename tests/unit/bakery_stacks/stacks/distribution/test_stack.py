@@ -258,7 +258,8 @@ def test_the_publisher_stays_in_its_regions_and_names(stack: Stack) -> None:
         "NeverDeleteVersions",
         "Pointers",
         "CatalogList",
-        "CatalogRecords",
+        "CatalogRead",
+        "CatalogWrite",
         "Keys",
         "KeysForEc2",
         "Consumers",
@@ -275,8 +276,9 @@ def test_the_publisher_stays_in_its_regions_and_names(stack: Stack) -> None:
         "arn:aws:iam::210987654321:role/bakery-prod-tagger",
     ]
     assert found["Notices"]["Resource"] == ["arn:aws:sns:eu-west-1:123456789012:new-images"]
-    [records] = found["CatalogRecords"]["Resource"]
-    assert records.endswith(".arn}/bakery/*")
+    for name in ("CatalogRead", "CatalogWrite"):
+        [records] = found[name]["Resource"]
+        assert records.endswith(".arn}/bakery/*")
 
 
 def test_only_looking_is_allowed_on_everything(stack: Stack) -> None:

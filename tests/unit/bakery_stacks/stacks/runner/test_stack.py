@@ -302,22 +302,27 @@ def trust(stack: Stack, part: str) -> dict[str, Any]:
     return dict(found["Condition"])
 
 
-AUDIENCE = {"gitlab.example.com:aud": "sts.amazonaws.com"}  # what jobs put into `aud`: tests/unit/test_gitlab.py
+def audiences(*duties: str) -> dict[str, list[str]]:
+    """What jobs put into `aud`: tests/unit/test_gitlab.py."""
+    return {"gitlab.example.com:aud": [f"sts.amazonaws.com/{duty}" for duty in duties]}
 
 
-def test_jobs_on_named_refs_bake_and_publish(stack: Stack) -> None:
-    named = ["project_path:platform/images:ref_type:branch:ref:main"]
-    assert trust(stack, "jobs_bake") == {"StringEquals": {**AUDIENCE, "gitlab.example.com:sub": named}}
-    found = rights(stack, "jobs_bake")
-    assert found["CatalogRecords"]["Resource"] == ["arn:aws:s3:::prod-catalog/bakery/*"]
-    assert "MakeSnapshots" in found
-    assert stack["output"]["bake_role_arn"]
+def test_jobs_on_named_refs_have_the_role_of_their_duty(stack: Stack) -> None:
+    """What each may is in test_job_roles.py."""
+    named = {"gitlab.example.com:sub": ["project_path:platform/images:ref_type:branch:ref:main"]}
+    assert trust(stack, "jobs_bake_") == {"StringEquals": {**audiences("bake-private", "bake-public"), **named}}
+    assert trust(stack, "jobs_verify_") == {"StringEquals": {**audiences("verify"), **named}}
+    assert trust(stack, "jobs_publish_") == {"StringEquals": {**audiences("publish"), **named}}
+    assert trust(stack, "jobs_push_") == {"StringEquals": {**audiences("runner-image"), **named}}
+    accepted = of(stack, "aws_iam_openid_connect_provider")["client_id_list"]
+    duties = ("validate", "bake-private", "bake-public", "verify", "publish", "runner-image")
+    assert sorted(accepted) == sorted(audiences(*duties)["gitlab.example.com:aud"])
 
 
 def test_jobs_on_any_branch_of_these_projects_look_and_change_nothing(stack: Stack) -> None:
     any_branch = ["project_path:platform/images:ref_type:branch:ref:*"]
-    assert trust(stack, "jobs_check") == {
-        "StringEquals": AUDIENCE,
+    assert trust(stack, "jobs_check_") == {
+        "StringEquals": audiences("validate"),
         "StringLike": {"gitlab.example.com:sub": any_branch},
     }
     found = rights(stack, "jobs_check")
@@ -334,7 +339,8 @@ def test_jobs_on_any_branch_of_these_projects_look_and_change_nothing(stack: Sta
 def test_builds_in_aws_have_to_be_wanted(stack: Stack, builds: Stack) -> None:
     """Their rights reach snapshots that are not ours."""
     environment_rights = {one["Sid"] for one in builder.build_rights(production())}
-    assert rights(builds, "jobs_bake").keys() - rights(stack, "jobs_bake").keys() == environment_rights
+    assert rights(builds, "jobs_bake").keys() - rights(stack, "jobs_bake").keys() >= environment_rights
+    assert rights(builds, "jobs_publish") == rights(stack, "jobs_publish")
 
 
 def test_builds_of_packer_stay_in_the_regions(builds: Stack) -> None:
@@ -345,7 +351,6 @@ def test_builds_of_packer_stay_in_the_regions(builds: Stack) -> None:
     assert {name for name, one in found.items() if one["Resource"] == ["*"]} == {
         "Look",
         "LookAtBuilds",
-        "RegistryLogin",
     }
 
 
@@ -371,13 +376,14 @@ def test_who_applies_may_do_all_that_looking_takes(stack: Stack) -> None:
 
 def test_the_policies_fit_into_a_role(builds: Stack) -> None:
     """IAM counts the inline policies of a role together, without spaces (quota: 10,240)."""
-    policy = json.loads(of(builds, "aws_iam_role_policy", "jobs_bake")["policy"])
-    assert len(json.dumps(policy, separators=(",", ":"))) < 8200, "the rest is for consumer accounts"
+    for role, most in (("jobs_bake", 8200), ("jobs_publish", 5500)):
+        policy = json.loads(of(builds, "aws_iam_role_policy", role)["policy"])
+        assert len(json.dumps(policy, separators=(",", ":"))) < most, "the rest is for consumer accounts"
 
 
 def test_the_repository_has_a_writer_and_a_reader(stack: Stack) -> None:
     repository = of(stack, "aws_ecr_repository")
-    writer, reader = rights(stack, "jobs_bake")["RegistryPush"], rights(stack, "manager")["RegistryPull"]
+    writer, reader = rights(stack, "jobs_push")["RegistryPush"], rights(stack, "manager")["RegistryPull"]
     assert writer["Resource"] == reader["Resource"]
     assert writer["Resource"][0].startswith("${aws_ecr_repository.")
     assert {"ecr:PutImage", "ecr:InitiateLayerUpload"} <= set(writer["Action"])
@@ -391,7 +397,7 @@ def test_bakes_by_vault_get_nothing_here(other: Stack) -> None:
         "bakery-prod-runner-manager",
         "bakery-prod-runner-workers",
     }
-    assert "bake_role_arn" not in other["output"]
+    assert not [name for name in other["output"] if name.endswith("_role_arn")]
 
 
 def test_outputs_name_what_users_need(stack: Stack, other: Stack) -> None:
@@ -405,7 +411,8 @@ def test_outputs_name_what_users_need(stack: Stack, other: Stack) -> None:
         "token_parameter",
         "worker_group",
     }
-    assert set(stack["output"]) == {*common, "bake_role_arn", "check_role_arn"}
+    roles = {f"{role}_role_arn" for role in ("check", "bake", "verify", "publish", "push")}
+    assert set(stack["output"]) == {*common, *roles}
     assert set(other["output"]) == {*common, "guest_user_data"}
     assert all(output["description"] for output in stack["output"].values())
     assert "docker" in other["output"]["guest_user_data"]["value"]
