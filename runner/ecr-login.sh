@@ -1,5 +1,5 @@
 #!/bin/bash
-# Logs buildah in to the repository of the runner stack, BAKERY_RUNNER_REPOSITORY: the job assumes the bake role with
+# Logs buildah in to the repository of the runner stack, BAKERY_RUNNER_REPOSITORY: the job assumes the push role with
 # its ID token, and gets a password in that role. This job's image has no AWS tool, but curl can sign requests to AWS.
 set -euo pipefail
 
@@ -28,13 +28,13 @@ element() { # element NAME: its text, out of the XML on standard input
 if [ "$place" = "$registry" ]; then
   fail "BAKERY_RUNNER_REPOSITORY is not ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME, the runner stack's registry_url"
 fi
-if [ -z "${BAKERY_BAKE_ROLE_ARN:-}" ]; then
-  fail "BAKERY_BAKE_ROLE_ARN is not set, and only that role may push to $BAKERY_RUNNER_REPOSITORY"
+if [ -z "${BAKERY_PUSH_ROLE_ARN:-}" ]; then
+  fail "BAKERY_PUSH_ROLE_ARN is not set, and only that role may push to $BAKERY_RUNNER_REPOSITORY"
 fi
 
 session=$(printf '%s' "$AWS_ID_TOKEN" | ask STS "sts.$place" --data-urlencode WebIdentityToken@- \
   --data Action=AssumeRoleWithWebIdentity --data Version=2011-06-15 \
-  --data-urlencode "RoleArn=$BAKERY_BAKE_ROLE_ARN" --data "RoleSessionName=gitlab-job-$CI_JOB_ID")
+  --data-urlencode "RoleArn=$BAKERY_PUSH_ROLE_ARN" --data "RoleSessionName=gitlab-job-$CI_JOB_ID")
 key() { # key NAME: a part of the role's credentials
   element "$1" <<<"$session"
 }

@@ -3,7 +3,7 @@
 # Vault's packages give the file a capability of that name, and the kernel then refuses to start it at all there.
 set -euo pipefail
 
-toolbox=${BAKERY_TOOLBOX:-/opt/bakery}
+toolbox=$(cd "$(dirname "$0")/.." && pwd)
 ipc_lock=14 # its number in linux/capability.h
 confined=()
 if [ "$(id -u)" -eq 0 ]; then # while the image is built; a job's user cannot drop anything

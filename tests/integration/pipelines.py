@@ -1,7 +1,8 @@
 """What runs a pipeline of GitLab here: gitlab-ci-local, in the shell of this machine, on a copy of the project.
 
 It ignores ID tokens, retries, locks and tags, hides failures of child pipelines and knows `workflow:rules` as variables
-only. So tokens come from the environment, jobs are looked at one by one, and the rules are tried on a job of their own.
+only. So tokens come from the environment, one for all jobs; jobs are looked at one by one, and the rules are tried on a
+job of their own. The place of the runner image's toolbox is rewritten in the copy, since no container runs here.
 """
 
 import json
@@ -9,14 +10,14 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from bakery.demo.stand_ins.vault import VaultServer
-from bakery.engine.vault_check import Duty
+from bakery.engine.duties import Duty
 from bakery.machine.timeout import VARIABLE
 from bakery.signing import DUTIES as SIGNING_DUTIES
 from doubles.vault import Issuer, jwt_role, vault_server
@@ -26,8 +27,13 @@ POLICIES = ROOT / "vault" / "duties"
 SECONDS = 1800.0  # of the longest run, with emulated boots
 CANARY = "canary-5e2b9d40-pass"
 CLAIMS: dict[str, Any] = {"project_id": "7", "ref_protected": "true"}
+IMAGE = "bakery/ground"  # the environment of its jobs; Vault's policies name secrets by that claim
 DUTIES = get_args(Duty)
 CHECKS = ["vault-check", "validate", "plan"]
+BRANCH_CHECKS = [f"branch-{check}" for check in CHECKS]  # of refs that are not protected
+TOOLBOX = "/opt/bakery"
+SETTINGS = ".gitlab/bakery.env"
+RUNNER_IMAGE = f"registry.example.com/images/bakery/runner@sha256:{'1' * 64}"
 WORD = r"(?:\[bake\] -> )?(\S.*?)\s*"  # a job's name, and before it the trigger's if it is of the child pipeline
 NO_BASE = {"url": "http://127.0.0.1:1/disk.qcow2", "sha256": "0" * 64}
 
@@ -47,7 +53,7 @@ software:
     - name: nginx
 secrets:
   nginx_status_password:
-    path: secret/data/bakery/web
+    path: secret/data/bakery/ground
     key: status_password
 tests: [base]
 targets: [local]
@@ -70,7 +76,7 @@ targets: [aws]
 distribution:
   aws:
     regions: [us-east-1]
-    credentials: aws/sts/bake
+    credentials: aws/sts/publish
 channel: stable
 """
 
@@ -106,8 +112,7 @@ class Repository:
         """gitlab-ci-local with the environment of its jobs."""
         node = ROOT / ".bakery" / "tools" / "bin" / "node"
         program = ROOT / "node_modules" / ".bin" / "gitlab-ci-local"
-        own = {name: os.environ[name] for name in ("PATH", "HOME", VARIABLE)}
-        env = {"BAKERY_TOOLBOX": str(ROOT), **own, **environment}
+        env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **environment}
         command: list[str | Path] = [node, program, "--no-color", *options]
         return subprocess.run(
             command, cwd=self.root, env=env, capture_output=True, text=True, timeout=SECONDS, check=False
@@ -121,8 +126,14 @@ class Repository:
         listed = json.loads(done.stdout[done.stdout.index("\n[") :])
         return [job["name"] for job in listed if job["when"] != "never"]
 
-    def run(self, *options: str, **environment: str) -> Run:
-        """A whole pipeline on a protected branch."""
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Commit the settings of the jobs."""
+        told = {VARIABLE: os.environ[VARIABLE], **settings}
+        self.write(SETTINGS, "".join(f"{name}={value}\n" for name, value in told.items()))
+
+    def run(self, *options: str, settings: Mapping[str, str] | None = None, **environment: str) -> Run:
+        """A whole pipeline on a protected branch, with settings of the project and variables that GitLab makes."""
+        self.configure(settings or {})
         shell = ["--shell-isolation", "--force-shell-executor", "--no-artifacts-to-source"]
         done = self.local(*shell, "--variable", "CI_COMMIT_REF_PROTECTED=true", *options, **environment)
         found = {name: word for word, name in re.findall(rf"^ (PASS|FAIL) {{2}}{WORD}$", done.stdout, re.MULTILINE)}
@@ -138,6 +149,8 @@ def check_out(folder: Path) -> Repository:
         if name and not name.startswith(("packer/images/", "docs/")) and (ROOT / name).is_file():
             (found.root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, found.root / name)
+    for name in (".gitlab-ci.yml", "templates/bakery/template.yml", "scripts/bakery/engine/gitlab.py"):
+        (found.root / name).write_text((found.root / name).read_text().replace(TOOLBOX, str(ROOT)))
     found.git("init", "--quiet", "--initial-branch=main")
     found.git("remote", "add", "origin", "https://gitlab.example.com/group/project.git")
     found.write("packer/images/ground.yaml", GROUND.format(**NO_BASE))
@@ -152,6 +165,7 @@ class Login:
     """What GitLab gives every job, and where it is written down who logged in and who read what."""
 
     environment: dict[str, str]
+    settings: dict[str, str]
     audit: Path
 
     def roles(self) -> list[str]:
@@ -179,15 +193,18 @@ def vault_with_secrets(folder: Path) -> Iterator[VaultServer]:
     with vault_server(folder) as server:
         client = server.client
         client.sys.enable_audit_device("file", options={"file_path": str(folder / "audit.log")}, path="file")
-        server.put("secret/data/bakery/web", {"status_password": CANARY})
+        server.put("secret/data/bakery/ground", {"status_password": CANARY})
         client.sys.enable_secrets_engine("kv", path="aws", options={"version": "1"})
-        for duty in ("bake", "apply"):
+        client.sys.enable_auth_method("jwt")
+        accessor = client.sys.list_auth_methods()["data"]["jwt/"]["accessor"]
+        for duty in ("bake", "publish", "apply"):
             client.write_data(f"aws/sts/{duty}", data={"access_key": f"vault-{duty}", "secret_key": f"{CANARY}-{duty}"})
         client.sys.enable_secrets_engine("transit")
         for signing in SIGNING_DUTIES:
             client.secrets.transit.create_key(f"bakery-{signing}", key_type="ed25519")
         for duty in DUTIES:
-            client.sys.create_or_update_policy(f"bakery-{duty}", (POLICIES / f"{duty}.hcl").read_text())
+            policy = (POLICIES / f"{duty}.hcl").read_text().replace("JWT_ACCESSOR", accessor)
+            client.sys.create_or_update_policy(f"bakery-{duty}", policy)
         yield server
 
 
@@ -197,10 +214,10 @@ def log_in(vault: VaultServer, catalog: str) -> Login:
     for duty in DUTIES:
         jwt_role(vault, f"bakery-{duty}", issuer, CLAIMS, "bakery-validate", f"bakery-{duty}")
     found = vault.client.sys.list_enabled_audit_devices()["data"]["file/"]["options"]["file_path"]
-    environment = {
+    environment = {"VAULT_ID_TOKEN": issuer.token(vault.address, 3600, sub=IMAGE, **CLAIMS)}
+    settings = {
         "VAULT_ADDR": vault.address,
-        "VAULT_ID_TOKEN": issuer.token(vault.address, 3600, **CLAIMS),
         "BAKERY_CATALOG": catalog,
         "BAKERY_APPLY_CREDENTIALS": "aws/sts/apply",
     }
-    return Login(environment, Path(found))
+    return Login(environment, settings, Path(found))

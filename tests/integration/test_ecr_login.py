@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
-ROLE = "arn:aws:iam::123456789012:role/bakery-prod-bake"
+ROLE = "arn:aws:iam::123456789012:role/bakery-prod-push"
 TOKEN = "header.canary+of/gitlab=.signature"
 KEYS = Credentials("ASIACANARY", "canary/secret+key=", "canary//session+token==")
 PASSWORD = "canary-password=="
@@ -127,7 +127,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Job]:
         env = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
             "AWS_ID_TOKEN": TOKEN,
-            "BAKERY_BAKE_ROLE_ARN": ROLE,
+            "BAKERY_PUSH_ROLE_ARN": ROLE,
             "BAKERY_RUNNER_REPOSITORY": f"{REGISTRY}/bakery-prod-runner",
             "CI_JOB_ID": "13",
         }
@@ -159,9 +159,9 @@ def test_a_ref_that_may_not_take_the_role(job: Job) -> None:
 
 
 def test_a_project_without_the_role(job: Job) -> None:
-    done = job(BAKERY_BAKE_ROLE_ARN="")
+    done = job(BAKERY_PUSH_ROLE_ARN="")
     assert (done.returncode, job.programs.calls("curl")) == (1, [])
-    assert done.stderr.startswith("error: BAKERY_BAKE_ROLE_ARN is not set")
+    assert done.stderr.startswith("error: BAKERY_PUSH_ROLE_ARN is not set")
 
 
 def test_a_repository_that_is_not_in_ecr(job: Job) -> None:

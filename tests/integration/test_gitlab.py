@@ -12,7 +12,18 @@ import pytest
 from bakery.demo.stand_ins.vault import VaultServer
 from doubles.aws.client import running
 from doubles.vault import Issuer
-from integration.pipelines import CHECKS, CLAIMS, ROOT, Login, Repository, check_out, log_in, vault_with_secrets
+from integration.pipelines import (
+    BRANCH_CHECKS,
+    CHECKS,
+    CLAIMS,
+    ROOT,
+    RUNNER_IMAGE,
+    Login,
+    Repository,
+    check_out,
+    log_in,
+    vault_with_secrets,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +51,7 @@ class TestRules:
         ],
     )
     def test_jobs(self, repository: Repository, variables: dict[str, str], bakes: bool) -> None:
-        assert repository.jobs(**variables) == [*CHECKS, *(["bake"] if bakes else [])]
+        assert sorted(repository.jobs(**variables)) == sorted([*CHECKS, "bake"] if bakes else BRANCH_CHECKS)
 
     @pytest.mark.parametrize(
         ("variables", "refreshes"),
@@ -63,8 +74,22 @@ class TestRules:
         asked = ("--input", "build_runner=true")
         web = {"CI_PIPELINE_SOURCE": "web"}
         found = repository.jobs(*asked, **web, CI_COMMIT_REF_PROTECTED="true")
-        assert sorted(found) == sorted([*CHECKS, "bake", "runner-image", "runner-test"])
-        assert repository.jobs(*asked, **web, CI_COMMIT_REF_PROTECTED="false") == CHECKS
+        assert sorted(found) == sorted([*CHECKS, "bake", "runner-image"])
+        assert repository.jobs(*asked, **web, CI_COMMIT_REF_PROTECTED="false") == BRANCH_CHECKS
+
+    @pytest.mark.parametrize(
+        ("diff", "source", "shown"),
+        [("true", "merge_request_event", True), ("false", "merge_request_event", False), ("true", "push", False)],
+    )
+    def test_a_merge_request_shows_a_diff_if_the_project_wants_it(
+        self, repository: Repository, diff: str, source: str, shown: bool
+    ) -> None:
+        text = (repository.root / ".gitlab-ci.yml").read_text()
+        repository.write(
+            ".gitlab-ci.yml", text.replace("      vault_audience:", f"      diff: {diff}\n      vault_audience:")
+        )
+        found = repository.jobs(CI_PIPELINE_SOURCE=source, CI_COMMIT_REF_PROTECTED="false")
+        assert ("diff" in found) is shown
 
     @pytest.mark.parametrize(
         ("changed", "branch", "built"),
@@ -134,16 +159,22 @@ def login(vault: VaultServer, tmp_path: Path) -> Login:
     return log_in(vault, str(tmp_path / "catalog"))
 
 
+STOPPED_AT_THE_BAKE = {
+    **dict.fromkeys([*CHECKS, "bake", "vault-check publish"], "PASS"),
+    "bake-private ground": "FAIL",
+}
+
+
 def test_a_failed_bake_stops_what_is_built_on_it_and_is_seen_in_its_job(repository: Repository, login: Login) -> None:
-    run = repository.run(**login.environment)
-    assert run.jobs == {**dict.fromkeys([*CHECKS, "bake"], "PASS"), "bake-private ground": "FAIL"}, run.out
+    run = repository.run(settings=login.settings, **login.environment)
+    assert run.jobs == STOPPED_AT_THE_BAKE, run.out
     assert run.code == 0, "gitlab-ci-local hides it; GitLab does not (strategy: depend)"
 
 
 def test_a_broken_template_stops_it_before_any_build(repository: Repository, login: Login) -> None:
     template = repository.root / "packer" / "templates" / "chroot" / "linux.pkr.hcl"
     repository.write("packer/templates/chroot/linux.pkr.hcl", template.read_text() + "\nbroken {\n")
-    run = repository.run(**login.environment)
+    run = repository.run(settings=login.settings, **login.environment)
     assert run.code == 1
     assert run.jobs == {"vault-check": "PASS", "validate": "FAIL"}, run.out
 
@@ -153,7 +184,10 @@ def test_a_vault_that_refuses_or_is_away_stops_it_first(
     repository: Repository, login: Login, wrong: str, code: int
 ) -> None:
     other = {"VAULT_ID_TOKEN": Issuer().token("somebody else", **CLAIMS), "VAULT_ADDR": "http://127.0.0.1:1"}
-    run = repository.run(**{**login.environment, wrong: other[wrong]})
+    settings, environment = (
+        {**given, wrong: other[wrong]} if wrong in given else given for given in (login.settings, login.environment)
+    )
+    run = repository.run(settings=settings, **environment)
     assert run.code == 1
     assert run.jobs == {"vault-check": "FAIL"}, run.out
     assert re.search(rf"vault-check +finished in .* FAIL {code} ", run.out), "75 is what GitLab tries again"
@@ -163,9 +197,10 @@ def test_a_repository_with_definitions_alone_includes_the_component(repository: 
     """As another project does, but for the address of the component: everything else comes with the runner image."""
     for folder in ("ansible", "cdktf", "packer/templates", "packer/base", "scripts", "tests", "tools"):
         shutil.rmtree(repository.root / folder)
-    include = "include: [{local: /templates/bakery/template.yml, inputs: {images: tiny, dry_run: true}}]\n"
+    inputs = f"images: tiny, dry_run: true, runner_image: '{RUNNER_IMAGE}', vault_audience: 'https://vault.example.com'"
+    include = f"include: [{{local: /templates/bakery/template.yml, inputs: {{{inputs}}}}}]\n"
     repository.write(".gitlab-ci.yml", include)
-    run = repository.run(**login.environment)
+    run = repository.run(settings=login.settings, **login.environment)
     assert run.jobs == dict.fromkeys(CHECKS, "PASS"), run.out
     assert "no complete version in release line 1.0" in run.out
 
@@ -177,19 +212,67 @@ def test_checks_read_the_catalog_in_the_role_that_their_token_gets(repository: R
     with running() as aws, TemporaryDirectory() as scratch:
         aws.client("s3", "us-east-1").create_bucket(Bucket="catalog")
         before = len(aws.actions())
-        environment = {
+        settings = {
             "AWS_ENDPOINT_URL": aws.url,
             "AWS_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_ID_TOKEN": "header.payload.signature",
             "TMPDIR": scratch,
         }
-        login = log_in(vault, "s3://catalog/bakery").environment
-        without = repository.run("--input", "dry_run=true", **login, **environment)
+        login = log_in(vault, "s3://catalog/bakery")
+        settings |= login.settings
+        environment = {"AWS_ID_TOKEN": "header.payload.signature", **login.environment}
+        without = repository.run("--input", "dry_run=true", settings=settings, **environment)
         assert without.jobs == {"vault-check": "PASS", "validate": "PASS", "plan": "FAIL"}, without.out
-        run = repository.run("--input", "dry_run=true", **login, **environment, BAKERY_CHECK_ROLE_ARN=role)
+        settings["BAKERY_CHECK_ROLE_ARN"] = role
+        run = repository.run("--input", "dry_run=true", settings=settings, **environment)
         assert run.jobs == dict.fromkeys(CHECKS, "PASS"), run.out
         assert aws.actions()[before] == "AssumeRoleWithWebIdentity"
         assert list(Path(scratch).glob("tmp.*")) == [], "no token stays on the machine"
+
+
+PROGRAMS = ("bakery", "bash", "cat", "dirname", "env", "git", "id", "ln", "mkdir", "mktemp", "node", "packer", "python")
+
+
+def test_variables_of_a_pipeline_run_nothing_and_lead_nowhere(
+    repository: Repository, login: Login, tmp_path: Path
+) -> None:
+    """As of somebody who may merge and start a pipeline, but has no commit of his own in it."""
+    evil, marker = tmp_path / "evil", tmp_path / "ran"
+    line = f'echo "$0" >>{marker}\n'
+    scripts = {**{f"bin/{name}": f"#!/bin/sh\n{line}" for name in PROGRAMS}, "runner/enter.sh": line, "enter.sh": line}
+    for name, text in {**scripts, "python/sitecustomize.py": f"open({str(marker)!r}, 'a').write('python')\n"}.items():
+        (evil / name).parent.mkdir(parents=True, exist_ok=True)
+        (evil / name).write_text(text)
+        (evil / name).chmod(0o755)
+    catalog = tmp_path / "evil-catalog"
+    variables = {
+        "PATH": f"{evil}/bin:/usr/bin:/bin",
+        "BAKERY_TOOLBOX": str(evil),
+        "PYTHONPATH": f"{evil}/python",
+        "BAKERY_RUNNER_IMAGE": "docker.io/evil/runner:1",
+        "CI_REGISTRY_IMAGE": "docker.io/evil",
+        "VAULT_ADDR": "http://127.0.0.1:1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "BAKERY_CATALOG": str(catalog),
+        "PYTHONSTARTUP": f"{evil}/python/sitecustomize.py",
+        "NODE_OPTIONS": f"--require {evil}/enter.sh",
+        "HTTPS_PROXY": "http://127.0.0.1:1",
+        "HTTP_PROXY": "http://127.0.0.1:1",
+        "HOME": str(evil),
+        "VAULT_ROLE": "evil",
+        "PACKER_PLUGIN_PATH": str(evil),
+        "TF_CLI_CONFIG_FILE": str(evil),
+        "ANSIBLE_CONFIG": str(evil),
+    }
+    options = [word for name, value in variables.items() for word in ("--variable", f"{name}={value}")]
+    run = repository.run(*options, settings=login.settings, **login.environment)
+    assert run.jobs == STOPPED_AT_THE_BAKE, run.out
+    assert not marker.exists(), marker.read_text()
+    assert not catalog.exists()
+    (child,) = (repository.root / ".gitlab-ci-local" / "artifacts").glob("plan/bakery-pipeline.yml")
+    assert "evil" not in child.read_text()
+    committed = re.search(r"runner_image: (\S+)", (repository.root / ".gitlab-ci.yml").read_text())
+    assert committed
+    assert f"image: {committed[1]}" in child.read_text()

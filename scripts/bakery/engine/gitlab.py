@@ -12,9 +12,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from bakery.clouds import CLOUDS
+from bakery.engine.duties import Duty, environment_of, id_tokens_of
 from bakery.engine.plan import Action, Plan
-from bakery.engine.vault_check import Duty, used
+from bakery.engine.vault_check import used
 from bakery.engine.vulnerabilities import REPORT, VEX
 from bakery.host.errors import ExitCode
 from bakery.model.contents import SBOM_SUFFIXES
@@ -24,6 +24,7 @@ from bakery.signing.keyring import SIGNING_KEY
 Job = dict[str, Any]
 Jobs = dict[str, Job]
 
+CHECK = "check"  # the stage before every bake
 STEPS = ("bake", "verify", "publish")  # of an image; each is a stage
 BAKES: tuple[Duty, ...] = ("bake-private", "bake-public")
 # Tags of runners by duty: a runner that checks merge requests must not be able to write to the catalog.
@@ -38,21 +39,23 @@ LOGS = ".bakery/logs/"
 # With credentials from Vault; without BAKERY_APPLY_CREDENTIALS, with the job's own.
 APPLY = "bakery vault exec -- bakery apply images --outputs images.json --report terraform.json"
 
-# The audience of each token, by variable.
-ID_TOKENS = {
-    "VAULT_ID_TOKEN": "$VAULT_ADDR",
-    **{name: audience for cloud in CLOUDS.values() for name, audience in cloud.id_tokens.items()},
-}
-ENTER = '. "${BAKERY_TOOLBOX:-/opt/bakery}/runner/enter.sh"'
+# A fixed path, and the duty as an argument: variables can be set by whoever starts a pipeline.
+ENTER = ". /opt/bakery/runner/enter.sh"
 # Only failures of the system: other jobs would fail again. GitLab allows at most 2.
 RETRY = {"max": 2, "when": ["runner_system_failure"], "exit_codes": [int(ExitCode.TRY_AGAIN)]}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of a run: the container image of jobs, one target or all, and a channel to move instead."""
+    """Settings that the jobs of a run have in common, as literal text in each of them.
+
+    The container image by digest, the audience that Vault knows, the environment to apply (empty: none), one target or
+    all, and a channel to move instead of that of the definitions.
+    """
 
     runner_image: str
+    vault_audience: str
+    environment: str = ""
     target: str = "all"
     channel: str = ""
 
@@ -65,10 +68,14 @@ def pipeline(plan: Plan, images: Mapping[str, ImageDefinition], settings: Settin
     jobs: Jobs = {}
     for name, action in due.items():
         generations[name] = generations.get(images[name].parent or "", 0) + 1
-        steps = _image_jobs(images[name], action, jobs, settings.channel)
+        steps = _image_jobs(images[name], action, jobs, settings)
         jobs |= {job: {**steps[job], "stage": _stage_name(steps[job]["stage"], generations[name])} for job in steps}
     common = _common_settings(settings, max(generations.values(), default=1))
-    return common | ({**jobs, "apply images": _apply_job()} if due else {"nothing due": _idle_job()}) | paused
+    if not due:
+        return common | {"nothing due": _idle_job()} | paused
+    checks = _check_jobs([images[name] for name in due], settings)
+    apply = {"apply images": _apply_job(settings)} if settings.environment else {}
+    return common | checks | _with_checks(jobs, checks) | apply | paused
 
 
 def render(document: Mapping[str, Any]) -> str:
@@ -99,28 +106,63 @@ def _stage_name(step: str, generation: int) -> str:
 def _common_settings(settings: Settings, generations: int) -> dict[str, Any]:
     stages = [_stage_name(step, generation + 1) for generation in range(generations) for step in STEPS]
     return {
-        "stages": [*stages, "apply"],
+        "stages": [CHECK, *stages, "apply"],
         "workflow": {"auto_cancel": {"on_new_commit": "none"}},
         "variables": SIGNING,
         "default": {
             "image": settings.runner_image,
             "interruptible": False,
             "retry": RETRY,
-            "id_tokens": {name: {"aud": audience} for name, audience in ID_TOKENS.items()},
-            "before_script": [ENTER],
         },
     }
 
 
-def _image_jobs(image: ImageDefinition, action: Action, earlier: Jobs, channel: str) -> Jobs:
+def _duty_settings(duty: Duty, settings: Settings, image: str = "") -> Job:
+    """The keys of a job that give it the rights of one duty, for one image if the duty is for one."""
+    return {
+        "environment": environment_of(duty, image),
+        "id_tokens": id_tokens_of(duty, settings.vault_audience),
+        "before_script": [f"{ENTER} {duty}"],
+    }
+
+
+def _check_jobs(due: Sequence[ImageDefinition], settings: Settings) -> Jobs:
+    """The checks of what publish and apply need from Vault, before anything is baked. A bake checks its own needs."""
+    names = " ".join(image.name for image in due)
+    jobs = {"vault-check publish": _check_job("publish", _publish_runner(due[0]), names, settings)}
+    if settings.environment:
+        jobs["vault-check apply"] = _check_job("apply", RUNNERS["bake-public"], names, settings)
+    return jobs
+
+
+def _check_job(duty: Duty, runner: str, names: str, settings: Settings) -> Job:
+    return {
+        "stage": CHECK,
+        "tags": [runner],
+        **_duty_settings(duty, settings),
+        "needs": [],
+        "script": [_check_line(duty, names)],
+    }
+
+
+def _check_line(duty: Duty, names: str) -> str:
+    return f"section vault 'What {duty} needs from Vault' bakery vault check --duty {duty} {names}"
+
+
+def _with_checks(jobs: Jobs, checks: Jobs) -> Jobs:
+    """The same jobs, none of which starts before the checks."""
+    return {name: {**job, "needs": [*checks, *job["needs"]]} for name, job in jobs.items()}
+
+
+def _image_jobs(image: ImageDefinition, action: Action, earlier: Jobs, settings: Settings) -> Jobs:
     """The jobs of one image, after its parent's. The runner that baked a version publishes it at missing targets."""
     selection = f"{image.name} --baked-before {action.due_since}" if action.due_since else image.name
-    bakes = _bake_jobs(image, selection, earlier) if action.kind != "publish" else {}
-    verify = _verify_jobs(image, selection) if f"bake-private {image.name}" in bakes else {}
-    return {**bakes, **verify, **_publish_jobs(image, selection, [*bakes, *verify], channel)}
+    bakes = _bake_jobs(image, selection, earlier, settings) if action.kind != "publish" else {}
+    verify = _verify_jobs(image, selection, settings) if f"bake-private {image.name}" in bakes else {}
+    return {**bakes, **verify, **_publish_jobs(image, selection, [*bakes, *verify], settings)}
 
 
-def _bake_jobs(image: ImageDefinition, selection: str, earlier: Jobs) -> Jobs:
+def _bake_jobs(image: ImageDefinition, selection: str, earlier: Jobs, settings: Settings) -> Jobs:
     """The jobs that bake it. `selection` has the arguments by which they plan as this plan did."""
     jobs = {}
     for duty in BAKES:
@@ -129,9 +171,12 @@ def _bake_jobs(image: ImageDefinition, selection: str, earlier: Jobs) -> Jobs:
             jobs[f"{duty} {image.name}"] = {
                 "stage": "bake",
                 "tags": [RUNNERS[duty]],
-                "variables": _role_variables(duty),
+                **_duty_settings(duty, settings, image.name),
                 "needs": _parent_jobs(image, builders, earlier),
-                "script": [f"section bake 'Bake {image.name}' bakery bake {selection} {options}"],
+                "script": [
+                    _check_line(duty, image.name),
+                    f"section bake 'Bake {image.name}' bakery bake {selection} {options}",
+                ],
                 "artifacts": _artifact_settings(_artifact_pattern(image), LOGS) | _sbom_report(image),
             }
     return jobs
@@ -149,12 +194,12 @@ def _parent_jobs(image: ImageDefinition, builders: Sequence[str], earlier: Jobs)
     return [job for job in (*disk, f"publish {image.parent}") if job in earlier]
 
 
-def _verify_jobs(image: ImageDefinition, selection: str) -> Jobs:
+def _verify_jobs(image: ImageDefinition, selection: str, settings: Settings) -> Jobs:
     name = image.name
     job = {
         "stage": "verify",
         "tags": [RUNNERS["bake-private"]],
-        "variables": _role_variables("bake-private"),  # verify searches the disk for the secrets of the bake
+        **_duty_settings("verify", settings, name),
         "needs": [f"bake-private {name}"],
         "script": [f"due {selection} || exit 0", f"section verify 'Test {name}' bakery verify {name}"],
         "artifacts": _artifact_settings(
@@ -164,18 +209,22 @@ def _verify_jobs(image: ImageDefinition, selection: str) -> Jobs:
     return {f"verify {name}": job}
 
 
-def _publish_jobs(image: ImageDefinition, selection: str, needs: list[str], channel: str) -> Jobs:
+def _publish_runner(image: ImageDefinition) -> str:
+    """The tag of the runners that publish an image: those that baked it."""
+    return RUNNERS["bake-private" if used(image, "bake-private") else "bake-public"]
+
+
+def _publish_jobs(image: ImageDefinition, selection: str, needs: list[str], settings: Settings) -> Jobs:
     """The runner that baked the image publishes it."""
     name = image.name
-    option = f" --channel {shlex.quote(channel)}" if channel else ""
+    option = f" --channel {shlex.quote(settings.channel)}" if settings.channel else ""
     job = {
         "stage": "publish",
-        "tags": [RUNNERS["bake-private" if used(image, "bake-private") else "bake-public"]],
-        "variables": _role_variables("publish"),
+        "tags": [_publish_runner(image)],
+        **_duty_settings("publish", settings),
         # An environment is an account. With GitLab's lock, a pipeline need not wait for the bakery's, which also covers
-        # laptops. The variable is not last: where it is empty, the key would end in a slash, and GitLab drops such a
-        # lock.
-        "resource_group": f"publish/$BAKERY_ENVIRONMENT/{name}",
+        # laptops.
+        "resource_group": _lock_name("publish", settings.environment, name),
         "needs": needs,
         "script": [
             f"due {selection} || exit 0",
@@ -187,14 +236,13 @@ def _publish_jobs(image: ImageDefinition, selection: str, needs: list[str], chan
     return {f"publish {name}": job}
 
 
-def _apply_job() -> Job:
+def _apply_job(settings: Settings) -> Job:
     """The job that waits for all stages before it: GitLab limits a list of needs to 50."""
     return {
         "stage": "apply",
         "tags": [RUNNERS["bake-public"]],
-        "rules": [{"if": "$BAKERY_ENVIRONMENT"}],
-        "variables": _role_variables("apply"),
-        "resource_group": "apply/$BAKERY_ENVIRONMENT/images",
+        **_duty_settings("apply", settings),
+        "resource_group": _lock_name("apply", settings.environment, "images"),
         "dependencies": [],
         "script": [f"section apply 'Hand the IDs to Terraform' {APPLY}"],
         "artifacts": {
@@ -213,7 +261,6 @@ def _paused_jobs(plan: Plan, images: Mapping[str, ImageDefinition], target: str)
             "stage": "bake",
             "needs": [],
             "allow_failure": True,
-            "before_script": [],
             "script": [f"echo {shlex.quote(f'{action.image}: {action.reason}')}", "exit 1"],
         }
         for action in plan.actions
@@ -222,12 +269,12 @@ def _paused_jobs(plan: Plan, images: Mapping[str, ImageDefinition], target: str)
 
 
 def _idle_job() -> Job:
-    return {"stage": "bake", "before_script": [], "script": ["echo 'Every image is up to date.'"]}
+    return {"stage": "bake", "script": ["echo 'Every image is up to date.'"]}
 
 
-def _role_variables(duty: Duty) -> dict[str, str]:
-    """The duty's role in Vault, as vault/set-up.sh names it."""
-    return {"VAULT_ROLE": f"bakery-{duty}"}
+def _lock_name(*parts: str) -> str:
+    """GitLab drops a lock whose name has an empty part."""
+    return "/".join(filter(None, parts))
 
 
 def _artifact_pattern(image: ImageDefinition) -> str:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from bakery.clouds.definitions import Definition
+from bakery.engine import duties
 from bakery.engine.gitlab import Settings, pipeline, render
 from bakery.engine.plan import Action, Kind, Plan
 from bakery.model.definition import ImageDefinition
 
-SETTINGS = Settings("registry.example.com/runner@sha256:0")
+SETTINGS = Settings("registry.example.com/runner@sha256:0", "https://vault.example.com", "prod")
+CHECKS = ["vault-check publish", "vault-check apply"]
 AWS = {"regions": ["eu-central-1"]}
 AMI = {"ami": {"name": "debian-12-*", "owner": "136693071363"}}
 
@@ -48,11 +50,15 @@ def child(settings: Settings = SETTINGS, **kinds: Kind) -> dict[str, Any]:
 
 
 def jobs(found: dict[str, Any]) -> list[str]:
-    return [name for name in found if name not in ("stages", "workflow", "variables", "default")]
+    """The names of the jobs after the checks."""
+    return [name for name in found if name not in ("stages", "workflow", "variables", "default", *CHECKS)]
 
 
 def needs(found: dict[str, Any]) -> dict[str, list[str]]:
-    return {name: found[name]["needs"] for name in jobs(found) if "needs" in found[name]}
+    """What each job needs besides the checks, which every image's jobs need first."""
+    wanted = {name: found[name]["needs"] for name in jobs(found) if "needs" in found[name]}
+    assert all(names[: len(CHECKS)] == CHECKS for names in wanted.values())
+    return {name: names[len(CHECKS) :] for name, names in wanted.items()}
 
 
 def test_what_is_kept_has_no_jobs() -> None:
@@ -81,12 +87,18 @@ def test_nothing_needs_a_job_of_a_later_stage() -> None:
     """GitLab would refuse the whole pipeline."""
     found = child(base="bake", web="wait", both="wait", cloud="bake")
     steps = ["bake", "verify", "publish"]
-    assert found["stages"] == [*steps, *(f"{step} 2" for step in steps), *(f"{step} 3" for step in steps), "apply"]
-    assert [found[f"{step} web"]["stage"] for step in ("bake-private", "verify", "publish")] == found["stages"][3:6]
+    assert found["stages"] == [
+        "check",
+        *steps,
+        *(f"{step} 2" for step in steps),
+        *(f"{step} 3" for step in steps),
+        "apply",
+    ]
+    assert [found[f"{step} web"]["stage"] for step in ("bake-private", "verify", "publish")] == found["stages"][4:7]
     assert (found["bake-public both"]["stage"], found["bake-public cloud"]["stage"]) == ("bake 3", "bake")
     order = {name: found["stages"].index(found[name]["stage"]) for name in jobs(found)}
     assert all(order[need] < order[name] for name, wanted in needs(found).items() for need in wanted)
-    assert child(base="keep", web="bake")["stages"] == child(base="keep")["stages"] == [*steps, "apply"]
+    assert child(base="keep", web="bake")["stages"] == child(base="keep")["stages"] == ["check", *steps, "apply"]
 
 
 VERIFIED = ("verdict.json", "verdict.dsse.json", "vulnerabilities.json", "openvex.json")
@@ -127,12 +139,12 @@ def test_a_kept_parent_is_not_waited_for() -> None:
 
 def test_private_and_public_bakes_are_apart() -> None:
     found = child(cloud="bake", both="bake")
-    assert found["bake-private both"]["script"] == ["section bake 'Bake both' bakery bake both --builder qemu"]
-    assert found["bake-public both"]["script"] == ["section bake 'Bake both' bakery bake both --builder aws"]
-    assert found["publish both"]["needs"] == ["bake-private both", "bake-public both", "verify both"]
+    assert found["bake-private both"]["script"][1] == "section bake 'Bake both' bakery bake both --builder qemu"
+    assert found["bake-public both"]["script"][1] == "section bake 'Bake both' bakery bake both --builder aws"
+    assert needs(found)["publish both"] == ["bake-private both", "bake-public both", "verify both"]
     assert "bake-private cloud" not in found
     assert "verify cloud" not in found, "Packer's builder there tests while it builds"
-    assert found["publish cloud"]["needs"] == ["bake-public cloud"]
+    assert needs(found)["publish cloud"] == ["bake-public cloud"]
 
 
 def test_what_writes_runs_on_runners_of_its_own() -> None:
@@ -151,23 +163,23 @@ def test_what_writes_runs_on_runners_of_its_own() -> None:
 def test_a_version_that_lacks_a_target_is_not_baked_again() -> None:
     found = child(base="keep", web="publish")
     assert jobs(found) == ["publish web", "apply images"]
-    assert found["publish web"]["needs"] == []
+    assert needs(found)["publish web"] == []
 
 
 def test_one_target_takes_the_parents_along() -> None:
-    found = child(Settings("r", target="aws"), base="bake", web="wait", cloud="bake")
+    found = child(replace(SETTINGS, target="aws"), base="bake", web="wait", cloud="bake")
     assert [name for name in jobs(found) if name.startswith("publish")] == [
         "publish base",
         "publish web",
         "publish cloud",
     ]
-    assert jobs(child(Settings("r", target="aws"), base="bake")) == ["nothing due"]
-    assert jobs(child(Settings("r", target="azure"), base="bake", web="wait")) == ["nothing due"]
+    assert jobs(child(replace(SETTINGS, target="aws"), base="bake")) == ["nothing due"]
+    assert jobs(child(replace(SETTINGS, target="azure"), base="bake", web="wait")) == ["nothing due"]
 
 
 def test_another_channel() -> None:
     assert child(web="publish")["publish web"]["script"][1] == "section publish 'Publish web' bakery publish web"
-    found = child(Settings("r", channel="a; b"), web="publish")
+    found = child(replace(SETTINGS, channel="a; b"), web="publish")
     assert found["publish web"]["script"][1].endswith("bakery publish web --channel 'a; b'")
 
 
@@ -181,7 +193,7 @@ def test_jobs_plan_as_the_plan_did_whose_jobs_they_are() -> None:
     found = pipeline(Plan(tuple(actions)), IMAGES, SETTINGS)
     for name in ("base", "web"):
         due = f"due {name} --baked-before {time} || exit 0"
-        assert f"bakery bake {name} --baked-before {time} --builder" in found[f"bake-private {name}"]["script"][0]
+        assert f"bakery bake {name} --baked-before {time} --builder" in found[f"bake-private {name}"]["script"][1]
         assert found[f"verify {name}"]["script"][0] == found[f"publish {name}"]["script"][0] == due
 
 
@@ -199,13 +211,14 @@ def test_no_two_publish_or_apply_at_the_same_place_at_once() -> None:
     found = child(web="bake", cloud="bake")
     locks = {name: found[name]["resource_group"] for name in jobs(found) if "resource_group" in found[name]}
     assert locks == {
-        "publish web": "publish/$BAKERY_ENVIRONMENT/web",
-        "publish cloud": "publish/$BAKERY_ENVIRONMENT/cloud",
-        "apply images": "apply/$BAKERY_ENVIRONMENT/images",
+        "publish web": "publish/prod/web",
+        "publish cloud": "publish/prod/cloud",
+        "apply images": "apply/prod/images",
     }
     # The rule of lib/gitlab/regex.rb; a job with another key has no lock at all, and nothing says so.
     valid = re.compile(r"[\w${}. -]([\w/${}. -]*[\w${}. -])?")
-    assert all(valid.fullmatch(lock.replace("$BAKERY_ENVIRONMENT", "")) for lock in locks.values())
+    assert all(valid.fullmatch(lock) for lock in locks.values())
+    assert child(replace(SETTINGS, environment=""), web="bake")["publish web"]["resource_group"] == "publish/web"
 
 
 def test_apply_is_one_line_that_asks_vault() -> None:
@@ -213,17 +226,60 @@ def test_apply_is_one_line_that_asks_vault() -> None:
     assert line.startswith("section apply 'Hand the IDs to Terraform' bakery vault exec -- bakery apply images ")
 
 
-def test_every_job_has_a_role_for_its_duty_and_no_more() -> None:
+def test_every_job_has_the_claims_of_one_duty_and_no_more() -> None:
     found = child(both="bake")
-    assert {name: found[name]["variables"]["VAULT_ROLE"] for name in jobs(found)} == {
-        "bake-private both": "bakery-bake-private",
-        "bake-public both": "bakery-bake-public",
-        "verify both": "bakery-bake-private",
-        "publish both": "bakery-publish",
-        "apply images": "bakery-apply",
+    expected = {
+        "vault-check publish": ("publish", "bakery-publish", "access"),
+        "vault-check apply": ("apply", "bakery-apply", "access"),
+        "bake-private both": ("bake-private", "bakery/both", "prepare"),
+        "bake-public both": ("bake-public", "bakery/both", "prepare"),
+        "verify both": ("verify", "bakery/both", "verify"),
+        "publish both": ("publish", "bakery-publish", "access"),
+        "apply images": ("apply", "bakery-apply", "access"),
     }
-    tokens = {"VAULT_ID_TOKEN": {"aud": "$VAULT_ADDR"}, "AWS_ID_TOKEN": {"aud": "sts.amazonaws.com"}}
-    assert found["default"]["id_tokens"] == tokens
+    assert set(expected) == {*CHECKS, *jobs(found)}
+    for name, (duty, environment, action) in expected.items():
+        job = found[name]
+        assert job["environment"] == {"name": environment, "action": action}
+        assert job["id_tokens"] == {
+            "VAULT_ID_TOKEN": {"aud": f"https://vault.example.com/{duty}"},
+            "AWS_ID_TOKEN": {"aud": f"sts.amazonaws.com/{duty}"},
+        }
+        assert job["before_script"] == [f". /opt/bakery/runner/enter.sh {duty}"]
+        assert "variables" not in job
+    assert not {"id_tokens", "before_script", "variables"} & found["default"].keys(), "nothing is common to two duties"
+
+
+def test_no_action_makes_a_deployment() -> None:
+    """GitLab refuses a deployment that is older than the last one."""
+    found = child(both="bake")
+    actions = {job["environment"]["action"] for job in found.values() if isinstance(job, dict) and "environment" in job}
+    assert actions <= {"prepare", "verify", "access"}
+
+
+def test_the_environments_of_images_and_of_duties_never_meet() -> None:
+    for duty in ("publish", "apply"):
+        assert duties.environment_of("bake-private", duty)["name"] != duties.environment_of(duty)["name"]
+
+
+def test_nothing_in_a_job_is_a_variable() -> None:
+    """A pipeline, a trigger or a schedule may set any of them, also those that GitLab defines."""
+    assert "$" not in render(child(base="bake", web="wait", both="wait", cloud="bake"))
+
+
+def test_nothing_is_baked_before_vault_gives_what_later_jobs_need() -> None:
+    found = child(base="bake", web="wait")
+    assert found["vault-check publish"]["script"] == [
+        "section vault 'What publish needs from Vault' bakery vault check --duty publish base web"
+    ]
+    assert found["vault-check apply"]["needs"] == []
+    assert found["bake-private web"]["script"][0].endswith("bakery vault check --duty bake-private web")
+
+
+def test_without_an_environment_nothing_is_applied() -> None:
+    found = child(replace(SETTINGS, environment=""), web="bake")
+    assert not [name for name in found if "apply" in name and name != "stages"]
+    assert found["bake-private web"]["needs"] == ["vault-check publish"]
 
 
 def test_only_what_may_pass_is_tried_again_and_nothing_is_cancelled() -> None:
@@ -238,7 +294,7 @@ def test_apply_waits_for_all_without_a_list() -> None:
     apply = child(web="bake")["apply images"]
     assert "needs" not in apply
     assert apply["dependencies"] == [], "nor does it fetch their disks"
-    assert apply["rules"] == [{"if": "$BAKERY_ENVIRONMENT"}]
+    assert "rules" not in apply
 
 
 def test_apply_reports_what_it_did_or_refused() -> None:
