@@ -102,6 +102,7 @@ def test_ci_bakes_it_where_clouds_are(bakery: Bakery, project: Path) -> None:
     plan = json.loads(bakery("plan", "--json"))
     plan["actions"][0] |= {"kind": "bake"}
     (project / "plan.json").write_text(json.dumps(plan))
-    pipeline = bakery("ci", "plan.json", "--runner-image", "runner", "--target", "toy")
+    image = f"registry.example.com/runner@sha256:{'0' * 64}"
+    pipeline = bakery("ci", "plan.json", "--runner-image", image, "--vault-audience", "vault", "--target", "toy")
     assert "bake-public doll:" in pipeline
     assert "bakery bake doll --builder toy" in pipeline

@@ -223,6 +223,15 @@ def test_protected_branches_are_checked_on_protected_runners() -> None:
     assert jobs["bake"]["trigger"]["include"] == [{"artifact": "bakery-pipeline.yml", "job": "plan"}]
     assert jobs["bake"]["needs"] == ["plan"]
     assert load(parts(FILES[0])[1])["runner-image"]["tags"] == [pipeline.RUNNERS["bake-public"]]
+    assert jobs[".unprotected"]["rules"][1] == {
+        "if": '$CI_COMMIT_BRANCH && $CI_COMMIT_REF_PROTECTED == "true"',
+        "when": "never",
+    }
+    elsewhere = ("merge_request_event", '$CI_COMMIT_REF_PROTECTED != "true"')
+    for name, job in {**jobs, **load(parts(FILES[0])[1])}.items():
+        if "script" in job and "tags" not in job and not name.startswith(".") and ".protected" not in job["extends"]:
+            untagged = ".unprotected" in job["extends"]
+            assert untagged or all(any(text in rule["if"] for text in elsewhere) for rule in job["rules"]), name
 
 
 def test_a_schedule_refreshes_before_it_plans() -> None:

@@ -152,7 +152,7 @@ def test_a_version_that_is_elsewhere_is_baked_anew_where_inputs_changed(bakery: 
     "arguments",
     [
         ["publish", "base", "--channel", "Bad Channel"],
-        ["ci", "plan.json", "--runner-image", "runner:1", "--channel", "Bad Channel"],
+        ["ci", "plan.json", "--runner-image", "r", "--vault-audience", "v", "--channel", "Bad Channel"],
         ["promote", "base", "1.0.0", "Bad Channel"],
         ["rollback", "base", "Bad Channel"],
     ],

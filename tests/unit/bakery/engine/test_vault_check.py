@@ -143,6 +143,7 @@ def test_named_images_only(tmp_path: Path) -> None:
         ("validate", []),
         ("bake-private", ["secrets.password", "secrets.user"]),
         ("bake-public", []),
+        ("verify", ["secrets.password", "secrets.user"]),
         ("publish", [f"distribution.{target}.credentials" for target in ("aws", "vsphere", "azure")]),
         ("apply", []),
     ],
@@ -165,6 +166,28 @@ def test_a_builder_at_a_target_needs_its_credentials(tmp_path: Path) -> None:
         duty: [need.name for need in vaultcheck.needs(loaded, [], duty)] for duty in ("bake-private", "bake-public")
     }
     assert found == {"bake-private": secrets, "bake-public": [*secrets, "distribution.aws.credentials"]}
+
+
+def test_a_build_has_credentials_of_its_own(tmp_path: Path) -> None:
+    text = TARGETS.format(targets="aws").replace("sts/bake", "sts/publish\n    build_credentials: aws/sts/bake")
+    load(tmp_path, web=text)
+    file = tmp_path / "web.yaml"
+    ami = "base:\n  aws: {ami: {name: debian-12-*, owner: '136693071363'}}\n"
+    qemu = definitions.load(tmp_path)
+    assert [need.path for need in vaultcheck.needs(qemu, [])] == ["aws/sts/publish"], "nothing is built there"
+    file.write_text(file.read_text().replace("base:\n  qemu: {debootstrap: {suite: bookworm}}\n", ami))
+    built = definitions.load(tmp_path)
+    duties: dict[Duty | None, list[str]] = {
+        "bake-public": ["aws/sts/bake"],
+        "publish": ["aws/sts/publish"],
+        "verify": [],
+        None: ["aws/sts/bake", "aws/sts/publish"],
+    }
+    for duty, paths in duties.items():
+        assert [need.path for need in vaultcheck.needs(built, [], duty)] == paths
+    (need,) = vaultcheck.needs(built, [], "bake-public")
+    assert need.name == "distribution.aws.build_credentials"
+    assert need.where.startswith(f"{file}:")
 
 
 def test_a_secret_that_is_there() -> None:

@@ -153,7 +153,7 @@ BAD = {
         "  aws: eu-central-1",
         21,
         "'distribution.aws' is 'eu-central-1'; it must be a mapping",
-        "it has the keys regions, accounts, consumer_role, kms_alias, credentials",
+        "it has the keys regions, accounts, consumer_role, kms_alias, credentials, build_credentials",
     ),
     "no value": (
         "name: web",
