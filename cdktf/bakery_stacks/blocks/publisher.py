@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bakery.clouds.aws.settings import AwsDistribution
+from bakery_stacks.blocks.pointer_guard import guard_pointers
 from bakery_stacks.blocks.policy import Conditions, Statement, statement
 from bakery_stacks.config import Environment, aws_partition, dns_suffix
 
@@ -32,7 +33,7 @@ TAG_ON_START: Conditions = {"Null": {**NEW_BAKERY_TAG["Null"], "ec2:SnapshotTime
 
 
 def publishing_rights(environment: Environment, bucket_arn: str, key_arns: Sequence[str]) -> list[Statement]:
-    """All rights that publishing needs: versions and channels."""
+    """All rights that publishing needs: versions and channels. No pointer of a version is changed or removed."""
     return [
         *image_statements(environment),
         _pointer_statement(environment),
@@ -40,6 +41,7 @@ def publishing_rights(environment: Environment, bucket_arn: str, key_arns: Seque
         *key_statements(key_arns),
         *_consumer_statements(environment),
         _topic_statement(environment),
+        *guard_pointers(environment, environment.account),
     ]
 
 

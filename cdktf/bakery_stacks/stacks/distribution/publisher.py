@@ -6,7 +6,6 @@ from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from constructs import Construct
 
-from bakery_stacks.blocks.pointer_guard import guard_pointers
 from bakery_stacks.blocks.policy import account_root, policy_document
 from bakery_stacks.blocks.publisher import SESSION_SECONDS, publisher_name, publishing_rights
 from bakery_stacks.config import Environment, aws_partition
@@ -29,7 +28,6 @@ class Publisher(Construct):
             assume_role_policy=policy_document(trust),
             max_session_duration=SESSION_SECONDS,
         )
-        guards = guard_pointers(environment, environment.account)
-        policy = policy_document(*publishing_rights(environment, bucket_arn, key_arns), *guards)
+        policy = policy_document(*publishing_rights(environment, bucket_arn, key_arns))
         IamRolePolicy(self, "policy", name="publish", role=role.id, policy=policy)
         self.role_arn: str = role.arn
