@@ -1,4 +1,4 @@
-"""The seal on a real disk, in a chroot without Ansible and Packer: what it finds there, and what the rules find then."""
+"""The seal on a real disk, in a chroot without Ansible and Packer: its findings, and those of the rules afterwards."""
 
 import subprocess
 from collections.abc import Iterator

@@ -98,7 +98,7 @@ WORK = {
 }
 
 
-@pytest.mark.parametrize(("call", "expected"), WORK.items(), ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("call", "expected"), WORK.items(), ids=lambda value: " ".join(sorted(value))[:90])
 def test_a_role_does_the_work_of_its_duty_and_no_other(
     environment: Environment, roles: dict[str, JobRole], call: tuple[str, str], expected: set[str]
 ) -> None:
