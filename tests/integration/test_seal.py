@@ -1,4 +1,4 @@
-"""The seal on a real disk, in a chroot without Ansible and Packer: its findings, and those of the rules afterwards."""
+"""The seal on a real disk, in a chroot without Ansible and Packer, and the rules on what it leaves."""
 
 import subprocess
 from collections.abc import Iterator
@@ -62,6 +62,12 @@ mkdir "$FOLDER/mounted"
 mount -o "loop,offset=$START" "$RAW" "$FOLDER/mounted"
 root="$FOLDER/mounted"
 mount -t proc proc "$root/proc"
+mount -t sysfs sysfs "$root/sys"
+mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+for device in null zero; do
+    : >"$root/dev/$device"
+    mount --bind "/dev/$device" "$root/dev/$device"
+done
 cp -a "$FOLDER/left/." "$root/"
 echo '/more.swap none swap sw 0 0' >>"$root/etc/fstab"
 echo '/dev/vdb none swap sw 0 0' >>"$root/etc/fstab"
@@ -69,8 +75,7 @@ echo "ann:x:1000:1000::/home/ann:/bin/sh" >>"$root/etc/passwd"
 echo "ann:!$HASH:1::::::" >>"$root/etc/shadow"
 sed -i "s|^root:[^:]*|root:$HASH|; s|^daemon:[^:]*|daemon:|" "$root/etc/shadow"
 { echo "$VARIABLES"; cat "$SEAL"; } | chroot "$root" sh -s
-umount "$root/proc"
-umount "$root"
+umount --recursive "$root"
 """
 
 
@@ -122,6 +127,7 @@ def test_passwords_stay_if_the_definition_says_so(raw: Path, project_root: Path)
     assert not files.find("/etc/shadow-")
 
 
+@pytest.mark.soak  # it fills 3 GiB; the first test here clears the same blocks from outside
 def test_a_machine_at_a_target_fills_its_free_space(raw: Path, project_root: Path) -> None:
-    seal(raw, project_root, "at_target=yes")
+    seal(raw, project_root, "at_target=yes; fstrim() { return 1; }")  # as EBS refuses it
     assert {check.name: check.detail for check in hygiene.check(raw, hygiene.RULES) if not check.passed} == {}

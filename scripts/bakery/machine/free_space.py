@@ -15,6 +15,7 @@ PIECE = 4096  # bytes: what qemu-img and cloud uploads drop if all of them are z
 CHUNK = 1 << 20  # bytes read at once
 # struct ext2_super_block of e2fsprogs: offsets in bytes, and EXT3_FEATURE_INCOMPAT_RECOVER.
 LOG_BLOCK_SIZE, INCOMPATIBLE, RECOVER = 24, 96, 0x4
+NODE_MAGIC, ENTRY = 0xF30A, 12  # EXT4_EXT_MAGIC of the kernel; the header has the size of an entry
 BLOCKS = re.compile(r"^ +Free blocks: (.*)$", re.MULTILINE)  # one line for each group; the total is not indented
 SWAP_HEADER, SWAP_MAGIC = 4096, b"SWAPSPACE2"  # mkswap(8): one page, whose last bytes are the signature
 
@@ -28,14 +29,11 @@ class Extent:
 
 
 def find_remains(raw: Path, partition: Partition) -> Iterator[Extent]:
-    """The pieces of free blocks of a partition that are not zeros. Nothing for an unknown file system."""
-    with raw.open("rb") as stream:
-        for extent in _overlaps(_list_free(raw, partition), disk_image.data_extents(raw)):
-            for start in range(extent.start, extent.end, CHUNK):
-                stream.seek(start)
-                content = stream.read(min(CHUNK, extent.end - start))
-                if content.count(0) < len(content):
-                    yield from _find_pieces(content, start)
+    """The pieces of free blocks of a partition that have content. Nothing for an unknown file system.
+
+    A node of ext4's extents is no content: it holds numbers of blocks, and stays of the file that filled free space.
+    """
+    return (extent for extent, piece in _find_pieces(raw, partition) if not _is_extent_node(piece))
 
 
 def clear_free_space(raw: Path) -> int:
@@ -46,7 +44,7 @@ def clear_free_space(raw: Path) -> int:
     cleared = 0
     with raw.open("r+b") as stream:
         for partition in disk_image.partitions(raw):
-            for extent in list(find_remains(raw, partition)):
+            for extent in [extent for extent, _ in _find_pieces(raw, partition)]:
                 stream.seek(extent.start)
                 stream.write(bytes(extent.end - extent.start))
                 cleared += extent.end - extent.start
@@ -108,11 +106,24 @@ def _overlaps(free: Iterator[Extent], data: Iterator[tuple[int, int]]) -> Iterat
             start, end = next(data, (0, 0))
 
 
-def _find_pieces(content: bytes, start: int) -> Iterator[Extent]:
-    for offset in range(0, len(content), PIECE):
-        piece = content[offset : offset + PIECE]
-        if piece.count(0) < len(piece):
-            yield Extent(start + offset, start + offset + len(piece))
+def _find_pieces(raw: Path, partition: Partition) -> Iterator[tuple[Extent, bytes]]:
+    """The pieces of free blocks that are not zeros, and their bytes."""
+    with raw.open("rb") as stream:
+        for extent in _overlaps(_list_free(raw, partition), disk_image.data_extents(raw)):
+            for start in range(extent.start, extent.end, PIECE):
+                stream.seek(start)
+                piece = stream.read(min(PIECE, extent.end - start))
+                if piece.count(0) < len(piece):
+                    yield Extent(start, start + len(piece)), piece
+
+
+def _is_extent_node(piece: bytes) -> bool:
+    """Whether a block is a node of a tree of extents, with zeros behind its entries: struct ext4_extent_header."""
+    if len(piece) < PIECE:
+        return False
+    magic, entries, most, _depth = struct.unpack_from("<HHHH", piece)
+    fits = entries <= most <= PIECE // ENTRY - 1
+    return magic == NODE_MAGIC and fits and not piece[ENTRY * (entries + 1) : ENTRY * (most + 1)].strip(b"\0")
 
 
 def _read(raw: Path, offset: int, size: int) -> bytes:

@@ -177,10 +177,15 @@ fi
 
 # Free blocks still hold what was deleted. The bakery clears those of ext and FAT on a disk that comes to it. Others are
 # filled with zeros here, as are all of a machine at a target, where no discard can be relied on (EBS refuses it).
-clear_free_space() {
-    dd if=/dev/zero of="$1/.zeros" bs=1M 2>/dev/null || true # ends when the file system is full
+clear_free_space() { # device, folder
+    reserved="/sys/fs/ext4/$(basename "$(readlink -f "$1")")/reserved_clusters" # which not even root can fill
+    [ ! -w "$reserved" ] || echo 0 >"$reserved"
+    # Each ends when the file system is full. The second takes what the first held for its own blocks of extents.
+    dd if=/dev/zero of="$2/.zeros" bs=1M 2>/dev/null || true
     sync
-    rm -f "$1/.zeros"
+    dd if=/dev/zero of="$2/.more-zeros" bs=4096 2>/dev/null || true
+    sync
+    rm -f "$2/.zeros" "$2/.more-zeros"
 }
 
 sync
@@ -188,8 +193,8 @@ devices=" "
 while read -r device folder type _; do
     case "$devices" in *" $device "*) continue ;; esac # a second mount of the same file system
     case "$type" in
-    ext[234] | vfat) [ -z "${at_target:-}" ] || clear_free_space "$folder" ;;
-    xfs | btrfs) clear_free_space "$folder" ;;
+    ext[234] | vfat) [ -z "${at_target:-}" ] || clear_free_space "$device" "$folder" ;;
+    xfs | btrfs) clear_free_space "$device" "$folder" ;;
     *) continue ;;
     esac
     devices="$devices$device "

@@ -1,4 +1,5 @@
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,14 @@ def test_a_file_system_that_was_not_unmounted_is_left_alone(write: Write) -> Non
     assert list(find_remains(raw, DISK)) == []
     assert not is_known(raw, DISK)
     assert not is_blank(raw, DISK)
+
+
+def test_a_node_of_extents_is_no_content(write: Write) -> None:
+    node = struct.pack("<HHHHI", 0xF30A, 1, 340, 0, 7) + b"one  entry  "
+    hidden = node.ljust(2000, b"\0") + b"old content behind the entries"
+    raw = write({**ext(), 4096 * 100: node, 4096 * 110: hidden})
+    assert list(find_remains(raw, DISK)) == at(110)
+    assert clear_free_space(raw) == 8192
 
 
 def test_swap_space_is_free_but_for_its_header(write: Write) -> None:
