@@ -34,7 +34,7 @@ class Rule:
 def apply_rule(rule: Rule, disk: InspectedDisk, exemption: Exemption | None, today: date) -> Check:
     """The check of one rule. An exemption that has not expired makes it pass, and is shown.
 
-    What the rule cannot read is a finding.
+    A part of the disk that the rule cannot read is a finding.
     """
     try:
         lines = list(rule.find(disk))
