@@ -100,7 +100,7 @@ echo '{"partitiontable": {"device": "disk.raw", "sectorsize": 512, "partitions":
 """
 SSH_KEYGEN = """#!/bin/sh
 while [ "$1" != -f ]; do shift; done
-echo private >"$2"; echo public >"$2.pub"
+echo private-key-5Qx2vK >"$2"; echo public >"$2.pub"
 """
 
 

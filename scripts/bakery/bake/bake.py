@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from bakery.bake import packer
@@ -20,10 +21,11 @@ from bakery.clouds.job import Job
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import report_step
+from bakery.host.secret_search import SHORTEST, refuse_secrets
 from bakery.host.timing import timed
 from bakery.host.vault import Secret, Vault
 from bakery.host.vault.secrets import hash_value, read_secrets
-from bakery.machine import disk_image, free_space
+from bakery.machine import disk_image, free_space, secret_search
 from bakery.machine.disk_image import BaseDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Disk, SecretUse
@@ -73,6 +75,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             secrets=used,
         )
         save_signed(artifact, artifact, staging / "artifact.json", open_keyring(project), BUILDERS["qemu"].duty)
+        refuse_secrets([path for path in staging.iterdir() if path.suffix == ".json"], values.values())
         staging.rename(folder)
     return artifact
 
@@ -172,8 +175,26 @@ def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tup
         shutil.rmtree(job.output, ignore_errors=True)  # reading the digests needs the space
     with timed(seconds, "digest"):
         job.progress("computing digests")
-        disk = disk_image.describe_image(staging / "disk.qcow2")
+        disk = disk_image.describe_image(staging / "disk.qcow2", partial(_refuse_logins, job, _list_logins(job, vault)))
     return staging, disk, seconds
+
+
+def _list_logins(job: Job, vault: Vault | None) -> list[str]:
+    """What ends with the bake, so that no later search knows it: the token, and the key of the guest's login."""
+    key = job.scratch / "key"
+    return [*([vault.token] if vault else ()), *([key.read_text()] if key.exists() else ())]
+
+
+def _refuse_logins(job: Job, logins: list[str], raw: Path) -> None:
+    """BakeryError if the disk has a login of the bake."""
+    checks = secret_search.search(raw, [login for login in logins if len(login.strip()) >= SHORTEST])
+    if failing := [check for check in checks if not check.passed]:
+        raise BakeryError(
+            f"the disk of {job.subject} has the bake's own token or key",
+            where=str(job.log),
+            detail="\n".join(check.detail for check in failing),
+            hint="find the role that wrote it: the log has all tasks; nothing was kept of this bake",
+        )
 
 
 def _provision_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, dict[str, float]]:

@@ -16,6 +16,7 @@ from bakery.bake.watch import Watch
 from bakery.clouds import BUILDERS
 from bakery.clouds.job import Job
 from bakery.host import files, process
+from bakery.host.redaction import redact_files
 from bakery.host.waiting import wait_until
 
 # A task that hangs must not hold the image's lock indefinitely; the slowest known bakes take an hour.
@@ -34,14 +35,7 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
     watch = Watch(job)
     with _short_folder(job.scratch) as temporary:
         try:
-            process.run(
-                [*separate_network(job, env), job.toolchain.packer, *BUILD, *_build_arguments(job, variables)],
-                env={**_packer_environment(job, temporary), **env},
-                secrets=secrets,
-                timeout=TIMEOUT_SECONDS,
-                log=job.log,
-                on_output=watch.line,
-            )
+            _run_build(job, {**_packer_environment(job, temporary), **env}, list(secrets), variables, watch)
         except process.ProcessError as error:
             raise explain_failure(error, watch, job) from error
         finally:
@@ -68,6 +62,21 @@ def validate(job: Job) -> None:
             )
         except process.ProcessError as error:
             raise explain_failure(error, watch, job) from error
+
+
+def _run_build(job: Job, env: Mapping[str, str], secrets: list[str], variables: Path, watch: Watch) -> None:
+    try:
+        process.run(
+            [*separate_network(job, env), job.toolchain.packer, *BUILD, *_build_arguments(job, variables)],
+            env=env,
+            secrets=secrets,
+            timeout=TIMEOUT_SECONDS,
+            log=job.log,
+            on_output=watch.line,
+        )
+    finally:
+        # The guest and QEMU write these themselves. An error shows lines of them, and CI keeps them.
+        redact_files((job.log, job.console, job.qemu_log), secrets)
 
 
 def _write_variables(job: Job) -> Path:

@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from pathlib import Path
 
-from bakery.host.secret_search import Matcher
+from bakery.host import files
+from bakery.host.secret_search import Matcher, cached_matcher
 
 SHORT_LINE = 4  # shorter lines of a secret, such as a closing brace, are not secret and occur everywhere
 SHORT_VALUE = 6  # characters; encodings of shorter values occur everywhere
@@ -20,36 +21,43 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = [secret for secret in secrets if secret.strip()]
-        values = {value for secret in known for value in _secret_forms(secret) if value.strip()}
+        values = {value.encode() for secret in known for value in _secret_forms(secret) if value.strip()}
         # One pattern, longest first: otherwise the replacement of one value would be searched for the next.
-        self._pattern = re.compile("|".join(re.escape(value) for value in sorted(values, key=len, reverse=True)))
+        self._pattern = re.compile(b"|".join(re.escape(value) for value in sorted(values, key=len, reverse=True)))
         self._values = tuple(sorted({secret.strip() for secret in known if len(secret.strip()) >= SHORT_VALUE}))
         self._empty = not values
 
     def __call__(self, text: str) -> str:
         if self._empty:
             return text
-        plain = self._pattern.sub(REDACTED, text)
-        return _redact_forms(_matcher(self._values), plain) if self._values else plain
+        return self.redact_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+
+    def redact_bytes(self, content: bytes) -> bytes:
+        """The bytes of a file with text in any character set."""
+        if self._empty:
+            return content
+        plain = self._pattern.sub(REDACTED.encode(), content)
+        return _redact_forms(cached_matcher(self._values), plain) if self._values else plain
 
 
-@lru_cache(maxsize=4)
-def _matcher(values: tuple[str, ...]) -> Matcher:
-    """Making one takes about 50 ms per value, and the programs of one bake have the same secrets."""
-    return Matcher(values)
+def redact_files(paths: Iterable[Path], secrets: Iterable[str]) -> list[Path]:
+    """Replace the values in whole files, also where a line break divides them; the files that had any."""
+    redact, changed = Redactor(secrets), []
+    for path in paths:
+        if path.is_file() and (content := path.read_bytes()) != (plain := redact.redact_bytes(content)):
+            files.write_atomic(path, plain)
+            changed.append(path)
+    return changed
 
 
-def _redact_forms(matcher: Matcher, text: str) -> str:
-    content = text.encode("utf-8", "surrogateescape")
+def _redact_forms(matcher: Matcher, content: bytes) -> bytes:
     hits = matcher.find(content)
-    if not hits:
-        return text
     end, parts = 0, []
     for start, stop in sorted(matcher.span(content, hit) for hit in hits):
         if start >= end:
             parts += [content[end:start], REDACTED.encode()]
         end = max(end, stop)
-    return b"".join([*parts, content[end:]]).decode("utf-8", "replace")
+    return b"".join([*parts, content[end:]])
 
 
 def _secret_forms(secret: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,10 +47,12 @@ def inspect(image: Path) -> dict[str, Any]:
     return info
 
 
-def describe_image(path: Path) -> Disk:
-    """Digests and size of a qcow2 image."""
+def describe_image(path: Path, examine: Callable[[Path], None] | None = None) -> Disk:
+    """Digests and size of a qcow2 image, whose raw content `examine` may look at and refuse."""
     with as_raw(path) as raw:
         content, size = digest(raw), raw.stat().st_size
+        if examine:
+            examine(raw)
     return Disk(path=str(path), format="qcow2", virtual_size=size, sha256=files.sha256(path), raw_sha256=content)
 
 

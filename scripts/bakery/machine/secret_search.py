@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakery.host.secret_search import MARKS, Mark, Matcher, Reported, search_streams
+from bakery.host.process import ProcessError
+from bakery.host.secret_search import MARKS, SHORTEST, Mark, Matcher, Reported, search_streams
 from bakery.machine import disk_image
 from bakery.machine.filesystem import FileSystem, ext_file_systems
 from bakery.machine.root import NoRootError, open_root
 from bakery.model.documents import Check
 
 NAME = "no secret on the disk"
-SHORTEST = 8  # characters; shorter values occur everywhere by chance
 SEAM = 4096  # bytes on each side of the place where a file goes on elsewhere; blocks have at least 1024
 
 
@@ -94,7 +94,7 @@ def _list_disks(raw: Path) -> Iterator[tuple[Path, FileSystem | None, list[FileS
     """
     try:
         root = open_root(raw)
-    except NoRootError:  # a rule of its own reports that
+    except (NoRootError, ProcessError):  # a rule of its own reports that there is none, or no table of partitions
         yield raw, None, []
         return
     if root.raw != raw:

@@ -5,12 +5,15 @@ A disk of Windows is not booted: the bakery has no login to it.
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bakery.host import files
 from bakery.host.errors import BakeryError, UsageError
 from bakery.host.events import Event, Reporter, report_step
+from bakery.host.redaction import Redactor, redact_files
+from bakery.host.secret_search import refuse_secrets
 from bakery.host.text import count_of
 from bakery.host.timing import timed
 from bakery.machine import disk_image, qemu, secret_search
@@ -46,14 +49,19 @@ def verify(
         checks = _check_disk(disk, definition, values, subject, seconds, report)
         if accelerator:
             run = boot.Run(disk, tests, _log_folder(project, artifact), accelerator, values, subject, report)
-            checks += boot.check(run, seconds)
+            try:
+                checks += boot.check(run, seconds)
+            finally:
+                redact_files(run.folder.iterdir(), values)  # the guest writes its console, and CI keeps it
+        refuse_secrets(_list_documents(disk.parent), values)
+    redact = Redactor(values)
     return Verdict(
         image=artifact.image,
         arch=artifact.arch,
         version=artifact.version,
         sha256=artifact.disk.sha256,
         passed=all(check.passed for check in checks),
-        checks=tuple(checks),
+        checks=tuple(replace(check, detail=redact(check.detail)) for check in checks),
         accelerator=accelerator,
         seconds=seconds,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -94,6 +102,11 @@ def _require_unchanged(artifact: Artifact, disk: Path) -> None:
             detail=f"baked {artifact.disk.sha256}\nfound {digest}",
             hint=f"remove its folder and bake {artifact.image} again",
         )
+
+
+def _list_documents(folder: Path) -> list[Path]:
+    """The files of an artifact that CI shows: all but its disk."""
+    return [path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix != ".qcow2"]
 
 
 def find_tests(project: Project, definition: ImageDefinition) -> list[Path]:

@@ -5,7 +5,20 @@
 same for what is compressed.
 """
 
+from bakery.host.secret_search.files import SHORTEST, cached_matcher, refuse_secrets
 from bakery.host.secret_search.matcher import Content, Hit, Mark, Matcher, Reported
 from bakery.host.secret_search.streams import MARKS, StreamHit, search_streams
 
-__all__ = ["MARKS", "Content", "Hit", "Mark", "Matcher", "Reported", "StreamHit", "search_streams"]
+__all__ = [
+    "MARKS",
+    "SHORTEST",
+    "Content",
+    "Hit",
+    "Mark",
+    "Matcher",
+    "Reported",
+    "StreamHit",
+    "cached_matcher",
+    "refuse_secrets",
+    "search_streams",
+]

@@ -15,6 +15,7 @@ LONGEST = 256  # characters of a value that are compared, from its middle: more 
 # Bytes of a form per byte of a value, at most: a letter in UTF-32 as hex with long separators. The margin is for
 # what an encoding of groups cuts off at both ends.
 GROWTH, MARGIN = 24, 64
+FRAME = ("-----", "b3BlbnNzaC1rZXktdjEA")  # the second is "openssh-key-v1" in base64: PROTOCOL.key of OpenSSH
 BLOCK = 64 << 20  # bytes searched at once; larger gains nothing
 
 Content = bytes | bytearray | memoryview
@@ -137,9 +138,9 @@ class _Collector:
 
 def list_parts(value: str) -> list[str]:
     """The texts that give a value away: each long line of a value of several lines, else the value."""
-    # A line such as "-----BEGIN PRIVATE KEY-----" is no secret.
+    # A line such as "-----BEGIN PRIVATE KEY-----" is no secret, nor is the first line of all keys of OpenSSH.
     lines = [line.strip() for line in value.strip().splitlines()]
-    long = [line for line in lines if len(line) >= LINE and not line.startswith("-----")]
+    long = [line for line in lines if len(line) >= LINE and not line.startswith(FRAME)]
     parts = long if len(lines) > 1 and long else [value.strip()]
     return list(dict.fromkeys(map(_middle, parts)))
 

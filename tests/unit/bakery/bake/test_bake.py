@@ -1,5 +1,6 @@
 """The bake around Packer: all of a version or nothing of it."""
 
+import base64
 import json
 import os
 import shutil
@@ -329,3 +330,24 @@ def test_a_path_that_plugins_cannot_take(world: PackerProject, name: str) -> Non
         run(world)
     assert caught.value.where.endswith(name)
     assert world.record() == {}
+
+
+@pytest.mark.parametrize("login", ["token-0815", "the key"])
+def test_a_disk_with_a_login_of_the_bake_is_refused(world: PackerProject, login: str) -> None:
+    content = "b'token-0815'" if login == "token-0815" else "(pathlib.Path(variables['ssh_private_key'])).read_bytes()"
+    world.packer(f"disk(content={content}); manifest(); done()")
+    with pytest.raises(BakeryError, match=r"the disk of web 1\.0\.0 has the bake's own token or key"):
+        run(world, define(), FakeVault({}))
+    assert_nothing_is_left(world)
+
+
+def test_what_the_guest_writes_on_its_console_is_redacted(world: PackerProject) -> None:
+    encoded = base64.b64encode(f"user:{SECRET}".encode()).decode()
+    console = f"pathlib.Path(variables['serial_log']).write_text('Basic {encoded}\\n{SECRET}\\n')"
+    world.packer(f"{console}; disk(); manifest(); done()")
+    run(world, define(secrets=SECRETS), FakeVault({"secret/data/web": SECRET}))
+    (file,) = world.project.logs.rglob("*.console")
+    text = file.read_text()
+    assert text.count("<redacted>") == 2
+    assert SECRET not in text
+    assert encoded not in text

@@ -1,3 +1,4 @@
+import base64
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +29,9 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk_image, "as_raw", as_raw)
     monkeypatch.setattr(qemu, "accelerator", lambda: "tcg")
     monkeypatch.setattr(hygiene, "check", lambda raw, rules, exemptions: [Check("clean", True, next(iter(rules)))])
-    monkeypatch.setattr(secret_search, "search", lambda raw, secrets: [Check("no secret", True, " ".join(secrets))])
+    monkeypatch.setattr(
+        secret_search, "search", lambda raw, secrets: [Check("no secret", True, " ".join(secrets)[::-1])]
+    )
     monkeypatch.setattr(boot, "check", boots)
 
 
@@ -42,7 +45,7 @@ def test_the_verdict_speaks_of_one_disk(world: VerifiedProject) -> None:
     assert set(verdict.seconds) == {"hygiene", "secrets", "boot", "tests"}
     assert verdict.checks == (
         Check("clean", True, next(iter(hygiene.RULES))),
-        Check("no secret", True, "a-secret"),
+        Check("no secret", True, "terces-a"),
         Check("boots", True, "test_base.py"),
     )
     assert [event.kind for event in world.events if event.kind != "progress"] == ["start", "done"]
@@ -53,7 +56,7 @@ def test_windows_is_inspected_but_not_booted(world: VerifiedProject) -> None:
     verdict = verify(world.project, definition, world.artifact, world.disk, ["a-secret"], world.events.append)
     assert (verdict.passed, verdict.accelerator, set(verdict.seconds)) == (True, "", {"hygiene", "secrets"})
     rule = next(iter(windows.RULES))
-    assert verdict.checks == (Check("clean", True, rule), Check("no secret", True, "a-secret"))
+    assert verdict.checks == (Check("clean", True, rule), Check("no secret", True, "terces-a"))
     assert world.events[0].text == "without a boot of Windows"
 
 
@@ -125,3 +128,24 @@ def test_the_artifact_is_not_changed(world: VerifiedProject) -> None:
     before = dataclasses.asdict(world.artifact)
     verify(world.project, world.definition, world.artifact, world.disk, [], world.events.append)
     assert dataclasses.asdict(world.artifact) == before
+
+
+def test_a_secret_in_a_document_of_the_artifact_is_refused(world: VerifiedProject) -> None:
+    (world.disk.parent / "contents.json").write_bytes(b"comment: " + base64.b64encode(b"a-secret"))
+    with pytest.raises(BakeryError, match=r"contents\.json has a secret of the bake in base64") as caught:
+        verify(world.project, world.definition, world.artifact, world.disk, ["a-secret"], world.events.append)
+    assert "a-secret" not in repr(vars(caught.value))
+
+
+def test_a_secret_on_the_console_and_in_a_check_is_redacted(
+    world: VerifiedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def boots(run: boot.Run, seconds: dict[str, float]) -> list[Check]:
+        run.folder.joinpath("serial.log").write_bytes(b"login: \xff a%2Dsecret\r\n")
+        return [Check("boots", False, "the console said a-secret")]
+
+    monkeypatch.setattr(boot, "check", boots)
+    verdict = verify(world.project, world.definition, world.artifact, world.disk, ["a-secret"], world.events.append)
+    assert verdict.checks[-1].detail == "the console said <redacted>"
+    (console,) = world.project.logs.rglob("serial.log")
+    assert console.read_bytes() == b"login: \xff <redacted>\r\n"
