@@ -13,11 +13,12 @@ import contents
 import lookup
 import patches
 import plan
+import secret_search
 import synth
 import validate
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PARTS = ("plan", "patches", "validate", "synth", "contents", "lookup", "bakes")
+PARTS = ("plan", "patches", "validate", "synth", "contents", "secrets", "lookup", "bakes")
 
 
 def main() -> None:
@@ -75,6 +76,8 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
             )
             text = f"{reading / whole:.2f} ({reading:.1f} of {whole:.1f} s)"
             yield _note("the same, without folders that hold no packages over with them", text)
+        case "secrets":
+            yield from _searches(secret_search.measure(folder))
         case "lookup":
             yield from _lookups()
         case "bakes":
@@ -97,6 +100,16 @@ def _patches(found: patches.Patches) -> Iterator[str]:
     yield _row("the same, requests to archives", f"≤ {suites}", str(found.requests), found.requests <= suites)
     yield _row("no-op plan of 1,000 definitions with observations", "< 1 s", f"{found.plan:.2f} s", found.plan < 1)
     yield _row("comparison of two versions", "< 1 s", f"{found.compare:.2f} s", found.compare < 1)
+
+
+def _searches(result: secret_search.Result) -> Iterator[str]:
+    per_gib = result.search_seconds * (1 << 30) / result.size
+    what = f"search of 1 GiB of this machine's programs for {secret_search.SECRETS} secrets"
+    yield _row(what, "< 5 CPU s", f"{per_gib:.1f} CPU s", per_gib < 5)
+    yield _row("the same, false alarms", "0", str(result.alarms), not result.alarms)
+    ratio = result.search_seconds / result.hash_seconds
+    speed = result.size / 1e6 / result.search_seconds
+    yield _note("the same, over its SHA-256", f"{ratio:.1f} ({speed:.0f} MB in a CPU second)")
 
 
 def _lookups() -> Iterator[str]:

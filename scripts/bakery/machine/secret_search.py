@@ -1,11 +1,14 @@
 """Searches a whole disk, including deleted files and what is compressed, for secret values in all their forms."""
 
 import mmap
+import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from bakery.host.parallel import threads
 from bakery.host.process import ProcessError
 from bakery.host.secret_search import MARKS, SHORTEST, Mark, Matcher, Reported, search_streams
 from bakery.machine import disk_image
@@ -14,6 +17,7 @@ from bakery.machine.root import NoRootError, open_root
 from bakery.model.documents import Check
 
 NAME = "no secret on the disk"
+PART = 8 << 20  # bytes that one thread searches at once
 SEAM = 4096  # bytes on each side of the place where a file goes on elsewhere; blocks have at least 1024
 
 
@@ -48,34 +52,61 @@ def search(raw: Path, secrets: Iterable[str]) -> list[Check]:
     return checks
 
 
-def _search_disk(disk: Path, systems: Iterable[FileSystem], matcher: Matcher, reported: Reported) -> Iterator[_Place]:
+def _search_disk(disk: Path, systems: Iterable[FileSystem], matcher: Matcher, reported: Reported) -> list[_Place]:
+    """The first place of each value in each encoding; all processors work on it."""
     jumps = {end: start for system in systems for end, start in system.jumps().items()}
-    ends = sorted(jumps)
-    with disk.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        content = memoryview(mapped)
+    extents = disk_image.data_extents(disk)
+    parts = [(begin, min(begin + PART, end), start, end) for start, end in extents for begin in range(start, end, PART)]
+    with (
+        disk.open("rb") as stream,
+        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as content,
+        threads(os.cpu_count() or 1) as submit,
+    ):
+        search_part = _DiskPart(content, jumps, matcher, reported).search
+        running = [submit(partial(search_part, *part)) for part in parts]
+        places = [place for part in running for place in part.result()]
+        places += _search_seams(content, jumps, matcher, reported)
+    first: dict[tuple[int, str], _Place] = {}
+    for place in sorted(places, key=lambda place: place.offset):
+        first.setdefault((place.number, place.form), place)
+    return list(first.values())
 
-        def read(offset: int) -> Iterator[memoryview]:
-            """The bytes of a file from an offset on, fragment by fragment."""
-            left = len(content)
-            while left > 0:
-                place = bisect_left(ends, offset + 1)
-                end = ends[place] if place < len(ends) else len(content)
-                yield content[offset:end]
-                left -= end - offset
-                if place == len(ends):
-                    return
-                offset = jumps[end]
 
-        with content:
-            for start, end in disk_image.data_extents(disk):
-                with content[start:end] as extent:
-                    for hits, marks in matcher.scan(extent, reported):
-                        yield from (_Place(hit.number, hit.form, start + hit.start) for hit in hits)
-                        streams = (Mark(mark.text, start + mark.start) for mark in marks)
-                        for place in search_streams(matcher, content, streams, read, reported):
-                            form = f"{place.hit.form} in {' in '.join(reversed(place.kinds))}"
-                            yield _Place(place.hit.number, form, place.start)
-            yield from _search_seams(content, jumps, matcher, reported)
+class _DiskPart:
+    """Searches one part of a disk, and all streams that start there."""
+
+    def __init__(self, content: memoryview, jumps: Mapping[int, int], matcher: Matcher, reported: Reported) -> None:
+        self._content = content
+        self._jumps = jumps
+        self._ends = sorted(jumps)
+        self._matcher = matcher
+        self._reported = reported
+
+    def search(self, begin: int, end: int, low: int, high: int) -> list[_Place]:
+        """The places between `begin` and `end`, of data from `low` to `high`."""
+        start = max(low, begin - self._matcher.reach)
+        places: list[_Place] = []
+        with self._content[start : min(high, end + self._matcher.reach)] as part:
+            for hits, marks in self._matcher.scan(part, self._reported):
+                places += (_Place(hit.number, hit.form, start + hit.start) for hit in hits)
+                streams = (Mark(text, start + at) for text, at in marks if begin <= start + at < end)
+                for inner in search_streams(self._matcher, self._content, streams, self._read_file, self._reported):
+                    form = f"{inner.hit.form} in {' in '.join(reversed(inner.kinds))}"
+                    places.append(_Place(inner.hit.number, form, inner.start))
+        return places
+
+    def _read_file(self, offset: int) -> Iterator[memoryview]:
+        """The bytes of a file from an offset on, fragment by fragment."""
+        left = len(self._content)
+        while left > 0:
+            number = bisect_left(self._ends, offset + 1)
+            end = self._ends[number] if number < len(self._ends) else len(self._content)
+            yield self._content[offset:end]
+            left -= end - offset
+            if number == len(self._ends):
+                return
+            offset = self._jumps[end]
 
 
 def _search_seams(

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 DEPTH = 3  # encodings on top of each other; each further one multiplies the work
 
 # Quotes, backslashes and white space are not compared: shells, SQL, YAML and source code double, add or move them.
-IGNORED = rb"\"'` \t\r\n" + b"\\"
+IGNORED = b"\"'` \t\r\n\\"
 COMPARED = 6  # bytes that must be left of a value for that
 
 HEX_MARKS = re.compile(rb"0x|\\x|\\u00|&#x|u\+00", re.IGNORECASE)
@@ -20,7 +20,8 @@ BACKSLASH = re.compile(
     rb"\\(?:u\{?([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|x([0-9A-Fa-f]{2})|([0-7]{3})|(.))", re.DOTALL
 )
 LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f", b"0": b"\0"}
-SURROGATES = re.compile(r"[\ud800-\udbff][\udc00-\udfff]")
+# UTF-16's two halves of a character beyond U+FFFF.
+PAIR = re.compile(rb"\\u([Dd][89ABab][0-9A-Fa-f]{2})\\u([Dd][C-Fc-f][0-9A-Fa-f]{2})")
 
 
 def find_form(value: str, text: bytes, path: tuple[str, ...]) -> str | None:
@@ -124,20 +125,11 @@ def _unescape_backslash(text: bytes, is_byte: bool) -> bytes:
         number = int(long or short or wide, 16)
         return chr(number).encode("utf-8", "surrogatepass") if number < 0x110000 else b""
 
-    plain = BACKSLASH.sub(replace, text)
-    if b"\xed" not in plain:  # first byte of a surrogate, which a pair of \u escapes leaves
-        return plain
-    letters = plain.decode("utf-8", "surrogatepass" if _is_text(plain) else "replace")
-    joined = SURROGATES.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), letters)
-    return joined.encode("utf-8", "replace")
+    return BACKSLASH.sub(replace, PAIR.sub(_join_pair, text))
 
 
-def _is_text(plain: bytes) -> bool:
-    try:
-        plain.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        return False
-    return True
+def _join_pair(pair: re.Match[bytes]) -> bytes:
+    return bytes.fromhex((pair[1] + pair[2]).decode()).decode("utf-16-be").encode()
 
 
 def _unescape_xml(text: bytes) -> bytes:

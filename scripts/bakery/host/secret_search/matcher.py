@@ -1,5 +1,6 @@
 """Finds pieces of secret values in one pass, and confirms each by decoding the bytes around it."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -48,7 +49,7 @@ class _Candidate(NamedTuple):
 
 
 class Matcher:
-    """Searches bytes for values in all forms, and for `marks`, literals of the caller."""
+    """Searches bytes for values in all forms, and for `marks`, literals of the caller. Threads may share it."""
 
     def __init__(self, values: Sequence[str], marks: Sequence[bytes] = ()) -> None:
         self._candidates = [
@@ -58,6 +59,7 @@ class Matcher:
             for piece in list_pieces(part)
         ]
         self._marks = tuple(marks)
+        self._local = threading.local()
         self._lengths = [len(entry.piece.text) for entry in self._candidates] + [len(mark) for mark in self._marks]
         self._overlap = max(self._lengths, default=1) - 1
         self.reach = max((_reach(entry.value) for entry in self._candidates), default=0)
@@ -80,7 +82,7 @@ class Matcher:
             first = max(0, begin - self._overlap)
             matches: list[tuple[int, int]] = []
             block: Any = view[first : begin + BLOCK]  # the types of hyperscan know no memoryview, which needs no copy
-            self._database.scan(block, match_event_handler=_Collector(matches, begin - first))
+            self._database.scan(block, match_event_handler=_Collector(matches, begin - first), scratch=self._scratch())
             hits: list[Hit] = []
             marks: list[Mark] = []
             for number, end in matches:
@@ -109,6 +111,15 @@ class Matcher:
             middle = (low + high) // 2
             low, high = (low, middle) if find_form(value, content[start:middle], hit.path) else (middle + 1, high)
         return start, high
+
+    def _scratch(self) -> "hyperscan.Scratch":
+        """Hyperscan's memory for one scan; each thread has its own."""
+        import hyperscan
+
+        if not hasattr(self._local, "scratch"):
+            self._local.scratch = hyperscan.Scratch(self._database)
+        scratch: hyperscan.Scratch = self._local.scratch
+        return scratch
 
     def _confirm(self, view: memoryview, entry: _Candidate, start: int, reported: Reported | None) -> Hit | None:
         key = (entry.number, entry.piece.path)
