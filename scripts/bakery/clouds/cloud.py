@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bakery.clouds.builder import Builder
+from bakery.clouds.read_back import OpenDisk
 from bakery.clouds.target import Target
 from bakery.model.bases import CloudBase
 from bakery.model.definition import ImageDefinition
@@ -37,7 +38,8 @@ class Cloud:
     the fields that its secret in Vault must have. `login_variables` are the environment variables of a login without
     Vault; `id_tokens` maps variables of the tokens that a CI job logs in with to their audiences. `check` raises
     UsageError for mistakes that the models cannot find. `open_topic` opens a topic by its ARN, if the cloud has topics.
-    `find_base` asks the cloud, with the fields of its secret, for the newest base of a vendor.
+    `find_base` asks the cloud, with the fields of its secret, for the newest base of a vendor. `open_disk` reads the
+    bytes of an image back; None where a cloud gives none.
     """
 
     name: str
@@ -51,3 +53,4 @@ class Cloud:
     check: Callable[[ImageDefinition, Where], None] = check_nothing
     open_topic: Callable[[str], Topic] | None = None
     find_base: Callable[[ImageDefinition, Mapping[str, str]], VendorBase] | None = None
+    open_disk: OpenDisk | None = None

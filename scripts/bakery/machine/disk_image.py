@@ -61,7 +61,7 @@ def as_raw(image: Path) -> Iterator[Path]:
     """The content of an image as a sparse raw file beside it, removed afterwards."""
     with files.scratch(image.parent, "raw") as folder:
         raw = folder / "disk.raw"
-        _convert_image(image, raw, "raw")
+        write_raw(image, raw)
         yield raw
 
 
@@ -75,6 +75,11 @@ def require_unchanged(disk: BaseDisk) -> None:
             detail=f"before {disk.sha256}\nafter  {digest}",
             hint="find out who writes to that folder, and run again",
         )
+
+
+def write_raw(image: Path, raw: Path) -> None:
+    """Write the content of an image to a sparse raw file."""
+    _convert_image(image, raw, "raw")
 
 
 def to_qcow2(source: Path, target: Path, compress: bool) -> None:
@@ -122,12 +127,12 @@ def digest(raw: Path) -> str:
     content, position = hashlib.sha256(), 0
     with raw.open("rb") as stream:
         for start, end in data_extents(raw):
-            _add_zeros(content, start - position)
+            add_zeros(content, start - position)
             stream.seek(start)
             for offset in range(start, end, files.CHUNK):
                 content.update(stream.read(min(files.CHUNK, end - offset)))
             position = end
-    _add_zeros(content, raw.stat().st_size - position)
+    add_zeros(content, raw.stat().st_size - position)
     return content.hexdigest()
 
 
@@ -156,7 +161,8 @@ def _image_format(image: Path) -> str:
     return image.suffix[1:] if image.suffix in (".raw", ".qcow2") else str(inspect(image)["format"])
 
 
-def _add_zeros(content: "hashlib._Hash", count: int) -> None:
+def add_zeros(content: "hashlib._Hash", count: int) -> None:
+    """Add `count` zero bytes to a digest; nothing if that is negative."""
     for _ in range(count // len(ZEROS)):
         content.update(ZEROS)
     content.update(ZEROS[: count % len(ZEROS)])

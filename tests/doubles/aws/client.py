@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -91,6 +91,23 @@ def upload(double: StandIn, region: str = HOME_REGION, **start: Any) -> str:
     ebs.complete_snapshot(SnapshotId=snapshot_id, ChangedBlocksCount=1)
     until("completed", lambda: ec2.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"][0])
     return snapshot_id
+
+
+def upload_blocks(double: StandIn, blocks: Mapping[int, bytes], region: str = HOME_REGION, gib: int = 1) -> str:
+    """A completed snapshot with these blocks; gives its ID."""
+    ebs, ec2 = double.client("ebs", region), double.client("ec2", region)
+    snapshot_id: str = ebs.start_snapshot(VolumeSize=gib)["SnapshotId"]
+    for index, data in blocks.items():
+        put_block(ebs, snapshot_id, index, data)
+    ebs.complete_snapshot(SnapshotId=snapshot_id, ChangedBlocksCount=len(blocks))
+    until("completed", lambda: ec2.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"][0])
+    return snapshot_id
+
+
+def change_blocks(double: StandIn, snapshot_id: str, blocks: Mapping[int, bytes | None]) -> None:
+    """Change blocks of a completed snapshot, or remove them."""
+    texts = {str(index): data and base64.b64encode(data).decode() for index, data in blocks.items()}
+    double.control("POST", "blocks", {"snapshot_id": snapshot_id, "blocks": texts})
 
 
 def put_block(ebs: Any, snapshot_id: str, index: int, data: bytes, **wrong: Any) -> Any:

@@ -1,11 +1,14 @@
 """AWS: AMIs in regions, shared with accounts, and SSM parameters that point at them."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 from bakery.clouds.aws.builder import BUILDER, REQUIRED, VARIABLES, WEB_IDENTITY
 from bakery.clouds.aws.settings import AwsBase, AwsDistribution
 from bakery.clouds.cloud import Cloud, Topic, Where
+from bakery.clouds.read_back import ReadRequest
 from bakery.clouds.target import Target
+from bakery.machine.held_disk import HeldDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import VendorBase
 from bakery.model.project import Project
@@ -31,6 +34,12 @@ def _find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> V
     return find_base(definition, credentials)
 
 
+def _open_disk(request: ReadRequest) -> AbstractContextManager[HeldDisk]:
+    from bakery.clouds.aws.read_back import open_disk  # boto3 takes 150 ms to import
+
+    return open_disk(request)
+
+
 def _check_settings(definition: ImageDefinition, where: Where) -> None:
     from bakery.clouds.aws.regions import check_regions  # boto3 takes 150 ms to import
 
@@ -49,4 +58,5 @@ CLOUD = Cloud(
     check=_check_settings,
     open_topic=_open_topic,
     find_base=_find_base,
+    open_disk=_open_disk,
 )

@@ -1,10 +1,15 @@
 """This machine: disks baked in QEMU, and a folder that keeps them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 from bakery.clouds.cloud import Cloud
 from bakery.clouds.local.builder import BUILDER
+from bakery.clouds.read_back import ReadRequest
 from bakery.clouds.target import Target
+from bakery.machine import disk_image
+from bakery.machine.held_disk import HeldDisk, open_raw
 from bakery.model.bases import QemuBase
 from bakery.model.definition import ImageDefinition
 from bakery.model.project import Project
@@ -16,4 +21,12 @@ def _open_target(project: Project, _definition: ImageDefinition, _credentials: M
     return LocalTarget(project.store)
 
 
-CLOUD = Cloud("local", BUILDER, _open_target, QemuBase)
+@contextmanager
+def _open_disk(request: ReadRequest) -> Iterator[HeldDisk]:
+    """The content of a stored disk."""
+    raw = request.scratch / "disk.raw"
+    disk_image.write_raw(Path(request.location.id), raw)
+    yield open_raw(raw)
+
+
+CLOUD = Cloud("local", BUILDER, _open_target, QemuBase, open_disk=_open_disk)

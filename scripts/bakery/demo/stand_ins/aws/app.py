@@ -14,7 +14,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException
 
-from bakery.demo.stand_ins.aws import rbin, state
+from bakery.demo.stand_ins.aws import ebs, rbin, state
 from bakery.demo.stand_ins.aws.calls import Call, Environ, identify_call, refusal
 from bakery.demo.stand_ins.aws.faults import Faults, Rule, drop
 from bakery.demo.stand_ins.aws.world import WORLD
@@ -88,6 +88,8 @@ class StrictAws:
                 return self._change_world(self._faults.clear)
             case "POST", "settings":
                 return self._change_world(lambda: self._change_settings(request.get_json(force=True)))
+            case "POST", "blocks":
+                return self._change_world(lambda: ebs.change_blocks(**request.get_json(force=True)))
             case "POST", "reset":
                 return self._change_world(self._reset_world)
             case "POST", "save":

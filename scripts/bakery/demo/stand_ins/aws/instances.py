@@ -6,11 +6,12 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend, elastic_network_interfaces
+from moto.ec2.models.amis import Ami
 from moto.ec2.models.instances import Instance
 from moto.ec2.responses.amis import AmisResponse
 
 from bakery.demo.stand_ins.aws import images, snapshots
-from bakery.demo.stand_ins.aws.world import WORLD
+from bakery.demo.stand_ins.aws.world import WORLD, Disk
 
 moto_add_block_device: Any = Instance.add_block_device
 
@@ -58,6 +59,7 @@ def create_image(self: AmisResponse) -> ActionResult:
     image = images.Image(backend, name, self._get_param("Description", ""), [], traits)
     image.add_tags(tags["image"])
     snapshot = snapshots.create(backend, size, f"Created by CreateImage({instance.id}) for {image.id}")
+    WORLD.disks[snapshot.id] = Disk(size, _root_blocks(backend, source))
     snapshot.add_tags(tags["snapshot"])
     snapshots.begin(snapshot)
     image.root_device_name = root
@@ -73,6 +75,15 @@ def _root_of(backend: EC2Backend, instance: Any) -> tuple[str, int]:
         if volume := backend.volumes.get(mapping.volume_id):
             return device, volume.size
     raise EC2ClientError("IncorrectInstanceState", f"Instance {instance.id} has no root volume")
+
+
+def _root_blocks(backend: EC2Backend, source: Ami | None) -> dict[int, str]:
+    """The blocks that the volume of an instance began with: those of its image; none for moto's own images."""
+    visible = snapshots.visible_snapshots(backend)
+    devices = [device.get("Ebs", {}) for device in (source.block_device_mappings if source else ())]
+    ids = [ebs["SnapshotId"] for ebs in devices if ebs.get("SnapshotId") in visible]
+    disk = WORLD.disks.get(ids[0]) if ids else None
+    return disk.blocks if disk else {}
 
 
 HANDLERS = (create_image,)

@@ -1,0 +1,30 @@
+"""The question for the bytes of an image that a cloud holds."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bakery.clouds.phases import ReportProgress
+from bakery.machine.held_disk import HeldDisk
+from bakery.model.distribution import CloudDistribution
+from bakery.model.documents import ImageLocation
+
+
+@dataclass(frozen=True)
+class ReadRequest:
+    """The disk of an image at a location.
+
+    `settings` are the target's in the definition, None for a reader who has no definition. `credentials` are the fields
+    of the target's secret, empty if the environment logs in. `scratch` is a folder for what a cloud gives as files.
+    """
+
+    location: ImageLocation
+    settings: CloudDistribution | None
+    credentials: Mapping[str, str] = field(repr=False)
+    scratch: Path
+    report_progress: ReportProgress
+
+
+# The block ends what the reading needs at the cloud. BakeryError if a disk cannot be read, or not whole.
+OpenDisk = Callable[[ReadRequest], AbstractContextManager[HeldDisk]]

@@ -1,0 +1,42 @@
+"""The list of a disk's blocks: a text whose own SHA-256 is the digest of all blocks.
+
+One line `INDEX:SHA256` for each block of 512 KiB that is not all zeros, by ascending index. INDEX is decimal and counts
+from 0; SHA256 is in lower-case hex, over all 524,288 bytes of the block; bytes behind the end of the disk count as
+zeros. So the digest is the same for every format and every cloud: some round a disk's size up, and some list blocks of
+zeros that others leave out.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bakery.host.errors import BakeryError
+
+BLOCK = 524_288  # bytes; the only block size of the EBS direct API, whose checksums are of such blocks
+LINE = re.compile(r"(0|[1-9][0-9]*):([0-9a-f]{64})")
+
+
+@dataclass(frozen=True)
+class BlockList:
+    """SHA-256 by index of the blocks that are not all zeros, in ascending order."""
+
+    digests: Mapping[int, str]
+
+    def dump(self) -> bytes:
+        """The list as text."""
+        return "".join(f"{index}:{digest}\n" for index, digest in self.digests.items()).encode()
+
+    @property
+    def sha256(self) -> str:
+        """The digest of all blocks."""
+        return hashlib.sha256(self.dump()).hexdigest()
+
+    @classmethod
+    def parse(cls, content: bytes, where: str) -> "BlockList":
+        """The list in a text; BakeryError if it is something else."""
+        matches = [LINE.fullmatch(line) for line in content.decode(errors="replace").splitlines()]
+        blocks = cls({int(match[1]): match[2] for match in matches if match})
+        if blocks.dump() != content or list(blocks.digests) != sorted(blocks.digests):
+            raise BakeryError("it is not a list of blocks", where=where, hint="restore this file from a backup")
+        return blocks

@@ -1,0 +1,90 @@
+"""The bytes of a disk that a cloud holds: blocks in order, read once, digested or written to a raw file meanwhile."""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bakery.host.parallel import threads
+from bakery.machine import disk_image
+from bakery.machine.block_list import BLOCK, BlockList
+from bakery.machine.raw_disk import RawDisk
+
+ZEROS = bytes(BLOCK)
+
+
+@dataclass(frozen=True)
+class HeldDisk:
+    """A disk at a cloud, of `size` bytes.
+
+    `blocks` yields (index, BLOCK bytes) by ascending index; absent ones are zeros.
+    """
+
+    size: int
+    blocks: Iterator[tuple[int, bytes]]
+
+
+@dataclass(frozen=True)
+class DiskDigest:
+    """The digests of a disk. `sha256` is of its first `size` bytes, as one raw file."""
+
+    size: int
+    sha256: str
+    blocks: BlockList
+
+
+def open_raw(raw: Path) -> HeldDisk:
+    """The blocks of a raw file."""
+    disk = RawDisk(raw, BLOCK)
+    return HeldDisk(disk.size, disk.written_blocks())
+
+
+def digest_disk(disk: HeldDisk, size: int | None = None) -> DiskDigest:
+    """Read a disk and digest it. `size` limits the raw digest: a cloud may have rounded the disk's size up."""
+    size = disk.size if size is None else size
+    content, digests, end = hashlib.sha256(), {}, 0
+    for index, block in disk.blocks:
+        if block == ZEROS:
+            continue
+        digests[index] = hashlib.sha256(block).hexdigest()
+        disk_image.add_zeros(content, min(index * BLOCK, size) - end)
+        content.update(block[: max(0, size - index * BLOCK)])
+        end = min((index + 1) * BLOCK, size)
+    disk_image.add_zeros(content, size - end)
+    return DiskDigest(size, content.hexdigest(), BlockList(digests))
+
+
+def write_raw(disk: HeldDisk, raw: Path) -> HeldDisk:
+    """The same disk, whose blocks are written to a sparse raw file while they are read."""
+
+    def write_blocks() -> Iterator[tuple[int, bytes]]:
+        with raw.open("wb") as stream:
+            stream.truncate(disk.size)
+            for index, block in disk.blocks:
+                if block != ZEROS:
+                    os.pwrite(stream.fileno(), block[: max(0, disk.size - index * BLOCK)], index * BLOCK)
+                yield index, block
+
+    return HeldDisk(disk.size, write_blocks())
+
+
+def fetch_blocks(
+    indexes: Iterable[int], fetch: Callable[[int], bytes], *, workers: int, window: int
+) -> Iterator[tuple[int, bytes]]:
+    """Fetch blocks, `workers` at a time, and yield (index, bytes) in the order of `indexes`.
+
+    At most `window` blocks are in memory.
+    """
+    fetching: deque[tuple[int, Future[bytes]]] = deque()
+    with threads(workers) as submit:
+        for index in indexes:
+            fetching.append((index, submit(partial(fetch, index))))
+            if len(fetching) == window:
+                first, future = fetching.popleft()
+                yield first, future.result()
+        for index, future in fetching:
+            yield index, future.result()
