@@ -2,13 +2,22 @@
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from bakery.catalog.documents import MOVED, Documents
-from bakery.catalog.keys import contents_key, database_key, files_key, sbom_key, vex_key, vulnerabilities_key
+from bakery.catalog.keys import (
+    blocks_key,
+    contents_key,
+    database_key,
+    files_key,
+    provenance_key,
+    sbom_key,
+    vex_key,
+    vulnerabilities_key,
+)
 from bakery.catalog.record import Record
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, NotFoundError
 from bakery.model.contents import Contents, FileList, SbomFormat
 from bakery.model.documents import dump, parse
 from bakery.model.naming import full_name
@@ -78,6 +87,27 @@ class Attachments(Documents):
     def vex(self, record: Record) -> bytes | None:
         """The OpenVEX document of a version; None if it ignores no vulnerability."""
         return self._read_intact(vex_key(record, record.vex), record.vex) if record.vex else None
+
+    def keep_provenance(self, of: Versioned, envelope: bytes, block_lists: Iterable[bytes]) -> str:
+        """Keep the signed statement about a version; the digest of its envelope. With it, the lists of its blocks."""
+        for listed in block_lists:
+            self._store.create(blocks_key(of, hashlib.sha256(listed).hexdigest()), listed)
+        digest = hashlib.sha256(envelope).hexdigest()
+        self._store.create(provenance_key(of, digest), envelope)
+        return digest
+
+    def provenance(self, record: Record) -> bytes | None:
+        """The signed statement about a version; None if none was made."""
+        if not record.provenance:
+            return None
+        return self._read_intact(provenance_key(record, record.provenance), record.provenance)
+
+    def block_list(self, of: Versioned, digest: str) -> bytes | None:
+        """The list of the blocks of a version's disk; None if nobody kept it."""
+        try:
+            return self._read_intact(blocks_key(of, digest), digest)
+        except NotFoundError:
+            return None
 
     def _read_attachment(self, kind: type[Attachment], of: Versioned, key: str, sha256: str) -> Attachment:
         """The document of a version with a digest; BakeryError if it is of another version."""

@@ -62,6 +62,14 @@ def vex_key(of: Versioned, sha256: str) -> str:
     return f"{version_folder(of)}/vex-{sha256}.json"
 
 
+def provenance_key(of: Versioned, sha256: str) -> str:
+    return f"{version_folder(of)}/provenance-{sha256}.json"
+
+
+def blocks_key(of: Versioned, sha256: str) -> str:
+    return f"{version_folder(of)}/blocks-{sha256}.txt"
+
+
 def document_key(document: Numbered) -> str:
     """The key that a document of a series belongs to, by its own fields."""
     match document:

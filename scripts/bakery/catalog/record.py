@@ -15,7 +15,8 @@ class Record(Strict):
     `at` and `by` are about this revision, `baked` is about the disk. While the version is reserved, `owner` may bake it
     until `expires`. `contents` is the SHA-256 of the version's `contents.json`, empty if its disk could not be read.
     `vulnerabilities` and `vex` are the verdict's. `vendor_bases` are the bases of vendors that it was built from, the
-    newest ones then, by builder.
+    newest ones then, by builder. `provenance` is the SHA-256 of the signed statement about the version, empty if none
+    was made.
     """
 
     image: str
@@ -45,6 +46,7 @@ class Record(Strict):
     vulnerabilities: VulnerabilitySummary | None = None
     vex: str = ""
     vendor_bases: dict[str, VendorBase] = field(default_factory=dict)
+    provenance: str = ""
     schema: Literal["bakery/record/1"] = "bakery/record/1"
 
     @property

@@ -6,9 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bakery.clouds.phases import ReportProgress
+from bakery.host.errors import ConflictError
 from bakery.machine.held_disk import HeldDisk
 from bakery.model.distribution import CloudDistribution
 from bakery.model.documents import ImageLocation
+
+
+class OtherDiskError(ConflictError):
+    """An image has another disk than its record says, or one more."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from bakery.clouds.aws.calls import BLOCK_WORKERS, explain_errors
 from bakery.clouds.aws.clients import EBSClient, EC2Client, Filter, Image
 from bakery.clouds.aws.session import connect
 from bakery.clouds.phases import ReportProgress
-from bakery.clouds.read_back import ReadRequest
+from bakery.clouds.read_back import OtherDiskError, ReadRequest
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.machine.held_disk import HeldDisk, fetch_blocks
 from bakery.machine.raw_disk import GIB
@@ -39,7 +39,7 @@ def open_disk(request: ReadRequest) -> Iterator[HeldDisk]:
 def find_snapshot(ec2: EC2Client, location: ImageLocation) -> str:
     """The snapshot of an AMI's root device, as AWS says now.
 
-    BakeryError if the AMI has another one than the location says, or further volumes: nobody looked at those.
+    OtherDiskError if the AMI has another one than the location says, or further volumes: nobody looked at those.
     """
     image = _find_image(ec2, location.id)
     snapshot = images.snapshot_of(image)
@@ -47,7 +47,7 @@ def find_snapshot(ec2: EC2Client, location: ImageLocation) -> str:
     volumes = [str(ebs["SnapshotId"]) for ebs in mappings if "SnapshotId" in ebs]
     expected = [location.snapshot or snapshot]
     if volumes != expected:
-        raise BakeryError(
+        raise OtherDiskError(
             f"{location.id} has other snapshots than its record",
             where=ec2.meta.region_name,
             detail=f"it has {', '.join(volumes) or 'none'}, expected {', '.join(expected)}",

@@ -1,0 +1,81 @@
+"""The statement about a version that was just published: read its disks, describe it, sign it, keep it."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from bakery.catalog import Record, actor, now
+from bakery.clouds import CLOUDS
+from bakery.engine.read_back import ImageReader
+from bakery.engine.session import Session
+from bakery.host import files
+from bakery.host.errors import BakeryError
+from bakery.host.events import Event, report_step
+from bakery.machine import disk_image
+from bakery.machine.held_disk import DiskDigest, digest_disk, open_raw
+from bakery.model.baked import Baked
+from bakery.model.documents import Artifact, Publication
+from bakery.model.naming import full_name
+from bakery.provenance import HeldImage, Run, describe_provenance
+
+LOCAL_BUILDER = "urn:image-bakery:builder:local"  # of a run outside of CI, which no service vouches for
+
+Sign = Callable[[Mapping[str, Any]], bytes]  # a statement -> its signed envelope
+
+
+def keep_provenance(session: Session, version: Baked, reserved: Record, complete: Record, sign: Sign) -> str:
+    """Sign a statement about a complete version and keep it in the catalog; the digest of its envelope.
+
+    The one that the version has stays while its publications do. Empty, with a note, if no cloud gives the bytes.
+    """
+    if reserved.provenance and reserved.publications == complete.publications:
+        return reserved.provenance
+    images = [image for publication in complete.publications for image in _read_images(session, version, publication)]
+    if not images:
+        session.report(Event("note", "publish", full_name(complete), "not attested: no target gives the bytes"))
+        return ""
+    contents = session.catalog.contents(complete)
+    statement = describe_provenance(complete, contents, images, _describe_run(reserved))
+    lists = {image.disk.blocks.sha256: image.disk.blocks.dump() for image in images}
+    return session.catalog.keep_provenance(complete, sign(statement), lists.values())
+
+
+def _describe_run(reserved: Record) -> Run:
+    """The run, which began when it reserved the version."""
+    return Run(os.environ.get("CI_PROJECT_URL") or LOCAL_BUILDER, actor(), reserved.at, now())
+
+
+def _read_images(session: Session, version: Baked, publication: Publication) -> Iterator[HeldImage]:
+    """The owned images of a publication with their disk; none if the cloud that built them gives no bytes."""
+    target, name = publication.target, full_name(version)
+    owned = [location for location in publication.locations if location.owned]
+    if target not in version.builds:
+        assert version.artifact  # `baked.load` ensures that a target without a build of its own has a disk
+        disk = _digest_artifact(session, version.artifact)
+        yield from (HeldImage(target, location, name, disk) for location in owned)
+    elif CLOUDS[target].open_disk:
+        # Packer's copies in other locations have the same blocks: the cloud copied them.
+        reader = ImageReader(version.definition, session.project.cache, "publish", name, session.report)
+        disk = reader.read(target, owned[0], lambda disk, _: digest_disk(disk))
+        yield from (HeldImage(target, location, f"{name}@{target}", disk) for location in owned)
+    else:
+        session.report(Event("note", "publish", name, f"not attested at {target}, which gives no bytes of images"))
+
+
+def _digest_artifact(session: Session, artifact: Artifact) -> DiskDigest:
+    """The digests of the disk that was sent. BakeryError if it changed since it was baked."""
+    disk = session.project.artifact_folder(artifact) / "disk.qcow2"
+    files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
+    with (
+        report_step(session.report, "publish", full_name(artifact), "digest the blocks of the disk"),
+        disk_image.as_raw(disk) as raw,
+    ):
+        digest = digest_disk(open_raw(raw))
+    if digest.sha256 != artifact.disk.raw_sha256:
+        raise BakeryError(
+            f"the disk of {full_name(artifact)} changed after it was published",
+            where=str(disk),
+            detail=f"baked {artifact.disk.raw_sha256}\nnow   {digest.sha256}",
+            hint=f"find out who writes to that folder; remove it and run 'bakery run {artifact.image}' again",
+        )
+    return digest

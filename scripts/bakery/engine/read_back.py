@@ -1,0 +1,53 @@
+"""Read the disk of an image back from its cloud, with the logins of its definition."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from bakery.clouds import CLOUDS
+from bakery.clouds.read_back import ReadRequest
+from bakery.engine.logins import open_vault, read_credentials
+from bakery.host import files
+from bakery.host.errors import BakeryError
+from bakery.host.events import Event, Reporter, report_step
+from bakery.machine.held_disk import HeldDisk
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import ImageLocation
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """Reads disks of one image as steps of a stage.
+
+    `definition` is None for a reader who has none: the environment logs in. `folder` takes what a cloud gives as files.
+    """
+
+    definition: ImageDefinition | None
+    folder: Path
+    stage: str
+    subject: str
+    report: Reporter
+
+    def read(self, target: str, location: ImageLocation, use: Callable[[HeldDisk, Path], Result]) -> Result:
+        """The result of `use` for the disk of an image and a scratch folder. BakeryError if it cannot be read."""
+        open_disk = CLOUDS[target].open_disk
+        if open_disk is None:
+            raise BakeryError(f"{target} gives no bytes of images", where=location.region)
+        text = f"read {location.id} back from {location.region or target}"
+        definition = self.definition
+
+        def report_progress(fraction: float) -> None:
+            self.report(Event("progress", self.stage, self.subject, text, fraction=fraction))
+
+        with (
+            report_step(self.report, self.stage, self.subject, text),
+            open_vault(definition and definition.distribution.credentials(target)) as vault,
+            files.scratch(self.folder, "read-back") as scratch,
+        ):
+            settings = definition.distribution.by_target.get(target) if definition else None
+            credentials = read_credentials(vault, definition, target) if definition else {}
+            with open_disk(ReadRequest(location, settings, credentials, scratch, report_progress)) as disk:
+                return use(disk, scratch)
