@@ -12,6 +12,7 @@ import typer
 
 from bakery.cli import (
     apply,
+    attest,
     bake,
     catalog,
     channels,
@@ -83,6 +84,7 @@ app.command()(revoke.revoke)
 app.command()(catalog.catalog)
 app.command()(show.show)
 app.command()(compare.compare)
+app.command()(attest.attest)
 app.command()(history.history)
 app.command()(keys.keys)
 app.add_typer(vault.app, name="vault")

@@ -1,8 +1,10 @@
 """Compare the images of a version with the signed statement about it."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from bakery.catalog import Catalog, Record
@@ -14,7 +16,10 @@ from bakery.machine.block_list import BlockList
 from bakery.machine.held_disk import digest_disk
 from bakery.model.documents import ImageLocation, Strict
 from bakery.model.naming import full_name
+from bakery.model.project import Project
 from bakery.provenance import AttestedDisk, compare_disks, find_disk
+from bakery.signing import open_keyring, verify
+from bakery.signing.keys import load_trusted_keys
 
 Status = Literal["ok", "different", "unreachable"]
 
@@ -57,6 +62,19 @@ def read_provenance(catalog: Catalog, record: Record) -> bytes:
             hint="an older bakery published it, or it is not complete: 'bakery run --rebuild' makes a version with one",
         )
     return envelope
+
+
+def verify_provenance(envelope: bytes, where: str, project: Project, keys: Path | None) -> dict[str, Any]:
+    """The statement of an envelope; BakeryError unless a trusted key of the duty that publishes signed it.
+
+    `keys` is a file of trusted keys, which alone count then; otherwise the environment or the workspace names them.
+    """
+    if keys:
+        signed = verify(envelope, load_trusted_keys(keys).of("publish"), "publish", where)
+    else:
+        signed = open_keyring(project).verify(envelope, "publish", where)
+    statement: dict[str, Any] = json.loads(signed.dump())
+    return statement
 
 
 def refuse_other_version(statement: Mapping[str, Any], record: Record) -> None:

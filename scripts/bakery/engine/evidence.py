@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bakery.catalog import Record
 from bakery.clouds import BUILDERS
+from bakery.engine.inspection import expect_inspection
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, OutageError
 from bakery.model import baked, documents
@@ -112,7 +113,8 @@ def _refuse_foreign(verdict: Verdict, part: Part) -> None:
 def _refuse_failed(session: Session, verdict: Verdict, part: Part) -> None:
     """Raise BakeryError unless a verdict says of each check that it passed."""
     definition = session.definitions.images[part.image]
-    gaps = find_gaps(expect_checks(session.project, definition, part), verdict.checks)
+    inspection = expect_inspection(definition, part) if isinstance(part, RemoteBuild) else []
+    gaps = find_gaps([*expect_checks(session.project, definition, part), *inspection], verdict.checks)
     if gaps or not verdict.passed:
         failing = [f"{check.name}: {check.detail}" for check in verdict.checks if not check.passed]
         others = [gap for gap in gaps if not gap.startswith("failed: ")]

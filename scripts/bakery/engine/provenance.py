@@ -1,11 +1,11 @@
 """The statement about a version that was just published: read its disks, describe it, sign it, keep it."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from bakery.catalog import Record, actor, now
 from bakery.clouds import CLOUDS
+from bakery.engine.inspection import read_back_check
 from bakery.engine.read_back import ImageReader
 from bakery.engine.session import Session
 from bakery.host import files
@@ -14,30 +14,39 @@ from bakery.host.events import Event, report_step
 from bakery.machine import disk_image
 from bakery.machine.held_disk import DiskDigest, digest_disk, open_raw
 from bakery.model.baked import Baked
-from bakery.model.documents import Artifact, Publication
+from bakery.model.documents import Artifact, Publication, RemoteBuild, Verdict
 from bakery.model.naming import full_name
 from bakery.provenance import HeldImage, Run, describe_provenance
+from bakery.signing import Statement
 
 LOCAL_BUILDER = "urn:image-bakery:builder:local"  # of a run outside of CI, which no service vouches for
 
-Sign = Callable[[Mapping[str, Any]], bytes]  # a statement -> its signed envelope
 
-
-def keep_provenance(session: Session, version: Baked, reserved: Record, complete: Record, sign: Sign) -> str:
+def keep_provenance(
+    session: Session, version: Baked, verdicts: Sequence[Verdict | None], reserved: Record, complete: Record
+) -> str:
     """Sign a statement about a complete version and keep it in the catalog; the digest of its envelope.
 
-    The one that the version has stays while its publications do. Empty, with a note, if no cloud gives the bytes.
+    `verdicts` are those on the version's parts. The statement that the version has stays while its publications do.
+    Empty, with a note, if no cloud gives the bytes.
     """
     if reserved.provenance and reserved.publications == complete.publications:
         return reserved.provenance
-    images = [image for publication in complete.publications for image in _read_images(session, version, publication)]
+    parts = zip(version.parts, verdicts, strict=True)
+    by_target = {part.target: verdict for part, verdict in parts if isinstance(part, RemoteBuild) and verdict}
+    images = [
+        image
+        for publication in complete.publications
+        for image in _read_images(session, version, by_target, publication)
+    ]
     if not images:
         session.report(Event("note", "publish", full_name(complete), "not attested: no target gives the bytes"))
         return ""
     contents = session.catalog.contents(complete)
     statement = describe_provenance(complete, contents, images, _describe_run(reserved))
     lists = {image.disk.blocks.sha256: image.disk.blocks.dump() for image in images}
-    return session.catalog.keep_provenance(complete, sign(statement), lists.values())
+    envelope = session.keyring.sign(Statement.model_validate(statement), "publish")
+    return session.catalog.keep_provenance(complete, envelope, lists.values())
 
 
 def _describe_run(reserved: Record) -> Run:
@@ -45,7 +54,9 @@ def _describe_run(reserved: Record) -> Run:
     return Run(os.environ.get("CI_PROJECT_URL") or LOCAL_BUILDER, actor(), reserved.at, now())
 
 
-def _read_images(session: Session, version: Baked, publication: Publication) -> Iterator[HeldImage]:
+def _read_images(
+    session: Session, version: Baked, verdicts: Mapping[str, Verdict], publication: Publication
+) -> Iterator[HeldImage]:
     """The owned images of a publication with their disk; none if the cloud that built them gives no bytes."""
     target, name = publication.target, full_name(version)
     owned = [location for location in publication.locations if location.owned]
@@ -57,9 +68,22 @@ def _read_images(session: Session, version: Baked, publication: Publication) -> 
         # Packer's copies in other locations have the same blocks: the cloud copied them.
         reader = ImageReader(version.definition, session.project.cache, "publish", name, session.report)
         disk = reader.read(target, owned[0], lambda disk, _: digest_disk(disk))
+        _refuse_unseen(version, verdicts[target], disk)
         yield from (HeldImage(target, location, f"{name}@{target}", disk) for location in owned)
     else:
         session.report(Event("note", "publish", name, f"not attested at {target}, which gives no bytes of images"))
+
+
+def _refuse_unseen(version: Baked, verdict: Verdict, disk: DiskDigest) -> None:
+    """BakeryError if a cloud holds another disk than the one that the verdict is about."""
+    check = read_back_check(disk.blocks)
+    if check not in verdict.checks:
+        seen = next((one.detail for one in verdict.checks if one.name == check.name), "nobody looked at its disk")
+        raise BakeryError(
+            f"the disk of {full_name(version)} at its cloud is not the one that was tested",
+            detail=f"tested: {seen}\nnow: {check.detail}",
+            hint=f"run 'bakery bake {version.image}' again, which looks at it",
+        )
 
 
 def _digest_artifact(session: Session, artifact: Artifact) -> DiskDigest:

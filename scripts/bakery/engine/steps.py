@@ -30,11 +30,13 @@ from bakery.engine.checks import check
 from bakery.engine.contents import find_contents
 from bakery.engine.evidence import bake_duty, require_evidence, require_part, require_verdict, save_verdict
 from bakery.engine.failures import record_failures
+from bakery.engine.inspection import inspect_build
 from bakery.engine.locks import check_versions
 from bakery.engine.logins import open_vault, read_build_credentials, read_credentials
 from bakery.engine.notices import announce_version
 from bakery.engine.parents import find_parent_disk
 from bakery.engine.plan import Action
+from bakery.engine.provenance import keep_provenance
 from bakery.engine.publish import publish
 from bakery.engine.session import Session
 from bakery.engine.vendor_lookup import find_base
@@ -213,9 +215,10 @@ def verify_version(session: Session, artifact: Artifact) -> Verdict:
 
 
 def judge_build(session: Session, build: RemoteBuild) -> None:
-    """Keep the verdict on an image that Packer built and tested at a target; BakeryError if the gate refuses it."""
+    """Look at an image that Packer built and tested at a target, and keep the verdict; BakeryError if it fails."""
     definition, folder = session.definitions.images[build.image], baked.part_folder(session.project, build)
-    verdict = check_part(session, definition, build, Verdict.of_build(build))
+    verdict = inspect_build(session, definition, build, Verdict.of_build(build))
+    verdict = check_part(session, definition, build, verdict)
     save_verdict(session, build, verdict)
     _require_passed(definition, verdict, folder)
 
@@ -247,6 +250,7 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
         record = _usable_record(session, version)
         contents = _keep_contents(session, version.parts[0])
         complete = _complete_record(record, version, verdicts, tuple(publications), contents)
+        complete = replace(complete, provenance=keep_provenance(session, version, verdicts, record, complete))
         is_new = record.state == "reserved"
         if complete != record:
             record = session.catalog.revise(complete, "published")

@@ -162,7 +162,7 @@ def _image_format(image: Path) -> str:
 
 
 def add_zeros(content: "hashlib._Hash", count: int) -> None:
-    """Add `count` zero bytes to a digest; nothing if that is negative."""
+    """Add `count` zero bytes to a digest."""
     for _ in range(count // len(ZEROS)):
         content.update(ZEROS)
     content.update(ZEROS[: count % len(ZEROS)])

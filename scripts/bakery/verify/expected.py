@@ -16,15 +16,20 @@ from bakery.verify.verify import find_tests
 
 
 def expect_checks(project: Project, definition: ImageDefinition, part: Part) -> list[str]:
-    """The names of all checks of a part. A test of an image is `module: function`, whatever its parameters.
+    """The names of all checks that its tests and, of a disk, its content and boot give a part.
 
-    A build at a target has only the tests, which ran there while it was built.
+    A test of an image is `module: function`, whatever its parameters.
     """
     tests = [name for path in find_tests(project, definition) for name in _list_tests(path)]
     if not isinstance(part, Artifact):
         return tests
     boots = [] if definition.windows else [boot.BOOTS, boot.SERVICES]
-    return [*select_rules(definition), secret_search.NAME, *boots, *tests]
+    return [*expect_content(definition), *boots, *tests]
+
+
+def expect_content(definition: ImageDefinition) -> list[str]:
+    """The names of the checks of a disk that need no boot."""
+    return [*select_rules(definition), secret_search.NAME]
 
 
 def find_gaps(expected: Iterable[str], checks: Iterable[Check]) -> list[str]:

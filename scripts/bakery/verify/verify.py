@@ -68,6 +68,17 @@ def verify(
     )
 
 
+def check_content(
+    raw: Path, definition: ImageDefinition, secrets: Iterable[str], seconds: dict[str, float]
+) -> list[Check]:
+    """The checks of a raw disk that need no boot: rules, and the search for secrets. Adds their seconds."""
+    with timed(seconds, "hygiene"):
+        checks = hygiene.check(raw, select_rules(definition), definition.exemptions)
+    with timed(seconds, "secrets"):
+        checks += secret_search.search(raw, secrets)
+    return checks
+
+
 def _check_disk(
     disk: Path,
     definition: ImageDefinition,
@@ -80,10 +91,7 @@ def _check_disk(
     report(Event("progress", "verify", subject, "check the disk"))
     files.require_space(disk.parent, disk.stat().st_size, "reading the disk")
     with disk_image.as_raw(disk) as raw:
-        with timed(seconds, "hygiene"):
-            checks = hygiene.check(raw, select_rules(definition), definition.exemptions)
-        with timed(seconds, "secrets"):
-            checks += secret_search.search(raw, secrets)
+        checks = check_content(raw, definition, secrets, seconds)
         if secrets:
             size = sum(end - start for start, end in disk_image.data_extents(raw))
             speed = size / 1e6 / max(seconds["secrets"], 0.001)

@@ -3,7 +3,8 @@
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +15,13 @@ import pytest
 from bakery.bake import remote
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.clouds import CLOUDS
+from bakery.clouds.read_back import ReadRequest
 from bakery.clouds.target import Finding
+from bakery.engine import inspection
 from bakery.host.errors import BakeryError
 from bakery.host.vault import Vault
+from bakery.machine.block_list import BLOCK
+from bakery.machine.held_disk import HeldDisk
 from bakery.model import documents
 from bakery.model.contents import ROOT_ARCHIVE
 from bakery.model.definition import ImageDefinition
@@ -57,6 +62,10 @@ class Cloud:
     credentials: list[Mapping[str, str]] = field(default_factory=list)
     newest: str = "ami-a"  # of the vendor
     asked: int = 0  # for the newest of the vendor
+    disk: bytes = b"a disk"  # the beginning of every image there
+    dirt: list[str] = field(default_factory=list)  # what rules find on it
+    reads: list[ReadRequest] = field(default_factory=list)  # of images there
+    seen: list[bytes] = field(default_factory=list)  # the beginning of the raw disks that rules looked at
 
     def find_base(self, _: ImageDefinition, credentials: Mapping[str, str]) -> VendorBase:
         self.asked += 1
@@ -91,6 +100,15 @@ class Cloud:
         (folder / ROOT_ARCHIVE).write_text("files of the machine")
         return built
 
+    @contextmanager
+    def open_disk(self, request: ReadRequest) -> Iterator[HeldDisk]:
+        self.reads.append(request)
+        yield HeldDisk(BLOCK, iter([(0, self.disk.ljust(BLOCK, b"\0"))]))
+
+    def check_content(self, raw: Path, _image: ImageDefinition, secrets: Collection[str], _seconds: Any) -> list[Check]:
+        self.seen.append(raw.read_bytes()[: len(self.disk)])
+        return [Check("no authorized keys", not self.dirt, ", ".join(self.dirt))]
+
     def prepare(self, of: Versioned) -> None:
         self.bakery.begin(f"prepare {full_name(of)}")
 
@@ -122,7 +140,9 @@ def cloud(bakery: CliRunner, monkeypatch: pytest.MonkeyPatch) -> Cloud:
         cloud.credentials.append(credentials)
         return cloud
 
-    monkeypatch.setitem(CLOUDS, "aws", replace(CLOUDS["aws"], open_target=open_target, find_base=cloud.find_base))
+    fakes: dict[str, Any] = {"open_target": open_target, "find_base": cloud.find_base, "open_disk": cloud.open_disk}
+    monkeypatch.setitem(CLOUDS, "aws", replace(CLOUDS["aws"], **fakes))
+    monkeypatch.setattr(inspection, "check_content", cloud.check_content)
     monkeypatch.setattr(remote, "build", cloud.build)
     return cloud
 
@@ -136,7 +156,7 @@ def test_it_is_built_there_and_taken_over(bakery: CliRunner, cloud: Cloud) -> No
         "adopt cloud-1.0.0-x86_64",
         "point stable at 1.0.0",
     ]
-    assert (record.state, record.sha256, record.checks, record.base) == ("complete", "b" * 64, 1, None)
+    assert (record.state, record.sha256, record.checks, record.base) == ("complete", "b" * 64, 3, None)
     assert bakery.line("cloud") == [] and bakery.did == []
 
 
@@ -164,7 +184,7 @@ def test_it_does_not_pass_a_gate_that_cannot_be_answered(bakery: CliRunner, clou
     bakery.edit("cloud", "tests: [base]\n", "tests: [base]\nvulnerabilities:\n  fail_on: high\n")
     answer = bakery("run", "cloud")
     assert answer.code == 1
-    assert "cloud 1.0.0 failed 1 of 2 checks" in answer.err and "no vulnerability database is named" in answer.err
+    assert "cloud 1.0.0 failed 1 of 4 checks" in answer.err and "no vulnerability database is named" in answer.err
     assert bakery.states("cloud") == {"1.0.0": "reserved"}
     assert "adopt cloud-1.0.0-x86_64" not in bakery.did, "nothing is published"
     answer = bakery("publish", "cloud")
@@ -198,6 +218,41 @@ def test_a_build_that_fails_reserves_and_leaves_nothing_else(bakery: CliRunner, 
     assert [record.version for record in bakery.line("cloud")] == ["1.0.0"]
 
 
+def test_its_disk_is_looked_at_as_the_cloud_holds_it(bakery: CliRunner, cloud: Cloud) -> None:
+    assert bakery("bake", "cloud").code == 0
+    assert cloud.seen == [cloud.disk]
+    assert [request.location.id for request in cloud.reads] == ["ami-1"]
+    assert not list(bakery.project.cache.glob(".read-back*")), "nothing is left of it"
+    cloud.dirt = ["/home/admin/.ssh/authorized_keys"]
+    answer = bakery("bake", "cloud")
+    assert (answer.code, "failed 1 of 3 checks" in answer.err) == (1, True)
+    assert "no authorized keys: /home/admin/.ssh/authorized_keys" in answer.err
+    answer = bakery("publish", "cloud")
+    assert (answer.code, "adopt cloud-1.0.0-x86_64" in bakery.did) == (1, False)
+
+
+def test_a_cloud_without_bytes_is_named_in_the_verdict(
+    bakery: CliRunner, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CLOUDS, "aws", replace(CLOUDS["aws"], open_disk=None))
+    (record,) = bakery.line("cloud")
+    folder = bakery.project.build_folder(ImageVersion("cloud", "x86_64", "1.0.0"), "aws")
+    [_, check] = documents.load(Verdict, folder / "verdict.json").checks
+    assert check == Check(inspection.READ_BACK, True, "not looked at: aws gives no bytes of images")
+    notes = [event.text for event in bakery.events if event.kind == "note"]
+    assert {check.detail, "not attested: no target gives the bytes"} <= set(notes)
+    assert record.provenance == "" and bakery("attest", "cloud").code == 1
+
+
+def test_another_disk_than_the_tested_one_is_not_attested(bakery: CliRunner, cloud: Cloud) -> None:
+    bakery("bake", "cloud")
+    cloud.disk = b"another disk"
+    answer = bakery("publish", "cloud")
+    assert (answer.code, bakery.states("cloud")) == (1, {"1.0.0": "reserved"})
+    assert "the disk of cloud-1.0.0-x86_64 at its cloud is not the one that was tested" in answer.err
+    assert "point stable at 1.0.0" not in bakery.did
+
+
 def test_a_child_starts_from_its_parents_image_there(bakery: CliRunner, cloud: Cloud) -> None:
     bakery.write(
         "packer/images/child.yaml",
@@ -218,7 +273,7 @@ def test_disk_and_build_of_one_version(bakery: CliRunner, cloud: Cloud) -> None:
         "verify cloud",
     ]
     assert [found.target for found in record.publications] == ["local", "aws"]
-    assert record.checks == 3
+    assert record.checks == 5
     assert record.sha256 != "b" * 64, "a version with a disk is known by the disk"
 
 
@@ -357,19 +412,23 @@ class TestCredentials:
 
     def test_are_leased_for_the_build_and_again_for_the_publication(self, bakery: CliRunner, cloud: Cloud) -> None:
         bakery.line("cloud")
+        read = ("login", "lease aws/sts/bake", "logout")  # of the disk, before and after it is published
         assert bakery.did == [
             "login",
             "lease aws/sts/bake",
             "prepare cloud-1.0.0-x86_64",
             "build cloud at aws from ami-a",
             "logout",
+            *read,
             "login",
             "lease aws/sts/bake",
             "publish cloud",
             "adopt cloud-1.0.0-x86_64",
+            *read,
             "point stable at 1.0.0",
             "logout",
         ]
+        assert [request.credentials for request in cloud.reads] == [{"access_key": "AKIA"}] * 2
         assert cloud.credentials == [{"access_key": "AKIA"}] * 4
 
     def test_are_given_back_when_the_build_fails(self, bakery: CliRunner, cloud: Cloud) -> None:
@@ -396,7 +455,7 @@ class _Opened(SimpleNamespace):
 def test_a_record_without_bases_is_readable_and_its_base_is_unknown(bakery: CliRunner, cloud: Cloud) -> None:
     """A catalog of before."""
     bakery.line("cloud")
-    for path in (bakery.project.workspace / "catalog/images/cloud/x86_64/versions/1.0.0").glob("*.json"):
+    for path in (bakery.project.workspace / "catalog/images/cloud/x86_64/versions/1.0.0").glob("0*.json"):
         document = json.loads(path.read_text())
         del document["vendor_bases"]
         path.write_text(json.dumps(document))
