@@ -14,18 +14,23 @@ import pytest
 import stamina
 
 from bakery.clouds.definitions import Definition
-from bakery.clouds.vsphere import notes, upload
+from bakery.clouds.read_back import OtherDiskError, ReadRequest
+from bakery.clouds.vsphere import notes, read_back, upload
+from bakery.clouds.vsphere.read_back import open_disk
 from bakery.clouds.vsphere.session import VCenter
+from bakery.clouds.vsphere.settings import VsphereDistribution
 from bakery.clouds.vsphere.target import VsphereTarget
 from bakery.host import files, process
-from bakery.host.errors import BakeryError, ConflictError, NotFoundError
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
 from bakery.host.events import Event, silent
 from bakery.machine import disk_image, qemu
-from bakery.model.documents import Artifact, Base, Disk, Publication, RemoteBuild
+from bakery.machine.held_disk import digest_disk
+from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Artifact, Base, Disk, ImageLocation, Publication, RemoteBuild
 from bakery.model.naming import full_name
 from bakery.model.tags import identity
 from bakery.model.version import ImageVersion
-from doubles.vcenter.client import LIBRARY, PASSWORD, USER, StandIn, running
+from doubles.vcenter.client import ITEMS, LIBRARY, PASSWORD, USER, StandIn, running
 
 pytestmark = pytest.mark.integration
 
@@ -97,6 +102,9 @@ class DiskPublisher:
         return self.target().publish(artifact, Path(artifact.disk.path), report)
 
     def target(self) -> VsphereTarget:
+        return VsphereTarget(self.definition(), self.login)
+
+    def definition(self) -> ImageDefinition:
         given = {"server": self.server, "library": self.library, "credentials": "secret/data/vcenter"}
         definition = {
             "name": "web",
@@ -109,7 +117,7 @@ class DiskPublisher:
             "distribution": {"vsphere": given},
             "tags": {"team": "platform"},
         }
-        return VsphereTarget(Definition.model_validate(definition), self.login)
+        return Definition.model_validate(definition)
 
 
 @pytest.fixture
@@ -502,3 +510,43 @@ def _packer_built(vcenter: StandIn) -> RemoteBuild:
         tools={}, seconds={}, created="2026-01-01T00:00:00+00:00", log="",
     )
     # fmt: on
+
+
+class TestReadBack:
+    def request(self, bench: DiskPublisher, location: ImageLocation, folder: Path) -> ReadRequest:
+        settings = bench.definition().distribution.of(VsphereDistribution)
+        return ReadRequest(location, settings, LOGIN, folder, lambda _: None)
+
+    def test_a_published_disk_has_the_bytes_that_were_baked(
+        self, bench: DiskPublisher, vcenter: StandIn, tmp_path: Path
+    ) -> None:
+        disk = bench.artifact().disk
+        location = bench.publish().locations[0]
+        vcenter.fault("downloadsession/file", status=503)
+        vcenter.fault("/cis/data/", "reset")
+        with open_disk(self.request(bench, location, tmp_path)) as held:
+            digest = digest_disk(held)
+        assert (digest.sha256, digest.size) == (disk.raw_sha256, disk.virtual_size)
+        by_name = replace(location, account="", id=NAME)
+        with open_disk(self.request(bench, by_name, tmp_path)) as held:
+            assert digest_disk(held) == digest
+        assert not vcenter.call("GET", f"{ITEMS}/download-session"), "sessions are ended"
+
+    def test_the_login_goes_to_no_other_vcenter(self, bench: DiskPublisher, tmp_path: Path) -> None:
+        request = self.request(bench, replace(bench.publish().locations[0], account="elsewhere"), tmp_path)
+        with pytest.raises(UsageError, match="in the vCenter elsewhere"), open_disk(request):
+            pytest.fail("it was read")
+
+    @pytest.mark.parametrize("kind", ["parent", "descriptor", "qcow2"])
+    def test_a_file_that_names_other_files_is_not_opened(self, kind: str, tmp_path: Path) -> None:
+        other, vmdk = tmp_path / "other.vmdk", tmp_path / "disk.vmdk"
+        process.run(["qemu-img", "create", "-q", "-f", "vmdk", other, "1M"])
+        match kind:
+            case "parent":
+                process.run(["qemu-img", "create", "-q", "-f", "vmdk", "-b", other, "-F", "vmdk", vmdk])
+            case "descriptor":
+                process.run(["qemu-img", "create", "-q", "-f", "vmdk", "-o", "subformat=monolithicFlat", vmdk, "1M"])
+            case "qcow2":
+                process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", other, "-F", "vmdk", vmdk])
+        with pytest.raises(OtherDiskError, match="not a disk in one file"):
+            read_back.refuse_outside_files(vmdk)

@@ -82,7 +82,10 @@ class StandIn:
     def download(self, item: str, file: str) -> bytes:
         """A file of an item, as a client of vCenter gets it."""
         session = self.call("POST", f"{ITEMS}/download-session", {"create_spec": {"library_item_id": item}})
-        prepared = self.call("POST", f"{ITEMS}/downloadsession/file/id:{session}?~action=prepare", {"file_name": file})
+        path, spec = f"{ITEMS}/downloadsession/file/id:{session}", {"file_name": file}
+        prepared = self.call("POST", f"{path}?~action=prepare", spec)
+        while prepared["status"] == "PREPARING":
+            prepared = self.call("POST", f"{path}?~action=get", spec)
         answer = self._http.get(prepared["download_endpoint"]["uri"], verify=str(self.authority))
         answer.raise_for_status()
         return answer.content

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -104,6 +106,34 @@ func (s *strict) download(r *http.Request, body []byte) *httptest.ResponseRecord
 	answer := s.pass(r, body)
 	s.downloads[value(answer)] = told.Spec.Item
 	return answer
+}
+
+// prepare: a file can be downloaded a while later; until then its answer has no address.
+func (s *strict) prepare(r *http.Request, id, action string, body []byte) *httptest.ResponseRecorder {
+	var told struct {
+		Name string `json:"file_name"`
+	}
+	_ = json.Unmarshal(body, &told)
+	if _, there := s.contents[s.downloads[id]][told.Name]; !there {
+		return refusal(http.StatusNotFound, "com.vmware.vapi.std.errors.not_found", "no file "+told.Name)
+	}
+	key := id + "/" + told.Name
+	if action == "prepare" {
+		s.preparing[key] = pendingReads
+	}
+	if s.preparing[key] > 0 {
+		s.preparing[key]--
+		return reply(map[string]any{"name": told.Name, "status": "PREPARING", "bytes_transferred": 0})
+	}
+	answer := s.pass(r, body)
+	var made struct {
+		Value map[string]any `json:"value"`
+	}
+	_ = json.Unmarshal(answer.Body.Bytes(), &made)
+	sum := sha256.Sum256(s.contents[s.downloads[id]][told.Name])
+	made.Value["status"] = "PREPARED"
+	made.Value["checksum_info"] = map[string]string{"algorithm": "SHA256", "checksum": hex.EncodeToString(sum[:])}
+	return reply(made.Value)
 }
 
 // give: the bytes as they came.

@@ -19,6 +19,7 @@ const (
 	downloads  = items + "/download-session"
 	addedFiles = items + "/updatesession/file"
 	exports    = rest + "vcenter/ovf/library-item"
+	prepared   = items + "/downloadsession/file"
 	data       = rest + "cis/data/"
 	header     = "vmware-api-session-id"
 
@@ -42,6 +43,7 @@ type strict struct {
 	answers   map[string]recorded          // by client token
 	contents  map[string]map[string][]byte // files by item and name, as they came: the simulator keeps disks in pieces
 	downloads map[string]string            // items by download session
+	preparing map[string]int               // looks until a file can be downloaded, by session and name
 	faults    []*fault
 	calls     []string
 }
@@ -84,6 +86,7 @@ func newStrict(inner http.Handler) *strict {
 		answers:   map[string]recorded{},
 		contents:  map[string]map[string][]byte{},
 		downloads: map[string]string{},
+		preparing: map[string]int{},
 	}
 }
 
@@ -154,6 +157,8 @@ func (s *strict) route(r *http.Request, body []byte, rule *fault) *httptest.Resp
 		return s.give(r)
 	case path == downloads && r.Method == http.MethodPost && id == "":
 		return s.download(r, body)
+	case path == prepared && (action == "prepare" || action == "get"):
+		return s.prepare(r, id, action, body)
 	case path == items && r.Method == http.MethodPost && action == "":
 		return s.create(r, body)
 	case path == items && r.Method == http.MethodPatch:

@@ -26,6 +26,7 @@ HEADERS = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": "urn:vim25/6
 VIM = "{urn:vim25}"  # the namespace of SOAP answers
 TIMEOUT = (10.0, 60.0)  # seconds to connect and to wait for an answer
 UPLOAD_TIMEOUT = (10.0, 600.0)  # vCenter checks a whole file before it answers
+CHUNK = 1 << 20  # bytes of a download in memory
 LOGIN_ATTEMPTS = 4  # the first call shows whether there is a vCenter: a user should not wait a minute for that
 ATTEMPTS = 10  # with pauses growing to 15 s they ride out about a minute, such as a restart of vCenter's front end
 PASSING = {429, 500, 502, 503, 504}
@@ -106,6 +107,19 @@ class VCenter:
                 body = _Body(stream, file.stat().st_size, sent)
                 answer = self._call_once(doing, "PUT", uri, data=body, timeout=UPLOAD_TIMEOUT)
                 self._raise_refusal(doing, answer)
+
+    def download(self, doing: str, uri: str, file: Path, received: Callable[[int], None]) -> None:
+        """Get a file. `received` gets the number of bytes so far, again from 0 if the request is repeated."""
+        for attempt in _retry_attempts(ATTEMPTS):
+            with attempt, file.open("wb") as stream:
+                answer = self._call_once(doing, "GET", uri, stream=True, timeout=UPLOAD_TIMEOUT)
+                self._raise_refusal(doing, answer)
+                try:
+                    for chunk in answer.iter_content(CHUNK):
+                        stream.write(chunk)
+                        received(stream.tell())
+                except requests.RequestException as error:  # the connection broke off
+                    raise self._unreachable_error(doing, error) from error
 
     def _call_with_login(self, doing: str, method: str, path: str, **options: Any) -> requests.Response:
         answer = self._call_with_retries(doing, method, path, ATTEMPTS, **options)
