@@ -19,19 +19,22 @@ from bakery.bake import packer
 from bakery.catalog import Catalog, Record, open_store
 from bakery.clouds.azure import blobs, builder, lease, marketplace, replication, tagging, versions
 from bakery.clouds.azure.names import BLOB_CONTAINER, GalleryVersion
+from bakery.clouds.azure.read_back import open_disk
 from bakery.clouds.azure.session import AzureSession, connect
 from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.azure.target import AzureTarget
 from bakery.clouds.definitions import Definition
 from bakery.clouds.job import Job
+from bakery.clouds.read_back import ReadRequest
 from bakery.engine import channels, toolbox
 from bakery.host import process
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, PartialError
 from bakery.host.events import Event, silent
 from bakery.machine import disk_image, qemu
+from bakery.machine.held_disk import digest_disk
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, Base, Disk, Pointer, Publication, RemoteBuild, VendorBase
+from bakery.model.documents import Artifact, Base, Disk, ImageLocation, Pointer, Publication, RemoteBuild, VendorBase
 from bakery.model.project import Project
 from doubles.azure import world
 from doubles.azure.client import StandIn, running
@@ -671,3 +674,36 @@ class TestMarketplace:
         log, definition = tmp_path / "log", self.definition()
         job = Job(project, definition, "1.0.0", "azure", None, tools, tmp_path, log, silent, vendor_base=newest)
         assert builder.variables(job)["source_urn"] == f"{self.URN}:0.20261101.10"
+
+
+class TestReadBack:
+    def request(self, location: ImageLocation, folder: Path) -> ReadRequest:
+        settings = _definition().distribution.of(AzureDistribution)
+        return ReadRequest(location, settings, CREDENTIALS, folder, lambda _: None)
+
+    def test_a_published_version_has_the_bytes_that_were_baked(
+        self, azure: StandIn, bench: DiskPublisher, disks: list[Disk], tmp_path: Path
+    ) -> None:
+        for location in bench.publish().locations:
+            with open_disk(self.request(location, tmp_path)) as held:
+                assert held.size == 64 * MIB, "rounded up to whole MiB, without the footer"
+                assert digest_disk(held, disks[0].virtual_size).sha256 == disks[0].raw_sha256
+        assert Counter(azure.calls())["Disks_Delete"] == len(REGIONS)
+
+    def test_an_export_that_fails_leaves_no_disk(self, azure: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
+        request = self.request(bench.publish().locations[0], tmp_path)
+        with pytest.raises(KeyboardInterrupt), open_disk(request):
+            raise KeyboardInterrupt
+        azure.fault("Disks_GrantAccess", status=403, error="AuthorizationFailed")
+        with pytest.raises(BakeryError, match="cannot export the disk") as caught, open_disk(request):
+            pytest.fail("it was read")
+        assert "lacks a role" in caught.value.hint
+        calls = Counter(azure.calls())
+        assert calls["Disks_CreateOrUpdate"] == calls["Disks_RevokeAccess"] == calls["Disks_Delete"] == 2
+
+    def test_a_region_without_a_replica(self, azure: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
+        location = replace(bench.publish().locations[0], region="westus2")
+        request = self.request(location, tmp_path)
+        with pytest.raises(BakeryError, match="cannot make a disk") as caught, open_disk(request):
+            pytest.fail("it was read")
+        assert "no replica in westus2" in caught.value.detail

@@ -111,7 +111,7 @@ def build(folder: Path, template: str, plain: bool = False) -> dict[str, object]
         text = BUILD.replace("PORT", str(server.server_port)).replace("PROVISIONER", block.lstrip())
         (source / "windows.pkr.hcl").write_text(text.replace("${build.Password}", "${local.secrets.BUILD_PASSWORD}"))
         packer = toolbox.find(project, "packer")
-        command = [packer, "build", "-color=false", f"-var-file={folder / 'variables.json'}", source]
+        command: list[str | Path] = [packer, "build", "-color=false", f"-var-file={folder / 'variables.json'}", source]
         run = subprocess.run(
             command, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
         )

@@ -10,7 +10,7 @@ from typing import Any
 from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException
 
-from doubles.azure import graph, images, market, tags, tokens, versions
+from doubles.azure import disks, graph, images, market, tags, tokens, versions
 from doubles.azure.faults import Faults, Rule, drop
 from doubles.azure.refusal import Refusal, missing
 from doubles.azure.world import SUBSCRIPTION, Json, Version, World
@@ -21,6 +21,7 @@ GROUP = r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/[^/]+"
 GALLERY = rf"(?P<gallery>{GROUP}/providers/Microsoft\.Compute/galleries/[^/]+)"
 IMAGE = rf"(?P<image>{GALLERY}/images/[^/]+)"
 VERSION = rf"(?P<version>{IMAGE}/versions/[^/]+)"
+DISK = rf"(?P<disk>{GROUP}/providers/Microsoft\.Compute/disks/[^/]+)"
 TAGS = r"(?P<scope>/subscriptions/(?P<subscription>[^/]+)/.+)/providers/Microsoft\.Resources/tags/default"
 MARKET = (
     r"/subscriptions/(?P<subscription>[^/]+)/providers/Microsoft\.Compute/locations/(?P<location>[^/]+)"
@@ -49,6 +50,10 @@ ROUTES = {
     ("PUT", VERSION): "GalleryImageVersions_CreateOrUpdate",
     ("PATCH", VERSION): "GalleryImageVersions_Update",
     ("DELETE", VERSION): "GalleryImageVersions_Delete",
+    ("PUT", DISK): "Disks_CreateOrUpdate",
+    ("POST", f"{DISK}/beginGetAccess"): "Disks_GrantAccess",
+    ("POST", f"{DISK}/endGetAccess"): "Disks_RevokeAccess",
+    ("DELETE", DISK): "Disks_Delete",
     ("GET", OPERATION): "Operations_Get",
     ("GET", MARKET): "VirtualMachineImages_List",
     ("GET", TAGS): "Tags_GetAtScope",
@@ -74,6 +79,8 @@ class StrictAzure:
         return answer(environ, start_response)
 
     def _serve(self, request: Request) -> Response:
+        if request.path.startswith(disks.EXPORTS):
+            return disks.export(self._world, request)
         operation, parts = _route(request)
         self._calls.append(operation)
         rule = self._faults.take(operation)
@@ -118,6 +125,16 @@ class StrictAzure:
                 return _started(request, versions.patch(self._world, parts["version"], body), 200)
             case "GalleryImageVersions_Delete":
                 return _started(request, versions.delete(self._world, parts["version"]), 202)
+            case "Disks_CreateOrUpdate":
+                return _json(disks.put(self._world, parts["disk"], body))
+            case "Disks_GrantAccess":
+                return _json(disks.grant(self._world, parts["disk"], body, request.host_url))
+            case "Disks_RevokeAccess":
+                disks.revoke(self._world, parts["disk"])
+                return Response(status=200)
+            case "Disks_Delete":
+                disks.delete(self._world, parts["disk"])
+                return Response(status=204)
             case "VirtualMachineImages_List":
                 return _json(market.list_versions(self._world, parts))
             case "Operations_Get":

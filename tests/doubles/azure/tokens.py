@@ -57,10 +57,14 @@ def issue(world: World, form: Mapping[str, str]) -> Json:
     audience = " ".join(scopes).removesuffix("/.default").rstrip("/")
     if audience not in AUDIENCES:
         raise LoginRefusal(400, "invalid_scope", f"AADSTS70011: The provided value for scope {audience} is not valid.")
+    return {"token_type": "Bearer", "expires_in": LIFE, "access_token": sign(audience, client)}
+
+
+def sign(audience: str, client: str = CLIENT_ID) -> str:
+    """A token for an audience."""
     now = int(time.time())
     claims = {"aud": audience, "iss": ISSUER, "iat": now, "nbf": now, "exp": now + LIFE, "appid": client}
-    token = jwt.encode(claims, KEY, algorithm="HS256")
-    return {"token_type": "Bearer", "expires_in": LIFE, "access_token": token}
+    return jwt.encode(claims, KEY, algorithm="HS256")
 
 
 def check(header: str, audience: str = MANAGER) -> Json:

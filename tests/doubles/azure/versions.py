@@ -4,7 +4,7 @@ import re
 import uuid
 from urllib.parse import urlsplit
 
-from doubles.azure import tags
+from doubles.azure import disks, tags
 from doubles.azure.refusal import conflict, invalid, missing, unchangeable
 from doubles.azure.world import REGIONS, STORAGE_ACCOUNT, Json, Replica, Version, World, storage_id
 
@@ -126,6 +126,7 @@ def _begin(world: World, resource_id: str, body: Json) -> Version:
         replicas={},
         provisioning="Creating",
         operation="",
+        content=disks.read_source(body["properties"]["storageProfile"]["osDiskImage"]["source"]["uri"]),
     )
     _replicate(world, found, _targets(body))
     found.provisioning = "Creating"

@@ -46,6 +46,15 @@ class Version:
     provisioning: str
     operation: str
     deleting_looks: int = 0
+    content: bytes = field(default=b"", repr=False)  # of its VHD
+
+
+@dataclass
+class ManagedDisk:
+    """A disk that was made of a version; `signature` is that of its active SAS."""
+
+    content: bytes = field(repr=False)
+    signature: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,7 @@ class World:
     galleries: dict[str, Json] = field(default_factory=dict)
     images: dict[str, Json] = field(default_factory=dict)
     versions: dict[str, Version] = field(default_factory=dict)
+    disks: dict[str, ManagedDisk] = field(default_factory=dict)
     market: dict[str, list[str]] = field(default_factory=dict)  # versions by publisher:offer:sku
     passwords: dict[str, Password] = field(default_factory=dict)  # by key ID
     settings: Settings = field(default_factory=Settings)

@@ -1,11 +1,14 @@
 """Azure: versions in a Compute Gallery with replicas in regions; channels are tags."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 from bakery.clouds.azure.builder import BUILDER, FIELDS
 from bakery.clouds.azure.settings import AzureBase, AzureDistribution
 from bakery.clouds.cloud import Cloud
+from bakery.clouds.read_back import ReadRequest
 from bakery.clouds.target import Target
+from bakery.machine.held_disk import HeldDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import VendorBase
 from bakery.model.project import Project
@@ -23,4 +26,19 @@ def _find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> V
     return find_base(definition, credentials)
 
 
-CLOUD = Cloud("azure", BUILDER, _open_target, AzureBase, AzureDistribution, credentials=FIELDS, find_base=_find_base)
+def _open_disk(request: ReadRequest) -> AbstractContextManager[HeldDisk]:
+    from bakery.clouds.azure.read_back import open_disk  # the SDK takes 700 ms to import
+
+    return open_disk(request)
+
+
+CLOUD = Cloud(
+    "azure",
+    BUILDER,
+    _open_target,
+    AzureBase,
+    AzureDistribution,
+    credentials=FIELDS,
+    find_base=_find_base,
+    open_disk=_open_disk,
+)
