@@ -157,7 +157,7 @@ class TestRequireWritable:
         def refuse(*_: object, **__: object) -> None:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-        monkeypatch.setattr(Path, "open", refuse)
+        monkeypatch.setattr(os, "open", refuse)
         with pytest.raises(UsageError, match="Read-only file system"):
             files.require_writable(tmp_path / "a.json")
 
