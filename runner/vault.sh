@@ -31,10 +31,10 @@ field() { # field NAME: the text of that key, out of the JSON of Vault on standa
 # Logs in for this script, and revokes the token at its end.
 log_in_to_vault() {
   local answer
-  case $VAULT_ADDR in
-    https://* | http://127.0.0.1 | http://127.0.0.1[:/]* | http://localhost | http://localhost[:/]* | 'http://[::1]'*) ;;
-    *) fail "VAULT_ADDR '$VAULT_ADDR' is not encrypted: write https://${VAULT_ADDR#http://}" ;;
-  esac
+  local here='http://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?(/|$)' # traffic that stays on this machine
+  if ! [[ $VAULT_ADDR =~ ^(https://|$here) ]]; then
+    fail "VAULT_ADDR '$VAULT_ADDR' is not encrypted: write https://${VAULT_ADDR#http://}"
+  fi
   answer=$(printf '{"role": "bakery-runner-image", "jwt": "%s"}' "$VAULT_ID_TOKEN" |
     ask "auth/${VAULT_JWT_MOUNT:-jwt}/login" --data @-)
   token=$(field client_token <<<"$answer")

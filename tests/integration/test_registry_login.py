@@ -192,3 +192,11 @@ def test_no_vault_at_its_address(job: Job) -> None:
     done = job(VAULT_ADDR="http://127.0.0.1:1")
     assert done.code == 1
     assert "Vault at http://127.0.0.1:1 does not give auth/jwt/login" in done.output
+
+
+@pytest.mark.parametrize("address", ["http://vault.example.com:8200", "http://127.0.0.1.example.com"])
+def test_an_address_in_clear_gets_no_token(job: Job, address: str) -> None:
+    done = job(VAULT_ADDR=address)
+    assert done.code == 1
+    assert f"VAULT_ADDR '{address}' is not encrypted: write https://" in done.output
+    assert not job.arguments

@@ -17,7 +17,7 @@ import pytest
 from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host import process
 from bakery.host.errors import BakeryError, NotFoundError, OutageError
-from bakery.host.vault import Vault
+from bakery.host.vault import Secret, Vault
 from bakery.host.vault.secrets import read_secrets
 from bakery.model.definition import SecretRef
 from doubles.vault import Issuer, jwt_role, vault_server
@@ -172,6 +172,27 @@ def test_versions_that_are_gone(server: VaultServer) -> None:
         for name in ("deleted", "destroyed"):
             with pytest.raises(NotFoundError, match=f"secret/data/{name} was deleted"):
                 vault.read(f"secret/data/{name}", "password")
+
+
+def test_a_version_is_read_after_a_rotation(server: VaultServer) -> None:
+    server.put("secret/data/rotated", {"password": VALUE})
+    server.put("secret/data/rotated", {"password": "newer"})
+    with Vault.login(server.env) as vault:
+        assert vault.read_version("secret/data/rotated", "password") == Secret("newer", 2)
+        assert vault.read_version("secret/data/rotated", "password", 1) == Secret(VALUE, 1)
+        server.client.secrets.kv.v2.delete_secret_versions("rotated", [1])
+        with pytest.raises(NotFoundError, match=r"version 1 of .*/rotated, .* was deleted") as caught:
+            vault.read_version("secret/data/rotated", "password", 1)
+        assert "vault kv undelete -versions=1" in caught.value.hint
+        server.client.secrets.kv.v2.destroy_secret_versions("rotated", [1])
+        with pytest.raises(NotFoundError, match="was destroyed"):
+            vault.read_version("secret/data/rotated", "password", 1)
+
+
+def test_the_token_is_no_secret_of_an_image(server: VaultServer) -> None:
+    secrets = {"id": SecretRef.model_construct(path="auth/token/lookup-self", key="id")}
+    with Vault.login(server.env) as vault, pytest.raises(BakeryError, match="no secrets engine at auth/token"):
+        read_secrets(vault, secrets, str)
 
 
 def test_version_1_of_the_engine(server: VaultServer) -> None:

@@ -110,7 +110,7 @@ def _check_path(
 ) -> tuple[str, str, str]:
     """The last three fields of a finding."""
     try:
-        if stored:
+        if stored and find_engine(engines, path)[1]:  # for a path without one, access says more
             require_storage(engines, path)
         return _prove_access(vault, engines, path.strip("/"), keys), "", ""
     except OutageError:

@@ -51,7 +51,7 @@ VaultPath = Annotated[str, TextFormat(f"^{VAULT_PATH}$", "an API path in Vault",
 SecretPath = Annotated[
     str,
     TextFormat(
-        rf"^(?!(auth|sys|identity|cubbyhole)/){VAULT_PATH}$",
+        rf"^/?(?!(auth|sys|identity|cubbyhole)/){VAULT_PATH}/?$",
         "an API path of a secrets engine in Vault",
         "secret/data/web",
     ),

@@ -268,7 +268,7 @@ def test_webhooks_of_notices_are_read_by_the_duties_that_send_them() -> None:
             "aws/sts/bake",
             "aws/sts/bake is in an engine of the kind aws, but",
         ),
-        ("auth/token/lookup-self", "the token may read no secrets engine at auth/token/lookup-self"),
+        ("auth/token/lookup-self", "there is no secrets engine at auth/token/lookup-self"),
     ],
 )
 def test_a_secret_outside_of_the_engines_that_store_values_is_refused(path: str, problem: str) -> None:
