@@ -3,8 +3,8 @@
 
 build {
   source "azure-arm.image" {
-    name                 = "linux"
-    os_type              = "Linux"
+    name    = "linux"
+    os_type = "Linux"
     # For cloud-init, which Azure's Linux images have: the bake knows this key, and the seal removes it.
     custom_data          = base64encode("#cloud-config\n${yamlencode({ ssh_keys = local.host_keys })}")
     communicator         = "ssh"

@@ -9,7 +9,7 @@ from bakery.machine import network
 
 
 def separate_network(job: Job, env: Mapping[str, str]) -> list[str | Path]:
-    """What to put before Packer, so that code in the image reaches no service of this machine.
+    """The words before Packer that keep code in the image from every service of this machine.
 
     `env` is Packer's environment: a user's own template may ask a Vault on loopback. Empty for a build at a target, and
     where this machine allows no namespaces. BakeryError if a metadata service answers such a machine: the image's code

@@ -65,6 +65,7 @@ if grep -q '^nameserver 127\.0\.0\.53' /etc/resolv.conf && [ -f "$servers" ]; th
     mount --bind "$servers" "$(readlink -f /etc/resolv.conf)"
 fi
 
+# The shell is the first process there. unshare(1) itself would not pass on that the command was killed.
 [ "$uid" -eq 0 ] || user="--map-user=$uid --map-group=$gid"
 exec nsenter --net="$folder/net" -- setpriv --pdeathsig KILL -- \
-    unshare ${user-} --pid --fork --kill-child --mount-proc -- "$@"
+    unshare ${user-} --pid --fork --kill-child --mount-proc -- sh -c '"$@"; exit "$?"' sh "$@"

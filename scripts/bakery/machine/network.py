@@ -23,7 +23,7 @@ PROBE_SECONDS = 20.0  # the script takes 0.2
 
 
 def isolate(ports: Iterable[int]) -> list[str | Path]:
-    """What to put before a command that runs in a network of its own, where only these ports of loopback are open."""
+    """The words before a command that give it a network of its own, with only these ports of loopback open."""
     return ["sh", SCRIPT, ",".join(str(port) for port in sorted(set(ports))) or "none"]
 
 
