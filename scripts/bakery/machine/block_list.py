@@ -2,8 +2,8 @@
 
 One line `INDEX:SHA256` for each block of 512 KiB that is not all zeros, by ascending index. INDEX is decimal and counts
 from 0; SHA256 is in lower-case hex, over all 524,288 bytes of the block; bytes behind the end of the disk count as
-zeros. So the digest is the same for every format and every cloud: some round a disk's size up, and some list blocks of
-zeros that others leave out.
+zeros. The digest is therefore the same for every format and every cloud: some round a disk's size up, and some list
+blocks of zeros that others leave out.
 """
 
 import hashlib

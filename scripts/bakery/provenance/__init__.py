@@ -1,4 +1,4 @@
-"""Where a version comes from and which bytes it has: one in-toto statement per version, compared with disks."""
+"""The origin and the bytes of a version: one in-toto statement per version, compared with disks."""
 
 from bakery.provenance.comparison import compare_disks
 from bakery.provenance.envelope import read_payload

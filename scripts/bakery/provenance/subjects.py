@@ -27,7 +27,7 @@ class HeldImage:
 
 @dataclass(frozen=True)
 class AttestedDisk:
-    """What a statement says of a location's disk: the digests of its raw bytes, its size, the digest of its blocks."""
+    """The disk of a location in a statement: the digest of its raw bytes, its size, the digest of its blocks."""
 
     sha256: str
     size: int
@@ -35,7 +35,7 @@ class AttestedDisk:
 
 
 def location_name(target: str, location: ImageLocation) -> str:
-    """The name of an image among the subjects: `aws/123456789012/eu-west-1/ami-1`."""
+    """The name of an image among the subjects: target, account, region and ID."""
     return "/".join(filter(None, (target, location.account, location.region, location.id)))
 
 
@@ -58,7 +58,7 @@ def list_sizes(images: Iterable[HeldImage]) -> dict[str, int]:
 
 
 def find_disk(statement: Statement, target: str, location: ImageLocation) -> AttestedDisk | None:
-    """What a statement says of the disk of an image; None if it does not name the image."""
+    """The disk of an image in a statement; None if that does not name the image."""
     digests: dict[str, Mapping[str, str]] = {one["name"]: one["digest"] for one in statement["subject"]}
     blocks = digests.get(location_name(target, location), {}).get(BLOCKS)
     sizes: Mapping[str, int] = statement["predicate"]["buildDefinition"]["internalParameters"][DISK_BYTES]
