@@ -180,7 +180,7 @@ def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tup
 
 
 def _list_logins(job: Job, vault: Vault | None) -> list[str]:
-    """What ends with the bake, so that no later search knows it: the token, and the key of the guest's login."""
+    """The logins that end with the bake, and that no later search knows: its token, and the key of the guest."""
     key = job.scratch / "key"
     return [*([vault.token] if vault else ()), *([key.read_text()] if key.exists() else ())]
 
