@@ -261,6 +261,15 @@ def test_a_disk_that_arrives_damaged_leaves_nothing(
     assert (vcenter.items(), vcenter.sessions()) == ({}, [])
 
 
+def test_a_disk_that_was_replaced_after_its_test_is_not_sent(vcenter: StandIn, bench: DiskPublisher) -> None:
+    """Other bytes at the path of the artifact's disk, by the time that they are packed."""
+    other = Path(bench.disks[1].path)
+    with pytest.raises(BakeryError, match="is not that of the disk that was tested") as caught:
+        bench.target().publish(bench.artifact(), other, silent)
+    assert caught.value.detail == f"tested {bench.disks[0].raw_sha256}\npacked {bench.disks[1].raw_sha256}"
+    assert (vcenter.items(), vcenter.sessions()) == ({}, [])
+
+
 def test_a_failure_leaves_nothing(vcenter: StandIn, bench: DiskPublisher) -> None:
     vcenter.fault("~action=complete", status=400)
     with pytest.raises(BakeryError, match="cannot complete"):
