@@ -72,8 +72,11 @@ def image_statements(environment: Environment) -> list[Statement]:
     snapshots, images = f"arn:{home}:ec2:*::snapshot/*", f"arn:{home}:ec2:*::image/*"
     images_and_snapshots = [images, snapshots]
     create = ["ebs:StartSnapshot", "ec2:CopySnapshot"]
-    # These snapshots become an image, or an encrypted copy.
-    use = ["ebs:PutSnapshotBlock", "ebs:CompleteSnapshot", "ec2:CopySnapshot", "ec2:RegisterImage"]
+    # These snapshots become an image, or an encrypted copy, or are read back to see which bytes they have.
+    use = [
+        *("ebs:PutSnapshotBlock", "ebs:CompleteSnapshot", "ebs:ListSnapshotBlocks", "ebs:GetSnapshotBlock"),
+        *("ec2:CopySnapshot", "ec2:RegisterImage"),
+    ]
     change = ["ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute", "ec2:DeregisterImage", "ec2:DeleteSnapshot"]
     tag = ["ec2:CreateTags"]
     return [

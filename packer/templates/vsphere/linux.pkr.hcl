@@ -1,11 +1,5 @@
 # Linux: Ansible over SSH.
 
-locals {
-  # An installed system makes its own host keys, and so does a base without cloud-init, into which Packer logs in with a
-  # password. Whoever answers in place of such a machine learns that password, and what Ansible sends.
-  host_key_known = var.iso == "" && !contains(keys(var.secrets), "build_password")
-}
-
 build {
   source "vsphere-clone.image" {
     name = "linux"

@@ -473,7 +473,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def inputs_of(root: Path, image: Image) -> Inputs:
-    source = {"template": "base"} if image.builder == "vsphere" else {"image": "base"}
+    sources = {
+        "azure": {"image": "base", "access_from": ("203.0.113.7/32",)},
+        "vsphere": {"template": "base"},
+    }
+    source = sources.get(image.builder, {"image": "base"})
     definition = Definition.model_validate_json(json.dumps(IMAGE)).model_copy(
         update={
             "os": image.os,

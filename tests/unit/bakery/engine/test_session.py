@@ -51,9 +51,10 @@ WORLDS = {
 def session(folder: Path, target: str, child_region: str, *published: str) -> Session:
     """An image `base` that is published in some regions, and its child that is built in one."""
     settings, source, regions = WORLDS[target]
+    access = ", access_from: [203.0.113.7/32]" if target == "azure" else ""
     for name, base, wanted in (
         ("base", source, ", ".join(regions)),
-        ("child", f"{target}: {{image: base}}", child_region),
+        ("child", f"{target}: {{image: base{access}}}", child_region),
     ):
         text = HEAD.format(name=name, target=target) + settings.format(regions=wanted) + f"base: {{{base}}}\n"
         (folder / f"{name}.yaml").write_text(text)

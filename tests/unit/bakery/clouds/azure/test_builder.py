@@ -121,7 +121,8 @@ def test_every_variable_is_declared_by_the_template(project: Project, project_ro
     folder = project_root / "packer" / "templates" / "azure"
     declared = "".join((folder / f"{name}.pkr.hcl").read_text() for name in ("variables", "ansible"))
     names = {line.split('"')[1] for line in declared.splitlines() if line.startswith("variable ")}
-    assert names == {*azure.variables(_job(project, _definition())), *CREDENTIALS}
+    in_environment = (*CREDENTIALS, "secret_values")
+    assert names == {*azure.variables(_job(project, _definition())), *in_environment}
 
 
 def test_credentials_go_into_the_environment() -> None:

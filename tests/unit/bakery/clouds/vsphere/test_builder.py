@@ -58,12 +58,12 @@ def test_an_installation_and_its_answers(world: PackerProject) -> None:
 
 
 def test_every_variable_is_declared_by_the_template(world: PackerProject, project_root: Path) -> None:
-    """The login alone comes another way: through the environment."""
+    """The login and the secrets come another way: through the environment."""
     folder = project_root / "packer" / "templates" / "vsphere"
     declared = "".join((folder / f"{name}.pkr.hcl").read_text() for name in ("variables", "ansible"))
     names = {line.split('"')[1] for line in declared.splitlines() if line.startswith("variable ")}
     made = job(world, CLONE)
-    assert names - vsphere.variables(made).keys() == {"username", "password"}
+    assert names - vsphere.variables(made).keys() == {"username", "password", "secret_values"}
     assert not vsphere.variables(made).keys() - names
     assert not names & common_variables(made, world.folder).keys()
 

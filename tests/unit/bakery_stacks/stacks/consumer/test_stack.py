@@ -11,7 +11,7 @@ from bakery.catalog import Catalog
 from bakery.clouds.aws.settings import AwsDistribution
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.stacks.consumer.settings import Consumer
-from unit.bakery_stacks.decisions import decide
+from unit.bakery_stacks.iam import Resource, allows
 
 Stack = dict[str, Any]
 CONSUMER = "210987654321"
@@ -84,9 +84,9 @@ def test_readers_read(stack: Stack) -> None:
 def test_the_publisher_there_moves_channels_only(stack: Stack, name: str, allowed: bool) -> None:
     parameter = f"arn:aws:ssm:us-east-1:{CONSUMER}:parameter/bakery/web/x86_64/{name}"
     statements = rights(stack, "publisher").values()
-    assert decide(statements, "ssm:PutParameter", parameter, {"ssm:Overwrite": "true"}) is allowed
-    assert decide(statements, "ssm:DeleteParameter", parameter, {}) is allowed
-    assert decide(statements, "ssm:PutParameter", parameter, {"ssm:Overwrite": "false"})
+    assert allows(statements, "ssm:PutParameter", Resource(parameter), request={"ssm:Overwrite": "true"}) is allowed
+    assert allows(statements, "ssm:DeleteParameter", Resource(parameter)) is allowed
+    assert allows(statements, "ssm:PutParameter", Resource(parameter), request={"ssm:Overwrite": "false"})
 
 
 @pytest.mark.parametrize("of", ["publisher", "reader"])

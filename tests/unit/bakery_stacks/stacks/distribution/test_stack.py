@@ -16,7 +16,7 @@ from bakery.model.version import ImageVersion
 from bakery_stacks.blocks.auto_scaling import GRANTED
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.stacks.distribution.guards import RESOURCE_TAG
-from unit.bakery_stacks.decisions import decide
+from unit.bakery_stacks.iam import Resource, allows
 
 Stack = dict[str, Any]
 # By the block that makes them: name of the bucket, and its region.
@@ -310,7 +310,8 @@ PARAMETERS = "arn:aws:ssm:us-east-1:123456789012:parameter/bakery/web/x86_64/"
 def test_the_parameter_of_a_version_never_changes(
     stack: Stack, action: str, name: str, overwrite: str, allowed: bool
 ) -> None:
-    assert decide(rights(stack).values(), action, PARAMETERS + name, {"ssm:Overwrite": overwrite}) is allowed
+    parameter = Resource(PARAMETERS + name)
+    assert allows(rights(stack).values(), action, parameter, request={"ssm:Overwrite": overwrite}) is allowed
 
 
 def test_the_publisher_is_for_the_own_account(stack: Stack) -> None:

@@ -7,7 +7,7 @@ import pytest
 from bakery_stacks.blocks import publisher
 from bakery_stacks.config import Environment
 from bakery_stacks.stacks.runner import builder
-from unit.bakery_stacks.stacks.runner.policies import Resource, allows
+from unit.bakery_stacks.iam import Resource, allows
 
 ACCOUNT = "123456789012"
 TAG = "bakery:image"

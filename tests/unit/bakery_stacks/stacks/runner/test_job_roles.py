@@ -11,7 +11,7 @@ from bakery_stacks.config import Environment
 from bakery_stacks.stacks.runner import job_roles
 from bakery_stacks.stacks.runner.job_roles import JobRole
 from bakery_stacks.stacks.runner.settings import Oidc, Subject
-from unit.bakery_stacks.stacks.runner.evaluator import may, takes
+from unit.bakery_stacks.iam import Resource, allows, takes
 from unit.bakery_stacks.stacks.runner.examples import DISTRIBUTION, section
 
 HOST = "gitlab.example.com"
@@ -104,10 +104,9 @@ def test_a_role_does_the_work_of_its_duty_and_no_other(
 ) -> None:
     action, resource = call
     topic = f"arn:aws:sns:eu-west-1:{environment.account}:{environment.topic}"
-    target = topic if action == "sns:Publish" else resource
-    allowed = {
-        name for name, role in roles.items() if may(role.rights, action, target, **{"aws:RequestedRegion": "eu-west-1"})
-    }
+    target = Resource(topic if action == "sns:Publish" else resource)
+    region = {"aws:RequestedRegion": "eu-west-1"}
+    allowed = {name for name, role in roles.items() if allows(role.rights, action, target, request=region)}
     if action == "sts:AssumeRole" and not environment.consumer_accounts:
         expected = set()
     assert allowed == expected
