@@ -18,6 +18,10 @@ done
 # The code of this repository, if it is the bakery's own; that of the runner image is installed in .venv.
 export PATH="$_folder/.venv/bin:$_folder/.bakery/tools/bin:$PATH" PYTHONPATH="$_folder/scripts:$_folder/cdktf"
 export VAULT_ROLE="bakery-$_duty"
+# Each job signs with the key of its duty, and a document that another key signed is refused.
+if [ -n "${VAULT_ADDR:-}" ]; then
+  export BAKERY_SIGNING_KEY="${BAKERY_SIGNING_KEY:-vault:transit}"
+fi
 
 # If the project names a role at AWS for this duty, the job assumes it with the ID token that GitLab signed for it. All
 # AWS tools look for this file if they have no keys. AWS decides by the token, whose audience names the duty.

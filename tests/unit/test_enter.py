@@ -124,6 +124,14 @@ def test_a_job_logs_in_to_vault_for_its_duty(job: Job) -> None:
     assert job.run('echo "$VAULT_ROLE"', "verify", VAULT_ROLE="bakery-publish") == "bakery-verify\n"
 
 
+def test_a_job_signs_with_the_keys_of_vault_unless_the_commit_says_otherwise(job: Job) -> None:
+    """A job finds no key of an earlier one on its machine, and a variable must not name one."""
+    show, vault = 'echo "${BAKERY_SIGNING_KEY:-}"', {"VAULT_ADDR": "https://vault.example.com"}
+    assert job.run(show, settings=vault, BAKERY_SIGNING_KEY="evil.pem") == "vault:transit\n"
+    assert job.run(show, settings={**vault, "BAKERY_SIGNING_KEY": "vault:sign"}) == "vault:sign\n"
+    assert job.run(show) == "\n", "without a Vault, the key is the workspace's"
+
+
 def test_an_apply_has_what_vault_lends_or_the_machine_has(job: Job) -> None:
     assert job.aws("apply", ROLES) == {}
 

@@ -19,7 +19,6 @@ from bakery.engine.vulnerabilities import REPORT, VEX
 from bakery.host.errors import ExitCode
 from bakery.model.contents import SBOM_SUFFIXES
 from bakery.model.definition import ImageDefinition
-from bakery.signing.keyring import SIGNING_KEY
 
 Job = dict[str, Any]
 Jobs = dict[str, Job]
@@ -32,8 +31,6 @@ RUNNERS = {"bake-private": "bakery-private", "bake-public": "bakery-public"}
 EXPIRY = "3 days"  # artifacts for later jobs: a failed job can be run again after a weekend
 ARTIFACTS = ".bakery/artifacts/"
 VERDICT = ("verdict.json", "verdict.dsse.json")
-# Each job signs with the key of its duty, and a document that another key signed is refused.
-SIGNING = {SIGNING_KEY: "vault:transit"}
 LOGS = ".bakery/logs/"
 
 # With credentials from Vault; without BAKERY_APPLY_CREDENTIALS, with the job's own.
@@ -108,7 +105,6 @@ def _common_settings(settings: Settings, generations: int) -> dict[str, Any]:
     return {
         "stages": [CHECK, *stages, "apply"],
         "workflow": {"auto_cancel": {"on_new_commit": "none"}},
-        "variables": SIGNING,
         "default": {
             "image": settings.runner_image,
             "interruptible": False,
