@@ -22,7 +22,7 @@ CHECK = "check"  # the role that every branch gets
 
 @dataclass(frozen=True)
 class JobRole:
-    """What a role is for: the duties whose tokens it takes, and its rights."""
+    """A role at AWS: the duties whose tokens it takes, and its rights."""
 
     name: str
     about: str
