@@ -11,6 +11,7 @@ import pytest
 
 from bakery.bake import remote
 from bakery.bake.request import BakeContext, BakeRequest
+from bakery.clouds.aws.settings import AwsBase, AwsDistribution, AwsNetwork
 from bakery.clouds.aws.target import AwsTarget
 from bakery.clouds.definitions import Definition
 from bakery.contents import read_archive
@@ -267,6 +268,38 @@ class TestPackersCopies:
         called = {f"ec2:{action}" for action in aws.actions()}
         assert {"ec2:RunInstances", "ec2:CopyImage"} <= called
         assert called - {action for found in granted for action in found["Action"]} == set()
+
+    def test_start_in_the_network_that_the_definition_names(
+        self, aws: StandIn, quick: ImageDefinition, tmp_path: Path
+    ) -> None:
+        ec2 = aws.client("ec2", HOME)
+        vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+        named = [{"ResourceType": "subnet", "Tags": [{"Key": "Name", "Value": "builds"}]}]
+        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24", TagSpecifications=named)["Subnet"]["SubnetId"]
+        group = ec2.create_security_group(GroupName="builds", Description="builds", VpcId=vpc)["GroupId"]
+        network = AwsNetwork(vpc=vpc, subnet_tags={"Name": "builds"}, security_groups=(group,), public_address=False)
+        base = quick.base.of(AwsBase)
+        assert base
+        bases = quick.base.model_copy(update={"aws": base.model_copy(update={"network": network})})
+        regions = AwsDistribution(regions=(HOME,))
+        alone = quick.distribution.model_copy(update={"aws": regions})
+        self.build(quick.model_copy(update={"base": bases, "distribution": alone}), tmp_path)
+        (instance,) = ec2.describe_instances()["Reservations"][0]["Instances"]
+        assert (instance["VpcId"], instance["SubnetId"]) == (vpc, subnet)
+        assert not instance.get("PublicIpAddress")
+        assert aws.actions().count("CreateSecurityGroup") == 1, "that of this test"
+        assert "AuthorizeSecurityGroupIngress" not in aws.actions()
+
+    def test_let_in_this_machine_alone(self, aws: StandIn, quick: ImageDefinition, tmp_path: Path) -> None:
+        """The group stays, because its removal fails."""
+        aws.fault("ec2", "DeleteSecurityGroup", error="DependencyViolation", status=400, times=50)
+        alone = quick.distribution.model_copy(update={"aws": AwsDistribution(regions=(HOME,))})
+        self.build(quick.model_copy(update={"distribution": alone}), tmp_path)
+        groups = aws.client("ec2", HOME).describe_security_groups()["SecurityGroups"]
+        (made,) = [group for group in groups if group["GroupName"].startswith("packer_")]
+        blocks = [block["CidrIp"] for rule in made["IpPermissions"] for block in rule["IpRanges"]]
+        assert blocks == ["127.0.0.0/8"], "the stand-in is on loopback"
+        assert "bakery:image" in tags_of(made)
 
     def test_that_fail_leave_nothing_in_the_way_of_the_next_build(
         self, aws: StandIn, quick: ImageDefinition, tmp_path: Path
