@@ -56,7 +56,10 @@ until enter grep -q '^[^[:space:]]*[[:space:]]00000000[[:space:]]' /proc/net/rou
     sleep 0.05
 done
 for block in $metadata; do
-    enter ip route add blackhole "$block"
+    case "$block" in
+    *:*) [ ! -e /proc/sys/net/ipv6 ] || enter ip route add blackhole "$block" ;;
+    *) enter ip route add blackhole "$block" ;;
+    esac
 done
 
 # systemd-resolved listens on this machine's loopback. It writes down the name servers that it asks.
