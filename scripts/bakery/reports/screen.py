@@ -75,6 +75,11 @@ def _is_shown(event: Event, verbosity: Verbosity) -> bool:
     return verbosity == Verbosity.NORMAL and event.kind in ("start", "done", "note")
 
 
+def _estimate_rest(seconds: float, fraction: float) -> str:
+    """The time left if a step goes on as before; empty before a hundredth is done."""
+    return f", about {seconds / fraction - seconds:.0f} s left" if fraction >= 0.01 else ""
+
+
 class _Plain:
     """One line per step, and a heartbeat while a step is silent."""
 
@@ -82,6 +87,7 @@ class _Plain:
         self._console = console
         self._verbosity = verbosity
         self._running: dict[tuple[str, str, str], float] = {}
+        self._fractions: dict[tuple[str, str, str], float] = {}
         self._stop = threading.Event()
         self._beat = threading.Thread(target=self._show_heartbeat, daemon=True)
 
@@ -99,6 +105,9 @@ class _Plain:
             self._running[step] = time.monotonic()
         elif event.kind in ("done", "failed"):
             self._running.pop(step, None)
+            self._fractions.pop(step, None)
+        elif event.fraction is not None:
+            self._fractions[step] = event.fraction
         if _is_shown(event, self._verbosity):
             mark = {"start": "...", "progress": "   ", "note": "   ", "done": "ok ", "failed": "FAILED"}[event.kind]
             self._console.print(f"{mark} {_event_line(event)}", markup=False)
@@ -108,7 +117,8 @@ class _Plain:
             if self._verbosity > Verbosity.QUIET:
                 for (stage, subject, text), began in list(self._running.items()):
                     waited = time.monotonic() - began
-                    self._console.print(f"... {stage} {subject}: {text}, {waited:.0f} s so far", markup=False)
+                    left = _estimate_rest(waited, self._fractions.get((stage, subject, text), 0))
+                    self._console.print(f"... {stage} {subject}: {text}, {waited:.0f} s so far{left}", markup=False)
 
 
 class _Live:
@@ -116,7 +126,14 @@ class _Live:
 
     def __init__(self, console: "Console", verbosity: Verbosity) -> None:
         from rich.markup import escape
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         self._escape = escape
         self._verbosity = verbosity
@@ -125,6 +142,7 @@ class _Live:
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=console,
             transient=True,
             redirect_stdout=sys.stdout.isatty(),  # otherwise results would go to the screen instead of their file

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,17 @@ class TestHeartbeat:
             assert stream.wait_for(r"\.\.\. bake web: boot, \d+ s so far\n")
             report(Event("start", "bake", "app", "boot"))
             assert stream.wait_for(r"\.\.\. bake app: boot, \d+ s so far\n")
+
+    def test_tells_the_time_left_of_a_step_that_says_its_share(self, log: Path) -> None:
+        with watch(stream := Noticing(), Verbosity.NORMAL, log) as report:
+            report(START)
+            report(replace(START, kind="progress", fraction=0.5))
+            assert stream.wait_for(r"\.\.\. bake web: boot, \d+ s so far, about \d+ s left\n")
+        assert [screen._estimate_rest(30, share) for share in (0, 0.25, 1)] == [
+            "",
+            ", about 90 s left",
+            ", about 0 s left",
+        ]
 
     def test_ends_with_the_step(self, log: Path) -> None:
         with watch(stream := Noticing(), Verbosity.NORMAL, log) as report:
