@@ -20,12 +20,12 @@ build {
       })
     }
 
-    communicator     = "winrm"
-    winrm_username   = "Administrator"
-    winrm_password   = lookup(local.secrets, "BUILD_PASSWORD", "")
-    winrm_use_ssl    = true
-    winrm_insecure   = true # the guest made its certificate a moment ago, and is on this machine
-    winrm_timeout    = "1h"
+    communicator   = "winrm"
+    winrm_username = "Administrator"
+    winrm_password = lookup(local.secrets, "BUILD_PASSWORD", "")
+    winrm_use_ssl  = true
+    winrm_insecure = true # the guest made its certificate a moment ago, and is on this machine
+    winrm_timeout  = "1h"
     # The last command over WinRM does both.
     shutdown_command = "powershell -NoProfile -ExecutionPolicy Bypass -Command \"C:/Windows/Temp/close-winrm.ps1; C:/Windows/System32/Sysprep/sysprep.exe /generalize /oobe /shutdown /quiet\""
     shutdown_timeout = "30m"

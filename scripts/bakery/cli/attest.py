@@ -85,8 +85,8 @@ def _find_definition(folder: Path, image: str) -> ImageDefinition | None:
 def _render_attestation(attestation: Attestation) -> str:
     """A line per image."""
     rows = [
-        (one.target, one.account or "-", one.region or "-", one.id, one.status, one.detail)
-        for one in attestation.locations
+        (result.target, result.account or "-", result.region or "-", result.id, result.status, result.detail)
+        for result in attestation.locations
     ]
     return render_table(("target", "account", "region", "id", "status", "detail"), rows)
 
@@ -107,7 +107,7 @@ def _statement_facts(statement: Mapping[str, Any]) -> Iterator[tuple[str, list[s
     yield "version", [f"{version['image']} {version['version']} ({version['arch']})"]
     yield "subjects", [_describe_digests(subject) for subject in statement["subject"]]
     yield "input key", [build["internalParameters"]["inputKey"]]
-    yield "built from", [_describe_digests(one) for one in build["resolvedDependencies"]]
+    yield "built from", [_describe_digests(source) for source in build["resolvedDependencies"]]
     yield "built by", [f"{run['builder']['id']}, {run['metadata']['invocationId']}"]
     yield "at", [f"{run['metadata']['startedOn']} to {run['metadata']['finishedOn']}"]
 

@@ -94,7 +94,12 @@ def refuse_other_version(statement: Mapping[str, Any], record: Record) -> None:
 
 def select_images(record: Record, name: str) -> list[tuple[str, ImageLocation]]:
     """The owned images of a version with their target; only the one whose ID is `name`, if there is one."""
-    images = [(one.target, location) for one in record.publications for location in one.locations if location.owned]
+    images = [
+        (publication.target, location)
+        for publication in record.publications
+        for location in publication.locations
+        if location.owned
+    ]
     return [(target, location) for target, location in images if name == location.id] or images
 
 
@@ -140,11 +145,11 @@ def _check_image(
     if attested is None:
         return result("different", "the statement does not name it")
     try:
-        held = reader.read(target, location, lambda disk, _: digest_disk(disk, attested.size))
+        disk_there = reader.read(target, location, lambda disk, _: digest_disk(disk, attested.size))
     except BakeryError as error:
         status: Status = "different" if isinstance(error, OtherDiskError) else "unreachable"
         return result(status, "; ".join(filter(None, (error.message, error.detail))))
-    difference = compare_disks(held, attested, _find_list(catalog, record, attested))
+    difference = compare_disks(disk_there, attested, _find_list(catalog, record, attested))
     return result("different" if difference else "ok", difference)
 
 

@@ -7,6 +7,7 @@
 # pasta (package passt) carries the packets between the two networks. All of it ends with the command, and with the
 # process that started this one.
 set -eu
+user=
 
 # Addresses of metadata services: AWS, Azure, GCP and most others; AWS by IPv6; Azure's agent; Alibaba; Oracle.
 metadata='169.254.0.0/16 fd00:ec2::/32 168.63.129.16/32 100.100.100.200/32 192.0.0.192/32'
@@ -15,7 +16,7 @@ metadata='169.254.0.0/16 fd00:ec2::/32 168.63.129.16/32 100.100.100.200/32 192.0
 # a new user namespace, and himself again for the command.
 if [ "${ISOLATE_STEP-}" = "" ]; then
     [ "$(id -u)" -eq 0 ] || user=--map-root-user
-    ISOLATE_STEP="$(id -u):$(id -g)" exec unshare ${user-} --mount --propagation private -- sh "$0" "$@"
+    ISOLATE_STEP="$(id -u):$(id -g)" exec unshare ${user:+"$user"} --mount --propagation private -- sh "$0" "$@"
 fi
 
 ports="$1"
@@ -71,4 +72,4 @@ fi
 # The shell is the first process there. unshare(1) itself would not pass on that the command was killed.
 [ "$uid" -eq 0 ] || user="--map-user=$uid --map-group=$gid"
 exec nsenter --net="$folder/net" -- setpriv --pdeathsig KILL -- \
-    unshare ${user-} --pid --fork --kill-child --mount-proc -- sh -c '"$@"; exit "$?"' sh "$@"
+    unshare ${user:+"$user"} --pid --fork --kill-child --mount-proc -- sh -c '"$@"; exit "$?"' sh "$@"

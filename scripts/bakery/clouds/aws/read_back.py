@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,13 +16,14 @@ from bakery.clouds.aws.session import connect
 from bakery.clouds.phases import ReportProgress
 from bakery.clouds.read_back import OtherDiskError, ReadRequest
 from bakery.host.errors import BakeryError, NotFoundError
+from bakery.host.waiting import wait_until
 from bakery.machine.held_disk import HeldDisk, fetch_blocks
 from bakery.machine.raw_disk import GIB
 from bakery.model.documents import ImageLocation
 
 PAGE = 10_000  # blocks; the most of ListSnapshotBlocks, and 5 GiB of data
 # An SDK repeats a call that fails, but not an answer whose body breaks off.
-BODY_TRIES = 3
+BODY_SECONDS = 2.0  # for a body to arrive intact
 BODY_PAUSE = 1.0  # seconds before the next try
 
 
@@ -97,20 +97,21 @@ def list_blocks(ebs: EBSClient, snapshot: str) -> tuple[int, dict[int, str]]:
 def _read_block(ebs: EBSClient, snapshot: str, index: int, token: str) -> bytes:
     """The bytes of a block; a body that breaks off or does not match its checksum is asked for again."""
     where = f"block {index} of {snapshot}, at byte {index * snapshots.BLOCK}"
-    for attempt in range(1, BODY_TRIES + 1):
+
+    def ask() -> bytes | None:
         with explain_errors(f"read {where}", ebs.meta.region_name):
             answer = ebs.get_snapshot_block(SnapshotId=snapshot, BlockIndex=index, BlockToken=token)
-            try:
-                block = answer["BlockData"].read()
-            except (BotoCoreError, HTTPError):
-                if attempt == BODY_TRIES:
-                    raise
-                block = b""
+        try:
+            block = answer["BlockData"].read()
+        except (BotoCoreError, HTTPError):
+            return None
         checksum = base64.b64encode(hashlib.sha256(block).digest()).decode()
-        if len(block) == snapshots.BLOCK and checksum == answer["Checksum"]:
-            return block
-        time.sleep(BODY_PAUSE)
-    raise _damaged_error(ebs, snapshot, f"{where} does not match its checksum")
+        return block if len(block) == snapshots.BLOCK and checksum == answer["Checksum"] else None
+
+    block = wait_until(ask, BODY_SECONDS, BODY_PAUSE)
+    if block is None:
+        raise _damaged_error(ebs, snapshot, f"{where} does not arrive whole, with its checksum")
+    return block
 
 
 def _find_image(ec2: EC2Client, image_id: str) -> Image:

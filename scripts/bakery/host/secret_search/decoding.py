@@ -88,8 +88,8 @@ def _decode_base32(text: bytes) -> Iterator[bytes]:
 def _complete_groups(letters: bytes, size: int, lengths: tuple[int, ...]) -> bytes:
     """Text of groups of `size` with padding; the last one has one of the `lengths`."""
     last = next(length for length in range(len(letters) % size, -1, -1) if length in lengths)
-    whole = letters[: len(letters) // size * size + last]
-    return whole + b"=" * (-len(whole) % size)
+    groups = letters[: len(letters) // size * size + last]
+    return groups + b"=" * (-len(groups) % size)
 
 
 def _decode_hex(text: bytes) -> Iterator[bytes]:

@@ -113,13 +113,13 @@ class _Stream:
             yield bytes(window)
 
     def _outputs(self) -> Iterator[bytes]:
-        taken, decompressor = self._header, self._open()
+        length, decompressor = self._header, self._open()
         try:
             for piece in _split_pieces(self._read(self._mark.start + self._header)):
                 yield decompressor.decompress(piece)
-                taken += len(piece)
+                length += len(piece)
                 if decompressor.eof:
-                    self.length = taken - len(decompressor.unused_data)
+                    self.length = length - len(decompressor.unused_data)
                     return
         except _errors():
             return

@@ -42,15 +42,15 @@ def _find_ssh_passwords(disk: InspectedDisk) -> Iterator[str]:
     if not settings:  # no SSH server
         return
     for keyword, (bad, default) in SSH_SETTINGS.items():
-        lines = [one for one in settings if one.keyword == keyword.lower()]
+        lines = [line for line in settings if line.keyword == keyword.lower()]
         if keyword == "PasswordAuthentication" and not lines and _cloud_init_refuses(disk):
             continue
         if effective_value(lines, keyword, default).lower() == bad:
             yield f"{keyword} {bad}"
         yield from (
-            f"{keyword} {bad} in a Match block of {one.path}"
-            for one in lines
-            if one.conditional and one.argument.lower() == bad
+            f"{keyword} {bad} in a Match block of {line.path}"
+            for line in lines
+            if line.conditional and line.argument.lower() == bad
         )
 
 
@@ -69,14 +69,16 @@ def _find_sudo(disk: InspectedDisk) -> Iterator[str]:
 
 
 def _find_authorized_keys(disk: InspectedDisk) -> Iterator[str]:
-    found = {path for home in disk.homes for path in disk.files.match(f"{home}/.ssh", "authorized_keys*")}
-    found |= {path for path, _ in disk.files.walk("/etc/ssh/authorized_keys")}
-    found |= {path for path in disk.files.match("/etc/ssh", "authorized_keys*") if not disk.files.list(path)}
-    patterns = [one.argument for one in read_settings(disk.files) if one.keyword == "authorizedkeysfile"] or [KEY_FILES]
+    paths = {path for home in disk.homes for path in disk.files.match(f"{home}/.ssh", "authorized_keys*")}
+    paths |= {path for path, _ in disk.files.walk("/etc/ssh/authorized_keys")}
+    paths |= {path for path in disk.files.match("/etc/ssh", "authorized_keys*") if not disk.files.list(path)}
+    patterns = [line.argument for line in read_settings(disk.files) if line.keyword == "authorizedkeysfile"] or [
+        KEY_FILES
+    ]
     expanded = {
         _expand_path(pattern, account) for text in patterns for pattern in text.split() for account in disk.accounts
     }
-    return iter(sorted(found | {path for path in expanded if disk.files.find(path)}))
+    return iter(sorted(paths | {path for path in expanded if disk.files.find(path)}))
 
 
 def _expand_path(pattern: str, account: Account) -> str:

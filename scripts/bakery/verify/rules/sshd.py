@@ -31,8 +31,8 @@ def read_settings(files: FileTree) -> list[Setting]:
 
 def effective_value(settings: list[Setting], keyword: str, default: str) -> str:
     """The value for all connections. The first line wins: sshd_config(5)."""
-    lines = (one for one in settings if one.keyword == keyword.lower() and not one.conditional)
-    return next((one.argument for one in lines), default)
+    lines = (line for line in settings if line.keyword == keyword.lower() and not line.conditional)
+    return next((line.argument for line in lines), default)
 
 
 def _read_file(files: FileTree, path: str, conditional: bool, depth: int) -> Iterator[Setting]:
