@@ -102,7 +102,7 @@ RULES = index_rules(
     ),
     Rule(
         "no authorized keys",
-        "Who has the private key can log in to all copies.",
+        "The holder of the private key can log in to all copies.",
         sources.CERTIFICATION,
         "Remove them before Sysprep.",
         _find_authorized_keys,

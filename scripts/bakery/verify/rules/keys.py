@@ -89,7 +89,7 @@ RULES = (
     ),
     Rule(
         "no tokens",
-        "Who starts a copy gets the rights of the token's owner.",
+        "Each user who starts a copy gets the rights of the token's owner.",
         sources.SHARED_IMAGES,
         "Remove the file at the end of your role, and give tokens to machines at boot.",
         _find_tokens,

@@ -108,7 +108,7 @@ def _find_build_user(disk: InspectedDisk) -> Iterable[str]:
 RULES = (
     Rule(
         PASSWORDS,
-        "Whoever cracks or knows one password can enter all copies; the build's own login would be one.",
+        "One password that is cracked or known opens all copies; the build's own login would be one.",
         f"{sources.SHARED_IMAGES}, {sources.CIS}",
         "The seal locks all logins. An exemption keeps the passwords.",
         _find_passwords,
@@ -131,7 +131,7 @@ RULES = (
     ),
     Rule(
         "no authorized keys",
-        "Who has the private key can log in to all copies.",
+        "The holder of the private key can log in to all copies.",
         f"{sources.SHARED_IMAGES}, {sources.SYSPREP}",
         "Give keys to machines at boot. The seal removes ~/.ssh; AuthorizedKeysFile may name other places.",
         _find_authorized_keys,
