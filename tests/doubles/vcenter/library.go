@@ -118,18 +118,20 @@ func (s *strict) prepare(r *http.Request, id, action string, body []byte) *httpt
 		return refusal(http.StatusNotFound, "com.vmware.vapi.std.errors.not_found", "no file "+told.Name)
 	}
 	key := id + "/" + told.Name
-	if action == "prepare" {
-		s.preparing[key] = pendingReads
+	if action == "prepare" { // which the simulator answers at once, with the address
+		s.preparing[key] = &preparation{reads: pendingReads, answer: s.pass(r, body).Body.Bytes()}
 	}
-	if s.preparing[key] > 0 {
-		s.preparing[key]--
+	file := s.preparing[key]
+	if file == nil || file.reads > 0 {
+		if file != nil {
+			file.reads--
+		}
 		return reply(map[string]any{"name": told.Name, "status": "PREPARING", "bytes_transferred": 0})
 	}
-	answer := s.pass(r, body)
 	var made struct {
 		Value map[string]any `json:"value"`
 	}
-	_ = json.Unmarshal(answer.Body.Bytes(), &made)
+	_ = json.Unmarshal(file.answer, &made)
 	sum := sha256.Sum256(s.contents[s.downloads[id]][told.Name])
 	made.Value["status"] = "PREPARED"
 	made.Value["checksum_info"] = map[string]string{"algorithm": "SHA256", "checksum": hex.EncodeToString(sum[:])}

@@ -43,7 +43,7 @@ type strict struct {
 	answers   map[string]recorded          // by client token
 	contents  map[string]map[string][]byte // files by item and name, as they came: the simulator keeps disks in pieces
 	downloads map[string]string            // items by download session
-	preparing map[string]int               // looks until a file can be downloaded, by session and name
+	preparing map[string]*preparation      // files to be downloaded, by session and name
 	faults    []*fault
 	calls     []string
 }
@@ -72,6 +72,12 @@ type content struct {
 	rollback bool
 }
 
+// A preparation is a file that can be downloaded after some reads, and what tells its address then.
+type preparation struct {
+	reads  int
+	answer []byte
+}
+
 type recorded struct {
 	status int
 	body   []byte
@@ -86,7 +92,7 @@ func newStrict(inner http.Handler) *strict {
 		answers:   map[string]recorded{},
 		contents:  map[string]map[string][]byte{},
 		downloads: map[string]string{},
-		preparing: map[string]int{},
+		preparing: map[string]*preparation{},
 	}
 }
 
