@@ -679,7 +679,7 @@ class TestMarketplace:
 class TestReadBack:
     def request(self, location: ImageLocation, folder: Path) -> ReadRequest:
         settings = _definition().distribution.of(AzureDistribution)
-        return ReadRequest(location, settings, CREDENTIALS, folder, lambda _: None)
+        return ReadRequest(location, settings, CREDENTIALS, folder, folder, lambda _: None)
 
     def test_a_published_version_has_the_bytes_that_were_baked(
         self, azure: StandIn, bench: DiskPublisher, disks: list[Disk], tmp_path: Path

@@ -524,7 +524,7 @@ def _packer_built(vcenter: StandIn) -> RemoteBuild:
 class TestReadBack:
     def request(self, bench: DiskPublisher, location: ImageLocation, folder: Path) -> ReadRequest:
         settings = bench.definition().distribution.of(VsphereDistribution)
-        return ReadRequest(location, settings, LOGIN, folder, lambda _: None)
+        return ReadRequest(location, settings, LOGIN, folder, folder, lambda _: None)
 
     def test_a_published_disk_has_the_bytes_that_were_baked(
         self, bench: DiskPublisher, vcenter: StandIn, tmp_path: Path

@@ -70,7 +70,7 @@ def attest(
         return
     with show_events(project, "attest", quiet=quiet, verbose=verbose) as report:
         definition = _find_definition(definitions, record.image)
-        reader = ImageReader(definition, project.cache, "attest", full_name(record), report)
+        reader = ImageReader(definition, project, "attest", full_name(record), report)
         attestation = check_images(image_catalog, record, statement, reader, name)
         text = documents.dump(attestation).decode() if json else f"{_render_attestation(attestation)}\n"
         print(text, end="")

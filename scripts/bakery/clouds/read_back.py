@@ -21,12 +21,14 @@ class ReadRequest:
     """The disk of an image at a location.
 
     `settings` are the target's in the definition, None for a reader who has no definition. `credentials` are the fields
-    of the target's secret, empty if the environment logs in. `scratch` is a folder for what a cloud gives as files.
+    of the target's secret, empty if the environment logs in. `store` is the folder of the local target, and `scratch`
+    one for what a cloud gives as files.
     """
 
     location: ImageLocation
     settings: CloudDistribution | None
     credentials: Mapping[str, str] = field(repr=False)
+    store: Path
     scratch: Path
     report_progress: ReportProgress
 

@@ -41,7 +41,7 @@ def inspect_build(session: Session, definition: ImageDefinition, build: RemoteBu
         read = read_back_check(list_blocks(write_raw(disk, raw)))
         return [read, *check_content(raw, definition, values, seconds)]
 
-    reader = ImageReader(definition, session.project.cache, "verify", subject, session.report)
+    reader = ImageReader(definition, session.project, "verify", subject, session.report)
     return _add_checks(verdict, reader.read(build.target, _build_location(definition, build), inspect), seconds)
 
 

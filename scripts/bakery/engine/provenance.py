@@ -66,7 +66,7 @@ def _read_images(
         yield from (HeldImage(target, location, name, disk) for location in owned)
     elif CLOUDS[target].open_disk:
         # Packer's copies in other locations have the same blocks: the cloud copied them.
-        reader = ImageReader(version.definition, session.project.cache, "publish", name, session.report)
+        reader = ImageReader(version.definition, session.project, "publish", name, session.report)
         disk = reader.read(target, owned[0], lambda disk, _: digest_disk(disk))
         _refuse_unseen(version, verdicts[target], disk)
         yield from (HeldImage(target, location, f"{name}@{target}", disk) for location in owned)

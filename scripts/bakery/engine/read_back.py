@@ -14,6 +14,7 @@ from bakery.host.events import Event, Reporter, report_step
 from bakery.machine.held_disk import HeldDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import ImageLocation
+from bakery.model.project import Project
 
 Result = TypeVar("Result")
 
@@ -22,11 +23,11 @@ Result = TypeVar("Result")
 class ImageReader:
     """Reads disks of one image as steps of a stage.
 
-    `definition` is None for a reader who has none: the environment logs in. `folder` takes what a cloud gives as files.
+    `definition` is None for a reader who has none: the environment logs in.
     """
 
     definition: ImageDefinition | None
-    folder: Path
+    project: Project
     stage: str
     subject: str
     report: Reporter
@@ -45,9 +46,10 @@ class ImageReader:
         with (
             report_step(self.report, self.stage, self.subject, text),
             open_vault(definition and definition.distribution.credentials(target)) as vault,
-            files.scratch(self.folder, "read-back") as scratch,
+            files.scratch(self.project.cache, "read-back") as scratch,
         ):
             settings = definition.distribution.by_target.get(target) if definition else None
             credentials = read_credentials(vault, definition, target) if definition else {}
-            with open_disk(ReadRequest(location, settings, credentials, scratch, report_progress)) as disk:
+            request = ReadRequest(location, settings, credentials, self.project.store, scratch, report_progress)
+            with open_disk(request) as disk:
                 return use(disk, scratch)

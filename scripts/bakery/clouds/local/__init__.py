@@ -8,6 +8,7 @@ from bakery.clouds.cloud import Cloud
 from bakery.clouds.local.builder import BUILDER
 from bakery.clouds.read_back import ReadRequest
 from bakery.clouds.target import Target
+from bakery.host.errors import NotFoundError
 from bakery.machine import disk_image
 from bakery.machine.held_disk import HeldDisk, open_raw
 from bakery.model.bases import QemuBase
@@ -23,9 +24,12 @@ def _open_target(project: Project, _definition: ImageDefinition, _credentials: M
 
 @contextmanager
 def _open_disk(request: ReadRequest) -> Iterator[HeldDisk]:
-    """The content of a stored disk."""
+    """The content of a stored disk. NotFoundError if the store has none of that name."""
+    disk = request.store / Path(request.location.id).name  # records of release 0.1 have a path
+    if not disk.is_file():
+        raise NotFoundError("the store of this workspace does not have the disk", where=str(disk))
     raw = request.scratch / "disk.raw"
-    disk_image.write_raw(Path(request.location.id), raw)
+    disk_image.write_raw(disk, raw)
     yield open_raw(raw)
 
 

@@ -221,7 +221,8 @@ def test_the_statement_of_another_version_is_refused(published: Published) -> No
     later = ImageVersion("cloud", "x86_64", "1.0.1")
     reserved = published.bakery.catalog.reserve("cloud", "x86_64", "1.0", "l" * 64, {}, "me")
     assert reserved.version == later.version
-    complete = replace(reserved, state="complete", publications=published.record.publications, owner="")
+    publications = tuple(replace(one, version=later.version) for one in published.record.publications)
+    complete = replace(reserved, state="complete", publications=publications, owner="")
     old = published.bakery.catalog.provenance(published.record) or b""
     digest = published.bakery.catalog.keep_provenance(complete, old, [])
     published.bakery.catalog.revise(replace(complete, provenance=digest))
@@ -249,7 +250,7 @@ def test_a_disk_in_the_local_store_is_attested_when_it_is_published(bakery: CliR
 def test_a_disk_in_the_local_store_is_read_back(bakery: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk_image, "write_raw", shutil.copyfile)  # a disk here is a text, not a qcow2
     (_, record) = bakery.line("web")
-    stored = Path(record.publications[0].locations[0].id)
+    stored = bakery.project.store / record.publications[0].locations[0].id
     assert bakery("attest", "web", "--verify").code == 0
     content = stored.read_bytes()
     stored.unlink()

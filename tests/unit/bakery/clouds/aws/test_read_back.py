@@ -51,7 +51,7 @@ def publish(cloud: StandIn, blocks: dict[int, bytes], name: str = "web-1.0.0-x86
 
 def request(location: ImageLocation, shares: list[float] | None = None) -> ReadRequest:
     report = shares.append if shares is not None else lambda _: None
-    return ReadRequest(location, None, {}, Path("/nonexistent"), report)
+    return ReadRequest(location, None, {}, Path("/nonexistent"), Path("/nonexistent"), report)
 
 
 def raw_digest(blocks: dict[int, bytes]) -> str:
