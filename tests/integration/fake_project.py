@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bakery_stacks.locks import COMMITTED
 from doubles.aws.client import StandIn
 from integration.published_images import REGIONS, ROOT, STATE_BUCKET, environment
 
@@ -23,6 +24,8 @@ for name, stack in stacks.items():
     folder = output / "stacks" / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cdk.tf.json").write_text(json.dumps(stack["config"]))
+    if "provider" in stack["config"]:
+        (folder / ".terraform.lock.hcl").write_text(stack["lock"])
 entries = {
     name: {
         "name": name,
@@ -73,7 +76,7 @@ class FakeProject:
             **({"data": {"terraform_remote_state": remote}} if remote else {}),
             **body,
         }
-        self._stacks[name] = {"config": config, "needs": list(needs)}
+        self._stacks[name] = {"config": config, "needs": list(needs), "lock": COMMITTED.read_text()}
         (self.root / "stacks.json").write_text(json.dumps(self._stacks))
 
     @property
