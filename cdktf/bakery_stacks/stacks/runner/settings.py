@@ -183,7 +183,7 @@ class Bakes(Model):
     by: Literal["oidc", "vault"] = Field(
         description="`oidc`: roles at AWS for GitLab's ID tokens. `vault`: credentials from Vault, and no role here"
     )
-    oidc: Oidc | None = Field(default=None, description="subjects of the role, if `by` is oidc")
+    oidc: Oidc | None = Field(default=None, description="subjects of the roles, if `by` is oidc")
 
     @model_validator(mode="after")
     def _check_oidc(self) -> Self:

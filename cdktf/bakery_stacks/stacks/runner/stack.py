@@ -64,7 +64,7 @@ class RunnerStack(AwsStack):
         self.output("cache_bucket", cache.name, "bucket of jobs' caches")
         self.output("key_alias", key.alias, "encrypts cache, registry, logs and alarms, and may encrypt the token")
         self.output("log_group", shells.log_group, "log group of shells on the machines")
-        description = "the project's BAKERY_RUNNER_REPOSITORY: the container image of jobs"
+        description = "BAKERY_RUNNER_REPOSITORY in .gitlab/bakery.env: the container image of jobs"
         self.output("registry_url", images.url, description)
         self.output("session_document", shells.document, "for aws ssm start-session --document-name")
         self.output("token_parameter", section.token_parameter, "put the runner's token here, as a SecureString")
