@@ -1,4 +1,4 @@
-"""Tables of the rules for the content of images: what, why, who asks for it, and how to pass."""
+"""Tables of the rules for the content of images: the reason, the source, and the way to pass."""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,8 +6,9 @@ from bakery.verify import hygiene, windows
 from bakery.verify.rule import Rule
 
 INTRODUCTION = """\
-`bakery verify` applies these rules to the files of a baked disk, without booting it. A broken rule fails the verdict,
-so the version is not published. The bakery has no disk of an image that Packer builds at a target: no rule reads that.
+`bakery verify` applies these rules to the files of a baked disk, without booting it. For an image that Packer builds at
+a target, `bakery bake` reads the disk back from its cloud and applies them to it. A broken rule fails the verdict, so
+the version is not published.
 """
 EXEMPTING = """\
 ## Exempt an image
