@@ -54,7 +54,7 @@ locals {
   winrm_inventory = "${local.inventory} ansible_connection=winrm ansible_winrm_transport=ntlm ansible_winrm_server_cert_validation=ignore\n"
 
   # Ansible talks to the machine that has the host key of this bake, and to no other. Packer itself cannot check host
-  # keys. It logs in with a key pair and sends no secret, so whoever answers in place of the machine learns nothing.
+  # keys. It logs in with a key pair and sends no secret, so a machine that answers in its place learns nothing.
   pinned_inventory = join(" ", [
     local.inventory,
     "bakery_known_hosts=${var.ssh_known_hosts}",

@@ -34,7 +34,7 @@ locals {
   # Keeps Packer's own login from Ansible.
   no_login = ["PKR_VAR_password="]
   # An installed system makes its own host keys, and so does a base without cloud-init, into which Packer logs in with a
-  # password. Whoever answers in place of such a machine learns that password, and what Ansible sends.
+  # password. A machine that answers in its place learns that password, and what Ansible sends.
   host_key_known = var.iso == "" && !contains(keys(var.secrets), "build_password")
 }
 

@@ -65,7 +65,7 @@ class Attachments(Documents):
         return self._read_intact(sbom_key(record, name, digest), digest) if digest else None
 
     def files(self, of: Versioned, contents: Contents) -> FileList | None:
-        """The files of a version; None if an older bakery wrote its contents."""
+        """The files of a version; None if an older release wrote its contents."""
         if not contents.files:
             return None
         key = files_key(of, contents.files)
@@ -114,5 +114,5 @@ class Attachments(Documents):
         where = f"{self.location}/{key}"
         document = parse(kind, self._read_intact(key, sha256), where)
         if ImageVersion.of(document) != ImageVersion.of(of):
-            raise BakeryError(f"the document is of {full_name(document)}", where=where, hint=MOVED)
+            raise BakeryError(f"the document belongs to {full_name(document)}", where=where, hint=MOVED)
         return document

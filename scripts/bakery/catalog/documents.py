@@ -39,7 +39,7 @@ class Documents:
         where = f"{self.location}/{key}"
         document = parse(kind, self._store.read(key), where, RESTORE)
         if document_key(document) != key:
-            raise BakeryError(f"the document is of {document_key(document)}", where=where, hint=MOVED)
+            raise BakeryError(f"the document belongs to {document_key(document)}", where=where, hint=MOVED)
         if isinstance(document, Record):
             _check_publications(document, where)
         return document
@@ -64,5 +64,5 @@ def _check_publications(record: Record, where: str) -> None:
     version = ImageVersion.of(record)
     for publication in record.publications:
         if ImageVersion.of(publication) != version:
-            what = f"the publication at {publication.target} is of {full_name(publication)}"
+            what = f"the publication at {publication.target} belongs to {full_name(publication)}"
             raise BakeryError(what, where=where, hint=MOVED)

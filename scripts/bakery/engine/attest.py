@@ -59,7 +59,7 @@ def read_provenance(catalog: Catalog, record: Record) -> bytes:
     if envelope is None:
         raise NotFoundError(
             f"{full_name(record)} has no provenance",
-            hint="an older bakery published it, or it is not complete: 'bakery run --rebuild' makes a version with one",
+            hint="an older release published it, or it is incomplete: 'bakery run --rebuild' makes a version with one",
         )
     return envelope
 

@@ -23,11 +23,11 @@ READ_BACK = "disk was read back from its cloud"
 def inspect_build(session: Session, definition: ImageDefinition, build: RemoteBuild, verdict: Verdict) -> Verdict:
     """The verdict with the rules and the search for secrets on the disk that the cloud holds.
 
-    A cloud that gives no bytes is named in the verdict. BakeryError if the disk cannot be read.
+    The verdict names a cloud whose images the bakery cannot read back. BakeryError if the disk cannot be read.
     """
     subject = f"{build.image} {build.version}"
     if CLOUDS[build.target].open_disk is None:
-        reason = f"not looked at: {build.target} gives no bytes of images"
+        reason = f"not read back: the bakery cannot read images of {build.target}"
         session.report(Event("note", "verify", subject, reason))
         return _add_checks(verdict, [Check(READ_BACK, True, reason)], {})
     with open_vault(definition.secrets) as vault:
@@ -51,7 +51,7 @@ def expect_inspection(definition: ImageDefinition, build: RemoteBuild) -> list[s
 
 
 def read_back_check(blocks: BlockList) -> Check:
-    """The check that names the blocks which were looked at."""
+    """The check that names the blocks that were read."""
     return Check(READ_BACK, True, f"the digest of its blocks is {blocks.sha256}")
 
 

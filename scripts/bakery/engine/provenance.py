@@ -40,7 +40,7 @@ def keep_provenance(
         for image in _read_images(session, version, by_target, publication)
     ]
     if not images:
-        session.report(Event("note", "publish", full_name(complete), "not attested: no target gives the bytes"))
+        session.report(Event("note", "publish", full_name(complete), "no provenance: no image can be read back"))
         return ""
     contents = session.catalog.contents(complete)
     statement = describe_provenance(complete, contents, images, _describe_run(reserved))
@@ -57,7 +57,7 @@ def _describe_run(reserved: Record) -> Run:
 def _read_images(
     session: Session, version: Baked, verdicts: Mapping[str, Verdict], publication: Publication
 ) -> Iterator[HeldImage]:
-    """The owned images of a publication with their disk; none if the cloud that built them gives no bytes."""
+    """The owned images of a publication with their disk; none if the bakery cannot read them back."""
     target, name = publication.target, full_name(version)
     owned = [location for location in publication.locations if location.owned]
     if target not in version.builds:
@@ -71,18 +71,20 @@ def _read_images(
         _refuse_unseen(version, verdicts[target], disk)
         yield from (HeldImage(target, location, f"{name}@{target}", disk) for location in owned)
     else:
-        session.report(Event("note", "publish", name, f"not attested at {target}, which gives no bytes of images"))
+        session.report(
+            Event("note", "publish", name, f"the statement leaves out {target}: its images cannot be read back")
+        )
 
 
 def _refuse_unseen(version: Baked, verdict: Verdict, disk: DiskDigest) -> None:
     """BakeryError if a cloud holds another disk than the one that the verdict is about."""
     check = read_back_check(disk.blocks)
     if check not in verdict.checks:
-        seen = next((one.detail for one in verdict.checks if one.name == check.name), "nobody looked at its disk")
+        seen = next((one.detail for one in verdict.checks if one.name == check.name), "its disk was not read back")
         raise BakeryError(
             f"the disk of {full_name(version)} at its cloud is not the one that was tested",
             detail=f"tested: {seen}\nnow: {check.detail}",
-            hint=f"run 'bakery bake {version.image}' again, which looks at it",
+            hint=f"run 'bakery bake {version.image}' again, which reads it back and tests it",
         )
 
 

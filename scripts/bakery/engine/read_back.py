@@ -36,7 +36,7 @@ class ImageReader:
         """The result of `use` for the disk of an image and a scratch folder. BakeryError if it cannot be read."""
         open_disk = CLOUDS[target].open_disk
         if open_disk is None:
-            raise BakeryError(f"{target} gives no bytes of images", where=location.region)
+            raise BakeryError(f"the bakery cannot read images back from {target}", where=location.region)
         text = f"read {location.id} back from {location.region or target}"
         definition = self.definition
 

@@ -30,6 +30,6 @@ def _repository_of(image: str) -> str:
     if not reference:
         raise UsageError(
             f"the runner image '{image}' is not named by its digest",
-            hint="write REGISTRY/PATH@sha256:DIGEST: whoever may push a tag would decide what every job runs",
+            hint="write REGISTRY/PATH@sha256:DIGEST: everybody who may push a tag could otherwise change all jobs",
         )
     return reference["repository"]

@@ -16,11 +16,11 @@ class Hive:
     """A hive in a file. Paths are separated by backslashes and have no root in front; case does not matter."""
 
     def __init__(self, path: Path) -> None:
-        """BakeryError if the file is no hive."""
+        """BakeryError if the file is not a hive."""
         with path.open("rb") as stream:
             head = stream.read(BLOCK + len(BIN_SIGNATURE))
         if not head.startswith(SIGNATURE) or head[BLOCK:] != BIN_SIGNATURE:
-            raise BakeryError("the file is no hive of the registry", where=str(path))
+            raise BakeryError("the file is not a registry hive", where=str(path))
         self._hive = RegistryHive(str(path))
 
     def list_keys(self, path: str) -> list[str]:

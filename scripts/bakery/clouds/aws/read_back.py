@@ -110,7 +110,7 @@ def _read_block(ebs: EBSClient, snapshot: str, index: int, token: str) -> bytes:
 
     block = wait_until(ask, BODY_SECONDS, BODY_PAUSE)
     if block is None:
-        raise _damaged_error(ebs, snapshot, f"{where} does not arrive whole, with its checksum")
+        raise _damaged_error(ebs, snapshot, f"{where} does not arrive complete, with its checksum")
     return block
 
 

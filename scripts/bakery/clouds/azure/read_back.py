@@ -32,7 +32,9 @@ def open_disk(request: ReadRequest) -> Iterator[HeldDisk]:
     """The disk of a version, as a disk that is made of its replica in the location's region."""
     settings = request.settings
     if not isinstance(settings, AzureDistribution):
-        raise UsageError("Azure's tenant is in the definition", hint="run this where the image is defined")
+        raise UsageError(
+            "Azure's tenant is unknown without the image's definition", hint="run this where the image is defined"
+        )
     address, region = GalleryVersion.parse(request.location.id), request.location.region
     session, name = connect(settings, request.credentials), f"bakery-read-{uuid.uuid4().hex[:12]}"
     try:
@@ -63,7 +65,7 @@ def read_pages(blob: BlobClient, address: GalleryVersion, report_progress: Repor
             download = blob.download_blob(start, min(BLOCK, size - start), validate_content=True)
             content: bytes = download.readall()
         if len(content) != min(BLOCK, size - start):
-            raise BakeryError(f"block {index} came back short", where=where, hint="run again")
+            raise BakeryError(f"block {index} is incomplete", where=where, hint="run again")
         return content.ljust(BLOCK, b"\0")
 
     def read_blocks() -> Iterator[tuple[int, bytes]]:

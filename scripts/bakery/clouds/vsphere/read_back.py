@@ -54,7 +54,9 @@ def open_disk(request: ReadRequest) -> Iterator[HeldDisk]:
     """The disk of an item, by its ID or, for a build of Packer, by its name."""
     settings = request.settings
     if not isinstance(settings, VsphereDistribution):
-        raise UsageError("vCenter's login is in the definition", hint="run this where the image is defined")
+        raise UsageError(
+            "vCenter's login is unknown without the image's definition", hint="run this where the image is defined"
+        )
     location = request.location
     if location.account not in ("", settings.server):  # its vCenter would get the login of ours
         raise UsageError(

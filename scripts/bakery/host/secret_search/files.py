@@ -27,7 +27,7 @@ def refuse_secrets(paths: Iterable[Path], secrets: Iterable[str]) -> None:
             raise BakeryError(
                 f"{path.name} has a secret of the bake in {hits[0].form}",
                 where=str(path),
-                hint="a role, a package or the definition gave it away: mend that, change the secret, and bake again",
+                hint="a role, a package or the definition gave it away: fix that, change the secret, and bake again",
             )
 
 

@@ -88,7 +88,7 @@ def test_a_document_of_another_key_is_an_error(
 ) -> None:
     planted = next_key(key)
     store.create(planted, tamper(written[key], **changes))
-    with pytest.raises(BakeryError, match="the document is of ") as caught:
+    with pytest.raises(BakeryError, match="the document belongs to ") as caught:
         READERS[key](catalog)
     assert caught.value.where == f"{catalog.location}/{planted}"
     assert "restore this file" in caught.value.hint
@@ -103,7 +103,7 @@ def test_a_publication_is_of_the_records_version(
     document["publications"][0][field] = "../../escaped"
     planted = next_key(RECORD)
     store.create(planted, tamper(json.dumps(document).encode(), revision=2))
-    with pytest.raises(BakeryError, match="the publication at aws is of ") as caught:
+    with pytest.raises(BakeryError, match="the publication at aws belongs to ") as caught:
         catalog.record(VERSION)
     assert caught.value.where == f"{catalog.location}/{planted}"
 

@@ -239,9 +239,9 @@ def test_a_cloud_without_bytes_is_named_in_the_verdict(
     (record,) = bakery.line("cloud")
     folder = bakery.project.build_folder(ImageVersion("cloud", "x86_64", "1.0.0"), "aws")
     [_, check] = documents.load(Verdict, folder / "verdict.json").checks
-    assert check == Check(inspection.READ_BACK, True, "not looked at: aws gives no bytes of images")
+    assert check == Check(inspection.READ_BACK, True, "not read back: the bakery cannot read images of aws")
     notes = [event.text for event in bakery.events if event.kind == "note"]
-    assert {check.detail, "not attested: no target gives the bytes"} <= set(notes)
+    assert {check.detail, "no provenance: no image can be read back"} <= set(notes)
     assert record.provenance == "" and bakery("attest", "cloud").code == 1
 
 

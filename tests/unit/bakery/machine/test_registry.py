@@ -35,5 +35,5 @@ def test_what_is_not_there_has_nothing(hive: Hive) -> None:
 def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "SYSTEM"
     path.write_bytes(content)
-    with pytest.raises(BakeryError, match="no hive"):
+    with pytest.raises(BakeryError, match="not a registry hive"):
         Hive(path)
