@@ -10,6 +10,7 @@ from bakery.engine.logins import open_vault
 from bakery.engine.read_back import ImageReader
 from bakery.engine.session import Session
 from bakery.host.events import Event
+from bakery.host.redaction import Redactor
 from bakery.host.vault.secrets import read_secrets
 from bakery.machine.block_list import BlockList
 from bakery.machine.held_disk import HeldDisk, list_blocks, write_raw
@@ -34,14 +35,16 @@ def inspect_build(session: Session, definition: ImageDefinition, build: RemoteBu
         where = partial(session.definitions.where, definition.name, "secrets")
         secrets = read_secrets(vault, definition.secrets, where) if vault else {}
     values = [secret.value for secret in secrets.values()]
+    redact = Redactor(values)
     seconds: dict[str, float] = {}
 
     def inspect(disk: HeldDisk, scratch: Path) -> list[Check]:
         raw = scratch / "disk.raw"
         read = read_back_check(list_blocks(write_raw(disk, raw)))
-        return [read, *check_content(raw, definition, values, seconds)]
+        checks = check_content(raw, definition, values, seconds)
+        return [read, *(replace(check, detail=redact(check.detail)) for check in checks)]
 
-    reader = ImageReader(definition, session.project, "verify", subject, session.report)
+    reader = ImageReader(definition, session.project, "verify", subject, session.report, by_builder=True)
     return _add_checks(verdict, reader.read(build.target, _build_location(definition, build), inspect), seconds)
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from bakery.clouds import CLOUDS
 from bakery.clouds.read_back import ReadRequest
-from bakery.engine.logins import open_vault, read_credentials
+from bakery.engine.logins import open_vault, read_build_credentials, read_credentials
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event, Reporter, report_step
@@ -23,7 +23,8 @@ Result = TypeVar("Result")
 class ImageReader:
     """Reads disks of one image as steps of a stage.
 
-    `definition` is None for a reader who has none: the environment logs in.
+    `definition` is None for a reader who has none: the environment logs in. `by_builder` is true for the job that
+    built the image, which may read the login of builds alone.
     """
 
     definition: ImageDefinition | None
@@ -31,6 +32,7 @@ class ImageReader:
     stage: str
     subject: str
     report: Reporter
+    by_builder: bool = False
 
     def read(self, target: str, location: ImageLocation, use: Callable[[HeldDisk, Path], Result]) -> Result:
         """The result of `use` for the disk of an image and a scratch folder. BakeryError if it cannot be read."""
@@ -45,11 +47,19 @@ class ImageReader:
 
         with (
             report_step(self.report, self.stage, self.subject, text),
-            open_vault(definition and definition.distribution.credentials(target)) as vault,
+            open_vault(self._find_login(target)) as vault,
             files.scratch(self.project.cache, "read-back") as scratch,
         ):
             settings = definition.distribution.by_target.get(target) if definition else None
-            credentials = read_credentials(vault, definition, target) if definition else {}
+            read_login = read_build_credentials if self.by_builder else read_credentials
+            credentials = read_login(vault, definition, target) if definition else {}
             request = ReadRequest(location, settings, credentials, self.project.store, scratch, report_progress)
             with open_disk(request) as disk:
                 return use(disk, scratch)
+
+    def _find_login(self, target: str) -> str | None:
+        """The path in Vault of the target's login."""
+        if self.definition is None:
+            return None
+        distribution = self.definition.distribution
+        return distribution.build_credentials(target) if self.by_builder else distribution.credentials(target)

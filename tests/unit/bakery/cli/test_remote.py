@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from bakery.clouds.read_back import ReadRequest
 from bakery.clouds.target import Finding
 from bakery.engine import inspection
 from bakery.host.errors import BakeryError
-from bakery.host.vault import Vault
+from bakery.host.vault import Secret, Vault
 from bakery.machine.block_list import BLOCK
 from bakery.machine.held_disk import HeldDisk
 from bakery.model import documents
@@ -232,6 +232,20 @@ def test_its_disk_is_looked_at_as_the_cloud_holds_it(bakery: CliRunner, cloud: C
     assert (answer.code, "adopt cloud-1.0.0-x86_64" in bakery.did) == (1, False)
 
 
+def test_a_secret_in_a_check_of_its_disk_is_redacted(
+    bakery: CliRunner, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verdict is an artifact of a job."""
+    value = "canary-4711-canary"
+    monkeypatch.setattr(inspection, "open_vault", lambda *_: nullcontext("vault"))
+    monkeypatch.setattr(inspection, "read_secrets", lambda *_: {"password": Secret(value, 1)})
+    cloud.dirt = [f"/root/.bash_history has 'login {value}'"]
+    answer = bakery("bake", "cloud")
+    assert (answer.code, "/root/.bash_history" in answer.err, value in answer.err) == (1, True, False)
+    folder = bakery.project.build_folder(ImageVersion("cloud", "x86_64", "1.0.0"), "aws")
+    assert value not in (folder / "verdict.json").read_text()
+
+
 def test_a_cloud_without_bytes_is_named_in_the_verdict(
     bakery: CliRunner, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -431,6 +445,15 @@ class TestCredentials:
         ]
         assert [request.credentials for request in cloud.reads] == [{"access_key": "AKIA"}] * 2
         assert cloud.credentials == [{"access_key": "AKIA"}] * 4
+
+    def test_of_publishing_are_not_asked_for_by_the_job_that_builds(self, bakery: CliRunner, cloud: Cloud) -> None:
+        """Vault gives that job the login of builds alone."""
+        bakery.edit("cloud", "aws/sts/bake", "aws/sts/publish\n    build_credentials: aws/sts/bake")
+        assert bakery("bake", "cloud").code == 0
+        assert {step for step in bakery.did if step.startswith("lease ")} == {"lease aws/sts/bake"}
+        bakery.did.clear()
+        assert bakery("publish", "cloud").code == 0
+        assert {step for step in bakery.did if step.startswith("lease ")} == {"lease aws/sts/publish"}
 
     def test_are_given_back_when_the_build_fails(self, bakery: CliRunner, cloud: Cloud) -> None:
         bakery.broken = {"build cloud at aws from ami-a"}
