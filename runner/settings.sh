@@ -7,7 +7,7 @@ unset -v _kept _settings _ignored _name _line # so that none of these is in the 
 IFS=$' \t\n'
 # Tokens that GitLab made for this job, and names that records keep. A forged one of these opens nothing.
 _kept=" CI CI_COMMIT_BRANCH CI_COMMIT_SHORT_SHA CI_JOB_ID CI_JOB_URL CI_PIPELINE_ID CI_PIPELINE_URL CI_PROJECT_ID"
-_kept+=" CI_REGISTRY_USER CI_REGISTRY_PASSWORD VAULT_ID_TOKEN AWS_ID_TOKEN HOSTNAME TERM "
+_kept+=" CI_PROJECT_URL CI_REGISTRY_USER CI_REGISTRY_PASSWORD VAULT_ID_TOKEN AWS_ID_TOKEN HOSTNAME TERM "
 _settings=.gitlab/bakery.env
 _ignored=
 for _name in $(compgen -e); do

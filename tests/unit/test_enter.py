@@ -1,5 +1,6 @@
 """runner/enter.sh, which every job begins with: what a repository lacks is there, and AWS can be asked for a role."""
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -9,7 +10,8 @@ from typing import ClassVar
 
 import pytest
 
-RUNNER = Path(__file__).parents[2] / "runner"
+ROOT = Path(__file__).parents[2]
+RUNNER = ROOT / "runner"
 LINKED = (
     ".bakery/tools/bin/packer",
     ".venv/bin/bakery",
@@ -235,6 +237,14 @@ class TestVariables:
     def test_the_roles_of_aws_are_those_of_the_commit(self, job: Job) -> None:
         assert job.aws("publish", ROLES, **self.EVIL)["AWS_ROLE_ARN"] == ROLES["BAKERY_PUBLISH_ROLE_ARN"]
         assert job.aws("publish", {}, **{**self.EVIL, "BAKERY_PUBLISH_ROLE_ARN": "arn:evil"}) == {}
+
+    def test_names_that_records_keep_are_left(self, job: Job) -> None:
+        """Otherwise a record would name this machine instead of the job, and no code would say so."""
+        code = "".join(file.read_text() for file in (ROOT / "scripts" / "bakery").rglob("*.py"))
+        read = {name: f"https://gitlab.example.com/{name}" for name in re.findall(r"\"(CI_[A-Z_]+)\"", code)}
+        assert {"CI_JOB_URL", "CI_PROJECT_URL"} <= read.keys()
+        left = dict(line.split("=", 1) for line in job.run("env | grep ^CI_", **read).splitlines())
+        assert left == read
 
     def test_what_is_no_setting_stops_the_job(self, job: Job) -> None:
         job.write(job.checkout / SETTINGS, "VAULT_ADDR https://vault.example.com\n")
