@@ -17,7 +17,7 @@ from bakery.machine.held_disk import digest_disk
 from bakery.model.documents import ImageLocation, Strict
 from bakery.model.naming import full_name
 from bakery.model.project import Project
-from bakery.provenance import AttestedDisk, compare_disks, find_disk
+from bakery.provenance import PREDICATE_TYPE, AttestedDisk, compare_disks, find_disk
 from bakery.signing import open_keyring, verify
 from bakery.signing.keys import load_trusted_keys
 
@@ -73,6 +73,8 @@ def verify_provenance(envelope: bytes, where: str, project: Project, keys: Path 
         signed = verify(envelope, load_trusted_keys(keys).of("publish"), "publish", where)
     else:
         signed = open_keyring(project).verify(envelope, "publish", where)
+    if signed.predicate_type != PREDICATE_TYPE:  # a key of one's own signs documents of other kinds as well
+        raise BakeryError("the statement is not about provenance", where=where, detail=signed.predicate_type)
     statement: dict[str, Any] = json.loads(signed.dump())
     return statement
 

@@ -18,7 +18,7 @@ from bakery.model import documents
 from bakery.model.documents import ImageLocation, Publication
 from bakery.model.version import ImageVersion
 from bakery.provenance import HeldImage, Run, describe_provenance
-from bakery.signing import Statement, TrustedKeys, open_keyring
+from bakery.signing import Statement, Subject, TrustedKeys, open_keyring
 from doubles.aws.client import (
     HOME_ACCOUNT,
     HOME_REGION,
@@ -229,6 +229,16 @@ def test_the_statement_of_another_version_is_refused(published: Published) -> No
     answer = published.bakery("attest", "cloud@1.0.1", "--verify")
     assert (answer.code, answer.out) == (1, "")
     assert "the statement is not about cloud-1.0.1-x86_64" in answer.err
+
+
+def test_another_document_that_the_key_signed_is_refused(published: Published) -> None:
+    """A workspace has one key for all duties, so the verdict on a disk has its signature, too."""
+    subject = Subject(name="cloud-1.0.0-x86_64", digest={"sha256": "a" * 64})
+    verdict = Statement(subject=(subject,), predicate_type="urn:image-bakery:verdict:1", predicate={"passed": True})
+    published.revise(open_keyring(published.bakery.project).sign(verdict, "publish"))
+    answer = published.bakery("attest", "cloud", "--verify")
+    assert (answer.code, answer.out) == (1, "")
+    assert "the statement is not about provenance" in answer.err
 
 
 def test_a_version_of_an_older_bakery_has_no_statement(published: Published) -> None:
