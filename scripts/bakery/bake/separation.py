@@ -19,7 +19,7 @@ def separate_network(job: Job, env: Mapping[str, str]) -> list[str | Path]:
         return []
     obstacle = network.find_obstacle()
     if not obstacle:
-        needed = {job.cache_port, network.loopback_port(env.get("VAULT_ADDR", ""))} - {0}
+        needed = {job.cache_port, network.loopback_port(env.get("VAULT_ADDR", ""), "VAULT_ADDR")} - {0}
         return network.isolate(network.allowed_ports() | needed)
     if address := network.find_metadata_service():
         raise BakeryError(

@@ -109,7 +109,9 @@ def play(root: Path, vault: Path, change: Change | None, report: Reporter, print
             archive_variables = archive.start(environment.folder_of(project))
             images.add_archive(project.definitions, archive_variables)
             # The one port of this machine that a bake of the demo reaches.
-            variables[network.PORTS] = str(network.loopback_port(archive_variables["apt_archive_uri"]))
+            variables[network.PORTS] = str(
+                network.loopback_port(archive_variables["apt_archive_uri"], "apt_archive_uri")
+            )
         stage = Stage(project, variables, report, print_line)
         cdktf = Cdktf(project, variables, project.logs / "demo-cdktf.log", report)
         with _timed_step(seconds, report, "stacks", "cdktf deploy distribution network"):

@@ -53,16 +53,23 @@ def allowed_ports(environment: Mapping[str, str] = os.environ) -> set[int]:
         raise UsageError(
             f"'{wrong[0]}' in {PORTS} is no port", where=PORTS, hint="write numbers with commas between: 8080,8081"
         )
-    proxies = {loopback_port(environment.get(name, "")) for name in PROXIES}
+    proxies = {loopback_port(environment.get(name, ""), name) for name in PROXIES}
     return {int(text) for text in named} | (proxies - {0})
 
 
-def loopback_port(address: str) -> int:
-    """The port of an address on this machine's loopback; 0 for any other address."""
-    parts = urlsplit(address if "://" in address else f"//{address}", scheme="http")
-    if not parts.hostname or not _is_loopback(parts.hostname):
+def loopback_port(address: str, name: str) -> int:
+    """The port of an address on this machine's loopback; 0 for any other address.
+
+    UsageError if the address, the value of the variable `name`, is none.
+    """
+    try:
+        parts = urlsplit(address if "://" in address else f"//{address}", scheme="http")
+        host, port = parts.hostname, parts.port
+    except ValueError as error:  # the text may have a password, which the library's message repeats
+        raise UsageError(f"{name} is no address", where=name, hint="write http://HOST:PORT") from error
+    if not host or not _is_loopback(host):
         return 0
-    return parts.port or (443 if parts.scheme == "https" else 80)
+    return port or (443 if parts.scheme == "https" else 80)
 
 
 def _is_loopback(host: str) -> bool:

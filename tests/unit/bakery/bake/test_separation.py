@@ -41,6 +41,14 @@ def test_a_port_is_a_number(machine: pytest.MonkeyPatch, text: str) -> None:
         network.allowed_ports()
 
 
+@pytest.mark.parametrize("address", ["http://user:canary@localhost:http", "http://127.0.0.1:65536", "http://[::1"])
+def test_a_proxy_that_is_no_address_is_named(machine: pytest.MonkeyPatch, address: str) -> None:
+    machine.setenv("HTTPS_PROXY", address)
+    with pytest.raises(UsageError, match="HTTPS_PROXY is no address") as caught:
+        network.allowed_ports()
+    assert "canary" not in f"{caught.value} {caught.value.detail}", "an address may have a password"
+
+
 def test_a_build_at_a_target_needs_none(world: PackerProject, machine: pytest.MonkeyPatch) -> None:
     assert separation.separate_network(replace(world.job(define()), base=None), {}) == []
 
