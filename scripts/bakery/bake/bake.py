@@ -30,7 +30,7 @@ from bakery.machine.disk_image import BaseDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Disk, SecretUse
 from bakery.model.project import Project
-from bakery.signing import open_keyring, save_signed
+from bakery.signing import Duty, open_keyring, save_signed
 
 # Bytes beside three copies of the base: a measured bake added 180 MB before it was sealed.
 HEADROOM = 1 << 30
@@ -43,7 +43,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
     definition, version = request.definition, request.version
     project, toolchain, vault = context.project, context.toolchain, context.vault
     folder = project.artifact_folder(request.image_version)
-    secrets = refuse_early(project, definition, vault)
+    secrets = refuse_early(project, definition, vault, BUILDERS["qemu"].duty)
     with reserved(project, definition.name, folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-bake-{time.strftime('%Y%m%d-%H%M%S')}.log"
         job = Job(
@@ -80,8 +80,9 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
     return artifact
 
 
-def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | None) -> dict[str, Secret]:
-    """Raise errors that would otherwise end the bake after minutes; return the secrets."""
+def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | None, duty: Duty) -> dict[str, Secret]:
+    """Raise errors that would otherwise end the bake of a duty after minutes; return the secrets."""
+    open_keyring(project).require_signer(duty)
     file = str(project.definitions / f"{definition.name}.yaml")
     check_roles(project, definition, lambda *keys: file)
     check_mode(project, definition, lambda *keys: file)

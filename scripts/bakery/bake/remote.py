@@ -42,7 +42,8 @@ def build(
     project, toolchain, vault = context.project, context.toolchain, context.vault
     builder = REMOTE[target]
     folder = project.build_folder(request.image_version, target)
-    secrets = {name: secret.value for name, secret in refuse_early(project, definition, vault).items()}
+    known = refuse_early(project, definition, vault, builder.duty)
+    secrets = {name: secret.value for name, secret in known.items()}
     login = builder.environment(credentials) if credentials else builder.own_login(os.environ)
     own_secrets = [login[name] for name in builder.own_secrets if name in login]
     hidden = [*secrets.values(), *credentials.values(), *own_secrets, *([vault.token] if vault else ())]

@@ -203,6 +203,7 @@ def verify_version(session: Session, artifact: Artifact) -> Verdict:
     """Test an artifact and keep the verdict; BakeryError with the failing checks if it does not pass."""
     definition, folder = session.definitions.images[artifact.image], session.project.artifact_folder(artifact)
     require_part(session, artifact)
+    session.keyring.require_signer("verify")
     with record_failures(session, definition, "verify", artifact.input_key):
         with open_vault(definition.secrets or artifact.secrets) as vault:
             where = partial(session.definitions.where, definition.name, "secrets")
@@ -241,6 +242,7 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
     verdicts = require_evidence(session, version, _usable_record(session, version))  # before anything is published
     for part, verdict in zip(version.parts, verdicts, strict=True):
         require_gate(definition, part, verdict)
+    session.keyring.require_signer("publish")
     keep_report(session, version.parts[0], verdicts[0])
     with (
         record_failures(session, definition, "publish", version.parts[0].input_key),

@@ -20,6 +20,7 @@ SIGNING_KEY = "BAKERY_SIGNING_KEY"
 TRUSTED_KEYS = "BAKERY_TRUSTED_KEYS"
 VAULT = "vault:"  # before the mount of a transit engine; any other value is the path of a file
 OWN_KEY = "signing.pem"
+PROBE = b"probe"  # no message of DSSE, which begins with the name of its version
 
 
 def open_keyring(project: Project) -> "Keyring":
@@ -38,6 +39,11 @@ class Keyring:
         """The envelope of a statement, signed with the key of a duty."""
         with self._open_signer(duty) as signer:
             return envelope.sign(statement, signer)
+
+    def require_signer(self, duty: Duty) -> None:
+        """BakeryError unless the key of a duty signs, for whoever begins work of hours that it has to sign."""
+        with self._open_signer(duty) as signer:
+            signer.sign(PROBE)
 
     def verify(self, content: bytes, duty: Duty, where: str) -> Statement:
         """The statement of an envelope; BakeryError unless a trusted key of the duty signed it."""

@@ -315,6 +315,14 @@ def test_what_can_be_known_is_known_before_packer(
     assert world.record() == {}
 
 
+def test_a_key_that_cannot_sign_is_known_before_packer(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a bake of an hour would be lost at its end."""
+    monkeypatch.setenv("BAKERY_SIGNING_KEY", str(world.folder / "none.pem"))
+    with pytest.raises(BakeryError, match="the signing key cannot be read"):
+        run(world)
+    assert world.record() == {}
+
+
 def test_chroot_mode_needs_root(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(BakeryError, match="needs root") as caught:

@@ -63,6 +63,20 @@ def test_what_was_baked_and_tested_is_published(bakery: CliRunner, folder: Path)
     assert bakery.states("base") == {"1.0.0": "complete"}
 
 
+@pytest.mark.parametrize(("verb", "step"), [("verify", "verify base"), ("publish", "publish base")])
+def test_a_key_that_cannot_sign_is_known_before_the_work(
+    bakery: CliRunner, folder: Path, monkeypatch: pytest.MonkeyPatch, verb: str, step: str
+) -> None:
+    trusted = folder.parent / "keys.json"
+    trusted.write_text(bakery("keys").out)
+    monkeypatch.setenv("BAKERY_TRUSTED_KEYS", str(trusted))
+    monkeypatch.setenv("BAKERY_SIGNING_KEY", str(folder.parent / "none.pem"))
+    bakery.did.clear()
+    answer = bakery(verb, "base")
+    assert (answer.code, "the signing key cannot be read" in answer.err) == (1, True), answer.err
+    assert step not in bakery.did
+
+
 class TestForgery:
     """Documents that no job signed."""
 
