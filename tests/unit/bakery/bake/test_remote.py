@@ -64,6 +64,14 @@ def test_what_its_machine_packed_comes_with_it(world: PackerProject) -> None:
     assert (folder(world) / "archives.txt").read_text() == "archives_report"
 
 
+def test_a_key_that_cannot_sign_is_known_before_packer(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise an image would stay at the target that nothing knows of."""
+    monkeypatch.setenv("BAKERY_SIGNING_KEY", str(world.folder / "none.pem"))
+    with pytest.raises(BakeryError, match="the signing key cannot be read"):
+        build(world)
+    assert world.record() == {}
+
+
 def test_its_machine_fills_free_space_itself(world: PackerProject) -> None:
     build(world)
     assert world.record()["software"]["seal_at_target"] is True

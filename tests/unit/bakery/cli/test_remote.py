@@ -246,6 +246,30 @@ def test_a_secret_in_a_check_of_its_disk_is_redacted(
     assert value not in (folder / "verdict.json").read_text()
 
 
+@pytest.mark.parametrize("gives_bytes", [True, False])
+def test_a_secret_in_a_document_of_its_machine_is_refused(
+    bakery: CliRunner, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, gives_bytes: bool
+) -> None:
+    """A job keeps all documents as artifacts, such as a list of archives with the password of one."""
+    if not gives_bytes:
+        monkeypatch.setitem(CLOUDS, "aws", replace(CLOUDS["aws"], open_disk=None))
+    value = "canary-4711-canary"
+    monkeypatch.setattr(inspection, "open_vault", lambda *_: nullcontext("vault"))
+    monkeypatch.setattr(inspection, "read_secrets", lambda *_: {"password": Secret(value, 1)})
+    build = cloud.build
+
+    def build_with_report(request: BakeRequest, target: str, *rest: Any) -> RemoteBuild:
+        built = build(request, target, *rest)
+        folder = bakery.project.build_folder(request.image_version, target)
+        (folder / "archives.txt").write_text(f"deb https://user:{value}@archive.example.com stable main")
+        return built
+
+    monkeypatch.setattr(remote, "build", build_with_report)
+    answer = bakery("bake", "cloud")
+    assert (answer.code, "archives.txt has a secret of the bake" in answer.err, value in answer.err) == (1, True, False)
+    assert bakery("publish", "cloud").code == 1
+
+
 def test_a_cloud_without_bytes_is_named_in_the_verdict(
     bakery: CliRunner, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
