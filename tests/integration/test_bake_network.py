@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bakery.host.waiting import wait_until
 from bakery.machine import network
 
 pytestmark = [pytest.mark.integration, pytest.mark.root]
@@ -130,3 +131,10 @@ def test_nothing_outlives_the_command(tmp_path: Path) -> None:
 
 def test_the_exit_code_is_the_commands() -> None:
     assert subprocess.run([*network.isolate(()), "sh", "-c", "exit 7"], check=False, timeout=30).returncode == 7
+
+
+def test_no_folder_of_it_stays(tmp_path: Path) -> None:
+    """Each run of the bakery would leave one in /tmp."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run([*network.isolate(()), "true"], env=environment, check=True, timeout=30)
+    assert wait_until(lambda: not list(tmp_path.iterdir()) or None, 10)

@@ -28,13 +28,18 @@ mount -t tmpfs -o mode=700 tmpfs "$folder"
 : >"$folder/net"
 unshare --net="$folder/net" true
 
+remove_folder() { # the mount alone would go with the namespace
+    umount --lazy "$folder" && rmdir "$folder"
+}
+
 # It stays for as long as this process, which becomes the command.
 (
     pasta --foreground --config-net --no-map-gw --runas 0 --tcp-ports none --udp-ports none \
         --tcp-ns "$ports" --udp-ns "$ports" --netns-only --netns "$folder/net" >"$folder/log" 2>&1 &
     pasta="$!"
     tail --pid="$$" --follow /dev/null || true
-    kill "$pasta"
+    kill "$pasta" || true
+    remove_folder
 ) &
 carrier="$!"
 
@@ -52,6 +57,7 @@ until enter grep -q '^[^[:space:]]*[[:space:]]00000000[[:space:]]' /proc/net/rou
     if [ "$tries" -eq 0 ] || ! kill -0 "$carrier" 2>/dev/null || [ -n "$(find_error)" ]; then
         kill "$carrier" 2>/dev/null || true
         echo "error: pasta cannot connect the network: $(find_error)" >&2
+        remove_folder
         exit 1
     fi
     sleep 0.05
