@@ -227,26 +227,29 @@ def test_all_fields_as_text(server: VaultServer) -> None:
         assert vault.fields("secret/data/target") == {"username": "ada", "port": "443", "verify": "true"}
 
 
-def test_packer_itself_hides_what_the_template_reads(server: VaultServer, tmp_path: Path) -> None:
+def test_packer_itself_hides_what_the_environment_brings(tmp_path: Path) -> None:
     """The `local` of the templates with a provisioner that prints the value."""
     template = (ROOT / "packer" / "templates" / "ansible.pkr.hcl").read_text()
-    local = re.search(r'^local "secrets" \{.*?^\}', template, re.MULTILINE | re.DOTALL)
-    assert local
+    blocks = [
+        re.search(rf"^{start} \{{.*?^\}}", template, re.MULTILINE | re.DOTALL)
+        for start in ('variable "secret_values"', 'local "secrets"')
+    ]
+    texts = [block[0] for block in blocks if block]
+    assert len(texts) == len(blocks)
     (tmp_path / "leak.pkr.hcl").write_text(
-        f"""
-variable "secrets" {{ type = map(object({{ path = string, key = string }})) }}
-{local[0]}
-source "null" "image" {{ communicator = "none" }}
-build {{
+        "\n".join(texts)
+        + """
+source "null" "image" { communicator = "none" }
+build {
   sources = ["source.null.image"]
-  provisioner "shell-local" {{ inline = ["echo the value is $LEAK"] }}
-}}
+  provisioner "shell-local" { inline = ["echo the value is $LEAK"] }
+}
 """
     )
-    (tmp_path / "values.json").write_text(json.dumps({"secrets": {"db": {"path": PATH, "key": "password"}}}))
     packer = ROOT / ".bakery" / "tools" / "bin" / "packer"
-    env = {**server.env, "LEAK": VALUE, "CHECKPOINT_DISABLE": "1", "PACKER_CONFIG_DIR": str(tmp_path)}
-    finished = process.run([packer, "build", f"-var-file={tmp_path}/values.json", tmp_path], env=env)
+    values = {"LEAK": VALUE, "PKR_VAR_secret_values": json.dumps({"DB": VALUE})}
+    env = {**values, "CHECKPOINT_DISABLE": "1", "PACKER_CONFIG_DIR": str(tmp_path)}
+    finished = process.run([packer, "build", tmp_path], env=env)
     assert "the value is <sensitive>" in finished.stdout
     assert VALUE not in finished.stdout
 
