@@ -237,7 +237,7 @@ def test_jobs_of_one_branch_may_bake(world: DeployedRunner) -> None:
     role = world.aws.client("iam", HOME).get_role(RoleName="bakery-demo-bake")["Role"]
     [trust] = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Condition"]["StringEquals"] == {
-        "gitlab.example.com:aud": "sts.amazonaws.com",
+        "gitlab.example.com:aud": ["sts.amazonaws.com/bake-private", "sts.amazonaws.com/bake-public"],
         "gitlab.example.com:sub": ["project_path:platform/images:ref_type:branch:ref:main"],
     }
 
