@@ -27,6 +27,7 @@ from bakery.model import documents
 from bakery.model.contents import SBOM_SUFFIXES, Contents
 from bakery.model.documents import Artifact, Base, Disk, Verdict
 from bakery.model.vulnerabilities import VulnerabilityReport
+from bakery.signing import save_signed
 from bakery.vulnerabilities import VARIABLE, Database, UnknownVulnerabilitiesError, match_packages, open_database
 from doubles.artifacts import artifact_of
 from doubles.disks import write_disk
@@ -104,6 +105,7 @@ def session(baked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ses
     record = session.catalog.reserve("debian-12", "x86_64", "1.0", "k", {}, "somebody")
     sboms = {name: sbom_path(baked, name).read_bytes() for name in SBOM_SUFFIXES}
     contents = documents.load(Contents, baked / DOCUMENT)
+    save_signed(contents, artifact, folder / DOCUMENT, session.keyring, "bake-private")
     digest = session.catalog.keep_contents(contents, (baked / DATABASE).read_bytes(), sboms)
     session.catalog.revise(
         replace(record, state="complete", version="1.0.0", contents=digest, baked="2026-01-31T12:00:00+00:00")
