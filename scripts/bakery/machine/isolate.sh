@@ -76,6 +76,6 @@ if grep -q '^nameserver 127\.0\.0\.53' /etc/resolv.conf && [ -f "$servers" ]; th
 fi
 
 # The shell is the first process there. unshare(1) itself would not pass on that the command was killed.
-[ "$uid" -eq 0 ] || user="--map-user=$uid --map-group=$gid"
+[ "$uid" -eq 0 ] || user="--map-user=$uid"
 exec nsenter --net="$folder/net" -- setpriv --pdeathsig KILL -- \
-    unshare ${user:+"$user"} --pid --fork --kill-child --mount-proc -- sh -c '"$@"; exit "$?"' sh "$@"
+    unshare ${user:+"$user" "--map-group=$gid"} --pid --fork --kill-child --mount-proc -- sh -c '"$@"; exit "$?"' sh "$@"
