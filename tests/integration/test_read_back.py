@@ -74,6 +74,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setattr(inspection, "open_vault", lambda *_: nullcontext(object()))
     monkeypatch.setattr(inspection, "read_secrets", lambda *_: {"password": Secret(SECRET, 1)})
     project = Project(tmp_path, tmp_path, tmp_path / "workspace")
+    (tmp_path / "workspace" / "artifacts" / "web-1.0.0-x86_64-aws").mkdir(parents=True)
     return Session(project, Definitions({}, {}), Catalog(open_store(str(tmp_path / "catalog"))))
 
 
