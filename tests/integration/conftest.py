@@ -9,6 +9,7 @@ import pytest
 from bakery.infra import mirror
 from bakery.machine.disk_image import BaseDisk
 from bakery.machine.timeout import VARIABLE
+from doubles.aws.client import StandIn, point_environment, running
 from integration.bases import prepare_base
 from integration.clones import copy_project
 
@@ -89,3 +90,18 @@ def clone(project_root: Path, base_disk: BaseDisk, tmp_path: Path) -> Path:
     (tmp_path / ".bakery" / "cache").mkdir()
     (tmp_path / ".bakery" / "cache" / "bases").symlink_to(base_disk.path.parents[1])
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def aws_server() -> Iterator[StandIn]:
+    """The stand-in for AWS, in a process of its own."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def aws(aws_server: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """An empty cloud that the environment points at."""
+    aws_server.reset()
+    point_environment(aws_server, monkeypatch)
+    return aws_server

@@ -3,7 +3,6 @@
 import re
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from bakery.model.version import ImageVersion
 from bakery_stacks import config
 from bakery_stacks.blocks import publisher
 from bakery_stacks.stacks.runner import builder
-from doubles.aws.client import StandIn, available, point_environment, register, running
+from doubles.aws.client import StandIn, available, register
 from doubles.aws.guests import guests
 from doubles.vault import vault_server
 from integration.bases import prepare_base
@@ -44,20 +43,6 @@ VERSION = ImageVersion("web", "x86_64", "1.0.0")
 NAME = full_name(VERSION)
 SECRET = "canary-5e1f08b2-pass"
 DEBIAN = {"name": "debian-12-amd64-*", "owner": "136693071363"}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[StandIn]:
-    with running() as double:
-        yield double
-
-
-@pytest.fixture
-def aws(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """An empty cloud that the environment points at."""
-    server.reset()
-    point_environment(server, monkeypatch)
-    return server
 
 
 @pytest.fixture

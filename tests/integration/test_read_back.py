@@ -1,6 +1,5 @@
 """A build at the AWS stand-in is looked at: its real disk comes back block by block, and the real rules read it."""
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -25,9 +24,7 @@ from doubles.aws.client import (
     StandIn,
     available,
     change_blocks,
-    point_environment,
     register,
-    running,
     upload_blocks,
 )
 from doubles.disks import write_disk
@@ -37,19 +34,6 @@ pytestmark = pytest.mark.integration
 SECRET = "canary-5e1f08b2-pass"
 KEY = "root/.ssh/authorized_keys"
 PASSWD = "root:x:0:0:root:/root:/bin/bash\n"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[StandIn]:
-    with running() as double:
-        yield double
-
-
-@pytest.fixture
-def aws(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    server.reset()
-    point_environment(server, monkeypatch)
-    return server
 
 
 @pytest.fixture

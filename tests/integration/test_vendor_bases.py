@@ -3,7 +3,6 @@
 import re
 import shutil
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from bakery.engine.run import run_images
 from bakery.engine.session import Session, open_session
 from bakery.host.errors import BakeryError
 from bakery.model.definition import ImageDefinition
-from doubles.aws.client import HOME_REGION, StandIn, available, point_environment, register, running
+from doubles.aws.client import HOME_REGION, StandIn, available, register
 
 pytestmark = pytest.mark.integration
 
@@ -39,20 +38,6 @@ distribution:
   aws:
     regions: [{region}]
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[StandIn]:
-    with running() as double:
-        yield double
-
-
-@pytest.fixture
-def aws(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """An empty cloud that the environment points at."""
-    server.reset()
-    point_environment(server, monkeypatch)
-    return server
 
 
 class Vendor:

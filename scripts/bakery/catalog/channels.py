@@ -1,10 +1,10 @@
 """Channels: a series of entries, the highest number is where the channel points."""
 
 from bakery.catalog.documents import Documents
-from bakery.catalog.keys import channel_folder, channels_folder, document_key
+from bakery.catalog.keys import channel_folder, channels_folder
 from bakery.catalog.record import ChannelEntry, Record
 from bakery.catalog.writer import actor, now
-from bakery.host.errors import BakeryError, ConflictError
+from bakery.host.errors import BakeryError
 from bakery.model.documents import Pointer
 
 
@@ -60,10 +60,5 @@ class Channels(Documents):
             pointers=pointers,
         )
         self.index.add_channel(entry)
-        if not self._create_document(entry):
-            raise ConflictError(
-                f"channel {channel} of {record.image} was moved by another run",
-                where=f"{self.location}/{document_key(entry)}",
-                hint="look at 'bakery catalog' and run again",
-            )
+        self._add_document(entry, f"channel {channel} of {record.image} was moved by another run")
         return entry

@@ -7,7 +7,7 @@ from bakery.catalog.index import Index
 from bakery.catalog.keys import NUMBERED, Numbered, document_key
 from bakery.catalog.record import ChannelEntry, Failure, Record
 from bakery.catalog.store import Store
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, ConflictError
 from bakery.model.documents import dump, parse
 from bakery.model.naming import full_name
 from bakery.model.observations import Observations
@@ -47,6 +47,15 @@ class Documents:
     def _create_document(self, document: Numbered) -> bool:
         """Write a document under its key; False, and nothing written, if the key is taken."""
         return self._store.create(document_key(document), dump(document))
+
+    def _add_document(self, document: Record | ChannelEntry, message: str) -> None:
+        """Write a document under its key; ConflictError with `message` if another run was faster."""
+        if not self._create_document(document):
+            raise ConflictError(
+                message,
+                where=f"{self.location}/{document_key(document)}",
+                hint="look at 'bakery catalog' and run again",
+            )
 
     def _read_intact(self, key: str, sha256: str) -> bytes:
         data = self._store.read(key)

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from bakery.catalog.documents import Documents
-from bakery.catalog.keys import VERSION, document_key, version_folder, version_numbers, versions_folder
+from bakery.catalog.keys import VERSION, version_folder, version_numbers, versions_folder
 from bakery.catalog.record import Record
 from bakery.catalog.writer import actor, now
-from bakery.host.errors import ConflictError, NotFoundError
+from bakery.host.errors import NotFoundError
 from bakery.model.version import ImageVersion, Versioned
 
 
@@ -54,10 +54,5 @@ class Versions(Documents):
         revised = replace(record, revision=record.revision + 1, at=now(), by=actor(), reason=reason)
         if revised.state == "complete":
             self.index.add_record(revised)
-        if not self._create_document(revised):
-            raise ConflictError(
-                f"{record.image} {record.version} was changed by another run",
-                where=f"{self.location}/{document_key(revised)}",
-                hint="look at 'bakery catalog' and run again",
-            )
+        self._add_document(revised, f"{record.image} {record.version} was changed by another run")
         return revised

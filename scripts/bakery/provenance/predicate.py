@@ -9,8 +9,8 @@ from bakery.catalog import Record
 from bakery.model.contents import Contents
 from bakery.model.documents import VendorBase
 from bakery.provenance.subjects import DISK_BYTES, HeldImage, list_sizes, list_subjects
+from bakery.signing.statement import STATEMENT_TYPE
 
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:image-bakery:build:1"  # the meaning of the parameters: docs/how-to/check-an-image.md
 COMMIT = re.compile(r"[0-9a-f]{40}")

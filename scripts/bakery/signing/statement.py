@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bakery.host.errors import BakeryError
 
 PAYLOAD = "application/vnd.in-toto+json"  # type of the payload in an envelope
-_TYPE: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
+STATEMENT_TYPE: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
 
 
 class _Part(BaseModel):
@@ -27,7 +27,7 @@ class Statement(_Part):
     """A predicate (a JSON object of a type) about subjects."""
 
     type: Literal["https://in-toto.io/Statement/v1"] = Field(
-        default=_TYPE, validation_alias="_type", serialization_alias="_type"
+        default=STATEMENT_TYPE, validation_alias="_type", serialization_alias="_type"
     )
     subject: tuple[Subject, ...] = Field(min_length=1)
     predicate_type: str = Field(validation_alias="predicateType", serialization_alias="predicateType")

@@ -10,6 +10,7 @@ from bakery.clouds.read_back import OtherDiskError, ReadRequest
 from bakery.clouds.vsphere.library import File, Item, Library
 from bakery.clouds.vsphere.session import VCenter, connect
 from bakery.clouds.vsphere.settings import VsphereDistribution
+from bakery.clouds.vsphere.transfer import Endpoint, Message
 from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError, UsageError
 from bakery.host.waiting import wait_until
@@ -25,28 +26,18 @@ MAGIC = b"KDMV"
 
 
 @dataclass(frozen=True)
-class _Endpoint:
-    uri: str
-
-
-@dataclass(frozen=True)
 class _Checksum:
     checksum: str
     algorithm: str = ""
 
 
 @dataclass(frozen=True)
-class _Message:
-    default_message: str
-
-
-@dataclass(frozen=True)
 class _Download:
     name: str
     status: str
-    download_endpoint: _Endpoint | None = None
+    download_endpoint: Endpoint | None = None
     checksum_info: _Checksum | None = None
-    error_message: _Message | None = None
+    error_message: Message | None = None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from bakery.clouds.phases import ReportProgress
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.ovf import PackedFile
 from bakery.clouds.vsphere.session import StateError, VCenter
+from bakery.clouds.vsphere.transfer import Endpoint, Message
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.waiting import wait_until
 
@@ -20,26 +21,16 @@ ALIVE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class _Message:
-    default_message: str
-
-
-@dataclass(frozen=True)
 class _Session:
     id: str
     library_item_id: str
     state: str
-    error_message: _Message | None = None
-
-
-@dataclass(frozen=True)
-class _Endpoint:
-    uri: str
+    error_message: Message | None = None
 
 
 @dataclass(frozen=True)
 class _FileInfo:
-    upload_endpoint: _Endpoint
+    upload_endpoint: Endpoint
 
 
 def send(library: Library, item: Item, contents: Sequence[PackedFile], report_progress: ReportProgress) -> None:

@@ -105,7 +105,7 @@ DIRT: dict[str, list[tuple[str, str | Program | None]]] = {
     "no SSH keys or known hosts in homes": [
         ("/root/.ssh/id_ed25519", KEY),
         ("/srv/app/.ssh/deploy", KEY),
-        ("/people/ann/work/server.pem", KEY),
+        ("/people/ann/private/server.pem", KEY),
         ("/root/.ssh/known_hosts", X),
         ("/etc/ssh/ssh_known_hosts", X),
     ],
