@@ -75,13 +75,17 @@ def make_raw(folder: Path, files: dict[str, str]) -> Path:
     return raw
 
 
-def build_image(aws: StandIn, raw: Path) -> tuple[RemoteBuild, str]:
-    """What Packer leaves: an image on a snapshot with the blocks of a disk. Gives the snapshot, too."""
+def register_disk(aws: StandIn, name: str, raw: Path) -> tuple[str, str]:
+    """An image on a snapshot with the blocks of a disk, and the snapshot."""
     snapshot = upload_blocks(aws, dict(RawDisk(raw, BLOCK).written_blocks()))
-    image = register(
-        aws, "web-1.0.0-x86_64", BlockDeviceMappings=[{"DeviceName": ROOT, "Ebs": {"SnapshotId": snapshot}}]
-    )
+    image = register(aws, name, BlockDeviceMappings=[{"DeviceName": ROOT, "Ebs": {"SnapshotId": snapshot}}])
     available(aws, image)
+    return image, snapshot
+
+
+def build_image(aws: StandIn, raw: Path) -> tuple[RemoteBuild, str]:
+    """What Packer leaves: an image with the blocks of a disk. Gives the snapshot, too."""
+    image, snapshot = register_disk(aws, "web-1.0.0-x86_64", raw)
     # fmt: off
     build = RemoteBuild(
         image="web", arch="x86_64", version="1.0.0", os="debian-12", target="aws", builder="amazon-ebs",

@@ -17,6 +17,7 @@ from bakery.engine.session import Session, open_session
 from bakery.host.errors import BakeryError
 from bakery.model.definition import ImageDefinition
 from doubles.aws.client import HOME_REGION, StandIn, available, register
+from integration.test_read_back import make_raw, register_disk
 
 pytestmark = pytest.mark.integration
 
@@ -113,9 +114,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     return open_session(Path("packer/images"), Path(".bakery"), "")
 
 
-def test_a_newer_ami_is_due_once_and_the_build_starts_from_it(aws: StandIn, project: Session) -> None:
-    first = register(aws, "vendor-1")
-    available(aws, first)
+def test_a_newer_ami_is_due_once_and_the_build_starts_from_it(aws: StandIn, project: Session, tmp_path: Path) -> None:
+    disk = make_raw(tmp_path, {})  # the bake looks at what the cloud makes of it
+    first = register_disk(aws, "vendor-1", disk)[0]
     (record,) = run_images(project, None, 1)
     assert record.vendor_bases["aws"].identity == first
     refresh_images(project, None, 1)
@@ -123,8 +124,7 @@ def test_a_newer_ami_is_due_once_and_the_build_starts_from_it(aws: StandIn, proj
     assert (action.kind, action.reason) == ("keep", "inputs unchanged; not refreshed; base unchanged")
 
     time.sleep(1.1)  # the AMI is of a later second
-    second = register(aws, "vendor-2")
-    available(aws, second)
+    second = register_disk(aws, "vendor-2", disk)[0]
     refresh_images(project, None, 1)
     (action,) = project.plan(None).actions
     today = datetime.now(UTC).date().isoformat()
