@@ -21,7 +21,7 @@ from bakery.clouds.job import Job
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import report_step
-from bakery.host.secret_search import SHORTEST, refuse_secrets
+from bakery.host.secret_search import refuse_secrets, searchable
 from bakery.host.timing import timed
 from bakery.host.vault import Secret, Vault
 from bakery.host.vault.secrets import hash_value, read_secrets
@@ -109,7 +109,7 @@ def note_secrets(
 ) -> dict[str, SecretUse]:
     """The versions of the secrets, for the search of the disk; ConflictError if one changed during the bake.
 
-    Packer's template asks Vault itself, so a change of a secret makes it unknown which value the bake used.
+    A template of the user's own asks Vault itself, so a change of a secret makes it unknown which value it used.
     """
     if vault is None or not secrets:
         return {}
@@ -188,7 +188,7 @@ def _list_logins(job: Job, vault: Vault | None) -> list[str]:
 
 def _refuse_logins(job: Job, logins: list[str], raw: Path) -> None:
     """BakeryError if the disk has a login of the bake."""
-    checks = secret_search.search(raw, [login for login in logins if len(login.strip()) >= SHORTEST])
+    checks = secret_search.search(raw, searchable(logins))
     if failing := [check for check in checks if not check.passed]:
         raise BakeryError(
             f"the disk of {job.subject} has the bake's own token or key",

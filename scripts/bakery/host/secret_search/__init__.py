@@ -5,7 +5,7 @@
 same for what is compressed.
 """
 
-from bakery.host.secret_search.files import SHORTEST, cached_matcher, refuse_secrets
+from bakery.host.secret_search.files import SHORTEST, cached_matcher, refuse_secrets, searchable
 from bakery.host.secret_search.matcher import Content, Hit, Mark, Matcher, Reported
 from bakery.host.secret_search.streams import MARKS, StreamHit, search_streams
 
@@ -21,4 +21,5 @@ __all__ = [
     "cached_matcher",
     "refuse_secrets",
     "search_streams",
+    "searchable",
 ]
