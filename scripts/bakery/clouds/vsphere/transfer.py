@@ -1,4 +1,4 @@
-"""What vCenter says of a file that a session uploads or downloads (Content Library API, TransferEndpoint)."""
+"""Read the answers of vCenter about a file that a session uploads or downloads (Content Library, TransferEndpoint)."""
 
 from dataclasses import dataclass
 
