@@ -21,6 +21,7 @@ from bakery.catalog import Catalog
 from bakery.engine.overview import describe_version, find_record
 from bakery.host.errors import NotFoundError
 from bakery.model.documents import ImageLocation, Pointer, Publication
+from bakery.signing import Keyring
 
 ACCOUNT, BUCKET = "123456789012", "catalog"
 RUNS = 3
@@ -72,32 +73,33 @@ class MemoryStore:
         return True
 
 
-def measure_delayed(images: int, versions: int, name: str) -> Lookup:
+def measure_delayed(folder: Path, images: int, versions: int, name: str) -> Lookup:
     """Ask for an AMI, in this process, where each request takes as long as at S3."""
-    store = fill(images, versions)
+    keyring = Keyring(folder / "keys", {})
+    store = fill(keyring, images, versions)
     store.delay, store.requests = DELAY, 0
-    catalog = Catalog(store)
+    catalog = Catalog(store, keyring)
     began = time.perf_counter()
     with contextlib.suppress(NotFoundError):
         describe_version(catalog, find_record(catalog, name, "x86_64"))
     return Lookup(time.perf_counter() - began, store.requests)
 
 
-def measure_moto(images: int, versions: int, name: str) -> Lookup:
+def measure_moto(folder: Path, images: int, versions: int, name: str) -> Lookup:
     """Ask for an AMI in a catalog of so many images with so many versions each, by the command, from moto's S3."""
     bucket = s3_backends[ACCOUNT]["aws"]
     bucket.reset()
     bucket.create_bucket(BUCKET, "us-east-1")
-    for key, data in fill(images, versions).objects.items():
+    for key, data in fill(Keyring(folder / "keys", {}), images, versions).objects.items():
         bucket.put_object(BUCKET, key, data)
     with serve() as (address, requests):
-        return ask(address, requests, name)
+        return ask(folder, address, requests, name)
 
 
-def fill(images: int, versions: int) -> MemoryStore:
+def fill(keyring: Keyring, images: int, versions: int) -> MemoryStore:
     """A catalog in which all images are built on the first one, each with a channel."""
     store = MemoryStore()
-    catalog = Catalog(store)
+    catalog = Catalog(store, keyring)
     for image in range(images):
         base = "content-0-0" if image else ""
         for number in range(versions):
@@ -106,7 +108,7 @@ def fill(images: int, versions: int) -> MemoryStore:
 
 
 def _publish(catalog: Catalog, image: str, name: str, base: str) -> None:
-    record = catalog.reserve(image, "x86_64", "1.0", f"key-{name}", {"base": base}, "benchmark")
+    record = catalog.reserve(image, "x86_64", "1.0", f"key-{name}", {"base": base}, "benchmark", "bake-private")
     location = ImageLocation(ACCOUNT, "eu-central-1", f"ami-image-{name}", f"snap-{name}")
     pointer = Pointer(ACCOUNT, "eu-central-1", f"/bakery/{image}/x86_64/{record.version}", 1, location.id)
     publication = Publication(image, "x86_64", record.version, f"file-{name}", "aws", (location,), (pointer,))
@@ -139,11 +141,12 @@ def serve() -> Iterator[tuple[str, list[str]]]:
     server.shutdown()
 
 
-def ask(address: str, requests: list[str], name: str) -> Lookup:
+def ask(workspace: Path, address: str, requests: list[str], name: str) -> Lookup:
     """Run the command some times."""
     environment = {**os.environ, "AWS_ENDPOINT_URL": address, "AWS_DEFAULT_REGION": "us-east-1"}
     environment |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    command = [str(Path(sys.executable).parent / "bakery"), "show", name, "--catalog", f"s3://{BUCKET}"]
+    bakery = str(Path(sys.executable).parent / "bakery")
+    command = [bakery, "show", name, "--catalog", f"s3://{BUCKET}", "--workspace", str(workspace)]
     seconds = []
     for _ in range(RUNS):
         requests.clear()

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import plan
 
-from bakery.catalog import Catalog, open_store
+from bakery.catalog import Catalog
 from bakery.demo.stand_ins.apt import AptArchive, ArchiveHandler, stop_agent
+from bakery.engine.session import open_catalog
 from bakery.model.contents import Contents, Package
 
 SIZE = 1000
@@ -45,7 +46,7 @@ class Patches:
 def measure(folder: Path) -> Patches:
     """A second refresh of all images, whose archives have nothing new, and what follows it."""
     options = plan.prepare(folder, SIZE)
-    catalog = Catalog(open_store(str(folder / "workspace" / "catalog")))
+    catalog = open_catalog(plan.project(folder), "")
     with _served_archives(folder / "apt") as (address, key, requests):
         database = _pack_database(address, key)
         for image, arch in catalog.images():

@@ -4,9 +4,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from bakery.catalog import Catalog, Record, open_store
+from bakery.catalog import Catalog, Record
 from bakery.clouds import definitions
 from bakery.engine import fingerprint, toolbox
+from bakery.engine.session import open_catalog
 from bakery.model import documents
 from bakery.model.definition import ImageDefinition
 from bakery.model.inputs import input_key
@@ -43,17 +44,24 @@ def prepare(folder: Path, size: int) -> list[str]:
     images.mkdir(parents=True)
     for number in range(size):
         (images / f"image-{number}.yaml").write_text(TEMPLATE.format(number=number, port=1024 + number))
-    project = Project(ROOT, images, folder / "workspace")
+    described = project(folder)
     loaded = definitions.load(images)
-    prints = fingerprint.Fingerprints(project, toolbox.versions(project), toolbox.machine())
-    catalog = Catalog(open_store(str(project.workspace / "catalog")))
+    prints = fingerprint.Fingerprints(described, toolbox.versions(described), toolbox.machine())
+    catalog = open_catalog(described, "")
     for image in loaded.images.values():
         _complete(catalog, image, prints.inputs(image, loaded.sources[image.name], ""))
     return ["--definitions", str(images), "--workspace", str(project.workspace)]
 
 
+def project(folder: Path) -> Project:
+    """The project of a folder's definitions and catalog."""
+    return Project(ROOT, folder / "images", folder / "workspace")
+
+
 def _complete(catalog: Catalog, image: ImageDefinition, inputs: dict[str, str]) -> None:
-    reserved = catalog.reserve(image.name, image.arch, image.version, input_key(inputs), inputs, "benchmark")
+    reserved = catalog.reserve(
+        image.name, image.arch, image.version, input_key(inputs), inputs, "benchmark", "bake-private"
+    )
     location = documents.ImageLocation("", "", f"/images/{image.name}.qcow2")
     local = documents.Publication(image.name, image.arch, reserved.version, "0" * 64, "local", (location,))
     fields = {"state": "complete", "baked": reserved.at, "sha256": "0" * 64, "publications": (local,)}

@@ -79,7 +79,7 @@ def _rows(part: str, folder: Path) -> Iterator[str]:
         case "secrets":
             yield from _searches(secret_search.measure(folder))
         case "lookup":
-            yield from _lookups()
+            yield from _lookups(folder)
         case "bakes":
             yield from _bakes(bakes.measure(folder))
 
@@ -112,10 +112,10 @@ def _searches(result: secret_search.Result) -> Iterator[str]:
     yield _note("the same, over its SHA-256", f"{ratio:.1f} ({speed:.0f} MB in a CPU second)")
 
 
-def _lookups() -> Iterator[str]:
+def _lookups(folder: Path) -> Iterator[str]:
     shape = (100, 100)
-    hit, miss = (lookup.measure_delayed(*shape, name) for name in (lookup.HIT, lookup.MISS))
-    moto = lookup.measure_moto(*shape, lookup.HIT)
+    hit, miss = (lookup.measure_delayed(folder / "delayed", *shape, name) for name in (lookup.HIT, lookup.MISS))
+    moto = lookup.measure_moto(folder / "moto", *shape, lookup.HIT)
     what = "`bakery show AMI` among 10,000 versions of 100 images"
     delay = f"{lookup.DELAY * 1000:.0f} ms a request"
     for name, found in ((f"{what}, {delay}", hit), ("the same, an AMI that no version has", miss)):

@@ -7,6 +7,7 @@ from cdktf import App
 
 from bakery.catalog import Catalog, open_store
 from bakery.host.errors import BakeryError
+from bakery.signing import Keyring
 from bakery_stacks import config, locks
 from bakery_stacks.channel_images import ChannelImages, read_channel_images
 from bakery_stacks.config import Settings
@@ -18,7 +19,8 @@ from bakery_stacks.stacks.images.stack import ImagesStack
 def load_program(environments: Path, environ: Mapping[str, str]) -> App:
     """The program for BAKERY_ENVIRONMENT and the images of its catalog, ready for `synth`."""
     settings = config.load_settings(environments, environ)
-    return build_app(settings, _read_catalog(settings))
+    workspace = Path(environ.get("BAKERY_WORKSPACE") or ".bakery")
+    return build_app(settings, _read_catalog(settings, Keyring(workspace / "keys", environ)))
 
 
 def synth(app: App) -> None:
@@ -27,9 +29,9 @@ def synth(app: App) -> None:
     locks.write_locks(Path(app.outdir))
 
 
-def _read_catalog(settings: Settings) -> ChannelImages | None:
+def _read_catalog(settings: Settings, keyring: Keyring) -> ChannelImages | None:
     try:
-        return read_channel_images(Catalog(open_store(settings.catalog)), settings.environment)
+        return read_channel_images(Catalog(open_store(settings.catalog), keyring), settings.environment)
     except BakeryError as error:
         # The line that names the catalog helps a reader more than the address that did not work.
         error.message = f"{error.message}: {error.where}" if error.where else error.message

@@ -72,7 +72,7 @@ class PublishedImages:
         pointers = tuple(self.point(location, f"/bakery/{self._name}/x86_64/{version}") for location in locations)
         publication = Publication(self._name, "x86_64", version, "0" * 64, "aws", tuple(locations), pointers)
         reserved = self._catalog.reserve(
-            self._name, "x86_64", version.rsplit(".", 1)[0], f"key of {version}", {}, "builder"
+            self._name, "x86_64", version.rsplit(".", 1)[0], f"key of {version}", {}, "builder", "bake-public"
         )
         return self._catalog.revise(replace(reserved, state="complete", publications=(publication,)))
 

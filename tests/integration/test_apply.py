@@ -13,10 +13,18 @@ from typing import Any
 
 import pytest
 
-from bakery.catalog import Catalog, open_store
+from bakery.engine.session import open_catalog
 from doubles.aws.client import StandIn, running
 from integration.fake_project import CliResult, FakeProject, end
-from integration.published_images import REGIONS, ROOT, PublishedImages, environment, images_of, make_state_bucket
+from integration.published_images import (
+    REGIONS,
+    ROOT,
+    PublishedImages,
+    environment,
+    images_of,
+    make_state_bucket,
+    project,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -236,7 +244,7 @@ def test_the_stacks_of_the_project(tmp_path: Path) -> None:
             bakery = Bakery(tmp_path)
             first = bakery("apply", "distribution")
             assert first.code == 0, first.err
-            shelf = PublishedImages(aws, Catalog(open_store("s3://bakery-demo-catalog/catalog")))
+            shelf = PublishedImages(aws, open_catalog(project(tmp_path), "s3://bakery-demo-catalog/catalog"))
             record = shelf.publish("1.0.0")
             shelf.promote(record)
             done = bakery("apply", "distribution", "images", "--outputs", str(tmp_path / "outputs.json"))

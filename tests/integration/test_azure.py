@@ -36,6 +36,7 @@ from bakery.model import tags
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, ImageLocation, Pointer, Publication, RemoteBuild, VendorBase
 from bakery.model.project import Project
+from bakery.signing import Keyring
 from doubles.azure import world
 from doubles.azure.client import StandIn, running
 
@@ -521,7 +522,7 @@ def test_a_foreign_version_is_never_touched(azure: StandIn, bench: DiskPublisher
 
 
 def _record(catalog: Catalog, publication: Publication) -> Record:
-    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {}, "builder")
+    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {}, "builder", "bake-private")
     assert reserved.version == publication.version
     return catalog.revise(
         replace(reserved, state="complete", sha256=publication.sha256, publications=(publication,)), "published"
@@ -529,7 +530,7 @@ def _record(catalog: Catalog, publication: Publication) -> Record:
 
 
 def test_channels(azure: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
-    catalog = Catalog(open_store(str(tmp_path / "catalog")))
+    catalog = Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {}))
     first, second = (_record(catalog, bench.publish(version)) for version in ("1.0.0", "1.0.1"))
     targets = {"azure": bench.target()}
 
@@ -563,7 +564,7 @@ def test_a_channel_of_another_version_is_not_removed(azure: StandIn, bench: Disk
 
 
 def test_a_version_that_lost_a_region_is_not_promoted(azure: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
-    catalog = Catalog(open_store(str(tmp_path / "catalog")))
+    catalog = Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {}))
     record = _record(catalog, bench.publish())
     address = GalleryVersion.parse(VERSION_ID)
     versions.extend(_session(), address, _found(), REGIONS[:2]).result()

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from bakery.catalog import Catalog, Record, open_store
+from bakery.catalog import Record
 from bakery.demo.story import CONSUMER
+from bakery.engine.session import open_catalog
 from bakery.host import process
 from bakery.host.errors import BakeryError
 from bakery.infra import env
@@ -43,7 +44,7 @@ class ConsumerProject:
     def __init__(self, aws: StandIn, folder: Path) -> None:
         self.project = project(folder / "workspace")
         self.environment = environment(aws)
-        self.catalog = Catalog(open_store(str(folder / "catalog")))
+        self.catalog = open_catalog(self.project, str(folder / "catalog"))
         self.shelf = PublishedImages(aws, self.catalog)
         self.aws = aws
         self._folder = folder

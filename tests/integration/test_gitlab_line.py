@@ -18,6 +18,7 @@ from bakery.demo.stand_ins.vault import VaultServer
 from bakery.engine.gitlab import render
 from bakery.host import files
 from bakery.machine.disk_image import BaseDisk
+from bakery.signing import Keyring
 from doubles.aws.client import StandIn, running
 from doubles.serving import at_work
 from integration import published_images
@@ -58,7 +59,8 @@ class PipelineProject:
         return self.repository.run(*options, settings=self.settings, **self.login.environment)
 
     def record(self, image: str) -> Record:
-        found = Catalog(open_store(self.settings["BAKERY_CATALOG"])).newest(image, "x86_64")
+        keyring = Keyring(Path("nowhere"), {**self.vault.env, "BAKERY_SIGNING_KEY": "vault:transit"})
+        found = Catalog(open_store(self.settings["BAKERY_CATALOG"]), keyring).newest(image, "x86_64")
         assert found
         return found
 

@@ -29,6 +29,7 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, Publication
 from bakery.model.project import Project
 from bakery.model.version import ImageVersion
+from bakery.signing import Keyring
 from doubles.aws.client import HOME_ACCOUNT, StandIn, running
 
 pytestmark = pytest.mark.integration
@@ -486,7 +487,7 @@ def test_encrypted(aws: StandIn, bench: DiskPublisher) -> None:
 
 
 def _record(catalog: Catalog, publication: Publication) -> Record:
-    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {}, "builder")
+    reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {}, "builder", "bake-private")
     assert reserved.version == publication.version
     return catalog.revise(
         replace(reserved, state="complete", sha256=publication.sha256, publications=(publication,)), "published"
@@ -497,9 +498,9 @@ def _values(publication: Publication) -> dict[tuple[str, str], str]:
     return {(location.account, location.region): location.id for location in publication.locations}
 
 
-def test_channels(aws: StandIn, bench: DiskPublisher) -> None:
+def test_channels(aws: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
     aws.client("s3", "us-east-1").create_bucket(Bucket="catalog")
-    catalog = Catalog(open_store("s3://catalog/images"))
+    catalog = Catalog(open_store("s3://catalog/images"), Keyring(tmp_path / "keys", {}))
     old, new = bench.publish("1.0.0"), bench.publish("1.0.1")
     first, second = _record(catalog, old), _record(catalog, new)
     targets = {"aws": bench.target()}
@@ -535,7 +536,7 @@ def test_channels(aws: StandIn, bench: DiskPublisher) -> None:
 
 
 def test_a_version_that_lost_an_image_is_not_promoted(aws: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
-    catalog = Catalog(open_store(str(tmp_path / "catalog")))
+    catalog = Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {}))
     publication = bench.publish()
     record = _record(catalog, publication)
     targets = {"aws": bench.target()}

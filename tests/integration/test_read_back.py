@@ -18,6 +18,7 @@ from bakery.machine.raw_disk import RawDisk
 from bakery.model.definition import Definitions, ImageDefinition
 from bakery.model.documents import Check, RemoteBuild, Verdict
 from bakery.model.project import Project
+from bakery.signing import Keyring
 from doubles.aws.client import (
     HOME_REGION,
     ROOT,
@@ -59,7 +60,9 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setattr(inspection, "read_secrets", lambda *_: {"password": Secret(SECRET, 1)})
     project = Project(tmp_path, tmp_path, tmp_path / "workspace")
     (tmp_path / "workspace" / "artifacts" / "web-1.0.0-x86_64-aws").mkdir(parents=True)
-    return Session(project, Definitions({}, {}), Catalog(open_store(str(tmp_path / "catalog"))))
+    return Session(
+        project, Definitions({}, {}), Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {}))
+    )
 
 
 def make_raw(folder: Path, files: dict[str, str]) -> Path:

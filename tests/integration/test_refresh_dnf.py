@@ -465,7 +465,7 @@ def session(project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def record_version(session: Session, image: Path) -> None:
     """A complete version with these packages, as a run would record it."""
     (action,) = session.plan(None).actions
-    record = session.catalog.reserve("web", ARCH, "1.0", action.input_key, action.inputs, "test")
+    record = session.catalog.reserve("web", ARCH, "1.0", action.input_key, action.inputs, "test", "bake-private")
     database = pack_folder(image, rpm.OMITTED)
     digest = hashlib.sha256(database).hexdigest()
     contents = Contents("web", ARCH, record.version, "d" * 64, 1, "Rocky Linux 9", (), (), (), digest)

@@ -3,13 +3,16 @@
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bakery.catalog import Catalog, open_store
 from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host import process
-from bakery.host.errors import BakeryError, NotFoundError, OutageError
+from bakery.host.errors import BakeryError, NotFoundError, OutageError, UsageError
+from bakery.host.vault import Vault
 from bakery.model import documents
 from bakery.signing import DUTIES, Duty, Keyring, Statement, Subject
 from doubles.vault import vault_server
@@ -113,6 +116,54 @@ def test_openssl_verifies_it_as_well(server: VaultServer, tmp_path: Path) -> Non
     ])
     # fmt: on
     assert "Signature Verified Successfully" in done.stdout
+
+
+class TestCatalog:
+    """The jobs of a pipeline at one catalog."""
+
+    @staticmethod
+    def open(server: VaultServer, duty: Duty, folder: Path) -> Catalog:
+        return Catalog(open_store(str(folder / "catalog")), log_in(server, duty, folder))
+
+    def test_a_bake_reserves_and_publish_completes_and_promotes(self, server: VaultServer, tmp_path: Path) -> None:
+        baking, publishing = (self.open(server, duty, tmp_path) for duty in ("bake-private", "publish"))
+        reserved = baking.reserve("web", "x86_64", "1.0", "key", {}, "pipeline 7", "bake-private")
+        complete = publishing.revise(replace(publishing.record(reserved), state="complete"), "published")
+        entry = publishing.move(complete, "stable", "tested", None)
+        testing = self.open(server, "verify", tmp_path)
+        assert (testing.record(reserved), testing.channel("web", "x86_64", "stable")) == (complete, entry)
+
+    def test_a_bake_cannot_complete_what_it_reserved(self, server: VaultServer, tmp_path: Path) -> None:
+        baking = self.open(server, "bake-public", tmp_path)
+        reserved = baking.reserve("web", "x86_64", "1.0", "key", {}, "pipeline 7", "bake-public")
+        with pytest.raises(BakeryError, match="Vault denies access to transit/sign/bakery-publish"):
+            baking.revise(replace(reserved, state="complete"), "published")
+        assert self.open(server, "publish", tmp_path).record(reserved).state == "reserved"
+
+    def test_vault_is_asked_once_for_the_keys(
+        self, server: VaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(3):
+            reserving = self.open(server, "bake-private", tmp_path)
+            reserving.reserve("web", "x86_64", f"{number}.0", "key", {}, "pipeline 7", "bake-private")
+        asked: list[str] = []
+        read = Vault.public_keys
+
+        def observe(vault: Vault, mount: str, key: str) -> dict[int, str]:
+            asked.append(key)
+            return read(vault, mount, key)
+
+        monkeypatch.setattr(Vault, "public_keys", observe)
+        assert len(self.open(server, "verify", tmp_path).records("web", "x86_64")) == 3
+        assert asked == ["bakery-bake-private", "bakery-bake-public", "bakery-publish"]
+
+
+def test_a_key_of_another_type(server: VaultServer, tmp_path: Path) -> None:
+    server.client.sys.enable_secrets_engine("transit", path="symmetric")
+    for duty in DUTIES:
+        server.client.secrets.transit.create_key(f"bakery-{duty}", key_type="aes256-gcm96", mount_point="symmetric")
+    with pytest.raises(UsageError, match="the key at symmetric/keys/bakery-verify is not of the type ed25519"):
+        Keyring(tmp_path, {**server.env, "BAKERY_SIGNING_KEY": "vault:symmetric"}).verify(b"{}", "verify", "here")
 
 
 def test_a_key_that_was_not_made(server: VaultServer, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from bakery.catalog import Catalog, open_store
 from bakery.infra import mirror
+from bakery.signing import Keyring
 from bakery_stacks import channel_images, config
 from bakery_stacks.locks import required_providers
 from bakery_stacks.program import build_app, synth
@@ -23,7 +24,8 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stacks of production.yaml."""
     folder = tmp_path_factory.mktemp("elsewhere")
     settings = config.load_settings(ROOT / "cdktf" / "environments", {"BAKERY_ENVIRONMENT": "production"})
-    images = channel_images.read_channel_images(Catalog(open_store(str(folder / "catalog"))), settings.environment)
+    catalog = Catalog(open_store(str(folder / "catalog")), Keyring(folder / "keys", {}))
+    images = channel_images.read_channel_images(catalog, settings.environment)
     synth(build_app(settings, images, folder / "out"))
     return folder / "out" / "stacks"
 

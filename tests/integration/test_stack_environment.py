@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bakery.catalog import Catalog, open_store
+from bakery.engine.session import open_catalog
 from bakery.host.errors import BakeryError
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
@@ -43,7 +43,7 @@ class DeployedEnvironment:
         catalog = str(workspace / "catalog")
         self.environment = {**environment(aws), "BAKERY_CATALOG": catalog}
         self.cdktf = Cdktf(self.project, self.environment, workspace / "cdktf.log")
-        self.shelves = {name: PublishedImages(aws, Catalog(open_store(catalog)), name) for name in IMAGES}
+        self.shelves = {name: PublishedImages(aws, open_catalog(self.project, catalog), name) for name in IMAGES}
         self.image_ids: dict[str, str] = {}
         self.outputs: dict[str, Any] = {}
         self.refusal: BakeryError | None = None

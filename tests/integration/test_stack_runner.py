@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from bakery.catalog import Catalog, Record, open_store
+from bakery.catalog import Record
+from bakery.engine.session import open_catalog
 from bakery.infra.terraform import Terraform
 from bakery.model.project import Project
 from bakery_stacks import channel_images, config
@@ -68,7 +69,7 @@ class DeployedRunner:
         self.aws = aws
         self.workspace = workspace
         self.project: Project = project(workspace)
-        self.catalog = Catalog(open_store(str(workspace / "catalog")))
+        self.catalog = open_catalog(self.project, "")
         self.shelf = PublishedImages(aws, self.catalog, "gitlab-runner")
         self.records: list[Record] = []
         subnets = aws.client("ec2", HOME).describe_subnets()["Subnets"]

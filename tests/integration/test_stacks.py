@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from bakery.catalog import Catalog, Record, open_store
+from bakery.engine.session import open_catalog
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.infra import env
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
 from bakery.model.project import Project
+from bakery.signing import Keyring
 from doubles.aws.client import StandIn, running
 from integration.published_images import (
     REGIONS,
@@ -59,7 +61,7 @@ class DeployedStacks:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.environment.items():
                 patch.setenv(name, value)  # boto3 looks for the endpoint there
-            self.shelf = PublishedImages(aws, Catalog(open_store("s3://bakery-demo-catalog/catalog")))
+            self.shelf = PublishedImages(aws, open_catalog(self.project, "s3://bakery-demo-catalog/catalog"))
 
     def terraform(self, stack: str) -> Terraform:
         """The folder that cdktf wrote, for plain Terraform."""
@@ -175,7 +177,7 @@ def test_destroy_leaves_nothing(world: DeployedStacks) -> None:
 
 def test_eager_bindings_give_the_same_bytes(tmp_path: Path) -> None:
     with running() as aws:
-        shelf = PublishedImages(aws, Catalog(open_store(str(tmp_path / "catalog"))))
+        shelf = PublishedImages(aws, Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {})))
         shelf.promote(shelf.publish("1.0.0"))
     lazy, eager = _synth(tmp_path, "lazy"), _synth(tmp_path, "eager", BAKERY_EAGER_BINDINGS="1")
     assert lazy == eager

@@ -13,11 +13,12 @@ import boto3
 import pytest
 
 from bakery import cli
-from bakery.catalog import Catalog, open_store, owner
+from bakery.catalog import owner
 from bakery.clouds import REMOTE
 from bakery.clouds.aws.session import connect
 from bakery.clouds.definitions import load
 from bakery.demo.stand_ins.vault import VaultServer
+from bakery.engine.session import open_catalog
 from bakery.host import process
 from bakery.host.errors import BakeryError, ExitCode, OutageError
 from bakery.host.vault.connection import RETRIES
@@ -283,8 +284,8 @@ def job(
 
 def leave_verified_disk(project: Project) -> None:
     """What bake and verify hand on: a small disk of noise, reserved in the catalog."""
-    catalog = Catalog(open_store(str(project.workspace / "catalog")))
-    version = catalog.reserve("web", "x86_64", "1.0", "0123abcd", {}, owner(project.workspace)).version
+    catalog = open_catalog(project, "")
+    version = catalog.reserve("web", "x86_64", "1.0", "0123abcd", {}, owner(project.workspace), "bake-private").version
     folder = project.artifact_folder(ImageVersion("web", "x86_64", version))
     folder.mkdir(parents=True)
     (folder / "disk.raw").write_bytes(random.Random(1).randbytes(1 << 20))  # noqa: S311 - noise, the same in each run

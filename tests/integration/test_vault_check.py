@@ -248,6 +248,33 @@ def test_nothing_to_check_still_proves_the_login(shop: LoggedInProject) -> None:
     assert shop().code == 1
 
 
+class TestSigning:
+    """A job signs with the key of its duty, which it must be able to do before it works for hours."""
+
+    @pytest.fixture(autouse=True)
+    def keys(self, shop: LoggedInProject, monkeypatch: pytest.MonkeyPatch) -> None:
+        client = shop.server.client
+        if "signatures/" not in client.sys.list_mounted_secrets_engines()["data"]:
+            client.sys.enable_secrets_engine("transit", path="signatures")
+            client.secrets.transit.create_key("bakery-bake-private", key_type="ed25519", mount_point="signatures")
+        monkeypatch.setenv("BAKERY_SIGNING_KEY", "vault:signatures")
+
+    def test_a_right_that_is_missing(self, shop: LoggedInProject) -> None:
+        done = shop("--json", "--duty", "bake-private")
+        (row,) = (row for row in done.rows if row["name"] == "signatures")
+        assert (done.code, row["path"]) == (1, "signatures/sign/bakery-bake-private")
+        assert row["problem"] == "Vault denies access to signatures/sign/bakery-bake-private"
+
+    def test_a_key_that_signs(self, shop: LoggedInProject, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("VAULT_TOKEN", str(shop.server.env["VAULT_TOKEN"]))
+        (row,) = (row for row in shop("--json", "--duty", "bake-private").rows if row["name"] == "signatures")
+        assert (row["where"], row["answer"]) == ("BAKERY_SIGNING_KEY", "can sign")
+
+    @pytest.mark.parametrize("options", [(), ("--duty", "validate"), ("--duty", "apply")])
+    def test_jobs_that_sign_nothing(self, shop: LoggedInProject, options: tuple[str, ...]) -> None:
+        assert "signatures" not in [row["name"] for row in shop("--json", *options).rows]
+
+
 def test_a_sealed_vault(shop: LoggedInProject, tmp_path: Path) -> None:
     with vault_server(tmp_path / "sealed") as server:
         server.client.sys.seal()

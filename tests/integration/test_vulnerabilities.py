@@ -102,7 +102,7 @@ def session(baked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ses
     folder.mkdir(parents=True)
     for path in (path for path in baked.iterdir() if path.is_file()):
         (folder / path.name).symlink_to(path)
-    record = session.catalog.reserve("debian-12", "x86_64", "1.0", "k", {}, "somebody")
+    record = session.catalog.reserve("debian-12", "x86_64", "1.0", "k", {}, "somebody", "bake-private")
     sboms = {name: sbom_path(baked, name).read_bytes() for name in SBOM_SUFFIXES}
     contents = documents.load(Contents, baked / DOCUMENT)
     save_signed(contents, artifact, folder / DOCUMENT, session.keyring, "bake-private")

@@ -2,7 +2,7 @@
 
 Nothing in it ever changes. A version is a series of numbered revisions, a channel a series of numbered entries; the
 highest number is the current one. The only write creates the next number if it is absent, so only one of two writers
-succeeds.
+succeeds. Both kinds are signed by the duty that writes them, and verified when they are read.
 """
 
 from bakery.catalog.catalog import Catalog

@@ -19,7 +19,7 @@ class Channels(Documents):
         """The newest entry of a channel; None if it was never set."""
         folder = channel_folder(image, arch, channel)
         entries = self._numbered_names(folder)
-        return self._read_document(ChannelEntry, f"{folder}/{entries[-1]}") if entries else None
+        return self._read_signed(ChannelEntry, f"{folder}/{entries[-1]}") if entries else None
 
     def channels_at(self, record: Record) -> list[str]:
         """Names of the channels that point at a version, sorted."""
@@ -31,7 +31,11 @@ class Channels(Documents):
     def history(self, image: str, arch: str, channel: str) -> list[ChannelEntry]:
         """Every step of a channel, oldest first."""
         folder = channel_folder(image, arch, channel)
-        return [self._read_document(ChannelEntry, f"{folder}/{name}") for name in self._numbered_names(folder)]
+        return [self._read_signed(ChannelEntry, f"{folder}/{name}") for name in self._numbered_names(folder)]
+
+    def require_publisher(self) -> None:
+        """BakeryError unless this run can sign a channel entry, for whoever moves pointers before."""
+        self._signatures.require_publisher()
 
     def move(
         self,
@@ -60,5 +64,5 @@ class Channels(Documents):
             pointers=pointers,
         )
         self.index.add_channel(entry)
-        self._add_document(entry, f"channel {channel} of {record.image} was moved by another run")
+        self._publish_document(entry, f"channel {channel} of {record.image} was moved by another run")
         return entry

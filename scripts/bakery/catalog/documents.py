@@ -6,24 +6,27 @@ from typing import TypeVar
 from bakery.catalog.index import Index
 from bakery.catalog.keys import NUMBERED, Numbered, document_key
 from bakery.catalog.record import ChannelEntry, Failure, Record
+from bakery.catalog.signatures import Signatures, Signed
 from bakery.catalog.store import Store
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.model.documents import dump, parse
 from bakery.model.naming import full_name
 from bakery.model.observations import Observations
 from bakery.model.version import ImageVersion
+from bakery.signing import Duty, Keyring
 
 RESTORE = "restore this file of the catalog from a backup"
 MOVED = f"it was changed or moved: {RESTORE}"
-Series = TypeVar("Series", Record, ChannelEntry, Failure, Observations)
+Unsigned = TypeVar("Unsigned", bound=Failure | Observations)
 WRITE_TRIES = 20  # writers that may take a number before us in one call; more means something is wrong
 
 
 class Documents:
     """The documents of one store and their index. Every method reads the current state; nothing is cached."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, keyring: Keyring) -> None:
         self._store = store
+        self._signatures = Signatures(keyring)
         self.location = store.location
         self.index = Index(store)
 
@@ -31,26 +34,33 @@ class Documents:
         """Names of the revisions or entries in a folder, oldest first."""
         return sorted(filter(NUMBERED.match, self._store.list(folder)))
 
-    def _read_document(self, kind: type[Series], key: str) -> Series:
-        """The document of a key; BakeryError if it is damaged, or of another key.
-
-        After this comparison the fields of a document are as good as the key that was asked for.
-        """
+    def _read_signed(self, kind: type[Signed], key: str) -> Signed:
+        """The record or channel entry of a key; BakeryError if it is damaged, of another key or not signed."""
         where = f"{self.location}/{key}"
-        document = parse(kind, self._store.read(key), where, RESTORE)
-        if document_key(document) != key:
-            raise BakeryError(f"the document belongs to {document_key(document)}", where=where, hint=MOVED)
+        document = self._signatures.verify(kind, self._store.read(key), where, RESTORE)
+        _check_key(document, key, where)
         if isinstance(document, Record):
             _check_publications(document, where)
         return document
 
-    def _create_document(self, document: Numbered) -> bool:
+    def _read_unsigned(self, kind: type[Unsigned], key: str) -> Unsigned:
+        """The document of a key; BakeryError if it is damaged or of another key."""
+        where = f"{self.location}/{key}"
+        document = parse(kind, self._store.read(key), where, RESTORE)
+        _check_key(document, key, where)
+        return document
+
+    def _create_signed(self, document: Record | ChannelEntry, duty: Duty) -> bool:
+        """Write a signed document under its key; False, and nothing written, if the key is taken."""
+        return self._store.create(document_key(document), self._signatures.sign(document, duty))
+
+    def _create_unsigned(self, document: Failure | Observations) -> bool:
         """Write a document under its key; False, and nothing written, if the key is taken."""
         return self._store.create(document_key(document), dump(document))
 
-    def _add_document(self, document: Record | ChannelEntry, message: str) -> None:
-        """Write a document under its key; ConflictError with `message` if another run was faster."""
-        if not self._create_document(document):
+    def _publish_document(self, document: Record | ChannelEntry, message: str) -> None:
+        """Write a document that `publish` signs; ConflictError with `message` if another run was faster."""
+        if not self._create_signed(document, "publish"):
             raise ConflictError(
                 message,
                 where=f"{self.location}/{document_key(document)}",
@@ -66,6 +76,12 @@ class Documents:
                 hint=f"it is damaged: {RESTORE}",
             )
         return data
+
+
+def _check_key(document: Numbered, key: str, where: str) -> None:
+    """Raise BakeryError if a document is of another key. After it, the fields are as good as the key."""
+    if document_key(document) != key:
+        raise BakeryError(f"the document belongs to {document_key(document)}", where=where, hint=MOVED)
 
 
 def _check_publications(record: Record, where: str) -> None:

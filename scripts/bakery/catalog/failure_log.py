@@ -19,7 +19,7 @@ class FailureLog(Documents):
             names = self._numbered_names(folder)
             number = int(names[-1].removesuffix(".json")) + 1 if names else 0
             failure = Failure(image, arch, number, step, input_key, message, at=now(), by=actor())
-            if self._create_document(failure):
+            if self._create_unsigned(failure):
                 return failure
         raise ConflictError("cannot keep a failure: other writers take every number", where=self.location)
 
@@ -27,7 +27,7 @@ class FailureLog(Documents):
         """The failures of an image after a record was written, or all, oldest first."""
         folder = failures_folder(image, arch)
         newest_first = (
-            self._read_document(Failure, f"{folder}/{name}") for name in reversed(self._numbered_names(folder))
+            self._read_unsigned(Failure, f"{folder}/{name}") for name in reversed(self._numbered_names(folder))
         )
         since = record.at if record else ""
         return tuple(takewhile(lambda failure: failure.at > since, newest_first))[::-1]

@@ -32,11 +32,11 @@ class ObservationLog(Documents):
                 newest.merge_vulnerabilities(matched),
                 newest.merge_bases(newest_bases),
             )
-            if self._create_document(document):
+            if self._create_unsigned(document):
                 return document
         raise ConflictError("cannot keep observations: other writers take every number", where=self.location)
 
     def newest_observations(self) -> Observations:
         """The observations of the last refresh; none if there was no refresh."""
         documents = self._numbered_names(OBSERVATIONS)
-        return self._read_document(Observations, f"{OBSERVATIONS}/{documents[-1]}") if documents else Observations()
+        return self._read_unsigned(Observations, f"{OBSERVATIONS}/{documents[-1]}") if documents else Observations()

@@ -12,6 +12,7 @@ from bakery.catalog.versions import Versions
 from bakery.catalog.writer import actor, now
 from bakery.host.errors import ConflictError
 from bakery.model.version import ImageVersion
+from bakery.signing import Duty
 
 # Packer's time limit, and a boot and an upload on top: a bake that is still at work keeps its number.
 RESERVATION = timedelta(hours=6)
@@ -28,13 +29,14 @@ class Reservations(Versions):
         input_key: str,
         inputs: Mapping[str, str],
         owner: str,
+        duty: Duty,
         due_since: str = "",
     ) -> Record:
         """Reserve the version that `owner` may bake from these inputs; no other owner gets its number.
 
         An owner gets its open reservation back, and takes over one of the same inputs that has expired, unless a later
         version is past its reservation, or its number was reserved before `due_since` (ISO 8601): the disk with that
-        number may be as old. Otherwise it gets the next PATCH of the release line.
+        number may be as old. Otherwise it gets the next PATCH of the release line. `duty` is the bake's; it signs.
         """
         for _ in range(WRITE_TRIES):
             versions = [name for name in self.versions(image, arch) if name.startswith(f"{release_line}.")]
@@ -47,13 +49,13 @@ class Reservations(Versions):
                 return own
             if expired := next(filter(is_expired, candidates), None):
                 reservation = _reserve_revision(expired, expired.revision + 1, owner)
-                if self._create_document(reservation):
+                if self._create_signed(reservation, duty):
                     return reservation
                 continue  # another writer was faster: look again
             patch = int(versions[-1].rsplit(".", 1)[1]) + 1 if versions else 0
             blank = Record(image, arch, f"{release_line}.{patch}", 0, "reserved", input_key, dict(inputs), at="", by="")
             reservation = _reserve_revision(blank, 0, owner)
-            if self._create_document(reservation):
+            if self._create_signed(reservation, duty):
                 return reservation
         raise ConflictError(
             f"cannot reserve a version of {image}: other writers take every number", where=self.location
@@ -66,7 +68,7 @@ class Reservations(Versions):
         """
         if not since:
             return True
-        first = self._read_document(Record, document_key(replace(record, revision=0)))
+        first = self._read_signed(Record, document_key(replace(record, revision=0)))
         return datetime.fromisoformat(first.at) >= datetime.fromisoformat(since)
 
 

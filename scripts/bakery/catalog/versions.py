@@ -38,7 +38,7 @@ class Versions(Documents):
             raise NotFoundError(
                 f"{of.image} {of.version} ({of.arch}) is not in the catalog", hint=f"newest versions: {versions}"
             )
-        return self._read_document(Record, f"{folder}/{revisions[-1]}")
+        return self._read_signed(Record, f"{folder}/{revisions[-1]}")
 
     def newest(self, image: str, arch: str, release_line: str = "") -> Record | None:
         """The newest complete version, of the release line MAJOR.MINOR if given."""
@@ -54,5 +54,5 @@ class Versions(Documents):
         revised = replace(record, revision=record.revision + 1, at=now(), by=actor(), reason=reason)
         if revised.state == "complete":
             self.index.add_record(revised)
-        self._add_document(revised, f"{record.image} {record.version} was changed by another run")
+        self._publish_document(revised, f"{record.image} {record.version} was changed by another run")
         return revised

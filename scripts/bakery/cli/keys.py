@@ -12,8 +12,8 @@ def keys(workspace: options.Workspace = options.WORKSPACE) -> None:
     BAKERY_SIGNING_KEY names the key that signs: vault:MOUNT for the keys of the duties in a transit engine of Vault, or
     a file with an ed25519 key in PEM. Without it, the workspace makes a key of its own.
 
-    BAKERY_TRUSTED_KEYS names the keys that are trusted: vault:MOUNT, or a file that this command wrote. Without it,
-    they are those that sign.
+    BAKERY_TRUSTED_KEYS names the keys that are trusted: vault:MOUNT, or files that this command wrote, with colons
+    between them. Without it, they are those that sign.
 
     Example: bakery keys > keys.json
     """

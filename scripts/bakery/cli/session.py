@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bakery.catalog import Catalog, open_store
+from bakery.catalog import Catalog
 from bakery.cli import options
 from bakery.engine.session import Session, locate, open_catalog, open_session
 from bakery.host import files
@@ -52,5 +52,5 @@ def describe_project(workspace: Path) -> Project:
 def find_catalog(workspace: Path, location: str) -> Catalog:
     """The catalog for verbs that read nothing else; a catalog with its own location needs no project."""
     if location:
-        return Catalog(open_store(location))
+        return open_catalog(describe_project(workspace), location)
     return open_catalog(locate(options.DEFINITIONS, workspace), location)

@@ -49,7 +49,7 @@ def check(
     """Check that secrets can be read.
 
     Logs in and reads each path that definitions name. If reading would create credentials, only checks the right to do
-    so. Exits with 1 if anything is wrong.
+    so. With a duty whose jobs sign with a key in Vault, also signs a probe. Exits with 1 if anything is wrong.
 
     Example: bakery vault check web
     """
@@ -62,11 +62,12 @@ def check(
     if needs or os.environ.get("VAULT_ADDR"):
         with Vault.login(os.environ) as vault:
             login, checks = f"login works at {vault.address}", vaultcheck.check(vault, needs)
+        checks += vaultcheck.check_signing(session.keyring, duty)
     print(jsonlib.dumps([asdict(check) for check in checks], indent=2) if json else render(login, checks))
     wrong = [check for check in checks if not check.answer]
     if wrong:
         raise BakeryError(
-            f"{len(wrong)} of {len(checks)} secrets and logins cannot be read from Vault",
+            f"{len(wrong)} of {len(checks)} secrets, logins and keys of Vault cannot be used",
             hint="fix them before a build; nothing was started",
         )
 

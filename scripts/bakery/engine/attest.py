@@ -70,7 +70,7 @@ def verify_provenance(envelope: bytes, where: str, project: Project, keys: Path 
     `keys` is a file of trusted keys, which alone count then; otherwise the environment or the workspace names them.
     """
     if keys:
-        signed = verify(envelope, load_trusted_keys(keys).of("publish"), "publish", where)
+        signed = verify(envelope, load_trusted_keys(keys), ("publish",), where)
     else:
         signed = open_keyring(project).verify(envelope, "publish", where)
     if signed.predicate_type != PREDICATE_TYPE:  # a key of one's own signs documents of other kinds as well

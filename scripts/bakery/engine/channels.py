@@ -28,6 +28,7 @@ def promote(
     _refuse_incomplete(record, channel)
     publications = _read_publications(record, targets)
     _refuse_unusable(record, publications, targets)
+    catalog.require_publisher()
     before = catalog.channel(record.image, record.arch, channel)
     move = _Move(catalog, publications, targets, channel, report)
     pointers = move.move_pointers(before)

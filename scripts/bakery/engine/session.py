@@ -160,4 +160,4 @@ def open_session(definitions: Path, workspace: Path, catalog: str) -> Session:
 
 def open_catalog(project: Project, location: str) -> Catalog:
     """The catalog at a location; the workspace's own if it is empty."""
-    return Catalog(open_store(location or str(project.workspace / "catalog")))
+    return Catalog(open_store(location or str(project.workspace / "catalog")), open_keyring(project))

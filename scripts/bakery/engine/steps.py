@@ -13,7 +13,7 @@ from typing import cast
 from bakery.bake import bake, remote
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.catalog import ChannelEntry, Record, is_expired, owner
-from bakery.clouds import CLOUDS
+from bakery.clouds import BUILDERS, CLOUDS
 from bakery.clouds.target import RemoteTarget, Target
 from bakery.contents import (
     DATABASE,
@@ -75,6 +75,7 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = ())
             hint=f"fix the cause, or try the same inputs again with 'bakery run --rebuild {definition.name}'",
         )
     check(session, definition)
+    selected = [name for name in definition.builders if not builders or name in builders]
     reservation = session.catalog.reserve(
         definition.name,
         definition.arch,
@@ -82,12 +83,12 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = ())
         action.input_key,
         action.inputs,
         owner(session.project.workspace),
+        BUILDERS[selected[0]].duty,
         action.due_since,
     )
     lock = load_lock(definition, session.definitions.sources[definition.name])
     request = BakeRequest(definition, reservation.version, action.inputs, action.input_key, lock)
     work = _Bake(session, request)
-    selected = [name for name in definition.builders if not builders or name in builders]
     with record_failures(session, definition, "bake", action.input_key):
         artifact = work.bake_disk() if "qemu" in selected else None
         builds = {name: work.bake_image(name) for name in selected if name != "qemu"}

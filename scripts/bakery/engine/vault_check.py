@@ -11,6 +11,8 @@ from bakery.host.vault import Vault
 from bakery.host.vault.errors import no_api_path
 from bakery.host.vault.secrets import KEEPING, find_engine, require_storage
 from bakery.model.definition import Definitions, ImageDefinition
+from bakery.signing import DUTIES, Keyring
+from bakery.signing.keyring import SIGNING_KEY
 
 APPLY = "BAKERY_APPLY_CREDENTIALS"  # the variable with the path of the credentials for the duty `apply`
 NOTIFYING = ("bake-private", "bake-public", "verify", "publish")  # duties whose jobs send notices
@@ -78,6 +80,20 @@ def check(vault: Vault, requests: Sequence[Need]) -> list[NeedCheck]:
         NeedCheck(need.where, need.image, need.name, need.path, *answers[need.path, need.keys, need.stored])
         for need in requests
     ]
+
+
+def check_signing(keyring: Keyring, duty: Duty | None) -> list[NeedCheck]:
+    """Sign a probe, if jobs of the duty sign with a key in Vault."""
+    if duty not in DUTIES or not (path := keyring.signing_path(duty)):
+        return []
+    try:
+        keyring.require_signer(duty)
+        answer = "can sign", "", ""
+    except OutageError:
+        raise
+    except BakeryError as error:
+        answer = "", error.message, error.hint
+    return [NeedCheck(SIGNING_KEY, "", "signatures", path, *answer)]
 
 
 def _image_needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) -> Iterable[Need]:

@@ -44,6 +44,7 @@ def variables(project: Project, environment: Mapping[str, str]) -> dict[str, str
     return {
         "PATH": _program_path(project, _search_path(environment)),
         "BAKERY_ENVIRONMENT": name,
+        "BAKERY_WORKSPACE": str(project.workspace),  # the key of a workspace verifies its catalog
         # Terraform's memory of a backend is kept per environment: otherwise, after a change of BAKERY_ENVIRONMENT, it
         # would offer to copy the state of one environment into the other.
         "TF_DATA_DIR": f".terraform/{name}",

@@ -31,9 +31,14 @@ def envelope_path(document: Path) -> Path:
 
 def describe(document: Document, part: Part) -> Statement:
     """The statement that a document of a part makes."""
+    return make_statement(document, full_name(part), part.identity)
+
+
+def make_statement(document: Document, name: str, sha256: str) -> Statement:
+    """The statement of a whole document about the bytes with a name and a digest."""
     _, kind, number = document.schema.split("/")
     return Statement(
-        subject=(Subject(name=full_name(part), digest={"sha256": part.identity}),),
+        subject=(Subject(name=name, digest={"sha256": sha256}),),
         predicate_type=f"urn:image-bakery:{kind}:{number}",
         predicate=json.loads(documents.dump(document)),
     )

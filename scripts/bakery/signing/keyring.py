@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery.host.errors import UsageError
 from bakery.host.vault import Vault
 from bakery.model.project import Project
 from bakery.signing import envelope, keys
@@ -30,13 +31,13 @@ def open_keyring(project: Project) -> "Keyring":
 
 @dataclass(frozen=True)
 class Keyring:
-    """The key in `folder`, which is made on first use and trusted for every duty, unless `env` names others."""
+    """The key in `folder`, which is made on first use and trusted for every duty, unless `env` names another."""
 
     folder: Path
     env: Mapping[str, str]
 
     def sign(self, statement: Statement, duty: Duty) -> bytes:
-        """The envelope of a statement, signed with the key of a duty."""
+        """The envelope of a statement, signed with the key of a duty; UsageError if that key is not trusted here."""
         with self._open_signer(duty) as signer:
             return envelope.sign(statement, signer)
 
@@ -45,24 +46,26 @@ class Keyring:
         with self._open_signer(duty) as signer:
             signer.sign(PROBE)
 
+    def signing_path(self, duty: Duty) -> str:
+        """The path in Vault that signs for a duty; empty if a key in a file signs."""
+        if self._signs_with_file:
+            return ""
+        from bakery.signing.transit import key_name
+
+        return f"{self.env[SIGNING_KEY].removeprefix(VAULT)}/sign/{key_name(duty)}"
+
     def verify(self, content: bytes, duty: Duty, where: str) -> Statement:
         """The statement of an envelope; BakeryError unless a trusted key of the duty signed it."""
-        return envelope.verify(content, self.trusted_keys(duty).of(duty), duty, where)
+        return envelope.verify(content, self.trusted_keys(duty), (duty,), where)
 
     def trusted_keys(self, *duties: Duty) -> TrustedKeys:
-        """The public keys of some duties, or of all.
-
-        Without a setting these are the keys that sign. A file of trusted keys counts beside a key of one's own in a
-        file, and instead of the keys in Vault.
-        """
+        """The public keys of some duties, or of all: those that are named, else the keys that sign."""
         setting = self.env.get(TRUSTED_KEYS) or self.env.get(SIGNING_KEY, "")
         if setting.startswith(VAULT):
-            trusted = self._read_vault(setting, duties)
-        elif self.env.get(TRUSTED_KEYS):
-            trusted = keys.load_trusted_keys(Path(setting))
-        else:
-            trusted = TrustedKeys(())
-        return keys.join_keys(trusted, self._own_keys())
+            return self._read_vault(setting, duties)
+        if self.env.get(TRUSTED_KEYS):
+            return keys.join_keys(*(keys.load_trusted_keys(Path(path)) for path in setting.split(os.pathsep)))
+        return self._own_keys()
 
     def _own_keys(self) -> TrustedKeys:
         """The key in a file, if there is one."""
@@ -73,12 +76,29 @@ class Keyring:
     @contextmanager
     def _open_signer(self, duty: Duty) -> Iterator["Signer"]:
         if self._signs_with_file:
-            yield self._find_own()
+            signer = self._find_own()
+            self._refuse_unknown(signer, duty)
+            yield signer
             return
         from bakery.signing.transit import TransitSigner
 
         with Vault.login(self.env) as vault:
             yield TransitSigner(vault, self.env[SIGNING_KEY].removeprefix(VAULT), duty)
+
+    def _refuse_unknown(self, signer: "CryptoSigner", duty: Duty) -> None:
+        """UsageError if keys are named, and this one is not among them: nobody who trusts those would read its work.
+
+        An entry of a catalog cannot be taken back, so one such entry would stop every reader.
+        """
+        named = self.env.get(TRUSTED_KEYS)
+        if named and signer.public_key.keyid not in self.trusted_keys(duty).of(duty):
+            raise UsageError(
+                f"this key may not sign: {TRUSTED_KEYS} names trusted keys, and it is none of them",
+                where=str(self._own_path),
+                detail=f"trusted: {named}",
+                hint=f"name the key that signs in {SIGNING_KEY}; or write the public part of this key with "
+                f"'env -u {TRUSTED_KEYS} bakery keys' to a file, and name both files, with '{os.pathsep}' between them",
+            )
 
     @property
     def _signs_with_file(self) -> bool:
@@ -95,8 +115,6 @@ class Keyring:
     def _read_vault(self, setting: str, duties: tuple[Duty, ...]) -> TrustedKeys:
         from bakery.signing.transit import read_trusted_keys
 
-        trusted = TrustedKeys(())
+        mount = setting.removeprefix(VAULT)
         with Vault.login(self.env) as vault:
-            for duty in duties or DUTIES:
-                trusted = keys.join_keys(trusted, read_trusted_keys(vault, setting.removeprefix(VAULT), duty))
-        return trusted
+            return keys.join_keys(*(read_trusted_keys(vault, mount, duty) for duty in duties or DUTIES))

@@ -13,7 +13,8 @@ from bakery.model import documents
 from bakery.model.documents import Strict
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import CryptoSigner, Key
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from securesystemslib.signer import CryptoSigner, SSlibKey
 
 # Each is a kind of job with a key of its own: whoever bakes cannot say that a disk passed its tests.
 Duty = Literal["bake-private", "bake-public", "verify", "publish"]
@@ -37,21 +38,27 @@ class TrustedKeys(Strict):
     keys: tuple[TrustedKey, ...]
     schema: Literal["bakery/trusted-keys/1"] = "bakery/trusted-keys/1"
 
-    def of(self, duty: Duty) -> list["Key"]:
-        """The keys of a duty."""
-        return [load_public_key(key.public) for key in self.keys if key.duty == duty]
+    def of(self, *duties: Duty) -> dict[str, "Ed25519PublicKey"]:
+        """The keys of some duties, by their 32 bytes in base64."""
+        return {key.public: load_public_key(key.public) for key in self.keys if key.duty in duties}
 
 
-def load_public_key(public: str) -> "Key":
+def load_public_key(public: str) -> "Ed25519PublicKey":
     """The key of 32 bytes in base64; UsageError if they are something else."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from securesystemslib.signer import SSlibKey
 
     try:
-        return SSlibKey.from_crypto(Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True)))
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(public, validate=True))
     except (ValueError, binascii.Error) as error:
         hint = f"write the {LENGTH} bytes of an ed25519 key in base64"
         raise UsageError(f"'{public}' is not a public key", hint=hint) from error
+
+
+def make_key(public: str) -> "SSlibKey":
+    """The same for the library that signs. The key is its own ID, so a reader finds it in what `bakery keys` prints."""
+    from securesystemslib.signer import SSlibKey
+
+    return SSlibKey.from_crypto(load_public_key(public), keyid=public)
 
 
 def load_trusted_keys(path: Path) -> TrustedKeys:
@@ -64,13 +71,12 @@ def load_trusted_keys(path: Path) -> TrustedKeys:
 
 def trust_for_all(signer: "CryptoSigner") -> TrustedKeys:
     """The public part of a key, for every duty: one person has all of them."""
-    public = base64.b64encode(bytes.fromhex(signer.public_key.keyval["public"])).decode()
-    return TrustedKeys(tuple(TrustedKey(duty, public) for duty in DUTIES))
+    return TrustedKeys(tuple(TrustedKey(duty, signer.public_key.keyid) for duty in DUTIES))
 
 
-def join_keys(first: TrustedKeys, second: TrustedKeys) -> TrustedKeys:
-    """The keys of both."""
-    return TrustedKeys((*first.keys, *second.keys))
+def join_keys(*several: TrustedKeys) -> TrustedKeys:
+    """The keys of all."""
+    return TrustedKeys(tuple(key for trusted in several for key in trusted.keys))
 
 
 def trust_versions(duty: Duty, versions: Mapping[int, str]) -> TrustedKeys:
@@ -105,4 +111,5 @@ def load_key(path: Path) -> "CryptoSigner":
     if not isinstance(key, Ed25519PrivateKey):
         hint = "make one with 'openssl genpkey -algorithm ed25519'"
         raise UsageError("the signing key is not of the kind ed25519", where=str(path), hint=hint)
-    return CryptoSigner(key)
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    return CryptoSigner(key, make_key(public))

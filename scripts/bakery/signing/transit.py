@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from securesystemslib.signer import Key, SecretsHandler, Signature, Signer
 
-from bakery.signing.keys import Duty, TrustedKeys, load_public_key, trust_versions
+from bakery.signing.keys import Duty, TrustedKeys, make_key, trust_versions
 
 if TYPE_CHECKING:
     from bakery.host.vault import Vault
@@ -28,16 +28,16 @@ class TransitSigner(Signer):
         self._vault, self._mount, self._name = vault, mount, key_name(duty)
 
     def sign(self, payload: bytes) -> Signature:
-        """Sign a payload; the signature has the ID of the public key of the version that signed."""
+        """Sign a payload; the signature names the public key of the version that signed."""
         version, signature = self._vault.sign(self._mount, self._name, payload)
-        key = load_public_key(self._vault.public_keys(self._mount, self._name)[version])
-        return Signature(key.keyid, base64.b64decode(signature).hex())
+        public = self._vault.public_keys(self._mount, self._name)[version]
+        return Signature(public, base64.b64decode(signature).hex())
 
     @property
     def public_key(self) -> Key:
         """The newest version's public key."""
         versions = self._vault.public_keys(self._mount, self._name)
-        return load_public_key(versions[max(versions)])
+        return make_key(versions[max(versions)])
 
     @classmethod
     def from_priv_key_uri(

@@ -10,6 +10,7 @@ import pytest
 
 from bakery.catalog import Catalog, open_store
 from bakery.model.documents import ImageLocation, Pointer, Publication
+from bakery.signing import Keyring
 from bakery_stacks import channel_images
 from bakery_stacks.config import Environment, Settings, State
 from bakery_stacks.program import build_app
@@ -78,7 +79,7 @@ def add_version(catalog: Catalog, image: str, version: str, **change: Any) -> No
     publication = Publication(
         image, "x86_64", version, "0" * 64, change.get("target", "aws"), (*locations, elsewhere), tuple(versions)
     )
-    reserved = catalog.reserve(image, "x86_64", line, f"key of {version}", {}, "builder")
+    reserved = catalog.reserve(image, "x86_64", line, f"key of {version}", {}, "builder", "bake-private")
     assert reserved.version == version
     record = catalog.revise(replace(reserved, state="complete", publications=(publication,)))
     if channel := change.get("channel", "stable"):
@@ -88,13 +89,14 @@ def add_version(catalog: Catalog, image: str, version: str, **change: Any) -> No
 @pytest.fixture
 def catalog(tmp_path: Path) -> Catalog:
     """An empty catalog."""
-    return Catalog(open_store(str(tmp_path / "catalog")))
+    return Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {}))
 
 
 @pytest.fixture(scope="session")
 def nothing(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     """An empty catalog that stays so."""
-    return Catalog(open_store(str(tmp_path_factory.mktemp("nothing"))))
+    folder = tmp_path_factory.mktemp("nothing")
+    return Catalog(open_store(str(folder)), Keyring(folder / "keys", {}))
 
 
 @pytest.fixture
@@ -118,7 +120,8 @@ def synth(tmp_path_factory: pytest.TempPathFactory) -> Synth:
 @pytest.fixture(scope="session")
 def stacks(synth: Synth, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """The stacks of a real environment whose catalog has two images."""
-    catalog = Catalog(open_store(str(tmp_path_factory.mktemp("catalog"))))
+    folder = tmp_path_factory.mktemp("images")
+    catalog = Catalog(open_store(str(folder / "catalog")), Keyring(folder / "keys", {}))
     add_version(catalog, "web", "1.4.0")
     add_version(catalog, "web", "1.4.1")
     add_version(catalog, "api", "2.0.0", regions=("us-east-1",))

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from bakery.catalog import Catalog
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.model.version import ImageVersion
+from bakery.signing import Keyring
 from bakery_stacks import channel_images
 from bakery_stacks.channel_images import MissingImage, PublishedImage
 from bakery_stacks.config import Environment
@@ -153,10 +155,13 @@ class Broken:
         raise NotImplementedError
 
 
+NO_KEYS = Keyring(Path("nowhere"), {})
+
+
 def test_before_the_first_deploy_there_is_no_bucket(environment: Environment) -> None:
     assert (
         channel_images.read_channel_images(
-            Catalog(Broken(NotFoundError("the catalog bucket does not exist"))), environment
+            Catalog(Broken(NotFoundError("the catalog bucket does not exist")), NO_KEYS), environment
         )
         is None
     )
@@ -164,4 +169,5 @@ def test_before_the_first_deploy_there_is_no_bucket(environment: Environment) ->
 
 def test_a_catalog_that_cannot_be_reached_is_no_empty_one(environment: Environment) -> None:
     with pytest.raises(BakeryError, match="cannot be reached"):
-        channel_images.read_channel_images(Catalog(Broken(BakeryError("the catalog cannot be reached"))), environment)
+        catalog = Catalog(Broken(BakeryError("the catalog cannot be reached")), NO_KEYS)
+        channel_images.read_channel_images(catalog, environment)

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from bakery.catalog import Catalog, open_store
 from bakery.clouds import definitions
 from bakery.clouds.aws.settings import AwsDistribution
 from bakery.engine.checks import check
-from bakery.engine.session import Session
+from bakery.engine.session import Session, open_catalog
 from bakery.model.project import Project
 
 ROOT = Path(__file__).parents[3]
@@ -24,7 +23,11 @@ def session(tmp_path: Path) -> Session:
     for path in (*IMAGES, *EXAMPLES):
         shutil.copyfile(path, tmp_path / path.name)
     project = Project(ROOT, tmp_path, tmp_path / "workspace")
-    return Session(project, definitions.load(tmp_path), Catalog(open_store(str(tmp_path / "catalog"))))
+    return Session(
+        project,
+        definitions.load(tmp_path),
+        open_catalog(project, ""),
+    )
 
 
 @pytest.mark.parametrize("path", [*IMAGES, *EXAMPLES], ids=lambda path: path.stem)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from bakery.host.errors import BakeryError, NotFoundError, suggest
+from bakery.host.errors import BakeryError, NotFoundError, UsageError, suggest
 from bakery.host.vault.connection import connect, refuse_sealed
 from bakery.host.vault.errors import explain_errors, missing_key, missing_secret
 from bakery.host.vault.login import check_token, obtain_token
@@ -122,7 +122,13 @@ class Vault:
             versions = self._read_path(path)["data"]["keys"]
         except NotFoundError as error:
             raise missing_key(path) from error
-        return {int(number): version["public_key"] for number, version in versions.items()}
+        try:
+            return {int(number): version["public_key"] for number, version in versions.items()}
+        except TypeError as error:  # a symmetric key has a time there
+            raise UsageError(
+                f"the key at {path} is not of the type ed25519",
+                hint="make another mount, and name it in BAKERY_SIGNING_KEY",
+            ) from error
 
     def close(self) -> None:
         """Revoke the session's own token with its leases, or only its leases if the token is the user's."""

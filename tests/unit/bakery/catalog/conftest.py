@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bakery.catalog import Catalog, Store, open_store
+from bakery.signing import Keyring
 
 NUMBERS = itertools.count()
 
@@ -57,5 +58,11 @@ def store(location: str) -> Store:
 
 
 @pytest.fixture
-def catalog(store: Store) -> Catalog:
-    return Catalog(store)
+def keyring(tmp_path: Path) -> Keyring:
+    """The key of a workspace."""
+    return Keyring(tmp_path / "keys", {})
+
+
+@pytest.fixture
+def catalog(store: Store, keyring: Keyring) -> Catalog:
+    return Catalog(store, keyring)

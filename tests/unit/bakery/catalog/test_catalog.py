@@ -15,6 +15,8 @@ from bakery.host.errors import BakeryError, ConflictError, NotFoundError
 from bakery.model.documents import Base, ImageLocation, Pointer, Publication, dump
 from bakery.model.observations import Observation, Observations, Upgrade
 from bakery.model.version import ImageVersion
+from bakery.signing import Keyring
+from unit.bakery.signed_documents import seal
 
 WEB = ("web", "x86_64")
 INPUTS = {"var:nginx.port": "8080"}
@@ -22,17 +24,18 @@ LATER = "2026-01-31T12:00:01+00:00"
 
 
 def reserve(catalog: Catalog, key: str = "key", line: str = "1.0") -> Record:
-    return catalog.reserve(*WEB, line, key, INPUTS, "builder")
+    return catalog.reserve(*WEB, line, key, INPUTS, "builder", "bake-private")
 
 
 def complete(catalog: Catalog, key: str = "key", line: str = "1.0", **changes: Any) -> Record:
     return catalog.revise(replace(reserve(catalog, key, line), state="complete", **changes), "published")
 
 
-def fill(store: Store, *versions: str, **changes: Any) -> None:
+def fill(store: Store, keyring: Keyring, *versions: str, **changes: Any) -> None:
     for version in versions:
         record = Record(*WEB, version, 0, "complete", version, {}, at="", by="", **changes)
-        assert store.create(f"images/web/x86_64/versions/{version}/000000.json", dump(record))
+        envelope = seal(keyring, json.loads(dump(record)))
+        assert store.create(f"images/web/x86_64/versions/{version}/000000.json", envelope)
 
 
 class TestReserve:
@@ -40,8 +43,8 @@ class TestReserve:
         assert [reserve(catalog, key).version for key in "abc"] == ["1.0.0", "1.0.1", "1.0.2"]
         assert [reserve(catalog, key, "1.1").version for key in "abc"] == ["1.1.0", "1.1.1", "1.1.2"]
         assert reserve(catalog, "d", "1.10").version == "1.10.0"
-        assert catalog.reserve("web", "aarch64", "1.0", "a", {}, "builder").version == "1.0.0"
-        assert catalog.reserve("shop", "x86_64", "1.0", "a", {}, "builder").version == "1.0.0"
+        assert catalog.reserve("web", "aarch64", "1.0", "a", {}, "builder", "bake-private").version == "1.0.0"
+        assert catalog.reserve("shop", "x86_64", "1.0", "a", {}, "builder", "bake-private").version == "1.0.0"
 
     def test_is_a_record_without_a_disk(self, catalog: Catalog) -> None:
         record = reserve(catalog)
@@ -60,8 +63,8 @@ class TestReserve:
         assert reserve(catalog).version == "1.0.1"
 
     @pytest.mark.parametrize("last", [9, 10, 99, 100])
-    def test_counts_past_9_and_99(self, catalog: Catalog, store: Store, last: int) -> None:
-        fill(store, *(f"1.0.{number}" for number in range(max(0, last - 2), last + 1)))
+    def test_counts_past_9_and_99(self, catalog: Catalog, store: Store, keyring: Keyring, last: int) -> None:
+        fill(store, keyring, *(f"1.0.{number}" for number in range(max(0, last - 2), last + 1)))
         assert reserve(catalog).version == f"1.0.{last + 1}"
 
     def test_many_at_once_get_a_version_each(self, catalog: Catalog) -> None:
@@ -79,24 +82,24 @@ class TestReserve:
 
     def test_two_owners_with_the_same_inputs_get_a_number_each(self, catalog: Catalog) -> None:
         first = reserve(catalog)
-        second = catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine")
+        second = catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine", "bake-private")
         assert (first.version, second.version) == ("1.0.0", "1.0.1")
-        assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine") == second
+        assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine", "bake-private") == second
         assert reserve(catalog) == first, "an interrupted owner gets its own number back"
 
     def test_a_reservation_below_a_published_version_is_not_taken_up(self, catalog: Catalog) -> None:
         reserve(catalog)
-        other = catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine")
+        other = catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine", "bake-private")
         catalog.revise(replace(other, state="complete"), "published")
         assert reserve(catalog).version == "1.0.2", "a later bake never gets a lower number"
 
     @pytest.mark.parametrize("expires", ["2026-01-31T12:00:00+00:00", ""], ids=["expired", "of an older release"])
     def test_an_owner_takes_over_what_has_expired(self, catalog: Catalog, expires: str) -> None:
         abandoned = catalog.revise(replace(reserve(catalog), expires=expires))
-        record = catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine")
+        record = catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine", "bake-private")
         assert (record.version, record.owner, record.revision) == ("1.0.0", "another machine", abandoned.revision + 1)
         assert datetime.fromisoformat(record.expires) > datetime.now(UTC)
-        assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine") == record
+        assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "another machine", "bake-private") == record
         assert reserve(catalog).version == "1.0.1", "the first owner has lost its number"
 
     @pytest.mark.parametrize(
@@ -110,9 +113,11 @@ class TestReserve:
         with monkeypatch.context() as earlier:
             earlier.setattr("bakery.catalog.reservations.now", lambda: "2026-01-31T12:00:00+00:00")
             reserve(catalog)
-        record = catalog.reserve(*WEB, "1.0", "key", INPUTS, "builder", due_since)
+        record = catalog.reserve(*WEB, "1.0", "key", INPUTS, "builder", "bake-private", due_since)
         assert record.version == version
-        assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "builder", due_since) == record, "a retry gets it back"
+        assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "builder", "bake-private", due_since) == record, (
+            "a retry gets it back"
+        )
 
     def test_a_number_that_was_taken_over_is_as_old_as_its_first_owner(
         self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
@@ -121,12 +126,15 @@ class TestReserve:
             earlier.setattr("bakery.catalog.reservations.now", lambda: "2026-01-31T12:00:00+00:00")
             catalog.revise(replace(reserve(catalog), expires="2026-01-31T18:00:00+00:00"))
         assert reserve(catalog).version == "1.0.0"
-        assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "builder", LATER).version == "1.0.1"
+        assert catalog.reserve(*WEB, "1.0", "key", INPUTS, "builder", "bake-private", LATER).version == "1.0.1"
 
     def test_what_has_expired_goes_to_one_owner(self, catalog: Catalog) -> None:
         catalog.revise(replace(reserve(catalog), expires="2026-01-31T12:00:00+00:00"))
         with ThreadPoolExecutor(8) as pool:
-            work = [pool.submit(catalog.reserve, *WEB, "1.0", "key", INPUTS, f"machine {n}") for n in range(8)]
+            work = [
+                pool.submit(catalog.reserve, *WEB, "1.0", "key", INPUTS, f"machine {number}", "bake-private")
+                for number in range(8)
+            ]
         records = [future.result() for future in work]
         assert sorted(record.version for record in records) == [f"1.0.{number}" for number in range(8)]
 
@@ -138,8 +146,8 @@ class TestReserve:
 
 
 class TestVersions:
-    def test_order_is_by_number(self, catalog: Catalog, store: Store) -> None:
-        fill(store, "1.0.10", "1.0.9", "1.0.100", "10.0.0", "1.10.0", "2.0.0", "1.9.0", "1.0.99")
+    def test_order_is_by_number(self, catalog: Catalog, store: Store, keyring: Keyring) -> None:
+        fill(store, keyring, "1.0.10", "1.0.9", "1.0.100", "10.0.0", "1.10.0", "2.0.0", "1.9.0", "1.0.99")
         in_order = ["1.0.9", "1.0.10", "1.0.99", "1.0.100", "1.9.0", "1.10.0", "2.0.0", "10.0.0"]
         assert catalog.versions(*WEB) == in_order
         newest = {line: catalog.newest(*WEB, line) for line in ("1.0", "1.1", "1.10", "2.0", "")}
@@ -165,7 +173,7 @@ class TestVersions:
     def test_images(self, catalog: Catalog) -> None:
         assert catalog.images() == []
         for image, arch in (("web", "x86_64"), ("app", "x86_64"), ("web", "aarch64")):
-            catalog.reserve(image, arch, "1.0", "a", {}, "builder")
+            catalog.reserve(image, arch, "1.0", "a", {}, "builder", "bake-private")
         assert catalog.images() == [("app", "x86_64"), ("web", "aarch64"), ("web", "x86_64")]
 
     def test_unknown_version(self, catalog: Catalog) -> None:
@@ -294,34 +302,35 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("data", "where", "message"),
         [
-            (b"{", "", "Invalid JSON"),
-            (b"", "", "Invalid JSON"),
-            (b"{}", ": image", "Unexpected keyword argument|Field required|Missing required"),
+            (b"{", "", "it is not a DSSE envelope"),
+            (b"", "", "it is not a DSSE envelope"),
+            (b"{}", "", "it is not a DSSE envelope"),
+            (None, ": image", "not a valid record document: (Unexpected keyword argument|Field required|Missing requ)"),
         ],
     )
-    def test_record_says_which(self, catalog: Catalog, store: Store, data: bytes, where: str, message: str) -> None:
+    def test_record_says_which(
+        self, catalog: Catalog, store: Store, keyring: Keyring, data: bytes | None, where: str, message: str
+    ) -> None:
         key = "images/web/x86_64/versions/1.0.0/000000.json"
-        store.create(key, data)
-        with pytest.raises(BakeryError, match=f"not a valid record document: {message}") as caught:
+        store.create(key, seal(keyring, {}) if data is None else data)
+        with pytest.raises(BakeryError, match=message) as caught:
             catalog.record(ImageVersion(*WEB, "1.0.0"))
         assert caught.value.where == f"{catalog.location}/{key}{where}"
-        assert caught.value.hint == "it is damaged: restore this file of the catalog from a backup"
+        assert caught.value.hint.endswith("restore this file of the catalog from a backup")
 
     @pytest.mark.parametrize("key", ["at", "baked", "expires"])
     @pytest.mark.parametrize("time", ["soon", "2026-13-01T00:00:00+00:00", "2026-01-31T12:00:00"])
-    def test_a_time_that_is_none(self, catalog: Catalog, store: Store, key: str, time: str) -> None:
+    def test_a_time_that_is_none(self, catalog: Catalog, store: Store, keyring: Keyring, key: str, time: str) -> None:
         path = "images/web/x86_64/versions/1.0.0/000000.json"
-        store.create(
-            path,
-            json.dumps(json.loads(dump(Record(*WEB, "1.0.0", 0, "reserved", "", {}, "", ""))) | {key: time}).encode(),
-        )
+        good = json.loads(dump(Record(*WEB, "1.0.0", 0, "reserved", "", {}, "", "")))
+        store.create(path, seal(keyring, good | {key: time}))
         with pytest.raises(BakeryError, match="not a valid record document") as caught:
             reserve(catalog)
         assert caught.value.where == f"{catalog.location}/{path}: {key}"
 
-    def test_record_of_a_newer_bakery(self, catalog: Catalog, store: Store) -> None:
-        data = dump(reserve(catalog)).replace(b"bakery/record/1", b"bakery/record/2")
-        store.create("images/web/x86_64/versions/1.0.0/000001.json", data)
+    def test_record_of_a_newer_bakery(self, catalog: Catalog, store: Store, keyring: Keyring) -> None:
+        newer = json.loads(dump(reserve(catalog))) | {"schema": "bakery/record/2"}
+        store.create("images/web/x86_64/versions/1.0.0/000001.json", seal(keyring, newer))
         with pytest.raises(BakeryError, match="Input should be 'bakery/record/1'") as caught:
             catalog.newest(*WEB)
         assert "another version of bakery" in caught.value.hint
@@ -329,7 +338,7 @@ class TestDamage:
     def test_channel_says_which(self, catalog: Catalog, store: Store) -> None:
         store.create("images/web/x86_64/channels/stable/000000.json", b"{")
         for read in (catalog.channel, catalog.history):
-            with pytest.raises(BakeryError, match="not a valid channel entry document") as caught:
+            with pytest.raises(BakeryError, match="it is not a DSSE envelope") as caught:
                 read(*WEB, "stable")
             assert caught.value.where == f"{catalog.location}/images/web/x86_64/channels/stable/000000.json"
 

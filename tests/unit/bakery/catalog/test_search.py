@@ -9,6 +9,7 @@ from bakery.catalog import Catalog, Record, Store
 from bakery.catalog.index import BASES, IDENTITIES, digest_of
 from bakery.catalog.search import find_descendants, find_identity
 from bakery.model.documents import ImageLocation, Pointer, Publication
+from bakery.signing import Keyring
 
 Loss = Callable[[str], bool]
 
@@ -45,7 +46,7 @@ def observed(store: Store) -> ObservedStore:
 
 def publish(catalog: Catalog, image: str, number: int, base: str = "debian") -> Record:
     """A complete version with two AMIs and a parameter."""
-    record = catalog.reserve(image, "x86_64", "1.0", f"key {number}", {"base": base}, "builder")
+    record = catalog.reserve(image, "x86_64", "1.0", f"key {number}", {"base": base}, "builder", "bake-private")
     assert record.version == f"1.0.{number}"
     name = f"{image}-{number}"
     locations = tuple(
@@ -77,14 +78,14 @@ class Line:
 
 
 @pytest.fixture
-def line(observed: ObservedStore) -> Line:
-    catalog = Catalog(observed)
+def line(observed: ObservedStore, keyring: Keyring) -> Line:
+    catalog = Catalog(observed, keyring)
     base = publish(catalog, "base", 0)
     webs = [publish(catalog, "web", number, base.raw_sha256) for number in range(3)]
     webs.append(publish(catalog, "web", 3, "another"))
     app = publish(catalog, "app", 0, webs[1].raw_sha256)
     catalog.revoke(publish(catalog, "api", 0, base.raw_sha256), "leaks")
-    catalog.reserve("api", "x86_64", "1.0", "open", {"base": base.raw_sha256}, "builder")
+    catalog.reserve("api", "x86_64", "1.0", "open", {"base": base.raw_sha256}, "builder", "bake-private")
     head = None
     for record in (webs[0], webs[1]):
         pointer = Pointer("123456789012", "a", "/bakery/web/x86_64/channels/stable", 1, record.sha256)
@@ -106,17 +107,19 @@ LOSSES: dict[str, Loss] = {
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_answers_are_equal_whatever_was_lost(observed: ObservedStore, line: Line, loss: str) -> None:
+def test_answers_are_equal_whatever_was_lost(observed: ObservedStore, keyring: Keyring, line: Line, loss: str) -> None:
     observed.is_lost = LOSSES[loss]
-    catalog = Catalog(observed)
+    catalog = Catalog(observed, keyring)
     assert {identity: find_identity(catalog, identity) for identity in line.answers} == line.answers
     assert find_descendants(catalog, line.base) == [*line.webs[:3], line.app]
     assert find_descendants(catalog, line.webs[1]) == [line.app]
     assert find_descendants(catalog, line.webs[3]) == []
 
 
-def test_an_answer_takes_few_requests_however_many_versions_there_are(observed: ObservedStore, line: Line) -> None:
-    catalog = Catalog(observed)
+def test_an_answer_takes_few_requests_however_many_versions_there_are(
+    observed: ObservedStore, keyring: Keyring, line: Line
+) -> None:
+    catalog = Catalog(observed, keyring)
     assert find_identity(catalog, "ami-b-web-2") == line.webs[2]
     assert observed.requests == [
         f"list {IDENTITIES}/{digest_of('ami-b-web-2')}",
@@ -132,8 +135,8 @@ def test_an_answer_takes_few_requests_however_many_versions_there_are(observed: 
     assert len(observed.requests) == 1 + 1 + 4 + 2 * 2
 
 
-def test_a_new_location_of_an_old_version_is_found(observed: ObservedStore, line: Line) -> None:
-    catalog, web = Catalog(observed), line.webs[0]
+def test_a_new_location_of_an_old_version_is_found(observed: ObservedStore, keyring: Keyring, line: Line) -> None:
+    catalog, web = Catalog(observed, keyring), line.webs[0]
     [publication] = web.publications
     later = ImageLocation("123456789012", "c", "ami-c")
     more = replace(publication, locations=(*publication.locations, later))
@@ -156,9 +159,11 @@ def test_a_new_location_of_an_old_version_is_found(observed: ObservedStore, line
         "..@..@1.0.0",
     ],
 )
-def test_an_entry_that_leads_astray_is_passed_over(observed: ObservedStore, line: Line, lead: str) -> None:
+def test_an_entry_that_leads_astray_is_passed_over(
+    observed: ObservedStore, keyring: Keyring, line: Line, lead: str
+) -> None:
     """A write that was announced never came, or somebody wrote it by hand."""
-    catalog = Catalog(observed)
+    catalog = Catalog(observed, keyring)
     for identity in ("ami-a-web-2", "ami-unknown"):
         observed.create(f"{IDENTITIES}/{digest_of(identity)}/{lead}", b"")
     observed.create(f"{BASES}/{lead}@{digest_of(line.base.raw_sha256)}", b"")
@@ -167,9 +172,11 @@ def test_an_entry_that_leads_astray_is_passed_over(observed: ObservedStore, line
     assert find_descendants(catalog, line.base) == [*line.webs[:3], line.app]
 
 
-def test_an_interrupted_write_leaves_no_record_without_its_entries(observed: ObservedStore, line: Line) -> None:
+def test_an_interrupted_write_leaves_no_record_without_its_entries(
+    observed: ObservedStore, keyring: Keyring, line: Line
+) -> None:
     """Entries come first: a crash between both leaves an entry too many, and none too few."""
-    catalog = Catalog(observed)
+    catalog = Catalog(observed, keyring)
     publish(catalog, "web", 4)
     writes = [key for key in observed.requests if key.startswith("create")]
     assert writes[-1] == "create images/web/x86_64/versions/1.0.4/000001.json"

@@ -12,11 +12,11 @@ import pytest
 
 from bakery import cli
 from bakery.bake.request import BakeContext, BakeRequest
-from bakery.catalog import Catalog, Record, open_store
+from bakery.catalog import Catalog, Record
 from bakery.contents import DATABASE, DOCUMENT, FILE_LIST, UnreadableError, sbom_path
 from bakery.contents.tree import pack_files
 from bakery.engine import run, toolbox
-from bakery.engine.session import Session, open_session
+from bakery.engine.session import Session, open_catalog, open_session
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event
 from bakery.machine.disk_image import BaseDisk
@@ -143,7 +143,7 @@ class CliRunner:
 
     @property
     def catalog(self) -> Catalog:
-        return Catalog(open_store(str(self.project.workspace / "catalog")))
+        return open_catalog(self.project, "")
 
     def states(self, image: str) -> dict[str, str]:
         """State by version, oldest first."""

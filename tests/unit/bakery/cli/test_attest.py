@@ -58,7 +58,7 @@ class Published:
         self.bakery, self.aws = bakery, aws
         self.images = [self.publish(region) for region in self.regions]
         publication = Publication("cloud", "x86_64", "1.0.0", "5" * 64, "aws", tuple(self.images))
-        reserved = bakery.catalog.reserve("cloud", "x86_64", "1.0", "k" * 64, {"os": "debian-12"}, "me")
+        reserved = bakery.catalog.reserve("cloud", "x86_64", "1.0", "k" * 64, {"os": "debian-12"}, "me", "bake-public")
         complete = replace(reserved, state="complete", sha256="5" * 64, publications=(publication,), owner="")
         self.statement = self.describe(complete)
         self.record = bakery.catalog.revise(replace(complete, provenance=self.keep(complete, self.statement)))
@@ -219,7 +219,7 @@ def test_a_forged_statement_is_refused(published: Published, options: tuple[str,
 
 def test_the_statement_of_another_version_is_refused(published: Published) -> None:
     later = ImageVersion("cloud", "x86_64", "1.0.1")
-    reserved = published.bakery.catalog.reserve("cloud", "x86_64", "1.0", "l" * 64, {}, "me")
+    reserved = published.bakery.catalog.reserve("cloud", "x86_64", "1.0", "l" * 64, {}, "me", "bake-public")
     assert reserved.version == later.version
     publications = tuple(replace(one, version=later.version) for one in published.record.publications)
     complete = replace(reserved, state="complete", publications=publications, owner="")

@@ -226,7 +226,7 @@ def test_compare_names_boot_files_that_differ() -> None:
 
 def test_compare_with_the_version_before(versions: CliRunner) -> None:
     assert versions("compare", "web").out == versions("compare", "web@1.0.0", "web@1.0.1").out
-    versions.catalog.reserve("web", "x86_64", "1.0", "other", {}, "builder")
+    versions.catalog.reserve("web", "x86_64", "1.0", "other", {}, "builder", "bake-private")
     assert versions("compare", "web").out.startswith("web 1.0.0 -> web 1.0.1"), "a reserved version has nothing in it"
     first = versions("compare", "web@1.0.0")
     assert (first.code, first.err) == (1, "error: web 1.0.0 (x86_64) is the first complete version\n")

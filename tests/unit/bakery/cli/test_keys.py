@@ -21,7 +21,13 @@ def test_a_disk_that_was_baked_elsewhere(bakery: CliRunner, tmp_path: Path, monk
     (tmp_path / "keys.json").write_text(bakery("keys").out)
     shutil.rmtree(bakery.project.keys)
     answer = bakery("publish", "base")
-    assert (answer.code, "no trusted key of the duty 'bake-private' signed it" in answer.err) == (1, True)
+    assert (answer.code, "'bake-private' or 'bake-public' or 'publish' signed it" in answer.err) == (1, True)
     monkeypatch.setenv(TRUSTED_KEYS, str(tmp_path / "keys.json"))
+    answer = bakery("publish", "base")
+    assert (answer.code, "this key may not sign" in answer.err) == (64, True), "readers would refuse what it publishes"
+    with monkeypatch.context() as alone:
+        alone.delenv(TRUSTED_KEYS)
+        (tmp_path / "own.json").write_text(bakery("keys").out)
+    monkeypatch.setenv(TRUSTED_KEYS, f"{tmp_path / 'keys.json'}:{tmp_path / 'own.json'}")
     assert bakery("publish", "base").code == 0
     assert bakery.states("base") == {"1.0.0": "complete"}

@@ -87,7 +87,9 @@ def test_outside_of_a_project(bakery: CliRunner, arguments: list[str], tmp_path:
 
 def test_a_catalog_can_be_read_from_anywhere(bakery: CliRunner, tmp_path: Path) -> None:
     bakery.line()
+    (tmp_path / "keys.json").write_text(bakery("keys").out)
     bakery.monkeypatch.chdir(tmp_path)
+    bakery.monkeypatch.setenv("BAKERY_TRUSTED_KEYS", "keys.json")
     answer = bakery("catalog", "--catalog", str(bakery.project.workspace / "catalog"))
     assert (answer.code, answer.err) == (0, "")
     assert "web" in answer.out

@@ -32,6 +32,7 @@ from bakery.model.project import Project
 from bakery.model.version import ImageVersion, Versioned
 from bakery.signing import open_keyring, save_signed
 from unit.bakery.cli.cli_runner import CliRunner
+from unit.bakery.signed_documents import seal, unseal
 
 CLOUD = """\
 name: cloud
@@ -393,7 +394,10 @@ class TestNewerBase:
         bakery.line("cloud")
         (entry,) = (bakery.project.workspace / "catalog/images/cloud/x86_64/versions/1.0.0").glob("000001.json")
         at = bakery.catalog.record(ImageVersion("cloud", "x86_64", "1.0.0")).vendor_bases["aws"].at
-        entry.write_text(entry.read_text().replace(at, "2026-01-31T12:00:00+00:00"))
+        document = unseal(entry.read_bytes())
+        document["vendor_bases"]["aws"]["at"] = "2026-01-31T12:00:00+00:00"
+        assert document != unseal(entry.read_bytes()), at
+        entry.write_bytes(seal(open_keyring(bakery.project), document))
         assert "base not refreshed since 2026-01-31T12:00:00+00:00" in bakery("plan", "cloud").out
         expected = "cloud: base AMI not refreshed since 2026-01-31T12:00:00+00:00\n"
         assert expected in bakery("status", "cloud").out
@@ -504,9 +508,9 @@ def test_a_record_without_bases_is_readable_and_its_base_is_unknown(bakery: CliR
     """A catalog of before."""
     bakery.line("cloud")
     for path in (bakery.project.workspace / "catalog/images/cloud/x86_64/versions/1.0.0").glob("0*.json"):
-        document = json.loads(path.read_text())
+        document = unseal(path.read_bytes())
         del document["vendor_bases"]
-        path.write_text(json.dumps(document))
+        path.write_bytes(seal(open_keyring(bakery.project), document))
     bakery("refresh", "cloud")
     for path in (bakery.project.workspace / "catalog/observations").glob("*.json"):
         document = json.loads(path.read_text())

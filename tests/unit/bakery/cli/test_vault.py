@@ -63,7 +63,7 @@ def test_a_row_for_each_and_a_message(bakery: CliRunner, logins: list[str]) -> N
         "login works at http://127.0.0.1:8200\n"
     )
     assert answer.err == (
-        "error: 1 of 2 secrets and logins cannot be read from Vault\n"
+        "error: 1 of 2 secrets, logins and keys of Vault cannot be used\n"
         "hint: fix them before a build; nothing was started\n"
     )
 

@@ -13,6 +13,7 @@ from bakery.engine import channels
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
 from bakery.host.events import Reporter, silent
 from bakery.model.documents import Pointer, Publication
+from bakery.signing import Keyring
 
 
 class FakeTarget:
@@ -50,7 +51,7 @@ def targets() -> Targets:
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Catalog:
-    return Catalog(open_store(str(tmp_path / "catalog")))
+    return Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {}))
 
 
 Complete = Callable[[], Record]
@@ -61,7 +62,9 @@ def complete(catalog: Catalog) -> Complete:
     """Makes the next version, complete at both targets."""
 
     def make() -> Record:
-        reserved = catalog.reserve("web", "x86_64", "1.0", str(len(catalog.versions("web", "x86_64"))), {}, "builder")
+        reserved = catalog.reserve(
+            "web", "x86_64", "1.0", str(len(catalog.versions("web", "x86_64"))), {}, "builder", "bake-private"
+        )
         publications = tuple(
             Publication("web", "x86_64", reserved.version, "0" * 64, name, ()) for name in ("local", "aws")
         )

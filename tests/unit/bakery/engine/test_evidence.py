@@ -329,8 +329,8 @@ def test_a_published_version_says_what_was_tested(bakery: CliRunner, folder: Pat
 
 def test_an_outage_of_vault_is_no_answer(bakery: CliRunner, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run must not test again only because the keys could not be read."""
-    monkeypatch.setenv("BAKERY_SIGNING_KEY", "vault:transit")
     bakery.broken = {"login"}
-    with pytest.raises(BakeryError, match="login failed"):
+    with monkeypatch.context() as with_vault, pytest.raises(BakeryError, match="login failed"):
+        with_vault.setenv("BAKERY_SIGNING_KEY", "vault:transit")
         bakery.line("base")
     assert bakery.states("base") == {"1.0.0": "reserved"}

@@ -9,6 +9,7 @@ from bakery.engine.parents import find_parent_disk
 from bakery.host import files
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.machine.disk_image import BaseDisk
+from bakery.signing.keys import find_or_make_key
 from unit.bakery.cli.cli_runner import CliRunner
 
 STORED = "base-1.0.0-x86_64.qcow2"
@@ -28,9 +29,11 @@ def test_it_is_where_it_was_stored(bakery: CliRunner) -> None:
     assert disk.sha256 == disk.base.sha256 == record.sha256 == files.sha256(disk.path)
 
 
-def test_it_was_brought_here_from_another_folder(bakery: CliRunner) -> None:
+def test_it_was_brought_here_from_another_folder(bakery: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """A record names a disk and no folder: it cannot make a build start from any other file of this machine."""
     other = bakery.project.root / "other"
+    monkeypatch.setenv("BAKERY_SIGNING_KEY", str(bakery.project.keys / "signing.pem"))  # one for both workspaces
+    find_or_make_key(bakery.project.keys / "signing.pem")
     catalog = str(bakery.project.workspace / "catalog")
     assert bakery("run", "base", "--workspace", str(other), "--catalog", catalog).code == 0
     with pytest.raises(NotFoundError, match="is not in this workspace"):

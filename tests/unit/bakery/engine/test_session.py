@@ -13,6 +13,7 @@ from bakery.engine.session import Session
 from bakery.host.errors import BakeryError
 from bakery.model.documents import ImageLocation, Publication
 from bakery.model.project import Project
+from bakery.signing import Keyring
 
 HEAD = """\
 name: {name}
@@ -58,8 +59,8 @@ def session(folder: Path, target: str, child_region: str, *published: str) -> Se
     ):
         text = HEAD.format(name=name, target=target) + settings.format(regions=wanted) + f"base: {{{base}}}\n"
         (folder / f"{name}.yaml").write_text(text)
-    catalog = Catalog(open_store(str(folder / "catalog")))
-    record = catalog.reserve("base", "x86_64", "1.0", "key", {}, "builder")
+    catalog = Catalog(open_store(str(folder / "catalog")), Keyring(folder / "keys", {}))
+    record = catalog.reserve("base", "x86_64", "1.0", "key", {}, "builder", "bake-private")
     locations = (
         *(ImageLocation("1", region, f"image-{region}") for region in published),
         *(ImageLocation("2", region, f"image-{region}", owned=False) for region in published),
@@ -94,7 +95,11 @@ def test_a_build_on_somebody_elses_image_has_no_parent(tmp_path: Path) -> None:
     child = HEAD.format(name="child", target="vsphere, local") + VSPHERE.format(regions="images")
     (tmp_path / "child.yaml").write_text(child + "base: {qemu: {image: base}, vsphere: {template: debian}}\n")
     loaded = definitions.load(tmp_path)
-    opened = Session(Project(tmp_path, tmp_path, tmp_path), loaded, Catalog(open_store(str(tmp_path / "catalog"))))
+    opened = Session(
+        Project(tmp_path, tmp_path, tmp_path),
+        loaded,
+        Catalog(open_store(str(tmp_path / "catalog")), Keyring(tmp_path / "keys", {})),
+    )
     assert opened.parent_image(loaded.images["child"], "vsphere") == ""
 
 

@@ -100,16 +100,23 @@ def forge(envelope: bytes) -> Iterator[bytes]:
     yield json.dumps({**good, "signatures": []}).encode()
     (signature,) = good["signatures"]
     yield json.dumps({**good, "signatures": [{**signature, "sig": base64.b64encode(bytes(64)).decode()}]}).encode()
-    yield json.dumps({**good, "signatures": [{**signature, "keyid": "0" * 64}]}).encode()
     yield from (b"", b"{}", b"[]", b"null", b'{"payload": 1, "payloadType": 2, "signatures": 3}', envelope[:-20])
 
 
-@pytest.mark.parametrize("number", range(11))
+@pytest.mark.parametrize("number", range(10))
 def test_a_forged_envelope_is_refused(own: Keyring, number: int) -> None:
     forged = list(forge(own.sign(STATEMENT, "verify")))
-    assert len(forged) == 11
+    assert len(forged) == 10
     with pytest.raises(BakeryError, match=r"signed it|signs no in-toto statement|not a DSSE envelope"):
         own.verify(forged[number], "verify", "here")
+
+
+def test_the_id_of_a_key_is_for_people(own: Keyring) -> None:
+    """DSSE: a verifier must not decide by it."""
+    envelope = json.loads(own.sign(STATEMENT, "verify"))
+    assert envelope["signatures"][0]["keyid"] == public(own)
+    del envelope["signatures"][0]["keyid"]
+    assert own.verify(json.dumps(envelope).encode(), "verify", "here") == STATEMENT
 
 
 class TestTrustedKeys:
@@ -132,8 +139,20 @@ class TestTrustedKeys:
         with pytest.raises(BakeryError, match="no trusted key of the duty 'verify' signed it"):
             trusting.verify(signers[duty].sign(STATEMENT, "verify"), "verify", "here")
 
-    def test_the_own_key_counts_beside_them(self, signers: dict[str, Keyring], trusting: Keyring) -> None:
-        assert trusting.verify(trusting.sign(STATEMENT, "verify"), "verify", "here") == STATEMENT
+    def test_a_key_that_is_none_of_them_does_not_sign(self, trusting: Keyring) -> None:
+        for use in (lambda: trusting.sign(STATEMENT, "verify"), lambda: trusting.require_signer("verify")):
+            with pytest.raises(UsageError, match="this key may not sign: BAKERY_TRUSTED_KEYS names") as caught:
+                use()
+            assert caught.value.where.endswith("none/signing.pem")
+
+    def test_the_way_out_works(self, trusting: Keyring, tmp_path: Path) -> None:
+        """A second file names the own key."""
+        with pytest.raises(UsageError) as caught:
+            trusting.sign(STATEMENT, "verify")
+        assert "name both files, with ':' between them" in caught.value.hint
+        documents.save(replace(trusting, env={}).trusted_keys(), tmp_path / "own.json")
+        both = replace(trusting, env={TRUSTED_KEYS: f"{tmp_path / 'keys.json'}:{tmp_path / 'own.json'}"})
+        assert both.verify(both.sign(STATEMENT, "verify"), "verify", "here") == STATEMENT
 
     def test_a_rotated_key_has_several(self, signers: dict[str, Keyring], tmp_path: Path) -> None:
         keys = tuple(TrustedKey("verify", public(signers[name])) for name in ("publish", "verify"))

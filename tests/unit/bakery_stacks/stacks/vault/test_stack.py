@@ -10,6 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from bakery.catalog import Catalog, open_store
+from bakery.signing import Keyring
 from bakery_stacks.config import Environment, Settings
 from bakery_stacks.stacks.network.settings import Network
 from bakery_stacks.stacks.vault.settings import Certificate, Snapshots, Vault
@@ -25,7 +26,8 @@ SECTION = Vault(
 
 @pytest.fixture(scope="module")
 def synthesized(synth: Any, environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    catalog = Catalog(open_store(str(tmp_path_factory.mktemp("catalog"))))
+    folder = tmp_path_factory.mktemp("catalog")
+    catalog = Catalog(open_store(str(folder)), Keyring(folder / "keys", {}))
 
     def run(section: Vault = SECTION, **change: Any) -> dict[str, Any]:
         changed = environment.model_copy(update={"network": NETWORK, "vault": section, **change})

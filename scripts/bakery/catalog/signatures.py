@@ -1,0 +1,51 @@
+"""Signatures of the catalog: records and channel entries are stored in envelopes, which the writer's duty signs."""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import TypeVar
+
+from bakery.catalog.keys import document_key
+from bakery.catalog.record import ChannelEntry, Record
+from bakery.host.errors import BakeryError
+from bakery.model.documents import dump, parse
+from bakery.signing import Duty, Keyring, TrustedKeys, make_statement, verify
+
+Signed = TypeVar("Signed", bound=Record | ChannelEntry)
+BAKERS: tuple[Duty, ...] = ("bake-private", "bake-public")  # they reserve versions, and write nothing else
+PUBLISHERS: tuple[Duty, ...] = ("publish",)
+
+
+class Signatures:
+    """Signs and verifies the documents of one catalog. The trusted keys are read once, when they are first needed."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    @cached_property
+    def _trusted(self) -> TrustedKeys:
+        return self._keyring.trusted_keys(*BAKERS, *PUBLISHERS)
+
+    def require_publisher(self) -> None:
+        """BakeryError unless this run can sign a channel entry."""
+        self._keyring.require_signer("publish")
+
+    def sign(self, document: Record | ChannelEntry, duty: Duty) -> bytes:
+        """The envelope of a document, whose statement is about the bytes of the document and has all of it."""
+        digest = hashlib.sha256(dump(document)).hexdigest()
+        return self._keyring.sign(make_statement(document, document_key(document), digest), duty)
+
+    def verify(self, kind: type[Signed], content: bytes, where: str, repair: str) -> Signed:
+        """The document in an envelope; BakeryError unless a duty signed it that may write such a document.
+
+        `repair` is what a reader can do about a document that is damaged or not signed.
+        """
+        try:
+            statement = verify(content, self._trusted, (*BAKERS, *PUBLISHERS), where)
+            document = parse(kind, json.dumps(statement.predicate).encode(), where, repair)
+            if not isinstance(document, Record) or document.state != "reserved":
+                verify(content, self._trusted, PUBLISHERS, where)
+        except BakeryError as error:
+            error.hint = error.hint or repair
+            raise
+        return document
