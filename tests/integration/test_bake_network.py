@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bakery.bake import separation
 from bakery.host.waiting import wait_until
 from bakery.machine import network
 
@@ -121,12 +122,44 @@ def test_a_user_without_rights_gets_the_same(tmp_path: Path) -> None:
     assert (found["reached"], found["token"]) == (["127.0.0.1:18080"], False)
 
 
+class TestAnsibleAtATarget:
+    """Packer holds the login to the cloud, and roles run beside it."""
+
+    @pytest.mark.parametrize("user", [[], ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]])
+    def test_no_login_of_another_process_is_seen(self, user: list[str]) -> None:
+        # pytest's folders are for root alone.
+        with tempfile.TemporaryDirectory() as folder:
+            script = Path(folder, "enclose.sh")
+            script.write_text(separation.ENCLOSE.read_text())
+            Path(folder).chmod(0o755)
+            packer = [*user, "sh", "-c", 'env -u VAULT_TOKEN "$@"; exit "$?"', "sh"]
+            assert run_attacker(*packer)["token"] is True, "or this test would show nothing"
+            assert run_attacker(*packer, "sh", script)["token"] is False
+
+    def test_it_gets_its_arguments_and_gives_its_exit_code(self) -> None:
+        command: list[str | Path] = ["sh", separation.ENCLOSE, "sh", "-c", 'test "$1" = "a b" && exit 7', "sh", "a b"]
+        assert subprocess.run(command, check=False, timeout=30).returncode == 7
+
+    def test_it_ends_with_packer(self) -> None:
+        """Packer kills Ansible when somebody interrupts it."""
+        marker = f"44{os.getpid()}"
+        command: list[str | Path] = ["sh", separation.ENCLOSE, "sh", "-c", f"sleep {marker} & sleep {marker}"]
+        with subprocess.Popen(command) as running:
+            assert wait_until(lambda: is_running(marker) or None, 10)
+            running.kill()
+        assert wait_until(lambda: not is_running(marker) or None, 10)
+
+
+def is_running(marker: str) -> bool:
+    """Whether a process sleeps for as long as the marker says."""
+    return bool(subprocess.run(["pgrep", "-f", f"^sleep {marker}"], capture_output=True, check=False).stdout)
+
+
 def test_nothing_outlives_the_command(tmp_path: Path) -> None:
     """A program that the command left behind ends with it, and so does pasta."""
     marker = f"43{os.getpid()}"
     subprocess.run([*network.isolate(()), "sh", "-c", f"setsid sleep {marker} & true"], check=True, timeout=30)
-    left = subprocess.run(["pgrep", "-f", f"^sleep {marker}"], capture_output=True, check=False)
-    assert left.stdout == b""
+    assert not is_running(marker)
 
 
 def test_the_exit_code_is_the_commands() -> None:

@@ -1,11 +1,47 @@
-"""Keeps a bake on this machine apart from the rest of it."""
+"""Keeps code of an image and of its roles apart from the machine that bakes."""
 
+import shlex
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from bakery.clouds.job import Job
+from bakery.host import files, process
 from bakery.host.errors import BakeryError
 from bakery.machine import network
+
+ENCLOSE = Path(network.__file__).with_name("enclose.sh")
+PROBE_SECONDS = 20.0  # it takes a hundredth
+
+
+def separate_ansible(job: Job) -> Path:
+    """The program that Packer starts as ansible-playbook.
+
+    In a build at a target, Packer is not apart from this machine, and holds the login to the cloud. Ansible therefore
+    sees no process but its own there, if this machine allows namespaces.
+    """
+    playbook = job.toolchain.ansible_playbook
+    if job.base is not None:
+        return playbook
+    if obstacle := _find_obstacle():
+        job.progress(f"roles can read the logins of this machine's processes: {obstacle}")
+        return playbook
+    wrapper = job.scratch / playbook.name
+    files.write_atomic(
+        wrapper, f'#!/bin/sh\nexec sh {shlex.quote(str(ENCLOSE))} {shlex.quote(str(playbook))} "$@"\n'.encode()
+    )
+    wrapper.chmod(0o700)
+    return wrapper
+
+
+@cache
+def _find_obstacle() -> str:
+    """The reason why this machine cannot show a program its own processes alone; empty if it can."""
+    try:
+        process.run(["sh", ENCLOSE, "true"], timeout=PROBE_SECONDS)
+    except process.ProcessError as error:
+        return error.tail.splitlines()[-1] if error.tail else error.message
+    return ""
 
 
 def separate_network(job: Job, env: Mapping[str, str]) -> list[str | Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.bake.bake_files import takes_templates
+from bakery.bake.separation import separate_ansible
 from bakery.clouds.job import Job
 from bakery.host.vault import Vault
 from bakery.model.naming import full_name
@@ -23,7 +24,7 @@ def common_variables(job: Job, ansible_vars: Path) -> dict[str, Any]:
         "description": job.definition.description,
         "tags": {**job.definition.tags, **identity(of)},
         "manifest": str(job.manifest),
-        "ansible_playbook": str(job.toolchain.ansible_playbook),
+        "ansible_playbook": str(separate_ansible(job)),
         "ansible_folder": str(job.project.resources.playbooks),
         "ansible_vars": str(ansible_vars),
     }

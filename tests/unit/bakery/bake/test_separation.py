@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from bakery.bake import packer, separation
+from bakery.bake.separation import ENCLOSE
+from bakery.clouds.job import Job
 from bakery.host.errors import BakeryError, UsageError
 from bakery.machine import network
 from doubles.packer import PackerProject, define
@@ -68,6 +70,35 @@ def test_nothing_is_baked_where_the_image_could_take_the_machines_rights(
     with pytest.raises(BakeryError, match=r"from the metadata service 169\.254\.169\.254") as caught:
         separation.separate_network(world.job(define()), {})
     assert "Operation not permitted" in caught.value.detail
+
+
+class TestAnsible:
+    @pytest.fixture
+    def job(self, world: PackerProject) -> Job:
+        """A build at a target."""
+        return replace(world.job(define()), base=None)
+
+    def test_in_a_build_at_a_target_it_is_started_behind_the_script(
+        self, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(separation, "_find_obstacle", lambda: "")
+        wrapper = separation.separate_ansible(job)
+        assert wrapper.read_text() == f'#!/bin/sh\nexec sh {ENCLOSE} {job.toolchain.ansible_playbook} "$@"\n'
+        assert wrapper.stat().st_mode & 0o777 == 0o700
+
+    def test_on_a_machine_that_allows_none_a_line_says_it(
+        self, world: PackerProject, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(separation, "_find_obstacle", lambda: "unshare failed: Operation not permitted")
+        assert separation.separate_ansible(job) == job.toolchain.ansible_playbook
+        (event,) = world.events
+        assert event.text == (
+            "roles can read the logins of this machine's processes: unshare failed: Operation not permitted"
+        )
+
+    def test_in_a_bake_on_this_machine_all_of_packer_is_apart(self, world: PackerProject) -> None:
+        job = world.job(define())
+        assert separation.separate_ansible(job) == job.toolchain.ansible_playbook
 
 
 def test_packer_runs_behind_it(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
