@@ -10,7 +10,6 @@ from bakery.clouds.definitions import Definition
 from bakery.engine import inspection
 from bakery.engine.inspection import READ_BACK, inspect_build
 from bakery.engine.session import Session
-from bakery.host.vault import Secret
 from bakery.machine import disk_image
 from bakery.machine.block_list import BLOCK
 from bakery.machine.held_disk import list_blocks, open_raw
@@ -57,7 +56,7 @@ def definition() -> ImageDefinition:
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     """The session of a bake whose only secret is SECRET."""
     monkeypatch.setattr(inspection, "open_vault", lambda *_: nullcontext(object()))
-    monkeypatch.setattr(inspection, "read_secrets", lambda *_: {"password": Secret(SECRET, 1)})
+    monkeypatch.setattr(inspection, "read_used_secrets", lambda *_: [SECRET])
     project = Project(tmp_path, tmp_path, tmp_path / "workspace")
     (tmp_path / "workspace" / "artifacts" / "web-1.0.0-x86_64-aws").mkdir(parents=True)
     return Session(

@@ -55,7 +55,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             values = {name: secret.value for name, secret in secrets.items()}
             staging, disk, seconds = _make_locked_disk(job, vault, values)
             disk_image.require_unchanged(base)
-            used = note_secrets(definition, vault, secrets)
+            refuse_changed(definition, vault, secrets)
         artifact = Artifact(
             image=definition.name,
             arch=definition.arch,
@@ -72,7 +72,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             log=str(log) if log.exists() else "",
             vendor_base=base.vendor_base,
-            secrets=used,
+            secrets=note_secrets(definition, secrets),
         )
         save_signed(artifact, artifact, staging / "artifact.json", open_keyring(project), BUILDERS["qemu"].duty)
         refuse_secrets([path for path in staging.iterdir() if path.suffix == ".json"], values.values())
@@ -104,21 +104,23 @@ def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | N
     return read_secrets(vault, definition.secrets, lambda name: file)
 
 
-def note_secrets(
-    definition: ImageDefinition, vault: Vault | None, secrets: Mapping[str, Secret]
-) -> dict[str, SecretUse]:
-    """The versions of the secrets, for the search of the disk; ConflictError if one changed during the bake.
+def refuse_changed(definition: ImageDefinition, vault: Vault | None, secrets: Mapping[str, Secret]) -> None:
+    """ConflictError if a secret changed during the bake.
 
     A template of the user's own asks Vault itself, so a change of a secret makes it unknown which value it used.
     """
-    if vault is None or not secrets:
-        return {}
+    if vault is None:
+        return
     for name, secret in definition.secrets.items():
         if vault.read_version(secret.path, secret.key) != secrets[name]:
             raise ConflictError(
                 f"the secret {secret.path} changed while {definition.name} was baked",
                 hint=f"run 'bakery run {definition.name}' again",
             )
+
+
+def note_secrets(definition: ImageDefinition, secrets: Mapping[str, Secret]) -> dict[str, SecretUse]:
+    """The versions of the secrets, for the search of the disk."""
     return {
         name: SecretUse(
             path=secret.path,
@@ -127,6 +129,7 @@ def note_secrets(
             digest="" if secrets[name].version else hash_value(secrets[name].value),
         )
         for name, secret in definition.secrets.items()
+        if name in secrets
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from bakery.bake import packer
-from bakery.bake.bake import commit, refuse_early, reserved
+from bakery.bake.bake import commit, note_secrets, refuse_early, reserved
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.bake.variables import secret_environment
 from bakery.clouds import REMOTE, manifest
@@ -92,6 +92,8 @@ def build(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             log=str(log),
             vendor_base=vendor_base,
+            # A template of the user's own asks Vault itself, and what it got is unknown.
+            secrets={} if definition.template else note_secrets(definition, known),
         )
         for path in (job.archives_report, job.root_archive):
             if path.exists():  # Windows and a user's own template need not write them

@@ -12,13 +12,12 @@ from bakery.engine.session import Session
 from bakery.host.events import Event
 from bakery.host.redaction import Redactor
 from bakery.host.secret_search import refuse_secrets
-from bakery.host.vault.secrets import read_secrets
 from bakery.machine.block_list import BlockList
 from bakery.machine.held_disk import HeldDisk, list_blocks, write_raw
 from bakery.model.baked import part_folder
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Check, ImageLocation, RemoteBuild, Verdict
-from bakery.verify import check_content, expect_content
+from bakery.verify import check_content, expect_content, read_used_secrets
 
 READ_BACK = "disk was read back from its cloud"
 
@@ -30,7 +29,9 @@ def inspect_build(session: Session, definition: ImageDefinition, build: RemoteBu
     document of the build has a secret.
     """
     subject = f"{build.image} {build.version}"
-    values = _read_values(session, definition)
+    with open_vault(definition.secrets or build.secrets) as vault:
+        where = partial(session.definitions.where, definition.name, "secrets")
+        values = read_used_secrets(vault, definition, build, where)
     refuse_secrets(filter(Path.is_file, sorted(part_folder(session.project, build).iterdir())), values)
     if CLOUDS[build.target].open_disk is None:
         reason = f"not read back: the bakery cannot read images of {build.target}"
@@ -47,14 +48,6 @@ def inspect_build(session: Session, definition: ImageDefinition, build: RemoteBu
 
     reader = ImageReader(definition, session.project, "verify", subject, session.report, by_builder=True)
     return _add_checks(verdict, reader.read(build.target, _build_location(definition, build), inspect), seconds)
-
-
-def _read_values(session: Session, definition: ImageDefinition) -> list[str]:
-    """The secrets of a definition."""
-    with open_vault(definition.secrets) as vault:
-        where = partial(session.definitions.where, definition.name, "secrets")
-        secrets = read_secrets(vault, definition.secrets, where) if vault else {}
-    return [secret.value for secret in secrets.values()]
 
 
 def expect_inspection(definition: ImageDefinition, build: RemoteBuild) -> list[str]:

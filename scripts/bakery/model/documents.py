@@ -149,6 +149,7 @@ class RemoteBuild(Strict):
     created: Time
     log: str
     vendor_base: VendorBase | None = None
+    secrets: dict[str, SecretUse] = field(default_factory=dict)
     schema: Literal["bakery/remote-build/1"] = "bakery/remote-build/1"
 
 

@@ -9,8 +9,9 @@ import pytest
 from bakery.bake import remote
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host.errors import BakeryError, ConflictError
+from bakery.host.vault import Secret
 from bakery.model import documents
-from bakery.model.documents import Check, RemoteBuild
+from bakery.model.documents import Check, RemoteBuild, SecretUse
 from bakery.model.version import ImageVersion
 from doubles.packer import PackerProject, define
 
@@ -155,6 +156,22 @@ def test_a_build_without_its_test_report_is_refused(world: PackerProject) -> Non
 def test_windows_is_built_without_tests(world: PackerProject) -> None:
     built = build(world, 'manifest_of("eu-central-1:ami-1"); done()', os="windows-2022", software={}, tests=[])
     assert built.checks == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "uses"),
+    [
+        ({}, {"password": SecretUse("secret/data/web", "password", 7)}),
+        ({"template": "packer/web"}, {}),  # such a template asks Vault itself
+    ],
+)
+def test_the_search_of_its_disk_knows_the_versions_of_its_secrets(
+    world: PackerProject, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], uses: dict[str, SecretUse]
+) -> None:
+    """Whoever writes a new version meanwhile does not hide the value that was used."""
+    monkeypatch.setattr(remote, "refuse_early", lambda *_: {"password": Secret("canary-4711-canary", 7)})
+    secrets = {"password": {"path": "secret/data/web", "key": "password"}}
+    assert build(world, secrets=secrets, **changes).secrets == uses
 
 
 def test_a_version_is_built_once(world: PackerProject) -> None:

@@ -19,7 +19,7 @@ from bakery.clouds.read_back import ReadRequest
 from bakery.clouds.target import Finding
 from bakery.engine import inspection
 from bakery.host.errors import BakeryError
-from bakery.host.vault import Secret, Vault
+from bakery.host.vault import Vault
 from bakery.machine.block_list import BLOCK
 from bakery.machine.held_disk import HeldDisk
 from bakery.model import documents
@@ -239,7 +239,7 @@ def test_a_secret_in_a_check_of_its_disk_is_redacted(
     """The verdict is an artifact of a job."""
     value = "canary-4711-canary"
     monkeypatch.setattr(inspection, "open_vault", lambda *_: nullcontext("vault"))
-    monkeypatch.setattr(inspection, "read_secrets", lambda *_: {"password": Secret(value, 1)})
+    monkeypatch.setattr(inspection, "read_used_secrets", lambda *_: [value])
     cloud.dirt = [f"/root/.bash_history has 'login {value}'"]
     answer = bakery("bake", "cloud")
     assert (answer.code, "/root/.bash_history" in answer.err, value in answer.err) == (1, True, False)
@@ -256,7 +256,7 @@ def test_a_secret_in_a_document_of_its_machine_is_refused(
         monkeypatch.setitem(CLOUDS, "aws", replace(CLOUDS["aws"], open_disk=None))
     value = "canary-4711-canary"
     monkeypatch.setattr(inspection, "open_vault", lambda *_: nullcontext("vault"))
-    monkeypatch.setattr(inspection, "read_secrets", lambda *_: {"password": Secret(value, 1)})
+    monkeypatch.setattr(inspection, "read_used_secrets", lambda *_: [value])
     build = cloud.build
 
     def build_with_report(request: BakeRequest, target: str, *rest: Any) -> RemoteBuild:
