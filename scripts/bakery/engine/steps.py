@@ -45,6 +45,7 @@ from bakery.host.errors import BakeryError, ConflictError, OutageError
 from bakery.host.events import Event, report_step
 from bakery.host.vault import Vault
 from bakery.layers.base import prepare
+from bakery.machine import network
 from bakery.machine.disk_image import BaseDisk
 from bakery.model import baked
 from bakery.model.baked import Baked
@@ -76,6 +77,8 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = ())
         )
     check(session, definition)
     selected = [name for name in definition.builders if not builders or name in builders]
+    if "qemu" in selected:
+        network.allowed_ports()  # a wrong one is named before its base is made
     reservation = session.catalog.reserve(
         definition.name,
         definition.arch,

@@ -401,3 +401,12 @@ class TestPause:
         with pytest.raises(BakeryError, match="bake base failed"):
             bakery.line("base")
         assert "the failure is not in the catalog: no space left" in [event.text for event in bakery.events]
+
+
+@pytest.mark.parametrize("verb", ["bake", "run"])
+def test_a_wrong_port_is_named_before_a_base_is_made(bakery: CliRunner, verb: str) -> None:
+    bakery.monkeypatch.setenv("BAKERY_GUEST_PORTS", "8080-8090")
+    answer = bakery(verb, "base")
+    assert (answer.code, bakery.did) == (64, [])
+    assert "'8080-8090' in BAKERY_GUEST_PORTS is no port" in answer.err
+    assert bakery.states("base") == {}
