@@ -5,7 +5,6 @@ from pathlib import Path
 from bakery.contents import boot
 from bakery.contents.system import System, UnreadableError, read_system
 from bakery.host import files
-from bakery.host.process import ProcessError
 from bakery.machine import disk_image
 from bakery.machine.filesystem import FileSystem
 from bakery.machine.root import NoRootError, open_root
@@ -31,5 +30,3 @@ def _open_root(raw: Path) -> FileSystem:
         return open_root(raw)
     except NoRootError as error:
         raise UnreadableError(error.message, detail=error.detail, hint=error.hint) from error
-    except ProcessError as error:
-        raise UnreadableError("the disk has no readable partition table") from error

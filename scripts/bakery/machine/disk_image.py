@@ -14,6 +14,7 @@ from bakery.host.errors import BakeryError
 from bakery.model.documents import Base, Disk, VendorBase
 
 ZEROS = bytes(files.CHUNK)
+NO_TABLE = "does not contain a recognized partition table"  # sfdisk
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,14 @@ def digest(raw: Path) -> str:
 
 
 def partitions(raw: Path) -> list[Partition]:
-    """The partitions of a raw disk, in the order of the table."""
-    table = json.loads(process.run(["sfdisk", "--json", raw]).stdout)["partitiontable"]
+    """The partitions of a raw disk, in the order of the table; none if it has no table."""
+    try:
+        answer = process.run(["sfdisk", "--json", raw], env={"LC_ALL": "C"})
+    except process.ProcessError as error:
+        if NO_TABLE in error.tail:
+            return []
+        raise
+    table = json.loads(answer.stdout)["partitiontable"]
     unit = table["sectorsize"]
     return [
         Partition(

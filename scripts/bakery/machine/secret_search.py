@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from bakery.host.parallel import threads
-from bakery.host.process import ProcessError
 from bakery.host.secret_search import MARKS, SHORTEST, Mark, Matcher, Reported, search_streams
 from bakery.machine import disk_image
 from bakery.machine.filesystem import FileSystem, ext_file_systems
@@ -125,7 +124,7 @@ def _list_disks(raw: Path) -> Iterator[tuple[Path, FileSystem | None, list[FileS
     """
     try:
         root = open_root(raw)
-    except (NoRootError, ProcessError):  # a rule of its own reports that there is none, or no table of partitions
+    except NoRootError:  # a rule of its own reports that there is none
         yield raw, None, []
         return
     if root.raw != raw:

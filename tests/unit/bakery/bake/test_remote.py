@@ -166,7 +166,7 @@ def test_windows_is_built_without_tests(world: PackerProject) -> None:
     ],
 )
 def test_the_search_of_its_disk_knows_the_versions_of_its_secrets(
-    world: PackerProject, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], uses: dict[str, SecretUse]
+    world: PackerProject, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], uses: dict[str, SecretUse]
 ) -> None:
     """Whoever writes a new version meanwhile does not hide the value that was used."""
     monkeypatch.setattr(remote, "refuse_early", lambda *_: {"password": Secret("canary-4711-canary", 7)})

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bakery.host.errors import BakeryError
+from bakery.host.process import ProcessError
 from bakery.machine import disk_image
+from bakery.machine.root import NoRootError, open_root
 from doubles.programs import Programs
 
 QEMU_IMG = """
@@ -97,3 +99,24 @@ def test_partitions_are_in_bytes(tmp_path: Path, programs: Programs) -> None:
         disk_image.Partition("", "ABC-1", 1 << 20, 5120, 1),
         disk_image.Partition("root", "ABC-1", 1 << 20, 5120, 14),
     ]
+
+
+class TestDiskWithoutATable:
+    """A file system on the whole disk, or a download that is no disk."""
+
+    @pytest.fixture
+    def raw(self, tmp_path: Path) -> Path:
+        raw = tmp_path / "disk.raw"
+        raw.write_bytes(bytes(4 << 20))
+        return raw
+
+    def test_it_has_no_partitions(self, raw: Path) -> None:
+        assert disk_image.partitions(raw) == []
+
+    def test_it_has_no_root(self, raw: Path) -> None:
+        with pytest.raises(NoRootError, match="no partition of the disk has ext2"):
+            open_root(raw)
+
+    def test_a_file_that_is_not_there_is_another_matter(self, raw: Path) -> None:
+        with pytest.raises(ProcessError):
+            disk_image.partitions(raw.with_name("none.raw"))
