@@ -25,6 +25,7 @@ from bakery.model.definition import ImageDefinition
 from bakery.model.naming import full_name
 from bakery.provenance import read_payload
 from bakery.reports import render_table
+from bakery.signing import open_keyring
 
 WIDTH = 12  # columns of the names
 DIGITS = 16  # of a digest where a person compares two
@@ -40,7 +41,7 @@ def attest(
     ] = False,
     keys: Annotated[
         Path | None,
-        typer.Option("--keys", help="Check the signature with the keys of this file alone; needs no network."),
+        typer.Option("--keys", help="Trust the keys of this file alone, for the catalog and for the statement."),
     ] = None,
     arch: options.Arch = options.ARCH,
     definitions: options.Definitions = options.DEFINITIONS,
@@ -57,13 +58,13 @@ def attest(
 
     Example: bakery attest web@stable --verify
     """
-    image_catalog, project = find_catalog(workspace, catalog), describe_project(workspace)
+    image_catalog, project = find_catalog(workspace, catalog, keys), describe_project(workspace)
     record = find_record(image_catalog, name, arch)
     envelope = read_provenance(image_catalog, record)
     if not verify and keys is None:
         _print_statement(read_payload(envelope, image_catalog.location), "not checked: see --verify and --keys", json)
         return
-    statement = verify_provenance(envelope, image_catalog.location, project, keys)
+    statement = verify_provenance(envelope, image_catalog.location, open_keyring(project, keys))
     refuse_other_version(statement, record)
     if not verify:
         _print_statement(statement, "valid", json)

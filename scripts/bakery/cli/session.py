@@ -49,8 +49,11 @@ def describe_project(workspace: Path) -> Project:
     return Project(Path.cwd(), options.DEFINITIONS, workspace.absolute())
 
 
-def find_catalog(workspace: Path, location: str) -> Catalog:
-    """The catalog for verbs that read nothing else; a catalog with its own location needs no project."""
+def find_catalog(workspace: Path, location: str, trusted: Path | None = None) -> Catalog:
+    """The catalog for verbs that read nothing else; a catalog with its own location needs no project.
+
+    `trusted` is a file with the keys to trust.
+    """
     if location:
-        return open_catalog(describe_project(workspace), location)
-    return open_catalog(locate(options.DEFINITIONS, workspace), location)
+        return open_catalog(describe_project(workspace), location, trusted)
+    return open_catalog(locate(options.DEFINITIONS, workspace), location, trusted)

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 from bakery.catalog import Catalog, Record
@@ -16,10 +15,8 @@ from bakery.machine.block_list import BlockList
 from bakery.machine.held_disk import digest_disk
 from bakery.model.documents import ImageLocation, Strict
 from bakery.model.naming import full_name
-from bakery.model.project import Project
 from bakery.provenance import PREDICATE_TYPE, AttestedDisk, compare_disks, find_disk
-from bakery.signing import open_keyring, verify
-from bakery.signing.keys import load_trusted_keys
+from bakery.signing import Keyring
 
 Status = Literal["ok", "different", "unreachable"]
 
@@ -64,15 +61,9 @@ def read_provenance(catalog: Catalog, record: Record) -> bytes:
     return envelope
 
 
-def verify_provenance(envelope: bytes, where: str, project: Project, keys: Path | None) -> dict[str, Any]:
-    """The statement of an envelope; BakeryError unless a trusted key of the duty that publishes signed it.
-
-    `keys` is a file of trusted keys, which alone count then; otherwise the environment or the workspace names them.
-    """
-    if keys:
-        signed = verify(envelope, load_trusted_keys(keys), ("publish",), where)
-    else:
-        signed = open_keyring(project).verify(envelope, "publish", where)
+def verify_provenance(envelope: bytes, where: str, keyring: Keyring) -> dict[str, Any]:
+    """The statement of an envelope; BakeryError unless a trusted key of the duty that publishes signed it."""
+    signed = keyring.verify(envelope, "publish", where)
     if signed.predicate_type != PREDICATE_TYPE:  # a key of one's own signs documents of other kinds as well
         raise BakeryError("the statement is not about provenance", where=where, detail=signed.predicate_type)
     statement: dict[str, Any] = json.loads(signed.dump())

@@ -158,6 +158,6 @@ def open_session(definitions: Path, workspace: Path, catalog: str) -> Session:
     return Session(project, loaded, open_catalog(project, catalog))
 
 
-def open_catalog(project: Project, location: str) -> Catalog:
-    """The catalog at a location; the workspace's own if it is empty."""
-    return Catalog(open_store(location or str(project.workspace / "catalog")), open_keyring(project))
+def open_catalog(project: Project, location: str, trusted: Path | None = None) -> Catalog:
+    """The catalog at a location; the workspace's own if it is empty. `trusted` is a file with the keys to trust."""
+    return Catalog(open_store(location or str(project.workspace / "catalog")), open_keyring(project, trusted))

@@ -55,12 +55,12 @@ def verify(content: bytes, trusted: TrustedKeys, duties: Sequence[Duty], where: 
         raise BakeryError("it signs no in-toto statement", where=where, detail=f"its type is {envelope.payload_type}")
     keys = trusted.of(*duties)
     if not any(_has_signed(key, envelope, signature) for signature in envelope.signatures for key in keys.values()):
-        named = " or ".join(f"'{duty}'" for duty in duties)
+        named = " or ".join(duties)
         signers = ", ".join(sorted(signature.key_id for signature in envelope.signatures))
         raise BakeryError(
-            f"no trusted key of the duty {named} signed it",
+            f"it is signed by no trusted key of the duty {named}",
             where=where,
-            detail=f"signed by {signers or 'nobody'}\ntrusted   {', '.join(sorted(keys)) or 'nobody'}",
+            detail=f"signed with {signers or 'no key'}\ntrusted     {', '.join(sorted(keys)) or 'no key'}",
             hint="if another workspace made it, trust its keys: 'bakery keys' there, BAKERY_TRUSTED_KEYS here",
         )
     return Statement.parse(envelope.payload, where)

@@ -24,9 +24,9 @@ OWN_KEY = "signing.pem"
 PROBE = b"probe"  # no message of DSSE, which begins with the name of its version
 
 
-def open_keyring(project: Project) -> "Keyring":
-    """The keys that this process's environment names, or the workspace's own."""
-    return Keyring(project.keys, os.environ)
+def open_keyring(project: Project, trusted: Path | None = None) -> "Keyring":
+    """The keys that this process's environment names, or the workspace's own; `trusted` is a file to trust alone."""
+    return Keyring(project.keys, {**os.environ, TRUSTED_KEYS: str(trusted)} if trusted else os.environ)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Keyring:
             return envelope.sign(statement, signer)
 
     def require_signer(self, duty: Duty) -> None:
-        """BakeryError unless the key of a duty signs, for whoever begins work of hours that it has to sign."""
+        """BakeryError unless the key of a duty signs. Call it before work that takes long and ends with a signature."""
         with self._open_signer(duty) as signer:
             signer.sign(PROBE)
 
@@ -67,9 +67,14 @@ class Keyring:
             return keys.join_keys(*(keys.load_trusted_keys(Path(path)) for path in setting.split(os.pathsep)))
         return self._own_keys()
 
+    def make_own(self) -> None:
+        """Make the workspace's key, if no other is named."""
+        if not self.env.get(SIGNING_KEY) and not self.env.get(TRUSTED_KEYS):
+            keys.find_or_make_key(self._own_path)
+
     def _own_keys(self) -> TrustedKeys:
-        """The key in a file, if there is one."""
-        if not self._signs_with_file or not self._own_path.exists():
+        """The key in a file. The workspace's may not be there yet, one that is named must be."""
+        if not self.env.get(SIGNING_KEY) and not self._own_path.exists():
             return TrustedKeys(())
         return keys.trust_for_all(keys.load_key(self._own_path))
 
@@ -77,15 +82,17 @@ class Keyring:
     def _open_signer(self, duty: Duty) -> Iterator["Signer"]:
         if self._signs_with_file:
             signer = self._find_own()
-            self._refuse_unknown(signer, duty)
+            self._refuse_unknown(signer, str(self._own_path), duty)
             yield signer
             return
         from bakery.signing.transit import TransitSigner
 
         with Vault.login(self.env) as vault:
-            yield TransitSigner(vault, self.env[SIGNING_KEY].removeprefix(VAULT), duty)
+            transit = TransitSigner(vault, self.env[SIGNING_KEY].removeprefix(VAULT), duty)
+            self._refuse_unknown(transit, self.signing_path(duty), duty)
+            yield transit
 
-    def _refuse_unknown(self, signer: "CryptoSigner", duty: Duty) -> None:
+    def _refuse_unknown(self, signer: "Signer", where: str, duty: Duty) -> None:
         """UsageError if keys are named, and this one is not among them: nobody who trusts those would read its work.
 
         An entry of a catalog cannot be taken back, so one such entry would stop every reader.
@@ -94,10 +101,10 @@ class Keyring:
         if named and signer.public_key.keyid not in self.trusted_keys(duty).of(duty):
             raise UsageError(
                 f"this key may not sign: {TRUSTED_KEYS} names trusted keys, and it is none of them",
-                where=str(self._own_path),
+                where=where,
                 detail=f"trusted: {named}",
-                hint=f"name the key that signs in {SIGNING_KEY}; or write the public part of this key with "
-                f"'env -u {TRUSTED_KEYS} bakery keys' to a file, and name both files, with '{os.pathsep}' between them",
+                hint=f"write its public part with 'env -u {TRUSTED_KEYS} bakery keys' to a file, and name that file as "
+                f"well, with '{os.pathsep}' between files; or name the key that signs in {SIGNING_KEY}",
             )
 
     @property

@@ -65,7 +65,7 @@ def load_trusted_keys(path: Path) -> TrustedKeys:
     """Read a file of trusted keys; UsageError if there is none."""
     if not path.is_file():
         hint = "write it with 'bakery keys' where the documents are signed"
-        raise UsageError("there is no file of trusted keys", where=str(path), hint=hint)
+        raise UsageError("the file of trusted keys does not exist", where=str(path), hint=hint)
     return documents.load(TrustedKeys, path, "write it again with 'bakery keys'")
 
 
@@ -106,10 +106,10 @@ def load_key(path: Path) -> "CryptoSigner":
     except OSError as error:
         raise BakeryError(f"the signing key cannot be read: {error.strerror}", where=str(path)) from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        hint = "make one with 'openssl genpkey -algorithm ed25519'"
+        hint = "make one with 'openssl genpkey -algorithm ed25519 -out signing.pem'"
         raise UsageError("it is not a private key in PEM without a password", where=str(path), hint=hint) from error
     if not isinstance(key, Ed25519PrivateKey):
-        hint = "make one with 'openssl genpkey -algorithm ed25519'"
-        raise UsageError("the signing key is not of the kind ed25519", where=str(path), hint=hint)
+        hint = "make one with 'openssl genpkey -algorithm ed25519 -out signing.pem'"
+        raise UsageError("the signing key is not of the type ed25519", where=str(path), hint=hint)
     public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
     return CryptoSigner(key, make_key(public))

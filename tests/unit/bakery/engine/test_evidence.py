@@ -98,7 +98,7 @@ class TestForgery:
         forged = replace(artifact, commit="deadbeef")
         own = Keyring(folder / "keys", {})
         save_signed(forged, forged, folder / ARTIFACT, own, "bake-private")
-        refuse(bakery, "no trusted key of the duty 'bake-private' signed it")
+        refuse(bakery, "signed by no trusted key of the duty bake-private")
 
     def test_a_changed_artifact(self, bakery: CliRunner, folder: Path) -> None:
         artifact = documents.load(Artifact, folder / ARTIFACT)
