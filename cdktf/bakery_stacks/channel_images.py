@@ -109,10 +109,10 @@ def _read_image(catalog: Catalog, environment: Environment, name: str, arch: str
     if entry is None:
         return None
     record = catalog.record(entry)
+    _require_complete(record, entry, catalog.location)
     publication = record.publication("aws")
     if publication is None:
         return None
-    _require_complete(record, entry, catalog.location)
     locations = _regional_images(environment, publication, entry)
     return PublishedImage(name, arch, record.version, locations) if locations else None
 

@@ -11,7 +11,7 @@ import pytest
 from bakery.contents import UnreadableError, read_disk
 from bakery.contents.sbom import list_packages
 from bakery.machine import disk_image, secret_search
-from bakery.machine.root import COPY, ENVIRONMENT, TOOL, open_root
+from bakery.machine.root import COPY, ENVIRONMENT, SIGNATURES, TOOL, open_root
 from bakery.model.contents import Package
 from bakery.verify import hygiene
 from integration.test_contents import SYFT, read_sboms, run, unbaked
@@ -55,6 +55,12 @@ def make_xfs(tree: Path, file_system: Path) -> None:
     prototype = tree.with_suffix(".proto")
     prototype.write_text(f"x\n0 0\nd--755 0 0\n{describe(tree)}$\n")
     run("mkfs.xfs", "-q", "-p", prototype, file_system)
+
+
+def write_signature(tree: Path, file_system: Path) -> None:
+    """The first bytes of XFS, which is how it is known; mkfs.xfs need not be there."""
+    with file_system.open("r+b") as stream:
+        stream.write(SIGNATURES["XFS"][1])
 
 
 def make_btrfs(tree: Path, file_system: Path) -> None:
@@ -139,7 +145,7 @@ def test_rules_apply_to_a_disk_that_debugfs_cannot_read(tmp_path: Path) -> None:
 
 
 def test_a_missing_guestfish_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk = write_disk(tmp_path, make_xfs)
+    disk = write_disk(tmp_path, write_signature)
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("qemu-img", "sfdisk"):

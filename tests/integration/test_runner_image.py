@@ -145,9 +145,9 @@ def test_the_self_test_sees_the_capability_and_that_it_was_cleared(tmp_path: Pat
     assert confined.returncode != 0
     assert REFUSED in confined.stdout
 
-    test = [ROOT / "runner" / "self-test.sh"]
-    before = run(*test, check=False, BAKERY_TOOLBOX=str(tmp_path / TOOLBOX))
+    test = tmp_path / TOOLBOX / "runner" / "self-test.sh"
+    before = run(test, check=False)
     assert (before.returncode, "FAILED  vault" in before.stdout) == (1, True)
     run("setcap", "cap_ipc_lock=", vault)
-    after = run(*test, BAKERY_TOOLBOX=str(tmp_path / TOOLBOX))
+    after = run(test)
     assert "ok      vault: Vault v" in after.stdout

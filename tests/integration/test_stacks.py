@@ -227,7 +227,8 @@ def _described(world: DeployedStacks, region: str) -> list[dict[str, Any]]:
 
 def _synth(folder: Path, name: str, **switch: str) -> dict[str, bytes]:
     """The program's output by file, run as cdktf runs it."""
-    chosen = {"BAKERY_CATALOG": str(folder / "catalog"), "CDKTF_OUTDIR": str(folder / name), **switch}
+    chosen = {"BAKERY_CATALOG": str(folder / "catalog"), "BAKERY_WORKSPACE": str(folder), **switch}
+    chosen["CDKTF_OUTDIR"] = str(folder / name)
     subprocess.run([sys.executable, ROOT / "cdktf" / "main.py"], env={**os.environ, **chosen}, check=True, timeout=120)
     stacks = folder / name / "stacks"
     return {str(path.relative_to(stacks)): path.read_bytes() for path in stacks.rglob("cdk.tf.json")}

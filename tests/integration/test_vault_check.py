@@ -12,6 +12,7 @@ import pytest
 
 from bakery import cli
 from bakery.demo.stand_ins.vault import VaultServer
+from bakery.signing import DUTIES
 from doubles.gitlab import gitlab
 from doubles.vault import jwt_role, vault_server
 
@@ -256,23 +257,44 @@ class TestSigning:
         client = shop.server.client
         if "signatures/" not in client.sys.list_mounted_secrets_engines()["data"]:
             client.sys.enable_secrets_engine("transit", path="signatures")
-            client.secrets.transit.create_key("bakery-bake-private", key_type="ed25519", mount_point="signatures")
+            for duty in DUTIES:
+                client.secrets.transit.create_key(f"bakery-{duty}", key_type="ed25519", mount_point="signatures")
         monkeypatch.setenv("BAKERY_SIGNING_KEY", "vault:signatures")
 
     def test_a_right_that_is_missing(self, shop: LoggedInProject) -> None:
         done = shop("--json", "--duty", "bake-private")
-        (row,) = (row for row in done.rows if row["name"] == "signatures")
+        row = done.rows[-1]
         assert (done.code, row["path"]) == (1, "signatures/sign/bakery-bake-private")
         assert row["problem"] == "Vault denies access to signatures/sign/bakery-bake-private"
 
-    def test_a_key_that_signs(self, shop: LoggedInProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        ("options", "answers"),
+        [
+            ((), {}),
+            (("--duty", "apply"), {"public keys": "can be read"}),
+            (("--duty", "bake-private"), {"public keys": "can be read", "signatures": "can sign"}),
+        ],
+    )
+    def test_jobs_read_the_keys_of_the_catalog_and_some_sign(
+        self,
+        shop: LoggedInProject,
+        monkeypatch: pytest.MonkeyPatch,
+        options: tuple[str, ...],
+        answers: dict[str, str],
+    ) -> None:
         monkeypatch.setenv("VAULT_TOKEN", str(shop.server.env["VAULT_TOKEN"]))
-        (row,) = (row for row in shop("--json", "--duty", "bake-private").rows if row["name"] == "signatures")
-        assert (row["where"], row["answer"]) == ("BAKERY_SIGNING_KEY", "can sign")
+        rows = [row for row in shop("--json", *options).rows if row["where"] == "BAKERY_SIGNING_KEY"]
+        assert {row["name"]: row["answer"] for row in rows} == answers
 
-    @pytest.mark.parametrize("options", [(), ("--duty", "validate"), ("--duty", "apply")])
-    def test_jobs_that_sign_nothing(self, shop: LoggedInProject, options: tuple[str, ...]) -> None:
-        assert "signatures" not in [row["name"] for row in shop("--json", *options).rows]
+    def test_a_command_without_a_login_can_verify_the_catalog(
+        self, shop: LoggedInProject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A job applies stacks with the credentials that Vault lends, and no way back to Vault."""
+        monkeypatch.setenv("VAULT_TOKEN", str(shop.server.env["VAULT_TOKEN"]))
+        program = str(Path(sys.executable).with_name("bakery"))
+        monkeypatch.setattr(sys, "argv", ["bakery", "vault", "exec", "--", "env", "-u", "VAULT_TOKEN", program, "keys"])
+        assert cli.main() == 0
+        assert shop.capsys.readouterr().out.count('"public"') == len(DUTIES)
 
 
 def test_a_sealed_vault(shop: LoggedInProject, tmp_path: Path) -> None:

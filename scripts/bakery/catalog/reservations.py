@@ -40,6 +40,8 @@ class Reservations(Versions):
         """
         for _ in range(WRITE_TRIES):
             versions = [name for name in self.versions(image, arch) if name.startswith(f"{release_line}.")]
+            if not versions:
+                self._require_readable()
             newest_first = (self.record(ImageVersion(image, arch, version)) for version in reversed(versions))
             reserved = takewhile(lambda record: record.state == "reserved", newest_first)
             candidates = [
@@ -60,6 +62,16 @@ class Reservations(Versions):
         raise ConflictError(
             f"cannot reserve a version of {image}: other writers take every number", where=self.location
         )
+
+    def _require_readable(self) -> None:
+        """Raise BakeryError if the catalog has records and this run cannot verify them.
+
+        Its other readers could not verify what this run signs either. Nobody has read one yet for a first version.
+        """
+        for image, arch in self.images():
+            for version in self.versions(image, arch)[-1:]:
+                self.record(ImageVersion(image, arch, version))
+                return
 
     def _is_as_new(self, record: Record, since: str) -> bool:
         """Whether the number of a version was reserved at a time or later; an empty time is older than all.

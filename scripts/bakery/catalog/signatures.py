@@ -9,7 +9,7 @@ from bakery.catalog.keys import document_key
 from bakery.catalog.record import ChannelEntry, Record
 from bakery.host.errors import BakeryError
 from bakery.model.documents import dump, parse
-from bakery.signing import Duty, Keyring, TrustedKeys, make_statement, verify
+from bakery.signing import Duty, Keyring, Statement, TrustedKeys, make_statement, verify
 
 Signed = TypeVar("Signed", bound=Record | ChannelEntry)
 BAKERS: tuple[Duty, ...] = ("bake-private", "bake-public")  # they reserve versions, and write nothing else
@@ -32,8 +32,24 @@ class Signatures:
 
     def sign(self, document: Record | ChannelEntry, duty: Duty) -> bytes:
         """The envelope of a document, whose statement is about the bytes of the document and has all of it."""
+        return self._keyring.sign(self._describe(document), duty)
+
+    def _refuse_other(self, statement: Statement, document: Record | ChannelEntry, where: str) -> None:
+        """Raise BakeryError if a statement of another kind, or about another key, has this document in it.
+
+        The digest counts for other tools alone: read by a newer release, a document may have more fields.
+        """
+        made, expected = (
+            (each.predicate_type, [subject.name for subject in each.subject])
+            for each in (statement, self._describe(document))
+        )
+        if made != expected:
+            raise BakeryError("the signed statement is not about this document", where=where)
+
+    @staticmethod
+    def _describe(document: Record | ChannelEntry) -> Statement:
         digest = hashlib.sha256(dump(document)).hexdigest()
-        return self._keyring.sign(make_statement(document, document_key(document), digest), duty)
+        return make_statement(document, document_key(document), digest)
 
     def verify(self, kind: type[Signed], content: bytes, where: str, repair: str) -> Signed:
         """The document in an envelope; BakeryError unless a duty signed it that may write such a document.
@@ -43,6 +59,7 @@ class Signatures:
         try:
             statement = verify(content, self._trusted, (*BAKERS, *PUBLISHERS), where)
             document = parse(kind, json.dumps(statement.predicate).encode(), where, repair)
+            self._refuse_other(statement, document, where)
             if not isinstance(document, Record) or document.state != "reserved":
                 verify(content, self._trusted, PUBLISHERS, where)
         except BakeryError as error:

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from bakery.catalog.documents import Documents
-from bakery.catalog.keys import VERSION, version_folder, version_numbers, versions_folder
+from bakery.catalog.documents import RESTORE, Documents
+from bakery.catalog.keys import VERSION, document_key, version_folder, version_numbers, versions_folder
 from bakery.catalog.record import Record
 from bakery.catalog.writer import actor, now
-from bakery.host.errors import NotFoundError
+from bakery.host.errors import BakeryError, NotFoundError
 from bakery.model.version import ImageVersion, Versioned
 
 
@@ -30,7 +30,11 @@ class Versions(Documents):
         return [self.record(ImageVersion(image, arch, version)) for version in self.versions(image, arch)]
 
     def record(self, of: Versioned) -> Record:
-        """The newest revision of a version; NotFoundError if there is none."""
+        """The newest revision of a version; NotFoundError if there is none.
+
+        BakeryError if a revision is missing, or if one reserves a version again that was complete: only bakes reserve,
+        and what was published is not theirs to undo.
+        """
         folder = version_folder(of)
         revisions = self._numbered_names(folder)
         if not revisions:
@@ -38,7 +42,28 @@ class Versions(Documents):
             raise NotFoundError(
                 f"{of.image} {of.version} ({of.arch}) is not in the catalog", hint=f"newest versions: {versions}"
             )
-        return self._read_signed(Record, f"{folder}/{revisions[-1]}")
+        newest = self._read_signed(Record, f"{folder}/{revisions[-1]}")
+        if newest.revision != len(revisions) - 1:
+            raise BakeryError(
+                f"{len(revisions)} revisions are there, and the newest has the number {newest.revision}",
+                where=f"{self.location}/{folder}",
+                hint=f"one was added or removed by hand: {RESTORE}",
+            )
+        if newest.state == "reserved":
+            self._refuse_reopened(newest)
+        return newest
+
+    def _refuse_reopened(self, reserved: Record) -> None:
+        """Raise BakeryError if an older revision was no reservation. There is one for each takeover."""
+        for revision in range(reserved.revision):
+            older = self._read_signed(Record, document_key(replace(reserved, revision=revision)))
+            if older.state != "reserved":
+                raise BakeryError(
+                    f"{reserved.image} {reserved.version} was {older.state}, and a bake reserved it again",
+                    where=f"{self.location}/{document_key(reserved)}",
+                    hint="no job of the bakery writes this: find out who holds the key of a bake, and have "
+                    "an administrator of the catalog remove the document",
+                )
 
     def newest(self, image: str, arch: str, release_line: str = "") -> Record | None:
         """The newest complete version, of the release line MAJOR.MINOR if given."""

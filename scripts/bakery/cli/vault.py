@@ -5,11 +5,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
 from bakery.cli import options
+from bakery.cli.session import describe_project
 from bakery.clouds import REMOTE, STACKS
 from bakery.engine import vault_check as vaultcheck
 from bakery.engine.duties import Duty
@@ -20,7 +23,9 @@ from bakery.host import process
 from bakery.host.errors import BakeryError, ExitCode
 from bakery.host.vault import Vault
 from bakery.infra import env
+from bakery.model import documents
 from bakery.reports import render_table
+from bakery.signing import TRUSTED_KEYS, open_keyring
 
 app = typer.Typer(
     help="Check the secrets that definitions need from Vault.\n\nExample: bakery vault check", rich_markup_mode=None
@@ -49,7 +54,8 @@ def check(
     """Check that secrets can be read.
 
     Logs in and reads each path that definitions name. If reading would create credentials, only checks the right to do
-    so. With a duty whose jobs sign with a key in Vault, also signs a probe. Exits with 1 if anything is wrong.
+    so. With a duty, also reads the public keys of signatures and
+    signs a probe, if these keys are in Vault. Exits with 1 if anything is wrong.
 
     Example: bakery vault check web
     """
@@ -62,7 +68,7 @@ def check(
     if needs or os.environ.get("VAULT_ADDR"):
         with Vault.login(os.environ) as vault:
             login, checks = f"login works at {vault.address}", vaultcheck.check(vault, needs)
-        checks += vaultcheck.check_signing(session.keyring, duty)
+        checks += vaultcheck.check_keys(session.keyring, duty)
     print(jsonlib.dumps([asdict(check) for check in checks], indent=2) if json else render(login, checks))
     wrong = [check for check in checks if not check.answer]
     if wrong:
@@ -80,8 +86,8 @@ def execute(
     """Run a command with AWS credentials from Vault.
 
     Logs in, reads them and passes them on as AWS_* variables; they expire with the command. Without a path, the command
-    keeps the environment's own credentials. It gets no login with which it could read more from Vault. Exits with the
-    command's exit code.
+    keeps the environment's own credentials. It gets the public keys that verify the
+    catalog, and no login with which it could read more from Vault. Exits with the command's exit code.
 
     Example: bakery vault exec --credentials aws/sts/apply -- cdktf deploy images
     """
@@ -99,7 +105,12 @@ def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
     show = partial(print, flush=True)
     secrets = env.secret_values({**os.environ, **environment})
     given = env.without_logins(environment)
-    done = process.run(command, env=given, secrets=secrets, on_output=show, check=False)
+    with TemporaryDirectory() as folder:
+        keyring = open_keyring(describe_project(options.WORKSPACE))
+        if keyring.trusts_vault:  # the command cannot ask for the keys, and may read the catalog
+            given[TRUSTED_KEYS] = str(Path(folder, "keys.json"))
+            documents.save(keyring.trusted_keys(), Path(folder, "keys.json"))
+        done = process.run(command, env=given, secrets=secrets, on_output=show, check=False)
     return done.returncode if done.returncode >= 0 else ExitCode.FAILED
 
 

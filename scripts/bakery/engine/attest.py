@@ -72,7 +72,10 @@ def verify_provenance(envelope: bytes, where: str, keyring: Keyring) -> dict[str
 
 def refuse_other_version(statement: Mapping[str, Any], record: Record) -> None:
     """BakeryError unless a statement is about the version of a record."""
-    parameters = statement["predicate"]["buildDefinition"]["externalParameters"]
+    try:
+        parameters = statement["predicate"]["buildDefinition"]["externalParameters"]
+    except (KeyError, TypeError) as error:
+        raise BakeryError("the statement names no version", hint="no release of the bakery wrote it") from error
     if tuple(parameters.get(key) for key in ("image", "arch", "version")) != (
         record.image,
         record.arch,

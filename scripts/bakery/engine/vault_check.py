@@ -1,7 +1,8 @@
 """Checks before a build that a login can read the paths that definitions name in Vault, without making credentials."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bakery.clouds import BUILDERS, CLOUDS, STACKS
 from bakery.engine import notifications
@@ -82,18 +83,26 @@ def check(vault: Vault, requests: Sequence[Need]) -> list[NeedCheck]:
     ]
 
 
-def check_signing(keyring: Keyring, duty: Duty | None) -> list[NeedCheck]:
-    """Sign a probe, if jobs of the duty sign with a key in Vault."""
-    if duty not in DUTIES or not (path := keyring.signing_path(duty)):
+def check_keys(keyring: Keyring, duty: Duty | None) -> list[NeedCheck]:
+    """Read the public keys of the catalog, and sign a probe if the duty signs; nothing without keys in Vault."""
+    if duty is None:
         return []
+    checks: list[NeedCheck] = []
+    if keyring.trusts_vault:
+        checks.append(_check_key("public keys", "", "can be read", keyring.trusted_keys))
+    if duty in DUTIES and (path := keyring.signing_path(duty)):
+        checks.append(_check_key("signatures", path, "can sign", partial(keyring.require_signer, duty)))
+    return checks
+
+
+def _check_key(name: str, path: str, answer: str, use: Callable[[], object]) -> NeedCheck:
     try:
-        keyring.require_signer(duty)
-        answer = "can sign", "", ""
+        use()
     except OutageError:
         raise
     except BakeryError as error:
-        answer = "", error.message, error.hint
-    return [NeedCheck(SIGNING_KEY, "", "signatures", path, *answer)]
+        return NeedCheck(SIGNING_KEY, "", name, path, "", error.message, error.hint)
+    return NeedCheck(SIGNING_KEY, "", name, path, answer, "", "")
 
 
 def _image_needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) -> Iterable[Need]:

@@ -58,13 +58,19 @@ class Keyring:
         """The statement of an envelope; BakeryError unless a trusted key of the duty signed it."""
         return envelope.verify(content, self.trusted_keys(duty), (duty,), where)
 
+    @property
+    def trusts_vault(self) -> bool:
+        """Whether the trusted keys are in Vault, so that reading them takes a login."""
+        return (self.env.get(TRUSTED_KEYS) or self.env.get(SIGNING_KEY, "")).startswith(VAULT)
+
     def trusted_keys(self, *duties: Duty) -> TrustedKeys:
         """The public keys of some duties, or of all: those that are named, else the keys that sign."""
         setting = self.env.get(TRUSTED_KEYS) or self.env.get(SIGNING_KEY, "")
-        if setting.startswith(VAULT):
+        if self.trusts_vault:
             return self._read_vault(setting, duties)
         if self.env.get(TRUSTED_KEYS):
-            return keys.join_keys(*(keys.load_trusted_keys(Path(path)) for path in setting.split(os.pathsep)))
+            paths = filter(None, setting.split(os.pathsep))  # a colon at the end names no file
+            return keys.join_keys(*(keys.load_trusted_keys(Path(path)) for path in paths))
         return self._own_keys()
 
     def make_own(self) -> None:

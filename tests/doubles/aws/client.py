@@ -51,7 +51,9 @@ class StandIn:
         return self._clients[key]
 
     def _role_in(self, account: str) -> dict[str, str]:
-        role = self.client("sts").assume_role(RoleArn=f"arn:aws:iam::{account}:role/test", RoleSessionName="test")
+        role = self.client("sts", account=HOME_ACCOUNT).assume_role(
+            RoleArn=f"arn:aws:iam::{account}:role/test", RoleSessionName="test"
+        )
         keys = role["Credentials"]
         return {
             "aws_access_key_id": keys["AccessKeyId"],

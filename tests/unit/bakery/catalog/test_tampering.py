@@ -160,6 +160,26 @@ class TestSignatures:
         with pytest.raises(BakeryError, match=r"signed by no trusted key of the duty .*publish"):
             catalog.record(VERSION)
 
+    def test_a_statement_about_something_else(
+        self, catalog: Catalog, store: Store, keyring: Keyring, written: Written
+    ) -> None:
+        """A key signs documents of other kinds as well."""
+        envelope = seal(keyring, written[RECORD] | {"revision": 2})
+        statement = keyring.verify(envelope, "publish", "here")
+        other = statement.model_copy(update={"predicate_type": "https://slsa.dev/provenance/v1"})
+        store.create(next_key(RECORD), keyring.sign(other, "publish"))
+        with pytest.raises(BakeryError, match="the signed statement is not about this document"):
+            catalog.record(VERSION)
+
+    def test_a_workspace_that_cannot_read_the_catalog_adds_no_image(
+        self, store: Store, written: Written, tmp_path: Path
+    ) -> None:
+        """Its own key would sign a record that stops all other readers."""
+        foreign = Catalog(store, Keyring(tmp_path / "foreign", {}))
+        with pytest.raises(BakeryError, match="signed by no trusted key"):
+            foreign.reserve("db", "x86_64", "1.0", "key", {}, "builder", "bake-private")
+        assert store.list("images") == ["web"]
+
     def test_what_is_stored_is_an_envelope_of_the_document(self, store: Store, written: Written) -> None:
         assert unseal(store.read(RECORD)) == written[RECORD]
         assert unseal(store.read(ENTRY)) == written[ENTRY]
@@ -202,6 +222,37 @@ class TestDuties:
         store.create(next_key(key), seal(signers[duty], document, duty))
         with pytest.raises(BakeryError, match=r"signed by no trusted key of the duty .*publish"):
             READERS[key](trusting)
+
+    @pytest.mark.parametrize("state", ["complete", "revoked"])
+    @pytest.mark.parametrize("more", [1, 2])
+    def test_a_bake_does_not_reopen_what_was_published(
+        self, signers: dict[Duty, Keyring], trusting: Catalog, store: Store, written: Written, state: str, more: int
+    ) -> None:
+        """It could then have another disk published under the version, or undo its revocation."""
+        reserved, complete = unseal(store.read(RECORD.replace("1.json", "0.json"))), written[RECORD]
+        version = {"version": "2.0.0"}
+        documents: list[tuple[dict[str, Any], Duty]] = [
+            (reserved, "bake-private"),
+            (complete | {"state": state}, "publish"),
+        ]
+        documents += [(reserved, "bake-private")] * more
+        for revision, (document, duty) in enumerate(documents):
+            document = document | version | {"revision": revision, "publications": []}
+            key = f"images/web/x86_64/versions/2.0.0/{revision:06d}.json"
+            store.create(key, seal(signers[duty], document, duty))
+        with pytest.raises(BakeryError, match=f"web 2.0.0 was {state}, and a bake reserved it again"):
+            trusting.record(ImageVersion(*WEB, "2.0.0"))
+
+    def test_no_revision_is_left_out(self, signers: dict[Duty, Keyring], trusting: Catalog, store: Store) -> None:
+        """After the highest number that a key can have, no revision could be written."""
+        reserving = Catalog(store, signers["bake-private"])
+        reserved = reserving.reserve(*WEB, "3.0", "key", {}, "builder", "bake-private")
+        last = json.loads(dump(replace(reserved, revision=999_999)))
+        store.create(
+            "images/web/x86_64/versions/3.0.0/999999.json", seal(signers["bake-private"], last, "bake-private")
+        )
+        with pytest.raises(BakeryError, match="2 revisions are there, and the newest has the number 999999"):
+            trusting.record(reserved)
 
     def test_publish_completes(
         self, signers: dict[Duty, Keyring], trusting: Catalog, store: Store, written: Written

@@ -119,6 +119,15 @@ def test_the_id_of_a_key_is_for_people(own: Keyring) -> None:
     assert own.verify(json.dumps(envelope).encode(), "verify", "here") == STATEMENT
 
 
+def test_an_id_that_somebody_made_up_is_not_shown(own: Keyring, tmp_path: Path) -> None:
+    """It could clear the screen, or write a line that looks like ours."""
+    envelope = json.loads(make_keyring(tmp_path, "other").sign(STATEMENT, "verify"))
+    envelope["signatures"][0]["keyid"] = "\x1b[2J\nhint: run this"
+    with pytest.raises(BakeryError) as caught:
+        own.verify(json.dumps(envelope).encode(), "verify", "here")
+    assert caught.value.detail == "signed with no key\ntrusted     no key"
+
+
 class TestTrustedKeys:
     @pytest.fixture
     def signers(self, tmp_path: Path) -> dict[str, Keyring]:
