@@ -55,5 +55,5 @@ def test_time_is_kept(host: Host) -> None:
 
 def test_kernel_updates_reach_the_boot_loader(host: Host) -> None:
     with host.sudo():
-        entries = host.run("ls /boot/efi/loader/entries").stdout
+        entries = host.check_output("ls /boot/efi/loader/entries")
     assert host.check_output("uname -r") in entries

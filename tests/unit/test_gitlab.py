@@ -125,6 +125,8 @@ def test_every_image_is_named_by_its_digest() -> None:
     found = [job["image"] for name in FILES for job in load(parts(name)[1]).values() if "image" in job]
     assert sorted(found)[0] == "$[[ inputs.runner_image ]]"
     assert all(PINNED.fullmatch(image) for image in sorted(found)[1:])
+    (base,) = re.findall(r"^ARG BASE=(.*)$", (ROOT / "runner" / "Dockerfile").read_text(), re.MULTILINE)
+    assert PINNED.fullmatch(base)
 
 
 VARIABLE = re.compile(r"\$(?!\[\[)\{?[A-Za-z_]\w*")
