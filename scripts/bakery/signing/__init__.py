@@ -1,6 +1,6 @@
 """Signed statements: in-toto statements in DSSE envelopes, by a key per duty, in a file or in Vault."""
 
-from bakery.signing.documents import envelope_path, make_statement, save_signed, verify_document
+from bakery.signing.documents import envelope_path, make_statement, predicate_type, save_signed, verify_document
 from bakery.signing.envelope import sign, verify
 from bakery.signing.keyring import TRUSTED_KEYS, Keyring, open_keyring
 from bakery.signing.keys import DUTIES, Duty, TrustedKeys
@@ -17,6 +17,7 @@ __all__ = [
     "envelope_path",
     "make_statement",
     "open_keyring",
+    "predicate_type",
     "save_signed",
     "sign",
     "verify",

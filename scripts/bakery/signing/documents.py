@@ -36,12 +36,17 @@ def describe(document: Document, part: Part) -> Statement:
 
 def make_statement(document: Document, name: str, sha256: str) -> Statement:
     """The statement of a whole document about the bytes with a name and a digest."""
-    _, kind, number = document.schema.split("/")
     return Statement(
         subject=(Subject(name=name, digest={"sha256": sha256}),),
-        predicate_type=f"urn:image-bakery:{kind}:{number}",
+        predicate_type=predicate_type(document),
         predicate=json.loads(documents.dump(document)),
     )
+
+
+def predicate_type(document: Document) -> str:
+    """The kind of a statement that has a document as its predicate."""
+    _, kind, number = document.schema.split("/")
+    return f"urn:image-bakery:{kind}:{number}"
 
 
 def save_signed(document: Document, part: Part, path: Path, keyring: Keyring, duty: Duty) -> None:

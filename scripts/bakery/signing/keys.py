@@ -4,6 +4,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -43,6 +44,7 @@ class TrustedKeys(Strict):
         return {key.public: load_public_key(key.public) for key in self.keys if key.duty in duties}
 
 
+@cache
 def load_public_key(public: str) -> "Ed25519PublicKey":
     """The key of 32 bytes in base64; UsageError if they are something else."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
