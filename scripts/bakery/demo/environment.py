@@ -12,6 +12,7 @@ from bakery.demo import archive, services
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.infra import mirror
+from bakery.machine import network
 from bakery.model.project import Project
 
 REGION = "us-east-1"
@@ -22,11 +23,8 @@ SECRET = ("VAULT_SECRET_ID",)
 NAMES = (archive.SERVICE, "aws", "vault")
 
 
-def start(project: Project, vault: Path) -> dict[str, str]:
-    """Start the services that do not run yet; return the variables for the bakery, cdktf and Terraform.
-
-    `vault` is Vault's program.
-    """
+def start(project: Project, vault: Path) -> None:
+    """Start Vault and the AWS stand-in if they do not run yet. `vault` is Vault's program."""
     require_moto()
     folder = folder_of(project)
     seed, state = folder / "secrets.json", folder / "aws.state"
@@ -35,18 +33,34 @@ def start(project: Project, vault: Path) -> dict[str, str]:
         files.write_atomic(
             seed, json.dumps({"secret/data/bakery/web": {"status_password": secrets.token_urlsafe(24)}}).encode()
         )
-    login = folder / "vault" / "login.json"
+    login = _login_file(project)
     aws = services.ensure("aws", folder, lambda port: [*_stand_in("aws", port), "--state", state])
     options = ("--program", vault, "--folder", login.parent, "--secrets", seed)
     services.ensure("vault", folder, lambda port: [*_stand_in("vault", port), *options], login)
-    environment = {**_aws_environment(aws.url), **json.loads(login.read_bytes()), **_bakery_environment(project)}
-    _make_state_bucket(environment)
-    return environment
+    _make_state_bucket(_aws_environment(aws.url))
+
+
+def variables(project: Project) -> dict[str, str]:
+    """The variables with which the bakery, cdktf and Terraform use the demo's services; BakeryError if one is down."""
+    running = {name: service for name in NAMES if (service := services.find_running(name, folder_of(project)))}
+    if stopped := [name for name in NAMES if name not in running]:
+        raise BakeryError(f"services of the demo do not run: {', '.join(stopped)}", hint="run 'make demo' first")
+    return {
+        **_aws_environment(running["aws"].url),
+        **json.loads(_login_file(project).read_bytes()),
+        **_bakery_environment(project),
+        network.PORTS: str(running[archive.SERVICE].port),  # the only one of this machine that a bake reaches
+    }
 
 
 def folder_of(project: Project) -> Path:
     """The folder of the stand-ins."""
     return project.workspace / "stand-ins"
+
+
+def _login_file(project: Project) -> Path:
+    """The file in which Vault's stand-in leaves the variables of a login."""
+    return folder_of(project) / "vault" / "login.json"
 
 
 def save(project: Project) -> None:
@@ -79,7 +93,7 @@ def _aws_environment(url: str) -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "demo",
-        "AWS_SECRET_ACCESS_KEY": "demo",
+        "AWS_SECRET_ACCESS_KEY": "made-up-secret-key",  # its text is redacted in all output: no word of a path
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_CONFIG_FILE": os.devnull,

@@ -36,9 +36,9 @@ def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], rea
 
     The service is up when it accepts connections and, if `ready` is set, has written that file.
     """
+    if running := find_running(name, folder):
+        return running
     before = last_start(name, folder)
-    if before and _is_alive(before):
-        return before
     # The old port, if it is free, so that URLs of an earlier run keep working.
     port = before.port if before and _is_free(before.port) else qemu.free_port()
     log = folder / f"{name}.log"
@@ -59,10 +59,16 @@ def ensure(name: str, folder: Path, argv: Callable[[int], list[str | Path]], rea
     return service
 
 
+def find_running(name: str, folder: Path) -> Service | None:
+    """The service of this name; None if it does not run."""
+    service = last_start(name, folder)
+    return service if service and _is_alive(service) else None
+
+
 def stop(name: str, folder: Path) -> bool:
     """Stop a service and wait until it has ended; False if it was not running. Its file keeps the port."""
-    service = last_start(name, folder)
-    if service is None or not _is_alive(service):
+    service = find_running(name, folder)
+    if service is None:
         return False
     with suppress(ProcessLookupError):
         os.kill(service.pid, signal.SIGTERM)

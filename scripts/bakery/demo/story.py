@@ -18,7 +18,6 @@ from bakery.host.events import Event, Reporter, report_step, silent
 from bakery.host.timing import timed
 from bakery.infra.cdktf import Cdktf
 from bakery.infra.terraform import Terraform
-from bakery.machine import network
 from bakery.model import documents
 from bakery.model.documents import Artifact, Verdict
 from bakery.model.project import Project
@@ -105,13 +104,9 @@ def play(root: Path, vault: Path, change: Change | None, report: Reporter, print
     with files.exclusive(folder / "lock", "the demo is running already"):
         with _timed_step(seconds, report, "stand-ins", "start Vault, the AWS stand-in and a package archive"):
             images.prepare(root / "packer" / "images", project.definitions, change is Change.ROLE)
-            variables = environment.start(project, vault)
-            archive_variables = archive.start(environment.folder_of(project))
-            images.add_archive(project.definitions, archive_variables)
-            # The one port of this machine that a bake of the demo reaches.
-            variables[network.PORTS] = str(
-                network.loopback_port(archive_variables["apt_archive_uri"], "apt_archive_uri")
-            )
+            environment.start(project, vault)
+            images.add_archive(project.definitions, archive.start(environment.folder_of(project)))
+            variables = environment.variables(project)
         stage = Stage(project, variables, report, print_line)
         cdktf = Cdktf(project, variables, project.logs / "demo-cdktf.log", report)
         with _timed_step(seconds, report, "stacks", "cdktf deploy distribution network"):
@@ -143,6 +138,11 @@ def play(root: Path, vault: Path, change: Change | None, report: Reporter, print
         )
         documents.save(result, folder / "result.json")
     return result
+
+
+def user_variables(root: Path) -> dict[str, str]:
+    """The variables with which a user's shell continues where the demo ended."""
+    return environment.variables(project_of(root))
 
 
 def end(root: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """What the demo shows in the end."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,26 @@ def test_a_change_is_asked_for(
 def test_down(bakery: CliRunner, stopped: list[str], said: str) -> None:
     bakery.monkeypatch.setattr(story, "end", lambda _: stopped)
     assert bakery("demo", "--down").out == said
+
+
+def test_the_end_says_how_to_continue(bakery: CliRunner) -> None:
+    bakery.monkeypatch.setattr(story, "play", lambda *_: result())
+    assert bakery("demo").out.splitlines()[-1] == 'eval "$(bakery demo --env)"'
+
+
+def test_the_exports_change_a_shell(bakery: CliRunner) -> None:
+    """A setting of the user's that would win over the demo's is gone, and all others are left."""
+    bakery.monkeypatch.setattr(story, "user_variables", lambda _: {"BAKERY_CATALOG": "s3://demo/a b", "AWS_REGION": "x"})
+    bakery.monkeypatch.setenv("AWS_PROFILE", "mine")
+    bakery.monkeypatch.setenv("AWS_REGION", "mine")
+    bakery.monkeypatch.setenv("EDITOR", "vi")
+    answer = bakery("demo", "--env")
+    assert (answer.code, answer.err) == (0, "")
+    shell = ["/bin/bash", "-c", f'{answer.out}\necho "$BAKERY_CATALOG|$AWS_REGION|${{AWS_PROFILE-gone}}|$EDITOR"']
+    assert subprocess.run(shell, capture_output=True, text=True, check=True).stdout == "s3://demo/a b|x|gone|vi\n"
+
+
+def test_no_exports_without_a_demo(bakery: CliRunner) -> None:
+    answer = bakery("demo", "--env")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err == "error: services of the demo do not run: apt, aws, vault\nhint: run 'make demo' first\n"

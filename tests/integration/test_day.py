@@ -1,0 +1,57 @@
+"""A day's work of the README, word by word, after the demo."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.clones import user_environment
+from integration.readme import day_of_work
+
+SECONDS = 3600.0  # of the demo, and of the day; each bakes, boots and uploads emulated machines
+
+
+@pytest.fixture
+def demonstrated(project_root: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the project in which the demo has run once; its services stop at the end."""
+    listed = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=project_root, capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in filter(None, names):
+        if (project_root / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(project_root / name, tmp_path / name)
+    (tmp_path / ".bakery").mkdir()
+    (tmp_path / ".bakery" / "tools").symlink_to(project_root / ".bakery" / "tools")
+    (tmp_path / ".venv").symlink_to(Path(sys.executable).parents[1])
+    (tmp_path / "node_modules").symlink_to(project_root / "node_modules")
+    try:
+        run_shell(tmp_path, "source .venv/bin/activate; bakery demo")
+        yield tmp_path
+    finally:
+        run_shell(tmp_path, "source .venv/bin/activate; bakery demo --down")
+
+
+def run_shell(project: Path, script: str) -> None:
+    """Lines of a shell, each of which must work."""
+    done = subprocess.run(
+        ["bash", "-c", f"set -ex\n{script}"],
+        cwd=project,
+        env=user_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.soak  # the demo takes minutes of a processor; tests/unit/bakery/cli/test_day.py has the verbs without tools
+@pytest.mark.root
+@pytest.mark.guest
+@pytest.mark.integration
+def test_a_day_of_work_runs_as_written(demonstrated: Path, project_root: Path) -> None:
+    run_shell(demonstrated, day_of_work(project_root))
