@@ -32,14 +32,23 @@ class Store(Protocol):
         """Write a new object; False, and nothing written, if the key is taken. BakeryError if it is not a key."""
 
 
-def open_store(location: str) -> Store:
-    """A store by its location: a path, or s3://BUCKET/PREFIX. UsageError for another scheme, such as a mistyped one."""
+def open_store(location: str, *, must_exist: bool = False) -> Store:
+    """A store by its location: a path, or s3://BUCKET/PREFIX. UsageError for another scheme, such as a mistyped one.
+
+    NotFoundError if a folder must exist and does not; the first request finds out whether a bucket does.
+    """
     if match := re.fullmatch(r"s3://([^/]+)/?(.*)", location):
         return S3Store(match[1], match[2].strip("/"))
     if re.match(r"\w[\w+.-]*:", location):
         raise UsageError(
             f"'{location}' is not a location of a catalog",
             hint="it is a folder, or s3://BUCKET/PREFIX; a folder with a colon in its name is written ./NAME",
+        )
+    if must_exist and not Path(location).is_dir():
+        raise NotFoundError(
+            "there is no catalog",
+            where=location,
+            hint="name the right one with --catalog or BAKERY_CATALOG; 'bakery run' makes a new one",
         )
     return FolderStore(Path(location))
 

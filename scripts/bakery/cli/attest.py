@@ -58,7 +58,8 @@ def attest(
 
     Example: bakery attest web@stable --verify
     """
-    image_catalog, project = find_catalog(workspace, catalog, keys), describe_project(workspace)
+    image_catalog = find_catalog(workspace, catalog, keys, quiet=json or quiet)
+    project = describe_project(workspace)
     record = find_record(image_catalog, name, arch)
     envelope = read_provenance(image_catalog, record)
     if not verify and keys is None:

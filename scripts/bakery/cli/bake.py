@@ -36,7 +36,7 @@ def bake(
 
     Example: bakery bake web
     """
-    with session(definitions, workspace, catalog, verb="bake", quiet=quiet, verbose=verbose) as verb_session:
+    with session(definitions, workspace, catalog, verb="bake", json=json, quiet=quiet, verbose=verbose) as verb_session:
         bakes = bake_images(verb_session, images, builder or [], jobs, baked_before)
         parts = [part for outcome in bakes.outcomes if outcome.result for part in outcome.result.parts]
         if json:

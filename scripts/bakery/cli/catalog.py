@@ -3,6 +3,7 @@
 from bakery.catalog import Catalog, Record
 from bakery.cli import options
 from bakery.cli.session import find_catalog
+from bakery.engine.overview import hint_at_images
 from bakery.host.errors import NotFoundError
 from bakery.model import documents
 from bakery.reports import render_table
@@ -18,15 +19,19 @@ def catalog(
 
     Example: bakery catalog web
     """
-    image_catalog = find_catalog(workspace, catalog)
-    names = image_catalog.images()
+    image_catalog = find_catalog(workspace, catalog, quiet=json)
+    names = image_catalog.image_names()
     for name in images or []:
-        if name not in [image for image, _ in names]:
-            raise NotFoundError(f"no image named '{name}' in the catalog", where=image_catalog.location)
-    selection = [(image, arch) for image, arch in names if not images or image in images]
+        if name not in names:
+            message = f"no image named '{name}' in the catalog"
+            raise NotFoundError(message, where=image_catalog.location, hint=hint_at_images(name, names))
+    selection = [(image, arch) for image, arch in image_catalog.images() if not images or image in images]
     records = [record for image, arch in selection for record in image_catalog.records(image, arch)]
     if json:
         print(documents.dump_all(records).decode(), end="")
+        return
+    if not records:
+        print("the catalog is empty: 'bakery run' makes a first version of every image")
         return
     rows = [_version_row(image_catalog, record) for record in records]
     print(render_table(("image", "version", "state", "channels", "mode", "baked", "locations"), rows))

@@ -24,7 +24,9 @@ def promote(
 
     Example: bakery promote web 1.0.3 stable --reason "tested in staging"
     """
-    with session(definitions, workspace, catalog, verb="promote", quiet=quiet, verbose=verbose) as verb_session:
+    with session(
+        definitions, workspace, catalog, verb="promote", must_exist=True, quiet=quiet, verbose=verbose
+    ) as verb_session:
         entry = promote_version(verb_session, image, version, channel, reason)
     _show_entry(entry)
 
@@ -43,7 +45,9 @@ def rollback(
 
     Example: bakery rollback web stable --reason "1.0.3 does not start"
     """
-    with session(definitions, workspace, catalog, verb="rollback", quiet=quiet, verbose=verbose) as verb_session:
+    with session(
+        definitions, workspace, catalog, verb="rollback", must_exist=True, quiet=quiet, verbose=verbose
+    ) as verb_session:
         entry = roll_back_channel(verb_session, image, channel, reason)
     _show_entry(entry)
 

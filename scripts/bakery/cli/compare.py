@@ -46,7 +46,7 @@ def compare(
     """
     if json and markdown:
         raise UsageError("--json and --markdown exclude each other")
-    image_catalog = find_catalog(workspace, catalog)
+    image_catalog = find_catalog(workspace, catalog, quiet=json)
     before, after = _find_sides(image_catalog, [find_record(image_catalog, name, arch) for name in versions])
     comparison = compare_records(image_catalog, before, after, describe_project(workspace))
     if json:

@@ -11,7 +11,8 @@ import typer
 from bakery.bake import check_roles
 from bakery.cli import options
 from bakery.cli.plan import render
-from bakery.engine.session import Session, open_session
+from bakery.cli.session import open_session
+from bakery.engine.session import Session
 from bakery.host import files, yamlfile
 from bakery.model import edit
 from bakery.model import validation as strict
@@ -32,7 +33,7 @@ def add(
     Example: bakery add web jq curl
     """
     _edit_packages(edit.add_package, open_session(definitions, workspace, catalog), image, packages)
-    _show_plan(open_session(definitions, workspace, catalog), image)
+    _show_plan(open_session(definitions, workspace, catalog, quiet=True), image)
 
 
 def remove(
@@ -49,7 +50,7 @@ def remove(
     Example: bakery remove web jq
     """
     _edit_packages(edit.remove_package, open_session(definitions, workspace, catalog), image, packages)
-    _show_plan(open_session(definitions, workspace, catalog), image)
+    _show_plan(open_session(definitions, workspace, catalog, quiet=True), image)
 
 
 def bump(
@@ -72,7 +73,7 @@ def bump(
     before = edit.read(path)
     text = edit.set_version(path, before, f"{first + 1}.0" if major else f"{first}.{second + 1}")
     _save_definition(session, chosen, before, text)
-    _show_plan(open_session(definitions, workspace, catalog), image)
+    _show_plan(open_session(definitions, workspace, catalog, quiet=True), image)
 
 
 def _edit_packages(

@@ -7,6 +7,7 @@ import typer
 from bakery.catalog import Catalog, ChannelEntry, Record
 from bakery.cli import options
 from bakery.cli.session import find_catalog
+from bakery.engine.overview import hint_at_images
 from bakery.host.errors import NotFoundError
 from bakery.model import documents
 from bakery.reports import render_table
@@ -24,7 +25,7 @@ def history(
 
     Example: bakery history web stable
     """
-    events = _list_events(find_catalog(workspace, catalog), image, arch, channel)
+    events = _list_events(find_catalog(workspace, catalog, quiet=json), image, arch, channel)
     if json:
         print(documents.dump_all(events).decode(), end="")
         return
@@ -40,7 +41,8 @@ def _list_events(image_catalog: Catalog, image: str, arch: str, channel: str) ->
         )
     records = [] if channel else image_catalog.records(image, arch)
     if not channel and not records:
-        raise NotFoundError(f"{image} has no version ({arch})", where=image_catalog.location)
+        hint = hint_at_images(image, image_catalog.image_names())
+        raise NotFoundError(f"{image} has no version ({arch})", where=image_catalog.location, hint=hint)
     moves = [
         entry for name in ([channel] if channel else channels) for entry in image_catalog.history(image, arch, name)
     ]

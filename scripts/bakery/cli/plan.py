@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from bakery.cli import options
+from bakery.cli.session import open_session
 from bakery.engine.plan import Plan
-from bakery.engine.session import open_session
 from bakery.host.errors import ExitCode
 from bakery.host.text import count_of
 from bakery.model import documents
@@ -35,7 +35,7 @@ def plan(
     Example: bakery plan web
     """
     rebuild_asked = datetime.now(UTC) if rebuild else baked_before
-    document = open_session(definitions, workspace, catalog).plan(images, timedelta(hours=max_age), rebuild_asked)
+    document = open_session(definitions, workspace, catalog, quiet=json).plan(images, timedelta(hours=max_age), rebuild_asked)
     print(documents.dump(document).decode() if json else render(document), end="" if json else "\n")
     return ExitCode.CHANGES if detailed_exitcode and document.pending else ExitCode.OK
 

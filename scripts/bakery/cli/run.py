@@ -32,7 +32,7 @@ def run(
 
     Example: bakery run --rebuild web
     """
-    with session(definitions, workspace, catalog, verb="run", quiet=quiet, verbose=verbose) as verb_session:
+    with session(definitions, workspace, catalog, verb="run", json=json, quiet=quiet, verbose=verbose) as verb_session:
         records = run_images(verb_session, images, jobs, rebuild)
         if json:
             print(documents.dump_all(records).decode(), end="")

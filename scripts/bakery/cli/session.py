@@ -1,4 +1,7 @@
-"""How verbs open a session: with or without a screen, and with the catalog alone."""
+"""How verbs open a session: with or without a screen, and with the catalog alone.
+
+Each names its catalog on standard error: after a forgotten BAKERY_CATALOG, the answer would be of another one.
+"""
 
 import os
 import sys
@@ -10,7 +13,8 @@ from pathlib import Path
 
 from bakery.catalog import Catalog
 from bakery.cli import options
-from bakery.engine.session import Session, locate, open_catalog, open_session
+from bakery.engine import session as sessions
+from bakery.engine.session import Session, locate, open_catalog
 from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import Reporter
@@ -22,12 +26,30 @@ from bakery.reports import Verbosity, watch
 
 @contextmanager
 def session(
-    definitions: Path, workspace: Path, catalog: str, *, verb: str, quiet: bool = False, verbose: bool = False
+    definitions: Path,
+    workspace: Path,
+    catalog: str,
+    *,
+    verb: str,
+    must_exist: bool = False,
+    json: bool = False,
+    quiet: bool = False,
+    verbose: bool = False,
 ) -> Iterator[Session]:
-    """Open a session whose events are shown."""
-    silent_session = open_session(definitions, workspace, catalog)
+    """Open a session whose events are shown; NotFoundError if its catalog must exist and does not."""
+    silent_session = open_session(definitions, workspace, catalog, must_exist=must_exist, quiet=json or quiet)
     with show_events(silent_session.project, verb, quiet=quiet, verbose=verbose) as report:
         yield replace(silent_session, report=report)
+
+
+def open_session(
+    definitions: Path, workspace: Path, catalog: str, *, must_exist: bool = False, quiet: bool = False
+) -> Session:
+    """Open a session without events; NotFoundError if its catalog must exist and does not."""
+    opened = sessions.open_session(definitions, workspace, catalog, must_exist=must_exist)
+    if not quiet:
+        _name_catalog(opened.catalog)
+    return opened
 
 
 @contextmanager
@@ -49,11 +71,17 @@ def describe_project(workspace: Path) -> Project:
     return Project(Path.cwd(), options.DEFINITIONS, workspace.absolute())
 
 
-def find_catalog(workspace: Path, location: str, trusted: Path | None = None) -> Catalog:
-    """The catalog for verbs that read nothing else; a catalog with its own location needs no project.
+def find_catalog(workspace: Path, location: str, trusted: Path | None = None, *, quiet: bool = False) -> Catalog:
+    """The catalog, which must exist, for verbs that read nothing else; one with its own location needs no project.
 
     `trusted` is a file with the keys to trust.
     """
-    if location:
-        return open_catalog(describe_project(workspace), location, trusted)
-    return open_catalog(locate(options.DEFINITIONS, workspace), location, trusted)
+    project = describe_project(workspace) if location else locate(options.DEFINITIONS, workspace)
+    image_catalog = open_catalog(project, location, trusted, must_exist=True)
+    if not quiet:
+        _name_catalog(image_catalog)
+    return image_catalog
+
+
+def _name_catalog(image_catalog: Catalog) -> None:
+    print(f"catalog {image_catalog.location}", file=sys.stderr)

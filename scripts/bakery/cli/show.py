@@ -35,7 +35,7 @@ def show(
 
     Example: bakery show web@stable
     """
-    image_catalog = find_catalog(workspace, catalog)
+    image_catalog = find_catalog(workspace, catalog, quiet=json)
     record = find_record(image_catalog, name, arch)
     if sbom:
         print(read_sbom(image_catalog, record, sbom).decode(), end="")

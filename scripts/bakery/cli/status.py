@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bakery.cli import options, reportfile
-from bakery.engine.session import open_session
+from bakery.cli.session import open_session
 from bakery.engine.status import ImageStatus, Status, describe_images
 from bakery.engine.updates import render_security
 from bakery.host.errors import BakeryError
@@ -47,7 +47,7 @@ def status(
 
     Example: bakery status
     """
-    session = open_session(definitions, workspace, catalog)
+    session = open_session(definitions, workspace, catalog, must_exist=True, quiet=json)
     document = describe_images(session, images, timedelta(hours=max_age), with_vulnerabilities=json)
     with reportfile.write_at_end(report, lambda: render_junit("bakery status", _list_cases(document))):
         print(documents.dump(document).decode() if json else render(document), end="" if json else "\n")

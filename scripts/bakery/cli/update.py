@@ -7,9 +7,9 @@ import typer
 
 from bakery.cli import options
 from bakery.cli.plan import render
-from bakery.cli.session import show_events
+from bakery.cli.session import open_session, show_events
 from bakery.engine.locks import LockUpdate, update_locks
-from bakery.engine.session import Session, open_session
+from bakery.engine.session import Session
 from bakery.host.errors import UsageError
 from bakery.host.parallel import raise_failures
 from bakery.host.text import count_of
@@ -36,7 +36,7 @@ def update(
 
     Example: bakery update web
     """
-    silent_session = open_session(definitions, workspace, catalog)
+    silent_session = open_session(definitions, workspace, catalog, quiet=quiet)
     selected = _select_images(silent_session.definitions, images or [], every)  # a wrong call leaves no log
     with show_events(silent_session.project, "update", quiet=quiet, verbose=verbose) as report:
         for image in (image for image in selected if not image.has_lock):

@@ -1,5 +1,6 @@
 """Everything that the catalog knows of one version."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,7 +8,7 @@ from bakery.catalog import VERSION, Catalog, Record
 from bakery.catalog.search import find_descendants, find_identity
 from bakery.contents.comparison import Comparison, compare_versions
 from bakery.engine.vulnerabilities import compare_known_vulnerabilities
-from bakery.host.errors import NotFoundError, UsageError
+from bakery.host.errors import NotFoundError, UsageError, suggest
 from bakery.model.contents import Contents, SbomFormat
 from bakery.model.documents import Base, Strict
 from bakery.model.project import Project
@@ -40,8 +41,7 @@ def find_record(catalog: Catalog, name: str, arch: str) -> Record:
     if image not in names:
         if record := find_identity(catalog, name):
             return record
-        known = ", ".join(names) or "none"
-        raise NotFoundError(f"the catalog has no version named '{name}'", hint=f"images: {known}")
+        raise NotFoundError(f"the catalog has no version named '{name}'", hint=hint_at_images(image, names))
     if VERSION.match(selector):
         return catalog.record(ImageVersion(image, arch, selector))
     if at:
@@ -54,6 +54,13 @@ def find_record(catalog: Catalog, name: str, arch: str) -> Record:
     if record is None:
         raise NotFoundError(f"{image} has no complete version ({arch})", hint="'bakery catalog' lists all versions")
     return record
+
+
+def hint_at_images(name: str, images: Sequence[str]) -> str:
+    """A hint for a name that no image of the catalog has."""
+    if not images:
+        return f"the catalog is empty: 'bakery run {name}' makes a first version"
+    return suggest(name, images) or f"images: {', '.join(images)}"
 
 
 def find_previous(catalog: Catalog, record: Record) -> Record | None:

@@ -151,13 +151,19 @@ def locate_stacks(definitions: Path, workspace: Path) -> Project:
     return Project(Path.cwd(), definitions, workspace.absolute(), resources.SHIPPED)
 
 
-def open_session(definitions: Path, workspace: Path, catalog: str) -> Session:
-    """A session without a reporter of events."""
+def open_session(definitions: Path, workspace: Path, catalog: str, *, must_exist: bool = False) -> Session:
+    """A session without a reporter of events; NotFoundError if its catalog must exist and does not."""
     project = locate(definitions, workspace)
     loaded = load(definitions, project.cache / "definitions.json")
-    return Session(project, loaded, open_catalog(project, catalog))
+    return Session(project, loaded, open_catalog(project, catalog, must_exist=must_exist))
 
 
-def open_catalog(project: Project, location: str, trusted: Path | None = None) -> Catalog:
-    """The catalog at a location; the workspace's own if it is empty. `trusted` is a file with the keys to trust."""
-    return Catalog(open_store(location or str(project.workspace / "catalog")), open_keyring(project, trusted))
+def open_catalog(
+    project: Project, location: str, trusted: Path | None = None, *, must_exist: bool = False
+) -> Catalog:
+    """The catalog at a location, by default the workspace's own; NotFoundError if it must exist and does not.
+
+    `trusted` is a file with the keys to trust.
+    """
+    store = open_store(location or str(project.workspace / "catalog"), must_exist=must_exist)
+    return Catalog(store, open_keyring(project, trusted))

@@ -80,11 +80,12 @@ FILES = {
 
 @dataclass(frozen=True)
 class CliResult:
-    """How a call of the command line ended."""
+    """How a call of the command line ended. `err` is without the line that names the catalog."""
 
     code: int
     out: str
     err: str
+    catalog: str  # that the first line of standard error names; empty without such a line
 
 
 class FakeVault:
@@ -114,7 +115,11 @@ class CliRunner:
         self.capture.readouterr()
         self.monkeypatch.setattr(sys, "argv", ["bakery", *arguments])
         code = cli.main()
-        return CliResult(code, *self.capture.readouterr())
+        out, err = self.capture.readouterr()
+        first, _, rest = err.partition("\n")
+        if first.startswith("catalog "):
+            return CliResult(code, out, rest, first.removeprefix("catalog "))
+        return CliResult(code, out, err, "")
 
     def write(self, path: str, text: str) -> Path:
         """A file of the project."""

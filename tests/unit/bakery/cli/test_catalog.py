@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from bakery.catalog import Record
 from bakery.model import documents
 from unit.bakery.cli.cli_runner import CliRunner
@@ -12,9 +14,65 @@ def rows(out: str) -> list[list[str]]:
 
 
 def test_an_empty_one(bakery: CliRunner) -> None:
+    (bakery.project.workspace / "catalog").mkdir(parents=True)
     answer = bakery("catalog")
-    assert (answer.code, answer.err, rows(answer.out)) == (0, "", [])
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out == "the catalog is empty: 'bakery run' makes a first version of every image\n"
     assert json.loads(bakery("catalog", "--json").out) == []
+
+
+@pytest.mark.parametrize("verb", [("catalog", "web"), ("show", "web"), ("history", "web")], ids=lambda verb: verb[0])
+def test_a_name_that_it_does_not_have(bakery: CliRunner, verb: tuple[str, ...]) -> None:
+    (bakery.project.workspace / "catalog").mkdir(parents=True)
+    hint = bakery(*verb).err.splitlines()[-1]
+    assert hint == "hint: the catalog is empty: 'bakery run web' makes a first version"
+    bakery.line()
+    assert bakery(verb[0], "wbe").err.splitlines()[-1] == "hint: did you mean 'web'?"
+    assert bakery(verb[0], "shop").err.splitlines()[-1] == "hint: images: base, web"
+
+
+READING = ("catalog", "show web", "history web", "compare web", "attest web", "status", "revoke web 1.0.0 --reason CVE")
+MOVING = ("promote web 1.0.0 stable", "rollback web stable")
+
+
+@pytest.mark.parametrize("line", [*READING, *MOVING])
+def test_a_catalog_that_is_not_there(bakery: CliRunner, line: str) -> None:
+    """A wrong answer would look right: that nothing has any version."""
+    bakery.monkeypatch.setenv("BAKERY_CATALOG", "nowhere")
+    answer = bakery(*line.split())
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err == (
+        "error: nowhere: there is no catalog\n"
+        "hint: name the right one with --catalog or BAKERY_CATALOG; 'bakery run' makes a new one\n"
+    )
+
+
+def test_a_plan_needs_no_catalog(bakery: CliRunner) -> None:
+    answer = bakery("plan", "--catalog", "nowhere")
+    assert (answer.code, answer.catalog) == (0, "nowhere")
+
+
+@pytest.mark.parametrize("line", [*READING[:4], "status", "plan", "run", "bake", "verify", "add web jq"])
+def test_a_verb_names_its_catalog(bakery: CliRunner, line: str) -> None:
+    bakery.line()
+    bakery.edit("web", "hello", "goodbye")
+    bakery.line()
+    assert bakery(*line.split()).catalog == str(bakery.project.workspace / "catalog")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("catalog --json", "show web --json", "history web --json", "status --json", "plan --json"),
+        *("run -q", "run --json", "bake -q", "rollback web stable -q"),
+    ],
+)
+def test_documents_and_quiet_verbs_name_none(bakery: CliRunner, line: str) -> None:
+    bakery.line()
+    bakery.edit("web", "hello", "goodbye")
+    bakery.line()
+    answer = bakery(*line.split())
+    assert (answer.code, answer.catalog) == (0, "")
 
 
 def test_versions_with_states_and_channels(bakery: CliRunner) -> None:

@@ -20,7 +20,7 @@ from unit.bakery.cli.cli_runner import CliRunner
 def failing(bakery: CliRunner, error: BaseException) -> None:
     """Let `bakery plan` end with an error."""
 
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise error
 
     bakery.monkeypatch.setattr(plan, "open_session", fail)
@@ -92,6 +92,7 @@ def test_a_catalog_can_be_read_from_anywhere(bakery: CliRunner, tmp_path: Path) 
     bakery.monkeypatch.setenv("BAKERY_TRUSTED_KEYS", "keys.json")
     answer = bakery("catalog", "--catalog", str(bakery.project.workspace / "catalog"))
     assert (answer.code, answer.err) == (0, "")
+    assert answer.catalog == str(bakery.project.workspace / "catalog")
     assert "web" in answer.out
 
 
@@ -151,7 +152,7 @@ def test_an_interrupt(bakery: CliRunner) -> None:
 
 
 def test_sigterm_is_an_interrupt(bakery: CliRunner) -> None:
-    def end(*_: Any) -> None:
+    def end(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     bakery.monkeypatch.setattr(plan, "open_session", end)
