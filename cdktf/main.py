@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, show_error
 from bakery.model import documents
 from bakery_stacks.program import load_program, synth
 
@@ -16,9 +16,7 @@ def main() -> int:
     except BakeryError as error:
         if file := os.environ.get("BAKERY_ERROR_FILE"):  # set by the command line, which reads it
             documents.save(documents.ErrorDocument.of(error), Path(file))
-        where = f"{error.where}: " if error.where else ""
-        lines = [f"error: {where}{error.message}", error.detail, error.hint and f"hint: {error.hint}"]
-        sys.stderr.write("\n".join(filter(None, lines)) + "\n")
+        sys.stderr.write(f"{show_error(error)}\n")
         return error.exit_code
     return 0
 

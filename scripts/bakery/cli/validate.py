@@ -2,8 +2,7 @@
 
 from bakery.cli import options, reportfile
 from bakery.engine.checks import check_folder
-from bakery.host.errors import BakeryError, UsageError, render_error
-from bakery.host.text import count_of
+from bakery.host.errors import raise_all
 from bakery.reports import render_junit
 
 
@@ -28,13 +27,5 @@ def validate(
         for outcome in outcomes:
             if not outcome.error:
                 print(f"{outcome.name}: ok")
-        _raise_errors([outcome.error for outcome in outcomes if outcome.error])
+        raise_all([outcome.error for outcome in outcomes if outcome.error])
     return 0
-
-
-def _raise_errors(errors: list[BakeryError]) -> None:
-    """The error itself if it is alone, else one that lists all."""
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        raise UsageError(f"{count_of(len(errors), 'check')} failed", detail="\n".join(map(render_error, errors)))

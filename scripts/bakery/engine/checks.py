@@ -9,8 +9,9 @@ from bakery.bake import check_mode, check_roles, validator
 from bakery.clouds import CLOUDS
 from bakery.clouds.definitions import load_valid
 from bakery.engine import toolbox
+from bakery.engine.plan import Plan
 from bakery.engine.session import Session, locate, open_catalog
-from bakery.host.errors import UsageError, raise_all
+from bakery.host.errors import UsageError, raise_all, suggest
 from bakery.host.parallel import Outcome, run_parallel
 from bakery.model.definition import Definitions, ImageDefinition
 from bakery.model.lock import load_lock
@@ -67,6 +68,17 @@ def _check_templates(session: Session, selected: Sequence[ImageDefinition]) -> l
     return run_parallel(list(templates), validate, os.cpu_count() or 1)
 
 
+def check_due(session: Session, plan: Plan) -> None:
+    """Raise UsageError with every error of the definitions that a plan works on."""
+    errors: list[UsageError] = []
+    for action in plan.pending:
+        try:
+            check(session, session.definitions.images[action.image])
+        except UsageError as error:
+            errors.append(error)
+    raise_all(errors)
+
+
 def check(session: Session, definition: ImageDefinition) -> None:
     """Raise UsageError with the `file:line` of every error."""
 
@@ -92,10 +104,15 @@ def check(session: Session, definition: ImageDefinition) -> None:
 
 
 def _check_tests(session: Session, definition: ImageDefinition, where: Callable[..., str]) -> None:
-    paths = [session.project.resources.image_test(name) for name in definition.tests]
+    resources = session.project.resources
+    paths = [resources.image_test(name) for name in definition.tests]
     raise_all(
         [
-            UsageError(f"no test named '{name}'", where=where("tests", number), hint=f"write {path}")
+            UsageError(
+                f"no test named '{name}'",
+                where=where("tests", number),
+                hint=suggest(name, resources.image_tests()) or f"write {path}",
+            )
             for number, (name, path) in enumerate(zip(definition.tests, paths, strict=True))
             if not path.is_file()
         ]

@@ -21,7 +21,10 @@ class ExitCode(IntEnum):
 
 
 class BakeryError(Exception):
-    """An expected failure: a message, its location (`file:line`), a detail and a hint."""
+    """An expected failure: a message, its location (`file:line`), a detail and a hint.
+
+    `others` are failures that were found beside it.
+    """
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
 
@@ -34,6 +37,7 @@ class BakeryError(Exception):
         self.detail = detail
         self.hint = hint
         self.log = log
+        self.others: tuple[BakeryError, ...] = ()
 
 
 class UsageError(BakeryError):
@@ -87,22 +91,26 @@ def join_errors(
 
 
 def merge_errors(errors: Sequence[BakeryError]) -> BakeryError:
-    """The first error, with the others in its detail."""
+    """The first error, with the others beside it."""
     first, *rest = errors
-    first.detail = "\n".join(filter(None, [first.detail, *map(render_error, rest)]))
+    first.others += tuple(one for error in rest for one in (error, *error.others))
     if causes := [error.__cause__ for error in errors if error.__cause__]:
         first.__cause__ = BaseExceptionGroup("the causes of each error", causes)
     return first
 
 
 def raise_all(errors: Sequence[BakeryError]) -> None:
-    """Raise the first error, if there is one, with the others in its detail."""
+    """Raise the first error, if there is one, with the others beside it."""
     if errors:
         raise merge_errors(errors)
 
 
 def show_error(error: BakeryError) -> str:
-    """The text that a program prints for an error."""
+    """The text that a program prints for an error and those beside it."""
+    return "\n".join(_show_one(one) for one in (error, *error.others))
+
+
+def _show_one(error: BakeryError) -> str:
     where = f"{error.where}: " if error.where else ""
     lines = [f"error: {where}{error.message}", *(f"  {line}" for line in error.detail.splitlines())]
     if error.hint:
@@ -113,11 +121,16 @@ def show_error(error: BakeryError) -> str:
 
 
 def render_error(error: BakeryError) -> str:
-    """The text of an error inside of another one: one line, and its detail below."""
+    """The text of an error inside of another one: one line, and the rest below it."""
     where = f"{error.where}: " if error.where else ""
     hint = f" ({error.hint})" if error.hint else ""
-    detail = "".join(f"\n  {line}" for line in error.detail.splitlines())
-    return f"{where}{error.message}{hint}{detail}"
+    below = "".join(f"\n  {line}" for line in render_rest(error).splitlines())
+    return f"{where}{error.message}{hint}{below}"
+
+
+def render_rest(error: BakeryError) -> str:
+    """The detail of an error and the errors beside it, for a place that has room for one error."""
+    return "\n".join(filter(None, [error.detail, *map(render_error, error.others)]))
 
 
 def suggest(word: str, words: Iterable[str]) -> str:

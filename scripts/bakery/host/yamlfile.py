@@ -1,6 +1,7 @@
 """Reads YAML files that users edit: their content as JSON text, and the line of every key for messages."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from bakery.host.cache import Cache
 from bakery.host.errors import UsageError
@@ -21,6 +23,26 @@ MOST_NODES = 100_000
 MOST_BRACKETS = 200
 # The types that JSON also has. YAML reads plain text as more types: 2024-01-01 is a timestamp, .inf a float.
 JSON_KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "merge")
+ALIKE = "indent the keys of one mapping alike, and the entries of one list, with spaces"
+# The words of ruamel.yaml for common mistakes, as an expression; words for users; a hint.
+EXPLANATIONS = (
+    (r"character '\\t' that cannot start any token", "a tab where spaces must be", "indent with spaces"),
+    (r"character ('.+') that cannot start any token", r"\1 cannot begin a text", "quote the text"),
+    (r"mapping values are not allowed here", "a colon that ends no key", f'{ALIKE}; quote a text that has ": " in it'),
+    (r"could not find expected ':'", "a key without a colon", "write KEY: VALUE"),
+    (r"expected ',' or '\]'", "a list in brackets that is not closed, or lacks a comma", "close it, or add the comma"),
+    (r"expected ',' or '\}'", "a mapping in braces that is not closed, or lacks a comma", "close it, or add the comma"),
+    (r"unexpected end of stream", "a quote that is not closed", "close it"),
+    (r'found duplicate key "(.*?)"', r"the key '\1' is there twice", "keep one of them"),
+    (r"found undefined alias '(.*)'", r"the alias *\1 has no anchor &\1 above it", "add the anchor, or quote the text"),
+    (r"unknown escape character '(.*)'", r"\\\1 means nothing in double quotes", "use single quotes"),
+    (r"another document", "a second document after ---", "write one document to each file"),
+    (
+        r"expected <block end>|expected the node|expected '<document start>'|are not allowed here",
+        "a line that does not fit the lines above it",
+        ALIKE,
+    ),
+)
 
 
 class Reader:
@@ -81,15 +103,28 @@ def _explain_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise UsageError(f"not valid YAML: {error.problem}", where=f"{path}:{mark.line + 1}") from error
+        # Of a key without a colon, the library's mark of the problem is where it gave up to look for one.
+        marks = (error.context_mark, error.problem_mark)
+        mark = next(filter(None, marks if "expected ':'" in error.problem else reversed(marks)))
+        problem, hint = _explain_problem(str(error.problem))
+        raise UsageError(f"not valid YAML: {problem}", where=f"{path}:{mark.line + 1}", hint=hint) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise UsageError("not UTF-8 text", where=f"{path}:{line}", hint="save it with that encoding") from error
     except RecursionError as error:
         raise UsageError("not valid YAML: it is nested too deeply", where=str(path)) from error
+    except ReaderError as error:
+        raise UsageError("not valid YAML: it has a control character", where=str(path), hint="remove it") from error
     except (YAMLError, ValueError, TypeError) as error:
         raise UsageError(f"not valid YAML: {error}", where=str(path)) from error
+
+
+def _explain_problem(problem: str) -> tuple[str, str]:
+    """A problem of the library as a message and a hint."""
+    for pattern, words, hint in EXPLANATIONS:
+        if found := re.search(pattern, problem):
+            return found.expand(words), hint
+    return problem, ""
 
 
 def where(path: Path, keys: Keys) -> str:

@@ -16,7 +16,8 @@ def _check_block(text: str) -> str:
     try:
         block = ip_network(text)
     except ValueError as error:
-        raise field_error(f"'{text}' is no block of addresses: {error}", HINT) from error
+        reason = "it names a machine inside of the block" if "host bits" in str(error) else "ADDRESS/LENGTH is one"
+        raise field_error(f"'{text}' is no block of addresses: {reason}", HINT) from error
     if block.prefixlen < WIDEST[block.version]:
         raise field_error(f"'{text}' lets in the internet", HINT)
     return text

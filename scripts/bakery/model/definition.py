@@ -17,7 +17,7 @@ from bakery.model.bases import QEMU, Bases
 from bakery.model.distribution import Distribution
 from bakery.model.documents import Mode, PackageVersions, Updates
 from bakery.model.exemption import PASSWORDS, Exemption
-from bakery.model.fields import Name, SecretPath, VariableName
+from bakery.model.fields import Name, SecretPath, TextFormat, VariableName
 from bakery.model.gate import VulnerabilityGate
 from bakery.model.validation import Model, field_error, first_repeated
 
@@ -35,15 +35,15 @@ FAMILIES = {
 class RoleUse(Model):
     """An Ansible role and the values of its variables."""
 
-    name: VariableName
-    vars: dict[VariableName, JsonValue] = Field(default_factory=dict)
+    name: VariableName = Field(description="folder of the role in ansible/roles/")
+    vars: dict[VariableName, JsonValue] = Field(default_factory=dict, description="values of its variables, by name")
 
 
 class Software(Model):
     """The software requirements: packages of the OS by name, then roles in order."""
 
-    packages: tuple[str, ...] = ()
-    roles: tuple[RoleUse, ...] = ()
+    packages: tuple[str, ...] = Field(default=(), description="names of packages, as the package manager knows them")
+    roles: tuple[RoleUse, ...] = Field(default=(), description="Ansible roles in their order, each with its name")
 
     @model_validator(mode="after")
     def _no_clash(self) -> Self:
@@ -67,11 +67,13 @@ class ImageDefinition(Model):
 
     name: Name = Field(description="part of the names of images, parameters and files")
     description: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(description="for people")
-    os: Annotated[str, StringConstraints(pattern=r"^[a-z]+-[0-9.]+$")] = Field(description="family-release: debian-13")
+    os: Annotated[
+        str, TextFormat(r"^[a-z]+-[0-9.]+$", "a family in small letters, a hyphen and a release", "debian-13")
+    ] = Field(description="family-release: debian-13")
     arch: Literal["x86_64"]
-    version: Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$")] = Field(
-        description="MAJOR.MINOR in quotes; the catalog counts PATCH"
-    )
+    version: Annotated[
+        str, TextFormat(r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$", "two numbers, without leading zeros", "1.0")
+    ] = Field(description="MAJOR.MINOR in quotes; the catalog counts PATCH")
     mode: Mode = Field(default="vm", description="vm boots the image to provision it; chroot needs suitable roles")
     base: Bases
     template: str | None = Field(default=None, description="folder with your own *.pkr.hcl, relative to the definition")
@@ -93,7 +95,7 @@ class ImageDefinition(Model):
     exemptions: tuple[Exemption, ...] = Field(default=(), description="rules for images that this one may break")
     tests: tuple[VariableName, ...] = Field(default=(), description="test_<name>.py in packer/tests/")
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        default=("local",), description="targets that get the tested image"
+        default=("local",), description="targets that get the tested image, by name; their settings are in distribution"
     )
     distribution: Distribution = Field(default=Distribution(), description="settings of the targets")
     tags: dict[str, str] = Field(default_factory=dict, description="tags on image and snapshots at every target")

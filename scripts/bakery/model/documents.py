@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from bakery.host import files
-from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError, UsageError
+from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError, UsageError, render_rest
 
 Mode = Literal["vm", "chroot"]
 Updates = Literal["all", "security", "none"]
@@ -290,7 +290,7 @@ class ErrorDocument(Strict):
     def of(cls, error: BakeryError) -> "ErrorDocument":
         """The document of an error."""
         log = str(error.log or "")
-        return cls(error.message, error.where, error.detail, error.hint, int(error.exit_code), log)
+        return cls(error.message, error.where, render_rest(error), error.hint, int(error.exit_code), log)
 
     def error(self) -> BakeryError:
         """The exception for the document. Its class is the general one of the exit code, which is enough for users."""

@@ -1,6 +1,8 @@
 """Strict models of YAML files that users edit, and their errors as messages with `file:line`."""
 
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +20,29 @@ class Model(BaseModel):
 
 
 Kind = TypeVar("Kind", bound=Model)
+
+PLAIN = re.compile(r"[A-Za-z_][\w./-]*")  # a text that YAML reads as one without quotes
+LONGEST_SHOWN = 80  # characters of a wrong text: a message stays one line of a terminal or two
+
+# The form that a value must have, by the type of pydantic's error; {names} are of the error's context.
+FORMS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "date_type": "a day such as 2026-12-31",
+    "date_parsing": "a day such as 2026-12-31",
+    "date_from_datetime_parsing": "a day such as 2026-12-31",
+    "date_from_datetime_inexact": "a day such as 2026-12-31",
+    "string_too_short": "{min_length} or more characters long",
+    "string_too_long": "{max_length} or fewer characters long",
+    "greater_than_equal": "{ge} or more",
+    "less_than_equal": "{le} or less",
+}
 
 
 def field_error(message: str, hint: str, *keys: str | int) -> PydanticCustomError:
@@ -58,22 +83,23 @@ def _explain_problem(kind: type[Model], what: str, path: Path, problem: Mapping[
     dotted = ".".join(str(key) for key in keys) or what
     where = yamlfile.where(path, keys)
     value, meaning = problem["input"], _key_description(kind, keys)
+    shown = _show_value(value)
     match problem["type"]:
         case "extra_forbidden":
-            allowed = _keys_at(kind, keys[:-1])
-            hint = suggest(str(keys[-1]), allowed) or f"known here: {', '.join(allowed)}"
-            return where, f"unknown key '{dotted}'", hint
+            return where, f"unknown key '{dotted}'", _hint_at_key(kind, keys)
         case "missing":
             return where, f"'{dotted}' is missing", meaning
         case "field_error":
             return where, f"{dotted}: {context['message']}", context["hint"]
         case "value_error":
             return where, f"{dotted}: {context['error']}", ""
+        case _ if value is None and not keys:
+            return where, "the file is empty", f"it needs the keys {', '.join(kind.model_json_schema()['required'])}"
         case _ if value is None:
             return where, f"'{dotted}' has no value", meaning
         case "text_format":
             hint = f'write it like "{context["example"]}"'
-            return where, f"'{dotted}' is {value!r}; it must be {context['words']}", hint
+            return where, f"'{dotted}' is {shown}; it must be {context['words']}", hint
         case "string_type" if isinstance(value, int | float):
             text = yamlfile.written(path, keys)
             guess = "boolean" if isinstance(value, bool) else "number"
@@ -81,14 +107,57 @@ def _explain_problem(kind: type[Model], what: str, path: Path, problem: Mapping[
         case "literal_error":
             expected = context["expected"]
             options = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
-            return where, f"'{dotted}' is {value!r}; it must be {expected}", suggest(str(value), options) or meaning
+            return (
+                where,
+                f"'{dotted}' is {shown}; it must be {expected}",
+                suggest(str(value).lower(), options) or meaning,
+            )
         case "too_short":
             return where, f"'{dotted}' has {len(value)} entries; it needs {context['min_length']} or more", meaning
-        case "model_type":
-            hint = f"it has the keys {', '.join(_keys_at(kind, keys))}"
-            return where, f"'{dotted}' is {value!r}; it must be a mapping", hint
+        case "model_type" | "tuple_type" | "dict_type" as form:
+            return where, f"'{dotted}' is {shown}; it must be {FORMS[form]}", _hint_at_shape(kind, keys, value)
+        case form if form in FORMS:
+            return where, f"'{dotted}' is {shown}; it must be {FORMS[form].format(**context)}", meaning
         case _:
-            return where, f"'{dotted}' is {value!r}: {problem['msg']}", meaning
+            return where, f"'{dotted}' is {shown}: {problem['msg']}", meaning
+
+
+def _show_value(value: Any) -> str:
+    """A wrong value as a YAML file has it; of a list or a mapping only that it is one."""
+    if isinstance(value, str):
+        short = value if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]}…"
+        return f"'{short}'" if short.isprintable() else json.dumps(short, ensure_ascii=False)
+    return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else json.dumps(value)
+
+
+def _hint_at_key(kind: type[Model], keys: tuple[str | int, ...]) -> str:
+    """A hint for an unknown key: where the schema has this key, a similar key, or all keys that are known here."""
+    key, allowed = str(keys[-1]), _keys_at(kind, keys[:-1])
+    if elsewhere := _find_key(kind, key):
+        return f"did you mean '{' or '.join(elsewhere)}'?".replace(" or ", "' or '")
+    return suggest(key, allowed) or f"known here: {', '.join(allowed)}"
+
+
+def _hint_at_shape(kind: type[Model], keys: tuple[str | int, ...], value: Any) -> str:
+    """A hint for a value that is no list or no mapping: the same as one if that is clear, else what is meant."""
+    if isinstance(value, str) and (shaped := _write_in_shape(kind, keys, value)):
+        return f"write it as {shaped}"
+    known = _keys_at(kind, keys)
+    return f"it has the keys {', '.join(known)}" if known else _key_description(kind, keys)
+
+
+def _write_in_shape(kind: type[Model], keys: tuple[str | int, ...], text: str) -> str:
+    """A text as an entry of the list, or as the one key of the mapping, that the schema has; empty for any other."""
+    schema = kind.model_json_schema()
+    node = _resolve_reference(_node_at(schema, keys), schema)
+    required = list(node.get("required", ()))
+    if node.get("type") == "array":
+        return f"[{_write_in_shape(kind, (*keys, 0), text)}]"
+    if len(required) == 1:
+        return f"{{{required[0]}: {_write_in_shape(kind, (*keys, required[0]), text)}}}"
+    if "properties" in node or "patternProperties" in node or "additionalProperties" in node:
+        return ""
+    return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _key_description(kind: type[Model], keys: tuple[str | int, ...]) -> str:
@@ -106,6 +175,19 @@ def _keys_at(kind: type[Model], keys: tuple[str | int, ...]) -> list[str]:
     """The keys that the schema allows at a place, for near-miss hints."""
     schema = kind.model_json_schema()
     return list(_resolve_reference(_node_at(schema, keys), schema).get("properties", {}))
+
+
+def _find_key(kind: type[Model], key: str) -> list[str]:
+    """The places at which the schema has a key of this name below other keys, such as software.packages."""
+    schema = kind.model_json_schema()
+
+    def places(node: dict[str, Any], above: tuple[str, ...]) -> Iterator[str]:
+        for name, child in _resolve_reference(node, schema).get("properties", {}).items():
+            if name == key and above:
+                yield ".".join((*above, name))
+            yield from places(child, (*above, name))
+
+    return list(places(schema, ()))
 
 
 def _node_at(schema: dict[str, Any], keys: tuple[str | int, ...]) -> dict[str, Any]:

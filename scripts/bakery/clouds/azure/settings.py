@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from bakery.model.access import AddressBlock
 from bakery.model.bases import QEMU, CloudBase, require_one
@@ -48,6 +48,15 @@ VirtualNetwork = Annotated[
     ),
 ]
 
+Urn = Annotated[
+    str,
+    TextFormat(
+        r"^[^:\s]+:[^:\s]+:[^:\s]+:[^:\s]+$",
+        "PUBLISHER:OFFER:SKU:VERSION of a marketplace image",
+        "Debian:debian-13:13-gen2:latest",
+    ),
+]
+
 LATEST = "latest"  # the version that Azure replaces by the newest
 
 
@@ -66,7 +75,7 @@ class AzureBase(CloudBase):
     image: Name | None = Field(
         default=None, description="another image of this project: its newest complete version there"
     )
-    urn: Annotated[str, StringConstraints(pattern=r"^[^:\s]+:[^:\s]+:[^:\s]+:[^:\s]+$")] | None = Field(
+    urn: Urn | None = Field(
         default=None, description="marketplace image, PUBLISHER:OFFER:SKU:VERSION; latest stands for the newest"
     )
     vm_size: str = Field(default="Standard_D2s_v5", description="size of the build's virtual machine")

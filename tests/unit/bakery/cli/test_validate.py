@@ -58,8 +58,10 @@ def test_packer_is_not_asked_about_wrong_definitions(bakery: CliRunner, packer: 
     bakery.edit("web", "name: nginx", "name: ngix")
     answer = bakery("validate")
     assert (answer.code, answer.out, packer) == (64, "", {})
-    assert answer.err.startswith("error: 2 checks failed\n  packer/images/base.yaml:10: no test named 'nothing' (")
-    assert "\n  packer/images/web.yaml:11: no role named 'ngix' (did you mean 'nginx'?)\n" in answer.err
+    assert answer.err.startswith("error: packer/images/base.yaml:10: no test named 'nothing'\nhint: ")
+    assert answer.err.endswith(
+        "\nerror: packer/images/web.yaml:11: no role named 'ngix'\nhint: did you mean 'nginx'?\n"
+    )
 
 
 def test_each_template_once(bakery: CliRunner, packer: Packer) -> None:
@@ -106,10 +108,10 @@ def test_every_mistake_of_every_file_is_reported_at_once(bakery: CliRunner) -> N
     assert answer.code == 64
     for mistake in (
         "base.yaml:4: 'arch' is 'x86'",
-        "base.yaml:2: unknown key 'desription' (did you mean 'description'?)",
+        "base.yaml:2: unknown key 'desription'\nhint: did you mean 'description'?",
         "other.yaml:1: 'description' is missing",
-        "the role nginx has no variable 'nginx_massage' (did you mean 'nginx_message'?)",
-        "the role nginx has no variable 'nginx_prot' (did you mean 'nginx_port'?)",
+        "the role nginx has no variable 'nginx_massage'\nhint: did you mean 'nginx_message'?",
+        "the role nginx has no variable 'nginx_prot'\nhint: did you mean 'nginx_port'?",
         "no test named 'bose'",
         "no test named 'wob'",
     ):
@@ -125,8 +127,8 @@ def test_lineages_that_are_wrong_are_all_reported(bakery: CliRunner) -> None:
         )
     answer = bakery("validate")
     assert answer.code == 64
-    assert "'one' is built on 'bse', which is not defined (did you mean 'base'?)" in answer.err
-    assert "'two' is built on 'bse', which is not defined (did you mean 'base'?)" in answer.err
+    assert "'one' is built on 'bse', which is not defined\nhint: did you mean 'base'?\n" in answer.err
+    assert "'two' is built on 'bse', which is not defined\nhint: did you mean 'base'?\n" in answer.err
     assert "one.yaml: ok" not in answer.out
 
 
@@ -179,6 +181,7 @@ def test_another_folder(bakery: CliRunner, packer: Packer) -> None:
             "did you mean 'nginx_message'?",
         ),
         ("tests: [base]", "tests: [base, web]", 14, "no test named 'web'", "packer/tests/test_web.py"),
+        ("tests: [base]", "tests: [bsae]", 14, "no test named 'bsae'", "did you mean 'base'?"),
         ("tests: [base]", EXEMPTIONS, 15, "no rule named 'no swap files'", "did you mean 'no swap file'?"),
         ("targets: [local]\n", AWS.format(region="eu-wset-1"), 18, "no AWS region 'eu-wset-1'", "'eu-west-1'"),
         ("version:", "mode: chroot\nversion:", 12, "does not declare that it works in mode chroot", "use mode: vm"),
@@ -186,7 +189,7 @@ def test_another_folder(bakery: CliRunner, packer: Packer) -> None:
         ("image: base", "image: bass", 8, "built on 'bass', which is not defined", "did you mean 'base'?"),
         ("description:", "desription:", 2, "desription", "did you mean 'description'?"),
     ],
-    ids=["role", "variable", "test", "rule", "region", "mode", "family", "parent", "key"],
+    ids=["role", "variable", "test", "misspelt test", "rule", "region", "mode", "family", "parent", "key"],
 )
 @pytest.mark.parametrize("verb", ["validate", "bake"])
 def test_a_wrong_one(bakery: CliRunner, verb: str, old: str, new: str, line: int, message: str, hint: str) -> None:

@@ -75,10 +75,16 @@ def test_joined_errors_say_to_try_again_if_all_do(second: BakeryError, kind: typ
     assert error.__cause__.exceptions[1] is second
 
 
-def test_merged_errors_are_the_first_with_the_others_below() -> None:
+def test_merged_errors_are_the_first_with_the_others_beside_it() -> None:
     first = NotFoundError("no key", detail="why", hint="add it")
-    assert merge_errors([first, BakeryError("no path", where="web.yaml:4")]) is first
-    assert first.detail == "why\nweb.yaml:4: no path"
+    second, third = BakeryError("no path", where="web.yaml:4", hint="name it"), BakeryError("no name")
+    assert merge_errors([first, second, third]) is first
+    assert show_error(first).splitlines() == [
+        *("error: no key", "  why", "hint: add it"),
+        *("error: web.yaml:4: no path", "hint: name it"),
+        "error: no name",
+    ]
+    assert render_error(first) == "no key (add it)\n  why\n  web.yaml:4: no path (name it)\n  no name"
     assert merge_errors([alone := BakeryError("it broke")]) is alone
     assert alone.detail == ""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bakery.host.errors import BakeryError, ExitCode, NotFoundError, OutageError, UsageError
+from bakery.host.errors import BakeryError, ExitCode, NotFoundError, OutageError, UsageError, render_error
 from bakery.host.vault import Secret, Vault, connection
 from bakery.host.vault.secrets import read_secrets
 from bakery.model.definition import SecretRef
@@ -368,7 +368,7 @@ def test_all_problems_come_in_one_error_with_their_places(server: Script) -> Non
         read_secrets(opened, secrets, lambda name: f"web.yaml:{name}")
     assert caught.value.where == "web.yaml:typo"
     expected = "web.yaml:key: the secret secret/data/web has no key 'passwrd' (did you mean 'password'?)"
-    assert caught.value.detail == expected
+    assert [render_error(other) for other in caught.value.others] == [expected]
 
 
 def test_values_come_by_name(server: Script) -> None:

@@ -1,14 +1,17 @@
 import json
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from bakery.clouds import definitions
 from bakery.host import yamlfile
-from bakery.host.errors import ExitCode, UsageError
+from bakery.host.errors import ExitCode, UsageError, render_error
 from bakery.model.definition import SecretRef
 
 WEB = """\
@@ -138,22 +141,22 @@ BAD = {
         "rebuild_after_days: 30",
         'rebuild_after_days: "30"',
         27,
-        "'rebuild_after_days' is '30': Input should be a valid integer",
+        "'rebuild_after_days' is '30'; it must be a whole number",
         "rebuild_after_days: bake again after this many days even if nothing changed, for package updates",
     ),
     "mapping instead of a list": (
         "packages: [curl]",
         "packages: {curl: 1}",
         10,
-        "'software.packages' is {'curl': 1}: Input should be a valid array",
-        "software: software to install on the base",
+        "'software.packages' is a mapping; it must be a list",
+        "packages: names of packages, as the package manager knows them",
     ),
     "text instead of a mapping": (
         '  aws:\n    regions: [eu-central-1]\n    accounts: ["123456789012"]',
         "  aws: eu-central-1",
         21,
         "'distribution.aws' is 'eu-central-1'; it must be a mapping",
-        "it has the keys regions, accounts, consumer_role, kms_alias, credentials, build_credentials",
+        "write it as {regions: [eu-central-1]}",
     ),
     "no value": (
         "name: web",
@@ -209,8 +212,8 @@ BAD = {
         '"1.0"',
         '"01.0"',
         5,
-        "'version' is '01.0': ",
-        "version: MAJOR.MINOR in quotes; the catalog counts PATCH",
+        "'version' is '01.0'; it must be two numbers, without leading zeros",
+        'write it like "1.0"',
     ),
     "name that no cloud takes": (
         "name: web",
@@ -286,11 +289,114 @@ BAD = {
         "arch: x86_64",
         "arch: x86_64\nname: other",
         5,
-        'not valid YAML: found duplicate key "name" with value "other" (original value: "web")',
-        "",
+        "not valid YAML: the key 'name' is there twice",
+        "keep one of them",
     ),
-    "bracket left open": ("packages: [curl]", "packages: [curl", 11, "not valid YAML: expected ',' or ']'", ""),
-    "tab": ("  packages: [curl]", "\tpackages: [curl]", 10, "not valid YAML: found character '\\t'", ""),
+    "bracket left open": (
+        "packages: [curl]",
+        "packages: [curl",
+        11,
+        "not valid YAML: a list in brackets that is not closed, or lacks a comma",
+        "close it, or add the comma",
+    ),
+    "brace left open": (
+        "packages: [curl]",
+        "packages: {curl: 1",
+        11,
+        "not valid YAML: a mapping in braces that is not closed, or lacks a comma",
+        "close it, or add the comma",
+    ),
+    "tab": (
+        "  packages: [curl]",
+        "\tpackages: [curl]",
+        10,
+        "not valid YAML: a tab where spaces must be",
+        "indent with spaces",
+    ),
+    "too little indentation": (
+        "  packages: [curl]",
+        " packages: [curl]",
+        11,
+        "not valid YAML: a line that does not fit the lines above it",
+        yamlfile.ALIKE,
+    ),
+    "colon in a text": (
+        "arch: x86_64",
+        "arch: x86_64: 1",
+        4,
+        "not valid YAML: a colon that ends no key",
+        f'{yamlfile.ALIKE}; quote a text that has ": " in it',
+    ),
+    "key without a colon": (
+        "arch: x86_64",
+        "arch x86_64",
+        4,
+        "not valid YAML: a key without a colon",
+        "write KEY: VALUE",
+    ),
+    "text that begins with a mark": (
+        "arch: x86_64",
+        "arch: @x86_64",
+        4,
+        "not valid YAML: '@' cannot begin a text",
+        "quote the text",
+    ),
+    "alias of nothing": (
+        "arch: x86_64",
+        "arch: *x86_64",
+        4,
+        "not valid YAML: the alias *x86_64 has no anchor &x86_64 above it",
+        "add the anchor, or quote the text",
+    ),
+    "escape that means nothing": (
+        "arch: x86_64",
+        'arch: "x86\\z"',
+        4,
+        "not valid YAML: \\z means nothing in double quotes",
+        "use single quotes",
+    ),
+    "text instead of a list": (
+        "packages: [curl]",
+        "packages: curl",
+        10,
+        "'software.packages' is 'curl'; it must be a list",
+        "write it as a list: [curl]",
+    ),
+    "name instead of a role": (
+        "    - name: nginx\n",
+        "    - proxy\n    - name: nginx\n",
+        12,
+        "'software.roles.0' is 'proxy'; it must be a mapping",
+        "write it as {name: proxy}",
+    ),
+    "mapping instead of a target": (
+        "targets: [local, aws]",
+        "targets: [{aws: {regions: [eu-central-1]}}]",
+        19,
+        "'targets.0' is a mapping; it must be 'local', 'aws', 'vsphere' or 'azure'",
+        "targets: targets that get the tested image, by name; their settings are in distribution",
+    ),
+    "packages beside software": (
+        "targets: [local, aws]",
+        "packages: [curl]\ntargets: [local, aws]",
+        19,
+        "unknown key 'packages'",
+        "did you mean 'software.packages'?",
+    ),
+    "key of two clouds beside them": (
+        "targets: [local, aws]",
+        "regions: [eu-central-1]\ntargets: [local, aws]",
+        19,
+        "unknown key 'regions'",
+        "did you mean 'distribution.aws.regions' or 'distribution.azure.regions'?",
+    ),
+    "os without a release": (
+        "os: debian-12",
+        "os: Debian",
+        3,
+        "'os' is 'Debian'; it must be a family in small letters, a hyphen and a release",
+        'write it like "debian-13"',
+    ),
     "alias inside of itself": (
         "nginx_port: 8080",
         "nginx_list: &all [*all]",
@@ -298,7 +404,13 @@ BAD = {
         "not valid YAML: an alias refers to a node that contains it",
         "",
     ),
-    "second document": ("channel: candidate", "---\nname: other", 26, "not valid YAML: but found another document", ""),
+    "second document": (
+        "channel: candidate",
+        "---\nname: other",
+        26,
+        "not valid YAML: a second document after ---",
+        "write one document to each file",
+    ),
     "parent that is not defined": (
         "image: debian-12",
         "image: debian-13",
@@ -324,10 +436,53 @@ def test_every_mistake_of_a_file_is_told(folder: Path) -> None:
     (folder / "web.yaml").write_text(WEB.replace("os: debian-12\n", "osa: 1\n").replace("channel:", "chanel:"))
     error = refused(folder)
     assert error.message == "unknown key 'osa'"
-    assert error.detail.splitlines() == [
+    assert [render_error(other) for other in error.others] == [
         f"{folder}/web.yaml:26: unknown key 'chanel' (did you mean 'channel'?)",
         f"{folder}/web.yaml:1: 'os' is missing (os: family-release: debian-13)",
     ]
+
+
+LIBRARY = re.compile(r"Input should|should (be|have|match)|Value error|[Rr]egex|pattern|\bNone\b|\bTrue\b|\{'|\['")
+WRONG = ("x y", "", "[]", "{}", "[1]", "{a: 1}", "1", "1.5", "true", "null", "'2026-13-01'", "-1", "[[a]]", '"a\\tb"')
+
+
+def places(value: object, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The keys that lead to each value of a definition."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield (*above, key)
+        yield from places(child, (*above, key))
+
+
+FULL = (
+    WEB
+    + """\
+vulnerabilities: {fail_on: high, only_fixed: true, ignore: [{id: CVE-2026-1, reason: unused, until: '2026-12-31'}]}
+exemptions: [{rule: no swap file, reason: it needs one, until: '2026-12-31'}]
+mode: vm
+max_failures: 3
+"""
+)
+
+
+@pytest.mark.parametrize("keys", list(places(json.loads(yamlfile.parse(Path("full.yaml"), FULL)))), ids=str)
+def test_no_message_has_the_words_of_a_library(folder: Path, keys: tuple[str | int, ...]) -> None:
+    """At each place of a definition, with each kind of value."""
+    path = folder / "web.yaml"
+    for text in WRONG:
+        definition: Any = YAML().load(FULL)
+        parent = definition
+        for key in keys[:-1]:
+            parent = parent[key]
+        parent[keys[-1]] = YAML().load(text) if text else ""
+        with path.open("w") as stream:
+            YAML().dump(definition, stream)
+        try:
+            definitions.load(folder)
+        except UsageError as error:
+            for one in (error, *error.others):
+                assert not LIBRARY.search(f"{one.message}\n{one.hint}"), f"{text}: {one.message}\n{one.hint}"
+                assert "\n" not in one.message
 
 
 @pytest.mark.parametrize(
@@ -344,7 +499,7 @@ def test_a_list_of_wrong_entries_is_not_called_empty(folder: Path, targets: str,
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("", "'definition' has no value"), ("- web\n", "'definition' is ['web']")]
+    ("text", "message"), [("", "the file is empty"), ("- web\n", "'definition' is a list; it must be a mapping")]
 )
 def test_file_without_a_mapping(folder: Path, text: str, message: str) -> None:
     (folder / "web.yaml").write_text(text)

@@ -4,7 +4,7 @@ import pytest
 
 from bakery.clouds.aws.regions import check_regions
 from bakery.clouds.aws.settings import AwsDistribution
-from bakery.host.errors import UsageError
+from bakery.host.errors import UsageError, render_error
 from bakery.model.definition import ImageDefinition
 
 
@@ -40,6 +40,6 @@ def test_wrong_regions(definition: ImageDefinition, second: str, message: str, h
 def test_all_wrong_regions_are_reported(definition: ImageDefinition) -> None:
     with pytest.raises(UsageError, match="there is no AWS region 'eu-centrall-1'") as caught:
         _check(definition, "eu-centrall-1", "us-eastt-1", "us-west-2")
-    assert caught.value.detail.splitlines() == [
+    assert [render_error(other) for other in caught.value.others] == [
         "('distribution', 'aws', 'regions', 1): there is no AWS region 'us-eastt-1' (did you mean 'us-east-1'?)"
     ]
