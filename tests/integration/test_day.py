@@ -49,7 +49,8 @@ def run_shell(project: Path, script: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.soak  # the demo takes minutes of a processor; tests/unit/bakery/cli/test_day.py has the verbs without tools
+# The demo takes minutes of a processor; tests/unit/bakery/cli/test_day.py has the verbs without tools.
+@pytest.mark.soak
 @pytest.mark.root
 @pytest.mark.guest
 @pytest.mark.integration

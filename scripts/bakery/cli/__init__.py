@@ -1,14 +1,17 @@
 """The command line: one file per verb, which parses its options, calls the engine and prints."""
 
 import os
+import re
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from importlib import metadata
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from bakery.cli import (
     apply,
@@ -41,10 +44,25 @@ from bakery.cli import (
 from bakery.host.errors import BakeryError, ExitCode, show_error
 from bakery.host.files import explain_refusals
 
+
+class _GroupedVerbs(TyperGroup):
+    """The program's help, with its verbs under the headings of GROUPS."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a section for each heading."""
+        width = formatter.width - max(map(len, self.commands)) - 6  # as Typer itself does
+        for heading, verbs in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(width)) for name in verbs])
+
+
 app = typer.Typer(
     name="bakery",
+    cls=_GroupedVerbs,
     help="Bake machine images once, test them, publish them everywhere, and hand their IDs to Terraform.",
-    epilog="Start with 'bakery doctor', then 'bakery plan', then 'bakery run IMAGE'.",
+    epilog="Start with 'bakery doctor', then 'bakery plan', then 'bakery run IMAGE'. "
+    "'bakery help VERB' shows the options of a verb.",
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -65,35 +83,77 @@ def _set_program_options(
     """Hold the options of the program itself."""
 
 
-app.command()(validate.validate)
-app.command()(edit.add)
-app.command()(edit.remove)
-app.command()(edit.bump)
-app.command()(refresh.refresh)
-app.command()(update.update)
-app.command()(status.status)
-app.command()(plan.plan)
-app.command()(bake.bake)
-app.command()(verify.verify)
-app.command()(publish.publish)
-app.command()(run.run)
-app.command()(ci.ci)
-app.command()(channels.promote)
-app.command()(channels.rollback)
-app.command()(revoke.revoke)
-app.command()(catalog.catalog)
-app.command()(show.show)
-app.command()(compare.compare)
-app.command()(attest.attest)
-app.command()(history.history)
-app.command()(keys.keys)
-app.add_typer(vault.app, name="vault")
-app.command()(env.env)
-app.command()(diff.diff)
-app.command()(apply.apply)
-app.command()(doctor.doctor)
-app.command()(schema.schema)
-app.command()(demo.demo)
+def show_help(
+    verb: Annotated[
+        list[str] | None, typer.Argument(metavar="VERB", help="A verb, such as run or vault check.")
+    ] = None,
+) -> None:
+    """Show the help of a verb.
+
+    Example: bakery help run
+    """
+    app([*(verb or []), "--help"], prog_name=app.info.name, standalone_mode=False)
+
+
+GROUPS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
+    "Definitions": {
+        "validate": validate.validate,
+        "add": edit.add,
+        "remove": edit.remove,
+        "bump": edit.bump,
+        "update": update.update,
+        "schema": schema.schema,
+    },
+    "Updates and plans": {
+        "refresh": refresh.refresh,
+        "status": status.status,
+        "plan": plan.plan,
+        "ci": ci.ci,
+    },
+    "Images": {
+        "run": run.run,
+        "bake": bake.bake,
+        "verify": verify.verify,
+        "publish": publish.publish,
+    },
+    "Versions and channels": {
+        "catalog": catalog.catalog,
+        "show": show.show,
+        "compare": compare.compare,
+        "history": history.history,
+        "attest": attest.attest,
+        "promote": channels.promote,
+        "rollback": channels.rollback,
+        "revoke": revoke.revoke,
+    },
+    "Infrastructure": {
+        "diff": diff.diff,
+        "apply": apply.apply,
+        "env": env.env,
+    },
+    "This machine": {
+        "doctor": doctor.doctor,
+        "vault": vault.app,
+        "keys": keys.keys,
+        "demo": demo.demo,
+        "help": show_help,
+    },
+}
+
+# Expressions for what pydantic, with which Typer checks values, says of them.
+LIBRARY_WORDS = (
+    (r"Value error, ", ""),
+    (r"Input should be a valid integer.*", "it must be a whole number"),
+    (r"Input should be a valid number.*", "it must be a number"),
+    (r"Input should be greater than or equal to (\S+)", r"it must be \1 or more"),
+)
+
+for _verbs in GROUPS.values():
+    for _name, _verb in _verbs.items():
+        if isinstance(_verb, typer.Typer):
+            app.add_typer(_verb, name=_name)
+        else:
+            app.command(_name)(_verb)
 
 
 def main() -> int:
@@ -103,13 +163,14 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with explain_refusals():
-            code = int(app(sys.argv[1:] or ["--help"], standalone_mode=False) or ExitCode.OK)
+            arguments = sys.argv[1:] or ["--help"]
+            code = int(app(arguments, prog_name=app.info.name, standalone_mode=False) or ExitCode.OK)
             sys.stdout.flush()  # at exit, nothing would catch that the reader has left
         if code == ExitCode.INTERRUPTED:  # Typer turns KeyboardInterrupt into it
             print("interrupted: finished steps are kept; run the same command again", file=sys.stderr)
         return code
     except typer.TyperException as usage:
-        print(f"error: {usage.format_message()}\nhint: see 'bakery --help'", file=sys.stderr)
+        print(f"error: {_explain_usage(usage)}\nhint: {_hint_at_usage(usage)}", file=sys.stderr)
         return ExitCode.USAGE
     except BakeryError as error:
         print(show_error(error), file=sys.stderr)
@@ -123,6 +184,23 @@ def main() -> int:
         traceback.print_exc()
         print("error: this is a bug in bakery; please report it with the lines above", file=sys.stderr)
         return ExitCode.BUG
+
+
+def _explain_usage(usage: typer.TyperException) -> str:
+    """Typer's message, with our words for those of the library that checks values."""
+    message = usage.format_message()
+    for pattern, words in LIBRARY_WORDS:
+        message = re.sub(pattern, words, message)
+    return message
+
+
+def _hint_at_usage(usage: typer.TyperException) -> str:
+    """The help of the verb that was called in a wrong way, or of the program."""
+    context = getattr(usage, "ctx", None)
+    if context is None:  # the command line ended within an option
+        verbs = [name for name in sys.argv[1:2] if any(name in group for group in GROUPS.values())]
+        return f"see '{' '.join(['bakery', *verbs])} --help'"
+    return f"see '{context.command_path} --help'"
 
 
 def _raise_interrupt(_number: int, _frame: FrameType | None) -> None:

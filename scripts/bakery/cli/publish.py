@@ -26,7 +26,9 @@ def publish(
 
     Example: bakery publish web
     """
-    with session(definitions, workspace, catalog, verb="publish", json=json, quiet=quiet, verbose=verbose) as verb_session:
+    with session(
+        definitions, workspace, catalog, verb="publish", json=json, quiet=quiet, verbose=verbose
+    ) as verb_session:
         outcomes = publish_images(verb_session, images, channel, jobs)
         records = [outcome.result for outcome in outcomes if outcome.result]
         print(documents.dump_all(records).decode() if json else render(records), end="" if json else "\n")

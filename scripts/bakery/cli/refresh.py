@@ -34,7 +34,9 @@ def refresh(
 
     Example: bakery refresh web
     """
-    with session(definitions, workspace, catalog, verb="refresh", json=json, quiet=quiet, verbose=verbose) as verb_session:
+    with session(
+        definitions, workspace, catalog, verb="refresh", json=json, quiet=quiet, verbose=verbose
+    ) as verb_session:
         result = refresh_images(verb_session, images, jobs)
         if json:
             print(documents.dump(result.observations).decode(), end="")

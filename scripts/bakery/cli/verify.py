@@ -25,7 +25,9 @@ def verify(
 
     Example: bakery verify web
     """
-    with session(definitions, workspace, catalog, verb="verify", json=json, quiet=quiet, verbose=verbose) as verb_session:
+    with session(
+        definitions, workspace, catalog, verb="verify", json=json, quiet=quiet, verbose=verbose
+    ) as verb_session:
         outcomes = verify_images(verb_session, images, jobs)
         verdicts = [outcome.result for outcome in outcomes if outcome.result]
         if json:

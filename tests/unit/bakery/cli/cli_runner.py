@@ -85,7 +85,7 @@ class CliResult:
     code: int
     out: str
     err: str
-    catalog: str  # that the first line of standard error names; empty without such a line
+    catalog: str = ""  # that the first line of standard error names; empty without such a line
 
 
 class FakeVault:

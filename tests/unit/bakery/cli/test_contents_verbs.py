@@ -80,7 +80,7 @@ def test_a_version_has_many_names(versions: CliRunner, name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "code", "message"),
     [
-        ("wob", 1, "error: the catalog has no version named 'wob'\nhint: images: base, web\n"),
+        ("wob", 1, "error: the catalog has no version named 'wob'\nhint: did you mean 'web'?\n"),
         ("web@beta", 64, "error: web has no version or channel 'beta' (x86_64)\nhint: channels: stable\n"),
         ("web@1.0.9", 1, "error: web 1.0.9 (x86_64) is not in the catalog\nhint: newest versions: 1.0.0, 1.0.1\n"),
     ],
@@ -265,7 +265,7 @@ def test_history_of_an_image_and_of_a_channel(versions: CliRunner) -> None:
 
 
 def test_history_of_what_is_not_there(versions: CliRunner) -> None:
-    assert versions("history", "wob").err.endswith("wob has no version (x86_64)\n")
+    assert versions("history", "wob").err.endswith("wob has no version (x86_64)\nhint: did you mean 'web'?\n")
     answer = versions("history", "web", "beta")
     assert (answer.code, answer.out) == (1, "")
     assert answer.err == "error: web has no channel 'beta' (x86_64)\nhint: channels: stable\n"

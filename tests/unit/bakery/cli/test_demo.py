@@ -88,7 +88,9 @@ def test_the_end_says_how_to_continue(bakery: CliRunner) -> None:
 
 def test_the_exports_change_a_shell(bakery: CliRunner) -> None:
     """A setting of the user's that would win over the demo's is gone, and all others are left."""
-    bakery.monkeypatch.setattr(story, "user_variables", lambda _: {"BAKERY_CATALOG": "s3://demo/a b", "AWS_REGION": "x"})
+    bakery.monkeypatch.setattr(
+        story, "user_variables", lambda _: {"BAKERY_CATALOG": "s3://demo/a b", "AWS_REGION": "x"}
+    )
     bakery.monkeypatch.setenv("AWS_PROFILE", "mine")
     bakery.monkeypatch.setenv("AWS_REGION", "mine")
     bakery.monkeypatch.setenv("EDITOR", "vi")

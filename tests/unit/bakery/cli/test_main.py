@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from bakery import cli
 from bakery.cli import plan
 from bakery.engine.session import Session
 from bakery.host.errors import BakeryError, PartialError, UsageError
@@ -40,21 +42,51 @@ def test_version(bakery: CliRunner) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "message", "verb"),
     [
-        (["bak"], "No such command 'bak'"),
-        (["plan", "--jsn"], "No such option: --jsn"),
-        (["promote", "web"], "Missing argument 'VERSION'"),
-        (["run", "--jobs", "0"], "Invalid value for '--jobs' / '-j'"),
-        (["schema", "image"], "Invalid value for"),
+        (["bak"], "No such command 'bak'. Did you mean 'bake'?", ""),
+        (["help", "bak"], "No such command 'bak'. Did you mean 'bake'?", ""),
+        (["plan", "--jsn"], "No such option: --jsn", " plan"),
+        (["promote", "web"], "Missing argument 'VERSION'.", " promote"),
+        (["publish", "--channel"], "Option '--channel' requires an argument.", " publish"),
+        (
+            ["vault", "check", "--duty", "x"],
+            "Invalid value for '--duty': 'x' is not one of 'validate', ",
+            " vault check",
+        ),
+        (["run", "--jobs", "0"], "Invalid value for '--jobs' / '-j' (env var: 'BAKERY_JOBS'): it must be 1", " run"),
+        (["run", "--jobs", "x"], "Invalid value for '--jobs' / '-j' (env var: 'BAKERY_JOBS'): it must be a", " run"),
+        (["apply", "--lock-timeout", "x"], "Invalid value for '--lock-timeout': it must be a number", " apply"),
+        (["schema", "image"], "Invalid value for 'name': 'image' is not one of 'definition', ", " schema"),
     ],
 )
-def test_a_wrong_command_line(bakery: CliRunner, arguments: list[str], message: str) -> None:
+def test_a_wrong_command_line(bakery: CliRunner, arguments: list[str], message: str, verb: str) -> None:
+    """In the bakery's words, with a hint at the help of the verb."""
     answer = bakery(*arguments)
     error, hint = answer.err.splitlines()
     assert (answer.code, answer.out) == (64, "")
     assert error.startswith(f"error: {message}")
-    assert hint == "hint: see 'bakery --help'"
+    assert "Input should" not in error
+    assert hint == f"hint: see 'bakery{verb} --help'"
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["help"], ["plan", "-h"], ["help", "plan"], ["help", "vault", "check"]])
+def test_ways_to_ask_for_help(bakery: CliRunner, arguments: list[str]) -> None:
+    answer = bakery(*arguments)
+    assert (answer.code, answer.err) == (0, "")
+    verb = [word for word in arguments if word not in ("-h", "help")]
+    assert answer.out == bakery(*verb, "--help").out
+    assert answer.out.startswith(" ".join(["Usage: bakery", *verb, "[OPTIONS]"]))
+
+
+def test_every_verb_is_under_one_heading(bakery: CliRunner) -> None:
+    shown = bakery("--help").out
+    verbs = [name for group in cli.GROUPS.values() for name in group]
+    assert len(verbs) == len(set(verbs))
+    assert sorted(verbs) == sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
+    for heading, group in cli.GROUPS.items():
+        section = shown.partition(f"\n{heading}:\n")[2].partition("\n\n")[0]
+        assert [line.split()[0] for line in section.splitlines()] == list(group)
 
 
 def test_a_wrong_definition(bakery: CliRunner) -> None:
