@@ -74,6 +74,13 @@ class Versions(Documents):
                     return record
         return None
 
+    def latest(self, image: str, arch: str, release_line: str) -> Record | None:
+        """The version with the highest number in any state, of the release line, or of any if the line has none."""
+        versions = self.versions(image, arch)
+        of_line = [version for version in versions if version.startswith(f"{release_line}.")]
+        newest = (of_line or versions)[-1:]
+        return self.record(ImageVersion(image, arch, newest[0])) if newest else None
+
     def revise(self, record: Record, reason: str = "") -> Record:
         """Write `record` as the next revision of its version; ConflictError if another writer was faster."""
         revised = replace(record, revision=record.revision + 1, at=now(), by=actor(), reason=reason)

@@ -1,7 +1,7 @@
 """definitions + catalog + observations -> Plan. Decides for each image, with a reason; changes nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from graphlib import TopologicalSorter
 from typing import Literal
@@ -20,8 +20,20 @@ Kind = Literal["bake", "wait", "publish", "pause", "keep"]
 
 
 @dataclass(frozen=True)
+class ChannelMove:
+    """A channel that a run moves. `before` is the version that it points at now; empty for a new channel."""
+
+    channel: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
 class Action:
     """The next step of one image, and its reason. `version` is in the catalog; `inputs` is set only for a bake.
+
+    `next_version` is the one that a bake makes if no other run takes its number. A run publishes at `targets`, and then
+    makes the `move`, if there is one.
 
     `due_since`, in ISO 8601, is set for a bake, or one that waits, that is due by something other than its inputs. A
     disk that was baked from the same inputs before this time does not count.
@@ -37,6 +49,9 @@ class Action:
     inputs: dict[str, str] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
     due_since: str = ""
+    next_version: str = ""
+    targets: tuple[str, ...] = ()
+    move: ChannelMove | None = None
 
 
 @dataclass(frozen=True)
@@ -51,10 +66,28 @@ class Plan:
         """The actions that change something."""
         return tuple(action for action in self.actions if action.kind not in _UNCHANGED)
 
+    @property
+    def waiting(self) -> tuple[Action, ...]:
+        """The actions that depend on the result of another one."""
+        return tuple(action for action in self.actions if action.kind == "wait")
+
 
 _UNCHANGED: tuple[Kind, ...] = ("pause", "keep")
 InputsOf = Callable[[ImageDefinition, str], Mapping[str, str]]
-NewestOf = Callable[[ImageDefinition], Record | None]
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """Questions about one image, by which a plan reads no more of the catalog than it needs.
+
+    `newest` is the newest complete version of its release line. `latest` is the latest version of the release line in
+    any state, or of another one if the release line has none. `head` is the version that its channel points at; empty
+    for a new channel.
+    """
+
+    newest: Callable[[ImageDefinition], Record | None]
+    latest: Callable[[ImageDefinition], Record | None]
+    head: Callable[[ImageDefinition], str]
 
 
 @dataclass(frozen=True)
@@ -81,53 +114,119 @@ class World:
         return compare_bases(image, record, self.bases)
 
 
-def plan(images: Sequence[ImageDefinition], newest_of: NewestOf, inputs_of: InputsOf, world: World) -> Plan:
-    """Decide for each image. `images` also has every ancestor; `newest_of` returns the newest complete version."""
+def plan(images: Sequence[ImageDefinition], lookups: Lookups, inputs_of: InputsOf, world: World) -> Plan:
+    """Decide for each image. `images` also has every ancestor."""
     by_name = {image.name: image for image in images}
     lineage = TopologicalSorter({image.name: [image.parent] if image.parent else [] for image in images})
     records: dict[str, Record | None] = {}
     actions: dict[str, Action] = {}
     for name in lineage.static_order():
         image = by_name[name]
-        records[name] = newest_of(image)
+        record = records[name] = lookups.newest(image)
         parent = actions.get(image.parent or "")
         if parent and (parent.kind not in _UNCHANGED or records[parent.image] is None):
-            reason, due_since = f"built on {parent.image}, which comes first", _due_since(image, records[name], world)
-            actions[name] = Action(name, image.arch, "wait", reason, due_since=due_since)
+            reason, due_since = f"waits for {parent.image}", _due_since(image, record, world)
+            version = record.version if record else ""
+            actions[name] = Action(name, image.arch, "wait", reason, version, due_since=due_since)
             continue
         parent_record = records.get(image.parent or "")
         # The parent's content, not its file: if a new parent has the same content, its children need no bake.
         inputs = dict(inputs_of(image, parent_record.raw_sha256 if parent_record else ""))
-        actions[name] = _decide_action(image, records[name], inputs, world)
+        actions[name] = _decide_action(image, record, inputs, lookups, world)
     return Plan(tuple(actions.values()))
 
 
-def _decide_action(image: ImageDefinition, record: Record | None, inputs: dict[str, str], world: World) -> Action:
+def _decide_action(
+    image: ImageDefinition, record: Record | None, inputs: dict[str, str], lookups: Lookups, world: World
+) -> Action:
     key = input_key(inputs)
     reason = _bake_reason(image, record, key, inputs, world)
-    if reason:
-        changes = compare_inputs(record.inputs, inputs) if record else ()
-        version = record.version if record else ""
-        if pause := _pause_reason(image, key, world):
-            return Action(image.name, image.arch, "pause", pause, version, image.version, key, inputs, changes)
-        due_since = _due_since(image, record, world)
-        return Action(image.name, image.arch, "bake", reason, version, image.version, key, inputs, changes, due_since)
-    assert record is not None
+    if record is None or reason:
+        action = _decide_bake(image, record, inputs, reason, lookups.latest(image), world)
+        return _add_publication(action, image, lookups) if action.kind == "bake" else action
     missing = _publish_reason(image, record)
     if missing:
-        return Action(image.name, image.arch, "publish", missing, record.version, image.version, key)
+        action = Action(image.name, image.arch, "publish", missing, record.version, image.version, key)
+        return _add_publication(action, image, lookups)
     updates = describe_refresh(image, world.observation(record), world.now, world.max_age)
     bases = describe_bases(world.base_states(image, record), world.now, world.max_age)
     reason = "; ".join(filter(None, ("inputs unchanged", updates, bases)))
     return Action(image.name, image.arch, "keep", reason, record.version, image.version, key)
 
 
+def _decide_bake(
+    image: ImageDefinition,
+    record: Record | None,
+    inputs: dict[str, str],
+    reason: str,
+    latest: Record | None,
+    world: World,
+) -> Action:
+    """A bake, or a pause after failures. `latest` is the version with the highest number, in any state."""
+    key = input_key(inputs)
+    changes = compare_inputs(record.inputs, inputs) if record else ()
+    there = record or (latest if latest and latest.state == "complete" else None)
+    version = there.version if there else ""
+    if pause := _pause_reason(image, key, world):
+        return Action(image.name, image.arch, "pause", pause, version, image.version, key, inputs, changes)
+    return Action(
+        image.name,
+        image.arch,
+        "bake",
+        _revocation_reason(latest, record, key) or reason or _absence_reason(image, latest),
+        version,
+        image.version,
+        key,
+        inputs,
+        changes,
+        _due_since(image, record, world),
+        _next_version(image, latest, key),
+    )
+
+
+def _add_publication(action: Action, image: ImageDefinition, lookups: Lookups) -> Action:
+    """The action with the targets and the channel of the version that a run publishes."""
+    version = action.next_version or action.version
+    head = lookups.head(image) if image.channel else ""
+    move = ChannelMove(image.channel, head, version) if image.channel and head != version else None
+    return replace(action, targets=image.targets, move=move)
+
+
+def _next_version(image: ImageDefinition, latest: Record | None, key: str) -> str:
+    """The version that the catalog gives a bake of these inputs: an unfinished one of theirs, or the next."""
+    if latest is None or not _is_of_line(latest, image):
+        return f"{image.version}.0"
+    if latest.state == "reserved" and latest.input_key == key:
+        return latest.version
+    return f"{image.version}.{int(latest.version.rpartition('.')[2]) + 1}"
+
+
+def _revocation_reason(latest: Record | None, record: Record | None, key: str) -> str:
+    """The reason if the latest version was revoked, and the newest complete one is of other inputs or absent."""
+    if latest is None or latest.state != "revoked" or (record and latest.input_key != key):
+        return ""
+    return f"{latest.version} was revoked: {latest.reason}"
+
+
+def _absence_reason(image: ImageDefinition, latest: Record | None) -> str:
+    """The reason why the release line has no complete version."""
+    if latest is None:
+        return "never baked"
+    if _is_of_line(latest, image):
+        return f"{latest.version} was not finished"
+    return f"release line {image.version} has no version yet"
+
+
+def _is_of_line(record: Record, image: ImageDefinition) -> bool:
+    return record.version.startswith(f"{image.version}.")
+
+
 def _bake_reason(
     image: ImageDefinition, record: Record | None, key: str, inputs: Mapping[str, str], world: World
 ) -> str:
-    """The reason for a bake; empty if none is due."""
+    """The reason to replace the newest complete version; empty if none is due, or if there is no such version."""
     if record is None:
-        return f"no complete version in release line {image.version}"
+        return ""
     if key != record.input_key:
         changes = compare_inputs(record.inputs, inputs)
         if not changes:

@@ -9,7 +9,7 @@ from bakery.clouds.definitions import load
 from bakery.engine import toolbox
 from bakery.engine.fingerprint import Fingerprints
 from bakery.engine.notifications import Notifier, named_recipients
-from bakery.engine.plan import Plan, World, plan
+from bakery.engine.plan import Lookups, Plan, World, plan
 from bakery.engine.updates import MAX_AGE
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Reporter, silent
@@ -59,7 +59,11 @@ class Session:
         )
         return plan(
             images,
-            newest_of=lambda image: self.catalog.newest(image.name, image.arch, image.version),
+            Lookups(
+                newest=lambda image: self.catalog.newest(image.name, image.arch, image.version),
+                latest=lambda image: self.catalog.latest(image.name, image.arch, image.version),
+                head=self._channel_version,
+            ),
             inputs_of=lambda image, base: prints.inputs(image, self.definitions.sources[image.name], base),
             world=world,
         )
@@ -68,6 +72,11 @@ class Session:
         """The newest complete version of the release line, or of any if the line has none yet."""
         of_line = self.catalog.newest(image.name, image.arch, image.version)
         return of_line or self.catalog.newest(image.name, image.arch)
+
+    def _channel_version(self, image: ImageDefinition) -> str:
+        """The version that the channel of a definition points at; empty without one."""
+        entry = self.catalog.channel(image.name, image.arch, image.channel) if image.channel else None
+        return entry.version if entry else ""
 
     def newest_artifact(self, image: ImageDefinition) -> Artifact:
         """The newest disk of the line in the workspace; NotFoundError if there is none."""

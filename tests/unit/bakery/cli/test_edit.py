@@ -41,20 +41,20 @@ def test_the_next_line_of_versions(bakery: CliRunner, flag: tuple[str, ...], ver
     answer = bakery("bump", "web", *flag)
     assert (answer.code, answer.err) == (0, "")
     assert changed(bakery) == ['-version: "1.0"', f'+version: "{version}"']
-    assert f"no complete version in release line {version}" in answer.out
+    assert f"1.0.0 -> {version}.0  release line {version} has no version yet" in answer.out
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("add", "wbe", "jq"), "error: no image named 'wbe'\nhint: did you mean 'web'?\n"),
-        (("add", "web"), "error: Missing argument 'PACKAGE'.\nhint: see 'bakery --help'\n"),
+        (("add", "web"), "error: Missing argument 'PACKAGE'.\nhint: see 'bakery add --help'\n"),
         (("add", "web", "jq="), "error: 'jq=' is not the name of a package\nhint: write NAME or NAME=VERSION\n"),
         (("add", "web", "jq", "jq"), "error: packer/images/web.yaml:9: the package 'jq' is already listed\n"),
         (("remove", "web", "jq"), "error: packer/images/web.yaml:9: the package 'jq' is not listed\n"),
         (("update", "web", "jq"), "error: no image named 'jq'\nhint: 'bakery add web jq' adds packages\n"),
         (("bump", "wbe"), "error: no image named 'wbe'\nhint: did you mean 'web'?\n"),
-        (("bump", "web", "--patch"), "error: No such option: --patch\nhint: see 'bakery --help'\n"),
+        (("bump", "web", "--patch"), "error: No such option: --patch\nhint: see 'bakery bump --help'\n"),
     ],
     ids=["image", "no package", "name", "twice", "not there", "old verb", "bump of no image", "option"],
 )

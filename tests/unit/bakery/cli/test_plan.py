@@ -1,6 +1,7 @@
 """`bakery plan` on real definitions and a catalog in a folder."""
 
 import json
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,17 +14,21 @@ from unit.bakery.cli.cli_runner import CliRunner
 
 def rows(out: str) -> list[list[str]]:
     """Image, action, version and reason of each line of the table, without what frames it."""
-    return [line.split(maxsplit=3) for line in out.splitlines() if line.startswith(("base ", "web "))]
+    return [re.split(r"  +", line) for line in out.splitlines() if line.startswith(("base ", "web "))]
 
 
 def test_a_table_with_reasons(bakery: CliRunner) -> None:
     answer = bakery("plan")
     assert (answer.code, answer.err) == (0, "")
     assert rows(answer.out) == [
-        ["base", "bake", "-", "no complete version in release line 1.0"],
-        ["web", "wait", "-", "built on base, which comes first"],
+        ["base", "bake", "-> 1.0.0", "never baked"],
+        ["web", "wait", "-", "waits for base"],
     ]
-    assert answer.out.splitlines()[-1] == "2 of 2 images need work"
+    assert answer.out.splitlines()[-3:] == [
+        "a run publishes base 1.0.0 at local",
+        "",
+        "1 of 2 images needs work, 1 waits for the result",
+    ]
 
 
 def test_json_is_the_document(bakery: CliRunner) -> None:
@@ -40,19 +45,55 @@ def test_a_changed_variable_is_named_with_both_values(bakery: CliRunner) -> None
     bakery.edit("web", "nginx_message: hello", "nginx_message: goodbye")
     assert rows(bakery("plan").out) == [
         ["base", "keep", "1.0.0", "inputs unchanged; not refreshed"],
-        ["web", "bake", "1.0.0", 'var:nginx.nginx_message: "hello" -> "goodbye"'],
+        ["web", "bake", "1.0.0 -> 1.0.1", 'var:nginx.nginx_message: "hello" -> "goodbye"'],
     ]
+
+
+def test_it_says_what_a_run_publishes_and_which_channel_moves(bakery: CliRunner) -> None:
+    bakery.line("base")
+    first = "a run publishes web 1.0.0 at local, and moves stable to 1.0.0"
+    assert first in bakery("plan").out.splitlines()
+    bakery.line()
+    assert "a run publishes" not in bakery("plan").out
+    bakery.edit("web", "nginx_message: hello", "nginx_message: goodbye")
+    second = "a run publishes web 1.0.1 at local, and moves stable from 1.0.0 to 1.0.1"
+    assert second in bakery("plan").out.splitlines()
+    assert [record.version for record in bakery.line()] == ["1.0.1"]
+    entry = bakery.catalog.channel("web", "x86_64", "stable")
+    assert entry and entry.version == "1.0.1", "as the plan said"
+
+
+def test_a_revoked_version_is_the_reason(bakery: CliRunner) -> None:
+    bakery.line()
+    bakery.edit("web", "nginx_message: hello", "nginx_message: goodbye")
+    bakery.line()
+    assert bakery("rollback", "web", "stable").code == 0
+    assert bakery("revoke", "web", "1.0.1", "--reason", "CVE-2026-1234").code == 0
+    assert rows(bakery("plan").out)[1] == ["web", "bake", "1.0.0 -> 1.0.2", "1.0.1 was revoked: CVE-2026-1234"]
+
+
+def test_all_mistakes_of_what_is_due(bakery: CliRunner) -> None:
+    """What is kept has no part in the next run."""
+    bakery.edit("web", "name: nginx", "name: ngix")
+    bakery.edit("web", "tests: [base]", "tests: [bsae]")
+    answer = bakery("plan")
+    assert (answer.code, answer.out) == (64, "")
+    assert answer.err == (
+        "error: packer/images/web.yaml:11: no role named 'ngix'\nhint: did you mean 'nginx'?\n"
+        "error: packer/images/web.yaml:14: no test named 'bsae'\nhint: did you mean 'base'?\n"
+    )
+    assert bakery("plan", "base").code == 0
 
 
 def test_a_rebuild(bakery: CliRunner) -> None:
     bakery.line()
     assert rows(bakery("plan", "--rebuild", "web").out) == [
         ["base", "keep", "1.0.0", "inputs unchanged; not refreshed"],
-        ["web", "bake", "1.0.0", "asked for by --rebuild"],
+        ["web", "bake", "1.0.0 -> 1.0.1", "asked for by --rebuild"],
     ]
     assert rows(bakery("plan", "--rebuild").out) == [
-        ["base", "bake", "1.0.0", "asked for by --rebuild"],
-        ["web", "wait", "-", "built on base, which comes first"],
+        ["base", "bake", "1.0.0 -> 1.0.1", "asked for by --rebuild"],
+        ["web", "wait", "1.0.0", "waits for base"],
     ]
 
 
@@ -64,7 +105,7 @@ def test_what_was_baked_before_a_time(bakery: CliRunner) -> None:
     assert rows(bakery("plan", "web", "--baked-before", (baked + timedelta(seconds=1)).isoformat()).out)[-1] == [
         "web",
         "bake",
-        "1.0.0",
+        "1.0.0 -> 1.0.1",
         "asked for by --rebuild",
     ]
     assert bakery("plan", "web", "--baked-before", baked.isoformat(), "--detailed-exitcode").code == 0

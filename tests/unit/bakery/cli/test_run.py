@@ -300,7 +300,7 @@ def test_the_result_is_on_standard_output(bakery: CliRunner) -> None:
         ["base", "1.0.0", "local"],
         ["web", "1.0.0", "local"],
     ]
-    assert "bake: no complete version in release line 1.0" in answer.err
+    assert "bake: never baked" in answer.err
 
 
 def test_json_is_the_documents(bakery: CliRunner) -> None:

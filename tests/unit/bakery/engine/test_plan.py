@@ -49,6 +49,8 @@ class FakeInputs:
 
     inputs: dict[str, dict[str, str]] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
+    latest: dict[str, Record] = field(default_factory=dict)  # where not the newest complete version is
+    heads: dict[str, str] = field(default_factory=dict)  # of the images' channels
     observations: list[Observation] = field(default_factory=list)
     failures: dict[str, list[Failure]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -59,6 +61,9 @@ class FakeInputs:
     def newest_of(self, found: ImageDefinition) -> Record | None:
         self.asked.append(found.name)
         return self.records.get(found.name)
+
+    def latest_of(self, found: ImageDefinition) -> Record | None:
+        return self.latest.get(found.name) or self.records.get(found.name)
 
     def bake(self, found: ImageDefinition, **changes: Any) -> Record:
         """Put a complete version into the catalog, made from the present inputs."""
@@ -86,7 +91,8 @@ class FakeInputs:
     def plan(self, *images: ImageDefinition, now: datetime = NOW, rebuilds: Collection[str] = ()) -> Plan:
         observations = Observations(observations=tuple(self.observations)).by_version
         world = plan.World(now, observations, rebuilds=dict.fromkeys(rebuilds, NOW), failures=self.failures)
-        return plan.plan(images, self.newest_of, self.inputs_of, world)
+        lookups = plan.Lookups(self.newest_of, self.latest_of, lambda found: self.heads.get(found.name, ""))
+        return plan.plan(images, lookups, self.inputs_of, world)
 
 
 @pytest.fixture
@@ -102,7 +108,7 @@ def only(planned: Plan) -> Action:
 class TestBake:
     def test_new_image(self, world: FakeInputs) -> None:
         action = only(world.plan(image()))
-        assert (action.kind, action.reason) == ("bake", "no complete version in release line 1.0")
+        assert (action.kind, action.reason) == ("bake", "never baked")
         assert (action.version, action.release_line, action.changes) == ("", "1.0", ())
         assert action.inputs == {"var:nginx.port": "8080", "base": ""}
         assert action.input_key == input_key(action.inputs)
@@ -480,6 +486,89 @@ class TestKeepAndPublish:
         assert only(world.plan(image())).kind == "bake"
 
 
+class TestVersions:
+    def test_the_first_one(self, world: FakeInputs) -> None:
+        assert only(world.plan(image())).next_version == "1.0.0"
+
+    def test_the_next_one(self, world: FakeInputs) -> None:
+        world.bake(image())
+        world.inputs["web"] = {"var:nginx.port": "1"}
+        action = only(world.plan(image()))
+        assert (action.version, action.next_version) == ("1.0.3", "1.0.4")
+
+    @pytest.mark.parametrize("kind", ["keep", "publish"])
+    def test_none_comes_without_a_bake(self, world: FakeInputs, kind: str) -> None:
+        world.bake(image(), publications=(publication("local"),) if kind == "keep" else ())
+        action = only(world.plan(image()))
+        assert (action.kind, action.version, action.next_version) == (kind, "1.0.3", "")
+
+    def test_a_new_release_line(self, world: FakeInputs) -> None:
+        world.latest["web"] = world.bake(image())
+        del world.records["web"]
+        action = only(world.plan(image(version="1.1")))
+        assert action.reason == "release line 1.1 has no version yet"
+        assert (action.version, action.next_version) == ("1.0.3", "1.1.0")
+
+    def test_a_number_that_another_bake_did_not_finish(self, world: FakeInputs) -> None:
+        world.latest["web"] = world.bake(image(), state="reserved")
+        del world.records["web"]
+        action = only(world.plan(image()))
+        assert (action.reason, action.version, action.next_version) == ("1.0.3 was not finished", "", "1.0.3")
+        world.inputs["web"] = {"var:nginx.port": "1"}
+        assert only(world.plan(image())).next_version == "1.0.4", "a number belongs to its inputs"
+
+    def test_the_only_version_was_revoked(self, world: FakeInputs) -> None:
+        world.latest["web"] = world.bake(image(), state="revoked", reason="CVE-2026-1234")
+        del world.records["web"]
+        action = only(world.plan(image()))
+        assert (action.reason, action.next_version) == ("1.0.3 was revoked: CVE-2026-1234", "1.0.4")
+
+    def test_the_newest_version_was_revoked(self, world: FakeInputs) -> None:
+        """The older one differs, which is no reason that helps."""
+        world.bake(image())
+        world.inputs["web"] = {"var:nginx.port": "1"}
+        older = world.records["web"]
+        world.latest["web"] = world.bake(image(), state="revoked", reason="CVE-2026-1234", version="1.0.4")
+        world.records["web"] = older
+        action = only(world.plan(image()))
+        assert (action.reason, action.version) == ("1.0.4 was revoked: CVE-2026-1234", "1.0.3")
+        assert action.next_version == "1.0.5"
+        world.inputs["web"] = {"var:nginx.port": "2"}
+        assert only(world.plan(image())).reason == "var:nginx.port: 8080 -> 2", "these inputs were not revoked"
+
+
+class TestPublication:
+    def test_a_bake_moves_the_channel(self, world: FakeInputs) -> None:
+        found = image(channel="stable", targets=["local"])
+        world.bake(found)
+        world.heads["web"] = "1.0.2"
+        world.inputs["web"] = {"var:nginx.port": "1"}
+        action = only(world.plan(found))
+        assert (action.targets, action.move) == (("local",), plan.ChannelMove("stable", "1.0.2", "1.0.4"))
+
+    def test_a_new_channel(self, world: FakeInputs) -> None:
+        assert only(world.plan(image(channel="stable"))).move == plan.ChannelMove("stable", "", "1.0.0")
+
+    def test_a_publication_moves_a_channel_that_is_elsewhere(self, world: FakeInputs) -> None:
+        """As after a rollback."""
+        found = image(channel="stable")
+        world.bake(found, publications=())
+        world.heads["web"] = "1.0.2"
+        assert only(world.plan(found)).move == plan.ChannelMove("stable", "1.0.2", "1.0.3")
+        world.heads["web"] = "1.0.3"
+        action = only(world.plan(found))
+        assert (action.kind, action.targets, action.move) == ("publish", ("local",), None)
+
+    def test_nothing_is_published_that_is_kept_or_waits(self, world: FakeInputs) -> None:
+        base, web = image("base", channel="stable"), image("web", "base", channel="stable")
+        world.bake(base)
+        world.bake(web)
+        assert [(action.targets, action.move) for action in world.plan(web, base).actions] == [((), None), ((), None)]
+        world.inputs["base"] = {"tool:packer": "2"}
+        (_, waiting) = world.plan(web, base).actions
+        assert (waiting.kind, waiting.version, waiting.targets, waiting.move) == ("wait", "1.0.3", (), None)
+
+
 class TestLineage:
     def test_child_waits_for_a_parent_that_is_baked(self, world: FakeInputs) -> None:
         base, web, shop = image("base"), image("web", "base"), image("shop", "web")
@@ -489,8 +578,8 @@ class TestLineage:
         planned = world.plan(shop, web, base)
         assert [(action.image, action.kind, action.reason) for action in planned.actions] == [
             ("base", "bake", "tool:packer added"),
-            ("web", "wait", "built on base, which comes first"),
-            ("shop", "wait", "built on web, which comes first"),
+            ("web", "wait", "waits for base"),
+            ("shop", "wait", "waits for web"),
         ]
         assert planned.pending == planned.actions
 

@@ -58,9 +58,7 @@ def test_bake_says_what_it_keeps(bakery: CliRunner) -> None:
 def test_bake_of_a_child_without_its_parent(bakery: CliRunner) -> None:
     answer = bakery("bake", "web")
     assert answer.code == 1
-    assert (
-        "error: web cannot be baked yet: built on base, which comes first\nhint: run 'bakery run web'\n" in answer.err
-    )
+    assert "error: web cannot be baked yet: waits for base\nhint: run 'bakery run web'\n" in answer.err
     assert bakery.states("web") == {}
 
 
