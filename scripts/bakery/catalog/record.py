@@ -1,5 +1,6 @@
 """The facts that the catalog holds."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -61,6 +62,20 @@ class Record(Strict):
     def publication(self, target: str) -> Publication | None:
         """This version's publication at a target, if it has one."""
         return next((publication for publication in self.publications if publication.target == target), None)
+
+
+@dataclass(frozen=True)
+class ListedVersion(Record):
+    """The record of a version, and the channels that point at it."""
+
+    channels: tuple[str, ...] = ()
+    schema: Literal["bakery/listed-version/1"] = "bakery/listed-version/1"  # type: ignore[assignment]
+
+    @classmethod
+    def of(cls, record: Record, channels: Iterable[str]) -> "ListedVersion":
+        """A record with its channels."""
+        facts = {name: value for name, value in vars(record).items() if name != "schema"}
+        return cls(**facts, channels=tuple(channels))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from bakery.cli import options
+from bakery.cli.completion import complete_version_names
 from bakery.cli.session import describe_project, find_catalog, show_events
 from bakery.clouds.definitions import load_valid
 from bakery.engine.attest import (
@@ -34,7 +35,11 @@ DIGITS = 16  # of a digest where a person compares two
 def attest(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="IMAGE, IMAGE@VERSION, IMAGE@CHANNEL, or the ID of an image."),
+        typer.Argument(
+            metavar="NAME",
+            help="IMAGE, IMAGE@VERSION, IMAGE@CHANNEL, or the ID of an image.",
+            autocompletion=complete_version_names,
+        ),
     ],
     verify: Annotated[
         bool, typer.Option("--verify", help="Check the signature, read each image back and compare it.")

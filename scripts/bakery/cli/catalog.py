@@ -1,6 +1,6 @@
 """`bakery catalog`: list versions and channels."""
 
-from bakery.catalog import Catalog, Record
+from bakery.catalog import ListedVersion
 from bakery.cli import options
 from bakery.cli.session import find_catalog
 from bakery.engine.overview import hint_at_images
@@ -27,18 +27,18 @@ def catalog(
             raise NotFoundError(message, where=image_catalog.location, hint=hint_at_images(name, names))
     selection = [(image, arch) for image, arch in image_catalog.images() if not images or image in images]
     records = [record for image, arch in selection for record in image_catalog.records(image, arch)]
+    versions = [ListedVersion.of(record, image_catalog.channels_at(record)) for record in records]
     if json:
-        print(documents.dump_all(records).decode(), end="")
-        return
-    if not records:
+        print(documents.dump_all(versions).decode(), end="")
+    elif versions:
+        rows = [_version_row(version) for version in versions]
+        print(render_table(("image", "version", "state", "channels", "mode", "baked", "locations"), rows))
+    else:
         print("the catalog is empty: 'bakery run' makes a first version of every image")
-        return
-    rows = [_version_row(image_catalog, record) for record in records]
-    print(render_table(("image", "version", "state", "channels", "mode", "baked", "locations"), rows))
 
 
-def _version_row(image_catalog: Catalog, record: Record) -> tuple[str, ...]:
-    locations = [f"{publication.target}:{len(publication.locations)}" for publication in record.publications]
-    channels, mode = ",".join(image_catalog.channels_at(record)), record.mode if record.baked else ""
-    cells = (channels, mode, record.baked, " ".join(locations))
-    return (record.image, record.version, record.state, *(cell or "-" for cell in cells))
+def _version_row(version: ListedVersion) -> tuple[str, ...]:
+    locations = [f"{publication.target}:{len(publication.locations)}" for publication in version.publications]
+    mode = version.mode if version.baked else ""
+    cells = (",".join(version.channels), mode, version.baked, " ".join(locations))
+    return (version.image, version.version, version.state, *(cell or "-" for cell in cells))

@@ -7,6 +7,7 @@ import typer
 
 from bakery.catalog import Catalog, Record
 from bakery.cli import options
+from bakery.cli.completion import complete_version_names
 from bakery.cli.session import describe_project, find_catalog
 from bakery.contents.comparison import Comparison, FileChange, PackageChange, Side
 from bakery.engine.overview import compare_records, find_previous, find_record
@@ -16,7 +17,12 @@ from bakery.model.vulnerabilities import VulnerabilityChanges
 from bakery.reports import render_table
 
 Versions = Annotated[
-    list[str], typer.Argument(metavar="VERSION", help="One or two versions, as 'bakery show' takes them.")
+    list[str],
+    typer.Argument(
+        metavar="VERSION",
+        help="One or two versions, as 'bakery show' takes them.",
+        autocompletion=complete_version_names,
+    ),
 ]
 COLUMNS = ("package", "before", "after")
 KINDS = ("added", "removed", "changed")

@@ -6,6 +6,7 @@ import typer
 
 from bakery.catalog import Catalog, ChannelEntry, Record
 from bakery.cli import options
+from bakery.cli.completion import complete_channels
 from bakery.cli.session import find_catalog
 from bakery.engine.overview import hint_at_images
 from bakery.host.errors import NotFoundError
@@ -15,7 +16,10 @@ from bakery.reports import render_table
 
 def history(
     image: options.Image,
-    channel: Annotated[str, typer.Argument(metavar="[CHANNEL]", help="Only the moves of this channel.")] = "",
+    channel: Annotated[
+        str,
+        typer.Argument(metavar="[CHANNEL]", help="Only the moves of this channel.", autocompletion=complete_channels),
+    ] = "",
     arch: options.Arch = options.ARCH,
     workspace: options.Workspace = options.WORKSPACE,
     catalog: options.CatalogAt = options.CATALOG,

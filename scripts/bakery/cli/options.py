@@ -9,6 +9,7 @@ import typer
 
 from bakery.catalog import VERSION
 from bakery.cli import reportfile
+from bakery.cli.completion import DEFAULT_ARCH, complete_channels, complete_images, complete_versions
 from bakery.clouds import BUILDERS, CLOUDS
 from bakery.engine import channels, updates
 from bakery.host.errors import UsageError
@@ -41,8 +42,11 @@ def _parse_time(text: str) -> datetime:
     return time
 
 
-Images = Annotated[list[str] | None, typer.Argument(metavar="IMAGE", help="Image names; all if none is given.")]
-Image = Annotated[str, typer.Argument(metavar="IMAGE", help="Image name.")]
+Images = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="IMAGE", help="Image names; all if none is given.", autocompletion=complete_images),
+]
+Image = Annotated[str, typer.Argument(metavar="IMAGE", help="Image name.", autocompletion=complete_images)]
 Definitions = Annotated[
     Path, typer.Option("--definitions", envvar="BAKERY_DEFINITIONS", help="Folder of image definitions.")
 ]
@@ -58,10 +62,22 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show everything 
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, envvar="BAKERY_JOBS", help="Images to work on in parallel.")]
 Reason = Annotated[str, typer.Option("--reason", help="The reason, which the channel's history keeps.")]
 Version = Annotated[
-    str, typer.Argument(metavar="VERSION", help="A complete version, such as 1.0.3.", callback=_check_version)
+    str,
+    typer.Argument(
+        metavar="VERSION",
+        help="A complete version, such as 1.0.3.",
+        callback=_check_version,
+        autocompletion=complete_versions,
+    ),
 ]
 Channel = Annotated[
-    str, typer.Argument(metavar="CHANNEL", help="Channel name, such as stable.", callback=_check_channel)
+    str,
+    typer.Argument(
+        metavar="CHANNEL",
+        help="Channel name, such as stable.",
+        callback=_check_channel,
+        autocompletion=complete_channels,
+    ),
 ]
 FollowingChannel = Annotated[
     str, typer.Option("--channel", help="Channel to move, instead of the definition's.", callback=_check_channel)
@@ -86,7 +102,7 @@ Arch = Annotated[str, typer.Option("--arch", help="Architecture of the image.")]
 DEFINITIONS = Path("packer/images")
 WORKSPACE = Path(".bakery")
 CATALOG = ""  # the workspace's own
-ARCH = "x86_64"
+ARCH = DEFAULT_ARCH
 ALL = TargetName("all")
 MAX_AGE = int(updates.MAX_AGE / timedelta(hours=1))
 JOBS = 1  # a bake uses two cores by itself

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bakery.cli import options
+from bakery.cli.completion import complete_version_names
 from bakery.cli.session import find_catalog
 from bakery.engine.overview import Overview, describe_version, find_record, read_sbom, read_vex
 from bakery.model import documents
@@ -19,7 +20,9 @@ def show(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="IMAGE, IMAGE@VERSION, IMAGE@CHANNEL, the ID of an image, a digest or a parameter."
+            metavar="NAME",
+            help="IMAGE, IMAGE@VERSION, IMAGE@CHANNEL, the ID of an image, a digest or a parameter.",
+            autocompletion=complete_version_names,
         ),
     ],
     arch: options.Arch = options.ARCH,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bakery.cli import options, reportfile
+from bakery.cli.completion import complete_stacks
 from bakery.cli.session import show_events
 from bakery.engine.session import locate_stacks
 from bakery.engine.stacks import StackSelection, select_stacks
@@ -20,6 +21,7 @@ Stacks = Annotated[
     typer.Argument(
         metavar="STACK",
         help=f"Stacks of the environment (BAKERY_ENVIRONMENT, default {env.ENVIRONMENT}); all if none is named.",
+        autocompletion=complete_stacks,
     ),
 ]
 Report = Annotated[

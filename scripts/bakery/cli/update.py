@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bakery.cli import options
+from bakery.cli.completion import complete_images
 from bakery.cli.plan import render
 from bakery.cli.session import open_session, show_events
 from bakery.engine.locks import LockUpdate, update_locks
@@ -19,7 +20,10 @@ from bakery.reports import render_table
 
 def update(
     images: Annotated[
-        list[str] | None, typer.Argument(metavar="IMAGE", help="Images to update; name some, or use --all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="IMAGE", help="Images to update; name some, or use --all.", autocompletion=complete_images
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Update the lock of every image that has one.")] = False,
     definitions: options.Definitions = options.DEFINITIONS,

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from bakery.catalog import Record
+from bakery.catalog import ListedVersion, Record
 from bakery.demo import archive, environment, images
 from bakery.host import files, process
 from bakery.host.errors import BakeryError
@@ -116,7 +116,7 @@ def play(root: Path, vault: Path, change: Change | None, report: Reporter, print
                 _show_patch(stage)
             action = json.loads(stage.ask("plan", images.IMAGE))["actions"][-1]
             stage.run("run", images.IMAGE)
-            records = documents.parse(list[Record], stage.ask("catalog", images.IMAGE), "bakery catalog")
+            records = documents.parse(list[ListedVersion], stage.ask("catalog", images.IMAGE), "bakery catalog")
             record = [candidate for candidate in records if candidate.state == "complete"][-1]
             if change is Change.UPDATES:
                 before, after = (f"{images.IMAGE}@{version}" for version in (action["version"], record.version))
@@ -130,7 +130,7 @@ def play(root: Path, vault: Path, change: Change | None, report: Reporter, print
             image=record.image,
             version=record.version,
             baked=action["kind"] != "keep",
-            reason=action["reason"],
+            reason=_bake_reason(action),
             rows=tuple(_location_rows(record)),
             outputs=outputs,
             consumer=consumer,
@@ -138,6 +138,13 @@ def play(root: Path, vault: Path, change: Change | None, report: Reporter, print
         )
         documents.save(result, folder / "result.json")
     return result
+
+
+def _bake_reason(action: dict[str, Any]) -> str:
+    """The reason of an action of a plan, in which an image may wait for its parent."""
+    if action["kind"] != "wait":
+        return str(action["reason"])
+    return "its parent changed" if action["version"] else "it was never baked"
 
 
 def user_variables(root: Path) -> dict[str, str]:

@@ -167,9 +167,7 @@ def open_session(definitions: Path, workspace: Path, catalog: str, *, must_exist
     return Session(project, loaded, open_catalog(project, catalog, must_exist=must_exist))
 
 
-def open_catalog(
-    project: Project, location: str, trusted: Path | None = None, *, must_exist: bool = False
-) -> Catalog:
+def open_catalog(project: Project, location: str, trusted: Path | None = None, *, must_exist: bool = False) -> Catalog:
     """The catalog at a location, by default the workspace's own; NotFoundError if it must exist and does not.
 
     `trusted` is a file with the keys to trust.

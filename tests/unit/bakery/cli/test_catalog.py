@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bakery.catalog import Record
+from bakery.catalog import ListedVersion
 from bakery.model import documents
 from unit.bakery.cli.cli_runner import CliRunner
 
@@ -91,9 +91,9 @@ def test_versions_with_states_and_channels(bakery: CliRunner) -> None:
 
 def test_json_is_the_documents(bakery: CliRunner) -> None:
     made = bakery.line()
-    found = documents.parse(list[Record], bakery("catalog", "--json").out.encode(), "stdout")
-    assert found == made
-    (web,) = documents.parse(list[Record], bakery("catalog", "web", "--json").out.encode(), "stdout")
+    found = documents.parse(list[ListedVersion], bakery("catalog", "--json").out.encode(), "stdout")
+    assert found == [ListedVersion.of(made[0], []), ListedVersion.of(made[1], ["stable"])]
+    (web,) = documents.parse(list[ListedVersion], bakery("catalog", "web", "--json").out.encode(), "stdout")
     assert (web.image, web.checks, web.base and web.base.name) == ("web", 2, "base")
     assert (bakery.project.store / web.publications[0].locations[0].id).is_file()
 
