@@ -57,8 +57,10 @@ def _find_histories(disk: InspectedDisk) -> Iterable[str]:
 
 
 def _find_package_caches(disk: InspectedDisk) -> Iterator[str]:
+    """Caches of apt and dnf. apt's lists may stay: a base made from packages has them, which saves its children time."""
     yield from disk.files.match("/var/cache/apt/archives", "*.deb")
     yield from disk.files.match("/var/cache/apt", "*.bin")
+    yield from (path for path, _ in disk.files.walk("/var/cache/dnf"))
 
 
 def _find_jobs(disk: InspectedDisk) -> Iterator[str]:

@@ -49,6 +49,8 @@ CLEAN: Tree = {
     "/var/spool/cron/atjobs/.SEQ": "00001",
     "/var/cache/apt/archives/lock": "",
     "/var/cache/debconf/passwords.dat": "",
+    "/var/cache/dnf": None,
+    "/var/lib/apt/lists/deb.debian.org_debian_dists_trixie_main_binary-amd64_Packages": "Package: jq\n",
     "/var/lib/dpkg/info/login.list": "/bin\n/bin/su\n",
     "/var/lib/dpkg/info/openssh-client.list": "/usr/bin/ssh-agent.real\n",
     "/var/lib/dpkg/diversions": "/usr/bin/ssh-agent\n/usr/bin/ssh-agent.real\nwrapper\n",
@@ -163,7 +165,12 @@ DIRT: dict[str, list[tuple[str, str | Program | None]]] = {
     ],
     "logs are empty": [("/var/log/journal/48a6/system.journal", X * (LOG_BYTES + 1))],
     "no shell history": [("/root/.bash_history", X), ("/srv/app/.python_history", X)],
-    "no package cache": [("/var/cache/apt/archives/jq_1.6_amd64.deb", X), ("/var/cache/apt/pkgcache.bin", X)],
+    "no package cache": [
+        ("/var/cache/apt/archives/jq_1.6_amd64.deb", X),
+        ("/var/cache/apt/pkgcache.bin", X),
+        ("/var/cache/dnf/baseos.solv", X),
+        ("/var/cache/dnf/baseos-2d95c80a1fa0a67d/packages/jq-1.6-17.el9.x86_64.rpm", X),
+    ],
     "no user crontabs, at jobs or mail": [
         ("/var/spool/cron/crontabs/root", X),
         ("/var/spool/cron/root", X),
