@@ -13,7 +13,7 @@ the version is not published.
 EXEMPTING = """\
 ## Exempt an image
 
-A definition can exempt its image from a rule, with a reason, and with a last day if you like:
+A definition can exempt its image from a rule, with a reason and optionally a last day:
 
 ```yaml
 exemptions:

@@ -3,10 +3,9 @@
 import json as jsonlib
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -19,7 +18,7 @@ from bakery.engine.duties import Duty
 from bakery.engine.notifications import named_recipients
 from bakery.engine.session import open_session
 from bakery.engine.vault_check import NeedCheck
-from bakery.host import process
+from bakery.host import files, process
 from bakery.host.errors import BakeryError, ExitCode
 from bakery.host.vault import Vault
 from bakery.infra import env
@@ -105,11 +104,13 @@ def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
     show = partial(print, flush=True)
     secrets = env.secret_values({**os.environ, **environment})
     given = env.without_logins(environment)
-    with TemporaryDirectory() as folder:
-        keyring = open_keyring(describe_project(options.WORKSPACE))
-        if keyring.trusts_vault:  # the command cannot ask for the keys, and may read the catalog
-            given[TRUSTED_KEYS] = str(Path(folder, "keys.json"))
-            documents.save(keyring.trusted_keys(), Path(folder, "keys.json"))
+    project = describe_project(options.WORKSPACE)
+    keyring = open_keyring(project)
+    with files.scratch(project.workspace, "keys") if keyring.trusts_vault else nullcontext() as folder:
+        if folder:  # the command cannot ask Vault for the keys, and may read the catalog
+            path = folder / "keys.json"
+            documents.save(keyring.trusted_keys(), path)
+            given = {**given, TRUSTED_KEYS: str(path)}
         done = process.run(command, env=given, secrets=secrets, on_output=show, check=False)
     return done.returncode if done.returncode >= 0 else ExitCode.FAILED
 

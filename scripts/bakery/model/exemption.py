@@ -13,7 +13,9 @@ class Exemption(Model):
 
     rule: str = Field(description="name of the rule, as in the reference of image rules")
     reason: Reason = Field(description="why the image may break it")
-    until: date | None = Field(default=None, description="last day on which it may, in quotes; later the check fails")
+    until: date | None = Field(
+        default=None, description="last day on which it may, in quotes; later the rule counts again"
+    )
 
 
 PASSWORDS = "no passwords"  # the rule whose exemption also keeps the seal from locking logins

@@ -85,21 +85,21 @@ def _match_all(disk: InspectedDisk, patterns: Iterable[tuple[str, str]]) -> Iter
 RULES = (
     Rule(
         "machine ID is empty",
-        "Copies with one machine ID get one DHCP address, and mix their logs.",
+        "Copies that share a machine ID get one DHCP address, and their logs cannot be told apart.",
         f"{sources.SYSTEMD}, {sources.MACHINE_ID}",
         "The seal empties it.",
         _find_machine_id,
     ),
     Rule(
         "no cloud-init instance",
-        "cloud-init takes a copy for the machine of the bake, and user data may hold secrets.",
+        "cloud-init mistakes a copy for the machine of the bake, and user data may hold secrets.",
         sources.CLOUD_INIT,
         "The seal runs `cloud-init clean`.",
         _find_instance,
     ),
     Rule(
         "no cloud agent state",
-        "An agent takes a copy for the machine that it registered as; a seed configures each copy like the build.",
+        "An agent mistakes a copy for the machine that it registered as; a seed configures each copy like the build.",
         f"{sources.CERTIFICATION}, {sources.SHARED_IMAGES}",
         "The seal removes it, with Azure's agent by `waagent -deprovision+user`.",
         _find_agent_state,
@@ -120,7 +120,8 @@ RULES = (
     ),
     Rule(
         "no host identities",
-        "A storage server takes copies with one initiator name or NQN for one host, and Red Hat for one subscription.",
+        "A storage server treats copies with one initiator name or NQN as one host, and Red Hat counts them as one "
+        "subscription.",
         sources.SYSPREP,
         "The seal removes them, and sets the initiator name to be made at boot.",
         _find_host_ids,

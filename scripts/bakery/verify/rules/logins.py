@@ -108,14 +108,14 @@ def _find_build_user(disk: InspectedDisk) -> Iterable[str]:
 RULES = (
     Rule(
         PASSWORDS,
-        "One password that is cracked or known opens all copies; the build's own login would be one.",
+        "One password that is cracked or known opens all copies; the password of the build is one.",
         f"{sources.SHARED_IMAGES}, {sources.CIS}",
         "The seal locks all logins. An exemption keeps the passwords.",
         _find_passwords,
     ),
     Rule(
         "SSH refuses passwords",
-        "A machine that asks for passwords is attacked by guessing from the first minute.",
+        "Attackers guess passwords from the first minute on.",
         f"{sources.SHARED_IMAGES}, {sources.CERTIFICATION}, {sources.CIS}",
         "Set PasswordAuthentication, KbdInteractiveAuthentication and PermitEmptyPasswords to no and PermitRootLogin "
         "to prohibit-password, in a file of /etc/ssh/sshd_config.d that sorts first. For the first one, "

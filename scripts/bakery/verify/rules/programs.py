@@ -50,7 +50,8 @@ RULES = (
     ),
     Rule(
         "no setuid programs without a package",
-        "It runs as root for every user, and no update replaces it.",
+        "Such a program runs with its owner's or group's rights, often root's, for every user, and no update "
+        "replaces it.",
         sources.CIS,
         "Install it from a package, or remove its setuid and setgid bits.",
         _find_setuid,

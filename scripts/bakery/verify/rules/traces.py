@@ -57,7 +57,7 @@ def _find_histories(disk: InspectedDisk) -> Iterable[str]:
 
 
 def _find_package_caches(disk: InspectedDisk) -> Iterator[str]:
-    """Caches of apt and dnf. apt's lists may stay: a base made from packages has them, which saves its children time."""
+    """Caches of apt and dnf. apt's lists may stay: a base made from packages has them, which saves bakes time."""
     yield from disk.files.match("/var/cache/apt/archives", "*.deb")
     yield from disk.files.match("/var/cache/apt", "*.bin")
     yield from (path for path, _ in disk.files.walk("/var/cache/dnf"))
@@ -115,7 +115,7 @@ RULES = (
     ),
     Rule(
         "no user crontabs, at jobs or mail",
-        "A job of somebody else runs in each copy, and mail is for one machine.",
+        "Each copy would run a job that its user did not write, and mail belongs to one machine.",
         sources.SYSPREP,
         "Put jobs that belong to the image into a timer or /etc/cron.d. The seal removes at jobs and mail.",
         _find_jobs,
@@ -129,7 +129,7 @@ RULES = (
     ),
     Rule(
         "no installer files",
-        "Answers of an installer hold password hashes, and settings of cloud-init that keep a copy from its own.",
+        "An installer's answers hold password hashes, and its settings stop cloud-init from configuring a copy.",
         sources.IMAGE_BUILDER,
         "The seal removes them.",
         _find_installer_files,
