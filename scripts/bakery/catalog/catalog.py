@@ -22,7 +22,7 @@ class Catalog(Reservations, Channels, Attachments, ObservationLog, FailureLog):
         if record.state not in ("complete", "revoked"):
             raise BakeryError(
                 f"{record.image} {record.version} is {record.state}: only a complete version can be revoked",
-                hint="it cannot be promoted",
+                hint="do nothing: no verb promotes a version that is not complete",
             )
         if record.state == "complete":
             self._refuse_channels(record, "cannot be revoked")
@@ -33,8 +33,9 @@ class Catalog(Reservations, Channels, Attachments, ObservationLog, FailureLog):
     def _refuse_channels(self, record: Record, what: str) -> None:
         """Raise ConflictError if a channel points at a version."""
         if names := self.channels_at(record):
+            point = "points" if len(names) == 1 else "point"
             raise ConflictError(
-                f"{record.image} {record.version} {what}: {', '.join(names)} points at it",
+                f"{record.image} {record.version} {what}: {', '.join(names)} {point} at it",
                 where=self.location,
                 hint=f"move the channel: 'bakery rollback {record.image} {names[0]}', or promote another version",
             )

@@ -18,6 +18,7 @@ from bakery.signing import Duty, Keyring
 RESTORE = "restore this file of the catalog from a backup"
 MOVED = f"it was changed or moved: {RESTORE}"
 Unsigned = TypeVar("Unsigned", bound=Failure | Observations)
+TRY_AGAIN = "run the same command again"
 WRITE_TRIES = 20  # writers that may take a number before us in one call; more means something is wrong
 
 
@@ -71,7 +72,7 @@ class Documents:
         data = self._store.read(key)
         if hashlib.sha256(data).hexdigest() != sha256:
             raise BakeryError(
-                "the bytes are not those that the record names",
+                "the file does not have the digest that the record names",
                 where=f"{self.location}/{key}",
                 hint=f"it is damaged: {RESTORE}",
             )

@@ -2,7 +2,7 @@
 
 from itertools import takewhile
 
-from bakery.catalog.documents import WRITE_TRIES, Documents
+from bakery.catalog.documents import TRY_AGAIN, WRITE_TRIES, Documents
 from bakery.catalog.keys import failures_folder
 from bakery.catalog.record import Failure, Record
 from bakery.catalog.writer import actor, now
@@ -21,7 +21,9 @@ class FailureLog(Documents):
             failure = Failure(image, arch, number, step, input_key, message, at=now(), by=actor())
             if self._create_unsigned(failure):
                 return failure
-        raise ConflictError("cannot keep a failure: other writers take every number", where=self.location)
+        raise ConflictError(
+            "cannot keep a failure: other writers take every number", where=self.location, hint=TRY_AGAIN
+        )
 
     def failures_since(self, image: str, arch: str, record: Record | None) -> tuple[Failure, ...]:
         """The failures of an image after a record was written, or all, oldest first."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bakery.catalog.documents import WRITE_TRIES, Documents
+from bakery.catalog.documents import TRY_AGAIN, WRITE_TRIES, Documents
 from bakery.catalog.keys import OBSERVATIONS
 from bakery.catalog.writer import actor, now
 from bakery.host.errors import ConflictError
@@ -34,7 +34,9 @@ class ObservationLog(Documents):
             )
             if self._create_unsigned(document):
                 return document
-        raise ConflictError("cannot keep observations: other writers take every number", where=self.location)
+        raise ConflictError(
+            "cannot keep observations: other writers take every number", where=self.location, hint=TRY_AGAIN
+        )
 
     def newest_observations(self) -> Observations:
         """The observations of the last refresh; none if there was no refresh."""

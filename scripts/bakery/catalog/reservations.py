@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
-from bakery.catalog.documents import WRITE_TRIES
+from bakery.catalog.documents import TRY_AGAIN, WRITE_TRIES
 from bakery.catalog.keys import document_key
 from bakery.catalog.record import Record
 from bakery.catalog.versions import Versions
@@ -60,7 +60,7 @@ class Reservations(Versions):
             if self._create_signed(reservation, duty):
                 return reservation
         raise ConflictError(
-            f"cannot reserve a version of {image}: other writers take every number", where=self.location
+            f"cannot reserve a version of {image}: other writers take every number", where=self.location, hint=TRY_AGAIN
         )
 
     def _require_readable(self) -> None:

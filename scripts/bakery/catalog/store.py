@@ -176,7 +176,7 @@ def _require_readable(key: str, location: str) -> None:
 
 def _require_writable(key: str, location: str) -> None:
     if not _is_key(key):
-        raise BakeryError("this is not a key of the catalog", where=f"{location}/{key}")
+        raise BakeryError("this is not a valid path in the catalog", where=f"{location}/{key}")
 
 
 def _is_there(entry: os.DirEntry[str]) -> bool:

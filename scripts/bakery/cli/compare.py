@@ -52,6 +52,8 @@ def compare(
     """
     if json and markdown:
         raise UsageError("--json and --markdown exclude each other")
+    if len(versions) > 2:
+        raise UsageError(f"{len(versions)} versions", hint="compare takes one or two")
     image_catalog = find_catalog(workspace, catalog, quiet=json)
     before, after = _find_sides(image_catalog, [find_record(image_catalog, name, arch) for name in versions])
     comparison = compare_records(image_catalog, before, after, describe_project(workspace))
@@ -63,8 +65,6 @@ def compare(
 
 def _find_sides(image_catalog: Catalog, records: Sequence[Record]) -> tuple[Record, Record]:
     """The two records to compare, of one or two that were named."""
-    if len(records) > 2:
-        raise UsageError(f"{len(records)} versions", hint="compare takes one or two")
     after = records[-1]
     before = records[0] if len(records) == 2 else find_previous(image_catalog, after)
     if before is None:
@@ -96,8 +96,8 @@ def render_markdown(comparison: Comparison) -> str:
 def _facts(comparison: Comparison) -> Iterator[str]:
     before, after = comparison.before, comparison.after
     if comparison.packages is None:
-        unknown = " and ".join(f"{side.image} {side.version}" for side in (before, after) if side.kernels is None)
-        yield f"packages: unknown, since {unknown} was not read"
+        unknown = [f"{side.image} {side.version}" for side in (before, after) if side.kernels is None]
+        yield f"packages: unknown, since {' and '.join(unknown)} {'was' if len(unknown) == 1 else 'were'} not read"
     else:
         yield f"packages: {_count_kinds(comparison.packages)}"
     if comparison.files:

@@ -46,7 +46,7 @@ def refresh(
                 print(f"\n{render_matches(matches)}")
             if result.bases:
                 print(f"\n{render_bases(result.bases)}")
-        raise_failures([*result.outcomes, *result.matches, *result.questions])
+        raise_failures([*result.outcomes, *result.matches, *result.questions], nouns="tasks")
 
 
 def render(observations: Sequence[Observation]) -> str:

@@ -54,10 +54,11 @@ def read_provenance(catalog: Catalog, record: Record) -> bytes:
     """The envelope of the statement about a version; NotFoundError if it has none."""
     envelope = catalog.provenance(record)
     if envelope is None:
-        raise NotFoundError(
-            f"{full_name(record)} has no provenance",
-            hint="an older release published it, or it is incomplete: 'bakery run --rebuild' makes a version with one",
-        )
+        if record.state == "reserved":
+            hint = f"it is not complete: run 'bakery run {record.image}' first"
+        else:
+            hint = "an older release published it: 'bakery run --rebuild' makes a version with one"
+        raise NotFoundError(f"{full_name(record)} has no provenance", hint=hint)
     return envelope
 
 
@@ -113,18 +114,18 @@ def check_images(
 def require_equal(attestation: Attestation) -> None:
     """BakeryError if an image differs from the statement, PartialError if one could not be read."""
     by_status = {status: list(_list_images(attestation, status)) for status in ("different", "unreachable")}
-    number, name = len(attestation.locations), f"{attestation.image} {attestation.version}"
+    images = f"{count_of(len(attestation.locations), 'image')} of {attestation.image} {attestation.version}"
     if different := by_status["different"]:
         raise BakeryError(
-            f"{count_of(len(different), 'image')} of {number} of {name} differ from what was published",
+            f"{len(different)} of {images} {'differs' if len(different) == 1 else 'differ'} from what was published",
             detail="\n".join([*different, *by_status["unreachable"]]),
             hint="do not start machines from these images; find out who changed or registered them",
         )
     if unreachable := by_status["unreachable"]:
         raise PartialError(
-            f"{count_of(len(unreachable), 'image')} of {number} of {name} could not be read",
+            f"{len(unreachable)} of {images} could not be read",
             detail="\n".join(unreachable),
-            hint="log in to the account that has them, and run again",
+            hint="remove the cause that each image names, and run again",
         )
 
 

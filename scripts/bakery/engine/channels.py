@@ -10,7 +10,6 @@ from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageE
 from bakery.host.events import Event, Reporter
 from bakery.model.documents import Pointer, Publication
 from bakery.model.fields import NAME
-from bakery.model.naming import full_name
 from bakery.model.version import ImageVersion
 
 Targets = Mapping[str, Target]
@@ -80,7 +79,7 @@ def _refuse_incomplete(record: Record, channel: str) -> None:
     require_name(channel)
     if record.state != "complete":
         raise BakeryError(
-            f"{full_name(record)} is {record.state}: only a complete version can be promoted",
+            f"{record.image} {record.version} is {record.state}: only a complete version can be promoted",
             detail=record.reason if record.state == "revoked" else "",
             hint=f"run 'bakery run {record.image}', then promote the new version",
         )
@@ -91,7 +90,7 @@ def _read_publications(record: Record, targets: Targets) -> dict[str, Publicatio
     publications = {name: record.publication(name) for name in targets}
     if missing := [name for name, publication in publications.items() if publication is None]:
         raise BakeryError(
-            f"{full_name(record)} was never published at {', '.join(missing)}",
+            f"{record.image} {record.version} was never published at {', '.join(missing)}",
             hint=f"run 'bakery publish {record.image}', or promote a version that is at every target",
         )
     return {name: publication for name, publication in publications.items() if publication}
@@ -102,7 +101,7 @@ def _refuse_unusable(record: Record, publications: Publications, targets: Target
     wrong = [finding for finding in findings if finding.status != "correct"]
     if wrong:
         raise BakeryError(
-            f"{full_name(record)} cannot be used everywhere: {len(wrong)} of {len(findings)} checks failed",
+            f"{record.image} {record.version} cannot be used everywhere: {len(wrong)} of {len(findings)} checks failed",
             detail="\n".join(f"{finding.location}: {finding.status}: {finding.detail}" for finding in wrong),
             hint=f"nothing was moved; run 'bakery publish {record.image}' to repair it, then promote",
         )

@@ -83,8 +83,11 @@ def is_interrupted() -> bool:
     return _interrupted.is_set()
 
 
-def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] = ()) -> None:
-    """One error for all failures: the error itself if it is alone, or a list; partial if anything succeeded."""
+def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] = (), nouns: str = "images") -> None:
+    """One error for all failures: the error itself if it is alone, or a list; partial if anything succeeded.
+
+    `nouns` says what the outcomes are of.
+    """
     failures = [(outcome.name, outcome.error) for outcome in outcomes if outcome.error]
     if not failures:
         return
@@ -93,7 +96,7 @@ def raise_failures(outcomes: Sequence[Outcome[object]], skipped: Sequence[str] =
     some = len(failures) < len(outcomes)
     error = join_errors(
         failures,
-        f"{len(failures)} of {len(outcomes) + len(skipped)} images failed",
+        f"{len(failures)} of {len(outcomes) + len(skipped)} {nouns} failed",
         "the others are recorded; run again to continue with the rest" if some else "fix it and run again",
         PartialError if some else BakeryError,
     )

@@ -113,7 +113,7 @@ class Archives:
         folder = self.cache / request.identity
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
-        busy = f"another refresh asks {request.name}"
+        busy = f"another refresh is asking the archive {request.name}"
         with files.exclusive(self.cache / f"{request.identity}.lock", busy, timeout=ARCHIVE_SECONDS):
             archive = request.ask(folder)
             _link_files(folder, self.scratch / request.identity)

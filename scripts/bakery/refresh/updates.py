@@ -20,7 +20,7 @@ def observe_updates(database: bytes, archives: Archives) -> tuple[tuple[Archive,
             return apt.observe_updates(folder, archives)
         if dnf.is_root(folder):
             return dnf.observe_updates(folder, archives)
-        raise UnknownPackagesError("only the packages of apt and dnf can be refreshed")
+        raise UnknownPackagesError("updates are known for apt and dnf only")
 
 
 def observe_dated(database: bytes, archives: Archives, date: datetime) -> tuple[dict[str, str], Upgrade]:
@@ -31,5 +31,5 @@ def observe_dated(database: bytes, archives: Archives, date: datetime) -> tuple[
     with files.scratch(archives.scratch, "root") as folder:
         unpack_database(database, folder)
         if not apt.is_root(folder):
-            raise UnknownPackagesError("only the packages of apt can have a lock")
+            raise UnknownPackagesError("only images with apt can have a lock")
         return apt.observe_dated(folder, archives, date)

@@ -49,7 +49,7 @@ def _list_tests(path: Path) -> Iterator[str]:
     try:
         body = ast.parse(path.read_bytes()).body
     except SyntaxError as error:
-        raise UsageError(f"it is not Python: {error.msg}", where=f"{path}:{error.lineno}") from error
+        raise UsageError(f"it is not valid Python: {error.msg}", where=f"{path}:{error.lineno}") from error
     yield from (f"{path.stem}: {name}" for name in _function_names(body))
     for node in body:
         if isinstance(node, ast.ClassDef) and node.name.startswith("Test"):

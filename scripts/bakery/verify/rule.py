@@ -45,7 +45,9 @@ def apply_rule(rule: Rule, disk: InspectedDisk, exemption: Exemption | None, tod
     if exemption is None:
         return Check(rule.name, not findings, detail)
     if exemption.until and today > exemption.until:
-        return Check(rule.name, not findings, "; ".join(filter(None, (detail, f"exempt until {exemption.until}"))))
+        return Check(
+            rule.name, not findings, "; ".join(filter(None, (detail, f"the exemption ended on {exemption.until}")))
+        )
     return Check(rule.name, True, f"exempt: {exemption.reason} ({detail or 'nothing found'})")
 
 

@@ -105,9 +105,9 @@ def _require_unchanged(artifact: Artifact, disk: Path) -> None:
     digest = files.sha256(disk)
     if digest != artifact.disk.sha256:
         raise BakeryError(
-            "the disk changed since it was baked",
+            "the disk has changed since it was baked",
             where=str(disk),
-            detail=f"baked {artifact.disk.sha256}\nfound {digest}",
+            detail=f"baked {artifact.disk.sha256}\nnow   {digest}",
             hint=f"remove its folder and bake {artifact.image} again",
         )
 

@@ -80,8 +80,12 @@ def _provide_folder(source: str, grype: Path, folder: Path) -> Path:
     if not URL.match(source) and path.is_dir():
         return path
     if not URL.match(source) and not path.is_file():
-        raise UsageError(f"{VARIABLE} names no file, folder or http(s) address", where=_hide_login(source))
-    with files.exclusive(folder.with_suffix(".lock"), "another run fetches the database", timeout=FETCH_SECONDS):
+        raise UsageError(
+            f"{VARIABLE} names no file, folder or http(s) address",
+            where=_hide_login(source),
+            hint="docs/how-to/see-vulnerabilities.md lists the values",
+        )
+    with files.exclusive(folder.with_suffix(".lock"), "another run is fetching the database", timeout=FETCH_SECONDS):
         if URL.match(source):
             update: list[str | Path] = [grype, "db", "update", "--quiet"]
             variables = _variables(folder) | {"GRYPE_DB_UPDATE_URL": source}

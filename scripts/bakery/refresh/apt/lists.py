@@ -45,7 +45,7 @@ FAILURES = (
     ),
     Failure(
         "is not valid yet",
-        "is from the future",
+        "has a date in the future",
         "check the clock of this machine",
     ),
     Failure(
@@ -68,7 +68,7 @@ FAILURES = (
     Failure(
         "Failed to fetch|Could not resolve|Could not connect",
         "cannot be reached",
-        "check the network and its address, and try again",
+        "check the network and the archive's address, and try again",
         OutageError,
     ),
     Failure("", "cannot be read", "see apt's message"),

@@ -81,6 +81,6 @@ def _read_architectures(folder: Path) -> tuple[str, ...]:
         packages = Deb822.iter_paragraphs(stream, use_apt_pkg=False)
         native = next((fields["Architecture"] for fields in packages if fields["Package"] == "dpkg"), "")
     if not native:
-        raise BakeryError("the package database does not have dpkg itself")
+        raise BakeryError("the package database does not list dpkg")
     more = folder / "var/lib/dpkg/arch"
     return tuple(dict.fromkeys([native, *(more.read_text().split() if more.is_file() else ())]))

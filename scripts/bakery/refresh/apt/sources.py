@@ -91,7 +91,7 @@ def _first_mirror(root: Path, path: str) -> str:
     file = root / path.lstrip("/")
     if not file.is_file():
         raise BakeryError(
-            "the list of mirrors is not kept",
+            "the list of mirrors is not in the package database",
             where=path,
             hint="keep it below /etc/apt in the image",
         )

@@ -67,7 +67,7 @@ def observe_dated(folder: Path, archives: Archives, date: datetime) -> tuple[dic
 def _require_sources(folder: Path) -> tuple[Source, ...]:
     sources = read_sources(folder)
     if not sources:
-        raise BakeryError("the image names no package archive", hint="give it a source of apt")
+        raise BakeryError("the image names no package archive", hint="add a source to /etc/apt/sources.list.d")
     return sources
 
 

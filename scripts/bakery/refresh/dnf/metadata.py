@@ -54,7 +54,7 @@ FAILURES = (
     Failure(
         r"Curl error|Status code: 5\d\d|Cannot download",
         "cannot be reached",
-        "check the network and its address, and try again",
+        "check the network and the archive's address, and try again",
         OutageError,
     ),
     Failure("", "cannot be read", "see dnf's message"),

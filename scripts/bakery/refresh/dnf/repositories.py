@@ -70,9 +70,9 @@ def read_configuration(folder: Path, variables: Mapping[str, str]) -> tuple[dict
     defaults = dict(sections.pop(MAIN, {}))
     if "reposdir" in defaults:
         raise BakeryError(
-            "the image has its repositories in a folder of its own",
+            "dnf.conf of the image sets reposdir",
             where=f"/{CONFIGURATION}",
-            hint="keep them in /etc/yum.repos.d, and remove the setting reposdir",
+            hint="keep the repositories in /etc/yum.repos.d, and remove this setting",
         )
     settings = {name: _expand_value(name, value, known) for name, value in defaults.items() if name in SETTINGS}
     inherited = {name: value for name, value in defaults.items() if name in INHERITED}
@@ -87,7 +87,7 @@ def parse_file(path: Path) -> dict[str, SectionProxy]:
             parser.read_string(path.read_text(encoding="utf-8"))
     except (SyntaxProblem, UnicodeDecodeError) as error:
         where = f"/{path.parent.name}/{path.name}"
-        raise BakeryError("a file of dnf cannot be read", where=where, detail=str(error)) from error
+        raise BakeryError("a configuration file of dnf cannot be parsed", where=where, detail=str(error)) from error
     return {name: parser[name] for name in parser.sections()}
 
 

@@ -101,7 +101,7 @@ def prepare_root(folder: Path) -> Root:
     database = _find_database(folder)
     assert database
     if not any((folder / name).is_file() for name in PLATFORMS):
-        raise UnknownPackagesError("its os-release was not kept, which says for which platform modules are")
+        raise UnknownPackagesError("its os-release, which names the platform of its modules, was not kept")
     # Debian's rpm would look for the database in the home of the user.
     (folder / ".rpmmacros").write_text(f"%_dbpath /{database.relative_to(folder)}\n")
     root = Root(folder, database)
@@ -140,7 +140,7 @@ def _read_architecture(root: Root) -> str:
     """The architecture of rpm itself."""
     lines = root.query_rpm("%{ARCH}\\n", "rpm", check=False)
     if not lines:
-        raise BakeryError("the package database does not have rpm itself")
+        raise BakeryError("the package database does not list rpm")
     return lines[0]
 
 
@@ -152,4 +152,6 @@ def _read_release(root: Root) -> str:
             package, version = lines[0].split("\t")
             provides = dict(line.split("\t")[1:] for line in reversed(lines) if line.startswith("\t"))
             return (provides.get(name) if package != name else "") or version
-    raise BakeryError("no package of the image says which release it is", hint="install the distribution's own")
+    raise BakeryError(
+        "no package of the image says which release it is", hint="install the distribution's release package"
+    )

@@ -82,7 +82,7 @@ def observe_updates(folder: Path, archives: Archives) -> tuple[tuple[Archive, ..
     """The archives of an image whose package database is unpacked, and the upgrade that they have for it."""
     root = prepare_root(folder)
     if not root.repositories:
-        raise BakeryError("the image names no package archive", hint="give it a repository of dnf in /etc/yum.repos.d")
+        raise BakeryError("the image names no package archive", hint="add a repository to /etc/yum.repos.d")
     states = archives.fetch_all([describe_request(repository, root) for repository in root.repositories])
     cache = root.folder / CACHE
     for state in states:

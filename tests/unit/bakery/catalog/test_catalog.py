@@ -141,8 +141,9 @@ class TestReserve:
     def test_gives_up_when_every_number_is_taken(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(catalog, "versions", lambda *_: [])
         reserve(catalog)
-        with pytest.raises(ConflictError, match="other writers take every number"):
+        with pytest.raises(ConflictError, match="other writers take every number") as caught:
             reserve(catalog, "other")
+        assert caught.value.hint == "run the same command again"
 
 
 class TestVersions:
@@ -388,15 +389,18 @@ class TestRevoke:
         assert catalog.revoke(revoked, "another") == revoked
 
     def test_only_what_is_complete(self, catalog: Catalog) -> None:
-        with pytest.raises(BakeryError, match=r"web 1\.0\.0 is reserved: only a complete version can be revoked"):
+        with pytest.raises(
+            BakeryError, match=r"web 1\.0\.0 is reserved: only a complete version can be revoked"
+        ) as caught:
             catalog.revoke(reserve(catalog), "")
+        assert caught.value.hint.startswith("do nothing: ")
 
     def test_not_what_channels_point_at(self, catalog: Catalog) -> None:
         first, second = complete(catalog, "a"), complete(catalog, "b")
         for channel in ("stable", "candidate", "old"):
             entry = catalog.move(first, channel, "", None)
         catalog.move(second, "old", "", entry)
-        with pytest.raises(BakeryError, match="candidate, stable points at it") as caught:
+        with pytest.raises(BakeryError, match="candidate, stable point at it") as caught:
             catalog.revoke(first, "")
         assert "'bakery rollback web candidate'" in caught.value.hint
         assert catalog.record(ImageVersion(*WEB, "1.0.0")) == first

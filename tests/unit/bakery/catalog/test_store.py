@@ -50,7 +50,7 @@ class TestContract:
         assert store.list(key) == []
         with pytest.raises(NotFoundError):
             store.read(f"{key}/1.json")
-        with pytest.raises(BakeryError, match="not a key of the catalog"):
+        with pytest.raises(BakeryError, match="not a valid path in the catalog"):
             store.create(f"{key}/2.json", b"x")
         assert [path.name for path in (tmp_path / "outside").iterdir()] == ["1.json"]
 

@@ -118,7 +118,7 @@ def test_no_key_is_made_of_a_field_that_leads_elsewhere(catalog: Catalog) -> Non
     """The record of somebody who calls the library; a record that was read has been compared."""
     record = Record("../../../escaped", "x86_64", "1.0.0", 0, "complete", "", {}, at="", by="")
     for write in (lambda: catalog.revise(record), lambda: catalog.move(record, "stable", "", None)):
-        with pytest.raises(BakeryError, match="not a key of the catalog"):
+        with pytest.raises(BakeryError, match="not a valid path in the catalog"):
             write()
 
 

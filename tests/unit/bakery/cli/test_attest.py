@@ -158,9 +158,10 @@ def test_an_image_whose_root_is_another_snapshot_is_different(published: Publish
     first, second = published.images
     publication = replace(published.record.publications[0], locations=(replace(first, snapshot=other), second))
     published.record = published.bakery.catalog.revise(replace(published.record, publications=(publication,)))
-    code, results, _ = check(published)
+    code, results, error = check(published)
     assert (code, results[first.id][0]) == (1, "different")
     assert f"it has {first.snapshot}, expected {other}" in results[first.id][1]
+    assert "1 of 2 images of cloud 1.0.0 differs from what was published" in error
 
 
 def test_an_image_that_cannot_be_read_is_unreachable(published: Published) -> None:
@@ -169,7 +170,7 @@ def test_an_image_that_cannot_be_read_is_unreachable(published: Published) -> No
     code, results, error = check(published)
     assert (code, results[other.id]) == (4, ("ok", ""))
     assert results[gone.id] == ("unreachable", f"there is no image {gone.id}")
-    assert "1 image of 2 of cloud 1.0.0 could not be read" in error
+    assert "1 of 2 images of cloud 1.0.0 could not be read" in error
     change_blocks(published.aws, other.snapshot, {0: None})
     assert check(published)[0] == 1, "a difference is worse"
 
@@ -244,7 +245,14 @@ def test_another_document_that_the_key_signed_is_refused(published: Published) -
 def test_a_version_of_an_older_bakery_has_no_statement(published: Published) -> None:
     published.record = published.bakery.catalog.revise(replace(published.record, provenance=""))
     answer = published.bakery("attest", "cloud", "--verify")
-    assert answer.code == 1 and "cloud-1.0.0-x86_64 has no provenance" in answer.err
+    assert answer.code == 1 and "cloud-1.0.0-x86_64 has no provenance\nhint: an older release" in answer.err
+
+
+def test_a_version_that_is_not_complete_has_no_statement(published: Published) -> None:
+    published.bakery.catalog.reserve("cloud", "x86_64", "1.0", "other", {}, "builder", "bake-private")
+    answer = published.bakery("attest", "cloud@1.0.1", "--verify")
+    assert answer.code == 1
+    assert "has no provenance\nhint: it is not complete: run 'bakery run cloud' first\n" in answer.err
 
 
 def test_a_disk_in_the_local_store_is_attested_when_it_is_published(bakery: CliRunner) -> None:

@@ -97,6 +97,7 @@ def test_contents_that_nobody_read_are_unknown(bakery: CliRunner) -> None:
     bakery.line("web")
     answer = bakery("compare", "base", "web")
     assert "packages: unknown, since base 1.0.0 was not read\n" in answer.out
+    assert "since base 1.0.0 and base 1.0.0 were not read\n" in bakery("compare", "base", "base").out
     assert json.loads(bakery("compare", "base", "web", "--json").out)["packages"] is None
 
 
@@ -230,7 +231,7 @@ def test_compare_with_the_version_before(versions: CliRunner) -> None:
     assert versions("compare", "web").out.startswith("web 1.0.0 -> web 1.0.1"), "a reserved version has nothing in it"
     first = versions("compare", "web@1.0.0")
     assert (first.code, first.err) == (1, "error: web 1.0.0 (x86_64) is the first complete version\n")
-    many = versions("compare", "web", "web", "web")
+    many = versions("compare", "a", "b", "c")
     assert (many.code, many.err) == (64, "error: 3 versions\nhint: compare takes one or two\n")
 
 

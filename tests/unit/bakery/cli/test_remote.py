@@ -353,7 +353,7 @@ class TestNewerBase:
         bakery.line("cloud")
         assert "base unchanged" in self.refresh(bakery, cloud)
         planned = self.refresh(bakery, cloud, "ami-b")
-        assert re.search(r"cloud +bake +1\.0\.0 +base AMI ami-a -> ami-b \(2026-11-20\)\n", planned), planned
+        assert re.search(r"cloud +bake +1\.0\.0 -> 1\.0\.1 +base AMI ami-a -> ami-b \(2026-11-20\)\n", planned), planned
         assert "cloud: base AMI ami-a -> ami-b (2026-11-20) is newer\n" in bakery("status", "cloud").out
         (status,) = json.loads(bakery("status", "cloud", "--json").out)["images"]
         assert [(base["original"]["identity"], base["newest"]["identity"]) for base in status["bases"]] == [

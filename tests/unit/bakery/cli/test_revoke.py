@@ -24,9 +24,7 @@ def test_a_version_is_revoked_for_good(two: CliRunner) -> None:
     assert [line.split()[2] for line in two("catalog", "web").out.splitlines()[-2:]] == ["revoked", "complete"]
     answer = two("promote", "web", "1.0.0", "stable")
     assert answer.code == 1
-    assert (
-        "error: web-1.0.0-x86_64 is revoked: only a complete version can be promoted\n  CVE-2026-1234\n" in answer.err
-    )
+    assert "error: web 1.0.0 is revoked: only a complete version can be promoted\n  CVE-2026-1234\n" in answer.err
     assert "never pointed at another version that is still complete" in two("rollback", "web", "stable").err
 
 

@@ -71,7 +71,7 @@ def test_a_new_lock_is_the_reason_of_a_bake(baked: CliRunner, monkeypatch: pytes
     answer(monkeypatch, Upgrade((OPENSSL,)))
     result = baked("update", "web")
     row = next(line for line in result.out.splitlines() if line.startswith("web  "))
-    assert " ".join(row.split()) == "web bake 1.0.1 lock:openssl: 3.0.17 -> 3.0.18"
+    assert " ".join(row.split()) == "web bake 1.0.1 -> 1.0.2 lock:openssl: 3.0.17 -> 3.0.18"
 
 
 def test_an_update_without_changes_keeps_the_file(baked: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:

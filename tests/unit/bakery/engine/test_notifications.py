@@ -83,7 +83,7 @@ def test_a_version_is_announced_though_it_cannot_be_compared(bakery: CliRunner, 
     assert bakery("run", "web").code == 0
     assert titles(subscriber)[-1] == ("patched", "web 1.0.1 is published, and stable points at it")
     (detail,) = published(subscriber)[-1]["details"]
-    assert detail.startswith("the changes since 1.0.0 are unknown: the bytes are not those")
+    assert detail.startswith("the changes since 1.0.0 are unknown: the file does not have the digest")
 
 
 def test_an_interrupted_publish_is_told_by_the_one_that_moves_the_channel(

@@ -59,7 +59,7 @@ def test_the_document_of_status_has_each_vulnerability(bakery: CliRunner) -> Non
     bakery.catalog.keep_vulnerabilities(report, "b" * 64)
     bakery.catalog.keep_observations([], [observation("base", "1.0.0", {"critical": 1})])
     # The digest is not that of the document, which must not be trusted then.
-    assert "the bytes are not those" in bakery("status", "base", "--json").err
+    assert "the file does not have the digest" in bakery("status", "base", "--json").err
 
 
 def test_a_refresh_of_one_image_keeps_the_vulnerabilities_of_others(bakery: CliRunner) -> None:
@@ -80,6 +80,7 @@ def test_a_database_that_cannot_be_used_fails_a_refresh_and_keeps_the_updates(
     monkeypatch.setenv(VARIABLE, "nowhere.db")
     answer = bakery("refresh", "base")
     assert answer.code == 4
+    assert "error: 1 of 2 tasks failed\n" in answer.err
     assert "vulnerabilities: nowhere.db: BAKERY_VULNERABILITY_DATABASE names no file, folder" in answer.err
     assert [one.image for one in bakery.catalog.newest_observations().observations] == ["base"]
 

@@ -360,7 +360,7 @@ BAD = {
         "packages: curl",
         10,
         "'software.packages' is 'curl'; it must be a list",
-        "write it as a list: [curl]",
+        "write it as [curl]",
     ),
     "name instead of a role": (
         "    - name: nginx\n",

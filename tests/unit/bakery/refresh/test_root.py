@@ -40,8 +40,8 @@ def test_a_database_is_unpacked_with_its_links_inside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "links", "message"),
     [
-        ({"var/lib/rpm/rpmdb.sqlite": ""}, {}, "only the packages of apt and dnf"),
-        ({"var/lib/dpkg/status": ""}, {}, "does not have dpkg itself"),
+        ({"var/lib/rpm/rpmdb.sqlite": ""}, {}, "updates are known for apt and dnf only"),
+        ({"var/lib/dpkg/status": ""}, {}, "does not list dpkg"),
         ({"../outside": "x"}, {}, "cannot be unpacked"),
         ({}, {"etc/apt/trusted.gpg": "../../../outside"}, "cannot be unpacked"),
     ],

@@ -54,7 +54,7 @@ def test_a_build_has_the_tests(project: Project, image: ImageDefinition, build: 
 
 def test_tests_that_cannot_be_read(project: Project, image: ImageDefinition, artifact: Artifact) -> None:
     (project.root / "packer" / "tests" / "test_web.py").write_text("def test(:\n")
-    with pytest.raises(UsageError, match="it is not Python") as caught:
+    with pytest.raises(UsageError, match="it is not valid Python") as caught:
         expect_checks(project, image, artifact)
     assert caught.value.where.endswith("test_web.py:1")
 

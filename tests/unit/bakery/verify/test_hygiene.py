@@ -75,7 +75,7 @@ def test_an_exemption_of_another_rule_changes_nothing(monkeypatch: pytest.Monkey
 def test_an_exemption_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     yesterday = TODAY - timedelta(days=1)
     (check,) = check_tree(monkeypatch, {"/files/a": "x"}, {RULE.name: RULE}, [exempt(yesterday)])
-    assert check == Check("no files", False, f"/files/a; exempt until {yesterday}")
+    assert check == Check("no files", False, f"/files/a; the exemption ended on {yesterday}")
 
 
 def test_a_disk_that_cannot_be_read_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_machine_without_apt_is_no_fault_of_an_archive(
         ),
         ("W: The following signatures were invalid: EXPKEYSIG 6C5D6CAA58FF0578 Test", "has expired or is", BakeryError),
         ("E: Failed to fetch x  401  Unauthorized [IP: 127.0.0.1 80]", "refuses this machine", BakeryError),
-        ("E: Release file for x is not valid yet (invalid for another 3h)", "is from the future", BakeryError),
+        ("E: Release file for x is not valid yet (invalid for another 3h)", "has a date in the future", BakeryError),
         ("E: The repository 'x Release' no longer has a Release file.", "no signed list", BakeryError),
         ("E: The repository 'x Release' is not signed.", "is not signed", BakeryError),
         ("E: Failed to fetch x  Hash Sum mismatch", "in the middle of a sync", OutageError),

@@ -106,7 +106,7 @@ def test_files_of_the_image_are_no_archive(tmp_path: Path, uri: str) -> None:
 
 def test_the_first_of_a_list_of_mirrors_is_taken(tmp_path: Path) -> None:
     write(tmp_path, "etc/apt/sources.list", "deb mirror+file:///etc/apt/mirrors/debian.list bookworm main\n")
-    with pytest.raises(BakeryError, match="the list of mirrors is not kept"):
+    with pytest.raises(BakeryError, match="the list of mirrors is not in the package database"):
         read_sources(tmp_path)
     write(tmp_path, "etc/apt/mirrors/debian.list", f"# by the vendor\n{URI}\tpriority:1\nhttp://other.example/\n")
     assert read_sources(tmp_path) == (Source(URI, "bookworm", ("main",), ()),)
