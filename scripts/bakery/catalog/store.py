@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bakery.host import files
+from bakery.host.aws_variables import check_variables
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, UsageError
 
 OVERLOADED = ("InternalError", "ServiceUnavailable", "SlowDown")  # S3, "Error responses": try again
@@ -96,6 +97,7 @@ class S3Store:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
+        check_variables(os.environ)
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._errors = (BotoCoreError, ClientError)

@@ -1,7 +1,6 @@
 """Posts JSON to the webhook of a chat tool. The address is a secret: no error and no argument contains it."""
 
 import http.client
-import re
 import socket
 import ssl
 import urllib.error
@@ -12,13 +11,13 @@ from urllib.parse import urlsplit
 
 import stamina
 
+from bakery.host.connection_settings import find_fault
 from bakery.host.errors import PASSING, BakeryError, OutageError, UsageError
 
 SECONDS = 10.0  # for a connection, and for each part of an answer: chat tools answer within one
 ATTEMPTS = 2
 PAUSE = 1.0  # seconds between both
 LOCAL = ("localhost", "127.0.0.1", "::1")
-ADDRESS = re.compile(r"https?://[!-~]+", re.IGNORECASE)  # RFC 3986 has no other characters
 REFUSED = "check the webhook in the chat tool, and the address in Vault"
 
 
@@ -36,14 +35,9 @@ class Webhook:
     address: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        try:
-            scheme, host = urlsplit(self.address).scheme.lower(), self._host
-            host.encode("idna")  # as a connection does
-        except ValueError:  # such as a port that is no number, or a label of 64 characters
-            scheme, host = "", ""
-        if not ADDRESS.fullmatch(self.address) or not host:
+        if find_fault(self.address)[0]:
             raise UsageError("the address of the webhook is not a URL", hint="write the one that the chat tool shows")
-        if scheme == "http" and host not in LOCAL:
+        if urlsplit(self.address).scheme == "http" and self._host not in LOCAL:
             raise UsageError(
                 "the address of the webhook is plain HTTP, which others on the network can read: use https://"
             )
@@ -68,8 +62,7 @@ class Webhook:
 
     @property
     def _host(self) -> str:
-        parts = urlsplit(self.address)
-        return (parts.hostname or "") if parts.port is None or parts.port else ""
+        return urlsplit(self.address).hostname or ""
 
     def _post_once(self, document: bytes) -> None:
         opener = urllib.request.build_opener(_NoRedirects)

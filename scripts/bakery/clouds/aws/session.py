@@ -1,5 +1,6 @@
 """Accounts and their clients. Sessions are not thread-safe: clients are made on one thread, then shared."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from botocore.loaders import create_loader
 
 from bakery.clouds.aws.calls import CONFIG, explain_errors, try_all
 from bakery.clouds.aws.clients import EBSClient, EC2Client, SSMClient, STSClient
+from bakery.host.aws_variables import check_variables
 from bakery.host.errors import BakeryError
 from bakery.model.documents import Location
 
@@ -92,6 +94,7 @@ def core_session() -> Any:
 def connect(region: str, credentials: Mapping[str, str] = NO_CREDENTIALS) -> Account:
     """Log in with the fields of a lease of Vault's AWS engine, or with what the environment has: keys, profile, web
     identity, instance role. Endpoints come from the environment."""
+    check_variables(os.environ)
     with explain_errors("log in to AWS", region):
         keys = {name: credentials[field] for field, name in LEASE.items() if credentials.get(field)}
         session = boto3.Session(botocore_session=core_session(), **keys)

@@ -1,6 +1,7 @@
 """SNS topics that notices are published to."""
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import boto3
 from botocore.config import Config
 
 from bakery.clouds.aws.calls import explain_errors
+from bakery.host.aws_variables import check_variables
 
 # A notice must not hold up a bake: one retry, and half a minute at the worst.
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=5, read_timeout=10)
@@ -20,6 +22,7 @@ class SnsTopic:
     def __init__(self, arn: str) -> None:
         self._arn = arn
         self._region = arn.split(":")[3]
+        check_variables(os.environ)
         with explain_errors("use the topic", arn):
             session: Any = boto3.Session()
             self._client = session.client("sns", region_name=self._region, config=CONFIG)

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from bakery.host.connection_settings import find_fault, require_authorities, require_credentials
 from bakery.host.errors import BakeryError, OutageError, UsageError
 
 if TYPE_CHECKING:
@@ -35,11 +36,15 @@ def connect(env: Mapping[str, str]) -> "hvac.Client":
         host = HOST.fullmatch(address.rpartition("//")[2].strip())
         hint = f"write https://{host[0] if host else 'HOST:8200'}"
         raise UsageError(f"VAULT_ADDR '{address}' is not a URL", hint=hint)
+    if (fault := find_fault(address))[0]:
+        raise UsageError(f"VAULT_ADDR '{address}' cannot be used: {fault[0]}", hint=fault[1])
     if not is_protected(address):
         raise UsageError(
             f"VAULT_ADDR '{address}' is not encrypted: the token and all secrets would be readable on the way",
             hint=f"write https://{urlsplit(address).netloc}, with VAULT_CACERT for a certificate of your own",
         )
+    require_credentials(env, "VAULT_TOKEN", "VAULT_NAMESPACE")
+    require_authorities(env, "VAULT_CACERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
     retry = Retry(
         total=RETRIES, connect=1, read=1, other=0, status_forcelist=RETRIED, backoff_factor=BACKOFF,
         allowed_methods=None, raise_on_status=False,
@@ -67,6 +72,8 @@ def is_protected(address: str) -> bool:
 def refuse_sealed(session: "requests.Session", address: str) -> None:
     """Raise an error if Vault is sealed: it would answer 503, and retries would only make the user wait."""
     # Not through the client: servers with namespaces refuse its namespace header here.
-    answer = session.get(f"{address.rstrip('/')}/v1/sys/seal-status", timeout=TIMEOUT)
+    url = f"{address.rstrip('/')}/v1/sys/seal-status"
+    # Without `verify`, requests would prefer REQUESTS_CA_BUNDLE to the VAULT_CACERT of the session.
+    answer = session.get(url, timeout=TIMEOUT, verify=session.verify)
     if answer.status_code == 200 and answer.json().get("sealed"):
         raise OutageError(f"Vault at {address} is sealed", hint="unseal it ('vault operator unseal') and run again")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from bakery.host.errors import BakeryError, NotFoundError, OutageError
+from bakery.host.errors import BakeryError, NotFoundError, OutageError, UsageError
 
 
 @contextmanager
@@ -33,6 +33,12 @@ def explain_errors(address: str, subject: str, capability: str = "read") -> Iter
     except hvac.exceptions.VaultError as error:
         reason = ", ".join(error.errors or ()) or type(error).__name__
         raise OutageError(f"Vault failed at {subject}: {reason}", where=address, hint="see Vault's own log") from error
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:  # such as a proxy's
+        raise UsageError(
+            f"Vault cannot be asked: {type(error).__name__}",
+            where=address,
+            hint="check VAULT_ADDR and the proxy variables (https_proxy, http_proxy, all_proxy)",
+        ) from error
     except requests.RequestException as error:
         raise OutageError(
             f"Vault cannot be reached: {_root_reason(error)}",

@@ -1,12 +1,14 @@
 """The Vault client against a scripted HTTP server: what a real one cannot be made to answer on demand."""
 
 import json
+import ssl
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from bakery.host.errors import BakeryError, ExitCode, NotFoundError, OutageError, UsageError, render_error
 from bakery.host.vault import Secret, Vault, connection
@@ -132,6 +134,23 @@ def test_a_proxy_that_hides_the_seal_status_is_no_obstacle(server: Script) -> No
     server.answers["GET /v1/sys/seal-status"] = [(403, {"errors": ["no"]})]
     with Vault.login(server.env) as opened:
         assert opened.read("secret/data/web", "password") == VALUE
+
+
+def test_the_seal_status_is_asked_with_the_certificates_of_vault(
+    server: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's REQUESTS_CA_BUNDLE does not have the authority that VAULT_CACERT names."""
+    seen: list[object] = []
+    ask = requests.Session.get
+
+    def get(self: requests.Session, url: str, **options: Any) -> requests.Response:
+        seen.append(options.get("verify"))
+        return ask(self, url, **options)
+
+    monkeypatch.setattr(requests.Session, "get", get)
+    authority = ssl.get_default_verify_paths().openssl_cafile
+    Vault.login({**server.env, "VAULT_CACERT": authority}).close()
+    assert seen == [authority]
 
 
 def test_vault_that_is_not_there() -> None:

@@ -1,0 +1,61 @@
+"""Checks what users set for connections: no later attempt can succeed with an address that is none."""
+
+import re
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from bakery.host.errors import UsageError
+
+ADDRESS = re.compile(r"https?://[!-~]+", re.IGNORECASE)  # RFC 3986 has no other characters
+CREDENTIAL = re.compile(r"[!-~]*")  # http.client sends no control character in a header
+
+
+def find_fault(address: str) -> tuple[str, str]:
+    """The reason why no request to an HTTP address can be made, and a hint; both empty if one can.
+
+    Neither contains the address.
+    """
+    if other := next((char for char in address if not "!" <= char <= "~"), ""):
+        return f"{other!r} cannot stand in an address", f"write it as {quote(other)}"
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        host.encode("idna")  # as a connection does; it refuses an empty label and one of 64 characters
+    except ValueError:
+        return "the address has no valid host", "write https://HOST/PATH"
+    if not ADDRESS.fullmatch(address) or not host:
+        return "it is not an HTTP address with a host", "write https://HOST/PATH"
+    if parts.username is not None:
+        return "the address has a login, which every log and record would show", "remove what is before the @"
+    try:
+        valid_port = parts.port != 0
+    except ValueError:
+        valid_port = False
+    return ("", "") if valid_port else ("the port is not a number from 1 to 65535", "write https://HOST:PORT/PATH")
+
+
+def require_credentials(env: Mapping[str, str], *names: str) -> None:
+    """UsageError if a variable has a character that no token and no key has; its value is never shown."""
+    for name in names:
+        if not CREDENTIAL.fullmatch(env.get(name, "")):
+            raise UsageError(
+                f"{name} has a space, a line break or another character that it cannot have",
+                hint="set it again: a copy often ends with a line break",
+            )
+
+
+def require_authorities(env: Mapping[str, str], *names: str) -> None:
+    """UsageError if a variable names a file of certificate authorities that cannot be read. It may name a folder."""
+    for name in names:
+        if not (text := env.get(name)) or Path(text).is_dir():
+            continue
+        try:
+            ssl.create_default_context(cafile=text)
+        except ssl.SSLError as error:
+            message = f"{name} names a file without a certificate in PEM format"
+            raise UsageError(message, where=text, hint="name the file of the certificate authority") from error
+        except OSError as error:
+            message = f"{name} names a file that cannot be read: {error.strerror}"
+            raise UsageError(message, where=text, hint="name the file of the certificate authority") from error

@@ -1,0 +1,119 @@
+"""Settings with which no request can be made are named before one is tried."""
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bakery.catalog import open_store
+from bakery.clouds.aws.session import connect
+from bakery.clouds.aws.topics import SnsTopic
+from bakery.host.connection_settings import find_fault, require_authorities
+from bakery.host.errors import ExitCode, UsageError
+from bakery.host.vault import Vault
+
+USES: dict[str, Callable[[], object]] = {
+    "catalog": lambda: open_store("s3://bakery-catalog/x"),
+    "session": lambda: connect("eu-central-1"),
+    "topic": lambda: SnsTopic("arn:aws:sns:eu-central-1:123456789012:images"),
+}
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("https://images.example.net/größe.qcow2", "'ö' cannot stand in an address"),
+        ("https://images.example.net/a b", "' ' cannot stand in an address"),
+        ("https://images.example.net/a\n", "'\\n' cannot stand in an address"),
+        ("http://a..b/x.qcow2", "the address has no valid host"),
+        (f"http://{'a' * 64}.example.net/", "the address has no valid host"),
+        ("http://[::1/x", "the address has no valid host"),
+        ("https://", "it is not an HTTP address with a host"),
+        ("https://:8200/", "it is not an HTTP address with a host"),
+        ("127.0.0.1:5000", "it is not an HTTP address with a host"),
+        ("ftp://images.example.net/x", "it is not an HTTP address with a host"),
+        ("http://127.0.0.1:abc/x", "the port is not a number from 1 to 65535"),
+        ("http://127.0.0.1:65536/x", "the port is not a number from 1 to 65535"),
+        ("http://127.0.0.1:0/x", "the port is not a number from 1 to 65535"),
+        ("https://user:canary@images.example.net/x", "the address has a login, which every log and record would show"),
+        ("https://token@images.example.net/x", "the address has a login, which every log and record would show"),
+    ],
+)
+def test_an_address_that_nothing_can_connect_to(address: str, reason: str) -> None:
+    found, hint = find_fault(address)
+    assert found == reason
+    assert hint
+    assert "canary" not in found + hint
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://127.0.0.1:5000", "https://[::1]:8200/v1", "HTTPS://images.example.net/a%20b?x=1#y", "http://a_b.example."],
+)
+def test_an_address_of_http(address: str) -> None:
+    assert find_fault(address) == ("", "")
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("AWS_ENDPOINT_URL", "127.0.0.1:5000", "AWS_ENDPOINT_URL cannot be used: it is not an HTTP address"),
+        ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:abc", "AWS_ENDPOINT_URL_S3 cannot be used: the port is not a number"),
+        ("AWS_ACCESS_KEY_ID", "canary\n", "AWS_ACCESS_KEY_ID has a space, a line break or another character"),
+        ("AWS_SECRET_ACCESS_KEY", "cana ry", "AWS_SECRET_ACCESS_KEY has a space, a line break or another character"),
+        ("AWS_SESSION_TOKEN", "canärys", "AWS_SESSION_TOKEN has a space, a line break or another character"),
+        ("AWS_CA_BUNDLE", "/nope.pem", "AWS_CA_BUNDLE names a file that cannot be read: No such file or directory"),
+        ("REQUESTS_CA_BUNDLE", __file__, "REQUESTS_CA_BUNDLE names a file without a certificate in PEM format"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/nope", "AWS_WEB_IDENTITY_TOKEN_FILE names a file that cannot be read"),
+    ],
+)
+def test_a_setting_of_aws_is_named(
+    monkeypatch: pytest.MonkeyPatch, use: Callable[[], object], name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/bakery")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError) as caught:
+        use()
+    assert caught.value.message.startswith(message)
+    assert caught.value.exit_code == ExitCode.USAGE
+    assert "canary" not in caught.value.message + caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("VAULT_TOKEN", "canary\n", "VAULT_TOKEN has a space, a line break or another character"),
+        ("VAULT_NAMESPACE", "team\n", "VAULT_NAMESPACE has a space, a line break or another character"),
+        ("VAULT_ADDR", "http://127.0.0.1:abc", "VAULT_ADDR 'http://127.0.0.1:abc' is not a URL"),
+        ("VAULT_ADDR", "http://127.0.0.1:65536", "VAULT_ADDR 'http://127.0.0.1:65536' cannot be used: the port"),
+        ("VAULT_ADDR", "https://a..b", "VAULT_ADDR 'https://a..b' cannot be used: the address has no valid host"),
+        ("VAULT_CACERT", "/nope.pem", "VAULT_CACERT names a file that cannot be read: No such file or directory"),
+        ("VAULT_CACERT", __file__, "VAULT_CACERT names a file without a certificate in PEM format"),
+        ("REQUESTS_CA_BUNDLE", "/nope.pem", "REQUESTS_CA_BUNDLE names a file that cannot be read"),
+    ],
+)
+def test_a_setting_of_vault_is_named(name: str, value: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Vault.login({"VAULT_ADDR": "https://127.0.0.1:1", "VAULT_TOKEN": "token", name: value})
+    assert caught.value.message.startswith(message)
+    assert "canary" not in caught.value.message + caught.value.detail
+
+
+def test_a_proxy_that_is_no_address_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:abc")
+    with pytest.raises(UsageError, match="Vault cannot be asked") as caught:
+        Vault.login({"VAULT_ADDR": "https://vault.example.net", "VAULT_TOKEN": "token"})
+    assert "https_proxy" in caught.value.hint
+
+
+def test_authorities_that_can_be_read(tmp_path: Path) -> None:
+    system = ssl.get_default_verify_paths().cafile or ssl.get_default_verify_paths().openssl_cafile
+    require_authorities({"FILE": system, "FOLDER": str(tmp_path), "EMPTY": ""}, "FILE", "FOLDER", "EMPTY", "ABSENT")
+
+
+def test_a_web_identity_is_not_needed_beside_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.setenv(name, "testing")
+    open_store("s3://bakery-catalog/x")
