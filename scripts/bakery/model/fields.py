@@ -8,6 +8,9 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from bakery.host.connection_settings import find_fault
+from bakery.model.validation import field_error
+
 
 @dataclass(frozen=True)
 class TextFormat:
@@ -30,6 +33,16 @@ class TextFormat:
         return text
 
 
+class UrlFormat(TextFormat):
+    """The form of an address that programs can connect to. Its errors do not repeat it: it may have a password."""
+
+    def check(self, text: str) -> str:
+        reason, hint = find_fault(super().check(text))
+        if reason:
+            raise field_error(reason, hint)
+        return text
+
+
 # Names are parts of names and paths in clouds (128 characters with version and arch) and of host names (63).
 NAME = r"[a-z][a-z0-9-]{0,48}[a-z0-9]"
 Name = Annotated[str, TextFormat(f"^{NAME}$", "2 to 50 of a-z, 0-9 and hyphens, a letter first", "web")]
@@ -38,11 +51,11 @@ VariableName = Annotated[
 ]
 Sha256 = Annotated[str, TextFormat(r"^[0-9a-f]{64}$", "64 hexadecimal digits", "0123456789abcdef" * 4)]
 Url = Annotated[
-    str, TextFormat(r"^https?://[^\s/]\S*$", "an address with http:// or https://", "https://example.com/path")
+    str, UrlFormat(r"^https?://[^\s/]\S*$", "an address with http:// or https://", "https://example.com/path")
 ]
 # Nothing but the connection proves who wrote such a list: over HTTP, anybody on the way could choose the image.
 HttpsUrl = Annotated[
-    str, TextFormat(r"^https://[^\s/]\S*$", "an address with https://", "https://example.com/SHA256SUMS")
+    str, UrlFormat(r"^https://[^\s/]\S*$", "an address with https://", "https://example.com/SHA256SUMS")
 ]
 # No part is "." or "..": clients resolve these, and ask for another path.
 VAULT_PATH = r"[\w-]+(/(?!\.{1,2}(/|$))[\w.-]+)+"

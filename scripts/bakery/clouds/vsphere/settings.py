@@ -4,14 +4,26 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from bakery.host.connection_settings import find_fault
 from bakery.model.bases import BUILD_LOGIN, CloudBase, require_one
 from bakery.model.definition import ImageDefinition
 from bakery.model.distribution import CloudDistribution
 from bakery.model.fields import TextFormat, VaultPath
-from bakery.model.validation import Model
+from bakery.model.validation import Model, field_error
+
+
+class ServerFormat(TextFormat):
+    """The form of a host that programs can connect to."""
+
+    def check(self, text: str) -> str:
+        reason, _ = find_fault(f"https://{super().check(text)}")
+        if reason:
+            raise field_error(reason, "write HOST or HOST:PORT")
+        return text
+
 
 Server = Annotated[
-    str, TextFormat(r"^[A-Za-z0-9.-]+(:[0-9]+)?$", "HOST or HOST:PORT, without https://", "vcenter.example.com")
+    str, ServerFormat(r"^[A-Za-z0-9.-]+(:[0-9]+)?$", "HOST or HOST:PORT, without https://", "vcenter.example.com")
 ]
 
 

@@ -236,6 +236,27 @@ BAD = {
         "'base.qemu.url' is 'ftp://example.org/disk'; it must be an address with http:// or https://",
         'write it like "https://example.com/path"',
     ),
+    "url that nothing can connect to": (
+        "    image: debian-12",
+        f"    url: https://example.org/größe.qcow2\n    sha256: {'a' * 64}",
+        8,
+        "base.qemu.url: 'ö' cannot stand in an address",
+        "write it as %C3%B6",
+    ),
+    "url with a login": (
+        "    image: debian-12",
+        "    url: https://example.org/disk\n    checksums: https://me:canary@example.org/SHA256SUMS",
+        9,
+        "base.qemu.checksums: the address has a login, which every log and record would show",
+        "remove what is before the @",
+    ),
+    "mirror on no port": (
+        "    image: debian-12",
+        "    debootstrap: {suite: bookworm, mirror: 'http://mirror.example.org:abc/debian'}",
+        8,
+        "base.qemu.debootstrap.mirror: the port is not a number from 1 to 65535",
+        "write https://HOST:PORT/PATH",
+    ),
     "url without sha256": (
         "    image: debian-12",
         "    url: https://example.org/disk.qcow2",
@@ -683,8 +704,9 @@ distribution:
         ),
         ("os: debian-12", "os: windows-2022", "needs the secret build_password"),
         ("vcenter.example.net", "https://vcenter.example.net", "'distribution.vsphere.server' is"),
+        ("vcenter.example.net", "vcenter.example.net:65536", "distribution.vsphere.server: the port is not a number"),
     ],
-    ids=["site", "network", "password", "server"],
+    ids=["site", "network", "password", "server", "port"],
 )
 def test_what_a_build_in_vsphere_needs(folder: Path, old: str, new: str, message: str) -> None:
     (folder / "web.yaml").write_text(VSPHERE)
