@@ -1,5 +1,6 @@
 """The command line: one file per verb, which parses its options, calls the engine and prints."""
 
+import io
 import os
 import re
 import signal
@@ -161,6 +162,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _raise_interrupt)
     # Shells start background jobs with SIGINT ignored; Packer and Terraform would inherit that and not stop gently.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    _replace_closed_streams()
     try:
         with explain_refusals():
             arguments = sys.argv[1:] or ["--help"]
@@ -201,6 +203,12 @@ def _hint_at_usage(usage: typer.TyperException) -> str:
         verbs = [name for name in sys.argv[1:2] if any(name in group for group in GROUPS.values())]
         return f"see '{' '.join(['bakery', *verbs])} --help'"
     return f"see '{context.command_path} --help'"
+
+
+def _replace_closed_streams() -> None:
+    """Replace streams that the caller closed, as `bakery plan >&-` does: what is printed there goes nowhere."""
+    sys.stdout = sys.stdout or io.StringIO()
+    sys.stderr = sys.stderr or io.StringIO()
 
 
 def _raise_interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -167,6 +167,12 @@ def test_a_disk_that_refuses_is_no_bug(bakery: CliRunner) -> None:
     ]
 
 
+def test_a_closed_output_is_no_bug(bakery: CliRunner) -> None:
+    bakery.monkeypatch.setattr(sys, "stdout", None)
+    answer = bakery("plan")
+    assert (answer.code, answer.err) == (0, "")
+
+
 def test_output_to_a_full_disk_is_no_bug() -> None:
     with Path("/dev/full").open("w") as full:
         answer = subprocess.run(
