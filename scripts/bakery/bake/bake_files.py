@@ -4,22 +4,20 @@ A file of another OS family or system is left out only if the files beside it sh
 doubt a file counts: an unnecessary bake costs minutes, a missing one leaves an old image in use.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from bakery.bake.role_documents import FITNESS, read_dependencies, read_fitness
 from bakery.host import yamlfile
 from bakery.host.errors import UsageError
 from bakery.model.definition import FAMILIES, ImageDefinition
 
 PLAYBOOKS = {"linux": "bake.yml", "windows": "bake-windows.yml"}
-# A role declares its bake modes and OS families here; without the file they are vm and Debian. These two can
-# refuse a bake and never change one: Ansible reads only main.yml and argument_specs.yml of meta/.
-FITNESS = Path("meta") / "bakery.yml"
 INCLUDED_ROLES = ("include_role", "import_role")
+EDITORS = re.compile(r"\.#.*|\..*\.sw[a-p]")  # lock files of Emacs, swap files of Vim
 
 # The only form of include_vars that shows which vars/<family>.yml is read, and a pattern for all its forms.
 VARS_BY_FAMILY = re.compile(
@@ -61,9 +59,7 @@ def role_files(role: Path, family: str | None) -> list[Path]:
 
 def takes_templates(role: Path) -> bool:
     """Whether a role declares that text in its variables may be a Jinja template: `templates: true`."""
-    path = role / FITNESS
-    declared = json.loads(yamlfile.parse(path)) if path.is_file() else None
-    return isinstance(declared, dict) and declared.get("templates") is True
+    return read_fitness(role).templates
 
 
 def reads_vars_by_family(path: Path) -> bool:
@@ -85,23 +81,20 @@ def template_files(folder: Path, definition: ImageDefinition) -> list[Path]:
 
 def role_dependencies(role: Path) -> list[str]:
     """Roles that a role's meta or tasks name; a name computed by a template cannot be seen."""
-    names: list[str] = []
-    for path in sorted(role.glob("meta/main.y*ml")):
-        for entry in (json.loads(yamlfile.parse(path)) or {}).get("dependencies") or ():
-            name = entry.get("role", entry.get("name")) if isinstance(entry, dict) else entry
-            if not isinstance(name, str):
-                raise UsageError("a dependency must be a role's name", where=yamlfile.where(path, ("dependencies",)))
-            names.append(name)
-    for path in sorted((*role.glob("tasks/**/*.y*ml"), *role.glob("handlers/**/*.y*ml"))):
-        if any(word in _read_texts([path]) for word in INCLUDED_ROLES):  # reading YAML takes milliseconds
-            names += _included_roles(yamlfile.compose_nodes(path))
+    names = read_dependencies(role)
+    tasks = (path for folder in ("tasks", "handlers") for path in list_files(role / folder))
+    for path in tasks:
+        # Reading YAML takes milliseconds.
+        if path.match("*.y*ml") and any(word in _read_texts([path]) for word in INCLUDED_ROLES):
+            names += _included_roles(path, yamlfile.compose_nodes(path))
     return names
 
 
 def list_files(folder: Path) -> Iterator[Path]:
-    """Every file and link below a folder, without Python's compiled ones."""
+    """Every file and link below a folder, without Python's compiled ones and what editors keep beside an open file."""
     for path in sorted(folder.rglob("*")):
-        if "__pycache__" not in path.parts and (path.is_file() or path.is_symlink()):
+        kept = "__pycache__" not in path.parts and not EDITORS.fullmatch(path.name)
+        if kept and (path.is_file() or path.is_symlink()):
             yield path
 
 
@@ -109,16 +102,30 @@ def _read_texts(paths: list[Path]) -> str:
     return "\n".join(path.read_text(errors="replace") for path in paths if path.is_file())
 
 
-def _included_roles(node: Node | None) -> Iterator[str]:
-    """Names behind include_role and import_role, anywhere below a node."""
+def _included_roles(path: Path, node: Node | None) -> Iterator[str]:
+    """Names behind include_role and import_role, anywhere below a node of a file."""
     if isinstance(node, SequenceNode):
         for item in node.value:
-            yield from _included_roles(item)
+            yield from _included_roles(path, item)
     elif isinstance(node, MappingNode):
         for key, value in node.value:
-            if str(key.value).rpartition(".")[2] not in INCLUDED_ROLES:
-                yield from _included_roles(value)
-            elif isinstance(value, ScalarNode):  # the short form: `include_role: name=x`
-                yield from (word.removeprefix("name=") for word in value.value.split() if word.startswith("name="))
+            if str(key.value).rpartition(".")[2] in INCLUDED_ROLES:
+                yield from _named_roles(path, str(key.value), value)
             else:
-                yield from (name.value for option, name in value.value if option.value == "name")
+                yield from _included_roles(path, value)
+
+
+def _named_roles(path: Path, module: str, value: Node) -> Iterator[str]:
+    """The names in the arguments of include_role or import_role."""
+    if isinstance(value, ScalarNode):  # the short form: `include_role: name=x`
+        yield from (word.removeprefix("name=") for word in value.value.split() if word.startswith("name="))
+        return
+    names = (
+        [name for option, name in value.value if option.value in ("name", "role")]
+        if isinstance(value, MappingNode)
+        else []
+    )
+    if not names or not all(isinstance(name, ScalarNode) for name in names):
+        where = f"{path}:{value.start_mark.line + 1}"
+        raise UsageError(f"{module} needs the name of a role", where=where, hint=f"write '{module}: {{name: ROLE}}'")
+    yield from (name.value for name in names)

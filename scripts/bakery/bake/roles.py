@@ -1,20 +1,17 @@
 """Checks before a bake whether a definition's software can be baked at all."""
 
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from bakery.bake.bake_files import FITNESS
-from bakery.host import process, yamlfile
+from bakery.bake.bake_files import role_dependencies
+from bakery.bake.role_documents import FITNESS, SPECS, read_fitness, read_options
+from bakery.host import process
 from bakery.host.errors import UsageError, raise_all, suggest
 from bakery.model.definition import FAMILIES, ImageDefinition, RoleUse
 from bakery.model.project import Project
 
 Where = Callable[..., str]  # keys of a definition -> file:line
-
-SPECS = Path("meta") / "argument_specs.yml"
 
 # Secrets are environment variables of these programs: a secret must not look like one of their settings.
 RESERVED_PREFIXES = ("ANSIBLE_", "PACKER_", "VAULT_", "PYTHON", "LD_", "SSH_")
@@ -29,6 +26,7 @@ def check_roles(project: Project, definition: ImageDefinition, where: Where) -> 
         [
             *_role_errors(project, definition, where),
             *_family_errors(project, definition, where),
+            *_dependency_errors(project, definition),
             *_secret_name_errors(definition, where),
         ]
     )
@@ -44,7 +42,7 @@ def check_mode(project: Project, definition: ImageDefinition, where: Where) -> N
                 hint=f"use mode: vm; or test the role and write 'modes: [vm, {definition.mode}]' to its {FITNESS}",
             )
             for number, use in enumerate(definition.software.roles)
-            if definition.mode not in _declared_values(project.resources.role(use.name), "modes", "vm")
+            if definition.mode not in read_fitness(project.resources.role(use.name)).modes
         ]
     )
 
@@ -63,16 +61,28 @@ def _role_errors(project: Project, definition: ImageDefinition, where: Where) ->
             )
 
 
+def _dependency_errors(project: Project, definition: ImageDefinition) -> Iterator[UsageError]:
+    """Read what a plan reads of the roles, and of all roles that they use."""
+    names = [use.name for use in definition.software.roles]
+    for name in names:  # grows meanwhile
+        try:
+            used = role_dependencies(project.resources.role(name))
+        except UsageError as error:
+            yield error
+        else:
+            names += [other for other in used if other not in names]
+
+
 def _variable_errors(role: Path, use: RoleUse, where: Where) -> Iterator[UsageError]:
     """A role that documents no variables takes all."""
-    options = _documented_options(role)
+    options = read_options(role)
     for name in use.vars:
         if options and name not in options:
             yield UsageError(
                 f"the role {use.name} has no variable '{name}'", where=where("vars", name), hint=suggest(name, options)
             )
     for name, option in options.items():
-        if (option or {}).get("required") and name not in use.vars:
+        if option and option.required and name not in use.vars:
             yield UsageError(
                 f"the role {use.name} needs the variable '{name}'",
                 where=where("name"),
@@ -94,7 +104,7 @@ def _family_errors(project: Project, definition: ImageDefinition, where: Where) 
         )
     roles = project.resources.roles()
     for number, use in enumerate(software.roles):
-        families = _declared_values(project.resources.role(use.name), "families", "Debian")
+        families = read_fitness(project.resources.role(use.name)).families
         if use.name in roles and family not in families:
             yield UsageError(
                 f"the role {use.name} works on {' and '.join(families)}, and {definition.os} is {family}",
@@ -118,21 +128,6 @@ def _unknown_os_errors(definition: ImageDefinition, where: Where) -> Iterator[Us
         yield UsageError(
             f"a bake cannot upgrade '{definition.os}'", where=where("os"), hint=hint or "set 'updates: none'"
         )
-
-
-def _documented_options(role: Path) -> dict[str, Any]:
-    """The documentation of a role's variables, by name."""
-    specs = _load_mapping(role / SPECS).get("argument_specs") or {}
-    return (specs.get("main") or {}).get("options") or {}
-
-
-def _declared_values(role: Path, key: str, default: str) -> list[str]:
-    return list(_load_mapping(role / FITNESS).get(key) or [default])
-
-
-def _load_mapping(path: Path) -> dict[str, Any]:
-    data = json.loads(yamlfile.parse(path)) if path.is_file() else None
-    return data if isinstance(data, dict) else {}
 
 
 def _secret_name_errors(definition: ImageDefinition, where: Where) -> Iterator[UsageError]:

@@ -76,6 +76,67 @@ def test_a_variable_that_the_role_needs(world: PackerProject) -> None:
     check_roles(world.project, define(**use({"name": "vault", "vars": {"vault_url": "http://x"}})), where)
 
 
+@pytest.mark.parametrize(("word", "needed"), [("true", True), ("yes", True), ("false", False), ("no", False)])
+def test_needed_is_what_ansible_takes_for_true(world: PackerProject, word: str, needed: bool) -> None:
+    world.role(
+        "vault", {"meta/argument_specs.yml": f"argument_specs: {{main: {{options: {{url: {{required: {word}}}}}}}}}\n"}
+    )
+    if needed:
+        assert refused(world, **use({"name": "vault"})).message == "the role vault needs the variable 'url'"
+    else:
+        check_roles(world.project, define(**use({"name": "vault"})), where)
+
+
+WRONG_FILES = {
+    "meta/bakery.yml": {
+        "modes: [vm\n": (2, "not valid YAML: expected ',' or ']', but got '<stream end>'"),
+        "modes: [vm, lxc]\n": (1, "'modes.1' is 'lxc'; it must be 'vm' or 'chroot'"),
+        "modes: vm\n": (1, "'modes' is 'vm': Input should be a valid array"),
+        "\nfamily: [Debian]\n": (2, "unknown key 'family'"),
+        "- a\n": (1, "'bakery.yml' is ['a']; it must be a mapping"),
+    },
+    "meta/argument_specs.yml": {
+        "argument_specs:\n  main: {options: {probe_a: str}}\n": (
+            2,
+            "'argument_specs.main.options.probe_a' is 'str'",
+        ),
+        "argument_specs:\n\tmain: {}\n": (2, "not valid YAML: found character '\\t'"),
+        "argument_specs: [main]\n": (1, "'argument_specs' is ['main']"),
+        "- a\n": (1, "'argument_specs.yml' is ['a']; it must be a mapping"),
+    },
+    "meta/main.yml": {
+        "- a\n": (1, "'main.yml' is ['a']; it must be a mapping"),
+        "dependencies: nginx\n": (1, "'dependencies' is 'nginx'"),
+        "dependencies:\n  - nginx\n  - [a]\n": (3, "a dependency must be a role's name"),
+    },
+    "tasks/extra.yml": {
+        "- debug:\n- include_role: [a]\n": (2, "include_role needs the name of a role"),
+        "- ansible.builtin.import_role: {name: [a]}\n": (1, "ansible.builtin.import_role needs the name of a role"),
+        "- include_role: {tasks_from: a}\n": (1, "include_role needs the name of a role"),
+        "- include_role: {name: [a\n": (2, "not valid YAML"),
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "line", "message"),
+    [(file, text, *expected) for file, cases in WRONG_FILES.items() for text, expected in cases.items()],
+)
+def test_a_wrong_file_of_a_role(world: PackerProject, file: str, text: str, line: int, message: str) -> None:
+    world.role("probe", {file: text})
+    error = refused(world, **use({"name": "probe"}))
+    assert error.message.startswith(message)
+    assert error.where == f"{world.project.resources.role('probe') / file}:{line}"
+    assert error.exit_code == 64
+
+
+def test_a_wrong_file_of_a_role_that_another_role_uses(world: PackerProject) -> None:
+    world.role("probe", {"tasks/extra.yml": "- include_role: [a]\n"})
+    world.role("user", {"tasks/main.yml": "- include_role: {role: probe}\n"})
+    error = refused(world, **use({"name": "user"}))
+    assert error.where == f"{world.project.resources.role('probe')}/tasks/extra.yml:1"
+
+
 def on(system: str, *roles: str, packages: tuple[str, ...] = ()) -> dict[str, Any]:
     """A definition for an OS."""
     return {"os": system, "software": {"packages": packages, "roles": [{"name": name} for name in roles]}}

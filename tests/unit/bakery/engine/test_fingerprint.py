@@ -222,7 +222,7 @@ COUNTS_NOT: dict[str, Callable[[FakeProject], object]] = {
     "updates of another family": change("ansible/playbooks/updates/RedHat.yml"),
     "kernels of another family": change("ansible/playbooks/updates/RedHat-kernels.yml"),
     "variables of another family": change(f"{ROLE}/vars/RedHat.yml"),
-    "what refuses a role": change(f"{ROLE}/meta/bakery.yml"),
+    "what refuses a role": lambda world: world.write(f"{ROLE}/meta/bakery.yml", "modes: [vm, chroot]\n"),
     "lint settings": change("ansible/.ansible-lint"),
     "recipe of a base that is not used": change("packer/base/debian/customize.sh"),
     "test": change("packer/tests/test_web.py"),
@@ -387,7 +387,16 @@ def test_bad_dependencies_say_where(world: FakeProject) -> None:
     world.write("ansible/roles/nginx/meta/main.yml", "galaxy_info: {}\ndependencies:\n  - {src: x}\n")
     with pytest.raises(UsageError, match="a dependency must be a role's name") as caught:
         world.inputs()
-    assert caught.value.where == f"{world.root}/ansible/roles/nginx/meta/main.yml:2"
+    assert caught.value.where == f"{world.root}/ansible/roles/nginx/meta/main.yml:3"
+
+
+@pytest.mark.parametrize("name", [".#main.yml", ".main.yml.swp"])
+def test_what_an_editor_keeps_beside_an_open_file_is_no_input(world: FakeProject, name: str) -> None:
+    before = world.inputs()
+    for folder in ("roles/nginx/tasks", "playbooks"):
+        (world.root / "ansible" / folder / name).symlink_to("user@host.1234:1700000000")
+    world.write(f"ansible/roles/nginx/files/{name}", "user@host.1234:1700000000")
+    assert world.inputs() == before
 
 
 @pytest.mark.parametrize("text", ["", "galaxy_info: {}\n", "dependencies:\n", "dependencies: []\n"])
