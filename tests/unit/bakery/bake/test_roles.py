@@ -89,23 +89,23 @@ def test_needed_is_what_ansible_takes_for_true(world: PackerProject, word: str, 
 
 WRONG_FILES = {
     "meta/bakery.yml": {
-        "modes: [vm\n": (2, "not valid YAML: expected ',' or ']', but got '<stream end>'"),
+        "modes: [vm\n": (2, "not valid YAML: a list in brackets that is not closed"),
         "modes: [vm, lxc]\n": (1, "'modes.1' is 'lxc'; it must be 'vm' or 'chroot'"),
-        "modes: vm\n": (1, "'modes' is 'vm': Input should be a valid array"),
+        "modes: vm\n": (1, "'modes' is 'vm'; it must be a list"),
         "\nfamily: [Debian]\n": (2, "unknown key 'family'"),
-        "- a\n": (1, "'bakery.yml' is ['a']; it must be a mapping"),
+        "- a\n": (1, "'bakery.yml' is a list; it must be a mapping"),
     },
     "meta/argument_specs.yml": {
         "argument_specs:\n  main: {options: {probe_a: str}}\n": (
             2,
             "'argument_specs.main.options.probe_a' is 'str'",
         ),
-        "argument_specs:\n\tmain: {}\n": (2, "not valid YAML: found character '\\t'"),
-        "argument_specs: [main]\n": (1, "'argument_specs' is ['main']"),
-        "- a\n": (1, "'argument_specs.yml' is ['a']; it must be a mapping"),
+        "argument_specs:\n\tmain: {}\n": (2, "not valid YAML: a tab where spaces must be"),
+        "argument_specs: [main]\n": (1, "'argument_specs' is a list; it must be a mapping"),
+        "- a\n": (1, "'argument_specs.yml' is a list; it must be a mapping"),
     },
     "meta/main.yml": {
-        "- a\n": (1, "'main.yml' is ['a']; it must be a mapping"),
+        "- a\n": (1, "'main.yml' is a list; it must be a mapping"),
         "dependencies: nginx\n": (1, "'dependencies' is 'nginx'"),
         "dependencies:\n  - nginx\n  - [a]\n": (3, "a dependency must be a role's name"),
     },

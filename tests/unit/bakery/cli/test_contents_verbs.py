@@ -162,7 +162,7 @@ def test_a_damaged_list_of_files_is_an_error(versions: CliRunner) -> None:
     for kept in (versions.project.workspace / "catalog").rglob("files-*.json.gz"):
         kept.write_bytes(b"changed")
     answer = versions("compare", "web")
-    assert (answer.code, "not those that the record names" in answer.err) == (1, True)
+    assert (answer.code, "not have the digest that the record names" in answer.err) == (1, True)
 
 
 def test_compare_writes_markdown_and_a_document(versions: CliRunner) -> None:

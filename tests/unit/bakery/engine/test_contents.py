@@ -60,7 +60,7 @@ def test_the_catalog_keeps_both_bills_of_materials(bakery: CliRunner) -> None:
         (kept,) = (bakery.project.workspace / "catalog").rglob(f"sbom-*.{SBOM_SUFFIXES[name]}")
         kept.write_text("changed")
         answer = bakery("show", "base", "--sbom", name)
-        assert (answer.code, "not those that the record names" in answer.err) == (1, True)
+        assert (answer.code, "not have the digest that the record names" in answer.err) == (1, True)
 
 
 def test_a_version_without_a_disk_that_was_read_has_no_bill_of_materials(bakery: CliRunner) -> None:
@@ -89,5 +89,5 @@ def test_contents_that_lack_a_package_are_not_those_of_the_record(bakery: CliRun
     (kept,) = (bakery.project.workspace / "catalog").rglob("contents-*.json")
     contents = documents.load(Contents, kept)
     documents.save(replace(contents, packages=contents.packages[:1]), kept)
-    with pytest.raises(BakeryError, match="not those that the record names"):
+    with pytest.raises(BakeryError, match="not have the digest that the record names"):
         bakery.catalog.contents(record)
