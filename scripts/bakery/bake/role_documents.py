@@ -85,6 +85,6 @@ def read_dependencies(role: Path) -> list[str]:
 
 
 def _read_document(kind: type[Document], path: Path) -> Document:
-    """A file as a model; the model's defaults if it is absent or empty."""
-    text = yamlfile.parse(path) if path.is_file() else "null"
+    """A file as a model; the model's defaults if it is absent or empty. Ansible reads the numbers in it itself."""
+    text = yamlfile.parse(path, exact=False) if path.is_file() else "null"
     return kind() if text == "null" else validate(kind, path.name, path, text)

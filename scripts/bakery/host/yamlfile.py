@@ -12,7 +12,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from bakery.host.cache import Cache
-from bakery.host.errors import UsageError
+from bakery.host.errors import UsageError, raise_all
 
 Keys = tuple[str | int, ...]
 
@@ -23,6 +23,10 @@ MOST_NODES = 100_000
 MOST_BRACKETS = 200
 # The types that JSON also has. YAML reads plain text as more types: 2024-01-01 is a timestamp, .inf a float.
 JSON_KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "merge")
+KIND_NAMES = {"int": "number", "float": "number", "bool": "boolean", "null": "empty value"}
+# Numbers that JSON writes as the user did, if a float has no more digits than Python prints.
+PLAIN_NUMBER = re.compile(r"0|-?[1-9][0-9]*|-?(0|[1-9][0-9]*)\.[0-9]+")
+FORMAT = "2"  # of the cache; raise it when a file that did not change is read or refused differently
 ALIKE = "indent the keys of one mapping alike, and the entries of one list, with spaces"
 # The words of ruamel.yaml for common mistakes, as an expression; words for users; a hint.
 EXPLANATIONS = (
@@ -63,16 +67,22 @@ class Reader:
         self._cache.save()
 
 
-def parse(path: Path, text: str | None = None) -> str:
+def parse(path: Path, text: str | None = None, *, exact: bool = True) -> str:
     """A YAML 1.2 file, or its future content `text`, as JSON text; errors have a line.
 
-    Duplicate keys, bad syntax and dates are errors.
+    Duplicate keys, keys that are not text, bad syntax and dates are errors. If it has to be `exact`, so are numbers
+    that would come back with other digits, such as 1.10 and 0644.
     """
     with _explain_errors(path):
         yaml = YAML(typ="safe", pure=True)
         node = yaml.compose(_read_text(path, text))
-        for part in _list_nodes(path, node):
+        parts = _list_nodes(path, node)
+        for part in parts:
             _check_kind(path, part)
+        for part in parts:
+            _check_keys(path, part)
+        if exact:
+            raise_all([_number_error(path, part, yaml) for part in parts if not _comes_back(part)])
         return json.dumps(yaml.constructor.construct_document(node) if node else None)
 
 
@@ -192,14 +202,50 @@ def _child_nodes(node: Node) -> list[Node]:
 
 def _check_kind(path: Path, node: Node) -> None:
     """Raise UsageError if a node has a value that JSON cannot express."""
-    kind = str(node.tag).rsplit(":", 1)[-1]
-    if kind not in JSON_KINDS or (kind == "float" and node.value.lower().endswith((".inf", ".nan"))):
-        text = node.value if isinstance(node, ScalarNode) else "this"
-        where = f"{path}:{node.start_mark.line + 1}"
-        raise UsageError(f"{text} is a {kind} to YAML, which cannot be used here", where=where, hint="quote it")
+    kind = _kind_of(node)
+    if kind in JSON_KINDS and not (kind == "float" and node.value.lower().endswith((".inf", ".nan"))):
+        return
+    where = f"{path}:{node.start_mark.line + 1}"
+    if kind.startswith("!"):
+        raise UsageError(
+            f"the tag {kind} cannot be used here", where=where, hint="remove it; a secret stays in Vault, by its path"
+        )
+    text = node.value if isinstance(node, ScalarNode) else "this"
+    raise UsageError(f"{text} is a {kind} to YAML, which cannot be used here", where=where, hint="quote it")
+
+
+def _check_keys(path: Path, node: Node) -> None:
+    """Raise UsageError if a key is not text: as numbers, 1.10 and 1.1 would be one key."""
+    for key, _ in node.value if isinstance(node, MappingNode) else ():
+        if _kind_of(key) not in ("str", "merge"):
+            what = (
+                f"the {KIND_NAMES[_kind_of(key)]} {key.value}" if isinstance(key, ScalarNode) else "a list or mapping"
+            )
+            hint = f'quote it: "{key.value}"' if isinstance(key, ScalarNode) else "write the key as one text"
+            raise UsageError(f"a key must be text, not {what}", where=f"{path}:{key.start_mark.line + 1}", hint=hint)
+
+
+def _comes_back(node: Node) -> bool:
+    """Whether JSON has the digits of a number as they are written; true for all other nodes."""
+    if _kind_of(node) not in ("int", "float"):
+        return True
+    text = str(node.value)
+    return bool(PLAIN_NUMBER.fullmatch(text)) and ("." not in text or str(float(text)) == text)
+
+
+def _number_error(path: Path, node: Node, yaml: YAML) -> UsageError:
+    number = json.dumps(yaml.constructor.construct_object(node))
+    hint = f'quote it: "{node.value}"; if it is a number, write {number}'
+    where = f"{path}:{node.start_mark.line + 1}"
+    return UsageError(f"{node.value} is a number to YAML, and would become {number}", where=where, hint=hint)
+
+
+def _kind_of(node: Node) -> str:
+    """The type of a node: a name of YAML's, or the user's own tag, such as !vault."""
+    return str(node.tag).rsplit(":", 1)[-1]
 
 
 def _file_stamp(path: Path) -> str:
     """A text that changes with the file's content, from the fields that git's index compares, without the name."""
     stat = path.stat()
-    return f"{stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
+    return f"{FORMAT} {stat.st_dev} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"
