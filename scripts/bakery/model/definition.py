@@ -30,6 +30,7 @@ FAMILIES = {
     "rocky": "RedHat",
     "windows": "Windows",
 }
+LONGEST_WAIT = 36500  # days: a century, so that every date of a rebuild exists
 
 
 class RoleUse(Model):
@@ -100,7 +101,7 @@ class ImageDefinition(Model):
     distribution: Distribution = Field(default=Distribution(), description="settings of the targets")
     tags: dict[str, str] = Field(default_factory=dict, description="tags on image and snapshots at every target")
     channel: Name | None = Field(default=None, description="channel to move after each successful run")
-    rebuild_after_days: Annotated[int, Field(ge=1)] | None = Field(
+    rebuild_after_days: Annotated[int, Field(ge=1, le=LONGEST_WAIT)] | None = Field(
         default=None,
         description="bake again after this many days even if nothing changed, for package updates",
     )
@@ -253,7 +254,7 @@ def load_valid(
     reader = yamlfile.Reader(cache)
     images: dict[str, ImageDefinition] = {}
     sources: dict[str, Path] = {}
-    errors: list[UsageError] = []
+    errors = _misnamed_files(folder)
     unreadable: set[str] = set()
     for path in files_of(folder):
         try:
@@ -284,12 +285,22 @@ def files_of(folder: Path) -> list[Path]:
     # Editors keep hidden files beside the open one; some are broken links.
     paths = sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("."))
     if not paths:
+        raise_all(_misnamed_files(folder))
         raise UsageError(
             "no definitions (*.yaml) found",
             where=str(folder),
             hint="run it in the folder that has packer/images/<name>.yaml, or name their folder with --definitions",
         )
     return paths
+
+
+def _misnamed_files(folder: Path) -> list[UsageError]:
+    """An error for each file that nothing would read, though it looks like a definition."""
+    return [
+        UsageError("a definition's file must end in .yaml", where=str(path), hint=f"rename it to {path.stem}.yaml")
+        for path in sorted(folder.glob("*.yml"))
+        if not path.name.startswith(".")
+    ]
 
 
 def _lineage_errors(definitions: Definitions, unreadable: Collection[str]) -> Iterator[UsageError]:

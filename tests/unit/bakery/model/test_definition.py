@@ -120,8 +120,43 @@ BAD = {
         'version: "1.0"',
         "version: 1.10",
         5,
-        "'version' must be text, not the number 1.10",
+        "1.10 is a number to YAML, and would become 1.1",
+        'quote it: "1.10"; if it is a number, write 1.1',
+    ),
+    "version as a number that comes back": (
+        'version: "1.0"',
+        "version: 1.5",
+        5,
+        "'version' must be text, not the number 1.5",
+        'quote it: "1.5"',
+    ),
+    "number in a variable of a role": (
+        "nginx_port: 8080",
+        "nginx_port: {ports: [80, 0443]}",
+        14,
+        "0443 is a number to YAML, and would become 443",
+        'quote it: "0443"; if it is a number, write 443',
+    ),
+    "number as a key in a variable of a role": (
+        "nginx_port: 8080",
+        'nginx_port: {1: a, "1": b}',
+        14,
+        "a key must be text, not the number 1",
+        'quote it: "1"',
+    ),
+    "tag whose key is a number": (
+        "team: platform",
+        "1.10: platform",
+        25,
+        "a key must be text, not the number 1.10",
         'quote it: "1.10"',
+    ),
+    "days beyond all dates": (
+        "rebuild_after_days: 30",
+        "rebuild_after_days: 99999999999",
+        27,
+        "'rebuild_after_days' is 99999999999: Input should be less than or equal to 36500",
+        "rebuild_after_days: bake again after this many days even if nothing changed, for package updates",
     ),
     "account as a number": (
         '["123456789012"]',
@@ -183,8 +218,8 @@ BAD = {
         "team: platform",
         "team: !vault platform",
         25,
-        "platform is a !vault to YAML, which cannot be used here",
-        "quote it",
+        "the tag !vault cannot be used here",
+        "remove it; a secret stays in Vault, by its path",
     ),
     "no such choice": (
         "arch: x86_64",
@@ -562,6 +597,15 @@ def test_folder_without_definitions(tmp_path: Path) -> None:
             definitions.load(folder)
         assert caught.value.where == str(folder)
         assert "--definitions" in caught.value.hint
+
+
+def test_a_file_with_the_other_ending_is_not_passed_over(folder: Path, tmp_path: Path) -> None:
+    for place in (folder, tmp_path / "alone"):
+        place.mkdir(exist_ok=True)
+        (place / "db.yml").write_text("name: db")
+        with pytest.raises(UsageError, match="a definition's file must end in") as caught:
+            definitions.load(place)
+        assert (caught.value.where, caught.value.hint) == (str(place / "db.yml"), "rename it to db.yaml")
 
 
 def test_folder_named_like_a_definition(folder: Path) -> None:
