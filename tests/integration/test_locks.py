@@ -143,7 +143,7 @@ def test_a_lock_holds_versions_until_it_is_updated(project: Project, archive: Ap
     lock = json.loads(project.lock.read_text())
     second = first | {MOVED: "2"}
     assert lock["packages"] == second
-    assert project.plan().startswith("web bake 1.0.0 lock:")
+    assert project.plan().startswith("web bake 1.0.0 -> 1.0.1 lock:")
 
     archive.add_package("test", MOVED, "3")
     project.write_lock({archive.uri: archive.uri}, second | {PLAIN: "9"})

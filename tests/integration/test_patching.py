@@ -102,7 +102,7 @@ def test_a_patch_comes_with_the_next_version(project: Path, archive: AptArchive)
     archive.add_package("test-security", FIXED, "2")
     archive.add_package("test-security", PINNED, "2")
     due = f"1 package has an update, 1 for security: {FIXED} 1 -> 2 (test-security)"
-    assert state(project) == ("1.0.0", "1/1", f"web bake 1.0.0 {due}")
+    assert state(project) == ("1.0.0", "1/1", f"web bake 1.0.0 -> 1.0.1 {due}")
     assert bakery(project, "plan", "--detailed-exitcode", code=2)
     bakery(project, "status", "--fail-on", "security", code=1)
 
