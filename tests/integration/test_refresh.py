@@ -12,7 +12,7 @@ import pytest
 
 from bakery.contents import DATABASE, read_disk
 from bakery.contents.archive import pack_folder
-from bakery.host.errors import BakeryError, OutageError
+from bakery.host.errors import BakeryError, OutageError, render_rest
 from bakery.model.observations import Update, Upgrade
 from bakery.refresh import Archives, observe_dated, observe_updates
 from doubles.apt_archive import PIN, PINNED, AptArchive, expired_lists
@@ -277,7 +277,7 @@ def test_an_archive_out_of_reach_is_no_answer(tmp_path: Path, archive: AptArchiv
     error = fail(tmp_path, image)
     assert isinstance(error, OutageError)
     assert error.message == f"the archive {archive.uri} test cannot be reached"
-    assert f"the archive {archive.uri} test-security cannot be reached" in error.detail
+    assert f"the archive {archive.uri} test-security cannot be reached" in render_rest(error)
 
 
 def test_a_suite_that_is_not_there(tmp_path: Path, archive: AptArchive) -> None:

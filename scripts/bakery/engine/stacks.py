@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.host import files
-from bakery.host.errors import BakeryError, ExitCode, PartialError, join_errors
+from bakery.host.errors import BakeryError, ExitCode, PartialError, join_errors, render_rest
 from bakery.host.events import Event, Reporter
 from bakery.host.text import count_of
 from bakery.infra import env, stacks
@@ -89,7 +89,7 @@ def _combined_error(errors: Mapping[str, BakeryError], applied: Sequence[str], s
     rest = {"applied": applied, "skipped, since they depend on a failed stack": skips}
     error.detail = "\n".join(filter(None, [error.detail, *(f"{k}: {', '.join(v)}" for k, v in rest.items() if v)]))
     if applied and error.exit_code != ExitCode.TRY_AGAIN:
-        return PartialError(error.message, where=error.where, detail=error.detail, hint=error.hint, log=error.log)
+        return PartialError(error.message, where=error.where, detail=render_rest(error), hint=error.hint, log=error.log)
     return error
 
 
