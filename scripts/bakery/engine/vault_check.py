@@ -89,7 +89,7 @@ def check_keys(keyring: Keyring, duty: Duty | None) -> list[NeedCheck]:
         return []
     checks: list[NeedCheck] = []
     if keyring.trusts_vault:
-        checks.append(_check_key("public keys", "", "can be read", keyring.trusted_keys))
+        checks.append(_check_key("public keys", keyring.keys_path, "can be read", keyring.trusted_keys))
     if duty in DUTIES and (path := keyring.signing_path(duty)):
         checks.append(_check_key("signatures", path, "can sign", partial(keyring.require_signer, duty)))
     return checks

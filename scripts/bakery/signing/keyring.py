@@ -46,6 +46,12 @@ class Keyring:
         with self._open_signer(duty) as signer:
             signer.sign(PROBE)
 
+    @property
+    def keys_path(self) -> str:
+        """The path in Vault of the trusted keys; empty if they are in files."""
+        setting = self.env.get(TRUSTED_KEYS) or self.env.get(SIGNING_KEY, "")
+        return f"{setting.removeprefix(VAULT)}/keys" if self.trusts_vault else ""
+
     def signing_path(self, duty: Duty) -> str:
         """The path in Vault that signs for a duty; empty if a key in a file signs."""
         if self._signs_with_file:

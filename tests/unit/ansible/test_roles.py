@@ -228,3 +228,11 @@ def test_scripts_are_sound(script: Path) -> None:
     shellcheck = Path(sys.executable).parent / "shellcheck"
     result = subprocess.run([shellcheck, "--shell=sh", script], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
+
+
+def test_the_image_test_of_web_knows_the_hash_that_the_role_makes() -> None:
+    """openssl chooses the salt, from more characters than a hexadecimal number has."""
+    (pattern,) = re.findall(r'fullmatch\(r"(status:.*)", content\)', (ROOT / "packer/tests/test_web.py").read_text())
+    for _ in range(5):
+        made = subprocess.run(["openssl", "passwd", "-6", "-stdin"], input=b"secret\n", capture_output=True, check=True)
+        assert re.fullmatch(pattern, f"status:{made.stdout.decode()}")
