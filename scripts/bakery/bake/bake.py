@@ -15,7 +15,7 @@ from bakery.bake import packer
 from bakery.bake.package_cache import serve_packages
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.bake.roles import check_mode, check_roles
-from bakery.bake.variables import secret_environment
+from bakery.bake.variables import check_secrets, secret_environment
 from bakery.clouds import BUILDERS, manifest
 from bakery.clouds.job import Job
 from bakery.host import files, process
@@ -101,7 +101,9 @@ def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | N
         return {}
     if vault is None:
         raise BakeryError(f"{definition.name} needs secrets, and there is no Vault", where=file, hint="log in first")
-    return read_secrets(vault, definition.secrets, lambda name: file)
+    secrets = read_secrets(vault, definition.secrets, lambda name: file)
+    check_secrets(definition, {name: secret.value for name, secret in secrets.items()}, file)
+    return secrets
 
 
 def refuse_changed(definition: ImageDefinition, vault: Vault | None, secrets: Mapping[str, Secret]) -> None:

@@ -1,17 +1,21 @@
 """The input of Packer and Ansible: variables from the definition, secrets through the environment."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bakery.bake.bake_files import takes_templates
 from bakery.bake.separation import separate_ansible
 from bakery.clouds.job import Job
+from bakery.host.errors import BakeryError, raise_all
 from bakery.host.vault import Vault
+from bakery.model.definition import ImageDefinition
 from bakery.model.naming import full_name
 from bakery.model.tags import identity
 from bakery.model.version import ImageVersion
+
+LONGEST_VARIABLE = (128 << 10) - 1  # bytes of NAME=VALUE: Linux, execve(2), MAX_ARG_STRLEN with the final NUL
 
 
 def common_variables(job: Job, ansible_vars: Path) -> dict[str, Any]:
@@ -80,6 +84,40 @@ def _lock_variables(job: Job) -> dict[str, Any]:
     }
 
 
+def check_secrets(definition: ImageDefinition, secrets: Mapping[str, str], where: str) -> None:
+    """Raise BakeryError if a value would not reach a role as it is. No part of a value is shown."""
+    raise_all(
+        [
+            BakeryError(f"the value of the secret {name} {reason}", where=where, hint=hint)
+            for name, value in secrets.items()
+            for reason, hint in _secret_faults(definition, value)
+        ]
+    )
+    for name, text in _secret_variables(definition, secrets).items():
+        if len(f"{name}={text}".encode()) > LONGEST_VARIABLE:
+            raise BakeryError(
+                f"the secrets of {definition.name} are longer than 128 KiB, more than a program's environment holds",
+                where=where,
+                hint="store what is not secret in the role",
+            )
+
+
+def _secret_faults(definition: ImageDefinition, value: str) -> Iterator[tuple[str, str]]:
+    encode = "store it in base64, and decode it in the role"
+    if "\0" in value:
+        yield "has a NUL character, which no environment variable can have", encode
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        yield "has half of a surrogate pair, which is not text", encode
+    # Packer evaluates the variables of its ansible provisioner and the password of a builder until nothing changes.
+    if definition.mode == "vm" and "{{" in value:
+        yield "has two opening braces in a row, which Packer would evaluate", f"change the value; or {encode}"
+
+
+def _secret_variables(definition: ImageDefinition, secrets: Mapping[str, str]) -> dict[str, str]:
+    values = {name.upper(): value for name, value in secrets.items()}
+    return values if definition.mode == "chroot" else {"PKR_VAR_secret_values": json.dumps(values)}
+
+
 def secret_environment(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> dict[str, str]:
     """The secrets in Packer's environment, and for a user's own template also the token, with which it may ask Vault.
 
@@ -87,8 +125,5 @@ def secret_environment(job: Job, vault: Vault | None, secrets: Mapping[str, str]
     """
     if vault is None or not secrets:
         return {}
-    values = {name.upper(): value for name, value in secrets.items()}
-    if job.definition.mode == "chroot":
-        return values
-    own_template = vault.environment() if job.definition.template else {}
-    return {"PKR_VAR_secret_values": json.dumps(values), **own_template}
+    own_template = vault.environment() if job.definition.template and job.definition.mode == "vm" else {}
+    return {**_secret_variables(job.definition, secrets), **own_template}

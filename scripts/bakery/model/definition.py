@@ -121,6 +121,8 @@ class ImageDefinition(Model):
                 raise ValueError(f"target {target} needs base.{' or base.'.join(sources)}")
         for settings in self.distribution.by_target.values():
             settings.check(self)
+        if self.remote_targets:
+            self._require_plain_texts()
         if self.vulnerabilities and self.windows:
             message = "no bill of materials is written for Windows"
             raise field_error(message, "remove the gate", "vulnerabilities")
@@ -138,6 +140,14 @@ class ImageDefinition(Model):
         for base in self.base.by_builder.values():
             base.check(self)
         return self
+
+    def _require_plain_texts(self) -> None:
+        """Check the texts that Packer's builders evaluate."""
+        texts = {("description",): self.description, **{("tags", name): text for name, text in self.tags.items()}}
+        for keys, text in texts.items():
+            if "{{" in text:
+                message = f"Packer evaluates two opening braces when it builds at {self.remote_targets[0]}"
+                raise field_error(message, "write the text without them", *keys)
 
     def _require_lockable(self) -> None:
         key = "package_versions"

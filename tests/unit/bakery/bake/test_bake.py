@@ -13,7 +13,7 @@ import pytest
 from bakery.bake import bake
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host import files
-from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError, show_error
 from bakery.host.vault import Secret, Vault
 from bakery.host.vault.secrets import hash_value, is_hash_of
 from bakery.machine import free_space
@@ -290,6 +290,53 @@ def test_a_secret_that_changes_during_the_bake_ends_it(world: PackerProject) -> 
     with pytest.raises(ConflictError, match="secret/data/web changed while web was baked"):
         run(world, define(secrets=SECRETS), FakeVault({"secret/data/web": SECRET}, [7, 8]))
     assert_nothing_is_left(world)
+
+
+@pytest.mark.parametrize("value", ["a}}b", "${x}", "%{if", "one\ntwo\n", " ends with a space ", "é 😀", "{ {", "\"\\'"])
+@pytest.mark.parametrize("mode", ["vm", "chroot"])
+def test_a_secret_reaches_packer_as_it_is(
+    world: PackerProject, monkeypatch: pytest.MonkeyPatch, value: str, mode: str
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    run(world, define(secrets=SECRETS, mode=mode), FakeVault({"secret/data/web": value}))
+    env = world.record()["env"]
+    values = env if mode == "chroot" else json.loads(env["PKR_VAR_secret_values"])
+    assert values["NGINX_STATUS_PASSWORD"] == value
+
+
+UNFIT_SECRETS = {
+    "{{ .Host }}-canary": "has two opening braces in a row, which Packer would evaluate",
+    "canary{{": "has two opening braces in a row, which Packer would evaluate",
+    "canary\0": "has a NUL character, which no environment variable can have",
+    "canary\ud83d": "has half of a surrogate pair, which is not text",
+}
+
+
+@pytest.mark.parametrize(("value", "reason"), UNFIT_SECRETS.items())
+def test_a_secret_that_would_not_arrive_is_refused(world: PackerProject, value: str, reason: str) -> None:
+    with pytest.raises(BakeryError) as caught:
+        run(world, define(secrets=SECRETS), FakeVault({"secret/data/web": value}))
+    assert caught.value.message == f"the value of the secret nginx_status_password {reason}"
+    assert "canary" not in show_error(caught.value)
+    assert "base64" in caught.value.hint
+    assert world.record() == {}
+    assert_nothing_is_left(world)
+
+
+@pytest.mark.parametrize("mode", ["vm", "chroot"])
+def test_secrets_that_no_environment_holds_are_refused(
+    world: PackerProject, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(BakeryError, match="the secrets of web are longer than 128 KiB"):
+        run(world, define(secrets=SECRETS, mode=mode), FakeVault({"secret/data/web": "x" * (128 << 10)}))
+    assert world.record() == {}
+
+
+def test_braces_are_text_where_packer_does_not_see_them(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    run(world, define(secrets=SECRETS, mode="chroot"), FakeVault({"secret/data/web": "{{ x }}"}))
+    assert world.record()["env"]["NGINX_STATUS_PASSWORD"] == "{{ x }}"
 
 
 def test_without_secrets_packer_knows_nothing_of_vault(world: PackerProject) -> None:

@@ -737,6 +737,15 @@ distribution:
 """
 
 
+@pytest.mark.parametrize(("old", "key"), [("description: ", "description"), ("arch: x86_64\n", "tags.owner")])
+def test_a_text_that_packer_would_evaluate_at_a_target(folder: Path, old: str, key: str) -> None:
+    new = "description: '{{ x }} of '\n# " if key == "description" else "arch: x86_64\ntags: {owner: '{{ x }}'}\n"
+    (folder / "web.yaml").write_text(VSPHERE.replace(old, new, 1))
+    with pytest.raises(UsageError) as caught:
+        definitions.load(folder)
+    assert caught.value.message == f"{key}: Packer evaluates two opening braces when it builds at vsphere"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
