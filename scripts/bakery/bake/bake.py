@@ -12,15 +12,16 @@ from functools import partial
 from pathlib import Path
 
 from bakery.bake import packer
+from bakery.bake.commit import read_commit
 from bakery.bake.package_cache import serve_packages
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.bake.roles import check_mode, check_roles
 from bakery.bake.variables import check_secrets, secret_environment
 from bakery.clouds import BUILDERS, manifest
 from bakery.clouds.job import Job
-from bakery.host import files, process
+from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError
-from bakery.host.events import report_step
+from bakery.host.events import Event, report_step
 from bakery.host.secret_search import refuse_secrets, searchable
 from bakery.host.timing import timed
 from bakery.host.vault import Secret, Vault
@@ -52,6 +53,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
         lineage = f"{base.base.name} {base.base.version}".rstrip()
         with report_step(context.report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
             _require_space(job)
+            commit = note_commit(job)
             values = {name: secret.value for name, secret in secrets.items()}
             staging, disk, seconds = _make_locked_disk(job, vault, values)
             disk_image.require_unchanged(base)
@@ -66,7 +68,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             inputs=dict(request.inputs),
             base=base.base,
             disk=replace(disk, path=str(folder / "disk.qcow2")),
-            commit=commit(project.root),
+            commit=commit,
             tools=dict(toolchain.versions),
             seconds=seconds,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -213,9 +215,9 @@ def _provision_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -
     return manifest.disk(job.manifest, job.definition.name, job.version, job.output), seconds
 
 
-def commit(root: Path) -> str:
-    """The commit of the project, marked if files differ from it; empty outside of git."""
-    result = process.run(
-        ["git", "-C", root, "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"], check=False
-    )
-    return result.stdout.strip() if result.returncode == 0 else ""
+def note_commit(job: Job) -> str:
+    """The commit of the project as the bake begins; empty, with the reason as a note, if git does not say it."""
+    commit, reason = read_commit(job.project.root)
+    if reason:
+        job.report(Event("note", "bake", job.subject, f"the image names no commit: {reason}"))
+    return commit

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from bakery.bake import packer
-from bakery.bake.bake import commit, note_secrets, refuse_early, reserved
+from bakery.bake.bake import note_commit, note_secrets, refuse_early, reserved
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.bake.variables import secret_environment
 from bakery.clouds import REMOTE, manifest
@@ -66,6 +66,7 @@ def build(
         kind = builder.source(definition).partition(".")[0]
         origin = f", on {vendor_base.name} {vendor_base.identity}" if vendor_base else ""
         with report_step(report, "bake", job.subject, f"{kind}, at {target}{origin}"):
+            commit = note_commit(job)
             env = {**secret_environment(job, vault, secrets), **login}
             seconds = packer.build(job, env, hidden)
             packer_build = manifest.last_build(job.manifest, definition.name, version)
@@ -86,7 +87,7 @@ def build(
             identity=hashlib.sha256(f"{kind} {packer_build.artifact_id}".encode()).hexdigest(),
             ids=ids,
             checks=tuple(checks),
-            commit=commit(project.root),
+            commit=commit,
             tools=dict(toolchain.versions),
             seconds=seconds,
             created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -106,6 +106,10 @@ def _find_guestfish(_: Project) -> str:
     return process.which(root.TOOL) or f"not installed (only disks with {', '.join(root.SIGNATURES)} need it)"
 
 
+def _find_git(_: Project) -> str:
+    return process.which("git") or "not installed (images then name no commit)"
+
+
 def _find_firmware(_: Project) -> str:
     return str(qemu.firmware()[0])
 
@@ -185,6 +189,7 @@ PROBES: dict[Stage, dict[str, Probe]] = {
         "dumpe2fs": _path_probe("dumpe2fs"),
         "xorriso": _path_probe("xorriso"),
         "syft": _version_probe("syft", "--version"),
+        "git": _find_git,
         "network": _probe_network,
         "disk space": _measure_space,
         "vault login": _try_login,

@@ -143,8 +143,11 @@ class ImageDefinition(Model):
 
     def _require_plain_texts(self) -> None:
         """Check the texts that Packer's builders evaluate."""
-        texts = {("description",): self.description, **{("tags", name): text for name, text in self.tags.items()}}
-        for keys, text in texts.items():
+        texts: list[tuple[tuple[str, ...], str]] = [
+            (("description",), self.description),
+            *((("tags", name), text) for name, text in self.tags.items()),
+        ]
+        for keys, text in texts:
             if "{{" in text:
                 message = f"Packer evaluates two opening braces when it builds at {self.remote_targets[0]}"
                 raise field_error(message, "write the text without them", *keys)

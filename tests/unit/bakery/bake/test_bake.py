@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from bakery.bake import bake
+from bakery.bake import bake, commit
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError, NotFoundError, UsageError, show_error
@@ -25,6 +25,7 @@ from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 from bakery.signing import open_keyring, verify_document
 from doubles.packer import PackerProject, define
+from doubles.programs import Programs
 
 SECRET = "canary-4711"
 SECRETS = {"nginx_status_password": {"path": "secret/data/web", "key": "password"}}
@@ -89,6 +90,39 @@ def test_an_artifact_is_a_disk_and_what_is_known_of_it(world: PackerProject) -> 
     assert Path(artifact.log).exists()
     assert artifact.commit == "", "the project is not in git"
     assert [event.kind for event in world.events if event.kind != "progress"] == ["start", "done"]
+
+
+def test_without_git_an_image_names_no_commit(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "GIT", "no-such-git")
+    artifact = run(world)
+    assert artifact.commit == ""
+    assert notes(world) == ["the image names no commit: git is not installed"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "reason"),
+    [
+        ("echo 0123456789-dirty", "0123456789-dirty", ""),
+        ("echo 'fatal: not a git repository (or any parent)' >&2; exit 128", "", ""),
+        (
+            "echo \"fatal: detected dubious ownership in repository at '/p'\" >&2; echo more >&2; exit 128",
+            "",
+            "detected dubious ownership in repository at '/p'",
+        ),
+        ("exit 1", "", "git failed with exit code 1"),
+    ],
+)
+def test_the_reason_why_git_does_not_say_the_commit(
+    world: PackerProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, expected: str, reason: str
+) -> None:
+    Programs(tmp_path / "git", monkeypatch).shell("git", answer)
+    artifact = run(world)
+    assert artifact.commit == expected
+    assert notes(world) == ([f"the image names no commit: {reason}"] if reason else [])
+
+
+def notes(world: PackerProject) -> list[str]:
+    return [event.text for event in world.events if event.kind == "note"]
 
 
 def test_a_base_that_changes_while_an_image_is_built_on_it(world: PackerProject) -> None:
