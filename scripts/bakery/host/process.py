@@ -23,6 +23,8 @@ PASSED_ON = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
     *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
 )
+# Ansible refuses another encoding and a locale that this machine lacks; every Debian and Fedora has this one.
+LOCALE = {"LC_ALL": "C.UTF-8"}
 GRACE_SECONDS = 30.0  # Packer needs up to about 10 s to stop a guest and remove its files after SIGINT
 POLL_SECONDS = 0.2  # longest delay before an interrupt or a full disk is seen
 SILENT_SECONDS = 1.0  # wait for the output of a child that ended: a daemon of the child may keep it open
@@ -258,7 +260,7 @@ def _start_child(
     stderr: int | IO[bytes],
     outlive: bool = False,
 ) -> subprocess.Popen[bytes]:
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | dict(env)
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | LOCALE | dict(env)
     environment["PATH"] = _with_sbin(environment.get("PATH", os.defpath))
     if which(command[0], environment["PATH"]) is None:
         raise ProcessError(f"{command[0]} is not installed", 127, "", hint="run 'bakery doctor' to see what is missing")

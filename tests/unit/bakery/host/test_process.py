@@ -350,6 +350,18 @@ class TestEnvironment:
         assert (seen["GIVEN"], seen["https_proxy"]) == ("1", "http://127.0.0.1:9")
         assert seen.keys() <= {*process.PASSED_ON, "GIVEN", "PWD", "SHLVL", "_"}
 
+    @pytest.mark.parametrize(
+        ("name", "locale"), [("LC_ALL", "C"), ("LC_ALL", "POSIX"), ("LC_ALL", "xx_XX.UTF-8"), ("LANG", "xx_XX.UTF-8")]
+    )
+    def test_a_child_has_a_locale_that_exists_and_takes_utf_8(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, locale: str
+    ) -> None:
+        """Ansible ends at once without one."""
+        monkeypatch.delenv("LC_ALL", raising=False)
+        monkeypatch.setenv(name, locale)
+        code = "import locale; print(locale.setlocale(locale.LC_ALL, ''), locale.getencoding())"
+        assert process.run([sys.executable, "-c", code]).stdout == "C.UTF-8 UTF-8\n"
+
     def test_given_wins(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LANG", "mine")
         assert sh("echo $LANG", env={"LANG": "theirs"}).stdout == "theirs\n"
