@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from bakery.host.connection_settings import keep_loopback_direct
 from bakery.host.errors import BakeryError, show_error
 from bakery.model import documents
 from bakery_stacks.program import load_program, synth
@@ -11,6 +12,7 @@ from bakery_stacks.program import load_program, synth
 
 def main() -> int:
     """Write the stacks; an expected failure is one message, and its exit code."""
+    keep_loopback_direct(os.environ)
     try:
         synth(load_program(Path(os.path.relpath(Path(__file__).parent)) / "environments", os.environ))
     except BakeryError as error:

@@ -42,6 +42,7 @@ from bakery.cli import (
     vault,
     verify,
 )
+from bakery.host.connection_settings import keep_loopback_direct
 from bakery.host.errors import BakeryError, ExitCode, show_error
 from bakery.host.files import explain_refusals
 
@@ -163,6 +164,7 @@ def main() -> int:
     # Shells start background jobs with SIGINT ignored; Packer and Terraform would inherit that and not stop gently.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _replace_closed_streams()
+    keep_loopback_direct(os.environ)
     try:
         with explain_refusals():
             arguments = sys.argv[1:] or ["--help"]

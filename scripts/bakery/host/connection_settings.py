@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -10,6 +10,9 @@ from bakery.host.errors import UsageError
 
 ADDRESS = re.compile(r"https?://[!-~]+", re.IGNORECASE)  # RFC 3986 has no other characters
 CREDENTIAL = re.compile(r"[!-~]*")  # http.client sends no control character in a header
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")  # urllib compares the last form
 
 
 def find_fault(address: str) -> tuple[str, str]:
@@ -59,3 +62,12 @@ def require_authorities(env: Mapping[str, str], *names: str) -> None:
         except OSError as error:
             message = f"{name} names a file that cannot be read: {error.strerror}"
             raise UsageError(message, where=text, hint="name the file of the certificate authority") from error
+
+
+def keep_loopback_direct(env: MutableMapping[str, str]) -> None:
+    """If a proxy is set, except this machine from it: on a proxy, its addresses are those of the proxy itself."""
+    if not any(env.get(name) or env.get(name.upper()) for name in PROXIES):
+        return
+    listed = f"{env.get('no_proxy', '')},{env.get('NO_PROXY', '')}".split(",")
+    hosts = dict.fromkeys([*filter(None, map(str.strip, listed)), *LOOPBACK])
+    env["no_proxy"] = env["NO_PROXY"] = ",".join(hosts)  # each library reads one of them first

@@ -173,6 +173,14 @@ def test_a_closed_output_is_no_bug(bakery: CliRunner) -> None:
     assert (answer.code, answer.err) == (0, "")
 
 
+def test_a_proxy_is_not_for_this_machine(bakery: CliRunner) -> None:
+    bakery.monkeypatch.setenv("no_proxy", "example.net")
+    bakery.monkeypatch.setenv("NO_PROXY", "example.net")
+    bakery.monkeypatch.setenv("http_proxy", "http://192.0.2.1:1")
+    bakery("--version")
+    assert os.environ["NO_PROXY"] == "example.net,localhost,127.0.0.1,::1,[::1]"
+
+
 def test_output_to_a_full_disk_is_no_bug() -> None:
     with Path("/dev/full").open("w") as full:
         answer = subprocess.run(

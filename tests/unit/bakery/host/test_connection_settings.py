@@ -1,15 +1,20 @@
 """Settings with which no request can be made are named before one is tried."""
 
+import os
 import ssl
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import botocore.utils
 import pytest
+from requests.utils import get_environ_proxies
 
 from bakery.catalog import open_store
 from bakery.clouds.aws.session import connect
 from bakery.clouds.aws.topics import SnsTopic
-from bakery.host.connection_settings import find_fault, require_authorities
+from bakery.host.connection_settings import find_fault, keep_loopback_direct, require_authorities
 from bakery.host.errors import ExitCode, UsageError
 from bakery.host.vault import Vault
 
@@ -117,3 +122,34 @@ def test_a_web_identity_is_not_needed_beside_keys(monkeypatch: pytest.MonkeyPatc
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE"):
         monkeypatch.setenv(name, "testing")
     open_store("s3://bakery-catalog/x")
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({}, None),
+        ({"no_proxy": "example.net"}, "example.net"),
+        ({"http_proxy": "http://127.0.0.1:1"}, "localhost,127.0.0.1,::1,[::1]"),
+        ({"ALL_PROXY": "socks5://127.0.0.1:1", "NO_PROXY": "example.net"}, "example.net,localhost,127.0.0.1,::1,[::1]"),
+        (
+            {"HTTPS_PROXY": "http://127.0.0.1:1", "NO_PROXY": "::1, a.example", "no_proxy": "b.example"},
+            "b.example,::1,a.example,localhost,127.0.0.1,[::1]",
+        ),
+    ],
+)
+def test_this_machine_is_never_asked_through_a_proxy(env: dict[str, str], expected: str | None) -> None:
+    before = dict(env)
+    keep_loopback_direct(env)
+    assert env.get("no_proxy") == expected
+    assert env == before or env["NO_PROXY"] == expected
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+def test_clients_then_connect_directly(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "http://192.0.2.1:1")
+    keep_loopback_direct(os.environ)
+    for address in ("http://127.0.0.1:5000", "http://localhost:5000", "http://[::1]:5000"):
+        assert get_environ_proxies(address) == {}
+        assert botocore.utils.get_environ_proxies(address) == {}
+        assert urllib.request.proxy_bypass(urlsplit(address).hostname or "")
+    assert get_environ_proxies("http://example.net") != {}
