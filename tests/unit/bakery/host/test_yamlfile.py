@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bakery.bake import bake_files
 from bakery.host import yamlfile
-from bakery.host.errors import UsageError
+from bakery.host.errors import UsageError, render_rest
 
 Line = Callable[[str], str]
 
@@ -88,7 +88,7 @@ def test_all_such_numbers_are_named(tmp_path: Path) -> None:
     path.write_text("a: 1.10\nb: 0644\n")
     with pytest.raises(UsageError, match=r"1\.10") as caught:
         yamlfile.parse(path)
-    assert caught.value.detail.startswith(f"{path}:2: 0644 is a number to YAML")
+    assert render_rest(caught.value).startswith(f"{path}:2: 0644 is a number to YAML")
 
 
 NUMBERS = st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False))

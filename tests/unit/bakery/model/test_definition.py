@@ -155,7 +155,7 @@ BAD = {
         "rebuild_after_days: 30",
         "rebuild_after_days: 99999999999",
         27,
-        "'rebuild_after_days' is 99999999999: Input should be less than or equal to 36500",
+        "'rebuild_after_days' is 99999999999; it must be 36500 or less",
         "rebuild_after_days: bake again after this many days even if nothing changed, for package updates",
     ),
     "account as a number": (
