@@ -16,7 +16,7 @@ import pytest
 
 from bakery.demo.stand_ins.vault import VaultServer
 from bakery.host import process
-from bakery.host.errors import BakeryError, NotFoundError, OutageError
+from bakery.host.errors import BakeryError, NotFoundError, OutageError, render_rest
 from bakery.host.vault import Secret, Vault
 from bakery.host.vault.secrets import read_secrets
 from bakery.model.definition import SecretRef
@@ -207,7 +207,7 @@ def test_all_problems_at_once(server: VaultServer) -> None:
     with Vault.login(server.env) as vault, pytest.raises(NotFoundError) as caught:
         read_secrets(vault, secrets, lambda name: f"web.yaml:{name}")
     assert caught.value.where == "web.yaml:a"
-    assert caught.value.detail.startswith("web.yaml:b: ")
+    assert render_rest(caught.value).startswith("web.yaml:b: ")
 
 
 def test_a_vault_that_is_sealed_says_so_at_once(tmp_path: Path) -> None:
