@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,16 +29,12 @@ LONGEST_SHOWN = 80  # characters of a wrong text: a message stays one line of a 
 FORMS = {
     "string_type": "text",
     "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
     "bool_type": "true or false",
     "tuple_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "date_type": "a day such as 2026-12-31",
     "date_parsing": "a day such as 2026-12-31",
-    "date_from_datetime_parsing": "a day such as 2026-12-31",
-    "date_from_datetime_inexact": "a day such as 2026-12-31",
     "string_too_short": "{min_length} or more characters long",
     "string_too_long": "{max_length} or fewer characters long",
     "greater_than_equal": "{ge} or more",
@@ -94,7 +91,7 @@ def _explain_problem(kind: type[Model], what: str, path: Path, problem: Mapping[
         case "value_error":
             return where, f"{dotted}: {context['error']}", ""
         case _ if value is None and not keys:
-            return where, "the file is empty", f"it needs the keys {', '.join(kind.model_json_schema()['required'])}"
+            return where, "the file is empty", f"it needs the keys {', '.join(_schema_of(kind)['required'])}"
         case _ if value is None:
             return where, f"'{dotted}' has no value", meaning
         case "text_format":
@@ -148,7 +145,7 @@ def _hint_at_shape(kind: type[Model], keys: tuple[str | int, ...], value: Any) -
 
 def _write_in_shape(kind: type[Model], keys: tuple[str | int, ...], text: str) -> str:
     """A text as an entry of the list, or as the one key of the mapping, that the schema has; empty for any other."""
-    schema = kind.model_json_schema()
+    schema = _schema_of(kind)
     node = _resolve_reference(_node_at(schema, keys), schema)
     required = list(node.get("required", ()))
     if node.get("type") == "array":
@@ -160,9 +157,15 @@ def _write_in_shape(kind: type[Model], keys: tuple[str | int, ...], text: str) -
     return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
+@cache
+def _schema_of(kind: type[Model]) -> dict[str, Any]:
+    """The JSON Schema of a model, which takes longer to make than a message."""
+    return kind.model_json_schema()
+
+
 def _key_description(kind: type[Model], keys: tuple[str | int, ...]) -> str:
     """The schema's description of a key, or of the nearest key above it that has one, for a hint."""
-    schema = kind.model_json_schema()
+    schema = _schema_of(kind)
     for end in range(len(keys), 0, -1):
         node = _node_at(schema, keys[:end])
         description = node.get("description") or _resolve_reference(node, schema).get("description")
@@ -173,13 +176,13 @@ def _key_description(kind: type[Model], keys: tuple[str | int, ...]) -> str:
 
 def _keys_at(kind: type[Model], keys: tuple[str | int, ...]) -> list[str]:
     """The keys that the schema allows at a place, for near-miss hints."""
-    schema = kind.model_json_schema()
+    schema = _schema_of(kind)
     return list(_resolve_reference(_node_at(schema, keys), schema).get("properties", {}))
 
 
 def _find_key(kind: type[Model], key: str) -> list[str]:
     """The places at which the schema has a key of this name below other keys, such as software.packages."""
-    schema = kind.model_json_schema()
+    schema = _schema_of(kind)
 
     def places(node: dict[str, Any], above: tuple[str, ...]) -> Iterator[str]:
         for name, child in _resolve_reference(node, schema).get("properties", {}).items():

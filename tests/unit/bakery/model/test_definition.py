@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from ruamel.yaml import YAML
 
 from bakery.clouds import definitions
 from bakery.host import yamlfile
 from bakery.host.errors import ExitCode, UsageError, render_error
 from bakery.model.definition import SecretRef
+from bakery.model.validation import validate
 
 WEB = """\
 name: web
@@ -499,7 +499,7 @@ def test_every_mistake_of_a_file_is_told(folder: Path) -> None:
 
 
 LIBRARY = re.compile(r"Input should|should (be|have|match)|Value error|[Rr]egex|pattern|\bNone\b|\bTrue\b|\{'|\['")
-WRONG = ("x y", "", "[]", "{}", "[1]", "{a: 1}", "1", "1.5", "true", "null", "'2026-13-01'", "-1", "[[a]]", '"a\\tb"')
+WRONG: tuple[Any, ...] = ("x y", "", [], {}, [1], {"a": 1}, 1, 1.5, True, None, "2026-13-01", -1, [["a"]], "a\tb")
 
 
 def places(value: object, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -521,23 +521,25 @@ max_failures: 3
 )
 
 
-@pytest.mark.parametrize("keys", list(places(json.loads(yamlfile.parse(Path("full.yaml"), FULL)))), ids=str)
-def test_no_message_has_the_words_of_a_library(folder: Path, keys: tuple[str | int, ...]) -> None:
+FULL_TEXT = yamlfile.parse(Path("full.yaml"), FULL)
+
+
+@pytest.mark.parametrize("keys", list(places(json.loads(FULL_TEXT))), ids=str)
+def test_no_message_has_the_words_of_a_library(tmp_path: Path, keys: tuple[str | int, ...]) -> None:
     """At each place of a definition, with each kind of value."""
-    path = folder / "web.yaml"
-    for text in WRONG:
-        definition: Any = YAML().load(FULL)
+    path = tmp_path / "full.yaml"
+    path.write_text(FULL)
+    for value in (*WRONG, "2026-01-01T10:00:00", "x" * 300):
+        definition: Any = json.loads(FULL_TEXT)
         parent = definition
         for key in keys[:-1]:
             parent = parent[key]
-        parent[keys[-1]] = YAML().load(text) if text else ""
-        with path.open("w") as stream:
-            YAML().dump(definition, stream)
+        parent[keys[-1]] = value
         try:
-            definitions.load(folder)
+            validate(definitions.Definition, "definition", path, json.dumps(definition))
         except UsageError as error:
             for one in (error, *error.others):
-                assert not LIBRARY.search(f"{one.message}\n{one.hint}"), f"{text}: {one.message}\n{one.hint}"
+                assert not LIBRARY.search(f"{one.message}\n{one.hint}"), f"{value}: {one.message}\n{one.hint}"
                 assert "\n" not in one.message
 
 
