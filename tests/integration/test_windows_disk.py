@@ -29,6 +29,7 @@ FILES: dict[str, str | bytes] = {
     "Windows/System32/config/SYSTEM": make_hive({"Select": {"Current": 1}}),
     "ProgramData/app/app.conf": f"password={SECRET}\n",
 }
+DELETED = "wrong horse staple battery"
 # The system is neither the first partition nor the first in the table.
 LAYOUT = "label: gpt\n4: start=1MiB, size=100MiB\n2: start=101MiB, size=16MiB\n"
 
@@ -58,6 +59,10 @@ def test_rules_and_the_search_for_secrets_read_ntfs(tmp_path: Path) -> None:
     failed = {check.name: check.detail for check in hygiene.check(raw, windows.RULES) if not check.passed}
     assert failed == {"no build user": "/Users/packer"}
     (hidden,) = secret_search.search(raw, [SECRET])
-    assert "in disk.raw" in hidden.detail
-    assert hidden.detail.endswith("/ProgramData/app/app.conf")
+    assert hidden.detail.endswith(": /ProgramData/app/app.conf")
+    with raw.open("r+b") as stream:
+        stream.seek(110 * MIB)  # in the rescue system
+        stream.write(DELETED.encode())
+    (hidden,) = secret_search.search(raw, [DELETED])
+    assert hidden.detail.endswith(": in disk.raw"), "no file of the system has it"
     assert open_root(raw).read("/Users/packer/NTUSER.DAT") == "regf"

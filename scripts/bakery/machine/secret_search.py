@@ -118,9 +118,9 @@ def _search_seams(
 
 
 def _list_disks(raw: Path) -> Iterator[tuple[Path, FileSystem | None, list[FileSystem]]]:
-    """The disk, and the copy of its root if it has one: btrfs may compress what it stores.
+    """The copy of the root if the disk has one, since btrfs may compress what it stores, and the disk.
 
-    Each with its root and all its file systems whose fragments can be listed.
+    Each with its root and all its file systems whose fragments can be listed. The copy comes first: it names files.
     """
     try:
         root = open_root(raw)
@@ -128,8 +128,8 @@ def _list_disks(raw: Path) -> Iterator[tuple[Path, FileSystem | None, list[FileS
         yield raw, None, []
         return
     if root.raw != raw:
-        yield raw, None, ext_file_systems(raw)
         yield root.raw, root, [root]
+        yield raw, None, ext_file_systems(raw)
     else:
         yield raw, root, ext_file_systems(raw)
 
