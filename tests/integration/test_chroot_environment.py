@@ -67,7 +67,8 @@ def run_in_image(folder: Path, **environment: str) -> dict[str, str]:
         "ANSIBLE_VARS": folder / "vars.json",
     }
     variables = {name: str(value) for name, value in given.items()}
-    subprocess.run([TEMPLATE / "chroot.sh"], env={**os.environ, **variables, **environment}, check=True)
+    environment = {**os.environ, **variables, **environment}
+    subprocess.run([TEMPLATE / "chroot.sh"], env=environment, stdin=subprocess.DEVNULL, check=True)
     return dict(json.loads((folder / "report.json").read_text()))
 
 
