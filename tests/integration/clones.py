@@ -41,3 +41,17 @@ def run_bakery(
     )
     assert run.returncode == code, f"bakery {' '.join(arguments)}\n{run.stdout}{run.stderr}"
     return run
+
+
+def run_lines(project: Path, lines: str, seconds: float) -> "subprocess.CompletedProcess[str]":
+    """Lines of a shell in a project, with both outputs in one, as a user sees them."""
+    return subprocess.run(
+        ["bash", "-c", lines],
+        cwd=project,
+        env=user_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )

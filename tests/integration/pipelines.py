@@ -8,7 +8,6 @@ job of their own. The place of the runner image's toolbox is rewritten in the co
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from bakery.demo.stand_ins.vault import VaultServer
 from bakery.engine.duties import Duty
 from bakery.machine.timeout import VARIABLE
 from bakery.signing import DUTIES as SIGNING_DUTIES
+from doubles.checkout import copy_files, list_files
 from doubles.vault import Issuer, jwt_role, vault_server
 
 ROOT = Path(__file__).parents[2]
@@ -142,13 +142,9 @@ class Repository:
 
 def check_out(folder: Path) -> Repository:
     """What is and would be committed here, with other definitions."""
-    listed = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     found = Repository(folder)
-    for name in names:
-        if name and not name.startswith(("packer/images/", "docs/")) and (ROOT / name).is_file():
-            (found.root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, found.root / name)
+    others = (ROOT / "packer" / "images", ROOT / "docs")
+    copy_files((path for path in list_files(ROOT) if not {*path.parents} & {*others}), ROOT, found.root)
     for name in (".gitlab-ci.yml", "templates/bakery/template.yml", "scripts/bakery/engine/gitlab.py"):
         (found.root / name).write_text((found.root / name).read_text().replace(TOOLBOX, str(ROOT)))
     found.git("init", "--quiet", "--initial-branch=main")

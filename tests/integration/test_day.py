@@ -1,14 +1,13 @@
 """A day's work of the README, word by word, after the demo."""
 
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from integration.clones import user_environment
+from doubles.checkout import copy_files, list_files
+from integration.clones import run_lines
 from integration.readme import day_of_work
 
 SECONDS = 3600.0  # of the demo, and of the day; each bakes, boots and uploads emulated machines
@@ -17,12 +16,7 @@ SECONDS = 3600.0  # of the demo, and of the day; each bakes, boots and uploads e
 @pytest.fixture
 def demonstrated(project_root: Path, tmp_path: Path) -> Iterator[Path]:
     """A copy of the project in which the demo has run once; its services stop at the end."""
-    listed = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=project_root, capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in filter(None, names):
-        if (project_root / name).is_file():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(project_root / name, tmp_path / name)
+    copy_files(list_files(project_root), project_root, tmp_path)
     (tmp_path / ".bakery").mkdir()
     (tmp_path / ".bakery" / "tools").symlink_to(project_root / ".bakery" / "tools")
     (tmp_path / ".venv").symlink_to(Path(sys.executable).parents[1])
@@ -36,16 +30,7 @@ def demonstrated(project_root: Path, tmp_path: Path) -> Iterator[Path]:
 
 def run_shell(project: Path, script: str) -> None:
     """Lines of a shell, each of which must work."""
-    done = subprocess.run(
-        ["bash", "-c", f"set -ex\n{script}"],
-        cwd=project,
-        env=user_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    done = run_lines(project, f"set -ex\n{script}", SECONDS)
     assert done.returncode == 0, done.stdout
 
 

@@ -1,14 +1,13 @@
 """The tutorial as a reader follows it: its files are written, its commands run in order, their output is compared."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from integration.clones import user_environment
+from integration.clones import run_lines
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "first-image.md"
 # ```console has commands and their output; ```yaml PATH is the content of a file.
@@ -65,16 +64,7 @@ def test_the_tutorial_works_as_it_says(clone: Path) -> None:
         if isinstance(step, File):
             (clone / step.path).write_text(step.text)
             continue
-        run = subprocess.run(
-            ["bash", "-c", step.line],
-            cwd=clone,
-            env=user_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        run = run_lines(clone, step.line, SECONDS)
         assert run.returncode == 0, f"$ {step.line}\n{run.stdout}"
         assert shows(step.output, run.stdout), f"$ {step.line}\n{run.stdout}\nThe page shows:\n{step.output}"
 

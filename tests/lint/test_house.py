@@ -15,6 +15,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from doubles.checkout import list_files
+
 ROOT = Path(__file__).parents[2]
 BAKERY = ROOT / "scripts" / "bakery"
 LONG_LINES = 400  # of a module; a longer one may have two concerns
@@ -106,10 +108,7 @@ def tool(name: str) -> Path:
 @cache
 def tracked() -> tuple[Path, ...]:
     """Every file that is or would be in the repository."""
-    # A checkout that another user owns is still ours to read.
-    command = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    return tuple(path for path in (ROOT / name for name in names if name) if path.is_file())
+    return tuple(list_files(ROOT))
 
 
 def python(*folders: str) -> list[Path]:

@@ -11,6 +11,8 @@ from types import ModuleType
 import pytest
 import typer
 
+from doubles.checkout import list_files
+
 ROOT = Path(__file__).parents[2]
 STACKS = ROOT / "docs" / "reference" / "stacks"
 KINDS = {"tutorial", "how-to", "reference", "explanation"}  # of Diataxis: each page is one of them
@@ -46,9 +48,7 @@ def generator() -> ModuleType:
 
 def pages() -> list[Path]:
     """Every Markdown page that is or would be in the repository."""
-    command = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"]
-    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    return [path for path in (ROOT / name for name in names if name) if path.is_file()]
+    return list_files(ROOT, "*.md")
 
 
 def anchors(page: Path) -> set[str]:

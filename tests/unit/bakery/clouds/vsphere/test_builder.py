@@ -65,7 +65,7 @@ def test_every_variable_is_declared_by_the_template(world: PackerProject, projec
     made = job(world, CLONE)
     assert names - vsphere.variables(made).keys() == {"username", "password", "secret_values"}
     assert not vsphere.variables(made).keys() - names
-    assert not names & common_variables(made, world.folder).keys()
+    assert not names & common_variables(made, made.toolchain.ansible_playbook, world.folder).keys()
 
 
 @pytest.mark.parametrize(
