@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bakery.bake.diagnosis import explain_failure, report_kill
-from bakery.bake.separation import separate_network
+from bakery.bake.separation import separate_ansible, separate_network
 from bakery.bake.variables import ansible_variables, common_variables
 from bakery.bake.watch import Watch
 from bakery.clouds import BUILDERS
@@ -30,7 +30,7 @@ BUILD = ("build", "-color=false", "-timestamp-ui")
 
 def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str, float]:
     """Run `packer build` and return the wall seconds per phase. Only Packer gets `env`; `secrets` are never shown."""
-    variables = _write_variables(job)
+    variables = _write_variables(job, separate_ansible(job))
     job.log.parent.mkdir(parents=True, exist_ok=True)
     watch = Watch(job)
     with _short_folder(job.scratch) as temporary:
@@ -50,7 +50,7 @@ def validate(job: Job) -> None:
 
     It builds nothing, and calls neither a cloud nor Vault.
     """
-    variables = _write_variables(job)
+    variables = _write_variables(job, job.toolchain.ansible_playbook)
     watch = Watch(job)
     with _short_folder(job.scratch) as temporary:
         try:
@@ -79,11 +79,11 @@ def _run_build(job: Job, env: Mapping[str, str], secrets: list[str], variables: 
         redact_files((job.log, job.console, job.qemu_log), secrets)
 
 
-def _write_variables(job: Job) -> Path:
+def _write_variables(job: Job, ansible_playbook: Path) -> Path:
     ansible_vars = job.scratch / "ansible.json"
     files.write_atomic(ansible_vars, ansible_variables(job))
     variables = job.scratch / "variables.json"
-    values = {**common_variables(job, ansible_vars), **BUILDERS[job.builder].variables(job)}
+    values = {**common_variables(job, ansible_playbook, ansible_vars), **BUILDERS[job.builder].variables(job)}
     files.write_atomic(variables, json.dumps(values, indent=2).encode())
     return variables
 

@@ -6,12 +6,11 @@ from functools import cache
 from pathlib import Path
 
 from bakery.clouds.job import Job
-from bakery.host import files, process
+from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.machine import network
 
 ENCLOSE = Path(network.__file__).with_name("enclose.sh")
-PROBE_SECONDS = 20.0  # it takes a hundredth
 
 
 def separate_ansible(job: Job) -> Path:
@@ -37,11 +36,7 @@ def separate_ansible(job: Job) -> Path:
 @cache
 def _find_obstacle() -> str:
     """The reason why this machine cannot show a program its own processes alone; empty if it can."""
-    try:
-        process.run(["sh", ENCLOSE, "true"], timeout=PROBE_SECONDS)
-    except process.ProcessError as error:
-        return error.tail.splitlines()[-1] if error.tail else error.message
-    return ""
+    return network.find_failure(["sh", ENCLOSE, "true"])
 
 
 def separate_network(job: Job, env: Mapping[str, str]) -> list[str | Path]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from bakery.bake.bake_files import takes_templates
-from bakery.bake.separation import separate_ansible
 from bakery.clouds.job import Job
 from bakery.host.errors import BakeryError, raise_all
 from bakery.host.vault import Vault
@@ -18,7 +17,7 @@ from bakery.model.version import ImageVersion
 LONGEST_VARIABLE = (128 << 10) - 1  # bytes of NAME=VALUE: Linux, execve(2), MAX_ARG_STRLEN with the final NUL
 
 
-def common_variables(job: Job, ansible_vars: Path) -> dict[str, Any]:
+def common_variables(job: Job, ansible_playbook: Path, ansible_vars: Path) -> dict[str, Any]:
     """The variables of every template; packer/templates/common.pkr.hcl describes each."""
     of = ImageVersion(job.definition.name, job.definition.arch, job.version)
     return {
@@ -28,7 +27,7 @@ def common_variables(job: Job, ansible_vars: Path) -> dict[str, Any]:
         "description": job.definition.description,
         "tags": {**job.definition.tags, **identity(of)},
         "manifest": str(job.manifest),
-        "ansible_playbook": str(separate_ansible(job)),
+        "ansible_playbook": str(ansible_playbook),
         "ansible_folder": str(job.project.resources.playbooks),
         "ansible_vars": str(ansible_vars),
     }

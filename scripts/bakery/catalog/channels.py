@@ -21,12 +21,14 @@ class Channels(Documents):
         entries = self._numbered_names(folder)
         return self._read_signed(ChannelEntry, f"{folder}/{entries[-1]}") if entries else None
 
+    def heads(self, image: str, arch: str) -> list[ChannelEntry]:
+        """The newest entries of all channels of an image, sorted by channel."""
+        entries = (self.channel(image, arch, name) for name in self.channels(image, arch))
+        return [entry for entry in entries if entry]
+
     def channels_at(self, record: Record) -> list[str]:
         """Names of the channels that point at a version, sorted."""
-        heads = [
-            (name, self.channel(record.image, record.arch, name)) for name in self.channels(record.image, record.arch)
-        ]
-        return [name for name, head in heads if head and head.version == record.version]
+        return [head.channel for head in self.heads(record.image, record.arch) if head.version == record.version]
 
     def history(self, image: str, arch: str, channel: str) -> list[ChannelEntry]:
         """Every step of a channel, oldest first."""

@@ -41,10 +41,7 @@ class Signatures:
         `repair` is what a reader can do about a document that is damaged or not signed.
         """
         try:
-            try:  # nearly all documents; a plan reads thousands, and each comparison with a key takes 0.2 ms
-                statement, refusal = verify(content, self._trusted, PUBLISHERS, where), None
-            except BakeryError as error:
-                statement, refusal = verify(content, self._trusted, (*BAKERS, *PUBLISHERS), where), error
+            statement, refusal = self._open(content, where)
             document = parse(kind, json.dumps(statement.predicate).encode(), where, repair)
             if refusal and not (isinstance(document, Record) and document.state == "reserved"):
                 raise refusal
@@ -53,6 +50,17 @@ class Signatures:
             error.hint = error.hint or repair
             raise
         return document
+
+    def _open(self, content: bytes, where: str) -> tuple[Statement, BakeryError | None]:
+        """The statement in an envelope, and the refusal of `publish` if only a bake signed it.
+
+        `publish` comes first: it signed nearly all documents, a plan reads thousands, and each comparison with a key
+        takes 0.2 ms.
+        """
+        try:
+            return verify(content, self._trusted, PUBLISHERS, where), None
+        except BakeryError as refusal:
+            return verify(content, self._trusted, (*BAKERS, *PUBLISHERS), where), refusal
 
 
 def _refuse_other(statement: Statement, document: Record | ChannelEntry, where: str) -> None:

@@ -3,7 +3,6 @@
 import json as jsonlib
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from typing import Annotated
@@ -16,13 +15,12 @@ from bakery.clouds import REMOTE, STACKS
 from bakery.engine import vault_check as vaultcheck
 from bakery.engine.duties import Duty
 from bakery.engine.notifications import named_recipients
-from bakery.engine.session import open_session
+from bakery.engine.session import open_session, write_trusted_keys
 from bakery.engine.vault_check import NeedCheck
-from bakery.host import files, process
+from bakery.host import process
 from bakery.host.errors import BakeryError, ExitCode
 from bakery.host.vault import Vault
 from bakery.infra import env
-from bakery.model import documents
 from bakery.reports import render_table
 from bakery.signing import TRUSTED_KEYS, open_keyring
 
@@ -105,13 +103,9 @@ def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
     secrets = env.secret_values({**os.environ, **environment})
     given = env.without_logins(environment)
     project = describe_project(options.WORKSPACE)
-    keyring = open_keyring(project)
-    with files.scratch(project.workspace, "keys") if keyring.trusts_vault else nullcontext() as folder:
-        if folder:  # the command cannot ask Vault for the keys, and may read the catalog
-            path = folder / "keys.json"
-            documents.save(keyring.trusted_keys(), path)
-            given = {**given, TRUSTED_KEYS: str(path)}
-        done = process.run(command, env=given, secrets=secrets, on_output=show, check=False)
+    if open_keyring(project).trusts_vault:  # the command cannot ask Vault for the keys, and may read the catalog
+        given = {**given, TRUSTED_KEYS: str(write_trusted_keys(project))}
+    done = process.run(command, env=given, secrets=secrets, on_output=show, check=False)
     return done.returncode if done.returncode >= 0 else ExitCode.FAILED
 
 

@@ -1,7 +1,7 @@
 """Checks a definition without a cloud, Vault or a build."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -70,13 +70,7 @@ def _check_templates(session: Session, selected: Sequence[ImageDefinition]) -> l
 
 def check_due(session: Session, plan: Plan) -> None:
     """Raise UsageError with every error of the definitions that a plan works on."""
-    errors: list[UsageError] = []
-    for action in plan.pending:
-        try:
-            check(session, session.definitions.images[action.image])
-        except UsageError as error:
-            errors.append(error)
-    raise_all(errors)
+    _run_all(partial(check, session, session.definitions.images[action.image]) for action in plan.pending)
 
 
 def check(session: Session, definition: ImageDefinition) -> None:
@@ -94,6 +88,11 @@ def check(session: Session, definition: ImageDefinition) -> None:
         partial(_check_tests, session, definition, where),
         *(partial(CLOUDS[target].check, definition, where) for target in definition.distribution.by_target),
     ]
+    _run_all(checks)
+
+
+def _run_all(checks: Iterable[Callable[[], object]]) -> None:
+    """Run every check, and raise the errors of all."""
     errors: list[UsageError] = []
     for run_check in checks:
         try:

@@ -187,7 +187,7 @@ def _decide_bake(
 def _add_publication(action: Action, image: ImageDefinition, lookups: Lookups) -> Action:
     """The action with the targets and the channel of the version that a run publishes."""
     version = action.next_version or action.version
-    head = lookups.head(image) if image.channel else ""
+    head = lookups.head(image)
     move = ChannelMove(image.channel, head, version) if image.channel and head != version else None
     return replace(action, targets=image.targets, move=move)
 

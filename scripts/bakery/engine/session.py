@@ -13,7 +13,7 @@ from bakery.engine.plan import Lookups, Plan, World, plan
 from bakery.engine.updates import MAX_AGE
 from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Reporter, silent
-from bakery.model import baked, definition, resources
+from bakery.model import baked, definition, documents, resources
 from bakery.model.baked import Baked
 from bakery.model.definition import Definitions, ImageDefinition
 from bakery.model.documents import Artifact
@@ -174,3 +174,10 @@ def open_catalog(project: Project, location: str, trusted: Path | None = None, *
     """
     store = open_store(location or str(project.workspace / "catalog"), must_exist=must_exist)
     return Catalog(store, open_keyring(project, trusted))
+
+
+def write_trusted_keys(project: Project) -> Path:
+    """A file with the keys that verify the catalog, for a program that gets no login to Vault, where they may be."""
+    path = project.cache / "trusted-keys.json"
+    documents.save(open_keyring(project).trusted_keys(), path)
+    return path

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
+from bakery.engine.session import write_trusted_keys
 from bakery.host import files
 from bakery.host.errors import BakeryError, ExitCode, PartialError, join_errors, render_rest
 from bakery.host.events import Event, Reporter
@@ -15,9 +15,8 @@ from bakery.infra.cdktf import Cdktf
 from bakery.infra.changes import Difference
 from bakery.infra.rollout import Review, Rollout
 from bakery.infra.stacks import Stack
-from bakery.model import documents
 from bakery.model.project import Project
-from bakery.signing import TRUSTED_KEYS, open_keyring
+from bakery.signing import TRUSTED_KEYS
 
 BUSY = "another 'bakery diff' or 'bakery apply' is running in this workspace"
 
@@ -42,7 +41,7 @@ def select_stacks(
     report(Event("note", "infra", "all stacks", _environment_note(os.environ)))
     waiting = Event("note", "infra", "all stacks", f"{BUSY}; waiting up to {patience:.0f} s")
     with files.exclusive(project.workspace / "stacks.lock", BUSY, patience, lambda: report(waiting)):
-        cdktf = Cdktf(project, {**os.environ, TRUSTED_KEYS: str(_write_trusted_keys(project))}, None, report)
+        cdktf = Cdktf(project, {**os.environ, TRUSTED_KEYS: str(write_trusted_keys(project))}, None, report)
         cdktf.synth()
         chosen = stacks.select(stacks.load(cdktf.output), names)
         yield StackSelection(chosen, Rollout(project, os.environ, report), report)
@@ -91,13 +90,6 @@ def _combined_error(errors: Mapping[str, BakeryError], applied: Sequence[str], s
     if applied and error.exit_code != ExitCode.TRY_AGAIN:
         return PartialError(error.message, where=error.where, detail=render_rest(error), hint=error.hint, log=error.log)
     return error
-
-
-def _write_trusted_keys(project: Project) -> Path:
-    """A file with the keys that verify the catalog: the program reads it, and gets no login to Vault's keys."""
-    path = project.cache / "trusted-keys.json"
-    documents.save(open_keyring(project).trusted_keys(), path)
-    return path
 
 
 def _environment_note(environ: Mapping[str, str]) -> str:

@@ -153,9 +153,8 @@ def _add_vulnerabilities(session: Session, status: ImageStatus) -> ImageStatus:
 
 def _list_behind(session: Session, record: Record) -> dict[str, str]:
     """Channels that point at another version than the newest one."""
-    names = session.catalog.channels(record.image, record.arch)
-    heads = [session.catalog.channel(record.image, record.arch, name) for name in names]
-    return {head.channel: head.version for head in heads if head and head.version != record.version}
+    heads = session.catalog.heads(record.image, record.arch)
+    return {head.channel: head.version for head in heads if head.version != record.version}
 
 
 def _urgency(status: ImageStatus) -> tuple[object, ...]:

@@ -218,9 +218,8 @@ def _list_records(session: Session, image: ImageDefinition) -> list[Record]:
     """The newest complete version of an image, and the versions that its channels point at."""
     newest = session.newest_record(image)
     records = {newest.version: newest} if newest else {}
-    for channel in session.catalog.channels(image.name, image.arch):
-        head = session.catalog.channel(image.name, image.arch, channel)
-        if head and head.version not in records:
+    for head in session.catalog.heads(image.name, image.arch):
+        if head.version not in records:
             records[head.version] = session.catalog.record(ImageVersion(image.name, image.arch, head.version))
     return [records[version] for version in sorted(records)]
 

@@ -3,6 +3,7 @@
 import re
 import ssl
 from collections.abc import Mapping, MutableMapping
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -12,7 +13,7 @@ ADDRESS = re.compile(r"https?://[!-~]+", re.IGNORECASE)  # RFC 3986 has no other
 CREDENTIAL = re.compile(r"[!-~]*")  # http.client sends no control character in a header
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
-LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")  # urllib compares the last form
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def find_fault(address: str) -> tuple[str, str]:
@@ -55,7 +56,7 @@ def require_authorities(env: Mapping[str, str], *names: str) -> None:
         if not (text := env.get(name)) or Path(text).is_dir():
             continue
         try:
-            ssl.create_default_context(cafile=text)
+            _load_authorities(text)
         except ssl.SSLError as error:
             message = f"{name} names a file without a certificate in PEM format"
             raise UsageError(message, where=text, hint="name the file of the certificate authority") from error
@@ -64,10 +65,16 @@ def require_authorities(env: Mapping[str, str], *names: str) -> None:
             raise UsageError(message, where=text, hint="name the file of the certificate authority") from error
 
 
+@cache
+def _load_authorities(path: str) -> None:
+    """Load a file of certificates, once for all connections: the one of a distribution takes milliseconds."""
+    ssl.create_default_context(cafile=path)
+
+
 def keep_loopback_direct(env: MutableMapping[str, str]) -> None:
     """If a proxy is set, except this machine from it: on a proxy, its addresses are those of the proxy itself."""
     if not any(env.get(name) or env.get(name.upper()) for name in PROXIES):
         return
     listed = f"{env.get('no_proxy', '')},{env.get('NO_PROXY', '')}".split(",")
-    hosts = dict.fromkeys([*filter(None, map(str.strip, listed)), *LOOPBACK])
+    hosts = dict.fromkeys([*filter(None, map(str.strip, listed)), *LOOPBACK, "[::1]"])  # urllib compares the last form
     env["no_proxy"] = env["NO_PROXY"] = ",".join(hosts)  # each library reads one of them first

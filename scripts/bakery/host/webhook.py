@@ -11,13 +11,12 @@ from urllib.parse import urlsplit
 
 import stamina
 
-from bakery.host.connection_settings import find_fault
+from bakery.host.connection_settings import LOOPBACK, find_fault
 from bakery.host.errors import PASSING, BakeryError, OutageError, UsageError
 
 SECONDS = 10.0  # for a connection, and for each part of an answer: chat tools answer within one
 ATTEMPTS = 2
 PAUSE = 1.0  # seconds between both
-LOCAL = ("localhost", "127.0.0.1", "::1")
 REFUSED = "check the webhook in the chat tool, and the address in Vault"
 
 
@@ -37,7 +36,7 @@ class Webhook:
     def __post_init__(self) -> None:
         if find_fault(self.address)[0]:
             raise UsageError("the address of the webhook is not a URL", hint="write the one that the chat tool shows")
-        if urlsplit(self.address).scheme == "http" and self._host not in LOCAL:
+        if urlsplit(self.address).scheme == "http" and self._host not in LOOPBACK:
             raise UsageError(
                 "the address of the webhook is plain HTTP, which others on the network can read: use https://"
             )

@@ -99,13 +99,13 @@ def compose_nodes(path: Path, text: str | None = None) -> Node | None:
 
 def _read_text(path: Path, text: str | None) -> str:
     """The text, by default the file's; UsageError if more brackets are open than MOST_BRACKETS."""
-    read = path.read_text(encoding="utf-8") if text is None else text
+    content = path.read_text(encoding="utf-8") if text is None else text
     opened = 0
-    for number, line in enumerate(read.splitlines(), 1):
+    for number, line in enumerate(content.splitlines(), 1):
         opened = max(0, opened + line.count("[") + line.count("{") - line.count("]") - line.count("}"))
         if opened > MOST_BRACKETS:
             raise UsageError("not valid YAML: it is nested too deeply", where=f"{path}:{number}")
-    return read
+    return content
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,7 +19,7 @@ PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 # Metadata services by which a machine gets its rights: most clouds; Alibaba; Oracle's older one.
 METADATA = ("169.254.169.254", "100.100.100.200", "192.0.0.192")
 METADATA_SECONDS = 0.5  # they answer within milliseconds; where there is none, packets are dropped
-PROBE_SECONDS = 20.0  # the script takes 0.2
+PROBE_SECONDS = 20.0  # the scripts take 0.2
 
 
 def isolate(ports: Iterable[int]) -> list[str | Path]:
@@ -32,8 +32,13 @@ def find_obstacle() -> str:
     """The reason why this machine allows no network for a bake alone; empty if it does."""
     if process.which("pasta") is None:
         return "pasta is not installed (package passt)"
+    return find_failure([*isolate(()), "true"])
+
+
+def find_failure(command: Sequence[str | Path]) -> str:
+    """The last line of a command that fails; empty if it succeeds."""
     try:
-        process.run([*isolate(()), "true"], timeout=PROBE_SECONDS)
+        process.run(command, timeout=PROBE_SECONDS)
     except process.ProcessError as error:
         return error.tail.splitlines()[-1].removeprefix("error: ") if error.tail else error.message
     return ""

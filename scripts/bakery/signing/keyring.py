@@ -49,8 +49,7 @@ class Keyring:
     @property
     def keys_path(self) -> str:
         """The path in Vault of the trusted keys; empty if they are in files."""
-        setting = self.env.get(TRUSTED_KEYS) or self.env.get(SIGNING_KEY, "")
-        return f"{setting.removeprefix(VAULT)}/keys" if self.trusts_vault else ""
+        return f"{self._trusted.removeprefix(VAULT)}/keys" if self.trusts_vault else ""
 
     def signing_path(self, duty: Duty) -> str:
         """The path in Vault that signs for a duty; empty if a key in a file signs."""
@@ -67,15 +66,14 @@ class Keyring:
     @property
     def trusts_vault(self) -> bool:
         """Whether the trusted keys are in Vault, so that reading them takes a login."""
-        return (self.env.get(TRUSTED_KEYS) or self.env.get(SIGNING_KEY, "")).startswith(VAULT)
+        return self._trusted.startswith(VAULT)
 
     def trusted_keys(self, *duties: Duty) -> TrustedKeys:
         """The public keys of some duties, or of all: those that are named, else the keys that sign."""
-        setting = self.env.get(TRUSTED_KEYS) or self.env.get(SIGNING_KEY, "")
         if self.trusts_vault:
-            return self._read_vault(setting, duties)
+            return self._read_vault(duties)
         if self.env.get(TRUSTED_KEYS):
-            paths = filter(None, setting.split(os.pathsep))  # a colon at the end names no file
+            paths = filter(None, self._trusted.split(os.pathsep))  # a colon at the end names no file
             return keys.join_keys(*(keys.load_trusted_keys(Path(path)) for path in paths))
         return self._own_keys()
 
@@ -120,6 +118,11 @@ class Keyring:
             )
 
     @property
+    def _trusted(self) -> str:
+        """The setting that names the trusted keys; empty for the workspace's own."""
+        return self.env.get(TRUSTED_KEYS) or self.env.get(SIGNING_KEY, "")
+
+    @property
     def _signs_with_file(self) -> bool:
         return not self.env.get(SIGNING_KEY, "").startswith(VAULT)
 
@@ -131,9 +134,9 @@ class Keyring:
         """The key that a setting names must exist; the workspace's is made."""
         return keys.load_key(self._own_path) if self.env.get(SIGNING_KEY) else keys.find_or_make_key(self._own_path)
 
-    def _read_vault(self, setting: str, duties: tuple[Duty, ...]) -> TrustedKeys:
+    def _read_vault(self, duties: tuple[Duty, ...]) -> TrustedKeys:
         from bakery.signing.transit import read_trusted_keys
 
-        mount = setting.removeprefix(VAULT)
+        mount = self._trusted.removeprefix(VAULT)
         with Vault.login(self.env) as vault:
             return keys.join_keys(*(read_trusted_keys(vault, mount, duty) for duty in duties or DUTIES))
