@@ -1,6 +1,7 @@
 variable "image" {
   description = "Name of the image, as in its definition."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,48}[a-z0-9]$", var.image))
@@ -11,6 +12,7 @@ variable "image" {
 variable "owners" {
   description = "Accounts whose images are accepted: that of the bakery. Anybody may give an image the same name."
   type        = list(string)
+  nullable    = false
 
   validation {
     condition     = length(var.owners) > 0 && alltrue([for owner in var.owners : can(regex("^(\\d{12}|self)$", owner))])
@@ -22,12 +24,14 @@ variable "arch" {
   description = "Architecture of the image."
   type        = string
   default     = "x86_64"
+  nullable    = false
 }
 
 variable "channel" {
   description = "Channel to follow: each promotion to it shows in the next plan. Ignored if `pinned_version` is set."
   type        = string
   default     = "stable"
+  nullable    = false
 }
 
 variable "pinned_version" {

@@ -41,6 +41,20 @@ run "follows_a_channel" {
   }
 }
 
+run "takes_null_for_the_default" {
+  command = plan
+
+  variables {
+    arch    = null
+    channel = null
+  }
+
+  assert {
+    condition     = output.parameter == "/bakery/web/x86_64/channels/stable"
+    error_message = "It reads ${output.parameter}."
+  }
+}
+
 run "asks_for_the_image_that_the_parameter_holds" {
   command = plan
 
