@@ -217,12 +217,13 @@ def _check_kind(path: Path, node: Node) -> None:
 def _check_keys(path: Path, node: Node) -> None:
     """Raise UsageError if a key is not text: as numbers, 1.10 and 1.1 would be one key."""
     for key, _ in node.value if isinstance(node, MappingNode) else ():
-        if _kind_of(key) not in ("str", "merge"):
-            what = (
-                f"the {KIND_NAMES[_kind_of(key)]} {key.value}" if isinstance(key, ScalarNode) else "a list or mapping"
-            )
-            hint = f'quote it: "{key.value}"' if isinstance(key, ScalarNode) else "write the key as one text"
-            raise UsageError(f"a key must be text, not {what}", where=f"{path}:{key.start_mark.line + 1}", hint=hint)
+        if (kind := _kind_of(key)) not in ("str", "merge"):
+            where = f"{path}:{key.start_mark.line + 1}"
+            if not isinstance(key, ScalarNode):
+                hint = "quote the text, such as one that begins with {{"
+                raise UsageError("a key must be text, not a list or mapping", where=where, hint=hint)
+            message = f"a key must be text, not the {KIND_NAMES[kind]} {key.value}"
+            raise UsageError(message, where=where, hint=f'quote it: "{key.value}"')
 
 
 def _comes_back(node: Node) -> bool:

@@ -103,6 +103,9 @@ def test_a_number_that_is_taken_comes_back_with_its_digits(number: float) -> Non
         assert "e" in text, "YAML and JSON write small and large numbers in different ways"
 
 
+BRACES = "quote the text, such as one that begins with {{"
+
+
 @pytest.mark.parametrize(
     ("key", "message", "hint"),
     [
@@ -111,13 +114,14 @@ def test_a_number_that_is_taken_comes_back_with_its_digits(number: float) -> Non
         ("true", "a key must be text, not the boolean true", 'quote it: "true"'),
         ("~", "a key must be text, not the empty value ~", 'quote it: "~"'),
         ("2024-01-01", "2024-01-01 is a timestamp to YAML, which cannot be used here", "quote it"),
-        ("? [a, b]\n", "a key must be text, not a list or mapping", "write the key as one text"),
+        ("? [a, b]\n", "a key must be text, not a list or mapping", BRACES),
+        ("b: {{ x }}", "a key must be text, not a list or mapping", BRACES),
     ],
 )
 def test_a_key_that_is_no_text_is_refused(tmp_path: Path, key: str, message: str, hint: str) -> None:
     """As numbers, 1.10 and 1.1 are one key, and so are 1 and "1" in JSON: one of two values would be lost."""
     path = tmp_path / "web.yaml"
-    path.write_text(f'a: 1\n{key}: c\n"1.10": d\n')
+    path.write_text(f'a: 1\n{key if "{" in key else f"{key}: c"}\n"1.10": d\n')
     with pytest.raises(UsageError) as caught:
         yamlfile.parse(path)
     assert (caught.value.message, caught.value.hint) == (message, hint)
