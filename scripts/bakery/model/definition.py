@@ -17,7 +17,7 @@ from bakery.model.bases import QEMU, Bases
 from bakery.model.distribution import Distribution
 from bakery.model.documents import Mode, PackageVersions, Updates
 from bakery.model.exemption import PASSWORDS, Exemption
-from bakery.model.fields import Name, SecretPath, TextFormat, VariableName
+from bakery.model.fields import Name, PackageName, SecretPath, TextFormat, VariableName
 from bakery.model.gate import VulnerabilityGate
 from bakery.model.validation import Model, field_error, first_repeated
 
@@ -43,7 +43,9 @@ class RoleUse(Model):
 class Software(Model):
     """The software requirements: packages of the OS by name, then roles in order."""
 
-    packages: tuple[str, ...] = Field(default=(), description="names of packages, as the package manager knows them")
+    packages: tuple[PackageName, ...] = Field(
+        default=(), description="names of packages, as the package manager knows them"
+    )
     roles: tuple[RoleUse, ...] = Field(default=(), description="Ansible roles in their order, each with its name")
 
     @model_validator(mode="after")

@@ -49,6 +49,13 @@ Name = Annotated[str, TextFormat(f"^{NAME}$", "2 to 50 of a-z, 0-9 and hyphens, 
 VariableName = Annotated[
     str, TextFormat(r"^[a-z][a-z0-9_]*$", "a-z, 0-9 and underscores, a letter first", "app_version")
 ]
+# Names of Debian and RPM packages, with what apt and dnf take behind them: =1.2*, :i386, -1.2-3.el9.
+PackageName = Annotated[
+    str,
+    TextFormat(
+        r"^[A-Za-z0-9@][A-Za-z0-9@+._:~^=*/-]*$", "the name of a package, a letter or digit first, no spaces", "nginx"
+    ),
+]
 Sha256 = Annotated[str, TextFormat(r"^[0-9a-f]{64}$", "64 hexadecimal digits", "0123456789abcdef" * 4)]
 Url = Annotated[
     str, UrlFormat(r"^https?://[^\s/]\S*$", "an address with http:// or https://", "https://example.com/path")

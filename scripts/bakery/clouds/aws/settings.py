@@ -1,5 +1,6 @@
 """The settings of AWS in a definition: `base.aws` and `distribution.aws`."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Self
 
@@ -7,6 +8,7 @@ from pydantic import Field, model_validator
 
 from bakery.model.access import AddressBlock
 from bakery.model.bases import CloudBase, require_one
+from bakery.model.definition import ImageDefinition
 from bakery.model.distribution import CloudDistribution
 from bakery.model.fields import Name, TextFormat, VaultPath
 from bakery.model.validation import Model, field_error
@@ -16,6 +18,12 @@ Account = Annotated[str, TextFormat(r"^[0-9]{12}$", "the twelve digits of an AWS
 Owner = Annotated[str, TextFormat(r"^([0-9]{12}|amazon|self)$", "an AWS account, amazon or self", "136693071363")]
 
 
+# AWS, "Tagging AWS resources": 50 tags, of which the bakery and its stacks need up to 10.
+MOST_TAGS = 40
+LONGEST_KEY = 128
+LONGEST_VALUE = 256
+RESERVED_KEY = re.compile("aws:", re.IGNORECASE)
+
 ID = "[0-9a-f]{8}([0-9a-f]{9})?$"
 Vpc = Annotated[str, TextFormat(f"^vpc-{ID}", "the ID of a VPC", "vpc-0123456789abcdef0")]
 Subnet = Annotated[str, TextFormat(f"^subnet-{ID}", "the ID of a subnet", "subnet-0123456789abcdef0")]
@@ -23,6 +31,20 @@ SecurityGroup = Annotated[str, TextFormat(f"^sg-{ID}", "the ID of a security gro
 InstanceProfile = Annotated[
     str, TextFormat(r"^[\w+=,.@-]{1,128}$", "the name of an instance profile, not its ARN", "bakery-production-build")
 ]
+
+
+def check_tags(tags: Mapping[str, str], *keys: str) -> None:
+    """Raise an error of a validator if AWS would refuse tags, which are below `keys`."""
+    if len(tags) > MOST_TAGS:
+        reason = f"{len(tags)} tags are more than the {MOST_TAGS} that fit beside the bakery's own at AWS"
+        raise field_error(reason, "remove some", *keys)
+    for key, value in tags.items():
+        if RESERVED_KEY.match(key):
+            raise field_error("AWS keeps keys that begin with aws: for itself", "choose another key", *keys, key)
+        if not 1 <= len(key) <= LONGEST_KEY:
+            raise field_error(f"AWS takes a key of 1 to {LONGEST_KEY} characters", "choose another key", *keys, key)
+        if len(value) > LONGEST_VALUE:
+            raise field_error(f"AWS takes a value of at most {LONGEST_VALUE} characters", "shorten it", *keys, key)
 
 
 class AmiFilter(Model):
@@ -136,3 +158,7 @@ class AwsDistribution(CloudDistribution):
     @property
     def build_location(self) -> str:
         return self.regions[0]
+
+    def check(self, definition: ImageDefinition) -> None:
+        if "aws" in definition.targets:
+            check_tags(definition.tags, "tags")

@@ -739,6 +739,59 @@ distribution:
 """
 
 
+@pytest.mark.parametrize("name", ["", "-y", "a b", "nginx; rm", "$(id)", "nginx\n"])
+def test_a_package_that_no_archive_has(folder: Path, name: str) -> None:
+    (folder / "web.yaml").write_text(WEB.replace("packages: [curl]", f"packages: [curl, {json.dumps(name)}]"))
+    error = refused(folder)
+    assert error.where == "web.yaml:10"
+    assert error.message.endswith("it must be the name of a package, a letter or digit first, no spaces")
+
+
+@pytest.mark.parametrize(
+    "name", ["g++", "libc6:i386", "nginx=1.2*", "@development-tools", "NetworkManager-1:1.2~rc^3.el9"]
+)
+def test_a_package_as_apt_and_dnf_take_it(folder: Path, name: str) -> None:
+    (folder / "web.yaml").write_text(WEB.replace("packages: [curl]", f"packages: [curl, {json.dumps(name)}]"))
+    assert definitions.load(folder).images["web"].software.packages == ("curl", name)
+
+
+BAD_TAGS = {
+    '"aws:x": y': ("tags.aws:x: AWS keeps keys that begin with aws: for itself", ""),
+    '"": y': ("tags.: AWS takes a key of 1 to 128 characters", "tags.: Azure takes a key of 1 to 512 characters"),
+    f"k: {'x' * 257}": ("tags.k: AWS takes a value of at most 256", "tags.k: Azure takes a value of at most 256"),
+    "a/b: y": ("", "tags.a/b: Azure takes a key of 1 to 512 characters without any of <>%&\\?/"),
+    ", ".join(f"k{number}: v" for number in range(41)): (
+        "tags: 41 tags are more",
+        "tags: 41 tags are more",
+    ),
+}
+AZURE = """\
+  azure:
+    tenant: 11111111-2222-3333-4444-555555555555
+    subscription: 11111111-2222-3333-4444-555555555555
+    resource_group: images
+    gallery: images
+    regions: [westeurope]
+    storage_account: exampleimages
+    credentials: azure/creds/bake
+"""
+
+
+@pytest.mark.parametrize(("tags", "messages"), BAD_TAGS.items())
+@pytest.mark.parametrize("target", ["aws", "azure", "local"])
+def test_tags_that_a_target_refuses(folder: Path, tags: str, messages: tuple[str, str], target: str) -> None:
+    message = {"aws": messages[0], "azure": messages[1], "local": ""}[target]
+    text = WEB.replace("tags:\n  team: platform\n", f"tags: {{{tags}}}\n")
+    text = text.replace("targets: [local, aws]", f"targets: [{target}]").replace(
+        "distribution:\n", f"distribution:\n{AZURE}"
+    )
+    (folder / "web.yaml").write_text(text)
+    if message:
+        assert refused(folder).message.startswith(message)
+    else:
+        definitions.load(folder)
+
+
 @pytest.mark.parametrize(("old", "key"), [("description: ", "description"), ("arch: x86_64\n", "tags.owner")])
 def test_a_text_that_packer_would_evaluate_at_a_target(folder: Path, old: str, key: str) -> None:
     new = "description: '{{ x }} of '\n# " if key == "description" else "arch: x86_64\ntags: {owner: '{{ x }}'}\n"
