@@ -1,15 +1,18 @@
 """Environments: YAML files beside the stacks -> Settings. Errors name `file:line`, as they do for definitions."""
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from bakery.clouds.aws.settings import Account
+from bakery.clouds.aws.settings import Account, check_tags
 from bakery.host import yamlfile
-from bakery.host.errors import UsageError, suggest
+from bakery.host.errors import UsageError, raise_all, suggest
+from bakery.host.yamlfile import Keys
 from bakery.model.fields import Name, TextFormat
 from bakery.model.validation import Model, field_error, first_repeated, validate
 from bakery_stacks.fields.arn import PolicyArn
@@ -29,6 +32,8 @@ BUCKET_LENGTH = 63
 REPLICA_SUFFIX = "-replica"
 LOCK_DAYS_MAX = 36500  # S3, PutObjectLockConfiguration
 RECYCLE_DAYS_MAX = 365  # the Recycle Bin's maximum for images and snapshots
+# IAM, TagRole: the narrowest of the services whose resources get the tags.
+TAG = re.compile(r"[\w .:/=+@-]*")
 PREFIX = r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*"
 # A load balancer's name has 32 characters at most (ELBv2 API, CreateLoadBalancer); Vault's is bakery-NAME-vault.
 LONGEST_WITH_VAULT = 32 - len("bakery--vault")
@@ -91,6 +96,16 @@ class Environment(Model):
     runner: Runner | None = None
     vsphere: Vsphere | None = None
     azure: Azure | None = None
+
+    @field_validator("tags")
+    @classmethod
+    def _check_tags(cls, tags: dict[str, str]) -> dict[str, str]:
+        check_tags(tags)
+        for key, value in tags.items():
+            if not TAG.fullmatch(key + value):
+                reason = "IAM takes letters, digits, spaces and any of _.:/=+-@ in a tag"
+                raise field_error(reason, "write it with these", key)
+        return tags
 
     @field_validator("consumer_accounts")
     @classmethod
@@ -269,7 +284,9 @@ def _find_file(folder: Path, name: str) -> Path:
 
 
 def _read_environment(path: Path) -> Environment:
-    environment = validate(Environment, "environment", path, yamlfile.Reader().read(path))
+    text = yamlfile.Reader().read(path)
+    _refuse_templates(path, json.loads(text))
+    environment = validate(Environment, "environment", path, text)
     if environment.name != path.stem:
         raise UsageError(
             f"name is '{environment.name}', but the file is {path.name}",
@@ -277,3 +294,32 @@ def _read_environment(path: Path) -> Environment:
             hint="give both the same name",
         )
     return environment
+
+
+def _refuse_templates(path: Path, data: object) -> None:
+    """UsageError for texts that Terraform would evaluate, which it explains by a line of another file."""
+    raise_all(
+        [
+            UsageError(
+                f"{'.'.join(map(str, keys))}: Terraform would evaluate {sign}",
+                where=yamlfile.where(path, keys),
+                hint="write the text without it",
+            )
+            for keys, text in _list_texts(data)
+            for sign in ("${", "%{")
+            if sign in text
+        ]
+    )
+
+
+def _list_texts(data: object, *keys: str | int) -> Iterator[tuple[Keys, str]]:
+    """Every text in the content of a file, with its keys."""
+    if isinstance(data, str):
+        yield keys, data
+    elif isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from _list_texts(key, *keys, key)
+            yield from _list_texts(value, *keys, key)
+    elif isinstance(data, list):
+        for number, value in enumerate(data):
+            yield from _list_texts(value, *keys, number)

@@ -294,6 +294,39 @@ def test_the_example_that_a_hint_gives_is_right(form: TextFormat) -> None:
     assert form.check(form.example) == form.example
 
 
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ('owner: "cost-${team}"', "tags.owner: Terraform would evaluate ${"),
+        ('owner: "100%{if} sure"', "tags.owner: Terraform would evaluate %{"),
+        ('"a${b}": x', "tags.a${b}: Terraform would evaluate ${"),
+        ("aws:owner: platform", "tags.aws:owner: AWS keeps keys that begin with aws: for itself"),
+        ("AWS:owner: platform", "tags.AWS:owner: AWS keeps keys that begin with aws: for itself"),
+        ('"": x', "tags.: AWS takes a key of 1 to 128 characters"),
+        (f"{'k' * 129}: x", f"tags.{'k' * 129}: AWS takes a key of 1 to 128 characters"),
+        (f"long: {'x' * 257}", "tags.long: AWS takes a value of at most 256 characters"),
+        ("owner: a&b", "tags.owner: IAM takes letters, digits, spaces and any of _.:/=+-@ in a tag"),
+        ("\n  ".join(f"k{number}: v" for number in range(41)), "tags: 41 tags are more than the 40 that fit"),
+    ],
+)
+def test_tags_that_would_be_refused_in_an_apply(tmp_path: Path, tags: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, f"{GOOD}tags:\n  {tags}\n")
+    assert caught.value.message.startswith(message)
+    assert caught.value.where == f"{tmp_path}/test.yaml:{12 if 'more than' in message else 13}"
+
+
+def test_tags_that_fit(tmp_path: Path) -> None:
+    many = "".join(f"  k{number}: v\n" for number in range(37))
+    tags = f'tags:\n  cost: "Größe 1.5 a_b:c/d=e+f-g@h"\n  empty: ""\n  {"k" * 128}: {"x" * 256}\n{many}'
+    assert len(load(tmp_path, f"{GOOD}{tags}").environment.tags) == 40
+
+
+def test_no_text_of_an_environment_is_a_template(tmp_path: Path) -> None:
+    text = GOOD.replace("prefix: test", "prefix: '${x}'")
+    _refuses(tmp_path, "state.prefix: Terraform would evaluate ${", "test.yaml:10", text)
+
+
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         load(tmp_path, GOOD.replace("channel:", "chanel:").replace("topic:", "topik:"))
@@ -337,7 +370,9 @@ def test_an_environment_is_utf_8(tmp_path: Path) -> None:
     _refuses(tmp_path, "not UTF-8 text", "test.yaml:12")
 
 
-def _refuses(folder: Path, message: str, where: str) -> None:
+def _refuses(folder: Path, message: str, where: str, text: str = "") -> None:
+    if text:
+        (folder / "test.yaml").write_text(text)
     with pytest.raises(UsageError) as caught:
         config.load_settings(folder, {"BAKERY_ENVIRONMENT": "test"})
     assert (caught.value.message, caught.value.where) == (message, f"{folder}/{where}")
