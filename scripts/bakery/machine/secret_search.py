@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bakery.host.parallel import threads
-from bakery.host.secret_search import MARKS, SHORTEST, Mark, Matcher, Reported, search_streams
+from bakery.host.secret_search import MARKS, SHORTEST, Mark, Matcher, Reported, StreamSearch
 from bakery.machine import disk_image
 from bakery.machine.filesystem import FileSystem, ext_file_systems
 from bakery.machine.root import NoRootError, open_root
@@ -37,11 +37,12 @@ def search(raw: Path, secrets: Iterable[str]) -> list[Check]:
     if numbers:
         matcher = Matcher([values[number - 1] for number in numbers], tuple(MARKS))
         reported: Reported = set()
+        streams = StreamSearch(matcher, reported)
         for disk, root, systems in _list_disks(raw):
             hits += [
                 f"secret {numbers[place.number - 1]} of {len(values)} in {place.form} at byte {place.offset}: "
                 f"{_name_place(disk, root, place.offset)}"
-                for place in _search_disk(disk, systems, matcher, reported)
+                for place in _search_disk(disk, systems, matcher, streams, reported)
             ]
     checks = [Check(NAME, not hits, "; ".join(hits))]
     if len(numbers) < len(values):
@@ -51,7 +52,9 @@ def search(raw: Path, secrets: Iterable[str]) -> list[Check]:
     return checks
 
 
-def _search_disk(disk: Path, systems: Iterable[FileSystem], matcher: Matcher, reported: Reported) -> list[_Place]:
+def _search_disk(
+    disk: Path, systems: Iterable[FileSystem], matcher: Matcher, streams: StreamSearch, reported: Reported
+) -> list[_Place]:
     """The first place of each value in each encoding; all processors work on it."""
     jumps = {end: start for system in systems for end, start in system.jumps().items()}
     extents = disk_image.data_extents(disk)
@@ -62,7 +65,7 @@ def _search_disk(disk: Path, systems: Iterable[FileSystem], matcher: Matcher, re
         memoryview(mapped) as content,
         threads(os.cpu_count() or 1) as submit,
     ):
-        search_part = _DiskPart(content, jumps, matcher, reported).search
+        search_part = _DiskPart(content, jumps, matcher, streams, reported).search
         running = [submit(partial(search_part, *part)) for part in parts]
         places = [place for part in running for place in part.result()]
         places += _search_seams(content, jumps, matcher, reported)
@@ -75,11 +78,19 @@ def _search_disk(disk: Path, systems: Iterable[FileSystem], matcher: Matcher, re
 class _DiskPart:
     """Searches one part of a disk, and all streams that start there."""
 
-    def __init__(self, content: memoryview, jumps: Mapping[int, int], matcher: Matcher, reported: Reported) -> None:
+    def __init__(
+        self,
+        content: memoryview,
+        jumps: Mapping[int, int],
+        matcher: Matcher,
+        streams: StreamSearch,
+        reported: Reported,
+    ) -> None:
         self._content = content
         self._jumps = jumps
         self._ends = sorted(jumps)
         self._matcher = matcher
+        self._streams = streams
         self._reported = reported
 
     def search(self, begin: int, end: int, low: int, high: int) -> list[_Place]:
@@ -89,8 +100,8 @@ class _DiskPart:
         with self._content[start : min(high, end + self._matcher.reach)] as part:
             for hits, marks in self._matcher.scan(part, self._reported):
                 places += (_Place(hit.number, hit.form, start + hit.start) for hit in hits)
-                streams = (Mark(text, start + at) for text, at in marks if begin <= start + at < end)
-                for inner in search_streams(self._matcher, self._content, streams, self._read_file, self._reported):
+                starts = (Mark(text, start + at) for text, at in marks if begin <= start + at < end)
+                for inner in self._streams.search(self._content, starts, self._read_file):
                     form = f"{inner.hit.form} in {' in '.join(reversed(inner.kinds))}"
                     places.append(_Place(inner.hit.number, form, inner.start))
         return places

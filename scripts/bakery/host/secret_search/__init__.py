@@ -7,7 +7,7 @@ same for what is compressed.
 
 from bakery.host.secret_search.files import SHORTEST, cached_matcher, refuse_secrets, searchable
 from bakery.host.secret_search.matcher import Content, Hit, Mark, Matcher, Reported
-from bakery.host.secret_search.streams import MARKS, StreamHit, search_streams
+from bakery.host.secret_search.streams import MARKS, StreamHit, StreamSearch
 
 __all__ = [
     "MARKS",
@@ -18,8 +18,8 @@ __all__ = [
     "Matcher",
     "Reported",
     "StreamHit",
+    "StreamSearch",
     "cached_matcher",
     "refuse_secrets",
-    "search_streams",
     "searchable",
 ]

@@ -1,6 +1,7 @@
 """Finds compressed streams anywhere in bytes, by the marks at their start, and searches what they hold."""
 
 import bz2
+import hashlib
 import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -10,6 +11,7 @@ from bakery.host.errors import BakeryError
 from bakery.host.secret_search.matcher import Content, Hit, Mark, Matcher, Reported
 
 NESTED = 3  # streams within each other: a package holds an archive, which holds a compressed page
+EVERY = 1 << 30  # levels of a search that left none out
 FIRST, GROWTH, LARGEST = 512, 8, 1 << 20  # bytes of a stream decompressed at once: most marks are none, and fail early
 WINDOW = 64 << 20  # bytes of output searched at once
 OVERLAP = 1 << 20  # bytes of output searched twice: streams within it, such as a kernel's modules, are seldom larger
@@ -67,59 +69,125 @@ MARKS: dict[bytes, tuple[str, Callable[[], _Decompressor]]] = {
 ZIP_HEADER = 30  # bytes before a member's name, whose last four are the lengths of the name and of what follows it
 
 
-def search_streams(
-    matcher: Matcher, content: Content, marks: Iterable[Mark], read: Reader, reported: Reported, nested: int = NESTED
-) -> Iterator[StreamHit]:
-    """Hits in the streams that start at `marks`, for the first time each; `read` gives the bytes of a file.
+class _EarlierStream(NamedTuple):
+    """A stream that was searched: the number of its compressed bytes, their digest, and the levels searched in it."""
 
-    Raises BakeryError if a stream has more than LIMIT bytes.
+    size: int
+    digest: bytes
+    levels: int
+
+
+class StreamSearch:
+    """Searches streams for the values of a matcher; streams of the same bytes once. Threads may share it.
+
+    Decompression takes most of a search, and a disk has many streams twice: those of its kernel are in the initial RAM
+    disk as well, and a copy of that is on the EFI system partition.
     """
-    end = 0
-    for mark in marks:
-        if mark.start < end:  # inside of the stream before
-            continue
-        stream = _Stream(content, mark, read)
-        for window in stream.windows(max(OVERLAP, matcher.reach)):
-            for hits, inner in matcher.scan(window, reported):
-                yield from (StreamHit(hit, mark.start, (stream.kind,)) for hit in hits)
-                if nested > 1:
-                    for inner_hit in search_streams(matcher, window, inner, _reader_of(window), reported, nested - 1):
-                        yield StreamHit(inner_hit.hit, mark.start, (stream.kind, *inner_hit.kinds))
-        end = mark.start + stream.length
+
+    def __init__(self, matcher: Matcher, reported: Reported) -> None:
+        self._matcher = matcher
+        self._reported = reported
+        self._streams: dict[tuple[str, bytes], list[_EarlierStream]] = {}  # by kind and first bytes
+
+    def search(self, content: Content, marks: Iterable[Mark], read: Reader) -> list[StreamHit]:
+        """Hits in the streams that start at `marks`, for the first time each; `read` gives the bytes of a file.
+
+        Raises BakeryError if a stream has more than LIMIT bytes.
+        """
+        return self._search_marks(content, marks, read, NESTED)[0]
+
+    def _search_marks(
+        self, content: Content, marks: Iterable[Mark], read: Reader, levels: int
+    ) -> tuple[list[StreamHit], int]:
+        """Hits, and the levels that were searched: EVERY if `levels` sufficed."""
+        hits: list[StreamHit] = []
+        depth, end = EVERY, 0
+        for mark in marks:
+            if levels == 0:
+                return [], 0
+            if mark.start < end:  # inside of the stream before
+                continue
+            stream = _Stream(content, mark, read)
+            inner_hits, inner_depth = self._search_stream(stream, levels)
+            hits += inner_hits
+            depth = min(depth, inner_depth)
+            end = stream.end
+        return hits, depth
+
+    def _search_stream(self, stream: "_Stream", levels: int) -> tuple[list[StreamHit], int]:
+        for earlier in self._streams.get(stream.head, ()):
+            if earlier.levels >= levels and stream.skip(earlier):
+                return [], earlier.levels
+        hits: list[StreamHit] = []
+        depth = EVERY
+        for window in stream.windows(max(OVERLAP, self._matcher.reach)):
+            for outer_hits, marks in self._matcher.scan(window, self._reported):
+                hits += (StreamHit(hit, stream.start, (stream.kind,)) for hit in outer_hits)
+                inner_hits, inner_depth = self._search_marks(window, marks, _reader_of(window), levels - 1)
+                hits += (StreamHit(hit, stream.start, (stream.kind, *kinds)) for hit, _, kinds in inner_hits)
+                depth = min(depth, inner_depth + 1)
+        if stream.size > FIRST:
+            self._streams.setdefault(stream.head, []).append(_EarlierStream(stream.size, stream.digest, depth))
+        return hits, depth
 
 
 class _Stream:
-    """One stream; `length` is that of its compressed bytes after its end was read, before it and without an end 0."""
+    """One stream. `size` and `digest` are those of its compressed bytes once its end was read, before 0 and empty."""
 
     def __init__(self, content: Content, mark: Mark, read: Reader) -> None:
         self.kind, self._open = MARKS[mark.text]
-        self.length = 0
-        self._mark = mark
-        self._header = _zip_header(content, mark.start) if self.kind == "zip" else 0
+        self.start = mark.start
+        self.size = 0
+        self.digest = b""
+        self._data = mark.start + (_zip_header(content, mark.start) if self.kind == "zip" else 0)
         self._read = read
+        self.head = self.kind, bytes(memoryview(content)[self._data : self._data + FIRST])
+
+    @property
+    def end(self) -> int:
+        """The offset behind it; without an end, that of its start."""
+        return self._data + self.size if self.size else self.start
+
+    def skip(self, earlier: _EarlierStream) -> bool:
+        """Take the end of an earlier stream if the same bytes are here."""
+        left, digest = earlier.size, hashlib.blake2b()
+        for part in self._read(self._data):
+            digest.update(memoryview(part)[:left])
+            left -= min(left, len(part))
+            if not left:
+                break
+        if left or digest.digest() != earlier.digest:
+            return False
+        self.size, self.digest = earlier.size, earlier.digest
+        return True
 
     def windows(self, overlap: int) -> Iterator[bytes]:
         """The output as far as it is whole; each window repeats `overlap` bytes of the one before."""
-        window, total = bytearray(), 0
+        outputs: list[bytes] = []
+        length = total = 0
         for output in self._outputs():
-            window += output
+            outputs.append(output)
+            length += len(output)
             total += len(output)
             if total > LIMIT:
-                raise BakeryError(f"a {self.kind} stream at byte {self._mark.start} has more than {LIMIT >> 30} GiB")
-            if len(window) > WINDOW:
-                yield bytes(window)
-                del window[:-overlap]
+                raise BakeryError(f"a {self.kind} stream at byte {self.start} has more than {LIMIT >> 30} GiB")
+            if length > WINDOW:
+                window = b"".join(outputs)
+                yield window
+                outputs, length = [window[-overlap:]], overlap
         if total >= LEAST:
-            yield bytes(window)
+            yield b"".join(outputs)
 
     def _outputs(self) -> Iterator[bytes]:
-        length, decompressor = self._header, self._open()
+        size, digest, decompressor = 0, hashlib.blake2b(), self._open()
         try:
-            for piece in _split_pieces(self._read(self._mark.start + self._header)):
+            for piece in _split_pieces(self._read(self._data)):
                 yield decompressor.decompress(piece)
-                length += len(piece)
+                compressed = piece[: len(piece) - len(decompressor.unused_data)]
+                digest.update(compressed)
+                size += len(compressed)
                 if decompressor.eof:
-                    self.length = length - len(decompressor.unused_data)
+                    self.size, self.digest = size, digest.digest()
                     return
         except _errors():
             return

@@ -8,7 +8,7 @@ import os
 import textwrap
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -94,6 +94,52 @@ def test_a_file_compressed_in_an_archive_is_searched(tmp_path: Path) -> None:
     inner = b"header" + gzip.compress(base64.b64encode(prose(SECRET)))
     (check,) = search(tmp_path, zstandard.compress(os.urandom(3000) + lzma.compress(inner)), SECRET)
     assert "in base64 in gzip in xz in zstd at byte" in check.detail
+
+
+def count_streams(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The compressed bytes of the streams that are decompressed from now on."""
+    sizes: list[int] = []
+    windows = streams._Stream.windows
+
+    def count(stream: streams._Stream, overlap: int) -> Iterator[bytes]:
+        yield from windows(stream, overlap)
+        if stream.size:
+            sizes.append(stream.size)
+
+    monkeypatch.setattr(streams._Stream, "windows", count)
+    return sizes
+
+
+@pytest.mark.parametrize("kind", COMPRESSORS)
+def test_a_stream_that_is_there_twice_is_decompressed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    sizes = count_streams(monkeypatch)
+    packed = COMPRESSORS[kind](noise_of(3000))
+    assert search(tmp_path, (packed + b"other bytes") * 3, SECRET)[0].passed
+    assert len(sizes) == 1
+
+
+def test_streams_that_begin_alike_are_told_apart(tmp_path: Path) -> None:
+    def pack(text: bytes) -> bytes:
+        packer = zlib.compressobj()
+        return (
+            packer.compress(noise_of(9000)) + packer.flush(zlib.Z_SYNC_FLUSH) + packer.compress(text) + packer.flush()
+        )
+
+    first, second = pack(prose("of the same length").replace(b"length", b"size")), pack(prose(SECRET))
+    assert first[:9000] == second[:9000]
+    for packed in (first + second, pack(b"") + second):
+        (check,) = search(tmp_path, packed, SECRET)
+        assert f"in zlib at byte {(1 << 20) + len(packed) - len(second)}:" in check.detail
+
+
+def test_a_stream_is_searched_again_where_more_levels_are_left(tmp_path: Path) -> None:
+    """The fourth level is left out, and the same bytes stand one level higher later."""
+    third = lzma.compress(noise_of(2000) + gzip.compress(prose(SECRET)))
+    hidden = zstandard.compress(bz2.compress(third + noise_of(600)))
+    assert search(tmp_path, hidden, SECRET)[0].passed, "four levels"
+    assert not search(tmp_path, hidden + third, SECRET)[0].passed
 
 
 def test_the_part_of_a_damaged_file_is_searched(tmp_path: Path) -> None:
