@@ -101,11 +101,11 @@ def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """The command's exit code, or 1 if a signal ended it."""
     show = partial(print, flush=True)
     secrets = env.secret_values({**os.environ, **environment})
-    given = env.without_logins(environment)
+    settings = env.without_logins(environment)
     project = describe_project(options.WORKSPACE)
     if open_keyring(project).trusts_vault:  # the command cannot ask Vault for the keys, and may read the catalog
-        given = {**given, TRUSTED_KEYS: str(write_trusted_keys(project))}
-    done = process.run(command, env=given, secrets=secrets, on_output=show, check=False)
+        settings = {**settings, TRUSTED_KEYS: str(write_trusted_keys(project))}
+    done = process.run(command, env=settings, secrets=secrets, on_output=show, check=False)
     return done.returncode if done.returncode >= 0 else ExitCode.FAILED
 
 

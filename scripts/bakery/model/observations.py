@@ -114,11 +114,11 @@ class Observations(Strict):
     @property
     def by_version(self) -> dict[ImageVersion, Observation]:
         """Observations by the version that they are of, and of no other."""
-        return {ImageVersion.of(one): one for one in self.observations}
+        return {ImageVersion.of(observation): observation for observation in self.observations}
 
     def merge(self, newer: Iterable[Observation]) -> tuple[Observation, ...]:
         """All observations after newer ones of some images."""
-        by_image = {(one.image, one.arch): one for one in (*self.observations, *newer)}
+        by_image = {(observation.image, observation.arch): observation for observation in (*self.observations, *newer)}
         return tuple(by_image[key] for key in sorted(by_image))
 
     @property
@@ -136,9 +136,9 @@ class Observations(Strict):
     @property
     def bases_by_key(self) -> dict[BaseKey, BaseObservation]:
         """Bases by the builder of an image."""
-        return {one.key: one for one in self.bases}
+        return {base.key: base for base in self.bases}
 
     def merge_bases(self, newer: Iterable[BaseObservation]) -> tuple[BaseObservation, ...]:
         """All bases after newer ones of some builders."""
-        by_key = self.bases_by_key | {one.key: one for one in newer}
+        by_key = self.bases_by_key | {base.key: base for base in newer}
         return tuple(by_key[key] for key in sorted(by_key))
