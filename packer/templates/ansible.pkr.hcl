@@ -62,8 +62,8 @@ locals {
     "ansible_ssh_args='-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=15 -o ServerAliveCountMax=4 -o StrictHostKeyChecking=yes -o HostKeyAlias=image -o UserKnownHostsFile=${var.ssh_known_hosts} -o GlobalKnownHostsFile=/dev/null'\n",
   ])
 
-  # A role gets the secrets of its definition. Neither Packer nor Ansible has a token of Vault. A task on the machine that
-  # bakes runs as the user who started the bakery, and docs/explanation/decisions/0005-secrets.md says what it reaches.
+  # A role gets the secrets of its definition. Neither Packer nor Ansible has a token of Vault. What a task on the machine
+  # that bakes reaches is in docs/explanation/decisions/0005-secrets.md.
   ansible_environment = concat(
     ["ANSIBLE_CONFIG=${var.ansible_folder}/ansible.cfg", "VAULT_TOKEN=", "PKR_VAR_secret_values="],
     [for name, value in local.secrets : "${name}=${value}"],

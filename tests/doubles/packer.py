@@ -128,14 +128,16 @@ class PackerProject:
             target.write_text(text)
 
     def job(self, definition: ImageDefinition) -> Job:
-        """A job with an empty scratch folder."""
+        """A job with empty folders."""
         scratch = self.folder / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(mode=0o700)
         log = self.project.logs / "bake.log"
-        return Job(
+        job = Job(
             self.project, definition, "1.0.0", "qemu", self.base, self.toolchain, scratch, log, self.events.append
         )
+        job.ansible_files.mkdir(mode=0o700)
+        return job
 
     def record(self) -> dict[str, Any]:
         """What the stand-in for Packer was given; empty if it never ran."""
@@ -159,7 +161,8 @@ def make_world(folder: Path, patch: pytest.MonkeyPatch) -> PackerProject:
     patch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     for name in ("code.fd", "vars.fd", "base.qcow2"):
         (folder / name).write_bytes(b"base")
-    patch.setattr(packer, "separate_network", lambda *_: [])  # test_separation.py has it
+    patch.setattr(packer, "separate_network", lambda *_: [])  # test_separation.py has both
+    patch.setattr(packer, "separate_ansible", lambda job: job.toolchain.ansible_playbook)
     patch.setattr(qemu, "FIRMWARE", ((folder / "code.fd", folder / "vars.fd"),))
     root = folder / "project"
     project = Project(root, root / "packer" / "images", folder / "workspace")

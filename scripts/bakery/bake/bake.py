@@ -189,7 +189,7 @@ def _make_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tup
 
 def _list_logins(job: Job, vault: Vault | None) -> list[str]:
     """The logins that end with the bake, and that no later search knows: its token, and the key of the guest."""
-    key = job.scratch / "key"
+    key = job.ansible_files / "key"
     return [*([vault.token] if vault else ()), *([key.read_text()] if key.exists() else ())]
 
 

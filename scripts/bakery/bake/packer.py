@@ -16,6 +16,7 @@ from bakery.bake.watch import Watch
 from bakery.clouds import BUILDERS
 from bakery.clouds.job import Job
 from bakery.host import files, process
+from bakery.host.errors import BakeryError
 from bakery.host.redaction import redact_files
 from bakery.host.waiting import wait_until
 
@@ -30,6 +31,7 @@ BUILD = ("build", "-color=false", "-timestamp-ui")
 
 def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str, float]:
     """Run `packer build` and return the wall seconds per phase. Only Packer gets `env`; `secrets` are never shown."""
+    job.ansible_files.mkdir(mode=0o700, exist_ok=True)
     variables = _write_variables(job, separate_ansible(job))
     job.log.parent.mkdir(parents=True, exist_ok=True)
     watch = Watch(job)
@@ -42,7 +44,15 @@ def build(job: Job, env: Mapping[str, str], secrets: Iterable[str]) -> dict[str,
             release(job.scratch)
     if not watch.ended:
         raise report_kill(job)
+    _refuse_links(job)
     return watch.finish()
+
+
+def _refuse_links(job: Job) -> None:
+    """BakeryError if a role put a link where its report belongs, which would lead to what only the bakery can read."""
+    for path in (job.test_report, job.archives_report, job.root_archive):
+        if path.is_symlink():
+            raise BakeryError(f"{job.subject}: a role made {path.name} a link", hint="it must be a file: mend the role")
 
 
 def validate(job: Job) -> None:
@@ -50,6 +60,7 @@ def validate(job: Job) -> None:
 
     It builds nothing, and calls neither a cloud nor Vault.
     """
+    job.ansible_files.mkdir(mode=0o700, exist_ok=True)
     variables = _write_variables(job, job.toolchain.ansible_playbook)
     watch = Watch(job)
     with _short_folder(job.scratch) as temporary:
@@ -80,7 +91,7 @@ def _run_build(job: Job, env: Mapping[str, str], secrets: list[str], variables: 
 
 
 def _write_variables(job: Job, ansible_playbook: Path) -> Path:
-    ansible_vars = job.scratch / "ansible.json"
+    ansible_vars = job.ansible_files / "ansible.json"
     files.write_atomic(ansible_vars, ansible_variables(job))
     variables = job.scratch / "variables.json"
     values = {**common_variables(job, ansible_playbook, ansible_vars), **BUILDERS[job.builder].variables(job)}

@@ -59,9 +59,9 @@ class RemoteBuilder(Builder):
 
 def ssh_variables(job: Job, patience: str) -> dict[str, str]:
     """The variables of a template that logs in by SSH: new keys of this bake, and how long to wait for an answer."""
-    host_key = ssh.make_host_key(job.scratch)
+    host_key = ssh.make_host_key(job.ansible_files)
     return {
-        "ssh_private_key": str(ssh.make_key(job.scratch)),
+        "ssh_private_key": str(ssh.make_key(job.ansible_files)),
         "ssh_host_key": str(host_key.path),
         "ssh_known_hosts": str(host_key.known_hosts),
         "ssh_timeout": ssh_timeout(patience),

@@ -81,18 +81,23 @@ class Job:
         return [str(self.project.resources.image_test(name)) for name in self.definition.tests]
 
     @property
+    def ansible_files(self) -> Path:
+        """The folder in which Ansible, perhaps as another user, reads and writes on this machine."""
+        return self.scratch / "ansible"
+
+    @property
     def test_report(self) -> Path:
-        return self.scratch / "tests.xml"
+        return self.ansible_files / "tests.xml"
 
     @property
     def archives_report(self) -> Path:
         """The answer of apt on its archives, before the seal removes their lists."""
-        return self.scratch / ARCHIVES_REPORT
+        return self.ansible_files / ARCHIVES_REPORT
 
     @property
     def root_archive(self) -> Path:
         """The files of a machine at a target, packed before the seal."""
-        return self.scratch / ROOT_ARCHIVE
+        return self.ansible_files / ROOT_ARCHIVE
 
     @property
     def secret_references(self) -> dict[str, dict[str, str]]:

@@ -19,7 +19,7 @@ PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 # Metadata services by which a machine gets its rights: most clouds; Alibaba; Oracle's older one.
 METADATA = ("169.254.169.254", "100.100.100.200", "192.0.0.192")
 METADATA_SECONDS = 0.5  # they answer within milliseconds; where there is none, packets are dropped
-PROBE_SECONDS = 20.0  # the scripts take 0.2
+PROBE_SECONDS = 60.0  # the scripts take 0.2, the start of Ansible behind them 1; much more on a busy machine
 
 
 def isolate(ports: Iterable[int]) -> list[str | Path]:
@@ -35,10 +35,10 @@ def find_obstacle() -> str:
     return find_failure([*isolate(()), "true"])
 
 
-def find_failure(command: Sequence[str | Path]) -> str:
+def find_failure(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> str:
     """The last line of a command that fails; empty if it succeeds."""
     try:
-        process.run(command, timeout=PROBE_SECONDS)
+        process.run(command, env=env, timeout=PROBE_SECONDS)
     except process.ProcessError as error:
         return error.tail.splitlines()[-1].removeprefix("error: ") if error.tail else error.message
     return ""

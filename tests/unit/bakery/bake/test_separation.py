@@ -1,12 +1,13 @@
 """The network of a bake: when it is its own, which ports it sees, and when nothing is baked."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bakery.bake import packer, separation
-from bakery.bake.separation import ENCLOSE
+from bakery.bake.separation import AS_NOBODY, ENCLOSE
 from bakery.clouds.job import Job
 from bakery.host.errors import BakeryError, UsageError
 from bakery.machine import network
@@ -78,13 +79,41 @@ class TestAnsible:
         """A build at a target."""
         return replace(world.job(define()), base=None)
 
-    def test_in_a_build_at_a_target_it_is_started_behind_the_script(
-        self, job: Job, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    @pytest.fixture(autouse=True)
+    def allows_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A machine with namespaces, on which root bakes what every user can read."""
         monkeypatch.setattr(separation, "_find_obstacle", lambda: "")
-        wrapper = separation.separate_ansible(job)
-        assert wrapper.read_text() == f'#!/bin/sh\nexec sh {ENCLOSE} {job.toolchain.ansible_playbook} "$@"\n'
-        assert wrapper.stat().st_mode & 0o777 == 0o700
+        monkeypatch.setattr(separation, "_find_user_obstacle", lambda job, command: "")
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+    def test_it_is_another_user_and_sees_no_other_process(self, world: PackerProject, job: Job) -> None:
+        nobody = f"sh {AS_NOBODY} {job.project.workspace} {job.ansible_files}"
+        for build in (job, world.job(define())):  # at a target, and in a guest on this machine
+            wrapper = separation.separate_ansible(build)
+            assert wrapper.read_text() == (
+                f'#!/bin/sh\nexec sh {ENCLOSE} {nobody} {job.toolchain.ansible_playbook} "$@"\n'
+            )
+            assert wrapper.stat().st_mode & 0o777 == 0o700
+
+    def test_a_user_stays_the_same(self, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
+        self.is_enclosed_only(job)
+
+    def test_so_does_root_where_nobody_can_read_the_project(
+        self, world: PackerProject, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(separation, "_find_user_obstacle", lambda job, command: "head: cannot open 'x'")
+        self.is_enclosed_only(job)
+        (event,) = world.events
+        assert event.text == "roles run as root of this machine: head: cannot open 'x'"
+
+    def test_so_does_root_with_a_template_of_ones_own(self, job: Job) -> None:
+        self.is_enclosed_only(replace(job, definition=define(template="own")))
+
+    def is_enclosed_only(self, job: Job) -> None:
+        """Whether Ansible sees no other process and is the user who bakes."""
+        text = separation.separate_ansible(job).read_text()
+        assert text == f'#!/bin/sh\nexec sh {ENCLOSE} {job.toolchain.ansible_playbook} "$@"\n'
 
     def test_on_a_machine_that_allows_none_a_line_says_it(
         self, world: PackerProject, job: Job, monkeypatch: pytest.MonkeyPatch
@@ -96,9 +125,18 @@ class TestAnsible:
             "roles can read the logins of this machine's processes: unshare failed: Operation not permitted"
         )
 
-    def test_in_a_bake_on_this_machine_all_of_packer_is_apart(self, world: PackerProject) -> None:
-        job = world.job(define())
+    @pytest.mark.parametrize("changes", [{"mode": "chroot"}, {"template": "own"}])
+    def test_on_this_machine_all_of_packer_is_apart(self, world: PackerProject, changes: dict[str, str]) -> None:
+        job = world.job(define(**changes))
         assert separation.separate_ansible(job) == job.toolchain.ansible_playbook
+
+
+@pytest.mark.parametrize("name", ["test_report", "archives_report", "root_archive"])
+def test_a_report_that_is_a_link_is_refused(world: PackerProject, name: str) -> None:
+    job = world.job(define())
+    getattr(job, name).symlink_to("/etc/hostname")
+    with pytest.raises(BakeryError, match=r"a role made .* a link"):
+        packer.build(job, {}, [])
 
 
 def test_packer_runs_behind_it(world: PackerProject, monkeypatch: pytest.MonkeyPatch) -> None:

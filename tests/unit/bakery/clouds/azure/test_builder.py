@@ -103,9 +103,9 @@ def test_variables_for_a_marketplace_image(project: Project) -> None:
         "vm_size": "Standard_D2s_v5",
         "virtual_network": {"name": "", "resource_group": "", "subnet": "", "public_address": False},
         "access_from": ("203.0.113.7/32",),
-        "ssh_private_key": str(project.root / "key"),
-        "ssh_host_key": str(project.root / "host_key"),
-        "ssh_known_hosts": str(project.root / "known_hosts"),
+        "ssh_private_key": str(project.root / "ansible" / "key"),
+        "ssh_host_key": str(project.root / "ansible" / "host_key"),
+        "ssh_known_hosts": str(project.root / "ansible" / "known_hosts"),
         "ssh_timeout": "20m",
         "secrets": {"db": {"path": "secret/data/db", "key": "password"}},
     }
