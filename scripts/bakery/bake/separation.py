@@ -22,8 +22,8 @@ def separate_ansible(job: Job) -> Path:
     """The program that Packer starts as ansible-playbook.
 
     If this machine allows namespaces, Ansible sees no process but its own, and so not Packer with the login to a cloud.
-    Where root bakes, it also runs as another user. Ansible that works in a chroot of this machine needs root, and is in
-    the namespaces of Packer; a user's own template may run it in ways of its own.
+    It also runs as another user if root bakes. Ansible that works in a chroot of this machine needs root, and is in the
+    namespaces of Packer; a user's own template may run it in ways of its own.
     """
     playbook = job.toolchain.ansible_playbook
     if job.base is not None and (job.definition.mode == "chroot" or job.definition.template):
