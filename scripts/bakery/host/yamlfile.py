@@ -21,6 +21,9 @@ Keys = tuple[str | int, ...]
 MOST_NODES = 100_000
 # Lists and mappings in brackets that are open at once: the parser's time grows with the square of their number.
 MOST_BRACKETS = 200
+# Characters before the first key or text of a line. The parser's time grows with the square of the levels below each
+# other: 3,000 take 7 s.
+MOST_INDENTATION = 400
 # The types that JSON also has. YAML reads plain text as more types: 2024-01-01 is a timestamp, .inf a float.
 JSON_KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "merge")
 KIND_NAMES = {"int": "number", "float": "number", "bool": "boolean", "null": "empty value"}
@@ -98,12 +101,12 @@ def compose_nodes(path: Path, text: str | None = None) -> Node | None:
 
 
 def _read_text(path: Path, text: str | None) -> str:
-    """The text, by default the file's; UsageError if more brackets are open than MOST_BRACKETS."""
+    """The text, by default the file's; UsageError if it is nested more deeply than any document of use."""
     content = path.read_text(encoding="utf-8") if text is None else text
     opened = 0
     for number, line in enumerate(content.splitlines(), 1):
         opened = max(0, opened + line.count("[") + line.count("{") - line.count("]") - line.count("}"))
-        if opened > MOST_BRACKETS:
+        if opened > MOST_BRACKETS or len(line) - len(line.lstrip(" -?")) > MOST_INDENTATION:
             raise UsageError("not valid YAML: it is nested too deeply", where=f"{path}:{number}")
     return content
 

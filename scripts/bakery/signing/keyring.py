@@ -1,6 +1,7 @@
 """The keys of a run, as two environment variables say: which key signs, and which ones are trusted."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 SIGNING_KEY = "BAKERY_SIGNING_KEY"
 TRUSTED_KEYS = "BAKERY_TRUSTED_KEYS"
 VAULT = "vault:"  # before the mount of a transit engine; any other value is the path of a file
+MOUNT = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 OWN_KEY = "signing.pem"
 PROBE = b"probe"  # no message of DSSE, which begins with the name of its version
 
@@ -35,6 +37,13 @@ class Keyring:
 
     folder: Path
     env: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        for name in (SIGNING_KEY, TRUSTED_KEYS):
+            setting = self.env.get(name, "")
+            if setting.startswith(VAULT) and not MOUNT.fullmatch(setting.removeprefix(VAULT)):
+                hint = f"write {VAULT} and the path of the mount, as in {VAULT}transit"
+                raise UsageError(f"{name} is '{setting}', which names no mount in Vault", hint=hint)
 
     def sign(self, statement: Statement, duty: Duty) -> bytes:
         """The envelope of a statement, signed with the key of a duty; UsageError if that key is not trusted here."""

@@ -49,7 +49,10 @@ def test_the_tasks_of_a_role_are_refused_as_well(tmp_path: Path) -> None:
         bake_files.role_dependencies(tmp_path / "role")
 
 
-@pytest.mark.parametrize("text", ["[" * 5000, "- " * 5000, "\n".join(["a: {"] * 5000)])
+STAIRS = "\n".join(f"{' ' * level}a:" for level in range(3000))
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "- " * 5000, "\n".join(["a: {"] * 5000), STAIRS])
 def test_deep_nesting_is_an_error_of_the_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "web.yaml"
     path.write_text(text)
