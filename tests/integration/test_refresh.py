@@ -14,7 +14,7 @@ from bakery.contents import DATABASE, read_disk
 from bakery.contents.archive import pack_folder
 from bakery.host.errors import BakeryError, OutageError, render_rest
 from bakery.model.observations import Update, Upgrade
-from bakery.refresh import Archives, observe_dated, observe_updates
+from bakery.refresh import Archives, find_missing, observe_dated, observe_updates
 from doubles.apt_archive import PIN, PINNED, AptArchive, expired_lists
 from doubles.disks import write_disk
 from doubles.serving import at_work
@@ -132,6 +132,13 @@ def open_archives(folder: Path) -> Archives:
 
 def observe(image: Path, archives: Archives) -> Upgrade:
     return observe_updates(pack_folder(image, ()), archives)[1]
+
+
+def test_a_package_that_no_archive_has(tmp_path: Path, image: Path) -> None:
+    names = [FIXED, "bakery-fixt", "zz", "bakery-plain"]
+    missing = find_missing(pack_folder(image, ()), open_archives(tmp_path), names)
+    assert missing == {"bakery-fixt": f"did you mean '{FIXED}'?", "zz": ""}
+    assert not (tmp_path / "hook-ran").exists()
 
 
 def test_an_image_with_the_newest_packages_has_no_updates(tmp_path: Path, image: Path) -> None:

@@ -1,11 +1,12 @@
 """Work on several images in parallel, parents first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bakery.catalog import Record
 from bakery.engine import steps
+from bakery.engine.packages import check_packages
 from bakery.engine.plan import Action
 from bakery.engine.session import Session
 from bakery.host import parallel
@@ -33,7 +34,9 @@ def bake_images(
 ) -> Bakes:
     """Bake the named images, or all, if they are due or were baked before a time; not their parents."""
     selected = {definition.name for definition in session.definitions.select(names or [])}
-    actions = [action for action in session.plan(names, rebuild_asked=baked_before).actions if action.image in selected]
+    plan = session.plan(names, rebuild_asked=baked_before)
+    actions = [action for action in plan.actions if action.image in selected]
+    check_packages(session, replace(plan, actions=tuple(actions)))
     due = {action.image: action for action in actions if action.kind in ("bake", "wait", "pause")}
     outcomes = parallel.run_parallel(list(due), lambda name: steps.bake_version(session, due[name], builders), jobs)
     return Bakes(outcomes, [action for action in actions if action.image not in due])
@@ -77,6 +80,8 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
         ready = [name for name in due if name not in attempted]
         if not ready:
             break
+        if not attempted:
+            check_packages(session, plan)
         for name in ready:
             session.report(Event("note", "plan", name, f"{due[name].kind}: {due[name].reason}"))
         outcomes += parallel.run_parallel(ready, lambda name: _run_action(session, due[name]), jobs)  # noqa: B023 - the call ends in this iteration

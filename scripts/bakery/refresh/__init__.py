@@ -3,6 +3,6 @@
 from bakery.refresh.apt import date_archives
 from bakery.refresh.archives import Archives
 from bakery.refresh.root import UnknownPackagesError
-from bakery.refresh.updates import observe_dated, observe_updates
+from bakery.refresh.updates import find_missing, observe_dated, observe_updates
 
-__all__ = ["Archives", "UnknownPackagesError", "date_archives", "observe_dated", "observe_updates"]
+__all__ = ["Archives", "UnknownPackagesError", "date_archives", "find_missing", "observe_dated", "observe_updates"]

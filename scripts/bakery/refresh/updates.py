@@ -1,5 +1,6 @@
 """Updates of an image, found by the package manager of its family."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from bakery.host import files
@@ -33,3 +34,13 @@ def observe_dated(database: bytes, archives: Archives, date: datetime) -> tuple[
         if not apt.is_root(folder):
             raise UnknownPackagesError("only images with apt can have a lock")
         return apt.observe_dated(folder, archives, date)
+
+
+def find_missing(database: bytes, archives: Archives, names: Sequence[str]) -> dict[str, str]:
+    """Names of packages that no archive of an image has, each with a hint at a similar one, which may be empty.
+
+    Only apt knows all names: dnf also takes groups, files and what packages provide. BakeryError as above.
+    """
+    with files.scratch(archives.scratch, "root") as folder:
+        unpack_database(database, folder)
+        return apt.find_missing(folder, archives, names) if apt.is_root(folder) else {}

@@ -1,4 +1,7 @@
-"""Updates of a Debian or Ubuntu system, with apt itself as the solver: it respects holds, pins and conflicts."""
+"""Updates of a Debian or Ubuntu system, with apt itself as the solver: it respects holds, pins and conflicts.
+
+The same lists tell whether there is a package at all.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +11,7 @@ from pathlib import Path
 
 from debian.debian_support import Version
 
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, suggest
 from bakery.host.process import ProcessError
 from bakery.model.observations import Archive, Update, Upgrade
 from bakery.refresh.apt.dated import date_archives, use_dated
@@ -64,6 +67,20 @@ def observe_dated(folder: Path, archives: Archives, date: datetime) -> tuple[dic
     return dated, upgrade
 
 
+def find_missing(folder: Path, archives: Archives, names: Sequence[str]) -> dict[str, str]:
+    """Names of packages that no archive of such an image has, each with a hint at a similar one, which may be empty."""
+    root = prepare_root(folder)
+    sources = _require_sources(folder)
+    states = archives.fetch_all([describe_request(source, root) for source in sources])
+    listing, lists = _link_lists(root, sources, states, archives)
+    policies = parse_policies(root.run_apt("apt-cache", "policy", *names, sources=listing, lists=lists).stdout)
+    missing = [name for name in names if name not in policies]
+    if not missing:
+        return {}
+    offered = root.run_apt("apt-cache", "pkgnames", sources=listing, lists=lists).stdout.split()
+    return {name: suggest(name, [offer for offer in offered if offer[0] == name[0]]) for name in missing}
+
+
 def _require_sources(folder: Path) -> tuple[Source, ...]:
     sources = read_sources(folder)
     if not sources:
@@ -111,10 +128,7 @@ def describe_upgrade(simulation: Simulation, policies: Mapping[str, Policy], sta
 
 
 def _solve_upgrade(root: Root, sources: Sequence[Source], states: Sequence[Archive], archives: Archives) -> Upgrade:
-    for state in states:
-        archives.link_lists(state, root.folder)
-    lists, listing = root.folder / LISTS, root.folder / "all.sources"
-    listing.write_text("\n".join(map_keys(source, root).stanza for source in sources))
+    listing, lists = _link_lists(root, sources, states, archives)
     try:
         answer = root.run_apt("apt-get", "--simulate", "full-upgrade", sources=listing, lists=lists)
         simulation = parse_simulation(answer.stdout)
@@ -125,6 +139,17 @@ def _solve_upgrade(root: Root, sources: Sequence[Source], states: Sequence[Archi
             raise
         raise BakeryError("apt finds no way to upgrade the packages of the image", detail=error.tail) from error
     return describe_upgrade(simulation, parse_policies(text), states)
+
+
+def _link_lists(
+    root: Root, sources: Sequence[Source], states: Sequence[Archive], archives: Archives
+) -> tuple[Path, Path]:
+    """A file with all sources, and a folder with their lists."""
+    for state in states:
+        archives.link_lists(state, root.folder)
+    listing = root.folder / "all.sources"
+    listing.write_text("\n".join(map_keys(source, root).stanza for source in sources))
+    return listing, root.folder / LISTS
 
 
 def _describe_update(name: str, policy: Policy, states: Sequence[Archive]) -> Update:
