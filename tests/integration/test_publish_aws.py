@@ -486,6 +486,22 @@ def test_encrypted(aws: StandIn, bench: DiskPublisher) -> None:
     assert _writes(aws) == before
 
 
+def test_a_key_that_a_region_lacks_is_named_before_the_upload(aws: StandIn, bench: DiskPublisher) -> None:
+    kms = aws.client("kms", HOME)
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/bakery", TargetKeyId=key)
+    bench.definition = _definition(kms_alias="bakery")
+    others = ", ".join(region for region in REGIONS if region != HOME)
+    with pytest.raises(BakeryError, match=f"cannot encrypt with alias/bakery in {others}") as caught:
+        bench.publish()
+    assert "there is no KMS key alias/bakery" in caught.value.detail
+    kms.disable_key(KeyId=key)
+    bench.definition = _definition(kms_alias="alias/bakery", regions=(HOME,))
+    with pytest.raises(BakeryError, match="the KMS key alias/bakery is in the state Disabled"):
+        bench.publish()
+    assert not _snapshots(aws, HOME)
+
+
 def _record(catalog: Catalog, publication: Publication) -> Record:
     reserved = catalog.reserve("web", "x86_64", "1.0", publication.version, {}, "builder", "bake-private")
     assert reserved.version == publication.version

@@ -30,7 +30,7 @@ class AwsRelease:
         self._account = account
         self._regions = aws.regions
         self._home = aws.regions[0]
-        self._alias = aws.kms_alias or ""
+        self._key_alias = aws.key_alias
         self._expected = expected
         self._consumers = consumers
         self._phases = phases
@@ -99,12 +99,6 @@ class AwsRelease:
         do_all("tag", pairs, lambda pair: _repair_tags(*pair, self._expected))
         do_all("share snapshots", pairs, lambda pair: images.share_snapshot(*pair, self._consumers))
         do_all("share images", pairs, lambda pair: images.share_image(*pair, self._consumers))
-
-    @property
-    def _key_alias(self) -> str:
-        """The KMS key by its alias, which is the same in every region; empty for no encryption."""
-        prefix = "" if not self._alias or self._alias.startswith("alias/") else "alias/"
-        return prefix + self._alias
 
 
 def _repair_tags(ec2: EC2Client, image: Image, expected: tags.Tags) -> None:

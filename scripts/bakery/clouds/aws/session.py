@@ -54,7 +54,10 @@ class Account:
         client: STSClient = self._cached_client("sts", region)
         return client
 
-    def _cached_client(self, service: Literal["ebs", "ec2", "ssm", "sts"], region: str) -> Any:
+    def kms(self, region: str) -> Any:
+        return self._cached_client("kms", region)
+
+    def _cached_client(self, service: Literal["ebs", "ec2", "kms", "ssm", "sts"], region: str) -> Any:
         """The client of a service in a region, which stays readable as `client.meta.region_name`."""
         client = self._clients.get((service, region))
         if client is None:

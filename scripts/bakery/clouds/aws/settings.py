@@ -159,6 +159,12 @@ class AwsDistribution(CloudDistribution):
     def build_location(self) -> str:
         return self.regions[0]
 
+    @property
+    def key_alias(self) -> str:
+        """The KMS key by its alias, as AWS takes it; empty for no encryption."""
+        alias = self.kms_alias or ""
+        return f"alias/{alias.removeprefix('alias/')}" if alias else ""
+
     def check(self, definition: ImageDefinition) -> None:
         if "aws" in definition.targets:
             check_tags(definition.tags, "tags")

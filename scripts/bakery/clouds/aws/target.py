@@ -7,6 +7,7 @@ from pathlib import Path
 from bakery.clouds.aws import audit, images, parameters
 from bakery.clouds.aws.calls import do_all, raise_failures, try_all
 from bakery.clouds.aws.clients import Image
+from bakery.clouds.aws.keys import require_keys
 from bakery.clouds.aws.names import channel_parameter, version_parameter
 from bakery.clouds.aws.regions import check_regions
 from bakery.clouds.aws.release import AwsRelease
@@ -75,8 +76,11 @@ class AwsTarget:
         check_regions(self._definition, lambda *keys: ".".join(map(str, (self._definition.name, *keys))))
         phases = Phases(report, full_name(of))
         locations, name = self._all_locations, version_parameter(of)
-        # Checked before anything is made: every account accepts the login, and no location has an unusable parameter.
+        # Checked before anything is made: every account accepts the login, no location has an unusable parameter, and
+        # every region has its key.
         parameters.read_all(self._open_endpoints(locations), name)
+        if self._aws.key_alias:
+            require_keys(self._own_account, self._aws.regions, self._aws.key_alias)
         amis = publish(AwsRelease(self._definition, self._own_account, expected, self._consumer_accounts, phases))
         with phases.phase("parameters", f"write {name} in {count_of(len(locations), 'location')}"):
             # Roles are assumed again: their hour may have passed while copies were made.
