@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bakery.bake import packer
 from bakery.bake.commit import read_commit
+from bakery.bake.keeping import keep_disk
 from bakery.bake.package_cache import serve_packages
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.bake.roles import check_mode, check_roles
@@ -48,7 +49,17 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
     with reserved(project, definition.name, folder) as drafts, files.scratch(drafts, version) as scratch:
         log = project.logs / f"{definition.name}-{version}-bake-{time.strftime('%Y%m%d-%H%M%S')}.log"
         job = Job(
-            project, definition, version, "qemu", base, toolchain, scratch, log, context.report, lock=request.lock
+            project,
+            definition,
+            version,
+            "qemu",
+            base,
+            toolchain,
+            scratch,
+            log,
+            context.report,
+            lock=request.lock,
+            keep=context.keep,
         )
         lineage = f"{base.base.name} {base.base.version}".rstrip()
         with report_step(context.report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):
@@ -211,7 +222,12 @@ def _provision_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -
     if not job.definition.provisioned:
         return job.base.path, {}
     hidden = [*secrets.values(), *([vault.token] if vault else ())]
-    seconds = packer.build(job, secret_environment(job, vault, secrets), hidden)
+    try:
+        seconds = packer.build(job, secret_environment(job, vault, secrets), hidden)
+    except BakeryError as error:
+        if job.keep:
+            error.hint = "; ".join(filter(None, [error.hint, keep_disk(job)]))
+        raise
     return manifest.disk(job.manifest, job.definition.name, job.version, job.output), seconds
 
 

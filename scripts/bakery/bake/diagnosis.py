@@ -75,7 +75,7 @@ def _killed_packer(error: ProcessError) -> BakeryError | None:
 def _interrupted_bake(watch: Watch) -> BakeryError | None:
     if not any(CANCELLED in line for line in watch.lines):
         return None
-    return BakeryError("the bake was interrupted", hint="nothing was left behind; run it again")
+    return BakeryError("the bake was interrupted", hint="nothing was left running; run it again")
 
 
 def _failed_task(watch: Watch) -> BakeryError | None:

@@ -76,9 +76,11 @@ def validate(job: Job) -> None:
 
 
 def _run_build(job: Job, env: Mapping[str, str], secrets: list[str], variables: Path, watch: Watch) -> None:
+    # Packer then leaves its folder of the disk. The guest ends with the namespaces of the bake, or by `release`.
+    on_error = ["-on-error=abort"] if job.keep else []
     try:
         process.run(
-            [*separate_network(job, env), job.toolchain.packer, *BUILD, *_build_arguments(job, variables)],
+            [*separate_network(job, env), job.toolchain.packer, *BUILD, *on_error, *_build_arguments(job, variables)],
             env=env,
             secrets=secrets,
             timeout=TIMEOUT_SECONDS,

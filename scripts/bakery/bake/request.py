@@ -29,9 +29,13 @@ class BakeRequest:
 
 @dataclass(frozen=True)
 class BakeContext:
-    """The project, the programs, the session with Vault (None without secrets) and the reporter of events."""
+    """The project, the programs, the session with Vault (None without secrets) and the reporter of events.
+
+    `keep` keeps the disk of a bake that fails on this machine.
+    """
 
     project: Project
     toolchain: Toolchain
     vault: Vault | None
     report: Reporter
+    keep: bool = False

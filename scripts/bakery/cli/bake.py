@@ -23,6 +23,9 @@ def bake(
         typer.Option("--builder", help="Only this builder; may be repeated."),
     ] = None,
     baked_before: options.BakedBefore = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="If a bake on this machine fails, keep its disk and say how to log in.")
+    ] = False,
     jobs: options.Jobs = options.JOBS,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -37,7 +40,7 @@ def bake(
     Example: bakery bake web
     """
     with session(definitions, workspace, catalog, verb="bake", json=json, quiet=quiet, verbose=verbose) as verb_session:
-        bakes = bake_images(verb_session, images, builder or [], jobs, baked_before)
+        bakes = bake_images(verb_session, images, builder or [], jobs, baked_before, keep)
         parts = [part for outcome in bakes.outcomes if outcome.result for part in outcome.result.parts]
         if json:
             print(documents.dump_all(parts).decode(), end="")

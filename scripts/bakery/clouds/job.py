@@ -44,6 +44,7 @@ class Job:
     lock: Lock | None = None
     cache_port: int = 0  # of the package cache on this machine's loopback, for a bake with a lock
     vendor_base: VendorBase | None = None  # otherwise: the newest base of a vendor
+    keep: bool = False  # the disk, if the bake fails
 
     @property
     def subject(self) -> str:

@@ -31,14 +31,20 @@ def bake_images(
     builders: Sequence[str],
     jobs: int,
     baked_before: datetime | None = None,
+    keep: bool = False,
 ) -> Bakes:
-    """Bake the named images, or all, if they are due or were baked before a time; not their parents."""
+    """Bake the named images, or all, if they are due or were baked before a time; not their parents.
+
+    `keep` keeps the disks of bakes that fail on this machine.
+    """
     selected = {definition.name for definition in session.definitions.select(names or [])}
     plan = session.plan(names, rebuild_asked=baked_before)
     actions = [action for action in plan.actions if action.image in selected]
     check_packages(session, replace(plan, actions=tuple(actions)))
     due = {action.image: action for action in actions if action.kind in ("bake", "wait", "pause")}
-    outcomes = parallel.run_parallel(list(due), lambda name: steps.bake_version(session, due[name], builders), jobs)
+    outcomes = parallel.run_parallel(
+        list(due), lambda name: steps.bake_version(session, due[name], builders, keep), jobs
+    )
     return Bakes(outcomes, [action for action in actions if action.image not in due])
 
 

@@ -60,10 +60,10 @@ from bakery.signing import save_signed
 from bakery.verify import read_used_secrets, verify
 
 
-def bake_version(session: Session, action: Action, builders: Sequence[str] = ()) -> Baked:
+def bake_version(session: Session, action: Action, builders: Sequence[str] = (), keep: bool = False) -> Baked:
     """Bake an action of a plan, or reuse the result of an interrupted run with the same inputs, unless it is too old.
 
-    `builders` limits it to some of the definition's builders.
+    `builders` limits it to some of the definition's builders; `keep` keeps the disk if its bake fails.
     """
     definition = session.definitions.images[action.image]
     if action.kind == "wait":
@@ -91,7 +91,7 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = ())
     )
     lock = load_lock(definition, session.definitions.sources[definition.name])
     request = BakeRequest(definition, reservation.version, action.inputs, action.input_key, lock)
-    work = _Bake(session, request)
+    work = _Bake(session, request, keep)
     with record_failures(session, definition, "bake", action.input_key):
         artifact = work.bake_disk() if "qemu" in selected else None
         builds = {name: work.bake_image(name) for name in selected if name != "qemu"}
@@ -104,6 +104,7 @@ class _Bake:
 
     session: Session
     request: BakeRequest
+    keep: bool
 
     def bake_disk(self) -> Artifact:
         """The disk that QEMU builds."""
@@ -150,7 +151,7 @@ class _Bake:
 
     def _bake_context(self, vault: Vault | None) -> BakeContext:
         project = self.session.project
-        return BakeContext(project, toolbox.toolchain(project), vault, self.session.report)
+        return BakeContext(project, toolbox.toolchain(project), vault, self.session.report, self.keep)
 
     def _is_of_these_inputs(self, part: Part, where: str) -> bool:
         """Whether the result of an interrupted run was made from the same inputs."""

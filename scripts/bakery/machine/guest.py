@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from bakery.machine import qemu
 from bakery.machine.timeout import ssh_timeout, to_seconds
 
 ADDRESS = "127.0.0.1"
+NO_SHARING = "none"  # of an SSH connection, in the words of ssh_config(5)
 NO_PORTS: Mapping[int, int] = MappingProxyType({})
 POLL_SECONDS = 0.5  # each probe is one connection; a boot takes 10 to 60 s
 BANNER_SECONDS = 2.0  # QEMU accepts connections before the guest does, and then sends nothing
@@ -90,9 +92,8 @@ def guest(
     with files.scratch(folder, "guest") as scratch, _socket_folder() as sockets:
         port = qemu.free_port()
         guest = Guest(ADDRESS, port, user, key, scratch / "ssh_config", serial)
-        _write_ssh_config(guest, sockets / "ssh")
-        ports = {port: 22, **forward}
-        command = _qemu_command(overlay_of, _seed_disk(user, key, scratch), scratch, serial, accelerator, ports)
+        _write_ssh_config(guest, str(sockets / "ssh"))
+        command = _qemu_command(overlay_of, guest, scratch, accelerator, {port: 22, **forward})
         qemu_process = process.spawn(command, log=folder / "qemu.log")
         try:
             _await_ssh(guest, qemu_process, patience, folder / "qemu.log")
@@ -100,6 +101,19 @@ def guest(
                 yield guest
         finally:
             process.stop(qemu_process, STOP_SECONDS)
+
+
+def write_start(disk: Path, *, user: str, key: Path, folder: Path, accelerator: str) -> Guest:
+    """Write `start.sh` to a folder, which boots a qcow2 or raw disk without changing it; returns the guest to come.
+
+    Its files are in the folder, and its process ID is in `guest.pid` while it runs.
+    """
+    guest = Guest(ADDRESS, qemu.free_port(), user, key, folder / "ssh_config", folder / "serial.log")
+    _write_ssh_config(guest, NO_SHARING)
+    command = _qemu_command(disk, guest, folder, accelerator, {guest.ssh_port: 22})
+    words = shlex.join(map(str, [*command, "-pidfile", folder / "guest.pid"]))
+    files.write_atomic(folder / "start.sh", f"#!/bin/sh\nexec {words}\n".encode())
+    return guest
 
 
 def last_lines(serial: Path) -> str:
@@ -110,13 +124,15 @@ def last_lines(serial: Path) -> str:
 
 
 def _qemu_command(
-    disk: Path, seed: Path, scratch: Path, serial: Path, accelerator: str, ports: Mapping[int, int]
+    disk: Path, guest: Guest, scratch: Path, accelerator: str, ports: Mapping[int, int]
 ) -> list[str | Path]:
     code, template = qemu.firmware()
+    seed = _seed_disk(guest.user, guest.key, scratch)
     variables = scratch / "variables.fd"
     shutil.copyfile(template, variables)
     overlay = scratch / "overlay.qcow2"
-    process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", disk.resolve(), overlay])
+    form = "raw" if disk.suffix == ".raw" else "qcow2"
+    process.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", form, "-b", disk.resolve(), overlay])
     forwards = "".join(f",hostfwd=tcp:{ADDRESS}:{outside}-:{inside}" for outside, inside in ports.items())
     # fmt: off
     return [
@@ -127,7 +143,7 @@ def _qemu_command(
         "-m", str(qemu.MACHINE.memory_mib),
         "-nodefaults",
         "-display", "none",
-        "-serial", f"file:{serial}",
+        "-serial", f"file:{guest.serial}",
         "-drive", f"if=pflash,format=raw,readonly=on,file={qemu.escape_comma(code)}",
         "-drive", f"if=pflash,format=raw,file={qemu.escape_comma(variables)}",
         # "unsafe" skips flushes: this disk is discarded.
@@ -157,7 +173,7 @@ def _seed_disk(user: str, key: Path, scratch: Path) -> Path:
     return image
 
 
-def _write_ssh_config(guest: Guest, control: Path) -> None:
+def _write_ssh_config(guest: Guest, control: str) -> None:
     # No known_hosts: the guest makes its host keys at boot, and the connection never leaves this machine.
     guest.ssh_config.write_text(
         f"""\

@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bakery.bake.request import BakeContext, BakeRequest
+from bakery.engine import steps
+from bakery.machine.disk_image import BaseDisk
 from bakery.model import documents
 from bakery.model.documents import Artifact, Verdict
 from bakery.model.version import ImageVersion
@@ -43,6 +46,21 @@ def test_bake_bakes_again_what_was_made_from_others(bakery: CliRunner) -> None:
     bakery.broken = {"bake base"}
     assert bakery("bake", "base").code == 1
     assert bakery.did == ["bake base"]
+
+
+@pytest.mark.parametrize("options", [(), ("--keep",)])
+def test_bake_keeps_the_disk_of_a_failure_if_asked(
+    bakery: CliRunner, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    contexts: list[BakeContext] = []
+
+    def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact:
+        contexts.append(context)
+        return bakery.bake(request, base, context)
+
+    monkeypatch.setattr(steps, "bake", bake)
+    assert bakery("bake", "base", *options).code == 0
+    assert [context.keep for context in contexts] == [bool(options)]
 
 
 def test_bake_says_what_it_keeps(bakery: CliRunner) -> None:
