@@ -1,10 +1,14 @@
+import json
 import os
+import re
+import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from bakery.machine import guest as guests
 from bakery.machine import qemu
@@ -24,6 +28,7 @@ def serve():
 """
 BOOTS = "print('Debian starts', file=serial); serve()"
 
+ROOT = Path(__file__).parents[4]
 Boot = Callable[..., AbstractContextManager[Guest]]
 
 
@@ -168,3 +173,32 @@ def test_last_lines_are_plain_and_few(tmp_path: Path) -> None:
     lines = last_lines(serial).splitlines()
     assert len(lines) == guests.SERIAL_LINES
     assert lines[-1].startswith("[  OK  ] line 49")
+
+
+def test_the_page_boots_a_disk_as_verify_does(tmp_path: Path, boot: Boot, programs: Programs) -> None:
+    """The commands of the page, run with stand-ins, against those of the bakery, without paths and ports."""
+    with boot(BOOTS):
+        pass
+    page = (ROOT / "docs" / "how-to" / "debug-a-failed-bake.md").read_text()
+    script = page.split("## Boot a baked image by hand")[1].split("```")[1]
+    programs.shell(qemu.SYSTEM)
+    programs.shell("ssh-keygen", "echo public >key.pub")
+    programs.shell("cp")
+    programs.shell("mktemp", f"echo {tmp_path}")
+    subprocess.run(["sh", "-eu", "-c", script], cwd=tmp_path, check=True)
+    for name in ("mformat", "mcopy", "qemu-img", qemu.SYSTEM):
+        by_bakery, by_hand = map(words_of, programs.calls(name))
+        assert by_hand == by_bakery, name
+    user_data = YAML(typ="safe").load(tmp_path / "user-data")
+    assert [user["ssh_authorized_keys"] for user in user_data["users"]] == [["public"]]
+    assert user_data["users"][0].keys() == {"name", "sudo", "shell", "ssh_authorized_keys"}
+    assert json.loads((tmp_path / "meta-data").read_text()).keys() == {"instance-id", "local-hostname"}
+
+
+def words_of(call: str) -> list[str]:
+    """The words of a command without paths and ports; a console may be a file or the terminal."""
+    words = re.sub(r"-serial \S+", "-serial CONSOLE", call)
+    words = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", words)
+    return re.sub(
+        r"(?<=file=)\S+|(?<= )/\S+|(?<= )[\w-]+\.(?:img|qcow2)|(?<= )(?:user|meta)-data", "FILE", words
+    ).split()
