@@ -9,6 +9,7 @@ from bakery.host.errors import UsageError, show_error
 from bakery.model.fields import TextFormat
 from bakery_stacks import config
 from bakery_stacks.fields import bucket
+from bakery_stacks.program import build_app
 from bakery_stacks.stacks.azure import settings as azure
 from bakery_stacks.stacks.consumer import settings as consumer
 from bakery_stacks.stacks.network import settings as network
@@ -66,6 +67,12 @@ def test_an_environment_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_shipped_environments_are_good(path: Path) -> None:
     assert config.load_settings(SHIPPED, {"BAKERY_ENVIRONMENT": path.stem}).environment.name == path.stem
+
+
+def test_the_small_environment_has_two_stacks(tmp_path: Path) -> None:
+    settings = config.load_settings(SHIPPED, {"BAKERY_ENVIRONMENT": "small"})
+    build_app(settings, None, tmp_path / "out").synth()
+    assert sorted(path.name for path in (tmp_path / "out" / "stacks").iterdir()) == ["distribution", "images"]
 
 
 def test_only_the_demo_may_be_destroyed_with_its_catalog() -> None:

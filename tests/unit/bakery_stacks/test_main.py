@@ -51,7 +51,7 @@ def test_who_started_it_gets_a_document(
         "message": "no environment named 'dmeo'",
         "where": "cdktf/environments",
         "detail": "",
-        "hint": "did you mean 'demo'? BAKERY_ENVIRONMENT can be demo, production, staging",
+        "hint": "did you mean 'demo'? BAKERY_ENVIRONMENT can be demo, production, small, staging",
         "exit_code": 64,
         "log": "",
         "schema": "bakery/error/1",
