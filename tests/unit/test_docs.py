@@ -4,6 +4,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +34,7 @@ NAMING = (
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)[^)]*\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]*`")
+RELEASE = re.compile(r"(?:/bakery@|[?&]ref=)(v?\d+\.\d+\.\d+)")  # of the bakery, to include a component or module by
 
 
 @cache
@@ -131,6 +133,33 @@ def test_what_the_pages_make_is_in_the_makefile() -> None:
     named = {name for page in pages() for name in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.MULTILINE)}
     assert {"demo", "test"} <= named
     assert named - targets == set()
+
+
+def test_the_releases_that_pages_name_are_tags() -> None:
+    """`@x.y.z` of a component and `?ref=x.y.z` of a module; a reader would get an error of git for any other."""
+    named = {release for page in pages() for release in RELEASE.findall(page.read_text())}
+    command = ["git", "-c", "safe.directory=*", "tag", "--list"]
+    tags = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert named - set(tags) == set(), "write <commit>, or make the release"
+    assert RELEASE.findall("c: a.b/bakery@1.0.0 m: git::https://a.b//m?ref=v1.0.0 bakery show web@1.0.0") == [
+        "1.0.0",
+        "v1.0.0",
+    ]
+
+
+def test_the_version_is_that_of_the_changelog() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    newest = re.search(r"^## \[(.+)\](.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest
+    assert version == (f"{newest[1]}.dev0" if "unreleased" in newest[2] else newest[1])
+
+
+def test_an_example_writes_to_the_folder_that_is_there() -> None:
+    """The shell makes no folder, and says less than the bakery would."""
+    examples = re.findall(r"^ *Example: (.+)$", generator().pages()[ROOT / "docs/reference/cli.md"], re.MULTILINE)
+    files = [example.split(" > ")[1] for example in examples if " > " in example]
+    assert "keys.json" in files
+    assert [file for file in files if "/" in file] == []
 
 
 def test_what_the_pages_run_is_a_verb() -> None:

@@ -41,7 +41,7 @@ DOCUMENTS: dict[str, type] = {
 def schema(name: Annotated[Name, typer.Argument(help="The document.")] = "definition") -> None:
     """Print the JSON Schema of a document.
 
-    Example: bakery schema > .vscode/image.schema.json
+    Example: bakery schema > image.schema.json
     """
     json_schema = definitions.json_schema() if name == "definition" else documents.json_schema(DOCUMENTS[name])
     print(json.dumps(json_schema, indent=2))

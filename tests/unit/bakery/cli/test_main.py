@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def test_no_arguments_show_the_help(bakery: CliRunner) -> None:
 def test_version(bakery: CliRunner) -> None:
     answer = bakery("--version")
     assert (answer.code, answer.err) == (0, "")
-    assert answer.out.strip().count(".") == 2
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+)?\n", answer.out)
 
 
 @pytest.mark.parametrize(
