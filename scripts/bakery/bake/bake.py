@@ -60,6 +60,7 @@ def bake(request: BakeRequest, base: BaseDisk, context: BakeContext) -> Artifact
             context.report,
             lock=request.lock,
             keep=context.keep,
+            definition_file=request.file,
         )
         lineage = f"{base.base.name} {base.base.version}".rstrip()
         with report_step(context.report, "bake", job.subject, f"{definition.mode} mode, on {lineage}"):

@@ -5,6 +5,7 @@ import shutil
 import signal
 from pathlib import Path
 
+from bakery.bake.failed_task import find_cause
 from bakery.bake.watch import Watch
 from bakery.clouds.job import Job
 from bakery.host.errors import BakeryError, DiskError
@@ -29,7 +30,7 @@ def explain_failure(error: ProcessError, watch: Watch, job: Job) -> BakeryError:
         or _own_words(error)
         or _killed_packer(error)
         or _interrupted_bake(watch)
-        or _failed_task(watch)
+        or _failed_task(watch, job)
         or _silent_guest(watch, job.console)
         or _failed_start(watch, job.qemu_log)
         or _missing_plugins(watch)
@@ -78,7 +79,7 @@ def _interrupted_bake(watch: Watch) -> BakeryError | None:
     return BakeryError("the bake was interrupted", hint="nothing was left running; run it again")
 
 
-def _failed_task(watch: Watch) -> BakeryError | None:
+def _failed_task(watch: Watch, job: Job) -> BakeryError | None:
     failure = watch.failure
     if failure is None:
         return None
@@ -89,11 +90,12 @@ def _failed_task(watch: Watch) -> BakeryError | None:
             detail=failure.message,
             hint="did the role change the network or SSH, or reboot?",
         )
+    cause = find_cause(failure, job)
     return BakeryError(
         f"task '{failure.task}' failed: {failure.message}",
-        where=failure.where,
+        where=cause.where,
         detail=_last_lines(failure.output),
-        hint="check the task's role and its variables; the log has the whole play",
+        hint=cause.hint,
     )
 
 

@@ -62,6 +62,7 @@ def build(
             report,
             source,
             vendor_base=vendor_base,
+            definition_file=request.file,
         )
         kind = builder.source(definition).partition(".")[0]
         origin = f", on {vendor_base.name} {vendor_base.identity}" if vendor_base else ""

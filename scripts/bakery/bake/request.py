@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from bakery.clouds.job import Toolchain
 from bakery.host.events import Reporter
@@ -14,13 +15,14 @@ from bakery.model.version import ImageVersion
 
 @dataclass(frozen=True)
 class BakeRequest:
-    """A definition to bake as one version; `inputs` is the input key spelled out."""
+    """A definition to bake as one version; `inputs` is the input key spelled out, `file` is for messages."""
 
     definition: ImageDefinition
     version: str
     inputs: Mapping[str, str]
     input_key: str
     lock: Lock | None = None
+    file: Path | None = None
 
     @property
     def image_version(self) -> ImageVersion:

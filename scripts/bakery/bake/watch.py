@@ -94,6 +94,7 @@ class Watch:
             details = json.loads(result)
         except ValueError:
             details = {"msg": result}
-        output = details.get("stderr") or details.get("stdout") or details.get("module_stderr") or ""
+        failures = "\n".join(map(str, details.get("failures") or ()))  # of dnf, whose message names no package
+        output = failures or details.get("stderr") or details.get("stdout") or details.get("module_stderr") or ""
         message = str(details.get("msg") or details.get("censored") or "no reason was reported")
         return TaskFailure(self._task, message, str(output), self._origin, unreachable)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bakery.host import yamlfile
+from bakery.host.errors import BakeryError
 from bakery.host.events import Event, Reporter
 from bakery.machine.disk_image import BaseDisk
 from bakery.model.contents import ARCHIVES_REPORT, ROOT_ARCHIVE
@@ -22,6 +24,12 @@ class Toolchain:
     ansible_playbook: Path
     accelerator: str
     versions: Mapping[str, str]
+
+
+def find_template(project: Project, definition: ImageDefinition, builder: str) -> Path:
+    """The folder of the template with which a builder makes an image: the definition's own, or a shipped one."""
+    own = definition.template
+    return project.definitions / own if own else project.resources.template(definition.template_folder(builder))
 
 
 @dataclass(frozen=True)
@@ -45,16 +53,24 @@ class Job:
     cache_port: int = 0  # of the package cache on this machine's loopback, for a bake with a lock
     vendor_base: VendorBase | None = None  # otherwise: the newest base of a vendor
     keep: bool = False  # the disk, if the bake fails
+    definition_file: Path | None = None  # for messages
 
     @property
     def subject(self) -> str:
         return f"{self.definition.name} {self.version}"
 
+    def where(self, *keys: str | int) -> str:
+        """`file:line` of a key of the definition; empty if its file is not known."""
+        if self.definition_file is None:
+            return ""
+        try:
+            return yamlfile.where(self.definition_file, keys)
+        except (BakeryError, OSError):  # somebody edits it while the bake runs
+            return str(self.definition_file)
+
     @property
     def template(self) -> Path:
-        own = self.definition.template
-        folder = self.definition.template_folder(self.builder)
-        return self.project.definitions / own if own else self.project.resources.template(folder)
+        return find_template(self.project, self.definition, self.builder)
 
     @property
     def output(self) -> Path:

@@ -89,8 +89,9 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = (),
         BUILDERS[selected[0]].duty,
         action.due_since,
     )
-    lock = load_lock(definition, session.definitions.sources[definition.name])
-    request = BakeRequest(definition, reservation.version, action.inputs, action.input_key, lock)
+    file = session.definitions.sources[definition.name]
+    lock = load_lock(definition, file)
+    request = BakeRequest(definition, reservation.version, action.inputs, action.input_key, lock, file)
     work = _Bake(session, request, keep)
     with record_failures(session, definition, "bake", action.input_key):
         artifact = work.bake_disk() if "qemu" in selected else None
