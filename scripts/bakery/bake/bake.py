@@ -100,17 +100,8 @@ def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | N
     file = str(project.definitions / f"{definition.name}.yaml")
     check_roles(project, definition, lambda *keys: file)
     check_mode(project, definition, lambda *keys: file)
-    for path in (project.root, project.shipped, project.workspace):
-        if UNFIT.search(str(path)):
-            raise BakeryError(
-                "Packer's plugins cannot work in a folder with spaces, commas or quotes in its path",
-                where=str(path),
-                hint="move it, or point --workspace elsewhere",
-            )
-    if definition.mode == "chroot" and os.geteuid() != 0:
-        raise BakeryError(
-            "a bake in chroot mode mounts the disk and needs root", where=file, hint="use mode: vm, or run it as root"
-        )
+    check_folders(project)
+    check_rights(definition, file)
     if not definition.secrets:
         return {}
     if vault is None:
@@ -118,6 +109,25 @@ def refuse_early(project: Project, definition: ImageDefinition, vault: Vault | N
     secrets = read_secrets(vault, definition.secrets, lambda name: file)
     check_secrets(definition, {name: secret.value for name, secret in secrets.items()}, file)
     return secrets
+
+
+def check_folders(project: Project) -> None:
+    """BakeryError unless Packer's plugins can work in the folders of a project."""
+    for path in (project.root, project.shipped, project.workspace):
+        if UNFIT.search(str(path)):
+            raise BakeryError(
+                "Packer's plugins cannot work in a folder with spaces, commas or quotes in its path",
+                where=str(path),
+                hint="move it, or point --workspace elsewhere",
+            )
+
+
+def check_rights(definition: ImageDefinition, where: str) -> None:
+    """BakeryError unless the user of this machine may bake in the definition's mode."""
+    if definition.mode == "chroot" and os.geteuid() != 0:
+        raise BakeryError(
+            "a bake in chroot mode mounts the disk and needs root", where=where, hint="use mode: vm, or run it as root"
+        )
 
 
 def refuse_changed(definition: ImageDefinition, vault: Vault | None, secrets: Mapping[str, Secret]) -> None:
@@ -167,8 +177,13 @@ def reserved(project: Project, subject: str, folder: Path) -> Iterator[Path]:
 
 def _require_space(job: Job) -> None:
     assert job.base
-    base_size = job.base.path.stat().st_blocks * 512  # stat counts in 512 bytes on every file system
-    files.require_space(job.scratch, 3 * base_size + HEADROOM, f"the bake of {job.definition.name}")
+    needed = needed_space(files.find_used_space(job.base.path))
+    files.require_space(job.scratch, needed, f"the bake of {job.definition.name}")
+
+
+def needed_space(base_size: int) -> int:
+    """The free bytes that a bake needs on a base that takes `base_size` bytes."""
+    return 3 * base_size + HEADROOM
 
 
 def _make_locked_disk(job: Job, vault: Vault | None, secrets: Mapping[str, str]) -> tuple[Path, Disk, dict[str, float]]:

@@ -10,6 +10,7 @@ from bakery.clouds.job import Job
 from bakery.host.errors import BakeryError, raise_all
 from bakery.host.vault import Vault
 from bakery.model.definition import ImageDefinition
+from bakery.model.documents import Mode
 from bakery.model.naming import full_name
 from bakery.model.tags import identity
 from bakery.model.version import ImageVersion
@@ -89,7 +90,7 @@ def check_secrets(definition: ImageDefinition, secrets: Mapping[str, str], where
         [
             BakeryError(f"the value of the secret {name} {reason}", where=where, hint=hint)
             for name, value in secrets.items()
-            for reason, hint in _secret_faults(definition, value)
+            for reason, hint in list_value_faults(value, definition.mode)
         ]
     )
     for name, text in _secret_variables(definition, secrets).items():
@@ -101,14 +102,15 @@ def check_secrets(definition: ImageDefinition, secrets: Mapping[str, str], where
             )
 
 
-def _secret_faults(definition: ImageDefinition, value: str) -> Iterator[tuple[str, str]]:
+def list_value_faults(value: str, mode: Mode) -> Iterator[tuple[str, str]]:
+    """Each reason why a secret would not reach a role of a bake in `mode` as it is, and a hint."""
     encode = "store it in base64, and decode it in the role"
     if "\0" in value:
         yield "has a NUL character, which no environment variable can have", encode
     if any("\ud800" <= character <= "\udfff" for character in value):
         yield "has half of a surrogate pair, which is not text", encode
     # Packer evaluates the variables of its ansible provisioner and the password of a builder until nothing changes.
-    if definition.mode == "vm" and "{{" in value:
+    if mode == "vm" and "{{" in value:
         yield "has two opening braces in a row, which Packer would evaluate", f"change the value; or {encode}"
 
 

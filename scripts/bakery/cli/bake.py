@@ -33,7 +33,8 @@ def bake(
 ) -> None:
     """Bake the images whose inputs changed.
 
-    The result is a disk and artifact.json, not yet tested; or an image at a target and build.json.
+    The result is a disk and artifact.json, not yet tested; or an image at a target and build.json. As 'bakery run'
+    does, it first names everything that is missing for these bakes.
 
     BAKERY_SSH_TIMEOUT sets how long a machine may take to answer on SSH, such as 20m.
 

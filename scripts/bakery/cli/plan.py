@@ -7,7 +7,7 @@ import typer
 
 from bakery.cli import options
 from bakery.cli.session import open_session
-from bakery.engine.checks import check_due
+from bakery.engine.checks import check_all
 from bakery.engine.plan import Action, Plan
 from bakery.host.errors import ExitCode
 from bakery.host.text import count_of
@@ -38,7 +38,7 @@ def plan(
     rebuild_asked = datetime.now(UTC) if rebuild else baked_before
     session = open_session(definitions, workspace, catalog, quiet=json)
     document = session.plan(images, timedelta(hours=max_age), rebuild_asked)
-    check_due(session, document)
+    check_all(session, [session.definitions.images[action.image] for action in document.pending])
     print(documents.dump(document).decode() if json else render(document), end="" if json else "\n")
     return ExitCode.CHANGES if detailed_exitcode and document.pending else ExitCode.OK
 

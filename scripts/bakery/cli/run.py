@@ -22,6 +22,9 @@ def run(
 
     Plans, bakes, verifies, publishes and records each image that needs it, parents first.
 
+    Looks for all that these images need before the first bake, and names everything that is missing: secrets and
+    credentials in Vault, logins at targets, signing keys, programs, free disk.
+
     With --rebuild, each named image gets a new version, baked from its base as it is now. Images that are built on it
     follow in a later run, if its content changed.
 

@@ -20,6 +20,10 @@ def check_nothing(_definition: ImageDefinition, _where: Where) -> None:
     """Accept a definition: for clouds whose settings models check everything."""
 
 
+def try_nothing(_definition: ImageDefinition, _credentials: Mapping[str, str]) -> None:
+    """Try no login: for clouds without one, and for those where only real work shows whether it is right."""
+
+
 class Topic(Protocol):
     """A service of a cloud that passes messages on to subscribers."""
 
@@ -37,7 +41,9 @@ class Cloud:
     `name` is the target's in definitions; `base` and `distribution` are the models of its keys there. `credentials` are
     the fields that its secret in Vault must have. `login_variables` are the environment variables of a login without
     Vault; `id_tokens` maps variables of the tokens that a CI job logs in with to their audiences. `check` raises
-    UsageError for mistakes that the models cannot find. `open_topic` opens a topic by its ARN, if the cloud has topics.
+    UsageError for mistakes that the models cannot find. `try_login` logs in with the fields of the target's secret, or
+    with what the environment has, and changes nothing; BakeryError if the cloud refuses it. `open_topic` opens a topic
+    by its ARN, if the cloud has topics.
     `find_base` asks the cloud, with the fields of its secret, for the newest base of a vendor. `open_disk` reads the
     bytes of an image back; None where a cloud gives none.
     """
@@ -51,6 +57,7 @@ class Cloud:
     login_variables: tuple[str, ...] = ()
     id_tokens: Mapping[str, str] = field(default_factory=dict)
     check: Callable[[ImageDefinition, Where], None] = check_nothing
+    try_login: Callable[[ImageDefinition, Mapping[str, str]], None] = try_nothing
     open_topic: Callable[[str], Topic] | None = None
     find_base: Callable[[ImageDefinition, Mapping[str, str]], VendorBase] | None = None
     open_disk: OpenDisk | None = None

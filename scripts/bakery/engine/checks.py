@@ -9,7 +9,6 @@ from bakery.bake import check_mode, check_roles, validator
 from bakery.clouds import CLOUDS
 from bakery.clouds.definitions import load_valid
 from bakery.engine import toolbox
-from bakery.engine.plan import Plan
 from bakery.engine.session import Session, locate, open_catalog
 from bakery.host.errors import UsageError, raise_all, suggest
 from bakery.host.parallel import Outcome, run_parallel
@@ -68,9 +67,9 @@ def _check_templates(session: Session, selected: Sequence[ImageDefinition]) -> l
     return run_parallel(list(templates), validate, os.cpu_count() or 1)
 
 
-def check_due(session: Session, plan: Plan) -> None:
-    """Raise UsageError with every error of the definitions that a plan works on."""
-    _run_all(partial(check, session, session.definitions.images[action.image]) for action in plan.pending)
+def check_all(session: Session, definitions: Iterable[ImageDefinition]) -> None:
+    """Raise UsageError with every error of some definitions."""
+    _run_all(partial(check, session, definition) for definition in definitions)
 
 
 def check(session: Session, definition: ImageDefinition) -> None:

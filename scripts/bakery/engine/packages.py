@@ -1,13 +1,12 @@
 """Looks the packages of definitions up in their archives, before a bake would miss one."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from bakery.catalog import Record
-from bakery.engine.plan import Action, Plan
 from bakery.engine.session import Session
 from bakery.host import files
-from bakery.host.errors import BakeryError, UsageError, raise_all
+from bakery.host.errors import BakeryError, UsageError
 from bakery.host.events import Event
 from bakery.model.definition import ImageDefinition
 from bakery.model.inputs import PARENT, remote_base
@@ -17,32 +16,31 @@ from bakery.refresh import Archives, find_missing
 NAME = re.compile(r"([a-z0-9][a-z0-9.+-]+)(?::[a-z0-9-]+)?(?:=.*)?")
 
 
-def check_packages(session: Session, plan: Plan) -> None:
-    """Raise UsageError for each package of an image that a plan bakes and that the archives do not have.
+def find_missing_packages(
+    session: Session, bakes: Iterable[tuple[ImageDefinition, Mapping[str, str]]]
+) -> Iterator[UsageError]:
+    """An error for each package of images, each with the inputs of its bake, that no archive has.
 
-    The image that it is built on names the archives, or its own newest version if that has the same base. Without one,
+    The image that one is built on names the archives, or its own newest version if that has the same base. Without one,
     and if an archive does not answer, the bake finds out.
     """
-    bakes = [(action, session.definitions.images[action.image]) for action in plan.pending if action.kind == "bake"]
-    listed = [(action, image) for action, image in bakes if image.software.packages and not image.has_lock]
-    records = [(image, record) for action, image in listed if (record := _find_record(session, action, image))]
+    listed = [(image, inputs) for image, inputs in bakes if image.software.packages and not image.has_lock]
+    records = [(image, record) for image, inputs in listed if (record := _find_record(session, image, inputs))]
     if not records:
         return
-    errors: list[BakeryError] = []
     with files.scratch(session.project.cache, "packages") as scratch:
         archives = Archives(session.project.cache / "archives", scratch)
         for image, record in records:
-            errors += _list_errors(session, image, record, archives)
-    raise_all(errors)
+            yield from _list_errors(session, image, record, archives)
 
 
-def _find_record(session: Session, action: Action, image: ImageDefinition) -> Record | None:
+def _find_record(session: Session, image: ImageDefinition, inputs: Mapping[str, str]) -> Record | None:
     parent = next((base.parent for base in image.base.by_builder.values() if base.parent), None)
     if parent:
         return session.newest_record(session.definitions.images[parent])
     record = session.newest_record(image)
     bases = (PARENT, *map(remote_base, image.builders))
-    has_same_base = record and all(record.inputs.get(name) == action.inputs.get(name) for name in bases)
+    has_same_base = record and all(record.inputs.get(name) == inputs.get(name) for name in bases)
     return record if has_same_base else None
 
 

@@ -11,6 +11,7 @@ from bakery.machine.disk_image import BaseDisk
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Base
 from bakery.model.naming import full_name
+from bakery.model.project import Project
 
 
 def find_parent_disk(session: Session, image: ImageDefinition, content: str) -> BaseDisk:
@@ -25,11 +26,8 @@ def find_parent_disk(session: Session, image: ImageDefinition, content: str) -> 
             where=session.catalog.location,
             hint=f"run 'bakery run {image.name}' again",
         )
-    stored = session.project.store / f"{full_name(record)}.qcow2"
-    # A CI job may run in another folder than the one of the store, and gets baked disks as artifacts.
-    copies = (stored, session.project.artifact_folder(record) / "disk.qcow2")
     others = {}
-    for path in filter(Path.exists, copies):
+    for path in find_copies(session.project, record):
         session.report(Event("progress", "bake", image.name, f"compare the disk of {record.image} with its record"))
         digest = files.sha256(path)
         if digest == record.sha256:
@@ -38,13 +36,21 @@ def find_parent_disk(session: Session, image: ImageDefinition, content: str) -> 
     hint = f"bake a new version with 'bakery run --rebuild {record.image}'"
     if not others:
         message = f"the disk of {record.image} {record.version} is not in this workspace"
-        raise NotFoundError(message, where=str(stored), hint=f"copy it from the workspace that baked it, or {hint}")
+        where = str(session.project.store)
+        raise NotFoundError(message, where=where, hint=f"copy it from the workspace that baked it, or {hint}")
     raise BakeryError(
         f"{image.name} is not built on {record.image} {record.version}, whose disk is not the one that was published",
         where=str(next(iter(others))),
         detail="\n".join([f"record {record.sha256}", *(f"found  {digest} {path}" for path, digest in others.items())]),
         hint=f"find out who changed it, and {hint}",
     )
+
+
+def find_copies(project: Project, record: Record) -> list[Path]:
+    """The files of this workspace that should be the disk of a version."""
+    # A CI job may run in another folder than the one of the store, and gets baked disks as artifacts.
+    paths = (project.store / f"{full_name(record)}.qcow2", project.artifact_folder(record) / "disk.qcow2")
+    return [path for path in paths if path.exists()]
 
 
 def _newest_record(session: Session, image: ImageDefinition) -> Record:

@@ -22,11 +22,9 @@ from bakery.contents import (
     UnreadableError,
     read_archive,
     read_disk,
-    require_readable,
     sbom_path,
 )
 from bakery.engine import channels, toolbox
-from bakery.engine.checks import check
 from bakery.engine.contents import find_contents
 from bakery.engine.evidence import bake_duty, require_evidence, require_part, require_verdict, save_verdict
 from bakery.engine.failures import record_failures
@@ -45,7 +43,6 @@ from bakery.host.errors import BakeryError, ConflictError, OutageError
 from bakery.host.events import Event, report_step
 from bakery.host.vault import Vault
 from bakery.layers.base import prepare
-from bakery.machine import network
 from bakery.machine.disk_image import BaseDisk
 from bakery.model import baked
 from bakery.model.baked import Baked
@@ -63,7 +60,8 @@ from bakery.verify import read_used_secrets, verify
 def bake_version(session: Session, action: Action, builders: Sequence[str] = (), keep: bool = False) -> Baked:
     """Bake an action of a plan, or reuse the result of an interrupted run with the same inputs, unless it is too old.
 
-    `builders` limits it to some of the definition's builders; `keep` keeps the disk if its bake fails.
+    `builders` limits it to some of the definition's builders; `keep` keeps the disk if its bake fails. The caller has
+    looked for everything that the bake needs.
     """
     definition = session.definitions.images[action.image]
     if action.kind == "wait":
@@ -75,10 +73,7 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = (),
             f"{definition.name} is {action.reason}",
             hint=f"fix the cause, or try the same inputs again with 'bakery run --rebuild {definition.name}'",
         )
-    check(session, definition)
-    selected = [name for name in definition.builders if not builders or name in builders]
-    if "qemu" in selected:
-        network.allowed_ports()  # a wrong one is named before its base is made
+    selected = select_builders(definition, builders)
     reservation = session.catalog.reserve(
         definition.name,
         definition.arch,
@@ -99,6 +94,11 @@ def bake_version(session: Session, action: Action, builders: Sequence[str] = (),
     return Baked(definition, reservation.version, artifact, builds)
 
 
+def select_builders(definition: ImageDefinition, builders: Sequence[str]) -> list[str]:
+    """The builders of a definition that are asked for; all if none is."""
+    return [name for name in definition.builders if not builders or name in builders]
+
+
 @dataclass(frozen=True)
 class _Bake:
     """The builds of one version; each reuses the result of an interrupted run."""
@@ -110,7 +110,6 @@ class _Bake:
     def bake_disk(self) -> Artifact:
         """The disk that QEMU builds."""
         definition = self.request.definition
-        self._require_syft()
         artifact = baked.find_artifact(self.session.project, definition, self.request.version)
         if not artifact or not self._is_of_these_inputs(artifact, ""):
             with open_vault(definition.secrets) as vault:
@@ -125,7 +124,6 @@ class _Bake:
     def bake_image(self, target: str) -> RemoteBuild:
         """The image that Packer builds at a target, tested there; BakeryError if it does not pass the gate."""
         definition = self.request.definition
-        self._require_syft()
         build = baked.find_build(self.session.project, definition, self.request.version, target)
         if not build or not self._is_of_these_inputs(build, f" at {target}"):
             build = self._build_image(target)
@@ -142,13 +140,6 @@ class _Bake:
             source = self.session.parent_image(definition, target)
             base = find_base(self.session, definition, target, credentials)
             return remote.build(self.request, target, source, credentials, self._bake_context(vault), base)
-
-    def _require_syft(self) -> None:
-        """BakeryError if syft could not list contents afterwards: a bake takes minutes."""
-        if self.request.definition.windows:  # its contents are unknown anyway
-            return
-        toolbox.find(self.session.project, "syft")
-        require_readable(self.session.project.workspace)
 
     def _bake_context(self, vault: Vault | None) -> BakeContext:
         project = self.session.project

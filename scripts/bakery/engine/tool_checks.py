@@ -43,18 +43,30 @@ def check_tools(project: Project, stage: Stage | None) -> list[ToolCheck]:
     pins = toolbox.pinned(project)
     groups = [group for name, group in PROBES.items() if stage in (None, name)]
     probes = {name: probe for group in groups for name, probe in group.items()}
-    return [_run_probe(name, probe, pins.get(name, ""), project) for name, probe in probes.items()]
+    return [_check_tool(name, probe, pins.get(name, ""), project) for name, probe in probes.items()]
 
 
-def _run_probe(name: str, probe: Probe, pin: str, project: Project) -> ToolCheck:
+def require_tool(project: Project, name: str) -> None:
+    """BakeryError unless a tool works: one of any stage, or a plugin of Packer."""
+    probes = {name: probe for group in PROBES.values() for name, probe in group.items()}
+    _run_probe(name, probes.get(name) or _plugin_probe(name), toolbox.pinned(project).get(name, ""), project)
+
+
+def _check_tool(name: str, probe: Probe, pin: str, project: Project) -> ToolCheck:
     requirement = toolbox.accepted(pin) if pin else ""
     try:
-        answer = probe(project)
+        return ToolCheck(name, _run_probe(name, probe, pin, project), requirement, "")
     except BakeryError as error:
         return ToolCheck(name, "", requirement, f"{error.message}: {error.hint}" if error.hint else error.message)
+
+
+def _run_probe(name: str, probe: Probe, pin: str, project: Project) -> str:
+    """The answer of a tool; BakeryError if it does not work, or is not of the pinned version."""
+    answer = probe(project)
     if pin and not toolbox.accepts(pin, answer):
-        return ToolCheck(name, "", requirement, f"version {answer} is installed; run 'make setup'")
-    return ToolCheck(name, answer, requirement, "")
+        message = f"{answer} is installed, and {name} {toolbox.accepted(pin)} is needed"
+        raise BakeryError(message, hint="run 'make setup'")
+    return answer
 
 
 def _version_probe(name: str, *arguments: str) -> Probe:
@@ -87,7 +99,7 @@ def _plugin_probe(name: str) -> Probe:
         output = process.run([packer, "plugins", "installed"], env=_quiet_variables(project), timeout=SECONDS).stdout
         lines = [line for line in output.splitlines() if name in line]
         if not lines:
-            raise BakeryError("Packer does not load it", hint="run 'make setup'")
+            raise BakeryError(f"Packer does not load {name}", hint="run 'make setup'")
         return Path(lines[0]).name
 
     return probe

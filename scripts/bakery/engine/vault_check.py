@@ -1,9 +1,10 @@
 """Checks before a build that a login can read the paths that definitions name in Vault, without making credentials."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from bakery.bake.variables import list_value_faults
 from bakery.clouds import BUILDERS, CLOUDS, STACKS
 from bakery.engine import notifications
 from bakery.engine.duties import Duty
@@ -12,6 +13,7 @@ from bakery.host.vault import Vault
 from bakery.host.vault.errors import no_api_path
 from bakery.host.vault.secrets import KEEPING, find_engine, require_storage
 from bakery.model.definition import Definitions, ImageDefinition
+from bakery.model.documents import Mode
 from bakery.signing import DUTIES, Keyring
 from bakery.signing.keyring import SIGNING_KEY
 
@@ -23,7 +25,8 @@ NOTIFYING = ("bake-private", "bake-public", "verify", "publish")  # duties whose
 class Need:
     """A path in Vault that a definition names under `name`, and the keys that it must have.
 
-    `stored` is true if the value must be in a KV engine: other engines create credentials.
+    `mode` is set for a secret of an image: its value must be in a KV engine, since other engines create credentials,
+    and reach a role of a bake in that mode.
     """
 
     where: str
@@ -31,7 +34,7 @@ class Need:
     name: str
     path: str
     keys: tuple[str, ...]
-    stored: bool = False
+    mode: Mode | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,19 @@ class NeedCheck:
 
 def needs(definitions: Definitions, names: Iterable[str], duty: Duty | None = None) -> list[Need]:
     """The secrets and targets' credentials of the named images, or of all; with a duty, only those that it uses."""
-    return [need for image in definitions.select(names) for need in _image_needs(definitions, image, duty)]
+    return [need for image in definitions.select(names) for need in _duty_needs(definitions, image, duty)]
+
+
+def due_needs(
+    definitions: Definitions, image: ImageDefinition, builders: Collection[str], targets: Collection[str]
+) -> Iterator[Need]:
+    """The secrets of an image that some builders make, and the credentials to build and to publish at its targets."""
+    if builders:
+        yield from _secret_needs(definitions, image)
+    for target, cloud in CLOUDS.items():
+        for path, key in _target_paths(image, target, builders, targets).items():
+            where = definitions.where(image.name, "distribution", target, key)
+            yield Need(where, image.name, f"distribution.{target}.{key}", path, cloud.credentials)
 
 
 def used(image: ImageDefinition, duty: str) -> list[str]:
@@ -75,12 +90,18 @@ def check(vault: Vault, requests: Sequence[Need]) -> list[NeedCheck]:
     engines = vault.engines()
     answers = {
         question: _check_path(vault, engines, *question)
-        for question in dict.fromkeys((need.path, need.keys, need.stored) for need in requests)
+        for question in dict.fromkeys((need.path, need.keys, need.mode) for need in requests)
     }
     return [
-        NeedCheck(need.where, need.image, need.name, need.path, *answers[need.path, need.keys, need.stored])
+        NeedCheck(need.where, need.image, need.name, need.path, *answers[need.path, need.keys, need.mode])
         for need in requests
     ]
+
+
+def read_stored(vault: Vault, paths: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The fields of the paths that are in engines which store values: other engines would create credentials."""
+    engines = vault.engines()
+    return {path: vault.fields(path) for path in paths if find_engine(engines, path)[1] in KEEPING}
 
 
 def check_keys(keyring: Keyring, duty: Duty | None) -> list[NeedCheck]:
@@ -105,52 +126,55 @@ def _check_key(name: str, path: str, answer: str, use: Callable[[], object]) -> 
     return NeedCheck(SIGNING_KEY, "", name, path, answer, "", "")
 
 
-def _image_needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) -> Iterable[Need]:
-    # verify searches the disk of a private bake for the secrets of that bake
-    reads = duty is None or used(image, "bake-private" if duty == "verify" else duty)
-    secrets = image.secrets if reads else {}
-    for name, secret in secrets.items():
+def _duty_needs(definitions: Definitions, image: ImageDefinition, duty: Duty | None) -> Iterator[Need]:
+    if duty == "verify":  # it searches the disk of a private bake for the secrets of that bake
+        if used(image, "bake-private"):
+            yield from _secret_needs(definitions, image)
+        return
+    builders = image.builders if duty is None else used(image, duty)
+    yield from due_needs(definitions, image, builders, image.targets if duty in (None, "publish") else ())
+
+
+def _secret_needs(definitions: Definitions, image: ImageDefinition) -> Iterator[Need]:
+    for name, secret in image.secrets.items():
         where = definitions.where(image.name, "secrets", name, "path")
-        yield Need(where, image.name, f"secrets.{name}", secret.path, (secret.key,), stored=True)
-    for target, cloud in CLOUDS.items():
-        paths = _target_paths(image, target, duty) if target in image.targets else {}
-        for path, key in paths.items():
-            where = definitions.where(image.name, "distribution", target, key)
-            yield Need(where, image.name, f"distribution.{target}.{key}", path, cloud.credentials)
+        yield Need(where, image.name, f"secrets.{name}", secret.path, (secret.key,), image.mode)
 
 
-def _target_paths(image: ImageDefinition, target: str, duty: Duty | None) -> dict[str, str]:
-    """The paths of a target's credentials that a duty reads, and the key of each; without a duty, of all."""
+def _target_paths(
+    image: ImageDefinition, target: str, builders: Collection[str], targets: Collection[str]
+) -> dict[str, str]:
+    """The paths of a target's credentials that building and publishing there read, and the key of each."""
     publish, build = image.distribution.credentials(target), image.distribution.build_credentials(target)
     paths = {}
-    if build and target in (image.builders if duty is None else used(image, duty)):
+    if build and target in builders:
         paths[build] = "build_credentials" if build != publish else "credentials"
-    if publish and duty in (None, "publish"):
+    if publish and target in targets:
         paths[publish] = "credentials"
     return paths
 
 
 def _check_path(
-    vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str], stored: bool
+    vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str], mode: Mode | None
 ) -> tuple[str, str, str]:
     """The last three fields of a finding."""
     try:
-        if stored and find_engine(engines, path)[1]:  # for a path without one, access says more
+        if mode and find_engine(engines, path)[1]:  # for a path without one, access says more
             require_storage(engines, path)
-        return _prove_access(vault, engines, path.strip("/"), keys), "", ""
+        return _prove_access(vault, engines, path.strip("/"), keys, mode), "", ""
     except OutageError:
         raise
     except BakeryError as error:
         return "", error.message, error.hint
 
 
-def _prove_access(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str]) -> str:
+def _prove_access(vault: Vault, engines: Mapping[str, str], path: str, keys: Iterable[str], mode: Mode | None) -> str:
     """The text of a successful check; BakeryError if a build cannot use the path."""
     mount, kind = find_engine(engines, path)
     if kind == "kv-v2" and not path.removeprefix(mount).startswith("data/"):
         raise no_api_path(path, mount)  # before reading, since a policy for the correct path denies this one
     if kind in KEEPING:
-        _read_keys(vault, path, keys)
+        _read_keys(vault, path, keys, mode)
         return "can be read"
     if not vault.may_read(path):
         raise BakeryError(f"Vault denies access to {path}", hint="the token's policy must allow 'read' on that path")
@@ -161,12 +185,14 @@ def _prove_access(vault: Vault, engines: Mapping[str, str], path: str, keys: Ite
     return f"can be created by the {kind} engine"
 
 
-def _read_keys(vault: Vault, path: str, keys: Iterable[str]) -> None:
-    """Read as a build will. Raises one error with the problems of all keys."""
+def _read_keys(vault: Vault, path: str, keys: Iterable[str], mode: Mode | None) -> None:
+    """Read as a build will. Raises one error with the problems of all keys, and of their values in a bake."""
     errors = []
     for key in keys:
         try:
-            vault.read(path, key)
+            value = vault.read(path, key)
+            faults = list_value_faults(value, mode) if mode else ()
+            errors += [BakeryError(f"the value of '{key}' in {path} {reason}", hint=hint) for reason, hint in faults]
         except OutageError:
             raise
         except BakeryError as error:

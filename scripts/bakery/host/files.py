@@ -170,6 +170,11 @@ def find_free_space(folder: Path) -> int:
     return shutil.disk_usage(next(path for path in folders if path.exists())).free
 
 
+def find_used_space(path: Path) -> int:
+    """The bytes that a file takes on its disk: fewer than its length if it has holes."""
+    return path.stat().st_blocks * 512  # stat counts in 512 bytes on every file system
+
+
 def require_space(folder: Path, needed: int, purpose: str) -> None:
     """Raise before work starts when `folder`'s file system has fewer than `needed` bytes free."""
     free = find_free_space(folder)

@@ -68,6 +68,16 @@ def prepare(
     return disk
 
 
+def find_disk_size(base: QemuBase, cache: Path) -> int:
+    """The bytes that the smallest disk of a base takes in the cache, perhaps of an older state; 0 if it has none."""
+    disks = [
+        document.with_name("disk.qcow2")
+        for document in (cache / "bases").glob("*/base.json")
+        if (cached := documents.find_valid(CachedBase, document)) and cached.base.name == _base_name(base)
+    ]
+    return min((files.find_used_space(disk) for disk in disks if disk.exists()), default=0)
+
+
 def _find_last(last: Path, name: str, report: Reporter) -> BaseDisk:
     base = documents.find_valid(LastBase, last)
     if base and (disk := _load_entry(last.with_name(base.entry), report)):

@@ -68,7 +68,7 @@ def _copy_root(raw: Path, copy: Path) -> None:
     if process.which(TOOL) is None:
         raise NoRootError(f"the disk has {' and '.join(names)}, which {TOOL} reads, and it is not installed", hint=HINT)
     # As an archive, as files and as a file system.
-    files.require_space(copy.parent, 3 * raw.stat().st_blocks * 512, "the copy of the root file system")
+    files.require_space(copy.parent, 3 * files.find_used_space(raw), "the copy of the root file system")
     with files.scratch(copy.parent, "root") as scratch:
         archive = scratch.absolute() / "root.tar"
         add = (TOOL, "--ro", "--format=raw", "--add", raw.absolute())

@@ -4,12 +4,14 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bakery.clouds import CLOUDS
 from bakery.clouds.definitions import Definition
-from bakery.engine import evidence, publish, steps, toolbox
+from bakery.engine import evidence, prerequisites, publish, steps, toolbox
 from bakery.host import files
 from bakery.host.vault import Vault
 from bakery.machine import disk_image, network
@@ -93,6 +95,9 @@ def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(toolbox, "machine", lambda: {"type": "q35"})
     monkeypatch.setattr(toolbox, "toolchain", lambda *_: None)
+    monkeypatch.setattr(prerequisites, "require_tool", workshop.require_tool)
+    for name, cloud in CLOUDS.items():
+        monkeypatch.setitem(CLOUDS, name, replace(cloud, try_login=workshop.try_login))
     monkeypatch.setattr(steps, "bake", workshop.bake)
     monkeypatch.setattr(steps, "verify", workshop.verify)
     monkeypatch.setattr(evidence, "expect_checks", workshop.expect_checks)

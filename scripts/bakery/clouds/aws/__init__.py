@@ -22,6 +22,14 @@ def _open_target(_project: Project, definition: ImageDefinition, credentials: Ma
     return AwsTarget(definition, credentials)
 
 
+def _try_login(definition: ImageDefinition, credentials: Mapping[str, str]) -> None:
+    from bakery.clouds.aws.session import connect  # boto3 takes 150 ms to import
+
+    aws = definition.distribution.of(AwsDistribution)
+    assert aws  # the definition's own rule: target aws needs distribution.aws
+    connect(aws.regions[0], credentials)
+
+
 def _open_topic(arn: str) -> Topic:
     from bakery.clouds.aws.topics import SnsTopic  # boto3 takes 150 ms to import
 
@@ -56,6 +64,7 @@ CLOUD = Cloud(
     login_variables=(*VARIABLES.values(), *WEB_IDENTITY),
     id_tokens={"AWS_ID_TOKEN": AUDIENCE},
     check=_check_settings,
+    try_login=_try_login,
     open_topic=_open_topic,
     find_base=_find_base,
     open_disk=_open_disk,

@@ -20,6 +20,15 @@ def _open_target(_project: Project, definition: ImageDefinition, credentials: Ma
     return VsphereTarget(definition, credentials)
 
 
+def _try_login(definition: ImageDefinition, credentials: Mapping[str, str]) -> None:
+    from bakery.clouds.vsphere.session import connect  # requests takes 80 ms to import
+
+    vsphere = definition.distribution.of(VsphereDistribution)
+    assert vsphere  # the definition's own rule: target vsphere needs distribution.vsphere
+    with connect(vsphere.server, credentials):
+        pass
+
+
 def _find_base(definition: ImageDefinition, credentials: Mapping[str, str]) -> VendorBase:
     from bakery.clouds.vsphere.template import find_base  # requests takes 80 ms to import
 
@@ -39,6 +48,7 @@ CLOUD = Cloud(
     VsphereBase,
     VsphereDistribution,
     credentials=FIELDS,
+    try_login=_try_login,
     find_base=_find_base,
     open_disk=_open_disk,
 )

@@ -1,6 +1,7 @@
 """The place in a definition that a failed task comes from."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +34,7 @@ ROLES = (
 OPEN = "ansible/roles/nginx/tasks/main.yml:7"
 
 
-def fail(world: PackerProject, task: str, result: dict[str, object], os: str = "debian-12") -> BakeryError:
+def fail(world: PackerProject, task: str, result: Mapping[str, object], os: str = "debian-12") -> BakeryError:
     """The error of a bake that ends at a task."""
     file = world.project.definitions / "other-name.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)

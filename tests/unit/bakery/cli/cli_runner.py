@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from bakery.contents import DATABASE, DOCUMENT, FILE_LIST, UnreadableError, sbom
 from bakery.contents.tree import pack_files
 from bakery.engine import run, toolbox
 from bakery.engine.session import Session, open_catalog, open_session
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, NotFoundError
 from bakery.host.events import Event
 from bakery.machine.disk_image import BaseDisk
 from bakery.model import documents
@@ -89,7 +89,24 @@ class CliResult:
 
 
 class FakeVault:
-    """A session that nobody reads from."""
+    """A session in which every secret is there, and has any key."""
+
+    def __init__(self, runner: "CliRunner") -> None:
+        self._runner = runner
+
+    def engines(self) -> dict[str, str]:
+        return {"secret/": "kv-v2", "aws/": "aws"}
+
+    def may_read(self, path: str) -> bool:
+        return path not in self._runner.broken
+
+    def read(self, path: str, key: str) -> str:
+        if path in self._runner.broken:
+            raise NotFoundError(f"there is no secret at {path}", hint="check the path")
+        return self._runner.secrets.get(path, f"canary of {key}")
+
+    def fields(self, path: str) -> dict[str, str]:
+        return {"path": path}
 
 
 @dataclass
@@ -105,7 +122,9 @@ class CliRunner:
     content: dict[str, str] = field(default_factory=dict)  # of a disk by image, where not the inputs decide
     packages: dict[str, dict[str, str]] = field(default_factory=dict)  # versions by name, of the disk of an image
     files: dict[str, tuple[File, ...]] = field(default_factory=dict)  # of the disk of an image
-    broken: set[str] = field(default_factory=set)  # steps that fail: "bake web"
+    broken: set[str] = field(default_factory=set)  # steps that fail: "bake web"; and tools, logins, paths in Vault
+    secrets: dict[str, str] = field(default_factory=dict)  # values in Vault by path, where they matter
+    examined: list[str] = field(default_factory=list)  # tools and logins that a run looked at before it began
     failing_checks: set[str] = field(default_factory=set)  # images that fail their tests
     base_name: str = "debian bookworm"  # of what has no parent
     baked_at: str = "2026-01-31T12:00:00+00:00"  # of every disk
@@ -270,10 +289,21 @@ class CliRunner:
 
         return noted
 
+    def require_tool(self, _: Project, name: str) -> None:
+        self.examined.append(name)
+        if name in self.broken:
+            raise BakeryError(f"{name} is not on PATH", hint="run 'make setup'")
+
+    def try_login(self, _: ImageDefinition, credentials: Mapping[str, str]) -> None:
+        login = f"login with {credentials.get('path', 'the environment')}"
+        self.examined.append(login)
+        if login in self.broken:
+            raise BakeryError(f"{login} is refused", where="cloud", hint="log in again")
+
     @contextmanager
     def vault(self, _: Any) -> Iterator[FakeVault]:
         self.begin("login")
-        yield FakeVault()
+        yield FakeVault(self)
 
     def begin(self, step: str) -> None:
         self.did.append(step)

@@ -127,13 +127,14 @@ def test_another_version(bakery: CliRunner, programs: Programs, version: str) ->
     programs.shell("packer", f"echo Packer v{version}")
     answer = bakery("doctor", "bake")
     assert answer.code == 1
-    assert f"version Packer v{version} is installed; run 'make setup'" in row(answer.out, "packer")
+    text = f"Packer v{version} is installed, and packer >= 1.2.3, < 2 is needed: run 'make setup'"
+    assert text in row(answer.out, "packer")
 
 
 def test_a_plugin_that_packer_does_not_load(bakery: CliRunner, programs: Programs) -> None:
     programs.shell("packer", "echo Packer v1.2.3")
     found = findings(bakery, "bake")["packer-plugin-qemu"]
-    assert (found["answer"], found["hint"]) == ("", "Packer does not load it: run 'make setup'")
+    assert (found["answer"], found["hint"]) == ("", "Packer does not load packer-plugin-qemu: run 'make setup'")
 
 
 def test_a_tool_that_does_not_work(bakery: CliRunner, programs: Programs) -> None:

@@ -457,6 +457,7 @@ class TestCredentials:
         bakery.line("cloud")
         read = ("login", "lease aws/sts/bake", "logout")  # of the disk, before and after it is published
         assert bakery.did == [
+            *("login", "logout"),  # to see that they can be had
             "login",
             "lease aws/sts/bake",
             "prepare cloud-1.0.0-x86_64",
@@ -495,6 +496,12 @@ class _Opened(SimpleNamespace):
 
     def __init__(self, bakery: CliRunner, fields: Any) -> None:
         super().__init__(fields=fields, bakery=bakery)
+
+    def engines(self) -> dict[str, str]:
+        return {"aws/": "aws"}
+
+    def may_read(self, _: str) -> bool:
+        return True
 
     def __enter__(self) -> "_Opened":
         self.bakery.begin("login")

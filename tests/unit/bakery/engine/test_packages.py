@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from bakery.engine import packages
-from bakery.engine.packages import check_packages
-from bakery.host.errors import OutageError, UsageError
+from bakery.engine.packages import find_missing_packages
+from bakery.host.errors import OutageError, UsageError, raise_all
 from bakery.refresh import Archives
 from unit.bakery.cli.cli_runner import CliRunner
 
@@ -37,7 +37,8 @@ def check(bakery: CliRunner, listed: str) -> None:
     """Look up the packages of `web`, which are written as a YAML list."""
     bakery.edit("web", "software:\n", f"software:\n  packages: {listed}\n")
     session = bakery.session()
-    check_packages(session, session.plan(["web"]))
+    (action,) = session.plan(["web"]).actions
+    raise_all(list(find_missing_packages(session, [(session.definitions.images["web"], action.inputs)])))
 
 
 def test_a_package_that_no_archive_has_is_an_error_of_its_line(

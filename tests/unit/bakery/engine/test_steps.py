@@ -206,11 +206,11 @@ class TestVault:
         bakery.broken = {"login"}
         assert len(bakery.line()) == 2
 
-    def test_is_opened_for_the_bake_and_for_the_search(self, bakery: CliRunner) -> None:
+    def test_is_opened_to_look_ahead_for_the_bake_and_for_the_search(self, bakery: CliRunner) -> None:
         bakery.line("base")
         bakery.edit("web", "tests: [base]", SECRETS)
         bakery.line("web")
-        assert bakery.did == ["login", "bake web", "login", "verify web", "publish web"]
+        assert bakery.did == ["login", "login", "bake web", "login", "verify web", "publish web"]
 
     def test_that_does_not_answer(self, bakery: CliRunner) -> None:
         bakery.line("base")
@@ -219,7 +219,7 @@ class TestVault:
         answer = bakery("run", "web")
         assert answer.code == 1
         assert "login failed" in answer.err
-        assert bakery.states("web") == {"1.0.0": "reserved"}
+        assert bakery.states("web") == {}
 
 
 def test_quiet_and_verbose(bakery: CliRunner) -> None:

@@ -100,8 +100,8 @@ def result(vault: FakeVault, path: str, *keys: str) -> tuple[str, str, str]:
 def test_secrets_with_their_lines(tmp_path: Path) -> None:
     file = tmp_path / "web.yaml"
     assert vaultcheck.needs(load(tmp_path, web=SECRETS), []) == [
-        Need(f"{file}:10", "web", "secrets.password", "secret/data/bakery/web", ("password",), stored=True),
-        Need(f"{file}:13", "web", "secrets.user", "secret/data/bakery/web", ("user",), stored=True),
+        Need(f"{file}:10", "web", "secrets.password", "secret/data/bakery/web", ("password",), mode="vm"),
+        Need(f"{file}:13", "web", "secrets.user", "secret/data/bakery/web", ("user",), mode="vm"),
     ]
 
 
@@ -272,6 +272,6 @@ def test_webhooks_of_notices_are_read_by_the_duties_that_send_them() -> None:
     ],
 )
 def test_a_secret_outside_of_the_engines_that_store_values_is_refused(path: str, problem: str) -> None:
-    (answer,) = vaultcheck.check(FakeVault({}, may={path}), [replace(need(path), stored=True)])  # type: ignore[arg-type]
+    (answer,) = vaultcheck.check(FakeVault({}, may={path}), [replace(need(path), mode="vm")])  # type: ignore[arg-type]
     assert not answer.answer
     assert answer.problem.startswith(problem)
