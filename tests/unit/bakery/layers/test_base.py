@@ -10,7 +10,7 @@ from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Event, Reporter, silent
 from bakery.host.process import ProcessError
 from bakery.layers import base, debian, releases
-from bakery.layers.base import prepare
+from bakery.layers.base import find_disk_size, prepare
 from bakery.machine.disk_image import BaseDisk
 from bakery.model.bases import Debootstrap, QemuBase
 from bakery.model.documents import Base
@@ -318,3 +318,11 @@ def test_apt_is_not_asked_about_dated_archives(bench: FakeSources) -> None:
     assert bench.resolved == 0
     prepare_locked(bench, {})
     assert bench.resolved == 1
+
+
+def test_the_size_of_a_base_is_that_of_its_smallest_disk(bench: FakeSources) -> None:
+    assert find_disk_size(DEBIAN, bench.cache) == 0
+    bench.prepare(TRIXIE)
+    assert find_disk_size(DEBIAN, bench.cache) == 0
+    disk = bench.prepare(DEBIAN)
+    assert find_disk_size(DEBIAN, bench.cache) == disk.path.stat().st_blocks * 512 > 0
