@@ -37,7 +37,7 @@ def check(bakery: CliRunner, listed: str) -> None:
     """Look up the packages of `web`, which are written as a YAML list."""
     bakery.edit("web", "software:\n", f"software:\n  packages: {listed}\n")
     session = bakery.session()
-    (action,) = session.plan(["web"]).actions
+    action = next(action for action in session.plan(["web"]).actions if action.image == "web")
     raise_all(list(find_missing_packages(session, [(session.definitions.images["web"], action.inputs)])))
 
 
