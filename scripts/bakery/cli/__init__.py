@@ -42,6 +42,7 @@ from bakery.cli import (
     vault,
     verify,
 )
+from bakery.cli.completion import join_words
 from bakery.host.connection_settings import keep_loopback_direct
 from bakery.host.errors import BakeryError, ExitCode, show_error
 from bakery.host.files import explain_refusals
@@ -168,7 +169,8 @@ def main() -> int:
     try:
         with explain_refusals():
             arguments = sys.argv[1:] or ["--help"]
-            code = int(app(arguments, prog_name=app.info.name, standalone_mode=False) or ExitCode.OK)
+            typed = join_words(os.environ)
+            code = int(app(arguments, prog_name=app.info.name, standalone_mode=False, obj=typed) or ExitCode.OK)
             sys.stdout.flush()  # at exit, nothing would catch that the reader has left
         if code == ExitCode.INTERRUPTED:  # Typer turns KeyboardInterrupt into it
             print("interrupted: finished steps are kept; run the same command again", file=sys.stderr)

@@ -3,7 +3,8 @@
 A list that cannot be read is empty: a shell would show the error in the middle of a line.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
+from itertools import pairwise
 from pathlib import Path
 
 import typer
@@ -16,6 +17,28 @@ from bakery.infra import stacks
 from bakery.model.project import Project
 
 DEFAULT_ARCH = "x86_64"  # of images, for verbs that do not ask
+
+
+def join_words(environment: MutableMapping[str, str]) -> str:
+    """Join the words of a line that bash split at each @, as in web@1.0.0, and return the image of the last one.
+
+    The last word begins at its @: bash replaces no more of the line.
+    """
+    if environment.get("_BAKERY_COMPLETE") != "complete_bash":
+        return ""
+    words = environment["COMP_WORDS"].split("\n")[: int(environment["COMP_CWORD"]) + 1]
+    joined, is_joined = words[:1], False
+    for before, word in pairwise(words):
+        # An empty word after an @ is one of its own: a space is between them.
+        is_joined = word == "@" or (before == "@" and word != "")
+        if is_joined:
+            joined[-1] += word
+        else:
+            joined.append(word)
+    image = joined[-1].rpartition("@")[0] if is_joined else ""
+    joined[-1] = joined[-1].removeprefix(image)
+    environment.update(COMP_WORDS="\n".join(joined), COMP_CWORD=str(len(joined) - 1))
+    return image
 
 
 def complete_images(context: typer.Context, incomplete: str) -> list[str]:
@@ -37,14 +60,16 @@ def complete_channels(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_version_names(context: typer.Context, incomplete: str) -> list[str]:
-    """IMAGE, and after an @ also IMAGE@VERSION and IMAGE@CHANNEL."""
-    image, at, _ = incomplete.partition("@")
+    """IMAGE, and after an @ also IMAGE@VERSION and IMAGE@CHANNEL, without the image that `join_words` returned."""
+    split_image = context.obj or ""
+    image, at, _ = f"{split_image}{incomplete}".partition("@")
     if not at:
         return complete_images(context, incomplete)
 
     def list_names() -> list[str]:
         catalog, arch = _catalog_of(context), context.params.get("arch") or DEFAULT_ARCH
-        return [f"{image}@{name}" for name in (*catalog.channels(image, arch), *catalog.versions(image, arch))]
+        names = (*catalog.channels(image, arch), *catalog.versions(image, arch))
+        return [f"{image}@{name}".removeprefix(split_image) for name in names]
 
     return _read_words(list_names, incomplete)
 

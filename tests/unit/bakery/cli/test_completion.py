@@ -1,17 +1,26 @@
 """The words that a shell gets from the command line."""
 
 import json
+import os
+import pty
+import select
+import shlex
+import sys
+import time
 
 import pytest
 
 from unit.bakery.cli.cli_runner import CliRunner
+
+PROGRAM = "from bakery.cli import main; raise SystemExit(main())"
+SECONDS = 120.0  # for bash and two starts of the program, beside other tests
 
 
 def complete(bakery: CliRunner, line: str) -> list[str]:
     """The words for the last one of a line, which may be empty."""
     words = line.split(" ")
     bakery.monkeypatch.setenv("_BAKERY_COMPLETE", "complete_bash")
-    bakery.monkeypatch.setenv("COMP_WORDS", line)
+    bakery.monkeypatch.setenv("COMP_WORDS", "\n".join(words))
     bakery.monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
     bakery.capture.readouterr()
     with pytest.raises(SystemExit):
@@ -36,6 +45,7 @@ def versions(bakery: CliRunner) -> CliRunner:
         ("bakery pl", ["plan"]),
         ("bakery plan ", ["base", "web"]),
         ("bakery plan w", ["web"]),
+        ("bakery plan --why ", ["base", "web"]),
         ("bakery update w", ["web"]),
         ("bakery catalog b", ["base"]),
         ("bakery history w", ["web"]),
@@ -52,6 +62,66 @@ def versions(bakery: CliRunner) -> CliRunner:
 )
 def test_words(versions: CliRunner, line: str, words: list[str]) -> None:
     assert complete(versions, line) == words
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("bakery show web @", ["@stable", "@1.0.0", "@1.0.1"]),
+        ("bakery show web @ 1.0", ["@1.0.0", "@1.0.1"]),
+        ("bakery compare web @ 1.0.0 web @ s", ["@stable"]),
+        ("bakery compare web @ 1.0.0 w", ["web"]),
+        ("bakery compare web @ ", ["base", "web"]),
+    ],
+)
+def test_words_that_bash_split(versions: CliRunner, line: str, words: list[str]) -> None:
+    assert complete(versions, line) == words
+
+
+def test_bash_completes_a_version(versions: CliRunner) -> None:
+    """With a real bash, on a terminal."""
+    typed, line = "compare web@1.0.0 web@s", "compare web@1.0.0 web@stable"
+    program = versions.write("bin/bakery", f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -c '{PROGRAM}' \"$@\"\n")
+    program.chmod(0o755)
+    versions.monkeypatch.setenv("PATH", f"{program.parent}:{os.defpath}")
+    versions.monkeypatch.setenv("TERM", "dumb")
+    assert f"ready\r\n$ bakery {line} " in type_into_bash(f"bakery {typed}\t", f"{line} ")
+
+
+def type_into_bash(text: str, awaited: str) -> str:
+    """The screen of an interactive bash with the completion of the program, after a text was typed."""
+    process, terminal = pty.fork()
+    if not process:
+        os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])  # noqa: S606 - it is what the test asks
+    os.write(terminal, b"PS1='$ '; eval \"$(_BAKERY_COMPLETE=source_bash bakery)\"; echo rea''dy\n")
+    screen = read_terminal(terminal, "", "ready\r\n$ ")
+    os.write(terminal, text.encode())
+    screen = read_terminal(terminal, screen, awaited)
+    os.close(terminal)  # ends bash
+    os.waitpid(process, 0)
+    return apply_backspaces(screen)
+
+
+def read_terminal(terminal: int, screen: str, awaited: str) -> str:
+    """The screen with what appears until a text does."""
+    end = time.monotonic() + SECONDS
+    while awaited not in apply_backspaces(screen):
+        assert time.monotonic() < end, screen
+        if select.select([terminal], [], [], 0.1)[0]:
+            screen += os.read(terminal, 4096).decode()
+    return screen
+
+
+def apply_backspaces(screen: str) -> str:
+    shown: list[str] = []
+    cursor = 0
+    for letter in screen:
+        if letter == "\b":
+            cursor -= 1
+        else:
+            shown[cursor : cursor + 1] = letter
+            cursor += 1
+    return "".join(shown)
 
 
 def test_stacks_of_the_last_synth(bakery: CliRunner) -> None:
