@@ -71,16 +71,24 @@ app = typer.Typer(
 )
 
 
-def _show_version(show: bool) -> None:
+def show_version() -> None:
+    """Show the version of the bakery, as --version does.
+
+    Example: bakery version
+    """
+    print(metadata.version("multi-cloud-image-bakery"))
+
+
+def _show_version_first(show: bool) -> None:
     if show:
-        print(metadata.version("multi-cloud-image-bakery"))
+        show_version()
         raise typer.Exit
 
 
 @app.callback()
 def _set_program_options(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version_first, is_eager=True)
     ] = False,
 ) -> None:
     """Hold the options of the program itself."""
@@ -140,6 +148,7 @@ GROUPS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
         "keys": keys.keys,
         "demo": demo.demo,
         "help": show_help,
+        "version": show_version,
     },
 }
 

@@ -6,6 +6,7 @@ the changed input.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ PASSWORDS = "passwords"  # set if the seal keeps them
 PARENT = "base"  # QEMU's base: the digest of the parent's disk or of a download, or a recipe's values
 LOCKED = "lock:"
 READABLE = 40  # characters; a longer value is a digest or a list, which is useless in one line
+DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")  # SHA-256; its first 12 digits tell two files apart, as git's do
 
 
 def remote_base(builder: str) -> str:
@@ -85,6 +87,11 @@ class Change:
             return f"{self.input} removed"
         readable = max(len(self.before), len(self.after)) <= READABLE
         return f"{self.input}: {self.before} -> {self.after}" if readable else f"{self.input} changed"
+
+
+def shorten_digests(value: str) -> str:
+    """A value with the first digits of each digest, for people."""
+    return DIGEST.sub(r"\1", value)
 
 
 def compare_inputs(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Change, ...]:

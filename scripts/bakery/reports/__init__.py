@@ -3,6 +3,15 @@
 from bakery.reports.differences import lines, render_applied, render_differences
 from bakery.reports.junit import render_junit
 from bakery.reports.screen import Verbosity, watch
-from bakery.reports.tables import render_table
+from bakery.reports.tables import WIDTH, render_table
 
-__all__ = ["Verbosity", "lines", "render_applied", "render_differences", "render_junit", "render_table", "watch"]
+__all__ = [
+    "WIDTH",
+    "Verbosity",
+    "lines",
+    "render_applied",
+    "render_differences",
+    "render_junit",
+    "render_table",
+    "watch",
+]

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+WIDTH = 80  # columns of text that is wrapped: those of a terminal that nobody made wider
+
 
 def render_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns padded to their widest cell, header in capitals; the last column is never padded or cut."""

@@ -40,6 +40,7 @@ def test_version(bakery: CliRunner) -> None:
     answer = bakery("--version")
     assert (answer.code, answer.err) == (0, "")
     assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+)?\n", answer.out)
+    assert bakery("version") == answer
 
 
 @pytest.mark.parametrize(
