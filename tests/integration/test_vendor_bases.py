@@ -117,7 +117,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
 def test_a_newer_ami_is_due_once_and_the_build_starts_from_it(aws: StandIn, project: Session, tmp_path: Path) -> None:
     disk = make_raw(tmp_path, {})  # the bake looks at what the cloud makes of it
     first = register_disk(aws, "vendor-1", disk)[0]
-    (record,) = run_images(project, None, 1)
+    (record,) = run_images(project, None, 1).records
     assert record.vendor_bases["aws"].identity == first
     refresh_images(project, None, 1)
     (action,) = project.plan(None).actions
@@ -129,7 +129,7 @@ def test_a_newer_ami_is_due_once_and_the_build_starts_from_it(aws: StandIn, proj
     (action,) = project.plan(None).actions
     today = datetime.now(UTC).date().isoformat()
     assert (action.kind, action.reason) == ("bake", f"base AMI {first} -> {second} ({today})")
-    (record,) = run_images(project, None, 1)
+    (record,) = run_images(project, None, 1).records
     assert record.vendor_bases["aws"].identity == second
     instances = [
         instance

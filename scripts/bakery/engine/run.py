@@ -1,12 +1,16 @@
 """Work on several images in parallel, parents first."""
 
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bakery.catalog import Record
 from bakery.engine import steps
-from bakery.engine.plan import Action
+from bakery.engine.durations import PUBLISH, describe_rest, expect_seconds, read_seconds
+from bakery.engine.plan import Action, Plan
 from bakery.engine.prerequisites import Work, require_all
 from bakery.engine.session import Session
 from bakery.host import parallel
@@ -23,6 +27,52 @@ class Bakes:
 
     outcomes: list[Outcome[Baked]]
     unchanged: list[Action]
+
+
+@dataclass(frozen=True)
+class Release:
+    """A version that a run published.
+
+    `channel` points at it now, and pointed at the version `before` until then; both are empty without one. `seconds`
+    are those of its steps by name, `last_seconds` those of the version that was the newest one before.
+    """
+
+    record: Record
+    channel: str
+    before: str
+    seconds: Mapping[str, float]
+    last_seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The result of `run_images`: an outcome for each image that was due, and the actions of images that were kept.
+
+    `skipped` are images whose parent failed, `due` those that changed again meanwhile. `seconds` are of all the work.
+    """
+
+    outcomes: Sequence[Outcome[Release]]
+    unchanged: Sequence[Action]
+    skipped: Sequence[str]
+    due: Sequence[Action]
+    seconds: float
+
+    @property
+    def releases(self) -> list[Release]:
+        """The versions that were published."""
+        return [outcome.result for outcome in self.outcomes if outcome.result]
+
+    @property
+    def records(self) -> list[Record]:
+        """The records of the versions that were published."""
+        return [release.record for release in self.releases]
+
+    def require_success(self) -> None:
+        """Raise one error for all images that failed, or were not up to date at the end."""
+        parallel.raise_failures(self.outcomes, self.skipped)
+        if self.due:
+            names = ", ".join(action.image for action in self.due)
+            raise BakeryError(f"{names} changed again during the run", detail=self.due[0].reason, hint="run again")
 
 
 def bake_images(
@@ -72,39 +122,40 @@ def publish_images(session: Session, names: list[str] | None, channel: str, jobs
     )
 
 
-def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bool = False) -> list[Record]:
-    """Do all steps of each image level by level of the lineage until nothing is due; returns the new records.
+def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bool = False) -> Run:
+    """Do all steps of each image level by level of the lineage until nothing is due.
 
     The plan is made again after each level: if a new parent has the same content, its children need no bake. `rebuild`
     bakes the named images, or all, even if nothing is due. Before the first level, one error names everything that the
     due images lack, and those that wait for a parent.
     """
+    began = time.monotonic()
     rebuild_asked = datetime.now(UTC) if rebuild else None
-    outcomes: list[Outcome[Record]] = []
+    outcomes: list[Outcome[Release]] = []
+    unchanged: dict[str, Action] = {}
+    progress = _Progress(session, jobs)
     examined: set[str] = set()
     while True:
         plan = session.plan(names, rebuild_asked=rebuild_asked)
+        attempted = {outcome.name for outcome in outcomes}
+        for action in plan.actions:
+            if action.kind == "keep" and action.image not in attempted | unchanged.keys():
+                session.report(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))
+                unchanged[action.image] = action
         unexamined = [action for action in plan.pending if action.image not in examined]
         require_all(session, [_plan_run(session, action) for action in unexamined])
         examined |= {action.image for action in unexamined}
-        attempted = {outcome.name for outcome in outcomes}
         due = {action.image: action for action in plan.actions if action.kind in ("bake", "publish", "pause")}
         ready = [name for name in due if name not in attempted]
         if not ready:
             break
         for name in ready:
             session.report(Event("note", "plan", name, f"{due[name].kind}: {due[name].reason}"))
-        outcomes += parallel.run_parallel(ready, lambda name: _run_action(session, due[name]), jobs)  # noqa: B023 - the call ends in this iteration
-    for action in plan.actions:
-        if action.kind == "keep":
-            session.report(Event("note", "plan", action.image, f"keep {action.version}: {action.reason}"))
+        progress.expect_images(plan, attempted)
+        outcomes += parallel.run_parallel(ready, lambda name: _run_action(session, due[name], progress), jobs)  # noqa: B023 - the call ends in this iteration
     waiting = [action.image for action in plan.actions if action.kind == "wait"]
-    parallel.raise_failures(outcomes, waiting)
-    if due:
-        raise BakeryError(
-            f"{', '.join(due)} changed again during the run", detail=due[next(iter(due))].reason, hint="run again"
-        )
-    return [outcome.result for outcome in outcomes if outcome.result]
+    unchanged_actions = [action for action in unchanged.values() if action.image not in attempted]
+    return Run(outcomes, unchanged_actions, waiting, list(due.values()), time.monotonic() - began)
 
 
 def _plan_bake(session: Session, action: Action, builders: Sequence[str]) -> Work:
@@ -118,11 +169,65 @@ def _plan_run(session: Session, action: Action) -> Work:
     return Work(definition, builders, definition.targets, action.next_version, action.inputs)
 
 
-def _run_action(session: Session, action: Action) -> Record:
+class _Progress:
+    """Reports which image begins, of how many, and the time left, if earlier versions say how long they took."""
+
+    def __init__(self, session: Session, jobs: int) -> None:
+        self._session = session
+        self._jobs = jobs
+        self._lock = threading.Lock()
+        self._last_seconds: dict[str, dict[str, float]] = {}
+        self._expected: dict[str, float | None] = {}  # of images that are not finished
+        self._began: dict[str, float] = {}
+
+    def expect_images(self, plan: Plan, attempted: Collection[str]) -> None:
+        """Take the images that a plan has left. A child of an image that failed does not begin."""
+        skipped: set[str] = set()
+        self._expected = {}
+        for action in plan.actions:
+            definition = self._session.definitions.images[action.image]
+            if action.kind == "wait" and definition.parent in skipped.union(attempted):
+                skipped.add(action.image)
+            elif action.kind != "keep" and action.image not in attempted:
+                record = self._session.newest_record(definition) if action.kind != "pause" else None
+                seconds = read_seconds(self._session.project, definition, record) if record else {}
+                self._last_seconds[action.image] = seconds
+                self._expected[action.image] = expect_seconds(seconds, bakes=action.kind != "publish")
+
+    @contextmanager
+    def work_on(self, image: str) -> Iterator[Mapping[str, float]]:
+        """Report an image that begins; the seconds that the steps of its last version took."""
+        with self._lock:
+            self._began[image] = time.monotonic()
+            total = len(self._began.keys() | self._expected.keys())
+            rest = describe_rest([self._estimate_rest(name) for name in self._expected], self._jobs)
+            text = ", ".join(filter(None, (f"image {len(self._began)} of {total}", rest)))
+            self._session.report(Event("note", "run", image, text))
+        try:
+            yield self._last_seconds[image]
+        finally:
+            with self._lock:
+                del self._expected[image]
+
+    def _estimate_rest(self, image: str) -> float | None:
+        expected, began = self._expected[image], self._began.get(image)
+        if expected is None or began is None:
+            return expected
+        return max(0, expected - (time.monotonic() - began))
+
+
+def _run_action(session: Session, action: Action, progress: _Progress) -> Release:
+    definition = session.definitions.images[action.image]
+    with progress.work_on(action.image) as last_seconds:
+        if action.kind == "publish":
+            version = session.load_baked(definition, action.version)
+        else:
+            version = steps.bake_version(session, action)
+            if version.artifact and not steps.is_verified(session, version.artifact):
+                steps.verify_version(session, version.artifact)
+        record = steps.publish_version(session, version)
+    seconds = read_seconds(session.project, definition, record)
     if action.kind == "publish":
-        version = session.load_baked(session.definitions.images[action.image], action.version)
-    else:
-        version = steps.bake_version(session, action)
-        if version.artifact and not steps.is_verified(session, version.artifact):
-            steps.verify_version(session, version.artifact)
-    return steps.publish_version(session, version)
+        seconds = {step: number for step, number in seconds.items() if step.startswith(PUBLISH)}
+    before = action.move.before if action.move else record.version
+    return Release(record, definition.channel or "", before if definition.channel else "", seconds, last_seconds)

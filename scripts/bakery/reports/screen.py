@@ -14,6 +14,7 @@ from bakery.host import files
 from bakery.host.errors import BakeryError
 from bakery.host.events import Event, Reporter
 from bakery.host.redaction import Redactor
+from bakery.host.text import estimate_duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,7 +78,7 @@ def _is_shown(event: Event, verbosity: Verbosity) -> bool:
 
 def _estimate_rest(seconds: float, fraction: float) -> str:
     """The time left if a step goes on as before; empty before a hundredth is done."""
-    return f", about {seconds / fraction - seconds:.0f} s left" if fraction >= 0.01 else ""
+    return f", about {estimate_duration(seconds / fraction - seconds)} left" if fraction >= 0.01 else ""
 
 
 class _Plain:

@@ -127,6 +127,7 @@ class CliRunner:
     examined: list[str] = field(default_factory=list)  # tools and logins that a run looked at before it began
     failing_checks: set[str] = field(default_factory=set)  # images that fail their tests
     base_name: str = "debian bookworm"  # of what has no parent
+    seconds: dict[str, float] = field(default_factory=dict)  # that a step says it took: "bake web"
     baked_at: str = "2026-01-31T12:00:00+00:00"  # of every disk
 
     def __call__(self, *arguments: str) -> CliResult:
@@ -163,7 +164,9 @@ class CliRunner:
         """The whole line; what it did is in `did`, of this call only."""
         self.did.clear()
         self.events.clear()
-        return run.run_images(self.session(), list(images) or None, jobs)
+        result = run.run_images(self.session(), list(images) or None, jobs)
+        result.require_success()
+        return result.records
 
     @property
     def catalog(self) -> Catalog:
@@ -203,7 +206,7 @@ class CliRunner:
             disk=Disk(str(folder / "disk.qcow2"), "qcow2", 2**30, digest, digest),
             commit="",
             tools={},
-            seconds={},
+            seconds={"provision": self.seconds.get(f"bake {image.name}", 0)},
             created=self.baked_at,
             log="",
             vendor_base=base.vendor_base,
@@ -231,7 +234,7 @@ class CliRunner:
             passed,
             checks,
             "tcg",
-            {},
+            {"boot": self.seconds.get(f"verify {image.name}", 0)},
             "2026-01-31T12:01:00+00:00",
         )
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +14,7 @@ from bakery.bake.request import BakeRequest
 from bakery.catalog import Catalog, Record
 from bakery.host import files, process
 from bakery.host.errors import BakeryError, NotFoundError, OutageError, PartialError
+from bakery.host.events import Event
 from bakery.model import documents
 from bakery.model.documents import Base, Verdict
 from unit.bakery.cli.cli_runner import BASE, CliRunner
@@ -70,9 +73,8 @@ def test_a_changed_variable_bakes_the_child_only(bakery: CliRunner) -> None:
     channel = bakery.catalog.channel("web", "x86_64", "stable")
     assert channel and channel.version == "1.0.1"
     assert [event.text for event in bakery.events if event.stage == "plan"] == [
-        'bake: var:nginx.nginx_message: "hello" -> "goodbye"',
         "keep 1.0.0: inputs unchanged; not refreshed",
-        "keep 1.0.1: inputs unchanged; not refreshed",
+        'bake: var:nginx.nginx_message: "hello" -> "goodbye"',
     ]
 
 
@@ -199,10 +201,14 @@ class TestFailures:
     def test_exit_codes(self, bakery: CliRunner) -> None:
         bakery.broken = {"bake web"}
         answer = bakery("run")
-        assert (answer.code, answer.out) == (4, "")
+        assert answer.code == 4
+        assert answer.out.startswith(
+            "IMAGE  VERSION  TARGET  LOCATIONS  CHANNEL\nbase   1.0.0    local   1          -\n"
+        )
+        assert "next: " not in answer.out
         assert "error: 1 of 2 images failed\n  web: here:1: bake web failed (mend it)\nhint: " in answer.err
         answer = bakery("run")
-        assert answer.code == 1, "now it is the only one that is due"
+        assert (answer.code, answer.out) == (1, ""), "now it is the only one that is due"
         assert "error: here:1: bake web failed\nhint: mend it\nlog: " in answer.err
 
     def test_failing_checks_stop_before_publishing(self, bakery: CliRunner) -> None:
@@ -301,6 +307,107 @@ def test_the_result_is_on_standard_output(bakery: CliRunner) -> None:
         ["web", "1.0.0", "local"],
     ]
     assert "bake: never baked" in answer.err
+
+
+class TestScreen:
+    """The text around the work of a run."""
+
+    @pytest.fixture
+    def changed(self, bakery: CliRunner) -> CliRunner:
+        """Both images have a version whose seconds are known, and need another one."""
+        for image in ("base", "web"):
+            bakery.seconds |= {f"bake {image}": 102, f"verify {image}": 41}
+        bakery.line()
+        bakery.write("packer/base/debian/network.yaml", "# another\n")
+        bakery.seconds |= {"bake web": 98.4, "verify web": 130}
+        return bakery
+
+    def test_the_end_says_what_is_live_and_how_long_it_took(self, changed: CliRunner) -> None:
+        answer = changed("run")
+        live, times, end = answer.out.split("\n\n")
+        assert live.splitlines() == [
+            "IMAGE  VERSION  TARGET  LOCATIONS  CHANNEL",
+            "base   1.0.1    local   1          -",
+            "web    1.0.1    local   1          stable 1.0.0 -> 1.0.1",
+        ]
+        assert [line for line in times.splitlines() if "publish local" not in line] == [
+            "IMAGE  STEP           TIME",
+            "base   bake           102 s (last time 102 s)",
+            "base   verify         41 s (last time 41 s)",
+            "web    bake           98 s (last time 102 s)",
+            "web    verify         130 s (last time 41 s)",
+        ]
+        assert len(re.findall(r"publish local  .+ s \(last time .+ s\)$", times, re.MULTILINE)) == 2
+        assert re.fullmatch(
+            r"2 images at 2 locations in .+\nnext: 'bakery show web@stable' shows the ID at each location\n", end
+        )
+        assert changed("show", "web@stable").out.startswith("web 1.0.1 ")
+
+    def test_the_first_version_has_nothing_to_compare_with(self, bakery: CliRunner) -> None:
+        bakery.seconds = {"bake web": 98.4}
+        answer = bakery("run")
+        assert "web    bake           98 s\n" in answer.out
+        assert "stable -> 1.0.0\n" in answer.out
+        assert "last time" not in answer.out
+
+    def test_a_publication_alone_has_only_its_own_time(self, bakery: CliRunner) -> None:
+        bakery.seconds = {"bake web": 98.4}
+        bakery.line()
+        bakery.edit("web", "channel: stable", "channel: stable\ntags: {team: shop}")
+        answer = bakery("run")
+        assert "web    1.0.0    local   1          stable\n" in answer.out, "the channel points at it already"
+        assert re.search(r"^web    publish local  .+ s \(last time .+ s\)$", answer.out, re.MULTILINE)
+        assert " bake " not in answer.out
+        assert re.search(r"^1 image at 1 location in .+; 1 unchanged$", answer.out, re.MULTILINE)
+
+    def test_the_next_command_has_the_options_of_this_one(self, bakery: CliRunner, tmp_path: Path) -> None:
+        answer = bakery("run", "--catalog", str(tmp_path / "a catalog"), "--workspace", "other")
+        (line,) = [line for line in answer.out.splitlines() if line.startswith("next: ")]
+        command = line.removeprefix("next: '").removesuffix("' shows the ID at each location")
+        assert bakery(*shlex.split(command)[1:]).out.startswith("web 1.0.0 ")
+
+    def test_quiet_says_nothing(self, changed: CliRunner) -> None:
+        answer = changed("run", "--quiet")
+        assert (answer.code, answer.out, answer.err) == (0, "", "")
+        assert changed("run", "--quiet").out == ""
+
+    def test_images_are_counted_and_the_time_left_is_estimated(self, changed: CliRunner) -> None:
+        changed.line()
+        assert [(event.subject, event.text) for event in changed.events if event.stage == "run"] == [
+            ("base", "image 1 of 2, about 5 min left"),
+            ("web", "image 2 of 2, about 2 min left"),
+        ]
+
+    def test_no_time_is_invented(self, changed: CliRunner) -> None:
+        (changed.folder("base", "1.0.0") / "verdict.json").unlink()
+        (changed.folder("base", "1.0.0") / "artifact.json").unlink()
+        changed.broken = {"bake base"}
+        with pytest.raises(BakeryError):
+            changed.line()
+        assert [event.text for event in changed.events if event.stage == "run"] == [
+            "image 1 of 2, at least 2 min left"
+        ], "only web says how long it took"
+        text = (changed.project.root / "packer/images/base.yaml").read_text()
+        changed.write("packer/images/api.yaml", text.replace("name: base", "name: api"))
+        changed.events.clear()
+        with pytest.raises(BakeryError):
+            changed.line("api", "base")
+        assert [event.text for event in changed.events if event.stage == "run"] == ["image 1 of 2", "image 2 of 2"]
+
+    def test_images_that_are_kept_are_named_before_the_work(self, changed: CliRunner) -> None:
+        changed.content["base"] = "always this"
+        changed.line()
+        changed.write("packer/base/debian/network.yaml", "# a third\n")
+        changed.line()
+        assert [(event.stage, event.subject, event.text.split(":")[0]) for event in notes(changed)] == [
+            ("plan", "base", "bake"),
+            ("run", "base", "image 1 of 2, about 6 min left"),
+            ("plan", "web", "keep 1.0.1"),
+        ], "a new parent with the same content is known only after its bake"
+
+
+def notes(bakery: CliRunner) -> list[Event]:
+    return [event for event in bakery.events if event.stage in ("plan", "run")]
 
 
 def test_json_is_the_documents(bakery: CliRunner) -> None:
