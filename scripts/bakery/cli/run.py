@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bakery.cli import options
 from bakery.cli.session import session
-from bakery.engine.run import Release, Run, run_images
+from bakery.engine.run import PublishedVersion, Run, run_images
 from bakery.host.text import count_of, describe_duration
 from bakery.model import documents
 from bakery.reports import render_table
@@ -43,13 +43,13 @@ def run(
     """
     with session(definitions, workspace, catalog, verb="run", json=json, quiet=quiet, verbose=verbose) as verb_session:
         result = run_images(verb_session, images, jobs, rebuild)
-        if result.releases and not json and not quiet:
+        if result.published and not json and not quiet:
             print(render(result), flush=True)  # an error follows on another stream
         result.require_success()
     if json:
         print(documents.dump_all(result.records).decode(), end="")
-    elif not quiet and result.releases:
-        print(f"next: '{show_command(result.releases[-1], workspace, catalog)}' shows the ID at each location")
+    elif not quiet and result.published:
+        print(f"next: '{show_command(result.published[-1], workspace, catalog)}' shows the ID at each location")
     elif not quiet:
         print("nothing to do: every image is up to date")
 
@@ -57,16 +57,16 @@ def run(
 def render(result: Run) -> str:
     """The versions that are live now, the seconds of their steps, and the totals."""
     header = ("image", "version", "target", "locations", "channel")
-    tables = [render_table(header, [row for release in result.releases for row in _publication_rows(release)])]
-    if steps := [row for release in result.releases for row in _step_rows(release)]:
+    tables = [render_table(header, [row for version in result.published for row in _publication_rows(version)])]
+    if steps := [row for version in result.published for row in _step_rows(version)]:
         tables.append(render_table(("image", "step", "time"), steps))
     return "\n\n".join([*tables, _count_totals(result)])
 
 
-def show_command(release: Release, workspace: Path, catalog: str) -> str:
+def show_command(version: PublishedVersion, workspace: Path, catalog: str) -> str:
     """The command that shows a version, with the options of this call that are not its defaults."""
-    record = release.record
-    command = ["bakery", "show", f"{record.image}@{release.channel or record.version}"]
+    record = version.record
+    command = ["bakery", "show", f"{record.image}@{version.channel or record.version}"]
     if record.arch != options.ARCH:
         command += ["--arch", record.arch]
     if str(workspace) != os.environ.get("BAKERY_WORKSPACE", str(options.WORKSPACE)):
@@ -76,27 +76,27 @@ def show_command(release: Release, workspace: Path, catalog: str) -> str:
     return shlex.join(command)
 
 
-def _publication_rows(release: Release) -> Iterator[tuple[str, ...]]:
-    record = release.record
+def _publication_rows(version: PublishedVersion) -> Iterator[tuple[str, ...]]:
+    record = version.record
     for publication in record.publications:
         locations = str(len(publication.locations))
-        yield record.image, record.version, publication.target, locations, _channel_cell(release)
+        yield record.image, record.version, publication.target, locations, _channel_cell(version)
 
 
-def _channel_cell(release: Release) -> str:
+def _channel_cell(version: PublishedVersion) -> str:
     """The channel, and its move if there was one."""
-    if not release.channel:
+    if not version.channel:
         return "-"
-    if release.before == release.record.version:
-        return release.channel
-    return f"{release.channel} {f'{release.before} ' if release.before else ''}-> {release.record.version}"
+    if version.before == version.record.version:
+        return version.channel
+    return f"{version.channel} {f'{version.before} ' if version.before else ''}-> {version.record.version}"
 
 
-def _step_rows(release: Release) -> Iterator[tuple[str, str, str]]:
-    for step, seconds in release.seconds.items():
-        last = release.last_seconds.get(step)
+def _step_rows(version: PublishedVersion) -> Iterator[tuple[str, str, str]]:
+    for step, seconds in version.seconds.items():
+        last = version.last_seconds.get(step)
         comparison = f" (last time {_seconds_cell(last)})" if last else ""
-        yield release.record.image, step, f"{_seconds_cell(seconds)}{comparison}"
+        yield version.record.image, step, f"{_seconds_cell(seconds)}{comparison}"
 
 
 def _seconds_cell(seconds: float) -> str:
@@ -105,6 +105,6 @@ def _seconds_cell(seconds: float) -> str:
 
 def _count_totals(result: Run) -> str:
     locations = sum(len(publication.locations) for record in result.records for publication in record.publications)
-    released = f"{count_of(len(result.releases), 'image')} at {count_of(locations, 'location')}"
+    published = f"{count_of(len(result.published), 'image')} at {count_of(locations, 'location')}"
     unchanged = f"; {len(result.unchanged)} unchanged" if result.unchanged else ""
-    return f"{released} in {describe_duration(result.seconds)}{unchanged}"
+    return f"{published} in {describe_duration(result.seconds)}{unchanged}"

@@ -30,7 +30,7 @@ class Bakes:
 
 
 @dataclass(frozen=True)
-class Release:
+class PublishedVersion:
     """A version that a run published.
 
     `channel` points at it now, and pointed at the version `before` until then; both are empty without one. `seconds`
@@ -51,21 +51,21 @@ class Run:
     `skipped` are images whose parent failed, `due` those that changed again meanwhile. `seconds` are of all the work.
     """
 
-    outcomes: Sequence[Outcome[Release]]
+    outcomes: Sequence[Outcome[PublishedVersion]]
     unchanged: Sequence[Action]
     skipped: Sequence[str]
     due: Sequence[Action]
     seconds: float
 
     @property
-    def releases(self) -> list[Release]:
+    def published(self) -> list[PublishedVersion]:
         """The versions that were published."""
         return [outcome.result for outcome in self.outcomes if outcome.result]
 
     @property
     def records(self) -> list[Record]:
         """The records of the versions that were published."""
-        return [release.record for release in self.releases]
+        return [version.record for version in self.published]
 
     def require_success(self) -> None:
         """Raise one error for all images that failed, or were not up to date at the end."""
@@ -131,7 +131,7 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
     """
     began = time.monotonic()
     rebuild_asked = datetime.now(UTC) if rebuild else None
-    outcomes: list[Outcome[Release]] = []
+    outcomes: list[Outcome[PublishedVersion]] = []
     unchanged: dict[str, Action] = {}
     progress = _Progress(session, jobs)
     examined: set[str] = set()
@@ -216,7 +216,7 @@ class _Progress:
         return max(0, expected - (time.monotonic() - began))
 
 
-def _run_action(session: Session, action: Action, progress: _Progress) -> Release:
+def _run_action(session: Session, action: Action, progress: _Progress) -> PublishedVersion:
     definition = session.definitions.images[action.image]
     with progress.work_on(action.image) as last_seconds:
         if action.kind == "publish":
@@ -229,5 +229,9 @@ def _run_action(session: Session, action: Action, progress: _Progress) -> Releas
     seconds = read_seconds(session.project, definition, record)
     if action.kind == "publish":
         seconds = {step: number for step, number in seconds.items() if step.startswith(PUBLISH)}
-    before = action.move.before if action.move else record.version
-    return Release(record, definition.channel or "", before if definition.channel else "", seconds, last_seconds)
+    channel = definition.channel or ""
+    if action.move:
+        before = action.move.before
+    else:
+        before = record.version if channel else ""
+    return PublishedVersion(record, channel, before, seconds, last_seconds)
