@@ -230,8 +230,6 @@ def _run_action(session: Session, action: Action, progress: _Progress) -> Publis
     if action.kind == "publish":
         seconds = {step: number for step, number in seconds.items() if step.startswith(PUBLISH)}
     channel = definition.channel or ""
-    if action.move:
-        before = action.move.before
-    else:
-        before = record.version if channel else ""
+    unmoved = record.version if channel else ""
+    before = action.move.before if action.move else unmoved
     return PublishedVersion(record, channel, before, seconds, last_seconds)
