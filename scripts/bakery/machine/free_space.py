@@ -33,7 +33,8 @@ def find_remains(raw: Path, partition: Partition) -> Iterator[Extent]:
 
     A node of ext4's extents is no content: it holds numbers of blocks, and stays of the file that filled free space.
     """
-    return (extent for extent, piece in _find_pieces(raw, partition) if not _is_extent_node(piece))
+    blocks = partition.size // PIECE
+    return (extent for extent, piece in _find_pieces(raw, partition) if not _is_extent_node(piece, blocks))
 
 
 def clear_free_space(raw: Path) -> int:
@@ -117,13 +118,20 @@ def _find_pieces(raw: Path, partition: Partition) -> Iterator[tuple[Extent, byte
                     yield Extent(start, start + len(piece)), piece
 
 
-def _is_extent_node(piece: bytes) -> bool:
-    """Whether a block is a node of a tree of extents, with zeros behind its entries: struct ext4_extent_header."""
+def _is_extent_node(piece: bytes, blocks: int) -> bool:
+    """Whether a block has nothing but numbers of blocks, as a node of a tree of extents: struct ext4_extent_header.
+
+    Removing a file takes the number of entries back, and leaves the entries.
+    """
     if len(piece) < PIECE:
         return False
-    magic, entries, most, _depth = struct.unpack_from("<HHHH", piece)
-    fits = entries <= most <= PIECE // ENTRY - 1
-    return magic == NODE_MAGIC and fits and not piece[ENTRY * (entries + 1) : ENTRY * (most + 1)].strip(b"\0")
+    magic, _entries, most, depth = struct.unpack_from("<HHHH", piece)
+    if magic != NODE_MAGIC or most > PIECE // ENTRY - 1:
+        return False
+    entries = piece[ENTRY : ENTRY * (most + 1)]
+    # struct ext4_extent_idx and struct ext4_extent: where the low and the high part of the number of a block are.
+    layout, low, high = ("<IIHH", 1, 2) if depth else ("<IHHI", 3, 2)
+    return all(entry[low] | entry[high] << 32 < blocks for entry in struct.iter_unpack(layout, entries))
 
 
 def _read(raw: Path, offset: int, size: int) -> bytes:

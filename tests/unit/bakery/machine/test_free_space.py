@@ -86,11 +86,15 @@ def test_a_file_system_that_was_not_unmounted_is_left_alone(write: Write) -> Non
 
 
 def test_a_node_of_extents_is_no_content(write: Write) -> None:
-    node = struct.pack("<HHHHI", 0xF30A, 1, 340, 0, 7) + b"one  entry  "
-    hidden = node.ljust(2000, b"\0") + b"old content behind the entries"
-    raw = write({**ext(), 4096 * 100: node, 4096 * 110: hidden})
-    assert list(find_remains(raw, DISK)) == at(110)
-    assert clear_free_space(raw) == 8192
+    """Also after its file was removed: the number of entries is 0 then, and the entries are still there."""
+    leaf = struct.pack("<HHHHI", 0xF30A, 0, 340, 0, 7) + struct.pack("<IHHI", 0, 32768, 0, 500) * 30
+    index = struct.pack("<HHHHI", 0xF30A, 1, 340, 1, 7) + struct.pack("<IIHH", 0, 300, 0, 0)
+    hidden = leaf.ljust(2000, b"\0") + b"old content behind the entries"
+    beyond = leaf + struct.pack("<IHHI", 0, 1, 0, 512)  # a block that the partition does not have
+    content = {100: leaf, 101: index, 102: leaf[:12] + b"old content", 110: hidden, 111: index + b"old content"}
+    raw = write({**ext(), **{4096 * block: text for block, text in content.items()}, 4096 * 112: beyond})
+    assert list(find_remains(raw, DISK)) == at(102, 110, 111, 112)
+    assert clear_free_space(raw) == 6 * 4096
 
 
 def test_swap_space_is_free_but_for_its_header(write: Write) -> None:
