@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from bakery.infra import mirror
 from bakery.machine import network
 
 
@@ -19,10 +20,12 @@ def copy_project(root: Path, folder: Path) -> None:
 
 
 def user_environment() -> dict[str, str]:
-    """A user's environment after `source .venv/bin/activate`, without settings of the bakery but for open ports."""
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith("BAKERY_") or name == network.PORTS
-    }
+    """A user's environment after `source .venv/bin/activate`, without settings of the bakery but for those of a machine.
+
+    These are open ports, and the mirror of a machine that cannot reach Terraform's registry.
+    """
+    of_machine = (network.PORTS, mirror.VARIABLE, mirror.CONFIG_VARIABLE)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BAKERY_") or name in of_machine}
     return {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
 
 

@@ -47,6 +47,7 @@ FILES = {
     "/etc/dnf/dnf.conf": f"[main]\nbest=True\ninstallonly_limit=3\nexclude={HELD}-2*\n",
     "/etc/dnf/plugins/versionlock.conf": "[main]\nenabled = 1\nlocklist = /etc/dnf/plugins/versionlock.list\n",
     "/etc/dnf/plugins/versionlock.list": f"{LOCKED}-0:1-1.*\n",
+    "/etc/dnf/plugins/local.conf": "[main]\nenabled = 0\n",  # Debian 13 enables it, and dnf then asks an archive here
     "/usr/lib/os-release": OS_RELEASE,
     "/etc/redhat-release": "Rocky Linux release 9.4 (Blue Onyx)\n",
 }
