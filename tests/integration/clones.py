@@ -20,7 +20,7 @@ def copy_project(root: Path, folder: Path) -> None:
 
 
 def user_environment() -> dict[str, str]:
-    """A user's environment after `source .venv/bin/activate`, without settings of the bakery but for those of a machine.
+    """A user's environment after `source .venv/bin/activate`, with the settings of this machine alone.
 
     These are open ports, and the mirror of a machine that cannot reach Terraform's registry.
     """
