@@ -14,7 +14,7 @@ from bakery.engine.plan import Action, Plan
 from bakery.engine.prerequisites import Work, require_all
 from bakery.engine.session import Session
 from bakery.host import parallel
-from bakery.host.errors import BakeryError
+from bakery.host.errors import BakeryError, UsageError, raise_all
 from bakery.host.events import Event
 from bakery.host.parallel import Outcome
 from bakery.model.baked import Baked
@@ -88,7 +88,7 @@ def bake_images(
     `keep` keeps the disks of bakes that fail on this machine. Raises one error with everything that the bakes lack
     before the first one.
     """
-    selected = {definition.name for definition in session.definitions.select(names or [])}
+    selected = _select_by_builder(session, names or [], builders)
     actions = [action for action in session.plan(names, rebuild_asked=baked_before).actions if action.image in selected]
     due = {action.image: action for action in actions if action.kind in ("bake", "wait", "pause")}
     ready = [action for action in due.values() if action.kind == "bake"]
@@ -97,6 +97,24 @@ def bake_images(
         list(due), lambda name: steps.bake_version(session, due[name], builders, keep), jobs
     )
     return Bakes(outcomes, [action for action in actions if action.image not in due])
+
+
+def _select_by_builder(session: Session, names: Sequence[str], builders: Sequence[str]) -> set[str]:
+    """The images that have one of these builders; UsageError for each image that is named and has none of them."""
+    definitions = session.definitions.select(names)
+    others = [definition for definition in definitions if not steps.select_builders(definition, builders)]
+    if names:
+        raise_all(
+            [
+                UsageError(
+                    f"{definition.name} has no builder {' or '.join(builders)}",
+                    where=session.definitions.where(definition.name, "base"),
+                    hint=f"it has {' and '.join(definition.builders)}",
+                )
+                for definition in others
+            ]
+        )
+    return {definition.name for definition in definitions if definition not in others}
 
 
 def verify_images(session: Session, names: list[str] | None, jobs: int) -> list[Outcome[Verdict]]:

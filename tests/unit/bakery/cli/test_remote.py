@@ -317,6 +317,16 @@ def test_disk_and_build_of_one_version(bakery: CliRunner, cloud: Cloud) -> None:
     assert record.sha256 != "b" * 64, "a version with a disk is known by the disk"
 
 
+def test_a_builder_that_an_image_lacks(bakery: CliRunner, cloud: Cloud) -> None:
+    bakery.line("base")
+    before = list(bakery.did)
+    answer = bakery("bake", "base", "--builder", "aws")
+    assert answer.code == 64
+    assert "base.yaml:6: base has no builder aws\nhint: it has qemu\n" in answer.err
+    assert bakery("bake", "--builder", "azure").code == 0, "none of them is asked for by name"
+    assert bakery.did == before
+
+
 def test_one_builder_only(bakery: CliRunner, cloud: Cloud) -> None:
     """As in CI, where private and public builds are jobs of their own."""
     bakery.edit("cloud", "base:\n", "base:\n  qemu:\n    debootstrap: {suite: bookworm}\n")
