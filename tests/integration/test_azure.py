@@ -674,6 +674,7 @@ class TestMarketplace:
         tools = toolbox.toolchain(project)
         log, definition = tmp_path / "log", self.definition()
         job = Job(project, definition, "1.0.0", "azure", None, tools, tmp_path, log, silent, vendor_base=newest)
+        job.ansible_files.mkdir()
         assert builder.variables(job)["source_urn"] == f"{self.URN}:0.20261101.10"
 
 

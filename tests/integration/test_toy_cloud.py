@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,8 @@ LINE = re.compile(r"line to `CLOUDS`:\n\n```python\n(.*?)```", re.DOTALL)
 # Builds nothing, and says that it did as Packer does.
 PACKER = """\
 import json, pathlib, sys
+if sys.argv[1] == "version":
+    print("Packer v{version}")
 if sys.argv[1] == "build":
     file = next(word.removeprefix("-var-file=") for word in sys.argv if word.startswith("-var-file="))
     variables = json.loads(pathlib.Path(file).read_text())
@@ -55,7 +58,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clouds.write_text(re.sub(r"(CLOUDS: .*?)^}", rf"\1{line}}}", text, flags=re.MULTILINE | re.DOTALL))
     packer = copy / ".bakery" / "tools" / "bin" / "packer"
     packer.parent.mkdir(parents=True)
-    packer.write_text(f"#!{sys.executable} -IS\n{PACKER}")
+    pin = tomllib.loads((copy / "tools" / "tools.toml").read_text())["packer"]["version"]
+    packer.write_text(f"#!{sys.executable} -IS\n{PACKER.replace('{version}', pin)}")
     packer.chmod(0o755)
     return copy
 
