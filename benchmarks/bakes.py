@@ -78,7 +78,7 @@ def measure(folder: Path) -> Bakes:
     updates["vm"] = _read_tasks(Path(artifact["log"]))
     ours = ("flatten", "digest")  # what the bakery does with the disk when Packer is done
     packer = sum(seconds for phase, seconds in artifact["seconds"].items() if phase not in ours)
-    accelerator = qemu.accelerator(project.cache / "accelerator.json")
+    accelerator = qemu.accelerator()
     return Bakes(accelerator, _stock(project, accelerator), vm, packer, chroot, updates)
 
 

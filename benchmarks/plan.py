@@ -50,7 +50,7 @@ def prepare(folder: Path, size: int) -> list[str]:
     catalog = open_catalog(described, "")
     for image in loaded.images.values():
         _complete(catalog, image, prints.inputs(image, loaded.sources[image.name], ""))
-    return ["--definitions", str(images), "--workspace", str(project.workspace)]
+    return ["--definitions", str(images), "--workspace", str(described.workspace)]
 
 
 def project(folder: Path) -> Project:
