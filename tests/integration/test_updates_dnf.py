@@ -5,16 +5,18 @@ archive and its packages are real; the kernel and the boot loader of that family
 """
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from bakery.contents import rpm
-from bakery.machine import disk_image
+from bakery.machine import disk_image, network
 from bakery.machine.root import open_root
 from bakery.model.documents import Artifact, Updates
 from doubles.rpm_archive import RpmArchive
@@ -76,7 +78,11 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RpmArchive]:
     work = tmp_path_factory.mktemp("rpm")
     server = Server(work)
     # Sockets of gpg need a short path, and its agent removes them at its end.
-    with at_work(server.http), tempfile.TemporaryDirectory(prefix="gpg-", ignore_cleanup_errors=True) as folder:
+    with (
+        at_work(server.http),
+        patch.dict(os.environ, {network.PORTS: str(server.http.server_port)}),  # bakes may reach it
+        tempfile.TemporaryDirectory(prefix="gpg-", ignore_cleanup_errors=True) as folder,
+    ):
         keys = Path(folder, "home")
         yield RpmArchive(work / "9", work / "work", keys, server.uri)
         subprocess.run(["gpgconf", "--homedir", keys, "--kill", "gpg-agent"], check=True)
