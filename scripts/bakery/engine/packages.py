@@ -35,9 +35,8 @@ def find_missing_packages(
 
 
 def _find_record(session: Session, image: ImageDefinition, inputs: Mapping[str, str]) -> Record | None:
-    parent = next((base.parent for base in image.base.by_builder.values() if base.parent), None)
-    if parent:
-        return session.newest_record(session.definitions.images[parent])
+    if image.parent:
+        return session.newest_record(session.definitions.images[image.parent])
     record = session.newest_record(image)
     bases = (PARENT, *map(remote_base, image.builders))
     has_same_base = record and all(record.inputs.get(name) == inputs.get(name) for name in bases)
