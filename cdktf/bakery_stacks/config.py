@@ -312,14 +312,7 @@ def _refuse_templates(path: Path, data: object) -> None:
     )
 
 
-def _list_texts(data: object, *keys: str | int) -> Iterator[tuple[Keys, str]]:
-    """Every text in the content of a file, with its keys."""
-    if isinstance(data, str):
-        yield keys, data
-    elif isinstance(data, Mapping):
-        for key, value in data.items():
-            yield from _list_texts(key, *keys, key)
-            yield from _list_texts(value, *keys, key)
-    elif isinstance(data, list):
-        for number, value in enumerate(data):
-            yield from _list_texts(value, *keys, number)
+def _list_texts(data: object) -> Iterator[tuple[Keys, str]]:
+    """Every text in the content of a file, keys of mappings included, with its keys."""
+    for keys, part in yamlfile.walk(data):
+        yield from ((keys, text) for text in (*keys[-1:], part) if isinstance(text, str))

@@ -1,14 +1,14 @@
 """Finds the part of a definition that a failed task of Ansible comes from: a package, a role, or a variable of it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from pydantic import JsonValue
-
 from bakery.bake.watch import TaskFailure
 from bakery.clouds.job import Job
+from bakery.host import yamlfile
+from bakery.host.yamlfile import Keys
 from bakery.model.definition import ImageDefinition
 
 # The words of Ansible's modules apt, dnf and dnf5 (2.19), and of apt-get itself, for a package that no archive has.
@@ -24,8 +24,6 @@ SEARCH_PAGES = {
     "ubuntu": "https://packages.ubuntu.com/search?keywords=",
 }
 SEARCH_COMMANDS = {"Debian": "apt-cache search", "RedHat": "dnf search"}
-
-Keys = Sequence[str | int]
 
 
 @dataclass(frozen=True)
@@ -75,8 +73,8 @@ def _find_package(definition: ImageDefinition, role: int | None, names: Sequence
             return ("software", "packages", number)
     if role is None:
         return None
-    for keys, text in _list_texts(dict(software.roles[role].vars)):
-        if not {text, _bare_name(text)}.isdisjoint(names):
+    for keys, text in yamlfile.walk(software.roles[role].vars):
+        if isinstance(text, str) and not {text, _bare_name(text)}.isdisjoint(names):
             return ("software", "roles", role, "vars", *keys)
     return None
 
@@ -84,15 +82,6 @@ def _find_package(definition: ImageDefinition, role: int | None, names: Sequence
 def _bare_name(package: str) -> str:
     """The name of a package without the version behind it."""
     return package.partition("=")[0]
-
-
-def _list_texts(value: JsonValue) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Each text in a value, with the keys that lead to it."""
-    if isinstance(value, str):
-        yield (), value
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, part in parts:
-        yield from (((key, *keys), text) for keys, text in _list_texts(part))
 
 
 def _search_hint(definition: ImageDefinition, names: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -87,6 +87,14 @@ def parse(path: Path, text: str | None = None, *, exact: bool = True) -> str:
         if exact:
             raise_all([_number_error(path, part, yaml) for part in parts if not _comes_back(part)])
         return json.dumps(yaml.constructor.construct_document(node) if node else None)
+
+
+def walk(data: object, *keys: str | int) -> Iterator[tuple[Keys, object]]:
+    """Every part of a file's content with the keys that lead to it, each mapping or list before its own parts."""
+    yield keys, data
+    parts = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list) else ()
+    for key, part in parts:
+        yield from walk(part, *keys, key)
 
 
 def compose_nodes(path: Path, text: str | None = None) -> Node | None:
