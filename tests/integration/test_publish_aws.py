@@ -31,6 +31,7 @@ from bakery.model.project import Project
 from bakery.model.version import ImageVersion
 from bakery.signing import Keyring
 from doubles.aws.client import HOME_ACCOUNT, StandIn, running
+from doubles.channels import open_channel
 
 pytestmark = pytest.mark.integration
 
@@ -524,28 +525,28 @@ def test_channels(aws: StandIn, bench: DiskPublisher, tmp_path: Path) -> None:
     # The first step fails in one place: nothing points anywhere.
     aws.fault("ssm", "PutParameter", region=THIRD, account=CONSUMER, error="AccessDeniedException", status=400)
     with pytest.raises(BakeryError, match=f"cannot write {CHANNEL}"):
-        channels.promote(catalog, first, "stable", "", targets, silent)
+        channels.promote(open_channel(catalog, targets, "stable"), first, "", is_new=True)
     assert _pointers(aws, CHANNEL) == {}
     assert catalog.channel("web", "x86_64", "stable") is None
 
-    entry = channels.promote(catalog, first, "stable", "", targets, silent)
+    entry = channels.promote(open_channel(catalog, targets, "stable"), first, "", is_new=True)
     assert _pointers(aws, CHANNEL) == _values(old)
     assert {pointer.name for pointer in entry.pointers} == {CHANNEL}
     before = _writes(aws)
-    assert channels.promote(catalog, first, "stable", "", targets, silent) == entry
+    assert channels.promote(open_channel(catalog, targets, "stable"), first, "", is_new=True) == entry
     assert _writes(aws) == before
 
     # A later step fails in the third region: all keep, or get back, what they had.
     aws.fault("ssm", "PutParameter", region=THIRD, account=HOME_ACCOUNT, error="AccessDeniedException", status=400)
     with pytest.raises(BakeryError, match=f"cannot write {CHANNEL}") as caught:
-        channels.promote(catalog, second, "stable", "", targets, silent)
-    assert f"restored in {HOME_ACCOUNT}/{SECOND}: {old.locations[1].id}" in caught.value.detail
+        channels.promote(open_channel(catalog, targets, "stable"), second, "", is_new=True)
+    assert "aws: restored to 1.0.0" in caught.value.detail
     assert _pointers(aws, CHANNEL) == _values(old)
     assert catalog.channel("web", "x86_64", "stable") == entry
 
-    channels.promote(catalog, second, "stable", "", targets, silent)
+    channels.promote(open_channel(catalog, targets, "stable"), second, "", is_new=True)
     assert _pointers(aws, CHANNEL) == _values(new)
-    assert channels.rollback(catalog, "web", "x86_64", "stable", "", targets, silent).version == "1.0.0"
+    assert channels.rollback(open_channel(catalog, targets), "").version == "1.0.0"
     assert _pointers(aws, CHANNEL) == _values(old)
     steps = [step.version for step in catalog.history("web", "x86_64", "stable")]
     assert steps == ["1.0.0", "1.0.1", "1.0.0"]
@@ -556,11 +557,11 @@ def test_a_version_that_lost_an_image_is_not_promoted(aws: StandIn, bench: DiskP
     publication = bench.publish()
     record = _record(catalog, publication)
     targets = {"aws": bench.target()}
-    entry = channels.promote(catalog, record, "stable", "", targets, silent)
+    entry = channels.promote(open_channel(catalog, targets, "stable"), record, "", is_new=True)
     assert catalog.channel("web", "x86_64", "stable") == entry
     aws.client("ec2", SECOND).deregister_image(ImageId=publication.locations[1].id)
     with pytest.raises(BakeryError, match="cannot be used everywhere") as caught:
-        channels.promote(catalog, record, "next", "", targets, silent)
+        channels.promote(open_channel(catalog, targets, "next"), record, "", is_new=True)
     assert f"{HOME_ACCOUNT}/{SECOND} {publication.locations[1].id}: missing" in caught.value.detail
     assert _pointers(aws, CHANNEL.replace("stable", "next")) == {}
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from bakery.catalog.index import Index
 from bakery.catalog.keys import NUMBERED, Numbered, document_key
-from bakery.catalog.record import ChannelEntry, Failure, Record
+from bakery.catalog.record import ChannelEntry, Failure, Move, Record
 from bakery.catalog.signatures import Signatures, Signed
 from bakery.catalog.store import Store
 from bakery.host.errors import BakeryError, ConflictError
@@ -51,15 +51,19 @@ class Documents:
         _check_key(document, key, where)
         return document
 
-    def _create_signed(self, document: Record | ChannelEntry, duty: Duty) -> bool:
-        """Write a signed document under its key; False, and nothing written, if the key is taken."""
-        return self._store.create(document_key(document), self._signatures.sign(document, duty))
+    def _create_signed(self, document: Record | ChannelEntry | Move, duty: Duty) -> bool:
+        """Write a signed document under its key; False, and nothing written, if the key is taken.
+
+        Equal bytes there are our own: the answer to a write can be lost, and a library repeats the request.
+        """
+        key, envelope = document_key(document), self._signatures.sign(document, duty)
+        return self._store.create(key, envelope) or self._store.read(key) == envelope
 
     def _create_unsigned(self, document: Failure | Observations) -> bool:
         """Write a document under its key; False, and nothing written, if the key is taken."""
         return self._store.create(document_key(document), dump(document))
 
-    def _publish_document(self, document: Record | ChannelEntry, message: str) -> None:
+    def _publish_document(self, document: Record | ChannelEntry | Move, message: str) -> None:
         """Write a document that `publish` signs; ConflictError with `message` if another run was faster."""
         if not self._create_signed(document, "publish"):
             raise ConflictError(

@@ -2,13 +2,13 @@
 
 import re
 
-from bakery.catalog.record import ChannelEntry, Failure, Record
+from bakery.catalog.record import ChannelEntry, Failure, Move, Record
 from bakery.model.contents import SBOM_SUFFIXES, SbomFormat
 from bakery.model.observations import Observations
 from bakery.model.version import Versioned
 
-Numbered = Record | ChannelEntry | Failure | Observations  # the kinds of documents that a folder holds a series of
-
+# The kinds of documents that a folder holds a series of.
+Numbered = Record | ChannelEntry | Move | Failure | Observations
 VERSION = re.compile(r"^(\d+)\.(\d+)\.(\d+)$")  # three integers: Azure galleries accept nothing else
 NUMBERED = re.compile(r"^\d{6}\.json$")  # sorts as text; other files in the folder are ignored
 OBSERVATIONS = "observations"
@@ -32,6 +32,10 @@ def channels_folder(image: str, arch: str) -> str:
 
 def channel_folder(image: str, arch: str, channel: str) -> str:
     return f"{channels_folder(image, arch)}/{channel}"
+
+
+def moves_folder(image: str, arch: str, channel: str) -> str:
+    return f"{channel_folder(image, arch, channel)}/moves"
 
 
 def failures_folder(image: str, arch: str) -> str:
@@ -77,6 +81,8 @@ def document_key(document: Numbered) -> str:
             folder, number = version_folder(document), document.revision
         case ChannelEntry():
             folder, number = channel_folder(document.image, document.arch, document.channel), document.number
+        case Move():
+            folder, number = moves_folder(document.image, document.arch, document.channel), document.number
         case Failure():
             folder, number = failures_folder(document.image, document.arch), document.number
         case Observations():

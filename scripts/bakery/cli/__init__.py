@@ -135,6 +135,7 @@ GROUPS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
         "attest": attest.attest,
         "promote": channels.promote,
         "rollback": channels.rollback,
+        "channel": channels.app,
         "revoke": revoke.revoke,
     },
     "Infrastructure": {

@@ -130,10 +130,17 @@ def verify_images(session: Session, names: list[str] | None, jobs: int) -> list[
 
 
 def publish_images(session: Session, names: list[str] | None, channel: str, jobs: int) -> list[Outcome[Record]]:
-    """Publish the newest baked versions and move their channels, or `channel` if that is given."""
+    """Publish the newest baked versions and move their channels, or `channel` if that is given.
+
+    A version that is published, and that its channel does not point at yet, need not be in the workspace.
+    """
+    late = {action.image: action.version for action in session.plan(names).actions if action.kind == "promote"}
 
     def publish(name: str) -> Record:
-        return steps.publish_version(session, session.newest_baked(session.definitions.images[name]), channel)
+        definition = session.definitions.images[name]
+        if name in late and not channel:
+            return steps.follow_version(session, definition, late[name])
+        return steps.publish_version(session, session.newest_baked(definition), channel)
 
     return parallel.run_parallel(
         [definition.name for definition in session.definitions.select(names or [])], publish, jobs
@@ -163,7 +170,7 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
         unexamined = [action for action in plan.pending if action.image not in examined]
         require_all(session, [_plan_run(session, action) for action in unexamined])
         examined |= {action.image for action in unexamined}
-        due = {action.image: action for action in plan.actions if action.kind in ("bake", "publish", "pause")}
+        due = {action.image: action for action in plan.actions if action.kind not in ("wait", "keep")}
         ready = [name for name in due if name not in attempted]
         if not ready:
             break
@@ -183,7 +190,7 @@ def _plan_bake(session: Session, action: Action, builders: Sequence[str]) -> Wor
 
 def _plan_run(session: Session, action: Action) -> Work:
     definition = session.definitions.images[action.image]
-    builders = () if action.kind == "publish" else definition.builders
+    builders = () if action.kind in ("publish", "promote") else definition.builders
     return Work(definition, builders, definition.targets, action.next_version, action.inputs)
 
 
@@ -210,7 +217,7 @@ class _Progress:
                 record = self._session.newest_record(definition) if action.kind != "pause" else None
                 seconds = read_seconds(self._session.project, definition, record) if record else {}
                 self._last_seconds[action.image] = seconds
-                self._expected[action.image] = expect_seconds(seconds, bakes=action.kind != "publish")
+                self._expected[action.image] = expect_seconds(seconds, bakes=action.kind in ("bake", "wait"))
 
     @contextmanager
     def work_on(self, image: str) -> Iterator[Mapping[str, float]]:
@@ -237,17 +244,24 @@ class _Progress:
 def _run_action(session: Session, action: Action, progress: _Progress) -> PublishedVersion:
     definition = session.definitions.images[action.image]
     with progress.work_on(action.image) as last_seconds:
-        if action.kind == "publish":
-            version = session.load_baked(definition, action.version)
-        else:
-            version = steps.bake_version(session, action)
-            if version.artifact and not steps.is_verified(session, version.artifact):
-                steps.verify_version(session, version.artifact)
-        record = steps.publish_version(session, version)
-    seconds = read_seconds(session.project, definition, record)
+        record = _make_record(session, action)
+    seconds = read_seconds(session.project, definition, record) if action.kind != "promote" else {}
     if action.kind == "publish":
         seconds = {step: number for step, number in seconds.items() if step.startswith(PUBLISH)}
-    channel = definition.channel or ""
+    channel = "" if action.hold else definition.channel or ""
     unmoved = record.version if channel else ""
     before = action.move.before if action.move else unmoved
     return PublishedVersion(record, channel, before, seconds, last_seconds)
+
+
+def _make_record(session: Session, action: Action) -> Record:
+    """Do what is due for an image; the record of its version."""
+    definition = session.definitions.images[action.image]
+    if action.kind == "promote":
+        return steps.follow_version(session, definition, action.version)
+    if action.kind == "publish":
+        return steps.publish_version(session, session.load_baked(definition, action.version))
+    version = steps.bake_version(session, action)
+    if version.artifact and not steps.is_verified(session, version.artifact):
+        steps.verify_version(session, version.artifact)
+    return steps.publish_version(session, version)

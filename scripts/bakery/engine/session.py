@@ -62,7 +62,8 @@ class Session:
             Lookups(
                 newest=lambda image: self.catalog.newest(image.name, image.arch, image.version),
                 latest=lambda image: self.catalog.latest(image.name, image.arch, image.version),
-                head=self._channel_version,
+                head=lambda image: self.catalog.last_entry(image.name, image.arch, image.channel or ""),
+                move=lambda image: self.catalog.last_move(image.name, image.arch, image.channel or ""),
             ),
             inputs_of=lambda image, base: prints.inputs(image, self.definitions.sources[image.name], base),
             world=world,
@@ -72,11 +73,6 @@ class Session:
         """The newest complete version of the release line, or of any if the line has none yet."""
         of_line = self.catalog.newest(image.name, image.arch, image.version)
         return of_line or self.catalog.newest(image.name, image.arch)
-
-    def _channel_version(self, image: ImageDefinition) -> str:
-        """The version that the channel of a definition points at; empty without one."""
-        entry = self.catalog.channel(image.name, image.arch, image.channel) if image.channel else None
-        return entry.version if entry else ""
 
     def newest_artifact(self, image: ImageDefinition) -> Artifact:
         """The newest disk of the line in the workspace; NotFoundError if there is none."""

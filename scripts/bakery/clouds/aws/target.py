@@ -1,6 +1,6 @@
 """The AWS target: one version as AMIs in regions, shared with accounts, with parameters that point at them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -104,22 +104,32 @@ class AwsTarget:
         findings = [finding for findings in image_findings.values() for finding in findings]
         return [*findings, *parameter_findings.values(), *audit.report_unreachable(failures)]
 
-    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
-        """Move the channel's parameters in all regions and accounts, or restore all of them."""
-        name = channel_parameter(publication, channel)
-        locations = count_of(len(publication.locations), "location")
-        with report_step(report, "promote", full_name(publication), f"point {name} in {locations}"):
-            return parameters.move(
-                self._open_endpoints(_locations(publication.locations)), name, _image_ids(publication)
-            )
+    def wanted_locations(self) -> Collection[Location]:
+        """Every region of the own account and of each consumer account."""
+        return self._all_locations
 
-    def unpoint(self, publication: Publication, channel: str) -> None:
-        """Remove the channel's parameters that hold this version."""
-        self._remove_parameters(publication, channel_parameter(publication, channel))
+    def channel_values(self, publication: Publication) -> Mapping[Location, str]:
+        """The ID of the image in each location."""
+        return {image.location: image.id for image in publication.locations}
 
-    def _remove_parameters(self, publication: Publication, name: str) -> None:
-        endpoints, values = self._open_endpoints(_locations(publication.locations)), _image_ids(publication)
-        do_all(f"remove {name}", endpoints, lambda endpoint: parameters.remove(endpoint, name, values[str(endpoint)]))
+    def read_channel(self, of: Versioned, channel: str, locations: Collection[Location]) -> Mapping[Location, Pointer]:
+        """The channel's parameters."""
+        pointers = parameters.read_all(self._open_endpoints(locations), channel_parameter(of, channel))
+        return {pointer.location: pointer for pointer in pointers.values() if pointer}
+
+    def point(
+        self, publication: Publication, channel: str, locations: Collection[Location], report: Reporter
+    ) -> Mapping[Location, Pointer]:
+        """Write the channel's parameters, and read them back until their values are live."""
+        name, where = channel_parameter(publication, channel), count_of(len(locations), "location")
+        with report_step(report, "promote", full_name(publication), f"point {name} in {where}"):
+            pointers = parameters.write(self._open_endpoints(locations), name, _image_ids(publication))
+        return {pointer.location: pointer for pointer in pointers}
+
+    def unpoint(self, of: Versioned, channel: str, values: Mapping[Location, Collection[str]]) -> None:
+        """Remove the channel's parameters that hold one of these images."""
+        images_by_name = {location_name(location): ids for location, ids in values.items()}
+        parameters.remove(self._open_endpoints(values), channel_parameter(of, channel), images_by_name)
 
     @cached_property
     def _own_account(self) -> Account:

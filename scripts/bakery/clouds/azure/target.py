@@ -5,8 +5,10 @@ pointer of its own but "latest", which is the highest number and cannot go back.
 regions, so it moves everywhere or nowhere by itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from bakery.clouds.azure import audit, gallery, tagging, versions
@@ -20,7 +22,7 @@ from bakery.host.errors import NotFoundError
 from bakery.host.events import Reporter, report_step
 from bakery.model import tags
 from bakery.model.definition import ImageDefinition
-from bakery.model.documents import Artifact, ImageLocation, Pointer, Publication, RemoteBuild
+from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, Publication, RemoteBuild
 from bakery.model.naming import full_name
 from bakery.model.version import Versioned
 
@@ -64,18 +66,38 @@ class AzureTarget:
         """Check the version, its tags and its replicas."""
         return audit.inspect(self._azure_session, publication)
 
-    def point(self, publication: Publication, channel: str, report: Reporter) -> tuple[Pointer, ...]:
-        """Set the channel's tag, unless it is right."""
+    def wanted_locations(self) -> Collection[Location]:
+        """The gallery: a tag there holds for all regions."""
+        azure = self._azure
+        return (Location(azure.subscription, f"{azure.resource_group}/{azure.gallery}"),)
+
+    def channel_values(self, publication: Publication) -> Mapping[Location, str]:
+        """The resource ID of the version, in its gallery."""
+        address = _published_address(publication)
+        return {_gallery_location(address): str(address)}
+
+    def read_channel(self, of: Versioned, channel: str, locations: Collection[Location]) -> Mapping[Location, Pointer]:
+        """The channel's tag in each gallery."""
+        name, pointers = channel_tag(channel), {}
+        for location in locations:
+            address = _address_at(location, of)
+            if version := tagging.read(self._azure_session, address.image_id).get(name):
+                pointers[location] = _new_pointer(replace(address, version=version), name)
+        return pointers
+
+    def point(
+        self, publication: Publication, channel: str, locations: Collection[Location], report: Reporter
+    ) -> Mapping[Location, Pointer]:
+        """Set the channel's tag."""
         address, name = _published_address(publication), channel_tag(channel)
         with report_step(report, "promote", full_name(publication), f"point {name} of {address.image}"):
-            actual = tagging.read(self._azure_session, address.image_id)
-            tagging.repair(self._azure_session, address.image_id, actual, {name: address.version})
-        return (Pointer(address.subscription, region="", name=name, number=0, value=str(address)),)
+            tagging.merge(self._azure_session, address.image_id, {name: address.version})
+        return {_gallery_location(address): _new_pointer(address, name)}
 
-    def unpoint(self, publication: Publication, channel: str) -> None:
-        """Remove the channel's tag if it holds this version."""
-        address = _published_address(publication)
-        tagging.remove(self._azure_session, address.image_id, {channel_tag(channel): address.version})
+    def unpoint(self, of: Versioned, channel: str, values: Mapping[Location, Collection[str]]) -> None:
+        """Remove the channel's tag in each gallery where it holds one of the versions."""
+        for address in map(GalleryVersion.parse, chain.from_iterable(values.values())):
+            tagging.remove(self._azure_session, address.image_id, {channel_tag(channel): address.version})
 
     @cached_property
     def _azure_session(self) -> AzureSession:
@@ -90,6 +112,19 @@ class AzureTarget:
     ) -> Publication:
         locations = tuple(ImageLocation(address.subscription, region, str(address)) for region in self._azure.regions)
         return Publication(of.image, of.arch, of.version, sha256, "azure", locations, seconds=seconds)
+
+
+def _gallery_location(address: GalleryVersion) -> Location:
+    return Location(address.subscription, f"{address.resource_group}/{address.gallery}")
+
+
+def _address_at(location: Location, of: Versioned) -> GalleryVersion:
+    group, _, name = location.region.partition("/")
+    return GalleryVersion(location.account, group, name, gallery_image(of), of.version)
+
+
+def _new_pointer(address: GalleryVersion, name: str) -> Pointer:
+    return Pointer(address.subscription, region="", name=name, number=0, value=str(address))
 
 
 def _published_address(publication: Publication) -> GalleryVersion:

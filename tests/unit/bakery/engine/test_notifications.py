@@ -91,7 +91,7 @@ def test_an_interrupted_publish_is_told_by_the_one_that_moves_the_channel(
 ) -> None:
     bakery.line("base")
     with monkeypatch.context() as patch:
-        patch.setattr(channels, "promote", lambda *_: 1 / 0)
+        patch.setattr(channels, "follow", lambda *_: 1 / 0)
         assert bakery("run", "web").code == 3
     assert bakery.states("web") == {"1.0.0": "complete"}
     assert bakery("publish", "web").code == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bakery.catalog import Failure, Record
+from bakery.catalog.record import ChannelEntry, Failure, Move, Record
 from bakery.clouds.definitions import Definition
 from bakery.engine import plan
 from bakery.engine.plan import Action, Plan
@@ -50,13 +50,22 @@ class FakeInputs:
     inputs: dict[str, dict[str, str]] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
     latest: dict[str, Record] = field(default_factory=dict)  # where not the newest complete version is
-    heads: dict[str, str] = field(default_factory=dict)  # of the images' channels
+    heads: dict[str, ChannelEntry] = field(default_factory=dict)  # of the images' channels
+    moves: dict[str, Move] = field(default_factory=dict)
     observations: list[Observation] = field(default_factory=list)
     failures: dict[str, list[Failure]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     def inputs_of(self, found: ImageDefinition, base: str) -> Mapping[str, str]:
         return {"var:nginx.port": "8080"} | self.inputs.get(found.name, {}) | {"base": base}
+
+    def head_of(self, found: ImageDefinition) -> ChannelEntry | None:
+        return self.heads.get(found.name)
+
+    def point(self, version: str, *, held: bool = False, reason: str = "") -> None:
+        """Point the channel stable of web at a version."""
+        at = "2026-01-31T12:00:00+00:00"
+        self.heads["web"] = ChannelEntry("web", "x86_64", "stable", 0, version, at, "ada", reason, held=held)
 
     def newest_of(self, found: ImageDefinition) -> Record | None:
         self.asked.append(found.name)
@@ -91,7 +100,7 @@ class FakeInputs:
     def plan(self, *images: ImageDefinition, now: datetime = NOW, rebuilds: Collection[str] = ()) -> Plan:
         observations = Observations(observations=tuple(self.observations)).by_version
         world = plan.World(now, observations, rebuilds=dict.fromkeys(rebuilds, NOW), failures=self.failures)
-        lookups = plan.Lookups(self.newest_of, self.latest_of, lambda found: self.heads.get(found.name, ""))
+        lookups = plan.Lookups(self.newest_of, self.latest_of, self.head_of, lambda found: self.moves.get(found.name))
         return plan.plan(images, lookups, self.inputs_of, world)
 
 
@@ -541,7 +550,7 @@ class TestPublication:
     def test_a_bake_moves_the_channel(self, world: FakeInputs) -> None:
         found = image(channel="stable", targets=["local"])
         world.bake(found)
-        world.heads["web"] = "1.0.2"
+        world.point("1.0.2")
         world.inputs["web"] = {"var:nginx.port": "1"}
         action = only(world.plan(found))
         assert (action.targets, action.move) == (("local",), plan.ChannelMove("stable", "1.0.2", "1.0.4"))
@@ -553,14 +562,55 @@ class TestPublication:
         """As after a rollback."""
         found = image(channel="stable")
         world.bake(found, publications=())
-        world.heads["web"] = "1.0.2"
+        world.point("1.0.2")
         assert only(world.plan(found)).move == plan.ChannelMove("stable", "1.0.2", "1.0.3")
-        world.heads["web"] = "1.0.3"
+        world.point("1.0.3")
         action = only(world.plan(found))
         assert (action.kind, action.targets, action.move) == ("publish", ("local",), None)
 
+    def test_a_channel_that_is_behind(self, world: FakeInputs) -> None:
+        """As after a promotion that failed, or when a definition gets its channel later."""
+        found = image(channel="stable")
+        world.bake(found)
+        action = only(world.plan(found))
+        assert (action.kind, action.reason) == ("promote", "stable points at no version yet")
+        assert action.move == plan.ChannelMove("stable", "", "1.0.3")
+        world.point("1.0.2")
+        assert only(world.plan(found)).reason == "stable points at 1.0.2"
+        assert world.plan(found).pending
+        world.point("1.0.3")
+        assert only(world.plan(found)).kind == "keep"
+
+    def test_a_channel_that_is_ahead(self, world: FakeInputs) -> None:
+        """Another release line may share it."""
+        found = image(channel="stable")
+        world.bake(found)
+        world.point("1.1.0")
+        assert only(world.plan(found)).kind == "keep"
+
+    def test_a_channel_that_a_person_holds(self, world: FakeInputs) -> None:
+        found = image(channel="stable")
+        world.bake(found)
+        world.point("1.0.2", held=True, reason="1.0.3 leaks")
+        action = only(world.plan(found))
+        hold = "stable is held at 1.0.2 since 2026-01-31 12:00 by ada: 1.0.3 leaks"
+        assert (action.kind, action.hold, action.move) == ("keep", hold, None)
+        world.inputs["web"] = {"var:nginx.port": "1"}
+        action = only(world.plan(found))
+        assert (action.kind, action.hold, action.move) == ("bake", hold, None)
+
+    def test_a_move_that_was_interrupted(self, world: FakeInputs) -> None:
+        found = image(channel="stable")
+        world.bake(found)
+        world.point("1.0.3")
+        at = "2026-01-31T12:00:00+00:00"
+        parts: Any = ("web", "x86_64", "stable", 0, "begun", 1, "1.0.3", "1.0.2", (), at, "ada", "", "ada", at)
+        world.moves["web"] = Move(*parts)
+        action = only(world.plan(found))
+        assert (action.kind, action.reason) == ("promote", f"a move of stable to 1.0.2 was interrupted, {at}")
+
     def test_nothing_is_published_that_is_kept_or_waits(self, world: FakeInputs) -> None:
-        base, web = image("base", channel="stable"), image("web", "base", channel="stable")
+        base, web = image("base"), image("web", "base")
         world.bake(base)
         world.bake(web)
         assert [(action.targets, action.move) for action in world.plan(web, base).actions] == [((), None), ((), None)]
