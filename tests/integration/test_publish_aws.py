@@ -20,10 +20,10 @@ from bakery.clouds.target import Target
 from bakery.engine import channels
 from bakery.engine.publish import publish
 from bakery.host import process
-from bakery.host.errors import BakeryError, ConflictError, PartialError, UsageError
+from bakery.host.errors import BakeryError, ConflictError, NotFoundError, PartialError, UsageError
 from bakery.host.events import silent
 from bakery.machine import disk_image, qemu
-from bakery.model import documents
+from bakery.model import documents, tags
 from bakery.model.baked import Baked
 from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Artifact, Base, Disk, Publication
@@ -570,3 +570,93 @@ def test_the_publication_is_kept(aws: StandIn, bench: DiskPublisher) -> None:
     publication = bench.publish()
     folder = bench.project.artifact_folder(ImageVersion("web", "x86_64", "1.0.0"))
     assert documents.load(Publication, folder / "publication-aws.json") == publication
+
+
+class TestDistribution:
+    """A published version goes where it is wanted without its disk, and is taken back from where it is not."""
+
+    def _distribute(self, bench: DiskPublisher, publication: Publication) -> Publication:
+        expected = tags.of_artifact(bench.definition, bench.artifact())
+        return bench.target().distribute(publication, expected, silent)
+
+    def test_more_regions_and_accounts(self, aws: StandIn, bench: DiskPublisher) -> None:
+        bench.definition = _definition(regions=(HOME,), accounts=())
+        first = bench.publish()
+        uploads = aws.actions().count("PutSnapshotBlock")
+        bench.definition = _definition()
+        _assert_whole(aws, self._distribute(bench, first))
+        assert aws.actions().count("PutSnapshotBlock") == uploads
+
+    def test_another_first_region(self, aws: StandIn, bench: DiskPublisher) -> None:
+        """The copies come from the region that has the image."""
+        bench.definition = _definition(regions=(THIRD,))
+        first = bench.publish()
+        bench.definition = _definition()
+        _assert_whole(aws, self._distribute(bench, first))
+
+    def test_again_writes_nothing(self, aws: StandIn, bench: DiskPublisher) -> None:
+        first = bench.publish()
+        before = _writes(aws)
+        assert replace(self._distribute(bench, first), seconds=first.seconds) == first
+        assert _writes(aws) == before
+
+    @pytest.mark.parametrize("region", REGIONS)
+    def test_an_image_that_is_gone_is_made_again(self, aws: StandIn, bench: DiskPublisher, region: str) -> None:
+        """The parameter of the version names the new one, everywhere."""
+        first = bench.publish()
+        (gone,) = [location for location in first.locations if location.owned and location.region == region]
+        aws.client("ec2", region).deregister_image(ImageId=gone.id)
+        aws.client("ec2", region).delete_snapshot(SnapshotId=gone.snapshot)
+        repaired = self._distribute(bench, first)
+        _assert_whole(aws, repaired)
+        assert gone.id not in {location.id for location in repaired.locations}
+        before = _writes(aws)
+        self._distribute(bench, repaired)
+        assert _writes(aws) == before
+
+    def test_no_image_is_left(self, aws: StandIn, bench: DiskPublisher) -> None:
+        first = bench.publish()
+        for location in first.locations:
+            if location.owned:
+                aws.client("ec2", location.region).deregister_image(ImageId=location.id)
+        with pytest.raises(NotFoundError, match=f"no image of {NAME} can be used") as caught:
+            self._distribute(bench, first)
+        assert "'bakery run --rebuild web'" in caught.value.hint
+
+    def test_the_image_of_somebody_else_is_no_source(self, aws: StandIn, bench: DiskPublisher) -> None:
+        """Not even with the tags of the version: it is a copy of an image that no record names."""
+        first = bench.publish()
+        for location in first.locations[1:3]:
+            aws.client("ec2", location.region).deregister_image(ImageId=location.id)
+        ec2 = aws.client("ec2", SECOND)
+        root = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": first.locations[2].snapshot}}
+        other = aws.client("ec2", THIRD).register_image(
+            Name="evil", RootDeviceName="/dev/xvda", BlockDeviceMappings=[root]
+        )["ImageId"]
+        images.wait_available(cast(Any, aws.client("ec2", THIRD)), other)
+        made_tags = [{"Key": key, "Value": value} for key, value in tags.of_publication(first).items()]
+        copy = ec2.copy_image(
+            Name=NAME,
+            SourceImageId=other,
+            SourceRegion=THIRD,
+            TagSpecifications=[{"ResourceType": kind, "Tags": made_tags} for kind in ("image", "snapshot")],
+        )["ImageId"]
+        images.wait_available(cast(Any, ec2), copy)
+        aws.client("ec2", HOME).deregister_image(ImageId=first.locations[0].id)
+        with pytest.raises(ConflictError, match=f"{copy} but was not made from this disk"):
+            self._distribute(bench, first)
+
+    def test_withdrawn_from_an_account(self, aws: StandIn, bench: DiskPublisher) -> None:
+        first = bench.publish()
+        consumers = [location for location in first.locations if not location.owned]
+        for _ in range(2):
+            bench.target().withdraw(first, consumers, silent)
+            for region in REGIONS:
+                assert aws.client("ec2", region, CONSUMER).describe_images(ExecutableUsers=["self"])["Images"] == []
+        for location in first.locations:
+            if location.owned:
+                ec2 = aws.client("ec2", location.region)
+                answer = ec2.describe_snapshot_attribute(
+                    SnapshotId=location.snapshot, Attribute="createVolumePermission"
+                )
+                assert answer["CreateVolumePermissions"] == []

@@ -65,7 +65,8 @@ class Record(Strict):
         """All by which somebody may ask for it: its digests, its input key, IDs of images and snapshots, pointers."""
         names = [self.sha256, self.raw_sha256, self.input_key]
         for publication in self.publications:
-            names += [text for location in publication.locations for text in (location.id, location.snapshot)]
+            locations = (*publication.locations, *publication.withdrawn)
+            names += [text for location in locations for text in (location.id, location.snapshot)]
             names += [pointer.name for pointer in publication.pointers]
         return tuple(sorted({*names} - {""}))
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from bakery.host.errors import NotFoundError
 from bakery.host.events import Reporter
-from bakery.model.documents import Artifact, Location, Pointer, Publication, RemoteBuild
+from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, Publication, RemoteBuild
+from bakery.model.tags import Tags
 from bakery.model.version import Versioned
 
 Status = Literal["correct", "incorrect", "missing", "unreachable"]
@@ -21,11 +23,26 @@ class Finding:
     detail: str = ""
 
 
+def gone_error(message: str, where: str, image: str) -> NotFoundError:
+    """The error for a version of an image that a target has lost."""
+    hint = f"publish it from the workspace that baked it, or bake a new one: 'bakery run --rebuild {image}'"
+    return NotFoundError(message, where=where, hint=hint)
+
+
 class Target(Protocol):
     """A final location of images. All methods raise BakeryError; `report` gets the progress."""
 
     def publish(self, artifact: Artifact, disk: Path, report: Reporter) -> Publication:
         """Publish the version in every location, and adopt resources of an earlier run; returns when all are usable."""
+
+    def distribute(self, publication: Publication, expected: Tags, report: Reporter) -> Publication:
+        """Bring a published version wherever the definition wants it, from its images there, with these tags.
+
+        Makes missing images again. NotFoundError if that takes the disk.
+        """
+
+    def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
+        """Keep consumers in these locations from a version. No channel's pointer leads to it there any more."""
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Compare a publication with the target."""

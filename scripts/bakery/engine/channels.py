@@ -189,7 +189,7 @@ def _leave_places(channel: Channel, record: Record) -> None:
     if gaps:
         raise ConflictError(
             f"{record.image} {record.version} is not in {describe_places(gaps)}, where {channel.name} has a pointer",
-            hint="nothing was moved; promote a version that is there, or take these places out of the definition",
+            hint=f"nothing was moved; bring it there first: 'bakery distribute {record.image} {record.version}'",
         )
     if changes:
         channel.note(f"{channel.name} leaves {describe_places(changes)}: the definition does not name it any more")

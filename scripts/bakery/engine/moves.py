@@ -153,7 +153,7 @@ def list_changes(channel: Channel, record: Record | None) -> list[PointerChange]
 
     BakeryError if the channel has pointers at a target that the definition does not have any more.
     """
-    before, after = _list_places(channel), _list_values(channel, record)
+    before, after = _list_places(channel), _list_wanted(channel, record)
     if absent := {target for target, _ in before} - channel.targets.keys():
         names = " and ".join(sorted(absent))
         raise BakeryError(
@@ -228,7 +228,7 @@ def _restore_target(work: _Work, name: str, changes: Sequence[PointerChange], re
     try:
         _write_pointers(work, name, changes, record)
     except BakeryError:
-        actual, values = _read_pointers(work.channel, changes, work.image), _list_values(work.channel, record)
+        actual, values = _read_pointers(work.channel, changes, work.image), _decide_values(work, record)
         for change in changes:
             pointer = actual.get(_place(change))
             if (pointer.value if pointer else "") != values.get(_place(change), ""):
@@ -240,7 +240,7 @@ def _write_pointers(
 ) -> dict[Place, Pointer]:
     """Point places of a target at a version, and remove the pointers where it is not."""
     channel = work.channel
-    target, values = channel.targets[name], _list_values(channel, record)
+    target, values = channel.targets[name], _decide_values(work, record)
     locations = [change.location for change in changes if _place(change) in values]
     values_to_remove = {
         change.location: {change.before, change.after} - {""} for change in changes if _place(change) not in values
@@ -260,7 +260,7 @@ def _write_entry(
     channel, head = work.channel, work.head
     if record is None:
         return channel.catalog.delete_channel(channel.image, channel.arch, channel.name, reason, head)
-    places = _list_values(channel, record)
+    places = _decide_values(work, record)
     own_pointers = tuple(pointers[place] for place in places if place in pointers)
     return channel.catalog.move(record, channel.name, reason, head, own_pointers, held=held)
 
@@ -322,6 +322,23 @@ def _list_places(channel: Channel) -> dict[Place, str]:
         for location in publication.locations
     }
     return {**_list_values(channel, record), **elsewhere}
+
+
+def _decide_values(work: _Work, record: Record | None) -> dict[Place, str]:
+    """The values of the pointers when the channel is at a version: one of the move's, or another run's."""
+    version, move = (record.version if record else ""), work.move
+    if version == move.version:
+        return {_place(change): change.after for change in move.changes if change.after}
+    if version == move.before:
+        return {_place(change): change.before for change in move.changes if change.before}
+    return _list_wanted(work.channel, record)
+
+
+def _list_wanted(channel: Channel, record: Record | None) -> dict[Place, str]:
+    """The values of the channel's pointers at each place of a version that the definition still names."""
+    values = _list_values(channel, record)
+    wanted = {name: channel.targets[name].wanted_locations() for name in {name for name, _ in values}}
+    return {(name, location): value for (name, location), value in values.items() if location in wanted[name]}
 
 
 def _list_values(channel: Channel, record: Record | None) -> dict[Place, str]:

@@ -12,6 +12,7 @@ from bakery.engine.updates import MAX_AGE, describe_refresh, describe_updates, d
 from bakery.engine.vendor_bases import BaseState, compare_bases, describe_bases
 from bakery.host.text import count_of
 from bakery.model.definition import ImageDefinition
+from bakery.model.documents import ImageLocation, Publication
 from bakery.model.inputs import Change, compare_inputs, input_key
 from bakery.model.observations import BaseKey, BaseObservation, Observation
 from bakery.model.version import ImageVersion
@@ -266,6 +267,8 @@ def _bake_reason(
             return f"another release computed the input key of {record.version}"
         more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
         return f"{changes[0]}{more}"
+    if encryption := _encryption_reason(image, record):
+        return encryption
     if updates := due_updates(image, world.observation(record)):
         return describe_updates(updates)
     if newer := [state for state in world.base_states(image, record) if state.since]:
@@ -277,6 +280,17 @@ def _bake_reason(
     # A version may say that it was baked in the future, by a clock that was ahead: nothing was baked since.
     if image.name in world.rebuilds and not world.rebuilds[image.name] <= baked <= world.now + CLOCK_DIFFERENCE:
         return "asked for by --rebuild"
+    return ""
+
+
+def _encryption_reason(image: ImageDefinition, record: Record) -> str:
+    """The reason to make new images because the key that encrypts them changed; empty if it did not."""
+    for target, settings in image.distribution.by_target.items():
+        publication = record.publication(target)
+        for location in publication.locations if publication else ():
+            if location.key_alias is not None and location.key_alias != settings.encryption:
+                before, after = location.key_alias or "none", settings.encryption or "none"
+                return f"encryption at {target} changed: {before} -> {after}, and images keep theirs"
     return ""
 
 
@@ -303,6 +317,12 @@ def _due_since(image: ImageDefinition, record: Record | None, world: World) -> s
     return max(times).isoformat(timespec="seconds") if times else ""
 
 
+def list_unwanted(image: ImageDefinition, publication: Publication) -> tuple[ImageLocation, ...]:
+    """The locations of a publication that the definition does not name any more."""
+    settings = image.distribution.by_target.get(publication.target)
+    return tuple(location for location in publication.locations if settings and not settings.wants(location))
+
+
 def _publish_reason(image: ImageDefinition, record: Record) -> str:
     """The reason to publish: a target, location or tag that the record lacks; empty if there is none."""
     for target in image.targets:
@@ -313,6 +333,9 @@ def _publish_reason(image: ImageDefinition, record: Record) -> str:
         missing = [name for name in image.distribution.wanted(target) if name not in have]
         if missing:
             return f"not yet in {', '.join(missing)}"
+        if unwanted := list_unwanted(image, publication):
+            locations = ", ".join("/".join(location.location) for location in unwanted)
+            return f"still in {locations}, which the definition does not name"
     if record.tags != image.tags:
         names = [change.input for change in compare_inputs(record.tags, image.tags)]
         return f"tags changed: {', '.join(names)}"

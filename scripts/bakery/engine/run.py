@@ -14,11 +14,14 @@ from bakery.engine.plan import Action, Plan
 from bakery.engine.prerequisites import Work, require_all
 from bakery.engine.session import Session
 from bakery.host import parallel
-from bakery.host.errors import BakeryError, UsageError, raise_all
+from bakery.host.errors import BakeryError, NotFoundError, UsageError, raise_all
 from bakery.host.events import Event
 from bakery.host.parallel import Outcome
+from bakery.model import baked
 from bakery.model.baked import Baked
+from bakery.model.definition import ImageDefinition
 from bakery.model.documents import Verdict
+from bakery.model.version import ImageVersion
 
 
 @dataclass(frozen=True)
@@ -132,14 +135,14 @@ def verify_images(session: Session, names: list[str] | None, jobs: int) -> list[
 def publish_images(session: Session, names: list[str] | None, channel: str, jobs: int) -> list[Outcome[Record]]:
     """Publish the newest baked versions and move their channels, or `channel` if that is given.
 
-    A version that is published, and that its channel does not point at yet, need not be in the workspace.
+    A version that is complete is repaired where it is not as it should be, and need not be in the workspace.
     """
-    late = {action.image: action.version for action in session.plan(names).actions if action.kind == "promote"}
+    actions = {action.image: action for action in session.plan(names).actions}
 
     def publish(name: str) -> Record:
-        definition = session.definitions.images[name]
-        if name in late and not channel:
-            return steps.follow_version(session, definition, late[name])
+        definition, action = session.definitions.images[name], actions[name]
+        if action.kind in ("keep", "publish", "promote") and not channel:
+            return _publish_again(session, definition, action.version)
         return steps.publish_version(session, session.newest_baked(definition), channel)
 
     return parallel.run_parallel(
@@ -254,13 +257,26 @@ def _run_action(session: Session, action: Action, progress: _Progress) -> Publis
     return PublishedVersion(record, channel, before, seconds, last_seconds)
 
 
+def _publish_again(session: Session, definition: ImageDefinition, version: str) -> Record:
+    """Publish a complete version wherever it is missing.
+
+    A target that never had it, or has lost all of its images, takes it from the workspace.
+    """
+    record = session.catalog.record(ImageVersion(definition.name, definition.arch, version))
+    if all(record.publication(name) for name in definition.targets):
+        try:
+            return steps.distribute_version(session, definition.name, version, follow=True)
+        except NotFoundError:
+            if not baked.anything(session.project, definition, version):
+                raise
+    return steps.publish_version(session, session.load_baked(definition, version))
+
+
 def _make_record(session: Session, action: Action) -> Record:
     """Do what is due for an image; the record of its version."""
     definition = session.definitions.images[action.image]
-    if action.kind == "promote":
-        return steps.follow_version(session, definition, action.version)
-    if action.kind == "publish":
-        return steps.publish_version(session, session.load_baked(definition, action.version))
+    if action.kind in ("publish", "promote"):
+        return _publish_again(session, definition, action.version)
     version = steps.bake_version(session, action)
     if version.artifact and not steps.is_verified(session, version.artifact):
         steps.verify_version(session, version.artifact)

@@ -13,7 +13,7 @@ from bakery.bake import bake, remote
 from bakery.bake.request import BakeContext, BakeRequest
 from bakery.catalog import Record, is_expired, owner
 from bakery.clouds import BUILDERS
-from bakery.clouds.target import RemoteTarget
+from bakery.clouds.target import RemoteTarget, Target
 from bakery.contents import (
     DATABASE,
     DOCUMENT,
@@ -23,7 +23,7 @@ from bakery.contents import (
     read_disk,
     sbom_path,
 )
-from bakery.engine import channels, toolbox
+from bakery.engine import channels, distribution, toolbox
 from bakery.engine.contents import find_contents
 from bakery.engine.evidence import bake_duty, require_evidence, require_part, require_verdict, save_verdict
 from bakery.engine.failures import record_failures
@@ -247,29 +247,54 @@ def publish_version(session: Session, version: Baked, channel: str = "") -> Reco
     ):
         publications = publish(project, version, targets, session.report)
         record = _usable_record(session, version)
+        all_publications = distribution.keep_locations(record, publications)
         contents = _keep_contents(session, version.parts[0])
-        complete = _complete_record(record, version, verdicts, tuple(publications), contents)
+        complete = _complete_record(record, version, verdicts, all_publications, contents)
         complete = replace(complete, provenance=keep_provenance(session, version, verdicts, record, complete))
         is_new = record.state == "reserved"
         if complete != record:
             record = session.catalog.revise(complete, "published")
-        if channel := channel or definition.channel or "":
-            with channels.open_channel(session, definition, channel, targets) as handle:
-                head = handle.head
-                entry = channels.follow(handle, record, "published")
-            is_new = is_new or head is None or entry.number != head.number
+        return _move_channel(session, definition, targets, record, channel, is_new=is_new)
+
+
+def distribute_version(session: Session, image: str, version: str, *, follow: bool) -> Record:
+    """Bring a complete version wherever its definition wants it, and take it back from everywhere else; its record.
+
+    It need not be in the workspace. The channel of the definition follows, if asked to.
+    """
+    [definition] = session.definitions.select([image])
+    record = session.catalog.record(ImageVersion(image, definition.arch, version))
+    with (
+        record_failures(session, definition, "publish", record.input_key),
+        open_targets(session, definition) as targets,
+    ):
+        record = distribution.distribute_version(session, definition, targets, record)
+        if follow:
+            return _move_channel(session, definition, targets, record)
+        return distribution.withdraw_version(session, definition, targets, record)
+
+
+def _move_channel(
+    session: Session,
+    definition: ImageDefinition,
+    targets: Mapping[str, Target],
+    record: Record,
+    channel: str = "",
+    *,
+    is_new: bool = False,
+) -> Record:
+    """Move the channel of an image to a published version, and take the version back from where it is not wanted.
+
+    A version that is new, or that a channel did not point at before, is announced.
+    """
+    if channel := channel or definition.channel or "":
+        with channels.open_channel(session, definition, channel, targets) as handle:
+            head = handle.head
+            entry = channels.follow(handle, record, "published")
+        is_new = is_new or head is None or entry.version != head.version
+    record = distribution.withdraw_version(session, definition, targets, record)
     if is_new:
         announce_version(session, record, channel)
-    return record
-
-
-def follow_version(session: Session, definition: ImageDefinition, version: str) -> Record:
-    """Move the channel of an image to a version that is published everywhere; its record."""
-    record = session.catalog.record(ImageVersion(definition.name, definition.arch, version))
-    with channels.open_image_channel(session, definition.name, definition.channel or "") as channel:
-        entry = channels.follow(channel, record, "published")
-    if entry.version == version:
-        announce_version(session, record, entry.channel)
     return record
 
 

@@ -4,7 +4,7 @@ A successful write of a typed parameter proves nothing: AWS checks the value lat
 may not describe the image. Only reading the value back shows the result.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from botocore.exceptions import ClientError
 
@@ -44,10 +44,17 @@ def read_all(endpoints: Endpoints, name: str) -> dict[str, Pointer | None]:
     return do_all(f"read {name}", endpoints, lambda endpoint: read(endpoint, name))
 
 
-def write_once(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:
-    """Write a parameter that never changes. An equal one is adopted; a different one raises ConflictError."""
+def write_once(
+    endpoints: Endpoints, name: str, values: Values, is_gone: Callable[[Pointer], bool]
+) -> tuple[Pointer, ...]:
+    """Write a parameter that stays as long as its image. An equal one is adopted.
+
+    ConflictError if one names another image that exists. One whose image is gone is written again, which the policies
+    of the distribution stack leave to an administrator.
+    """
     before = read_all(endpoints, name)
-    conflicts = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
+    others = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
+    conflicts = {key: parameter for key, parameter in others.items() if not is_gone(parameter)}
     if conflicts:
         raise ConflictError(
             f"{name} belongs to another image",
@@ -57,11 +64,27 @@ def write_once(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer
             ),
             hint="a version's parameter never changes: bake a new version",
         )
+    _replace_dead(endpoints, name, values, [key for key in others if key not in conflicts])
     absent = {key: endpoint for key, endpoint in endpoints.items() if before[key] is None}
     do_all(
         f"write {name}", absent, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=False)
     )
     return _await_live(endpoints, name, values)
+
+
+def _replace_dead(endpoints: Endpoints, name: str, values: Values, keys: Iterable[str]) -> None:
+    try:
+        do_all(
+            f"write {name}",
+            {key: endpoints[key] for key in keys},
+            lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=True),
+        )
+    except BakeryError as error:
+        error.hint = (
+            f"its image is gone, and the role may not change the parameter of a version: have an administrator delete "
+            f"it (aws ssm delete-parameter --name {name}), then run again"
+        )
+        raise
 
 
 def write(endpoints: Endpoints, name: str, values: Values) -> tuple[Pointer, ...]:

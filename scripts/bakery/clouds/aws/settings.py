@@ -10,6 +10,7 @@ from bakery.model.access import AddressBlock
 from bakery.model.bases import CloudBase, require_one
 from bakery.model.definition import ImageDefinition
 from bakery.model.distribution import CloudDistribution
+from bakery.model.documents import ImageLocation
 from bakery.model.fields import Name, TextFormat, VaultPath
 from bakery.model.validation import Model, field_error
 
@@ -164,6 +165,13 @@ class AwsDistribution(CloudDistribution):
         """The KMS key by its alias, as AWS takes it; empty for no encryption."""
         alias = self.kms_alias or ""
         return f"alias/{alias.removeprefix('alias/')}" if alias else ""
+
+    @property
+    def encryption(self) -> str:
+        return self.key_alias
+
+    def wants(self, location: ImageLocation) -> bool:
+        return location.region in self.regions and (location.owned or location.account in self.accounts)
 
     def check(self, definition: ImageDefinition) -> None:
         if "aws" in definition.targets:

@@ -58,6 +58,29 @@ class AwsTarget:
             build, build.identity, expected, report, lambda release: release.adopt(build.ids[self._home])
         )
 
+    def distribute(self, publication: Publication, expected: tags.Tags, report: Reporter) -> Publication:
+        """Copy the version to locations that lack it, from any image of it that can be used."""
+        own_images = {location.region: location.id for location in publication.locations if location.owned}
+        return self._publish_release(
+            publication, publication.sha256, expected, report, lambda release: release.distribute(own_images)
+        )
+
+    def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
+        """Take the shares of consumer accounts back. Images of the own account stay."""
+        consumers = [location for location in locations if not location.owned]
+        accounts: dict[str, set[str]] = {}
+        for location in consumers:
+            accounts.setdefault(location.region, set()).add(location.account)
+        own_images = {region: image for region, image in self._own_images(publication).items() if region in accounts}
+        ec2 = self._own_account.ec2(own_images)
+        names = ", ".join(location_name(location.location) for location in consumers)
+        with report_step(report, "publish", full_name(publication), f"take back shares in {names or 'no account'}"):
+            do_all(
+                "take back shares",
+                own_images,
+                lambda image: images.unshare(ec2[image.region], image.id, image.snapshot, accounts[image.region]),
+            )
+
     def prepare(self, of: Versioned) -> None:
         """Remove images of an unfinished build in all regions."""
         ec2 = self._own_account.ec2(self._aws.regions)
@@ -86,7 +109,7 @@ class AwsTarget:
             # Roles are assumed again: their hour may have passed while copies were made.
             endpoints = self._open_endpoints(locations)
             values = {key: amis[endpoint.region]["ImageId"] for key, endpoint in endpoints.items()}
-            pointers = parameters.write_once(endpoints, name, values)
+            pointers = parameters.write_once(endpoints, name, values, self._is_gone)
         return _new_publication(of, sha256, self._image_locations(amis), pointers, phases.seconds)
 
     def inspect(self, publication: Publication) -> list[Finding]:
@@ -131,6 +154,10 @@ class AwsTarget:
         images_by_name = {location_name(location): ids for location, ids in values.items()}
         parameters.remove(self._open_endpoints(values), channel_parameter(of, channel), images_by_name)
 
+    def _is_gone(self, pointer: Pointer) -> bool:
+        """Whether the image that a version's parameter names does not exist any more."""
+        return images.by_id(self._own_account.ec2([pointer.region])[pointer.region], pointer.value) is None
+
     @cached_property
     def _own_account(self) -> Account:
         return connect(self._home, self._credentials)
@@ -149,7 +176,12 @@ class AwsTarget:
         own = self._own_account.number
         return tuple(
             ImageLocation(
-                number, region, amis[region]["ImageId"], images.snapshot_of(amis[region]), owned=number == own
+                number,
+                region,
+                amis[region]["ImageId"],
+                images.snapshot_of(amis[region]),
+                owned=number == own,
+                key_alias=self._aws.key_alias,
             )
             for number, region in self._all_locations
         )

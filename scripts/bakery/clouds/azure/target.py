@@ -17,7 +17,7 @@ from bakery.clouds.azure.release import AzureRelease
 from bakery.clouds.azure.session import AzureSession, connect
 from bakery.clouds.azure.settings import AzureDistribution
 from bakery.clouds.phases import Phases
-from bakery.clouds.target import Finding
+from bakery.clouds.target import Finding, gone_error
 from bakery.host.errors import NotFoundError
 from bakery.host.events import Reporter, report_step
 from bakery.model import tags
@@ -61,6 +61,20 @@ class AzureTarget:
         versions.refuse_foreign(address, version, build.identity, made_by_packer=expected["Name"])
         AzureRelease(self._definition, self._azure_session, address, expected, phases).complete()
         return self._new_publication(build, address, build.identity, phases.seconds)
+
+    def distribute(self, publication: Publication, expected: tags.Tags, report: Reporter) -> Publication:
+        """Ask for replicas in regions that lack one, and set the tags; NotFoundError if the version is gone."""
+        address, phases = self._version_address(publication), Phases(report, full_name(publication))
+        version = versions.find(self._azure_session, address)
+        if version is None:
+            message = f"the gallery has no version {address.version} of {address.image}"
+            raise gone_error(message, str(address), publication.image)
+        versions.refuse_foreign(address, version, publication.sha256)
+        AzureRelease(self._definition, self._azure_session, address, expected, phases).complete()
+        return self._new_publication(publication, address, publication.sha256, phases.seconds)
+
+    def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
+        """Do nothing: the gallery keeps replicas until somebody removes them, and its owner shares it as a whole."""
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Check the version, its tags and its replicas."""

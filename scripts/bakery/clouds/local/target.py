@@ -6,12 +6,13 @@ import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from bakery.clouds.target import Finding
+from bakery.clouds.target import Finding, gone_error
 from bakery.host import files
 from bakery.host.errors import BakeryError, ConflictError
 from bakery.host.events import Reporter, report_step
 from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, Publication
 from bakery.model.naming import full_name
+from bakery.model.tags import Tags
 from bakery.model.version import Versioned
 
 FICLONE = 0x40049409  # ioctl of linux/fs.h: share the source's blocks, copy on write
@@ -41,6 +42,16 @@ class LocalTarget:
             if not checksum.exists() or checksum.read_bytes() != line:
                 files.write_atomic(checksum, line)
         return self._new_publication(artifact, time.monotonic() - began)
+
+    def distribute(self, publication: Publication, expected: Tags, report: Reporter) -> Publication:
+        """The same publication; NotFoundError if the store has lost the disk."""
+        disk = self._disk_paths(publication)[0]
+        if not disk.is_file():
+            raise gone_error(f"the store has no disk of {full_name(publication)}", str(disk), publication.image)
+        return publication
+
+    def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
+        """Do nothing: the store is the only location."""
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Read every stored file again and compare."""

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from bakery.clouds.phases import Phases
-from bakery.clouds.target import Finding, Status
+from bakery.clouds.target import Finding, Status, gone_error
 from bakery.clouds.vsphere import channels, notes
 from bakery.clouds.vsphere.library import Item, Library
 from bakery.clouds.vsphere.release import VsphereRelease, refuse_foreign
@@ -75,6 +76,20 @@ class VsphereTarget:
                 refuse_foreign(library, item, build.identity)
             item = VsphereRelease(library, self._definition.description, expected, Phases(report, name)).mark(item)
         return self._new_publication(build, build.identity, item, {"adopt": round(time.monotonic() - began, 3)})
+
+    def distribute(self, publication: Publication, expected: tags.Tags, report: Reporter) -> Publication:
+        """Repair the notes of the item; NotFoundError if the definition's library does not have it."""
+        name, phases = full_name(publication), Phases(report, full_name(publication))
+        with self._open_library(self._location, publication) as library:
+            item = library.item(name)
+            if item is None:
+                raise gone_error(f"the library has no item {name}", library.where, publication.image)
+            refuse_foreign(library, item, publication.sha256)
+            item = VsphereRelease(library, self._definition.description, expected, phases).mark(item)
+        return replace(publication, locations=(ImageLocation(*self._location, item.id),), seconds=phases.seconds)
+
+    def withdraw(self, publication: Publication, locations: Collection[ImageLocation], report: Reporter) -> None:
+        """Do nothing: whoever may read a library may use all of its items."""
 
     def inspect(self, publication: Publication) -> list[Finding]:
         """Check the name, notes and files of the publication's item."""

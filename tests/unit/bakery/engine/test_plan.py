@@ -437,6 +437,26 @@ class TestDueSince:
         assert only(world.plan(image())).due_since == ""
 
 
+class TestEncryption:
+    @pytest.fixture
+    def keyed(self) -> ImageDefinition:
+        settings = {"regions": ["eu-central-1"], "kms_alias": "bakery"}
+        return image(targets=["local", "aws"], distribution={"aws": settings})
+
+    def test_another_key_takes_new_images(self, world: FakeInputs, keyed: ImageDefinition) -> None:
+        """An image keeps the key that it was made with, or none."""
+        plain = replace(on_aws("eu-central-1").locations[0], key_alias="")
+        world.bake(keyed, publications=(publication("local"), replace(on_aws(), locations=(plain,))))
+        action = only(world.plan(keyed))
+        expected = "encryption at aws changed: none -> alias/bakery, and images keep theirs"
+        assert (action.kind, action.reason) == ("bake", expected)
+
+    def test_images_of_older_releases_are_unknown(self, world: FakeInputs, keyed: ImageDefinition) -> None:
+        unknown = on_aws("eu-central-1", accounts=("111111111111",))
+        world.bake(keyed, publications=(publication("local"), unknown))
+        assert only(world.plan(keyed)).kind == "keep"
+
+
 class TestKeepAndPublish:
     def test_nothing_to_do(self, world: FakeInputs) -> None:
         world.bake(image())
@@ -461,7 +481,10 @@ class TestKeepAndPublish:
                 "not yet in eu-central-1, eu-west-1, 222222222222",
             ),
             ((publication("local"), on_aws("eu-central-1", "eu-west-1")), ""),
-            ((publication("local"), on_aws("eu-central-1", "eu-west-1", "us-east-1")), ""),
+            (
+                (publication("local"), on_aws("eu-central-1", "eu-west-1", "us-east-1")),
+                "still in 111111111111/us-east-1, 222222222222/us-east-1, which the definition does not name",
+            ),
         ],
     )
     def test_targets_regions_and_accounts(

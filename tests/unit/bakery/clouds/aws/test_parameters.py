@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from bakery.clouds.aws import parameters
 from bakery.clouds.aws.session import SsmEndpoint
 from bakery.host.errors import BakeryError, ConflictError
+from bakery.model.documents import Pointer
 
 NAME = "/bakery/web/x86_64/channels/stable"
 REGIONS = ("eu", "us", "ap")
@@ -52,6 +53,10 @@ def _refusal(code: str) -> ClientError:
 Fakes = dict[str, FakeSsm]
 
 
+def _write_once(fakes: Fakes, values: dict[str, str], gone: str = "") -> tuple[Pointer, ...]:
+    return parameters.write_once(_endpoints(fakes), NAME, values, lambda pointer: pointer.value == gone)
+
+
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
     naps: list[float] = []  # they alone move the clock
@@ -78,33 +83,48 @@ def _seen(fakes: Fakes) -> dict[str, str]:
 
 
 def test_fix(fakes: Fakes) -> None:
-    first = parameters.write_once(_endpoints(fakes), NAME, NEW)
+    first = _write_once(fakes, NEW)
     assert [(found.region, found.value, found.number) for found in first] == [
         (region, f"ami-{region}-new", 1) for region in REGIONS
     ]
-    assert parameters.write_once(_endpoints(fakes), NAME, NEW) == first
+    assert _write_once(fakes, NEW) == first
     assert [len(fake.versions) for fake in fakes.values()] == [1, 1, 1]
 
 
 def test_fix_never_overwrites(fakes: Fakes) -> None:
     fakes["us"].versions = ["ami-other"]
     with pytest.raises(ConflictError, match="belongs to another image") as caught:
-        parameters.write_once(_endpoints(fakes), NAME, NEW)
+        _write_once(fakes, NEW)
     assert caught.value.where == "1/us"
     assert _seen(fakes) == {"1/us": "ami-other"}
+
+
+def test_a_parameter_whose_image_is_gone_is_written_again(fakes: Fakes) -> None:
+    fakes["us"].versions = ["ami-dead"]
+    _write_once(fakes, NEW, gone="ami-dead")
+    assert _seen(fakes) == NEW
+
+
+def test_the_policy_keeps_the_parameter_of_an_image_that_is_gone(fakes: Fakes) -> None:
+    """Nobody but an administrator removes it, and the hint says so."""
+    fakes["us"].versions = ["ami-dead"]
+    fakes["us"].errors = [_refusal("AccessDeniedException")]
+    with pytest.raises(BakeryError) as caught:
+        _write_once(fakes, NEW, gone="ami-dead")
+    assert f"have an administrator delete it (aws ssm delete-parameter --name {NAME})" in caught.value.hint
 
 
 def test_fix_explains_silence(fakes: Fakes) -> None:
     fakes["us"].silent = True
     with pytest.raises(BakeryError, match="did not take the value ami-us-new") as caught:
-        parameters.write_once(_endpoints(fakes), NAME, NEW)
+        _write_once(fakes, NEW)
     assert "ec2:DescribeImages" in caught.value.hint
 
 
 def test_fix_adopts_what_was_written_meanwhile(fakes: Fakes) -> None:
     fakes["us"].errors = [_refusal("ParameterAlreadyExists")]
     fakes["us"].pending = ["ami-us-new"]
-    assert len(parameters.write_once(_endpoints(fakes), NAME, NEW)) == 3
+    assert len(_write_once(fakes, NEW)) == 3
 
 
 def test_text_is_refused(fakes: Fakes) -> None:
