@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from bakery.bake.bake import check_folders, check_rights, needed_space
+from bakery.bake.variables import check_size
 from bakery.clouds import BUILDERS, CLOUDS
 from bakery.clouds.job import find_template
 from bakery.contents import require_readable
@@ -14,7 +15,7 @@ from bakery.engine.logins import open_vault
 from bakery.engine.packages import find_missing_packages
 from bakery.engine.parents import find_copies
 from bakery.engine.session import Session
-from bakery.engine.tool_checks import require_tool
+from bakery.engine.tool_checks import find_faults
 from bakery.host import files
 from bakery.host.errors import BakeryError, ExitCode, raise_all
 from bakery.host.events import report_step
@@ -184,8 +185,8 @@ def _tool_lacks(project: Project, work: Sequence[Work]) -> Iterator[Lack]:
     for each in work:
         for tool in _list_tools(project, each):
             images.setdefault(tool, []).append(each.definition.name)
-    for tool, names in images.items():
-        yield from _try_check(partial(require_tool, project, tool), *names)
+    for tool, error in find_faults(project, images):
+        yield Lack(error, tuple(images[tool]))
 
 
 def _list_tools(project: Project, work: Work) -> Iterator[str]:
@@ -245,23 +246,32 @@ def _login_lacks(session: Session, work: Sequence[Work]) -> Iterator[Lack]:
         for each in work
         for need in vault_check.due_needs(session.definitions, each.definition, each.builders, each.targets)
     ]
+    answers = vault_check.Answers()
     fields: dict[str, dict[str, str]] = {"": {}}
     try:
         with open_vault(*needs) as vault:
-            checks = vault_check.check(vault, needs) if vault else []
-            usable = {check.path for check in checks if check.answer}
-            if vault and (paths := usable & {login.path for login in logins}):
-                fields |= vault_check.read_stored(vault, paths)
+            if vault:
+                answers = vault_check.ask(vault, needs)
+                fields |= vault_check.read_stored(vault, answers, {login.path for login in logins})
     except BakeryError as error:
         yield Lack(error, tuple(need.image for need in needs))
-    else:
-        for check in checks:
-            if not check.answer:
-                yield Lack(BakeryError(check.problem, where=check.where, hint=check.hint), (check.image,))
+    for answer in answers.checks:
+        if not answer.answer:
+            yield Lack(BakeryError(answer.problem, where=answer.where, hint=answer.hint), (answer.image,))
+    yield from _size_lacks(session, work, answers)
     for login, images in logins.items():
         if login.path in fields:  # reading a login that Vault creates would create it
             try_login = partial(CLOUDS[login.target].try_login, images[0], fields[login.path])
             yield from _try_check(try_login, *(image.name for image in images))
+
+
+def _size_lacks(session: Session, work: Sequence[Work], answers: vault_check.Answers) -> Iterator[Lack]:
+    """The images whose secrets are too long together for a bake."""
+    for definition in (each.definition for each in work if each.builders):
+        places = {name: (secret.path, secret.key) for name, secret in definition.secrets.items()}
+        values = {name: answers.values[place] for name, place in places.items() if place in answers.values}
+        where = session.definitions.where(definition.name, "secrets")
+        yield from _try_check(partial(check_size, definition, values, where), definition.name)
 
 
 def _list_logins(work: Work) -> Iterator[_Login]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bakery.host import files
-from bakery.host.errors import BakeryError, OutageError, UsageError
+from bakery.host.errors import BakeryError, OutageError, UsageError, show_error
 from bakery.host.vault import Vault
 from unit.bakery.cli.cli_runner import BASE, CliRunner
 
@@ -86,6 +86,25 @@ def test_a_value_that_no_role_gets_is_refused(bakery: CliRunner) -> None:
     bakery.secrets = {"secret/data/base": "canary{{"}
     (error,) = refused(bakery, "base")
     assert error.message.startswith("the value of 'password' in secret/data/base has two opening braces in a row")
+
+
+def test_secrets_that_are_too_long_together_are_refused(bakery: CliRunner) -> None:
+    for image, path in (("base", "secret/data/short"), ("web", "secret/data/long")):
+        add_secret(bakery, image, path)
+    bakery.secrets = {"secret/data/long": "canary" * (32 << 10)}
+    (error,) = refused(bakery)
+    assert error.message == "the secrets of web are longer than 128 KiB, more than a program's environment holds"
+    assert error.where == "packer/images/web.yaml:14"
+    assert "canary" not in show_error(error)
+
+
+def test_vault_is_asked_once_for_its_engines(bakery: CliRunner) -> None:
+    bakery.edit("base", "targets: [local]", AWS.format(more=", credentials: secret/data/publish"))
+    add_secret(bakery, "web", "secret/data/web")
+    bakery.broken = {"syft"}
+    refused(bakery)
+    assert "login with secret/data/publish" in bakery.examined
+    assert bakery.examined.count("engines of Vault") == 1
 
 
 def test_nothing_is_looked_at_if_nothing_is_due(bakery: CliRunner) -> None:
