@@ -10,15 +10,18 @@ from bakery.clouds import BUILDERS, CLOUDS
 from bakery.clouds.job import find_template
 from bakery.contents import require_readable
 from bakery.engine import vault_check
-from bakery.engine.checks import check_all
+from bakery.engine.checks import check
+from bakery.engine.failures import keep_failure
 from bakery.engine.logins import open_vault
+from bakery.engine.notices import announce_stop
 from bakery.engine.packages import find_missing_packages
 from bakery.engine.parents import find_copies
 from bakery.engine.session import Session
 from bakery.engine.tool_checks import find_faults
 from bakery.host import files
-from bakery.host.errors import BakeryError, ExitCode, raise_all
+from bakery.host.errors import BakeryError, ExitCode, UsageError, raise_all
 from bakery.host.events import report_step
+from bakery.host.parallel import is_interrupted
 from bakery.host.text import count_of
 from bakery.layers.base import find_disk_size
 from bakery.layers.debian import NEEDED_BYTES
@@ -41,7 +44,7 @@ class Work:
     """The work on a due image: the builders that make it, and the targets at which it is published.
 
     A version that is baked already needs no builder, and a bake alone publishes nothing. `version` is the one that the
-    bake makes from the `inputs`, which are empty for an image that waits.
+    bake makes from the `inputs`. They and their key are empty for an image that waits.
     """
 
     definition: ImageDefinition
@@ -49,6 +52,7 @@ class Work:
     targets: Sequence[str]
     version: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict)
+    input_key: str = ""
 
     @property
     def duties(self) -> list[Duty]:
@@ -61,10 +65,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Lack:
-    """Something that cannot be used, as an error, and the images that need it; none if the error says that."""
+    """Something that cannot be used, as an error, and the images that need it; none if the error says that.
+
+    `definition` is the image whose definition causes it; empty if it is this machine, a login or a value in Vault.
+    """
 
     error: BakeryError
     images: tuple[str, ...] = ()
+    definition: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,10 @@ class _Login:
 
 
 def require_all(session: Session, work: Sequence[Work]) -> None:
-    """Raise one error with everything that the work lacks. Without work, nothing is looked at."""
+    """Raise one error with everything that the work lacks. Without work, nothing is looked at.
+
+    A mistake in a definition is a failure of its image first, in the step `check`.
+    """
     if not work:
         return
     with report_step(session.report, "check", count_of(len(work), "image"), "look at what the work needs"):
@@ -89,8 +100,28 @@ def require_all(session: Session, work: Sequence[Work]) -> None:
             *_key_lacks(session, work),
             *_login_lacks(session, work),
         ]
+        failures = {each.definition.name: each for each in work if each.input_key}
+        others = _join_equal(lack for lack in lacks if lack.definition not in failures)
+        if not is_interrupted():
+            _keep_failures(session, failures, lacks)
+            _announce_others(session, work, others)
+        errors = [*_join_equal(lack for lack in lacks if lack.definition in failures), *others]
         # The first error decides the exit code: to try again helps only if all of them ask for it.
-        raise_all(sorted(_join_equal(lacks), key=lambda error: error.exit_code == ExitCode.TRY_AGAIN))
+        raise_all(sorted(errors, key=lambda error: error.exit_code == ExitCode.TRY_AGAIN))
+
+
+def _keep_failures(session: Session, failures: Mapping[str, Work], lacks: Sequence[Lack]) -> None:
+    """Keep one failure of each image whose definition causes lacks, so that `max_failures` ends a series of them."""
+    for name, work in failures.items():
+        if messages := [lack.error.message for lack in lacks if lack.definition == name]:
+            more = f", and {len(messages) - 1} more" if len(messages) > 1 else ""
+            keep_failure(session, work.definition, "check", work.input_key, f"{messages[0]}{more}")
+
+
+def _announce_others(session: Session, work: Sequence[Work], errors: Sequence[BakeryError]) -> None:
+    """Announce errors that no definition causes, or that no image can be paused for. An outage passes by itself."""
+    if lasting := [error for error in errors if error.exit_code != ExitCode.TRY_AGAIN]:
+        announce_stop(session, [each.definition.name for each in work], lasting)
 
 
 def _join_equal(lacks: Iterable[Lack]) -> list[BakeryError]:
@@ -118,16 +149,22 @@ def _try_check(check: Callable[[], object], *images: str) -> Iterator[Lack]:
 
 
 def _definition_lacks(session: Session, work: Sequence[Work]) -> Iterator[Lack]:
-    try:
-        check_all(session, [each.definition for each in work])
-    except BakeryError as error:
-        others, error.others = error.others, ()
-        yield from map(Lack, (error, *others))
+    for each in work:
+        try:
+            check(session, each.definition)
+        except BakeryError as error:
+            others, error.others = error.others, ()
+            yield from (_blame_definition(each.definition.name, one) for one in (error, *others))
+
+
+def _blame_definition(name: str, error: BakeryError) -> Lack:
+    """A file that cannot be read is not the fault of a definition."""
+    return Lack(error, definition=name) if isinstance(error, UsageError) else Lack(error, (name,))
 
 
 def _package_lacks(session: Session, work: Sequence[Work]) -> Iterator[Lack]:
     bakes = [(each.definition, each.inputs) for each in work if each.builders and each.inputs]
-    yield from map(Lack, find_missing_packages(session, bakes))
+    yield from (Lack(error, definition=name) for name, error in find_missing_packages(session, bakes))
 
 
 def _machine_lacks(session: Session, work: Sequence[Work]) -> Iterator[Lack]:
