@@ -18,6 +18,7 @@ from azure.storage.blob import BlobClient
 from bakery.bake import packer
 from bakery.catalog import Catalog, Record, open_store
 from bakery.clouds.azure import blobs, builder, lease, marketplace, replication, tagging, versions
+from bakery.clouds.azure.login import try_login
 from bakery.clouds.azure.names import BLOB_CONTAINER, GalleryVersion
 from bakery.clouds.azure.read_back import open_disk
 from bakery.clouds.azure.session import AzureSession, connect
@@ -171,6 +172,19 @@ class DiskPublisher:
 @pytest.fixture
 def bench(disks: list[Disk]) -> DiskPublisher:
     return DiskPublisher(disks)
+
+
+def test_a_login_is_tried_at_the_gallery_and_the_storage_account(azure: StandIn) -> None:
+    try_login(_definition(), CREDENTIALS)
+    assert WRITES.isdisjoint(azure.calls())
+    assert "Galleries_Get" in azure.calls()
+    session = _session()
+    assert session.blobs
+    assert list(session.blobs.list_containers()) == [], "the look made the container"
+    session.blobs.create_container(BLOB_CONTAINER)
+    try_login(_definition(), CREDENTIALS)
+    with pytest.raises(BakeryError, match="cannot read the storage account"):
+        try_login(_definition(storage_account="otheraccount"), CREDENTIALS)
 
 
 def _session() -> AzureSession:

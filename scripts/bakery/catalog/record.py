@@ -91,7 +91,7 @@ class ListedVersion(Record):
 
 @dataclass(frozen=True)
 class Failure(Strict):
-    """A step (bake, verify or publish) of an image that failed; `number` counts the failures of the image."""
+    """A step (check, bake, verify or publish) of an image that failed; `number` counts the failures of the image."""
 
     image: str
     arch: str

@@ -188,13 +188,14 @@ def run_images(session: Session, names: list[str] | None, jobs: int, rebuild: bo
 
 def _plan_bake(session: Session, action: Action, builders: Sequence[str]) -> Work:
     definition = session.definitions.images[action.image]
-    return Work(definition, steps.select_builders(definition, builders), (), action.next_version, action.inputs)
+    selected = steps.select_builders(definition, builders)
+    return Work(definition, selected, (), action.next_version, action.inputs, action.input_key)
 
 
 def _plan_run(session: Session, action: Action) -> Work:
     definition = session.definitions.images[action.image]
     builders = () if action.kind in ("publish", "promote") else definition.builders
-    return Work(definition, builders, definition.targets, action.next_version, action.inputs)
+    return Work(definition, builders, definition.targets, action.next_version, action.inputs, action.input_key)
 
 
 class _Progress:
