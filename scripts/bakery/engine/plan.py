@@ -196,7 +196,8 @@ def _decide_bake(
     changes = compare_inputs(record.inputs, inputs) if record else ()
     there = record or (latest if latest and latest.state == "complete" else None)
     version = there.version if there else ""
-    if pause := _pause_reason(image, key, world):
+    since = _due_since(image, record, world)
+    if pause := _pause_reason(image, key, world) or _revoked_reason(image, latest, key, since, world):
         return Action(image.name, image.arch, "pause", pause, version, image.version, key, inputs, changes)
     return Action(
         image.name,
@@ -208,7 +209,7 @@ def _decide_bake(
         key,
         inputs,
         changes,
-        _due_since(image, record, world),
+        since,
         _next_version(image, latest, key),
     )
 
@@ -302,6 +303,15 @@ def _pause_reason(image: ImageDefinition, key: str, world: World) -> str:
     last = failures[-1]
     count = count_of(len(failures), "failure")
     return f"paused after {count}, the last on {last.at[:10]} in {last.step}: {last.message}"
+
+
+def _revoked_reason(image: ImageDefinition, latest: Record | None, key: str, since: str, world: World) -> str:
+    """The reason not to make a revoked version once more; empty if something is newer. --rebuild makes it."""
+    if latest is None or latest.state != "revoked" or latest.input_key != key or image.name in world.rebuilds:
+        return ""
+    if since and datetime.fromisoformat(since) > datetime.fromisoformat(latest.baked):
+        return ""
+    return f"paused: {latest.version} was made from these inputs, and revoked: {latest.reason}"
 
 
 def _due_since(image: ImageDefinition, record: Record | None, world: World) -> str:

@@ -44,6 +44,7 @@ def test_a_revoked_version_is_never_published_again(two: CliRunner) -> None:
     answer = two("publish", "web")
     assert (answer.code, two.did) == (1, [])
     assert "error: web 1.0.1 was revoked: leaks\n" in answer.err
+    two.edit("web", "goodbye", "hello again")
     assert [(record.version, record.state) for record in two.line("web")] == [("1.0.2", "complete")]
     assert two.states("web")["1.0.1"] == "revoked"
 

@@ -553,7 +553,14 @@ class TestVersions:
         world.latest["web"] = world.bake(image(), state="revoked", reason="CVE-2026-1234")
         del world.records["web"]
         action = only(world.plan(image()))
-        assert (action.reason, action.next_version) == ("1.0.3 was revoked: CVE-2026-1234", "1.0.4")
+        reason = "paused: 1.0.3 was made from these inputs, and revoked: CVE-2026-1234"
+        assert (action.kind, action.reason) == ("pause", reason)
+        action = only(world.plan(image(), rebuilds=["web"]))
+        assert (action.kind, action.reason) == ("bake", "1.0.3 was revoked: CVE-2026-1234")
+        assert action.next_version == "1.0.4"
+        world.latest["web"] = replace(world.latest["web"], baked="2026-01-01T00:00:00+00:00")
+        action = only(world.plan(image(rebuild_after_days=1)))
+        assert action.kind == "bake", "packages may be newer than in the revoked version"
 
     def test_the_newest_version_was_revoked(self, world: FakeInputs) -> None:
         """The older one differs, which is no reason that helps."""
@@ -563,8 +570,8 @@ class TestVersions:
         world.latest["web"] = world.bake(image(), state="revoked", reason="CVE-2026-1234", version="1.0.4")
         world.records["web"] = older
         action = only(world.plan(image()))
-        assert (action.reason, action.version) == ("1.0.4 was revoked: CVE-2026-1234", "1.0.3")
-        assert action.next_version == "1.0.5"
+        reason = "paused: 1.0.4 was made from these inputs, and revoked: CVE-2026-1234"
+        assert (action.kind, action.reason, action.version) == ("pause", reason, "1.0.3")
         world.inputs["web"] = {"var:nginx.port": "2"}
         assert only(world.plan(image())).reason == "var:nginx.port: 8080 -> 2", "these inputs were not revoked"
 
