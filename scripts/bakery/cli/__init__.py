@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from bakery.cli import (
     apply,
     attest,
+    audit,
     bake,
     catalog,
     channels,
@@ -134,6 +135,7 @@ GROUPS: dict[str, dict[str, Callable[..., object] | typer.Typer]] = {
         "compare": compare.compare,
         "history": history.history,
         "attest": attest.attest,
+        "audit": audit.audit,
         "promote": channels.promote,
         "rollback": channels.rollback,
         "distribute": distribute.distribute,

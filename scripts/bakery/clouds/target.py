@@ -11,7 +11,7 @@ from bakery.model.documents import Artifact, ImageLocation, Location, Pointer, P
 from bakery.model.tags import Tags
 from bakery.model.version import Versioned
 
-Status = Literal["correct", "incorrect", "missing", "unreachable"]
+Status = Literal["correct", "incorrect", "missing", "unexpected", "unreachable"]
 
 
 @dataclass(frozen=True)

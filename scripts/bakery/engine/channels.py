@@ -112,6 +112,15 @@ def delete(channel: Channel, reason: str) -> ChannelEntry:
     return move_channel(channel, None, reason or "deleted")
 
 
+def restore(channel: Channel) -> None:
+    """Finish what was interrupted, and write the pointers again that somebody else changed."""
+    settle_move(channel)
+    head = channel.head
+    record = channel.record(head.version) if head else None
+    if head and record:
+        _move(channel, record, f"restored {record.version}", held=head.held, overwrite=True)
+
+
 def require_head(channel: Channel) -> ChannelEntry:
     """The newest entry of a channel; NotFoundError if it points at nothing."""
     head = channel.head

@@ -79,11 +79,11 @@ def _add_locations(fresh: Publication, before: Publication | None) -> Publicatio
     if before is None:
         return fresh
     names = {location.location for location in fresh.locations}
-    others, withdrawn = (
+    earlier_locations, withdrawn = (
         tuple(location for location in locations if location.location not in names)
         for locations in (before.locations, before.withdrawn)
     )
-    return replace(fresh, locations=fresh.locations + others, withdrawn=withdrawn)
+    return replace(fresh, locations=fresh.locations + earlier_locations, withdrawn=withdrawn)
 
 
 def _refuse_pointers(session: Session, record: Record, locations: Iterable[ImageLocation]) -> None:

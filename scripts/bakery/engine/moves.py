@@ -6,7 +6,7 @@ where it points, and the last line of the journal ends the move. A run that is k
 the next run finishes it or takes it back.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bakery.catalog import Catalog, ChannelEntry, Move, PointerChange, Record
@@ -146,6 +146,46 @@ def find_defects(channel: Channel, record: Record) -> list[Finding]:
         for finding in target.inspect(publication)
     ]
     return [finding for finding in findings if finding.status != "correct"]
+
+
+def compare_pointers(channel: Channel) -> Iterator[tuple[str, Finding]]:
+    """Compare the pointers of a channel with its entry; the target of each comparison with its result.
+
+    A pointer that the channel left behind where its version was withdrawn is unexpected.
+    """
+    head = channel.head
+    record = channel.record(head.version) if head else None
+    places = _list_places(channel)
+    unwanted = [
+        (publication.target, location.location)
+        for publication in (record.publications if record else ())
+        for location in publication.withdrawn
+        if publication.target in channel.targets
+    ]
+    changes = [
+        PointerChange(target, *location, "", places.get((target, location), ""))
+        for target, location in dict.fromkeys((*places, *unwanted))
+    ]
+    for name, group in _by_target(changes).items():
+        try:
+            actual = _read_pointers(channel, group, record)
+        except BakeryError as error:
+            where = describe_places(group)
+            yield name, Finding(where, "unreachable", ": ".join(filter(None, (error.message, error.detail))))
+            continue
+        for change in group:
+            yield name, _compare_pointer(change, actual.get(_place(change)))
+
+
+def _compare_pointer(change: PointerChange, pointer: Pointer | None) -> Finding:
+    where = "/".join(filter(None, change.location)) or change.target
+    if pointer is None:
+        return Finding(where, "missing", f"expected {change.after}") if change.after else Finding(where, "correct")
+    if not change.after:
+        return Finding(where, "unexpected", f"{pointer.name} is {pointer.value}, expected none")
+    if pointer.value != change.after:
+        return Finding(where, "incorrect", f"{pointer.name} is {pointer.value}, expected {change.after}")
+    return Finding(where, "correct")
 
 
 def list_changes(channel: Channel, record: Record | None) -> list[PointerChange]:
@@ -337,8 +377,8 @@ def _decide_values(work: _Work, record: Record | None) -> dict[Place, str]:
 def _list_wanted(channel: Channel, record: Record | None) -> dict[Place, str]:
     """The values of the channel's pointers at each place of a version that the definition still names."""
     values = _list_values(channel, record)
-    wanted = {name: channel.targets[name].wanted_locations() for name in {name for name, _ in values}}
-    return {(name, location): value for (name, location), value in values.items() if location in wanted[name]}
+    locations = {name: channel.targets[name].wanted_locations() for name in {name for name, _ in values}}
+    return {(name, location): value for (name, location), value in values.items() if location in locations[name]}
 
 
 def _list_values(channel: Channel, record: Record | None) -> dict[Place, str]:

@@ -53,8 +53,8 @@ def write_once(
     of the distribution stack leave to an administrator.
     """
     before = read_all(endpoints, name)
-    others = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
-    conflicts = {key: parameter for key, parameter in others.items() if not is_gone(parameter)}
+    foreign = {key: parameter for key, parameter in before.items() if parameter and parameter.value != values[key]}
+    conflicts = {key: parameter for key, parameter in foreign.items() if not is_gone(parameter)}
     if conflicts:
         raise ConflictError(
             f"{name} belongs to another image",
@@ -64,7 +64,7 @@ def write_once(
             ),
             hint="a version's parameter never changes: bake a new version",
         )
-    _replace_dead(endpoints, name, values, [key for key in others if key not in conflicts])
+    _replace_dead(endpoints, name, values, [key for key in foreign if key not in conflicts])
     absent = {key: endpoint for key, endpoint in endpoints.items() if before[key] is None}
     do_all(
         f"write {name}", absent, lambda endpoint: _put_parameter(endpoint, name, values[str(endpoint)], overwrite=False)

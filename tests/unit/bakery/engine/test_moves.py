@@ -14,7 +14,7 @@ from bakery.catalog import Catalog, ChannelEntry, Record
 from bakery.catalog import moves as journal
 from bakery.clouds.target import Finding
 from bakery.engine import channels
-from bakery.engine.moves import Channel
+from bakery.engine.moves import Channel, compare_pointers
 from bakery.host.errors import BakeryError, BusyError, ConflictError, NotFoundError
 from bakery.model.documents import ImageLocation, Location, Publication
 from bakery.signing import Keyring
@@ -327,3 +327,26 @@ class TestForeignValues:
         del world.target.pointers["stable", PLACES[3]]
         _promote(world, record)
         _assert_whole(world, "1.0.0")
+
+
+class TestComparison:
+    def _statuses(self, world: World) -> list[str]:
+        return sorted({finding.status for _, finding in compare_pointers(world.channel())})
+
+    def test_a_channel_that_is_right(self, world: World) -> None:
+        _promote(world, world.add_version())
+        assert self._statuses(world) == ["correct"]
+
+    def test_each_difference(self, world: World) -> None:
+        record = world.add_version()
+        _promote(world, record)
+        world.target.wanted = PLACES[:60]
+        _promote(world, record)
+        [publication] = record.publications
+        fewer = replace(publication, locations=publication.locations[:60], withdrawn=publication.locations[60:])
+        world.catalog.revise(replace(record, publications=(fewer,)))
+        assert self._statuses(world) == ["correct"]
+        del world.target.pointers["stable", PLACES[0]]
+        world.target.pointers["stable", PLACES[1]] = "ami-of-somebody"
+        world.target.pointers["stable", PLACES[99]] = "ami-left"
+        assert self._statuses(world) == ["correct", "incorrect", "missing", "unexpected"]
