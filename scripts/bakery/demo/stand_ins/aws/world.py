@@ -1,6 +1,7 @@
 """The strict layer's own state beside moto's; saved and restored with it."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ class Settings:
     pending_reads: int = 1  # DescribeImages or DescribeSnapshots answers that still say "pending"
     parameter_reads: int = 1  # reads of an `aws:ec2:image` parameter that still give the old value
     image_outcome: str = "available"  # how registering and copying end: "available" or "failed"
+    clock_ahead: float = 0.0  # seconds by which this cloud's clock is ahead of the machine's
 
 
 @dataclass
@@ -65,6 +67,10 @@ class World:
     sharing: dict[tuple[str, str, str], str] = field(default_factory=dict)  # account, region, image or snapshot
     retention: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)  # account, region, rule
     refreshes: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)  # account, region, group
+
+    def now(self) -> datetime:
+        """The time in this cloud: periods of a day or a year pass by setting its clock."""
+        return datetime.now(UTC) + timedelta(seconds=self.settings.clock_ahead)
 
     def forget(self) -> None:
         """Reset to a new world, with the same folder of blocks."""
