@@ -15,7 +15,7 @@ from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.utils import generic_filter, random_ami_id
 
-from bakery.demo.stand_ins.aws import sharing, snapshots
+from bakery.demo.stand_ins.aws import launches, sharing, snapshots
 from bakery.demo.stand_ins.aws.world import WORLD, Pending
 
 # RegisterImage, parameter Name, in the EC2 API model.
@@ -35,6 +35,7 @@ SOURCE_FILTERS = {"source-image-id": "source_image_id", "source-image-region": "
 
 Device = dict[str, Any]
 moto_modify_image_attribute = AmisResponse.modify_image_attribute
+moto_describe_image_attribute = AmisResponse.describe_image_attribute
 
 # What DescribeImages shows as DeregistrationProtection (EC2 user guide; for the cooldown, ekristen/aws-nuke,
 # resources/ec2-image.go).
@@ -168,6 +169,8 @@ def _image_view(image: Ami) -> Ami:
     """A pending image does not name its snapshots yet (bottlerocket-os/bottlerocket, pull request 1066)."""
     view = copy.copy(image)
     vars(view)["deregistration_protection"] = protection_state(image)
+    launched = launches.last_launched(image.id)
+    vars(view)["last_launched_time"] = launched and timestamp(launched)
     if image.state == "pending" and isinstance(view, Image):
         view.devices = [_without_snapshot(device) for device in view.devices]
     return view
@@ -287,8 +290,22 @@ def image_snapshots(self: AmisResponse, image: Ami) -> list[Snapshot]:
     return [self.ec2_backend.snapshots[snapshot_id] for snapshot_id in ids if snapshot_id in self.ec2_backend.snapshots]
 
 
+def describe_image_attribute(self: AmisResponse) -> ActionResult:
+    image = own_image(self)
+    match self._get_param("Attribute"):
+        case "deregistrationProtection":
+            return ActionResult({"ImageId": image.id, "DeregistrationProtection": {"Value": protection_state(image)}})
+        case "lastLaunchedTime":
+            launched = launches.last_launched(image.id)
+            value = {"Value": timestamp(launched)} if launched else {}
+            return ActionResult({"ImageId": image.id, "LastLaunchedTime": value})
+        case _:
+            return moto_describe_image_attribute(self)
+
+
 HANDLERS = (
     register_image,
     describe_images,
     modify_image_attribute,
+    describe_image_attribute,
 )

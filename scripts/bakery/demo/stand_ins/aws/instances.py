@@ -11,7 +11,7 @@ from moto.ec2.models.instances import Instance, InstanceBackend, Reservation
 from moto.ec2.responses.amis import AmisResponse
 from moto.ssm.models import ssm_backends
 
-from bakery.demo.stand_ins.aws import images, snapshots
+from bakery.demo.stand_ins.aws import images, launches, snapshots
 from bakery.demo.stand_ins.aws.world import WORLD, Disk
 
 moto_add_block_device: Any = Instance.add_block_device
@@ -49,7 +49,10 @@ def run_instances(self: EC2Backend, image_id: str | None, *arguments: Any, **key
         if image is None:
             raise InvalidAMIIdError(image_id)
         images.check_available(image)
-    return moto_run_instances(self, image_id, *arguments, **keywords)  # type: ignore[no-any-return]
+    reservation: Reservation = moto_run_instances(self, image_id, *arguments, **keywords)
+    if image_id:
+        launches.record_start(image_id, [instance.id for instance in reservation.instances])
+    return reservation
 
 
 def resolve_image(backend: EC2Backend, image_id: str) -> str:

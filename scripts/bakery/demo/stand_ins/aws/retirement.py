@@ -22,8 +22,6 @@ LONGEST = timedelta(days=3653)
 LONGEST_PUBLIC = timedelta(days=731)
 COOLDOWN = timedelta(hours=24)  # API reference, EnableImageDeregistrationProtection
 
-moto_describe_image_attribute = AmisResponse.describe_image_attribute
-
 
 def enable_image_deprecation(self: AmisResponse) -> ActionResult:
     self.error_on_dryrun()
@@ -89,14 +87,6 @@ def disable_image_deregistration_protection(self: AmisResponse) -> ActionResult:
     return ActionResult({"Return": "true"})
 
 
-def describe_image_attribute(self: AmisResponse) -> ActionResult:
-    image = images.own_image(self)
-    if self._get_param("Attribute") == "deregistrationProtection":
-        value = {"Value": images.protection_state(image)}
-        return ActionResult({"ImageId": image.id, "DeregistrationProtection": value})
-    return moto_describe_image_attribute(self)
-
-
 def deregister_image(self: AmisResponse) -> ActionResult:
     self.error_on_dryrun()
     backend: EC2Backend = self.ec2_backend
@@ -129,6 +119,5 @@ HANDLERS = (
     enable_image,
     enable_image_deregistration_protection,
     disable_image_deregistration_protection,
-    describe_image_attribute,
     deregister_image,
 )

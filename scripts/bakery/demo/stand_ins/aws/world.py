@@ -1,5 +1,6 @@
 """The strict layer's own state beside moto's; saved and restored with it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,6 +58,19 @@ class PendingParameter:
 
 
 @dataclass
+class Report:
+    """A report on the use of an image; `usage` counts by account and type of resource."""
+
+    image_id: str
+    types: Mapping[str, Mapping[str, list[str]]]  # options by type of resource
+    accounts: list[str]
+    created: datetime
+    usage: dict[tuple[str, str], int]
+    tags: dict[str, str]
+    state: str = "pending"
+
+
+@dataclass
 class World:
     blocks_folder: Path = Path()
     settings: Settings = field(default_factory=Settings)
@@ -67,6 +81,9 @@ class World:
     sharing: dict[tuple[str, str, str], str] = field(default_factory=dict)  # account, region, image or snapshot
     retention: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)  # account, region, rule
     refreshes: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)  # account, region, group
+    launches: dict[str, list[datetime]] = field(default_factory=dict)  # by image ID, oldest first
+    starts: dict[str, datetime] = field(default_factory=dict)  # by instance ID
+    reports: dict[tuple[str, str, str], Report] = field(default_factory=dict)  # account, region, report
 
     def now(self) -> datetime:
         """The time in this cloud: periods of a day or a year pass by setting its clock."""
