@@ -105,6 +105,7 @@ def _run_server(arguments: argparse.Namespace) -> int:
     firewalls.replace_rules()
     fleets.replace_groups()
     instances.replace_instances()
+    roles.replace_sessions()
     templates.replace_templates()
     with contextlib.ExitStack() as cleanup:
         WORLD.blocks_folder = _blocks_folder(arguments.state, cleanup)

@@ -17,6 +17,9 @@ class Settings:
     parameter_reads: int = 1  # reads of an `aws:ec2:image` parameter that still give the old value
     image_outcome: str = "available"  # how registering and copying end: "available" or "failed"
     clock_ahead: float = 0.0  # seconds by which this cloud's clock is ahead of the machine's
+    session_seconds: float | None = None  # the longest life of a session of a role
+    consistency_calls: int = 0  # calls that do not see a new image, snapshot or parameter
+    consistency_seconds: float = 0.0  # how long no call sees it
 
 
 @dataclass
@@ -58,6 +61,14 @@ class PendingParameter:
 
 
 @dataclass
+class Unseen:
+    """A new resource that calls do not see until both have passed."""
+
+    calls_left: int
+    until: datetime
+
+
+@dataclass
 class Report:
     """A report on the use of an image; `usage` counts by account and type of resource."""
 
@@ -84,6 +95,7 @@ class World:
     launches: dict[str, list[datetime]] = field(default_factory=dict)  # by image ID, oldest first
     starts: dict[str, datetime] = field(default_factory=dict)  # by instance ID
     reports: dict[tuple[str, str, str], Report] = field(default_factory=dict)  # account, region, report
+    unseen: dict[tuple[str, str, str, str], Unseen] = field(default_factory=dict)  # kind, account, region, name
 
     def now(self) -> datetime:
         """The time in this cloud: periods of a day or a year pass by setting its clock."""
