@@ -14,7 +14,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug import Request, Response
 from werkzeug.exceptions import HTTPException
 
-from bakery.demo.stand_ins.aws import consistency, ebs, rbin, roles, state
+from bakery.demo.stand_ins.aws import consistency, ebs, permissions, rbin, roles, state
 from bakery.demo.stand_ins.aws.calls import Call, Environ, identify_call, refusal
 from bakery.demo.stand_ins.aws.faults import Faults, Rule, drop
 from bakery.demo.stand_ins.aws.world import WORLD
@@ -69,14 +69,17 @@ class StrictAws:
         return body
 
     def _answer_call(self, call: Call, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        if call.action == "PutSnapshotBlock" and not WORLD.unseen:
-            return self._moto(environ, start_response)  # type: ignore[no-any-return]
         try:
+            if call.action == "PutSnapshotBlock" and not WORLD.unseen:
+                return self._moto(environ, start_response)  # type: ignore[no-any-return]
             with self._lock:
                 if call.service == "rbin":
+                    permissions.authorize_call(call)
                     return rbin.answer(call, Request(environ))(environ, start_response)
                 with consistency.delay(call):
                     return list(self._moto(environ, start_response))
+        except permissions.Denied as denied:
+            return refusal(call, environ, denied.code, str(denied), denied.status)(environ, start_response)
         except NotImplementedError as missing:
             message = f"The stand-in cannot do {call.action}: {missing}"
             return refusal(call, environ, "NotImplemented", message, 501)(environ, start_response)
@@ -93,6 +96,8 @@ class StrictAws:
                 return self._change_world(self._faults.clear)
             case "POST", "settings":
                 return self._change_world(lambda: self._change_settings(request.get_json(force=True)))
+            case "POST", "policies":
+                return self._change_world(lambda: permissions.set_policies(request.get_json(force=True)))
             case "POST", "blocks":
                 return self._change_world(lambda: ebs.change_blocks(**request.get_json(force=True)))
             case "POST", "reset":

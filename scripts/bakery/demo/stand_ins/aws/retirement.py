@@ -14,7 +14,7 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.amis import Ami
 from moto.ec2.responses.amis import AmisResponse
 
-from bakery.demo.stand_ins.aws import images, snapshots
+from bakery.demo.stand_ins.aws import images, permissions, snapshots
 from bakery.demo.stand_ins.aws.world import WORLD
 
 # API reference, EnableImageDeprecation: from now; a public image from its creation.
@@ -103,13 +103,21 @@ def _delete_snapshots(self: AmisResponse, image: Ami) -> list[dict[str, Any]]:
     """Delete the snapshots that no other image uses, if the call asks for it; the result for each."""
     if not self._get_param("DeleteAssociatedSnapshots", False):
         return []
-    results = []
-    for snapshot in images.image_snapshots(self, image):
-        used = next(snapshots.images_on(self.ec2_backend, snapshot.id), None)
-        if not used:
-            snapshots.remove(self.ec2_backend, snapshot.id)
-        results.append({"SnapshotId": snapshot.id, "ReturnCode": "skipped" if used else "success"})
-    return results
+    return [
+        {"SnapshotId": snapshot.id, "ReturnCode": _delete_snapshot(self, snapshot.id)}
+        for snapshot in images.image_snapshots(self, image)
+    ]
+
+
+def _delete_snapshot(self: AmisResponse, snapshot_id: str) -> str:
+    """The code of the result."""
+    if next(snapshots.images_on(self.ec2_backend, snapshot_id), None):
+        return "skipped"
+    need = permissions.snapshot_need(self.ec2_backend, "ec2:DeleteSnapshot", snapshot_id)
+    if not permissions.may(self, need.action, need.arn, dict(need.keys)):
+        return "missing-permissions"
+    snapshots.remove(self.ec2_backend, snapshot_id)
+    return "success"
 
 
 HANDLERS = (

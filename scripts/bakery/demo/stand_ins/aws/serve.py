@@ -34,6 +34,7 @@ from bakery.demo.stand_ins.aws import (
     images,
     instances,
     parameters,
+    permissions,
     references,
     refreshes,
     reports,
@@ -106,6 +107,7 @@ def _run_server(arguments: argparse.Namespace) -> int:
     fleets.replace_groups()
     instances.replace_instances()
     roles.replace_sessions()
+    permissions.replace_authorization()
     templates.replace_templates()
     with contextlib.ExitStack() as cleanup:
         WORLD.blocks_folder = _blocks_folder(arguments.state, cleanup)

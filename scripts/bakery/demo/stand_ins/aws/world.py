@@ -58,6 +58,7 @@ class PendingParameter:
 
     version: Parameter
     reads_left: int
+    permitted: bool = True  # whether the writer may describe images
 
 
 @dataclass
@@ -96,6 +97,7 @@ class World:
     starts: dict[str, datetime] = field(default_factory=dict)  # by instance ID
     reports: dict[tuple[str, str, str], Report] = field(default_factory=dict)  # account, region, report
     unseen: dict[tuple[str, str, str, str], Unseen] = field(default_factory=dict)  # kind, account, region, name
+    policies: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)  # statements by ARN of the role
 
     def now(self) -> datetime:
         """The time in this cloud: periods of a day or a year pass by setting its clock."""
